@@ -1,0 +1,1 @@
+"""One declarative table a layout: which header names mean which canonical field."""

@@ -1,0 +1,1 @@
+"""How people are reached. Never decides whether to speak."""

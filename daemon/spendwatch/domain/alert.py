@@ -1,0 +1,95 @@
+"""A condition that holds true now, and the alert it becomes: firing, then resolved."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+from spendwatch.domain.policy import Severity
+
+AlertId = NewType("AlertId", str)
+
+
+class Rule(StrEnum):
+    """What an alert is about. The values are the `type` of a webhook's body."""
+
+    THRESHOLD_REACHED = "spend.threshold_reached"
+    FOREIGN_CURRENCY = "spend.foreign_currency"
+    CORRECTED = "spend.corrected"
+    BALANCE_LOW = "balance.low"
+    OVERDUE = "balance.overdue"
+    STALE = "bills.stale"
+    REJECTED = "bills.rejected"
+    SOURCE_FAILING = "source.failing"
+    CHANNEL_FAILING = "channel.failing"
+    CONFIG_REJECTED = "config.rejected"
+
+    @property
+    def is_episodic(self) -> bool:
+        """Whether the alert ends and may begin again, counted by episodes; the others belong to a period or happen once."""
+        return self in _EPISODIC
+
+
+_EPISODIC = frozenset({Rule.BALANCE_LOW, Rule.OVERDUE, Rule.STALE, Rule.SOURCE_FAILING, Rule.CHANNEL_FAILING, Rule.CONFIG_REJECTED})
+
+
+class AlertState(StrEnum):
+    """How far an alert has come."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Matter:
+    """What a condition is about, apart from when: the same matter may make several episodes."""
+
+    rule: Rule
+    account: str
+    """An account id; empty for matters of the whole daemon."""
+    scope: str
+    """`Scope.key`, or `source:inbox`, `channel:finance`, `file:<digest>`."""
+    threshold: str
+    """The threshold's or floor's label; empty where there is none."""
+    period: str
+    """The billing period's label; empty for episodic matters."""
+
+
+def alert_id(matter: Matter, episode: int) -> AlertId:
+    """Return the alert's identity, which is its content: the same matter in the same episode is the same alert for ever."""
+    content = "\x1f".join((matter.rule.value, matter.account, matter.scope, matter.threshold, matter.period, str(episode)))
+    return AlertId(hashlib.sha256(content.encode()).hexdigest()[:20])
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A condition with a history."""
+
+    id: AlertId
+    matter: Matter
+    episode: int
+    severity: Severity
+    state: AlertState
+    since: datetime
+    resolved_at: datetime | None
+    told_at: datetime | None
+    """When it was last put into words; None when a graver alert spoke for it."""
+    times_told: int
+    amount: str
+    """Spend or available balance when it fired, as plain decimal text; empty where there is none."""
+    summary: str
+    """One line for lists."""
+
+    @property
+    def is_firing(self) -> bool:
+        """Whether it has not ended."""
+        return self.state is AlertState.FIRING
+
+
+def next_episode(matter: Matter, known: Iterable[Alert]) -> int:
+    """Return the number of the episode that begins now: one more than any known of that matter."""
+    return max((alert.episode for alert in known if alert.matter == matter), default=0) + 1

@@ -1,0 +1,131 @@
+"""The tree of expected errors. Everything else is a defect and goes up with its traceback.
+
+SpendwatchError
+├── UnreadableBillError       a bill file could not be understood; carries every refusal
+├── ReaderFailedError         the reading process died or hung; the file may be innocent
+├── LedgerChangedError        somebody else entered the same days meanwhile; merge again
+├── LedgerUnavailableError    the database cannot be used (full disk, lost connection, newer schema)
+├── SourceUnavailableError    the place where bills come from cannot be reached
+├── CurrencyMismatchError     two currencies met in one sum
+├── InvalidAmountError        text that is not a plain decimal we can hold
+├── ConfigError               the configuration has mistakes; carries all of them
+└── DeliveryError
+    ├── TemporaryDeliveryError    worth another attempt
+    └── PermanentDeliveryError    not worth another attempt
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+class SpendwatchError(Exception):
+    """An error whose message is meant for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one place of a bill file cannot be accepted. `line` counts from 1, the header included."""
+
+    reason: str
+    line: int | None = None
+    column: str | None = None
+    value: str | None = None
+    accepts: str | None = None
+
+    def __str__(self) -> str:
+        """Return the refusal as one line of text: where, what, and what would be accepted."""
+        where = ", ".join(
+            part for part in (f"line {self.line}" if self.line else "", f"column {self.column}" if self.column else "") if part
+        )
+        what = self.reason if self.value is None else f"{self.reason}: {printable(self.value)}"
+        expects = f" (accepted: {self.accepts})" if self.accepts else ""
+        return f"{where}: {what}{expects}" if where else f"{what}{expects}"
+
+
+def printable(text: str, limit: int = 80) -> str:
+    """Return hostile text quoted on one line, control and bidirectional characters escaped, cut at `limit`."""
+    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+    return f"'{shown[:limit]}…'" if len(shown) > limit else f"'{shown}'"
+
+
+class UnreadableBillError(SpendwatchError):
+    """A bill file that cannot be understood: not one of its lines counts."""
+
+    def __init__(self, *refusals: Refusal) -> None:
+        """Keep every refusal; the message names the first."""
+        self.refusals = refusals
+        more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
+        super().__init__(f"{refusals[0]}{more}")
+
+
+class ReaderFailedError(SpendwatchError):
+    """The reading process died, hung, or ran out of memory."""
+
+
+class LedgerChangedError(SpendwatchError):
+    """The days to be written were changed by somebody else since they were read."""
+
+
+class LedgerUnavailableError(SpendwatchError):
+    """The database cannot be used now."""
+
+
+class SourceUnavailableError(SpendwatchError):
+    """The place where bills come from cannot be reached now."""
+
+
+class CurrencyMismatchError(SpendwatchError):
+    """Two currencies met in one sum."""
+
+
+class InvalidAmountError(SpendwatchError):
+    """Text that is not a plain decimal with at most ten decimals."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigMistake:
+    """One mistake in a configuration file, with its place. `line` and `column` count from 1."""
+
+    file: str
+    line: int
+    column: int
+    key: str
+    what: str
+
+    def __str__(self) -> str:
+        """Return `file:line:column: key: what is wrong`."""
+        key = f"{self.key}: " if self.key else ""
+        return f"{self.file}:{self.line}:{self.column}: {key}{self.what}"
+
+
+class ConfigError(SpendwatchError):
+    """The configuration has mistakes; all of them are told at once."""
+
+    def __init__(self, *mistakes: ConfigMistake) -> None:
+        """Keep every mistake; the message lists them, one a line."""
+        self.mistakes = mistakes
+        super().__init__("\n".join(str(mistake) for mistake in mistakes))
+
+
+class DeliveryError(SpendwatchError):
+    """A notification could not be handed over."""
+
+
+class TemporaryDeliveryError(DeliveryError):
+    """The receiver may accept the same notification later."""
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        """Keep what the receiver asked for, if it named a pause."""
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class PermanentDeliveryError(DeliveryError):
+    """The receiver will not accept this notification; `gone` says that it wants none at all."""
+
+    def __init__(self, message: str, *, gone: bool = False) -> None:
+        """Keep whether the receiver asked never to be called again."""
+        self.gone = gone
+        super().__init__(message)

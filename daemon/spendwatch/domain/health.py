@@ -1,0 +1,59 @@
+"""Whether bills arrive and notifications leave: the daemon's own standing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from spendwatch.domain.period import duration_text
+from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.statement import Digest, SourceName
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHealth:
+    """What we know about one place where bills come from."""
+
+    name: SourceName
+    first_seen_at: datetime
+    """When we began to look there."""
+    last_looked_at: datetime | None = None
+    """When it could last be reached."""
+    last_bill_at: datetime | None = None
+    """When a bill with new content was last accepted."""
+    failing_since: datetime | None = None
+    failures: int = 0
+    """Looks in a row that failed."""
+    trouble: str = ""
+
+    def is_stale(self, now: datetime, after: timedelta) -> bool:
+        """Tell whether no new bill came for that long."""
+        return now - (self.last_bill_at or self.first_seen_at) >= after
+
+    def silence(self, now: datetime) -> str:
+        """Return for how long no new bill came, in words."""
+        return duration_text(now - (self.last_bill_at or self.first_seen_at))
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A bill file that could not be understood."""
+
+    digest: Digest
+    name: str
+    source: SourceName
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelHealth:
+    """What we know about one way to reach people."""
+
+    name: ChannelName
+    failing_since: datetime | None = None
+    failures: int = 0
+    """Attempts in a row that failed."""
+    trouble: str = ""
+    disabled: bool = False
+    """The receiver asked never to be called again."""

@@ -1,0 +1,131 @@
+"""An amount and its currency, which never part. Sums are exact or fail; nothing is ever rounded but for display."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Clamped, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from typing import TYPE_CHECKING, NewType
+
+from spendwatch.domain.errors import CurrencyMismatchError, InvalidAmountError, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Currency = NewType("Currency", str)
+
+SCALE = 10
+"""Decimals we hold. The provider computes with ten (its bills name `precision` 10)."""
+
+WHOLE_DIGITS = 28
+"""Digits before the point: DECIMAL(38, 10) less its decimals."""
+
+EXACT = Context(prec=60, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow, Clamped])
+"""The context of every sum. 60 digits hold a billion amounts of 38; a lost digit raises `decimal.Inexact`."""
+
+_PLAIN = re.compile(rf"-?[0-9]{{1,{WHOLE_DIGITS}}}(?:\.[0-9]{{1,{SCALE}}})?", re.ASCII)
+_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+_ZERO = Decimal(0)
+_CENT = Decimal("0.01")
+
+
+def parse_amount(text: str) -> Decimal:
+    """Return the plain decimal that `text` writes.
+
+    Accepted: an optional minus, 1 to 28 digits, optionally a point and 1 to 10 decimals. `Decimal` alone would also take
+    NaN, Infinity, underscores, foreign digits and giant exponents.
+    """
+    if not _PLAIN.fullmatch(text):
+        msg = f"not a plain decimal with at most {SCALE} decimals: {printable(text)}"
+        raise InvalidAmountError(msg)
+    return Decimal(text)
+
+
+def is_currency(text: str) -> bool:
+    """Tell whether `text` looks like an ISO 4217 code."""
+    return _CURRENCY.fullmatch(text) is not None
+
+
+def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
+    """Return the exact sum. The built-in sum rounds at the caller's context, by default 28 digits."""
+    total = _ZERO
+    for amount in amounts:
+        total = EXACT.add(total, amount)
+    return total
+
+
+def plain(amount: Decimal) -> str:
+    """Return the amount as text without an exponent and without trailing zeros: what files, tables and JSON hold."""
+    text = format(amount, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An exact amount of one currency."""
+
+    amount: Decimal
+    currency: Currency
+
+    @classmethod
+    def zero(cls, currency: Currency) -> Money:
+        """Return nothing, in that currency."""
+        return cls(_ZERO, currency)
+
+    @classmethod
+    def total(cls, amounts: Iterable[Decimal], currency: Currency) -> Money:
+        """Return the exact sum of bare amounts that are known to be of one currency."""
+        return cls(exact_sum(amounts), currency)
+
+    def __add__(self, other: Money) -> Money:
+        """Return the exact sum; another currency raises `CurrencyMismatchError`."""
+        self._same(other)
+        return Money(EXACT.add(self.amount, other.amount), self.currency)
+
+    def __sub__(self, other: Money) -> Money:
+        """Return the exact difference; another currency raises `CurrencyMismatchError`."""
+        self._same(other)
+        return Money(EXACT.subtract(self.amount, other.amount), self.currency)
+
+    def __lt__(self, other: Money) -> bool:
+        """Compare two amounts of one currency."""
+        self._same(other)
+        return self.amount < other.amount
+
+    def __ge__(self, other: Money) -> bool:
+        """Compare two amounts of one currency; exactly equal counts as reached."""
+        return not self < other
+
+    def times(self, share: Decimal) -> Money:
+        """Return that share of the amount, exactly."""
+        return Money(EXACT.multiply(self.amount, share), self.currency)
+
+    def __str__(self) -> str:
+        """Return the amount for people: ISO code, grouped digits, two decimals; never 0.00 for something."""
+        return f"{self.currency} {shown(self.amount)}"
+
+    def _same(self, other: Money) -> None:
+        if self.currency != other.currency:
+            msg = f"cannot add or compare {self.currency} and {other.currency}"
+            raise CurrencyMismatchError(msg)
+
+
+def shown(amount: Decimal) -> str:
+    """Return the amount for people: `1,234.50`; an amount that two decimals would hide reads `<0.01` or `>-0.01`."""
+    if amount and abs(amount) < _CENT / 2:
+        return "<0.01" if amount > 0 else ">-0.01"
+    return format(amount.quantize(_CENT, rounding=ROUND_HALF_UP, context=Context(prec=60)), ",f")
+
+
+def percent(share: Decimal) -> str:
+    """Return a share for people, rounded down so that 99.99 % never reads 100 %."""
+    return f"{int(share * 100)}%" if share >= 0 else f"-{int(-share * 100)}%"
+
+
+def share_of(part: Decimal, whole: Decimal) -> Decimal | None:
+    """Return part ÷ whole with four decimals, cut and not rounded, or None where there is no whole."""
+    if whole <= 0:
+        return None
+    return (Context(prec=60).divide(part, whole)).quantize(Decimal("0.0001"), rounding="ROUND_DOWN", context=Context(prec=60))

@@ -1,0 +1,249 @@
+"""What is said: a change told with the figures of the moment, and how far each copy of it has come."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, fields
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import NewType, TypeAlias
+
+from spendwatch.domain.alert import AlertId, AlertState, Rule
+from spendwatch.domain.balance import AccountBalance, Cover
+from spendwatch.domain.money import Currency, Money, plain
+from spendwatch.domain.policy import ChannelName, Severity
+from spendwatch.domain.standing import Growth
+from spendwatch.domain.statement import AccountId
+
+NotificationId = NewType("NotificationId", str)
+DeliveryId = NewType("DeliveryId", str)
+
+
+class Reason(StrEnum):
+    """Why we speak."""
+
+    FIRED = "fired"
+    REPEATED = "repeated"
+    RESOLVED = "resolved"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The figures of the moment. What a rule has no use for stays empty."""
+
+    account: str = ""
+    account_name: str = ""
+    scope: str = ""
+    """`Scope.key`, or `source:…`, `channel:…`."""
+    name: str = ""
+    """The scope as people call it."""
+    period: str = ""
+    spend: Money | None = None
+    budget: Money | None = None
+    used: Decimal | None = None
+    threshold: str = ""
+    reached_at: Money | None = None
+    also: tuple[str, ...] = ()
+    """Labels of further thresholds or floors for which this one notification speaks."""
+    next_threshold: str = ""
+    next_at: Money | None = None
+    earlier: Money | None = None
+    """The figure when this scope was last spoken of."""
+    earlier_at: datetime | None = None
+    growth: tuple[Growth, ...] = ()
+    daily: tuple[tuple[date, Money], ...] = ()
+    foreign: tuple[Money, ...] = ()
+    balance: AccountBalance | None = None
+    floor: Money | None = None
+    covers: tuple[Cover, ...] = ()
+    data_until: datetime | None = None
+    last_bill_at: datetime | None = None
+    files: tuple[tuple[str, str], ...] = ()
+    """File names, each with the reason of its refusal."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One change of one alert, as it is told. All its copies, to whomever, carry this id."""
+
+    id: NotificationId
+    alert: AlertId
+    rule: Rule
+    reason: Reason
+    severity: Severity
+    state: AlertState
+    since: datetime
+    created_at: datetime
+    channels: tuple[ChannelName, ...]
+    facts: Facts
+
+    @property
+    def type(self) -> str:
+        """The `type` of a webhook's body."""
+        if self.reason is Reason.TEST:
+            return "test"
+        if self.state is AlertState.FIRING:
+            return self.rule.value
+        return "balance.recovered" if self.rule in {Rule.BALANCE_LOW, Rule.OVERDUE} else "alert.resolved"
+
+
+def notification_id(alert: AlertId, reason: Reason, times_told: int) -> NotificationId:
+    """Return the notification's identity, which is its content."""
+    return NotificationId(hashlib.sha256(f"{alert}\x1f{reason.value}\x1f{times_told}".encode()).hexdigest()[:24])
+
+
+class DeliveryState(StrEnum):
+    """How far one copy has come."""
+
+    PENDING = "pending"
+    ATTEMPTING = "attempting"
+    """An attempt has begun and its outcome is not on record: after a crash, the receiver may have it already."""
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One copy of a notification on its way over one channel to one target (a mail address; empty where there is but one)."""
+
+    id: DeliveryId
+    notification: Notification
+    channel: ChannelName
+    target: str
+    state: DeliveryState
+    attempts: int
+    """Attempts begun so far, the present one included."""
+    due_at: datetime
+    maybe_repeated: bool
+    """An earlier attempt ended without an answer on record."""
+    rendered: bytes | None
+    """The bytes that every attempt sends; None before the first."""
+    last_error: str = ""
+    settled_at: datetime | None = None
+
+
+def delivery_id(notification: NotificationId, channel: ChannelName, target: str) -> DeliveryId:
+    """Return the delivery's identity, which is its content."""
+    return DeliveryId(hashlib.sha256(f"{notification}\x1f{channel}\x1f{target}".encode()).hexdigest()[:24])
+
+
+PAUSES = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600)
+)
+"""Pauses between the ten attempts of a delivery: 75 h 35 min in all, the schedule of Standard Webhooks."""
+
+
+def pause_after(attempts: int) -> timedelta | None:
+    """Return how long to wait after that many attempts, or None when there will be no further one."""
+    return PAUSES[attempts - 1] if attempts <= len(PAUSES) else None
+
+
+def encode(notification: Notification) -> str:
+    """Return the notification as JSON text. Amounts are strings."""
+    return json.dumps(
+        {field.name: _plain(getattr(notification, field.name)) for field in fields(Notification)},
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+
+
+def decode(text: str) -> Notification:
+    """Return what `encode` wrote."""
+    raw = json.loads(text)
+    facts = raw["facts"]
+    return Notification(
+        id=NotificationId(raw["id"]),
+        alert=AlertId(raw["alert"]),
+        rule=Rule(raw["rule"]),
+        reason=Reason(raw["reason"]),
+        severity=Severity(raw["severity"]),
+        state=AlertState(raw["state"]),
+        since=datetime.fromisoformat(raw["since"]),
+        created_at=datetime.fromisoformat(raw["created_at"]),
+        channels=tuple(ChannelName(name) for name in raw["channels"]),
+        facts=Facts(
+            account=facts.get("account", ""),
+            account_name=facts.get("account_name", ""),
+            scope=facts.get("scope", ""),
+            name=facts.get("name", ""),
+            period=facts.get("period", ""),
+            spend=_money(facts.get("spend")),
+            budget=_money(facts.get("budget")),
+            used=Decimal(facts["used"]) if facts.get("used") else None,
+            threshold=facts.get("threshold", ""),
+            reached_at=_money(facts.get("reached_at")),
+            also=tuple(facts.get("also", ())),
+            next_threshold=facts.get("next_threshold", ""),
+            next_at=_money(facts.get("next_at")),
+            earlier=_money(facts.get("earlier")),
+            earlier_at=_moment(facts.get("earlier_at")),
+            growth=tuple(
+                Growth(item["label"], _sure(item["recent"]), _sure(item["before"])) for item in facts.get("growth", ())
+            ),
+            daily=tuple((date.fromisoformat(day), _sure(money)) for day, money in facts.get("daily", ())),
+            foreign=tuple(_sure(money) for money in facts.get("foreign", ())),
+            balance=_balance(facts.get("balance")),
+            floor=_money(facts.get("floor")),
+            covers=tuple(Cover(cover) for cover in facts.get("covers", ())),
+            data_until=_moment(facts.get("data_until")),
+            last_bill_at=_moment(facts.get("last_bill_at")),
+            files=tuple((name, why) for name, why in facts.get("files", ())),
+            detail=facts.get("detail", ""),
+        ),
+    )
+
+
+_Json: TypeAlias = "str | int | bool | list[_Json] | dict[str, _Json] | None"
+
+
+def _plain(value: object) -> _Json:
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case Money():
+            return [plain(value.amount), str(value.currency)]
+        case Decimal():
+            return plain(value)
+        case datetime() | date():
+            return value.isoformat()
+        case tuple():
+            return [_plain(item) for item in value]
+        case Facts() | Growth() | AccountBalance():
+            named = ((field.name, getattr(value, field.name)) for field in fields(value))
+            return {name: _plain(item) for name, item in named if item not in (None, "", ())}
+        case _:
+            msg = f"cannot be written as JSON: {type(value).__name__}"
+            raise TypeError(msg)
+
+
+def _money(raw: list[str] | None) -> Money | None:
+    return None if raw is None else _sure(raw)
+
+
+def _sure(raw: list[str]) -> Money:
+    return Money(Decimal(raw[0]), Currency(raw[1]))
+
+
+def _moment(raw: str | None) -> datetime | None:
+    return None if raw is None else datetime.fromisoformat(raw)
+
+
+def _balance(raw: dict[str, list[str]] | None) -> AccountBalance | None:
+    if raw is None:
+        return None
+    until = raw.get("data_until")
+    return AccountBalance(
+        account=AccountId(str(raw["account"])),
+        cash=_sure(raw["cash"]),
+        credit=_sure(raw["credit"]),
+        unsettled_current=_sure(raw["unsettled_current"]),
+        unsettled_previous=_sure(raw["unsettled_previous"]),
+        data_until=datetime.fromisoformat(str(until)) if until else None,
+        reported=_money(raw.get("reported")),
+    )

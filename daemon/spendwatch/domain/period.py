@@ -1,0 +1,119 @@
+"""The billing period: one calendar month in the billing time zone; its start included, its end excluded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+
+Clock = Callable[[], datetime]
+"""Says what time it is, with its zone. Only the composition root knows the real one."""
+
+_LABEL = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])", re.ASCII)
+_DECEMBER = 12
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BillingPeriod:
+    """One billing month."""
+
+    year: int
+    month: int
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a month."""
+        if not (1 <= self.month <= _DECEMBER and 1 <= self.year <= 9998):  # noqa: PLR2004 -- datetime's own range, less one
+            msg = f"not a month: {self.year}-{self.month}"
+            raise ValueError(msg)
+
+    @classmethod
+    def parse(cls, label: str) -> BillingPeriod:
+        """Return the period written as `YYYY-MM`; anything else raises `ValueError`."""
+        found = _LABEL.fullmatch(label)
+        if not found:
+            msg = f"not a month like 2026-09: {label!r}"
+            raise ValueError(msg)
+        return cls(int(found[1]), int(found[2]))
+
+    @classmethod
+    def containing(cls, moment: datetime, zone: tzinfo) -> BillingPeriod:
+        """Return the period in which the moment falls, as clocks in the billing zone show it."""
+        local = moment.astimezone(zone)
+        return cls(local.year, local.month)
+
+    @property
+    def label(self) -> str:
+        """The period as `YYYY-MM`."""
+        return f"{self.year:04d}-{self.month:02d}"
+
+    @property
+    def first_day(self) -> date:
+        """The first day."""
+        return date(self.year, self.month, 1)
+
+    @property
+    def after_last_day(self) -> date:
+        """The first day of the next period."""
+        return self.next().first_day
+
+    @property
+    def days(self) -> int:
+        """How many days the period has."""
+        return (self.after_last_day - self.first_day).days
+
+    def __contains__(self, day: date) -> bool:
+        """Tell whether the day belongs to the period."""
+        return self.first_day <= day < self.after_last_day
+
+    def next(self) -> BillingPeriod:
+        """Return the period after this one."""
+        return BillingPeriod(self.year + 1, 1) if self.month == _DECEMBER else BillingPeriod(self.year, self.month + 1)
+
+    def previous(self) -> BillingPeriod:
+        """Return the period before this one."""
+        return BillingPeriod(self.year - 1, _DECEMBER) if self.month == 1 else BillingPeriod(self.year, self.month - 1)
+
+    def starts_at(self, zone: tzinfo) -> datetime:
+        """Return the first moment of the period."""
+        return datetime(self.year, self.month, 1, tzinfo=zone)
+
+
+def open_periods(now: datetime, zone: tzinfo, *, final_on: int) -> tuple[BillingPeriod, ...]:
+    """Return the periods whose bills may still change, the oldest first.
+
+    The previous month stays open until the end of day `final_on` of this month (facts: bills are final on the 2nd to the 4th).
+    """
+    current = BillingPeriod.containing(now, zone)
+    if now.astimezone(zone).day <= final_on:
+        return current.previous(), current
+    return (current,)
+
+
+def is_final(period: BillingPeriod, now: datetime, zone: tzinfo, *, final_on: int) -> bool:
+    """Tell whether the provider should no longer change the period."""
+    return period < open_periods(now, zone, final_on=final_on)[0]
+
+
+def parse_duration(text: str) -> timedelta:
+    """Return the duration written as `30s`, `10m`, `26h`, `3d` or a chain of these (`1h30m`); else `ValueError`."""
+    if not _DURATION.fullmatch(text):
+        msg = f"not a duration like 30s, 10m, 26h or 3d: {text!r}"
+        raise ValueError(msg)
+    return timedelta(seconds=sum(int(number) * _SECONDS[unit] for number, unit in _PART.findall(text)))
+
+
+def duration_text(duration: timedelta) -> str:
+    """Return a duration for people, its two largest units: `3 d 4 h`, `12 min`, `45 s`."""
+    seconds = max(0, int(duration.total_seconds()))
+    parts = []
+    for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        if seconds >= size:
+            parts.append(f"{seconds // size} {name}")
+            seconds %= size
+    return " ".join(parts[:2]) or "0 s"
+
+
+_DURATION = re.compile(r"(?:[0-9]{1,6}[dhms])+", re.ASCII)
+_PART = re.compile(r"([0-9]+)([dhms])", re.ASCII)
+_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}

@@ -1,0 +1,189 @@
+"""What may be spent, and who hears of it. One policy a workspace, one an account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import NewType
+
+from spendwatch.domain.money import EXACT, Currency, Money, plain
+from spendwatch.domain.scope import Match, Scope
+from spendwatch.domain.statement import AccountId, WorkspaceId
+
+ChannelName = NewType("ChannelName", str)
+
+_WARNING_SHARE = Decimal("0.75")
+
+
+class Site(StrEnum):
+    """Which console and API an account belongs to."""
+
+    CN = "cn"
+    INTL = "intl"
+
+
+class Severity(StrEnum):
+    """How bad it is, the mildest first."""
+
+    NOTICE = "notice"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for the mildest."""
+        return tuple(Severity).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A share of the budget, or an absolute amount in the account's currency. Reaching it exactly counts."""
+
+    share: Decimal | None = None
+    amount: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        """Hold exactly one of the two, above zero."""
+        value = self.share if self.amount is None else self.amount
+        if (self.share is None) == (self.amount is None) or value is None or value <= 0:
+            msg = "a threshold is either a share or an amount, and above zero"
+            raise ValueError(msg)
+
+    @property
+    def label(self) -> str:
+        """The threshold as people write it: `80%` or `900`. Part of an alert's identity."""
+        if self.share is not None:
+            return f"{plain(EXACT.multiply(self.share, Decimal(100)))}%"
+        return plain(self.amount or Decimal(0))
+
+    def reached_at(self, budget: Decimal | None) -> Decimal | None:
+        """Return the amount at which the threshold is reached; a share of no budget is never reached."""
+        if self.amount is not None:
+            return self.amount
+        return None if budget is None or self.share is None else EXACT.multiply(budget, self.share)
+
+    def severity(self, budget: Decimal | None) -> Severity:
+        """Return critical from the whole budget on, warning from three quarters on, else notice. No budget: warning."""
+        at = self.reached_at(budget)
+        if budget is None or at is None:
+            return Severity.WARNING
+        if at >= budget:
+            return Severity.CRITICAL
+        return Severity.WARNING if at >= EXACT.multiply(budget, _WARNING_SHARE) else Severity.NOTICE
+
+
+@dataclass(frozen=True, slots=True)
+class FinerBudget:
+    """A budget for what `match` picks out of a workspace or an account."""
+
+    name: str
+    match: Match
+    budget: Decimal | None
+    thresholds: tuple[Threshold, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspacePolicy:
+    """What one workspace may spend in a billing period, in the account's currency."""
+
+    workspace: WorkspaceId
+    name: str = ""
+    owner: str = ""
+    account: AccountId | None = None
+    """Pins the policy to one account; else it holds in whichever account the workspace turns up."""
+    budget: Decimal | None = None
+    thresholds: tuple[Threshold, ...] = ()
+    budgets: tuple[FinerBudget, ...] = ()
+    channels: tuple[ChannelName, ...] = ()
+    remind: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BalancePolicy:
+    """The balance's manual terms, and below which amounts somebody must hear of it."""
+
+    cash: Decimal
+    credit: Decimal
+    floors: tuple[Decimal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPolicy:
+    """What a paying account may spend, and its balance."""
+
+    account: AccountId
+    name: str
+    site: Site
+    currency: Currency
+    budget: Decimal | None = None
+    thresholds: tuple[Threshold, ...] = ()
+    budgets: tuple[FinerBudget, ...] = ()
+    channels: tuple[ChannelName, ...] = ()
+    balance: BalancePolicy | None = None
+    remind: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """Everything that the judgement needs to know about what is wanted."""
+
+    accounts: tuple[AccountPolicy, ...]
+    workspaces: tuple[WorkspacePolicy, ...]
+    operators: tuple[ChannelName, ...]
+    """Who hears of trouble with sources, files, channels and the configuration."""
+    products: tuple[str, ...]
+    """Product codes that count as spend."""
+    month_final_on: int
+
+    def account(self, account: AccountId) -> AccountPolicy | None:
+        """Return the policy of that account."""
+        return next((policy for policy in self.accounts if policy.account == account), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One budget as it is watched: its scope, what it picks, its amount, its thresholds, who hears of it."""
+
+    scope: Scope
+    name: str
+    currency: Currency
+    budget: Money | None
+    thresholds: tuple[Threshold, ...]
+    channels: tuple[ChannelName, ...]
+    match: Match | None = None
+    remind: timedelta | None = None
+
+
+def watches(policies: Policies, seen: frozenset[tuple[AccountId, WorkspaceId]]) -> tuple[Watch, ...]:
+    """Return every budget to be watched, given in which accounts which workspaces have turned up."""
+    found: list[Watch] = []
+    accounts_of: dict[WorkspaceId, list[AccountId]] = {}
+    for account, workspace in sorted(seen):
+        accounts_of.setdefault(workspace, []).append(account)
+    by_id = {policy.account: policy for policy in policies.accounts}
+    for policy in policies.accounts:
+        found.extend(_watches_of(policy, Scope(policy.account), policy))
+    for workspace_policy in policies.workspaces:
+        pinned = workspace_policy.account
+        places = (pinned,) if pinned else tuple(accounts_of.get(workspace_policy.workspace, ()))
+        if not places and len(policies.accounts) == 1:
+            places = (policies.accounts[0].account,)
+        for account in places:
+            if payer := by_id.get(account):
+                found.extend(_watches_of(payer, Scope(account, workspace_policy.workspace), workspace_policy))
+    return tuple(found)
+
+
+def _watches_of(payer: AccountPolicy, scope: Scope, policy: AccountPolicy | WorkspacePolicy) -> list[Watch]:
+    def watch(scope: Scope, name: str, budget: Decimal | None, thresholds: tuple[Threshold, ...], match: Match | None) -> Watch:
+        money = None if budget is None else Money(budget, payer.currency)
+        return Watch(scope, name, payer.currency, money, thresholds, policy.channels, match, policy.remind)
+
+    title = policy.name or (scope.workspace or scope.account)
+    found = [watch(scope, title, policy.budget, policy.thresholds, None)]
+    for finer in policy.budgets:
+        inner = Scope(scope.account, scope.workspace, finer.name)
+        found.append(watch(inner, f"{title}: {finer.name}", finer.budget, finer.thresholds, finer.match))
+    return found

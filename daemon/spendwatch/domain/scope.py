@@ -1,0 +1,72 @@
+"""Which part of the spend a budget watches: an account, a workspace, or what a `match` picks out of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from spendwatch.domain.statement import AccountId, WorkspaceId
+
+
+class Dimension(StrEnum):
+    """What spend can be told apart by. The names stand in configuration, reports and tables alike."""
+
+    ACCOUNT = "account"
+    DAY = "day"
+    WORKSPACE = "workspace"
+    API_KEY = "api_key"
+    MODEL = "model"
+    TYPE = "type"
+    CHANNEL = "channel"
+    ITEM = "item"
+    COMMODITY = "commodity"
+    PRODUCT = "product"
+    OWNER = "owner"
+    TAGS = "tags"
+    CHARGE = "charge"
+
+
+MATCHABLE = (Dimension.API_KEY, Dimension.MODEL, Dimension.CHANNEL, Dimension.TYPE, Dimension.ITEM, Dimension.OWNER)
+"""What a finer budget may match on, beside tags."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Picks roll-up rows: every pattern must fit. Patterns know `*`, `?` and `[…]`; an empty pattern fits the empty value."""
+
+    patterns: tuple[tuple[Dimension, str], ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+
+    def fits(self, values: dict[Dimension, str]) -> bool:
+        """Tell whether a row with these values is picked. Missing values count as empty."""
+        if not all(fnmatchcase(values.get(dimension, ""), pattern) for dimension, pattern in self.patterns):
+            return False
+        if not self.tags:
+            return True
+        tags = parse_tags(values.get(Dimension.TAGS, ""))
+        return all(key in tags and fnmatchcase(tags[key], pattern) for key, pattern in self.tags)
+
+
+def parse_tags(text: str) -> dict[str, str]:
+    """Return the tags of a roll-up row, written as a canonical JSON object of texts."""
+    if not text:
+        return {}
+    found = json.loads(text)
+    return {str(key): str(value) for key, value in found.items()}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Scope:
+    """Whose spend, of which account. Without a workspace: the whole account. `budget` names a finer budget."""
+
+    account: AccountId
+    workspace: WorkspaceId | None = None
+    budget: str = ""
+
+    @property
+    def key(self) -> str:
+        """The scope as one text, the same for ever: part of an alert's identity."""
+        place = "account" if self.workspace is None else f"workspace:{self.workspace}"
+        return f"{place}/{self.budget}" if self.budget else place

@@ -1,0 +1,102 @@
+"""Spent, and remaining of the budget, of one scope at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from spendwatch.domain.money import EXACT, Currency, Money, share_of
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.policy import Watch
+from spendwatch.domain.scope import Dimension
+from spendwatch.domain.statement import AccountId, WorkspaceId
+
+
+@dataclass(frozen=True, slots=True)
+class SpendSum:
+    """A sum out of the roll-up: the values it was grouped by, one currency, the exact amount, how many lines."""
+
+    values: Mapping[Dimension, str]
+    currency: Currency
+    amount: Decimal
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How much of one watched budget is spent."""
+
+    watch: Watch
+    period: BillingPeriod
+    spend: Money
+    lines: int
+    foreign: tuple[Money, ...]
+    """Spend in other currencies than the budget's: never added, told apart."""
+    data_until: datetime | None
+
+    @property
+    def used(self) -> Decimal | None:
+        """The share of the budget that is spent, cut to four decimals."""
+        return share_of(self.spend.amount, self.watch.budget.amount) if self.watch.budget else None
+
+    @property
+    def remaining(self) -> Money | None:
+        """What is left of the budget; below zero when it is overspent."""
+        return self.watch.budget - self.spend if self.watch.budget else None
+
+
+def reckon(
+    watches: Iterable[Watch],
+    sums: Sequence[SpendSum],
+    period: BillingPeriod,
+    data_until: Mapping[AccountId, datetime],
+) -> tuple[Standing, ...]:
+    """Return the standing of every watch. `sums` must be grouped by account and workspace, and finer where a watch matches."""
+    by_account: dict[str, list[SpendSum]] = {}
+    by_workspace: dict[tuple[str, str], list[SpendSum]] = {}
+    for spent in sums:
+        account = spent.values.get(Dimension.ACCOUNT, "")
+        by_account.setdefault(account, []).append(spent)
+        by_workspace.setdefault((account, spent.values.get(Dimension.WORKSPACE, "")), []).append(spent)
+    standings = []
+    for watch in watches:
+        scope = watch.scope
+        candidates = (
+            by_account.get(scope.account, [])
+            if scope.workspace is None
+            else by_workspace.get((scope.account, scope.workspace), [])
+        )
+        match = watch.match
+        picked = candidates if match is None else [spent for spent in candidates if match.fits(dict(spent.values))]
+        standings.append(_stand(watch, picked, period, data_until.get(scope.account)))
+    return tuple(standings)
+
+
+def _stand(watch: Watch, picked: Sequence[SpendSum], period: BillingPeriod, data_until: datetime | None) -> Standing:
+    totals: dict[Currency, Decimal] = {}
+    lines = 0
+    for spent in picked:
+        totals[spent.currency] = EXACT.add(totals.get(spent.currency, Decimal(0)), spent.amount)
+        lines += spent.lines
+    spend = Money(totals.pop(watch.currency, Decimal(0)), watch.currency)
+    foreign = tuple(Money(amount, currency) for currency, amount in sorted(totals.items()) if amount)
+    return Standing(watch, period, spend, lines, foreign, data_until)
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What one model and type cost in the last days, and in as many days before."""
+
+    label: str
+    recent: Money
+    before: Money
+
+
+def seen_workspaces(sums: Iterable[SpendSum]) -> frozenset[tuple[AccountId, WorkspaceId]]:
+    """Return which workspaces turned up in which accounts."""
+    return frozenset(
+        (AccountId(spent.values.get(Dimension.ACCOUNT, "")), WorkspaceId(spent.values.get(Dimension.WORKSPACE, "")))
+        for spent in sums
+    )

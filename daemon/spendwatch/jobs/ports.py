@@ -1,0 +1,187 @@
+"""What the jobs need from outside. Shape is enough: adapters do not import these; the type checker compares in `app`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Protocol
+
+from spendwatch.domain.alert import Alert
+from spendwatch.domain.health import ChannelHealth, Rejection, SourceHealth
+from spendwatch.domain.notification import Delivery, DeliveryId, Notification
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.review import Verdict
+from spendwatch.domain.scope import Dimension
+from spendwatch.domain.standing import SpendSum
+from spendwatch.domain.statement import (
+    AccountId,
+    BillFile,
+    DayKey,
+    Digest,
+    MergedDay,
+    Reading,
+    ReadingHints,
+    SourceName,
+    Statement,
+)
+
+
+class BillSource(Protocol):
+    """A place where bills come from. It never looks inside them. Plain functions: files and folders, no waiting."""
+
+    @property
+    def name(self) -> SourceName:
+        """As the configuration calls it."""
+
+    def arrivals(self, now: datetime) -> Iterable[BillFile]:
+        """Yield the files that are ready, oldest first, each as a private copy. `SourceUnavailableError` when unreachable."""
+
+    def keep(self, file: BillFile) -> None:
+        """Put the original away: the ledger has it."""
+
+    def reject(self, file: BillFile, why: str) -> None:
+        """Set the original aside with the reason beside it."""
+
+    def leave(self, file: BillFile) -> None:
+        """Leave the original where it is, to be offered again: we failed, not the file."""
+
+
+class BillReader(Protocol):
+    """Understands bill files."""
+
+    def read(self, file: BillFile, hints: ReadingHints) -> Reading:
+        """Understand the file, or raise `UnreadableBillError` with every refusal, or `ReaderFailedError`."""
+
+
+class Ledger(Protocol):
+    """Statements on record, their lines, and the roll-up."""
+
+    def has(self, digest: Digest) -> bool:
+        """Tell whether the same bytes were entered before."""
+
+    def held(self, days: Iterable[DayKey]) -> Mapping[DayKey, Digest]:
+        """Return the content digests of those days that are on record."""
+
+    def chunk(self, day: DayKey) -> bytes | None:
+        """Return the lines of a day as they were recorded."""
+
+    def record(
+        self,
+        statement: Statement,
+        days: Sequence[MergedDay],
+        *,
+        name: str,
+        source: SourceName,
+        held: Mapping[DayKey, Digest],
+        now: datetime,
+    ) -> None:
+        """Record a statement and the merged days in one transaction.
+
+        `held` are the digests the merge was based on; if one of them has changed meanwhile: `LedgerChangedError`.
+        """
+
+    def refuse(self, rejection: Rejection) -> None:
+        """Record that a file was refused. The same digest twice is recorded once."""
+
+    def revision(self) -> int:
+        """Return a number that grows with every change of the recorded spend."""
+
+    def spend(
+        self,
+        period: BillingPeriod,
+        by: Sequence[Dimension],
+        *,
+        products: Sequence[str] | None = None,
+        days: tuple[date, date] | None = None,
+    ) -> Sequence[SpendSum]:
+        """Return exact sums by these dimensions and the currency. `products` None: all; `days`: the first, and the first not."""
+
+    def data_until(self) -> Mapping[AccountId, datetime]:
+        """Return for each account the latest moment that any of its lines charges for."""
+
+    def rejections(self, since: datetime) -> Sequence[Rejection]:
+        """Return the files refused since then, the oldest first."""
+
+
+class AlertBook(Protocol):
+    """Alerts on record."""
+
+    def known(self) -> Sequence[Alert]:
+        """Return every alert that may still matter: firing ones, those of open periods, the latest episode of each matter."""
+
+    def commit(
+        self,
+        verdict: Verdict,
+        targets: Mapping[ChannelName, Sequence[str]],
+        *,
+        now: datetime,
+    ) -> int:
+        """Store alerts, and for each notification one delivery a channel and target: all of it or nothing.
+
+        What is there already by its identity stays as it is. Returns how many deliveries are new.
+        """
+
+
+class Outbox(Protocol):
+    """Deliveries not yet settled."""
+
+    def claim(self, channel: ChannelName, now: datetime, limit: int) -> Sequence[Delivery]:
+        """Mark due deliveries of the channel as being attempted, count the attempt, and return them, oldest first."""
+
+    def keep_rendered(self, rendered: Mapping[DeliveryId, bytes]) -> None:
+        """Store the bytes that this and every later attempt sends."""
+
+    def delivered(self, delivery: DeliveryId, *, at: datetime) -> None:
+        """Settle: the receiver accepted it."""
+
+    def retry(self, delivery: DeliveryId, *, at: datetime, why: str) -> None:
+        """Try again then."""
+
+    def give_up(self, delivery: DeliveryId, *, at: datetime, why: str) -> None:
+        """Settle: it will not be accepted."""
+
+    def recover(self) -> int:
+        """After a start: what was being attempted when we died is pending again, marked as maybe repeated. How many."""
+
+
+class Health(Protocol):
+    """What is known about sources and channels, across restarts."""
+
+    def sources(self) -> Sequence[SourceHealth]:
+        """Return every source ever looked at."""
+
+    def looked(self, source: SourceName, *, at: datetime) -> None:
+        """The source could be reached."""
+
+    def bill_came(self, source: SourceName, *, at: datetime) -> None:
+        """The source gave a bill with new content."""
+
+    def source_failed(self, source: SourceName, why: str, *, at: datetime) -> None:
+        """The source could not be reached."""
+
+    def channels(self) -> Sequence[ChannelHealth]:
+        """Return what is known about every channel."""
+
+    def channel_worked(self, channel: ChannelName) -> None:
+        """The channel took a notification."""
+
+    def channel_failed(self, channel: ChannelName, why: str, *, at: datetime, disable: bool = False) -> None:
+        """The channel did not take a notification; `disable`: it wants none at all."""
+
+
+class Channel(Protocol):
+    """One way to reach people. It never decides whether to speak."""
+
+    @property
+    def targets(self) -> Sequence[str]:
+        """Each gets a delivery of its own: mail addresses; one empty text where there is but one receiver."""
+
+    def render(self, notification: Notification, target: str) -> bytes:
+        """Return the bytes to be sent, the same for every attempt."""
+
+    async def send(self, delivery: Delivery) -> None:
+        """Hand over `delivery.rendered`, or raise `TemporaryDeliveryError` or `PermanentDeliveryError`."""
+
+
+Channels = Mapping[ChannelName, Channel]
