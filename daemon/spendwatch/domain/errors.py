@@ -9,6 +9,8 @@ SpendwatchError
 ├── CurrencyMismatchError     two currencies met in one sum
 ├── InvalidAmountError        text that is not a plain decimal we can hold
 ├── ConfigError               the configuration has mistakes; carries all of them
+├── UnreachableError          a request got no answer: refused, timed out, TLS not proven, cut off
+├── ForbiddenAddressError     an address that we must not call
 └── DeliveryError
     ├── TemporaryDeliveryError    worth another attempt
     └── PermanentDeliveryError    not worth another attempt
@@ -107,6 +109,14 @@ class ConfigError(SpendwatchError):
         """Keep every mistake; the message lists them, one a line."""
         self.mistakes = mistakes
         super().__init__("\n".join(str(mistake) for mistake in mistakes))
+
+
+class UnreachableError(SpendwatchError):
+    """A request got no answer. The message holds no secret and no query."""
+
+
+class ForbiddenAddressError(SpendwatchError):
+    """An address that we must not call: private, special, or not allowed by the operator."""
 
 
 class DeliveryError(SpendwatchError):
