@@ -34,7 +34,9 @@ class Rule(StrEnum):
         return self in _EPISODIC
 
 
-_EPISODIC = frozenset({Rule.BALANCE_LOW, Rule.OVERDUE, Rule.STALE, Rule.SOURCE_FAILING, Rule.CHANNEL_FAILING, Rule.CONFIG_REJECTED})
+_EPISODIC = frozenset(
+    {Rule.BALANCE_LOW, Rule.OVERDUE, Rule.STALE, Rule.SOURCE_FAILING, Rule.CHANNEL_FAILING, Rule.CONFIG_REJECTED}
+)
 
 
 class AlertState(StrEnum):

@@ -40,7 +40,7 @@ class Cover(StrEnum):
     FREE_QUOTA = "free_quota"
     SAVINGS_PLAN = "savings_plan"
     CODING_PLAN = "coding_plan"
-    TOKEN_PLAN = "token_plan"
+    TOKEN_PLAN = "token_plan"  # noqa: S105 -- the name of a product
     NONE = "none"
 
 

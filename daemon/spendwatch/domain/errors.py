@@ -55,9 +55,10 @@ def printable(text: str, limit: int = 80) -> str:
 class UnreadableBillError(SpendwatchError):
     """A bill file that cannot be understood: not one of its lines counts."""
 
-    def __init__(self, *refusals: Refusal) -> None:
-        """Keep every refusal; the message names the first."""
+    def __init__(self, *refusals: Refusal, digest: str = "") -> None:
+        """Keep every refusal and the SHA-256 of the file's bytes, as far as it is known; the message names the first."""
         self.refusals = refusals
+        self.digest = digest
         more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
         super().__init__(f"{refusals[0]}{more}")
 

@@ -90,7 +90,7 @@ def review_standing(standing: Standing, known: AlertsKnown, *, account_name: str
     )
     reached = [level for level in levels if standing.spend.amount >= level[0]]
     new = [level for level in reached if known.latest(_matter(standing, level[1])) is None]
-    verdict = _thresholds_reached(standing, new, levels, told, account_name, now) if new else Verdict()
+    verdict = _thresholds_reached(standing, new, levels, told, account_name=account_name, now=now) if new else Verdict()
     if not verdict.notifications and told and watch.remind:
         verdict += _reminder(standing, told, account_name, now)
     return verdict + _correction(standing, told, known, account_name, now)
@@ -109,6 +109,7 @@ def _thresholds_reached(
     new: Sequence[_Level],
     levels: Sequence[_Level],
     told: Sequence[Alert],
+    *,
     account_name: str,
     now: datetime,
 ) -> Verdict:
@@ -116,7 +117,9 @@ def _thresholds_reached(
     budget = watch.budget.amount if watch.budget else None
     highest = new[-1][1]
     known_labels = {alert.matter.threshold for alert in told}
-    known_above = any(level in known_labels for level in (threshold.label for _, threshold in levels[levels.index(new[-1]) + 1 :]))
+    known_above = any(
+        level in known_labels for level in (threshold.label for _, threshold in levels[levels.index(new[-1]) + 1 :])
+    )
     also = tuple(threshold.label for _, threshold in reversed(new[:-1]))
     alerts = []
     for _, threshold in new:
@@ -200,8 +203,12 @@ def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, a
     if not spoken:
         return Verdict()
     budget = standing.watch.budget.amount if standing.watch.budget else None
-    labels = {threshold.label: at for threshold in standing.watch.thresholds if (at := threshold.reached_at(budget)) is not None}
-    fallen = [alert for alert in spoken if alert.matter.threshold in labels and standing.spend.amount < labels[alert.matter.threshold]]
+    labels = {
+        threshold.label: at for threshold in standing.watch.thresholds if (at := threshold.reached_at(budget)) is not None
+    }
+    fallen = [
+        alert for alert in spoken if alert.matter.threshold in labels and standing.spend.amount < labels[alert.matter.threshold]
+    ]
     if not fallen:
         return Verdict()
     highest = max(fallen, key=lambda alert: labels[alert.matter.threshold])
@@ -243,7 +250,8 @@ def _review_group(group: Sequence[Finding], known: AlertsKnown, now: datetime) -
     new = [
         finding
         for finding in group
-        if finding.holds and ((alert := latest[finding.matter]) is None or (finding.matter.rule.is_episodic and not alert.is_firing))
+        if finding.holds
+        and ((alert := latest[finding.matter]) is None or (finding.matter.rule.is_episodic and not alert.is_firing))
     ]
     ended = [finding for finding in firing if not finding.holds and finding.matter.rule.is_episodic]
     verdict = Verdict()
@@ -309,7 +317,7 @@ def _remind(finding: Finding, known: AlertsKnown, *, now: datetime) -> Verdict:
 
 
 def expire(known: AlertsKnown, findings: Sequence[Finding], open_labels: frozenset[str], *, now: datetime) -> Verdict:
-    """End, without a word, what can no longer hold: alerts of closed periods, of things no longer watched, one-shots of yesterday."""
+    """End, without a word, what can no longer hold: closed periods, things no longer watched, one-shots of yesterday."""
     judged = {finding.matter for finding in findings}
     ended = [
         replace(alert, state=AlertState.RESOLVED, resolved_at=now)

@@ -66,6 +66,11 @@ class Scope:
     budget: str = ""
 
     @property
+    def is_whole_account(self) -> bool:
+        """Whether nothing is left out of the account."""
+        return self.workspace is None and not self.budget
+
+    @property
     def key(self) -> str:
         """The scope as one text, the same for ever: part of an alert's identity."""
         place = "account" if self.workspace is None else f"workspace:{self.workspace}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from spendwatch.domain.money import EXACT, Currency, Money, share_of
@@ -92,6 +92,49 @@ class Growth:
     label: str
     recent: Money
     before: Money
+
+
+_SHOWN = 4
+
+
+def growth_of(sums: Iterable[SpendSum], watch: Watch, *, last: date, days: int) -> tuple[Growth, ...]:
+    """Return what cost most in the `days` up to `last`, each beside its cost in as many days before; at most four."""
+    first = last - timedelta(days=days - 1)
+    recent: dict[str, Decimal] = {}
+    before: dict[str, Decimal] = {}
+    for spent in _of(sums, watch):
+        day = date.fromisoformat(spent.values[Dimension.DAY])
+        if first - timedelta(days=days) <= day <= last:
+            side = recent if day >= first else before
+            label = _label(spent)
+            side[label] = EXACT.add(side.get(label, Decimal(0)), spent.amount)
+    most = sorted(((amount, label) for label, amount in recent.items() if amount > 0), reverse=True)[:_SHOWN]
+    currency = watch.currency
+    return tuple(
+        Growth(label, Money(amount, currency), Money(before.get(label, Decimal(0)), currency)) for amount, label in most
+    )
+
+
+def spent_daily(sums: Iterable[SpendSum], watch: Watch, *, last: date, days: int) -> tuple[tuple[date, Money], ...]:
+    """Return the spend of each of the `days` up to `last`, days without any included."""
+    totals = {last - timedelta(days=back): Decimal(0) for back in range(days - 1, -1, -1)}
+    for spent in _of(sums, watch):
+        day = date.fromisoformat(spent.values[Dimension.DAY])
+        if day in totals:
+            totals[day] = EXACT.add(totals[day], spent.amount)
+    return tuple((day, Money(amount, watch.currency)) for day, amount in totals.items())
+
+
+def _of(sums: Iterable[SpendSum], watch: Watch) -> Iterator[SpendSum]:
+    match = watch.match
+    for spent in sums:
+        if spent.currency == watch.currency and (match is None or match.fits(dict(spent.values))):
+            yield spent
+
+
+def _label(spent: SpendSum) -> str:
+    model, kind = spent.values.get(Dimension.MODEL, ""), spent.values.get(Dimension.TYPE, "")
+    return " / ".join(part for part in (model, kind) if part) or "not told by the bill"
 
 
 def seen_workspaces(sums: Iterable[SpendSum]) -> frozenset[tuple[AccountId, WorkspaceId]]:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import NewType, Protocol
+from typing import NewType, Protocol, Self
 
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
@@ -181,7 +181,7 @@ class Reading(Protocol):
     def merge(self, held: Mapping[DayKey, bytes | None], days: tuple[DayKey, ...]) -> tuple[MergedDay, ...]:
         """Merge these days with the chunks the ledger holds (None: it holds none)."""
 
-    def __enter__(self) -> Reading:
+    def __enter__(self) -> Self:
         """Return itself."""
 
     def __exit__(self, *_: object) -> None:

@@ -95,10 +95,13 @@ class Ledger(Protocol):
         products: Sequence[str] | None = None,
         days: tuple[date, date] | None = None,
     ) -> Sequence[SpendSum]:
-        """Return exact sums by these dimensions and the currency. `products` None: all; `days`: the first, and the first not."""
+        """Return exact sums by these dimensions and the currency. `products` None: all; `days`: first, and first not."""
 
     def data_until(self) -> Mapping[AccountId, datetime]:
         """Return for each account the latest moment that any of its lines charges for."""
+
+    def recent_commodities(self, since: date) -> Mapping[AccountId, tuple[frozenset[str], bool]]:
+        """Return for each account the commodity codes billed since that day, and whether free-quota lines were among them."""
 
     def rejections(self, since: datetime) -> Sequence[Rejection]:
         """Return the files refused since then, the oldest first."""

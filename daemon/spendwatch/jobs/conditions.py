@@ -1,0 +1,272 @@
+"""Which conditions hold beside the thresholds: balance, currencies, sources, files, channels, configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta, tzinfo
+
+from spendwatch.domain.alert import Matter, Rule
+from spendwatch.domain.balance import AccountBalance, covers_seen
+from spendwatch.domain.health import ChannelHealth, Rejection, SourceHealth
+from spendwatch.domain.money import EXACT, Money, plain
+from spendwatch.domain.notification import Facts
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Severity
+from spendwatch.domain.review import ONE_SHOT_LASTS, AlertsKnown, Finding
+from spendwatch.domain.scope import Dimension
+from spendwatch.domain.standing import Standing
+from spendwatch.domain.statement import SourceName
+from spendwatch.jobs.ports import Health, Ledger
+
+FAILURES_TOLD = 3
+"""Failures in a row before a source or a channel is called failing."""
+
+_DAILY = timedelta(days=1)
+_COVERS_DAYS = 40
+_BACK_ABOVE = EXACT.create_decimal("1.01")
+"""A floor counts as left behind from one percent above it, so that cents do not make episodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is to be judged beside the ledger, and in which light."""
+
+    policies: Policies
+    zone: tzinfo
+    targets: Mapping[ChannelName, Sequence[str]]
+    """Every channel, with those it reaches."""
+    stale_after: Mapping[SourceName, timedelta]
+    config_mistakes: tuple[str, ...] = ()
+    troubles: Mapping[ChannelName, str] = field(default_factory=dict)
+    """Channels whose deliveries died lately, each with the last reason."""
+
+
+def balance_of(policy: AccountPolicy, ledger: Ledger, periods: Sequence[BillingPeriod]) -> AccountBalance | None:
+    """Return the account's balance: cash and credit as configured, unsettled from the ledger, all products.
+
+    This month's spend is unsettled, and so is the previous month's while its bills may still change.
+    """
+    if policy.balance is None:
+        return None
+
+    def unsettled(period: BillingPeriod) -> Money:
+        sums = ledger.spend(period, (Dimension.ACCOUNT,), products=None)
+        mine = (
+            spent.amount
+            for spent in sums
+            if spent.values.get(Dimension.ACCOUNT) == policy.account and spent.currency == policy.currency
+        )
+        return Money.total(mine, policy.currency)
+
+    previous = Money.zero(policy.currency)
+    for period in periods[:-1]:
+        previous += unsettled(period)
+    return AccountBalance(
+        account=policy.account,
+        cash=Money(policy.balance.cash, policy.currency),
+        credit=Money(policy.balance.credit, policy.currency),
+        unsettled_current=unsettled(periods[-1]),
+        unsettled_previous=previous,
+        data_until=ledger.data_until().get(policy.account),
+    )
+
+
+def balance_findings(
+    policy: AccountPolicy, balance: AccountBalance, ledger: Ledger, known: AlertsKnown, today: date
+) -> list[Finding]:
+    """Return whether the balance is below each floor, and overdue; the gravest last."""
+    available, name = balance.available, policy.name or policy.account
+    has_free, commodities = False, frozenset[str]()
+    if balance.is_overdue:
+        since = today - timedelta(days=_COVERS_DAYS)
+        commodities, has_free = ledger.recent_commodities(since).get(policy.account, (commodities, has_free))
+    facts = Facts(
+        account=policy.account,
+        account_name=name,
+        scope="account",
+        name=name,
+        balance=balance,
+        covers=covers_seen(commodities, has_free_lines=has_free),
+        data_until=balance.data_until,
+    )
+
+    def finding(rule: Rule, label: str, severity: Severity, *, holds: bool, grave: int, summary: str, facts: Facts) -> Finding:
+        return Finding(
+            matter=Matter(rule, policy.account, "account", label, ""),
+            holds=holds,
+            severity=severity,
+            group=f"balance:{policy.account}",
+            grave=grave,
+            summary=summary,
+            facts=facts,
+            channels=policy.channels,
+            amount=plain(available.amount),
+            remind=(policy.remind or _DAILY) if rule is Rule.OVERDUE else policy.remind,
+        )
+
+    floors = sorted(policy.balance.floors, reverse=True) if policy.balance else []
+    found = []
+    for grave, floor in enumerate(floors):
+        label = plain(floor)
+        before = known.latest(Matter(Rule.BALANCE_LOW, policy.account, "account", label, ""))
+        limit = EXACT.multiply(floor, _BACK_ABOVE) if before and before.is_firing else floor
+        found.append(
+            finding(
+                Rule.BALANCE_LOW,
+                label,
+                Severity.CRITICAL if grave == len(floors) - 1 and grave else Severity.WARNING,
+                holds=available.amount < limit,
+                grave=grave,
+                summary=f"available balance of {name} is {available}, floor {Money(floor, policy.currency)}",
+                facts=replace(facts, floor=Money(floor, policy.currency), threshold=label),
+            )
+        )
+    overdue = f"{name} is overdue: available {available}"
+    found.append(
+        finding(Rule.OVERDUE, "", Severity.CRITICAL, holds=balance.is_overdue, grave=len(floors), summary=overdue, facts=facts)
+    )
+    return found
+
+
+def foreign_findings(standings: Sequence[Standing], names: Mapping[str, str]) -> list[Finding]:
+    """Return that an account has lines in a currency that is never added to its own."""
+    whole = (standing for standing in standings if standing.watch.scope.is_whole_account)
+    return [
+        _foreign(standing, money, names.get(standing.watch.scope.account, ""))
+        for standing in whole
+        for money in standing.foreign
+    ]
+
+
+def _foreign(standing: Standing, money: Money, account_name: str) -> Finding:
+    scope, period = standing.watch.scope, standing.period.label
+    return Finding(
+        matter=Matter(Rule.FOREIGN_CURRENCY, scope.account, scope.key, money.currency, period),
+        holds=True,
+        severity=Severity.WARNING,
+        group=f"foreign:{scope.account}:{period}:{money.currency}",
+        grave=0,
+        summary=f"{standing.watch.name} has {money} in {period}, not in the sum",
+        facts=Facts(
+            account=scope.account,
+            account_name=account_name,
+            scope=scope.key,
+            name=standing.watch.name,
+            period=period,
+            spend=standing.spend,
+            budget=standing.watch.budget,
+            foreign=standing.foreign,
+            data_until=standing.data_until,
+        ),
+        channels=standing.watch.channels,
+        amount=plain(money.amount),
+    )
+
+
+def health_findings(health: Health, ledger: Ledger, around: Surroundings, known: AlertsKnown, now: datetime) -> list[Finding]:
+    """Return the troubles of sources, files, channels and the configuration."""
+    until = max(ledger.data_until().values(), default=None)
+    operators = around.policies.operators
+    found: list[Finding] = []
+    for source in health.sources():
+        if after := around.stale_after.get(source.name):
+            found += _source_findings(source, after, until, operators, now)
+    for channel in health.channels():
+        if channel.name in around.targets:
+            found.append(_channel_finding(channel, around, until))
+    mistakes = "\n".join(around.config_mistakes)
+    found.append(
+        _trouble(
+            Rule.CONFIG_REJECTED,
+            "config",
+            holds=bool(mistakes),
+            summary="a changed configuration was refused",
+            detail=mistakes,
+            channels=operators,
+            until=until,
+        )
+    )
+    return found + _rejection_findings(ledger.rejections(now - ONE_SHOT_LASTS), operators, known, until)
+
+
+def _source_findings(
+    source: SourceHealth, after: timedelta, until: datetime | None, operators: tuple[ChannelName, ...], now: datetime
+) -> list[Finding]:
+    scope = f"source:{source.name}"
+    stale = _trouble(
+        Rule.STALE,
+        scope,
+        holds=source.is_stale(now, after),
+        summary=f"no new bill from {source.name} for {source.silence(now)}",
+        detail=source.silence(now),
+        channels=operators,
+        until=until,
+    )
+    failing = _trouble(
+        Rule.SOURCE_FAILING,
+        scope,
+        holds=source.failures >= FAILURES_TOLD,
+        summary=f"{source.name}: {source.trouble}",
+        detail=source.trouble,
+        channels=operators,
+        until=until,
+    )
+    return [replace(finding, facts=replace(finding.facts, last_bill_at=source.last_bill_at)) for finding in (stale, failing)]
+
+
+def _channel_finding(channel: ChannelHealth, around: Surroundings, until: datetime | None) -> Finding:
+    died = around.troubles.get(channel.name, "")
+    others = tuple(name for name in around.policies.operators if name != channel.name)
+    # A failing channel must be told by another way, even by one that is not meant for operators.
+    told = others or tuple(name for name in around.targets if name != channel.name)
+    trouble = channel.trouble or died
+    return _trouble(
+        Rule.CHANNEL_FAILING,
+        f"channel:{channel.name}",
+        holds=channel.failures >= FAILURES_TOLD or channel.disabled or bool(died),
+        summary=f"{channel.name}: {trouble}",
+        detail=trouble,
+        channels=told,
+        until=until,
+    )
+
+
+def _trouble(
+    rule: Rule, scope: str, *, holds: bool, summary: str, detail: str, channels: tuple[ChannelName, ...], until: datetime | None
+) -> Finding:
+    return Finding(
+        matter=Matter(rule, "", scope, "", ""),
+        holds=holds,
+        severity=Severity.WARNING,
+        group=f"{rule}:{scope}",
+        grave=0,
+        summary=summary,
+        facts=Facts(scope=scope, name=scope.partition(":")[2] or scope, detail=detail, data_until=until),
+        channels=channels,
+        remind=_DAILY,
+    )
+
+
+def _rejection_findings(
+    rejections: Sequence[Rejection], operators: tuple[ChannelName, ...], known: AlertsKnown, until: datetime | None
+) -> list[Finding]:
+    matters = [Matter(Rule.REJECTED, "", f"file:{rejection.digest}", "", "") for rejection in rejections]
+    fresh = tuple(
+        (rejection.name, rejection.reason)
+        for rejection, matter in zip(rejections, matters, strict=True)
+        if known.latest(matter) is None
+    )
+    return [
+        Finding(
+            matter=matter,
+            holds=True,
+            severity=Severity.WARNING,
+            group="rejected",
+            grave=order,
+            summary=f"{rejection.name} was refused: {rejection.reason}",
+            facts=Facts(scope=f"source:{rejection.source}", name=rejection.source, files=fresh, data_until=until),
+            channels=operators,
+        )
+        for order, (rejection, matter) in enumerate(zip(rejections, matters, strict=True))
+    ]

@@ -1,0 +1,290 @@
+"""What there is to see: spend against budget, balance, alerts, sources; read from the ledger, decided by nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
+from enum import StrEnum
+
+from spendwatch.domain.alert import Alert
+from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.health import SourceHealth
+from spendwatch.domain.money import EXACT, Currency, Money, plain, share_of
+from spendwatch.domain.period import BillingPeriod, open_periods
+from spendwatch.domain.policy import AccountPolicy, Policies, Severity, WorkspacePolicy
+from spendwatch.domain.scope import Dimension
+from spendwatch.domain.standing import SpendSum
+from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, WorkspaceId
+from spendwatch.jobs.conditions import balance_of
+from spendwatch.jobs.ports import AlertBook, Health, Ledger
+
+
+class Mark(StrEnum):
+    """How one budget stands."""
+
+    OK = "ok"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceLine:
+    """One row of an overview. The unassigned workspace has an empty id."""
+
+    workspace: WorkspaceId
+    name: str
+    spend: Money
+    budget: Money | None
+    used: Decimal | None
+    mark: Mark
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountOverview:
+    """One account in one month."""
+
+    account: AccountId
+    name: str
+    currency: Currency
+    spend: Money
+    budget: Money | None
+    used: Decimal | None
+    mark: Mark
+    foreign: tuple[Money, ...]
+    workspaces: tuple[WorkspaceLine, ...]
+    balance: AccountBalance | None
+    data_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOverview:
+    """One place where bills come from."""
+
+    name: SourceName
+    state: str
+    """ok, stale or failing."""
+    last_success: datetime | None
+    last_bill: datetime | None
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything `status` shows."""
+
+    as_of: datetime
+    period: BillingPeriod
+    accounts: tuple[AccountOverview, ...]
+    alerts: tuple[Alert, ...]
+    sources: tuple[SourceOverview, ...]
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether some source gives no bills, so that no verdict is possible."""
+        return any(source.state != "ok" for source in self.sources) or not any(account.data_until for account in self.accounts)
+
+    @property
+    def is_firing(self) -> bool:
+        """Whether some alert fires."""
+        return bool(self.alerts)
+
+
+def look(
+    ledger: Ledger,
+    book: AlertBook,
+    health: Health,
+    policies: Policies,
+    stale_after: Mapping[SourceName, timedelta],
+    *,
+    zone: tzinfo,
+    now: datetime,
+    period: BillingPeriod | None = None,
+) -> Overview:
+    """Return the overview of one month; by default the current one."""
+    month = period or BillingPeriod.containing(now, zone)
+    firing = tuple(alert for alert in book.known() if alert.is_firing)
+    sums = ledger.spend(month, (Dimension.ACCOUNT, Dimension.WORKSPACE), products=policies.products)
+    until = ledger.data_until()
+    periods = open_periods(now, zone, final_on=policies.month_final_on)
+    accounts = tuple(
+        _account(policy, policies, sums, firing, month, until, balance_of(policy, ledger, periods))
+        for policy in policies.accounts
+    )
+    sources = {source.name: source for source in health.sources()}
+    return Overview(
+        as_of=now,
+        period=month,
+        accounts=accounts,
+        alerts=tuple(sorted(firing, key=lambda alert: (-alert.severity.rank, alert.since, alert.id))),
+        sources=tuple(_source(name, sources.get(name), after, now) for name, after in stale_after.items()),
+    )
+
+
+def _account(
+    policy: AccountPolicy,
+    policies: Policies,
+    sums: Sequence[SpendSum],
+    firing: Sequence[Alert],
+    month: BillingPeriod,
+    until: Mapping[AccountId, datetime],
+    balance: AccountBalance | None,
+) -> AccountOverview:
+    mine = [spent for spent in sums if spent.values[Dimension.ACCOUNT] == policy.account]
+    totals: dict[Currency, Decimal] = {}
+    for spent in mine:
+        totals[spent.currency] = EXACT.add(totals.get(spent.currency, Decimal(0)), spent.amount)
+    spend = Money(totals.pop(policy.currency, Decimal(0)), policy.currency)
+    budget = None if policy.budget is None else Money(policy.budget, policy.currency)
+    grave = [alert for alert in firing if alert.matter.account == policy.account and alert.matter.period in {month.label, ""}]
+    return AccountOverview(
+        account=policy.account,
+        name=policy.name,
+        currency=policy.currency,
+        spend=spend,
+        budget=budget,
+        used=share_of(spend.amount, budget.amount) if budget else None,
+        mark=_mark(grave, "account"),
+        foreign=tuple(Money(amount, currency) for currency, amount in sorted(totals.items()) if amount),
+        workspaces=_workspaces(policy, policies.workspaces, mine, grave),
+        balance=balance,
+        data_until=until.get(policy.account),
+    )
+
+
+def _workspaces(
+    payer: AccountPolicy, policies: Sequence[WorkspacePolicy], mine: Sequence[SpendSum], grave: Sequence[Alert]
+) -> tuple[WorkspaceLine, ...]:
+    spent = {WorkspaceId(row.values[Dimension.WORKSPACE]): row for row in mine if row.currency == payer.currency}
+    known = {policy.workspace: policy for policy in policies if policy.account in {None, payer.account}}
+    found = []
+    for workspace in (*spent, *(workspace for workspace in known if workspace not in spent)):
+        row, policy = spent.get(workspace), known.get(workspace)
+        spend = Money(row.amount if row else Decimal(0), payer.currency)
+        budget = Money(policy.budget, payer.currency) if policy and policy.budget is not None else None
+        found.append(
+            WorkspaceLine(
+                workspace=workspace,
+                name=policy.name if policy else "",
+                spend=spend,
+                budget=budget,
+                used=share_of(spend.amount, budget.amount) if budget else None,
+                mark=_mark(grave, f"workspace:{workspace}"),
+                lines=row.lines if row else 0,
+            )
+        )
+    return tuple(sorted(found, key=lambda line: (line.workspace == UNASSIGNED, -line.spend.amount, line.workspace)))
+
+
+def _mark(alerts: Sequence[Alert], place: str) -> Mark:
+    ranks = [
+        alert.severity.rank for alert in alerts if alert.matter.scope == place or alert.matter.scope.startswith(f"{place}/")
+    ]
+    worst = max(ranks, default=0)
+    if worst == Severity.CRITICAL.rank:
+        return Mark.CRITICAL
+    return Mark.WARNING if worst == Severity.WARNING.rank else Mark.OK
+
+
+def _source(name: SourceName, health: SourceHealth | None, after: timedelta, now: datetime) -> SourceOverview:
+    if health is None:
+        return SourceOverview(name, "stale", None, None, "not looked at yet")
+    state = "failing" if health.failing_since else "stale" if health.is_stale(now, after) else "ok"
+    trouble = health.trouble if health.failing_since else f"no new bill for {health.silence(now)}" if state == "stale" else ""
+    return SourceOverview(name, state, health.last_looked_at, health.last_bill_at, trouble)
+
+
+_Plain = dict[str, object]
+
+
+def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
+    """Return the overview as plain JSON values; amounts are strings, times in the billing zone."""
+
+    def when(moment: datetime | None) -> str | None:
+        return moment.astimezone(zone).isoformat(timespec="seconds") if moment else None
+
+    return {
+        "schema_version": 1,
+        "as_of": when(overview.as_of),
+        "month": overview.period.label,
+        "accounts": [
+            {
+                "account": account.account,
+                "name": account.name,
+                "currency": account.currency,
+                "spend": plain(account.spend.amount),
+                "budget": _amount(account.budget),
+                "used": _share(account.used),
+                "state": account.mark.value,
+                "other_currencies": [{"currency": money.currency, "spend": plain(money.amount)} for money in account.foreign],
+                "data_until": when(account.data_until),
+                "workspaces": [
+                    {
+                        "workspace": line.workspace,
+                        "name": line.name,
+                        "spend": plain(line.spend.amount),
+                        "budget": _amount(line.budget),
+                        "used": _share(line.used),
+                        "state": line.mark.value,
+                        "lines": line.lines,
+                    }
+                    for line in account.workspaces
+                ],
+                "balance": _balance(account.balance),
+            }
+            for account in overview.accounts
+        ],
+        "alerts": [alert_json(alert, zone) for alert in overview.alerts],
+        "sources": [
+            {
+                "name": source.name,
+                "state": source.state,
+                "last_success": when(source.last_success),
+                "last_bill": when(source.last_bill),
+                "trouble": source.trouble,
+            }
+            for source in overview.sources
+        ],
+    }
+
+
+def alert_json(alert: Alert, zone: tzinfo) -> _Plain:
+    """Return an alert as plain JSON values."""
+    return {
+        "id": alert.id,
+        "rule": alert.matter.rule.value,
+        "account": alert.matter.account,
+        "scope": alert.matter.scope,
+        "threshold": alert.matter.threshold,
+        "month": alert.matter.period or None,
+        "severity": alert.severity.value,
+        "state": alert.state.value,
+        "since": alert.since.astimezone(zone).isoformat(timespec="seconds"),
+        "resolved_at": alert.resolved_at.astimezone(zone).isoformat(timespec="seconds") if alert.resolved_at else None,
+        "times_told": alert.times_told,
+        "summary": alert.summary,
+    }
+
+
+def _balance(balance: AccountBalance | None) -> _Plain | None:
+    if balance is None:
+        return None
+    return {
+        "available": plain(balance.available.amount),
+        "cash": plain(balance.cash.amount),
+        "credit": plain(balance.credit.amount),
+        "unsettled_current": plain(balance.unsettled_current.amount),
+        "unsettled_previous": plain(balance.unsettled_previous.amount),
+        "reported": _amount(balance.reported),
+        "overdue": balance.is_overdue,
+    }
+
+
+def _amount(money: Money | None) -> str | None:
+    return None if money is None else plain(money.amount)
+
+
+def _share(share: Decimal | None) -> str | None:
+    return None if share is None else plain(share)
