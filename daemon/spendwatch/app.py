@@ -1,0 +1,260 @@
+"""The composition root: the one room that knows every other by name, and the only one that asks the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from spendwatch.bills.process import ReadingProcess
+from spendwatch.channels.opening import open_channel
+from spendwatch.domain.errors import ConfigMistake, LedgerUnavailableError
+from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.statement import ReadingHints, SourceName
+from spendwatch.jobs.assess import assess
+from spendwatch.jobs.collect import Taken, collect
+from spendwatch.jobs.conditions import Surroundings
+from spendwatch.jobs.deliver import Settled, deliver
+from spendwatch.jobs.ports import AlertBook, BillReader, BillSource, Channel, Health, Ledger, Outbox
+from spendwatch.outgoing import Outgoing
+from spendwatch.settings import Settings, reload
+from spendwatch.sources.folder import FolderSource
+from spendwatch.store import alert_book, health_book, ledger, outbox
+from spendwatch.store.database import Database, open_database
+
+log = structlog.get_logger("spendwatch")
+
+_DEAD_TOLD = timedelta(days=1)
+"""For how long a delivery that died keeps its channel called failing."""
+
+
+def system_clock() -> datetime:
+    """Say what time it is."""
+    return datetime.now(UTC)  # noqa: TID251 -- the one place that asks
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """What survives a restart."""
+
+    database: Database
+    ledger: ledger.Ledger
+    book: alert_book.AlertBook
+    outbox: outbox.Outbox
+    health: health_book.HealthBook
+
+    @classmethod
+    def of(cls, database: Database) -> Store:
+        """Return the tables of one database."""
+        return cls(
+            database,
+            ledger.Ledger(database),
+            alert_book.AlertBook(database),
+            outbox.Outbox(database),
+            health_book.HealthBook(database),
+        )
+
+
+@contextmanager
+def opened_store(settings: Settings, *, read_only: bool = False) -> Iterator[Store]:
+    """Open the state named in the settings, and close it afterwards."""
+    database = open_database(settings.state, read_only=read_only)
+    try:
+        yield Store.of(database)
+    finally:
+        database.close()
+
+
+def hints_of(settings: Settings) -> ReadingHints:
+    """Return what the configuration says where a bill is silent."""
+    return ReadingHints({policy.account: policy.currency for policy in settings.policies.accounts})
+
+
+def stale_after(settings: Settings) -> Mapping[SourceName, timedelta]:
+    """Return how long each source may be silent."""
+    return {name: config.stale_after for name, config in settings.sources.items()}
+
+
+class App:
+    """The daemon's parts, put together; when each of them works is the schedule's business."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        *,
+        clock: Callable[[], datetime] = system_clock,
+        progress: Callable[[str, float], None] | None = None,
+    ) -> None:
+        """Wire ports to adapters; the type checker compares their shapes here."""
+        self.settings = settings
+        self.store = store
+        self.clock = clock
+        self.stopping = threading.Event()
+        self.on_news: Callable[[], None] = lambda: None
+        self.on_settled: Callable[[Settled], None] = lambda _: None
+        self.config_mistakes: tuple[ConfigMistake, ...] = ()
+        self._assessing = threading.Lock()
+        self.reader = ReadingProcess(settings.spool / "reading", progress=progress)
+        self.sources: dict[SourceName, FolderSource] = {}
+        self.channels: dict[ChannelName, Channel] = {}
+        self._furnish()
+        _ports(store.ledger, store.book, store.outbox, store.health, self.reader, *self.sources.values())
+
+    def _furnish(self) -> None:
+        settings = self.settings
+        self.sources = {
+            name: FolderSource(name, Path(config.path), settings.spool / "arrivals" / name, config.settle, monotonic=time.monotonic)
+            for name, config in settings.sources.items()
+        }
+        self.channels = open_channels(settings, self.clock)
+
+    def collect(self, name: SourceName) -> list[Taken]:
+        """Enter everything that the source has; assess after each bill, so that no alert waits behind a later one."""
+        source, done = self.sources[name], []
+        for taken in collect(
+            source,
+            reader=self.reader,
+            ledger=self.store.ledger,
+            health=self.store.health,
+            hints=hints_of(self.settings),
+            clock=self.clock,
+        ):
+            _log_taken(taken)
+            done.append(taken)
+            if taken.receipt and not taken.receipt.repeated:
+                self.assess()
+            if self.stopping.is_set():
+                break
+        if any(taken.refused for taken in done):
+            self.assess()
+        return done
+
+    def assess(self) -> int:
+        """Judge everything; return how many deliveries are new."""
+        with self._assessing:
+            now = self.clock()
+            new = assess(self.store.ledger, self.store.book, self.store.health, self._surroundings(now), now=now)
+        if new:
+            log.info("notifications_committed", deliveries=new)
+            self.on_news()
+        return new
+
+    def _surroundings(self, now: datetime) -> Surroundings:
+        return Surroundings(
+            policies=self.settings.policies,
+            zone=self.settings.zone,
+            targets={name: tuple(channel.targets) for name, channel in self.channels.items()},
+            stale_after=stale_after(self.settings),
+            config_mistakes=tuple(str(mistake) for mistake in self.config_mistakes),
+            troubles=self.store.outbox.died_since(now - _DEAD_TOLD),
+        )
+
+    async def deliver(self, name: ChannelName) -> int:
+        """Hand over what is due on one channel; return how many attempts were made."""
+        return await deliver(
+            name,
+            self.channels[name],
+            outbox=self.store.outbox,
+            health=self.store.health,
+            clock=self.clock,
+            settled=self._settled,
+            stopping=self.stopping.is_set,
+        )
+
+    def _settled(self, settled: Settled) -> None:
+        _log_settled(settled)
+        self.on_settled(settled)
+
+    def reload(self) -> None:
+        """Take over a changed configuration; what is wrong in it keeps its last good state, and is told."""
+        settings, self.config_mistakes = reload(self.settings)
+        for mistake in self.config_mistakes:
+            log.error("config_refused", mistake=str(mistake))
+        fixed = replace(settings, state=self.settings.state, spool=self.settings.spool)
+        if fixed != settings:
+            log.warning("config_needs_restart", keys=["state", "spool"])
+        self.settings = fixed
+        self._furnish()
+        log.info("config_reloaded", workspaces=len(self.settings.policies.workspaces), mistakes=len(self.config_mistakes))
+
+    async def once(self) -> list[Taken]:
+        """Make one full round: collect what is there and settled, assess, deliver what is due now."""
+        taken: list[Taken] = []
+        for name, source in self.sources.items():
+            taken += await asyncio.to_thread(self.collect, name)
+            if source.unsettled:
+                # A file must look the same twice, its settle time apart.
+                await asyncio.sleep(self.settings.sources[name].settle.total_seconds() + 0.05)
+                taken += await asyncio.to_thread(self.collect, name)
+        await asyncio.to_thread(self.assess)
+        await asyncio.gather(*(self.deliver(name) for name in self.channels))
+        return taken
+
+    def close(self) -> None:
+        """Let go of the reading process."""
+        self.stopping.set()
+        self.reader.close()
+
+
+def open_channels(settings: Settings, clock: Callable[[], datetime]) -> dict[ChannelName, Channel]:
+    """Return the channels named in the settings."""
+    client = Outgoing(settings.allow_networks)
+    return {
+        name: open_channel(name, config, client=client, zone=settings.zone, clock=clock)
+        for name, config in settings.channels.items()
+    }
+
+
+def _ports(
+    _ledger: Ledger, _book: AlertBook, _outbox: Outbox, _health: Health, _reader: BillReader, *_sources: BillSource
+) -> None:
+    """Do nothing: to be called is proof that the adapters have the ports' shapes."""
+
+
+def _log_taken(taken: Taken) -> None:
+    file = taken.file
+    if taken.refused:
+        log.warning("bill_refused", file=file.name, source=file.source, why=taken.refused)
+    elif taken.failed:
+        log.error("bill_left", file=file.name, source=file.source, why=taken.failed)
+    elif receipt := taken.receipt:
+        event = "bill_repeated" if receipt.repeated else "bill_recorded"
+        log.info(
+            event,
+            file=file.name,
+            source=file.source,
+            layout=receipt.statement.layout,
+            lines=receipt.statement.lines,
+            new=receipt.new,
+            changed=receipt.changed,
+        )
+        for remark in receipt.statement.remarks:
+            log.warning("bill_remarked", file=file.name, remark=remark)
+
+
+def _log_settled(settled: Settled) -> None:
+    delivery = settled.delivery
+    said = {"delivery": delivery.id, "channel": delivery.channel, "alert": delivery.notification.alert, "attempts": delivery.attempts}
+    if not settled.why:
+        log.info("delivery_delivered", type=delivery.notification.type, **said)
+    elif settled.final:
+        log.error("delivery_died", why=settled.why, **said)
+    else:
+        log.warning("delivery_postponed", why=settled.why, **said)
+
+
+def lock_state(store: Store) -> None:
+    """Make sure that no other daemon works on this state, or raise `LedgerUnavailableError`."""
+    try:
+        store.database.lock_for_life()
+    except LedgerUnavailableError:
+        log.exception("state_taken")
+        raise

@@ -1,0 +1,121 @@
+"""The commands. Each imports what it needs when it is called, so that `--help` is there at once."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from spendwatch import __version__
+from spendwatch.cli.exits import Exit
+
+_EXAMPLES = """\b
+  spendwatch demo                         a whole month in half a minute, nothing needed
+  spendwatch init                         write a commented configuration to ./config
+  spendwatch check                        find every mistake in it
+  spendwatch import bill.csv --dry-run    what a bill says, without recording it
+  spendwatch run                          the daemon
+  spendwatch status                       what is spent, what is left, who was told
+"""
+
+_COMMANDS = {
+    "demo": ("spendwatch.cli.setup", "demo", "Show a whole month on sample bills; needs no configuration, no network."),
+    "init": ("spendwatch.cli.setup", "init", "Write a commented configuration."),
+    "check": ("spendwatch.cli.setup", "check", "Check the configuration; send nothing."),
+    "run": ("spendwatch.cli.work", "run", "Run the daemon."),
+    "once": ("spendwatch.cli.work", "once", "Make one full round (collect, assess, deliver), then exit."),
+    "import": ("spendwatch.cli.bills", "import_bills", "Read bill files by name."),
+    "status": ("spendwatch.cli.show", "status", "Show spend against budget, balance, alerts, sources."),
+    "report": ("spendwatch.cli.show", "report", "Show spend by day, workspace, key, model, …"),
+    "alerts": ("spendwatch.cli.alerts", "alerts", "List alerts."),
+    "explain": ("spendwatch.cli.alerts", "explain", "Show why an alert came: rule, figures, bills, deliveries."),
+    "deliveries": ("spendwatch.cli.deliveries", "deliveries", "List, retry or cancel deliveries."),
+    "notify-test": ("spendwatch.cli.deliveries", "notify_test", "Send a message marked TEST."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the configuration was asked for."""
+
+    config: str | None
+
+    def path(self) -> Path:
+        """Return the configuration's place, or raise `ConfigError`."""
+        from spendwatch.settings import find_config  # noqa: PLC0415 -- pydantic costs 0.1 s
+
+        return find_config(self.config, os.environ, Path.cwd())
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 -- click's signature
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name, _ = _COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)  # noqa: S101 -- the table above and the modules must agree
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            import difflib  # noqa: PLC0415 -- only needed for a typing mistake
+
+            close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            ctx.fail(f"There is no command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, epilog=f"Examples:\n\n{_EXAMPLES}", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", metavar="PATH", help="Folder with spendwatch.yaml and workspaces/, or that file.")
+@click.version_option(__version__, prog_name="spendwatch")
+@click.pass_context
+def root(ctx: click.Context, config: str | None) -> None:
+    """Tell the right person before the money is gone: spending alerts for Alibaba Cloud Model Studio.
+
+    The configuration is looked for in $SPENDWATCH_CONFIG, ./config and /etc/spendwatch.
+
+    \b
+    Exit codes: 0 done, 1 unexpected, 2 usage, 3 something fires (status --exit-code),
+    4 stale: no verdict, 65 a bill could not be understood, 69 a receiver refused,
+    75 try again, 77 credentials, 78 configuration, 130 interrupted.
+    """
+    ctx.obj = Place(config)
+
+
+def main() -> None:
+    """Run one command and exit with its code; an expected error is one line, not a traceback."""
+    from spendwatch.domain.errors import ConfigError, SpendwatchError  # noqa: PLC0415 -- kept out of --help
+
+    try:
+        code = root.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(Exit.INTERRUPTED)
+    except KeyboardInterrupt:
+        sys.exit(Exit.INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        count = len(error.mistakes)
+        click.echo(f"{count} mistake{'s' if count != 1 else ''} in the configuration; nothing was started.", err=True)
+        sys.exit(Exit.CONFIG)
+    except SpendwatchError as error:
+        click.echo(f"spendwatch: {error}", err=True)
+        sys.exit(Exit.TRY_AGAIN)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.DONE)
+    sys.exit(code if isinstance(code, int) else Exit.DONE)

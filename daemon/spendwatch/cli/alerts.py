@@ -1,0 +1,189 @@
+"""`alerts` and `explain`."""
+
+from __future__ import annotations
+
+import click
+
+from spendwatch.app import Store, opened_store
+from spendwatch.cli import Place
+from spendwatch.cli.exits import Exit
+from spendwatch.cli.screen import clean, console, print_json, table, when
+from spendwatch.cli.show import json_option
+from spendwatch.domain.alert import Alert, Rule
+from spendwatch.domain.money import plain, shown
+from spendwatch.domain.notification import Notification
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.policy import watches
+from spendwatch.domain.scope import MATCHABLE, Dimension
+from spendwatch.domain.standing import SpendSum, seen_workspaces
+from spendwatch.jobs.overview import alert_json
+from spendwatch.settings import Settings, load
+
+_EXPLAINED_ROWS = 12
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="Also those that have ended.")
+@json_option
+@click.pass_obj
+def alerts(place: Place, *, everything: bool, as_json: bool) -> int:
+    """List alerts: those that fire, or all."""
+    settings = load(place.path())
+    with opened_store(settings, read_only=True) as store:
+        found = [alert for alert in store.book.alerts() if everything or alert.is_firing]
+    if as_json:
+        print_json({"schema_version": 1, "alerts": [alert_json(alert, settings.zone) for alert in found]})
+        return Exit.DONE
+    screen = console()
+    if not found:
+        screen.print("No alert on record." if everything else "No alert fires.")
+        return Exit.DONE
+    rows = [
+        (
+            alert.id[:8],
+            alert.severity.value,
+            alert.state.value,
+            when(alert.since, settings.zone),
+            f"{alert.times_told}x" if alert.times_told else "with another",
+            clean(alert.summary),
+        )
+        for alert in found
+    ]
+    headings = (("ID", "left"), ("SEVERITY", "left"), ("STATE", "left"), ("SINCE", "left"), ("TOLD", "left"), ("WHAT", "left"))
+    screen.print(table(headings, rows))
+    return Exit.DONE
+
+
+@click.command()
+@click.argument("alert")
+@json_option
+@click.pass_obj
+def explain(place: Place, alert: str, *, as_json: bool) -> int:
+    """Show why ALERT came (its id, or the beginning of it): the rule, the figures, the bills behind them, who was told."""
+    settings = load(place.path())
+    with opened_store(settings, read_only=True) as store:
+        matching = store.book.matching(alert)
+        if len(matching) != 1:
+            what = "no alert" if not matching else f"{len(matching)} alerts"
+            msg = f"{what} with an id beginning with {alert!r}; see `spendwatch alerts --all`"
+            raise click.BadParameter(msg, param_hint="ALERT")
+        found = matching[0]
+        said = store.book.notifications_of(found.id)
+        behind = _behind(found, settings, store)
+        if as_json:
+            print_json(_explained_json(found, said, behind, store, settings))
+        else:
+            _explained(found, said, behind, store, settings)
+    return Exit.DONE
+
+
+def _behind(alert: Alert, settings: Settings, store: Store) -> list[SpendSum]:
+    """Return the sums that make up the scope's spend, the largest first."""
+    if alert.matter.rule not in {Rule.THRESHOLD_REACHED, Rule.CORRECTED} or not alert.matter.period:
+        return []
+    period = BillingPeriod.parse(alert.matter.period)
+    by = (Dimension.ACCOUNT, Dimension.WORKSPACE, Dimension.DAY, *MATCHABLE, Dimension.TAGS)
+    sums = store.ledger.spend(period, by, products=settings.policies.products)
+    watch = next(
+        (
+            watch
+            for watch in watches(settings.policies, seen_workspaces(sums))
+            if watch.scope.key == alert.matter.scope and watch.scope.account == alert.matter.account
+        ),
+        None,
+    )
+    if watch is None:
+        return []
+    mine = [
+        spent
+        for spent in sums
+        if spent.values[Dimension.ACCOUNT] == watch.scope.account
+        and watch.scope.workspace in {None, spent.values[Dimension.WORKSPACE]}
+        and (watch.match is None or watch.match.fits(dict(spent.values)))
+    ]
+    return sorted(mine, key=lambda spent: -spent.amount)
+
+
+def _explained(alert: Alert, said: list[Notification], behind: list[SpendSum], store: Store, settings: Settings) -> None:
+    screen = console()
+    zone = settings.zone
+    screen.print(f"[bold]Alert {alert.id}[/bold]   {alert.severity.value}, {alert.state.value}")
+    screen.print(clean(alert.summary))
+    screen.print()
+    screen.print(f"Rule        {alert.matter.rule.value}   scope {clean(alert.matter.scope)}   threshold {alert.matter.threshold or '-'}")
+    screen.print(f"Period      {alert.matter.period or f'episode {alert.episode}'}")
+    screen.print(f"Fired       {when(alert.since, zone)}" + (f", ended {when(alert.resolved_at, zone)}" if alert.resolved_at else ""))
+    if alert.amount:
+        screen.print(f"Figure      {alert.amount} when it fired")
+    told = f"told {alert.times_told} times, last {when(alert.told_at, zone)}" if alert.told_at else "a graver alert spoke for it"
+    screen.print(f"Decision    {told}")
+    if behind:
+        screen.print(f"\nWhat the spend is made of ({len(behind)} sums of bill lines now, the largest first)")
+        rows = [
+            (
+                spent.values[Dimension.DAY],
+                clean(spent.values[Dimension.MODEL] or "-"),
+                clean(spent.values[Dimension.TYPE] or "-"),
+                clean(spent.values[Dimension.API_KEY] or "-"),
+                clean(spent.values[Dimension.CHANNEL] or "-"),
+                shown(spent.amount),
+                str(spent.lines),
+            )
+            for spent in behind[:_EXPLAINED_ROWS]
+        ]
+        names = (("DAY", "left"), ("MODEL", "left"), ("TYPE", "left"), ("API KEY", "left"), ("CHANNEL", "left"))
+        screen.print(table((*names, ("SPEND", "right"), ("LINES", "right")), rows))
+        _bill_files(alert, store, settings)
+    screen.print("\nDeliveries")
+    deliveries = store.outbox.of_notifications([one.id for one in said])
+    rows = [
+        (
+            delivery.notification.reason.value,
+            delivery.channel,
+            clean(delivery.target or "-"),
+            delivery.state.value,
+            str(delivery.attempts),
+            when(delivery.settled_at, zone) if delivery.settled_at else "",
+            clean(delivery.last_error),
+        )
+        for delivery in deliveries
+    ]
+    headings = ("REASON", "CHANNEL", "TARGET", "STATE", "ATTEMPTS", "SETTLED", "LAST ERROR")
+    screen.print(table([(heading, "left") for heading in headings], rows) if rows else "none: a graver alert spoke for it")
+
+
+def _bill_files(alert: Alert, store: Store, settings: Settings) -> None:
+    period = BillingPeriod.parse(alert.matter.period)
+    files = [one for one in store.ledger.statements(limit=1000) if period in one.periods]
+    screen = console()
+    screen.print(f"\nBill files of {period.label}")
+    for one in files[:_EXPLAINED_ROWS]:
+        screen.print(f"  {when(one.received_at, settings.zone)}  {clean(one.name)}  {one.lines} lines, {one.new} new, {one.changed} changed")
+
+
+def _explained_json(
+    alert: Alert, said: list[Notification], behind: list[SpendSum], store: Store, settings: Settings
+) -> dict[str, object]:
+    return {
+        "schema_version": 1,
+        "alert": alert_json(alert, settings.zone),
+        "amount_when_fired": alert.amount or None,
+        "made_of": [
+            {**{dimension.value: value for dimension, value in spent.values.items()}, "currency": spent.currency}
+            | {"spend": plain(spent.amount), "lines": spent.lines}
+            for spent in behind
+        ],
+        "deliveries": [
+            {
+                "id": delivery.id,
+                "notification": delivery.notification.id,
+                "reason": delivery.notification.reason.value,
+                "channel": delivery.channel,
+                "target": delivery.target,
+                "state": delivery.state.value,
+                "attempts": delivery.attempts,
+                "last_error": delivery.last_error,
+            }
+            for delivery in store.outbox.of_notifications([one.id for one in said])
+        ],
+    }

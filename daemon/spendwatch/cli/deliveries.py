@@ -1,0 +1,185 @@
+"""`deliveries` and `notify-test`."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import datetime
+
+import click
+
+from spendwatch.app import opened_store, open_channels, system_clock
+from spendwatch.cli import Place
+from spendwatch.cli.exits import Exit
+from spendwatch.cli.screen import clean, console, print_json, table, when
+from spendwatch.cli.show import json_option
+from spendwatch.domain.alert import AlertId, AlertState, Rule
+from spendwatch.domain.errors import DeliveryError
+from spendwatch.domain.notification import (
+    Delivery,
+    DeliveryState,
+    Facts,
+    Notification,
+    NotificationId,
+    Reason,
+    delivery_id,
+)
+from spendwatch.domain.policy import ChannelName, Severity
+from spendwatch.jobs.ports import Channel
+from spendwatch.logs import configure, hide
+from spendwatch.settings import load
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def deliveries(ctx: click.Context) -> None:
+    """List, retry or cancel deliveries."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_deliveries)
+
+
+@deliveries.command("list")
+@click.option("--state", type=click.Choice([state.value for state in DeliveryState]), help="Only those in this state.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1))
+@json_option
+@click.pass_obj
+def list_deliveries(place: Place, state: str | None = None, limit: int = 50, *, as_json: bool = False) -> int:
+    """List deliveries, the newest first."""
+    settings = load(place.path())
+    with opened_store(settings, read_only=True) as store:
+        states = (DeliveryState(state),) if state else None
+        found = store.outbox.listing(states=states, limit=limit)
+    if as_json:
+        print_json({"schema_version": 1, "deliveries": [_json(delivery) for delivery in found]})
+        return Exit.DONE
+    screen = console()
+    if not found:
+        screen.print("No delivery on record.")
+        return Exit.DONE
+    rows = [
+        (
+            delivery.id[:8],
+            delivery.channel,
+            clean(delivery.target or "-"),
+            delivery.state.value,
+            str(delivery.attempts),
+            when(delivery.settled_at or delivery.due_at, settings.zone),
+            clean(delivery.notification.type),
+            clean(delivery.last_error),
+        )
+        for delivery in found
+    ]
+    headings = ("ID", "CHANNEL", "TARGET", "STATE", "ATTEMPTS", "SETTLED OR DUE", "WHAT", "LAST ERROR")
+    screen.print(table([(heading, "left") for heading in headings], rows))
+    return Exit.DONE
+
+
+def _json(delivery: Delivery) -> dict[str, object]:
+    return {
+        "id": delivery.id,
+        "notification": delivery.notification.id,
+        "alert": delivery.notification.alert,
+        "type": delivery.notification.type,
+        "channel": delivery.channel,
+        "target": delivery.target,
+        "state": delivery.state.value,
+        "attempts": delivery.attempts,
+        "due_at": delivery.due_at.isoformat(),
+        "settled_at": delivery.settled_at.isoformat() if delivery.settled_at else None,
+        "maybe_repeated": delivery.maybe_repeated,
+        "last_error": delivery.last_error,
+    }
+
+
+@deliveries.command()
+@click.argument("delivery")
+@click.pass_obj
+def retry(place: Place, delivery: str) -> int:
+    """Try DELIVERY (its id, or the beginning of it) again at once, also one that was given up."""
+    settings = load(place.path())
+    with opened_store(settings) as store:
+        found = _the_one(store.outbox.matching(delivery), delivery)
+        store.outbox.requeue(found.id, at=system_clock())
+        store.health.channel_worked(found.channel)
+    click.echo(f"{found.id} is due now: the daemon sends it, or `spendwatch once`.")
+    return Exit.DONE
+
+
+@deliveries.command()
+@click.argument("delivery")
+@click.pass_obj
+def cancel(place: Place, delivery: str) -> int:
+    """Never send DELIVERY (its id, or the beginning of it). It stays on record as cancelled."""
+    settings = load(place.path())
+    with opened_store(settings) as store:
+        found = _the_one(store.outbox.matching(delivery), delivery)
+        store.outbox.cancel(found.id, at=system_clock())
+    click.echo(f"{found.id} is cancelled.")
+    return Exit.DONE
+
+
+def _the_one(found: list[Delivery], asked: str) -> Delivery:
+    if len(found) != 1:
+        what = "no delivery" if not found else f"{len(found)} deliveries"
+        msg = f"{what} with an id beginning with {asked!r}; see `spendwatch deliveries list`"
+        raise click.BadParameter(msg, param_hint="DELIVERY")
+    return found[0]
+
+
+@click.command()
+@click.argument("channel", required=False)
+@click.pass_obj
+def notify_test(place: Place, channel: str | None) -> int:
+    """Send a message marked TEST over CHANNEL, or over every channel, and show the answer."""
+    configure("auto", level="error")
+    settings = load(place.path())
+    for secret in settings.secrets:
+        hide(secret)
+    channels = open_channels(settings, system_clock)
+    if channel is not None and channel not in channels:
+        msg = f"there is no channel {channel!r}; configured are {', '.join(sorted(channels))}"
+        raise click.BadParameter(msg, param_hint="CHANNEL")
+    chosen = {name: one for name, one in channels.items() if channel in {None, name}}
+    codes = [asyncio.run(_test(name, one)) for name, one in chosen.items()]
+    return max(codes, default=Exit.DONE)
+
+
+async def _test(name: ChannelName, channel: Channel) -> Exit:
+    code = Exit.DONE
+    for target in channel.targets:
+        where = f"{name} ({target})" if target else name
+        try:
+            await channel.send(_test_delivery(name, channel, target, system_clock()))
+        except DeliveryError as error:
+            click.echo(f"{where}: {error}", err=True)
+            code = Exit.REFUSED
+        else:
+            click.echo(f"{where}: accepted")
+    return code
+
+
+def _test_delivery(name: ChannelName, channel: Channel, target: str, now: datetime) -> Delivery:
+    test = uuid.uuid4().hex
+    notification = Notification(
+        id=NotificationId(f"test-{test[:16]}"),
+        alert=AlertId(f"test-{test[16:]}"),
+        rule=Rule.THRESHOLD_REACHED,
+        reason=Reason.TEST,
+        severity=Severity.NOTICE,
+        state=AlertState.FIRING,
+        since=now,
+        created_at=now,
+        channels=(name,),
+        facts=Facts(name=name, scope=f"channel:{name}"),
+    )
+    return Delivery(
+        id=delivery_id(notification.id, name, target),
+        notification=notification,
+        channel=name,
+        target=target,
+        state=DeliveryState.ATTEMPTING,
+        attempts=1,
+        due_at=now,
+        maybe_repeated=False,
+        rendered=channel.render(notification, target),
+    )

@@ -1,0 +1,57 @@
+"""How things look on a terminal: tables, bars, colours that only repeat what the words say."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+from decimal import Decimal
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+_BAR = 20
+_SAFE_WIDTH = 120
+
+
+def console(*, err: bool = False) -> Console:
+    """Return a console; plain and wide enough for a table where there is no terminal."""
+    stream = sys.stderr if err else sys.stdout
+    return Console(file=stream, highlight=False, soft_wrap=True, width=None if stream.isatty() else _SAFE_WIDTH)
+
+
+def clean(text: str) -> str:
+    """Return hostile text for one table cell: no control characters, no markup."""
+    return escape("".join(char if char.isprintable() else "�" for char in text))
+
+
+def table(headings: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table; each heading comes with its justification, `left` or `right`."""
+    found = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading, justify in headings:
+        found.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
+    for row in rows:
+        found.add_row(*row)
+    return found
+
+
+def bar(share: Decimal | None) -> str:
+    """Return a share as a bar of twenty places; an arrow says that it is more than the whole."""
+    if share is None:
+        return ""
+    filled = min(_BAR, max(0, int(share * _BAR)))
+    inside = "#" * (_BAR - 1) + ">" if share > 1 else "#" * filled + "." * (_BAR - filled)
+    return escape(f"[{inside}]")
+
+
+def when(moment: datetime | None, zone: tzinfo) -> str:
+    """Return a time for people."""
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M") if moment else "never"
+
+
+def print_json(value: object) -> None:
+    """Write one JSON document to standard output."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))

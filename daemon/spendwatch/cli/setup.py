@@ -1,0 +1,71 @@
+"""`demo`, `init` and `check`."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from spendwatch.cli import Place
+from spendwatch.cli.exits import Exit
+
+
+@click.command()
+@click.option("--drop", "inbox", type=click.Path(file_okay=False, path_type=Path), help="Only put sample bills of this month there.")
+@click.option("--every", default=3.0, show_default=True, help="Seconds between two sample bills.")
+def demo(inbox: Path | None, every: float) -> int:
+    """Show a whole month on sample bills, with a scratch state and local receivers. Needs no configuration and no network."""
+    from spendwatch.demo.story import drop, tell  # noqa: PLC0415 -- brings the whole house
+    from spendwatch.logs import configure  # noqa: PLC0415 -- the same
+
+    configure("auto", level="error")
+    if inbox is not None:
+        asyncio.run(drop(inbox, timedelta(seconds=every), lambda line: click.echo(line, err=True)))
+        return Exit.DONE
+    said = asyncio.run(tell(click.echo))
+    return Exit.DONE if said else Exit.UNEXPECTED
+
+
+_FILES = (("spendwatch.yaml", "spendwatch.yaml"), ("workspace.yaml", "workspaces/research.yaml"))
+
+
+@click.command()
+@click.argument("folder", default="config", type=click.Path(file_okay=False, path_type=Path))
+def init(folder: Path) -> int:
+    """Write a commented configuration to FOLDER. What is there already is never overwritten."""
+    there = [target for _, target in _FILES if (folder / target).exists()]
+    if there:
+        click.echo(f"{folder / there[0]} exists already; nothing was written.", err=True)
+        return Exit.CONFIG
+    for name, target in _FILES:
+        path = folder / target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = resources.files("spendwatch.cli").joinpath("templates", name).read_text(encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
+        click.echo(f"wrote {path}")
+    click.echo(f"\nNext: put in your account and workspace, then: spendwatch --config {folder} check")
+    return Exit.DONE
+
+
+@click.command()
+@click.pass_obj
+def check(place: Place) -> int:
+    """Check everything in the configuration; start nothing, send nothing."""
+    from spendwatch.settings import load  # noqa: PLC0415 -- pydantic costs 0.1 s
+
+    path = place.path()
+    settings = load(path)
+    policies = settings.policies
+    watched = sum(len(policy.thresholds) + sum(len(finer.thresholds) for finer in policy.budgets) for policy in policies.workspaces)
+    watched += sum(len(policy.thresholds) + sum(len(finer.thresholds) for finer in policy.budgets) for policy in policies.accounts)
+    click.echo(
+        f"{path}: ok ({len(policies.accounts)} accounts, {len(policies.workspaces)} workspaces, {watched} thresholds, "
+        f"{len(settings.sources)} sources, {len(settings.channels)} channels)"
+    )
+    for name, config in settings.sources.items():
+        if not Path(config.path).is_dir():
+            click.echo(f"note: source {name}: there is no folder {config.path} yet", err=True)
+    return Exit.DONE

@@ -1,0 +1,110 @@
+"""`run` and `once`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import click
+import structlog
+
+from spendwatch import __version__
+from spendwatch.app import App, Store, lock_state, opened_store
+from spendwatch.cli import Place
+from spendwatch.cli.exits import Exit
+from spendwatch.heartbeat import Heartbeat
+from spendwatch.jobs.collect import Taken
+from spendwatch.jobs.deliver import Settled
+from spendwatch.logs import configure, hide
+from spendwatch.schedule import Daemon
+from spendwatch.settings import Settings, load
+
+log = structlog.get_logger("spendwatch")
+
+log_format = click.option(
+    "--log-format",
+    type=click.Choice(["auto", "console", "json"]),
+    default="auto",
+    show_default=True,
+    help="Console on a terminal, JSON lines otherwise.",
+)
+
+
+@click.command()
+@log_format
+@click.pass_obj
+def run(place: Place, log_format: str) -> None:
+    """Run the daemon until SIGTERM or Ctrl-C. SIGHUP reloads the configuration, SIGUSR1 looks for bills at once."""
+    configure(log_format)
+    settings = _loaded(place)
+    with opened_store(settings) as store:
+        lock_state(store)
+        log.info("daemon_starting", version=__version__, database=store.database.description, pid=os.getpid())
+        heartbeat = Heartbeat(os.environ, path=settings.heartbeat)
+        app = App(settings, store, progress=lambda *_: _progressed(heartbeat, settings))
+        try:
+            asyncio.run(Daemon(app, heartbeat).run())
+        finally:
+            app.close()
+
+
+def _progressed(heartbeat: Heartbeat, settings: Settings) -> None:
+    # A long bill is progress too: without this, the watchdog would end the daemon in the middle of it.
+    for source in settings.sources:
+        heartbeat.progress(f"collect:{source}")
+
+
+def _loaded(place: Place) -> Settings:
+    settings = load(place.path())
+    for secret in settings.secrets:
+        hide(secret)
+    return settings
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Show what would be recorded and said; change nothing, send nothing.")
+@log_format
+@click.pass_obj
+def once(place: Place, log_format: str, *, dry_run: bool) -> int:
+    """Make one full round (collect, assess, deliver what is due), then exit.
+
+    Exits with 65 if a bill could not be understood, with 69 if a receiver refused, with 75 if something is to be tried again.
+    """
+    configure(log_format)
+    settings = _loaded(place)
+    if dry_run:
+        from spendwatch.cli.rehearsal import rehearse  # noqa: PLC0415 -- seldom needed
+
+        return rehearse(settings)
+    with opened_store(settings) as store:
+        lock_state(store)
+        return _round(settings, store)
+
+
+def _round(settings: Settings, store: Store) -> int:
+    app = App(settings, store)
+    settled: list[Settled] = []
+    app.on_settled = settled.append
+    try:
+        recovered = store.outbox.recover()
+        if recovered:
+            log.warning("deliveries_recovered", count=recovered)
+        taken = asyncio.run(app.once())
+    finally:
+        app.close()
+    delivered = sum(not one.why for one in settled)
+    entered = sum(bool(one.receipt and not one.receipt.repeated) for one in taken)
+    click.echo(f"{entered} bills recorded, {delivered} notifications delivered.", file=sys.stderr)
+    return exit_code(taken, settled)
+
+
+def exit_code(taken: list[Taken], settled: list[Settled]) -> Exit:
+    """Return how a round ended."""
+    if any(one.refused for one in taken):
+        return Exit.BILL
+    if any(one.why and one.final for one in settled):
+        return Exit.REFUSED
+    if any(one.failed for one in taken) or any(one.why for one in settled):
+        return Exit.TRY_AGAIN
+    return Exit.DONE

@@ -1,0 +1,187 @@
+"""When the jobs run; stops cleanly on SIGTERM, reloads on SIGHUP, looks at once on SIGUSR1."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from spendwatch.app import App
+from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.statement import SourceName
+from spendwatch.heartbeat import Heartbeat
+
+log = structlog.get_logger("spendwatch")
+
+ASSESS_EVERY = timedelta(seconds=30)
+"""Time alone can make a condition true: a source goes stale, a month ends, a reminder is due."""
+
+DELIVER_EVERY = timedelta(seconds=2)
+"""How often retries are looked for. New notifications do not wait for it."""
+
+DRAIN = timedelta(seconds=30)
+"""How long a stop waits for work in progress. What is cut off then is repeated after the start, under the same id."""
+
+
+class Daemon:
+    """Runs an app's jobs until it is told to stop."""
+
+    def __init__(self, app: App, heartbeat: Heartbeat) -> None:
+        """Take the app and the one who says that we live."""
+        self._app = app
+        self._heartbeat = heartbeat
+        self._stop = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+        self._busy: set[str] = set()
+        self._scheduler: AsyncIOScheduler | None = None
+        self._interrupts = 0
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT; a second SIGINT leaves at once."""
+        loop = asyncio.get_running_loop()
+        for number, answer in (
+            (signal.SIGTERM, self._stop.set),
+            (signal.SIGINT, self._interrupted),
+            (signal.SIGHUP, self._reload),
+            (signal.SIGUSR1, self._look_now),
+        ):
+            loop.add_signal_handler(number, answer)
+        self._app.on_news = lambda: loop.call_soon_threadsafe(self._deliver_now)
+        app = self._app
+        recovered = app.store.outbox.recover()
+        if recovered:
+            log.warning("deliveries_recovered", count=recovered)
+        self._plan()
+        self._heartbeat.ready(self._status())
+        log.info("daemon_ready", sources=sorted(app.sources), channels=sorted(app.channels))
+        beat = asyncio.create_task(self._beat())
+        await self._stop.wait()
+        beat.cancel()
+        await self._drain()
+
+    def _plan(self) -> None:
+        scheduler = AsyncIOScheduler(timezone=self._app.settings.zone)
+        scheduler.configure(job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
+        self._add(scheduler, "assess", self._assess, ASSESS_EVERY)
+        for source, config in self._app.settings.sources.items():
+            self._add(scheduler, f"collect:{source}", self._collecting(source), config.poll)
+        for channel in self._app.channels:
+            self._add(scheduler, f"deliver:{channel}", self._delivering(channel), DELIVER_EVERY)
+        scheduler.start()
+        if self._scheduler:
+            self._scheduler.shutdown(wait=False)
+        self._scheduler = scheduler
+
+    def _add(self, scheduler: AsyncIOScheduler, name: str, work: Callable[[], Awaitable[object]], every: timedelta) -> None:
+        self._heartbeat.expect(name, within=max(every * 10, timedelta(minutes=2)))
+        trigger = IntervalTrigger(seconds=every.total_seconds(), timezone=self._app.settings.zone)
+
+        async def job() -> None:
+            await self._once_at_a_time(name, work)
+
+        # An interval job first runs one interval after its start: look at once, then by the trigger.
+        scheduler.add_job(job, trigger, id=name, next_run_time=self._app.clock())
+
+    async def _once_at_a_time(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        if name in self._busy or self._stop.is_set():
+            return
+        self._busy.add(name)
+        task = asyncio.current_task()
+        if task:
+            self._running.add(task)
+        try:
+            await work()
+            self._heartbeat.progress(name)
+        except Exception:  # a job that fails is told and tried again at its next time; the others go on
+            log.exception("job_failed", job=name)
+        finally:
+            self._busy.discard(name)
+            if task:
+                self._running.discard(task)
+
+    async def _assess(self) -> None:
+        await asyncio.to_thread(self._app.assess)
+        self._heartbeat.status(self._status())
+
+    def _collecting(self, source: SourceName) -> Callable[[], Awaitable[object]]:
+        async def work() -> None:
+            if source in self._app.sources:
+                await asyncio.to_thread(self._app.collect, source)
+
+        return work
+
+    def _delivering(self, channel: ChannelName) -> Callable[[], Awaitable[object]]:
+        async def work() -> None:
+            if channel in self._app.channels:
+                await self._app.deliver(channel)
+
+        return work
+
+    def _deliver_now(self) -> None:
+        self._hasten("deliver:")
+
+    def _look_now(self) -> None:
+        self._hasten("collect:")
+
+    def _hasten(self, prefix: str) -> None:
+        if self._scheduler is None or self._stop.is_set():
+            return
+        for job in self._scheduler.get_jobs():
+            if job.id.startswith(prefix):
+                job.modify(next_run_time=self._app.clock())
+
+    def _interrupted(self) -> None:
+        self._interrupts += 1
+        if self._interrupts > 1:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGINT)
+        self._stop.set()
+
+    def _reload(self) -> None:
+        task = asyncio.ensure_future(self._reloading())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _reloading(self) -> None:
+        self._heartbeat.reloading()
+        try:
+            await asyncio.to_thread(self._app.reload)
+            self._heartbeat.forget()
+            self._plan()
+            await asyncio.to_thread(self._app.assess)
+        except Exception:  # the daemon goes on with what it had
+            log.exception("reload_failed")
+        self._heartbeat.ready(self._status())
+
+    async def _beat(self) -> None:
+        while True:
+            self._heartbeat.beat()
+            await asyncio.sleep(self._heartbeat.interval.total_seconds())
+
+    def _status(self) -> str:
+        app = self._app
+        return (
+            f"watching {len(app.settings.policies.accounts)} accounts, {len(app.settings.policies.workspaces)} workspaces, "
+            f"{len(app.sources)} sources, {len(app.channels)} channels"
+            + (f"; {len(app.config_mistakes)} mistakes in the changed configuration" if app.config_mistakes else "")
+        )
+
+    async def _drain(self) -> None:
+        self._heartbeat.stopping()
+        log.info("daemon_stopping", working=sorted(self._busy))
+        self._app.stopping.set()
+        if self._scheduler:
+            self._scheduler.pause()
+        pending = {task for task in self._running if not task.done()}
+        if pending:
+            _, late = await asyncio.wait(pending, timeout=DRAIN.total_seconds())
+            for task in late:
+                task.cancel()
+        if self._scheduler:
+            self._scheduler.shutdown(wait=False)
+        log.info("daemon_stopped")
