@@ -13,3 +13,17 @@ settings.load_profile("everyday")
 def anyio_backend() -> str:
     """The daemon runs on asyncio alone."""
     return "asyncio"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What a developer wants at hand takes a minute; what takes many is asked for."""
+    parser.addoption("--long", action="store_true", help="also the long tests; sweeps take all their points, not a sample")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `long`, unless asked for."""
+    if config.getoption("--long"):
+        return
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="long: only with --long"))

@@ -15,7 +15,7 @@ import structlog
 
 from spendwatch.bills.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
-from spendwatch.domain.errors import ConfigMistake, LedgerUnavailableError
+from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import ReadingHints, SourceName
 from spendwatch.jobs.assess import assess
@@ -25,7 +25,7 @@ from spendwatch.jobs.deliver import Settled, deliver
 from spendwatch.jobs.ports import AlertBook, BillReader, BillSource, Channel, Health, Ledger, Outbox
 from spendwatch.outgoing import Outgoing
 from spendwatch.settings import Settings, reload
-from spendwatch.sources.folder import FolderSource
+from spendwatch.sources.folder import FolderConfig, FolderSource
 from spendwatch.store import alert_book, health_book, ledger, outbox
 from spendwatch.store.database import Database, open_database
 
@@ -104,17 +104,25 @@ class App:
         self._assessing = threading.Lock()
         self.reader = ReadingProcess(settings.spool / "reading", progress=progress)
         self.sources: dict[SourceName, FolderSource] = {}
+        self._furnished: dict[SourceName, FolderConfig] = {}
         self.channels: dict[ChannelName, Channel] = {}
         self._furnish()
         _ports(store.ledger, store.book, store.outbox, store.health, self.reader, *self.sources.values())
 
     def _furnish(self) -> None:
         settings = self.settings
-        self.sources = {
-            name: FolderSource(name, Path(config.path), settings.spool / "arrivals" / name, config.settle, monotonic=time.monotonic)
-            for name, config in settings.sources.items()
+        kept = {
+            name: source for name, source in self.sources.items() if self._furnished.get(name) == settings.sources.get(name)
         }
+        # A source that did not change stays: it knows which files are settling and holds copies of those being read.
+        self.sources = {name: kept.get(name) or self._source(name) for name in settings.sources}
+        self._furnished = dict(settings.sources)
         self.channels = open_channels(settings, self.clock)
+
+    def _source(self, name: SourceName) -> FolderSource:
+        config = self.settings.sources[name]
+        spool = self.settings.spool / "arrivals" / name
+        return FolderSource(name, Path(config.path), spool, config.settle, monotonic=time.monotonic)
 
     def collect(self, name: SourceName) -> list[Taken]:
         """Enter everything that the source has; assess after each bill, so that no alert waits behind a later one."""
@@ -154,7 +162,7 @@ class App:
             targets={name: tuple(channel.targets) for name, channel in self.channels.items()},
             stale_after=stale_after(self.settings),
             config_mistakes=tuple(str(mistake) for mistake in self.config_mistakes),
-            troubles=self.store.outbox.died_since(now - _DEAD_TOLD),
+            troubles={one.channel: one.last_error for one in self.store.outbox.dead_since(now - _DEAD_TOLD)},
         )
 
     async def deliver(self, name: ChannelName) -> int:
@@ -190,7 +198,7 @@ class App:
         taken: list[Taken] = []
         for name, source in self.sources.items():
             taken += await asyncio.to_thread(self.collect, name)
-            if source.unsettled:
+            if source.is_unsettled:
                 # A file must look the same twice, its settle time apart.
                 await asyncio.sleep(self.settings.sources[name].settle.total_seconds() + 0.05)
                 taken += await asyncio.to_thread(self.collect, name)
@@ -242,7 +250,12 @@ def _log_taken(taken: Taken) -> None:
 
 def _log_settled(settled: Settled) -> None:
     delivery = settled.delivery
-    said = {"delivery": delivery.id, "channel": delivery.channel, "alert": delivery.notification.alert, "attempts": delivery.attempts}
+    said = {
+        "delivery": delivery.id,
+        "channel": delivery.channel,
+        "alert": delivery.notification.alert,
+        "attempts": delivery.attempts,
+    }
     if not settled.why:
         log.info("delivery_delivered", type=delivery.notification.type, **said)
     elif settled.final:
@@ -253,8 +266,17 @@ def _log_settled(settled: Settled) -> None:
 
 def lock_state(store: Store) -> None:
     """Make sure that no other daemon works on this state, or raise `LedgerUnavailableError`."""
-    try:
-        store.database.lock_for_life()
-    except LedgerUnavailableError:
-        log.exception("state_taken")
-        raise
+    store.database.lock_for_life()
+
+
+def heartbeat_path(settings: Settings) -> Path:
+    """Return the file whose age says whether the daemon lives: `heartbeat` in the folder of the state."""
+    return settings.spool.parent / "heartbeat"
+
+
+def secrets_of(settings: Settings) -> Iterator[str]:
+    """Yield every secret in the settings, so that the logs can hide them."""
+    for config in settings.channels.values():
+        for name in ("password", "secret"):
+            if secret := getattr(config, name, None):
+                yield secret.get_secret_value()

@@ -24,6 +24,12 @@ ASSESS_EVERY = timedelta(seconds=30)
 DELIVER_EVERY = timedelta(seconds=2)
 """How often retries are looked for. New notifications do not wait for it."""
 
+BEAT_EVERY = timedelta(seconds=15)
+"""How often the heartbeat file is touched where systemd does not ask for more."""
+
+PATIENCE = timedelta(minutes=5)
+"""How long a job may take for one round before we no longer claim to live. A long bill tells its progress meanwhile."""
+
 DRAIN = timedelta(seconds=30)
 """How long a stop waits for work in progress. What is cut off then is repeated after the start, under the same id."""
 
@@ -38,6 +44,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._busy: set[str] = set()
+        self._planned: set[str] = set()
         self._scheduler: AsyncIOScheduler | None = None
         self._interrupts = 0
 
@@ -51,7 +58,7 @@ class Daemon:
             (signal.SIGUSR1, self._look_now),
         ):
             loop.add_signal_handler(number, answer)
-        self._app.on_news = lambda: loop.call_soon_threadsafe(self._deliver_now)
+        self._app.on_news = self._tell(loop)
         app = self._app
         recovered = app.store.outbox.recover()
         if recovered:
@@ -78,7 +85,8 @@ class Daemon:
         self._scheduler = scheduler
 
     def _add(self, scheduler: AsyncIOScheduler, name: str, work: Callable[[], Awaitable[object]], every: timedelta) -> None:
-        self._heartbeat.expect(name, within=max(every * 10, timedelta(minutes=2)))
+        self._heartbeat.expect(name, within=max(every * 10, PATIENCE))
+        self._planned.add(name)
         trigger = IntervalTrigger(seconds=every.total_seconds(), timezone=self._app.settings.zone)
 
         async def job() -> None:
@@ -86,6 +94,12 @@ class Daemon:
 
         # An interval job first runs one interval after its start: look at once, then by the trigger.
         scheduler.add_job(job, trigger, id=name, next_run_time=self._app.clock())
+
+    def _tell(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+        def tell() -> None:
+            loop.call_soon_threadsafe(self._deliver_now)
+
+        return tell
 
     async def _once_at_a_time(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
         if name in self._busy or self._stop.is_set():
@@ -151,7 +165,8 @@ class Daemon:
         self._heartbeat.reloading()
         try:
             await asyncio.to_thread(self._app.reload)
-            self._heartbeat.forget()
+            for name in tuple(self._planned):
+                self._heartbeat.dismiss(name)
             self._plan()
             await asyncio.to_thread(self._app.assess)
         except Exception:  # the daemon goes on with what it had
@@ -159,9 +174,11 @@ class Daemon:
         self._heartbeat.ready(self._status())
 
     async def _beat(self) -> None:
+        pause = self._heartbeat.watchdog_interval() or BEAT_EVERY
         while True:
-            self._heartbeat.beat()
-            await asyncio.sleep(self._heartbeat.interval.total_seconds())
+            if late := self._heartbeat.beat():
+                log.error("progress_missing", tasks=late)
+            await asyncio.sleep(pause.total_seconds())
 
     def _status(self) -> str:
         app = self._app

@@ -82,7 +82,7 @@ class _LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="spendwatch")
 @click.pass_context
 def root(ctx: click.Context, config: str | None) -> None:
-    """Tell the right person before the money is gone: spending alerts for Alibaba Cloud Model Studio.
+    r"""Tell the right person before the money is gone: spending alerts for Alibaba Cloud Model Studio.
 
     The configuration is looked for in $SPENDWATCH_CONFIG, ./config and /etc/spendwatch.
 

@@ -11,7 +11,6 @@ from spendwatch.cli.screen import clean, console, print_json, table, when
 from spendwatch.cli.show import json_option
 from spendwatch.domain.alert import Alert, Rule
 from spendwatch.domain.money import plain, shown
-from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import watches
 from spendwatch.domain.scope import MATCHABLE, Dimension
@@ -62,18 +61,17 @@ def explain(place: Place, alert: str, *, as_json: bool) -> int:
     """Show why ALERT came (its id, or the beginning of it): the rule, the figures, the bills behind them, who was told."""
     settings = load(place.path())
     with opened_store(settings, read_only=True) as store:
-        matching = store.book.matching(alert)
+        matching = store.book.find(alert)
         if len(matching) != 1:
             what = "no alert" if not matching else f"{len(matching)} alerts"
             msg = f"{what} with an id beginning with {alert!r}; see `spendwatch alerts --all`"
             raise click.BadParameter(msg, param_hint="ALERT")
         found = matching[0]
-        said = store.book.notifications_of(found.id)
         behind = _behind(found, settings, store)
         if as_json:
-            print_json(_explained_json(found, said, behind, store, settings))
+            print_json(_explained_json(found, behind, store, settings))
         else:
-            _explained(found, said, behind, store, settings)
+            _explained(found, behind, store, settings)
     return Exit.DONE
 
 
@@ -104,18 +102,24 @@ def _behind(alert: Alert, settings: Settings, store: Store) -> list[SpendSum]:
     return sorted(mine, key=lambda spent: -spent.amount)
 
 
-def _explained(alert: Alert, said: list[Notification], behind: list[SpendSum], store: Store, settings: Settings) -> None:
+def _explained(alert: Alert, behind: list[SpendSum], store: Store, settings: Settings) -> None:
     screen = console()
     zone = settings.zone
     screen.print(f"[bold]Alert {alert.id}[/bold]   {alert.severity.value}, {alert.state.value}")
     screen.print(clean(alert.summary))
     screen.print()
-    screen.print(f"Rule        {alert.matter.rule.value}   scope {clean(alert.matter.scope)}   threshold {alert.matter.threshold or '-'}")
+    screen.print(
+        f"Rule        {alert.matter.rule.value}   scope {clean(alert.matter.scope)}   threshold {alert.matter.threshold or '-'}"
+    )
     screen.print(f"Period      {alert.matter.period or f'episode {alert.episode}'}")
-    screen.print(f"Fired       {when(alert.since, zone)}" + (f", ended {when(alert.resolved_at, zone)}" if alert.resolved_at else ""))
+    screen.print(
+        f"Fired       {when(alert.since, zone)}" + (f", ended {when(alert.resolved_at, zone)}" if alert.resolved_at else "")
+    )
     if alert.amount:
         screen.print(f"Figure      {alert.amount} when it fired")
-    told = f"told {alert.times_told} times, last {when(alert.told_at, zone)}" if alert.told_at else "a graver alert spoke for it"
+    told = (
+        f"told {alert.times_told} times, last {when(alert.told_at, zone)}" if alert.told_at else "a graver alert spoke for it"
+    )
     screen.print(f"Decision    {told}")
     if behind:
         screen.print(f"\nWhat the spend is made of ({len(behind)} sums of bill lines now, the largest first)")
@@ -135,7 +139,7 @@ def _explained(alert: Alert, said: list[Notification], behind: list[SpendSum], s
         screen.print(table((*names, ("SPEND", "right"), ("LINES", "right")), rows))
         _bill_files(alert, store, settings)
     screen.print("\nDeliveries")
-    deliveries = store.outbox.of_notifications([one.id for one in said])
+    deliveries = store.book.deliveries_of(alert.id)
     rows = [
         (
             delivery.notification.reason.value,
@@ -158,12 +162,11 @@ def _bill_files(alert: Alert, store: Store, settings: Settings) -> None:
     screen = console()
     screen.print(f"\nBill files of {period.label}")
     for one in files[:_EXPLAINED_ROWS]:
-        screen.print(f"  {when(one.received_at, settings.zone)}  {clean(one.name)}  {one.lines} lines, {one.new} new, {one.changed} changed")
+        counts = f"{one.lines} lines, {one.new} new, {one.changed} changed"
+        screen.print(f"  {when(one.received_at, settings.zone)}  {clean(one.name)}  {counts}")
 
 
-def _explained_json(
-    alert: Alert, said: list[Notification], behind: list[SpendSum], store: Store, settings: Settings
-) -> dict[str, object]:
+def _explained_json(alert: Alert, behind: list[SpendSum], store: Store, settings: Settings) -> dict[str, object]:
     return {
         "schema_version": 1,
         "alert": alert_json(alert, settings.zone),
@@ -184,6 +187,6 @@ def _explained_json(
                 "attempts": delivery.attempts,
                 "last_error": delivery.last_error,
             }
-            for delivery in store.outbox.of_notifications([one.id for one in said])
+            for delivery in store.book.deliveries_of(alert.id)
         ],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import click
 
@@ -86,7 +87,8 @@ def _rehearse(settings: Settings, files: tuple[Path, ...]) -> Exit:
 
 
 def _show_totals(store: Store, settings: Settings, app: App) -> None:
-    for month in sorted(store.ledger.periods()):
+    months = {period for periods in store.ledger.periods().values() for period in periods}
+    for month in sorted(months):
         _show_month(store, settings, app, month)
 
 
@@ -119,7 +121,7 @@ class _Progress:
         self._advance: Callable[[str, float], None] = lambda *_: None
         self._stop: Callable[[], None] = lambda: None
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

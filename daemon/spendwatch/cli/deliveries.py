@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 
 import click
 
-from spendwatch.app import opened_store, open_channels, system_clock
+from spendwatch.app import open_channels, opened_store, secrets_of, system_clock
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.screen import clean, console, print_json, table, when
@@ -98,8 +99,8 @@ def retry(place: Place, delivery: str) -> int:
     """Try DELIVERY (its id, or the beginning of it) again at once, also one that was given up."""
     settings = load(place.path())
     with opened_store(settings) as store:
-        found = _the_one(store.outbox.matching(delivery), delivery)
-        store.outbox.requeue(found.id, at=system_clock())
+        found = _the_one(store.outbox.find(delivery), delivery)
+        store.outbox.requeue(found.id, now=system_clock())
         store.health.channel_worked(found.channel)
     click.echo(f"{found.id} is due now: the daemon sends it, or `spendwatch once`.")
     return Exit.DONE
@@ -112,13 +113,13 @@ def cancel(place: Place, delivery: str) -> int:
     """Never send DELIVERY (its id, or the beginning of it). It stays on record as cancelled."""
     settings = load(place.path())
     with opened_store(settings) as store:
-        found = _the_one(store.outbox.matching(delivery), delivery)
-        store.outbox.cancel(found.id, at=system_clock())
+        found = _the_one(store.outbox.find(delivery), delivery)
+        store.outbox.cancel(found.id, now=system_clock())
     click.echo(f"{found.id} is cancelled.")
     return Exit.DONE
 
 
-def _the_one(found: list[Delivery], asked: str) -> Delivery:
+def _the_one(found: Sequence[Delivery], asked: str) -> Delivery:
     if len(found) != 1:
         what = "no delivery" if not found else f"{len(found)} deliveries"
         msg = f"{what} with an id beginning with {asked!r}; see `spendwatch deliveries list`"
@@ -133,7 +134,7 @@ def notify_test(place: Place, channel: str | None) -> int:
     """Send a message marked TEST over CHANNEL, or over every channel, and show the answer."""
     configure("auto", level="error")
     settings = load(place.path())
-    for secret in settings.secrets:
+    for secret in secrets_of(settings):
         hide(secret)
     channels = open_channels(settings, system_clock)
     if channel is not None and channel not in channels:

@@ -18,6 +18,7 @@ from spendwatch.domain.notification import Notification
 from spendwatch.domain.statement import BillFile, Receipt, SourceName
 from spendwatch.jobs.collect import enter, refusal_text
 from spendwatch.settings import Settings
+from spendwatch.store.copying import copy_all
 from spendwatch.store.database import open_database
 
 
@@ -39,7 +40,7 @@ def copied_app(settings: Settings) -> Iterator[App]:
 def _copy(settings: Settings, into: Store) -> None:
     try:
         with opened_store(settings, read_only=True) as store:
-            store.database.copy_to(into.database)
+            copy_all(store.database, into.database)
     except LedgerUnavailableError as error:
         click.echo(f"starting from an empty ledger: {error}", err=True)
 
@@ -50,7 +51,9 @@ def rehearse(settings: Settings) -> Exit:
         code, since = Exit.DONE, app.clock()
         for name, config in settings.sources.items():
             folder = Path(config.path)
-            files = sorted(path for path in folder.iterdir() if path.is_file() and not path.is_symlink()) if folder.is_dir() else []
+            files = (
+                sorted(path for path in folder.iterdir() if path.is_file() and not path.is_symlink()) if folder.is_dir() else []
+            )
             click.echo(f"{name}: {len(files)} files in {config.path}")
             for path in files:
                 code = max(code, rehearse_file(app, path, name))
@@ -97,9 +100,10 @@ def show_said(app: App, since: datetime) -> None:
         if delivery.notification.created_at >= since:
             waiting.setdefault(delivery.notification.id, delivery.notification)
     click.echo(f"{len(waiting)} notifications would be sent")
+    from spendwatch.channels.phrases import Language  # noqa: PLC0415 -- with the next line
     from spendwatch.channels.wording import Wording  # noqa: PLC0415 -- jinja costs 0.05 s
 
-    wording = Wording("en", app.settings.zone)
+    wording = Wording(Language.EN, app.settings.zone)
     for notification in waiting.values():
         click.echo(f"\n--- to {', '.join(notification.channels)}: {wording.subject(notification)}\n")
         click.echo(wording.text(notification))

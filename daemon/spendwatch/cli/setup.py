@@ -14,7 +14,9 @@ from spendwatch.cli.exits import Exit
 
 
 @click.command()
-@click.option("--drop", "inbox", type=click.Path(file_okay=False, path_type=Path), help="Only put sample bills of this month there.")
+@click.option(
+    "--drop", "inbox", type=click.Path(file_okay=False, path_type=Path), help="Only put sample bills of this month there."
+)
 @click.option("--every", default=3.0, show_default=True, help="Seconds between two sample bills.")
 def demo(inbox: Path | None, every: float) -> int:
     """Show a whole month on sample bills, with a scratch state and local receivers. Needs no configuration and no network."""
@@ -23,6 +25,7 @@ def demo(inbox: Path | None, every: float) -> int:
 
     configure("auto", level="error")
     if inbox is not None:
+        inbox.mkdir(parents=True, exist_ok=True)
         asyncio.run(drop(inbox, timedelta(seconds=every), lambda line: click.echo(line, err=True)))
         return Exit.DONE
     said = asyncio.run(tell(click.echo))
@@ -59,8 +62,12 @@ def check(place: Place) -> int:
     path = place.path()
     settings = load(path)
     policies = settings.policies
-    watched = sum(len(policy.thresholds) + sum(len(finer.thresholds) for finer in policy.budgets) for policy in policies.workspaces)
-    watched += sum(len(policy.thresholds) + sum(len(finer.thresholds) for finer in policy.budgets) for policy in policies.accounts)
+    watched = sum(
+        len(policy.thresholds) + sum(len(finer.thresholds) for finer in policy.budgets) for policy in policies.workspaces
+    )
+    watched += sum(
+        len(policy.thresholds) + sum(len(finer.thresholds) for finer in policy.budgets) for policy in policies.accounts
+    )
     click.echo(
         f"{path}: ok ({len(policies.accounts)} accounts, {len(policies.workspaces)} workspaces, {watched} thresholds, "
         f"{len(settings.sources)} sources, {len(settings.channels)} channels)"

@@ -9,15 +9,15 @@ from datetime import datetime
 from decimal import Decimal
 
 import click
-from rich.live import Live
 from rich.console import Group, RenderableType
+from rich.live import Live
 from rich.text import Text
 
 from spendwatch.app import Store, opened_store, stale_after, system_clock
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.screen import bar, clean, console, print_json, table, when
-from spendwatch.domain.money import EXACT, plain, shown
+from spendwatch.domain.money import EXACT, Money, plain, shown
 from spendwatch.domain.period import BillingPeriod, duration_text
 from spendwatch.domain.scope import Dimension, parse_tags
 from spendwatch.jobs.overview import AccountOverview, Mark, Overview, look, overview_json
@@ -118,16 +118,18 @@ def _workspaces(account: AccountOverview) -> RenderableType:
         ("STATE", "left"),
     )
     rows = [
-        _row(line.workspace or "(no workspace)", line.name, line.spend.amount, line.budget, line.used, line.mark)
+        _row(line.workspace or "(no workspace)", line.name, line.spend.amount, line.budget, used=line.used, mark=line.mark)
         for line in account.workspaces
     ]
-    rows.append(_row("TOTAL", "", account.spend.amount, account.budget, account.used, account.mark))
-    rows += [_row(f"also in {money.currency}", "", money.amount, None, None, Mark.OK) for money in account.foreign]
+    rows.append(_row("TOTAL", "", account.spend.amount, account.budget, used=account.used, mark=account.mark))
+    rows += [_row(f"also in {money.currency}", "", money.amount, used=None, mark=Mark.OK) for money in account.foreign]
     return table(headings, rows)
 
 
-def _row(place: str, name: str, spent: Decimal, budget: object, used: Decimal | None, mark: Mark) -> tuple[str, ...]:
-    amount = str(budget).partition(" ")[2] if budget else "none"
+def _row(
+    place: str, name: str, spent: Decimal, budget: Money | None = None, *, used: Decimal | None, mark: Mark
+) -> tuple[str, ...]:
+    amount = shown(budget.amount) if budget else "none"
     share = f"{int(used * 100)}%" if used is not None else ""
     style = _STYLES[mark]
     state = f"[{style}]{mark.value}[/]" if style else mark.value
@@ -186,7 +188,12 @@ def report(place: Place, month: BillingPeriod | None, by: str, *, all_products: 
     with opened_store(settings, read_only=True) as store:
         rows = _sums(store, period, columns, None if all_products else settings.policies.products)
     if as_json:
-        document = {"schema_version": 1, "month": period.label, "by": list(columns), "rows": [_json(columns, row) for row in rows]}
+        document = {
+            "schema_version": 1,
+            "month": period.label,
+            "by": list(columns),
+            "rows": [_json(columns, row) for row in rows],
+        }
         print_json(document)
     elif as_csv:
         _write_csv(columns, rows)
@@ -199,9 +206,7 @@ _Row = tuple[tuple[str, ...], str, Decimal, int]
 
 
 def _sums(store: Store, period: BillingPeriod, columns: Sequence[str], products: Sequence[str] | None) -> list[_Row]:
-    dimensions = tuple(
-        dict.fromkeys(Dimension.TAGS if column.startswith("tag:") else Dimension(column) for column in columns)
-    )
+    dimensions = tuple(dict.fromkeys(Dimension.TAGS if column.startswith("tag:") else Dimension(column) for column in columns))
     totals: dict[tuple[tuple[str, ...], str], tuple[Decimal, int]] = {}
     for spent in store.ledger.spend(period, dimensions, products=products):
         key = (tuple(_value(column, spent.values) for column in columns), str(spent.currency))
@@ -225,7 +230,7 @@ def _json(columns: Sequence[str], row: _Row) -> dict[str, object]:
     return {**dict(zip(columns, values, strict=True)), "currency": currency, "spend": plain(amount), "lines": lines}
 
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0", "＝", "＋", "－", "＠")  # noqa: RUF001 -- full-width twins of formula signs
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0", "＝", "＋", "－", "＠")
 
 
 def _write_csv(columns: Sequence[str], rows: Sequence[_Row]) -> None:
@@ -239,7 +244,10 @@ def _write_csv(columns: Sequence[str], rows: Sequence[_Row]) -> None:
 
 def _print_report(period: BillingPeriod, columns: Sequence[str], rows: Sequence[_Row]) -> None:
     headings = [(column.upper(), "left") for column in columns] + [("", "left"), ("SPEND", "right"), ("LINES", "right")]
-    body = [(*(clean(value or "-") for value in values), currency, shown(amount), str(lines)) for values, currency, amount, lines in rows]
+    body = [
+        (*(clean(value or "-") for value in values), currency, shown(amount), str(lines))
+        for values, currency, amount, lines in rows
+    ]
     totals: dict[str, tuple[Decimal, int]] = {}
     for _, currency, amount, lines in rows:
         before, count = totals.get(currency, (Decimal(0), 0))

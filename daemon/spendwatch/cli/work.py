@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 
 import click
 import structlog
 
 from spendwatch import __version__
-from spendwatch.app import App, Store, lock_state, opened_store
+from spendwatch.app import App, Store, heartbeat_path, lock_state, opened_store, secrets_of
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.heartbeat import Heartbeat
@@ -40,8 +41,10 @@ def run(place: Place, log_format: str) -> None:
     settings = _loaded(place)
     with opened_store(settings) as store:
         lock_state(store)
-        log.info("daemon_starting", version=__version__, database=store.database.description, pid=os.getpid())
-        heartbeat = Heartbeat(os.environ, path=settings.heartbeat)
+        log.info(
+            "daemon_starting", version=__version__, state=store.database.place, database=store.database.version, pid=os.getpid()
+        )
+        heartbeat = Heartbeat(os.environ, time.monotonic, heartbeat_path(settings))
         app = App(settings, store, progress=lambda *_: _progressed(heartbeat, settings))
         try:
             asyncio.run(Daemon(app, heartbeat).run())
@@ -57,7 +60,7 @@ def _progressed(heartbeat: Heartbeat, settings: Settings) -> None:
 
 def _loaded(place: Place) -> Settings:
     settings = load(place.path())
-    for secret in settings.secrets:
+    for secret in secrets_of(settings):
         hide(secret)
     return settings
 

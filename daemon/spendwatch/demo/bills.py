@@ -16,20 +16,23 @@ from spendwatch.domain.money import EXACT, plain
 ACCOUNT = "1000000000000001"
 
 COLUMNS = (
-    "标识信息/账单明细ID,标识信息/订单号,身份信息/客户名称,身份信息/资源购买账号ID,身份信息/资源购买账号,"
-    "身份信息/资源归属账号ID,身份信息/资源归属账号,账单信息/服务主体,账单信息/账单月份,账单信息/账单日期,"
-    "账单信息/费用类型,账单信息/交易类型,账单信息/消费时间,账单信息/服务开始时间,账单信息/服务结束时间,"
-    "产品信息/产品Code,产品信息/产品名称,产品信息/商品Code,产品信息/商品名称,产品信息/计费项Code,"
-    "产品信息/计费项名称,产品信息/选型配置,产品信息/规格,资源信息/资源ID,资源信息/实例ID（出账粒度）,"
-    "资源信息/资源名称,资源信息/地域Code,资源信息/地域,资源信息/可用区,时长信息/抵扣前时长,时长信息/抵扣时长,"
-    "时长信息/时长,时长信息/时长单位,时长信息/时长详情,用量信息/抵扣前用量,用量信息/抵扣用量,用量信息/用量,"
-    "用量信息/用量单位,用量信息/用量详情,定价信息/官网目录价,定价信息/价格单位,定价信息/目录价用量阶梯,"
-    "定价信息/用量阶梯累计规则,定价信息/目录价转换信息,定价信息/目录价因子,定价信息/定价币种,费用信息/目录总价,"
-    "费用信息/计费公式,费用信息/计费辅助信息,费用信息/计费过程,费用信息/计费规则说明,订阅抵扣信息/订阅抵扣目录总价,"
-    "订阅抵扣信息/订阅抵扣后金额,订阅抵扣信息/订阅抵扣金额,订阅抵扣信息/订阅抵扣详情,优惠信息/优惠金额,"
-    "优惠信息/优惠后金额,优惠信息/优惠详情,优惠券抵扣信息/优惠券抵扣金额,优惠券抵扣信息/优惠券抵扣详情,"
-    "应付信息/应付金额（含税）"
-).split(",")
+    "标识信息/账单明细ID", "标识信息/订单号", "身份信息/客户名称", "身份信息/资源购买账号ID",
+    "身份信息/资源购买账号", "身份信息/资源归属账号ID", "身份信息/资源归属账号", "账单信息/服务主体",
+    "账单信息/账单月份", "账单信息/账单日期", "账单信息/费用类型", "账单信息/交易类型",
+    "账单信息/消费时间", "账单信息/服务开始时间", "账单信息/服务结束时间", "产品信息/产品Code",
+    "产品信息/产品名称", "产品信息/商品Code", "产品信息/商品名称", "产品信息/计费项Code",
+    "产品信息/计费项名称", "产品信息/选型配置", "产品信息/规格", "资源信息/资源ID",
+    "资源信息/实例ID（出账粒度）", "资源信息/资源名称", "资源信息/地域Code", "资源信息/地域",
+    "资源信息/可用区", "时长信息/抵扣前时长", "时长信息/抵扣时长", "时长信息/时长",
+    "时长信息/时长单位", "时长信息/时长详情", "用量信息/抵扣前用量", "用量信息/抵扣用量",
+    "用量信息/用量", "用量信息/用量单位", "用量信息/用量详情", "定价信息/官网目录价",
+    "定价信息/价格单位", "定价信息/目录价用量阶梯", "定价信息/用量阶梯累计规则", "定价信息/目录价转换信息",
+    "定价信息/目录价因子", "定价信息/定价币种", "费用信息/目录总价", "费用信息/计费公式",
+    "费用信息/计费辅助信息", "费用信息/计费过程", "费用信息/计费规则说明", "订阅抵扣信息/订阅抵扣目录总价",
+    "订阅抵扣信息/订阅抵扣后金额", "订阅抵扣信息/订阅抵扣金额", "订阅抵扣信息/订阅抵扣详情",
+    "优惠信息/优惠金额", "优惠信息/优惠后金额", "优惠信息/优惠详情", "优惠券抵扣信息/优惠券抵扣金额",
+    "优惠券抵扣信息/优惠券抵扣详情", "应付信息/应付金额（含税）",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,9 @@ def _rows(month_start: datetime, until: datetime, pace: Decimal) -> Iterator[dic
         for number, habit in enumerate(HABITS):
             # Nine in the morning; on the first day of a month perhaps just now.
             moment = min(start + timedelta(hours=9, minutes=number), until - timedelta(minutes=1))
-            yield _row(habit, moment, EXACT.multiply(Decimal(habit.daily + habit.growing * day), pace), f"{start:%Y%m%d}-{number}")
+            yield _row(
+                habit, moment, EXACT.multiply(Decimal(habit.daily + habit.growing * day), pace), f"{start:%Y%m%d}-{number}"
+            )
         day += 1
 
 
@@ -106,8 +111,14 @@ def _row(habit: Habit, moment: datetime, tokens: Decimal, seed: str) -> dict[str
         ("产品信息/商品名称", "百炼大模型推理"),
         ("产品信息/计费项Code", "token_number"),
         ("产品信息/计费项名称", "大模型文本消耗量"),
-        ("产品信息/选型配置", json.dumps([{"name": name, "value": value} for name, value in facts.items()], ensure_ascii=False)),
-        ("资源信息/实例ID（出账粒度）", ";".join((habit.api_key, habit.workspace, habit.model, habit.type, habit.channel, "0"))),
+        (
+            "产品信息/选型配置",
+            json.dumps([{"name": name, "value": value} for name, value in facts.items()], ensure_ascii=False),
+        ),
+        (
+            "资源信息/实例ID（出账粒度）",
+            f"{habit.api_key};{habit.workspace};{habit.model};{habit.type};{habit.channel};0",
+        ),
         ("资源信息/地域Code", "cn-beijing"),
         ("资源信息/地域", "华北2（北京）"),
         ("用量信息/用量", plain(tokens)),

@@ -44,7 +44,9 @@ async def webhook_sink() -> AsyncIterator[Sink]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
-        length = next((int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
+        length = next(
+            (int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+        )
         sink.received.append(await reader.readexactly(length))
         await _say(writer, b"HTTP/1.1 204 No Content\r\nConnection: close\r\n")
         writer.close()

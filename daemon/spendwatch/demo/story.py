@@ -110,7 +110,6 @@ async def _morning(app: App, folder: Path, start: datetime, now: datetime, say: 
 
 async def drop(folder: Path, every: timedelta, say: Callable[[str], None]) -> None:
     """Put four exports of the current month, one after another, into a drop folder: written elsewhere, then renamed."""
-    folder.mkdir(parents=True, exist_ok=True)
     zone = ZoneInfo("Asia/Shanghai")
     now = system_clock().astimezone(zone)
     start = BillingPeriod.containing(now, zone).starts_at(zone)

@@ -114,6 +114,6 @@ def duration_text(duration: timedelta) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-_DURATION = re.compile(r"(?:[0-9]{1,6}[dhms])+", re.ASCII)
+_DURATION = re.compile(r"(?:[0-9]{1,6}[dhms]){1,4}", re.ASCII)
 _PART = re.compile(r"([0-9]+)([dhms])", re.ASCII)
 _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}

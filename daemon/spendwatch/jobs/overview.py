@@ -110,7 +110,15 @@ def look(
     until = ledger.data_until()
     periods = open_periods(now, zone, final_on=policies.month_final_on)
     accounts = tuple(
-        _account(policy, policies, sums, firing, month, until, balance_of(policy, ledger, periods))
+        _account(
+            policy,
+            policies,
+            sums,
+            firing,
+            month=month,
+            data_until=until.get(policy.account),
+            balance=balance_of(policy, ledger, periods),
+        )
         for policy in policies.accounts
     )
     sources = {source.name: source for source in health.sources()}
@@ -128,8 +136,9 @@ def _account(
     policies: Policies,
     sums: Sequence[SpendSum],
     firing: Sequence[Alert],
+    *,
     month: BillingPeriod,
-    until: Mapping[AccountId, datetime],
+    data_until: datetime | None,
     balance: AccountBalance | None,
 ) -> AccountOverview:
     mine = [spent for spent in sums if spent.values[Dimension.ACCOUNT] == policy.account]
@@ -150,7 +159,7 @@ def _account(
         foreign=tuple(Money(amount, currency) for currency, amount in sorted(totals.items()) if amount),
         workspaces=_workspaces(policy, policies.workspaces, mine, grave),
         balance=balance,
-        data_until=until.get(policy.account),
+        data_until=data_until,
     )
 
 

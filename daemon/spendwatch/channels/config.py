@@ -1,0 +1,16 @@
+"""The settings of a channel, of whichever type. Imports nothing that sends."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from spendwatch.channels.console_settings import ConsoleConfig
+from spendwatch.channels.email_settings import EmailConfig
+from spendwatch.channels.webhook_settings import WebhookConfig
+
+__all__ = ["ChannelConfig", "ConsoleConfig", "EmailConfig", "WebhookConfig"]
+
+ChannelConfig = Annotated[EmailConfig | WebhookConfig | ConsoleConfig, Field(discriminator="type")]
+"""`type` says which."""

@@ -1,0 +1,86 @@
+"""Shows notifications on a screen: for trying things out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import tzinfo
+from typing import TextIO
+
+from spendwatch.channels.console_settings import Colour, ConsoleConfig
+from spendwatch.channels.wording import Wording
+from spendwatch.domain.alert import AlertState
+from spendwatch.domain.errors import TemporaryDeliveryError
+from spendwatch.domain.notification import Delivery, Notification, Reason
+from spendwatch.domain.policy import Severity
+
+
+class ConsoleChannel:
+    """Writes each notification as a short block to a stream."""
+
+    def __init__(self, config: ConsoleConfig, name: str, *, zone: tzinfo, stream: TextIO | None = None) -> None:
+        """Write to `stream`, else to standard output."""
+        self.name = name
+        self._config = config
+        self._stream = stream or sys.stdout
+        self._wording = Wording(config.language, zone)
+
+    @property
+    def targets(self) -> Sequence[str]:
+        """Whoever looks."""
+        return ("",)
+
+    def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- there is one screen
+        """Return the block as plain text."""
+        return self._wording.brief(notification).encode()
+
+    async def send(self, delivery: Delivery) -> None:
+        """Write the block, painted where that is wanted."""
+        block = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
+        text = block.decode()
+        try:
+            if self._paints():
+                self._paint(text, delivery.notification)
+            else:
+                self._stream.write(f"{text}\n")
+            self._stream.flush()
+        except OSError as error:
+            msg = f"the screen cannot be written to: {type(error).__name__}"
+            raise TemporaryDeliveryError(msg) from error
+
+    def _paints(self) -> bool:
+        match self._config.colour:
+            case Colour.ALWAYS:
+                return True
+            case Colour.NEVER:
+                return False
+            case Colour.AUTO:
+                return self._stream.isatty() and not os.environ.get("NO_COLOR")
+
+    def _paint(self, text: str, notification: Notification) -> None:
+        # Only a terminal needs it; importing it costs 60 ms.
+        from rich.console import Console  # noqa: PLC0415
+        from rich.panel import Panel  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        headline, _, rest = text.rstrip("\n").partition("\n")
+        tag, _, what = headline.partition(" | ")
+        tone = _tone(notification)
+        body = Text.assemble((what, "bold"), "\n\n", "\n".join(line.removeprefix("  ") for line in rest.splitlines()))
+        title = Text(f" {tag} ", style=f"bold {tone}")
+        Console(file=self._stream, force_terminal=True, highlight=False).print(
+            Panel(body, title=title, title_align="left", border_style=tone, padding=(0, 1), expand=False)
+        )
+
+
+def _tone(notification: Notification) -> str:
+    if notification.reason is Reason.TEST or notification.state is AlertState.RESOLVED:
+        return "green"
+    match notification.severity:
+        case Severity.NOTICE:
+            return "blue"
+        case Severity.WARNING:
+            return "yellow"
+        case Severity.CRITICAL:
+            return "red"

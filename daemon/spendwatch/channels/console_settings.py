@@ -1,0 +1,26 @@
+"""The settings of the screen as a channel."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from spendwatch.channels.fields import Closed
+from spendwatch.channels.phrases import Language
+
+
+class Colour(StrEnum):
+    """Whether to paint."""
+
+    AUTO = "auto"
+    """When somebody looks at a terminal and `NO_COLOR` is not set."""
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class ConsoleConfig(Closed):
+    """The daemon's own standard output."""
+
+    type: Literal["console"] = "console"
+    language: Language = Language.EN
+    colour: Colour = Colour.AUTO

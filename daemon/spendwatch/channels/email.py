@@ -1,0 +1,99 @@
+"""Writes to people: the mail itself, the same for all who get it, each of whom gets a delivery of his own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import tzinfo
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+
+from spendwatch.channels.email_settings import EmailConfig, Network, parse_sender
+from spendwatch.channels.parts import clean
+from spendwatch.channels.phrases import Language
+from spendwatch.channels.wording import Wording
+from spendwatch.domain.alert import Rule
+from spendwatch.domain.notification import Delivery, Notification
+from spendwatch.domain.policy import Severity
+
+MAYBE_REPEATED = b"X-Spendwatch-Maybe-Repeated: yes\r\n"
+"""Put in front of a mail that an earlier attempt may have delivered already."""
+
+_ONE_THREAD = frozenset({Rule.THRESHOLD_REACHED, Rule.CORRECTED, Rule.FOREIGN_CURRENCY})
+
+
+class EmailChannel:
+    """People who are reached through one relay."""
+
+    def __init__(
+        self,
+        config: EmailConfig,
+        name: str,
+        *,
+        zone: tzinfo,
+        allow_networks: Sequence[Network] = (),
+        resolver: Callable[[str, int], Sequence[str]] | None = None,
+    ) -> None:
+        """Take the settings; `allow_networks` may be reached without encryption if they say so."""
+        self.name = name
+        self._config = config
+        self._allow = allow_networks
+        self._resolver = resolver
+        self._sender = parse_sender(config.from_)
+        self._wording = Wording(config.language, zone)
+        self._zone = zone
+
+    @property
+    def targets(self) -> Sequence[str]:
+        """Every address gets a copy of its own, so that one refused address never stops another."""
+        return self._config.to
+
+    def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- all recipients get the same bytes
+        """Return the whole mail."""
+        mail = EmailMessage(policy=SMTP)
+        domain = self._sender.domain
+        # Everything but the subject and the names comes from the settings or is a hash of ours.
+        mail["Subject"] = self._wording.subject(notification)
+        mail["From"] = self._sender
+        mail["To"] = tuple(Address(addr_spec=address) for address in self._config.to)
+        mail["Date"] = format_datetime(notification.created_at.astimezone(self._zone))
+        mail["Message-ID"] = f"<{notification.id}@spendwatch.{domain}>"
+        thread = f"<{_thread(notification)}@spendwatch.{domain}>"
+        mail["In-Reply-To"] = thread
+        mail["References"] = thread
+        mail["Auto-Submitted"] = "auto-generated"
+        mail["X-Auto-Response-Suppress"] = "All"
+        mail["List-Id"] = f"<spendwatch.{domain}>"
+        mail["Importance"] = "high" if notification.severity is Severity.CRITICAL else "normal"
+        mail["X-Spendwatch-Alert"] = clean(notification.alert, 64)
+        mail["X-Spendwatch-Type"] = notification.type
+        # Chinese takes half the room in base64; English stays readable in quoted-printable.
+        encoding = "base64" if self._config.language is Language.ZH else "quoted-printable"
+        mail.set_content(self._wording.text(notification), cte=encoding)
+        mail.add_alternative(self._wording.html(notification), subtype="html", cte=encoding)
+        for part in mail.iter_parts():
+            # The library says it once for each part; it belongs to the mail as a whole.
+            del part["MIME-Version"]
+        mail.set_boundary(f"=_{notification.id}")
+        return mail.as_bytes()
+
+    async def send(self, delivery: Delivery) -> None:
+        """Hand the mail over to the relay for one recipient, over a connection of its own."""
+        from spendwatch.channels.relay import Relay  # noqa: PLC0415 -- brings the SMTP library, 70 ms that only senders need
+
+        body = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
+        mail = MAYBE_REPEATED + body if delivery.maybe_repeated else body
+        relay = Relay(self._config, allow_networks=self._allow, resolver=self._resolver)
+        await relay.hand_over(mail, sender=self._sender.addr_spec, recipient=delivery.target)
+
+
+def _thread(notification: Notification) -> str:
+    """Return the id that all mails of one matter refer to: one budget's month, or one episode."""
+    facts = notification.facts
+    if notification.rule in _ONE_THREAD:
+        root = f"{facts.account}\x1f{facts.scope}\x1f{facts.period}"
+    else:
+        root = str(notification.alert)
+    return hashlib.sha256(f"thread\x1f{root}".encode("utf-8", "replace")).hexdigest()[:24]

@@ -1,0 +1,135 @@
+"""The settings of a mail channel: which relay, how it is reached, who is written to."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from email.headerregistry import Address
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from spendwatch.channels.fields import Closed, Duration
+from spendwatch.channels.phrases import Language
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+_MAILBOX = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*",
+    re.ASCII,
+)
+_NAMED = re.compile(r"(?P<name>[^<>@]*?)\s*<(?P<mailbox>[^<>\s]+)>")
+
+
+class Security(StrEnum):
+    """How the connection is secured."""
+
+    TLS = "tls"
+    """From the first byte; usually port 465."""
+    STARTTLS = "starttls"
+    """From the first command; usually port 587. A server that does not offer it gets nothing."""
+    NONE = "none"
+    """Not at all: only to this machine or a network listed in `allow_networks`."""
+
+
+_PORTS = {Security.TLS: 465, Security.STARTTLS: 587, Security.NONE: 25}
+
+
+class EmailConfig(Closed):
+    """A mail relay, and who is written to through it."""
+
+    type: Literal["email"] = "email"
+    host: str = Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")
+    port: int = Field(default=0, ge=0, le=65535)
+    """Left out: 465, 587 or 25, by `security`."""
+    security: Security = Security.STARTTLS
+    username: str | None = None
+    password_file: str | None = None
+    password: SecretStr | None = None
+    """Never written in the file: comes from `password_file` or the environment."""
+    from_: str = Field(alias="from")
+    to: tuple[str, ...] = Field(min_length=1)
+    language: Language = Language.EN
+    ca_file: str | None = None
+    """A further authority that may vouch for the relay's certificate."""
+    timeout: Duration = timedelta(seconds=60)
+    """Of each step up to the mail itself."""
+    data_timeout: Duration = timedelta(minutes=10)
+    """Of the mail itself: relays may answer late, and whoever hangs up early is delivered twice (RFC 5321, 4.5.3.2)."""
+
+    @field_validator("from_")
+    @classmethod
+    def _is_sender(cls, text: str) -> str:
+        parse_sender(text)
+        return text
+
+    @field_validator("to")
+    @classmethod
+    def _are_mailboxes(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            if not _MAILBOX.fullmatch(text):
+                msg = "not a plain mail address like finops@example.com"
+                raise ValueError(msg)
+        if len({text.lower() for text in texts}) < len(texts):
+            msg = "an address stands there twice"
+            raise ValueError(msg)
+        return texts
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> EmailConfig:
+        if self.security is Security.NONE and self.username and not _is_loopback(self.host):
+            msg = "a password is never sent without TLS, except to this machine; set security: starttls or tls"
+            raise ValueError(msg)
+        if self.username and not (self.username.isprintable() and self.username.strip()):
+            msg = "username holds characters that cannot be sent"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def connects_to(self) -> int:
+        """The port in effect."""
+        return self.port or _PORTS[self.security]
+
+    def objection(self, allow_networks: Sequence[Network]) -> str | None:
+        """Return why mail may not go there unencrypted, as far as the settings alone show; None when it may."""
+        if self.security is not Security.NONE or _is_loopback(self.host):
+            return None
+        try:
+            address = ipaddress.ip_address(self.host)
+        except ValueError:
+            fine = bool(allow_networks)
+        else:
+            fine = is_within(str(address), allow_networks)
+        if fine:
+            return None
+        return "security: none is only for this machine or a network listed in allow_networks; set security: starttls or tls"
+
+
+def parse_sender(text: str) -> Address:
+    """Return the address written as `alerts@example.com` or `Spend alerts <alerts@example.com>`."""
+    named = _NAMED.fullmatch(text.strip())
+    mailbox = named["mailbox"] if named else text
+    name = named["name"].strip().strip('"') if named else ""
+    if not _MAILBOX.fullmatch(mailbox) or not name.isprintable():
+        msg = "not a mail address like alerts@example.com or Spend alerts <alerts@example.com>"
+        raise ValueError(msg)
+    return Address(name, addr_spec=mailbox)
+
+
+def is_within(text: str, networks: Sequence[Network]) -> bool:
+    """Tell whether the text is an address in one of the networks."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return any(address in network for network in networks if network.version == address.version)
+
+
+def _is_loopback(host: str) -> bool:
+    return host.lower() == "localhost" or is_within(host, LOOPBACK)

@@ -1,0 +1,118 @@
+"""The figures of a message: what was spent, what is left, the balance term by term, what grew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+from spendwatch.channels.parts import Bar, Chart, Row, Table, clean
+from spendwatch.channels.words import NAME_LENGTH, Words
+from spendwatch.domain.alert import Rule
+from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.money import EXACT, Money, percent, share_of, shown
+
+_MOST_LABELS = 10
+_MOST_GROWTH = 5
+_MOST_DAYS = 14
+_LABEL_LENGTH = 48
+
+
+def figures(words: Words) -> Iterator[Table | Chart]:
+    """Yield the tables and charts that the facts give reason for."""
+    if rows := (*_spend_rows(words), *_other_rows(words)):
+        yield Table("", rows)
+    if balance := words.facts.balance:
+        yield Table(words.phrases.balance, tuple(_equation(words, balance)))
+    if words.facts.growth:
+        yield _growth(words)
+    if words.facts.daily:
+        yield _daily(words)
+
+
+def _spend_rows(words: Words) -> Iterator[Row]:
+    facts, phrases, spend = words.facts, words.phrases, words.facts.spend
+    if spend is None:
+        return
+    if facts.budget is None:
+        yield Row(phrases.spent, str(spend), phrases.no_budget)
+    else:
+        note = words.put(phrases.of_budget, budget=str(facts.budget)) if facts.used is not None else ""
+        yield Row(phrases.spent, str(spend), note)
+        left = facts.budget - spend
+        yield Row(phrases.over, str(spend - facts.budget)) if left.amount < 0 else Row(phrases.left, str(left))
+    if facts.reached_at is not None:
+        share = clean(facts.threshold, NAME_LENGTH) if facts.threshold.endswith("%") else ""
+        yield Row(phrases.threshold, str(facts.reached_at), phrases.comma.join(filter(None, (share, _also(words)))))
+    if facts.earlier is not None and facts.earlier_at:
+        change = spend - facts.earlier
+        sign = "+" if change.amount > 0 else ""
+        since = phrases.since.format(moment=words.moment(facts.earlier_at))
+        yield Row(phrases.since_last, f"{change.currency} {sign}{shown(change.amount)}", since)
+
+
+def _other_rows(words: Words) -> Iterator[Row]:
+    facts, phrases, rule = words.facts, words.phrases, words.notification.rule
+    for money in facts.foreign:
+        yield Row(phrases.other_currencies, str(money), phrases.not_counted)
+    if facts.floor is not None:
+        yield Row(phrases.floor, str(facts.floor), _also(words))
+    elif rule is Rule.OVERDUE and (also := _also(words)):
+        yield Row(phrases.floor, also, is_amount=False)
+    if rule in {Rule.STALE, Rule.SOURCE_FAILING}:
+        last = facts.last_bill_at
+        yield Row(phrases.last_bill, words.moment(last) if last else phrases.never, is_amount=False)
+    if facts.account:
+        name, number = clean(facts.account_name, NAME_LENGTH), clean(facts.account, NAME_LENGTH)
+        yield Row(phrases.account, name or number, number if name else "", is_amount=False)
+
+
+def _also(words: Words) -> str:
+    phrases = words.phrases
+    labels = phrases.comma.join(words.label(label) for label in words.facts.also[:_MOST_LABELS] if label)
+    return (phrases.also if words.holds else phrases.also_ended).format(labels=labels) if labels else ""
+
+
+def _equation(words: Words, balance: AccountBalance) -> Iterator[Row]:
+    phrases = words.phrases
+    yield Row(phrases.cash, str(balance.cash))
+    yield Row(phrases.credit, str(balance.credit), sign="+")
+    yield Row(phrases.unsettled_current, str(balance.unsettled_current), sign="−")
+    yield Row(phrases.unsettled_previous, str(balance.unsettled_previous), sign="−")
+    yield Row(phrases.available, str(balance.available), sign="=")
+    if balance.reported is not None:
+        yield Row(phrases.reported, str(balance.reported), phrases.reported_note)
+
+
+def _growth(words: Words) -> Chart:
+    phrases = words.phrases
+    grown = words.facts.growth[:_MOST_GROWTH]
+    lengths = _lengths(growth.recent for growth in grown)
+    bars = (
+        Bar(clean(growth.label, _LABEL_LENGTH), length, str(growth.recent), _change(growth.recent, growth.before, phrases.new))
+        for growth, length in zip(grown, lengths, strict=True)
+    )
+    return Chart(phrases.growth, phrases.growth_hint, tuple(bars))
+
+
+def _daily(words: Words) -> Chart:
+    days = words.facts.daily[-_MOST_DAYS:]
+    until = words.facts.data_until
+    last = until.astimezone(words.zone).date() if until else None
+    bars = (
+        Bar(day.strftime("%m-%d"), length, str(spend), words.phrases.so_far if day == last else "")
+        for (day, spend), length in zip(days, _lengths(spend for _, spend in days), strict=True)
+    )
+    return Chart(words.phrases.daily, "", tuple(bars))
+
+
+def _lengths(amounts: Iterable[Money]) -> list[int]:
+    found = [max(money.amount, Decimal(0)) for money in amounts]
+    longest = max(found, default=Decimal(0))
+    return [int((share_of(amount, longest) or 0) * 100) for amount in found]
+
+
+def _change(recent: Money, before: Money, new: str) -> str:
+    if before.amount == 0:
+        return new if recent.amount > 0 else ""
+    grown = share_of(EXACT.subtract(recent.amount, before.amount), before.amount)
+    return "" if grown is None else f"{'+' if grown >= 0 else ''}{percent(grown)}"

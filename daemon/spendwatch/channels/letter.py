@@ -1,0 +1,156 @@
+"""What a notification says, part by part, in one language: what happened, figures, advice, why, up to when, what next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import tzinfo
+
+from spendwatch.channels.figures import figures
+from spendwatch.channels.parts import Letter, Points, Section, clean
+from spendwatch.channels.phrases import Phrases
+from spendwatch.channels.words import NAME_LENGTH, Words
+from spendwatch.domain.alert import Rule
+from spendwatch.domain.balance import Cover
+from spendwatch.domain.notification import Notification, Reason
+from spendwatch.domain.policy import Severity
+
+SUBJECT_LENGTH = 120
+_MOST_POINTS = 10
+_ONCE = frozenset({Rule.CORRECTED, Rule.FOREIGN_CURRENCY, Rule.REJECTED})
+_COSTLY = frozenset({Rule.THRESHOLD_REACHED, Rule.BALANCE_LOW, Rule.OVERDUE})
+
+
+def compose(notification: Notification, phrases: Phrases, zone: tzinfo) -> Letter:
+    """Return what the notification says in the language of `phrases`; moments are shown as clocks in `zone` show them."""
+    words = Words(notification, phrases, zone)
+    headline, tag = _headline(words), _tag(words)
+    speaks = words.holds and not words.is_test
+    subject = words.put(words.telling.subject) if words.telling.subject and speaks else headline
+    return Letter(
+        tone=notification.severity.value if speaks else "calm",
+        tag=tag,
+        subject=clean(f"[{tag}] {subject}", SUBJECT_LENGTH),
+        headline=headline,
+        lead=_lead(words),
+        sections=() if words.is_test else tuple(_sections(words)),
+        closing=tuple(_closing(words)),
+        footer=() if words.is_test else (words.put(phrases.explain), words.put(phrases.footer)),
+    )
+
+
+def _tag(words: Words) -> str:
+    match words.notification.reason:
+        case Reason.TEST:
+            return words.put(words.phrases.tag_test)
+        case Reason.FIRED:
+            return words.put(words.phrases.tag)
+        case Reason.REPEATED:
+            return words.put(words.phrases.tag_repeated)
+        case Reason.RESOLVED:
+            return words.put(words.phrases.tag_resolved)
+
+
+def _headline(words: Words) -> str:
+    match words.notification.reason:
+        case Reason.TEST:
+            return words.put(words.phrases.test_headline)
+        case Reason.FIRED:
+            return words.put(words.telling.fired)
+        case Reason.REPEATED:
+            return words.put(words.telling.repeated)
+        case Reason.RESOLVED:
+            return words.put(words.telling.resolved)
+
+
+def _lead(words: Words) -> str:
+    if words.is_test:
+        return words.phrases.test_lead
+    return words.put(words.telling.lead if words.holds else words.phrases.ended_lead)
+
+
+def _sections(words: Words) -> Iterator[Section]:
+    phrases, facts, rule = words.phrases, words.facts, words.notification.rule
+    yield from figures(words)
+    if facts.files:
+        yield Points(phrases.files, tuple(_files(words)))
+    if not words.holds:
+        if rule is Rule.OVERDUE:
+            yield Points("", (phrases.overdue_restored,))
+        return
+    if facts.detail and rule is not Rule.STALE:
+        yield Points(phrases.details, tuple(_details(words)))
+    if rule in {Rule.BALANCE_LOW, Rule.OVERDUE}:
+        yield _consequences(words)
+    if advice := tuple(_advice(words)):
+        yield Points(phrases.advice if rule in _COSTLY else "", advice)
+
+
+def _files(words: Words) -> Iterator[str]:
+    files = words.facts.files
+    for name, why in files[:_MOST_POINTS]:
+        yield f"{clean(name, NAME_LENGTH)}{words.phrases.colon}{clean(why)}"
+    if len(files) > _MOST_POINTS:
+        yield words.phrases.more_files.format(count=len(files) - _MOST_POINTS)
+
+
+def _details(words: Words) -> list[str]:
+    lines = [line for line in words.facts.detail.splitlines() if line.strip()]
+    return [clean(line) for line in lines[:_MOST_POINTS]]
+
+
+def _consequences(words: Words) -> Points:
+    """Tell what being overdue does: to what the bills show the account to have, else to everything it might have."""
+    phrases = words.phrases
+    seen = [cover for cover in words.facts.covers if cover is not Cover.NONE]
+    covers = [*(seen or (cover for cover in Cover if cover is not Cover.NONE)), Cover.NONE]
+    title = phrases.overdue_now if words.notification.rule is Rule.OVERDUE else phrases.overdue_then
+    return Points(title, (*(phrases.covers[cover] for cover in covers), phrases.settle))
+
+
+def _advice(words: Words) -> Iterator[str]:
+    phrases, rule = words.phrases, words.notification.rule
+    match rule:
+        case Rule.THRESHOLD_REACHED | Rule.BALANCE_LOW | Rule.OVERDUE:
+            if words.notification.severity is not Severity.NOTICE:
+                yield from (phrases.advice_calls, phrases.advice_search, phrases.advice_deployments, phrases.advice_plans)
+                yield phrases.advice_late if rule is Rule.THRESHOLD_REACHED else phrases.advice_prevent
+        case Rule.STALE | Rule.SOURCE_FAILING:
+            yield phrases.advice_source
+        case Rule.CHANNEL_FAILING:
+            yield phrases.advice_channel
+        case Rule.CORRECTED | Rule.FOREIGN_CURRENCY | Rule.REJECTED | Rule.CONFIG_REJECTED:
+            return
+
+
+def _closing(words: Words) -> Iterator[str]:
+    phrases, facts = words.phrases, words.facts
+    if words.is_test:
+        yield words.put(phrases.test_why)
+        return
+    yield words.put(_why(words))
+    until = facts.data_until or (facts.balance.data_until if facts.balance else None)
+    yield phrases.based_on.format(until=words.moment(until), zone=words.zone) if until else phrases.based_on_nothing
+    yield _next(words) if words.holds else phrases.over_now
+
+
+def _why(words: Words) -> str:
+    if not words.holds:
+        return words.phrases.why_ended
+    return words.phrases.why_once if words.notification.rule in _ONCE else words.phrases.why
+
+
+def _next(words: Words) -> str:
+    phrases, facts = words.phrases, words.facts
+    match words.notification.rule:
+        case Rule.THRESHOLD_REACHED:
+            if facts.next_at is None:
+                return words.put(phrases.no_next_threshold)
+            label = clean(facts.next_threshold, NAME_LENGTH)
+            following = f"{label} ({facts.next_at})" if label.endswith("%") else str(facts.next_at)
+            return words.put(phrases.next_threshold, next=following)
+        case Rule.BALANCE_LOW:
+            return phrases.next_floor
+        case Rule.OVERDUE | Rule.STALE | Rule.SOURCE_FAILING | Rule.CHANNEL_FAILING | Rule.CONFIG_REJECTED:
+            return phrases.next_episode
+        case Rule.CORRECTED | Rule.FOREIGN_CURRENCY | Rule.REJECTED:
+            return phrases.once

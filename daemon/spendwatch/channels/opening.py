@@ -1,0 +1,35 @@
+"""Which channel belongs to which settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import tzinfo
+from typing import TypeAlias
+
+from spendwatch.channels.config import ChannelConfig, ConsoleConfig, EmailConfig, WebhookConfig
+from spendwatch.channels.console import ConsoleChannel
+from spendwatch.channels.email import EmailChannel
+from spendwatch.channels.email_settings import Network
+from spendwatch.channels.webhook import HttpClient, WebhookChannel
+from spendwatch.domain.period import Clock
+
+AnyChannel: TypeAlias = EmailChannel | WebhookChannel | ConsoleChannel
+
+
+def open_channel(
+    name: str,
+    config: ChannelConfig,
+    *,
+    client: HttpClient,
+    zone: tzinfo,
+    clock: Clock,
+    allow_networks: Sequence[Network] = (),
+) -> AnyChannel:
+    """Return the channel that the settings describe; `allow_networks` may get mail without encryption if they say so."""
+    match config:
+        case EmailConfig():
+            return EmailChannel(config, name, zone=zone, allow_networks=allow_networks)
+        case WebhookConfig():
+            return WebhookChannel(config, name, client, zone=zone, clock=clock)
+        case ConsoleConfig():
+            return ConsoleChannel(config, name, zone=zone)

@@ -1,0 +1,121 @@
+"""Which phrases a language must have. What they say stands in english.py and chinese.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from spendwatch.domain.alert import Rule
+from spendwatch.domain.balance import Cover
+from spendwatch.domain.policy import Severity
+
+
+class Language(StrEnum):
+    """Which language people are written to in."""
+
+    EN = "en"
+    ZH = "zh"
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How one rule is told. The fields are formats; the words they may use are those of `words.Words`."""
+
+    fired: str
+    repeated: str
+    resolved: str
+    subject: str
+    """Of a message that it holds; empty: the same as its headline."""
+    lead: str
+    """What it means, while it holds."""
+    rule: str
+    """The rule as the reader knows it, for "why you got this"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """Every phrase of one language. Names in braces are filled in."""
+
+    tellings: Mapping[Rule, Telling]
+    severities: Mapping[Severity, str]
+    covers: Mapping[Cover, str]
+    months: tuple[str, ...]
+    """Twelve formats of a month, with {year}."""
+    units: Mapping[str, str]
+    """Of durations: d, h, min, s."""
+    tag: str
+    tag_repeated: str
+    tag_resolved: str
+    tag_test: str
+    test_headline: str
+    test_lead: str
+    test_why: str
+    ended_lead: str
+    share_limit: str
+    amount_limit: str
+    is_at: str
+    has_spent: str
+    unknown: str
+    colon: str
+    comma: str
+    spent: str
+    of_budget: str
+    no_budget: str
+    left: str
+    over: str
+    threshold: str
+    also: str
+    also_ended: str
+    since_last: str
+    since: str
+    other_currencies: str
+    not_counted: str
+    account: str
+    growth: str
+    growth_hint: str
+    new: str
+    daily: str
+    so_far: str
+    balance: str
+    cash: str
+    credit: str
+    unsettled_current: str
+    unsettled_previous: str
+    available: str
+    reported: str
+    reported_note: str
+    floor: str
+    overdue_now: str
+    overdue_then: str
+    overdue_restored: str
+    settle: str
+    advice: str
+    advice_calls: str
+    advice_search: str
+    advice_deployments: str
+    advice_plans: str
+    advice_late: str
+    advice_prevent: str
+    advice_source: str
+    advice_channel: str
+    files: str
+    one_file: str
+    many_files: str
+    more_files: str
+    details: str
+    last_bill: str
+    never: str
+    why: str
+    why_once: str
+    why_ended: str
+    based_on: str
+    based_on_nothing: str
+    next_threshold: str
+    no_next_threshold: str
+    next_episode: str
+    next_floor: str
+    once: str
+    over_now: str
+    footer: str
+    explain: str

@@ -1,0 +1,157 @@
+"""Hands mail over to a relay: one connection and one recipient at a time, proven first, and every refusal told apart."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+
+import aiosmtplib
+
+from spendwatch.channels.email_settings import LOOPBACK, EmailConfig, Network, Security, is_within
+from spendwatch.channels.parts import clean
+from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
+
+_CREDENTIALS_REFUSED = frozenset({454, 530, 534, 535, 538})
+"""Answers about who we are, not about the mail: somebody must mend the settings, and the mail waits."""
+_PERMANENT = 500
+_QUIT_LIMIT = 5.0
+
+
+class Relay:
+    """The server that takes our mail."""
+
+    def __init__(
+        self,
+        config: EmailConfig,
+        *,
+        allow_networks: Sequence[Network] = (),
+        resolver: Callable[[str, int], Sequence[str]] | None = None,
+    ) -> None:
+        """Take the settings; `allow_networks` may be reached without encryption if the settings say so."""
+        self._config = config
+        self._allow = (*LOOPBACK, *allow_networks)
+        self._resolver = resolver or _addresses
+        self._place = f"{config.host}:{config.connects_to}"
+
+    async def hand_over(self, mail: bytes, *, sender: str, recipient: str) -> None:
+        """Hand the mail over, or raise `TemporaryDeliveryError` or `PermanentDeliveryError`."""
+        try:
+            await self._hand_over(mail, sender, recipient)
+        except aiosmtplib.SMTPRecipientRefused as error:
+            raise self._refusal(error, f"{self._place} refused {recipient}") from error
+        except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as error:
+            raise self._refusal(error, f"{self._place} refused the mail") from error
+        except aiosmtplib.SMTPAuthenticationError as error:
+            # Not a word of the server's own: some repeat what they were sent.
+            msg = f"{self._place} refused the user name or the password ({error.code})"
+            raise TemporaryDeliveryError(msg) from error
+        except aiosmtplib.SMTPResponseException as error:
+            msg = f"{self._place} is not ready: {error.code} {self._said(error.message)}"
+            raise TemporaryDeliveryError(msg) from error
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            msg = f"{self._place}: {self._what_failed(error)}"
+            raise TemporaryDeliveryError(msg) from error
+
+    async def _hand_over(self, mail: bytes, sender: str, recipient: str) -> None:
+        limit = self._config.timeout.total_seconds()
+        client = await self._prepare(limit)
+        transport: asyncio.BaseTransport | None = None
+        try:
+            # Each step has its own limit; together they must not take for ever, or one byte a minute would hold us.
+            async with asyncio.timeout(2 * limit):
+                await client.connect()
+                transport = client.transport
+                await self._log_in(client)
+                await client.mail(sender)
+                await client.rcpt(recipient)
+            await client.data(mail, timeout=self._config.data_timeout.total_seconds())
+            # The relay has the mail: trouble from here on must not send it again.
+            with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
+                await client.quit(timeout=_QUIT_LIMIT)
+        finally:
+            await _hang_up(client, transport)
+
+    async def _prepare(self, limit: float) -> aiosmtplib.SMTP:
+        config = self._config
+        secured = config.security is not Security.NONE
+        return aiosmtplib.SMTP(
+            hostname=config.host if secured else await self._unencrypted_address(),
+            port=config.connects_to,
+            local_hostname=_own_name(),
+            timeout=limit,
+            use_tls=config.security is Security.TLS,
+            start_tls=config.security is Security.STARTTLS,
+            tls_context=await asyncio.to_thread(_tls, config.ca_file) if secured else None,
+        )
+
+    async def _log_in(self, client: aiosmtplib.SMTP) -> None:
+        if self._config.username:
+            password = self._config.password.get_secret_value() if self._config.password else ""
+            await client.login(self._config.username, password)
+
+    async def _unencrypted_address(self) -> str:
+        """Return the one address that is dialled: what is judged is not looked up again."""
+        addresses = await asyncio.to_thread(self._resolver, self._config.host, self._config.connects_to)
+        if not addresses or not all(is_within(address, self._allow) for address in addresses):
+            msg = f"{self._place} is outside this machine and allow_networks; without TLS nothing is sent there"
+            raise PermanentDeliveryError(msg)
+        return addresses[0]
+
+    def _refusal(self, error: aiosmtplib.SMTPResponseException, what: str) -> TemporaryDeliveryError | PermanentDeliveryError:
+        msg = f"{what}: {error.code} {self._said(error.message)}"
+        if error.code >= _PERMANENT and error.code not in _CREDENTIALS_REFUSED:
+            return PermanentDeliveryError(msg)
+        return TemporaryDeliveryError(msg)
+
+    def _said(self, message: str) -> str:
+        password = self._config.password.get_secret_value() if self._config.password else ""
+        return clean(message.replace(password, "***") if password else message, 200)
+
+    def _what_failed(self, error: BaseException) -> str:
+        """Return what went wrong, from the innermost cause that says something."""
+        cause: BaseException | None = error
+        while cause is not None:
+            match cause:
+                case ssl.SSLCertVerificationError():
+                    return f"the TLS certificate is not proven ({cause.verify_message.rstrip('.')})"
+                case ssl.SSLError():
+                    return "the TLS handshake failed"
+                case ConnectionRefusedError():
+                    return "connection refused"
+                case socket.gaierror():
+                    return "the host name cannot be resolved"
+                case _:
+                    cause = cause.__cause__ or cause.__context__
+        if isinstance(error, TimeoutError):
+            return "no answer in time"
+        return self._said(str(error)) or type(error).__name__
+
+
+async def _hang_up(client: aiosmtplib.SMTP, transport: asyncio.BaseTransport | None) -> None:
+    """Let go at once: a polite end of TLS would wait half a minute for a server that is gone."""
+    client.close()
+    if isinstance(transport, asyncio.Transport):
+        transport.abort()
+        await asyncio.sleep(0)
+
+
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _own_name() -> str:
+    """Return how we introduce ourselves. Not the full name: looking it up may hang where name servers do."""
+    name = socket.gethostname()
+    return name if re.fullmatch(r"[A-Za-z0-9.-]{1,253}", name) else "localhost"
+
+
+def _addresses(host: str, port: int) -> Sequence[str]:
+    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]

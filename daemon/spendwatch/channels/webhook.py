@@ -1,0 +1,222 @@
+"""Tells a program: JSON over HTTPS, signed as Standard Webhooks says."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from email.utils import parsedate_to_datetime
+from typing import Protocol
+
+from spendwatch.channels.parts import clean
+from spendwatch.channels.phrases import Language
+from spendwatch.channels.webhook_settings import WebhookConfig, signing_keys
+from spendwatch.channels.wording import Wording
+from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.errors import ForbiddenAddressError, PermanentDeliveryError, TemporaryDeliveryError, UnreachableError
+from spendwatch.domain.money import Money, plain
+from spendwatch.domain.notification import Delivery, Facts, Notification
+from spendwatch.domain.period import Clock
+
+SCHEMA_VERSION = 1
+"""Grows when a field of the body changes its meaning; new fields do not count."""
+
+_GONE = 410
+_WORTH_RETRYING = frozenset({408, 425, 429})
+_SHORTEST_PAUSE = timedelta(seconds=1)
+_LONGEST_PAUSE = timedelta(hours=1)
+
+
+class HttpAnswer(Protocol):
+    """What a receiver answered."""
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By lower-case name."""
+
+    @property
+    def excerpt(self) -> str:
+        """The body's beginning, as one clean line."""
+
+
+class HttpClient(Protocol):
+    """Sends requests; judges addresses; raises `UnreachableError` and `ForbiddenAddressError`."""
+
+    async def post(self, url: str, *, content: bytes, headers: Mapping[str, str], deadline: timedelta) -> HttpAnswer:
+        """Post and return the answer, whatever its status."""
+
+
+class WebhookChannel:
+    """One endpoint that takes notifications as JSON."""
+
+    def __init__(self, config: WebhookConfig, name: str, client: HttpClient, *, zone: tzinfo, clock: Clock) -> None:
+        """Take the endpoint's settings and what is needed to reach it."""
+        self.name = name
+        self._config = config
+        self._client = client
+        self._clock = clock
+        self._keys = signing_keys(config.secret)
+        self._wording = Wording(Language.EN, zone)
+        self._zone = zone
+
+    @property
+    def targets(self) -> Sequence[str]:
+        """The endpoint itself."""
+        return ("",)
+
+    def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a webhook has one receiver
+        """Return the body; its signature is made for each attempt, over the time of the attempt."""
+        body = {
+            "type": notification.type,
+            "timestamp": self._moment(notification.created_at),
+            "schema_version": SCHEMA_VERSION,
+            "data": self._data(notification),
+        }
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+    async def send(self, delivery: Delivery) -> None:
+        """Post the body once, and tell from the answer whether it was taken."""
+        body = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
+        try:
+            answer = await self._client.post(
+                self._config.url, content=body, headers=self._headers(delivery, body), deadline=self._config.timeout
+            )
+        except UnreachableError as error:
+            raise TemporaryDeliveryError(str(error)) from error
+        except ForbiddenAddressError as error:
+            raise PermanentDeliveryError(str(error)) from error
+        _raise_unless_taken(answer, self._clock())
+
+    def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
+        number, moment = str(delivery.notification.id), str(int(self._clock().timestamp()))
+        headers = {"content-type": "application/json", "webhook-id": number, "webhook-timestamp": moment}
+        if self._keys:
+            signed = b".".join((number.encode(), moment.encode(), body))
+            headers["webhook-signature"] = " ".join(_signature(key, signed) for key in self._keys)
+        if delivery.maybe_repeated:
+            headers["x-spendwatch-maybe-repeated"] = "yes"
+        return headers
+
+    def _data(self, notification: Notification) -> dict[str, object]:
+        facts = notification.facts
+        return {
+            "alert_id": notification.alert,
+            "notification_id": notification.id,
+            "rule": notification.rule.value,
+            "reason": notification.reason.value,
+            "severity": notification.severity.value,
+            "state": notification.state.value,
+            "since": self._moment(notification.since),
+            **self._figures(facts),
+            "balance": _balance(facts.balance),
+            "data_until": self._moment(facts.data_until),
+            "last_bill_at": self._moment(facts.last_bill_at),
+            "files": [{"name": clean(name), "why": clean(why)} for name, why in facts.files],
+            "detail": clean(facts.detail),
+            "summary": self._wording.summary(notification),
+            "text": self._wording.text(notification),
+        }
+
+    def _figures(self, facts: Facts) -> dict[str, object]:
+        return {
+            "account": clean(facts.account),
+            "account_name": clean(facts.account_name),
+            "scope": clean(facts.scope),
+            "name": clean(facts.name),
+            "month": facts.period or None,
+            "currency": _currency(facts),
+            "spend": _amount(facts.spend),
+            "budget": _amount(facts.budget),
+            "used": None if facts.used is None else plain(facts.used),
+            "threshold": clean(facts.threshold) or None,
+            "reached_at": _amount(facts.reached_at),
+            "also": [clean(label) for label in facts.also],
+            "next_threshold": clean(facts.next_threshold) or None,
+            "next_at": _amount(facts.next_at),
+            "earlier": _amount(facts.earlier),
+            "earlier_at": self._moment(facts.earlier_at),
+            "floor": _amount(facts.floor),
+            "foreign": [{"amount": _amount(money), "currency": money.currency} for money in facts.foreign],
+            "growth": [
+                {
+                    "label": clean(growth.label),
+                    "recent": _amount(growth.recent),
+                    "before": _amount(growth.before),
+                    "currency": growth.recent.currency,
+                }
+                for growth in facts.growth
+            ],
+            "daily": [
+                {"day": day.isoformat(), "spend": _amount(spend), "currency": spend.currency} for day, spend in facts.daily
+            ],
+            "covers": [cover.value for cover in facts.covers],
+        }
+
+    def _moment(self, moment: datetime | None) -> str | None:
+        return None if moment is None else moment.astimezone(self._zone).isoformat(timespec="seconds")
+
+
+def _signature(key: bytes, signed: bytes) -> str:
+    return f"v1,{base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()}"
+
+
+def _currency(facts: Facts) -> str | None:
+    money = facts.spend or facts.floor or facts.budget or (facts.balance.cash if facts.balance else None)
+    return money.currency if money else None
+
+
+def _amount(money: Money | None) -> str | None:
+    return None if money is None else plain(money.amount)
+
+
+def _balance(balance: AccountBalance | None) -> dict[str, object] | None:
+    if balance is None:
+        return None
+    return {
+        "currency": balance.cash.currency,
+        "available": _amount(balance.available),
+        "cash": _amount(balance.cash),
+        "credit": _amount(balance.credit),
+        "unsettled_current": _amount(balance.unsettled_current),
+        "unsettled_previous": _amount(balance.unsettled_previous),
+        "reported": _amount(balance.reported),
+        "overdue": balance.is_overdue,
+    }
+
+
+def _raise_unless_taken(answer: HttpAnswer, now: datetime) -> None:
+    status = answer.status
+    if 200 <= status < 300:  # noqa: PLR2004 -- the successful ones
+        return
+    said = f"HTTP {status}: {answer.excerpt}" if answer.excerpt else f"HTTP {status}"
+    if status == _GONE:
+        msg = f"{said} (the receiver wants no further notifications)"
+        raise PermanentDeliveryError(msg, gone=True)
+    if status in _WORTH_RETRYING or status >= 500:  # noqa: PLR2004 -- the server's own troubles
+        raise TemporaryDeliveryError(said, retry_after=_pause(answer.headers.get("retry-after", ""), now))
+    if 300 <= status < 400:  # noqa: PLR2004 -- redirects
+        msg = f"HTTP {status}: a redirect, which is never followed; configure the final URL"
+        raise PermanentDeliveryError(msg)
+    raise PermanentDeliveryError(said)
+
+
+def _pause(text: str, now: datetime) -> timedelta | None:
+    """Return the pause that `Retry-After` asks for, within bounds; None when it says nothing sensible."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        # Beyond nine digits a timedelta overflows; all of it is longer than we wait.
+        pause = timedelta(seconds=int(text[:9]))
+    else:
+        try:
+            moment = parsedate_to_datetime(text)
+            pause = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+    return min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE)

@@ -1,0 +1,118 @@
+"""Words for a notification: its subject, a line, plain text and HTML, in one language."""
+
+from __future__ import annotations
+
+import re
+from datetime import tzinfo
+from functools import cache
+from typing import TYPE_CHECKING
+from unicodedata import east_asian_width
+
+from spendwatch.channels.chinese import CHINESE
+from spendwatch.channels.english import ENGLISH
+from spendwatch.channels.letter import compose
+from spendwatch.channels.parts import Letter
+from spendwatch.channels.phrases import Language, Phrases
+from spendwatch.domain.notification import Notification
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_LINE = 76
+_BAR = 16
+_WORD = re.compile(r"[^\s\u1100-\uffef]+\s*|[\u1100-\uffef][，。；：、！？）”」·]*\s*|\s+")
+
+
+class Wording:
+    """Puts notifications into words of one language; moments are shown as clocks in `zone` show them."""
+
+    def __init__(self, language: Language, zone: tzinfo) -> None:
+        """Choose language and zone."""
+        self._language = language
+        self._zone = zone
+
+    def subject(self, notification: Notification) -> str:
+        """Return the subject line: at most 120 characters, nothing in it that could end a header."""
+        return self._letter(notification).subject
+
+    def summary(self, notification: Notification) -> str:
+        """Return the whole matter in one line."""
+        return self._letter(notification).subject
+
+    def text(self, notification: Notification) -> str:
+        """Return the plain text."""
+        return self._fill("letter.txt.j2", notification)
+
+    def html(self, notification: Notification) -> str:
+        """Return the same as an HTML page that shows without pictures, scripts or anything from outside."""
+        return self._fill("letter.html.j2", notification)
+
+    def brief(self, notification: Notification) -> str:
+        """Return a short block for a screen."""
+        return self._fill("brief.txt.j2", notification)
+
+    def _letter(self, notification: Notification) -> Letter:
+        return compose(notification, _phrases(self._language), self._zone)
+
+    def _fill(self, template: str, notification: Notification) -> str:
+        letter = self._letter(notification)
+        filled = _environment().get_template(template).render(letter=letter, language=self._language.value)
+        return filled.strip("\n") + "\n"
+
+
+def _phrases(language: Language) -> Phrases:
+    match language:
+        case Language.EN:
+            return ENGLISH
+        case Language.ZH:
+            return CHINESE
+
+
+@cache
+def _environment() -> Environment:
+    # Only those who write need the template engine; importing it costs every other command 50 ms.
+    from jinja2 import PackageLoader, StrictUndefined  # noqa: PLC0415
+    from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
+
+    environment = ImmutableSandboxedEnvironment(
+        loader=PackageLoader("spendwatch.channels"),
+        autoescape=lambda name: name is not None and ".html" in name,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(pad=pad, align=_align, hashes=_hashes, lines=_lines, widest=_widest)
+    return environment
+
+
+def width(text: str) -> int:
+    """Return how many columns the text takes on a screen: Chinese characters take two."""
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def pad(text: str, columns: int) -> str:
+    """Return the text filled up with blanks to that many columns."""
+    return text + " " * (columns - width(text))
+
+
+def _align(text: str, columns: int) -> str:
+    return " " * (columns - width(text)) + text
+
+
+def _widest(texts: list[str]) -> int:
+    return max((width(text) for text in texts), default=0)
+
+
+def _hashes(length: int) -> str:
+    return "#" * max(1 if length else 0, length * _BAR // 100)
+
+
+def _lines(text: str, columns: int = _LINE) -> list[str]:
+    """Return the text broken into lines, between words, and anywhere between Chinese characters."""
+    lines = [""]
+    for word in _WORD.findall(text):
+        if lines[-1] and width(lines[-1]) + width(word.rstrip()) > columns:
+            lines.append("")
+        lines[-1] += word
+    return [line.rstrip() for line in lines]

@@ -1,0 +1,112 @@
+"""The names and figures of one notification as a language writes them, ready to be put into its phrases."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+
+from spendwatch.channels.parts import clean
+from spendwatch.channels.phrases import Phrases, Telling
+from spendwatch.domain.alert import AlertState
+from spendwatch.domain.errors import InvalidAmountError
+from spendwatch.domain.money import Money, parse_amount, percent, shown
+from spendwatch.domain.notification import Facts, Notification, Reason
+from spendwatch.domain.period import BillingPeriod, duration_text
+
+NAME_LENGTH = 60
+
+
+class Words:
+    """One notification, seen by the reader of one language in one time zone."""
+
+    def __init__(self, notification: Notification, phrases: Phrases, zone: tzinfo) -> None:
+        """Write out whatever a phrase may ask for; what is missing reads as unknown."""
+        self.notification = notification
+        self.phrases = phrases
+        self.zone = zone
+        self._filled = self._fill_in()
+
+    @property
+    def facts(self) -> Facts:
+        """The notification's figures."""
+        return self.notification.facts
+
+    @property
+    def telling(self) -> Telling:
+        """How the notification's rule is told."""
+        return self.phrases.tellings[self.notification.rule]
+
+    @property
+    def is_test(self) -> bool:
+        """Whether somebody merely tries the channel."""
+        return self.notification.reason is Reason.TEST
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is true now."""
+        return self.notification.state is AlertState.FIRING and self.notification.reason is not Reason.RESOLVED
+
+    def put(self, form: str, **more: str) -> str:
+        """Return the phrase with its braces filled in."""
+        return form.format_map(self._filled | more)
+
+    def moment(self, moment: datetime) -> str:
+        """Return the moment as clocks in the reader's zone show it."""
+        return moment.astimezone(self.zone).strftime("%Y-%m-%d %H:%M")
+
+    def label(self, label: str) -> str:
+        """Return a threshold's or floor's label: shares as they stand, amounts with their currency."""
+        facts = self.facts
+        known = facts.spend or facts.floor or (facts.balance.cash if facts.balance else None)
+        if known is None:
+            return clean(label, NAME_LENGTH)
+        try:
+            return str(Money(parse_amount(label), known.currency))
+        except InvalidAmountError:
+            return clean(label, NAME_LENGTH)
+
+    def _fill_in(self) -> dict[str, str]:
+        facts, phrases = self.facts, self.phrases
+        filled = {
+            "name": clean(facts.name or facts.account_name or facts.scope or facts.account, NAME_LENGTH) or phrases.unknown,
+            "threshold": self.label(facts.threshold),
+            "month": self._month(),
+            "at": self._money(facts.reached_at),
+            "spend": self._money(facts.spend),
+            "budget": shown(facts.budget.amount) if facts.budget else phrases.unknown,
+            "used": percent(facts.used) if facts.used is not None else phrases.unknown,
+            "floor": self._money(facts.floor),
+            "available": self._money(facts.balance.available if facts.balance else None),
+            "short": self._money(self._shortage()),
+            "foreign": phrases.comma.join(str(money) for money in facts.foreign) or phrases.unknown,
+            "silence": self._silence(),
+            "files": phrases.one_file if len(facts.files) <= 1 else phrases.many_files.format(count=len(facts.files)),
+            "since": self.moment(self.notification.since),
+            "created": self.moment(self.notification.created_at),
+            "severity": phrases.severities[self.notification.severity],
+            "alert": clean(self.notification.alert, NAME_LENGTH),
+        }
+        is_share = facts.threshold.endswith("%")
+        filled["limit"] = (phrases.share_limit if is_share else phrases.amount_limit).format_map(filled)
+        has_share = facts.budget is not None and facts.used is not None
+        filled["standing"] = (phrases.is_at if has_share else phrases.has_spent).format_map(filled)
+        return filled | {"rule": self.telling.rule.format_map(filled)}
+
+    def _money(self, money: Money | None) -> str:
+        return self.phrases.unknown if money is None else str(money)
+
+    def _shortage(self) -> Money | None:
+        balance = self.facts.balance
+        return Money.zero(balance.available.currency) - balance.available if balance else None
+
+    def _month(self) -> str:
+        try:
+            period = BillingPeriod.parse(self.facts.period)
+        except ValueError:
+            period = BillingPeriod.containing(self.notification.created_at, self.zone)
+        return self.phrases.months[period.month - 1].format(year=period.year)
+
+    def _silence(self) -> str:
+        last = self.facts.last_bill_at
+        text = duration_text(self.notification.created_at - last) if last else clean(self.facts.detail, NAME_LENGTH)
+        units = self.phrases.units
+        return "".join(units.get(word, f" {word}") for word in text.split(" ")).strip() or self.phrases.unknown

@@ -1,0 +1,304 @@
+"""Log lines: one event a line, for people on a terminal, as JSON elsewhere; no secret and no foreign control character in them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import TextIO
+from urllib.parse import quote, quote_plus
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from spendwatch.domain.money import plain
+
+LONGEST_VALUE = 2000
+LONGEST_TRACEBACK = 8000
+MASK = "***"
+
+_JOURNAL_PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+_COLOUR = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[1;31m"}
+_PLAIN_AGAIN = "\x1b[0m"
+_PIECE = 4096
+_PATIENCE_MS = 100
+_DEEPEST = 6
+
+
+class Format(StrEnum):
+    """How log lines are written."""
+
+    AUTO = "auto"
+    CONSOLE = "console"
+    JSON = "json"
+
+
+_secrets: set[str] = set()
+
+
+def hide(secret: str) -> None:
+    """Never show this text in a log line, nor the forms it takes in an address or in quotes."""
+    for form in (secret, secret.strip()):
+        if form:
+            _secrets.update((form, quote(form, safe=""), quote_plus(form), repr(form)[1:-1], json.dumps(form)[1:-1]))
+
+
+def masked(text: str) -> str:
+    """Return the text with every hidden secret replaced."""
+    for secret in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
+
+
+def configure(
+    format: str = Format.AUTO,  # noqa: A002 -- named as the option is
+    level: str = "info",
+    stream: TextIO | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> None:
+    """Send every log line of ours, and the warnings of the libraries, to the stream (the standard error output)."""
+    stream = sys.stderr if stream is None else stream
+    environ = os.environ if environ is None else environ
+    chosen = Format(format)
+    is_terminal = _is_terminal(stream)
+    if chosen is Format.AUTO:
+        chosen = Format.CONSOLE if is_terminal else Format.JSON
+    is_coloured = is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+    render = _Console(is_coloured=is_coloured) if chosen is Format.CONSOLE else _as_json
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _traceback_as_text,
+            _cleaned,
+            _Line(render, has_priority=_is_journal(stream, environ)),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
+        logger_factory=_Lines(_Writer(stream)),
+        cache_logger_on_first_use=False,
+    )
+    _route_libraries(_number(level))
+
+
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping()[level.upper()]
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except ValueError:  # it is closed
+        return False
+
+
+def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Tell whether the stream ends in systemd's journal, which reads a priority off the start of each line."""
+    named = environ.get("JOURNAL_STREAM", "")
+    if not named:
+        return bool(environ.get("INVOCATION_ID")) and not _is_terminal(stream)
+    try:
+        seen = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return named == f"{seen.st_dev}:{seen.st_ino}"
+
+
+# --- what goes into a line
+
+
+def _traceback_as_text(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    trouble = event.pop("exc_info", None)
+    if trouble is True:
+        trouble = sys.exc_info()[1]
+    if isinstance(trouble, tuple):
+        trouble = trouble[1]
+    if isinstance(trouble, BaseException):
+        event["exception"] = "".join(traceback.format_exception(trouble)).rstrip()
+    return event
+
+
+def _cleaned(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Mask secrets, then escape, then shorten: the other way round, half a secret could get through."""
+    return {
+        _tidy(key, LONGEST_VALUE): _tidy(value, LONGEST_TRACEBACK, keep_lines=True) if key == "exception" else _value(value)
+        for key, value in event.items()
+    }
+
+
+def _value(value: object, depth: int = 0) -> object:
+    match value:
+        case None | bool() | float():
+            return value
+        case int() if not isinstance(value, StrEnum):
+            return value if abs(value) < 1 << 63 else str(value)[:LONGEST_VALUE]
+        case Decimal():
+            return plain(value) if value.is_finite() else str(value)
+        case date():
+            return value.isoformat()
+        case Mapping() if depth < _DEEPEST:
+            return {_tidy(str(key), LONGEST_VALUE): _value(item, depth + 1) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset() if depth < _DEEPEST:
+            return [_value(item, depth + 1) for item in value]
+        case _:
+            return _tidy(str(value), LONGEST_VALUE)
+
+
+def _tidy(text: object, longest: int, *, keep_lines: bool = False) -> str:
+    clean = masked(str(text))
+    if not clean.isprintable():
+        kept = "\n\t" if keep_lines else ""
+        clean = "".join(char if char.isprintable() or char in kept else _escaped(char) for char in clean)
+    if len(clean) <= longest:
+        return clean
+    # The end of a traceback says what went wrong; of everything else the beginning tells more.
+    return f"…{clean[-longest:]}" if keep_lines else f"{clean[:longest]}…"
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+# --- how a line looks
+
+_Render = Callable[[MutableMapping[str, object]], str]
+
+
+def _as_json(event: MutableMapping[str, object]) -> str:
+    first = {name: event.pop(name, "") for name in ("timestamp", "level", "event")}
+    return json.dumps({**first, **event}, ensure_ascii=False, default=str)
+
+
+class _Console:
+    def __init__(self, *, is_coloured: bool) -> None:
+        self._is_coloured = is_coloured
+
+    def __call__(self, event: MutableMapping[str, object]) -> str:
+        """Return the line for people: time, level, event, fields; a traceback at the end, its lines joined."""
+        moment, level = str(event.pop("timestamp", "")), str(event.pop("level", ""))
+        name, trouble = str(event.pop("event", "")), event.pop("exception", None)
+        fields = [f"{key}={_shown(value)}" for key, value in event.items()]
+        if trouble is not None:
+            fields.append(f"exception={_shown(str(trouble).replace(chr(10), chr(92) + 'n').replace(chr(9), '    '))}")
+        tag = f"{level:<8}"
+        if self._is_coloured:
+            tag = f"{_COLOUR.get(level, '')}{tag}{_PLAIN_AGAIN}"
+        return f"{moment} {tag} {name:<24} {' '.join(fields)}".rstrip()
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if text and not any(char in " =\"'" for char in text) else f'"{text.replace(chr(34), chr(39))}"'
+
+
+class _Line:
+    """The last processor: the whole line, with its priority where the journal reads it."""
+
+    def __init__(self, render: _Render, *, has_priority: bool) -> None:
+        self._render = render
+        self._has_priority = has_priority
+
+    def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> str:
+        """Return the line."""
+        prefix = f"<{_JOURNAL_PRIORITY.get(str(event.get('level')), 6)}>" if self._has_priority else ""
+        return prefix + self._render(event)
+
+
+# --- how a line gets out
+
+
+class _Writer:
+    """Writes lines and never raises or waits for long: a stuck reader of our log must not stop the watch over the money."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._dropped = 0
+        self._is_cut = False
+        try:
+            self._descriptor: int | None = stream.fileno()
+        except (OSError, ValueError):
+            self._descriptor = None
+
+    def write(self, line: str) -> None:
+        """Write one line, or drop it."""
+        with self._lock, suppress(OSError, ValueError):
+            if self._descriptor is None:
+                self._stream.write(f"{line}\n")
+                self._stream.flush()
+                return
+            self._write_bytes(self._descriptor, f"{line}\n".encode(errors="backslashreplace"))
+
+    def _write_bytes(self, descriptor: int, line: bytes) -> None:
+        if self._dropped or self._is_cut:
+            told = json.dumps({"level": "warning", "event": "log_lines_dropped", "count": self._dropped}).encode()
+            line = (b"\n" if self._is_cut else b"") + told + b"\n" + line
+        view = memoryview(line)
+        while view:
+            # Up to this many bytes, a pipe that says it is ready takes all of it without waiting.
+            if not _takes_bytes(descriptor, 0 if self._dropped else _PATIENCE_MS):
+                self._dropped += 1
+                self._is_cut = self._is_cut or len(view) != len(line)
+                return
+            view = view[os.write(descriptor, view[:_PIECE]) :]
+        self._dropped, self._is_cut = 0, False
+
+
+def _takes_bytes(descriptor: int, patience_ms: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(patience_ms))
+
+
+class _Lines:
+    """Structlog's logger of a configured daemon: whatever the level, a line is a line."""
+
+    def __init__(self, writer: _Writer) -> None:
+        self._writer = writer
+
+    def __call__(self, *_: object) -> _Lines:
+        """Return itself: structlog asks a factory."""
+        return self
+
+    def msg(self, line: str) -> None:
+        """Write the line."""
+        self._writer.write(line)
+
+    debug = info = warning = error = critical = exception = log = msg
+
+
+# --- what the libraries have to say
+
+
+class _Bridge(logging.Handler):
+    """Hands the libraries' own log records to ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log the record as an event of ours; a record that cannot be put into words is dropped."""
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 -- a library's broken log call must not break us
+            message = str(record.msg)
+        logger = structlog.get_logger()
+        level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
+        logger.log(level, "library_warned", library=record.name, message=message, exc_info=record.exc_info)
+
+
+def _route_libraries(level: int) -> None:
+    logging.captureWarnings(capture=True)
+    logging.raiseExceptions = False
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if isinstance(handler, _Bridge):
+            root.removeHandler(handler)
+    root.addHandler(_Bridge())
+    root.setLevel(max(level, logging.WARNING))

@@ -1,0 +1,78 @@
+"""The settings: read from YAML, environment and secret files, checked as a whole before anything starts.
+
+Nothing heavy is imported until something is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from spendwatch.domain.errors import ConfigMistake
+from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, WorkspacePolicy
+from spendwatch.domain.statement import SourceName
+from spendwatch.settings.location import find_config
+from spendwatch.settings.secret_files import Surroundings
+
+if TYPE_CHECKING:
+    from spendwatch.channels.config import ChannelConfig
+    from spendwatch.sources.folder import FolderConfig
+
+__all__ = ["Settings", "Surroundings", "find_config", "load", "reload"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that was configured, checked and complete. Paths are absolute; secrets have been read."""
+
+    place: Path
+    """The folder or file as it was given."""
+    folder: Path
+    policies: Policies
+    zone: ZoneInfo
+    """The billing time zone."""
+    sources: Mapping[SourceName, FolderConfig]
+    channels: Mapping[ChannelName, ChannelConfig]
+    state: str
+    """The path of the SQLite file, or a `postgresql://` URL without a password."""
+    spool: Path
+    """Where private copies of bill files lie while they are read."""
+    heartbeat: Path
+    """The file by which a container's health check sees that we live."""
+    state_password_file: Path | None = None
+    """Holds the password of the PostgreSQL server."""
+    allow_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """What must not stand in any log."""
+    workspace_files: Mapping[str, WorkspacePolicy] = field(default_factory=dict)
+    """The policies by the name of their file; a reload falls back on these."""
+    around: Surroundings = field(default_factory=Surroundings, repr=False)
+
+    @property
+    def accounts(self) -> tuple[AccountPolicy, ...]:
+        """The accounts, in the order of the file."""
+        return self.policies.accounts
+
+
+def load(place: Path, around: Surroundings | None = None, *, with_secrets: bool = True) -> Settings:
+    """Read the configuration that lies there; `ConfigError` names every mistake of every file.
+
+    Without secrets nothing can be sent; it is for commands that only look, run by people who may not read them.
+    """
+    from spendwatch.settings.load import load_all  # noqa: PLC0415 -- a fifth of a second, not to be paid for `--help`
+
+    return load_all(place, around or Surroundings(), with_secrets=with_secrets)
+
+
+def reload(previous: Settings) -> tuple[Settings, tuple[ConfigMistake, ...]]:
+    """Read it again; whatever has mistakes stays as it was, and the mistakes are told.
+
+    A mistake in `spendwatch.yaml` keeps everything; one in a workspace's file keeps that workspace's last good policy.
+    """
+    from spendwatch.settings.load import load_again  # noqa: PLC0415 -- as above
+
+    return load_again(previous)

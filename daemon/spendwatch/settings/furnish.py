@@ -1,0 +1,160 @@
+"""What the settings are once they have met the machine: absolute paths, the state's place, receivers that may be called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from pydantic import SecretStr
+
+from spendwatch.channels.config import ChannelConfig
+from spendwatch.domain.errors import printable
+from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.statement import SourceName
+from spendwatch.settings.layers import Layers
+from spendwatch.settings.schema import DaemonFile
+from spendwatch.settings.secret_files import Surroundings, find_secret
+from spendwatch.settings.values import Network
+from spendwatch.settings.yaml_text import KeyPath
+from spendwatch.sources.folder import FolderConfig
+
+_POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg://")
+_SQLITE = "sqlite:///"
+_STATE_FILE = "spendwatch.db"
+_STATE_FOLDER = "var"
+
+
+@dataclass(frozen=True, slots=True)
+class Furnished:
+    """The daemon's settings with everything that the machine adds."""
+
+    said: DaemonFile
+    folder: Path
+    sources: Mapping[SourceName, FolderConfig]
+    channels: Mapping[ChannelName, ChannelConfig]
+    state: str
+    state_folder: Path
+    state_password_file: Path | None
+
+    @property
+    def spool(self) -> Path:
+        """Where private copies lie: as configured, else beside the state."""
+        return self.state_folder / "spool" if self.said.spool is None else self.folder / self.said.spool
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every text that must not stand in a log; the address of a webhook may be its secret."""
+        found = [value for config in self.channels.values() for value in vars(config).values() if isinstance(value, SecretStr)]
+        urls = [config.url for config in self.channels.values() if config.type == "webhook"]
+        return tuple(dict.fromkeys((*(secret.get_secret_value() for secret in found), *urls)))
+
+
+def furnish(said: DaemonFile, layers: Layers, folder: Path, around: Surroundings) -> Furnished:
+    """Return the furnished settings; what the machine or the network rules refuse is noted in the layers."""
+    is_server = said.state is not None and said.state.startswith(_POSTGRES)
+    state = said.state or "" if is_server else str(_state_file(said, layers, folder, around))
+    if is_server:
+        _check_server(state, layers)
+    return Furnished(
+        said=said,
+        folder=folder,
+        sources=_sources(said, layers, folder),
+        channels={ChannelName(name): _channel(name, config, said, layers, folder) for name, config in said.channels.items()},
+        state=state,
+        state_folder=(around.state_folder or folder / _STATE_FOLDER) if is_server else Path(state).parent,
+        state_password_file=_state_password_file(said, layers, folder, around, is_server=is_server),
+    )
+
+
+def _state_file(said: DaemonFile, layers: Layers, folder: Path, around: Surroundings) -> Path:
+    if said.state is None:
+        return (around.state_folder or folder / _STATE_FOLDER) / _STATE_FILE
+    text = said.state.removeprefix(_SQLITE)
+    path = folder / text
+    if "://" in text:
+        layers.tell(("state",), "must be the path of a file, or postgresql://user@host/database")
+    elif text.endswith("/") or path.is_dir():
+        layers.tell(("state",), f"is a folder: name the file in it, like {text.rstrip('/')}/{_STATE_FILE}")
+    return path
+
+
+def _check_server(url: str, layers: Layers) -> None:
+    parts = _split(url)
+    if parts is None:
+        layers.tell(("state",), "not an address: write postgresql://user@host:port/database")
+    elif parts.password or "password" in parse_qs(parts.query):
+        layers.tell(("state",), "secrets do not stand in the configuration: use state_password_file")
+
+
+def _state_password_file(
+    said: DaemonFile, layers: Layers, folder: Path, around: Surroundings, *, is_server: bool
+) -> Path | None:
+    name, path = said.state_password_file, ("state_password_file",)
+    if name is None:
+        return None
+    if not is_server:
+        layers.tell(path, "is for a state on a PostgreSQL server; this state is a file", at_key=True)
+        return None
+    try:
+        return find_secret(name, folder, around)
+    except ValueError as error:
+        layers.tell(path, str(error))
+        return None
+
+
+def _sources(said: DaemonFile, layers: Layers, folder: Path) -> Mapping[SourceName, FolderConfig]:
+    found: dict[SourceName, FolderConfig] = {}
+    taken: dict[Path, str] = {}
+    for name, config in said.sources.items():
+        path = folder / config.path
+        if other := taken.get(path):
+            layers.tell(("sources", name, "path"), f"{printable(config.path)} is the folder of '{other}' already")
+        taken.setdefault(path, name)
+        found[SourceName(name)] = config.model_copy(update={"path": str(path)})
+    return found
+
+
+def _channel(name: str, config: ChannelConfig, said: DaemonFile, layers: Layers, folder: Path) -> ChannelConfig:
+    path: KeyPath = ("channels", name)
+    if config.type == "webhook" and (why := _objection(config.url, said.allow_networks)):
+        layers.tell((*path, "url"), why)
+    if config.type != "email":
+        return config
+    if why := config.objection(said.allow_networks):
+        layers.tell((*path, "security"), why)
+    if config.ca_file is None:
+        return config
+    file = folder / config.ca_file
+    if not file.is_file():
+        layers.tell((*path, "ca_file"), f"no such file: {file}")
+    return config.model_copy(update={"ca_file": str(file)})
+
+
+def _objection(url: str, allowed: list[Network]) -> str | None:
+    """Return why nothing may be sent there, as far as the settings alone show. The URL is not repeated: it may be a secret."""
+    parts = _split(url)
+    if parts is None or parts.scheme not in {"https", "http"}:
+        return "not an address that can be called: write https://host/path"
+    if parts.username is not None:
+        return "secrets do not stand in the configuration: leave user and password out of the address, use secret_file"
+    if parts.scheme == "https":
+        return None
+    try:
+        address = ip_address(parts.hostname or "")
+    except ValueError:
+        is_allowed = bool(allowed)
+    else:
+        is_allowed = any(address in network for network in allowed if network.version == address.version)
+    return None if is_allowed else "plain http is only for networks listed in allow_networks: write https://"
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts if parts.hostname else None

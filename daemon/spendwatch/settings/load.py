@@ -1,0 +1,158 @@
+"""Reads all files, gathers every mistake, and makes the settings of what is left without any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from spendwatch.domain.errors import ConfigError, ConfigMistake
+from spendwatch.domain.policy import WorkspacePolicy
+from spendwatch.domain.statement import WorkspaceId
+from spendwatch.settings import Settings, Surroundings
+from spendwatch.settings.contents import secret_contents
+from spendwatch.settings.furnish import Furnished, furnish
+from spendwatch.settings.layers import EMPTY_FILE, Layers
+from spendwatch.settings.location import Location, read_config_file
+from spendwatch.settings.overrides import from_environment, from_files
+from spendwatch.settings.policies import Defaults, policies, workspace_policy
+from spendwatch.settings.references import check_daemon, check_repeated, check_workspace
+from spendwatch.settings.schema import DaemonFile, WorkspaceFile
+from spendwatch.settings.words import tell_all
+from spendwatch.settings.yaml_text import Document, Place, Text, parse
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the files say, as far as it is without mistakes, and every mistake."""
+
+    daemon: Furnished | None
+    workspaces: dict[str, WorkspaceFile]
+    mistaken: frozenset[str]
+    """Names of the workspace files with mistakes."""
+    mistakes: tuple[ConfigMistake, ...]
+
+
+def load_all(place: Path, around: Surroundings, *, with_secrets: bool) -> Settings:
+    """Return the settings, or raise `ConfigError` with every mistake."""
+    found = _read(place, around, {}, with_secrets=with_secrets)
+    if found.daemon is None or found.mistakes:
+        raise ConfigError(*found.mistakes)
+    return _settings(found.daemon, _policies(found.workspaces, found.daemon), place, around)
+
+
+def load_again(previous: Settings) -> tuple[Settings, tuple[ConfigMistake, ...]]:
+    """Return the settings of now, with the last good part where there are mistakes now, and the mistakes."""
+    owners = {file: policy.workspace for file, policy in previous.workspace_files.items()}
+    found = _read(previous.place, previous.around, owners, with_secrets=True)
+    if found.daemon is None:
+        return previous, found.mistakes
+    kept = {file: policy for file, policy in previous.workspace_files.items() if file in found.mistaken}
+    now = {file: _still_heard(policy, found.daemon) for file, policy in kept.items()} | _policies(
+        found.workspaces, found.daemon
+    )
+    return _settings(found.daemon, dict(sorted(now.items())), previous.place, previous.around), found.mistakes
+
+
+def _policies(workspaces: dict[str, WorkspaceFile], daemon: Furnished) -> dict[str, WorkspacePolicy]:
+    defaults = Defaults.of(daemon.said)
+    return {file: workspace_policy(said, daemon.said.accounts, defaults) for file, said in workspaces.items()}
+
+
+def _still_heard(policy: WorkspacePolicy, daemon: Furnished) -> WorkspacePolicy:
+    """Leave out channels that are no longer there: a policy that is kept must not talk to nobody."""
+    there = tuple(name for name in policy.channels if name in daemon.channels)
+    return replace(policy, channels=there or Defaults.of(daemon.said).channels)
+
+
+def _settings(daemon: Furnished, by_file: dict[str, WorkspacePolicy], place: Path, around: Surroundings) -> Settings:
+    return Settings(
+        place=place,
+        folder=daemon.folder,
+        policies=policies(daemon.said, by_file.values()),
+        zone=daemon.said.time_zone,
+        sources=daemon.sources,
+        channels=daemon.channels,
+        state=daemon.state,
+        spool=daemon.spool,
+        heartbeat=daemon.state_folder / "heartbeat",
+        state_password_file=daemon.state_password_file,
+        allow_networks=tuple(daemon.said.allow_networks),
+        secrets=daemon.secrets,
+        workspace_files=by_file,
+        around=around,
+    )
+
+
+def _read(place: Path, around: Surroundings, owners: dict[str, WorkspaceId], *, with_secrets: bool) -> _Found:
+    location = Location.of(place)
+    folder = location.folder.absolute()
+    layers = _daemon_layers(location, folder, around, with_secrets=with_secrets)
+    daemon = _daemon(layers, folder, around)
+    files, mistakes = _workspace_layers(location)
+    said = {
+        file: _validated(WorkspaceFile, one, lambda trees: WorkspaceFile.model_validate(trees[0]))
+        for file, one in files.items()
+    }
+    for one in files.values():
+        check_workspace(one, layers)
+    check_repeated(files, owners)
+    mistakes += [mistake for one in (layers, *files.values()) for mistake in one.mistakes]
+    return _Found(
+        daemon=None if layers.mistakes else daemon,
+        workspaces={file: one for file, one in said.items() if one is not None and not files[file].mistakes},
+        mistaken=frozenset(file for file, one in files.items() if one.mistakes),
+        mistakes=tuple(sorted(mistakes, key=lambda mistake: (mistake.file, mistake.line, mistake.column))),
+    )
+
+
+def _daemon_layers(location: Location, folder: Path, around: Surroundings, *, with_secrets: bool) -> Layers:
+    main = _document(location.main)
+    known = DaemonFile.model_fields
+    outside = [from_environment(around.environ, known, main.tree), from_files(around.secret_folders, known, main.tree)]
+    contents = [secret_contents(Layers([*outside, main]), folder, around)] if with_secrets else []
+    return Layers([*outside, *contents, main])
+
+
+def _daemon(layers: Layers, folder: Path, around: Surroundings) -> Furnished | None:
+    check_daemon(layers)
+    said = _validated(DaemonFile, layers, DaemonFile)
+    return None if said is None else furnish(said, layers, folder, around)
+
+
+def _validated(model: type[M], layers: Layers, check: Callable[[list[dict[str, Text]]], M]) -> M | None:
+    if not isinstance(layers.documents[-1].tree, dict):
+        return None
+    try:
+        return check(layers.trees())
+    except ValidationError as error:
+        tell_all(error, layers, model, in_workspace=model is WorkspaceFile)
+    except OverflowError:
+        layers.tell((), "a duration is longer than can be reckoned with")
+    return None
+
+
+def _workspace_layers(location: Location) -> tuple[dict[str, Layers], list[ConfigMistake]]:
+    try:
+        files = location.workspace_files()
+    except ConfigError as error:
+        return {}, list(error.mistakes)
+    return {file.name: Layers([_document(file)]) for file in files}, []
+
+
+def _document(file: Path) -> Document:
+    """Return what a file says; when that is not keys with values, a document with nothing but mistakes."""
+    name = str(file)
+    try:
+        document = parse(read_config_file(file), name)
+    except ConfigError as error:
+        return Document(name, mistakes=list(error.mistakes))
+    if not isinstance(document.tree, dict):
+        what = EMPTY_FILE if document.tree is None else "must hold keys with values, like `name: value`"
+        return Document(name, mistakes=[*document.mistakes, document.values.get((), Place(name)).mistake("", what)])
+    return document

@@ -1,0 +1,96 @@
+"""What names and other words of the configuration may say: ids, titles, patterns, paths."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator
+
+from spendwatch.domain.errors import printable
+from spendwatch.settings.values import from_text, once_each, one_text, refusal
+
+T = TypeVar("T")
+
+LONGEST_NAME = 100
+LONGEST_PATTERN = 256
+_NAME = re.compile(r"(?!.*(?:__|_\Z))[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
+_WORKSPACE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_PRODUCT = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_ACCOUNT_ID = re.compile(r"[0-9]{1,32}", re.ASCII)
+
+
+def name(value: object) -> str:
+    """Return the name of an account, a source or a channel; environment variables must be able to spell it."""
+    return _fitting(value, _NAME, "a name", "1 to 64 letters, digits, - and, between them, single _")
+
+
+def title(value: object) -> str:
+    """Return a text that people read: printable, on one line."""
+    text = one_text(value)
+    if not text.strip() or text != text.strip() or not text.isprintable() or len(text) > LONGEST_NAME:
+        msg = f"must be 1 to {LONGEST_NAME} printable characters without spaces around them, not {printable(text)}"
+        raise refusal(msg)
+    return text
+
+
+def pattern(value: object) -> str:
+    """Return a pattern with `*`, `?` and `[…]`; `""` fits charges that name none."""
+    text = one_text(value)
+    if not text.isprintable() or len(text) > LONGEST_PATTERN:
+        msg = f"must be at most {LONGEST_PATTERN} printable characters, not {printable(text)}"
+        raise refusal(msg)
+    return text
+
+
+def place(value: object) -> str:
+    """Return the text of a path or an address."""
+    text = one_text(value)
+    if not text.strip() or not text.isprintable():
+        msg = "must be one line of printable characters"
+        raise refusal(msg)
+    return text
+
+
+def _fitting(value: object, form: re.Pattern[str], what: str, accepts: str) -> str:
+    text = one_text(value)
+    if not form.fullmatch(text):
+        msg = f"not {what}: {printable(text)}; accepted: {accepts}"
+        raise refusal(msg)
+    return text
+
+
+def _workspace(value: object) -> str:
+    return _fitting(value, _WORKSPACE, "a workspace id", "1 to 64 letters, digits, '.', '_' and '-'")
+
+
+def _product(value: object) -> str:
+    return _fitting(value, _PRODUCT, "a product code", "letters, digits, - and _, as in the bills, like sfm")
+
+
+def _account_id(value: object) -> str:
+    return _fitting(value, _ACCOUNT_ID, "an account id", "digits, as the bills write it, like 1000000000000001")
+
+
+def _some(items: list[T]) -> list[T]:
+    if not items:
+        msg = "an empty list: nobody would hear of it; leave the key out to use the default"
+        raise refusal(msg)
+    return items
+
+
+def _products_some(items: list[T]) -> list[T]:
+    if not items:
+        msg = "an empty list: nothing would count as spend"
+        raise refusal(msg)
+    return items
+
+
+Name = Annotated[str, from_text(name)]
+Title = Annotated[str, from_text(title)]
+Pattern = Annotated[str, from_text(pattern)]
+PlaceText = Annotated[str, from_text(place)]
+WorkspaceText = Annotated[str, from_text(_workspace)]
+AccountIdText = Annotated[str, from_text(_account_id)]
+ChannelNames = Annotated[list[Name], AfterValidator(once_each), AfterValidator(_some)]
+Products = Annotated[list[Annotated[str, from_text(_product)]], AfterValidator(once_each), AfterValidator(_products_some)]

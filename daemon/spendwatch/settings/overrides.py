@@ -1,0 +1,132 @@
+"""What the environment and secret files lay over `spendwatch.yaml`: `SPENDWATCH_CHANNELS__FINANCE__PASSWORD` and its like.
+
+Values stay text, as in the file: a password of digits is no number and an amount no float. Only a value that begins with
+`[` or `{` is read as YAML, and never one of a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spendwatch.domain.errors import ConfigError, ConfigMistake
+from spendwatch.settings.secret_files import read_text_file
+from spendwatch.settings.suggestions import suggestion
+from spendwatch.settings.yaml_text import Document, KeyPath, Place, Text, parse, path_text
+
+PREFIX = "SPENDWATCH_"
+_BETWEEN = "__"
+SECRET_KEYS = frozenset({"password", "secret", "token"})
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One value from outside the file."""
+
+    origin: str
+    """`$NAME` or a file's path, for mistakes."""
+    path: KeyPath
+    text: str = field(repr=False)
+
+
+def from_environment(environ: Mapping[str, str], known: Collection[str], below: Text) -> Document:
+    """Return the layer that the environment makes.
+
+    A name without `__` that is no setting belongs to somebody else (Kubernetes sets `SPENDWATCH_SERVICE_HOST` and the like).
+    """
+    named = [(f"${name}", name, text) for name, text in environ.items() if name.startswith(PREFIX) and text]
+    return _layer("the environment", named, known, below)
+
+
+def from_files(folders: Collection[Path], known: Collection[str], below: Text) -> Document:
+    """Return the layer that files named like the variables make, as container secrets and systemd credentials are."""
+    document = Document("secret files")
+    named = []
+    for folder in reversed(list(folders)):
+        for file in _listed(folder):
+            if file.name.upper().startswith(PREFIX) and _BETWEEN in file.name:
+                try:
+                    named.append((str(file), file.name.upper(), read_text_file(file)))
+                except ValueError as error:
+                    document.mistakes.append(Place(str(file)).mistake("", str(error)))
+    layer = _layer("secret files", named, known, below)
+    layer.mistakes[:0] = document.mistakes
+    return layer
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []  # not every process is given secrets
+
+
+def _layer(title: str, named: Collection[tuple[str, str, str]], known: Collection[str], below: Text) -> Document:
+    document = Document(title, {})
+    for origin, name, text in sorted(named, key=lambda item: item[1].count(_BETWEEN)):
+        parts = name.removeprefix(PREFIX).lower().split(_BETWEEN)
+        if len(parts) == 1 and parts[0] not in known:
+            continue
+        if parts[0] not in known:
+            _note(document, origin, "", f"'{parts[0]}' is no setting; {suggestion(parts[0], known)}")
+        elif not all(parts):
+            _note(document, origin, "", "between two __ stands no name")
+        else:
+            _put(document, Override(origin, _as_spelled(parts, below), text))
+    return document
+
+
+def _put(document: Document, override: Override) -> None:
+    value: Text = override.text
+    place = Place(override.origin)
+    if override.text[0] in "[{" and override.path[-1] not in SECRET_KEYS:
+        value = _structure(document, override)
+    here = document.tree
+    for number, part in enumerate(override.path[:-1]):
+        if isinstance(here, dict):
+            document.keys.setdefault(override.path[: number + 1], place)
+            inner = here.get(str(part))
+            here[str(part)] = here = inner if isinstance(inner, dict) else {}
+    if isinstance(here, dict):
+        here[str(override.path[-1])] = value
+    document.keys[override.path] = document.values[override.path] = place
+
+
+def _structure(document: Document, override: Override) -> Text:
+    try:
+        inner = parse(override.text.encode(errors="replace"), override.origin)
+    except ConfigError as error:
+        document.mistakes.extend(_renamed(mistake, override) for mistake in error.mistakes)
+        return None
+    document.mistakes.extend(_renamed(mistake, override) for mistake in inner.mistakes)
+    for path in inner.keys:
+        document.keys[*override.path, *path] = inner.keys[path]
+    for path in inner.values:
+        document.values[*override.path, *path] = inner.values[path]
+    return inner.tree
+
+
+def _renamed(mistake: ConfigMistake, override: Override) -> ConfigMistake:
+    key = ".".join(part for part in (path_text(override.path), mistake.key) if part)
+    return ConfigMistake(mistake.file, mistake.line, mistake.column, key, mistake.what)
+
+
+def _note(document: Document, origin: str, key: str, what: str) -> None:
+    document.mistakes.append(Place(origin).mistake(key, what))
+
+
+def _as_spelled(parts: list[str], below: Text) -> KeyPath:
+    """Return the path as the file spells it: variables cannot write capitals, and not every shell takes a dash."""
+    path: list[str] = []
+    for part in parts:
+        names = below if isinstance(below, dict) else {}
+        name = next((name for name in names if folded(name) == folded(part)), part)
+        below = names.get(name)
+        path.append(name)
+    return tuple(path)
+
+
+def folded(name: str) -> str:
+    """Return a name as a variable spells it."""
+    return name.lower().replace("-", "_")

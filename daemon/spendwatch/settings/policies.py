@@ -1,0 +1,97 @@
+"""Turns what the files say into the domain's policies, defaults filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from spendwatch.domain.policy import (
+    AccountPolicy,
+    BalancePolicy,
+    ChannelName,
+    FinerBudget,
+    Policies,
+    Threshold,
+    WorkspacePolicy,
+)
+from spendwatch.domain.scope import MATCHABLE, Match
+from spendwatch.domain.statement import AccountId, WorkspaceId
+from spendwatch.settings.schema import AccountPart, BudgetPart, DaemonFile, MatchPart, WorkspaceFile
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What holds where nothing is said."""
+
+    thresholds: tuple[Threshold, ...]
+    channels: tuple[ChannelName, ...]
+
+    @classmethod
+    def of(cls, daemon: DaemonFile) -> Defaults:
+        """Return the defaults; without any, every channel is told, so that nothing is lost silently."""
+        return cls(tuple(daemon.defaults.thresholds), _channels(daemon.defaults.channels, tuple(daemon.channels)))
+
+
+def policies(daemon: DaemonFile, workspaces: Iterable[WorkspacePolicy]) -> Policies:
+    """Return everything that the judgement needs to know."""
+    defaults = Defaults.of(daemon)
+    return Policies(
+        accounts=tuple(_account_policy(name, part, defaults) for name, part in daemon.accounts.items()),
+        workspaces=tuple(workspaces),
+        operators=_channels(daemon.operators, defaults.channels),
+        products=tuple(daemon.products),
+        month_final_on=daemon.month_final_on,
+    )
+
+
+def workspace_policy(said: WorkspaceFile, accounts: Mapping[str, AccountPart], defaults: Defaults) -> WorkspacePolicy:
+    """Return the policy of one workspace's file."""
+    return WorkspacePolicy(
+        workspace=WorkspaceId(said.workspace),
+        name=said.name or "",
+        owner=said.owner or "",
+        account=None if said.account is None else AccountId(accounts[said.account].id),
+        budget=said.budget,
+        thresholds=_thresholds(said, defaults),
+        budgets=_finer_budgets(said.budgets, defaults),
+        channels=_channels(said.channels, defaults.channels),
+        remind=said.remind,
+    )
+
+
+def _account_policy(name: str, part: AccountPart, defaults: Defaults) -> AccountPolicy:
+    balance = part.balance
+    return AccountPolicy(
+        account=AccountId(part.id),
+        name=name,
+        site=part.site,
+        currency=part.currency,
+        budget=part.budget,
+        thresholds=_thresholds(part, defaults),
+        budgets=_finer_budgets(part.budgets, defaults),
+        channels=_channels(part.channels, defaults.channels),
+        balance=None if balance is None else BalancePolicy(balance.cash, balance.credit, tuple(sorted(balance.floors))),
+        remind=part.remind,
+    )
+
+
+def _thresholds(part: AccountPart | WorkspaceFile | BudgetPart, defaults: Defaults) -> tuple[Threshold, ...]:
+    if part.thresholds is not None:
+        return tuple(part.thresholds)
+    return () if part.budget is None else defaults.thresholds
+
+
+def _finer_budgets(parts: Sequence[BudgetPart], defaults: Defaults) -> tuple[FinerBudget, ...]:
+    return tuple(FinerBudget(part.name, _match(part.match), part.budget, _thresholds(part, defaults)) for part in parts)
+
+
+def _match(part: MatchPart) -> Match:
+    said = ((dimension, getattr(part, dimension.value)) for dimension in MATCHABLE)
+    return Match(
+        patterns=tuple((dimension, pattern) for dimension, pattern in said if pattern is not None),
+        tags=tuple(sorted(part.tag.items())),
+    )
+
+
+def _channels(names: Sequence[str] | None, default: Sequence[str]) -> tuple[ChannelName, ...]:
+    return tuple(ChannelName(name) for name in (default if names is None else names))

@@ -1,0 +1,96 @@
+"""What must fit together across keys and files: what is named must be there, and nothing may stand twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from spendwatch.domain.errors import printable
+from spendwatch.domain.statement import WorkspaceId
+from spendwatch.settings.layers import Layers
+from spendwatch.settings.overrides import folded
+from spendwatch.settings.suggestions import suggestion
+from spendwatch.settings.yaml_text import KeyPath
+
+_NAMED = ("accounts", "sources", "channels")
+_INLINE = {"password": "password_file", "secret": "secret_file", "token": "token_file"}
+
+
+def check_daemon(daemon: Layers) -> None:
+    """Note what does not fit together in the daemon's settings."""
+    _check_inline_secrets(daemon)
+    for section in _NAMED:
+        _check_alike(daemon, section)
+    _check_account_ids(daemon)
+    for path in (
+        ("operators",),
+        ("defaults", "channels"),
+        *(("accounts", name, "channels") for name in daemon.names(("accounts",))),
+    ):
+        _check_channels(daemon, path, daemon)
+
+
+def check_workspace(workspace: Layers, daemon: Layers) -> None:
+    """Note channels and accounts that a workspace file names and that are not there."""
+    _check_channels(workspace, ("channels",), daemon)
+    account = workspace.look(("account",))
+    names = daemon.names(("accounts",))
+    if isinstance(account, str) and names and account not in names:
+        workspace.tell(("account",), f"no account is named {printable(account)}; {suggestion(account, names)}")
+
+
+def check_repeated(workspaces: Mapping[str, Layers], owners: Mapping[str, WorkspaceId]) -> None:
+    """Note files that speak for a workspace for which another file speaks already.
+
+    Where both may hold in one account, the file that had the workspace before keeps it, so that a new file cannot take it over.
+    """
+    speakers: dict[str, list[str]] = {}
+    for file in sorted(workspaces, key=lambda file: (owners.get(file) != workspaces[file].look(("workspace",)), file)):
+        workspace = workspaces[file].look(("workspace",))
+        if isinstance(workspace, str):
+            earlier = speakers.setdefault(workspace, [])
+            if other := next((one for one in earlier if _overlap(workspaces[one], workspaces[file])), None):
+                place = workspaces[other].place(("workspace",))
+                already = f"{printable(workspace)} has a policy in {place.file}:{place.line} already"
+                workspaces[file].tell(("workspace",), f"{already}: keep one, or pin each to an account of its own")
+            else:
+                earlier.append(file)
+
+
+def _overlap(one: Layers, other: Layers) -> bool:
+    accounts = one.look(("account",)), other.look(("account",))
+    return None in accounts or accounts[0] == accounts[1]
+
+
+def _check_channels(speaker: Layers, path: KeyPath, daemon: Layers) -> None:
+    known = daemon.names(("channels",))
+    for where, name in speaker.texts(path):
+        if known and name not in known:
+            speaker.tell(where, f"no channel is named {printable(name)}; {suggestion(name, known)}")
+
+
+def _check_inline_secrets(daemon: Layers) -> None:
+    main = daemon.documents[-1]
+    for name in daemon.names(("channels",)):
+        for key, instead in _INLINE.items():
+            path = ("channels", name, key)
+            if path in main.keys:
+                daemon.tell(path, f"secrets do not stand in the configuration: use {instead}", at_key=True)
+
+
+def _check_alike(daemon: Layers, section: str) -> None:
+    seen: dict[str, str] = {}
+    for name in daemon.names((section,)):
+        if other := seen.get(folded(name)):
+            daemon.tell((section, name), f"too like '{other}': capitals, - and _ do not tell names apart", at_key=True)
+        seen.setdefault(folded(name), name)
+
+
+def _check_account_ids(daemon: Layers) -> None:
+    seen: dict[str, str] = {}
+    names: Sequence[str] = daemon.names(("accounts",))
+    for name in names:
+        account = daemon.look(("accounts", name, "id"))
+        if isinstance(account, str):
+            if other := seen.get(account):
+                daemon.tell(("accounts", name, "id"), f"{printable(account)} is the id of '{other}' already")
+            seen.setdefault(account, name)

@@ -1,0 +1,209 @@
+"""The shape of the configuration files: closed, so that a misspelt key is a mistake and never silently nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Literal, NoReturn, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from spendwatch.channels.config import ChannelConfig
+from spendwatch.domain.errors import printable
+from spendwatch.domain.policy import Site
+from spendwatch.settings.names import AccountIdText, ChannelNames, Name, Pattern, PlaceText, Products, Title, WorkspaceText
+from spendwatch.settings.values import (
+    Budget,
+    Cash,
+    CurrencyCode,
+    DayOfMonth,
+    Floors,
+    Networks,
+    Remind,
+    ShareThresholds,
+    Thresholds,
+    Zone,
+)
+from spendwatch.sources.folder import FolderConfig
+
+MEANING = "meaning"
+"""The kind of mistake that lies in how several values fit together."""
+
+USUAL_THRESHOLDS = ("50%", "80%", "100%")
+
+
+def _not_available(_: object) -> None:
+    msg = "runway is not available in this version"
+    raise ValueError(msg)
+
+
+class Closed(BaseModel):
+    """A mapping that knows all its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MatchPart(Closed):
+    """What a finer budget picks: every pattern must fit."""
+
+    api_key: Pattern | None = None
+    model: Pattern | None = None
+    channel: Pattern | None = None
+    type: Pattern | None = None
+    item: Pattern | None = None
+    owner: Pattern | None = None
+    tag: dict[Title, Pattern] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _picks_something(self) -> Self:
+        if not self.model_fields_set - {"tag"} and not self.tag:
+            msg = "picks nothing: name at least one of api_key, model, channel, type, item, owner, tag"
+            raise ValueError(msg)
+        return self
+
+
+class BudgetPart(Closed):
+    """A finer budget within an account or a workspace."""
+
+    name: Title
+    match: MatchPart
+    budget: Budget | None = None
+    thresholds: Thresholds | None = None
+
+    @model_validator(mode="after")
+    def _means_something(self) -> Self:
+        _shares_need_a_budget(self.budget, self.thresholds)
+        if self.budget is None and not self.thresholds:
+            msg = "watches nothing: give it a budget, or thresholds that are amounts"
+            raise ValueError(msg)
+        return self
+
+
+class BalancePart(Closed):
+    """The terms of the balance that bills do not tell, and the amounts below which somebody must hear of it."""
+
+    from_: Literal["manual"] = Field(alias="from")
+    cash: Cash
+    credit: Cash = Decimal(0)
+    floors: Floors = Field(default_factory=list)
+    runway: Annotated[None, PlainValidator(_not_available, json_schema_input_type=list[str])] = None
+
+
+class _Watched(Closed):
+    budget: Budget | None = None
+    thresholds: Thresholds | None = None
+    budgets: list[BudgetPart] = Field(default_factory=list)
+    channels: ChannelNames | None = None
+    remind: Remind | None = None
+
+    @model_validator(mode="after")
+    def _means_something(self) -> Self:
+        _shares_need_a_budget(self.budget, self.thresholds)
+        if twice := _repeated(part.name for part in self.budgets):
+            _refuse_at("budgets", f"two of them are named {printable(twice)}: alerts could not tell them apart")
+        return self
+
+
+class AccountPart(_Watched):
+    """Who pays."""
+
+    id: AccountIdText
+    site: Site
+    currency: CurrencyCode
+    balance: BalancePart | None = None
+
+
+class DefaultsPart(Closed):
+    """What holds where an account or a workspace says nothing itself."""
+
+    thresholds: ShareThresholds = Field(default_factory=lambda: list(USUAL_THRESHOLDS), validate_default=True)
+    channels: ChannelNames | None = None
+
+
+class WorkspaceFile(_Watched):
+    """`workspaces/*.yaml`: what one workspace may spend."""
+
+    workspace: WorkspaceText
+    name: Title | None = None
+    owner: Title | None = None
+    account: Name | None = None
+
+
+class TextSource(PydanticBaseSettingsSource):
+    """One layer of the daemon's settings: a tree of texts."""
+
+    def __init__(self, settings_cls: type[BaseSettings], tree: Mapping[str, Any]) -> None:
+        """Keep the tree."""
+        super().__init__(settings_cls)
+        self._tree = tree
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return what the tree says for one field, as it is."""
+        del field
+        return self._tree.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the whole tree."""
+        return dict(self._tree)
+
+
+class DaemonFile(BaseSettings):
+    """`spendwatch.yaml`, and what the environment and secret files lay over it."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    accounts: Annotated[dict[Name, AccountPart], Field(min_length=1)]
+    time_zone: Zone = Field(default="Asia/Shanghai", validate_default=True)
+    month_final_on: DayOfMonth = Field(default="4", validate_default=True)
+    products: Products = ["sfm"]
+    state: PlaceText | None = None
+    state_password_file: PlaceText | None = None
+    spool: PlaceText | None = None
+    allow_networks: Networks = []
+    sources: dict[Name, FolderConfig]
+    defaults: DefaultsPart = DefaultsPart()
+    channels: Annotated[dict[Name, ChannelConfig], Field(min_length=1)]
+    operators: ChannelNames | None = None
+
+    def __init__(self, layers: Iterable[Mapping[str, Any]]) -> None:
+        """Validate what the layers say together, the strongest first."""
+        values: dict[str, Any] = {"layers": tuple(layers)}
+        super().__init__(**values)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take our own layers.
+
+        The usual sources read a password `12345` as a number and `900.00` as a float, and ignore secrets of nested parts.
+        """
+        del env_settings, dotenv_settings, file_secret_settings
+        return tuple(TextSource(settings_cls, tree) for tree in init_settings()["layers"])
+
+
+def _refuse_at(key: str, what: str) -> NoReturn:
+    raise PydanticCustomError(MEANING, "{what}", {"at": key, "what": what})
+
+
+def _shares_need_a_budget(budget: Decimal | None, thresholds: Iterable[Any] | None) -> None:
+    share = next((one for one in thresholds or () if one.share is not None), None)
+    if budget is None and share is not None:
+        _refuse_at("thresholds", f"{share.label} is a share of a budget, and there is no budget")
+
+
+def _repeated(names: Iterable[str]) -> str:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return ""

@@ -1,0 +1,199 @@
+"""What single values of the configuration may say: amounts, thresholds, durations, zones. Every refusal is in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import AfterValidator, PlainValidator
+
+from spendwatch.domain.errors import InvalidAmountError, printable
+from spendwatch.domain.money import EXACT, Currency, is_currency, parse_amount, plain
+from spendwatch.domain.period import parse_duration
+from spendwatch.domain.policy import Threshold
+from spendwatch.settings.suggestions import did_you_mean
+
+Network = IPv4Network | IPv6Network
+T = TypeVar("T")
+
+LONGEST_DURATION = timedelta(days=366)
+
+_LEADING_ZEROS = re.compile(r"(-?)0+(?=[0-9])", re.ASCII)
+_DAY = re.compile(r"[1-9][0-9]?", re.ASCII)
+_LAST_DAY = 28
+
+
+def refusal(what: str) -> ValueError:
+    """Return the refusal in these words."""
+    return ValueError(what)
+
+
+def one_text(value: object) -> str:
+    """Return the value if it is one text."""
+    if isinstance(value, str):
+        return value
+    kind = "a list" if isinstance(value, list) else "keys with values" if isinstance(value, dict) else "nothing"
+    msg = f"must be one value, not {kind}"
+    raise refusal(msg)
+
+
+def amount(value: object) -> Decimal:
+    """Return a plain decimal."""
+    return _decimal(one_text(value), "a plain amount", "digits and at most ten decimals, like 1200.00")
+
+
+def _decimal(text: str, what: str, accepts: str) -> Decimal:
+    try:
+        found = parse_amount(text)
+    except InvalidAmountError:
+        msg = f"not {what}: {printable(text)}; write {accepts}"
+        raise refusal(msg) from None
+    if _LEADING_ZEROS.match(text):
+        # Other readers of YAML take 010 for 8.
+        meant = _LEADING_ZEROS.sub(lambda zeros: zeros[1], text, count=1)
+        meant += ", and no comma within a number" if text.startswith("00") else ""
+        msg = f"leading zeros can be read in two ways: {printable(text)}; write {meant}"
+        raise refusal(msg)
+    return found
+
+
+def not_negative(value: object) -> Decimal:
+    """Return an amount of zero or more."""
+    found = amount(value)
+    if found < 0:
+        msg = f"must be zero or more, not {plain(found)}"
+        raise refusal(msg)
+    return found
+
+
+def above_zero(value: object) -> Decimal:
+    """Return an amount above zero."""
+    return _above_zero(amount(value))
+
+
+def _above_zero(found: Decimal) -> Decimal:
+    if found <= 0:
+        msg = f"must be above zero, not {plain(found)}"
+        raise refusal(msg)
+    return found
+
+
+def threshold(value: object) -> Threshold:
+    """Return the threshold written as `80%`, a share of the budget, or as `900.00`, an amount."""
+    text = one_text(value)
+    if text.split(" ")[0] == "forecast":
+        msg = "forecast thresholds are not available in this version"
+        raise refusal(msg)
+    number = _above_zero(
+        _decimal(text.removesuffix("%"), "a threshold", "a share of the budget like 80%, or an amount like 900.00")
+    )
+    return Threshold(share=EXACT.multiply(number, Decimal("0.01"))) if text.endswith("%") else Threshold(amount=number)
+
+
+def share_threshold(value: object) -> Threshold:
+    """Return the threshold if it is a share: an amount needs a currency beside it."""
+    found = threshold(value)
+    if found.share is None:
+        msg = f"must be a share like 80%, not the amount {found.label}: amounts stand beside the budget they belong to"
+        raise refusal(msg)
+    return found
+
+
+def duration(value: object) -> timedelta:
+    """Return the duration written as `30s`, `10m`, `26h`, `3d` or a chain of these."""
+    text = one_text(value)
+    try:
+        found = parse_duration(text)
+    except (ValueError, OverflowError):
+        msg = f"not a duration: {printable(text)}; write it like 30s, 10m, 26h, 3d or 1h30m"
+        raise refusal(msg) from None
+    if found > LONGEST_DURATION:
+        msg = f"longer than a year: {printable(text)}"
+        raise refusal(msg)
+    return found
+
+
+def reminder(value: object) -> timedelta:
+    """Return a duration of a minute or more: shorter ones would fill mailboxes."""
+    found = duration(value)
+    if found < timedelta(minutes=1):
+        msg = "must be a minute or more"
+        raise refusal(msg)
+    return found
+
+
+def day_of_month(value: object) -> int:
+    """Return a day that every month has."""
+    text = one_text(value)
+    if not _DAY.fullmatch(text) or int(text) > _LAST_DAY:
+        msg = f"must be a day that every month has, 1 to {_LAST_DAY}, not {printable(text)}"
+        raise refusal(msg)
+    return int(text)
+
+
+def time_zone(value: object) -> ZoneInfo:
+    """Return the zone of that IANA name."""
+    text = one_text(value)
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        hint = did_you_mean(text, available_timezones())
+        msg = f"not a time zone: {printable(text)}; {hint or 'write an IANA name like Asia/Shanghai'}"
+        raise refusal(msg) from None
+
+
+def currency(value: object) -> Currency:
+    """Return an ISO 4217 code."""
+    text = one_text(value)
+    if not is_currency(text):
+        msg = f"not a currency code: {printable(text)}; write three capital letters like CNY"
+        raise refusal(msg)
+    return Currency(text)
+
+
+def network(value: object) -> Network:
+    """Return the network; one that holds every address is refused."""
+    text = one_text(value)
+    try:
+        found = ip_network(text)
+    except ValueError:
+        msg = f"not a network: {printable(text)}; write it like 10.1.0.0/16, without bits after the prefix"
+        raise refusal(msg) from None
+    if found.prefixlen == 0:
+        msg = f"holds every address: {printable(text)}; name the networks that are meant"
+        raise refusal(msg)
+    return found
+
+
+def once_each(items: list[T]) -> list[T]:
+    """Return the list, or refuse it because something stands there twice."""
+    seen: set[T] = set()
+    for item in items:
+        if item in seen:
+            label = item.label if isinstance(item, Threshold) else plain(item) if isinstance(item, Decimal) else str(item)
+            msg = f"{label} stands here twice"
+            raise refusal(msg)
+        seen.add(item)
+    return items
+
+
+def from_text(check: Callable[[object], object]) -> PlainValidator:
+    """Return the check as pydantic takes it."""
+    return PlainValidator(check, json_schema_input_type=str)
+
+
+Budget = Annotated[Decimal, from_text(above_zero)]
+Cash = Annotated[Decimal, from_text(not_negative)]
+Floors = Annotated[list[Cash], AfterValidator(once_each)]
+Thresholds = Annotated[list[Annotated[Threshold, from_text(threshold)]], AfterValidator(once_each)]
+ShareThresholds = Annotated[list[Annotated[Threshold, from_text(share_threshold)]], AfterValidator(once_each)]
+Remind = Annotated[timedelta, from_text(reminder)]
+DayOfMonth = Annotated[int, from_text(day_of_month)]
+Zone = Annotated[ZoneInfo, from_text(time_zone)]
+CurrencyCode = Annotated[Currency, from_text(currency)]
+Networks = Annotated[list[Annotated[Network, from_text(network)]], AfterValidator(once_each)]

@@ -1,0 +1,44 @@
+"""File names are data: which are not bills yet, how they are shown, how a twin is called. Knows no disk."""
+
+from __future__ import annotations
+
+import os
+
+_TEMPORARY_STARTS = (".", "~$")
+_TEMPORARY_ENDS = (".part", ".tmp", ".crdownload", ".download", ".partial", ".filepart", ".swp", "~")
+_PACKED = (".zip", ".gz", ".xlsx", ".xls", ".parquet")
+_LONGEST = 255
+_LONGEST_SUFFIX = 16
+
+
+def is_temporary(name: str) -> bool:
+    """Tell whether the name is one that programs give to files they are still writing, or that people do not see."""
+    return name.startswith(_TEMPORARY_STARTS) or name.lower().endswith(_TEMPORARY_ENDS)
+
+
+def ends_in_a_line(name: str) -> bool:
+    """Tell whether a file of this name is expected to end with a newline: everything but the packed kinds."""
+    return not name.lower().endswith(_PACKED)
+
+
+def readable(name: str) -> str:
+    r"""Return a file's name as proper text; bytes that are no UTF-8 read as `\xff`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def twin(name: str, number: int) -> str:
+    """Return the name itself for 1, else with `-number` before its suffix; never longer than a file system allows."""
+    if number == 1:
+        return name
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122 -- pathlib refuses or bends names that a folder may well hold
+    if len(os.fsencode(suffix)) > _LONGEST_SUFFIX:
+        stem, suffix = name, ""
+    return extended(stem, f"-{number}{suffix}")
+
+
+def extended(name: str, ending: str) -> str:
+    """Return the name with the ending, shortened before it where a file system would refuse the whole."""
+    room = _LONGEST - len(os.fsencode(ending))
+    while len(os.fsencode(name)) > room:
+        name = name[:-1]
+    return name + ending

@@ -1,0 +1,67 @@
+"""The alert book: alerts on record, and what was said about them. Alerts and their deliveries are written down together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from spendwatch.domain.alert import Alert, AlertId, AlertState
+from spendwatch.domain.notification import Delivery, Notification
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.review import Verdict
+from spendwatch.store.alert import alerts_beginning, alerts_listed, alerts_that_matter, put_alerts
+from spendwatch.store.database import Database
+from spendwatch.store.delivery import deliveries, delivery, put_deliveries, select_deliveries
+from spendwatch.store.notification import notification, notifications_about, put_notifications
+
+
+class AlertBook:
+    """The alert book in a database."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep everything in that database."""
+        self._database = database
+
+    def known(self) -> Sequence[Alert]:
+        """Return firing alerts, those of the latest three periods, and of matters without a period the latest episode.
+
+        What is left out, ended alerts of older periods, is told apart by its identity all the same should it come up again.
+        """
+        with self._database.reading() as connection:
+            return alerts_that_matter(connection)
+
+    def commit(self, verdict: Verdict, targets: Mapping[ChannelName, Sequence[str]], *, now: datetime) -> int:
+        """Store alerts, and for each notification one delivery a channel and target: all of it or nothing.
+
+        What is there already by its identity stays as it is. Returns how many deliveries are new.
+        """
+        if not verdict.alerts and not verdict.notifications:
+            return 0
+        with self._database.writing() as connection:
+            put_alerts(connection, verdict.alerts)
+            put_notifications(connection, verdict.notifications)
+            return put_deliveries(connection, verdict.notifications, targets, now)
+
+    def alerts(
+        self, *, state: AlertState | None = None, period: BillingPeriod | None = None, limit: int = 1000
+    ) -> Sequence[Alert]:
+        """Return alerts, the latest first."""
+        with self._database.reading() as connection:
+            return alerts_listed(connection, state=state, period=period.label if period else None, limit=limit)
+
+    def find(self, id_prefix: str, limit: int = 10) -> Sequence[Alert]:
+        """Return the alerts whose id begins so: none, the one that is meant, or several."""
+        with self._database.reading() as connection:
+            return alerts_beginning(connection, id_prefix, limit)
+
+    def notifications_of(self, alert: AlertId) -> Sequence[Notification]:
+        """Return what was said about the alert, the oldest first."""
+        with self._database.reading() as connection:
+            return notifications_about(connection, alert)
+
+    def deliveries_of(self, alert: AlertId) -> Sequence[Delivery]:
+        """Return every copy of what was said about the alert, the oldest first."""
+        query = select_deliveries(notification.c.alert == alert)
+        with self._database.reading() as connection:
+            return deliveries(connection, query.order_by(notification.c.created_at, delivery.c.channel, delivery.c.target))

@@ -1,0 +1,192 @@
+"""How values lie in the tables: amounts exact, moments in UTC, text as it came. The same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, DateTime, MetaData, Numeric, Table, Text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from spendwatch.domain.money import SCALE, WHOLE_DIGITS, exact_sum, parse_amount, plain
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+"""Every table of the ledger. Named constraints can be changed by a later migration, nameless ones cannot."""
+
+Row = Mapping[str, Any]
+"""A row on its way into or out of a table, by column."""
+
+
+class Words(TypeDecorator[str]):
+    """Text as it came, save what no database takes: NUL and unpaired surrogates (of file names) are written out."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Return the text as every database can hold it."""
+        del dialect
+        return storable(value)
+
+
+def storable(text: str | None) -> str | None:
+    """Return the text with NUL and unpaired surrogates escaped."""
+    if text is None:
+        return None
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.replace("\0", "\\x00") if "\0" in text else text
+
+
+class Texts(TypeDecorator[tuple[str, ...]]):
+    """Several texts in one column, as a JSON list."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Iterable[str] | None, dialect: Dialect) -> str | None:
+        """Return the list as JSON; its escapes hold whatever a text may contain."""
+        del dialect
+        return None if value is None else json.dumps(list(value))
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> tuple[str, ...] | None:  # noqa: ANN401 -- the base class says so
+        """Return the texts."""
+        del dialect
+        return None if value is None else tuple(json.loads(value))
+
+
+class Amount(TypeDecorator[Decimal]):
+    """An exact decimal: NUMERIC in PostgreSQL, plain text in SQLite, which knows only floats. Refused rather than rounded."""
+
+    impl = Numeric
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the column type for the database at hand."""
+        column = Text() if dialect.name == "sqlite" else Numeric(WHOLE_DIGITS + SCALE, SCALE)
+        return dialect.type_descriptor(column)
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Decimal | str | None:
+        """Return what the column holds. PostgreSQL would round surplus decimals silently, so they are refused here."""
+        if value is None:
+            return None
+        text = plain(value)
+        amount = parse_amount(text)
+        return text if dialect.name == "sqlite" else amount
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Decimal | None:  # noqa: ANN401 -- the base class says so
+        """Return the amount without trailing zeros, so that both databases give the same text."""
+        del dialect
+        return None if value is None else Decimal(plain(Decimal(value)))
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment, held in UTC. In SQLite as text of fixed width, so that text order is the order of time."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the column type for the database at hand."""
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | str | None:
+        """Return the moment in UTC; one without a zone is a defect of the caller."""
+        if value is None:
+            return None
+        return _as_text(value) if dialect.name == "sqlite" else _in_utc(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ANN401 -- the base class says so
+        """Return the moment with its zone, UTC."""
+        if value is None:
+            return None
+        moment: datetime = datetime.fromisoformat(value) if dialect.name == "sqlite" else value
+        return moment.astimezone(UTC)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        msg = f"a moment without a zone: {moment!r}"
+        raise ValueError(msg)
+    return moment.astimezone(UTC)
+
+
+@lru_cache(maxsize=256)
+def _as_text(moment: datetime) -> str:
+    return _in_utc(moment).isoformat(timespec="microseconds")
+
+
+class ExactSum(FunctionElement[Decimal]):
+    """The exact sum of an amount column."""
+
+    type = Amount()
+    inherit_cache = True
+
+
+@compiles(ExactSum)
+def _native_sum(element: ExactSum, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 -- the compiler's own
+    return f"sum({compiler.process(element.clauses, **options)})"
+
+
+@compiles(ExactSum, "sqlite")
+def _registered_sum(element: ExactSum, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 -- the compiler's own
+    return f"decimal_sum({compiler.process(element.clauses, **options)})"
+
+
+class DecimalSum:
+    """The aggregate `decimal_sum` of our SQLite connections: SQLite's own SUM would make floats of the amounts."""
+
+    def __init__(self) -> None:
+        """Begin with no amounts."""
+        self._amounts: list[Decimal] = []
+
+    def step(self, text: str | None) -> None:
+        """Take one more amount."""
+        if text is not None:
+            self._amounts.append(Decimal(text))
+
+    def finalize(self) -> str:
+        """Return the sum as plain text."""
+        return plain(exact_sum(self._amounts))
+
+
+Insertion = sqlite.Insert | postgresql.Insert
+
+
+def insert_into(connection: Connection, table: Table) -> Insertion:
+    """Return an INSERT that knows ON CONFLICT, in the database's own dialect."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+BATCH = 5000
+"""Rows handed to the driver at once: enough to be fast, few enough to stay small in memory."""
+
+
+def batches(rows: Iterable[Row]) -> Iterable[Sequence[Row]]:
+    """Yield the rows in lists of at most `BATCH`."""
+    pending = iter(rows)
+    while batch := list(islice(pending, BATCH)):
+        yield batch
+
+
+def begins_with(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    """Return the condition that an id begins with what a person typed of it."""
+    return column.startswith(prefix.lower(), autoescape=True)

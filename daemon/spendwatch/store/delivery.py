@@ -1,0 +1,106 @@
+"""The table `delivery`: one row for each copy of a notification, from its writing down to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Select,
+    Table,
+    select,
+)
+from sqlalchemy.engine import RowMapping
+
+from spendwatch.domain.notification import Delivery, DeliveryId, DeliveryState, Notification, decode, delivery_id
+from spendwatch.domain.policy import ChannelName
+from spendwatch.store.bulk import keep_the_old, put_many
+from spendwatch.store.columns import Moment, Row, Words, metadata
+from spendwatch.store.notification import notification
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("notification", Words, ForeignKey(notification.c.id), nullable=False, index=True),
+    Column("channel", Words, nullable=False),
+    Column("target", Words, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("attempt_started_at", Moment),
+    Column("claim", Words),
+    Column("maybe_repeated", Boolean, nullable=False),
+    Column("rendered", LargeBinary),
+    Column("last_error", Words, nullable=False),
+    Column("settled_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    CheckConstraint("state IN ('pending', 'attempting', 'delivered', 'dead', 'cancelled')", name="state"),
+    Index(None, "state", "channel", "due_at"),
+)
+"""`claim` names the call that began the present attempt: whose answer was lost can be told and undone by it."""
+
+
+def put_deliveries(
+    connection: Connection, notifications: Iterable[Notification], targets: Mapping[ChannelName, Sequence[str]], now: datetime
+) -> int:
+    """Write down a delivery for every channel and target of each notification. Returns how many were not on record."""
+    rows = {row["id"]: row for one in notifications for row in _rows(one, targets, now)}
+    return put_many(connection, delivery, (rows[key] for key in sorted(rows)), keep_the_old)
+
+
+def _rows(one: Notification, targets: Mapping[ChannelName, Sequence[str]], now: datetime) -> Iterable[Row]:
+    for channel in one.channels:
+        for target in targets.get(channel, ()):  # a channel that the settings no longer know has no targets
+            yield {
+                "id": delivery_id(one.id, channel, target),
+                "notification": one.id,
+                "channel": channel,
+                "target": target,
+                "state": DeliveryState.PENDING.value,
+                "attempts": 0,
+                "due_at": now,
+                "maybe_repeated": False,
+                "last_error": "",
+                "created_at": now,
+            }
+
+
+def select_deliveries(*conditions: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
+    """Return the query for deliveries with their notifications."""
+    return select(delivery, notification.c.body).join(notification).where(*conditions)
+
+
+def deliveries(connection: Connection, query: Select[*tuple[object, ...]]) -> tuple[Delivery, ...]:
+    """Return what a query of `select_deliveries` finds. Copies of one notification share it."""
+    known: dict[str, Notification] = {}
+    rows: Sequence[RowMapping] = connection.execute(query).mappings().all()
+    for row in rows:
+        if row["notification"] not in known:
+            known[row["notification"]] = decode(row["body"])
+    return tuple(_delivery(row, known[row["notification"]]) for row in rows)
+
+
+def _delivery(row: RowMapping, told: Notification) -> Delivery:
+    return Delivery(
+        id=DeliveryId(row["id"]),
+        notification=told,
+        channel=ChannelName(row["channel"]),
+        target=row["target"],
+        state=DeliveryState(row["state"]),
+        attempts=row["attempts"],
+        due_at=row["due_at"],
+        maybe_repeated=row["maybe_repeated"],
+        rendered=row["rendered"],
+        last_error=row["last_error"],
+        settled_at=row["settled_at"],
+    )

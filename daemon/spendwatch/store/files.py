@@ -1,0 +1,153 @@
+"""The files beside an SQLite ledger: who may read them, which disks are fit for it, and locks that die with their holder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from spendwatch.domain.errors import LedgerUnavailableError
+from spendwatch.store.trouble import file_trouble
+
+_FOLDER_MODE = 0o700
+_FILE_MODE = 0o600
+_SHARED = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "ncpfs", "ocfs2", "gfs2", "virtiofs"}
+)
+_LOCAL_FUSE = frozenset({"fuse.fuse-overlayfs"})
+"""The root file system of rootless containers: one host, whatever its name says."""
+_MOUNTS = Path("/proc/self/mountinfo")
+_SOON = 0.01
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make the folder and what is missing above it, for the owner alone, whatever the umask says."""
+    if folder.is_dir():
+        return
+    make_private_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(_FOLDER_MODE)
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file for the owner alone, unless there is one.
+
+    A database that exists is never opened here: closing it would drop the locks that SQLite holds on it in this process.
+    """
+    try:
+        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
+    except FileExistsError:
+        return
+    try:
+        os.fchmod(file, _FILE_MODE)
+    finally:
+        os.close(file)
+
+
+def file_system_of(path: Path, mounts: str) -> str:
+    """Return the type of the file system that holds the path, by the kernel's list of mounts; empty when it is unknown."""
+    best, found = -1, ""
+    for line in mounts.splitlines():
+        before, separator, after = line.partition(" - ")
+        fields = before.split()
+        if not separator or len(fields) < 5:  # noqa: PLR2004 -- the mount point is the fifth field
+            continue
+        point = Path(fields[4].encode("latin-1", "replace").decode("unicode_escape", "replace"))
+        if path.is_relative_to(point) and len(point.parts) >= best:
+            best, found = len(point.parts), after.split()[0]
+    return found
+
+
+def is_shared_between_hosts(file_system: str) -> bool:
+    """Tell whether several hosts, or a foreign kernel, may see the same files: SQLite's write-ahead log needs one host."""
+    return file_system in _SHARED or (file_system.startswith("fuse.") and file_system not in _LOCAL_FUSE)
+
+
+def require_local_disk(path: Path) -> None:
+    """Refuse a network file system."""
+    try:
+        mounts = _MOUNTS.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    kind = file_system_of(path, mounts)
+    if is_shared_between_hosts(kind):
+        msg = f"{path} lies on a network file system ({kind}), where SQLite may lose data: use a local disk, or PostgreSQL"
+        raise LedgerUnavailableError(msg)
+
+
+class FileLock:
+    """A lock on a file of its own, for one holder among all processes; the kernel frees it when the holder dies."""
+
+    def __init__(self, path: Path) -> None:
+        """Know the file; it is opened when the lock is first taken."""
+        self._path = path
+        self._file: int | None = None
+
+    def take(self) -> bool:
+        """Take the lock, or return False at once."""
+        if self._file is None:
+            make_private_file(self._path)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def free(self) -> None:
+        """Let others take it."""
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Free the lock and close its file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+class Turn:
+    """Whose turn it is to write: one thread of one process."""
+
+    def __init__(self, path: Path, patience: float, place: str) -> None:
+        """Wait at most `patience` seconds for a turn; `place` is what the lock protects, for messages."""
+        self._threads = threading.Lock()
+        self._processes = FileLock(path)
+        self._patience = patience
+        self._place = place
+        self._pause = threading.Event()
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Hold the turn; `LedgerUnavailableError` when nobody gives it up in time."""
+        end = time.monotonic() + self._patience
+        if not self._threads.acquire(timeout=self._patience):
+            raise self._busy()
+        try:
+            self._wait_for_processes(end)
+            try:
+                yield
+            finally:
+                self._processes.free()
+        finally:
+            self._threads.release()
+
+    def close(self) -> None:
+        """Close the lock's file."""
+        self._processes.close()
+
+    def _wait_for_processes(self, end: float) -> None:
+        with file_trouble(self._place):
+            while not self._processes.take():
+                if time.monotonic() >= end:
+                    raise self._busy()
+                self._pause.wait(_SOON)
+
+    def _busy(self) -> LedgerUnavailableError:
+        return LedgerUnavailableError(
+            f"the ledger at {self._place} is busy: another writer has held it for {self._patience:g} s"
+        )

@@ -1,0 +1,100 @@
+"""The tables `source_health` and `channel_health`: whether bills arrive and notifications leave, across restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Boolean, Column, Integer, Table, func, select
+
+from spendwatch.domain.health import ChannelHealth, SourceHealth
+from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.statement import SourceName
+from spendwatch.store.columns import Moment, Row, Words, insert_into, metadata
+from spendwatch.store.database import Database
+
+source_health = Table(
+    "source_health",
+    metadata,
+    Column("name", Words, primary_key=True),
+    Column("first_seen_at", Moment, nullable=False),
+    Column("last_looked_at", Moment),
+    Column("last_bill_at", Moment),
+    Column("failing_since", Moment),
+    Column("failures", Integer, nullable=False),
+    Column("trouble", Words, nullable=False),
+)
+
+channel_health = Table(
+    "channel_health",
+    metadata,
+    Column("name", Words, primary_key=True),
+    Column("failing_since", Moment),
+    Column("failures", Integer, nullable=False),
+    Column("trouble", Words, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+)
+
+_WELL: Row = {"failing_since": None, "failures": 0, "trouble": ""}
+
+
+class HealthBook:
+    """What is known about sources and channels, in a database."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep everything in that database."""
+        self._database = database
+
+    def sources(self) -> Sequence[SourceHealth]:
+        """Return every source ever looked at."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(source_health).order_by(source_health.c.name)).mappings()
+            return tuple(SourceHealth(**row) for row in found)
+
+    def looked(self, source: SourceName, *, at: datetime) -> None:
+        """The source could be reached."""
+        self._note(source_health, {"name": source, "first_seen_at": at}, {**_WELL, "last_looked_at": at})
+
+    def bill_came(self, source: SourceName, *, at: datetime) -> None:
+        """The source gave a bill with new content."""
+        self._note(source_health, {"name": source, "first_seen_at": at, **_WELL}, {"last_bill_at": at})
+
+    def source_failed(self, source: SourceName, why: str, *, at: datetime) -> None:
+        """The source could not be reached."""
+        self._note_failure(source_health, {"name": source, "first_seen_at": at}, why, at, {})
+
+    def channels(self) -> Sequence[ChannelHealth]:
+        """Return what is known about every channel."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(channel_health).order_by(channel_health.c.name)).mappings()
+            return tuple(ChannelHealth(**row) for row in found)
+
+    def channel_worked(self, channel: ChannelName) -> None:
+        """The channel took a notification."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(channel_health).where(channel_health.c.name == channel)).mappings().first()
+        if found is None or ChannelHealth(**found) != ChannelHealth(channel):  # spares a write for each delivery
+            self._note(channel_health, {"name": channel}, {**_WELL, "disabled": False})
+
+    def channel_failed(self, channel: ChannelName, why: str, *, at: datetime, disable: bool = False) -> None:
+        """The channel did not take a notification; `disable`: it wants none at all."""
+        lasting: Row = {"disabled": True} if disable else {}
+        self._note_failure(channel_health, {"name": channel, "disabled": disable}, why, at, lasting)
+
+    def _note(self, table: Table, first: Row, always: Row) -> None:
+        """Write a row: `first` only if there is none, `always` in any case."""
+        with self._database.writing() as connection:
+            insertion = insert_into(connection, table).values({**first, **always})
+            connection.execute(insertion.on_conflict_do_update(index_elements=[table.c.name], set_=dict(always)))
+
+    def _note_failure(self, table: Table, first: Row, why: str, at: datetime, lasting: Row) -> None:
+        with self._database.writing() as connection:
+            row = {**first, "failures": 1, "failing_since": at, "trouble": why}
+            insertion = insert_into(connection, table).values(row)
+            again = {
+                "failures": table.c.failures + 1,
+                "failing_since": func.coalesce(table.c.failing_since, insertion.excluded.failing_since),
+                "trouble": insertion.excluded.trouble,
+                **lasting,
+            }
+            connection.execute(insertion.on_conflict_do_update(index_elements=[table.c.name], set_=again))

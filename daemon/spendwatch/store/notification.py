@@ -1,0 +1,39 @@
+"""The table `notification`: everything that was ever said, with the figures of the moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Column, Connection, Table, select
+
+from spendwatch.domain.alert import AlertId
+from spendwatch.domain.notification import Notification, decode, encode
+from spendwatch.store.bulk import keep_the_old, put_many
+from spendwatch.store.columns import Moment, Row, Words, metadata
+
+notification = Table(
+    "notification",
+    metadata,
+    Column("id", Words, primary_key=True),
+    # No foreign key: a test notification belongs to no alert.
+    Column("alert", Words, nullable=False, index=True),
+    Column("created_at", Moment, nullable=False),
+    Column("body", Words, nullable=False),
+)
+
+
+def put_notifications(connection: Connection, notifications: Iterable[Notification]) -> None:
+    """Record notifications; one that is on record stays as it is."""
+    first = {one.id: one for one in reversed(tuple(notifications))}
+    put_many(connection, notification, (_row(first[key]) for key in sorted(first)), keep_the_old)
+
+
+def _row(one: Notification) -> Row:
+    return {"id": one.id, "alert": one.alert, "created_at": one.created_at, "body": encode(one)}
+
+
+def notifications_about(connection: Connection, alert: AlertId) -> tuple[Notification, ...]:
+    """Return what was said about an alert, the oldest first."""
+    query = select(notification.c.body).where(notification.c.alert == alert)
+    found = connection.scalars(query.order_by(notification.c.created_at, notification.c.id))
+    return tuple(decode(body) for body in found)

@@ -1,0 +1,83 @@
+"""Which revision of the tables a database has, and bringing it to the one this program knows.
+
+Alembic is slow to import, so it is only when there is something to migrate.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, inspect, text
+
+from spendwatch.domain.errors import LedgerUnavailableError
+from spendwatch.store.storage import Storage
+
+REVISIONS = ("0001",)
+"""Every revision this program can bring up to date, the oldest first. A new migration adds its own here."""
+
+HEAD = REVISIONS[-1]
+
+VERSION_TABLE = "spendwatch_revision"
+"""A name of our own: another program in the same PostgreSQL database may use alembic, too."""
+
+_MIGRATIONS = "spendwatch.store:migrations"
+
+
+def require_current(storage: Storage, *, read_only: bool) -> None:
+    """Bring the tables up to date. Refused, with nothing touched: a newer schema, and any migration when `read_only`."""
+    with storage.reading() as connection:
+        if _is_current(connection, storage.place, read_only=read_only):
+            return
+    with storage.writing() as connection:
+        _wait_for_other_migrations(connection)
+        if not _is_current(connection, storage.place, read_only=read_only):
+            _upgrade(connection)
+
+
+def stored_revision(connection: Connection) -> str | None:
+    """Return the revision of the tables in the database; None without any."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    revision: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608 -- a constant
+    return revision
+
+
+def _is_current(connection: Connection, place: str, *, read_only: bool) -> bool:
+    revision = stored_revision(connection)
+    if revision == HEAD:
+        return True
+    if revision is None and read_only:
+        msg = f"no ledger yet at {place}"
+        raise LedgerUnavailableError(msg)
+    if revision is None:
+        _refuse_foreign_tables(connection, place)
+    elif revision not in REVISIONS:
+        msg = (
+            f"the ledger at {place} was written by a newer spendwatch (schema {revision}, this one knows up to {HEAD}): "
+            "install that version again, or restore a backup made before it"
+        )
+        raise LedgerUnavailableError(msg)
+    elif read_only:
+        msg = f"the ledger at {place} has an older schema ({revision}): start the daemon once to bring it to {HEAD}"
+        raise LedgerUnavailableError(msg)
+    return False
+
+
+def _refuse_foreign_tables(connection: Connection, place: str) -> None:
+    if inspect(connection).has_table("statement") or inspect(connection).has_table("alert"):
+        msg = f"the database at {place} belongs to another program: it has tables of our names, but not ours"
+        raise LedgerUnavailableError(msg)
+
+
+def _wait_for_other_migrations(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": VERSION_TABLE})
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 -- 0.3 s that most starts can do without
+    from alembic.config import Config  # noqa: PLC0415 -- the same
+
+    config = Config()
+    config.set_main_option("script_location", _MIGRATIONS)
+    config.attributes["connection"] = connection
+    command.upgrade(config, HEAD)

@@ -1,0 +1,141 @@
+"""The ledger in one SQLite file: write-ahead log, every commit synced, one writer among all threads and processes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy.pool import QueuePool
+
+from spendwatch.domain.errors import LedgerUnavailableError
+from spendwatch.store.columns import DecimalSum
+from spendwatch.store.files import FileLock, Turn, make_private_file, make_private_folder, require_local_disk
+from spendwatch.store.trouble import file_trouble
+
+_OLDEST = (3, 35, 0)
+"""The first with RETURNING."""
+_PATIENCE = 30.0
+"""Seconds to wait for other writers, ours and foreign ones."""
+_WRITER = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # NORMAL loses acknowledged commits at a power cut
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA journal_size_limit = 67108864",
+)
+_READER = ("PRAGMA query_only = ON",)
+
+
+class SqliteStorage:
+    """A ledger file. Reads go over short connections of their own, so that they never wait for the writer."""
+
+    def __init__(self, path: Path, *, read_only: bool, any_disk: bool, patience: float = _PATIENCE) -> None:
+        """Open the file, and make it unless `read_only`."""
+        if sqlite3.sqlite_version_info < _OLDEST:
+            msg = f"SQLite {sqlite3.sqlite_version} is too old: 3.35 is needed"
+            raise LedgerUnavailableError(msg)
+        self._path = path
+        self._read_only = read_only
+        self._patience = patience
+        with file_trouble(self.place):
+            self._prepare(any_disk=any_disk)
+        self._turn = Turn(path.with_name(f"{path.name}.write-lock"), patience, self.place)
+        self._life = FileLock(path.with_name(f"{path.name}.lock"))
+        self._writer = self._engine("rw", _WRITER, "BEGIN IMMEDIATE", connections=1)
+        self._reader = self._engine("ro", _READER, "BEGIN", connections=8)
+
+    @property
+    def place(self) -> str:
+        """The file's path."""
+        return str(self._path)
+
+    @property
+    def version(self) -> str:
+        """The SQLite library at work."""
+        return f"SQLite {sqlite3.sqlite_version}"
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One view of the data; it must be short, or the write-ahead log cannot be folded back."""
+        with self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, when it is our turn.
+
+        The turn covers commit and checkpoint: in SQLite before 3.51.3 two processes that restart the log at once can damage it.
+        """
+        with self._turn.taken():
+            try:
+                with self._writer.begin() as connection:
+                    yield connection
+            except exc.DBAPIError:
+                self._writer.dispose()  # after a failed write or sync nothing about the connection is certain
+                raise
+
+    def lock_for_life(self) -> None:
+        """Be the only daemon on this file, by a lock on a file beside it."""
+        with file_trouble(self.place):
+            taken = self._life.take()
+        if not taken:
+            msg = f"another spendwatch works on {self.place}"
+            raise LedgerUnavailableError(msg)
+
+    def complaints(self) -> tuple[str, ...]:
+        """Let SQLite look through the whole file."""
+        with self.reading() as connection:
+            lines = connection.exec_driver_sql("PRAGMA quick_check(20)").scalars().all()
+        return tuple(str(line) for line in lines if line != "ok")
+
+    def close(self) -> None:
+        """Close the readers first: the last writer folds the log back into the file and removes it."""
+        self._reader.dispose()
+        if self._read_only:
+            self._writer.dispose()
+        else:
+            with self._turn.taken():
+                self._writer.dispose()
+        self._turn.close()
+        self._life.close()
+
+    def _prepare(self, *, any_disk: bool) -> None:
+        if self._read_only:
+            if not self._path.is_file():
+                msg = f"no ledger yet at {self.place}"
+                raise LedgerUnavailableError(msg)
+            return
+        make_private_folder(self._path.parent)
+        if not any_disk:
+            require_local_disk(self._path)
+        make_private_file(self._path)
+
+    def _engine(self, mode: str, pragmas: tuple[str, ...], begin: str, *, connections: int) -> Engine:
+        uri = f"file:{quote(str(self._path))}?mode={mode}"
+
+        def connect() -> sqlite3.Connection:
+            # isolation_level None: the driver begins nothing by itself; `begin` below says how.
+            raw = sqlite3.connect(uri, uri=True, timeout=self._patience, isolation_level=None, check_same_thread=False)
+            try:
+                for pragma in pragmas:
+                    raw.execute(pragma)
+            except sqlite3.Error:
+                raw.close()
+                raise
+            raw.create_aggregate("decimal_sum", 1, cast("Any", DecimalSum))  # typeshed knows integers only
+            return raw
+
+        engine = create_engine(
+            "sqlite+pysqlite://",
+            creator=connect,
+            poolclass=QueuePool,
+            pool_size=connections,
+            max_overflow=0,
+            hide_parameters=True,
+        )
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+        return engine

@@ -1,0 +1,137 @@
+"""The tables `statement` and `rejection`: every bill file that was ever entered or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Column, Connection, Integer, Table, UniqueConstraint, select
+
+from spendwatch.domain.health import Rejection
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.statement import AccountId, Digest, Kind, MergedDay, SourceName, Statement, TaxBasis
+from spendwatch.store.columns import Moment, Row, Texts, Words, insert_into, metadata
+
+statement = Table(
+    "statement",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", Words, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("source", Words, nullable=False),
+    Column("layout", Words, nullable=False),
+    Column("series", Words, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("tax_basis", Words, nullable=False),
+    Column("accounts", Texts, nullable=False),
+    Column("periods", Texts, nullable=False),
+    Column("lines", Integer, nullable=False),
+    Column("new", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("same", Integer, nullable=False),
+    Column("data_until", Moment),
+    Column("exported_at", Moment),
+    Column("received_at", Moment, nullable=False),
+    Column("remarks", Texts, nullable=False),
+    UniqueConstraint("digest"),
+)
+
+rejection = Table(
+    "rejection",
+    metadata,
+    Column("digest", Words, primary_key=True),
+    Column("name", Words, nullable=False),
+    Column("source", Words, nullable=False),
+    Column("at", Moment, nullable=False, index=True),
+    Column("reason", Words, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EnteredStatement:
+    """A statement on record, and what the ledger took in from it."""
+
+    digest: Digest
+    name: str
+    source: SourceName
+    layout: str
+    series: str
+    kind: Kind
+    tax_basis: TaxBasis
+    accounts: tuple[AccountId, ...]
+    periods: tuple[BillingPeriod, ...]
+    lines: int
+    new: int
+    changed: int
+    same: int
+    data_until: datetime | None
+    exported_at: datetime | None
+    received_at: datetime
+    remarks: tuple[str, ...]
+
+
+def is_entered(connection: Connection, digest: Digest) -> bool:
+    """Tell whether a file of that digest is on record."""
+    return connection.scalar(select(statement.c.id).where(statement.c.digest == digest)) is not None
+
+
+def enter(
+    connection: Connection, entered: Statement, days: Sequence[MergedDay], *, name: str, source: SourceName, now: datetime
+) -> None:
+    """Put a statement on record."""
+    new, changed = sum(day.new for day in days), sum(day.changed for day in days)
+    row: Row = {
+        "digest": entered.digest,
+        "name": name,
+        "source": source,
+        "layout": entered.layout,
+        "series": entered.series,
+        "kind": entered.kind.value,
+        "tax_basis": entered.tax_basis.value,
+        "accounts": entered.accounts,
+        "periods": [period.label for period in entered.periods],
+        "lines": entered.lines,
+        "new": new,
+        "changed": changed,
+        "same": entered.lines - new - changed,
+        "data_until": entered.data_until,
+        "exported_at": entered.exported_at,
+        "received_at": now,
+        "remarks": entered.remarks,
+    }
+    connection.execute(insert_into(connection, statement).values(row))
+
+
+def latest_statements(connection: Connection, limit: int) -> tuple[EnteredStatement, ...]:
+    """Return the statements entered last, the latest first."""
+    found = connection.execute(select(statement).order_by(statement.c.id.desc()).limit(limit)).mappings()
+    return tuple(_entered(dict(row)) for row in found)
+
+
+def _entered(row: Row) -> EnteredStatement:
+    plain = {name: value for name, value in row.items() if name != "id"}
+    converted = {
+        "kind": Kind(row["kind"]),
+        "tax_basis": TaxBasis(row["tax_basis"]),
+        "periods": tuple(BillingPeriod.parse(label) for label in row["periods"]),
+    }
+    return EnteredStatement(**(plain | converted))
+
+
+def put_rejection(connection: Connection, refused: Rejection) -> None:
+    """Put a refused file on record, once for each digest."""
+    row: Row = {
+        "digest": refused.digest,
+        "name": refused.name,
+        "source": refused.source,
+        "at": refused.at,
+        "reason": refused.reason,
+    }
+    connection.execute(insert_into(connection, rejection).values(row).on_conflict_do_nothing())
+
+
+def rejections_since(connection: Connection, since: datetime) -> tuple[Rejection, ...]:
+    """Return the files refused since then, the oldest first."""
+    query = select(rejection).where(rejection.c.at >= since).order_by(rejection.c.at, rejection.c.digest)
+    return tuple(Rejection(**row) for row in connection.execute(query).mappings())

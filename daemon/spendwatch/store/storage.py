@@ -1,0 +1,35 @@
+"""What a database must offer, be it a file or a server: short reads, one writer at a time, a lock for life."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+
+class Storage(Protocol):
+    """One database. Its methods raise the driver's errors, or `LedgerUnavailableError` where they know better."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people; without a password."""
+
+    @property
+    def version(self) -> str:
+        """Which program and version keeps the data."""
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """One view of the data that does not change while it is held."""
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """One transaction: committed at the end, undone by any exception."""
+
+    def lock_for_life(self) -> None:
+        """Be the only daemon here until the process ends, or refuse at once."""
+
+    def complaints(self) -> tuple[str, ...]:
+        """Look for damage; empty when all is well."""
+
+    def close(self) -> None:
+        """Give everything back."""

@@ -1,0 +1,72 @@
+"""What drivers complain about, in words for the operator and without secrets."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import exc
+
+from spendwatch.domain.errors import LedgerUnavailableError
+
+_DEFECTS = (exc.IntegrityError, exc.DataError, exc.ProgrammingError, exc.NotSupportedError)
+_NOT_ALLOWED = "42501"
+_CREDENTIALS = re.compile(r"(://[^\s:/@]*):[^\s@]*@|(password\s*=\s*)('[^']*'|\S+)", re.IGNORECASE)
+_LONGEST = 300
+
+_HINTS = {
+    "database or disk is full": "the disk is full",
+    "disk I/O error": "the disk failed or refused to write",
+    "attempt to write a readonly database": "the file or its folder cannot be written",
+    "unable to open database file": "the file cannot be opened: look at the folder and its permissions",
+    "database is locked": "another program holds the database",
+    "file is not a database": "this is no SQLite database, or it is damaged",
+    "database disk image is malformed": "the database is damaged: restore a backup, or rebuild it from the kept bill files",
+}
+
+
+def is_defect(error: exc.DBAPIError) -> bool:
+    """Tell whether the error is our own mistake and no trouble of the database."""
+    return isinstance(error, _DEFECTS) and getattr(error.orig, "sqlstate", None) != _NOT_ALLOWED
+
+
+def without_secrets(text: str) -> str:
+    """Return the text on one line, cut, and with every password struck out."""
+    line = " ".join(text.split())
+    return _CREDENTIALS.sub(lambda found: f"{found[1]}:***@" if found[1] else f"{found[2]}***", line)[:_LONGEST]
+
+
+def in_words(error: BaseException) -> str:
+    """Return what the driver complains about, with a hint where we know one."""
+    text = without_secrets(str(error)) or type(error).__name__
+    hint = next((hint for mark, hint in _HINTS.items() if mark in text), "")
+    return f"{text} ({hint})" if hint else text
+
+
+@contextmanager
+def as_unavailable(place: str) -> Iterator[None]:
+    """Turn trouble of the database into `LedgerUnavailableError`, not chained: the driver's own error may show secrets."""
+    try:
+        yield
+    except exc.DBAPIError as error:
+        if is_defect(error):
+            raise
+        msg = f"the ledger at {place} cannot be used: {in_words(error.orig or error)}"
+    except exc.TimeoutError:
+        msg = f"the ledger at {place} cannot be used: all connections are busy"
+    else:
+        return
+    raise LedgerUnavailableError(msg)
+
+
+@contextmanager
+def file_trouble(place: str) -> Iterator[None]:
+    """Turn trouble with the files beside the database into `LedgerUnavailableError`."""
+    try:
+        yield
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        msg = f"the ledger at {place} cannot be used: {why}"
+        raise LedgerUnavailableError(msg) from error

@@ -1,0 +1,90 @@
+"""Whole processes measured from outside: wall time, and the peak memory of each process by what it is."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run of one command."""
+
+    seconds: float
+    peaks: Mapping[str, int] = field(default_factory=dict)
+    """Peak resident memory in MB, of the command itself (`main`) and of its reading process (`worker`)."""
+
+
+def measure(command: Sequence[str], *, env: Mapping[str, str] | None = None) -> Measured:
+    """Run the command to its end; a failure raises `CalledProcessError`."""
+    peaks: dict[str, int] = {}
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=None if env is None else dict(env))
+    ended = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(process.pid, peaks, ended), daemon=True)
+    watcher.start()
+    code = process.wait()
+    seconds = time.perf_counter() - started
+    ended.set()
+    watcher.join()
+    if code:
+        raise subprocess.CalledProcessError(code, command)
+    return Measured(seconds, peaks)
+
+
+def _watch(pid: int, peaks: dict[str, int], ended: threading.Event) -> None:
+    while not ended.wait(0.05):
+        _note("main", pid, peaks)
+        for child in children(pid):
+            _note("worker", child, peaks)
+
+
+def children(pid: int) -> list[int]:
+    """Return the direct children of a process."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            continue
+        if parent == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def _note(name: str, pid: int, peaks: dict[str, int]) -> None:
+    peak = memory(pid, "VmHWM")
+    if peak:
+        peaks[name] = max(peak, peaks.get(name, 0))
+
+
+def memory(pid: int, field_name: str) -> int:
+    """Return a memory figure of a process in MB, such as VmRSS or VmHWM; 0 when it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    line = next((line for line in status.splitlines() if line.startswith(field_name)), "")
+    return int(line.split()[1]) // 1024 if line else 0
+
+
+def median(runs: Sequence[Measured]) -> float:
+    """Return the median wall time."""
+    return statistics.median(run.seconds for run in runs)
+
+
+def spendwatch(*arguments: str) -> list[str]:
+    """Return the command line of our own program."""
+    return [sys.executable, "-m", "spendwatch", *arguments]
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Return the environment of a measured process."""
+    return {**os.environ, **changes}

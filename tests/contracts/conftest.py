@@ -1,0 +1,66 @@
+"""The two databases that every promise of the store must hold on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from servers_postgres import PostgresServer, running_server
+
+from spendwatch.store.database import Database, open_database
+
+_TEMPLATE = "ledger_template"
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One private server for all tests."""
+    with running_server() as server:
+        server.execute(f"CREATE DATABASE {_TEMPLATE}")
+        open_database(server.url(_TEMPLATE)).close()
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Which database."""
+    return str(request.param)
+
+
+@pytest.fixture
+def new_place(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where a ledger may be made: a path where nothing is yet, or the URL of an empty database."""
+    if engine == "sqlite":
+        yield str(tmp_path / "state" / "spendwatch.db")
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    name = f"empty_{next(_numbers)}"
+    server.execute(f"CREATE DATABASE {name}")
+    yield server.url(name)
+    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def place(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where an empty ledger with all its tables is."""
+    if engine == "sqlite":
+        path = str(tmp_path / "state" / "spendwatch.db")
+        open_database(path).close()
+        yield path
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    name = f"ledger_{next(_numbers)}"
+    server.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    yield server.url(name)
+    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(place: str) -> Iterator[Database]:
+    """An open ledger without anything in it."""
+    opened = open_database(place)
+    yield opened
+    opened.close()

@@ -1,0 +1,337 @@
+"""What the ledger promises, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from threading import Barrier
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from store_builders import ACME, CHINA, INBOX, NOON, SEPTEMBER, Day, digest, key, row, statement
+
+from spendwatch.domain.errors import InvalidAmountError, LedgerChangedError
+from spendwatch.domain.health import Rejection
+from spendwatch.domain.money import Currency, exact_sum, plain
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.scope import Dimension
+from spendwatch.domain.standing import SpendSum
+from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, Digest, SpendRow, WorkspaceId
+from spendwatch.store.database import Database, open_database
+from spendwatch.store.ledger import Ledger
+
+OTHER = AccountId("2000000000000002")
+
+
+@pytest.fixture
+def ledger(database: Database) -> Ledger:
+    return Ledger(database)
+
+
+def enter(ledger: Ledger, name: object, *days: Day, held: dict[DayKey, Digest] | None = None, **changes: object) -> None:
+    """Enter a file of that name that says this of those days."""
+    known = dict(ledger.held(day.key for day in days)) if held is None else held
+    ledger.record(statement(name, days, **changes), days, name=f"{name}.csv", source=INBOX, held=known, now=NOON)
+
+
+def total(ledger: Ledger, period: BillingPeriod = SEPTEMBER) -> str:
+    (only,) = ledger.spend(period, ())
+    return plain(only.amount)
+
+
+def test_a_recorded_file_is_known_by_its_digest(ledger: Ledger) -> None:
+    assert not ledger.has(digest("first"))
+    enter(ledger, "first", Day(key()))
+    assert ledger.has(digest("first"))
+    assert not ledger.has(digest("second"))
+
+
+def test_the_lines_of_a_day_come_back_as_they_were_recorded(ledger: Ledger) -> None:
+    day = Day(key(3))
+    enter(ledger, "first", day)
+    assert ledger.chunk(key(3)) == day.chunk()
+    assert ledger.chunk(key(4)) is None
+    assert ledger.held([key(3), key(4), key(3, account=OTHER)]) == {key(3): day.digest}
+
+
+def test_a_restated_day_replaces_the_first(ledger: Ledger) -> None:
+    enter(ledger, "first", Day(key(1), (row("1"), row("2"))), Day(key(2), (row("10"),)))
+    enter(ledger, "second", Day(key(1), (row("5"),)))
+    assert total(ledger) == "15"
+    assert ledger.chunk(key(1)) == Day(key(1), (row("5"),)).chunk()
+
+
+def test_the_same_file_twice_changes_nothing(ledger: Ledger) -> None:
+    enter(ledger, "first", Day(key(), (row("1"),)))
+    before = ledger.revision()
+    enter(ledger, "first", Day(key(), (row("999"),)))
+    assert total(ledger) == "1"
+    assert ledger.revision() == before
+    assert len(ledger.statements(10)) == 1
+
+
+def test_every_recorded_change_raises_the_revision(ledger: Ledger) -> None:
+    seen = [ledger.revision()]
+    for number in range(3):
+        enter(ledger, number, Day(key(), (row(str(number)),)))
+        seen.append(ledger.revision())
+    assert seen == sorted(set(seen))
+
+
+def test_a_day_changed_by_somebody_else_meanwhile_is_not_overwritten(ledger: Ledger) -> None:
+    enter(ledger, "first", Day(key(), (row("1"),)))
+    basis = dict(ledger.held([key()]))
+    enter(ledger, "second", Day(key(), (row("2"),)))
+    with pytest.raises(LedgerChangedError):
+        enter(ledger, "third", Day(key(), (row("3"),)), held=basis)
+    assert total(ledger) == "2"
+    assert not ledger.has(digest("third"))
+
+
+def test_a_day_that_somebody_else_made_meanwhile_is_not_overwritten(ledger: Ledger) -> None:
+    enter(ledger, "first", Day(key(), (row("1"),)))
+    with pytest.raises(LedgerChangedError):
+        enter(ledger, "second", Day(key(), (row("2"),)), held={})
+
+
+def test_an_unchanged_day_that_the_merge_relied_on_is_checked_too(ledger: Ledger) -> None:
+    enter(ledger, "first", Day(key(1)), Day(key(2)))
+    basis = dict(ledger.held([key(1), key(2)]))
+    enter(ledger, "second", Day(key(1), (row("2"),)))
+    with pytest.raises(LedgerChangedError):
+        enter(ledger, "third", Day(key(2), (row("3"),)), held=basis)
+
+
+def test_of_many_who_enter_the_same_day_at_once_exactly_one_wins(place: str) -> None:
+    """Each has an own connection to the database, as other processes have."""
+    start = Barrier(4)
+
+    def one(number: int) -> bool:
+        database = open_database(place)
+        try:
+            start.wait(30)
+            enter(Ledger(database), number, Day(key(), (row(str(number + 1)),)), held={})
+        except LedgerChangedError:
+            return False
+        finally:
+            database.close()
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        won = list(pool.map(one, range(4)))
+    assert won.count(True) == 1
+    database = open_database(place, read_only=True)
+    assert total(Ledger(database)) == str(won.index(True) + 1)
+    assert Ledger(database).revision() == 1
+    database.close()
+
+
+@dataclass(frozen=True)
+class BrokenDay(Day):
+    """A day whose reader dies before it has given everything."""
+
+    def rows(self) -> Iterator[SpendRow]:
+        yield row("7")
+        raise OSError
+
+
+def test_nothing_is_left_of_a_file_whose_recording_breaks_off(ledger: Ledger) -> None:
+    enter(ledger, "first", Day(key(1), (row("1"),)))
+    days = [Day(key(1), (row("50"),)), BrokenDay(key(2))]
+    with pytest.raises(OSError):  # noqa: PT011 -- the very error of the reader
+        enter(ledger, "second", *days)
+    assert total(ledger) == "1"
+    assert ledger.chunk(key(1)) == Day(key(1), (row("1"),)).chunk()
+    assert not ledger.has(digest("second"))
+    assert ledger.revision() == 1
+    enter(ledger, "second", Day(key(2), (row("7"),)))
+    assert total(ledger) == "8"
+
+
+LARGEST = "9" * 28 + "." + "9" * 10
+
+
+def test_sums_are_exact_with_28_digits_and_10_decimals(ledger: Ledger) -> None:
+    enter(ledger, "first", Day(key(), (row(LARGEST), row(LARGEST, model="b"), row("0.0000000001", model="c"))))
+    assert total(ledger) == "19999999999999999999999999999.9999999999"
+
+
+def test_an_amount_that_would_have_to_be_rounded_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(Exception, match="at most 10 decimals") as caught:
+        enter(ledger, "first", Day(key(), (row("0.00000000001"),)))
+    assert isinstance(caught.value, InvalidAmountError) or isinstance(caught.value.__cause__, InvalidAmountError)
+    assert not ledger.has(digest("first"))
+
+
+amounts = st.decimals(min_value=Decimal(-(10**27)), max_value=Decimal(10**27), places=10, allow_nan=False, allow_infinity=False)
+drawn = st.lists(st.tuples(st.integers(1, 30), st.sampled_from(["a", "b", ""]), st.sampled_from(["CNY", "USD"]), amounts), max_size=40)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(drawn=drawn)
+def test_every_sum_is_the_exact_sum_of_its_rows(ledger: Ledger, drawn: list[tuple[int, str, str, Decimal]]) -> None:
+    series = f"s{ledger.revision()}"  # each example has an account of its own
+    account = AccountId(series)
+    spent: dict[int, list[SpendRow]] = {}
+    for day, workspace, currency, amount in drawn:
+        spent.setdefault(day, []).append(row(plain(amount), workspace=WorkspaceId(workspace), currency=Currency(currency)))
+    enter(ledger, series, *(Day(key(day, account=account), tuple(rows)) for day, rows in spent.items()))
+    by = (Dimension.ACCOUNT, Dimension.WORKSPACE)
+    found = {
+        (one.values[Dimension.WORKSPACE], str(one.currency)): (one.amount, one.lines)
+        for one in ledger.spend(SEPTEMBER, by)
+        if one.values[Dimension.ACCOUNT] == account
+    }
+    expected = {
+        (workspace, currency): (exact_sum(amount for _, w, c, amount in drawn if (w, c) == (workspace, currency)), n)
+        for workspace in ("a", "b", "")
+        for currency in ("CNY", "USD")
+        if (n := sum((w, c) == (workspace, currency) for _, w, c, _ in drawn))
+    }
+    assert found == expected
+
+
+def test_spend_is_grouped_by_what_is_asked_for_and_by_currency_always(ledger: Ledger) -> None:
+    rows = (
+        row("1", model="a", lines=2),
+        row("2", model="b", workspace=WorkspaceId("")),
+        row("4", model="a", currency=Currency("USD")),
+        row("8", model="a", charge=ChargeKind.REFUND),
+    )
+    enter(ledger, "first", Day(key(1), rows))
+    assert ledger.spend(SEPTEMBER, (Dimension.MODEL,)) == (
+        SpendSum({Dimension.MODEL: "a"}, Currency("CNY"), Decimal(9), 3),
+        SpendSum({Dimension.MODEL: "a"}, Currency("USD"), Decimal(4), 1),
+        SpendSum({Dimension.MODEL: "b"}, Currency("CNY"), Decimal(2), 1),
+    )
+    unassigned = ledger.spend(SEPTEMBER, (Dimension.WORKSPACE, Dimension.CHARGE))[0]
+    assert unassigned.values == {Dimension.WORKSPACE: "", Dimension.CHARGE: "usage"}
+
+
+@pytest.mark.parametrize("dimension", list(Dimension))
+def test_spend_can_be_told_apart_by_every_dimension(ledger: Ledger, dimension: Dimension) -> None:
+    enter(ledger, "first", Day(key(5), (row("1", tags='{"team":"研究"}'),)))
+    (only,) = ledger.spend(SEPTEMBER, (dimension,))
+    expected = {
+        Dimension.ACCOUNT: ACME,
+        Dimension.DAY: "2026-09-05",
+        Dimension.WORKSPACE: "llm-a",
+        Dimension.API_KEY: "1200345",
+        Dimension.MODEL: "qwen-max",
+        Dimension.TYPE: "inference",
+        Dimension.CHANNEL: "api",
+        Dimension.ITEM: "tokens",
+        Dimension.COMMODITY: "sfm_inference_public_cn",
+        Dimension.PRODUCT: "sfm",
+        Dimension.OWNER: ACME,
+        Dimension.TAGS: '{"team":"研究"}',
+        Dimension.CHARGE: "usage",
+    }
+    assert only.values == {dimension: expected[dimension]}
+
+
+def test_spend_can_be_limited_to_products_and_days(ledger: Ledger) -> None:
+    days = [Day(key(day), (row("1"), row("10", product="ecs"))) for day in (1, 2, 3)]
+    enter(ledger, "first", *days)
+    assert [one.amount for one in ledger.spend(SEPTEMBER, (), products=["sfm"])] == [3]
+    assert [one.amount for one in ledger.spend(SEPTEMBER, (), products=["sfm", "ecs"])] == [33]
+    assert ledger.spend(SEPTEMBER, (), products=[]) == ()
+    half_open = (date(2026, 9, 1), date(2026, 9, 3))
+    assert [one.amount for one in ledger.spend(SEPTEMBER, (), days=half_open)] == [22]
+
+
+def test_spend_of_a_month_without_bills_is_no_sum_at_all(ledger: Ledger) -> None:
+    enter(ledger, "first", Day(key()))
+    assert ledger.spend(SEPTEMBER.next(), (Dimension.WORKSPACE,)) == ()
+
+
+def test_the_bill_month_counts_and_not_the_date(ledger: Ledger) -> None:
+    late = DayKey(ACME, SEPTEMBER, "v2", date(2026, 10, 1))
+    enter(ledger, "first", Day(late, (row("3"),)))
+    assert total(ledger) == "3"
+    assert ledger.spend(SEPTEMBER.next(), ()) == ()
+
+
+def test_two_series_of_one_month_are_never_added(ledger: Ledger) -> None:
+    enter(ledger, "first", Day(key(series="v2"), (row("5"),)))
+    enter(ledger, "second", Day(key(series="focus"), (row("5"),)))
+    assert total(ledger) == "5"
+    october = SEPTEMBER.next()
+    enter(ledger, "third", Day(key(series="focus", period=october), (row("6"),)))
+    assert total(ledger, october) == "6"
+
+
+def test_data_reach_up_to_the_latest_charge_and_never_back(ledger: Ledger) -> None:
+    noon = datetime(2026, 9, 15, 12, tzinfo=CHINA)
+    enter(ledger, "first", Day(key(15)), data_until=noon)
+    enter(ledger, "second", Day(key(3)), data_until=noon - timedelta(days=12))
+    enter(ledger, "third", Day(key(4)), data_until=None)
+    assert ledger.data_until() == {ACME: noon}
+    assert ledger.data_until()[ACME].tzinfo is not None
+    enter(ledger, "fourth", Day(key(16)), data_until=noon + timedelta(days=1))
+    assert ledger.data_until() == {ACME: noon + timedelta(days=1)}
+
+
+def test_in_a_file_of_two_accounts_none_reaches_beyond_its_own_last_day(ledger: Ledger) -> None:
+    noon = datetime(2026, 9, 15, 12, tzinfo=CHINA)
+    enter(ledger, "first", Day(key(15)), Day(key(9, account=OTHER)), data_until=noon)
+    assert ledger.data_until() == {ACME: noon, OTHER: datetime(2026, 9, 10, tzinfo=CHINA)}
+
+
+def test_statements_are_listed_with_what_the_ledger_took_in(ledger: Ledger) -> None:
+    day = Day(key(), (row(lines=10),), new=3, changed=2)
+    enter(ledger, "first", day, remarks=("a remark", "研究"), exported_at=NOON)
+    enter(ledger, "second", Day(key(2)))
+    latest, first = ledger.statements(10)
+    assert latest.name == "second.csv"
+    assert (first.name, first.source, first.lines, first.new, first.changed, first.same) == ("first.csv", INBOX, 10, 3, 2, 5)
+    assert (first.accounts, first.periods, first.remarks) == ((ACME,), (SEPTEMBER,), ("a remark", "研究"))
+    assert (first.received_at, first.exported_at) == (NOON, NOON)
+    assert ledger.statements(1) == (latest,)
+
+
+def test_a_refused_file_is_on_record_once(ledger: Ledger) -> None:
+    first = Rejection(digest("bad"), "bad.csv", INBOX, NOON, "line 2: no amount")
+    ledger.refuse(first)
+    ledger.refuse(Rejection(digest("bad"), "again.csv", INBOX, NOON + timedelta(hours=1), "another reason"))
+    later = Rejection(digest("worse"), "worse.csv", INBOX, NOON + timedelta(hours=2), "not a table")
+    ledger.refuse(later)
+    assert ledger.rejections(NOON) == (first, later)
+    assert ledger.rejections(NOON + timedelta(seconds=1)) == (later,)
+
+
+@pytest.mark.parametrize("name", ["a\0b.csv", "caf\udce9.csv", "账单\n.csv", "'; DROP TABLE statement; --"])
+def test_hostile_file_names_are_kept_and_do_no_harm(ledger: Ledger, name: str) -> None:
+    ledger.refuse(Rejection(digest(name), name, INBOX, NOON, f"cannot read {name}"))
+    (kept,) = ledger.rejections(NOON)
+    assert kept.name == name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def test_hostile_cells_are_kept_and_do_no_harm(ledger: Ledger) -> None:
+    enter(ledger, "first", Day(key(), (row("1", model="a\0b"), row("2", model="%' OR 1=1 --"))))
+    by_model = {one.values[Dimension.MODEL]: one.amount for one in ledger.spend(SEPTEMBER, (Dimension.MODEL,))}
+    assert by_model == {"a\\x00b": 1, "%' OR 1=1 --": 2}
+
+
+def test_periods_and_recent_commodities_are_known_for_each_account(ledger: Ledger) -> None:
+    october = SEPTEMBER.next()
+    enter(ledger, "first", Day(key(1), (row(commodity="sfm_codingplan_public_cn"),)), Day(key(1, account=OTHER)))
+    recent = (row(commodity="sfm_GenAI_spn_cn"), row("0", charge=ChargeKind.FREE), row(commodity=""))
+    enter(ledger, "second", Day(key(2, period=october), recent))
+    assert ledger.periods() == {ACME: (SEPTEMBER, october), OTHER: (SEPTEMBER,)}
+    assert ledger.recent_commodities(date(2026, 9, 20)) == {
+        ACME: (frozenset({"sfm_GenAI_spn_cn", "sfm_inference_public_cn"}), True)
+    }
+    assert ledger.recent_commodities(date(2026, 9, 1))[OTHER] == (frozenset({"sfm_inference_public_cn"}), False)
+
+
+def test_a_large_day_is_recorded_whole(ledger: Ledger) -> None:
+    rows = tuple(row("0.0000000001", api_key=str(number)) for number in range(12_000))
+    enter(ledger, "first", Day(key(), rows))
+    (only,) = ledger.spend(SEPTEMBER, ())
+    assert (only.amount, only.lines) == (Decimal("0.0000012"), 12_000)
+    assert len(ledger.spend(SEPTEMBER, (Dimension.API_KEY,))) == 12_000

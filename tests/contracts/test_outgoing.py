@@ -1,0 +1,332 @@
+from __future__ import annotations
+
+import gzip
+import ipaddress
+import logging
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from servers_http import Fault, HttpSink, Reply
+from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
+from spendwatch.outgoing import Answer, Outgoing, Resolver, judge
+
+pytestmark = pytest.mark.anyio
+
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
+
+DENIED_ADDRESSES = (
+    "0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.100.100.200", "100.127.255.254", "127.0.0.1",
+    "127.1.2.3", "168.63.129.16", "169.254.169.254", "169.254.0.1", "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.0.192",
+    "192.0.2.1", "192.88.99.1", "192.168.0.1", "198.18.0.1", "198.19.255.255", "198.51.100.7", "203.0.113.9", "224.0.0.1",
+    "239.255.255.250", "240.0.0.1", "255.255.255.255",
+)  # fmt: skip
+DENIED_IPV6 = (
+    "::", "::1", "::7f00:1", "::127.0.0.1", "::ffff:127.0.0.1", "::ffff:7f00:1", "::ffff:10.0.0.1", "::ffff:100.100.100.200",
+    "::ffff:0:127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::127.0.0.1", "64:ff9b::a9fe:a9fe", "64:ff9b::6464:64c8", "64:ff9b:1::7f00:1",
+    "100::1", "2001::1", "2001:0:7f00:1::", "2001:2::1", "2001:10::1", "2001:20::1", "2001:db8::1", "2002:7f00:1::",
+    "2002:a00:1::", "2002:6464:64c8::", "3fff::1", "5f00::1", "fc00::1", "fd12:3456:789a::1", "fe80::1", "fec0::1", "ff02::1",
+    "ff05::2", "0:0:0:0:0:0:0:1", "0000:0000:0000:0000:0000:0000:0000:0001",
+)  # fmt: skip
+ODD_SPELLINGS = (
+    "https://2130706433/", "https://017700000001/", "https://0x7f000001/", "https://0x7F.0x0.0x0.0x1/", "https://0177.0.0.1/",
+    "https://127.1/", "https://127.0.1/", "https://0/", "https://0x0/", "https://127.0.0.01/", "https://127.0.0.1./",
+    "https://127.000.000.001/", "https://1684301000/", "https://0x646464c8/", "https://100.100.25800/", "https://0144.0144.0144.0310/",
+    "https://256.256.256.256/", "https://127.0.0.1.1/", "https://127.0.0.0x1/", "https://localhost./", "https://hooks.example.test./",
+    "https://[::1%25lo]/", "https://[::1%lo]/", "https://[fe80::1%25eth0]/", "https://[::1/", "https://::1/", "https://[v1.a]/",
+    "https://[127.0.0.1]/", "https://[]/", "https://1.1.1.1 @127.0.0.1/", "https://hooks.example.test@127.0.0.1/",
+    "https://user:pw@hooks.example.test/", "https://user@hooks.example.test/", "https://@hooks.example.test/",
+    "https://hooks.example.test:443@127.0.0.1/", "https://127.0.0.1:80\\@hooks.example.test/", "https://hooks.example.test\\@127.0.0.1/",
+    "https://hooks.example.test#@127.0.0.1/", "https://hooks.example.test?@127.0.0.1/", "https://127%2e0%2e0%2e1/",
+    "https://127.0.0.1%00.example.test/", "https://%31%32%37.0.0.1/", "https://hooks.example.test%2f@127.0.0.1/",
+    "https://１２７.0.0.1/", "https://127。0。0。1/", "https://ⓛocalhost/", "https://lоcalhost/", "https://①②⑦.0.0.1/",
+    "https://127.0.0.1\t/", "https://127.\t0.0.1/", "https://hooks.example.test\n.evil/", "https://hooks.example.test\r\nHost: x/",
+    " https://hooks.example.test/", "https://hooks.example.test /", "https:// hooks.example.test/", "ht\ntps://hooks.example.test/",
+    "https:///127.0.0.1/", "https:/127.0.0.1/", "https:127.0.0.1", "https://", "https:///", "", "//127.0.0.1/", "127.0.0.1", "/etc/passwd",
+    "file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1:25/_MAIL", "dict://127.0.0.1:11211/stat", "unix:///run/docker.sock",
+    "ldap://127.0.0.1/", "data:text/plain,x", "javascript:alert(1)", "jar:https://127.0.0.1!/", "https+unix://%2Frun%2Fx/",
+    "ws://127.0.0.1/", "https://hooks..example.test/", "https://.example.test/", "https://-a.example.test/", "https://a_.-/",
+    f"https://{'a' * 64}.example.test/", f"https://{'a.' * 140}test/", "https://hooks.example.test:0/", "https://hooks.example.test:65536/",
+    "https://hooks.example.test:99999/", "https://hooks.example.test:-1/", "https://hooks.example.test:٤٤٣/", "https://hooks.example.test:4 43/",
+    "https://hooks.example.test:443:443/", "https://exa<mple.test/", "https://exa|mple.test/", "https://*/", "https://$(id).example.test/",
+    "http://hooks.example.test/", "http://1.1.1.1/", "HTTP://hooks.example.test/",
+)  # fmt: skip
+NAMES_LEADING_TO = {
+    f"name{number}.example.test": address for number, address in enumerate((*DENIED_ADDRESSES, *DENIED_IPV6, "fe80::1%lo"))
+}
+HOSTILE = (
+    *(f"https://{address}/" for address in DENIED_ADDRESSES),
+    *(f"https://[{address}]/" for address in DENIED_IPV6),
+    *ODD_SPELLINGS,
+    *(f"https://{name}/" for name in NAMES_LEADING_TO),
+    "https://localhost/",
+    "https://LOCALHOST/",
+    "https://ip6-localhost/",
+)
+
+
+@pytest.fixture(scope="module")
+def listeners() -> Iterator[Sequence[HttpSink]]:
+    """Whoever is called here, on whichever address of this machine, is counted."""
+    with HttpSink(host="0.0.0.0") as four, HttpSink(host="::", port=four.port) as six:  # noqa: S104 -- on purpose
+        yield four, six
+
+
+def _with_port(url: str, port: int) -> str:
+    head, slashes, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    if not slashes or not authority or ":" in authority.rpartition("]")[2]:
+        return url
+    return f"{head}://{authority}:{port}{slash}{path}"
+
+
+def _lookup(names: dict[str, str]) -> Resolver:
+    def resolve(host: str, _port: int) -> Sequence[str]:
+        if host in names:
+            return [names[host]]
+        return ["127.0.0.1", "::1"]
+
+    return resolve
+
+
+async def _post(outgoing: Outgoing, url: str, *, seconds: float = 5) -> Answer:
+    return await outgoing.post(url, content=b"{}", headers={"x-kind": "test"}, deadline=timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize("url", HOSTILE)
+async def test_a_hostile_url_is_refused_without_a_connection(url: str, listeners: Sequence[HttpSink]) -> None:
+    outgoing = Outgoing(resolver=_lookup(NAMES_LEADING_TO))
+    for spelled in {url, _with_port(url, listeners[0].port)}:
+        with pytest.raises(ForbiddenAddressError):
+            await _post(outgoing, spelled)
+    assert [sink.connections for sink in listeners] == [0, 0]
+
+
+def test_the_hostile_urls_are_at_least_120() -> None:
+    assert len(set(HOSTILE)) >= 120
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://hooks.example.com/a?b=c",
+        "https://hooks.example.com:8443/a",
+        "https://1.1.1.1/",
+        "https://[2606:4700::1111]/",
+        "https://[64:ff9b::101:101]/",
+        "https://xn--fsqu00a.example/",
+        "HTTPS://Hooks.Example.COM/",
+    ],
+)
+def test_public_receivers_pass_the_check_of_the_configuration(url: str) -> None:
+    judge(url)
+
+
+def test_private_receivers_pass_the_check_only_where_their_network_is_allowed() -> None:
+    allow = (ipaddress.ip_network("10.1.0.0/16"), ipaddress.ip_network("fd00::/8"))
+    for url in (
+        "https://10.1.2.3/",
+        "http://10.1.2.3/",
+        "https://[fd00::1]/",
+        "https://[::ffff:10.1.2.3]/",
+        "http://inside.example/",
+    ):
+        judge(url, allow)
+    for url in ("https://10.2.0.1/", "http://1.1.1.1/", "https://[fc00::1]/"):
+        with pytest.raises(ForbiddenAddressError):
+            judge(url, allow)
+
+
+async def test_a_name_that_changes_its_address_between_two_calls_does_not_get_through() -> None:
+    with HttpSink(host="127.0.0.2") as meant, HttpSink(host="127.0.0.1", port=meant.port) as hidden:
+        answers = iter([["127.0.0.2"], ["127.0.0.1"]])
+        outgoing = Outgoing((ipaddress.ip_network("127.0.0.2/32"),), resolver=lambda _host, _port: next(answers))
+        url = f"http://flips.example.test:{meant.port}/"
+        assert (await _post(outgoing, url)).status == 200
+        with pytest.raises(ForbiddenAddressError):
+            await _post(outgoing, url)
+        assert (len(meant.requests), hidden.connections) == (1, 0)
+
+
+async def test_a_name_is_looked_up_once_for_each_call_and_the_host_header_keeps_it() -> None:
+    asked: list[str] = []
+
+    def resolve(host: str, _port: int) -> Sequence[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    with HttpSink() as sink:
+        await _post(Outgoing(LOOPBACK, resolver=resolve), f"http://hooks.example.test:{sink.port}/a?b=c")
+        (request,) = sink.requests
+    assert asked == ["hooks.example.test"]
+    assert request.headers["host"] == f"hooks.example.test:{sink.port}"
+    assert (request.path, request.body, request.headers["x-kind"]) == ("/a?b=c", b"{}", "test")
+
+
+async def test_of_several_addresses_the_denied_ones_are_left_out_and_the_others_tried_in_turn() -> None:
+    with HttpSink(tls_names=("hooks.example.test",)) as sink:
+        allow = (ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("127.0.0.3/32"))
+        resolver: Resolver = lambda _host, _port: ["10.0.0.1", "127.0.0.3", "127.0.0.1"]  # noqa: E731 -- shorter than a def
+        outgoing = Outgoing(allow, ca_file=sink.ca_file, resolver=resolver)
+        assert (await _post(outgoing, f"https://hooks.example.test:{sink.port}/")).status == 200
+
+
+async def test_plain_http_needs_every_address_of_the_name_to_be_allowed() -> None:
+    with HttpSink() as sink:
+        outgoing = Outgoing(LOOPBACK, resolver=lambda _host, _port: ["127.0.0.1", "1.1.1.1"])
+        with pytest.raises(ForbiddenAddressError, match="plain http"):
+            await _post(outgoing, f"http://hooks.example.test:{sink.port}/")
+        assert sink.connections == 0
+
+
+async def test_the_machines_own_address_is_denied_though_it_be_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = ipaddress.ip_address("1.2.3.4")
+    monkeypatch.setattr("spendwatch.outgoing._is_own", lambda address, _port: address == own)
+    outgoing = Outgoing(resolver=lambda _host, _port: [str(own)])
+    with pytest.raises(ForbiddenAddressError, match="our own"):
+        await _post(outgoing, "https://hooks.example.test/")
+
+
+def test_own_addresses_are_told_from_others_without_sending() -> None:
+    from spendwatch.outgoing import _is_own  # noqa: PLC0415 -- not part of the contract
+
+    assert _is_own(ipaddress.ip_address("127.0.0.1"), 443)
+    assert not _is_own(ipaddress.ip_address("1.1.1.1"), 443)
+
+
+async def test_a_certificate_of_an_unknown_authority_is_refused() -> None:
+    with HttpSink(tls_names=("127.0.0.1",)) as sink:
+        with pytest.raises(UnreachableError, match="certificate is not proven"):
+            await _post(Outgoing(LOOPBACK), sink.url())
+        assert sink.requests == []
+
+
+async def test_a_certificate_for_another_name_is_refused() -> None:
+    with HttpSink(tls_names=("other.example.test",)) as sink:
+        outgoing = Outgoing(LOOPBACK, ca_file=sink.ca_file, resolver=lambda _host, _port: ["127.0.0.1"])
+        with pytest.raises(UnreachableError, match="certificate is not proven"):
+            await _post(outgoing, f"https://hooks.example.test:{sink.port}/")
+        assert sink.requests == []
+
+
+async def test_tls_is_proven_by_the_name_while_a_judged_address_is_dialled() -> None:
+    with HttpSink(tls_names=("hooks.example.test",)) as sink:
+        outgoing = Outgoing(LOOPBACK, ca_file=sink.ca_file, resolver=lambda _host, _port: ["127.0.0.1"])
+        answer = await _post(outgoing, f"https://hooks.example.test:{sink.port}/hook")
+    assert answer.status == 200
+    assert sink.requests[0].headers["host"] == f"hooks.example.test:{sink.port}"
+
+
+def test_tls_below_1_2_is_not_spoken() -> None:
+    assert Outgoing()._tls.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert Outgoing()._tls.verify_mode is ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_an_answer_and_never_followed(status: int) -> None:
+    with HttpSink() as other, HttpSink([Reply(status, {"location": other.url()})]) as sink:
+        answer = await _post(Outgoing(LOOPBACK), sink.url())
+        assert (answer.status, answer.headers["location"], other.connections) == (status, other.url(), 0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (Fault.SILENT, "no answer within 0.5 s"),
+        (Fault.ENDLESS_CONTINUE, "no answer within 0.5 s"),
+        (Fault.CUT, "cut off"),
+        (Fault.GARBAGE, "cut off"),
+        (Fault.ENDLESS_HEADERS, "cut off"),
+    ],
+)
+async def test_an_answer_that_never_comes_is_unreachable_within_the_deadline(fault: Fault, says: str) -> None:
+    with HttpSink([Reply(fault=fault)]) as sink:
+        with pytest.raises(UnreachableError, match=says) as caught:
+            await _post(Outgoing(LOOPBACK), sink.url("/secret-path"), seconds=0.5)
+        assert len(sink.requests) == 1
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_closed_port_and_an_unknown_name_are_unreachable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    with pytest.raises(UnreachableError, match="connection refused"):
+        await _post(Outgoing(LOOPBACK), f"http://127.0.0.1:{port}/")
+
+    def nowhere(_host: str, _port: int) -> Sequence[str]:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    with pytest.raises(UnreachableError, match="cannot be resolved"):
+        await _post(Outgoing(LOOPBACK, resolver=nowhere), "https://gone.example.test/")
+
+
+async def test_a_name_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading  # noqa: PLC0415 -- for this test alone
+
+    end = threading.Event()
+
+    def hang(_host: str, _port: int) -> Sequence[str]:
+        end.wait(10)
+        return []
+
+    monkeypatch.setattr("spendwatch.outgoing._RESOLVE_LIMIT", 0.1)
+    with pytest.raises(UnreachableError, match="not resolved within"):
+        await _post(Outgoing(resolver=hang), "https://slow.example.test/")
+    end.set()
+
+
+@pytest.mark.parametrize("fault", [Fault.ENDLESS_BODY, Fault.CUT_IN_BODY])
+async def test_the_status_counts_though_the_body_never_ends(fault: Fault) -> None:
+    with HttpSink([Reply(503, fault=fault)]) as sink:
+        answer = await _post(Outgoing(LOOPBACK), sink.url())
+    assert answer.status == 503
+    assert len(answer.excerpt) <= 200
+
+
+async def test_a_compressed_bomb_stays_compressed() -> None:
+    bomb = gzip.compress(b"0" * 50_000_000)
+    with HttpSink([Reply(500, {"content-encoding": "gzip"}, bomb)]) as sink:
+        answer = await _post(Outgoing(LOOPBACK), sink.url())
+        assert sink.requests[0].headers["accept-encoding"] == "identity"
+    assert answer.status == 500
+    assert "000" not in answer.excerpt
+
+
+async def test_the_excerpt_is_one_clean_line() -> None:
+    body = "no\r\n\x1b[31mway \u202eevil\u2028here ".encode() + b"\xff" * 500
+    with HttpSink([Reply(400, {}, body)]) as sink:
+        answer = await _post(Outgoing(LOOPBACK), sink.url())
+    assert answer.excerpt.startswith("no [31mway evil here")
+    assert answer.excerpt.isprintable()
+    assert len(answer.excerpt) == 200
+
+
+async def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    with HttpSink() as proxy, HttpSink() as sink:
+        for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        await _post(Outgoing(LOOPBACK), sink.url())
+        assert (len(sink.requests), proxy.connections) == (1, 0)
+
+
+async def test_nothing_of_a_url_but_its_host_is_logged_or_told(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    caplog.set_level(logging.DEBUG)
+    outgoing = Outgoing(LOOPBACK)
+    told = []
+    with HttpSink([Reply(500, fault=Fault.CUT)]) as sink:
+        for url in (
+            sink.url("/canary?key=canary"),
+            "https://10.9.9.9/canary?canary",
+            "http://user:canary@127.0.0.1/",
+            "canary",
+        ):
+            with pytest.raises((UnreachableError, ForbiddenAddressError)) as caught:
+                await _post(outgoing, url)
+            told.append(str(caught.value))
+    assert "canary" not in "".join(told)
+    assert "canary" not in caplog.text
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,202 @@
+"""A home for the real program: a configuration folder, an inbox, receivers on the loopback, and the commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bill_builder import ACCOUNT, a_bill, a_line
+from servers_http import HttpSink
+from servers_smtp import SmtpSink
+
+ZONE = ZoneInfo("Asia/Shanghai")
+RESEARCH, TRAINING = "llm-demo0a1b2c3d4e", "llm-demo5f6a7b8c9d"
+SECRET = "whsec_c3BlbmR3YXRjaCB0ZXN0IHNlY3JldCwgbm90IHNlY3JldA=="
+
+
+def today() -> datetime:
+    """Return the present moment in the billing zone."""
+    return datetime.now(ZONE)  # noqa: TID251 -- a test of the real program lives in real time
+
+
+def this_month() -> str:
+    """Return the current billing month as `YYYY-MM`."""
+    return today().strftime("%Y-%m")
+
+
+@dataclass(slots=True)
+class Home:
+    """Where one test's program lives."""
+
+    folder: Path
+    mail: SmtpSink | None = None
+    hook: HttpSink | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def inbox(self) -> Path:
+        return self.folder / "inbox"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "var" / "spendwatch.db"
+
+    def furnish(self, *, account: str = "", extra: str = "", settle: str = "0s") -> None:
+        """Write the configuration; `account` adds lines to the account, `extra` to the top."""
+        self.inbox.mkdir(parents=True, exist_ok=True)
+        (self.folder / "workspaces").mkdir(exist_ok=True)
+        channels, names = ["  screen: {type: console}"], ["screen"]
+        if self.mail:
+            channels.append(
+                f"  post: {{type: email, host: 127.0.0.1, port: {self.mail.port}, security: none, "
+                "from: alerts@example.com, to: [finops@example.com]}"
+            )
+            names.append("post")
+        if self.hook:
+            secret = self.folder / "hook-secret"
+            secret.write_text(SECRET)
+            secret.chmod(0o600)
+            channels.append(
+                f'  hook: {{type: webhook, url: "http://127.0.0.1:{self.hook.port}/spend", secret_file: hook-secret}}'
+            )
+            names.append("hook")
+        everywhere = f"[{', '.join(names)}]"
+        (self.folder / "spendwatch.yaml").write_text(
+            "\n".join(
+                [
+                    "accounts:",
+                    f'  acme: {{id: "{ACCOUNT}", site: cn, currency: CNY, channels: {everywhere}{account}}}',
+                    "sources:",
+                    f"  inbox: {{type: folder, path: inbox, poll: 1s, settle: {settle}}}",
+                    f"defaults: {{thresholds: [50%, 80%, 100%], channels: {everywhere}}}",
+                    "allow_networks: [127.0.0.0/8]",
+                    "channels:",
+                    *channels,
+                    extra,
+                    "",
+                ]
+            )
+        )
+
+    def watch(self, workspace: str = RESEARCH, *, budget: str = "100.00", name: str = "Research", more: str = "") -> Path:
+        """Write the policy of one workspace."""
+        path = self.folder / "workspaces" / f"{name.lower()}.yaml"
+        path.write_text(f"workspace: {workspace}\nname: {name}\nbudget: {budget}\n{more}\n")
+        return path
+
+    def drop(self, lines: Iterable[Mapping[str, str]], *, exported: datetime | None = None, name: str | None = None) -> Path:
+        """Put a bill into the inbox as one should: written elsewhere, then renamed."""
+        own_name, content = a_bill(lines, exported=(exported or today()).strftime("%Y%m%d%H%M%S"))
+        return self.put(name or own_name, content)
+
+    def put(self, name: str, content: bytes) -> Path:
+        """Put any file into the inbox."""
+        part = self.inbox / ".new.part"
+        part.write_bytes(content)
+        return part.rename(self.inbox / name)
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "spendwatch", "--config", str(self.folder), *arguments]
+
+    def env(self) -> dict[str, str]:
+        return {**os.environ, "NO_COLOR": "1", **self.environment}
+
+    def call(self, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end; another exit code than expected fails the test with all that was printed."""
+        done = subprocess.run(
+            self.command(*arguments), env=self.env(), capture_output=True, text=True, timeout=120, check=False, encoding="utf-8"
+        )
+        assert done.returncode == expect, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def json(self, *arguments: str, expect: int = 0) -> Any:  # noqa: ANN401 -- whatever the command says
+        return json.loads(self.call(*arguments, "--json", expect=expect).stdout)
+
+    def mails(self) -> list[bytes]:
+        assert self.mail
+        return [content for _, content in self.mail.messages]
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Return the bodies of the webhook calls."""
+        assert self.hook
+        return [json.loads(request.body) for request in self.hook.requests]
+
+    def start(self) -> Running:
+        return Running.of(self)
+
+
+@dataclass(slots=True)
+class Running:
+    """The daemon, running."""
+
+    home: Home
+    process: subprocess.Popen[str]
+    notify: socket.socket
+    ready_after: float = 0.0
+
+    @classmethod
+    def of(cls, home: Home) -> Running:
+        """Start the daemon and wait until it says that it is ready."""
+        place = home.folder / "notify"
+        place.unlink(missing_ok=True)
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        notify.bind(str(place))
+        notify.settimeout(30)
+        log = (home.folder / "daemon.log").open("a")
+        started = time.monotonic()
+        process = subprocess.Popen(
+            home.command("run"), env={**home.env(), "NOTIFY_SOCKET": str(place)}, stdout=log, stderr=log, text=True
+        )
+        log.close()
+        running = cls(home, process, notify)
+        running.wait_for("READY=1")
+        running.ready_after = time.monotonic() - started
+        return running
+
+    def wait_for(self, word: str) -> str:
+        """Wait for a message to systemd that has the word in it."""
+        while True:
+            message = self.notify.recv(4096).decode()
+            if word in message:
+                return message
+
+    def log(self) -> str:
+        return (self.home.folder / "daemon.log").read_text()
+
+    def stop(self) -> int:
+        """Stop the daemon as systemd does; return its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(60)
+        finally:
+            self.notify.close()
+
+    def kill(self) -> None:
+        """Kill the daemon without a word."""
+        with suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait(30)
+        self.notify.close()
+
+
+def lines_worth(
+    amount: str, *, count: int = 1, workspace: str = RESEARCH, first: int = 1, **changes: str
+) -> list[dict[str, str]]:
+    """Return lines of this month of that amount each, with ids of their own."""
+    day = today().strftime("%Y%m%d")
+    ids = (f"{day[:6]}_0700v1_019_{workspace}_{number}" for number in range(first, first + count))
+    fixed: dict[str, Any] = {"day": day, "time": "00:00:00", "amount": amount, "workspace": workspace, **changes}
+    return [a_line(line_id=line_id, **fixed) for line_id in ids]

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from oracle import spend_by_workspace
+from standardwebhooks.webhooks import Webhook
+
+from home import RESEARCH, SECRET, TRAINING, Home, lines_worth, this_month, today
+
+
+def _parsed(content: bytes) -> EmailMessage:
+    message = message_from_bytes(content, policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def test_a_bill_that_reaches_80_percent_is_told_once_by_mail_and_by_webhook(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    home.drop(lines_worth("42.5", count=2))
+    home.call("once")
+    home.call("once")
+    (mail,) = home.mails()
+    (call,) = home.calls()
+    assert "Research" in str(_parsed(mail)["Subject"])
+    data = call["data"]
+    assert call["type"] == "spend.threshold_reached"
+    assert (data["spend"], data["budget"], data["used"], data["threshold"]) == ("85", "100", "0.85", "80%")
+    assert (data["scope"], data["month"], data["currency"]) == (f"workspace:{RESEARCH}", this_month(), "CNY")
+
+
+def test_thresholds_reached_together_make_one_message_that_names_the_highest_and_lists_the_others(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    home.drop(lines_worth("130"))
+    home.call("once")
+    (call,) = home.calls()
+    assert call["data"]["threshold"] == "100%"
+    assert call["data"]["also"] == ["80%", "50%"]
+    assert len(home.json("alerts")["alerts"]) == 3
+
+
+def test_the_same_bill_under_another_name_and_an_overlapping_export_say_nothing_new(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    first = home.drop(lines_worth("60"))
+    content = first.read_bytes()
+    home.call("once")
+    home.put("again.csv", content)
+    home.drop(lines_worth("60") + lines_worth("1", first=2), exported=today() + timedelta(seconds=1))
+    home.call("once")
+    assert len(home.mails()) == 1
+    assert home.json("report")["rows"][0]["spend"] == "61"
+
+
+def test_a_webhook_carries_a_signature_that_others_can_verify_and_the_id_of_its_notification(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    home.drop(lines_worth("60"))
+    home.call("once")
+    assert home.hook
+    (request,) = home.hook.requests
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    assert Webhook(SECRET).verify(request.body, headers)
+    delivered = [one for one in home.json("deliveries", "list")["deliveries"] if one["channel"] == "hook"]
+    assert headers["webhook-id"] == delivered[0]["notification"]
+    (mail,) = home.mails()
+    assert delivered[0]["notification"] in str(_parsed(mail)["Message-ID"])
+
+
+def test_a_mail_shows_figures_growth_reach_and_what_comes_next(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    home.drop(lines_worth("60", model="qwen3.8-max", type="output_token"))
+    home.call("once")
+    message = _parsed(home.mails()[0])
+    text = message.get_body(("plain",))
+    assert text
+    words = text.get_content()
+    for expected in ("CNY 60.00", "CNY 100.00", "60%", "qwen3.8-max", "80%", "Asia/Shanghai", "spendwatch explain"):
+        assert expected in words, f"{expected!r} is missing in\n{words}"
+    assert message.get_body(("html",))
+
+
+def test_lines_without_a_workspace_count_for_the_account_and_stand_in_a_row_of_their_own(home: Home) -> None:
+    home.furnish(account=", budget: 100.00")
+    home.watch(budget="1000.00")
+    home.drop(lines_worth("30") + lines_worth("60", workspace="", first=2, instance="spn-demo0001"))
+    home.call("once")
+    (account,) = home.json("status")["accounts"]
+    assert (account["spend"], account["used"]) == ("90", "0.9")
+    assert {line["workspace"]: line["spend"] for line in account["workspaces"]} == {RESEARCH: "30", "": "60"}
+    assert home.calls()[0]["data"]["scope"] == "account"
+
+
+def test_finer_budgets_watch_a_key_and_a_model(home: Home) -> None:
+    home.furnish()
+    home.watch(
+        budget="1000.00",
+        more="budgets:\n"
+        '  - {name: chatbot key, match: {api_key: "777"}, budget: 50.00}\n'
+        '  - {name: images, match: {model: "wan*"}, budget: 10.00, thresholds: [80%]}\n',
+    )
+    home.drop(lines_worth("40", api_key="777") + lines_worth("9", first=2, api_key="888", model="wan2.7-t2i"))
+    home.call("once")
+    told = {call["data"]["scope"]: call["data"]["threshold"] for call in home.calls()}
+    assert told == {f"workspace:{RESEARCH}/chatbot key": "80%", f"workspace:{RESEARCH}/images": "80%"}
+
+
+def test_lines_in_another_currency_are_never_added_and_told_as_such(home: Home) -> None:
+    home.furnish(account=", budget: 100.00")
+    home.watch(budget="100.00")
+    home.drop(lines_worth("40") + lines_worth("99", first=2, currency="USD"))
+    home.call("once")
+    (account,) = home.json("status")["accounts"]
+    assert account["spend"] == "40"
+    assert account["other_currencies"] == [{"currency": "USD", "spend": "99"}]
+    assert [call["type"] for call in home.calls()] == ["spend.foreign_currency"]
+
+
+def test_an_overdue_account_is_told_what_stops_and_a_top_up_ends_it(home: Home) -> None:
+    balance = ", balance: {from: manual, cash: CASH, credit: 0, floors: [50.00, 20.00]}"
+    home.furnish(account=balance.replace("CASH", "100.00"))
+    home.drop(lines_worth("60"))
+    home.call("once")
+    assert [call["type"] for call in home.calls()] == ["balance.low"]
+    home.drop(lines_worth("60", count=2), exported=today() + timedelta(seconds=1))
+    home.call("once")
+    overdue = home.calls()[-1]
+    assert (overdue["type"], overdue["data"]["severity"]) == ("balance.overdue", "critical")
+    assert overdue["data"]["balance"]["available"] == "-20"
+    text = _parsed(home.mails()[-1]).get_body(("plain",))
+    assert text
+    assert "suspended" in text.get_content()
+    (account,) = home.json("status")["accounts"]
+    assert account["balance"]["overdue"] is True
+    home.furnish(account=balance.replace("CASH", "1000.00"))
+    home.call("once")
+    assert home.calls()[-1]["type"] == "balance.recovered"
+    assert len(home.calls()) == 3
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 0), (1, 0, 1, 0)])
+def test_the_two_sample_exports_make_one_truth_in_any_order_and_repetition(quiet_home: Home, order: tuple[int, ...]) -> None:
+    quiet_home.furnish()
+    samples = sorted((Path(__file__).parent.parent / "data" / "bills").glob("*_consumedetailbillv2.csv"))
+    for number, at in enumerate(order):
+        renamed = samples[at] if number < 2 else quiet_home.folder / f"copy{number}-{samples[at].name}"
+        if number >= 2:
+            shutil.copy(samples[at], renamed)
+        quiet_home.call("import", str(renamed))
+    mine = quiet_home.json("report", "--month", "2026-09", "--by", "account")["rows"]
+    everything = quiet_home.json("report", "--month", "2026-09", "--by", "product", "--all-products")["rows"]
+    assert [(row["spend"], row["lines"]) for row in mine] == [("170.332385", 18)]
+    assert sum(row["lines"] for row in everything) == 19
+    assert {row["product"]: row["spend"] for row in everything} == {"sfm": "170.332385", "oss": "0.3100062"}
+
+
+def test_what_status_says_equals_the_oracle(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    first = quiet_home.drop(lines_worth("0.000069", count=7) + lines_worth("12.3456789012", first=50), exported=today())
+    later = lines_worth("-3.1", workspace=TRAINING) + lines_worth("0.0000000001", count=3, workspace=TRAINING, first=9)
+    second = quiet_home.drop(later, exported=today() + timedelta(seconds=1))
+    expected = spend_by_workspace([first, second], month=this_month(), product="sfm")
+    quiet_home.call("once")
+    (account,) = quiet_home.json("status")["accounts"]
+    assert {line["workspace"]: line["spend"] for line in account["workspaces"]} == {
+        workspace: format(amount.normalize(), "f") for (workspace, _), amount in expected.items()
+    }

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from home import RESEARCH, TRAINING, Home, lines_worth, this_month
+
+
+def test_help_names_every_command_with_what_it_does(quiet_home: Home) -> None:
+    shown = quiet_home.call("--help").stdout
+    for command in ("demo", "init", "check", "run", "once", "import", "status", "report", "alerts", "explain", "deliveries"):
+        assert f"  {command}" in shown
+        assert quiet_home.call(command, "--help").stdout.startswith("Usage: ")
+    assert "78 configuration" in shown
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = """
+import runpy, sys
+sys.argv = ["spendwatch", "--help"]
+try:
+    runpy.run_module("spendwatch", run_name="__main__")
+except SystemExit:
+    pass
+heavy = {"pydantic", "sqlalchemy", "httpx", "polars", "rich", "jinja2", "structlog"}
+print(sorted(heavy & set(sys.modules)), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_a_mistyped_command_is_answered_with_the_nearest_one(quiet_home: Home) -> None:
+    assert "Did you mean 'status'?" in quiet_home.call("statsu", expect=2).stderr
+
+
+def test_init_writes_a_configuration_that_check_accepts_and_overwrites_nothing(tmp_path: Path) -> None:
+    home = Home(tmp_path / "config")
+    subprocess.run([sys.executable, "-m", "spendwatch", "init", str(home.folder)], check=True, capture_output=True)
+    assert ": ok (1 accounts, 1 workspaces" in home.call("check").stdout
+    again = subprocess.run(
+        [sys.executable, "-m", "spendwatch", "init", str(home.folder)], check=False, capture_output=True, text=True
+    )
+    assert again.returncode == 78
+    assert "exists already" in again.stderr
+
+
+def test_status_before_the_first_bill_says_so(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    quiet_home.watch()
+    assert "no ledger yet" in quiet_home.call("status", expect=75).stderr
+    quiet_home.call("once")
+    assert "no bills yet" in quiet_home.call("status").stdout
+
+
+def test_status_keeps_its_contract(quiet_home: Home) -> None:
+    quiet_home.furnish(account=", budget: 500.00, balance: {from: manual, cash: 100.00, credit: 50.00}")
+    quiet_home.watch(budget="100.00")
+    quiet_home.watch(TRAINING, budget="10.00", name="Training")
+    quiet_home.drop(lines_worth("85") + lines_worth("0.5", workspace=TRAINING))
+    quiet_home.call("once")
+    document = quiet_home.json("status")
+    assert document["schema_version"] == 1
+    assert document["month"] == this_month()
+    assert document["as_of"].endswith("+08:00")
+    (account,) = document["accounts"]
+    assert {key: account[key] for key in ("account", "name", "currency", "spend", "budget", "used", "state")} == {
+        "account": "1000000000000001",
+        "name": "acme",
+        "currency": "CNY",
+        "spend": "85.5",
+        "budget": "500",
+        "used": "0.171",
+        "state": "ok",
+    }
+    assert account["data_until"].endswith("+08:00")
+    research = next(line for line in account["workspaces"] if line["workspace"] == RESEARCH)
+    assert (research["name"], research["spend"], research["budget"], research["used"], research["state"]) == (
+        "Research",
+        "85",
+        "100",
+        "0.85",
+        "warning",
+    )
+    assert account["balance"] == {
+        "available": "64.5",
+        "cash": "100",
+        "credit": "50",
+        "unsettled_current": "85.5",
+        "unsettled_previous": "0",
+        "reported": None,
+        "overdue": False,
+    }
+    assert {(alert["threshold"], alert["severity"], alert["state"]) for alert in document["alerts"]} == {
+        ("50%", "notice", "firing"),
+        ("80%", "warning", "firing"),
+    }
+    (source,) = document["sources"]
+    assert (source["name"], source["state"]) == ("inbox", "ok")
+    assert quiet_home.call("status", "--exit-code", expect=3)
+
+
+@pytest.mark.parametrize("by", ["workspace", "day,model", "api_key,type", "channel", "item", "tag:team", "account,charge"])
+def test_the_rows_of_every_report_add_up_to_the_total(quiet_home: Home, by: str) -> None:
+    quiet_home.furnish()
+    quiet_home.drop(
+        lines_worth("1.0000000001", count=3, tags="key:team value:red")
+        + lines_worth("2.5", first=9, workspace="", instance="spn-1")
+        + lines_worth("-0.25", first=10, workspace=TRAINING, model="wan2.7", tags="key:team value:blue; key:x value:y")
+    )
+    quiet_home.call("once")
+    document = quiet_home.json("report", "--by", by)
+    assert document["by"] == by.split(",")
+    assert sum(Decimal(row["spend"]) for row in document["rows"]) == Decimal("5.2500000003")
+    assert sum(row["lines"] for row in document["rows"]) == 5
+
+
+def test_a_report_as_csv_holds_no_formula(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    quiet_home.drop(lines_worth("1", model='=HYPERLINK("x")') + lines_worth("-2", first=2, model="plain"))
+    quiet_home.call("once")
+    rows = list(csv.reader(io.StringIO(quiet_home.call("report", "--by", "model", "--csv").stdout)))
+    assert rows[0] == ["model", "currency", "spend", "lines"]
+    assert {row[0]: row[2] for row in rows[1:]} == {'\'=HYPERLINK("x")': "1", "plain": "-2"}
+
+
+def test_an_unknown_dimension_is_answered_with_the_known_ones(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    assert "use any of account, day, workspace" in quiet_home.call("report", "--by", "wrokspace", expect=2).stderr
+
+
+def test_a_dry_run_of_an_import_shows_totals_and_what_would_be_said_and_changes_nothing(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    quiet_home.watch(budget="100.00")
+    path = quiet_home.drop(lines_worth("60"))
+    quiet_home.call("import", "--dry-run", str(path))
+    assert not quiet_home.state.exists()
+    shown = quiet_home.call("import", "--dry-run", str(path)).stdout
+    for expected in ("consumedetailbillv2", "1 new", RESEARCH, "60.00", "1 notifications would be sent", "50%"):
+        assert expected in shown
+    shown = quiet_home.call("once", "--dry-run").stdout
+    assert "1 notifications would be sent" in shown
+    assert path.exists()
+    assert not quiet_home.state.exists()
+
+
+def test_importing_twice_says_that_there_is_nothing_to_do(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    path = quiet_home.drop(lines_worth("60"))
+    assert "1 new" in quiet_home.call("import", str(path)).stdout
+    assert "entered before" in quiet_home.call("import", str(path)).stdout
+    assert path.exists()
+
+
+def test_explain_shows_rule_figures_bills_and_deliveries(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    home.drop(lines_worth("60", model="qwen3.8-max"))
+    home.call("once")
+    (alert,) = home.json("alerts")["alerts"]
+    shown = home.call("explain", alert["id"][:6]).stdout
+    for expected in (alert["id"], "spend.threshold_reached", "50%", "qwen3.8-max", "60.00", "finops@example.com", "delivered"):
+        assert expected in shown
+    document = home.json("explain", alert["id"])
+    assert document["made_of"][0]["spend"] == "60"
+    assert {one["state"] for one in document["deliveries"]} == {"delivered"}
+    assert "no alert with an id beginning with 'zzz'" in home.call("explain", "zzz", expect=2).stderr
+
+
+def test_a_test_message_reaches_every_channel_and_is_marked(home: Home) -> None:
+    home.furnish()
+    shown = home.call("notify-test").stdout
+    assert "hook: accepted" in shown
+    assert "post (finops@example.com): accepted" in shown
+    assert b"TEST" in home.mails()[0]
+    assert home.calls()[0]["type"] == "test"
+    assert home.hook
+    home.hook.script(403, times=1)
+    assert "403" in home.call("notify-test", "hook", expect=69).stderr
+
+
+def test_a_cancelled_delivery_is_never_sent_and_stays_on_record(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    assert home.hook
+    home.hook.script(500, times=1)
+    home.drop(lines_worth("60"))
+    home.call("once", expect=75)
+    (waiting,) = home.json("deliveries", "list", "--state", "pending")["deliveries"]
+    home.call("deliveries", "cancel", waiting["id"])
+    home.call("once")
+    assert len(home.hook.requests) == 1
+    assert [one["state"] for one in home.json("deliveries", "list")["deliveries"] if one["channel"] == "hook"] == ["cancelled"]
+
+
+def test_the_demo_tells_a_whole_month(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "spendwatch", "demo"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "The month is over: " in done.stdout
+    notifications = int(done.stdout.split("The month is over: ")[1].split()[0])
+    assert notifications >= 6
+    assert f"({notifications} arrived)" in done.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import time
+from datetime import timedelta
+
+import pytest
+
+from bill_builder import AMOUNT, a_line
+from home import RESEARCH, Home, lines_worth, today
+
+
+def test_a_refused_bill_is_set_aside_with_the_reason_and_the_others_are_read(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    home.drop([a_line(cells={AMOUNT: "1,234.56"})], name="broken.csv")
+    home.drop(lines_worth("60"), name="good.csv")
+    home.call("once", expect=65)
+    why = (home.inbox / "rejected" / "broken.csv.why.txt").read_text()
+    for expected in ("broken.csv", "line 2", AMOUNT, "1,234.56"):
+        assert expected in why
+    assert (home.inbox / "rejected" / "broken.csv").exists()
+    assert (home.inbox / "done" / "good.csv").exists()
+    told = {call["type"] for call in home.calls()}
+    assert told == {"bills.rejected", "spend.threshold_reached"}
+    home.call("once")
+    assert len(home.calls()) == 2
+
+
+def test_a_bill_of_a_strange_account_is_refused_by_name(home: Home) -> None:
+    home.furnish()
+    home.drop([a_line(account="9999999999999999")], name="strange.csv")
+    home.call("once", expect=65)
+    assert "9999999999999999" in (home.inbox / "rejected" / "strange.csv.why.txt").read_text()
+
+
+def test_a_failing_receiver_gets_the_same_notification_later_and_another_channel_is_not_held_up(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    assert home.hook
+    home.hook.script(500, times=1)
+    home.drop(lines_worth("60"))
+    home.call("once", expect=75)
+    assert len(home.mails()) == 1
+    (waiting,) = home.json("deliveries", "list", "--state", "pending")["deliveries"]
+    assert waiting["channel"] == "hook"
+    home.call("deliveries", "retry", waiting["id"][:10])
+    home.call("once")
+    refused, accepted = home.hook.requests
+    assert refused.body == accepted.body
+    ids = [{name.lower(): value for name, value in one.headers.items()}["webhook-id"] for one in (refused, accepted)]
+    assert ids[0] == ids[1]
+    assert len(home.mails()) == 1
+
+
+def test_a_receiver_that_is_gone_for_good_is_disabled_and_said_so_by_another_way(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    assert home.hook
+    home.hook.script(410, times=1)
+    home.drop(lines_worth("60"))
+    home.call("once", expect=69)
+    home.call("once")
+    subjects = b"\n".join(line for mail in home.mails() for line in mail.splitlines() if line.lower().startswith(b"subject:"))
+    assert len(home.mails()) == 2
+    assert b"hook" in subjects
+    home.drop(lines_worth("30", first=5), exported=today() + timedelta(seconds=2))
+    home.call("once", expect=69)
+    assert len(home.hook.requests) == 1
+
+
+def test_a_missing_folder_is_reported_and_picked_up_when_it_appears(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    home.inbox.rmdir()
+    for _ in range(3):
+        home.call("once")
+    assert [call["type"] for call in home.calls()] == ["source.failing"]
+    (source,) = home.json("status")["sources"]
+    assert source["state"] == "failing"
+    home.inbox.mkdir()
+    home.drop(lines_worth("60"))
+    home.call("once")
+    assert {call["type"] for call in home.calls()[1:]} == {"alert.resolved", "spend.threshold_reached"}
+
+
+def test_a_silent_source_is_told_and_a_new_bill_ends_it(home: Home) -> None:
+    home.furnish()
+    (home.folder / "spendwatch.yaml").write_text(
+        (home.folder / "spendwatch.yaml").read_text().replace("settle: 0s", "settle: 0s, stale_after: 1s")
+    )
+    home.call("once")
+    _wait(1.1)
+    home.call("once")
+    assert [call["type"] for call in home.calls()] == ["bills.stale"]
+    assert home.call("status", "--exit-code", expect=4)
+    _lengthen(home)
+    home.drop(lines_worth("1"))
+    home.call("once")
+    assert [call["type"] for call in home.calls()] == ["bills.stale", "alert.resolved"]
+
+
+def _lengthen(home: Home) -> None:
+    place = home.folder / "spendwatch.yaml"
+    place.write_text(place.read_text().replace("stale_after: 1s", "stale_after: 26h"))
+
+
+def _wait(seconds: float) -> None:
+    subprocess.run(["sleep", str(seconds)], check=True)
+
+
+def test_a_crash_after_the_ledger_and_before_the_assessment_loses_no_alert(home: Home) -> None:
+    home.furnish()
+    path = home.drop(lines_worth("60"))
+    home.call("import", str(path))
+    home.watch(budget="100.00")
+    path.unlink()
+    assert home.calls() == []
+    home.call("once")
+    assert [call["type"] for call in home.calls()] == ["spend.threshold_reached"]
+
+
+def test_a_falling_total_gives_one_correction_and_never_arms_a_threshold_again(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    for number, amount in enumerate(["110", "40", "120", "30", "130"]):
+        home.drop(lines_worth(amount), exported=today() + timedelta(seconds=number))
+        home.call("once")
+    assert [call["type"] for call in home.calls()] == ["spend.threshold_reached", "spend.corrected"]
+    correction = home.calls()[1]["data"]
+    assert (correction["spend"], correction["threshold"]) == ("40", "100%")
+
+
+def test_nothing_is_lost_when_the_state_has_no_room(home: Home) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    home.furnish()
+    home.watch(budget="100.00")
+    var = home.folder / "var"
+    var.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(var)], check=True)
+    try:
+        path = home.drop(lines_worth("0.01", count=6000))
+        home.call("once", expect=75)
+        assert path.exists()
+        subprocess.run(["mount", "-o", "remount,size=64m", str(var)], check=True)
+        home.call("once")
+        assert home.json("report")["rows"][0]["spend"] == "60"
+        assert sqlite3.connect(f"file:{home.state}?mode=ro", uri=True).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    finally:
+        subprocess.run(["umount", "-l", str(var)], check=True)
+
+
+def test_ten_refused_files_make_one_message(home: Home) -> None:
+    home.furnish()
+    for number in range(10):
+        home.drop([a_line(cells={AMOUNT: f"NaN{number}"})], name=f"broken{number}.csv")
+    home.call("once", expect=65)
+    (call,) = home.calls()
+    assert len(call["data"]["files"]) == 10
+    assert len(list((home.inbox / "rejected").glob("*.why.txt"))) == 10
+
+
+def test_a_daemon_killed_while_a_receiver_hangs_says_it_again_under_the_same_id(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    assert home.hook
+    home.hook.script(200, times=1, delay=30.0)
+    running = home.start()
+    home.drop(lines_worth("60"))
+    deadline = time.monotonic() + 30
+    while not home.hook.requests and time.monotonic() < deadline:
+        _wait(0.05)
+    running.kill()
+    again = home.start()
+    try:
+        while len(home.hook.requests) < 2 and time.monotonic() < deadline + 30:
+            _wait(0.05)
+    finally:
+        again.stop()
+    first, second = home.hook.requests
+    assert first.body == second.body
+    assert [one["maybe_repeated"] for one in home.json("deliveries", "list")["deliveries"] if one["channel"] == "hook"] == [
+        True
+    ]
+    assert RESEARCH in second.body.decode()

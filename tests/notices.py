@@ -1,0 +1,231 @@
+"""Notifications as the daemon makes them, for tests of how they are worded and sent.
+
+`python -m notices FOLDER` writes the golden texts anew; read every difference before keeping it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from spendwatch.channels.phrases import Language
+from spendwatch.channels.wording import Wording
+from spendwatch.domain.alert import AlertId, AlertState, Rule
+from spendwatch.domain.balance import AccountBalance, Cover
+from spendwatch.domain.money import Currency, Money
+from spendwatch.domain.notification import (
+    Delivery,
+    DeliveryId,
+    DeliveryState,
+    Facts,
+    Notification,
+    NotificationId,
+    Reason,
+)
+from spendwatch.domain.policy import ChannelName, Severity
+from spendwatch.domain.standing import Growth
+from spendwatch.domain.statement import AccountId
+
+ZONE = ZoneInfo("Asia/Shanghai")
+SINCE = datetime(2026, 9, 15, 2, 0, tzinfo=UTC)
+NOW = datetime(2026, 9, 15, 2, 5, tzinfo=UTC)
+UNTIL = datetime(2026, 9, 15, 1, 41, tzinfo=UTC)
+
+
+def cny(amount: str) -> Money:
+    return Money(Decimal(amount), Currency("CNY"))
+
+
+def notice(
+    rule: Rule,
+    facts: Facts,
+    *,
+    reason: Reason = Reason.FIRED,
+    severity: Severity = Severity.WARNING,
+    since: datetime = SINCE,
+) -> Notification:
+    """Return a notification of that rule."""
+    return Notification(
+        id=NotificationId("0f1e2d3c4b5a69788796a5b4"),
+        alert=AlertId("3f9c1e07b2d84a6655d1"),
+        rule=rule,
+        reason=reason,
+        severity=severity,
+        state=AlertState.RESOLVED if reason is Reason.RESOLVED else AlertState.FIRING,
+        since=since,
+        created_at=NOW,
+        channels=(ChannelName("finance"),),
+        facts=facts,
+    )
+
+
+def delivery(notification: Notification, target: str, rendered: bytes | None, *, maybe_repeated: bool = False) -> Delivery:
+    """Return a copy on its way."""
+    return Delivery(
+        id=DeliveryId("d1"),
+        notification=notification,
+        channel=ChannelName("finance"),
+        target=target,
+        state=DeliveryState.ATTEMPTING,
+        attempts=1,
+        due_at=NOW,
+        maybe_repeated=maybe_repeated,
+        rendered=rendered,
+    )
+
+
+_SPENT = Facts(
+    account="1000000000000001",
+    account_name="acme",
+    scope="workspace:llm-demo0a1b2c3d4e",
+    name="Research",
+    period="2026-09",
+    spend=cny("1021.4"),
+    budget=cny("1200"),
+    used=Decimal("0.8511"),
+    threshold="80%",
+    reached_at=cny("960"),
+    next_threshold="100%",
+    next_at=cny("1200"),
+    earlier=cny("612.3"),
+    earlier_at=datetime(2026, 9, 9, 1, 0, tzinfo=UTC),
+    growth=(
+        Growth("qwen-max / output_token", cny("391.2"), cny("125")),
+        Growth("qwen-vl-max / 输入", cny("124"), cny("105.1")),
+        Growth("web search", cny("40.2"), cny("0")),
+        Growth("text-embedding-v4", cny("0.004"), cny("3")),
+    ),
+    daily=tuple(
+        (date(2026, 9, 9 + day), cny(spent)) for day, spent in enumerate(("41.3", "38", "0", "-2.5", "61.75", "120.1", "96.45"))
+    ),
+    data_until=UNTIL,
+)
+_BALANCE = AccountBalance(AccountId("1000000000000001"), cny("1000"), cny("500"), cny("590.332385"), cny("120.5"), UNTIL)
+_ACCOUNT = Facts(
+    account="1000000000000001", account_name="acme", scope="account", name="acme", balance=_BALANCE, data_until=UNTIL
+)
+_LOW = replace(_ACCOUNT, floor=cny("1000"), threshold="1000", also=("2000",))
+_OVERDUE = replace(
+    _ACCOUNT,
+    balance=replace(_BALANCE, cash=cny("100"), reported=cny("-110.83")),
+    covers=(Cover.FREE_QUOTA, Cover.CODING_PLAN),
+)
+_INBOX = Facts(
+    scope="source:inbox",
+    name="inbox",
+    detail="1 d 2 h",
+    last_bill_at=datetime(2026, 9, 14, 0, 5, tzinfo=UTC),
+    data_until=UNTIL,
+)
+
+SAMPLES: Mapping[str, Notification] = {
+    "threshold": notice(Rule.THRESHOLD_REACHED, replace(_SPENT, also=("50%", "600"))),
+    "threshold-notice": notice(
+        Rule.THRESHOLD_REACHED,
+        replace(_SPENT, spend=cny("600"), used=Decimal("0.5"), threshold="50%", reached_at=cny("600"), earlier=None),
+        severity=Severity.NOTICE,
+    ),
+    "threshold-overspent": notice(
+        Rule.THRESHOLD_REACHED,
+        replace(
+            _SPENT,
+            spend=cny("1402.1"),
+            used=Decimal("1.1684"),
+            threshold="100%",
+            reached_at=cny("1200"),
+            next_threshold="",
+            next_at=None,
+            foreign=(Money(Decimal("5.5"), Currency("USD")),),
+        ),
+        severity=Severity.CRITICAL,
+    ),
+    "threshold-amount": notice(
+        Rule.THRESHOLD_REACHED,
+        replace(
+            _SPENT, budget=None, used=None, threshold="900", reached_at=cny("900"), next_threshold="1500", next_at=cny("1500")
+        ),
+    ),
+    "threshold-repeated": notice(
+        Rule.THRESHOLD_REACHED, _SPENT, reason=Reason.REPEATED, since=datetime(2026, 9, 13, 2, tzinfo=UTC)
+    ),
+    "corrected": notice(
+        Rule.CORRECTED,
+        replace(_SPENT, spend=cny("912.06"), used=Decimal("0.76"), earlier=cny("1021.4"), earlier_at=SINCE),
+        severity=Severity.NOTICE,
+    ),
+    "foreign": notice(
+        Rule.FOREIGN_CURRENCY,
+        Facts(
+            account="1000000000000001",
+            account_name="acme",
+            scope="account",
+            name="acme",
+            period="2026-09",
+            spend=cny("170.332385"),
+            foreign=(Money(Decimal("5.5"), Currency("USD")),),
+            data_until=UNTIL,
+        ),
+    ),
+    "balance-low": notice(Rule.BALANCE_LOW, _LOW),
+    "balance-low-resolved": notice(
+        Rule.BALANCE_LOW, replace(_LOW, balance=replace(_BALANCE, cash=cny("5000"))), reason=Reason.RESOLVED
+    ),
+    "overdue": notice(Rule.OVERDUE, replace(_OVERDUE, also=("1000",)), severity=Severity.CRITICAL),
+    "overdue-repeated": notice(Rule.OVERDUE, replace(_OVERDUE, covers=()), severity=Severity.CRITICAL, reason=Reason.REPEATED),
+    "overdue-resolved": notice(
+        Rule.OVERDUE, replace(_OVERDUE, balance=_BALANCE), severity=Severity.CRITICAL, reason=Reason.RESOLVED
+    ),
+    "stale": notice(Rule.STALE, _INBOX),
+    "stale-never": notice(Rule.STALE, replace(_INBOX, last_bill_at=None, data_until=None)),
+    "stale-resolved": notice(Rule.STALE, _INBOX, reason=Reason.RESOLVED),
+    "rejected": notice(
+        Rule.REJECTED,
+        replace(
+            _INBOX,
+            files=(
+                ("2026-09 明细.csv", "line 12, column PretaxAmount: not a plain decimal with at most 10 decimals: '1e9'"),
+                ("notes.pdf", "no bill layout fits"),
+            ),
+            detail="",
+        ),
+    ),
+    "source-failing": notice(Rule.SOURCE_FAILING, replace(_INBOX, detail="the folder inbox cannot be read: permission denied")),
+    "channel-failing": notice(
+        Rule.CHANNEL_FAILING,
+        Facts(scope="channel:ops", name="ops", detail="https://hooks.example.com: connection refused", data_until=UNTIL),
+    ),
+    "config-rejected": notice(
+        Rule.CONFIG_REJECTED,
+        Facts(
+            scope="config",
+            name="config",
+            detail="workspaces/research.yaml:4:9: budget: not a plain decimal\nworkspaces/chat.yaml:7:1: owners: unknown",
+            data_until=UNTIL,
+        ),
+    ),
+    "test": notice(Rule.CHANNEL_FAILING, Facts(scope="channel:ops", name="ops"), reason=Reason.TEST, severity=Severity.NOTICE),
+}
+
+
+def golden(notification: Notification, language: Language) -> str:
+    """Return what a golden file holds: the subject and the plain text."""
+    wording = Wording(language, ZONE)
+    return f"Subject: {wording.subject(notification)}\n\n{wording.text(notification)}"
+
+
+def main(folder: Path) -> None:
+    """Write every golden text."""
+    for name, notification in SAMPLES.items():
+        for language in Language:
+            (folder / f"{name}.{language.value}.txt").write_text(golden(notification, language), encoding="utf-8")
+    html = Wording(Language.EN, ZONE).html(SAMPLES["threshold"])
+    (folder / "threshold.en.html").write_text(html, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

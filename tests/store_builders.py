@@ -1,0 +1,152 @@
+"""Statements, days, alerts and notifications for tests of the store, each with as little said as possible."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+
+from spendwatch.domain.alert import Alert, AlertState, Matter, Rule, alert_id
+from spendwatch.domain.money import Currency, Money
+from spendwatch.domain.notification import Facts, Notification, Reason, notification_id
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.policy import ChannelName, Severity
+from spendwatch.domain.statement import (
+    AccountId,
+    ChargeKind,
+    DayContent,
+    DayKey,
+    Digest,
+    Kind,
+    SourceName,
+    SpendRow,
+    Statement,
+    TaxBasis,
+    WorkspaceId,
+)
+
+ACME = AccountId("1000000000000001")
+SEPTEMBER = BillingPeriod(2026, 9)
+NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
+CHINA = timezone(timedelta(hours=8))
+INBOX = SourceName("inbox")
+FINANCE = ChannelName("finance")
+CNY = Currency("CNY")
+
+
+def digest(text: object) -> Digest:
+    """Return a digest that tells texts apart."""
+    return Digest(hashlib.sha256(str(text).encode("utf-8", "backslashreplace")).hexdigest())
+
+
+def key(day: int = 1, *, account: AccountId = ACME, period: BillingPeriod = SEPTEMBER, series: str = "v2") -> DayKey:
+    """Return the key of a day of September."""
+    return DayKey(account, period, series, date(period.year, period.month, day))
+
+
+def row(cost: str = "1", **changes: object) -> SpendRow:
+    """Return a row of the roll-up."""
+    plain = SpendRow(
+        workspace=WorkspaceId("llm-a"),
+        api_key="1200345",
+        model="qwen-max",
+        type="inference",
+        channel="api",
+        item="tokens",
+        commodity="sfm_inference_public_cn",
+        product="sfm",
+        owner=ACME,
+        tags="",
+        charge=ChargeKind.USAGE,
+        currency=CNY,
+        billed_cost=Decimal(cost),
+        lines=1,
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]  # a builder takes any field
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day after the merge."""
+
+    key: DayKey
+    spent: Sequence[SpendRow] = field(default_factory=lambda: (row(),))
+    new: int = 1
+    changed: int = 0
+    salt: str = ""
+
+    @property
+    def digest(self) -> Digest:
+        return digest((self.key, self.spent, self.salt))
+
+    @property
+    def lines(self) -> int:
+        return sum(one.lines for one in self.spent)
+
+    def chunk(self) -> bytes:
+        return f"chunk of {self.digest}".encode()
+
+    def rows(self) -> Iterator[SpendRow]:
+        yield from self.spent
+
+
+def statement(name: object = "first", days: Sequence[Day] = (), **changes: object) -> Statement:
+    """Return what a file of that name says about those days."""
+    plain = Statement(
+        digest=digest(name),
+        layout="v2",
+        series="v2",
+        kind=Kind.UPSERT,
+        tax_basis=TaxBasis.INCLUDED,
+        accounts=tuple(sorted({day.key.account for day in days})) or (ACME,),
+        periods=tuple(sorted({day.key.period for day in days})) or (SEPTEMBER,),
+        lines=sum(day.lines for day in days),
+        data_until=datetime(2026, 9, 15, 9, 41, tzinfo=CHINA),
+        exported_at=None,
+        days=tuple(DayContent(day.key, day.digest, day.lines) for day in days),
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]  # a builder takes any field
+
+
+def matter(threshold: str = "80%", *, rule: Rule = Rule.THRESHOLD_REACHED, scope: str = "account", period: str = "2026-09") -> Matter:
+    """Return what an alert is about."""
+    return Matter(rule, ACME, scope, threshold, period)
+
+
+def alert(about: Matter | None = None, *, episode: int = 1, **changes: object) -> Alert:
+    """Return a firing alert that was told once."""
+    subject = about or matter()
+    plain = Alert(
+        id=alert_id(subject, episode),
+        matter=subject,
+        episode=episode,
+        severity=Severity.WARNING,
+        state=AlertState.FIRING,
+        since=NOON,
+        resolved_at=None,
+        told_at=NOON,
+        times_told=1,
+        amount="850.5",
+        summary="Research reached 80%",
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]  # a builder takes any field
+
+
+def notification(
+    about: Alert, *, reason: Reason = Reason.FIRED, channels: Sequence[str] = (FINANCE,), spend: str = "850.5"
+) -> Notification:
+    """Return what is said about the alert."""
+    return Notification(
+        id=notification_id(about.id, reason, about.times_told),
+        alert=about.id,
+        rule=about.matter.rule,
+        reason=reason,
+        severity=about.severity,
+        state=about.state,
+        since=about.since,
+        created_at=NOON,
+        channels=tuple(ChannelName(name) for name in channels),
+        facts=Facts(account=about.matter.account, spend=Money(Decimal(spend), CNY), threshold=about.matter.threshold),
+    )

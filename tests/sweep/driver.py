@@ -1,0 +1,80 @@
+"""Starts the real program with one thing broken: the sweep must notice each, or it would notice nothing.
+
+    python driver.py settled-first --config DIR once
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import uuid4
+
+from spendwatch.channels.email import EmailChannel
+from spendwatch.channels.webhook import WebhookChannel
+from spendwatch.cli import main
+from spendwatch.domain.notification import Delivery, NotificationId
+from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.review import Verdict
+from spendwatch.store import alert_book
+from spendwatch.store.alert_book import AlertBook
+from spendwatch.store.outbox import Outbox
+
+
+def settle_first() -> None:
+    """Write down that a copy was delivered before it is sent: what dies in between is lost."""
+    claim = Outbox.claim
+
+    def claim_as_delivered(self: Outbox, channel: ChannelName, now: datetime, limit: int) -> Sequence[Delivery]:
+        claimed = claim(self, channel, now, limit)
+        for delivery in claimed:
+            self.delivered(delivery.id, at=now)
+        return claimed
+
+    Outbox.claim = claim_as_delivered  # type: ignore[method-assign] # to break it is the purpose
+
+
+def send_under_random_ids() -> None:
+    """Give every attempt an id of its own: nobody can tell that a repeat is one."""
+    mail, post = EmailChannel.send, WebhookChannel.send
+
+    async def mail_randomly(self: EmailChannel, delivery: Delivery) -> None:
+        body = delivery.rendered or self.render(delivery.notification, delivery.target)
+        await mail(self, replace(delivery, rendered=re.sub(rb"(?m)^Message-ID: <[^@]+@", _random_message_id(), body)))
+
+    async def post_randomly(self: WebhookChannel, delivery: Delivery) -> None:
+        number = NotificationId(uuid4().hex)
+        await post(self, replace(delivery, notification=replace(delivery.notification, id=number)))
+
+    EmailChannel.send = mail_randomly  # type: ignore[method-assign] # as above
+    WebhookChannel.send = post_randomly  # type: ignore[method-assign] # as above
+
+
+def _random_message_id() -> bytes:
+    return f"Message-ID: <{uuid4().hex}@".encode()
+
+
+def commit_twice() -> None:
+    """Write the deliveries down in a transaction of their own: an alert whose deliveries were not, is never told."""
+
+    def commit(self: AlertBook, verdict: Verdict, targets: Mapping[ChannelName, Sequence[str]], *, now: datetime) -> int:
+        with self._database.writing() as connection:
+            alert_book.put_alerts(connection, verdict.alerts)
+            alert_book.put_notifications(connection, verdict.notifications)
+        with self._database.writing() as connection:
+            return alert_book.put_deliveries(connection, verdict.notifications, targets, now)
+
+    AlertBook.commit = commit  # type: ignore[method-assign] # as above
+
+
+CONTROLS: Mapping[str, Callable[[], None]] = {
+    "settled-first": settle_first,
+    "random-ids": send_under_random_ids,
+    "two-transactions": commit_twice,
+}
+
+if __name__ == "__main__":
+    CONTROLS[sys.argv.pop(1)]()
+    main()

@@ -1,0 +1,428 @@
+"""One round from a bill to its mails and webhook calls: set up, killed, taken up again, and judged.
+
+The judge looks at what the receivers have, at the files, and at what the program reports; never at the program's log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from bill_builder import ACCOUNT, a_bill
+from click.testing import CliRunner
+from home import RESEARCH, SECRET, TRAINING, lines_worth, today
+from servers_http import HttpSink, Request
+from servers_smtp import SmtpSink
+from standardwebhooks import Webhook
+from sweep.killing import Ended, Point, Program, Victim
+
+from spendwatch.cli import root
+
+READERS = ("finops@example.com", "lead@example.com")
+HOOK = "hook"
+MARK = b"X-Spendwatch-Maybe-Repeated: yes\r\n"
+MARK_NAME = "x-spendwatch-maybe-repeated"
+RECOVERIES = 4
+"""Rounds after which the program must have come to rest."""
+
+LINES = (("17.1428571", 7, RESEARCH, 1), ("3.3333333333", 9, TRAINING, 20))
+"""Amount, how many lines, workspace, number of the first: 120 % of one budget, 60 % of the other, 60 % of the account's."""
+TOTALS = {workspace: Decimal(amount) * count for amount, count, workspace, _ in LINES}
+
+CONFIG = """\
+accounts:
+  acme: {{id: "{account}", site: cn, currency: CNY, budget: 250.00, channels: [post, hook]}}
+sources:
+  inbox: {{type: folder, path: inbox, poll: 1s, settle: 0s}}
+defaults: {{thresholds: [50%, 80%, 100%], channels: [post, hook]}}
+allow_networks: [127.0.0.0/8]
+state: var/spendwatch.db
+spool: var/spool
+channels:
+  post: {{type: email, host: 127.0.0.1, port: {mail}, security: none, from: alerts@example.com, to: [{readers}]}}
+  hook: {{type: webhook, url: "http://127.0.0.1:{hook}/spend", secret_file: hook-secret}}
+"""
+
+
+class Kind(StrEnum):
+    """What can go wrong."""
+
+    LOST = "lost"
+    WRONG = "wrong"
+    REPEATED = "repeated"
+    """In the one window where nobody can know better: no fault."""
+    OUTSIDE = "repeated outside the window"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing the judge saw."""
+
+    kind: Kind
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """What a receiver tells copies apart by: who gets it, and the notification's id."""
+
+    receiver: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One accepted copy."""
+
+    key: Key
+    content: bytes
+    is_marked: bool
+    """Says of itself that it may be a repeat."""
+    run: int
+    """In which run of the program it came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What must be there in the end, however often the program died on the way."""
+
+    keys: frozenset[Key]
+    figures: Mapping[str, object]
+    """What each webhook call says, but for its times, by id."""
+    alerts: Sequence[tuple[str, str]]
+    deliveries: int
+
+
+class Receivers:
+    """A mail server and a webhook receiver, outside of the program that is killed."""
+
+    def __init__(self, mail: SmtpSink, hook: HttpSink) -> None:
+        self.mail = mail
+        self.hook = hook
+
+    def empty(self) -> None:
+        self.mail.messages.clear()
+        self.hook.requests.clear()
+
+    def taken(self) -> tuple[int, int]:
+        """Return how many mails and calls there are, when nothing is under way any more."""
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            if all(_is_quiet(server) for server in (self.mail, self.hook)):
+                return len(self.mail.messages), len(self.hook.requests)
+            threading.Event().wait(0.005)
+        msg = "the receivers do not come to rest"
+        raise AssertionError(msg)
+
+    def arrivals(self, ends: Sequence[tuple[int, int]]) -> Iterator[Arrival]:
+        """Yield what has come, told apart by what was there at each run's end."""
+        for at, (receiver, content) in enumerate(self.mail.messages):
+            run = sum(at >= mails for mails, _ in ends)
+            yield Arrival(Key(receiver, _message_id(content)), content.removeprefix(MARK), content.startswith(MARK), run)
+        for at, request in enumerate(self.hook.requests):
+            run = sum(at >= calls for _, calls in ends)
+            number = request.headers.get("webhook-id", "")
+            yield Arrival(Key(HOOK, number), request.body, MARK_NAME in request.headers, run)
+
+
+@contextmanager
+def receivers() -> Iterator[Receivers]:
+    """Run both receivers."""
+    with ExitStack() as stack:
+        yield Receivers(stack.enter_context(SmtpSink()), stack.enter_context(HttpSink()))
+
+
+@dataclass(slots=True)
+class Round:
+    """A fresh home with one bill in its inbox, and the runs of the program in it."""
+
+    folder: Path
+    to: Receivers
+    start: Sequence[str] = (sys.executable, "-m", "spendwatch")
+    """How the program is started; the control builds are started otherwise."""
+    bill: bytes = b""
+    runs: list[Ended] = field(default_factory=list)
+    ends: list[tuple[int, int]] = field(default_factory=list)
+    attempting: list[frozenset[Key]] = field(default_factory=list)
+    """After each run: the copies of which the ledger says that their outcome is not on record."""
+    damage: list[str] = field(default_factory=list)
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "var" / "spendwatch.db"
+
+    @property
+    def inbox(self) -> Path:
+        return self.folder / "inbox"
+
+    def furnish(self) -> Round:
+        """Write the configuration and drop the bill."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        (self.folder / "workspaces").mkdir(parents=True)
+        self.inbox.mkdir()
+        text = CONFIG.format(
+            account=ACCOUNT, mail=self.to.mail.port, hook=self.to.hook.port, readers=", ".join(READERS)
+        )
+        (self.folder / "spendwatch.yaml").write_text(text)
+        secret = self.folder / "hook-secret"
+        secret.write_text(SECRET)
+        secret.chmod(0o600)
+        for name, workspace, budget in (("research", RESEARCH, "100.00"), ("training", TRAINING, "50.00")):
+            (self.folder / "workspaces" / f"{name}.yaml").write_text(
+                f"workspace: {workspace}\nname: {name}\nbudget: {budget}\n"
+            )
+        lines = [
+            line
+            for amount, count, workspace, first in LINES
+            for line in lines_worth(amount, count=count, workspace=workspace, first=first)
+        ]
+        name, self.bill = a_bill(lines, exported=today().strftime("%Y%m%d%H%M%S"))
+        (self.inbox / name).write_bytes(self.bill)
+        self.to.empty()
+        return self
+
+    def program(self, *arguments: str) -> Program:
+        """Return the program as it works in this home."""
+        state = [
+            *(self.database.with_name(self.database.name + end) for end in ("", "-wal", "-shm", "-journal", ".lock", ".write-lock")),
+            self.database.parent,
+            self.inbox,
+            *self.inbox.glob("*.csv"),
+            self.inbox / "done",
+            self.folder / "var" / "spool",
+            self.folder / "var" / "spool" / "arrivals" / "inbox",
+            self.folder / "var" / "spool" / "reading",
+        ]
+        command = [*self.start, "--config", str(self.folder), *arguments]
+        return Program(command, {**os.environ, "NO_COLOR": "1"}, self.folder, state)
+
+    def run(self, until: Point | None = None) -> Ended:
+        """Run one round of the program, to its end or to a point."""
+        program = self.program("once", "--log-format", "json")
+        ended = program.run_until(until) if until else program.run()
+        self.runs.append(ended)
+        self.ends.append(self.to.taken())
+        self._look_at_ledger()
+        return ended
+
+    def settle(self) -> None:
+        """Run the program until it has nothing left to do."""
+        for _ in range(RECOVERIES):
+            if self.run().code == 0:
+                return
+
+    def arrivals(self) -> list[Arrival]:
+        return list(self.to.arrivals(self.ends[:-1]))
+
+    def report(self) -> Mapping[str, Decimal]:
+        """Return the spend of each workspace as the program reports it."""
+        rows = ask(self.folder, "report")["rows"]
+        return {row["workspace"]: Decimal(row["spend"]) for row in rows}
+
+    def alerts(self) -> list[tuple[str, str]]:
+        """Return every alert's id and state."""
+        return _read(self.database, "SELECT id, state FROM alert ORDER BY id")
+
+    def states(self) -> list[str]:
+        """Return the state of every delivery."""
+        return [state for (state,) in _read(self.database, "SELECT state FROM delivery")]
+
+    def _look_at_ledger(self) -> None:
+        """Look at a copy of the ledger as the run left it: opening the thing itself would mend it."""
+        copy = self.folder / "look"
+        shutil.rmtree(copy, ignore_errors=True)
+        copy.mkdir()
+        for end in ("", "-wal", "-journal"):
+            part = self.database.with_name(self.database.name + end)
+            if part.exists():
+                shutil.copy(part, copy / part.name)
+        database = copy / self.database.name
+        found: frozenset[Key] = frozenset()
+        if database.exists() and database.stat().st_size:
+            checked = _read(database, "PRAGMA integrity_check")
+            if checked != [("ok",)]:
+                self.damage.append(f"after run {len(self.runs)}: {checked}")
+            if _read(database, "SELECT 1 FROM sqlite_master WHERE name = 'delivery'"):
+                rows = _read(database, "SELECT channel, target, notification FROM delivery WHERE state = 'attempting'")
+                found = frozenset(Key(target or channel, number) for channel, target, number in rows)
+        self.attempting.append(found)
+
+
+def truth(folder: Path, to: Receivers) -> Truth:
+    """Let the program work undisturbed, and return what came of it."""
+    calm = Round(folder, to).furnish()
+    ended = calm.run()
+    assert ended.code == 0, ended.words
+    arrivals = calm.arrivals()
+    found = Truth(frozenset(one.key for one in arrivals), _figures(arrivals), calm.alerts(), len(calm.states()))
+    assert len(arrivals) == len(found.keys) == found.deliveries, "undisturbed, every copy comes once"
+    assert {key.receiver for key in found.keys} == {*READERS, HOOK}
+    faults = judge(calm, found)
+    assert not faults, faults
+    return found
+
+
+def judge(done: Round, expected: Truth) -> list[Finding]:
+    """Return everything that is worth saying about a round that was killed and taken up again."""
+    arrivals = done.arrivals()
+    return [
+        *_judge_runs(done),
+        *_judge_copies(done, arrivals, expected),
+        *_judge_words(done, arrivals, expected),
+        *_judge_ledger(done, expected),
+        *_judge_files(done),
+    ]
+
+
+def _judge_runs(done: Round) -> Iterator[Finding]:
+    for number, run in enumerate(done.runs, 1):
+        if run.hangs:
+            yield Finding(Kind.WRONG, f"run {number} hangs, or leaves a process behind")
+    if done.runs[-1].code:
+        yield Finding(Kind.WRONG, f"does not come to rest: exit {done.runs[-1].code}: {done.runs[-1].words[-2000:]}")
+
+
+def _judge_copies(done: Round, arrivals: Iterable[Arrival], expected: Truth) -> Iterator[Finding]:
+    copies: dict[Key, list[Arrival]] = {}
+    for arrival in arrivals:
+        copies.setdefault(arrival.key, []).append(arrival)
+    for key in sorted(expected.keys - copies.keys()):
+        yield Finding(Kind.LOST, f"{key} never came")
+    for key in sorted(copies.keys() - expected.keys):
+        yield Finding(Kind.WRONG, f"{key} came, which nobody expects")
+    for key, (first, *others) in sorted(copies.items()):
+        earlier = first
+        for later in others:
+            yield _judge_repeat(done, key, earlier, later)
+            earlier = later
+
+
+def _judge_repeat(done: Round, key: Key, earlier: Arrival, later: Arrival) -> Finding:
+    """A repeat is right when the earlier copy came in a run that was killed before its outcome was on record."""
+    if earlier.run == later.run:
+        return Finding(Kind.OUTSIDE, f"{key} came twice in run {earlier.run + 1}")
+    if done.runs[earlier.run].victim is not Victim.PROGRAM:
+        return Finding(Kind.OUTSIDE, f"{key} came again though run {earlier.run + 1} was not killed")
+    if key not in done.attempting[earlier.run]:
+        return Finding(Kind.OUTSIDE, f"{key} came again though it was not being attempted after run {earlier.run + 1}")
+    if earlier.content != later.content:
+        return Finding(Kind.WRONG, f"{key} came again with other content")
+    if not later.is_marked:
+        return Finding(Kind.WRONG, f"{key} came again without the mark")
+    return Finding(Kind.REPEATED, str(key))
+
+
+def _judge_words(done: Round, arrivals: Iterable[Arrival], expected: Truth) -> Iterator[Finding]:
+    figures = _figures(arrivals)
+    for number, said in expected.figures.items():
+        if number in figures and figures[number] != said:
+            yield Finding(Kind.WRONG, f"{number} says {figures[number]} instead of {said}")
+    for request in done.to.hook.requests:
+        if not _is_signed(request):
+            yield Finding(Kind.WRONG, f"the signature of {request.headers.get('webhook-id')} is wrong")
+
+
+def _judge_ledger(done: Round, expected: Truth) -> Iterator[Finding]:
+    for damage in done.damage:
+        yield Finding(Kind.WRONG, f"the ledger is damaged {damage}")
+    try:
+        spend, alerts, states = done.report(), done.alerts(), done.states()
+    except (AssertionError, sqlite3.Error) as error:
+        yield Finding(Kind.WRONG, f"the ledger cannot be read: {error}")
+        return
+    if spend != TOTALS:
+        yield Finding(Kind.WRONG, f"spend is {spend} instead of {TOTALS}")
+    if alerts != expected.alerts:
+        yield Finding(Kind.WRONG, f"alerts are {alerts} instead of {expected.alerts}")
+    if states != ["delivered"] * expected.deliveries:
+        yield Finding(Kind.LOST if "dead" in states else Kind.WRONG, f"deliveries are {states}")
+
+
+def _judge_files(done: Round) -> Iterator[Finding]:
+    shelf = done.inbox / "done"
+    kept = [file for file in shelf.glob("*") if file.stat().st_size] if shelf.is_dir() else []
+    if [file.read_bytes() for file in kept] != [done.bill]:
+        yield Finding(Kind.WRONG, f"done/ holds {[file.name for file in kept]}")
+    left = sorted(str(file.relative_to(done.folder)) for file in done.inbox.iterdir() if file != shelf)
+    spool = done.folder / "var" / "spool"
+    left += sorted(str(file.relative_to(done.folder)) for file in spool.rglob("*") if file.is_file())
+    if left:
+        yield Finding(Kind.WRONG, f"left lying: {left}")
+
+
+_asking = threading.Lock()
+
+
+def ask(folder: Path, command: str) -> Any:  # noqa: ANN401 -- whatever the command says
+    """Return what a reading command of the program says; in this process, which saves its start."""
+    with _asking:  # the runner takes over the standard output of the whole process
+        answer = CliRunner().invoke(root, ["--config", str(folder), command, "--json"])
+    assert answer.exception is None, f"{command}: {answer.exception!r} {answer.output}"
+    return json.loads(answer.stdout)
+
+
+def _read(database: Path, query: str) -> list[Any]:
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def _message_id(mail: bytes) -> str:
+    """Return the notification's id, which is the first part of the mail's."""
+    found = re.search(rb"^Message-ID: <([^@>\r\n]+)@", mail, re.MULTILINE | re.IGNORECASE)
+    return found[1].decode() if found else "(no Message-ID)"
+
+
+def _figures(arrivals: Iterable[Arrival]) -> dict[str, object]:
+    words = ("scope", "month", "spend", "budget", "used", "threshold", "also", "severity", "state", "summary")
+    calls = {one.key.id: json.loads(one.content) for one in arrivals if one.key.receiver == HOOK}
+    return {number: {"type": body["type"]} | {word: body["data"].get(word) for word in words} for number, body in calls.items()}
+
+
+def _is_signed(request: Request) -> bool:
+    try:
+        Webhook(SECRET).verify(request.body, dict(request.headers))
+    except Exception:  # noqa: BLE001 -- whatever it finds wrong
+        return False
+    return True
+
+
+def _is_quiet(server: SmtpSink | HttpSink) -> bool:
+    """Tell whether no connection is open: neither in the kernel nor in the server's own loop."""
+    if _has_connection(server.port):
+        return False
+
+    async def tasks() -> int:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return len(asyncio.all_tasks())
+
+    # The server itself, and the one who asks.
+    return asyncio.run_coroutine_threadsafe(tasks(), server._loop).result(5) == 2
+
+
+_ESTABLISHED, _SYN_RECEIVED, _CLOSE_WAIT = "01", "03", "08"
+
+
+def _has_connection(port: int) -> bool:
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, *_ = line.split()
+        if int(local.rpartition(":")[2], 16) == port and state in {_ESTABLISHED, _SYN_RECEIVED, _CLOSE_WAIT}:
+            return True
+    return False
