@@ -47,6 +47,9 @@ class ThreadedServer:
     async def open(self) -> asyncio.Server:
         raise NotImplementedError
 
+    def hang_up(self) -> None:
+        """Let go of connections that no task of ours holds."""
+
     def __enter__(self) -> Self:
         self._scratch = tempfile.TemporaryDirectory()
         self.folder = Path(self._scratch.name)
@@ -75,6 +78,7 @@ class ThreadedServer:
             self._ready.set()
         await self._end.wait()
         server.close()
+        self.hang_up()
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -53,6 +52,7 @@ class SmtpSink(ThreadedServer):
         self._is_silent = is_silent
         self._names = names
         self._keep_in = keep_in
+        self._sessions: list[SMTP] = []
 
     async def open(self) -> asyncio.Server:
         if self._is_silent:
@@ -65,8 +65,8 @@ class SmtpSink(ThreadedServer):
         loop = asyncio.get_running_loop()
         starts = self._tls is Tls.STARTTLS
 
-        def protocol() -> Any:  # noqa: ANN401 -- aiosmtpd brings no types
-            return SMTP(
+        def protocol() -> SMTP:
+            session = SMTP(
                 self,
                 loop=loop,
                 hostname="sink.test",
@@ -78,9 +78,16 @@ class SmtpSink(ThreadedServer):
                 auth_require_tls=starts,
                 enable_SMTPUTF8=True,
             )
+            self._sessions.append(session)
+            return session
 
         ssl = context if self._tls is Tls.FROM_THE_START else None
         return await loop.create_server(protocol, self.host, self.port, ssl=ssl)
+
+    def hang_up(self) -> None:
+        for session in self._sessions:
+            if isinstance(session.transport, asyncio.WriteTransport):
+                session.transport.abort()
 
     def _authenticate(
         self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword
@@ -121,8 +128,11 @@ class SmtpSink(ThreadedServer):
         return "250 kept"
 
 
-async def _say_nothing(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(3600)
+async def _say_nothing(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        writer.transport.abort()
 
 
 def main() -> None:

@@ -110,7 +110,9 @@ def statement(name: object = "first", days: Sequence[Day] = (), **changes: objec
     return replace(plain, **changes)  # type: ignore[arg-type]  # a builder takes any field
 
 
-def matter(threshold: str = "80%", *, rule: Rule = Rule.THRESHOLD_REACHED, scope: str = "account", period: str = "2026-09") -> Matter:
+def matter(
+    threshold: str = "80%", *, rule: Rule = Rule.THRESHOLD_REACHED, scope: str = "account", period: str = "2026-09"
+) -> Matter:
     """Return what an alert is about."""
     return Matter(rule, ACME, scope, threshold, period)
 

@@ -65,7 +65,7 @@ class Store:
 @contextmanager
 def opened_store(settings: Settings, *, read_only: bool = False) -> Iterator[Store]:
     """Open the state named in the settings, and close it afterwards."""
-    database = open_database(settings.state, read_only=read_only)
+    database = open_database(settings.state, read_only=read_only, password_file=settings.state_password_file)
     try:
         yield Store.of(database)
     finally:
@@ -267,16 +267,3 @@ def _log_settled(settled: Settled) -> None:
 def lock_state(store: Store) -> None:
     """Make sure that no other daemon works on this state, or raise `LedgerUnavailableError`."""
     store.database.lock_for_life()
-
-
-def heartbeat_path(settings: Settings) -> Path:
-    """Return the file whose age says whether the daemon lives: `heartbeat` in the folder of the state."""
-    return settings.spool.parent / "heartbeat"
-
-
-def secrets_of(settings: Settings) -> Iterator[str]:
-    """Yield every secret in the settings, so that the logs can hide them."""
-    for config in settings.channels.values():
-        for name in ("password", "secret"):
-            if secret := getattr(config, name, None):
-                yield secret.get_secret_value()

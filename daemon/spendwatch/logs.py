@@ -1,7 +1,8 @@
-"""Log lines: one event a line, for people on a terminal, as JSON elsewhere; no secret and no foreign control character in them."""
+"""Log lines: one event a line, for people on a terminal, as JSON elsewhere; without secrets and hostile characters."""
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
 from typing import TextIO
 from urllib.parse import quote, quote_plus
 
@@ -32,6 +34,7 @@ _PLAIN_AGAIN = "\x1b[0m"
 _PIECE = 4096
 _PATIENCE_MS = 100
 _DEEPEST = 6
+_LARGEST_NUMBER = 1 << 63
 
 
 class Format(StrEnum):
@@ -49,7 +52,8 @@ def hide(secret: str) -> None:
     """Never show this text in a log line, nor the forms it takes in an address or in quotes."""
     for form in (secret, secret.strip()):
         if form:
-            _secrets.update((form, quote(form, safe=""), quote_plus(form), repr(form)[1:-1], json.dumps(form)[1:-1]))
+            _secrets.update((form, quote(form, safe=""), quote_plus(form), repr(form)[1:-1], repr(form.encode())[2:-1]))
+            _secrets.update(json.dumps(form, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False))
 
 
 def masked(text: str) -> str:
@@ -66,7 +70,8 @@ def configure(
     environ: Mapping[str, str] | None = None,
 ) -> None:
     """Send every log line of ours, and the warnings of the libraries, to the stream (the standard error output)."""
-    stream = sys.stderr if stream is None else stream
+    # A process may be started with no standard error output at all; then there is nothing to write to.
+    stream = stream or sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- open for ever
     environ = os.environ if environ is None else environ
     chosen = Format(format)
     is_terminal = _is_terminal(stream)
@@ -137,20 +142,18 @@ def _cleaned(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def _value(value: object, depth: int = 0) -> object:
     match value:
-        case None | bool() | float():
+        case None | bool():
             return value
-        case int() if not isinstance(value, StrEnum):
-            return value if abs(value) < 1 << 63 else str(value)[:LONGEST_VALUE]
-        case Decimal():
-            return plain(value) if value.is_finite() else str(value)
-        case date():
-            return value.isoformat()
+        case int() | float() if abs(value) < _LARGEST_NUMBER:  # so that neither NaN nor a giant breaks a reader of JSON
+            return value
+        case Decimal() if value.is_finite():
+            return plain(value)
         case Mapping() if depth < _DEEPEST:
-            return {_tidy(str(key), LONGEST_VALUE): _value(item, depth + 1) for key, item in value.items()}
+            return {_tidy(key, LONGEST_VALUE): _value(item, depth + 1) for key, item in value.items()}
         case list() | tuple() | set() | frozenset() if depth < _DEEPEST:
             return [_value(item, depth + 1) for item in value]
         case _:
-            return _tidy(str(value), LONGEST_VALUE)
+            return _tidy(value.isoformat() if isinstance(value, date) else value, LONGEST_VALUE)
 
 
 def _tidy(text: object, longest: int, *, keep_lines: bool = False) -> str:
@@ -224,19 +227,18 @@ class _Writer:
         self._lock = threading.Lock()
         self._dropped = 0
         self._is_cut = False
-        try:
-            self._descriptor: int | None = stream.fileno()
-        except (OSError, ValueError):
-            self._descriptor = None
 
     def write(self, line: str) -> None:
         """Write one line, or drop it."""
         with self._lock, suppress(OSError, ValueError):
-            if self._descriptor is None:
+            try:
+                # Asked anew for each line: the number of a closed stream may meanwhile belong to the database's file.
+                descriptor = self._stream.fileno()
+            except io.UnsupportedOperation:
                 self._stream.write(f"{line}\n")
                 self._stream.flush()
-                return
-            self._write_bytes(self._descriptor, f"{line}\n".encode(errors="backslashreplace"))
+            else:
+                self._write_bytes(descriptor, f"{line}\n".encode(errors="backslashreplace"))
 
     def _write_bytes(self, descriptor: int, line: bytes) -> None:
         if self._dropped or self._is_cut:
@@ -300,5 +302,5 @@ def _route_libraries(level: int) -> None:
     for handler in root.handlers[:]:
         if isinstance(handler, _Bridge):
             root.removeHandler(handler)
-    root.addHandler(_Bridge())
+    root.addHandler(_Bridge(logging.WARNING))
     root.setLevel(max(level, logging.WARNING))

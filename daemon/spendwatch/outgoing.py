@@ -142,12 +142,15 @@ class Outgoing:
                 msg = f"{place.name}: the host name cannot be resolved"
                 raise UnreachableError(msg) from error
             found = list(dict.fromkeys(ipaddress.ip_address(text) for text in texts))
+        if not found:
+            msg = f"{place.name}: the host name has no address"
+            raise UnreachableError(msg)
         open_to_us = [address for address in found if self._may_dial(address, place.port)]
         if place.is_plain and not all(_is_allowed(address, self._allow) for address in found):
             msg = f"{place.name}: plain http goes only to networks listed in allow_networks"
             raise ForbiddenAddressError(msg)
         if not open_to_us:
-            raise ForbiddenAddressError(_forbidden(place, found[0] if found else None))
+            raise ForbiddenAddressError(_forbidden(place, found[0]))
         return open_to_us[:_MOST_ADDRESSES]
 
     def _may_dial(self, address: Address, port: int) -> bool:
@@ -284,9 +287,7 @@ def _addresses(host: str, port: int) -> Sequence[str]:
     return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
-def _forbidden(place: _Place, address: Address | None) -> str:
-    if address is None:
-        return f"{place.name}: the host name has no address"
+def _forbidden(place: _Place, address: Address) -> str:
     leads = "is" if place.literal else f"leads to {address},"
     return f"{place.name} {leads} a private or special address or our own; list its network in allow_networks if that is meant"
 

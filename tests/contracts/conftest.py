@@ -7,8 +7,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from servers_postgres import PostgresServer, running_server
 
+from servers_postgres import PostgresServer, running_server
 from spendwatch.store.database import Database, open_database
 
 _TEMPLATE = "ledger_template"

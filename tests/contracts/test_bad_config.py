@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spendwatch.domain.errors import ConfigError
-from spendwatch.settings import Surroundings, load
+from spendwatch.settings import Outside, load
 
 _FOLDERS = sorted(path for path in (Path(__file__).parents[1] / "data" / "bad_config").iterdir() if path.is_dir())
 
@@ -15,7 +15,7 @@ _FOLDERS = sorted(path for path in (Path(__file__).parents[1] / "data" / "bad_co
 def told(folder: Path) -> str:
     """Return what an operator in that folder reads; absolute paths are shortened to `{folder}`."""
     with pytest.raises(ConfigError) as caught:
-        load(Path(), Surroundings(environ={}))
+        load(Path(), Outside(environ={}))
     return str(caught.value).replace(str(folder), "{folder}")
 
 
@@ -39,5 +39,5 @@ def test_no_mistake_repeats_a_secret(folder: Path, monkeypatch: pytest.MonkeyPat
 def test_a_mistake_is_one_line_of_plain_text(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     with pytest.raises(ConfigError) as caught:
-        load(Path(), Surroundings(environ={}))
+        load(Path(), Outside(environ={}))
     assert all(str(mistake).isprintable() for mistake in caught.value.mistakes)

@@ -321,10 +321,28 @@ def test_a_copy_of_a_file_that_is_rewritten_meanwhile_is_whole_or_discarded(tmp_
     assert min(outcomes.values()) > 0
 
 
-def test_without_the_second_look_mixed_copies_would_come_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Identity, "of", lambda _: Identity(0, 0, FULL, 0, 0))
-    copies = _copies_of_a_file_in_use(Spool(tmp_path / "spool"), tmp_path / "bill.csv", 20_000)
-    assert any(copy and _is_mixed(copy) for copy in copies)
+@pytest.mark.parametrize("has_second_look", [True, False])
+def test_only_the_second_look_keeps_a_mixed_copy_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_second_look: bool
+) -> None:
+    """The writer strikes in the middle of the copy. Without the second look, this test must see the damage."""
+    path = tmp_path / "bill.csv"
+    path.write_bytes(b"a" * FULL)
+    really = os.copy_file_range
+
+    def with_a_writer_in_between(source: int, target: int, count: int, at: int, to: int) -> int:
+        step = really(source, target, min(count, FULL // 2), at, to)
+        path.write_bytes(b"b" * FULL)
+        return step
+
+    with path.open("rb") as original:
+        settled = Identity.of(os.fstat(original.fileno()))
+        monkeypatch.setattr(os, "copy_file_range", with_a_writer_in_between)
+        if not has_second_look:
+            monkeypatch.setattr(Identity, "of", lambda _: settled)
+        copy = Spool(tmp_path / "spool").take(original.fileno(), settled)
+    assert (copy is None) == has_second_look
+    assert copy is None or _is_mixed(copy.read_bytes())
 
 
 def test_two_thousand_replacements_while_files_are_read_and_kept_lose_no_bytes(tmp_path: Path) -> None:
@@ -343,7 +361,7 @@ def test_two_thousand_replacements_while_files_are_read_and_kept_lose_no_bytes(t
         part = path / "bill.csv.part"
         part.write_text(f"n\n{written}\n" * 50, encoding="utf-8")
         part.rename(path / "bill.csv")
-        threading.Event().wait(dice.random() * 0.02)
+        threading.Event().wait(dice.random() * 0.01)
 
     with _busy(replace):
         deadline = time.monotonic() + 60
@@ -375,6 +393,7 @@ def test_a_name_that_swaps_between_a_bill_and_a_link_to_a_secret_never_leaks_it(
     def swap() -> None:
         bill.write_bytes(b"a\n1\n")
         bill.rename(path)
+        threading.Event().wait(0.0005)
         link.symlink_to(secret)
         link.rename(path)
 

@@ -5,9 +5,9 @@ import ipaddress
 import logging
 import socket
 import ssl
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -20,39 +20,45 @@ pytestmark = pytest.mark.anyio
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 
 DENIED_ADDRESSES = (
-    "0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.100.100.200", "100.127.255.254", "127.0.0.1",
-    "127.1.2.3", "168.63.129.16", "169.254.169.254", "169.254.0.1", "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.0.192",
-    "192.0.2.1", "192.88.99.1", "192.168.0.1", "198.18.0.1", "198.19.255.255", "198.51.100.7", "203.0.113.9", "224.0.0.1",
-    "239.255.255.250", "240.0.0.1", "255.255.255.255",
+    "0.0.0.0",  # noqa: S104 -- not bound but refused
+    "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.100.100.200", "100.127.255.254", "127.0.0.1",
+    "127.1.2.3", "168.63.129.16", "169.254.169.254", "169.254.0.1", "172.16.0.1", "172.31.255.255", "192.0.0.1",
+    "192.0.0.192", "192.0.2.1", "192.88.99.1", "192.168.0.1", "198.18.0.1", "198.19.255.255", "198.51.100.7",
+    "203.0.113.9", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255",
 )  # fmt: skip
 DENIED_IPV6 = (
-    "::", "::1", "::7f00:1", "::127.0.0.1", "::ffff:127.0.0.1", "::ffff:7f00:1", "::ffff:10.0.0.1", "::ffff:100.100.100.200",
-    "::ffff:0:127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::127.0.0.1", "64:ff9b::a9fe:a9fe", "64:ff9b::6464:64c8", "64:ff9b:1::7f00:1",
-    "100::1", "2001::1", "2001:0:7f00:1::", "2001:2::1", "2001:10::1", "2001:20::1", "2001:db8::1", "2002:7f00:1::",
-    "2002:a00:1::", "2002:6464:64c8::", "3fff::1", "5f00::1", "fc00::1", "fd12:3456:789a::1", "fe80::1", "fec0::1", "ff02::1",
-    "ff05::2", "0:0:0:0:0:0:0:1", "0000:0000:0000:0000:0000:0000:0000:0001",
+    "::", "::1", "::7f00:1", "::127.0.0.1", "::ffff:127.0.0.1", "::ffff:7f00:1", "::ffff:10.0.0.1",
+    "::ffff:100.100.100.200", "::ffff:0:127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::127.0.0.1", "64:ff9b::a9fe:a9fe",
+    "64:ff9b::6464:64c8", "64:ff9b:1::7f00:1", "100::1", "2001::1", "2001:0:7f00:1::", "2001:2::1", "2001:10::1",
+    "2001:20::1", "2001:db8::1", "2002:7f00:1::", "2002:a00:1::", "2002:6464:64c8::", "3fff::1", "5f00::1", "fc00::1",
+    "fd12:3456:789a::1", "fe80::1", "fec0::1", "ff02::1", "ff05::2", "0:0:0:0:0:0:0:1",
+    "0000:0000:0000:0000:0000:0000:0000:0001",
 )  # fmt: skip
 ODD_SPELLINGS = (
-    "https://2130706433/", "https://017700000001/", "https://0x7f000001/", "https://0x7F.0x0.0x0.0x1/", "https://0177.0.0.1/",
-    "https://127.1/", "https://127.0.1/", "https://0/", "https://0x0/", "https://127.0.0.01/", "https://127.0.0.1./",
-    "https://127.000.000.001/", "https://1684301000/", "https://0x646464c8/", "https://100.100.25800/", "https://0144.0144.0144.0310/",
-    "https://256.256.256.256/", "https://127.0.0.1.1/", "https://127.0.0.0x1/", "https://localhost./", "https://hooks.example.test./",
-    "https://[::1%25lo]/", "https://[::1%lo]/", "https://[fe80::1%25eth0]/", "https://[::1/", "https://::1/", "https://[v1.a]/",
+    "https://2130706433/", "https://017700000001/", "https://0x7f000001/", "https://0x7F.0x0.0x0.0x1/",
+    "https://0177.0.0.1/", "https://127.1/", "https://127.0.1/", "https://0/", "https://0x0/", "https://127.0.0.01/",
+    "https://127.0.0.1./", "https://127.000.000.001/", "https://1684301000/", "https://0x646464c8/",
+    "https://100.100.25800/", "https://0144.0144.0144.0310/", "https://256.256.256.256/", "https://127.0.0.1.1/",
+    "https://127.0.0.0x1/", "https://localhost./", "https://hooks.example.test./", "https://[::1%25lo]/",
+    "https://[::1%lo]/", "https://[fe80::1%25eth0]/", "https://[::1/", "https://::1/", "https://[v1.a]/",
     "https://[127.0.0.1]/", "https://[]/", "https://1.1.1.1 @127.0.0.1/", "https://hooks.example.test@127.0.0.1/",
     "https://user:pw@hooks.example.test/", "https://user@hooks.example.test/", "https://@hooks.example.test/",
-    "https://hooks.example.test:443@127.0.0.1/", "https://127.0.0.1:80\\@hooks.example.test/", "https://hooks.example.test\\@127.0.0.1/",
-    "https://hooks.example.test#@127.0.0.1/", "https://hooks.example.test?@127.0.0.1/", "https://127%2e0%2e0%2e1/",
-    "https://127.0.0.1%00.example.test/", "https://%31%32%37.0.0.1/", "https://hooks.example.test%2f@127.0.0.1/",
-    "https://１２７.0.0.1/", "https://127。0。0。1/", "https://ⓛocalhost/", "https://lоcalhost/", "https://①②⑦.0.0.1/",
-    "https://127.0.0.1\t/", "https://127.\t0.0.1/", "https://hooks.example.test\n.evil/", "https://hooks.example.test\r\nHost: x/",
-    " https://hooks.example.test/", "https://hooks.example.test /", "https:// hooks.example.test/", "ht\ntps://hooks.example.test/",
-    "https:///127.0.0.1/", "https:/127.0.0.1/", "https:127.0.0.1", "https://", "https:///", "", "//127.0.0.1/", "127.0.0.1", "/etc/passwd",
-    "file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1:25/_MAIL", "dict://127.0.0.1:11211/stat", "unix:///run/docker.sock",
-    "ldap://127.0.0.1/", "data:text/plain,x", "javascript:alert(1)", "jar:https://127.0.0.1!/", "https+unix://%2Frun%2Fx/",
-    "ws://127.0.0.1/", "https://hooks..example.test/", "https://.example.test/", "https://-a.example.test/", "https://a_.-/",
-    f"https://{'a' * 64}.example.test/", f"https://{'a.' * 140}test/", "https://hooks.example.test:0/", "https://hooks.example.test:65536/",
-    "https://hooks.example.test:99999/", "https://hooks.example.test:-1/", "https://hooks.example.test:٤٤٣/", "https://hooks.example.test:4 43/",
-    "https://hooks.example.test:443:443/", "https://exa<mple.test/", "https://exa|mple.test/", "https://*/", "https://$(id).example.test/",
+    "https://hooks.example.test:443@127.0.0.1/", "https://127.0.0.1:80\\@hooks.example.test/",
+    "https://hooks.example.test\\@127.0.0.1/", "https://hooks.example.test#@127.0.0.1/",
+    "https://hooks.example.test?@127.0.0.1/", "https://127%2e0%2e0%2e1/", "https://127.0.0.1%00.example.test/",
+    "https://%31%32%37.0.0.1/", "https://hooks.example.test%2f@127.0.0.1/", "https://１２７.0.0.1/", "https://127。0。0。1/",
+    "https://ⓛocalhost/", "https://lоcalhost/", "https://①②⑦.0.0.1/", "https://127.0.0.1\t/", "https://127.\t0.0.1/",
+    "https://hooks.example.test\n.evil/", "https://hooks.example.test\r\nHost: x/", " https://hooks.example.test/",
+    "https://hooks.example.test /", "https:// hooks.example.test/", "ht\ntps://hooks.example.test/",
+    "https:///127.0.0.1/", "https:/127.0.0.1/", "https:127.0.0.1", "https://", "https:///", "", "//127.0.0.1/",
+    "127.0.0.1", "/etc/passwd", "file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1:25/_MAIL",
+    "dict://127.0.0.1:11211/stat", "unix:///run/docker.sock", "ldap://127.0.0.1/", "data:text/plain,x",
+    "javascript:alert(1)", "jar:https://127.0.0.1!/", "https+unix://%2Frun%2Fx/", "ws://127.0.0.1/",
+    "https://hooks..example.test/", "https://.example.test/", "https://-a.example.test/", "https://a_.-/",
+    f"https://{'a' * 64}.example.test/", f"https://{'a.' * 140}test/", "https://hooks.example.test:0/",
+    "https://hooks.example.test:65536/", "https://hooks.example.test:99999/", "https://hooks.example.test:-1/",
+    "https://hooks.example.test:٤٤٣/", "https://hooks.example.test:4 43/", "https://hooks.example.test:443:443/",
+    "https://exa<mple.test/", "https://exa|mple.test/", "https://*/", "https://$(id).example.test/",
     "http://hooks.example.test/", "http://1.1.1.1/", "HTTP://hooks.example.test/",
 )  # fmt: skip
 NAMES_LEADING_TO = {
@@ -264,9 +270,12 @@ async def test_a_closed_port_and_an_unknown_name_are_unreachable() -> None:
         await _post(Outgoing(LOOPBACK, resolver=nowhere), "https://gone.example.test/")
 
 
-async def test_a_name_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading  # noqa: PLC0415 -- for this test alone
+async def test_a_name_without_any_address_may_get_one_later() -> None:
+    with pytest.raises(UnreachableError, match="has no address"):
+        await _post(Outgoing(resolver=lambda _host, _port: []), "https://empty.example.test/")
 
+
+async def test_a_name_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     end = threading.Event()
 
     def hang(_host: str, _port: int) -> Sequence[str]:
@@ -313,7 +322,7 @@ async def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.Monkey
         assert (len(sink.requests), proxy.connections) == (1, 0)
 
 
-async def test_nothing_of_a_url_but_its_host_is_logged_or_told(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+async def test_nothing_of_a_url_but_its_host_is_logged_or_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     outgoing = Outgoing(LOOPBACK)
     told = []
@@ -329,4 +338,3 @@ async def test_nothing_of_a_url_but_its_host_is_logged_or_told(caplog: pytest.Lo
             told.append(str(caught.value))
     assert "canary" not in "".join(told)
     assert "canary" not in caplog.text
-    assert not list(tmp_path.iterdir())

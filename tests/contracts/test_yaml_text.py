@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -32,8 +33,30 @@ def refusals(text: str | bytes) -> list[str]:
 
 @pytest.mark.parametrize(
     "written",
-    ["010", "12:30", "1_000", "no", "on", "yes", "true", ".inf", ".nan", "1e3", "0x1F", "0o17", "2026-09-16", "900.00", "80%"]
-    + ["12345678901234567.89", "+1", "-0", "=", "Null", "NULL", "None"],
+    [
+        "010",
+        "12:30",
+        "1_000",
+        "no",
+        "on",
+        "yes",
+        "true",
+        ".inf",
+        ".nan",
+        "1e3",
+        "0x1F",
+        "0o17",
+        "2026-09-16",
+        "900.00",
+        "80%",
+        "12345678901234567.89",
+        "+1",
+        "-0",
+        "=",
+        "Null",
+        "NULL",
+        "None",
+    ],
 )
 def test_a_value_stays_as_it_is_written(written: str) -> None:
     assert tree(f"value: {written}\n") == {"value": written}
@@ -53,7 +76,9 @@ def test_quoted_nothing_is_a_text(written: str) -> None:
     assert tree(f"value: {written}\n") == {"value": written[1:-1]}
 
 
-@pytest.mark.parametrize("file", [b"\xef\xbb\xbfa: 1\nb: [x, y]\n", b"a: 1\r\nb: [x, y]\r\n", b"---\na: 1\nb:\n- x\n- y\n...\n"])
+@pytest.mark.parametrize(
+    "file", [b"\xef\xbb\xbfa: 1\nb: [x, y]\n", b"a: 1\r\nb: [x, y]\r\n", b"---\na: 1\nb:\n- x\n- y\n...\n"]
+)
 def test_byte_order_marks_windows_lines_and_document_marks_do_no_harm(file: bytes) -> None:
     assert parse(file, "x.yaml").tree == {"a": "1", "b": ["x", "y"]}
 
@@ -149,10 +174,8 @@ def test_no_file_takes_a_tenth_of_a_second(bomb: str) -> None:
     spent = []
     for _ in range(3):  # the quickest of three: other work on this machine is not our matter
         started = time.process_time()
-        try:
+        with suppress(ConfigError):
             parse(data, "x.yaml")
-        except ConfigError:
-            pass
         spent.append(time.process_time() - started)
     assert min(spent) < 0.1
 
@@ -162,7 +185,32 @@ def test_more_values_than_anybody_writes_are_refused() -> None:
 
 
 _PIECES = st.sampled_from(
-    ["a", "b: ", ": ", "- ", "\n", "  ", "[", "]", "{", "}", ",", "&x ", "*x", "!t ", "<<", "? ", "'", '"', "|", ">", "#", "%", "\t", "~"]
+    [
+        "a",
+        "b: ",
+        ": ",
+        "- ",
+        "\n",
+        "  ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "&x ",
+        "*x",
+        "!t ",
+        "<<",
+        "? ",
+        "'",
+        '"',
+        "|",
+        ">",
+        "#",
+        "%",
+        "\t",
+        "~",
+    ]
 )
 
 

@@ -1,6 +1,6 @@
 """Starts the real program with one thing broken: the sweep must notice each, or it would notice nothing.
 
-    python driver.py settled-first --config DIR once
+python driver.py settled-first --config DIR once
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from spendwatch.cli import main
 from spendwatch.domain.notification import Delivery, NotificationId
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
-from spendwatch.store import alert_book
+from spendwatch.store.alert import put_alerts
 from spendwatch.store.alert_book import AlertBook
+from spendwatch.store.delivery import put_deliveries
+from spendwatch.store.notification import put_notifications
 from spendwatch.store.outbox import Outbox
 
 
@@ -61,10 +63,10 @@ def commit_twice() -> None:
 
     def commit(self: AlertBook, verdict: Verdict, targets: Mapping[ChannelName, Sequence[str]], *, now: datetime) -> int:
         with self._database.writing() as connection:
-            alert_book.put_alerts(connection, verdict.alerts)
-            alert_book.put_notifications(connection, verdict.notifications)
+            put_alerts(connection, verdict.alerts)
+            put_notifications(connection, verdict.notifications)
         with self._database.writing() as connection:
-            return alert_book.put_deliveries(connection, verdict.notifications, targets, now)
+            return put_deliveries(connection, verdict.notifications, targets, now)
 
     AlertBook.commit = commit  # type: ignore[method-assign] # as above
 

@@ -105,7 +105,7 @@ class Program:
     def _traced(self, log: Path, names: Collection[str], room: Room, *more: str) -> list[str]:
         # --seccomp-bpf would make it cheaper, but then the signal is not delivered at the call.
         paths = [part for path in self.state for part in ("-P", str(path))] if room is Room.STATE else []
-        trace = ["-e", f"trace={','.join(names)}", "-e", "signal=none", *more]
+        trace = ["-e", f"trace={','.join(names)}", "-e", "signal=KILL", *more]
         return ["strace", "-f", "-qq", "-o", str(log), *paths, *trace, *self.command]
 
     def _end(self, command: Sequence[str]) -> Ended:
@@ -157,7 +157,10 @@ def _calls(lines: Iterable[str]) -> Iterator[Call]:
 
 
 def points(calls: Sequence[Call], room: Room, *, since: Path | None = None) -> list[Point]:
-    """Return every point there is, from the first call on that names the path: for each name and number, who gets there first."""
+    """Return every point there is: for each name and number, who gets so far first.
+
+    `since`: only from the first call on that names this path.
+    """
     counts: dict[tuple[int, str], int] = {}
     most: dict[str, int] = {}
     found: list[Point] = []
@@ -172,12 +175,16 @@ def points(calls: Sequence[Call], room: Room, *, since: Path | None = None) -> l
     return found
 
 
-def spread(items: Sequence[Point], most: int) -> list[Point]:
-    """Return at most so many of them, evenly spread over the whole and over each name."""
-    ordered = sorted(items)
-    if len(ordered) <= most:
-        return ordered
-    return [ordered[at * len(ordered) // most] for at in range(most)]
+def spread(items: Iterable[Point], most: int) -> list[Point]:
+    """Return at most so many points: of rare calls all, of frequent ones as many each, evenly spread."""
+    groups: dict[str, list[Point]] = {}
+    for item in sorted(items):
+        groups.setdefault(item.call, []).append(item)
+    chosen: list[Point] = []
+    for at, group in enumerate(sorted(groups.values(), key=len)):
+        size = min(len(group), (most - len(chosen)) // (len(groups) - at))
+        chosen += [group[(2 * number + 1) * len(group) // (2 * size)] for number in range(size)]
+    return chosen
 
 
 def _victim(code: int, log: Path) -> Victim:

@@ -22,18 +22,19 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from bill_builder import ACCOUNT, a_bill
 from click.testing import CliRunner
+from standardwebhooks import Webhook
+
+from bill_builder import ACCOUNT, a_bill
 from home import RESEARCH, SECRET, TRAINING, lines_worth, today
 from servers_http import HttpSink, Request
 from servers_smtp import SmtpSink
-from standardwebhooks import Webhook
-from sweep.killing import Ended, Point, Program, Victim
-
 from spendwatch.cli import root
+from sweep.killing import Ended, Point, Program, Victim
 
 READERS = ("finops@example.com", "lead@example.com")
 HOOK = "hook"
+PROGRAM = (sys.executable, "-m", "spendwatch")
 MARK = b"X-Spendwatch-Maybe-Repeated: yes\r\n"
 MARK_NAME = "x-spendwatch-maybe-repeated"
 RECOVERIES = 4
@@ -56,6 +57,17 @@ channels:
   post: {{type: email, host: 127.0.0.1, port: {mail}, security: none, from: alerts@example.com, to: [{readers}]}}
   hook: {{type: webhook, url: "http://127.0.0.1:{hook}/spend", secret_file: hook-secret}}
 """
+
+
+class Stage(StrEnum):
+    """How far the program had come before the round."""
+
+    FRESH = "fresh"
+    """There is only the configuration and the bill: the tables are made, too."""
+    LEDGER = "ledger"
+    """The ledger is there, and empty."""
+    OUTBOX = "outbox"
+    """It died before it sent the first copy: the alerts are on record, and all deliveries are open."""
 
 
 class Kind(StrEnum):
@@ -149,15 +161,40 @@ def receivers() -> Iterator[Receivers]:
         yield Receivers(stack.enter_context(SmtpSink()), stack.enter_context(HttpSink()))
 
 
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What every round begins with: a bill, and a home for each stage."""
+
+    folder: Path
+    name: str
+    bill: bytes
+
+    @classmethod
+    def prepare(cls, folder: Path, to: Receivers) -> Scene:
+        """Bring a home to each stage, as the program itself does."""
+        scene = cls(folder, *_bill())
+        fresh = Round(folder / Stage.FRESH, to, scene)
+        fresh.furnish()
+        bare = fresh.copy(folder / Stage.LEDGER)
+        (bare.inbox / scene.name).unlink()
+        assert bare.run().code == 0, bare.runs
+        (bare.inbox / scene.name).write_bytes(scene.bill)
+        full = fresh.copy(folder / Stage.OUTBOX)
+        assert full.run(Point("connect", 1)).victim is Victim.PROGRAM, full.runs
+        assert not full.arrivals()
+        assert full.states()
+        return scene
+
+
 @dataclass(slots=True)
 class Round:
-    """A fresh home with one bill in its inbox, and the runs of the program in it."""
+    """A home of its own, and the runs of the program in it."""
 
     folder: Path
     to: Receivers
-    start: Sequence[str] = (sys.executable, "-m", "spendwatch")
+    scene: Scene
+    start: Sequence[str] = PROGRAM
     """How the program is started; the control builds are started otherwise."""
-    bill: bytes = b""
     runs: list[Ended] = field(default_factory=list)
     ends: list[tuple[int, int]] = field(default_factory=list)
     attempting: list[frozenset[Key]] = field(default_factory=list)
@@ -172,39 +209,48 @@ class Round:
     def inbox(self) -> Path:
         return self.folder / "inbox"
 
-    def furnish(self) -> Round:
-        """Write the configuration and drop the bill."""
+    def begin(self, stage: Stage) -> Round:
+        """Make the home as it is at that stage."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.copytree(self.scene.folder / stage, self.folder)
+        self.configure()
+        self.to.empty()
+        return self
+
+    def copy(self, folder: Path) -> Round:
+        """Return another home that is just like this one."""
+        shutil.copytree(self.folder, folder)
+        return Round(folder, self.to, self.scene)
+
+    def furnish(self) -> None:
+        """Make the home: the configuration, and the bill in the inbox."""
         (self.folder / "workspaces").mkdir(parents=True)
         self.inbox.mkdir()
-        text = CONFIG.format(
-            account=ACCOUNT, mail=self.to.mail.port, hook=self.to.hook.port, readers=", ".join(READERS)
-        )
-        (self.folder / "spendwatch.yaml").write_text(text)
+        self.configure()
         secret = self.folder / "hook-secret"
         secret.write_text(SECRET)
         secret.chmod(0o600)
         for name, workspace, budget in (("research", RESEARCH, "100.00"), ("training", TRAINING, "50.00")):
-            (self.folder / "workspaces" / f"{name}.yaml").write_text(
-                f"workspace: {workspace}\nname: {name}\nbudget: {budget}\n"
-            )
-        lines = [
-            line
-            for amount, count, workspace, first in LINES
-            for line in lines_worth(amount, count=count, workspace=workspace, first=first)
-        ]
-        name, self.bill = a_bill(lines, exported=today().strftime("%Y%m%d%H%M%S"))
-        (self.inbox / name).write_bytes(self.bill)
-        self.to.empty()
-        return self
+            policy = f"workspace: {workspace}\nname: {name}\nbudget: {budget}\n"
+            (self.folder / "workspaces" / f"{name}.yaml").write_text(policy)
+        (self.inbox / self.scene.name).write_bytes(self.scene.bill)
+
+    def configure(self) -> None:
+        """Write the main file, which names the receivers' ports."""
+        ports = {"mail": self.to.mail.port, "hook": self.to.hook.port}
+        text = CONFIG.format(account=ACCOUNT, readers=", ".join(READERS), **ports)
+        (self.folder / "spendwatch.yaml").write_text(text)
 
     def program(self, *arguments: str) -> Program:
         """Return the program as it works in this home."""
         state = [
-            *(self.database.with_name(self.database.name + end) for end in ("", "-wal", "-shm", "-journal", ".lock", ".write-lock")),
+            *(
+                self.database.with_name(self.database.name + end)
+                for end in ("", "-wal", "-shm", "-journal", ".lock", ".write-lock")
+            ),
             self.database.parent,
             self.inbox,
-            *self.inbox.glob("*.csv"),
+            self.inbox / self.scene.name,
             self.inbox / "done",
             self.folder / "var" / "spool",
             self.folder / "var" / "spool" / "arrivals" / "inbox",
@@ -265,10 +311,18 @@ class Round:
         self.attempting.append(found)
 
 
-def truth(folder: Path, to: Receivers) -> Truth:
+def _bill() -> tuple[str, bytes]:
+    lines = [
+        line
+        for amount, count, workspace, first in LINES
+        for line in lines_worth(amount, count=count, workspace=workspace, first=first)
+    ]
+    return a_bill(lines, exported=today().strftime("%Y%m%d%H%M%S"))
+
+
+def truth(calm: Round) -> Truth:
     """Let the program work undisturbed, and return what came of it."""
-    calm = Round(folder, to).furnish()
-    ended = calm.run()
+    ended = calm.begin(Stage.FRESH).run()
     assert ended.code == 0, ended.words
     arrivals = calm.arrivals()
     found = Truth(frozenset(one.key for one in arrivals), _figures(arrivals), calm.alerts(), len(calm.states()))
@@ -358,7 +412,7 @@ def _judge_ledger(done: Round, expected: Truth) -> Iterator[Finding]:
 def _judge_files(done: Round) -> Iterator[Finding]:
     shelf = done.inbox / "done"
     kept = [file for file in shelf.glob("*") if file.stat().st_size] if shelf.is_dir() else []
-    if [file.read_bytes() for file in kept] != [done.bill]:
+    if [file.read_bytes() for file in kept] != [done.scene.bill]:
         yield Finding(Kind.WRONG, f"done/ holds {[file.name for file in kept]}")
     left = sorted(str(file.relative_to(done.folder)) for file in done.inbox.iterdir() if file != shelf)
     spool = done.folder / "var" / "spool"

@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sweep.killing import Point, Victim
-from sweep.rounds import Finding, Kind
+from sweep.rounds import Finding, Kind, Stage
 
 COLUMNS = ("points", "killed", "worker", *(kind.value for kind in Kind))
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One point, or one point and a second one in the recovery, and what came of it."""
+    """What came of a program that was killed at one point, or at a second one in its recovery, too."""
 
-    point: Point
+    stage: Stage
+    killed_at: Sequence[Point]
     victims: Sequence[Victim]
     findings: Sequence[Finding]
-    second: Point | None = None
 
     @property
     def faults(self) -> list[Finding]:
@@ -30,16 +30,15 @@ class Outcome:
         return Victim.PROGRAM in self.victims
 
     def __str__(self) -> str:
-        also = f", then {self.second}" if self.second else ""
-        return f"{self.point}{also}: {'; '.join(map(str, self.faults)) or 'nothing wrong'}"
+        where = f"{self.stage}: {', then '.join(map(str, self.killed_at))}"
+        return f"{where}: {'; '.join(map(str, self.faults)) or 'nothing wrong'}"
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """Return the counts as text."""
     counts: dict[str, Counter[str]] = {}
     for outcome in outcomes:
-        name = f"{outcome.point.call}, {outcome.second.call}" if outcome.second else outcome.point.call
-        row = counts.setdefault(name, Counter())
+        row = counts.setdefault(", ".join(point.call for point in outcome.killed_at), Counter())
         row.update(_counted(outcome))
     width = max(map(len, counts), default=0) + 2
     total = Counter[str]()

@@ -14,7 +14,7 @@ from spendwatch.channels.email_settings import EmailConfig, Network, parse_sende
 from spendwatch.channels.parts import clean
 from spendwatch.channels.phrases import Language
 from spendwatch.channels.wording import Wording
-from spendwatch.domain.alert import Rule
+from spendwatch.domain.alert import AlertState, Rule
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.policy import Severity
 
@@ -66,7 +66,7 @@ class EmailChannel:
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Auto-Response-Suppress"] = "All"
         mail["List-Id"] = f"<spendwatch.{domain}>"
-        mail["Importance"] = "high" if notification.severity is Severity.CRITICAL else "normal"
+        mail["Importance"] = "high" if _is_urgent(notification) else "normal"
         mail["X-Spendwatch-Alert"] = clean(notification.alert, 64)
         mail["X-Spendwatch-Type"] = notification.type
         # Chinese takes half the room in base64; English stays readable in quoted-printable.
@@ -87,6 +87,10 @@ class EmailChannel:
         mail = MAYBE_REPEATED + body if delivery.maybe_repeated else body
         relay = Relay(self._config, allow_networks=self._allow, resolver=self._resolver)
         await relay.hand_over(mail, sender=self._sender.addr_spec, recipient=delivery.target)
+
+
+def _is_urgent(notification: Notification) -> bool:
+    return notification.severity is Severity.CRITICAL and notification.state is AlertState.FIRING
 
 
 def _thread(notification: Notification) -> str:

@@ -94,7 +94,7 @@ def _files(words: Words) -> Iterator[str]:
 
 
 def _details(words: Words) -> list[str]:
-    lines = [line for line in words.facts.detail.splitlines() if line.strip()]
+    lines = [line for line in words.facts.detail.split("\n") if line.strip()]
     return [clean(line) for line in lines[:_MOST_POINTS]]
 
 

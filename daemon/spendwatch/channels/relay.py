@@ -58,7 +58,8 @@ class Relay:
 
     async def _hand_over(self, mail: bytes, sender: str, recipient: str) -> None:
         limit = self._config.timeout.total_seconds()
-        client = await self._prepare(limit)
+        async with asyncio.timeout(limit):
+            client = await self._prepare(limit)
         transport: asyncio.BaseTransport | None = None
         try:
             # Each step has its own limit; together they must not take for ever, or one byte a minute would hold us.

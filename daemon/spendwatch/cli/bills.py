@@ -37,7 +37,7 @@ def import_bills(place: Place, files: tuple[Path, ...], *, dry_run: bool) -> int
     Alerts that follow are put in the outbox; the daemon, or `spendwatch once`, delivers them.
     """
     configure("auto", level="warning")
-    settings = load(place.path())
+    settings = load(place.path(), with_secrets=False)
     if dry_run:
         return _rehearse(settings, files)
     with opened_store(settings) as store, _Progress() as progress:

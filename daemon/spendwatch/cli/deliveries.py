@@ -9,7 +9,7 @@ from datetime import datetime
 
 import click
 
-from spendwatch.app import open_channels, opened_store, secrets_of, system_clock
+from spendwatch.app import open_channels, opened_store, system_clock
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.screen import clean, console, print_json, table, when
@@ -46,7 +46,7 @@ def deliveries(ctx: click.Context) -> None:
 @click.pass_obj
 def list_deliveries(place: Place, state: str | None = None, limit: int = 50, *, as_json: bool = False) -> int:
     """List deliveries, the newest first."""
-    settings = load(place.path())
+    settings = load(place.path(), with_secrets=False)
     with opened_store(settings, read_only=True) as store:
         states = (DeliveryState(state),) if state else None
         found = store.outbox.listing(states=states, limit=limit)
@@ -97,7 +97,7 @@ def _json(delivery: Delivery) -> dict[str, object]:
 @click.pass_obj
 def retry(place: Place, delivery: str) -> int:
     """Try DELIVERY (its id, or the beginning of it) again at once, also one that was given up."""
-    settings = load(place.path())
+    settings = load(place.path(), with_secrets=False)
     with opened_store(settings) as store:
         found = _the_one(store.outbox.find(delivery), delivery)
         store.outbox.requeue(found.id, now=system_clock())
@@ -111,7 +111,7 @@ def retry(place: Place, delivery: str) -> int:
 @click.pass_obj
 def cancel(place: Place, delivery: str) -> int:
     """Never send DELIVERY (its id, or the beginning of it). It stays on record as cancelled."""
-    settings = load(place.path())
+    settings = load(place.path(), with_secrets=False)
     with opened_store(settings) as store:
         found = _the_one(store.outbox.find(delivery), delivery)
         store.outbox.cancel(found.id, now=system_clock())
@@ -134,7 +134,7 @@ def notify_test(place: Place, channel: str | None) -> int:
     """Send a message marked TEST over CHANNEL, or over every channel, and show the answer."""
     configure("auto", level="error")
     settings = load(place.path())
-    for secret in secrets_of(settings):
+    for secret in settings.secrets:
         hide(secret)
     channels = open_channels(settings, system_clock)
     if channel is not None and channel not in channels:

@@ -51,7 +51,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON doc
 @click.pass_obj
 def status(place: Place, month: BillingPeriod | None, *, as_json: bool, watch: bool, exit_code: bool) -> int:
     """Show spend against budget per workspace, the balance, alerts, sources, and how old the figures are."""
-    settings = load(place.path())
+    settings = load(place.path(), with_secrets=False)
     with opened_store(settings, read_only=True) as store:
         overview = _look(settings, store, month)
         if as_json:
@@ -182,7 +182,7 @@ def report(place: Place, month: BillingPeriod | None, by: str, *, all_products: 
     if unknown or not columns:
         msg = f"cannot tell apart by {', '.join(unknown) or 'nothing'}; use any of {', '.join(_BY)}, tag:KEY"
         raise click.BadParameter(msg, param_hint="--by")
-    settings = load(place.path())
+    settings = load(place.path(), with_secrets=False)
     now: datetime = system_clock()
     period = month or BillingPeriod.containing(now, settings.zone)
     with opened_store(settings, read_only=True) as store:

@@ -11,7 +11,7 @@ import click
 import structlog
 
 from spendwatch import __version__
-from spendwatch.app import App, Store, heartbeat_path, lock_state, opened_store, secrets_of
+from spendwatch.app import App, Store, lock_state, opened_store
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.heartbeat import Heartbeat
@@ -44,7 +44,7 @@ def run(place: Place, log_format: str) -> None:
         log.info(
             "daemon_starting", version=__version__, state=store.database.place, database=store.database.version, pid=os.getpid()
         )
-        heartbeat = Heartbeat(os.environ, time.monotonic, heartbeat_path(settings))
+        heartbeat = Heartbeat(os.environ, time.monotonic, settings.heartbeat)
         app = App(settings, store, progress=lambda *_: _progressed(heartbeat, settings))
         try:
             asyncio.run(Daemon(app, heartbeat).run())
@@ -60,7 +60,7 @@ def _progressed(heartbeat: Heartbeat, settings: Settings) -> None:
 
 def _loaded(place: Place) -> Settings:
     settings = load(place.path())
-    for secret in secrets_of(settings):
+    for secret in settings.secrets:
         hide(secret)
     return settings
 

@@ -28,6 +28,9 @@ class Rule(StrEnum):
     CHANNEL_FAILING = "channel.failing"
     CONFIG_REJECTED = "config.rejected"
 
+    # Enum hashes its name in Python, at every look-up; every known alert is looked up in every round.
+    __hash__ = str.__hash__
+
     @property
     def is_episodic(self) -> bool:
         """Whether the alert ends and may begin again, counted by episodes; the others belong to a period or happen once."""

@@ -26,7 +26,9 @@ EXACT = Context(prec=60, traps=[Inexact, InvalidOperation, DivisionByZero, Overf
 _PLAIN = re.compile(rf"-?[0-9]{{1,{WHOLE_DIGITS}}}(?:\.[0-9]{{1,{SCALE}}})?", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _ZERO = Decimal(0)
+_HUNDRED = Decimal(100)
 _CENT = Decimal("0.01")
+_HALF_CENT = Decimal("0.005")
 
 
 def parse_amount(text: str) -> Decimal:
@@ -114,14 +116,14 @@ class Money:
 
 def shown(amount: Decimal) -> str:
     """Return the amount for people: `1,234.50`; an amount that two decimals would hide reads `<0.01` or `>-0.01`."""
-    if amount and abs(amount) < _CENT / 2:
+    if amount and amount.copy_abs() < _HALF_CENT:
         return "<0.01" if amount > 0 else ">-0.01"
     return format(amount.quantize(_CENT, rounding=ROUND_HALF_UP, context=Context(prec=60)), ",f")
 
 
 def percent(share: Decimal) -> str:
     """Return a share for people, rounded down so that 99.99 % never reads 100 %."""
-    return f"{int(share * 100)}%" if share >= 0 else f"-{int(-share * 100)}%"
+    return f"{'-' if share < 0 else ''}{int(EXACT.multiply(share.copy_abs(), _HUNDRED))}%"
 
 
 def share_of(part: Decimal, whole: Decimal) -> Decimal | None:

@@ -55,7 +55,7 @@ class BillingPeriod:
     @property
     def after_last_day(self) -> date:
         """The first day of the next period."""
-        return self.next().first_day
+        return date(self.year + self.month // _DECEMBER, self.month % _DECEMBER + 1, 1)
 
     @property
     def days(self) -> int:

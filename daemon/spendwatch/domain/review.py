@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from spendwatch.domain.alert import Alert, AlertState, Matter, Rule, alert_id
-from spendwatch.domain.money import Money, plain
+from spendwatch.domain.money import EXACT, Money, plain
 from spendwatch.domain.notification import Facts, Notification, Reason, notification_id
 from spendwatch.domain.policy import ChannelName, Severity, Threshold
 from spendwatch.domain.standing import Standing
@@ -78,83 +79,86 @@ def review_standing(standing: Standing, known: AlertsKnown, *, account_name: str
     others. A threshold below one that was already told is recorded and not told. A falling total neither ends nor re-arms
     anything: it gives one correction notice.
     """
-    watch, period = standing.watch, standing.period
-    scope = watch.scope
-    told = known.of(Rule.THRESHOLD_REACHED, scope.account, scope.key, period.label)
+    watch = standing.watch
+    told = known.of(Rule.THRESHOLD_REACHED, watch.scope.account, watch.scope.key, standing.period.label)
     if not told and not watch.thresholds:
         return Verdict()
-    budget = watch.budget.amount if watch.budget else None
-    levels = sorted(
-        ((at, threshold) for threshold in watch.thresholds if (at := threshold.reached_at(budget)) is not None),
-        key=lambda level: level[0],
-    )
-    reached = [level for level in levels if standing.spend.amount >= level[0]]
-    new = [level for level in reached if known.latest(_matter(standing, level[1])) is None]
-    verdict = _thresholds_reached(standing, new, levels, told, account_name=account_name, now=now) if new else Verdict()
-    if not verdict.notifications and told and watch.remind:
+    known_labels = {alert.matter.threshold for alert in told}
+    levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
+    new = [level for level in levels if standing.spend.amount >= level.at and level.label not in known_labels]
+    verdict = _thresholds_reached(standing, new, told, account_name=account_name, now=now) if new else Verdict()
+    if not told:
+        return verdict
+    if not verdict.notifications and watch.remind:
         verdict += _reminder(standing, told, account_name, now)
     return verdict + _correction(standing, told, known, account_name, now)
 
 
-def _matter(standing: Standing, threshold: Threshold) -> Matter:
-    scope = standing.watch.scope
-    return Matter(Rule.THRESHOLD_REACHED, scope.account, scope.key, threshold.label, standing.period.label)
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A threshold with the amount at which it is reached."""
+
+    at: Decimal
+    label: str
+    severity: Severity
 
 
-_Level = tuple[Decimal, Threshold]
+@lru_cache(maxsize=4096)
+def levels_of(thresholds: tuple[Threshold, ...], budget: Decimal | None) -> tuple[Level, ...]:
+    """Return the thresholds that can be reached, the lowest first."""
+    reachable = ((threshold.reached_at(budget), threshold) for threshold in thresholds)
+    found = (Level(at, threshold.label, threshold.severity(budget)) for at, threshold in reachable if at is not None)
+    return tuple(sorted(found, key=lambda level: level.at))
 
 
 def _thresholds_reached(
-    standing: Standing,
-    new: Sequence[_Level],
-    levels: Sequence[_Level],
-    told: Sequence[Alert],
-    *,
-    account_name: str,
-    now: datetime,
+    standing: Standing, new: Sequence[Level], told: Sequence[Alert], *, account_name: str, now: datetime
 ) -> Verdict:
-    watch = standing.watch
+    watch, period = standing.watch, standing.period.label
+    scope, highest = watch.scope, new[-1]
     budget = watch.budget.amount if watch.budget else None
-    highest = new[-1][1]
-    known_labels = {alert.matter.threshold for alert in told}
-    known_above = any(
-        level in known_labels for level in (threshold.label for _, threshold in levels[levels.index(new[-1]) + 1 :])
-    )
-    also = tuple(threshold.label for _, threshold in reversed(new[:-1]))
+    speaks = not any(_height(alert.matter.threshold, budget) > highest.at for alert in told)
+    key, spent, whole = scope.key, plain(standing.spend.amount), f" of {watch.budget}" if watch.budget else ""
+    spent_text = str(standing.spend)
     alerts = []
-    for _, threshold in new:
-        speaks = threshold is highest and not known_above
-        label = "" if budget is None else f" of {watch.budget}"
+    for level in new:
+        tells = speaks and level is highest
+        matter = Matter(Rule.THRESHOLD_REACHED, scope.account, key, level.label, period)
         alerts.append(
             Alert(
-                id=alert_id(_matter(standing, threshold), 1),
-                matter=_matter(standing, threshold),
+                id=alert_id(matter, 1),
+                matter=matter,
                 episode=1,
-                severity=threshold.severity(budget),
+                severity=level.severity,
                 state=AlertState.FIRING,
                 since=now,
                 resolved_at=None,
-                told_at=now if speaks else None,
-                times_told=1 if speaks else 0,
-                amount=plain(standing.spend.amount),
-                summary=f"{watch.name} reached {threshold.label}{label} in {standing.period.label}: {standing.spend} spent",
+                told_at=now if tells else None,
+                times_told=1 if tells else 0,
+                amount=spent,
+                summary=f"{watch.name} reached {level.label}{whole} in {period}: {spent_text} spent",
             )
         )
-    if known_above:
+    if not speaks:
         return Verdict(tuple(alerts))
-    facts = _spend_facts(standing, highest, told, account_name)
-    return Verdict(tuple(alerts), (_say(alerts[-1], Reason.FIRED, watch.channels, replace(facts, also=also), now),))
+    also = tuple(level.label for level in reversed(new[:-1]))
+    facts = _spend_facts(standing, highest, told, account_name, also=also)
+    return Verdict(tuple(alerts), (_say(alerts[-1], Reason.FIRED, watch.channels, facts, now),))
 
 
-def _spend_facts(standing: Standing, threshold: Threshold, told: Sequence[Alert], account_name: str) -> Facts:
+def _height(label: str, budget: Decimal | None) -> Decimal:
+    """Return the amount that a told threshold stands for, also when no policy holds it any more; a share of nothing: zero."""
+    if label.endswith("%"):
+        return EXACT.multiply(budget or Decimal(0), Decimal(label[:-1]).scaleb(-2, EXACT))
+    return Decimal(label)
+
+
+def _spend_facts(
+    standing: Standing, level: Level, told: Sequence[Alert], account_name: str, *, also: tuple[str, ...] = ()
+) -> Facts:
     watch = standing.watch
-    budget = watch.budget.amount if watch.budget else None
-    at = threshold.reached_at(budget)
-    ahead = sorted(
-        (above, other.label)
-        for other in watch.thresholds
-        if (above := other.reached_at(budget)) is not None and above > standing.spend.amount
-    )
+    levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
+    ahead = next((above for above in levels if above.at > standing.spend.amount), None)
     before = max((alert for alert in told if alert.told_at), key=lambda alert: alert.since, default=None)
     return Facts(
         account=watch.scope.account,
@@ -165,10 +169,11 @@ def _spend_facts(standing: Standing, threshold: Threshold, told: Sequence[Alert]
         spend=standing.spend,
         budget=watch.budget,
         used=standing.used,
-        threshold=threshold.label,
-        reached_at=None if at is None else Money(at, watch.currency),
-        next_threshold=ahead[0][1] if ahead else "",
-        next_at=Money(ahead[0][0], watch.currency) if ahead else None,
+        threshold=level.label,
+        reached_at=Money(level.at, watch.currency),
+        also=also,
+        next_threshold=ahead.label if ahead else "",
+        next_at=Money(ahead.at, watch.currency) if ahead else None,
         earlier=_amount_of(before, standing) if before else None,
         earlier_at=before.since if before else None,
         foreign=standing.foreign,
@@ -181,42 +186,33 @@ def _amount_of(alert: Alert, standing: Standing) -> Money | None:
 
 
 def _reminder(standing: Standing, told: Sequence[Alert], account_name: str, now: datetime) -> Verdict:
-    remind = standing.watch.remind
+    watch = standing.watch
     spoken = [alert for alert in told if alert.is_firing and alert.told_at]
-    if remind is None or not spoken:
+    if watch.remind is None or not spoken:
         return Verdict()
-    labels = {threshold.label: threshold for threshold in standing.watch.thresholds}
     latest = max(spoken, key=lambda alert: alert.since)
-    threshold = labels.get(latest.matter.threshold)
-    if threshold is None or latest.told_at is None or now - latest.told_at < remind:
-        return Verdict()
-    at = threshold.reached_at(standing.watch.budget.amount if standing.watch.budget else None)
-    if at is None or standing.spend.amount < at:
+    levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
+    level = next((level for level in levels if level.label == latest.matter.threshold), None)
+    is_due = latest.told_at is not None and now - latest.told_at >= watch.remind
+    if level is None or not is_due or standing.spend.amount < level.at:
         return Verdict()
     again = replace(latest, told_at=now, times_told=latest.times_told + 1)
-    facts = _spend_facts(standing, threshold, told, account_name)
-    return Verdict((again,), (_say(again, Reason.REPEATED, standing.watch.channels, facts, now),))
+    return Verdict(
+        (again,), (_say(again, Reason.REPEATED, watch.channels, _spend_facts(standing, level, told, account_name), now),)
+    )
 
 
 def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, account_name: str, now: datetime) -> Verdict:
-    spoken = [alert for alert in told if alert.told_at]
-    if not spoken:
-        return Verdict()
-    budget = standing.watch.budget.amount if standing.watch.budget else None
-    labels = {
-        threshold.label: at for threshold in standing.watch.thresholds if (at := threshold.reached_at(budget)) is not None
-    }
-    fallen = [
-        alert for alert in spoken if alert.matter.threshold in labels and standing.spend.amount < labels[alert.matter.threshold]
-    ]
+    watch = standing.watch
+    spoken = {alert.matter.threshold: alert for alert in told if alert.told_at}
+    levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
+    fallen = [level for level in levels if level.label in spoken and standing.spend.amount < level.at]
     if not fallen:
         return Verdict()
-    highest = max(fallen, key=lambda alert: labels[alert.matter.threshold])
+    highest = spoken[fallen[-1].label]
     matter = replace(highest.matter, rule=Rule.CORRECTED)
     if known.latest(matter) is not None:
         return Verdict()
-    threshold = next(other for other in standing.watch.thresholds if other.label == highest.matter.threshold)
-    facts = _spend_facts(standing, threshold, (highest,), account_name)
     alert = Alert(
         id=alert_id(matter, 1),
         matter=matter,
@@ -228,9 +224,10 @@ def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, a
         told_at=now,
         times_told=1,
         amount=plain(standing.spend.amount),
-        summary=f"{standing.watch.name} fell back below {matter.threshold} in {standing.period.label}: {standing.spend} spent",
+        summary=f"{watch.name} fell back below {matter.threshold} in {standing.period.label}: {standing.spend} spent",
     )
-    return Verdict((alert,), (_say(alert, Reason.FIRED, standing.watch.channels, facts, now),))
+    facts = _spend_facts(standing, fallen[-1], (highest,), account_name)
+    return Verdict((alert,), (_say(alert, Reason.FIRED, watch.channels, facts, now),))
 
 
 def review_findings(findings: Sequence[Finding], known: AlertsKnown, *, now: datetime) -> Verdict:

@@ -27,6 +27,9 @@ class Dimension(StrEnum):
     TAGS = "tags"
     CHARGE = "charge"
 
+    # Enum hashes its name in Python, at every look-up; sums are looked up by dimension a million times a round.
+    __hash__ = str.__hash__
+
 
 MATCHABLE = (Dimension.API_KEY, Dimension.MODEL, Dimension.CHANNEL, Dimension.TYPE, Dimension.ITEM, Dimension.OWNER)
 """What a finer budget may match on, beside tags."""

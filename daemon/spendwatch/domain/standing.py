@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from spendwatch.domain.money import EXACT, Currency, Money, share_of
 from spendwatch.domain.period import BillingPeriod
@@ -97,32 +98,49 @@ class Growth:
 _SHOWN = 4
 
 
-def growth_of(sums: Iterable[SpendSum], watch: Watch, *, last: date, days: int) -> tuple[Growth, ...]:
-    """Return what cost most in the `days` up to `last`, each beside its cost in as many days before; at most four."""
-    first = last - timedelta(days=days - 1)
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How the spend of one scope went in the last days."""
+
+    growth: tuple[Growth, ...] = ()
+    """What cost most, each beside its cost in as many days before."""
+    daily: tuple[tuple[date, Money], ...] = ()
+    """The spend of each day, days without any included."""
+
+
+def course_of(sums: Iterable[SpendSum], watch: Watch, *, last: date, days: int) -> Course:
+    """Return how the spend went in the `days` up to `last`. `sums` must be grouped by day, model and type."""
+    daily = dict.fromkeys(_days(last, days), _NOTHING)
+    earlier = _days(last - timedelta(days=days), days)
     recent: dict[str, Decimal] = {}
     before: dict[str, Decimal] = {}
     for spent in _of(sums, watch):
-        day = date.fromisoformat(spent.values[Dimension.DAY])
-        if first - timedelta(days=days) <= day <= last:
-            side = recent if day >= first else before
-            label = _label(spent)
-            side[label] = EXACT.add(side.get(label, Decimal(0)), spent.amount)
+        day = spent.values[Dimension.DAY]
+        if day in daily:
+            daily[day] = EXACT.add(daily[day], spent.amount)
+            side = recent
+        elif day in earlier:
+            side = before
+        else:
+            continue
+        label = _label(spent)
+        side[label] = EXACT.add(side.get(label, _NOTHING), spent.amount)
     most = sorted(((amount, label) for label, amount in recent.items() if amount > 0), reverse=True)[:_SHOWN]
     currency = watch.currency
-    return tuple(
-        Growth(label, Money(amount, currency), Money(before.get(label, Decimal(0)), currency)) for amount, label in most
+    nothing = Money(_NOTHING, currency)
+    return Course(
+        tuple(Growth(label, Money(amount, currency), Money(before.get(label, _NOTHING), currency)) for amount, label in most),
+        tuple((moment, Money(daily[day], currency) if daily[day] else nothing) for day, moment in _days(last, days).items()),
     )
 
 
-def spent_daily(sums: Iterable[SpendSum], watch: Watch, *, last: date, days: int) -> tuple[tuple[date, Money], ...]:
-    """Return the spend of each of the `days` up to `last`, days without any included."""
-    totals = {last - timedelta(days=back): Decimal(0) for back in range(days - 1, -1, -1)}
-    for spent in _of(sums, watch):
-        day = date.fromisoformat(spent.values[Dimension.DAY])
-        if day in totals:
-            totals[day] = EXACT.add(totals[day], spent.amount)
-    return tuple((day, Money(amount, watch.currency)) for day, amount in totals.items())
+_NOTHING = Decimal(0)
+
+
+@lru_cache(maxsize=64)
+def _days(last: date, days: int) -> Mapping[str, date]:
+    """Return the `days` up to `last` by their ISO text, the oldest first."""
+    return {(day := last - timedelta(days=back)).isoformat(): day for back in range(days - 1, -1, -1)}
 
 
 def _of(sums: Iterable[SpendSum], watch: Watch) -> Iterator[SpendSum]:

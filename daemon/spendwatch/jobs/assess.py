@@ -12,7 +12,7 @@ from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import Policies, Watch, watches
 from spendwatch.domain.review import AlertsKnown, Verdict, expire, review_findings, review_standing
 from spendwatch.domain.scope import MATCHABLE, Dimension
-from spendwatch.domain.standing import SpendSum, Standing, growth_of, reckon, seen_workspaces, spent_daily
+from spendwatch.domain.standing import SpendSum, Standing, course_of, reckon, seen_workspaces
 from spendwatch.jobs.conditions import Surroundings, balance_findings, balance_of, foreign_findings, health_findings
 from spendwatch.jobs.ports import AlertBook, Health, Ledger
 
@@ -79,9 +79,8 @@ def _grown(said: Notification, history: _History, watched: Mapping[tuple[str, st
     sums, last = history.of(watch, period)
     if last is None:
         return said
-    growth = growth_of(sums, watch, last=last, days=_GROWTH_DAYS)
-    daily = spent_daily(sums, watch, last=last, days=_GROWTH_DAYS)
-    return replace(said, facts=replace(said.facts, growth=growth, daily=daily))
+    course = course_of(sums, watch, last=last, days=_GROWTH_DAYS)
+    return replace(said, facts=replace(said.facts, growth=course.growth, daily=course.daily))
 
 
 class _History:

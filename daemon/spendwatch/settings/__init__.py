@@ -16,13 +16,13 @@ from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, WorkspacePolicy
 from spendwatch.domain.statement import SourceName
 from spendwatch.settings.location import find_config
-from spendwatch.settings.secret_files import Surroundings
+from spendwatch.settings.secret_files import Outside
 
 if TYPE_CHECKING:
     from spendwatch.channels.config import ChannelConfig
     from spendwatch.sources.folder import FolderConfig
 
-__all__ = ["Settings", "Surroundings", "find_config", "load", "reload"]
+__all__ = ["Outside", "Settings", "find_config", "load", "reload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Settings:
     """What must not stand in any log."""
     workspace_files: Mapping[str, WorkspacePolicy] = field(default_factory=dict)
     """The policies by the name of their file; a reload falls back on these."""
-    around: Surroundings = field(default_factory=Surroundings, repr=False)
+    outside: Outside = field(default_factory=Outside, repr=False)
 
     @property
     def accounts(self) -> tuple[AccountPolicy, ...]:
@@ -58,14 +58,14 @@ class Settings:
         return self.policies.accounts
 
 
-def load(place: Path, around: Surroundings | None = None, *, with_secrets: bool = True) -> Settings:
+def load(place: Path, outside: Outside | None = None, *, with_secrets: bool = True) -> Settings:
     """Read the configuration that lies there; `ConfigError` names every mistake of every file.
 
     Without secrets nothing can be sent; it is for commands that only look, run by people who may not read them.
     """
     from spendwatch.settings.load import load_all  # noqa: PLC0415 -- a fifth of a second, not to be paid for `--help`
 
-    return load_all(place, around or Surroundings(), with_secrets=with_secrets)
+    return load_all(place, outside or Outside(), with_secrets=with_secrets)
 
 
 def reload(previous: Settings) -> tuple[Settings, tuple[ConfigMistake, ...]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from spendwatch.settings.layers import Layers
-from spendwatch.settings.secret_files import Surroundings, find_secret, read_text_file
+from spendwatch.settings.secret_files import Outside, find_secret, read_text_file
 from spendwatch.settings.yaml_text import Document, Text, path_text
 
 _FILES = {"password_file": "password", "secret_file": "secret"}
 
 
-def secret_contents(layers: Layers, folder: Path, around: Surroundings) -> Document:
+def secret_contents(layers: Layers, folder: Path, outside: Outside) -> Document:
     """Return the secrets of all channels, at the places of the keys that name their files.
 
     A secret that comes from the environment is not read from its file.
@@ -25,7 +25,7 @@ def secret_contents(layers: Layers, folder: Path, around: Surroundings) -> Docum
                 continue
             place = layers.place(path)
             try:
-                found[channel] = {key: read_text_file(find_secret(name, folder, around))}
+                found[channel] = {key: read_text_file(find_secret(name, folder, outside))}
             except ValueError as error:
                 document.mistakes.append(place.mistake(path_text(path), str(error)))
             document.keys["channels", channel, key] = document.values["channels", channel, key] = place

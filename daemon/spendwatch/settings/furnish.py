@@ -16,7 +16,7 @@ from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import SourceName
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.schema import DaemonFile
-from spendwatch.settings.secret_files import Surroundings, find_secret
+from spendwatch.settings.secret_files import Outside, find_secret
 from spendwatch.settings.values import Network
 from spendwatch.settings.yaml_text import KeyPath
 from spendwatch.sources.folder import FolderConfig
@@ -52,10 +52,10 @@ class Furnished:
         return tuple(dict.fromkeys((*(secret.get_secret_value() for secret in found), *urls)))
 
 
-def furnish(said: DaemonFile, layers: Layers, folder: Path, around: Surroundings) -> Furnished:
+def furnish(said: DaemonFile, layers: Layers, folder: Path, outside: Outside) -> Furnished:
     """Return the furnished settings; what the machine or the network rules refuse is noted in the layers."""
     is_server = said.state is not None and said.state.startswith(_POSTGRES)
-    state = said.state or "" if is_server else str(_state_file(said, layers, folder, around))
+    state = said.state or "" if is_server else str(_state_file(said, layers, folder, outside))
     if is_server:
         _check_server(state, layers)
     return Furnished(
@@ -64,14 +64,14 @@ def furnish(said: DaemonFile, layers: Layers, folder: Path, around: Surroundings
         sources=_sources(said, layers, folder),
         channels={ChannelName(name): _channel(name, config, said, layers, folder) for name, config in said.channels.items()},
         state=state,
-        state_folder=(around.state_folder or folder / _STATE_FOLDER) if is_server else Path(state).parent,
-        state_password_file=_state_password_file(said, layers, folder, around, is_server=is_server),
+        state_folder=(outside.state_folder or folder / _STATE_FOLDER) if is_server else Path(state).parent,
+        state_password_file=_state_password_file(said, layers, folder, outside, is_server=is_server),
     )
 
 
-def _state_file(said: DaemonFile, layers: Layers, folder: Path, around: Surroundings) -> Path:
+def _state_file(said: DaemonFile, layers: Layers, folder: Path, outside: Outside) -> Path:
     if said.state is None:
-        return (around.state_folder or folder / _STATE_FOLDER) / _STATE_FILE
+        return (outside.state_folder or folder / _STATE_FOLDER) / _STATE_FILE
     text = said.state.removeprefix(_SQLITE)
     path = folder / text
     if "://" in text:
@@ -89,9 +89,7 @@ def _check_server(url: str, layers: Layers) -> None:
         layers.tell(("state",), "secrets do not stand in the configuration: use state_password_file")
 
 
-def _state_password_file(
-    said: DaemonFile, layers: Layers, folder: Path, around: Surroundings, *, is_server: bool
-) -> Path | None:
+def _state_password_file(said: DaemonFile, layers: Layers, folder: Path, outside: Outside, *, is_server: bool) -> Path | None:
     name, path = said.state_password_file, ("state_password_file",)
     if name is None:
         return None
@@ -99,7 +97,7 @@ def _state_password_file(
         layers.tell(path, "is for a state on a PostgreSQL server; this state is a file", at_key=True)
         return None
     try:
-        return find_secret(name, folder, around)
+        return find_secret(name, folder, outside)
     except ValueError as error:
         layers.tell(path, str(error))
         return None

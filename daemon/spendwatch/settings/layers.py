@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from spendwatch.domain.errors import ConfigMistake
-from spendwatch.settings.yaml_text import Document, KeyPath, Place, Text, path_text
+from spendwatch.settings.yaml_text import MAX_MISTAKES, NOT_LISTED, Document, KeyPath, Place, Text, path_text
 
 EMPTY = "is empty: give it a value, or leave the key out"
 EMPTY_FILE = "is empty"
@@ -19,7 +19,7 @@ class Layers:
         self.documents = tuple(documents)
         self.mistakes: list[ConfigMistake] = [mistake for document in documents for mistake in document.mistakes]
         self._told = {(mistake.file, mistake.line, mistake.column) for mistake in self.mistakes}
-        self._told_paths: set[KeyPath] = set()
+        self._told_paths: set[KeyPath] = {path for document in documents for path in document.unreadable}
         for document in documents:
             if document.tree is not None:
                 for path in list(_nothings(document.tree, ())):
@@ -51,24 +51,32 @@ class Layers:
         items = found if isinstance(found, list) else []
         return [((*path, number), item) for number, item in enumerate(items) if isinstance(item, str)]
 
+    @property
+    def is_full(self) -> bool:
+        """Tell whether no further mistake is listed."""
+        return len(self.mistakes) >= MAX_MISTAKES
+
     def place(self, path: KeyPath, *, of_key: bool = False) -> Place:
-        """Return where the value stands, or its key; for what is missing, where its surroundings begin."""
+        """Return where the value stands, or its key; for what is missing, where the file begins with what it is missing in."""
+        documents = self.documents
         while True:
-            for document in self.documents:
+            for document in documents:
                 places = (document.keys, document.values) if of_key else (document.values, document.keys)
                 if found := places[0].get(path) or places[1].get(path):
                     return found
             if not path:
                 return Place(self.documents[-1].file)
-            path, of_key = path[:-1], True
+            path, of_key, documents = path[:-1], True, self.documents[::-1]
 
     def tell(self, path: KeyPath, what: str, *, at_key: bool = False) -> None:
         """Note a mistake, unless something was said about this very place before."""
         place = self.place(path, of_key=at_key or self.look(path) is None)
-        if path in self._told_paths or (place.file, place.line, place.column) in self._told:
+        if self.is_full or path in self._told_paths or (place.file, place.line, place.column) in self._told:
             return
         self._told_paths.add(path)
         self.mistakes.append(place.mistake(path_text(path), what))
+        if len(self.mistakes) == MAX_MISTAKES:
+            self.mistakes.append(place.mistake("", NOT_LISTED))
 
 
 def _at(tree: Text, path: KeyPath) -> Text:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from spendwatch.domain.errors import ConfigError, ConfigMistake
 from spendwatch.domain.policy import WorkspacePolicy
 from spendwatch.domain.statement import WorkspaceId
-from spendwatch.settings import Settings, Surroundings
+from spendwatch.settings import Outside, Settings
 from spendwatch.settings.contents import secret_contents
 from spendwatch.settings.furnish import Furnished, furnish
 from spendwatch.settings.layers import EMPTY_FILE, Layers
@@ -38,25 +38,25 @@ class _Found:
     mistakes: tuple[ConfigMistake, ...]
 
 
-def load_all(place: Path, around: Surroundings, *, with_secrets: bool) -> Settings:
+def load_all(place: Path, outside: Outside, *, with_secrets: bool) -> Settings:
     """Return the settings, or raise `ConfigError` with every mistake."""
-    found = _read(place, around, {}, with_secrets=with_secrets)
+    found = _read(place, outside, {}, with_secrets=with_secrets)
     if found.daemon is None or found.mistakes:
         raise ConfigError(*found.mistakes)
-    return _settings(found.daemon, _policies(found.workspaces, found.daemon), place, around)
+    return _settings(found.daemon, _policies(found.workspaces, found.daemon), place, outside)
 
 
 def load_again(previous: Settings) -> tuple[Settings, tuple[ConfigMistake, ...]]:
     """Return the settings of now, with the last good part where there are mistakes now, and the mistakes."""
     owners = {file: policy.workspace for file, policy in previous.workspace_files.items()}
-    found = _read(previous.place, previous.around, owners, with_secrets=True)
+    found = _read(previous.place, previous.outside, owners, with_secrets=True)
     if found.daemon is None:
         return previous, found.mistakes
     kept = {file: policy for file, policy in previous.workspace_files.items() if file in found.mistaken}
     now = {file: _still_heard(policy, found.daemon) for file, policy in kept.items()} | _policies(
         found.workspaces, found.daemon
     )
-    return _settings(found.daemon, dict(sorted(now.items())), previous.place, previous.around), found.mistakes
+    return _settings(found.daemon, dict(sorted(now.items())), previous.place, previous.outside), found.mistakes
 
 
 def _policies(workspaces: dict[str, WorkspaceFile], daemon: Furnished) -> dict[str, WorkspacePolicy]:
@@ -70,7 +70,7 @@ def _still_heard(policy: WorkspacePolicy, daemon: Furnished) -> WorkspacePolicy:
     return replace(policy, channels=there or Defaults.of(daemon.said).channels)
 
 
-def _settings(daemon: Furnished, by_file: dict[str, WorkspacePolicy], place: Path, around: Surroundings) -> Settings:
+def _settings(daemon: Furnished, by_file: dict[str, WorkspacePolicy], place: Path, outside: Outside) -> Settings:
     return Settings(
         place=place,
         folder=daemon.folder,
@@ -85,15 +85,15 @@ def _settings(daemon: Furnished, by_file: dict[str, WorkspacePolicy], place: Pat
         allow_networks=tuple(daemon.said.allow_networks),
         secrets=daemon.secrets,
         workspace_files=by_file,
-        around=around,
+        outside=outside,
     )
 
 
-def _read(place: Path, around: Surroundings, owners: dict[str, WorkspaceId], *, with_secrets: bool) -> _Found:
+def _read(place: Path, outside: Outside, owners: dict[str, WorkspaceId], *, with_secrets: bool) -> _Found:
     location = Location.of(place)
     folder = location.folder.absolute()
-    layers = _daemon_layers(location, folder, around, with_secrets=with_secrets)
-    daemon = _daemon(layers, folder, around)
+    layers = _daemon_layers(location, folder, outside, with_secrets=with_secrets)
+    daemon = _daemon(layers, folder, outside)
     files, mistakes = _workspace_layers(location)
     said = {
         file: _validated(WorkspaceFile, one, lambda trees: WorkspaceFile.model_validate(trees[0]))
@@ -111,18 +111,18 @@ def _read(place: Path, around: Surroundings, owners: dict[str, WorkspaceId], *, 
     )
 
 
-def _daemon_layers(location: Location, folder: Path, around: Surroundings, *, with_secrets: bool) -> Layers:
+def _daemon_layers(location: Location, folder: Path, outside: Outside, *, with_secrets: bool) -> Layers:
     main = _document(location.main)
     known = DaemonFile.model_fields
-    outside = [from_environment(around.environ, known, main.tree), from_files(around.secret_folders, known, main.tree)]
-    contents = [secret_contents(Layers([*outside, main]), folder, around)] if with_secrets else []
-    return Layers([*outside, *contents, main])
+    above = [from_environment(outside.environ, known, main.tree), from_files(outside.secret_folders, known, main.tree)]
+    contents = [secret_contents(Layers([*above, main]), folder, outside)] if with_secrets else []
+    return Layers([*above, *contents, main])
 
 
-def _daemon(layers: Layers, folder: Path, around: Surroundings) -> Furnished | None:
+def _daemon(layers: Layers, folder: Path, outside: Outside) -> Furnished | None:
     check_daemon(layers)
     said = _validated(DaemonFile, layers, DaemonFile)
-    return None if said is None else furnish(said, layers, folder, around)
+    return None if said is None else furnish(said, layers, folder, outside)
 
 
 def _validated(model: type[M], layers: Layers, check: Callable[[list[dict[str, Text]]], M]) -> M | None:
@@ -132,8 +132,6 @@ def _validated(model: type[M], layers: Layers, check: Callable[[list[dict[str, T
         return check(layers.trees())
     except ValidationError as error:
         tell_all(error, layers, model, in_workspace=model is WorkspaceFile)
-    except OverflowError:
-        layers.tell((), "a duration is longer than can be reckoned with")
     return None
 
 

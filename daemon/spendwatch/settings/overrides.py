@@ -13,7 +13,7 @@ from pathlib import Path
 from spendwatch.domain.errors import ConfigError, ConfigMistake
 from spendwatch.settings.secret_files import read_text_file
 from spendwatch.settings.suggestions import suggestion
-from spendwatch.settings.yaml_text import Document, KeyPath, Place, Text, parse, path_text
+from spendwatch.settings.yaml_text import Document, Place, Text, parse, path_text
 
 PREFIX = "SPENDWATCH_"
 _BETWEEN = "__"
@@ -26,7 +26,7 @@ class Override:
 
     origin: str
     """`$NAME` or a file's path, for mistakes."""
-    path: KeyPath
+    path: tuple[str, ...]
     text: str = field(repr=False)
 
 
@@ -63,7 +63,8 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _layer(title: str, named: Collection[tuple[str, str, str]], known: Collection[str], below: Text) -> Document:
-    document = Document(title, {})
+    root: dict[str, Text] = {}
+    document = Document(title, root)
     for origin, name, text in sorted(named, key=lambda item: item[1].count(_BETWEEN)):
         parts = name.removeprefix(PREFIX).lower().split(_BETWEEN)
         if len(parts) == 1 and parts[0] not in known:
@@ -73,23 +74,24 @@ def _layer(title: str, named: Collection[tuple[str, str, str]], known: Collectio
         elif not all(parts):
             _note(document, origin, "", "between two __ stands no name")
         else:
-            _put(document, Override(origin, _as_spelled(parts, below), text))
+            _put(document, root, Override(origin, _as_spelled(parts, below), text))
     return document
 
 
-def _put(document: Document, override: Override) -> None:
+def _put(document: Document, root: dict[str, Text], override: Override) -> None:
     value: Text = override.text
     place = Place(override.origin)
     if override.text[0] in "[{" and override.path[-1] not in SECRET_KEYS:
         value = _structure(document, override)
-    here = document.tree
-    for number, part in enumerate(override.path[:-1]):
-        if isinstance(here, dict):
-            document.keys.setdefault(override.path[: number + 1], place)
-            inner = here.get(str(part))
-            here[str(part)] = here = inner if isinstance(inner, dict) else {}
-    if isinstance(here, dict):
-        here[str(override.path[-1])] = value
+    *above, last = override.path
+    here: dict[str, Text] = root
+    for number, part in enumerate(above, start=1):
+        document.keys.setdefault(override.path[:number], place)
+        inner = here.get(part)
+        if not isinstance(inner, dict):
+            inner = here[part] = {}
+        here = inner
+    here[last] = value
     document.keys[override.path] = document.values[override.path] = place
 
 
@@ -98,6 +100,7 @@ def _structure(document: Document, override: Override) -> Text:
         inner = parse(override.text.encode(errors="replace"), override.origin)
     except ConfigError as error:
         document.mistakes.extend(_renamed(mistake, override) for mistake in error.mistakes)
+        document.unreadable.add(override.path)
         return None
     document.mistakes.extend(_renamed(mistake, override) for mistake in inner.mistakes)
     for path in inner.keys:
@@ -116,7 +119,7 @@ def _note(document: Document, origin: str, key: str, what: str) -> None:
     document.mistakes.append(Place(origin).mistake(key, what))
 
 
-def _as_spelled(parts: list[str], below: Text) -> KeyPath:
+def _as_spelled(parts: list[str], below: Text) -> tuple[str, ...]:
     """Return the path as the file spells it: variables cannot write capitals, and not every shell takes a dash."""
     path: list[str] = []
     for part in parts:

@@ -164,7 +164,7 @@ class DaemonFile(BaseSettings):
     spool: PlaceText | None = None
     allow_networks: Networks = []
     sources: dict[Name, FolderConfig]
-    defaults: DefaultsPart = DefaultsPart()
+    defaults: DefaultsPart = Field(default_factory=DefaultsPart)
     channels: Annotated[dict[Name, ChannelConfig], Field(min_length=1)]
     operators: ChannelNames | None = None
 

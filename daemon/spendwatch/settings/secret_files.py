@@ -14,8 +14,8 @@ RUN_SECRETS = Path("/run/secrets")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a process finds around it: the environment, and where container secrets lie."""
+class Outside:
+    """What lies outside of us: the environment, and where container secrets lie."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     run_secrets: Path = RUN_SECRETS
@@ -33,17 +33,17 @@ class Surroundings:
         return Path(given) if given else None
 
 
-def find_secret(name: str, folder: Path, around: Surroundings) -> Path:
+def find_secret(name: str, folder: Path, outside: Outside) -> Path:
     """Return the file that holds a secret, or raise `ValueError` with the reason in words.
 
     A relative name is looked for among the credentials, then the container secrets, then in the configuration's folder.
     """
-    places = [Path(name)] if Path(name).is_absolute() else [*(place / name for place in around.secret_folders), folder / name]
+    places = [Path(name)] if Path(name).is_absolute() else [*(place / name for place in outside.secret_folders), folder / name]
     found = next((place for place in places if _is_there(place)), None)
     if found is None:
         msg = f"no such file; looked at {', '.join(str(place) for place in places)}"
         raise ValueError(msg)
-    if not any(found.is_relative_to(kept) for kept in around.secret_folders):
+    if not any(found.is_relative_to(kept) for kept in outside.secret_folders):
         _refuse_if_shared(found)
     return found
 

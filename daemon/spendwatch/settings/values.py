@@ -109,7 +109,7 @@ def duration(value: object) -> timedelta:
     text = one_text(value)
     try:
         found = parse_duration(text)
-    except (ValueError, OverflowError):
+    except ValueError:
         msg = f"not a duration: {printable(text)}; write it like 30s, 10m, 26h, 3d or 1h30m"
         raise refusal(msg) from None
     if found > LONGEST_DURATION:

@@ -16,19 +16,11 @@ from spendwatch.settings.schema import MEANING
 from spendwatch.settings.suggestions import did_you_mean, suggestion
 from spendwatch.settings.yaml_text import KeyPath, Text
 
+_MOST_LOOKED_AT = 1000
 _PRIVATE = frozenset({"password", "secret", "token", "url", "state"})
 _ELSEWHERE = frozenset(
     {"accounts", "sources", "defaults", "operators", "state", "spool", "products", "time_zone", "allow_networks"}
 )
-_PLAIN_WORDS = {
-    "missing": "is missing",
-    "too_short": "is empty: at least one is needed",
-    "list_type": "must be a list, like [a, b]",
-    "tuple_type": "must be a list, like [a, b]",
-    "dict_type": "must hold keys with values, like `name: value`",
-    "model_type": "must hold keys with values, like `name: value`",
-    "model_attributes_type": "must hold keys with values, like `name: value`",
-}
 _NOT_HERE = "stands in spendwatch.yaml, not in a workspace file"
 _NO_CHANNELS_HERE = "a workspace file names channels, like [finance]; it cannot make one: channels stand in spendwatch.yaml"
 _LIST = "must be a list, like [a, b]"
@@ -46,7 +38,7 @@ _PLAIN_WORDS = {
 
 def tell_all(error: ValidationError, layers: Layers, model: type[BaseModel], *, in_workspace: bool) -> None:
     """Note every mistake of a validation, each where it was made."""
-    for detail in error.errors(include_url=False):
+    for detail in error.errors(include_url=False)[:_MOST_LOOKED_AT]:
         loc, kind = detail["loc"], detail["type"]
         path = _real_path(loc, layers, is_missing=kind == "missing")
         if kind == "extra_forbidden":
@@ -150,6 +142,8 @@ def _words_for_text(detail: ErrorDetails, context: Mapping[str, Any], shown: str
             return _one_of(str(detail["input"]), shown, context["expected"])
         case "int_parsing" | "int_from_float" | "int_parsing_size" | "int_type":
             return f"not a whole number{shown}"
+        case "string_pattern_mismatch":
+            return f"has characters that cannot stand here{shown}"
         case "greater_than_equal":
             return f"must be {_bound(context['ge'])} or more{shown}"
         case "less_than_equal":

@@ -19,6 +19,9 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 MAX_VALUES = 20_000
 MAX_MISTAKES = 50
+"""Of one file; whoever makes more is not helped by reading them all, and nobody else is flooded."""
+
+NOT_LISTED = "further mistakes of this file are not listed"
 
 Text = Union[str, None, list["Text"], dict[str, "Text"]]  # noqa: UP007 -- `|` cannot name the type within itself
 """What a file says: text, nothing (empty, `null` or `~`), a list, or keys with values."""
@@ -59,6 +62,8 @@ class Document:
     values: dict[KeyPath, Place] = field(default_factory=dict)
     """Where each value begins."""
     mistakes: list[ConfigMistake] = field(default_factory=list)
+    unreadable: set[KeyPath] = field(default_factory=set)
+    """Of which nothing more need be said than stands in the mistakes."""
 
 
 def path_text(path: KeyPath) -> str:
@@ -233,7 +238,7 @@ class _Reader:
         here = path if path is not None else self._here()
         self._document.mistakes.append(place.mistake(path_text(here), what))
         if len(self._document.mistakes) >= MAX_MISTAKES:
-            raise ConfigError(*self._document.mistakes)
+            raise ConfigError(*self._document.mistakes, place.mistake("", NOT_LISTED))
 
     def _stop(self, place: Place, what: str) -> NoReturn:
         raise ConfigError(*self._document.mistakes, place.mistake(path_text(self._here()), what))

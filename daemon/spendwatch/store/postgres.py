@@ -58,7 +58,9 @@ class PostgresStorage:
     @property
     def place(self) -> str:
         """The URL without password and options."""
-        return self._url.set(password=None, query={}, drivername="postgresql").render_as_string(hide_password=True)
+        url = self._url
+        shown = URL.create("postgresql", username=url.username, host=url.host, port=url.port, database=url.database)
+        return shown.render_as_string()
 
     @property
     def version(self) -> str:

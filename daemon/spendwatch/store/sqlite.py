@@ -70,6 +70,9 @@ class SqliteStorage:
 
         The turn covers commit and checkpoint: in SQLite before 3.51.3 two processes that restart the log at once can damage it.
         """
+        if self._read_only:
+            msg = f"the ledger at {self.place} was opened for reading only"
+            raise LedgerUnavailableError(msg)
         with self._turn.taken():
             try:
                 with self._writer.begin() as connection:
@@ -95,9 +98,7 @@ class SqliteStorage:
     def close(self) -> None:
         """Close the readers first: the last writer folds the log back into the file and removes it."""
         self._reader.dispose()
-        if self._read_only:
-            self._writer.dispose()
-        else:
+        if not self._read_only:
             with self._turn.taken():
                 self._writer.dispose()
         self._turn.close()

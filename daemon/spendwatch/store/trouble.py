@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,6 +30,8 @@ _HINTS = {
 
 def is_defect(error: exc.DBAPIError) -> bool:
     """Tell whether the error is our own mistake and no trouble of the database."""
+    if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:  # no such table, wrong syntax
+        return True
     return isinstance(error, _DEFECTS) and getattr(error.orig, "sqlstate", None) != _NOT_ALLOWED
 
 

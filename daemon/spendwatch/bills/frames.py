@@ -1,0 +1,130 @@
+"""From the text of bill lines to exact columns, with Polars. What is not plainly right is left to the careful reader."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from spendwatch.bills.header import Header
+from spendwatch.bills.layouts.layout import Field
+from spendwatch.bills.survey import Survey, whole_lines
+from spendwatch.bills.traits import DATE_LENGTH, RAW_FIELDS, SEPARATOR
+from spendwatch.domain.money import SCALE, WHOLE_DIGITS
+
+MONEY = pl.Decimal(38, SCALE)
+
+SEGMENT = 512 * 1024 * 1024
+"""Longer files are parsed in pieces of this size, so that memory does not grow with the file."""
+
+_PLAIN_AMOUNT = rf"^-?[0-9]{{1,{WHOLE_DIGITS}}}(\.[0-9]{{1,{SCALE}}})?$"
+_WITNESS = "witness "
+
+
+class DoubtError(Exception):
+    """The fast way cannot vouch for the file; the careful way must decide."""
+
+
+def exact_columns(raw: pl.LazyFrame, columns: Mapping[Field, pl.Expr], witnesses: Sequence[pl.Expr] = ()) -> pl.DataFrame:
+    """Return of each line its id, time, usage, list cost, billed cost, latest time, and its raw traits as one category.
+
+    The amount's text is checked before it becomes a number: Polars would round surplus decimals without a word.
+    """
+    cell = {field: columns.get(field, pl.lit("")) for field in Field}
+    time = pl.when(cell[Field.TIME] == "").then(cell[Field.STARTS]).otherwise(cell[Field.TIME])
+    cell[Field.DAY] = pl.when(cell[Field.DAY] == "").then(time.str.head(DATE_LENGTH)).otherwise(cell[Field.DAY])
+    amount = cell[Field.BILLED_COST]
+    category = pl.Categorical(pl.Categories.random())
+    frame = raw.select(
+        cell[Field.LINE_ID].alias("line_id"),
+        time.alias("time"),
+        cell[Field.USAGE].alias("usage"),
+        cell[Field.LIST_COST].alias("list_cost"),
+        amount.cast(MONEY, strict=False).alias("billed_cost"),
+        pl.max_horizontal(cell[Field.ENDS], cell[Field.TIME], cell[Field.STARTS]).alias("until"),
+        pl.concat_str([cell[field] for field in RAW_FIELDS], separator=SEPARATOR).cast(category).alias("traits"),
+        (amount.str.contains(_PLAIN_AMOUNT) & (cell[Field.LINE_ID] != "")).alias("is_plain"),
+        *(witness.str.len_bytes().alias(f"{_WITNESS}{number}") for number, witness in enumerate(witnesses)),
+    ).collect(engine="streaming")
+    if not frame["is_plain"].all() or frame["billed_cost"].has_nulls():
+        raise DoubtError
+    return frame.drop("is_plain", pl.selectors.starts_with(_WITNESS))
+
+
+def fast_frames(path: Path, header: Header, head: bytes) -> Iterator[pl.DataFrame]:
+    """Yield the file's lines as exact columns, or raise `DoubtError`. Believe them only if `vouch` agrees in the end."""
+    names = [str(place) for place in range(len(header.cells))]
+    columns = {field: pl.col(names[place]) for field, place in header.places.items()}
+    used = set(header.places.values())
+    # Cells that nobody reads are parsed only where quotes could hide a mistake in them, or every one if the last cell of a
+    # line may be empty: then only the parser's own complaint tells that a line has too many.
+    watched = quoted_columns(head, header) if _ends_with_amount(header) else set(range(len(names)))
+    witnesses = [pl.col(names[place]) for place in sorted(watched - used)]
+    try:
+        for source, skip in _sources(path, header):
+            raw = pl.scan_csv(
+                source,
+                has_header=False,
+                skip_lines=skip,
+                schema=dict.fromkeys(names, pl.String),
+                empty_string_is_null=False,
+                glob=False,
+            )
+            yield exact_columns(raw, columns, witnesses)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise DoubtError from error
+
+
+def vouch(survey: Survey, header: Header, lines: int) -> None:
+    """Raise `DoubtError` unless every line break ends a line and every line has exactly as many cells as the header.
+
+    No line has fewer cells, as the last one, the amount, is never empty (or, where it is not the last, none has more): so
+    the sum of all cells decides.
+    """
+    rows = survey.newlines - (header.lines - 1)
+    whole = survey.is_plain and survey.ends_with_newline
+    if not whole or lines != rows - 1 or survey.commas != rows * (len(header.cells) - 1):
+        raise DoubtError
+
+
+def _ends_with_amount(header: Header) -> bool:
+    return header.places[Field.BILLED_COST] == len(header.cells) - 1
+
+
+def _sources(path: Path, header: Header) -> Iterator[tuple[Path | bytes, int]]:
+    if path.stat().st_size <= SEGMENT:
+        yield path, header.lines
+        return
+    with path.open("rb", buffering=0) as file:
+        file.seek(header.size)
+        for block in whole_lines(file, SEGMENT):
+            yield block, 0
+
+
+def quoted_columns(head: bytes, header: Header) -> set[int]:
+    """Return which columns have quoted cells in the whole lines of `head`. Bad CSV raises `DoubtError`."""
+    quoted: set[int] = set()
+    text = head[header.size : head.rfind(b"\n") + 1].decode("utf-8", "replace")
+    lines = text.split("\n")[:-1]
+    try:
+        for line, cells in zip(lines, csv.reader(lines, strict=True), strict=True):
+            quoted |= _quoted_cells(line, cells)
+    except (csv.Error, ValueError) as error:
+        raise DoubtError from error
+    return quoted
+
+
+def _quoted_cells(line: str, cells: Sequence[str]) -> set[int]:
+    if '"' not in line:
+        return set()
+    quoted, at = set(), 0
+    for place, cell in enumerate(cells):
+        if line.startswith('"', at):
+            quoted.add(place)
+            at += len(cell) + cell.count('"') + 2
+        else:
+            at += len(cell)
+        at += 1
+    return quoted

@@ -1,0 +1,78 @@
+"""Heaps the lines of one file up by day; on the disk instead of in memory when they become too many."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from pathlib import Path
+
+import polars as pl
+
+from spendwatch.bills.chunk import TraitBook, newest, stacked
+
+ROOM = 2_000_000
+"""How many lines are kept in memory, at some 150 bytes each."""
+
+
+class Pile:
+    """The lines of a file by day. Each line's id and day once, after `settle`."""
+
+    def __init__(self, folder: Path, room: int = ROOM) -> None:
+        """Use the folder only when the room is not enough."""
+        self._folder = folder
+        self._room = room
+        self._heaps: dict[int, list[pl.DataFrame | Path]] = defaultdict(list)
+        self._ids: list[pl.Series] = []
+        self._in_memory = 0
+        self._names = itertools.count()
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Add lines; their column `day` tells the heap."""
+        self._ids.append(frame["line_id"].hash())
+        for (day,), lines in frame.partition_by("day", as_dict=True, include_key=False).items():
+            self._heaps[int(day)].append(lines)
+        self._in_memory += frame.height
+        if self._in_memory > self._room:
+            self._spill()
+
+    def days(self) -> list[int]:
+        """Return the days that have lines."""
+        return sorted(self._heaps)
+
+    def lines(self, day: int) -> pl.DataFrame:
+        """Return the lines of one day."""
+        pieces = [pl.read_ipc(piece, memory_map=False) if isinstance(piece, Path) else piece for piece in self._heaps[day]]
+        return stacked(pieces)
+
+    def settle(self, book: TraitBook, accounts: pl.Series) -> int:
+        """Keep of lines that occur more than once the one that counts; return how many were dropped.
+
+        `accounts` tells for each day whose it is: ids are unique within an account.
+        """
+        hashes = pl.concat(self._ids) if self._ids else pl.Series(dtype=pl.UInt64)
+        self._ids = []
+        if hashes.n_unique() == hashes.len():
+            return 0
+        repeated = hashes.filter(hashes.is_duplicated()).unique()
+        doubtful = stacked([self._set_apart(day, repeated) for day in self.days()])
+        owned = doubtful.with_columns(accounts.gather(doubtful["day"]).alias("account"))
+        kept = stacked([newest(lines.drop("account"), book) for lines in owned.partition_by("account")])
+        for (day,), lines in kept.partition_by("day", as_dict=True, include_key=False).items():
+            self._heaps[int(day)].append(lines.drop("stamp"))
+        self._heaps = defaultdict(list, {day: pieces for day, pieces in self._heaps.items() if self.lines(day).height})
+        return doubtful.height - kept.height
+
+    def _set_apart(self, day: int, repeated: pl.Series) -> pl.DataFrame:
+        lines = self.lines(day)
+        is_repeated = lines["line_id"].hash().is_in(repeated.implode())
+        self._heaps[day] = [lines.filter(~is_repeated)]
+        return lines.filter(is_repeated).with_columns(pl.lit(day, dtype=pl.UInt32).alias("day"), pl.lit("").alias("stamp"))
+
+    def _spill(self) -> None:
+        for day, pieces in self._heaps.items():
+            in_memory = [piece for piece in pieces if isinstance(piece, pl.DataFrame)]
+            if in_memory:
+                path = self._folder / f"pile-{next(self._names)}.arrow"
+                stacked(in_memory).write_ipc(path)
+                self._heaps[day] = [piece for piece in pieces if isinstance(piece, Path)] + [path]
+        self._in_memory = 0

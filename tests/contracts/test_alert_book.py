@@ -1,0 +1,149 @@
+"""What the alert book promises, on both databases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from spendwatch.domain.alert import Alert, AlertState, Rule
+from spendwatch.domain.notification import DeliveryState, Reason, delivery_id
+from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.review import Verdict
+from spendwatch.store.alert_book import AlertBook
+from spendwatch.store.database import Database
+from spendwatch.store.outbox import Outbox
+from store_builders import FINANCE, NOON, alert, matter, notification
+
+OPS = ChannelName("ops")
+TARGETS = {FINANCE: ("a@example.com", "b@example.com"), OPS: ("",)}
+
+
+@pytest.fixture
+def book(database: Database) -> AlertBook:
+    return AlertBook(database)
+
+
+def resolved(one: Alert) -> Alert:
+    return replace(one, state=AlertState.RESOLVED, resolved_at=NOON + timedelta(hours=1))
+
+
+def test_an_alert_comes_back_as_it_was_committed(book: AlertBook) -> None:
+    fired = alert(summary="研究 reached 80%")
+    book.commit(Verdict((fired,)), TARGETS, now=NOON)
+    assert book.known() == (fired,)
+
+
+def test_each_target_of_each_channel_gets_one_delivery(book: AlertBook) -> None:
+    told = notification(alert(), channels=(FINANCE, OPS))
+    assert book.commit(Verdict((alert(),), (told,)), TARGETS, now=NOON) == 3
+    deliveries = book.deliveries_of(alert().id)
+    assert [(one.channel, one.target) for one in deliveries] == [
+        (FINANCE, "a@example.com"),
+        (FINANCE, "b@example.com"),
+        (OPS, ""),
+    ]
+    assert {one.id for one in deliveries} == {delivery_id(told.id, one.channel, one.target) for one in deliveries}
+    for one in deliveries:
+        assert (one.notification, one.state, one.attempts, one.due_at) == (told, DeliveryState.PENDING, 0, NOON)
+
+
+def test_committing_the_same_twice_writes_nothing_down_twice(book: AlertBook) -> None:
+    verdict = Verdict((alert(),), (notification(alert()),))
+    assert book.commit(verdict, TARGETS, now=NOON) == 2
+    assert book.commit(verdict, TARGETS, now=NOON + timedelta(hours=1)) == 0
+    assert [one.due_at for one in book.deliveries_of(alert().id)] == [NOON, NOON]
+    assert book.notifications_of(alert().id) == verdict.notifications
+
+
+def test_a_verdict_that_says_a_thing_twice_says_it_once(book: AlertBook) -> None:
+    again = replace(alert(), times_told=2)
+    verdict = Verdict((alert(), again), (notification(alert()), notification(alert())))
+    assert book.commit(verdict, TARGETS, now=NOON) == 2
+    assert book.known() == (again,)
+
+
+def test_a_settled_delivery_is_not_opened_again_by_the_same_verdict(book: AlertBook, database: Database) -> None:
+    verdict = Verdict((alert(),), (notification(alert()),))
+    book.commit(verdict, TARGETS, now=NOON)
+    outbox = Outbox(database)
+    for one in outbox.claim(FINANCE, NOON, 10):
+        outbox.delivered(one.id, at=NOON)
+    assert book.commit(verdict, TARGETS, now=NOON) == 0
+    assert outbox.claim(FINANCE, NOON, 10) == ()
+
+
+def test_a_known_alert_changes_its_course_and_nothing_else(book: AlertBook) -> None:
+    book.commit(Verdict((alert(),)), TARGETS, now=NOON)
+    later = NOON + timedelta(hours=2)
+    course = replace(alert(), state=AlertState.RESOLVED, resolved_at=later, told_at=later, times_told=2)
+    book.commit(Verdict((replace(course, summary="other", amount="1", since=later),)), TARGETS, now=later)
+    assert book.known() == (course,)
+
+
+def test_a_notification_whose_channel_is_unknown_is_on_record_all_the_same(book: AlertBook) -> None:
+    told = notification(alert(), channels=("gone", OPS))
+    assert book.commit(Verdict((alert(),), (told,)), {FINANCE: ("a@example.com",)}, now=NOON) == 0
+    assert book.notifications_of(alert().id) == (told,)
+    assert book.deliveries_of(alert().id) == ()
+
+
+def test_a_test_notification_needs_no_alert(book: AlertBook, database: Database) -> None:
+    told = notification(alert(), reason=Reason.TEST)
+    assert book.commit(Verdict((), (told,)), TARGETS, now=NOON) == 2
+    assert book.known() == ()
+    assert len(Outbox(database).claim(FINANCE, NOON, 10)) == 2
+
+
+def test_nothing_is_left_of_a_commit_that_breaks_off(book: AlertBook) -> None:
+    told = notification(alert())
+    broken = replace(notification(alert(matter("90%"))), facts=replace(told.facts, also=(object(),)))  # type: ignore[arg-type]  # a defect on purpose
+    with pytest.raises(TypeError):
+        book.commit(Verdict((alert(),), (told, broken)), TARGETS, now=NOON)
+    assert book.known() == ()
+    assert book.notifications_of(alert().id) == ()
+    assert book.deliveries_of(alert().id) == ()
+
+
+def test_known_are_firing_alerts_however_old(book: AlertBook) -> None:
+    ancient = alert(matter(period="2024-01"))
+    book.commit(Verdict((ancient, alert(matter(period="2026-09")))), TARGETS, now=NOON)
+    assert ancient in book.known()
+
+
+def test_known_are_ended_alerts_of_the_latest_three_periods(book: AlertBook) -> None:
+    ended = [resolved(alert(matter(period=period))) for period in ("2026-06", "2026-07", "2026-08", "2026-09")]
+    book.commit(Verdict(tuple(ended)), TARGETS, now=NOON)
+    assert set(book.known()) == set(ended[1:])
+
+
+def test_known_is_the_latest_episode_of_what_may_come_again(book: AlertBook) -> None:
+    about = matter("1000", rule=Rule.BALANCE_LOW, period="")
+    episodes = [resolved(alert(about, episode=number)) for number in (1, 2, 10)]
+    book.commit(Verdict(tuple(episodes)), TARGETS, now=NOON)
+    assert book.known() == (episodes[-1],)
+
+
+def test_alerts_are_listed_the_latest_first(book: AlertBook) -> None:
+    old = resolved(alert(matter("50%"), since=NOON - timedelta(hours=1)))
+    new = alert(matter("80%"))
+    book.commit(Verdict((old, new)), TARGETS, now=NOON)
+    assert book.alerts() == (new, old)
+    assert book.alerts(state=AlertState.RESOLVED) == (old,)
+    assert book.alerts(limit=1) == (new,)
+
+
+@pytest.mark.parametrize("wrong", ["", "zz", "%", "_", "'"])
+def test_an_alert_is_found_by_the_beginning_of_its_id(book: AlertBook, wrong: str) -> None:
+    book.commit(Verdict((alert(), alert(matter("90%")))), TARGETS, now=NOON)
+    assert book.find(alert().id[:8]) == (alert(),)
+    assert book.find(alert().id.upper()) == (alert(),)
+    assert book.find(wrong) == ()
+
+
+def test_thousands_of_alerts_are_committed_together(book: AlertBook) -> None:
+    fired = [alert(matter(scope=f"workspace:{number}")) for number in range(6000)]
+    told = tuple(notification(one, channels=(OPS,)) for one in fired)
+    assert book.commit(Verdict(tuple(fired), told), TARGETS, now=NOON) == 6000
+    assert len(book.known()) == 6000

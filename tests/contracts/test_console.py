@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from notices import SAMPLES, ZONE, delivery
+from spendwatch.channels.config import ConsoleConfig
+from spendwatch.channels.console import ConsoleChannel
+from spendwatch.domain.errors import TemporaryDeliveryError
+
+pytestmark = pytest.mark.anyio
+
+
+class Terminal(io.StringIO):
+    """A stream that somebody looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+async def _shown(stream: io.StringIO, sample: str = "threshold", **settings: str) -> str:
+    channel = ConsoleChannel(ConsoleConfig.model_validate({"type": "console", **settings}), "screen", zone=ZONE, stream=stream)
+    notification = SAMPLES[sample]
+    await channel.send(delivery(notification, "", channel.render(notification, "")))
+    return stream.getvalue()
+
+
+async def test_a_block_says_what_happened_how_much_and_up_to_when() -> None:
+    shown = await _shown(io.StringIO())
+    assert shown.startswith("Warning | Research has reached 80% of its September 2026 budget\n")
+    for said in ("CNY 1,021.40", "Based on bills up to 2026-09-15 09:41", "spendwatch explain 3f9c1e07b2d84a6655d1"):
+        assert said in shown
+    assert len(shown.splitlines()) <= 12
+
+
+async def test_a_pipe_gets_no_colours() -> None:
+    assert "\x1b" not in await _shown(io.StringIO())
+
+
+async def test_a_terminal_gets_colours_unless_no_color_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    painted = await _shown(Terminal(), "overdue")
+    assert "\x1b[" in painted
+    assert "acme is overdue by CNY 110.83" in painted
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in await _shown(Terminal())
+
+
+async def test_the_settings_decide_over_what_the_stream_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[" in await _shown(io.StringIO(), colour="always")
+    assert "\x1b" not in await _shown(Terminal(), colour="never")
+
+
+async def test_the_block_speaks_the_language_of_the_settings() -> None:
+    assert "Research 已达到2026年9月预算的 80%" in await _shown(io.StringIO(), language="zh")
+
+
+async def test_a_screen_that_is_gone_is_tried_again() -> None:
+    class Gone(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise BrokenPipeError
+
+    with pytest.raises(TemporaryDeliveryError, match="BrokenPipeError"):
+        await _shown(Gone())

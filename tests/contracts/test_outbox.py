@@ -1,0 +1,227 @@
+"""What the outbox promises, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from itertools import chain
+
+import pytest
+from sqlalchemy import Connection
+
+from spendwatch.domain.errors import LedgerUnavailableError
+from spendwatch.domain.notification import Delivery, DeliveryState
+from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.review import Verdict
+from spendwatch.store.alert_book import AlertBook
+from spendwatch.store.database import Database, open_database
+from spendwatch.store.outbox import Outbox
+from store_builders import FINANCE, NOON, alert, matter, notification
+
+OPS = ChannelName("ops")
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def outbox(database: Database) -> Outbox:
+    return Outbox(database)
+
+
+def put(database: Database, *labels: str, channel: ChannelName = FINANCE, hours: int = 0) -> None:
+    """Write down a delivery for each label."""
+    fired = [alert(matter(label)) for label in labels]
+    told = tuple(notification(one, channels=(channel,)) for one in fired)
+    AlertBook(database).commit(Verdict(tuple(fired), told), {channel: ("a@example.com",)}, now=NOON + hours * HOUR)
+
+
+def the_one(outbox: Outbox) -> Delivery:
+    (only,) = outbox.listing()
+    return only
+
+
+def labels(deliveries: object) -> list[str]:
+    assert isinstance(deliveries, tuple)
+    return [one.notification.facts.threshold for one in deliveries]
+
+
+def test_what_is_claimed_is_being_attempted_and_counted(database: Database, outbox: Outbox) -> None:
+    put(database, "80%")
+    (claimed,) = outbox.claim(FINANCE, NOON, 10)
+    assert (claimed.state, claimed.attempts, claimed.rendered) == (DeliveryState.ATTEMPTING, 1, None)
+    assert claimed.notification == notification(alert(matter("80%")), channels=(FINANCE,))
+    assert the_one(outbox) == claimed
+    assert outbox.claim(FINANCE, NOON + HOUR, 10) == ()
+
+
+def test_only_what_is_due_on_the_channel_is_claimed_oldest_first(database: Database, outbox: Outbox) -> None:
+    put(database, "third", hours=-1)
+    put(database, "first", hours=-3)
+    put(database, "second", hours=-2)
+    put(database, "later", hours=1)
+    put(database, "elsewhere", channel=OPS)
+    assert labels(outbox.claim(FINANCE, NOON, 2)) == ["first", "second"]
+    assert labels(outbox.claim(FINANCE, NOON, 2)) == ["third"]
+    assert outbox.next_due() == NOON
+    assert labels(outbox.claim(OPS, NOON, 2)) == ["elsewhere"]
+    assert outbox.next_due() == NOON + HOUR
+
+
+def test_a_delivered_copy_is_settled_for_ever(database: Database, outbox: Outbox) -> None:
+    put(database, "80%")
+    (claimed,) = outbox.claim(FINANCE, NOON, 10)
+    outbox.delivered(claimed.id, at=NOON + HOUR)
+    assert (the_one(outbox).state, the_one(outbox).settled_at) == (DeliveryState.DELIVERED, NOON + HOUR)
+    outbox.retry(claimed.id, at=NOON, why="too late")
+    outbox.give_up(claimed.id, at=NOON, why="too late")
+    assert outbox.recover() == 0
+    assert the_one(outbox).state is DeliveryState.DELIVERED
+    assert outbox.next_due() is None
+
+
+def test_a_postponed_copy_is_due_again_then_and_sends_the_same_bytes(database: Database, outbox: Outbox) -> None:
+    put(database, "80%")
+    (claimed,) = outbox.claim(FINANCE, NOON, 10)
+    outbox.keep_rendered({claimed.id: b"\0the letter\xff"})
+    outbox.retry(claimed.id, at=NOON + HOUR, why="451 later")
+    assert the_one(outbox).last_error == "451 later"
+    assert outbox.claim(FINANCE, NOON + HOUR - timedelta(seconds=1), 10) == ()
+    (again,) = outbox.claim(FINANCE, NOON + HOUR, 10)
+    assert (again.id, again.attempts, again.rendered) == (claimed.id, 2, b"\0the letter\xff")
+    assert not again.maybe_repeated
+
+
+def test_bytes_are_kept_only_for_what_is_being_attempted(database: Database, outbox: Outbox) -> None:
+    put(database, "80%")
+    outbox.keep_rendered({the_one(outbox).id: b"too early"})
+    assert the_one(outbox).rendered is None
+
+
+def test_a_dead_copy_says_why(database: Database, outbox: Outbox) -> None:
+    put(database, "80%")
+    (claimed,) = outbox.claim(FINANCE, NOON, 10)
+    outbox.give_up(claimed.id, at=NOON + HOUR, why="550 no such user\0")
+    (dead,) = outbox.dead_since(NOON + HOUR)
+    assert (dead.state, dead.last_error) == (DeliveryState.DEAD, "550 no such user\\x00")
+    assert outbox.dead_since(NOON + HOUR * 2) == ()
+
+
+def test_after_a_start_what_was_being_attempted_is_tried_again_and_marked(database: Database, outbox: Outbox) -> None:
+    put(database, "first", "second")
+    (first,) = outbox.claim(FINANCE, NOON, 1)
+    assert outbox.recover() == 1
+    again = {one.id: one for one in outbox.claim(FINANCE, NOON, 10)}
+    assert len(again) == 2
+    assert again[first.id].maybe_repeated
+    assert again[first.id].attempts == 2
+    assert [one.maybe_repeated for one in again.values()].count(True) == 1
+
+
+def test_several_claimers_never_get_the_same_copy(place: str, database: Database) -> None:
+    put(database, *(str(number) for number in range(60)))
+
+    def claim_all(_: int) -> list[Delivery]:
+        mine = open_database(place)
+        try:
+            outbox = Outbox(mine)
+            return list(chain.from_iterable(iter(lambda: outbox.claim(FINANCE, NOON, 7), ())))
+        finally:
+            mine.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        claimed = [one.id for found in pool.map(claim_all, range(3)) for one in found]
+    assert len(claimed) == len(set(claimed)) == 60
+
+
+def test_a_dead_copy_can_be_requeued_by_hand(database: Database, outbox: Outbox) -> None:
+    put(database, "80%")
+    (claimed,) = outbox.claim(FINANCE, NOON, 10)
+    outbox.give_up(claimed.id, at=NOON, why="550 no")
+    (again,) = outbox.requeue(claimed.id[:10], now=NOON + HOUR)
+    assert (again.state, again.attempts, again.due_at) == (DeliveryState.PENDING, 0, NOON + HOUR)
+    assert (again.settled_at, again.last_error) == (None, "requeued by operator; before: 550 no")
+    (unchanged,) = outbox.requeue(claimed.id, now=NOON + HOUR * 2)
+    assert unchanged == again
+
+
+def test_a_pending_copy_can_be_cancelled_by_hand(database: Database, outbox: Outbox) -> None:
+    put(database, "80%")
+    (cancelled,) = outbox.cancel(the_one(outbox).id[:10], now=NOON)
+    assert (cancelled.state, cancelled.settled_at) == (DeliveryState.CANCELLED, NOON)
+    assert cancelled.last_error == "cancelled by operator"
+    assert outbox.claim(FINANCE, NOON + HOUR, 10) == ()
+    assert outbox.cancel(cancelled.id, now=NOON + HOUR) == (cancelled,)
+
+
+def test_a_copy_cancelled_while_being_attempted_says_that_it_may_have_arrived(database: Database, outbox: Outbox) -> None:
+    put(database, "80%")
+    (claimed,) = outbox.claim(FINANCE, NOON, 10)
+    (cancelled,) = outbox.cancel(claimed.id, now=NOON)
+    outbox.delivered(claimed.id, at=NOON)
+    assert the_one(outbox) == cancelled
+    assert (cancelled.state, cancelled.maybe_repeated) == (DeliveryState.CANCELLED, True)
+    assert cancelled.last_error == "cancelled by operator while being attempted: it may have arrived"
+
+
+def test_an_ambiguous_or_unknown_prefix_does_nothing(database: Database, outbox: Outbox) -> None:
+    put(database, *(str(number) for number in range(40)))
+    shared = next(one.id[0] for one in outbox.listing() if sum(other.id[0] == one.id[0] for other in outbox.listing()) > 1)
+    assert len(outbox.cancel(shared, now=NOON)) == 2
+    assert outbox.cancel("", now=NOON) == ()
+    assert outbox.cancel("%", now=NOON) == ()
+    assert outbox.counts() == {(FINANCE, DeliveryState.PENDING): 40}
+
+
+def test_deliveries_are_listed_and_counted_by_state(database: Database, outbox: Outbox) -> None:
+    put(database, "old", hours=-2)
+    put(database, "new", hours=-1)
+    put(database, "elsewhere", channel=OPS, hours=-3)
+    (claimed,) = outbox.claim(FINANCE, NOON, 1)
+    outbox.give_up(claimed.id, at=NOON, why="no")
+    assert labels(outbox.listing()) == ["new", "old", "elsewhere"]
+    assert labels(outbox.listing([DeliveryState.DEAD])) == ["old"]
+    assert labels(outbox.listing(limit=1)) == ["new"]
+    assert labels(outbox.find(claimed.id[:6])) == ["old"]
+    assert outbox.counts() == {
+        (FINANCE, DeliveryState.DEAD): 1,
+        (FINANCE, DeliveryState.PENDING): 1,
+        (OPS, DeliveryState.PENDING): 1,
+    }
+
+
+def test_an_outcome_that_could_not_be_written_down_is_not_forgotten(database: Database, outbox: Outbox) -> None:
+    """Else a mail that was accepted would stay "being attempted" until a restart, and be sent again after it."""
+    put(database, "80%", "90%")
+    claimed = outbox.claim(FINANCE, NOON, 10)
+    with database.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE delivery RENAME TO delivery_away")
+    for one in claimed:
+        with pytest.raises(Exception, match="delivery"):
+            outbox.delivered(one.id, at=NOON)
+    with database.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE delivery_away RENAME TO delivery")
+    assert outbox.claim(FINANCE, NOON, 10) == ()
+    assert outbox.counts() == {(FINANCE, DeliveryState.DELIVERED): 2}
+
+
+@contextmanager
+def loses_the_answer(writing: Callable[[], AbstractContextManager[Connection]]) -> Iterator[Connection]:
+    """Commit, and then lose the answer on the line."""
+    with writing() as connection:
+        yield connection
+    msg = "the line was cut"
+    raise LedgerUnavailableError(msg)
+
+
+def test_a_claim_whose_answer_was_lost_is_undone_before_the_next(database: Database) -> None:
+    put(database, "80%")
+    outbox = Outbox(database)
+    real = database.writing
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "writing", lambda: loses_the_answer(real))
+        with pytest.raises(LedgerUnavailableError):
+            outbox.claim(FINANCE, NOON, 10)
+    assert the_one(outbox).state is DeliveryState.ATTEMPTING
+    (claimed,) = outbox.claim(FINANCE, NOON, 10)
+    assert (claimed.attempts, claimed.maybe_repeated) == (1, False)

@@ -1,0 +1,644 @@
+"""What the configuration means once it is loaded: defaults, the environment over the file, secrets, reloading."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spendwatch.channels.config import ConsoleConfig, EmailConfig, WebhookConfig
+from spendwatch.domain.errors import ConfigError
+from spendwatch.domain.policy import ChannelName, Threshold
+from spendwatch.domain.scope import Dimension, Match
+from spendwatch.domain.statement import WorkspaceId
+from spendwatch.settings import Outside, Settings, find_config, load, reload
+
+REPOSITORY = Path(__file__).parents[2]
+MAIN = """\
+accounts:
+  acme: {id: "1000000000000001", site: cn, currency: CNY, budget: 5000.00}
+sources:
+  inbox: {type: folder, path: inbox}
+defaults: {thresholds: [50%, 80%], channels: [screen]}
+channels:
+  screen: {type: console}
+"""
+RESEARCH = "workspace: llm-demo0a1b2c3d4e\nbudget: 400.00\n"
+MAIL = """\
+  Finance:
+    type: email
+    host: mail.example.com
+    username: alerts
+    from: alerts@example.com
+    to: [finops@example.com]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A configuration folder of its own, and what surrounds the process."""
+
+    folder: Path
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def secret(self, name: str, text: str = "hunter2\n", mode: int = 0o600) -> Path:
+        path = self.write(name, text)
+        path.chmod(mode)
+        return path
+
+    @property
+    def credentials(self) -> Path:
+        return self.folder.parent / "credentials"
+
+    @property
+    def run_secrets(self) -> Path:
+        return self.folder.parent / "run-secrets"
+
+    def load(self, **environ: str) -> Settings:
+        return load(self.folder, Outside(environ, self.run_secrets))
+
+    def mistakes(self, **environ: str) -> list[str]:
+        with pytest.raises(ConfigError) as caught:
+            self.load(**environ)
+        return [str(mistake).replace(f"{self.folder.parent}/", "") for mistake in caught.value.mistakes]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    made = House(tmp_path / "config")
+    made.write("spendwatch.yaml", MAIN)
+    made.write("workspaces/research.yaml", RESEARCH)
+    return made
+
+
+def policy_of(settings: Settings, workspace: str = "llm-demo0a1b2c3d4e") -> object:
+    return next((policy for policy in settings.policies.workspaces if policy.workspace == workspace), None)
+
+
+def password(settings: Settings, name: str = "Finance") -> str | None:
+    config = settings.channels[ChannelName(name)]
+    assert isinstance(config, EmailConfig)
+    return None if config.password is None else config.password.get_secret_value()
+
+
+# -- the shipped example and what `init` writes
+
+
+def test_the_shipped_example_loads() -> None:
+    shipped = load(REPOSITORY / "config", Outside({}))
+    assert [(account.name, account.budget) for account in shipped.accounts] == [("acme", Decimal("5000.00"))]
+    assert {policy.name for policy in shipped.policies.workspaces} == {"Research", "Training"}
+    assert [type(config) for config in shipped.channels.values()] == [ConsoleConfig]
+    assert shipped.state == str(REPOSITORY / "config/var/spendwatch.db")
+    assert shipped.sources[next(iter(shipped.sources))].path == str(REPOSITORY / "config/inbox")
+
+
+def test_the_commented_channels_of_the_shipped_example_load_too(tmp_path: Path) -> None:
+    text = (REPOSITORY / "config/spendwatch.yaml").read_text(encoding="utf-8")
+    opened = "\n".join(line.replace("  # ", "  ", 1) if line.startswith("  # ") else line for line in text.splitlines())
+    house = House(tmp_path / "config")
+    house.write("spendwatch.yaml", opened.replace("# operators:", "operators:").replace("# allow_networks:", "allow_networks:"))
+    house.secret("secrets/smtp")
+    house.secret("secrets/hook", "whsec_c2VjcmV0\n")
+    loaded = house.load()
+    assert [type(config) for config in loaded.channels.values()] == [ConsoleConfig, EmailConfig, WebhookConfig]
+    assert loaded.policies.operators == ("ops",)
+    assert loaded.allow_networks == (ip_network("10.1.0.0/16"),)
+
+
+def test_every_key_is_explained_beside_the_example() -> None:
+    from spendwatch.settings.schema import (  # noqa: PLC0415 -- only this test looks at the schema itself
+        AccountPart,
+        BalancePart,
+        BudgetPart,
+        DaemonFile,
+        DefaultsPart,
+        MatchPart,
+        WorkspaceFile,
+    )
+
+    parts = (
+        DaemonFile,
+        AccountPart,
+        BalancePart,
+        DefaultsPart,
+        WorkspaceFile,
+        BudgetPart,
+        MatchPart,
+        EmailConfig,
+        WebhookConfig,
+    )
+    told = (REPOSITORY / "config/README.md").read_text(encoding="utf-8")
+    keys = {field.alias or name for part in (*parts, ConsoleConfig) for name, field in part.model_fields.items()}
+    assert {key for key in keys if f"`{key}`" not in told} == set()
+
+
+# -- what is meant where nothing is said
+
+
+def test_whoever_says_nothing_gets_the_defaults(house: House) -> None:
+    loaded = house.load()
+    [research] = loaded.policies.workspaces
+    assert research.thresholds == (Threshold(share=Decimal("0.5")), Threshold(share=Decimal("0.8")))
+    assert research.channels == loaded.policies.operators == ("screen",)
+    assert (loaded.zone.key, loaded.policies.month_final_on, loaded.policies.products) == ("Asia/Shanghai", 4, ("sfm",))
+    source = loaded.sources[next(iter(loaded.sources))]
+    assert (source.poll, source.settle, source.stale_after) == (
+        timedelta(seconds=30),
+        timedelta(seconds=10),
+        timedelta(hours=26),
+    )
+
+
+def test_without_defaults_every_channel_hears_at_half_and_four_fifths_and_the_whole(house: House) -> None:
+    house.write("spendwatch.yaml", MAIN.replace("defaults:", "#") + "  other: {type: console}\n")
+    [research] = house.load().policies.workspaces
+    assert [threshold.label for threshold in research.thresholds] == ["50%", "80%", "100%"]
+    assert research.channels == ("screen", "other")
+    assert house.load().policies.operators == ("screen", "other")
+
+
+def test_without_a_budget_no_default_threshold_is_watched(house: House) -> None:
+    house.write("workspaces/research.yaml", "workspace: llm-demo0a1b2c3d4e\nname: Research\n")
+    [research] = house.load().policies.workspaces
+    assert (research.budget, research.thresholds) == (None, ())
+
+
+def test_no_thresholds_at_all_can_be_asked_for(house: House) -> None:
+    house.write("workspaces/research.yaml", RESEARCH + "thresholds: []\n")
+    [research] = house.load().policies.workspaces
+    assert research.thresholds == ()
+
+
+def test_a_policy_says_all_that_its_file_says(house: House) -> None:
+    finer = "budgets:\n  - {name: video, match: {tag: {team: a*, env: prod}, model: 'wan*', api_key: ''}, budget: 9}\n"
+    rest = "name: Research\nowner: 李伟\naccount: acme\nthresholds: [80.5%, 900.00]\nchannels: [screen]\nremind: 1d12h\n"
+    house.write("workspaces/research.yaml", RESEARCH + rest + finer)
+    [research] = house.load().policies.workspaces
+    assert (research.name, research.owner, research.account) == ("Research", "李伟", "1000000000000001")
+    assert research.thresholds == (Threshold(share=Decimal("0.805")), Threshold(amount=Decimal("900.00")))
+    assert [threshold.label for threshold in research.thresholds] == ["80.5%", "900"]
+    assert research.remind == timedelta(hours=36)
+    [video] = research.budgets
+    assert video.match == Match(((Dimension.API_KEY, ""), (Dimension.MODEL, "wan*")), (("env", "prod"), ("team", "a*")))
+    assert [threshold.label for threshold in video.thresholds] == ["50%", "80%"]
+
+
+def test_amounts_keep_every_digit(house: House) -> None:
+    house.write("workspaces/research.yaml", "workspace: w\nbudget: 1234567890123456789012345678.0123456789\n")
+    [research] = house.load().policies.workspaces
+    assert research.budget == Decimal("1234567890123456789012345678.0123456789")
+
+
+def test_one_workspace_may_have_a_policy_in_each_of_two_accounts(house: House) -> None:
+    more = '  other: {id: "1000000000000002", site: intl, currency: USD}\nsources:'
+    house.write("spendwatch.yaml", MAIN.replace("sources:", more))
+    house.write("workspaces/research.yaml", RESEARCH + "account: acme\n")
+    house.write("workspaces/abroad.yaml", RESEARCH + "account: other\n")
+    assert {policy.account for policy in house.load().policies.workspaces} == {"1000000000000001", "1000000000000002"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".research.yaml", "research.yaml~", "#research.yaml#", ".#research.yaml", ".research.yaml.swp", "research.txt", "README"],
+)
+def test_what_editors_leave_behind_is_no_policy(house: House, name: str) -> None:
+    house.write(f"workspaces/{name}", "not: [closed")
+    assert len(house.load().policies.workspaces) == 1
+
+
+def test_a_workspace_file_may_end_in_yml_and_there_may_be_none(house: House) -> None:
+    (house.folder / "workspaces/research.yaml").rename(house.folder / "workspaces/research.yml")
+    assert len(house.load().policies.workspaces) == 1
+    (house.folder / "workspaces/research.yml").unlink()
+    assert house.load().policies.workspaces == ()
+    (house.folder / "workspaces").rmdir()
+    assert house.load().policies.workspaces == ()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_does_not_hold_us_up(house: House, make: object) -> None:
+    assert callable(make)
+    make(house.folder / "workspaces/odd.yaml")
+    assert house.mistakes() in (
+        ["config/workspaces/odd.yaml:1:1: not a file"],
+        ["config/workspaces/odd.yaml:1:1: cannot be read: Is a directory"],
+    )
+
+
+def test_whoever_makes_mistakes_by_the_thousand_floods_nobody(house: House) -> None:
+    house.write("workspaces/training.yaml", "workspace: llm-demo5f6a7b8c9d\n" + "".join(f"k{n}: 1\n" for n in range(9000)))
+    house.write("workspaces/other.yaml", "workspace: other\nbudget: lots\n")
+    told = house.mistakes()
+    assert len(told) == 52
+    assert told[0].startswith("config/workspaces/other.yaml:2:9: budget: not a plain amount")
+    assert told[-1] == "config/workspaces/training.yaml:51:1: further mistakes of this file are not listed"
+
+
+# -- where things lie
+
+
+def test_relative_paths_start_at_the_configuration(house: House) -> None:
+    loaded = house.load()
+    assert loaded.state == str(house.folder / "var/spendwatch.db")
+    assert loaded.spool == house.folder / "var/spool"
+    assert loaded.heartbeat == house.folder / "var/heartbeat"
+    assert load(house.folder / "spendwatch.yaml", Outside({})).state == loaded.state
+
+
+def test_a_service_manager_may_give_the_state_a_place(house: House) -> None:
+    loaded = house.load(STATE_DIRECTORY="/var/lib/spendwatch:/var/lib/other")
+    assert (loaded.state, loaded.spool) == ("/var/lib/spendwatch/spendwatch.db", Path("/var/lib/spendwatch/spool"))
+
+
+def test_what_the_file_says_about_the_state_wins_over_the_service_manager(house: House) -> None:
+    house.write("spendwatch.yaml", MAIN + "state: /srv/ledger.db\nspool: copies\n")
+    loaded = house.load(STATE_DIRECTORY="/var/lib/spendwatch")
+    assert (loaded.state, loaded.spool) == ("/srv/ledger.db", house.folder / "copies")
+
+
+def test_a_state_on_a_server_keeps_its_copies_here(house: House) -> None:
+    house.write("spendwatch.yaml", MAIN + "state: postgresql://spendwatch@db.example.com/spendwatch\nstate_password_file: db\n")
+    house.secret("db")
+    loaded = house.load()
+    assert loaded.state == "postgresql://spendwatch@db.example.com/spendwatch"
+    assert (loaded.spool, loaded.state_password_file) == (house.folder / "var/spool", house.folder / "db")
+    assert house.load(STATE_DIRECTORY="/var/lib/spendwatch").spool == Path("/var/lib/spendwatch/spool")
+
+
+def test_the_configuration_is_looked_for_where_it_was_asked_for(tmp_path: Path) -> None:
+    for name in ("asked", "variable", "here/config", "system"):
+        House(tmp_path / name).write("spendwatch.yaml", MAIN)
+    here, system, asked = tmp_path / "here", tmp_path / "system", str(tmp_path / "asked")
+    variable = {"SPENDWATCH_CONFIG": str(tmp_path / "variable")}
+    assert find_config(asked, variable, here, system=system) == Path(asked)
+    assert find_config(f"{asked}/spendwatch.yaml", {}, here, system=system) == Path(asked) / "spendwatch.yaml"
+    assert find_config(None, variable, here, system=system) == tmp_path / "variable"
+    assert find_config(None, {}, here, system=system) == Path("config")
+    assert find_config(None, {}, tmp_path, system=system) == system
+
+
+def test_a_configuration_that_is_not_there_is_a_clear_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^nowhere:1:1: named by --config: no spendwatch.yaml is there$"):
+        find_config("nowhere", {}, tmp_path)
+    with pytest.raises(ConfigError, match=r"^nowhere:1:1: named by \$SPENDWATCH_CONFIG: no spendwatch.yaml is there$"):
+        find_config(None, {"SPENDWATCH_CONFIG": "nowhere"}, tmp_path)
+    with pytest.raises(ConfigError, match=r"no configuration found: looked at --config, \$SPENDWATCH_CONFIG, \./config and"):
+        find_config(None, {}, tmp_path, system=tmp_path / "nowhere")
+
+
+# -- the environment over the file
+
+
+def test_the_environment_wins_over_the_file(house: House) -> None:
+    loaded = house.load(
+        SPENDWATCH_ACCOUNTS__ACME__BUDGET="900.10",
+        SPENDWATCH_STATE="/srv/ledger.db",
+        SPENDWATCH_SOURCES__INBOX__PATH="/srv/inbox",
+        SPENDWATCH_DEFAULTS__THRESHOLDS="[75%]",
+        SPENDWATCH_ALLOW_NETWORKS="[10.1.0.0/16]",
+        SPENDWATCH_CHANNELS__PAGER__TYPE="console",
+    )
+    assert loaded.accounts[0].budget == Decimal("900.10")
+    assert (loaded.state, loaded.sources[next(iter(loaded.sources))].path) == ("/srv/ledger.db", "/srv/inbox")
+    assert [threshold.label for threshold in loaded.accounts[0].thresholds] == ["75%"]
+    assert loaded.allow_networks == (ip_network("10.1.0.0/16"),)
+    assert list(loaded.channels) == ["screen", "pager"]
+
+
+def test_an_empty_variable_says_nothing(house: House) -> None:
+    assert house.load(SPENDWATCH_ACCOUNTS__ACME__BUDGET="", SPENDWATCH_STATE="").accounts[0].budget == Decimal("5000.00")
+
+
+def test_variables_of_others_are_left_alone(house: House) -> None:
+    theirs = {"SPENDWATCH_SERVICE_HOST": "10.0.0.1", "SPENDWATCH_PORT": "tcp://10.0.0.1:80", "SPENDWATCH_CONFIG": "x"}
+    assert replace(house.load(**theirs), outside=Outside({})) == replace(house.load(), outside=Outside({}))
+
+
+def test_a_mistake_in_the_environment_names_the_variable(house: House) -> None:
+    assert house.mistakes(
+        SPENDWATCH_ACCOUNTS__ACME__BUDGET="0",
+        SPENDWATCH_ACCOUNTS__ACME__CURENCY="CNY",
+        SPENDWATCH_ACCOUNT__ACME__BUDGET="1",
+        SPENDWATCH_DEFAULTS__CHANNELS="[&x ops]",
+        SPENDWATCH_PRODUCTS="[a] b",
+        SPENDWATCH_CHANNELS____TYPE="console",
+    ) == [
+        "$SPENDWATCH_ACCOUNTS__ACME__BUDGET:1:1: accounts.acme.budget: must be above zero, not 0",
+        "$SPENDWATCH_ACCOUNTS__ACME__CURENCY:1:1: accounts.acme.curency: unknown key; did you mean 'currency'?",
+        "$SPENDWATCH_ACCOUNT__ACME__BUDGET:1:1: 'account' is no setting; did you mean 'accounts'?",
+        "$SPENDWATCH_CHANNELS____TYPE:1:1: between two __ stands no name",
+        "$SPENDWATCH_DEFAULTS__CHANNELS:1:2: defaults.channels: anchors (&x) are not read: write the value where it is meant",
+        "$SPENDWATCH_PRODUCTS:1:5: products: not readable as YAML: did not find expected <document start>",
+    ]
+
+
+def test_what_is_missing_is_missing_in_the_file(house: House) -> None:
+    house.write("spendwatch.yaml", MAIN.replace("site: cn, ", ""))
+    told = house.mistakes(SPENDWATCH_ACCOUNTS__ACME__BUDGET="900")
+    assert told == ["config/spendwatch.yaml:2:3: accounts.acme.site: is missing"]
+
+
+# -- secrets
+
+
+@pytest.mark.parametrize("text", ["12345", "[x", "null", "a: b", "1e5", "  spaced ", "päss wörd", "{}"])
+def test_a_password_comes_from_the_environment_as_it_is(house: House, text: str) -> None:
+    house.write("spendwatch.yaml", MAIN + MAIL)
+    assert password(house.load(SPENDWATCH_CHANNELS__FINANCE__PASSWORD=text)) == text
+
+
+@pytest.mark.parametrize("text", ["12345\n", "12345", "12345\r\n"])
+def test_a_password_file_loses_one_line_end(house: House, text: str) -> None:
+    house.write("spendwatch.yaml", MAIN + MAIL + "    password_file: secrets/smtp\n")
+    house.secret("secrets/smtp", text)
+    assert password(house.load()) == "12345"
+
+
+def test_a_secret_is_looked_for_among_credentials_then_container_secrets_then_here(house: House) -> None:
+    house.write("spendwatch.yaml", MAIN + MAIL + "    password_file: smtp\n")
+    credentials = {"CREDENTIALS_DIRECTORY": str(house.credentials)}
+    [mistake] = house.mistakes(**credentials)
+    assert mistake.startswith("config/spendwatch.yaml:14:20: channels.Finance.password_file: no such file; looked at ")
+    assert mistake.endswith("looked at credentials/smtp, run-secrets/smtp, config/smtp")
+    house.secret("smtp", "here")
+    assert password(house.load(**credentials)) == "here"
+    house.secret("../run-secrets/smtp", "container", 0o444)
+    assert password(house.load(**credentials)) == "container"
+    house.secret("../credentials/smtp", "credential", 0o440)
+    assert password(house.load(**credentials)) == "credential"
+    assert password(house.load(**credentials, SPENDWATCH_CHANNELS__FINANCE__PASSWORD="environment")) == "environment"
+
+
+def test_a_secret_from_the_environment_needs_no_file(house: House) -> None:
+    house.write("spendwatch.yaml", MAIN + MAIL + "    password_file: nowhere\n")
+    assert password(house.load(SPENDWATCH_CHANNELS__FINANCE__PASSWORD="x")) == "x"
+
+
+def test_an_address_that_is_a_secret_may_come_from_the_environment_alone(house: House) -> None:
+    house.write("spendwatch.yaml", MAIN + "  ops: {type: webhook}\n")
+    config = house.load(SPENDWATCH_CHANNELS__OPS__URL="https://hooks.example.com/t0ken").channels[ChannelName("ops")]
+    assert isinstance(config, WebhookConfig)
+    assert config.url == "https://hooks.example.com/t0ken"
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660])
+def test_a_secret_that_others_can_read_is_refused(house: House, mode: int) -> None:
+    house.write("spendwatch.yaml", MAIN + MAIL + "    password_file: smtp\n")
+    path = house.secret("smtp", mode=mode)
+    [mistake] = house.mistakes()
+    place = "config/spendwatch.yaml:14:20: channels.Finance.password_file: must be 0600, so that only its owner can read it; "
+    assert mistake == f"{place}config/smtp is {mode:04o}"
+    path.chmod(0o400)
+    assert password(house.load()) == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(b"\n", "is empty"), (b"\xff\n", "not UTF-8 text"), (b"x" * 65537, "larger than 64 KiB")]
+)
+def test_a_file_that_holds_no_secret_is_refused(house: House, content: bytes, why: str) -> None:
+    house.write("spendwatch.yaml", MAIN + MAIL + "    password_file: smtp\n")
+    house.secret("smtp").write_bytes(content)
+    assert house.mistakes() == [f"config/spendwatch.yaml:14:20: channels.Finance.password_file: {why}: config/smtp"]
+
+
+@pytest.mark.parametrize("folder", ["credentials", "run-secrets"])
+def test_secret_files_may_be_named_like_variables(house: House, folder: str) -> None:
+    house.write("spendwatch.yaml", MAIN + MAIL)
+    house.secret(f"../{folder}/spendwatch_channels__finance__password", "12345\n")
+    environ = {"CREDENTIALS_DIRECTORY": str(house.credentials)}
+    assert password(house.load(**environ)) == "12345"
+    assert password(house.load(**environ, SPENDWATCH_CHANNELS__FINANCE__PASSWORD="x")) == "x"
+
+
+def test_an_unreadable_signing_secret_is_told_where_its_file_is_named(house: House) -> None:
+    hook = "  hook: {type: webhook, url: 'https://hooks.example.com/', secret_file: hook}\n"
+    house.write("spendwatch.yaml", MAIN + hook)
+    house.secret("hook", "whsec_!!!")
+    [mistake] = house.mistakes()
+    assert mistake.startswith(
+        "config/spendwatch.yaml:8:73: channels.hook.secret: a secret that begins with whsec_ must go on in"
+    )
+
+
+def test_secrets_are_known_to_the_log_and_shown_nowhere(house: House) -> None:
+    hook = "  hook: {type: webhook, url: 'https://hooks.example.com/t0ken', secret_file: hook}\n"
+    house.write("spendwatch.yaml", MAIN + MAIL + "    password_file: smtp\n" + hook)
+    house.secret("smtp")
+    house.secret("hook", "whsec_aHVudGVyMg==")
+    loaded = house.load(SPENDWATCH_CHANNELS__FINANCE__PASSWORD="hunter3")
+    assert set(loaded.secrets) == {"hunter3", "whsec_aHVudGVyMg==", "https://hooks.example.com/t0ken"}
+    assert not [secret for secret in loaded.secrets if secret in repr(loaded)]
+
+
+def test_whoever_only_looks_needs_no_secrets(house: House) -> None:
+    house.write("spendwatch.yaml", MAIN + MAIL + "    password_file: smtp\n")
+    loaded = load(house.folder, Outside({}), with_secrets=False)
+    assert (password(loaded), loaded.secrets) == (None, ())
+
+
+def test_an_address_in_the_configuration_need_not_be_called_to_be_refused(house: House) -> None:
+    hook = "  hook: {type: webhook, url: 'http://10.1.2.3/'}\n"
+    house.write("spendwatch.yaml", MAIN + hook + "allow_networks: [10.2.0.0/16]\n")
+    assert len(house.mistakes()) == 1
+    house.write("spendwatch.yaml", MAIN + hook + "allow_networks: [10.1.0.0/16]\n")
+    assert "hook" in house.load().channels
+
+
+# -- reloading
+
+
+def test_a_reload_takes_over_what_changed(house: House) -> None:
+    first = house.load()
+    house.write("workspaces/research.yaml", RESEARCH.replace("400", "500"))
+    house.write("workspaces/training.yaml", "workspace: llm-demo5f6a7b8c9d\nbudget: 90\n")
+    second, mistakes = reload(first)
+    assert mistakes == ()
+    assert {policy.workspace: policy.budget for policy in second.policies.workspaces} == {
+        "llm-demo0a1b2c3d4e": Decimal("500.00"),
+        "llm-demo5f6a7b8c9d": Decimal(90),
+    }
+    (house.folder / "workspaces/training.yaml").unlink()
+    assert reload(second)[0].policies == reload(reload(second)[0])[0].policies
+    assert len(reload(second)[0].policies.workspaces) == 1
+
+
+def test_nothing_changed_gives_equal_settings(house: House) -> None:
+    first = house.load()
+    assert reload(first) == (first, ())
+
+
+@pytest.mark.parametrize("broken", ["", "workspace: llm-demo0a1b2c3d4e\nbudget: 4", "workspace: [", "budget: 1\n", "\x00"])
+def test_a_broken_workspace_file_keeps_its_last_good_policy_and_no_other(house: House, broken: str) -> None:
+    first = house.load()
+    house.write("workspaces/research.yaml", broken.replace("budget: 4", "budget: 4e"))
+    house.write("workspaces/training.yaml", "workspace: llm-demo5f6a7b8c9d\nbudget: 90\n")
+    second, mistakes = reload(first)
+    assert len(mistakes) == 1
+    assert mistakes[0].file.endswith("workspaces/research.yaml")
+    assert policy_of(second) == policy_of(first)
+    assert policy_of(second, "llm-demo5f6a7b8c9d") is not None
+    third, again = reload(second)
+    assert (policy_of(third), again) == (policy_of(first), mistakes)
+
+
+def test_a_mended_workspace_file_is_taken_over(house: House) -> None:
+    first = house.load()
+    house.write("workspaces/research.yaml", "oops")
+    second, _ = reload(first)
+    house.write("workspaces/research.yaml", RESEARCH.replace("400", "300"))
+    third, mistakes = reload(second)
+    assert ([policy.budget for policy in third.policies.workspaces], mistakes) == ([Decimal("300.00")], ())
+
+
+def test_a_new_workspace_file_with_mistakes_is_told_and_left_out(house: House) -> None:
+    first = house.load()
+    house.write("workspaces/training.yaml", "workspace: llm-demo5f6a7b8c9d\nbudget: lots\n")
+    second, mistakes = reload(first)
+    assert (second.policies, len(mistakes)) == (first.policies, 1)
+
+
+def test_a_mistake_in_the_main_file_keeps_everything(house: House) -> None:
+    first = house.load()
+    house.write("spendwatch.yaml", MAIN + "time_zone: Nowhere\n")
+    house.write("workspaces/research.yaml", RESEARCH.replace("400", "500"))
+    second, mistakes = reload(first)
+    assert second == first
+    assert [mistake.key for mistake in mistakes] == ["time_zone"]
+
+
+def test_a_new_file_cannot_take_over_a_workspace(house: House) -> None:
+    first = house.load()
+    house.write("workspaces/a-first-by-name.yaml", RESEARCH.replace("400", "999999"))
+    second, mistakes = reload(first)
+    assert second.policies == first.policies
+    assert [Path(mistake.file).name for mistake in mistakes] == ["a-first-by-name.yaml"]
+
+
+def test_a_kept_policy_does_not_talk_to_a_channel_that_is_gone(house: House) -> None:
+    house.write("spendwatch.yaml", MAIN + "  other: {type: console}\n")
+    house.write("workspaces/research.yaml", RESEARCH + "channels: [other]\n")
+    first = house.load()
+    house.write("spendwatch.yaml", MAIN)
+    second, mistakes = reload(first)
+    assert [mistake.key for mistake in mistakes] == ["channels[0]"]
+    assert [policy.channels for policy in second.policies.workspaces] == [("screen",)]
+
+
+def test_a_secret_that_is_gone_keeps_everything(house: House) -> None:
+    house.write("spendwatch.yaml", MAIN + MAIL + "    password_file: smtp\n")
+    house.secret("smtp")
+    first = house.load()
+    (house.folder / "smtp").unlink()
+    second, mistakes = reload(first)
+    assert (second, len(mistakes)) == (first, 1)
+
+
+def test_a_configuration_that_is_gone_keeps_everything(house: House) -> None:
+    first = house.load()
+    house.folder.rename(house.folder.with_name("moved"))
+    second, mistakes = reload(first)
+    assert (second, [mistake.what for mistake in mistakes]) == (first, ["cannot be read: No such file or directory"])
+
+
+def test_policies_are_keyed_by_workspace_and_not_by_name(house: House) -> None:
+    first = house.load()
+    house.write("workspaces/research.yaml", "name: Renamed\n" + RESEARCH)
+    second, _ = reload(first)
+    assert [(policy.workspace, policy.name) for policy in second.policies.workspaces] == [
+        (WorkspaceId("llm-demo0a1b2c3d4e"), "Renamed")
+    ]
+
+
+# -- whatever is written
+
+
+_KEYS = (
+    "accounts sources channels defaults workspace budget thresholds budgets match tag name id type path poll cash from balance"
+)
+_MORE = (
+    "floors state time_zone to host port url secret password_file console email webhook folder 80% 900.00 1e3 30s acme CNY cn"
+)
+_WORDS = st.sampled_from(f"{_KEYS} {_MORE}".split())
+_MARKS = st.sampled_from(
+    [": ", "\n", "\n  ", "\n    ", "- ", "[", "]", "{", "}", ", ", '"', "'", "#", "&a ", "*a", "!t ", "|\n", "~", "\t"]
+)
+_TEXT = st.one_of(st.text(), st.lists(st.one_of(_WORDS, _MARKS), max_size=60).map("".join))
+
+
+@pytest.fixture(scope="module")
+def one_house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    made = House(tmp_path_factory.mktemp("any") / "config")
+    made.write("workspaces/research.yaml", RESEARCH)
+    return made
+
+
+@settings(max_examples=300)
+@given(main=_TEXT, workspace=_TEXT, appended=st.booleans())
+def test_any_text_is_a_configuration_or_a_list_of_mistakes(
+    one_house: House, main: str, workspace: str, *, appended: bool
+) -> None:
+    text = (MAIN + main) if appended else main
+    (one_house.folder / "spendwatch.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
+    (one_house.folder / "workspaces/research.yaml").write_bytes((RESEARCH + workspace).encode("utf-8", "surrogatepass"))
+    assert_taken_or_told(one_house, {})
+
+
+@settings(max_examples=200)
+@given(
+    st.dictionaries(st.lists(_WORDS, min_size=1, max_size=4).map(lambda parts: "SPENDWATCH_" + "__".join(parts).upper()), _TEXT)
+)
+def test_any_environment_is_taken_or_a_list_of_mistakes(one_house: House, environ: dict[str, str]) -> None:
+    one_house.write("spendwatch.yaml", MAIN)
+    one_house.write("workspaces/research.yaml", RESEARCH)
+    assert_taken_or_told(one_house, environ)
+
+
+def assert_taken_or_told(house: House, environ: dict[str, str]) -> None:
+    try:
+        house.load(**environ)
+    except ConfigError as error:
+        mistakes = error.mistakes
+    else:
+        return
+    assert mistakes
+    assert all(str(mistake).isprintable() and mistake.line > 0 and mistake.column > 0 for mistake in mistakes)
+
+
+# -- what it costs
+
+
+def test_asking_for_the_settings_room_imports_nothing_heavy() -> None:
+    heavy = "'pydantic', 'pydantic_settings', 'httpx', 'aiosmtplib', 'jinja2', 'sqlalchemy', 'polars'"
+    asked = f"import sys, spendwatch.settings; print(*sorted({{{heavy}}} & sys.modules.keys()))"
+    assert _printed(asked) == ""
+
+
+def test_loading_imports_nothing_that_sends_reads_bills_or_stores() -> None:
+    heavy = "'httpx', 'aiosmtplib', 'jinja2', 'sqlalchemy', 'polars', 'apscheduler'"
+    asked = (
+        "import sys; from pathlib import Path; from spendwatch.settings import load, Outside; "
+        f"load(Path({str(REPOSITORY / 'config')!r}), Outside({{}})); print(*sorted({{{heavy}}} & sys.modules.keys()))"
+    )
+    assert _printed(asked) == ""
+
+
+def _printed(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ.copy(), timeout=60
+    )
+    return done.stdout.strip()

@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+import base64
+import ipaddress
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from notices import NOW, SAMPLES, ZONE, cny, delivery, notice
+from servers_http import Fault, HttpSink, Reply
+from spendwatch.channels.config import ChannelConfig, WebhookConfig
+from spendwatch.channels.webhook import WebhookChannel
+from spendwatch.domain.alert import Rule
+from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
+from spendwatch.domain.notification import Facts, Notification, Reason
+from spendwatch.outgoing import Outgoing
+
+pytestmark = pytest.mark.anyio
+
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
+KEY = b"0123456789abcdef0123456789abcdef"
+SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
+OTHER = f"whsec_{base64.b64encode(KEY[::-1]).decode()}"
+
+
+def _real_clock() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 -- whoever verifies a signature looks at the real time
+
+
+def _channel(url: str, secret: str | None = SECRET, **settings: str) -> WebhookChannel:
+    config = WebhookConfig.model_validate({"type": "webhook", "url": url, "secret": secret, **settings})
+    return WebhookChannel(config, "ops", Outgoing(LOOPBACK), zone=ZONE, clock=_real_clock)
+
+
+async def _send(channel: WebhookChannel, notification: Notification, *, maybe_repeated: bool = False) -> None:
+    body = channel.render(notification, "")
+    await channel.send(delivery(notification, "", body, maybe_repeated=maybe_repeated))
+
+
+def _body(notification: Notification) -> dict[str, Any]:
+    found = json.loads(_channel("https://hooks.example.com/").render(notification, ""))
+    assert isinstance(found, dict)
+    return found
+
+
+async def test_a_notification_arrives_signed_so_that_others_can_verify_it() -> None:
+    notification = SAMPLES["threshold"]
+    with HttpSink() as sink:
+        await _send(_channel(sink.url()), notification)
+        (request,) = sink.requests
+    assert (request.method, request.path, request.headers["content-type"]) == ("POST", "/hook", "application/json")
+    assert request.headers["webhook-id"] == notification.id
+    assert Webhook(SECRET).verify(request.body, dict(request.headers))["type"] == "spend.threshold_reached"
+    with pytest.raises(WebhookVerificationError):
+        Webhook(OTHER).verify(request.body, dict(request.headers))
+
+
+async def test_while_a_secret_is_replaced_both_sign() -> None:
+    with HttpSink() as sink:
+        await _send(_channel(sink.url(), f"{SECRET}\n{OTHER} plain-secret\n"), SAMPLES["stale"])
+        (request,) = sink.requests
+    headers = dict(request.headers)
+    for secret in (SECRET, OTHER, b"plain-secret"):
+        assert Webhook(secret).verify(request.body, headers)
+    assert headers["webhook-signature"].count("v1,") == 3
+
+
+async def test_without_a_secret_nothing_is_signed() -> None:
+    with HttpSink() as sink:
+        await _send(_channel(sink.url(), None), SAMPLES["stale"])
+        (request,) = sink.requests
+    assert "webhook-signature" not in request.headers
+
+
+async def test_every_attempt_repeats_id_and_body_with_a_signature_of_its_own_time() -> None:
+    seconds = count()
+    config = WebhookConfig.model_validate({"url": "http://127.0.0.1/", "secret": SECRET})
+    with HttpSink() as sink:
+        config = config.model_copy(update={"url": sink.url()})
+        clock = lambda: NOW + timedelta(seconds=60 * next(seconds))  # noqa: E731 -- shorter than a def
+        channel = WebhookChannel(config, "ops", Outgoing(LOOPBACK), zone=ZONE, clock=clock)
+        await _send(channel, SAMPLES["threshold"])
+        await _send(channel, SAMPLES["threshold"], maybe_repeated=True)
+        first, second = sink.requests
+    assert first.body == second.body
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert int(second.headers["webhook-timestamp"]) > int(first.headers["webhook-timestamp"])
+    assert first.headers["webhook-signature"] != second.headers["webhook-signature"]
+    assert "x-spendwatch-maybe-repeated" not in first.headers
+    assert second.headers["x-spendwatch-maybe-repeated"] == "yes"
+
+
+def test_the_body_holds_exact_amounts_as_text_with_their_currency() -> None:
+    body = _body(SAMPLES["threshold-overspent"])
+    data = body["data"]
+    assert (body["type"], body["schema_version"], body["timestamp"]) == (
+        "spend.threshold_reached",
+        1,
+        "2026-09-15T10:05:00+08:00",
+    )
+    assert {name: data[name] for name in ("spend", "budget", "used", "threshold", "currency", "month")} == {
+        "spend": "1402.1",
+        "budget": "1200",
+        "used": "1.1684",
+        "threshold": "100%",
+        "currency": "CNY",
+        "month": "2026-09",
+    }
+    assert data["foreign"] == [{"amount": "5.5", "currency": "USD"}]
+    assert data["growth"][3] == {"label": "text-embedding-v4", "recent": "0.004", "before": "3", "currency": "CNY"}
+    assert data["data_until"] == "2026-09-15T09:41:00+08:00"
+    assert (data["alert_id"], data["severity"], data["state"]) == ("3f9c1e07b2d84a6655d1", "critical", "firing")
+    assert data["summary"].startswith("[Critical] Research is at 116%")
+    assert "Why you got this" in data["text"]
+
+
+def test_the_balance_is_told_term_by_term() -> None:
+    assert _body(SAMPLES["overdue"])["data"]["balance"] == {
+        "currency": "CNY",
+        "available": "-110.832385",
+        "cash": "100",
+        "credit": "500",
+        "unsettled_current": "590.332385",
+        "unsettled_previous": "120.5",
+        "reported": "-110.83",
+        "overdue": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("sample", "kind"),
+    [
+        ("threshold", "spend.threshold_reached"),
+        ("corrected", "spend.corrected"),
+        ("balance-low", "balance.low"),
+        ("overdue", "balance.overdue"),
+        ("overdue-resolved", "balance.recovered"),
+        ("stale", "bills.stale"),
+        ("stale-resolved", "alert.resolved"),
+        ("rejected", "bills.rejected"),
+        ("test", "test"),
+    ],
+)
+def test_every_kind_of_notification_has_the_same_keys(sample: str, kind: str) -> None:
+    body = _body(SAMPLES[sample])
+    assert body["type"] == kind
+    assert set(body["data"]) == set(_body(SAMPLES["threshold"])["data"])
+    assert len(json.dumps(body)) < 20_000
+
+
+def _numbers(value: object) -> list[object]:
+    match value:
+        case bool() | str() | None:
+            return []
+        case dict():
+            return [found for item in value.values() for found in _numbers(item)]
+        case list():
+            return [found for item in value for found in _numbers(item)]
+        case _:
+            return [value]
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES))
+def test_no_amount_is_a_json_number(sample: str) -> None:
+    assert _numbers(_body(SAMPLES[sample])["data"]) == []
+
+
+@given(text=st.text(st.characters(), max_size=200))
+def test_hostile_text_keeps_the_body_one_line_of_utf_8_that_parses(text: str) -> None:
+    facts = Facts(
+        account=text,
+        account_name=text,
+        scope=text,
+        name=text,
+        threshold=text,
+        detail=text,
+        files=((text, text),),
+        spend=cny("1"),
+    )
+    channel = _channel("https://hooks.example.com/")
+    for reason in (Reason.FIRED, Reason.RESOLVED):
+        raw = channel.render(notice(Rule.REJECTED, facts, reason=reason), "")
+        assert b"\n" not in raw
+        data = json.loads(raw.decode("utf-8"))["data"]
+        assert all(char.isprintable() for char in data["name"] + data["detail"] + data["summary"])
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+async def test_any_2xx_is_delivered(status: int) -> None:
+    with HttpSink([Reply(status)]) as sink:
+        await _send(_channel(sink.url()), SAMPLES["stale"])
+        assert len(sink.requests) == 1
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
+async def test_a_receiver_in_trouble_is_asked_again_later(status: int) -> None:
+    with HttpSink([Reply(status, {}, b"busy\n")]) as sink:
+        with pytest.raises(TemporaryDeliveryError, match=f"HTTP {status}: busy"):
+            await _send(_channel(sink.url()), SAMPLES["stale"])
+        assert len(sink.requests) == 1
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 400, 401, 403, 404, 405, 413, 422])
+async def test_a_refusal_or_a_redirect_is_final(status: int) -> None:
+    with HttpSink() as other, HttpSink([Reply(status, {"location": other.url()})]) as sink:
+        with pytest.raises(PermanentDeliveryError, match=f"HTTP {status}") as caught:
+            await _send(_channel(sink.url()), SAMPLES["stale"])
+        assert other.connections == 0
+    assert not caught.value.gone
+
+
+async def test_410_says_that_nothing_more_is_wanted() -> None:
+    with HttpSink([Reply(410)]) as sink, pytest.raises(PermanentDeliveryError) as caught:
+        await _send(_channel(sink.url()), SAMPLES["stale"])
+    assert caught.value.gone
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120),
+        (" 7 ", 7),
+        ("0", 1),
+        ("3600", 3600),
+        ("3601", 3600),
+        ("315360000", 3600),
+        ("99999999999999999999999999", 3600),
+        ("-5", None),
+        ("soon", None),
+        ("1.5", None),
+        ("", None),
+        ("٣", None),
+        ("Wed, 99 Foo 2026", None),
+        ("Wed, 21 Oct 1015 07:28:00 GMT", 1),
+        ("Wed, 21 Oct 9999 07:28:00 GMT", 3600),
+    ],
+)
+async def test_retry_after_is_honoured_between_a_second_and_an_hour(header: str, seconds: int | None) -> None:
+    with HttpSink([Reply(429, {"retry-after": header})]) as sink, pytest.raises(TemporaryDeliveryError) as caught:
+        await _send(_channel(sink.url()), SAMPLES["stale"])
+    assert caught.value.retry_after == (None if seconds is None else timedelta(seconds=seconds))
+
+
+async def test_retry_after_may_be_a_date() -> None:
+    moment = _real_clock() + timedelta(minutes=10)
+    reply = Reply(503, {"retry-after": format_datetime(moment, usegmt=True)})
+    with HttpSink([reply]) as sink, pytest.raises(TemporaryDeliveryError) as caught:
+        await _send(_channel(sink.url()), SAMPLES["stale"])
+    assert caught.value.retry_after
+    assert timedelta(minutes=9, seconds=50) < caught.value.retry_after <= timedelta(minutes=10)
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT, Fault.SILENT, Fault.GARBAGE])
+async def test_a_lost_answer_is_temporary(fault: Fault) -> None:
+    with HttpSink([Reply(fault=fault)]) as sink, pytest.raises(TemporaryDeliveryError):
+        await _send(_channel(sink.url(), timeout="1s"), SAMPLES["stale"])
+
+
+async def test_an_address_that_must_not_be_called_is_final() -> None:
+    with HttpSink() as sink:
+        config = WebhookConfig(url=sink.url())
+        channel = WebhookChannel(config, "ops", Outgoing(), zone=ZONE, clock=_real_clock)
+        with pytest.raises(PermanentDeliveryError, match="allow_networks"):
+            await _send(channel, SAMPLES["stale"])
+        assert sink.connections == 0
+
+
+async def test_neither_url_nor_secret_is_ever_told() -> None:
+    config = WebhookConfig.model_validate({"url": "http://127.0.0.1:1/canary-url?token=canary-url", "secret": "canary-secret"})
+    channel = WebhookChannel(config, "ops", Outgoing(LOOPBACK), zone=ZONE, clock=_real_clock)
+    with pytest.raises(TemporaryDeliveryError) as caught:
+        await _send(channel, SAMPLES["stale"])
+    assert "canary" not in f"{caught.value}{caught.value!r}{config!r}{config}"
+
+
+def test_settings_arrive_as_text_and_unknown_keys_are_refused() -> None:
+    adapter: TypeAdapter[ChannelConfig] = TypeAdapter(ChannelConfig)
+    config = adapter.validate_python({"type": "webhook", "url": "https://hooks.example.com/", "timeout": "30s"})
+    assert isinstance(config, WebhookConfig)
+    assert config.timeout == timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"colour": "red"}, {"timeout": "30"}, {"timeout": "0s"}, {"secret": "whsec_%%"}, {"secret": " "}, {"secret": "whsec_"}],
+)
+def test_settings_that_cannot_work_are_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        WebhookConfig.model_validate({"type": "webhook", "url": "https://hooks.example.com/", **wrong})
+
+
+async def test_a_notification_without_any_figure_is_told_all_the_same() -> None:
+    with HttpSink() as sink:
+        await _send(_channel(sink.url()), replace(SAMPLES["threshold"], facts=Facts()))
+        (request,) = sink.requests
+    data = json.loads(request.body)["data"]
+    assert (data["spend"], data["balance"], data["data_until"]) == (None, None, None)

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import re
+from dataclasses import fields, replace
+from datetime import date
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+from string import Formatter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from notices import SAMPLES, UNTIL, ZONE, cny, golden, notice
+from spendwatch.channels.chinese import CHINESE
+from spendwatch.channels.english import ENGLISH
+from spendwatch.channels.parts import clean
+from spendwatch.channels.phrases import Language, Phrases
+from spendwatch.channels.wording import Wording, width
+from spendwatch.domain.alert import Rule
+from spendwatch.domain.balance import Cover
+from spendwatch.domain.notification import Facts, Notification, Reason
+from spendwatch.domain.policy import Severity
+from spendwatch.domain.standing import Growth
+
+GOLDEN = Path(__file__).parent.parent / "data" / "wording"
+ENGLISH_WORDS, CHINESE_WORDS = Wording(Language.EN, ZONE), Wording(Language.ZH, ZONE)
+_VOID = {"meta", "br"}
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags that fit, and text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag in _VOID:
+            self.text += " "
+        else:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_the_words_are_those_of_the_golden_file(name: str, language: Language) -> None:
+    expected = (GOLDEN / f"{name}.{language.value}.txt").read_text(encoding="utf-8")
+    assert golden(SAMPLES[name], language) == expected
+
+
+def test_the_page_is_that_of_the_golden_file() -> None:
+    assert ENGLISH_WORDS.html(SAMPLES["threshold"]) == (GOLDEN / "threshold.en.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+@pytest.mark.parametrize("rule", list(Rule))
+@pytest.mark.parametrize("facts", [Facts(), SAMPLES["threshold"].facts, SAMPLES["overdue"].facts, SAMPLES["rejected"].facts])
+def test_every_rule_and_reason_can_be_told_in_every_language(rule: Rule, reason: Reason, facts: Facts) -> None:
+    notification = notice(rule, facts, reason=reason)
+    for wording in (ENGLISH_WORDS, CHINESE_WORDS):
+        subject = wording.subject(notification)
+        assert 0 < len(subject) <= 120
+        assert "{" not in subject + wording.text(notification)
+        Page(wording.html(notification))
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[^\s#•·\-]+", text))
+
+
+@pytest.mark.parametrize("wording", [ENGLISH_WORDS, CHINESE_WORDS])
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_plain_text_and_page_say_the_same(name: str, wording: Wording) -> None:
+    text = wording.text(SAMPLES[name])
+    page = Page(wording.html(SAMPLES[name])).text
+    if wording is ENGLISH_WORDS:
+        assert _words(text) <= _words(page)
+    # Chinese lines are broken anywhere, so words do not compare.
+    assert set(re.sub(r"[\s#-]", "", text)) <= set(page)
+
+
+def test_a_message_names_every_figure_a_reader_needs() -> None:
+    text = ENGLISH_WORDS.text(SAMPLES["threshold"])
+    for said in (
+        "Research has reached 80% of its September 2026 budget",
+        "CNY 1,021.40",
+        "85% of CNY 1,200.00",
+        "CNY 178.60",
+        "also passed: 50%, CNY 600.00",
+        "CNY +409.10",
+        "Next message: when 100% (CNY 1,200.00) is reached.",
+        "Based on bills up to 2026-09-15 09:41 (Asia/Shanghai)",
+        "spendwatch explain 3f9c1e07b2d84a6655d1",
+    ):
+        assert said in text
+
+
+def test_99_99_percent_never_reads_100() -> None:
+    facts = replace(SAMPLES["threshold"].facts, spend=cny("1199.99"), used=Decimal("0.9999"))
+    assert "is at 99% of" in ENGLISH_WORDS.subject(notice(Rule.THRESHOLD_REACHED, facts))
+
+
+@pytest.mark.parametrize(
+    ("cover", "said"),
+    [
+        (Cover.FREE_QUOTA, "goes on until it is used up, then stops"),
+        (Cover.SAVINGS_PLAN, "goes on while its quota lasts"),
+        (Cover.CODING_PLAN, "stays usable, but automatic renewal fails"),
+        (Cover.TOKEN_PLAN, "stays usable, but automatic renewal fails"),
+    ],
+)
+def test_an_overdue_account_is_told_what_stops_and_what_goes_on(cover: Cover, said: str) -> None:
+    notification = notice(Rule.OVERDUE, replace(SAMPLES["overdue"].facts, covers=(cover,)), severity=Severity.CRITICAL)
+    text = " ".join(ENGLISH_WORDS.text(notification).split())
+    assert said in text
+    assert "Everything else is suspended until the debt is settled" in text
+    others = [ENGLISH.covers[other] for other in Cover if other not in {cover, Cover.NONE}]
+    assert not any(other in text for other in others)
+
+
+def test_the_balance_is_shown_as_an_equation_that_adds_up() -> None:
+    text = ENGLISH_WORDS.text(SAMPLES["overdue"])
+    amounts = {
+        sign: [Decimal(found.replace(",", "")) for found in re.findall(rf"^  \{sign} .* CNY +(-?[\d,.]+)$", text, re.MULTILINE)]
+        for sign in "+−="
+    }
+    (cash,) = re.findall(r"^    Cash +CNY ([\d,.]+)$", text, re.MULTILINE)
+    assert amounts["="] == [Decimal(cash) + sum(amounts["+"]) - sum(amounts["−"])]
+
+
+def test_without_bills_the_message_says_so() -> None:
+    notification = notice(Rule.STALE, Facts(scope="source:inbox", name="inbox", detail="2 d"))
+    assert "No bill has arrived yet" in ENGLISH_WORDS.text(notification)
+    assert "尚未收到任何账单" in CHINESE_WORDS.text(notification)
+
+
+def test_a_silence_is_told_in_the_readers_language() -> None:
+    assert "inbox 已有 1 天 2 小时没有新账单" in CHINESE_WORDS.subject(SAMPLES["stale"])
+
+
+def _placeholders(form: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(form) if name}
+
+
+def _forms(phrases: Phrases) -> dict[str, str]:
+    found = {field.name: value for field in fields(Phrases) if isinstance(value := getattr(phrases, field.name), str)}
+    for rule, telling in phrases.tellings.items():
+        found |= {f"{rule}.{field.name}": getattr(telling, field.name) for field in fields(telling)}
+    return found
+
+
+def test_both_languages_fill_in_the_same_words() -> None:
+    english, chinese = _forms(ENGLISH), _forms(CHINESE)
+    assert {name: _placeholders(form) for name, form in english.items()} == {
+        name: _placeholders(form) for name, form in chinese.items()
+    }
+    for phrases in (ENGLISH, CHINESE):
+        assert set(phrases.tellings) == set(Rule)
+        assert set(phrases.severities) == set(Severity)
+        assert set(phrases.covers) == set(Cover)
+        assert len(phrases.months) == 12
+
+
+def _with_text_everywhere(text: str, rule: Rule, reason: Reason) -> Notification:
+    facts = replace(
+        SAMPLES["threshold"].facts,
+        account=text,
+        account_name=text,
+        scope=text,
+        name=text,
+        period=text,
+        threshold=text,
+        also=(text, text),
+        next_threshold=text,
+        growth=(Growth(text, cny("5"), cny("1")),),
+        daily=((date(2026, 9, 1), cny("1")),),
+        files=((text, text),),
+        detail=text.replace("\n", " "),
+        data_until=UNTIL,
+    )
+    return notice(rule, facts, reason=reason)
+
+
+# Characters that matter to markup and headers, beside any others.
+HOSTILE_TEXT = st.text(st.one_of(st.characters(), st.sampled_from("<>&\"'`=\r\n\0\u2028\u202e\u200b{}%")), max_size=60)
+
+
+@settings(max_examples=60)
+@given(text=HOSTILE_TEXT, rule=st.sampled_from(list(Rule)), reason=st.sampled_from(list(Reason)))
+def test_no_text_out_of_a_bill_can_change_the_page(text: str, rule: Rule, reason: Reason) -> None:
+    harmless, hostile = (Page(ENGLISH_WORDS.html(_with_text_everywhere(said, rule, reason))) for said in ("a", f"a{text}"))
+    assert hostile.tags == harmless.tags
+    assert [name for name, _ in hostile.attributes] == [name for name, _ in harmless.attributes]
+
+
+PAYLOADS = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '"><svg/onload=alert(1)>',
+    "</title><script>1</script>",
+    "</td></tr></table><h1>paid</h1>",
+    "<!-- ",
+    "]]>",
+    "{{7*7}}",
+    "{% raw %}",
+    "{name.__class__}",
+    "javascript:alert(1)",
+    "&lt;b&gt;",
+    "<a href=https://evil.example>click</a>",
+    "<style>*{display:none}</style>",
+    "<base href=//evil.example>",
+    "<meta http-equiv=refresh content=0>",
+)
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_markup_and_templates_in_names_are_shown_and_not_obeyed(payload: str) -> None:
+    notification = _with_text_everywhere(payload, Rule.THRESHOLD_REACHED, Reason.FIRED)
+    html = ENGLISH_WORDS.html(notification)
+    page = Page(html)
+    assert not {"script", "img", "svg", "a", "style", "base", "link", "iframe"} & set(page.tags)
+    assert clean(payload, 48) in page.text
+    assert "49" not in ENGLISH_WORDS.subject(notification)
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_a_page_asks_nothing_of_the_outside(name: str) -> None:
+    page = Page(ENGLISH_WORDS.html(SAMPLES[name]))
+    assert not {"img", "script", "link", "a", "iframe", "form", "object", "svg"} & set(page.tags)
+    assert not [value for attribute, value in page.attributes if attribute in {"src", "href"} or "url(" in value]
+    assert not [attribute for attribute, _ in page.attributes if attribute.startswith("on")]
+
+
+@given(text=st.text())
+def test_clean_text_is_one_printable_line_within_its_limit(text: str) -> None:
+    cleaned = clean(text, 40)
+    assert cleaned.isprintable()
+    assert len(cleaned) <= 40
+    cleaned.encode("utf-8")
+
+
+@pytest.mark.parametrize("wording", [ENGLISH_WORDS, CHINESE_WORDS])
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_lines_of_plain_text_fit_a_narrow_window(name: str, wording: Wording) -> None:
+    lines = wording.text(SAMPLES[name]).splitlines()
+    assert max(width(line) for line in lines) <= 80
+    assert not [line for line in lines if line != line.rstrip()]

@@ -1,0 +1,166 @@
+"""What is said survives the database word for word, and keeps one identity on all its ways."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain_builders import NOW
+from spendwatch.domain.alert import AlertId, AlertState, Rule
+from spendwatch.domain.balance import AccountBalance, Cover
+from spendwatch.domain.money import Currency, Money
+from spendwatch.domain.notification import (
+    PAUSES,
+    Facts,
+    Notification,
+    NotificationId,
+    Reason,
+    decode,
+    delivery_id,
+    encode,
+    notification_id,
+    pause_after,
+)
+from spendwatch.domain.policy import ChannelName, Severity
+from spendwatch.domain.standing import Growth
+from spendwatch.domain.statement import AccountId
+
+ZONES = st.sampled_from([UTC, timezone(timedelta(hours=8)), timezone(timedelta(hours=-3, minutes=-30))])
+MOMENTS = st.datetimes(timezones=ZONES)
+AMOUNTS = st.decimals(min_value=-(10**27), max_value=10**27, places=10)
+MONEY = st.builds(Money, AMOUNTS, st.sampled_from([Currency("CNY"), Currency("USD")]))
+TEXTS = st.text()
+
+
+def _tuples(items: st.SearchStrategy[object]) -> st.SearchStrategy[tuple[object, ...]]:
+    return st.lists(items, max_size=4).map(tuple)
+
+
+BALANCES = st.builds(AccountBalance, TEXTS.map(AccountId), MONEY, MONEY, MONEY, MONEY, st.none() | MOMENTS, st.none() | MONEY)
+FACTS = st.builds(
+    Facts,
+    account=TEXTS,
+    account_name=TEXTS,
+    scope=TEXTS,
+    name=TEXTS,
+    period=TEXTS,
+    spend=st.none() | MONEY,
+    budget=st.none() | MONEY,
+    used=st.none() | st.decimals(min_value=-1000, max_value=1000, places=4),
+    threshold=TEXTS,
+    reached_at=st.none() | MONEY,
+    also=_tuples(TEXTS),
+    next_threshold=TEXTS,
+    next_at=st.none() | MONEY,
+    earlier=st.none() | MONEY,
+    earlier_at=st.none() | MOMENTS,
+    growth=_tuples(st.builds(Growth, TEXTS, MONEY, MONEY)),
+    daily=_tuples(st.tuples(st.dates(), MONEY)),
+    foreign=_tuples(MONEY),
+    balance=st.none() | BALANCES,
+    floor=st.none() | MONEY,
+    covers=_tuples(st.sampled_from(Cover)),
+    data_until=st.none() | MOMENTS,
+    last_bill_at=st.none() | MOMENTS,
+    files=_tuples(st.tuples(TEXTS, TEXTS)),
+    detail=TEXTS,
+)
+NOTIFICATIONS = st.builds(
+    Notification,
+    id=TEXTS.map(NotificationId),
+    alert=TEXTS.map(AlertId),
+    rule=st.sampled_from(Rule),
+    reason=st.sampled_from(Reason),
+    severity=st.sampled_from(Severity),
+    state=st.sampled_from(AlertState),
+    since=MOMENTS,
+    created_at=MOMENTS,
+    channels=_tuples(TEXTS.map(ChannelName)),
+    facts=FACTS,
+)
+
+
+def _plain(rule: Rule = Rule.THRESHOLD_REACHED) -> Notification:
+    return Notification(
+        id=NotificationId("n"),
+        alert=AlertId("a"),
+        rule=rule,
+        reason=Reason.FIRED,
+        severity=Severity.WARNING,
+        state=AlertState.FIRING,
+        since=NOW,
+        created_at=NOW,
+        channels=(),
+        facts=Facts(),
+    )
+
+
+@given(NOTIFICATIONS)
+def test_every_notification_reads_back_as_it_was(notification: Notification) -> None:
+    text = encode(notification)
+    assert decode(text) == notification
+    assert encode(decode(text)) == text
+    assert "\n" not in text
+
+
+@given(NOTIFICATIONS)
+def test_no_amount_is_ever_a_number_in_json(notification: Notification) -> None:
+    def no_number(text: str) -> object:
+        pytest.fail(f"a number: {text}")
+
+    json.loads(encode(notification), parse_float=no_number, parse_int=no_number)
+
+
+def test_facts_without_use_take_no_room() -> None:
+    assert json.loads(encode(_plain()))["facts"] == {}
+
+
+def test_types_say_what_happened() -> None:
+    for rule in Rule:
+        fired = _plain(rule)
+        assert fired.type == rule.value
+        assert replace(fired, reason=Reason.REPEATED).type == rule.value
+        assert replace(fired, reason=Reason.TEST).type == "test"
+        resolved = replace(fired, reason=Reason.RESOLVED, state=AlertState.RESOLVED)
+        assert resolved.type == ("balance.recovered" if rule.value.startswith("balance.") else "alert.resolved")
+
+
+def test_identities_are_those_of_every_earlier_version() -> None:
+    """They stand as Message-ID and webhook-id at the receivers: a change would deliver everything twice."""
+    said = notification_id(AlertId("0123456789abcdef0123"), Reason.FIRED, 1)
+    assert said == "e506304ba053654b0e947590"
+    assert delivery_id(said, ChannelName("finance"), "finops@example.com") == "b188efefab77733b4b16b4c9"
+
+
+def test_each_word_about_an_alert_has_an_identity_of_its_own() -> None:
+    said = {notification_id(AlertId(alert), reason, times) for alert in "ab" for reason in Reason for times in range(20)}
+    assert len(said) == 2 * len(Reason) * 20
+
+
+def test_each_copy_has_an_identity_of_its_own() -> None:
+    copies = {
+        delivery_id(NotificationId(said), ChannelName(channel), target)
+        for said in "ab"
+        for channel in ("x", "y")
+        for target in ("", "p@example.com", "q@example.com")
+    }
+    assert len(copies) == 12
+
+
+def test_ten_attempts_reach_three_days_and_the_pauses_grow() -> None:
+    pauses = [pause_after(attempts) for attempts in range(1, 11)]
+    assert pauses[:3] == [timedelta(seconds=5), timedelta(minutes=5), timedelta(minutes=30)]
+    assert pauses[9] is None
+    assert pause_after(11) is None
+    assert list(PAUSES) == sorted(PAUSES)
+    assert sum(PAUSES, timedelta()) == timedelta(hours=75, minutes=35, seconds=5)
+
+
+def test_a_moment_keeps_its_zone() -> None:
+    eight = datetime(2026, 9, 16, 12, tzinfo=timezone(timedelta(hours=8)))
+    assert decode(encode(replace(_plain(), since=eight))).since.utcoffset() == timedelta(hours=8)

@@ -1,0 +1,172 @@
+"""Thresholds, their names and weights, and which budgets are watched where."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain_builders import ACME, CNY, FINANCE, RESEARCH, USD, amount, cny, share
+from spendwatch.domain.money import Money
+from spendwatch.domain.policy import (
+    AccountPolicy,
+    FinerBudget,
+    Policies,
+    Severity,
+    Site,
+    Threshold,
+    Watch,
+    WorkspacePolicy,
+    watches,
+)
+from spendwatch.domain.scope import Dimension, Match, Scope
+from spendwatch.domain.statement import AccountId, WorkspaceId
+
+GLOBEX = AccountId("2000000000000002")
+
+
+def _account(account: AccountId = ACME, **more: object) -> AccountPolicy:
+    named = {"account": account, "name": "acme", "site": Site.CN, "currency": CNY, "channels": (FINANCE,), **more}
+    return AccountPolicy(**named)  # type: ignore[arg-type]  # a builder hands through what a test names
+
+
+def _policies(*policies: AccountPolicy | WorkspacePolicy) -> Policies:
+    return Policies(
+        accounts=tuple(policy for policy in policies if isinstance(policy, AccountPolicy)),
+        workspaces=tuple(policy for policy in policies if isinstance(policy, WorkspacePolicy)),
+        operators=(),
+        products=("sfm",),
+        month_final_on=4,
+    )
+
+
+def _found(*policies: AccountPolicy | WorkspacePolicy, seen: tuple[tuple[AccountId, WorkspaceId], ...] = ()) -> list[Scope]:
+    return [watch.scope for watch in watches(_policies(*policies), frozenset(seen))]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "label"),
+    [
+        (share(80), "80%"),
+        (share("0.5"), "0.5%"),
+        (share("33.3333333333"), "33.3333333333%"),
+        (share(150), "150%"),
+        (amount("900.00"), "900"),
+        (amount("0.0000000001"), "0.0000000001"),
+    ],
+)
+def test_a_threshold_is_called_as_people_write_it(threshold: Threshold, label: str) -> None:
+    assert threshold.label == label
+
+
+@given(st.decimals(min_value="0.01", max_value=1000, places=8))
+def test_equal_thresholds_have_equal_names_however_they_are_written(percent: Decimal) -> None:
+    written = Threshold(share=percent / 100)
+    padded = Threshold(share=Decimal(str(percent) + "00") / 100)
+    assert written == padded
+    assert written.label == padded.label
+
+
+@pytest.mark.parametrize(
+    ("share", "amount"), [(None, None), ("0.5", "5"), ("0", None), ("-0.1", None), (None, "0"), (None, "-1")]
+)
+def test_a_threshold_is_either_a_share_or_an_amount_and_above_zero(share: str | None, amount: str | None) -> None:
+    with pytest.raises(ValueError, match="either a share or an amount"):
+        Threshold(None if share is None else Decimal(share), None if amount is None else Decimal(amount))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "budget", "expected"),
+    [
+        (share(80), "1000.0000000003", "800.00000000024"),
+        (share(100), "1234.5678901234", "1234.5678901234"),
+        (share(80), None, None),
+        (amount(900), None, "900"),
+        (amount(900), "1", "900"),
+    ],
+)
+def test_a_share_is_reached_at_exactly_that_part_of_the_budget(
+    threshold: Threshold, budget: str | None, expected: str | None
+) -> None:
+    found = threshold.reached_at(None if budget is None else Decimal(budget))
+    assert found == (None if expected is None else Decimal(expected))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "budget", "severity"),
+    [
+        (share(50), 1000, Severity.NOTICE),
+        (share("74.9999"), 1000, Severity.NOTICE),
+        (share(75), 1000, Severity.WARNING),
+        (share("99.9999"), 1000, Severity.WARNING),
+        (share(100), 1000, Severity.CRITICAL),
+        (share(150), 1000, Severity.CRITICAL),
+        (amount(750), 1000, Severity.WARNING),
+        (amount(1000), 1000, Severity.CRITICAL),
+        (amount(5), None, Severity.WARNING),
+    ],
+)
+def test_from_the_whole_budget_on_it_is_critical(threshold: Threshold, budget: int | None, severity: Severity) -> None:
+    assert threshold.severity(None if budget is None else Decimal(budget)) is severity
+
+
+def test_severities_have_an_order() -> None:
+    assert [severity.rank for severity in Severity] == [0, 1, 2]
+
+
+def test_an_account_is_watched_as_a_whole_before_anything_is_seen() -> None:
+    (watch,) = watches(_policies(_account(budget=Decimal(5000), thresholds=(share(80),))), frozenset())
+    assert watch == Watch(Scope(ACME), "acme", CNY, cny(5000), (share(80),), (FINANCE,))
+
+
+def test_a_workspace_is_watched_in_whichever_account_it_turns_up() -> None:
+    policies = (_account(), _account(GLOBEX, currency=USD), WorkspacePolicy(RESEARCH))
+    assert _found(*policies) == [Scope(ACME), Scope(GLOBEX)]
+    assert _found(*policies, seen=((GLOBEX, RESEARCH),))[2:] == [Scope(GLOBEX, RESEARCH)]
+    both = ((GLOBEX, RESEARCH), (ACME, RESEARCH))
+    assert _found(*policies, seen=both)[2:] == [Scope(ACME, RESEARCH), Scope(GLOBEX, RESEARCH)]
+
+
+def test_with_one_account_a_workspace_is_watched_before_its_first_bill() -> None:
+    assert _found(_account(), WorkspacePolicy(RESEARCH)) == [Scope(ACME), Scope(ACME, RESEARCH)]
+
+
+def test_a_pinned_workspace_is_watched_in_its_account_alone() -> None:
+    policies = (_account(), _account(GLOBEX), WorkspacePolicy(RESEARCH, account=GLOBEX))
+    assert _found(*policies, seen=((ACME, RESEARCH),))[2:] == [Scope(GLOBEX, RESEARCH)]
+
+
+def test_a_workspace_of_an_account_that_nobody_configured_is_not_watched() -> None:
+    assert _found(_account(), WorkspacePolicy(RESEARCH, account=GLOBEX)) == [Scope(ACME)]
+    assert _found(_account(), WorkspacePolicy(RESEARCH), seen=((GLOBEX, RESEARCH),)) == [Scope(ACME)]
+
+
+def test_a_budget_of_a_workspace_is_in_the_currency_of_the_account_that_pays() -> None:
+    policies = _policies(_account(GLOBEX, currency=USD), WorkspacePolicy(RESEARCH, name="Research", budget=Decimal(7)))
+    found = watches(policies, frozenset())[1]
+    assert found.budget == Money(Decimal(7), USD)
+    assert found.currency == USD
+
+
+def test_finer_budgets_are_watched_each_for_itself() -> None:
+    finer = FinerBudget("images", Match(patterns=((Dimension.MODEL, "wan*"),)), Decimal(200), (share(80),))
+    policy = WorkspacePolicy(RESEARCH, name="Research", budgets=(finer,), channels=(FINANCE,))
+    _, whole, images = watches(_policies(_account(), policy), frozenset())
+    assert whole.match is None
+    assert images.scope == Scope(ACME, RESEARCH, "images")
+    assert images.name == "Research: images"
+    assert (images.budget, images.match, images.channels) == (cny(200), finer.match, (FINANCE,))
+
+
+def test_a_nameless_workspace_goes_by_its_id() -> None:
+    assert watches(_policies(_account(), WorkspacePolicy(RESEARCH)), frozenset())[1].name == RESEARCH
+
+
+def test_an_account_is_found_by_its_id() -> None:
+    policies = _policies(_account(), _account(GLOBEX))
+    found = policies.account(GLOBEX)
+    assert found is not None
+    assert found.account == GLOBEX
+    assert policies.account(AccountId("3")) is None

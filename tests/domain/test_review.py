@@ -1,0 +1,475 @@
+"""The whole judgement: once, in time, truthfully."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain_builders import (
+    ACME,
+    NOW,
+    SEPTEMBER,
+    USD,
+    Book,
+    a_floor,
+    a_watch,
+    amount,
+    cny,
+    floors,
+    share,
+    standing,
+    told,
+)
+from spendwatch.domain.alert import AlertState, Matter, Rule
+from spendwatch.domain.money import Money
+from spendwatch.domain.notification import Facts, Reason
+from spendwatch.domain.policy import Severity, Threshold
+from spendwatch.domain.review import AlertsKnown, Finding, Verdict, expire, review_findings, review_standing
+from spendwatch.domain.scope import Scope
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+# --- thresholds
+
+
+def test_below_every_threshold_nothing_is_said() -> None:
+    book = Book()
+    assert book.spend("499.9999999999") == ()
+    assert book.alerts == {}
+
+
+@pytest.mark.parametrize(
+    ("threshold", "budget", "below", "at"),
+    [
+        (share(80), "1000", "799.9999999999", "800"),
+        (share(80), "1000.0000000003", "800.0000000002", "800.0000000003"),
+        (share(50), "1234.5678901230", "617.2839450614", "617.2839450615"),
+        (amount("900.0000000001"), None, "900.0000000000", "900.0000000001"),
+        (share(100), "0.0000000001", "0", "0.0000000001"),
+    ],
+)
+def test_a_threshold_is_reached_exactly_at_it_to_the_tenth_decimal(
+    threshold: Threshold, budget: str | None, below: str, at: str
+) -> None:
+    book, watch = Book(), a_watch(threshold, budget=budget)
+    assert book.spend(below, watch) == ()
+    assert told(book.spend(at, watch)) == [("fired", threshold.label, ())]
+
+
+def test_a_jump_over_all_thresholds_is_told_once_naming_the_highest() -> None:
+    book = Book()
+    (said,) = book.spend(0) + book.spend(5000)
+    assert told([said]) == [("fired", "100%", ("80%", "50%"))]
+    assert said.severity is Severity.CRITICAL
+    assert len(book.alerts) == 3
+    assert sorted((alert.matter.threshold, alert.times_told) for alert in book.alerts.values()) == [
+        ("100%", 1),
+        ("50%", 0),
+        ("80%", 0),
+    ]
+
+
+def test_each_threshold_is_told_once_however_often_it_is_looked_at() -> None:
+    book = Book()
+    for spend in (500, 500, 700, 800, 800, 999, 1000, 1000, 5000):
+        book.spend(spend)
+    assert told(book.said) == [("fired", "50%", ()), ("fired", "80%", ()), ("fired", "100%", ())]
+
+
+def test_a_notification_carries_the_figures_of_the_moment() -> None:
+    book = Book()
+    book.spend(510)
+    book.now += HOUR
+    (said,) = book.spend("851.2")
+    facts = said.facts
+    assert (facts.account, facts.account_name, facts.scope, facts.name) == (ACME, "acme", a_watch().scope.key, "Research")
+    assert (facts.period, facts.spend, facts.budget, facts.used) == ("2026-09", cny("851.2"), cny(1000), Decimal("0.8512"))
+    assert (facts.threshold, facts.reached_at, facts.next_threshold, facts.next_at) == ("80%", cny(800), "100%", cny(1000))
+    assert (facts.earlier, facts.earlier_at, facts.data_until) == (cny(510), NOW, NOW)
+    assert (said.since, said.created_at, said.reason, said.state) == (book.now, book.now, Reason.FIRED, AlertState.FIRING)
+
+
+def test_beyond_the_last_threshold_there_is_no_next() -> None:
+    (said,) = Book().spend(1000)
+    assert (said.facts.next_threshold, said.facts.next_at) == ("", None)
+
+
+def test_foreign_money_is_told_beside_and_moves_no_threshold() -> None:
+    book = Book()
+    foreign = (Money(Decimal(10**9), USD),)
+    assert book.enter(review_standing(replace(standing(499), foreign=foreign), book.known(), account_name="", now=NOW)) == ()
+    (said,) = book.enter(review_standing(replace(standing(500), foreign=foreign), book.known(), account_name="", now=NOW))
+    assert said.facts.foreign == foreign
+
+
+def test_a_share_of_no_budget_is_never_reached_but_an_amount_is() -> None:
+    book, watch = Book(), a_watch(share(50), amount(900), budget=None)
+    assert book.spend(10**9 - 1, watch)[0].facts.threshold == "900"
+    assert len(book.alerts) == 1
+
+
+def test_without_thresholds_nothing_is_ever_said() -> None:
+    watch = replace(a_watch(), thresholds=())
+    assert review_standing(standing(10**9, watch), AlertsKnown(()), account_name="", now=NOW) == Verdict()
+
+
+def test_a_share_and_an_amount_at_the_same_height_are_told_together() -> None:
+    book, watch = Book(), a_watch(share(80), amount(800))
+    (said,) = book.spend(800, watch)
+    assert {said.facts.threshold, *said.facts.also} == {"80%", "800"}
+    assert book.spend(801, watch) == ()
+
+
+def test_another_month_another_scope_and_another_account_start_afresh() -> None:
+    book = Book()
+    book.spend(500)
+    later = review_standing(standing(500, period=SEPTEMBER.next()), book.known(), account_name="", now=NOW)
+    other = review_standing(standing(500, a_watch(scope=Scope(ACME))), book.known(), account_name="", now=NOW)
+    finer = review_standing(
+        standing(500, a_watch(scope=Scope(ACME, a_watch().scope.workspace, "x"))), book.known(), account_name="", now=NOW
+    )
+    book.enter(later)
+    book.enter(other)
+    book.enter(finer)
+    assert len({said.id for said in book.said}) == 4
+
+
+# --- changed thresholds
+
+
+def test_a_threshold_added_below_the_highest_told_is_recorded_in_silence() -> None:
+    book = Book()
+    book.spend(850)
+    assert book.spend(850, a_watch(share(50), share(60), share(80), share(100))) == ()
+    assert [alert.times_told for alert in book.alerts.values() if alert.matter.threshold == "60%"] == [0]
+
+
+def test_a_threshold_lowered_below_the_highest_told_is_silent() -> None:
+    book = Book()
+    book.spend(1000, a_watch(share(100)))
+    assert book.spend(1000, a_watch(share(90))) == ()
+    assert book.spend(1001, a_watch(amount(950))) == ()
+    assert len(book.alerts) == 3
+
+
+def test_a_threshold_added_above_the_highest_told_is_told() -> None:
+    book = Book()
+    book.spend(850)
+    assert told(book.spend(950, a_watch(share(50), share(80), share(90), share(100)))) == [("fired", "90%", ())]
+
+
+def test_one_added_below_and_one_reached_above_are_told_as_one() -> None:
+    book = Book()
+    book.spend(850)
+    assert told(book.spend(1000, a_watch(share(50), share(60), share(80), share(100)))) == [("fired", "100%", ("60%",))]
+
+
+def test_a_removed_threshold_is_forgotten_quietly() -> None:
+    book = Book()
+    book.spend(850)
+    assert book.spend(100, replace(a_watch(), thresholds=())) == ()
+
+
+# --- a total that falls
+
+
+def test_a_falling_total_neither_ends_nor_repeats_an_alert_and_is_told_once() -> None:
+    book = Book()
+    book.spend(850)
+    book.now += HOUR
+    (said,) = book.spend("790")
+    assert (said.rule, said.facts.threshold, said.facts.spend, said.facts.earlier) == (
+        Rule.CORRECTED,
+        "80%",
+        cny(790),
+        cny(850),
+    )
+    assert said.severity is Severity.NOTICE
+    assert all(alert.is_firing for alert in book.alerts.values())
+    for spend in (700, 600, 400, 0, -50, 790, 850, 500, 900, 100):
+        assert book.spend(spend) == (), spend
+
+
+def test_a_fall_that_stays_above_the_threshold_is_not_told() -> None:
+    book = Book()
+    book.spend(950)
+    assert book.spend(800) == ()
+
+
+def test_after_a_correction_the_next_threshold_is_still_told() -> None:
+    book = Book()
+    book.spend(850)
+    book.spend(100)
+    assert told(book.spend(1000)) == [("fired", "100%", ())]
+    assert told(book.spend(900)) == [("fired", "100%", ())]
+    assert [said.facts.threshold for said in book.of(Rule.CORRECTED)] == ["80%", "100%"]
+
+
+def test_a_silent_alert_is_not_corrected() -> None:
+    book = Book()
+    book.spend(5000)
+    book.spend(90)
+    assert [said.facts.threshold for said in book.of(Rule.CORRECTED)] == ["100%"]
+
+
+def test_ten_thousand_steps_up_and_down_say_a_bounded_number_of_things() -> None:
+    book = Book()
+    dice = random.Random(3)  # noqa: S311 -- a test's dice
+    for _ in range(10_000):
+        book.now += timedelta(minutes=1)
+        book.spend(dice.choice((0, 499, 500, 799, 800, 999, 1000, 5000)))
+    assert len(book.of(Rule.THRESHOLD_REACHED)) <= 3
+    assert len(book.of(Rule.CORRECTED)) <= 3
+    assert len(book.alerts) <= 6
+
+
+SPENDS = st.lists(st.integers(-100, 1500), max_size=30)
+LEVELS = {"50%": 500, "80%": 800, "100%": 1000}
+
+
+@given(SPENDS)
+def test_whatever_the_total_does_each_threshold_reached_is_told_and_only_once(spends: Sequence[int]) -> None:
+    book = Book()
+    for index, spend in enumerate(spends):
+        said = book.spend(spend)
+        assert len(said) <= 1
+        fired = [one for one in said if one.rule is Rule.THRESHOLD_REACHED]
+        highest = max(spends[: index + 1])
+        before = max(spends[:index], default=-100)
+        newly = [label for label, level in LEVELS.items() if before < level <= highest]
+        assert [label for one in fired for label in (*reversed(one.facts.also), one.facts.threshold)] == newly
+    reached = [label for label, level in LEVELS.items() if level <= max(spends, default=-100)]
+    mentioned = [label for one in book.of(Rule.THRESHOLD_REACHED) for label in (one.facts.threshold, *one.facts.also)]
+    assert sorted(mentioned) == sorted(reached), "each exactly once"
+    assert all(alert.is_firing for alert in book.alerts.values())
+
+
+@given(SPENDS)
+def test_looking_twice_at_the_same_total_changes_nothing(spends: Sequence[int]) -> None:
+    book = Book()
+    for spend in spends:
+        book.spend(spend)
+        assert review_standing(standing(spend), book.known(), account_name="acme", now=book.now + HOUR) == Verdict()
+
+
+@given(SPENDS)
+def test_the_same_history_gives_the_same_identities(spends: Sequence[int]) -> None:
+    books = [Book(), Book()]
+    books[1].now += 30 * DAY
+    for spend in spends:
+        for book in books:
+            book.spend(spend)
+    assert [said.id for said in books[0].said] == [said.id for said in books[1].said]
+    assert list(books[0].alerts) == list(books[1].alerts)
+
+
+# --- reminders
+
+
+def test_a_reminder_comes_when_it_is_due_and_not_before() -> None:
+    book, watch = Book(), a_watch(remind=DAY)
+    book.spend(850, watch)
+    ids = set()
+    for _ in range(3):
+        book.now += DAY - timedelta(seconds=1)
+        assert book.spend(860, watch) == ()
+        book.now += timedelta(seconds=1)
+        (said,) = book.spend(870, watch)
+        assert told([said]) == [("repeated", "80%", ())]
+        assert said.facts.spend == cny(870)
+        ids.add(said.id)
+    assert len(ids) == 3
+
+
+def test_only_the_latest_told_threshold_is_reminded_of() -> None:
+    book, watch = Book(), a_watch(remind=DAY)
+    book.spend(500, watch)
+    book.now += HOUR
+    book.spend(1000, watch)
+    book.now += DAY
+    assert told(book.spend(1000, watch)) == [("repeated", "100%", ())]
+
+
+def test_news_take_the_place_of_a_reminder() -> None:
+    book, watch = Book(), a_watch(remind=DAY)
+    book.spend(500, watch)
+    book.now += DAY
+    assert told(book.spend(800, watch)) == [("fired", "80%", ())]
+
+
+def test_what_fell_back_below_is_not_reminded_of() -> None:
+    book, watch = Book(), a_watch(remind=DAY)
+    book.spend(850, watch)
+    book.spend(700, watch)
+    book.now += 10 * DAY
+    assert book.spend(700, watch) == ()
+
+
+def test_without_a_wish_there_is_no_reminder() -> None:
+    book = Book()
+    book.spend(850)
+    book.now += 1000 * DAY
+    assert book.spend(850) == ()
+
+
+# --- episodes: balance and health
+
+
+def test_a_balance_that_falls_through_all_floors_is_told_once_by_the_gravest() -> None:
+    book = Book()
+    assert book.find(*floors(1000)) == ()
+    assert told(book.find(*floors(-1))) == [("fired", "", ("500", "1000"))]
+    assert book.said[0].rule is Rule.OVERDUE
+    assert len(book.alerts) == 3
+
+
+def test_a_balance_that_falls_slowly_is_told_floor_by_floor() -> None:
+    book = Book()
+    for available in (2000, 1000, 999, 600, 499, 0, -1, -500):
+        book.find(*floors(available))
+    assert told(book.said) == [("fired", "1000", ()), ("fired", "500", ()), ("fired", "", ())]
+
+
+def test_a_balance_that_recovers_is_told_once_with_all_that_ended() -> None:
+    book = Book()
+    book.find(*floors(-1))
+    book.now += HOUR
+    (said,) = book.find(*floors(5000))
+    assert told([said]) == [("resolved", "", ("500", "1000"))]
+    assert said.type == "balance.recovered"
+    assert said.state is AlertState.RESOLVED
+    assert not any(alert.is_firing for alert in book.alerts.values())
+    assert {alert.resolved_at for alert in book.alerts.values()} == {book.now}
+
+
+def test_a_partial_recovery_names_what_ended_and_leaves_the_rest_firing() -> None:
+    book = Book()
+    book.find(*floors(-1))
+    assert told(book.find(*floors(700))) == [("resolved", "", ("500",))]
+    assert [alert.matter.threshold for alert in book.alerts.values() if alert.is_firing] == ["1000"]
+    assert told(book.find(*floors(1000))) == [("resolved", "1000", ())]
+
+
+def test_a_second_fall_is_a_new_episode_with_a_new_identity() -> None:
+    book = Book()
+    for available in (-1, 5000, -1, 5000, -1):
+        book.find(*floors(available, levels=()))
+    assert [alert.episode for alert in book.alerts.values()] == [1, 2, 3]
+    assert [said.reason for said in book.said] == [Reason.FIRED, Reason.RESOLVED] * 2 + [Reason.FIRED]
+
+
+def test_a_milder_condition_that_begins_under_a_graver_one_is_silent() -> None:
+    book = Book()
+    book.find(a_floor(0, holds=True))
+    assert book.find(a_floor(0, holds=True), a_floor(500, holds=True)) == ()
+    assert len(book.alerts) == 2
+
+
+def test_groups_are_told_apart() -> None:
+    book = Book()
+    one = a_floor(0, holds=True, group="balance:acme")
+    other = replace(one, group="balance:globex", matter=replace(one.matter, account="globex"))
+    assert len(book.find(one, other)) == 2
+
+
+def test_a_firing_group_is_reminded_of_its_gravest_when_due() -> None:
+    book = Book()
+    book.find(*floors(-1, remind=DAY))
+    book.now += DAY
+    assert told(book.find(*floors(-1, remind=DAY))) == [("repeated", "", ())]
+    assert book.find(*floors(-1, remind=DAY)) == ()
+    book.now += DAY
+    assert told(book.find(*floors(-1, remind=DAY))) == [("repeated", "", ())]
+
+
+REFUSED = Finding(
+    matter=Matter(Rule.REJECTED, "", "file:abc", "", ""),
+    holds=True,
+    severity=Severity.WARNING,
+    group="file:abc",
+    grave=0,
+    summary="refused",
+    facts=Facts(),
+    channels=(),
+)
+
+
+def test_a_condition_that_only_happens_is_told_once_and_does_not_end() -> None:
+    book = Book()
+    assert len(book.find(REFUSED)) == 1
+    assert book.find(REFUSED) == ()
+    assert book.find(replace(REFUSED, holds=False)) == ()
+    assert book.find(REFUSED) == ()
+
+
+AVAILABLE = st.lists(st.integers(-10, 1500), max_size=40)
+
+
+@given(AVAILABLE)
+def test_whatever_the_balance_does_what_fires_is_what_holds(history: Sequence[int]) -> None:
+    book = Book()
+    for available in history:
+        book.now += HOUR
+        said = book.find(*floors(available))
+        firing = {alert.matter.threshold for alert in book.known().firing()}
+        assert firing == {label for label, level in (("1000", 1000), ("500", 500), ("", 0)) if available < level}
+        assert len(said) <= 1
+        again = review_findings(floors(available), book.known(), now=book.now + HOUR)
+        assert again == Verdict(), "a second look at the same finds nothing new"
+
+
+# --- what is over
+
+
+def _labels(verdict: Verdict) -> list[str]:
+    assert verdict.notifications == (), "what is over ends without a word"
+    assert all(alert.state is AlertState.RESOLVED for alert in verdict.alerts)
+    return sorted(alert.matter.threshold or alert.matter.rule.value for alert in verdict.alerts)
+
+
+def test_alerts_of_a_closed_month_end_without_a_word() -> None:
+    book = Book()
+    book.spend(850)
+    assert _labels(expire(book.known(), (), frozenset({"2026-09", "2026-10"}), now=NOW)) == []
+    verdict = expire(book.known(), (), frozenset({"2026-10"}), now=NOW)
+    assert _labels(verdict) == ["50%", "80%"]
+    book.enter(verdict)
+    assert _labels(expire(book.known(), (), frozenset({"2026-10"}), now=NOW)) == []
+
+
+def test_a_condition_that_nobody_judges_any_more_ends() -> None:
+    book = Book()
+    book.find(*floors(-1))
+    findings = floors(-1, levels=(1000,))
+    assert _labels(expire(book.known(), findings, frozenset(), now=NOW)) == ["500"]
+
+
+def test_what_merely_happened_leaves_the_lists_after_a_day() -> None:
+    book = Book()
+    book.find(REFUSED)
+    assert _labels(expire(book.known(), (), frozenset(), now=NOW + DAY - timedelta(seconds=1))) == []
+    verdict = expire(book.known(), (), frozenset(), now=NOW + DAY)
+    assert _labels(verdict) == ["bills.rejected"]
+    book.enter(verdict)
+    assert book.find(REFUSED) == (), "and is not told again"
+
+
+def test_of_several_episodes_the_latest_counts() -> None:
+    book = Book()
+    for available in (-1, 5000, -1):
+        book.find(*floors(available, levels=()))
+    alerts = list(book.alerts.values())
+    known = AlertsKnown(reversed(alerts))
+    latest = known.latest(alerts[0].matter)
+    assert latest is not None
+    assert latest.episode == 2
+    assert known.firing() == (latest,)

@@ -1,0 +1,94 @@
+"""What a finer budget picks, and how a scope is called for ever."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain_builders import ACME, RESEARCH
+from spendwatch.domain.scope import Dimension, Match, Scope, parse_tags
+from spendwatch.domain.statement import UNASSIGNED
+
+
+def _fits(pattern: str, value: str, dimension: Dimension = Dimension.MODEL) -> bool:
+    return Match(patterns=((dimension, pattern),)).fits({dimension: value})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "expected"),
+    [
+        ("wan*", "wan2.2-t2i", True),
+        ("wan*", "Wan2.2", False),
+        ("wan*", "qwan", False),
+        ("qwen?max", "qwen-max", True),
+        ("qwen?max", "qwenmax", False),
+        ("qwen[23]-*", "qwen3-max", True),
+        ("*", "", True),
+        ("", "", True),
+        ("", "x", False),
+        ("?*", "", False),
+        ("a.c", "abc", False),
+        ("*max*", "two\nlines max", True),
+        ("[", "[", True),
+        ("千问*", "千问-max", True),
+    ],
+)
+def test_patterns_pick_values_by_star_question_mark_and_set(pattern: str, value: str, *, expected: bool) -> None:
+    assert _fits(pattern, value) is expected
+
+
+def test_a_pattern_made_to_be_slow_is_not() -> None:
+    assert not _fits("*a" * 30, "a" * 29 + "b" * 5000)
+
+
+def test_every_pattern_must_fit() -> None:
+    match = Match(patterns=((Dimension.MODEL, "wan*"), (Dimension.API_KEY, "1200345")))
+    assert match.fits({Dimension.MODEL: "wan2", Dimension.API_KEY: "1200345"})
+    assert not match.fits({Dimension.MODEL: "wan2", Dimension.API_KEY: "1200346"})
+
+
+def test_a_missing_value_counts_as_empty() -> None:
+    assert Match(patterns=((Dimension.API_KEY, ""),)).fits({})
+    assert not Match(patterns=((Dimension.API_KEY, "?*"),)).fits({})
+
+
+def test_no_pattern_picks_everything() -> None:
+    assert Match().fits({Dimension.MODEL: "any"})
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ('{"team":"search","env":"prod"}', True),
+        ('{"team":"search-2"}', True),
+        ('{"team":"ads"}', False),
+        ('{"Team":"search"}', False),
+        ("{}", False),
+        ("", False),
+    ],
+)
+def test_tags_pick_by_key_and_pattern(tags: str, *, expected: bool) -> None:
+    assert Match(tags=(("team", "search*"),)).fits({Dimension.TAGS: tags}) is expected
+
+
+def test_a_tag_that_must_be_there_may_be_empty() -> None:
+    match = Match(tags=(("team", "*"),))
+    assert match.fits({Dimension.TAGS: '{"team":""}'})
+    assert not match.fits({Dimension.TAGS: '{"other":""}'})
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_tags_read_back(tags: dict[str, str]) -> None:
+    assert parse_tags(json.dumps(tags, sort_keys=True, ensure_ascii=False)) == tags
+
+
+def test_scopes_have_one_name_each_for_ever() -> None:
+    assert Scope(ACME).key == "account"
+    assert Scope(ACME, RESEARCH).key == "workspace:llm-demo0a1b2c3d4e"
+    assert Scope(ACME, RESEARCH, "chatbot key").key == "workspace:llm-demo0a1b2c3d4e/chatbot key"
+    assert Scope(ACME, None, "images").key == "account/images"
+    assert Scope(ACME, UNASSIGNED).key == "workspace:"
+    assert Scope(ACME, UNASSIGNED).key != Scope(ACME).key

@@ -1,0 +1,177 @@
+"""What is spent of each budget: everything counted once, nothing dropped, nothing mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain_builders import ACME, CNY, NOW, RESEARCH, SEPTEMBER, USD, a_watch, cny, share, standing
+from spendwatch.domain.money import Currency, Money
+from spendwatch.domain.policy import Watch
+from spendwatch.domain.scope import Dimension, Match, Scope
+from spendwatch.domain.standing import SpendSum, Standing, course_of, reckon, seen_workspaces
+from spendwatch.domain.statement import UNASSIGNED, AccountId
+
+WHOLE = a_watch(scope=Scope(ACME))
+PART = a_watch(scope=Scope(ACME, RESEARCH))
+REST = a_watch(scope=Scope(ACME, UNASSIGNED))
+
+
+def spent(
+    amount: str | Decimal, workspace: str = RESEARCH, account: str = ACME, currency: Currency = CNY, **more: str
+) -> SpendSum:
+    values = {Dimension.ACCOUNT: account, Dimension.WORKSPACE: workspace}
+    values |= {Dimension(name): value for name, value in more.items()}
+    return SpendSum(values, currency, Decimal(amount), 1)
+
+
+def stand(watch: Watch, *sums: SpendSum) -> Standing:
+    (found,) = reckon([watch], sums, SEPTEMBER, {ACME: NOW})
+    return found
+
+
+def test_what_names_no_workspace_counts_for_the_account() -> None:
+    sums = [spent("1.5"), spent("2", UNASSIGNED), spent("4", "llm-other")]
+    assert stand(WHOLE, *sums).spend == cny("7.5")
+    assert stand(PART, *sums).spend == cny("1.5")
+    assert stand(REST, *sums).spend == cny("2")
+    assert stand(WHOLE, *sums).lines == 3
+
+
+def test_other_accounts_do_not_count() -> None:
+    assert stand(WHOLE, spent("1"), spent("2", account="other")).spend == cny(1)
+    assert stand(PART, spent("1"), spent("2", account="other")).spend == cny(1)
+
+
+def test_foreign_currencies_are_told_apart_and_never_added() -> None:
+    found = stand(WHOLE, spent("1"), spent("2", currency=USD), spent("3", currency=USD), spent("0", currency=Currency("EUR")))
+    assert found.spend == cny(1)
+    assert found.foreign == (Money(Decimal(5), USD),)
+
+
+def test_foreign_money_that_adds_up_to_nothing_is_not_told() -> None:
+    assert stand(WHOLE, spent("2", currency=USD), spent("-2", currency=USD)).foreign == ()
+
+
+def test_without_any_spend_the_standing_is_zero_and_known_until_then() -> None:
+    found = stand(PART)
+    assert (found.spend, found.lines, found.used, found.remaining) == (cny(0), 0, Decimal(0), cny(1000))
+    assert found.data_until == NOW
+    (stranger,) = reckon([a_watch(scope=Scope(AccountId("9")))], [], SEPTEMBER, {ACME: NOW})
+    assert stranger.data_until is None
+
+
+def test_a_finer_budget_counts_what_it_matches() -> None:
+    match = Match(patterns=((Dimension.MODEL, "wan*"),), tags=(("team", "ads"),))
+    watch = Watch(Scope(ACME, RESEARCH, "images"), "images", CNY, cny(10), (share(80),), (), match)
+    sums = [
+        spent("1", model="wan2", tags='{"team":"ads"}'),
+        spent("2", model="wan3", tags='{"team":"search"}'),
+        spent("4", model="qwen", tags='{"team":"ads"}'),
+        spent("8", "llm-other", model="wan2", tags='{"team":"ads"}'),
+    ]
+    assert stand(watch, *sums).spend == cny(1)
+
+
+def test_refunds_count_against_the_spend() -> None:
+    assert stand(WHOLE, spent("5"), spent("-7.25")).spend == cny("-2.25")
+
+
+@pytest.mark.parametrize(
+    ("spend", "budget", "used", "remaining"),
+    [
+        ("999.9999999999", "1000", "0.9999", "0.0000000001"),
+        ("1000", "1000", "1", "0"),
+        ("5000", "1000", "5", "-4000"),
+        ("-5", "1000", "-0.005", "1005"),
+    ],
+)
+def test_the_used_share_is_cut_and_the_rest_is_exact(spend: str, budget: str, used: str, remaining: str) -> None:
+    found = standing(spend, a_watch(budget=budget))
+    assert found.used == Decimal(used)
+    assert found.remaining == cny(remaining)
+
+
+def test_without_a_budget_there_is_neither_share_nor_rest() -> None:
+    found = standing(5, a_watch(share(50), budget=None))
+    assert found.used is None
+    assert found.remaining is None
+
+
+SUMS = st.lists(
+    st.builds(
+        spent,
+        st.decimals(min_value=-(10**20), max_value=10**20, places=10),
+        st.sampled_from(["llm-a", "llm-b", UNASSIGNED]),
+        st.sampled_from([ACME, "other"]),
+        st.sampled_from([CNY, USD]),
+    )
+)
+
+
+@given(SUMS)
+def test_workspaces_and_the_unassigned_add_up_to_the_account_in_each_currency(sums: Sequence[SpendSum]) -> None:
+    parts = [a_watch(scope=Scope(ACME, workspace)) for _, workspace in seen_workspaces(sums) if _ == ACME]
+    found = reckon([WHOLE, *parts], sums, SEPTEMBER, {})
+    by_currency = [_by_currency(standing) for standing in found]
+    for currency in (CNY, USD):
+        total = sum(Fraction(one.amount) for one in sums if one.values[Dimension.ACCOUNT] == ACME and one.currency == currency)
+        assert by_currency[0].get(currency, 0) == total
+        assert sum(part.get(currency, Fraction(0)) for part in by_currency[1:]) == total
+    assert found[0].lines == sum(standing.lines for standing in found[1:])
+
+
+def _by_currency(standing: Standing) -> Mapping[Currency, Fraction]:
+    return {money.currency: Fraction(money.amount) for money in (standing.spend, *standing.foreign)}
+
+
+@given(SUMS, st.randoms())
+def test_the_order_of_the_sums_does_not_matter(sums: list[SpendSum], dice: object) -> None:
+    shuffled = list(sums)
+    getattr(dice, "shuffle")(shuffled)  # noqa: B009 -- hypothesis hides the type of its dice
+    assert reckon([WHOLE, PART], sums, SEPTEMBER, {}) == reckon([WHOLE, PART], shuffled, SEPTEMBER, {})
+
+
+def test_workspaces_are_seen_where_they_turned_up() -> None:
+    sums = [spent("1"), spent("1", UNASSIGNED), spent("2", account="other")]
+    assert seen_workspaces(sums) == {(ACME, RESEARCH), (ACME, UNASSIGNED), ("other", RESEARCH)}
+
+
+def _daily(day: str, amount: str, model: str = "qwen", type: str = "out", currency: Currency = CNY) -> SpendSum:  # noqa: A002
+    return spent(amount, currency=currency, day=day, model=model, type=type)
+
+
+def test_growth_compares_the_last_days_with_as_many_before() -> None:
+    sums = [
+        _daily("2026-09-08", "100"),
+        _daily("2026-09-09", "1"),
+        _daily("2026-09-12", "2"),
+        _daily("2026-09-13", "4"),
+        _daily("2026-09-16", "8"),
+        _daily("2026-09-17", "100"),
+        _daily("2026-09-16", "16", currency=USD),
+        _daily("2026-09-16", "1", "", ""),
+    ]
+    found = course_of(sums, WHOLE, last=date(2026, 9, 16), days=4).growth
+    assert [(growth.label, growth.recent, growth.before) for growth in found] == [
+        ("qwen / out", cny(12), cny(3)),
+        ("not told by the bill", cny(1), cny(0)),
+    ]
+
+
+def test_growth_names_the_four_that_cost_most_and_no_refunds() -> None:
+    sums = [_daily("2026-09-16", str(number), f"m{number}") for number in range(-2, 8)]
+    found = course_of(sums, WHOLE, last=date(2026, 9, 16), days=7).growth
+    assert [growth.label for growth in found] == ["m7 / out", "m6 / out", "m5 / out", "m4 / out"]
+
+
+def test_daily_spend_has_every_day_across_a_year_end() -> None:
+    sums = [_daily("2026-12-30", "1"), _daily("2027-01-01", "2"), _daily("2027-01-01", "4"), _daily("2027-01-02", "8")]
+    found = course_of(sums, WHOLE, last=date(2027, 1, 1), days=3).daily
+    assert found == ((date(2026, 12, 30), cny(1)), (date(2026, 12, 31), cny(0)), (date(2027, 1, 1), cny(6)))

@@ -1,0 +1,122 @@
+"""Builders for the domain's tests: policies, standings, and a book that remembers what a review decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from spendwatch.domain.alert import Alert, Matter, Rule
+from spendwatch.domain.money import Currency, Money
+from spendwatch.domain.notification import Facts, Notification
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.policy import ChannelName, Severity, Threshold, Watch
+from spendwatch.domain.review import AlertsKnown, Finding, Verdict, review_findings, review_standing
+from spendwatch.domain.scope import Scope
+from spendwatch.domain.standing import Standing
+from spendwatch.domain.statement import AccountId, WorkspaceId
+
+CNY = Currency("CNY")
+USD = Currency("USD")
+ACME = AccountId("1000000000000001")
+RESEARCH = WorkspaceId("llm-demo0a1b2c3d4e")
+SEPTEMBER = BillingPeriod(2026, 9)
+NOW = datetime(2026, 9, 16, 4, 0, tzinfo=UTC)
+FINANCE = ChannelName("finance")
+
+
+def cny(amount: str | int | Decimal) -> Money:
+    return Money(Decimal(amount), CNY)
+
+
+def share(percent: str | int) -> Threshold:
+    return Threshold(share=Decimal(percent) / 100)
+
+
+def amount(value: str | int) -> Threshold:
+    return Threshold(amount=Decimal(value))
+
+
+def a_watch(
+    *thresholds: Threshold,
+    budget: str | int | Decimal | None = 1000,
+    remind: timedelta | None = None,
+    scope: Scope | None = None,
+) -> Watch:
+    return Watch(
+        scope=scope or Scope(ACME, RESEARCH),
+        name="Research",
+        currency=CNY,
+        budget=None if budget is None else cny(budget),
+        thresholds=thresholds or (share(50), share(80), share(100)),
+        channels=(FINANCE,),
+        remind=remind,
+    )
+
+
+def standing(spend: str | int | Decimal, watch: Watch | None = None, period: BillingPeriod = SEPTEMBER) -> Standing:
+    return Standing(watch or a_watch(), period, cny(spend), 1, (), NOW)
+
+
+class Book:
+    """Keeps alerts as the alert book does: by identity, a later word replacing an earlier one."""
+
+    def __init__(self) -> None:
+        self.alerts: dict[str, Alert] = {}
+        self.said: list[Notification] = []
+        self.now = NOW
+
+    def known(self) -> AlertsKnown:
+        return AlertsKnown(self.alerts.values())
+
+    def enter(self, verdict: Verdict) -> tuple[Notification, ...]:
+        identities = [alert.id for alert in verdict.alerts]
+        assert len(set(identities)) == len(identities), "one alert twice in one verdict"
+        for alert in verdict.alerts:
+            self.alerts[alert.id] = alert
+        ids = {notification.id for notification in self.said}
+        for notification in verdict.notifications:
+            assert notification.id not in ids, "one identity for two different notifications"
+            assert notification.alert in self.alerts
+            ids.add(notification.id)
+        self.said.extend(verdict.notifications)
+        return verdict.notifications
+
+    def spend(self, spent: str | int | Decimal, watch: Watch | None = None) -> tuple[Notification, ...]:
+        return self.enter(review_standing(standing(spent, watch), self.known(), account_name="acme", now=self.now))
+
+    def find(self, *findings: Finding) -> tuple[Notification, ...]:
+        return self.enter(review_findings(findings, self.known(), now=self.now))
+
+    def of(self, rule: Rule) -> list[Notification]:
+        return [notification for notification in self.said if notification.rule is rule]
+
+
+def told(notifications: Iterable[Notification]) -> list[tuple[str, str, tuple[str, ...]]]:
+    """What was said, in short: reason, threshold, and for which others it spoke."""
+    return [(said.reason.value, said.facts.threshold, said.facts.also) for said in notifications]
+
+
+def a_floor(level: int, *, holds: bool, remind: timedelta | None = None, group: str = "balance:acme") -> Finding:
+    """Tell that the balance is, or is not, below a floor; level 0 is being overdue."""
+    rule = Rule.BALANCE_LOW if level else Rule.OVERDUE
+    label = str(level) if level else ""
+    return Finding(
+        matter=Matter(rule, ACME, "account", label, ""),
+        holds=holds,
+        severity=Severity.WARNING if level else Severity.CRITICAL,
+        group=group,
+        grave=-level,
+        summary=f"below {level}",
+        facts=Facts(account=ACME, threshold=label),
+        channels=(FINANCE,),
+        amount="1",
+        remind=remind,
+    )
+
+
+def floors(available: int, levels: Sequence[int] = (1000, 500), *, remind: timedelta | None = None) -> tuple[Finding, ...]:
+    return (
+        *(a_floor(level, holds=available < level, remind=remind) for level in levels),
+        a_floor(0, holds=available < 0, remind=remind),
+    )
