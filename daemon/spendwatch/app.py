@@ -216,7 +216,7 @@ def open_channels(settings: Settings, clock: Callable[[], datetime]) -> dict[Cha
     """Return the channels named in the settings."""
     client = Outgoing(settings.allow_networks)
     return {
-        name: open_channel(name, config, client=client, zone=settings.zone, clock=clock)
+        name: open_channel(name, config, client=client, zone=settings.zone, clock=clock, allow_networks=settings.allow_networks)
         for name, config in settings.channels.items()
     }
 

@@ -101,7 +101,7 @@ class Engine:
 
     def build(self, context: Path, dockerfile: str, tag: str, **arguments: str) -> None:
         """Build an image, out of the same packages as this machine's own pip would take."""
-        options = ["--isolation=chroot", "--network=host", "--pull=never", "--format=docker"]
+        options = ["--isolation=chroot", "--network=host", "--pull=never", "--format=docker", "--layers=false"]
         options += [f"--build-arg={name}={value}" for name, value in arguments.items()]
         options += [f"--volume={path}:{path}:ro" for path in FOR_PIP if path.exists()]
         self.podman("build", *options, "--file", context / dockerfile, "--tag", tag, context, outside=True)
@@ -112,6 +112,7 @@ class Engine:
         sources = next(path for path in SOURCES if path.exists())
         run(
             ["mmdebstrap", "--quiet", "--variant=essential", f"--include={','.join(LIBRARIES.split())}"]
+            + ["--dpkgopt=force-unsafe-io"]
             + [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "locale", "man")]
             + ["bookworm", root, sources],
             timeout=300,

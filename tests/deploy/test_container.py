@@ -152,13 +152,13 @@ def test_a_bill_in_the_drop_folder_is_told_from_a_closed_container(daemon: Daemo
 
 def test_the_health_check_tells_a_living_daemon_from_a_stuck_one(daemon: Daemon) -> None:
     daemon.start()
-    assert wait_until(lambda: daemon.box.attempt("healthcheck", "run", daemon.name)[0] == 0, within=20)
+    assert wait_until(lambda: daemon.box.attempt("healthcheck", "run", daemon.name)[0] == 0, within=60)
     assert daemon.inspect("{{.State.Health.Status}}") == "healthy"
     daemon.box.podman("kill", "--signal=STOP", daemon.name)
     daemon.run("touch", "--date=10 minutes ago", "/var/lib/spendwatch/heartbeat")
     assert daemon.box.attempt("healthcheck", "run", daemon.name)[0] == 1
     daemon.box.podman("kill", "--signal=CONT", daemon.name)
-    assert wait_until(lambda: daemon.box.attempt("healthcheck", "run", daemon.name)[0] == 0, within=30)
+    assert wait_until(lambda: daemon.box.attempt("healthcheck", "run", daemon.name)[0] == 0, within=60)
 
 
 def test_a_killed_daemon_repeats_nothing_and_its_volume_survives(daemon: Daemon) -> None:

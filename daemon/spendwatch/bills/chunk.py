@@ -23,6 +23,9 @@ from spendwatch.domain.statement import Digest
 CONTENT = ("time", "usage", "list_cost", "billed_cost", "traits")
 """What makes two versions of a line different, the stamp left aside: a bill exported once more changes nothing."""
 
+DAY_RANK = "day_rank"
+"""Stands beside lines of several days, where one line occurs on two of them."""
+
 _TRAITS_KEY = "spendwatch.traits"
 _RANK = "rank"
 _IS_FRESH = "is_fresh"
@@ -76,7 +79,7 @@ def content_digest(frame: pl.DataFrame, book: TraitBook) -> Digest:
 def newest(frame: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
     """Return of several versions of the same lines the one that counts. All other columns are kept."""
     ranked = frame.with_columns(book.ranks().gather(frame["traits"]).alias(_RANK))
-    later_day = ["day"] if "day" in frame.columns else []
+    later_day = [DAY_RANK] if DAY_RANK in frame.columns else []
     order = ["stamp", "billed_cost", *later_day, "list_cost", "usage", "time", _RANK]
     return ranked.sort(order).unique("line_id", keep="last", maintain_order=True).drop(_RANK)
 

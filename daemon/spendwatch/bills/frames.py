@@ -16,8 +16,10 @@ from spendwatch.domain.money import SCALE, WHOLE_DIGITS
 
 MONEY = pl.Decimal(38, SCALE)
 
-SEGMENT = 512 * 1024 * 1024
-"""Longer files are parsed in pieces of this size, so that memory does not grow with the file."""
+AT_ONCE = 2 * 1024 * 1024 * 1024
+"""Longer files are parsed in segments, a little slower, so that memory does not grow with the file."""
+
+SEGMENT = 256 * 1024 * 1024
 
 _PLAIN_AMOUNT = rf"^-?[0-9]{{1,{WHOLE_DIGITS}}}(\.[0-9]{{1,{SCALE}}})?$"
 _WITNESS = "witness "
@@ -94,7 +96,7 @@ def _ends_with_amount(header: Header) -> bool:
 
 
 def _sources(path: Path, header: Header) -> Iterator[tuple[Path | bytes, int]]:
-    if path.stat().st_size <= SEGMENT:
+    if path.stat().st_size <= AT_ONCE:
         yield path, header.lines
         return
     with path.open("rb", buffering=0) as file:

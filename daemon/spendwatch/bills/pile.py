@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
-from spendwatch.bills.chunk import TraitBook, newest, stacked
+from spendwatch.bills.chunk import DAY_RANK, TraitBook, newest, stacked
+from spendwatch.domain.statement import DayKey
 
 ROOM = 2_000_000
 """How many lines are kept in memory, at some 150 bytes each."""
@@ -44,29 +46,35 @@ class Pile:
         pieces = [pl.read_ipc(piece, memory_map=False) if isinstance(piece, Path) else piece for piece in self._heaps[day]]
         return stacked(pieces)
 
-    def settle(self, book: TraitBook, accounts: pl.Series) -> int:
+    def settle(self, book: TraitBook, keys: Sequence[DayKey]) -> int:
         """Keep of lines that occur more than once the one that counts; return how many were dropped.
 
-        `accounts` tells for each day whose it is: ids are unique within an account.
+        `keys` tells which day each number means. Ids are unique within an account.
         """
         hashes = pl.concat(self._ids) if self._ids else pl.Series(dtype=pl.UInt64)
         self._ids = []
         if hashes.n_unique() == hashes.len():
             return 0
         repeated = hashes.filter(hashes.is_duplicated()).unique()
-        doubtful = stacked([self._set_apart(day, repeated) for day in self.days()])
-        owned = doubtful.with_columns(accounts.gather(doubtful["day"]).alias("account"))
-        kept = stacked([newest(lines.drop("account"), book) for lines in owned.partition_by("account")])
+        doubtful = stacked([self._set_apart(day, repeated, keys) for day in self.days()])
+        kept = stacked([newest(lines, book) for lines in doubtful.partition_by("account")]).drop("account", "stamp", DAY_RANK)
         for (day,), lines in kept.partition_by("day", as_dict=True, include_key=False).items():
-            self._heaps[int(day)].append(lines.drop("stamp"))
-        self._heaps = defaultdict(list, {day: pieces for day, pieces in self._heaps.items() if self.lines(day).height})
+            self._heaps[int(day)].append(lines)
+        for day in self.days():
+            if not self.lines(day).height:
+                del self._heaps[day]
         return doubtful.height - kept.height
 
-    def _set_apart(self, day: int, repeated: pl.Series) -> pl.DataFrame:
+    def _set_apart(self, day: int, repeated: pl.Series, keys: Sequence[DayKey]) -> pl.DataFrame:
         lines = self.lines(day)
         is_repeated = lines["line_id"].hash().is_in(repeated.implode())
         self._heaps[day] = [lines.filter(~is_repeated)]
-        return lines.filter(is_repeated).with_columns(pl.lit(day, dtype=pl.UInt32).alias("day"), pl.lit("").alias("stamp"))
+        return lines.filter(is_repeated).with_columns(
+            pl.lit(day, dtype=pl.UInt32).alias("day"),
+            pl.lit("").alias("stamp"),
+            pl.lit(keys[day].account).alias("account"),
+            pl.lit(f"{keys[day].period.label} {keys[day].day}").alias(DAY_RANK),
+        )
 
     def _spill(self) -> None:
         for day, pieces in self._heaps.items():

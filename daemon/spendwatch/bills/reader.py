@@ -1,0 +1,246 @@
+"""Reads one bill file into exact lines by day, and merges them with what the ledger holds."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+
+from spendwatch.bills.careful import CarefulReader
+from spendwatch.bills.chunk import TraitBook, content_digest, merge, read_chunk, roll_up, write_chunk
+from spendwatch.bills.frames import DoubtError, exact_columns, fast_frames, vouch
+from spendwatch.bills.header import HEAD_SIZE, Header, find_header
+from spendwatch.bills.pile import Pile
+from spendwatch.bills.survey import Survey, Surveyor
+from spendwatch.bills.traits import SEPARATOR, CellError, Interpreter
+from spendwatch.domain.errors import Refusal, UnreadableBillError
+from spendwatch.domain.money import EXACT, WHOLE_DIGITS
+from spendwatch.domain.statement import AccountId, DayContent, DayKey, Digest, ReadingHints, Statement
+
+BILLING_ZONE = timezone(timedelta(hours=8))
+"""Bills show the provider's wall time, without saying so."""
+
+Progress = Callable[[str, float], None]
+
+_NAME = re.compile(r"(?P<account>[0-9]{5,32})(?:-(?P<exported>[0-9]{14}))?(?![0-9])", re.ASCII)
+_MOMENT = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"
+_STAMP = "%Y%m%d%H%M%S"
+_TOO_MUCH = Decimal(10) ** (WHOLE_DIGITS - 1)
+_AT_ONCE = 2
+"""How many days are packed at the same time. Polars itself uses every core within one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A day after the merge, and where its chunk and its roll-up were put."""
+
+    key: DayKey
+    digest: Digest
+    lines: int
+    new: int
+    changed: int
+    chunk: Path
+    rows: Path
+
+
+class Lines:
+    """Collects the lines of one file: gives traits their numbers and days their heaps."""
+
+    def __init__(self, interpreter: Interpreter, folder: Path) -> None:
+        """Begin without lines."""
+        self.book = TraitBook()
+        self.keys: list[DayKey] = []
+        self.pile = Pile(folder)
+        self.count = 0
+        self.latest = ""
+        self._interpreter = interpreter
+        self._days: dict[DayKey, int] = {}
+        self._weight = Decimal(0)
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Add exact columns; a cell that cannot be understood raises `CellError`."""
+        days, traits = self._numbers(frame["traits"].unique())
+        codes = frame["traits"].to_physical()
+        self._weigh(frame["billed_cost"])
+        self.latest = max(self.latest, _latest(frame["until"]))
+        self.count += frame.height
+        self.pile.add(frame.drop("until").with_columns(traits.gather(codes).alias("traits"), days.gather(codes).alias("day")))
+
+    def _numbers(self, distinct: pl.Series) -> tuple[pl.Series, pl.Series]:
+        codes, texts = distinct.to_physical(), distinct.cast(pl.String)
+        size = (int(str(codes.max())) if codes.len() else 0) + 1
+        days, traits = [0] * size, [0] * size
+        for code, text in zip(codes, texts, strict=True):
+            key, found = self._interpreter.interpret(tuple(text.split(SEPARATOR)))
+            days[code], traits[code] = self._day(key), self.book.number(found)
+        return pl.Series(days, dtype=pl.UInt32), pl.Series(traits, dtype=pl.UInt32)
+
+    def _day(self, key: DayKey) -> int:
+        if key not in self._days:
+            self._days[key] = len(self.keys)
+            self.keys.append(key)
+        return self._days[key]
+
+    def _weigh(self, amounts: pl.Series) -> None:
+        # The sum of what the amounts weigh without their signs bounds every sum of some of them.
+        for extreme in (amounts.min(), amounts.max()):
+            if isinstance(extreme, Decimal):
+                self._weight = EXACT.add(self._weight, EXACT.multiply(abs(extreme), Decimal(amounts.len())))
+        if self._weight >= _TOO_MUCH:
+            raise UnreadableBillError(Refusal(f"the amounts are too large to be added up with {WHOLE_DIGITS} digits"))
+
+
+class UnderstoodBill:
+    """A bill file that has been read: its statement, and its lines as long as they are needed."""
+
+    def __init__(self, statement: Statement, lines: Lines, stamp: str, folder: Path) -> None:
+        """Keep them."""
+        self.statement = statement
+        self._lines = lines
+        self._stamp = stamp
+        self._folder = folder
+        self._numbers = {key: number for number, key in enumerate(lines.keys)}
+
+    def merge(self, held: Mapping[DayKey, Path | None], progress: Progress) -> Iterator[Merged]:
+        """Merge these days with the chunks that the ledger holds, and leave the results in the folder."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for done, merged in enumerate(pool.map(self._merge_day, held.keys(), held.values()), start=1):
+                progress("merging", done / len(held))
+                yield merged
+
+    def _merge_day(self, key: DayKey, held: Path | None) -> Merged:
+        book = TraitBook()
+        number = self._numbers[key]
+        fresh = self._fresh(number, book)
+        merged = merge(fresh, read_chunk(held, book) if held else None, book)
+        chunk, rows = self._folder / f"chunk-{number}", self._folder / f"rows-{number}"
+        write_chunk(merged.frame, book, chunk)
+        rows.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in roll_up(merged.frame, book)), "utf-8")
+        digest = content_digest(merged.frame, book)
+        return Merged(key, digest, merged.frame.height, merged.new, merged.changed, chunk, rows)
+
+    def _fresh(self, number: int, book: TraitBook) -> pl.DataFrame:
+        lines = self._lines.pile.lines(number)
+        used = lines["traits"].unique()
+        numbers = [0] * len(self._lines.book.traits)
+        for code in used:
+            numbers[code] = book.number(self._lines.book.traits[code])
+        traits = pl.Series(numbers, dtype=pl.UInt32).gather(lines["traits"])
+        return lines.with_columns(traits.alias("traits"), pl.lit(self._stamp).alias("stamp"))
+
+
+def read(path: Path, *, name: str, hints: ReadingHints, folder: Path, progress: Progress) -> UnderstoodBill:
+    """Understand the file, or raise `UnreadableBillError` with every refusal. The folder is ours alone."""
+    surveyor = Surveyor(path, lambda share: progress("reading", share))
+    try:
+        return _read(path, name, hints, folder, surveyor)
+    except UnreadableBillError as error:
+        raise UnreadableBillError(*error.refusals, digest=surveyor.finish().digest) from error
+
+
+def _read(path: Path, name: str, hints: ReadingHints, folder: Path, surveyor: Surveyor) -> UnderstoodBill:
+    with path.open("rb") as file:
+        head = file.read(HEAD_SIZE)
+    if not head:
+        raise UnreadableBillError(Refusal("the file is empty"))
+    header = find_header(head)
+    account, exported = told_by(name)
+
+    def interpreter() -> Interpreter:
+        return Interpreter(header.layout, hints, account)
+
+    try:
+        understood = interpreter()
+        lines = _read_fast(path, header, head, Lines(understood, folder), surveyor)
+    except (DoubtError, CellError):
+        understood = interpreter()
+        lines = _read_carefully(path, header, understood, folder)
+    dropped = lines.pile.settle(lines.book, lines.keys)
+    return _understood(header, surveyor.finish(), lines, understood, exported, dropped, folder)
+
+
+def _read_fast(path: Path, header: Header, head: bytes, lines: Lines, surveyor: Surveyor) -> Lines:
+    for frame in fast_frames(path, header, head):
+        lines.add(frame)
+    vouch(surveyor.finish(), header, lines.count)
+    return lines
+
+
+def _read_carefully(path: Path, header: Header, interpreter: Interpreter, folder: Path) -> Lines:
+    lines = Lines(interpreter, folder)
+    columns = {field: pl.col(field) for field in header.places}
+    for batch in CarefulReader(path, header, interpreter).batches():
+        raw = pl.LazyFrame(batch, schema=dict.fromkeys(columns, pl.String))
+        lines.add(exact_columns(raw, columns))
+    return lines
+
+
+def _understood(
+    header: Header,
+    survey: Survey,
+    lines: Lines,
+    interpreter: Interpreter,
+    exported: datetime | None,
+    dropped: int,
+    folder: Path,
+) -> UnderstoodBill:
+    layout, pile = header.layout, lines.pile
+    heaps = {lines.keys[number]: pile.lines(number) for number in pile.days()}
+    days = tuple(DayContent(key, content_digest(heap, lines.book), heap.height) for key, heap in sorted(heaps.items()))
+    until = _data_until(lines.latest, days)
+    again = (f"{dropped} lines of the file repeat the id of another one; one of each counts",) if dropped else ()
+    statement = Statement(
+        digest=survey.digest,
+        layout=layout.name,
+        series=layout.series,
+        kind=layout.kind,
+        tax_basis=layout.tax_basis,
+        accounts=tuple(sorted({day.key.account for day in days})),
+        periods=tuple(sorted({day.key.period for day in days})),
+        lines=sum(day.lines for day in days),
+        data_until=until,
+        exported_at=exported,
+        days=days,
+        remarks=(*interpreter.remarks(), *again),
+    )
+    stamp = exported or until
+    return UnderstoodBill(statement, lines, stamp.strftime(_STAMP) if stamp else "", folder)
+
+
+def told_by(name: str) -> tuple[AccountId | None, datetime | None]:
+    """Return the account that a file's name begins with, and when the provider wrote it, as far as the name tells."""
+    found = _NAME.match(name)
+    if not found:
+        return None, None
+    exported = None
+    if found["exported"]:
+        try:
+            exported = datetime.strptime(found["exported"], _STAMP).replace(tzinfo=BILLING_ZONE)
+        except ValueError:
+            exported = None
+    return AccountId(found["account"]), exported
+
+
+def _latest(moments: pl.Series) -> str:
+    latest = moments.max()
+    if isinstance(latest, str) and re.fullmatch(_MOMENT, latest):
+        return latest
+    proper = moments.filter(moments.str.contains(_MOMENT)).max()
+    return proper if isinstance(proper, str) else ""
+
+
+def _data_until(latest: str, days: tuple[DayContent, ...]) -> datetime | None:
+    if not days:
+        return None
+    try:
+        return datetime.fromisoformat(latest).replace(tzinfo=BILLING_ZONE)
+    except ValueError:
+        day = max(content.key.day for content in days)
+        return datetime(day.year, day.month, day.day, tzinfo=BILLING_ZONE)
