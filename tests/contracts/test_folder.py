@@ -71,7 +71,7 @@ def inbox(tmp_path: Path) -> Inbox:
 
 def _mount(place: Path, *options: str) -> Iterator[Path]:
     if not IS_ROOT:
-        pytest.fail("these tests mount file systems and need root")
+        pytest.skip("mounts a file system, which only root may")
     place.mkdir(exist_ok=True)
     subprocess.run(["mount", *options, str(place)], check=True)
     try:

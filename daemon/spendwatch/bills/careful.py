@@ -47,6 +47,7 @@ class CarefulReader:
         batch: Batch = {field: [] for field in self._header.places}
         try:
             for line, row in self._rows():
+                self._date(row)
                 self._check(row, line)
                 for field, place in self._header.places.items():
                     batch[field].append(row[place])
@@ -98,6 +99,11 @@ class CarefulReader:
                     return number
         return 1
 
+    def _date(self, row: list[str]) -> None:
+        place = self._header.places.get(Field.DAY)
+        if place is not None and not row[place]:
+            row[place] = _date_of_time(row, self._header)
+
     def _check(self, row: list[str], line: int) -> None:
         places = self._header.places
         if not row[places[Field.LINE_ID]]:
@@ -127,8 +133,13 @@ class CarefulReader:
 
 
 def raw_traits(row: list[str], header: Header) -> tuple[str, ...]:
-    """Return the cells of a row that its traits are read from; a missing date is taken from the line's time."""
+    """Return the cells of a row that its traits are read from."""
     cells = {field: row[place] for field, place in header.places.items()}
-    if not cells.get(Field.DAY):
-        cells[Field.DAY] = (cells.get(Field.TIME) or cells.get(Field.STARTS, ""))[:DATE_LENGTH]
+    if Field.DAY not in cells:
+        cells[Field.DAY] = _date_of_time(row, header)
     return tuple(cells.get(field, "") for field in RAW_FIELDS)
+
+
+def _date_of_time(row: list[str], header: Header) -> str:
+    place = header.places.get(Field.TIME, header.places.get(Field.STARTS))
+    return "" if place is None else row[place][:DATE_LENGTH]

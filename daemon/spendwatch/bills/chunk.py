@@ -72,8 +72,8 @@ def content_digest(frame: pl.DataFrame, book: TraitBook) -> Digest:
     """
     hashes = pl.Series(book.hashes, dtype=pl.UInt64).gather(frame["traits"])
     content = frame.select("line_id", "time", "usage", "list_cost", "billed_cost", hashes.alias("traits"))
-    marks = [content.hash_rows(seed=seed).bitwise_xor() or 0 for seed in (1, 2)]
-    return Digest(hashlib.sha256(f"{frame.height}:{marks[0]:016x}:{marks[1]:016x}".encode()).hexdigest())
+    marks = content.hash_rows(seed=1)
+    return Digest(hashlib.sha256(f"{marks.len()} {marks.bitwise_xor()} {marks.sum()}".encode()).hexdigest())
 
 
 def newest(frame: pl.DataFrame, book: TraitBook) -> pl.DataFrame:

@@ -21,6 +21,8 @@ AT_ONCE = 2 * 1024 * 1024 * 1024
 
 SEGMENT = 256 * 1024 * 1024
 
+LONG = 64 * 1024 * 1024
+
 _PLAIN_AMOUNT = rf"^-?[0-9]{{1,{WHOLE_DIGITS}}}(\.[0-9]{{1,{SCALE}}})?$"
 _WITNESS = "witness "
 
@@ -30,13 +32,14 @@ class DoubtError(Exception):
 
 
 def exact_columns(raw: pl.LazyFrame, columns: Mapping[Field, pl.Expr], witnesses: Sequence[pl.Expr] = ()) -> pl.DataFrame:
-    """Return of each line its id, time, usage, list cost, billed cost, latest time, and its raw traits as one category.
+    """Return of each line its id, time, usage, list cost, billed cost, end, and its raw traits as one category.
 
     The amount's text is checked before it becomes a number: Polars would round surplus decimals without a word.
     """
     cell = {field: columns.get(field, pl.lit("")) for field in Field}
-    time = pl.when(cell[Field.TIME] == "").then(cell[Field.STARTS]).otherwise(cell[Field.TIME])
-    cell[Field.DAY] = pl.when(cell[Field.DAY] == "").then(time.str.head(DATE_LENGTH)).otherwise(cell[Field.DAY])
+    time = cell[Field.TIME] if Field.TIME in columns else cell[Field.STARTS]
+    if Field.DAY not in columns:
+        cell[Field.DAY] = time.str.head(DATE_LENGTH)
     amount = cell[Field.BILLED_COST]
     category = pl.Categorical(pl.Categories.random())
     frame = raw.select(
@@ -45,7 +48,7 @@ def exact_columns(raw: pl.LazyFrame, columns: Mapping[Field, pl.Expr], witnesses
         cell[Field.USAGE].alias("usage"),
         cell[Field.LIST_COST].alias("list_cost"),
         amount.cast(MONEY, strict=False).alias("billed_cost"),
-        pl.max_horizontal(cell[Field.ENDS], cell[Field.TIME], cell[Field.STARTS]).alias("until"),
+        cell[Field.ENDS].alias("ends"),
         pl.concat_str([cell[field] for field in RAW_FIELDS], separator=SEPARATOR).cast(category).alias("traits"),
         (amount.str.contains(_PLAIN_AMOUNT) & (cell[Field.LINE_ID] != "")).alias("is_plain"),
         *(witness.str.len_bytes().alias(f"{_WITNESS}{number}") for number, witness in enumerate(witnesses)),
@@ -60,9 +63,7 @@ def fast_frames(path: Path, header: Header, head: bytes) -> Iterator[pl.DataFram
     names = [str(place) for place in range(len(header.cells))]
     columns = {field: pl.col(names[place]) for field, place in header.places.items()}
     used = set(header.places.values())
-    # Cells that nobody reads are parsed only where quotes could hide a mistake in them, or every one if the last cell of a
-    # line may be empty: then only the parser's own complaint tells that a line has too many.
-    watched = quoted_columns(head, header) if _ends_with_amount(header) else set(range(len(names)))
+    watched = _watched_columns(path, header, head)
     witnesses = [pl.col(names[place]) for place in sorted(watched - used)]
     try:
         for source, skip in _sources(path, header):
@@ -89,6 +90,15 @@ def vouch(survey: Survey, header: Header, lines: int) -> None:
     whole = survey.is_plain and survey.ends_with_newline
     if not whole or lines != rows - 1 or survey.commas != rows * (len(header.cells) - 1):
         raise DoubtError
+
+
+def _watched_columns(path: Path, header: Header, head: bytes) -> set[int]:
+    """Return which columns are parsed though nobody reads them, so that the parser complains of what is wrong with them."""
+    if not _ends_with_amount(header):
+        # The last cell of a line may be empty: only the parser's own complaint tells that a line has too many cells.
+        return set(range(len(header.cells)))
+    # Text behind a closing quote is a mistake, but harmless in a cell that nobody reads. Very long files are spared the look.
+    return quoted_columns(head, header) if path.stat().st_size <= LONG else set()
 
 
 def _ends_with_amount(header: Header) -> bool:

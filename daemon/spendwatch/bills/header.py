@@ -29,6 +29,11 @@ class Header:
     size: int
     """How many bytes the header takes, the byte-order mark included."""
 
+    @property
+    def has_times(self) -> bool:
+        """Whether a line tells a time, from which a missing date can be taken."""
+        return Field.TIME in self.places or Field.STARTS in self.places
+
 
 def find_header(head: bytes) -> Header:
     """Return the header that the first bytes of a file hold, or raise `UnreadableBillError`."""

@@ -69,9 +69,9 @@ class Lines:
         days, traits = self._numbers(frame["traits"].unique())
         codes = frame["traits"].to_physical()
         self._weigh(frame["billed_cost"])
-        self.latest = max(self.latest, _latest(frame["until"]))
+        self.latest = max(self.latest, _latest(frame["ends"]), _latest(frame["time"]))
         self.count += frame.height
-        self.pile.add(frame.drop("until").with_columns(traits.gather(codes).alias("traits"), days.gather(codes).alias("day")))
+        self.pile.add(frame.drop("ends").with_columns(traits.gather(codes).alias("traits"), days.gather(codes).alias("day")))
 
     def _numbers(self, distinct: pl.Series) -> tuple[pl.Series, pl.Series]:
         codes, texts = distinct.to_physical(), distinct.cast(pl.String)
@@ -106,6 +106,7 @@ class UnderstoodBill:
         self._lines = lines
         self._stamp = stamp
         self._folder = folder
+        self._digests = {day.key: day.digest for day in statement.days}
         self._numbers = {key: number for number, key in enumerate(lines.keys)}
 
     def merge(self, held: Mapping[DayKey, Path | None], progress: Progress) -> Iterator[Merged]:
@@ -123,7 +124,7 @@ class UnderstoodBill:
         chunk, rows = self._folder / f"chunk-{number}", self._folder / f"rows-{number}"
         write_chunk(merged.frame, book, chunk)
         rows.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in roll_up(merged.frame, book)), "utf-8")
-        digest = content_digest(merged.frame, book)
+        digest = content_digest(merged.frame, book) if held else self._digests[key]
         return Merged(key, digest, merged.frame.height, merged.new, merged.changed, chunk, rows)
 
     def _fresh(self, number: int, book: TraitBook) -> pl.DataFrame:
@@ -159,6 +160,8 @@ def _read(path: Path, name: str, hints: ReadingHints, folder: Path, surveyor: Su
     try:
         understood = interpreter()
         lines = _read_fast(path, header, head, Lines(understood, folder), surveyor)
+        if understood.has_undated and header.has_times:
+            raise DoubtError
     except (DoubtError, CellError):
         understood = interpreter()
         lines = _read_carefully(path, header, understood, folder)

@@ -83,6 +83,8 @@ class Interpreter:
     assumed: dict[str, None] = field(default_factory=dict)
     """What was taken from elsewhere because the bill is silent, in words; each said once."""
     unknown_instances: dict[str, None] = field(default_factory=dict)
+    has_undated: bool = False
+    """Whether lines without a date were met."""
 
     def interpret(self, cells: tuple[str, ...]) -> tuple[DayKey, Traits]:
         """Return which day the line belongs to, and its traits; or raise `CellError`. The cells stand as in `RAW_FIELDS`."""
@@ -129,6 +131,7 @@ class Interpreter:
                 raise CellError(Field.PERIOD, "", "neither a billing month nor a billing date", "202609 or 2026-09")
             period = BillingPeriod(day.year, day.month)
         if day is None:
+            self.has_undated = True
             self.assumed[f"lines without a date are entered on the first day of {period.label}"] = None
             day = period.first_day
         return period, day
