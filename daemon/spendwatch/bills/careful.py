@@ -107,7 +107,9 @@ class CarefulReader:
     def _check(self, row: list[str], line: int) -> None:
         places = self._header.places
         if not row[places[Field.LINE_ID]]:
-            self._refuse_cell(CellError(Field.LINE_ID, "", "a line without an id", "the id that the provider gave the line"), line)
+            self._refuse_cell(
+                CellError(Field.LINE_ID, "", "a line without an id", "the id that the provider gave the line"), line
+            )
         try:
             parse_amount(row[places[Field.BILLED_COST]])
         except InvalidAmountError:

@@ -103,19 +103,29 @@ def merge(fresh: pl.DataFrame, held: pl.DataFrame | None, book: TraitBook) -> Me
 
 def _restated(fresh: pl.DataFrame, held: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
     earlier = held.join(fresh.select("line_id"), on="line_id", how="semi").select(fresh.columns)
-    versions = pl.concat([earlier.with_columns(pl.lit(value=False).alias(_IS_FRESH)), fresh.with_columns(pl.lit(value=True).alias(_IS_FRESH))])
+    versions = pl.concat(
+        [earlier.with_columns(pl.lit(value=False).alias(_IS_FRESH)), fresh.with_columns(pl.lit(value=True).alias(_IS_FRESH))]
+    )
     return newest(versions, book)
 
 
 def write_chunk(frame: pl.DataFrame, book: TraitBook, path: Path) -> None:
     """Write the lines as one compressed file that needs nothing else to be understood."""
+    texts, lines = _without_unused(frame, book)
+    # Level 1 packs these columns as well as higher ones, at a third of their time.
+    lines.select("line_id", "stamp", "time", "usage", "list_cost", "billed_cost", "traits").write_parquet(
+        path, compression="zstd", compression_level=1, statistics=False, metadata={_TRAITS_KEY: _json(texts)}
+    )
+
+
+def _without_unused(frame: pl.DataFrame, book: TraitBook) -> tuple[list[Traits], pl.DataFrame]:
+    """Return the traits that the lines refer to, and the lines with numbers into these."""
     used = frame["traits"].unique().sort()
+    if used.len() == len(book.traits):
+        return book.traits, frame
     numbers = pl.DataFrame({"traits": used, "local": pl.int_range(used.len(), dtype=pl.UInt32, eager=True)})
     lines = frame.join(numbers, on="traits", how="left", maintain_order="left")
-    lines = lines.select("line_id", "stamp", "time", "usage", "list_cost", "billed_cost", pl.col("local").alias("traits"))
-    texts = json.dumps([book.traits[number] for number in used], ensure_ascii=False, separators=(",", ":"))
-    # Level 1 packs these columns as well as higher ones, at a third of their time.
-    lines.write_parquet(path, compression="zstd", compression_level=1, statistics=False, metadata={_TRAITS_KEY: texts})
+    return [book.traits[number] for number in used], lines.with_columns(pl.col("local").alias("traits"))
 
 
 def read_chunk(path: Path, book: TraitBook) -> pl.DataFrame:
@@ -142,6 +152,10 @@ def _spend_key(traits: Traits) -> tuple[str, ...]:
     who = (traits.workspace, traits.api_key, traits.model, traits.type, traits.channel)
     what = (traits.item, traits.commodity, traits.product, traits.owner, traits.tags, traits.charge, traits.currency)
     return (*who, *what)
+
+
+def _json(texts: list[Traits]) -> str:
+    return json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
 
 
 def stacked(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -39,6 +39,9 @@ DATE_LENGTH = len("2026-09-12")
 
 MODEL_STUDIO = "sfm"
 
+_DAY_CELLS = 3
+"""The first of the raw fields tell the day; the others tell the traits."""
+
 _ACCOUNT = re.compile(r"[0-9]{1,32}", re.ASCII)
 _MONTH = re.compile(r"(2[0-9]{3})-?([0-9]{2})", re.ASCII)
 _DAY = re.compile(r"(2[0-9]{3})(-?)([0-9]{2})\2([0-9]{2})", re.ASCII)
@@ -85,16 +88,18 @@ class Interpreter:
     unknown_instances: dict[str, None] = field(default_factory=dict)
     has_undated: bool = False
     """Whether lines without a date were met."""
+    _keys: dict[tuple[str, ...], DayKey] = field(default_factory=dict)
+    _traits: dict[tuple[str, ...], Traits] = field(default_factory=dict)
 
     def interpret(self, cells: tuple[str, ...]) -> tuple[DayKey, Traits]:
         """Return which day the line belongs to, and its traits; or raise `CellError`. The cells stand as in `RAW_FIELDS`."""
-        raw = dict(zip(RAW_FIELDS, cells, strict=True))
-        for column, value in raw.items():
-            if SEPARATOR in value:
-                raise CellError(column, value, "a control character inside the cell", "text")
-        account = self._account(raw[Field.ACCOUNT])
-        period, day = self._when(raw[Field.PERIOD], raw[Field.DAY])
-        return DayKey(account, period, self.layout.series, day), self._traits(raw, account)
+        place = cells[:_DAY_CELLS]
+        if place not in self._keys:
+            self._keys[place] = self._key(*place)
+        what = (self._keys[place].account, *cells[_DAY_CELLS:])
+        if what not in self._traits:
+            self._traits[what] = self._interpreted(dict(zip(RAW_FIELDS, cells, strict=True)), self._keys[place].account)
+        return self._keys[place], self._traits[what]
 
     def remarks(self) -> tuple[str, ...]:
         """Return what the operator should know."""
@@ -103,6 +108,11 @@ class Interpreter:
         count, example = len(self.unknown_instances), next(iter(self.unknown_instances))
         ids = "1 instance id has" if count == 1 else f"{count} instance ids have"
         return (*self.assumed, f"{ids} an unknown shape and no workspace, for example {example[:80]!r}")
+
+    def _key(self, account_cell: str, month_cell: str, day_cell: str) -> DayKey:
+        account = self._account(account_cell)
+        period, day = self._when(month_cell, day_cell)
+        return DayKey(account, period, self.layout.series, day)
 
     def _account(self, cell: str) -> AccountId:
         account = AccountId(cell) if cell else self._silent_account()
@@ -136,7 +146,10 @@ class Interpreter:
             day = period.first_day
         return period, day
 
-    def _traits(self, raw: Mapping[Field, str], account: AccountId) -> Traits:
+    def _interpreted(self, raw: Mapping[Field, str], account: AccountId) -> Traits:
+        for column, value in raw.items():
+            if SEPARATOR in value:
+                raise CellError(column, value, "a control character inside the cell", "text")
         instance = self._instance(raw[Field.INSTANCE], raw[Field.PRODUCT])
         return Traits(
             owner=raw[Field.OWNER],
