@@ -18,7 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bill_builder import ACCOUNT, a_bill, a_line
-from servers_http import HttpSink
+from servers_http import HttpSink, Reply
 from servers_smtp import SmtpSink
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -132,6 +132,11 @@ class Home:
         """Return the bodies of the webhook calls."""
         assert self.hook
         return [json.loads(request.body) for request in self.hook.requests]
+
+    def hook_answers(self, status: int, *, delay: float = 0.0) -> None:
+        """Let the webhook's receiver answer so once, and with 200 from then on."""
+        assert self.hook
+        self.hook.replies[:] = [Reply(status, delay=delay), Reply()]
 
     def start(self) -> Running:
         return Running.of(self)

@@ -79,12 +79,19 @@ class Daemon:
 
     def start(self) -> None:
         self.box.podman("run", "--detach", f"--name={self.name}", *self.options(), IMAGE)
-        assert wait_until(lambda: "daemon_ready" in self.logs(), within=30), self.logs()
+        self.wait_ready(1)
 
     def start_again(self) -> None:
         before = self.logs().count("daemon_ready")
         self.box.podman("start", self.name)
-        assert wait_until(lambda: self.logs().count("daemon_ready") > before, within=30), self.logs()
+        self.wait_ready(before + 1)
+
+    def wait_ready(self, times: int) -> None:
+        wait_until(lambda: self.logs().count("daemon_ready") == times or self.state().startswith("exited"), within=30)
+        assert self.logs().count("daemon_ready") == times, self.logs()
+
+    def state(self) -> str:
+        return self.inspect("{{.State.Status}} {{.State.ExitCode}}")
 
     def drop(self, *amounts: str) -> None:
         name, content = a_bill_of(*amounts)
@@ -166,7 +173,7 @@ def test_a_killed_daemon_repeats_nothing_and_its_volume_survives(daemon: Daemon)
     daemon.drop("60.00")
     daemon.calls.wait_for(REACHED)
     daemon.box.podman("kill", "--signal=KILL", daemon.name)
-    assert wait_until(lambda: daemon.inspect("{{.State.Status}} {{.State.ExitCode}}") == "exited 137", within=10)
+    assert wait_until(lambda: daemon.state() == "exited 137", within=10)
     daemon.start_again()
     daemon.drop("60.00", "20.00")
     assert wait_until(lambda: daemon.logs().count("bill_recorded") == 2, within=30), daemon.logs()
@@ -189,7 +196,7 @@ def test_a_stop_is_clean_and_quick(daemon: Daemon) -> None:
     began = time.monotonic()
     daemon.box.podman("stop", daemon.name)
     assert time.monotonic() - began < 10
-    assert daemon.inspect("{{.State.ExitCode}}") == "0"
+    assert daemon.state() == "exited 0"
 
 
 def test_a_reload_takes_over_a_changed_policy(daemon: Daemon) -> None:

@@ -104,8 +104,7 @@ def test_a_wrong_configuration_is_told_whole_and_nothing_starts(home: Home) -> N
 def test_no_secret_stands_in_logs_state_or_command_line(home: Home) -> None:
     home.furnish()
     home.watch(budget="100.00")
-    assert home.hook
-    home.hook.script(500, times=1)
+    home.hook_answers(500)
     running = home.start()
     home.drop(lines_worth("60"))
     _until(lambda: len(home.hook.requests if home.hook else []) >= 1)

@@ -39,8 +39,7 @@ def test_a_bill_of_a_strange_account_is_refused_by_name(home: Home) -> None:
 def test_a_failing_receiver_gets_the_same_notification_later_and_another_channel_is_not_held_up(home: Home) -> None:
     home.furnish()
     home.watch(budget="100.00")
-    assert home.hook
-    home.hook.script(500, times=1)
+    home.hook_answers(500)
     home.drop(lines_worth("60"))
     home.call("once", expect=75)
     assert len(home.mails()) == 1
@@ -58,8 +57,7 @@ def test_a_failing_receiver_gets_the_same_notification_later_and_another_channel
 def test_a_receiver_that_is_gone_for_good_is_disabled_and_said_so_by_another_way(home: Home) -> None:
     home.furnish()
     home.watch(budget="100.00")
-    assert home.hook
-    home.hook.script(410, times=1)
+    home.hook_answers(410)
     home.drop(lines_worth("60"))
     home.call("once", expect=69)
     home.call("once")
@@ -166,8 +164,7 @@ def test_ten_refused_files_make_one_message(home: Home) -> None:
 def test_a_daemon_killed_while_a_receiver_hangs_says_it_again_under_the_same_id(home: Home) -> None:
     home.furnish()
     home.watch(budget="100.00")
-    assert home.hook
-    home.hook.script(200, times=1, delay=30.0)
+    home.hook_answers(200, delay=30.0)
     running = home.start()
     home.drop(lines_worth("60"))
     deadline = time.monotonic() + 30

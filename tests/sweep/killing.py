@@ -156,7 +156,7 @@ def _calls(lines: Iterable[str]) -> Iterator[Call]:
             yield Call(thread, process, name, line)
 
 
-def points(calls: Sequence[Call], room: Room, *, since: Path | None = None) -> list[Point]:
+def points_in(calls: Sequence[Call], room: Room, *, since: Path | None = None) -> list[Point]:
     """Return every point there is: for each name and number, who gets so far first.
 
     `since`: only from the first call on that names this path.

@@ -180,7 +180,8 @@ class Scene:
         assert bare.run().code == 0, bare.runs
         (bare.inbox / scene.name).write_bytes(scene.bill)
         full = fresh.copy(folder / Stage.OUTBOX)
-        assert full.run(Point("connect", 1)).victim is Victim.PROGRAM, full.runs
+        # The first after it began to connect.
+        assert full.run(Point("setsockopt", 1)).victim is Victim.PROGRAM, full.runs
         assert not full.arrivals()
         assert full.states()
         return scene

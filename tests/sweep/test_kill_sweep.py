@@ -17,7 +17,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from sweep.killing import BEGINNINGS, Point, Room, Victim, points, require_strace, spread
+from sweep.killing import BEGINNINGS, Point, Room, Victim, points_in, require_strace, spread
 from sweep.rounds import PROGRAM, Finding, Kind, Receivers, Round, Scene, Stage, judge, receivers, truth
 from sweep.table import Outcome, table
 
@@ -86,8 +86,12 @@ class Sweep:
             ended, calls = calm.program("once").calls(asked, room)
             assert ended.code == 0, ended.words
             since = calm.database.parent if room is Room.WHOLE else None
-            found = points(calls, room, since=since)
+            found = points_in(calls, room, since=since)
             return found if room is Room.STATE else [point for point in found if point.call in names]
+
+    def each_stage(self, ask: Callable[[Stage], list[Point]]) -> dict[Stage, list[Point]]:
+        with ThreadPoolExecutor(LANES) as lanes:
+            return dict(zip(Stage, lanes.map(ask, Stage), strict=True))
 
     @contextmanager
     def _round(self, start: Sequence[str] = PROGRAM) -> Iterator[Round]:
@@ -108,29 +112,26 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
 @pytest.fixture(scope="module")
 def changes(sweep: Sweep) -> Mapping[Stage, list[Point]]:
     """Where the program changes something or waits for somebody."""
-    return {
-        stage: [point for point in sweep.points(stage, CHANGES, Room.WHOLE) if point.victim is Victim.PROGRAM]
-        for stage in Stage
-    }
+    found = sweep.each_stage(lambda stage: sweep.points(stage, CHANGES, Room.WHOLE))
+    return {stage: [point for point in points if point.victim is Victim.PROGRAM] for stage, points in found.items()}
 
 
 @pytest.fixture(scope="module")
 def looks(sweep: Sweep) -> Mapping[Stage, list[Point]]:
     """Where it only looks at its state."""
-    return {stage: [point for point in sweep.points(stage, LOOKS, Room.STATE) if point.call not in CHANGES] for stage in Stage}
+    found = sweep.each_stage(lambda stage: sweep.points(stage, LOOKS, Room.STATE))
+    return {stage: [point for point in points if point.call not in CHANGES] for stage, points in found.items()}
 
 
 def sample(found: Mapping[Stage, Sequence[Point]], sizes: Mapping[Stage, int]) -> list[Plan]:
     return [Plan(stage, (point,)) for stage, most in sizes.items() for point in spread(found[stage], most)]
 
 
-def show(outcomes: Sequence[Outcome], capsys: pytest.CaptureFixture[str]) -> None:
+def require_no_fault(outcomes: Sequence[Outcome], capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print(f"\n{table(outcomes)}")
-
-
-def faults(outcomes: Sequence[Outcome]) -> str:
-    return "\n".join(str(outcome) for outcome in outcomes if outcome.faults)
+    if faulty := [str(outcome) for outcome in outcomes if outcome.faults]:
+        pytest.fail("\n".join(faulty), pytrace=False)
 
 
 def test_wherever_the_program_dies_nothing_is_lost_wrong_or_needlessly_repeated(
@@ -147,8 +148,7 @@ def test_wherever_the_program_dies_nothing_is_lost_wrong_or_needlessly_repeated(
             *sample(looks, dict.fromkeys(Stage, effort(2, 20))),
         ]
     )
-    show(outcomes, capsys)
-    assert not faults(outcomes)
+    require_no_fault(outcomes, capsys)
     assert sum(outcome.is_killed for outcome in outcomes) >= (effort(30, 300))
 
 
@@ -157,8 +157,7 @@ def test_a_worker_that_dies_while_it_reads_the_bill_loses_nothing(
 ) -> None:
     found = [point for point in sweep.points(Stage.LEDGER, WORK, Room.WHOLE) if point.victim is Victim.WORKER]
     outcomes = sweep.all([Plan(Stage.LEDGER, (point,)) for point in spread(found, effort(4, 40))])
-    show(outcomes, capsys)
-    assert not faults(outcomes)
+    require_no_fault(outcomes, capsys)
     assert sum(Victim.WORKER in outcome.victims for outcome in outcomes) >= (effort(2, 20))
 
 
@@ -170,8 +169,7 @@ def test_a_second_death_in_the_recovery_loses_nothing_either(
     # points are no longer reached.
     seconds = random.sample(changes[Stage.OUTBOX], len(firsts))
     outcomes = sweep.all([Plan(Stage.LEDGER, pair) for pair in zip(firsts, seconds, strict=True)])
-    show(outcomes, capsys)
-    assert not faults(outcomes)
+    require_no_fault(outcomes, capsys)
 
 
 @pytest.mark.parametrize(
@@ -191,4 +189,4 @@ def test_the_sweep_notices_a_program_that_is_broken(
     while found and not noticed:
         batch, found = found[:LANES], found[LANES:]
         noticed = [fault for outcome in sweep.all(batch, start=start) for fault in outcome.faults]
-    assert {finding.kind for finding in noticed} == seen
+    assert seen <= {finding.kind for finding in noticed}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from io import FileIO
 from pathlib import Path
 
 import polars as pl
 
 from spendwatch.bills.header import Header
 from spendwatch.bills.layouts.layout import Field
-from spendwatch.bills.survey import Survey, whole_lines
+from spendwatch.bills.survey import Survey
 from spendwatch.bills.traits import DATE_LENGTH, RAW_FIELDS, SEPARATOR
 from spendwatch.domain.money import SCALE, WHOLE_DIGITS
 
@@ -21,17 +22,26 @@ AT_ONCE = 2 * 1024 * 1024 * 1024
 
 SEGMENT = 256 * 1024 * 1024
 
+SURPLUS = 16
+"""How many columns beyond the header's are looked at for cells that should not be there."""
+
 LONG = 64 * 1024 * 1024
 
 _PLAIN_AMOUNT = rf"^-?[0-9]{{1,{WHOLE_DIGITS}}}(\.[0-9]{{1,{SCALE}}})?$"
-_WITNESS = "witness "
+_WATCHED = "watched "
 
 
 class DoubtError(Exception):
     """The fast way cannot vouch for the file; the careful way must decide."""
 
 
-def exact_columns(raw: pl.LazyFrame, columns: Mapping[Field, pl.Expr], witnesses: Sequence[pl.Expr] = ()) -> pl.DataFrame:
+def exact_columns(
+    raw: pl.LazyFrame,
+    columns: Mapping[Field, pl.Expr],
+    *,
+    watched: Sequence[pl.Expr] = (),
+    surplus: Sequence[str] = (),
+) -> pl.DataFrame:
     """Return of each line its id, time, usage, list cost, billed cost, end, and its raw traits as one category.
 
     The amount's text is checked before it becomes a number: Polars would round surplus decimals without a word.
@@ -41,6 +51,7 @@ def exact_columns(raw: pl.LazyFrame, columns: Mapping[Field, pl.Expr], witnesses
     if Field.DAY not in columns:
         cell[Field.DAY] = time.str.head(DATE_LENGTH)
     amount = cell[Field.BILLED_COST]
+    has_surplus = pl.any_horizontal(pl.col(surplus).is_not_null()) if surplus else pl.lit(value=False)
     category = pl.Categorical(pl.Categories.random())
     frame = raw.select(
         cell[Field.LINE_ID].alias("line_id"),
@@ -50,59 +61,65 @@ def exact_columns(raw: pl.LazyFrame, columns: Mapping[Field, pl.Expr], witnesses
         amount.cast(MONEY, strict=False).alias("billed_cost"),
         cell[Field.ENDS].alias("ends"),
         pl.concat_str([cell[field] for field in RAW_FIELDS], separator=SEPARATOR).cast(category).alias("traits"),
-        (amount.str.contains(_PLAIN_AMOUNT) & (cell[Field.LINE_ID] != "")).alias("is_plain"),
-        *(witness.str.len_bytes().alias(f"{_WITNESS}{number}") for number, witness in enumerate(witnesses)),
+        (amount.str.contains(_PLAIN_AMOUNT) & (cell[Field.LINE_ID] != "") & ~has_surplus).alias("is_plain"),
+        *(column.str.len_bytes().alias(f"{_WATCHED}{number}") for number, column in enumerate(watched)),
     ).collect(engine="streaming")
     if not frame["is_plain"].all() or frame["billed_cost"].has_nulls():
         raise DoubtError
-    return frame.drop("is_plain", pl.selectors.starts_with(_WITNESS))
+    return frame.drop("is_plain", pl.selectors.starts_with(_WATCHED))
 
 
 def fast_frames(path: Path, header: Header, head: bytes) -> Iterator[pl.DataFrame]:
     """Yield the file's lines as exact columns, or raise `DoubtError`. Believe them only if `vouch` agrees in the end."""
     names = [str(place) for place in range(len(header.cells))]
     columns = {field: pl.col(names[place]) for field, place in header.places.items()}
-    used = set(header.places.values())
-    watched = _watched_columns(path, header, head)
-    witnesses = [pl.col(names[place]) for place in sorted(watched - used)]
+    watched = _watched_columns(path, header, head) - set(header.places.values())
+    surplus = [f"surplus {number}" for number in range(SURPLUS)] if header.ends_with_amount else []
     try:
         for source, skip in _sources(path, header):
             raw = pl.scan_csv(
                 source,
                 has_header=False,
                 skip_lines=skip,
-                schema=dict.fromkeys(names, pl.String),
+                schema=dict.fromkeys(names, pl.String) | dict.fromkeys(surplus, pl.Boolean),
+                missing_columns="insert",
                 empty_string_is_null=False,
                 glob=False,
             )
-            yield exact_columns(raw, columns, witnesses)
+            yield exact_columns(raw, columns, watched=[pl.col(names[place]) for place in sorted(watched)], surplus=surplus)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise DoubtError from error
 
 
-def vouch(survey: Survey, header: Header, lines: int) -> None:
-    """Raise `DoubtError` unless every line break ends a line and every line has exactly as many cells as the header.
+def vouch(path: Path, survey: Survey, header: Header, lines: int) -> None:
+    """Raise `DoubtError` unless every line break ends a line, and every line has as many cells as the header.
 
-    No line has fewer cells, as the last one, the amount, is never empty (or, where it is not the last, none has more): so
-    the sum of all cells decides.
+    Where the amount comes last, it tells: it is never empty, so no line has fewer cells; with up to `SURPLUS` more, it would
+    stand in a surplus column; and empty cells behind it would not let the line end with a digit. Elsewhere the parser has
+    complained of lines with more cells, and the sum of all commas tells that none has fewer.
     """
-    rows = survey.newlines - (header.lines - 1)
-    whole = survey.is_plain and survey.ends_with_newline
-    if not whole or lines != rows - 1 or survey.commas != rows * (len(header.cells) - 1):
+    is_whole = survey.is_plain and survey.ends_with_newline and survey.newlines == lines + header.lines
+    if header.ends_with_amount:
+        is_even = survey.ends_otherwise == header.lines
+    else:
+        is_even = _commas(path) == (lines + 1) * (len(header.cells) - 1)
+    if not (is_whole and is_even):
         raise DoubtError
+
+
+def _commas(path: Path) -> int:
+    # The parser's own counting of rows, told that a comma ends a row: several times faster than anything else.
+    pieces = pl.scan_csv(path, has_header=False, schema={"cell": pl.String}, separator="\x01", eol_char=",", glob=False)
+    return int(pieces.select(pl.len()).collect().item()) - 1
 
 
 def _watched_columns(path: Path, header: Header, head: bytes) -> set[int]:
     """Return which columns are parsed though nobody reads them, so that the parser complains of what is wrong with them."""
-    if not _ends_with_amount(header):
+    if not header.ends_with_amount:
         # The last cell of a line may be empty: only the parser's own complaint tells that a line has too many cells.
         return set(range(len(header.cells)))
     # Text behind a closing quote is a mistake, but harmless in a cell that nobody reads. Very long files are spared the look.
     return quoted_columns(head, header) if path.stat().st_size <= LONG else set()
-
-
-def _ends_with_amount(header: Header) -> bool:
-    return header.places[Field.BILLED_COST] == len(header.cells) - 1
 
 
 def _sources(path: Path, header: Header) -> Iterator[tuple[Path | bytes, int]]:
@@ -111,8 +128,21 @@ def _sources(path: Path, header: Header) -> Iterator[tuple[Path | bytes, int]]:
         return
     with path.open("rb", buffering=0) as file:
         file.seek(header.size)
-        for block in whole_lines(file, SEGMENT):
-            yield block, 0
+        while segment := _segment(file):
+            yield segment, 0
+
+
+def _segment(file: FileIO) -> bytes:
+    """Return the next whole lines of the file, as many as a segment holds."""
+    start = file.tell()
+    segment = file.read(SEGMENT)
+    end = segment.rfind(b"\n") + 1
+    if len(segment) < SEGMENT:
+        return segment
+    if not end:
+        raise DoubtError
+    file.seek(start + end)
+    return segment[:end]
 
 
 def quoted_columns(head: bytes, header: Header) -> set[int]:

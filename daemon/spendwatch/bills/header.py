@@ -30,6 +30,11 @@ class Header:
     """How many bytes the header takes, the byte-order mark included."""
 
     @property
+    def ends_with_amount(self) -> bool:
+        """Whether the billed cost is the last cell of a line."""
+        return self.places[Field.BILLED_COST] == len(self.cells) - 1
+
+    @property
     def has_times(self) -> bool:
         """Whether a line tells a time, from which a missing date can be taken."""
         return Field.TIME in self.places or Field.STARTS in self.places

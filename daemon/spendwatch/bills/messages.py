@@ -1,138 +1,212 @@
-"""What the daemon and its reading process say to each other: JSON documents, each with its length before it.
+"""What the daemon and the reading process tell each other: JSON, never pickles, as a hostile file might own the process.
 
-Plain data on purpose: a hostile bill may come to own the reading process, and must gain nothing by what that process says.
+Whatever comes from there is looked at as if a stranger had written it.
 """
 
 from __future__ import annotations
 
 import json
-import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, BinaryIO
+from typing import cast
 
-from spendwatch.domain.errors import Refusal
-from spendwatch.domain.money import Currency
+from spendwatch.domain.errors import InvalidAmountError, Refusal, UnreadableBillError
+from spendwatch.domain.money import Currency, is_currency, parse_amount
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import (
     AccountId,
+    ChargeKind,
     DayContent,
     DayKey,
     Digest,
     Kind,
-    ReadingHints,
+    SpendRow,
     Statement,
     TaxBasis,
+    WorkspaceId,
 )
 
-Message = Mapping[str, Any]
+LENGTH = 4
+"""Each message follows its length, written with so many bytes, the highest first."""
 
 LONGEST = 64 * 1024 * 1024
-"""A longer message is no message."""
 
-_LENGTH = struct.Struct(">I")
-
-
-class BrokenChannelError(Exception):
-    """The other side is gone, or says what makes no sense."""
+Message = Mapping[str, object]
 
 
-def send(file: BinaryIO, message: Message) -> None:
-    """Write one message."""
+class NonsenseError(Exception):
+    """The other side said something that makes no sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class MergedCounts:
+    """What became of a day in the merge."""
+
+    digest: Digest
+    lines: int
+    new: int
+    changed: int
+
+
+def packed(message: Message) -> bytes:
+    """Return the message as bytes, its length in front."""
     content = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
-    try:
-        file.write(_LENGTH.pack(len(content)) + content)
-        file.flush()
-    except (OSError, ValueError) as error:
-        raise BrokenChannelError(str(error)) from error
+    return len(content).to_bytes(LENGTH, "big") + content
 
 
-def receive(file: BinaryIO) -> Message | None:
-    """Return the next message, or None at the end."""
+def unpacked(content: bytes) -> Message:
+    """Return the message that the bytes after its length hold."""
     try:
-        head = file.read(_LENGTH.size)
-        if not head:
-            return None
-        (length,) = _LENGTH.unpack(head)
-        content = file.read(length) if length <= LONGEST else b""
         message = json.loads(content)
-    except (OSError, ValueError, struct.error) as error:
-        raise BrokenChannelError(str(error)) from error
-    if len(content) != length or not isinstance(message, dict):
-        msg = "a message that is none"
-        raise BrokenChannelError(msg)
-    return message
+    except ValueError as error:
+        raise NonsenseError from error
+    return as_object(message)
 
 
-def day_to_plain(key: DayKey) -> list[str]:
-    """Return a day's key as plain values."""
-    return [key.account, key.period.label, key.series, key.day.isoformat()]
+def as_object(value: object) -> Message:
+    """Return the value if it is an object."""
+    if not isinstance(value, dict):
+        raise NonsenseError
+    return cast("Message", value)
 
 
-def day_from_plain(plain: Sequence[str]) -> DayKey:
-    """Return the day's key of these plain values."""
-    account, period, series, day = plain
-    return DayKey(AccountId(account), BillingPeriod.parse(period), series, date.fromisoformat(day))
+def as_list(value: object) -> list[object]:
+    """Return the value if it is a list."""
+    if not isinstance(value, list):
+        raise NonsenseError
+    return cast("list[object]", value)
 
 
-def statement_to_plain(statement: Statement) -> Message:
-    """Return a statement as plain values."""
+def as_text(value: object) -> str:
+    """Return the value if it is text."""
+    if not isinstance(value, str):
+        raise NonsenseError
+    return value
+
+
+def as_number(value: object) -> int:
+    """Return the value if it is a whole number that is not negative."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise NonsenseError
+    return value
+
+
+def statement_message(statement: Statement) -> Message:
+    """Return the statement as a message."""
     return {
         "digest": statement.digest,
         "layout": statement.layout,
         "series": statement.series,
-        "kind": statement.kind.value,
-        "tax_basis": statement.tax_basis.value,
-        "accounts": list(statement.accounts),
+        "kind": statement.kind,
+        "tax_basis": statement.tax_basis,
+        "accounts": statement.accounts,
         "periods": [period.label for period in statement.periods],
         "lines": statement.lines,
         "data_until": statement.data_until.isoformat() if statement.data_until else None,
         "exported_at": statement.exported_at.isoformat() if statement.exported_at else None,
-        "days": [[*day_to_plain(day.key), day.digest, day.lines] for day in statement.days],
-        "remarks": list(statement.remarks),
+        "days": [
+            [day.key.account, day.key.period.label, day.key.day.isoformat(), day.digest, day.lines] for day in statement.days
+        ],
+        "remarks": statement.remarks,
     }
 
 
-def statement_from_plain(plain: Message) -> Statement:
-    """Return the statement of these plain values."""
-    return Statement(
-        digest=Digest(str(plain["digest"])),
-        layout=str(plain["layout"]),
-        series=str(plain["series"]),
-        kind=Kind(plain["kind"]),
-        tax_basis=TaxBasis(plain["tax_basis"]),
-        accounts=tuple(AccountId(str(account)) for account in plain["accounts"]),
-        periods=tuple(BillingPeriod.parse(label) for label in plain["periods"]),
-        lines=int(plain["lines"]),
-        data_until=_moment(plain["data_until"]),
-        exported_at=_moment(plain["exported_at"]),
-        days=tuple(DayContent(day_from_plain(day[:4]), Digest(str(day[4])), int(day[5])) for day in plain["days"]),
-        remarks=tuple(str(remark) for remark in plain["remarks"]),
+def statement_from(message: Message) -> Statement:
+    """Return the statement that the message tells."""
+    series = as_text(message.get("series"))
+    try:
+        return Statement(
+            digest=Digest(as_text(message.get("digest"))),
+            layout=as_text(message.get("layout")),
+            series=series,
+            kind=Kind(as_text(message.get("kind"))),
+            tax_basis=TaxBasis(as_text(message.get("tax_basis"))),
+            accounts=tuple(AccountId(as_text(account)) for account in as_list(message.get("accounts"))),
+            periods=tuple(BillingPeriod.parse(as_text(label)) for label in as_list(message.get("periods"))),
+            lines=as_number(message.get("lines")),
+            data_until=_moment(message.get("data_until")),
+            exported_at=_moment(message.get("exported_at")),
+            days=tuple(_day(as_list(day), series) for day in as_list(message.get("days"))),
+            remarks=tuple(as_text(remark) for remark in as_list(message.get("remarks"))),
+        )
+    except ValueError as error:
+        raise NonsenseError from error
+
+
+def _moment(value: object) -> datetime | None:
+    if value is None:
+        return None
+    moment = datetime.fromisoformat(as_text(value))
+    if moment.tzinfo is None:
+        raise NonsenseError
+    return moment
+
+
+def _day(parts: list[object], series: str) -> DayContent:
+    account, period, day, digest, lines = parts
+    key = DayKey(
+        AccountId(as_text(account)), BillingPeriod.parse(as_text(period)), series, date.fromisoformat(as_text(day))
     )
+    return DayContent(key, Digest(as_text(digest)), as_number(lines))
 
 
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+def refusals_message(error: UnreadableBillError) -> Message:
+    """Return the refusals as a message."""
+    parts = [[one.reason, one.line, one.column, one.value, one.accepts] for one in error.refusals]
+    return {"tell": "refusals", "digest": error.digest, "refusals": parts}
 
 
-def refusal_to_plain(refusal: Refusal) -> Message:
-    """Return a refusal as plain values."""
-    return {field.name: getattr(refusal, field.name) for field in fields(Refusal)}
+def refusals_from(message: Message) -> UnreadableBillError:
+    """Return the refusals that the message tells."""
+    refusals = [_refusal(as_list(parts)) for parts in as_list(message.get("refusals"))]
+    if not refusals:
+        raise NonsenseError
+    return UnreadableBillError(*refusals, digest=as_text(message.get("digest")))
 
 
-def refusal_from_plain(plain: Message) -> Refusal:
-    """Return the refusal of these plain values."""
-    line = plain["line"]
-    column, value, accepts = (None if plain[name] is None else str(plain[name]) for name in ("column", "value", "accepts"))
-    return Refusal(str(plain["reason"]), line=None if line is None else int(line), column=column, value=value, accepts=accepts)
+def _refusal(parts: list[object]) -> Refusal:
+    try:
+        reason, line, column, value, accepts = parts
+    except ValueError as error:
+        raise NonsenseError from error
+    texts = [None if text is None else as_text(text) for text in (column, value, accepts)]
+    return Refusal(as_text(reason), None if line is None else as_number(line), *texts)
 
 
-def hints_to_plain(hints: ReadingHints) -> Message:
-    """Return what the configuration says as plain values."""
-    return {str(account): str(currency) for account, currency in hints.currencies.items()}
+def merged_from(value: object) -> MergedCounts:
+    """Return what became of a day."""
+    try:
+        digest, lines, new, changed = as_list(value)
+    except ValueError as error:
+        raise NonsenseError from error
+    return MergedCounts(Digest(as_text(digest)), as_number(lines), as_number(new), as_number(changed))
 
 
-def hints_from_plain(plain: Message) -> ReadingHints:
-    """Return what the configuration says, of plain values."""
-    return ReadingHints({AccountId(account): Currency(str(currency)) for account, currency in plain.items()})
+def row_from(line: str) -> SpendRow:
+    """Return the row of a roll-up that one line of its file tells."""
+    try:
+        *texts, lines = as_list(json.loads(line))
+        workspace, api_key, model, kind, channel, item, commodity, product, owner, tags, charge, currency, cost = map(
+            as_text, texts
+        )
+        if not is_currency(currency):
+            raise NonsenseError
+        return SpendRow(
+            workspace=WorkspaceId(workspace),
+            api_key=api_key,
+            model=model,
+            type=kind,
+            channel=channel,
+            item=item,
+            commodity=commodity,
+            product=product,
+            owner=owner,
+            tags=tags,
+            charge=ChargeKind(charge),
+            currency=Currency(currency),
+            billed_cost=parse_amount(cost),
+            lines=as_number(lines),
+        )
+    except (ValueError, InvalidAmountError) as error:
+        raise NonsenseError from error

@@ -1,320 +1,336 @@
-"""The daemon's side of the reading process: starts it, asks it, replaces it when it dies or hangs. Never imports Polars."""
+"""The daemon's side of reading: asks the reading process, and survives its death. Polars is never imported here."""
 
 from __future__ import annotations
 
-import json
-import os
+import itertools
 import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import timedelta
-from decimal import Decimal
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+from spendwatch.bills.child import Child, GoneError
+from spendwatch.bills.folder import PrivateFolder
 from spendwatch.bills.messages import (
-    BrokenChannelError,
+    MergedCounts,
     Message,
-    day_from_plain,
-    day_to_plain,
-    hints_to_plain,
-    receive,
-    refusal_from_plain,
-    send,
-    statement_from_plain,
+    NonsenseError,
+    as_list,
+    as_number,
+    as_object,
+    merged_from,
+    refusals_from,
+    row_from,
+    statement_from,
 )
-from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
-from spendwatch.domain.money import Currency
-from spendwatch.domain.statement import (
-    BillFile,
-    ChargeKind,
-    DayKey,
-    Digest,
-    ReadingHints,
-    SpendRow,
-    Statement,
-    WorkspaceId,
-)
-
-MEMORY = 4 * 1024**3
-"""Address space of the reading process, in bytes. Polars reserves more than it uses."""
-
-IDLE = timedelta(minutes=1)
-"""How long an idle reading process is kept."""
-
-HEAVY = 256 * 1024**2
-"""After a bill of that many bytes the process is replaced: it would never give its memory back."""
-
-_LEAST_PATIENCE = 120.0
-_SLOWEST = 2 * 1024**2
-"""Bytes a second below which a reading counts as hanging."""
-
-_KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "LD_PRELOAD")
+from spendwatch.domain.errors import ReaderFailedError, printable
+from spendwatch.domain.statement import BillFile, DayKey, Digest, ReadingHints, SpendRow, Statement
 
 Progress = Callable[[str, float], None]
+"""Is told a phase, `reading` or `merging`, and how much of it is done, from 0 to 1."""
 
+MEMORY = 4 * 1024**3
+"""How many bytes of memory the reading process may take."""
 
-@dataclass(frozen=True, slots=True)
-class DayOnDisk:
-    """A merged day, whose content lies in the exchange folder."""
+IDLE = 300.0
+"""After so many seconds without work the reading process ends."""
 
-    key: DayKey
-    digest: Digest
-    lines: int
-    new: int
-    changed: int
-    chunk_file: Path
-    rows_file: Path
+HEAVY = 256 * 1024 * 1024
+"""After a file of this size the reading process is replaced, so that the memory it has taken is given back."""
 
-    def chunk(self) -> bytes:
-        """Return the day's lines as one compressed columnar chunk."""
-        return self.chunk_file.read_bytes()
+NONSENSE = "the reading process spoke nonsense"
 
-    def rows(self) -> Iterator[SpendRow]:
-        """Yield the day's roll-up, line by line, so that nobody waits for the whole."""
-        with self.rows_file.open(encoding="utf-8") as file:
-            for line in file:
-                yield _spend_row(json.loads(line))
+PATIENCE = 120.0
+"""How many seconds a request may take, plus what the file's size allows."""
 
-
-def _spend_row(values: list[str | int]) -> SpendRow:
-    *texts, lines = values
-    workspace, key, model, kind, channel, item, commodity, product, owner, tags, charge, currency, cost = map(str, texts)
-    return SpendRow(
-        workspace=WorkspaceId(workspace),
-        api_key=key,
-        model=model,
-        type=kind,
-        channel=channel,
-        item=item,
-        commodity=commodity,
-        product=product,
-        owner=owner,
-        tags=tags,
-        charge=ChargeKind(charge),
-        currency=Currency(currency),
-        billed_cost=Decimal(cost),
-        lines=int(lines),
-    )
+SLOWEST = 4 * 1024 * 1024
+"""How many bytes a second are read at the very least; a careful reading does four times as many on a modest machine."""
 
 
 class ReadingProcess:
-    """Reads bills in a process of its own. May be called from any thread; one bill is read at a time."""
+    """Understands bill files in a process of its own. Any thread may use it; one request is served at a time."""
 
     def __init__(
-        self, exchange: Path, *, memory: int = MEMORY, progress: Progress | None = None, patience: float = _LEAST_PATIENCE
+        self,
+        exchange: Path,
+        *,
+        memory: int = MEMORY,
+        idle: float = IDLE,
+        patience: float = PATIENCE,
+        progress: Progress | None = None,
     ) -> None:
-        """Use `exchange` (made, and private) for what is too large to be said."""
+        """Start nothing yet. Below `exchange` a private folder is made for handing over results."""
         self._exchange = exchange
         self._memory = memory
-        self._patience = patience
-        self._progress = progress or (lambda *_: None)
+        self._idle = idle
+        self.patience = patience
+        self._progress = progress
         self._lock = threading.RLock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._idle: threading.Timer | None = None
+        self._folder: PrivateFolder | None = None
+        self._child: Child | None = None
+        self._numbers = itertools.count(1)
+        self._open: set[int] = set()
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process that reads, if one is running."""
+        return self._child.pid if self._child else None
 
     def prepare(self) -> None:
-        """Start the process now, so that its start overlaps with other work."""
+        """Start the process ahead of the first file, so that both need not wait for each other."""
         with self._lock:
             self._running()
 
-    def read(self, file: BillFile, hints: ReadingHints) -> HeldBill:
-        """Understand the file, or raise `UnreadableBillError` with every refusal, or `ReaderFailedError`.
-
-        The reader belongs to the caller's thread until the bill is closed.
-        """
-        self._lock.acquire()
-        try:
-            self._exchange.mkdir(parents=True, exist_ok=True, mode=0o700)
-            folder = Path(tempfile.mkdtemp(prefix="bill-", dir=self._exchange))
-            bill = HeldBill(self, folder, file)
+    def read(self, file: BillFile, hints: ReadingHints) -> ProcessReading:
+        """Understand the file, or raise `UnreadableBillError` with every refusal, or `ReaderFailedError`."""
+        with self._lock:
+            number = next(self._numbers)
+            folder = self._private().path / f"bill-{number}"
+            folder.mkdir(mode=0o700)
+            request: Message = {
+                "ask": "read",
+                "bill": number,
+                "path": str(file.path.absolute()),
+                "name": file.name,
+                "folder": str(folder),
+                "currencies": dict(hints.currencies),
+            }
             try:
-                answer = self._ask(
-                    {
-                        "do": "read",
-                        "path": str(file.path),
-                        "name": file.name,
-                        "hints": hints_to_plain(hints),
-                        "folder": str(folder),
-                    },
-                    file.size,
-                )
-                bill.statement = statement_from_plain(answer["statement"])
+                child, answer = self._first_answer(request, self.patience + file.size / SLOWEST)
+                if answer.get("tell") == "refusals":
+                    raise refusals_from(answer)
+                statement = statement_from(as_object(answer.get("statement")))
+            except NonsenseError as error:
+                self._dismiss()
+                raise ReaderFailedError(NONSENSE) from error
             except BaseException:
-                self._forget(folder, heavy=file.size >= HEAVY)
+                shutil.rmtree(folder, ignore_errors=True)
+                self._spare(file.size)
                 raise
-        except BaseException:
-            self._lock.release()
-            raise
-        return bill
+            self._open.add(number)
+            return ProcessReading(self, child, statement, number=number, folder=folder, size=file.size)
 
     def close(self) -> None:
-        """End the process, also in the middle of a bill."""
-        process = self._process
-        if process is not None:
-            self._end(process)
-
-    def merge(self, folder: Path, held: Mapping[DayKey, bytes | None], size: int) -> Iterator[DayOnDisk]:
-        """Ask for the merge of these days; yield each when it is done."""
-        files: list[list[object]] = []
-        for number, (key, content) in enumerate(held.items()):
-            path = folder / f"held-{number}"
-            if content is not None:
-                path.write_bytes(content)
-            files.append([day_to_plain(key), str(path) if content is not None else ""])
-        answer = self._ask({"do": "merge", "folder": str(folder), "days": files}, size)
-        while "merged" not in answer:
-            yield DayOnDisk(
-                key=day_from_plain(answer["day"]),
-                digest=Digest(str(answer["digest"])),
-                lines=int(answer["lines"]),
-                new=int(answer["new"]),
-                changed=int(answer["changed"]),
-                chunk_file=_inside(folder, answer["chunk"]),
-                rows_file=_inside(folder, answer["rows"]),
-            )
-            answer = self._answer(self._running(), size)
-
-    def release(self, folder: Path, size: int) -> None:
-        """Let the process forget the bill, and others have their turn."""
-        try:
-            self._forget(folder, heavy=size >= HEAVY)
-        finally:
-            self._lock.release()
-
-    def _forget(self, folder: Path, *, heavy: bool) -> None:
-        process = self._process
-        if process is not None and (heavy or process.poll() is not None):
-            self._end(process)
-        elif process is not None:
-            with suppress(ReaderFailedError):
-                self._ask({"do": "forget", "folder": str(folder)}, 0)
-        shutil.rmtree(folder, ignore_errors=True)
-        self._rest()
-
-    def _ask(self, request: Message, size: int) -> Message:
-        process = self._running()
-        assert process.stdin is not None  # noqa: S101 -- it was started with pipes
-        try:
-            send(process.stdin, request)  # type: ignore[arg-type]  # a pipe is as good as any file
-        except BrokenChannelError as error:
-            raise self._died(process) from error
-        return self._answer(process, size)
-
-    def _answer(self, process: subprocess.Popen[bytes], size: int) -> Message:
-        assert process.stdout is not None  # noqa: S101 -- it was started with pipes
-        timer = threading.Timer(self._patience + size / _SLOWEST, self._end, [process])
-        timer.daemon = True
-        timer.start()
-        try:
-            while (message := receive(process.stdout)) is not None:  # type: ignore[arg-type]  # a pipe is as good as any file
-                if "progress" in message:
-                    self._progress(str(message["phase"]), float(message["progress"]))
-                elif "refused" in message:
-                    refusals = (refusal_from_plain(plain) for plain in message["refused"])
-                    raise UnreadableBillError(*refusals, digest=str(message["digest"]))
-                elif "failed" in message:
-                    raise ReaderFailedError(str(message["failed"]))
-                elif "ready" not in message:
-                    return message
-        except (BrokenChannelError, KeyError, TypeError) as error:
-            raise self._died(process) from error
-        finally:
-            timer.cancel()
-        raise self._died(process)
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
-        if self._process is None or self._process.poll() is not None:
-            self._process = self._start()
-        return self._process
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-        # Polars asks the processor by executable memory, which a hardened service may not have.
-        environment["POLARS_SKIP_CPU_CHECK"] = "1"
-        return subprocess.Popen(  # noqa: S603 -- our own module, nothing of a bill
-            [sys.executable, "-m", "spendwatch.bills.worker", str(self._memory)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,
-        )
-
-    def _died(self, process: subprocess.Popen[bytes]) -> ReaderFailedError:
-        self._end(process)
-        code = process.returncode
-        how = f"was ended by {signal.Signals(-code).name}" if code and code < 0 else f"ended with code {code}"
-        return ReaderFailedError(f"the reading process {how}")
-
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
-        with suppress(ProcessLookupError):
-            process.kill()
-        process.wait()
-        if self._process is process:
-            self._process = None
-
-    def _rest(self) -> None:
-        process = self._process
-        if process is not None:
-            self._idle = threading.Timer(IDLE.total_seconds(), self._end_idle, [process])
-            self._idle.daemon = True
-            self._idle.start()
-
-    def _end_idle(self, process: subprocess.Popen[bytes]) -> None:
-        if self._lock.acquire(blocking=False):
-            try:
-                if self._process is process:
-                    self._end(process)
-            finally:
-                self._lock.release()
-
-
-def _inside(folder: Path, name: object) -> Path:
-    """Return the path only if it lies in the folder: the process that names it may be hostile."""
-    path = folder / Path(str(name)).name
-    if path.is_symlink() or not path.is_file():
-        msg = "the reading process named a file that is not there"
-        raise ReaderFailedError(msg)
-    return path
-
-
-class HeldBill:
-    """A bill that has been understood, held by the reading process until it is closed. A context manager."""
-
-    def __init__(self, reader: ReadingProcess, folder: Path, file: BillFile) -> None:
-        """Keep who holds it; the statement comes when it has been read."""
-        self._reader = reader
-        self._folder = folder
-        self._size = file.size
-        self._statement: Statement | None = None
-
-    @property
-    def statement(self) -> Statement:
-        """What the file says."""
-        assert self._statement is not None  # noqa: S101 -- given out only when it has been read
-        return self._statement
-
-    @statement.setter
-    def statement(self, statement: Statement) -> None:
-        self._statement = statement
-
-    def merge(self, held: Mapping[DayKey, bytes | None], days: tuple[DayKey, ...]) -> tuple[DayOnDisk, ...]:
-        """Merge these days with the chunks the ledger holds (None: it holds none)."""
-        return tuple(self._reader.merge(self._folder, {day: held.get(day) for day in days}, self._size))
+        """End the process and remove the private folder. Another read starts both anew."""
+        with self._lock:
+            self._dismiss()
+            if self._folder:
+                self._folder.remove()
+                self._folder = None
 
     def __enter__(self) -> Self:
         """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let the reader forget the file."""
-        self._reader.release(self._folder, self._size)
+        """Close."""
+        self.close()
+
+    def converse(self, child: Child, request: Message | None, expected: frozenset[str], *, seconds: float) -> Message:
+        """Return the next message of an expected sort; a failure ends the process and raises `ReaderFailedError`."""
+        with self._lock:
+            if child is not self._child:
+                msg = "the reading process that held the file is gone"
+                raise ReaderFailedError(msg)
+            try:
+                return self._answer(child, request, expected, until=time.monotonic() + seconds)
+            except BaseException:
+                # Even an interrupt: an answer that nobody waits for would be taken for that of the next question.
+                self._dismiss()
+                raise
+
+    def _answer(self, child: Child, request: Message | None, expected: frozenset[str], *, until: float) -> Message:
+        if request:
+            child.tell(request)
+        while True:
+            message = child.hear(until)
+            match message.get("tell"):
+                case "progress" if self._progress:
+                    share = message.get("share")
+                    self._progress(str(message.get("phase")), float(share) if isinstance(share, int | float) else 0.0)
+                case "failed":
+                    raise ReaderFailedError(f"the reading process failed: {printable(str(message.get('why')), 300)}")
+                case sort if sort in expected:
+                    return message
+                case _:
+                    pass
+
+    def _first_answer(self, request: Message, seconds: float) -> tuple[Child, Message]:
+        expected = frozenset({"statement", "refusals"})
+        child = self._running()
+        try:
+            return child, self.converse(child, request, expected, seconds=seconds)
+        except GoneError:
+            # It had been idle for long, and ended just when it was asked.
+            child = self._running()
+            return child, self.converse(child, request, expected, seconds=seconds)
+
+    def forget(self, child: Child, number: int, size: int) -> None:
+        """Let the process forget a bill, or replace the process after a heavy one."""
+        with self._lock:
+            self._open.discard(number)
+            if child is self._child and not self._spare(size):
+                with suppress(ReaderFailedError):
+                    request: Message = {"ask": "forget", "bill": number}
+                    self.converse(child, request, frozenset({"forgotten"}), seconds=self.patience)
+
+    def _spare(self, size: int) -> bool:
+        """End a process that has read a heavy file, unless it is still needed; tell whether it was ended."""
+        if size <= HEAVY or self._open:
+            return False
+        self._dismiss()
+        return True
+
+    def _running(self) -> Child:
+        if self._child is None or not self._child.is_alive:
+            self._dismiss()
+            self._child = Child(self._private().path, memory=self._memory, idle=self._idle)
+        return self._child
+
+    def _dismiss(self) -> None:
+        if self._child:
+            self._child.end()
+            self._child = None
+
+    def _private(self) -> PrivateFolder:
+        if self._folder is None:
+            self._folder = PrivateFolder(self._exchange)
+        return self._folder
+
+
+class ProcessReading:
+    """A bill file that the reading process has understood and still holds."""
+
+    def __init__(
+        self, process: ReadingProcess, child: Child, statement: Statement, *, number: int, folder: Path, size: int
+    ) -> None:
+        """Keep what the process said."""
+        self._process = process
+        self._child = child
+        self._statement = statement
+        self._number = number
+        self._folder = folder
+        self._size = size
+        self._packed: set[int] = set()
+
+    @property
+    def statement(self) -> Statement:
+        """What the file says."""
+        return self._statement
+
+    def merge(self, held: Mapping[DayKey, bytes | None], days: tuple[DayKey, ...]) -> tuple[ProcessDay, ...]:
+        """Merge these days with the chunks the ledger holds (None: it holds none).
+
+        What the ledger does not hold needs no merge: those days are packed while the caller already writes the first ones.
+        """
+        places = {content.key: place for place, content in enumerate(self._statement.days)}
+        wanted = [(places[key], self._hand_over(places[key], held.get(key))) for key in days]
+        counts = self._merged([[place, path] for place, path in wanted]) if wanted else {}
+        return tuple(self._day(places[key], counts) for key in days)
+
+    def packed(self, place: int, name: str) -> Path:
+        """Return the file of that name and day when it is ready."""
+        while place not in self._packed:
+            message = self._process.converse(self._child, None, frozenset({"packed"}), seconds=self._seconds())
+            self._note(message)
+        return self._folder / f"{name}-{place}"
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the process forget the file."""
+        self._process.forget(self._child, self._number, self._size)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _hand_over(self, place: int, chunk: bytes | None) -> str | None:
+        if chunk is None:
+            return None
+        path = self._folder / f"held-{place}"
+        path.write_bytes(chunk)
+        return str(path)
+
+    def _merged(self, wanted: list[list[object]]) -> dict[int, MergedCounts]:
+        request: Message | None = {"ask": "merge", "bill": self._number, "days": wanted}
+        self._packed.clear()
+        while True:
+            expected = frozenset({"merged", "packed"})
+            message = self._process.converse(self._child, request, expected, seconds=self._seconds())
+            if message.get("tell") == "merged":
+                return _counts(message)
+            self._note(message)
+            request = None
+
+    def _note(self, message: Message) -> None:
+        with _sensible():
+            self._packed.add(as_number(message.get("day")))
+
+    def _day(self, place: int, counts: Mapping[int, MergedCounts]) -> ProcessDay:
+        content = self._statement.days[place]
+        fresh = MergedCounts(content.digest, content.lines, new=content.lines, changed=0)
+        return ProcessDay(self, place, content.key, counts.get(place, fresh))
+
+    def _seconds(self) -> float:
+        return self._process.patience + self._size / SLOWEST
+
+
+class ProcessDay:
+    """One day after the merge."""
+
+    def __init__(self, reading: ProcessReading, place: int, key: DayKey, counts: MergedCounts) -> None:
+        """Keep where the content will be found."""
+        self._reading = reading
+        self._place = place
+        self._key = key
+        self._counts = counts
+
+    @property
+    def key(self) -> DayKey:
+        """Which day."""
+        return self._key
+
+    @property
+    def digest(self) -> Digest:
+        """Of the merged content."""
+        return self._counts.digest
+
+    @property
+    def lines(self) -> int:
+        """How many lines the day has now."""
+        return self._counts.lines
+
+    @property
+    def new(self) -> int:
+        """How many lines the ledger did not have."""
+        return self._counts.new
+
+    @property
+    def changed(self) -> int:
+        """How many lines the ledger had otherwise."""
+        return self._counts.changed
+
+    def chunk(self) -> bytes:
+        """Return the day's lines as one compressed columnar chunk."""
+        return self._reading.packed(self._place, "chunk").read_bytes()
+
+    def rows(self) -> Iterator[SpendRow]:
+        """Yield the day's roll-up."""
+        with self._reading.packed(self._place, "rows").open(encoding="utf-8") as file, _sensible():
+            yield from map(row_from, file)
+
+
+def _counts(message: Message) -> dict[int, MergedCounts]:
+    with _sensible():
+        days = [as_list(day) for day in as_list(message.get("days"))]
+        return {as_number(day[0]): merged_from(day[1:]) for day in days}
+
+
+@contextmanager
+def _sensible() -> Iterator[None]:
+    try:
+        yield
+    except (NonsenseError, IndexError) as error:
+        raise ReaderFailedError(NONSENSE) from error

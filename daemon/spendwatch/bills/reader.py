@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -19,7 +18,7 @@ from spendwatch.bills.frames import DoubtError, exact_columns, fast_frames, vouc
 from spendwatch.bills.header import HEAD_SIZE, Header, find_header
 from spendwatch.bills.pile import Pile
 from spendwatch.bills.survey import Survey, Surveyor
-from spendwatch.bills.traits import SEPARATOR, CellError, Interpreter
+from spendwatch.bills.traits import RAW_FIELDS, SEPARATOR, CellError, Interpreter
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 from spendwatch.domain.money import EXACT, WHOLE_DIGITS
 from spendwatch.domain.statement import AccountId, DayContent, DayKey, Digest, ReadingHints, Statement
@@ -33,21 +32,15 @@ _NAME = re.compile(r"(?P<account>[0-9]{5,32})(?:-(?P<exported>[0-9]{14}))?(?![0-
 _MOMENT = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"
 _STAMP = "%Y%m%d%H%M%S"
 _TOO_MUCH = Decimal(10) ** (WHOLE_DIGITS - 1)
-_AT_ONCE = 2
-"""How many days are packed at the same time. Polars itself uses every core within one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """A day after the merge, and where its chunk and its roll-up were put."""
+    """What became of a day in the merge."""
 
-    key: DayKey
     digest: Digest
     lines: int
     new: int
     changed: int
-    chunk: Path
-    rows: Path
 
 
 class Lines:
@@ -78,7 +71,10 @@ class Lines:
         size = (int(str(codes.max())) if codes.len() else 0) + 1
         days, traits = [0] * size, [0] * size
         for code, text in zip(codes, texts, strict=True):
-            key, found = self._interpreter.interpret(tuple(text.split(SEPARATOR)))
+            cells = tuple(text.split(SEPARATOR))
+            if len(cells) != len(RAW_FIELDS):
+                raise DoubtError
+            key, found = self._interpreter.interpret(cells)
             days[code], traits[code] = self._day(key), self.book.number(found)
         return pl.Series(days, dtype=pl.UInt32), pl.Series(traits, dtype=pl.UInt32)
 
@@ -106,33 +102,27 @@ class UnderstoodBill:
         self._lines = lines
         self._stamp = stamp
         self._folder = folder
-        self._digests = {day.key: day.digest for day in statement.days}
-        self._numbers = {key: number for number, key in enumerate(lines.keys)}
+        self._heaps = {key: number for number, key in enumerate(lines.keys)}
 
-    def merge(self, held: Mapping[DayKey, Path | None], progress: Progress) -> Iterator[Merged]:
-        """Merge these days with the chunks that the ledger holds, and leave the results in the folder."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for done, merged in enumerate(pool.map(self._merge_day, held.keys(), held.values()), start=1):
-                progress("merging", done / len(held))
-                yield merged
+    def merge(self, place: int, held: Path | None) -> Merged:
+        """Merge the statement's day at that place with the chunk that the ledger holds; leave `chunk-…` and `rows-…` behind.
 
-    def _merge_day(self, key: DayKey, held: Path | None) -> Merged:
-        book = TraitBook()
-        number = self._numbers[key]
-        fresh = self._fresh(number, book)
+        Several threads may call this at the same time.
+        """
+        book, day = TraitBook(), self.statement.days[place]
+        fresh = self._fresh(self._heaps[day.key], book)
         merged = merge(fresh, read_chunk(held, book) if held else None, book)
-        chunk, rows = self._folder / f"chunk-{number}", self._folder / f"rows-{number}"
-        write_chunk(merged.frame, book, chunk)
-        rows.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in roll_up(merged.frame, book)), "utf-8")
-        digest = content_digest(merged.frame, book) if held else self._digests[key]
-        return Merged(key, digest, merged.frame.height, merged.new, merged.changed, chunk, rows)
+        write_chunk(merged.frame, book, self._folder / f"chunk-{place}")
+        rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in roll_up(merged.frame, book))
+        (self._folder / f"rows-{place}").write_text(rows, encoding="utf-8")
+        digest = content_digest(merged.frame, book) if held else day.digest
+        return Merged(digest, merged.frame.height, merged.new, merged.changed)
 
-    def _fresh(self, number: int, book: TraitBook) -> pl.DataFrame:
-        lines = self._lines.pile.lines(number)
-        used = lines["traits"].unique()
+    def _fresh(self, heap: int, book: TraitBook) -> pl.DataFrame:
+        lines = self._lines.pile.lines(heap)
         numbers = [0] * len(self._lines.book.traits)
-        for code in used:
-            numbers[code] = book.number(self._lines.book.traits[code])
+        for number in lines["traits"].unique():
+            numbers[number] = book.number(self._lines.book.traits[number])
         traits = pl.Series(numbers, dtype=pl.UInt32).gather(lines["traits"])
         return lines.with_columns(traits.alias("traits"), pl.lit(self._stamp).alias("stamp"))
 
@@ -172,7 +162,7 @@ def _read(path: Path, name: str, hints: ReadingHints, folder: Path, surveyor: Su
 def _read_fast(path: Path, header: Header, head: bytes, lines: Lines, surveyor: Surveyor) -> Lines:
     for frame in fast_frames(path, header, head):
         lines.add(frame)
-    vouch(surveyor.finish(), header, lines.count)
+    vouch(path, surveyor.finish(), header, lines.count)
     return lines
 
 

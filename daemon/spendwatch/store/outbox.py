@@ -101,13 +101,17 @@ class Outbox:
             return _beginning(connection, id_prefix, limit)
 
     def requeue(self, id_prefix: str, *, now: datetime) -> Sequence[Delivery]:
-        """Make the one dead delivery whose id begins so pending again, from its first attempt on.
+        """Make the one delivery whose id begins so due now: a dead one from its first attempt on, a waiting one as it is.
 
         Returns what the prefix fits, as it is afterwards; when it fits several, nothing is done.
         """
         again = update(delivery).where(delivery.c.state == DeliveryState.DEAD.value)
         note = _REQUEUED + func.coalesce("; before: " + func.nullif(delivery.c.last_error, ""), "")
-        return self._by_hand(id_prefix, again.values(state=_PENDING, attempts=0, due_at=now, settled_at=None, last_error=note))
+        return self._by_hand(
+            id_prefix,
+            update(delivery).where(_is_pending).values(due_at=now),
+            again.values(state=_PENDING, attempts=0, due_at=now, settled_at=None, last_error=note),
+        )
 
     def cancel(self, id_prefix: str, *, now: datetime) -> Sequence[Delivery]:
         """Cancel the one unsettled delivery whose id begins so.
