@@ -1,6 +1,6 @@
 """Writes bill files of the real width (61 columns, about 1.5 kB a line) and any length, quickly and always the same.
 
-    PYTHONPATH=tests python tests/benchmarks/generate.py 1000000      makes the file unless it is there; prints its path
+    python tests/benchmarks/generate.py 1000000        makes the file unless it is there, and prints its path
 
 Ids, minutes, usage and amounts differ from line to line; keys, workspaces and models repeat, as they do in real bills.
 """
@@ -11,11 +11,14 @@ import csv
 import io
 import itertools
 import os
+import random
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bill_builder import ACCOUNT, AMOUNT, COLUMNS, DAY, ENDS, LINE_ID, LIST_COST, MONTH, STARTS, TIME, USAGE, a_bill_name, a_line
 
@@ -24,14 +27,14 @@ MINUTES = DAYS * 24 * 60
 WORKSPACES = tuple(f"llm-bench{number:07d}" for number in range(12))
 MODELS = ("qwen3.6-plus", "qwen3-max", "qwen-flash", "deepseek-v4", "qwen3-vl-plus", "text-embedding-v4", "wan2.7-t2i", "glm-5")
 TYPES = ("context_0-256k_input_token", "context_0-256k_output_token", "input_token_cache")
-FORM = 2
+FORM = 3
 """Grows when the content changes, so that a kept file of the old content is not used."""
 
-_SCATTER = 0x9E3779B97F4A7C15F39CC0605CEDC835
+_SCATTER = 0x9E3779B97F4A7C15
 _BATCH = 20_000
 
 
-def bench_file(lines: int, *, exported: str = "20261001093012") -> Path:
+def generated_bill(lines: int, *, exported: str = "20261001093012") -> Path:
     """Return the path of a bill with that many lines; it is written only once."""
     folder = Path(tempfile.gettempdir()) / f"spendwatch-benchmarks-{os.getuid()}" / f"form{FORM}-{lines}"
     path = folder / a_bill_name(ACCOUNT, exported)
@@ -58,14 +61,13 @@ def write_bill(file: BinaryIO, lines: int) -> None:
 
 def _lines(lines: int) -> Iterator[str]:
     templates = [_template(*parts) for parts in _instances()]
-    a_minute = max(1, -(-lines // MINUTES))
+    ids = random.Random(lines)  # noqa: S311 -- the same file every time
     for number in range(lines):
         minute = number * MINUTES // lines
         day, hour, start = 1 + minute // 1440, minute // 60 % 24, minute % 60
-        scattered = number * _SCATTER & 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF
-        template = templates[number % len(templates) if a_minute > len(templates) else scattered % len(templates)]
-        yield template % {
-            "id": f"202609_0700v1_019_{scattered:032x}_01_{number:020d}",
+        scattered = number * _SCATTER & 0xFFFFFFFFFFFFFFFF
+        yield templates[number * 7919 % len(templates)] % {
+            "id": f"202609_0700v1_019_{ids.getrandbits(128):032x}_01_{ids.getrandbits(64):020d}",
             "day": f"202609{day:02d}",
             "time": f"2026-09-{day:02d} {hour:02d}:{start:02d}:00",
             "usage": f"{1 + scattered % 99991}.{scattered % 997:03d}",
@@ -98,4 +100,4 @@ def _batches(lines: Iterator[str]) -> Iterator[list[str]]:
 
 
 if __name__ == "__main__":
-    print(bench_file(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000))
+    print(generated_bill(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000))

@@ -125,6 +125,13 @@ def test_known_is_the_latest_episode_of_what_may_come_again(book: AlertBook) -> 
     assert book.known() == (episodes[-1],)
 
 
+def test_matters_that_differ_in_height_alone_are_told_apart(book: AlertBook) -> None:
+    about = matter("1000", rule=Rule.BALANCE_LOW, period="")
+    low, high = resolved(alert(replace(about, height="1000"))), resolved(alert(replace(about, height="2000"), episode=2))
+    book.commit(Verdict((low, high)), TARGETS, now=NOON)
+    assert set(book.known()) == {low, high}
+
+
 def test_alerts_are_listed_the_latest_first(book: AlertBook) -> None:
     old = resolved(alert(matter("50%"), since=NOON - timedelta(hours=1)))
     new = alert(matter("80%"))

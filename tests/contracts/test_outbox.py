@@ -141,8 +141,24 @@ def test_a_dead_copy_can_be_requeued_by_hand(database: Database, outbox: Outbox)
     (again,) = outbox.requeue(claimed.id[:10], now=NOON + HOUR)
     assert (again.state, again.attempts, again.due_at) == (DeliveryState.PENDING, 0, NOON + HOUR)
     assert (again.settled_at, again.last_error) == (None, "requeued by operator; before: 550 no")
-    (unchanged,) = outbox.requeue(claimed.id, now=NOON + HOUR * 2)
-    assert unchanged == again
+
+
+def test_a_waiting_copy_can_be_made_due_by_hand_and_keeps_its_attempts(database: Database, outbox: Outbox) -> None:
+    put(database, "80%")
+    (claimed,) = outbox.claim(FINANCE, NOON, 10)
+    outbox.retry(claimed.id, at=NOON + 9 * HOUR, why="451 later")
+    (again,) = outbox.requeue(claimed.id, now=NOON + HOUR)
+    assert (again.state, again.attempts, again.due_at) == (DeliveryState.PENDING, 1, NOON + HOUR)
+    assert again.last_error == "451 later"
+
+
+def test_a_copy_that_arrived_or_is_being_attempted_is_not_requeued(database: Database, outbox: Outbox) -> None:
+    put(database, "80%")
+    (claimed,) = outbox.claim(FINANCE, NOON, 10)
+    assert outbox.requeue(claimed.id, now=NOON + HOUR) == (claimed,)
+    outbox.delivered(claimed.id, at=NOON)
+    (settled,) = outbox.requeue(claimed.id, now=NOON + HOUR)
+    assert settled.state is DeliveryState.DELIVERED
 
 
 def test_a_pending_copy_can_be_cancelled_by_hand(database: Database, outbox: Outbox) -> None:

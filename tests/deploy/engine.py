@@ -18,7 +18,7 @@ import pytest
 
 from deploy.lab import DIES_WITH_US, attempt, forget_groups, group_name, run, wait_until
 
-TOOLS = ("podman", "buildah", "crun", "conmon", "mmdebstrap", "nsenter", "unshare", "setpriv", "pgrep")
+TOOLS = ("podman", "crun", "conmon", "mmdebstrap", "ip", "nsenter", "unshare", "setpriv", "pgrep")
 UNSHARE = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
 # What CPython and the Dockerfile need of Debian; the official image holds the same.
 LIBRARIES = """

@@ -16,7 +16,7 @@ from typing import TypeVar
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SHIPPED = ("pyproject.toml", "README.md", "LICENSE", "daemon", "config", "deploy")
+SHIPPED = ("pyproject.toml", "README.md", "LICENSE", ".dockerignore", "daemon", "config", "deploy")
 NO_SKIP = "SPENDWATCH_NO_SKIP"
 # Before a command that runs in the background: when the tests are killed, so is it.
 DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")

@@ -473,3 +473,13 @@ def test_of_several_episodes_the_latest_counts() -> None:
     assert latest is not None
     assert latest.episode == 2
     assert known.firing() == (latest,)
+
+
+def test_a_raised_budget_sets_its_thresholds_higher_and_they_are_told_when_reached() -> None:
+    book, raised = Book(), a_watch(budget=2000)
+    book.spend("1000")
+    assert told(book.said) == [("fired", "100%", ("80%", "50%"))]
+    assert book.spend("1000", raised) == ()
+    assert [one.facts.threshold for one in book.spend("1600", raised)] == ["80%"]
+    assert [one.facts.threshold for one in book.spend("2000", raised)] == ["100%"]
+    assert book.of(Rule.CORRECTED) == []

@@ -74,7 +74,7 @@ def test_a_missing_folder_is_reported_and_picked_up_when_it_appears(home: Home) 
     home.watch(budget="100.00")
     home.inbox.rmdir()
     for _ in range(3):
-        home.call("once")
+        home.call("once", expect=75)
     assert [call["type"] for call in home.calls()] == ["source.failing"]
     (source,) = home.json("status")["sources"]
     assert source["state"] == "failing"

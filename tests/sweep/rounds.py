@@ -26,7 +26,8 @@ from click.testing import CliRunner
 from standardwebhooks import Webhook
 
 from bill_builder import ACCOUNT, a_bill
-from home import RESEARCH, SECRET, TRAINING, lines_worth, today
+from home import RESEARCH, SECRET, TRAINING, lines_worth, this_month, today
+from oracle import spend_by_workspace
 from servers_http import HttpSink, Request
 from servers_smtp import SmtpSink
 from spendwatch.cli import root
@@ -166,13 +167,14 @@ class Scene:
     """What every round begins with: a bill, and a home for each stage."""
 
     folder: Path
+    month: str
     name: str
     bill: bytes
 
     @classmethod
     def prepare(cls, folder: Path, to: Receivers) -> Scene:
         """Bring a home to each stage, as the program itself does."""
-        scene = cls(folder, *_bill())
+        scene = cls(folder, this_month(), *_bill())
         fresh = Round(folder / Stage.FRESH, to, scene)
         fresh.furnish()
         bare = fresh.copy(folder / Stage.LEDGER)
@@ -280,7 +282,7 @@ class Round:
 
     def report(self) -> Mapping[str, Decimal]:
         """Return the spend of each workspace as the program reports it."""
-        rows = ask(self.folder, "report")["rows"]
+        rows = ask(self.folder, "report", "--month", self.scene.month)["rows"]
         return {row["workspace"]: Decimal(row["spend"]) for row in rows}
 
     def alerts(self) -> list[tuple[str, str]]:
@@ -323,7 +325,10 @@ def _bill() -> tuple[str, bytes]:
 
 def truth(calm: Round) -> Truth:
     """Let the program work undisturbed, and return what came of it."""
-    ended = calm.begin(Stage.FRESH).run()
+    calm.begin(Stage.FRESH)
+    oracle = spend_by_workspace([calm.inbox / calm.scene.name], month=calm.scene.month)
+    assert {workspace: amount for (workspace, _), amount in oracle.items()} == TOTALS
+    ended = calm.run()
     assert ended.code == 0, ended.words
     arrivals = calm.arrivals()
     found = Truth(frozenset(one.key for one in arrivals), _figures(arrivals), calm.alerts(), len(calm.states()))
@@ -412,6 +417,7 @@ def _judge_ledger(done: Round, expected: Truth) -> Iterator[Finding]:
 
 def _judge_files(done: Round) -> Iterator[Finding]:
     shelf = done.inbox / "done"
+    # A name that was taken for a rename which never came stays as an empty file.
     kept = [file for file in shelf.glob("*") if file.stat().st_size] if shelf.is_dir() else []
     if [file.read_bytes() for file in kept] != [done.scene.bill]:
         yield Finding(Kind.WRONG, f"done/ holds {[file.name for file in kept]}")
@@ -425,10 +431,10 @@ def _judge_files(done: Round) -> Iterator[Finding]:
 _asking = threading.Lock()
 
 
-def ask(folder: Path, command: str) -> Any:  # noqa: ANN401 -- whatever the command says
+def ask(folder: Path, *command: str) -> Any:  # noqa: ANN401 -- whatever the command says
     """Return what a reading command of the program says; in this process, which saves its start."""
     with _asking:  # the runner takes over the standard output of the whole process
-        answer = CliRunner().invoke(root, ["--config", str(folder), command, "--json"])
+        answer = CliRunner().invoke(root, ["--config", str(folder), *command, "--json"])
     assert answer.exception is None, f"{command}: {answer.exception!r} {answer.output}"
     return json.loads(answer.stdout)
 

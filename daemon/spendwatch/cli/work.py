@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import time
@@ -46,6 +47,9 @@ def run(place: Place, log_format: str) -> None:
         )
         heartbeat = Heartbeat(os.environ, time.monotonic, settings.heartbeat)
         app = App(settings, store, progress=lambda *_: _progressed(heartbeat, settings))
+        # What was imported stays for good: the collector need not look at it again while ten thousand alerts are made.
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
         try:
             asyncio.run(Daemon(app, heartbeat).run())
         finally:
@@ -99,15 +103,18 @@ def _round(settings: Settings, store: Store) -> int:
     delivered = sum(not one.why for one in settled)
     entered = sum(bool(one.receipt and not one.receipt.repeated) for one in taken)
     click.echo(f"{entered} bills recorded, {delivered} notifications delivered.", file=sys.stderr)
-    return exit_code(taken, settled)
+    failing = [source for source in store.health.sources() if source.failing_since and source.name in settings.sources]
+    for source in failing:
+        click.echo(f"source {source.name}: {source.trouble}", file=sys.stderr)
+    return exit_code(taken, settled, reached=not failing)
 
 
-def exit_code(taken: list[Taken], settled: list[Settled]) -> Exit:
-    """Return how a round ended."""
+def exit_code(taken: list[Taken], settled: list[Settled], *, reached: bool) -> Exit:
+    """Return how a round ended; `reached`: every source could be looked at."""
     if any(one.refused for one in taken):
         return Exit.BILL
     if any(one.why and one.final for one in settled):
         return Exit.REFUSED
-    if any(one.failed for one in taken) or any(one.why for one in settled):
+    if any(one.failed for one in taken) or any(one.why for one in settled) or not reached:
         return Exit.TRY_AGAIN
     return Exit.DONE

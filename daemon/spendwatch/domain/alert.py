@@ -62,11 +62,14 @@ class Matter:
     """The threshold's or floor's label; empty where there is none."""
     period: str
     """The billing period's label; empty for episodic matters."""
+    height: str = ""
+    """The amount at which a threshold is reached, as plain decimal text: 80% of a raised budget is another matter."""
 
 
 def alert_id(matter: Matter, episode: int) -> AlertId:
     """Return the alert's identity, which is its content: the same matter in the same episode is the same alert for ever."""
-    content = "\x1f".join((matter.rule.value, matter.account, matter.scope, matter.threshold, matter.period, str(episode)))
+    parts = (matter.rule.value, matter.account, matter.scope, matter.threshold, matter.period, str(episode))
+    content = "\x1f".join((*parts, matter.height) if matter.height else parts)
     return AlertId(hashlib.sha256(content.encode()).hexdigest()[:20])
 
 

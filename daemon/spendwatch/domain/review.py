@@ -76,16 +76,16 @@ def review_standing(standing: Standing, known: AlertsKnown, *, account_name: str
     """Judge one watched budget: thresholds newly reached, a reminder, or a total that fell back.
 
     Once per threshold, scope and period. If several are reached at once, one notification names the highest and lists the
-    others. A threshold below one that was already told is recorded and not told. A falling total neither ends nor re-arms
-    anything: it gives one correction notice.
+    others. A threshold that lies no higher than one already told is recorded and not told; one of a raised budget lies
+    higher. A falling total neither ends nor re-arms anything: it gives one correction notice.
     """
     watch = standing.watch
     told = known.of(Rule.THRESHOLD_REACHED, watch.scope.account, watch.scope.key, standing.period.label)
     if not told and not watch.thresholds:
         return Verdict()
-    known_labels = {alert.matter.threshold for alert in told}
+    known_levels = {(alert.matter.threshold, alert.matter.height) for alert in told}
     levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
-    new = [level for level in levels if standing.spend.amount >= level.at and level.label not in known_labels]
+    new = [level for level in levels if standing.spend.amount >= level.at and (level.label, level.height) not in known_levels]
     verdict = _thresholds_reached(standing, new, told, account_name=account_name, now=now) if new else Verdict()
     if not told:
         return verdict
@@ -99,6 +99,8 @@ class Level:
     """A threshold with the amount at which it is reached."""
 
     at: Decimal
+    height: str
+    """The same as plain text."""
     label: str
     severity: Severity
 
@@ -107,7 +109,7 @@ class Level:
 def levels_of(thresholds: tuple[Threshold, ...], budget: Decimal | None) -> tuple[Level, ...]:
     """Return the thresholds that can be reached, the lowest first."""
     reachable = ((threshold.reached_at(budget), threshold) for threshold in thresholds)
-    found = (Level(at, threshold.label, threshold.severity(budget)) for at, threshold in reachable if at is not None)
+    found = (Level(at, plain(at), threshold.label, threshold.severity(budget)) for at, threshold in reachable if at is not None)
     return tuple(sorted(found, key=lambda level: level.at))
 
 
@@ -116,14 +118,13 @@ def _thresholds_reached(
 ) -> Verdict:
     watch, period = standing.watch, standing.period.label
     scope, highest = watch.scope, new[-1]
-    budget = watch.budget.amount if watch.budget else None
-    speaks = not any(_height(alert.matter.threshold, budget) > highest.at for alert in told)
+    speaks = all(highest.at > Decimal(alert.matter.height) for alert in told)
     key, spent, whole = scope.key, plain(standing.spend.amount), f" of {watch.budget}" if watch.budget else ""
     spent_text = str(standing.spend)
     alerts = []
     for level in new:
         tells = speaks and level is highest
-        matter = Matter(Rule.THRESHOLD_REACHED, scope.account, key, level.label, period)
+        matter = Matter(Rule.THRESHOLD_REACHED, scope.account, key, level.label, period, level.height)
         alerts.append(
             Alert(
                 id=alert_id(matter, 1),
@@ -144,13 +145,6 @@ def _thresholds_reached(
     also = tuple(level.label for level in reversed(new[:-1]))
     facts = _spend_facts(standing, highest, told, account_name, also=also)
     return Verdict(tuple(alerts), (_say(alerts[-1], Reason.FIRED, watch.channels, facts, now),))
-
-
-def _height(label: str, budget: Decimal | None) -> Decimal:
-    """Return the amount that a told threshold stands for, also when no policy holds it any more; a share of nothing: zero."""
-    if label.endswith("%"):
-        return EXACT.multiply(budget or Decimal(0), Decimal(label[:-1]).scaleb(-2, EXACT))
-    return Decimal(label)
 
 
 def _spend_facts(
@@ -192,7 +186,8 @@ def _reminder(standing: Standing, told: Sequence[Alert], account_name: str, now:
         return Verdict()
     latest = max(spoken, key=lambda alert: alert.since)
     levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
-    level = next((level for level in levels if level.label == latest.matter.threshold), None)
+    about = (latest.matter.threshold, latest.matter.height)
+    level = next((level for level in levels if (level.label, level.height) == about), None)
     is_due = latest.told_at is not None and now - latest.told_at >= watch.remind
     if level is None or not is_due or standing.spend.amount < level.at:
         return Verdict()
@@ -204,12 +199,12 @@ def _reminder(standing: Standing, told: Sequence[Alert], account_name: str, now:
 
 def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, account_name: str, now: datetime) -> Verdict:
     watch = standing.watch
-    spoken = {alert.matter.threshold: alert for alert in told if alert.told_at}
-    levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
-    fallen = [level for level in levels if level.label in spoken and standing.spend.amount < level.at]
+    labels = {threshold.label for threshold in watch.thresholds}
+    spoken = ((Decimal(alert.matter.height), alert) for alert in told if alert.told_at and alert.matter.threshold in labels)
+    fallen = [(height, alert) for height, alert in spoken if standing.spend.amount < height]
     if not fallen:
         return Verdict()
-    highest = spoken[fallen[-1].label]
+    height, highest = max(fallen, key=lambda one: one[0])
     matter = replace(highest.matter, rule=Rule.CORRECTED)
     if known.latest(matter) is not None:
         return Verdict()
@@ -226,7 +221,8 @@ def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, a
         amount=plain(standing.spend.amount),
         summary=f"{watch.name} fell back below {matter.threshold} in {standing.period.label}: {standing.spend} spent",
     )
-    facts = _spend_facts(standing, fallen[-1], (highest,), account_name)
+    level = Level(height, matter.height, matter.threshold, highest.severity)
+    facts = _spend_facts(standing, level, (highest,), account_name)
     return Verdict((alert,), (_say(alert, Reason.FIRED, watch.channels, facts, now),))
 
 

@@ -22,6 +22,7 @@ alert = Table(
     Column("scope", Words, nullable=False),
     Column("threshold", Words, nullable=False),
     Column("period", Words, nullable=False, index=True),
+    Column("height", Words, nullable=False),
     Column("episode", Integer, nullable=False),
     Column("severity", Words, nullable=False),
     Column("state", Words, nullable=False, index=True),
@@ -34,7 +35,7 @@ alert = Table(
     CheckConstraint("state IN ('firing', 'resolved')", name="state"),
 )
 
-_MATTER = (alert.c.rule, alert.c.account, alert.c.scope, alert.c.threshold, alert.c.period)
+_MATTER = (alert.c.rule, alert.c.account, alert.c.scope, alert.c.threshold, alert.c.period, alert.c.height)
 
 
 def put_alerts(connection: Connection, alerts: Iterable[Alert]) -> None:
@@ -56,6 +57,7 @@ def _row(one: Alert) -> Row:
         "scope": one.matter.scope,
         "threshold": one.matter.threshold,
         "period": one.matter.period,
+        "height": one.matter.height,
         "episode": one.episode,
         "severity": one.severity.value,
         "state": one.state.value,
@@ -104,7 +106,7 @@ def _alerts(connection: Connection, query: Select[*tuple[object, ...]]) -> tuple
 def _alert(row: RowMapping) -> Alert:
     return Alert(
         id=AlertId(row["id"]),
-        matter=Matter(Rule(row["rule"]), row["account"], row["scope"], row["threshold"], row["period"]),
+        matter=Matter(Rule(row["rule"]), row["account"], row["scope"], row["threshold"], row["period"], row["height"]),
         episode=row["episode"],
         severity=Severity(row["severity"]),
         state=AlertState(row["state"]),

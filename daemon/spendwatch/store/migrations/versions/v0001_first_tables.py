@@ -101,7 +101,7 @@ def _spend() -> None:
 def _alerts() -> None:
     op.create_table(
         "alert",
-        *map(_text, ("id", "rule", "account", "scope", "threshold", "period")),
+        *map(_text, ("id", "rule", "account", "scope", "threshold", "period", "height")),
         _number("episode"),
         *map(_text, ("severity", "state")),
         _at("since", nullable=False),

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spendwatch.bills.instance_id import InstanceId, parse_instance_id
+from spendwatch.bills.tags import canonical_tags
+
+KEY, SPACE = "1200345", "llm-demo0a1b2c3d4e"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"{KEY};{SPACE};qwen-max;output_token;app;0", InstanceId(KEY, SPACE, "qwen-max", "output_token", "app")),
+        (f"{KEY};{SPACE};qwen3.6-plus;input_token;;0", InstanceId(KEY, SPACE, "qwen3.6-plus", "input_token", "")),
+        (f";{SPACE};happyhorse-1.0-i2v;1080P;bmp;1", InstanceId("", SPACE, "happyhorse-1.0-i2v", "1080P", "bmp")),
+        (f"{KEY};{SPACE};qwen-max;output_token;app", InstanceId(KEY, SPACE, "qwen-max", "output_token", "app")),
+        (f";{SPACE};qwen-max;output_token;app", InstanceId("", SPACE, "qwen-max", "output_token", "app")),
+        (f"text_token;{SPACE};qwen-max;output_token;app", InstanceId("", SPACE, "qwen-max", "output_token", "app")),
+        (f";{SPACE};qwen-audio-3.1-tts-flash;tts;0", InstanceId("", SPACE, "qwen-audio-3.1-tts-flash", "tts", "")),
+        (f"{KEY};;qwen-max;output_token;;0", InstanceId(KEY, "", "qwen-max", "output_token", "")),
+        (f"{SPACE}!cn-beijing!job-7", InstanceId("", SPACE, "", "training", "")),
+        ("", InstanceId()),
+        ("spn-demo0001", InstanceId()),
+    ],
+)
+def test_every_known_shape_gives_its_parts(text: str, expected: InstanceId) -> None:
+    assert parse_instance_id(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{KEY};{SPACE};qwen;max;output_token;app;0",
+        f"{KEY};{SPACE};qwen-max;output_token",
+        "cn-shanghai;standard",
+        f"{KEY};workspace;qwen-max;output_token;;0",
+        f"sk-1;{SPACE};qwen-max;output_token;;0",
+        f"{KEY};{SPACE};qwen-max;output_token;app;2",
+        f"{SPACE}!cn-beijing",
+        "a!b!c",
+    ],
+)
+def test_an_unknown_shape_is_not_guessed_at(text: str) -> None:
+    assert parse_instance_id(text) is None
+
+
+@given(st.text(alphabet=";!01a-llm", max_size=30))
+def test_no_text_trips_the_parser(text: str) -> None:
+    parsed = parse_instance_id(text)
+    assert parsed is None or parsed.workspace == "" or parsed.workspace.startswith("llm-")
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("", ""),
+        ("key:dept value:search; key:env value:prod", '{"dept":"search","env":"prod"}'),
+        ("key:env value:prod; key:dept value:search;", '{"dept":"search","env":"prod"}'),
+        ("key:note value:a; b", '{"note":"a; b"}'),
+        ("key:empty value:", '{"empty":""}'),
+        ("dept:search", '{"":"dept:search"}'),
+    ],
+)
+def test_equal_tags_are_equal_texts_and_strange_ones_are_kept_whole(cell: str, expected: str) -> None:
+    assert canonical_tags(cell) == expected
