@@ -49,6 +49,8 @@ def month_to_date(files: Iterable[tuple[str, bytes]]) -> Sums:
         lines = read_bill(content)
         exported = re.match(r"[0-9]+-([0-9]{14})_", name)
         for line in lines:
+            line[ACCOUNT] = line[ACCOUNT] or name.partition("-")[0]
+            line[MONTH] = line[MONTH] or line[DAY]
             identity = line[ACCOUNT], line[LINE_ID]
             age = exported[1] if exported else ""
             version = age, Decimal(line[AMOUNT]), _day(line), *(line.get(column, "") for column in _ORDER)

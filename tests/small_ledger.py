@@ -75,7 +75,8 @@ class SmallLedger:
 
     def total(self, product: str | None = None) -> Decimal:
         """Return the exact sum over everything, or over one product."""
-        return sum((amount for key, amount in self.sums().items() if product in {None, key[2]}), Decimal(0))
+        with localcontext(prec=60):
+            return sum((amount for key, amount in self.sums().items() if product in {None, key[2]}), Decimal(0))
 
 
 def read_here(files: Iterable[tuple[str, bytes]], *, is_eager: bool = False) -> SmallLedger:

@@ -199,9 +199,7 @@ def test_a_missing_credential_is_no_obstacle_while_nobody_asks_for_it(service: S
 
 def test_a_drop_folder_of_others_is_shared_by_its_group(service: Service) -> None:
     bills = Path("/srv/bills")
-    service.machine.run(
-        "sh", "-c", f"groupadd bills; useradd --gid bills clerk; install -d -o root -g bills -m 2770 {bills}; chmod g+s {bills}"
-    )
+    service.machine.run("sh", "-c", f"groupadd bills; useradd --gid bills clerk; install -d -g bills -m 2770 {bills}")
     service.configure(inbox=bills)
     service.drop_in(f"ReadWritePaths={bills}\nSupplementaryGroups=bills")
     service.start()

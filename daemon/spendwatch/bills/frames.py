@@ -152,6 +152,8 @@ def quoted_columns(head: bytes, header: Header) -> set[int]:
     lines = text.split("\n")[:-1]
     try:
         for line, cells in zip(lines, csv.reader(lines, strict=True), strict=True):
+            if len(cells) != len(header.cells):
+                raise DoubtError
             quoted |= _quoted_cells(line, cells)
     except (csv.Error, ValueError) as error:
         raise DoubtError from error

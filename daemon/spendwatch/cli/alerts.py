@@ -49,7 +49,7 @@ def alerts(place: Place, *, everything: bool, as_json: bool) -> int:
         for alert in found
     ]
     headings = (("ID", "left"), ("SEVERITY", "left"), ("STATE", "left"), ("SINCE", "left"), ("TOLD", "left"), ("WHAT", "left"))
-    screen.print(table(headings, rows))
+    screen.print(table(headings, rows, wraps="WHAT"))
     return Exit.DONE
 
 

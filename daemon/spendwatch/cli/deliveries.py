@@ -71,7 +71,7 @@ def list_deliveries(place: Place, state: str | None = None, limit: int = 50, *, 
         for delivery in found
     ]
     headings = ("ID", "CHANNEL", "TARGET", "STATE", "ATTEMPTS", "SETTLED OR DUE", "WHAT", "LAST ERROR")
-    screen.print(table([(heading, "left") for heading in headings], rows))
+    screen.print(table([(heading, "left") for heading in headings], rows, wraps="LAST ERROR"))
     return Exit.DONE
 
 

@@ -28,11 +28,11 @@ def clean(text: str) -> str:
     return escape("".join(char if char.isprintable() else "�" for char in text))
 
 
-def table(headings: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> Table:
-    """Return a table; each heading comes with its justification, `left` or `right`."""
+def table(headings: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], *, wraps: str = "") -> Table:
+    """Return a table; each heading comes with its justification, `left` or `right`. One column may wrap."""
     found = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for heading, justify in headings:
-        found.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
+        found.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=heading != wraps)
     for row in rows:
         found.add_row(*row)
     return found

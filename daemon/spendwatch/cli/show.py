@@ -155,12 +155,12 @@ def _alerts(overview: Overview, settings: Settings) -> list[RenderableType]:
     if not overview.alerts:
         return [*found, Text("No alert fires.")]
     rows = [
-        (alert.id[:8], alert.severity.value, clean(alert.summary), f"since {when(alert.since, settings.zone)}")
+        (alert.id[:8], alert.severity.value, when(alert.since, settings.zone), clean(alert.summary))
         for alert in overview.alerts
     ]
     count = len(rows)
     found.append(Text(f"{count} alert{'s' if count != 1 else ''} firing", style="bold"))
-    found.append(table((("ID", "left"), ("SEVERITY", "left"), ("WHAT", "left"), ("", "left")), rows))
+    found.append(table([(heading, "left") for heading in ("ID", "SEVERITY", "SINCE", "WHAT")], rows, wraps="WHAT"))
     found.append(Text(f"Try: spendwatch explain {rows[0][0]}"))
     return found
 

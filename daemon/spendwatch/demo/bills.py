@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from spendwatch.domain.money import EXACT, plain
+from spendwatch.domain.money import EXACT, exact_sum, plain
 
 ACCOUNT = "1000000000000001"
 
@@ -52,6 +52,7 @@ class Habit:
     """More thousands of tokens with every day."""
 
 
+PLAN_PRICE = Decimal("20.00")
 RESEARCH, TRAINING = "llm-demo0a1b2c3d4e", "llm-demo5f6a7b8c9d"
 
 HABITS = (
@@ -75,6 +76,7 @@ def sample_bill(month_start: datetime, until: datetime, *, pace: Decimal = Decim
 
 
 def _rows(month_start: datetime, until: datetime, pace: Decimal) -> Iterator[dict[str, str]]:
+    yield _plan_row(min(month_start + timedelta(hours=10), until - timedelta(minutes=1)))
     day = 0
     while (start := month_start + timedelta(days=day)) < until:
         for number, habit in enumerate(HABITS):
@@ -86,60 +88,75 @@ def _rows(month_start: datetime, until: datetime, pace: Decimal) -> Iterator[dic
         day += 1
 
 
+def _plan_row(moment: datetime) -> dict[str, str]:
+    """Return the price of a savings plan: a line that belongs to no workspace."""
+    line = _line(moment, f"{moment:%Y%m}-plan", "云资源", PLAN_PRICE)
+    return line | {
+        "账单信息/费用类型": "订阅预付费用",
+        "账单信息/交易类型": "新购",
+        "产品信息/商品Code": "sfm_GenAI_spn_cn",
+        "产品信息/商品名称": "百炼AI通用型节省计划",
+        "产品信息/计费项Code": "sfm_spn_fee",
+        "资源信息/实例ID（出账粒度）": "spn-demo0001",
+        "用量信息/用量": "1",
+        "用量信息/用量单位": "个",
+    }
+
+
 def _row(habit: Habit, moment: datetime, tokens: Decimal, seed: str) -> dict[str, str]:
-    amount = plain(EXACT.multiply(habit.price, tokens))
-    digits = hashlib.sha256(seed.encode()).hexdigest()
-    line = f"{moment:%Y%m}_0700v1_019_{digits[:32]}_01_{int(digits[32:48], 16) % 10**20:020d}"
+    amount = EXACT.multiply(habit.price, tokens)
     facts = {"文本生成模型规格": habit.model, "Token类型": habit.type}
-    values = (
-        ("标识信息/账单明细ID", line),
-        ("身份信息/客户名称", "示例科技"),
-        ("身份信息/资源购买账号ID", ACCOUNT),
-        ("身份信息/资源购买账号", "demo-account"),
-        ("身份信息/资源归属账号ID", ACCOUNT),
-        ("身份信息/资源归属账号", "demo-account"),
-        ("账单信息/账单月份", f"{moment:%Y%m}"),
-        ("账单信息/账单日期", f"{moment:%Y%m%d}"),
-        ("账单信息/费用类型", "云资源按量费用"),
-        ("账单信息/交易类型", "后付费"),
-        ("账单信息/消费时间", f"{moment:%Y-%m-%d %H:%M:00}"),
-        ("账单信息/服务开始时间", f"{moment:%Y-%m-%d %H:%M:00}"),
-        ("账单信息/服务结束时间", f"{moment + timedelta(minutes=1):%Y-%m-%d %H:%M:00}"),
-        ("产品信息/产品Code", "sfm"),
-        ("产品信息/产品名称", "大模型服务平台百炼"),
-        ("产品信息/商品Code", "sfm_inference_public_cn"),
-        ("产品信息/商品名称", "百炼大模型推理"),
-        ("产品信息/计费项Code", "token_number"),
-        ("产品信息/计费项名称", "大模型文本消耗量"),
-        (
-            "产品信息/选型配置",
-            json.dumps([{"name": name, "value": value} for name, value in facts.items()], ensure_ascii=False),
-        ),
-        (
-            "资源信息/实例ID（出账粒度）",
-            f"{habit.api_key};{habit.workspace};{habit.model};{habit.type};{habit.channel};0",
-        ),
-        ("资源信息/地域Code", "cn-beijing"),
-        ("资源信息/地域", "华北2（北京）"),
-        ("用量信息/用量", plain(tokens)),
-        ("用量信息/用量单位", "千tokens"),
-        ("定价信息/官网目录价", plain(habit.price)),
-        ("定价信息/价格单位", "元/千tokens"),
-        ("定价信息/目录价因子", json.dumps(facts, ensure_ascii=False)),
-        ("定价信息/定价币种", "CNY"),
-        ("费用信息/目录总价", amount),
-        ("费用信息/计费公式", "官网目录价*用量"),
-        ("优惠信息/优惠金额", "0"),
-        ("优惠信息/优惠后金额", amount),
-        ("优惠券抵扣信息/优惠券抵扣金额", "0"),
-        ("应付信息/应付金额（含税）", amount),
-    )
-    return dict(values)
+    instance = f"{habit.api_key};{habit.workspace};{habit.model};{habit.type};{habit.channel};0"
+    choices = [{"name": name, "value": value} for name, value in facts.items()]
+    return _line(moment, seed, "千tokens", amount) | {
+        "产品信息/选型配置": json.dumps(choices, ensure_ascii=False),
+        "资源信息/实例ID（出账粒度）": instance,
+        "资源信息/地域Code": "cn-beijing",
+        "资源信息/地域": "华北2（北京）",
+        "用量信息/用量": plain(tokens),
+        "定价信息/官网目录价": plain(habit.price),
+        "定价信息/价格单位": "元/千tokens",
+        "定价信息/目录价因子": json.dumps(facts, ensure_ascii=False),
+    }
+
+
+def _line(moment: datetime, seed: str, unit: str, cost: Decimal) -> dict[str, str]:
+    digits = hashlib.sha256(seed.encode()).hexdigest()
+    amount = plain(cost)
+    return {
+        "标识信息/账单明细ID": f"{moment:%Y%m}_0700v1_019_{digits[:32]}_01_{int(digits[32:48], 16) % 10**20:020d}",
+        "身份信息/客户名称": "示例科技",
+        "身份信息/资源购买账号ID": ACCOUNT,
+        "身份信息/资源购买账号": "demo-account",
+        "身份信息/资源归属账号ID": ACCOUNT,
+        "身份信息/资源归属账号": "demo-account",
+        "账单信息/账单月份": f"{moment:%Y%m}",
+        "账单信息/账单日期": f"{moment:%Y%m%d}",
+        "账单信息/费用类型": "云资源按量费用",
+        "账单信息/交易类型": "后付费",
+        "账单信息/消费时间": f"{moment:%Y-%m-%d %H:%M:00}",
+        "账单信息/服务开始时间": f"{moment:%Y-%m-%d %H:%M:00}",
+        "账单信息/服务结束时间": f"{moment + timedelta(minutes=1):%Y-%m-%d %H:%M:00}",
+        "产品信息/产品Code": "sfm",
+        "产品信息/产品名称": "大模型服务平台百炼",
+        "产品信息/商品Code": "sfm_inference_public_cn",
+        "产品信息/商品名称": "百炼大模型推理",
+        "产品信息/计费项Code": "token_number",
+        "产品信息/计费项名称": "大模型文本消耗量",
+        "用量信息/用量单位": unit,
+        "定价信息/定价币种": "CNY",
+        "费用信息/目录总价": amount,
+        "费用信息/计费公式": "官网目录价*用量",
+        "优惠信息/优惠金额": "0",
+        "优惠信息/优惠后金额": amount,
+        "优惠券抵扣信息/优惠券抵扣金额": "0",
+        "应付信息/应付金额（含税）": amount,
+    }
 
 
 def growing_bills(month_start: datetime, until: datetime, shares: Sequence[Decimal], total: Decimal) -> list[tuple[str, bytes]]:
     """Return exports of the same month, each a later one, whose totals are these shares of about `total` (CNY)."""
-    ordinary = sum((EXACT.multiply(amount, Decimal(1)) for amount in _amounts(month_start, until)), Decimal(0)) or Decimal(1)
+    ordinary = exact_sum(_amounts(month_start, until))
     bills = []
     for number, share in enumerate(shares):
         pace = (total * share / ordinary).quantize(Decimal("0.001"))

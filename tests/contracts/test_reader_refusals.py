@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bill_builder import ACCOUNT, AMOUNT, COLUMNS, CURRENCY, DAY, LINE_ID, MONTH, PAYER, TIME, a_bill, a_line
+from oracle import month_to_date
+from small_ledger import NO_HINTS, SmallLedger, read_here
+from spendwatch.bills.header import recognise
+from spendwatch.bills.layouts import LAYOUTS
+from spendwatch.domain.errors import InvalidAmountError, UnreadableBillError
+from spendwatch.domain.money import Currency, parse_amount
+from spendwatch.domain.statement import AccountId, ReadingHints
+
+HINTS = ReadingHints({AccountId(ACCOUNT): Currency("CNY")})
+ACCEPTED = "(accepted: a plain decimal such as -12.5: at most 28 digits, a point, at most 10 decimals)"
+OTHERS = [a_line(amount="1"), a_line(amount="2")]
+
+
+def refusals(
+    *lines: dict[str, str], columns: Sequence[str] | None = None, hints: ReadingHints = NO_HINTS, name: str = ""
+) -> list[str]:
+    own_name, content = a_bill(lines, columns=columns)
+    return refusals_of(content, name=name or own_name, hints=hints)
+
+
+def refusals_of(content: bytes, *, name: str = "bill.csv", hints: ReadingHints = NO_HINTS) -> list[str]:
+    with pytest.raises(UnreadableBillError) as refused:
+        SmallLedger().enter_here(name, content, hints=hints)
+    assert len(refused.value.digest) == 64
+    return [str(refusal) for refusal in refused.value.refusals]
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [
+        "", " ", "NaN", "Infinity", "1e3", "6.9E-05", "1,234.56", "1_000", "１２", "+1", "1.", ".5", "0x10", "¥1", " 1", "1 ", "--1",
+        "0.00000000001", "1.12345678901", "1" * 29, "1.2.3", "٣", "-", "1\t", "\ufeff1",
+    ],
+)  # fmt: skip
+def test_what_is_not_plainly_an_amount_is_refused_with_its_place(amount: str) -> None:
+    (refusal,) = refusals(OTHERS[0], a_line(amount=amount), OTHERS[1])
+    assert refusal.startswith(f"line 3, column {AMOUNT}: not an amount: '")
+    assert refusal.endswith(ACCEPTED)
+
+
+@settings(max_examples=150)
+@given(st.text(alphabet="0123456789.-+eE,_ １２NaN", max_size=14) | st.from_regex(r"-?[0-9]{1,30}(\.[0-9]{0,12})?", fullmatch=True))
+def test_an_amount_is_taken_exactly_if_the_grammar_takes_it(amount: str) -> None:
+    try:
+        expected = parse_amount(amount)
+    except InvalidAmountError:
+        assert len(refusals(a_line(amount=amount))) == 1
+    else:
+        if len(amount.partition(".")[0].lstrip("-0")) <= 27:
+            assert read_here([a_bill([a_line(amount=amount)])]).total() == expected
+
+
+def test_amounts_that_could_not_be_added_up_are_refused() -> None:
+    (refusal,) = refusals(a_line(amount="9" * 28), a_line(amount="9" * 28))
+    assert refusal == "the amounts are too large to be added up with 28 digits"
+
+
+def test_every_mistake_is_told_up_to_twenty() -> None:
+    lines = [a_line(amount="NaN"), a_line(line_id=""), a_line(currency="yuan"), *(a_line(amount=f"{n}x") for n in range(30))]
+    told = refusals(*lines)
+    assert told[0] == f"line 2, column {AMOUNT}: not an amount: 'NaN' {ACCEPTED}"
+    assert told[1] == f"line 3, column {LINE_ID}: a line without an id: '' (accepted: the id that the provider gave the line)"
+    assert told[2] == f"line 4, column {CURRENCY}: not a currency: 'yuan' (accepted: an ISO 4217 code such as CNY)"
+    assert len(told) == 20
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ({MONTH: "2026/09"}, f"line 2, column {MONTH}: not a billing month: '2026/09' (accepted: 202609 or 2026-09)"),
+        ({MONTH: "202613"}, f"line 2, column {MONTH}: not a billing month: '202613' (accepted: 202609 or 2026-09)"),
+        ({DAY: "2026/9/1"}, f"line 2, column {DAY}: not a billing date: '2026/9/1' (accepted: 20260912 or 2026-09-12)"),
+        ({DAY: "20260931"}, f"line 2, column {DAY}: not a billing date: '20260931' (accepted: 20260912 or 2026-09-12)"),
+        ({DAY: "2026-0912"}, f"line 2, column {DAY}: not a billing date: '2026-0912' (accepted: 20260912 or 2026-09-12)"),
+        ({PAYER: "1E+15"}, f"line 2, column {PAYER}: not an account id: '1E+15' (accepted: digits)"),
+    ],
+)
+def test_a_cell_that_cannot_be_understood_is_refused_with_its_place(cells: dict[str, str], expected: str) -> None:
+    assert refusals(a_line(cells=cells)) == [expected]
+
+
+def test_a_line_with_neither_month_nor_date_is_refused() -> None:
+    cells = {MONTH: "", DAY: "", TIME: "", "账单信息/服务开始时间": ""}
+    told = f"line 2, column {MONTH}: neither a billing month nor a billing date: '' (accepted: 202609 or 2026-09)"
+    assert refusals(a_line(cells=cells)) == [told]
+
+
+def test_a_bill_of_another_account_is_refused_by_name() -> None:
+    (refusal,) = refusals(a_line(account="9999999999999999"), hints=HINTS)
+    assert f"a bill of account 9999999999999999; configured are {ACCOUNT}" in refusal
+
+
+def test_a_bill_that_names_no_account_anywhere_is_refused() -> None:
+    (refusal,) = refusals(a_line(), columns=[LINE_ID, AMOUNT, DAY, CURRENCY], name="export.csv")
+    assert "neither the bill nor its file name names an account" in refusal
+
+
+def test_a_bill_without_currency_of_an_unknown_account_is_refused() -> None:
+    (refusal,) = refusals(a_line(), columns=[LINE_ID, AMOUNT, DAY])
+    assert f"no currency, and none is configured for account {ACCOUNT}" in refusal
+
+
+@pytest.mark.parametrize(
+    ("cut", "missing"),
+    [([LINE_ID], LINE_ID), ([AMOUNT], AMOUNT), ([MONTH, DAY], f"{MONTH} or {DAY}"), ([LINE_ID, AMOUNT], f"{LINE_ID}, {AMOUNT}")],
+)
+def test_an_unknown_header_is_refused_with_the_nearest_layout_and_what_it_needs(cut: list[str], missing: str) -> None:
+    columns = [name for name in COLUMNS if name not in cut]
+    told = f"line 1: the header fits no known layout; the nearest, consumedetailbillv2, needs also: {missing}"
+    assert refusals(a_line(), columns=columns) == [told]
+
+
+def test_a_name_that_only_contains_a_known_one_is_not_taken_for_it() -> None:
+    columns = [f"{name}（元）" if name == AMOUNT else name for name in COLUMNS]
+    assert "needs also" in refusals(a_line(), columns=columns)[0]
+
+
+def test_a_header_is_known_with_half_width_signs_and_blanks_around() -> None:
+    columns = [name.replace("（", "(").replace("）", ")") for name in COLUMNS]
+    lines = [{name: a_line()[own] for name, own in zip(columns, COLUMNS, strict=True)}]
+    name, content = a_bill(lines, columns=columns)
+    assert read_here([(name, content.replace(b",", b" ,", 60))]).total()
+
+
+def test_a_repeated_column_is_refused() -> None:
+    _, content = a_bill([a_line()], columns=[*COLUMNS, AMOUNT])
+    assert refusals_of(content) == ["line 1, column 应付信息/应付金额(含税): the header has this column more than once"]
+
+
+def test_a_header_that_two_layouts_claim_is_refused() -> None:
+    with pytest.raises(UnreadableBillError, match="fits several layouts: consumedetailbillv2, consumedetailbillv2"):
+        recognise([name.replace("（", "(").replace("）", ")") for name in COLUMNS], line=1, layouts=LAYOUTS * 2)
+
+
+def test_malformed_files_are_refused_with_the_line() -> None:
+    name, content = a_bill([a_line(amount="1", cells={"产品信息/规格": 'a,"b"'}) for _ in range(3)])
+    lines = content.splitlines(keepends=True)
+
+    def told(*replaced: bytes) -> str:
+        return refusals_of(b"".join([lines[0], lines[1], *replaced, lines[3]]), name=name)[0]
+
+    second = lines[2]
+    assert told(second.replace(b",CNY", b",CNY,")) == "line 3: 62 cells, where the header has 61"
+    assert told(second.replace(b",CNY,", b",")) == "line 3: 60 cells, where the header has 61"
+    assert told(second.replace(b"\n", b",\n")) == "line 3: 62 cells, where the header has 61"
+    assert told(second.replace(b'b"""', b"b")).startswith("line 3: not valid CSV: ")
+    assert told(second.replace(b"CNY", b"C\0NY")) == "line 3: a NUL byte"
+    assert told(second.replace(b"CNY", b"C\xffY")) == "line 3: not UTF-8 (accepted: UTF-8, with or without byte-order mark)"
+    assert told(second.replace(b"CNY", b"C\rNY")).startswith("line 3: ")
+    assert told(second.replace(b'"a,', b'x"a,')).startswith("line 3: ")
+    assert told(second.replace(b'""b"""', b'""b"""x')).startswith("line 3: not valid CSV: ")
+
+
+def test_a_file_that_was_cut_off_is_refused_at_every_place_that_shows() -> None:
+    name, content = a_bill([a_line(amount="1.25"), a_line(amount="2.75")])
+    ends = [at for at in range(len(content)) if content[at : at + 1] == b"\n"]
+    for cut in range(ends[0] + 2, len(content), 7):
+        if cut - 1 not in ends:
+            assert refusals_of(content[:cut], name=name)
+    assert "the last line has no line break, so the file may be cut off" in refusals_of(content[:-1], name=name)[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xff\xfe1\x00", "编号,金额\n".encode("gb18030"), b'"unclosed\n1\n'])
+def test_files_without_a_readable_header_are_refused(content: bytes) -> None:
+    assert len(refusals_of(content)) == 1
+
+
+def test_the_longest_cells_are_no_trouble() -> None:
+    files = [a_bill([a_line(amount="1", cells={"产品信息/规格": '"' * 300_000}), a_line(amount="2")])]
+    assert read_here(files).sums() == month_to_date(files)
