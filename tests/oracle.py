@@ -24,16 +24,21 @@ _LIST_COST, _USAGE, _OWNER = "费用信息/目录总价", "用量信息/用量",
 _COMMODITY, _ITEM, _UNIT = "产品信息/商品Code", "产品信息/计费项Code", "用量信息/用量单位"
 _ORDER = (_LIST_COST, _USAGE, TIME, _OWNER, PRODUCT, _COMMODITY, _ITEM, INSTANCE, _UNIT, CURRENCY)
 
+_INFERENCE = re.compile(r"([0-9]*|[A-Za-z][A-Za-z_]*);(?P<workspace>llm-[^;]*|);[^;]*;[^;]*;[^;]*(;[01]?)?", re.ASCII)
+_TRAINING = re.compile(r"(?P<workspace>llm-[^;!]*)![^;!]*![^;!]*")
 _PLAIN = re.compile(r"-?[0-9]{1,28}(\.[0-9]{1,10})?", re.ASCII)
 
 
-def read_bill(content: bytes) -> list[dict[str, str]]:
-    """Return the lines of a file; whatever is not plainly right raises `ValueError` or `csv.Error`."""
+def read_bill(content: bytes, *, is_strict: bool = True) -> list[dict[str, str]]:
+    """Return the lines of a file; whatever is not plainly right raises `ValueError` or `csv.Error`.
+
+    If not strict, text behind a closing quote belongs to the cell.
+    """
     if b"\0" in content or not content.endswith(b"\n"):
         raise ValueError
     text = content.decode("utf-8-sig")
     csv.field_size_limit(16 * 1024 * 1024)
-    header, *rows = (row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row)
+    header, *rows = (row for row in csv.reader(io.StringIO(text, newline=""), strict=is_strict) if row)
     if any(len(row) != len(header) for row in rows) or len(set(header)) != len(header):
         raise ValueError
     lines = [dict(zip(header, row, strict=True)) for row in rows]
@@ -42,11 +47,11 @@ def read_bill(content: bytes) -> list[dict[str, str]]:
     return lines
 
 
-def month_to_date(files: Iterable[tuple[str, bytes]]) -> Sums:
+def month_to_date(files: Iterable[tuple[str, bytes]], *, is_strict: bool = True) -> Sums:
     """Return the exact sums over the files, given by name and content."""
     versions: dict[tuple[str, str], tuple[tuple[object, ...], dict[str, str]]] = {}
     for name, content in files:
-        lines = read_bill(content)
+        lines = read_bill(content, is_strict=is_strict)
         exported = re.match(r"[0-9]+-([0-9]{14})_", name)
         for line in lines:
             line[ACCOUNT] = line[ACCOUNT] or name.partition("-")[0]
@@ -80,10 +85,8 @@ def _dashed(text: str) -> str:
 def _workspace(line: Mapping[str, str]) -> str:
     if line[PRODUCT] != "sfm":
         return ""
-    parts = line[INSTANCE].split(";")
-    if len(parts) == 1:
-        return line[INSTANCE].split("!")[0] if line[INSTANCE].count("!") == 2 else ""
-    return parts[1] if len(parts) in {5, 6} else ""
+    found = _INFERENCE.fullmatch(line[INSTANCE]) or _TRAINING.fullmatch(line[INSTANCE])
+    return found["workspace"] if found else ""
 
 
 def spend_by_workspace(files: Iterable[Path], *, month: str, product: str) -> dict[tuple[str, str], Decimal]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-from decimal import Decimal
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -55,10 +53,10 @@ def damaged(content: bytes, dice: Random) -> bytes:
     return content
 
 
-def truth(content: bytes) -> Sums | None:
+def truth(content: bytes, *, is_strict: bool = True) -> Sums | None:
     """Return what the oracle says, or None if it refuses."""
     try:
-        return month_to_date([(NAME, content)])
+        return month_to_date([(NAME, content)], is_strict=is_strict)
     except (ValueError, csv.Error):
         return None
 
@@ -74,7 +72,7 @@ def verdict(content: bytes) -> Sums | None:
     return ledger.sums()
 
 
-def check(content: bytes, dice: Random, count: int) -> int:
+def check(content: bytes, dice: Random, count: int, *, is_strict: bool = True) -> int:
     """Damage the file so many times; return how often it was accepted."""
     accepted = 0
     for _ in range(count):
@@ -82,7 +80,7 @@ def check(content: bytes, dice: Random, count: int) -> int:
         said = verdict(broken)
         if said is not None:
             accepted += 1
-            assert said == truth(broken), broken
+            assert said == truth(broken, is_strict=is_strict), broken
     return accepted
 
 
@@ -98,14 +96,21 @@ def test_ten_thousand_damaged_files_are_refused_or_say_what_the_oracle_says(seed
         assert check(content, Random(seed), 250)
 
 
+@pytest.mark.parametrize("content", [CONTENT, OTHER_ORDER])
+def test_behind_the_head_of_a_long_file_stray_quotes_in_unread_cells_change_nothing(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "HEAD_SIZE", content.index(b"\n") + 100)
+    assert check(content, Random(content[-30:]), 400, is_strict=False)
+
+
 def test_a_small_file_that_is_sound_is_read_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "CarefulReader", None)
     for content in (CONTENT, OTHER_ORDER):
         assert verdict(content) == truth(content)
 
 
-def test_both_ways_of_reading_agree_on_the_digest_of_every_day(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_both_ways_of_reading_agree_on_the_digest_of_every_day() -> None:
     fast = SmallLedger().enter_here(NAME, CONTENT)
     careful = SmallLedger().enter_here(NAME, CONTENT.replace(b"\n", b"\r\n"))
     assert fast.days == careful.days
-    assert sum((amount for amount in (truth(CONTENT) or {}).values()), Decimal(0)) > 0

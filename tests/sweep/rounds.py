@@ -326,7 +326,7 @@ def _bill() -> tuple[str, bytes]:
 def truth(calm: Round) -> Truth:
     """Let the program work undisturbed, and return what came of it."""
     calm.begin(Stage.FRESH)
-    oracle = spend_by_workspace([calm.inbox / calm.scene.name], month=calm.scene.month)
+    oracle = spend_by_workspace([calm.inbox / calm.scene.name], month=calm.scene.month, product="sfm")
     assert {workspace: amount for (workspace, _), amount in oracle.items()} == TOTALS
     ended = calm.run()
     assert ended.code == 0, ended.words

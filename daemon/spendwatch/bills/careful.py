@@ -82,7 +82,7 @@ class CarefulReader:
         """Yield the physical lines after the header."""
         number, line = 0, "\n"
         with self._path.open(encoding="utf-8-sig", newline="") as file:
-            for number, line in enumerate(file, start=1):  # noqa: B007 -- the last one is looked at below
+            for number, line in enumerate(file, start=1):
                 if "\0" in line:
                     self._refuse(Refusal("a NUL byte", line=number))
                 if number > self._header.lines:

@@ -25,8 +25,6 @@ SEGMENT = 256 * 1024 * 1024
 SURPLUS = 16
 """How many columns beyond the header's are looked at for cells that should not be there."""
 
-LONG = 64 * 1024 * 1024
-
 _PLAIN_AMOUNT = rf"^-?[0-9]{{1,{WHOLE_DIGITS}}}(\.[0-9]{{1,{SCALE}}})?$"
 _WATCHED = "watched "
 
@@ -70,10 +68,17 @@ def exact_columns(
 
 
 def fast_frames(path: Path, header: Header, head: bytes) -> Iterator[pl.DataFrame]:
-    """Yield the file's lines as exact columns, or raise `DoubtError`. Believe them only if `vouch` agrees in the end."""
+    """Yield the file's lines as exact columns, or raise `DoubtError`. Believe them only if `vouch` agrees in the end.
+
+    The head, for most files the whole, is checked as strictly as CSV can be. Behind it, stray quotes in cells that nobody
+    reads are not looked for, as long as they leave lines and cells in their places.
+    """
+    _check_strictly(head, header)
     names = [str(place) for place in range(len(header.cells))]
     columns = {field: pl.col(names[place]) for field, place in header.places.items()}
-    watched = _watched_columns(path, header, head) - set(header.places.values())
+    # The last cell of a line may be empty if it is not the amount. Then every column is parsed, even those that nobody reads,
+    # as only the parser's own complaint tells that a line has too many cells.
+    watched = [] if header.ends_with_amount else [pl.col(name) for name in names]
     surplus = [f"surplus {number}" for number in range(SURPLUS)] if header.ends_with_amount else []
     try:
         for source, skip in _sources(path, header):
@@ -86,7 +91,7 @@ def fast_frames(path: Path, header: Header, head: bytes) -> Iterator[pl.DataFram
                 empty_string_is_null=False,
                 glob=False,
             )
-            yield exact_columns(raw, columns, watched=[pl.col(names[place]) for place in sorted(watched)], surplus=surplus)
+            yield exact_columns(raw, columns, watched=watched, surplus=surplus)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise DoubtError from error
 
@@ -113,15 +118,6 @@ def _commas(path: Path) -> int:
     return int(pieces.select(pl.len()).collect().item()) - 1
 
 
-def _watched_columns(path: Path, header: Header, head: bytes) -> set[int]:
-    """Return which columns are parsed though nobody reads them, so that the parser complains of what is wrong with them."""
-    if not header.ends_with_amount:
-        # The last cell of a line may be empty: only the parser's own complaint tells that a line has too many cells.
-        return set(range(len(header.cells)))
-    # Text behind a closing quote is a mistake, but harmless in a cell that nobody reads. Very long files are spared the look.
-    return quoted_columns(head, header) if path.stat().st_size <= LONG else set()
-
-
 def _sources(path: Path, header: Header) -> Iterator[tuple[Path | bytes, int]]:
     if path.stat().st_size <= AT_ONCE:
         yield path, header.lines
@@ -145,30 +141,11 @@ def _segment(file: FileIO) -> bytes:
     return segment[:end]
 
 
-def quoted_columns(head: bytes, header: Header) -> set[int]:
-    """Return which columns have quoted cells in the whole lines of `head`. Bad CSV raises `DoubtError`."""
-    quoted: set[int] = set()
-    text = head[header.size : head.rfind(b"\n") + 1].decode("utf-8", "replace")
-    lines = text.split("\n")[:-1]
+def _check_strictly(head: bytes, header: Header) -> None:
+    lines = head[header.size : head.rfind(b"\n") + 1].decode("utf-8", "replace").split("\n")[:-1]
     try:
-        for line, cells in zip(lines, csv.reader(lines, strict=True), strict=True):
-            if len(cells) != len(header.cells):
-                raise DoubtError
-            quoted |= _quoted_cells(line, cells)
-    except (csv.Error, ValueError) as error:
+        widths = {len(cells) for cells in csv.reader(lines, strict=True)}
+    except csv.Error as error:
         raise DoubtError from error
-    return quoted
-
-
-def _quoted_cells(line: str, cells: Sequence[str]) -> set[int]:
-    if '"' not in line:
-        return set()
-    quoted, at = set(), 0
-    for place, cell in enumerate(cells):
-        if line.startswith('"', at):
-            quoted.add(place)
-            at += len(cell) + cell.count('"') + 2
-        else:
-            at += len(cell)
-        at += 1
-    return quoted
+    if widths - {len(header.cells)}:
+        raise DoubtError

@@ -12,8 +12,8 @@ from spendwatch.bills.layouts import LAYOUTS
 from spendwatch.bills.layouts.layout import Field, Layout, normalised
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 
-HEAD_SIZE = 256 * 1024
-"""How much of a file is looked at to find the header and the columns with quoted cells."""
+HEAD_SIZE = 1024 * 1024
+"""How much of a file is looked at to find the header; also how much of it is always checked strictly."""
 
 
 @dataclass(frozen=True, slots=True)

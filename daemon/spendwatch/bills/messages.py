@@ -145,9 +145,7 @@ def _moment(value: object) -> datetime | None:
 
 def _day(parts: list[object], series: str) -> DayContent:
     account, period, day, digest, lines = parts
-    key = DayKey(
-        AccountId(as_text(account)), BillingPeriod.parse(as_text(period)), series, date.fromisoformat(as_text(day))
-    )
+    key = DayKey(AccountId(as_text(account)), BillingPeriod.parse(as_text(period)), series, date.fromisoformat(as_text(day)))
     return DayContent(key, Digest(as_text(digest)), as_number(lines))
 
 

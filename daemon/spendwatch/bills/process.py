@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -220,14 +221,23 @@ class ProcessReading:
         """What the file says."""
         return self._statement
 
-    def merge(self, held: Mapping[DayKey, bytes | None], days: tuple[DayKey, ...]) -> tuple[ProcessDay, ...]:
-        """Merge these days with the chunks the ledger holds (None: it holds none).
+    def merge(
+        self,
+        held: Mapping[DayKey, bytes | None],
+        days: tuple[DayKey, ...],
+        confirmed: Mapping[DayKey, datetime] | None = None,
+    ) -> tuple[ProcessDay, ...]:
+        """Merge these days with the chunks the ledger holds (None: it holds none), no older than `confirmed` says.
 
         What the ledger does not hold needs no merge: those days are packed while the caller already writes the first ones.
         """
         places = {content.key: place for place, content in enumerate(self._statement.days)}
-        wanted = [(places[key], self._hand_over(places[key], held.get(key))) for key in days]
-        counts = self._merged([[place, path] for place, path in wanted]) if wanted else {}
+        said = confirmed or {}
+        wanted: list[list[object]] = [
+            [places[key], self._hand_over(places[key], held.get(key)), said[key].isoformat() if key in said else ""]
+            for key in days
+        ]
+        counts = self._merged(wanted) if wanted else {}
         return tuple(self._day(places[key], counts) for key in days)
 
     def packed(self, place: int, name: str) -> Path:

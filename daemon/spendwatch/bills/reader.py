@@ -33,6 +33,7 @@ _MOMENT = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"
 _STAMP = "%Y%m%d%H%M%S"
 _TOO_MUCH = Decimal(10) ** (WHOLE_DIGITS - 1)
 
+
 @dataclass(frozen=True, slots=True)
 class Merged:
     """What became of a day in the merge."""
@@ -46,8 +47,9 @@ class Merged:
 class Lines:
     """Collects the lines of one file: gives traits their numbers and days their heaps."""
 
-    def __init__(self, interpreter: Interpreter, folder: Path) -> None:
+    def __init__(self, interpreter: Interpreter, folder: Path, *, is_careful: bool = False) -> None:
         """Begin without lines."""
+        self._is_careful = is_careful
         self.book = TraitBook()
         self.keys: list[DayKey] = []
         self.pile = Pile(folder)
@@ -73,6 +75,9 @@ class Lines:
         for code, text in zip(codes, texts, strict=True):
             cells = tuple(text.split(SEPARATOR))
             if len(cells) != len(RAW_FIELDS):
+                raise DoubtError
+            if '"' in text and not self._is_careful:
+                # The parser does not mind stray quotes; the careful reader does.
                 raise DoubtError
             key, found = self._interpreter.interpret(cells)
             days[code], traits[code] = self._day(key), self.book.number(found)
@@ -104,14 +109,14 @@ class UnderstoodBill:
         self._folder = folder
         self._heaps = {key: number for number, key in enumerate(lines.keys)}
 
-    def merge(self, place: int, held: Path | None) -> Merged:
+    def merge(self, place: int, held: Path | None, confirmed: str = "") -> Merged:
         """Merge the statement's day at that place with the chunk that the ledger holds; leave `chunk-…` and `rows-…` behind.
 
-        Several threads may call this at the same time.
+        `confirmed` is the moment, in ISO 8601, up to which other statements said the same of the chunk as a whole. Several threads may call this at the same time.
         """
         book, day = TraitBook(), self.statement.days[place]
         fresh = self._fresh(self._heaps[day.key], book)
-        merged = merge(fresh, read_chunk(held, book) if held else None, book)
+        merged = merge(fresh, _confirmed(read_chunk(held, book), confirmed) if held else None, book)
         write_chunk(merged.frame, book, self._folder / f"chunk-{place}")
         rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in roll_up(merged.frame, book))
         (self._folder / f"rows-{place}").write_text(rows, encoding="utf-8")
@@ -125,6 +130,14 @@ class UnderstoodBill:
             numbers[number] = book.number(self._lines.book.traits[number])
         traits = pl.Series(numbers, dtype=pl.UInt32).gather(lines["traits"])
         return lines.with_columns(traits.alias("traits"), pl.lit(self._stamp).alias("stamp"))
+
+
+def _confirmed(lines: pl.DataFrame, moment: str) -> pl.DataFrame:
+    """Return the lines of a chunk, none of them older than that moment."""
+    if not moment:
+        return lines
+    stamp = datetime.fromisoformat(moment).astimezone(BILLING_ZONE).strftime(_STAMP)
+    return lines.with_columns(pl.max_horizontal("stamp", pl.lit(stamp)).alias("stamp"))
 
 
 def read(path: Path, *, name: str, hints: ReadingHints, folder: Path, progress: Progress) -> UnderstoodBill:
@@ -167,7 +180,7 @@ def _read_fast(path: Path, header: Header, head: bytes, lines: Lines, surveyor: 
 
 
 def _read_carefully(path: Path, header: Header, interpreter: Interpreter, folder: Path) -> Lines:
-    lines = Lines(interpreter, folder)
+    lines = Lines(interpreter, folder, is_careful=True)
     columns = {field: pl.col(field) for field in header.places}
     for batch in CarefulReader(path, header, interpreter).batches():
         raw = pl.LazyFrame(batch, schema=dict.fromkeys(columns, pl.String))

@@ -98,10 +98,13 @@ class Worker:
         """Merge the days that the ledger holds, tell of these, then go on with the new ones: nobody needs to wait for them."""
         bill = self._bills[as_number(request.get("bill"))]
         days = [as_list(day) for day in as_list(request.get("days"))]
-        held = {as_number(place): None if path is None else Path(as_text(path)) for place, path in days}
+        held = {as_number(place): None if path is None else Path(as_text(path)) for place, path, _ in days}
+        said = {as_number(place): as_text(stamp) for place, _, stamp in days}
         known = [place for place, path in held.items() if path]
         counts = []
-        for place, day in zip(known, self._pool.map(lambda place: bill.merge(place, held[place]), known), strict=True):
+        for place, day in zip(
+            known, self._pool.map(lambda place: bill.merge(place, held[place], said[place]), known), strict=True
+        ):
             counts.append([place, day.digest, day.lines, day.new, day.changed])
             self._tell({"tell": "packed", "day": place})
         self._tell({"tell": "merged", "days": counts})

@@ -82,7 +82,7 @@ def _sections(words: Words) -> Iterator[Section]:
     if rule in {Rule.BALANCE_LOW, Rule.OVERDUE}:
         yield _consequences(words)
     if advice := tuple(_advice(words)):
-        yield Points(phrases.advice if rule in _COSTLY else "", advice)
+        yield Points(phrases.advice if rule in _COSTLY else "", advice, is_vital=False)
 
 
 def _files(words: Words) -> Iterator[str]:
@@ -104,7 +104,8 @@ def _consequences(words: Words) -> Points:
     seen = [cover for cover in words.facts.covers if cover is not Cover.NONE]
     covers = [*(seen or (cover for cover in Cover if cover is not Cover.NONE)), Cover.NONE]
     title = phrases.overdue_now if words.notification.rule is Rule.OVERDUE else phrases.overdue_then
-    return Points(title, (*(phrases.covers[cover] for cover in covers), phrases.settle))
+    points = (*(phrases.covers[cover] for cover in covers), phrases.settle)
+    return Points(title, points, is_vital=words.notification.rule is Rule.OVERDUE)
 
 
 def _advice(words: Words) -> Iterator[str]:

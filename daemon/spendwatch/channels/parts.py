@@ -53,6 +53,8 @@ class Points:
     kind: ClassVar[str] = "points"
     title: str
     points: tuple[str, ...]
+    is_vital: bool = True
+    """Whether even the briefest telling must have them."""
 
 
 Section: TypeAlias = Table | Chart | Points

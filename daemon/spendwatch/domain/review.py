@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from spendwatch.domain.alert import Alert, AlertState, Matter, Rule, alert_id
-from spendwatch.domain.money import EXACT, Money, plain
+from spendwatch.domain.money import Money, plain
 from spendwatch.domain.notification import Facts, Notification, Reason, notification_id
 from spendwatch.domain.policy import ChannelName, Severity, Threshold
 from spendwatch.domain.standing import Standing

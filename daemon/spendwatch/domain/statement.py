@@ -117,6 +117,11 @@ class Statement:
     remarks: tuple[str, ...] = ()
     """Things an operator should know: a currency taken from the configuration, instance ids of an unknown shape."""
 
+    @property
+    def stamp(self) -> datetime | None:
+        """How new the statement's version of its lines is: of two versions of a line the newer counts, whichever came first."""
+        return self.exported_at or self.data_until
+
 
 @dataclass(frozen=True, slots=True)
 class SpendRow:
@@ -178,8 +183,17 @@ class Reading(Protocol):
     def statement(self) -> Statement:
         """What the file says."""
 
-    def merge(self, held: Mapping[DayKey, bytes | None], days: tuple[DayKey, ...]) -> tuple[MergedDay, ...]:
-        """Merge these days with the chunks the ledger holds (None: it holds none)."""
+    def merge(
+        self,
+        held: Mapping[DayKey, bytes | None],
+        days: tuple[DayKey, ...],
+        confirmed: Mapping[DayKey, datetime] | None = None,
+    ) -> tuple[MergedDay, ...]:
+        """Merge these days with the chunks the ledger holds (None: it holds none).
+
+        `held` is asked for one day after the other. `confirmed` tells up to which stamp later statements said the same of a
+        whole day: its lines are at least that new.
+        """
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from spendwatch.domain.errors import (
@@ -14,7 +14,7 @@ from spendwatch.domain.errors import (
 )
 from spendwatch.domain.health import Rejection
 from spendwatch.domain.period import Clock
-from spendwatch.domain.statement import BillFile, Digest, Reading, ReadingHints, Receipt
+from spendwatch.domain.statement import BillFile, DayKey, Digest, Reading, ReadingHints, Receipt
 from spendwatch.jobs.ports import BillReader, BillSource, Health, Ledger
 
 _TRIES = 5
@@ -53,17 +53,37 @@ def _merge(file: BillFile, reading: Reading, ledger: Ledger, clock: Clock) -> Re
     statement = reading.statement
     held = ledger.held(day.key for day in statement.days)
     differing = tuple(day.key for day in statement.days if held.get(day.key) != day.digest)
-    merged = reading.merge({key: ledger.chunk(key) if key in held else None for key in differing}, differing)
+    known = [key for key in differing if key in held]
+    merged = reading.merge(_Chunks(ledger, frozenset(known)), differing, ledger.confirmed(known))
     ledger.record(
         statement,
-        tuple(day for day in merged if held.get(day.key) != day.digest),
+        merged,
         name=file.name,
         source=file.source,
-        held={key: digest for key, digest in held.items() if key in differing},
+        held={key: held[key] for key in known},
         now=clock(),
     )
     new, changed = sum(day.new for day in merged), sum(day.changed for day in merged)
     return Receipt(statement, new=new, changed=changed, same=statement.lines - new - changed)
+
+
+class _Chunks(Mapping[DayKey, bytes | None]):
+    """The chunks that the ledger holds of some days, each fetched when it is asked for: never all of them in memory."""
+
+    def __init__(self, ledger: Ledger, days: frozenset[DayKey]) -> None:
+        self._ledger = ledger
+        self._days = days
+
+    def __getitem__(self, day: DayKey) -> bytes | None:
+        if day not in self._days:
+            raise KeyError(day)
+        return self._ledger.chunk(day)
+
+    def __iter__(self) -> Iterator[DayKey]:
+        return iter(self._days)
+
+    def __len__(self) -> int:
+        return len(self._days)
 
 
 def collect(

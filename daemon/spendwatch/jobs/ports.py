@@ -66,6 +66,9 @@ class Ledger(Protocol):
     def chunk(self, day: DayKey) -> bytes | None:
         """Return the lines of a day as they were recorded."""
 
+    def confirmed(self, days: Iterable[DayKey]) -> Mapping[DayKey, datetime]:
+        """Return of those days that were confirmed as a whole by later statements up to which stamp."""
+
     def record(
         self,
         statement: Statement,
@@ -76,7 +79,7 @@ class Ledger(Protocol):
         held: Mapping[DayKey, Digest],
         now: datetime,
     ) -> None:
-        """Record a statement and the merged days in one transaction.
+        """Record a statement and the merged days in one transaction. Its other days are confirmed: it says the same of them.
 
         `held` are the digests the merge was based on; if one of them has changed meanwhile: `LedgerChangedError`.
         """

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from itertools import groupby
 
-from sqlalchemy import Column, Connection, Date, Integer, LargeBinary, PrimaryKeyConstraint, Table, and_, select
+from sqlalchemy import Column, Connection, Date, Integer, LargeBinary, PrimaryKeyConstraint, Table, and_, case, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from spendwatch.domain.statement import DayKey, Digest, MergedDay
-from spendwatch.store.columns import Row, Words, insert_into, metadata
+from spendwatch.store.columns import Moment, Row, Words, insert_into, metadata
 
 chunk = Table(
     "chunk",
@@ -20,6 +21,8 @@ chunk = Table(
     Column("day", Date, nullable=False),
     Column("digest", Words, nullable=False),
     Column("lines", Integer, nullable=False),
+    # Up to which stamp later statements said the same of the whole day; none since its lines were last written.
+    Column("confirmed", Moment),
     Column("content", LargeBinary, nullable=False),
     PrimaryKeyConstraint("period", "account", "series", "day"),
 )
@@ -51,6 +54,19 @@ def content_of(connection: Connection, day: DayKey) -> bytes | None:
     return content
 
 
+def confirmations(connection: Connection, days: Iterable[DayKey]) -> dict[DayKey, datetime]:
+    """Return of those days that were confirmed as a whole up to which stamp."""
+    said = ((day, connection.scalar(select(chunk.c.confirmed).where(is_day(chunk, day)))) for day in days)
+    return {day: stamp for day, stamp in said if stamp is not None}
+
+
+def confirm(connection: Connection, day: DayKey, digest: Digest, stamp: datetime) -> bool:
+    """Note that a statement of that stamp said the same of a day; tell whether the day still is as it says."""
+    same = update(chunk).where(is_day(chunk, day), chunk.c.digest == digest)
+    newer = case((chunk.c.confirmed > stamp, chunk.c.confirmed), else_=stamp)
+    return connection.execute(same.values(confirmed=newer)).rowcount == 1
+
+
 def put_chunk(connection: Connection, day: MergedDay) -> None:
     """Record the lines of a day in place of what was there. They are fetched only now: one day at a time is in memory."""
     key = day.key
@@ -61,8 +77,9 @@ def put_chunk(connection: Connection, day: MergedDay) -> None:
         "day": key.day,
         "digest": day.digest,
         "lines": day.lines,
+        "confirmed": None,
         "content": day.chunk(),
     }
     insertion = insert_into(connection, chunk).values(row)
-    fresh = {name: insertion.excluded[name] for name in ("digest", "lines", "content")}
+    fresh = {name: insertion.excluded[name] for name in ("digest", "lines", "confirmed", "content")}
     connection.execute(insertion.on_conflict_do_update(index_elements=list(chunk.primary_key), set_=fresh))

@@ -13,11 +13,13 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, DayKey, Digest, MergedDay, SourceName, Statement
-from spendwatch.store.chunk import content_of, held_digests, put_chunk
+from spendwatch.store.chunk import confirm, confirmations, content_of, held_digests, put_chunk
 from spendwatch.store.database import Database
 from spendwatch.store.reach import current_revision, extend_reach, hold_revision, next_revision, reach_by_account
 from spendwatch.store.spend import commodities_since, periods_by_account, put_rows, sums
 from spendwatch.store.statement import EnteredStatement, enter, is_entered, latest_statements, put_rejection, rejections_since
+
+_CHANGED = "the days of this bill were changed by somebody else since they were read"
 
 
 class Ledger:
@@ -42,6 +44,11 @@ class Ledger:
         with self._database.reading() as connection:
             return content_of(connection, day)
 
+    def confirmed(self, days: Iterable[DayKey]) -> Mapping[DayKey, datetime]:
+        """Return of those days that were confirmed as a whole by later statements up to which stamp."""
+        with self._database.reading() as connection:
+            return confirmations(connection, days)
+
     def record(
         self,
         statement: Statement,
@@ -61,6 +68,7 @@ class Ledger:
             if is_entered(connection, statement.digest):
                 return
             _require_unchanged(connection, days, held)
+            _confirm_the_same(connection, statement, days)
             enter(connection, statement, days, name=name, source=source, now=now)
             for day in days:
                 put_chunk(connection, day)
@@ -119,8 +127,15 @@ class Ledger:
             return commodities_since(connection, since)
 
 
+def _confirm_the_same(connection: Connection, statement: Statement, days: Sequence[MergedDay]) -> None:
+    """Note of the days that the statement only repeats how new they are now."""
+    written, stamp = {day.key for day in days}, statement.stamp
+    for day in statement.days:
+        if stamp and day.key not in written and not confirm(connection, day.key, day.digest, stamp):
+            raise LedgerChangedError(_CHANGED)
+
+
 def _require_unchanged(connection: Connection, days: Sequence[MergedDay], held: Mapping[DayKey, Digest]) -> None:
     concerned = {day.key for day in days} | set(held)
     if held_digests(connection, concerned) != dict(held):
-        msg = "the days of this bill were changed by somebody else since they were read"
-        raise LedgerChangedError(msg)
+        raise LedgerChangedError(_CHANGED)

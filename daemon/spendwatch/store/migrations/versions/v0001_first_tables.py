@@ -61,6 +61,7 @@ def _spend() -> None:
         sa.Column("day", sa.Date(), nullable=False),
         _text("digest"),
         _number("lines"),
+        sa.Column("confirmed", _moment),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint(*place, name=op.f("pk_chunk")),
     )

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from bill_builder import a_bill, a_line
+from small_ledger import NO_HINTS, SmallLedger, a_bill_file
+from spendwatch.bills import process as daemon_side
+from spendwatch.bills.child import Child
+from spendwatch.bills.process import ReadingProcess
+from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
+from spendwatch.domain.statement import BillFile, SourceName
+
+BIG = 300_000
+
+
+@pytest.fixture
+def exchange(tmp_path: Path) -> Path:
+    return tmp_path / "exchange"
+
+
+@pytest.fixture
+def reader(exchange: Path) -> Iterator[ReadingProcess]:
+    with ReadingProcess(exchange) as reading:
+        yield reading
+
+
+@pytest.fixture
+def bill(tmp_path: Path) -> BillFile:
+    name, content = a_bill([a_line(line_id=f"id-{n}", amount="0.25", day=f"202609{n % 3 + 1:02d}") for n in range(8)])
+    (tmp_path / name).write_bytes(content)
+    return a_bill_file(tmp_path / name)
+
+
+@pytest.fixture(scope="module")
+def big_bill(tmp_path_factory: pytest.TempPathFactory) -> BillFile:
+    name, content = a_bill([a_line(line_id="<id>", amount="0.25")])
+    header, line = content.splitlines(keepends=True)
+    path = tmp_path_factory.mktemp("big") / name
+    with path.open("wb") as file:
+        file.write(header)
+        file.writelines(line.replace(b"<id>", b"id-%d" % number) for number in range(BIG))
+    return a_bill_file(path)
+
+
+def enter(reader: ReadingProcess, file: BillFile, ledger: SmallLedger | None = None) -> SmallLedger:
+    ledger = ledger or SmallLedger()
+    with reader.read(file, NO_HINTS) as reading:
+        ledger.enter(reading)
+    return ledger
+
+
+def kill(reader: ReadingProcess) -> None:
+    assert reader.pid
+    os.kill(reader.pid, signal.SIGKILL)
+
+
+def test_the_daemon_side_does_without_polars() -> None:
+    command = "import sys, spendwatch.bills.process; sys.exit('polars' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0
+
+
+def test_one_process_reads_one_file_after_the_other(reader: ReadingProcess, bill: BillFile) -> None:
+    reader.prepare()
+    first = reader.pid
+    ledger = enter(reader, bill)
+    assert enter(reader, bill, ledger).total() == Decimal(2)
+    assert reader.pid == first
+
+
+def test_a_process_killed_while_reading_fails_that_reading_and_no_other(
+    reader: ReadingProcess, bill: BillFile, big_bill: BillFile
+) -> None:
+    reader.prepare()
+    killer = threading.Timer(0.4, kill, [reader])
+    killer.start()
+    with pytest.raises(ReaderFailedError, match="the reading process died of signal 9"):
+        enter(reader, big_bill)
+    killer.join()
+    assert enter(reader, bill).total() == Decimal(2)
+
+
+def test_a_process_killed_between_reading_and_merging_fails_the_merge(reader: ReadingProcess, bill: BillFile) -> None:
+    with reader.read(bill, NO_HINTS) as reading:
+        kill(reader)
+        with pytest.raises(ReaderFailedError, match="died of signal 9"):
+            reading.merge({}, tuple(day.key for day in reading.statement.days))
+        with pytest.raises(ReaderFailedError, match="is gone"):
+            reading.merge({}, tuple(day.key for day in reading.statement.days))
+    assert enter(reader, bill).total() == Decimal(2)
+
+
+def test_a_process_killed_while_it_packs_fails_the_content_of_the_day(reader: ReadingProcess, big_bill: BillFile) -> None:
+    with reader.read(big_bill, NO_HINTS) as reading:
+        (day,) = reading.merge({}, tuple(day.key for day in reading.statement.days))
+        assert (day.new, day.changed, day.lines) == (BIG, 0, BIG)
+        kill(reader)
+        with pytest.raises(ReaderFailedError, match="died of signal 9"):
+            day.chunk()
+
+
+def test_a_process_that_takes_too_long_is_ended(exchange: Path, bill: BillFile, big_bill: BillFile) -> None:
+    with ReadingProcess(exchange, patience=-big_bill.size / daemon_side.SLOWEST) as reader:
+        with pytest.raises(ReaderFailedError, match="took too long"):
+            reader.read(big_bill, NO_HINTS)
+        assert reader.pid is None
+        reader.patience = 60
+        assert enter(reader, bill).total() == Decimal(2)
+
+
+def test_a_process_that_needs_too_much_memory_fails_and_the_daemon_lives(
+    exchange: Path, bill: BillFile, big_bill: BillFile
+) -> None:
+    with ReadingProcess(exchange, memory=192 * 1024**2) as reader:
+        with pytest.raises(ReaderFailedError, match="the reading process"):
+            enter(reader, big_bill)
+        assert enter(reader, bill).total() == Decimal(2)
+
+
+def test_an_idle_process_ends_by_itself_and_the_next_file_starts_another(exchange: Path, bill: BillFile) -> None:
+    with ReadingProcess(exchange, idle=0.2) as reader:
+        reader.prepare()
+        first = reader.pid
+        assert first
+        os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+        assert enter(reader, bill).total() == Decimal(2)
+        assert reader.pid != first
+
+
+def test_a_heavy_file_costs_the_process_its_place(
+    reader: ReadingProcess, bill: BillFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon_side, "HEAVY", bill.size - 1)
+    enter(reader, bill)
+    assert reader.pid is None
+
+
+def test_the_process_dies_with_the_daemon(exchange: Path, big_bill: BillFile) -> None:
+    script = f"""
+import sys
+from pathlib import Path
+from small_ledger import NO_HINTS, a_bill_file
+from spendwatch.bills.process import ReadingProcess
+reader = ReadingProcess(Path({str(exchange)!r}))
+reader.prepare()
+print(reader.pid, flush=True)
+reader.read(a_bill_file(Path({str(big_bill.path)!r})), NO_HINTS)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment) as daemon:
+        assert daemon.stdout
+        worker = int(daemon.stdout.readline())
+        handle = os.pidfd_open(worker)
+        daemon.kill()
+    waiting = threading.Event()
+    for _ in range(100):
+        try:
+            signal.pidfd_send_signal(handle, 0)
+        except ProcessLookupError:
+            break
+        waiting.wait(0.1)
+    else:
+        pytest.fail("the reading process outlived the daemon")
+    os.close(handle)
+
+
+def test_the_process_knows_no_secret_of_the_daemon(
+    reader: ReadingProcess, monkeypatch: pytest.MonkeyPatch, bill: BillFile
+) -> None:
+    monkeypatch.setenv("SPENDWATCH_PASSWORD", "hush")
+    enter(reader, bill)
+    environment = Path(f"/proc/{reader.pid}/environ").read_bytes()
+    assert b"hush" not in environment
+    assert b"POLARS_SKIP_CPU_CHECK=1" in environment
+
+
+def test_nothing_is_left_behind(exchange: Path, bill: BillFile) -> None:
+    with ReadingProcess(exchange) as reader:
+        enter(reader, bill)
+        (private,) = exchange.iterdir()
+        assert private.stat().st_mode & 0o777 == 0o700
+        assert {path.name for path in private.iterdir()} == {"lock", "worker.log"}
+    assert list(exchange.iterdir()) == []
+
+
+def test_what_a_dead_daemon_left_behind_is_removed_and_a_living_ones_folder_is_not(exchange: Path, bill: BillFile) -> None:
+    with ReadingProcess(exchange) as living:
+        living.prepare()
+        left = exchange / "reader-dead"
+        left.mkdir()
+        (left / "lock").touch()
+        (left / "chunk-1").write_text("old")
+        with ReadingProcess(exchange) as reader:
+            enter(reader, bill)
+            assert not left.exists()
+        assert enter(living, bill).total() == Decimal(2)
+
+
+def test_a_refused_file_does_no_harm_to_the_process(reader: ReadingProcess, bill: BillFile, tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UnreadableBillError, match="fits no known layout"):
+        reader.read(a_bill_file(tmp_path / "bad.csv"), NO_HINTS)
+    first = reader.pid
+    assert enter(reader, bill).total() == Decimal(2)
+    assert reader.pid == first
+
+
+def test_a_file_that_vanished_is_our_failure_and_not_the_files(reader: ReadingProcess, tmp_path: Path) -> None:
+    gone = BillFile("gone.csv", tmp_path / "gone.csv", 1, SourceName("inbox"), datetime(2026, 9, 16, tzinfo=UTC))
+    with pytest.raises(ReaderFailedError, match="FileNotFoundError"):
+        reader.read(gone, NO_HINTS)
+
+
+def test_a_file_that_is_written_to_while_being_read_fails_the_reading(reader: ReadingProcess, big_bill: BillFile) -> None:
+    reader.prepare()
+    stopping = threading.Event()
+
+    def touch() -> None:
+        while not stopping.wait(0.005):
+            os.utime(big_bill.path)
+
+    toucher = threading.Thread(target=touch)
+    toucher.start()
+    try:
+        with pytest.raises(ReaderFailedError, match="the file was changed while being read"):
+            reader.read(big_bill, NO_HINTS)
+    finally:
+        stopping.set()
+        toucher.join()
+
+
+def test_threads_may_share_the_process(reader: ReadingProcess, bill: BillFile) -> None:
+    totals: list[Decimal] = []
+    threads = [threading.Thread(target=lambda: totals.append(enter(reader, bill).total())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert totals == [Decimal(2)] * 4
+
+
+def test_progress_is_told_until_the_end(exchange: Path, big_bill: BillFile) -> None:
+    told: list[tuple[str, float]] = []
+    with ReadingProcess(exchange, progress=lambda phase, share: told.append((phase, share))) as reader:
+        enter(reader, big_bill)
+    reading = [share for phase, share in told if phase == "reading"]
+    assert reading == sorted(reading)
+    assert reading[-1] == 1
+    assert len(reading) > 10
+    assert told[-1] == ("merging", 1.0)
+
+
+def test_what_a_hostile_process_says_is_not_believed(exchange: Path, bill: BillFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [{"tell": "statement"}, {"tell": "statement", "statement": {"lines": -1}}, {"tell": "refusals", "refusals": []}]
+    for answer in answers:
+        monkeypatch.setattr(Child, "hear", lambda _self, _until, said=answer: said)
+        with ReadingProcess(exchange) as reader, pytest.raises(ReaderFailedError, match="nonsense"):
+            reader.read(bill, NO_HINTS)
