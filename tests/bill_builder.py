@@ -1,6 +1,6 @@
 """Builds bill files as the provider's console exports them: 61 columns, UTF-8 with BOM, LF.
 
-    name, content = a_bill([a_line(day="20260912", amount="12.5", workspace="llm-a"), a_line(line_id="x", amount="-1")])
+name, content = a_bill([a_line(day="20260912", amount="12.5", workspace="llm-a"), a_line(line_id="x", amount="-1")])
 """
 
 from __future__ import annotations

@@ -29,16 +29,13 @@ _TRAINING = re.compile(r"(?P<workspace>llm-[^;!]*)![^;!]*![^;!]*")
 _PLAIN = re.compile(r"-?[0-9]{1,28}(\.[0-9]{1,10})?", re.ASCII)
 
 
-def read_bill(content: bytes, *, is_strict: bool = True) -> list[dict[str, str]]:
-    """Return the lines of a file; whatever is not plainly right raises `ValueError` or `csv.Error`.
-
-    If not strict, text behind a closing quote belongs to the cell.
-    """
+def read_bill(content: bytes) -> list[dict[str, str]]:
+    """Return the lines of a file; whatever is not plainly right raises `ValueError` or `csv.Error`."""
     if b"\0" in content or not content.endswith(b"\n"):
         raise ValueError
     text = content.decode("utf-8-sig")
     csv.field_size_limit(16 * 1024 * 1024)
-    header, *rows = (row for row in csv.reader(io.StringIO(text, newline=""), strict=is_strict) if row)
+    header, *rows = (row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row)
     if any(len(row) != len(header) for row in rows) or len(set(header)) != len(header):
         raise ValueError
     lines = [dict(zip(header, row, strict=True)) for row in rows]
@@ -47,11 +44,11 @@ def read_bill(content: bytes, *, is_strict: bool = True) -> list[dict[str, str]]
     return lines
 
 
-def month_to_date(files: Iterable[tuple[str, bytes]], *, is_strict: bool = True) -> Sums:
+def month_to_date(files: Iterable[tuple[str, bytes]]) -> Sums:
     """Return the exact sums over the files, given by name and content."""
     versions: dict[tuple[str, str], tuple[tuple[object, ...], dict[str, str]]] = {}
     for name, content in files:
-        lines = read_bill(content, is_strict=is_strict)
+        lines = read_bill(content)
         exported = re.match(r"[0-9]+-([0-9]{14})_", name)
         for line in lines:
             line[ACCOUNT] = line[ACCOUNT] or name.partition("-")[0]
@@ -83,7 +80,7 @@ def _dashed(text: str) -> str:
 
 
 def _workspace(line: Mapping[str, str]) -> str:
-    if line[PRODUCT] != "sfm":
+    if line[PRODUCT] not in {"sfm", ""}:
         return ""
     found = _INFERENCE.fullmatch(line[INSTANCE]) or _TRAINING.fullmatch(line[INSTANCE])
     return found["workspace"] if found else ""

@@ -35,9 +35,7 @@ class SmallLedger:
 
     def enter(self, reading: Reading, *, is_eager: bool = False) -> tuple[int, int]:
         """Merge the days that differ (or all of them, if eager) and keep the outcome; return how many lines were new and changed."""
-        days = tuple(
-            day.key for day in reading.statement.days if is_eager or self.digests.get(day.key) != day.digest
-        )
+        days = tuple(day.key for day in reading.statement.days if is_eager or self.digests.get(day.key) != day.digest)
         merged = reading.merge({key: self.chunks.get(key) for key in days}, days)
         for day in merged:
             self.chunks[day.key], self.digests[day.key] = day.chunk(), day.digest

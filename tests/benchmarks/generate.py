@@ -20,7 +20,21 @@ from typing import BinaryIO
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bill_builder import ACCOUNT, AMOUNT, COLUMNS, DAY, ENDS, LINE_ID, LIST_COST, MONTH, STARTS, TIME, USAGE, a_bill_name, a_line
+from bill_builder import (
+    ACCOUNT,
+    AMOUNT,
+    COLUMNS,
+    DAY,
+    ENDS,
+    LINE_ID,
+    LIST_COST,
+    MONTH,
+    STARTS,
+    TIME,
+    USAGE,
+    a_bill_name,
+    a_line,
+)
 
 DAYS = 30
 MINUTES = DAYS * 24 * 60

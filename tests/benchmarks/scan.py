@@ -1,6 +1,6 @@
 """The baseline: a process that does nothing but let Polars read one column of a bill and add it up exactly.
 
-    python tests/benchmarks/scan.py FILE
+python tests/benchmarks/scan.py FILE
 """
 
 from __future__ import annotations

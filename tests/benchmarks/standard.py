@@ -1,6 +1,6 @@
 """The slow baseline: the standard library's csv reader and Decimal.
 
-    python tests/benchmarks/standard.py FILE
+python tests/benchmarks/standard.py FILE
 """
 
 from __future__ import annotations

@@ -12,7 +12,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bill_builder import ACCOUNT, AMOUNT, COLUMNS, CURRENCY, DAY, INSTANCE, LINE_ID, MONTH, PAYER, TIME, a_bill, a_bill_name, a_line
+from bill_builder import (
+    ACCOUNT,
+    AMOUNT,
+    COLUMNS,
+    CURRENCY,
+    DAY,
+    INSTANCE,
+    LINE_ID,
+    MONTH,
+    PAYER,
+    TIME,
+    a_bill,
+    a_bill_name,
+    a_line,
+)
 from oracle import month_to_date
 from small_ledger import NO_HINTS, SmallLedger, a_bill_file, read_here
 from spendwatch.bills.process import ReadingProcess

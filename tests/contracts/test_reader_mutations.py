@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from random import Random
 
 import pytest
@@ -15,7 +16,9 @@ from spendwatch.domain.errors import UnreadableBillError
 
 NAME, CONTENT = a_bill(
     [
-        a_line(line_id=f"id-{number}", amount=f"{number}.{number}5", day=f"2026090{number % 3 + 1}", workspace=f"llm-{number % 2}")
+        a_line(
+            line_id=f"id-{number}", amount=f"{number}.{number}5", day=f"2026090{number % 3 + 1}", workspace=f"llm-{number % 2}"
+        )
         for number in range(1, 8)
     ]
     + [a_line(line_id="id-8", amount="-3", cells={"产品信息/规格": 'a, "b"', "优惠信息/优惠详情": '[{"x":"y"}]'})]
@@ -53,10 +56,10 @@ def damaged(content: bytes, dice: Random) -> bytes:
     return content
 
 
-def truth(content: bytes, *, is_strict: bool = True) -> Sums | None:
+def truth(content: bytes) -> Sums | None:
     """Return what the oracle says, or None if it refuses."""
     try:
-        return month_to_date([(NAME, content)], is_strict=is_strict)
+        return month_to_date([(NAME, content)])
     except (ValueError, csv.Error):
         return None
 
@@ -72,6 +75,21 @@ def verdict(content: bytes) -> Sums | None:
     return ledger.sums()
 
 
+def requoted(content: bytes) -> bytes:
+    """Return the file with every cell quoted properly; a comma counts where the quotes before it in its line are even."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for line in content.decode("utf-8-sig").split("\n")[:-1]:
+        cells = [""]
+        for char in line:
+            if char == "," and cells[-1].count('"') % 2 == 0:
+                cells.append("")
+            else:
+                cells[-1] += char
+        writer.writerow([cell[1:-1].replace('""', '"') if cell.startswith('"') else cell for cell in cells])
+    return text.getvalue().encode()
+
+
 def check(content: bytes, dice: Random, count: int, *, is_strict: bool = True) -> int:
     """Damage the file so many times; return how often it was accepted."""
     accepted = 0
@@ -80,7 +98,10 @@ def check(content: bytes, dice: Random, count: int, *, is_strict: bool = True) -
         said = verdict(broken)
         if said is not None:
             accepted += 1
-            assert said == truth(broken, is_strict=is_strict), broken
+            expected = truth(broken)
+            if expected is None and not is_strict:
+                expected = truth(requoted(broken))
+            assert said == expected, broken
     return accepted
 
 

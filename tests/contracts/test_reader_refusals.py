@@ -48,7 +48,9 @@ def test_what_is_not_plainly_an_amount_is_refused_with_its_place(amount: str) ->
 
 
 @settings(max_examples=150)
-@given(st.text(alphabet="0123456789.-+eE,_ １２NaN", max_size=14) | st.from_regex(r"-?[0-9]{1,30}(\.[0-9]{0,12})?", fullmatch=True))
+@given(
+    st.text(alphabet="0123456789.-+eE,_ １２NaN", max_size=14) | st.from_regex(r"-?[0-9]{1,30}(\.[0-9]{0,12})?", fullmatch=True)
+)
 def test_an_amount_is_taken_exactly_if_the_grammar_takes_it(amount: str) -> None:
     try:
         expected = parse_amount(amount)
@@ -111,7 +113,12 @@ def test_a_bill_without_currency_of_an_unknown_account_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("cut", "missing"),
-    [([LINE_ID], LINE_ID), ([AMOUNT], AMOUNT), ([MONTH, DAY], f"{MONTH} or {DAY}"), ([LINE_ID, AMOUNT], f"{LINE_ID}, {AMOUNT}")],
+    [
+        ([LINE_ID], LINE_ID),
+        ([AMOUNT], AMOUNT),
+        ([MONTH, DAY], f"{MONTH} or {DAY}"),
+        ([LINE_ID, AMOUNT], f"{LINE_ID}, {AMOUNT}"),
+    ],
 )
 def test_an_unknown_header_is_refused_with_the_nearest_layout_and_what_it_needs(cut: list[str], missing: str) -> None:
     columns = [name for name in COLUMNS if name not in cut]

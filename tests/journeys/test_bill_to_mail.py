@@ -4,6 +4,7 @@ import shutil
 from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,19 @@ def test_the_two_sample_exports_make_one_truth_in_any_order_and_repetition(quiet
     assert [(row["spend"], row["lines"]) for row in mine] == [("170.332385", 18)]
     assert sum(row["lines"] for row in everything) == 19
     assert {row["product"]: row["spend"] for row in everything} == {"sfm": "170.332385", "oss": "0.3100062"}
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_line_corrected_and_corrected_back_has_its_last_value_whatever_came_first(
+    quiet_home: Home, order: tuple[int, ...]
+) -> None:
+    quiet_home.furnish()
+    bills = [
+        quiet_home.drop(lines_worth(amount) + lines_worth("1", first=2), exported=today() + timedelta(seconds=number))
+        for number, amount in enumerate(["10", "12", "10"])
+    ]
+    quiet_home.call("import", *(str(bills[at]) for at in order))
+    assert quiet_home.json("report")["rows"][0]["spend"] == "11"
 
 
 def test_what_status_says_equals_the_oracle(quiet_home: Home) -> None:

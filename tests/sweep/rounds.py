@@ -38,6 +38,8 @@ HOOK = "hook"
 PROGRAM = (sys.executable, "-m", "spendwatch")
 MARK = b"X-Spendwatch-Maybe-Repeated: yes\r\n"
 MARK_NAME = "x-spendwatch-maybe-repeated"
+WITHOUT_BILL = frozenset({"lock", "worker.log"})
+"""Files of a reading process that hold nothing of what it read."""
 RECOVERIES = 4
 """Rounds after which the program must have come to rest."""
 
@@ -78,7 +80,10 @@ class Kind(StrEnum):
     WRONG = "wrong"
     REPEATED = "repeated"
     """In the one window where nobody can know better: no fault."""
-    OUTSIDE = "repeated outside the window"
+    OUTSIDE = "outside the window"
+    """Repeated where it was known that the first copy had arrived."""
+    LITTER = "litter"
+    """Left lying, without a line of a bill in it: no fault, but counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,15 +422,19 @@ def _judge_ledger(done: Round, expected: Truth) -> Iterator[Finding]:
 
 def _judge_files(done: Round) -> Iterator[Finding]:
     shelf = done.inbox / "done"
-    # A name that was taken for a rename which never came stays as an empty file.
-    kept = [file for file in shelf.glob("*") if file.stat().st_size] if shelf.is_dir() else []
+    shelved = sorted(shelf.iterdir()) if shelf.is_dir() else []
+    kept = [file for file in shelved if file.stat().st_size]
     if [file.read_bytes() for file in kept] != [done.scene.bill]:
         yield Finding(Kind.WRONG, f"done/ holds {[file.name for file in kept]}")
-    left = sorted(str(file.relative_to(done.folder)) for file in done.inbox.iterdir() if file != shelf)
     spool = done.folder / "var" / "spool"
-    left += sorted(str(file.relative_to(done.folder)) for file in spool.rglob("*") if file.is_file())
-    if left:
-        yield Finding(Kind.WRONG, f"left lying: {left}")
+    lying = [file for file in done.inbox.iterdir() if file != shelf]
+    lying += [file for file in spool.rglob("*") if file.is_file() and file.name not in WITHOUT_BILL]
+    if lying:
+        yield Finding(Kind.WRONG, f"left lying: {sorted(str(file.relative_to(done.folder)) for file in lying)}")
+    # A name taken for a rename that never came; the folder of a reading process that is swept by the next.
+    litter = [*(file for file in shelved if file not in kept), *spool.glob("reading/*")]
+    if litter:
+        yield Finding(Kind.LITTER, f"{sorted(str(file.relative_to(done.folder)) for file in litter)}")
 
 
 _asking = threading.Lock()

@@ -23,7 +23,7 @@ class Outcome:
 
     @property
     def faults(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding.kind is not Kind.REPEATED]
+        return [finding for finding in self.findings if finding.kind not in {Kind.REPEATED, Kind.LITTER}]
 
     @property
     def is_killed(self) -> bool:

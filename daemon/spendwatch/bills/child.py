@@ -1,4 +1,4 @@
-"""The reading process as its parent sees it: started with nothing but what it needs, heard with patience, killed without regret."""
+"""The reading process as its parent sees it: started with nothing but what it needs, heard with patience, killed if need be."""
 
 from __future__ import annotations
 

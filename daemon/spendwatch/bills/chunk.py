@@ -73,7 +73,7 @@ def content_digest(frame: pl.DataFrame, book: TraitBook) -> Digest:
     hashes = pl.Series(book.hashes, dtype=pl.UInt64).gather(frame["traits"])
     content = frame.select("line_id", "time", "usage", "list_cost", "billed_cost", hashes.alias("traits"))
     marks = content.hash_rows(seed=1)
-    return Digest(hashlib.sha256(f"{marks.len()} {marks.bitwise_xor()} {marks.sum()}".encode()).hexdigest())
+    return Digest(hashlib.sha256(f"{marks.len()} {marks.bitwise_xor()!r} {marks.sum()!r}".encode()).hexdigest())
 
 
 def newest(frame: pl.DataFrame, book: TraitBook) -> pl.DataFrame:

@@ -37,13 +37,13 @@ class Pile:
         if self._in_memory > self._room:
             self._spill()
 
-    def days(self) -> list[int]:
-        """Return the days that have lines."""
+    def heaps(self) -> list[int]:
+        """Return the numbers of the days that have lines."""
         return sorted(self._heaps)
 
     def lines(self, day: int) -> pl.DataFrame:
         """Return the lines of one day."""
-        pieces = [pl.read_ipc(piece, memory_map=False) if isinstance(piece, Path) else piece for piece in self._heaps[day]]
+        pieces = [pl.read_ipc(piece) if isinstance(piece, Path) else piece for piece in self._heaps[day]]
         return stacked(pieces)
 
     def settle(self, book: TraitBook, keys: Sequence[DayKey]) -> int:
@@ -56,11 +56,11 @@ class Pile:
         if hashes.n_unique() == hashes.len():
             return 0
         repeated = hashes.filter(hashes.is_duplicated()).unique()
-        doubtful = stacked([self._set_apart(day, repeated, keys) for day in self.days()])
+        doubtful = stacked([self._set_apart(day, repeated, keys) for day in self.heaps()])
         kept = stacked([newest(lines, book) for lines in doubtful.partition_by("account")]).drop("account", "stamp", DAY_RANK)
         for (day,), lines in kept.partition_by("day", as_dict=True, include_key=False).items():
             self._heaps[int(day)].append(lines)
-        for day in self.days():
+        for day in self.heaps():
             if not self.lines(day).height:
                 del self._heaps[day]
         return doubtful.height - kept.height
@@ -82,5 +82,5 @@ class Pile:
             if in_memory:
                 path = self._folder / f"pile-{next(self._names)}.arrow"
                 stacked(in_memory).write_ipc(path)
-                self._heaps[day] = [piece for piece in pieces if isinstance(piece, Path)] + [path]
+                self._heaps[day] = [*(piece for piece in pieces if isinstance(piece, Path)), path]
         self._in_memory = 0

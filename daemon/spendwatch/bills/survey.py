@@ -7,8 +7,8 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from spendwatch.domain.errors import ReaderFailedError
 from spendwatch.domain.statement import Digest
@@ -70,12 +70,12 @@ def identity(path: Path) -> Identity:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _surveyed(file: BinaryIO, progress: Callable[[float], None]) -> Survey:
+def _surveyed(file: FileIO, progress: Callable[[float], None]) -> Survey:
     size = max(1, os.fstat(file.fileno()).st_size)
     digest, block, last = hashlib.sha256(), bytearray(_BLOCK), 0
     view = memoryview(block)
     newlines, otherwise, done, is_plain = 0, 0, 0, True
-    while count := file.readinto(block):  # type: ignore[attr-defined] -- a raw file has it; BinaryIO does not say so
+    while count := file.readinto(block):
         digest.update(view[:count])
         is_plain = is_plain and block.find(b"\0", 0, count) < 0 and block.find(b"\r", 0, count) < 0
         # Much faster than bytes.count before Python 3.13, as lines are long, and it shows how each of them ends.

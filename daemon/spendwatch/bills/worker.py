@@ -13,7 +13,7 @@ import resource
 import sys
 import threading
 import traceback
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,7 +51,7 @@ class Worker:
         self._bills: dict[int, UnderstoodBill] = {}
         self._told = 0.0
         self._pool = ThreadPoolExecutor(_AT_ONCE)
-        self._merging: list[Future[Merged]] = []
+        self._merging: dict[int, list[Future[Merged]]] = {}
 
     @property
     def is_idle(self) -> bool:
@@ -96,7 +96,8 @@ class Worker:
 
     def _merge(self, request: Message) -> None:
         """Merge the days that the ledger holds, tell of these, then go on with the new ones: nobody needs to wait for them."""
-        bill = self._bills[as_number(request.get("bill"))]
+        number = as_number(request.get("bill"))
+        bill = self._bills[number]
         days = [as_list(day) for day in as_list(request.get("days"))]
         held = {as_number(place): None if path is None else Path(as_text(path)) for place, path, _ in days}
         said = {as_number(place): as_text(stamp) for place, _, stamp in days}
@@ -106,27 +107,27 @@ class Worker:
             known, self._pool.map(lambda place: bill.merge(place, held[place], said[place]), known), strict=True
         ):
             counts.append([place, day.digest, day.lines, day.new, day.changed])
-            self._tell({"tell": "packed", "day": place})
+            self._tell({"tell": "packed", "bill": number, "day": place})
         self._tell({"tell": "merged", "days": counts})
-        self._merging = [self._pool.submit(self._pack, bill, place) for place, path in held.items() if not path]
+        fresh = [place for place, path in held.items() if not path]
+        self._merging[number] = [self._pool.submit(self._pack, bill, number, place) for place in fresh]
 
-    def _pack(self, bill: UnderstoodBill, place: int) -> Merged:
+    def _pack(self, bill: UnderstoodBill, number: int, place: int) -> Merged:
         try:
             merged = bill.merge(place, None)
         except BaseException as error:
             self._tell({"tell": "failed", "why": f"{type(error).__name__}: {error}"[:500]})
             raise
-        self._tell({"tell": "packed", "day": place})
+        self._tell({"tell": "packed", "bill": number, "day": place})
         return merged
 
     def _forget(self, request: Message) -> None:
-        for future in self._merging:
+        number = as_number(request.get("bill"))
+        futures = self._merging.pop(number, [])
+        for future in futures:
             future.cancel()
-        for future in self._merging:
-            if not future.cancelled():
-                future.exception()
-        self._merging = []
-        self._bills.pop(as_number(request.get("bill")), None)
+        wait(futures)
+        self._bills.pop(number, None)
         self._tell({"tell": "forgotten"})
 
     def _progress(self, phase: str, share: float) -> None:

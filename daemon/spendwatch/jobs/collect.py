@@ -39,8 +39,9 @@ def enter(file: BillFile, *, reader: BillReader, ledger: Ledger, hints: ReadingH
     Raises `UnreadableBillError`, `ReaderFailedError`, or `LedgerUnavailableError`.
     """
     with reader.read(file, hints) as reading:
-        if ledger.has(reading.statement.digest):
-            return Receipt(reading.statement, new=0, changed=0, same=reading.statement.lines, repeated=True)
+        statement = reading.statement
+        if ledger.has(statement.digest, statement.exported_at):
+            return Receipt(statement, new=0, changed=0, same=statement.lines, repeated=True)
         for _ in range(_TRIES - 1):
             try:
                 return _merge(file, reading, ledger, clock)

@@ -57,8 +57,8 @@ class BillReader(Protocol):
 class Ledger(Protocol):
     """Statements on record, their lines, and the roll-up."""
 
-    def has(self, digest: Digest) -> bool:
-        """Tell whether the same bytes were entered before."""
+    def has(self, digest: Digest, exported_at: datetime | None = None) -> bool:
+        """Tell whether the same bytes were entered before; if `exported_at` is given, from an export of then or later."""
 
     def held(self, days: Iterable[DayKey]) -> Mapping[DayKey, Digest]:
         """Return the content digests of those days that are on record."""

@@ -37,13 +37,15 @@ def find_secret(name: str, folder: Path, outside: Outside) -> Path:
     """Return the file that holds a secret, or raise `ValueError` with the reason in words.
 
     A relative name is looked for among the credentials, then the container secrets, then in the configuration's folder.
+    Those two hold no folders: of `secrets/smtp` they know `smtp`, so that one configuration serves all three.
     """
-    places = [Path(name)] if Path(name).is_absolute() else [*(place / name for place in outside.secret_folders), folder / name]
+    kept = (place / Path(name).name for place in outside.secret_folders)
+    places = [Path(name)] if Path(name).is_absolute() else [*kept, folder / name]
     found = next((place for place in places if _is_there(place)), None)
     if found is None:
         msg = f"no such file; looked at {', '.join(str(place) for place in places)}"
         raise ValueError(msg)
-    if not any(found.is_relative_to(kept) for kept in outside.secret_folders):
+    if not any(found.is_relative_to(place) for place in outside.secret_folders):
         _refuse_if_shared(found)
     return found
 

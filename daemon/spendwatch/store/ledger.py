@@ -29,10 +29,10 @@ class Ledger:
         """Keep everything in that database."""
         self._database = database
 
-    def has(self, digest: Digest) -> bool:
-        """Tell whether the same bytes were entered before."""
+    def has(self, digest: Digest, exported_at: datetime | None = None) -> bool:
+        """Tell whether the same bytes were entered before; if `exported_at` is given, from an export of then or later."""
         with self._database.reading() as connection:
-            return is_entered(connection, digest)
+            return is_entered(connection, digest, exported_at)
 
     def held(self, days: Iterable[DayKey]) -> Mapping[DayKey, Digest]:
         """Return the content digests of those days that are on record."""
@@ -65,7 +65,7 @@ class Ledger:
         """
         with self._database.writing() as connection:
             hold_revision(connection)
-            if is_entered(connection, statement.digest):
+            if is_entered(connection, statement.digest, statement.exported_at):
                 return
             _require_unchanged(connection, days, held)
             _confirm_the_same(connection, statement, days)

@@ -71,15 +71,18 @@ class EnteredStatement:
     remarks: tuple[str, ...]
 
 
-def is_entered(connection: Connection, digest: Digest) -> bool:
-    """Tell whether a file of that digest is on record."""
-    return connection.scalar(select(statement.c.id).where(statement.c.digest == digest)) is not None
+def is_entered(connection: Connection, digest: Digest, exported_at: datetime | None = None) -> bool:
+    """Tell whether a file of that digest is on record; if `exported_at` is given, as one exported then or later."""
+    query = select(statement.c.id).where(statement.c.digest == digest)
+    if exported_at is not None:
+        query = query.where(statement.c.exported_at >= exported_at)
+    return connection.scalar(query) is not None
 
 
 def enter(
     connection: Connection, entered: Statement, days: Sequence[MergedDay], *, name: str, source: SourceName, now: datetime
 ) -> None:
-    """Put a statement on record."""
+    """Put a statement on record. The same bytes exported once more are the same statement, only newer."""
     new, changed = sum(day.new for day in days), sum(day.changed for day in days)
     row: Row = {
         "digest": entered.digest,
@@ -100,7 +103,9 @@ def enter(
         "received_at": now,
         "remarks": entered.remarks,
     }
-    connection.execute(insert_into(connection, statement).values(row))
+    insertion = insert_into(connection, statement).values(row)
+    newer = {name: insertion.excluded[name] for name in ("name", "exported_at", "received_at")}
+    connection.execute(insertion.on_conflict_do_update(index_elements=[statement.c.digest], set_=newer))
 
 
 def latest_statements(connection: Connection, limit: int) -> tuple[EnteredStatement, ...]:
