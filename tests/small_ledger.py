@@ -11,7 +11,7 @@ from decimal import Decimal, localcontext
 from pathlib import Path
 
 from spendwatch.bills.messages import row_from
-from spendwatch.bills.reader import read
+from spendwatch.bills.reader import UnderstoodBill, read
 from spendwatch.domain.statement import BillFile, DayKey, Digest, Reading, ReadingHints, SourceName, SpendRow, Statement
 
 NO_HINTS = ReadingHints()
@@ -26,17 +26,18 @@ def a_bill_file(path: Path, name: str | None = None) -> BillFile:
 
 @dataclass(slots=True)
 class SmallLedger:
-    """Chunks, digests and roll-ups by day."""
+    """Chunks, digests and roll-ups by day, and up to when later statements said the same of a day."""
 
     chunks: dict[DayKey, bytes] = field(default_factory=dict)
     digests: dict[DayKey, Digest] = field(default_factory=dict)
     rows: dict[DayKey, list[SpendRow]] = field(default_factory=dict)
     lines: dict[DayKey, int] = field(default_factory=dict)
+    confirmed: dict[DayKey, datetime] = field(default_factory=dict)
 
     def enter(self, reading: Reading, *, is_eager: bool = False) -> tuple[int, int]:
-        """Merge the days that differ (or all of them, if eager) and keep the outcome; return how many lines were new and changed."""
-        days = tuple(day.key for day in reading.statement.days if is_eager or self.digests.get(day.key) != day.digest)
-        merged = reading.merge({key: self.chunks.get(key) for key in days}, days)
+        """Merge the days that differ (or all, if eager) and keep the outcome; return how many lines were new and changed."""
+        days = self._differing(reading.statement, is_eager=is_eager)
+        merged = reading.merge({key: self.chunks.get(key) for key in days}, days, self.confirmed)
         for day in merged:
             self.chunks[day.key], self.digests[day.key] = day.chunk(), day.digest
             self.rows[day.key], self.lines[day.key] = list(day.rows()), day.lines
@@ -49,18 +50,30 @@ class SmallLedger:
             path = folder / "bill"
             path.write_bytes(content)
             bill = read(path, name=name, hints=hints, folder=folder, progress=lambda _phase, _share: None)
-            for number, day in enumerate(bill.statement.days):
-                if not is_eager and self.digests.get(day.key) == day.digest:
-                    continue
-                held = None
-                if day.key in self.chunks:
-                    held = folder / f"held-{number}"
-                    held.write_bytes(self.chunks[day.key])
-                merged = bill.merge(number, held)
-                self.chunks[day.key], self.digests[day.key] = (folder / f"chunk-{number}").read_bytes(), merged.digest
-                self.rows[day.key] = [row_from(line) for line in (folder / f"rows-{number}").read_text("utf-8").splitlines()]
-                self.lines[day.key] = merged.lines
+            places = {day.key: number for number, day in enumerate(bill.statement.days)}
+            for key in self._differing(bill.statement, is_eager=is_eager):
+                self._merge_here(bill, key, places[key], folder)
             return bill.statement
+
+    def _merge_here(self, bill: UnderstoodBill, key: DayKey, number: int, folder: Path) -> None:
+        held = None
+        if key in self.chunks:
+            held = folder / f"held-{number}"
+            held.write_bytes(self.chunks[key])
+        said = self.confirmed.get(key)
+        merged = bill.merge(number, held, said.isoformat() if said else "")
+        self.chunks[key], self.digests[key] = (folder / f"chunk-{number}").read_bytes(), merged.digest
+        self.rows[key] = [row_from(line) for line in (folder / f"rows-{number}").read_text("utf-8").splitlines()]
+        self.lines[key] = merged.lines
+
+    def _differing(self, statement: Statement, *, is_eager: bool) -> tuple[DayKey, ...]:
+        """Return the days to be merged; of the others remember how new the statement is that says the same."""
+        differing = [day.key for day in statement.days if is_eager or self.digests.get(day.key) != day.digest]
+        if statement.stamp:
+            for day in statement.days:
+                if day.key not in differing:
+                    self.confirmed[day.key] = max(statement.stamp, self.confirmed.get(day.key, statement.stamp))
+        return tuple(differing)
 
     def sums(self) -> Sums:
         """Return exact sums as the oracle gives them."""

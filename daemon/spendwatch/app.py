@@ -1,14 +1,13 @@
-"""The composition root: the one room that knows every other by name, and the only one that asks the clock."""
+"""The composition root: the one room that knows every other by name."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -26,8 +25,7 @@ from spendwatch.jobs.ports import AlertBook, BillReader, BillSource, Channel, He
 from spendwatch.outgoing import Outgoing
 from spendwatch.settings import Settings, reload
 from spendwatch.sources.folder import FolderConfig, FolderSource
-from spendwatch.store import alert_book, health_book, ledger, outbox
-from spendwatch.store.database import Database, open_database
+from spendwatch.state import Store, system_clock
 
 log = structlog.get_logger("spendwatch")
 
@@ -35,51 +33,9 @@ _DEAD_TOLD = timedelta(days=1)
 """For how long a delivery that died keeps its channel called failing."""
 
 
-def system_clock() -> datetime:
-    """Say what time it is."""
-    return datetime.now(UTC)  # noqa: TID251 -- the one place that asks
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """What survives a restart."""
-
-    database: Database
-    ledger: ledger.Ledger
-    book: alert_book.AlertBook
-    outbox: outbox.Outbox
-    health: health_book.HealthBook
-
-    @classmethod
-    def of(cls, database: Database) -> Store:
-        """Return the tables of one database."""
-        return cls(
-            database,
-            ledger.Ledger(database),
-            alert_book.AlertBook(database),
-            outbox.Outbox(database),
-            health_book.HealthBook(database),
-        )
-
-
-@contextmanager
-def opened_store(settings: Settings, *, read_only: bool = False) -> Iterator[Store]:
-    """Open the state named in the settings, and close it afterwards."""
-    database = open_database(settings.state, read_only=read_only, password_file=settings.state_password_file)
-    try:
-        yield Store.of(database)
-    finally:
-        database.close()
-
-
 def hints_of(settings: Settings) -> ReadingHints:
     """Return what the configuration says where a bill is silent."""
     return ReadingHints({policy.account: policy.currency for policy in settings.policies.accounts})
-
-
-def stale_after(settings: Settings) -> Mapping[SourceName, timedelta]:
-    """Return how long each source may be silent."""
-    return {name: config.stale_after for name, config in settings.sources.items()}
 
 
 class App:
@@ -160,7 +116,7 @@ class App:
             policies=self.settings.policies,
             zone=self.settings.zone,
             targets={name: tuple(channel.targets) for name, channel in self.channels.items()},
-            stale_after=stale_after(self.settings),
+            stale_after=self.settings.stale_after,
             config_mistakes=tuple(str(mistake) for mistake in self.config_mistakes),
             troubles={one.channel: one.last_error for one in self.store.outbox.dead_since(now - _DEAD_TOLD)},
         )

@@ -25,8 +25,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.generate import generated_bill
 from benchmarks.ingest import CONFIG
 from benchmarks.measuring import memory, spendwatch
-from spendwatch.app import App, opened_store
+from spendwatch.app import App
 from spendwatch.settings import load
+from spendwatch.state import opened_store
 
 
 def seconds(command: Sequence[str], runs: int = 7) -> float:

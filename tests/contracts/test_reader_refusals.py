@@ -37,8 +37,8 @@ def refusals_of(content: bytes, *, name: str = "bill.csv", hints: ReadingHints =
 @pytest.mark.parametrize(
     "amount",
     [
-        "", " ", "NaN", "Infinity", "1e3", "6.9E-05", "1,234.56", "1_000", "１２", "+1", "1.", ".5", "0x10", "¥1", " 1", "1 ", "--1",
-        "0.00000000001", "1.12345678901", "1" * 29, "1.2.3", "٣", "-", "1\t", "\ufeff1",
+        "", " ", "NaN", "Infinity", "1e3", "6.9E-05", "1,234.56", "1_000", "１２", "+1", "1.", ".5", "0x10", "¥1", " 1", "1 ",
+        "--1", "0.00000000001", "1.12345678901", "1" * 29, "1.2.3", "٣", "-", "1\t", "\ufeff1",
     ],
 )  # fmt: skip
 def test_what_is_not_plainly_an_amount_is_refused_with_its_place(amount: str) -> None:

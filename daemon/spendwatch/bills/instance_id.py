@@ -28,7 +28,8 @@ def parse_instance_id(text: str) -> InstanceId | None:
     """Return the parts of the id, or None if it has a shape that we do not know.
 
     Known are `key;workspace;model;type;channel;flag` (the channel may be empty), the same without the flag, the same without
-    the channel, a billing type in the key's place (before December 2025), `workspace!region!job`, and names of one part, as plans have them, which tell nothing.
+    the channel, a billing type in the key's place (before December 2025), `workspace!region!job`, and names of one part, as
+    plans have them, which tell nothing.
     """
     if ";" not in text and "!" not in text:
         return InstanceId()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from spendwatch.app import Store, opened_store
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.screen import clean, console, print_json, table, when
@@ -17,6 +16,7 @@ from spendwatch.domain.scope import MATCHABLE, Dimension
 from spendwatch.domain.standing import SpendSum, seen_workspaces
 from spendwatch.jobs.overview import alert_json
 from spendwatch.settings import Settings, load
+from spendwatch.state import Store, opened_store
 
 _EXPLAINED_ROWS = 12
 

@@ -9,7 +9,7 @@ from typing import Self
 
 import click
 
-from spendwatch.app import App, Store, hints_of, opened_store, stale_after
+from spendwatch.app import App, hints_of
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.rehearsal import copied_app, receipt_text, rehearse_file, show_said
@@ -23,6 +23,7 @@ from spendwatch.jobs.collect import enter, refusal_text
 from spendwatch.jobs.overview import look
 from spendwatch.logs import configure
 from spendwatch.settings import Settings, load
+from spendwatch.state import Store, opened_store
 
 _BY_NAME = SourceName("import")
 
@@ -98,7 +99,7 @@ def _show_month(store: Store, settings: Settings, app: App, month: BillingPeriod
         store.book,
         store.health,
         settings.policies,
-        stale_after(settings),
+        settings.stale_after,
         zone=settings.zone,
         now=app.clock(),
         period=month,

@@ -9,7 +9,6 @@ from datetime import datetime
 
 import click
 
-from spendwatch.app import open_channels, opened_store, system_clock
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.screen import clean, console, print_json, table, when
@@ -27,8 +26,8 @@ from spendwatch.domain.notification import (
 )
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.jobs.ports import Channel
-from spendwatch.logs import configure, hide
 from spendwatch.settings import load
+from spendwatch.state import opened_store, system_clock
 
 
 @click.group(invoke_without_command=True)
@@ -132,6 +131,9 @@ def _the_one(found: Sequence[Delivery], asked: str) -> Delivery:
 @click.pass_obj
 def notify_test(place: Place, channel: str | None) -> int:
     """Send a message marked TEST over CHANNEL, or over every channel, and show the answer."""
+    from spendwatch.app import open_channels  # noqa: PLC0415 -- the other commands here only look
+    from spendwatch.logs import configure, hide  # noqa: PLC0415 -- the same
+
     configure("auto", level="error")
     settings = load(place.path())
     for secret in settings.secrets:

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import click
 
-from spendwatch.app import App, Store, hints_of, opened_store, system_clock
+from spendwatch.app import App, hints_of
 from spendwatch.cli.exits import Exit
 from spendwatch.domain.errors import LedgerUnavailableError, ReaderFailedError, UnreadableBillError
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.statement import BillFile, Receipt, SourceName
 from spendwatch.jobs.collect import enter, refusal_text
 from spendwatch.settings import Settings
+from spendwatch.state import Store, opened_store, system_clock
 from spendwatch.store.copying import copy_all
 from spendwatch.store.database import open_database
 

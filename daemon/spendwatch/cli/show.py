@@ -13,7 +13,6 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from spendwatch.app import Store, opened_store, stale_after, system_clock
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.screen import bar, clean, console, print_json, table, when
@@ -22,6 +21,7 @@ from spendwatch.domain.period import BillingPeriod, duration_text
 from spendwatch.domain.scope import Dimension, parse_tags
 from spendwatch.jobs.overview import AccountOverview, Mark, Overview, look, overview_json
 from spendwatch.settings import Settings, load
+from spendwatch.state import Store, opened_store, system_clock
 
 _STYLES = {Mark.OK: "", Mark.WARNING: "yellow", Mark.CRITICAL: "bold red"}
 _WATCH_EVERY = 2.0
@@ -71,7 +71,7 @@ def _look(settings: Settings, store: Store, month: BillingPeriod | None) -> Over
         store.book,
         store.health,
         settings.policies,
-        stale_after(settings),
+        settings.stale_after,
         zone=settings.zone,
         now=system_clock(),
         period=month,

@@ -12,7 +12,7 @@ import click
 import structlog
 
 from spendwatch import __version__
-from spendwatch.app import App, Store, lock_state, opened_store
+from spendwatch.app import App, lock_state
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.heartbeat import Heartbeat
@@ -21,6 +21,7 @@ from spendwatch.jobs.deliver import Settled
 from spendwatch.logs import configure, hide
 from spendwatch.schedule import Daemon
 from spendwatch.settings import Settings, load
+from spendwatch.state import Store, opened_store
 
 log = structlog.get_logger("spendwatch")
 

@@ -10,13 +10,14 @@ from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from spendwatch.app import App, Store, hints_of, opened_store, system_clock
+from spendwatch.app import App, hints_of
 from spendwatch.demo.bills import ACCOUNT, RESEARCH, TRAINING, growing_bills, sample_bill
 from spendwatch.demo.sinks import Sink, mail_sink, webhook_sink
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.jobs.collect import enter
 from spendwatch.settings import load
+from spendwatch.state import Store, opened_store, system_clock
 
 _CONFIG = """\
 accounts:

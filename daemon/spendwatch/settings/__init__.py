@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,11 @@ class Settings:
     workspace_files: Mapping[str, WorkspacePolicy] = field(default_factory=dict)
     """The policies by the name of their file; a reload falls back on these."""
     outside: Outside = field(default_factory=Outside, repr=False)
+
+    @property
+    def stale_after(self) -> Mapping[SourceName, timedelta]:
+        """How long each source may give no new bill."""
+        return {name: config.stale_after for name, config in self.sources.items()}
 
     @property
     def accounts(self) -> tuple[AccountPolicy, ...]:

@@ -17,7 +17,7 @@ from spendwatch.domain.errors import ConfigError, ConfigMistake, printable
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
-MAX_VALUES = 20_000
+MAX_VALUES = 10_000
 MAX_MISTAKES = 50
 """Of one file; whoever makes more is not helped by reading them all, and nobody else is flooded."""
 
