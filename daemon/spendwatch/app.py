@@ -24,7 +24,8 @@ from spendwatch.jobs.deliver import Settled, deliver
 from spendwatch.jobs.ports import AlertBook, BillReader, BillSource, Channel, Health, Ledger, Outbox
 from spendwatch.outgoing import Outgoing
 from spendwatch.settings import Settings, reload
-from spendwatch.sources.folder import FolderConfig, FolderSource
+from spendwatch.sources.folder import FolderSource
+from spendwatch.sources.folder_settings import FolderConfig
 from spendwatch.state import Store, system_clock
 
 log = structlog.get_logger("spendwatch")
@@ -142,9 +143,16 @@ class App:
         settings, self.config_mistakes = reload(self.settings)
         for mistake in self.config_mistakes:
             log.error("config_refused", mistake=str(mistake))
-        fixed = replace(settings, state=self.settings.state, spool=self.settings.spool)
+        before = self.settings
+        fixed = replace(
+            settings,
+            state=before.state,
+            spool=before.spool,
+            heartbeat=before.heartbeat,
+            state_password_file=before.state_password_file,
+        )
         if fixed != settings:
-            log.warning("config_needs_restart", keys=["state", "spool"])
+            log.warning("config_needs_restart", keys=["state", "spool", "state_password_file"])
         self.settings = fixed
         self._furnish()
         log.info("config_reloaded", workspaces=len(self.settings.policies.workspaces), mistakes=len(self.config_mistakes))

@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.folder import FolderConfig, FolderSource
+from spendwatch.sources.folder import FolderSource
+from spendwatch.sources.folder_settings import FolderConfig
 from spendwatch.sources.spool import Identity, Spool
 
 NOW = datetime(2026, 9, 16, 4, 0, tzinfo=UTC)

@@ -241,7 +241,7 @@ def test_what_is_no_file_does_not_hold_us_up(house: House, make: object) -> None
 
 
 def test_whoever_makes_mistakes_by_the_thousand_floods_nobody(house: House) -> None:
-    house.write("workspaces/training.yaml", "workspace: llm-demo5f6a7b8c9d\n" + "".join(f"k{n}: 1\n" for n in range(9000)))
+    house.write("workspaces/training.yaml", "workspace: llm-demo5f6a7b8c9d\n" + "".join(f"k{n}: 1\n" for n in range(4000)))
     house.write("workspaces/other.yaml", "workspace: other\nbudget: lots\n")
     told = house.mistakes()
     assert len(told) == 52

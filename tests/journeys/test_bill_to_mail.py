@@ -8,10 +8,10 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
-from oracle import spend_by_workspace
 from standardwebhooks.webhooks import Webhook
 
 from home import RESEARCH, SECRET, TRAINING, Home, lines_worth, this_month, today
+from oracle import spend_by_workspace
 
 
 def _parsed(content: bytes) -> EmailMessage:

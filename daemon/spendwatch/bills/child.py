@@ -113,7 +113,8 @@ class Child:
 
     def _last_words(self) -> str:
         with suppress(OSError):
-            lines = self._log.read_bytes()[-2000:].decode("utf-8", "replace").strip().splitlines()
+            said = self._log.read_bytes()[-2000:].decode("utf-8", "replace").splitlines()
+            lines = [line for line in said if line.strip() and not line.startswith("note: ")]
             if lines:
                 return f": {printable(lines[-1], 200)}"
         return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from io import FileIO
 from pathlib import Path
@@ -17,15 +18,16 @@ from spendwatch.domain.money import SCALE, WHOLE_DIGITS
 
 MONEY = pl.Decimal(38, SCALE)
 
-AT_ONCE = 2 * 1024 * 1024 * 1024
+AT_ONCE = 1792 * 1024 * 1024
 """Longer files are parsed in segments, a little slower, so that memory does not grow with the file."""
 
-SEGMENT = 256 * 1024 * 1024
+SEGMENT = 128 * 1024 * 1024
 
 SURPLUS = 16
 """How many columns beyond the header's are looked at for cells that should not be there."""
 
 _PLAIN_AMOUNT = rf"^-?[0-9]{{1,{WHOLE_DIGITS}}}(\.[0-9]{{1,{SCALE}}})?$"
+_PROBE = 64 * 1024
 _WATCHED = "watched "
 
 
@@ -129,16 +131,14 @@ def _sources(path: Path, header: Header) -> Iterator[tuple[Path | bytes, int]]:
 
 
 def _segment(file: FileIO) -> bytes:
-    """Return the next whole lines of the file, as many as a segment holds."""
-    start = file.tell()
-    segment = file.read(SEGMENT)
-    end = segment.rfind(b"\n") + 1
-    if len(segment) < SEGMENT:
-        return segment
-    if not end:
-        raise DoubtError
-    file.seek(start + end)
-    return segment[:end]
+    """Return the next whole lines of the file, some more than a segment holds."""
+    start, end = file.tell(), file.tell() + SEGMENT
+    while probe := os.pread(file.fileno(), _PROBE, end):
+        found = probe.find(b"\n") + 1
+        end += found or len(probe)
+        if found:
+            break
+    return file.read(end - start)
 
 
 def _check_strictly(head: bytes, header: Header) -> None:

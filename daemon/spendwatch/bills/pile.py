@@ -12,8 +12,8 @@ import polars as pl
 from spendwatch.bills.chunk import DAY_RANK, TraitBook, newest, stacked
 from spendwatch.domain.statement import DayKey
 
-ROOM = 2_000_000
-"""How many lines are kept in memory, at some 150 bytes each."""
+ROOM = 1_500_000
+"""How many lines are kept in memory, at some 250 bytes each."""
 
 
 class Pile:

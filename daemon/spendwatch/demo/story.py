@@ -16,7 +16,7 @@ from spendwatch.demo.sinks import Sink, mail_sink, webhook_sink
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.jobs.collect import enter
-from spendwatch.settings import load
+from spendwatch.settings import Outside, Settings, load
 from spendwatch.state import Store, opened_store, system_clock
 
 _CONFIG = """\
@@ -56,9 +56,10 @@ async def tell(say: Callable[[str], None]) -> int:
         folder = Path(name)
         async with mail_sink() as mail, webhook_sink() as hook:
             _furnish(folder, mail.port, hook.port)
-            settings = load(folder)
+            # Nothing of the user's own surroundings belongs in the demo.
+            settings = load(folder, Outside({}))
             with opened_store(settings) as store:
-                return await _month(settings_folder=folder, store=store, say=say, mail=mail, hook=hook)
+                return await _month(settings, folder, store, say=say, mail=mail, hook=hook)
 
 
 def _furnish(folder: Path, mail: int, hook: int) -> None:
@@ -73,8 +74,7 @@ def _furnish(folder: Path, mail: int, hook: int) -> None:
     secret.write_text(_SECRET, encoding="utf-8")
 
 
-async def _month(*, settings_folder: Path, store: Store, say: Callable[[str], None], mail: Sink, hook: Sink) -> int:
-    settings = load(settings_folder)
+async def _month(settings: Settings, folder: Path, store: Store, *, say: Callable[[str], None], mail: Sink, hook: Sink) -> int:
     month = BillingPeriod.containing(system_clock(), settings.zone).previous()
     start = month.starts_at(settings.zone)
     moment = [start]
@@ -83,7 +83,7 @@ async def _month(*, settings_folder: Path, store: Store, say: Callable[[str], No
     try:
         for day in range(1, month.days):
             moment[0] = start + timedelta(days=day, hours=9, minutes=30)
-            await _morning(app, settings_folder, start, moment[0], say)
+            await _morning(app, folder, start, moment[0], say)
     finally:
         app.close()
     said = len(hook.received)

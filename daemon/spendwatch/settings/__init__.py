@@ -21,7 +21,7 @@ from spendwatch.settings.secret_files import Outside
 
 if TYPE_CHECKING:
     from spendwatch.channels.config import ChannelConfig
-    from spendwatch.sources.folder import FolderConfig
+    from spendwatch.sources.folder_settings import FolderConfig
 
 __all__ = ["Outside", "Settings", "find_config", "load", "reload"]
 

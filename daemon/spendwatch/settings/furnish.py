@@ -19,7 +19,7 @@ from spendwatch.settings.schema import DaemonFile
 from spendwatch.settings.secret_files import Outside, find_secret
 from spendwatch.settings.values import Network
 from spendwatch.settings.yaml_text import KeyPath
-from spendwatch.sources.folder import FolderConfig
+from spendwatch.sources.folder_settings import FolderConfig
 
 _POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 _SQLITE = "sqlite:///"

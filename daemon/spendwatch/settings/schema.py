@@ -27,7 +27,7 @@ from spendwatch.settings.values import (
     Thresholds,
     Zone,
 )
-from spendwatch.sources.folder import FolderConfig
+from spendwatch.sources.folder_settings import FolderConfig
 
 MEANING = "meaning"
 """The kind of mistake that lies in how several values fit together."""

@@ -9,16 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
 from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.sources.afterwards import Afterwards
-from spendwatch.sources.duration import Duration, PositiveDuration, show_defaults_as_written
 from spendwatch.sources.naming import ends_in_a_line, is_temporary, readable
 from spendwatch.sources.originals import (
     OddFileError,
@@ -40,20 +37,6 @@ BATCH = 1000
 """Files given in one pass; the rest comes with the next, so that a flood delays other work only so much."""
 MOST_WATCHED = 100_000
 """Files of one folder that are kept in mind; further ones wait until those are gone."""
-
-
-class FolderConfig(BaseModel):
-    """A folder into which bill files are dropped."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=show_defaults_as_written)
-
-    type: Literal["folder"]
-    path: str = Field(min_length=1, description="the folder; relative to the configuration's own")
-    poll: PositiveDuration = Field(default=timedelta(seconds=30), description="how often to look")
-    settle: Duration = Field(default=timedelta(seconds=10), description="how long a file must not change before it is read")
-    stale_after: PositiveDuration = Field(
-        default=timedelta(hours=26), description="without a new bill for that long, somebody is told"
-    )
 
 
 @dataclass(frozen=True, slots=True)
