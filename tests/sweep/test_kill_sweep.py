@@ -123,7 +123,10 @@ def changes(sweep: Sweep) -> Mapping[Stage, list[Point]]:
 def looks(sweep: Sweep) -> Mapping[Stage, list[Point]]:
     """Where it only looks at its state."""
     found = sweep.each_stage(lambda stage: sweep.points(stage, LOOKS, Room.STATE))
-    return {stage: [point for point in points if point.call not in CHANGES] for stage, points in found.items()}
+    return {
+        stage: [point for point in points if point.call not in CHANGES and point.victim is Victim.PROGRAM]
+        for stage, points in found.items()
+    }
 
 
 def sample(found: Mapping[Stage, Sequence[Point]], sizes: Mapping[Stage, int]) -> list[Plan]:

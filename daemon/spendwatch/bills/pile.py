@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +14,8 @@ from spendwatch.domain.statement import DayKey
 
 ROOM = 1_500_000
 """How many lines are kept in memory, at some 250 bytes each."""
+
+_FEW_RUNS = 400
 
 
 class Pile:
@@ -31,8 +33,8 @@ class Pile:
     def add(self, frame: pl.DataFrame) -> None:
         """Add lines; their column `day` tells the heap."""
         self._ids.append(frame["line_id"].hash())
-        for (day,), lines in frame.partition_by("day", as_dict=True, include_key=False).items():
-            self._heaps[int(day)].append(lines)
+        for day, lines in _by_day(frame):
+            self._heaps[day].append(lines)
         self._in_memory += frame.height
         if self._in_memory > self._room:
             self._spill()
@@ -58,8 +60,8 @@ class Pile:
         repeated = hashes.filter(hashes.is_duplicated()).unique()
         doubtful = stacked([self._set_apart(day, repeated, keys) for day in self.heaps()])
         kept = stacked([newest(lines, book) for lines in doubtful.partition_by("account")]).drop("account", "stamp", DAY_RANK)
-        for (day,), lines in kept.partition_by("day", as_dict=True, include_key=False).items():
-            self._heaps[int(day)].append(lines)
+        for day, lines in _by_day(kept):
+            self._heaps[day].append(lines)
         for day in self.heaps():
             if not self.lines(day).height:
                 del self._heaps[day]
@@ -84,3 +86,16 @@ class Pile:
                 stacked(in_memory).write_ipc(path)
                 self._heaps[day] = [*(piece for piece in pieces if isinstance(piece, Path)), path]
         self._in_memory = 0
+
+
+def _by_day(frame: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield the lines of each day, or of each run of lines of one day: bills are mostly sorted, and slices cost nothing."""
+    runs = frame.select(pl.col("day").rle()).unnest("day")
+    if runs.height > _FEW_RUNS:
+        for (day,), lines in frame.partition_by("day", as_dict=True, include_key=False).items():
+            yield int(day), lines
+        return
+    lines, start = frame.drop("day"), 0
+    for length, day in runs.select("len", "value").iter_rows():
+        yield day, lines.slice(start, length)
+        start += length

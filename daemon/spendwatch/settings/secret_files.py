@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from spendwatch.domain.errors import printable
+
 _MOST_BYTES = 64 * 1024
 _OTHERS = 0o077
 RUN_SECRETS = Path("/run/secrets")
@@ -43,7 +45,7 @@ def find_secret(name: str, folder: Path, outside: Outside) -> Path:
     places = [Path(name)] if Path(name).is_absolute() else [*kept, folder / name]
     found = next((place for place in places if _is_there(place)), None)
     if found is None:
-        msg = f"no such file; looked at {', '.join(str(place) for place in places)}"
+        msg = f"no such file; looked at {', '.join(map(_shown, places))}"
         raise ValueError(msg)
     if not any(found.is_relative_to(place) for place in outside.secret_folders):
         _refuse_if_shared(found)
@@ -54,17 +56,22 @@ def read_text_file(file: Path) -> str:
     """Return the text of a small file without its last newline, or raise `ValueError` with the reason in words."""
     try:
         if not stat.S_ISREG(file.stat().st_mode):
-            msg = f"not a file: {file}"
+            msg = f"not a file: {_shown(file)}"
             raise ValueError(msg)
         with file.open("rb") as opened:
             data = opened.read(_MOST_BYTES + 1)
     except OSError as error:
-        msg = f"cannot be read: {file}: {error.strerror}"
+        msg = f"cannot be read: {_shown(file)}: {error.strerror}"
         raise ValueError(msg) from None
     if len(data) > _MOST_BYTES:
-        msg = f"larger than {_MOST_BYTES // 1024} KiB: {file}"
+        msg = f"larger than {_MOST_BYTES // 1024} KiB: {_shown(file)}"
         raise ValueError(msg)
     return _as_text(data, file)
+
+
+def _shown(file: Path) -> str:
+    text = str(file)
+    return text if text.isprintable() else printable(text, 300)
 
 
 def _is_there(place: Path) -> bool:
@@ -78,7 +85,7 @@ def _as_text(data: bytes, file: Path) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        msg = f"not UTF-8 text: {file}"
+        msg = f"not UTF-8 text: {_shown(file)}"
         raise ValueError(msg) from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
@@ -91,7 +98,7 @@ def _refuse_if_shared(file: Path) -> None:
     try:
         mode = stat.S_IMODE(file.stat().st_mode)
     except OSError as error:
-        msg = f"cannot be read: {file}: {error.strerror}"
+        msg = f"cannot be read: {_shown(file)}: {error.strerror}"
         raise ValueError(msg) from None
     if mode & _OTHERS:
         msg = f"must be 0600, so that only its owner can read it; {file} is {mode:04o}"
