@@ -89,7 +89,7 @@ def _as_text(data: bytes, file: Path) -> str:
         raise ValueError(msg) from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
-        msg = f"is empty: {file}"
+        msg = f"is empty: {_shown(file)}"
         raise ValueError(msg)
     return text
 
@@ -101,5 +101,5 @@ def _refuse_if_shared(file: Path) -> None:
         msg = f"cannot be read: {_shown(file)}: {error.strerror}"
         raise ValueError(msg) from None
     if mode & _OTHERS:
-        msg = f"must be 0600, so that only its owner can read it; {file} is {mode:04o}"
+        msg = f"must be 0600, so that only its owner can read it; {_shown(file)} is {mode:04o}"
         raise ValueError(msg)
