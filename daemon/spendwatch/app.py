@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from spendwatch.bills.folder import sweep
 from spendwatch.bills.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
 from spendwatch.domain.errors import ConfigMistake
@@ -59,6 +60,7 @@ class App:
         self.on_settled: Callable[[Settled], None] = lambda _: None
         self.config_mistakes: tuple[ConfigMistake, ...] = ()
         self._assessing = threading.Lock()
+        sweep(settings.spool / "reading")
         self.reader = ReadingProcess(settings.spool / "reading", progress=progress)
         self.sources: dict[SourceName, FolderSource] = {}
         self._furnished: dict[SourceName, FolderConfig] = {}

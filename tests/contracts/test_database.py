@@ -653,3 +653,23 @@ def test_a_url_that_cannot_be_understood_is_told_without_its_secret(url: str) ->
 )
 def test_no_complaint_shows_a_password(complaint: str, shown: str) -> None:
     assert without_secrets(complaint) == shown
+
+
+def test_a_ledger_whose_very_first_start_was_killed_is_opened_by_the_next(tmp_path: Path) -> None:
+    place = tmp_path / "ledger.db"
+    script = (
+        "import os, sqlite3, sys\n"
+        "database = sqlite3.connect(sys.argv[1])\n"
+        "database.execute('PRAGMA journal_mode=DELETE')\n"
+        "database.execute('CREATE TABLE half (made INTEGER)')\n"
+        "database.execute('PRAGMA cache_spill=1')\n"
+        "database.execute('PRAGMA cache_size=1')\n"
+        "database.execute('BEGIN IMMEDIATE')\n"
+        "database.executemany('INSERT INTO half VALUES (?)', ((number,) for number in range(20000)))\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(place)], check=False)
+    assert place.with_name("ledger.db-journal").stat().st_size
+    database = open_database(str(place))
+    assert Ledger(database).revision() == 0
+    database.close()

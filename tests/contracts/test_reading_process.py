@@ -188,7 +188,7 @@ def test_nothing_is_left_behind(exchange: Path, bill: BillFile) -> None:
         enter(reader, bill)
         (private,) = exchange.iterdir()
         assert private.stat().st_mode & 0o777 == 0o700
-        assert {path.name for path in private.iterdir()} == {"lock", "worker.log"}
+        assert {path.name for path in private.iterdir()} == {"worker.log"}
     assert list(exchange.iterdir()) == []
 
 
@@ -197,7 +197,6 @@ def test_what_a_dead_daemon_left_behind_is_removed_and_a_living_ones_folder_is_n
         living.prepare()
         left = exchange / "reader-dead"
         left.mkdir()
-        (left / "lock").touch()
         (left / "chunk-1").write_text("old")
         with ReadingProcess(exchange) as reader:
             enter(reader, bill)

@@ -7,8 +7,10 @@ text. So the order in which files arrive does not matter.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -114,7 +116,7 @@ def write_chunk(frame: pl.DataFrame, book: TraitBook, path: Path) -> None:
     texts, lines = _without_unused(frame, book)
     # Level 1 packs these columns as well as higher ones, at a third of their time.
     lines.select("line_id", "stamp", "time", "usage", "list_cost", "billed_cost", "traits").write_parquet(
-        path, compression="zstd", compression_level=1, statistics=False, metadata={_TRAITS_KEY: _json(texts)}
+        path, compression="zstd", compression_level=1, statistics=False, metadata={_TRAITS_KEY: _packed(texts)}
     )
 
 
@@ -130,7 +132,7 @@ def _without_unused(frame: pl.DataFrame, book: TraitBook) -> tuple[list[Traits],
 
 def read_chunk(path: Path, book: TraitBook) -> pl.DataFrame:
     """Return the lines of a chunk, their traits numbered by the book."""
-    texts = json.loads(pl.read_parquet_metadata(path)[_TRAITS_KEY])
+    texts = _unpacked(pl.read_parquet_metadata(path)[_TRAITS_KEY])
     numbers = pl.Series([book.number(Traits(*text)) for text in texts], dtype=pl.UInt32)
     frame = pl.read_parquet(path)
     return frame.with_columns(numbers.gather(frame["traits"]).alias("traits"))
@@ -154,8 +156,15 @@ def _spend_key(traits: Traits) -> tuple[str, ...]:
     return (*who, *what)
 
 
-def _json(texts: list[Traits]) -> str:
-    return json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
+def _packed(texts: list[Traits]) -> str:
+    # A quiet day has almost as many traits as lines, and Parquet does not compress its metadata.
+    content = json.dumps(texts, ensure_ascii=False, separators=(",", ":")).encode()
+    return base64.b64encode(zlib.compress(content, level=1)).decode("ascii")
+
+
+def _unpacked(packed: str) -> list[list[str]]:
+    texts: list[list[str]] = json.loads(zlib.decompress(base64.b64decode(packed)))
+    return texts
 
 
 def stacked(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

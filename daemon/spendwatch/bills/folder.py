@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Self
 
 _PREFIX = "reader-"
-_LOCK = "lock"
 
 
 class PrivateFolder:
@@ -20,12 +19,8 @@ class PrivateFolder:
     def __init__(self, above: Path) -> None:
         """Make the folder, and remove those of owners who died."""
         above.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=above.resolve()))
-        self._lock = os.open(self.path / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        for other in above.glob(f"{_PREFIX}*"):
-            if other.name != self.path.name:
-                _remove_if_left(other)
+        self.path, self._lock = _locked(above.resolve())
+        sweep(above)
 
     def remove(self) -> None:
         """Remove the folder with all that is in it."""
@@ -41,12 +36,29 @@ class PrivateFolder:
         self.remove()
 
 
-def _remove_if_left(folder: Path) -> None:
-    # Whoever lives holds the lock. Between making a folder and locking it, it has no lock file yet and is left alone.
-    with suppress(OSError):
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
+def sweep(above: Path) -> None:
+    """Remove the folders whose owners died. Who lives holds a lock on the folder itself, which dies with him."""
+    for folder in above.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            lock = _open(folder)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
+def _locked(above: Path) -> tuple[Path, int]:
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=above))
+        with suppress(FileNotFoundError):
+            lock = _open(path)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # Between its making and its locking another process may have swept it away.
+            if path.exists():
+                return path, lock
             os.close(lock)
+
+
+def _open(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -21,10 +21,9 @@ _FEW_RUNS = 400
 class Pile:
     """The lines of a file by day. Each line's id and day once, after `settle`."""
 
-    def __init__(self, folder: Path, room: int = ROOM) -> None:
+    def __init__(self, folder: Path) -> None:
         """Use the folder only when the room is not enough."""
         self._folder = folder
-        self._room = room
         self._heaps: dict[int, list[pl.DataFrame | Path]] = defaultdict(list)
         self._ids: list[pl.Series] = []
         self._in_memory = 0
@@ -36,7 +35,7 @@ class Pile:
         for day, lines in _by_day(frame):
             self._heaps[day].append(lines)
         self._in_memory += frame.height
-        if self._in_memory > self._room:
+        if self._in_memory > ROOM:
             self._spill()
 
     def heaps(self) -> list[int]:

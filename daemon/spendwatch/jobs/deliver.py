@@ -50,13 +50,15 @@ async def deliver(
         batch = await asyncio.to_thread(outbox.claim, name, clock(), AT_ONCE)
         if not batch:
             break
-        if closed := await asyncio.to_thread(_closed, name, health):
-            outcomes = [_Outcome(delivery, PermanentDeliveryError(closed)) for delivery in batch]
-        else:
-            ready = await asyncio.to_thread(_rendered, channel, batch, outbox)
-            outcomes = await asyncio.gather(*(_attempt(channel, delivery) for delivery in ready))
-        for outcome in outcomes:
+        closed = await asyncio.to_thread(_closed, name, health)
+        ready = batch if closed else await asyncio.to_thread(_rendered, channel, batch, outbox)
+
+        async def carry(delivery: Delivery, closed: str = closed) -> None:
+            # Settled at once, not with the batch: what is on its way beside it may take minutes.
+            outcome = _Outcome(delivery, PermanentDeliveryError(closed)) if closed else await _attempt(channel, delivery)
             settled(await asyncio.to_thread(_settle, outcome, outbox=outbox, health=health, now=clock()))
+
+        await asyncio.gather(*(carry(delivery) for delivery in ready))
         attempts += len(batch)
     return attempts
 

@@ -157,14 +157,24 @@ def _move(source: Place, target: int, identity: Identity | None, *, wanted: str 
     return final
 
 
+_OURS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
 def _reserve(folder: int, wanted: str) -> tuple[str, int]:
-    """Take the first free name by creating an empty file: a rename onto our own placeholder overwrites nobody's file."""
+    """Take the first free name by creating an empty file: a rename onto our own placeholder overwrites nobody's file.
+
+    An empty file of that name is a placeholder too: of a process that was killed before its rename.
+    """
     for number in range(1, _TWINS):
         name = twin(wanted, number)
         with contextlib.suppress(FileExistsError):
-            return name, os.open(
-                name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640, dir_fd=folder
-            )
+            return name, os.open(name, _OURS | os.O_CREAT | os.O_EXCL, 0o640, dir_fd=folder)
+        with contextlib.suppress(OSError):
+            left = os.open(name, _OURS | os.O_NONBLOCK, dir_fd=folder)
+            seen = os.fstat(left)
+            if stat.S_ISREG(seen.st_mode) and not seen.st_size:
+                return name, left
+            os.close(left)
     msg = f"{_TWINS} files of this name already"
     raise FileExistsError(errno.EEXIST, msg)
 

@@ -23,7 +23,8 @@ _MIGRATIONS = "spendwatch.store:migrations"
 
 def require_current(storage: Storage, *, read_only: bool) -> None:
     """Bring the tables up to date. Refused, with nothing touched: a newer schema, and any migration when `read_only`."""
-    with storage.reading() as connection:
+    # The first look is a writer's: what a kill left of the very first start, only a writer can roll back.
+    with storage.reading() if read_only else storage.writing() as connection:
         if _is_current(connection, storage.place, read_only=read_only):
             return
     with storage.writing() as connection:
