@@ -659,13 +659,11 @@ def test_a_ledger_whose_very_first_start_was_killed_is_opened_by_the_next(tmp_pa
     place = tmp_path / "ledger.db"
     script = (
         "import os, sqlite3, sys\n"
-        "database = sqlite3.connect(sys.argv[1])\n"
-        "database.execute('PRAGMA journal_mode=DELETE')\n"
-        "database.execute('CREATE TABLE half (made INTEGER)')\n"
-        "database.execute('PRAGMA cache_spill=1')\n"
-        "database.execute('PRAGMA cache_size=1')\n"
+        "database = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "database.execute('PRAGMA cache_size=5')\n"
         "database.execute('BEGIN IMMEDIATE')\n"
-        "database.executemany('INSERT INTO half VALUES (?)', ((number,) for number in range(20000)))\n"
+        "database.execute('CREATE TABLE half (made TEXT)')\n"
+        "database.executemany('INSERT INTO half VALUES (?)', (('x' * 500,) for _ in range(2000)))\n"
         "os.kill(os.getpid(), 9)\n"
     )
     subprocess.run([sys.executable, "-c", script, str(place)], check=False)
