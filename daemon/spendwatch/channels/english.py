@@ -181,5 +181,5 @@ ENGLISH = Phrases(
     once="Next message: none; this is said once.",
     over_now="Next message: only if it begins again.",
     footer="Alert {alert} · spendwatch",
-    explain="Every figure and bill line behind it: spendwatch explain {alert}",
+    explain="The figures and bills behind it: spendwatch explain {alert}",
 )  # fmt: skip
