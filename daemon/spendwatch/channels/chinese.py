@@ -177,5 +177,5 @@ CHINESE = Phrases(
     once="下次通知：无，此事只通知一次。",
     over_now="下次通知：仅在再次发生时。",
     footer="告警 {alert} · spendwatch",
-    explain="查看全部数字与账单明细：spendwatch explain {alert}",
+    explain="查看相关数字与账单：spendwatch explain {alert}",
 )
