@@ -23,7 +23,6 @@ from spendwatch.jobs.collect import Taken, collect
 from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.deliver import Settled, deliver
 from spendwatch.jobs.ports import AlertBook, BillReader, BillSource, Channel, Health, Ledger, Outbox
-from spendwatch.outgoing import Outgoing
 from spendwatch.settings import Settings, reload
 from spendwatch.sources.folder import FolderSource
 from spendwatch.sources.folder_settings import FolderConfig
@@ -50,8 +49,9 @@ class App:
         *,
         clock: Callable[[], datetime] = system_clock,
         progress: Callable[[str, float], None] | None = None,
+        reader: ReadingProcess | None = None,
     ) -> None:
-        """Wire ports to adapters; the type checker compares their shapes here."""
+        """Wire ports to adapters; the type checker compares their shapes here. Without a reader it makes its own."""
         self.settings = settings
         self.store = store
         self.clock = clock
@@ -61,7 +61,7 @@ class App:
         self.config_mistakes: tuple[ConfigMistake, ...] = ()
         self._assessing = threading.Lock()
         sweep(settings.spool / "reading")
-        self.reader = ReadingProcess(settings.spool / "reading", progress=progress)
+        self.reader = reader or ReadingProcess(settings.spool / "reading", progress=progress)
         self.sources: dict[SourceName, FolderSource] = {}
         self._furnished: dict[SourceName, FolderConfig] = {}
         self.channels: dict[ChannelName, Channel] = {}
@@ -180,6 +180,8 @@ class App:
 
 def open_channels(settings: Settings, clock: Callable[[], datetime]) -> dict[ChannelName, Channel]:
     """Return the channels named in the settings."""
+    from spendwatch.outgoing import Outgoing  # noqa: PLC0415 -- httpx costs 0.1 s, and an import of bills sends nothing
+
     client = Outgoing(settings.allow_networks)
     return {
         name: open_channel(name, config, client=client, zone=settings.zone, clock=clock, allow_networks=settings.allow_networks)
