@@ -9,6 +9,7 @@ many bare rows with the standard library's sqlite3 under the same settings.
 from __future__ import annotations
 
 import argparse
+import gc
 import sqlite3
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from zoneinfo import ZoneInfo
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from spendwatch.cli import COLLECT_AFTER
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Site, Threshold, WorkspacePolicy
@@ -127,6 +129,8 @@ def main() -> None:
         record(database, count)
         around = Surroundings(policies(count), ZONE, {ChannelName("finance"): ("finops@example.com",)}, {})
         ledger, book, health = Ledger(database), AlertBook(database), HealthBook(database)
+        gc.freeze()  # as the daemon does at its start
+        gc.set_threshold(*COLLECT_AFTER)
         started = time.perf_counter()
         deliveries = assess(ledger, book, health, around, now=NOW)
         took = time.perf_counter() - started

@@ -48,9 +48,8 @@ def run(place: Place, log_format: str) -> None:
         )
         heartbeat = Heartbeat(os.environ, time.monotonic, settings.heartbeat)
         app = App(settings, store, progress=lambda *_: _progressed(heartbeat, settings))
-        # What was imported stays for good: the collector need not look at it again while ten thousand alerts are made.
+        # What was loaded stays for good: the collector need not look at it again while ten thousand alerts are made.
         gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
         try:
             asyncio.run(Daemon(app, heartbeat).run())
         finally:

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table, bindparam, column, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from spendwatch.store.columns import Insertion, Row, Words, batches, insert_into, storable
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 Conflict = Callable[[Insertion], Insertion]
 
@@ -68,9 +71,11 @@ def _put_document(
     values: Sequence[tuple[Any, ...]],
 ) -> int:
     """Send one JSON document, which the server takes apart: one statement and one answer, however many rows."""
+    from sqlalchemy.dialects.postgresql import JSON  # noqa: PLC0415 -- as in `insert_into`
+
     document = json.dumps([dict(zip(names, row, strict=True)) for row in values], ensure_ascii=False, default=_as_text)
     columns = [column(name, table.c[name].type.dialect_impl(connection.dialect)) for name in names]
-    source = func.json_to_recordset(bindparam("document", document).cast(postgresql.JSON)).table_valued(*columns)
+    source = func.json_to_recordset(bindparam("document", document).cast(JSON)).table_valued(*columns)
     derived = source.render_derived(name="source", with_types=True)
     statement = insertion.from_select(names, select(*derived.c))
     return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount

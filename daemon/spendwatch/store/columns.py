@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, DateTime, MetaData, Numeric, Table, Text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -168,12 +168,19 @@ class DecimalSum:
         return plain(exact_sum(self._amounts))
 
 
-Insertion = sqlite.Insert | postgresql.Insert
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+
+Insertion: TypeAlias = "sqlite.Insert | postgresql.Insert"
 
 
 def insert_into(connection: Connection, table: Table) -> Insertion:
     """Return an INSERT that knows ON CONFLICT, in the database's own dialect."""
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 -- loading it costs what a quick command cannot spare
+
+    return postgresql.insert(table)
 
 
 BATCH = 5000
