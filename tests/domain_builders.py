@@ -11,10 +11,11 @@ from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.notification import Facts, Notification
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity, Threshold, Watch
-from spendwatch.domain.review import AlertsKnown, Finding, Verdict, review_findings, review_standing
+from spendwatch.domain.review import AlertsKnown, Finding, Verdict, review_findings
 from spendwatch.domain.scope import Scope
 from spendwatch.domain.standing import Standing
 from spendwatch.domain.statement import AccountId, WorkspaceId
+from spendwatch.domain.thresholds import review_standing
 
 CNY = Currency("CNY")
 USD = Currency("USD")

@@ -29,8 +29,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine on which the installer ran."""
     need(*TOOLS)
     with booted(tmp_path_factory.mktemp("machine")) as machine:
-        machine.put(shipped_files(tmp_path_factory.mktemp("shipped")), "/root/spendwatch")
-        machine.install("/root/spendwatch/deploy/systemd/install", env=os.environ)
+        machine.put(shipped_files(tmp_path_factory.mktemp("shipped")), "/srv/spendwatch")
+        machine.install("/srv/spendwatch/deploy/systemd/install", env=os.environ)
         yield machine
 
 
@@ -217,7 +217,7 @@ def test_installing_again_keeps_what_was_configured_and_starts_the_new_version(s
     service.start()
     process = service.show("MainPID")
     before = service.machine.run("find", CONFIGURATION, "-type", "f", "-exec", "sha256sum", "{}", "+")
-    service.machine.install("/root/spendwatch/deploy/systemd/install", env=os.environ)
+    service.machine.install("/srv/spendwatch/deploy/systemd/install", env=os.environ)
     assert service.machine.run("find", CONFIGURATION, "-type", "f", "-exec", "sha256sum", "{}", "+") == before
     assert service.show("ActiveState") == "active"
     assert service.show("MainPID") != process
@@ -225,7 +225,7 @@ def test_installing_again_keeps_what_was_configured_and_starts_the_new_version(s
 
 def test_a_dry_run_of_the_installer_changes_nothing(service: Service) -> None:
     service.machine.run("rm", "-rf", "/etc/systemd/system/spendwatch.service")
-    said = service.machine.run("/root/spendwatch/deploy/systemd/install", "--dry-run")
+    said = service.machine.run("/srv/spendwatch/deploy/systemd/install", "--dry-run")
     assert "+ install -m 0644" in said
     assert service.machine.attempt("test", "-e", "/etc/systemd/system/spendwatch.service")[0] == 1
-    service.machine.run("install", "-m", "0644", "/root/spendwatch/deploy/systemd/spendwatch.service", "/etc/systemd/system/")
+    service.machine.run("install", "-m", "0644", "/srv/spendwatch/deploy/systemd/spendwatch.service", "/etc/systemd/system/")

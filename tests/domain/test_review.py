@@ -31,8 +31,9 @@ from spendwatch.domain.alert import AlertState, Matter, Rule
 from spendwatch.domain.money import Money
 from spendwatch.domain.notification import Facts, Reason
 from spendwatch.domain.policy import Severity, Threshold
-from spendwatch.domain.review import AlertsKnown, Finding, Verdict, expire, review_findings, review_standing
+from spendwatch.domain.review import AlertsKnown, Finding, Verdict, expire, review_findings
 from spendwatch.domain.scope import Scope
+from spendwatch.domain.thresholds import review_standing
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

@@ -88,6 +88,7 @@ def test_bills_are_looked_for_at_once_when_asked(home: Home) -> None:
         subprocess.run(["sleep", "0.5"], check=True)
         running.process.send_signal(signal.SIGUSR1)
         _until(lambda: len(home.calls()) == 1)
+        assert home.calls()[0]["data"]["threshold"] == "50%"
     finally:
         running.stop()
 

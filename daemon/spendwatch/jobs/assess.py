@@ -10,9 +10,10 @@ from spendwatch.domain.alert import Rule
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import Policies, Watch, watches
-from spendwatch.domain.review import AlertsKnown, Verdict, expire, review_findings, review_standing
+from spendwatch.domain.review import AlertsKnown, Verdict, expire, review_findings
 from spendwatch.domain.scope import MATCHABLE, Dimension
 from spendwatch.domain.standing import SpendSum, Standing, course_of, reckon, seen_workspaces
+from spendwatch.domain.thresholds import review_standing
 from spendwatch.jobs.conditions import Surroundings, balance_findings, balance_of, foreign_findings, health_findings
 from spendwatch.jobs.ports import AlertBook, Health, Ledger
 
