@@ -172,6 +172,10 @@ class App:
         await asyncio.gather(*(self.deliver(name) for name in self.channels))
         return taken
 
+    def interrupt(self) -> None:
+        """Break off a bill that is being read: nothing of it is on record, and it stays where it is."""
+        self.reader.interrupt()
+
     def close(self) -> None:
         """Let go of the reading process."""
         self.stopping.set()

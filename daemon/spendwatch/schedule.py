@@ -30,6 +30,9 @@ BEAT_EVERY = timedelta(seconds=15)
 PATIENCE = timedelta(minutes=5)
 """How long a job may take for one round before we no longer claim to live. A long bill tells its progress meanwhile."""
 
+BILL_GRACE = timedelta(seconds=3)
+"""How long a stop waits for a bill that is being read; after that it is left for the next start."""
+
 DRAIN = timedelta(seconds=30)
 """How long a stop waits for work in progress. What is cut off then is repeated after the start, under the same id."""
 
@@ -194,11 +197,20 @@ class Daemon:
         self._app.stopping.set()
         if self._scheduler:
             self._scheduler.pause()
-        pending = {task for task in self._running if not task.done()}
-        if pending:
-            _, late = await asyncio.wait(pending, timeout=DRAIN.total_seconds())
-            for task in late:
-                task.cancel()
+        late = await _finished(self._running, within=BILL_GRACE)
+        if late:
+            self._app.interrupt()
+        for task in await _finished(late, within=DRAIN):
+            task.cancel()
         if self._scheduler:
             self._scheduler.shutdown(wait=False)
         log.info("daemon_stopped")
+
+
+async def _finished(tasks: set[asyncio.Task[None]], *, within: timedelta) -> set[asyncio.Task[None]]:
+    """Wait for the tasks that long, and return those that are not done."""
+    waiting = {task for task in tasks if not task.done()}
+    if not waiting:
+        return set()
+    _, late = await asyncio.wait(waiting, timeout=within.total_seconds())
+    return late

@@ -89,6 +89,19 @@ def test_a_process_killed_while_reading_fails_that_reading_and_no_other(
     assert enter(reader, bill).total() == Decimal(2)
 
 
+def test_a_stop_does_not_wait_for_a_bill_that_is_being_read(reader: ReadingProcess, bill: BillFile, tmp_path: Path) -> None:
+    # A pipe that nobody writes to: the process would read for ever.
+    os.mkfifo(tmp_path / "endless.csv")
+    endless = BillFile("endless.csv", tmp_path / "endless.csv", 1, SourceName("inbox"), datetime(2026, 9, 15, tzinfo=UTC))
+    reader.prepare()
+    stop = threading.Timer(0.5, reader.interrupt)
+    stop.start()
+    with pytest.raises(ReaderFailedError, match="died of signal 9"):
+        reader.read(endless, NO_HINTS)
+    stop.join()
+    assert enter(reader, bill).total() == Decimal(2)
+
+
 def test_a_process_killed_between_reading_and_merging_fails_the_merge(reader: ReadingProcess, bill: BillFile) -> None:
     with reader.read(bill, NO_HINTS) as reading:
         kill(reader)

@@ -78,10 +78,14 @@ class Child:
         self._has_spoken = True
         return message
 
-    def end(self) -> None:
-        """Kill the process, wait for its end, and give its pipes back."""
+    def kill(self) -> None:
+        """Kill the process; whoever waits for its answer is told so. Any thread may call this at any time."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Kill the process, wait for its end, and give its pipes back."""
+        self.kill()
         self._process.wait()
         with suppress(OSError):
             self._input.close()

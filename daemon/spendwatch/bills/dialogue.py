@@ -44,6 +44,11 @@ class Dialogue:
                 self._child = Child(self.folder(), memory=self._memory, idle=self._idle)
             return self._child
 
+    def interrupt(self) -> None:
+        """Kill the process without waiting for a turn: whoever has it is told so."""
+        if child := self._child:
+            child.kill()
+
     def dismiss(self) -> None:
         """End the process; the next question starts another."""
         with self.lock:

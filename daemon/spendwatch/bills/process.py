@@ -71,6 +71,10 @@ class ReadingProcess:
                 self._spare(file.size)
                 raise
 
+    def interrupt(self) -> None:
+        """End the process at once, also in the middle of a file: who waits for it gets a `ReaderFailedError`."""
+        self._dialogue.interrupt()
+
     def close(self) -> None:
         """End the process and remove the private folder. Another read starts both anew."""
         self._dialogue.close()
