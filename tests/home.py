@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -137,6 +137,13 @@ class Home:
         """Let the webhook's receiver answer so once, and with 200 from then on."""
         assert self.hook
         self.hook.replies[:] = [Reply(status, delay=delay), Reply()]
+
+    def until(self, condition: Callable[[], bool], *, seconds: float = 30.0) -> None:
+        """Wait until it is true, or fail the test."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "it did not happen in time"
+            subprocess.run(["sleep", "0.05"], check=True)
 
     def start(self) -> Running:
         return Running.of(self)

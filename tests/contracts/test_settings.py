@@ -642,3 +642,9 @@ def _printed(code: str) -> str:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ.copy(), timeout=60
     )
     return done.stdout.strip()
+
+
+def test_a_postgresql_server_may_be_reached_over_its_socket(house: House) -> None:
+    state = "postgresql://postgres@/ledger?host=/run/postgresql"
+    house.write("spendwatch.yaml", f"{MAIN}\nstate: {state}\n")
+    assert house.load().state == state

@@ -3,17 +3,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from home import Home, Running, lines_worth
-
-
-def _until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        subprocess.run(["sleep", "0.05"], check=True)
 
 
 def test_the_daemon_says_ready_delivers_and_stops_cleanly(home: Home) -> None:
@@ -21,7 +13,7 @@ def test_the_daemon_says_ready_delivers_and_stops_cleanly(home: Home) -> None:
     home.watch(budget="100.00")
     running = home.start()
     home.drop(lines_worth("60"))
-    _until(lambda: len(home.mails()) == 1 and len(home.calls()) == 1)
+    home.until(lambda: len(home.mails()) == 1 and len(home.calls()) == 1)
     stopping = time.monotonic()
     assert running.stop() == 0
     assert time.monotonic() - stopping < 10
@@ -57,12 +49,12 @@ def test_a_reload_takes_what_is_right_and_keeps_the_last_good_policy_of_what_is_
     try:
         policy.write_text(policy.read_text().replace("100.00", "hundred"))
         _reload(running)
-        _until(lambda: any(call["type"] == "config.rejected" for call in home.calls()))
+        home.until(lambda: any(call["type"] == "config.rejected" for call in home.calls()))
         home.drop(lines_worth("60"))
-        _until(lambda: any(call["type"] == "spend.threshold_reached" for call in home.calls()))
+        home.until(lambda: any(call["type"] == "spend.threshold_reached" for call in home.calls()))
         policy.write_text(policy.read_text().replace("hundred", "70.00"))
         _reload(running)
-        _until(lambda: [call["data"].get("threshold") for call in home.calls()][-1] == "80%" or len(home.calls()) >= 4)
+        home.until(lambda: [call["data"].get("threshold") for call in home.calls()][-1] == "80%" or len(home.calls()) >= 4)
         told = [(call["type"], call["data"].get("threshold")) for call in home.calls()]
         assert ("spend.threshold_reached", "80%") in told
         assert any(kind == "alert.resolved" for kind, _ in told)
@@ -87,7 +79,7 @@ def test_bills_are_looked_for_at_once_when_asked(home: Home) -> None:
         running.process.send_signal(signal.SIGUSR1)
         subprocess.run(["sleep", "0.5"], check=True)
         running.process.send_signal(signal.SIGUSR1)
-        _until(lambda: len(home.calls()) == 1)
+        home.until(lambda: len(home.calls()) == 1)
         assert home.calls()[0]["data"]["threshold"] == "50%"
     finally:
         running.stop()
@@ -108,7 +100,7 @@ def test_no_secret_stands_in_logs_state_or_command_line(home: Home) -> None:
     home.hook_answers(500)
     running = home.start()
     home.drop(lines_worth("60"))
-    _until(lambda: len(home.hook.requests if home.hook else []) >= 1)
+    home.until(lambda: len(home.hook.requests if home.hook else []) >= 1)
     command_line = Path(f"/proc/{running.process.pid}/cmdline").read_bytes()
     running.stop()
     secret = b"c3BlbmR3YXRjaCB0ZXN0"
@@ -123,7 +115,7 @@ def test_the_daemon_stays_small_and_never_loads_the_reader_library(home: Home) -
     running = home.start()
     try:
         home.drop(lines_worth("60"))
-        _until(lambda: len(home.calls()) == 1)
+        home.until(lambda: len(home.calls()) == 1)
         assert "polars" not in Path(f"/proc/{running.process.pid}/maps").read_text()
     finally:
         running.stop()

@@ -49,6 +49,7 @@ def init(folder: Path) -> int:
         text = resources.files("spendwatch.cli").joinpath("templates", name).read_text(encoding="utf-8")
         path.write_text(text, encoding="utf-8")
         click.echo(f"wrote {path}")
+    (folder / "inbox").mkdir(exist_ok=True)
     click.echo(f"\nNext: put in your account and workspace, then: spendwatch --config {folder} check")
     return Exit.DONE
 

@@ -83,7 +83,7 @@ def _state_file(said: DaemonFile, layers: Layers, folder: Path, outside: Outside
 
 def _check_server(url: str, layers: Layers) -> None:
     parts = _split(url)
-    if parts is None:
+    if parts is None or not (parts.hostname or "host" in parse_qs(parts.query)):
         layers.tell(("state",), "not an address: write postgresql://user@host:port/database")
     elif parts.password or "password" in parse_qs(parts.query):
         layers.tell(("state",), "secrets do not stand in the configuration: use state_password_file")
@@ -134,7 +134,7 @@ def _channel(name: str, config: ChannelConfig, said: DaemonFile, layers: Layers,
 def _objection(url: str, allowed: list[Network]) -> str | None:
     """Return why nothing may be sent there, as far as the settings alone show. The URL is not repeated: it may be a secret."""
     parts = _split(url)
-    if parts is None or parts.scheme not in {"https", "http"}:
+    if parts is None or not parts.hostname or parts.scheme not in {"https", "http"}:
         return "not an address that can be called: write https://host/path"
     if parts.username is not None:
         return "secrets do not stand in the configuration: leave user and password out of the address, use secret_file"
@@ -155,4 +155,4 @@ def _split(url: str) -> SplitResult | None:
         _ = parts.port
     except ValueError:
         return None
-    return parts if parts.hostname else None
+    return parts

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from home import RESEARCH, Home, lines_worth, today
+from servers_postgres import PASSWORD, running_server
+
+pytestmark = pytest.mark.postgres
+
+
+def test_the_whole_journey_on_postgres(home: Home) -> None:
+    with running_server() as server:
+        server.execute("CREATE DATABASE ledger")
+        secret = home.folder / "postgres-password"
+        secret.write_text(PASSWORD)
+        secret.chmod(0o600)
+        state = f"state: {server.tcp_url('ledger')}\nstate_password_file: postgres-password"
+        home.furnish(extra=f"{state}\nspool: spool")
+        home.watch(budget="100.00")
+        home.drop(lines_worth("60.0000000001"))
+        home.call("once")
+        home.drop(lines_worth("60.0000000001") + lines_worth("25", first=2), exported=today() + timedelta(seconds=1))
+        home.call("once")
+        assert [call["data"]["threshold"] for call in home.calls()] == ["50%", "80%"]
+        assert len(home.mails()) == 2
+        (row,) = home.json("report")["rows"]
+        assert (row["workspace"], row["spend"]) == (RESEARCH, "85.0000000001")
+        running = home.start()
+        try:
+            server.kill()
+            server.start()
+            home.drop(lines_worth("60.0000000001") + lines_worth("45", first=2), exported=today() + timedelta(seconds=2))
+            assert home.hook
+            home.until(lambda: len(home.calls()) == 3)
+        finally:
+            assert running.stop() == 0
+        assert home.calls()[2]["data"]["threshold"] == "100%"
