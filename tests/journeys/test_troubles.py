@@ -67,6 +67,10 @@ def test_a_receiver_that_is_gone_for_good_is_disabled_and_said_so_by_another_way
     home.drop(lines_worth("30", first=5), exported=today() + timedelta(seconds=2))
     home.call("once", expect=69)
     assert len(home.hook.requests) == 1
+    assert "hook is in use again" in home.call("notify-test", "hook").stdout
+    home.drop(lines_worth("20", first=6), exported=today() + timedelta(seconds=3))
+    home.call("once")
+    assert home.calls()[-1]["data"]["threshold"] == "100%"
 
 
 def test_a_missing_folder_is_reported_and_picked_up_when_it_appears(home: Home) -> None:

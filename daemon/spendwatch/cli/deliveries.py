@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import click
@@ -14,7 +15,7 @@ from spendwatch.cli.exits import Exit
 from spendwatch.cli.screen import clean, console, print_json, table, when
 from spendwatch.cli.show import json_option
 from spendwatch.domain.alert import AlertId, AlertState, Rule
-from spendwatch.domain.errors import DeliveryError
+from spendwatch.domain.errors import DeliveryError, LedgerUnavailableError
 from spendwatch.domain.notification import (
     Delivery,
     DeliveryState,
@@ -26,7 +27,7 @@ from spendwatch.domain.notification import (
 )
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.jobs.ports import Channel
-from spendwatch.settings import load
+from spendwatch.settings import Settings, load
 from spendwatch.state import opened_store, system_clock
 
 
@@ -143,8 +144,22 @@ def notify_test(place: Place, channel: str | None) -> int:
         msg = f"there is no channel {channel!r}; configured are {', '.join(sorted(channels))}"
         raise click.BadParameter(msg, param_hint="CHANNEL")
     chosen = {name: one for name, one in channels.items() if channel in {None, name}}
-    codes = [asyncio.run(_test(name, one)) for name, one in chosen.items()]
-    return max(codes, default=Exit.DONE)
+    codes = {name: asyncio.run(_test(name, one)) for name, one in chosen.items()}
+    _reopen(settings, {name for name, code in codes.items() if code is Exit.DONE})
+    return max(codes.values(), default=Exit.DONE)
+
+
+def _reopen(settings: Settings, passed: set[ChannelName]) -> None:
+    """Use those channels again that had been disabled or called failing."""
+    with suppress(LedgerUnavailableError):
+        with opened_store(settings, read_only=True) as store:
+            troubled = {one.name for one in store.health.channels() if one.disabled or one.failures} & passed
+        if not troubled:
+            return
+        with opened_store(settings) as store:
+            for name in sorted(troubled):
+                store.health.channel_worked(name)
+                click.echo(f"{name} is in use again")
 
 
 async def _test(name: ChannelName, channel: Channel) -> Exit:
