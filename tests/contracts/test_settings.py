@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -648,3 +649,10 @@ def test_a_postgresql_server_may_be_reached_over_its_socket(house: House) -> Non
     state = "postgresql://postgres@/ledger?host=/run/postgresql"
     house.write("spendwatch.yaml", f"{MAIN}\nstate: {state}\n")
     assert house.load().state == state
+
+
+def test_loading_twice_by_name_is_loading_twice(house: House) -> None:
+    settings_room = importlib.import_module("spendwatch.settings")
+    first = house.load()
+    assert callable(settings_room.load)
+    assert house.load() == first

@@ -69,7 +69,7 @@ def load(place: Path, outside: Outside | None = None, *, with_secrets: bool = Tr
 
     Without secrets nothing can be sent; it is for commands that only look, run by people who may not read them.
     """
-    from spendwatch.settings.load import load_all  # noqa: PLC0415 -- a fifth of a second, not to be paid for `--help`
+    from spendwatch.settings.loading import load_all  # noqa: PLC0415 -- a fifth of a second, not to be paid for `--help`
 
     return load_all(place, outside or Outside(), with_secrets=with_secrets)
 
@@ -79,6 +79,6 @@ def reload(previous: Settings) -> tuple[Settings, tuple[ConfigMistake, ...]]:
 
     A mistake in `spendwatch.yaml` keeps everything; one in a workspace's file keeps that workspace's last good policy.
     """
-    from spendwatch.settings.load import load_again  # noqa: PLC0415 -- as above
+    from spendwatch.settings.loading import load_again  # noqa: PLC0415 -- as above
 
     return load_again(previous)
