@@ -18,7 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bill_builder import ACCOUNT, a_bill, a_line
-from servers_http import HttpSink, Reply
+from servers_http import HttpSink, Reply, Request
 from servers_smtp import SmtpSink
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -132,6 +132,11 @@ class Home:
         """Return the bodies of the webhook calls."""
         assert self.hook
         return [json.loads(request.body) for request in self.hook.requests]
+
+    def requests(self) -> list[Request]:
+        """Return what the webhook's receiver got."""
+        assert self.hook
+        return self.hook.requests
 
     def hook_answers(self, status: int, *, delay: float = 0.0) -> None:
         """Let the webhook's receiver answer so once, and with 200 from then on."""

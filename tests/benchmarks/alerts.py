@@ -14,6 +14,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -64,9 +65,10 @@ class Day:
     def chunk(self) -> bytes:
         return b""
 
-    def rows(self) -> list[SpendRow]:
+    def rows(self) -> Iterator[SpendRow]:
         same = ("1200345", "qwen3.8-max", "output_token", "", "token_number", "sfm_inference_public_cn", "sfm", ACCOUNT, "")
-        return [SpendRow(name, *same, ChargeKind.USAGE, Currency("CNY"), Decimal("130.0000000001"), 1) for name in self._names]
+        cost = Decimal("130.0000000001")
+        return (SpendRow(name, *same, ChargeKind.USAGE, Currency("CNY"), cost, 1) for name in self._names)
 
 
 def record(database: Database, workspaces: int) -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.generate import ACCOUNT, generated_bill
+from benchmarks.generate import generated_bill
 from benchmarks.measuring import Measured, measure, median, spendwatch
+from bill_builder import ACCOUNT
 
 HERE = Path(__file__).parent
 

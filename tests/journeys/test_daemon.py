@@ -100,7 +100,7 @@ def test_no_secret_stands_in_logs_state_or_command_line(home: Home) -> None:
     home.hook_answers(500)
     running = home.start()
     home.drop(lines_worth("60"))
-    home.until(lambda: len(home.hook.requests if home.hook else []) >= 1)
+    home.until(lambda: len(home.requests()) >= 1)
     command_line = Path(f"/proc/{running.process.pid}/cmdline").read_bytes()
     running.stop()
     secret = b"c3BlbmR3YXRjaCB0ZXN0"

@@ -18,6 +18,7 @@ AT_ONCE = 4
 """How many copies one channel carries at a time."""
 
 _JITTER = 0.1
+_DISABLED = "the channel is disabled: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ class _Outcome:
 def _closed(name: ChannelName, health: Health) -> str:
     """Return why the channel must not be used, or nothing."""
     found = next((channel for channel in health.channels() if channel.name == name and channel.disabled), None)
-    return f"the channel is disabled: {found.trouble}" if found else ""
+    # What was given up for this reason is the channel's latest trouble: say the reason once, not once more each time.
+    return f"{_DISABLED}{found.trouble.removeprefix(_DISABLED)}" if found else ""
 
 
 def _rendered(channel: Channel, batch: Sequence[Delivery], outbox: Outbox) -> list[Delivery]:
@@ -89,6 +91,8 @@ async def _attempt(channel: Channel, delivery: Delivery) -> _Outcome:
         await channel.send(delivery)
     except (TemporaryDeliveryError, PermanentDeliveryError) as error:
         return _Outcome(delivery, error)
+    except Exception as error:  # noqa: BLE001 -- a defect of one channel must not leave its copies unsettled until a restart
+        return _Outcome(delivery, TemporaryDeliveryError(f"unexpected {type(error).__name__}: {error}"))
     return _Outcome(delivery)
 
 
