@@ -25,6 +25,7 @@ from spendwatch.jobs.collect import Desk, Taken, collect
 from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.deliver import Settled, deliver
 from spendwatch.jobs.ports import AlertBook, BillReader, BillSource, Channel, Health, Ledger, Outbox
+from spendwatch.jobs.progress import ProgressNotes
 from spendwatch.settings import Settings, reload
 from spendwatch.sources.folder import FolderSource
 from spendwatch.sources.folder_settings import FolderConfig
@@ -72,7 +73,9 @@ class App:
         self.config_mistakes: tuple[ConfigMistake, ...] = ()
         self._assessing = threading.Lock()
         sweep(settings.spool / "reading")
-        self.reader = reader or ReadingProcess(settings.spool / "reading", progress=progress)
+        self._notes = ProgressNotes(store.health, clock, time.monotonic)
+        self._progress = progress
+        self.reader = reader or ReadingProcess(settings.spool / "reading", progress=self._tell_progress)
         self.sources: dict[SourceName, FolderSource] = {}
         self._furnished: dict[SourceName, FolderConfig] = {}
         self.channels: dict[ChannelName, Channel] = {}
@@ -102,7 +105,13 @@ class App:
             hints=hints_of(self.settings),
             closing=lambda: closing_of(self.settings, self.store.ledger, self.clock()),
             clock=self.clock,
+            turn_to=self._notes.turn_to,
         )
+
+    def _tell_progress(self, phase: str, share: float) -> None:
+        self._notes.tell(phase, share)
+        if self._progress:
+            self._progress(phase, share)
 
     def collect(self, name: SourceName) -> list[Taken]:
         """Enter everything that the source has; assess after each bill, so that no alert waits behind a later one."""

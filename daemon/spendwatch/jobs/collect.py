@@ -49,6 +49,8 @@ class Desk:
     closing: Callable[[], Closing]
     """Tells which months are final now."""
     clock: Clock
+    turn_to: Callable[[BillFile | None], None] = lambda _: None
+    """Is told which file is being read, and in the end that none is."""
 
 
 def enter(file: BillFile, desk: Desk) -> Receipt:
@@ -56,6 +58,14 @@ def enter(file: BillFile, desk: Desk) -> Receipt:
 
     Raises `UnreadableBillError`, `ReaderFailedError`, or `LedgerUnavailableError`.
     """
+    desk.turn_to(file)
+    try:
+        return _enter(file, desk)
+    finally:
+        desk.turn_to(None)
+
+
+def _enter(file: BillFile, desk: Desk) -> Receipt:
     with desk.reader.read(file, desk.hints) as reading:
         statement = reading.statement
         if desk.ledger.has(statement.digest, statement.stamp):

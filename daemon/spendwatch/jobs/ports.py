@@ -8,7 +8,7 @@ from typing import Protocol
 
 from spendwatch.domain.alert import Alert
 from spendwatch.domain.authority import DayTotal
-from spendwatch.domain.health import ChannelHealth, Rejection, SourceHealth
+from spendwatch.domain.health import ChannelHealth, ReadingProgress, Rejection, SourceHealth
 from spendwatch.domain.late import Closing, LateChange
 from spendwatch.domain.merging import Held, MergedDay, Reading
 from spendwatch.domain.notification import Delivery, DeliveryId, Notification
@@ -170,6 +170,15 @@ class Outbox(Protocol):
 
 class Health(Protocol):
     """What is known about sources and channels, across restarts."""
+
+    def reading_goes_on(self, progress: ReadingProgress) -> None:
+        """Note how much of a long file is read."""
+
+    def reading_ended(self, source: SourceName | None = None) -> None:
+        """Note that nothing of that source is being read; of no source at all, if none is named."""
+
+    def readings(self) -> Sequence[ReadingProgress]:
+        """Return what is being read."""
 
     def sources(self) -> Sequence[SourceHealth]:
         """Return every source ever looked at."""
