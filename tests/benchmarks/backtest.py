@@ -57,6 +57,43 @@ CHARACTERS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """When the month begins, and when in it something changes and changes back."""
+
+    first: date
+    begins: date
+    ends: date
+
+    def phases(self, character: str) -> tuple[tuple[date, str], ...]:
+        """Return from which complete day on the data can show what."""
+        match character:
+            case "step up x3" | "step down to a third":
+                return (date.min, "before it"), (self.begins + DAY, "2 days old")
+            case "holiday gap":
+                return (date.min, "before it"), (self.begins + DAY, "in it"), (self.ends + DAY, "after it")
+            case _:
+                return ((date.min, ""),)
+
+    def factor(self, character: str, day: date, source: random.Random) -> float:
+        """Return by what the character multiplies that day."""
+        by = 1.0
+        match character:
+            case "growing 3% a day":
+                by = 1.03 ** (day - self.first).days
+            case "step up x3" if day >= self.begins:
+                by = 3.0
+            case "step down to a third" if day >= self.begins:
+                by = 1 / 3
+            case "bursty":
+                by = source.lognormvariate(0, 0.7) * (5 if source.random() < 0.1 else 1)
+            case "month-end spike x6" if (day + 2 * DAY).month != day.month:
+                by = 6.0
+            case "holiday gap" if self.begins <= day < self.ends:
+                by = 0.03
+        return by
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """A generated account: what it spends each day, and from which days on its data can show that something changed."""
 
@@ -65,6 +102,15 @@ class Account:
     phases: tuple[tuple[date, str], ...]
     available: float
     """The balance at the start of the month."""
+
+    @property
+    def period(self) -> BillingPeriod:
+        """The month that is replayed."""
+        return BillingPeriod(self.first.year, self.first.month)
+
+    def total(self) -> float:
+        """Return what the month will have cost."""
+        return math.fsum(float(spent) for day, spent in self.daily.items() if day in self.period)
 
     def phase(self, through: date) -> str:
         """Return what the data up to that day can show."""
@@ -86,15 +132,15 @@ def generate(character: str, seed: int) -> Account:
     base, noise = 10 ** source.uniform(0, 4), source.uniform(0.06, 0.2)
     week = week_of(character, source)
     begins = first + source.randint(2, 20) * DAY
-    ends = begins + source.randint(3, 8) * DAY
+    change = Change(first, begins, begins + source.randint(3, 8) * DAY)
     daily = {}
     for count in range((first - start).days + AFTERWARDS):
         day = start + count * DAY
-        share = week[day.weekday()] * factor(character, day, first, begins, ends, source)
+        share = week[day.weekday()] * change.factor(character, day, source)
         daily[day] = Decimal(str(round(base * share * source.lognormvariate(0, noise), 6)))
     reached = max(first, start) + (source.randint(6, 40) if source.random() < 2 / 3 else source.randint(60, 66)) * DAY
     available = math.fsum(float(spent) for day, spent in daily.items() if first <= day < reached) + float(daily[reached]) / 2
-    return Account(first, daily, phases(character, begins, ends), available)
+    return Account(first, daily, change.phases(character), available)
 
 
 def week_of(character: str, source: random.Random) -> list[float]:
@@ -110,36 +156,6 @@ def week_of(character: str, source: random.Random) -> list[float]:
             return week
         case _:
             return week if has_pattern else [1.0] * 7
-
-
-def factor(character: str, day: date, first: date, begins: date, ends: date, source: random.Random) -> float:
-    """Return by what the character multiplies that day."""
-    match character:
-        case "growing 3% a day":
-            return 1.03 ** (day - first).days
-        case "step up x3":
-            return 3.0 if day >= begins else 1.0
-        case "step down to a third":
-            return 1 / 3 if day >= begins else 1.0
-        case "bursty":
-            return source.lognormvariate(0, 0.7) * (5 if source.random() < 0.1 else 1)
-        case "month-end spike x6":
-            return 6.0 if (day + 2 * DAY).month != day.month else 1.0
-        case "holiday gap":
-            return 0.03 if begins <= day < ends else 1.0
-        case _:
-            return 1.0
-
-
-def phases(character: str, begins: date, ends: date) -> tuple[tuple[date, str], ...]:
-    """Return from which complete day on the data can show what."""
-    match character:
-        case "step up x3" | "step down to a third":
-            return (date.min, "before it"), (begins + DAY, "2 days old")
-        case "holiday gap":
-            return (date.min, "before it"), (begins + DAY, "in it"), (ends + DAY, "after it")
-        case _:
-            return ((date.min, ""),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +180,13 @@ class Asked:
         """The complete days."""
         return {day: spent for day, spent in self.account.daily.items() if day <= self.through}
 
-    def on_record(self, since: date) -> float:
-        """Return what is on record since that day."""
-        days = ((self.today - day).days for day in self.account.daily if since <= day <= self.today)
-        return math.fsum(float(self.account.daily[self.today - back * DAY]) * KNOWN_SHARE.get(back, 1.0) for back in days)
+    @property
+    def on_record(self) -> float:
+        """What is on record for the month so far."""
+        spent = (
+            (self.today - day, spent) for day, spent in self.account.daily.items() if self.account.first <= day <= self.today
+        )
+        return math.fsum(float(amount) * KNOWN_SHARE.get(back.days, 1.0) for back, amount in spent)
 
 
 def money(amount: float) -> Money:
@@ -188,19 +207,17 @@ def ours(asked: Asked) -> Told | None:
     pace = pace_of(asked.complete, through=asked.through)
     if isinstance(pace, TooEarly):
         return None
-    first = asked.account.first
-    spent, period = asked.on_record(first), BillingPeriod(first.year, first.month)
-    available, floor = money(asked.account.available - spent), money(asked.account.available / 4)
+    spent, floor = money(asked.on_record), money(asked.account.available / 4)
+    available = money(asked.account.available) - spent
     runway = runway_of(pace, available, [floor], data_until=asked.data_until, zone=UTC, today=asked.today)
-    forecast = forecast_period(pace, money(spent), period, data_until=asked.data_until, zone=UTC)
+    forecast = forecast_period(pace, spent, asked.account.period, data_until=asked.data_until, zone=UTC)
     return Told(runway, (float(forecast.low.amount), float(forecast.likely.amount), float(forecast.high.amount)))
 
 
 def steady(asked: Asked, rate: float) -> Told:
     """Return what follows if every day costs the same."""
-    first = asked.account.first
-    spent, passed = asked.on_record(first), DATA_UNTIL / DAY
-    whole, rest = asked.account.available, (BillingPeriod(first.year, first.month).after_last_day - asked.today).days - passed
+    spent, passed, whole = asked.on_record, DATA_UNTIL / DAY, asked.account.available
+    rest = max(0.0, (asked.account.period.after_last_day - asked.today) / DAY - passed)
 
     def crossing(level: float) -> Crossing:
         left = whole - spent - level
@@ -208,19 +225,18 @@ def steady(asked: Asked, rate: float) -> Told:
         day = asked.today + days * DAY if days < HORIZON else None
         return Crossing(money(level), asked.today, day, day, day)
 
-    total = spent + rate * max(0.0, rest)
+    total = spent + rate * rest
     return Told(Runway(crossing(0.0), (crossing(whole / 4),), asked.through, 0), (total, total, total))
 
 
 def told_by(method: str, asked: Asked) -> Told | None:
     """Return what that method says."""
-    first = asked.account.first
     match method:
         case "ours":
             return ours(asked)
         case "month to date":
-            begun = max(first, min(asked.account.daily))
-            return steady(asked, asked.on_record(first) / ((asked.today - begun) / DAY + DATA_UNTIL / DAY))
+            begun = max(asked.account.first, min(asked.account.daily))
+            return steady(asked, asked.on_record / ((asked.today - begun + DATA_UNTIL) / DAY))
         case _:
             week = list(asked.complete.values())[-7:]
             return steady(asked, float(sum(week)) / len(week))
@@ -291,45 +307,44 @@ class Results:
     scores: dict[tuple[str, str], Score] = field(default_factory=dict)
     warnings: dict[tuple[str, timedelta, str], Warnings] = field(default_factory=dict)
 
+    def replay(self, character: str, seed: int) -> None:
+        """Replay one month of one account, from the first day on which there is a forecast."""
+        account = generate(character, seed)
+        days = [Asked(account, account.first + count * DAY) for count in range(1, ASKED_DAYS + 1)]
+        days = [asked for asked in days if asked.through in account.daily and ours(asked)]
+        for method in METHODS:
+            told = [(asked, said) for asked in days if (said := told_by(method, asked))]
+            self._score(character, method, account, told)
+            self._warn(character, method, account, told)
 
-def replay(character: str, seed: int, results: Results) -> None:
-    """Replay one month of one account."""
-    account = generate(character, seed)
-    zero, floor = account.used_up(account.available), account.used_up(account.available * 3 / 4)
-    after = BillingPeriod(account.first.year, account.first.month).after_last_day
-    total = math.fsum(float(spent) for day, spent in account.daily.items() if account.first <= day < after)
-    reached: dict[str, tuple[RunwayReached, ...]] = dict.fromkeys(METHODS, ())
-    held: dict[tuple[str, timedelta], list[date]] = {(name, threshold): [] for name in METHODS for threshold in THRESHOLDS}
-    fired: dict[tuple[str, timedelta], list[date]] = {of: [] for of in held}
-    asked_from: date | None = None
-    for count in range(1, ASKED_DAYS + 1):
-        asked = Asked(account, account.first + count * DAY)
-        told = {method: told_by(method, asked) for method in METHODS} if min(account.daily) <= asked.through else {}
-        if told.get("ours") is None:
-            continue
-        asked_from = asked_from or asked.today
-        name = f"{character}, {account.phase(asked.through)}".removesuffix(", ")
-        for method, said in told.items():
-            if said is None:
-                continue
-            score = results.scores.setdefault((name, method), Score())
+    def _score(self, character: str, method: str, account: Account, told: Sequence[tuple[Asked, Told]]) -> None:
+        zero, floor = account.used_up(account.available), account.used_up(account.available * 3 / 4)
+        for asked, said in told:
+            name = f"{character}, {account.phase(asked.through)}".removesuffix(", ")
+            score = self.scores.setdefault((name, method), Score())
             for crossing, truth in ((said.runway.zero, zero), (said.runway.floors[0], floor)):
                 if DAY <= truth - asked.today <= LOOK_AHEAD * DAY:
                     score.add_crossing(crossing, truth)
-            if count in TOTALS_ON:
-                score.add_total(said.total, total)
-            if asked.today <= zero:
-                before = {one.threshold for one in reached[method]}
-                reached[method] = runway_reached(said.runway, THRESHOLDS, reached[method])
-                for one in reached[method]:
-                    held[method, one.threshold].append(asked.today)
+            if (asked.today - account.first).days in TOTALS_ON:
+                score.add_total(said.total, account.total())
+
+    def _warn(self, character: str, method: str, account: Account, told: Sequence[tuple[Asked, Told]]) -> None:
+        truth = account.used_up(account.available)
+        held: dict[timedelta, list[date]] = {threshold: [] for threshold in THRESHOLDS}
+        fired: dict[timedelta, list[date]] = {threshold: [] for threshold in THRESHOLDS}
+        reached: tuple[RunwayReached, ...] = ()
+        for asked, said in told:
+            if asked.today <= truth:
+                before = {one.threshold for one in reached}
+                reached = runway_reached(said.runway, THRESHOLDS, reached)
+                for one in reached:
+                    held[one.threshold].append(asked.today)
                     if one.threshold not in before:
-                        fired[method, one.threshold].append(asked.today)
-    last = account.first + ASKED_DAYS * DAY
-    for (method, threshold), days in fired.items():
-        counts = asked_from is not None and zero <= last and zero - asked_from >= 10 * DAY
-        warnings = results.warnings.setdefault((character, threshold, method), Warnings())
-        warnings.add_month(held[method, threshold], days, threshold, zero, counts=counts)
+                        fired[one.threshold].append(asked.today)
+        counts = bool(told) and told[0][0].today + 10 * DAY <= truth <= told[-1][0].today
+        for threshold in THRESHOLDS:
+            warnings = self.warnings.setdefault((character, threshold, method), Warnings())
+            warnings.add_month(held[threshold], fired[threshold], threshold, truth, counts=counts)
 
 
 def middle(values: Iterable[float]) -> float:
@@ -344,31 +359,34 @@ def percent(values: Iterable[bool]) -> float:
     return 100 * sum(found) / len(found) if found else math.nan
 
 
+def mean(values: Iterable[float]) -> float:
+    """Return the mean, or not a number where there are no values."""
+    found = list(values)
+    return statistics.fmean(found) if found else math.nan
+
+
 def show(results: Results) -> None:
-    """Print the tables."""
-    beside = "ours / month to date / last 7 days"
-    print(f"{'':34}{'days off: median, mean, mean of the last week':^72}  truth inside  band as part  month's total off %")
-    print(f"{'':34}{beside + ', each':^72}  band of days  of the lead   {beside}, inside")
+    """Print the tables. Three figures side by side are: ours, month to date, last 7 days."""
+    print("Days off: median, mean, and mean where a week or less was left; each ours / month to date / last 7 days.")
+    print("In: the truth lay inside the band. Wide: the band's days as part of the days left, median. Total: median % off.\n")
+    print(f"{'':34}{'asked':>6}{'median':>15}{'mean':>19}{'last week':>19}{'in':>7}{'wide':>7}{'total':>15}{'in':>9}")
     for name in dict.fromkeys(name for name, _ in results.scores):
         scores = [results.scores[name, method] for method in METHODS]
-        columns = (
-            lambda s: middle(s.off),
-            lambda s: statistics.fmean(s.off),
-            lambda s: statistics.fmean(s.off_soon or [math.nan]),
+        one = scores[0]
+        cells = (
+            [middle(score.off) for score in scores],
+            [mean(score.off) for score in scores],
+            [mean(score.off_soon) for score in scores],
         )
-        cells = ["/".join(f"{column(score):5.1f}" for score in scores) for column in columns]
+        text = "  ".join("/".join(f"{figure:5.1f}" for figure in cell) for cell in cells)
         totals = "/".join(f"{middle(score.total_off):5.1f}" for score in scores)
-        print(
-            f"{name:34}{len(scores[0].off):6}  {'   '.join(cells)}  {percent(scores[0].inside):7.0f} %  "
-            f"{middle(scores[0].width):10.2f}     {totals} {percent(scores[0].total_inside):6.0f} %"
-        )
-    print(f"\n{'warnings':34}months, then: false, said again, missed of so many crossings, median lead: {beside}")
+        in_band, total_in = percent(one.inside), percent(one.total_inside)
+        print(f"{name:34}{len(one.off):6}  {text}{in_band:6.0f}%{middle(one.width):7.2f}  {totals}{total_in:6.0f}%")
+    print("\nWarnings: false, said again, missed of so many crossings, days ahead; each ours / month to date / last 7 days.\n")
     for name, threshold in dict.fromkeys((name, threshold) for name, threshold, _ in results.warnings):
         found = [results.warnings[name, threshold, method] for method in METHODS]
-        cells = [
-            f"{one.false:4}, {one.again:4}, {one.missed:3} of {one.crossings:3}, {middle(one.leads):4.1f}" for one in found
-        ]
-        print(f"{name:28}{threshold.days:3} d  {found[0].months:4}  {'  /  '.join(cells)}")
+        figures = (f"{w.false:4}, {w.again:3}, {w.missed:3} of {w.crossings:3}, {middle(w.leads):4.1f}" for w in found)
+        print(f"{name:24}{threshold.days:2}d in {found[0].months:3} months {'  / '.join(figures)}")
 
 
 def timing(scopes: int = 10_000, days: int = 60) -> None:
@@ -404,7 +422,7 @@ def main() -> None:
     results = Results()
     for character in CHARACTERS:
         for seed in range(first, first + options.seeds):
-            replay(character, seed, results)
+            results.replay(character, seed)
     print(f"{options.seeds} months of each character, seeds from {first} on ({'tuning' if options.tuning else 'held out'})\n")
     show(results)
     timing()

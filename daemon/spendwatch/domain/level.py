@@ -54,9 +54,10 @@ class Level:
         self.amounts: deque[float] = deque(maxlen=LEVEL_DAYS)
         self.shares: deque[float] = deque(maxlen=LEVEL_DAYS)
         self.is_settled = False
-        self.spread = self.band = 0.0
-        """By what part of the level a day is usually off; the band keeps its width while days lie beyond it."""
+        self.spread = 0.0
+        """By what part of the level a day is usually off."""
         self.beyond: list[tuple[float, float]] = []
+        """The last days in a row beyond one side of the band, not yet counted."""
         self.is_rising = False
         self.patience = _RISE_DAYS
         self.former: Level | None = None
@@ -72,19 +73,16 @@ class Level:
             self._settle()
             return self
         low, high, scale = self._bounds(share)
-        kept = amount
         if low <= amount <= high:
-            self.beyond = []
-        elif self._steps(amount, share, is_rising=amount > high):
-            return self._step()
-        else:
-            kept = low if amount < low else high
-        if scale > 0:
-            self.spread += _GAIN * (_DEVIATION * abs(kept - share * self.value) / scale - self.spread)
-            if not self.beyond:
-                self.band = self.spread
-        self._take(kept, share)
-        return self
+            if self.beyond:
+                self._excuse()
+            self._count(amount, share, scale)
+            return self
+        if self.is_rising is not (amount > high):
+            self._excuse()
+            self.is_rising = amount > high
+        self.beyond.append((amount, share))
+        return self._step() if self._has_stepped() else self
 
     def believed(self) -> float:
         """Return the level, and above it what a young fall leaves standing of the former one."""
@@ -93,7 +91,7 @@ class Level:
         return self.value + (self.former.value - self.value) * max(0.0, 1 - self.age / self._trial(self.former))
 
     def rival(self) -> float | None:
-        """Return the other level that may prove right: the one before a young step, or that of the last days beyond the band."""
+        """Return the other level that may prove right: that before a young step, or that of the last days beyond the band."""
         if self.former is not None:
             return self.former.value
         whole = sum(share for _, share in self.beyond)
@@ -101,7 +99,7 @@ class Level:
 
     def _bounds(self, share: float) -> tuple[float, float, float]:
         """Return the band around a day, low and high, and its measure: a quiet weekday's own spend would be too small a one."""
-        usual, scale, width = share * self.value, max(share, _LEAST_SHARE) * self.value, _BAND * self.band + _LEAST_WIDTH
+        usual, scale, width = share * self.value, max(share, _LEAST_SHARE) * self.value, _BAND * self.spread + _LEAST_WIDTH
         return usual / (1 + width), usual + width * scale, scale
 
     def _take(self, amount: float, share: float) -> None:
@@ -114,22 +112,31 @@ class Level:
         self.is_settled = len(self.amounts) == WARM_UP
         if self.is_settled and self.value > 0:
             off = sum(abs(amount - share * self.value) for amount, share in zip(self.amounts, self.shares, strict=True))
-            self.spread = self.band = max(_FIRST_DEVIATION * off / WARM_UP / self.value, _LEAST_FIRST_DEVIATION)
+            self.spread = max(_FIRST_DEVIATION * off / WARM_UP / self.value, _LEAST_FIRST_DEVIATION)
 
-    def _steps(self, amount: float, share: float, *, is_rising: bool) -> bool:
+    def _count(self, amount: float, share: float, scale: float) -> None:
+        if scale > 0:
+            self.spread += _GAIN * (_DEVIATION * abs(amount - share * self.value) / scale - self.spread)
+        self._take(amount, share)
+
+    def _excuse(self) -> None:
+        """Count the days beyond the band for no more than it allows: they were odd and no step."""
+        for amount, share in self.beyond:
+            low, high, scale = self._bounds(share)
+            self._count(min(max(amount, low), high), share, scale)
+        self.beyond = []
+
+    def _has_stepped(self) -> bool:
         """Tell whether enough days in a row lie beyond one side of the band; quiet weekdays alone are not enough."""
-        if is_rising is not self.is_rising:
-            self.is_rising, self.beyond = is_rising, []
-        self.beyond.append((amount, share))
-        enough = self.patience if is_rising else _FALL_DAYS
-        return len(self.beyond) >= enough and sum(part for _, part in self.beyond) >= _LEAST_SHARE
+        enough = self.patience if self.is_rising else _FALL_DAYS
+        return len(self.beyond) >= enough and sum(share for _, share in self.beyond) >= _LEAST_SHARE
 
     def _step(self) -> Level:
         new = Level()
         for amount, share in self.beyond:
             new._take(amount, share)
         new.is_settled = True
-        new.spread = new.band = self.band
+        new.spread = self.spread
         new.patience = self.patience
         new.former = self.former or self
         new.age = len(self.beyond)
@@ -148,7 +155,6 @@ class Level:
         if self.value > former.value:
             former.patience = min(former.patience + 1, _MOST_PATIENT)
         former.beyond = []
-        former.band = former.spread
         former._take(amount, share)
         return True
 
