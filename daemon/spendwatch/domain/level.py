@@ -14,11 +14,9 @@ WARM_UP = 4
 PAUSE = 0.1
 """What is less than this part of the usual is next to nothing."""
 
-_RISE_DAYS = 2
-_MOST_PATIENT = 5
-_FALL_DAYS = 3
-_TRIAL_DAYS = 7
-_PAUSE_DAYS = 14
+# A rise is dangerous and believed soon, a fall is not.
+_RISE_DAYS, _MOST_PATIENT, _FALL_DAYS = 2, 5, 3
+_TRIAL_DAYS, _PAUSE_DAYS = 7, 14
 _LEAST_SHARE = 0.5
 # The band: three times the usual deviation (1.25 mean absolute ones), and a tenth of the level, as a steady spend has none.
 _BAND, _LEAST_WIDTH, _DEVIATION, _GAIN = 3.0, 0.1, 1.25, 0.1
@@ -37,7 +35,6 @@ class Level:
     __slots__ = (
         "age",
         "amounts",
-        "band",
         "beyond",
         "former",
         "is_rising",
@@ -61,7 +58,7 @@ class Level:
         self.is_rising = False
         self.patience = _RISE_DAYS
         self.former: Level | None = None
-        """The level before a step on trial, and the step's age in days."""
+        """The level before a step on trial; `age` is the step's, in known days."""
         self.age = 0
 
     def after(self, amount: float, share: float) -> Level:

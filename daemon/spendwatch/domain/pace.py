@@ -36,12 +36,14 @@ _FEWEST_OF_A_WEEKDAY = 2
 _MEDIAN_ERROR = 1.57
 
 _WEEKS_OF_GROWTH, _CLEAR_GROWTH, _MOST_GROWTH = 4, 1.05, 0.05
+# Growth wears off, or every forecast of it ends beyond all measure; the band's upper end lets it go on for a month.
 _DAMPING, _GROWS_FOR = 0.97, 30
 
 _AHEAD = (1, 4, 14)
 _TRIED_FROM = 5
 _LEAST_USUAL = 0.1
 _BAND_END = 0.9
+# Halved to doubled: what an account of a few days may do that nobody has seen yet.
 _DOUBTS = (0.5, 0.75, 1.0, 4 / 3, 2.0)
 _WORST = 10.0
 
@@ -206,19 +208,13 @@ def _misses(
     known = (0.0 if amount is None else share for amount, share in zip(amounts, shares, strict=True))
     usual = list(accumulate(known, initial=0.0))
     typical = min(LEVEL_DAYS, max(known_days / 2, WARM_UP))
+    tried = list(zip(levels, spent, usual, strict=False))[_TRIED_FROM:]
     found = []
     for days in _AHEAD:
-        pairs = zip(
-            levels[_TRIED_FROM:],
-            spent[_TRIED_FROM:],
-            spent[_TRIED_FROM + days :],
-            usual[_TRIED_FROM:],
-            usual[_TRIED_FROM + days :],
-            strict=False,
-        )
+        later = zip(tried, spent[_TRIED_FROM + days :], usual[_TRIED_FROM + days :], strict=False)
         factors = [
             (then - now) / (level * (due - done))
-            for level, now, then, done, due in pairs
+            for (level, now, done), then, due in later
             if level > 0 and due - done > _LEAST_USUAL
         ]
         factors.extend(_DOUBTS)
