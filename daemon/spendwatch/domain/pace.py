@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from math import ceil, exp, log, sqrt
 
 from spendwatch.domain.level import LEVEL_DAYS, WARM_UP, follow
@@ -39,7 +39,7 @@ _WEEKS_OF_GROWTH, _CLEAR_GROWTH, _MOST_GROWTH = 4, 1.05, 0.05
 # Growth wears off, or every forecast of it ends beyond all measure; the band's upper end lets it go on for a month.
 _DAMPING, _GROWS_FOR = 0.97, 30
 
-_AHEAD = (1, 4, 14)
+_SOON, _LATER = 2, 14
 _TRIED_FROM = 5
 _LEAST_USUAL = 0.1
 _BAND_END = 0.9
@@ -73,8 +73,10 @@ class Pace:
     """Each weekday's share of a usual day, Monday first."""
     growth: float
     """The logarithm by which the level grows a day; 0 unless growth is clearly there."""
-    misses: tuple[tuple[float, float], ...]
-    """For 1, 2, … days ahead: the factors between which the truth lies, 8 times in 10, of what was estimated."""
+    soon: tuple[float, float]
+    """Between which factors of what is estimated the spend of two days lies, 8 times in 10."""
+    later: tuple[float, float]
+    """The same of two weeks."""
     rival: float | None = None
     """Another level that may prove right, before or after a step that may be one: the band reaches to it."""
 
@@ -84,19 +86,23 @@ class Pace:
         `elapsed` is the share of `start` that has passed.
         """
         first, known = start.toordinal(), self.through.toordinal()
+        level, rival, week, growth = self.level, self.rival, self.week, self.growth
+        (low_soon, high_soon), (low_later, high_later) = self.soon, self.later
         flat = grown = most = low = high = 0.0
-        for count, day in enumerate(range(first, min(first + HORIZON, date.max.toordinal()))):
-            share = self.week[(day - 1) % _WEEK] * (1 if count else 1 - elapsed)
+        for day in range(first, min(first + HORIZON, date.max.toordinal())):
+            share = week[(day - 1) % _WEEK] * (1 if day > first else 1 - elapsed)
             flat += share
-            if self.growth:
-                grown += share * exp(self.growth * _DAMPING * (1 - _DAMPING ** (day - known)) / (1 - _DAMPING))
-                most += share * exp(self.growth * min(day - known, _GROWS_FOR))
+            if growth:
+                grown += share * exp(growth * _DAMPING * (1 - _DAMPING ** (day - known)) / (1 - _DAMPING))
+                most += share * exp(growth * min(day - known, _GROWS_FOR))
             else:
                 grown = most = flat
-            least_factor, most_factor = self.misses[min(count, len(self.misses) - 1)]
-            likely, least, utmost = self.level * grown, self.level * flat * least_factor, self.level * most * most_factor
-            if self.rival is not None:
-                least, utmost = min(least, self.rival * flat), max(utmost, self.rival * flat)
+            part = min(max(day - first + 1 - _SOON, 0) / (_LATER - _SOON), 1)
+            likely = level * grown
+            least = level * flat * (low_soon + (low_later - low_soon) * part)
+            utmost = level * most * (high_soon + (high_later - high_soon) * part)
+            if rival is not None:
+                least, utmost = min(least, rival * flat), max(utmost, rival * flat)
             low, high = max(low, least), max(high, utmost)
             yield day, min(low, likely), likely, max(high, likely)
 
@@ -109,7 +115,7 @@ def pace_of(daily: Mapping[date, Decimal], *, through: date, unknown: AbstractSe
     out. Days before the first spend say nothing, nor do those after `through`; a negative day counts as nothing spent.
     """
     amounts, unit = _series(daily, through, unknown)
-    days = len(amounts) - amounts.count(None)
+    days = len(amounts) - (amounts.count(None) if unknown else 0)
     if days < FEWEST_DAYS:
         return TooEarly(days)
     growth = _growth(amounts)
@@ -122,8 +128,8 @@ def pace_of(daily: Mapping[date, Decimal], *, through: date, unknown: AbstractSe
     week = _week(amounts, first)
     shares = (week * (len(amounts) // _WEEK + 2))[first : first + len(amounts)]
     level, levels = follow(amounts, shares)
-    misses = _misses(amounts, shares, levels, days, len(level.amounts))
-    return Pace(through, days, unit, level.believed(), week, growth, misses, level.rival())
+    soon, later = _misses(amounts, shares, levels, days, len(level.amounts))
+    return Pace(through, days, unit, level.believed(), week, growth, soon, later, level.rival())
 
 
 def _series(daily: Mapping[date, Decimal], through: date, unknown: AbstractSet[date]) -> tuple[list[float | None], Decimal]:
@@ -148,14 +154,13 @@ def _days(through: date) -> tuple[date, ...]:
 
 def _growth(amounts: Sequence[float | None]) -> float:
     """Return the daily growth where each of the last four weeks, less its best and its worst day, is above the one before."""
-    weeks = []
+    weeks: list[float] = []
     for end in range(len(amounts), len(amounts) - _WEEKS_OF_GROWTH * _WEEK, -_WEEK):
         known = sorted(amount for amount in amounts[max(end - _WEEK, 0) : end] if amount is not None)
-        if len(known) < _WEEK:
+        early = sum(known[1:-1])
+        if len(known) < _WEEK or early <= 0 or (weeks and weeks[-1] < early * _CLEAR_GROWTH):
             return 0.0
-        weeks.append(sum(known[1:-1]))
-    if weeks[-1] <= 0 or any(late < early * _CLEAR_GROWTH for late, early in pairwise(weeks)):
-        return 0.0
+        weeks.append(early)
     return min(log(weeks[0] / weeks[-1]) / ((_WEEKS_OF_GROWTH - 1) * _WEEK), _MOST_GROWTH)
 
 
@@ -198,8 +203,8 @@ def _weeks_around(amounts: Sequence[float | None]) -> list[float]:
 
 def _misses(
     amounts: Sequence[float | None], shares: Sequence[float], levels: Sequence[float], known_days: int, rests_on: int
-) -> tuple[tuple[float, float], ...]:
-    """Return between which factors of the estimate the spend of the next days lies, by how the same estimate fared so far.
+) -> Iterator[tuple[float, float]]:
+    """Yield between which factors of the estimate the spend of the next days lies, by how the same estimate fared so far.
 
     A few made-up misses stand for what a short history has not met; they weigh less with every day. A level that rests on
     few days misses by more.
@@ -207,10 +212,9 @@ def _misses(
     spent = list(accumulate((amount or 0.0 for amount in amounts), initial=0.0))
     known = (0.0 if amount is None else share for amount, share in zip(amounts, shares, strict=True))
     usual = list(accumulate(known, initial=0.0))
-    typical = min(LEVEL_DAYS, max(known_days / 2, WARM_UP))
     tried = list(zip(levels, spent, usual, strict=False))[_TRIED_FROM:]
-    found = []
-    for days in _AHEAD:
+    typical = min(LEVEL_DAYS, max(known_days / 2, WARM_UP))
+    for days in (_SOON, _LATER):
         later = zip(tried, spent[_TRIED_FROM + days :], usual[_TRIED_FROM + days :], strict=False)
         factors = [
             (then - now) / (level * (due - done))
@@ -222,15 +226,4 @@ def _misses(
         beyond = len(factors) - min(len(factors), ceil((len(factors) + 1) * _BAND_END))
         wider = max(1.0, sqrt((1 / rests_on + 1 / days) / (1 / typical + 1 / days)))
         low = max(0.0, min(1.0, 1 - (1 - factors[beyond]) * wider))
-        found.append((low, max(1.0, 1 + (min(factors[-1 - beyond], _WORST) - 1) * wider)))
-    return _between(found)
-
-
-def _between(found: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    """Return the factors of every day up to the last of `_AHEAD`, those in between by their distance."""
-    factors = [found[0]]
-    for (start, end), ((low, high), (next_low, next_high)) in zip(pairwise(_AHEAD), pairwise(found), strict=True):
-        for step in range(1, end - start + 1):
-            part = step / (end - start)
-            factors.append((low + (next_low - low) * part, high + (next_high - high) * part))
-    return tuple(factors)
+        yield low, max(1.0, 1 + (min(factors[-1 - beyond], _WORST) - 1) * wider)
