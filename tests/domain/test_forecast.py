@@ -279,7 +279,7 @@ def test_whatever_was_spent_the_answers_are_in_order(
     if isinstance(pace, TooEarly):
         return
     forecast = forecast_period(pace, cny(spent), SEPTEMBER, data_until=until, zone=SHANGHAI)
-    assert spent - Decimal("0.005") <= forecast.low.amount <= forecast.likely.amount <= forecast.high.amount
+    assert EXACT.subtract(spent, Decimal("0.005")) <= forecast.low.amount <= forecast.likely.amount <= forecast.high.amount
     assert forecast.high.amount.as_tuple().exponent == -2
     runway = a_runway(pace, available, 0, 1000, data_until=until)
     for crossing in (runway.zero, *runway.floors):

@@ -239,7 +239,8 @@ def test_the_same_spend_in_other_money_has_the_same_pace(
         assert pace == scaled
     else:
         assert replace(scaled, unit=pace.unit) == pace
-        assert scaled.unit == (EXACT.multiply(pace.unit, rate) if pace.level or pace.unit != 1 else 1)
+        counting = (daily.get(THROUGH - back * DAY, Decimal(0)) for back in range(42) if THROUGH - back * DAY not in unknown)
+        assert scaled.unit == (EXACT.multiply(pace.unit, rate) if any(amount > 0 for amount in counting) else 1)
 
 
 @given(DAILY, UNKNOWN, st.integers(0, 30))
