@@ -82,6 +82,11 @@ def test_what_is_already_on_record_of_today_is_not_expected_again() -> None:
     assert a_forecast(STEADY, "132.5", at_six).likely == cny("300.00")
 
 
+def test_the_data_reach_to_the_minute() -> None:
+    until = MIDNIGHT + timedelta(hours=1, minutes=30)
+    assert a_forecast(STEADY, 130, until).likely == cny("299.38")
+
+
 def test_days_on_record_that_may_still_grow_are_taken_as_they_are() -> None:
     two_days_on = MIDNIGHT + 2 * DAY
     assert a_forecast(STEADY, "149.5", two_days_on).likely == cny("299.50")
@@ -159,6 +164,11 @@ def test_what_is_reached_is_reached_now(available: str | int) -> None:
         assert a_runway(pace, available).zero == Crossing(cny(0), today, today, today, today)
 
 
+def test_what_is_reached_is_reached_today_though_the_pace_begins_tomorrow() -> None:
+    runway = runway_of(STEADY, cny(0), [], data_until=MIDNIGHT - timedelta(hours=1), zone=SHANGHAI, today=THROUGH)
+    assert runway.zero.likely == THROUGH
+
+
 def test_a_floor_just_touched_is_reached_now() -> None:
     assert a_runway(STEADY, 1000, 1000).floors[0].days == 0
 
@@ -229,6 +239,12 @@ def test_a_threshold_is_let_go_when_two_days_data_are_clear_of_it() -> None:
     assert after(lasting(7), lasting(9), lasting(9, THROUGH + DAY)) == [[7], [7], []]
     assert after(lasting(3), lasting(5), lasting(5, THROUGH + DAY)) == [[7, 3], [7, 3], [7]]
     assert after(lasting(3), lasting(4), lasting(4, THROUGH + DAY)) == [[7, 3], [7, 3], [7, 3]]
+
+
+def test_a_long_threshold_is_let_go_a_fifth_above_it() -> None:
+    reached = (RunwayReached(timedelta(days=30), clear_on=THROUGH),)
+    assert runway_reached(lasting(37, THROUGH + DAY), (timedelta(days=30),), reached) == ()
+    assert runway_reached(lasting(36, THROUGH + DAY), (timedelta(days=30),), reached) == (RunwayReached(timedelta(days=30)),)
 
 
 def test_asking_twice_about_the_same_data_lets_nothing_go() -> None:
