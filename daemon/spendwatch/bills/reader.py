@@ -137,8 +137,11 @@ def _statement(survey: Survey, lines: Lines, exported: datetime | None, *, remar
 
 
 def told_by(name: str) -> tuple[AccountId | None, datetime | None]:
-    """Return the account that a file's name begins with, and when the provider wrote it, as far as the name tells."""
-    found = _NAME.match(name)
+    """Return the account that a file's name begins with, and when the provider wrote it, as far as the name tells.
+
+    The folders in which it lay tell nothing.
+    """
+    found = _NAME.match(name.rpartition("/")[2])
     if not found:
         return None, None
     exported = None
