@@ -81,7 +81,16 @@ class App:
     def _source(self, name: SourceName) -> FolderSource:
         config = self.settings.sources[name]
         spool = self.settings.spool / "arrivals" / name
-        return FolderSource(name, Path(config.path), spool, config.settle, monotonic=time.monotonic)
+        return FolderSource(
+            name,
+            Path(config.path),
+            spool,
+            config.settle,
+            monotonic=time.monotonic,
+            recursive=config.recursive,
+            move=config.move,
+            revision=self.store.ledger.revision,
+        )
 
     def collect(self, name: SourceName) -> list[Taken]:
         """Enter everything that the source has; assess after each bill, so that no alert waits behind a later one."""
