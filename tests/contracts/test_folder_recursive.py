@@ -137,14 +137,13 @@ def test_more_folders_than_one_look_enters_are_a_trouble_of_the_source_and_what_
     monkeypatch.setattr(listing, "MOST_FOLDERS", 5)
     for number in range(7):
         inbox.drop(f"{number}/x.csv")
-    given = []
     with pytest.raises(SourceUnavailableError, match=r"inbox has more than 5 folders below it: not all are looked at"):
         inbox.look()
     inbox.seconds += 10
     with pytest.raises(SourceUnavailableError):
-        given += [inbox.source.keep(file) for file in inbox.source.arrivals(NOW)]
+        for file in inbox.source.arrivals(NOW):
+            inbox.source.keep(file)
     assert len(inbox.held_in("done")) == 5
-    (inbox.path / "spare").mkdir()
     for folder in inbox.path.iterdir():
         if folder.name != "done" and not list(folder.iterdir()):
             folder.rmdir()
@@ -312,6 +311,8 @@ def test_a_file_that_is_no_longer_that_very_file_is_left(inbox: Inbox, tmp_path:
             inbox.drop("push/x.csv", "a\n2\n")
         case "its folder is a link":
             (inbox.path / "push").symlink_to(tmp_path / "old")
+        case _:
+            pass
     with capture_logs() as logs:
         inbox.source.keep(file)
     assert logs == []
