@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import random
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -33,6 +35,15 @@ def exchange(one: Path, other: Path) -> None:
     """Swap two names in one step, so that neither is ever missing."""
     if _libc.renameat2(-100, os.fsencode(one), -100, os.fsencode(other), _EXCHANGE):
         raise OSError(ctypes.get_errno(), "exchange failed")
+
+
+def tries(outcomes: dict[str, int], least: int = TRIES) -> Iterator[int]:
+    """Count tries until there were enough and each outcome was met: which thread is quicker is the machine's business."""
+    deadline = time.monotonic() + 60
+    for number in itertools.count():
+        if (number >= least and min(outcomes.values()) > 0) or time.monotonic() > deadline:
+            return
+        yield number
 
 
 class Scene:
@@ -96,37 +107,37 @@ def test_opening_a_file_never_leads_through_a_link(scene: Scene, folder: int, de
     scene.link.symlink_to(target)
     outcomes = {"bill": 0, "gone": 0}
     with scene.swapping(scene.inbox / depth):
-        for _ in range(TRIES):
+        for _ in tries(outcomes):
             try:
                 with plain_file(folder, "push/deep/x.csv") as original:
                     assert os.pread(original, 100, 0) == BILL.encode()
                 outcomes["bill"] += 1
             except FileNotFoundError:
                 outcomes["gone"] += 1
-    print(f"\n{TRIES} tries to open below a swapping folder: {outcomes}")
+    print(f"\ntries to open below a swapping folder: {outcomes}")
     assert min(outcomes.values()) > 0
 
 
 def test_a_reader_that_trusted_paths_would_be_led_out(scene: Scene) -> None:
     """The control: what the test above forbids does happen to whoever opens by a path."""
-    leaked = 0
+    outcomes = {BILL: 0, SECRET: 0}
     with scene.swapping(scene.inbox / "push"):
-        for _ in range(TRIES):
-            leaked += (scene.inbox / "push" / "deep" / "x.csv").read_text(encoding="utf-8") == SECRET
-    assert leaked > 0
+        for _ in tries(outcomes):
+            outcomes[(scene.inbox / "push" / "deep" / "x.csv").read_text(encoding="utf-8")] += 1
+    assert outcomes[SECRET] > 0
 
 
 def test_a_look_never_lists_what_lies_behind_a_link(scene: Scene, folder: int) -> None:
     (scene.outside / "deep" / "only outside.csv").write_text(SECRET, encoding="utf-8")
-    looks = {"push": 0, "link": 0, "neither": 0}
+    looks = {"push": 0, "link": 0}
     with scene.swapping(scene.inbox / "push"):
-        for _ in range(TRIES):
+        for _ in tries(looks):
             names = {name for name, _ in Tree(folder, deep=True, shut=(), missed=lambda *_: None).files()}
             assert names <= {"push", "push/deep/x.csv"}
-            looks["push" if "push/deep/x.csv" in names else "link" if "push" in names else "neither"] += 1
-    print(f"\n{TRIES} looks at a swapping folder: {looks}")
-    assert looks["push"]
-    assert looks["link"]
+            if names:  # a name that changes while the folder is listed may show neither time
+                looks["push" if "push/deep/x.csv" in names else "link"] += 1
+    print(f"\nlooks at a swapping folder: {looks}")
+    assert min(looks.values()) > 0
     (scene.outside / "deep" / "only outside.csv").unlink()
     assert scene.is_untouched_outside
 
@@ -155,19 +166,18 @@ def test_what_is_put_away_is_never_taken_from_behind_a_link(scene: Scene, folder
 def test_nothing_is_put_away_to_behind_a_link_on_the_shelf(scene: Scene, folder: int) -> None:
     path = scene.inbox / "push" / "deep" / "x.csv"
     (scene.inbox / "done" / "push" / "deep").mkdir(parents=True)
-    finals: dict[str, int] = {}
+    finals = {"push": 0, "push-2": 0}
     with scene.swapping(scene.inbox / "done" / "push"):
-        for number in range(TRIES // 5):
+        for number in tries(finals, TRIES // 5):
             path.write_text(f"a\n{number}\n", encoding="utf-8")
             final = put_away(folder, "push/deep/x.csv", Identity.of(path.stat()), Shelf.DONE)
             assert final is not None
-            way = final.partition("/")[0]
-            finals[way] = finals.get(way, 0) + 1
+            finals[final.partition("/")[0]] += 1
     kept = [file for file in (scene.inbox / "done").rglob("x*.csv") if not file.is_symlink()]
     texts = {file.read_text(encoding="utf-8") for file in kept}
-    print(f"\nput {TRIES // 5} files onto a shelf whose folder swaps: {finals}")
-    assert texts == {f"a\n{number}\n" for number in range(TRIES // 5)}, "not one is lost"
-    assert set(finals) == {"push", "push-2"}
+    print(f"\nfiles put onto a shelf whose folder swaps: {finals}")
+    assert texts == {f"a\n{number}\n" for number in range(sum(finals.values()))}, "not one is lost"
+    assert min(finals.values()) > 0
     assert scene.is_untouched_outside
 
 
@@ -177,22 +187,22 @@ def test_no_reason_is_laid_behind_a_link(scene: Scene, folder: int) -> None:
     assert final == "push/deep/x.csv"
     outcomes = {"laid": 0, "gone": 0}
     with scene.swapping(scene.inbox / "rejected" / "push"):
-        for _ in range(TRIES // 10):
+        for _ in tries(outcomes, TRIES // 10):
             try:
                 lay_beside(folder, Shelf.REJECTED, final, "nonsense")
                 outcomes["laid"] += 1
             except FileNotFoundError:
                 outcomes["gone"] += 1
-    print(f"\n{TRIES // 10} reasons for a swapping folder: {outcomes}")
+    print(f"\nreasons for a swapping folder: {outcomes}")
     assert min(outcomes.values()) > 0
     assert scene.is_untouched_outside
 
 
 def test_what_comes_back_from_the_shelf_does_not_pass_a_link(scene: Scene, folder: int) -> None:
-    name, came_back = "push/deep/x.csv", 0
-    ways: set[str] = set()
+    name = "push/deep/x.csv"
+    ways = {"push/deep/x.csv": 0, "push-2/deep/x.csv": 0}
     with scene.swapping(scene.inbox / "push"):
-        for _ in range(TRIES):
+        for _ in tries(ways):
             try:
                 with find(folder, name) as place:
                     identity = Identity.of(os.stat(place.name, dir_fd=place.folder, follow_symlinks=False))
@@ -200,10 +210,9 @@ def test_what_comes_back_from_the_shelf_does_not_pass_a_link(scene: Scene, folde
                 continue
             if final := put_away(folder, name, identity, Shelf.DONE):
                 name = bring_back(folder, Shelf.DONE, final, "push/deep/x.csv")
-                ways.add(name)
-                came_back += 1
-    print(f"\ncame back {came_back} times into a swapping folder, as {sorted(ways)}")
-    assert ways == {"push/deep/x.csv", "push-2/deep/x.csv"}
+                ways[name] += 1
+    print(f"\ncame back into a swapping folder: {ways}")
+    assert min(ways.values()) > 0
     assert (scene.inbox / name).read_text(encoding="utf-8") == BILL
     assert scene.is_untouched_outside
 
@@ -213,9 +222,11 @@ def test_a_source_on_a_swapping_folder_gives_and_keeps_nothing_but_its_bills(sce
     source = FolderSource(SourceName("inbox"), scene.inbox, tmp_path / "spool", timedelta(0), lambda: seconds, recursive=True)
     deep = os.open(scene.inbox / "push" / "deep", os.O_RDONLY)
     (scene.inbox / "calm").mkdir()
-    given = 0
+    outcomes = {"calm": 0, "push": 0}
+    passes = 0
     with capture_logs(), scene.swapping(scene.inbox / "push"):
-        for number in range(TRIES // 5):
+        for number in tries(outcomes, TRIES // 5):
+            passes += 1
             seconds += 4000.0
             (scene.inbox / "calm" / f"{number}.csv").write_text(BILL, encoding="utf-8")
             with suppress(FileExistsError):
@@ -224,7 +235,7 @@ def test_a_source_on_a_swapping_folder_gives_and_keeps_nothing_but_its_bills(sce
                 os.close(again)
             for bill in source.arrivals(NOW):
                 assert bill.path.read_text(encoding="utf-8") == BILL
-                given += 1
+                outcomes[bill.name.partition("/")[0]] += 1
                 if number % 2:
                     source.keep(bill)
                 else:
@@ -232,9 +243,9 @@ def test_a_source_on_a_swapping_folder_gives_and_keeps_nothing_but_its_bills(sce
     os.close(deep)
     kept = [path for shelf in Shelf for path in (scene.inbox / shelf).rglob("*.csv")]
     calm = [path for path in kept if "calm" in path.parts]
-    print(f"\n{TRIES // 5} passes over a swapping folder: {given} given, {len(kept)} put away, {len(kept) - len(calm)} from it")
+    print(f"\n{passes} passes over a swapping folder: {outcomes} given, {len(kept) - len(calm)} put away from it")
     assert {path.read_text(encoding="utf-8") for path in kept} == {BILL}
-    assert len(calm) == TRIES // 5 - 1, "the others go on, and the last one only just came"
-    assert len(kept) > len(calm) + 10
+    assert len(calm) == passes - 1, "the others go on, and the last one only just came"
+    assert outcomes["push"] >= len(kept) - len(calm) > 0
     assert list((tmp_path / "spool").iterdir()) == []
     assert scene.is_untouched_outside
