@@ -16,7 +16,7 @@ from spendwatch.domain.statement import SourceName
 from spendwatch.sources.afterwards import Afterwards
 from spendwatch.sources.forgetting import forget
 from spendwatch.sources.naming import readable
-from spendwatch.sources.originals import Original, folder_at
+from spendwatch.sources.originals import Original, folder_at, oddity
 from spendwatch.sources.settling import Looks
 from spendwatch.sources.shelves import Shelf, lay_beside, put_away
 from spendwatch.sources.skipped import Once, reason_of
@@ -73,7 +73,9 @@ class Shelving:
             return
         try:
             for name, seen in Tree(shelf, deep=True, shut=(), missed=missed).files():
-                if seen.st_size:  # an empty file is a name that was reserved by a process that died
+                if odd := oddity(seen):
+                    missed(name, odd)
+                elif seen.st_size:  # an empty file is a name that was reserved by a process that died
                     yield name, f"{Shelf.DONE}/{name}"
         finally:
             os.close(shelf)
