@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from drop_folder import NOW, Inbox, mounted, open_descriptors
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.sources.kept import KeptOriginal
+from spendwatch.sources.tree import Place, make_way
 
 TICK = 0.02
 """Longer than one tick of the kernel's file clock."""
@@ -265,6 +266,30 @@ def test_forgetting_while_files_are_put_away_into_the_same_folder_loses_none(inb
     assert removed
     assert removed + len(left) == 60
     assert {entry["event"] for entry in logs} <= {"originals_forgotten"}
+
+
+def test_a_folder_into_which_a_file_is_about_to_come_is_not_removed_as_empty(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (inbox.path / "done" / "push").mkdir(parents=True)
+    inbox.drop("push/x.csv")
+    (file,) = inbox.settled()
+    before = moment()
+    has_way = threading.Event()
+
+    def slowly(folder: int, name: str) -> tuple[Place, str]:
+        found = make_way(folder, name)
+        has_way.set()
+        threading.Event().wait(0.3)
+        return found
+
+    monkeypatch.setattr("spendwatch.sources.shelves.make_way", slowly)
+    thread = threading.Thread(target=inbox.source.keep, args=(file,))
+    thread.start()
+    has_way.wait()
+    inbox.source.forget_originals(before)
+    thread.join()
+    assert on_shelves(inbox) == ["done/push", "done/push/x.csv"]
 
 
 def test_forgetting_leaks_no_descriptor_and_leaves_no_trace(inbox: Inbox) -> None:

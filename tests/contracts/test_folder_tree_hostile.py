@@ -130,14 +130,16 @@ def test_a_reader_that_trusted_paths_would_be_led_out(scene: Scene) -> None:
 def test_a_look_never_lists_what_lies_behind_a_link(scene: Scene, folder: int) -> None:
     (scene.outside / "deep" / "only outside.csv").write_text(SECRET, encoding="utf-8")
     looks = {"push": 0, "link": 0}
+    missed: list[tuple[str, str]] = []
     with scene.swapping(scene.inbox / "push"):
         for _ in tries(looks):
-            names = {name for name, _ in Tree(folder, deep=True, shut=(), missed=lambda *_: None).files()}
+            names = {name for name, _ in Tree(folder, deep=True, shut=(), missed=lambda *what: missed.append(what)).files()}
             assert names <= {"push", "push/deep/x.csv"}
             if names:  # a name that changes while the folder is listed may show neither time
                 looks["push" if "push/deep/x.csv" in names else "link"] += 1
     print(f"\nlooks at a swapping folder: {looks}")
     assert min(looks.values()) > 0
+    assert missed == [], "what is no folder any more is no trouble"
     (scene.outside / "deep" / "only outside.csv").unlink()
     assert scene.is_untouched_outside
 
