@@ -30,6 +30,7 @@ class Inbox:
         self.recursive = recursive
         self.move = move
         self.revision = 0
+        self.hints = ""
         self.source = self.restarted()
 
     def restarted(self) -> FolderSource:
@@ -42,6 +43,7 @@ class Inbox:
             recursive=self.recursive,
             move=self.move,
             revision=lambda: self.revision,
+            hints=lambda: self.hints,
         )
         return self.source
 

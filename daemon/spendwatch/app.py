@@ -90,6 +90,7 @@ class App:
             recursive=config.recursive,
             move=config.move,
             revision=self.store.ledger.revision,
+            hints=lambda: repr(hints_of(self.settings)),
         )
 
     def collect(self, name: SourceName) -> list[Taken]:

@@ -125,6 +125,19 @@ def test_a_mirror_that_is_changed_in_the_configuration_is_not_read_again(home: H
     assert "bill_" not in home.call("once").stderr
 
 
+def test_a_refused_file_of_a_mirror_is_tried_again_when_its_account_is_known(home: Home) -> None:
+    set_source(home, "recursive: true, move: false")
+    path = home.inbox / "1" / "strange.csv"
+    path.parent.mkdir()
+    path.write_bytes(a_bill([a_line(account="1000000000000002", day=DAY)])[1])
+    home.call("once", expect=65)
+    assert "bill_" not in home.call("once").stderr
+    config = home.folder / "spendwatch.yaml"
+    more = '  other: {id: "1000000000000002", site: cn, currency: CNY}\nsources:'
+    config.write_text(config.read_text().replace("sources:", more))
+    assert "bill_recorded" in home.call("once").stderr
+
+
 def test_the_daemon_reads_pushes_as_they_come(home: Home) -> None:
     running = home.start()
     try:

@@ -281,6 +281,24 @@ def test_a_refused_file_is_tried_again_by_another_version_of_the_program(inbox: 
     assert inbox.kept() == ["bad.csv"]
 
 
+@pytest.mark.parametrize("is_restarted", [True, False])
+def test_a_refused_file_is_tried_again_by_a_reader_that_was_told_more(inbox: Inbox, *, is_restarted: bool) -> None:
+    inbox.drop("good.csv")
+    inbox.drop("bad.csv")
+    for file in inbox.settled():
+        if file.name == "good.csv":
+            inbox.source.keep(file)
+        else:
+            inbox.source.reject(file, "of an account that is not known")
+    assert inbox.settled() == []
+    inbox.hints = "one account more"
+    if is_restarted:
+        inbox.restarted()
+    assert inbox.kept() == ["bad.csv"]
+    inbox.hints = "and another one"
+    assert inbox.settled() == [], "what the ledger has, it has"
+
+
 def test_a_file_is_not_taken_for_settled_while_the_ledger_cannot_be_asked(inbox: Inbox) -> None:
     answers: list[int] = []
 

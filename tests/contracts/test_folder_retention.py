@@ -373,6 +373,16 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(inbox: Inbox, tmp_path
     }
 
 
+@pytest.mark.parametrize("move", [True, False])
+def test_that_not_all_folders_are_looked_at_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, move: bool) -> None:
+    inbox = Inbox(tmp_path, recursive=True, move=move)
+    settle(inbox, *(f"{number}/x.csv" for number in range(5)))
+    monkeypatch.setattr("spendwatch.sources.tree.MOST_FOLDERS", 3)
+    found = list(inbox.source.originals())
+    assert [bool(one.path) for one in found] == [True, True, True, False]
+    assert found[-1].trouble.endswith("folders below it: not all are looked at")
+
+
 def test_without_a_shelf_nothing_is_found(inbox: Inbox) -> None:
     assert list(inbox.source.originals()) == []
 

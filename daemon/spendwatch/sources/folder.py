@@ -45,10 +45,12 @@ class FolderSource:
         recursive: bool = False,
         move: bool = True,
         revision: Callable[[], int] = lambda: 0,
+        hints: Callable[[], str] = lambda: "",
     ) -> None:
         """Watch `path`, if `recursive` with all folders below it; copies go to `spool`, whose orphans are removed now.
 
-        Without `move`, what is done with stays where it is and is remembered beside the spool; `revision` is the ledger's.
+        Without `move`, what is done with stays where it is and is remembered beside the spool: what was kept, unless the
+        ledger goes back to an earlier `revision`; what was rejected, as long as the `hints` to the reader are the same.
         """
         self._name = name
         self._path = path
@@ -56,10 +58,13 @@ class FolderSource:
         self._looks = Looks(settle.total_seconds(), monotonic)
         self._skipped = Skipped(name)
         self._once = Once(name)
-        self._disposal: Shelving | Mirror = Shelving(name, path, self._looks, self._once, monotonic)
-        if not move:
+        self._disposal: Shelving | Mirror
+        if move:
+            self._disposal = Shelving(name, path, self._looks, self._once, monotonic)
+        else:
             file = spool.with_name(f"{spool.name}.settled")
-            self._disposal = Mirror(name, self._looks, Remembered(name, file, revision, monotonic, self._once), deep=recursive)
+            remembered = Remembered(name, file, monotonic, self._once, revision=revision, hints=hints)
+            self._disposal = Mirror(name, self._looks, remembered, deep=recursive)
         self._listing = Listing(self._looks, self._skipped, self._once, deep=recursive, is_settled=self._disposal.is_settled)
         self._held: dict[Path, Original] = {}
         self.clear_spool()

@@ -16,7 +16,7 @@ from spendwatch.sources.remembered import MOST_REMEMBERED, Remembered
 from spendwatch.sources.settling import Looks
 from spendwatch.sources.shelves import Shelf
 from spendwatch.sources.spool import Identity
-from spendwatch.sources.tree import Tree
+from spendwatch.sources.tree import MOST_FOLDERS, Tree
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
@@ -59,9 +59,12 @@ class Mirror:
 
     def kept(self, folder: int, missed: Callable[[str, str], None]) -> Iterator[tuple[str, str]]:
         """Yield the originals that the ledger has, each with its name and with where it lies below the folder."""
-        for name, seen in Tree(folder, deep=self._deep, shut=tuple(Shelf), missed=missed).files():
+        tree = Tree(folder, deep=self._deep, shut=tuple(Shelf), missed=missed)
+        for name, seen in tree.files():
             if self._remembered.is_kept(name, Identity.of(seen)):
                 yield name, name
+        if tree.is_cut:
+            missed("./", f"has more than {MOST_FOLDERS} folders below it: not all are looked at")
 
     def forget(self, before: datetime) -> int:
         """Remove nothing: none of it is ours."""

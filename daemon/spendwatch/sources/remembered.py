@@ -1,7 +1,7 @@
 """Which files of a folder are done with, where nothing may be moved: known across restarts, and harmless when lost.
 
 A fingerprint stands for a name with an identity: a file that changes has another one, and is offered again. That of a refused
-file holds this program's version: the next one may understand it.
+file also holds who refused it: the next version of this program, or one that was told more, may understand it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from spendwatch.sources.spool import Identity
 _log: FilteringBoundLogger = structlog.get_logger()
 
 MOST_REMEMBERED = 200_000
+"""Files of one source; so many cost 25 MB."""
 _SIZE = 16
 _LONGEST = 100 + _SIZE * MOST_REMEMBERED * 2
 _SAVE_AFTER = 30.0
@@ -35,12 +36,24 @@ class Remembered:
     """The fingerprints of one source's settled files, in a file of our own."""
 
     def __init__(
-        self, source: SourceName, file: Path, revision: Callable[[], int], monotonic: Callable[[], float], once: Once
+        self,
+        source: SourceName,
+        file: Path,
+        monotonic: Callable[[], float],
+        once: Once,
+        *,
+        revision: Callable[[], int],
+        hints: Callable[[], str],
     ) -> None:
-        """Know the file, which is read when it is first needed. `revision` tells the ledger's."""
+        """Know the file, which is read when it is first needed.
+
+        `revision` tells the ledger's; `hints`, what else decides which files can be understood.
+        """
         self._source = source
         self._file = file
         self._revision = revision
+        self._hints = hints
+        self._reader = __version__
         self._monotonic = monotonic
         self._once = once
         self._looks = 0
@@ -52,10 +65,11 @@ class Remembered:
     def begin(self) -> None:
         """Begin a look at the folder."""
         self._looks += 1
+        self._reader = f"{__version__} {self._hints()}"
 
     def has(self, name: str, identity: Identity) -> bool:
         """Tell whether the file is done with as it is."""
-        return self.is_kept(name, identity) or self._meets(_fingerprint(name, identity, __version__))
+        return self.is_kept(name, identity) or self._meets(_fingerprint(name, identity, self._reader))
 
     def is_kept(self, name: str, identity: Identity) -> bool:
         """Tell whether the ledger has the file as it is."""
@@ -65,7 +79,7 @@ class Remembered:
         """Remember that the file is done with as it is."""
         known, revision = self._known(), self._revision()
         self._at_revision = max(self._at_revision, revision)
-        known[_fingerprint(name, identity, __version__ if refused else _KEPT)] = self._looks
+        known[_fingerprint(name, identity, self._reader if refused else _KEPT)] = self._looks
         now = self._monotonic()
         self._unsaved_since = now if self._unsaved_since is None else self._unsaved_since
         if now - self._unsaved_since >= _SAVE_AFTER:

@@ -21,7 +21,7 @@ from spendwatch.sources.settling import Looks
 from spendwatch.sources.shelves import Shelf, lay_beside, put_away
 from spendwatch.sources.skipped import Once, reason_of
 from spendwatch.sources.spool import Identity
-from spendwatch.sources.tree import Tree, enter
+from spendwatch.sources.tree import MOST_FOLDERS, Tree, enter
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
@@ -72,11 +72,14 @@ class Shelving:
             missed(f"{Shelf.DONE}/", reason_of(error))
             return
         try:
-            for name, seen in Tree(shelf, deep=True, shut=(), missed=missed).files():
+            tree = Tree(shelf, deep=True, shut=(), missed=missed)
+            for name, seen in tree.files():
                 if odd := oddity(seen):
                     missed(name, odd)
                 elif seen.st_size:  # an empty file is a name that was reserved by a process that died
                     yield name, f"{Shelf.DONE}/{name}"
+            if tree.is_cut:
+                missed("./", f"has more than {MOST_FOLDERS} folders below it: not all are looked at")
         finally:
             os.close(shelf)
 
