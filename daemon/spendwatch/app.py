@@ -95,7 +95,17 @@ class App:
     def _source(self, name: SourceName) -> FolderSource:
         config = self.settings.sources[name]
         spool = self.settings.spool / "arrivals" / name
-        return FolderSource(name, Path(config.path), spool, config.settle, monotonic=time.monotonic)
+        return FolderSource(
+            name,
+            Path(config.path),
+            spool,
+            config.settle,
+            monotonic=time.monotonic,
+            recursive=config.recursive,
+            move=config.move,
+            revision=self.store.ledger.revision,
+            hints=lambda: repr(hints_of(self.settings)),
+        )
 
     def desk(self) -> Desk:
         """Return where bills are entered."""

@@ -7,62 +7,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
+from drop_folder import IS_ROOT, NOW, Inbox, mounted
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.sources.folder import FolderSource
 from spendwatch.sources.folder_settings import FolderConfig
 from spendwatch.sources.spool import Identity, Spool
-
-NOW = datetime(2026, 9, 16, 4, 0, tzinfo=UTC)
-SETTLE = timedelta(seconds=10)
-IS_ROOT = os.geteuid() == 0
-
-
-class Inbox:
-    """A drop folder, its source, and a monotonic clock that only the test moves."""
-
-    def __init__(self, place: Path, *, settle: timedelta = SETTLE) -> None:
-        self.path = place / "inbox"
-        self.path.mkdir(mode=0o755)
-        self.spool = place / "spool"
-        self.seconds = 1000.0
-        self.settle = settle
-        self.source = self.restarted()
-
-    def restarted(self) -> FolderSource:
-        self.source = FolderSource(SourceName("inbox"), self.path, self.spool, self.settle, lambda: self.seconds)
-        return self.source
-
-    def drop(self, name: str, text: str = "a,b\n1,2\n") -> Path:
-        path = self.path / name
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    def look(self) -> list[BillFile]:
-        return list(self.source.arrivals(NOW))
-
-    def look_after(self, seconds: float) -> list[BillFile]:
-        self.seconds += seconds
-        return self.look()
-
-    def settled(self) -> list[BillFile]:
-        """Look twice, the settle time apart."""
-        self.look()
-        return self.look_after(self.settle.total_seconds())
-
-    def texts(self, files: Sequence[BillFile]) -> list[tuple[str, str]]:
-        return [(file.name, file.path.read_text(encoding="utf-8")) for file in files]
-
-    def held_in(self, folder: str) -> dict[str, str]:
-        return {path.name: path.read_text(encoding="utf-8") for path in (self.path / folder).iterdir()}
 
 
 @pytest.fixture
@@ -70,20 +28,9 @@ def inbox(tmp_path: Path) -> Inbox:
     return Inbox(tmp_path)
 
 
-def _mount(place: Path, *options: str) -> Iterator[Path]:
-    if not IS_ROOT:
-        pytest.skip("mounts a file system, which only root may")
-    place.mkdir(exist_ok=True)
-    subprocess.run(["mount", *options, str(place)], check=True)
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    yield from _mount(tmp_path / "tiny", "-t", "tmpfs", "-o", "size=256k", "tmpfs")
+    yield from mounted(tmp_path / "tiny", "-t", "tmpfs", "-o", "size=256k", "tmpfs")
 
 
 # --- when a file is ready
@@ -169,6 +116,14 @@ def test_a_newline_is_known_in_every_encoding_of_the_provider(inbox: Inbox, enco
 def test_packed_files_need_no_newline(inbox: Inbox, name: str) -> None:
     (inbox.path / name).write_bytes(b"PK\x03\x04")
     assert [file.name for file in inbox.settled()] == [name]
+
+
+def test_answers_of_the_api_are_complete_with_their_last_bracket(inbox: Inbox) -> None:
+    inbox.drop("page.json", '{"Data": [')
+    assert inbox.settled() == []
+    inbox.drop("page.json", '{"Data": []}\n  ')
+    inbox.drop("pages.JSON", "[{}]")
+    assert sorted(file.name for file in inbox.settled()) == ["page.json", "pages.JSON"]
 
 
 def test_an_empty_file_is_a_placeholder_until_it_is_filled(inbox: Inbox) -> None:
@@ -460,7 +415,7 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_its_files_are_not_offe
     inbox = Inbox(tmp_path)
     for number in range(3):
         inbox.drop(f"{number}.csv")
-    for _ in _mount(inbox.path, "--bind", "-o", "ro", str(inbox.path)):
+    for _ in mounted(inbox.path, "--bind", "-o", "ro", str(inbox.path)):
         with capture_logs() as logs:
             files = inbox.settled()
             assert len(files) == 3
@@ -477,7 +432,7 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_its_files_are_not_offe
 def test_a_done_folder_on_another_disk_is_told_and_the_bill_stays(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path)
     inbox.drop("bill.csv")
-    for done in _mount(inbox.path / "done", "-t", "tmpfs", "tmpfs"):
+    for done in mounted(inbox.path / "done", "-t", "tmpfs", "tmpfs"):
         (file,) = inbox.settled()
         with capture_logs() as logs:
             inbox.source.keep(file)
@@ -574,7 +529,7 @@ def test_a_folder_that_is_a_file_is_told(inbox: Inbox) -> None:
 def test_an_unmounted_folder_is_no_trouble_for_a_file_in_hand(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path)
     held: list[BillFile] = []
-    for _ in _mount(inbox.path, "-t", "tmpfs", "tmpfs"):
+    for _ in mounted(inbox.path, "-t", "tmpfs", "tmpfs"):
         inbox.drop("bill.csv")
         held = inbox.settled()
     inbox.source.keep(held[0])

@@ -16,12 +16,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spendwatch.bills.layouts import LAYOUTS as READABLE_LAYOUTS
 from spendwatch.channels.config import ConsoleConfig, EmailConfig, WebhookConfig
 from spendwatch.domain.errors import ConfigError
+from spendwatch.domain.layouts import LAYOUTS as NAMES_OF_LAYOUTS
 from spendwatch.domain.policy import ChannelName, Threshold
 from spendwatch.domain.scope import Dimension, Match
-from spendwatch.domain.statement import WorkspaceId
-from spendwatch.settings import Outside, Settings, find_config, load, reload
+from spendwatch.domain.statement import AccountId, Kind, WorkspaceId
+from spendwatch.settings import Outside, Retention, Settings, find_config, load, reload
+from spendwatch.sources.folder_settings import FolderConfig
 
 REPOSITORY = Path(__file__).parents[2]
 MAIN = """\
@@ -112,13 +115,21 @@ def test_the_commented_channels_of_the_shipped_example_load_too(tmp_path: Path) 
     text = (REPOSITORY / "config/spendwatch.yaml").read_text(encoding="utf-8")
     opened = "\n".join(line.replace("  # ", "  ", 1) if line.startswith("  # ") else line for line in text.splitlines())
     house = House(tmp_path / "config")
-    house.write("spendwatch.yaml", opened.replace("# operators:", "operators:").replace("# allow_networks:", "allow_networks:"))
+    for key in ("operators:", "allow_networks:", "retention:"):
+        opened = opened.replace(f"# {key}", key)
+    house.write("spendwatch.yaml", opened)
     house.secret("secrets/smtp")
     house.secret("secrets/hook", "whsec_c2VjcmV0\n")
     loaded = house.load()
     assert [type(config) for config in loaded.channels.values()] == [ConsoleConfig, EmailConfig, WebhookConfig]
     assert loaded.policies.operators == ("ops",)
     assert loaded.allow_networks == (ip_network("10.1.0.0/16"),)
+    assert loaded.retention == Retention(timedelta(days=400), timedelta(days=800))
+    assert [(config.recursive, config.move) for config in loaded.sources.values()] == [
+        (False, True),
+        (True, True),
+        (True, False),
+    ]
 
 
 def test_every_key_is_explained_beside_the_example() -> None:
@@ -129,6 +140,7 @@ def test_every_key_is_explained_beside_the_example() -> None:
         DaemonFile,
         DefaultsPart,
         MatchPart,
+        RetentionPart,
         WorkspaceFile,
     )
 
@@ -140,6 +152,8 @@ def test_every_key_is_explained_beside_the_example() -> None:
         WorkspaceFile,
         BudgetPart,
         MatchPart,
+        RetentionPart,
+        FolderConfig,
         EmailConfig,
         WebhookConfig,
     )
@@ -250,7 +264,79 @@ def test_whoever_makes_mistakes_by_the_thousand_floods_nobody(house: House) -> N
     assert told[-1] == "config/workspaces/training.yaml:51:1: further mistakes of this file are not listed"
 
 
+def test_a_source_says_of_its_files_what_these_leave_open(house: House) -> None:
+    said = "path: inbox, recursive: true, move: false, account: acme, kind: delta, layout: consumedetailbillv2}"
+    house.write("spendwatch.yaml", MAIN.replace("path: inbox}", said))
+    [source] = house.load().sources.values()
+    assert (source.recursive, source.move) == (True, False)
+    assert (source.account, source.kind, source.layout) == (AccountId("1000000000000001"), Kind.DELTA, "consumedetailbillv2")
+
+
+@pytest.mark.parametrize("said", ["", ", recursive: false, move: true, kind: auto, layout: auto"])
+def test_a_source_that_leaves_it_open_leaves_it_to_us(house: House, said: str) -> None:
+    house.write("spendwatch.yaml", MAIN.replace("path: inbox}", f"path: inbox{said}}}"))
+    [source] = house.load().sources.values()
+    assert (source.recursive, source.move, source.account, source.kind, source.layout) == (False, True, None, None, None)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_kind_of_statement_can_be_named(house: House, kind: Kind) -> None:
+    [source] = house.load(SPENDWATCH_SOURCES__INBOX__KIND=kind.value).sources.values()
+    assert source.kind is kind
+
+
+def test_every_layout_that_can_be_read_can_be_named_and_no_other() -> None:
+    assert sorted(NAMES_OF_LAYOUTS) == sorted(layout.name for layout in READABLE_LAYOUTS)
+
+
+def test_the_schema_shows_choices_as_they_are_written() -> None:
+    properties = FolderConfig.model_json_schema()["properties"]
+    assert (properties["recursive"]["type"], properties["recursive"]["default"]) == ("boolean", False)
+    assert (properties["kind"]["enum"], properties["kind"]["default"]) == (["auto", *Kind], "auto")
+    assert (properties["layout"]["enum"], properties["layout"]["default"]) == (["auto", *NAMES_OF_LAYOUTS], "auto")
+
+
+def test_what_is_not_limited_is_kept_for_ever(house: House) -> None:
+    assert house.load().retention == Retention(None, None)
+    house.write("spendwatch.yaml", MAIN + "retention: {lines: 92d}\n")
+    assert house.load().retention == Retention(None, timedelta(days=92))
+
+
+@pytest.mark.parametrize(("said", "days"), [("62d", 62), ("400d", 400), ("1488h", 62), ("36525d", 36525)])
+def test_originals_may_be_kept_for_years(house: House, said: str, days: int) -> None:
+    house.write("spendwatch.yaml", MAIN + f"retention: {{originals: {said}, lines: 800d}}\n")
+    assert house.load().retention == Retention(timedelta(days=days), timedelta(days=800))
+    assert house.load(SPENDWATCH_RETENTION__LINES="100d").retention.lines == timedelta(days=100)
+
+
+def test_a_changed_retention_is_taken_over_on_reload(house: House) -> None:
+    first = house.load()
+    house.write("spendwatch.yaml", MAIN + "retention: {originals: 400d}\n")
+    second, mistakes = reload(first)
+    assert (second.retention.originals, mistakes) == (timedelta(days=400), ())
+
+
 # -- where things lie
+
+
+def test_a_recursive_folder_may_lie_beside_others(house: House) -> None:
+    more = "path: inbox, recursive: true}\n  other: {type: folder, path: inbox-2}\n  third: {type: folder, path: inbox-3/inbox}"
+    house.write("spendwatch.yaml", MAIN.replace("path: inbox}", more))
+    assert len(house.load().sources) == 3
+
+
+def test_folders_within_each_other_are_found_behind_links(house: House) -> None:
+    (house.folder / "real" / "sub").mkdir(parents=True)
+    (house.folder / "inbox").symlink_to("real")
+    (house.folder / "other").symlink_to("real/sub")
+    (house.folder / "circle").symlink_to("circle")
+    more = "path: inbox, recursive: true}\n  other: {type: folder, path: other}\n  circle: {type: folder, path: circle}"
+    house.write("spendwatch.yaml", MAIN.replace("path: inbox}", more) + "spool: real/spool\n")
+    twice = "lies within the folder of 'inbox', which is recursive: its bills would be read twice"
+    assert house.mistakes() == [
+        "config/spendwatch.yaml:4:31: sources.inbox.path: the spool lies within this folder, and would be taken for bills",
+        f"config/spendwatch.yaml:5:31: sources.other.path: {twice}",
+    ]
 
 
 def test_relative_paths_start_at_the_configuration(house: House) -> None:
@@ -572,7 +658,8 @@ _KEYS = (
     "accounts sources channels defaults workspace budget thresholds budgets match tag name id type path poll cash from balance"
 )
 _MORE = (
-    "floors state time_zone to host port url secret password_file console email webhook folder 80% 900.00 1e3 30s acme CNY cn"
+    "floors state time_zone to host port url secret password_file console email webhook folder 80% 900.00 1e3 30s acme CNY cn "
+    "recursive move account kind layout auto true false retention originals lines 400d"
 )
 _WORDS = st.sampled_from(f"{_KEYS} {_MORE}".split())
 _MARKS = st.sampled_from(

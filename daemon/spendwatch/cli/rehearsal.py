@@ -18,6 +18,8 @@ from spendwatch.domain.notification import Notification
 from spendwatch.domain.statement import BillFile, Receipt, SourceName
 from spendwatch.jobs.collect import enter, refusal_text
 from spendwatch.settings import Settings
+from spendwatch.sources.listing import waiting
+from spendwatch.sources.naming import readable
 from spendwatch.state import Store, opened_store
 from spendwatch.store.copying import copy_all
 from spendwatch.store.database import open_database
@@ -52,32 +54,31 @@ def rehearse(settings: Settings) -> Exit:
         code, since = Exit.DONE, app.clock()
         for name, config in settings.sources.items():
             folder = Path(config.path)
-            files = (
-                sorted(path for path in folder.iterdir() if path.is_file() and not path.is_symlink()) if folder.is_dir() else []
-            )
+            files = waiting(folder, deep=config.recursive) if folder.is_dir() else []
             click.echo(f"{name}: {len(files)} files in {config.path}")
-            for path in files:
-                code = max(code, rehearse_file(app, path, name))
+            for file in files:
+                code = max(code, rehearse_file(app, folder / file, name, called=readable(file)))
         app.assess()
         show_said(app, since)
         return code
 
 
-def rehearse_file(app: App, path: Path, source: SourceName) -> Exit:
-    """Enter one file into the copy and show what it says; return the exit code."""
+def rehearse_file(app: App, path: Path, source: SourceName, *, called: str = "") -> Exit:
+    """Enter one file into the copy, called so or as its path ends, and show what it says; return the exit code."""
+    name = called or path.name
     if not path.stat().st_size:
-        click.echo(f"  {path.name}: empty, left alone")
+        click.echo(f"  {name}: empty, left alone")
         return Exit.DONE
-    file = BillFile(path.name, path, path.stat().st_size, source, app.clock())
+    file = BillFile(name, path, path.stat().st_size, source, app.clock())
     try:
         receipt = enter(file, app.desk())
     except UnreadableBillError as error:
         click.echo(refusal_text(file, error))
         return Exit.BILL
     except ReaderFailedError as error:
-        click.echo(f"  {path.name}: {error}")
+        click.echo(f"  {name}: {error}")
         return Exit.TRY_AGAIN
-    click.echo(f"  {receipt_text(path.name, receipt)}")
+    click.echo(f"  {receipt_text(name, receipt)}")
     return Exit.DONE
 
 

@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     from spendwatch.channels.config import ChannelConfig
     from spendwatch.sources.folder_settings import FolderConfig
 
-__all__ = ["Outside", "Settings", "find_config", "load", "reload"]
+__all__ = ["Outside", "Retention", "Settings", "find_config", "load", "reload"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """For how long things are kept; None is for ever."""
+
+    originals: timedelta | None = None
+    """Of the bill files in `done/` and `rejected/`, since they were put there."""
+    lines: timedelta | None = None
+    """Of the bill lines in the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,7 @@ class Settings:
     allow_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """What must not stand in any log."""
+    retention: Retention = field(default_factory=Retention)
     workspace_files: Mapping[str, WorkspacePolicy] = field(default_factory=dict)
     """The policies by the name of their file; a reload falls back on these."""
     outside: Outside = field(default_factory=Outside, repr=False)

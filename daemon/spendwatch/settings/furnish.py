@@ -13,7 +13,8 @@ from pydantic import SecretStr
 from spendwatch.channels.config import ChannelConfig
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import ChannelName
-from spendwatch.domain.statement import SourceName
+from spendwatch.domain.statement import AccountId, SourceName
+from spendwatch.settings.folders import check_folders
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.schema import DaemonFile
 from spendwatch.settings.secret_files import Outside, find_secret
@@ -58,7 +59,7 @@ def furnish(said: DaemonFile, layers: Layers, folder: Path, outside: Outside) ->
     state = said.state or "" if is_server else str(_state_file(said, layers, folder, outside))
     if is_server:
         _check_server(state, layers)
-    return Furnished(
+    furnished = Furnished(
         said=said,
         folder=folder,
         sources=_sources(said, layers, folder),
@@ -67,6 +68,9 @@ def furnish(said: DaemonFile, layers: Layers, folder: Path, outside: Outside) ->
         state_folder=(outside.state_folder or folder / _STATE_FOLDER) if is_server else Path(state).parent,
         state_password_file=_state_password_file(said, layers, folder, outside, is_server=is_server),
     )
+    ours = {"configuration": folder, "state": furnished.state_folder, "spool": furnished.spool}
+    check_folders(furnished.sources, ours, layers)
+    return furnished
 
 
 def _state_file(said: DaemonFile, layers: Layers, folder: Path, outside: Outside) -> Path:
@@ -111,7 +115,10 @@ def _sources(said: DaemonFile, layers: Layers, folder: Path) -> Mapping[SourceNa
         if other := taken.get(path):
             layers.tell(("sources", name, "path"), f"{printable(config.path)} is the folder of '{other}' already")
         taken.setdefault(path, name)
-        found[SourceName(name)] = config.model_copy(update={"path": str(path)})
+        # A name that no account has was noted before.
+        account = said.accounts.get(config.account) if config.account else None
+        known = AccountId(account.id) if account else None
+        found[SourceName(name)] = config.model_copy(update={"path": str(path), "account": known})
     return found
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from spendwatch.domain.errors import ConfigError, ConfigMistake
 from spendwatch.domain.policy import WorkspacePolicy
 from spendwatch.domain.statement import WorkspaceId
-from spendwatch.settings import Outside, Settings
+from spendwatch.settings import Outside, Retention, Settings
 from spendwatch.settings.contents import secret_contents
 from spendwatch.settings.furnish import Furnished, furnish
 from spendwatch.settings.layers import EMPTY_FILE, Layers
@@ -84,6 +84,7 @@ def _settings(daemon: Furnished, by_file: dict[str, WorkspacePolicy], place: Pat
         state_password_file=daemon.state_password_file,
         allow_networks=tuple(daemon.said.allow_networks),
         secrets=daemon.secrets,
+        retention=Retention(daemon.said.retention.originals, daemon.said.retention.lines),
         workspace_files=by_file,
         outside=outside,
     )

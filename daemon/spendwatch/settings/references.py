@@ -27,15 +27,14 @@ def check_daemon(daemon: Layers) -> None:
         *(("accounts", name, "channels") for name in daemon.names(("accounts",))),
     ):
         _check_channels(daemon, path, daemon)
+    for name in daemon.names(("sources",)):
+        _check_account(daemon, ("sources", name, "account"), daemon)
 
 
 def check_workspace(workspace: Layers, daemon: Layers) -> None:
     """Note channels and accounts that a workspace file names and that are not there."""
     _check_channels(workspace, ("channels",), daemon)
-    account = workspace.look(("account",))
-    names = daemon.names(("accounts",))
-    if isinstance(account, str) and names and account not in names:
-        workspace.tell(("account",), f"no account is named {printable(account)}; {suggestion(account, names)}")
+    _check_account(workspace, ("account",), daemon)
 
 
 def check_repeated(workspaces: Mapping[str, Layers], owners: Mapping[str, WorkspaceId]) -> None:
@@ -66,6 +65,12 @@ def _check_channels(speaker: Layers, path: KeyPath, daemon: Layers) -> None:
     for where, name in speaker.texts(path):
         if known and name not in known:
             speaker.tell(where, f"no channel is named {printable(name)}; {suggestion(name, known)}")
+
+
+def _check_account(speaker: Layers, path: KeyPath, daemon: Layers) -> None:
+    account, names = speaker.look(path), daemon.names(("accounts",))
+    if isinstance(account, str) and names and account not in names:
+        speaker.tell(path, f"no account is named {printable(account)}; {suggestion(account, names)}")
 
 
 def _check_inline_secrets(daemon: Layers) -> None:

@@ -21,6 +21,8 @@ from spendwatch.settings.values import (
     CurrencyCode,
     DayOfMonth,
     Floors,
+    KeepLines,
+    KeepOriginals,
     Networks,
     Remind,
     ShareThresholds,
@@ -123,6 +125,13 @@ class DefaultsPart(Closed):
     channels: ChannelNames | None = None
 
 
+class RetentionPart(Closed):
+    """For how long things are kept; what is left out is kept for ever."""
+
+    originals: KeepOriginals | None = None
+    lines: KeepLines | None = None
+
+
 class WorkspaceFile(_Watched):
     """`workspaces/*.yaml`: what one workspace may spend."""
 
@@ -164,6 +173,7 @@ class DaemonFile(BaseSettings):
     spool: PlaceText | None = None
     allow_networks: Networks = []
     sources: dict[Name, FolderConfig]
+    retention: RetentionPart = Field(default_factory=RetentionPart)
     defaults: DefaultsPart = Field(default_factory=DefaultsPart)
     channels: Annotated[dict[Name, ChannelConfig], Field(min_length=1)]
     operators: ChannelNames | None = None

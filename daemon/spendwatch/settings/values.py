@@ -22,6 +22,11 @@ Network = IPv4Network | IPv6Network
 T = TypeVar("T")
 
 LONGEST_DURATION = timedelta(days=366)
+LONGEST_RETENTION = timedelta(days=36525)
+SHORTEST_FOR_ORIGINALS = timedelta(days=62)
+"""A month stays open into the next one, and is made anew from its originals if need be."""
+SHORTEST_FOR_LINES = timedelta(days=92)
+"""The lines of an open month, and of the one before, are merged with and compared to."""
 
 _LEADING_ZEROS = re.compile(r"(-?)0+(?=[0-9])", re.ASCII)
 _DAY = re.compile(r"[1-9][0-9]?", re.ASCII)
@@ -106,16 +111,36 @@ def share_threshold(value: object) -> Threshold:
 
 def duration(value: object) -> timedelta:
     """Return the duration written as `30s`, `10m`, `26h`, `3d` or a chain of these."""
+    found = _duration(value)
+    if found > LONGEST_DURATION:
+        msg = f"longer than a year: {printable(one_text(value))}"
+        raise refusal(msg)
+    return found
+
+
+def _duration(value: object) -> timedelta:
     text = one_text(value)
     try:
-        found = parse_duration(text)
+        return parse_duration(text)
     except ValueError:
         msg = f"not a duration: {printable(text)}; write it like 30s, 10m, 26h, 3d or 1h30m"
         raise refusal(msg) from None
-    if found > LONGEST_DURATION:
-        msg = f"longer than a year: {printable(text)}"
-        raise refusal(msg)
-    return found
+
+
+def retention(shortest: timedelta) -> Callable[[object], timedelta]:
+    """Return the check of how long something is kept: at least so long, and years if need be."""
+
+    def check(value: object) -> timedelta:
+        found = _duration(value)
+        if found < shortest:
+            msg = f"must be {shortest.days}d or more, not {printable(one_text(value))}: a month stays open and can be made anew"
+            raise refusal(msg)
+        if found > LONGEST_RETENTION:
+            msg = f"longer than a hundred years: {printable(one_text(value))}; leave the key out to keep everything"
+            raise refusal(msg)
+        return found
+
+    return check
 
 
 def reminder(value: object) -> timedelta:
@@ -193,6 +218,8 @@ Floors = Annotated[list[Cash], AfterValidator(once_each)]
 Thresholds = Annotated[list[Annotated[Threshold, from_text(threshold)]], AfterValidator(once_each)]
 ShareThresholds = Annotated[list[Annotated[Threshold, from_text(share_threshold)]], AfterValidator(once_each)]
 Remind = Annotated[timedelta, from_text(reminder)]
+KeepOriginals = Annotated[timedelta, from_text(retention(SHORTEST_FOR_ORIGINALS))]
+KeepLines = Annotated[timedelta, from_text(retention(SHORTEST_FOR_LINES))]
 DayOfMonth = Annotated[int, from_text(day_of_month)]
 Zone = Annotated[ZoneInfo, from_text(time_zone)]
 CurrencyCode = Annotated[Currency, from_text(currency)]

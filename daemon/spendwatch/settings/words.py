@@ -19,7 +19,7 @@ from spendwatch.settings.yaml_text import KeyPath, Text
 _MOST_LOOKED_AT = 1000
 _PRIVATE = frozenset({"password", "secret", "token", "url", "state"})
 _ELSEWHERE = frozenset(
-    {"accounts", "sources", "defaults", "operators", "state", "spool", "products", "time_zone", "allow_networks"}
+    {"accounts", "sources", "defaults", "operators", "state", "spool", "products", "time_zone", "allow_networks", "retention"}
 )
 _NOT_HERE = "stands in spendwatch.yaml, not in a workspace file"
 _NO_CHANNELS_HERE = "a workspace file names channels, like [finance]; it cannot make one: channels stand in spendwatch.yaml"

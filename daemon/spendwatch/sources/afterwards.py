@@ -10,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.statement import SourceName
 from spendwatch.sources.naming import readable
-from spendwatch.sources.originals import Shelf, bring_back, seen_on
+from spendwatch.sources.shelves import Shelf, bring_back, seen_on
 from spendwatch.sources.spool import Identity
 
 _log: FilteringBoundLogger = structlog.get_logger()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import heapq
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,51 +13,60 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.afterwards import Afterwards
-from spendwatch.sources.naming import ends_in_a_line, is_temporary, readable
-from spendwatch.sources.originals import (
-    OddFileError,
-    Shelf,
-    ends_with_newline,
-    folder_at,
-    lay_beside,
-    oddity,
-    plain_file,
-    put_away,
-)
+from spendwatch.sources.kept import KeptOriginal, copied
+from spendwatch.sources.listing import Listing
+from spendwatch.sources.mirror import Mirror
+from spendwatch.sources.naming import endings, readable
+from spendwatch.sources.originals import OddFileError, Original, ends_like, folder_at, plain_file
+from spendwatch.sources.remembered import Remembered
 from spendwatch.sources.settling import Looks
-from spendwatch.sources.skipped import Skipped, reason_of
+from spendwatch.sources.shelves import Shelf
+from spendwatch.sources.shelving import Shelving
+from spendwatch.sources.skipped import Once, Skipped, reason_of
 from spendwatch.sources.spool import Identity, Spool
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
 BATCH = 1000
 """Files given in one pass; the rest comes with the next, so that a flood delays other work only so much."""
-MOST_WATCHED = 100_000
-"""Files of one folder that are kept in mind; further ones wait until those are gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """An original whose copy is with the reader."""
-
-    name: str
-    identity: Identity
 
 
 class FolderSource:
     """Gives private copies of the bill files that lie in a folder and have come to rest."""
 
-    def __init__(self, name: SourceName, path: Path, spool: Path, settle: timedelta, monotonic: Callable[[], float]) -> None:
-        """Watch `path`; copies go to `spool`, from which those of a dead process are removed now."""
+    def __init__(
+        self,
+        name: SourceName,
+        path: Path,
+        spool: Path,
+        settle: timedelta,
+        monotonic: Callable[[], float],
+        *,
+        recursive: bool = False,
+        move: bool = True,
+        revision: Callable[[], int] = lambda: 0,
+        hints: Callable[[], str] = lambda: "",
+    ) -> None:
+        """Watch `path`, if `recursive` with all folders below it; copies go to `spool`, whose orphans are removed now.
+
+        Without `move`, what is done with stays where it is and is remembered beside the spool: what was kept, unless the
+        ledger goes back to an earlier `revision`; what was rejected, as long as the `hints` to the reader are the same.
+        """
         self._name = name
         self._path = path
         self._spool = Spool(spool)
         self._looks = Looks(settle.total_seconds(), monotonic)
         self._skipped = Skipped(name)
-        self._afterwards = Afterwards(name, monotonic)
-        self._held: dict[Path, _Held] = {}
-        self._told: set[str] = set()
+        self._once = Once(name)
+        self._disposal: Shelving | Mirror
+        if move:
+            self._disposal = Shelving(name, path, self._looks, self._once, monotonic)
+        else:
+            file = spool.with_name(f"{spool.name}.settled")
+            remembered = Remembered(name, file, monotonic, self._once, revision=revision, hints=hints)
+            self._disposal = Mirror(name, self._looks, remembered, deep=recursive)
+        self._listing = Listing(self._looks, self._skipped, self._once, deep=recursive, is_settled=self._disposal.is_settled)
+        self._held: dict[Path, Original] = {}
         self.clear_spool()
 
     @property
@@ -80,60 +87,61 @@ class FolderSource:
         """Yield the files that are ready, oldest first; each is copied only when it is asked for."""
         for copy in tuple(self._held):
             self._leave(copy)  # the last pass was broken off: nobody will settle these
-        with folder_at(self._path) as folder:
-            self._warn_of_strangers(folder)
-            self._afterwards.bring_back_what_grew(folder)
-            try:
-                self._looks.renew(self._listing(folder))
-            except OSError as error:
-                msg = f"the folder {self._path} cannot be read: {error.strerror}"
-                raise SourceUnavailableError(msg) from error
-            self._skipped.forget_but(self._looks.names)
-            yield from self._offer(folder, now)
+        try:
+            with folder_at(self._path) as folder:
+                self._warn_of_strangers(folder)
+                self._disposal.begin(folder)
+                late = self._listing.look(self._path, folder)
+                self._disposal.seen_all()
+                yield from self._offer(folder, now)
+        finally:
+            self._disposal.end()
+        if late:
+            raise late
 
     def keep(self, file: BillFile) -> None:
-        """Move the original into `done/`, unless it was replaced meanwhile."""
-        self._put_away(file.path, Shelf.DONE, None)
+        """Put the original away into `done/`, or remember it, unless it was replaced meanwhile."""
+        self._settle(file.path, Shelf.DONE, None)
 
     def reject(self, file: BillFile, why: str) -> None:
-        """Move the original into `rejected/`, the reason beside it, unless it was replaced meanwhile."""
-        self._put_away(file.path, Shelf.REJECTED, why)
+        """Put the original away into `rejected/`, the reason beside it, or remember it, unless it was replaced meanwhile."""
+        self._settle(file.path, Shelf.REJECTED, why)
 
     def leave(self, file: BillFile) -> None:
         """Let the original lie; it is offered again after a pause that grows, or when it changes."""
         self._leave(file.path)
 
-    def _leave(self, copy: Path) -> None:
-        if held := self._held.pop(copy, None):
-            self._looks.pause(held.name)
+    def originals(self) -> Iterator[KeptOriginal]:
+        """Yield what the ledger was made from, as far as it is here: private copies, each gone when the next is asked for."""
+        missed: list[tuple[str, str]] = []
+        with folder_at(self._path) as folder:
+            for name, place in self._disposal.kept(folder, lambda *what: missed.append(what)):
+                found = copied(folder, place, name, self._spool)
+                try:
+                    yield found
+                finally:
+                    if found.path:
+                        self._spool.drop(found.path)
+        for name, trouble in missed:
+            yield KeptOriginal(readable(name), None, trouble)
+
+    def forget_originals(self, before: datetime) -> int:
+        """Remove what was put away before that moment, with the reasons beside it; return how many originals that were."""
+        removed = self._disposal.forget(before)
+        if removed:
+            _log.info("originals_forgotten", source=self._name, count=removed, before=before)
+        return removed
+
+    def _settle(self, copy: Path, shelf: Shelf, why: str | None) -> None:
+        if original := self._held.get(copy):
+            self._disposal.settle(original, shelf, why)
+            del self._held[copy]
         self._spool.drop(copy)
 
-    def _listing(self, folder: int) -> Iterator[tuple[str, Identity]]:
-        """Return the candidates, the oldest first, those that are out of the game last."""
-        found = heapq.nsmallest(MOST_WATCHED + 1, self._candidates(folder))
-        if len(found) > MOST_WATCHED:
-            self._tell_once("folder_crowded", watched=MOST_WATCHED)
-        return ((name, identity) for _, _, name, identity in found[:MOST_WATCHED])
-
-    def _candidates(self, folder: int) -> Iterator[tuple[bool, int, str, Identity]]:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if is_temporary(entry.name):
-                    continue
-                try:
-                    if entry.is_dir(follow_symlinks=False):
-                        continue
-                    seen = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-                except OSError as error:
-                    self._skipped.tell(entry.name, reason_of(error))
-                    continue
-                if odd := oddity(seen):
-                    self._skipped.tell(entry.name, odd)
-                elif seen.st_size:
-                    identity = Identity.of(seen)
-                    yield self._looks.is_retired(entry.name, identity), seen.st_mtime_ns, entry.name, identity
+    def _leave(self, copy: Path) -> None:
+        if original := self._held.pop(copy, None):
+            self._looks.pause(original.name)
+        self._spool.drop(copy)
 
     def _offer(self, folder: int, now: datetime) -> Iterator[BillFile]:
         given = 0
@@ -149,7 +157,7 @@ class FolderSource:
                 continue
             if copy is None:
                 continue
-            self._held[copy] = _Held(name, identity)
+            self._held[copy] = Original(name, identity)
             given += 1
             yield BillFile(name=readable(name), path=copy, size=identity.size, source=self._name, arrived_at=now)
             if given == BATCH:
@@ -172,47 +180,12 @@ class FolderSource:
 
     def _is_complete(self, original: int, name: str) -> bool:
         # A line that is cut short may still look like a smaller amount: wait for its end, but not for ever.
-        return not ends_in_a_line(name) or ends_with_newline(original) or self._looks.is_patience_over(name)
-
-    def _put_away(self, copy: Path, shelf: Shelf, why: str | None) -> None:
-        if held := self._held.pop(copy, None):
-            try:
-                with folder_at(self._path) as folder:
-                    self._move(folder, held, shelf, why)
-            except SourceUnavailableError as error:
-                self._not_moved(held, shelf, str(error))
-        self._spool.drop(copy)
-
-    def _move(self, folder: int, held: _Held, shelf: Shelf, why: str | None) -> None:
-        try:
-            final = put_away(folder, held.name, held.identity, shelf)
-        except OSError as error:
-            self._not_moved(held, shelf, reason_of(error))
-            return
-        self._told.discard("original_not_moved")
-        self._looks.forget(held.name)
-        if final is None:
-            return
-        self._afterwards.watch(shelf, final, held.name, held.identity)
-        if why is not None:
-            try:
-                lay_beside(folder, shelf, final, why)
-            except OSError as error:
-                _log.warning("reason_not_written", source=self._name, name=readable(final), reason=reason_of(error))
-
-    def _not_moved(self, held: _Held, shelf: Shelf, reason: str) -> None:
-        # Moving is a courtesy: the ledger knows the bytes already, and as long as the file stays as it is, so do we.
-        self._looks.retire(held.name, held.identity)
-        self._tell_once("original_not_moved", name=readable(held.name), shelf=shelf.value, reason=reason)
+        expected = endings(name)
+        return not expected or ends_like(original, expected) or self._looks.is_patience_over(name)
 
     def _warn_of_strangers(self, folder: int) -> None:
         seen = os.fstat(folder)
         is_open_to_all = seen.st_mode & stat.S_IWOTH and not seen.st_mode & stat.S_ISVTX
         if is_open_to_all or seen.st_uid not in {0, os.geteuid()}:
             reason = "anybody may write into it" if is_open_to_all else f"it belongs to the user with the id {seen.st_uid}"
-            self._tell_once("folder_open_to_others", path=str(self._path), reason=reason)
-
-    def _tell_once(self, event: str, **fields: object) -> None:
-        if event not in self._told:
-            self._told.add(event)
-            _log.warning(event, source=self._name, **fields)
+            self._once.tell("folder_open_to_others", path=str(self._path), reason=reason)

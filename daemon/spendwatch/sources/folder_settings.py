@@ -1,22 +1,26 @@
-"""The settings of a drop folder: where it is, how often it is looked at, when a file has come to rest."""
+"""The settings of a drop folder: where it is, how it is looked at, when a file has come to rest and what becomes of it."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from spendwatch.sources.choices import Switch
 from spendwatch.sources.duration import Duration, PositiveDuration, show_defaults_as_written
+from spendwatch.sources.hints_settings import HintedConfig
 
 
-class FolderConfig(BaseModel):
+class FolderConfig(HintedConfig):
     """A folder into which bill files are dropped."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=show_defaults_as_written)
 
     type: Literal["folder"]
     path: str = Field(min_length=1, description="the folder; relative to the configuration's own")
+    recursive: Switch = Field(default=False, description="whether to look into its sub-folders, too")
+    move: Switch = Field(default=True, description="whether files that are done with go to done/ and rejected/, or stay")
     poll: PositiveDuration = Field(default=timedelta(seconds=30), description="how often to look")
     settle: Duration = Field(default=timedelta(seconds=10), description="how long a file must not change before it is read")
     stale_after: PositiveDuration = Field(

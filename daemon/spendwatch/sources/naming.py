@@ -1,12 +1,19 @@
-"""File names are data: which are not bills yet, how they are shown, how a twin is called. Knows no disk."""
+"""File names are data: which are not bills yet, how they are shown, how a twin or a reason is called. Knows no disk."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
+
+MANY = 10_000
+"""So many files of one name are told apart; with more, something is wrong."""
 
 _TEMPORARY_STARTS = (".", "~$")
 _TEMPORARY_ENDS = (".part", ".tmp", ".crdownload", ".download", ".partial", ".filepart", ".swp", "~")
 _PACKED = (".zip", ".gz", ".xlsx", ".xls", ".parquet")
+_WHY = ".why.txt"
+_REASON = re.compile(r"\.why(?:-[0-9]+)?\.txt\Z", re.ASCII)
 _LONGEST = 255
 _LONGEST_SUFFIX = 16
 
@@ -16,9 +23,11 @@ def is_temporary(name: str) -> bool:
     return name.startswith(_TEMPORARY_STARTS) or name.lower().endswith(_TEMPORARY_ENDS)
 
 
-def ends_in_a_line(name: str) -> bool:
-    """Tell whether a file of this name is expected to end with a newline: everything but the packed kinds."""
-    return not name.lower().endswith(_PACKED)
+def endings(name: str) -> tuple[bytes, ...]:
+    """Return how a file of this name ends when it is complete; nothing where the end does not tell."""
+    if name.lower().endswith(_PACKED):
+        return ()
+    return (b"}", b"]") if name.lower().endswith(".json") else (b"\n", b"\n\x00")
 
 
 def readable(name: str) -> str:
@@ -36,9 +45,24 @@ def twin(name: str, number: int) -> str:
     return extended(stem, f"-{number}{suffix}")
 
 
+def twins(name: str) -> Iterator[str]:
+    """Yield the name, and then one twin after the other."""
+    return (twin(name, number) for number in range(1, MANY))
+
+
 def extended(name: str, ending: str) -> str:
     """Return the name with the ending, shortened before it where a file system would refuse the whole."""
     room = _LONGEST - len(os.fsencode(ending))
     while len(os.fsencode(name)) > room:
         name = name[:-1]
     return name + ending
+
+
+def reason_name(name: str) -> str:
+    """Return what the text file is called that says why a file of that name was rejected."""
+    return extended(name, _WHY)
+
+
+def is_reason(name: str) -> bool:
+    """Tell whether a file on the shelf of the rejected is such a text file."""
+    return _REASON.search(name) is not None

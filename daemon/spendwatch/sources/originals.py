@@ -1,29 +1,29 @@
-"""The files of a drop folder: opened without falling into a trap, moved without overwriting anything. Never reads them."""
+"""The files of a drop folder: opened without falling into a trap. Never reads what they say."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from spendwatch.domain.errors import SourceUnavailableError
-from spendwatch.sources.naming import extended, twin
 from spendwatch.sources.spool import Identity
+from spendwatch.sources.tree import find
 
-_TWINS = 10_000
-_WHY = ".why.txt"
+_TAIL = 64
+"""Bytes at the end of a file in which its last character is looked for."""
 
 
-class Shelf(StrEnum):
-    """Our own folders inside the drop folder."""
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A file of the folder, as it was when it had settled."""
 
-    DONE = "done"
-    REJECTED = "rejected"
+    name: str
+    """Below the folder, its parts joined by `/`."""
+    identity: Identity
 
 
 class OddFileError(Exception):
@@ -57,7 +57,10 @@ def oddity(seen: os.stat_result) -> str:
 @contextlib.contextmanager
 def plain_file(folder: int, name: str) -> Iterator[int]:
     """Hold a regular file open that has just this one name; `OddFileError` for all else. Never waits, never follows."""
-    original = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=folder)
+    with find(folder, name) as place:
+        original = os.open(
+            place.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=place.folder
+        )
     try:
         if odd := oddity(os.fstat(original)):
             raise OddFileError(odd)
@@ -66,120 +69,7 @@ def plain_file(folder: int, name: str) -> Iterator[int]:
         os.close(original)
 
 
-def ends_with_newline(original: int) -> bool:
-    """Tell whether the last character is a newline, in UTF-8 and its like or in UTF-16."""
-    tail = os.pread(original, 2, max(0, os.fstat(original).st_size - 2))
-    return tail.endswith(b"\n") or tail == b"\n\x00"
-
-
-def put_away(folder: int, name: str, identity: Identity, shelf: Shelf) -> str | None:
-    """Move the file onto the shelf and return its name there, or None when the name is no longer that very file."""
-    if _look(folder, name) != identity:
-        return None
-    with _shelf(folder, shelf) as target:
-        final = _move(Place(folder, name), target, identity)
-        if not _is_there(target, final, identity):
-            # Replaced between the look and the move: nobody has read this one yet, so it goes back.
-            _move(Place(target, final), folder, None, wanted=name)
-            return None
-        with contextlib.suppress(OSError):  # some file systems cannot; a move undone by a power cut is only done again
-            os.fsync(target)
-    return final
-
-
-def lay_beside(folder: int, shelf: Shelf, final: str, why: str) -> None:
-    """Write the reason into a text file beside what lies on the shelf."""
-    with _shelf(folder, shelf) as target:
-        _, descriptor = _reserve(target, extended(final, _WHY))
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(why if why.endswith("\n") else f"{why}\n")
-
-
-def bring_back(folder: int, shelf: Shelf, final: str, name: str) -> str:
-    """Move a file from the shelf back into the folder, and return its name there."""
-    with _shelf(folder, shelf) as source:
-        if shelf is Shelf.REJECTED:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(extended(final, _WHY), dir_fd=source)
-        return _move(Place(source, final), folder, None, wanted=name)
-
-
-def seen_on(folder: int, shelf: Shelf, final: str) -> Identity | None:
-    """Return what lies on the shelf under that name, if anything does."""
-    try:
-        return _look(folder, f"{shelf}/{final}")
-    except OSError:
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A name in an open folder."""
-
-    folder: int
-    name: str
-
-
-@contextlib.contextmanager
-def _shelf(folder: int, shelf: Shelf) -> Iterator[int]:
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(shelf, stat.S_IMODE(os.fstat(folder).st_mode) & 0o777, dir_fd=folder)
-    opened = os.open(shelf, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        yield opened
-    finally:
-        os.close(opened)
-
-
-def _look(folder: int, name: str) -> Identity | None:
-    try:
-        return Identity.of(os.stat(name, dir_fd=folder, follow_symlinks=False))
-    except FileNotFoundError:
-        return None
-
-
-def _is_there(folder: int, name: str, identity: Identity) -> bool:
-    found = _look(folder, name)
-    return found is not None and found.is_same_file(identity)
-
-
-def _move(source: Place, target: int, identity: Identity | None, *, wanted: str | None = None) -> str:
-    final, placeholder = _reserve(target, wanted or source.name)
-    os.close(placeholder)
-    try:
-        os.rename(source.name, final, src_dir_fd=source.folder, dst_dir_fd=target)
-    except OSError:
-        # Network file systems report errors for renames that took place: look before believing.
-        has_arrived = identity is not None and _is_there(target, final, identity) and _look(source.folder, source.name) is None
-        if not has_arrived:
-            _remove_placeholder(Place(target, final))
-            raise
-    return final
-
-
-_OURS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-def _reserve(folder: int, wanted: str) -> tuple[str, int]:
-    """Take the first free name by creating an empty file: a rename onto our own placeholder overwrites nobody's file.
-
-    An empty file of that name is a placeholder too: of a process that was killed before its rename.
-    """
-    for number in range(1, _TWINS):
-        name = twin(wanted, number)
-        with contextlib.suppress(FileExistsError):
-            return name, os.open(name, _OURS | os.O_CREAT | os.O_EXCL, 0o640, dir_fd=folder)
-        with contextlib.suppress(OSError):
-            left = os.open(name, _OURS | os.O_NONBLOCK, dir_fd=folder)
-            seen = os.fstat(left)
-            if stat.S_ISREG(seen.st_mode) and not seen.st_size:
-                return name, left
-            os.close(left)
-    msg = f"{_TWINS} files of this name already"
-    raise FileExistsError(errno.EEXIST, msg)
-
-
-def _remove_placeholder(place: Place) -> None:
-    with contextlib.suppress(OSError):
-        if os.stat(place.name, dir_fd=place.folder, follow_symlinks=False).st_size == 0:
-            os.unlink(place.name, dir_fd=place.folder)
+def ends_like(original: int, endings: tuple[bytes, ...]) -> bool:
+    """Tell whether the file ends with one of these, blanks behind it left aside."""
+    tail = os.pread(original, _TAIL, max(0, os.fstat(original).st_size - _TAIL))
+    return tail.endswith(endings) or tail.rstrip().endswith(endings)

@@ -1,4 +1,4 @@
-"""What lies in a folder and is not read: said once a name, not with every look."""
+"""What is wrong with a folder, or lies in it and is not read: said once, not with every look."""
 
 from __future__ import annotations
 
@@ -20,8 +20,27 @@ def reason_of(error: OSError) -> str:
     return error.strerror or type(error).__name__
 
 
+class Once:
+    """Remembers what was said about the folder itself."""
+
+    def __init__(self, source: SourceName) -> None:
+        """Report in the name of that source."""
+        self._source = source
+        self._told: set[str] = set()
+
+    def tell(self, event: str, **fields: object) -> None:
+        """Log the event, unless that was done already."""
+        if event not in self._told:
+            self._told.add(event)
+            _log.warning(event, source=self._source, **fields)
+
+    def is_over(self, event: str) -> None:
+        """Log it again when it happens again."""
+        self._told.discard(event)
+
+
 class Skipped:
-    """Remembers which files were reported as skipped, and why."""
+    """Remembers which files and folders were reported as skipped, and why."""
 
     def __init__(self, source: SourceName) -> None:
         """Report in the name of that source."""
@@ -30,7 +49,7 @@ class Skipped:
         self._met: set[str] = set()
 
     def tell(self, name: str, reason: str) -> None:
-        """Log it, unless that was done already for this name and reason."""
+        """Log it, unless that was done already for this name and reason. A folder's name ends with `/`."""
         if self._told.get(name) == reason:
             self._met.add(name)
             return
@@ -38,7 +57,8 @@ class Skipped:
             return  # somebody floods the folder: a thousand lines say so well enough
         self._told[name] = reason
         self._met.add(name)
-        _log.warning("file_skipped", source=self._source, name=readable(name), reason=reason)
+        event = "folder_skipped" if name.endswith("/") else "file_skipped"
+        _log.warning(event, source=self._source, name=readable(name), reason=reason)
 
     def forget_but(self, watched: Container[str]) -> None:
         """After a look at the whole folder: forget the names that are gone."""

@@ -1,0 +1,30 @@
+"""Folders that would get into each other's way: what lies within a folder that is looked at with its sub-folders is a bill."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from spendwatch.domain.statement import SourceName
+from spendwatch.settings.layers import Layers
+from spendwatch.sources.folder_settings import FolderConfig
+
+
+def check_folders(sources: Mapping[SourceName, FolderConfig], ours: Mapping[str, Path], layers: Layers) -> None:
+    """Note what lies within the folder of a recursive source: another source's folder, or one of ours, by what is in it."""
+    places = {name: _real(Path(config.path)) for name, config in sources.items()}
+    for name, config in sources.items():
+        if not config.recursive:
+            continue
+        for other, place in places.items():
+            if other != name and place.is_relative_to(places[name]):
+                what = f"lies within the folder of '{name}', which is recursive: its bills would be read twice"
+                layers.tell(("sources", other, "path"), what)
+        for title, place in ours.items():
+            if _real(place).is_relative_to(places[name]):
+                layers.tell(("sources", name, "path"), f"the {title} lies within this folder, and would be taken for bills")
+
+
+def _real(place: Path) -> Path:
+    return Path(os.path.realpath(place))  # pathlib's own way fails on links that lead in a circle

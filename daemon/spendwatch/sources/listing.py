@@ -1,0 +1,68 @@
+"""What a look at a drop folder finds: the candidates, the oldest first. What cannot be a bill is passed over, and told once."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from spendwatch.domain.errors import SourceUnavailableError
+from spendwatch.sources.originals import folder_at, oddity
+from spendwatch.sources.settling import Looks
+from spendwatch.sources.shelves import Shelf
+from spendwatch.sources.skipped import Once, Skipped
+from spendwatch.sources.spool import Identity
+from spendwatch.sources.tree import MOST_FOLDERS, Tree
+
+MOST_WATCHED = 100_000
+"""Files of one folder that are kept in mind; further ones wait until those are gone."""
+
+IsSettled = Callable[[str, Identity], bool]
+
+
+class Listing:
+    """Looks at a folder, and at those below it if they may hold bills, too."""
+
+    def __init__(self, looks: Looks, skipped: Skipped, once: Once, *, deep: bool, is_settled: IsSettled) -> None:
+        """Note in `looks` what there is. Files that are settled already, and stay where they are, are none of it."""
+        self._looks = looks
+        self._skipped = skipped
+        self._once = once
+        self._deep = deep
+        self._is_settled = is_settled
+
+    def look(self, path: Path, folder: int) -> SourceUnavailableError | None:
+        """Look at the open folder. Returns what is to be told when the files found have had their turn."""
+        tree = Tree(folder, deep=self._deep, shut=tuple(Shelf), missed=self._skipped.tell)
+        try:
+            self._looks.renew(self._oldest_first(tree))
+        except OSError as error:
+            msg = f"the folder {path} cannot be read: {error.strerror}"
+            raise SourceUnavailableError(msg) from error
+        self._skipped.forget_but(self._looks.names)
+        if not tree.is_cut:
+            return None
+        return SourceUnavailableError(f"the folder {path} has more than {MOST_FOLDERS} folders below it: not all are looked at")
+
+    def _oldest_first(self, tree: Tree) -> Iterator[tuple[str, Identity]]:
+        """Return the candidates, the oldest first, those that are out of the game last."""
+        found = heapq.nsmallest(MOST_WATCHED + 1, self._candidates(tree))
+        if len(found) > MOST_WATCHED:
+            self._once.tell("folder_crowded", watched=MOST_WATCHED)
+        return ((name, identity) for _, _, name, identity in found[:MOST_WATCHED])
+
+    def _candidates(self, tree: Tree) -> Iterator[tuple[bool, int, str, Identity]]:
+        for name, seen in tree.files():
+            if odd := oddity(seen):
+                self._skipped.tell(name, odd)
+            elif seen.st_size:
+                identity = Identity.of(seen)
+                if not self._is_settled(name, identity):
+                    yield self._looks.is_retired(name, identity), seen.st_mtime_ns, name, identity
+
+
+def waiting(path: Path, *, deep: bool) -> list[str]:
+    """Return the names of all files that lie there and could be bills, settled or not; nothing is told."""
+    with folder_at(path) as folder:
+        tree = Tree(folder, deep=deep, shut=tuple(Shelf), missed=lambda *_: None)
+        return sorted(name for name, seen in tree.files() if seen.st_size and not oddity(seen))
