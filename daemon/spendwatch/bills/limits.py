@@ -28,8 +28,8 @@ class Limits:
     """Members of an archive, folders included. The provider begins a new file every 300,000 lines or so."""
     free: int = 512 * 1024**2
     """Bytes that must stay free where we unpack: the ledger may live on the same disk."""
-    cells: int = 20_000_000
-    """Filled cells of a spreadsheet: half a million lines of the widest layout, and about a minute's work."""
+    cells: int = 10_000_000
+    """Filled cells of a spreadsheet: a quarter of a million lines of the widest layout, and half a minute's work."""
     columns: int = 1000
     """Columns of a spreadsheet; the widest layout has less than a hundred."""
     texts: int = 256 * 1024**2

@@ -36,6 +36,7 @@ class Sheet:
         self._is_inside = False
         self._number = 0
         self._row = ""
+        """The number of the row as its cells write it; nothing between rows, where no cell may stand."""
         self._cells: list[str] = []
         self._next = 0
         self._attributes: dict[str, str] = {}
@@ -74,6 +75,7 @@ class Sheet:
             self._runs.append(text)
         elif name == "row":
             self._rows.append((self._number, self._cells))
+            self._row = ""
         elif name == "rPh":
             self._is_aside = False
         elif name == "sheetData":
@@ -104,9 +106,9 @@ class Sheet:
         """Return in which column the cell stands, counting from 0; -1 if it cannot be told."""
         reference = self._attributes.get("r")
         if reference is None:
-            return self._next
+            return self._next if self._row else -1
         letters = reference.rstrip(_DIGITS)
-        if reference[len(letters) :] != self._row:
+        if not self._row or reference[len(letters) :] != self._row:
             return -1
         place = self._columns.get(letters)
         return self._column(letters) if place is None else place
