@@ -37,19 +37,17 @@ def as_utf8(path: Path, folder: Path, is_header: IsHeader) -> tuple[Path, str]:
     with path.open("rb", buffering=0) as file:
         head = file.read(HEAD)
         if encoding := _UTF_16.get(head[:2]):
-            return _written(from_utf_16(file, encoding), "UTF-16", path, folder), "the bill came in UTF-16"
+            return _written(from_utf_16(file, encoding), "UTF-16", path, folder), "the bill came as UTF-16"
         wrong = _undecodable_line(head)
         if wrong:
             _check_gb18030(head, is_header, wrong)
-            return _written(from_gb18030(file), "GB18030", path, folder), "the bill came in GB18030"
+            return _written(from_gb18030(file), "GB18030", path, folder), "the bill came as GB18030"
         start, end = _first_line(head)
         repaired = _repaired(head[start:end].decode("utf-8", "replace"), is_header)
         if repaired is None:
             return path, ""
         pieces = _with(repaired.encode(), head[:start], file, end)
-        return _written(
-            pieces, "UTF-8", path, folder
-        ), "the bill's header was garbled, UTF-8 read as something else; it is repaired"
+        return _written(pieces, "UTF-8", path, folder), "the bill's header was garbled, its UTF-8 taken for another encoding"
 
 
 def _undecodable_line(head: bytes) -> int:
@@ -101,9 +99,9 @@ def _repaired(line: str, is_header: IsHeader) -> str | None:
     """Return the header that became this line when its UTF-8 was taken for something else, if one did."""
     if line.isascii() or is_header(line):
         return None
-    for mistaken in (lambda: line.encode("gb18030"), lambda: line.translate(_WINDOWS).encode("latin-1")):
+    for text, mistaken in ((line, "gb18030"), (line.translate(_WINDOWS), "latin-1")):
         try:
-            header = mistaken().decode("utf-8").lstrip("\ufeff")
+            header = text.encode(mistaken).decode("utf-8").lstrip("\ufeff")
         except UnicodeError:
             continue
         if is_header(header):
