@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from io import FileIO
 
 from spendwatch.bills import iconv
+from spendwatch.domain.errors import Refusal, UnreadableBillError
 
 _PIECE = 1024 * 1024
 _THREADS = 2
@@ -72,7 +73,8 @@ def _whole_pieces(file: FileIO) -> Iterator[bytes]:
         elif size < _LONGEST:
             size *= 2
         else:
-            raise UndecodableError(_line(file, at))
+            reason = f"{_LONGEST // 1024**2} MiB without a comma or a line break"
+            raise UnreadableBillError(Refusal(reason, line=_line(file, at)))
 
 
 def _surely(piece: bytes) -> bytes:
