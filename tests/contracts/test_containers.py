@@ -475,7 +475,8 @@ def test_bombs_take_bounded_memory_and_time(mebibytes: int, form: str, place: Pa
             opened(Path("bomb"), name="bomb", folder=Path("folder"), limits=Limits(unpacked=64 * 1024 * 1024))
         except UnreadableBillError as error:
             print(error)
-        print(next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")).split()[1])
+        status = Path("/proc/self/status").read_text().splitlines()
+        print(next(line for line in status if line.startswith("VmHWM")).split()[1])
     """)
     started = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", script], cwd=place, capture_output=True, text=True, check=True)

@@ -216,10 +216,8 @@ def test_the_c_library_is_usable_where_no_memory_may_be_made_executable() -> Non
                 raise SystemExit("not forbidden")
         print(iconv.is_trusted())
     """)
-    assert (
-        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-        == f"{iconv.is_trusted()}\n"
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{iconv.is_trusted()}\n"
 
 
 def test_much_text_takes_little_memory(place: Path) -> None:
@@ -232,7 +230,8 @@ def test_much_text_takes_little_memory(place: Path) -> None:
         from pathlib import Path
         from spendwatch.bills.encodings import as_utf8
         as_utf8(Path("file"), Path("folder"), lambda line: line.startswith("标识信息"))
-        print(next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")).split()[1])
+        status = Path("/proc/self/status").read_text().splitlines()
+        print(next(line for line in status if line.startswith("VmHWM")).split()[1])
     """)
     done = subprocess.run([sys.executable, "-c", script], cwd=place, capture_output=True, text=True, check=True)
     assert (place / "file").stat().st_size > 110 * MIB

@@ -30,6 +30,8 @@ class Limits:
     """Bytes that must stay free where we unpack: the ledger may live on the same disk."""
     cells: int = 10_000_000
     """Filled cells of a spreadsheet: a quarter of a million lines of the widest layout, and half a minute's work."""
+    tags: int = 50_000_000
+    """XML tags in one part of a spreadsheet, several for each cell: whatever else there is takes as long."""
     columns: int = 1000
     """Columns of a spreadsheet; the widest layout has less than a hundred."""
     texts: int = 256 * 1024**2

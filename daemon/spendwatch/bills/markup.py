@@ -30,11 +30,11 @@ class Listener(Protocol):
         """An element ends, with the text that stood in it since the last tag."""
 
 
-def listening(pieces: Iterable[bytes], listener: Listener) -> Iterator[None]:
-    """Tell the listener of everything in the XML, and yield now and then: who has heard enough stops there."""
+def listening(pieces: Iterable[bytes], listener: Listener, *, most: int) -> Iterator[None]:
+    """Tell the listener of everything in the XML, of so many elements at most; whoever has heard enough between steps stops."""
     parser = expat.ParserCreate()
     parser.buffer_text = True
-    texts = _told(parser, listener)
+    texts = _told(parser, listener, most)
     parser.StartDoctypeDeclHandler = _refuse_document_type
     fed = 0
     try:
@@ -58,11 +58,11 @@ def _steps(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield piece[at : at + _STEP]
 
 
-def _told(parser: expat.XMLParserType, listener: Listener) -> list[str]:
+def _told(parser: expat.XMLParserType, listener: Listener, most: int) -> list[str]:
     """Let the parser tell the listener; return the texts that it is to be told next. This is done for every tag: quickly."""
     texts: list[str] = []
     known: dict[str, str] = {}
-    depth = 0
+    depth, left = 0, most
 
     def local(name: str) -> str:
         found = name.rpartition(":")[2]
@@ -71,10 +71,11 @@ def _told(parser: expat.XMLParserType, listener: Listener) -> list[str]:
         return found
 
     def starts(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
+        nonlocal depth, left
         depth += 1
-        if depth > _DEEPEST:
-            msg = f"nests more than {_DEEPEST} elements"
+        left -= 1
+        if depth > _DEEPEST or left < 0:
+            msg = f"has more than {most} elements, or {_DEEPEST} within each other"
             raise MarkupError(msg)
         texts.clear()
         listener.starts(known.get(name) or local(name), attributes)

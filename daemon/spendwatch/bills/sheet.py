@@ -84,17 +84,20 @@ class Sheet:
     def _start_row(self, said: str | None) -> None:
         number = self._number + 1 if said is None else as_number(said)
         if not self._number < number <= _MOST_ROWS:
-            raise UnreadableBillError(Refusal(f"the spreadsheet is damaged: its row {self._number} is followed by {said}"))
+            reason = f"behind row {self._number} of the spreadsheet follows one that cannot"
+            raise UnreadableBillError(Refusal(reason, value=said))
         self._number, self._row, self._cells, self._next = number, str(number), [], 0
 
     def _add(self, text: str) -> None:
         place = self._place()
-        if not self._next <= place < self._limits.columns:
-            msg = f"a cell out of order, or beyond the {self._limits.columns} columns that are taken"
-            raise UnreadableBillError(Refusal(msg, line=self._number, value=self._attributes.get("r")))
+        if place < self._next:
+            raise UnreadableBillError(Refusal("a cell out of order", line=self._number, value=self._attributes.get("r")))
         self._next = place + 1
         if not text:
             return
+        if place >= self._limits.columns:
+            reason = f"a cell beyond the {self._limits.columns} columns that are taken"
+            raise UnreadableBillError(Refusal(reason, line=self._number, value=self._attributes.get("r")))
         self._cells.extend([""] * (place - len(self._cells)))
         self._cells.append(text)
         self._left -= 1

@@ -54,7 +54,7 @@ class XmlParts:
         if name not in self._members:
             raise UnreadableBillError(Refusal(f"the spreadsheet is damaged: it lacks its part {name}"))
         try:
-            yield from listening(self._pieces(name, progress), listener)
+            yield from listening(self._pieces(name, progress), listener, most=self._meter.limits.tags)
         except MarkupError as error:
             raise UnreadableBillError(Refusal(f"the spreadsheet's part {name} {error}")) from error
 
