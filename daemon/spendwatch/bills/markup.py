@@ -60,6 +60,7 @@ def _steps(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def _told(parser: expat.XMLParserType, listener: Listener, most: int) -> list[str]:
     """Let the parser tell the listener; return the texts that it is to be told next. This is done for every tag: quickly."""
+    tell_start, tell_end = listener.starts, listener.ends
     texts: list[str] = []
     known: dict[str, str] = {}
     depth, left = 0, most
@@ -78,12 +79,12 @@ def _told(parser: expat.XMLParserType, listener: Listener, most: int) -> list[st
             msg = f"has more than {most} elements, or {_DEEPEST} within each other"
             raise MarkupError(msg)
         texts.clear()
-        listener.starts(known.get(name) or local(name), attributes)
+        tell_start(known.get(name) or local(name), attributes)
 
     def ends(name: str) -> None:
         nonlocal depth
         depth -= 1
-        listener.ends(known.get(name) or local(name), texts[0] if len(texts) == 1 else "".join(texts))
+        tell_end(known.get(name) or local(name), texts[0] if len(texts) == 1 else "".join(texts))
         texts.clear()
 
     parser.StartElementHandler = starts
