@@ -9,7 +9,7 @@ from io import FileIO
 from pathlib import Path
 
 from spendwatch.bills.contents import HEAD, Form, is_text_bill, recognised
-from spendwatch.bills.inflating import PIECE, DamagedError, gunzipped
+from spendwatch.bills.inflating import DamagedError, gunzipped
 from spendwatch.bills.limits import Meter
 from spendwatch.bills.parts import Opened, Part
 from spendwatch.bills.zip_archive import ZipArchive
@@ -19,6 +19,9 @@ from spendwatch.domain.errors import Refusal, UnreadableBillError, printable
 _LITTER = re.compile(r"(.*[/\\])?(__MACOSX[/\\].*|\.DS_Store|Thumbs\.db|desktop\.ini)", re.IGNORECASE | re.DOTALL)
 """What operating systems leave in archives."""
 
+_GZIP_PIECE = 16 * 1024
+"""What follows a gzip member is copied once for each member: of a file of tiny ones that is much, unless pieces are small."""
+
 _BILL_ENDS = (".csv", ".json")
 _MANY = 5
 """How many names are told one by one."""
@@ -27,9 +30,9 @@ _MANY = 5
 def unpacked_gzip(file: FileIO, name: str, folder: Path, meter: Meter, progress: Callable[[float], None]) -> Opened:
     """Return the one bill in a gzip file."""
     path = folder / "part-1"
-    size = max(1, file.seek(0, 2))
+    size = file.seek(0, 2)
     file.seek(0)
-    pieces = _told(iter(lambda: file.read(PIECE), b""), size, progress)
+    pieces = _told(iter(lambda: file.read(_GZIP_PIECE), b""), 0, size, progress)
     try:
         _write(gunzipped(pieces), path, meter)
     except DamagedError as error:
@@ -47,13 +50,12 @@ def unpacked_gzip(file: FileIO, name: str, folder: Path, meter: Meter, progress:
 def unpacked_zip(archive: ZipArchive, folder: Path, meter: Meter, progress: Callable[[float], None]) -> Opened:
     """Return the bills in a zip archive. Every member is unpacked and checked before one is believed."""
     members = _worthwhile(archive.members)
-    size, done = max(1, sum(member.packed for member in members)), 0
+    size, done = sum(member.size for member in members), 0
     parts, aside = [], []
     for number, member in enumerate(members, start=1):
         path = folder / f"part-{number}"
-        _write(archive.pieces(member), path, meter)
-        done += member.packed
-        progress(done / size)
+        _write(_told(archive.pieces(member), done, size, progress), path, meter)
+        done += member.size
         head = _head(path)
         if head and _is_bill(member, head):
             parts.append(Part(member.name, path))
@@ -103,12 +105,11 @@ def _head(path: Path) -> bytes:
         return file.read(HEAD)
 
 
-def _told(pieces: Iterable[bytes], size: int, progress: Callable[[float], None]) -> Iterator[bytes]:
-    done = 0
+def _told(pieces: Iterable[bytes], done: int, size: int, progress: Callable[[float], None]) -> Iterator[bytes]:
     for piece in pieces:
         yield piece
         done += len(piece)
-        progress(done / size)
+        progress(min(1.0, done / max(1, size)))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from spendwatch.domain.errors import ReaderFailedError, Refusal, UnreadableBillError
 
 _LOOK = 64 * 1024 * 1024
-"""After so many more bytes the free space is asked for again."""
+"""After so many bytes each the free space is asked for; fewer always find room, or the disk is full anyway."""
 
 _UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 
@@ -50,7 +50,7 @@ class Meter:
         self._folder = folder
         self._packed = packed
         self._unpacked = 0
-        self._looked = -_LOOK
+        self._looked = 0
 
     def count(self, size: int) -> None:
         """Count so many bytes more, before they are written; too many raise `UnreadableBillError`.

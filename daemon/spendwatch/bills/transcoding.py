@@ -63,10 +63,10 @@ def from_utf_16(file: FileIO, encoding: str) -> Iterator[bytes]:
 
 
 def _whole_pieces(file: FileIO) -> Iterator[bytes]:
-    """Yield pieces that end with whole characters: a comma or a line break is never part of a longer one."""
+    """Yield whole lines, or whole cells of a very long one: line breaks and commas are never part of a longer character."""
     at, size = 0, _PIECE
     while block := os.pread(file.fileno(), size, at):
-        end = max(block.rfind(b","), block.rfind(b"\n")) + 1 if len(block) == size else len(block)
+        end = block.rfind(b"\n") + 1 or block.rfind(b",") + 1 if len(block) == size else len(block)
         if end:
             yield block[:end]
             at, size = at + end, _PIECE
