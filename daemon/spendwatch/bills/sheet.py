@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import reduce
 
-from spendwatch.bills.cells import Look, NoNumberError, written
+from spendwatch.bills.figures import Look, NoNumberError, written
 from spendwatch.bills.limits import Limits
 from spendwatch.bills.workbook import Workbook, as_number, unescaped
 from spendwatch.domain.errors import Refusal, UnreadableBillError

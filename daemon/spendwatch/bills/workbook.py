@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from spendwatch.bills.cells import Look, look_of
+from spendwatch.bills.figures import Look, look_of
 from spendwatch.bills.limits import Meter
 from spendwatch.bills.markup import Listener, MarkupError, listening
 from spendwatch.bills.zip_archive import ZipArchive

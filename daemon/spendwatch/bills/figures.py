@@ -15,6 +15,9 @@ from functools import lru_cache
 
 SURE_DIGITS = 15
 
+ABOUT = "≈"
+"""Stands before what is only about right, which no reader takes for a number."""
+
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?", re.ASCII)
 _NOT_SHOWN = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!(?:h+|m+|s+)\])[^\]]*\]', re.IGNORECASE | re.DOTALL)
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 -- a bill's wall time, as it stands there
@@ -76,16 +79,18 @@ def written(text: str, look: Look, *, is_1904: bool = False) -> str:
 
 
 def _plain(number: float) -> str:
-    """Return the shortest decimal that is kept as this number.
+    """Return the shortest decimal that is kept as this number, if its digits are sure.
 
-    With more digits than are sure it is no longer what somebody once wrote: it comes in scientific notation, which is
-    neither an amount nor an id. So do whole numbers of more digits, all zeros behind the sure ones.
+    With more digits it is not what somebody once wrote: the mark before it keeps it from being taken for an amount. A long
+    whole number may have been an id: it comes with its sure digits, in the way that spreadsheets show one.
     """
     if not math.isfinite(number):
-        return "1E+309"
+        return f"{ABOUT}{number}"
+    if abs(number) >= 10**SURE_DIGITS:
+        return f"{number:.{SURE_DIGITS - 1}E}"
     digits = Decimal(repr(number)).normalize()
-    if len(digits.as_tuple().digits) > SURE_DIGITS or abs(digits) >= 10**SURE_DIGITS:
-        return f"{digits:E}"
+    if len(digits.as_tuple().digits) > SURE_DIGITS:
+        return f"{ABOUT}{digits:f}"
     return f"{digits:f}" if digits else "0"
 
 
