@@ -1,18 +1,29 @@
 """The truth, the slow way: what a set of bill files says, read with the standard library alone.
 
-It shares no code with the program. Of several versions of a line the one from the file exported last counts; within one
-export the higher amount, then the later day, then the later texts.
+It shares no code with the program. Files say the same money in several series; for each account and month one series counts,
+the one that shows most. Within a series:
+
+- lines with an id of the provider: of several versions the one from the newest statement counts; within one the dearest, then
+  the one of the later day, then the later texts;
+- lines of files made by rule (pushes), which have no id, are known by their whole content, and by how often it occurs;
+- other lines without an id are replaced together with all that are for the same thing on the same day;
+- a complete statement takes away what it lacks and what is older: than itself, if it came from complete ones alone, else than
+  what it reaches.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from decimal import Decimal, localcontext
 from pathlib import Path
+from typing import Any
 
 Sums = dict[tuple[str, str, str, str, str], Decimal]
 """By account, month, product, workspace and currency."""
@@ -20,70 +31,479 @@ Sums = dict[tuple[str, str, str, str, str], Decimal]
 LINE_ID, ACCOUNT, AMOUNT = "标识信息/账单明细ID", "身份信息/资源购买账号ID", "应付信息/应付金额（含税）"
 MONTH, DAY, TIME = "账单信息/账单月份", "账单信息/账单日期", "账单信息/消费时间"
 PRODUCT, INSTANCE, CURRENCY = "产品信息/产品Code", "资源信息/实例ID（出账粒度）", "定价信息/定价币种"
-_LIST_COST, _USAGE, _OWNER = "费用信息/目录总价", "用量信息/用量", "身份信息/资源归属账号ID"
-_COMMODITY, _ITEM, _UNIT = "产品信息/商品Code", "产品信息/计费项Code", "用量信息/用量单位"
-_ORDER = (_LIST_COST, _USAGE, TIME, _OWNER, PRODUCT, _COMMODITY, _ITEM, INSTANCE, _UNIT, CURRENCY)
 
+_JUNK = " \t\r\n\u00a0\u3000\ufeff"
 _INFERENCE = re.compile(r"([0-9]*|[A-Za-z][A-Za-z_]*);(?P<workspace>llm-[^;]*|);[^;]*;[^;]*;[^;]*(;[01]?)?", re.ASCII)
 _TRAINING = re.compile(r"(?P<workspace>llm-[^;!]*)![^;!]*![^;!]*")
-_PLAIN = re.compile(r"-?[0-9]{1,28}(\.[0-9]{1,10})?", re.ASCII)
+_AMOUNT = re.compile(r"-?([0-9]+|[0-9]{1,3}(,[0-9]{3})+)(\.[0-9]+)?|-?[0-9]+(\.[0-9]+)?[eE][+-]?[0-9]{1,3}", re.ASCII)
 
 
-def read_bill(content: bytes) -> list[dict[str, str]]:
-    """Return the lines of a file; whatever is not plainly right raises `ValueError` or `csv.Error`."""
+@dataclass(frozen=True)
+class Layout:
+    """Which header name means what."""
+
+    name: str
+    needs: tuple[str, ...]
+    """Names that a header of it has; `a|b` for either."""
+    lacks: tuple[str, ...]
+    line_id: str
+    account: str
+    month: str
+    day: str
+    """Where the date stands, alone or before a time."""
+    amount: str
+    product: str
+    instance: str
+    currency: str
+    alike: tuple[str, ...]
+    """What is the same in lines that are for the same thing, beside day, product, instance and currency."""
+    content: tuple[str, ...]
+    """What else tells lines of pushes apart."""
+    reach: tuple[str, ...]
+    """Where moments stand up to which lines charge."""
+    kind: str = "upsert"
+
+
+_V2 = ("资源归属账号ID", "商品Code", "计费项Code", "用量单位")
+LAYOUTS = (
+    Layout(
+        "consumedetailbillv2", ("账单明细ID", "应付金额(含税)", "账单月份|账单日期"), (), "账单明细ID", "资源购买账号ID",
+        "账单月份", "账单日期|服务开始时间|消费时间", "应付金额(含税)", "产品Code", "实例ID(出账粒度)", "定价币种", _V2, (),
+        ("消费时间", "服务开始时间", "服务结束时间"),
+    ),
+    Layout(
+        "consumedetailbillv2daysummary", ("账单日期", "应付金额(含税)"), ("消费时间", "服务开始时间"), "", "资源购买账号ID",
+        "账单月份", "账单日期", "应付金额(含税)", "产品Code", "实例ID(出账粒度)", "定价币种",
+        (*_V2, "费用类型", "交易类型"), (), (), "aggregate",
+    ),
+    Layout(
+        "consumedetailbillv2-en", ("BillingMonth|BillingDate", "TaxExclusivePayableAmount"), (), "",
+        "ResourcePurchaseAccountId", "BillingMonth", "BillingDate", "TaxExclusivePayableAmount", "ProductCode", "InstanceId",
+        "Currency", ("OrderId", "ResourceOwnerAccountId", "CommodityCode", "BillingItemCode", "UsageUnit", "LineItemType"),
+        ("Usage", "GrossAmount"), (),
+    ),
+    Layout(
+        "billingitemdetail", ("应付金额", "账单月份|账期|账单周期|账单日期|账务日期"), ("欠费金额",), "主键", "资源购买账号ID",
+        "账单月份|账期|账单周期", "账单日期|账务日期|消费时间|扣费时间", "应付金额", "产品Code",
+        "资产/资源实例ID|实例ID(出账粒度)|实例ID|资产ID", "定价币种",
+        ("资源归属账号ID", "商品Code", "计费项Code", "用量单位", "费用类型"), ("用量", "目录总价"), ("消费时间", "扣费时间"),
+    ),
+    Layout(
+        "instancedetail", ("账期", "应付金额", "欠费金额"), (), "", "账号ID", "账期", "账单开始时间|消费时间", "应付金额",
+        "产品Code", "实例ID", "",
+        ("订单号/账单号", "账单开始时间", "产品明细Code", "计费项", "用量单位", "账单类型", "消费类型"),
+        ("账单结束时间", "用量", "原价"), ("消费时间", "账单开始时间", "账单结束时间"),
+    ),
+    Layout(
+        "instancedetail-en", ("BillingCycle", "PretaxAmount"), (), "", "AccountID", "BillingCycle",
+        "UsageStartTime|PaymentTime", "PretaxAmount", "ProductCode", "InstanceID", "Currency",
+        ("RecordID", "UsageStartTime", "OwnerID", "ProductType", "Item", "SubscriptionType"),
+        ("UsageEndTime", "PretaxGrossAmount"), ("PaymentTime", "UsageStartTime", "UsageEndTime"),
+    ),
+    Layout(
+        "focus", ("BilledCost", "BillingPeriodStart"), (), "", "BillingAccountId", "BillingPeriodStart", "ChargePeriodStart",
+        "BilledCost", "", "x_InstanceID|ResourceId", "BillingCurrency",
+        ("ChargePeriodStart", "SubAccountId", "ServiceName", "x_CommodityCode|SkuId", "x_BillingItemCode|SkuPriceId",
+         "PricingUnit", "ChargeCategory", "ChargeClass"),
+        ("ChargePeriodEnd", "PricingQuantity", "ListCost"), ("ChargePeriodStart", "ChargePeriodEnd"), "snapshot",
+    ),
+)  # fmt: skip
+API = Layout(
+    "describeinstancebill", (), (), "", "AccountID", "BillingCycle", "BillingDate", "PretaxAmount", "ProductCode",
+    "InstanceID", "Currency",
+    ("BillAccountID|OwnerID", "CommodityCode|ProductType", "BillingItemCode", "UsageUnit", "Item", "SubscriptionType"),
+    ("Usage", "PretaxGrossAmount"), (),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What the configuration knows: the currency of each account, and whose bills are those that name nobody."""
+
+    currencies: Mapping[str, str] = field(default_factory=dict)
+    account: str = ""
+
+
+NO_HINTS = Hints()
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line as it counts."""
+
+    account: str
+    month: str
+    day: str
+    amount: Decimal
+    product: str
+    workspace: str
+    currency: str
+    line_id: str
+    alike: tuple[str, ...]
+    content: tuple[str, ...]
+    order: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What one file says."""
+
+    series: str
+    identity: str
+    """id, group or content."""
+    kind: str
+    stamp: str
+    reach: Mapping[tuple[str, str], str]
+    """For complete ones, by account and month, up to when they reach."""
+    days: frozenset[str]
+    """The days that a complete one is complete for; empty: the whole month."""
+    lines: Sequence[Line]
+
+
+class UnreadableError(ValueError):
+    """What is not plainly right."""
+
+
+def normal(name: str) -> str:
+    """Return a header name as names are compared."""
+    import unicodedata  # noqa: PLC0415 -- only here
+
+    text = re.sub(r"\s", "", unicodedata.normalize("NFKC", name.replace("\ufeff", ""))).casefold()
+    head, slash, rest = text.partition("/")
+    return rest if slash and (head.endswith("信息") or re.fullmatch(r"[a-z]+details", head)) else text
+
+
+def read_statement(name: str, content: bytes, hints: Hints = NO_HINTS) -> Statement:
+    """Return what a file says; whatever is not plainly right raises `ValueError` or `csv.Error`."""
+    if content.lstrip()[:1] in {b"{", b"["} and b"Items" in content:
+        layout, table, is_complete = API, _pages(content), _is_complete(content)
+        kind = "snapshot" if is_complete else "upsert"
+    else:
+        table = _table(content)
+        layout = _recognised(name, table[0])
+        kind = _kind(name) if layout.kind != "aggregate" else ""
+        kind = kind or layout.kind
+    return _statement(name, layout, kind, table, hints)
+
+
+def _table(content: bytes) -> list[list[str]]:
     if b"\0" in content or not content.endswith(b"\n"):
-        raise ValueError
+        raise UnreadableError
     text = content.decode("utf-8-sig")
     csv.field_size_limit(16 * 1024 * 1024)
-    header, *rows = (row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row)
-    if any(len(row) != len(header) for row in rows) or len(set(header)) != len(header):
-        raise ValueError
-    lines = [dict(zip(header, row, strict=True)) for row in rows]
-    if any(not line[LINE_ID] or not _PLAIN.fullmatch(line[AMOUNT]) for line in lines):
-        raise ValueError
-    return lines
+    rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if any(map(_clean, row))]
+    if not rows or any(len(row) != len(rows[0]) for row in rows):
+        raise UnreadableError
+    return rows
 
 
-def month_to_date(files: Iterable[tuple[str, bytes]]) -> Sums:
-    """Return the exact sums over the files, given by name and content."""
-    versions: dict[tuple[str, str], tuple[tuple[object, ...], dict[str, str]]] = {}
-    for name, content in files:
-        lines = read_bill(content)
-        exported = re.match(r"[0-9]+-([0-9]{14})_", name)
+def _pages(content: bytes) -> list[list[str]]:
+    said = json.loads(content, parse_float=str, parse_int=str)
+    pages = said if isinstance(said, list) else [said]
+    items: list[dict[str, Any]] = []
+    for page in pages:
+        for item in page["Data"]["Items"]:
+            item.setdefault("AccountID", page["Data"]["AccountID"])
+            item.setdefault("BillingCycle", page["Data"]["BillingCycle"])
+            items.append(item)
+    names = list(dict.fromkeys(name for item in items for name in item))
+    return [names, *([str(item.get(name, "")) for name in names] for item in items)]
+
+
+def _is_complete(content: bytes) -> bool:
+    said = json.loads(content)
+    pages = said if isinstance(said, list) else [said]
+    count = sum(len(page["Data"]["Items"]) for page in pages)
+    return not pages[-1]["Data"]["NextToken"] and all(page["Data"]["TotalCount"] == count for page in pages)
+
+
+def _recognised(name: str, header: Sequence[str]) -> Layout:
+    names = [normal(cell) for cell in header]
+    fitting = []
+    for layout in LAYOUTS:
+        has = all(any(normal(one) in names for one in needed.split("|")) for needed in layout.needs)
+        if has and not any(normal(one) in names for one in layout.lacks):
+            fitting.append(layout)
+    if len(fitting) == 2 and "consumedetailbillv2" in name:
+        fitting = [layout for layout in fitting if layout.name.endswith("daysummary") == ("daysummary" in name)]
+    if len(fitting) != 1:
+        raise UnreadableError
+    (layout,) = fitting
+    for told in (getattr(layout, part) for part in ("line_id", "account", "month", "day", "amount", "product", "instance")):
+        if any(names.count(normal(one)) > 1 for one in told.split("|") if one):
+            raise UnreadableError
+    return layout
+
+
+def _kind(name: str) -> str:
+    own = name.casefold().split("/")[-1]
+    if re.search(r"(billingitemdetail|instancedetail)_20[0-9]{6}(?![0-9])", own):
+        return "delta"
+    if re.search(r"(detailmonthly|splititemdetaildaily|(billingitem|instance)detail)_20[0-9]{4}(?![0-9])", own):
+        return "snapshot"
+    if re.match(r"[0-9]+_[0-9]+_([a-z]+billv2|focus)_20[0-9]{4}", own) or re.search(r"(^|[_-])focus[_.-]", own):
+        return "snapshot"
+    return ""
+
+
+def _exported(name: str) -> str:
+    """Return the stamp that a name tells; empty if it tells none."""
+    *folders, own = name.casefold().split("/")
+    if found := re.search(r"(?<![0-9])(20[0-9]{12})(?![0-9])", own):
+        return found[1]
+    if found := re.match(r"[0-9]+_([0-9]+_)?[a-z0-9]+_(20[0-9]{6})(?![0-9-])", own):
+        return _next_day(found[2])
+    if re.match(r"[0-9]+_([0-9]+_)?[a-z0-9]+_20[0-9]{4}(?![0-9-])", own):
+        own = ""
+    for folder in reversed(folders):
+        if found := re.search(r"(?<![0-9])(20[0-9]{2})-?([0-9]{2})-?([0-9]{2})(?![0-9])", folder):
+            return _next_day("".join(found.groups()))
+    return ""
+
+
+def _next_day(day: str) -> str:
+    return (datetime.strptime(day, "%Y%m%d") + timedelta(days=1)).strftime("%Y%m%d000000")  # noqa: DTZ007 -- wall time
+
+
+def _statement(name: str, layout: Layout, kind: str, table: list[list[str]], hints: Hints) -> Statement:
+    header, *rows = table
+    columns = {normal(cell): place for place, cell in reversed(list(enumerate(header)))}
+
+    def cell(row: Sequence[str], told: str) -> str:
+        places = [columns[normal(one)] for one in told.split("|") if one and normal(one) in columns]
+        # A date may stand in any of its columns; of all others only the first counts.
+        found = [_clean(row[place]) for place in places]
+        return next(filter(None, found), "") if told == layout.day else (found[0] if found else "")
+
+    named = re.match(r"(?!20[0-9]{12}(?![0-9]))([0-9]{12,32})(?![0-9])", name.rsplit("/", maxsplit=1)[-1])
+    lines: list[Line] = []
+    moments: list[str] = []
+    for row in rows:
+        words = {_clean(one).rstrip(":：").casefold() for one in row}
+        if words & {"合计", "总计", "小计", "total", "grand total", "subtotal"} and not cell(row, layout.instance):
+            continue
+        lines.append(_line(layout, lambda told, row=row: cell(row, told), named[1] if named else "", hints))
+        moments += [_moment(cell(row, told)) for told in layout.reach]
+    has_ids = bool(layout.line_id) and normal(layout.line_id) in columns
+    if has_ids and any(not line.line_id for line in lines):
+        raise UnreadableError
+    identity = "id" if has_ids else "content" if kind in {"delta", "snapshot"} else "group"
+    data_until = max(filter(None, moments), default="") or max(
+        (line.day.replace("-", "") + "000000" for line in lines), default=""
+    )
+    exported = _exported(name)
+    stamp = exported or data_until
+    reach: dict[tuple[str, str], str] = {}
+    if kind == "snapshot" and data_until:
+        stamp = f"{max(stamp, data_until)}/{len(lines):012d}"
         for line in lines:
-            line[ACCOUNT] = line[ACCOUNT] or name.partition("-")[0]
-            line[MONTH] = line[MONTH] or line[DAY]
-            identity = line[ACCOUNT], line[LINE_ID]
-            age = exported[1] if exported else ""
-            version = age, Decimal(line[AMOUNT]), _day(line), *(line.get(column, "") for column in _ORDER)
-            if identity not in versions or version > versions[identity][0]:
-                versions[identity] = version, line
-    return _summed(line for _, line in versions.values())
+            place = (line.account, line.month)
+            end = (date.fromisoformat(line.day) + timedelta(days=1)).strftime("%Y%m%d000000")
+            reach[place] = max(reach.get(place, ""), min(end, data_until))
+    days = frozenset(line.day for line in lines) if layout is API else frozenset()
+    return Statement(_series(layout, columns, identity), identity, kind, stamp, reach, days, lines)
 
 
-def _summed(lines: Iterable[Mapping[str, str]]) -> Sums:
+def _series(layout: Layout, columns: Mapping[str, int], identity: str) -> str:
+    parts = [layout.name]
+    if layout.name == "billingitemdetail":
+        parts += [] if {"计费项code", "计费项"} & columns.keys() else ["instance"]
+        parts += [] if {"账单日期", "账务日期", "消费时间", "扣费时间"} & columns.keys() else ["month"]
+    if layout.line_id and identity == "content":
+        parts.append("unkeyed")
+    if identity == "group" and layout.kind != "aggregate":
+        parts.append("export")
+    return ".".join(parts)
+
+
+def _line(layout: Layout, cell: Any, named: str, hints: Hints) -> Line:  # noqa: ANN401 -- a function of a column's name
+    account = (
+        cell(layout.account)
+        or named
+        or hints.account
+        or (next(iter(hints.currencies), "") if len(hints.currencies) == 1 else "")
+    )
+    if re.fullmatch(r"[0-9](\.[0-9]+)?[eE]\+?[0-9]+", account):
+        digits = len(account.lower().partition("e")[0].partition(".")[2])
+        meant = [
+            one
+            for one in hints.currencies
+            if one.isdigit() and f"{Decimal(one):.{digits}E}" == f"{Decimal(account):.{digits}E}"
+        ]
+        account = meant[0] if len(meant) == 1 else ""
+    if not account or (hints.currencies and account not in hints.currencies):
+        raise UnreadableError
+    if layout.name != "focus" and not re.fullmatch(r"[0-9]{1,32}", account):
+        raise UnreadableError
+    day, month = _date(cell(layout.day)), _month(cell(layout.month))
+    month = month or day[:7]
+    if not month:
+        raise UnreadableError
+    currency = cell(layout.currency) or hints.currencies.get(account, "")
+    if not re.fullmatch(r"[A-Z]{3}", currency):
+        raise UnreadableError
+    instance, product = cell(layout.instance), cell(layout.product)
+    if not layout.product:
+        product = "sfm" if cell("x_CommodityCode|SkuId").lower().startswith("sfm") else cell("ServiceName")
+        product = "sfm" if product.lower() in {"大模型服务平台百炼", "alibaba cloud model studio"} else product
+    alike = tuple(cell(told) for told in layout.alike)
+    content = tuple(cell(told) for told in layout.content)
+    return Line(
+        account=account,
+        month=month,
+        day=day or f"{month}-01",
+        amount=_amount(cell(layout.amount)),
+        product=product,
+        workspace=_workspace(instance, product),
+        currency=currency,
+        line_id=cell(layout.line_id) if layout.line_id else "",
+        alike=(product, instance, currency, *alike),
+        content=content,
+        order=(cell("目录总价"), cell("用量"), cell("消费时间"), *alike, product, instance, currency),
+    )
+
+
+def _clean(cell: str) -> str:
+    return cell.strip(_JUNK).lstrip("'`")
+
+
+def _amount(text: str) -> Decimal:
+    if text in {"", "-"}:
+        return Decimal(0)
+    if not _AMOUNT.fullmatch(text):
+        raise UnreadableError
+    with localcontext(prec=400):
+        amount = Decimal(text.replace(",", ""))
+        if amount != amount.quantize(Decimal("1e-10")) or abs(amount) >= Decimal("1e28"):
+            raise UnreadableError
+        return amount.quantize(Decimal("1e-10"))
+
+
+def _date(text: str) -> str:
+    if not text:
+        return ""
+    clock = r"([ T][0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+    found = re.fullmatch(rf"(2[0-9]{{3}})([0-9]{{2}})([0-9]{{2}}){clock}", text, re.ASCII) or re.fullmatch(
+        rf"(2[0-9]{{3}})[-/.]([0-9]{{1,2}})[-/.]([0-9]{{1,2}}){clock}", text, re.ASCII
+    )
+    if not found:
+        raise UnreadableError
+    return date(int(found[1]), int(found[2]), int(found[3])).isoformat()
+
+
+def _month(text: str) -> str:
+    if not text:
+        return ""
+    if found := re.fullmatch(r"(2[0-9]{3})[-/.]?([0-9]{2})|(2[0-9]{3})[-/.]([0-9])", text, re.ASCII):
+        year, month = (found[1], found[2]) if found[1] else (found[3], found[4])
+    elif found := re.fullmatch(r"([A-Za-z]{3})-([0-9]{2})", text, re.ASCII):
+        names = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+        if found[1].lower() not in names:
+            raise UnreadableError
+        year, month = f"20{found[2]}", str(names.index(found[1].lower()) + 1)
+    else:
+        return _date(text)[:7]
+    return date(int(year), int(month), 1).isoformat()[:7]
+
+
+def _moment(text: str) -> str:
+    found = re.match(r"(2[0-9]{3})-([0-9]{2})-([0-9]{2})[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})", text, re.ASCII)
+    return "".join(found.groups()) if found else ""
+
+
+def _workspace(instance: str, product: str) -> str:
+    if product not in {"sfm", ""}:
+        return ""
+    found = _INFERENCE.fullmatch(instance) or _TRAINING.fullmatch(instance)
+    return found["workspace"] if found else ""
+
+
+def month_to_date(files: Iterable[tuple[str, bytes]], hints: Hints = NO_HINTS, products: Sequence[str] | None = None) -> Sums:
+    """Return the exact sums over the files, given by name and content."""
+    found: dict[tuple[str, str], dict[str, list[Line]]] = defaultdict(dict)
+    statements = [read_statement(name, content, hints) for name, content in files]
+    for series in {statement.series for statement in statements}:
+        mine = [statement for statement in statements if statement.series == series]
+        for place in {(line.account, line.month) for statement in mine for line in statement.lines}:
+            if counting := list(_counting(mine, place)):
+                found[place][series] = counting
+    chosen = (line for told in found.values() for line in _heaviest(told, products))
+    return _summed(chosen)
+
+
+def _heaviest(told: Mapping[str, Sequence[Line]], products: Sequence[str] | None) -> Sequence[Line]:
+    lines = Counter(line.currency for counting in told.values() for line in counting)
+    currency = min(lines, key=lambda one: (-lines[one], one))
+
+    def weight(series: str) -> tuple[Decimal, Decimal, int, str]:
+        mine = [line for line in told[series] if line.currency == currency]
+        asked = [line for line in mine if products is None or line.product in products]
+        return _total(asked), _total(mine), len(told[series]), series
+
+    return told[max(told, key=weight)]
+
+
+def _total(lines: Iterable[Line]) -> Decimal:
+    with localcontext(prec=60):
+        return sum((line.amount for line in lines), Decimal(0))
+
+
+def _counting(statements: Sequence[Statement], place: tuple[str, str]) -> Iterator[Line]:
+    """Yield the lines of one series, account and month that count."""
+
+    def is_gone(stamp: str, day: str) -> bool:
+        complete = [one for one in statements if place in one.reach and (not one.days or day in one.days)]
+        bounds = [one.stamp if "/" in stamp else one.reach[place] for one in complete]
+        return stamp < max(bounds, default="")
+
+    versions: dict[object, list[tuple[tuple[Any, ...], Sequence[Line]]]] = defaultdict(list)
+    for statement in statements:
+        lines = [line for line in statement.lines if (line.account, line.month) == place]
+        for known_by, age, members in _VERSIONS[statement.identity](lines):
+            versions[known_by].append(((statement.stamp, *age), members))
+    for found in versions.values():
+        age, members = max(found, key=lambda version: version[0])
+        if not is_gone(age[0], members[0].day):
+            yield from members
+
+
+_Version = tuple[object, tuple[Any, ...], Sequence[Line]]
+
+
+def _by_id(lines: Sequence[Line]) -> Iterator[_Version]:
+    return ((line.line_id, (line.amount, line.day, line.order), [line]) for line in lines)
+
+
+def _by_content(lines: Sequence[Line]) -> Iterator[_Version]:
+    times: Counter[object] = Counter()
+    for line in lines:
+        same = (line.day, line.alike, line.content, line.amount)
+        times[same] += 1
+        yield (same, times[same]), (), [line]
+
+
+def _by_group(lines: Sequence[Line]) -> Iterator[_Version]:
+    groups: dict[object, list[Line]] = defaultdict(list)
+    for line in lines:
+        groups[line.day, line.alike].append(line)
+    return ((group, (_total(members), len(members)), members) for group, members in groups.items())
+
+
+_VERSIONS = {"id": _by_id, "content": _by_content, "group": _by_group}
+
+
+def _summed(lines: Iterable[Line]) -> Sums:
     sums: Sums = defaultdict(Decimal)
     with localcontext(prec=60):
         for line in lines:
-            month = _dashed(line[MONTH])[:7]
-            sums[line[ACCOUNT], month, line[PRODUCT], _workspace(line), line[CURRENCY]] += Decimal(line[AMOUNT])
+            sums[line.account, line.month, line.product, line.workspace, line.currency] += line.amount
     return dict(sums)
 
 
-def _day(line: Mapping[str, str]) -> tuple[str, str]:
-    return _dashed(line[MONTH])[:7], _dashed(line[DAY])
-
-
-def _dashed(text: str) -> str:
-    digits = text.replace("-", "")
-    return "-".join(part for part in (digits[:4], digits[4:6], digits[6:8]) if part)
-
-
-def _workspace(line: Mapping[str, str]) -> str:
-    if line[PRODUCT] not in {"sfm", ""}:
-        return ""
-    found = _INFERENCE.fullmatch(line[INSTANCE]) or _TRAINING.fullmatch(line[INSTANCE])
-    return found["workspace"] if found else ""
+def naive_sum(files: Iterable[tuple[str, bytes]], hints: Hints = NO_HINTS, *, product: str) -> Decimal:
+    """Return what one gets who just adds up all lines of all files, as scripts do."""
+    lines = (line for name, content in files for line in read_statement(name, content, hints).lines)
+    return _total(line for line in lines if line.product == product)
 
 
 def spend_by_workspace(files: Iterable[Path], *, month: str, product: str) -> dict[tuple[str, str], Decimal]:

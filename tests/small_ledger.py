@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
+from functools import partial
 from pathlib import Path
 
-from spendwatch.bills.messages import row_from
-from spendwatch.bills.reader import UnderstoodBill, read
-from spendwatch.domain.statement import BillFile, DayKey, Digest, Reading, ReadingHints, SourceName, SpendRow, Statement
+from spendwatch.bills.bill import UnderstoodBill
+from spendwatch.bills.merging import HeldChunk, Merging
+from spendwatch.bills.messages import MergedCounts, row_from
+from spendwatch.bills.reader import read
+from spendwatch.domain.authority import DayTotal, authorities
+from spendwatch.domain.merging import Held, HeldDay, MergePlan, Reading, combined, plan_merge
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.statement import (
+    AccountId,
+    BillFile,
+    Coverage,
+    DayKey,
+    ReadingHints,
+    SeriesKey,
+    SourceName,
+    SpendRow,
+    Stamp,
+    Statement,
+)
 
 NO_HINTS = ReadingHints()
 
@@ -24,23 +41,32 @@ def a_bill_file(path: Path, name: str | None = None) -> BillFile:
     return BillFile(name or path.name, path, path.stat().st_size, SourceName("inbox"), datetime(2026, 9, 16, tzinfo=UTC))
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One day on record."""
+
+    held: HeldDay
+    chunk: bytes
+    rows: Sequence[SpendRow]
+    lines: int
+
+
 @dataclass(slots=True)
 class SmallLedger:
-    """Chunks, digests and roll-ups by day, and up to when later statements said the same of a day."""
+    """What the ledger keeps, in memory."""
 
-    chunks: dict[DayKey, bytes] = field(default_factory=dict)
-    digests: dict[DayKey, Digest] = field(default_factory=dict)
-    rows: dict[DayKey, list[SpendRow]] = field(default_factory=dict)
-    lines: dict[DayKey, int] = field(default_factory=dict)
-    confirmed: dict[DayKey, datetime] = field(default_factory=dict)
+    days: dict[DayKey, Kept] = field(default_factory=dict)
+    coverage: tuple[Coverage, ...] = ()
 
     def enter(self, reading: Reading, *, is_eager: bool = False) -> tuple[int, int]:
         """Merge the days that differ (or all, if eager) and keep the outcome; return how many lines were new and changed."""
-        days = self._differing(reading.statement, is_eager=is_eager)
-        merged = reading.merge({key: self.chunks.get(key) for key in days}, days, self.confirmed)
+        statement = reading.statement
+        plan = self._plan(statement, is_eager=is_eager)
+        merged = reading.merge(plan, lambda key: self.days[key].chunk)
         for day in merged:
-            self.chunks[day.key], self.digests[day.key] = day.chunk(), day.digest
-            self.rows[day.key], self.lines[day.key] = list(day.rows()), day.lines
+            counts = MergedCounts(day.digest, day.lines, day.new, day.changed, day.gone, day.stamps)
+            self._keep(day.key, counts, day.chunk, day.rows)
+        self._conclude(statement, {day.key for day in merged})
         return sum(day.new for day in merged), sum(day.changed for day in merged)
 
     def enter_here(self, name: str, content: bytes, *, is_eager: bool = False, hints: ReadingHints = NO_HINTS) -> Statement:
@@ -50,49 +76,111 @@ class SmallLedger:
             path = folder / "bill"
             path.write_bytes(content)
             bill = read(path, name=name, hints=hints, folder=folder, progress=lambda _phase, _share: None)
-            places = {day.key: number for number, day in enumerate(bill.statement.days)}
-            for key in self._differing(bill.statement, is_eager=is_eager):
-                self._merge_here(bill, key, places[key], folder)
+            self._merge_here(bill, self._plan(bill.statement, is_eager=is_eager), folder)
             return bill.statement
 
-    def _merge_here(self, bill: UnderstoodBill, key: DayKey, number: int, folder: Path) -> None:
-        held = None
-        if key in self.chunks:
-            held = folder / f"held-{number}"
-            held.write_bytes(self.chunks[key])
-        said = self.confirmed.get(key)
-        merged = bill.merge(number, held, said.isoformat() if said else "")
-        self.chunks[key], self.digests[key] = (folder / f"chunk-{number}").read_bytes(), merged.digest
-        self.rows[key] = [row_from(line) for line in (folder / f"rows-{number}").read_text("utf-8").splitlines()]
-        self.lines[key] = merged.lines
+    def _merge_here(self, bill: UnderstoodBill, plan: MergePlan, folder: Path) -> None:
+        held: dict[DayKey, HeldChunk] = {}
+        for number, key in enumerate((*plan.differing, *plan.elsewhere)):
+            path = folder / f"held-{number}"
+            path.write_bytes(self.days[key].chunk)
+            held[key] = HeldChunk(key, path, plan.confirmed[key])
+        days = (*plan.differing, *plan.fresh)
+        merging = Merging(bill, days, held, plan.coverage, folder)
+        merging.find_moves()
+        outcomes: dict[DayKey, MergedCounts | None] = {}
+        for number, key in enumerate(days):
+            outcomes[key] = merging.day(key, str(number))
+        for number, key in enumerate(plan.elsewhere, start=len(days)):
+            outcomes[key] = merging.elsewhere(key, str(number))
+        for number, (key, counts) in enumerate(outcomes.items()):
+            if counts:
+                self._keep(key, counts, (folder / f"chunk-{number}").read_bytes, partial(_rows, folder / f"rows-{number}"))
+        self._conclude(bill.statement, {key for key, counts in outcomes.items() if counts})
 
-    def _differing(self, statement: Statement, *, is_eager: bool) -> tuple[DayKey, ...]:
-        """Return the days to be merged; of the others remember how new the statement is that says the same."""
-        differing = [day.key for day in statement.days if is_eager or self.digests.get(day.key) != day.digest]
-        if statement.stamp:
-            for day in statement.days:
-                if day.key not in differing:
-                    self.confirmed[day.key] = max(statement.stamp, self.confirmed.get(day.key, statement.stamp))
-        return tuple(differing)
+    def _plan(self, statement: Statement, *, is_eager: bool) -> MergePlan:
+        months = {day.key.month for day in statement.days}
+        held = Held(
+            {key: kept.held for key, kept in self.days.items() if key.month in months},
+            tuple(one for one in self.coverage if one.series in months),
+        )
+        plan = plan_merge(statement, held)
+        if not is_eager:
+            return plan
+        named = [day.key for day in statement.days if day.key in held.days]
+        elsewhere = tuple(key for key in held.days if key not in named)
+        fresh = tuple(day.key for day in statement.days if day.key not in held.days)
+        return MergePlan(fresh, tuple(named), elsewhere, {key: day.confirmed for key, day in held.days.items()}, plan.coverage)
 
-    def sums(self) -> Sums:
-        """Return exact sums as the oracle gives them."""
+    def _keep(
+        self, key: DayKey, counts: MergedCounts, chunk: Callable[[], bytes], rows: Callable[[], Iterable[SpendRow]]
+    ) -> None:
+        if not counts.lines:
+            self.days.pop(key, None)
+            return
+        held = HeldDay(key, counts.digest, Stamp(""), counts.stamps)
+        self.days[key] = Kept(held, chunk(), tuple(rows()), counts.lines)
+
+    def _conclude(self, statement: Statement, written: set[DayKey]) -> None:
+        """Of the days that were not written remember how new the statement is that says the same; and what it covers."""
+        for day in statement.days:
+            kept = self.days.get(day.key)
+            if kept and day.key not in written and kept.held.digest == day.digest:
+                held = kept.held
+                newer = HeldDay(held.key, held.digest, max(held.confirmed, statement.stamp), held.stamps)
+                self.days[day.key] = Kept(newer, kept.chunk, kept.rows, kept.lines)
+        self.coverage = combined((*self.coverage, *statement.coverage))
+
+    @property
+    def lines(self) -> int:
+        """How many lines are on record, in all series."""
+        return sum(kept.lines for kept in self.days.values())
+
+    @property
+    def rows(self) -> list[SpendRow]:
+        """The roll-up of all days, in their order."""
+        return [row for _, kept in sorted(self.days.items()) for row in kept.rows]
+
+    def counting(self, products: Sequence[str] | None = None) -> set[SeriesKey]:
+        """Return the series that count for these products."""
+        totals = [
+            DayTotal(key.month, key.day, row.product, row.currency, row.billed_cost, row.lines)
+            for key, kept in self.days.items()
+            for row in kept.rows
+        ]
+        return set(authorities(totals, products).values())
+
+    def sums(self, products: Sequence[str] | None = None) -> Sums:
+        """Return exact sums of the series that count, as the oracle gives them."""
         sums: Sums = defaultdict(Decimal)
+        counting = self.counting(products)
         with localcontext(prec=60):
-            for key, rows in self.rows.items():
-                for row in rows:
+            for key, kept in self.days.items():
+                for row in kept.rows if key.month in counting else ():
                     sums[key.account, key.period.label, row.product, row.workspace, row.currency] += row.billed_cost
         return dict(sums)
 
-    def total(self, product: str | None = None) -> Decimal:
-        """Return the exact sum over everything, or over one product."""
+    def total(self, product: str | None = None, *, account: str | None = None, month: str | None = None) -> Decimal:
+        """Return the exact sum over everything that counts, or over one product, account, month."""
+        wanted = (account, month, product)
         with localcontext(prec=60):
-            return sum((amount for key, amount in self.sums().items() if product in {None, key[2]}), Decimal(0))
+            found = self.sums(None if product is None else [product]).items()
+            fits = (amount for key, amount in found if all(want in {None, is_} for want, is_ in zip(wanted, key, strict=False)))
+            return sum(fits, Decimal(0))
 
 
-def read_here(files: Iterable[tuple[str, bytes]], *, is_eager: bool = False) -> SmallLedger:
+def _rows(path: Path) -> Iterable[SpendRow]:
+    return map(row_from, path.read_text("utf-8").splitlines())
+
+
+def series_key(account: str, month: str, series: str) -> SeriesKey:
+    """Return the key of a series."""
+    return SeriesKey(AccountId(account), BillingPeriod.parse(month), series)
+
+
+def read_here(files: Iterable[tuple[str, bytes]], *, is_eager: bool = False, hints: ReadingHints = NO_HINTS) -> SmallLedger:
     """Return a ledger that these files were entered into, in this order."""
     ledger = SmallLedger()
     for name, content in files:
-        ledger.enter_here(name, content, is_eager=is_eager)
+        ledger.enter_here(name, content, is_eager=is_eager, hints=hints)
     return ledger

@@ -22,6 +22,7 @@ from spendwatch.domain.statement import (
     Kind,
     SourceName,
     SpendRow,
+    Stamp,
     Statement,
     TaxBasis,
     WorkspaceId,
@@ -75,7 +76,9 @@ class Day:
     spent: Sequence[SpendRow] = field(default_factory=lambda: (row(),))
     new: int = 1
     changed: int = 0
+    gone: int = 0
     salt: str = ""
+    stamps: tuple[Stamp, ...] = (Stamp("20260915094100"),)
 
     @property
     def digest(self) -> Digest:
@@ -105,6 +108,7 @@ def statement(name: object = "first", days: Sequence[Day] = (), **changes: objec
         lines=sum(day.lines for day in days),
         data_until=datetime(2026, 9, 15, 9, 41, tzinfo=CHINA),
         exported_at=None,
+        stamp=Stamp("20260915094100"),
         days=tuple(DayContent(day.key, day.digest, day.lines) for day in days),
     )
     return replace(plain, **changes)  # type: ignore[arg-type]  # a builder takes any field

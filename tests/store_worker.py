@@ -23,7 +23,7 @@ def enter(database: Database, first: int) -> None:
     ledger = Ledger(database)
     for number in count(first):
         days = [Day(key(day), tuple(row("0.1", model=str(n)) for n in range(50)), salt=str(number)) for day in (1, 2, 3)]
-        held = dict(ledger.held(day.key for day in days))
+        held = ledger.held(day.key.month for day in days)
         ledger.record(statement(number, days), days, name=f"{number}.csv", source=INBOX, held=held, now=NOON)
         say(number)
 

@@ -16,17 +16,21 @@ from spendwatch.bills.folder import sweep
 from spendwatch.bills.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
 from spendwatch.domain.errors import ConfigMistake
+from spendwatch.domain.late import Closing
+from spendwatch.domain.period import closes_at
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import ReadingHints, SourceName
 from spendwatch.jobs.assess import assess
-from spendwatch.jobs.collect import Taken, collect
+from spendwatch.jobs.collect import Desk, Taken, collect
 from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.deliver import Settled, deliver
 from spendwatch.jobs.ports import AlertBook, BillReader, BillSource, Channel, Health, Ledger, Outbox
+from spendwatch.jobs.progress import ProgressNotes
 from spendwatch.settings import Settings, reload
 from spendwatch.sources.folder import FolderSource
 from spendwatch.sources.folder_settings import FolderConfig
 from spendwatch.state import Store, system_clock
+from spendwatch.store import ledger
 
 log = structlog.get_logger("spendwatch")
 
@@ -37,6 +41,14 @@ _DEAD_TOLD = timedelta(days=1)
 def hints_of(settings: Settings) -> ReadingHints:
     """Return what the configuration says where a bill is silent."""
     return ReadingHints({policy.account: policy.currency for policy in settings.policies.accounts})
+
+
+def closing_of(settings: Settings, ledger: ledger.Ledger, now: datetime) -> Closing:
+    """Return which of the months on record are final."""
+    policies, zone = settings.policies, settings.zone
+    known = {period for periods in ledger.periods().values() for period in periods}
+    closed = {period: closes_at(period, zone, final_on=policies.month_final_on) for period in known}
+    return Closing({period: at for period, at in closed.items() if at <= now}, policies.products)
 
 
 class App:
@@ -61,7 +73,9 @@ class App:
         self.config_mistakes: tuple[ConfigMistake, ...] = ()
         self._assessing = threading.Lock()
         sweep(settings.spool / "reading")
-        self.reader = reader or ReadingProcess(settings.spool / "reading", progress=progress)
+        self._notes = ProgressNotes(store.health, clock, time.monotonic)
+        self._progress = progress
+        self.reader = reader or ReadingProcess(settings.spool / "reading", progress=self._tell_progress)
         self.sources: dict[SourceName, FolderSource] = {}
         self._furnished: dict[SourceName, FolderConfig] = {}
         self.channels: dict[ChannelName, Channel] = {}
@@ -83,17 +97,26 @@ class App:
         spool = self.settings.spool / "arrivals" / name
         return FolderSource(name, Path(config.path), spool, config.settle, monotonic=time.monotonic)
 
+    def desk(self) -> Desk:
+        """Return where bills are entered."""
+        return Desk(
+            reader=self.reader,
+            ledger=self.store.ledger,
+            hints=hints_of(self.settings),
+            closing=lambda: closing_of(self.settings, self.store.ledger, self.clock()),
+            clock=self.clock,
+            turn_to=self._notes.turn_to,
+        )
+
+    def _tell_progress(self, phase: str, share: float) -> None:
+        self._notes.tell(phase, share)
+        if self._progress:
+            self._progress(phase, share)
+
     def collect(self, name: SourceName) -> list[Taken]:
         """Enter everything that the source has; assess after each bill, so that no alert waits behind a later one."""
         source, done = self.sources[name], []
-        for taken in collect(
-            source,
-            reader=self.reader,
-            ledger=self.store.ledger,
-            health=self.store.health,
-            hints=hints_of(self.settings),
-            clock=self.clock,
-        ):
+        for taken in collect(source, self.desk(), self.store.health):
             _log_taken(taken)
             done.append(taken)
             if taken.receipt and not taken.receipt.repeated:
@@ -215,6 +238,7 @@ def _log_taken(taken: Taken) -> None:
             lines=receipt.statement.lines,
             new=receipt.new,
             changed=receipt.changed,
+            gone=receipt.gone,
         )
         for remark in receipt.statement.remarks:
             log.warning("bill_remarked", file=file.name, remark=remark)

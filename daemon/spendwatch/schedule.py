@@ -63,6 +63,7 @@ class Daemon:
             loop.add_signal_handler(number, answer)
         self._app.on_news = self._tell(loop)
         app = self._app
+        app.store.health.reading_ended()
         recovered = app.store.outbox.recover()
         if recovered:
             log.warning("deliveries_recovered", count=recovered)

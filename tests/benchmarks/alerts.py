@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from spendwatch.cli import COLLECT_AFTER
+from spendwatch.domain.merging import Held
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Site, Threshold, WorkspacePolicy
@@ -35,6 +36,7 @@ from spendwatch.domain.statement import (
     Kind,
     SourceName,
     SpendRow,
+    Stamp,
     Statement,
     TaxBasis,
     WorkspaceId,
@@ -59,7 +61,8 @@ class Day:
         self.key = DayKey(ACCOUNT, MONTH, "consumedetailbillv2", date(2026, 9, 14))
         self.digest = Digest("0" * 64)
         self.lines = self.new = workspaces
-        self.changed = 0
+        self.changed = self.gone = 0
+        self.stamps = ()
         self._names = [WorkspaceId(f"llm-{number:012d}") for number in range(workspaces)]
 
     def chunk(self) -> bytes:
@@ -85,9 +88,10 @@ def record(database: Database, workspaces: int) -> None:
         lines=workspaces,
         data_until=NOW,
         exported_at=NOW,
+        stamp=Stamp("20260915120000"),
         days=(DayContent(day.key, day.digest, workspaces),),
     )
-    Ledger(database).record(statement, (day,), name="bench.csv", source=SourceName("inbox"), held={}, now=NOW)
+    Ledger(database).record(statement, (day,), name="bench.csv", source=SourceName("inbox"), held=Held({}, ()), now=NOW)
 
 
 def policies(workspaces: int) -> Policies:

@@ -24,7 +24,7 @@ from sqlalchemy import text
 
 import store_worker
 from servers_postgres import PASSWORD, PostgresServer, missing
-from spendwatch.domain.errors import LedgerUnavailableError
+from spendwatch.domain.errors import LedgerChangedError, LedgerUnavailableError
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.scope import Dimension
 from spendwatch.store.alert_book import AlertBook
@@ -42,9 +42,13 @@ WORKER = Path(store_worker.__file__)
 
 
 def enter(database: Database, name: str, *days: Day) -> None:
+    """Enter a file, again and again as long as others are quicker."""
     ledger = Ledger(database)
-    held = dict(ledger.held(day.key for day in days))
-    ledger.record(statement(name, days), days, name=name, source=INBOX, held=held, now=NOON)
+    while True:
+        held = ledger.held(day.key.month for day in days)
+        with suppress(LedgerChangedError):
+            ledger.record(statement(name, days), days, name=name, source=INBOX, held=held, now=NOON)
+            return
 
 
 @contextmanager
@@ -206,9 +210,9 @@ def test_reading_only_sees_what_the_daemon_writes_and_writes_nothing(place: str,
 
 
 def test_an_older_schema_is_not_migrated_by_who_only_reads(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spendwatch.store.schema.REVISIONS", (HEAD, "0002"))
-    monkeypatch.setattr("spendwatch.store.schema.HEAD", "0002")
-    with pytest.raises(LedgerUnavailableError, match=r"older schema \(0001\): start the daemon once"):
+    monkeypatch.setattr("spendwatch.store.schema.REVISIONS", (*REVISIONS, "9999"))
+    monkeypatch.setattr("spendwatch.store.schema.HEAD", "9999")
+    with pytest.raises(LedgerUnavailableError, match=rf"older schema \({HEAD}\): start the daemon once"):
         open_database(place, read_only=True)
 
 
@@ -286,7 +290,7 @@ def test_what_a_killed_process_had_committed_is_there_and_nothing_else(place: st
     assert ledger.revision() == len(names)
     (only,) = ledger.spend(SEPTEMBER, ())
     assert (str(only.amount), only.lines) == ("15", 150)
-    assert len(ledger.held([key(day) for day in (1, 2, 3)])) == 3
+    assert len(ledger.held([key().month]).days) == 3
     assert database.complaints() == ()
     database.close()
 
@@ -383,7 +387,7 @@ def test_damage_is_found(path: Path) -> None:
     assert database.complaints() == ()
     database.close()
     content = bytearray(path.read_bytes())
-    middle = len(content) // 2
+    middle = len(content) * 3 // 4  # the schema lies before that
     content[middle : middle + 20_000] = b"\xff" * 20_000
     path.write_bytes(content)
     database = open_database(str(path))

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from spendwatch.domain.errors import InvalidAmountError, LedgerChangedError
 from spendwatch.domain.health import Rejection
+from spendwatch.domain.merging import Held, HeldDay
 from spendwatch.domain.money import Currency, exact_sum, plain
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
-from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, Digest, SpendRow, WorkspaceId
+from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, SpendRow, Stamp, WorkspaceId
 from spendwatch.store.database import Database, open_database
 from spendwatch.store.ledger import Ledger
 from store_builders import ACME, CHINA, INBOX, NOON, SEPTEMBER, Day, digest, key, row, statement
@@ -32,9 +33,9 @@ def ledger(database: Database) -> Ledger:
     return Ledger(database)
 
 
-def enter(ledger: Ledger, name: object, *days: Day, held: dict[DayKey, Digest] | None = None, **changes: object) -> None:
+def enter(ledger: Ledger, name: object, *days: Day, held: Held | None = None, **changes: object) -> None:
     """Enter a file of that name that says this of those days."""
-    known = dict(ledger.held(day.key for day in days)) if held is None else held
+    known = ledger.held(day.key.month for day in days) if held is None else held
     ledger.record(statement(name, days, **changes), days, name=f"{name}.csv", source=INBOX, held=known, now=NOON)
 
 
@@ -55,7 +56,8 @@ def test_the_lines_of_a_day_come_back_as_they_were_recorded(ledger: Ledger) -> N
     enter(ledger, "first", day)
     assert ledger.chunk(key(3)) == day.chunk()
     assert ledger.chunk(key(4)) is None
-    assert ledger.held([key(3), key(4), key(3, account=OTHER)]) == {key(3): day.digest}
+    held = ledger.held([key().month, key(account=OTHER).month])
+    assert held.days == {key(3): HeldDay(key(3), day.digest, Stamp(""), day.stamps)}
 
 
 def test_a_restated_day_replaces_the_first(ledger: Ledger) -> None:
@@ -84,7 +86,7 @@ def test_every_recorded_change_raises_the_revision(ledger: Ledger) -> None:
 
 def test_a_day_changed_by_somebody_else_meanwhile_is_not_overwritten(ledger: Ledger) -> None:
     enter(ledger, "first", Day(key(), (row("1"),)))
-    basis = dict(ledger.held([key()]))
+    basis = ledger.held([key().month])
     enter(ledger, "second", Day(key(), (row("2"),)))
     with pytest.raises(LedgerChangedError):
         enter(ledger, "third", Day(key(), (row("3"),)), held=basis)
@@ -95,12 +97,12 @@ def test_a_day_changed_by_somebody_else_meanwhile_is_not_overwritten(ledger: Led
 def test_a_day_that_somebody_else_made_meanwhile_is_not_overwritten(ledger: Ledger) -> None:
     enter(ledger, "first", Day(key(), (row("1"),)))
     with pytest.raises(LedgerChangedError):
-        enter(ledger, "second", Day(key(), (row("2"),)), held={})
+        enter(ledger, "second", Day(key(), (row("2"),)), held=Held({}, ()))
 
 
 def test_an_unchanged_day_that_the_merge_relied_on_is_checked_too(ledger: Ledger) -> None:
     enter(ledger, "first", Day(key(1)), Day(key(2)))
-    basis = dict(ledger.held([key(1), key(2)]))
+    basis = ledger.held([key().month])
     enter(ledger, "second", Day(key(1), (row("2"),)))
     with pytest.raises(LedgerChangedError):
         enter(ledger, "third", Day(key(2), (row("3"),)), held=basis)
@@ -114,7 +116,7 @@ def test_of_many_who_enter_the_same_day_at_once_exactly_one_wins(place: str) -> 
         database = open_database(place)
         try:
             start.wait(30)
-            enter(Ledger(database), number, Day(key(), (row(str(number + 1)),)), held={})
+            enter(Ledger(database), number, Day(key(), (row(str(number + 1)),)), held=Held({}, ()))
         except LedgerChangedError:
             return False
         finally:

@@ -35,7 +35,7 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, ChargeKind, Kind, ReadingHints, Statement, TaxBasis
 
 CHINA = timezone(timedelta(hours=8))
-SAMPLES = sorted((Path(__file__).parent.parent / "data" / "bills").glob("*_consumedetailbillv2.csv"))
+SAMPLES = sorted((Path(__file__).parent.parent / "data" / "bills").glob(f"{ACCOUNT}-*_consumedetailbillv2.csv"))
 HINTS = ReadingHints({AccountId(ACCOUNT): Currency("CNY")})
 
 
@@ -55,7 +55,7 @@ def test_two_exports_of_one_month_are_one_truth_in_any_order(reader: ReadingProc
     for path in order:
         with reader.read(a_bill_file(path), HINTS) as reading:
             ledger.enter(reading)
-    assert sum(ledger.lines.values()) == 19
+    assert ledger.lines == 19
     assert ledger.total() == Decimal("170.6423912")
     assert ledger.total("sfm") == Decimal("170.332385")
 
@@ -76,7 +76,7 @@ def test_a_row_of_the_roll_up_tells_everything_by_which_spend_is_told_apart() ->
     ledger = SmallLedger()
     tags = "key:env value:prod; key:dept value:搜索"
     ledger.enter_here(*a_bill([a_line(amount="0.1", tags=tags), a_line(amount="0.2", tags=tags), a_line(amount="7")]))
-    ((other, row),) = ledger.rows.values()
+    other, row = ledger.rows
     assert (other.billed_cost, other.tags) == (Decimal(7), "")
     assert (row.billed_cost, row.lines, row.currency) == (Decimal("0.3"), 2, "CNY")
     assert (row.workspace, row.api_key, row.model) == ("llm-demo0a1b2c3d4e", "1200345", "qwen3.6-plus")
@@ -101,7 +101,7 @@ def test_a_row_of_the_roll_up_tells_everything_by_which_spend_is_told_apart() ->
 def test_the_sort_of_a_charge_is_understood(charge: str, trade: str, kind: ChargeKind) -> None:
     ledger = SmallLedger()
     ledger.enter_here(*a_bill([a_line(charge=charge, trade=trade, amount="-3")]))
-    (((row,),),) = [ledger.rows.values()]
+    (row,) = ledger.rows
     assert (row.charge, row.billed_cost) == (kind, Decimal(-3))
 
 
@@ -186,7 +186,7 @@ def test_a_bill_cut_to_the_bone_takes_account_and_currency_from_elsewhere_and_sa
 
 
 def test_without_a_telling_name_the_only_configured_account_is_taken() -> None:
-    _, content = a_bill([a_line()], columns=[LINE_ID, AMOUNT, DAY, CURRENCY])
+    _, content = a_bill([a_line()], columns=[LINE_ID, AMOUNT, DAY, TIME, CURRENCY])
     statement = SmallLedger().enter_here("export.csv", content, hints=HINTS)
     assert statement.accounts == (ACCOUNT,)
     assert statement.exported_at is None
@@ -228,7 +228,7 @@ def test_an_instance_of_unknown_shape_keeps_its_money_and_is_told() -> None:
     odd = "1;llm-a;b;c;d;e;f;g"
     ledger = SmallLedger()
     statement = ledger.enter_here(*a_bill([a_line(instance=odd, amount="4"), a_line(instance=odd, amount="5")]))
-    (((row,),),) = [ledger.rows.values()]
+    (row,) = ledger.rows
     assert (row.workspace, row.model, row.billed_cost) == ("", "", Decimal(9))
     assert statement.remarks == (f"1 instance id has an unknown shape and no workspace, for example {odd!r}",)
 
@@ -236,7 +236,7 @@ def test_an_instance_of_unknown_shape_keeps_its_money_and_is_told() -> None:
 def test_an_instance_of_another_product_is_left_alone() -> None:
     ledger = SmallLedger()
     statement = ledger.enter_here(*a_bill([a_line(instance="1;llm-x;m;t;c;0", product="oss")]))
-    (((row,),),) = [ledger.rows.values()]
+    (row,) = ledger.rows
     assert (row.workspace, statement.remarks) == ("", ())
 
 

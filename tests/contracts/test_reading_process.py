@@ -18,7 +18,8 @@ from spendwatch.bills import process as daemon_side
 from spendwatch.bills.child import Child
 from spendwatch.bills.process import ReadingProcess
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
-from spendwatch.domain.statement import BillFile, SourceName
+from spendwatch.domain.merging import Held, plan_merge
+from spendwatch.domain.statement import BillFile, DayKey, SourceName
 
 BIG = 300_000
 
@@ -57,6 +58,13 @@ def enter(reader: ReadingProcess, file: BillFile, ledger: SmallLedger | None = N
     with reader.read(file, NO_HINTS) as reading:
         ledger.enter(reading)
     return ledger
+
+
+NOTHING_HELD = Held({}, ())
+
+
+def nothing(key: DayKey) -> bytes:
+    raise KeyError(key)
 
 
 def kill(reader: ReadingProcess) -> None:
@@ -106,15 +114,15 @@ def test_a_process_killed_between_reading_and_merging_fails_the_merge(reader: Re
     with reader.read(bill, NO_HINTS) as reading:
         kill(reader)
         with pytest.raises(ReaderFailedError, match="died of signal 9"):
-            reading.merge({}, tuple(day.key for day in reading.statement.days))
+            reading.merge(plan_merge(reading.statement, NOTHING_HELD), nothing)
         with pytest.raises(ReaderFailedError, match="is gone"):
-            reading.merge({}, tuple(day.key for day in reading.statement.days))
+            reading.merge(plan_merge(reading.statement, NOTHING_HELD), nothing)
     assert enter(reader, bill).total() == Decimal(2)
 
 
 def test_a_process_killed_while_it_packs_fails_the_content_of_the_day(reader: ReadingProcess, big_bill: BillFile) -> None:
     with reader.read(big_bill, NO_HINTS) as reading:
-        (day,) = reading.merge({}, tuple(day.key for day in reading.statement.days))
+        (day,) = reading.merge(plan_merge(reading.statement, NOTHING_HELD), nothing)
         assert (day.new, day.changed, day.lines) == (BIG, 0, BIG)
         kill(reader)
         with pytest.raises(ReaderFailedError, match="died of signal 9"):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from spendwatch.domain.period import BillingPeriod, duration_text, is_final, open_periods, parse_duration
+from spendwatch.domain.period import BillingPeriod, closes_at, duration_text, is_final, open_periods, parse_duration
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 PERIODS = st.builds(BillingPeriod, st.integers(1, 9998), st.integers(1, 12))
@@ -98,6 +98,18 @@ def test_a_month_is_final_once_it_is_no_longer_open() -> None:
     assert is_final(BillingPeriod(2026, 9), fifth, SHANGHAI, final_on=4)
     assert is_final(BillingPeriod(2026, 8), fourth, SHANGHAI, final_on=4)
     assert not is_final(BillingPeriod(2026, 10), fifth, SHANGHAI, final_on=4)
+
+
+@given(st.integers(0, 730 * 86400), st.integers(1, 28), st.integers(0, 3))
+def test_a_month_is_final_from_the_very_moment_at_which_it_closes(seconds: int, final_on: int, ago: int) -> None:
+    now = datetime(2026, 1, 1, tzinfo=SHANGHAI) + timedelta(seconds=seconds)
+    period = BillingPeriod.containing(now, SHANGHAI)
+    for _ in range(ago):
+        period = period.previous()
+    closed_at = closes_at(period, SHANGHAI, final_on=final_on)
+    assert is_final(period, now, SHANGHAI, final_on=final_on) == (now >= closed_at)
+    assert is_final(period, closed_at, SHANGHAI, final_on=final_on)
+    assert not is_final(period, closed_at - timedelta(microseconds=1), SHANGHAI, final_on=final_on)
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
+from spendwatch.bills.cells import SUBTOTALS, TOTALS, amount_in, cleaned, day_of_time, is_scientific
 from spendwatch.bills.header import Header
 from spendwatch.bills.layouts.layout import Field
-from spendwatch.bills.traits import DATE_LENGTH, RAW_FIELDS, CellError, Interpreter
+from spendwatch.bills.traits import CellError, Interpreter
 from spendwatch.domain.errors import InvalidAmountError, Refusal, UnreadableBillError
-from spendwatch.domain.money import SCALE, WHOLE_DIGITS, parse_amount
+from spendwatch.domain.money import EXACT, SCALE, WHOLE_DIGITS, plain
 
 ENOUGH = 20
 """How many refusals are collected before the rest of the file is left unread."""
 
-PLAIN_AMOUNT = f"a plain decimal such as -12.5: at most {WHOLE_DIGITS} digits, a point, at most {SCALE} decimals"
+PLAIN_AMOUNT = f"an amount such as -12.5 or 1,234.56: at most {WHOLE_DIGITS} digits, a point, at most {SCALE} decimals"
 
 _BATCH = 50_000
 _LONGEST_CELL = 16 * 1024 * 1024
@@ -41,23 +43,31 @@ class CarefulReader:
         self._interpreter = interpreter
         self._refusals: list[Refusal] = []
         self._understood: set[tuple[str, ...]] = set()
+        self._sum = Decimal(0)
+        self._totals: list[tuple[int, Decimal]] = []
 
     def batches(self) -> Iterator[Batch]:
-        """Yield the cells of the fields, in batches of lines. In the end raise `UnreadableBillError` if any was refused."""
-        batch: Batch = {field: [] for field in self._header.places}
+        """Yield the cells of the fields, in batches of lines. In the end raise `UnreadableBillError` if any was refused.
+
+        What is written in unusual ways is yielded as plainly as the fast way wants it.
+        """
+        fields = tuple(dict.fromkeys((*self._header.places, *self._interpreter.fields)))
+        batch: Batch = {field: [] for field in fields}
         try:
             for line, row in self._rows():
-                self._date(row)
-                self._check(row, line)
-                for field, place in self._header.places.items():
-                    batch[field].append(row[place])
-                if len(batch[Field.LINE_ID]) >= _BATCH:
+                if self._is_total(row, line):
+                    continue
+                cells = self._understand(row, line)
+                for field in fields:
+                    batch[field].append(cells.get(field, ""))
+                if len(batch[Field.BILLED_COST]) >= _BATCH:
                     yield batch
-                    batch = {field: [] for field in self._header.places}
+                    batch = {field: [] for field in fields}
         except _EnoughError:
             pass
         if self._refusals:
             raise UnreadableBillError(*self._refusals)
+        self._compare_totals()
         yield batch
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
@@ -68,10 +78,11 @@ class CarefulReader:
         line = above + 1
         try:
             for row in reader:
-                if len(row) == width:
-                    yield line, row
-                elif row:
-                    self._refuse(Refusal(f"{len(row)} cells, where the header has {width}", line=line))
+                if any(map(cleaned, row)):
+                    if len(row) == width:
+                        yield line, row
+                    else:
+                        self._refuse(Refusal(f"{len(row)} cells, where the header has {width}", line=line))
                 line = above + reader.line_num + 1
         except csv.Error as error:
             self._refuse(Refusal(f"not valid CSV: {error}", line=line))
@@ -99,30 +110,64 @@ class CarefulReader:
                     return number
         return 1
 
-    def _date(self, row: list[str]) -> None:
-        place = self._header.places.get(Field.DAY)
-        if place is not None and not row[place]:
-            row[place] = _date_of_time(row, self._header)
+    def _is_total(self, row: list[str], line: int) -> bool:
+        """Tell whether the row sums up the others. What it says of the amount is kept, to be compared in the end."""
+        if self._cell(row, Field.DAY) or self._cell(row, Field.INSTANCE):
+            return False
+        words = {cleaned(cell).rstrip(":：").casefold() for cell in row}
+        if not words & (TOTALS | SUBTOTALS):
+            return False
+        said = self._cell(row, Field.BILLED_COST)
+        if said and words & TOTALS:
+            try:
+                self._totals.append((line, Decimal(amount_in(said))))
+            except InvalidAmountError:
+                self._interpreter.assumed[f"line {line} is a line of totals whose amount cannot be read"] = None
+        return True
 
-    def _check(self, row: list[str], line: int) -> None:
-        places = self._header.places
-        if not row[places[Field.LINE_ID]]:
+    def _compare_totals(self) -> None:
+        for line, told in self._totals:
+            # A total is often rounded: it is right if the sum rounds to it, up or down.
+            unit = Decimal(1).scaleb(int(told.as_tuple().exponent))
+            if abs(EXACT.subtract(self._sum, told)) >= unit:
+                remark = f"line {line} says that the amounts add up to {plain(told)}, but they add up to {plain(self._sum)}"
+                self._interpreter.assumed[remark] = None
+
+    def _cell(self, row: list[str], field: Field) -> str:
+        place = self._header.places.get(field)
+        return "" if place is None else cleaned(row[place])
+
+    def _understand(self, row: list[str], line: int) -> dict[Field, str]:
+        cells = {field: row[place] for field, place in self._header.places.items()}
+        if Field.LINE_ID in cells and not cleaned(cells[Field.LINE_ID]):
             self._refuse_cell(
                 CellError(Field.LINE_ID, "", "a line without an id", "the id that the provider gave the line"), line
             )
-        try:
-            parse_amount(row[places[Field.BILLED_COST]])
-        except InvalidAmountError:
-            value = row[places[Field.BILLED_COST]]
-            self._refuse_cell(CellError(Field.BILLED_COST, value, "not an amount", PLAIN_AMOUNT), line)
-        cells = raw_traits(row, self._header)
-        if cells not in self._understood:
+        if not cleaned(cells.get(Field.DAY, "")):
+            cells[Field.DAY] = day_of_time(cells.get(Field.STARTS) or cells.get(Field.TIME, ""))
+        for field in (Field.BILLED_COST, Field.OUTSTANDING):
+            if field in cells:
+                cells[field] = self._amount(field, cells[field], line)
+        self._sum = EXACT.add(self._sum, Decimal(cells[Field.BILLED_COST]))
+        traits = tuple(cells.get(field, "") for field in self._interpreter.fields)
+        if traits not in self._understood:
             try:
-                self._interpreter.interpret(cells)
+                self._interpreter.interpret(traits)
             except CellError as error:
                 self._refuse_cell(error, line)
             else:
-                self._understood.add(cells)
+                self._understood.add(traits)
+        return cells
+
+    def _amount(self, field: Field, cell: str, line: int) -> str:
+        try:
+            amount = amount_in(cell)
+        except InvalidAmountError:
+            self._refuse_cell(CellError(field, cell, "not an amount", PLAIN_AMOUNT), line)
+            return "0"
+        if is_scientific(cell):
+            self._interpreter.assumed["a spreadsheet has shortened amounts like 6.9E-05: digits may be lost"] = None
+        return amount
 
     def _refuse_cell(self, error: CellError, line: int) -> None:
         column = self._header.layout.column(error.column)
@@ -132,16 +177,3 @@ class CarefulReader:
         self._refusals.append(refusal)
         if len(self._refusals) >= ENOUGH:
             raise _EnoughError
-
-
-def raw_traits(row: list[str], header: Header) -> tuple[str, ...]:
-    """Return the cells of a row that its traits are read from."""
-    cells = {field: row[place] for field, place in header.places.items()}
-    if Field.DAY not in cells:
-        cells[Field.DAY] = _date_of_time(row, header)
-    return tuple(cells.get(field, "") for field in RAW_FIELDS)
-
-
-def _date_of_time(row: list[str], header: Header) -> str:
-    place = header.places.get(Field.TIME, header.places.get(Field.STARTS))
-    return "" if place is None else row[place][:DATE_LENGTH]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 import spendwatch
-from spendwatch.bills.messages import LENGTH, LONGEST, Message, NonsenseError, packed, unpacked
+from spendwatch.bills.wire import LENGTH, LONGEST, Message, NonsenseError, packed, unpacked
 from spendwatch.domain.errors import ReaderFailedError, printable
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "POLARS_MAX_THREADS")
@@ -111,7 +111,7 @@ class Child:
             self._process.wait(timeout=1)
         code = self._process.returncode
         if code == 0 and not self._has_spoken:
-            return GoneError("the reading process had ended")
+            return GoneError("the reading process had ended", is_innocent=True)
         how = f"died of signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
         return ReaderFailedError(f"the reading process {how}{self._last_words()}")
 

@@ -1,8 +1,7 @@
 """One day's lines in the ledger: a Parquet file of lines, whose repeating traits are kept once, in its metadata.
 
-A line is its id, a stamp (which says how new this version of it is), time, usage, list cost and billed cost, and the number
-of its traits. The rule between two versions of a line: the newer stamp wins, then the higher billed cost, then the later
-text. So the order in which files arrive does not matter.
+A line is its id, a stamp (which says how new this version of it is), time, usage, list cost, billed cost, what of it is
+outstanding if its bills tell, and the number of its traits.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -25,12 +24,11 @@ from spendwatch.domain.statement import Digest
 CONTENT = ("time", "usage", "list_cost", "billed_cost", "traits")
 """What makes two versions of a line different, the stamp left aside: a bill exported once more changes nothing."""
 
-DAY_RANK = "day_rank"
-"""Stands beside lines of several days, where one line occurs on two of them."""
+OUTSTANDING = "outstanding"
+"""A column that only the lines of some layouts have."""
 
 _TRAITS_KEY = "spendwatch.traits"
-_RANK = "rank"
-_IS_FRESH = "is_fresh"
+_COLUMNS = ("line_id", "stamp", "time", "usage", "list_cost", "billed_cost", OUTSTANDING, "traits")
 
 
 @dataclass(slots=True)
@@ -39,6 +37,8 @@ class TraitBook:
 
     traits: list[Traits] = field(default_factory=list)
     hashes: list[int] = field(default_factory=list)
+    marks: list[str] = field(default_factory=list)
+    """For each number a short text that is the same for ever, whatever may change about a charge that is told once more."""
     _numbers: dict[Traits, int] = field(default_factory=dict)
 
     def number(self, traits: Traits) -> int:
@@ -46,8 +46,8 @@ class TraitBook:
         if traits not in self._numbers:
             self._numbers[traits] = len(self.traits)
             self.traits.append(traits)
-            digest = hashlib.blake2b("\x1f".join(traits).encode(), digest_size=8).digest()
-            self.hashes.append(int.from_bytes(digest, "big"))
+            self.hashes.append(int.from_bytes(_hash(traits), "big"))
+            self.marks.append(_hash(traits.lasting).hex())
         return self._numbers[traits]
 
     def ranks(self) -> pl.Series:
@@ -58,13 +58,8 @@ class TraitBook:
         return pl.Series(ranks, dtype=pl.UInt32)
 
 
-@dataclass(frozen=True, slots=True)
-class MergedLines:
-    """A day's lines after the merge, with their stamps."""
-
-    frame: pl.DataFrame
-    new: int
-    changed: int
+def _hash(texts: Iterable[str]) -> bytes:
+    return hashlib.blake2b("\x1f".join(texts).encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def content_digest(frame: pl.DataFrame, book: TraitBook) -> Digest:
@@ -72,50 +67,23 @@ def content_digest(frame: pl.DataFrame, book: TraitBook) -> Digest:
 
     It is made of Polars' row hashes: another release of Polars may give another digest, which costs one needless merge.
     """
-    hashes = pl.Series(book.hashes, dtype=pl.UInt64).gather(frame["traits"])
-    content = frame.select("line_id", "time", "usage", "list_cost", "billed_cost", hashes.alias("traits"))
-    marks = content.hash_rows(seed=1)
+    marks = content_marks(frame, book)
     return Digest(hashlib.sha256(f"{marks.len()} {marks.bitwise_xor()!r} {marks.sum()!r}".encode()).hexdigest())
 
 
-def newest(frame: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
-    """Return of several versions of the same lines the one that counts. All other columns are kept."""
-    ranked = frame.with_columns(book.ranks().gather(frame["traits"]).alias(_RANK))
-    later_day = [DAY_RANK] if DAY_RANK in frame.columns else []
-    order = ["stamp", "billed_cost", *later_day, "list_cost", "usage", "time", _RANK]
-    return ranked.sort(order).unique("line_id", keep="last", maintain_order=True).drop(_RANK)
-
-
-def merge(fresh: pl.DataFrame, held: pl.DataFrame | None, book: TraitBook) -> MergedLines:
-    """Return the day's lines after the merge of a statement's lines with those of the ledger. Both have unique ids."""
-    if held is None:
-        return MergedLines(fresh, new=fresh.height, changed=0)
-    both = fresh.join(held, on="line_id", how="left", suffix="_held", maintain_order="left")
-    is_new = pl.col("stamp_held").is_null()
-    is_same = pl.all_horizontal(pl.col(name) == pl.col(f"{name}_held") for name in CONTENT)
-    columns = fresh.columns
-    added = both.filter(is_new).select(columns)
-    same = both.filter(~is_new & is_same).with_columns(pl.max_horizontal("stamp", "stamp_held").alias("stamp")).select(columns)
-    differing = both.filter(~is_new & ~is_same)
-    restated = _restated(differing.select(columns), held, book)
-    untouched = held.join(fresh.select("line_id"), on="line_id", how="anti", maintain_order="left").select(columns)
-    frame = pl.concat([untouched, same, restated.select(columns), added])
-    return MergedLines(frame, new=added.height, changed=int(restated[_IS_FRESH].sum()))
-
-
-def _restated(fresh: pl.DataFrame, held: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
-    earlier = held.join(fresh.select("line_id"), on="line_id", how="semi").select(fresh.columns)
-    versions = pl.concat(
-        [earlier.with_columns(pl.lit(value=False).alias(_IS_FRESH)), fresh.with_columns(pl.lit(value=True).alias(_IS_FRESH))]
-    )
-    return newest(versions, book)
+def content_marks(frame: pl.DataFrame, book: TraitBook) -> pl.Series:
+    """Return for each line a number that tells its content, the stamp left aside."""
+    hashes = pl.Series(book.hashes, dtype=pl.UInt64).gather(frame["traits"])
+    owed = [OUTSTANDING] if OUTSTANDING in frame.columns else []
+    content = frame.select("line_id", "time", "usage", "list_cost", "billed_cost", *owed, hashes.alias("traits"))
+    return content.hash_rows(seed=1)
 
 
 def write_chunk(frame: pl.DataFrame, book: TraitBook, path: Path) -> None:
     """Write the lines as one compressed file that needs nothing else to be understood."""
     texts, lines = _without_unused(frame, book)
     # Level 1 packs these columns as well as higher ones, at a third of their time.
-    lines.select("line_id", "stamp", "time", "usage", "list_cost", "billed_cost", "traits").write_parquet(
+    lines.select(column for column in _COLUMNS if column in lines.columns).write_parquet(
         path, compression="zstd", compression_level=1, statistics=False, metadata={_TRAITS_KEY: _packed(texts)}
     )
 
@@ -138,16 +106,24 @@ def read_chunk(path: Path, book: TraitBook) -> pl.DataFrame:
     return frame.with_columns(numbers.gather(frame["traits"]).alias("traits"))
 
 
-def roll_up(frame: pl.DataFrame, book: TraitBook) -> Iterator[list[str | int]]:
-    """Yield workspace, key, model, type, channel, item, commodity, product, owner, tags, charge, currency, cost and lines."""
-    sums = frame.group_by("traits").agg(pl.col("billed_cost").sum(), pl.len().alias("lines"))
-    rolled: dict[tuple[str, ...], tuple[Decimal, int]] = {}
-    for number, cost, lines in sums.iter_rows():
+def read_ids(path: Path) -> pl.Series:
+    """Return nothing of a chunk but the ids of its lines."""
+    return pl.read_parquet(path, columns=["line_id"])["line_id"]
+
+
+def roll_up(frame: pl.DataFrame, book: TraitBook) -> Iterator[list[str | int | None]]:
+    """Yield a row for all lines that agree in whom, what, why and currency: those, cost, lines, and what is outstanding."""
+    owed = [pl.col(OUTSTANDING).sum(), pl.col(OUTSTANDING).count().alias("told")] if OUTSTANDING in frame.columns else []
+    sums = frame.group_by("traits").agg(pl.col("billed_cost").sum(), pl.len().alias("lines"), *owed)
+    rolled: dict[tuple[str, ...], tuple[Decimal, int, Decimal | None]] = {}
+    for number, cost, lines, *outstanding in sums.iter_rows():
         key = _spend_key(book.traits[number])
-        total, count = rolled.get(key, (Decimal(0), 0))
-        rolled[key] = EXACT.add(total, cost), count + lines
-    for key, (total, count) in sorted(rolled.items()):
-        yield [*key, plain(total), count]
+        total, count, rest = rolled.get(key, (Decimal(0), 0, None))
+        if outstanding and outstanding[1]:
+            rest = EXACT.add(rest or Decimal(0), outstanding[0])
+        rolled[key] = EXACT.add(total, cost), count + lines, rest
+    for key, (total, count, rest) in sorted(rolled.items(), key=lambda row: row[0]):
+        yield [*key, plain(total), count, None if rest is None else plain(rest)]
 
 
 def _spend_key(traits: Traits) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spendwatch.bills.child import Child, GoneError
 from spendwatch.bills.folder import PrivateFolder
-from spendwatch.bills.messages import Message, NonsenseError, as_number
+from spendwatch.bills.wire import Message, NonsenseError, as_number
 from spendwatch.domain.errors import ReaderFailedError, printable
 
 Progress = Callable[[str, float], None]
@@ -30,6 +30,7 @@ class Dialogue:
         self._folder: PrivateFolder | None = None
         self._child: Child | None = None
         self._packed: set[tuple[int, int]] = set()
+        self._is_broken_off = False
 
     @property
     def child(self) -> Child | None:
@@ -41,11 +42,13 @@ class Dialogue:
         with self.lock:
             if self._child is None or not self._child.is_alive:
                 self.dismiss()
+                self._is_broken_off = False
                 self._child = Child(self.folder(), memory=self._memory, idle=self._idle)
             return self._child
 
     def interrupt(self) -> None:
         """Kill the process without waiting for a turn: whoever has it is told so."""
+        self._is_broken_off = True
         if child := self._child:
             child.kill()
 
@@ -117,10 +120,15 @@ class Dialogue:
         with self.lock:
             if child is not self._child:
                 msg = "the reading process that held the file is gone"
-                raise ReaderFailedError(msg)
+                raise ReaderFailedError(msg, is_innocent=True)
             try:
                 with sensible():
                     yield
+            except ReaderFailedError as error:
+                self.dismiss()
+                if self._is_broken_off:
+                    raise ReaderFailedError(str(error), is_innocent=True) from error
+                raise
             except BaseException:
                 # Even an interrupt: an answer that nobody waits for would be taken for that of the next question.
                 self.dismiss()
@@ -136,7 +144,7 @@ class Dialogue:
                 self._packed.add((as_number(message.get("bill")), as_number(message.get("day"))))
             case "failed":
                 msg = f"the reading process failed: {printable(str(message.get('why')), 300)}"
-                raise ReaderFailedError(msg)
+                raise ReaderFailedError(msg, is_innocent=message.get("innocent") is True)
             case _:
                 pass
         return message

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import polars as pl
 
+from spendwatch.bills.cells import BLANKS, QUOTES
 from spendwatch.bills.header import Header
-from spendwatch.bills.layouts.layout import Field
+from spendwatch.bills.layouts.layout import Field, Identity
 from spendwatch.bills.survey import Survey
-from spendwatch.bills.traits import DATE_LENGTH, RAW_FIELDS, SEPARATOR
+from spendwatch.bills.traits import DATE_LENGTH, SEPARATOR, raw_fields
 from spendwatch.domain.money import SCALE, WHOLE_DIGITS
 
 MONEY = pl.Decimal(38, SCALE)
@@ -22,6 +23,9 @@ AT_ONCE = 1792 * 1024 * 1024
 """Longer files are parsed in segments, a little slower, so that memory does not grow with the file."""
 
 SEGMENT = 128 * 1024 * 1024
+
+BETWEEN = "|"
+"""Stands between the parts of a key that is no id."""
 
 SURPLUS = 16
 """How many columns beyond the header's are looked at for cells that should not be there."""
@@ -38,44 +42,71 @@ class DoubtError(Exception):
 def exact_columns(
     raw: pl.LazyFrame,
     columns: Mapping[Field, pl.Expr],
+    traits: Sequence[Field],
+    identity: Identity,
     *,
     watched: Sequence[pl.Expr] = (),
     surplus: Sequence[str] = (),
 ) -> pl.DataFrame:
-    """Return of each line its id, time, usage, list cost, billed cost, end, and its raw traits as one category.
+    """Return of each line its key, time, usage, list cost, billed cost, end, and the cells of its traits as one category.
 
-    The amount's text is checked before it becomes a number: Polars would round surplus decimals without a word.
+    The key is the line's id, or what else it is known by beside its traits. The amount's text is checked before it becomes a
+    number: Polars would round surplus decimals without a word.
     """
     cell = {field: columns.get(field, pl.lit("")) for field in Field}
     time = cell[Field.TIME] if Field.TIME in columns else cell[Field.STARTS]
     if Field.DAY not in columns:
-        cell[Field.DAY] = time.str.head(DATE_LENGTH)
+        cell[Field.DAY] = (cell[Field.STARTS] if Field.STARTS in columns else time).str.head(DATE_LENGTH)
     amount = cell[Field.BILLED_COST]
     has_surplus = pl.any_horizontal(pl.col(surplus).is_not_null()) if surplus else pl.lit(value=False)
+    owed = [cell[Field.OUTSTANDING]] if Field.OUTSTANDING in columns else []
     category = pl.Categorical(pl.Categories.random())
+    key = _key(cell, identity)
     frame = raw.select(
-        cell[Field.LINE_ID].alias("line_id"),
+        key.alias("line_id"),
         time.alias("time"),
         cell[Field.USAGE].alias("usage"),
         cell[Field.LIST_COST].alias("list_cost"),
         amount.cast(MONEY, strict=False).alias("billed_cost"),
+        *(cost.cast(MONEY, strict=False).alias("outstanding") for cost in owed),
         cell[Field.ENDS].alias("ends"),
-        pl.concat_str([cell[field] for field in RAW_FIELDS], separator=SEPARATOR).cast(category).alias("traits"),
-        (amount.str.contains(_PLAIN_AMOUNT) & (cell[Field.LINE_ID] != "") & ~has_surplus).alias("is_plain"),
+        pl.concat_str([cell[field] for field in traits], separator=SEPARATOR).cast(category).alias("traits"),
+        (
+            pl.all_horizontal(cost.str.contains(_PLAIN_AMOUNT) for cost in (amount, *owed))
+            & ((key != "") | pl.lit(identity is not Identity.ID))
+            & ~has_surplus
+        ).alias("is_plain"),
         *(column.str.len_bytes().alias(f"{_WATCHED}{number}") for number, column in enumerate(watched)),
     ).collect(engine="streaming")
-    if not frame["is_plain"].all() or frame["billed_cost"].has_nulls():
+    if not frame["is_plain"].all() or any(frame[cost].has_nulls() for cost in ("billed_cost", "outstanding")[: 1 + len(owed)]):
         raise DoubtError
     return frame.drop("is_plain", pl.selectors.starts_with(_WATCHED))
 
 
-def fast_frames(path: Path, header: Header, head: bytes) -> Iterator[pl.DataFrame]:
+def _key(cell: Mapping[Field, pl.Expr], identity: Identity) -> pl.Expr:
+    match identity:
+        case Identity.ID:
+            return _cleaned(cell[Field.LINE_ID])
+        case Identity.GROUP:
+            return pl.concat_str(_cleaned(cell[Field.RECORD]), cell[Field.STARTS], separator=BETWEEN)
+        case Identity.CONTENT:
+            amount = cell[Field.BILLED_COST].cast(MONEY, strict=False).cast(pl.String)
+            told = (cell[field] for field in (Field.STARTS, Field.ENDS, Field.USAGE, Field.LIST_COST))
+            return pl.concat_str(_cleaned(cell[Field.RECORD]), *told, amount, separator=BETWEEN)
+
+
+def _cleaned(cell: pl.Expr) -> pl.Expr:
+    return cell.str.strip_chars(BLANKS).str.strip_chars_start(QUOTES)
+
+
+def fast_frames(path: Path, header: Header, identity: Identity, head: bytes) -> Iterator[pl.DataFrame]:
     """Yield the file's lines as exact columns, or raise `DoubtError`. Believe them only if `vouch` agrees in the end.
 
     The head, for most files the whole, is checked as strictly as CSV can be. Behind it, stray quotes in cells that nobody
     reads are not looked for, as long as they leave lines and cells in their places.
     """
     _check_strictly(head, header)
+    traits = raw_fields(header.places)
     names = [str(place) for place in range(len(header.cells))]
     columns = {field: pl.col(names[place]) for field, place in header.places.items()}
     # The last cell of a line may be empty if it is not the amount. Then every column is parsed, even those that nobody reads,
@@ -93,7 +124,7 @@ def fast_frames(path: Path, header: Header, head: bytes) -> Iterator[pl.DataFram
                 empty_string_is_null=False,
                 glob=False,
             )
-            yield exact_columns(raw, columns, watched=watched, surplus=surplus)
+            yield exact_columns(raw, columns, traits, identity, watched=watched, surplus=surplus)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise DoubtError from error
 

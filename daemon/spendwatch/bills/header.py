@@ -24,6 +24,7 @@ class Header:
     places: Mapping[Field, int]
     """Where each field stands in a line, counting from 0."""
     cells: tuple[str, ...]
+    """The names of the columns as the file writes them."""
     lines: int
     """How many physical lines the header takes, blank ones before it included."""
     size: int
@@ -40,7 +41,20 @@ class Header:
         return Field.TIME in self.places or Field.STARTS in self.places
 
 
-def find_header(head: bytes) -> Header:
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is known of a file's layout before its header is seen."""
+
+    name: str = ""
+    """The file's name; its words decide where a header fits two layouts."""
+    layout: str = ""
+    """The layout that the configuration names; empty for none."""
+
+
+NOTHING_EXPECTED = Expected()
+
+
+def find_header(head: bytes, expected: Expected = NOTHING_EXPECTED, layouts: Sequence[Layout] = LAYOUTS) -> Header:
     """Return the header that the first bytes of a file hold, or raise `UnreadableBillError`."""
     start = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
     lines = 0
@@ -49,41 +63,77 @@ def find_header(head: bytes) -> Header:
         lines += 1
         line, start = head[start:end], end
         if line.strip():
-            return _header(line, lines=lines, size=end)
+            return _header(line, expected, layouts, lines=lines, size=end)
     raise UnreadableBillError(Refusal("the file has no header line"))
 
 
-def _header(line: bytes, *, lines: int, size: int) -> Header:
+def _header(line: bytes, expected: Expected, layouts: Sequence[Layout], *, lines: int, size: int) -> Header:
     try:
-        cells = next(csv.reader([line.decode("utf-8").rstrip("\r\n")], strict=True))
+        cells = tuple(next(csv.reader([line.decode("utf-8").rstrip("\r\n")], strict=True)))
     except UnicodeDecodeError as error:
         refusal = Refusal("the header is not UTF-8", line=lines, accepts="UTF-8, with or without byte-order mark")
         raise UnreadableBillError(refusal) from error
     except csv.Error as error:
         raise UnreadableBillError(Refusal(f"the header is not valid CSV: {error}", line=lines)) from error
-    names = tuple(normalised(cell) for cell in cells)
-    _refuse_repeated(names, line=lines)
-    layout, places = recognise(names, line=lines)
-    return Header(layout, places, names, lines, size)
+    layout, places = recognise(tuple(map(normalised, cells)), line=lines, expected=expected, layouts=layouts)
+    _refuse_repeated(cells, places, line=lines)
+    return Header(layout, places, cells, lines, size)
 
 
-def recognise(names: Sequence[str], *, line: int, layouts: Sequence[Layout] = LAYOUTS) -> tuple[Layout, Mapping[Field, int]]:
+def recognise(
+    names: Sequence[str],
+    *,
+    line: int,
+    expected: Expected = NOTHING_EXPECTED,
+    layouts: Sequence[Layout] = LAYOUTS,
+) -> tuple[Layout, Mapping[Field, int]]:
     """Return the one layout that the normalised names fit, and where its fields stand."""
-    found = [(layout, layout.find(names)) for layout in layouts]
-    fitting = [(layout, places) for layout, places in found if not layout.missing(places)]
+    wanted = [layout for layout in layouts if expected.layout in {"", layout.name}]
+    if not wanted:
+        known = ", ".join(layout.name for layout in layouts)
+        raise UnreadableBillError(Refusal(f"no layout is called {expected.layout!r}", accepts=known))
+    found = [(layout, layout.find(names)) for layout in wanted]
+    fitting = [(layout, places) for layout, places in found if layout.fits(places)]
+    if len(fitting) > 1:
+        fitting = _meant(fitting, expected.name.casefold())
     if len(fitting) == 1:
         return fitting[0]
-    if fitting:
-        candidates = ", ".join(layout.name for layout, _ in fitting)
-        raise UnreadableBillError(Refusal(f"the header fits several layouts: {candidates}", line=line))
-    layout, places = min(found, key=lambda candidate: (len(candidate[0].missing(candidate[1])), -len(candidate[1])))
-    missing = ", ".join(layout.missing(places))
-    reason = f"the header fits no known layout; the nearest, {layout.name}, needs also: {missing}"
-    raise UnreadableBillError(Refusal(reason, line=line))
+    raise UnreadableBillError(_several(fitting, line) if fitting else _none(found, line))
 
 
-def _refuse_repeated(names: Sequence[str], *, line: int) -> None:
-    repeated = [name for name, times in Counter(names).items() if times > 1 and name]
+def _meant(fitting: Sequence[tuple[Layout, Mapping[Field, int]]], name: str) -> list[tuple[Layout, Mapping[Field, int]]]:
+    """Return the layouts that the file's name speaks of, the longest word first; all of them if it speaks of none."""
+    words = sorted((mark for layout, _ in fitting for mark in layout.marks if mark in name), key=len, reverse=True)
+    # `consumedetailbillv2daysummary` has the word of the detail in it, too: what stands behind that decides.
+    if "daysummary" in name and "daysummary" in words:
+        words = ["daysummary"]
+    return [(layout, places) for layout, places in fitting if words[0] in layout.marks] if words else list(fitting)
+
+
+def _several(fitting: Sequence[tuple[Layout, Mapping[Field, int]]], line: int) -> Refusal:
+    candidates = ", ".join(layout.name for layout, _ in fitting)
+    differing = {field for layout, _ in fitting for field in layout.absent}
+    columns = dict.fromkeys(layout.column(field) for layout, _ in fitting for field in layout.columns if field in differing)
+    mend = f"export it with {' or '.join(columns)}, or " if columns else ""
+    accepts = f"{mend}keep the file's own name, or name the layout of its source in the configuration"
+    return Refusal(f"the header fits several layouts: {candidates}", line=line, accepts=accepts)
+
+
+def _none(found: Sequence[tuple[Layout, Mapping[Field, int]]], line: int) -> Refusal:
+    def distance(candidate: tuple[Layout, Mapping[Field, int]]) -> tuple[int, int]:
+        layout, places = candidate
+        return -len(places), len(layout.missing(places)) + len(layout.surplus(places))
+
+    layout, places = min(found, key=distance)
+    missing, surplus = ", ".join(layout.missing(places)), ", ".join(layout.surplus(places))
+    trouble = f"needs also: {missing}" if missing else f"has no: {surplus}"
+    return Refusal(f"the header fits no known layout; the nearest, {layout.name}, {trouble}", line=line)
+
+
+def _refuse_repeated(cells: Sequence[str], places: Mapping[Field, int], *, line: int) -> None:
+    """Refuse a header that names twice what we read: nobody could tell which of the two is meant."""
+    times = Counter(map(normalised, cells))
+    repeated = [cells[place] for place in sorted(set(places.values())) if times[normalised(cells[place])] > 1]
     if repeated:
         refusals = [Refusal("the header has this column more than once", line=line, column=name) for name in repeated]
         raise UnreadableBillError(*refusals)

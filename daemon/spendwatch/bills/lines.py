@@ -1,4 +1,4 @@
-"""The lines of one file: their traits in a book, themselves on heaps by day."""
+"""The lines of one statement: their traits in a book, themselves on heaps by day."""
 
 from __future__ import annotations
 
@@ -8,26 +8,29 @@ from pathlib import Path
 
 import polars as pl
 
-from spendwatch.bills.chunk import TraitBook, content_digest
-from spendwatch.bills.frames import DoubtError
+from spendwatch.bills.chunk import TraitBook
+from spendwatch.bills.frames import BETWEEN, DoubtError
 from spendwatch.bills.header import Header
+from spendwatch.bills.layouts.layout import Identity
 from spendwatch.bills.pile import Pile
-from spendwatch.bills.traits import RAW_FIELDS, SEPARATOR, Interpreter
+from spendwatch.bills.traits import SEPARATOR, Interpreter
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 from spendwatch.domain.money import EXACT, WHOLE_DIGITS
-from spendwatch.domain.statement import DayContent, DayKey
+from spendwatch.domain.statement import DayKey
 
-_MOMENT = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"
+_MOMENT = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}"
+_MOMENT_LENGTH = len("2026-09-12 11:21:00")
 _TOO_MUCH = Decimal(10) ** (WHOLE_DIGITS - 1)
 
 
 class Lines:
-    """Collects the lines of one file, gives traits their numbers and days their heaps."""
+    """Collects the lines of one statement, gives traits their numbers and days their heaps."""
 
-    def __init__(self, header: Header, interpreter: Interpreter, folder: Path) -> None:
+    def __init__(self, header: Header, interpreter: Interpreter, identity: Identity, folder: Path, *, part: int = 0) -> None:
         """Begin without lines."""
         self.header = header
         self.interpreter = interpreter
+        self.identity = identity
         self.book = TraitBook()
         self.pile = Pile(folder)
         self.count = 0
@@ -35,6 +38,7 @@ class Lines:
         """The latest moment that a line tells, as the bill writes it."""
         self.has_stray_quotes = False
         """Whether a trait holds a quote: the fast parser does not mind wrong ones, the careful reader does."""
+        self._part = part
         self._keys: list[DayKey] = []
         self._heaps: dict[DayKey, int] = {}
         self._weight = Decimal(0)
@@ -46,27 +50,47 @@ class Lines:
         self._weigh(frame["billed_cost"])
         self.latest = max(self.latest, _latest(frame["ends"]), _latest(frame["time"]))
         self.count += frame.height
-        self.pile.add(frame.drop("ends").with_columns(traits.gather(codes).alias("traits"), days.gather(codes).alias("day")))
+        numbered = frame.drop("ends").with_columns(traits.gather(codes).alias("traits"), days.gather(codes).alias("day"))
+        self.pile.add(numbered if self.identity is Identity.ID else numbered.with_columns(self._group(numbered["traits"])))
 
     def settle(self) -> int:
-        """Drop all but one of the lines that occur more than once; return how many were dropped."""
-        return self.pile.settle(self.book, self._keys)
+        """Drop all but one of the lines that have the same id; return how many were dropped."""
+        return self.pile.settle(self.book, self._keys) if self.identity is Identity.ID else 0
 
-    def days(self) -> tuple[DayContent, ...]:
-        """Return what the file holds for each day, in the order of days."""
-        heaps = sorted((self._keys[heap], heap) for heap in self.pile.heaps())
-        return tuple(self._content(key, self.pile.lines(heap)) for key, heap in heaps)
+    def days(self) -> tuple[DayKey, ...]:
+        """Return the days that have lines, in their order."""
+        return tuple(sorted(self._keys[heap] for heap in self.pile.heaps()))
+
+    @property
+    def has_days(self) -> bool:
+        """Whether every line told its day."""
+        return not self.interpreter.has_undated
+
+    def of(self, key: DayKey) -> pl.DataFrame:
+        """Return the lines of one day, their traits numbered by our book."""
+        lines = self.pile.lines(self._heaps[key])
+        return lines if self.identity is Identity.ID else self._told_apart(lines)
 
     def fresh(self, key: DayKey, book: TraitBook) -> pl.DataFrame:
         """Return the lines of one day, their traits numbered by another book."""
-        lines = self.pile.lines(self._heaps[key])
+        lines = self.of(key)
         numbers = [0] * len(self.book.traits)
         for number in lines["traits"].unique():
             numbers[number] = book.number(self.book.traits[number])
         return lines.with_columns(pl.Series(numbers, dtype=pl.UInt32).gather(lines["traits"]).alias("traits"))
 
-    def _content(self, key: DayKey, lines: pl.DataFrame) -> DayContent:
-        return DayContent(key, content_digest(lines, self.book), lines.height)
+    def _group(self, traits: pl.Series) -> pl.Expr:
+        """Return keys that say what a line is for, too."""
+        marks = pl.Series(self.book.marks, dtype=pl.String).gather(traits)
+        return pl.concat_str("line_id", marks, separator=BETWEEN).alias("line_id")
+
+    def _told_apart(self, lines: pl.DataFrame) -> pl.DataFrame:
+        """Return the lines numbered within what they have in common, in an order that does not depend on the file's."""
+        rank = self.book.ranks().gather(lines["traits"]).alias("rank")
+        order = ["line_id", "billed_cost", "list_cost", "usage", "time", "rank"]
+        part = f"{self._part}." if self._part else ""
+        number = pl.lit(f"#{part}") + pl.col("line_id").cum_count().over("line_id").cast(pl.String)
+        return lines.with_columns(rank).sort(order).with_columns(pl.col("line_id") + number).drop("rank")
 
     def _numbers(self, distinct: pl.Series) -> tuple[pl.Series, pl.Series]:
         codes, texts = distinct.to_physical(), distinct.cast(pl.String)
@@ -74,7 +98,7 @@ class Lines:
         days, traits = [0] * size, [0] * size
         for code, text in zip(codes, texts, strict=True):
             cells = tuple(text.split(SEPARATOR))
-            if len(cells) != len(RAW_FIELDS):
+            if len(cells) != len(self.interpreter.fields):
                 raise DoubtError
             self.has_stray_quotes = self.has_stray_quotes or '"' in text
             key, found = self.interpreter.interpret(cells)
@@ -98,7 +122,6 @@ class Lines:
 
 def _latest(moments: pl.Series) -> str:
     latest = moments.max()
-    if isinstance(latest, str) and re.fullmatch(_MOMENT, latest):
-        return latest
-    proper = moments.filter(moments.str.contains(_MOMENT)).max()
-    return proper if isinstance(proper, str) else ""
+    if not isinstance(latest, str) or not re.match(_MOMENT, latest):
+        latest = moments.filter(moments.str.contains(_MOMENT)).max()
+    return latest[:_MOMENT_LENGTH].replace("T", " ") if isinstance(latest, str) else ""

@@ -1,42 +1,34 @@
-"""What the daemon and the reading process tell each other: JSON, never pickles, as a hostile file might own the process.
-
-Whatever comes from there is looked at as if a stranger had written it.
-"""
+"""What the daemon and the reading process tell each other: statements, refusals, what to merge and what became of it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import cast
+from pathlib import Path
 
+from spendwatch.bills.wire import Message, NonsenseError, as_list, as_number, as_object, as_text
 from spendwatch.domain.errors import InvalidAmountError, Refusal, UnreadableBillError
 from spendwatch.domain.money import Currency, is_currency, parse_amount
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import (
     AccountId,
     ChargeKind,
+    Coverage,
     DayContent,
     DayKey,
     Digest,
     Kind,
+    ReadingHints,
+    SeriesKey,
     SpendRow,
+    Stamp,
     Statement,
     TaxBasis,
     WorkspaceId,
 )
-
-LENGTH = 4
-"""Each message follows its length, written with so many bytes, the highest first."""
-
-LONGEST = 64 * 1024 * 1024
-
-Message = Mapping[str, object]
-
-
-class NonsenseError(Exception):
-    """The other side said something that makes no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,49 +39,21 @@ class MergedCounts:
     lines: int
     new: int
     changed: int
+    gone: int
+    stamps: tuple[Stamp, ...]
 
 
-def packed(message: Message) -> bytes:
-    """Return the message as bytes, its length in front."""
-    content = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
-    return len(content).to_bytes(LENGTH, "big") + content
+@dataclass(frozen=True, slots=True)
+class MergeRequest:
+    """What is to be merged."""
 
-
-def unpacked(content: bytes) -> Message:
-    """Return the message that the bytes after its length hold."""
-    try:
-        message = json.loads(content)
-    except ValueError as error:
-        raise NonsenseError from error
-    return as_object(message)
-
-
-def as_object(value: object) -> Message:
-    """Return the value if it is an object."""
-    if not isinstance(value, dict):
-        raise NonsenseError
-    return cast("Message", value)
-
-
-def as_list(value: object) -> list[object]:
-    """Return the value if it is a list."""
-    if not isinstance(value, list):
-        raise NonsenseError
-    return cast("list[object]", value)
-
-
-def as_text(value: object) -> str:
-    """Return the value if it is text."""
-    if not isinstance(value, str):
-        raise NonsenseError
-    return value
-
-
-def as_number(value: object) -> int:
-    """Return the value if it is a whole number that is not negative."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise NonsenseError
-    return value
+    days: tuple[DayKey, ...]
+    """Of the bill."""
+    lazy: frozenset[DayKey]
+    """Those of them that the ledger does not hold, and that need no second look."""
+    held: tuple[tuple[DayKey, Path, Stamp], ...]
+    """Days that the ledger holds: where their lines are, and up to which stamp they were confirmed."""
+    coverage: tuple[Coverage, ...]
 
 
 def statement_message(statement: Statement) -> Message:
@@ -105,21 +69,20 @@ def statement_message(statement: Statement) -> Message:
         "lines": statement.lines,
         "data_until": statement.data_until.isoformat() if statement.data_until else None,
         "exported_at": statement.exported_at.isoformat() if statement.exported_at else None,
-        "days": [
-            [day.key.account, day.key.period.label, day.key.day.isoformat(), day.digest, day.lines] for day in statement.days
-        ],
+        "stamp": statement.stamp,
+        "days": [[*_key(day.key), day.digest, day.lines, day.has_ids] for day in statement.days],
+        "coverage": [_covered(one) for one in statement.coverage],
         "remarks": statement.remarks,
     }
 
 
 def statement_from(message: Message) -> Statement:
     """Return the statement that the message tells."""
-    series = as_text(message.get("series"))
     try:
         return Statement(
             digest=Digest(as_text(message.get("digest"))),
             layout=as_text(message.get("layout")),
-            series=series,
+            series=as_text(message.get("series")),
             kind=Kind(as_text(message.get("kind"))),
             tax_basis=TaxBasis(as_text(message.get("tax_basis"))),
             accounts=tuple(AccountId(as_text(account)) for account in as_list(message.get("accounts"))),
@@ -127,7 +90,9 @@ def statement_from(message: Message) -> Statement:
             lines=as_number(message.get("lines")),
             data_until=_moment(message.get("data_until")),
             exported_at=_moment(message.get("exported_at")),
-            days=tuple(_day(as_list(day), series) for day in as_list(message.get("days"))),
+            stamp=_stamp(message.get("stamp")),
+            days=tuple(_day(as_list(day)) for day in as_list(message.get("days"))),
+            coverage=tuple(_coverage(as_list(one)) for one in as_list(message.get("coverage"))),
             remarks=tuple(as_text(remark) for remark in as_list(message.get("remarks"))),
         )
     except ValueError as error:
@@ -143,10 +108,93 @@ def _moment(value: object) -> datetime | None:
     return moment
 
 
-def _day(parts: list[object], series: str) -> DayContent:
-    account, period, day, digest, lines = parts
-    key = DayKey(AccountId(as_text(account)), BillingPeriod.parse(as_text(period)), series, date.fromisoformat(as_text(day)))
-    return DayContent(key, Digest(as_text(digest)), as_number(lines))
+def _day(parts: list[object]) -> DayContent:
+    *key, digest, lines, has_ids = parts
+    if not isinstance(has_ids, bool):
+        raise NonsenseError
+    return DayContent(_key_from(key), Digest(as_text(digest)), as_number(lines), has_ids)
+
+
+def _key(key: DayKey) -> list[str]:
+    return [key.account, key.period.label, key.series, key.day.isoformat()]
+
+
+def _key_from(parts: Sequence[object]) -> DayKey:
+    account, period, series, day = map(as_text, parts)
+    return DayKey(AccountId(account), BillingPeriod.parse(period), series, date.fromisoformat(day))
+
+
+def _stamp(value: object) -> Stamp:
+    text = as_text(value)
+    if not _STAMP.fullmatch(text):
+        raise NonsenseError
+    return Stamp(text)
+
+
+_STAMP = re.compile(r"(?:[0-9]{14}(?:/[0-9a-f/]{0,64})?)?", re.ASCII)
+
+
+def _covered(coverage: Coverage) -> list[str]:
+    series, day = coverage.series, coverage.day
+    return [
+        series.account,
+        series.period.label,
+        series.series,
+        day.isoformat() if day else "",
+        coverage.stamp,
+        coverage.reach,
+    ]
+
+
+def _coverage(parts: list[object]) -> Coverage:
+    account, period, series, day, stamp, reach = map(as_text, parts)
+    key = SeriesKey(AccountId(account), BillingPeriod.parse(period), series)
+    return Coverage(key, date.fromisoformat(day) if day else None, _stamp(stamp), _stamp(reach))
+
+
+def hints_message(hints: ReadingHints) -> Message:
+    """Return the hints as a message."""
+    return {
+        "currencies": dict(hints.currencies),
+        "account": hints.account,
+        "kind": hints.kind,
+        "layout": hints.layout,
+    }
+
+
+def hints_from(message: Message) -> ReadingHints:
+    """Return the hints that the message tells."""
+    account, kind = message.get("account"), message.get("kind")
+    currencies = as_object(message.get("currencies")).items()
+    return ReadingHints(
+        {AccountId(one): Currency(as_text(code)) for one, code in currencies},
+        None if account is None else AccountId(as_text(account)),
+        None if kind is None else Kind(as_text(kind)),
+        as_text(message.get("layout")),
+    )
+
+
+def merge_message(bill: int, request: MergeRequest) -> Message:
+    """Return the request as a message."""
+    return {
+        "ask": "merge",
+        "bill": bill,
+        "days": [[*_key(key), key in request.lazy] for key in request.days],
+        "held": [[*_key(key), str(path), stamp] for key, path, stamp in request.held],
+        "coverage": [_covered(one) for one in request.coverage],
+    }
+
+
+def merge_request_from(message: Message) -> MergeRequest:
+    """Return the request that the message tells."""
+    days = [(_key_from(day[:4]), bool(day[4])) for day in map(as_list, as_list(message.get("days")))]
+    held = map(as_list, as_list(message.get("held")))
+    return MergeRequest(
+        tuple(key for key, _ in days),
+        frozenset(key for key, is_lazy in days if is_lazy),
+        tuple((_key_from(day[:4]), Path(as_text(day[4])), _stamp(day[5])) for day in held),
+        tuple(_coverage(as_list(one)) for one in as_list(message.get("coverage"))),
+    )
 
 
 def refusals_message(error: UnreadableBillError) -> Message:
@@ -172,19 +220,32 @@ def _refusal(parts: list[object]) -> Refusal:
     return Refusal(as_text(reason), None if line is None else as_number(line), *texts)
 
 
+def merged_message(name: str, merged: MergedCounts) -> list[object]:
+    """Return what became of a day."""
+    counts = (merged.digest, merged.lines, merged.new, merged.changed, merged.gone)
+    return [int(name), *counts, list(merged.stamps)]
+
+
 def merged_from(value: object) -> MergedCounts:
     """Return what became of a day."""
     try:
-        digest, lines, new, changed = as_list(value)
+        digest, lines, new, changed, gone, stamps = as_list(value)
     except ValueError as error:
         raise NonsenseError from error
-    return MergedCounts(Digest(as_text(digest)), as_number(lines), as_number(new), as_number(changed))
+    return MergedCounts(
+        Digest(as_text(digest)),
+        as_number(lines),
+        as_number(new),
+        as_number(changed),
+        as_number(gone),
+        tuple(_stamp(stamp) for stamp in as_list(stamps)),
+    )
 
 
 def row_from(line: str) -> SpendRow:
     """Return the row of a roll-up that one line of its file tells."""
     try:
-        *texts, lines = as_list(json.loads(line))
+        *texts, lines, outstanding = as_list(json.loads(line))
         workspace, api_key, model, kind, channel, item, commodity, product, owner, tags, charge, currency, cost = map(
             as_text, texts
         )
@@ -205,6 +266,7 @@ def row_from(line: str) -> SpendRow:
             currency=Currency(currency),
             billed_cost=parse_amount(cost),
             lines=as_number(lines),
+            outstanding=None if outstanding is None else parse_amount(as_text(outstanding)),
         )
     except (ValueError, InvalidAmountError) as error:
         raise NonsenseError from error

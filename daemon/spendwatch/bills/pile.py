@@ -9,7 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from spendwatch.bills.chunk import DAY_RANK, TraitBook, newest, stacked
+from spendwatch.bills.chunk import TraitBook, stacked
+from spendwatch.bills.versions import DAY_RANK, newest
 from spendwatch.domain.statement import DayKey
 
 ROOM = 1_500_000

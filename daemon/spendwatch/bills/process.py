@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Self
 
 from spendwatch.bills.dialogue import Dialogue, Progress, sensible
-from spendwatch.bills.messages import Message, as_object, refusals_from, statement_from
+from spendwatch.bills.messages import hints_message, refusals_from, statement_from
 from spendwatch.bills.reading import ProcessReading
+from spendwatch.bills.survey import digest_of
+from spendwatch.bills.wire import Message, as_object
 from spendwatch.domain.errors import ReaderFailedError
-from spendwatch.domain.statement import BillFile, ReadingHints
+from spendwatch.domain.statement import BillFile, Digest, ReadingHints
 
 MEMORY = 4 * 1024**3
 """How many bytes of memory the reading process may take."""
@@ -58,6 +60,10 @@ class ReadingProcess:
         """Start the process ahead of the first file, so that both need not wait for each other."""
         self._dialogue.running()
 
+    def digest(self, file: BillFile) -> Digest:
+        """Return the SHA-256 of the file's bytes, without understanding them."""
+        return digest_of(file.path)
+
     def read(self, file: BillFile, hints: ReadingHints) -> ProcessReading:
         """Understand the file, or raise `UnreadableBillError` with every refusal, or `ReaderFailedError`."""
         with self._dialogue.lock:
@@ -94,7 +100,7 @@ class ReadingProcess:
             "path": str(file.path.absolute()),
             "name": file.name,
             "folder": str(folder),
-            "currencies": dict(hints.currencies),
+            "hints": hints_message(hints),
         }
         seconds = self.patience + file.size / SLOWEST
         child, answer = self._dialogue.ask_anyone(request, frozenset({"statement", "refusals"}), seconds=seconds)

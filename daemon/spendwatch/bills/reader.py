@@ -1,160 +1,120 @@
-"""Reads one bill file into exact lines by day, and merges them with what the ledger holds."""
+"""Reads one bill file into exact lines by day: its parts, each by the layout that its header shows."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
+from spendwatch.bills.bill import Portion, UnderstoodBill
 from spendwatch.bills.careful import CarefulReader
-from spendwatch.bills.chunk import TraitBook, content_digest, merge, read_chunk, roll_up, write_chunk
 from spendwatch.bills.frames import DoubtError, exact_columns, fast_frames, vouch
-from spendwatch.bills.header import HEAD_SIZE, find_header
+from spendwatch.bills.header import HEAD_SIZE, Expected, Header, find_header
+from spendwatch.bills.layouts import LAYOUTS
+from spendwatch.bills.layouts.describeinstancebill import DESCRIBE_INSTANCE_BILL
+from spendwatch.bills.layouts.layout import Field, Identity
 from spendwatch.bills.lines import Lines
-from spendwatch.bills.survey import Survey, Surveyor
-from spendwatch.bills.traits import CellError, Interpreter
+from spendwatch.bills.names import Told, told_by
+from spendwatch.bills.pages import as_items, looks_like_pages, read_pages
+from spendwatch.bills.survey import Surveyor
+from spendwatch.bills.traits import CellError, Interpreter, raw_fields
 from spendwatch.domain.errors import Refusal, UnreadableBillError
-from spendwatch.domain.statement import AccountId, DayContent, Digest, ReadingHints, Statement
-
-BILLING_ZONE = timezone(timedelta(hours=8))
-"""Bills show the provider's wall time, without saying so."""
+from spendwatch.domain.statement import Kind, ReadingHints
 
 Progress = Callable[[str, float], None]
-
-_NAME = re.compile(r"(?P<account>[0-9]{5,32})(?:-(?P<exported>[0-9]{14}))?(?![0-9])", re.ASCII)
-_STAMP = "%Y%m%d%H%M%S"
-
-
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """What became of a day in the merge."""
-
-    digest: Digest
-    lines: int
-    new: int
-    changed: int
-
-
-class UnderstoodBill:
-    """A bill file that has been read: its statement, and its lines as long as they are needed."""
-
-    def __init__(self, statement: Statement, lines: Lines, stamp: str, folder: Path) -> None:
-        """Keep them."""
-        self.statement = statement
-        self._lines = lines
-        self._stamp = stamp
-        self._folder = folder
-
-    def merge(self, place: int, held: Path | None, confirmed: str = "") -> Merged:
-        """Merge the statement's day at that place with the chunk that the ledger holds; leave `chunk-…` and `rows-…` behind.
-
-        `confirmed` is the moment, in ISO 8601, up to which other statements said the same of the chunk as a whole. Several
-        threads may call this at the same time.
-        """
-        book, day = TraitBook(), self.statement.days[place]
-        fresh = self._lines.fresh(day.key, book).with_columns(pl.lit(self._stamp).alias("stamp"))
-        merged = merge(fresh, _confirmed(read_chunk(held, book), confirmed) if held else None, book)
-        write_chunk(merged.frame, book, self._folder / f"chunk-{place}")
-        rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in roll_up(merged.frame, book))
-        (self._folder / f"rows-{place}").write_text(rows, encoding="utf-8")
-        digest = content_digest(merged.frame, book) if held else day.digest
-        return Merged(digest, merged.frame.height, merged.new, merged.changed)
-
-
-def _confirmed(lines: pl.DataFrame, moment: str) -> pl.DataFrame:
-    """Return the lines of a chunk, none of them older than that moment."""
-    if not moment:
-        return lines
-    stamp = datetime.fromisoformat(moment).astimezone(BILLING_ZONE).strftime(_STAMP)
-    return lines.with_columns(pl.max_horizontal("stamp", pl.lit(stamp)).alias("stamp"))
 
 
 def read(path: Path, *, name: str, hints: ReadingHints, folder: Path, progress: Progress) -> UnderstoodBill:
     """Understand the file, or raise `UnreadableBillError` with every refusal. The folder is ours alone."""
     surveyor = Surveyor(path, lambda share: progress("reading", share))
     try:
-        return _read(path, name, hints, folder, surveyor)
+        portions = [_Table(path, name, hints, folder, surveyor).portion()]
+        return UnderstoodBill(portions, surveyor.finish().digest)
     except UnreadableBillError as error:
         raise UnreadableBillError(*error.refusals, digest=surveyor.finish().digest) from error
 
 
-def _read(path: Path, name: str, hints: ReadingHints, folder: Path, surveyor: Surveyor) -> UnderstoodBill:
-    with path.open("rb") as file:
-        head = file.read(HEAD_SIZE)
-    if not head:
-        raise UnreadableBillError(Refusal("the file is empty"))
-    header = find_header(head)
-    account, exported = told_by(name)
-    try:
-        lines = _read_fast(path, head, Lines(header, Interpreter(header.layout, hints, account), folder), surveyor)
-    except (DoubtError, CellError):
-        lines = _read_carefully(path, Lines(header, Interpreter(header.layout, hints, account), folder))
-    dropped = lines.settle()
-    again = (f"{dropped} lines of the file repeat the id of another one; one of each counts",) if dropped else ()
-    statement = _statement(surveyor.finish(), lines, exported, remarks=(*lines.interpreter.remarks(), *again))
-    stamp = statement.stamp
-    return UnderstoodBill(statement, lines, stamp.strftime(_STAMP) if stamp else "", folder)
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A file with a table of lines, or one with answers of the API, which is made into a table."""
 
+    path: Path
+    name: str
+    hints: ReadingHints
+    folder: Path
+    surveyor: Surveyor
 
-def _read_fast(path: Path, head: bytes, lines: Lines, surveyor: Surveyor) -> Lines:
-    for frame in fast_frames(path, lines.header, head):
-        lines.add(frame)
-    if lines.has_stray_quotes or (lines.interpreter.has_undated and lines.header.has_times):
-        raise DoubtError
-    vouch(path, surveyor.finish(), lines.header, lines.count)
-    return lines
+    def portion(self) -> Portion:
+        """Return what it says."""
+        with self.path.open("rb") as file:
+            head = file.read(HEAD_SIZE)
+        if not head:
+            raise UnreadableBillError(Refusal("the file is empty"))
+        if looks_like_pages(head):
+            return self._portion_of_pages()
+        expected = Expected(self.name, self.hints.layout)
+        return self._understood(head, find_header(head, expected, LAYOUTS), told_by(self.name))
 
-
-def _read_carefully(path: Path, lines: Lines) -> Lines:
-    columns = {field: pl.col(field) for field in lines.header.places}
-    for batch in CarefulReader(path, lines.header, lines.interpreter).batches():
-        raw = pl.LazyFrame(batch, schema=dict.fromkeys(columns, pl.String))
-        lines.add(exact_columns(raw, columns))
-    return lines
-
-
-def _statement(survey: Survey, lines: Lines, exported: datetime | None, *, remarks: tuple[str, ...]) -> Statement:
-    layout, days = lines.header.layout, lines.days()
-    return Statement(
-        digest=survey.digest,
-        layout=layout.name,
-        series=layout.series,
-        kind=layout.kind,
-        tax_basis=layout.tax_basis,
-        accounts=tuple(sorted({day.key.account for day in days})),
-        periods=tuple(sorted({day.key.period for day in days})),
-        lines=sum(day.lines for day in days),
-        data_until=_data_until(lines.latest, days),
-        exported_at=exported,
-        days=days,
-        remarks=remarks,
-    )
-
-
-def told_by(name: str) -> tuple[AccountId | None, datetime | None]:
-    """Return the account that a file's name begins with, and when the provider wrote it, as far as the name tells."""
-    found = _NAME.match(name)
-    if not found:
-        return None, None
-    exported = None
-    if found["exported"]:
+    def _portion_of_pages(self) -> Portion:
+        pages = read_pages(self.path, self.folder)
+        table = replace(self, path=pages.path, surveyor=Surveyor(pages.path, lambda _: None))
+        head = pages.path.read_bytes()[:HEAD_SIZE]
+        complete = Kind.SNAPSHOT if pages.is_complete else Kind.UPSERT
         try:
-            exported = datetime.strptime(found["exported"], _STAMP).replace(tzinfo=BILLING_ZONE)
-        except ValueError:
-            exported = None
-    return AccountId(found["account"]), exported
+            header = find_header(head, Expected(self.name), (DESCRIBE_INSTANCE_BILL,))
+            return table._understood(head, header, replace(told_by(self.name), kind=complete))  # noqa: SLF001 -- of our own kind
+        except UnreadableBillError as error:
+            raise as_items(error) from error
+
+    def _understood(self, head: bytes, header: Header, told: Told) -> Portion:
+        kind = _kind(header, told, self.hints)
+        identity = _identity(header, kind)
+
+        def lines() -> Lines:
+            series = header.layout.series(header.places, identity, selection=_selection(header, told, kind))
+            interpreter = Interpreter(header.layout, self.hints, told.account, raw_fields(header.places), series)
+            return Lines(header, interpreter, identity, self.folder, part=told.part)
+
+        try:
+            found = self._read_fast(head, lines())
+        except (DoubtError, CellError):
+            found = self._read_carefully(lines())
+        return Portion(found, told, kind, dropped=found.settle())
+
+    def _read_fast(self, head: bytes, lines: Lines) -> Lines:
+        for frame in fast_frames(self.path, lines.header, lines.identity, head):
+            lines.add(frame)
+        if lines.has_stray_quotes or (lines.interpreter.has_undated and lines.header.has_times):
+            raise DoubtError
+        vouch(self.path, self.surveyor.finish(), lines.header, lines.count)
+        return lines
+
+    def _read_carefully(self, lines: Lines) -> Lines:
+        header = lines.header
+        fields: Sequence[Field] = tuple(dict.fromkeys((*header.places, *lines.interpreter.fields)))
+        columns = {field: pl.col(field) for field in fields}
+        for batch in CarefulReader(self.path, header, lines.interpreter).batches():
+            raw = pl.LazyFrame(batch, schema=dict.fromkeys(columns, pl.String))
+            lines.add(exact_columns(raw, columns, lines.interpreter.fields, lines.identity))
+        return lines
 
 
-def _data_until(latest: str, days: tuple[DayContent, ...]) -> datetime | None:
-    if not days:
-        return None
-    try:
-        return datetime.fromisoformat(latest).replace(tzinfo=BILLING_ZONE)
-    except ValueError:
-        day = max(content.key.day for content in days)
-        return datetime(day.year, day.month, day.day, tzinfo=BILLING_ZONE)
+def _kind(header: Header, told: Told, hints: ReadingHints) -> Kind:
+    """Return how the file relates to others: as configured, else as its name says, else as is usual for its layout."""
+    kind = hints.kind or (header.layout.kind if header.layout.kind is Kind.AGGREGATE else told.kind) or header.layout.kind
+    if kind is Kind.SNAPSHOT and told.part and not told.exported_at:
+        return Kind.UPSERT  # one of several parts, and nothing tells which others belong to it: so it takes nothing away
+    return kind
+
+
+def _identity(header: Header, kind: Kind) -> Identity:
+    if Field.LINE_ID in header.places:
+        return Identity.ID
+    return Identity.CONTENT if kind in {Kind.DELTA, Kind.SNAPSHOT} else Identity.GROUP
+
+
+def _selection(header: Header, told: Told, kind: Kind) -> str:
+    is_summed_up = kind is Kind.AGGREGATE and header.layout.kind is not Kind.AGGREGATE
+    return ".".join(filter(None, (told.selection, "aggregate" if is_summed_up else "")))

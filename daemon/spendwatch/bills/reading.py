@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
 from spendwatch.bills.child import Child
 from spendwatch.bills.dialogue import Dialogue, sensible
-from spendwatch.bills.messages import MergedCounts, Message, as_list, as_number, merged_from, row_from
-from spendwatch.domain.statement import DayKey, Digest, SpendRow, Statement
+from spendwatch.bills.messages import MergedCounts, MergeRequest, merge_message, merged_from, row_from
+from spendwatch.bills.wire import Message, as_list, as_number
+from spendwatch.domain.merging import MergePlan
+from spendwatch.domain.statement import DayContent, DayKey, Digest, SpendRow, Stamp, Statement
 
 
 class ProcessReading:
@@ -35,7 +37,8 @@ class ProcessReading:
         self._folder = folder
         self._seconds = seconds
         self._forget = forget
-        self._days: tuple[int, ...] = ()
+        self._handed = itertools.count()
+        self._awaited = 0
         self.number = number
 
     @property
@@ -48,31 +51,40 @@ class ProcessReading:
         """What the file says."""
         return self._statement
 
-    def merge(
-        self,
-        held: Mapping[DayKey, bytes | None],
-        days: tuple[DayKey, ...],
-        confirmed: Mapping[DayKey, datetime] | None = None,
-    ) -> tuple[ProcessDay, ...]:
-        """Merge these days with the chunks the ledger holds (None: it holds none), no older than `confirmed` says.
+    def merge(self, plan: MergePlan, chunk: Callable[[DayKey], bytes]) -> tuple[ProcessDay, ...]:
+        """Merge the statement with what the ledger holds, as planned, and return the days that are to be written.
 
         What the ledger does not hold needs no merge: those days are packed while the caller already writes the first ones.
         """
-        places = {content.key: place for place, content in enumerate(self._statement.days)}
-        self._days = tuple(places[key] for key in days)
+        days = (*plan.differing, *plan.fresh)
+        others = plan.elsewhere
+        contents = {content.key: content for content in self._statement.days}
+        self._awaited = len(days)
         self._dialogue.unpack(self.number)
-        said = {key: moment.isoformat() for key, moment in (confirmed or {}).items()}
-        handed = [[places[key], self._hand_over(places[key], held.get(key)), said.get(key, "")] for key in days]
-        request: Message = {"ask": "merge", "bill": self.number, "days": handed}
-        answer = self._dialogue.ask(self._child, request, frozenset({"merged"}), seconds=self._seconds)
+        request = MergeRequest(
+            days,
+            frozenset(key for key in plan.fresh if contents[key].digest),
+            tuple((key, self._hand_over(key, chunk), plan.confirmed[key]) for key in (*plan.differing, *others)),
+            plan.coverage,
+        )
+        message = merge_message(self.number, request)
+        answer = self._dialogue.ask(self._child, message, frozenset({"merged"}), seconds=self._seconds)
         counts = _counts(answer)
-        return tuple(self._day(place, counts) for place in self._days)
+        return tuple(
+            ProcessDay(self, place, key, counts.get(place) or self._as_stated(contents[key]), is_packed=place in counts)
+            for place, key in enumerate((*days, *others))
+            if place in counts or key in contents
+        )
 
     def packed(self, place: int, name: str) -> Path:
         """Return the file of that name and day when it is ready."""
         self._dialogue.await_packed(self._child, (self.number, place), seconds=self._seconds)
-        if name == "chunk":
-            self._dialogue.tell_progress("merging", (self._days.index(place) + 1) / len(self._days))
+        return self.file(place, name)
+
+    def file(self, place: int, name: str) -> Path:
+        """Return the file of that name and day."""
+        if name == "chunk" and place < self._awaited:
+            self._dialogue.tell_progress("merging", (place + 1) / self._awaited)
         return self._folder / f"{name}-{place}"
 
     def __enter__(self) -> Self:
@@ -84,28 +96,25 @@ class ProcessReading:
         self._forget(self)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _hand_over(self, place: int, chunk: bytes | None) -> str | None:
-        if chunk is None:
-            return None
-        path = self._folder / f"held-{place}"
-        path.write_bytes(chunk)
-        return str(path)
+    def _hand_over(self, key: DayKey, chunk: Callable[[DayKey], bytes]) -> Path:
+        path = self._folder / f"held-{next(self._handed)}"
+        path.write_bytes(chunk(key))
+        return path
 
-    def _day(self, place: int, counts: Mapping[int, MergedCounts]) -> ProcessDay:
-        content = self._statement.days[place]
-        fresh = MergedCounts(content.digest, content.lines, new=content.lines, changed=0)
-        return ProcessDay(self, place, content.key, counts.get(place, fresh))
+    def _as_stated(self, content: DayContent) -> MergedCounts:
+        return MergedCounts(content.digest, content.lines, content.lines, 0, 0, (self._statement.stamp,))
 
 
 class ProcessDay:
     """One day after the merge."""
 
-    def __init__(self, reading: ProcessReading, place: int, key: DayKey, counts: MergedCounts) -> None:
-        """Keep where the content will be found."""
+    def __init__(self, reading: ProcessReading, place: int, key: DayKey, counts: MergedCounts, *, is_packed: bool) -> None:
+        """Keep where the content will be found, or is already."""
         self._reading = reading
         self._place = place
         self._key = key
         self._counts = counts
+        self._is_packed = is_packed
 
     @property
     def key(self) -> DayKey:
@@ -132,14 +141,27 @@ class ProcessDay:
         """How many lines the ledger had otherwise."""
         return self._counts.changed
 
+    @property
+    def gone(self) -> int:
+        """How many lines the ledger had and that are no longer there."""
+        return self._counts.gone
+
+    @property
+    def stamps(self) -> tuple[Stamp, ...]:
+        """The different stamps of the lines; none if they are too many to tell."""
+        return self._counts.stamps
+
     def chunk(self) -> bytes:
         """Return the day's lines as one compressed columnar chunk."""
-        return self._reading.packed(self._place, "chunk").read_bytes()
+        return self._file("chunk").read_bytes()
 
     def rows(self) -> Iterator[SpendRow]:
         """Yield the day's roll-up."""
-        with self._reading.packed(self._place, "rows").open(encoding="utf-8") as file, sensible():
+        with self._file("rows").open(encoding="utf-8") as file, sensible():
             yield from map(row_from, file)
+
+    def _file(self, name: str) -> Path:
+        return self._reading.file(self._place, name) if self._is_packed else self._reading.packed(self._place, name)
 
 
 def _counts(message: Message) -> dict[int, MergedCounts]:

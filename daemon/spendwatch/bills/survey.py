@@ -53,7 +53,7 @@ class Surveyor:
             raise self._trouble
         if self._survey is None or identity(self._path) != self._before:
             msg = "the file was changed while being read"
-            raise ReaderFailedError(msg)
+            raise ReaderFailedError(msg, is_innocent=True)
         return self._survey
 
     def _run(self) -> None:
@@ -62,6 +62,12 @@ class Surveyor:
                 self._survey = _surveyed(file, self._progress)
         except Exception as error:  # noqa: BLE001 -- handed to the thread that waits for us
             self._trouble = error
+
+
+def digest_of(path: Path) -> Digest:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return Digest(hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def identity(path: Path) -> Identity:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
+from spendwatch.bills.cells import cleaned, day_in, ids_meant, looks_shortened, period_in
 from spendwatch.bills.instance_id import InstanceId, parse_instance_id
-from spendwatch.bills.layouts.layout import Field, Layout
+from spendwatch.bills.layouts.layout import Account, Field, Layout
 from spendwatch.bills.tags import canonical_tags
 from spendwatch.domain.money import is_currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, DayKey, ReadingHints
 
-RAW_FIELDS = (
-    Field.ACCOUNT,
-    Field.PERIOD,
-    Field.DAY,
+_PLACE = (Field.ACCOUNT, Field.PERIOD, Field.DAY)
+"""These tell the day of a line; the others tell its traits."""
+
+_RAW = (
     Field.OWNER,
     Field.CHARGE,
     Field.TRADE,
@@ -30,7 +32,9 @@ RAW_FIELDS = (
     Field.CURRENCY,
     Field.TAGS,
 )
-"""The cells that a line's traits are read from, in this order."""
+
+_INSTEAD = {Field.SERVICE: Field.PRODUCT, Field.ITEM_NAME: Field.ITEM, Field.SELECTOR: Field.INSTANCE}
+"""What is only read where a better column is missing."""
 
 SEPARATOR = "\x1f"
 """Stands between those cells where they travel as one text; a cell that holds it is refused."""
@@ -38,13 +42,16 @@ SEPARATOR = "\x1f"
 DATE_LENGTH = len("2026-09-12")
 
 MODEL_STUDIO = "sfm"
+MODEL_STUDIO_NAMES = frozenset({"大模型服务平台百炼", "alibaba cloud model studio"})
 
-_DAY_CELLS = 3
-"""The first of the raw fields tell the day; the others tell the traits."""
+_DIGITS = re.compile(r"[0-9]{1,32}", re.ASCII)
+_ANY_ACCOUNT = re.compile(r"[!-~]{1,128}", re.ASCII)
 
-_ACCOUNT = re.compile(r"[0-9]{1,32}", re.ASCII)
-_MONTH = re.compile(r"(2[0-9]{3})-?([0-9]{2})", re.ASCII)
-_DAY = re.compile(r"(2[0-9]{3})(-?)([0-9]{2})\2([0-9]{2})", re.ASCII)
+
+def raw_fields(places: Mapping[Field, int]) -> tuple[Field, ...]:
+    """Return the fields that a line's day and traits are read from, where these columns are there; the day's come first."""
+    instead = (field for field, better in _INSTEAD.items() if field in places and better not in places)
+    return (*_PLACE, *(field for field in _RAW if field in places), *instead)
 
 
 class Traits(NamedTuple):
@@ -65,6 +72,11 @@ class Traits(NamedTuple):
     type: str
     channel: str
 
+    @property
+    def lasting(self) -> tuple[str, ...]:
+        """What does not change when a line is told once more; tags are put on and taken off."""
+        return (*self[:8], "")
+
 
 class CellError(Exception):
     """A cell that cannot be understood."""
@@ -83,6 +95,9 @@ class Interpreter:
     hints: ReadingHints
     named_account: AccountId | None
     """The account that the file's name begins with."""
+    fields: tuple[Field, ...]
+    """Which cells are handed over, in this order."""
+    series: str
     assumed: dict[str, None] = field(default_factory=dict)
     """What was taken from elsewhere because the bill is silent, in words; each said once."""
     unknown_instances: dict[str, None] = field(default_factory=dict)
@@ -92,13 +107,13 @@ class Interpreter:
     _traits: dict[tuple[str, ...], Traits] = field(default_factory=dict)
 
     def interpret(self, cells: tuple[str, ...]) -> tuple[DayKey, Traits]:
-        """Return which day the line belongs to, and its traits; or raise `CellError`. The cells stand as in `RAW_FIELDS`."""
-        place = cells[:_DAY_CELLS]
+        """Return which day the line belongs to, and its traits; or raise `CellError`. The cells stand as in `fields`."""
+        place = cells[: len(_PLACE)]
         if place not in self._keys:
             self._keys[place] = self._key(*place)
-        what = (self._keys[place].account, *cells[_DAY_CELLS:])
+        what = (self._keys[place].account, *cells[len(_PLACE) :])
         if what not in self._traits:
-            self._traits[what] = self._interpreted(dict(zip(RAW_FIELDS, cells, strict=True)), self._keys[place].account)
+            self._traits[what] = self._interpreted(dict(zip(self.fields, cells, strict=True)), self._keys[place].account)
         return self._keys[place], self._traits[what]
 
     def remarks(self) -> tuple[str, ...]:
@@ -110,28 +125,44 @@ class Interpreter:
         return (*self.assumed, f"{ids} an unknown shape and no workspace, for example {example[:80]!r}")
 
     def _key(self, account_cell: str, month_cell: str, day_cell: str) -> DayKey:
-        account = self._account(account_cell)
-        period, day = self._when(month_cell, day_cell)
-        return DayKey(account, period, self.layout.series, day)
+        account = self._account(cleaned(account_cell))
+        period, day = self._when(cleaned(month_cell), cleaned(day_cell))
+        return DayKey(account, period, self.series, day)
 
     def _account(self, cell: str) -> AccountId:
-        account = AccountId(cell) if cell else self._silent_account()
-        if not _ACCOUNT.fullmatch(account):
-            raise CellError(Field.ACCOUNT, cell, "not an account id", "digits")
+        account = self._unshortened(cell) if cell else self._silent_account()
+        is_any = self.layout.account is Account.ANY
+        if not (_ANY_ACCOUNT if is_any else _DIGITS).fullmatch(account):
+            raise CellError(Field.ACCOUNT, cell, "not an account id", "1 to 128 plain characters" if is_any else "digits")
         if self.hints.currencies and account not in self.hints.currencies:
             configured = ", ".join(self.hints.currencies)
             raise CellError(Field.ACCOUNT, cell, f"a bill of account {account}; configured are {configured}", "these accounts")
         return account
 
+    def _unshortened(self, cell: str) -> AccountId:
+        if not looks_shortened(cell):
+            return AccountId(cell)
+        meant = ids_meant(cell, self.hints.currencies)
+        if len(meant) == 1:
+            self.assumed[f"a spreadsheet made {cell} of the account id; {meant[0]} is the only one configured that fits"] = None
+            return AccountId(meant[0])
+        reason = "an account id that a spreadsheet has shortened"
+        raise CellError(Field.ACCOUNT, cell, reason, "the bill as it was exported: do not save it from a spreadsheet")
+
     def _silent_account(self) -> AccountId:
+        known = self.hints.currencies
         if self.named_account:
             self.assumed[f"the bill names no account; its file name says {self.named_account}"] = None
             return self.named_account
-        if len(self.hints.currencies) == 1:
-            (only,) = self.hints.currencies
+        if self.hints.account:
+            self.assumed[f"the bill names no account; its source is configured for {self.hints.account}"] = None
+            return self.hints.account
+        if len(known) == 1:
+            (only,) = known
             self.assumed[f"the bill names no account; {only} is the only one configured"] = None
             return only
-        raise CellError(Field.ACCOUNT, "", "neither the bill nor its file name names an account", "an account id")
+        reason = "neither the bill nor its file name names an account"
+        raise CellError(Field.ACCOUNT, "", reason, "an account id, or `account` set for the source in the configuration")
 
     def _when(self, month_cell: str, day_cell: str) -> tuple[BillingPeriod, date]:
         day = _day(day_cell) if day_cell else None
@@ -146,21 +177,23 @@ class Interpreter:
             day = period.first_day
         return period, day
 
-    def _interpreted(self, raw: Mapping[Field, str], account: AccountId) -> Traits:
-        for column, value in raw.items():
+    def _interpreted(self, cells: Mapping[Field, str], account: AccountId) -> Traits:
+        for column, value in cells.items():
             if SEPARATOR in value:
                 raise CellError(column, value, "a control character inside the cell", "text")
-        instance = self._instance(raw[Field.INSTANCE], raw[Field.PRODUCT])
+        raw = {column: cleaned(value) for column, value in cells.items()}
+        product = self._product(raw)
+        instance = self._instance(raw, product)
         return Traits(
-            owner=raw[Field.OWNER],
-            product=raw[Field.PRODUCT],
-            commodity=raw[Field.COMMODITY],
-            item=raw[Field.ITEM],
-            instance=raw[Field.INSTANCE],
-            unit=raw[Field.UNIT],
-            currency=self._currency(raw[Field.CURRENCY], account),
-            charge=self.layout.charge_kind(raw[Field.CHARGE], raw[Field.TRADE]),
-            tags=canonical_tags(raw[Field.TAGS]),
+            owner=self._owner(raw.get(Field.OWNER, ""), account),
+            product=product,
+            commodity=raw.get(Field.COMMODITY, ""),
+            item=raw.get(Field.ITEM, "") or raw.get(Field.ITEM_NAME, ""),
+            instance=raw.get(Field.INSTANCE, ""),
+            unit=raw.get(Field.UNIT, ""),
+            currency=self._currency(raw.get(Field.CURRENCY, ""), account),
+            charge=self.layout.charge_kind(raw.get(Field.CHARGE, ""), raw.get(Field.TRADE, "")),
+            tags=canonical_tags(raw.get(Field.TAGS, "")),
             workspace=instance.workspace,
             api_key=instance.api_key,
             model=instance.model,
@@ -168,15 +201,27 @@ class Interpreter:
             channel=instance.channel,
         )
 
-    def _instance(self, cell: str, product: str) -> InstanceId:
+    def _product(self, raw: Mapping[Field, str]) -> str:
+        if code := raw.get(Field.PRODUCT, ""):
+            return code
+        service = raw.get(Field.SERVICE, "")
+        if raw.get(Field.COMMODITY, "").lower().startswith(MODEL_STUDIO) or service.lower() in MODEL_STUDIO_NAMES:
+            return MODEL_STUDIO
+        return service
+
+    def _owner(self, cell: str, account: AccountId) -> str:
+        return account if looks_shortened(cell) and ids_meant(cell, (account,)) else cell
+
+    def _instance(self, raw: Mapping[Field, str], product: str) -> InstanceId:
         if product not in {MODEL_STUDIO, ""}:
             return InstanceId()
+        cell = raw.get(Field.INSTANCE, "")
         parsed = parse_instance_id(cell)
         if parsed is None:
             if product:
                 self.unknown_instances[cell] = None
             return InstanceId()
-        return parsed
+        return parsed if cell else _selected(raw.get(Field.SELECTOR, ""))
 
     def _currency(self, cell: str, account: AccountId) -> str:
         if is_currency(cell):
@@ -191,20 +236,32 @@ class Interpreter:
 
 
 def _month(cell: str) -> BillingPeriod:
-    found = _MONTH.fullmatch(cell)
-    try:
-        if found:
-            return BillingPeriod(int(found[1]), int(found[2]))
-    except ValueError:
-        pass
-    raise CellError(Field.PERIOD, cell, "not a billing month", "202609 or 2026-09")
+    if period := period_in(cell):
+        return period
+    raise CellError(Field.PERIOD, cell, "not a billing month", "202609, 2026-09 or 2026/9")
 
 
 def _day(cell: str) -> date:
-    found = _DAY.fullmatch(cell)
+    if day := day_in(cell):
+        return day
+    raise CellError(Field.DAY, cell, "not a billing date", "20260912, 2026-09-12 or 2026/9/12")
+
+
+def _selected(cell: str) -> InstanceId:
+    """Return model and type from the choices of a charge, a JSON list of names and values or an object of them."""
     try:
-        if found:
-            return date(int(found[1]), int(found[3]), int(found[4]))
-    except ValueError:
-        pass
-    raise CellError(Field.DAY, cell, "not a billing date", "20260912 or 2026-09-12")
+        said = json.loads(cell) if cell else {}
+    except (ValueError, RecursionError):
+        return InstanceId()
+    choices = dict(_choices(said))
+    model = next((value for name, value in choices.items() if name.endswith(("模型规格", "模型"))), "")
+    return InstanceId(model=model, type=choices.get("Token类型", ""))
+
+
+def _choices(said: object) -> Iterator[tuple[str, str]]:
+    if isinstance(said, dict):
+        yield from ((name, value) for name, value in said.items() if isinstance(value, str))
+    elif isinstance(said, list):
+        for one in said:
+            if isinstance(one, dict) and isinstance(one.get("name"), str) and isinstance(one.get("value"), str):
+                yield one["name"], one["value"]

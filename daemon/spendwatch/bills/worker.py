@@ -17,22 +17,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import BinaryIO
 
-from spendwatch.bills.messages import (
-    LENGTH,
-    Message,
-    as_list,
-    as_number,
-    as_object,
-    as_text,
-    packed,
-    refusals_message,
-    statement_message,
-    unpacked,
-)
-from spendwatch.bills.reader import Merged, UnderstoodBill, read
+from spendwatch.bills.bill import UnderstoodBill
+from spendwatch.bills.merging import HeldChunk, Merging
+from spendwatch.bills.messages import hints_from, merge_request_from, merged_message, refusals_message, statement_message
+from spendwatch.bills.reader import read
+from spendwatch.bills.wire import LENGTH, Message, as_number, as_object, as_text, packed, unpacked
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
-from spendwatch.domain.money import Currency
-from spendwatch.domain.statement import AccountId, ReadingHints
+from spendwatch.domain.statement import DayKey
 
 _AT_ONCE = 2
 """How many days are merged at the same time. Within one, Polars uses the other cores."""
@@ -48,10 +39,10 @@ class Worker:
         """Keep the channel to the daemon."""
         self._answers = answers
         self._telling = threading.Lock()
-        self._bills: dict[int, UnderstoodBill] = {}
+        self._bills: dict[int, tuple[UnderstoodBill, Path]] = {}
         self._told = 0.0
         self._pool = ThreadPoolExecutor(_AT_ONCE)
-        self._merging: dict[int, list[Future[Merged]]] = {}
+        self._merging: dict[int, list[Future[None]]] = {}
 
     @property
     def is_idle(self) -> bool:
@@ -73,53 +64,57 @@ class Worker:
         except UnreadableBillError as error:
             self._tell(refusals_message(error))
         except ReaderFailedError as error:
-            self._tell({"tell": "failed", "why": str(error)})
+            self._tell({"tell": "failed", "why": str(error), "innocent": error.is_innocent})
         except MemoryError:
             self._tell({"tell": "failed", "why": "ran out of memory"})
         except Exception as error:  # noqa: BLE001 -- the daemon must hear of it; the traceback goes to standard error
             traceback.print_exc()
-            self._tell({"tell": "failed", "why": f"{type(error).__name__}: {error}"[:500]})
+            # Neither a full disk nor a file that is gone is the bill's fault.
+            is_innocent = isinstance(error, OSError)
+            self._tell({"tell": "failed", "why": f"{type(error).__name__}: {error}"[:500], "innocent": is_innocent})
 
     def _read(self, request: Message) -> None:
-        currencies = as_object(request.get("currencies"))
-        hints = ReadingHints({AccountId(account): Currency(as_text(code)) for account, code in currencies.items()})
         self._told = 0.0
+        number, folder = as_number(request.get("bill")), Path(as_text(request.get("folder")))
         bill = read(
             Path(as_text(request.get("path"))),
             name=as_text(request.get("name")),
-            hints=hints,
-            folder=Path(as_text(request.get("folder"))),
+            hints=hints_from(as_object(request.get("hints"))),
+            folder=folder,
             progress=self._progress,
         )
-        self._bills[as_number(request.get("bill"))] = bill
+        self._bills[number] = bill, folder
         self._tell({"tell": "statement", "statement": statement_message(bill.statement)})
 
     def _merge(self, request: Message) -> None:
-        """Merge the days that the ledger holds, tell of these, then go on with the new ones: nobody needs to wait for them."""
+        """Merge what the ledger holds, tell of it, then go on with what is new: nobody needs to wait for that."""
         number = as_number(request.get("bill"))
-        bill = self._bills[number]
-        days = [as_list(day) for day in as_list(request.get("days"))]
-        held = {as_number(place): None if path is None else Path(as_text(path)) for place, path, _ in days}
-        said = {as_number(place): as_text(stamp) for place, _, stamp in days}
-        known = [place for place, path in held.items() if path]
-        counts = []
-        for place, day in zip(
-            known, self._pool.map(lambda place: bill.merge(place, held[place], said[place]), known), strict=True
-        ):
-            counts.append([place, day.digest, day.lines, day.new, day.changed])
-            self._tell({"tell": "packed", "bill": number, "day": place})
-        self._tell({"tell": "merged", "days": counts})
-        fresh = [place for place, path in held.items() if not path]
-        self._merging[number] = [self._pool.submit(self._pack, bill, number, place) for place in fresh]
+        bill, folder = self._bills[number]
+        plan = merge_request_from(request)
+        held = {key: HeldChunk(key, path, stamp) for key, path, stamp in plan.held}
+        merging = Merging(bill, plan.days, held, plan.coverage, folder)
+        if held:
+            merging.find_moves()
+        lazy = [key for key in plan.days if key in plan.lazy and not merging.has_moves_from(key)]
+        eager = [key for key in plan.days if key not in lazy]
+        others = [key for key in held if key not in plan.days]
+        told = []
+        names = {key: str(place) for place, key in enumerate((*plan.days, *others))}
+        for key, merged in zip(eager, self._pool.map(lambda key: merging.day(key, names[key]), eager), strict=True):
+            told.append(merged_message(names[key], merged))
+        for key, looked in zip(others, self._pool.map(lambda key: merging.elsewhere(key, names[key]), others), strict=True):
+            if looked:
+                told.append(merged_message(names[key], looked))
+        self._tell({"tell": "merged", "days": told})
+        self._merging[number] = [self._pool.submit(self._pack, merging, number, key, names[key]) for key in lazy]
 
-    def _pack(self, bill: UnderstoodBill, number: int, place: int) -> Merged:
+    def _pack(self, merging: Merging, number: int, key: DayKey, name: str) -> None:
         try:
-            merged = bill.merge(place, None)
+            merging.pack(key, name)
         except BaseException as error:
             self._tell({"tell": "failed", "why": f"{type(error).__name__}: {error}"[:500]})
             raise
-        self._tell({"tell": "packed", "bill": number, "day": place})
-        return merged
+        self._tell({"tell": "packed", "bill": number, "day": int(name)})
 
     def _forget(self, request: Message) -> None:
         number = as_number(request.get("bill"))

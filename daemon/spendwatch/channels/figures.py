@@ -33,6 +33,11 @@ def _spend_rows(words: Words) -> Iterator[Row]:
     facts, phrases, spend = words.facts, words.phrases, words.facts.spend
     if spend is None:
         return
+    if facts.before is not None:
+        yield Row(phrases.spent, str(spend))
+        yield Row(phrases.before, str(facts.before))
+        yield _change_row(words, spend - facts.before, "")
+        return
     if facts.budget is None:
         yield Row(phrases.spent, str(spend), phrases.no_budget)
     else:
@@ -44,14 +49,24 @@ def _spend_rows(words: Words) -> Iterator[Row]:
         share = clean(facts.threshold, NAME_LENGTH) if facts.threshold.endswith("%") else ""
         yield Row(phrases.threshold, str(facts.reached_at), phrases.comma.join(filter(None, (share, _also(words)))))
     if facts.earlier is not None and facts.earlier_at:
-        change = spend - facts.earlier
-        sign = "+" if change.amount > 0 else ""
         since = phrases.since.format(moment=words.moment(facts.earlier_at))
-        yield Row(phrases.since_last, f"{change.currency} {sign}{shown(change.amount)}", since)
+        yield _change_row(words, spend - facts.earlier, since)
+
+
+def _change_row(words: Words, change: Money, since: str) -> Row:
+    sign = "+" if change.amount > 0 else ""
+    label = words.phrases.since_last if since else words.phrases.change
+    return Row(label, f"{change.currency} {sign}{shown(change.amount)}", since)
 
 
 def _other_rows(words: Words) -> Iterator[Row]:
     facts, phrases, rule = words.facts, words.phrases, words.notification.rule
+    for place, (series, money) in enumerate(facts.series):
+        yield Row(clean(series, NAME_LENGTH), str(money), "" if place else phrases.counts)
+    if facts.series and facts.days is not None:
+        yield Row(phrases.compared, words.put(phrases.compared_days, days=str(facts.days)), is_amount=False)
+    for bill in facts.bills[:_MOST_LABELS]:
+        yield Row(phrases.bills, clean(bill, NAME_LENGTH), is_amount=False)
     for money in facts.foreign:
         yield Row(phrases.other_currencies, str(money), phrases.not_counted)
     if facts.floor is not None:

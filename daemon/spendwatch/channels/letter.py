@@ -16,7 +16,7 @@ from spendwatch.domain.policy import Severity
 
 SUBJECT_LENGTH = 120
 _MOST_POINTS = 10
-_ONCE = frozenset({Rule.CORRECTED, Rule.FOREIGN_CURRENCY, Rule.REJECTED})
+_ONCE = frozenset({Rule.CORRECTED, Rule.LATE, Rule.DIFFERING, Rule.FOREIGN_CURRENCY, Rule.REJECTED})
 _COSTLY = frozenset({Rule.THRESHOLD_REACHED, Rule.BALANCE_LOW, Rule.OVERDUE})
 
 
@@ -119,7 +119,9 @@ def _advice(words: Words) -> Iterator[str]:
             yield phrases.advice_source
         case Rule.CHANNEL_FAILING:
             yield phrases.advice_channel
-        case Rule.CORRECTED | Rule.FOREIGN_CURRENCY | Rule.REJECTED | Rule.CONFIG_REJECTED:
+        case Rule.DIFFERING:
+            yield phrases.advice_differing
+        case Rule.CORRECTED | Rule.LATE | Rule.FOREIGN_CURRENCY | Rule.REJECTED | Rule.CONFIG_REJECTED:
             return
 
 
@@ -153,5 +155,5 @@ def _next(words: Words) -> str:
             return phrases.next_floor
         case Rule.OVERDUE | Rule.STALE | Rule.SOURCE_FAILING | Rule.CHANNEL_FAILING | Rule.CONFIG_REJECTED:
             return phrases.next_episode
-        case Rule.CORRECTED | Rule.FOREIGN_CURRENCY | Rule.REJECTED:
+        case Rule.CORRECTED | Rule.LATE | Rule.DIFFERING | Rule.FOREIGN_CURRENCY | Rule.REJECTED:
             return phrases.once

@@ -69,6 +69,12 @@ class Phrases:
     also_ended: str
     since_last: str
     since: str
+    before: str
+    change: str
+    counts: str
+    compared: str
+    compared_days: str
+    bills: str
     other_currencies: str
     not_counted: str
     account: str
@@ -98,6 +104,7 @@ class Phrases:
     advice_late: str
     advice_prevent: str
     advice_source: str
+    advice_differing: str
     advice_channel: str
     files: str
     one_file: str

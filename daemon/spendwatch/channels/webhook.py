@@ -144,6 +144,11 @@ class WebhookChannel:
             "earlier_at": self._moment(facts.earlier_at),
             "floor": _amount(facts.floor),
             "foreign": [{"amount": _amount(money), "currency": money.currency} for money in facts.foreign],
+            "before": _amount(facts.before),
+            "series": [
+                {"series": clean(series), "spend": _amount(money), "currency": money.currency} for series, money in facts.series
+            ],
+            "bills": [clean(bill) for bill in facts.bills],
             "growth": [
                 {
                     "label": clean(growth.label),
@@ -168,7 +173,13 @@ def _signature(key: bytes, signed: bytes) -> str:
 
 
 def _currency(facts: Facts) -> str | None:
-    money = facts.spend or facts.floor or facts.budget or (facts.balance.cash if facts.balance else None)
+    money = (
+        facts.spend
+        or facts.floor
+        or facts.budget
+        or (facts.series[0][1] if facts.series else None)
+        or (facts.balance.cash if facts.balance else None)
+    )
     return money.currency if money else None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from spendwatch.app import App, hints_of
+from spendwatch.app import App
 from spendwatch.bills.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
@@ -43,7 +43,7 @@ def _import(app: App, files: tuple[Path, ...], progress: Progress) -> Exit:
         file = BillFile(path.name, path, path.stat().st_size, _BY_NAME, app.clock())
         progress.begin(path.name)
         try:
-            receipt = enter(file, reader=app.reader, ledger=app.store.ledger, hints=hints_of(app.settings), clock=app.clock)
+            receipt = enter(file, app.desk())
         except UnreadableBillError as error:
             progress.end()
             click.echo(refusal_text(file, error), err=True)

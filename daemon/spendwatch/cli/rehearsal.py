@@ -11,14 +11,14 @@ from pathlib import Path
 
 import click
 
-from spendwatch.app import App, hints_of
+from spendwatch.app import App
 from spendwatch.cli.exits import Exit
 from spendwatch.domain.errors import LedgerUnavailableError, ReaderFailedError, UnreadableBillError
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.statement import BillFile, Receipt, SourceName
 from spendwatch.jobs.collect import enter, refusal_text
 from spendwatch.settings import Settings
-from spendwatch.state import Store, opened_store, system_clock
+from spendwatch.state import Store, opened_store
 from spendwatch.store.copying import copy_all
 from spendwatch.store.database import open_database
 
@@ -70,7 +70,7 @@ def rehearse_file(app: App, path: Path, source: SourceName) -> Exit:
         return Exit.DONE
     file = BillFile(path.name, path, path.stat().st_size, source, app.clock())
     try:
-        receipt = enter(file, reader=app.reader, ledger=app.store.ledger, hints=hints_of(app.settings), clock=system_clock)
+        receipt = enter(file, app.desk())
     except UnreadableBillError as error:
         click.echo(refusal_text(file, error))
         return Exit.BILL

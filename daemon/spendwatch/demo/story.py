@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from spendwatch.app import App, hints_of
+from spendwatch.app import App
 from spendwatch.demo.bills import ACCOUNT, RESEARCH, TRAINING, growing_bills, sample_bill
 from spendwatch.demo.sinks import Sink, mail_sink, webhook_sink
 from spendwatch.domain.period import BillingPeriod
@@ -98,9 +98,7 @@ async def _morning(app: App, folder: Path, start: datetime, now: datetime, say: 
     path = folder / "inbox" / name
     path.write_bytes(content)
     file = BillFile(name, path, len(content), SourceName("inbox"), now)
-    receipt = await asyncio.to_thread(
-        enter, file, reader=app.reader, ledger=app.store.ledger, hints=hints_of(app.settings), clock=app.clock
-    )
+    receipt = await asyncio.to_thread(enter, file, app.desk())
     app.store.health.looked(file.source, at=now)
     app.store.health.bill_came(file.source, at=now)
     say(f"{now:%m-%d %H:%M}  {name}: {receipt.statement.lines} lines, {receipt.new} new")

@@ -20,10 +20,12 @@ class Rule(StrEnum):
     THRESHOLD_REACHED = "spend.threshold_reached"
     FOREIGN_CURRENCY = "spend.foreign_currency"
     CORRECTED = "spend.corrected"
+    LATE = "spend.late"
     BALANCE_LOW = "balance.low"
     OVERDUE = "balance.overdue"
     STALE = "bills.stale"
     REJECTED = "bills.rejected"
+    DIFFERING = "bills.differing"
     SOURCE_FAILING = "source.failing"
     CHANNEL_FAILING = "channel.failing"
     CONFIG_REJECTED = "config.rejected"
@@ -57,7 +59,7 @@ class Matter:
     account: str
     """An account id; empty for matters of the whole daemon."""
     scope: str
-    """`Scope.key`, or `source:inbox`, `channel:finance`, `file:<digest>`."""
+    """`Scope.key`, or `source:inbox`, `channel:finance`, `file:<digest>`, `month:2026-09`, `series:focus`."""
     threshold: str
     """The threshold's or floor's label; empty where there is none."""
     period: str

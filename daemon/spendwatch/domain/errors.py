@@ -64,7 +64,15 @@ class UnreadableBillError(SpendwatchError):
 
 
 class ReaderFailedError(SpendwatchError):
-    """The reading process died, hung, or ran out of memory."""
+    """The reading process died, hung, or ran out of memory.
+
+    `is_innocent` says that the file has nothing to do with it: it vanished, was written to, or the reading was broken off.
+    """
+
+    def __init__(self, message: str, *, is_innocent: bool = False) -> None:
+        """Keep whether the file can be to blame."""
+        self.is_innocent = is_innocent
+        super().__init__(message)
 
 
 class LedgerChangedError(SpendwatchError):

@@ -47,6 +47,22 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingProgress:
+    """How much of a long bill file is read."""
+
+    source: SourceName
+    file: str
+    size: int
+    """In bytes."""
+    phase: str
+    share: float
+    """Of the phase, from 0 to 1."""
+    began_at: datetime
+    at: datetime
+    """When this was noted."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelHealth:
     """What we know about one way to reach people."""
 

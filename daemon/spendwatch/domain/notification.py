@@ -57,6 +57,14 @@ class Facts:
     growth: tuple[Growth, ...] = ()
     daily: tuple[tuple[date, Money], ...] = ()
     foreign: tuple[Money, ...] = ()
+    before: Money | None = None
+    """The figure that was thought to be final."""
+    series: tuple[tuple[str, Money], ...] = ()
+    """Series of bills that do not agree, each with what it says; the one that counts first."""
+    days: int | None = None
+    """How many days they were compared on."""
+    bills: tuple[str, ...] = ()
+    """Bill files that are behind it."""
     balance: AccountBalance | None = None
     floor: Money | None = None
     covers: tuple[Cover, ...] = ()
@@ -185,6 +193,10 @@ def decode(text: str) -> Notification:
             ),
             daily=tuple((date.fromisoformat(day), _sure(money)) for day, money in facts.get("daily", ())),
             foreign=tuple(_sure(money) for money in facts.get("foreign", ())),
+            before=_money(facts.get("before")),
+            series=tuple((name, _sure(money)) for name, money in facts.get("series", ())),
+            days=facts.get("days"),
+            bills=tuple(facts.get("bills", ())),
             balance=_balance(facts.get("balance")),
             floor=_money(facts.get("floor")),
             covers=tuple(Cover(cover) for cover in facts.get("covers", ())),

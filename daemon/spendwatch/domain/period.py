@@ -95,6 +95,12 @@ def is_final(period: BillingPeriod, now: datetime, zone: tzinfo, *, final_on: in
     return period < open_periods(now, zone, final_on=final_on)[0]
 
 
+def closes_at(period: BillingPeriod, zone: tzinfo, *, final_on: int) -> datetime:
+    """Return the moment from which on the provider should no longer change the period: the end of day `final_on` behind it."""
+    last = period.next().first_day + timedelta(days=final_on)
+    return datetime(last.year, last.month, last.day, tzinfo=zone)
+
+
 def parse_duration(text: str) -> timedelta:
     """Return the duration written as `30s`, `10m`, `26h`, `3d` or a chain of these (`1h30m`); else `ValueError`."""
     if not _DURATION.fullmatch(text):

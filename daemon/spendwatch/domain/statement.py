@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import NewType, Protocol, Self
+from typing import NewType
 
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
@@ -18,6 +18,8 @@ WorkspaceId = NewType("WorkspaceId", str)
 SourceName = NewType("SourceName", str)
 Digest = NewType("Digest", str)
 """A SHA-256 in lower-case hexadecimal."""
+Stamp = NewType("Stamp", str)
+"""How new a statement is: `YYYYMMDDhhmmss` in the billing zone, for complete ones `/` and an edition behind it."""
 
 UNASSIGNED = WorkspaceId("")
 """The workspace of charges that name none: their money is never dropped."""
@@ -27,9 +29,9 @@ class Kind(StrEnum):
     """How a statement relates to earlier ones of its series."""
 
     UPSERT = "upsert"
-    """Lines carry an id of their own: a line replaces the line of the same id, whatever file it is in."""
+    """The statement may be a part of the month: what it has replaces what was there, what it lacks stays."""
     SNAPSHOT = "snapshot"
-    """The statement is the whole month to date and replaces the earlier one."""
+    """The statement is complete up to its latest line: what it lacks is gone."""
     DELTA = "delta"
     """The statement adds lines to those already there."""
     AGGREGATE = "aggregate"
@@ -74,6 +76,21 @@ class ReadingHints:
 
     currencies: Mapping[AccountId, Currency] = field(default_factory=dict)
     """The accounts we know, each with its currency. A bill of another account is refused; no accounts at all means any."""
+    account: AccountId | None = None
+    """Whose bills these are where neither a line nor the file's name says so."""
+    kind: Kind | None = None
+    """How the statements relate to earlier ones; None: as layout and name tell."""
+    layout: str = ""
+    """The name of the layout; empty: as the header tells."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SeriesKey:
+    """One account's billing period as one series of files tells it. Two series of a period are the same money told twice."""
+
+    account: AccountId
+    period: BillingPeriod
+    series: str
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,6 +102,36 @@ class DayKey:
     series: str
     day: date
 
+    @property
+    def month(self) -> SeriesKey:
+        """The period that the day is part of."""
+        return SeriesKey(self.account, self.period, self.series)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What complete statements of a series cover, the whole period or one day of it: lines that they lack are gone."""
+
+    series: SeriesKey
+    day: date | None
+    """Only that day; None: the whole period."""
+    stamp: Stamp
+    """Of the newest complete statement. What came from complete statements alone and is older is gone."""
+    reach: Stamp
+    """Up to when complete statements reach. What came from others and is older than that is gone, too."""
+
+    def lacks(self, line: Stamp) -> bool:
+        """Tell whether a line is gone that was last seen in a statement of that stamp."""
+        return line < (self.stamp if EDITION in line else self.reach)
+
+    def with_other(self, other: Coverage) -> Coverage:
+        """Return what both cover together, whichever came first."""
+        return Coverage(self.series, self.day, max(self.stamp, other.stamp), max(self.reach, other.reach))
+
+
+EDITION = "/"
+"""Stands in the stamp of a complete statement before what tells its edition apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class DayContent:
@@ -92,8 +139,10 @@ class DayContent:
 
     key: DayKey
     digest: Digest
-    """Of the lines' content in a fixed order: equal digests mean that nothing is to be merged."""
+    """Of the lines' content in a fixed order: equal digests mean that nothing is to be merged. Empty: merge in any case."""
     lines: int
+    has_ids: bool = True
+    """Whether lines have ids of the provider, by which one is found again should it have moved to another day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +162,13 @@ class Statement:
     """The latest moment that a line charges for; None without lines."""
     exported_at: datetime | None
     """When the provider wrote the file, as far as its name tells."""
+    stamp: Stamp
+    """Of two versions of a line the one with the later stamp counts, whichever came first. Empty without lines."""
     days: tuple[DayContent, ...]
+    coverage: tuple[Coverage, ...] = ()
+    """What the statement is complete for."""
     remarks: tuple[str, ...] = ()
     """Things an operator should know: a currency taken from the configuration, instance ids of an unknown shape."""
-
-    @property
-    def stamp(self) -> datetime | None:
-        """How new the statement's version of its lines is: of two versions of a line the newer counts, whichever came first."""
-        return self.exported_at or self.data_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,62 +192,8 @@ class SpendRow:
     currency: Currency
     billed_cost: Decimal
     lines: int
-
-
-class MergedDay(Protocol):
-    """One day after the merge, ready to be recorded; its content is fetched when it is asked for, not before."""
-
-    @property
-    def key(self) -> DayKey:
-        """Which day."""
-
-    @property
-    def digest(self) -> Digest:
-        """Of the merged content."""
-
-    @property
-    def lines(self) -> int:
-        """How many lines the day has now."""
-
-    @property
-    def new(self) -> int:
-        """How many lines the ledger did not have."""
-
-    @property
-    def changed(self) -> int:
-        """How many lines the ledger had otherwise."""
-
-    def chunk(self) -> bytes:
-        """Return the day's lines as one compressed columnar chunk."""
-
-    def rows(self) -> Iterator[SpendRow]:
-        """Yield the day's roll-up."""
-
-
-class Reading(Protocol):
-    """A bill file that has been understood and is held by the reader until closed. A context manager."""
-
-    @property
-    def statement(self) -> Statement:
-        """What the file says."""
-
-    def merge(
-        self,
-        held: Mapping[DayKey, bytes | None],
-        days: tuple[DayKey, ...],
-        confirmed: Mapping[DayKey, datetime] | None = None,
-    ) -> tuple[MergedDay, ...]:
-        """Merge these days with the chunks the ledger holds (None: it holds none).
-
-        `held` is asked for one day after the other. `confirmed` tells up to which stamp later statements said the same of a
-        whole day: its lines are at least that new.
-        """
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-
-    def __exit__(self, *_: object) -> None:
-        """Let the reader forget the file."""
+    outstanding: Decimal | None = None
+    """What of it is not paid yet; None where the bills do not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,5 +204,6 @@ class Receipt:
     new: int
     changed: int
     same: int
+    gone: int = 0
     repeated: bool = False
     """The very same bytes were entered before; nothing was done."""

@@ -14,6 +14,7 @@ from spendwatch.domain.review import AlertsKnown, Verdict, expire, review_findin
 from spendwatch.domain.scope import MATCHABLE, Dimension
 from spendwatch.domain.standing import SpendSum, Standing, course_of, reckon, seen_workspaces
 from spendwatch.domain.thresholds import review_standing
+from spendwatch.jobs.bill_conditions import LATE_WATCHED, difference_findings, late_findings, late_periods
 from spendwatch.jobs.conditions import Surroundings, balance_findings, balance_of, foreign_findings, health_findings
 from spendwatch.jobs.ports import AlertBook, Health, Ledger
 
@@ -26,8 +27,11 @@ def assess(ledger: Ledger, book: AlertBook, health: Health, around: Surroundings
     periods = open_periods(now, around.zone, final_on=around.policies.month_final_on)
     verdicts: list[Verdict] = []
     findings = health_findings(health, ledger, around, known, now)
+    late = ledger.late(now - LATE_WATCHED)
+    findings += late_findings(late, around.policies, now) + difference_findings(ledger, around.policies, periods)
+    judged = (*(period for period in late_periods(late) if period not in periods), *periods)
     watched: dict[tuple[str, str], Watch] = {}
-    for period in periods:
+    for period in judged:
         standings = stand(ledger, around.policies, period)
         watched |= {(standing.watch.scope.account, standing.watch.scope.key): standing.watch for standing in standings}
         names: dict[str, str] = {policy.account: policy.name for policy in around.policies.accounts}
@@ -36,10 +40,10 @@ def assess(ledger: Ledger, book: AlertBook, health: Health, around: Surroundings
             verdicts.append(review_standing(standing, known, account_name=name, now=now))
         findings += foreign_findings(standings, names)
     for policy in around.policies.accounts:
-        if balance := balance_of(policy, ledger, periods):
+        if balance := balance_of(policy, ledger, periods, products=around.policies.products):
             findings += balance_findings(policy, balance, ledger, known, now.astimezone(around.zone).date())
     verdicts.append(review_findings(findings, known, now=now))
-    verdicts.append(expire(known, findings, frozenset(period.label for period in periods), now=now))
+    verdicts.append(expire(known, findings, frozenset(period.label for period in judged), now=now))
     alerts = tuple(alert for verdict in verdicts for alert in verdict.alerts)
     said = tuple(notification for verdict in verdicts for notification in verdict.notifications)
     if not alerts and not said:
@@ -51,7 +55,7 @@ def stand(ledger: Ledger, policies: Policies, period: BillingPeriod) -> tuple[St
     """Return the standing of every watched budget in one period."""
     finer = any(policy.budgets for policy in policies.accounts) or any(policy.budgets for policy in policies.workspaces)
     sums = ledger.spend(period, _dimensions(finer=finer), products=policies.products)
-    return reckon(watches(policies, seen_workspaces(sums)), sums, period, ledger.data_until())
+    return reckon(watches(policies, seen_workspaces(sums)), sums, period, ledger.data_until(policies.products))
 
 
 def _dimensions(*, finer: bool) -> tuple[Dimension, ...]:

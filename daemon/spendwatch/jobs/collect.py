@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from spendwatch.domain.errors import (
     LedgerChangedError,
     ReaderFailedError,
+    Refusal,
     SourceUnavailableError,
     UnreadableBillError,
     printable,
 )
 from spendwatch.domain.health import Rejection
+from spendwatch.domain.late import Closing
+from spendwatch.domain.merging import Reading, plan_merge
 from spendwatch.domain.period import Clock
-from spendwatch.domain.statement import BillFile, DayKey, Digest, Reading, ReadingHints, Receipt
+from spendwatch.domain.statement import BillFile, DayKey, Digest, ReadingHints, Receipt
 from spendwatch.jobs.ports import BillReader, BillSource, Health, Ledger
 
 _TRIES = 5
 """How often a merge is begun anew when somebody else enters the same days."""
+
+_CHANCES = 2
+"""How often the reading process may fail at a file before the file is set aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,109 +39,121 @@ class Taken:
     """Why we could not read it now; it stays where it is."""
 
 
-def enter(file: BillFile, *, reader: BillReader, ledger: Ledger, hints: ReadingHints, clock: Clock) -> Receipt:
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What is needed to enter bills."""
+
+    reader: BillReader
+    ledger: Ledger
+    hints: ReadingHints
+    closing: Callable[[], Closing]
+    """Tells which months are final now."""
+    clock: Clock
+    turn_to: Callable[[BillFile | None], None] = lambda _: None
+    """Is told which file is being read, and in the end that none is."""
+
+
+def enter(file: BillFile, desk: Desk) -> Receipt:
     """Read one bill file and record what it says, whole or not at all.
 
     Raises `UnreadableBillError`, `ReaderFailedError`, or `LedgerUnavailableError`.
     """
-    with reader.read(file, hints) as reading:
+    desk.turn_to(file)
+    try:
+        return _enter(file, desk)
+    finally:
+        desk.turn_to(None)
+
+
+def _enter(file: BillFile, desk: Desk) -> Receipt:
+    with desk.reader.read(file, desk.hints) as reading:
         statement = reading.statement
-        if ledger.has(statement.digest, statement.exported_at):
+        if desk.ledger.has(statement.digest, statement.stamp):
             return Receipt(statement, new=0, changed=0, same=statement.lines, repeated=True)
         for _ in range(_TRIES - 1):
             try:
-                return _merge(file, reading, ledger, clock)
+                return _merge(file, reading, desk)
             except LedgerChangedError:
                 continue
-        return _merge(file, reading, ledger, clock)
+        return _merge(file, reading, desk)
 
 
-def _merge(file: BillFile, reading: Reading, ledger: Ledger, clock: Clock) -> Receipt:
+def _merge(file: BillFile, reading: Reading, desk: Desk) -> Receipt:
     statement = reading.statement
-    held = ledger.held(day.key for day in statement.days)
-    differing = tuple(day.key for day in statement.days if held.get(day.key) != day.digest)
-    known = [key for key in differing if key in held]
-    merged = reading.merge(_Chunks(ledger, frozenset(known)), differing, ledger.confirmed(known))
-    ledger.record(
+    held = desk.ledger.held({day.key.month for day in statement.days})
+    merged = reading.merge(plan_merge(statement, held), lambda day: _chunk(desk.ledger, day))
+    desk.ledger.record(
         statement,
         merged,
         name=file.name,
         source=file.source,
-        held={key: held[key] for key in known},
-        now=clock(),
+        held=held,
+        now=desk.clock(),
+        closing=desk.closing(),
     )
-    new, changed = sum(day.new for day in merged), sum(day.changed for day in merged)
-    return Receipt(statement, new=new, changed=changed, same=statement.lines - new - changed)
+    new, changed, gone = (sum(getattr(day, name) for day in merged) for name in ("new", "changed", "gone"))
+    return Receipt(statement, new=new, changed=changed, same=max(0, statement.lines - new - changed), gone=gone)
 
 
-class _Chunks(Mapping[DayKey, bytes | None]):
-    """The chunks that the ledger holds of some days, each fetched when it is asked for: never all of them in memory."""
-
-    def __init__(self, ledger: Ledger, days: frozenset[DayKey]) -> None:
-        self._ledger = ledger
-        self._days = days
-
-    def __getitem__(self, day: DayKey) -> bytes | None:
-        if day not in self._days:
-            raise KeyError(day)
-        return self._ledger.chunk(day)
-
-    def __iter__(self) -> Iterator[DayKey]:
-        return iter(self._days)
-
-    def __len__(self) -> int:
-        return len(self._days)
+def _chunk(ledger: Ledger, day: DayKey) -> bytes:
+    chunk = ledger.chunk(day)
+    if chunk is None:
+        msg = "a day to be merged was removed by somebody else"
+        raise LedgerChangedError(msg)
+    return chunk
 
 
-def collect(
-    source: BillSource,
-    *,
-    reader: BillReader,
-    ledger: Ledger,
-    health: Health,
-    hints: ReadingHints,
-    clock: Clock,
-) -> Iterator[Taken]:
+def collect(source: BillSource, desk: Desk, health: Health) -> Iterator[Taken]:
     """Enter what the source has, file by file; yield after each, so that it can be assessed before the next.
 
-    One bad file never holds up the others: it is set aside with the reason. A file that we failed to read stays.
+    One bad file never holds up the others: it is set aside with the reason. A file that we failed to read stays, and gets
+    another chance.
     """
     try:
-        for file in source.arrivals(clock()):
-            yield _take(file, source, reader=reader, ledger=ledger, health=health, hints=hints, clock=clock)
+        for file in source.arrivals(desk.clock()):
+            yield _take(file, source, desk, health)
     except SourceUnavailableError as error:
-        health.source_failed(source.name, str(error), at=clock())
+        health.source_failed(source.name, str(error), at=desk.clock())
     else:
-        health.looked(source.name, at=clock())
+        health.looked(source.name, at=desk.clock())
 
 
-def _take(
-    file: BillFile,
-    source: BillSource,
-    *,
-    reader: BillReader,
-    ledger: Ledger,
-    health: Health,
-    hints: ReadingHints,
-    clock: Clock,
-) -> Taken:
+def _take(file: BillFile, source: BillSource, desk: Desk, health: Health) -> Taken:
     try:
-        receipt = enter(file, reader=reader, ledger=ledger, hints=hints, clock=clock)
+        receipt = enter(file, desk)
     except UnreadableBillError as error:
-        why = refusal_text(file, error)
-        ledger.refuse(Rejection(Digest(error.digest or f"name:{file.name}"), file.name, file.source, clock(), str(error)))
-        source.reject(file, why)
-        return Taken(file, refused=str(error))
+        return _refuse(file, source, desk, error)
     except ReaderFailedError as error:
+        if has_used_its_chances(file, desk, error):
+            return _refuse(file, source, desk, beyond_us(error))
         source.leave(file)
         return Taken(file, failed=str(error))
     except BaseException:
         source.leave(file)
         raise
     if not receipt.repeated:
-        health.bill_came(file.source, at=clock())
+        health.bill_came(file.source, at=desk.clock())
     source.keep(file)
     return Taken(file, receipt=receipt)
+
+
+def _refuse(file: BillFile, source: BillSource, desk: Desk, error: UnreadableBillError) -> Taken:
+    digest = error.digest or desk.reader.digest(file)
+    desk.ledger.refuse(Rejection(Digest(digest), file.name, file.source, desk.clock(), str(error)))
+    source.reject(file, refusal_text(file, error))
+    return Taken(file, refused=str(error))
+
+
+def has_used_its_chances(file: BillFile, desk: Desk, error: ReaderFailedError) -> bool:
+    """Note that the reading process failed at the file; tell whether it did so often enough. A restart forgets nothing."""
+    if error.is_innocent:
+        return False
+    return desk.ledger.failed(desk.reader.digest(file), file.name, str(error), at=desk.clock()) >= _CHANCES
+
+
+def beyond_us(error: ReaderFailedError) -> UnreadableBillError:
+    """Return the refusal of a file at which the reading process fails time and again."""
+    return UnreadableBillError(Refusal(f"it could not be read in {_CHANCES} attempts: {error}"))
 
 
 def refusal_text(file: BillFile, error: UnreadableBillError) -> str:

@@ -42,7 +42,9 @@ class Surroundings:
     """Channels whose deliveries died lately, each with the last reason."""
 
 
-def balance_of(policy: AccountPolicy, ledger: Ledger, periods: Sequence[BillingPeriod]) -> AccountBalance | None:
+def balance_of(
+    policy: AccountPolicy, ledger: Ledger, periods: Sequence[BillingPeriod], *, products: Sequence[str]
+) -> AccountBalance | None:
     """Return the account's balance: cash and credit as configured, unsettled from the ledger, all products.
 
     This month's spend is unsettled, and so is the previous month's while its bills may still change.
@@ -68,7 +70,7 @@ def balance_of(policy: AccountPolicy, ledger: Ledger, periods: Sequence[BillingP
         credit=Money(policy.balance.credit, policy.currency),
         unsettled_current=unsettled(periods[-1]),
         unsettled_previous=previous,
-        data_until=ledger.data_until().get(policy.account),
+        data_until=ledger.data_until(products).get(policy.account),
     )
 
 
@@ -166,7 +168,7 @@ def _foreign(standing: Standing, money: Money, account_name: str) -> Finding:
 
 def health_findings(health: Health, ledger: Ledger, around: Surroundings, known: AlertsKnown, now: datetime) -> list[Finding]:
     """Return the troubles of sources, files, channels and the configuration."""
-    until = max(ledger.data_until().values(), default=None)
+    until = max(ledger.data_until(around.policies.products).values(), default=None)
     operators = around.policies.operators
     found: list[Finding] = []
     for source in health.sources():

@@ -107,7 +107,7 @@ def look(
     month = period or BillingPeriod.containing(now, zone)
     firing = tuple(alert for alert in book.known() if alert.is_firing)
     sums = ledger.spend(month, (Dimension.ACCOUNT, Dimension.WORKSPACE), products=policies.products)
-    until = ledger.data_until()
+    until = ledger.data_until(policies.products)
     periods = open_periods(now, zone, final_on=policies.month_final_on)
     accounts = tuple(
         _account(
@@ -117,7 +117,7 @@ def look(
             firing,
             month=month,
             data_until=until.get(policy.account),
-            balance=balance_of(policy, ledger, periods),
+            balance=balance_of(policy, ledger, periods, products=policies.products),
         )
         for policy in policies.accounts
     )

@@ -7,7 +7,10 @@ from datetime import date, datetime
 from typing import Protocol
 
 from spendwatch.domain.alert import Alert
-from spendwatch.domain.health import ChannelHealth, Rejection, SourceHealth
+from spendwatch.domain.authority import DayTotal
+from spendwatch.domain.health import ChannelHealth, ReadingProgress, Rejection, SourceHealth
+from spendwatch.domain.late import Closing, LateChange
+from spendwatch.domain.merging import Held, MergedDay, Reading
 from spendwatch.domain.notification import Delivery, DeliveryId, Notification
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName
@@ -19,10 +22,10 @@ from spendwatch.domain.statement import (
     BillFile,
     DayKey,
     Digest,
-    MergedDay,
-    Reading,
     ReadingHints,
+    SeriesKey,
     SourceName,
+    Stamp,
     Statement,
 )
 
@@ -50,6 +53,9 @@ class BillSource(Protocol):
 class BillReader(Protocol):
     """Understands bill files."""
 
+    def digest(self, file: BillFile) -> Digest:
+        """Return the SHA-256 of the file's bytes, without understanding them."""
+
     def read(self, file: BillFile, hints: ReadingHints) -> Reading:
         """Understand the file, or raise `UnreadableBillError` with every refusal, or `ReaderFailedError`."""
 
@@ -57,17 +63,14 @@ class BillReader(Protocol):
 class Ledger(Protocol):
     """Statements on record, their lines, and the roll-up."""
 
-    def has(self, digest: Digest, exported_at: datetime | None = None) -> bool:
-        """Tell whether the same bytes were entered before; if `exported_at` is given, from an export of then or later."""
+    def has(self, digest: Digest, stamp: Stamp | None = None) -> bool:
+        """Tell whether the same bytes were entered before; if a stamp is given, as a statement of then or later."""
 
-    def held(self, days: Iterable[DayKey]) -> Mapping[DayKey, Digest]:
-        """Return the content digests of those days that are on record."""
+    def held(self, series: Iterable[SeriesKey]) -> Held:
+        """Return what is on record of these series, the lines left aside."""
 
     def chunk(self, day: DayKey) -> bytes | None:
         """Return the lines of a day as they were recorded."""
-
-    def confirmed(self, days: Iterable[DayKey]) -> Mapping[DayKey, datetime]:
-        """Return of those days that were confirmed as a whole by later statements up to which stamp."""
 
     def record(
         self,
@@ -76,13 +79,18 @@ class Ledger(Protocol):
         *,
         name: str,
         source: SourceName,
-        held: Mapping[DayKey, Digest],
+        held: Held,
         now: datetime,
+        closing: Closing | None = None,
     ) -> None:
         """Record a statement and the merged days in one transaction. Its other days are confirmed: it says the same of them.
 
-        `held` are the digests the merge was based on; if one of them has changed meanwhile: `LedgerChangedError`.
+        `held` is what the merge was based on; if it is no longer so: `LedgerChangedError`. `closing` tells which months are
+        final: what changes in them is noted.
         """
+
+    def failed(self, digest: Digest, name: str, why: str, *, at: datetime) -> int:
+        """Note that a file could not be read, and return how often that happened to it so far."""
 
     def refuse(self, rejection: Rejection) -> None:
         """Record that a file was refused. The same digest twice is recorded once."""
@@ -98,10 +106,19 @@ class Ledger(Protocol):
         products: Sequence[str] | None = None,
         days: tuple[date, date] | None = None,
     ) -> Sequence[SpendSum]:
-        """Return exact sums by these dimensions and the currency. `products` None: all; `days`: first, and first not."""
+        """Return exact sums by these dimensions and the currency. `products` None: all; `days`: first, and first not.
 
-    def data_until(self) -> Mapping[AccountId, datetime]:
-        """Return for each account the latest moment that any of its lines charges for."""
+        Of several series of a month only that counts which shows the most money for these products.
+        """
+
+    def totals(self, period: BillingPeriod) -> Sequence[DayTotal]:
+        """Return what every series says of that period, by day and product."""
+
+    def data_until(self, products: Sequence[str] | None = None) -> Mapping[AccountId, datetime]:
+        """Return for each account the latest moment that a line charges for, of the series that count for these products."""
+
+    def late(self, since: datetime) -> Sequence[LateChange]:
+        """Return the final months that were changed since then, the earliest change first."""
 
     def recent_commodities(self, since: date) -> Mapping[AccountId, tuple[frozenset[str], bool]]:
         """Return for each account the commodity codes billed since that day, and whether free-quota lines were among them."""
@@ -153,6 +170,15 @@ class Outbox(Protocol):
 
 class Health(Protocol):
     """What is known about sources and channels, across restarts."""
+
+    def reading_goes_on(self, progress: ReadingProgress) -> None:
+        """Note how much of a long file is read."""
+
+    def reading_ended(self, source: SourceName | None = None) -> None:
+        """Note that nothing of that source is being read; of no source at all, if none is named."""
+
+    def readings(self) -> Sequence[ReadingProgress]:
+        """Return what is being read."""
 
     def sources(self) -> Sequence[SourceHealth]:
         """Return every source ever looked at."""

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
-from itertools import groupby
+from collections.abc import Iterable, Iterator
 
-from sqlalchemy import Column, Connection, Date, Integer, LargeBinary, PrimaryKeyConstraint, Table, and_, case, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Date,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    and_,
+    case,
+    delete,
+    select,
+    update,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
-from spendwatch.domain.statement import DayKey, Digest, MergedDay
-from spendwatch.store.columns import Moment, Row, Words, insert_into, metadata
+from spendwatch.domain.merging import HeldDay, MergedDay
+from spendwatch.domain.statement import DayKey, Digest, SeriesKey, Stamp
+from spendwatch.store.columns import Row, Texts, Words, insert_into, metadata
 
 chunk = Table(
     "chunk",
@@ -21,8 +33,11 @@ chunk = Table(
     Column("day", Date, nullable=False),
     Column("digest", Words, nullable=False),
     Column("lines", Integer, nullable=False),
-    # Up to which stamp later statements said the same of the whole day; none since its lines were last written.
-    Column("confirmed", Moment),
+    # Up to which stamp later statements said the same of the whole day; empty for none since its lines were last written.
+    Column("confirmed", Words, nullable=False),
+    # The different stamps of the lines; none where they are too many to tell.
+    Column("stamps", Texts, nullable=False),
+    # Empty once the lines were given up to save room: their roll-up stays.
     Column("content", LargeBinary, nullable=False),
     PrimaryKeyConstraint("period", "account", "series", "day"),
 )
@@ -30,22 +45,24 @@ chunk = Table(
 
 def is_day(table: Table, key: DayKey) -> ColumnElement[bool]:
     """Return the condition that a row belongs to that day."""
-    return and_(_is_month(table, key), table.c.day == key.day)
+    return and_(is_month(table, key.month), table.c.day == key.day)
 
 
-def _is_month(table: Table, key: DayKey) -> ColumnElement[bool]:
-    return and_(table.c.period == key.period.label, table.c.account == key.account, table.c.series == key.series)
+def is_month(table: Table, series: SeriesKey) -> ColumnElement[bool]:
+    """Return the condition that a row belongs to that account, period and series."""
+    return and_(table.c.period == series.period.label, table.c.account == series.account, table.c.series == series.series)
 
 
-def held_digests(connection: Connection, days: Iterable[DayKey]) -> dict[DayKey, Digest]:
-    """Return the content digests of those days that are on record."""
-    found: dict[DayKey, Digest] = {}
-    for _, group in groupby(sorted(days), lambda key: (key.account, key.period, key.series)):
-        keys = {key.day: key for key in group}
-        first = next(iter(keys.values()))
-        query = select(chunk.c.day, chunk.c.digest).where(_is_month(chunk, first), chunk.c.day.in_(list(keys)))
-        found |= {keys[day]: Digest(digest) for day, digest in connection.execute(query)}
-    return found
+def held_days(connection: Connection, series: Iterable[SeriesKey]) -> dict[DayKey, HeldDay]:
+    """Return what is on record of these series, the lines left aside."""
+    return {day.key: day for one in sorted(set(series)) for day in _held(connection, one)}
+
+
+def _held(connection: Connection, series: SeriesKey) -> Iterator[HeldDay]:
+    query = select(chunk.c.day, chunk.c.digest, chunk.c.confirmed, chunk.c.stamps).where(is_month(chunk, series))
+    for day, digest, confirmed, stamps in connection.execute(query.order_by(chunk.c.day)):
+        key = DayKey(series.account, series.period, series.series, day)
+        yield HeldDay(key, Digest(digest), Stamp(confirmed), tuple(map(Stamp, stamps)))
 
 
 def content_of(connection: Connection, day: DayKey) -> bytes | None:
@@ -54,17 +71,10 @@ def content_of(connection: Connection, day: DayKey) -> bytes | None:
     return content
 
 
-def confirmations(connection: Connection, days: Iterable[DayKey]) -> dict[DayKey, datetime]:
-    """Return of those days that were confirmed as a whole up to which stamp."""
-    said = ((day, connection.scalar(select(chunk.c.confirmed).where(is_day(chunk, day)))) for day in days)
-    return {day: stamp for day, stamp in said if stamp is not None}
-
-
-def confirm(connection: Connection, day: DayKey, digest: Digest, stamp: datetime) -> bool:
-    """Note that a statement of that stamp said the same of a day; tell whether the day still is as it says."""
-    same = update(chunk).where(is_day(chunk, day), chunk.c.digest == digest)
+def confirm(connection: Connection, day: DayKey, stamp: Stamp) -> None:
+    """Note that a statement of that stamp said the same of a day."""
     newer = case((chunk.c.confirmed > stamp, chunk.c.confirmed), else_=stamp)
-    return connection.execute(same.values(confirmed=newer)).rowcount == 1
+    connection.execute(update(chunk).where(is_day(chunk, day)).values(confirmed=newer))
 
 
 def put_chunk(connection: Connection, day: MergedDay) -> None:
@@ -77,9 +87,15 @@ def put_chunk(connection: Connection, day: MergedDay) -> None:
         "day": key.day,
         "digest": day.digest,
         "lines": day.lines,
-        "confirmed": None,
+        "confirmed": "",
+        "stamps": day.stamps,
         "content": day.chunk(),
     }
     insertion = insert_into(connection, chunk).values(row)
-    fresh = {name: insertion.excluded[name] for name in ("digest", "lines", "confirmed", "content")}
+    fresh = {name: insertion.excluded[name] for name in ("digest", "lines", "confirmed", "stamps", "content")}
     connection.execute(insertion.on_conflict_do_update(index_elements=list(chunk.primary_key), set_=fresh))
+
+
+def remove_chunk(connection: Connection, day: DayKey) -> None:
+    """Record that a day has no lines."""
+    connection.execute(delete(chunk).where(is_day(chunk, day)))

@@ -31,6 +31,9 @@ metadata = MetaData(
 )
 """Every table of the ledger. Named constraints can be changed by a later migration, nameless ones cannot."""
 
+TOTAL_DIGITS = 60
+"""As many as our own sums hold."""
+
 Row = Mapping[str, Any]
 """A row on its way into or out of a table, by column."""
 
@@ -96,6 +99,17 @@ class Amount(TypeDecorator[Decimal]):
         """Return the amount without trailing zeros, so that both databases give the same text."""
         del dialect
         return None if value is None else Decimal(plain(Decimal(value)))
+
+
+class Total(Amount):
+    """The exact sum of many amounts, which may have more digits than any of them."""
+
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the column type for the database at hand."""
+        column = Text() if dialect.name == "sqlite" else Numeric(TOTAL_DIGITS, SCALE)
+        return dialect.type_descriptor(column)
 
 
 class Moment(TypeDecorator[datetime]):

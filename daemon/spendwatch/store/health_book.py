@@ -7,9 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import Boolean, Column, Integer, Table, func, select
 
-from spendwatch.domain.health import ChannelHealth, SourceHealth
+from spendwatch.domain.health import ChannelHealth, ReadingProgress, SourceHealth
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import SourceName
+from spendwatch.store.attempt import forget_progress, note_progress, progress_of_all
 from spendwatch.store.columns import Moment, Row, Words, insert_into, metadata
 from spendwatch.store.database import Database
 
@@ -62,6 +63,21 @@ class HealthBook:
     def source_failed(self, source: SourceName, why: str, *, at: datetime) -> None:
         """The source could not be reached."""
         self._note_failure(source_health, {"name": source, "first_seen_at": at}, why, at, {})
+
+    def reading_goes_on(self, progress: ReadingProgress) -> None:
+        """Note how much of a long file is read."""
+        with self._database.writing() as connection:
+            note_progress(connection, progress)
+
+    def reading_ended(self, source: SourceName | None = None) -> None:
+        """Note that nothing of that source is being read; of no source at all, if none is named."""
+        with self._database.writing() as connection:
+            forget_progress(connection, source)
+
+    def readings(self) -> Sequence[ReadingProgress]:
+        """Return what is being read."""
+        with self._database.reading() as connection:
+            return progress_of_all(connection)
 
     def channels(self) -> Sequence[ChannelHealth]:
         """Return what is known about every channel."""

@@ -7,17 +7,34 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection
 
+from spendwatch.domain.authority import DayTotal
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import Rejection
+from spendwatch.domain.late import Closing, LateChange
+from spendwatch.domain.merging import Held, MergedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
-from spendwatch.domain.statement import AccountId, DayKey, Digest, MergedDay, SourceName, Statement
-from spendwatch.store.chunk import confirm, confirmations, content_of, held_digests, put_chunk
+from spendwatch.domain.statement import AccountId, DayKey, Digest, SeriesKey, SourceName, Stamp, Statement
+from spendwatch.store.attempt import forget_attempts, note_attempt
+from spendwatch.store.chunk import confirm, content_of, held_days, put_chunk, remove_chunk
+from spendwatch.store.coverage import cover, covered
 from spendwatch.store.database import Database
-from spendwatch.store.reach import current_revision, extend_reach, hold_revision, next_revision, reach_by_account
-from spendwatch.store.spend import commodities_since, periods_by_account, put_rows, sums
+from spendwatch.store.day_total import put_totals, remove_totals, series_that_count, totals_of
+from spendwatch.store.late import late_since, put_late, spent_in_closed
+from spendwatch.store.reach import (
+    current_revision,
+    extend_reach,
+    hold_revision,
+    next_revision,
+    periods_by_account,
+    reach_of,
+)
+from spendwatch.store.spend import commodities_since, put_rows, remove_rows, sums
 from spendwatch.store.statement import EnteredStatement, enter, is_entered, latest_statements, put_rejection, rejections_since
+
+_LATEST = 2
+"""Of how many latest periods the reach is asked for: last month's bills may reach further than the first of this month."""
 
 _CHANGED = "the days of this bill were changed by somebody else since they were read"
 
@@ -29,25 +46,21 @@ class Ledger:
         """Keep everything in that database."""
         self._database = database
 
-    def has(self, digest: Digest, exported_at: datetime | None = None) -> bool:
-        """Tell whether the same bytes were entered before; if `exported_at` is given, from an export of then or later."""
+    def has(self, digest: Digest, stamp: Stamp | None = None) -> bool:
+        """Tell whether the same bytes were entered before; if a stamp is given, as a statement of then or later."""
         with self._database.reading() as connection:
-            return is_entered(connection, digest, exported_at)
+            return is_entered(connection, digest, stamp)
 
-    def held(self, days: Iterable[DayKey]) -> Mapping[DayKey, Digest]:
-        """Return the content digests of those days that are on record."""
+    def held(self, series: Iterable[SeriesKey]) -> Held:
+        """Return what is on record of these series, the lines left aside."""
+        wanted = frozenset(series)
         with self._database.reading() as connection:
-            return held_digests(connection, days)
+            return Held(held_days(connection, wanted), covered(connection, wanted))
 
     def chunk(self, day: DayKey) -> bytes | None:
         """Return the lines of a day as they were recorded."""
         with self._database.reading() as connection:
             return content_of(connection, day)
-
-    def confirmed(self, days: Iterable[DayKey]) -> Mapping[DayKey, datetime]:
-        """Return of those days that were confirmed as a whole by later statements up to which stamp."""
-        with self._database.reading() as connection:
-            return confirmations(connection, days)
 
     def record(
         self,
@@ -56,30 +69,43 @@ class Ledger:
         *,
         name: str,
         source: SourceName,
-        held: Mapping[DayKey, Digest],
+        held: Held,
         now: datetime,
+        closing: Closing | None = None,
     ) -> None:
         """Record a statement and the merged days in one transaction. A file that is on record already changes nothing.
 
-        `held` are the digests the merge was based on; if one of them has changed meanwhile: `LedgerChangedError`.
+        `held` is what the merge was based on; if it is no longer so: `LedgerChangedError`. `closing` tells which months are
+        final: what changes in them is noted.
         """
         with self._database.writing() as connection:
             hold_revision(connection)
-            if is_entered(connection, statement.digest, statement.exported_at):
+            if is_entered(connection, statement.digest, statement.stamp):
                 return
-            _require_unchanged(connection, days, held)
-            _confirm_the_same(connection, statement, days)
+            _require_unchanged(connection, statement, held)
+            closed = closing or Closing()
+            before = spent_in_closed(connection, statement, closed)
+            _confirm_the_same(connection, statement, held, days)
             enter(connection, statement, days, name=name, source=source, now=now)
             for day in days:
-                put_chunk(connection, day)
-                put_rows(connection, day)
-            extend_reach(connection, statement)
+                put_day(connection, day)
+            cover(connection, statement.coverage)
+            after = spent_in_closed(connection, statement, closed)
+            put_late(connection, statement, before, after, name=name, now=now)
+            extend_reach(connection, statement, now)
+            forget_attempts(connection, statement.digest)
             next_revision(connection)
 
     def refuse(self, rejection: Rejection) -> None:
         """Record that a file was refused. The same digest twice is recorded once."""
         with self._database.writing() as connection:
             put_rejection(connection, rejection)
+            forget_attempts(connection, rejection.digest)
+
+    def failed(self, digest: Digest, name: str, why: str, *, at: datetime) -> int:
+        """Note that a file could not be read, and return how often that happened to it so far."""
+        with self._database.writing() as connection:
+            return note_attempt(connection, digest, name, why, at)
 
     def revision(self) -> int:
         """Return a number that grows with every change of the recorded spend."""
@@ -99,12 +125,28 @@ class Ledger:
         `products` None means all of them; `days` are the first day, and the first that no longer belongs.
         """
         with self._database.reading() as connection:
-            return sums(connection, period, by, products=products, days=days)
+            series = series_that_count(connection, period, products)
+            return sums(connection, series, by, products=products, days=days)
 
-    def data_until(self) -> Mapping[AccountId, datetime]:
-        """Return for each account the latest moment that any of its lines charges for."""
+    def totals(self, period: BillingPeriod) -> Sequence[DayTotal]:
+        """Return what every series says of that period, by day and product."""
         with self._database.reading() as connection:
-            return reach_by_account(connection)
+            return totals_of(connection, period)
+
+    def data_until(self, products: Sequence[str] | None = None) -> Mapping[AccountId, datetime]:
+        """Return for each account the latest moment that a line charges for, of the series that count for these products."""
+        latest: dict[AccountId, datetime] = {}
+        with self._database.reading() as connection:
+            periods = {period for known in periods_by_account(connection).values() for period in known[-_LATEST:]}
+            series = [one for period in sorted(periods) for one in series_that_count(connection, period, products)]
+            for one, until in reach_of(connection, series).items():
+                latest[one.account] = max(until, latest.get(one.account, until))
+        return latest
+
+    def late(self, since: datetime) -> Sequence[LateChange]:
+        """Return the final months that were changed since then, the earliest change first."""
+        with self._database.reading() as connection:
+            return late_since(connection, since)
 
     def rejections(self, since: datetime) -> Sequence[Rejection]:
         """Return the files refused since then, the oldest first."""
@@ -127,15 +169,29 @@ class Ledger:
             return commodities_since(connection, since)
 
 
-def _confirm_the_same(connection: Connection, statement: Statement, days: Sequence[MergedDay]) -> None:
+def put_day(connection: Connection, day: MergedDay) -> None:
+    """Record a day in place of what was there; one without lines is removed."""
+    if day.lines:
+        put_chunk(connection, day)
+        put_rows(connection, day)
+        put_totals(connection, day.key)
+        return
+    remove_totals(connection, day.key)
+    remove_rows(connection, day.key)
+    remove_chunk(connection, day.key)
+
+
+def _confirm_the_same(connection: Connection, statement: Statement, held: Held, days: Sequence[MergedDay]) -> None:
     """Note of the days that the statement only repeats how new they are now."""
-    written, stamp = {day.key for day in days}, statement.stamp
+    written = {day.key for day in days}
     for day in statement.days:
-        if stamp and day.key not in written and not confirm(connection, day.key, day.digest, stamp):
-            raise LedgerChangedError(_CHANGED)
+        on_record = held.days.get(day.key)
+        if on_record and on_record.digest == day.digest and day.key not in written:
+            confirm(connection, day.key, statement.stamp)
 
 
-def _require_unchanged(connection: Connection, days: Sequence[MergedDay], held: Mapping[DayKey, Digest]) -> None:
-    concerned = {day.key for day in days} | set(held)
-    if held_digests(connection, concerned) != dict(held):
+def _require_unchanged(connection: Connection, statement: Statement, held: Held) -> None:
+    series = {day.key.month for day in statement.days}
+    now = Held(held_days(connection, series), covered(connection, series))
+    if now.digests != held.digests or set(now.coverage) != set(held.coverage):
         raise LedgerChangedError(_CHANGED)

@@ -1,20 +1,38 @@
-"""The tables `reach`, up to when each account's lines charge, and `revision`, which counts every change of the spend."""
+"""The tables `reach`, up to when each series charges and since when it is known, and `revision`, which counts every change."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime, time, timedelta
 
-from sqlalchemy import CheckConstraint, Column, Connection, Integer, SmallInteger, Table, select, update
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Connection,
+    Integer,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    func,
+    or_,
+    select,
+    update,
+)
 
-from spendwatch.domain.statement import AccountId, Statement
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.statement import AccountId, SeriesKey, Statement
+from spendwatch.store.chunk import is_month
 from spendwatch.store.columns import Moment, Row, Words, insert_into, metadata
 
 reach = Table(
     "reach",
     metadata,
-    Column("account", Words, primary_key=True),
+    Column("account", Words, nullable=False),
+    Column("period", Words, nullable=False),
+    Column("series", Words, nullable=False),
     Column("data_until", Moment, nullable=False),
+    Column("first_received_at", Moment, nullable=False),
+    PrimaryKeyConstraint("account", "period", "series"),
 )
 
 revision = Table(
@@ -42,30 +60,54 @@ def current_revision(connection: Connection) -> int:
     return connection.scalar(select(revision.c.number)) or 0
 
 
-def extend_reach(connection: Connection, statement: Statement) -> None:
-    """Note up to when the statement's accounts now reach. It never goes back: later files may cover earlier days."""
-    for account, until in _reaches(statement).items():
-        row: Row = {"account": account, "data_until": until}
+def extend_reach(connection: Connection, statement: Statement, now: datetime) -> None:
+    """Note up to when the statement's series now reach. It never goes back: later files may cover earlier days."""
+    for series, until in _reaches(statement):
+        row: Row = {
+            "account": series.account,
+            "period": series.period.label,
+            "series": series.series,
+            "data_until": until,
+            "first_received_at": now,
+        }
         insertion = insert_into(connection, reach).values(row)
         later = insertion.excluded.data_until
         connection.execute(
             insertion.on_conflict_do_update(
-                index_elements=[reach.c.account], set_={"data_until": later}, where=later > reach.c.data_until
+                index_elements=list(reach.primary_key), set_={"data_until": later}, where=later > reach.c.data_until
             )
         )
 
 
-def _reaches(statement: Statement) -> Mapping[AccountId, datetime]:
-    """Return each account's own reach: what the statement reaches as a whole, but not beyond the account's own last day."""
+def _reaches(statement: Statement) -> Iterator[tuple[SeriesKey, datetime]]:
+    """Yield each series' own reach: what the statement reaches as a whole, but not beyond the series' own last day."""
     until = statement.data_until
     if until is None:
-        return {}
-    last_days = {day.key.account: day.key.day for day in sorted(statement.days, key=lambda day: day.key.day)}
-    ends = {account: datetime.combine(day + timedelta(days=1), time(), until.tzinfo) for account, day in last_days.items()}
-    return {account: min(until, ends.get(account, until)) for account in statement.accounts}
+        return
+    last_days = {day.key.month: day.key.day for day in sorted(statement.days, key=lambda day: day.key.day)}
+    for series, day in last_days.items():
+        yield series, min(until, datetime.combine(day + timedelta(days=1), time(), until.tzinfo))
 
 
-def reach_by_account(connection: Connection) -> dict[AccountId, datetime]:
-    """Return for each account the latest moment that any of its lines charges for."""
-    found = connection.execute(select(reach.c.account, reach.c.data_until))
-    return {AccountId(account): until for account, until in found}
+def reach_of(connection: Connection, series: Iterable[SeriesKey]) -> dict[SeriesKey, datetime]:
+    """Return for each of these series the latest moment that any of its lines charges for."""
+    wanted = tuple(series)
+    query = select(reach.c.account, reach.c.period, reach.c.series, reach.c.data_until)
+    found = connection.execute(query.where(or_(*(is_month(reach, one) for one in wanted)))) if wanted else ()
+    return {SeriesKey(AccountId(account), BillingPeriod.parse(label), name): until for account, label, name, until in found}
+
+
+def known_since(connection: Connection, account: AccountId, period: BillingPeriod) -> datetime | None:
+    """Return when the first bill of that account and period was entered."""
+    first = select(func.min(reach.c.first_received_at)).where(reach.c.account == account, reach.c.period == period.label)
+    since: datetime | None = connection.scalar(first)
+    return since
+
+
+def periods_by_account(connection: Connection) -> dict[AccountId, tuple[BillingPeriod, ...]]:
+    """Return the periods on record of each account, the oldest first."""
+    found: dict[AccountId, list[BillingPeriod]] = {}
+    query = select(reach.c.account, reach.c.period).distinct().order_by(reach.c.account, reach.c.period)
+    for account, label in connection.execute(query):
+        found.setdefault(AccountId(account), []).append(BillingPeriod.parse(label))
+    return {account: tuple(periods) for account, periods in found.items()}

@@ -1,10 +1,9 @@
-"""The tables `spend`, the roll-up that every sum is taken from, and `authority`, which series of a month counts."""
+"""The table `spend`: the roll-up that every sum is taken from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -13,22 +12,22 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Integer,
     PrimaryKeyConstraint,
-    Select,
     Table,
-    and_,
     delete,
     func,
+    or_,
     select,
 )
 
+from spendwatch.domain.merging import MergedDay
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
-from spendwatch.domain.statement import AccountId, ChargeKind, MergedDay
+from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, SeriesKey
 from spendwatch.store.bulk import no_conflict, put_many
-from spendwatch.store.chunk import is_day
-from spendwatch.store.columns import Amount, ExactSum, Row, Words, insert_into, metadata
+from spendwatch.store.chunk import is_day, is_month
+from spendwatch.store.columns import Amount, ExactSum, Row, Words, metadata
 
 _ROW_DIMENSIONS = ("workspace", "api_key", "model", "type", "channel", "item", "commodity", "product", "owner", "tags")
 
@@ -45,6 +44,8 @@ spend = Table(
     Column("currency", Words, nullable=False),
     Column("billed_cost", Amount, nullable=False),
     Column("lines", Integer, nullable=False),
+    # What of it is not paid yet; nothing where the bills do not tell.
+    Column("outstanding", Amount),
     # A month's rows lie together: sums over a period, and over some of its days, read nothing else.
     PrimaryKeyConstraint("period", "account", "series", "day", "position"),
     ForeignKeyConstraint(
@@ -53,23 +54,16 @@ spend = Table(
     sqlite_with_rowid=False,
 )
 
-authority = Table(
-    "authority",
-    metadata,
-    Column("account", Words, nullable=False),
-    Column("period", Words, nullable=False),
-    Column("series", Words, nullable=False),
-    PrimaryKeyConstraint("account", "period"),
-)
-"""Two series of one account and period are the same money told twice, so only one counts: the first that came."""
-
 
 def put_rows(connection: Connection, day: MergedDay) -> None:
     """Record the roll-up of a day in place of what was there."""
-    connection.execute(delete(spend).where(is_day(spend, day.key)))
+    remove_rows(connection, day.key)
     put_many(connection, spend, _rows(day), no_conflict)
-    chosen: Row = {"account": day.key.account, "period": day.key.period.label, "series": day.key.series}
-    connection.execute(insert_into(connection, authority).values(chosen).on_conflict_do_nothing())
+
+
+def remove_rows(connection: Connection, day: DayKey) -> None:
+    """Forget the roll-up of a day."""
+    connection.execute(delete(spend).where(is_day(spend, day)))
 
 
 def _rows(day: MergedDay) -> Iterable[Row]:
@@ -84,22 +78,25 @@ def _rows(day: MergedDay) -> Iterable[Row]:
             "currency": row.currency,
             "billed_cost": row.billed_cost,
             "lines": row.lines,
+            "outstanding": row.outstanding,
         }
 
 
 def sums(
     connection: Connection,
-    period: BillingPeriod,
+    series: Sequence[SeriesKey],
     by: Sequence[Dimension],
     *,
     products: Sequence[str] | None,
     days: tuple[date, date] | None,
 ) -> tuple[SpendSum, ...]:
-    """Return exact sums by these dimensions and the currency, in their order."""
+    """Return exact sums over these series of one period by these dimensions and the currency, in their order."""
+    if not series:
+        return ()
     groups = [spend.c[dimension.value] for dimension in by]
     total = ExactSum(spend.c.billed_cost).label("total")
-    query = _that_counts(select(*groups, spend.c.currency, total, func.sum(spend.c.lines).label("charges")))
-    query = query.where(spend.c.period == period.label)
+    query = select(*groups, spend.c.currency, total, func.sum(spend.c.lines).label("charges"))
+    query = query.where(or_(*(is_month(spend, one) for one in series)))
     if products is not None:
         query = query.where(spend.c.product.in_(products))
     if days is not None:
@@ -116,28 +113,15 @@ def sums(
     )
 
 
-def _that_counts(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
-    same = and_(
-        authority.c.account == spend.c.account, authority.c.period == spend.c.period, authority.c.series == spend.c.series
-    )
-    return query.select_from(spend.join(authority, same))
-
-
-def periods_by_account(connection: Connection) -> dict[AccountId, tuple[BillingPeriod, ...]]:
-    """Return the periods on record of each account, the oldest first."""
-    found: dict[AccountId, list[BillingPeriod]] = {}
-    query = select(authority.c.account, authority.c.period).order_by(authority.c.account, authority.c.period)
-    for account, label in connection.execute(query):
-        found.setdefault(AccountId(account), []).append(BillingPeriod.parse(label))
-    return {account: tuple(periods) for account, periods in found.items()}
-
-
 def commodities_since(connection: Connection, since: date) -> Mapping[AccountId, tuple[frozenset[str], bool]]:
-    """Return for each account the commodity codes it was charged for since that day, and whether free lines were among them."""
+    """Return for each account the commodity codes it was charged for since that day, and whether free lines were among them.
+
+    Whatever series tells of them: nothing is summed up here.
+    """
     # The billing month wins over the date: a day's lines may stand in the bill of the month before.
     earliest = BillingPeriod(since.year, since.month).previous().label
     columns = (spend.c.account, spend.c.commodity, spend.c.charge)
-    query = _that_counts(select(*columns).distinct()).where(spend.c.period >= earliest, spend.c.day >= since)
+    query = select(*columns).distinct().where(spend.c.period >= earliest, spend.c.day >= since)
     codes: dict[AccountId, set[str]] = {}
     free: set[AccountId] = set()
     for account, commodity, charge in connection.execute(query):

@@ -9,8 +9,9 @@ from datetime import datetime
 from sqlalchemy import Column, Connection, Integer, Table, UniqueConstraint, select
 
 from spendwatch.domain.health import Rejection
+from spendwatch.domain.merging import MergedDay
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.statement import AccountId, Digest, Kind, MergedDay, SourceName, Statement, TaxBasis
+from spendwatch.domain.statement import AccountId, Digest, Kind, SourceName, Stamp, Statement, TaxBasis
 from spendwatch.store.columns import Moment, Row, Texts, Words, insert_into, metadata
 
 statement = Table(
@@ -30,8 +31,10 @@ statement = Table(
     Column("new", Integer, nullable=False),
     Column("changed", Integer, nullable=False),
     Column("same", Integer, nullable=False),
+    Column("gone", Integer, nullable=False),
     Column("data_until", Moment),
     Column("exported_at", Moment),
+    Column("stamp", Words, nullable=False),
     Column("received_at", Moment, nullable=False),
     Column("remarks", Texts, nullable=False),
     UniqueConstraint("digest"),
@@ -65,17 +68,19 @@ class EnteredStatement:
     new: int
     changed: int
     same: int
+    gone: int
     data_until: datetime | None
     exported_at: datetime | None
+    stamp: Stamp
     received_at: datetime
     remarks: tuple[str, ...]
 
 
-def is_entered(connection: Connection, digest: Digest, exported_at: datetime | None = None) -> bool:
-    """Tell whether a file of that digest is on record; if `exported_at` is given, as one exported then or later."""
+def is_entered(connection: Connection, digest: Digest, stamp: Stamp | None = None) -> bool:
+    """Tell whether a file of that digest is on record; if a stamp is given, as a statement of then or later."""
     query = select(statement.c.id).where(statement.c.digest == digest)
-    if exported_at is not None:
-        query = query.where(statement.c.exported_at >= exported_at)
+    if stamp is not None:
+        query = query.where(statement.c.stamp >= stamp)
     return connection.scalar(query) is not None
 
 
@@ -83,7 +88,7 @@ def enter(
     connection: Connection, entered: Statement, days: Sequence[MergedDay], *, name: str, source: SourceName, now: datetime
 ) -> None:
     """Put a statement on record. The same bytes exported once more are the same statement, only newer."""
-    new, changed = sum(day.new for day in days), sum(day.changed for day in days)
+    new, changed, gone = (sum(getattr(day, name) for day in days) for name in ("new", "changed", "gone"))
     row: Row = {
         "digest": entered.digest,
         "name": name,
@@ -97,14 +102,16 @@ def enter(
         "lines": entered.lines,
         "new": new,
         "changed": changed,
-        "same": entered.lines - new - changed,
+        "same": max(0, entered.lines - new - changed),
+        "gone": gone,
         "data_until": entered.data_until,
         "exported_at": entered.exported_at,
+        "stamp": entered.stamp,
         "received_at": now,
         "remarks": entered.remarks,
     }
     insertion = insert_into(connection, statement).values(row)
-    newer = {name: insertion.excluded[name] for name in ("name", "exported_at", "received_at")}
+    newer = {name: insertion.excluded[name] for name in ("name", "exported_at", "stamp", "received_at")}
     connection.execute(insertion.on_conflict_do_update(index_elements=[statement.c.digest], set_=newer))
 
 

@@ -1,6 +1,35 @@
 """Every table of the ledger, gathered: what migrations must build."""
 
-from spendwatch.store import alert, chunk, delivery, health_book, notification, reach, spend, statement
+from spendwatch.store import (
+    alert,
+    attempt,
+    audit,
+    chunk,
+    coverage,
+    day_total,
+    delivery,
+    health_book,
+    late,
+    notification,
+    reach,
+    spend,
+    statement,
+)
 from spendwatch.store.columns import metadata
 
-__all__ = ["alert", "chunk", "delivery", "health_book", "metadata", "notification", "reach", "spend", "statement"]
+__all__ = [
+    "alert",
+    "attempt",
+    "audit",
+    "chunk",
+    "coverage",
+    "day_total",
+    "delivery",
+    "health_book",
+    "late",
+    "metadata",
+    "notification",
+    "reach",
+    "spend",
+    "statement",
+]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from spendwatch.domain.statement import ChargeKind, Kind, TaxBasis
@@ -14,6 +15,8 @@ class Field(StrEnum):
     """What a column of a bill can mean to us."""
 
     LINE_ID = "line_id"
+    RECORD = "record"
+    """The order or the bill that a line belongs to; many lines may share it."""
     ACCOUNT = "account"
     OWNER = "owner"
     PERIOD = "period"
@@ -24,15 +27,40 @@ class Field(StrEnum):
     STARTS = "starts"
     ENDS = "ends"
     PRODUCT = "product"
+    SERVICE = "service"
+    """The product's name, where its code is missing."""
     COMMODITY = "commodity"
     ITEM = "item"
+    ITEM_NAME = "item_name"
     INSTANCE = "instance"
+    SELECTOR = "selector"
+    """What the instance id would tell of model and type, as JSON."""
     USAGE = "usage"
     UNIT = "unit"
     CURRENCY = "currency"
     LIST_COST = "list_cost"
     BILLED_COST = "billed_cost"
+    OUTSTANDING = "outstanding"
     TAGS = "tags"
+
+
+class Identity(StrEnum):
+    """By what a line of one file is known again in another."""
+
+    ID = "id"
+    """The provider's own id of the line."""
+    CONTENT = "content"
+    """All that it says. For files that are made by rule: they add to each other, or are complete."""
+    GROUP = "group"
+    """Nothing: all lines of a day that are for the same thing are replaced together. For files that may be a selection."""
+
+
+class Account(StrEnum):
+    """What account ids look like."""
+
+    DIGITS = "digits"
+    ANY = "any"
+    """Those of other providers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +68,39 @@ class Layout:
     """One way in which bills are written."""
 
     name: str
-    series: str
-    """Files of one series speak of the same lines; two series of one month are the same money told twice."""
     kind: Kind
+    """How statements relate to earlier ones, where neither the file's name nor the configuration says so."""
     tax_basis: TaxBasis
     columns: Mapping[Field, tuple[str, ...]]
-    """For each field the header names that mean it, as the provider writes them."""
+    """For each field the header names that mean it, as the provider writes them, the best first."""
     signature: tuple[tuple[Field, ...], ...]
     """What makes a header this layout: of each group at least one field."""
     charges: tuple[tuple[str, ChargeKind], ...]
-    """Charge kinds by a word in the charge's or the trade's type; the first that is found counts."""
+    """Charge kinds by a word in the charge's or the trade's type, in small letters; the first that is found counts."""
+    absent: tuple[Field, ...] = ()
+    """Fields that a header of this layout must not have."""
+    marks: tuple[str, ...] = ()
+    """Words in a file's name that decide where the header fits two layouts."""
+    granular: bool = False
+    """Whether the same layout comes in several granularities, each the whole money again: told by the columns it has."""
+    account: Account = Account.DIGITS
+    covers_days: bool = False
+    """Whether a complete statement is complete for the days that it names, and not for the whole month."""
+    _names: Mapping[Field, tuple[str, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Normalise the names once."""
+        names = {field: tuple(map(normalised, names)) for field, names in self.columns.items()}
+        object.__setattr__(self, "_names", names)
 
     def find(self, header: Sequence[str]) -> Mapping[Field, int]:
         """Return where in the normalised header each field stands. Names must be equal: one is often part of another."""
         places = {name: place for place, name in reversed(list(enumerate(header)))}
         found = {}
-        for field, names in self.columns.items():
-            place = next((places[name] for name in map(normalised, names) if name in places), None)
+        for wanted, names in self._names.items():
+            place = next((places[name] for name in names if name in places), None)
             if place is not None:
-                found[field] = place
+                found[wanted] = place
         return found
 
     def missing(self, found: Mapping[Field, int]) -> tuple[str, ...]:
@@ -66,15 +108,41 @@ class Layout:
         lacking = (group for group in self.signature if not any(field in found for field in group))
         return tuple(" or ".join(self.columns[field][0] for field in group) for group in lacking)
 
+    def surplus(self, found: Mapping[Field, int]) -> tuple[str, ...]:
+        """Return the columns that a header must not have to be this layout."""
+        return tuple(self.columns[field][0] for field in self.absent if field in found)
+
+    def fits(self, found: Mapping[Field, int]) -> bool:
+        """Tell whether a header with these fields is of this layout."""
+        return not self.missing(found) and not self.surplus(found)
+
     def column(self, field: Field) -> str:
         """Return the field's name in the header, for people."""
-        return self.columns[field][0]
+        return self.columns[field][0] if field in self.columns else field.value
 
     def charge_kind(self, charge: str, trade: str) -> ChargeKind:
         """Return what sort of charge these two cells name."""
-        return next((kind for word, kind in self.charges if word in charge or word in trade), ChargeKind.OTHER)
+        said = f"{charge}\n{trade}".casefold()
+        return next((kind for word, kind in self.charges if word in said), ChargeKind.OTHER)
+
+    def series(self, found: Mapping[Field, int], identity: Identity, *, selection: str = "") -> str:
+        """Return the series of a file with these columns: files of one series speak of the same lines in the same way."""
+        parts = [self.name]
+        if self.granular:
+            parts += [] if found.keys() & {Field.ITEM, Field.ITEM_NAME} else ["instance"]
+            parts += [] if found.keys() & {Field.DAY, Field.TIME, Field.STARTS} else ["month"]
+        if Field.LINE_ID in self.columns and identity is Identity.CONTENT:
+            parts.append("unkeyed")
+        if identity is Identity.GROUP and self.kind is not Kind.AGGREGATE:
+            parts.append("export")
+        return ".".join((*parts, *filter(None, (selection,))))
+
+
+_BLANKS = re.compile(r"\s+")
+_GROUP = re.compile(r"^(?:[^/]*信息|[a-z]+details)/")
 
 
 def normalised(name: str) -> str:
-    """Return a header cell without byte-order mark and outer blanks, full-width signs as plain ones."""
-    return unicodedata.normalize("NFKC", name.replace("\ufeff", "")).strip()
+    """Return a header cell as it is compared: no byte-order mark, blanks or group prefix, plain signs, small letters."""
+    text = unicodedata.normalize("NFKC", name.replace("\ufeff", "")).casefold()
+    return _GROUP.sub("", _BLANKS.sub("", text))

@@ -1,0 +1,152 @@
+"""A bill file that has been understood: what it states, and its lines by day."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from functools import cached_property
+from typing import TypeVar
+
+import polars as pl
+
+from spendwatch.bills.chunk import TraitBook, content_digest
+from spendwatch.bills.layouts.layout import Identity
+from spendwatch.bills.lines import Lines
+from spendwatch.bills.names import BILLING_ZONE, STAMP, Told
+from spendwatch.bills.versions import merge
+from spendwatch.domain.statement import EDITION, Coverage, DayContent, DayKey, Digest, Kind, Stamp, Statement, TaxBasis
+
+T = TypeVar("T")
+
+_UNTOLD = Digest("")
+
+
+class Portion:
+    """The lines of a file that are one statement: most files are just that."""
+
+    def __init__(self, lines: Lines, told: Told, kind: Kind, *, dropped: int) -> None:
+        """Take lines that are settled; `dropped` is how many were left out of them as repeated."""
+        self._lines = lines
+        self.told = told
+        self.kind = kind
+        self.layout = lines.header.layout
+        self.series = lines.interpreter.series
+        self.identity = lines.identity
+        self.days = lines.days()
+        self.data_until = _data_until(lines.latest, self.days)
+        again = (f"{dropped} lines of the file repeat the id of another one; one of each counts",) if dropped else ()
+        self.remarks = (*lines.interpreter.remarks(), *again)
+
+    @cached_property
+    def contents(self) -> tuple[DayContent, ...]:
+        """What it holds for each day, in the order of days."""
+        return tuple(self._content(key, self._lines.of(key)) for key in self.days)
+
+    def _content(self, key: DayKey, lines: pl.DataFrame) -> DayContent:
+        return DayContent(key, content_digest(lines, self._lines.book), lines.height, self.identity is Identity.ID)
+
+    @cached_property
+    def stamp(self) -> Stamp:
+        """How new it is; empty without lines."""
+        moment = self.told.exported_at or self.data_until
+        if moment is None or self.data_until is None:
+            return Stamp("")
+        if self.kind is not Kind.SNAPSHOT:
+            return _stamp(moment)
+        # A complete statement is not older than what it reaches, whatever its name says.
+        stamp = f"{_stamp(max(moment, self.data_until))}{EDITION}"
+        return Stamp(stamp if self.told.part else f"{stamp}{self._edition()}")
+
+    def _edition(self) -> str:
+        """Return a text by which of two editions the one with more lines counts, where nothing says which one is newer."""
+        content = "".join(content.digest for content in self.contents)
+        lines = sum(content.lines for content in self.contents)
+        return f"{lines:012d}/{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+    def coverage(self) -> Iterator[Coverage]:
+        """Yield what the statement is complete for."""
+        if self.kind is not Kind.SNAPSHOT or self.data_until is None:
+            return
+        if self.layout.covers_days and self._lines.has_days:
+            for key in self.days:
+                yield Coverage(key.month, key.day, self.stamp, _stamp(_midnight(key.day)))
+            return
+        for series, last_day in {key.month: key.day for key in self.days}.items():
+            end = _midnight(last_day + timedelta(days=1))
+            yield Coverage(series, None, self.stamp, _stamp(min(end, self.data_until)))
+
+    def fresh(self, key: DayKey, book: TraitBook) -> pl.DataFrame:
+        """Return the lines of one day with their stamp."""
+        return self._lines.fresh(key, book).with_columns(pl.lit(self.stamp).alias("stamp"))
+
+
+class UnderstoodBill:
+    """A bill file that has been read."""
+
+    def __init__(self, portions: Iterable[Portion], digest: Digest) -> None:
+        """Keep its portions, the oldest first; there is one at least."""
+        self._portions = sorted(portions, key=lambda portion: portion.stamp)
+        self.statement = self._stated(digest)
+
+    def fresh(self, key: DayKey, book: TraitBook) -> pl.DataFrame:
+        """Return the lines of one day with their stamps, their traits numbered by the book."""
+        first, *others = (portion for portion in self._portions if key in portion.days)
+        lines = first.fresh(key, book)
+        for portion in others:
+            lines = merge(portion.fresh(key, book), lines, book, portion.identity, ()).frame
+        return lines
+
+    def identity(self, key: DayKey) -> Identity:
+        """Return by what the lines of that day are known again."""
+        return next(portion.identity for portion in self._portions if portion.series == key.series)
+
+    def _stated(self, digest: Digest) -> Statement:
+        portions, days = self._portions, self._days()
+        newest = portions[-1]
+        return Statement(
+            digest=digest,
+            layout=", ".join(dict.fromkeys(portion.layout.name for portion in portions)),
+            series=", ".join(dict.fromkeys(portion.series for portion in portions)),
+            kind=_common(portions, lambda portion: portion.kind, Kind.UPSERT),
+            tax_basis=_common(portions, lambda portion: portion.layout.tax_basis, TaxBasis.UNKNOWN),
+            accounts=tuple(sorted({day.key.account for day in days})),
+            periods=tuple(sorted({day.key.period for day in days})),
+            lines=sum(day.lines for day in days),
+            data_until=max((portion.data_until for portion in portions if portion.data_until), default=None),
+            exported_at=newest.told.exported_at,
+            stamp=newest.stamp,
+            days=days,
+            coverage=tuple(one for portion in portions for one in portion.coverage()),
+            remarks=tuple(dict.fromkeys(remark for portion in portions for remark in portion.remarks)),
+        )
+
+    def _days(self) -> tuple[DayContent, ...]:
+        if len(self._portions) == 1:
+            return self._portions[0].contents
+        # Their lines are of different age: no day can be compared as a whole.
+        keys = sorted({key for portion in self._portions for key in portion.days})
+        lines = ((key, self.fresh(key, TraitBook()).height) for key in keys)
+        return tuple(DayContent(key, _UNTOLD, height, self.identity(key) is Identity.ID) for key, height in lines)
+
+
+def _common(portions: Sequence[Portion], told: Callable[[Portion], T], otherwise: T) -> T:
+    found = {told(portion) for portion in portions}
+    return found.pop() if len(found) == 1 else otherwise
+
+
+def _data_until(latest: str, days: Sequence[DayKey]) -> datetime | None:
+    if not days:
+        return None
+    try:
+        return datetime.fromisoformat(latest).replace(tzinfo=BILLING_ZONE)
+    except ValueError:
+        return _midnight(max(key.day for key in days))
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), BILLING_ZONE)
+
+
+def _stamp(moment: datetime) -> Stamp:
+    return Stamp(moment.astimezone(BILLING_ZONE).strftime(STAMP))

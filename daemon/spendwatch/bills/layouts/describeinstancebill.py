@@ -1,0 +1,38 @@
+"""Answers of the API `DescribeInstanceBill`, saved as JSON, a page or all of them: they come as a table of their fields."""
+
+from __future__ import annotations
+
+from spendwatch.bills.layouts.charges import ENGLISH
+from spendwatch.bills.layouts.layout import Field, Layout
+from spendwatch.domain.statement import Kind, TaxBasis
+
+DESCRIBE_INSTANCE_BILL = Layout(
+    name="describeinstancebill",
+    kind=Kind.UPSERT,
+    tax_basis=TaxBasis.EXCLUDED,
+    columns={
+        Field.ACCOUNT: ("AccountID",),
+        Field.OWNER: ("BillAccountID", "OwnerID"),
+        Field.PERIOD: ("BillingCycle",),
+        Field.DAY: ("BillingDate",),
+        Field.CHARGE: ("Item",),
+        Field.TRADE: ("SubscriptionType",),
+        Field.PRODUCT: ("ProductCode",),
+        Field.SERVICE: ("ProductName",),
+        Field.COMMODITY: ("CommodityCode", "ProductType"),
+        Field.ITEM: ("BillingItemCode",),
+        Field.ITEM_NAME: ("BillingItem",),
+        Field.INSTANCE: ("InstanceID",),
+        Field.USAGE: ("Usage",),
+        Field.UNIT: ("UsageUnit",),
+        Field.CURRENCY: ("Currency",),
+        Field.LIST_COST: ("PretaxGrossAmount",),
+        Field.BILLED_COST: ("PretaxAmount",),
+        Field.OUTSTANDING: ("OutstandingAmount",),
+        Field.TAGS: ("Tag",),
+    },
+    signature=((Field.PERIOD, Field.DAY), (Field.BILLED_COST,), (Field.INSTANCE,)),
+    charges=ENGLISH,
+    covers_days=True,
+)
+"""The provider calls the payable amount `Pretax`; for accounts in China it is what is due, tax and all (inferred)."""

@@ -1,0 +1,36 @@
+"""FOCUS, the open specification of billing data, 1.0 preview to 1.4, with the provider's own `x_` columns or without them."""
+
+from __future__ import annotations
+
+from spendwatch.bills.layouts.charges import FOCUS as CHARGES
+from spendwatch.bills.layouts.layout import Account, Field, Layout
+from spendwatch.domain.statement import Kind, TaxBasis
+
+FOCUS = Layout(
+    name="focus",
+    kind=Kind.SNAPSHOT,
+    tax_basis=TaxBasis.UNKNOWN,
+    columns={
+        Field.ACCOUNT: ("BillingAccountId",),
+        Field.OWNER: ("SubAccountId",),
+        Field.PERIOD: ("BillingPeriodStart",),
+        Field.STARTS: ("ChargePeriodStart",),
+        Field.ENDS: ("ChargePeriodEnd",),
+        Field.CHARGE: ("ChargeCategory",),
+        Field.TRADE: ("ChargeClass",),
+        Field.SERVICE: ("ServiceName",),
+        Field.COMMODITY: ("x_CommodityCode", "SkuId"),
+        Field.ITEM: ("x_BillingItemCode", "SkuPriceId"),
+        Field.INSTANCE: ("x_InstanceID", "ResourceId"),
+        Field.USAGE: ("PricingQuantity",),
+        Field.UNIT: ("PricingUnit",),
+        Field.CURRENCY: ("BillingCurrency",),
+        Field.LIST_COST: ("ListCost",),
+        Field.BILLED_COST: ("BilledCost",),
+        Field.TAGS: ("Tags",),
+    },
+    signature=((Field.BILLED_COST,), (Field.PERIOD,)),
+    charges=CHARGES,
+    account=Account.ANY,
+)
+"""Of dates only the date part counts: whether the provider shifts its days to UTC is not known."""

@@ -1,0 +1,65 @@
+"""The older pushes of instance details, 41 columns in Chinese, 37 in English: without a key, but with what is not paid."""
+
+from __future__ import annotations
+
+from spendwatch.bills.layouts.charges import CHINESE, ENGLISH
+from spendwatch.bills.layouts.layout import Field, Layout
+from spendwatch.domain.statement import Kind, TaxBasis
+
+INSTANCE_DETAIL = Layout(
+    name="instancedetail",
+    kind=Kind.UPSERT,
+    tax_basis=TaxBasis.UNKNOWN,
+    columns={
+        Field.RECORD: ("订单号/账单号",),
+        Field.ACCOUNT: ("账号ID",),
+        Field.PERIOD: ("账期",),
+        Field.TIME: ("消费时间",),
+        Field.STARTS: ("账单开始时间",),
+        Field.ENDS: ("账单结束时间",),
+        Field.CHARGE: ("账单类型",),
+        Field.TRADE: ("消费类型",),
+        Field.PRODUCT: ("产品Code",),
+        Field.SERVICE: ("产品",),
+        Field.COMMODITY: ("产品明细Code",),
+        Field.ITEM: ("计费项",),
+        Field.INSTANCE: ("实例ID",),
+        Field.USAGE: ("用量",),
+        Field.UNIT: ("用量单位",),
+        Field.LIST_COST: ("原价",),
+        Field.BILLED_COST: ("应付金额",),
+        Field.OUTSTANDING: ("欠费金额",),
+        Field.TAGS: ("实例标签",),
+    },
+    signature=((Field.PERIOD,), (Field.BILLED_COST,), (Field.OUTSTANDING,)),
+    charges=CHINESE,
+)
+
+INSTANCE_DETAIL_ENGLISH = Layout(
+    name="instancedetail-en",
+    kind=Kind.UPSERT,
+    tax_basis=TaxBasis.EXCLUDED,
+    columns={
+        Field.RECORD: ("RecordID",),
+        Field.ACCOUNT: ("AccountID",),
+        Field.OWNER: ("OwnerID",),
+        Field.PERIOD: ("BillingCycle",),
+        Field.TIME: ("PaymentTime",),
+        Field.STARTS: ("UsageStartTime",),
+        Field.ENDS: ("UsageEndTime",),
+        Field.CHARGE: ("Item",),
+        Field.TRADE: ("SubscriptionType",),
+        Field.PRODUCT: ("ProductCode",),
+        Field.SERVICE: ("ProductName",),
+        Field.COMMODITY: ("ProductType",),
+        Field.INSTANCE: ("InstanceID", "Instance ID (Billing Granularity)", "Asset/Resource Instance ID"),
+        Field.CURRENCY: ("Currency",),
+        Field.LIST_COST: ("PretaxGrossAmount",),
+        Field.BILLED_COST: ("PretaxAmount",),
+        Field.OUTSTANDING: ("OutstandingAmount",),
+        Field.TAGS: ("Tag", "Instance Tag"),
+    },
+    signature=((Field.PERIOD,), (Field.BILLED_COST,)),
+    charges=ENGLISH,
+)
+"""The vendor's list of names has no currency: it is taken from the configuration, and that is said."""

@@ -1,0 +1,100 @@
+"""What a bill file's name tells: whose it is, when it was written, how it relates to others. Names are the provider's habit."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from spendwatch.domain.statement import AccountId, Kind
+
+BILLING_ZONE = timezone(timedelta(hours=8))
+"""Bills show the provider's wall time, without saying so."""
+
+STAMP = "%Y%m%d%H%M%S"
+
+_ACCOUNT = re.compile(r"(?!20[0-9]{12}(?![0-9]))(?P<account>[0-9]{12,32})(?![0-9])", re.ASCII)
+_EXPORTED = re.compile(r"(?<![0-9])(20[0-9]{12})(?![0-9])", re.ASCII)
+_MILLISECONDS = re.compile(r"(?<![0-9])(1[0-9]{12})(?![0-9])", re.ASCII)
+_DAY = re.compile(r"(?<![0-9])(20[0-9]{2})-?([0-9]{2})-?([0-9]{2})(?![0-9])", re.ASCII)
+_DATES = re.compile(r"20[0-9]{2}(?:-?[0-9]{2}){1,5}", re.ASCII)
+_PART = re.compile(r"[_-](?:part[_-]?)?([0-9]{1,5})(?:\.[a-z0-9]+)*$", re.ASCII)
+
+_PUSHED = re.compile(r"^[0-9]+_(?:[0-9]+_)?[a-z0-9]+_(20[0-9]{4})([0-9]{2})?(?![0-9-])", re.ASCII)
+_DAILY = re.compile(r"(?:billingitemdetail|instancedetail)_20[0-9]{6}(?![0-9])", re.ASCII)
+_MONTHLY = re.compile(r"(?:detailmonthly|splititemdetaildaily|(?:billingitem|instance)detail)_20[0-9]{4}(?![0-9])", re.ASCII)
+_COMPLETE = re.compile(r"^[0-9]+_[0-9]+_(?:[a-z]+billv2|focus)_20[0-9]{4}|(?:^|[_-])focus[_.-]", re.ASCII)
+_OTHER_BILLS = ("splitdetailbillv2", "costdetailbillv2", "splititemdetail")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the name tells; empty where it is silent."""
+
+    account: AccountId | None = None
+    exported_at: datetime | None = None
+    """When the provider wrote the file, as far as the name of the file or of a folder around it tells."""
+    kind: Kind | None = None
+    selection: str = ""
+    """What else than the usual bill it is: each charge split over its users, say, which is the whole money once more."""
+    part: int = 0
+    """Which of several files of one statement; 0 where it is the only one. Inferred: the names of parts are not documented."""
+
+
+def told_by(name: str) -> Told:
+    """Return what the name of a file tells; folders around it stand before it, parted by `/`."""
+    *folders, own = name.casefold().split("/")
+    found = _ACCOUNT.match(own)
+    kind = _kind(own)
+    part = _PART.search(_behind_dates(own))
+    return Told(
+        account=AccountId(found["account"]) if found else None,
+        exported_at=_exported(own, kind) or next(filter(None, map(_of_folder, reversed(folders))), None),
+        kind=kind,
+        selection=next((word for word in _OTHER_BILLS if word in own), ""),
+        part=int(part[1]) if part else 0,
+    )
+
+
+def _kind(name: str) -> Kind | None:
+    if "daysummary" in name:
+        return Kind.AGGREGATE
+    if _DAILY.search(name):
+        return Kind.DELTA
+    return Kind.SNAPSHOT if _MONTHLY.search(name) or _COMPLETE.search(name) else None
+
+
+def _exported(name: str, kind: Kind | None) -> datetime | None:
+    """Return when the file was written. Pushes are named by the day they tell of, and are written on the next."""
+    if found := _EXPORTED.search(name):
+        return _parsed(found[1], STAMP)
+    if pushed := _PUSHED.match(name):
+        return _after(pushed[1] + pushed[2]) if pushed[2] else None
+    if (found := _MILLISECONDS.search(name)) and kind is None:
+        return datetime.fromtimestamp(int(found[1]) // 1000, BILLING_ZONE)
+    return None
+
+
+def _of_folder(name: str) -> datetime | None:
+    """Return when a push into a folder of that name was written (inferred: a new folder for each push, named by its day)."""
+    if found := _EXPORTED.search(name):
+        return _parsed(found[1], STAMP)
+    found = _DAY.search(name)
+    return _after("".join(found.groups())) if found else None
+
+
+def _after(day: str) -> datetime | None:
+    moment = _parsed(day, "%Y%m%d")
+    return moment + timedelta(days=1) if moment else None
+
+
+def _parsed(text: str, form: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, form).replace(tzinfo=BILLING_ZONE)
+    except ValueError:
+        return None
+
+
+def _behind_dates(name: str) -> str:
+    """Return the name from behind its last date: only there can the number of a part stand."""
+    return name[max((found.end() for found in _DATES.finditer(name)), default=0) :]

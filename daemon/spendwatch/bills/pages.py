@@ -1,0 +1,171 @@
+"""Answers of the billing API, saved as files: one page, a list of pages, or one page a line. Turned into a table of items."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from spendwatch.bills.cells import amount_in
+from spendwatch.bills.layouts.describeinstancebill import DESCRIBE_INSTANCE_BILL
+from spendwatch.bills.layouts.layout import Field
+from spendwatch.domain.errors import InvalidAmountError, Refusal, UnreadableBillError, printable
+
+LARGEST = 256 * 1024 * 1024
+"""How many bytes of answers are taken at once; those of one day are far fewer."""
+
+_AMOUNTS = frozenset(
+    name for field in (Field.BILLED_COST, Field.LIST_COST, Field.OUTSTANDING) for name in DESCRIBE_INSTANCE_BILL.columns[field]
+)
+_NEEDED = ("InstanceID", "PretaxAmount")
+_OF_DATA = ("AccountID", "BillingCycle")
+_NAMES = tuple(dict.fromkeys(name for names in DESCRIBE_INSTANCE_BILL.columns.values() for name in names))
+
+_COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+Json = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """A table of the items, and whether it holds all of them."""
+
+    path: Path
+    is_complete: bool
+    """All pages are there, so that what is not in them is gone."""
+
+
+def looks_like_pages(head: bytes) -> bool:
+    """Tell whether a file is JSON and no table."""
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in {b"{", b"["}
+
+
+def read_pages(path: Path, folder: Path) -> Pages:
+    """Write the items of the answers into a table; `UnreadableBillError` if they are no whole answers about bills."""
+    answers = _answers(path)
+    items = [item for number, answer in enumerate(answers, start=1) for item in _items(answer, number)]
+    told = {_total_of(answer) for answer in answers}
+    most = max((total for total in told if total is not None), default=len(items))
+    if most < len(items):
+        _refuse(f"{len(items)} items, where the answers say that there are {most}: a page twice?")
+    table = folder / f"{path.name}.table"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        names = [name for name in _NAMES if any(name in item for item in items)] or list(_NAMES)
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([item.get(name, "") for name in names] for item in items)
+    return Pages(table, is_complete=told == {len(items)} and not _data(answers[-1]).get("NextToken"))
+
+
+def as_items(error: UnreadableBillError) -> UnreadableBillError:
+    """Return refusals of lines of the table as refusals of items: a file of answers has no such lines."""
+    refusals = (
+        Refusal(f"item {one.line - 1}: {one.reason}" if one.line else one.reason, None, one.column, one.value, one.accepts)
+        for one in error.refusals
+    )
+    return UnreadableBillError(*refusals, digest=error.digest)
+
+
+def _answers(path: Path) -> Sequence[Json]:
+    if path.stat().st_size > LARGEST:
+        _refuse(f"more than {LARGEST // 1024**2} MiB of answers in one file: save those of each day by themselves")
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        _refuse(f"not UTF-8, at byte {error.start}")
+    said = _parsed(text)
+    answers = said if isinstance(said, list) else [said]
+    found = [answer for answer in answers if isinstance(answer, dict)]
+    if not found or len(found) < len(answers):
+        _refuse("JSON, but no answers of the billing API")
+    return found
+
+
+def _parsed(text: str) -> object:
+    try:
+        return _loads(text)
+    except json.JSONDecodeError as error:
+        lines = [line for line in text.splitlines() if line.strip()]
+        if error.msg == "Extra data" and len(lines) > 1:
+            try:
+                return [_loads(line) for line in lines]
+            except json.JSONDecodeError:
+                pass
+        _refuse(f"not valid JSON: {error.msg}; the file may be cut off", line=error.lineno)
+    except RecursionError:
+        _refuse("JSON that is nested too deeply")
+
+
+def _loads(text: str) -> object:
+    return json.loads(text, parse_float=str, parse_int=str, parse_constant=_no_number, object_pairs_hook=_without_repetition)
+
+
+def _no_number(text: str) -> NoReturn:
+    _refuse(f"not a number: {text}")
+
+
+def _without_repetition(pairs: list[tuple[str, object]]) -> Json:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        _refuse("an object that names a field twice")
+    return found
+
+
+def _data(answer: Json) -> Json:
+    data = answer.get("Data")
+    return data if isinstance(data, dict) else {}
+
+
+def _total_of(answer: Json) -> int | None:
+    total = _data(answer).get("TotalCount")
+    return int(total) if isinstance(total, str) and _COUNT.fullmatch(total) else None
+
+
+def _items(answer: Json, number: int) -> Iterator[dict[str, str]]:
+    data = _data(answer)
+    items = data.get("Items")
+    if isinstance(items, dict):
+        items = items.get("Item")
+    if answer.get("Success") is False or not isinstance(items, list):
+        _refuse(f"answer {number} {_what_else(answer)}")
+    for place, item in enumerate(items, start=1):
+        where = f"item {place} of answer {number}"
+        if not isinstance(item, dict):
+            _refuse(f"{where} is no object")
+        missing = ", ".join(name for name in _NEEDED if item.get(name) is None)
+        if missing:
+            _refuse(f"{where} lacks {missing}")
+        told = {name: data[name] for name in _OF_DATA if data.get(name) is not None}
+        yield {name: _cell(name, value, where) for name, value in (told | item).items() if name in _NAMES}
+
+
+def _what_else(answer: Json) -> str:
+    """Return what an answer is that tells no bills."""
+    data = _data(answer)
+    if "AvailableAmount" in answer or "AvailableAmount" in data:
+        return "tells a balance, not bills"
+    code, message = answer.get("Code"), answer.get("Message")
+    if isinstance(code, str) and (answer.get("Success") is False or "Data" not in answer):
+        return f"is a refusal of the API: {printable(code)} {printable(str(message or ''), 200)}"
+    return "has no list of bill items"
+
+
+def _cell(name: str, value: object, where: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        _refuse(f"{where}: {name} is neither text nor a number")
+    if name not in _AMOUNTS:
+        return value
+    try:
+        return amount_in(value)
+    except InvalidAmountError:
+        return value  # the reader says what is wrong with it
+
+
+def _refuse(reason: str, *, line: int | None = None) -> NoReturn:
+    raise UnreadableBillError(Refusal(reason, line=line))

@@ -1,0 +1,120 @@
+"""Which of several versions of a line counts, and which lines are gone. The order in which files arrive does not matter.
+
+Of two versions of a line the one with the newer stamp counts, then the higher billed cost, then the later text. Lines that no
+id tells apart are replaced together, group by group. What complete statements cover and lack is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import polars as pl
+
+from spendwatch.bills.chunk import OUTSTANDING, TraitBook, content_marks
+from spendwatch.bills.layouts.layout import Identity
+from spendwatch.domain.statement import EDITION, Coverage
+
+DAY_RANK = "day_rank"
+"""Stands beside lines of several days, where one line occurs on two of them."""
+
+CONTENT = ("time", "usage", "list_cost", "billed_cost", "traits")
+"""What makes two versions of a line different, the stamp left aside: a bill exported once more changes nothing."""
+
+_RANK = "rank"
+_GROUP = "group"
+
+
+@dataclass(frozen=True, slots=True)
+class MergedLines:
+    """A day's lines after the merge, with their stamps."""
+
+    frame: pl.DataFrame
+    new: int
+    changed: int
+    gone: int
+
+
+def merge(
+    fresh: pl.DataFrame, held: pl.DataFrame | None, book: TraitBook, identity: Identity, coverage: Iterable[Coverage]
+) -> MergedLines:
+    """Return a day's lines after the merge of a statement's lines with those of the ledger. Both have unique ids."""
+    if held is None:
+        frame = alive(fresh, coverage)
+        return MergedLines(frame, new=frame.height, changed=0, gone=0)
+    fresh, held = _alike(fresh, held)
+    frame = _by_group(fresh, held, book) if identity is Identity.GROUP else _by_line(fresh, held, book)
+    return counted(alive(frame, coverage), held)
+
+
+def alive(frame: pl.DataFrame, coverage: Iterable[Coverage]) -> pl.DataFrame:
+    """Return the lines that are not gone."""
+    for one in coverage:
+        bound = (
+            pl.when(pl.col("stamp").str.contains(EDITION, literal=True)).then(pl.lit(one.stamp)).otherwise(pl.lit(one.reach))
+        )
+        frame = frame.filter(pl.col("stamp") >= bound)
+    return frame
+
+
+def counted(frame: pl.DataFrame, held: pl.DataFrame) -> MergedLines:
+    """Return the lines, and how they differ from those that the ledger holds."""
+    both = frame.join(held, on="line_id", how="inner", suffix="_held")
+    same = both.filter(_is_same(frame))
+    return MergedLines(frame, frame.height - both.height, both.height - same.height, held.height - both.height)
+
+
+def newest(frame: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
+    """Return of several versions of the same lines the one that counts. All other columns are kept."""
+    ranked = frame.with_columns(book.ranks().gather(frame["traits"]).alias(_RANK))
+    more = [column for column in (DAY_RANK, OUTSTANDING) if column in frame.columns]
+    order = ["stamp", "billed_cost", *more, "list_cost", "usage", "time", _RANK]
+    return ranked.sort(order).unique("line_id", keep="last", maintain_order=True).drop(_RANK)
+
+
+def _alike(fresh: pl.DataFrame, held: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return both with the same columns."""
+    columns = [*(column for column in fresh.columns if column != OUTSTANDING)]
+    if OUTSTANDING in (*fresh.columns, *held.columns):
+        nothing = pl.lit(None, dtype=fresh["billed_cost"].dtype).alias(OUTSTANDING)
+        columns.append(OUTSTANDING)
+        fresh, held = (one if OUTSTANDING in one.columns else one.with_columns(nothing) for one in (fresh, held))
+    return fresh.select(columns), held.select(columns)
+
+
+def _is_same(frame: pl.DataFrame) -> pl.Expr:
+    content = [name for name in (*CONTENT, OUTSTANDING) if name in frame.columns]
+    return pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_held")) for name in content)
+
+
+def _by_line(fresh: pl.DataFrame, held: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
+    columns = fresh.columns
+    both = fresh.join(held, on="line_id", how="left", suffix="_held", maintain_order="left")
+    is_new, is_same = pl.col("stamp_held").is_null(), _is_same(fresh)
+    added = both.filter(is_new).select(columns)
+    same = both.filter(~is_new & is_same).with_columns(pl.max_horizontal("stamp", "stamp_held").alias("stamp")).select(columns)
+    differing = both.filter(~is_new & ~is_same).select(columns)
+    earlier = held.join(differing.select("line_id"), on="line_id", how="semi")
+    restated = newest(pl.concat([earlier, differing]), book)
+    untouched = held.join(fresh.select("line_id"), on="line_id", how="anti", maintain_order="left")
+    return pl.concat([untouched, same, restated.select(columns), added])
+
+
+def _by_group(fresh: pl.DataFrame, held: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
+    """Return of each group of lines the newer version, whole."""
+    sides = [_grouped(held, book, is_fresh=False), _grouped(fresh, book, is_fresh=True)]
+    both = pl.concat(sides)
+    weights = both.group_by(_GROUP, "is_fresh").agg(
+        pl.col("stamp").max(), pl.col("billed_cost").sum(), pl.len().alias("lines"), pl.col("mark").sum()
+    )
+    order = ["stamp", "billed_cost", "lines", "mark", "is_fresh"]
+    winners = weights.sort(order).unique(_GROUP, keep="last", maintain_order=True).select(_GROUP, "is_fresh")
+    return both.join(winners, on=[_GROUP, "is_fresh"], how="semi", maintain_order="left").select(fresh.columns)
+
+
+def _grouped(frame: pl.DataFrame, book: TraitBook, *, is_fresh: bool) -> pl.DataFrame:
+    return frame.with_columns(
+        pl.col("line_id").str.replace(r"#[0-9.]+$", "").alias(_GROUP),
+        pl.lit(is_fresh).alias("is_fresh"),
+        content_marks(frame, book).alias("mark"),
+    )

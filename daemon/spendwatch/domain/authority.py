@@ -1,0 +1,113 @@
+"""Which series of a month counts: two series of one account and month are the same money told twice, never to be added."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from spendwatch.domain.money import EXACT, Currency, exact_sum
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.statement import AccountId, SeriesKey
+
+ROUNDING = Decimal("0.01")
+"""For each day, and for each of its products, two series may differ by this much: one rounds where the other does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayTotal:
+    """What one series says that one product cost on one day, in one currency."""
+
+    series: SeriesKey
+    day: date
+    product: str
+    currency: Currency
+    amount: Decimal
+    lines: int
+
+
+def authorities(
+    totals: Iterable[DayTotal], products: Collection[str] | None
+) -> dict[tuple[AccountId, BillingPeriod], SeriesKey]:
+    """Return for each account and period the series that counts: the one that shows the most money for these products.
+
+    So nothing is reported too low, and it does not matter which series came first. The money is compared in the currency
+    that most lines of the account's period are in. Of equals the more detailed counts. `products` None means all of them.
+    """
+    found: dict[tuple[AccountId, BillingPeriod], dict[SeriesKey, list[DayTotal]]] = {}
+    for total in totals:
+        series = total.series
+        found.setdefault((series.account, series.period), {}).setdefault(series, []).append(total)
+    return {place: _heaviest(told, products) for place, told in found.items()}
+
+
+def _heaviest(told: Mapping[SeriesKey, Sequence[DayTotal]], products: Collection[str] | None) -> SeriesKey:
+    if len(told) == 1:
+        return next(iter(told))
+    currency = main_currency(total for totals in told.values() for total in totals)
+
+    def weight(series: SeriesKey) -> tuple[Decimal, Decimal, int, str]:
+        mine = [total for total in told[series] if total.currency == currency]
+        counted = exact_sum(total.amount for total in mine if products is None or total.product in products)
+        return counted, exact_sum(total.amount for total in mine), sum(total.lines for total in told[series]), series.series
+
+    return max(told, key=weight)
+
+
+def main_currency(totals: Iterable[DayTotal]) -> Currency:
+    """Return the currency that most lines are in; of equals the first by name."""
+    lines: Counter[Currency] = Counter()
+    for total in totals:
+        lines[total.currency] += total.lines
+    return min(lines, key=lambda currency: (-lines[currency], currency), default=Currency(""))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Two series of one month that do not agree about the days that both tell completely."""
+
+    counts: SeriesKey
+    other: SeriesKey
+    currency: Currency
+    counted: Decimal
+    """What the series that counts says of those days."""
+    told: Decimal
+    """What the other says of them."""
+    days: tuple[date, ...]
+    """Those days: the first to the last but one that both have lines on, as a last day may still grow."""
+
+
+def differences(
+    totals: Iterable[DayTotal], products: Collection[str], counts: Mapping[tuple[AccountId, BillingPeriod], SeriesKey]
+) -> tuple[Difference, ...]:
+    """Return where another series of a month says something else than the one that counts, by more than rounding explains."""
+    of_series: dict[SeriesKey, list[DayTotal]] = {}
+    for total in totals:
+        of_series.setdefault(total.series, []).append(total)
+    found = []
+    for series, told in sorted(of_series.items()):
+        chosen = counts.get((series.account, series.period), series)
+        if chosen != series and (difference := _difference(of_series[chosen], told, products)):
+            found.append(difference)
+    return tuple(found)
+
+
+def _difference(counted: Sequence[DayTotal], told: Sequence[DayTotal], products: Collection[str]) -> Difference | None:
+    currency = main_currency(counted)
+    ours, theirs = _by_day(counted, products, currency), _by_day(told, products, currency)
+    days = tuple(day for day in sorted(ours.keys() & theirs.keys()) if day < min(max(ours), max(theirs)))
+    counts, says = exact_sum(ours[day] for day in days), exact_sum(theirs[day] for day in days)
+    allowed = EXACT.multiply(ROUNDING, Decimal(len(days) * len(products)))
+    if EXACT.subtract(counts, says).copy_abs() <= allowed:
+        return None
+    return Difference(counted[0].series, told[0].series, currency, counts, says, days)
+
+
+def _by_day(totals: Sequence[DayTotal], products: Collection[str], currency: Currency) -> dict[date, Decimal]:
+    found: dict[date, Decimal] = {}
+    for total in totals:
+        if total.currency == currency and total.product in products:
+            found[total.day] = EXACT.add(found.get(total.day, Decimal(0)), total.amount)
+    return found

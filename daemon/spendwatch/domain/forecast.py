@@ -1,0 +1,189 @@
+"""What the spend will probably be: of a month, and until the balance is used up. Estimates, rounded to cents, with a band.
+
+While the spend goes on as it went, the truth lies inside the band about 8 times in 10; a step not yet begun nobody foresees.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+from spendwatch.domain.money import Money
+from spendwatch.domain.pace import Pace, TooEarly
+from spendwatch.domain.period import BillingPeriod
+
+_ROUGH = Context(prec=60)
+_CENT = Decimal("0.01")
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What one period will probably cost, all told. Estimates; only `spent` is exact."""
+
+    period: BillingPeriod
+    spent: Money
+    """What is on record so far."""
+    low: Money
+    likely: Money
+    high: Money
+    through: date
+    """The last complete day it rests on."""
+    days: int
+    """How many complete days it rests on."""
+
+
+def forecast_period(pace: Pace, spent: Money, period: BillingPeriod, *, data_until: datetime, zone: tzinfo) -> Forecast:
+    """Return what the period will probably cost: what is spent on record, and the spend to be expected since the data end.
+
+    `spent` is everything on record, what the pace leaves out included.
+    """
+    day, elapsed = _reach(pace, data_until, zone)
+    if day < period.first_day:
+        day, elapsed = period.first_day, 0.0
+    low = likely = high = 0.0
+    last = period.after_last_day.toordinal() - 1
+    for ahead, *sums in pace.ahead(day, elapsed):
+        if ahead > last:
+            break
+        low, likely, high = sums
+    low_sum, likely_sum, high_sum = (_estimate(spent, pace, spend) for spend in (low, likely, high))
+    return Forecast(period, spent, low_sum, likely_sum, high_sum, pace.through, pace.days)
+
+
+def _reach(pace: Pace, data_until: datetime, zone: tzinfo) -> tuple[date, float]:
+    """Return the day in which the data end, and its share that has passed by then; never before the last complete day's end."""
+    local = data_until.astimezone(zone)
+    if local.date() <= pace.through:
+        return pace.through + _DAY, 0.0
+    return local.date(), timedelta(hours=local.hour, minutes=local.minute, seconds=local.second) / _DAY
+
+
+def _estimate(spent: Money, pace: Pace, spend: float) -> Money:
+    expected = _ROUGH.multiply(_ROUGH.create_decimal_from_float(spend), pace.unit)
+    total = _ROUGH.add(spent.amount, expected)
+    return Money(total.quantize(_CENT, rounding=ROUND_HALF_UP, context=_ROUGH), spent.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """The day on which the available balance will probably be down to a level; None where that is not in sight."""
+
+    level: Money
+    """A floor, or zero."""
+    today: date
+    soonest: date | None
+    likely: date | None
+    latest: date | None
+
+    @property
+    def days(self) -> int | None:
+        """Whole days from today to the likely day; 0 when the level is reached."""
+        return _days_between(self.today, self.likely)
+
+    @property
+    def fewest_days(self) -> int | None:
+        """Whole days from today to the soonest day."""
+        return _days_between(self.today, self.soonest)
+
+    @property
+    def most_days(self) -> int | None:
+        """Whole days from today to the latest day."""
+        return _days_between(self.today, self.latest)
+
+
+def _days_between(today: date, day: date | None) -> int | None:
+    return None if day is None else (day - today).days
+
+
+@dataclass(frozen=True, slots=True)
+class Runway:
+    """How long the available balance will probably last."""
+
+    zero: Crossing
+    """When it is used up."""
+    floors: tuple[Crossing, ...]
+    through: date
+    """The last complete day it rests on."""
+    days: int
+    """How many complete days it rests on."""
+
+
+def runway_of(
+    pace: Pace, available: Money, floors: Iterable[Money], *, data_until: datetime, zone: tzinfo, today: date
+) -> Runway:
+    """Return when the available balance will probably be down to zero and to each floor.
+
+    `available` is net of everything unsettled up to `data_until`; from there on the pace uses it up. `today` is the day in
+    the billing zone. A level that the estimate puts before today counts as reached today.
+    """
+    levels = (Money.zero(available.currency), *floors)
+    parts = [float(_ROUGH.divide((available - level).amount, pace.unit)) for level in levels]
+    start, elapsed = _reach(pace, data_until, zone)
+    low, likely, high = _paths(pace, start, elapsed, up_to=max(parts))
+    zero, *others = (
+        Crossing(level, today, *(_reached(path, part, start, today) for path in (high, likely, low)))
+        for level, part in zip(levels, parts, strict=True)
+    )
+    return Runway(zero, tuple(others), pace.through, pace.days)
+
+
+def _paths(pace: Pace, start: date, elapsed: float, *, up_to: float) -> tuple[list[float], list[float], list[float]]:
+    """Return the low, likely and high spend up to the end of each day from `start` on, as far as it matters."""
+    low: list[float] = []
+    likely: list[float] = []
+    high: list[float] = []
+    for _, least, middle, most in pace.ahead(start, elapsed):
+        low.append(least)
+        likely.append(middle)
+        high.append(most)
+        if least >= up_to:
+            break
+    return low, likely, high
+
+
+def _reached(path: Sequence[float], part: float, start: date, today: date) -> date | None:
+    if part <= 0:
+        return today
+    place = bisect_left(path, part)
+    return None if place == len(path) else max(today, start + timedelta(days=place))
+
+
+@dataclass(frozen=True, slots=True)
+class RunwayReached:
+    """A runway threshold that is reached and not yet let go."""
+
+    threshold: timedelta
+    clear_on: date | None = None
+    """The last complete day of the estimate that first was clearly longer again; one of another day lets go."""
+
+
+def runway_reached(
+    runway: Runway | TooEarly, thresholds: Iterable[timedelta], was: Iterable[RunwayReached] = ()
+) -> tuple[RunwayReached, ...]:
+    """Return the thresholds that are reached, given those that were: a runway that wavers about one does not flap.
+
+    A threshold is reached when the likely runway is no longer than it. It is let go when the runway is clearly longer (by a
+    fifth, at least by a day) by the data of two different days. Where it is too early to tell, all stays as it was.
+    """
+    before = {reached.threshold: reached for reached in was}
+    if isinstance(runway, TooEarly):
+        return tuple(before[threshold] for threshold in thresholds if threshold in before)
+    found = (_still_reached(runway, threshold, before.get(threshold)) for threshold in thresholds)
+    return tuple(reached for reached in found if reached)
+
+
+def _still_reached(runway: Runway, threshold: timedelta, before: RunwayReached | None) -> RunwayReached | None:
+    lasts = None if runway.zero.days is None else timedelta(days=runway.zero.days)
+    if lasts is not None and lasts <= threshold:
+        return RunwayReached(threshold)
+    if before is None:
+        return None
+    if lasts is not None and lasts <= threshold + max(_DAY, threshold / 5):
+        return RunwayReached(threshold)
+    if before.clear_on in {None, runway.through}:
+        return RunwayReached(threshold, clear_on=runway.through)
+    return None

@@ -1,0 +1,34 @@
+"""Amounts that arrive after a month should have been final. They count all the same, and that is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from spendwatch.domain.money import Money
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.statement import AccountId, Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Which months are final, and what counts as spend in them."""
+
+    closed: Mapping[BillingPeriod, datetime] = field(default_factory=dict)
+    """The final months, each with the moment at which it became so."""
+    products: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LateChange:
+    """A final month whose spend a bill has changed. Months that nobody watched while they were open are no matter of it."""
+
+    digest: Digest
+    """Of the bill file."""
+    name: str
+    account: AccountId
+    period: BillingPeriod
+    before: Money
+    after: Money
+    at: datetime

@@ -1,0 +1,161 @@
+"""What becomes of a statement in the ledger: which days are merged, which are only confirmed, where lines may be gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol, Self
+
+from spendwatch.domain.statement import Coverage, DayContent, DayKey, Digest, SeriesKey, SpendRow, Stamp, Statement
+
+
+@dataclass(frozen=True, slots=True)
+class HeldDay:
+    """What the ledger holds of a day, its lines left aside."""
+
+    key: DayKey
+    digest: Digest
+    confirmed: Stamp
+    """Later statements up to this stamp said the same of the whole day; empty for none."""
+    stamps: tuple[Stamp, ...]
+    """The different stamps of its lines; none if they are too many to tell."""
+
+    def may_lack(self, coverage: Coverage) -> bool:
+        """Tell whether some of its lines may be gone under that coverage."""
+        return not self.stamps or any(coverage.lacks(max(stamp, self.confirmed)) for stamp in self.stamps)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the ledger holds of the series that a statement speaks of, and what a merge is based on."""
+
+    days: Mapping[DayKey, HeldDay]
+    coverage: tuple[Coverage, ...]
+
+    @property
+    def digests(self) -> dict[DayKey, Digest]:
+        """The content digest of each day."""
+        return {key: day.digest for key, day in self.days.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class MergePlan:
+    """What is to be done with a statement's days, and with other days of its series."""
+
+    fresh: tuple[DayKey, ...]
+    """Days of the statement that the ledger does not hold."""
+    differing: tuple[DayKey, ...]
+    """Days of the statement that the ledger holds otherwise."""
+    elsewhere: tuple[DayKey, ...]
+    """Days that the statement lacks and the ledger holds, where lines may be gone, or found that have moved."""
+    confirmed: Mapping[DayKey, Stamp]
+    """Of the differing days and those elsewhere, up to which stamp they were confirmed as a whole."""
+    coverage: tuple[Coverage, ...]
+    """All that is covered when the statement is entered."""
+
+
+class MergedDay(Protocol):
+    """One day after the merge, ready to be recorded; its content is fetched when it is asked for, not before."""
+
+    @property
+    def key(self) -> DayKey:
+        """Which day."""
+
+    @property
+    def digest(self) -> Digest:
+        """Of the merged content."""
+
+    @property
+    def lines(self) -> int:
+        """How many lines the day has now; none: it is to be removed."""
+
+    @property
+    def new(self) -> int:
+        """How many lines the ledger did not have."""
+
+    @property
+    def changed(self) -> int:
+        """How many lines the ledger had otherwise."""
+
+    @property
+    def gone(self) -> int:
+        """How many lines the ledger had that complete statements lack, or that have moved to another day."""
+
+    @property
+    def stamps(self) -> tuple[Stamp, ...]:
+        """The different stamps of the lines; none if they are too many to tell."""
+
+    def chunk(self) -> bytes:
+        """Return the day's lines as one compressed columnar chunk."""
+
+    def rows(self) -> Iterator[SpendRow]:
+        """Yield the day's roll-up."""
+
+
+class Reading(Protocol):
+    """A bill file that has been understood and is held by the reader until closed. A context manager."""
+
+    @property
+    def statement(self) -> Statement:
+        """What the file says."""
+
+    def merge(self, plan: MergePlan, chunk: Callable[[DayKey], bytes]) -> tuple[MergedDay, ...]:
+        """Merge the statement with what the ledger holds, as planned, and return the days that are to be written.
+
+        `chunk` gives the lines that the ledger holds of a day; it is asked for one day after the other.
+        """
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+
+    def __exit__(self, *_: object) -> None:
+        """Let the reader forget the file."""
+
+
+def plan_merge(statement: Statement, held: Held) -> MergePlan:
+    """Decide what is to be merged, so that the outcome does not depend on the order in which statements come.
+
+    A day that the ledger holds just so is only confirmed. A statement that is older than what complete ones cover can neither
+    add nor change anything.
+    """
+    coverage = combined((*held.coverage, *statement.coverage))
+    counts = [day for day in statement.days if not (day.digest and is_gone(statement.stamp, day.key, coverage))]
+    fresh = tuple(day.key for day in counts if day.key not in held.days)
+    differing = tuple(day.key for day in counts if day.key in held.days and day.digest != held.days[day.key].digest)
+    elsewhere = _elsewhere(statement.days, {*fresh, *differing}, held, coverage)
+    confirmed = {key: held.days[key].confirmed for key in (*differing, *elsewhere)}
+    return MergePlan(fresh, differing, elsewhere, confirmed, coverage)
+
+
+def _elsewhere(days: Sequence[DayContent], merged: set[DayKey], held: Held, coverage: Sequence[Coverage]) -> tuple[DayKey, ...]:
+    """Return the held days where lines of the statement's series may be gone, or found that have moved.
+
+    Of the days that the statement repeats to the letter none can have moved: within it, each line has but one day.
+    """
+    named = {day.key for day in days}
+    may_move = {day.key.month for day in days if day.has_ids and day.key in merged}
+    return tuple(
+        key
+        for key, day in sorted(held.days.items())
+        if key not in named and (key.month in may_move or any(day.may_lack(one) for one in covering(key, coverage)))
+    )
+
+
+def combined(coverage: Iterable[Coverage]) -> tuple[Coverage, ...]:
+    """Return one coverage for each series and day."""
+    found: dict[tuple[SeriesKey, date | None], Coverage] = {}
+    for one in coverage:
+        place = (one.series, one.day)
+        found[place] = one.with_other(found[place]) if place in found else one
+    return tuple(found.values())
+
+
+def covering(key: DayKey, coverage: Iterable[Coverage]) -> Iterator[Coverage]:
+    """Yield what covers that day."""
+    return (one for one in coverage if one.series == key.month and one.day in {None, key.day})
+
+
+def is_gone(stamp: Stamp, key: DayKey, coverage: Iterable[Coverage]) -> bool:
+    """Tell whether a line of that day is gone that was last seen in a statement of that stamp."""
+    return any(one.lacks(stamp) for one in covering(key, coverage))

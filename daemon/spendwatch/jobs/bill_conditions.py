@@ -1,0 +1,93 @@
+"""Which conditions hold about what the bills say of each other: final months that changed, series that do not agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from spendwatch.domain.alert import Matter, Rule
+from spendwatch.domain.authority import Difference, authorities, differences
+from spendwatch.domain.late import LateChange
+from spendwatch.domain.money import Money, plain
+from spendwatch.domain.notification import Facts
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.policy import AccountPolicy, Policies, Severity
+from spendwatch.domain.review import ONE_SHOT_LASTS, Finding
+from spendwatch.jobs.ports import Ledger
+
+LATE_WATCHED = timedelta(days=10)
+"""For how long after a late bill the thresholds of its month are judged once more."""
+
+
+def late_periods(changes: Sequence[LateChange]) -> tuple[BillingPeriod, ...]:
+    """Return the final months that changed."""
+    return tuple(sorted({change.period for change in changes}))
+
+
+def late_findings(changes: Sequence[LateChange], policies: Policies, now: datetime) -> list[Finding]:
+    """Return that bills changed a month after it should have been final."""
+    fresh = (change for change in changes if now - change.at < ONE_SHOT_LASTS)
+    found = ((change, policies.account(change.account)) for change in fresh)
+    return [_late(change, policy) for change, policy in found if policy]
+
+
+def _late(change: LateChange, policy: AccountPolicy) -> Finding:
+    name, period = policy.name or policy.account, change.period.label
+    scope = f"month:{period}"
+    return Finding(
+        matter=Matter(Rule.LATE, change.account, scope, change.digest[:12], ""),
+        holds=True,
+        severity=Severity.WARNING,
+        group=f"late:{change.account}:{period}:{change.digest}",
+        grave=0,
+        summary=f"{period} of {name} was final at {change.before}; a late bill makes it {change.after}",
+        facts=Facts(
+            account=change.account,
+            account_name=policy.name,
+            scope=scope,
+            name=name,
+            period=period,
+            spend=change.after,
+            before=change.before,
+            bills=(change.name,),
+        ),
+        channels=policy.channels,
+        amount=plain(change.after.amount),
+    )
+
+
+def difference_findings(ledger: Ledger, policies: Policies, periods: Sequence[BillingPeriod]) -> list[Finding]:
+    """Return where two series of an open month do not agree about days that both tell completely."""
+    found: list[Finding] = []
+    for period in periods:
+        totals = ledger.totals(period)
+        counts = authorities(totals, policies.products)
+        differing = differences(totals, policies.products, counts)
+        known = ((difference, policies.account(difference.counts.account)) for difference in differing)
+        found += [_differing(difference, policy, policies) for difference, policy in known if policy]
+    return found
+
+
+def _differing(difference: Difference, policy: AccountPolicy, policies: Policies) -> Finding:
+    counts, other, period = difference.counts.series, difference.other.series, difference.counts.period.label
+    counted, told = Money(difference.counted, difference.currency), Money(difference.told, difference.currency)
+    name = policy.name or policy.account
+    return Finding(
+        matter=Matter(Rule.DIFFERING, policy.account, f"series:{other}", counts, period),
+        holds=True,
+        severity=Severity.NOTICE,
+        group=f"differing:{policy.account}:{period}:{other}",
+        grave=0,
+        summary=f"bills of {name} for {period} do not agree: {counts} says {counted}, {other} says {told}",
+        facts=Facts(
+            account=policy.account,
+            account_name=policy.name,
+            scope=f"series:{other}",
+            name=name,
+            period=period,
+            series=((counts, counted), (other, told)),
+            days=len(difference.days),
+        ),
+        channels=policies.operators,
+        amount=plain(difference.counted),
+    )

@@ -1,0 +1,79 @@
+"""The tables `attempt`, bill files at which the reading process failed, and `reading`, what is being read now."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Column, Connection, Integer, Table, delete, select
+
+from spendwatch.domain.health import ReadingProgress
+from spendwatch.domain.statement import Digest, SourceName
+from spendwatch.store.columns import Moment, Row, Words, insert_into, metadata
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("digest", Words, primary_key=True),
+    Column("name", Words, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("why", Words, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+reading = Table(
+    "reading",
+    metadata,
+    Column("source", Words, primary_key=True),
+    Column("file", Words, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("phase", Words, nullable=False),
+    # In thousandths.
+    Column("share", Integer, nullable=False),
+    Column("began_at", Moment, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+
+def note_attempt(connection: Connection, digest: Digest, name: str, why: str, now: datetime) -> int:
+    """Note that a file could not be read, and return how often that happened so far."""
+    row: Row = {"digest": digest, "name": name, "tries": 1, "why": why, "at": now}
+    insertion = insert_into(connection, attempt).values(row)
+    again = {"tries": attempt.c.tries + 1, "why": insertion.excluded.why, "at": insertion.excluded.at}
+    connection.execute(insertion.on_conflict_do_update(index_elements=[attempt.c.digest], set_=again))
+    tries: int = connection.scalar(select(attempt.c.tries).where(attempt.c.digest == digest)) or 0
+    return tries
+
+
+def forget_attempts(connection: Connection, digest: Digest) -> None:
+    """Forget that a file could not be read: it was, or it was refused."""
+    connection.execute(delete(attempt).where(attempt.c.digest == digest))
+
+
+def note_progress(connection: Connection, progress: ReadingProgress) -> None:
+    """Note how much of a file is read."""
+    row: Row = {
+        "source": progress.source,
+        "file": progress.file,
+        "size": progress.size,
+        "phase": progress.phase,
+        "share": int(progress.share * 1000),
+        "began_at": progress.began_at,
+        "at": progress.at,
+    }
+    insertion = insert_into(connection, reading).values(row)
+    latest = {name: insertion.excluded[name] for name in row if name != "source"}
+    connection.execute(insertion.on_conflict_do_update(index_elements=[reading.c.source], set_=latest))
+
+
+def forget_progress(connection: Connection, source: SourceName | None = None) -> None:
+    """Note that nothing is being read of that source; of none, if no source is named."""
+    connection.execute(delete(reading) if source is None else delete(reading).where(reading.c.source == source))
+
+
+def progress_of_all(connection: Connection) -> tuple[ReadingProgress, ...]:
+    """Return what is being read."""
+    found = connection.execute(select(reading).order_by(reading.c.source))
+    return tuple(
+        ReadingProgress(SourceName(row.source), row.file, row.size, row.phase, row.share / 1000, row.began_at, row.at)
+        for row in found
+    )

@@ -1,0 +1,93 @@
+"""The table `late`: bills that changed a month after it should have been final."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Column, Connection, PrimaryKeyConstraint, Table, select
+
+from spendwatch.domain.authority import DayTotal, authorities, main_currency
+from spendwatch.domain.late import Closing, LateChange
+from spendwatch.domain.money import Currency, Money
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.statement import AccountId, Digest, Statement
+from spendwatch.store.columns import Moment, Row, Total, Words, insert_into, metadata
+from spendwatch.store.day_total import totals_of
+from spendwatch.store.reach import known_since
+
+late = Table(
+    "late",
+    metadata,
+    Column("digest", Words, nullable=False),
+    Column("account", Words, nullable=False),
+    Column("period", Words, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("currency", Words, nullable=False),
+    Column("before", Total, nullable=False),
+    Column("after", Total, nullable=False),
+    Column("at", Moment, nullable=False, index=True),
+    PrimaryKeyConstraint("digest", "account", "period"),
+)
+
+Spent = Mapping[tuple[AccountId, BillingPeriod], Money]
+
+
+def spent_in_closed(connection: Connection, statement: Statement, closing: Closing) -> Spent:
+    """Return what was spent in the statement's final months, as far as they were watched while they were open."""
+    found: dict[tuple[AccountId, BillingPeriod], Money] = {}
+    for period in statement.periods:
+        closed_at = closing.closed.get(period)
+        if closed_at is None:
+            continue
+        totals = totals_of(connection, period)
+        for account in statement.accounts:
+            since = known_since(connection, account, period)
+            if since and since < closed_at:
+                found[account, period] = _spent([one for one in totals if one.series.account == account], closing)
+    return found
+
+
+def _spent(totals: list[DayTotal], closing: Closing) -> Money:
+    counts = set(authorities(totals, closing.products).values())
+    currency = main_currency(totals)
+    mine = (one for one in totals if one.series in counts and one.product in closing.products and one.currency == currency)
+    return Money.total((one.amount for one in mine), currency)
+
+
+def put_late(connection: Connection, statement: Statement, before: Spent, after: Spent, *, name: str, now: datetime) -> None:
+    """Note which final months the statement has changed."""
+    for (account, period), spent in after.items():
+        earlier = before.get((account, period), Money(Decimal(0), spent.currency))
+        if earlier != spent:
+            row: Row = {
+                "digest": statement.digest,
+                "account": account,
+                "period": period.label,
+                "name": name,
+                "currency": spent.currency,
+                "before": earlier.amount if earlier.currency == spent.currency else Decimal(0),
+                "after": spent.amount,
+                "at": now,
+            }
+            insertion = insert_into(connection, late).values(row)
+            latest = {column: insertion.excluded[column] for column in ("before", "after", "at")}
+            connection.execute(insertion.on_conflict_do_update(index_elements=list(late.primary_key), set_=latest))
+
+
+def late_since(connection: Connection, since: datetime) -> tuple[LateChange, ...]:
+    """Return the final months that were changed since then, the earliest change first."""
+    query = select(late).where(late.c.at >= since).order_by(late.c.at, late.c.digest, late.c.account, late.c.period)
+    return tuple(
+        LateChange(
+            digest=Digest(row.digest),
+            name=row.name,
+            account=AccountId(row.account),
+            period=BillingPeriod.parse(row.period),
+            before=Money(row.before, Currency(row.currency)),
+            after=Money(row.after, Currency(row.currency)),
+            at=row.at,
+        )
+        for row in connection.execute(query)
+    )

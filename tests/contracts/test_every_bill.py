@@ -1,0 +1,152 @@
+"""Random months in all layouts, late, repeated, filtered, corrected, in any order: always what the oracle says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from random import Random
+
+import pytest
+
+from bill_builder import ACCOUNT
+from many_layouts import (
+    Charge,
+    Month,
+    NamedFile,
+    a_month,
+    answers,
+    detail,
+    english,
+    every_file,
+    focus,
+    instance_detail,
+    legacy,
+    pushed_detail,
+    summary,
+)
+from oracle import Hints, month_to_date, naive_sum
+from small_ledger import SmallLedger, read_here
+from spendwatch.domain.money import Currency, exact_sum
+from spendwatch.domain.statement import AccountId, ReadingHints
+
+CNY = {ACCOUNT: "CNY"}
+HINTS = ReadingHints({AccountId(ACCOUNT): Currency("CNY")})
+PLAIN = Hints(CNY)
+SEPTEMBER = "2026-09"
+
+
+def dice_of(seed: int) -> Random:
+    return Random(seed)  # noqa: S311 -- the same months every time
+
+
+def entered(files: Sequence[NamedFile]) -> SmallLedger:
+    return read_here(files, hints=HINTS)
+
+
+def shuffled(files: Sequence[NamedFile], dice: Random) -> list[NamedFile]:
+    """Return the files in another order, some of them several times."""
+    repeated = [*files, *dice.choices(files, k=dice.randrange(4))] if files else []
+    dice.shuffle(repeated)
+    return repeated
+
+
+def check(seed: int, most: int) -> tuple[Decimal, Decimal]:
+    """Enter some files of a random month in several orders; return what is right and what a naive sum says."""
+    dice = dice_of(seed)
+    files = every_file(a_month(dice), dice)
+    files = dice.sample(files, min(len(files), dice.randrange(1, most)))
+    expected = month_to_date(files, PLAIN)
+    for _ in range(2):
+        order = shuffled(files, dice)
+        assert entered(order).sums() == expected, [name for name, _ in order]
+    right = exact_sum(amount for key, amount in expected.items() if key[2] == "sfm")
+    return right, naive_sum(files, PLAIN, product="sfm")
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_random_months_in_any_order_equal_the_oracle(block: int) -> None:
+    for seed in range(block * 20, block * 20 + 20):
+        check(seed, most=16)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("block", range(100))
+def test_many_more_random_months_equal_the_oracle(block: int) -> None:
+    for seed in range(10_000 + block * 30, 10_000 + block * 30 + 30):
+        check(seed, most=30)
+
+
+def test_a_naive_sum_is_wrong_nearly_always() -> None:
+    found = [check(seed, most=16) for seed in range(5000, 5030)]
+    assert sum(naive != right for right, naive in found) > 25
+
+
+def of_sfm(charges: Sequence[Charge]) -> Decimal:
+    return exact_sum(charge.amount for charge in charges if charge.product == "sfm")
+
+
+def _push(layout: str, month: Month, day: date) -> NamedFile:
+    """Return the complete statement that is pushed that day, into a folder of its own where its name does not tell the day."""
+    seen, folder = month.until(day), f"{day:%Y%m%d}"
+    match layout:
+        case "detail":
+            return pushed_detail(seen, day)
+        case "instance detail":
+            return instance_detail(seen, f"{folder}/{ACCOUNT}_InstanceDetailMonthly_202609.csv")
+        case _:
+            return focus(seen, f"{folder}/{ACCOUNT}_focus_202609.csv")
+
+
+@pytest.mark.parametrize("layout", ["detail", "instance detail", "focus"])
+@pytest.mark.parametrize("seed", range(6))
+def test_thirty_pushes_of_a_month_to_date_say_what_the_last_one_says(layout: str, seed: int) -> None:
+    dice = dice_of(seed)
+    month = a_month(dice, days=12)
+    pushes = [_push(layout, month, day) for day in sorted(month.views)]
+    for order in (pushes, pushes[::-1], shuffled(pushes, dice)):
+        assert entered(order).total("sfm") == of_sfm(month.final)
+
+
+def _told(layout: str, month: Month, day: date) -> NamedFile:
+    """Return what is exported, or pushed of a day."""
+    seen, fresh, stamp = month.until(day), month.generated_on(day), f"{day:%Y%m%d}120000"
+    match layout:
+        case "detail":
+            return detail(seen, stamp)
+        case "english":
+            return english(seen, stamp)
+        case "summary":
+            return summary(seen, stamp)
+        case "daily pushes":
+            return legacy(fresh, f"{ACCOUNT}_BillingItemDetail_{day:%Y%m%d}.csv")
+        case _:
+            return instance_detail(fresh, f"{ACCOUNT}_InstanceDetail_{day:%Y%m%d}.csv")
+
+
+@pytest.mark.parametrize("layout", ["detail", "english", "summary", "daily pushes", "daily pushes without keys"])
+@pytest.mark.parametrize("seed", range(6))
+def test_exports_and_daily_pushes_add_up_to_all_that_was_ever_told(layout: str, seed: int) -> None:
+    dice = dice_of(seed)
+    month = unchanging(a_month(dice, days=12, may_vanish=False))
+    files = [_told(layout, month, day) for day in sorted(month.views)]
+    for order in (files, files[::-1], shuffled(files, dice)):
+        assert entered(order).total("sfm") == of_sfm(month.final)
+
+
+def unchanging(month: Month) -> Month:
+    """Return the month as if every charge had come as it is in the end: daily pushes never tell of a change."""
+    final = {charge.number: charge for charge in month.final}
+    return Month({day: tuple(final[charge.number] for charge in seen) for day, seen in month.views.items()})
+
+
+def test_answers_of_the_api_replace_the_day_they_are_about_and_no_other() -> None:
+    first, second = date(2026, 9, 1), date(2026, 9, 2)
+    before = [Charge(1, first, Decimal(5)), Charge(2, first, Decimal(7))]
+    files = [
+        answers(before, f"{ACCOUNT}_DescribeInstanceBill_20260901_20260902080000.json"),
+        answers([Charge(3, second, Decimal(11))], f"{ACCOUNT}_DescribeInstanceBill_20260902_20260903080000.json"),
+        answers(before[:1], f"{ACCOUNT}_DescribeInstanceBill_20260901_20260904080000.json"),
+    ]
+    for order in (files, files[::-1], [files[2], files[0], files[1], files[0]]):
+        assert entered(order).total() == 16

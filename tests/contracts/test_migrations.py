@@ -1,0 +1,121 @@
+"""A ledger that an earlier release wrote goes on as if the present one had written it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.config import Config
+from psycopg import sql
+
+from real_ledger import RealLedger
+from spendwatch.bills.process import ReadingProcess
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.statement import AccountId, SeriesKey, Stamp
+from spendwatch.store.database import Database, open_database
+from spendwatch.store.postgres import PostgresStorage
+from spendwatch.store.schema import HEAD, stored_revision
+from store_builders import CHINA
+
+DATA = Path(__file__).parent.parent / "data"
+FIRST, SECOND = (f"1000000000000001-202609150{time}_consumedetailbillv2.csv" for time in ("93012", "94145"))
+SUMMARY = "1000000000000001-20260916080000_consumedetailbillv2daysummary.csv"
+SEPTEMBER = BillingPeriod(2026, 9)
+DETAIL = SeriesKey(AccountId("1000000000000001"), SEPTEMBER, "consumedetailbillv2")
+
+
+def sample(name: str) -> bytes:
+    return (DATA / "bills" / name).read_bytes()
+
+
+def as_written(schema: str) -> sqlite3.Connection:
+    """Return the ledger of an earlier release that had entered the first of the two detail bills."""
+    file = sqlite3.connect(":memory:")
+    file.executescript((DATA / "ledgers" / f"schema_{schema}.sql").read_text())
+    return file
+
+
+def put_on_server(old: sqlite3.Connection, schema: str, url: str) -> None:
+    """Let the migrations build that release's tables, and fill them with what it had written."""
+    storage = PostgresStorage(url, read_only=False, password_file=None)
+    with storage.writing() as connection:
+        config = Config()
+        config.set_main_option("script_location", "spendwatch.store:migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, schema)
+    storage.close()
+    with psycopg.connect(url) as server:
+        server.execute("DELETE FROM revision")
+        for table in ("statement", "chunk", "spend", "reach", "authority", "revision", "source_health"):
+            for row in old.execute(f"SELECT * FROM {table}"):  # noqa: S608 -- the names above
+                places = sql.SQL(", ").join(sql.Placeholder() * len(row))
+                server.execute(sql.SQL("INSERT INTO {} VALUES ({})").format(sql.Identifier(table), places), row)
+        server.execute("SELECT setval(pg_get_serial_sequence('statement', 'id'), max(id)) FROM statement")
+
+
+@pytest.fixture
+def migrated(new_place: str, engine: str) -> Iterator[Database]:
+    old = as_written("0001")
+    if engine == "sqlite":
+        Path(new_place).parent.mkdir()
+        file = sqlite3.connect(new_place)
+        old.backup(file)
+        file.close()
+    else:
+        put_on_server(old, "0001", new_place)
+    old.close()
+    database = open_database(new_place)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def ledger(migrated: Database, tmp_path: Path) -> Iterator[RealLedger]:
+    folder = tmp_path / "bills"
+    folder.mkdir()
+    with ReadingProcess(tmp_path / "reading") as reader:
+        yield RealLedger(migrated, reader, folder)
+
+
+def test_an_older_ledger_says_the_same_after_the_update(ledger: RealLedger) -> None:
+    with ledger.database.reading() as connection:
+        assert stored_revision(connection) == HEAD
+    assert ledger.spent(SEPTEMBER) == {"CNY": Decimal("170.4593912")}
+    assert ledger.spent(SEPTEMBER, products=("sfm",)) == {"CNY": Decimal("170.149385")}
+    (only,) = ledger.ledger.statements()
+    assert (only.name, only.stamp, only.gone) == (FIRST, Stamp("20260915093012"), 0)
+
+
+def test_it_knows_how_far_each_series_reaches(ledger: RealLedger) -> None:
+    (until,) = ledger.ledger.data_until().values()
+    assert until.astimezone(CHINA).isoformat() == "2026-09-14T16:20:05+08:00"
+
+
+def test_the_same_bill_is_known_and_the_next_one_is_merged_line_by_line(ledger: RealLedger) -> None:
+    assert ledger.enter(FIRST, sample(FIRST)).repeated
+    receipt = ledger.enter(SECOND, sample(SECOND))
+    assert (receipt.new, receipt.changed, receipt.same, receipt.gone) == (3, 0, 11, 0)
+    assert ledger.spent(SEPTEMBER) == {"CNY": Decimal("170.6423912")}
+
+
+def test_another_layout_of_the_same_month_is_not_added(ledger: RealLedger) -> None:
+    before = ledger.spent(SEPTEMBER)
+    ledger.enter(SUMMARY, sample(SUMMARY))
+    totals = {one.series.series for one in ledger.ledger.totals(SEPTEMBER)}
+    assert totals == {"consumedetailbillv2", "consumedetailbillv2daysummary"}
+    assert ledger.spent(SEPTEMBER)["CNY"] >= before["CNY"]
+    assert ledger.spent(SEPTEMBER)["CNY"] < Decimal(2) * before["CNY"]
+
+
+def test_lines_entered_before_are_replaced_by_newer_ones_only(ledger: RealLedger) -> None:
+    # The same export once more, later, at another amount; then an even older one.
+    later = sample(FIRST).replace(b"0.3100062", b"0.3100072")
+    ledger.enter(FIRST.replace("20260915093012", "20260917093012"), later)
+    ledger.enter(FIRST.replace("20260915093012", "20260910093012"), sample(FIRST) + b"\n")
+    assert ledger.spent(SEPTEMBER) == {"CNY": Decimal("170.4593922")}
+    assert ledger.ledger.held([DETAIL]).days

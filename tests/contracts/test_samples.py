@@ -1,0 +1,123 @@
+"""The sample bills: each says what it should, alone and together, in any order and repetition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from oracle import Hints, month_to_date
+from small_ledger import SmallLedger, read_here
+from spendwatch.domain.errors import UnreadableBillError
+from spendwatch.domain.money import Currency
+from spendwatch.domain.statement import AccountId, ReadingHints
+
+FOLDER = Path(__file__).parent.parent / "data" / "bills"
+CHINA, INTERNATIONAL = "1000000000000001", "5000000000000003"
+CURRENCIES = {CHINA: "CNY", INTERNATIONAL: "USD"}
+HINTS = ReadingHints({AccountId(account): Currency(code) for account, code in CURRENCIES.items()}, account=AccountId(CHINA))
+PLAIN = Hints(CURRENCIES, CHINA)
+DAILY = [f"{CHINA}_BillingItemDetail_2026080{day}.csv" for day in (2, 3)]
+WHOLE = f"{CHINA}_BillingItemDetail_202608.csv"
+LEGACY = f"{CHINA}-20260903120501_instanceconsumeday_202608.csv"
+DETAIL = [f"{CHINA}-202609150{time}_consumedetailbillv2.csv" for time in ("93012", "94145")]
+SUMMARY = f"{CHINA}-20260916080000_consumedetailbillv2daysummary.csv"
+ENGLISH = f"{INTERNATIONAL}-20260915101500_consumedetailbillv2.csv"
+PUSHED, PUSHED_ENGLISH = (f"{account}_InstanceDetail_20260914.csv" for account in (CHINA, INTERNATIONAL))
+FOCUS = f"{CHINA}_focus_202609.csv"
+DIRTY, RESAVED, EMPTY = "edge_dirty_legacy_zh.csv", "edge_excel_resaved_gb18030.csv", "edge_zero_byte_placeholder.csv"
+PAGES = ["api_describe_instance_bill_page1.json", "api_describe_instance_bill_page2.json"]
+ALL = [*DAILY, WHOLE, LEGACY, *DETAIL, SUMMARY, ENGLISH, PUSHED, PUSHED_ENGLISH, FOCUS, DIRTY, *PAGES]
+
+
+def sample(name: str) -> tuple[str, bytes]:
+    return name, (FOLDER / name).read_bytes()
+
+
+def plainly(name: str) -> tuple[str, bytes]:
+    """Return a sample as the oracle can read it: it knows but one encoding, and no blank line in front."""
+    content = (FOLDER / name).read_bytes()
+    return name, content.decode("gb18030").encode() if "gb18030" in name else content.replace(
+        b"\xef\xbb\xbf\r\n", b"\xef\xbb\xbf"
+    )
+
+
+def entered(*names: str) -> SmallLedger:
+    return read_here(map(sample, names), hints=HINTS)
+
+
+def outstanding(ledger: SmallLedger) -> Decimal:
+    return sum((row.outstanding or Decimal(0) for row in ledger.rows), Decimal(0))
+
+
+@pytest.mark.parametrize(
+    ("names", "lines", "everything", "model_studio"),
+    [
+        ([DETAIL[0]], 16, "170.4593912", "170.149385"),
+        ([DETAIL[1]], 14, "170.259761", "170.259761"),
+        (DETAIL, 19, "170.6423912", "170.332385"),
+        ([SUMMARY], 18, "170.332385", "170.332385"),
+        ([ENGLISH], 14, "33.239304", "32.455004"),
+        ([LEGACY], 14, "33.9827362", "33.67273"),
+        ([DAILY[0]], 2, "3.1236", "3.1236"),
+        ([DAILY[1]], 3, "0.18844", "0.18844"),
+        ([WHOLE], 5, "3.31204", "3.31204"),
+        ([*DAILY, WHOLE], 5, "3.31204", "3.31204"),
+        ([PUSHED], 11, "9.05946", "9.05946"),
+        ([PUSHED_ENGLISH], 10, "29.3350067", "29.3350067"),
+        ([FOCUS], 11, "163.739476", "163.739476"),
+        (PAGES, 12, "30.861335", "30.861335"),
+    ],
+)
+def test_each_sample_says_what_it_should(names: Sequence[str], lines: int, everything: str, model_studio: str) -> None:
+    ledger = entered(*names)
+    assert ledger.lines == lines
+    assert (ledger.total(), ledger.total("sfm")) == (Decimal(everything), Decimal(model_studio))
+
+
+def test_a_dirty_export_counts_every_line_once_and_no_line_of_totals() -> None:
+    ledger = entered(DIRTY)
+    assert ledger.lines == 10
+    assert ledger.total("sfm", month="2026-09") == Decimal("1238.800069")
+    assert ledger.total("sfm", month="2026-08") == Decimal("9.99")
+    assert ledger.total(month="2026-09") == Decimal("1239.110069")
+
+
+@pytest.mark.parametrize(
+    ("names", "owed"), [([PUSHED], "7.95946"), ([PUSHED_ENGLISH], "4.0417267"), (PAGES, "26.266135"), ([FOCUS], "0")]
+)
+def test_what_is_outstanding_is_kept_where_bills_tell_it(names: Sequence[str], owed: str) -> None:
+    assert outstanding(entered(*names)) == Decimal(owed)
+
+
+def test_the_day_summary_is_never_added_to_the_detail() -> None:
+    ledger = entered(*DETAIL, SUMMARY)
+    assert (ledger.lines, ledger.total("sfm")) == (37, Decimal("170.332385"))
+    assert ledger.total() == Decimal("170.6423912")
+
+
+@pytest.mark.parametrize("name", ["api_get_fund_account_available_amount.json", "api_query_account_balance_intl.json"])
+def test_an_answer_about_the_balance_is_no_bill(name: str) -> None:
+    with pytest.raises(UnreadableBillError, match="tells a balance, not bills"):
+        entered(name)
+
+
+def test_a_refusal_of_the_api_is_no_bill_and_says_what_it_says() -> None:
+    with pytest.raises(UnreadableBillError, match="a refusal of the API: 'NotApplicable'"):
+        entered("api_error_wrong_site.json")
+
+
+def test_all_samples_together_give_one_truth_in_two_hundred_random_orders_with_repeats() -> None:
+    expected = month_to_date(map(plainly, ALL), PLAIN, ["sfm"])
+    dice = Random(20260915)  # noqa: S311 -- the same orders every time
+    for _ in range(200):
+        names = ALL + dice.choices(ALL, k=dice.randrange(6))
+        dice.shuffle(names)
+        ledger = entered(*names)
+        assert ledger.sums(["sfm"]) == expected
+        assert ledger.total("sfm", account=CHINA, month="2026-09") == Decimal("1238.800069")
+        assert ledger.total("sfm", account=CHINA, month="2026-08") == Decimal("33.82373")
+        assert ledger.total("sfm", account=INTERNATIONAL, month="2026-09") == Decimal("32.455004")

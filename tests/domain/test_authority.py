@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from itertools import permutations
+
+import pytest
+
+from spendwatch.domain.authority import DayTotal, Difference, authorities, differences, main_currency
+from spendwatch.domain.money import Currency
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.statement import AccountId, SeriesKey
+
+ACME, OTHER = AccountId("1000000000000001"), AccountId("2000000000000002")
+SEPTEMBER = BillingPeriod(2026, 9)
+
+
+def series(name: str, account: AccountId = ACME, period: BillingPeriod = SEPTEMBER) -> SeriesKey:
+    return SeriesKey(account, period, name)
+
+
+def total(
+    name: str,
+    amount: str,
+    *,
+    day: int = 1,
+    product: str = "sfm",
+    currency: str = "CNY",
+    lines: int = 1,
+    account: AccountId = ACME,
+) -> DayTotal:
+    return DayTotal(series(name, account), date(2026, 9, day), product, Currency(currency), Decimal(amount), lines)
+
+
+def chosen(totals: Sequence[DayTotal], products: Sequence[str] | None = ("sfm",)) -> str:
+    """Return the series that counts, which must not depend on the order of the totals."""
+    found = {tuple(one.series for one in authorities(order, products).values()) for order in permutations(totals)}
+    ((only,),) = found
+    return only
+
+
+def test_the_only_series_counts() -> None:
+    assert chosen([total("v2", "-5")]) == "v2"
+
+
+def test_the_series_that_shows_more_money_counts() -> None:
+    assert chosen([total("v2", "5"), total("focus", "3", day=1), total("focus", "2.0000000001", day=2)]) == "focus"
+
+
+def test_only_money_for_what_is_asked_for_is_weighed() -> None:
+    totals = [total("v2", "5"), total("v2", "1", product="oss"), total("focus", "4"), total("focus", "90", product="oss")]
+    assert chosen(totals) == "v2"
+    assert chosen(totals, None) == "focus"
+    assert chosen(totals, ("oss",)) == "focus"
+
+
+def test_of_equals_the_one_counts_that_has_more_of_everything_then_more_lines_then_the_later_name() -> None:
+    assert chosen([total("v2", "5"), total("focus", "5"), total("focus", "1", product="oss")]) == "focus"
+    assert chosen([total("v2", "5", lines=19), total("summary", "5", lines=18)]) == "v2"
+    assert chosen([total("a", "5"), total("b", "5")]) == "b"
+
+
+def test_money_is_weighed_in_the_currency_of_most_lines() -> None:
+    totals = [total("v2", "5", lines=3), total("focus", "4", lines=3), total("focus", "1000", currency="USD")]
+    assert chosen(totals) == "v2"
+    assert main_currency(totals) == "CNY"
+    assert main_currency([total("v2", "1", currency="USD"), total("v2", "1")]) == "CNY"
+    assert main_currency([]) == ""
+
+
+def test_each_account_has_a_series_of_its_own() -> None:
+    totals = [total("v2", "5"), total("focus", "4"), total("v2", "4", account=OTHER), total("focus", "5", account=OTHER)]
+    found = authorities(totals, ["sfm"])
+    assert found == {(ACME, SEPTEMBER): series("v2"), (OTHER, SEPTEMBER): series("focus", OTHER)}
+
+
+def differing(*totals: DayTotal) -> tuple[Difference, ...]:
+    return differences(totals, ["sfm"], authorities(totals, ["sfm"]))
+
+
+def test_series_that_agree_are_no_matter() -> None:
+    days = [total(name, "5", day=day) for name in ("v2", "focus") for day in (1, 2, 3)]
+    assert differing(*days) == ()
+
+
+def test_a_difference_is_told_with_both_figures_over_the_days_that_both_tell_completely() -> None:
+    (found,) = differing(
+        *(total("v2", "5", day=day) for day in (1, 2, 3, 4)),
+        *(total("focus", "4.5", day=day) for day in (2, 3, 4)),
+    )
+    assert (found.counts.series, found.other.series) == ("v2", "focus")
+    assert (found.counted, found.told, found.currency) == (Decimal(10), Decimal(9), "CNY")
+    assert found.days == (date(2026, 9, 2), date(2026, 9, 3))
+
+
+@pytest.mark.parametrize(("told", "is_told"), [("4.99", False), ("4.98", True), ("4.9899999999", True)])
+def test_a_cent_a_day_is_rounding_and_more_is_a_difference(told: str, is_told: bool) -> None:  # noqa: FBT001 -- a table
+    days = [total("v2", "5", day=1), total("v2", "5", day=2), total("focus", told, day=1), total("focus", "4", day=2)]
+    assert bool(differing(*days)) == is_told
+
+
+def test_a_last_day_may_still_grow_and_is_not_compared() -> None:
+    assert (
+        differing(total("v2", "5", day=1), total("v2", "9", day=2), total("focus", "5", day=1), total("focus", "1", day=2))
+        == ()
+    )
+    assert differing(total("v2", "5", day=1), total("focus", "1", day=1)) == ()
+
+
+def test_other_products_are_not_compared() -> None:
+    totals = [total(name, "5", day=day) for name in ("v2", "focus") for day in (1, 2)]
+    assert differing(*totals, total("v2", "70", product="oss")) == ()

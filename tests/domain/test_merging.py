@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+
+from spendwatch.domain.merging import Held, HeldDay, combined, is_gone, plan_merge
+from spendwatch.domain.statement import Coverage, DayContent, DayKey, Digest, Stamp, Statement
+from store_builders import ACME, SEPTEMBER, key, statement
+
+NEVER = Stamp("")
+OLD, NOW, NEW = Stamp("20260910120000"), Stamp("20260915120000"), Stamp("20260920120000")
+COMPLETE = Stamp("20260915120000/000000000007/abcd")
+MONTH = key().month
+
+
+def content(day: int, digest: str = "a", *, has_ids: bool = True) -> DayContent:
+    return DayContent(key(day), Digest(digest), 1, has_ids)
+
+
+def a_statement(*days: DayContent, stamp: Stamp = NOW, coverage: Sequence[Coverage] = ()) -> Statement:
+    return replace(statement(), days=days, stamp=stamp, coverage=tuple(coverage))
+
+
+def held(
+    days: Mapping[int, str],
+    *,
+    stamps: Sequence[Stamp] = (OLD,),
+    confirmed: Stamp = NEVER,
+    coverage: Sequence[Coverage] = (),
+) -> Held:
+    found = {key(day): HeldDay(key(day), Digest(digest), confirmed, tuple(stamps)) for day, digest in days.items()}
+    return Held(found, tuple(coverage))
+
+
+def covering(stamp: Stamp = COMPLETE, reach: Stamp = NOW, day: date | None = None) -> Coverage:
+    return Coverage(MONTH, day, stamp, reach)
+
+
+def test_days_that_the_ledger_does_not_hold_are_taken_as_they_are() -> None:
+    plan = plan_merge(a_statement(content(1), content(2)), Held({}, ()))
+    assert (plan.fresh, plan.differing, plan.elsewhere) == ((key(1), key(2)), (), ())
+
+
+def test_days_that_are_the_same_to_the_letter_are_left_alone() -> None:
+    plan = plan_merge(a_statement(content(1, "a"), content(2, "b")), held({1: "a", 2: "other"}))
+    assert (plan.fresh, plan.differing, plan.elsewhere) == ((), (key(2),), ())
+
+
+def test_a_day_whose_content_cannot_be_compared_is_merged_in_any_case() -> None:
+    assert plan_merge(a_statement(content(1, "")), held({1: "a"})).differing == (key(1),)
+
+
+def test_other_days_are_looked_through_for_lines_that_have_moved_if_lines_have_ids() -> None:
+    days = held({1: "a", 5: "b"})
+    assert plan_merge(a_statement(content(2)), days).elsewhere == (key(1), key(5))
+    assert plan_merge(a_statement(content(2, has_ids=False)), days).elsewhere == ()
+    assert plan_merge(a_statement(content(1, "a")), days).elsewhere == ()
+
+
+def test_the_merge_is_told_up_to_when_held_days_were_confirmed() -> None:
+    plan = plan_merge(a_statement(content(1, "new"), content(3)), held({1: "a", 2: "b"}, confirmed=NOW))
+    assert plan.confirmed == {key(1): NOW, key(2): NOW}
+
+
+def test_a_complete_statement_has_days_looked_through_that_it_lacks_and_whose_lines_are_older() -> None:
+    complete = a_statement(content(1, "a", has_ids=False), stamp=COMPLETE, coverage=[covering()])
+    assert plan_merge(complete, held({1: "a", 2: "b"}, stamps=[OLD])).elsewhere == (key(2),)
+    assert plan_merge(complete, held({1: "a", 2: "b"}, stamps=[NEW])).elsewhere == ()
+    assert plan_merge(complete, held({1: "a", 2: "b"}, stamps=[OLD], confirmed=NEW)).elsewhere == ()
+    assert plan_merge(complete, held({1: "a", 2: "b"}, stamps=[])).elsewhere == (key(2),)
+
+
+def test_a_statement_older_than_what_is_covered_neither_adds_nor_changes_anything() -> None:
+    plan = plan_merge(a_statement(content(1, "new"), content(3), stamp=OLD), held({1: "a"}, coverage=[covering()]))
+    assert (plan.fresh, plan.differing, plan.elsewhere) == ((), (), ())
+
+
+def test_what_came_from_complete_statements_is_gone_when_a_newer_one_lacks_it_and_others_only_up_to_its_reach() -> None:
+    coverage = covering(stamp=COMPLETE, reach=OLD)
+    earlier = Stamp("20260915110000/000000000009/ffff")
+    assert coverage.lacks(earlier)
+    assert not coverage.lacks(Stamp("20260915110000"))
+    assert coverage.lacks(Stamp("20260910110000"))
+    assert not coverage.lacks(COMPLETE)
+    assert not coverage.lacks(OLD)
+
+
+def test_what_is_covered_of_one_day_is_no_matter_of_others() -> None:
+    coverage = [covering(day=date(2026, 9, 2))]
+    assert is_gone(OLD, key(2), coverage)
+    assert not is_gone(OLD, key(3), coverage)
+    assert not is_gone(OLD, DayKey(ACME, SEPTEMBER, "other", date(2026, 9, 2)), coverage)
+
+
+def test_coverage_only_grows_whatever_comes_first() -> None:
+    one, other = covering(stamp=OLD, reach=NEW), covering(stamp=NEW, reach=OLD)
+    assert combined([one, other]) == combined([other, one]) == (covering(stamp=NEW, reach=NEW),)
+    assert len(combined([one, covering(day=date(2026, 9, 2))])) == 2
