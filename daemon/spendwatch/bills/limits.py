@@ -1,0 +1,82 @@
+"""How much may come out of a packed bill: counted while it is unpacked, as declared sizes prove nothing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from spendwatch.domain.errors import ReaderFailedError, Refusal, UnreadableBillError
+
+_LOOK = 64 * 1024 * 1024
+"""After so many bytes each the free space is asked for; fewer always find room, or the disk is full anyway."""
+
+_UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is taken at most from one bill file. The defaults leave room for the largest month that we have heard of."""
+
+    unpacked: int = 16 * 1024**3
+    """Bytes. A busy account's month is 10 GB of csv."""
+    ratio: int = 250
+    """Unpacked bytes for one packed byte. Bills pack 1:20 to 1:40; a bomb of zeros 1:1000."""
+    unquestioned: int = 256 * 1024**2
+    """Up to so many unpacked bytes the ratio is nobody's concern."""
+    members: int = 1000
+    """Members of an archive, folders included. The provider begins a new file every 300,000 lines or so."""
+    free: int = 512 * 1024**2
+    """Bytes that must stay free where we unpack: the ledger may live on the same disk."""
+    cells: int = 10_000_000
+    """Filled cells of a spreadsheet: a quarter of a million lines of the widest layout, and half a minute's work."""
+    tags: int = 50_000_000
+    """XML tags in one part of a spreadsheet, several for each cell: whatever else there is takes as long."""
+    columns: int = 1000
+    """Columns of a spreadsheet; the widest layout has less than a hundred."""
+    texts: int = 256 * 1024**2
+    """Characters of a spreadsheet's shared texts, the one part of it that must be held in memory."""
+
+
+LIMITS = Limits()
+
+
+class Meter:
+    """Counts what one bill file is unpacked to."""
+
+    def __init__(self, limits: Limits, folder: Path, *, packed: int) -> None:
+        """Nothing is unpacked yet; `packed` is the size of the file as it came."""
+        self.limits = limits
+        self._folder = folder
+        self._packed = packed
+        self._unpacked = 0
+        self._looked = 0
+
+    def count(self, size: int) -> None:
+        """Count so many bytes more, before they are written; too many raise `UnreadableBillError`.
+
+        A disk that is too full is not the bill's fault: it raises `ReaderFailedError`, so that the file is tried again later.
+        """
+        self._unpacked += size
+        limits = self.limits
+        if self._unpacked > limits.unpacked:
+            raise UnreadableBillError(Refusal(f"unpacks to more than {shown(limits.unpacked)}, the most that is taken"))
+        if self._unpacked > limits.unquestioned and self._unpacked > limits.ratio * self._packed:
+            reason = f"its {shown(self._packed)} unpack to more than {limits.ratio} times as much, which no bill does"
+            raise UnreadableBillError(Refusal(reason))
+        if self._unpacked - self._looked >= _LOOK:
+            self._looked = self._unpacked
+            self._look()
+
+    def _look(self) -> None:
+        disk = os.statvfs(self._folder)
+        left = disk.f_bavail * disk.f_frsize
+        if left < self.limits.free + _LOOK:
+            msg = f"too little room to unpack the bill: {shown(left)} are free, {shown(self.limits.free)} of them must stay so"
+            raise ReaderFailedError(msg)
+
+
+def shown(size: int) -> str:
+    """Return a number of bytes as people say it."""
+    unit, name = next(((unit, name) for unit, name in _UNITS if size >= unit), (1, "bytes"))
+    return f"{size / unit:.4g} {name}"

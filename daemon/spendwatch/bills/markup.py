@@ -1,0 +1,98 @@
+"""Reads XML of unknown origin as a stream: no document type, so no entities; no endless tag, no bottomless nesting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+from xml.parsers import expat
+
+_LONGEST = 1024 * 1024
+"""A longer tag would be looked at again and again, and be held in memory; a cell holds 32,767 characters at most."""
+
+_DEEPEST = 64
+_NAMES = 1000
+"""How many names of elements are remembered; a spreadsheet knows fewer."""
+
+_STEP = 64 * 1024
+
+
+class MarkupError(Exception):
+    """XML that is not well formed, or a trap. The message says how, in words that follow a name."""
+
+
+class Listener(Protocol):
+    """Is told what the XML holds; names come without their namespace."""
+
+    def starts(self, name: str, attributes: dict[str, str]) -> None:
+        """An element starts."""
+
+    def ends(self, name: str, text: str) -> None:
+        """An element ends, with the text that stood in it since the last tag."""
+
+
+def listening(pieces: Iterable[bytes], listener: Listener, *, most: int) -> Iterator[None]:
+    """Tell the listener of everything in the XML, of so many elements at most; whoever has heard enough between steps stops."""
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    texts = _told(parser, listener, most)
+    parser.StartDoctypeDeclHandler = _refuse_document_type
+    fed = 0
+    try:
+        for step in _steps(pieces):
+            parser.Parse(step)
+            fed += len(step)
+            if fed - parser.CurrentByteIndex > _LONGEST or sum(map(len, texts)) > _LONGEST:
+                msg = "holds an endless tag or text"
+                raise MarkupError(msg)
+            yield
+        parser.Parse(b"", True)  # noqa: FBT003 -- expat takes no keywords
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        msg = f"is no proper XML ({error})"
+        raise MarkupError(msg) from error
+    yield
+
+
+def _steps(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        for at in range(0, len(piece), _STEP):
+            yield piece[at : at + _STEP]
+
+
+def _told(parser: expat.XMLParserType, listener: Listener, most: int) -> list[str]:
+    """Let the parser tell the listener; return the texts that it is to be told next. This is done for every tag: quickly."""
+    tell_start, tell_end = listener.starts, listener.ends
+    texts: list[str] = []
+    known: dict[str, str] = {}
+    depth, left = 0, most
+
+    def local(name: str) -> str:
+        found = name.rpartition(":")[2]
+        if len(known) < _NAMES:
+            known[name] = found
+        return found
+
+    def starts(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth, left
+        depth += 1
+        left -= 1
+        if depth > _DEEPEST or left < 0:
+            msg = f"has more than {most} elements, or {_DEEPEST} within each other"
+            raise MarkupError(msg)
+        texts.clear()
+        tell_start(known.get(name) or local(name), attributes)
+
+    def ends(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        tell_end(known.get(name) or local(name), texts[0] if len(texts) == 1 else "".join(texts))
+        texts.clear()
+
+    parser.StartElementHandler = starts
+    parser.EndElementHandler = ends
+    parser.CharacterDataHandler = texts.append
+    return texts
+
+
+def _refuse_document_type(*_: object) -> None:
+    msg = "has a document type, which no spreadsheet needs"
+    raise MarkupError(msg)
