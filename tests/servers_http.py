@@ -163,7 +163,7 @@ class HttpSink(ThreadedServer):
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
-            request = await _read(reader)
+            request = await read_request(reader)
             if request is None:
                 return
             self._keep(request)
@@ -195,7 +195,7 @@ def keep(folder: Path, name: str, content: bytes) -> None:
     half.replace(folder / name)
 
 
-async def _read(reader: asyncio.StreamReader) -> Request | None:
+async def read_request(reader: asyncio.StreamReader) -> Request | None:
     head = await reader.readuntil(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
     method, path, _ = first.split(" ", 2)
