@@ -86,7 +86,7 @@ LIES: dict[Lie, tuple[Trouble, str]] = {
     Lie.NONCE_USED: (T.UNAVAILABLE, r"refused with status 400 \(SignatureNonceUsed\)"),
     Lie.CLOCK_SKEW: (T.CLOCK, r"this machine's clock is .* (behind|ahead of) the provider's"),
     Lie.WRONG_SITE: (T.WRONG_SITE, r"\(NotApplicable\); is it an account of the wrong site\? If so, configure site: intl"),
-    Lie.NOT_AUTHORIZED: (T.PERMISSION, "needs the action bssapi:DescribeInstanceBill; .* AliyunBSSReadOnlyAccess"),
+    Lie.NOT_AUTHORIZED: (T.PERMISSION, "the RAM action bssapi:DescribeInstanceBill, or the policy AliyunBSSReadOnlyAccess"),
     Lie.UNKNOWN_CODE: (T.REFUSED, r"\(SomethingNew\): 'It says \\x1b\[31m\*\*\* \*\*\*\\x1b\[0m'"),
     Lie.HOSTILE_CODE: (T.REFUSED, r"refused with status 400 \(unknown\): 'no'"),
     Lie.LOGIN_401: (T.CREDENTIALS, r"the access key is not accepted \(HTTP 401\)"),

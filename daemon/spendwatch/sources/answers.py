@@ -48,8 +48,8 @@ class Operation:
 
     name: str
     version: str
-    permission: str = ""
-    """The RAM action that it needs, as far as it is documented."""
+    needs: str
+    """Which permission, in words for whoever has to give it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +147,7 @@ def _words(trouble: Trouble, refusal: _Refusal, answer: HttpAnswer, asked: Asked
             other = {"cn": "intl", "intl": "cn"}.get(asked.site, "the other one")
             return f"not for this account ({code}); is it an account of the wrong site? If so, configure site: {other}"
         case Trouble.PERMISSION:
-            needs = f"the action {asked.operation.permission}" if asked.operation.permission else "permission to read bills"
-            return f"not permitted ({code}): the RAM user or role needs {needs}; the policy AliyunBSSReadOnlyAccess gives it"
+            return f"not permitted ({code}): it needs {asked.operation.needs}"
         case Trouble.CLOCK:
             return f"the time of the signature is not accepted ({code}): {_clocks(answer, asked.at)}"
         case Trouble.CREDENTIALS:

@@ -10,7 +10,6 @@ from decimal import Decimal
 from urllib.parse import quote, urlencode, urlsplit
 
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
-from spendwatch.domain.money import EXACT
 from spendwatch.domain.period import BillingPeriod, Clock
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId
@@ -29,12 +28,13 @@ ENDPOINTS: Mapping[Site, str] = {
 }
 
 _BILLS, _FUNDS = "2017-12-14", "2023-09-30"
-_INSTANCE_BILL = Operation("DescribeInstanceBill", _BILLS, "bssapi:DescribeInstanceBill")
-_ACCOUNT_BILL = Operation("QueryAccountBill", _BILLS)
-_OVERVIEW = Operation("QueryBillOverview", _BILLS)
+_POLICY = "the policy AliyunBSSReadOnlyAccess"
+_INSTANCE_BILL = Operation("DescribeInstanceBill", _BILLS, f"the RAM action bssapi:DescribeInstanceBill, or {_POLICY}")
+_ACCOUNT_BILL = Operation("QueryAccountBill", _BILLS, _POLICY)
+_OVERVIEW = Operation("QueryBillOverview", _BILLS, _POLICY)
 # Three letters c: so the provider's page spells it.
-_BALANCE = Operation("QueryAccountBalance", _BILLS, "bss:DescribeAcccount")
-_FUND_ACCOUNT = Operation("GetFundAccountAvailableAmount", _FUNDS, "bss:DescribeBillingAccount")
+_BALANCE = Operation("QueryAccountBalance", _BILLS, f"the RAM action bss:DescribeAcccount, or {_POLICY}")
+_FUND_ACCOUNT = Operation("GetFundAccountAvailableAmount", _FUNDS, f"the RAM action bss:DescribeBillingAccount, or {_POLICY}")
 
 _PAGE_SIZE = 300
 _MOST_SUMMARY_PAGES = 20
@@ -115,20 +115,19 @@ class BssClient:
             **({"ProductCode": product} if product else {}),
             "PageSize": str(_PAGE_SIZE),
         }
-        totals: dict[str, Decimal] = {}
-        taken = 0
+        taken: list[object] = []
+        before: list[object] | None = None
         for number in range(1, _MOST_SUMMARY_PAGES + 1):
             found, _ = await self._call(_ACCOUNT_BILL, query | {"PageNum": str(number)})
             data, items = _summary(found, _ACCOUNT_BILL, account, cycle)
-            for currency, amount in sums(items, _ACCOUNT_BILL.name).items():
-                totals[currency] = EXACT.add(totals.get(currency, Decimal(0)), amount)
-            taken += len(items)
+            taken += items
             count = data.get("TotalCount")
-            if not isinstance(count, int) or count <= taken or not items:
-                if count != taken:
-                    break
-                return totals
-        msg = f"{_ACCOUNT_BILL.name}: {taken} items came, not as many as are announced"
+            if items == before or not isinstance(count, int) or count < len(taken):
+                break
+            if count == len(taken):
+                return sums(taken, _ACCOUNT_BILL.name)
+            before = items
+        msg = f"{_ACCOUNT_BILL.name}: {len(taken)} items came, not those that are announced"
         raise EndpointError(msg, Trouble.CHANGING)
 
     async def overview_total(self, account: AccountId, cycle: BillingPeriod, *, product: str = "") -> Mapping[str, Decimal]:

@@ -29,7 +29,9 @@ _LOAN_SECONDS = 3600
 _OK = 200
 _ROLE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _EXPIRES = "%Y-%m-%dT%H:%M:%SZ"
-_ASSUME = Operation("AssumeRoleWithOIDC", "2015-04-01")
+_ASSUME = Operation(
+    "AssumeRoleWithOIDC", "2015-04-01", "a trust policy of the role that names the OIDC provider and this service account"
+)
 _METADATA = "the metadata service"
 
 
