@@ -234,7 +234,7 @@ SENT_OTHERWISE: Mapping[Lie, Callable[[asyncio.StreamWriter, bytes], Awaitable[N
     Lie.CUT_CHUNK: _with({"transfer-encoding": "chunked"}, lambda body: b"%x\r\n%s" % (len(body) + 1, body)),
     Lie.NO_LENGTH: _with({"content-length": ""}),
     Lie.GIANT: _with({"content-length": str(1 << 40)}),
-    Lie.GZIP_BOMB: _with({"content-encoding": "gzip"}, lambda _: gzip.compress(bytes(100 << 20), 1)),
+    Lie.GZIP_BOMB: _with({"content-encoding": "gzip"}, lambda _: gzip.compress(bytes(50 << 20), 1)),
     Lie.GZIP_CUT: _with({"content-encoding": "gzip"}, lambda body: gzip.compress(body)[:-9]),
     Lie.OTHER_CODING: _with({"content-encoding": "br"}),
     Lie.WRONG_CONTENT_TYPE: _with({"content-type": "text/html; charset=utf-8"}),

@@ -38,7 +38,7 @@ _FUND_ACCOUNT = Operation("GetFundAccountAvailableAmount", _FUNDS, f"the RAM act
 
 _PAGE_SIZE = 300
 _MOST_SUMMARY_PAGES = 20
-_MOST_BYTES = 16 << 20
+_MOST_BYTES = 8 << 20
 """Of one answer. 300 lines take about 0.3 MB."""
 
 _TRIES = 3

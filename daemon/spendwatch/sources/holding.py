@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -28,8 +29,11 @@ _TWINS = 10_000
 _WHY = ".why.txt"
 _MEMORY = "known.json"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OURS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOOK_EVERY = 16 << 20
+_PIECE = 1 << 20
 _FOLDERS = ("", "incoming", "pending", "originals", "originals/done", "originals/rejected")
+_RESUMED = "resumed.download"
 _NOTE = "last_refused_answer.txt"
 _LARGEST_NOTE = 1 << 20
 
@@ -37,15 +41,22 @@ _LARGEST_NOTE = 1 << 20
 class Incoming:
     """A file that is being written. Locked, so that another process does not take it for a dead one's."""
 
-    def __init__(self, path: Path) -> None:
-        """Create it; its name owes nothing to what will be in it."""
+    def __init__(self, path: Path, *, is_new: bool = True) -> None:
+        """Create it, or open the one that is there; its name owes nothing to what will be in it."""
         self.path = path
-        self.size = 0
-        self._descriptor = os.open(path, _NEW, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        try:
+            self._descriptor = os.open(path, _OURS | (os.O_EXCL if is_new else 0), 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.size = os.lseek(self._descriptor, 0, os.SEEK_END)
+        except OSError as error:
+            raise _unusable(path.parent, error) from error
+        self._looked_at = self.size
 
     def write(self, piece: bytes) -> None:
         """Append; `SourceUnavailableError` when there is no room."""
+        if self.size - self._looked_at >= _LOOK_EVERY:
+            self._looked_at = self.size
+            make_sure_of_room(self.path.parent)
         view = memoryview(piece)
         while view:
             try:
@@ -55,15 +66,21 @@ class Incoming:
             self.size += written
             view = view[written:]
 
-    def empty(self) -> None:
-        """Begin anew."""
-        os.ftruncate(self._descriptor, 0)
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        self.size = 0
+    def cut(self, size: int) -> None:
+        """Keep the beginning alone, and go on behind it."""
+        os.ftruncate(self._descriptor, size)
+        self.size = self._looked_at = os.lseek(self._descriptor, size, os.SEEK_SET)
 
     def read(self, size: int, offset: int = 0) -> bytes:
         """Return a part of what was written."""
         return os.pread(self._descriptor, size, offset)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all that was written."""
+        sum_ = hashlib.sha256()
+        for offset in range(0, self.size, _PIECE):
+            sum_.update(self.read(_PIECE, offset))
+        return sum_.hexdigest()
 
     def store(self) -> None:
         """Make sure that a power cut does not take back what was written."""
@@ -93,14 +110,22 @@ class Holding:
         return sum(_removed_if_orphaned(path) for path in (self._place / "incoming").glob("*.part"))
 
     @contextlib.contextmanager
+    def resumed_file(self) -> Iterator[Incoming]:
+        """Hold the one file that may come in pieces, over several rounds; it stays, unless it is offered or emptied."""
+        self._make_folders()
+        path = self._place / "incoming" / _RESUMED
+        file = Incoming(path, is_new=False)
+        try:
+            yield file
+        finally:
+            file.close()
+
+    @contextlib.contextmanager
     def new_file(self) -> Iterator[Incoming]:
         """Hold a new file to write into; unless it is offered, nothing of it stays."""
         self._make_folders()
         path = self._place / "incoming" / f"{secrets.token_hex(16)}.part"
-        try:
-            file = Incoming(path)
-        except OSError as error:
-            raise _unusable(path.parent, error) from error
+        file = Incoming(path)
         try:
             yield file
         finally:
@@ -179,11 +204,19 @@ class Holding:
             self._place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in _FOLDERS:
                 (self._place / folder).mkdir(mode=0o700, exist_ok=True)
-            room = os.statvfs(self._place)
         except OSError as error:
             raise _unusable(self._place, error) from error
-        if room.f_bavail * room.f_frsize < min(_RESERVE, room.f_blocks * room.f_frsize // _TENTH):
-            raise _unusable(self._place, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        make_sure_of_room(self._place)
+
+
+def make_sure_of_room(folder: Path, more: int = 0) -> None:
+    """Raise `SourceUnavailableError` unless so much more leaves the ledger its share of the disk."""
+    try:
+        room = os.statvfs(folder)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    if room.f_bavail * room.f_frsize - more < min(_RESERVE, room.f_blocks * room.f_frsize // _TENTH):
+        raise _unusable(folder, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
 def _store_folder(folder: Path) -> None:
