@@ -91,7 +91,10 @@ LIES: dict[Lie, tuple[Trouble, str]] = {
     Lie.HOSTILE_CODE: (T.REFUSED, r"refused with status 400 \(unknown\): 'no'"),
     Lie.LOGIN_401: (T.CREDENTIALS, r"the access key is not accepted \(HTTP 401\)"),
     Lie.FORBIDDEN_403: (T.PERMISSION, r"not permitted \(HTTP 403\)"),
-    Lie.OTHER_ACCOUNT: (T.UNEXPECTED, "of account '1000000000000009', asked for was 1000000000000001"),
+    Lie.OTHER_ACCOUNT: (
+        T.OTHER_ACCOUNT,
+        "the key is one of account '1000000000000009': asked for was the bill of 1000000000000001",
+    ),
     Lie.OTHER_CYCLE: (T.UNEXPECTED, "of the cycle '2026-08', asked for was 2026-09"),
     Lie.OTHER_DAY: (T.UNEXPECTED, "item 1: BillingDate is '2026-09-01'"),
     Lie.OTHER_PRODUCT: (T.UNEXPECTED, "item 1: ProductCode is 'ecs', asked for was sfm"),
@@ -584,6 +587,26 @@ async def test_a_full_disk_is_told_and_heals(stage: Stage) -> None:
     assert re.search("no room in .*incoming for what is fetched: File too large", str(stage.endpoint.source.trouble))
     assert stage.endpoint.names("incoming") == []
     assert len(await stage.endpoint.round()) == 2
+
+
+async def test_an_original_that_cannot_be_moved_is_told_and_given_once_more(stage: Stage) -> None:
+    file = _of_day(await stage.endpoint.round())
+    done = stage.endpoint.place / "originals" / "done"
+    done.rmdir()
+    done.touch()
+    with capture_logs() as logs:
+        stage.endpoint.source.keep(file)
+    assert [(log["event"], log["name"]) for log in logs] == [("original_not_moved", file.name)]
+    assert file.path in [waiting.path for waiting in stage.endpoint.waiting()]
+
+
+async def test_a_place_that_cannot_be_used_is_told(stage: Stage, tmp_path: Path) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.touch()
+    endpoint = Endpoint(stage.server.url, blocked / "api", stage.watch)
+    await endpoint.round()
+    assert re.search("the folder .*blocked/api cannot be used: Not a directory", str(endpoint.source.trouble))
+    assert stage.server.calls == []
 
 
 async def test_a_cancelled_fetch_leaves_nothing_behind(stage: Stage) -> None:

@@ -61,6 +61,10 @@ def test_a_key_in_files_is_the_usual_way() -> None:
         ({**KEY, "account": ""}, "account"),
         ({**KEY, "product": "a b"}, "product"),
         ({**KEY, "poll": "0s"}, "a second at least"),
+        ({**KEY, "endpoint": "https://business.example.com/path"}, "endpoint"),
+        ({**KEY, "endpoint": "business.example.com"}, "endpoint"),
+        ({**KEY, "key_id": "LTAI\nx: y"}, "characters that no header can carry"),
+        ({**KEY, "token": "ä"}, "characters that no header can carry"),
     ],
 )
 def test_a_wrong_setting_is_named_and_no_secret_with_it(said: dict[str, object], says: str) -> None:

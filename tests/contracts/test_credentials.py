@@ -107,6 +107,7 @@ NO_LOANS: Sequence[tuple[str, object]] = [
     ("a list", [LENT]),
     ("no secret", {"Code": "Success", **LENT, "AccessKeySecret": None}),
     ("an empty token", {"Code": "Success", **LENT, "SecurityToken": ""}),
+    ("a line break", {"Code": "Success", **LENT, "SecurityToken": "canary\r\nx: y"}),
     ("a number", {"Code": "Success", **LENT, "AccessKeyId": 7}),
     ("no date", {"Code": "Success", **LENT, "Expiration": "canary tomorrow"}),
     ("no expiry", {"Code": "Success", **{name: LENT[name] for name in LENT if name != "Expiration"}}),

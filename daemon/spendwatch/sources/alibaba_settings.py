@@ -6,10 +6,12 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from spendwatch.sources.credentials import is_sendable
 from spendwatch.sources.duration import PositiveDuration, show_defaults_as_written
 
+_ENDPOINT = r"^https?://[A-Za-z0-9.:\[\]-]{1,253}/?$"
 _ARN = r"^acs:ram::[0-9]{5,32}:[A-Za-z0-9_./-]{1,255}$"
 
 
@@ -49,8 +51,12 @@ class AlibabaConfig(BaseModel):
     role_arn: str | None = Field(default=None, pattern=_ARN, description="the role to assume")
     oidc_provider_arn: str | None = Field(default=None, pattern=_ARN, description="who vouches for the token")
     oidc_token_file: str | None = Field(default=None, min_length=1, description="the token, read anew each time")
-    sts_endpoint: str | None = Field(default=None, description="another endpoint for assuming a role, in a VPC, say")
-    endpoint: str | None = Field(default=None, description="another endpoint than the site's own, in a VPC, say")
+    sts_endpoint: str | None = Field(
+        default=None, pattern=_ENDPOINT, description="another endpoint for assuming a role, in a VPC, say"
+    )
+    endpoint: str | None = Field(
+        default=None, pattern=_ENDPOINT, description="another endpoint than the site's own, in a VPC, say"
+    )
     product: str = Field(
         default="sfm", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="the product code; empty for all products"
     )
@@ -60,6 +66,14 @@ class AlibabaConfig(BaseModel):
         default=timedelta(hours=50),
         description="without a new bill for that long, somebody is told; the API is a day late itself",
     )
+
+    @field_validator("key_id", "token")
+    @classmethod
+    def _is_sendable(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and not is_sendable(secret.get_secret_value().strip()):
+            msg = "holds characters that no header can carry"
+            raise ValueError(msg)
+        return secret
 
     @model_validator(mode="after")
     def _has_what_its_provider_needs(self) -> Self:

@@ -167,7 +167,8 @@ class Paging:
 def _check_whose(data: Mapping[str, object], wanted: Wanted) -> None:
     account, cycle = data.get("AccountID"), data.get("BillingCycle")
     if account != wanted.account:
-        raise _unexpected(wanted, f"the bill is of account {quoted(str(account))}, asked for was {wanted.account}")
+        msg = f"the key is one of account {quoted(str(account))}: asked for was the bill of {wanted.account}"
+        raise EndpointError(msg, Trouble.OTHER_ACCOUNT)
     if cycle != wanted.cycle.label:
         raise _unexpected(wanted, f"the bill is of the cycle {quoted(str(cycle))}, asked for was {wanted.cycle.label}")
 

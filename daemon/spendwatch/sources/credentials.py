@@ -58,7 +58,17 @@ def key_in(environ: Mapping[str, str]) -> Signer:
     if missing:
         msg = f"the environment does not hold {' and '.join(missing)}"
         raise ValueError(msg)
-    return Signer(environ[KEY_ID].strip(), environ[SECRET].strip(), environ.get(TOKEN, "").strip())
+    signer = Signer(environ[KEY_ID].strip(), environ[SECRET].strip(), environ.get(TOKEN, "").strip())
+    unsendable = [name for name, text in ((KEY_ID, signer.key_id), (TOKEN, signer.token)) if not is_sendable(text)]
+    if unsendable:
+        msg = f"{unsendable[0]} holds characters that no header can carry"
+        raise ValueError(msg)
+    return signer
+
+
+def is_sendable(text: str) -> bool:
+    """Tell whether a header can carry the text as it is."""
+    return text.isascii() and text.isprintable()
 
 
 @dataclass(frozen=True, slots=True)

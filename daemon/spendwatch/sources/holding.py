@@ -19,9 +19,14 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
+import structlog
+from structlog.typing import FilteringBoundLogger
+
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.sources.naming import extended, twin
+
+_log: FilteringBoundLogger = structlog.get_logger()
 
 _RESERVE = 64 << 20
 _TENTH = 10
@@ -44,12 +49,10 @@ class Incoming:
     def __init__(self, path: Path, *, is_new: bool = True) -> None:
         """Create it, or open the one that is there; its name owes nothing to what will be in it."""
         self.path = path
-        try:
+        with _usable(path.parent):
             self._descriptor = os.open(path, _OURS | (os.O_EXCL if is_new else 0), 0o600)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.size = os.lseek(self._descriptor, 0, os.SEEK_END)
-        except OSError as error:
-            raise _unusable(path.parent, error) from error
         self._looked_at = self.size
 
     def write(self, piece: bytes) -> None:
@@ -58,13 +61,10 @@ class Incoming:
             self._looked_at = self.size
             make_sure_of_room(self.path.parent)
         view = memoryview(piece)
-        while view:
-            try:
+        with _usable(self.path.parent):
+            while view:
                 written = os.write(self._descriptor, view)
-            except OSError as error:
-                raise _unusable(self.path.parent, error) from error
-            self.size += written
-            view = view[written:]
+                self.size, view = self.size + written, view[written:]
 
     def cut(self, size: int) -> None:
         """Keep the beginning alone, and go on behind it."""
@@ -84,10 +84,8 @@ class Incoming:
 
     def store(self) -> None:
         """Make sure that a power cut does not take back what was written."""
-        try:
+        with _usable(self.path.parent):
             os.fsync(self._descriptor)
-        except OSError as error:
-            raise _unusable(self.path.parent, error) from error
 
     def close(self) -> None:
         """Let go of it. Closing it twice does nothing."""
@@ -135,7 +133,8 @@ class Holding:
     def offer(self, file: Incoming, name: str) -> Path:
         """Let a file that is whole wait to be entered, under that name or one beside it; return where it waits."""
         file.store()
-        return self._moved(file.path, self._place / "pending", name)
+        with _usable(self._place / "pending"):
+            return self._moved(file.path, self._place / "pending", name)
 
     def arrivals(self, now: datetime) -> Iterator[BillFile]:
         """Yield what waits, the longest first."""
@@ -167,29 +166,35 @@ class Holding:
         with self.new_file() as file:
             file.write(json.dumps(known, ensure_ascii=False, indent=1).encode())
             file.store()
-            file.path.replace(self._place / _MEMORY)
+            with _usable(self._place):
+                file.path.replace(self._place / _MEMORY)
             _store_folder(self._place)
 
     def note_refused(self, answer: bytes) -> None:
         """Lay down an answer that was not understood, for a person to look at: the latest alone, and its beginning."""
-        with self.new_file() as file:
+        with contextlib.suppress(SourceUnavailableError, OSError), self.new_file() as file:
             file.write(answer[:_LARGEST_NOTE])
             file.path.replace(self._place / "originals" / _NOTE)
 
     def _pending(self) -> list[Path]:
-        try:
-            with os.scandir(self._place / "pending") as entries:
-                seen = [(entry.stat(follow_symlinks=False), entry) for entry in entries if entry.is_file(follow_symlinks=False)]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise _unusable(self._place / "pending", error) from error
+        with _usable(self._place / "pending"):
+            try:
+                with os.scandir(self._place / "pending") as entries:
+                    seen = [
+                        (entry.stat(follow_symlinks=False), entry) for entry in entries if entry.is_file(follow_symlinks=False)
+                    ]
+            except FileNotFoundError:
+                return []
         return [Path(entry.path) for _, entry in sorted(seen, key=lambda one: (one[0].st_mtime_ns, one[1].name))]
 
     def _put_away(self, path: Path, shelf: str) -> Path | None:
         try:
             return self._moved(path, self._place / "originals" / shelf, path.name)
         except FileNotFoundError:
+            return None
+        except OSError as error:
+            # It is offered once more, and the ledger knows its bytes already.
+            _log.warning("original_not_moved", source=self._source, name=path.name, shelf=shelf, reason=error.strerror)
             return None
 
     def _moved(self, path: Path, folder: Path, name: str) -> Path:
@@ -200,21 +205,25 @@ class Holding:
         return final
 
     def _make_folders(self) -> None:
-        try:
+        with _usable(self._place):
             self._place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in _FOLDERS:
                 (self._place / folder).mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise _unusable(self._place, error) from error
         make_sure_of_room(self._place)
+
+
+@contextlib.contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _unusable(folder, error) from error
 
 
 def make_sure_of_room(folder: Path, more: int = 0) -> None:
     """Raise `SourceUnavailableError` unless so much more leaves the ledger its share of the disk."""
-    try:
+    with _usable(folder):
         room = os.statvfs(folder)
-    except OSError as error:
-        raise _unusable(folder, error) from error
     if room.f_bavail * room.f_frsize - more < min(_RESERVE, room.f_blocks * room.f_frsize // _TENTH):
         raise _unusable(folder, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 

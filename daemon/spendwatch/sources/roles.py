@@ -12,7 +12,7 @@ from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.domain.period import Clock
 from spendwatch.sources.acs3 import Signer
 from spendwatch.sources.answers import Asked, Operation, document, successful
-from spendwatch.sources.credentials import Loan
+from spendwatch.sources.credentials import Loan, is_sendable
 from spendwatch.sources.exact_json import NoJsonError, parse
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
 from spendwatch.sources.trouble import EndpointError, Trouble, not_fetched
@@ -42,7 +42,7 @@ class MachineRole:
         """Take a client that may call the metadata service; an empty role means the one that the instance has."""
         self._client = client
         self._role = role
-        self._url = url
+        self._url = url.rstrip("/")
 
     async def lend(self) -> Loan:
         """Ask for a token first, then for what the role may."""
@@ -62,7 +62,7 @@ class MachineRole:
     async def _token(self) -> str:
         lifetime = {"x-aliyun-ecs-metadata-token-ttl-seconds": str(_TOKEN_SECONDS)}
         token = (await self._ask("PUT", "/latest/api/token", lifetime)).strip()
-        if not (token.isascii() and token.isprintable() and token):
+        if not (token and is_sendable(token)):
             raise _no_loan(_METADATA)
         return token
 
@@ -100,7 +100,7 @@ class ServiceAccountRole:
         self._clock = clock
         self._form = {"RoleArn": role_arn, "OIDCProviderArn": provider_arn, "RoleSessionName": session}
         self._read_token = read_token
-        self._url = url
+        self._url = url.rstrip("/")
 
     async def lend(self) -> Loan:
         """Exchange the token for credentials. The request is not signed: the token is its proof."""
@@ -177,7 +177,7 @@ def _loan(found: Mapping[str, object], lender: str) -> Loan:
     key_id, secret, token, expires = (
         found.get(name) for name in ("AccessKeyId", "AccessKeySecret", "SecurityToken", "Expiration")
     )
-    texts = [text for text in (key_id, secret, token, expires) if isinstance(text, str) and text]
+    texts = [text for text in (key_id, secret, token, expires) if isinstance(text, str) and text and is_sendable(text)]
     try:
         key_id, secret, token, expires = texts
         return Loan(Signer(key_id, secret, token), datetime.strptime(expires, _EXPIRES).replace(tzinfo=UTC))

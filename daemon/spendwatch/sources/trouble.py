@@ -27,6 +27,8 @@ class Trouble(StrEnum):
     """It knows us, and we may not."""
     WRONG_SITE = "wrong_site"
     """It is not the one that this account belongs to."""
+    OTHER_ACCOUNT = "other_account"
+    """It answers for another account than the one that was configured."""
     CLOCK = "clock"
     """Our clock and its clock differ too much for a signature."""
     REFUSED = "refused"
@@ -62,7 +64,7 @@ class EndpointError(SourceUnavailableError):
     @property
     def is_about_credentials(self) -> bool:
         """Whether a person has to look at keys or permissions."""
-        return self.trouble in {Trouble.CREDENTIALS, Trouble.PERMISSION}
+        return self.trouble in {Trouble.CREDENTIALS, Trouble.PERMISSION, Trouble.OTHER_ACCOUNT}
 
     @property
     def is_of_one_day(self) -> bool:

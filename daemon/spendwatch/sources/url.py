@@ -88,16 +88,17 @@ class UrlSource:
         """
         if self._slow.is_on:
             return
-        self.trouble = None
+        trouble: SourceUnavailableError | None = None
         try:
             await (self._fetch_file(now) if self._config.paging is PagingKind.NONE else self._fetch_pages(now))
         except EndpointError as error:
-            self.trouble = error
+            trouble = error
             self._slow.failed(error.retry_after)
         except SourceUnavailableError as error:
-            self.trouble = error
+            trouble = error
         else:
             self._slow.worked()
+        self.trouble = trouble
 
     async def _fetch_file(self, now: datetime) -> None:
         with self._holding.resumed_file() as file:

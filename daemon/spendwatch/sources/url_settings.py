@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from spendwatch.sources.credentials import is_sendable
 from spendwatch.sources.duration import PositiveDuration, show_defaults_as_written
 
 _TAKEN = frozenset({"host", "range", "if-range", "if-none-match", "if-modified-since", "accept-encoding", "content-length"})
@@ -66,7 +67,7 @@ class UrlConfig(BaseModel):
     @field_validator("secret")
     @classmethod
     def _is_sendable(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and not (secret.get_secret_value().isascii() and secret.get_secret_value().isprintable()):
+        if secret is not None and not is_sendable(secret.get_secret_value()):
             msg = "the secret holds characters that no header can carry"
             raise ValueError(msg)
         return secret
