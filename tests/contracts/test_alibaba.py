@@ -605,7 +605,7 @@ async def test_a_place_that_cannot_be_used_is_told(stage: Stage, tmp_path: Path)
     blocked.touch()
     endpoint = Endpoint(stage.server.url, blocked / "api", stage.watch)
     await endpoint.round()
-    assert re.search("the folder .*blocked/api cannot be used: Not a directory", str(endpoint.source.trouble))
+    assert re.search("the folder .*blocked/api cannot be used: File exists", str(endpoint.source.trouble))
     assert stage.server.calls == []
 
 

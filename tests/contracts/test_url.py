@@ -26,6 +26,7 @@ from servers_http import Fault, HttpSink, Reply
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.outgoing import Outgoing
+from spendwatch.sources.holding import Incoming
 from spendwatch.sources.trouble import EndpointError, Trouble
 from spendwatch.sources.url import UrlSource
 from spendwatch.sources.url_names import file_name
@@ -319,6 +320,15 @@ async def test_an_address_that_cannot_be_reached_keeps_the_half(stage: Stage) ->
     stage.server.served.cut_after = None
     assert await stage.asking.enter() == [("bill.csv", BIG)]
     assert stage.server.sent == len(BIG)
+
+
+async def test_two_processes_never_write_into_one_half(stage: Stage) -> None:
+    (stage.asking.place / "incoming").mkdir(parents=True, mode=0o700)
+    other = Incoming(stage.asking.place / "incoming" / "resumed.download", is_new=False)
+    assert await stage.asking.round() == []
+    assert "cannot be used: Resource temporarily unavailable" in str(stage.asking.source.trouble)
+    other.close()
+    assert len(await stage.asking.round()) == 1
 
 
 # --- what is no bill

@@ -41,8 +41,8 @@ _MOST_SUMMARY_PAGES = 20
 _MOST_BYTES = 8 << 20
 """Of one answer. 300 lines take about 0.3 MB."""
 
-# Tried again by a loop of our own, and by no library: how long to wait is the endpoint's to say, all callers of the account have
-# to wait with us, and tests move the clock.
+# Tried again by a loop of our own, and by no library: how long to wait is the endpoint's to say, all who call for the account
+# have to wait with us, and tests move the clock.
 _TRIES = 3
 _FIRST_PAUSE = timedelta(seconds=1)
 _LONGEST_PAUSE = timedelta(seconds=60)

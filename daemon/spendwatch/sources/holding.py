@@ -51,9 +51,12 @@ class Incoming:
         self.path = path
         with _usable(path.parent):
             self._descriptor = os.open(path, _OURS | (os.O_EXCL if is_new else 0), 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.size = os.lseek(self._descriptor, 0, os.SEEK_END)
-        self._looked_at = self.size
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                self.close()
+                raise
+        self.size = self._looked_at = os.lseek(self._descriptor, 0, os.SEEK_END)
 
     def write(self, piece: bytes) -> None:
         """Append; `SourceUnavailableError` when there is no room."""
