@@ -80,6 +80,7 @@ class Lie(StrEnum):
     FORBIDDEN_403 = "forbidden_403"
     # another bill, or none
     OTHER_ACCOUNT = "other_account"
+    NO_ACCOUNT = "no_account"
     OTHER_CYCLE = "other_cycle"
     OTHER_DAY = "other_day"
     OTHER_PRODUCT = "other_product"
@@ -404,6 +405,7 @@ FALSIFIED: Mapping[Lie, Callable[[Page, Desk], None]] = {
     Lie.SUCCESS_TEXT: _in_head(Success="true"),
     Lie.SUCCESS_WITH_ERROR_CODE: _in_head(Code="ParameterError"),
     Lie.OTHER_ACCOUNT: _in_data("AccountID", "1000000000000009"),
+    Lie.NO_ACCOUNT: _in_data("AccountID", None),
     Lie.OTHER_CYCLE: _in_data("BillingCycle", "2026-08"),
     Lie.OTHER_DAY: _in_item("BillingDate", "2026-09-01"),
     Lie.OTHER_PRODUCT: _in_item("ProductCode", "ecs"),

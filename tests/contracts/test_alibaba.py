@@ -95,6 +95,7 @@ LIES: dict[Lie, tuple[Trouble, str]] = {
         T.OTHER_ACCOUNT,
         "the key is one of account '1000000000000009': asked for was the bill of 1000000000000001",
     ),
+    Lie.NO_ACCOUNT: (T.UNEXPECTED, "AccountID is 'None'"),
     Lie.OTHER_CYCLE: (T.UNEXPECTED, "of the cycle '2026-08', asked for was 2026-09"),
     Lie.OTHER_DAY: (T.UNEXPECTED, "item 1: BillingDate is '2026-09-01'"),
     Lie.OTHER_PRODUCT: (T.UNEXPECTED, "item 1: ProductCode is 'ecs', asked for was sfm"),

@@ -166,8 +166,10 @@ class Paging:
 
 def _check_whose(data: Mapping[str, object], wanted: Wanted) -> None:
     account, cycle = data.get("AccountID"), data.get("BillingCycle")
+    if not isinstance(account, str):
+        raise _unexpected(wanted, f"AccountID is {quoted(str(account))}")
     if account != wanted.account:
-        msg = f"the key is one of account {quoted(str(account))}: asked for was the bill of {wanted.account}"
+        msg = f"the key is one of account {quoted(account)}: asked for was the bill of {wanted.account}"
         raise EndpointError(msg, Trouble.OTHER_ACCOUNT)
     if cycle != wanted.cycle.label:
         raise _unexpected(wanted, f"the bill is of the cycle {quoted(str(cycle))}, asked for was {wanted.cycle.label}")

@@ -107,7 +107,7 @@ class UrlSource:
                 # While bytes come in, nothing is promised of the part: whoever dies now begins anew, and joins no two versions.
                 await self._remember(replace(self._memory, part_etag="", part_size=0))
             try:
-                answer = await self._ask(self._config.url, transfer.room, transfer.headers, transfer.receive)
+                answer = await self._ask(self._config.url, self._config.most_bytes, transfer.headers, transfer.receive)
             except EndpointError as error:
                 if error.trouble is Trouble.UNREACHABLE:
                     await self._keep_part(file, transfer.etag)

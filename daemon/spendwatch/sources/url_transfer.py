@@ -41,11 +41,6 @@ class Transfer:
         known = {"if-none-match": self._memory.etag, "if-modified-since": self._memory.last_modified}
         return {name: value for name, value in known.items() if value}
 
-    @property
-    def room(self) -> int:
-        """How large the answer's body may be."""
-        return self._most_bytes - self._asked_from
-
     def receive(self, status: int, headers: Mapping[str, str]) -> Writer | None:
         """Return what takes the answer's body, None for one that is no file; `EndpointError` for a part that fits nowhere."""
         if status == WHOLE:
