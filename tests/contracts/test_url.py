@@ -167,7 +167,7 @@ async def test_a_file_that_was_left_waits_and_one_that_was_refused_is_not_given_
 async def test_two_versions_under_one_name_lie_beside_each_other(stage: Stage) -> None:
     await stage.asking.round()
     stage.server.served.content = BILL + b"202609,1\n"
-    assert [file.name for file in await stage.asking.round()] == ["bill.csv", "bill-2.csv"]
+    assert [file.name for file in await stage.asking.round()] == ["bill.csv", "bill-again2.csv"]
 
 
 async def test_a_packed_answer_is_unpacked_and_never_resumed(stage: Stage) -> None:

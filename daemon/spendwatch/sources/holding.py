@@ -24,7 +24,7 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.naming import extended, twin
+from spendwatch.sources.naming import extended
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
@@ -202,7 +202,7 @@ class Holding:
 
     def _moved(self, path: Path, folder: Path, name: str) -> Path:
         # The folders are ours alone, and one process at a time works on them: nobody takes the name meanwhile.
-        final = next(free for number in range(1, _TWINS) if not (free := folder / twin(name, number)).exists())
+        final = next(free for number in range(1, _TWINS) if not (free := folder / _beside(name, number)).exists())
         path.rename(final)
         _store_folder(folder)
         return final
@@ -213,6 +213,12 @@ class Holding:
             for folder in _FOLDERS:
                 (self._place / folder).mkdir(mode=0o700, exist_ok=True)
         make_sure_of_room(self._place)
+
+
+def _beside(name: str, number: int) -> str:
+    """Return the name itself for 1, else one for a further file of that name; a bare number would read like that of a part."""
+    stem, dot, suffix = name.rpartition(".")
+    return name if number == 1 else extended(stem or suffix, f"-again{number}{dot if stem else ''}{suffix if stem else ''}")
 
 
 @contextlib.contextmanager
