@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from structlog.testing import capture_logs
 from bss_lies import KEY_ID, SECRET, TOKEN, Document, Lie
 from endpoint_watch import NOW, Endpoint, StopWatch, day_of, lines_of
 from servers_bss import BssServer, an_item
+from small_ledger import read_here
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import BillFile, SourceName
@@ -410,6 +412,22 @@ async def test_a_memory_that_cannot_be_read_means_that_everything_is_given_once_
     (stage.endpoint.place / "known.json").write_bytes(damage)
     stage.endpoint.restarted()
     assert len(await stage.endpoint.enter()) == 2
+
+
+async def test_entered_in_whatever_order_the_files_mean_what_the_endpoint_said_last(stage: Stage) -> None:
+    given: list[tuple[str, bytes]] = []
+    refund, charge = an_item(DAY, 1, "-1.8", Item="Refund"), an_item(DAY, 7, "6.196488")
+    for said in ([charge], [charge, refund, charge], [an_item(DAY, 7, "7"), refund], [an_item(DAY, 8, "6.9e-05")] * 2):
+        stage.server.bills[DAY] = said
+        for _ in range(2):  # what is less is given the second time
+            for file in await stage.endpoint.round():
+                given.append((file.name, file.path.read_bytes()))
+                stage.endpoint.source.keep(file)
+    assert len(given) == 5
+    for order in permutations(given):
+        ledger = read_here(order)
+        assert sum(row.billed_cost for row in ledger.rows) == Decimal("0.049632") + Decimal("0.000138")
+        assert ledger.lines == 4
 
 
 # --- how often is asked

@@ -35,7 +35,7 @@ from spendwatch.sources.trouble import EndpointError, Trouble
 
 pytestmark = pytest.mark.anyio
 
-SAMPLES = Path(__file__).parent.parent / "data" / "endpoint"
+SAMPLES = Path(__file__).parent.parent / "data" / "bills"
 SEPTEMBER = BillingPeriod(2026, 9)
 DAY = date(2026, 9, 12)
 ACME = AccountId(ACCOUNT)
