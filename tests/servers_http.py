@@ -98,6 +98,12 @@ class Fault(StrEnum):
     ENDLESS_HEADERS = "endless_headers"
     ENDLESS_CONTINUE = "endless_continue"
     GARBAGE = "garbage"
+    STALLED = "stalled"
+    """Half of the body comes, then nothing more."""
+    DRIPPING = "dripping"
+    """The body comes, a byte at a time."""
+    RAW = "raw"
+    """The body is all that is said: the status line and the headers stand in it."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,7 @@ class HttpSink(ThreadedServer):
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
-            request = await _read(reader)
+            request = await read_request(reader)
             if request is None:
                 return
             self._keep(request)
@@ -189,7 +195,7 @@ def keep(folder: Path, name: str, content: bytes) -> None:
     half.replace(folder / name)
 
 
-async def _read(reader: asyncio.StreamReader) -> Request | None:
+async def read_request(reader: asyncio.StreamReader) -> Request | None:
     head = await reader.readuntil(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
     method, path, _ = first.split(" ", 2)
@@ -246,6 +252,26 @@ async def _garbage(_reply: Reply, writer: asyncio.StreamWriter) -> None:
     await writer.drain()
 
 
+async def _stalled(reply: Reply, writer: asyncio.StreamWriter) -> None:
+    head = f"HTTP/1.1 {reply.status} Scripted\r\ncontent-length: {len(reply.body)}\r\n\r\n".encode()
+    writer.write(head + reply.body[: len(reply.body) // 2])
+    await writer.drain()
+    await asyncio.sleep(3600)
+
+
+async def _dripping(reply: Reply, writer: asyncio.StreamWriter) -> None:
+    writer.write(f"HTTP/1.1 {reply.status} Scripted\r\ncontent-length: {len(reply.body)}\r\n\r\n".encode())
+    for byte in reply.body:
+        writer.write(bytes((byte,)))
+        await writer.drain()
+        await asyncio.sleep(0.05)
+
+
+async def _raw(reply: Reply, writer: asyncio.StreamWriter) -> None:
+    writer.write(reply.body)
+    await writer.drain()
+
+
 _ANSWERS: Mapping[Fault, Callable[[Reply, asyncio.StreamWriter], Awaitable[None]]] = {
     Fault.NONE: _proper,
     Fault.CUT: _cut,
@@ -255,6 +281,9 @@ _ANSWERS: Mapping[Fault, Callable[[Reply, asyncio.StreamWriter], Awaitable[None]
     Fault.ENDLESS_HEADERS: _endless_headers,
     Fault.ENDLESS_CONTINUE: _endless_continue,
     Fault.GARBAGE: _garbage,
+    Fault.STALLED: _stalled,
+    Fault.DRIPPING: _dripping,
+    Fault.RAW: _raw,
 }
 
 

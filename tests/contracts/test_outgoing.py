@@ -3,17 +3,19 @@ from __future__ import annotations
 import gzip
 import ipaddress
 import logging
+import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 
 import pytest
 
 from servers_http import Fault, HttpSink, Reply
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
-from spendwatch.outgoing import Answer, Outgoing, Resolver, judge
+from spendwatch.outgoing import Answer, Fetched, Outgoing, Resolver, judge
+from spendwatch.outgoing.addresses import is_own
 
 pytestmark = pytest.mark.anyio
 
@@ -64,6 +66,8 @@ ODD_SPELLINGS = (
 NAMES_LEADING_TO = {
     f"name{number}.example.test": address for number, address in enumerate((*DENIED_ADDRESSES, *DENIED_IPV6, "fe80::1%lo"))
 }
+_PLAIN_LOCATION = re.compile(r"[!-~]+", re.ASCII)
+"""What a header can hold in one piece."""
 HOSTILE = (
     *(f"https://{address}/" for address in DENIED_ADDRESSES),
     *(f"https://[{address}]/" for address in DENIED_IPV6),
@@ -103,17 +107,40 @@ async def _post(outgoing: Outgoing, url: str, *, seconds: float = 5) -> Answer:
     return await outgoing.post(url, content=b"{}", headers={"x-kind": "test"}, deadline=timedelta(seconds=seconds))
 
 
+async def _fetch(outgoing: Outgoing, url: str) -> Fetched:
+    patience = timedelta(seconds=5)
+    return await outgoing.fetch(url, most_bytes=1000, deadline=patience, silence=patience, redirects=3)
+
+
+CALLS: Sequence[Callable[[Outgoing, str], Awaitable[object]]] = (_post, _fetch)
+
+
+@pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("url", HOSTILE)
-async def test_a_hostile_url_is_refused_without_a_connection(url: str, listeners: Sequence[HttpSink]) -> None:
+async def test_a_hostile_url_is_refused_without_a_connection(
+    url: str, call: Callable[[Outgoing, str], Awaitable[object]], listeners: Sequence[HttpSink]
+) -> None:
     outgoing = Outgoing(resolver=_lookup(NAMES_LEADING_TO))
     for spelled in {url, _with_port(url, listeners[0].port)}:
         with pytest.raises(ForbiddenAddressError):
-            await _post(outgoing, spelled)
+            await call(outgoing, spelled)
+    assert [sink.connections for sink in listeners] == [0, 0]
+
+
+@pytest.mark.parametrize("url", [url for url in HOSTILE if _PLAIN_LOCATION.fullmatch(url)])
+async def test_a_redirect_to_a_hostile_url_is_refused_without_a_connection(url: str, listeners: Sequence[HttpSink]) -> None:
+    outgoing = Outgoing((ipaddress.ip_network("127.0.0.7/32"),), resolver=_lookup(NAMES_LEADING_TO))
+    for spelled in {url, _with_port(url, listeners[0].port)}:
+        with HttpSink([Reply(302, {"location": spelled})], host="127.0.0.7") as first:
+            with pytest.raises((ForbiddenAddressError, UnreachableError)):
+                await _fetch(outgoing, first.url())
+            assert len(first.requests) in {1, 4}, "what looks like a path of the first host leads back to it, three times"
     assert [sink.connections for sink in listeners] == [0, 0]
 
 
 def test_the_hostile_urls_are_at_least_120() -> None:
     assert len(set(HOSTILE)) >= 120
+    assert sum(1 for url in set(HOSTILE) if _PLAIN_LOCATION.fullmatch(url)) >= 120
 
 
 @pytest.mark.parametrize(
@@ -191,17 +218,15 @@ async def test_plain_http_needs_every_address_of_the_name_to_be_allowed() -> Non
 
 async def test_the_machines_own_address_is_denied_though_it_be_public(monkeypatch: pytest.MonkeyPatch) -> None:
     own = ipaddress.ip_address("1.2.3.4")
-    monkeypatch.setattr("spendwatch.outgoing._is_own", lambda address, _port: address == own)
+    monkeypatch.setattr("spendwatch.outgoing.addresses.is_own", lambda address, _port: address == own)
     outgoing = Outgoing(resolver=lambda _host, _port: [str(own)])
     with pytest.raises(ForbiddenAddressError, match="our own"):
         await _post(outgoing, "https://hooks.example.test/")
 
 
 def test_own_addresses_are_told_from_others_without_sending() -> None:
-    from spendwatch.outgoing import _is_own  # noqa: PLC0415 -- not part of the contract
-
-    assert _is_own(ipaddress.ip_address("127.0.0.1"), 443)
-    assert not _is_own(ipaddress.ip_address("1.1.1.1"), 443)
+    assert is_own(ipaddress.ip_address("127.0.0.1"), 443)
+    assert not is_own(ipaddress.ip_address("1.1.1.1"), 443)
 
 
 async def test_a_certificate_of_an_unknown_authority_is_refused() -> None:
@@ -282,7 +307,7 @@ async def test_a_name_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPa
         end.wait(10)
         return []
 
-    monkeypatch.setattr("spendwatch.outgoing._RESOLVE_LIMIT", 0.1)
+    monkeypatch.setattr("spendwatch.outgoing.client._RESOLVE_LIMIT", 0.1)
     with pytest.raises(UnreachableError, match="not resolved within"):
         await _post(Outgoing(resolver=hang), "https://slow.example.test/")
     end.set()

@@ -1,0 +1,12 @@
+"""Every HTTP request that leaves the daemon passes here: addresses are judged first, and TLS is always proven.
+
+Knows nothing of what is sent or fetched. The only room that imports the HTTP library.
+"""
+
+from __future__ import annotations
+
+from spendwatch.outgoing.addresses import Network
+from spendwatch.outgoing.client import Answer, Fetched, Outgoing, Resolver
+from spendwatch.outgoing.places import judge
+
+__all__ = ["Answer", "Fetched", "Network", "Outgoing", "Resolver", "judge"]

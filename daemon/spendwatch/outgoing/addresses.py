@@ -1,0 +1,79 @@
+"""Which addresses may be dialled. Asks no network, and sends nothing."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+METADATA_SERVICE = ipaddress.IPv4Address("100.100.100.200")
+"""Hands out the rights of the machine it is asked from."""
+
+# The standard library's is_private and is_global change between versions and call several of these public.
+_DENIED: tuple[Network, ...] = (
+    *map(ipaddress.IPv4Network, (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16", "172.16.0.0/12",
+        "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16",
+        "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+    )),
+    # Protocol assignments with Teredo among them, documentation, 6to4, documentation again: nobody's receiver lives there.
+    *map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")),
+)  # fmt: skip
+_GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a client may call: the public addresses and the networks listed, or the metadata service and nothing else."""
+
+    allow: tuple[Network, ...] = ()
+    is_for_metadata: bool = False
+
+    def is_listed(self, address: Address) -> bool:
+        """Tell whether the address may be called though it be private, and without encryption."""
+        inner = _unwrapped(address)
+        if self.is_for_metadata or inner == METADATA_SERVICE:
+            # Whoever lists 100.64.0.0/10 for receivers does not mean to hand them the machine's rights.
+            return self.is_for_metadata and inner == METADATA_SERVICE
+        return any(inner in network for network in self.allow if network.version == inner.version)
+
+    def may_be_called(self, address: Address) -> bool:
+        """Tell whether the address may be called as far as the address alone shows."""
+        return self.is_listed(address) or not (self.is_for_metadata or _is_denied(address))
+
+    def may_be_dialled(self, address: Address, port: int) -> bool:
+        """Tell whether the address may be called from this very machine."""
+        return self.is_listed(address) or (self.may_be_called(address) and not is_own(address, port))
+
+
+def is_own(address: Address, port: int) -> bool:
+    """Tell whether the address is one of this machine's: the kernel then chooses it as the source too. Sends nothing."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004 -- the version of IP
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((str(address), port))
+            return bool(ipaddress.ip_address(probe.getsockname()[0]) == address)
+        except OSError:
+            return False
+
+
+def _is_denied(address: Address) -> bool:
+    inner = _unwrapped(address)
+    if isinstance(inner, ipaddress.IPv6Address) and (inner not in _GLOBAL_IPV6 or inner.scope_id):
+        return True
+    return any(inner in network for network in _DENIED if network.version == inner.version)
+
+
+def _unwrapped(address: Address) -> Address:
+    """Return the IPv4 address that a mapped or NAT64 one stands for."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return address.ipv4_mapped
+        if address in _NAT64:
+            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address

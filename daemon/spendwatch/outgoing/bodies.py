@@ -1,0 +1,141 @@
+"""The bodies of answers: whole or not at all, no larger than allowed, compressed ones never larger than that either."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import zlib
+from collections.abc import AsyncGenerator, Iterator
+
+import httpx
+
+from spendwatch.domain.errors import UnreachableError
+from spendwatch.outgoing.places import Place
+
+EXCERPT_BYTES = 4096
+_EXCERPT = 200
+_EXCERPT_SECONDS = 2.0
+"""For the body of an answer whose status has already decided: it only serves the error text."""
+
+_STEP = 1 << 16
+_GZIP = 16 + zlib.MAX_WBITS
+_BODILESS = frozenset({204, 304})
+
+
+class _GzipError(Exception):
+    """The compressed body is damaged or cut."""
+
+
+class _Gunzip:
+    """Unpacks gzip members piece by piece; a bomb comes out in small pieces, so that whoever counts them can stop."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(_GZIP)
+        self._is_between = False
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """Yield what the next bytes unpack to."""
+        while data:
+            if self._is_between:
+                self._member, self._is_between = zlib.decompressobj(_GZIP), False
+            try:
+                piece = self._member.decompress(data, _STEP)
+            except zlib.error as error:
+                raise _GzipError from error
+            if piece:
+                yield piece
+            data = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+            self._is_between = self._member.eof
+
+    def finish(self) -> None:
+        """Raise unless the last member was whole: its checksum stands at its end."""
+        if not self._is_between:
+            raise _GzipError
+
+
+async def whole(response: httpx.Response, place: Place, most_bytes: int) -> AsyncGenerator[bytes, None]:
+    """Yield the body, unpacked, piece by piece; `UnreachableError` unless all of it came and was no larger than allowed."""
+    gunzip = _unpacking(response, place)
+    _refuse_what_cannot_be_whole(response, place, most_bytes)
+    packed = unpacked = 0
+    try:
+        async for chunk in response.aiter_raw():
+            packed += len(chunk)
+            for piece in gunzip.pieces(chunk) if gunzip else (chunk,):
+                unpacked += len(piece)
+                if max(packed, unpacked) > most_bytes:
+                    raise _too_large(place, most_bytes)
+                yield piece
+            if packed > most_bytes:
+                raise _too_large(place, most_bytes)
+        if gunzip and packed:
+            gunzip.finish()
+    except _GzipError as error:
+        msg = f"{place.name}: the compressed answer is damaged or cut off"
+        raise UnreachableError(msg) from error
+    except (httpx.HTTPError, OSError) as error:
+        msg = f"{place.name}: {what_failed(error, 'the connection was cut off in the middle of the answer')}"
+        raise UnreachableError(msg) from error
+
+
+async def beginning(response: httpx.Response) -> bytes:
+    """Return the raw beginning of the body, never decompressed; its end or its failure does not matter."""
+    body = b""
+    try:
+        async with asyncio.timeout(_EXCERPT_SECONDS):
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) >= EXCERPT_BYTES:
+                    break
+    except (TimeoutError, httpx.HTTPError, OSError):
+        pass
+    return body[:EXCERPT_BYTES]
+
+
+def clean(body: bytes) -> str:
+    """Return the body's beginning as one clean line."""
+    text = body.decode("utf-8", errors="replace")
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(shown.split())[:_EXCERPT]
+
+
+def what_failed(error: BaseException | None, cut: str) -> str:
+    """Return what went wrong in words of our own: the library's may quote what was sent. `cut` says what a cut means here."""
+    timed_out = isinstance(error, httpx.TimeoutException)
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case ssl.SSLCertVerificationError():
+                return f"the TLS certificate is not proven ({cause.verify_message.rstrip('.')})"
+            case ssl.SSLError():
+                return "the TLS handshake failed"
+            case ConnectionRefusedError():
+                return "connection refused"
+            case _:
+                cause = cause.__cause__ or cause.__context__
+    if timed_out:
+        return "timed out"
+    return "no connection" if isinstance(error, httpx.ConnectError) else cut
+
+
+def _unpacking(response: httpx.Response, place: Place) -> _Gunzip | None:
+    coding = response.headers.get("content-encoding", "").strip().lower()
+    if coding in {"", "identity"}:
+        return None
+    if coding in {"gzip", "x-gzip"}:
+        return _Gunzip()
+    msg = f"{place.name}: the answer is encoded in a way that was not asked for"
+    raise UnreachableError(msg)
+
+
+def _refuse_what_cannot_be_whole(response: httpx.Response, place: Place, most_bytes: int) -> None:
+    declared = response.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > most_bytes:
+        raise _too_large(place, most_bytes)
+    if not declared and "transfer-encoding" not in response.headers and response.status_code not in _BODILESS:
+        msg = f"{place.name}: the answer does not tell where it ends, so that a cut one would look whole"
+        raise UnreachableError(msg)
+
+
+def _too_large(place: Place, most_bytes: int) -> UnreachableError:
+    return UnreachableError(f"{place.name}: the answer is larger than {most_bytes} bytes")

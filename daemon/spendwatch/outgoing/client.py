@@ -1,0 +1,269 @@
+"""The client: sends requests to addresses that may be called, and to no other."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Self, TypeAlias
+
+import httpx
+
+from spendwatch import __version__
+from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
+from spendwatch.outgoing.addresses import Address, Network, Reach
+from spendwatch.outgoing.bodies import beginning, clean, what_failed, whole
+from spendwatch.outgoing.places import Place, forbidden, judge_place, parse, too_plain
+
+Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
+"""Returns every address of a host name, as text. May block: it is called in a thread."""
+Writer: TypeAlias = Callable[[bytes], object]
+Receiver: TypeAlias = Callable[[int, Mapping[str, str]], Writer | None]
+"""Is told the status and the headers, and returns what takes the body; None: the body is of no interest."""
+
+_RESOLVE_LIMIT = 5.0
+_CONNECT_LIMIT = 10.0
+_MOST_ADDRESSES = 8
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: the status, the headers by lower-case name, and the body's beginning as one clean line."""
+
+    status: int
+    headers: Mapping[str, str]
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer whose body came whole, or one whose body was of no interest: then only its beginning is here."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By lower-case name."""
+    body: bytes = field(repr=False)
+    """Empty when it was written elsewhere."""
+    url: str = field(repr=False)
+    """Where it came from in the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """One request: what is sent, and how long a silence may last."""
+
+    method: str
+    content: bytes
+    headers: Mapping[str, str]
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    accept_encoding: str = "identity"
+    silence: float | None = None
+
+    def to_another_host(self) -> _Ask:
+        """Return the request without anything that was meant for one host alone."""
+        kept = {name: value for name, value in self.headers.items() if name.lower() not in _CREDENTIALS}
+        return replace(self, headers=kept, credentials={})
+
+
+class Outgoing:
+    """Sends requests to addresses that may be called, and to no other."""
+
+    def __init__(
+        self,
+        allow_networks: Sequence[Network] = (),
+        *,
+        ca_file: Path | None = None,
+        resolver: Resolver | None = None,
+    ) -> None:
+        """Allow private receivers in `allow_networks`; trust `ca_file` beside the usual authorities."""
+        self._reach = Reach(tuple(allow_networks))
+        self._ca_file = ca_file
+        self._resolver = resolver or _addresses
+        # An own, small pool: a hanging name server must not take the threads that the ledger works in.
+        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="resolve")
+        # Both libraries log whole URLs and headers, which hold secrets.
+        for library in ("httpx", "httpcore"):
+            logging.getLogger(library).setLevel(logging.WARNING)
+
+    @classmethod
+    def to_metadata_service(cls) -> Self:
+        """Return a client for the provider's metadata service, which hands out the machine's rights: for nothing else.
+
+        No other client reaches that address, whatever networks are allowed, and this one reaches no other.
+        """
+        client = cls()
+        client._reach = Reach(is_for_metadata=True)
+        return client
+
+    async def post(self, url: str, *, content: bytes, headers: Mapping[str, str], deadline: timedelta) -> Answer:
+        """Post and return the answer, whatever its status; redirects are answers like any other.
+
+        Raises `ForbiddenAddressError` before anything is sent, `UnreachableError` when no answer came within `deadline`.
+        """
+        place = self._judged(parse(url))
+        seconds = deadline.total_seconds()
+        try:
+            async with asyncio.timeout(seconds), self._opened(place, _Ask("POST", content, headers)) as response:
+                body = await beginning(response)
+                return Answer(response.status_code, _headers(response), clean(body))
+        except TimeoutError as error:
+            msg = f"{place.name}: no answer within {seconds:g} s"
+            raise UnreachableError(msg) from error
+
+    async def fetch(
+        self,
+        url: str,
+        *,
+        most_bytes: int,
+        deadline: timedelta,
+        silence: timedelta,
+        method: str = "GET",
+        content: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        credentials: Mapping[str, str] | None = None,
+        redirects: int = 0,
+        into: Receiver | None = None,
+    ) -> Fetched:
+        """Fetch an answer with its whole body, whatever its status; a body that is cut, or too large, is an error.
+
+        `silence` is how long the other side may send nothing, `deadline` how long all of it may take. `credentials` are headers
+        for the URL's own host: no redirect takes them to another. Redirects are followed so many times, by `GET` alone, never
+        from https to http. With `into`, the body goes to what that returns, otherwise it is kept in memory.
+
+        Raises `ForbiddenAddressError` before anything is sent, `UnreachableError` when no whole answer came.
+        """
+        place = self._judged(parse(url))
+        # A part of a file can only be asked for in the file's own bytes, so a download that may be resumed is not compressed.
+        accepted = "identity" if into else "gzip"
+        ask = _Ask(method, content, headers or {}, credentials or {}, accepted, silence.total_seconds())
+        seconds = deadline.total_seconds()
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._followed(place, ask, redirects if method == "GET" else 0, most_bytes, into)
+        except TimeoutError as error:
+            msg = f"{place.name}: no whole answer within {seconds:g} s"
+            raise UnreachableError(msg) from error
+
+    async def _followed(self, place: Place, ask: _Ask, redirects: int, most_bytes: int, into: Receiver | None) -> Fetched:
+        for left in range(redirects, -1, -1):
+            async with self._opened(place, ask) as response:
+                location = response.headers.get("location", "") if response.status_code in _REDIRECTS else ""
+                if not (location and redirects):
+                    return await _taken(response, place, most_bytes, into)
+            if not left:
+                break
+            target = self._judged(place.led_to(location))
+            ask = ask if place.is_origin_of(target) else ask.to_another_host()
+            place = target
+        msg = f"{place.name}: redirected more than {redirects} times"
+        raise UnreachableError(msg)
+
+    def _judged(self, place: Place) -> Place:
+        judge_place(place, self._reach)
+        return place
+
+    async def _resolve(self, place: Place) -> Sequence[Address]:
+        """Return the addresses that may be dialled. What is judged here is dialled: the name is not looked up again."""
+        if place.literal is not None:
+            found = [place.literal]
+        else:
+            lookup = asyncio.get_running_loop().run_in_executor(self._threads, self._resolver, place.host, place.port)
+            try:
+                texts = await asyncio.wait_for(lookup, _RESOLVE_LIMIT)
+            except TimeoutError as error:
+                msg = f"{place.name}: the host name was not resolved within {_RESOLVE_LIMIT:g} s"
+                raise UnreachableError(msg) from error
+            except (OSError, UnicodeError) as error:
+                msg = f"{place.name}: the host name cannot be resolved"
+                raise UnreachableError(msg) from error
+            found = list(dict.fromkeys(ipaddress.ip_address(text) for text in texts))
+        if not found:
+            msg = f"{place.name}: the host name has no address"
+            raise UnreachableError(msg)
+        open_to_us = [address for address in found if self._reach.may_be_dialled(address, place.port)]
+        if place.is_plain and not all(self._reach.is_listed(address) for address in found):
+            raise ForbiddenAddressError(too_plain(place))
+        if not open_to_us:
+            raise ForbiddenAddressError(forbidden(place, found[0]))
+        return open_to_us[:_MOST_ADDRESSES]
+
+    @asynccontextmanager
+    async def _opened(self, place: Place, ask: _Ask) -> AsyncIterator[httpx.Response]:
+        """Hold the answer of the first address that takes the connection."""
+        trouble: httpx.HTTPError | OSError | None = None
+        for address in await self._resolve(place):
+            # A transport for each request: pooled connections are told apart by address, and one address may serve several
+            # names. Above it, httpx's own client would read the places of redirects, and fail where one is no URL.
+            async with httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False) as transport:
+                try:
+                    response = await transport.handle_async_request(_request(ask, place, address))
+                except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                    trouble = error
+                    continue
+                except (httpx.HTTPError, OSError) as error:
+                    trouble = error
+                    break
+                async with aclosing(response):
+                    yield response
+                return
+        msg = f"{place.name}: {what_failed(trouble, 'the connection was cut off before an answer')}"
+        raise UnreachableError(msg) from trouble
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        context = httpx.create_ssl_context(trust_env=False)
+        context.load_default_certs()
+        if self._ca_file:
+            context.load_verify_locations(self._ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
+
+
+async def _taken(response: httpx.Response, place: Place, most_bytes: int, into: Receiver | None) -> Fetched:
+    headers = _headers(response)
+    body = bytearray()
+    write = into(response.status_code, headers) if into else body.extend
+    if write is None:
+        body.extend(await beginning(response))
+    else:
+        async with aclosing(whole(response, place, most_bytes)) as pieces:
+            async for piece in pieces:
+                write(piece)
+    return Fetched(response.status_code, headers, bytes(body), str(place.url))
+
+
+def _request(ask: _Ask, place: Place, address: Address) -> httpx.Request:
+    headers = {
+        "user-agent": f"spendwatch/{__version__}",
+        "accept": "*/*",
+        **ask.headers,
+        **ask.credentials,
+        "host": place.authority,
+        "accept-encoding": ask.accept_encoding,
+        "connection": "close",
+    }
+    timeout = httpx.Timeout(ask.silence, connect=_CONNECT_LIMIT).as_dict()
+    extensions = {"sni_hostname": place.host, "timeout": timeout}
+    return httpx.Request(
+        ask.method, place.url.copy_with(host=str(address)), headers=headers, content=ask.content, extensions=extensions
+    )
+
+
+def _headers(response: httpx.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+def _addresses(host: str, port: int) -> Sequence[str]:
+    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]

@@ -1,0 +1,227 @@
+"""The provider's billing API as a source of bills: one file a billing cycle and day, whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from spendwatch.domain.errors import SourceUnavailableError
+from spendwatch.domain.money import EXACT
+from spendwatch.domain.period import BillingPeriod, open_periods
+from spendwatch.domain.statement import AccountId, BillFile, SourceName
+from spendwatch.sources.bill_pages import NO_LINES, DayBill, Wanted
+from spendwatch.sources.bss import BssClient
+from spendwatch.sources.holding import Holding, Incoming
+from spendwatch.sources.known_days import PROVIDER_ZONE, KnownDay, Totals, agree, read, stamp, texts, written
+from spendwatch.sources.pacing import SlowDown
+from spendwatch.sources.trouble import EndpointError, Trouble
+
+_log: FilteringBoundLogger = structlog.get_logger()
+
+_FETCHES = 3
+"""How often a day is begun anew when it changes while it is read."""
+_TOLERANCE = Decimal("0.01")
+"""For each day: the provider drops what is below a cent when it settles."""
+_MOST_KNOWN = 200
+_ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class CrossCheck:
+    """The days of a cycle beside the provider's own total. Told, never obeyed: each of them is late in its own way."""
+
+    days: Totals
+    total: Totals
+    agrees: bool
+    """But for cents."""
+    at: datetime
+
+
+class AlibabaSource:
+    """Asks the billing API for every day that may still change, and gives what is new as files."""
+
+    def __init__(
+        self,
+        name: SourceName,
+        place: Path,
+        api: BssClient,
+        *,
+        account: AccountId,
+        final_on: int,
+        monotonic: Callable[[], float],
+        product: str = "sfm",
+    ) -> None:
+        """Keep files below `place`. `final_on` is the day of a month until whose end the previous month may still change."""
+        self._name = name
+        self._holding = Holding(place, name)
+        self._api = api
+        self._account = account
+        self._final_on = final_on
+        self._product = product
+        self._slow = SlowDown(monotonic)
+        self._known = dict(read(self._holding.recall()))
+        self._disagreed: set[BillingPeriod] = set()
+        self.trouble: SourceUnavailableError | None = None
+        """What was wrong with the last round; `arrivals` raises it."""
+        self.cross_checks: dict[BillingPeriod, CrossCheck] = {}
+
+    @property
+    def name(self) -> SourceName:
+        """As the configuration calls it."""
+        return self._name
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether another look in a moment may find more: never, for what was fetched is whole at once."""
+        return False
+
+    def arrivals(self, now: datetime) -> Iterator[BillFile]:
+        """Yield what was fetched and is not entered yet; then raise what was wrong with the last round, if anything was."""
+        yield from self._holding.arrivals(now)
+        if self.trouble:
+            raise self.trouble
+
+    def keep(self, file: BillFile) -> None:
+        """Put the file away: the ledger has it."""
+        self._holding.keep(file.path)
+
+    def reject(self, file: BillFile, why: str) -> None:
+        """Put the file away with the reason beside it."""
+        self._holding.reject(file.path, why)
+
+    def leave(self, file: BillFile) -> None:
+        """Let the file wait: it is offered again, as it lies."""
+
+    async def fetch(self, now: datetime) -> None:
+        """Ask for every day that may still change. What goes wrong is kept in `trouble`; what was whole by then stays.
+
+        After trouble, does nothing until a pause is over that grows: nobody is hammered who refuses us.
+        """
+        if self._slow.is_on:
+            return
+        trouble: SourceUnavailableError | None = None
+        try:
+            for cycle in reversed(open_periods(now, PROVIDER_ZONE, final_on=self._final_on)):
+                trouble = await self._fetch_cycle(cycle, now) or trouble
+        except EndpointError as error:
+            trouble = error
+            self._slow.failed(error.retry_after)
+        except SourceUnavailableError as error:
+            trouble = error
+        else:
+            self._slow.worked()
+        self.trouble = trouble
+
+    async def _fetch_cycle(self, cycle: BillingPeriod, now: datetime) -> EndpointError | None:
+        """Fetch the days of a cycle, the latest first; return what was wrong with some of them, if it did not stop the rest."""
+        trouble: EndpointError | None = None
+        totals: dict[str, Decimal] = {}
+        days = _days(cycle, now.astimezone(PROVIDER_ZONE).date())
+        for day in days:
+            try:
+                bill = await self._fetch_day(Wanted(self._account, cycle, day, self._product), now)
+            except EndpointError as error:
+                if not error.is_of_one_day:
+                    raise
+                _log.warning("bill_not_fetched", source=self._name, day=day.isoformat(), reason=str(error))
+                trouble = trouble or error
+            else:
+                for currency, amount in bill.totals.items():
+                    totals[currency] = EXACT.add(totals.get(currency, Decimal(0)), amount)
+        if trouble is None:
+            await self._cross_check(cycle, totals, _TOLERANCE * len(days), now)
+        return trouble
+
+    async def _fetch_day(self, wanted: Wanted, now: datetime) -> DayBill:
+        for _ in range(_FETCHES - 1):
+            try:
+                return await self._fetch_day_once(wanted, now)
+            except EndpointError as error:
+                if error.trouble is not Trouble.CHANGING:
+                    raise
+        return await self._fetch_day_once(wanted, now)
+
+    async def _fetch_day_once(self, wanted: Wanted, now: datetime) -> DayBill:
+        paging = self._api.paging(wanted)
+        with self._holding.new_file() as file:
+            separator = b"["
+            try:
+                async with aclosing(self._api.day(wanted, paging)) as pages:
+                    async for page in pages:
+                        file.write(separator + page.raw)
+                        separator = b",\n"
+            except EndpointError as error:
+                if error.answer:
+                    self._holding.note_refused(error.answer)
+                raise
+            file.write(b"]\n")
+            bill = paging.bill()
+            await self._take(wanted, bill, file, now)
+        return bill
+
+    async def _take(self, wanted: Wanted, bill: DayBill, file: Incoming, now: datetime) -> None:
+        """Offer the day's bill, unless it says nothing new, or less than before and for the first time."""
+        key = f"{wanted.cycle.label}/{wanted.day.isoformat()}"
+        known = self._known.get(key)
+        if bill.digest == (known.digest if known else NO_LINES):
+            if known and known.doubted is not None:
+                await self._remember(key, replace(known, doubted=None))
+            return
+        if bill.is_doubtful:
+            await self._hold_against_total(wanted, bill)
+        if known and not known.believes(bill.totals):
+            before, said = texts(known.totals), texts(bill.totals)
+            _log.warning("lower_bill_unconfirmed", source=self._name, day=str(wanted), before=before, said=said)
+            await self._remember(key, replace(known, doubted=bill.totals))
+            return
+        fetched = stamp(now, known)
+        name = f"{self._account}_DescribeInstanceBill_{wanted.day:%Y%m%d}_{fetched}.json"
+        # The file first: what is remembered without a file would never be offered.
+        await asyncio.to_thread(self._holding.offer, file, name)
+        await self._remember(key, KnownDay(bill.digest, bill.totals, fetched))
+
+    async def _hold_against_total(self, wanted: Wanted, bill: DayBill) -> None:
+        """Raise unless the provider's own total of the day, too, has the lines twice that came twice."""
+        total = await self._api.account_total(wanted.account, wanted.cycle, day=wanted.day, product=wanted.product)
+        if not agree(bill.totals, total, _TOLERANCE):
+            msg = f"the bill of {wanted}: lines stand on two pages, and together they are not what the day is said to cost"
+            raise EndpointError(msg, Trouble.CHANGING)
+
+    async def _remember(self, key: str, day: KnownDay) -> None:
+        # The days of half a year ago can no longer change; that is as exact as forgetting has to be.
+        self._known = dict(sorted({**self._known, key: day}.items())[-_MOST_KNOWN:])
+        await asyncio.to_thread(self._holding.remember, written(self._known))
+
+    async def _cross_check(self, cycle: BillingPeriod, days: Totals, tolerance: Decimal, now: datetime) -> None:
+        try:
+            total = await self._month_total(cycle)
+        except EndpointError as error:
+            _log.info("bill_not_cross_checked", source=self._name, cycle=cycle.label, reason=str(error))
+            return
+        check = CrossCheck(days, total, agree(days, total, tolerance), now)
+        if not check.agrees and cycle not in self._disagreed:
+            _log.warning("bill_totals_differ", source=self._name, cycle=cycle.label, days=texts(days), total=texts(total))
+        (self._disagreed.discard if check.agrees else self._disagreed.add)(cycle)
+        self.cross_checks[cycle] = check
+
+    async def _month_total(self, cycle: BillingPeriod) -> Totals:
+        try:
+            return await self._api.account_total(self._account, cycle, product=self._product)
+        except EndpointError as error:
+            if error.trouble is not Trouble.PERMISSION:
+                raise
+        return await self._api.overview_total(self._account, cycle, product=self._product)
+
+
+def _days(cycle: BillingPeriod, today: date) -> list[date]:
+    """Return the days of the cycle that have begun, the latest first."""
+    end = min(cycle.after_last_day, today + _ONE_DAY)
+    return [end - _ONE_DAY * back for back in range(1, (end - cycle.first_day).days + 1)]

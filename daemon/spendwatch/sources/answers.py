@@ -1,0 +1,169 @@
+"""What the provider's gateway answers: a document, or a refusal in one of its many forms, told apart by what is to be done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from spendwatch.domain.period import duration_text
+from spendwatch.sources.exact_json import NoJsonError, parse
+from spendwatch.sources.fetching import HttpAnswer
+from spendwatch.sources.pacing import asked_pause, moment_of
+from spendwatch.sources.trouble import EndpointError, Trouble, quoted
+
+_OK = 200
+_FINE = frozenset({"", "200", "Success", "success", "OK"})
+
+_BY_CODE = {
+    "NotApplicable": Trouble.WRONG_SITE,
+    "NotAuthorized": Trouble.PERMISSION,
+    "InvalidTimeStamp.Expired": Trouble.CLOCK,
+    "SignatureDoesNotMatch": Trouble.CREDENTIALS,
+    # Somebody on the way sent the request twice: the next one has another nonce.
+    "SignatureNonceUsed": Trouble.UNAVAILABLE,
+    # The balance operations say this with status 400, and mean a passing trouble of their own.
+    "InternalError": Trouble.UNAVAILABLE,
+    "UndefinedError": Trouble.UNAVAILABLE,
+    "CreditInnerError": Trouble.UNAVAILABLE,
+}
+_BY_BEGINNING = {
+    "Throttling": Trouble.THROTTLED,
+    "InvalidAccessKeyId": Trouble.CREDENTIALS,
+    "InvalidSecurityToken": Trouble.CREDENTIALS,
+}
+_BY_STATUS = {401: Trouble.CREDENTIALS, 403: Trouble.PERMISSION, 408: Trouble.UNAVAILABLE, 429: Trouble.THROTTLED}
+_FIRST_OF_THE_SERVER = 500
+
+_XML_CODE = re.compile(r"<Code>([A-Za-z0-9._-]{1,100})</Code>", re.ASCII)
+_XML_MESSAGE = re.compile(r"<Message>([^<]{0,1000})</Message>")
+_CODE = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
+_LOOKED_AT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What was called, and what a refusal of it means."""
+
+    name: str
+    version: str
+    needs: str
+    """Which permission, in words for whoever has to give it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The circumstances of one call."""
+
+    operation: Operation
+    at: datetime
+    """When it was signed, by our clock."""
+    secrets: tuple[str, ...] = ()
+    """What must not be repeated to anybody."""
+    site: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    code: str
+    message: str
+
+
+def document(answer: HttpAnswer, asked: Asked) -> Mapping[str, object]:
+    """Return the JSON object that the answer holds, or raise `EndpointError` for refusals and for what is no answer at all."""
+    if answer.status != _OK:
+        raise _refused(answer, asked)
+    name = asked.operation.name
+    if not answer.body.strip():
+        msg = f"{name}: an empty answer"
+        raise EndpointError(msg, Trouble.NOT_A_BILL)
+    if "json" not in answer.headers.get("content-type", "").lower():
+        msg = f"{name}: an answer that does not claim to be JSON, but {quoted(answer.headers.get('content-type', ''))}"
+        raise EndpointError(msg, Trouble.NOT_A_BILL)
+    try:
+        found = parse(answer.body)
+    except NoJsonError as error:
+        msg = f"{name}: the answer cannot be read: {error}"
+        raise EndpointError(msg, Trouble.NOT_A_BILL) from error
+    if not isinstance(found, dict):
+        msg = f"{name}: the answer is no JSON object"
+        raise EndpointError(msg, Trouble.NOT_A_BILL)
+    return found
+
+
+def successful(found: Mapping[str, object], answer: HttpAnswer, asked: Asked) -> Mapping[str, object]:
+    """Return the object if it says that it is the answer; status 200 alone does not mean so."""
+    refusal = _said_in(found)
+    if refusal.code in _FINE and found.get("Success", True) is True:
+        return found
+    if "Success" in found and not isinstance(found["Success"], bool):
+        msg = f"{asked.operation.name}: Success is {quoted(str(found['Success']))}, neither true nor false"
+        raise EndpointError(msg, Trouble.UNEXPECTED)
+    raise _error(refusal, answer, asked)
+
+
+def _refused(answer: HttpAnswer, asked: Asked) -> EndpointError:
+    body = answer.body[:_LOOKED_AT]
+    try:
+        found = parse(body)
+    except NoJsonError:
+        text = body.decode("utf-8", errors="replace")
+        code, message = _XML_CODE.search(text), _XML_MESSAGE.search(text)
+        refusal = _Refusal(code[1] if code else "", message[1] if message else "")
+    else:
+        refusal = _said_in(found) if isinstance(found, dict) else _Refusal("", "")
+    return _error(refusal, answer, asked)
+
+
+def _said_in(found: Mapping[str, object]) -> _Refusal:
+    code = str(found.get("Code") or found.get("code") or "")
+    message = str(found.get("Message") or found.get("message") or "")
+    # Nobody but the gateway makes codes: what does not look like one is not repeated.
+    return _Refusal(code if _CODE.fullmatch(code) else "unknown" if code else "", message)
+
+
+def _error(refusal: _Refusal, answer: HttpAnswer, asked: Asked) -> EndpointError:
+    trouble = _trouble(refusal.code, answer.status)
+    words = _words(trouble, refusal, answer, asked)
+    return EndpointError(f"{asked.operation.name}: {words}", trouble, retry_after=asked_pause(answer.headers, asked.at))
+
+
+def _trouble(code: str, status: int) -> Trouble:
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    for beginning, trouble in _BY_BEGINNING.items():
+        if code.startswith(beginning):
+            return trouble
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    return Trouble.UNAVAILABLE if status >= _FIRST_OF_THE_SERVER else Trouble.REFUSED
+
+
+def _words(trouble: Trouble, refusal: _Refusal, answer: HttpAnswer, asked: Asked) -> str:
+    code = refusal.code or f"HTTP {answer.status}"
+    match trouble:
+        case Trouble.WRONG_SITE:
+            other = {"cn": "intl", "intl": "cn"}.get(asked.site, "the other one")
+            return f"not for this account ({code}); is it an account of the wrong site? If so, configure site: {other}"
+        case Trouble.PERMISSION:
+            return f"not permitted ({code}): it needs {asked.operation.needs}"
+        case Trouble.CLOCK:
+            return f"the time of the signature is not accepted ({code}): {_clocks(answer, asked.at)}"
+        case Trouble.CREDENTIALS:
+            # What the gateway says of a signature may repeat the request that was signed.
+            return f"the access key is not accepted ({code})"
+        case Trouble.THROTTLED:
+            return f"asked too often ({code})"
+        case _:
+            said = f": {quoted(refusal.message, asked.secrets)}" if refusal.message else ""
+            return f"refused with status {answer.status}" + (f" ({refusal.code})" if refusal.code else "") + said
+
+
+def _clocks(answer: HttpAnswer, ours: datetime) -> str:
+    theirs = moment_of(answer.headers.get("date", ""))
+    if theirs is None:
+        return "set this machine's clock"
+    ahead = ours - theirs
+    direction = "ahead of" if ahead > timedelta(0) else "behind"
+    return f"this machine's clock is {duration_text(abs(ahead))} {direction} the provider's"

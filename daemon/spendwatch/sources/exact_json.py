@@ -1,0 +1,65 @@
+"""JSON without surprises: numbers stay exact, nothing stands twice, and what is no JSON is not mended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import NoReturn
+
+from spendwatch.domain.errors import InvalidAmountError, printable
+from spendwatch.domain.money import WHOLE_DIGITS, parse_amount, plain
+
+_FINEST = -60
+"""Decimals of a number that may still be zeros; a number with more is not looked at."""
+
+
+class NoJsonError(ValueError):
+    """Bytes that are no JSON document that means one thing only."""
+
+
+def parse(body: bytes) -> object:
+    """Return the document; numbers with a point or an exponent are `Decimal`. `NoJsonError` with the reason in words."""
+    try:
+        return _DECODER.decode(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        msg = "it is not UTF-8"
+    except RecursionError:
+        msg = "it is nested too deeply"
+    except NoJsonError:
+        raise
+    except (ValueError, ArithmeticError) as error:
+        msg = f"it is no JSON ({error.msg}, at character {error.pos})" if isinstance(error, json.JSONDecodeError) else _NUMBER
+    raise NoJsonError(msg)
+
+
+def exact_amount(value: object) -> Decimal:
+    """Return a JSON number as an amount that can be held exactly, or raise `InvalidAmountError`."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        msg = f"not a number: {printable(str(value))}"
+        raise InvalidAmountError(msg)
+    number = Decimal(value)
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < _FINEST or number.adjusted() >= WHOLE_DIGITS:
+        msg = f"not an amount that can be held: {printable(str(number))}"
+        raise InvalidAmountError(msg)
+    return parse_amount(plain(number))
+
+
+def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        msg = f"{printable(twice)} stands in it twice"
+        raise NoJsonError(msg)
+    return found
+
+
+def _refuse(name: str) -> NoReturn:
+    msg = f"{name} is no number"
+    raise NoJsonError(msg)
+
+
+_NUMBER = "it holds a number that cannot be held"
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_once)

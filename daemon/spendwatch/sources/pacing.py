@@ -1,0 +1,112 @@
+"""How often an endpoint is asked: never faster than it allows, and ever more seldom while it is in trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+_SECOND = 1.0
+_MINUTE = 60.0
+_SHORTEST_PAUSE = 30.0
+_LONGEST_PAUSE = 900.0
+_LONGEST_WISH = 3600.0
+_MOST_DIGITS = 9
+"""Beyond these a pause overflows; all of it is longer than anybody waits."""
+
+
+class Pace:
+    """Lets calls through at the pace that one account is allowed; everybody who calls in its name shares it."""
+
+    def __init__(
+        self,
+        monotonic: Callable[[], float],
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        *,
+        per_second: int = 10,
+        per_minute: int = 600,
+    ) -> None:
+        """Count by a clock that never goes back."""
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._last_second: deque[float] = deque(maxlen=per_second)
+        self._last_minute: deque[float] = deque(maxlen=per_minute)
+        self._not_before = -math.inf
+
+    async def turn(self) -> None:
+        """Wait until the next call may go out. Turns are given in the order in which they are asked for."""
+        now = self._monotonic()
+        at = max(now, self._not_before, _freed(self._last_second, _SECOND), _freed(self._last_minute, _MINUTE))
+        # Taken before the wait: whoever asks meanwhile queues up behind.
+        self._last_second.append(at)
+        self._last_minute.append(at)
+        if at > now:
+            await self._sleep(at - now)
+
+    def hold(self, pause: timedelta) -> None:
+        """Let nobody call before the pause is over: the endpoint has told one of us that all of us are too fast."""
+        self._not_before = max(self._not_before, self._monotonic() + pause.total_seconds())
+
+    async def wait(self, pause: timedelta) -> None:
+        """Wait alone, while others may call."""
+        await self._sleep(pause.total_seconds())
+
+
+class SlowDown:
+    """After trouble nobody asks again before a pause is over that doubles each time, up to a quarter of an hour."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        """Count by a clock that never goes back."""
+        self._monotonic = monotonic
+        self._failures = 0
+        self._not_before = -math.inf
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it is too early to ask again."""
+        return self._monotonic() < self._not_before
+
+    def worked(self) -> None:
+        """Go on at full speed."""
+        self._failures = 0
+        self._not_before = -math.inf
+
+    def failed(self, wish: timedelta | None = None) -> None:
+        """Wait longer than last time, and at least as long as the endpoint wishes, as far as that is sensible."""
+        pause = min(_LONGEST_PAUSE, _SHORTEST_PAUSE * 2.0 ** min(self._failures, 10))
+        wished = min(_LONGEST_WISH, wish.total_seconds()) if wish else 0.0
+        self._failures += 1
+        self._not_before = self._monotonic() + max(pause, wished)
+
+
+def _freed(calls: deque[float], window: float) -> float:
+    """Return when the oldest of a full window's calls leaves it."""
+    return calls[0] + window if len(calls) == calls.maxlen else -math.inf
+
+
+def asked_pause(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    """Return the pause that an answer asks for, in the provider's own header or the standard one; None if it asks for none."""
+    own = headers.get("x-acs-retry-after", "").strip()
+    if own.isascii() and own.isdigit():
+        return _sensible(timedelta(milliseconds=int(own[:_MOST_DIGITS])))
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return _sensible(timedelta(seconds=int(text[:_MOST_DIGITS])))
+    moment = moment_of(text)
+    return None if moment is None else _sensible(moment - now)
+
+
+def moment_of(text: str) -> datetime | None:
+    """Return the moment that a header such as `Date` names; None where it names none."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _sensible(pause: timedelta) -> timedelta | None:
+    return min(pause, timedelta(seconds=_LONGEST_WISH)) if pause > timedelta(0) else None

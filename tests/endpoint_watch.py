@@ -1,0 +1,135 @@
+"""A source on the stand-in of the billing API, with a clock and a stop watch that only a test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from bss_lies import KEY_ID, SECRET
+from servers_bss import ACCOUNT
+from spendwatch.domain.errors import SourceUnavailableError
+from spendwatch.domain.policy import Site
+from spendwatch.domain.statement import AccountId, BillFile, SourceName
+from spendwatch.outgoing import Outgoing
+from spendwatch.sources.acs3 import Signer
+from spendwatch.sources.alibaba import AlibabaSource
+from spendwatch.sources.bss import BssClient
+from spendwatch.sources.credentials import Credentials, OwnKey
+from spendwatch.sources.pacing import Pace
+
+NOW = datetime(2026, 9, 5, 4, 0, tzinfo=UTC)
+"""Noon of the 5th on the provider's wall: the previous month is closed, five days may still change."""
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
+
+
+@dataclass
+class StopWatch:
+    """A clock that goes on only while somebody sleeps, and when a test says so."""
+
+    now: datetime = NOW
+    seconds: float = 1000.0
+    slept: list[float] = field(default_factory=list)
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.pass_by(seconds)
+        await asyncio.sleep(0)
+
+    def pass_by(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.now += timedelta(seconds=seconds)
+
+
+class Endpoint:
+    """A source and what is below it."""
+
+    def __init__(
+        self, url: str, place: Path, watch: StopWatch, *, credentials: Credentials | None = None, patience: float = 0.8
+    ) -> None:
+        self.place = place
+        self.watch = watch
+        self.pace = Pace(watch.monotonic, watch.sleep)
+        self.api = BssClient(
+            Outgoing(LOOPBACK),
+            credentials or OwnKey(Signer(KEY_ID, SECRET)),
+            site=Site.CN,
+            clock=watch.clock,
+            pace=self.pace,
+            endpoint=url,
+            timeout=timedelta(seconds=patience),
+            silence=timedelta(seconds=patience / 2),
+            most_pages=50,
+        )
+        self.source = self.restarted()
+
+    def restarted(self, *, final_on: int = 4, product: str = "sfm") -> AlibabaSource:
+        self.source = AlibabaSource(
+            SourceName("api"),
+            self.place,
+            self.api,
+            account=AccountId(ACCOUNT),
+            final_on=final_on,
+            monotonic=self.watch.monotonic,
+            product=product,
+        )
+        return self.source
+
+    async def round(self, *, after: float = 3600) -> Sequence[BillFile]:
+        """Fetch an hour after the last time, and return what waits; what is wrong with the rest is left to the test."""
+        self.watch.pass_by(after)
+        await self.source.fetch(self.watch.now)
+        return self.waiting()
+
+    def waiting(self) -> Sequence[BillFile]:
+        files: list[BillFile] = []
+        with suppress(SourceUnavailableError):
+            for file in self.source.arrivals(self.watch.now):
+                files += [file]
+        return files
+
+    async def enter(self, *, after: float = 3600) -> Sequence[BillFile]:
+        """Fetch, and put everything away as a ledger would."""
+        files = await self.round(after=after)
+        for file in files:
+            self.source.keep(file)
+        return files
+
+    def names(self, folder: str) -> list[str]:
+        return sorted(path.name for path in (self.place / folder).glob("*") if path.is_file())
+
+
+def lines_of(path: Path) -> list[Mapping[str, Any]]:
+    """Return the lines of all pages of a file, its numbers exact."""
+    pages = json.loads(path.read_bytes(), parse_float=Decimal)
+    assert isinstance(pages, list)
+    return [line for page in pages for line in page["Data"]["Items"]]
+
+
+def day_of(file: BillFile) -> date:
+    """Return the day that the file's name tells."""
+    return datetime.strptime(file.name.split("_")[2], "%Y%m%d").date()  # noqa: DTZ007 -- a day has no zone
+
+
+def main() -> None:
+    """Fetch once: `python -m endpoint_watch URL PLACE`."""
+    endpoint = Endpoint(sys.argv[1], Path(sys.argv[2]), StopWatch(), patience=60)
+    asyncio.run(endpoint.source.fetch(NOW))
+
+
+if __name__ == "__main__":
+    main()
