@@ -73,7 +73,7 @@ class Meter:
         left = disk.f_bavail * disk.f_frsize
         if left < self.limits.free + _LOOK:
             msg = f"too little room to unpack the bill: {shown(left)} are free, {shown(self.limits.free)} of them must stay so"
-            raise ReaderFailedError(msg)
+            raise ReaderFailedError(msg, is_innocent=True)
 
 
 def shown(size: int) -> str:
