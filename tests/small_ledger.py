@@ -99,7 +99,7 @@ class SmallLedger:
         self._conclude(bill.statement, {key for key, counts in outcomes.items() if counts})
 
     def _plan(self, statement: Statement, *, is_eager: bool) -> MergePlan:
-        months = {day.key.month for day in statement.days}
+        months = statement.months
         held = Held(
             {key: kept.held for key, kept in self.days.items() if key.month in months},
             tuple(one for one in self.coverage if one.series in months),
@@ -135,6 +135,11 @@ class SmallLedger:
     def lines(self) -> int:
         """How many lines are on record, in all series."""
         return sum(kept.lines for kept in self.days.values())
+
+    @property
+    def digests(self) -> dict[DayKey, str]:
+        """The content digest of each day."""
+        return {key: kept.held.digest for key, kept in self.days.items()}
 
     @property
     def rows(self) -> list[SpendRow]:

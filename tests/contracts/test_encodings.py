@@ -34,7 +34,7 @@ PLAIN_HEADER = "BillingDate,ProductName,PretaxAmount"
 ROWS = "id-1,大模型服务平台百炼,1.25\nid-2,“通义千问”，€ 𠮷,2.50\n"
 TEXT = f"{HEADER}\n{ROWS}"
 ACCEPTED = "(accepted: UTF-8, UTF-16 with a byte-order mark, or GB18030)"
-UNKNOWN = f"not UTF-8, and as GB18030 the file does not begin with a header that is known {ACCEPTED}"
+UNKNOWN = f"neither UTF-8, nor GB18030 with a header that is known {ACCEPTED}"
 MIB = 1024 * 1024
 
 
@@ -322,21 +322,16 @@ def unwrapped(content: bytes, place: Path) -> bytes:
     return as_utf8(part.path, place, is_header)[0].read_bytes().removeprefix(codecs.BOM_UTF8)
 
 
-def test_a_bill_says_the_same_in_every_wrapping(place: Path) -> None:
+def test_a_bill_says_the_same_in_every_wrapping() -> None:
     name, content = a_bill(
         [a_line(amount="1.25", model="通义千问-𠮷"), a_line(amount="-0.0000000001"), a_line(amount="12345678901.5")]
     )
     text = content.decode("utf-8-sig")
-    known = text.partition("\n")[0]
     plain = SmallLedger()
     plain.enter_here(name, content, hints=NO_HINTS)
     for wrapping, packed in wrappings(text):
-        path = place / "file"
-        path.write_bytes(packed)
-        (part,) = opened(path, name=name, folder=place).parts
-        found, _ = as_utf8(part.path, place, lambda line: line == known)
         ledger = SmallLedger()
-        ledger.enter_here(name, found.read_bytes())
+        ledger.enter_here(name, packed)
         assert ledger.sums() == plain.sums(), wrapping
         assert ledger.digests == plain.digests, wrapping
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bill_builder import ACCOUNT, AMOUNT, COLUMNS, CURRENCY, DAY, LINE_ID, MONTH, PAYER, TIME, a_bill, a_line
 from oracle import month_to_date
 from small_ledger import NO_HINTS, SmallLedger, read_here
+from spendwatch.bills.careful import LINE_IDS
 from spendwatch.bills.header import recognise
 from spendwatch.bills.layouts import LAYOUTS
 from spendwatch.bills.layouts.layout import normalised
@@ -94,7 +95,7 @@ def test_every_mistake_is_told_up_to_twenty() -> None:
     lines = [a_line(amount="NaN"), a_line(line_id=""), a_line(currency="yuan"), *(a_line(amount=f"{n}x") for n in range(30))]
     told = refusals(*lines)
     assert told[0] == f"line 2, column {AMOUNT}: not an amount: 'NaN' {ACCEPTED}"
-    assert told[1] == f"line 3, column {LINE_ID}: a line without an id: '' (accepted: the id that the provider gave the line)"
+    assert told[1] == f"line 3, column {LINE_ID}: a line without an id: '' (accepted: {LINE_IDS})"
     assert told[2] == f"line 4, column {CURRENCY}: not a currency: 'yuan' (accepted: an ISO 4217 code such as CNY)"
     assert len(told) == 20
 
@@ -194,7 +195,9 @@ def test_malformed_files_are_refused_with_the_line() -> None:
     assert told(second.replace(b"\n", b",\n")) == "line 3: 62 cells, where the header has 61"
     assert told(second.replace(b'b"""', b"b")).startswith("line 3: not valid CSV: ")
     assert told(second.replace(b"CNY", b"C\0NY")) == "line 3: a NUL byte"
-    assert told(second.replace(b"CNY", b"C\xffY")) == "line 3: not UTF-8 (accepted: UTF-8, with or without byte-order mark)"
+    assert told(second.replace(b"CNY", b"C\xffY")).startswith(
+        "line 3: neither UTF-8, nor GB18030 with a header that is known (accepted: UTF-8, UTF-16"
+    )
     assert told(second.replace(b"CNY", b"C\rNY")).startswith("line 3: ")
     assert told(second.replace(b'"a,', b'x"a,')).startswith("line 3: ")
     assert told(second.replace(b'""b"""', b'""b"""x')).startswith("line 3: not valid CSV: ")

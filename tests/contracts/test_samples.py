@@ -30,7 +30,7 @@ PUSHED, PUSHED_ENGLISH = (f"{account}_InstanceDetail_20260914.csv" for account i
 FOCUS = f"{CHINA}_focus_202609.csv"
 DIRTY, RESAVED, EMPTY = "edge_dirty_legacy_zh.csv", "edge_excel_resaved_gb18030.csv", "edge_zero_byte_placeholder.csv"
 PAGES = ["api_describe_instance_bill_page1.json", "api_describe_instance_bill_page2.json"]
-ALL = [*DAILY, WHOLE, LEGACY, *DETAIL, SUMMARY, ENGLISH, PUSHED, PUSHED_ENGLISH, FOCUS, DIRTY, *PAGES]
+ALL = [*DAILY, WHOLE, LEGACY, *DETAIL, SUMMARY, ENGLISH, PUSHED, PUSHED_ENGLISH, FOCUS, DIRTY, RESAVED, *PAGES]
 
 
 def sample(name: str) -> tuple[str, bytes]:
@@ -69,6 +69,7 @@ def outstanding(ledger: SmallLedger) -> Decimal:
         ([PUSHED], 11, "9.05946", "9.05946"),
         ([PUSHED_ENGLISH], 10, "29.3350067", "29.3350067"),
         ([FOCUS], 11, "163.739476", "163.739476"),
+        ([RESAVED], 10, "15.67273", "15.67273"),
         (PAGES, 12, "30.861335", "30.861335"),
     ],
 )

@@ -116,13 +116,13 @@ def test_what_a_spreadsheet_has_spoilt_is_refused_by_the_reader_with_its_row(pla
         ),
         (
             ["id-1", 0.25, "20260912", 1000000000000001, "CNY"],
-            "line 2, column 身份信息/资源购买账号ID: not an account id: '1.00000000000000E+15'",
+            "line 2, column 身份信息/资源购买账号ID: an account id that a spreadsheet has shortened: '1.00000000000000E+15'",
         ),
     ]
     for row, told in cases:
         content = text(a_spreadsheet({"账单明细": [header, row]}), place)
         with pytest.raises(UnreadableBillError) as refused:
-            SmallLedger().enter_here("bill.csv", content.encode())
+            SmallLedger().enter_here("x_consumedetailbillv2.csv", content.encode())
         assert str(refused.value.refusals[0]).startswith(told)
 
 

@@ -25,16 +25,20 @@ _UNTOLD = Digest("")
 class Portion:
     """The lines of a file that are one statement: most files are just that."""
 
-    def __init__(self, lines: Lines, told: Told, kind: Kind, *, dropped: int) -> None:
-        """Take lines that are settled; `dropped` is how many were left out of them as repeated."""
+    def __init__(self, lines: Lines, told: Told, kind: Kind, *, dropped: int, nothing_on: DayKey | None = None) -> None:
+        """Take lines that are settled; `dropped` is how many were left out of them as repeated.
+
+        `nothing_on` is the day of which a statement without lines says that there are none.
+        """
         self._lines = lines
         self.told = told
         self.kind = kind
-        self.layout = lines.header.layout
+        self.layout = lines.layout
         self.series = lines.interpreter.series
         self.identity = lines.identity
         self.days = lines.days()
         self.data_until = _data_until(lines.latest, self.days)
+        self._nothing_on = nothing_on
         again = (f"{dropped} lines of the file repeat the id of another one; one of each counts",) if dropped else ()
         self.remarks = (*lines.interpreter.remarks(), *again)
 
@@ -49,13 +53,14 @@ class Portion:
     @cached_property
     def stamp(self) -> Stamp:
         """How new it is; empty without lines."""
-        moment = self.told.exported_at or self.data_until
-        if moment is None or self.data_until is None:
+        until = _midnight(self._nothing_on.day) if self._nothing_on else self.data_until
+        moment = self.told.exported_at or until
+        if moment is None or until is None:
             return Stamp("")
         if self.kind is not Kind.SNAPSHOT:
             return _stamp(moment)
         # A complete statement is not older than what it reaches, whatever its name says.
-        stamp = f"{_stamp(max(moment, self.data_until))}{EDITION}"
+        stamp = f"{_stamp(max(moment, until))}{EDITION}"
         return Stamp(stamp if self.told.part else f"{stamp}{self._edition()}")
 
     def _edition(self) -> str:
@@ -66,6 +71,8 @@ class Portion:
 
     def coverage(self) -> Iterator[Coverage]:
         """Yield what the statement is complete for."""
+        if self._nothing_on:
+            yield Coverage(self._nothing_on.month, self._nothing_on.day, self.stamp, _stamp(_midnight(self._nothing_on.day)))
         if self.kind is not Kind.SNAPSHOT or self.data_until is None:
             return
         if self.layout.covers_days and self._lines.has_days:
@@ -84,10 +91,10 @@ class Portion:
 class UnderstoodBill:
     """A bill file that has been read."""
 
-    def __init__(self, portions: Iterable[Portion], digest: Digest) -> None:
-        """Keep its portions, the oldest first; there is one at least."""
+    def __init__(self, portions: Iterable[Portion], digest: Digest, remarks: Sequence[str] = ()) -> None:
+        """Keep its portions, the oldest first; there is one at least. The remarks are about the file as a whole."""
         self._portions = sorted(portions, key=lambda portion: portion.stamp)
-        self.statement = self._stated(digest)
+        self.statement = self._stated(digest, remarks)
 
     def fresh(self, key: DayKey, book: TraitBook) -> pl.DataFrame:
         """Return the lines of one day with their stamps, their traits numbered by the book."""
@@ -101,8 +108,9 @@ class UnderstoodBill:
         """Return by what the lines of that day are known again."""
         return next(portion.identity for portion in self._portions if portion.series == key.series)
 
-    def _stated(self, digest: Digest) -> Statement:
+    def _stated(self, digest: Digest, remarks: Sequence[str]) -> Statement:
         portions, days = self._portions, self._days()
+        coverage = tuple(one for portion in portions for one in portion.coverage())
         newest = portions[-1]
         return Statement(
             digest=digest,
@@ -110,15 +118,15 @@ class UnderstoodBill:
             series=", ".join(dict.fromkeys(portion.series for portion in portions)),
             kind=_common(portions, lambda portion: portion.kind, Kind.UPSERT),
             tax_basis=_common(portions, lambda portion: portion.layout.tax_basis, TaxBasis.UNKNOWN),
-            accounts=tuple(sorted({day.key.account for day in days})),
-            periods=tuple(sorted({day.key.period for day in days})),
+            accounts=tuple(sorted({*(day.key.account for day in days), *(one.series.account for one in coverage)})),
+            periods=tuple(sorted({*(day.key.period for day in days), *(one.series.period for one in coverage)})),
             lines=sum(day.lines for day in days),
             data_until=max((portion.data_until for portion in portions if portion.data_until), default=None),
             exported_at=newest.told.exported_at,
             stamp=newest.stamp,
             days=days,
-            coverage=tuple(one for portion in portions for one in portion.coverage()),
-            remarks=tuple(dict.fromkeys(remark for portion in portions for remark in portion.remarks)),
+            coverage=coverage,
+            remarks=tuple(dict.fromkeys((*remarks, *(remark for portion in portions for remark in portion.remarks)))),
         )
 
     def _days(self) -> tuple[DayContent, ...]:

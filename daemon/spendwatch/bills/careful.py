@@ -7,11 +7,11 @@ is read here, and what is not is refused here, each mistake with line, column, v
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
-from spendwatch.bills.cells import SUBTOTALS, TOTALS, amount_in, cleaned, day_of_time, is_scientific
+from spendwatch.bills.cells import SUBTOTALS, TOTALS, amount_in, cleaned, day_of_time, is_scientific, looks_shortened
 from spendwatch.bills.header import Header
 from spendwatch.bills.layouts.layout import Field
 from spendwatch.bills.traits import CellError, Interpreter
@@ -23,6 +23,8 @@ ENOUGH = 20
 
 PLAIN_AMOUNT = f"an amount such as -12.5 or 1,234.56: at most {WHOLE_DIGITS} digits, a point, at most {SCALE} decimals"
 
+LINE_IDS = "the id that the provider gave the line, as it was exported: do not save bills from a spreadsheet"
+
 _BATCH = 50_000
 _LONGEST_CELL = 16 * 1024 * 1024
 
@@ -33,14 +35,23 @@ class _EnoughError(Exception):
     """Enough has been refused."""
 
 
+def _no_id(cell: str) -> str:
+    """Return why the cell cannot be a line's id; empty if it can."""
+    if not cell:
+        return "a line without an id"
+    return "a line's id that a spreadsheet has shortened" if looks_shortened(cell) else ""
+
+
 class CarefulReader:
     """One careful pass over one file."""
 
-    def __init__(self, path: Path, header: Header, interpreter: Interpreter) -> None:
-        """Read nothing yet."""
+    def __init__(self, path: Path, header: Header, interpreter: Interpreter, progress: Callable[[float], None]) -> None:
+        """Read nothing yet; `progress` is told how much of the file is done."""
         self._path = path
         self._header = header
         self._interpreter = interpreter
+        self._progress = progress
+        self._size = max(1, path.stat().st_size)
         self._refusals: list[Refusal] = []
         self._understood: set[tuple[str, ...]] = set()
         self._sum = Decimal(0)
@@ -91,11 +102,14 @@ class CarefulReader:
 
     def _lines(self) -> Iterator[str]:
         """Yield the physical lines after the header."""
-        number, line = 0, "\n"
+        number, read, line = 0, 0, "\n"
         with self._path.open(encoding="utf-8-sig", newline="") as file:
             for number, line in enumerate(file, start=1):
                 if "\0" in line:
                     self._refuse(Refusal("a NUL byte", line=number))
+                read += len(line)
+                if number % _BATCH == 0:
+                    self._progress(min(1.0, read / self._size))
                 if number > self._header.lines:
                     yield line
         if not line.endswith(("\n", "\r")):
@@ -139,10 +153,8 @@ class CarefulReader:
 
     def _understand(self, row: list[str], line: int) -> dict[Field, str]:
         cells = {field: row[place] for field, place in self._header.places.items()}
-        if Field.LINE_ID in cells and not cleaned(cells[Field.LINE_ID]):
-            self._refuse_cell(
-                CellError(Field.LINE_ID, "", "a line without an id", "the id that the provider gave the line"), line
-            )
+        if Field.LINE_ID in cells and (reason := _no_id(cleaned(cells[Field.LINE_ID]))):
+            self._refuse_cell(CellError(Field.LINE_ID, cells[Field.LINE_ID], reason, LINE_IDS), line)
         if not cleaned(cells.get(Field.DAY, "")):
             cells[Field.DAY] = day_of_time(cells.get(Field.STARTS) or cells.get(Field.TIME, ""))
         for field in (Field.BILLED_COST, Field.OUTSTANDING):

@@ -31,7 +31,10 @@ _MONTH = re.compile(r"(2[0-9]{3})(?:([0-9]{2})|[-/.]([0-9]{1,2})|年([0-9]{1,2})
 _SPREADSHEET_MONTH = re.compile(r"([A-Za-z]{3})-([0-9]{2})", re.ASCII)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
-_SPREADSHEET_ID = re.compile(r"([0-9])(?:\.([0-9]{1,14}))?[eE]\+?([0-9]{1,2})", re.ASCII)
+SHORTENED = r"^[0-9](?:\.([0-9]{1,14}))?[eE]\+[0-9]{1,2}$"
+"""How a spreadsheet shows a number that is too long for it, an id, say."""
+
+_SHORTENED_ID = re.compile(SHORTENED, re.ASCII)
 
 
 def cleaned(cell: str) -> str:
@@ -101,10 +104,10 @@ def day_of_time(cell: str) -> str:
 
 def ids_meant(cell: str, known: Iterable[str]) -> tuple[str, ...]:
     """Return the ids that a spreadsheet would show as that cell (`1E+15`); none if the cell does not look so."""
-    found = _SPREADSHEET_ID.fullmatch(cell)
+    found = _SHORTENED_ID.fullmatch(cell)
     if not found:
         return ()
-    return tuple(one for one in known if one.isdigit() and _as_shown(one, len(found[2] or "")) == Decimal(cell))
+    return tuple(one for one in known if one.isdigit() and _as_shown(one, len(found[1] or "")) == Decimal(cell))
 
 
 def _as_shown(number: str, decimals: int) -> Decimal:
@@ -113,4 +116,4 @@ def _as_shown(number: str, decimals: int) -> Decimal:
 
 def looks_shortened(cell: str) -> bool:
     """Tell whether a spreadsheet made this of a long id."""
-    return _SPREADSHEET_ID.fullmatch(cell) is not None
+    return _SHORTENED_ID.fullmatch(cell) is not None

@@ -14,7 +14,7 @@ from spendwatch.bills.wire import Message, NonsenseError, as_number
 from spendwatch.domain.errors import ReaderFailedError, printable
 
 Progress = Callable[[str, float], None]
-"""Is told a phase, `reading` or `merging`, and how much of it is done, from 0 to 1."""
+"""Is told a phase (`unpacking`, `reading`, `merging`) and how much of it is done, from 0 to 1."""
 
 
 class Dialogue:
@@ -86,7 +86,10 @@ class Dialogue:
                 return child, self.ask(child, request, expected, seconds=seconds)
 
     def ask(self, child: Child, request: Message, expected: frozenset[str], *, seconds: float) -> Message:
-        """Return the first answer of an expected sort; a failure ends the process and raises `ReaderFailedError`."""
+        """Return the first answer of an expected sort; a failure ends the process and raises `ReaderFailedError`.
+
+        So many seconds without an answer or any progress are a failure, too.
+        """
         with self._talking_to(child):
             child.tell(request)
             until = time.monotonic() + seconds
@@ -94,6 +97,7 @@ class Dialogue:
                 message = self._hear(child, until)
                 if message.get("tell") in expected:
                     return message
+                until = time.monotonic() + seconds
 
     def await_packed(self, child: Child, day: tuple[int, int], *, seconds: float) -> None:
         """Return when the process has packed that bill's day."""

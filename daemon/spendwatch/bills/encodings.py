@@ -67,7 +67,7 @@ def _check_gb18030(head: bytes, is_header: IsHeader, wrong: int) -> None:
     except UnicodeDecodeError:
         is_known = False
     if not is_known:
-        reason = "not UTF-8, and as GB18030 the file does not begin with a header that is known"
+        reason = "neither UTF-8, nor GB18030 with a header that is known"
         raise UnreadableBillError(Refusal(reason, line=wrong, accepts=ACCEPTED))
     # A header of plain letters is the same in both, and one alone may have been re-saved: the other lines have a say, too.
     foreign = [line for line in head.split(b"\n")[:-1] if not line.isascii()]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from spendwatch.bills.cells import BLANKS, QUOTES
+from spendwatch.bills.cells import BLANKS, QUOTES, SHORTENED
 from spendwatch.bills.header import Header
 from spendwatch.bills.layouts.layout import Field, Identity
 from spendwatch.bills.survey import Survey
@@ -73,7 +73,7 @@ def exact_columns(
         pl.concat_str([cell[field] for field in traits], separator=SEPARATOR).cast(category).alias("traits"),
         (
             pl.all_horizontal(cost.str.contains(_PLAIN_AMOUNT) for cost in (amount, *owed))
-            & ((key != "") | pl.lit(identity is not Identity.ID))
+            & (_is_id(key) if identity is Identity.ID else pl.lit(value=True))
             & ~has_surplus
         ).alias("is_plain"),
         *(column.str.len_bytes().alias(f"{_WATCHED}{number}") for number, column in enumerate(watched)),
@@ -93,6 +93,11 @@ def _key(cell: Mapping[Field, pl.Expr], identity: Identity) -> pl.Expr:
             amount = cell[Field.BILLED_COST].cast(MONEY, strict=False).cast(pl.String)
             told = (cell[field] for field in (Field.STARTS, Field.ENDS, Field.USAGE, Field.LIST_COST))
             return pl.concat_str(_cleaned(cell[Field.RECORD]), *told, amount, separator=BETWEEN)
+
+
+def _is_id(key: pl.Expr) -> pl.Expr:
+    """Tell whether a line's id can be one: not empty, and not a number that a spreadsheet has shortened."""
+    return (key != "") & ~key.str.contains(SHORTENED)
 
 
 def _cleaned(cell: pl.Expr) -> pl.Expr:

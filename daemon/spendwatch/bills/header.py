@@ -8,12 +8,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from spendwatch.bills.layouts import LAYOUTS
+from spendwatch.bills.layouts import ALL_LAYOUTS, LAYOUTS
 from spendwatch.bills.layouts.layout import Field, Layout, normalised
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 
 HEAD_SIZE = 1024 * 1024
 """How much of a file is looked at to find the header; also how much of it is always checked strictly."""
+
+
+_NO_CHANCE = 3
+"""So many columns of one layout are not named by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,8 @@ class Header:
 class Expected:
     """What is known of a file's layout before its header is seen."""
 
-    name: str = ""
-    """The file's name; its words decide where a header fits two layouts."""
+    names: tuple[str, ...] = ()
+    """What the bill is called, and what it came in; the first that has words for it decides where a header fits two layouts."""
     layout: str = ""
     """The layout that the configuration names; empty for none."""
 
@@ -65,6 +69,17 @@ def find_header(head: bytes, expected: Expected = NOTHING_EXPECTED, layouts: Seq
         if line.strip():
             return _header(line, expected, layouts, lines=lines, size=end)
     raise UnreadableBillError(Refusal("the file has no header line"))
+
+
+def is_header(line: str) -> bool:
+    """Tell whether a line is the header of some layout, or nearly so: then it names too many columns to do so by chance."""
+    try:
+        cells = next(csv.reader([line.rstrip("\r\n")], strict=True), [])
+    except csv.Error:
+        return False
+    names = tuple(map(normalised, cells))
+    found = [(layout, layout.find(names)) for layout in ALL_LAYOUTS]
+    return any(layout.fits(places) or len(places) >= _NO_CHANCE for layout, places in found)
 
 
 def _header(line: bytes, expected: Expected, layouts: Sequence[Layout], *, lines: int, size: int) -> Header:
@@ -94,8 +109,8 @@ def recognise(
         raise UnreadableBillError(Refusal(f"no layout is called {expected.layout!r}", accepts=known))
     found = [(layout, layout.find(names)) for layout in wanted]
     fitting = [(layout, places) for layout, places in found if layout.fits(places)]
-    if len(fitting) > 1:
-        fitting = _meant(fitting, expected.name.casefold())
+    for name in expected.names:
+        fitting = _meant(fitting, name.casefold()) if len(fitting) > 1 else fitting
     if len(fitting) == 1:
         return fitting[0]
     raise UnreadableBillError(_several(fitting, line) if fitting else _none(found, line))

@@ -10,8 +10,7 @@ import polars as pl
 
 from spendwatch.bills.chunk import TraitBook
 from spendwatch.bills.frames import BETWEEN, DoubtError
-from spendwatch.bills.header import Header
-from spendwatch.bills.layouts.layout import Identity
+from spendwatch.bills.layouts.layout import Identity, Layout
 from spendwatch.bills.pile import Pile
 from spendwatch.bills.traits import SEPARATOR, Interpreter
 from spendwatch.domain.errors import Refusal, UnreadableBillError
@@ -26,9 +25,9 @@ _TOO_MUCH = Decimal(10) ** (WHOLE_DIGITS - 1)
 class Lines:
     """Collects the lines of one statement, gives traits their numbers and days their heaps."""
 
-    def __init__(self, header: Header, interpreter: Interpreter, identity: Identity, folder: Path, *, part: int = 0) -> None:
+    def __init__(self, layout: Layout, interpreter: Interpreter, identity: Identity, folder: Path) -> None:
         """Begin without lines."""
-        self.header = header
+        self.layout = layout
         self.interpreter = interpreter
         self.identity = identity
         self.book = TraitBook()
@@ -38,20 +37,21 @@ class Lines:
         """The latest moment that a line tells, as the bill writes it."""
         self.has_stray_quotes = False
         """Whether a trait holds a quote: the fast parser does not mind wrong ones, the careful reader does."""
-        self._part = part
         self._keys: list[DayKey] = []
         self._heaps: dict[DayKey, int] = {}
         self._weight = Decimal(0)
 
-    def add(self, frame: pl.DataFrame) -> None:
-        """Add exact columns; a cell that cannot be understood raises `CellError`."""
+    def add(self, frame: pl.DataFrame, part: int = 0) -> None:
+        """Add exact columns of that part of the statement; a cell that cannot be understood raises `CellError`."""
         days, traits = self._numbers(frame["traits"].unique())
         codes = frame["traits"].to_physical()
         self._weigh(frame["billed_cost"])
         self.latest = max(self.latest, _latest(frame["ends"]), _latest(frame["time"]))
         self.count += frame.height
         numbered = frame.drop("ends").with_columns(traits.gather(codes).alias("traits"), days.gather(codes).alias("day"))
-        self.pile.add(numbered if self.identity is Identity.ID else numbered.with_columns(self._group(numbered["traits"])))
+        self.pile.add(
+            numbered if self.identity is Identity.ID else numbered.with_columns(self._group(numbered["traits"], part))
+        )
 
     def settle(self) -> int:
         """Drop all but one of the lines that have the same id; return how many were dropped."""
@@ -79,17 +79,17 @@ class Lines:
             numbers[number] = book.number(self.book.traits[number])
         return lines.with_columns(pl.Series(numbers, dtype=pl.UInt32).gather(lines["traits"]).alias("traits"))
 
-    def _group(self, traits: pl.Series) -> pl.Expr:
-        """Return keys that say what a line is for, too."""
+    def _group(self, traits: pl.Series, part: int) -> pl.Expr:
+        """Return keys that say what a line is for, too, and the part in which it stands."""
         marks = pl.Series(self.book.marks, dtype=pl.String).gather(traits)
-        return pl.concat_str("line_id", marks, separator=BETWEEN).alias("line_id")
+        ending = pl.lit(f"#{part}." if part else "#")
+        return (pl.concat_str("line_id", marks, separator=BETWEEN) + ending).alias("line_id")
 
     def _told_apart(self, lines: pl.DataFrame) -> pl.DataFrame:
         """Return the lines numbered within what they have in common, in an order that does not depend on the file's."""
         rank = self.book.ranks().gather(lines["traits"]).alias("rank")
         order = ["line_id", "billed_cost", "list_cost", "usage", "time", "rank"]
-        part = f"{self._part}." if self._part else ""
-        number = pl.lit(f"#{part}") + pl.col("line_id").cum_count().over("line_id").cast(pl.String)
+        number = pl.col("line_id").cum_count().over("line_id").cast(pl.String)
         return lines.with_columns(rank).sort(order).with_columns(pl.col("line_id") + number).drop("rank")
 
     def _numbers(self, distinct: pl.Series) -> tuple[pl.Series, pl.Series]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 
 from spendwatch.domain.statement import AccountId, Kind
 
@@ -24,6 +24,7 @@ _PUSHED = re.compile(r"^[0-9]+_(?:[0-9]+_)?[a-z0-9]+_(20[0-9]{4})([0-9]{2})?(?![
 _DAILY = re.compile(r"(?:billingitemdetail|instancedetail)_20[0-9]{6}(?![0-9])", re.ASCII)
 _MONTHLY = re.compile(r"(?:detailmonthly|splititemdetaildaily|(?:billingitem|instance)detail)_20[0-9]{4}(?![0-9])", re.ASCII)
 _COMPLETE = re.compile(r"^[0-9]+_[0-9]+_(?:[a-z]+billv2|focus)_20[0-9]{4}|(?:^|[_-])focus[_.-]", re.ASCII)
+_ASKED = re.compile(r"_describeinstancebill_(20[0-9]{6})_20[0-9]{12}\.json$", re.ASCII)
 _OTHER_BILLS = ("splitdetailbillv2", "costdetailbillv2", "splititemdetail")
 
 
@@ -39,6 +40,31 @@ class Told:
     """What else than the usual bill it is: each charge split over its users, say, which is the whole money once more."""
     part: int = 0
     """Which of several files of one statement; 0 where it is the only one. Inferred: the names of parts are not documented."""
+    day: date | None = None
+    """Which day answers of the API are about that we have asked ourselves."""
+
+
+def told_by_part(name: str, part: str) -> Told:
+    """Return what the names of a file and of one of its parts tell; where the part's is silent, the file's counts."""
+    own, outer = told_by(part), told_by(name)
+    if part == name:
+        return own
+    return Told(
+        account=own.account or outer.account,
+        exported_at=own.exported_at or outer.exported_at,
+        kind=own.kind or outer.kind,
+        selection=own.selection or outer.selection,
+        part=own.part or outer.part,
+        day=own.day or outer.day,
+    )
+
+
+def without_part(name: str) -> str:
+    """Return the name without the number of the part: what the parts of one statement have in common."""
+    folder, slash, own = name.casefold().rpartition("/")
+    part = _PART.search(_behind_dates(own))
+    start = len(own) - len(part[0]) if part else len(own)
+    return f"{folder}{slash}{own[:start]}"
 
 
 def told_by(name: str) -> Told:
@@ -53,7 +79,14 @@ def told_by(name: str) -> Told:
         kind=kind,
         selection=next((word for word in _OTHER_BILLS if word in own), ""),
         part=int(part[1]) if part else 0,
+        day=_asked_day(own),
     )
+
+
+def _asked_day(name: str) -> date | None:
+    found = _ASKED.search(name)
+    day = _parsed(found[1], "%Y%m%d") if found else None
+    return day.date() if day else None
 
 
 def _kind(name: str) -> Kind | None:

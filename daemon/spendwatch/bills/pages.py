@@ -37,6 +37,8 @@ class Pages:
     path: Path
     is_complete: bool
     """All pages are there, so that what is not in them is gone."""
+    nothing_of: tuple[str, str] | None
+    """The account and the billing cycle of which all pages say that there is nothing."""
 
 
 def looks_like_pages(head: bytes) -> bool:
@@ -58,7 +60,8 @@ def read_pages(path: Path, folder: Path) -> Pages:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
         writer.writerows([item.get(name, "") for name in names] for item in items)
-    return Pages(table, is_complete=told == {len(items)} and not _data(answers[-1]).get("NextToken"))
+    is_complete = told == {len(items)} and not _data(answers[-1]).get("NextToken")
+    return Pages(table, is_complete, None if items or not is_complete else _subject(_data(answers[0])))
 
 
 def as_items(error: UnreadableBillError) -> UnreadableBillError:
@@ -118,6 +121,11 @@ def _without_repetition(pairs: list[tuple[str, object]]) -> Json:
 def _data(answer: Json) -> Json:
     data = answer.get("Data")
     return data if isinstance(data, dict) else {}
+
+
+def _subject(data: Json) -> tuple[str, str] | None:
+    account, cycle = (data.get(name) for name in _OF_DATA)
+    return (account, cycle) if isinstance(account, str) and isinstance(cycle, str) else None
 
 
 def _total_of(answer: Json) -> int | None:

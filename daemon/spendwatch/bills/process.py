@@ -26,7 +26,7 @@ HEAVY = 256 * 1024 * 1024
 """After a file of this size the reading process is replaced, so that the memory it has taken is given back."""
 
 PATIENCE = 120.0
-"""How many seconds a request may take, plus what the file's size allows."""
+"""How many seconds may pass without an answer or any progress, plus what the file's size allows."""
 
 SLOWEST = 4 * 1024 * 1024
 """How many bytes a second are read at the very least; a careful reading does four times as many on a modest machine."""

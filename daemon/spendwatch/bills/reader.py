@@ -1,9 +1,11 @@
-"""Reads one bill file into exact lines by day: its parts, each by the layout that its header shows."""
+"""Reads one bill file into exact lines by day: each of its texts by the layout that its header shows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -11,94 +13,145 @@ import polars as pl
 from spendwatch.bills.bill import Portion, UnderstoodBill
 from spendwatch.bills.careful import CarefulReader
 from spendwatch.bills.frames import DoubtError, exact_columns, fast_frames, vouch
-from spendwatch.bills.header import HEAD_SIZE, Expected, Header, find_header
+from spendwatch.bills.header import Expected, Header, find_header
 from spendwatch.bills.layouts import LAYOUTS
 from spendwatch.bills.layouts.describeinstancebill import DESCRIBE_INSTANCE_BILL
 from spendwatch.bills.layouts.layout import Field, Identity
 from spendwatch.bills.lines import Lines
-from spendwatch.bills.names import Told, told_by
+from spendwatch.bills.names import Told, without_part
 from spendwatch.bills.pages import as_items, looks_like_pages, read_pages
 from spendwatch.bills.survey import Surveyor
+from spendwatch.bills.texts import Text, head_of, texts_of
 from spendwatch.bills.traits import CellError, Interpreter, raw_fields
 from spendwatch.domain.errors import Refusal, UnreadableBillError
-from spendwatch.domain.statement import Kind, ReadingHints
+from spendwatch.domain.statement import DayKey, Kind, ReadingHints
 
 Progress = Callable[[str, float], None]
 
 
 def read(path: Path, *, name: str, hints: ReadingHints, folder: Path, progress: Progress) -> UnderstoodBill:
     """Understand the file, or raise `UnreadableBillError` with every refusal. The folder is ours alone."""
-    surveyor = Surveyor(path, lambda share: progress("reading", share))
+    surveyor = Surveyor(path)
     try:
-        portions = [_Table(path, name, hints, folder, surveyor).portion()]
-        return UnderstoodBill(portions, surveyor.finish().digest)
+        found = texts_of(path, name=name, folder=folder, progress=lambda share: progress("unpacking", share))
+        reader = _Reader(name, hints, folder, surveyor, progress)
+        portions = reader.portions(found.texts)
+        return UnderstoodBill(portions, surveyor.finish().digest, found.remarks)
     except UnreadableBillError as error:
         raise UnreadableBillError(*error.refusals, digest=surveyor.finish().digest) from error
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A file with a table of lines, or one with answers of the API, which is made into a table."""
+    """A text with a table of lines, and its header."""
 
-    path: Path
+    text: Text
+    header: Header
+
+    @property
+    def statement(self) -> tuple[object, ...]:
+        """What the parts of one statement have in common."""
+        header, told = self.header, self.text.told
+        stem = without_part(self.text.name) if told.part else self.text.name
+        return (stem, replace(told, part=0), header.layout.name, header.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads the texts of one file."""
+
     name: str
     hints: ReadingHints
     folder: Path
     surveyor: Surveyor
+    """Of the file as it came."""
+    progress: Progress
 
-    def portion(self) -> Portion:
-        """Return what it says."""
-        with self.path.open("rb") as file:
-            head = file.read(HEAD_SIZE)
-        if not head:
-            raise UnreadableBillError(Refusal("the file is empty"))
-        if looks_like_pages(head):
-            return self._portion_of_pages()
-        expected = Expected(self.name, self.hints.layout)
-        return self._understood(head, find_header(head, expected, LAYOUTS), told_by(self.name))
+    def portions(self, texts: Sequence[Text]) -> list[Portion]:
+        """Return what the texts say, parts of one statement together."""
+        portions = [self._portion_of_pages(text) for text in texts if looks_like_pages(text.head)]
+        statements: dict[tuple[object, ...], list[_Table]] = {}
+        for text in texts:
+            if not looks_like_pages(text.head):
+                table = self._table(text)
+                statements.setdefault(table.statement, []).append(table)
+        return [*portions, *map(self._portion, statements.values())]
 
-    def _portion_of_pages(self) -> Portion:
-        pages = read_pages(self.path, self.folder)
-        table = replace(self, path=pages.path, surveyor=Surveyor(pages.path, lambda _: None))
-        head = pages.path.read_bytes()[:HEAD_SIZE]
-        complete = Kind.SNAPSHOT if pages.is_complete else Kind.UPSERT
+    def _table(self, text: Text) -> _Table:
+        expected = Expected((text.name, self.name), self.hints.layout)
         try:
-            header = find_header(head, Expected(self.name), (DESCRIBE_INSTANCE_BILL,))
-            return table._understood(head, header, replace(told_by(self.name), kind=complete))  # noqa: SLF001 -- of our own kind
+            return _Table(text, find_header(text.head, expected, LAYOUTS))
+        except UnreadableBillError as error:
+            raise text.refused(error) from error
+
+    def _portion_of_pages(self, text: Text) -> Portion:
+        try:
+            pages = read_pages(text.path, self.folder)
+        except UnreadableBillError as error:
+            raise text.refused(error) from error
+        head = head_of(pages.path)
+        kind = Kind.SNAPSHOT if pages.is_complete else Kind.UPSERT
+        table = replace(text, path=pages.path, head=head, told=replace(text.told, kind=kind))
+        try:
+            header = find_header(head, layouts=(DESCRIBE_INSTANCE_BILL,))
+            return self._portion([_Table(table, header)], nothing_of=pages.nothing_of)
         except UnreadableBillError as error:
             raise as_items(error) from error
 
-    def _understood(self, head: bytes, header: Header, told: Told) -> Portion:
+    def _portion(self, tables: Sequence[_Table], *, nothing_of: tuple[str, str] | None = None) -> Portion:
+        header, told = tables[0].header, tables[0].text.told
         kind = _kind(header, told, self.hints)
         identity = _identity(header, kind)
 
         def lines() -> Lines:
             series = header.layout.series(header.places, identity, selection=_selection(header, told, kind))
             interpreter = Interpreter(header.layout, self.hints, told.account, raw_fields(header.places), series)
-            return Lines(header, interpreter, identity, self.folder, part=told.part)
+            return Lines(header.layout, interpreter, identity, self.folder)
 
         try:
-            found = self._read_fast(head, lines())
+            found = self._read_fast(tables, lines())
         except (DoubtError, CellError):
-            found = self._read_carefully(lines())
-        return Portion(found, told, kind, dropped=found.settle())
+            found = self._read_carefully(tables, lines())
+        nothing_on = _empty_day(found.interpreter, *nothing_of, told.day) if nothing_of and told.day else None
+        return Portion(found, told, kind, dropped=found.settle(), nothing_on=nothing_on)
 
-    def _read_fast(self, head: bytes, lines: Lines) -> Lines:
-        for frame in fast_frames(self.path, lines.header, lines.identity, head):
-            lines.add(frame)
-        if lines.has_stray_quotes or (lines.interpreter.has_undated and lines.header.has_times):
-            raise DoubtError
-        vouch(self.path, self.surveyor.finish(), lines.header, lines.count)
+    def _read_fast(self, tables: Iterable[_Table], lines: Lines) -> Lines:
+        for table in tables:
+            text, header, before = table.text, table.header, lines.count
+            surveyor = self._survey(text)
+            for frame in fast_frames(text.path, header, lines.identity, text.head):
+                lines.add(frame, text.told.part)
+            if lines.has_stray_quotes or (lines.interpreter.has_undated and header.has_times):
+                raise DoubtError
+            vouch(text.path, surveyor.finish(), header, lines.count - before)
         return lines
 
-    def _read_carefully(self, lines: Lines) -> Lines:
-        header = lines.header
-        fields: Sequence[Field] = tuple(dict.fromkeys((*header.places, *lines.interpreter.fields)))
-        columns = {field: pl.col(field) for field in fields}
-        for batch in CarefulReader(self.path, header, lines.interpreter).batches():
-            raw = pl.LazyFrame(batch, schema=dict.fromkeys(columns, pl.String))
-            lines.add(exact_columns(raw, columns, lines.interpreter.fields, lines.identity))
+    def _read_carefully(self, tables: Iterable[_Table], lines: Lines) -> Lines:
+        for table in tables:
+            header = table.header
+            fields: Sequence[Field] = tuple(dict.fromkeys((*header.places, *lines.interpreter.fields)))
+            columns = {field: pl.col(field) for field in fields}
+            try:
+                for batch in CarefulReader(
+                    table.text.path, header, lines.interpreter, partial(self.progress, "reading with care")
+                ).batches():
+                    raw = pl.LazyFrame(batch, schema=dict.fromkeys(columns, pl.String))
+                    lines.add(exact_columns(raw, columns, lines.interpreter.fields, lines.identity), table.text.told.part)
+            except UnreadableBillError as error:
+                raise table.text.refused(error) from error
         return lines
+
+    def _survey(self, text: Text) -> Surveyor:
+        surveyor = self.surveyor if text.path == self.surveyor.path else Surveyor(text.path, with_digest=False)
+        surveyor.progress = partial(self.progress, "reading")
+        return surveyor
+
+
+def _empty_day(interpreter: Interpreter, account: str, cycle: str, day: date) -> DayKey:
+    try:
+        return interpreter.key(account, cycle, day.isoformat())
+    except CellError as error:
+        raise UnreadableBillError(Refusal(error.reason, value=error.value, accepts=error.accepts)) from error
 
 
 def _kind(header: Header, told: Told, hints: ReadingHints) -> Kind:

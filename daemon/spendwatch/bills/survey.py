@@ -36,10 +36,12 @@ class Survey:
 class Surveyor:
     """Surveys a file in a thread of its own. Hashing frees the interpreter, so the parser loses little."""
 
-    def __init__(self, path: Path, progress: Callable[[float], None]) -> None:
-        """Begin at once."""
-        self._path = path
-        self._progress = progress
+    def __init__(self, path: Path, *, with_digest: bool = True) -> None:
+        """Begin at once. Without the digest it is quicker, and its survey has none."""
+        self.path = path
+        self.progress: Callable[[float], None] = lambda _: None
+        """Is told how much of the file is done."""
+        self._with_digest = with_digest
         self._before = identity(path)
         self._survey: Survey | None = None
         self._trouble: Exception | None = None
@@ -51,17 +53,20 @@ class Surveyor:
         self._thread.join()
         if self._trouble:
             raise self._trouble
-        if self._survey is None or identity(self._path) != self._before:
+        if self._survey is None or identity(self.path) != self._before:
             msg = "the file was changed while being read"
             raise ReaderFailedError(msg, is_innocent=True)
         return self._survey
 
     def _run(self) -> None:
         try:
-            with self._path.open("rb", buffering=0) as file:
-                self._survey = _surveyed(file, self._progress)
+            with self.path.open("rb", buffering=0) as file:
+                self._survey = _surveyed(file, self._say, with_digest=self._with_digest)
         except Exception as error:  # noqa: BLE001 -- handed to the thread that waits for us
             self._trouble = error
+
+    def _say(self, share: float) -> None:
+        self.progress(share)  # to whoever listens by now
 
 
 def digest_of(path: Path) -> Digest:
@@ -76,13 +81,14 @@ def identity(path: Path) -> Identity:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _surveyed(file: FileIO, progress: Callable[[float], None]) -> Survey:
+def _surveyed(file: FileIO, progress: Callable[[float], None], *, with_digest: bool) -> Survey:
     size = max(1, os.fstat(file.fileno()).st_size)
     digest, block, last = hashlib.sha256(), bytearray(_BLOCK), 0
     view = memoryview(block)
     newlines, otherwise, done, is_plain = 0, 0, 0, True
     while count := file.readinto(block):
-        digest.update(view[:count])
+        if with_digest:
+            digest.update(view[:count])
         is_plain = is_plain and block.find(b"\0", 0, count) < 0 and block.find(b"\r", 0, count) < 0
         # Much faster than bytes.count before Python 3.13, as lines are long, and it shows how each of them ends.
         at = block.find(b"\n", 0, count)
@@ -94,4 +100,4 @@ def _surveyed(file: FileIO, progress: Callable[[float], None]) -> Survey:
         last = block[count - 1]
         done += count
         progress(done / size)
-    return Survey(Digest(digest.hexdigest()), newlines, otherwise, last == _NEWLINE, is_plain)
+    return Survey(Digest(digest.hexdigest() if with_digest else ""), newlines, otherwise, last == _NEWLINE, is_plain)

@@ -110,7 +110,7 @@ class Interpreter:
         """Return which day the line belongs to, and its traits; or raise `CellError`. The cells stand as in `fields`."""
         place = cells[: len(_PLACE)]
         if place not in self._keys:
-            self._keys[place] = self._key(*place)
+            self._keys[place] = self.key(*place)
         what = (self._keys[place].account, *cells[len(_PLACE) :])
         if what not in self._traits:
             self._traits[what] = self._interpreted(dict(zip(self.fields, cells, strict=True)), self._keys[place].account)
@@ -124,7 +124,8 @@ class Interpreter:
         ids = "1 instance id has" if count == 1 else f"{count} instance ids have"
         return (*self.assumed, f"{ids} an unknown shape and no workspace, for example {example[:80]!r}")
 
-    def _key(self, account_cell: str, month_cell: str, day_cell: str) -> DayKey:
+    def key(self, account_cell: str, month_cell: str, day_cell: str) -> DayKey:
+        """Return which day these cells name, or raise `CellError`."""
         account = self._account(cleaned(account_cell))
         period, day = self._when(cleaned(month_cell), cleaned(day_cell))
         return DayKey(account, period, self.series, day)

@@ -23,6 +23,7 @@ CONTENT = ("time", "usage", "list_cost", "billed_cost", "traits")
 
 _RANK = "rank"
 _GROUP = "group"
+_PART = (_GROUP, "part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +102,21 @@ def _by_line(fresh: pl.DataFrame, held: pl.DataFrame, book: TraitBook) -> pl.Dat
 
 
 def _by_group(fresh: pl.DataFrame, held: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
-    """Return of each group of lines the newer version, whole."""
-    sides = [_grouped(held, book, is_fresh=False), _grouped(fresh, book, is_fresh=True)]
-    both = pl.concat(sides)
-    weights = both.group_by(_GROUP, "is_fresh").agg(
+    """Return of each group of lines the newer version, whole: the parts of one export, which are of one stamp, are one."""
+    both = pl.concat([_grouped(held, book, is_fresh=False), _grouped(fresh, book, is_fresh=True)])
+    weights = both.group_by(*_PART, "is_fresh").agg(
         pl.col("stamp").max(), pl.col("billed_cost").sum(), pl.len().alias("lines"), pl.col("mark").sum()
     )
     order = ["stamp", "billed_cost", "lines", "mark", "is_fresh"]
-    winners = weights.sort(order).unique(_GROUP, keep="last", maintain_order=True).select(_GROUP, "is_fresh")
-    return both.join(winners, on=[_GROUP, "is_fresh"], how="semi", maintain_order="left").select(fresh.columns)
+    parts = weights.sort(order).unique(_PART, keep="last", maintain_order=True)
+    winners = parts.filter(pl.col("stamp") == pl.col("stamp").max().over(_GROUP)).select(*_PART, "is_fresh")
+    return both.join(winners, on=[*_PART, "is_fresh"], how="semi", maintain_order="left").select(fresh.columns)
 
 
 def _grouped(frame: pl.DataFrame, book: TraitBook, *, is_fresh: bool) -> pl.DataFrame:
     return frame.with_columns(
         pl.col("line_id").str.replace(r"#[0-9.]+$", "").alias(_GROUP),
+        pl.col("line_id").str.extract(r"#([0-9]+)\.[0-9]+$").fill_null("").alias("part"),
         pl.lit(is_fresh).alias("is_fresh"),
         content_marks(frame, book).alias("mark"),
     )

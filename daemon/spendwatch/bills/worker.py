@@ -40,7 +40,7 @@ class Worker:
         self._answers = answers
         self._telling = threading.Lock()
         self._bills: dict[int, tuple[UnderstoodBill, Path]] = {}
-        self._told = 0.0
+        self._told = ("", 0.0)
         self._pool = ThreadPoolExecutor(_AT_ONCE)
         self._merging: dict[int, list[Future[None]]] = {}
 
@@ -74,7 +74,7 @@ class Worker:
             self._tell({"tell": "failed", "why": f"{type(error).__name__}: {error}"[:500], "innocent": is_innocent})
 
     def _read(self, request: Message) -> None:
-        self._told = 0.0
+        self._told = ("", 0.0)
         number, folder = as_number(request.get("bill")), Path(as_text(request.get("folder")))
         bill = read(
             Path(as_text(request.get("path"))),
@@ -126,8 +126,9 @@ class Worker:
         self._tell({"tell": "forgotten"})
 
     def _progress(self, phase: str, share: float) -> None:
-        if share - self._told >= _STEP or share >= 1:
-            self._told = share
+        told_phase, told_share = self._told
+        if phase != told_phase or share - told_share >= _STEP or share >= 1:
+            self._told = phase, share
             self._tell({"tell": "progress", "phase": phase, "share": share})
 
     def _tell(self, message: Message) -> None:

@@ -170,6 +170,11 @@ class Statement:
     remarks: tuple[str, ...] = ()
     """Things an operator should know: a currency taken from the configuration, instance ids of an unknown shape."""
 
+    @property
+    def months(self) -> frozenset[SeriesKey]:
+        """The series that it speaks of."""
+        return frozenset({*(day.key.month for day in self.days), *(one.series for one in self.coverage)})
+
 
 @dataclass(frozen=True, slots=True)
 class SpendRow:

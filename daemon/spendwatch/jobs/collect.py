@@ -80,7 +80,7 @@ def _enter(file: BillFile, desk: Desk) -> Receipt:
 
 def _merge(file: BillFile, reading: Reading, desk: Desk) -> Receipt:
     statement = reading.statement
-    held = desk.ledger.held({day.key.month for day in statement.days})
+    held = desk.ledger.held(statement.months)
     merged = reading.merge(plan_merge(statement, held), lambda day: _chunk(desk.ledger, day))
     desk.ledger.record(
         statement,

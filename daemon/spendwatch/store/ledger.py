@@ -17,6 +17,7 @@ from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, DayKey, Digest, SeriesKey, SourceName, Stamp, Statement
 from spendwatch.store.attempt import forget_attempts, note_attempt
+from spendwatch.store.audit import Deed, deeds
 from spendwatch.store.chunk import confirm, content_of, held_days, put_chunk, remove_chunk
 from spendwatch.store.coverage import cover, covered
 from spendwatch.store.database import Database
@@ -31,7 +32,15 @@ from spendwatch.store.reach import (
     reach_of,
 )
 from spendwatch.store.spend import commodities_since, put_rows, remove_rows, sums
-from spendwatch.store.statement import EnteredStatement, enter, is_entered, latest_statements, put_rejection, rejections_since
+from spendwatch.store.statement import (
+    EnteredStatement,
+    enter,
+    is_entered,
+    latest_statements,
+    put_rejection,
+    rejections_since,
+    statements_beginning,
+)
 
 _LATEST = 2
 """Of how many latest periods the reach is asked for: last month's bills may reach further than the first of this month."""
@@ -153,10 +162,20 @@ class Ledger:
         with self._database.reading() as connection:
             return rejections_since(connection, since)
 
-    def statements(self, limit: int) -> Sequence[EnteredStatement]:
-        """Return the statements entered last, the latest first."""
+    def statements(self, limit: int | None = None) -> Sequence[EnteredStatement]:
+        """Return the statements entered last, the latest first; all of them without a limit."""
         with self._database.reading() as connection:
             return latest_statements(connection, limit)
+
+    def find_statements(self, digest_prefix: str, limit: int = 10) -> Sequence[EnteredStatement]:
+        """Return the statements whose digest begins so: none, the one that is meant, or several."""
+        with self._database.reading() as connection:
+            return statements_beginning(connection, digest_prefix, limit)
+
+    def deeds(self, limit: int) -> Sequence[Deed]:
+        """Return what people did to the ledger by hand, the latest first."""
+        with self._database.reading() as connection:
+            return deeds(connection, limit)
 
     def periods(self) -> Mapping[AccountId, tuple[BillingPeriod, ...]]:
         """Return the periods on record of each account, the oldest first."""
@@ -191,7 +210,7 @@ def _confirm_the_same(connection: Connection, statement: Statement, held: Held, 
 
 
 def _require_unchanged(connection: Connection, statement: Statement, held: Held) -> None:
-    series = {day.key.month for day in statement.days}
+    series = statement.months
     now = Held(held_days(connection, series), covered(connection, series))
     if now.digests != held.digests or set(now.coverage) != set(held.coverage):
         raise LedgerChangedError(_CHANGED)

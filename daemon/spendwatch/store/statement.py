@@ -12,7 +12,7 @@ from spendwatch.domain.health import Rejection
 from spendwatch.domain.merging import MergedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, Digest, Kind, SourceName, Stamp, Statement, TaxBasis
-from spendwatch.store.columns import Moment, Row, Texts, Words, insert_into, metadata
+from spendwatch.store.columns import Moment, Row, Texts, Words, begins_with, insert_into, metadata
 
 statement = Table(
     "statement",
@@ -115,10 +115,16 @@ def enter(
     connection.execute(insertion.on_conflict_do_update(index_elements=[statement.c.digest], set_=newer))
 
 
-def latest_statements(connection: Connection, limit: int) -> tuple[EnteredStatement, ...]:
+def latest_statements(connection: Connection, limit: int | None) -> tuple[EnteredStatement, ...]:
     """Return the statements entered last, the latest first."""
     found = connection.execute(select(statement).order_by(statement.c.id.desc()).limit(limit)).mappings()
     return tuple(_entered(dict(row)) for row in found)
+
+
+def statements_beginning(connection: Connection, prefix: str, limit: int) -> tuple[EnteredStatement, ...]:
+    """Return the statements whose digest begins so."""
+    query = select(statement).where(begins_with(statement.c.digest, prefix)).order_by(statement.c.digest).limit(limit)
+    return tuple(_entered(dict(row)) for row in connection.execute(query).mappings()) if prefix else ()
 
 
 def _entered(row: Row) -> EnteredStatement:

@@ -1,0 +1,76 @@
+"""The texts that a bill file consists of, each as UTF-8 with its beginning at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from spendwatch.bills.containers import opened
+from spendwatch.bills.encodings import as_utf8
+from spendwatch.bills.header import HEAD_SIZE, is_header
+from spendwatch.bills.names import Told, told_by_part
+from spendwatch.bills.survey import digest_of
+from spendwatch.domain.errors import UnreadableBillError, printable
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text: a table of lines, or answers of the API."""
+
+    name: str
+    """The name of the member of an archive, or of the file itself."""
+    path: Path
+    head: bytes
+    told: Told
+    """What the names of the text and of the file that it came in tell."""
+    is_member: bool
+    """Whether it is one of several in its file."""
+
+    def refused(self, error: UnreadableBillError) -> UnreadableBillError:
+        """Return the refusals, each naming the member of the archive that it is about."""
+        if not self.is_member:
+            return error
+        refusals = (replace(one, reason=f"{printable(self.name)}: {one.reason}") for one in error.refusals)
+        return UnreadableBillError(*refusals, digest=error.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """All texts of a file, and what the operator should know about how they came."""
+
+    texts: tuple[Text, ...]
+    remarks: tuple[str, ...]
+
+
+def texts_of(path: Path, *, name: str, folder: Path, progress: Callable[[float], None]) -> Texts:
+    """Open the file and return its texts; `UnreadableBillError` if one of them cannot be read. The folder is ours alone."""
+    found = opened(path, name=name, folder=folder, progress=progress)
+    distinct = {digest_of(part.path): part for part in found.parts} if len(found.parts) > 1 else {"": found.parts[0]}
+    remarks = list(found.remarks)
+    if twice := len(found.parts) - len(distinct):
+        remarks.append(f"{twice} members of the archive say to the letter what another one says; one of each counts")
+    texts = []
+    for part in distinct.values():
+        text = Text(part.name, part.path, b"", told_by_part(name, part.name), is_member=len(distinct) > 1)
+        text, remark = _decoded(text, folder)
+        texts.append(text)
+        remarks.append(remark)
+    return Texts(tuple(texts), tuple(dict.fromkeys(filter(None, remarks))))
+
+
+def head_of(path: Path) -> bytes:
+    """Return the first bytes of a file, those in which its header is looked for."""
+    with path.open("rb") as file:
+        return file.read(HEAD_SIZE)
+
+
+def _decoded(text: Text, folder: Path) -> tuple[Text, str]:
+    try:
+        path, remark = as_utf8(text.path, folder, is_header)
+        head = head_of(path)
+    except UnreadableBillError as error:
+        raise text.refused(error) from error
+    if path != text.path and text.is_member:
+        text.path.unlink()  # room on the disk: what it says stands elsewhere now
+    return replace(text, path=path, head=head), remark
