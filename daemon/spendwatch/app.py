@@ -15,7 +15,7 @@ import structlog
 from spendwatch.bills.folder import sweep
 from spendwatch.bills.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
-from spendwatch.domain.errors import ConfigMistake
+from spendwatch.domain.errors import ConfigMistake, SourceUnavailableError
 from spendwatch.domain.late import Closing
 from spendwatch.domain.period import closes_at
 from spendwatch.domain.policy import ChannelName
@@ -38,9 +38,13 @@ _DEAD_TOLD = timedelta(days=1)
 """For how long a delivery that died keeps its channel called failing."""
 
 
-def hints_of(settings: Settings) -> ReadingHints:
-    """Return what the configuration says where a bill is silent."""
-    return ReadingHints({policy.account: policy.currency for policy in settings.policies.accounts})
+def hints_of(settings: Settings, source: SourceName | None = None) -> ReadingHints:
+    """Return what the configuration says, of the source, too, where a bill is silent."""
+    currencies = {policy.account: policy.currency for policy in settings.policies.accounts}
+    config = settings.sources.get(source) if source else None
+    if config is None:
+        return ReadingHints(currencies)
+    return ReadingHints(currencies, config.account, config.kind, config.layout or "")
 
 
 def closing_of(settings: Settings, ledger: ledger.Ledger, now: datetime) -> Closing:
@@ -104,15 +108,15 @@ class App:
             recursive=config.recursive,
             move=config.move,
             revision=self.store.ledger.revision,
-            hints=lambda: repr(hints_of(self.settings)),
+            hints=lambda: repr(hints_of(self.settings, name)),
         )
 
-    def desk(self) -> Desk:
-        """Return where bills are entered."""
+    def desk(self, source: SourceName | None = None) -> Desk:
+        """Return where bills of that source are entered, or such that were brought by hand."""
         return Desk(
             reader=self.reader,
             ledger=self.store.ledger,
-            hints=hints_of(self.settings),
+            hints=hints_of(self.settings, source),
             closing=lambda: closing_of(self.settings, self.store.ledger, self.clock()),
             clock=self.clock,
             turn_to=self._notes.turn_to,
@@ -126,7 +130,7 @@ class App:
     def collect(self, name: SourceName) -> list[Taken]:
         """Enter everything that the source has; assess after each bill, so that no alert waits behind a later one."""
         source, done = self.sources[name], []
-        for taken in collect(source, self.desk(), self.store.health):
+        for taken in collect(source, self.desk(name), self.store.health):
             _log_taken(taken)
             done.append(taken)
             if taken.receipt and not taken.receipt.repeated:
@@ -156,6 +160,20 @@ class App:
             config_mistakes=tuple(str(mistake) for mistake in self.config_mistakes),
             troubles={one.channel: one.last_error for one in self.store.outbox.dead_since(now - _DEAD_TOLD)},
         )
+
+    def tidy(self) -> None:
+        """Let go of what the settings say is to be kept no longer."""
+        now, retention = self.clock(), self.settings.retention
+        if retention.originals:
+            for name, source in self.sources.items():
+                try:
+                    source.forget_originals(now - retention.originals)
+                except SourceUnavailableError as error:
+                    log.warning("originals_not_forgotten", source=name, why=str(error))
+        if retention.lines:
+            given_up = self.store.ledger.give_up_lines((now - retention.lines).astimezone(self.settings.zone).date())
+            if given_up:
+                log.info("lines_given_up", days=given_up)
 
     async def deliver(self, name: ChannelName) -> int:
         """Hand over what is due on one channel; return how many attempts were made."""

@@ -24,6 +24,9 @@ ASSESS_EVERY = timedelta(seconds=30)
 DELIVER_EVERY = timedelta(seconds=2)
 """How often retries are looked for. New notifications do not wait for it."""
 
+TIDY_EVERY = timedelta(hours=6)
+"""How often it is looked for what is to be kept no longer."""
+
 BEAT_EVERY = timedelta(seconds=15)
 """How often the heartbeat file is touched where systemd does not ask for more."""
 
@@ -79,6 +82,7 @@ class Daemon:
         scheduler = AsyncIOScheduler(timezone=self._app.settings.zone)
         scheduler.configure(job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
         self._add(scheduler, "assess", self._assess, ASSESS_EVERY)
+        self._add(scheduler, "tidy", lambda: asyncio.to_thread(self._app.tidy), TIDY_EVERY)
         for source, config in self._app.settings.sources.items():
             self._add(scheduler, f"collect:{source}", self._collecting(source), config.poll)
         for channel in self._app.channels:

@@ -115,7 +115,7 @@ def test_members_that_say_the_same_to_the_letter_count_once() -> None:
     name, content = a_bill([a_line(amount="1.5"), a_line(amount="2")])
     statement = SmallLedger().enter_here("x.zip", zipped((name, content), (f"copy of {name}", content)))
     assert statement.lines == 2
-    assert "1 members of the archive say to the letter what another one says; one of each counts" in statement.remarks
+    assert "1 member of the archive says to the letter what another one says; one of each counts" in statement.remarks
 
 
 def test_the_name_of_the_archive_tells_what_its_members_names_do_not() -> None:

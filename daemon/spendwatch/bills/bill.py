@@ -39,7 +39,8 @@ class Portion:
         self.days = lines.days()
         self.data_until = _data_until(lines.latest, self.days)
         self._nothing_on = nothing_on
-        again = (f"{dropped} lines of the file repeat the id of another one; one of each counts",) if dropped else ()
+        repeat = "1 line of the file repeats" if dropped == 1 else f"{dropped} lines of the file repeat"
+        again = (f"{repeat} the id of another one; one of each counts",) if dropped else ()
         self.remarks = (*lines.interpreter.remarks(), *again)
 
     @cached_property

@@ -54,6 +54,8 @@ class CarefulReader:
         self._size = max(1, path.stat().st_size)
         self._refusals: list[Refusal] = []
         self._understood: set[tuple[str, ...]] = set()
+        self._told: set[str] = set()
+        """Reasons that need not be told again."""
         self._sum = Decimal(0)
         self._totals: list[tuple[int, Decimal]] = []
 
@@ -182,6 +184,10 @@ class CarefulReader:
         return amount
 
     def _refuse_cell(self, error: CellError, line: int) -> None:
+        if error.is_of_all:
+            if error.reason in self._told:
+                return
+            self._told.add(error.reason)
         column = self._header.layout.column(error.column)
         self._refuse(Refusal(error.reason, line=line, column=column, value=error.value, accepts=error.accepts))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -194,6 +194,23 @@ def merge_request_from(message: Message) -> MergeRequest:
         frozenset(key for key, is_lazy in days if is_lazy),
         tuple((_key_from(day[:4]), Path(as_text(day[4])), _stamp(day[5])) for day in held),
         tuple(_coverage(as_list(one)) for one in as_list(message.get("coverage"))),
+    )
+
+
+def export_message(key: DayKey, chunk: Path, into: Path, products: Collection[str] | None) -> Message:
+    """Return the request to write the lines of a day for others."""
+    wanted = None if products is None else list(products)
+    return {"ask": "export", "day": _key(key), "chunk": str(chunk), "into": str(into), "products": wanted}
+
+
+def export_request_from(message: Message) -> tuple[DayKey, Path, Path, list[str] | None]:
+    """Return the day, where its lines are, where they are to be written, and for which products."""
+    products = message.get("products")
+    return (
+        _key_from(as_list(message.get("day"))),
+        Path(as_text(message.get("chunk"))),
+        Path(as_text(message.get("into"))),
+        None if products is None else [as_text(product) for product in as_list(products)],
     )
 
 

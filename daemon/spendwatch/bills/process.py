@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from spendwatch.bills.dialogue import Dialogue, Progress, sensible
-from spendwatch.bills.messages import hints_message, refusals_from, statement_from
+from spendwatch.bills.messages import export_message, hints_message, refusals_from, statement_from
 from spendwatch.bills.reading import ProcessReading
 from spendwatch.bills.survey import digest_of
 from spendwatch.bills.wire import Message, as_object
 from spendwatch.domain.errors import ReaderFailedError
-from spendwatch.domain.statement import BillFile, Digest, ReadingHints
+from spendwatch.domain.statement import BillFile, DayKey, Digest, ReadingHints
 
 MEMORY = 4 * 1024**3
 """How many bytes of memory the reading process may take."""
@@ -30,6 +31,9 @@ PATIENCE = 120.0
 
 SLOWEST = 4 * 1024 * 1024
 """How many bytes a second are read at the very least; a careful reading does four times as many on a modest machine."""
+
+
+_PIECE = 1024 * 1024
 
 
 class ReadingProcess:
@@ -76,6 +80,24 @@ class ReadingProcess:
                 shutil.rmtree(folder, ignore_errors=True)
                 self._spare(file.size)
                 raise
+
+    def focus_lines(self, key: DayKey, chunk: bytes, products: Collection[str] | None) -> Iterator[bytes]:
+        """Yield the lines of a day, as the ledger holds them, in the columns of `focus_columns`, piece by piece.
+
+        Only those of these products; None means all. `ReaderFailedError` when the process fails.
+        """
+        with self._dialogue.lock:
+            folder = self._dialogue.folder() / f"export-{next(self._numbers)}"
+            folder.mkdir(mode=0o700)
+            try:
+                held, into = folder / "chunk", folder / "lines"
+                held.write_bytes(chunk)
+                request = export_message(key, held, into, products)
+                self._dialogue.ask_anyone(request, frozenset({"exported"}), seconds=self.patience + len(chunk) / SLOWEST)
+                with into.open("rb") as file:
+                    yield from iter(lambda: file.read(_PIECE), b"")
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def interrupt(self) -> None:
         """End the process at once, also in the middle of a file: who waits for it gets a `ReaderFailedError`."""

@@ -49,7 +49,8 @@ def texts_of(path: Path, *, name: str, folder: Path, progress: Callable[[float],
     distinct = {digest_of(part.path): part for part in found.parts} if len(found.parts) > 1 else {"": found.parts[0]}
     remarks = list(found.remarks)
     if twice := len(found.parts) - len(distinct):
-        remarks.append(f"{twice} members of the archive say to the letter what another one says; one of each counts")
+        members = "1 member of the archive says" if twice == 1 else f"{twice} members of the archive say"
+        remarks.append(f"{members} to the letter what another one says; one of each counts")
     texts = []
     for part in distinct.values():
         text = Text(part.name, part.path, b"", told_by_part(name, part.name), is_member=len(distinct) > 1)

@@ -81,9 +81,10 @@ class Traits(NamedTuple):
 class CellError(Exception):
     """A cell that cannot be understood."""
 
-    def __init__(self, column: Field, value: str, reason: str, accepts: str) -> None:
-        """Keep what a refusal must tell."""
+    def __init__(self, column: Field, value: str, reason: str, accepts: str, *, is_of_all: bool = False) -> None:
+        """Keep what a refusal must tell; `is_of_all`: every line of the file is like that, so that one of them says enough."""
         self.column, self.value, self.reason, self.accepts = column, value, reason, accepts
+        self.is_of_all = is_of_all
         super().__init__(reason)
 
 
@@ -137,7 +138,8 @@ class Interpreter:
             raise CellError(Field.ACCOUNT, cell, "not an account id", "1 to 128 plain characters" if is_any else "digits")
         if self.hints.currencies and account not in self.hints.currencies:
             configured = ", ".join(self.hints.currencies)
-            raise CellError(Field.ACCOUNT, cell, f"a bill of account {account}; configured are {configured}", "these accounts")
+            reason = f"a bill of account {account}; configured are {configured}"
+            raise CellError(Field.ACCOUNT, cell, reason, "these accounts", is_of_all=True)
         return account
 
     def _unshortened(self, cell: str) -> AccountId:
@@ -163,7 +165,8 @@ class Interpreter:
             self.assumed[f"the bill names no account; {only} is the only one configured"] = None
             return only
         reason = "neither the bill nor its file name names an account"
-        raise CellError(Field.ACCOUNT, "", reason, "an account id, or `account` set for the source in the configuration")
+        accepts = "an account id, or `account` set for the source in the configuration"
+        raise CellError(Field.ACCOUNT, "", reason, accepts, is_of_all=True)
 
     def _when(self, month_cell: str, day_cell: str) -> tuple[BillingPeriod, date]:
         day = _day(day_cell) if day_cell else None

@@ -18,8 +18,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from spendwatch.bills.bill import UnderstoodBill
+from spendwatch.bills.focus_lines import write_day
 from spendwatch.bills.merging import HeldChunk, Merging
-from spendwatch.bills.messages import hints_from, merge_request_from, merged_message, refusals_message, statement_message
+from spendwatch.bills.messages import (
+    export_request_from,
+    hints_from,
+    merge_request_from,
+    merged_message,
+    refusals_message,
+    statement_message,
+)
 from spendwatch.bills.reader import read
 from spendwatch.bills.wire import LENGTH, Message, as_number, as_object, as_text, packed, unpacked
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
@@ -57,6 +65,8 @@ class Worker:
                     self._read(request)
                 case "merge":
                     self._merge(request)
+                case "export":
+                    self._export(request)
                 case "forget":
                     self._forget(request)
                 case unknown:
@@ -115,6 +125,12 @@ class Worker:
             self._tell({"tell": "failed", "why": f"{type(error).__name__}: {error}"[:500]})
             raise
         self._tell({"tell": "packed", "bill": number, "day": int(name)})
+
+    def _export(self, request: Message) -> None:
+        key, chunk, into, products = export_request_from(request)
+        with into.open("w", encoding="utf-8", newline="") as file:
+            lines = write_day(file, key, chunk, products)
+        self._tell({"tell": "exported", "lines": lines})
 
     def _forget(self, request: Message) -> None:
         number = as_number(request.get("bill"))

@@ -6,8 +6,8 @@ import click
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
+from spendwatch.cli.options import json_option
 from spendwatch.cli.screen import clean, console, print_json, table, when
-from spendwatch.cli.show import json_option
 from spendwatch.domain.alert import Alert, Rule
 from spendwatch.domain.money import plain, shown
 from spendwatch.domain.period import BillingPeriod

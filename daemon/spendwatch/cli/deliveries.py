@@ -12,8 +12,8 @@ import click
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
+from spendwatch.cli.options import json_option
 from spendwatch.cli.screen import clean, console, print_json, table, when
-from spendwatch.cli.show import json_option
 from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.errors import DeliveryError, LedgerUnavailableError
 from spendwatch.domain.notification import (

@@ -10,92 +10,97 @@ from spendwatch.app import App
 from spendwatch.bills.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
+from spendwatch.cli.outcome import IMPORTED, Outcome, attempted
 from spendwatch.cli.progress import Progress
-from spendwatch.cli.rehearsal import copied_app, receipt_text, rehearse_file, show_said
-from spendwatch.cli.screen import clean, console, table
-from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
-from spendwatch.domain.money import shown
-from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.scope import Dimension
-from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.jobs.collect import enter, refusal_text
-from spendwatch.jobs.overview import look
+from spendwatch.cli.rehearsal import copied_app, said_since, show_said
+from spendwatch.cli.screen import console, print_json
+from spendwatch.cli.totals import (
+    months_of,
+    series_json,
+    series_text,
+    spent_by_workspace,
+    told_by_several,
+    totals_json,
+    totals_table,
+)
+from spendwatch.domain.statement import SourceName
 from spendwatch.logs import configure
 from spendwatch.settings import Settings, load
-from spendwatch.state import Store, opened_store
-
-_BY_NAME = SourceName("import")
+from spendwatch.state import opened_store
 
 
-def import_files(place: Place, files: tuple[Path, ...], reader: ReadingProcess, progress: Progress, *, dry_run: bool) -> Exit:
+def import_files(
+    place: Place,
+    files: tuple[Path, ...],
+    reader: ReadingProcess,
+    progress: Progress,
+    *,
+    source: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> Exit:
     """Enter the files, or with `dry_run` only show what they say and what would be said."""
     configure("auto", level="warning")
     settings = load(place.path(), with_secrets=False)
+    if source is not None and source not in settings.sources:
+        known = ", ".join(settings.sources) or "none"
+        msg = f"no source is called {source!r}; configured are {known}"
+        raise click.BadParameter(msg, param_hint="--source")
+    name = SourceName(source) if source else IMPORTED
     if dry_run:
-        return _rehearse(settings, files)
+        return _rehearse(settings, files, name, as_json=as_json)
     with opened_store(settings) as store, progress:
-        return _import(App(settings, store, reader=reader), files, progress)
+        return _import(App(settings, store, reader=reader), files, name, progress, as_json=as_json)
 
 
-def _import(app: App, files: tuple[Path, ...], progress: Progress) -> Exit:
-    code, entered = Exit.DONE, 0
+def _import(app: App, files: tuple[Path, ...], source: SourceName, progress: Progress, *, as_json: bool) -> Exit:
+    outcomes, waiting = [], 0
     for path in files:
-        file = BillFile(path.name, path, path.stat().st_size, _BY_NAME, app.clock())
         progress.begin(path.name)
-        try:
-            receipt = enter(file, app.desk())
-        except UnreadableBillError as error:
-            progress.end()
-            click.echo(refusal_text(file, error), err=True)
-            code = Exit.BILL
-        except ReaderFailedError as error:
-            progress.end()
-            click.echo(f"{path.name}: {error}", err=True)
-            code = max(code, Exit.TRY_AGAIN)
-        else:
-            progress.end()
-            click.echo(receipt_text(path.name, receipt))
-            for remark in receipt.statement.remarks:
-                click.echo(f"  note: {remark}")
-            if not receipt.repeated:
-                entered += app.assess()
-    if entered:
-        click.echo(f"{entered} notifications wait in the outbox: the daemon sends them, or `spendwatch once`.", err=True)
-    return code
+        outcome = attempted(app, path, source=source)
+        progress.end()
+        outcomes.append(outcome)
+        if not as_json:
+            click.echo(outcome.text, err=outcome.receipt is None)
+        if outcome.receipt and not outcome.receipt.repeated:
+            waiting += app.assess()
+    if as_json:
+        print_json({"schema_version": 1, "files": [outcome.json() for outcome in outcomes], "notifications": waiting})
+    elif waiting:
+        click.echo(f"{waiting} notifications wait in the outbox: the daemon sends them, or `spendwatch once`.", err=True)
+    return _code(outcomes)
 
 
-def _rehearse(settings: Settings, files: tuple[Path, ...]) -> Exit:
+def _rehearse(settings: Settings, files: tuple[Path, ...], source: SourceName, *, as_json: bool) -> Exit:
     with copied_app(settings) as app:
-        since = app.clock()
-        code = max(rehearse_file(app, path, _BY_NAME) for path in files)
-        _show_totals(app.store, settings, app)
+        since, before, outcomes = app.clock(), spent_by_workspace(app), []
+        for path in files:
+            outcome = attempted(app, path, source=source)
+            outcomes.append(outcome)
+            if not as_json:
+                click.echo(outcome.text)
+        after = spent_by_workspace(app)
+        told = {period for outcome in outcomes if outcome.receipt for period in outcome.receipt.statement.periods}
+        months = [month for month in months_of(app) if month in told]
+        series = list(told_by_several(app, months))
         app.assess()
+        if as_json:
+            document = {
+                "schema_version": 1,
+                "files": [outcome.json() for outcome in outcomes],
+                "totals": totals_json(before, after, months),
+                "series": [series_json(one) for one in series],
+                "notifications": len(said_since(app, since)),
+            }
+            print_json(document)
+            return _code(outcomes)
+        if months:
+            console().print(totals_table(before, after, months))
+        for one in series:
+            click.echo(series_text(one))
         show_said(app, since)
-        return code
+        return _code(outcomes)
 
 
-def _show_totals(store: Store, settings: Settings, app: App) -> None:
-    months = {period for periods in store.ledger.periods().values() for period in periods}
-    for month in sorted(months):
-        _show_month(store, settings, app, month)
-
-
-def _show_month(store: Store, settings: Settings, app: App, month: BillingPeriod) -> None:
-    overview = look(
-        store.ledger,
-        store.book,
-        store.health,
-        settings.policies,
-        settings.stale_after,
-        zone=settings.zone,
-        now=app.clock(),
-        period=month,
-    )
-    rows = [
-        (month.label, account.account, clean(line.workspace or "(no workspace)"), account.currency, shown(line.spend.amount))
-        for account in overview.accounts
-        for line in account.workspaces
-        if line.lines
-    ]
-    headings = (("MONTH", "left"), (Dimension.ACCOUNT.upper(), "left"), ("WORKSPACE", "left"), ("", "left"), ("SPEND", "right"))
-    console().print(table(headings, rows))
+def _code(outcomes: list[Outcome]) -> Exit:
+    return Exit.BILL if any(one.refused for one in outcomes) else max((one.code for one in outcomes), default=Exit.DONE)

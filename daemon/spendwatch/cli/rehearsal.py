@@ -13,10 +13,9 @@ import click
 
 from spendwatch.app import App
 from spendwatch.cli.exits import Exit
-from spendwatch.domain.errors import LedgerUnavailableError, ReaderFailedError, UnreadableBillError
+from spendwatch.cli.outcome import attempted
+from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.notification import Notification
-from spendwatch.domain.statement import BillFile, Receipt, SourceName
-from spendwatch.jobs.collect import enter, refusal_text
 from spendwatch.settings import Settings
 from spendwatch.sources.listing import waiting
 from spendwatch.sources.naming import readable
@@ -57,55 +56,31 @@ def rehearse(settings: Settings) -> Exit:
             files = waiting(folder, deep=config.recursive) if folder.is_dir() else []
             click.echo(f"{name}: {len(files)} files in {config.path}")
             for file in files:
-                code = max(code, rehearse_file(app, folder / file, name, called=readable(file)))
+                outcome = attempted(app, folder / file, source=name, called=readable(file))
+                click.echo(f"  {outcome.text}")
+                code = max(code, outcome.code)
         app.assess()
         show_said(app, since)
         return code
 
 
-def rehearse_file(app: App, path: Path, source: SourceName, *, called: str = "") -> Exit:
-    """Enter one file into the copy, called so or as its path ends, and show what it says; return the exit code."""
-    name = called or path.name
-    if not path.stat().st_size:
-        click.echo(f"  {name}: empty, left alone")
-        return Exit.DONE
-    file = BillFile(name, path, path.stat().st_size, source, app.clock())
-    try:
-        receipt = enter(file, app.desk())
-    except UnreadableBillError as error:
-        click.echo(refusal_text(file, error))
-        return Exit.BILL
-    except ReaderFailedError as error:
-        click.echo(f"  {name}: {error}")
-        return Exit.TRY_AGAIN
-    click.echo(f"  {receipt_text(name, receipt)}")
-    return Exit.DONE
-
-
-def receipt_text(name: str, receipt: Receipt) -> str:
-    """Return what was taken in from a file, on one line."""
-    statement = receipt.statement
-    if receipt.repeated:
-        return f"{name}: entered before, nothing to do"
-    months = ", ".join(period.label for period in statement.periods) or "no month"
-    accounts = ", ".join(statement.accounts) or "no account"
-    return (
-        f"{name}: {statement.layout}, account {accounts}, {months}, {statement.lines} lines: "
-        f"{receipt.new} new, {receipt.changed} changed, {receipt.same} same"
-    )
+def said_since(app: App, since: datetime) -> list[Notification]:
+    """Return every notification that was committed to the copy since then."""
+    found: dict[str, Notification] = {}
+    for delivery in app.store.outbox.listing(limit=1000):
+        if delivery.notification.created_at >= since:
+            found.setdefault(delivery.notification.id, delivery.notification)
+    return list(found.values())
 
 
 def show_said(app: App, since: datetime) -> None:
     """Show every notification that was committed to the copy since then, as its readers would see it."""
-    waiting: dict[str, Notification] = {}
-    for delivery in app.store.outbox.listing(limit=1000):
-        if delivery.notification.created_at >= since:
-            waiting.setdefault(delivery.notification.id, delivery.notification)
+    waiting = said_since(app, since)
     click.echo(f"{len(waiting)} notifications would be sent")
     from spendwatch.channels.phrases import Language  # noqa: PLC0415 -- with the next line
     from spendwatch.channels.wording import Wording  # noqa: PLC0415 -- jinja costs 0.05 s
 
     wording = Wording(Language.EN, app.settings.zone)
-    for notification in waiting.values():
+    for notification in waiting:
         click.echo(f"\n--- to {', '.join(notification.channels)}: {wording.subject(notification)}\n")
         click.echo(wording.text(notification))

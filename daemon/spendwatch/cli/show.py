@@ -1,11 +1,8 @@
-"""`status` and `report`."""
+"""`status`."""
 
 from __future__ import annotations
 
-import csv
 import sys
-from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
 
 import click
@@ -15,32 +12,16 @@ from rich.text import Text
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
+from spendwatch.cli.options import json_option, month_option
 from spendwatch.cli.screen import bar, clean, console, print_json, table, when
-from spendwatch.domain.money import EXACT, Money, plain, shown
+from spendwatch.domain.money import Money, shown
 from spendwatch.domain.period import BillingPeriod, duration_text
-from spendwatch.domain.scope import Dimension, parse_tags
 from spendwatch.jobs.overview import AccountOverview, Mark, Overview, look, overview_json
 from spendwatch.settings import Settings, load
 from spendwatch.state import Store, opened_store, system_clock
 
 _STYLES = {Mark.OK: "", Mark.WARNING: "yellow", Mark.CRITICAL: "bold red"}
 _WATCH_EVERY = 2.0
-
-
-class _Month(click.ParamType[BillingPeriod]):
-    name = "YYYY-MM"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> BillingPeriod:
-        if isinstance(value, BillingPeriod):
-            return value
-        try:
-            return BillingPeriod.parse(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-month_option = click.option("--month", type=_Month(), help="Another month than the current one.")
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document; amounts are strings.")
 
 
 @click.command()
@@ -163,98 +144,3 @@ def _alerts(overview: Overview, settings: Settings) -> list[RenderableType]:
     found.append(table([(heading, "left") for heading in ("ID", "SEVERITY", "SINCE", "WHAT")], rows, wraps="WHAT"))
     found.append(Text(f"Try: spendwatch explain {rows[0][0]}"))
     return found
-
-
-_BY = ("account", "day", "workspace", "api_key", "model", "type", "channel", "item", "commodity", "product", "owner", "charge")
-
-
-@click.command()
-@month_option
-@click.option("--by", default="workspace", show_default=True, metavar="A,B,…", help=f"Any of {', '.join(_BY)}, tag:KEY.")
-@click.option("--all-products", is_flag=True, help="Also what is not Model Studio.")
-@json_option
-@click.option("--csv", "as_csv", is_flag=True, help="CSV with a header line.")
-@click.pass_obj
-def report(place: Place, month: BillingPeriod | None, by: str, *, all_products: bool, as_json: bool, as_csv: bool) -> int:
-    """Show spend of one month, told apart as asked; the rows add up to the month's total."""
-    columns = tuple(part.strip() for part in by.split(",") if part.strip())
-    unknown = [column for column in columns if column not in _BY and not column.startswith("tag:")]
-    if unknown or not columns:
-        msg = f"cannot tell apart by {', '.join(unknown) or 'nothing'}; use any of {', '.join(_BY)}, tag:KEY"
-        raise click.BadParameter(msg, param_hint="--by")
-    settings = load(place.path(), with_secrets=False)
-    now: datetime = system_clock()
-    period = month or BillingPeriod.containing(now, settings.zone)
-    with opened_store(settings, read_only=True) as store:
-        rows = _sums(store, period, columns, None if all_products else settings.policies.products)
-    if as_json:
-        document = {
-            "schema_version": 1,
-            "month": period.label,
-            "by": list(columns),
-            "rows": [_json(columns, row) for row in rows],
-        }
-        print_json(document)
-    elif as_csv:
-        _write_csv(columns, rows)
-    else:
-        _print_report(period, columns, rows)
-    return Exit.DONE
-
-
-_Row = tuple[tuple[str, ...], str, Decimal, int]
-
-
-def _sums(store: Store, period: BillingPeriod, columns: Sequence[str], products: Sequence[str] | None) -> list[_Row]:
-    dimensions = tuple(dict.fromkeys(Dimension.TAGS if column.startswith("tag:") else Dimension(column) for column in columns))
-    totals: dict[tuple[tuple[str, ...], str], tuple[Decimal, int]] = {}
-    for spent in store.ledger.spend(period, dimensions, products=products):
-        key = (tuple(_value(column, spent.values) for column in columns), str(spent.currency))
-        amount, lines = totals.get(key, (Decimal(0), 0))
-        totals[key] = (EXACT.add(amount, spent.amount), lines + spent.lines)
-    rows = [(values, currency, amount, lines) for (values, currency), (amount, lines) in totals.items()]
-    if columns[0] == "day":
-        return sorted(rows, key=lambda row: (row[0], row[1]))
-    return sorted(rows, key=lambda row: (-row[2], row[0], row[1]))
-
-
-def _value(column: str, values: object) -> str:
-    assert isinstance(values, dict)  # noqa: S101 -- the ledger gives dictionaries
-    if column.startswith("tag:"):
-        return parse_tags(values[Dimension.TAGS]).get(column.removeprefix("tag:"), "")
-    return str(values[Dimension(column)])
-
-
-def _json(columns: Sequence[str], row: _Row) -> dict[str, object]:
-    values, currency, amount, lines = row
-    return {**dict(zip(columns, values, strict=True)), "currency": currency, "spend": plain(amount), "lines": lines}
-
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0", "＝", "＋", "－", "＠")
-
-
-def _write_csv(columns: Sequence[str], rows: Sequence[_Row]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow([*columns, "currency", "spend", "lines"])
-    for values, currency, amount, lines in rows:
-        # A cell that a spreadsheet would take for a formula is text and gets an apostrophe; amounts stay numbers.
-        texts = [f"'{value}" if value.startswith(_FORMULA) else value for value in values]
-        writer.writerow([*texts, currency, plain(amount), lines])
-
-
-def _print_report(period: BillingPeriod, columns: Sequence[str], rows: Sequence[_Row]) -> None:
-    headings = [(column.upper(), "left") for column in columns] + [("", "left"), ("SPEND", "right"), ("LINES", "right")]
-    body = [
-        (*(clean(value or "-") for value in values), currency, shown(amount), str(lines))
-        for values, currency, amount, lines in rows
-    ]
-    totals: dict[str, tuple[Decimal, int]] = {}
-    for _, currency, amount, lines in rows:
-        before, count = totals.get(currency, (Decimal(0), 0))
-        totals[currency] = (EXACT.add(before, amount), count + lines)
-    blanks = [""] * (len(columns) - 1)
-    body += [("TOTAL", *blanks, currency, shown(amount), str(lines)) for currency, (amount, lines) in totals.items()]
-    screen = console()
-    screen.print(f"Spend in {period.label}" if rows else f"No spend on record in {period.label}.")
-    if rows:
-        screen.print(table(headings, body))

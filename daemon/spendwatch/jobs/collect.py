@@ -100,6 +100,9 @@ def _chunk(ledger: Ledger, day: DayKey) -> bytes:
     if chunk is None:
         msg = "a day to be merged was removed by somebody else"
         raise LedgerChangedError(msg)
+    if not chunk:
+        reason = f"it would change {day.day} in the bill of {day.period.label}, whose lines were given up to save room"
+        raise UnreadableBillError(Refusal(reason, accepts="bills of days that `retention.lines` still keeps"))
     return chunk
 
 

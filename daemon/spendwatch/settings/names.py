@@ -16,8 +16,8 @@ LONGEST_NAME = 100
 LONGEST_PATTERN = 256
 _NAME = re.compile(r"(?!.*(?:__|_\Z))[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 _WORKSPACE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_PRODUCT = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_ACCOUNT_ID = re.compile(r"[0-9]{1,32}", re.ASCII)
+_ACCOUNT_ID = re.compile(r"(?=[^0-9]*[0-9])[!-~]{1,128}", re.ASCII)
+"""The provider's own are digits; others, whose FOCUS files are read, too, have letters in theirs, but never letters alone."""
 
 
 def name(value: object) -> str:
@@ -65,11 +65,15 @@ def _workspace(value: object) -> str:
 
 
 def _product(value: object) -> str:
-    return _fitting(value, _PRODUCT, "a product code", "letters, digits, - and _, as in the bills, like sfm")
+    text = one_text(value)
+    if not text or text != text.strip() or not text.isprintable() or len(text) > LONGEST_NAME:
+        msg = f"not a product: {printable(text)}; accepted: its code as in the bills, like sfm, or the name of a FOCUS service"
+        raise refusal(msg)
+    return text
 
 
 def _account_id(value: object) -> str:
-    return _fitting(value, _ACCOUNT_ID, "an account id", "digits, as the bills write it, like 1000000000000001")
+    return _fitting(value, _ACCOUNT_ID, "an account id", "as the bills write it, without blanks, like 1000000000000001")
 
 
 def _some(items: list[T]) -> list[T]:

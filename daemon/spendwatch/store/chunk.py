@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import date
 
 from sqlalchemy import (
     Column,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     and_,
     case,
     delete,
+    func,
     select,
     update,
 )
@@ -66,7 +68,7 @@ def _held(connection: Connection, series: SeriesKey) -> Iterator[HeldDay]:
 
 
 def content_of(connection: Connection, day: DayKey) -> bytes | None:
-    """Return the lines of a day as they were recorded."""
+    """Return the lines of a day as they were recorded; nothing in it if they were given up."""
     content: bytes | None = connection.scalar(select(chunk.c.content).where(is_day(chunk, day)))
     return content
 
@@ -94,6 +96,12 @@ def put_chunk(connection: Connection, day: MergedDay) -> None:
     insertion = insert_into(connection, chunk).values(row)
     fresh = {name: insertion.excluded[name] for name in ("digest", "lines", "confirmed", "stamps", "content")}
     connection.execute(insertion.on_conflict_do_update(index_elements=list(chunk.primary_key), set_=fresh))
+
+
+def give_up(connection: Connection, before: date) -> int:
+    """Drop the lines of the days before that one; what was made of them stays. Return how many days that were."""
+    old = and_(chunk.c.day < before, func.length(chunk.c.content) > 0)
+    return connection.execute(update(chunk).where(old).values(content=b"")).rowcount
 
 
 def remove_chunk(connection: Connection, day: DayKey) -> None:

@@ -18,7 +18,7 @@ from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, DayKey, Digest, SeriesKey, SourceName, Stamp, Statement
 from spendwatch.store.attempt import forget_attempts, note_attempt
 from spendwatch.store.audit import Deed, deeds
-from spendwatch.store.chunk import confirm, content_of, held_days, put_chunk, remove_chunk
+from spendwatch.store.chunk import confirm, content_of, give_up, held_days, put_chunk, remove_chunk
 from spendwatch.store.coverage import cover, covered
 from spendwatch.store.database import Database
 from spendwatch.store.day_total import put_totals, remove_totals, series_that_count, totals_of
@@ -67,7 +67,7 @@ class Ledger:
             return Held(held_days(connection, wanted), covered(connection, wanted))
 
     def chunk(self, day: DayKey) -> bytes | None:
-        """Return the lines of a day as they were recorded."""
+        """Return the lines of a day as they were recorded; empty if they were given up."""
         with self._database.reading() as connection:
             return content_of(connection, day)
 
@@ -151,6 +151,11 @@ class Ledger:
             for one, until in reach_of(connection, series).items():
                 latest[one.account] = max(until, latest.get(one.account, until))
         return latest
+
+    def give_up_lines(self, before: date) -> int:
+        """Drop the lines of the days before that one, to save room; every sum stays. Return how many days that were."""
+        with self._database.writing() as connection:
+            return give_up(connection, before)
 
     def late(self, since: datetime) -> Sequence[LateChange]:
         """Return the final months that were changed since then, the earliest change first."""

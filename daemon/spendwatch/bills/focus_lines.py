@@ -1,0 +1,102 @@
+"""The lines of a day as the FOCUS specification writes them: so that others can read our ledger, and so that we can again."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import TextIO
+
+from spendwatch.bills.chunk import TraitBook, read_chunk
+from spendwatch.bills.focus_columns import COLUMNS
+from spendwatch.bills.traits import MODEL_STUDIO, Traits
+from spendwatch.domain.errors import InvalidAmountError
+from spendwatch.domain.money import parse_amount, plain
+from spendwatch.domain.statement import ChargeKind, DayKey
+
+_PROVIDER = "Alibaba Cloud"
+_MODEL_STUDIO = "Alibaba Cloud Model Studio"
+_CATEGORIES: Mapping[str, tuple[str, str]] = {
+    ChargeKind.USAGE: ("Usage", ""),
+    ChargeKind.FREE: ("Usage", ""),
+    ChargeKind.SUBSCRIPTION: ("Purchase", ""),
+    ChargeKind.REFUND: ("Usage", "Correction"),
+    ChargeKind.ADJUSTMENT: ("Adjustment", ""),
+    ChargeKind.ROUNDING: ("Adjustment", ""),
+    ChargeKind.OTHER: ("Usage", ""),
+}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_day(file: TextIO, key: DayKey, chunk: Path, products: Collection[str] | None) -> int:
+    """Write the lines of a day that are for these products (None: for all), and return how many they were.
+
+    What was contracted and what is effective is not known to us: both are what was billed. So is the list cost where a bill
+    does not tell it. Days are the provider's own, written without its offset from UTC, as it does itself.
+    """
+    written = 0
+    writer = csv.writer(file, lineterminator="\n")
+    for row in _rows(key, chunk, products):
+        writer.writerow(row)
+        written += 1
+    return written
+
+
+def _rows(key: DayKey, chunk: Path, products: Collection[str] | None) -> Iterator[tuple[str, ...]]:
+    book = TraitBook()
+    frame = read_chunk(chunk, book)
+    shared = [_shared(key, traits) for traits in book.traits]
+    for line_id, usage, list_cost, cost, number in frame.select(
+        "line_id", "usage", "list_cost", "billed_cost", "traits"
+    ).iter_rows():
+        traits, told = book.traits[number], shared[number]
+        if products is not None and traits.product not in products:
+            continue
+        billed = plain(cost)
+        own = {
+            "BilledCost": billed,
+            "ContractedCost": billed,
+            "EffectiveCost": billed,
+            "ListCost": _amount(list_cost, billed),
+            "PricingQuantity": _amount(usage, ""),
+            "x_LineId": line_id,
+        }
+        yield tuple(own[column] if column in own else told[column] for column in COLUMNS)
+
+
+def _shared(key: DayKey, traits: Traits) -> dict[str, str]:
+    category, is_correction = _CATEGORIES.get(traits.charge, ("Usage", ""))
+    is_ours = traits.product == MODEL_STUDIO
+    told = dict.fromkeys(COLUMNS, "") | {
+        "BillingAccountId": key.account,
+        "BillingCurrency": traits.currency,
+        "BillingPeriodStart": f"{key.period.first_day}T00:00:00Z",
+        "BillingPeriodEnd": f"{key.period.after_last_day}T00:00:00Z",
+        "ChargePeriodStart": f"{key.day}T00:00:00Z",
+        "ChargePeriodEnd": f"{key.day.fromordinal(key.day.toordinal() + 1)}T00:00:00Z",
+        "ChargeCategory": category,
+        "ChargeClass": is_correction,
+        "InvoiceIssuerName": _PROVIDER,
+        "ProviderName": _PROVIDER,
+        "PublisherName": _PROVIDER,
+        "ServiceCategory": "AI and Machine Learning" if is_ours else "Other",
+        "ServiceName": _MODEL_STUDIO if is_ours else traits.product,
+        "SubAccountId": traits.owner,
+        "PricingUnit": traits.unit,
+        "Tags": traits.tags,
+        "x_CommodityCode": traits.commodity,
+        "x_BillingItemCode": traits.item,
+        "x_InstanceID": traits.instance,
+        "x_Workspace": traits.workspace,
+        "x_ApiKeyId": traits.api_key,
+        "x_Model": traits.model,
+    }
+    # What a spreadsheet would take for a formula is text and gets an apostrophe, which our own reader takes off again.
+    return {column: f"'{value}" if value.startswith(_FORMULA) else value for column, value in told.items()}
+
+
+def _amount(text: str, otherwise: str) -> str:
+    try:
+        return plain(parse_amount(text))
+    except InvalidAmountError:
+        return otherwise

@@ -1,0 +1,65 @@
+"""`export`: the ledger's lines for other programs."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from spendwatch.bills.focus_columns import COLUMNS
+from spendwatch.bills.process import ReadingProcess
+from spendwatch.cli import Place
+from spendwatch.cli.exits import Exit
+from spendwatch.cli.options import month_option
+from spendwatch.domain.authority import authorities
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.statement import DayKey
+from spendwatch.settings import load
+from spendwatch.state import Store, opened_store, system_clock
+
+
+@click.group()
+def export() -> None:
+    """Write the ledger's lines in another format."""
+
+
+@export.command()
+@month_option
+@click.option("--all-products", is_flag=True, help="Also what is not Model Studio.")
+@click.pass_obj
+def focus(place: Place, month: BillingPeriod | None, *, all_products: bool) -> int:
+    """Write the lines of one month to standard output, as the FOCUS specification (1.2) has them, in UTF-8 CSV.
+
+    Of a month that several series of bills tell of, the one that counts is written. Exits with 75, and writes nothing, where
+    lines were given up to save room (`retention.lines`).
+    """
+    settings = load(place.path(), with_secrets=False)
+    period = month or BillingPeriod.containing(system_clock(), settings.zone)
+    products = None if all_products else settings.policies.products
+    with (
+        opened_store(settings, read_only=True) as store,
+        tempfile.TemporaryDirectory(prefix="spendwatch-") as folder,
+        ReadingProcess(Path(folder)) as reader,
+    ):
+        days = list(_days(store, period, products))
+        given_up = [day for day in days if not store.ledger.chunk(day)]
+        if given_up:
+            click.echo(f"The lines of {given_up[0].day} and {len(given_up) - 1} more days were given up.", err=True)
+            return Exit.TRY_AGAIN
+        output = sys.stdout.buffer
+        output.write(f"{','.join(COLUMNS)}\n".encode())
+        for day in days:
+            for piece in reader.focus_lines(day, store.ledger.chunk(day) or b"", products):
+                output.write(piece)
+    return Exit.DONE
+
+
+def _days(store: Store, period: BillingPeriod, products: tuple[str, ...] | None) -> Iterator[DayKey]:
+    """Yield the days of the series that counts, of each account."""
+    totals = store.ledger.totals(period)
+    counting = set(authorities(totals, products).values())
+    series = ((one.series, one.day) for one in totals if one.series in counting)
+    yield from sorted({DayKey(one.account, one.period, one.series, day) for one, day in series})

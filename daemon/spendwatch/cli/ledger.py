@@ -1,0 +1,251 @@
+"""`ledger`: what was entered, whether it still adds up, and taking a statement back."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from spendwatch.app import App
+from spendwatch.cli import Place
+from spendwatch.cli.exits import Exit
+from spendwatch.cli.options import json_option, month_option
+from spendwatch.cli.rebuilding import Rebuilt, rebuilt, series_of
+from spendwatch.cli.screen import clean, console, print_json, table, when
+from spendwatch.domain.errors import printable
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.statement import SeriesKey
+from spendwatch.logs import configure
+from spendwatch.settings import Settings, load
+from spendwatch.state import Store, opened_store, system_clock
+from spendwatch.store.audit import Deed
+from spendwatch.store.rebuilding import Mismatch, mismatches, replace_series, series_on_record
+from spendwatch.store.statement import EnteredStatement
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def ledger(ctx: click.Context) -> None:
+    """List what was entered, check that it still adds up, take a statement back."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_statements)
+
+
+@ledger.command("list")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1))
+@json_option
+@click.pass_obj
+def list_statements(place: Place, limit: int = 50, *, as_json: bool = False) -> int:
+    """List the statements on record, the latest first."""
+    settings = load(place.path(), with_secrets=False)
+    with opened_store(settings, read_only=True) as store:
+        found = store.ledger.statements(limit)
+    if as_json:
+        print_json({"schema_version": 1, "statements": [_json(statement) for statement in found]})
+        return Exit.DONE
+    if not found:
+        console().print("No statement on record.")
+        return Exit.DONE
+    rows = [
+        (
+            statement.digest[:8],
+            when(statement.received_at, settings.zone),
+            clean(statement.source),
+            clean(statement.name),
+            statement.layout,
+            ", ".join(period.label for period in statement.periods),
+            str(statement.lines),
+            str(statement.new),
+            str(statement.changed),
+            str(statement.gone),
+        )
+        for statement in found
+    ]
+    texts, numbers = ("ID", "ENTERED", "SOURCE", "FILE", "LAYOUT", "MONTHS"), ("LINES", "NEW", "CHANGED", "GONE")
+    headings = [*((heading, "left") for heading in texts), *((heading, "right") for heading in numbers)]
+    console().print(table(headings, rows, wraps="FILE"))
+    return Exit.DONE
+
+
+@ledger.command("audit")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1))
+@json_option
+@click.pass_obj
+def list_deeds(place: Place, limit: int, *, as_json: bool) -> int:
+    """List what people changed by hand, the latest first."""
+    settings = load(place.path(), with_secrets=False)
+    with opened_store(settings, read_only=True) as store:
+        found = store.ledger.deeds(limit)
+    if as_json:
+        deeds = [
+            {"at": one.at.isoformat(), "actor": one.actor, "action": one.action, "subject": one.subject, "detail": one.detail}
+            for one in found
+        ]
+        print_json({"schema_version": 1, "audit": deeds})
+        return Exit.DONE
+    if not found:
+        console().print("Nothing was changed by hand.")
+        return Exit.DONE
+    rows = [(when(one.at, settings.zone), clean(one.actor), one.action, clean(one.subject), clean(one.detail)) for one in found]
+    headings = [(heading, "left") for heading in ("WHEN", "WHO", "WHAT", "STATEMENT", "DETAIL")]
+    console().print(table(headings, rows, wraps="DETAIL"))
+    return Exit.DONE
+
+
+_files = click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+
+
+@ledger.command()
+@_files
+@month_option
+@json_option
+@click.pass_obj
+def verify(place: Place, files: tuple[Path, ...], month: BillingPeriod | None, *, as_json: bool) -> int:
+    """Read the kept bill files again and compare with the ledger, to the last digit. Changes nothing.
+
+    The files are looked for where the sources keep them; name as FILES those that were imported by hand. Exits with 1 if
+    anything differs, with 4 if files are missing, so that nothing can be said of their months.
+    """
+    configure("auto", level="warning")
+    settings = load(place.path(), with_secrets=False)
+    with opened_store(settings, read_only=True) as store:
+        wanted = [one for one in store.ledger.statements() if month is None or month in one.periods]
+        on_record = [one for one in series_on_record(store.database) if month in {None, one.period}]
+        with rebuilt(settings, wanted, files) as found:
+            unknown = {series for statement, _ in found.missing for series in series_of(statement)}
+            checked = [series for series in on_record if series not in unknown]
+            differing = list(mismatches(store.database, found.store.database, checked))
+            if as_json:
+                print_json(_verdict(found, checked, differing, len(wanted)))
+            else:
+                _show_verdict(found, checked, differing, len(wanted))
+    if differing:
+        return Exit.UNEXPECTED
+    return Exit.STALE if found.missing else Exit.DONE
+
+
+def _show_verdict(found: Rebuilt, checked: Sequence[SeriesKey], differing: Sequence[Mismatch], statements: int) -> None:
+    for statement, why in found.missing:
+        click.echo(f"{statement.digest[:8]} {printable(statement.name)}: {why}", err=True)
+    for trouble in found.troubles:
+        click.echo(trouble, err=True)
+    for one in differing:
+        day = one.day
+        click.echo(f"{day.day} of {day.account} by {day.series}: the ledger says {one.here}, the files say {one.there}")
+    read = statements - len(found.missing)
+    verdict = f"{len(differing)} days differ" if differing else "all days are equal to the last digit"
+    compared = f"{len(checked)} series compared: {verdict}" if checked else "nothing can be compared"
+    click.echo(f"{read} of {statements} statements read again, {compared}.")
+
+
+def _verdict(found: Rebuilt, checked: Sequence[SeriesKey], differing: Sequence[Mismatch], statements: int) -> dict[str, object]:
+    return {
+        "schema_version": 1,
+        "statements": statements,
+        "compared": [{"account": one.account, "month": one.period.label, "series": one.series} for one in checked],
+        "differing": [
+            {
+                "account": one.day.account,
+                "month": one.day.period.label,
+                "series": one.day.series,
+                "day": one.day.day.isoformat(),
+                "ledger": one.here,
+                "files": one.there,
+            }
+            for one in differing
+        ],
+        "missing": [{"statement": one.digest, "file": one.name, "why": why} for one, why in found.missing],
+        "troubles": list(found.troubles),
+    }
+
+
+@ledger.command()
+@click.argument("statement")
+@_files
+@click.option("--reason", default="", help="Why; it stands in the audit.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def remove(place: Place, statement: str, files: tuple[Path, ...], reason: str, *, yes: bool) -> int:
+    """Take STATEMENT (its id as `ledger list` shows it, or the beginning of it) out of the ledger.
+
+    What else is known of its months is read again from the kept files, so that the ledger is as if that statement had never
+    come; name as FILES those that were imported by hand. Who did it stands in `ledger audit`. The bill file itself stays where
+    it is, and would be entered again if it were dropped again.
+    """
+    configure("auto", level="warning")
+    settings = load(place.path(), with_secrets=False)
+    with opened_store(settings) as store:
+        return _remove(settings, store, _the_one(store, statement), files, reason, yes=yes)
+
+
+def _remove(
+    settings: Settings, store: Store, removed: EnteredStatement, files: Sequence[Path], reason: str, *, yes: bool
+) -> Exit:
+    revision = store.ledger.revision()
+    touched = series_of(removed)
+    others = [one for one in store.ledger.statements() if one.digest != removed.digest and series_of(one) & touched]
+    with rebuilt(settings, others, files) as found:
+        if found.missing:
+            for one, why in found.missing:
+                click.echo(f"{one.digest[:8]} {printable(one.name)}: {why}", err=True)
+            click.echo(
+                "Without these files nobody knows what the months say without the statement: nothing was changed.", err=True
+            )
+            return Exit.TRY_AGAIN
+        changes = list(mismatches(store.database, found.store.database, touched))
+        for change in changes:
+            day = change.day
+            click.echo(f"{day.day} of {day.account} by {day.series}: {change.here} becomes {change.there}")
+        if not changes:
+            click.echo("No figure changes: other statements say the same.")
+        if not yes and not click.confirm(f"Remove {printable(removed.name)}?", err=True):
+            return Exit.INTERRUPTED
+        detail = "; ".join(filter(None, (f"{len(changes)} days changed", reason)))
+        deed = Deed(system_clock(), _actor(), "remove", f"{removed.digest[:8]} {removed.name}", detail)
+        replace_series(store.database, found.store.database, touched, removed.digest, deed, revision=revision)
+    app = App(settings, store)
+    try:
+        waiting = app.assess()
+    finally:
+        app.close()
+    click.echo(f"Removed. {waiting} notifications wait in the outbox: the daemon sends them, or `spendwatch once`.")
+    return Exit.DONE
+
+
+def _actor() -> str:
+    """Return who is doing this, behind sudo, too."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+def _the_one(store: Store, prefix: str) -> EnteredStatement:
+    found = store.ledger.find_statements(prefix)
+    if len(found) == 1:
+        return found[0]
+    msg = f"several statements begin with {prefix!r}: use more of the id" if found else f"no statement begins with {prefix!r}"
+    raise click.ClickException(msg)
+
+
+def _json(statement: EnteredStatement) -> dict[str, object]:
+    return {
+        "statement": statement.digest,
+        "file": statement.name,
+        "source": statement.source,
+        "entered_at": statement.received_at.isoformat(),
+        "layout": statement.layout,
+        "series": statement.series,
+        "kind": statement.kind.value,
+        "tax_basis": statement.tax_basis.value,
+        "accounts": list(statement.accounts),
+        "months": [period.label for period in statement.periods],
+        "data_until": statement.data_until.isoformat() if statement.data_until else None,
+        "exported_at": statement.exported_at.isoformat() if statement.exported_at else None,
+        "lines": statement.lines,
+        "new": statement.new,
+        "changed": statement.changed,
+        "same": statement.same,
+        "gone": statement.gone,
+        "remarks": list(statement.remarks),
+    }

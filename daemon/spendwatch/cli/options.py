@@ -1,0 +1,23 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import click
+
+from spendwatch.domain.period import BillingPeriod
+
+
+class _Month(click.ParamType[BillingPeriod]):
+    name = "YYYY-MM"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> BillingPeriod:
+        if isinstance(value, BillingPeriod):
+            return value
+        try:
+            return BillingPeriod.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+month_option = click.option("--month", type=_Month(), help="Another month than the current one.")
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document; amounts are strings.")

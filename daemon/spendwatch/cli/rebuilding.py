@@ -1,0 +1,96 @@
+"""A ledger made anew from the kept bill files, in a scratch place: to compare with, or to put in place of the real one."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+from spendwatch.app import App
+from spendwatch.cli.outcome import IMPORTED
+from spendwatch.domain.errors import ReaderFailedError, SourceUnavailableError, UnreadableBillError
+from spendwatch.domain.statement import BillFile, Digest, SeriesKey
+from spendwatch.jobs.collect import enter
+from spendwatch.settings import Settings
+from spendwatch.state import Store
+from spendwatch.store.database import open_database
+from spendwatch.store.statement import EnteredStatement
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A scratch ledger, and what could not be put into it."""
+
+    store: Store
+    missing: tuple[tuple[EnteredStatement, str], ...]
+    """Statements whose files are not to be found or cannot be read any more, each with the reason."""
+    troubles: tuple[str, ...]
+    """Places in which was not looked, each with the reason."""
+
+
+@contextmanager
+def rebuilt(settings: Settings, statements: Iterable[EnteredStatement], files: Sequence[Path]) -> Iterator[Rebuilt]:
+    """Give a scratch ledger into which the statements were entered anew, from the sources' kept originals and these files."""
+    with tempfile.TemporaryDirectory(prefix="spendwatch-") as folder:
+        scratch = replace(settings, state=str(Path(folder) / "rebuilt.db"), spool=Path(folder) / "spool")
+        database = open_database(scratch.state)
+        app = App(scratch, Store.of(database))
+        try:
+            yield _Rebuilding(app, {statement.digest: statement for statement in statements}, files).done()
+        finally:
+            app.close()
+            database.close()
+
+
+def series_of(statement: EnteredStatement) -> frozenset[SeriesKey]:
+    """Return the series that a statement speaks of, or may speak of where it is about several accounts and months."""
+    names = statement.series.split(", ")
+    return frozenset(SeriesKey(*place) for place in product(statement.accounts, statement.periods, names))
+
+
+class _Rebuilding:
+    """Enters files of which the ledger says that they were entered."""
+
+    def __init__(self, app: App, wanted: dict[Digest, EnteredStatement], files: Sequence[Path]) -> None:
+        self._app = app
+        self._wanted = wanted
+        self._files = files
+        self._unreadable: dict[Digest, tuple[EnteredStatement, str]] = {}
+        self._troubles: list[str] = []
+
+    def done(self) -> Rebuilt:
+        for path in self._found():
+            self._enter(path)
+        missing = [*self._unreadable.values(), *((one, "its file is not to be found") for one in self._wanted.values())]
+        return Rebuilt(self._app.store, tuple(missing), tuple(self._troubles))
+
+    def _found(self) -> Iterator[Path]:
+        """Yield files that may be wanted. A private copy is gone when the next file is asked for."""
+        yield from self._files
+        for name, source in self._app.sources.items():
+            try:
+                for kept in source.originals():
+                    if kept.path:
+                        yield kept.path
+                    else:
+                        self._troubles.append(f"{name}: {kept.name}: {kept.trouble}")
+            except SourceUnavailableError as error:
+                self._troubles.append(f"{name}: {error}")
+
+    def _enter(self, path: Path) -> None:
+        digest = self._app.reader.digest(self._file(path, None))
+        statement = self._wanted.pop(digest, None)
+        if statement is None:
+            return
+        try:
+            enter(self._file(path, statement), self._app.desk(statement.source))
+        except (UnreadableBillError, ReaderFailedError) as error:
+            self._unreadable[digest] = statement, str(error)
+
+    def _file(self, path: Path, statement: EnteredStatement | None) -> BillFile:
+        """Return the file under the name by which it was entered: names tell how new a bill is, and what it relates to."""
+        name, source = (statement.name, statement.source) if statement else (path.name, IMPORTED)
+        return BillFile(name, path, path.stat().st_size, source, self._app.clock())
