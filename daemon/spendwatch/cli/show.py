@@ -14,6 +14,7 @@ from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
 from spendwatch.cli.screen import bar, clean, console, print_json, table, when
+from spendwatch.domain.errors import printable
 from spendwatch.domain.money import Money, shown
 from spendwatch.domain.period import BillingPeriod, duration_text
 from spendwatch.jobs.overview import AccountOverview, Mark, Overview, look, overview_json
@@ -73,7 +74,7 @@ def _page(overview: Overview, settings: Settings) -> RenderableType:
     parts: list[RenderableType] = []
     for account in overview.accounts:
         parts += [_head(account, overview, settings), Text(), _workspaces(account), *_balance(account), Text()]
-    parts += _alerts(overview, settings)
+    parts += [*_readings(overview), *_alerts(overview, settings)]
     return Group(*parts)
 
 
@@ -128,6 +129,17 @@ def _balance(account: AccountOverview) -> list[RenderableType]:
         f" - {shown(balance.unsettled_previous.amount)} (earlier){overdue}"
     )
     return [Text(sentence, style="bold red" if balance.is_overdue else "")]
+
+
+def _readings(overview: Overview) -> list[RenderableType]:
+    """Return how far long bills are read: what they say is not in the figures yet."""
+    return [
+        Text(
+            f"Reading {printable(reading.file)} ({reading.size / 1e6:,.0f} MB, {reading.source}): {reading.phase} "
+            f"{int(reading.share * 100)}%, for {duration_text(overview.as_of - reading.began_at)}"
+        )
+        for reading in overview.readings
+    ]
 
 
 def _alerts(overview: Overview, settings: Settings) -> list[RenderableType]:

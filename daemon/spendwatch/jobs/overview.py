@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from spendwatch.domain.alert import Alert
 from spendwatch.domain.balance import AccountBalance
-from spendwatch.domain.health import SourceHealth
+from spendwatch.domain.health import ReadingProgress, SourceHealth
 from spendwatch.domain.money import EXACT, Currency, Money, plain, share_of
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity, WorkspacePolicy
@@ -80,6 +80,8 @@ class Overview:
     accounts: tuple[AccountOverview, ...]
     alerts: tuple[Alert, ...]
     sources: tuple[SourceOverview, ...]
+    readings: tuple[ReadingProgress, ...] = ()
+    """Long bills that are being read just now."""
 
     @property
     def is_stale(self) -> bool:
@@ -128,6 +130,7 @@ def look(
         accounts=accounts,
         alerts=tuple(sorted(firing, key=lambda alert: (-alert.severity.rank, alert.since, alert.id))),
         sources=tuple(_source(name, sources.get(name), after, now) for name, after in stale_after.items()),
+        readings=tuple(health.readings()),
     )
 
 
@@ -255,6 +258,17 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
                 "trouble": source.trouble,
             }
             for source in overview.sources
+        ],
+        "reading": [
+            {
+                "source": reading.source,
+                "file": reading.file,
+                "bytes": reading.size,
+                "phase": reading.phase,
+                "share": f"{reading.share:.3f}",
+                "since": when(reading.began_at),
+            }
+            for reading in overview.readings
         ],
     }
 

@@ -39,7 +39,7 @@ class ProgressNotes:
     def tell(self, phase: str, share: float) -> None:
         """Take in how much of the phase is done; while the ledger is being written to, nothing is noted."""
         file = self._file
-        if file is None or self._began_at is None or phase != "reading" or self._monotonic() < self._next:
+        if file is None or self._began_at is None or phase == "merging" or self._monotonic() < self._next:
             return
         self._next = self._monotonic() + _EVERY
         self._is_noted = True

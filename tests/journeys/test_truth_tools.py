@@ -1,0 +1,239 @@
+"""How a person makes sure that the figures are right: before a bill is entered, afterwards, and when one should go again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from home import RESEARCH, TRAINING, Home, lines_worth, this_month, today
+
+SAMPLES = Path(__file__).parent.parent / "data" / "bills"
+DETAIL = "1000000000000001-20260915093012_consumedetailbillv2.csv"
+SUMMARY = "1000000000000001-20260916080000_consumedetailbillv2daysummary.csv"
+LEGACY = "1000000000000001-20260903120501_instanceconsumeday_202608.csv"
+
+
+def statement_of(home: Home, name: str) -> str:
+    """Return the id of the statement that came in the file of that name."""
+    found = [one["statement"] for one in home.json("ledger", "list")["statements"] if one["file"] == name]
+    assert len(found) == 1
+    return str(found[0])
+
+
+def report(home: Home, by: str, month: str = "2026-09", *options: str) -> object:
+    return home.json("report", "--month", month, "--by", by, *options)["rows"]
+
+
+def change_by_hand(home: Home, statement: str) -> None:
+    with closing(sqlite3.connect(home.state)) as state, state:
+        state.execute(statement)
+
+
+# Before
+
+
+def test_a_dry_run_says_what_would_change_in_each_workspace(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    quiet_home.watch(budget="100.00")
+    quiet_home.call("import", str(quiet_home.drop(lines_worth("60"))))
+    path = quiet_home.drop(lines_worth("60") + lines_worth("5", first=2) + lines_worth("1", workspace=TRAINING))
+    told = quiet_home.json("import", str(path), "--dry-run")
+    (file,) = told["files"]
+    assert (file["state"], file["layout"], file["kind"], file["lines"]) == ("entered", "consumedetailbillv2", "upsert", 3)
+    assert (file["new"], file["changed"], file["same"], file["gone"]) == (2, 0, 1, 0)
+    assert [(one["workspace"], one["before"], one["spend"]) for one in told["totals"]] == [
+        (RESEARCH, "60", "65"),
+        (TRAINING, "0", "1"),
+    ]
+    shown = quiet_home.call("import", str(path), "--dry-run").stdout
+    assert "BEFORE" in shown
+    assert "+5.00" in shown
+    assert quiet_home.json("status")["accounts"][0]["spend"] == "60"
+
+
+def test_a_dry_run_tells_every_refusal_and_every_series(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    bad = quiet_home.drop(lines_worth("one") + lines_worth("2", first=2, day="20261301"))
+    files = [str(SAMPLES / name) for name in (DETAIL, SUMMARY)]
+    told = quiet_home.json("import", str(bad), *files, "--dry-run", expect=65)
+    first, *others = told["files"]
+    assert [(one["line"], one["value"]) for one in first["refusals"]] == [(2, "one"), (3, "20261301")]
+    assert [one["state"] for one in others] == ["entered", "entered"]
+    assert [(one["series"], one["counts"]) for one in told["series"]] == [
+        ("consumedetailbillv2", False),
+        ("consumedetailbillv2daysummary", True),
+    ]
+    assert "is the same money once more: not added" in quiet_home.call("import", *files, "--dry-run").stdout
+
+
+def test_files_brought_by_hand_can_be_read_as_those_of_a_source(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    content = (SAMPLES / DETAIL).read_text(encoding="utf-8-sig").splitlines()
+    rows = list(csv.reader(content))
+    kept = [place for place, name in enumerate(rows[0]) if name.rpartition("/")[2] not in {"消费时间", "服务开始时间"}]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([row[place] for place in kept] for row in rows)
+    path = quiet_home.put("export.csv", text.getvalue().encode())
+    assert "fits several layouts" in quiet_home.call("import", str(path), "--dry-run", expect=65).stdout
+    config = quiet_home.folder / "spendwatch.yaml"
+    config.write_text(config.read_text().replace("poll: 1s", "poll: 1s, layout: consumedetailbillv2"))
+    assert "16 new" in quiet_home.call("import", str(path), "--source", "inbox").stdout
+    assert "configured are inbox" in quiet_home.call("import", str(path), "--source", "inbx", expect=2).stderr
+
+
+# Afterwards
+
+
+def test_the_ledger_is_compared_with_the_kept_files_to_the_last_digit(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    for name in (DETAIL, SUMMARY, LEGACY):
+        quiet_home.put(name, (SAMPLES / name).read_bytes())
+    quiet_home.call("once")
+    assert "3 of 3 statements read again, 3 series compared: all days are equal" in quiet_home.call("ledger", "verify").stdout
+    change_by_hand(
+        quiet_home,
+        "UPDATE spend SET billed_cost = '0.0248160001' WHERE billed_cost = '0.024816' AND series = 'consumedetailbillv2'",
+    )
+    told = quiet_home.json("ledger", "verify", expect=1)
+    (day,) = told["differing"]
+    assert (day["day"], day["series"]) == ("2026-09-01", "consumedetailbillv2")
+    assert day["ledger"] != day["files"]
+    assert "1 days differ" in quiet_home.call("ledger", "verify", "--month", "2026-09", expect=1).stdout
+    assert "all days are equal" in quiet_home.call("ledger", "verify", "--month", "2026-08").stdout
+
+
+def test_where_a_file_is_missing_there_is_no_verdict_on_its_months_alone(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    for name in (DETAIL, LEGACY):
+        quiet_home.put(name, (SAMPLES / name).read_bytes())
+    quiet_home.call("once")
+    kept = quiet_home.inbox / "done" / LEGACY
+    away = kept.rename(quiet_home.folder / "elsewhere.csv")
+    done = quiet_home.call("ledger", "verify", expect=4)
+    assert "its file is not to be found" in done.stderr
+    assert "1 of 2 statements read again, 1 series compared: all days are equal" in done.stdout
+    assert "2 of 2 statements" in quiet_home.call("ledger", "verify", str(away)).stdout
+    away.write_bytes(away.read_bytes() + b"\n")
+    quiet_home.call("ledger", "verify", str(away), expect=4)
+
+
+# Taking back
+
+
+def test_a_statement_is_taken_back_as_if_it_had_never_come(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    first = home.drop(lines_worth("40") + lines_worth("1", first=2), exported=today() - timedelta(hours=2))
+    home.call("once")
+    right = report(home, "workspace,model,day", this_month())
+    wrong = home.drop(lines_worth("60") + lines_worth("2", first=3), exported=today() - timedelta(hours=1))
+    home.call("once")
+    assert home.json("status")["accounts"][0]["spend"] == "63"
+    reached = len(home.calls())
+    done = home.call("ledger", "remove", statement_of(home, wrong.name)[:8], "--yes", "--reason", "a test account's bill")
+    assert "becomes" in done.stdout
+    assert report(home, "workspace,model,day", this_month()) == right
+    assert [one["file"] for one in home.json("ledger", "list")["statements"]] == [first.name]
+    (deed,) = home.json("ledger", "audit")["audit"]
+    assert (deed["action"], deed["detail"]) == ("remove", "1 days changed; a test account's bill")
+    home.call("once")
+    assert [call["type"] for call in home.calls()[reached:]] == ["spend.corrected"]
+    # Dropped anew, it counts again.
+    home.put(wrong.name, (home.inbox / "done" / wrong.name).read_bytes())
+    home.call("once")
+    assert home.json("status")["accounts"][0]["spend"] == "63"
+
+
+def test_nothing_is_taken_back_while_other_files_of_the_month_are_missing(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    first = quiet_home.drop(lines_worth("40"), exported=today() - timedelta(hours=2))
+    second = quiet_home.drop(lines_worth("60", first=2), exported=today() - timedelta(hours=1))
+    quiet_home.call("once")
+    (quiet_home.inbox / "done" / first.name).unlink()
+    done = quiet_home.call("ledger", "remove", statement_of(quiet_home, second.name), "--yes", expect=75)
+    assert "nothing was changed" in done.stderr
+    assert quiet_home.json("status")["accounts"][0]["spend"] == "100"
+    assert "Nothing was changed by hand." in quiet_home.call("ledger", "audit").stdout
+    assert "no statement begins with 'ffff'" in quiet_home.call("ledger", "remove", "ffff", expect=1).stderr
+
+
+def test_it_is_asked_before_a_statement_is_taken_back(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    path = quiet_home.drop(lines_worth("40"))
+    quiet_home.call("once")
+    quiet_home.call("ledger", "remove", statement_of(quiet_home, path.name), expect=130)  # nobody answers
+    assert quiet_home.json("status")["accounts"][0]["spend"] == "40"
+
+
+# For others
+
+
+def test_what_is_exported_says_the_same_when_it_is_entered_elsewhere(quiet_home: Home, tmp_path: Path) -> None:
+    quiet_home.furnish()
+    quiet_home.call("import", str(SAMPLES / DETAIL), str(SAMPLES / SUMMARY))
+    exported = quiet_home.call("export", "focus", "--month", "2026-09", "--all-products").stdout
+    rows = list(csv.DictReader(io.StringIO(exported)))
+    assert len({row["BilledCost"] for row in rows}) > 1
+    assert {"BillingAccountId", "ChargePeriodStart", "ServiceName", "EffectiveCost"} <= rows[0].keys()
+    other = Home(tmp_path / "other")
+    other.furnish()
+    other.put("export.csv", exported.encode())
+    other.call("once")
+    for by in ("workspace", "api_key,model,type", "day,item", "commodity,product", "owner", "category"):
+        told = [report(each, by, "2026-09", "--all-products") for each in (quiet_home, other)]
+        assert told[0] == told[1], by
+
+
+def test_an_export_is_of_the_series_that_counts_and_of_the_products_that_are_watched(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    quiet_home.call("import", str(SAMPLES / DETAIL))
+    ours = quiet_home.call("export", "focus", "--month", "2026-09").stdout.splitlines()
+    everything = quiet_home.call("export", "focus", "--month", "2026-09", "--all-products").stdout.splitlines()
+    assert (len(ours), len(everything)) == (16, 17)
+    assert quiet_home.call("export", "focus", "--month", "2025-01").stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("by", ["category", "owner,category", "tag:team"])
+def test_every_report_adds_up_to_the_month(quiet_home: Home, by: str) -> None:
+    quiet_home.furnish()
+    quiet_home.call("import", str(SAMPLES / DETAIL))
+    rows = quiet_home.json("report", "--month", "2026-09", "--by", by)["rows"]
+    whole = quiet_home.json("report", "--month", "2026-09", "--by", "account")["rows"]
+    assert sum(int(row["lines"]) for row in rows) == whole[0]["lines"]
+    assert quiet_home.call("report", "--month", "2026-09", "--by", by).stdout.count("170.15") >= 1
+    if by == "category":
+        assert {row["category"] for row in rows} == {"inference", "training", "plan"}
+
+
+# Room
+
+
+def test_lines_that_are_given_up_leave_every_figure_and_refuse_what_they_would_be_needed_for(quiet_home: Home) -> None:
+    quiet_home.furnish(extra="retention: {lines: 92d}")
+    old = today() - timedelta(days=200)
+    lines = lines_worth("7", day=old.strftime("%Y%m%d")) + lines_worth("3", first=2)
+    path = quiet_home.drop(lines, exported=today() - timedelta(hours=2))
+    quiet_home.call("once")
+    before = report(quiet_home, "day", old.strftime("%Y-%m"))
+    daemon = quiet_home.start()
+    quiet_home.until(lambda: "lines_given_up" in daemon.log())
+    assert daemon.stop() == 0
+    with closing(sqlite3.connect(quiet_home.state)) as state:
+        sizes = dict(state.execute("SELECT period, length(content) FROM chunk"))
+    assert sizes[old.strftime("%Y-%m")] == 0 < sizes[this_month()]
+    assert report(quiet_home, "day", old.strftime("%Y-%m")) == before
+    month = old.strftime("%Y-%m")
+    assert "were given up" in quiet_home.call("export", "focus", "--month", month, expect=75).stderr
+    assert "all days are equal" in quiet_home.call("ledger", "verify").stdout
+    again = quiet_home.drop(lines_worth("8", day=old.strftime("%Y%m%d")), exported=today() - timedelta(hours=1))
+    quiet_home.call("once", expect=65)
+    why = (quiet_home.inbox / "rejected" / f"{again.name}.why.txt").read_text()
+    assert "whose lines were given up to save room" in why
+    assert report(quiet_home, "day", month) == before
+    assert statement_of(quiet_home, path.name)
