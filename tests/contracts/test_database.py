@@ -18,9 +18,12 @@ from threading import Event
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
 
 import store_worker
 from servers_postgres import PASSWORD, PostgresServer, missing
@@ -32,6 +35,7 @@ from spendwatch.store.database import Database, open_database
 from spendwatch.store.files import file_system_of, is_shared_between_hosts
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.outbox import Outbox
+from spendwatch.store.postgres import PostgresStorage
 from spendwatch.store.schema import HEAD, REVISIONS, VERSION_TABLE
 from spendwatch.store.sqlite import SqliteStorage
 from spendwatch.store.tables import metadata
@@ -83,16 +87,52 @@ def lines_until_killed(process: subprocess.Popen[str], after: int) -> list[str]:
 # Schema
 
 
-def test_the_tables_are_what_the_migrations_build(database: Database) -> None:
-    with database.reading() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "target_metadata": metadata})
+def test_the_tables_are_what_the_migrations_build(new_place: str, place: str) -> None:
+    migrate(new_place)
+    built, migrated = open_database(place), open_database(new_place)
+    with built.reading() as one, migrated.reading() as other:
+        context = MigrationContext.configure(other, opts={"version_table": VERSION_TABLE, "target_metadata": metadata})
         assert compare_metadata(context, metadata) == []
+        assert shape(one) == shape(other)
+        assert one.execute(text("SELECT * FROM revision")).all() == other.execute(text("SELECT * FROM revision")).all()
+    built.close()
+    migrated.close()
+
+
+def migrate(place: str) -> None:
+    """Make a ledger by running every migration."""
+    storage = (
+        PostgresStorage(place, read_only=False, password_file=None)
+        if place.startswith("postgresql")
+        else SqliteStorage(Path(place), read_only=False, any_disk=False)
+    )
+    config = Config()
+    config.set_main_option("script_location", "spendwatch.store:migrations")
+    with storage.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, HEAD)
+    storage.close()
+
+
+def shape(connection: Connection) -> dict[str, object]:
+    """Return all that the database tells of each table, in an order of its own."""
+    found = inspect(connection)
+
+    def told(name: str) -> object:
+        columns = {one["name"]: (str(one["type"]), one["nullable"], one["default"]) for one in found.get_columns(name)}
+        constraints = (
+            found.get_pk_constraint(name),
+            *found.get_foreign_keys(name),
+            *found.get_unique_constraints(name),
+            *found.get_check_constraints(name),
+            *found.get_indexes(name),
+        )
+        return columns, sorted(map(repr, constraints))
+
+    return {name: told(name) for name in found.get_table_names()}
 
 
 def test_the_last_revision_known_is_that_of_the_last_migration() -> None:
-    from alembic.config import Config  # noqa: PLC0415 -- only here
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 -- only here
-
     config = Config()
     config.set_main_option("script_location", "spendwatch.store:migrations")
     scripts = ScriptDirectory.from_config(config)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -15,9 +17,11 @@ from psycopg import sql
 
 from real_ledger import RealLedger
 from spendwatch.bills.process import ReadingProcess
+from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, SeriesKey, Stamp
 from spendwatch.store.database import Database, open_database
+from spendwatch.store.ledger import Ledger
 from spendwatch.store.postgres import PostgresStorage
 from spendwatch.store.schema import HEAD, stored_revision
 from store_builders import CHINA
@@ -58,17 +62,22 @@ def put_on_server(old: sqlite3.Connection, schema: str, url: str) -> None:
         server.execute("SELECT setval(pg_get_serial_sequence('statement', 'id'), max(id)) FROM statement")
 
 
-@pytest.fixture
-def migrated(new_place: str, engine: str) -> Iterator[Database]:
-    old = as_written("0001")
-    if engine == "sqlite":
-        Path(new_place).parent.mkdir()
-        file = sqlite3.connect(new_place)
+def put_at(place: str, schema: str) -> None:
+    """Put there what that release had written."""
+    old = as_written(schema)
+    if place.startswith("postgresql"):
+        put_on_server(old, schema, place)
+    else:
+        Path(place).parent.mkdir()
+        file = sqlite3.connect(place)
         old.backup(file)
         file.close()
-    else:
-        put_on_server(old, "0001", new_place)
     old.close()
+
+
+@pytest.fixture
+def migrated(new_place: str) -> Iterator[Database]:
+    put_at(new_place, "0001")
     database = open_database(new_place)
     yield database
     database.close()
@@ -80,6 +89,28 @@ def ledger(migrated: Database, tmp_path: Path) -> Iterator[RealLedger]:
     folder.mkdir()
     with ReadingProcess(tmp_path / "reading") as reader:
         yield RealLedger(migrated, reader, folder)
+
+
+def test_a_migration_that_fails_leaves_the_ledger_as_it_was(new_place: str) -> None:
+    put_at(new_place, "0001")
+    _execute(new_place, "CREATE TABLE late (id INTEGER)")
+    with pytest.raises(Exception, match="late"):
+        open_database(new_place)
+    _execute(new_place, "DROP TABLE late")
+    with pytest.raises(LedgerUnavailableError, match="has an older schema"):
+        open_database(new_place, read_only=True)
+    database = open_database(new_place)
+    assert len(Ledger(database).statements()) == 1
+    database.close()
+
+
+def _execute(place: str, statement: LiteralString) -> None:
+    if place.startswith("postgresql"):
+        with psycopg.connect(place) as server:
+            server.execute(statement)
+    else:
+        with closing(sqlite3.connect(place)) as file, file:
+            file.execute(statement)
 
 
 def test_an_older_ledger_says_the_same_after_the_update(ledger: RealLedger) -> None:

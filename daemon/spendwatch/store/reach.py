@@ -14,6 +14,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     func,
+    insert,
     or_,
     select,
     update,
@@ -43,6 +44,11 @@ revision = Table(
     CheckConstraint("one = 1", name="one"),
 )
 """One row, made with the table."""
+
+
+def begin_revision(connection: Connection) -> None:
+    """Begin to count."""
+    connection.execute(insert(revision).values(one=1, number=0))
 
 
 def hold_revision(connection: Connection) -> None:
