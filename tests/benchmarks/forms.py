@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.generate import generated_bill
 from spendwatch.bills.containers import opened
-from spendwatch.bills.encodings import as_utf8
+from spendwatch.bills.encodings import as_utf8, decodable
 
 PIECE = 1024 * 1024
 
@@ -57,7 +57,8 @@ def made_text(path: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for part in opened(path, name=path.name, folder=folder).parts:
-            as_utf8(part.path, folder, lambda line: line.startswith("标识信息/账单明细ID"))
+            found = decodable(part.path, folder, lambda line: line.startswith("标识信息/账单明细ID"))
+            as_utf8(found.path, found.encoding, folder)
 
 
 def decoded(path: Path, processes: int) -> None:

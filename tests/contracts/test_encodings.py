@@ -24,7 +24,7 @@ from bill_builder import a_bill, a_line
 from small_ledger import NO_HINTS, SmallLedger
 from spendwatch.bills import iconv
 from spendwatch.bills.containers import opened
-from spendwatch.bills.encodings import HEAD, as_utf8
+from spendwatch.bills.encodings import HEAD, as_utf8, decodable
 from spendwatch.bills.transcoding import from_gb18030
 from spendwatch.domain.errors import UnreadableBillError
 from zip_builder import STORED, a_member, a_zip
@@ -53,9 +53,10 @@ def made_utf8(content: bytes, place: Path) -> tuple[bytes, str]:
     path.write_bytes(content)
     folder.mkdir(exist_ok=True)
     try:
-        found, remark = as_utf8(path, folder, is_header)
-        assert found == path or found.parent == folder
-        return found.read_bytes(), remark
+        found = decodable(path, folder, is_header)
+        written = as_utf8(found.path, found.encoding, folder)
+        assert written == path or written.parent == folder
+        return written.read_bytes(), found.remark
     finally:
         assert sorted(item.name for item in place.iterdir()) == ["file", "folder"]
         assert path.read_bytes() == content
@@ -228,8 +229,9 @@ def test_much_text_takes_little_memory(place: Path) -> None:
     (place / "folder").mkdir()
     script = textwrap.dedent("""
         from pathlib import Path
-        from spendwatch.bills.encodings import as_utf8
-        as_utf8(Path("file"), Path("folder"), lambda line: line.startswith("标识信息"))
+        from spendwatch.bills.encodings import as_utf8, decodable
+        found = decodable(Path("file"), Path("folder"), lambda line: line.startswith("标识信息"))
+        as_utf8(found.path, found.encoding, Path("folder"))
         status = Path("/proc/self/status").read_text().splitlines()
         print(next(line for line in status if line.startswith("VmHWM")).split()[1])
     """)
@@ -319,7 +321,8 @@ def unwrapped(content: bytes, place: Path) -> bytes:
     path = place / "file"
     path.write_bytes(content)
     (part,) = opened(path, name="bill.csv", folder=place).parts
-    return as_utf8(part.path, place, is_header)[0].read_bytes().removeprefix(codecs.BOM_UTF8)
+    found = decodable(part.path, place, is_header)
+    return as_utf8(found.path, found.encoding, place).read_bytes().removeprefix(codecs.BOM_UTF8)
 
 
 def test_a_bill_says_the_same_in_every_wrapping() -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
 from io import FileIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -28,26 +30,53 @@ _WINDOWS = {ord(char): byte for byte in range(0x80, 0xA0) if (char := bytes([byt
 IsHeader = Callable[[str], bool]
 
 
-def as_utf8(path: Path, folder: Path, is_header: IsHeader) -> tuple[Path, str]:
-    """Return where the text stands as UTF-8, and what the operator should know about that, if anything.
+class Encoding(StrEnum):
+    """In which encoding a text is handed on."""
 
-    What is UTF-8 already stays where it is. `is_header` tells whether a line, without its line break, is the header of a bill;
-    it is asked about the first line that is not blank.
+    UTF_8 = "UTF-8"
+    GB18030 = "GB18030"
+
+
+@dataclass(frozen=True, slots=True)
+class Decodable:
+    """Where a text stands, and how."""
+
+    path: Path
+    encoding: Encoding
+    remark: str = ""
+    """What the operator should know about that."""
+
+
+def decodable(path: Path, folder: Path, is_header: IsHeader) -> Decodable:
+    """Return where the text stands as UTF-8, or, unchanged, as GB18030; anything else is rewritten or refused.
+
+    `is_header` tells whether a line, without its line break, is the header of a bill; it is asked about the first line that is
+    not blank.
     """
     with path.open("rb", buffering=0) as file:
         head = file.read(HEAD)
         if encoding := _UTF_16.get(head[:2]):
-            return _written(from_utf_16(file, encoding), "UTF-16", path, folder), "the bill came as UTF-16"
+            written = _written(from_utf_16(file, encoding), "UTF-16", path, folder)
+            return Decodable(written, Encoding.UTF_8, "the bill came as UTF-16")
         wrong = _undecodable_line(head)
         if wrong:
             _check_gb18030(head, is_header, wrong)
-            return _written(from_gb18030(file), "GB18030", path, folder), "the bill came as GB18030"
+            return Decodable(path, Encoding.GB18030, "the bill came as GB18030")
         start, end = _first_line(head)
         repaired = _repaired(head[start:end].decode("utf-8", "replace"), is_header)
         if repaired is None:
-            return path, ""
+            return Decodable(path, Encoding.UTF_8)
         pieces = _with(repaired.encode(), head[:start], file, end)
-        return _written(pieces, "UTF-8", path, folder), "the bill's header was garbled, its UTF-8 taken for another encoding"
+        remark = "the bill's header was garbled, its UTF-8 taken for another encoding"
+        return Decodable(_written(pieces, "UTF-8", path, folder), Encoding.UTF_8, remark)
+
+
+def as_utf8(path: Path, encoding: Encoding, folder: Path) -> Path:
+    """Return where the text stands as UTF-8; it is rewritten if need be, or refused with the line that cannot be decoded."""
+    if encoding is Encoding.UTF_8:
+        return path
+    with path.open("rb", buffering=0) as file:
+        return _written(from_gb18030(file), "GB18030", path, folder)
 
 
 def _undecodable_line(head: bytes) -> int:

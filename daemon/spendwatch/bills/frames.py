@@ -11,10 +11,12 @@ from pathlib import Path
 import polars as pl
 
 from spendwatch.bills.cells import BLANKS, QUOTES, SHORTENED
+from spendwatch.bills.encodings import Encoding
 from spendwatch.bills.header import Header
 from spendwatch.bills.layouts.layout import Field, Identity
 from spendwatch.bills.survey import Survey
 from spendwatch.bills.traits import DATE_LENGTH, SEPARATOR, raw_fields
+from spendwatch.bills.transcoding import UndecodableError, from_gb18030
 from spendwatch.domain.money import SCALE, WHOLE_DIGITS
 
 MONEY = pl.Decimal(38, SCALE)
@@ -104,7 +106,7 @@ def _cleaned(cell: pl.Expr) -> pl.Expr:
     return cell.str.strip_chars(BLANKS).str.strip_chars_start(QUOTES)
 
 
-def fast_frames(path: Path, header: Header, identity: Identity, head: bytes) -> Iterator[pl.DataFrame]:
+def fast_frames(path: Path, encoding: Encoding, header: Header, identity: Identity, head: bytes) -> Iterator[pl.DataFrame]:
     """Yield the file's lines as exact columns, or raise `DoubtError`. Believe them only if `vouch` agrees in the end.
 
     The head, for most files the whole, is checked as strictly as CSV can be. Behind it, stray quotes in cells that nobody
@@ -119,7 +121,7 @@ def fast_frames(path: Path, header: Header, identity: Identity, head: bytes) -> 
     watched = [] if header.ends_with_amount else [pl.col(name) for name in names]
     surplus = [f"surplus {number}" for number in range(SURPLUS)] if header.ends_with_amount else []
     try:
-        for source, skip in _sources(path, header):
+        for source, skip in _sources(path, encoding, header):
             raw = pl.scan_csv(
                 source,
                 has_header=False,
@@ -130,7 +132,7 @@ def fast_frames(path: Path, header: Header, identity: Identity, head: bytes) -> 
                 glob=False,
             )
             yield exact_columns(raw, columns, traits, identity, watched=watched, surplus=surplus)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, UndecodableError) as error:
         raise DoubtError from error
 
 
@@ -156,7 +158,14 @@ def _commas(path: Path) -> int:
     return int(pieces.select(pl.len()).collect().item()) - 1
 
 
-def _sources(path: Path, header: Header) -> Iterator[tuple[Path | bytes, int]]:
+def _sources(path: Path, encoding: Encoding, header: Header) -> Iterator[tuple[Path | bytes, int]]:
+    """Yield what is to be parsed as UTF-8, and how many lines of it to skip."""
+    if encoding is Encoding.GB18030:
+        skip = header.lines
+        for segment in _rewritten(path):
+            yield segment, skip
+            skip = 0
+        return
     if path.stat().st_size <= AT_ONCE:
         yield path, header.lines
         return
@@ -164,6 +173,21 @@ def _sources(path: Path, header: Header) -> Iterator[tuple[Path | bytes, int]]:
         file.seek(header.size)
         while segment := _segment(file):
             yield segment, 0
+
+
+def _rewritten(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file in GB18030, some more than a segment holds at once."""
+    with path.open("rb", buffering=0) as file:
+        pieces: list[bytes | bytearray] = []
+        size = 0
+        for piece in from_gb18030(file):
+            pieces.append(piece)
+            size += len(piece)
+            if size >= SEGMENT and piece.endswith(b"\n"):
+                yield b"".join(pieces)
+                pieces, size = [], 0
+        if pieces:
+            yield b"".join(pieces)
 
 
 def _segment(file: FileIO) -> bytes:

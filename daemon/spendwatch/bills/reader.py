@@ -12,6 +12,7 @@ import polars as pl
 
 from spendwatch.bills.bill import Portion, UnderstoodBill
 from spendwatch.bills.careful import CarefulReader
+from spendwatch.bills.encodings import Encoding, as_utf8
 from spendwatch.bills.frames import DoubtError, exact_columns, fast_frames, vouch
 from spendwatch.bills.header import Expected, Header, find_header
 from spendwatch.bills.layouts import LAYOUTS
@@ -91,7 +92,7 @@ class _Reader:
             raise text.refused(error) from error
         head = head_of(pages.path)
         kind = Kind.SNAPSHOT if pages.is_complete else Kind.UPSERT
-        table = replace(text, path=pages.path, head=head, told=replace(text.told, kind=kind))
+        table = replace(text, path=pages.path, encoding=Encoding.UTF_8, head=head, told=replace(text.told, kind=kind))
         try:
             header = find_header(head, layouts=(DESCRIBE_INSTANCE_BILL,))
             return self._portion([_Table(table, header)], nothing_of=pages.nothing_of)
@@ -119,7 +120,7 @@ class _Reader:
         for table in tables:
             text, header, before = table.text, table.header, lines.count
             surveyor = self._survey(text)
-            for frame in fast_frames(text.path, header, lines.identity, text.head):
+            for frame in fast_frames(text.path, text.encoding, header, lines.identity, text.head):
                 lines.add(frame, text.told.part)
             if lines.has_stray_quotes or (lines.interpreter.has_undated and header.has_times):
                 raise DoubtError
@@ -131,10 +132,10 @@ class _Reader:
             header = table.header
             fields: Sequence[Field] = tuple(dict.fromkeys((*header.places, *lines.interpreter.fields)))
             columns = {field: pl.col(field) for field in fields}
+            progress = partial(self.progress, "reading with care")
             try:
-                for batch in CarefulReader(
-                    table.text.path, header, lines.interpreter, partial(self.progress, "reading with care")
-                ).batches():
+                path = as_utf8(table.text.path, table.text.encoding, self.folder)
+                for batch in CarefulReader(path, header, lines.interpreter, progress).batches():
                     raw = pl.LazyFrame(batch, schema=dict.fromkeys(columns, pl.String))
                     lines.add(exact_columns(raw, columns, lines.interpreter.fields, lines.identity), table.text.told.part)
             except UnreadableBillError as error:

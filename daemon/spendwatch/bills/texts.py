@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spendwatch.bills.containers import opened
-from spendwatch.bills.encodings import as_utf8
+from spendwatch.bills.encodings import Encoding, decodable
 from spendwatch.bills.header import HEAD_SIZE, is_header
 from spendwatch.bills.names import Told, told_by_part
 from spendwatch.bills.survey import digest_of
@@ -21,7 +21,9 @@ class Text:
     name: str
     """The name of the member of an archive, or of the file itself."""
     path: Path
+    encoding: Encoding
     head: bytes
+    """Its first lines, as UTF-8."""
     told: Told
     """What the names of the text and of the file that it came in tell."""
     is_member: bool
@@ -53,25 +55,31 @@ def texts_of(path: Path, *, name: str, folder: Path, progress: Callable[[float],
         remarks.append(f"{members} to the letter what another one says; one of each counts")
     texts = []
     for part in distinct.values():
-        text = Text(part.name, part.path, b"", told_by_part(name, part.name), is_member=len(distinct) > 1)
+        told = told_by_part(name, part.name)
+        text = Text(part.name, part.path, Encoding.UTF_8, b"", told, is_member=len(distinct) > 1)
         text, remark = _decoded(text, folder)
         texts.append(text)
         remarks.append(remark)
     return Texts(tuple(texts), tuple(dict.fromkeys(filter(None, remarks))))
 
 
-def head_of(path: Path) -> bytes:
-    """Return the first bytes of a file, those in which its header is looked for."""
+def head_of(path: Path, encoding: Encoding = Encoding.UTF_8) -> bytes:
+    """Return the first bytes of a file as UTF-8: those in which its header is looked for."""
     with path.open("rb") as file:
-        return file.read(HEAD_SIZE)
+        head = file.read(HEAD_SIZE)
+    if encoding is Encoding.UTF_8:
+        return head
+    # A character that the end of the head cuts in two is left out with its line; what else is wrong is found by who reads it.
+    lines = head[: head.rfind(b"\n") + 1] or head
+    return lines.decode("gb18030", "replace").removeprefix("\ufeff").encode()
 
 
 def _decoded(text: Text, folder: Path) -> tuple[Text, str]:
     try:
-        path, remark = as_utf8(text.path, folder, is_header)
-        head = head_of(path)
+        found = decodable(text.path, folder, is_header)
+        head = head_of(found.path, found.encoding)
     except UnreadableBillError as error:
         raise text.refused(error) from error
-    if path != text.path and text.is_member:
+    if found.path != text.path and text.is_member:
         text.path.unlink()  # room on the disk: what it says stands elsewhere now
-    return replace(text, path=path, head=head), remark
+    return replace(text, path=found.path, encoding=found.encoding, head=head), found.remark
