@@ -9,8 +9,9 @@ from threading import Event
 from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.review import Verdict
 from spendwatch.store.alert_book import AlertBook
-from spendwatch.store.database import Database, open_database
+from spendwatch.store.database import Database
 from spendwatch.store.ledger import Ledger
+from spendwatch.store.opening import open_database
 from store_builders import FINANCE, INBOX, NOON, Day, alert, key, matter, notification, row, statement
 
 

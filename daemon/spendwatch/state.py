@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 from spendwatch.settings import Settings
 from spendwatch.store import alert_book, health_book, ledger, outbox
-from spendwatch.store.database import Database, open_database
+from spendwatch.store.database import Database
+from spendwatch.store.opening import open_database
 
 
 def system_clock() -> datetime:

@@ -44,9 +44,10 @@ from spendwatch.domain.statement import (
 from spendwatch.jobs.assess import assess
 from spendwatch.jobs.conditions import Surroundings
 from spendwatch.store.alert_book import AlertBook
-from spendwatch.store.database import Database, open_database
+from spendwatch.store.database import Database
 from spendwatch.store.health_book import HealthBook
 from spendwatch.store.ledger import Ledger
+from spendwatch.store.opening import open_database
 
 ZONE = ZoneInfo("Asia/Shanghai")
 ACCOUNT = AccountId("1000000000000001")

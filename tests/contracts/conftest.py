@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from servers_postgres import PostgresServer, running_server
-from spendwatch.store.database import Database, open_database
+from spendwatch.store.database import Database
+from spendwatch.store.opening import open_database
 
 _TEMPLATE = "ledger_template"
 _numbers = count(1)

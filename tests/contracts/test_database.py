@@ -31,9 +31,10 @@ from spendwatch.domain.errors import LedgerChangedError, LedgerUnavailableError
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.scope import Dimension
 from spendwatch.store.alert_book import AlertBook
-from spendwatch.store.database import Database, open_database
+from spendwatch.store.database import Database
 from spendwatch.store.files import file_system_of, is_shared_between_hosts
 from spendwatch.store.ledger import Ledger
+from spendwatch.store.opening import open_database
 from spendwatch.store.outbox import Outbox
 from spendwatch.store.postgres import PostgresStorage
 from spendwatch.store.schema import HEAD, REVISIONS, VERSION_TABLE
@@ -211,7 +212,7 @@ def test_a_database_of_another_program_is_refused(new_place: str, engine: str) -
 
 def test_a_start_with_nothing_to_migrate_does_not_load_the_migration_library(place: str) -> None:
     code = (
-        "import sys; from spendwatch.store.database import open_database; "
+        "import sys; from spendwatch.store.opening import open_database; "
         "open_database(sys.argv[1]).close(); print('alembic' in sys.modules)"
     )
     paths = os.pathsep.join(path for path in sys.path if path)

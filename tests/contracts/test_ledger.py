@@ -21,8 +21,9 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, SpendRow, Stamp, WorkspaceId
-from spendwatch.store.database import Database, open_database
+from spendwatch.store.database import Database
 from spendwatch.store.ledger import Ledger
+from spendwatch.store.opening import open_database
 from store_builders import ACME, CHINA, INBOX, NOON, SEPTEMBER, Day, digest, key, row, statement
 
 OTHER = AccountId("2000000000000002")

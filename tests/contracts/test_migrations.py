@@ -20,8 +20,9 @@ from spendwatch.bills.process import ReadingProcess
 from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, SeriesKey, Stamp
-from spendwatch.store.database import Database, open_database
+from spendwatch.store.database import Database
 from spendwatch.store.ledger import Ledger
+from spendwatch.store.opening import open_database
 from spendwatch.store.postgres import PostgresStorage
 from spendwatch.store.schema import HEAD, stored_revision
 from store_builders import CHINA

@@ -16,7 +16,8 @@ from spendwatch.domain.notification import Delivery, DeliveryState
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.store.alert_book import AlertBook
-from spendwatch.store.database import Database, open_database
+from spendwatch.store.database import Database
+from spendwatch.store.opening import open_database
 from spendwatch.store.outbox import Outbox
 from store_builders import FINANCE, NOON, alert, matter, notification
 

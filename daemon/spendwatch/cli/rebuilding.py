@@ -16,7 +16,7 @@ from spendwatch.domain.statement import BillFile, Digest, SeriesKey
 from spendwatch.jobs.collect import enter
 from spendwatch.settings import Settings
 from spendwatch.state import Store
-from spendwatch.store.database import open_database
+from spendwatch.store.opening import open_database
 from spendwatch.store.statement import EnteredStatement
 
 

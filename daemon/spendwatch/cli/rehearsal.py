@@ -21,7 +21,7 @@ from spendwatch.sources.listing import waiting
 from spendwatch.sources.naming import readable
 from spendwatch.state import Store, opened_store
 from spendwatch.store.copying import copy_all
-from spendwatch.store.database import open_database
+from spendwatch.store.opening import open_database
 
 
 @contextmanager

@@ -8,7 +8,9 @@ from __future__ import annotations
 from sqlalchemy import Connection, inspect, text
 
 from spendwatch.domain.errors import LedgerUnavailableError
+from spendwatch.store.reach import begin_revision
 from spendwatch.store.storage import Storage
+from spendwatch.store.tables import metadata
 
 REVISIONS = ("0001", "0002")
 """Every revision this program can bring up to date, the oldest first. A new migration adds its own here."""
@@ -77,9 +79,6 @@ def _wait_for_other_migrations(connection: Connection) -> None:
 
 def _build(connection: Connection) -> None:
     """Make all tables of a new ledger: those that the migrations would build one after the other, only quicker."""
-    from spendwatch.store.reach import begin_revision  # noqa: PLC0415 -- the tables stand above their database
-    from spendwatch.store.tables import metadata  # noqa: PLC0415 -- the same
-
     metadata.create_all(connection, checkfirst=False)
     begin_revision(connection)
     key = f"CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num)"
