@@ -14,8 +14,8 @@ from spendwatch.sources.credentials import Credentials
 from spendwatch.sources.fetching import HttpAnswer, HttpClient, Receiver
 from spendwatch.sources.oss_answers import refusal_of
 from spendwatch.sources.oss_listing import OPERATION, PAGE_SIZE, Listing, ListingPage, page_of
-from spendwatch.sources.oss_signing import AWS4, OSS4, StoreRequest, signed
 from spendwatch.sources.oss_settings import OssConfig, Signature
+from spendwatch.sources.oss_signing import AWS4, OSS4, StoreRequest, signed
 from spendwatch.sources.oss_transfer import PART, WHOLE, ObjectTransfer
 from spendwatch.sources.trouble import EndpointError, Trouble, not_fetched
 
