@@ -125,20 +125,22 @@ class OssSource:
 
     def _turn(self, found: StoredObject) -> tuple[bool, bool, str, str]:
         """Order what is wanted: what was begun, then the oldest first, what was in trouble last."""
-        return not self._intake.has_begun(found), self._identity(found) in self._troubled, found.modified, found.key
+        return self._identity(found) in self._troubled, not self._intake.come_so_far(found), found.modified, found.key
 
     async def _take(self, wanted: Sequence[StoredObject]) -> EndpointError | None:
         """Take the objects in; return what was wrong with some of them, if it did not stop the rest."""
         trouble: EndpointError | None = None
         in_a_row = 0
         for found in wanted:
+            had = self._intake.come_so_far(found)
             try:
                 await self._intake.take(found)
             except EndpointError as error:
                 if error.trouble is Trouble.ARCHIVED:
                     self._set_aside(found)
                     continue
-                self._troubled.add(self._identity(found))
+                if self._intake.come_so_far(found) <= had:
+                    self._troubled.add(self._identity(found))
                 _log.warning("object_not_fetched", source=self._name, name=found.shown, reason=str(error))
                 trouble, in_a_row = trouble or error, in_a_row + 1
                 if error.trouble not in _OF_ONE_OBJECT or in_a_row == _IN_A_ROW:

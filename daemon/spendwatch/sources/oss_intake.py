@@ -75,9 +75,9 @@ class Intake:
         """Lay down an answer that was not understood, for a person to look at."""
         self._holding.note_refused(answer)
 
-    def has_begun(self, found: StoredObject) -> bool:
-        """Tell whether a part of this version is here already."""
-        return self._part.of == self._named(found)
+    def come_so_far(self, found: StoredObject) -> int:
+        """Return how many bytes of this version are safely here."""
+        return self._part.size if self._part.of == self._named(found) else 0
 
     async def take(self, found: StoredObject) -> None:
         """Fetch the object and let it wait, unless it says what it said last. `EndpointError` unless all of it came."""
@@ -85,7 +85,7 @@ class Intake:
             msg = f"the object {found.shown} has {found.size} bytes, more than max_megabytes allows"
             raise EndpointError(msg, Trouble.UNEXPECTED)
         with self._holding.resumed_file() as file:
-            transfer = ObjectTransfer(found, file, have=self._part.size if self.has_begun(found) else 0)
+            transfer = ObjectTransfer(found, file, have=self.come_so_far(found))
             if self._part.size:
                 # While bytes come in, nothing is promised of the part: whoever dies now begins anew, and joins no two versions.
                 await self._remember(_Part())

@@ -13,6 +13,7 @@ from spendwatch.sources.trouble import EndpointError, Trouble, quoted
 OPERATION = "ListObjectsV2"
 PAGE_SIZE = 1000
 MOST_OBJECTS = 100_000
+MOST_PAGES = 1000
 _MOST_EMPTY = 3
 _LONGEST_TOKEN = 8192
 _COUNT_DIGITS = 9
@@ -69,6 +70,8 @@ class Listing:
         self._empty = 0 if page.objects else self._empty + 1
         if page.token and self._empty == _MOST_EMPTY:
             raise _error(Trouble.UNEXPECTED, f"{_MOST_EMPTY} empty pages in a row promise more")
+        if len(self._tokens) == MOST_PAGES:
+            raise _error(Trouble.UNEXPECTED, f"more than {MOST_PAGES} pages")
         if page.token in self._tokens:
             raise _error(Trouble.UNEXPECTED, "the same page token came again")
         if page.token:

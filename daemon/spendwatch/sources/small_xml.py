@@ -58,7 +58,7 @@ class _Reading:
     def __init__(self) -> None:
         self._open = [Element("")]
         self._count = 0
-        # Whatever it declares: all that we ask write UTF-8, and other encodings are tables that somebody else defines.
+        # Whatever the document declares: all whom we ask write UTF-8.
         self._parser = expat.ParserCreate("utf-8")
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._begin
