@@ -51,6 +51,7 @@ class OssServer(ThreadedServer):
         """Bytes of objects, all in all."""
         self.lie: Lie | None = None
         self.lies_to: Callable[[Call], bool] = lambda _: True
+        self.knows_parts = True
         self.cut_after: int | None = None
         """Bytes of an object after which the connection is reset; None: never."""
         self.stalls = False
@@ -157,7 +158,8 @@ class OssServer(ThreadedServer):
             return refusal(403, "InvalidObjectState", "The operation is not valid for the object's state")
         headers = {"etag": stored.etag, "content-type": "application/octet-stream", **stored.headers}
         start, size = 0, len(stored.content)
-        if found := _RANGE.fullmatch(call.headers.get("range", "")):
+        found = _RANGE.fullmatch(call.headers.get("range", "")) if self.knows_parts else None
+        if found:
             start = int(found[1])
             headers["content-range"] = f"bytes {start}-{size - 1}/{size}"
         return Answer(206 if found else 200, headers, stored.content[start:], cut=self.cut_after, stalls=self.stalls)
