@@ -18,6 +18,7 @@ from servers_http import Request, ThreadedServer, read_request
 
 _AUTHORIZATION = re.compile(r"OSS4-HMAC-SHA256 Credential=([^,]+),Signature=([0-9a-f]{64})")
 _RANGE = re.compile(r"bytes=([0-9]+)-")
+_OF_THE_BODY = frozenset({"content-type", "content-md5"})
 _SKEW = timedelta(minutes=15)
 
 
@@ -25,7 +26,7 @@ def signature_of(call: Call, secret: str, scope: str) -> str:
     """Return the signature of what travels, computed from the wire, by the provider's description alone."""
     headers = call.headers
     pairs = sorted(call.raw_query.split("&")) if call.raw_query else []
-    own = sorted((name, value) for name, value in headers.items() if name.startswith("x-oss-") or name == "content-type")
+    own = sorted((name, value) for name, value in headers.items() if name.startswith("x-oss-") or name in _OF_THE_BODY)
     resource = quote(f"/{BUCKET}/{call.key}", safe="/")
     lines = [call.method, resource, "&".join(pairs), *(f"{name}:{value}" for name, value in own), "", ""]
     canonical = "\n".join([*lines, headers["x-oss-content-sha256"]])
@@ -135,7 +136,7 @@ class OssServer(ThreadedServer):
         after = base64.b64decode(call.query.get("continuation-token", "")).decode()
         prefix = call.query.get("prefix", "")
         keys = sorted((key for key in self.objects if key.startswith(prefix) and key > after), key=str.encode)
-        page = keys[: min(self.page_size, int(call.query["max-keys"]))]
+        page = keys[: min(self.page_size, int(call.query.get("max-keys", "100")))]
         more = len(page) < len(keys)
         following = base64.b64encode(page[-1].encode()).decode() if more else ""
         token = f"<NextContinuationToken>{quote(following, safe='')}</NextContinuationToken>" if more else ""
