@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bucket_watch import Bucket
-from oss_lies import KEY_ID, LISTING_LIES, OBJECT_LIES, REFUSALS, SECRET, Call, Lie
+from oss_lies import BUCKET, KEY_ID, LISTING_LIES, OBJECT_LIES, REFUSALS, SECRET, Call, Lie
 from servers_oss import OssServer
 from spendwatch.domain.errors import SourceUnavailableError
+from spendwatch.sources.oss_listing import page_of
 from spendwatch.sources.trouble import EndpointError, Trouble
 
 pytestmark = pytest.mark.anyio
@@ -239,3 +242,28 @@ async def test_an_answer_that_was_not_understood_is_laid_down_for_a_person_witho
     note = (stage.bucket.place / "originals" / "last_refused_answer.txt").read_text(encoding="utf-8")
     assert "OSS4-HMAC-SHA256 Credential=***/" in note
     assert KEY_ID not in note
+
+
+PAGE = OssServer(OBJECTS)._page(Call("GET", "", {"max-keys": "9"}, "", {})).body
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
+def test_whatever_comes_in_place_of_a_listing_is_told_of(body: bytes) -> None:
+    with pytest.raises(EndpointError):
+        page_of(body, bucket=BUCKET, prefix="")
+
+
+@given(st.lists(st.tuples(st.integers(0, len(PAGE) - 1), st.binary(max_size=3)), min_size=1, max_size=4))
+def test_a_listing_that_was_damaged_is_told_of_or_still_says_something_that_can_be_asked_for(
+    damage: list[tuple[int, bytes]],
+) -> None:
+    body = PAGE
+    for place, piece in damage:
+        body = body[:place] + piece + body[place + len(piece) :]
+    try:
+        page = page_of(body, bucket=BUCKET, prefix="push/")
+    except EndpointError:
+        return
+    for found in page.objects:
+        assert found.key.startswith("push/")
+        assert (found.size >= 0, found.etag != "", found.modified != "") == (True, True, True)
