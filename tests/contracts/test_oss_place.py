@@ -163,6 +163,12 @@ def test_nothing_of_a_secret_shows_in_the_settings_or_the_source(stage: Stage) -
     assert not any(secret in shown for secret in (KEY_ID, SECRET, TOKEN))
 
 
+def test_every_key_is_explained() -> None:
+    told = (Path(__file__).parents[2] / "config" / "README.md").read_text(encoding="utf-8")
+    section = told[told.index("#### A bucket") : told.index("### `retention`")]
+    assert {key for key in OssConfig.model_fields if f"`{key}`" not in section} == set()
+
+
 def test_the_schema_shows_durations_and_switches_as_they_are_written() -> None:
     properties = OssConfig.model_json_schema()["properties"]
     assert (properties["poll"]["default"], properties["stale_after"]["default"]) == ("15m", "36h")
