@@ -198,6 +198,7 @@ REFUSALS = (
     _refuses("moved", 301, "PermanentRedirect", location="http://127.0.0.1:1/"),
     _refuses("slow down", 503, "SlowDown", "Please reduce your request rate.", retry_after="120"),
     _refuses("too many", 429, "", retry_after="120"),
+    _refuses("limit", 503, "TotalQpsLimitExceeded", retry_after="120"),
     _refuses("unavailable", 503, "ServiceUnavailable", "Please try again later."),
     _refuses("inner", 500, "InternalError", f"It says \x1b[31m{SECRET}\x1b[0m".replace("\x1b", "\u202e")),
     _refuses("odd code", 400, "no code at all!", "no"),
@@ -208,6 +209,13 @@ REFUSALS = (
 )
 """Told of listings and of objects."""
 
+
+def _chunked(answer: Answer) -> Mapping[str, str]:
+    """Return headers that do not say how long the body is."""
+    return {**answer.headers, "transfer-encoding": "chunked", "content-length": ""}
+
+
+_CHUNKS = b"10000\r\n" + b"x" * 0x10000 + b"\r\n0\r\n\r\n"
 _ALL = {"content-range": "bytes 0-3/4"}
 OBJECT_LIES = (
     _status("html", 200, b"<!doctype html><title>Sign in</title>", content_type="text/html"),
@@ -218,6 +226,7 @@ OBJECT_LIES = (
     _body("long", lambda body: body + b"x"),
     _headers("other coding", content_encoding="br"),
     _headers("damaged gzip", content_encoding="gzip"),
+    Lie("endless", lambda answer, _call: replace(answer, headers=_chunked(answer), body=_CHUNKS)),
     Lie("part", lambda answer, _call: replace(answer, status=206)),
     Lie("unasked part", lambda answer, _call: replace(answer, status=206, headers={**answer.headers, **_ALL})),
     Lie("cut", lambda answer, _call: replace(answer, cut=len(answer.body) // 2)),

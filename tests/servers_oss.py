@@ -172,7 +172,7 @@ class OssServer(ThreadedServer):
             "connection": "close",
             **answer.headers,
         }
-        lines = "".join(f"{name}: {value}\r\n" for name, value in told.items())
+        lines = "".join(f"{name}: {value}\r\n" for name, value in told.items() if value)
         writer.write(f"HTTP/1.1 {answer.status} Served\r\n{lines}\r\n".encode() + answer.body[: answer.cut])
         await writer.drain()
         if "etag" in answer.headers:

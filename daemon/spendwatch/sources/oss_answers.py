@@ -21,7 +21,6 @@ _BY_CODE: Mapping[str, Trouble] = {
     "InvalidToken": Trouble.CREDENTIALS,
     "RequestTimeTooSkewed": Trouble.CLOCK,
     "SlowDown": Trouble.THROTTLED,
-    "QpsLimitExceeded": Trouble.THROTTLED,
     "InvalidObjectState": Trouble.ARCHIVED,
     # No permission helps whoever has to pay first, or to ask elsewhere.
     "InDebt": Trouble.REFUSED,
@@ -36,6 +35,8 @@ _BY_CODE: Mapping[str, Trouble] = {
     "PreconditionFailed": Trouble.CHANGING,
     "InvalidRange": Trouble.CHANGING,
 }
+_LIMIT = "LimitExceeded"
+"""So the codes of the provider end that speak of requests, traffic and the like."""
 _BY_STATUS = {412: Trouble.CHANGING, 416: Trouble.CHANGING}
 _ELSEWHERE = frozenset({"PermanentRedirect", "TemporaryRedirect"})
 
@@ -51,5 +52,10 @@ def refusal_of(answer: HttpAnswer, asked: Asked) -> EndpointError:
         named = f": its endpoint is {quoted(endpoint, asked.secrets)}" if endpoint else ""
         msg = f"{asked.operation.name}: the bucket is not in this region{named} ({code or answer.status})"
         return EndpointError(msg, Trouble.REFUSED)
-    trouble = _BY_CODE.get(code) or _BY_STATUS.get(answer.status) or trouble_of_status(answer.status)
-    return told(trouble, Refusal(code, error.said("Message").strip()), answer, asked)
+    return told(_trouble(code, answer.status), Refusal(code, error.said("Message").strip()), answer, asked)
+
+
+def _trouble(code: str, status: int) -> Trouble:
+    if code.endswith(_LIMIT):
+        return Trouble.THROTTLED
+    return _BY_CODE.get(code) or _BY_STATUS.get(status) or trouble_of_status(status)

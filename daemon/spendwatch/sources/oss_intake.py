@@ -92,23 +92,32 @@ class Intake:
             try:
                 await self._store.download(found.key, transfer)
             except EndpointError:
-                if transfer.can_go_on and file.size:
-                    await asyncio.to_thread(file.store)
-                    await self._remember(_Part(self._named(found), file.size))
+                await self._keep_part(found, file, can_go_on=transfer.can_go_on)
                 raise
             await self._offer(found, file)
+
+    async def _keep_part(self, found: StoredObject, file: Incoming, *, can_go_on: bool) -> None:
+        """Remember how much of which version is safely here, so that the next round asks for the rest."""
+        if can_go_on and file.size:
+            await asyncio.to_thread(file.store)
+            await self._remember(_Part(self._named(found), file.size))
+        else:
+            file.cut(0)
 
     async def _offer(self, found: StoredObject, file: Incoming) -> None:
         digest = await asyncio.to_thread(file.digest)
         identity = found.identity(self._config.bucket)
         version = self.versions.following(identity, found.state, bytes.fromhex(digest[:_DIGEST_DIGITS]))
         if self.versions.is_news(version):
-            await asyncio.to_thread(self._waiting.offer, file, version, name_of(found.key, self._config.prefix))
-            self.versions.given(version)
+            await asyncio.to_thread(self._let_wait, file, version, name_of(found.key, self._config.prefix))
         else:
             file.cut(0)
             with usable(self._place):
                 await asyncio.to_thread(self.versions.settled, version)
+
+    def _let_wait(self, file: Incoming, version: Version, name: str) -> None:
+        self._waiting.offer(file, version, name)
+        self.versions.given(version)
 
     async def _remember(self, part: _Part) -> None:
         self._part = part
@@ -122,5 +131,4 @@ class Intake:
 def _read(holding: Holding) -> _Part:
     found = holding.recall()
     of, size = found.get("part_of"), found.get("part_size")
-    is_part = isinstance(of, str) and isinstance(size, int) and not isinstance(size, bool) and size > 0
-    return _Part(of, size) if is_part and isinstance(of, str) and isinstance(size, int) else _Part()
+    return _Part(of, size) if isinstance(of, str) and type(size) is int and size > 0 else _Part()

@@ -47,12 +47,17 @@ class ObjectTransfer:
         else:
             self._go_on(headers)
         make_sure_of_room(self._file.path.parent, self._found.size - self._file.size)
-        return self._file.write
+        return self._write
 
     def check(self) -> None:
         """Raise unless everything came that was listed."""
         if self.can_go_on and self._file.size != self._found.size:
             raise self._misfit(Trouble.UNEXPECTED, f"{self._file.size} bytes came, {self._found.size} were listed")
+
+    def _write(self, piece: bytes) -> None:
+        if self.can_go_on and self._file.size + len(piece) > self._found.size:
+            raise self._misfit(Trouble.UNEXPECTED, f"more than the {self._found.size} bytes came that were listed")
+        self._file.write(piece)
 
     def _begin(self, headers: Mapping[str, str]) -> None:
         self._file.cut(0)
