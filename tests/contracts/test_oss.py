@@ -215,6 +215,23 @@ async def test_a_memory_that_was_lost_means_that_everything_is_given_once_more(s
         assert await stage.bucket.enter() == []
 
 
+async def test_an_original_that_cannot_be_moved_is_told_and_given_once_more(stage: Stage) -> None:
+    stage.server.put("d/a.csv", BILL)
+    (file,) = await stage.bucket.round()
+    done = stage.bucket.place / "originals" / "done"
+    done.rmdir()
+    done.touch()
+    with capture_logs() as logs:
+        stage.bucket.source.keep(file)
+    told = {"event": "original_not_moved", "source": "pushes", "name": "d/a.csv", "shelf": "done"}
+    assert [{**log, **told} for log in logs] == logs
+    (again,) = await stage.bucket.round()
+    assert again.path == file.path
+    done.unlink()
+    stage.bucket.source.keep(again)
+    assert (stage.bucket.shelf(), await stage.bucket.round()) == ({"d/a.csv": BILL}, [])
+
+
 async def test_what_cannot_be_remembered_stays_where_it_is_and_is_given_once_more(stage: Stage) -> None:
     stage.server.put("a.csv", BILL)
     (file,) = await stage.bucket.round()

@@ -9,6 +9,7 @@ originals/rejected/20260915/x.csv  refused, the reason beside it
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -72,12 +73,12 @@ class Waiting:
         """Move a file onto the shelf that is done with, the reason beside it."""
         name = path.relative_to(self._pending).as_posix().partition("/")[2]
         try:
+            (self._originals / shelf).mkdir(mode=0o700, exist_ok=True)
             final = _moved(path, self._originals / shelf, name)
-        except FileNotFoundError:
-            return
         except OSError as error:
-            # It is offered once more, and the ledger knows its bytes already.
-            _log.warning("original_not_moved", source=self._source, name=name, shelf=shelf.value, reason=error.strerror)
+            if path.exists():
+                # It is offered once more, and the ledger knows its bytes already.
+                _log.warning("original_not_moved", source=self._source, name=name, shelf=shelf.value, reason=error.strerror)
             return
         self._tidy(path.parent)
         if why:
@@ -108,7 +109,7 @@ def _moved(path: Path, root: Path, name: str) -> Path:
     with _opened(root) as folder:
         place, way = make_way(folder, name)
         with place:
-            final = next(free for number in range(1, MANY) if not _is_taken(place, free := again(place.name, number)))
+            final = _free(place)
             os.rename(path, final, dst_dir_fd=place.folder)
     there = root / way / final
     for parent in there.parents:
@@ -127,6 +128,14 @@ def _remove_if_empty(folder: Path) -> bool:
         folder.rmdir()
         return True
     return False
+
+
+def _free(place: Place) -> str:
+    for number in range(1, MANY):
+        if not _is_taken(place, name := again(place.name, number)):
+            return name
+    msg = f"{MANY} files of this name already"
+    raise FileExistsError(errno.EEXIST, msg)
 
 
 def _is_taken(place: Place, name: str) -> bool:
