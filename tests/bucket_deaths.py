@@ -6,24 +6,15 @@ step is whatever the file system is asked: to open, rename, create or remove som
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
 from pathlib import Path
 
-from bucket_watch import Bucket
-from endpoint_watch import NOW
+from bucket_watch import work
 
 _STEPS = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.scandir", "os.truncate", "os.listdir"})
 _MOST = 2000
-
-
-def _work(url: str, place: Path) -> None:
-    bucket = Bucket(url, place, timeout="60s")
-    asyncio.run(bucket.source.fetch(NOW))
-    for file in bucket.waiting():
-        bucket.source.keep(file)
 
 
 def _die_at(step: int) -> None:
@@ -42,12 +33,12 @@ def _die_at(step: int) -> None:
 def main() -> None:
     """Work in one folder after the other; say how many that were."""
     url, place = sys.argv[1], Path(sys.argv[2])
-    _work(url, place / "0")  # so that every module is loaded by now
+    work(url, place / "0")  # so that every module is loaded by now
     for step in range(1, _MOST):
         child = os.fork()
         if not child:
             _die_at(step)
-            _work(url, place / str(step))
+            work(url, place / str(step))
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if not os.WIFSIGNALED(status):

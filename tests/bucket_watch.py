@@ -90,12 +90,17 @@ class Bucket:
         return path.read_bytes() if path.exists() else b""
 
 
-def main() -> None:
-    """Fetch once, and put away what came: `python -m bucket_watch URL PLACE`."""
-    bucket = Bucket(sys.argv[1], Path(sys.argv[2]), timeout="60s")
+def work(url: str, place: Path) -> None:
+    """Fetch once, and put away what came."""
+    bucket = Bucket(url, place, timeout="60s")
     asyncio.run(bucket.source.fetch(NOW))
     for file in bucket.waiting():
         bucket.source.keep(file)
+
+
+def main() -> None:
+    """Do so in a process of its own: `python -m bucket_watch URL PLACE`."""
+    work(sys.argv[1], Path(sys.argv[2]))
 
 
 if __name__ == "__main__":
