@@ -18,8 +18,9 @@ from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.acs3 import Signer
-from spendwatch.sources.alibaba_settings import AlibabaConfig, Provider
+from spendwatch.sources.alibaba_settings import AlibabaConfig
 from spendwatch.sources.credentials import Credentials
+from spendwatch.sources.credentials_settings import Provider
 from spendwatch.sources.opening import open_alibaba, open_api, open_credentials
 from spendwatch.sources.pacing import Pace
 from spendwatch.sources.trouble import EndpointError, Trouble

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -65,8 +66,11 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Refusal:
+class Refusal:
+    """What an answer says in place of what was asked for."""
+
     code: str
+    """Empty where there is none."""
     message: str
 
 
@@ -110,23 +114,40 @@ def _refused(answer: HttpAnswer, asked: Asked) -> EndpointError:
     except NoJsonError:
         text = body.decode("utf-8", errors="replace")
         code, message = _XML_CODE.search(text), _XML_MESSAGE.search(text)
-        refusal = _Refusal(code[1] if code else "", message[1] if message else "")
+        refusal = Refusal(code[1] if code else "", message[1] if message else "")
     else:
-        refusal = _said_in(found) if isinstance(found, dict) else _Refusal("", "")
+        refusal = _said_in(found) if isinstance(found, dict) else Refusal("", "")
     return _error(refusal, answer, asked)
 
 
-def _said_in(found: Mapping[str, object]) -> _Refusal:
+def _said_in(found: Mapping[str, object]) -> Refusal:
     code = str(found.get("Code") or found.get("code") or "")
     message = str(found.get("Message") or found.get("message") or "")
     # Nobody but the gateway makes codes: what does not look like one is not repeated.
-    return _Refusal(code if _CODE.fullmatch(code) else "unknown" if code else "", message)
+    return Refusal(code if _CODE.fullmatch(code) else "unknown" if code else "", message)
 
 
-def _error(refusal: _Refusal, answer: HttpAnswer, asked: Asked) -> EndpointError:
-    trouble = _trouble(refusal.code, answer.status)
+def _error(refusal: Refusal, answer: HttpAnswer, asked: Asked) -> EndpointError:
+    return told(_trouble(refusal.code, answer.status), refusal, answer, asked)
+
+
+def told(trouble: Trouble, refusal: Refusal, answer: HttpAnswer, asked: Asked) -> EndpointError:
+    """Return a refusal in words for whoever has to do something about it."""
     words = _words(trouble, refusal, answer, asked)
     return EndpointError(f"{asked.operation.name}: {words}", trouble, retry_after=asked_pause(answer.headers, asked.at))
+
+
+@contextmanager
+def keeping(answer: HttpAnswer, our_secrets: tuple[str, ...] = ()) -> Iterator[None]:
+    """Let an error of what is read keep the answer that was not understood."""
+    try:
+        yield
+    except EndpointError as error:
+        if error.trouble in {Trouble.NOT_A_BILL, Trouble.UNEXPECTED}:
+            error.answer = answer.body
+            for secret in filter(None, our_secrets):
+                error.answer = error.answer.replace(secret.encode(), b"***")
+        raise
 
 
 def _trouble(code: str, status: int) -> Trouble:
@@ -135,12 +156,17 @@ def _trouble(code: str, status: int) -> Trouble:
     for beginning, trouble in _BY_BEGINNING.items():
         if code.startswith(beginning):
             return trouble
+    return trouble_of_status(status)
+
+
+def trouble_of_status(status: int) -> Trouble:
+    """Return what a status alone means."""
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     return Trouble.UNAVAILABLE if status >= _FIRST_OF_THE_SERVER else Trouble.REFUSED
 
 
-def _words(trouble: Trouble, refusal: _Refusal, answer: HttpAnswer, asked: Asked) -> str:
+def _words(trouble: Trouble, refusal: Refusal, answer: HttpAnswer, asked: Asked) -> str:
     code = refusal.code or f"HTTP {answer.status}"
     match trouble:
         case Trouble.WRONG_SITE:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from urllib.parse import quote, urlencode, urlsplit
@@ -14,7 +13,7 @@ from spendwatch.domain.period import BillingPeriod, Clock
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId
 from spendwatch.sources.acs3 import ApiRequest, signed
-from spendwatch.sources.answers import Asked, Operation, document, successful
+from spendwatch.sources.answers import Asked, Operation, document, keeping, successful
 from spendwatch.sources.balance_answers import BalanceAnswer, account_balance, fund_account
 from spendwatch.sources.bill_pages import MOST_PAGES, Page, Paging, Wanted, page_of, sums
 from spendwatch.sources.credentials import Credentials
@@ -95,7 +94,7 @@ class BssClient:
         while True:
             # The only tokens that may be sent are none, and the one that just came.
             found, answer = await self._call(_INSTANCE_BILL, query | ({"NextToken": token} if token else {}))
-            with _keeping(answer):
+            with keeping(answer):
                 page = page_of(found, answer.body, wanted)
             token = paging.take(page)
             yield page
@@ -192,7 +191,7 @@ class BssClient:
         at = self._clock()
         asked = Asked(operation, at, (signer.key_id, signer.secret, signer.token), self._site)
         answer = await self._fetched(request, signed(request, signer, at=at, nonce=secrets.token_hex(16)))
-        with _keeping(answer, asked.secrets):
+        with keeping(answer, asked.secrets):
             return successful(document(answer, asked), answer, asked), answer
 
     async def _fetched(self, request: ApiRequest, headers: Mapping[str, str]) -> HttpAnswer:
@@ -210,19 +209,6 @@ class BssClient:
             )
         except (UnreachableError, ForbiddenAddressError) as error:
             raise not_fetched(request.action, error) from error
-
-
-@contextmanager
-def _keeping(answer: HttpAnswer, our_secrets: tuple[str, ...] = ()) -> Iterator[None]:
-    """Let an error of what is read keep the answer that was not understood."""
-    try:
-        yield
-    except EndpointError as error:
-        if error.trouble in {Trouble.NOT_A_BILL, Trouble.UNEXPECTED}:
-            error.answer = answer.body
-            for secret in filter(None, our_secrets):
-                error.answer = error.answer.replace(secret.encode(), b"***")
-        raise
 
 
 def _summary(

@@ -24,14 +24,12 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.naming import extended
+from spendwatch.sources.naming import MANY, again, reason_name
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
 _RESERVE = 64 << 20
 _TENTH = 10
-_TWINS = 10_000
-_WHY = ".why.txt"
 _MEMORY = "known.json"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _OURS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -49,7 +47,7 @@ class Incoming:
     def __init__(self, path: Path, *, is_new: bool = True) -> None:
         """Create it, or open the one that is there; its name owes nothing to what will be in it."""
         self.path = path
-        with _usable(path.parent):
+        with usable(path.parent):
             self._descriptor = os.open(path, _OURS | (os.O_EXCL if is_new else 0), 0o600)
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,7 +62,7 @@ class Incoming:
             self._looked_at = self.size
             make_sure_of_room(self.path.parent)
         view = memoryview(piece)
-        with _usable(self.path.parent):
+        with usable(self.path.parent):
             while view:
                 written = os.write(self._descriptor, view)
                 self.size, view = self.size + written, view[written:]
@@ -87,7 +85,7 @@ class Incoming:
 
     def store(self) -> None:
         """Make sure that a power cut does not take back what was written."""
-        with _usable(self.path.parent):
+        with usable(self.path.parent):
             os.fsync(self._descriptor)
 
     def close(self) -> None:
@@ -136,7 +134,7 @@ class Holding:
     def offer(self, file: Incoming, name: str) -> Path:
         """Let a file that is whole wait to be entered, under that name or one beside it; return where it waits."""
         file.store()
-        with _usable(self._place / "pending"):
+        with usable(self._place / "pending"):
             return self._moved(file.path, self._place / "pending", name)
 
     def arrivals(self, now: datetime) -> Iterator[BillFile]:
@@ -152,7 +150,7 @@ class Holding:
     def reject(self, path: Path, why: str) -> None:
         """Put a file away that could not be understood, the reason beside it."""
         if final := self._put_away(path, "rejected"):
-            beside = final.with_name(extended(final.name, _WHY))
+            beside = final.with_name(reason_name(final.name))
             with contextlib.suppress(OSError):
                 beside.write_text(why if why.endswith("\n") else f"{why}\n", encoding="utf-8", errors="backslashreplace")
 
@@ -169,9 +167,9 @@ class Holding:
         with self.new_file() as file:
             file.write(json.dumps(known, ensure_ascii=False, indent=1).encode())
             file.store()
-            with _usable(self._place):
+            with usable(self._place):
                 file.path.replace(self._place / _MEMORY)
-            _store_folder(self._place)
+            store_folder(self._place)
 
     def note_refused(self, answer: bytes) -> None:
         """Lay down an answer that was not understood, for a person to look at: the latest alone, and its beginning."""
@@ -180,7 +178,7 @@ class Holding:
             file.path.replace(self._place / "originals" / _NOTE)
 
     def _pending(self) -> list[Path]:
-        with _usable(self._place / "pending"):
+        with usable(self._place / "pending"):
             try:
                 with os.scandir(self._place / "pending") as entries:
                     seen = [
@@ -202,27 +200,22 @@ class Holding:
 
     def _moved(self, path: Path, folder: Path, name: str) -> Path:
         # The folders are ours alone, and one process at a time works on them: nobody takes the name meanwhile.
-        final = next(free for number in range(1, _TWINS) if not (free := folder / _beside(name, number)).exists())
+        final = next(free for number in range(1, MANY) if not (free := folder / again(name, number)).exists())
         path.rename(final)
-        _store_folder(folder)
+        store_folder(folder)
         return final
 
     def _make_folders(self) -> None:
-        with _usable(self._place):
+        with usable(self._place):
             self._place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in _FOLDERS:
                 (self._place / folder).mkdir(mode=0o700, exist_ok=True)
         make_sure_of_room(self._place)
 
 
-def _beside(name: str, number: int) -> str:
-    """Return the name itself for 1, else one for a further file of that name; a bare number would read like that of a part."""
-    stem, dot, suffix = name.rpartition(".")
-    return name if number == 1 else extended(stem or suffix, f"-again{number}{dot if stem else ''}{suffix if stem else ''}")
-
-
 @contextlib.contextmanager
-def _usable(folder: Path) -> Iterator[None]:
+def usable(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong in the folder into `SourceUnavailableError`."""
     try:
         yield
     except OSError as error:
@@ -231,13 +224,14 @@ def _usable(folder: Path) -> Iterator[None]:
 
 def make_sure_of_room(folder: Path, more: int = 0) -> None:
     """Raise `SourceUnavailableError` unless so much more leaves the ledger its share of the disk."""
-    with _usable(folder):
+    with usable(folder):
         room = os.statvfs(folder)
     if room.f_bavail * room.f_frsize - more < min(_RESERVE, room.f_blocks * room.f_frsize // _TENTH):
         raise _unusable(folder, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
-def _store_folder(folder: Path) -> None:
+def store_folder(folder: Path) -> None:
+    """Make sure that a power cut does not take back which files are in the folder."""
     # Some file systems cannot; what a power cut undoes is only done again.
     with contextlib.suppress(OSError):
         opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

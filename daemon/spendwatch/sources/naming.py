@@ -45,6 +45,12 @@ def twin(name: str, number: int) -> str:
     return extended(stem, f"-{number}{suffix}")
 
 
+def again(name: str, number: int) -> str:
+    """Return the name itself for 1, else one for another version of that file; a bare number would read like that of a part."""
+    stem, dot, suffix = name.rpartition(".")
+    return name if number == 1 else extended(stem or suffix, f"-again{number}{dot if stem else ''}{suffix if stem else ''}")
+
+
 def twins(name: str) -> Iterator[str]:
     """Yield the name, and then one twin after the other."""
     return (twin(name, number) for number in range(1, MANY))

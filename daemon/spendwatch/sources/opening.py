@@ -14,9 +14,10 @@ from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.sources.acs3 import Signer
 from spendwatch.sources.alibaba import AlibabaSource
-from spendwatch.sources.alibaba_settings import AlibabaConfig, Provider
+from spendwatch.sources.alibaba_settings import AlibabaConfig
 from spendwatch.sources.bss import BssClient
 from spendwatch.sources.credentials import Credentials, LentKey, OwnKey, key_in
+from spendwatch.sources.credentials_settings import CredentialsConfig, Provider
 from spendwatch.sources.fetching import HttpClient
 from spendwatch.sources.official_chain import OfficialChain
 from spendwatch.sources.pacing import Pace
@@ -26,7 +27,7 @@ _LONGEST_SILENCE = timedelta(seconds=20)
 
 
 def open_credentials(
-    config: AlibabaConfig, *, client: HttpClient, metadata: HttpClient, clock: Clock, environ: Mapping[str, str]
+    config: CredentialsConfig, *, client: HttpClient, metadata: HttpClient, clock: Clock, environ: Mapping[str, str]
 ) -> Credentials:
     """Return by what right is asked; `ValueError` where the settings or the environment hold too little.
 

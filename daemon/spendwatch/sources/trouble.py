@@ -31,6 +31,8 @@ class Trouble(StrEnum):
     """It answers for another account than the one that was configured."""
     CLOCK = "clock"
     """Our clock and its clock differ too much for a signature."""
+    ARCHIVED = "archived"
+    """It has what was asked for, and nobody can read it before it is brought out of an archive."""
     REFUSED = "refused"
     """It does not take the request."""
     NOT_A_BILL = "not_a_bill"

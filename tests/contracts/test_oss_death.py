@@ -1,0 +1,162 @@
+"""A bucket as a source, killed at any moment: nothing is lost, and nothing that was put away is given again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bucket_watch import Bucket
+from oss_lies import Call
+from servers_oss import OssServer
+from spendwatch.sources.oss_versions import Version, Versions
+
+pytestmark = pytest.mark.anyio
+
+TESTS = Path(__file__).parents[1]
+OLD, NEW = "20260904/1_BillingItemDetail_20260903.csv", "20260905/1_BillingItemDetail_20260904.csv"
+OBJECTS = {OLD: b"a,b\n1,2\n", NEW: b"a,b\n" + b"3,4\n" * 100_000}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The stand-in, and a source beside which a process of its own works."""
+
+    server: OssServer
+    bucket: Bucket
+
+    def killed(self, *, once: Callable[[], bool]) -> None:
+        """Let a real process fetch and put away, and kill it in that moment."""
+        program = [sys.executable, "-m", "bucket_watch", self.server.url, str(self.bucket.place)]
+        with subprocess.Popen(program, cwd=TESTS) as process:
+            while not once():
+                assert process.poll() is None, "it ended before it was killed"
+                threading.Event().wait(0.005)
+            process.kill()
+        self.server.pause_before, self.server.cut_after, self.server.stalls = lambda _: False, None, False
+        self.bucket.restarted()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with OssServer() as server:
+        for key, content in OBJECTS.items():
+            server.put(key, content)
+        bucket = Bucket(server.url, tmp_path / "bucket", timeout="60s")
+        server._clock = bucket.watch.clock
+        yield Stage(server, bucket)
+
+
+def _is_get(key: str) -> Callable[[Call], bool]:
+    return lambda call: call.key == key
+
+
+@pytest.mark.parametrize("key", ["", OLD, NEW])
+async def test_a_kill_before_any_answer_loses_nothing(key: str, stage: Stage) -> None:
+    stage.server.pause_before = _is_get(key)
+    stage.killed(once=lambda: stage.server.hanging == 1)
+    waiting = [file.name for file in stage.bucket.waiting()]
+    assert waiting == ([OLD] if key == NEW else []), "what was whole waits; it was not put away yet"
+    assert dict(await stage.bucket.enter()) == OBJECTS
+    assert stage.bucket.shelf() == OBJECTS
+    assert stage.server.gets().count(OLD) == (2 if key == OLD else 1)
+
+
+@pytest.mark.parametrize("has_part_already", [False, True])
+async def test_a_kill_in_the_middle_of_an_object_gives_no_part_of_it(*, has_part_already: bool, stage: Stage) -> None:
+    stage.server.cut_after = 100_000
+    if has_part_already:
+        await stage.bucket.round(after=0)
+        assert len(stage.bucket.half()) == 100_000
+    reached = 200_000 if has_part_already else 100_000
+    stage.server.stalls = True
+    stage.killed(once=lambda: len(stage.bucket.half()) == reached)
+    assert [file.name for file in stage.bucket.waiting()] == [OLD]
+    assert dict(await stage.bucket.enter()) == OBJECTS
+    assert stage.bucket.shelf() == OBJECTS
+    assert "range" not in stage.server.calls[-1].headers, "what was not stored for sure is not gone on with"
+
+
+async def test_an_object_that_was_replaced_while_its_half_lay_here_is_begun_anew(stage: Stage) -> None:
+    stage.server.cut_after = 100_000
+    await stage.bucket.round(after=0)
+    stage.server.put(NEW, OBJECTS[NEW][::-1])
+    stage.server.cut_after = 150_000
+    stage.server.stalls = True
+    stage.killed(once=lambda: len(stage.bucket.half()) == 150_000)
+    stage.server.put(NEW, OBJECTS[NEW])
+    assert dict(await stage.bucket.enter()) == OBJECTS
+
+
+def _killed_at_each_step(url: str, place: Path) -> int:
+    program = [sys.executable, "-m", "bucket_deaths", url, str(place)]
+    return int(subprocess.run(program, cwd=TESTS, check=True, capture_output=True, text=True).stdout)
+
+
+async def test_killed_at_every_step_the_next_round_is_exact(stage: Stage, tmp_path: Path) -> None:
+    steps = _killed_at_each_step(stage.server.url, tmp_path / "deaths")
+    assert steps > 40
+    died_while = {"fetching": 0, "waiting": 0, "put away": 0}
+    for step in range(1, steps + 1):
+        bucket = Bucket(stage.server.url, tmp_path / "deaths" / str(step), stage.bucket.watch)
+        waiting, put_away = [file.name for file in bucket.waiting()], bucket.shelf()
+        died_while["put away" if put_away else "waiting" if waiting else "fetching"] += 1
+        given = dict(await bucket.enter())
+        assert bucket.source.trouble is None
+        assert given.keys().isdisjoint(put_away), f"killed at step {step}"
+        assert bucket.shelf() == OBJECTS, f"killed at step {step}"
+        assert bucket.shelf("pending") == {}
+        assert await bucket.enter() == []
+        bucket.restarted()
+        assert await bucket.enter() == []
+    assert min(died_while.values()) >= 5
+
+
+def _version(number: int, object_number: int = 1, state: int = 1) -> Version:
+    return Version(number, bytes([object_number]) * 16, bytes([state]) * 16, bytes([number]) * 16)
+
+
+@pytest.mark.parametrize("size", [*range(1, 56), 1000])
+def test_a_record_that_was_half_written_is_no_record_and_does_not_spoil_the_next(size: int, tmp_path: Path) -> None:
+    file = tmp_path / "objects"
+    Versions(file, ()).settled(_version(1))
+    whole = file.read_bytes()
+    file.write_bytes(whole + bytes(range(200))[:size] * (1 if size < 56 else 7))
+    versions = Versions(file, ())
+    assert versions.knows(bytes([1]) * 16, bytes([1]) * 16)
+    versions.settled(_version(2, 2))
+    again = Versions(file, ())
+    assert again.knows(bytes([1]) * 16, bytes([1]) * 16)
+    assert again.knows(bytes([2]) * 16, bytes([1]) * 16)
+
+
+def test_of_two_versions_the_one_that_was_given_later_counts_whenever_they_are_put_away(tmp_path: Path) -> None:
+    versions = Versions(tmp_path / "objects", [_version(5, state=1), _version(6, state=2)])
+    versions.settled(_version(6, state=2))
+    versions.settled(_version(5, state=1))
+    for known in (versions, Versions(tmp_path / "objects", ())):
+        assert known.knows(bytes([1]) * 16, bytes([2]) * 16)
+        assert not known.knows(bytes([1]) * 16, bytes([1]) * 16)
+    assert versions.following(b"", b"", b"").number == 7
+
+
+def test_the_file_of_versions_does_not_grow_for_ever(tmp_path: Path) -> None:
+    versions = Versions(tmp_path / "objects", ())
+    for number in range(1, 3000):
+        versions.settled(_version(number % 250, number % 10, number % 7))
+    assert (tmp_path / "objects").stat().st_size < 1100 * 56
+
+
+def test_only_what_is_listed_is_remembered_of_very_many_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spendwatch.sources.oss_versions._MOST_KNOWN", 3)
+    versions = Versions(tmp_path / "objects", ())
+    for number in range(1, 6):
+        versions.settled(_version(number, number))
+    versions.make_room({bytes([2]) * 16, bytes([5]) * 16})
+    known = [number for number in range(1, 6) if versions.knows(bytes([number]) * 16, bytes([1]) * 16)]
+    assert known == [2, 5]
