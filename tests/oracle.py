@@ -403,8 +403,7 @@ def _is_total(layout: Layout, row: Row) -> bool:
     def word(cell: str) -> str:
         return _clean(cell).rstrip(":：").casefold()
 
-    dates = "|".join(told for told in layout.day.split("|") if not _is_moment(told))
-    told = {word(row.cell(dates)), word(row.cell(layout.instance))}
+    told = {word(row.cell(place)) for place in (*layout.day.split("|"), layout.instance)}
     return bool(_TOTALS & set(map(word, row.cells))) and told <= _TOTALS | {""}
 
 

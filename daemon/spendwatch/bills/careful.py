@@ -32,6 +32,8 @@ Batch = dict[Field, list[str]]
 
 
 _SUMS = TOTALS | SUBTOTALS
+_OF_CHARGES = (Field.DAY, Field.STARTS, Field.TIME, Field.INSTANCE)
+"""In a line of totals none of these says anything."""
 
 
 class _EnoughError(Exception):
@@ -139,7 +141,7 @@ class CarefulReader:
         if not words & _SUMS:
             return False
         # What is charged has a date or is for something, and says so in other words.
-        if {_word(self._cell(row, Field.DAY)), _word(self._cell(row, Field.INSTANCE))} - _SUMS - {""}:
+        if {_word(self._cell(row, field)) for field in _OF_CHARGES} - _SUMS - {""}:
             return False
         said = self._cell(row, Field.BILLED_COST)
         if said and words & TOTALS:
