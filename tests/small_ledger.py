@@ -194,7 +194,8 @@ class Copies:
         months = bill.statement.months
         mine = {key: kept for key, kept in ledger.days.items() if key.month in months}
         covered = tuple(one for one in ledger.coverage if one.series in months)
-        before = (name, bill.statement.digest, tuple(sorted((key, kept.held, kept.chunk) for key, kept in mine.items())), covered)
+        held = tuple((key, kept.held, kept.chunk) for key, kept in sorted(mine.items()))
+        before = (name, bill.statement.digest, held, covered)
         if before not in self._merges:
             alone = SmallLedger(dict(mine), covered)
             alone.enter_bill(bill)
