@@ -146,7 +146,9 @@ class CarefulReader:
         said = self._cell(row, Field.BILLED_COST)
         if said and words & TOTALS:
             try:
-                self._totals.append((line, Decimal(amount_in(said))))
+                amount = amount_in(said)
+                # As it is written: how many decimals it has tells how far it may be rounded.
+                self._totals.append((line, Decimal(said.replace(",", "") if amount != "0" else amount)))
             except InvalidAmountError:
                 self._interpreter.assumed[f"line {line} is a line of totals whose amount cannot be read"] = None
         return True
