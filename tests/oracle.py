@@ -318,7 +318,8 @@ def _recognised(name: str, header: Sequence[str]) -> Layout:
         raise UnreadableError
     (layout,) = fitting
     for told in (getattr(layout, part) for part in ("line_id", "account", "month", "day", "amount", "product", "instance")):
-        if any(names.count(normal(one)) > 1 for one in told.split("|") if one):
+        read = [one for one in map(normal, told.split("|")) if one and one in names]
+        if any(names.count(one) > 1 for one in (read if told == layout.day else read[:1])):
             raise UnreadableError
     return layout
 
