@@ -16,12 +16,15 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 from bill_builder import ACCOUNT
 from mischief import Damaged, damaged
 from oracle import Hints, Sums, month_to_date
+from small_ledger import Copies
 from spendwatch.domain.errors import UnreadableBillError
 from spendwatch.domain.money import Currency
 from spendwatch.domain.statement import AccountId, ReadingHints
@@ -81,7 +84,7 @@ class Figures:
 def truth(case: Damaged) -> Sums | None:
     """Return what the oracle says, or None if it refuses."""
     try:
-        return month_to_date([case.plain or (case.name, case.content)], PLAIN)
+        return month_to_date([case.plainly], PLAIN)
     except (ValueError, KeyError, csv.Error, RecursionError):
         return None
 
@@ -154,6 +157,28 @@ def taken(seeds: range) -> Figures:
             finally:
                 faulthandler.cancel_dump_traceback_later()
     return figures
+
+
+def taken_together(seeds: range, *, orders: int) -> int:
+    """Enter what is taken of these into one ledger, in several orders, some of it twice; return how many files that is."""
+    copies, found = Copies(HINTS), []
+    for seed in seeds:
+        case = damaged(seed).within(f"s{seed}")
+        with suppress(UnreadableBillError):
+            copies.entered([(case.name, case.content)])
+            found.append(case)
+    expected = month_to_date([case.plainly for case in found], PLAIN)
+    dice = Random(seeds.start)  # noqa: S311 -- the same orders every time
+    for _ in range(orders):
+        order = found + dice.choices(found, k=len(found) // 5)
+        dice.shuffle(order)
+        said = copies.entered((case.name, case.content) for case in order).sums()
+        if said != expected:
+            msg = (
+                f"the taken ones of seeds {seeds.start} to {seeds.stop - 1}: {_shown(said)}, and the oracle {_shown(expected)}"
+            )
+            raise SurpriseError(msg)
+    return len(found)
 
 
 def main() -> None:

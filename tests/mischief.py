@@ -11,7 +11,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import cache
@@ -37,8 +37,17 @@ class Damaged:
     name: str
     content: bytes
     mishaps: tuple[str, ...]
-    plain: NamedFile | None = None
+    plain: bytes | None = None
     """What it says, if it says anything, where it came in a form that the oracle does not read."""
+
+    @property
+    def plainly(self) -> NamedFile:
+        """The file in a form that the oracle reads, by the name that it would have then."""
+        return re.sub(r"\.(gz|zip|xlsx)$", "", self.name), self.content if self.plain is None else self.plain
+
+    def within(self, folder: str) -> Damaged:
+        """Return the file in a folder, where it need not have a name of its own."""
+        return replace(self, name=f"{folder}/{self.name}")
 
 
 @dataclass
@@ -53,7 +62,7 @@ class Bill:
     """Of answers of the API."""
     content: bytes = b""
     mishaps: list[str] = field(default_factory=list)
-    plain: NamedFile | None = None
+    plain: bytes | None = None
 
     def pick(self, mishaps: Sequence[Callable[[Bill], None]]) -> None:
         """Let one of the mishaps happen."""
@@ -504,7 +513,7 @@ NAMES = (_plain_name, _another_name, _long_name)
 
 
 def _told_plainly(bill: Bill) -> None:
-    bill.plain = bill.plain or (bill.name, bill.content)
+    bill.plain = bill.content if bill.plain is None else bill.plain
 
 
 def _encoded(bill: Bill, encoding: str, mark: bytes = b"") -> None:
@@ -546,12 +555,11 @@ def _half_in_another_encoding(bill: Bill) -> None:
 def _garbled_header(bill: Bill) -> None:
     """Take the header's UTF-8 for something else, as download programs do."""
     header, line_end, rest = bill.content.removeprefix(BOM).partition(b"\n")
-    plain = (bill.name, header + line_end + rest)
     try:
         garbled = header.decode(bill.dice.choice(["gb18030", "latin-1"])).encode()
     except UnicodeError:
         return
-    bill.plain, bill.content = plain, garbled + line_end + rest
+    bill.plain, bill.content = header + line_end + rest, garbled + line_end + rest
 
 
 ENCODINGS = (
@@ -590,7 +598,7 @@ def _as_spreadsheet(bill: Bill) -> None:
     if any(len(row) != width for row in bill.rows) or not any(bill.rows[0]):
         return
     rows = [[_allowed(cell) for cell in row] for row in bill.rows]
-    bill.plain = (bill.name, _written(rows, bom=False))
+    bill.plain = _written(rows, bom=False)
     bill.content = a_spreadsheet({"账单明细": rows})
     bill.name = bill.name.rpartition(".")[0] + ".xlsx"
 

@@ -60,7 +60,7 @@ class Layout:
     instance: str
     currency: str
     alike: tuple[str, ...]
-    """What is the same in lines that are for the same thing, beside day, product, instance and currency."""
+    """What is the same in lines that are for the same thing, beside day, product, instance, currency and sort."""
     content: tuple[str, ...]
     """What else tells lines of pushes apart."""
     reach: tuple[str, ...]
@@ -69,7 +69,17 @@ class Layout:
     commodity: str = "商品Code"
     service: str = "产品名称"
     """The product's name, where there is no code of it."""
+    charge: str = "费用类型"
+    trade: str = "交易类型"
 
+
+_SORTS = (
+    ("refund", ("退款", "refund", "correction", "credit")), ("rounding", ("抹零", "取整", "rounding")),
+    ("adjustment", ("调账", "调整", "adjustment")), ("free", ("免费额度", "free quota")),
+    ("usage", ("按量", "后付费", "pay-as-you-go", "payasyougo", "coverage")),
+    ("subscription", ("订阅", "预付费", "subscription", "purchase")), ("usage", ("usage",)),
+)  # fmt: skip
+"""What sort of charge a line is, by the words in its two cells; the first that is found counts."""
 
 _V2 = ("资源归属账号ID", "商品Code", "计费项Code", "用量单位")
 LAYOUTS = (
@@ -81,49 +91,50 @@ LAYOUTS = (
     Layout(
         "consumedetailbillv2daysummary", ("账单日期", "应付金额(含税)"), ("消费时间", "服务开始时间"), "", "资源购买账号ID",
         "账单月份", "账单日期", "应付金额(含税)", "产品Code", "实例ID(出账粒度)", "定价币种",
-        (*_V2, "费用类型", "交易类型"), (), (), "aggregate",
+        _V2, (), (), "aggregate",
     ),
     Layout(
         "consumedetailbillv2-en", ("BillingMonth|BillingDate", "TaxExclusivePayableAmount"), (), "",
         "ResourcePurchaseAccountId", "BillingMonth", "BillingDate", "TaxExclusivePayableAmount", "ProductCode", "InstanceId",
-        "Currency", ("OrderId", "ResourceOwnerAccountId", "CommodityCode", "BillingItemCode", "UsageUnit", "LineItemType"),
-        ("Usage", "GrossAmount"), (), commodity="CommodityCode", service="ProductName",
+        "Currency", ("OrderId", "ResourceOwnerAccountId", "CommodityCode", "BillingItemCode", "UsageUnit"),
+        ("Usage", "GrossAmount"), (), commodity="CommodityCode", service="ProductName", charge="LineItemType", trade="",
     ),
     Layout(
         "billingitemdetail", ("应付金额", "账单月份|账期|账单周期|账单日期|账务日期"), ("欠费金额",), "主键", "资源购买账号ID",
         "账单月份|账期|账单周期", "账单日期|账务日期|消费时间|扣费时间", "应付金额", "产品Code",
         "资产/资源实例ID|实例ID(出账粒度)|实例ID|资产ID", "定价币种",
-        ("资源归属账号ID", "商品Code", "计费项Code", "用量单位", "费用类型"), ("用量", "目录总价"), ("消费时间", "扣费时间"),
-        service="产品名称|产品",
+        ("资源归属账号ID", "商品Code", "计费项Code", "用量单位"), ("用量", "目录总价"), ("消费时间", "扣费时间"),
+        service="产品名称|产品", trade="",
     ),
     Layout(
         "instancedetail", ("账期", "应付金额", "欠费金额"), (), "", "账号ID", "账期", "账单开始时间|消费时间", "应付金额",
         "产品Code", "实例ID", "",
-        ("订单号/账单号", "账单开始时间", "产品明细Code", "计费项", "用量单位", "账单类型", "消费类型"),
+        ("订单号/账单号", "账单开始时间", "产品明细Code", "计费项", "用量单位"),
         ("账单结束时间", "用量", "原价"), ("消费时间", "账单开始时间", "账单结束时间"),
-        commodity="产品明细Code", service="产品",
+        commodity="产品明细Code", service="产品", charge="账单类型", trade="消费类型",
     ),
     Layout(
         "instancedetail-en", ("BillingCycle", "PretaxAmount"), (), "", "AccountID", "BillingCycle",
         "UsageStartTime|PaymentTime", "PretaxAmount", "ProductCode", "InstanceID", "Currency",
-        ("RecordID", "UsageStartTime", "OwnerID", "ProductType", "Item", "SubscriptionType"),
+        ("RecordID", "UsageStartTime", "OwnerID", "ProductType"),
         ("UsageEndTime", "PretaxGrossAmount"), ("PaymentTime", "UsageStartTime", "UsageEndTime"),
-        commodity="ProductType", service="ProductName",
+        commodity="ProductType", service="ProductName", charge="Item", trade="SubscriptionType",
     ),
     Layout(
         "focus", ("BilledCost", "BillingPeriodStart"), (), "", "BillingAccountId", "BillingPeriodStart", "ChargePeriodStart",
         "BilledCost", "", "x_InstanceID|ResourceId", "BillingCurrency",
         ("ChargePeriodStart", "SubAccountId", "ServiceName", "x_CommodityCode|SkuId", "x_BillingItemCode|SkuPriceId",
-         "PricingUnit", "ChargeCategory", "ChargeClass"),
+         "PricingUnit"),
         ("ChargePeriodEnd", "PricingQuantity", "ListCost"), ("ChargePeriodStart", "ChargePeriodEnd"), "snapshot",
-        commodity="x_CommodityCode|SkuId", service="ServiceName",
+        commodity="x_CommodityCode|SkuId", service="ServiceName", charge="ChargeCategory", trade="ChargeClass",
     ),
 )  # fmt: skip
 API = Layout(
     "describeinstancebill", (), (), "", "AccountID", "BillingCycle", "BillingDate", "PretaxAmount", "ProductCode",
     "InstanceID", "Currency",
-    ("BillAccountID|OwnerID", "CommodityCode|ProductType", "BillingItemCode", "UsageUnit", "Item", "SubscriptionType"),
-    ("Usage", "PretaxGrossAmount"), (), commodity="CommodityCode|ProductType", service="ProductName",
+    ("BillAccountID|OwnerID", "CommodityCode|ProductType", "BillingItemCode", "UsageUnit"),
+    ("Usage", "PretaxGrossAmount"), (), commodity="CommodityCode|ProductType", service="ProductName", charge="Item",
+    trade="SubscriptionType",
 )  # fmt: skip
 
 
@@ -169,6 +180,14 @@ class Statement:
     days: frozenset[str]
     """The days that a complete one is complete for; empty: the whole month."""
     lines: Sequence[Line]
+
+
+def _selection(name: str, layout: Layout, kind: str) -> Iterator[str]:
+    """Yield what else than the usual bill the file is: the whole money once more, divided or summed up."""
+    own = name.casefold().split("/")[-1]
+    yield from [word for word in ("splitdetailbillv2", "costdetailbillv2", "splititemdetail") if word in own][:1]
+    if kind == "aggregate" and layout.kind != "aggregate":
+        yield "aggregate"
 
 
 @dataclass(frozen=True)
@@ -326,6 +345,8 @@ def _recognised(name: str, header: Sequence[str]) -> Layout:
 
 def _kind(name: str) -> str:
     own = name.casefold().split("/")[-1]
+    if "daysummary" in own:
+        return "aggregate"
     if re.search(r"(billingitemdetail|instancedetail)_20[0-9]{6}(?![0-9])", own):
         return "delta"
     if re.search(r"(detailmonthly|splititemdetaildaily|(billingitem|instance)detail)_20[0-9]{4}(?![0-9])", own):
@@ -382,7 +403,8 @@ def _statement(name: str, layout: Layout, kind: str, table: list[list[str]], hin
             end = (date.fromisoformat(line.day) + timedelta(days=1)).strftime("%Y%m%d000000")
             reach[place] = max(reach.get(place, ""), min(end, data_until))
     days = frozenset(line.day for line in lines) if layout is API else frozenset()
-    return Statement(_series(layout, columns, identity), identity, kind, stamp, reach, days, lines)
+    series = ".".join((_series(layout, columns, identity), *_selection(name, layout, kind)))
+    return Statement(series, identity, kind, stamp, reach, days, lines)
 
 
 def _once(lines: Sequence[Line]) -> list[Line]:
@@ -432,7 +454,9 @@ def _line(layout: Layout, row: Row, named: str, hints: Hints) -> Line:
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise UnreadableError
     instance, product = cell(layout.instance), _product(layout, row)
-    owner, *others = (cell(told) for told in layout.alike)
+    owner, *others = (row.raw(told) if _is_moment(told) else cell(told) for told in layout.alike)
+    said = f"{cell(layout.charge)}\n{cell(layout.trade)}".casefold()
+    sort = next((sort for sort, words in _SORTS if any(word in said for word in words)), "other")
     figures = map(row.raw, ("目录总价", "用量", "消费时间|扣费时间|服务开始时间"))
     return Line(
         account=account,
@@ -443,8 +467,8 @@ def _line(layout: Layout, row: Row, named: str, hints: Hints) -> Line:
         workspace=_workspace(instance, product),
         currency=currency,
         line_id=cell(layout.line_id),
-        alike=(owner, product, *others, instance, currency),
-        content=tuple(cell(told) for told in layout.content),
+        alike=(owner, product, *others, instance, currency, sort),
+        content=tuple(row.raw(told) for told in layout.content),
         order=(*figures, owner, product, *others, instance, currency),
     )
 

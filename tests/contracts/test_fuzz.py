@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from fuzz import Figures, judged, taken
+from fuzz import Figures, judged, taken, taken_together
 from mischief import damaged
 
 EVERYDAY = 20_000
@@ -30,6 +30,17 @@ def test_a_million_damaged_files_are_refused_or_say_what_the_oracle_says(first: 
         figures.add(some)
     print(figures)
     assert figures.equal + figures.refused == 50_000
+
+
+@pytest.mark.parametrize("first", [0, 20_000])
+def test_what_is_taken_of_damaged_files_makes_one_truth_in_any_order(first: int) -> None:
+    assert taken_together(range(first, first + 200), orders=2) > 40
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", range(100_000, 110_000, 500))
+def test_what_is_taken_of_many_damaged_files_makes_one_truth_in_any_order(first: int) -> None:
+    assert taken_together(range(first, first + 500), orders=3) > 100
 
 
 def test_the_same_seed_does_the_same_damage() -> None:
