@@ -131,7 +131,8 @@ def judged(first: int, count: int, *, workers: int) -> Iterator[tuple[range, Fig
     """Judge so many files in several processes; yield what became of them, in parts, in their order."""
     starts = range(first, first + count, _SHARE)
     shares = [range(start, min(start + _SHARE, first + count)) for start in starts]
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    try:
         futures = [pool.submit(taken, share) for share in shares]
         for share, future in zip(shares, futures, strict=True):
             try:
@@ -140,9 +141,8 @@ def judged(first: int, count: int, *, workers: int) -> Iterator[tuple[range, Fig
                 last = share.stop + _SHARE * (workers - 1)
                 msg = f"the reader ended its process, or hung in it, at one of the seeds {share.start} to {last}"
                 raise SurpriseError(msg) from error
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def taken(seeds: range) -> Figures:
