@@ -115,6 +115,27 @@ _OVERDUE = replace(
     balance=replace(_BALANCE, cash=cny("100"), reported=cny("-110.83")),
     covers=(Cover.FREE_QUOTA, Cover.CODING_PLAN),
 )
+_LATE = Facts(
+    account="1000000000000001",
+    account_name="acme",
+    scope="month:2026-08",
+    name="acme",
+    period="2026-08",
+    spend=cny("3312.04"),
+    before=cny("3300"),
+    bills=("1000000000000001_BillingItemDetail_202608.csv",),
+    data_until=UNTIL,
+)
+_DIFFERING = Facts(
+    account="1000000000000001",
+    account_name="acme",
+    scope="series:focus",
+    name="acme",
+    period="2026-09",
+    series=(("consumedetailbillv2", cny("170.332385")), ("focus", cny("163.739476"))),
+    days=13,
+    data_until=UNTIL,
+)
 _INBOX = Facts(
     scope="source:inbox",
     name="inbox",
@@ -171,6 +192,9 @@ SAMPLES: Mapping[str, Notification] = {
             data_until=UNTIL,
         ),
     ),
+    "late": notice(Rule.LATE, _LATE),
+    "late-refund": notice(Rule.LATE, replace(_LATE, spend=cny("-12.5"), before=cny("0"), bills=("账单 2026-08（退款）.csv",))),
+    "differing": notice(Rule.DIFFERING, _DIFFERING, severity=Severity.NOTICE),
     "balance-low": notice(Rule.BALANCE_LOW, _LOW),
     "balance-low-resolved": notice(
         Rule.BALANCE_LOW, replace(_LOW, balance=replace(_BALANCE, cash=cny("5000"))), reason=Reason.RESOLVED

@@ -6,7 +6,8 @@ the one that shows most. Within a series:
 - lines with an id of the provider: of several versions the one from the newest statement counts; within one the dearest, then
   the one of the later day, then the later texts;
 - lines of files made by rule (pushes), which have no id, are known by their whole content, and by how often it occurs;
-- other lines without an id are replaced together with all that are for the same thing on the same day;
+- other lines without an id are replaced together with all that are for the same thing on the same day; of equally new versions
+  the one with more lines counts, then the dearest;
 - a complete statement takes away what it lacks and what is older: than itself, if it came from complete ones alone, else than
   what it reaches.
 """
@@ -17,11 +18,13 @@ import csv
 import io
 import json
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal, localcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,7 @@ PRODUCT, INSTANCE, CURRENCY = "产品信息/产品Code", "资源信息/实例ID�
 _JUNK = " \t\r\n\u00a0\u3000\ufeff"
 _INFERENCE = re.compile(r"([0-9]*|[A-Za-z][A-Za-z_]*);(?P<workspace>llm-[^;]*|);[^;]*;[^;]*;[^;]*(;[01]?)?", re.ASCII)
 _TRAINING = re.compile(r"(?P<workspace>llm-[^;!]*)![^;!]*![^;!]*")
+_TOTALS = {"合计", "总计", "小计", "total", "grand total", "subtotal"}
 _AMOUNT = re.compile(r"-?([0-9]+|[0-9]{1,3}(,[0-9]{3})+)(\.[0-9]+)?|-?[0-9]+(\.[0-9]+)?[eE][+-]?[0-9]{1,3}", re.ASCII)
 
 
@@ -56,13 +60,26 @@ class Layout:
     instance: str
     currency: str
     alike: tuple[str, ...]
-    """What is the same in lines that are for the same thing, beside day, product, instance and currency."""
+    """What is the same in lines that are for the same thing, beside day, product, instance, currency and sort."""
     content: tuple[str, ...]
     """What else tells lines of pushes apart."""
     reach: tuple[str, ...]
     """Where moments stand up to which lines charge."""
     kind: str = "upsert"
+    commodity: str = "商品Code"
+    service: str = "产品名称"
+    """The product's name, where there is no code of it."""
+    charge: str = "费用类型"
+    trade: str = "交易类型"
 
+
+_SORTS = (
+    ("refund", ("退款", "refund", "correction", "credit")), ("rounding", ("抹零", "取整", "rounding")),
+    ("adjustment", ("调账", "调整", "adjustment")), ("free", ("免费额度", "free quota")),
+    ("usage", ("按量", "后付费", "pay-as-you-go", "payasyougo", "coverage")),
+    ("subscription", ("订阅", "预付费", "subscription", "purchase")), ("usage", ("usage",)),
+)  # fmt: skip
+"""What sort of charge a line is, by the words in its two cells; the first that is found counts."""
 
 _V2 = ("资源归属账号ID", "商品Code", "计费项Code", "用量单位")
 LAYOUTS = (
@@ -74,45 +91,50 @@ LAYOUTS = (
     Layout(
         "consumedetailbillv2daysummary", ("账单日期", "应付金额(含税)"), ("消费时间", "服务开始时间"), "", "资源购买账号ID",
         "账单月份", "账单日期", "应付金额(含税)", "产品Code", "实例ID(出账粒度)", "定价币种",
-        (*_V2, "费用类型", "交易类型"), (), (), "aggregate",
+        _V2, (), (), "aggregate",
     ),
     Layout(
         "consumedetailbillv2-en", ("BillingMonth|BillingDate", "TaxExclusivePayableAmount"), (), "",
         "ResourcePurchaseAccountId", "BillingMonth", "BillingDate", "TaxExclusivePayableAmount", "ProductCode", "InstanceId",
-        "Currency", ("OrderId", "ResourceOwnerAccountId", "CommodityCode", "BillingItemCode", "UsageUnit", "LineItemType"),
-        ("Usage", "GrossAmount"), (),
+        "Currency", ("OrderId", "ResourceOwnerAccountId", "CommodityCode", "BillingItemCode", "UsageUnit"),
+        ("Usage", "GrossAmount"), (), commodity="CommodityCode", service="ProductName", charge="LineItemType", trade="",
     ),
     Layout(
         "billingitemdetail", ("应付金额", "账单月份|账期|账单周期|账单日期|账务日期"), ("欠费金额",), "主键", "资源购买账号ID",
         "账单月份|账期|账单周期", "账单日期|账务日期|消费时间|扣费时间", "应付金额", "产品Code",
         "资产/资源实例ID|实例ID(出账粒度)|实例ID|资产ID", "定价币种",
-        ("资源归属账号ID", "商品Code", "计费项Code", "用量单位", "费用类型"), ("用量", "目录总价"), ("消费时间", "扣费时间"),
+        ("资源归属账号ID", "商品Code", "计费项Code", "用量单位"), ("用量", "目录总价"), ("消费时间", "扣费时间"),
+        service="产品名称|产品", trade="",
     ),
     Layout(
         "instancedetail", ("账期", "应付金额", "欠费金额"), (), "", "账号ID", "账期", "账单开始时间|消费时间", "应付金额",
         "产品Code", "实例ID", "",
-        ("订单号/账单号", "账单开始时间", "产品明细Code", "计费项", "用量单位", "账单类型", "消费类型"),
+        ("订单号/账单号", "账单开始时间", "产品明细Code", "计费项", "用量单位"),
         ("账单结束时间", "用量", "原价"), ("消费时间", "账单开始时间", "账单结束时间"),
+        commodity="产品明细Code", service="产品", charge="账单类型", trade="消费类型",
     ),
     Layout(
         "instancedetail-en", ("BillingCycle", "PretaxAmount"), (), "", "AccountID", "BillingCycle",
         "UsageStartTime|PaymentTime", "PretaxAmount", "ProductCode", "InstanceID", "Currency",
-        ("RecordID", "UsageStartTime", "OwnerID", "ProductType", "Item", "SubscriptionType"),
+        ("RecordID", "UsageStartTime", "OwnerID", "ProductType"),
         ("UsageEndTime", "PretaxGrossAmount"), ("PaymentTime", "UsageStartTime", "UsageEndTime"),
+        commodity="ProductType", service="ProductName", charge="Item", trade="SubscriptionType",
     ),
     Layout(
         "focus", ("BilledCost", "BillingPeriodStart"), (), "", "BillingAccountId", "BillingPeriodStart", "ChargePeriodStart",
         "BilledCost", "", "x_InstanceID|ResourceId", "BillingCurrency",
         ("ChargePeriodStart", "SubAccountId", "ServiceName", "x_CommodityCode|SkuId", "x_BillingItemCode|SkuPriceId",
-         "PricingUnit", "ChargeCategory", "ChargeClass"),
+         "PricingUnit"),
         ("ChargePeriodEnd", "PricingQuantity", "ListCost"), ("ChargePeriodStart", "ChargePeriodEnd"), "snapshot",
+        commodity="x_CommodityCode|SkuId", service="ServiceName", charge="ChargeCategory", trade="ChargeClass",
     ),
 )  # fmt: skip
 API = Layout(
     "describeinstancebill", (), (), "", "AccountID", "BillingCycle", "BillingDate", "PretaxAmount", "ProductCode",
     "InstanceID", "Currency",
-    ("BillAccountID|OwnerID", "CommodityCode|ProductType", "BillingItemCode", "UsageUnit", "Item", "SubscriptionType"),
-    ("Usage", "PretaxGrossAmount"), (),
+    ("BillAccountID|OwnerID", "CommodityCode|ProductType", "BillingItemCode", "UsageUnit"),
+    ("Usage", "PretaxGrossAmount"), (), commodity="CommodityCode|ProductType", service="ProductName", charge="Item",
+    trade="SubscriptionType",
 )  # fmt: skip
 
 
@@ -160,14 +182,42 @@ class Statement:
     lines: Sequence[Line]
 
 
+def _selection(name: str, layout: Layout, kind: str) -> Iterator[str]:
+    """Yield what else than the usual bill the file is: the whole money once more, divided or summed up."""
+    own = name.casefold().split("/")[-1]
+    yield from [word for word in ("splitdetailbillv2", "costdetailbillv2", "splititemdetail") if word in own][:1]
+    if kind == "aggregate" and layout.kind != "aggregate":
+        yield "aggregate"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table, its cells by the names of their columns; `a|b` is the first of them that there is."""
+
+    columns: Mapping[str, int]
+    cells: Sequence[str]
+
+    def has(self, told: str) -> bool:
+        """Tell whether there is such a column."""
+        return any(normal(one) in self.columns for one in told.split("|") if one)
+
+    def raw(self, told: str) -> str:
+        """Return what stands there; nothing without such a column."""
+        places = (self.columns.get(normal(one)) for one in told.split("|") if one)
+        return next((self.cells[place] for place in places if place is not None), "")
+
+    def cell(self, told: str) -> str:
+        """Return it without what clings to it."""
+        return _clean(self.raw(told))
+
+
 class UnreadableError(ValueError):
     """What is not plainly right."""
 
 
+@cache
 def normal(name: str) -> str:
     """Return a header name as names are compared."""
-    import unicodedata  # noqa: PLC0415 -- only here
-
     text = re.sub(r"\s", "", unicodedata.normalize("NFKC", name.replace("\ufeff", ""))).casefold()
     head, slash, rest = text.partition("/")
     return rest if slash and (head.endswith("信息") or re.fullmatch(r"[a-z]+details", head)) else text
@@ -175,21 +225,32 @@ def normal(name: str) -> str:
 
 def read_statement(name: str, content: bytes, hints: Hints = NO_HINTS) -> Statement:
     """Return what a file says; whatever is not plainly right raises `ValueError` or `csv.Error`."""
-    if content.lstrip()[:1] in {b"{", b"["} and b"Items" in content:
-        layout, table, is_complete = API, _pages(content), _is_complete(content)
-        kind = "snapshot" if is_complete else "upsert"
+    text = _decoded(content)
+    if text.lstrip()[:1] in {"{", "["}:
+        pages = _pages(text)
+        layout, table = API, _items(pages)
+        kind = "snapshot" if _is_complete(pages) else "upsert"
     else:
-        table = _table(content)
+        table = _table(text)
         layout = _recognised(name, table[0])
         kind = _kind(name) if layout.kind != "aggregate" else ""
         kind = kind or layout.kind
     return _statement(name, layout, kind, table, hints)
 
 
-def _table(content: bytes) -> list[list[str]]:
-    if b"\0" in content or not content.endswith(b"\n"):
+def _decoded(content: bytes) -> str:
+    """Return the text of a file, which must not end within a line."""
+    if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("gb18030").removeprefix("\ufeff")
+
+
+def _table(text: str) -> list[list[str]]:
+    if "\0" in text or not text.endswith(("\n", "\r")):
         raise UnreadableError
-    text = content.decode("utf-8-sig")
     csv.field_size_limit(16 * 1024 * 1024)
     rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if any(map(_clean, row))]
     if not rows or any(len(row) != len(rows[0]) for row in rows):
@@ -197,24 +258,69 @@ def _table(content: bytes) -> list[list[str]]:
     return rows
 
 
-def _pages(content: bytes) -> list[list[str]]:
-    said = json.loads(content, parse_float=str, parse_int=str)
+def _pages(text: str) -> list[Any]:
+    """Return the answers in a file: one, a list of them, or one a line."""
+    try:
+        said = _parsed(text)
+    except json.JSONDecodeError as error:
+        if error.msg != "Extra data":
+            raise
+        said = [_parsed(line) for line in text.splitlines() if line.strip()]
     pages = said if isinstance(said, list) else [said]
-    items: list[dict[str, Any]] = []
+    if not pages:
+        raise UnreadableError
+    return pages
+
+
+def _parsed(text: str) -> Any:  # noqa: ANN401 -- whatever JSON holds
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise UnreadableError
+        return dict(pairs)
+
+    return json.loads(text, parse_float=str, parse_int=str, parse_constant=_no_number, object_pairs_hook=once)
+
+
+def _no_number(text: str) -> Any:  # noqa: ANN401 -- it never returns
+    raise UnreadableError(text)
+
+
+def _items(pages: Sequence[Any]) -> list[list[str]]:
+    """Return the items of the answers as a table."""
+    read = [one for one in (*vars(API).values(), *API.alike, *API.content) if isinstance(one, str)]
+    known = {name for one in read for name in one.split("|")}
+    rows: list[dict[str, str]] = []
     for page in pages:
-        for item in page["Data"]["Items"]:
-            item.setdefault("AccountID", page["Data"]["AccountID"])
-            item.setdefault("BillingCycle", page["Data"]["BillingCycle"])
-            items.append(item)
-    names = list(dict.fromkeys(name for item in items for name in item))
-    return [names, *([str(item.get(name, "")) for name in names] for item in items)]
+        if not isinstance(page, dict) or page.get("Success") is False or not isinstance(page.get("Data"), dict):
+            raise UnreadableError
+        data = page["Data"]
+        items = data.get("Items")
+        items = items.get("Item") if isinstance(items, dict) else items
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise UnreadableError
+        said = {name: data[name] for name in ("AccountID", "BillingCycle") if data.get(name) is not None}
+        rows += [{name: _cell(value) for name, value in {**said, **item}.items() if name in known} for item in items]
+        if any(item.get(name) is None for item in items for name in ("InstanceID", "PretaxAmount")):
+            raise UnreadableError
+    counts = [page["Data"].get("TotalCount") for page in pages]
+    told = [int(count) for count in counts if isinstance(count, str) and re.fullmatch("[0-9]{1,9}", count)]
+    if max(told, default=len(rows)) < len(rows):
+        raise UnreadableError
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return [names, *([row.get(name, "") for name in names] for row in rows)]
 
 
-def _is_complete(content: bytes) -> bool:
-    said = json.loads(content)
-    pages = said if isinstance(said, list) else [said]
-    count = sum(len(page["Data"]["Items"]) for page in pages)
-    return not pages[-1]["Data"]["NextToken"] and all(page["Data"]["TotalCount"] == count for page in pages)
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str) or "\0" in value:
+        raise UnreadableError
+    return value
+
+
+def _is_complete(pages: Sequence[Any]) -> bool:
+    count = sum(len(items if isinstance(items := page["Data"]["Items"], list) else items["Item"]) for page in pages)
+    return not pages[-1]["Data"].get("NextToken") and all(page["Data"].get("TotalCount") == str(count) for page in pages)
 
 
 def _recognised(name: str, header: Sequence[str]) -> Layout:
@@ -224,19 +330,23 @@ def _recognised(name: str, header: Sequence[str]) -> Layout:
         has = all(any(normal(one) in names for one in needed.split("|")) for needed in layout.needs)
         if has and not any(normal(one) in names for one in layout.lacks):
             fitting.append(layout)
-    if len(fitting) == 2 and "consumedetailbillv2" in name:
-        fitting = [layout for layout in fitting if layout.name.endswith("daysummary") == ("daysummary" in name)]
+    for told, meant in (("daysummary", "consumedetailbillv2daysummary"), ("consumedetailbillv2", "consumedetailbillv2")):
+        by_name = [layout for layout in fitting if layout.name == meant and told in name.casefold()]
+        fitting = by_name if len(fitting) > 1 and by_name else fitting
     if len(fitting) != 1:
         raise UnreadableError
     (layout,) = fitting
     for told in (getattr(layout, part) for part in ("line_id", "account", "month", "day", "amount", "product", "instance")):
-        if any(names.count(normal(one)) > 1 for one in told.split("|") if one):
+        read = [one for one in map(normal, told.split("|")) if one and one in names]
+        if any(names.count(one) > 1 for one in (read if told == layout.day else read[:1])):
             raise UnreadableError
     return layout
 
 
 def _kind(name: str) -> str:
     own = name.casefold().split("/")[-1]
+    if "daysummary" in own:
+        return "aggregate"
     if re.search(r"(billingitemdetail|instancedetail)_20[0-9]{6}(?![0-9])", own):
         return "delta"
     if re.search(r"(detailmonthly|splititemdetaildaily|(billingitem|instance)detail)_20[0-9]{4}(?![0-9])", own):
@@ -268,26 +378,18 @@ def _next_day(day: str) -> str:
 def _statement(name: str, layout: Layout, kind: str, table: list[list[str]], hints: Hints) -> Statement:
     header, *rows = table
     columns = {normal(cell): place for place, cell in reversed(list(enumerate(header)))}
-
-    def cell(row: Sequence[str], told: str) -> str:
-        places = [columns[normal(one)] for one in told.split("|") if one and normal(one) in columns]
-        # A date may stand in any of its columns; of all others only the first counts.
-        found = [_clean(row[place]) for place in places]
-        return next(filter(None, found), "") if told == layout.day else (found[0] if found else "")
-
     named = re.match(r"(?!20[0-9]{12}(?![0-9]))([0-9]{12,32})(?![0-9])", name.rsplit("/", maxsplit=1)[-1])
     lines: list[Line] = []
     moments: list[str] = []
-    for row in rows:
-        words = {_clean(one).rstrip(":：").casefold() for one in row}
-        if words & {"合计", "总计", "小计", "total", "grand total", "subtotal"} and not cell(row, layout.instance):
-            continue
-        lines.append(_line(layout, lambda told, row=row: cell(row, told), named[1] if named else "", hints))
-        moments += [_moment(cell(row, told)) for told in layout.reach]
+    for row in (Row(columns, cells) for cells in rows):
+        if not _is_total(layout, row):
+            lines.append(_line(layout, row, named[1] if named else "", hints))
+            moments += [_moment(row.cell(told)) for told in layout.reach]
     has_ids = bool(layout.line_id) and normal(layout.line_id) in columns
     if has_ids and any(not line.line_id for line in lines):
         raise UnreadableError
     identity = "id" if has_ids else "content" if kind in {"delta", "snapshot"} else "group"
+    lines = _once(lines) if has_ids else lines
     data_until = max(filter(None, moments), default="") or max(
         (line.day.replace("-", "") + "000000" for line in lines), default=""
     )
@@ -301,7 +403,31 @@ def _statement(name: str, layout: Layout, kind: str, table: list[list[str]], hin
             end = (date.fromisoformat(line.day) + timedelta(days=1)).strftime("%Y%m%d000000")
             reach[place] = max(reach.get(place, ""), min(end, data_until))
     days = frozenset(line.day for line in lines) if layout is API else frozenset()
-    return Statement(_series(layout, columns, identity), identity, kind, stamp, reach, days, lines)
+    series = ".".join((_series(layout, columns, identity), *_selection(name, layout, kind)))
+    return Statement(series, identity, kind, stamp, reach, days, lines)
+
+
+def _once(lines: Sequence[Line]) -> list[Line]:
+    """Return the lines, of those with one id the one that counts."""
+    best: dict[tuple[str, str], Line] = {}
+    for line in lines:
+        place = (line.account, line.line_id)
+        best[place] = max(best.get(place, line), line, key=_rank)
+    return list(best.values())
+
+
+def _rank(line: Line) -> tuple[Any, ...]:
+    return line.amount, line.month, line.day, line.order
+
+
+def _is_total(layout: Layout, row: Row) -> bool:
+    """Tell whether the line sums up others: it says so, and has neither a date nor an instance that say something else."""
+
+    def word(cell: str) -> str:
+        return _clean(cell).rstrip(":：").casefold()
+
+    told = {word(row.cell(place)) for place in (*layout.day.split("|"), layout.instance)}
+    return bool(_TOTALS & set(map(word, row.cells))) and told <= _TOTALS | {""}
 
 
 def _series(layout: Layout, columns: Mapping[str, int], identity: str) -> str:
@@ -316,38 +442,22 @@ def _series(layout: Layout, columns: Mapping[str, int], identity: str) -> str:
     return ".".join(parts)
 
 
-def _line(layout: Layout, cell: Any, named: str, hints: Hints) -> Line:  # noqa: ANN401 -- a function of a column's name
-    account = (
-        cell(layout.account)
-        or named
-        or hints.account
-        or (next(iter(hints.currencies), "") if len(hints.currencies) == 1 else "")
-    )
-    if re.fullmatch(r"[0-9](\.[0-9]+)?[eE]\+?[0-9]+", account):
-        digits = len(account.lower().partition("e")[0].partition(".")[2])
-        meant = [
-            one
-            for one in hints.currencies
-            if one.isdigit() and f"{Decimal(one):.{digits}E}" == f"{Decimal(account):.{digits}E}"
-        ]
-        account = meant[0] if len(meant) == 1 else ""
-    if not account or (hints.currencies and account not in hints.currencies):
-        raise UnreadableError
+def _line(layout: Layout, row: Row, named: str, hints: Hints) -> Line:
+    cell, account = row.cell, _account(row.cell(layout.account), named, hints)
     if layout.name != "focus" and not re.fullmatch(r"[0-9]{1,32}", account):
         raise UnreadableError
-    day, month = _date(cell(layout.day)), _month(cell(layout.month))
+    day, month = _day(layout, row), _month(cell(layout.month))
     month = month or day[:7]
     if not month:
         raise UnreadableError
     currency = cell(layout.currency) or hints.currencies.get(account, "")
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise UnreadableError
-    instance, product = cell(layout.instance), cell(layout.product)
-    if not layout.product:
-        product = "sfm" if cell("x_CommodityCode|SkuId").lower().startswith("sfm") else cell("ServiceName")
-        product = "sfm" if product.lower() in {"大模型服务平台百炼", "alibaba cloud model studio"} else product
-    alike = tuple(cell(told) for told in layout.alike)
-    content = tuple(cell(told) for told in layout.content)
+    instance, product = cell(layout.instance), _product(layout, row)
+    owner, *others = (row.raw(told) if _is_moment(told) else cell(told) for told in layout.alike)
+    said = f"{cell(layout.charge)}\n{cell(layout.trade)}".casefold()
+    sort = next((sort for sort, words in _SORTS if any(word in said for word in words)), "other")
+    figures = map(row.raw, ("目录总价", "用量", "消费时间|扣费时间|服务开始时间"))
     return Line(
         account=account,
         month=month,
@@ -356,11 +466,44 @@ def _line(layout: Layout, cell: Any, named: str, hints: Hints) -> Line:  # noqa:
         product=product,
         workspace=_workspace(instance, product),
         currency=currency,
-        line_id=cell(layout.line_id) if layout.line_id else "",
-        alike=(product, instance, currency, *alike),
-        content=content,
-        order=(cell("目录总价"), cell("用量"), cell("消费时间"), *alike, product, instance, currency),
+        line_id=cell(layout.line_id),
+        alike=(owner, product, *others, instance, currency, sort),
+        content=tuple(row.raw(told) for told in layout.content),
+        order=(*figures, owner, product, *others, instance, currency),
     )
+
+
+def _account(said: str, named: str, hints: Hints) -> str:
+    only = next(iter(hints.currencies)) if len(hints.currencies) == 1 else ""
+    account = said or named or hints.account or only
+    if re.fullmatch(r"[0-9](\.[0-9]+)?[eE]\+?[0-9]+", account):
+        digits = len(account.lower().partition("e")[0].partition(".")[2])
+        shown = f"{Decimal(account):.{digits}E}"
+        meant = [one for one in hints.currencies if one.isdigit() and f"{Decimal(one):.{digits}E}" == shown]
+        account = meant[0] if len(meant) == 1 else ""
+    if not account or (hints.currencies and account not in hints.currencies):
+        raise UnreadableError
+    return account
+
+
+def _product(layout: Layout, row: Row) -> str:
+    if code := row.cell(layout.product):
+        return code
+    name = "" if row.has(layout.product) else row.cell(layout.service)
+    is_ours = name.lower() in {"大模型服务平台百炼", "alibaba cloud model studio"}
+    return "sfm" if is_ours or row.cell(layout.commodity).lower().startswith("sfm") else name
+
+
+def _day(layout: Layout, row: Row) -> str:
+    """Return the date, which may stand in any of its columns."""
+    for told in layout.day.split("|"):
+        if found := row.cell(told):
+            return _date(re.split("[ T]", found)[0] if _is_moment(told) else found)
+    return ""
+
+
+def _is_moment(name: str) -> bool:
+    return bool(re.search("时间|Time|Start", name))
 
 
 def _clean(cell: str) -> str:
@@ -374,7 +517,7 @@ def _amount(text: str) -> Decimal:
         raise UnreadableError
     with localcontext(prec=400):
         amount = Decimal(text.replace(",", ""))
-        if amount != amount.quantize(Decimal("1e-10")) or abs(amount) >= Decimal("1e28"):
+        if abs(amount) >= Decimal("1e28") or amount != amount.quantize(Decimal("1e-10")):
             raise UnreadableError
         return amount.quantize(Decimal("1e-10"))
 
@@ -386,6 +529,7 @@ def _date(text: str) -> str:
     found = re.fullmatch(rf"(2[0-9]{{3}})([0-9]{{2}})([0-9]{{2}}){clock}", text, re.ASCII) or re.fullmatch(
         rf"(2[0-9]{{3}})[-/.]([0-9]{{1,2}})[-/.]([0-9]{{1,2}}){clock}", text, re.ASCII
     )
+    found = found or re.fullmatch(r"(2[0-9]{3})年([0-9]{1,2})月([0-9]{1,2})日", text, re.ASCII)
     if not found:
         raise UnreadableError
     return date(int(found[1]), int(found[2]), int(found[3])).isoformat()
@@ -401,6 +545,8 @@ def _month(text: str) -> str:
         if found[1].lower() not in names:
             raise UnreadableError
         year, month = f"20{found[2]}", str(names.index(found[1].lower()) + 1)
+    elif found := re.fullmatch(r"(2[0-9]{3})年([0-9]{1,2})月", text, re.ASCII):
+        year, month = found[1], found[2]
     else:
         return _date(text)[:7]
     return date(int(year), int(month), 1).isoformat()[:7]
@@ -471,7 +617,7 @@ _Version = tuple[object, tuple[Any, ...], Sequence[Line]]
 
 
 def _by_id(lines: Sequence[Line]) -> Iterator[_Version]:
-    return ((line.line_id, (line.amount, line.day, line.order), [line]) for line in lines)
+    return ((line.line_id, _rank(line), [line]) for line in lines)
 
 
 def _by_content(lines: Sequence[Line]) -> Iterator[_Version]:
@@ -486,7 +632,7 @@ def _by_group(lines: Sequence[Line]) -> Iterator[_Version]:
     groups: dict[object, list[Line]] = defaultdict(list)
     for line in lines:
         groups[line.day, line.alike].append(line)
-    return ((group, (_total(members), len(members)), members) for group, members in groups.items())
+    return ((group, (len(members), _total(members)), members) for group, members in groups.items())
 
 
 _VERSIONS = {"id": _by_id, "content": _by_content, "group": _by_group}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
@@ -73,11 +73,14 @@ class SmallLedger:
         """Read the file in this very process, and merge it."""
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
-            path = folder / "bill"
-            path.write_bytes(content)
-            bill = read(path, name=name, hints=hints, folder=folder, progress=lambda _phase, _share: None)
+            bill = read_into(folder, name, content, hints)
             self._merge_here(bill, self._plan(bill.statement, is_eager=is_eager), folder)
             return bill.statement
+
+    def enter_bill(self, bill: UnderstoodBill) -> None:
+        """Merge a file that has been read in this very process."""
+        with tempfile.TemporaryDirectory() as place:
+            self._merge_here(bill, self._plan(bill.statement, is_eager=False), Path(place))
 
     def _merge_here(self, bill: UnderstoodBill, plan: MergePlan, folder: Path) -> None:
         held: dict[DayKey, HeldChunk] = {}
@@ -172,6 +175,55 @@ class SmallLedger:
             found = self.sums(None if product is None else [product]).items()
             fits = (amount for key, amount in found if all(want in {None, is_} for want, is_ in zip(wanted, key, strict=False)))
             return sum(fits, Decimal(0))
+
+
+@dataclass(slots=True)
+class Copies:
+    """Files that are entered time and again, in many orders: each is read once, and each merge is made once.
+
+    What is merged with the same bytes gives the same: only what was never merged before is worth the time.
+    """
+
+    hints: ReadingHints = NO_HINTS
+    _bills: dict[tuple[str, bytes], UnderstoodBill] = field(default_factory=dict)
+    _merges: dict[object, tuple[Mapping[DayKey, Kept], tuple[Coverage, ...]]] = field(default_factory=dict)
+
+    def enter(self, ledger: SmallLedger, name: str, content: bytes) -> None:
+        """Enter the file."""
+        bill = self._read(name, content)
+        months = bill.statement.months
+        mine = {key: kept for key, kept in ledger.days.items() if key.month in months}
+        covered = tuple(one for one in ledger.coverage if one.series in months)
+        held = tuple((key, kept.held, kept.chunk) for key, kept in sorted(mine.items()))
+        before = (name, bill.statement.digest, held, covered)
+        if before not in self._merges:
+            alone = SmallLedger(dict(mine), covered)
+            alone.enter_bill(bill)
+            self._merges[before] = alone.days, alone.coverage
+        days, coverage = self._merges[before]
+        others = {key: kept for key, kept in ledger.days.items() if key not in mine}
+        ledger.days = {**others, **days}
+        ledger.coverage = combined((*(one for one in ledger.coverage if one not in covered), *coverage))
+
+    def entered(self, files: Iterable[tuple[str, bytes]]) -> SmallLedger:
+        """Return a ledger that these files were entered into, in this order."""
+        ledger = SmallLedger()
+        for name, content in files:
+            self.enter(ledger, name, content)
+        return ledger
+
+    def _read(self, name: str, content: bytes) -> UnderstoodBill:
+        if (name, content) not in self._bills:
+            with tempfile.TemporaryDirectory() as place:
+                self._bills[name, content] = read_into(Path(place), name, content, self.hints)
+        return self._bills[name, content]
+
+
+def read_into(folder: Path, name: str, content: bytes, hints: ReadingHints) -> UnderstoodBill:
+    """Read a file in this very process."""
+    path = folder / "bill"
+    path.write_bytes(content)
+    return read(path, name=name, hints=hints, folder=folder, progress=lambda _phase, _share: None)
 
 
 def _rows(path: Path) -> Iterable[SpendRow]:

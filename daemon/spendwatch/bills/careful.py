@@ -31,6 +31,11 @@ _LONGEST_CELL = 16 * 1024 * 1024
 Batch = dict[Field, list[str]]
 
 
+_SUMS = TOTALS | SUBTOTALS
+_OF_CHARGES = (Field.DAY, Field.STARTS, Field.TIME, Field.INSTANCE)
+"""In a line of totals none of these says anything."""
+
+
 class _EnoughError(Exception):
     """Enough has been refused."""
 
@@ -40,6 +45,10 @@ def _no_id(cell: str) -> str:
     if not cell:
         return "a line without an id"
     return "a line's id that a spreadsheet has shortened" if looks_shortened(cell) else ""
+
+
+def _word(cell: str) -> str:
+    return cleaned(cell).rstrip(":：").casefold()
 
 
 class CarefulReader:
@@ -128,15 +137,18 @@ class CarefulReader:
 
     def _is_total(self, row: list[str], line: int) -> bool:
         """Tell whether the row sums up the others. What it says of the amount is kept, to be compared in the end."""
-        if self._cell(row, Field.DAY) or self._cell(row, Field.INSTANCE):
+        words = set(map(_word, row))
+        if not words & _SUMS:
             return False
-        words = {cleaned(cell).rstrip(":：").casefold() for cell in row}
-        if not words & (TOTALS | SUBTOTALS):
+        # What is charged has a date or is for something, and says so in other words.
+        if {_word(self._cell(row, field)) for field in _OF_CHARGES} - _SUMS - {""}:
             return False
         said = self._cell(row, Field.BILLED_COST)
         if said and words & TOTALS:
             try:
-                self._totals.append((line, Decimal(amount_in(said))))
+                amount = amount_in(said)
+                # As it is written: how many decimals it has tells how far it may be rounded.
+                self._totals.append((line, Decimal(said.replace(",", "") if amount != "0" else amount)))
             except InvalidAmountError:
                 self._interpreter.assumed[f"line {line} is a line of totals whose amount cannot be read"] = None
         return True

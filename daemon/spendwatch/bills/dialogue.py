@@ -43,7 +43,9 @@ class Dialogue:
             if self._child is None or not self._child.is_alive:
                 self.dismiss()
                 self._is_broken_off = False
-                self._child = Child(self.folder(), memory=self._memory, idle=self._idle)
+                folder = self.folder()
+                with usable():
+                    self._child = Child(folder, memory=self._memory, idle=self._idle)
             return self._child
 
     def interrupt(self) -> None:
@@ -62,8 +64,12 @@ class Dialogue:
     def folder(self) -> Path:
         """Return the private folder."""
         with self.lock:
+            if self._folder and not self._folder.path.is_dir():
+                self._folder.remove()  # somebody tidied up
+                self._folder = None
             if self._folder is None:
-                self._folder = PrivateFolder(self._exchange)
+                with usable():
+                    self._folder = PrivateFolder(self._exchange)
             return self._folder.path
 
     def close(self) -> None:
@@ -152,6 +158,16 @@ class Dialogue:
             case _:
                 pass
         return message
+
+
+@contextmanager
+def usable() -> Iterator[None]:
+    """Let a private folder that is full or gone be nobody's fault, neither the file's nor the process's."""
+    try:
+        yield
+    except OSError as error:
+        msg = f"the folder of the reading process cannot be used: {error.strerror}"
+        raise ReaderFailedError(msg, is_innocent=True) from error
 
 
 @contextmanager

@@ -58,7 +58,9 @@ def exact_columns(
     cell = {field: columns.get(field, pl.lit("")) for field in Field}
     time = cell[Field.TIME] if Field.TIME in columns else cell[Field.STARTS]
     if Field.DAY not in columns:
-        cell[Field.DAY] = (cell[Field.STARTS] if Field.STARTS in columns else time).str.head(DATE_LENGTH)
+        starts = cell[Field.STARTS] if Field.STARTS in columns else time
+        # One character more than a date has: what stands there must not be a digit.
+        cell[Field.DAY] = starts.str.head(DATE_LENGTH + 1).str.strip_chars_end(" T")
     amount = cell[Field.BILLED_COST]
     has_surplus = pl.any_horizontal(pl.col(surplus).is_not_null()) if surplus else pl.lit(value=False)
     owed = [cell[Field.OUTSTANDING]] if Field.OUTSTANDING in columns else []

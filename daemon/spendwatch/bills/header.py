@@ -39,11 +39,6 @@ class Header:
         """Whether the billed cost is the last cell of a line."""
         return self.places[Field.BILLED_COST] == len(self.cells) - 1
 
-    @property
-    def has_times(self) -> bool:
-        """Whether a line tells a time, from which a missing date can be taken."""
-        return Field.TIME in self.places or Field.STARTS in self.places
-
 
 @dataclass(frozen=True, slots=True)
 class Expected:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from spendwatch.bills.dialogue import Dialogue, Progress, sensible
+from spendwatch.bills.dialogue import Dialogue, Progress, sensible, usable
 from spendwatch.bills.messages import export_message, hints_message, refusals_from, statement_from
 from spendwatch.bills.reading import ProcessReading
 from spendwatch.bills.survey import digest_of
@@ -73,7 +73,8 @@ class ReadingProcess:
         with self._dialogue.lock:
             number = next(self._numbers)
             folder = self._dialogue.folder() / f"bill-{number}"
-            folder.mkdir(mode=0o700)
+            with usable():
+                folder.mkdir(mode=0o700)
             try:
                 return self._read(file, hints, number, folder)
             except BaseException:

@@ -122,7 +122,8 @@ class _Reader:
             surveyor = self._survey(text)
             for frame in fast_frames(text.path, text.encoding, header, lines.identity, text.head):
                 lines.add(frame, text.told.part)
-            if lines.has_stray_quotes or (lines.interpreter.has_undated and header.has_times):
+            # A line without a date may tell it in a time, or sum up the others.
+            if lines.has_stray_quotes or lines.interpreter.has_undated:
                 raise DoubtError
             vouch(text.path, surveyor.finish(), header, lines.count - before)
         return lines

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from spendwatch.bills.child import Child
-from spendwatch.bills.dialogue import Dialogue, sensible
+from spendwatch.bills.dialogue import Dialogue, sensible, usable
 from spendwatch.bills.messages import MergedCounts, MergeRequest, merge_message, merged_from, row_from
 from spendwatch.bills.wire import Message, as_list, as_number
 from spendwatch.domain.merging import MergePlan
@@ -97,8 +97,9 @@ class ProcessReading:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _hand_over(self, key: DayKey, chunk: Callable[[DayKey], bytes]) -> Path:
-        path = self._folder / f"held-{next(self._handed)}"
-        path.write_bytes(chunk(key))
+        path, content = self._folder / f"held-{next(self._handed)}", chunk(key)
+        with usable():
+            path.write_bytes(content)
         return path
 
     def _as_stated(self, content: DayContent) -> MergedCounts:

@@ -1,7 +1,8 @@
 """Which of several versions of a line counts, and which lines are gone. The order in which files arrive does not matter.
 
 Of two versions of a line the one with the newer stamp counts, then the higher billed cost, then the later text. Lines that no
-id tells apart are replaced together, group by group. What complete statements cover and lack is gone.
+id tells apart are replaced together, group by group; of two equally new versions of a group the one with more lines
+counts. What complete statements cover and lack is gone.
 """
 
 from __future__ import annotations
@@ -107,7 +108,8 @@ def _by_group(fresh: pl.DataFrame, held: pl.DataFrame, book: TraitBook) -> pl.Da
     weights = both.group_by(*_PART, "is_fresh").agg(
         pl.col("stamp").max(), pl.col("billed_cost").sum(), pl.len().alias("lines"), pl.col("mark").sum()
     )
-    order = ["stamp", "billed_cost", "lines", "mark", "is_fresh"]
+    # More lines before more money: a file that was cut off may lack just the refunds.
+    order = ["stamp", "lines", "billed_cost", "mark", "is_fresh"]
     parts = weights.sort(order).unique(_PART, keep="last", maintain_order=True)
     winners = parts.filter(pl.col("stamp") == pl.col("stamp").max().over(_GROUP)).select(*_PART, "is_fresh")
     return both.join(winners, on=[*_PART, "is_fresh"], how="semi", maintain_order="left").select(fresh.columns)

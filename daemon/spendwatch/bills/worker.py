@@ -14,8 +14,11 @@ import sys
 import threading
 import traceback
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from polars.exceptions import PolarsError
 
 from spendwatch.bills.bill import UnderstoodBill
 from spendwatch.bills.focus_lines import write_day
@@ -38,6 +41,9 @@ _AT_ONCE = 2
 
 _STEP = 0.02
 """Progress is told in steps of this share."""
+
+_OS_ERROR = "(os error "
+"""How Rust ends what the operating system had to say."""
 
 
 class Worker:
@@ -78,10 +84,9 @@ class Worker:
         except MemoryError:
             self._tell({"tell": "failed", "why": "ran out of memory"})
         except Exception as error:  # noqa: BLE001 -- the daemon must hear of it; the traceback goes to standard error
-            traceback.print_exc()
-            # Neither a full disk nor a file that is gone is the bill's fault.
-            is_innocent = isinstance(error, OSError)
-            self._tell({"tell": "failed", "why": f"{type(error).__name__}: {error}"[:500], "innocent": is_innocent})
+            with suppress(OSError):  # which lies on the disk that may just be full
+                traceback.print_exc()
+            self._tell_failure(error)
 
     def _read(self, request: Message) -> None:
         self._told = ("", 0.0)
@@ -122,7 +127,7 @@ class Worker:
         try:
             merging.pack(key, name)
         except BaseException as error:
-            self._tell({"tell": "failed", "why": f"{type(error).__name__}: {error}"[:500]})
+            self._tell_failure(error)
             raise
         self._tell({"tell": "packed", "bill": number, "day": int(name)})
 
@@ -140,6 +145,11 @@ class Worker:
         wait(futures)
         self._bills.pop(number, None)
         self._tell({"tell": "forgotten"})
+
+    def _tell_failure(self, error: BaseException) -> None:
+        # Neither a full disk nor a file that is gone is the bill's fault. Polars packs such errors into its own.
+        is_innocent = isinstance(error, OSError) or (isinstance(error, PolarsError) and _OS_ERROR in str(error))
+        self._tell({"tell": "failed", "why": f"{type(error).__name__}: {error}"[:500], "innocent": is_innocent})
 
     def _progress(self, phase: str, share: float) -> None:
         told_phase, told_share = self._told

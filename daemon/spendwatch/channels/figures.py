@@ -34,7 +34,7 @@ def _spend_rows(words: Words) -> Iterator[Row]:
     if spend is None:
         return
     if facts.before is not None:
-        yield Row(phrases.spent, str(spend))
+        yield Row(phrases.now, str(spend))
         yield Row(phrases.before, str(facts.before))
         yield _change_row(words, spend - facts.before, "")
         return
@@ -65,8 +65,6 @@ def _other_rows(words: Words) -> Iterator[Row]:
         yield Row(clean(series, NAME_LENGTH), str(money), "" if place else phrases.counts)
     if facts.series and facts.days is not None:
         yield Row(phrases.compared, words.put(phrases.compared_days, days=str(facts.days)), is_amount=False)
-    for bill in facts.bills[:_MOST_LABELS]:
-        yield Row(phrases.bills, clean(bill, NAME_LENGTH), is_amount=False)
     for money in facts.foreign:
         yield Row(phrases.other_currencies, str(money), phrases.not_counted)
     if facts.floor is not None:

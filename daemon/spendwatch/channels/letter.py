@@ -73,6 +73,8 @@ def _sections(words: Words) -> Iterator[Section]:
     yield from figures(words)
     if facts.files:
         yield Points(phrases.files, tuple(_files(words)))
+    if facts.bills:
+        yield Points(phrases.bills, tuple(clean(bill, NAME_LENGTH) for bill in facts.bills[:_MOST_POINTS]))
     if not words.holds:
         if rule is Rule.OVERDUE:
             yield Points("", (phrases.overdue_restored,))

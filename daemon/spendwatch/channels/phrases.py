@@ -69,6 +69,7 @@ class Phrases:
     also_ended: str
     since_last: str
     since: str
+    now: str
     before: str
     change: str
     counts: str

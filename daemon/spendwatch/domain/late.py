@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from spendwatch.domain.money import Money
 from spendwatch.domain.period import BillingPeriod
@@ -32,3 +33,8 @@ class LateChange:
     before: Money
     after: Money
     at: datetime
+
+    @property
+    def size(self) -> Decimal:
+        """By how much the month has changed, up or down."""
+        return (self.after - self.before).amount.copy_abs()

@@ -28,7 +28,8 @@ def assess(ledger: Ledger, book: AlertBook, health: Health, around: Surroundings
     verdicts: list[Verdict] = []
     findings = health_findings(health, ledger, around, known, now)
     late = ledger.late(now - LATE_WATCHED)
-    findings += late_findings(late, around.policies, now) + difference_findings(ledger, around.policies, periods)
+    until = ledger.data_until(around.policies.products)
+    findings += late_findings(late, around.policies, until, now) + difference_findings(ledger, around.policies, periods, until)
     judged = (*(period for period in late_periods(late) if period not in periods), *periods)
     watched: dict[tuple[str, str], Watch] = {}
     for period in judged:

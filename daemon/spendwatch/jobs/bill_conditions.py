@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from spendwatch.domain.alert import Matter, Rule
 from spendwatch.domain.authority import Difference, authorities, differences
@@ -13,7 +14,11 @@ from spendwatch.domain.notification import Facts
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity
 from spendwatch.domain.review import ONE_SHOT_LASTS, Finding
+from spendwatch.domain.statement import AccountId
 from spendwatch.jobs.ports import Ledger
+
+TELLABLE = Decimal("0.01")
+"""A smaller change of a final month is the provider's rounding, which drops decimals from the third on at settlement."""
 
 LATE_WATCHED = timedelta(days=10)
 """For how long after a late bill the thresholds of its month are judged once more."""
@@ -24,14 +29,18 @@ def late_periods(changes: Sequence[LateChange]) -> tuple[BillingPeriod, ...]:
     return tuple(sorted({change.period for change in changes}))
 
 
-def late_findings(changes: Sequence[LateChange], policies: Policies, now: datetime) -> list[Finding]:
-    """Return that bills changed a month after it should have been final."""
-    fresh = (change for change in changes if now - change.at < ONE_SHOT_LASTS)
+Reach = Mapping[AccountId, datetime]
+"""Up to when each account's bills reach."""
+
+
+def late_findings(changes: Sequence[LateChange], policies: Policies, until: Reach, now: datetime) -> list[Finding]:
+    """Return that bills changed a month after it should have been final, by a cent at least."""
+    fresh = (change for change in changes if now - change.at < ONE_SHOT_LASTS and change.size >= TELLABLE)
     found = ((change, policies.account(change.account)) for change in fresh)
-    return [_late(change, policy) for change, policy in found if policy]
+    return [_late(change, policy, until) for change, policy in found if policy]
 
 
-def _late(change: LateChange, policy: AccountPolicy) -> Finding:
+def _late(change: LateChange, policy: AccountPolicy, until: Reach) -> Finding:
     name, period = policy.name or policy.account, change.period.label
     scope = f"month:{period}"
     return Finding(
@@ -50,13 +59,14 @@ def _late(change: LateChange, policy: AccountPolicy) -> Finding:
             spend=change.after,
             before=change.before,
             bills=(change.name,),
+            data_until=until.get(change.account),
         ),
         channels=policy.channels,
         amount=plain(change.after.amount),
     )
 
 
-def difference_findings(ledger: Ledger, policies: Policies, periods: Sequence[BillingPeriod]) -> list[Finding]:
+def difference_findings(ledger: Ledger, policies: Policies, periods: Sequence[BillingPeriod], until: Reach) -> list[Finding]:
     """Return where two series of an open month do not agree about days that both tell completely."""
     found: list[Finding] = []
     for period in periods:
@@ -64,11 +74,11 @@ def difference_findings(ledger: Ledger, policies: Policies, periods: Sequence[Bi
         counts = authorities(totals, policies.products)
         differing = differences(totals, policies.products, counts)
         known = ((difference, policies.account(difference.counts.account)) for difference in differing)
-        found += [_differing(difference, policy, policies) for difference, policy in known if policy]
+        found += [_differing(difference, policy, policies, until) for difference, policy in known if policy]
     return found
 
 
-def _differing(difference: Difference, policy: AccountPolicy, policies: Policies) -> Finding:
+def _differing(difference: Difference, policy: AccountPolicy, policies: Policies, until: Reach) -> Finding:
     counts, other, period = difference.counts.series, difference.other.series, difference.counts.period.label
     counted, told = Money(difference.counted, difference.currency), Money(difference.told, difference.currency)
     name = policy.name or policy.account
@@ -87,6 +97,7 @@ def _differing(difference: Difference, policy: AccountPolicy, policies: Policies
             period=period,
             series=((counts, counted), (other, told)),
             days=len(difference.days),
+            data_until=until.get(policy.account),
         ),
         channels=policies.operators,
         amount=plain(difference.counted),

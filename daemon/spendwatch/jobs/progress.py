@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime
 
@@ -16,6 +17,15 @@ LONG = 2.0
 _EVERY = 1.0
 
 
+class _Turn(threading.local):
+    """What one thread is reading: several sources take turns at one reading process, each in a thread of its own."""
+
+    file: BillFile | None = None
+    began_at: datetime | None = None
+    next_at = 0.0
+    is_noted = False
+
+
 class ProgressNotes:
     """Notes, now and then, how far the reading of one file after the other has come."""
 
@@ -24,24 +34,23 @@ class ProgressNotes:
         self._health = health
         self._clock = clock
         self._monotonic = monotonic
-        self._file: BillFile | None = None
-        self._began_at: datetime | None = None
-        self._next = 0.0
-        self._is_noted = False
+        self._turn = _Turn()
 
     def turn_to(self, file: BillFile | None) -> None:
         """Begin with that file, or with none."""
-        if self._is_noted and self._file:
-            self._health.reading_ended(self._file.source)
-        self._file, self._began_at, self._is_noted = file, self._clock(), False
-        self._next = self._monotonic() + LONG
+        turn = self._turn
+        if turn.is_noted and turn.file:
+            self._health.reading_ended(turn.file.source)
+        turn.file, turn.began_at, turn.is_noted = file, self._clock(), False
+        turn.next_at = self._monotonic() + LONG
 
     def tell(self, phase: str, share: float) -> None:
         """Take in how much of the phase is done; while the ledger is being written to, nothing is noted."""
-        file = self._file
-        if file is None or self._began_at is None or phase == "merging" or self._monotonic() < self._next:
+        turn = self._turn
+        file = turn.file
+        if file is None or turn.began_at is None or phase == "merging" or self._monotonic() < turn.next_at:
             return
-        self._next = self._monotonic() + _EVERY
-        self._is_noted = True
+        turn.next_at = self._monotonic() + _EVERY
+        turn.is_noted = True
         now = self._clock()
-        self._health.reading_goes_on(ReadingProgress(file.source, file.name, file.size, phase, share, self._began_at, now))
+        self._health.reading_goes_on(ReadingProgress(file.source, file.name, file.size, phase, share, turn.began_at, now))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 
 from sqlalchemy import Column, Connection, PrimaryKeyConstraint, Table, select
 
@@ -31,11 +30,17 @@ late = Table(
     PrimaryKeyConstraint("digest", "account", "period"),
 )
 
+NO_CURRENCY = Currency("")
+"""Of a month without lines."""
+
 Spent = Mapping[tuple[AccountId, BillingPeriod], Money]
 
 
-def spent_in_closed(connection: Connection, statement: Statement, closing: Closing) -> Spent:
-    """Return what was spent in the statement's final months, as far as they were watched while they were open."""
+def spent_in_closed(connection: Connection, statement: Statement, closing: Closing, *, like: Spent | None = None) -> Spent:
+    """Return what was spent in the statement's final months, as far as they were watched while they were open.
+
+    In the currency of what it is to be compared with, if that has one.
+    """
     found: dict[tuple[AccountId, BillingPeriod], Money] = {}
     for period in statement.periods:
         closed_at = closing.closed.get(period)
@@ -45,29 +50,31 @@ def spent_in_closed(connection: Connection, statement: Statement, closing: Closi
         for account in statement.accounts:
             since = known_since(connection, account, period)
             if since and since < closed_at:
-                found[account, period] = _spent([one for one in totals if one.series.account == account], closing)
+                mine = [one for one in totals if one.series.account == account]
+                earlier = (like or {}).get((account, period))
+                found[account, period] = _spent(mine, closing, earlier.currency if earlier else NO_CURRENCY)
     return found
 
 
-def _spent(totals: list[DayTotal], closing: Closing) -> Money:
+def _spent(totals: list[DayTotal], closing: Closing, currency: Currency) -> Money:
     counts = set(authorities(totals, closing.products).values())
-    currency = main_currency(totals)
-    mine = (one for one in totals if one.series in counts and one.product in closing.products and one.currency == currency)
-    return Money.total((one.amount for one in mine), currency)
+    wanted = currency or main_currency(totals)
+    mine = (one for one in totals if one.series in counts and one.product in closing.products and one.currency == wanted)
+    return Money.total((one.amount for one in mine), wanted)
 
 
 def put_late(connection: Connection, statement: Statement, before: Spent, after: Spent, *, name: str, now: datetime) -> None:
     """Note which final months the statement has changed."""
     for (account, period), spent in after.items():
-        earlier = before.get((account, period), Money(Decimal(0), spent.currency))
-        if earlier != spent:
+        earlier = before[account, period].amount
+        if earlier != spent.amount:
             row: Row = {
                 "digest": statement.digest,
                 "account": account,
                 "period": period.label,
                 "name": name,
                 "currency": spent.currency,
-                "before": earlier.amount if earlier.currency == spent.currency else Decimal(0),
+                "before": earlier,
                 "after": spent.amount,
                 "at": now,
             }

@@ -99,7 +99,7 @@ class Ledger:
             for day in days:
                 put_day(connection, day)
             cover(connection, statement.coverage)
-            after = spent_in_closed(connection, statement, closed)
+            after = spent_in_closed(connection, statement, closed, like=before)
             put_late(connection, statement, before, after, name=name, now=now)
             extend_reach(connection, statement, now)
             forget_attempts(connection, statement.digest)

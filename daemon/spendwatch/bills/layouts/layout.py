@@ -117,8 +117,9 @@ class Layout:
         return not self.missing(found) and not self.surplus(found)
 
     def column(self, field: Field) -> str:
-        """Return the field's name in the header, for people."""
-        return self.columns[field][0] if field in self.columns else field.value
+        """Return the field's name in the header, for people; a day without a column of its own is told by a time."""
+        instead = (Field.STARTS, Field.TIME) if field is Field.DAY else ()
+        return next((self.columns[one][0] for one in (field, *instead) if one in self.columns), field.value)
 
     def charge_kind(self, charge: str, trade: str) -> ChargeKind:
         """Return what sort of charge these two cells name."""
