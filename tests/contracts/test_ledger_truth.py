@@ -34,9 +34,10 @@ from spendwatch.domain.statement import (
     Statement,
 )
 from spendwatch.jobs.collect import Desk, enter
-from spendwatch.store.database import Database, open_database
+from spendwatch.store.database import Database
 from spendwatch.store.health_book import HealthBook
 from spendwatch.store.ledger import Ledger
+from spendwatch.store.opening import open_database
 from store_builders import ACME, CHINA, CNY, INBOX, NOON, SEPTEMBER, Day, digest, key, row, statement
 
 OTHER = AccountId("2000000000000002")

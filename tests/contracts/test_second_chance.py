@@ -35,9 +35,10 @@ from spendwatch.domain.statement import BillFile, ReadingHints, SeriesKey, Sourc
 from spendwatch.jobs.collect import Desk, Taken, collect, enter
 from spendwatch.jobs.progress import ProgressNotes
 from spendwatch.store.attempt import attempt
-from spendwatch.store.database import Database, open_database
+from spendwatch.store.database import Database
 from spendwatch.store.health_book import HealthBook
 from spendwatch.store.ledger import Ledger
+from spendwatch.store.opening import open_database
 
 SEPTEMBER = BillingPeriod(2026, 9)
 NOW = datetime(2026, 9, 16, 4, tzinfo=UTC)

@@ -19,8 +19,8 @@ from servers_http import HttpSink
 from servers_smtp import SmtpSink
 from spendwatch.domain.money import plain
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.store.database import open_database
 from spendwatch.store.ledger import Ledger
+from spendwatch.store.opening import open_database
 
 SEPTEMBER = BillingPeriod(2026, 9)
 
