@@ -18,6 +18,8 @@ from spendwatch.domain.notification import Notification
 from spendwatch.domain.statement import BillFile, Receipt, SourceName
 from spendwatch.jobs.collect import enter, refusal_text
 from spendwatch.settings import Settings
+from spendwatch.sources.config import FolderConfig, SourceConfig
+from spendwatch.sources.holding import waiting as fetched_and_waiting
 from spendwatch.sources.listing import waiting
 from spendwatch.sources.naming import readable
 from spendwatch.state import Store, opened_store
@@ -29,7 +31,8 @@ from spendwatch.store.database import open_database
 def copied_app(settings: Settings) -> Iterator[App]:
     """Give an app on a throw-away copy of the state."""
     with tempfile.TemporaryDirectory(prefix="spendwatch-") as folder:
-        scratch = replace(settings, state=str(Path(folder) / "copy.db"), spool=Path(folder) / "spool")
+        place = Path(folder)
+        scratch = replace(settings, state=str(place / "copy.db"), spool=place / "spool", fetched=place / "sources")
         database = open_database(scratch.state)
         app = App(scratch, Store.of(database))
         try:
@@ -53,14 +56,23 @@ def rehearse(settings: Settings) -> Exit:
     with copied_app(settings) as app:
         code, since = Exit.DONE, app.clock()
         for name, config in settings.sources.items():
-            folder = Path(config.path)
-            files = waiting(folder, deep=config.recursive) if folder.is_dir() else []
-            click.echo(f"{name}: {len(files)} files in {config.path}")
-            for file in files:
-                code = max(code, rehearse_file(app, folder / file, name, called=readable(file)))
+            for path, called in _waiting(name, config, settings):
+                code = max(code, rehearse_file(app, path, name, called=called))
         app.assess()
         show_said(app, since)
         return code
+
+
+def _waiting(name: SourceName, config: SourceConfig, settings: Settings) -> list[tuple[Path, str]]:
+    """Say what lies there to be entered, and return it, each file with its name. Nothing is fetched: nobody is asked."""
+    if isinstance(config, FolderConfig):
+        folder = Path(config.path)
+        files = waiting(folder, deep=config.recursive) if folder.is_dir() else []
+        click.echo(f"{name}: {len(files)} files in {config.path}")
+        return [(folder / file, readable(file)) for file in files]
+    fetched = fetched_and_waiting(settings.fetched / name)
+    click.echo(f"{name}: {len(fetched)} files fetched and not entered yet; a dry run asks no endpoint for more")
+    return [(path, path.name) for path in fetched]
 
 
 def rehearse_file(app: App, path: Path, source: SourceName, *, called: str = "") -> Exit:
@@ -71,7 +83,7 @@ def rehearse_file(app: App, path: Path, source: SourceName, *, called: str = "")
         return Exit.DONE
     file = BillFile(name, path, path.stat().st_size, source, app.clock())
     try:
-        receipt = enter(file, app.desk())
+        receipt = enter(file, app.desk(source))
     except UnreadableBillError as error:
         click.echo(refusal_text(file, error))
         return Exit.BILL

@@ -88,7 +88,8 @@ class Outgoing:
         resolver: Resolver | None = None,
     ) -> None:
         """Allow private receivers in `allow_networks`; trust `ca_file` beside the usual authorities."""
-        self._reach = Reach(tuple(allow_networks))
+        self.allow_networks = tuple(allow_networks)
+        self._reach = Reach(self.allow_networks)
         self._ca_file = ca_file
         self._resolver = resolver or _addresses
         # An own, small pool: a hanging name server must not take the threads that the ledger works in.
