@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("spendwatch")
 
+_TOGETHER = 10.0
+"""For so many seconds the days of one bill are entered before they are judged together."""
+
 _DEAD_TOLD = timedelta(days=1)
 """For how long a delivery that died keeps its channel called failing."""
 
@@ -86,6 +89,7 @@ class App:
         self.on_answer: Callable[[SourceName], None] = lambda _: None
         """Is told of each answer that a source got: a long fetch lives."""
         self.config_mistakes: tuple[ConfigMistake, ...] = ()
+        self._monotonic = monotonic
         self._assessing = threading.Lock()
         sweep(settings.spool / "reading")
         self._notes = ProgressNotes(store.health, clock, time.monotonic)
@@ -173,17 +177,24 @@ class App:
         self._feeds.stop()
 
     def collect(self, name: SourceName) -> list[Taken]:
-        """Enter everything that the source has; assess after each bill, so that no alert waits behind a later one."""
+        """Enter everything that the source has; assess after each bill, so that no alert waits behind a later one.
+
+        Of a bill that comes day by day many days are judged at once: nobody is to hear of a part of what we know.
+        """
         source, done = self.sources[name], []
         self.store.ledger.check(self._feeds.checks(name))
+        wait = _TOGETHER if self._feeds.are_days(name) else 0.0
+        is_due, judged = False, self._monotonic()
         for taken in collect(source, self.desk(name), self.store.health):
             _log_taken(taken)
             done.append(taken)
-            if taken.receipt and not taken.receipt.repeated:
+            is_due |= bool(taken.refused or (taken.receipt and not taken.receipt.repeated))
+            if is_due and not taken.refused and self._monotonic() - judged >= wait:
                 self.assess()
+                is_due, judged = False, self._monotonic()
             if self.stopping.is_set():
                 break
-        if any(taken.refused for taken in done):
+        if is_due:
             self.assess()
         return done
 

@@ -114,6 +114,10 @@ class Feeds:
             if not isinstance(source, FolderSource):
                 source.hasten()
 
+    def are_days(self, name: SourceName) -> bool:
+        """Whether the files of the source are the days of one bill, each of which alone tells only a part of it."""
+        return isinstance(self.sources[name], AlibabaSource)
+
     def checks(self, name: SourceName) -> Sequence[CrossCheck]:
         """Return the cross-checks that the source has made since this was last asked for."""
         source = self.sources[name]
