@@ -163,9 +163,12 @@ class App:
 
     async def gather(self, name: SourceName) -> list[Taken]:
         """Fetch what lies elsewhere, then enter everything that the source has."""
-        if not await self._feeds.fetch(name, self.clock()) or name not in self.sources:  # a reload may have taken it away
-            return []
-        return await asyncio.to_thread(self.collect, name)
+        while source := self.sources.get(name):
+            if not await self._feeds.fetch(name, self.clock()):
+                break
+            if self.sources.get(name) is source:  # a reload may have put another in its place, or none
+                return await asyncio.to_thread(self.collect, name)
+        return []
 
     def hasten(self) -> None:
         """Let sources ask at once that would wait after trouble: a person wants it."""

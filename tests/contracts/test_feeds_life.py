@@ -174,6 +174,20 @@ async def test_a_reload_in_the_middle_of_a_fetch_gives_nothing_twice(stage: Stag
     assert len(house.store.ledger.statements()) == 2
 
 
+async def test_a_reload_in_the_middle_of_a_failing_fetch_does_not_make_it_look_well(stage: Stage) -> None:
+    house = stage.house
+    stage.api.lie = Lie.UNKNOWN_KEY
+    stage.api.pause_before = lambda _: not stage.api.hanging
+    house.be_impatient(1.0)
+    work = asyncio.create_task(house.app.gather(API))
+    while not stage.api.hanging:  # noqa: ASYNC110 -- it hangs in a thread of its own
+        await asyncio.sleep(0.01)
+    house.configure(house.sources.replace("}\n", ", poll: 2h}\n"))
+    await asyncio.to_thread(house.app.reload)
+    await work
+    assert (house.source().state, house.source().cause) == ("failing", Trouble.CREDENTIALS)
+
+
 async def test_a_source_that_a_reload_takes_away_while_it_fetches_ends_quietly(stage: Stage) -> None:
     house = stage.house
     stage.api.pause_before = lambda _: not stage.api.hanging
