@@ -16,7 +16,7 @@ from spendwatch.outgoing import Outgoing
 from spendwatch.sources.acs3 import Signer
 from spendwatch.sources.credentials import Credentials, OwnKey
 from spendwatch.sources.oss import OssSource
-from spendwatch.sources.oss_opening import open_oss
+from spendwatch.sources.oss_client import OssClient
 from spendwatch.sources.oss_settings import OssConfig
 from spendwatch.sources.trouble import EndpointError, Trouble
 
@@ -27,6 +27,8 @@ class Bucket:
     def __init__(self, url: str, place: Path, watch: StopWatch | None = None, **said: object) -> None:
         self.place = place
         self.watch = watch or StopWatch()
+        self.revision = 0
+        """The ledger's."""
         self.said: dict[str, object] = {
             "type": "oss",
             "bucket": BUCKET,
@@ -42,14 +44,10 @@ class Bucket:
 
     def restarted(self, *, credentials: Credentials | None = None, client: Outgoing | None = None) -> OssSource:
         config = OssConfig.model_validate(self.said)
-        self.source = open_oss(
-            SourceName("pushes"),
-            self.place,
-            config,
-            credentials or OwnKey(Signer(str(self.said["key_id"]), str(self.said["secret"]))),
-            client=client or Outgoing(LOOPBACK),
-            clock=self.watch.clock,
-            monotonic=self.watch.monotonic,
+        right = credentials or OwnKey(Signer(str(self.said["key_id"]), str(self.said["secret"])))
+        store = OssClient(client or Outgoing(LOOPBACK), right, config, clock=self.watch.clock)
+        self.source = OssSource(
+            SourceName("pushes"), self.place, store, config, monotonic=self.watch.monotonic, revision=lambda: self.revision
         )
         return self.source
 

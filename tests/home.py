@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -53,8 +53,8 @@ class Home:
     def state(self) -> Path:
         return self.folder / "var" / "spendwatch.db"
 
-    def furnish(self, *, account: str = "", extra: str = "", settle: str = "0s") -> None:
-        """Write the configuration; `account` adds lines to the account, `extra` to the top."""
+    def furnish(self, *, account: str = "", extra: str = "", settle: str = "0s", sources: Sequence[str] = ()) -> None:
+        """Write the configuration; `account` adds to the account, `extra` to the top, `sources` stand beside the inbox."""
         self.inbox.mkdir(parents=True, exist_ok=True)
         (self.folder / "workspaces").mkdir(exist_ok=True)
         channels, names = ["  screen: {type: console}"], ["screen"]
@@ -80,6 +80,7 @@ class Home:
                     f'  acme: {{id: "{ACCOUNT}", site: cn, currency: CNY, channels: {everywhere}{account}}}',
                     "sources:",
                     f"  inbox: {{type: folder, path: inbox, poll: 1s, settle: {settle}}}",
+                    *(f"  {source}" for source in sources),
                     f"defaults: {{thresholds: [50%, 80%, 100%], channels: {everywhere}}}",
                     "allow_networks: [127.0.0.0/8]",
                     "channels:",

@@ -30,6 +30,7 @@ from spendwatch.domain.notification import (
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.standing import Growth
 from spendwatch.domain.statement import AccountId
+from spendwatch.domain.trouble import Trouble
 
 ZONE = ZoneInfo("Asia/Shanghai")
 SINCE = datetime(2026, 9, 15, 2, 0, tzinfo=UTC)
@@ -219,6 +220,32 @@ SAMPLES: Mapping[str, Notification] = {
         ),
     ),
     "source-failing": notice(Rule.SOURCE_FAILING, replace(_INBOX, detail="the folder inbox cannot be read: permission denied")),
+    "endpoint-refuses-us": notice(
+        Rule.SOURCE_FAILING,
+        replace(
+            _INBOX,
+            scope="source:api",
+            name="api",
+            detail="DescribeInstanceBill: not permitted (NotAuthorized): it needs the RAM action bssapi:DescribeInstanceBill, "
+            "or the policy AliyunBSSReadOnlyAccess",
+            cause=Trouble.PERMISSION,
+            lags=True,
+        ),
+    ),
+    "month-total": notice(
+        Rule.DIFFERING,
+        Facts(
+            account="1000000000000001",
+            account_name="acme",
+            scope="source:api",
+            name="acme",
+            period="2026-09",
+            series=(("describeinstancebill", cny("170.332385")), ("month_total", cny("190.25"))),
+            data_until=UNTIL,
+            lags=True,
+        ),
+        severity=Severity.NOTICE,
+    ),
     "channel-failing": notice(
         Rule.CHANNEL_FAILING,
         Facts(scope="channel:ops", name="ops", detail="https://hooks.example.com: connection refused", data_until=UNTIL),

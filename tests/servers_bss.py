@@ -1,6 +1,6 @@
 """A local stand-in of the provider's billing API that checks signatures by itself, pages, throttles, and lies on command.
 
-As a program: `python -m servers_bss [--port N] [--lie NAME]` serves a month of invented bills until told to stop.
+As a program: `python -m servers_bss [--port N] [--month 2026-09] [--lie NAME]` serves invented bills until told to stop.
 """
 
 from __future__ import annotations
@@ -322,12 +322,13 @@ class BssServer(ThreadedServer):
 
 
 def main() -> None:
-    """Serve 30 days of invented bills: `python -m servers_bss [--port N] [--lie NAME]`."""
+    """Serve four weeks of invented bills: `python -m servers_bss [--port N] [--month 2026-09] [--lie NAME]`."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--month", default="2026-09")
     parser.add_argument("--lie", choices=[lie.value for lie in Lie])
     given = parser.parse_args()
-    days = [date(2026, 9, 1) + timedelta(days=number) for number in range(30)]
+    days = [date.fromisoformat(f"{given.month}-01") + timedelta(days=number) for number in range(28)]
     server = BssServer({day: [an_item(day, number) for number in range(650)] for day in days}, port=given.port)
     server.lie = Lie(given.lie) if given.lie else None
     stay(server)

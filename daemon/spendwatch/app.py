@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -19,20 +19,29 @@ from spendwatch.domain.errors import ConfigMistake, SourceUnavailableError
 from spendwatch.domain.late import Closing
 from spendwatch.domain.period import closes_at
 from spendwatch.domain.policy import ChannelName
-from spendwatch.domain.statement import ReadingHints, SourceName
+from spendwatch.domain.statement import AccountId, ReadingHints, SourceName
 from spendwatch.jobs.assess import assess
 from spendwatch.jobs.collect import Desk, Taken, collect
 from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.deliver import Settled, deliver
 from spendwatch.jobs.ports import AlertBook, BillReader, BillSource, Channel, Health, Ledger, Outbox
 from spendwatch.jobs.progress import ProgressNotes
+from spendwatch.logs import hide
 from spendwatch.settings import Settings, reload
-from spendwatch.sources.folder import FolderSource
-from spendwatch.sources.folder_settings import FolderConfig
+from spendwatch.sources.bss import BssClient
+from spendwatch.sources.config import AlibabaConfig, FolderConfig
+from spendwatch.sources.feeds import Feeds, Means
+from spendwatch.sources.opening import Source
 from spendwatch.state import Store, system_clock
 from spendwatch.store import ledger
 
+if TYPE_CHECKING:
+    from spendwatch.outgoing import Outgoing
+
 log = structlog.get_logger("spendwatch")
+
+_TOGETHER = 10.0
+"""For so many seconds the days of one bill are entered before they are judged together."""
 
 _DEAD_TOLD = timedelta(days=1)
 """For how long a delivery that died keeps its channel called failing."""
@@ -40,11 +49,12 @@ _DEAD_TOLD = timedelta(days=1)
 
 def hints_of(settings: Settings, source: SourceName | None = None) -> ReadingHints:
     """Return what the configuration says, of the source, too, where a bill is silent."""
-    currencies = {policy.account: policy.currency for policy in settings.policies.accounts}
-    config = settings.sources.get(source) if source else None
-    if config is None:
-        return ReadingHints(currencies)
-    return ReadingHints(currencies, config.account, config.kind, config.layout or "")
+    known = {policy.account: policy.currency for policy in settings.policies.accounts}
+    match settings.sources.get(source) if source else None:
+        case None | AlibabaConfig():
+            return ReadingHints(known)
+        case config:
+            return ReadingHints(known, config.account, config.kind, config.layout or "")
 
 
 def closing_of(settings: Settings, ledger: ledger.Ledger, now: datetime) -> Closing:
@@ -64,6 +74,8 @@ class App:
         store: Store,
         *,
         clock: Callable[[], datetime] = system_clock,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         progress: Callable[[str, float], None] | None = None,
         reader: ReadingProcess | None = None,
     ) -> None:
@@ -74,42 +86,61 @@ class App:
         self.stopping = threading.Event()
         self.on_news: Callable[[], None] = lambda: None
         self.on_settled: Callable[[Settled], None] = lambda _: None
+        self.on_answer: Callable[[SourceName], None] = lambda _: None
+        """Is told of each answer that a source got: a long fetch lives."""
         self.config_mistakes: tuple[ConfigMistake, ...] = ()
+        self._monotonic = monotonic
         self._assessing = threading.Lock()
         sweep(settings.spool / "reading")
         self._notes = ProgressNotes(store.health, clock, time.monotonic)
         self._progress = progress
         self.reader = reader or ReadingProcess(settings.spool / "reading", progress=self._tell_progress)
-        self.sources: dict[SourceName, FolderSource] = {}
-        self._furnished: dict[SourceName, FolderConfig] = {}
+        self._client: Outgoing | None = None
+        self._feeds = Feeds(
+            Means(
+                spool=settings.spool / "arrivals",
+                fetched=settings.fetched,
+                environ=settings.outside.environ,
+                metadata=_metadata_client,
+                revision=store.ledger.revision,
+                hints=lambda name: repr(hints_of(self.settings, name)),
+                got_on=self._tell_answer,
+                clock=clock,
+                monotonic=monotonic,
+                sleep=sleep,
+            )
+        )
         self.channels: dict[ChannelName, Channel] = {}
         self._furnish()
         _ports(store.ledger, store.book, store.outbox, store.health, self.reader, *self.sources.values())
 
-    def _furnish(self) -> None:
-        settings = self.settings
-        kept = {
-            name: source for name, source in self.sources.items() if self._furnished.get(name) == settings.sources.get(name)
-        }
-        # A source that did not change stays: it knows which files are settling and holds copies of those being read.
-        self.sources = {name: kept.get(name) or self._source(name) for name in settings.sources}
-        self._furnished = dict(settings.sources)
-        self.channels = open_channels(settings, self.clock)
+    @property
+    def sources(self) -> Mapping[SourceName, Source]:
+        """Where bills come from."""
+        return self._feeds.sources
 
-    def _source(self, name: SourceName) -> FolderSource:
-        config = self.settings.sources[name]
-        spool = self.settings.spool / "arrivals" / name
-        return FolderSource(
-            name,
-            Path(config.path),
-            spool,
-            config.settle,
-            monotonic=time.monotonic,
-            recursive=config.recursive,
-            move=config.move,
-            revision=self.store.ledger.revision,
-            hints=lambda: repr(hints_of(self.settings, name)),
-        )
+    @property
+    def apis(self) -> Mapping[SourceName, BssClient]:
+        """The billing API of each source of that type, opened, at the pace that its account allows."""
+        return self._feeds.apis
+
+    def api_of(self, account: AccountId) -> BssClient | None:
+        """Return the billing API of that account, if one of its sources has opened it."""
+        return self._feeds.api_of(account)
+
+    def _furnish(self) -> None:
+        settings, client = self.settings, self._outgoing()
+        sites = {policy.account: policy.site for policy in settings.policies.accounts}
+        self._feeds.renew(settings.sources, client, sites=sites, final_on=settings.policies.month_final_on)
+        self.channels = open_channels(settings, self.clock, client)
+
+    def _outgoing(self) -> Outgoing:
+        """Return the one way out; it is another one once other networks may be called."""
+        from spendwatch.outgoing import Outgoing  # noqa: PLC0415 -- httpx costs 0.1 s, and an import of bills sends nothing
+
+        if self._client is None or self._client.allow_networks != self.settings.allow_networks:
+            self._client = Outgoing(self.settings.allow_networks)
+        return self._client
 
     def desk(self, source: SourceName | None = None) -> Desk:
         """Return where bills of that source are entered, or such that were brought by hand."""
@@ -122,22 +153,51 @@ class App:
             turn_to=self._notes.turn_to,
         )
 
+    def _tell_answer(self, name: SourceName) -> None:
+        self.on_answer(name)
+
     def _tell_progress(self, phase: str, share: float) -> None:
         self._notes.tell(phase, share)
         if self._progress:
             self._progress(phase, share)
 
+    async def gather(self, name: SourceName) -> list[Taken]:
+        """Fetch what lies elsewhere, then enter everything that the source has."""
+        while source := self.sources.get(name):
+            if not await self._feeds.fetch(name, self.clock()):
+                break
+            if self.sources.get(name) is source:  # a reload may have put another in its place, or none
+                return await asyncio.to_thread(self.collect, name)
+        return []
+
+    def hasten(self) -> None:
+        """Let sources ask at once that would wait after trouble: a person wants it."""
+        self._feeds.hasten()
+
+    def stop(self) -> None:
+        """Take up nothing new, and break off what waits for an answer of an endpoint."""
+        self.stopping.set()
+        self._feeds.stop()
+
     def collect(self, name: SourceName) -> list[Taken]:
-        """Enter everything that the source has; assess after each bill, so that no alert waits behind a later one."""
+        """Enter everything that the source has; assess after each bill, so that no alert waits behind a later one.
+
+        Of a bill that comes day by day many days are judged at once: nobody is to hear of a part of what we know.
+        """
         source, done = self.sources[name], []
+        self.store.ledger.check(self._feeds.checks(name))
+        wait = _TOGETHER if self._feeds.are_days(name) else 0.0
+        is_due, judged = False, self._monotonic()
         for taken in collect(source, self.desk(name), self.store.health):
             _log_taken(taken)
             done.append(taken)
-            if taken.receipt and not taken.receipt.repeated:
+            is_due |= bool(taken.refused or (taken.receipt and not taken.receipt.repeated))
+            if is_due and not taken.refused and self._monotonic() - judged >= wait:
                 self.assess()
+                is_due, judged = False, self._monotonic()
             if self.stopping.is_set():
                 break
-        if any(taken.refused for taken in done):
+        if is_due:
             self.assess()
         return done
 
@@ -202,25 +262,30 @@ class App:
             state=before.state,
             spool=before.spool,
             heartbeat=before.heartbeat,
+            fetched=before.fetched,
             state_password_file=before.state_password_file,
         )
         if fixed != settings:
             log.warning("config_needs_restart", keys=["state", "spool", "state_password_file"])
+        for secret in fixed.secrets:
+            hide(secret)
         self.settings = fixed
         self._furnish()
         log.info("config_reloaded", workspaces=len(self.settings.policies.workspaces), mistakes=len(self.config_mistakes))
 
     async def once(self) -> list[Taken]:
         """Make one full round: collect what is there and settled, assess, deliver what is due now."""
-        taken: list[Taken] = []
-        for name, source in self.sources.items():
-            taken += await asyncio.to_thread(self.collect, name)
-            if source.is_unsettled:
-                # A file must look the same twice, its settle time apart.
-                await asyncio.sleep(self.settings.sources[name].settle.total_seconds() + 0.05)
-                taken += await asyncio.to_thread(self.collect, name)
+        taken = await asyncio.gather(*(self._gather_settled(name) for name in self.sources))
         await asyncio.to_thread(self.assess)
         await asyncio.gather(*(self.deliver(name) for name in self.channels))
+        return [one for of_source in taken for one in of_source]
+
+    async def _gather_settled(self, name: SourceName) -> list[Taken]:
+        taken, config = await self.gather(name), self.settings.sources[name]
+        if self.sources[name].is_unsettled and isinstance(config, FolderConfig):
+            # A file must look the same twice, its settle time apart.
+            await asyncio.sleep(config.settle.total_seconds() + 0.05)
+            taken += await self.gather(name)
         return taken
 
     def interrupt(self) -> None:
@@ -229,19 +294,27 @@ class App:
 
     def close(self) -> None:
         """Let go of the reading process."""
-        self.stopping.set()
+        self.stop()
         self.reader.close()
 
 
-def open_channels(settings: Settings, clock: Callable[[], datetime]) -> dict[ChannelName, Channel]:
-    """Return the channels named in the settings."""
-    from spendwatch.outgoing import Outgoing  # noqa: PLC0415 -- httpx costs 0.1 s, and an import of bills sends nothing
+def open_channels(
+    settings: Settings, clock: Callable[[], datetime], client: Outgoing | None = None
+) -> dict[ChannelName, Channel]:
+    """Return the channels named in the settings; without a client they get one of their own."""
+    from spendwatch.outgoing import Outgoing  # noqa: PLC0415 -- as above
 
-    client = Outgoing(settings.allow_networks)
+    client = client or Outgoing(settings.allow_networks)
     return {
         name: open_channel(name, config, client=client, zone=settings.zone, clock=clock, allow_networks=settings.allow_networks)
         for name, config in settings.channels.items()
     }
+
+
+def _metadata_client() -> Outgoing:
+    from spendwatch.outgoing import Outgoing  # noqa: PLC0415 -- as above
+
+    return Outgoing.to_metadata_service()
 
 
 def _ports(

@@ -31,7 +31,7 @@ BEAT_EVERY = timedelta(seconds=15)
 """How often the heartbeat file is touched where systemd does not ask for more."""
 
 PATIENCE = timedelta(minutes=5)
-"""How long a job may take for one round before we no longer claim to live. A long bill tells its progress meanwhile."""
+"""How long a job may take for one round before we no longer claim to live. Long bills and long fetches tell their progress."""
 
 BILL_GRACE = timedelta(seconds=3)
 """How long a stop waits for a bill that is being read; after that it is left for the next start."""
@@ -66,6 +66,7 @@ class Daemon:
             loop.add_signal_handler(number, answer)
         self._app.on_news = self._tell(loop)
         app = self._app
+        app.on_answer = lambda source: self._heartbeat.progress(f"collect:{source}")
         app.store.health.reading_ended()
         recovered = app.store.outbox.recover()
         if recovered:
@@ -84,7 +85,7 @@ class Daemon:
         self._add(scheduler, "assess", self._assess, ASSESS_EVERY)
         self._add(scheduler, "tidy", lambda: asyncio.to_thread(self._app.tidy), TIDY_EVERY)
         for source, config in self._app.settings.sources.items():
-            self._add(scheduler, f"collect:{source}", self._collecting(source), config.poll)
+            self._add(scheduler, f"collect:{source}", self._collecting(source), config.poll, step=config.longest_step)
         for channel in self._app.channels:
             self._add(scheduler, f"deliver:{channel}", self._delivering(channel), DELIVER_EVERY)
         scheduler.start()
@@ -92,8 +93,17 @@ class Daemon:
             self._scheduler.shutdown(wait=False)
         self._scheduler = scheduler
 
-    def _add(self, scheduler: AsyncIOScheduler, name: str, work: Callable[[], Awaitable[object]], every: timedelta) -> None:
-        self._heartbeat.expect(name, within=max(every * 10, PATIENCE))
+    def _add(
+        self,
+        scheduler: AsyncIOScheduler,
+        name: str,
+        work: Callable[[], Awaitable[object]],
+        every: timedelta,
+        *,
+        step: timedelta = timedelta(0),
+    ) -> None:
+        """Plan a job; `step` is how long it may take to get a step further, where that is longer than usual."""
+        self._heartbeat.expect(name, within=max(every * 10, PATIENCE + step))
         self._planned.add(name)
         trigger = IntervalTrigger(seconds=every.total_seconds(), timezone=self._app.settings.zone)
 
@@ -133,7 +143,7 @@ class Daemon:
     def _collecting(self, source: SourceName) -> Callable[[], Awaitable[object]]:
         async def work() -> None:
             if source in self._app.sources:
-                await asyncio.to_thread(self._app.collect, source)
+                await self._app.gather(source)
 
         return work
 
@@ -148,6 +158,7 @@ class Daemon:
         self._hasten("deliver:")
 
     def _look_now(self) -> None:
+        self._app.hasten()
         self._hasten("collect:")
 
     def _hasten(self, prefix: str) -> None:
@@ -199,9 +210,9 @@ class Daemon:
     async def _drain(self) -> None:
         self._heartbeat.stopping()
         log.info("daemon_stopping", working=sorted(self._busy))
-        self._app.stopping.set()
         if self._scheduler:
             self._scheduler.pause()
+        self._app.stop()
         late = await _finished(self._running, within=BILL_GRACE)
         if late:
             self._app.interrupt()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from servers_postgres import PostgresServer, running_server
+from spendwatch.bills.process import ReadingProcess
 from spendwatch.store.database import Database
 from spendwatch.store.opening import open_database
 
@@ -65,3 +66,18 @@ def database(place: str) -> Iterator[Database]:
     opened = open_database(place)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def shared_reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadingProcess]:
+    """One reading process for all tests of a file: it remembers nothing of a bill."""
+    with ReadingProcess(tmp_path_factory.mktemp("reading")) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger in a file, to be copied: to build its tables takes longer than most tests."""
+    path = tmp_path_factory.mktemp("empty") / "spendwatch.db"
+    open_database(str(path)).close()
+    return path

@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from bss_lies import KEY_ID, SECRET, TOKEN, Document, Lie
+from bss_told import LIES
 from endpoint_watch import NOW, Endpoint, StopWatch, day_of, lines_of
-from servers_bss import BssServer, an_item
+from servers_bss import ACCOUNT, BssServer, an_item
 from small_ledger import read_here
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.period import BillingPeriod
@@ -35,102 +36,6 @@ from spendwatch.sources.trouble import EndpointError, Trouble
 pytestmark = pytest.mark.anyio
 
 FIRST, DAY = date(2026, 9, 2), date(2026, 9, 3)
-
-T = Trouble
-CUT = "cut off in the middle of the answer"
-LIES: dict[Lie, tuple[Trouble, str]] = {
-    Lie.HANG: (T.UNREACHABLE, "DescribeInstanceBill: http://127.0.0.1:[0-9]+: timed out"),
-    Lie.RESET: (T.UNREACHABLE, "cut off before an answer"),
-    Lie.RESET_IN_BODY: (T.UNREACHABLE, CUT),
-    Lie.CUT_BODY: (T.UNREACHABLE, CUT),
-    Lie.CUT_CHUNK: (T.UNREACHABLE, CUT),
-    Lie.NO_LENGTH: (T.UNREACHABLE, "does not tell where it ends"),
-    Lie.SLOW_DRIP: (T.UNREACHABLE, r"no whole answer within 0\.8 s"),
-    Lie.STALLED: (T.UNREACHABLE, "timed out"),
-    Lie.GIANT: (T.UNREACHABLE, "larger than 8388608 bytes"),
-    Lie.ENDLESS: (T.UNREACHABLE, "larger than 8388608 bytes|no whole answer"),
-    Lie.GZIP_BOMB: (T.UNREACHABLE, "larger than 8388608 bytes"),
-    Lie.GZIP_CUT: (T.UNREACHABLE, "damaged or cut off"),
-    Lie.OTHER_CODING: (T.UNREACHABLE, "encoded in a way that was not asked for"),
-    Lie.GARBAGE: (T.UNREACHABLE, "cut off before an answer"),
-    Lie.REDIRECT: (T.REFUSED, r"refused with status 302 \(Moved\)"),
-    Lie.HTML: (T.NOT_A_BILL, r"the answer cannot be read: it is no JSON \(Expecting value, at character 0\)"),
-    Lie.EMPTY: (T.NOT_A_BILL, "an empty answer"),
-    Lie.BLANK: (T.NOT_A_BILL, "an empty answer"),
-    Lie.HALF_JSON: (T.NOT_A_BILL, "it is no JSON"),
-    Lie.TWO_DOCUMENTS: (T.NOT_A_BILL, r"it is no JSON \(Extra data"),
-    Lie.BOM: (T.NOT_A_BILL, "it is no JSON"),
-    Lie.UTF16: (T.NOT_A_BILL, "it is not UTF-8"),
-    Lie.BROKEN_UTF8: (T.NOT_A_BILL, "it is not UTF-8"),
-    Lie.WRONG_CONTENT_TYPE: (T.NOT_A_BILL, "does not claim to be JSON, but 'text/html; charset=utf-8'"),
-    Lie.NO_CONTENT_TYPE: (T.NOT_A_BILL, "does not claim to be JSON"),
-    Lie.LIST: (T.NOT_A_BILL, "no JSON object"),
-    Lie.NAN: (T.NOT_A_BILL, "NaN is no number"),
-    Lie.INFINITY: (T.NOT_A_BILL, "-Infinity is no number"),
-    Lie.GIANT_INTEGER: (T.NOT_A_BILL, "holds a number that cannot be held"),
-    Lie.ENDLESS_EXPONENT: (T.NOT_A_BILL, "holds a number that cannot be held"),
-    Lie.DUPLICATE_KEYS: (T.NOT_A_BILL, "'Success' stands in it twice"),
-    Lie.DEEP_NESTING: (T.NOT_A_BILL, "nested too deeply"),
-    Lie.SUCCESS_FALSE: (T.UNAVAILABLE, r"refused with status 200 \(InternalError\): 'The request processing has failed"),
-    Lie.SUCCESS_TEXT: (T.UNEXPECTED, "Success is 'true', neither true nor false"),
-    Lie.SUCCESS_WITH_ERROR_CODE: (T.REFUSED, r"refused with status 200 \(ParameterError\)"),
-    Lie.INTERNAL_ERROR: (T.UNAVAILABLE, r"refused with status 400 \(InternalError\)"),
-    Lie.UNDEFINED_ERROR: (T.UNAVAILABLE, r"refused with status 500 \(UndefinedError\)"),
-    Lie.BAD_GATEWAY: (T.UNAVAILABLE, "refused with status 502"),
-    Lie.THROTTLED: (T.THROTTLED, r"asked too often \(Throttling.User\)"),
-    Lie.THROTTLED_WITHOUT_HEADER: (T.THROTTLED, r"asked too often \(Throttling.Api\)"),
-    Lie.THROTTLED_AT_200: (T.THROTTLED, r"asked too often \(Throttling\)"),
-    Lie.THROTTLED_FOR_LONG: (T.THROTTLED, r"asked too often \(Throttling\)"),
-    Lie.THROTTLED_IN_XML: (T.THROTTLED, r"asked too often \(Throttling.User\)"),
-    Lie.UNKNOWN_KEY: (T.CREDENTIALS, r"the access key is not accepted \(InvalidAccessKeyId.NotFound\)"),
-    Lie.EXPIRED_TOKEN: (T.CREDENTIALS, r"the access key is not accepted \(InvalidSecurityToken.Expired\)"),
-    Lie.BAD_SIGNATURE: (T.CREDENTIALS, r"the access key is not accepted \(SignatureDoesNotMatch\)$"),
-    Lie.NONCE_USED: (T.UNAVAILABLE, r"refused with status 400 \(SignatureNonceUsed\)"),
-    Lie.CLOCK_SKEW: (T.CLOCK, r"this machine's clock is .* (behind|ahead of) the provider's"),
-    Lie.WRONG_SITE: (T.WRONG_SITE, r"\(NotApplicable\); is it an account of the wrong site\? If so, configure site: intl"),
-    Lie.NOT_AUTHORIZED: (T.PERMISSION, "the RAM action bssapi:DescribeInstanceBill, or the policy AliyunBSSReadOnlyAccess"),
-    Lie.UNKNOWN_CODE: (T.REFUSED, r"\(SomethingNew\): 'It says \\x1b\[31m\*\*\* \*\*\*\\x1b\[0m'"),
-    Lie.HOSTILE_CODE: (T.REFUSED, r"refused with status 400 \(unknown\): 'no'"),
-    Lie.LOGIN_401: (T.CREDENTIALS, r"the access key is not accepted \(HTTP 401\)"),
-    Lie.FORBIDDEN_403: (T.PERMISSION, r"not permitted \(HTTP 403\)"),
-    Lie.OTHER_ACCOUNT: (
-        T.OTHER_ACCOUNT,
-        "the key is one of account '1000000000000009': asked for was the bill of 1000000000000001",
-    ),
-    Lie.NO_ACCOUNT: (T.UNEXPECTED, "AccountID is 'None'"),
-    Lie.OTHER_CYCLE: (T.UNEXPECTED, "of the cycle '2026-08', asked for was 2026-09"),
-    Lie.OTHER_DAY: (T.UNEXPECTED, "item 1: BillingDate is '2026-09-01'"),
-    Lie.OTHER_PRODUCT: (T.UNEXPECTED, "item 1: ProductCode is 'ecs', asked for was sfm"),
-    Lie.NO_CURRENCY: (T.UNEXPECTED, "item 1: Currency is '¥'"),
-    Lie.NO_DATA: (T.UNEXPECTED, "the answer has no Data"),
-    Lie.NO_ITEMS: (T.UNEXPECTED, "Data has no list of Items"),
-    Lie.NESTED_ITEMS: (T.UNEXPECTED, "Data has no list of Items"),
-    Lie.ITEM_NO_OBJECT: (T.UNEXPECTED, "item 1 is no object"),
-    Lie.MISSING_FIELD: (T.UNEXPECTED, "item 1 has no PretaxAmount"),
-    Lie.RENAMED_FIELD: (T.UNEXPECTED, "item 1 has no PretaxAmount"),
-    Lie.NUMBER_AS_TEXT: (T.UNEXPECTED, "item 1: not a number: '0.024816'"),
-    Lie.TEXT_AS_NUMBER: (T.UNEXPECTED, "item 1: InstanceID is no text"),
-    Lie.NUMBER_NULL: (T.UNEXPECTED, "item 1: not a number: 'None'"),
-    Lie.NUMBER_TRUE: (T.UNEXPECTED, "item 1: not a number: 'True'"),
-    Lie.HUGE_EXPONENT: (T.UNEXPECTED, r"item 1: not an amount that can be held: '1E\+999999'"),
-    Lie.TOO_MANY_DECIMALS: (T.UNEXPECTED, "item 1: not a plain decimal with at most 10 decimals: '0.12345678901'"),
-    Lie.NEGATIVE_COUNT: (T.UNEXPECTED, "TotalCount is '-3', no count"),
-    Lie.COUNT_AS_TEXT: (T.UNEXPECTED, "TotalCount is '5', no count"),
-    Lie.NO_COUNT: (T.UNEXPECTED, "TotalCount is 'None', no count"),
-    Lie.COUNT_TOO_HIGH: (T.CHANGING, "5 lines came, 6 are announced"),
-    Lie.COUNT_TOO_LOW: (T.CHANGING, "more lines came than the 4 that are announced"),
-    Lie.COUNT_CHANGES: (T.CHANGING, "the number of lines changed from 5 to 6 between two pages"),
-    Lie.TOKEN_LOST: (T.CHANGING, "2 lines came, 5 are announced"),
-    Lie.SAME_TOKEN: (T.UNEXPECTED, "the same page token came again"),
-    Lie.TOKENS_IN_A_RING: (T.UNEXPECTED, "the same page token came again"),
-    Lie.TOKEN_NUMBER: (T.UNEXPECTED, "NextToken is no token"),
-    Lie.TOKEN_GIANT: (T.UNEXPECTED, "NextToken is no token"),
-    Lie.DUPLICATE_PAGE: (T.CHANGING, "the same page came twice"),
-    Lie.OVERLAPPING_PAGES: (T.CHANGING, "lines stand on two pages, and together they are not what the day is said to cost"),
-    Lie.EMPTY_PAGES: (T.UNEXPECTED, "3 empty pages in a row promise more"),
-    Lie.ENDLESS_PAGES: (T.UNEXPECTED, "more than 50 pages"),
-    Lie.LINE_LIMIT: (T.UNEXPECTED, "exactly 50000 lines: that is a limit"),
-}
 
 
 @dataclass(frozen=True)
@@ -199,7 +104,8 @@ def test_every_lie_is_tried_and_they_are_many() -> None:
     assert len(LIES) >= 40
 
 
-PASSING = [lie for lie, (trouble, _) in LIES.items() if trouble in {T.UNREACHABLE, T.UNAVAILABLE, T.THROTTLED, T.CHANGING}]
+_PASSING = {Trouble.UNREACHABLE, Trouble.UNAVAILABLE, Trouble.THROTTLED, Trouble.CHANGING}
+PASSING = [lie for lie, (trouble, _) in LIES.items() if trouble in _PASSING]
 
 
 @pytest.mark.parametrize("lie", [lie for lie in PASSING if lie is not Lie.THROTTLED_FOR_LONG], ids=str)
@@ -487,9 +393,11 @@ async def test_calls_keep_to_the_pace_of_the_account(tmp_path: Path) -> None:
 
 async def test_the_provider_s_own_total_is_held_against_the_days(stage: Stage) -> None:
     await stage.endpoint.round()
-    check = stage.endpoint.source.cross_checks[BillingPeriod(2026, 9)]
+    (check,) = stage.endpoint.source.new_checks()
     assert check.agrees
-    assert (check.days, check.total) == ({"CNY": Decimal("1.099632")}, {"CNY": Decimal("1.099632")})
+    assert (check.account, check.period, check.currency) == (ACCOUNT, BillingPeriod(2026, 9), "CNY")
+    assert (check.days, check.total) == (Decimal("1.099632"), Decimal("1.099632"))
+    assert stage.endpoint.source.new_checks() == []
 
 
 @pytest.mark.parametrize(("total", "agrees"), [("1.149632", True), ("1.149633", False), ("0", False), ("1.04", False)])
@@ -511,7 +419,7 @@ async def test_a_total_that_differs_by_more_than_cents_is_told_once_and_stops_no
 async def test_who_may_not_see_the_account_bill_is_told_by_the_overview(stage: Stage) -> None:
     stage.server.lie, stage.server.lies_to = Lie.NOT_AUTHORIZED, lambda call: call.action == "QueryAccountBill"
     await stage.endpoint.round()
-    assert stage.endpoint.source.cross_checks[BillingPeriod(2026, 9)].agrees
+    assert [check.agrees for check in stage.endpoint.source.new_checks()] == [True]
     assert stage.asked("QueryBillOverview") == 1
 
 
@@ -519,7 +427,7 @@ async def test_without_any_total_bills_are_given_all_the_same(stage: Stage) -> N
     stage.server.lie, stage.server.lies_to = Lie.HTML, lambda call: call.action.startswith("Query")
     assert len(await stage.endpoint.round()) == 2
     assert stage.endpoint.source.trouble is None
-    assert stage.endpoint.source.cross_checks == {}
+    assert stage.endpoint.source.new_checks() == []
 
 
 async def test_equal_lines_on_two_pages_are_two_charges_when_the_total_of_the_day_says_so(stage: Stage) -> None:
@@ -578,7 +486,12 @@ async def test_a_kill_between_the_file_and_the_memory_of_it_gives_the_same_lines
     program = """
 import os, signal, sys
 from spendwatch.sources.holding import Holding
-Holding.remember = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+remember = Holding.remember
+def remember_only_what_holds_no_day(holding, known):
+    if any("/" in key for key in known):
+        os.kill(os.getpid(), signal.SIGKILL)
+    remember(holding, known)
+Holding.remember = remember_only_what_holds_no_day
 import endpoint_watch
 endpoint_watch.main()
 """

@@ -15,13 +15,13 @@ from endpoint_watch import LOOPBACK, StopWatch
 from servers_bss import ACCOUNT, BssServer, an_item
 from servers_http import HttpSink, Reply
 from spendwatch.domain.policy import Site
-from spendwatch.domain.statement import AccountId, SourceName
+from spendwatch.domain.statement import SourceName
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.acs3 import Signer
 from spendwatch.sources.alibaba_settings import AlibabaConfig
 from spendwatch.sources.credentials import Credentials
 from spendwatch.sources.credentials_settings import Provider
-from spendwatch.sources.opening import open_alibaba, open_api, open_credentials
+from spendwatch.sources.opening import Equipment, open_api, open_credentials, open_source
 from spendwatch.sources.pacing import Pace
 from spendwatch.sources.trouble import EndpointError, Trouble
 
@@ -33,12 +33,12 @@ OIDC = {**ROLE, "oidc_provider_arn": "acs:ram::1000000000000001:oidc-provider/ac
 
 
 def _config(**said: object) -> AlibabaConfig:
-    return AlibabaConfig.model_validate({"type": "alibaba", "account": "acme", **said})
+    return AlibabaConfig.model_validate({"type": "alibaba", "account": ACCOUNT, **said})
 
 
 def _open(config: AlibabaConfig, watch: StopWatch, environ: Mapping[str, str] | None = None) -> Credentials:
-    client, metadata = Outgoing(LOOPBACK), Outgoing.to_metadata_service()
-    return open_credentials(config, client=client, metadata=metadata, clock=watch.clock, environ=environ or {})
+    metadata = Outgoing.to_metadata_service
+    return open_credentials(config, client=Outgoing(LOOPBACK), metadata=metadata, clock=watch.clock, environ=environ or {})
 
 
 def test_a_key_in_files_is_the_usual_way() -> None:
@@ -50,8 +50,11 @@ def test_a_key_in_files_is_the_usual_way() -> None:
 @pytest.mark.parametrize(
     ("said", "says"),
     [
-        ({}, "provider: key needs also key_id, secret"),
-        ({"key_id": KEY_ID}, "provider: key needs also secret"),
+        ({}, "provider: key needs also key_id_file, secret_file"),
+        ({"key_id": KEY_ID}, "provider: key needs also secret_file"),
+        ({"provider": "environment", "secret_file": "x"}, "provider: environment has no use for secret_file"),
+        ({**KEY, "role": "reader"}, "provider: key has no use for role: that is for provider: machine_role"),
+        ({**KEY, "sts_endpoint": "https://sts.example.com"}, "that is for provider: oidc_role"),
         ({"provider": "oidc_role"}, "provider: oidc_role needs also role_arn, oidc_provider_arn, oidc_token_file"),
         ({"provider": "oidc_role", **OIDC}, "needs also oidc_token_file"),
         ({"provider": "oidc_role", **OIDC, "oidc_token_file": ""}, "oidc_token_file"),
@@ -105,22 +108,29 @@ async def test_what_the_settings_describe_fetches_a_bill(
         config = _config(**said, endpoint=server.url)
         pace = Pace(watch.monotonic, watch.sleep)
         api = open_api(config, Site.CN, _open(config, watch, environ), client=Outgoing(LOOPBACK), clock=watch.clock, pace=pace)
-        source = open_alibaba(
-            SourceName("api"),
-            tmp_path / "api",
-            config,
-            api,
-            account=AccountId(ACCOUNT),
+        equipment = Equipment(
+            spool=tmp_path / "spool",
+            place=tmp_path / "api",
+            client=Outgoing(LOOPBACK),
+            credentials=None,
+            api=api,
             final_on=4,
+            clock=watch.clock,
             monotonic=watch.monotonic,
+            revision=lambda: 0,
+            hints=str,
         )
+        source = open_source(SourceName("api"), config, equipment)
         await source.fetch(watch.now)
         assert [file.source for file in source.arrivals(watch.now)] == ["api"]
 
 
-def test_an_environment_without_a_key_is_told_before_anything_is_asked() -> None:
-    with pytest.raises(ValueError, match="the environment does not hold ALIBABA_CLOUD_ACCESS_KEY_ID"):
-        _open(_config(provider="environment"), StopWatch())
+async def test_an_environment_without_a_key_is_told_to_whoever_asks_first_and_to_nobody_who_only_looks() -> None:
+    credentials = _open(_config(provider="environment"), StopWatch())
+    assert not credentials.forget()
+    with pytest.raises(EndpointError, match="the environment does not hold ALIBABA_CLOUD_ACCESS_KEY_ID") as caught:
+        await credentials.current()
+    assert caught.value.trouble is Trouble.CREDENTIALS
 
 
 async def test_a_service_account_reads_its_token_from_the_file_each_time(tmp_path: Path) -> None:
@@ -141,12 +151,12 @@ async def test_the_machine_s_role_goes_over_the_client_made_for_it() -> None:
     watch = StopWatch()
     config = _config(provider="machine_role")
     client = Outgoing(LOOPBACK)
-    wrong = open_credentials(config, client=client, metadata=client, clock=watch.clock, environ={})
+    wrong = open_credentials(config, client=client, metadata=lambda: client, clock=watch.clock, environ={})
     with pytest.raises(EndpointError) as caught:
         await wrong.current()
     assert caught.value.trouble is Trouble.FORBIDDEN
 
 
-def test_the_provider_s_package_is_asked_for_by_name_and_not_there() -> None:
-    with pytest.raises(ValueError, match="aliyun-credentials"):
-        _open(_config(provider="sdk"), StopWatch())
+async def test_the_provider_s_package_is_asked_for_by_name_and_not_there() -> None:
+    with pytest.raises(EndpointError, match="aliyun-credentials"):
+        await _open(_config(provider="sdk"), StopWatch()).current()

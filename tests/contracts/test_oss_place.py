@@ -98,7 +98,7 @@ async def test_the_environment_may_hold_the_key(stage: Stage) -> None:
     }
     config = _config(provider="environment")
     client, watch = Outgoing(LOOPBACK), StopWatch()
-    credentials = open_credentials(config, client=client, metadata=client, clock=watch.clock, environ=environ)
+    credentials = open_credentials(config, client=client, metadata=lambda: client, clock=watch.clock, environ=environ)
     stage.bucket.restarted(credentials=credentials)
     assert await stage.bucket.enter() == [("a.csv", BILL)]
 

@@ -24,7 +24,7 @@ from spendwatch.domain.policy import ChannelName, Threshold
 from spendwatch.domain.scope import Dimension, Match
 from spendwatch.domain.statement import AccountId, Kind, WorkspaceId
 from spendwatch.settings import Outside, Retention, Settings, find_config, load, reload
-from spendwatch.sources.folder_settings import FolderConfig
+from spendwatch.sources.config import AlibabaConfig, FolderConfig, UrlConfig
 
 REPOSITORY = Path(__file__).parents[2]
 MAIN = """\
@@ -89,6 +89,10 @@ def house(tmp_path: Path) -> House:
     return made
 
 
+def folders_of(loaded: Settings) -> list[FolderConfig]:
+    return [config for config in loaded.sources.values() if isinstance(config, FolderConfig)]
+
+
 def policy_of(settings: Settings, workspace: str = "llm-demo0a1b2c3d4e") -> object:
     return next((policy for policy in settings.policies.workspaces if policy.workspace == workspace), None)
 
@@ -108,7 +112,7 @@ def test_the_shipped_example_loads() -> None:
     assert {policy.name for policy in shipped.policies.workspaces} == {"Research", "Training"}
     assert [type(config) for config in shipped.channels.values()] == [ConsoleConfig]
     assert shipped.state == str(REPOSITORY / "config/var/spendwatch.db")
-    assert shipped.sources[next(iter(shipped.sources))].path == str(REPOSITORY / "config/inbox")
+    assert folders_of(shipped)[0].path == str(REPOSITORY / "config/inbox")
 
 
 def test_the_commented_channels_of_the_shipped_example_load_too(tmp_path: Path) -> None:
@@ -125,7 +129,7 @@ def test_the_commented_channels_of_the_shipped_example_load_too(tmp_path: Path) 
     assert loaded.policies.operators == ("ops",)
     assert loaded.allow_networks == (ip_network("10.1.0.0/16"),)
     assert loaded.retention == Retention(timedelta(days=400), timedelta(days=800))
-    assert [(config.recursive, config.move) for config in loaded.sources.values()] == [
+    assert [(config.recursive, config.move) for config in folders_of(loaded)] == [
         (False, True),
         (True, True),
         (True, False),
@@ -154,6 +158,8 @@ def test_every_key_is_explained_beside_the_example() -> None:
         MatchPart,
         RetentionPart,
         FolderConfig,
+        UrlConfig,
+        AlibabaConfig,
         EmailConfig,
         WebhookConfig,
     )
@@ -171,7 +177,7 @@ def test_whoever_says_nothing_gets_the_defaults(house: House) -> None:
     assert research.thresholds == (Threshold(share=Decimal("0.5")), Threshold(share=Decimal("0.8")))
     assert research.channels == loaded.policies.operators == ("screen",)
     assert (loaded.zone.key, loaded.policies.month_final_on, loaded.policies.products) == ("Asia/Shanghai", 4, ("sfm",))
-    source = loaded.sources[next(iter(loaded.sources))]
+    [source] = folders_of(loaded)
     assert (source.poll, source.settle, source.stale_after) == (
         timedelta(seconds=30),
         timedelta(seconds=10),
@@ -267,7 +273,7 @@ def test_whoever_makes_mistakes_by_the_thousand_floods_nobody(house: House) -> N
 def test_a_source_says_of_its_files_what_these_leave_open(house: House) -> None:
     said = "path: inbox, recursive: true, move: false, account: acme, kind: delta, layout: consumedetailbillv2}"
     house.write("spendwatch.yaml", MAIN.replace("path: inbox}", said))
-    [source] = house.load().sources.values()
+    [source] = folders_of(house.load())
     assert (source.recursive, source.move) == (True, False)
     assert (source.account, source.kind, source.layout) == (AccountId("1000000000000001"), Kind.DELTA, "consumedetailbillv2")
 
@@ -275,13 +281,13 @@ def test_a_source_says_of_its_files_what_these_leave_open(house: House) -> None:
 @pytest.mark.parametrize("said", ["", ", recursive: false, move: true, kind: auto, layout: auto"])
 def test_a_source_that_leaves_it_open_leaves_it_to_us(house: House, said: str) -> None:
     house.write("spendwatch.yaml", MAIN.replace("path: inbox}", f"path: inbox{said}}}"))
-    [source] = house.load().sources.values()
+    [source] = folders_of(house.load())
     assert (source.recursive, source.move, source.account, source.kind, source.layout) == (False, True, None, None, None)
 
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_every_kind_of_statement_can_be_named(house: House, kind: Kind) -> None:
-    [source] = house.load(SPENDWATCH_SOURCES__INBOX__KIND=kind.value).sources.values()
+    [source] = folders_of(house.load(SPENDWATCH_SOURCES__INBOX__KIND=kind.value))
     assert source.kind is kind
 
 
@@ -401,7 +407,7 @@ def test_the_environment_wins_over_the_file(house: House) -> None:
         SPENDWATCH_CHANNELS__PAGER__TYPE="console",
     )
     assert loaded.accounts[0].budget == Decimal("900.10")
-    assert (loaded.state, loaded.sources[next(iter(loaded.sources))].path) == ("/srv/ledger.db", "/srv/inbox")
+    assert (loaded.state, folders_of(loaded)[0].path) == ("/srv/ledger.db", "/srv/inbox")
     assert [threshold.label for threshold in loaded.accounts[0].thresholds] == ["75%"]
     assert loaded.allow_networks == (ip_network("10.1.0.0/16"),)
     assert list(loaded.channels) == ["screen", "pager"]

@@ -6,6 +6,7 @@ from spendwatch.channels.phrases import Phrases, Telling
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Cover
 from spendwatch.domain.policy import Severity
+from spendwatch.domain.trouble import Trouble
 
 _TELLINGS = {
     Rule.THRESHOLD_REACHED: Telling(
@@ -87,7 +88,7 @@ _TELLINGS = {
         resolved="已恢复从 {name} 获取账单",
         subject="",
         lead="账单不会丢失；但在修复之前数字不会更新，也无法就新的费用发出提醒。",
-        rule="连续多次无法访问 {name}",
+        rule="无法从 {name} 获取账单",
     ),
     Rule.CHANNEL_FAILING: Telling(
         fired="通过 {name} 发送的通知未能送达",
@@ -147,6 +148,8 @@ CHINESE = Phrases(
     now="现为",
     before="此前视为已确定",
     change="变化",
+    total_lead="账单 API 的逐日合计与其自身的月度总额不一致，且较低的一方一天以来未能赶上。"
+    "两者之中以逐日账单为准，月度总额从不计入。",
     counts="以此为准",
     compared="对比范围",
     compared_days="双方都完整的 {days} 天",
@@ -180,6 +183,21 @@ CHINESE = Phrases(
     advice_late="找不到的调用可能尚未出账：账单会在几分钟到几小时后产生。",
     advice_prevent="想更早得知：在此提高额度下限，并在云厂商的“高额消费预警”页面设置阈值。",
     advice_source="请检查账单导出或下载是否仍在运行，是否仍写入此位置。",
+    advice_endpoint={
+        Trouble.UNREACHABLE: "请检查本机能否访问该接口：域名解析、防火墙、代理以及接口本身。",
+        Trouble.FORBIDDEN: "如确需访问该内网地址，请将其网段列入 allow_networks；否则请查明域名解析为何被更改。",
+        Trouble.UNAVAILABLE: "接口自身出现故障；将以逐渐加长的间隔重试，直至恢复。",
+        Trouble.THROTTLED: "请降低查询频率（poll），或查明还有谁在使用该账号调用接口。",
+        Trouble.CREDENTIALS: "请提供有效的访问密钥并重新加载配置；在此之前每天提醒一次。",
+        Trouble.PERMISSION: "请为该 RAM 用户或角色授予此权限，之后会自动恢复；在此之前每天提醒一次。",
+        Trouble.WRONG_SITE: "请核对配置中账号的 site 与其所属控制台是否一致：cn 或 intl。",
+        Trouble.OTHER_ACCOUNT: "请填入所配置账号的密钥，或将配置改为该密钥所属的账号；在此之前每天提醒一次。",
+        Trouble.CLOCK: "请校准本机时间（建议使用 NTP）；签名仅在 15 分钟内有效。",
+        Trouble.REFUSED: "请核对数据源的配置与接口的要求；`spendwatch once` 可再次查询。",
+        Trouble.NOT_A_BILL: "请在本机打开该地址：返回的可能是登录页、代理页面，或地址已变更。",
+        Trouble.CHANGING: "账单在读取过程中发生变化；将再次查询，直至稳定。",
+        Trouble.UNEXPECTED: "若来自 API，其应答保存在该数据源目录下的 originals/last_refused_answer.txt。",
+    },
     advice_differing="请检查其中一种导出是否带有筛选条件或已停止：`spendwatch ledger list` 可列出已读入的账单。",
     advice_channel="修复后：先运行 `spendwatch notify-test`，再用 `spendwatch deliveries retry` 重发已放弃的通知。",
     files="被拒绝的文件",
@@ -193,6 +211,7 @@ CHINESE = Phrases(
     why_once="为什么收到此通知：{rule}，时间 {since}。",
     why_ended="为什么收到此通知：开始时已通知过您（{rule}）。",
     based_on="数据截至 {until}（{zone}）的账单，之后的费用将陆续计入。",
+    based_on_api="数据截至 {until}（{zone}）的账单，来自账单 API：最多滞后 24 小时，不含尚未结算的用量，实际费用可能更高。",
     based_on_nothing="尚未收到任何账单，此通知没有数字依据。",
     next_threshold="下次通知：达到 {next} 时。",
     no_next_threshold="下次通知：{month}没有更高的阈值，不再通知。",

@@ -6,6 +6,7 @@ from spendwatch.channels.phrases import Phrases, Telling
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Cover
 from spendwatch.domain.policy import Severity
+from spendwatch.domain.trouble import Trouble
 
 _TELLINGS = {
     Rule.THRESHOLD_REACHED: Telling(
@@ -90,7 +91,7 @@ _TELLINGS = {
         resolved="Bills can be fetched from {name} again",
         subject="",
         lead="No bill is lost, but until this is mended the figures stay as they are, and nobody can be warned of new spend.",
-        rule="several failed looks in a row at {name}",
+        rule="bills that cannot be fetched from {name}",
     ),
     Rule.CHANNEL_FAILING: Telling(
         fired="Messages over {name} do not get through",
@@ -153,6 +154,8 @@ ENGLISH = Phrases(
     now="Now",
     before="Before, thought final",
     change="Change",
+    total_lead="The days that the billing API tells, and its own total of the month, are not the same, and for a day now the "
+    "lower figure has not caught up. Of the two the days count, never the total.",
     counts="this one counts",
     compared="Compared",
     compared_days="{days} days that both tell completely",
@@ -186,6 +189,26 @@ ENGLISH = Phrases(
     advice_late="A call that you cannot find may not be billed yet: bills follow minutes to hours later.",
     advice_prevent="To know earlier: a higher floor here, and a threshold on the provider's High consumption alerts page.",
     advice_source="Look whether the bill export or download still runs, and whether it still writes to this place.",
+    advice_endpoint={
+        Trouble.UNREACHABLE: "Look whether this machine reaches the endpoint: name server, firewall, proxy, or the endpoint "
+        "itself.",
+        Trouble.FORBIDDEN: "If the private address is meant, list its network in allow_networks; if not, find out who changed "
+        "the name server's answer.",
+        Trouble.UNAVAILABLE: "The endpoint is in trouble itself; it is asked again, ever more seldom, until it answers.",
+        Trouble.THROTTLED: "Ask less often (poll), or find out who else calls with this account.",
+        Trouble.CREDENTIALS: "Give a key that is in force, and reload. Until then you are reminded daily.",
+        Trouble.PERMISSION: "Give the user or role that permission; bills then come by themselves. Until then you are reminded "
+        "daily.",
+        Trouble.WRONG_SITE: "Compare the account's site in the configuration with its console: cn or intl.",
+        Trouble.OTHER_ACCOUNT: "Put in a key of the configured account, or configure the account that the key is of. Until "
+        "then you are reminded daily.",
+        Trouble.CLOCK: "Set this machine's clock, by NTP best: a signature is good for a quarter of an hour.",
+        Trouble.REFUSED: "Compare the source's settings with what the endpoint expects; `spendwatch once` asks again.",
+        Trouble.NOT_A_BILL: "Open the address from this machine: a login page, a proxy or something else may answer in its "
+        "place.",
+        Trouble.CHANGING: "The bill changes while it is read; it is asked for again until it holds still.",
+        Trouble.UNEXPECTED: "What an API answered lies beside the source's files, as originals/last_refused_answer.txt.",
+    },
     advice_differing="Look whether one of the exports is filtered or stopped: `spendwatch ledger list` shows what was read.",
     advice_channel="After mending it: `spendwatch notify-test`, then `spendwatch deliveries retry` for what was given up.",
     files="Refused files",
@@ -199,6 +222,8 @@ ENGLISH = Phrases(
     why_once="Why you got this: {rule}, on {since}.",
     why_ended="Why you got this: you were told when it began ({rule}).",
     based_on="Based on bills up to {until} ({zone}); later charges will follow.",
+    based_on_api="Based on bills up to {until} ({zone}) from the billing API, which is up to 24 h late and leaves out usage "
+    "that is not settled yet: more may be spent than is shown.",
     based_on_nothing="No bill has arrived yet: there are no figures behind this message.",
     next_threshold="Next message: when {next} is reached.",
     no_next_threshold="Next message: none for {month}; there is no higher threshold.",

@@ -62,7 +62,8 @@ def _change_row(words: Words, change: Money, since: str) -> Row:
 def _other_rows(words: Words) -> Iterator[Row]:
     facts, phrases, rule = words.facts, words.phrases, words.notification.rule
     for place, (series, money) in enumerate(facts.series):
-        yield Row(clean(series, NAME_LENGTH), str(money), "" if place else phrases.counts)
+        # Where no days were compared, a month's total stands beside them, and which series counts is not said.
+        yield Row(clean(series, NAME_LENGTH), str(money), "" if place or facts.days is None else phrases.counts)
     if facts.series and facts.days is not None:
         yield Row(phrases.compared, words.put(phrases.compared_days, days=str(facts.days)), is_amount=False)
     for money in facts.foreign:

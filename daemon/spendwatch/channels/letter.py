@@ -65,6 +65,8 @@ def _headline(words: Words) -> str:
 def _lead(words: Words) -> str:
     if words.is_test:
         return words.phrases.test_lead
+    if words.holds and words.notification.rule is Rule.DIFFERING and words.facts.days is None:
+        return words.phrases.total_lead
     return words.put(words.telling.lead if words.holds else words.phrases.ended_lead)
 
 
@@ -118,7 +120,8 @@ def _advice(words: Words) -> Iterator[str]:
                 yield from (phrases.advice_calls, phrases.advice_search, phrases.advice_deployments, phrases.advice_plans)
                 yield phrases.advice_late if rule is Rule.THRESHOLD_REACHED else phrases.advice_prevent
         case Rule.STALE | Rule.SOURCE_FAILING:
-            yield phrases.advice_source
+            cause = words.facts.cause
+            yield phrases.advice_endpoint[cause] if cause else phrases.advice_source
         case Rule.CHANNEL_FAILING:
             yield phrases.advice_channel
         case Rule.DIFFERING:
@@ -134,7 +137,8 @@ def _closing(words: Words) -> Iterator[str]:
         return
     yield words.put(_why(words))
     until = facts.data_until or (facts.balance.data_until if facts.balance else None)
-    yield phrases.based_on.format(until=words.moment(until), zone=words.zone) if until else phrases.based_on_nothing
+    based_on = phrases.based_on_api if facts.lags else phrases.based_on
+    yield based_on.format(until=words.moment(until), zone=words.zone) if until else phrases.based_on_nothing
     yield _next(words) if words.holds else phrases.over_now
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Cover
 from spendwatch.domain.policy import Severity
+from spendwatch.domain.trouble import Trouble
 
 
 class Language(StrEnum):
@@ -72,6 +73,8 @@ class Phrases:
     now: str
     before: str
     change: str
+    total_lead: str
+    """Of bills that do not agree with the provider's own total of their month."""
     counts: str
     compared: str
     compared_days: str
@@ -105,6 +108,8 @@ class Phrases:
     advice_late: str
     advice_prevent: str
     advice_source: str
+    advice_endpoint: Mapping[Trouble, str]
+    """By what is wrong with an endpoint."""
     advice_differing: str
     advice_channel: str
     files: str
@@ -119,6 +124,8 @@ class Phrases:
     why_ended: str
     based_on: str
     based_on_nothing: str
+    based_on_api: str
+    """Of figures that the billing API told, which is late."""
     next_threshold: str
     no_next_threshold: str
     next_episode: str

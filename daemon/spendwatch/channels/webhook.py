@@ -117,9 +117,11 @@ class WebhookChannel:
             **self._figures(facts),
             "balance": _balance(facts.balance),
             "data_until": self._moment(facts.data_until),
+            "data_lags": facts.lags,
             "last_bill_at": self._moment(facts.last_bill_at),
             "files": [{"name": clean(name), "why": clean(why)} for name, why in facts.files],
             "detail": clean(facts.detail),
+            "cause": facts.cause.value if facts.cause else None,
             "summary": self._wording.summary(notification),
             "text": self._wording.text(notification),
         }

@@ -16,9 +16,13 @@ from spendwatch.cli.exits import Exit
 from spendwatch.cli.outcome import attempted
 from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.notification import Notification
+from spendwatch.domain.statement import SourceName
 from spendwatch.settings import Settings
+from spendwatch.sources.config import FolderConfig, OssConfig, SourceConfig
+from spendwatch.sources.holding import waiting as fetched_and_waiting
 from spendwatch.sources.listing import waiting
 from spendwatch.sources.naming import readable
+from spendwatch.sources.oss_waiting import waiting as waiting_objects
 from spendwatch.state import Store, opened_store
 from spendwatch.store.copying import copy_all
 from spendwatch.store.opening import open_database
@@ -28,7 +32,8 @@ from spendwatch.store.opening import open_database
 def copied_app(settings: Settings) -> Iterator[App]:
     """Give an app on a throw-away copy of the state."""
     with tempfile.TemporaryDirectory(prefix="spendwatch-") as folder:
-        scratch = replace(settings, state=str(Path(folder) / "copy.db"), spool=Path(folder) / "spool")
+        place = Path(folder)
+        scratch = replace(settings, state=str(place / "copy.db"), spool=place / "spool", fetched=place / "sources")
         database = open_database(scratch.state)
         app = App(scratch, Store.of(database))
         try:
@@ -52,11 +57,8 @@ def rehearse(settings: Settings) -> Exit:
     with copied_app(settings) as app:
         code, since = Exit.DONE, app.clock()
         for name, config in settings.sources.items():
-            folder = Path(config.path)
-            files = waiting(folder, deep=config.recursive) if folder.is_dir() else []
-            click.echo(f"{name}: {len(files)} files in {config.path}")
-            for file in files:
-                outcome = attempted(app, folder / file, source=name, called=readable(file))
+            for path, called in _waiting(name, config, settings):
+                outcome = attempted(app, path, source=name, called=called)
                 click.echo(f"  {outcome.text}")
                 code = max(code, outcome.code)
         app.assess()
@@ -71,6 +73,19 @@ def said_since(app: App, since: datetime) -> list[Notification]:
         if delivery.notification.created_at >= since:
             found.setdefault(delivery.notification.id, delivery.notification)
     return list(found.values())
+
+
+def _waiting(name: SourceName, config: SourceConfig, settings: Settings) -> list[tuple[Path, str]]:
+    """Say what lies there to be entered, and return it, each file with its name. Nothing is fetched: nobody is asked."""
+    if isinstance(config, FolderConfig):
+        folder = Path(config.path)
+        files = waiting(folder, deep=config.recursive) if folder.is_dir() else []
+        click.echo(f"{name}: {len(files)} files in {config.path}")
+        return [(folder / file, readable(file)) for file in files]
+    place = settings.fetched / name
+    fetched = waiting_objects(place) if isinstance(config, OssConfig) else fetched_and_waiting(place)
+    click.echo(f"{name}: {len(fetched)} files fetched and not entered yet; a dry run asks no endpoint for more")
+    return fetched
 
 
 def show_said(app: App, since: datetime) -> None:

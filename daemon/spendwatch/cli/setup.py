@@ -74,6 +74,8 @@ def check(place: Place) -> int:
         f"{len(settings.sources)} sources, {len(settings.channels)} channels)"
     )
     for name, config in settings.sources.items():
-        if not Path(config.path).is_dir():
+        if config.type == "folder" and not Path(config.path).is_dir():
             click.echo(f"note: source {name}: there is no folder {config.path} yet", err=True)
+        elif config.type != "folder":
+            click.echo(f"note: source {name}: its endpoint was not asked; `spendwatch once` does", err=True)
     return Exit.DONE

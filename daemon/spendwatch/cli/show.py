@@ -57,6 +57,7 @@ def _look(settings: Settings, store: Store, month: BillingPeriod | None) -> Over
         zone=settings.zone,
         now=system_clock(),
         period=month,
+        types=settings.source_types,
     )
 
 
@@ -74,8 +75,24 @@ def _page(overview: Overview, settings: Settings) -> RenderableType:
     parts: list[RenderableType] = []
     for account in overview.accounts:
         parts += [_head(account, overview, settings), Text(), _workspaces(account), *_balance(account), Text()]
-    parts += [*_readings(overview), *_alerts(overview, settings)]
+    parts += [*_sources(overview, settings), *_readings(overview), *_alerts(overview, settings)]
     return Group(*parts)
+
+
+def _sources(overview: Overview, settings: Settings) -> list[RenderableType]:
+    headings = [(heading, "left") for heading in ("SOURCE", "TYPE", "STATE", "LAST SUCCESS", "LAST BILL", "TROUBLE")]
+    rows = [
+        (
+            clean(source.name),
+            source.type,
+            source.state,
+            when(source.last_success, settings.zone),
+            when(source.last_bill, settings.zone),
+            clean(": ".join(filter(None, (source.cause, source.trouble)))),
+        )
+        for source in overview.sources
+    ]
+    return [table(headings, rows, wraps="TROUBLE"), Text()] if rows else []
 
 
 def _head(account: AccountOverview, overview: Overview, settings: Settings) -> Text:
@@ -86,7 +103,8 @@ def _head(account: AccountOverview, overview: Overview, settings: Settings) -> T
     until = when(account.data_until, settings.zone)
     sources = ", ".join(f"{source.name} {source.state}" for source in overview.sources)
     line = Text(f"\nData until {until} ({age}, {settings.zone})   sources: {sources or 'none'}", style="not bold")
-    return text + line
+    late = "\nFrom the billing API: up to 24 h late, and without usage that is not settled yet; more may be spent."
+    return text + line + Text(late if account.lags else "", style="not bold")
 
 
 def _workspaces(account: AccountOverview) -> RenderableType:

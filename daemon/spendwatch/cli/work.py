@@ -15,6 +15,7 @@ from spendwatch import __version__
 from spendwatch.app import App, lock_state
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
+from spendwatch.domain.health import SourceHealth
 from spendwatch.heartbeat import Heartbeat
 from spendwatch.jobs.collect import Taken
 from spendwatch.jobs.deliver import Settled
@@ -47,7 +48,7 @@ def run(place: Place, log_format: str) -> None:
             "daemon_starting", version=__version__, state=store.database.place, database=store.database.version, pid=os.getpid()
         )
         heartbeat = Heartbeat(os.environ, time.monotonic, settings.heartbeat)
-        app = App(settings, store, progress=lambda *_: _progressed(heartbeat, settings))
+        app = App(settings, store, progress=lambda *_: _progressed(heartbeat, app))
         # What was loaded stays for good: the collector need not look at it again while ten thousand alerts are made.
         gc.freeze()
         try:
@@ -56,9 +57,9 @@ def run(place: Place, log_format: str) -> None:
             app.close()
 
 
-def _progressed(heartbeat: Heartbeat, settings: Settings) -> None:
+def _progressed(heartbeat: Heartbeat, app: App) -> None:
     # A long bill is progress too: without this, the watchdog would end the daemon in the middle of it.
-    for source in settings.sources:
+    for source in app.sources:
         heartbeat.progress(f"collect:{source}")
 
 
@@ -76,7 +77,8 @@ def _loaded(place: Place) -> Settings:
 def once(place: Place, log_format: str, *, dry_run: bool) -> int:
     """Make one full round (collect, assess, deliver what is due), then exit.
 
-    Exits with 65 if a bill could not be understood, with 69 if a receiver refused, with 75 if something is to be tried again.
+    Exits with 65 if a bill could not be understood, with 69 if a receiver refused, with 77 if an endpoint does not accept our
+    credentials, with 75 if something is to be tried again. A dry run asks no endpoint: it shows what was fetched before.
     """
     configure(log_format)
     settings = _loaded(place)
@@ -106,15 +108,17 @@ def _round(settings: Settings, store: Store) -> int:
     failing = [source for source in store.health.sources() if source.failing_since and source.name in settings.sources]
     for source in failing:
         click.echo(f"source {source.name}: {source.trouble}", file=sys.stderr)
-    return exit_code(taken, settled, reached=not failing)
+    return exit_code(taken, settled, failing)
 
 
-def exit_code(taken: list[Taken], settled: list[Settled], *, reached: bool) -> Exit:
-    """Return how a round ended; `reached`: every source could be looked at."""
+def exit_code(taken: list[Taken], settled: list[Settled], failing: list[SourceHealth]) -> Exit:
+    """Return how a round ended; `failing`: the sources that could not be looked at."""
     if any(one.refused for one in taken):
         return Exit.BILL
     if any(one.why and one.final for one in settled):
         return Exit.REFUSED
-    if any(one.failed for one in taken) or any(one.why for one in settled) or not reached:
+    if any(source.cause and source.cause.is_about_credentials for source in failing):
+        return Exit.CREDENTIALS
+    if any(one.failed for one in taken) or any(one.why for one in settled) or failing:
         return Exit.TRY_AGAIN
     return Exit.DONE

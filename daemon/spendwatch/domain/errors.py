@@ -21,6 +21,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from spendwatch.domain.trouble import Trouble
+
 
 class SpendwatchError(Exception):
     """An error whose message is meant for the operator."""
@@ -85,6 +87,11 @@ class LedgerUnavailableError(SpendwatchError):
 
 class SourceUnavailableError(SpendwatchError):
     """The place where bills come from cannot be reached now."""
+
+    def __init__(self, message: str, trouble: Trouble | None = None) -> None:
+        """Keep what kind of trouble it is, where that tells what is to be done."""
+        self.trouble = trouble
+        super().__init__(message)
 
 
 class CurrencyMismatchError(SpendwatchError):

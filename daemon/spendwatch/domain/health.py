@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from spendwatch.domain.period import duration_text
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import Digest, SourceName
+from spendwatch.domain.trouble import Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class SourceHealth:
     failures: int = 0
     """Looks in a row that failed."""
     trouble: str = ""
+    cause: Trouble | None = None
+    """What kind of trouble it is, where the source can tell."""
 
     def is_stale(self, now: datetime, after: timedelta) -> bool:
         """Tell whether no new bill came for that long."""

@@ -17,6 +17,7 @@ from spendwatch.domain.money import Currency, Money, plain
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.standing import Growth
 from spendwatch.domain.statement import AccountId
+from spendwatch.domain.trouble import Trouble
 
 NotificationId = NewType("NotificationId", str)
 DeliveryId = NewType("DeliveryId", str)
@@ -73,6 +74,10 @@ class Facts:
     files: tuple[tuple[str, str], ...] = ()
     """File names, each with the reason of its refusal."""
     detail: str = ""
+    cause: Trouble | None = None
+    """What kind of trouble a source is in, where it can tell."""
+    lags: bool = False
+    """Whether the figures are those of the billing API, which is late and leaves out what is not settled yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +209,8 @@ def decode(text: str) -> Notification:
             last_bill_at=_moment(facts.get("last_bill_at")),
             files=tuple((name, why) for name, why in facts.get("files", ())),
             detail=facts.get("detail", ""),
+            cause=Trouble(facts["cause"]) if facts.get("cause") else None,
+            lags=facts.get("lags", False),
         ),
     )
 
@@ -220,7 +227,7 @@ def _plain(value: object) -> _Json:
 
 
 def _facts(facts: Facts) -> _Json:
-    named = {name: item for name in _NAMES[Facts] if (item := getattr(facts, name)) not in _EMPTY}
+    named = {name: item for name in _NAMES[Facts] if (item := getattr(facts, name)) not in _EMPTY and item is not False}
     if facts.daily:
         named["daily"] = [(day.isoformat(), (plain(money.amount), money.currency)) for day, money in facts.daily]
     return named

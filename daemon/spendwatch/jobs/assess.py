@@ -14,8 +14,9 @@ from spendwatch.domain.review import AlertsKnown, Verdict, expire, review_findin
 from spendwatch.domain.scope import MATCHABLE, Dimension
 from spendwatch.domain.standing import SpendSum, Standing, course_of, reckon, seen_workspaces
 from spendwatch.domain.thresholds import review_standing
-from spendwatch.jobs.bill_conditions import LATE_WATCHED, difference_findings, late_findings, late_periods
+from spendwatch.jobs.bill_conditions import LATE_WATCHED, check_findings, difference_findings, late_findings, late_periods
 from spendwatch.jobs.conditions import Surroundings, balance_findings, balance_of, foreign_findings, health_findings
+from spendwatch.jobs.lagging import Lagging
 from spendwatch.jobs.ports import AlertBook, Health, Ledger
 
 _GROWTH_DAYS = 7
@@ -30,6 +31,7 @@ def assess(ledger: Ledger, book: AlertBook, health: Health, around: Surroundings
     late = ledger.late(now - LATE_WATCHED)
     until = ledger.data_until(around.policies.products)
     findings += late_findings(late, around.policies, until, now) + difference_findings(ledger, around.policies, periods, until)
+    findings += check_findings(ledger, around.policies, periods, around.stale_after, until)
     judged = (*(period for period in late_periods(late) if period not in periods), *periods)
     watched: dict[tuple[str, str], Watch] = {}
     for period in judged:
@@ -49,7 +51,8 @@ def assess(ledger: Ledger, book: AlertBook, health: Health, around: Surroundings
     said = tuple(notification for verdict in verdicts for notification in verdict.notifications)
     if not alerts and not said:
         return 0
-    return book.commit(Verdict(alerts, _with_growth(said, ledger, around.policies, watched)), around.targets, now=now)
+    said = Lagging(ledger, around.policies, periods[-1]).noted_in(_with_growth(said, ledger, around.policies, watched))
+    return book.commit(Verdict(alerts, said), around.targets, now=now)
 
 
 def stand(ledger: Ledger, policies: Policies, period: BillingPeriod) -> tuple[Standing, ...]:

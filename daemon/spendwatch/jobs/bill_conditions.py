@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from spendwatch.domain.alert import Matter, Rule
 from spendwatch.domain.authority import Difference, authorities, differences
+from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.late import LateChange
+from spendwatch.domain.layouts import API_LAYOUT
 from spendwatch.domain.money import Money, plain
 from spendwatch.domain.notification import Facts
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity
 from spendwatch.domain.review import ONE_SHOT_LASTS, Finding
-from spendwatch.domain.statement import AccountId
+from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.jobs.ports import Ledger
+
+MONTH_TOTAL = "month_total"
+"""How the provider's own total is called where it stands beside a series of bills. It never counts."""
 
 TELLABLE = Decimal("0.01")
 """A smaller change of a final month is the provider's rounding, which drops decimals from the third on at settlement."""
@@ -76,6 +81,39 @@ def difference_findings(ledger: Ledger, policies: Policies, periods: Sequence[Bi
         known = ((difference, policies.account(difference.counts.account)) for difference in differing)
         found += [_differing(difference, policy, policies, until) for difference, policy in known if policy]
     return found
+
+
+def check_findings(
+    ledger: Ledger, policies: Policies, periods: Sequence[BillingPeriod], sources: Collection[SourceName], until: Reach
+) -> list[Finding]:
+    """Return where the days of a source have not caught up with the provider's own total of the month, or it not with them."""
+    checks = (check for period in periods for check in ledger.checks(period))
+    told = ((check, policies.account(check.account)) for check in checks if check.source in sources and check.is_told)
+    return [_unequal(check, policy, policies, until) for check, policy in told if policy]
+
+
+def _unequal(check: CrossCheck, policy: AccountPolicy, policies: Policies, until: Reach) -> Finding:
+    days, total = Money(check.days, check.currency), Money(check.total, check.currency)
+    name, period = policy.name or policy.account, check.period.label
+    return Finding(
+        matter=Matter(Rule.DIFFERING, policy.account, f"source:{check.source}", check.currency, period),
+        holds=True,
+        severity=Severity.NOTICE,
+        group=f"total:{policy.account}:{period}:{check.source}:{check.currency}",
+        grave=0,
+        summary=f"bills of {name} for {period} do not agree: {check.source} says {days} day by day, {total} in all",
+        facts=Facts(
+            account=policy.account,
+            account_name=policy.name,
+            scope=f"source:{check.source}",
+            name=name,
+            period=period,
+            series=((API_LAYOUT, days), (MONTH_TOTAL, total)),
+            data_until=until.get(policy.account),
+        ),
+        channels=policies.operators,
+        amount=plain(check.days),
+    )
 
 
 def _differing(difference: Difference, policy: AccountPolicy, policies: Policies, until: Reach) -> Finding:

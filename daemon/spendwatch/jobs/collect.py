@@ -116,7 +116,7 @@ def collect(source: BillSource, desk: Desk, health: Health) -> Iterator[Taken]:
         for file in source.arrivals(desk.clock()):
             yield _take(file, source, desk, health)
     except SourceUnavailableError as error:
-        health.source_failed(source.name, str(error), at=desk.clock())
+        health.source_failed(source.name, str(error), at=desk.clock(), cause=error.trouble)
     else:
         health.looked(source.name, at=desk.clock())
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, tzinfo
 
-from spendwatch.domain.alert import Matter, Rule
+from spendwatch.domain.alert import Alert, Matter, Rule
 from spendwatch.domain.balance import AccountBalance, covers_seen
 from spendwatch.domain.health import ChannelHealth, Rejection, SourceHealth
 from spendwatch.domain.money import EXACT, Money, plain
@@ -173,7 +173,9 @@ def health_findings(health: Health, ledger: Ledger, around: Surroundings, known:
     found: list[Finding] = []
     for source in health.sources():
         if after := around.stale_after.get(source.name):
-            found += _source_findings(source, after, until, operators, now)
+            before = known.latest(Matter(Rule.SOURCE_FAILING, "", _scope_of(source), "", ""))
+            is_told = _is_told(source, before)
+            found += _source_findings(source, after, until, operators, now, is_told=is_told)
     for channel in health.channels():
         if channel.name in around.targets:
             found.append(_channel_finding(channel, around, until))
@@ -193,9 +195,15 @@ def health_findings(health: Health, ledger: Ledger, around: Surroundings, known:
 
 
 def _source_findings(
-    source: SourceHealth, after: timedelta, until: datetime | None, operators: tuple[ChannelName, ...], now: datetime
+    source: SourceHealth,
+    after: timedelta,
+    until: datetime | None,
+    operators: tuple[ChannelName, ...],
+    now: datetime,
+    *,
+    is_told: bool,
 ) -> list[Finding]:
-    scope = f"source:{source.name}"
+    scope = _scope_of(source)
     stale = _trouble(
         Rule.STALE,
         scope,
@@ -208,13 +216,28 @@ def _source_findings(
     failing = _trouble(
         Rule.SOURCE_FAILING,
         scope,
-        holds=source.failures >= FAILURES_TOLD,
+        holds=is_told,
         summary=f"{source.name}: {source.trouble}",
         detail=source.trouble,
         channels=operators,
         until=until,
     )
-    return [replace(finding, facts=replace(finding.facts, last_bill_at=source.last_bill_at)) for finding in (stale, failing)]
+    return [
+        replace(finding, facts=replace(finding.facts, last_bill_at=source.last_bill_at, cause=source.cause))
+        for finding in (stale, failing)
+    ]
+
+
+def _scope_of(source: SourceHealth) -> str:
+    return f"source:{source.name}"
+
+
+def _is_told(source: SourceHealth, before: Alert | None) -> bool:
+    """Tell whether the source is called failing: trouble that may pass is given some time, once told it lasts to its end."""
+    if not source.failures:
+        return False
+    needs_somebody = source.cause is not None and source.cause.needs_somebody
+    return needs_somebody or source.failures >= FAILURES_TOLD or (before is not None and before.is_firing)
 
 
 def _channel_finding(channel: ChannelHealth, around: Surroundings, until: datetime | None) -> Finding:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from enum import StrEnum
 
 from spendwatch.domain.alert import Alert
 from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.health import ReadingProgress, SourceHealth
+from spendwatch.domain.layouts import API_LAG
 from spendwatch.domain.money import EXACT, Currency, Money, plain, share_of
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity, WorkspacePolicy
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, WorkspaceId
+from spendwatch.domain.trouble import Trouble
 from spendwatch.jobs.conditions import balance_of
+from spendwatch.jobs.lagging import Lagging
 from spendwatch.jobs.ports import AlertBook, Health, Ledger
 
 
@@ -57,6 +61,8 @@ class AccountOverview:
     workspaces: tuple[WorkspaceLine, ...]
     balance: AccountBalance | None
     data_until: datetime | None
+    lags: bool
+    """Whether the figures are those of the billing API, which is late and leaves out what is not settled yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +70,16 @@ class SourceOverview:
     """One place where bills come from."""
 
     name: SourceName
+    type: str
     state: str
     """ok, stale or failing."""
     last_success: datetime | None
     last_bill: datetime | None
     trouble: str
+    cause: Trouble | None
+    """What kind of trouble it is, where the source can tell."""
+    checks: tuple[CrossCheck, ...]
+    """Its days beside the provider's own total of the month, where it asks for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +115,15 @@ def look(
     zone: tzinfo,
     now: datetime,
     period: BillingPeriod | None = None,
+    types: Mapping[SourceName, str] | None = None,
 ) -> Overview:
-    """Return the overview of one month; by default the current one."""
+    """Return the overview of one month; by default the current one. `types` tells of what kind each source is."""
     month = period or BillingPeriod.containing(now, zone)
     firing = tuple(alert for alert in book.known() if alert.is_firing)
     sums = ledger.spend(month, (Dimension.ACCOUNT, Dimension.WORKSPACE), products=policies.products)
     until = ledger.data_until(policies.products)
     periods = open_periods(now, zone, final_on=policies.month_final_on)
+    late = Lagging(ledger, policies, month).accounts(month)
     accounts = tuple(
         _account(
             policy,
@@ -119,17 +132,26 @@ def look(
             firing,
             month=month,
             data_until=until.get(policy.account),
+            lags=policy.account in late,
             balance=balance_of(policy, ledger, periods, products=policies.products),
         )
         for policy in policies.accounts
     )
     sources = {source.name: source for source in health.sources()}
+    checks = ledger.checks(month)
     return Overview(
         as_of=now,
         period=month,
         accounts=accounts,
         alerts=tuple(sorted(firing, key=lambda alert: (-alert.severity.rank, alert.since, alert.id))),
-        sources=tuple(_source(name, sources.get(name), after, now) for name, after in stale_after.items()),
+        sources=tuple(
+            replace(
+                _source(name, sources.get(name), after, now),
+                type=(types or {}).get(name, ""),
+                checks=tuple(check for check in checks if check.source == name),
+            )
+            for name, after in stale_after.items()
+        ),
         readings=tuple(health.readings()),
     )
 
@@ -142,6 +164,7 @@ def _account(
     *,
     month: BillingPeriod,
     data_until: datetime | None,
+    lags: bool,
     balance: AccountBalance | None,
 ) -> AccountOverview:
     mine = [spent for spent in sums if spent.values[Dimension.ACCOUNT] == policy.account]
@@ -163,6 +186,7 @@ def _account(
         workspaces=_workspaces(policy, policies.workspaces, mine, grave),
         balance=balance,
         data_until=data_until,
+        lags=lags,
     )
 
 
@@ -202,10 +226,10 @@ def _mark(alerts: Sequence[Alert], place: str) -> Mark:
 
 def _source(name: SourceName, health: SourceHealth | None, after: timedelta, now: datetime) -> SourceOverview:
     if health is None:
-        return SourceOverview(name, "stale", None, None, "not looked at yet")
+        return SourceOverview(name, "", "stale", None, None, "not looked at yet", None, ())
     state = "failing" if health.failing_since else "stale" if health.is_stale(now, after) else "ok"
     trouble = health.trouble if health.failing_since else f"no new bill for {health.silence(now)}" if state == "stale" else ""
-    return SourceOverview(name, state, health.last_looked_at, health.last_bill_at, trouble)
+    return SourceOverview(name, "", state, health.last_looked_at, health.last_bill_at, trouble, health.cause, ())
 
 
 _Plain = dict[str, object]
@@ -232,6 +256,7 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
                 "state": account.mark.value,
                 "other_currencies": [{"currency": money.currency, "spend": plain(money.amount)} for money in account.foreign],
                 "data_until": when(account.data_until),
+                "lag": _lag(account),
                 "workspaces": [
                     {
                         "workspace": line.workspace,
@@ -252,10 +277,23 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
         "sources": [
             {
                 "name": source.name,
+                "type": source.type,
                 "state": source.state,
                 "last_success": when(source.last_success),
                 "last_bill": when(source.last_bill),
                 "trouble": source.trouble,
+                "cause": source.cause.value if source.cause else None,
+                "checks": [
+                    {
+                        "month": check.period.label,
+                        "currency": check.currency,
+                        "days": plain(check.days),
+                        "total": plain(check.total),
+                        "at": when(check.at),
+                        "differs_since": when(check.since),
+                    }
+                    for check in source.checks
+                ],
             }
             for source in overview.sources
         ],
@@ -271,6 +309,10 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
             for reading in overview.readings
         ],
     }
+
+
+def _lag(account: AccountOverview) -> _Plain | None:
+    return {"hours": int(API_LAG / timedelta(hours=1)), "leaves_out": "unsettled usage"} if account.lags else None
 
 
 def alert_json(alert: Alert, zone: tzinfo) -> _Plain:

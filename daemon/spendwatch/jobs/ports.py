@@ -8,6 +8,7 @@ from typing import Protocol
 
 from spendwatch.domain.alert import Alert
 from spendwatch.domain.authority import DayTotal
+from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.health import ChannelHealth, ReadingProgress, Rejection, SourceHealth
 from spendwatch.domain.late import Closing, LateChange
 from spendwatch.domain.merging import Held, MergedDay, Reading
@@ -28,14 +29,25 @@ from spendwatch.domain.statement import (
     Stamp,
     Statement,
 )
+from spendwatch.domain.trouble import Trouble
 
 
 class BillSource(Protocol):
-    """A place where bills come from. It never looks inside them. Plain functions: files and folders, no waiting."""
+    """A place where bills come from. It never looks inside them. Only `fetch` waits; the rest is about files and folders."""
 
     @property
     def name(self) -> SourceName:
         """As the configuration calls it."""
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether another look in a moment may find more."""
+
+    async def fetch(self, now: datetime) -> bool:
+        """Bring here what lies elsewhere; what goes wrong is for `arrivals` to raise.
+
+        Returns False when it was too early to ask again after trouble, so that there is nothing to be said of it.
+        """
 
     def arrivals(self, now: datetime) -> Iterable[BillFile]:
         """Yield the files that are ready, oldest first, each as a private copy. `SourceUnavailableError` when unreachable."""
@@ -114,6 +126,12 @@ class Ledger(Protocol):
     def totals(self, period: BillingPeriod) -> Sequence[DayTotal]:
         """Return what every series says of that period, by day and product."""
 
+    def counting(self, period: BillingPeriod, products: Sequence[str]) -> Mapping[AccountId, str]:
+        """Return for each account the series of that period that counts for these products."""
+
+    def checks(self, period: BillingPeriod) -> Sequence[CrossCheck]:
+        """Return what the provider's own totals of that period are beside those of the days."""
+
     def data_until(self, products: Sequence[str] | None = None) -> Mapping[AccountId, datetime]:
         """Return for each account the latest moment that a line charges for, of the series that count for these products."""
 
@@ -189,8 +207,8 @@ class Health(Protocol):
     def bill_came(self, source: SourceName, *, at: datetime) -> None:
         """The source gave a bill with new content."""
 
-    def source_failed(self, source: SourceName, why: str, *, at: datetime) -> None:
-        """The source could not be reached."""
+    def source_failed(self, source: SourceName, why: str, *, at: datetime, cause: Trouble | None = None) -> None:
+        """The source could not be reached; `cause`: what kind of trouble it is, as far as it can tell."""
 
     def channels(self) -> Sequence[ChannelHealth]:
         """Return what is known about every channel."""

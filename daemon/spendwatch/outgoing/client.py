@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import ipaddress
 import logging
 import socket
@@ -88,7 +89,8 @@ class Outgoing:
         resolver: Resolver | None = None,
     ) -> None:
         """Allow private receivers in `allow_networks`; trust `ca_file` beside the usual authorities."""
-        self._reach = Reach(tuple(allow_networks))
+        self.allow_networks = tuple(allow_networks)
+        self._reach = Reach(self.allow_networks)
         self._ca_file = ca_file
         self._resolver = resolver or _addresses
         # An own, small pool: a hanging name server must not take the threads that the ledger works in.
@@ -203,6 +205,9 @@ class Outgoing:
     async def _opened(self, place: Place, ask: _Ask) -> AsyncIterator[httpx.Response]:
         """Hold the answer of the first address that takes the connection."""
         trouble: httpx.HTTPError | OSError | None = None
+        if "_tls" not in vars(self):
+            # Certificates, and the libraries that only a request needs, take longer to load than the loop may stand still.
+            await asyncio.to_thread(self._load)
         for address in await self._resolve(place):
             # A transport for each request: pooled connections are told apart by address, and one address may serve several
             # names. Above it, httpx's own client would read the places of redirects, and fail where one is no URL.
@@ -220,6 +225,12 @@ class Outgoing:
                 return
         msg = f"{place.name}: {what_failed(trouble, 'the connection was cut off before an answer')}"
         raise UnreachableError(msg) from trouble
+
+    def _load(self) -> None:
+        """Do now what the first request would do."""
+        httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False)
+        anyio_backend = "anyio._backends._asyncio"
+        importlib.import_module(anyio_backend)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:

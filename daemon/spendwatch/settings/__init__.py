@@ -21,7 +21,7 @@ from spendwatch.settings.secret_files import Outside
 
 if TYPE_CHECKING:
     from spendwatch.channels.config import ChannelConfig
-    from spendwatch.sources.folder_settings import FolderConfig
+    from spendwatch.sources.config import SourceConfig
 
 __all__ = ["Outside", "Retention", "Settings", "find_config", "load", "reload"]
 
@@ -46,12 +46,14 @@ class Settings:
     policies: Policies
     zone: ZoneInfo
     """The billing time zone."""
-    sources: Mapping[SourceName, FolderConfig]
+    sources: Mapping[SourceName, SourceConfig]
     channels: Mapping[ChannelName, ChannelConfig]
     state: str
     """The path of the SQLite file, or a `postgresql://` URL without a password."""
     spool: Path
     """Where private copies of bill files lie while they are read."""
+    fetched: Path
+    """Where sources that fetch keep what they fetched."""
     heartbeat: Path
     """The file by which a container's health check sees that we live."""
     state_password_file: Path | None = None
@@ -68,6 +70,11 @@ class Settings:
     def stale_after(self) -> Mapping[SourceName, timedelta]:
         """How long each source may give no new bill."""
         return {name: config.stale_after for name, config in self.sources.items()}
+
+    @property
+    def source_types(self) -> Mapping[SourceName, str]:
+        """What kind each source is of."""
+        return {name: config.type for name, config in self.sources.items()}
 
     @property
     def accounts(self) -> tuple[AccountPolicy, ...]:

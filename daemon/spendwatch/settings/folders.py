@@ -8,13 +8,14 @@ from pathlib import Path
 
 from spendwatch.domain.statement import SourceName
 from spendwatch.settings.layers import Layers
-from spendwatch.sources.folder_settings import FolderConfig
+from spendwatch.sources.config import FolderConfig, SourceConfig
 
 
-def check_folders(sources: Mapping[SourceName, FolderConfig], ours: Mapping[str, Path], layers: Layers) -> None:
+def check_folders(sources: Mapping[SourceName, SourceConfig], ours: Mapping[str, Path], layers: Layers) -> None:
     """Note what lies within the folder of a recursive source: another source's folder, or one of ours, by what is in it."""
-    places = {name: _real(Path(config.path)) for name, config in sources.items()}
-    for name, config in sources.items():
+    folders = {name: config for name, config in sources.items() if isinstance(config, FolderConfig)}
+    places = {name: _real(Path(config.path)) for name, config in folders.items()}
+    for name, config in folders.items():
         if not config.recursive:
             continue
         for other, place in places.items():

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from ipaddress import ip_address
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from pydantic import SecretStr
 
 from spendwatch.channels.config import ChannelConfig
-from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import ChannelName
-from spendwatch.domain.statement import AccountId, SourceName
+from spendwatch.domain.statement import SourceName
 from spendwatch.settings.folders import check_folders
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.schema import DaemonFile
 from spendwatch.settings.secret_files import Outside, find_secret
-from spendwatch.settings.values import Network
+from spendwatch.settings.sources import furnished_sources, secrets_of_sources
+from spendwatch.settings.urls import objection, split
 from spendwatch.settings.yaml_text import KeyPath
-from spendwatch.sources.folder_settings import FolderConfig
+from spendwatch.sources.config import SourceConfig
 
 _POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 _SQLITE = "sqlite:///"
@@ -34,11 +33,17 @@ class Furnished:
 
     said: DaemonFile
     folder: Path
-    sources: Mapping[SourceName, FolderConfig]
+    sources: Mapping[SourceName, SourceConfig]
     channels: Mapping[ChannelName, ChannelConfig]
     state: str
     state_folder: Path
     state_password_file: Path | None
+    environ: Mapping[str, str] = field(repr=False)
+
+    @property
+    def fetched(self) -> Path:
+        """Where sources that fetch keep their files: beside the state."""
+        return self.state_folder / "sources"
 
     @property
     def spool(self) -> Path:
@@ -50,11 +55,15 @@ class Furnished:
         """Every text that must not stand in a log; the address of a webhook may be its secret."""
         found = [value for config in self.channels.values() for value in vars(config).values() if isinstance(value, SecretStr)]
         urls = [config.url for config in self.channels.values() if config.type == "webhook"]
-        return tuple(dict.fromkeys((*(secret.get_secret_value() for secret in found), *urls)))
+        of_sources = secrets_of_sources(self.sources.values(), self.environ)
+        return tuple(dict.fromkeys((*(secret.get_secret_value() for secret in found), *urls, *of_sources)))
 
 
-def furnish(said: DaemonFile, layers: Layers, folder: Path, outside: Outside) -> Furnished:
-    """Return the furnished settings; what the machine or the network rules refuse is noted in the layers."""
+def furnish(said: DaemonFile, layers: Layers, folder: Path, outside: Outside, *, with_secrets: bool) -> Furnished:
+    """Return the furnished settings; what the machine or the network rules refuse is noted in the layers.
+
+    Without secrets nothing is fetched or sent, and what only that needs may be missing.
+    """
     is_server = said.state is not None and said.state.startswith(_POSTGRES)
     state = said.state or "" if is_server else str(_state_file(said, layers, folder, outside))
     if is_server:
@@ -62,11 +71,12 @@ def furnish(said: DaemonFile, layers: Layers, folder: Path, outside: Outside) ->
     furnished = Furnished(
         said=said,
         folder=folder,
-        sources=_sources(said, layers, folder),
+        sources=furnished_sources(said, layers, folder, outside.environ if with_secrets else None),
         channels={ChannelName(name): _channel(name, config, said, layers, folder) for name, config in said.channels.items()},
         state=state,
         state_folder=(outside.state_folder or folder / _STATE_FOLDER) if is_server else Path(state).parent,
         state_password_file=_state_password_file(said, layers, folder, outside, is_server=is_server),
+        environ=outside.environ,
     )
     ours = {"configuration": folder, "state": furnished.state_folder, "spool": furnished.spool}
     check_folders(furnished.sources, ours, layers)
@@ -86,7 +96,7 @@ def _state_file(said: DaemonFile, layers: Layers, folder: Path, outside: Outside
 
 
 def _check_server(url: str, layers: Layers) -> None:
-    parts = _split(url)
+    parts = split(url)
     if parts is None or not (parts.hostname or "host" in parse_qs(parts.query)):
         layers.tell(("state",), "not an address: write postgresql://user@host:port/database")
     elif parts.password or "password" in parse_qs(parts.query):
@@ -107,24 +117,9 @@ def _state_password_file(said: DaemonFile, layers: Layers, folder: Path, outside
         return None
 
 
-def _sources(said: DaemonFile, layers: Layers, folder: Path) -> Mapping[SourceName, FolderConfig]:
-    found: dict[SourceName, FolderConfig] = {}
-    taken: dict[Path, str] = {}
-    for name, config in said.sources.items():
-        path = folder / config.path
-        if other := taken.get(path):
-            layers.tell(("sources", name, "path"), f"{printable(config.path)} is the folder of '{other}' already")
-        taken.setdefault(path, name)
-        # A name that no account has was noted before.
-        account = said.accounts.get(config.account) if config.account else None
-        known = AccountId(account.id) if account else None
-        found[SourceName(name)] = config.model_copy(update={"path": str(path), "account": known})
-    return found
-
-
 def _channel(name: str, config: ChannelConfig, said: DaemonFile, layers: Layers, folder: Path) -> ChannelConfig:
     path: KeyPath = ("channels", name)
-    if config.type == "webhook" and (why := _objection(config.url, said.allow_networks)):
+    if config.type == "webhook" and (why := objection(config.url, said.allow_networks)):
         layers.tell((*path, "url"), why)
     if config.type != "email":
         return config
@@ -136,30 +131,3 @@ def _channel(name: str, config: ChannelConfig, said: DaemonFile, layers: Layers,
     if not file.is_file():
         layers.tell((*path, "ca_file"), f"no such file: {file}")
     return config.model_copy(update={"ca_file": str(file)})
-
-
-def _objection(url: str, allowed: list[Network]) -> str | None:
-    """Return why nothing may be sent there, as far as the settings alone show. The URL is not repeated: it may be a secret."""
-    parts = _split(url)
-    if parts is None or not parts.hostname or parts.scheme not in {"https", "http"}:
-        return "not an address that can be called: write https://host/path"
-    if parts.username is not None:
-        return "secrets do not stand in the configuration: leave user and password out of the address, use secret_file"
-    if parts.scheme == "https":
-        return None
-    try:
-        address = ip_address(parts.hostname or "")
-    except ValueError:
-        is_allowed = bool(allowed)
-    else:
-        is_allowed = any(address in network for network in allowed if network.version == address.version)
-    return None if is_allowed else "plain http is only for networks listed in allow_networks: write https://"
-
-
-def _split(url: str) -> SplitResult | None:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return None
-    return parts

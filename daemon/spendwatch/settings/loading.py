@@ -80,6 +80,7 @@ def _settings(daemon: Furnished, by_file: dict[str, WorkspacePolicy], place: Pat
         channels=daemon.channels,
         state=daemon.state,
         spool=daemon.spool,
+        fetched=daemon.fetched,
         heartbeat=daemon.state_folder / "heartbeat",
         state_password_file=daemon.state_password_file,
         allow_networks=tuple(daemon.said.allow_networks),
@@ -94,7 +95,7 @@ def _read(place: Path, outside: Outside, owners: dict[str, WorkspaceId], *, with
     location = Location.of(place)
     folder = location.folder.absolute()
     layers = _daemon_layers(location, folder, outside, with_secrets=with_secrets)
-    daemon = _daemon(layers, folder, outside)
+    daemon = _daemon(layers, folder, outside, with_secrets=with_secrets)
     files, mistakes = _workspace_layers(location)
     said = {
         file: _validated(WorkspaceFile, one, lambda trees: WorkspaceFile.model_validate(trees[0]))
@@ -120,10 +121,10 @@ def _daemon_layers(location: Location, folder: Path, outside: Outside, *, with_s
     return Layers([*above, *contents, main])
 
 
-def _daemon(layers: Layers, folder: Path, outside: Outside) -> Furnished | None:
+def _daemon(layers: Layers, folder: Path, outside: Outside, *, with_secrets: bool) -> Furnished | None:
     check_daemon(layers)
     said = _validated(DaemonFile, layers, DaemonFile)
-    return None if said is None else furnish(said, layers, folder, outside)
+    return None if said is None else furnish(said, layers, folder, outside, with_secrets=with_secrets)
 
 
 def _validated(model: type[M], layers: Layers, check: Callable[[list[dict[str, Text]]], M]) -> M | None:

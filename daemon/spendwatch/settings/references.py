@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from spendwatch.domain.errors import printable
 from spendwatch.domain.statement import WorkspaceId
 from spendwatch.settings.layers import Layers
-from spendwatch.settings.overrides import folded
+from spendwatch.settings.overrides import SECRET_KEYS, folded
 from spendwatch.settings.suggestions import suggestion
 from spendwatch.settings.yaml_text import KeyPath
 
 _NAMED = ("accounts", "sources", "channels")
-_INLINE = {"password": "password_file", "secret": "secret_file", "token": "token_file"}
 
 
 def check_daemon(daemon: Layers) -> None:
@@ -75,10 +74,12 @@ def _check_account(speaker: Layers, path: KeyPath, daemon: Layers) -> None:
 
 def _check_inline_secrets(daemon: Layers) -> None:
     main = daemon.documents[-1]
-    for name in daemon.names(("channels",)):
-        for key, instead in _INLINE.items():
-            path = ("channels", name, key)
+    owners = [(section, name) for section in ("channels", "sources") for name in daemon.names((section,))]
+    for section, name in owners:
+        for key in sorted(SECRET_KEYS):
+            path = (section, name, key)
             if path in main.keys:
+                instead = "secret_file" if daemon.look((section, name, "type")) == "url" else f"{key}_file"
                 daemon.tell(path, f"secrets do not stand in the configuration: use {instead}", at_key=True)
 
 

@@ -29,7 +29,7 @@ from spendwatch.settings.values import (
     Thresholds,
     Zone,
 )
-from spendwatch.sources.folder_settings import FolderConfig
+from spendwatch.sources.config import SourceConfig
 
 MEANING = "meaning"
 """The kind of mistake that lies in how several values fit together."""
@@ -172,7 +172,7 @@ class DaemonFile(BaseSettings):
     state_password_file: PlaceText | None = None
     spool: PlaceText | None = None
     allow_networks: Networks = []
-    sources: dict[Name, FolderConfig]
+    sources: dict[Name, SourceConfig]
     retention: RetentionPart = Field(default_factory=RetentionPart)
     defaults: DefaultsPart = Field(default_factory=DefaultsPart)
     channels: Annotated[dict[Name, ChannelConfig], Field(min_length=1)]

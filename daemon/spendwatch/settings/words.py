@@ -12,12 +12,13 @@ from pydantic_core import ErrorDetails
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import duration_text
 from spendwatch.settings.layers import EMPTY, Layers
+from spendwatch.settings.overrides import SECRET_KEYS
 from spendwatch.settings.schema import MEANING
 from spendwatch.settings.suggestions import did_you_mean, suggestion
 from spendwatch.settings.yaml_text import KeyPath, Text
 
 _MOST_LOOKED_AT = 1000
-_PRIVATE = frozenset({"password", "secret", "token", "url", "state"})
+_PRIVATE = SECRET_KEYS | {"url", "state"}
 _ELSEWHERE = frozenset(
     {"accounts", "sources", "defaults", "operators", "state", "spool", "products", "time_zone", "allow_networks", "retention"}
 )
@@ -40,7 +41,7 @@ def tell_all(error: ValidationError, layers: Layers, model: type[BaseModel], *, 
     """Note every mistake of a validation, each where it was made."""
     for detail in error.errors(include_url=False)[:_MOST_LOOKED_AT]:
         loc, kind = detail["loc"], detail["type"]
-        path = _real_path(loc, layers, is_missing=kind == "missing")
+        path = _real_path(loc, layers, model, is_missing=kind == "missing")
         if kind == "extra_forbidden":
             known = known_keys(model, loc[:-1])
             layers.tell(path, _unknown_key(str(path[-1]), known, in_workspace=in_workspace and len(path) == 1), at_key=True)
@@ -56,7 +57,7 @@ def tell_all(error: ValidationError, layers: Layers, model: type[BaseModel], *, 
 def known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     """Return the keys that the schema knows there; secrets are not offered, for they do not stand in the configuration."""
     names = {field.alias or name for kind in _models(model, loc) for name, field in kind.model_fields.items()}
-    return sorted(names - {"password", "secret", "token"})
+    return sorted(names - SECRET_KEYS)
 
 
 def known_types(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
@@ -99,13 +100,21 @@ def _is_model(kind: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _real_path(loc: tuple[int | str, ...], layers: Layers, *, is_missing: bool) -> KeyPath:
+def _real_path(loc: tuple[int | str, ...], layers: Layers, model: type[BaseModel], *, is_missing: bool) -> KeyPath:
     """Leave out what only the schema knows: the member of a union, the mark of a key."""
     path: KeyPath = ()
     for number, part in enumerate(loc):
-        if layers.has((*path, part)) or (is_missing and number == len(loc) - 1):
+        is_there = layers.has((*path, part)) and not _is_member(model, loc[:number], part)
+        if is_there or (is_missing and number == len(loc) - 1):
             path = (*path, part)
     return path
+
+
+def _is_member(model: type[BaseModel], before: tuple[int | str, ...], part: int | str) -> bool:
+    """Tell whether a part of a path names the member of a union; a key may be called the same: `url: {type: url, url: …}`."""
+    kinds = [kind for kind in _models(model, before) if "type" in kind.model_fields]
+    named = any(part in get_args(kind.model_fields["type"].annotation) for kind in kinds)
+    return named and not _is_member(model, before[:-1], before[-1]) if before else False
 
 
 def _wrong_type(value: Text, known: list[str]) -> str:

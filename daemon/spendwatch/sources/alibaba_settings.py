@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from spendwatch.sources.credentials_settings import ENDPOINT, CredentialsConfig
+from spendwatch.domain.statement import AccountId
+from spendwatch.sources.credentials_settings import CredentialsConfig, Endpoint
 from spendwatch.sources.duration import PositiveDuration, show_defaults_as_written
 
 
@@ -17,10 +18,11 @@ class AlibabaConfig(CredentialsConfig):
     model_config = ConfigDict(json_schema_extra=show_defaults_as_written)
 
     type: Literal["alibaba"]
-    account: str = Field(min_length=1, description="the account under `accounts` whose bills these are; it also tells the site")
-    endpoint: str | None = Field(
-        default=None, pattern=ENDPOINT, description="another endpoint than the site's own, in a VPC, say"
+    account: AccountId = Field(
+        min_length=1,
+        description="whose bills these are, which also tells the site; its name here, its id once the settings are complete",
     )
+    endpoint: Endpoint | None = Field(default=None, description="another endpoint than the site's own, in a VPC, say")
     product: str = Field(
         default="sfm", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="the product code; empty for all products"
     )
@@ -30,3 +32,8 @@ class AlibabaConfig(CredentialsConfig):
         default=timedelta(hours=50),
         description="without a new bill for that long, somebody is told; the API is a day late itself",
     )
+
+    @property
+    def longest_step(self) -> timedelta:
+        """How long a fetch may take to get a step further: one answer, and the longest pause that is waited for."""
+        return self.timeout + timedelta(minutes=1)

@@ -34,6 +34,11 @@ _BY_BEGINNING = {
     "InvalidAccessKeyId": Trouble.CREDENTIALS,
     "InvalidSecurityToken": Trouble.CREDENTIALS,
 }
+_KEY_TROUBLES = {
+    "InvalidAccessKeyId": "it is not known there, deleted or disabled",
+    "InvalidSecurityToken": "it was lent and has run out, or its token is another one's",
+    "SignatureDoesNotMatch": "the secret is not the one of this key",
+}
 _BY_STATUS = {401: Trouble.CREDENTIALS, 403: Trouble.PERMISSION, 408: Trouble.UNAVAILABLE, 429: Trouble.THROTTLED}
 _FIRST_OF_THE_SERVER = 500
 
@@ -83,12 +88,14 @@ def document(answer: HttpAnswer, asked: Asked) -> Mapping[str, object]:
         msg = f"{name}: an empty answer"
         raise EndpointError(msg, Trouble.NOT_A_BILL)
     if "json" not in answer.headers.get("content-type", "").lower():
-        msg = f"{name}: an answer that does not claim to be JSON, but {quoted(answer.headers.get('content-type', ''))}"
+        claimed = quoted(answer.headers.get("content-type", ""))
+        msg = f"{name}: an answer that does not claim to be JSON, but {claimed}: a login or a proxy's page, perhaps"
         raise EndpointError(msg, Trouble.NOT_A_BILL)
     try:
         found = parse(answer.body)
     except NoJsonError as error:
-        msg = f"{name}: the answer cannot be read: {error}"
+        what = "a page of HTML or XML in its place, a login perhaps" if answer.body.lstrip()[:1] == b"<" else error
+        msg = f"{name}: the answer cannot be read: {what}"
         raise EndpointError(msg, Trouble.NOT_A_BILL) from error
     if not isinstance(found, dict):
         msg = f"{name}: the answer is no JSON object"
@@ -178,12 +185,17 @@ def _words(trouble: Trouble, refusal: Refusal, answer: HttpAnswer, asked: Asked)
             return f"the time of the signature is not accepted ({code}): {_clocks(answer, asked.at)}"
         case Trouble.CREDENTIALS:
             # What the gateway says of a signature may repeat the request that was signed.
-            return f"the access key is not accepted ({code})"
+            return f"the access key is not accepted ({code}){_hint(code)}"
         case Trouble.THROTTLED:
             return f"asked too often ({code})"
         case _:
             said = f": {quoted(refusal.message, asked.secrets)}" if refusal.message else ""
             return f"refused with status {answer.status}" + (f" ({refusal.code})" if refusal.code else "") + said
+
+
+def _hint(code: str) -> str:
+    """Return what is probably wrong with an access key that is refused so."""
+    return next((f": {what}" for beginning, what in _KEY_TROUBLES.items() if code.startswith(beginning)), "")
 
 
 def _clocks(answer: HttpAnswer, ours: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Mapping
 from datetime import date, timedelta
@@ -95,7 +96,8 @@ class BssClient:
             # The only tokens that may be sent are none, and the one that just came.
             found, answer = await self._call(_INSTANCE_BILL, query | ({"NextToken": token} if token else {}))
             with keeping(answer):
-                page = page_of(found, answer.body, wanted)
+                # In a thread, for it takes longer than the loop may stand still: three hundred lines, each of them checked.
+                page = await asyncio.to_thread(page_of, found, answer.body, wanted)
             token = paging.take(page)
             yield page
             if not token:
@@ -192,7 +194,8 @@ class BssClient:
         asked = Asked(operation, at, (signer.key_id, signer.secret, signer.token), self._site)
         answer = await self._fetched(request, signed(request, signer, at=at, nonce=secrets.token_hex(16)))
         with keeping(answer, asked.secrets):
-            return successful(document(answer, asked), answer, asked), answer
+            found = await asyncio.to_thread(document, answer, asked)
+            return successful(found, answer, asked), answer
 
     async def _fetched(self, request: ApiRequest, headers: Mapping[str, str]) -> HttpAnswer:
         query = f"?{request.canonical_query}" if request.query else ""

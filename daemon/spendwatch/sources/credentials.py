@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.period import Clock
 from spendwatch.sources.acs3 import Signer
+from spendwatch.sources.header_text import is_sendable
 from spendwatch.sources.trouble import EndpointError, Trouble
 
 _log: FilteringBoundLogger = structlog.get_logger()
@@ -34,6 +35,29 @@ class Credentials(Protocol):
 
     def forget(self) -> bool:
         """Give up what was just refused; tell whether asking again may bring something else."""
+
+
+class Awaited:
+    """Credentials that are looked for when somebody first needs them: who only looks at the ledger needs none."""
+
+    def __init__(self, find: Callable[[], Credentials]) -> None:
+        """Know how to find them; `ValueError` of that becomes trouble with credentials."""
+        self._find = find
+        self._found: Credentials | None = None
+
+    async def current(self) -> Signer:
+        """Return what is valid now, or raise `EndpointError`."""
+        if self._found is None:
+            try:
+                # In a thread: the provider's package takes its time to load.
+                self._found = await asyncio.to_thread(self._find)
+            except ValueError as error:
+                raise EndpointError(str(error), Trouble.CREDENTIALS) from error
+        return await self._found.current()
+
+    def forget(self) -> bool:
+        """Give up what was just refused; tell whether asking again may bring something else."""
+        return self._found is not None and self._found.forget()
 
 
 class OwnKey:
@@ -64,11 +88,6 @@ def key_in(environ: Mapping[str, str]) -> Signer:
         msg = f"{unsendable[0]} holds characters that no header can carry"
         raise ValueError(msg)
     return signer
-
-
-def is_sendable(text: str) -> bool:
-    """Tell whether a header can carry the text as it is."""
-    return text.isascii() and text.isprintable()
 
 
 @dataclass(frozen=True, slots=True)

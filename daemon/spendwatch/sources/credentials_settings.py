@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
-from spendwatch.sources.credentials import is_sendable
+from spendwatch.sources.header_text import is_sendable
 
-ENDPOINT = r"^https?://[A-Za-z0-9.:\[\]-]{1,253}/?$"
+_ENDPOINT = r"^https?://[A-Za-z0-9.:\[\]-]{1,253}/?$"
 _ARN = r"^acs:ram::[0-9]{5,32}:[A-Za-z0-9_./-]{1,255}$"
+
+
+def _fitting(form: str, what: str) -> tuple[AfterValidator, WithJsonSchema]:
+    def check(text: str) -> str:
+        if not re.search(form, text, re.ASCII):
+            raise ValueError(what)
+        return text
+
+    return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": form})
+
+
+Endpoint = Annotated[str, *_fitting(_ENDPOINT, "must be an address without a path, like https://business.example.com")]
+Arn = Annotated[str, *_fitting(_ARN, "must be an ARN, like acs:ram::1000000000000001:role/spend-reader")]
 
 
 class Provider(StrEnum):
@@ -42,12 +66,10 @@ class CredentialsConfig(BaseModel):
     secret: SecretStr | None = None
     token: SecretStr | None = None
     role: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,64}$", description="the machine's role; left out: the one it has")
-    role_arn: str | None = Field(default=None, pattern=_ARN, description="the role to assume")
-    oidc_provider_arn: str | None = Field(default=None, pattern=_ARN, description="who vouches for the token")
+    role_arn: Arn | None = Field(default=None, description="the role to assume")
+    oidc_provider_arn: Arn | None = Field(default=None, description="who vouches for the token")
     oidc_token_file: str | None = Field(default=None, min_length=1, description="the token, read anew each time")
-    sts_endpoint: str | None = Field(
-        default=None, pattern=ENDPOINT, description="another endpoint for assuming a role, in a VPC, say"
-    )
+    sts_endpoint: Endpoint | None = Field(default=None, description="another endpoint for assuming a role, in a VPC, say")
 
     @field_validator("key_id", "token")
     @classmethod
@@ -58,14 +80,16 @@ class CredentialsConfig(BaseModel):
         return secret
 
     @model_validator(mode="after")
-    def _has_what_its_provider_needs(self) -> Self:
-        needed: dict[Provider, tuple[str, ...]] = {
-            Provider.KEY: ("key_id", "secret"),
-            Provider.OIDC_ROLE: ("role_arn", "oidc_provider_arn", "oidc_token_file"),
-        }
-        missing = [name for name in needed.get(self.provider, ()) if not self._is_given(name)]
+    def _has_what_its_provider_needs_and_nothing_else(self) -> Self:
+        missing = [shown for shown, name in _NEEDED.get(self.provider, {}).items() if not self._is_given(name)]
         if missing:
             msg = f"provider: {self.provider} needs also {', '.join(missing)}"
+            raise ValueError(msg)
+        surplus = [name for name, provider in _ONLY_FOR.items() if name in self.model_fields_set and provider != self.provider]
+        if surplus:
+            msg = (
+                f"provider: {self.provider} has no use for {', '.join(surplus)}: that is for provider: {_ONLY_FOR[surplus[0]]}"
+            )
             raise ValueError(msg)
         return self
 
@@ -73,3 +97,16 @@ class CredentialsConfig(BaseModel):
         # A secret is read out of its file after this model was made from the text of the configuration.
         values: dict[str, Any] = {key: getattr(self, key) for key in (name, f"{name}_file") if key in type(self).model_fields}
         return any(values.values())
+
+
+_NEEDED: Mapping[Provider, Mapping[str, str]] = {
+    Provider.KEY: {"key_id_file": "key_id", "secret_file": "secret"},
+    Provider.OIDC_ROLE: {name: name for name in ("role_arn", "oidc_provider_arn", "oidc_token_file")},
+}
+"""What each provider cannot do without, as it stands in the configuration, and where it is kept."""
+_ONLY_FOR: Mapping[str, Provider] = {
+    **dict.fromkeys(("key_id_file", "key_id", "secret_file", "secret", "token_file", "token"), Provider.KEY),
+    "role": Provider.MACHINE_ROLE,
+    **dict.fromkeys(("role_arn", "oidc_provider_arn", "oidc_token_file", "sts_endpoint"), Provider.OIDC_ROLE),
+}
+"""What only one provider has a use for: with another it would silently mean nothing."""

@@ -49,3 +49,43 @@ class HttpClient(Protocol):
         into: Receiver | None = None,
     ) -> HttpAnswer:
         """Return the whole answer, whatever its status. `credentials` are headers for the URL's own host alone."""
+
+
+class Attended:
+    """A client that says of each answer that the work gets on: who waits for a long fetch must see that it lives."""
+
+    def __init__(self, client: HttpClient, got_on: Callable[[], None]) -> None:
+        """Ask by means of that client."""
+        self._client = client
+        self._got_on = got_on
+
+    async def fetch(
+        self,
+        url: str,
+        *,
+        most_bytes: int,
+        deadline: timedelta,
+        silence: timedelta,
+        method: str = "GET",
+        content: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        credentials: Mapping[str, str] | None = None,
+        redirects: int = 0,
+        into: Receiver | None = None,
+    ) -> HttpAnswer:
+        """Return the whole answer, whatever its status."""
+        try:
+            return await self._client.fetch(
+                url,
+                most_bytes=most_bytes,
+                deadline=deadline,
+                silence=silence,
+                method=method,
+                content=content,
+                headers=headers,
+                credentials=credentials,
+                redirects=redirects,
+                into=into,
+            )
+        finally:
+            self._got_on()

@@ -26,3 +26,8 @@ class FolderConfig(HintedConfig):
     stale_after: PositiveDuration = Field(
         default=timedelta(hours=26), description="without a new bill for that long, somebody is told"
     )
+
+    @property
+    def longest_step(self) -> timedelta:
+        """How long a fetch may take to get a step further: there is nothing to fetch."""
+        return timedelta(0)

@@ -4,6 +4,8 @@ incoming/            being written; what a dead process left there is swept away
 pending/             whole, and not yet entered
 originals/done/      entered: out of these the ledger can be built again
 originals/rejected/  refused, each with its reason beside it
+known.json, objects  what was given already, so that it is not given again
+revision             that of the ledger that has it
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -24,18 +26,29 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.naming import MANY, again, reason_name
+from spendwatch.sources.forgetting import forget
+from spendwatch.sources.kept import KeptOriginal, copied
+from spendwatch.sources.naming import MANY, again, readable, reason_name
+from spendwatch.sources.originals import folder_at
+from spendwatch.sources.shelves import Shelf
+from spendwatch.sources.skipped import Once, reason_of
+from spendwatch.sources.spool import Spool
+from spendwatch.sources.tree import Tree
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
 _RESERVE = 64 << 20
 _TENTH = 10
 _MEMORY = "known.json"
+OBJECTS = "objects"
+"""Where a source keeps what it knows of many files, each of which was given by itself."""
+_REVISION = "revision"
+_MOST_DIGITS = 18
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _OURS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK_EVERY = 16 << 20
 _PIECE = 1 << 20
-_FOLDERS = ("", "incoming", "pending", "originals", "originals/done", "originals/rejected")
+_FOLDERS = ("", "incoming", "pending", "originals", *(f"originals/{shelf}" for shelf in Shelf))
 _RESUMED = "resumed.download"
 _NOTE = "last_refused_answer.txt"
 _LARGEST_NOTE = 1 << 20
@@ -98,15 +111,21 @@ class Incoming:
 class Holding:
     """The folders of one source that fetches its files."""
 
-    def __init__(self, place: Path, source: SourceName) -> None:
-        """Use this folder; it is made, for our eyes alone, when it is first needed."""
+    def __init__(self, place: Path, source: SourceName, revision: Callable[[], int] = lambda: 0) -> None:
+        """Use this folder; it is made, for our eyes alone, when it is first needed.
+
+        `revision` tells the ledger's: one that has gone back to an earlier one lacks what was given to it since.
+        """
         self._place = place
         self._source = source
+        self._revision = revision
+        self._copies = Spool(place / "incoming")
+        self._once = Once(source)
         self.sweep()
 
     def sweep(self) -> int:
         """Remove what a dead process left half written, and return how many files that were."""
-        return sum(_removed_if_orphaned(path) for path in (self._place / "incoming").glob("*.part"))
+        return self._copies.clear() + sum(_removed_if_orphaned(path) for path in (self._place / "incoming").glob("*.part"))
 
     @contextlib.contextmanager
     def resumed_file(self) -> Iterator[Incoming]:
@@ -145,17 +164,54 @@ class Holding:
 
     def keep(self, path: Path) -> None:
         """Put a file away that was entered."""
-        self._put_away(path, "done")
+        self._put_away(path, Shelf.DONE)
+        self.note_revision()
 
     def reject(self, path: Path, why: str) -> None:
         """Put a file away that could not be understood, the reason beside it."""
-        if final := self._put_away(path, "rejected"):
+        if final := self._put_away(path, Shelf.REJECTED):
             beside = final.with_name(reason_name(final.name))
             with contextlib.suppress(OSError):
                 beside.write_text(why if why.endswith("\n") else f"{why}\n", encoding="utf-8", errors="backslashreplace")
 
+    def originals(self) -> Iterator[KeptOriginal]:
+        """Yield what the ledger was made from, as far as it is here: private copies, each gone when the next is asked for."""
+        shelf = self._place / "originals" / Shelf.DONE
+        if not shelf.is_dir():
+            return
+        missed: list[tuple[str, str]] = []
+        with folder_at(shelf) as folder:
+            tree = Tree(folder, deep=True, shut=(), missed=lambda *what: missed.append(what))
+            for name in sorted(name for name, _ in tree.files()):
+                found = copied(folder, name, name, self._copies)
+                try:
+                    yield found
+                finally:
+                    if found.path:
+                        self._copies.drop(found.path)
+        for name, trouble in missed:
+            yield KeptOriginal(readable(name), None, trouble)
+
+    def forget_originals(self, before: datetime) -> int:
+        """Remove what was put away before that moment, with the reasons beside it; return how many originals that were."""
+        if not (self._place / "originals").is_dir():
+            return 0
+        self._once.is_over("original_not_forgotten")
+        with folder_at(self._place / "originals") as folder:
+            removed = sum(forget(folder, shelf, before, self._not_forgotten) for shelf in Shelf)
+        if removed:
+            _log.info("originals_forgotten", source=self._source, count=removed, before=before)
+        return removed
+
     def recall(self) -> Mapping[str, object]:
-        """Return what was remembered last; nothing where nothing readable is left of it."""
+        """Return what was remembered last; nothing where nothing readable is left of it, or the ledger lacks what was given."""
+        if self._revision() < self._noted_revision():
+            # Another ledger, or one restored from a backup. Whatever the source still has is given once more.
+            _log.warning("known_bills_forgotten", source=self._source, reason="the ledger is older: all is fetched again")
+            with contextlib.suppress(OSError):
+                for name in (_MEMORY, OBJECTS, _REVISION):
+                    (self._place / name).unlink(missing_ok=True)
+            return {}
         try:
             found = json.loads((self._place / _MEMORY).read_bytes())
         except (OSError, ValueError):
@@ -177,6 +233,28 @@ class Holding:
             file.write(answer[:_LARGEST_NOTE])
             file.path.replace(self._place / "originals" / _NOTE)
 
+    def note_revision(self) -> None:
+        """Note up to which revision the ledger must be to have what was given; a ledger that went back shows it."""
+        new = self._place / "incoming" / f"{secrets.token_hex(16)}.part"
+        try:
+            new.write_text(f"{max(self._revision(), self._noted_revision())}\n", encoding="ascii")
+            new.replace(self._place / _REVISION)
+        except OSError as error:
+            self._once.tell("revision_not_noted", reason=reason_of(error))
+        else:
+            self._once.is_over("revision_not_noted")
+
+    def _noted_revision(self) -> int:
+        """Return the ledger's revision when a file was last put away; 0 where that is not known."""
+        try:
+            text = (self._place / _REVISION).read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            return 0
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else 0
+
+    def _not_forgotten(self, name: str, reason: str) -> None:
+        self._once.tell("original_not_forgotten", name=readable(name), reason=reason)
+
     def _pending(self) -> list[Path]:
         with usable(self._place / "pending"):
             try:
@@ -188,7 +266,7 @@ class Holding:
                 return []
         return [Path(entry.path) for _, entry in sorted(seen, key=lambda one: (one[0].st_mtime_ns, one[1].name))]
 
-    def _put_away(self, path: Path, shelf: str) -> Path | None:
+    def _put_away(self, path: Path, shelf: Shelf) -> Path | None:
         try:
             return self._moved(path, self._place / "originals" / shelf, path.name)
         except FileNotFoundError:
@@ -260,3 +338,11 @@ def _unusable(folder: Path, error: OSError) -> SourceUnavailableError:
     if error.errno in _FULL:
         return SourceUnavailableError(f"no room in {folder} for what is fetched: {error.strerror}")
     return SourceUnavailableError(f"the folder {folder} cannot be used: {error.strerror}")
+
+
+def waiting(place: Path) -> list[tuple[Path, str]]:
+    """Return what was fetched and is not entered yet, each file with its name; nothing is made, swept away or told."""
+    try:
+        return sorted((path, path.name) for path in (place / "pending").iterdir() if path.is_file())
+    except OSError:
+        return []

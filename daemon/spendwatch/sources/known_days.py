@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from spendwatch.domain.errors import InvalidAmountError
 from spendwatch.domain.money import EXACT, parse_amount, plain
+from spendwatch.domain.period import BillingPeriod, is_final, open_periods
 
 Totals = Mapping[str, Decimal]
 """What is payable, by currency."""
@@ -19,6 +20,9 @@ PROVIDER_ZONE = timezone(timedelta(hours=8))
 
 _STAMP = "%Y%m%d%H%M%S"
 _ZERO = Decimal(0)
+_UNFINISHED = "unfinished"
+_MOST_MONTHS = 18
+"""So far back the provider tells bills."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,45 @@ class KnownDay:
         An endpoint that is in trouble shows a month without spend, and whoever trusts it goes on spending.
         """
         return not _is_less(totals, self.totals) or (self.doubted is not None and not _is_less(totals, self.doubted))
+
+
+class Memory:
+    """The days, and the months that were not yet asked for as a whole after they had become final."""
+
+    def __init__(self, found: Mapping[str, object]) -> None:
+        """Take in what was remembered; what cannot be read is forgotten, and offered once more."""
+        self.days = dict(read(found))
+        self._unfinished = set(_months(found.get(_UNFINISHED)))
+
+    def cycles(self, now: datetime, *, final_on: int) -> tuple[BillingPeriod, ...]:
+        """Return the months to be asked for, the latest first: those that may change, and those that did while we were away."""
+        opened = open_periods(now, PROVIDER_ZONE, final_on=final_on)
+        first = min((*self._unfinished, opened[0]))
+        wanted = [opened[-1]]
+        while wanted[-1] > first and len(wanted) < _MOST_MONTHS:
+            wanted.append(wanted[-1].previous())
+        return tuple(wanted)
+
+    def begin(self, cycles: Iterable[BillingPeriod]) -> bool:
+        """Note that these months are asked for; tell whether that is news."""
+        before, self._unfinished = self._unfinished, set(cycles)
+        return before != self._unfinished
+
+    def finish(self, cycle: BillingPeriod, now: datetime, *, final_on: int) -> bool:
+        """Note that the month was asked for as a whole; tell whether that is news: whether it will not change any more."""
+        is_news = cycle in self._unfinished and is_final(cycle, now, PROVIDER_ZONE, final_on=final_on)
+        self._unfinished -= {cycle} if is_news else set()
+        return is_news
+
+    def written(self) -> dict[str, object]:
+        """Return it as JSON holds it."""
+        return {**written(self.days), _UNFINISHED: sorted(cycle.label for cycle in self._unfinished)}
+
+
+def _months(found: object) -> Iterator[BillingPeriod]:
+    for label in found if isinstance(found, list) else ():
+        with suppress(ValueError):
+            yield BillingPeriod.parse(str(label))
 
 
 def stamp(now: datetime, known: KnownDay | None) -> str:

@@ -1,45 +1,142 @@
-"""Which source, and which credentials, belong to which settings."""
+"""Which source, and which credentials, belong to which settings: the place where a new kind of source is added."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import SecretStr
 
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import Site
-from spendwatch.domain.statement import AccountId, SourceName
+from spendwatch.domain.statement import SourceName
 from spendwatch.sources.acs3 import Signer
 from spendwatch.sources.alibaba import AlibabaSource
-from spendwatch.sources.alibaba_settings import AlibabaConfig
 from spendwatch.sources.bss import BssClient
-from spendwatch.sources.credentials import Credentials, LentKey, OwnKey, key_in
+from spendwatch.sources.config import AlibabaConfig, FolderConfig, OssConfig, SourceConfig, UrlConfig
+from spendwatch.sources.credentials import Awaited, Credentials, LentKey, OwnKey, key_in
 from spendwatch.sources.credentials_settings import CredentialsConfig, Provider
 from spendwatch.sources.fetching import HttpClient
+from spendwatch.sources.folder import FolderSource
 from spendwatch.sources.official_chain import OfficialChain
 from spendwatch.sources.pacing import Pace
 from spendwatch.sources.roles import STS_URL, MachineRole, ServiceAccountRole
+from spendwatch.sources.url import UrlSource
+
+if TYPE_CHECKING:
+    from spendwatch.sources.oss import OssSource
 
 _LONGEST_SILENCE = timedelta(seconds=20)
 
+Source: TypeAlias = "FolderSource | UrlSource | AlibabaSource | OssSource"
+"""Whatever bills come from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What a source is given to work with, of whatever kind it is."""
+
+    spool: Path
+    """Where a folder's files are copied to."""
+    place: Path
+    """Where a source that fetches keeps its files."""
+    client: HttpClient
+    credentials: Credentials | None
+    """By what right the provider is asked, for those who ask it."""
+    api: BssClient | None
+    """The billing API, for those who ask that."""
+    final_on: int
+    clock: Clock
+    monotonic: Callable[[], float]
+    revision: Callable[[], int]
+    """Tells the ledger's."""
+    hints: Callable[[], str]
+    """Tells what decides, beside the program's version, whether a file can be understood."""
+
+
+def open_source(name: SourceName, config: SourceConfig, equipment: Equipment) -> Source:
+    """Return the source that the settings describe; nothing is asked yet."""
+    match config:
+        case FolderConfig():
+            return FolderSource(
+                name,
+                Path(config.path),
+                equipment.spool,
+                config.settle,
+                monotonic=equipment.monotonic,
+                recursive=config.recursive,
+                move=config.move,
+                revision=equipment.revision,
+                hints=equipment.hints,
+            )
+        case UrlConfig():
+            return UrlSource(
+                name,
+                equipment.place,
+                equipment.client,
+                config,
+                monotonic=equipment.monotonic,
+                revision=equipment.revision,
+            )
+        case AlibabaConfig():
+            assert equipment.api  # noqa: S101 -- it was opened from the same settings
+            return AlibabaSource(
+                name,
+                equipment.place,
+                equipment.api,
+                account=config.account,
+                final_on=equipment.final_on,
+                monotonic=equipment.monotonic,
+                product=config.product,
+                revision=equipment.revision,
+            )
+        case OssConfig():
+            return _open_oss(name, config, equipment)
+
+
+def _open_oss(name: SourceName, config: OssConfig, equipment: Equipment) -> OssSource:
+    from spendwatch.sources.oss import OssSource  # noqa: PLC0415 -- few have a bucket
+    from spendwatch.sources.oss_client import OssClient  # noqa: PLC0415 -- the same
+
+    assert equipment.credentials  # noqa: S101 -- they were opened from the same settings
+    store = OssClient(equipment.client, equipment.credentials, config, clock=equipment.clock)
+    return OssSource(name, equipment.place, store, config, monotonic=equipment.monotonic, revision=equipment.revision)
+
 
 def open_credentials(
-    config: CredentialsConfig, *, client: HttpClient, metadata: HttpClient, clock: Clock, environ: Mapping[str, str]
+    config: CredentialsConfig,
+    *,
+    client: HttpClient,
+    metadata: Callable[[], HttpClient],
+    clock: Clock,
+    environ: Mapping[str, str],
 ) -> Credentials:
-    """Return by what right is asked; `ValueError` where the settings or the environment hold too little.
+    """Return by what right is asked. Nothing is asked yet, nor looked for: who calls first hears what is missing.
 
-    `metadata` is a client that may call the metadata service; it is used for the machine's role alone. Nothing is asked yet.
+    `metadata` makes a client that may call the metadata service; it is used for the machine's role alone.
     """
+    return Awaited(partial(_credentials, config, client, metadata, clock, environ))
+
+
+def _credentials(
+    config: CredentialsConfig,
+    client: HttpClient,
+    metadata: Callable[[], HttpClient],
+    clock: Clock,
+    environ: Mapping[str, str],
+) -> Credentials:
+    """Return by what right is asked; `ValueError` where the settings or the environment hold too little."""
     match config.provider:
         case Provider.KEY:
             return OwnKey(Signer(_told(config.key_id), _told(config.secret), _told(config.token)))
         case Provider.ENVIRONMENT:
             return OwnKey(key_in(environ))
         case Provider.MACHINE_ROLE:
-            return LentKey(MachineRole(metadata, config.role), clock)
+            return LentKey(MachineRole(metadata(), config.role), clock)
         case Provider.OIDC_ROLE:
             role = ServiceAccountRole(
                 client,
@@ -68,20 +165,6 @@ def open_api(
         timeout=config.timeout,
         silence=min(config.timeout, _LONGEST_SILENCE),
     )
-
-
-def open_alibaba(
-    name: SourceName,
-    place: Path,
-    config: AlibabaConfig,
-    api: BssClient,
-    *,
-    account: AccountId,
-    final_on: int,
-    monotonic: Callable[[], float],
-) -> AlibabaSource:
-    """Return the source that the settings describe; it keeps its files below `place`."""
-    return AlibabaSource(name, place, api, account=account, final_on=final_on, monotonic=monotonic, product=config.product)
 
 
 def _told(secret: SecretStr | None) -> str:

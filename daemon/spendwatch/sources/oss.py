@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from datetime import datetime
@@ -12,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
+from spendwatch.sources.kept import KeptOriginal
 from spendwatch.sources.oss_client import OssClient
 from spendwatch.sources.oss_intake import Intake
 from spendwatch.sources.oss_objects import StoredObject
@@ -36,14 +38,21 @@ class OssSource:
     """Looks what a bucket holds, and gives what is new as files."""
 
     def __init__(
-        self, name: SourceName, place: Path, store: OssClient, config: OssConfig, *, monotonic: Callable[[], float]
+        self,
+        name: SourceName,
+        place: Path,
+        store: OssClient,
+        config: OssConfig,
+        *,
+        monotonic: Callable[[], float],
+        revision: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Keep files below `place`."""
+        """Keep files below `place`. What was given is given again to a ledger that goes back to an earlier `revision`."""
         self._name = name
         self._store = store
         self._bucket = config.bucket
         self._monotonic = monotonic
-        self._intake = Intake(name, place, store, config)
+        self._intake = Intake(name, place, store, config, revision)
         self._slow = SlowDown(monotonic)
         self._skipped = Skipped(name)
         self._troubled: set[bytes] = set()
@@ -80,16 +89,30 @@ class OssSource:
     def leave(self, file: BillFile) -> None:
         """Let the file wait: it is offered again, as it lies."""
 
-    async def fetch(self, now: datetime) -> None:
+    def originals(self) -> Iterator[KeptOriginal]:
+        """Yield what the ledger was made from, as far as it is here: private copies, each gone when the next is asked for."""
+        return self._intake.originals()
+
+    def forget_originals(self, before: datetime) -> int:
+        """Remove what was put away before that moment, with the reasons beside it; return how many originals that were."""
+        return self._intake.forget_originals(before)
+
+    def hasten(self) -> None:
+        """Ask at the next opportunity, because a person wants it, though the pause after trouble is not over."""
+        self._slow.hasten()
+
+    async def fetch(self, now: datetime) -> bool:
         """Fetch what is new. What goes wrong is kept in `trouble`; what was whole by then stays.
 
-        After trouble with the bucket, does nothing until a pause is over that grows, or that the store asked for.
+        After trouble with the bucket, does nothing until a pause is over that grows, or that the store asked for; then
+        returns False.
         """
         del now  # names tell when bills were written, and keys are names
         if self._slow.is_on:
-            return
+            return False
         trouble: SourceUnavailableError | None = None
         try:
+            await asyncio.to_thread(self._intake.recall)
             trouble = await self._take(await self._new())
         except EndpointError as error:
             trouble = error
@@ -101,6 +124,7 @@ class OssSource:
         else:
             self._slow.worked()
         self.trouble = trouble
+        return True
 
     async def _new(self) -> Sequence[StoredObject]:
         """Return what is new, in the order in which it is fetched. Nothing is, unless the whole listing came."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,8 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.holding import Holding, Incoming, usable
+from spendwatch.sources.holding import OBJECTS, Holding, Incoming, usable
+from spendwatch.sources.kept import KeptOriginal
 from spendwatch.sources.oss_client import OssClient
 from spendwatch.sources.oss_names import name_of
 from spendwatch.sources.oss_objects import StoredObject
@@ -42,19 +43,34 @@ class _Part:
 class Intake:
     """What was taken in from one bucket, and what became of it."""
 
-    def __init__(self, name: SourceName, place: Path, store: OssClient, config: OssConfig) -> None:
-        """Keep files below `place`."""
+    def __init__(self, name: SourceName, place: Path, store: OssClient, config: OssConfig, revision: Callable[[], int]) -> None:
+        """Keep files below `place`. What was given is given again to a ledger that goes back to an earlier `revision`."""
         self._name = name
         self._place = place
         self._store = store
         self._config = config
-        self._holding = Holding(place, name)
+        self._holding = Holding(place, name, revision)
         self._waiting = Waiting(place, name)
+        self._part = _Part()
+        self._versions: Versions | None = None
+
+    @property
+    def versions(self) -> Versions:
+        """Which version of each object was given last: not read before somebody asks, for until then others may write it."""
+        if self._versions is None:
+            self.recall()
+        assert self._versions  # noqa: S101 -- that was just seen to
+        return self._versions
+
+    def recall(self) -> None:
+        """Read what was remembered, unless that was done."""
+        if self._versions is not None:
+            return
         self._part = _read(self._holding)
         waiting: list[Version] = []
         with suppress(SourceUnavailableError):  # whoever asks for what waits is told
             waiting += self._waiting.versions()
-        self.versions = Versions(place / "objects", waiting)
+        self._versions = Versions(self._place / OBJECTS, waiting)
 
     def arrivals(self, now: datetime) -> Iterator[BillFile]:
         """Yield what was taken in and is not entered yet."""
@@ -70,6 +86,15 @@ class Intake:
             _log.warning("object_not_remembered", source=self._name, name=file.name, reason=reason_of(error))
             return
         self._waiting.put_away(file.path, shelf, why)
+        self._holding.note_revision()
+
+    def originals(self) -> Iterator[KeptOriginal]:
+        """Yield what the ledger was made from, as far as it is here: private copies, each gone when the next is asked for."""
+        return self._holding.originals()
+
+    def forget_originals(self, before: datetime) -> int:
+        """Remove what was put away before that moment, with the reasons beside it; return how many originals that were."""
+        return self._holding.forget_originals(before)
 
     def note_refused(self, answer: bytes) -> None:
         """Lay down an answer that was not understood, for a person to look at."""
@@ -91,7 +116,7 @@ class Intake:
                 await self._remember(_Part())
             try:
                 await self._store.download(found.key, transfer)
-            except EndpointError:
+            except (EndpointError, asyncio.CancelledError):  # the daemon may stop: what is here need not be sent again
                 await self._keep_part(found, file, can_go_on=transfer.can_go_on)
                 raise
             await self._offer(found, file)

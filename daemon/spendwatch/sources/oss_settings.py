@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from spendwatch.sources.choices import Switch
-from spendwatch.sources.credentials_settings import ENDPOINT, CredentialsConfig
+from spendwatch.sources.credentials_settings import CredentialsConfig, Endpoint
 from spendwatch.sources.duration import PositiveDuration, show_defaults_as_written
 from spendwatch.sources.hints_settings import HintedConfig
 
@@ -37,9 +37,7 @@ class OssConfig(HintedConfig, CredentialsConfig):
     bucket: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="the bucket")
     prefix: str = Field(default="", description="only objects whose keys begin with it; it ends with / to mean a folder")
     region: str = Field(pattern=r"^[a-z0-9-]{1,64}$", description="where the bucket is: `cn-hangzhou`, say")
-    endpoint: str | None = Field(
-        default=None, pattern=ENDPOINT, description="another endpoint than the region's public one, in a VPC, say"
-    )
+    endpoint: Endpoint | None = Field(default=None, description="another endpoint than the region's public one, in a VPC, say")
     signature: Signature = Field(default=Signature.OSS, description="how requests are signed")
     path_style: Switch = Field(default=False, description="whether the bucket stands in the path, not in the host name")
     max_megabytes: int = Field(default=2048, ge=1, le=1_000_000, description="a larger object is not taken")
@@ -88,6 +86,11 @@ class OssConfig(HintedConfig, CredentialsConfig):
     def address(self) -> str:
         """The endpoint that is called."""
         return (self.endpoint or f"https://oss-{self.region}.aliyuncs.com").rstrip("/")
+
+    @property
+    def longest_step(self) -> timedelta:
+        """How long a fetch may take to get a step further: one answer."""
+        return self.timeout
 
     @property
     def most_bytes(self) -> int:

@@ -104,6 +104,13 @@ class Waiting:
         _log.warning("file_skipped", source=self._source, name=name, reason=reason)
 
 
+def waiting(place: Path) -> list[tuple[Path, str]]:
+    """Return what was fetched and is not entered yet, each file with its name; nothing is made, swept away or told."""
+    pending = place / "pending"
+    found = sorted(path for path in pending.rglob("*") if path.is_file() and not path.is_symlink())
+    return [(path, path.relative_to(pending).as_posix().partition("/")[2]) for path in found]
+
+
 def _moved(path: Path, root: Path, name: str) -> Path:
     """Move the file to where the name leads below the root, or to another name beside it; return where it is then."""
     with _opened(root) as folder:

@@ -62,7 +62,7 @@ class SlowDown:
         """Count by a clock that never goes back."""
         self._monotonic = monotonic
         self._failures = 0
-        self._not_before = -math.inf
+        self._not_before = self._wished = -math.inf
 
     @property
     def is_on(self) -> bool:
@@ -72,14 +72,19 @@ class SlowDown:
     def worked(self) -> None:
         """Go on at full speed."""
         self._failures = 0
-        self._not_before = -math.inf
+        self._not_before = self._wished = -math.inf
+
+    def hasten(self) -> None:
+        """Let somebody ask at once, because a person wants it; only what the endpoint itself asked for is waited for."""
+        self._not_before = min(self._not_before, self._wished)
 
     def failed(self, wish: timedelta | None = None) -> None:
         """Wait longer than last time, and at least as long as the endpoint wishes, as far as that is sensible."""
         pause = min(_LONGEST_PAUSE, _SHORTEST_PAUSE * 2.0 ** min(self._failures, 10))
         wished = min(_LONGEST_WISH, wish.total_seconds()) if wish else 0.0
         self._failures += 1
-        self._not_before = self._monotonic() + max(pause, wished)
+        self._wished = self._monotonic() + wished
+        self._not_before = max(self._monotonic() + pause, self._wished)
 
 
 def _freed(calls: deque[float], window: float) -> float:

@@ -12,9 +12,10 @@ from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.domain.period import Clock
 from spendwatch.sources.acs3 import Signer
 from spendwatch.sources.answers import Asked, Operation, document, successful
-from spendwatch.sources.credentials import Loan, is_sendable
+from spendwatch.sources.credentials import Loan
 from spendwatch.sources.exact_json import NoJsonError, parse
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
+from spendwatch.sources.header_text import is_sendable
 from spendwatch.sources.trouble import EndpointError, Trouble, not_fetched
 
 METADATA_URL = "http://100.100.100.200"

@@ -12,6 +12,7 @@ from spendwatch.domain.errors import ForbiddenAddressError, SourceUnavailableErr
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.sources.fetching import HttpAnswer, HttpClient, Receiver
 from spendwatch.sources.holding import Holding, Incoming
+from spendwatch.sources.kept import KeptOriginal
 from spendwatch.sources.looks import why_no_bill
 from spendwatch.sources.pacing import SlowDown, asked_pause
 from spendwatch.sources.trouble import EndpointError, Trouble, not_fetched, quoted
@@ -42,15 +43,25 @@ class UrlSource:
     """Asks one address for a bill, and gives what is new as a file."""
 
     def __init__(
-        self, name: SourceName, place: Path, client: HttpClient, config: UrlConfig, *, monotonic: Callable[[], float]
+        self,
+        name: SourceName,
+        place: Path,
+        client: HttpClient,
+        config: UrlConfig,
+        *,
+        monotonic: Callable[[], float],
+        revision: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Keep files below `place`. The configuration's secret has been read already."""
+        """Keep files below `place`. The configuration's secret has been read already.
+
+        What was given is given again to a ledger that goes back to an earlier `revision`.
+        """
         self._name = name
-        self._holding = Holding(place, name)
+        self._holding = Holding(place, name, revision)
         self._client = client
         self._config = config
         self._slow = SlowDown(monotonic)
-        self._memory = UrlMemory.read(self._holding.recall(), config.url)
+        self._recalled: UrlMemory | None = None
         self.trouble: SourceUnavailableError | None = None
         """What was wrong with the last round; `arrivals` raises it."""
 
@@ -81,15 +92,28 @@ class UrlSource:
     def leave(self, file: BillFile) -> None:
         """Let the file wait: it is offered again, as it lies."""
 
-    async def fetch(self, now: datetime) -> None:
+    def originals(self) -> Iterator[KeptOriginal]:
+        """Yield what the ledger was made from, as far as it is here: private copies, each gone when the next is asked for."""
+        return self._holding.originals()
+
+    def forget_originals(self, before: datetime) -> int:
+        """Remove what was put away before that moment, with the reasons beside it; return how many originals that were."""
+        return self._holding.forget_originals(before)
+
+    def hasten(self) -> None:
+        """Ask at the next opportunity, because a person wants it, though the pause after trouble is not over."""
+        self._slow.hasten()
+
+    async def fetch(self, now: datetime) -> bool:
         """Ask once. What goes wrong is kept in `trouble`; how soon to ask again is the caller's business, within reason.
 
-        After trouble, does nothing until a pause is over that grows, or that the endpoint asked for.
+        After trouble, does nothing until a pause is over that grows, or that the endpoint asked for; then returns False.
         """
         if self._slow.is_on:
-            return
+            return False
         trouble: SourceUnavailableError | None = None
         try:
+            await self._recall()
             await (self._fetch_file(now) if self._config.paging is PagingKind.NONE else self._fetch_pages(now))
         except EndpointError as error:
             trouble = error
@@ -99,6 +123,16 @@ class UrlSource:
         else:
             self._slow.worked()
         self.trouble = trouble
+        return True
+
+    @property
+    def _memory(self) -> UrlMemory:
+        return self._recalled or UrlMemory.read({}, self._config.url)
+
+    async def _recall(self) -> None:
+        """Read what was remembered: not before somebody asks, for until then another may have this place."""
+        if self._recalled is None:
+            self._recalled = UrlMemory.read(await asyncio.to_thread(self._holding.recall), self._config.url)
 
     async def _fetch_file(self, now: datetime) -> None:
         with self._holding.resumed_file() as file:
@@ -111,6 +145,9 @@ class UrlSource:
             except EndpointError as error:
                 if error.trouble is Trouble.UNREACHABLE:
                     await self._keep_part(file, transfer.etag)
+                raise
+            except asyncio.CancelledError:  # the daemon stops: what is here need not be sent again
+                await self._keep_part(file, transfer.etag)
                 raise
             if answer.status in {WHOLE, PART}:
                 transfer.check_size()
@@ -166,7 +203,7 @@ class UrlSource:
                 answer = await self._ask(following, _LARGEST_PAGE)
                 if answer.status != WHOLE:
                     raise self._refused(answer, now)
-                following = pages.take(answer)
+                following = await asyncio.to_thread(pages.take, answer)
                 file.write(separator + answer.body)
                 separator = b",\n"
             file.write(b"]\n")
@@ -193,7 +230,7 @@ class UrlSource:
             raise not_fetched(self._name, error) from error
 
     async def _remember(self, memory: UrlMemory) -> None:
-        self._memory = memory
+        self._recalled = memory
         await asyncio.to_thread(self._holding.remember, memory.written())
 
     def _refused(self, answer: HttpAnswer, now: datetime) -> EndpointError:

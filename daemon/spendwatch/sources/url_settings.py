@@ -9,10 +9,11 @@ from enum import StrEnum
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from spendwatch.sources.credentials import is_sendable
 from spendwatch.sources.duration import PositiveDuration, show_defaults_as_written
+from spendwatch.sources.header_text import is_sendable
+from spendwatch.sources.hints_settings import HintedConfig
 
 _TAKEN = frozenset({"host", "range", "if-range", "if-none-match", "if-modified-since", "accept-encoding", "content-length"})
 
@@ -37,7 +38,7 @@ class PagingKind(StrEnum):
     """In a field of the JSON page; it goes into a parameter of the query."""
 
 
-class UrlConfig(BaseModel):
+class UrlConfig(HintedConfig):
     """An https endpoint that gives a bill file: CSV, zip, or pages of JSON."""
 
     model_config = ConfigDict(
@@ -73,7 +74,7 @@ class UrlConfig(BaseModel):
         return secret
 
     @model_validator(mode="after")
-    def _has_what_its_auth_needs(self) -> Self:
+    def _has_what_its_auth_needs_and_nothing_else(self) -> Self:
         needed = {Auth.BASIC: "username", Auth.HEADER: "header"}.get(self.auth)
         if needed and not getattr(self, needed):
             msg = f"auth: {self.auth} needs also {needed}"
@@ -84,7 +85,25 @@ class UrlConfig(BaseModel):
         if self.header and self.header.lower() in _TAKEN:
             msg = f"the header {self.header} is needed otherwise"
             raise ValueError(msg)
+        used = {"username": self.auth is Auth.BASIC, "header": self.auth is Auth.HEADER}
+        used |= dict.fromkeys(("secret_file", "secret"), self.auth is not Auth.NONE)
+        self._refuse_useless(used, f"auth: {self.auth}")
+        self._refuse_useless(
+            dict.fromkeys(("token_field", "token_parameter"), self.paging is PagingKind.TOKEN), f"paging: {self.paging}"
+        )
         return self
+
+    def _refuse_useless(self, used: Mapping[str, bool], here: str) -> None:
+        """Refuse a key that would silently mean nothing."""
+        useless = [name for name, is_used in used.items() if name in self.model_fields_set and not is_used]
+        if useless:
+            msg = f"{here} has no use for {', '.join(useless)}"
+            raise ValueError(msg)
+
+    @property
+    def longest_step(self) -> timedelta:
+        """How long a fetch may take to get a step further: one answer."""
+        return self.timeout
 
     @property
     def host(self) -> str:

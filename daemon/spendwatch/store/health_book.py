@@ -10,6 +10,7 @@ from sqlalchemy import Boolean, Column, Integer, Table, func, select
 from spendwatch.domain.health import ChannelHealth, ReadingProgress, SourceHealth
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import SourceName
+from spendwatch.domain.trouble import Trouble
 from spendwatch.store.attempt import forget_progress, note_progress, progress_of_all
 from spendwatch.store.columns import Moment, Row, Words, insert_into, metadata
 from spendwatch.store.database import Database
@@ -24,6 +25,7 @@ source_health = Table(
     Column("failing_since", Moment),
     Column("failures", Integer, nullable=False),
     Column("trouble", Words, nullable=False),
+    Column("cause", Words, nullable=False),
 )
 
 channel_health = Table(
@@ -37,6 +39,7 @@ channel_health = Table(
 )
 
 _WELL: Row = {"failing_since": None, "failures": 0, "trouble": ""}
+_REACHED: Row = {**_WELL, "cause": ""}
 
 
 class HealthBook:
@@ -50,19 +53,20 @@ class HealthBook:
         """Return every source ever looked at."""
         with self._database.reading() as connection:
             found = connection.execute(select(source_health).order_by(source_health.c.name)).mappings()
-            return tuple(SourceHealth(**row) for row in found)
+            return tuple(SourceHealth(**{**row, "cause": Trouble(row["cause"]) if row["cause"] else None}) for row in found)
 
     def looked(self, source: SourceName, *, at: datetime) -> None:
         """The source could be reached."""
-        self._note(source_health, {"name": source, "first_seen_at": at}, {**_WELL, "last_looked_at": at})
+        self._note(source_health, {"name": source, "first_seen_at": at}, {**_REACHED, "last_looked_at": at})
 
     def bill_came(self, source: SourceName, *, at: datetime) -> None:
         """The source gave a bill with new content."""
-        self._note(source_health, {"name": source, "first_seen_at": at, **_WELL}, {"last_bill_at": at})
+        self._note(source_health, {"name": source, "first_seen_at": at, **_REACHED}, {"last_bill_at": at})
 
-    def source_failed(self, source: SourceName, why: str, *, at: datetime) -> None:
-        """The source could not be reached."""
-        self._note_failure(source_health, {"name": source, "first_seen_at": at}, why, at, {})
+    def source_failed(self, source: SourceName, why: str, *, at: datetime, cause: Trouble | None = None) -> None:
+        """The source could not be reached; `cause`: what kind of trouble it is, as far as it can tell."""
+        kind: Row = {"cause": cause.value if cause else ""}
+        self._note_failure(source_health, {"name": source, "first_seen_at": at, **kind}, why, at, kind)
 
     def reading_goes_on(self, progress: ReadingProgress) -> None:
         """Note how much of a long file is read."""

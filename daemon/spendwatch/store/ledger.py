@@ -8,6 +8,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection
 
 from spendwatch.domain.authority import DayTotal
+from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import Rejection
 from spendwatch.domain.late import Closing, LateChange
@@ -20,6 +21,7 @@ from spendwatch.store.attempt import forget_attempts, note_attempt
 from spendwatch.store.audit import Deed, deeds
 from spendwatch.store.chunk import confirm, content_of, give_up, held_days, put_chunk, remove_chunk
 from spendwatch.store.coverage import cover, covered
+from spendwatch.store.cross_check import checks_of, put_checks
 from spendwatch.store.database import Database
 from spendwatch.store.day_total import put_totals, remove_totals, series_that_count, totals_of
 from spendwatch.store.late import late_since, put_late, spent_in_closed
@@ -141,6 +143,22 @@ class Ledger:
         """Return what every series says of that period, by day and product."""
         with self._database.reading() as connection:
             return totals_of(connection, period)
+
+    def counting(self, period: BillingPeriod, products: Sequence[str]) -> Mapping[AccountId, str]:
+        """Return for each account the series of that period that counts for these products."""
+        with self._database.reading() as connection:
+            return {one.account: one.series for one in series_that_count(connection, period, products)}
+
+    def check(self, checks: Sequence[CrossCheck]) -> None:
+        """Record what the provider's own totals are beside those of the days."""
+        if checks:
+            with self._database.writing() as connection:
+                put_checks(connection, checks)
+
+    def checks(self, period: BillingPeriod) -> Sequence[CrossCheck]:
+        """Return what the provider's own totals of that period are beside those of the days."""
+        with self._database.reading() as connection:
+            return checks_of(connection, period)
 
     def data_until(self, products: Sequence[str] | None = None) -> Mapping[AccountId, datetime]:
         """Return for each account the latest moment that a line charges for, of the series that count for these products."""

@@ -1,0 +1,61 @@
+"""What the days of a month add up to, beside the provider's own total of it: told when the one does not catch up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from spendwatch.domain.layouts import API_LAG
+from spendwatch.domain.money import EXACT, Currency
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.statement import AccountId, SourceName
+
+
+@dataclass(frozen=True, slots=True)
+class CrossCheck:
+    """Both figures of one period in one currency, as they were last asked for.
+
+    Either may be late, and while a month goes on one of them nearly always is: that they differ says nothing. That the one
+    which is behind has not reached, a whole lag later, what the other said at the beginning, says that something is missing.
+    """
+
+    source: SourceName
+    account: AccountId
+    period: BillingPeriod
+    currency: Currency
+    days: Decimal
+    total: Decimal
+    at: datetime
+    tolerance: Decimal = Decimal(0)
+    """The provider drops what is below a cent when it settles."""
+    goal: Decimal | None = None
+    """What the figure that is behind has to reach; None while both agree."""
+    since: datetime | None = None
+    """Since when it has to."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both say the same, but for the tolerance."""
+        return EXACT.subtract(self.days, self.total).copy_abs() <= self.tolerance
+
+    @property
+    def is_told(self) -> bool:
+        """Whether lateness no longer explains the difference."""
+        return self.since is not None and self.at - self.since >= API_LAG
+
+    @property
+    def days_are_behind(self) -> bool:
+        """Whether the days say less than the total."""
+        return self.days < self.total
+
+    def following(self, before: CrossCheck | None) -> CrossCheck:
+        """Return the check with its goal, given the one before it."""
+        if self.agrees:
+            return replace(self, goal=None, since=None)
+        behind, ahead = sorted((self.days, self.total))
+        goal = before.goal if before and before.days_are_behind == self.days_are_behind else None
+        if before is None or goal is None or behind >= EXACT.subtract(goal, self.tolerance):
+            return replace(self, goal=ahead, since=self.at)
+        # A refund may lower the goal, nothing raises it.
+        return replace(self, goal=min(goal, ahead), since=before.since)

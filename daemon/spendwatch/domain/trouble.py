@@ -1,0 +1,48 @@
+"""What can be wrong with a place where bills come from, told apart by what somebody has to do about it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Trouble(StrEnum):
+    """Why a source gave us nothing that we may use."""
+
+    UNREACHABLE = "unreachable"
+    """No whole answer came."""
+    FORBIDDEN = "forbidden"
+    """It has an address that we must not call."""
+    UNAVAILABLE = "unavailable"
+    """It says itself that it is in trouble."""
+    THROTTLED = "throttled"
+    """We ask too often."""
+    CREDENTIALS = "credentials"
+    """It does not know us, or no longer."""
+    PERMISSION = "permission"
+    """It knows us, and we may not."""
+    WRONG_SITE = "wrong_site"
+    """It is not the one that this account belongs to."""
+    OTHER_ACCOUNT = "other_account"
+    """It answers for another account than the one that was configured."""
+    CLOCK = "clock"
+    """Our clock and its clock differ too much for a signature."""
+    ARCHIVED = "archived"
+    """It has what was asked for, and nobody can read it before it is brought out of an archive."""
+    REFUSED = "refused"
+    """It does not take the request."""
+    NOT_A_BILL = "not_a_bill"
+    """What came is no answer of the kind that was asked for: a login page, half a document, nothing at all."""
+    CHANGING = "changing"
+    """Its pages did not fit together: the bill changed while it was read, or they were mixed up."""
+    UNEXPECTED = "unexpected"
+    """An answer in good order that does not say what was asked for: another account, a missing field, no number."""
+
+    @property
+    def is_about_credentials(self) -> bool:
+        """Whether a person has to look at keys or permissions."""
+        return self in {Trouble.CREDENTIALS, Trouble.PERMISSION, Trouble.OTHER_ACCOUNT}
+
+    @property
+    def needs_somebody(self) -> bool:
+        """Whether it stays until a person does something: waiting to tell of it would only lose time."""
+        return self.is_about_credentials or self in {Trouble.WRONG_SITE, Trouble.CLOCK}
