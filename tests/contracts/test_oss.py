@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,35 @@ async def test_a_memory_that_was_lost_means_that_everything_is_given_once_more(s
         assert await stage.bucket.enter() == [("a.csv", BILL)]
         stage.bucket.restarted()
         assert await stage.bucket.enter() == []
+
+
+async def test_a_ledger_that_went_back_is_given_everything_once_more(stage: Stage) -> None:
+    stage.server.put("a.csv", BILL)
+    stage.bucket.revision = 5
+    assert await stage.bucket.enter() == [("a.csv", BILL)]
+    stage.bucket.restarted()
+    assert await stage.bucket.enter() == []
+    stage.bucket.revision = 4
+    stage.bucket.restarted()
+    with capture_logs() as logs:
+        assert await stage.bucket.enter() == [("a.csv", BILL)]
+    assert "known_bills_forgotten" in {log["event"] for log in logs}
+    stage.bucket.restarted()
+    assert await stage.bucket.enter() == []
+
+
+async def test_what_was_entered_is_found_again_under_its_name_and_forgotten_in_time(stage: Stage) -> None:
+    stage.server.put("20260914/a.csv", BILL)
+    stage.server.put("b.csv", BILL + b"\n")
+    await stage.bucket.enter()
+    kept = [(one.name, one.path.read_bytes() if one.path else None) for one in stage.bucket.source.originals()]
+    assert kept == [("20260914/a.csv", BILL), ("b.csv", BILL + b"\n")]
+    assert not list((stage.bucket.place / "incoming").iterdir()), "copies are private, and gone when they were looked at"
+    now = datetime.now(UTC)  # noqa: TID251 -- the file system stamps what is moved
+    assert stage.bucket.source.forget_originals(now - timedelta(days=1)) == 0
+    assert stage.bucket.source.forget_originals(now + timedelta(days=1)) == 0, "its clock lags: nothing is removed"
+    assert stage.bucket.source.forget_originals(now) == 2
+    assert stage.bucket.shelf() == {}
 
 
 async def test_an_original_that_cannot_be_moved_is_told_and_given_once_more(stage: Stage) -> None:

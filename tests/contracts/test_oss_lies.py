@@ -70,9 +70,18 @@ LISTING: Mapping[str, tuple[Trouble, str]] = {
 }
 REFUSED: Mapping[str, tuple[Trouble, str]] = {
     "no permission": (T.PERMISSION, r"not permitted \(AccessDenied\): it needs the RAM action oss:(ListObjects|GetObject)"),
-    "bad signature": (T.CREDENTIALS, r"the access key is not accepted \(SignatureDoesNotMatch\)$"),
-    "unknown key": (T.CREDENTIALS, r"the access key is not accepted \(InvalidAccessKeyId\)$"),
-    "bad token": (T.CREDENTIALS, r"the access key is not accepted \(InvalidSecurityToken\)$"),
+    "bad signature": (
+        T.CREDENTIALS,
+        r"the access key is not accepted \(SignatureDoesNotMatch\): the secret is not the one of this key$",
+    ),
+    "unknown key": (
+        T.CREDENTIALS,
+        r"the access key is not accepted \(InvalidAccessKeyId\): it is not known there, deleted or disabled$",
+    ),
+    "bad token": (
+        T.CREDENTIALS,
+        r"the access key is not accepted \(InvalidSecurityToken\): it was lent and has run out, or its token is another one.s$",
+    ),
     "expired token": (T.CREDENTIALS, r"the access key is not accepted \(SecurityTokenExpired\)$"),
     "clock": (T.CLOCK, r"the time of the signature is not accepted \(RequestTimeTooSkewed\): this machine's clock is"),
     "no bucket": (T.REFUSED, r"refused with status 404 \(NoSuchBucket\): 'The specified bucket does not exist.'"),

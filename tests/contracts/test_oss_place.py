@@ -124,7 +124,7 @@ def test_hints_stand_beside_the_rest() -> None:
 
 
 WRONG: Mapping[str, tuple[Mapping[str, object], str]] = {
-    "no key": ({}, "provider: key needs also key_id, secret"),
+    "no key": ({}, "provider: key needs also key_id_file, secret_file"),
     "capitals": ({**KEY, "bucket": "Acme"}, "bucket"),
     "way up": ({**KEY, "bucket": "../bills"}, "bucket"),
     "service in the region": ({**KEY, "region": "oss-cn-hangzhou"}, "write cn-hangzhou: the region without the name"),
@@ -178,13 +178,13 @@ def test_the_schema_shows_durations_and_switches_as_they_are_written() -> None:
 def test_nothing_that_speaks_to_a_bucket_is_loaded_before_there_is_one() -> None:
     program = """
 import json, sys
-import spendwatch.app, spendwatch.sources.opening, spendwatch.sources.oss_opening, spendwatch.sources.oss_settings
+import spendwatch.app, spendwatch.sources.opening, spendwatch.sources.oss_settings
 print(json.dumps(sorted(sys.modules)))
 """
     found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     loaded = set(json.loads(found.stdout))
     ours = {name for name in loaded if name.startswith("spendwatch.sources.oss")}
-    assert ours == {"spendwatch.sources.oss_opening", "spendwatch.sources.oss_settings"}
+    assert ours == {"spendwatch.sources.oss_settings"}
     assert not {
         name for name in loaded if name.startswith(("alibabacloud", "botocore", "pyexpat", "spendwatch.sources.small_xml"))
     }
