@@ -6,6 +6,7 @@ SpendwatchError
 ├── LedgerChangedError        somebody else entered the same days meanwhile; merge again
 ├── LedgerUnavailableError    the database cannot be used (full disk, lost connection, newer schema)
 ├── SourceUnavailableError    the place where bills come from cannot be reached
+│   └── BalanceUnavailableError   a balance cannot be read
 ├── CurrencyMismatchError     two currencies met in one sum
 ├── InvalidAmountError        text that is not a plain decimal we can hold
 ├── ConfigError               the configuration has mistakes; carries all of them
@@ -85,6 +86,16 @@ class LedgerUnavailableError(SpendwatchError):
 
 class SourceUnavailableError(SpendwatchError):
     """The place where bills come from cannot be reached now."""
+
+
+class BalanceUnavailableError(SourceUnavailableError):
+    """A balance cannot be read now; the message says what is wrong and, as far as that is known, what to do."""
+
+    def __init__(self, message: str, *, is_lasting: bool, retry_after: timedelta | None = None) -> None:
+        """Keep whether somebody has to mend it, and the pause that was asked for."""
+        self.is_lasting = is_lasting
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class CurrencyMismatchError(SpendwatchError):

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.store.storage import Storage
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0004")
 """Every revision this program can bring up to date, the oldest first. A new migration adds its own here."""
 
 HEAD = REVISIONS[-1]
