@@ -15,12 +15,13 @@ from zoneinfo import ZoneInfo
 
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, WorkspacePolicy
-from spendwatch.domain.statement import SourceName
+from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.settings.location import find_config
 from spendwatch.settings.secret_files import Outside
 
 if TYPE_CHECKING:
     from spendwatch.channels.config import ChannelConfig
+    from spendwatch.settings.balances import BalanceSettings
     from spendwatch.sources.folder_settings import FolderConfig
 
 __all__ = ["Outside", "Retention", "Settings", "find_config", "load", "reload"]
@@ -48,6 +49,8 @@ class Settings:
     """The billing time zone."""
     sources: Mapping[SourceName, FolderConfig]
     channels: Mapping[ChannelName, ChannelConfig]
+    balances: Mapping[AccountId, BalanceSettings]
+    """Where balances are read that do not stand in the configuration."""
     state: str
     """The path of the SQLite file, or a `postgresql://` URL without a password."""
     spool: Path

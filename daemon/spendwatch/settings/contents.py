@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.secret_files import Outside, find_secret, read_text_file
 from spendwatch.settings.yaml_text import Document, Text, path_text
 
-_FILES = {"password_file": "password", "secret_file": "secret"}
+_FILES = {"password_file": "password", "secret_file": "secret", "key_id_file": "key_id", "token_file": "token"}
 
 
 def secret_contents(layers: Layers, folder: Path, outside: Outside) -> Document:
-    """Return the secrets of all channels, at the places of the keys that name their files.
+    """Return the secrets of all channels and balances, at the places of the keys that name their files.
 
     A secret that comes from the environment is not read from its file.
     """
-    found: dict[str, Text] = {}
     document = Document("secret files")
-    for channel in layers.names(("channels",)):
+    found: dict[str, Text] = {}
+    for holder in _holders(layers):
         for file_key, key in _FILES.items():
-            path, name = ("channels", channel, file_key), layers.look(("channels", channel, file_key))
-            if not isinstance(name, str) or layers.look(("channels", channel, key)) is not None:
+            path, name = (*holder, file_key), layers.look((*holder, file_key))
+            if not isinstance(name, str) or layers.look((*holder, key)) is not None:
                 continue
             place = layers.place(path)
             try:
-                found[channel] = {key: read_text_file(find_secret(name, folder, outside))}
+                _put(found, (*holder, key), read_text_file(find_secret(name, folder, outside)))
             except ValueError as error:
                 document.mistakes.append(place.mistake(path_text(path), str(error)))
-            document.keys["channels", channel, key] = document.values["channels", channel, key] = place
+            document.keys[*holder, key] = document.values[*holder, key] = place
     if found:
-        document.tree = {"channels": found}
+        document.tree = found
     return document
+
+
+def _holders(layers: Layers) -> Iterator[tuple[str, ...]]:
+    """Yield the places that may name secret files."""
+    yield from (("channels", name) for name in layers.names(("channels",)))
+    yield from (("accounts", name, "balance") for name in layers.names(("accounts",)))
+
+
+def _put(tree: dict[str, Text], path: tuple[str, ...], secret: str) -> None:
+    *above, last = path
+    here = tree
+    for part in above:
+        inner = here.setdefault(part, {})
+        if isinstance(inner, dict):
+            here = inner
+    here[last] = secret

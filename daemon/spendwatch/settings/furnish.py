@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from pydantic import SecretStr
 
@@ -14,11 +13,12 @@ from spendwatch.channels.config import ChannelConfig
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
+from spendwatch.settings.addresses import objection, split
+from spendwatch.settings.balances import BalanceSettings, furnish_balances
 from spendwatch.settings.folders import check_folders
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.schema import DaemonFile
 from spendwatch.settings.secret_files import Outside, find_secret
-from spendwatch.settings.values import Network
 from spendwatch.settings.yaml_text import KeyPath
 from spendwatch.sources.folder_settings import FolderConfig
 
@@ -36,6 +36,7 @@ class Furnished:
     folder: Path
     sources: Mapping[SourceName, FolderConfig]
     channels: Mapping[ChannelName, ChannelConfig]
+    balances: Mapping[AccountId, BalanceSettings]
     state: str
     state_folder: Path
     state_password_file: Path | None
@@ -48,8 +49,10 @@ class Furnished:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every text that must not stand in a log; the address of a webhook may be its secret."""
-        found = [value for config in self.channels.values() for value in vars(config).values() if isinstance(value, SecretStr)]
+        configs = (*self.channels.values(), *self.balances.values())
+        found = [value for config in configs for value in vars(config).values() if isinstance(value, SecretStr)]
         urls = [config.url for config in self.channels.values() if config.type == "webhook"]
+        urls += [config.url for config in self.balances.values() if config.from_ == "url"]
         return tuple(dict.fromkeys((*(secret.get_secret_value() for secret in found), *urls)))
 
 
@@ -64,6 +67,7 @@ def furnish(said: DaemonFile, layers: Layers, folder: Path, outside: Outside) ->
         folder=folder,
         sources=_sources(said, layers, folder),
         channels={ChannelName(name): _channel(name, config, said, layers, folder) for name, config in said.channels.items()},
+        balances=furnish_balances(said, layers, folder),
         state=state,
         state_folder=(outside.state_folder or folder / _STATE_FOLDER) if is_server else Path(state).parent,
         state_password_file=_state_password_file(said, layers, folder, outside, is_server=is_server),
@@ -86,7 +90,7 @@ def _state_file(said: DaemonFile, layers: Layers, folder: Path, outside: Outside
 
 
 def _check_server(url: str, layers: Layers) -> None:
-    parts = _split(url)
+    parts = split(url)
     if parts is None or not (parts.hostname or "host" in parse_qs(parts.query)):
         layers.tell(("state",), "not an address: write postgresql://user@host:port/database")
     elif parts.password or "password" in parse_qs(parts.query):
@@ -124,7 +128,7 @@ def _sources(said: DaemonFile, layers: Layers, folder: Path) -> Mapping[SourceNa
 
 def _channel(name: str, config: ChannelConfig, said: DaemonFile, layers: Layers, folder: Path) -> ChannelConfig:
     path: KeyPath = ("channels", name)
-    if config.type == "webhook" and (why := _objection(config.url, said.allow_networks)):
+    if config.type == "webhook" and (why := objection(config.url, said.allow_networks)):
         layers.tell((*path, "url"), why)
     if config.type != "email":
         return config
@@ -136,30 +140,3 @@ def _channel(name: str, config: ChannelConfig, said: DaemonFile, layers: Layers,
     if not file.is_file():
         layers.tell((*path, "ca_file"), f"no such file: {file}")
     return config.model_copy(update={"ca_file": str(file)})
-
-
-def _objection(url: str, allowed: list[Network]) -> str | None:
-    """Return why nothing may be sent there, as far as the settings alone show. The URL is not repeated: it may be a secret."""
-    parts = _split(url)
-    if parts is None or not parts.hostname or parts.scheme not in {"https", "http"}:
-        return "not an address that can be called: write https://host/path"
-    if parts.username is not None:
-        return "secrets do not stand in the configuration: leave user and password out of the address, use secret_file"
-    if parts.scheme == "https":
-        return None
-    try:
-        address = ip_address(parts.hostname or "")
-    except ValueError:
-        is_allowed = bool(allowed)
-    else:
-        is_allowed = any(address in network for network in allowed if network.version == address.version)
-    return None if is_allowed else "plain http is only for networks listed in allow_networks: write https://"
-
-
-def _split(url: str) -> SplitResult | None:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return None
-    return parts

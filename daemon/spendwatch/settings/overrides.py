@@ -17,7 +17,7 @@ from spendwatch.settings.yaml_text import Document, Place, Text, parse, path_tex
 
 PREFIX = "SPENDWATCH_"
 _BETWEEN = "__"
-SECRET_KEYS = frozenset({"password", "secret", "token"})
+SECRET_KEYS = frozenset({"password", "secret", "token", "key_id"})
 
 
 @dataclass(frozen=True, slots=True)

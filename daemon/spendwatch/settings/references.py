@@ -12,7 +12,7 @@ from spendwatch.settings.suggestions import suggestion
 from spendwatch.settings.yaml_text import KeyPath
 
 _NAMED = ("accounts", "sources", "channels")
-_INLINE = {"password": "password_file", "secret": "secret_file", "token": "token_file"}
+_INLINE = {"password": "password_file", "secret": "secret_file", "token": "token_file", "key_id": "key_id_file"}
 
 
 def check_daemon(daemon: Layers) -> None:
@@ -25,6 +25,7 @@ def check_daemon(daemon: Layers) -> None:
         ("operators",),
         ("defaults", "channels"),
         *(("accounts", name, "channels") for name in daemon.names(("accounts",))),
+        *(("accounts", name, "balance", "escalate", "channels") for name in daemon.names(("accounts",))),
     ):
         _check_channels(daemon, path, daemon)
     for name in daemon.names(("sources",)):
@@ -75,9 +76,11 @@ def _check_account(speaker: Layers, path: KeyPath, daemon: Layers) -> None:
 
 def _check_inline_secrets(daemon: Layers) -> None:
     main = daemon.documents[-1]
-    for name in daemon.names(("channels",)):
+    holders: list[KeyPath] = [("channels", name) for name in daemon.names(("channels",))]
+    holders += [("accounts", name, "balance") for name in daemon.names(("accounts",))]
+    for holder in holders:
         for key, instead in _INLINE.items():
-            path = ("channels", name, key)
+            path = (*holder, key)
             if path in main.keys:
                 daemon.tell(path, f"secrets do not stand in the configuration: use {instead}", at_key=True)
 

@@ -12,12 +12,15 @@ from pydantic_core import ErrorDetails
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import duration_text
 from spendwatch.settings.layers import EMPTY, Layers
+from spendwatch.settings.overrides import SECRET_KEYS
 from spendwatch.settings.schema import MEANING
 from spendwatch.settings.suggestions import did_you_mean, suggestion
 from spendwatch.settings.yaml_text import KeyPath, Text
 
 _MOST_LOOKED_AT = 1000
-_PRIVATE = frozenset({"password", "secret", "token", "url", "state"})
+_TAGS = ("type", "from")
+"""Keys that tell apart what else may stand beside them."""
+_PRIVATE = frozenset({"password", "secret", "token", "key_id", "url", "state"})
 _ELSEWHERE = frozenset(
     {"accounts", "sources", "defaults", "operators", "state", "spool", "products", "time_zone", "allow_networks", "retention"}
 )
@@ -45,7 +48,8 @@ def tell_all(error: ValidationError, layers: Layers, model: type[BaseModel], *, 
             known = known_keys(model, loc[:-1])
             layers.tell(path, _unknown_key(str(path[-1]), known, in_workspace=in_workspace and len(path) == 1), at_key=True)
         elif kind in {"union_tag_invalid", "union_tag_not_found"}:
-            layers.tell((*path, "type"), _wrong_type(layers.look((*path, "type")), known_types(model, loc)))
+            tag = next(tag for tag in _TAGS if tag in known_keys(model, loc))
+            layers.tell((*path, tag), _wrong_type(layers.look((*path, tag)), known_types(model, loc)))
         elif in_workspace and path == ("channels",) and isinstance(layers.look(path), dict):
             layers.tell(path, _NO_CHANNELS_HERE)
         else:
@@ -56,15 +60,17 @@ def tell_all(error: ValidationError, layers: Layers, model: type[BaseModel], *, 
 def known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     """Return the keys that the schema knows there; secrets are not offered, for they do not stand in the configuration."""
     names = {field.alias or name for kind in _models(model, loc) for name, field in kind.model_fields.items()}
-    return sorted(names - {"password", "secret", "token"})
+    return sorted(names - SECRET_KEYS)
 
 
 def known_types(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    """Return the values of `type` that tell apart what may stand there."""
-    kinds = _models(model, loc)
-    return sorted(
-        {str(word) for kind in kinds if "type" in kind.model_fields for word in get_args(kind.model_fields["type"].annotation)}
-    )
+    """Return the values of `type`, or of `from`, that tell apart what may stand there."""
+    return sorted({str(word) for kind in _models(model, loc) for word in _tags_of(kind)})
+
+
+def _tags_of(kind: type[BaseModel]) -> tuple[object, ...]:
+    fields = (field for name, field in kind.model_fields.items() if (field.alias or name) in _TAGS)
+    return tuple(word for field in fields for word in get_args(field.annotation))
 
 
 def _models(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[type[BaseModel]]:
@@ -79,7 +85,7 @@ def _step(kind: object, part: int | str) -> Iterator[object]:
         for name, field in kind.model_fields.items():
             if (field.alias or name) == part:
                 yield from _choices(field.annotation)
-            elif name == "type" and part in get_args(field.annotation):
+            elif (field.alias or name) in _TAGS and part in get_args(field.annotation):
                 yield kind  # the path names the member of a union by its type
     elif get_origin(kind) in {dict, list, tuple}:
         yield from _choices(get_args(kind)[-1 if get_origin(kind) is dict else 0])

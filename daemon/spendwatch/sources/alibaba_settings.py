@@ -30,15 +30,13 @@ class Provider(StrEnum):
     """The provider's own package with all its ways; an extra of ours."""
 
 
-class AlibabaConfig(BaseModel):
-    """The billing API, asked for the bills of one account."""
+class AlibabaAccess(BaseModel):
+    """By what right, and at which endpoint, the billing API is asked."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, json_schema_extra=show_defaults_as_written
     )
 
-    type: Literal["alibaba"]
-    account: str = Field(min_length=1, description="the account under `accounts` whose bills these are; it also tells the site")
     provider: Provider = Field(default=Provider.KEY, description="where the credentials come from")
     key_id_file: str | None = Field(default=None, description="holds the AccessKey ID")
     secret_file: str | None = Field(default=None, description="holds the AccessKey secret")
@@ -57,15 +55,7 @@ class AlibabaConfig(BaseModel):
     endpoint: str | None = Field(
         default=None, pattern=_ENDPOINT, description="another endpoint than the site's own, in a VPC, say"
     )
-    product: str = Field(
-        default="sfm", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="the product code; empty for all products"
-    )
-    poll: PositiveDuration = Field(default=timedelta(hours=1), description="how often to ask")
     timeout: PositiveDuration = Field(default=timedelta(seconds=30), description="how long one answer may take")
-    stale_after: PositiveDuration = Field(
-        default=timedelta(hours=50),
-        description="without a new bill for that long, somebody is told; the API is a day late itself",
-    )
 
     @field_validator("key_id", "token")
     @classmethod
@@ -75,19 +65,37 @@ class AlibabaConfig(BaseModel):
             raise ValueError(msg)
         return secret
 
-    @model_validator(mode="after")
-    def _has_what_its_provider_needs(self) -> Self:
+    def missing(self) -> str:
+        """Return what the provider needs and what is not there, in words; empty where nothing is missing."""
         needed: dict[Provider, tuple[str, ...]] = {
             Provider.KEY: ("key_id", "secret"),
             Provider.OIDC_ROLE: ("role_arn", "oidc_provider_arn", "oidc_token_file"),
         }
         missing = [name for name in needed.get(self.provider, ()) if not self._is_given(name)]
-        if missing:
-            msg = f"provider: {self.provider} needs also {', '.join(missing)}"
-            raise ValueError(msg)
-        return self
+        return f"provider: {self.provider} needs also {', '.join(missing)}" if missing else ""
 
     def _is_given(self, name: str) -> bool:
         # A secret is read out of its file after this model was made from the text of the configuration.
         values: dict[str, Any] = {key: getattr(self, key) for key in (name, f"{name}_file") if key in type(self).model_fields}
         return any(values.values())
+
+
+class AlibabaConfig(AlibabaAccess):
+    """The billing API, asked for the bills of one account."""
+
+    type: Literal["alibaba"]
+    account: str = Field(min_length=1, description="the account under `accounts` whose bills these are; it also tells the site")
+    product: str = Field(
+        default="sfm", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="the product code; empty for all products"
+    )
+    poll: PositiveDuration = Field(default=timedelta(hours=1), description="how often to ask")
+    stale_after: PositiveDuration = Field(
+        default=timedelta(hours=50),
+        description="without a new bill for that long, somebody is told; the API is a day late itself",
+    )
+
+    @model_validator(mode="after")
+    def _has_what_its_provider_needs(self) -> Self:
+        if missing := self.missing():
+            raise ValueError(missing)
+        return self

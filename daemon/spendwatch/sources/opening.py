@@ -14,7 +14,7 @@ from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.sources.acs3 import Signer
 from spendwatch.sources.alibaba import AlibabaSource
-from spendwatch.sources.alibaba_settings import AlibabaConfig, Provider
+from spendwatch.sources.alibaba_settings import AlibabaAccess, AlibabaConfig, Provider
 from spendwatch.sources.bss import BssClient
 from spendwatch.sources.credentials import Credentials, LentKey, OwnKey, key_in
 from spendwatch.sources.fetching import HttpClient
@@ -26,7 +26,7 @@ _LONGEST_SILENCE = timedelta(seconds=20)
 
 
 def open_credentials(
-    config: AlibabaConfig, *, client: HttpClient, metadata: HttpClient, clock: Clock, environ: Mapping[str, str]
+    config: AlibabaAccess, *, client: HttpClient, metadata: HttpClient, clock: Clock, environ: Mapping[str, str]
 ) -> Credentials:
     """Return by what right is asked; `ValueError` where the settings or the environment hold too little.
 
@@ -54,7 +54,7 @@ def open_credentials(
 
 
 def open_api(
-    config: AlibabaConfig, site: Site, credentials: Credentials, *, client: HttpClient, clock: Clock, pace: Pace
+    config: AlibabaAccess, site: Site, credentials: Credentials, *, client: HttpClient, clock: Clock, pace: Pace
 ) -> BssClient:
     """Return the API that the settings describe. `pace` is shared by all who call in the name of one account."""
     return BssClient(

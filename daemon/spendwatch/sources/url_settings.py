@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Literal, Self
-from urllib.parse import urlsplit
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, Field
 
-from spendwatch.sources.credentials import is_sendable
 from spendwatch.sources.duration import PositiveDuration, show_defaults_as_written
+from spendwatch.sources.url_access import Auth, UrlAccess
 
-_TAKEN = frozenset({"host", "range", "if-range", "if-none-match", "if-modified-since", "accept-encoding", "content-length"})
-
-
-class Auth(StrEnum):
-    """How we say who we are."""
-
-    NONE = "none"
-    BEARER = "bearer"
-    BASIC = "basic"
-    HEADER = "header"
-    """The secret stands in a header of another name."""
+__all__ = ["Auth", "PagingKind", "UrlConfig"]
 
 
 class PagingKind(StrEnum):
@@ -37,7 +24,7 @@ class PagingKind(StrEnum):
     """In a field of the JSON page; it goes into a parameter of the query."""
 
 
-class UrlConfig(BaseModel):
+class UrlConfig(UrlAccess):
     """An https endpoint that gives a bill file: CSV, zip, or pages of JSON."""
 
     model_config = ConfigDict(
@@ -45,13 +32,6 @@ class UrlConfig(BaseModel):
     )
 
     type: Literal["url"]
-    url: str = Field(repr=False, min_length=1, description="https only; it may itself be a secret, so nothing shows it")
-    auth: Auth = Field(default=Auth.NONE, description="how we say who we are")
-    username: str | None = Field(default=None, pattern=r"^[!-9;-~]{1,200}$", description="for `basic`")
-    header: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,100}$", description="the header's name, for `header`")
-    secret_file: str | None = Field(default=None, description="holds the token, the password, or the header's value")
-    secret: SecretStr | None = None
-    """Never written in the file: comes from `secret_file` or the environment."""
     paging: PagingKind = Field(default=PagingKind.NONE, description="where the next page is named")
     token_field: str = Field(
         default="Data.NextToken", pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", description="for `paging: token`"
@@ -64,48 +44,7 @@ class UrlConfig(BaseModel):
         default=timedelta(hours=26), description="without a new bill for that long, somebody is told"
     )
 
-    @field_validator("secret")
-    @classmethod
-    def _is_sendable(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and not is_sendable(secret.get_secret_value()):
-            msg = "the secret holds characters that no header can carry"
-            raise ValueError(msg)
-        return secret
-
-    @model_validator(mode="after")
-    def _has_what_its_auth_needs(self) -> Self:
-        needed = {Auth.BASIC: "username", Auth.HEADER: "header"}.get(self.auth)
-        if needed and not getattr(self, needed):
-            msg = f"auth: {self.auth} needs also {needed}"
-            raise ValueError(msg)
-        if self.auth is not Auth.NONE and not (self.secret_file or self.secret):
-            msg = f"auth: {self.auth} needs also secret_file"
-            raise ValueError(msg)
-        if self.header and self.header.lower() in _TAKEN:
-            msg = f"the header {self.header} is needed otherwise"
-            raise ValueError(msg)
-        return self
-
-    @property
-    def host(self) -> str:
-        """For messages: the rest of the address may be a secret."""
-        return urlsplit(self.url).hostname or ""
-
     @property
     def most_bytes(self) -> int:
         """How large a bill may be."""
         return self.max_megabytes * 1_000_000
-
-    def credentials(self) -> Mapping[str, str]:
-        """Return the headers that say who we are."""
-        secret = self.secret.get_secret_value() if self.secret else ""
-        match self.auth:
-            case Auth.NONE:
-                return {}
-            case Auth.BEARER:
-                return {"authorization": f"Bearer {secret}"}
-            case Auth.BASIC:
-                pair = base64.b64encode(f"{self.username}:{secret}".encode()).decode()
-                return {"authorization": f"Basic {pair}"}
-            case Auth.HEADER:
-                return {(self.header or "").lower(): secret}

@@ -1,0 +1,50 @@
+"""What is read out of the ledger for several rounds, and kept as long as the ledger does not change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+
+from spendwatch.domain.cover import Exposure, exposure_of
+from spendwatch.domain.owed import OwedDay, earlier_periods
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.policy import Policies
+from spendwatch.domain.statement import AccountId, ChargeKind
+from spendwatch.jobs.paces import Paces
+from spendwatch.jobs.ports import Ledger
+
+_PLANS_SEEN = timedelta(days=40)
+"""A plan whose last order is older will have been seen to renew, or has ended."""
+
+
+class Insight:
+    """Paces, what is owed of earlier months, and which plans there are."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self.paces = Paces()
+        self._owed: tuple[tuple[int, BillingPeriod], Sequence[OwedDay]] | None = None
+        self._foreseen: tuple[tuple[int, BillingPeriod], Policies] | None = None
+        self._charges: tuple[tuple[int, date], Mapping[AccountId, frozenset[tuple[str, ChargeKind]]]] | None = None
+
+    def has_foreseen(self, ground: tuple[int, BillingPeriod], policies: Policies) -> bool:
+        """Tell whether forecasts were judged on that revision of the ledger, in that month, by these policies."""
+        return self._foreseen is not None and self._foreseen[0] == ground and self._foreseen[1] is policies
+
+    def foresaw(self, ground: tuple[int, BillingPeriod], policies: Policies) -> None:
+        """Note that they were, and that what followed is on record."""
+        self._foreseen = ground, policies
+
+    def owed(self, ledger: Ledger, oldest_open: BillingPeriod) -> Sequence[OwedDay]:
+        """Return what the bills of the months before the open ones show as not paid."""
+        place = (ledger.revision(), oldest_open)
+        if self._owed is None or self._owed[0] != place:
+            self._owed = place, ledger.owed(earlier_periods(oldest_open))
+        return self._owed[1]
+
+    def exposure(self, ledger: Ledger, account: AccountId, today: date) -> Exposure:
+        """Return what the account has to fear from being overdue, by its bills of the last forty days."""
+        place = (ledger.revision(), today)
+        if self._charges is None or self._charges[0] != place:
+            self._charges = place, ledger.recent_charges(today - _PLANS_SEEN)
+        return exposure_of(self._charges[1].get(account, frozenset()))
