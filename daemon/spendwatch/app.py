@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -18,24 +19,38 @@ from spendwatch.channels.opening import open_channel
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.late import Closing
 from spendwatch.domain.period import closes_at
-from spendwatch.domain.policy import ChannelName
-from spendwatch.domain.statement import ReadingHints, SourceName
+from spendwatch.domain.policy import AccountPolicy, ChannelName
+from spendwatch.domain.statement import AccountId, ReadingHints, SourceName
 from spendwatch.jobs.assess import assess
+from spendwatch.jobs.balances import ConfiguredBalance
 from spendwatch.jobs.collect import Desk, Taken, collect
 from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.deliver import Settled, deliver
-from spendwatch.jobs.ports import AlertBook, BillReader, BillSource, Channel, Health, Ledger, Outbox
+from spendwatch.jobs.insight import Insight
+from spendwatch.jobs.ports import AlertBook, Balances, BalanceSource, BillReader, BillSource, Channel, Health, Ledger, Outbox
 from spendwatch.jobs.progress import ProgressNotes
+from spendwatch.jobs.read_balances import Asked, BalanceRounds, Polled
 from spendwatch.settings import Settings, reload
+from spendwatch.sources.balance_api import BalanceApi
+from spendwatch.sources.balance_opening import open_balance
+from spendwatch.sources.balance_settings import ApiBalanceConfig, BalanceConfig
 from spendwatch.sources.folder import FolderSource
 from spendwatch.sources.folder_settings import FolderConfig
+from spendwatch.sources.opening import open_api, open_credentials
+from spendwatch.sources.pacing import Pace
 from spendwatch.state import Store, system_clock
 from spendwatch.store import ledger
+
+if TYPE_CHECKING:
+    from spendwatch.outgoing import Outgoing
 
 log = structlog.get_logger("spendwatch")
 
 _DEAD_TOLD = timedelta(days=1)
 """For how long a delivery that died keeps its channel called failing."""
+
+_CONFIGURED_POLL = timedelta(hours=1)
+"""How often it is noted that what is configured of a balance is still the same."""
 
 
 def hints_of(settings: Settings) -> ReadingHints:
@@ -79,8 +94,14 @@ class App:
         self.sources: dict[SourceName, FolderSource] = {}
         self._furnished: dict[SourceName, FolderConfig] = {}
         self.channels: dict[ChannelName, Channel] = {}
+        self.apis: dict[SourceName, BalanceApi] = {}
+        """The billing API as sources have opened it: a balance may be asked for with the same rights, at the same pace."""
+        self._insight = Insight()
+        self._balances: dict[AccountId, tuple[BalanceConfig | None, AccountPolicy, Polled]] = {}
+        self.balance_rounds = BalanceRounds({}, store.balances, clock, time.monotonic)
         self._furnish()
         _ports(store.ledger, store.book, store.outbox, store.health, self.reader, *self.sources.values())
+        _balance_ports(store.balances, *(polled.source for _, _, polled in self._balances.values()))
 
     def _furnish(self) -> None:
         settings = self.settings
@@ -91,6 +112,39 @@ class App:
         self.sources = {name: kept.get(name) or self._source(name) for name in settings.sources}
         self._furnished = dict(settings.sources)
         self.channels = open_channels(settings, self.clock)
+        self._balances = {policy.account: self._balance(policy) for policy in settings.accounts if policy.balance}
+        self.balance_rounds.take_over({account: polled for account, (_, _, polled) in self._balances.items()})
+
+    def _balance(self, policy: AccountPolicy) -> tuple[BalanceConfig | None, AccountPolicy, Polled]:
+        """Return where the balance of the account is known; what did not change stays, with what it remembers."""
+        config = self.settings.balances.get(policy.account)
+        before = self._balances.get(policy.account)
+        if before and before[:2] == (config, policy):
+            return before
+        if config is None:
+            return config, policy, Polled(ConfiguredBalance(policy), _CONFIGURED_POLL)
+        source = open_balance(
+            config,
+            account=policy.account,
+            currency=policy.currency,
+            client=lambda: open_client(self.settings),
+            api=lambda config: self._balance_api(config, policy),
+        )
+        return config, policy, Polled(source, config.poll)
+
+    def _balance_api(self, config: ApiBalanceConfig, policy: AccountPolicy) -> BalanceApi:
+        if not config.has_own_access:
+            api = self.apis.get(SourceName(config.source or ""))
+            if api is None:
+                msg = f"the source {config.source} is not open"
+                raise ValueError(msg)
+            return api
+        from spendwatch.outgoing import Outgoing  # noqa: PLC0415 -- as in `open_client`
+
+        client, environ = open_client(self.settings), self.settings.outside.environ
+        metadata = Outgoing.to_metadata_service()
+        credentials = open_credentials(config, client=client, metadata=metadata, clock=self.clock, environ=environ)
+        return open_api(config, policy.site, credentials, client=client, clock=self.clock, pace=Pace(time.monotonic))
 
     def _source(self, name: SourceName) -> FolderSource:
         config = self.settings.sources[name]
@@ -105,6 +159,7 @@ class App:
             move=config.move,
             revision=self.store.ledger.revision,
             hints=lambda: repr(hints_of(self.settings)),
+            others=lambda: self.settings.balance_files,
         )
 
     def desk(self) -> Desk:
@@ -141,7 +196,15 @@ class App:
         """Judge everything; return how many deliveries are new."""
         with self._assessing:
             now = self.clock()
-            new = assess(self.store.ledger, self.store.book, self.store.health, self._surroundings(now), now=now)
+            new = assess(
+                self.store.ledger,
+                self.store.book,
+                self.store.health,
+                self._surroundings(now),
+                now=now,
+                balances=self.store.balances,
+                insight=self._insight,
+            )
         if new:
             log.info("notifications_committed", deliveries=new)
             self.on_news()
@@ -156,6 +219,14 @@ class App:
             config_mistakes=tuple(str(mistake) for mistake in self.config_mistakes),
             troubles={one.channel: one.last_error for one in self.store.outbox.dead_since(now - _DEAD_TOLD)},
         )
+
+    async def ask_balances(self, *, at_once: bool = False) -> list[Asked]:
+        """Ask for every balance whose time has come, or for all of them."""
+        asked = await self.balance_rounds.ask(at_once=at_once)
+        for one in asked:
+            if one.why:
+                log.warning("balance_unavailable", account=one.account, why=one.why)
+        return asked
 
     async def deliver(self, name: ChannelName) -> int:
         """Hand over what is due on one channel; return how many attempts were made."""
@@ -195,6 +266,7 @@ class App:
     async def once(self) -> list[Taken]:
         """Make one full round: collect what is there and settled, assess, deliver what is due now."""
         taken: list[Taken] = []
+        await self.ask_balances(at_once=True)
         for name, source in self.sources.items():
             taken += await asyncio.to_thread(self.collect, name)
             if source.is_unsettled:
@@ -215,11 +287,16 @@ class App:
         self.reader.close()
 
 
-def open_channels(settings: Settings, clock: Callable[[], datetime]) -> dict[ChannelName, Channel]:
-    """Return the channels named in the settings."""
+def open_client(settings: Settings) -> Outgoing:
+    """Return a client that calls what the operator allows."""
     from spendwatch.outgoing import Outgoing  # noqa: PLC0415 -- httpx costs 0.1 s, and an import of bills sends nothing
 
-    client = Outgoing(settings.allow_networks)
+    return Outgoing(settings.allow_networks)
+
+
+def open_channels(settings: Settings, clock: Callable[[], datetime]) -> dict[ChannelName, Channel]:
+    """Return the channels named in the settings."""
+    client = open_client(settings)
     return {
         name: open_channel(name, config, client=client, zone=settings.zone, clock=clock, allow_networks=settings.allow_networks)
         for name, config in settings.channels.items()
@@ -230,6 +307,10 @@ def _ports(
     _ledger: Ledger, _book: AlertBook, _outbox: Outbox, _health: Health, _reader: BillReader, *_sources: BillSource
 ) -> None:
     """Do nothing: to be called is proof that the adapters have the ports' shapes."""
+
+
+def _balance_ports(_balances: Balances, *_sources: BalanceSource) -> None:
+    """The same for balances."""
 
 
 def _log_taken(taken: Taken) -> None:

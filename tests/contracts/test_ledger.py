@@ -322,16 +322,17 @@ def test_hostile_cells_are_kept_and_do_no_harm(ledger: Ledger) -> None:
     assert by_model == {"a\\x00b": 1, "%' OR 1=1 --": 2}
 
 
-def test_periods_and_recent_commodities_are_known_for_each_account(ledger: Ledger) -> None:
+def test_periods_and_recent_charges_are_known_for_each_account(ledger: Ledger) -> None:
     october = SEPTEMBER.next()
     enter(ledger, "first", Day(key(1), (row(commodity="sfm_codingplan_public_cn"),)), Day(key(1, account=OTHER)))
     recent = (row(commodity="sfm_GenAI_spn_cn"), row("0", charge=ChargeKind.FREE), row(commodity=""))
     enter(ledger, "second", Day(key(2, period=october), recent))
     assert ledger.periods() == {ACME: (SEPTEMBER, october), OTHER: (SEPTEMBER,)}
-    assert ledger.recent_commodities(date(2026, 9, 20)) == {
-        ACME: (frozenset({"sfm_GenAI_spn_cn", "sfm_inference_public_cn"}), True)
+    usage, free = ChargeKind.USAGE, ChargeKind.FREE
+    assert ledger.recent_charges(date(2026, 9, 20)) == {
+        ACME: frozenset({("sfm_GenAI_spn_cn", usage), ("sfm_inference_public_cn", free), ("", usage)})
     }
-    assert ledger.recent_commodities(date(2026, 9, 1))[OTHER] == (frozenset({"sfm_inference_public_cn"}), False)
+    assert ledger.recent_charges(date(2026, 9, 1))[OTHER] == frozenset({("sfm_inference_public_cn", usage)})
 
 
 def test_a_large_day_is_recorded_whole(ledger: Ledger) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain_builders import ACME, USD, cny
-from spendwatch.domain.balance import AccountBalance, Cover, covers_seen
+from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.cover import Cover, covers_seen
 from spendwatch.domain.errors import CurrencyMismatchError
 from spendwatch.domain.money import Money
 

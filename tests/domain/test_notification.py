@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from domain_builders import NOW
 from spendwatch.domain.alert import AlertId, AlertState, Rule
-from spendwatch.domain.balance import AccountBalance, Cover
+from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.cover import Cover
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.notification import (
     PAUSES,

@@ -54,7 +54,7 @@ def rehearse(settings: Settings) -> Exit:
         code, since = Exit.DONE, app.clock()
         for name, config in settings.sources.items():
             folder = Path(config.path)
-            files = waiting(folder, deep=config.recursive) if folder.is_dir() else []
+            files = waiting(folder, deep=config.recursive, others=settings.balance_files) if folder.is_dir() else []
             click.echo(f"{name}: {len(files)} files in {config.path}")
             for file in files:
                 code = max(code, rehearse_file(app, folder / file, name, called=readable(file)))

@@ -106,11 +106,14 @@ def _round(settings: Settings, store: Store) -> int:
     failing = [source for source in store.health.sources() if source.failing_since and source.name in settings.sources]
     for source in failing:
         click.echo(f"source {source.name}: {source.trouble}", file=sys.stderr)
-    return exit_code(taken, settled, reached=not failing)
+    unread = [one for one in store.balances.health().values() if one.failing_since and one.account in settings.balances]
+    for balance in unread:
+        click.echo(f"balance of {balance.account}: {balance.trouble}", file=sys.stderr)
+    return exit_code(taken, settled, reached=not failing and not unread)
 
 
 def exit_code(taken: list[Taken], settled: list[Settled], *, reached: bool) -> Exit:
-    """Return how a round ended; `reached`: every source could be looked at."""
+    """Return how a round ended; `reached`: every source could be looked at, and every balance read."""
     if any(one.refused for one in taken):
         return Exit.BILL
     if any(one.why and one.final for one in settled):

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from spendwatch.domain.balance import AccountBalance, Billed, balance_from
 from spendwatch.domain.balance_reading import BalanceReading, Origin, RecordedReading
+from spendwatch.domain.errors import BalanceUnavailableError
 from spendwatch.domain.money import EXACT, Money
 from spendwatch.domain.owed import OwedDay, owed
 from spendwatch.domain.period import BillingPeriod
@@ -56,6 +57,23 @@ def balances_of(
         is_stale = wanted.stale_after is not None and now - reading.as_of > wanted.stale_after
         found[policy.account] = balance_from(reading, billed, is_stale=is_stale)
     return found
+
+
+class ConfiguredBalance:
+    """The configuration as the place where a balance is known: noted as any other reading, for its history."""
+
+    def __init__(self, policy: AccountPolicy) -> None:
+        """Say what this policy says."""
+        self._policy = policy
+
+    async def read(self, now: datetime) -> BalanceReading:
+        """Return it."""
+        wanted = self._policy.balance
+        reading = manual_reading(self._policy, wanted, now) if wanted else None
+        if reading is None:
+            msg = "the configuration says nothing of this balance"
+            raise BalanceUnavailableError(msg, is_lasting=True)
+        return reading
 
 
 def manual_reading(policy: AccountPolicy, wanted: BalancePolicy, now: datetime) -> BalanceReading | None:

@@ -34,6 +34,8 @@ class Asked:
     reading: BalanceReading | None
     why: str = ""
     """Why there is no reading."""
+    is_news: bool = True
+    """It is not what was said the last time."""
 
 
 @dataclass(slots=True)
@@ -42,6 +44,7 @@ class _Turn:
 
     not_before: float = -math.inf
     failures: int = 0
+    last: BalanceReading | None = None
 
 
 class BalanceRounds:
@@ -56,6 +59,11 @@ class BalanceRounds:
         self._clock = clock
         self._monotonic = monotonic
         self._turns: dict[AccountId, _Turn] = {}
+
+    @property
+    def polls(self) -> tuple[timedelta, ...]:
+        """How often each source is asked."""
+        return tuple(polled.poll for polled in self._polled.values())
 
     def take_over(self, polled: Mapping[AccountId, Polled]) -> None:
         """Ask these from now on; those that are new, at once."""
@@ -85,10 +93,11 @@ class BalanceRounds:
             why = str(error)
             await asyncio.to_thread(self._book.failed, account, why, at=self._clock(), is_lasting=error.is_lasting)
             return Asked(account, None, why)
-        turn.failures = 0
+        is_news = turn.failures > 0 or turn.last is None or not turn.last.says_the_same(reading)
+        turn.failures, turn.last = 0, reading
         turn.not_before = self._monotonic() + polled.poll.total_seconds()
         await asyncio.to_thread(self._book.record, reading)
-        return Asked(account, reading)
+        return Asked(account, reading, is_news=is_news)
 
     def _turn(self, account: AccountId) -> _Turn:
         return self._turns.setdefault(account, _Turn())

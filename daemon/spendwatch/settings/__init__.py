@@ -73,6 +73,11 @@ class Settings:
         return {name: config.stale_after for name, config in self.sources.items()}
 
     @property
+    def balance_files(self) -> tuple[Path, ...]:
+        """Files that tell a balance: they may lie in a drop folder, and are no bills."""
+        return tuple(Path(config.path) for config in self.balances.values() if config.from_ == "file")
+
+    @property
     def accounts(self) -> tuple[AccountPolicy, ...]:
         """The accounts, in the order of the file."""
         return self.policies.accounts

@@ -43,7 +43,7 @@ def tell_all(error: ValidationError, layers: Layers, model: type[BaseModel], *, 
     """Note every mistake of a validation, each where it was made."""
     for detail in error.errors(include_url=False)[:_MOST_LOOKED_AT]:
         loc, kind = detail["loc"], detail["type"]
-        path = _real_path(loc, layers, is_missing=kind == "missing")
+        path = _real_path(loc, layers, model, is_missing=kind == "missing")
         if kind == "extra_forbidden":
             known = known_keys(model, loc[:-1])
             layers.tell(path, _unknown_key(str(path[-1]), known, in_workspace=in_workspace and len(path) == 1), at_key=True)
@@ -105,10 +105,12 @@ def _is_model(kind: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _real_path(loc: tuple[int | str, ...], layers: Layers, *, is_missing: bool) -> KeyPath:
-    """Leave out what only the schema knows: the member of a union, the mark of a key."""
+def _real_path(loc: tuple[int | str, ...], layers: Layers, model: type[BaseModel], *, is_missing: bool) -> KeyPath:
+    """Leave out what only the schema knows: the member of a union, even where it is called like a key; the mark of a key."""
     path: KeyPath = ()
     for number, part in enumerate(loc):
+        if len(_models(model, loc[:number])) > 1:
+            continue
         if layers.has((*path, part)) or (is_missing and number == len(loc) - 1):
             path = (*path, part)
     return path
