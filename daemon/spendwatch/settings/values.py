@@ -157,6 +157,15 @@ def reminder(value: object) -> timedelta:
     return found
 
 
+def escalation(value: object) -> timedelta:
+    """Return how long something must last before others hear of it; a second or more."""
+    found = duration(value)
+    if not found:
+        msg = "must be a second or more"
+        raise refusal(msg)
+    return found
+
+
 def runway(value: object) -> timedelta:
     """Return how long before the balance is used up somebody must hear of it: whole days, as that is what can be foretold."""
     found = duration(value)
@@ -243,7 +252,7 @@ Floors = Annotated[list[Cash], AfterValidator(once_each)]
 Thresholds = Annotated[list[Annotated[Threshold, from_text(threshold)]], AfterValidator(once_each)]
 ShareThresholds = Annotated[list[Annotated[Threshold, from_text(share_threshold)]], AfterValidator(once_each)]
 RunwayThresholds = Annotated[list[Annotated[timedelta, from_text(runway)]], AfterValidator(once_each)]
-EscalateAfter = Annotated[timedelta, from_text(reminder)]
+EscalateAfter = Annotated[timedelta, from_text(escalation)]
 Remind = Annotated[timedelta, from_text(reminder)]
 KeepOriginals = Annotated[timedelta, from_text(retention(SHORTEST_FOR_ORIGINALS))]
 KeepLines = Annotated[timedelta, from_text(retention(SHORTEST_FOR_LINES))]
