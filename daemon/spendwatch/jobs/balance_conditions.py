@@ -38,8 +38,8 @@ def balance_findings(look: Look, known: AlertsKnown, now: datetime) -> list[Find
 
     What was told before does not end by a reading that is too old to tell.
     """
-    floors = list(_floors(look, known))
-    overdue = _overdue(look, known, now, grave=len(floors))
+    overdue = _overdue(look, known, now, grave=len(look.wanted.floors))
+    floors = list(_floors(look, known, lingers=overdue.holds))
     group = [*floors, overdue]
     ends = any(_is_firing(known, finding.matter) and not finding.holds for finding in group)
     found = [*group, *_runways(look, known, is_overdue=overdue.holds, ends=ends)]
@@ -112,7 +112,8 @@ def _is_firing(known: AlertsKnown, matter: Matter) -> bool:
     return alert is not None and alert.is_firing
 
 
-def _floors(look: Look, known: AlertsKnown) -> Iterator[Finding]:
+def _floors(look: Look, known: AlertsKnown, *, lingers: bool) -> Iterator[Finding]:
+    """Yield whether the balance is below each floor; `lingers`: what was told of a floor ends together with the debt."""
     available, floors = look.balance.available, sorted(look.wanted.floors, reverse=True)
     for grave, floor in enumerate(floors):
         matter, money = _matter(look, Rule.BALANCE_LOW, plain(floor)), Money(floor, look.policy.currency)
@@ -124,7 +125,7 @@ def _floors(look: Look, known: AlertsKnown) -> Iterator[Finding]:
             facts,
             matter,
             Severity.CRITICAL if grave == len(floors) - 1 and grave else Severity.WARNING,
-            holds=available.amount < limit or (is_firing and look.balance.is_stale),
+            holds=available.amount < limit or (is_firing and (lingers or look.balance.is_stale)),
             group="balance",
             grave=grave,
             summary=f"available balance of {facts.name} is {available}, floor {money}",
