@@ -106,8 +106,8 @@ class Rounds:
         self._numbers += 1
         end = until or datetime(day.year, day.month, day.day, tzinfo=ZONE) + timedelta(days=1)
         held = self.ledger.held([key.month])
-        merged = Day(key, lines, salt=str(self._numbers), stamps=())
-        said = statement(f"bill {self._numbers}", [merged], data_until=end)
+        merged = Day(key, lines, salt=f"{self._numbers} of {self.now}", stamps=())
+        said = statement(f"bill {self._numbers} of {self.now}", [merged], data_until=end)
         self.ledger.record(said, [merged], name=f"{day}.csv", source=SourceName("inbox"), held=held, now=self.now)
 
     def read(self, available: str | int, *, cash: str | int | None = None, at: datetime | None = None, **terms: Money) -> None:
