@@ -110,6 +110,12 @@ async def test_where_the_newer_operation_is_not_to_be_had_the_older_one_tells(st
     assert stage.asked == [NEWER, OLDER]
 
 
+async def test_where_the_newer_operation_no_longer_tells_its_terms_the_older_one_tells(stage: Stage) -> None:
+    del stage.server.fund_account["CashAmount"]
+    assert (await stage.source().read(NOW)).reported == cny("-11.19")
+    assert stage.asked == [NEWER, OLDER]
+
+
 async def test_amounts_with_thousands_separators_are_read_to_the_cent(stage: Stage) -> None:
     stage.lie_to(Lie.WRONG_SITE, NEWER)
     stage.server.balance = sample("query_account_balance_intl")["Data"]

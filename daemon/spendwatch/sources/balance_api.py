@@ -18,8 +18,8 @@ from spendwatch.sources.trouble import EndpointError, Trouble
 _log: FilteringBoundLogger = structlog.get_logger()
 
 _RESELLER = "RESELLER_QUOTA"
-_NOT_OFFERED = frozenset({Trouble.PERMISSION, Trouble.WRONG_SITE, Trouble.REFUSED})
-"""Of the newer operation: no right to it, not for this kind of account, not known at this site."""
+_NOT_OFFERED = frozenset({Trouble.PERMISSION, Trouble.WRONG_SITE, Trouble.REFUSED, Trouble.UNEXPECTED})
+"""Of the newer operation: no right to it, not for this kind of account, not known at this site, or no longer what it was."""
 
 
 class BalanceApi(Protocol):
