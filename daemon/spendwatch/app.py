@@ -97,11 +97,12 @@ class App:
         self.apis: dict[SourceName, BalanceApi] = {}
         """The billing API as sources have opened it: a balance may be asked for with the same rights, at the same pace."""
         self._insight = Insight()
-        self._balances: dict[AccountId, tuple[BalanceConfig | None, AccountPolicy, Polled]] = {}
+        self._balances: dict[AccountId, tuple[object, Polled]] = {}
+        """How each balance is read, and on what ground."""
         self.balance_rounds = BalanceRounds({}, store.balances, clock, time.monotonic)
         self._furnish()
         _ports(store.ledger, store.book, store.outbox, store.health, self.reader, *self.sources.values())
-        _balance_ports(store.balances, *(polled.source for _, _, polled in self._balances.values()))
+        _balance_ports(store.balances, *(polled.source for _, polled in self._balances.values()))
 
     def _furnish(self) -> None:
         settings = self.settings
@@ -113,16 +114,17 @@ class App:
         self._furnished = dict(settings.sources)
         self.channels = open_channels(settings, self.clock)
         self._balances = {policy.account: self._balance(policy) for policy in settings.accounts if policy.balance}
-        self.balance_rounds.take_over({account: polled for account, (_, _, polled) in self._balances.items()})
+        self.balance_rounds.take_over({account: polled for account, (_, polled) in self._balances.items()})
 
-    def _balance(self, policy: AccountPolicy) -> tuple[BalanceConfig | None, AccountPolicy, Polled]:
+    def _balance(self, policy: AccountPolicy) -> tuple[object, Polled]:
         """Return where the balance of the account is known; what did not change stays, with what it remembers."""
         config = self.settings.balances.get(policy.account)
+        ground = (config, policy, self.settings.allow_networks, self._api_of_source(config))
         before = self._balances.get(policy.account)
-        if before and before[:2] == (config, policy):
+        if before and before[0] == ground:
             return before
         if config is None:
-            return config, policy, Polled(ConfiguredBalance(policy), _CONFIGURED_POLL)
+            return ground, Polled(ConfiguredBalance(policy), _CONFIGURED_POLL)
         source = open_balance(
             config,
             account=policy.account,
@@ -130,11 +132,15 @@ class App:
             client=lambda: open_client(self.settings),
             api=lambda config: self._balance_api(config, policy),
         )
-        return config, policy, Polled(source, config.poll)
+        return ground, Polled(source, config.poll)
+
+    def _api_of_source(self, config: BalanceConfig | None) -> BalanceApi | None:
+        name = config.source if isinstance(config, ApiBalanceConfig) else None
+        return self.apis.get(SourceName(name)) if name else None
 
     def _balance_api(self, config: ApiBalanceConfig, policy: AccountPolicy) -> BalanceApi:
         if not config.has_own_access:
-            api = self.apis.get(SourceName(config.source or ""))
+            api = self._api_of_source(config)
             if api is None:
                 msg = f"the source {config.source} is not open"
                 raise ValueError(msg)

@@ -118,7 +118,7 @@ async def test_where_the_newer_operation_no_longer_tells_its_terms_the_older_one
 
 async def test_amounts_with_thousands_separators_are_read_to_the_cent(stage: Stage) -> None:
     stage.lie_to(Lie.WRONG_SITE, NEWER)
-    stage.server.balance = sample("query_account_balance_intl")["Data"]
+    stage.server.balance = sample("query_account_balance_intl")["Data"] | {"QuotaLimit": "0.00\n"}
     reading = await stage.source(USD).read(NOW)
     zero = Money.zero(USD)
     balance = balance_from(reading, Billed(zero, zero, zero, NOW))

@@ -90,7 +90,8 @@ def _other_rows(words: Words) -> Iterator[Row]:
 
 def _also(words: Words) -> str:
     phrases = words.phrases
-    labels = phrases.comma.join(words.label(label) for label in words.facts.also[:_MOST_LABELS] if label)
+    named = [label for label in words.facts.also if label and not words.is_duration(label)]
+    labels = phrases.comma.join(words.label(label) for label in named[:_MOST_LABELS])
     return (phrases.also if words.holds else phrases.also_ended).format(labels=labels) if labels else ""
 
 

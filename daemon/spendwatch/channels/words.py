@@ -65,7 +65,7 @@ class Words:
         """Return a threshold's or floor's label: shares as they stand, amounts with their currency, durations in words."""
         facts = self.facts
         label = label.removeprefix(f"{FORECAST} ")
-        if _DURATION.fullmatch(label):
+        if self.is_duration(label):
             return self.duration(parse_duration(label))
         known = facts.spend or facts.floor
         currency = known.currency if known else facts.balance.currency if facts.balance else None
@@ -75,6 +75,10 @@ class Words:
             return str(Money(parse_amount(label), currency))
         except InvalidAmountError:
             return clean(label, NAME_LENGTH)
+
+    def is_duration(self, label: str) -> bool:
+        """Tell whether the label is that of a runway or an escalation."""
+        return _DURATION.fullmatch(label) is not None
 
     def days(self, count: int) -> str:
         """Return a number of whole days."""

@@ -76,4 +76,7 @@ def check(place: Place) -> int:
     for name, config in settings.sources.items():
         if not Path(config.path).is_dir():
             click.echo(f"note: source {name}: there is no folder {config.path} yet", err=True)
+    for file in settings.balance_files:
+        if not file.is_file():
+            click.echo(f"note: there is no balance file {file} yet", err=True)
     return Exit.DONE

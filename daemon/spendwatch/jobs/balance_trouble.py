@@ -29,7 +29,7 @@ def failing_finding(
 
     What was read too long ago is a trouble, too, whatever the reason.
     """
-    trouble = trouble_of(policy, balance, health, now)
+    trouble = trouble_of(balance, health, now)
     has_failed = health.failures >= (1 if health.is_lasting else FAILURES_TOLD)
     is_old = balance.is_stale if balance else _is_overdue(policy, health, now)
     finding = _finding(policy, balance, Rule.BALANCE_FAILING, operators, trouble)
@@ -42,14 +42,14 @@ def failing_finding(
     )
 
 
-def trouble_of(policy: AccountPolicy, balance: AccountBalance | None, health: BalanceHealth | None, now: datetime) -> str:
-    """Return why there is no fresh reading, in words; empty where there is one."""
+def trouble_of(balance: AccountBalance | None, health: BalanceHealth | None, now: datetime) -> str:
+    """Return why there is no fresh reading of a balance that is read somewhere, in words; empty where there is one."""
     if health and health.failing_since:
         return health.trouble
     if balance and balance.is_stale and balance.as_of:
         return f"the latest reading is {duration_text(now - balance.as_of)} old"
-    if health and balance is None and policy.balance and policy.balance.cash is None:
-        return "no reading in the account's currency yet"
+    if balance is None:
+        return "no reading in the account's currency yet" if health else "not read yet"
     return ""
 
 

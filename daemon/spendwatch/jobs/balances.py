@@ -55,7 +55,10 @@ def balances_of(
             until=until.get(policy.account),
         )
         is_stale = wanted.stale_after is not None and now - reading.as_of > wanted.stale_after
-        found[policy.account] = balance_from(reading, billed, is_stale=is_stale)
+        balance = balance_from(reading, billed, is_stale=is_stale)
+        # Since when it is configured so is not known before that was noted once.
+        is_noted = policy.account in latest or reading.origin is not Origin.MANUAL
+        found[policy.account] = balance if is_noted else replace(balance, as_of=None)
     return found
 
 

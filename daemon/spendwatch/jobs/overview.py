@@ -213,7 +213,7 @@ def _with_outlook(
     """Return the account with what is to be expected: of this month, as others are over, and of its balance."""
     balance, trouble = seen.balance, ""
     if policy.balance and policy.balance.cash is None:
-        trouble = trouble_of(policy, balance, surveyed.health.get(policy.account), now)
+        trouble = trouble_of(balance, surveyed.health.get(policy.account), now)
     lasts = runway(policy, balance, paces, zone=zone, now=now) if balance else None
     seen = replace(seen, runway=lasts, balance_trouble=trouble)
     if month != BillingPeriod.containing(now, zone):
