@@ -22,7 +22,7 @@ from spendwatch.domain.policy import (
     WorkspacePolicy,
 )
 from spendwatch.domain.review import Verdict
-from spendwatch.domain.statement import DayKey, SourceName, SpendRow
+from spendwatch.domain.statement import DayKey, SourceName, SpendRow, Stamp
 from spendwatch.jobs.assess import assess
 from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.insight import Insight
@@ -99,14 +99,14 @@ class Rounds:
             month_final_on=4,
         )
 
-    def bill(self, day: date, *rows: SpendRow | str, until: datetime | None = None) -> None:
-        """Put the bill of a day on record: rows, or amounts of one workspace."""
+    def bill(self, day: date, *rows: SpendRow | str, until: datetime | None = None, told: str = "") -> None:
+        """Put the bill of a day on record: rows, or amounts of one workspace; `told`: the stamp of its lines."""
         lines = tuple(row(one) if isinstance(one, str) else one for one in rows)
         key = DayKey(ACME, BillingPeriod(day.year, day.month), "v2", day)
         self._numbers += 1
         end = until or datetime(day.year, day.month, day.day, tzinfo=ZONE) + timedelta(days=1)
         held = self.ledger.held([key.month])
-        merged = Day(key, lines, salt=f"{self._numbers} of {self.now}", stamps=())
+        merged = Day(key, lines, salt=f"{self._numbers} of {self.now}", stamps=(Stamp(told),) if told else ())
         said = statement(f"bill {self._numbers} of {self.now}", [merged], data_until=end)
         self.ledger.record(said, [merged], name=f"{day}.csv", source=SourceName("inbox"), held=held, now=self.now)
 

@@ -102,13 +102,21 @@ def test_a_top_up_to_just_above_a_floor_ends_it_at_once(rounds: Rounds) -> None:
 def test_what_bills_of_a_closed_month_show_as_not_paid_counts_and_an_open_month_counts_whole(database: Database) -> None:
     rounds = Rounds(database, replace(MANUAL, floors=()), now=datetime(2026, 9, 3, 2, tzinfo=UTC))
     owing = row("50", outstanding=Decimal(30))
-    rounds.bill(date(2026, 7, 5), owing)
-    rounds.bill(date(2026, 8, 5), "100")
+    rounds.bill(date(2026, 7, 5), owing, told="20260731120000")
+    rounds.bill(date(2026, 8, 5), row("100", outstanding=Decimal(20)), told="20260902000000")
     rounds.bill(TODAY, "7")
     balance = rounds.overview().accounts[0].balance
     assert balance
     # July's word is older than its end: then everything was unpaid in the normal course of things.
     assert (balance.unsettled_current, balance.unsettled_previous) == (cny(7), cny(100))
+    rounds.bill(date(2026, 7, 5), owing, told="20260815000000")
+    balance = rounds.overview().accounts[0].balance
+    assert balance
+    assert balance.unsettled_previous == cny(130)
+    rounds.now += 2 * DAY
+    balance = rounds.overview().accounts[0].balance
+    assert balance
+    assert balance.unsettled_previous == cny(30)
 
 
 # --- what the provider says, and when it says nothing

@@ -227,3 +227,9 @@ def test_many_budgets_are_told_before_anything_is_foretold(database: Database) -
     said = rounds.round(after=DAY)
     assert [one.type for one in said] == ["spend.threshold_reached"] * 300
     assert all(one.facts.forecast for one in said)
+    before = rounds.ledger.usages
+    rounds.bill(FIRST + DAY, *(row("1.01", workspace=WorkspaceId(f"llm-{one}")) for one in range(600)))
+    rounds.round(after=MINUTE)
+    assert rounds.ledger.usages == before
+    rounds.round(after=10 * MINUTE)
+    assert rounds.ledger.usages > before

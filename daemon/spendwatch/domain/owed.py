@@ -36,6 +36,15 @@ def earlier_periods(oldest_open: BillingPeriod) -> tuple[BillingPeriod, ...]:
     return tuple(found)
 
 
+def believed_since(now: datetime, zone: tzinfo) -> Stamp:
+    """Return from which stamp on it is believed that something is not paid."""
+    return _stamp(now - BELIEVED_FOR, zone)
+
+
+def _stamp(moment: datetime, zone: tzinfo) -> Stamp:
+    return Stamp(moment.astimezone(zone).strftime("%Y%m%d%H%M%S"))
+
+
 def owed(
     days: Iterable[OwedDay], account: AccountId, currency: Currency, *, now: datetime, zone: tzinfo, final_on: int
 ) -> Money:
@@ -49,8 +58,7 @@ def owed(
         key = day.key
         if key.account != account or day.currency != currency:
             continue
-        since = max(closes_at(key.period, zone, final_on=final_on), now - BELIEVED_FOR)
-        if day.newest >= since.astimezone(zone).strftime("%Y%m%d%H%M%S"):
+        if day.newest >= max(believed_since(now, zone), _stamp(closes_at(key.period, zone, final_on=final_on), zone)):
             told = sums.setdefault(key.period, {})
             told[key.series] = EXACT.add(told.get(key.series, Decimal(0)), day.amount)
     return Money.total((max(Decimal(0), *told.values()) for told in sums.values()), currency)

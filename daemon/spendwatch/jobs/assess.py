@@ -100,7 +100,9 @@ def _balance_findings(here: _Round) -> list[Finding]:
 
 
 def _foresee(here: _Round, standings: Sequence[Standing], watched: Watched) -> int:
-    """Judge the forecasts of this month, unless nothing has changed since that was done last."""
+    """Judge the forecasts of this month, unless nothing has changed since that was done last, or just now."""
+    if len(watched) > _FEW and not here.insight.is_rested(here.now):
+        return 0
     ledger, insight, zone, month = here.ledger, here.insight, here.around.zone, here.periods[-1]
     insight.paces.look(ledger, here.policies, watched.values(), zone)
     ground = (ledger.revision(), month)

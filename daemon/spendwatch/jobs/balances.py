@@ -38,7 +38,7 @@ def balances_of(
     if not watched:
         return {}
     charged = {period: _charged(ledger, period) for period in periods}
-    owed_days = insight.owed(ledger, periods[0])
+    owed_days = insight.owed(ledger, periods[0], now, zone)
     until = ledger.data_until(policies.products)
     found = {}
     for policy, wanted in watched:

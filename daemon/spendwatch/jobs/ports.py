@@ -138,8 +138,8 @@ class Ledger(Protocol):
         Subscriptions, refunds and adjustments are no use. Take all of it, and soon: a view of the data is held meanwhile.
         """
 
-    def owed(self, periods: Sequence[BillingPeriod]) -> Sequence[OwedDay]:
-        """Return what each series says of these periods that is not paid, by day, and how new that word is."""
+    def owed(self, periods: Sequence[BillingPeriod], since: Stamp) -> Sequence[OwedDay]:
+        """Return what each series says of these periods that is not paid, by day, as far as it said so since then."""
 
     def rejections(self, since: datetime) -> Sequence[Rejection]:
         """Return the files refused since then, the oldest first."""

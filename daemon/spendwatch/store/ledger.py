@@ -200,10 +200,10 @@ class Ledger:
         with self._database.reading() as connection:
             yield from usage_by_day(connection, series, by, products=products, days=days)
 
-    def owed(self, periods: Sequence[BillingPeriod]) -> Sequence[OwedDay]:
-        """Return what each series says of these periods that is not paid."""
+    def owed(self, periods: Sequence[BillingPeriod], since: Stamp) -> Sequence[OwedDay]:
+        """Return what each series says of these periods that is not paid, as far as it said so since then."""
         with self._database.reading() as connection:
-            return owed_days(connection, periods)
+            return owed_days(connection, periods, since)
 
 
 def put_day(connection: Connection, day: MergedDay) -> None:

@@ -46,24 +46,24 @@ def usage_by_day(
         yield Usage(named, Currency(values[-1]), {row[-2]: row[-1] for row in found})
 
 
-def owed_days(connection: Connection, periods: Sequence[BillingPeriod]) -> tuple[OwedDay, ...]:
-    """Return what each series says of these periods that is not paid, by day and currency, and how new that word is."""
-    labels = [period.label for period in periods]
-    place = [spend.c.period, spend.c.account, spend.c.series, spend.c.day]
-    query = select(*place, spend.c.currency, ExactSum(spend.c.outstanding).label("owed"))
-    query = query.where(spend.c.period.in_(labels), spend.c.outstanding.is_not(None))
-    sums = connection.execute(query.group_by(*place, spend.c.currency).order_by(*place, spend.c.currency)).all()
-    if not sums:
-        return ()
-    places = [chunk.c.period, chunk.c.account, chunk.c.series, chunk.c.day]
-    found = connection.execute(select(*places, chunk.c.confirmed, chunk.c.stamps).where(chunk.c.period.in_(labels)))
-    newest = {tuple(row[:4]): Stamp(max(row.confirmed, *row.stamps)) if row.stamps else Stamp(row.confirmed) for row in found}
-    return tuple(
-        OwedDay(
-            DayKey(AccountId(row.account), BillingPeriod.parse(row.period), row.series, row.day),
-            Currency(row.currency),
-            row.owed,
-            newest[tuple(row[:4])],
-        )
-        for row in sums
-    )
+def owed_days(connection: Connection, periods: Sequence[BillingPeriod], since: Stamp) -> tuple[OwedDay, ...]:
+    """Return what each series says of these periods that is not paid, by day and currency, as far as it said so since then."""
+    newest = {day: stamp for day, stamp in _newest(connection, periods) if stamp >= since}
+    found = []
+    for month in sorted({day.month for day in newest}):
+        columns = (spend.c.day, spend.c.currency)
+        query = select(*columns, ExactSum(spend.c.outstanding).label("owed"))
+        query = query.where(is_month(spend, month), spend.c.outstanding.is_not(None)).group_by(*columns).order_by(*columns)
+        for day, currency, amount in connection.execute(query):
+            key = DayKey(month.account, month.period, month.series, day)
+            if key in newest:
+                found.append(OwedDay(key, Currency(currency), amount, newest[key]))
+    return tuple(found)
+
+
+def _newest(connection: Connection, periods: Sequence[BillingPeriod]) -> Iterator[tuple[DayKey, Stamp]]:
+    """Yield the days of these periods, each with the stamp of the newest statement that tells of it."""
+    columns = (chunk.c.account, chunk.c.period, chunk.c.series, chunk.c.day, chunk.c.confirmed, chunk.c.stamps)
+    query = select(*columns).where(chunk.c.period.in_([period.label for period in periods]))
+    for account, label, series, day, confirmed, stamps in connection.execute(query):
+        yield DayKey(AccountId(account), BillingPeriod.parse(label), series, day), Stamp(max(confirmed, *stamps, ""))
