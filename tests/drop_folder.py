@@ -31,6 +31,7 @@ class Inbox:
         self.move = move
         self.revision = 0
         self.hints = ""
+        self.others: tuple[Path, ...] = ()
         self.source = self.restarted()
 
     def restarted(self) -> FolderSource:
@@ -44,6 +45,7 @@ class Inbox:
             move=self.move,
             revision=lambda: self.revision,
             hints=lambda: self.hints,
+            others=lambda: self.others,
         )
         return self.source
 

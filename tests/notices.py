@@ -16,7 +16,11 @@ from zoneinfo import ZoneInfo
 from spendwatch.channels.phrases import Language
 from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import AlertId, AlertState, Rule
-from spendwatch.domain.balance import AccountBalance, Cover
+from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.balance_reading import Origin
+from spendwatch.domain.balance_watch import TopUp
+from spendwatch.domain.cover import Cover
+from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.notification import (
     Delivery,
@@ -27,6 +31,7 @@ from spendwatch.domain.notification import (
     NotificationId,
     Reason,
 )
+from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.standing import Growth
 from spendwatch.domain.statement import AccountId
@@ -137,6 +142,50 @@ _DIFFERING = Facts(
     days=13,
     data_until=UNTIL,
 )
+_RUNWAY = Runway(
+    zero=Crossing(cny("0"), date(2026, 9, 15), soonest=date(2026, 9, 19), likely=date(2026, 9, 21), latest=date(2026, 9, 26)),
+    floors=(
+        Crossing(cny("1000"), date(2026, 9, 15), date(2026, 9, 15), date(2026, 9, 15), date(2026, 9, 15)),
+        Crossing(cny("200"), date(2026, 9, 15), soonest=date(2026, 9, 18), likely=date(2026, 9, 19), latest=None),
+    ),
+    through=date(2026, 9, 13),
+    days=38,
+)
+_LASTING = replace(
+    _ACCOUNT,
+    threshold="7d",
+    also=("14d",),
+    runway=_RUNWAY,
+    covers=(Cover.FREE_QUOTA, Cover.SAVINGS_PLAN),
+    plans=("sfm_codingplan_public_cn",),
+    stops=("sfm_inference_public_cn", "sfm_training_public_cn"),
+)
+_BY_API = AccountBalance(
+    AccountId("1000000000000001"),
+    cny("10000"),
+    cny("5000"),
+    cny("3000"),
+    cny("3000"),
+    UNTIL,
+    reported=cny("9200"),
+    credit_refund=cny("200"),
+    origin=Origin.API,
+    as_of=datetime(2026, 9, 15, 1, 0, tzinfo=UTC),
+    is_by_bills=False,
+)
+_REPORTED = replace(
+    _BY_API,
+    cash=cny("1245.65"),
+    credit=cny("0"),
+    unsettled_current=None,
+    unsettled_previous=None,
+    reported=cny("645.65"),
+    credit_refund=None,
+    spent_since=cny("40.5"),
+    as_of=datetime(2026, 9, 13, 1, 0, tzinfo=UTC),
+    is_stale=True,
+)
+_TOP_UP = TopUp(cny("5000"), datetime(2026, 9, 15, 2, 4, tzinfo=UTC))
 _INBOX = Facts(
     scope="source:inbox",
     name="inbox",
@@ -204,6 +253,88 @@ SAMPLES: Mapping[str, Notification] = {
     "overdue-repeated": notice(Rule.OVERDUE, replace(_OVERDUE, covers=()), severity=Severity.CRITICAL, reason=Reason.REPEATED),
     "overdue-resolved": notice(
         Rule.OVERDUE, replace(_OVERDUE, balance=_BALANCE), severity=Severity.CRITICAL, reason=Reason.RESOLVED
+    ),
+    "overdue-topped-up": notice(
+        Rule.OVERDUE,
+        replace(_OVERDUE, balance=replace(_BALANCE, cash=cny("5100")), top_up=_TOP_UP, also=("1000",)),
+        severity=Severity.CRITICAL,
+        reason=Reason.RESOLVED,
+    ),
+    "overdue-plans": notice(
+        Rule.OVERDUE,
+        replace(
+            _OVERDUE,
+            balance=replace(_BY_API, cash=cny("0"), credit=cny("5900"), reported=cny("100")),
+            covers=(),
+            plans=("sfm_codingplan_public_cn", "sfm_tokenplanteams_dp_cn"),
+            stops=("sfm_inference_public_cn",),
+        ),
+        severity=Severity.CRITICAL,
+    ),
+    "overdue-escalated": notice(
+        Rule.OVERDUE,
+        replace(_OVERDUE, threshold="4h", earlier_at=datetime(2026, 9, 14, 22, 0, tzinfo=UTC)),
+        severity=Severity.CRITICAL,
+    ),
+    "balance-low-api": notice(Rule.BALANCE_LOW, replace(_LOW, balance=_BY_API, floor=cny("9100"), threshold="9100", also=())),
+    "balance-low-old": notice(
+        Rule.BALANCE_LOW, replace(_LOW, balance=_REPORTED, floor=cny("700"), threshold="700", also=(), runway=_RUNWAY)
+    ),
+    "runway": notice(Rule.RUNWAY, _LASTING),
+    "runway-resolved": notice(
+        Rule.RUNWAY, replace(_LASTING, balance=replace(_BALANCE, cash=cny("6000")), top_up=_TOP_UP), reason=Reason.RESOLVED
+    ),
+    "forecast": notice(
+        Rule.FORECAST,
+        replace(
+            _SPENT,
+            threshold="forecast 100%",
+            reached_at=cny("1200"),
+            also=("forecast 80%",),
+            earlier=None,
+            forecast=Forecast(
+                BillingPeriod(2026, 9), cny("1021.4"), cny("1180.1"), cny("1344.25"), cny("1502"), date(2026, 9, 13), 38
+            ),
+        ),
+    ),
+    "threshold-forecast": notice(
+        Rule.THRESHOLD_REACHED,
+        replace(
+            _SPENT,
+            forecast=Forecast(
+                BillingPeriod(2026, 9), cny("1021.4"), cny("1180.1"), cny("1344.25"), cny("1502"), date(2026, 9, 13), 38
+            ),
+        ),
+    ),
+    "balance-failing": notice(
+        Rule.BALANCE_FAILING,
+        replace(_ACCOUNT, balance=_REPORTED, detail="inbox/balance.json: line 3, cash: not a plain amount: '1e3'"),
+    ),
+    "balance-failing-never": notice(
+        Rule.BALANCE_FAILING,
+        replace(_ACCOUNT, balance=None, data_until=None, detail="the access key is not accepted (InvalidAccessKeyId.NotFound)"),
+    ),
+    "balance-failing-resolved": notice(Rule.BALANCE_FAILING, replace(_ACCOUNT, balance=_BY_API), reason=Reason.RESOLVED),
+    "balance-differing": notice(
+        Rule.BALANCE_DIFFERING, replace(_ACCOUNT, balance=replace(_BY_API, credit_refund=None, reported=cny("8700")))
+    ),
+    "balance-differing-resolved": notice(Rule.BALANCE_DIFFERING, replace(_ACCOUNT, balance=_BY_API), reason=Reason.RESOLVED),
+    "balance-reseller": notice(
+        Rule.BALANCE_LOW,
+        replace(
+            _LOW,
+            also=(),
+            balance=replace(
+                _BY_API,
+                cash=cny("0"),
+                credit=cny("0"),
+                reported=cny("640"),
+                credit_refund=None,
+                is_reseller_quota=True,
+                quota=cny("5000"),
+                quota_consumed=cny("4200"),
+            ),
+        ),
     ),
     "stale": notice(Rule.STALE, _INBOX),
     "stale-never": notice(Rule.STALE, replace(_INBOX, last_bill_at=None, data_until=None)),

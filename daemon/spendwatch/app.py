@@ -18,16 +18,22 @@ from spendwatch.channels.opening import open_channel
 from spendwatch.domain.errors import ConfigMistake, SourceUnavailableError
 from spendwatch.domain.late import Closing
 from spendwatch.domain.period import closes_at
-from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.policy import AccountPolicy, ChannelName
 from spendwatch.domain.statement import AccountId, ReadingHints, SourceName
 from spendwatch.jobs.assess import assess
+from spendwatch.jobs.balances import ConfiguredBalance
 from spendwatch.jobs.collect import Desk, Taken, collect
 from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.deliver import Settled, deliver
-from spendwatch.jobs.ports import AlertBook, BillReader, BillSource, Channel, Health, Ledger, Outbox
+from spendwatch.jobs.insight import Insight
+from spendwatch.jobs.ports import AlertBook, Balances, BalanceSource, BillReader, BillSource, Channel, Health, Ledger, Outbox
 from spendwatch.jobs.progress import ProgressNotes
+from spendwatch.jobs.read_balances import Asked, BalanceRounds, Polled
 from spendwatch.logs import hide
 from spendwatch.settings import Settings, reload
+from spendwatch.sources.balance_api import BalanceApi
+from spendwatch.sources.balance_opening import open_balance
+from spendwatch.sources.balance_settings import ApiBalanceConfig, BalanceConfig
 from spendwatch.sources.bss import BssClient
 from spendwatch.sources.config import AlibabaConfig, FolderConfig
 from spendwatch.sources.feeds import Feeds, Means
@@ -45,6 +51,9 @@ _TOGETHER = 10.0
 
 _DEAD_TOLD = timedelta(days=1)
 """For how long a delivery that died keeps its channel called failing."""
+
+_CONFIGURED_POLL = timedelta(hours=1)
+"""How often it is noted that what is configured of a balance is still the same."""
 
 
 def hints_of(settings: Settings, source: SourceName | None = None) -> ReadingHints:
@@ -104,6 +113,7 @@ class App:
                 metadata=_metadata_client,
                 revision=store.ledger.revision,
                 hints=lambda name: repr(hints_of(self.settings, name)),
+                others=lambda: self.settings.balance_files,
                 got_on=self._tell_answer,
                 clock=clock,
                 monotonic=monotonic,
@@ -111,8 +121,13 @@ class App:
             )
         )
         self.channels: dict[ChannelName, Channel] = {}
+        self._insight = Insight()
+        self._balances: dict[AccountId, tuple[object, Polled]] = {}
+        """How each balance is read, and on what ground."""
+        self.balance_rounds = BalanceRounds({}, store.balances, clock, monotonic)
         self._furnish()
         _ports(store.ledger, store.book, store.outbox, store.health, self.reader, *self.sources.values())
+        _balance_ports(store.balances, *(polled.source for _, polled in self._balances.values()))
 
     @property
     def sources(self) -> Mapping[SourceName, Source]:
@@ -124,15 +139,41 @@ class App:
         """The billing API of each source of that type, opened, at the pace that its account allows."""
         return self._feeds.apis
 
-    def api_of(self, account: AccountId) -> BssClient | None:
-        """Return the billing API of that account, if one of its sources has opened it."""
-        return self._feeds.api_of(account)
-
     def _furnish(self) -> None:
         settings, client = self.settings, self._outgoing()
         sites = {policy.account: policy.site for policy in settings.policies.accounts}
         self._feeds.renew(settings.sources, client, sites=sites, final_on=settings.policies.month_final_on)
         self.channels = open_channels(settings, self.clock, client)
+        self._balances = {policy.account: self._balance(policy) for policy in settings.accounts if policy.balance}
+        self.balance_rounds.take_over({account: polled for account, (_, polled) in self._balances.items()})
+
+    def _balance(self, policy: AccountPolicy) -> tuple[object, Polled]:
+        """Return where the balance of the account is known; what did not change stays, with what it remembers."""
+        config = self.settings.balances.get(policy.account)
+        ground = (config, policy, self._outgoing(), self._api_of_source(config))
+        before = self._balances.get(policy.account)
+        if before and before[0] == ground:
+            return before
+        if config is None:
+            return ground, Polled(ConfiguredBalance(policy), _CONFIGURED_POLL)
+        source = open_balance(
+            config,
+            account=policy.account,
+            currency=policy.currency,
+            client=self._outgoing,
+            api=lambda config: self._balance_api(config, policy),
+        )
+        return ground, Polled(source, config.poll)
+
+    def _api_of_source(self, config: BalanceConfig | None) -> BssClient | None:
+        name = config.source if isinstance(config, ApiBalanceConfig) else None
+        return self.apis.get(SourceName(name)) if name else None
+
+    def _balance_api(self, config: ApiBalanceConfig, policy: AccountPolicy) -> BalanceApi:
+        """Return the billing API with the rights of a source of bills, or with the balance's own; at one pace in any case."""
+        if config.source and not config.has_own_access:
+            return self.apis[SourceName(config.source)]
+        return self._feeds.open_api(config, policy.account, policy.site, self._outgoing())
 
     def _outgoing(self) -> Outgoing:
         """Return the one way out; it is another one once other networks may be called."""
@@ -205,7 +246,15 @@ class App:
         """Judge everything; return how many deliveries are new."""
         with self._assessing:
             now = self.clock()
-            new = assess(self.store.ledger, self.store.book, self.store.health, self._surroundings(now), now=now)
+            new = assess(
+                self.store.ledger,
+                self.store.book,
+                self.store.health,
+                self._surroundings(now),
+                now=now,
+                balances=self.store.balances,
+                insight=self._insight,
+            )
         if new:
             log.info("notifications_committed", deliveries=new)
             self.on_news()
@@ -220,6 +269,14 @@ class App:
             config_mistakes=tuple(str(mistake) for mistake in self.config_mistakes),
             troubles={one.channel: one.last_error for one in self.store.outbox.dead_since(now - _DEAD_TOLD)},
         )
+
+    async def ask_balances(self, *, at_once: bool = False) -> list[Asked]:
+        """Ask for every balance whose time has come, or for all of them."""
+        asked = await self.balance_rounds.ask(at_once=at_once)
+        for one in asked:
+            if one.why:
+                log.warning("balance_unavailable", account=one.account, why=one.why)
+        return asked
 
     def tidy(self) -> None:
         """Let go of what the settings say is to be kept no longer."""
@@ -275,6 +332,7 @@ class App:
 
     async def once(self) -> list[Taken]:
         """Make one full round: collect what is there and settled, assess, deliver what is due now."""
+        await self.ask_balances(at_once=True)
         taken = await asyncio.gather(*(self._gather_settled(name) for name in self.sources))
         await asyncio.to_thread(self.assess)
         await asyncio.gather(*(self.deliver(name) for name in self.channels))
@@ -321,6 +379,10 @@ def _ports(
     _ledger: Ledger, _book: AlertBook, _outbox: Outbox, _health: Health, _reader: BillReader, *_sources: BillSource
 ) -> None:
     """Do nothing: to be called is proof that the adapters have the ports' shapes."""
+
+
+def _balance_ports(_balances: Balances, *_sources: BalanceSource) -> None:
+    """The same for balances."""
 
 
 def _log_taken(taken: Taken) -> None:

@@ -21,6 +21,9 @@ log = structlog.get_logger("spendwatch")
 ASSESS_EVERY = timedelta(seconds=30)
 """Time alone can make a condition true: a source goes stale, a month ends, a reminder is due."""
 
+BALANCES_EVERY = timedelta(seconds=30)
+"""How often it is looked which balance is to be asked for; each has a pace of its own."""
+
 DELIVER_EVERY = timedelta(seconds=2)
 """How often retries are looked for. New notifications do not wait for it."""
 
@@ -86,6 +89,8 @@ class Daemon:
         self._add(scheduler, "tidy", lambda: asyncio.to_thread(self._app.tidy), TIDY_EVERY)
         for source, config in self._app.settings.sources.items():
             self._add(scheduler, f"collect:{source}", self._collecting(source), config.poll, step=config.longest_step)
+        if polls := self._app.balance_rounds.polls:
+            self._add(scheduler, "balances", self._ask_balances, min(BALANCES_EVERY, *polls))
         for channel in self._app.channels:
             self._add(scheduler, f"deliver:{channel}", self._delivering(channel), DELIVER_EVERY)
         scheduler.start()
@@ -139,6 +144,11 @@ class Daemon:
     async def _assess(self) -> None:
         await asyncio.to_thread(self._app.assess)
         self._heartbeat.status(self._status())
+
+    async def _ask_balances(self) -> None:
+        asked = await self._app.ask_balances()
+        if any(one.is_news for one in asked):
+            await asyncio.to_thread(self._app.assess)
 
     def _collecting(self, source: SourceName) -> Callable[[], Awaitable[object]]:
         async def work() -> None:

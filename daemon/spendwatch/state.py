@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from spendwatch.settings import Settings
-from spendwatch.store import alert_book, health_book, ledger, outbox
+from spendwatch.store import alert_book, balance_book, health_book, ledger, outbox
 from spendwatch.store.database import Database
 from spendwatch.store.opening import open_database
 
@@ -27,6 +27,7 @@ class Store:
     book: alert_book.AlertBook
     outbox: outbox.Outbox
     health: health_book.HealthBook
+    balances: balance_book.BalanceBook
 
     @classmethod
     def of(cls, database: Database) -> Store:
@@ -37,6 +38,7 @@ class Store:
             alert_book.AlertBook(database),
             outbox.Outbox(database),
             health_book.HealthBook(database),
+            balance_book.BalanceBook(database),
         )
 
 

@@ -118,6 +118,7 @@ async def test_what_the_settings_describe_fetches_a_bill(
             clock=watch.clock,
             monotonic=watch.monotonic,
             revision=lambda: 0,
+            others=tuple,
             hints=str,
         )
         source = open_source(SourceName("api"), config, equipment)

@@ -323,16 +323,17 @@ def test_hostile_cells_are_kept_and_do_no_harm(ledger: Ledger) -> None:
     assert by_model == {"a\\x00b": 1, "%' OR 1=1 --": 2}
 
 
-def test_periods_and_recent_commodities_are_known_for_each_account(ledger: Ledger) -> None:
+def test_periods_and_recent_charges_are_known_for_each_account(ledger: Ledger) -> None:
     october = SEPTEMBER.next()
     enter(ledger, "first", Day(key(1), (row(commodity="sfm_codingplan_public_cn"),)), Day(key(1, account=OTHER)))
     recent = (row(commodity="sfm_GenAI_spn_cn"), row("0", charge=ChargeKind.FREE), row(commodity=""))
     enter(ledger, "second", Day(key(2, period=october), recent))
     assert ledger.periods() == {ACME: (SEPTEMBER, october), OTHER: (SEPTEMBER,)}
-    assert ledger.recent_commodities(date(2026, 9, 20)) == {
-        ACME: (frozenset({"sfm_GenAI_spn_cn", "sfm_inference_public_cn"}), True)
+    usage, free = ChargeKind.USAGE, ChargeKind.FREE
+    assert ledger.recent_charges(date(2026, 9, 20)) == {
+        ACME: frozenset({("sfm_GenAI_spn_cn", usage), ("sfm_inference_public_cn", free), ("", usage)})
     }
-    assert ledger.recent_commodities(date(2026, 9, 1))[OTHER] == (frozenset({"sfm_inference_public_cn"}), False)
+    assert ledger.recent_charges(date(2026, 9, 1))[OTHER] == frozenset({("sfm_inference_public_cn", usage)})
 
 
 def test_a_large_day_is_recorded_whole(ledger: Ledger) -> None:
@@ -341,3 +342,40 @@ def test_a_large_day_is_recorded_whole(ledger: Ledger) -> None:
     (only,) = ledger.spend(SEPTEMBER, ())
     assert (only.amount, only.lines) == (Decimal("0.0000012"), 12_000)
     assert len(ledger.spend(SEPTEMBER, (Dimension.API_KEY,))) == 12_000
+
+
+def test_use_is_told_by_day_without_subscriptions_refunds_and_rounding(ledger: Ledger) -> None:
+    kinds = [ChargeKind.SUBSCRIPTION, ChargeKind.REFUND, ChargeKind.ADJUSTMENT, ChargeKind.ROUNDING]
+    once = tuple(row("500", charge=kind) for kind in kinds)
+    first = (row("1.5"), row("0.25", charge=ChargeKind.OTHER), row("0", charge=ChargeKind.FREE), *once)
+    second = (row("2"), row("7", workspace="llm-b"), row("9", currency="USD"), row("40", product="oss"))
+    enter(ledger, "first", Day(key(1), first), Day(key(2), second), Day(key(3), (row("100"),)))
+    series = [key(1).month]
+    days = (date(2026, 9, 1), date(2026, 9, 3))
+    found = list(ledger.usage(series, (Dimension.WORKSPACE,), products=("sfm",), days=days))
+    assert [(one.values[Dimension.WORKSPACE], one.currency, one.daily) for one in found] == [
+        ("llm-a", "CNY", {date(2026, 9, 1): Decimal("1.75"), date(2026, 9, 2): Decimal(2)}),
+        ("llm-a", "USD", {date(2026, 9, 2): Decimal(9)}),
+        ("llm-b", "CNY", {date(2026, 9, 2): Decimal(7)}),
+    ]
+    (whole,) = [one for one in ledger.usage(series, (), products=None, days=days) if one.currency == "CNY"]
+    assert whole.daily == {date(2026, 9, 1): Decimal("1.75"), date(2026, 9, 2): Decimal(49)}
+    assert list(ledger.usage([], (), products=None, days=days)) == []
+
+
+def test_use_of_two_months_is_one_course(ledger: Ledger) -> None:
+    october = SEPTEMBER.next()
+    enter(ledger, "first", Day(key(30), (row("1"),)), Day(key(1, period=october), (row("2"),)))
+    series = [key(30).month, key(1, period=october).month]
+    (found,) = ledger.usage(series, (Dimension.ACCOUNT,), products=None, days=(date(2026, 9, 1), date(2026, 11, 1)))
+    assert list(found.daily) == [date(2026, 9, 30), date(2026, 10, 1)]
+
+
+def test_what_is_not_paid_is_told_by_day_with_how_new_that_word_is(ledger: Ledger) -> None:
+    owing = (row("5", outstanding=Decimal("3.5")), row("2", outstanding=Decimal(1), workspace="llm-b"), row("9"))
+    silent = Day(key(2), (row("4"),))
+    enter(ledger, "first", Day(key(1), owing, stamps=(Stamp("20260901000000"), Stamp("20261005120000"))), silent)
+    (owed,) = ledger.owed([SEPTEMBER, SEPTEMBER.previous()], Stamp("20261005120000"))
+    assert (owed.key, owed.currency, owed.amount, owed.newest) == (key(1), "CNY", Decimal("4.5"), "20261005120000")
+    assert ledger.owed([SEPTEMBER], Stamp("20261005120001")) == ()
+    assert ledger.owed([SEPTEMBER.next()], Stamp("")) == ()

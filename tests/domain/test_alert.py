@@ -63,6 +63,7 @@ def test_the_next_episode_follows_the_latest_of_the_same_matter() -> None:
 def test_what_belongs_to_a_month_or_happens_once_has_no_episodes() -> None:
     once = {
         Rule.THRESHOLD_REACHED,
+        Rule.FORECAST,
         Rule.FOREIGN_CURRENCY,
         Rule.CORRECTED,
         Rule.LATE,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from domain_builders import ACME, USD, cny
-from spendwatch.domain.balance import AccountBalance, Cover, covers_seen
+from domain_builders import ACME, CNY, NOW, USD, cny
+from spendwatch.domain.balance import AccountBalance, Billed, Difference, Explanation, balance_from
+from spendwatch.domain.balance_reading import TERMS, BalanceReading, Origin
 from spendwatch.domain.errors import CurrencyMismatchError
 from spendwatch.domain.money import Money
 
@@ -51,17 +54,191 @@ def test_terms_of_two_currencies_make_no_balance() -> None:
         _ = balance.available
 
 
-@pytest.mark.parametrize(
-    ("commodities", "has_free_lines", "expected"),
-    [
-        ([], False, ()),
-        (["sfm_inference_public_cn"], False, ()),
-        ([], True, (Cover.FREE_QUOTA,)),
-        (["sfm_GenAI_spn_cn"], False, (Cover.SAVINGS_PLAN,)),
-        (["sfm_codingplan_public_cn", "SFM_TokenPlan_x"], True, (Cover.FREE_QUOTA, Cover.CODING_PLAN, Cover.TOKEN_PLAN)),
-    ],
+# --- readings, and what follows from them
+
+
+DAY = timedelta(days=1)
+NOTHING = Billed(cny(0), cny(0), cny(0), NOW)
+SOME = Billed(cny("590.332385"), cny("120.5"), cny("40.5"), NOW)
+FUND_ACCOUNT = BalanceReading(
+    ACME,
+    CNY,
+    Origin.API,
+    as_of=NOW,
+    read_at=NOW,
+    cash=cny("10000.00"),
+    credit=cny("5000.00"),
+    credit_refund=cny("200.00"),
+    unsettled_current=cny("3000.00"),
+    unsettled_previous=cny("3000.00"),
+    unsettled_both=cny("6000.00"),
+    reported=cny("9200.00"),
 )
-def test_covers_are_expected_where_the_bills_give_reason(
-    commodities: list[str], expected: tuple[Cover, ...], *, has_free_lines: bool
-) -> None:
-    assert covers_seen(commodities, has_free_lines=has_free_lines) == expected
+OLDER = BalanceReading(
+    ACME, CNY, Origin.API, as_of=NOW, read_at=NOW, cash=cny("7845.65"), credit=cny("0"), reported=cny("7245.65")
+)
+NEGATIVE = BalanceReading(ACME, CNY, Origin.API, as_of=NOW, read_at=NOW, cash=cny("0"), credit=cny("0"), reported=cny("-11.19"))
+WRITTEN = BalanceReading(ACME, CNY, Origin.FILE, as_of=NOW, read_at=NOW, cash=cny("1000"), credit=cny("500"))
+
+
+def test_the_terms_of_the_fund_account_make_the_formula_and_credit_refunds_explain_the_rest() -> None:
+    balance = balance_from(FUND_ACCOUNT, SOME)
+    assert (balance.computed, balance.reported, balance.unsettled) == (cny(9000), cny("9200.00"), cny(6000))
+    assert balance.difference == Difference(cny(200), (Explanation.CREDIT_REFUND,))
+    assert not balance.is_overdue
+
+
+def test_what_is_unsettled_is_reckoned_back_where_only_the_result_is_told() -> None:
+    balance = balance_from(OLDER, NOTHING)
+    assert (balance.unsettled, balance.is_derived, balance.available) == (cny(600), True, cny("7245.65"))
+    assert (balance.computed, balance.difference) == (cny("7245.65"), None)
+    assert (balance.unsettled_current, balance.unsettled_previous) == (None, None)
+
+
+def test_an_account_that_the_provider_reports_below_zero_is_overdue() -> None:
+    balance = balance_from(NEGATIVE, NOTHING)
+    assert (balance.available, balance.is_overdue, balance.unsettled) == (cny("-11.19"), True, cny("11.19"))
+
+
+def test_where_nobody_tells_what_is_unsettled_the_bills_do() -> None:
+    balance = balance_from(WRITTEN, SOME)
+    assert (balance.available, balance.is_by_bills) == (cny("789.167615"), True)
+    assert (balance.unsettled_current, balance.unsettled_previous, balance.spent_since) == (
+        cny("590.332385"),
+        cny("120.5"),
+        None,
+    )
+    assert balance.net_until == NOW
+
+
+def test_later_days_that_are_billed_are_taken_off_a_reading_that_is_net_already() -> None:
+    balance = balance_from(OLDER, SOME)
+    assert (balance.net, balance.available) == (cny("7245.65"), cny("7205.15"))
+    assert balance.net_until == NOW
+    later = replace(SOME, until=NOW + DAY)
+    assert balance_from(OLDER, later).net_until == NOW + DAY
+    assert balance_from(OLDER, replace(later, since=cny(0))).net_until == NOW
+
+
+def test_a_refund_on_a_later_day_never_makes_a_reading_better_than_it_was() -> None:
+    assert balance_from(OLDER, replace(SOME, since=cny("-50"))).available == cny("7245.65")
+
+
+def test_the_lower_of_two_figures_counts() -> None:
+    for reported in ("8700", "9500"):
+        balance = balance_from(replace(FUND_ACCOUNT, credit_refund=None, reported=cny(reported)), NOTHING)
+        assert balance.available == min(cny(9000), cny(reported))
+        assert balance.difference == Difference(cny(reported) - cny(9000), ())
+
+
+def test_cents_are_no_difference() -> None:
+    reading = replace(FUND_ACCOUNT, credit_refund=None, reported=cny("9000.06"))
+    assert balance_from(reading, NOTHING).difference is None
+    assert balance_from(replace(reading, reported=cny("9000.07")), NOTHING).difference is not None
+
+
+def test_several_terms_together_may_explain_a_difference_and_others_do_not() -> None:
+    reading = replace(FUND_ACCOUNT, bank_acceptance=cny(30), negative_bill=cny(7), reported=cny(9230))
+    difference = balance_from(reading, NOTHING).difference
+    assert difference
+    assert difference.explained_by == (Explanation.CREDIT_REFUND, Explanation.BANK_ACCEPTANCE)
+    unexplained = balance_from(replace(reading, reported=cny(9231)), NOTHING).difference
+    assert unexplained
+    assert unexplained.explained_by == ()
+
+
+def test_cash_in_other_currencies_explains_what_cannot_be_reckoned() -> None:
+    reading = replace(FUND_ACCOUNT, reported=cny(9999), other_cash=(Money(Decimal(120), USD),))
+    difference = balance_from(reading, NOTHING).difference
+    assert difference
+    assert difference.explained_by == (Explanation.OTHER_CURRENCIES,)
+
+
+def test_of_an_account_on_a_resellers_quota_what_is_reported_counts() -> None:
+    reading = replace(FUND_ACCOUNT, cash=cny(0), credit=cny(0), reported=cny(640), quota=cny(5000), is_reseller_quota=True)
+    balance = balance_from(reading, NOTHING)
+    assert (balance.available, balance.computed, balance.is_overdue) == (cny(640), None, False)
+    assert balance.difference == Difference(cny(0), (Explanation.RESELLER_QUOTA,))
+
+
+def test_what_is_told_of_a_balance_must_be_enough_and_of_one_currency() -> None:
+    with pytest.raises(ValueError, match="says nothing"):
+        BalanceReading(ACME, CNY, Origin.FILE, NOW, NOW, credit=cny(5))
+    with pytest.raises(ValueError, match="says nothing"):
+        replace(FUND_ACCOUNT, is_reseller_quota=True, reported=None)
+    with pytest.raises(CurrencyMismatchError):
+        replace(FUND_ACCOUNT, cash=Money(Decimal(1), USD))
+
+
+def test_of_two_readings_the_one_of_the_later_moment_is_newer_and_of_one_moment_the_one_read_later() -> None:
+    earlier, reread = replace(OLDER, as_of=NOW - DAY, read_at=NOW + DAY), replace(OLDER, read_at=NOW + DAY)
+    assert sorted([reread, OLDER, earlier], key=lambda reading: reading.newness) == [earlier, OLDER, reread]
+    assert OLDER.says_the_same(reread)
+    assert not OLDER.says_the_same(replace(OLDER, cash=cny(1)))
+
+
+SMALL = st.decimals(min_value=-(10**9), max_value=10**9, places=2).map(cny)
+FEES = st.decimals(min_value=0, max_value=10**9, places=2).map(cny)
+UNKNOWN_TOO = st.none() | SMALL
+READINGS = st.builds(
+    BalanceReading,
+    st.just(ACME),
+    st.just(CNY),
+    st.sampled_from([Origin.FILE, Origin.URL, Origin.API]),
+    st.just(NOW),
+    st.just(NOW),
+    cash=SMALL,
+    credit=st.none() | FEES,
+    credit_refund=st.none() | FEES,
+    unsettled_current=UNKNOWN_TOO,
+    unsettled_previous=UNKNOWN_TOO,
+    unsettled_both=UNKNOWN_TOO,
+    reported=UNKNOWN_TOO,
+    bank_acceptance=UNKNOWN_TOO,
+    negative_bill=UNKNOWN_TOO,
+)
+
+
+@given(READINGS, SMALL, SMALL, FEES)
+def test_nothing_is_ever_subtracted_twice(reading: BalanceReading, current: Money, previous: Money, since: Money) -> None:
+    """Whatever is told: at the moment of a reading that is net, the bills take nothing off it."""
+    billed = Billed(current, previous, cny(0), NOW)
+    balance = balance_from(reading, billed)
+    has_net = reading.reported is not None or reading.unsettled_both is not None
+    has_net = has_net or None not in {reading.unsettled_current, reading.unsettled_previous}
+    if has_net:
+        assert balance == balance_from(reading, replace(billed, current=cny(0), previous=cny(0)))
+        assert balance.available >= min(filter(None, (balance.computed, balance.reported)))
+    else:
+        whole = cny(0) if reading.credit is None else reading.credit
+        assert reading.cash
+        assert balance.available == (reading.cash + whole) - (current + previous)
+    later = balance_from(reading, replace(billed, since=since))
+    assert balance.available - later.available == (since if has_net else cny(0))
+
+
+@given(READINGS)
+def test_what_is_reported_is_never_exceeded_and_no_term_is_made_up(reading: BalanceReading) -> None:
+    balance = balance_from(reading, NOTHING)
+    if reading.reported is not None:
+        assert reading.reported >= balance.available
+    told = {name for name in TERMS if getattr(reading, name) is not None}
+    kept = {name for name in TERMS if getattr(balance, name, None) is not None}
+    assert kept - told <= ({"unsettled_current", "unsettled_previous"} if balance.is_by_bills else set())
+
+
+@given(READINGS)
+def test_a_difference_is_explained_to_the_cent_or_not_at_all(reading: BalanceReading) -> None:
+    balance = balance_from(reading, NOTHING)
+    difference = balance.difference
+    assume(difference is not None)
+    assert difference
+    assert difference.amount.amount.copy_abs() > Decimal("0.06")
+    terms = {
+        Explanation.CREDIT_REFUND: balance.credit_refund,
+        Explanation.BANK_ACCEPTANCE: balance.bank_acceptance,
+        Explanation.NEGATIVE_BILL: balance.negative_bill,
+    }
+    if difference.explained_by:
+        explained = sum((term.amount for name in difference.explained_by if (term := terms[name])), Decimal(0))
+        assert abs(difference.amount.amount - explained) <= Decimal("0.06")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,11 @@ from hypothesis import strategies as st
 
 from domain_builders import NOW
 from spendwatch.domain.alert import AlertId, AlertState, Rule
-from spendwatch.domain.balance import AccountBalance, Cover
+from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.balance_reading import Origin
+from spendwatch.domain.balance_watch import TopUp
+from spendwatch.domain.cover import Cover
+from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.notification import (
     PAUSES,
@@ -26,6 +31,7 @@ from spendwatch.domain.notification import (
     notification_id,
     pause_after,
 )
+from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.standing import Growth
 from spendwatch.domain.statement import AccountId
@@ -41,7 +47,34 @@ def _tuples(items: st.SearchStrategy[object]) -> st.SearchStrategy[tuple[object,
     return st.lists(items, max_size=4).map(tuple)
 
 
-BALANCES = st.builds(AccountBalance, TEXTS.map(AccountId), MONEY, MONEY, MONEY, MONEY, st.none() | MOMENTS, st.none() | MONEY)
+DATES = st.none() | st.dates()
+BALANCES = st.builds(
+    AccountBalance,
+    TEXTS.map(AccountId),
+    st.none() | MONEY,
+    st.none() | MONEY,
+    st.none() | MONEY,
+    st.none() | MONEY,
+    st.none() | MOMENTS,
+    MONEY,
+    credit_refund=st.none() | MONEY,
+    unsettled_both=st.none() | MONEY,
+    bank_acceptance=st.none() | MONEY,
+    negative_bill=st.none() | MONEY,
+    quota=st.none() | MONEY,
+    quota_consumed=st.none() | MONEY,
+    spent_since=st.none() | MONEY,
+    other_cash=_tuples(MONEY),
+    origin=st.sampled_from(Origin),
+    as_of=st.none() | MOMENTS,
+    is_stale=st.booleans(),
+    is_reseller_quota=st.booleans(),
+    is_by_bills=st.booleans(),
+)
+PERIODS = st.builds(BillingPeriod, st.integers(1, 9998), st.integers(1, 12))
+FORECASTS = st.builds(Forecast, PERIODS, MONEY, MONEY, MONEY, MONEY, st.dates(), st.integers(0, 99))
+CROSSINGS = st.builds(Crossing, MONEY, st.dates(), DATES, DATES, DATES)
+RUNWAYS = st.builds(Runway, CROSSINGS, _tuples(CROSSINGS), st.dates(), st.integers(0, 99))
 FACTS = st.builds(
     Facts,
     account=TEXTS,
@@ -65,6 +98,11 @@ FACTS = st.builds(
     balance=st.none() | BALANCES,
     floor=st.none() | MONEY,
     covers=_tuples(st.sampled_from(Cover)),
+    plans=_tuples(TEXTS),
+    stops=_tuples(TEXTS),
+    runway=st.none() | RUNWAYS,
+    forecast=st.none() | FORECASTS,
+    top_up=st.none() | st.builds(TopUp, MONEY, MOMENTS),
     data_until=st.none() | MOMENTS,
     last_bill_at=st.none() | MOMENTS,
     files=_tuples(st.tuples(TEXTS, TEXTS)),
@@ -164,3 +202,25 @@ def test_ten_attempts_reach_three_days_and_the_pauses_grow() -> None:
 def test_a_moment_keeps_its_zone() -> None:
     eight = datetime(2026, 9, 16, 12, tzinfo=timezone(timedelta(hours=8)))
     assert decode(encode(replace(_plain(), since=eight))).since.utcoffset() == timedelta(hours=8)
+
+
+def test_a_balance_that_an_earlier_version_wrote_down_reads_as_it_was_meant() -> None:
+    balance = {
+        "account": "1000000000000001",
+        "cash": ["100", "CNY"],
+        "credit": ["50", "CNY"],
+        "unsettled_current": ["85.5", "CNY"],
+        "unsettled_previous": ["0", "CNY"],
+        "data_until": "2026-09-15T01:41:00+00:00",
+    }
+    written = json.loads(encode(_plain()))
+    written["facts"] = {"balance": balance}
+    read = decode(json.dumps(written)).facts.balance
+    assert read
+    assert (read.available, read.origin, read.is_by_bills, read.as_of, read.is_stale) == (
+        Money(Decimal("64.5"), Currency("CNY")),
+        Origin.MANUAL,
+        True,
+        None,
+        False,
+    )

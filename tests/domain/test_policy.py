@@ -55,6 +55,8 @@ def _found(*policies: AccountPolicy | WorkspacePolicy, seen: tuple[tuple[Account
         (share(150), "150%"),
         (amount("900.00"), "900"),
         (amount("0.0000000001"), "0.0000000001"),
+        (Threshold(share=Decimal("1.2"), is_forecast=True), "forecast 120%"),
+        (Threshold(amount=Decimal("900.50"), is_forecast=True), "forecast 900.5"),
     ],
 )
 def test_a_threshold_is_called_as_people_write_it(threshold: Threshold, label: str) -> None:
@@ -170,3 +172,8 @@ def test_an_account_is_found_by_its_id() -> None:
     assert found is not None
     assert found.account == GLOBEX
     assert policies.account(AccountId("3")) is None
+
+
+def test_a_forecast_is_a_warning_at_most() -> None:
+    for percent, severity in ((50, Severity.NOTICE), (75, Severity.WARNING), (100, Severity.WARNING), (900, Severity.WARNING)):
+        assert Threshold(share=Decimal(percent) / 100, is_forecast=True).severity(Decimal(1000)) is severity

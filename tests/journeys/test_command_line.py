@@ -87,7 +87,10 @@ def test_status_keeps_its_contract(quiet_home: Home) -> None:
         "0.85",
         "warning",
     )
-    assert account["balance"] == {
+    balance = account["balance"]
+    assert balance.pop("as_of").endswith("+08:00")
+    assert balance.pop("age_seconds") >= 0
+    assert balance == {
         "available": "64.5",
         "cash": "100",
         "credit": "50",
@@ -95,7 +98,20 @@ def test_status_keeps_its_contract(quiet_home: Home) -> None:
         "unsettled_previous": "0",
         "reported": None,
         "overdue": False,
+        "currency": "CNY",
+        "computed": "64.5",
+        "credit_refund": None,
+        "unsettled": "85.5",
+        "unsettled_is_derived": False,
+        "spent_since": None,
+        "difference": None,
+        "explained_by": [],
+        "other_cash": [],
+        "from": "manual",
+        "stale": False,
+        "runway": {"too_early": True, "days": 0, "needed": 5},
     }
+    assert (account["balance_trouble"], account["forecast"], research["forecast"]) == ("", None, None)
     assert {(alert["threshold"], alert["severity"], alert["state"]) for alert in document["alerts"]} == {
         ("50%", "notice", "firing"),
         ("80%", "warning", "firing"),

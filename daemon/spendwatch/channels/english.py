@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from spendwatch.channels.phrases import Phrases, Telling
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.balance import Cover
+from spendwatch.domain.balance import Explanation
+from spendwatch.domain.balance_reading import Origin
+from spendwatch.domain.cover import Cover
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.trouble import Trouble
 
@@ -16,6 +18,15 @@ _TELLINGS = {
         subject="{name} {standing}",
         lead="",
         rule="the threshold {threshold} of {name}",
+    ),
+    Rule.FORECAST: Telling(
+        fired="{name} will probably reach {limit}",
+        repeated="{name} will probably still reach {limit}",
+        resolved="{name} will probably no longer reach {limit}",
+        subject="{name} will probably reach {limit}: about {expected}",
+        lead="An estimate from the complete days on record. It was so by the data of two different days before it was "
+        "told, and may still prove wrong.",
+        rule="the forecast threshold {threshold} of {name}",
     ),
     Rule.CORRECTED: Telling(
         fired="{name} is back below {limit}",
@@ -67,6 +78,33 @@ _TELLINGS = {
         subject="",
         lead="More is unsettled than cash and credit limit cover. The provider calls such an account overdue.",
         rule="an available balance below zero",
+    ),
+    Rule.RUNWAY: Telling(
+        fired="The available balance of {name} will probably last until {used_up}",
+        repeated="The available balance of {name} will still last only until about {used_up}",
+        resolved="The available balance of {name} lasts longer again",
+        subject="{name} has {available} left, enough until about {used_up}",
+        lead="At the pace of the last complete days. An estimate: the band says how sure it is. When the balance is used "
+        "up, the account is overdue.",
+        rule="a balance of {name} that lasts no longer than {threshold}",
+    ),
+    Rule.BALANCE_FAILING: Telling(
+        fired="The balance of {name} cannot be read",
+        repeated="The balance of {name} still cannot be read",
+        resolved="The balance of {name} can be read again",
+        subject="",
+        lead="Until this is mended, floors, overdue and runway are judged by the last reading, less what the bills of later "
+        "days charge. A top-up cannot be seen.",
+        rule="a balance that cannot be read, or was not for too long",
+    ),
+    Rule.BALANCE_DIFFERING: Telling(
+        fired="The balance of {name} does not add up",
+        repeated="The balance of {name} still does not add up",
+        resolved="The balance of {name} adds up again",
+        subject="",
+        lead="What is reported as available is not what the terms beside it make, and none of them explains the difference. "
+        "The lower of the two figures counts, so that nothing is told too late.",
+        rule="a reported balance that differs from its own terms",
     ),
     Rule.STALE: Telling(
         fired="No new bill from {name} for {silence}",
@@ -121,11 +159,33 @@ ENGLISH = Phrases(
         Cover.TOKEN_PLAN: "Token Plan: stays usable, but automatic renewal fails, and once expired it cannot be renewed.",
         Cover.NONE: "Everything else is suspended until the debt is settled.",
     },
+    explained={
+        Explanation.CREDIT_REFUND: "Credit refunds are counted in what is reported, not by the product's formula: {amount}.",
+        Explanation.BANK_ACCEPTANCE: "Bank acceptances seem to be counted in what is reported: {amount}.",
+        Explanation.NEGATIVE_BILL: "Negative bills seem to be counted in what is reported: {amount}.",
+        Explanation.OTHER_CURRENCIES: "Part of the cash lies in other currencies, at a rate that is not told: {amount}.",
+        Explanation.RESELLER_QUOTA: "The account lives on the quota of a reseller, to which the formula of cash and credit "
+        "does not apply: what is reported counts.",
+    },
+    origins={
+        Origin.MANUAL: "as configured",
+        Origin.FILE: "by its file",
+        Origin.URL: "by its endpoint",
+        Origin.API: "by the billing API",
+    },
     months=(
         "January {year}", "February {year}", "March {year}", "April {year}", "May {year}", "June {year}",
         "July {year}", "August {year}", "September {year}", "October {year}", "November {year}", "December {year}",
     ),
     units={"d": " d", "h": " h", "min": " min", "s": " s"},
+    escalated=Telling(
+        fired="{name} is overdue for more than {threshold}, by {short}",
+        repeated="{name} is still overdue by {short}",
+        resolved="{name} is no longer overdue",
+        subject="",
+        lead="Others were told when it began, on {began}. You hear of it, too, because it is not settled after {threshold}.",
+        rule="an available balance below zero for more than {threshold}",
+    ),
     tag="{severity}",
     tag_repeated="{severity}, reminder",
     tag_resolved="Over",
@@ -168,17 +228,41 @@ ENGLISH = Phrases(
     new="new",
     daily="Daily",
     so_far="so far",
+    expected="Expected in all",
+    between="{low} to {high}",
     balance="Available balance",
+    as_of="The balance is as of {moment}, {age} before this message, {origin}.",
+    as_of_stale="OUT OF DATE: the balance is as of {moment}, {age} before this message, {origin}. It may be lower by now.",
+    as_of_configured="Cash and credit limit are as configured, the same since {moment}.",
     cash="Cash",
     credit="Credit limit",
     unsettled_current="Unsettled this month",
     unsettled_previous="Unsettled earlier months",
+    unsettled="Unsettled",
+    unsettled_derived="reckoned back",
+    quota="Quota",
+    quota_consumed="Used of it",
+    by_formula="By the formula",
+    spent_since="Billed since then",
     available="Available",
     reported="Reported",
     reported_note="by the provider itself",
+    reported_elsewhere="as it was written down",
+    unexplained="Between what is reported and what the terms make lies {amount}.",
+    not_overdue_there="By what is reported, {reported}, the account is not overdue yet.",
+    top_up="Came in",
+    runway="How long it lasts",
+    used_up="Used up",
+    not_in_sight="not in sight",
+    about_day="{day}, in {days}",
+    pace="Pace",
+    pace_days="of {days} complete days up to {through}",
     floor="Floor",
     overdue_now="What stops, and what goes on",
     overdue_then="If it falls below zero",
+    overdue_on_that_day="What stops on that day, and what goes on",
+    plans_at_risk="Plans and subscriptions in your bills, at risk at their renewal: {codes}.",
+    stops="In your bills and suspended then, unless a quota covers it: {codes}.",
     overdue_restored="Suspended services come back by themselves now that the debt is settled.",
     settle="To settle: recharge on the provider's Expenses and Costs page; suspended services then come back.",
     advice="How to stop the cost",
@@ -211,6 +295,8 @@ ENGLISH = Phrases(
     },
     advice_differing="Look whether one of the exports is filtered or stopped: `spendwatch ledger list` shows what was read.",
     advice_channel="After mending it: `spendwatch notify-test`, then `spendwatch deliveries retry` for what was given up.",
+    advice_balance="Look at `balance` of this account in spendwatch.yaml and at what it names, and try `spendwatch check`.",
+    advice_adding_up="Compare both figures with the provider's Expenses and Costs page.",
     files="Refused files",
     one_file="A bill file",
     many_files="{count} bill files",
@@ -229,6 +315,7 @@ ENGLISH = Phrases(
     no_next_threshold="Next message: none for {month}; there is no higher threshold.",
     next_episode="Next message: when it is over, or a reminder as long as it lasts.",
     next_floor="Next message: when it gets worse, or when it is over.",
+    next_end="Next message: when it is over.",
     once="Next message: none; this is said once.",
     over_now="Next message: only if it begins again.",
     footer="Alert {alert} · spendwatch",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
+from spendwatch.channels.balance_figures import equation, lasting
 from spendwatch.channels.parts import Bar, Chart, Row, Table, clean
 from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.money import EXACT, Money, percent, share_of, shown
 
 _MOST_LABELS = 10
@@ -22,7 +22,9 @@ def figures(words: Words) -> Iterator[Table | Chart]:
     if rows := (*_spend_rows(words), *_other_rows(words)):
         yield Table("", rows)
     if balance := words.facts.balance:
-        yield Table(words.phrases.balance, tuple(_equation(words, balance)))
+        yield Table(words.phrases.balance, tuple(equation(words, balance)))
+        if words.facts.runway and words.holds and not balance.is_overdue:
+            yield Table(words.phrases.runway, tuple(lasting(words, words.facts.runway, balance)))
     if words.facts.growth:
         yield _growth(words)
     if words.facts.daily:
@@ -46,8 +48,11 @@ def _spend_rows(words: Words) -> Iterator[Row]:
         left = facts.budget - spend
         yield Row(phrases.over, str(spend - facts.budget)) if left.amount < 0 else Row(phrases.left, str(left))
     if facts.reached_at is not None:
-        share = clean(facts.threshold, NAME_LENGTH) if facts.threshold.endswith("%") else ""
+        share = words.label(facts.threshold) if facts.threshold.endswith("%") else ""
         yield Row(phrases.threshold, str(facts.reached_at), phrases.comma.join(filter(None, (share, _also(words)))))
+    if facts.forecast is not None:
+        low, high = shown(facts.forecast.low.amount), shown(facts.forecast.high.amount)
+        yield Row(phrases.expected, str(facts.forecast.likely), phrases.between.format(low=low, high=high))
     if facts.earlier is not None and facts.earlier_at:
         since = phrases.since.format(moment=words.moment(facts.earlier_at))
         yield _change_row(words, spend - facts.earlier, since)
@@ -72,6 +77,8 @@ def _other_rows(words: Words) -> Iterator[Row]:
         yield Row(phrases.floor, str(facts.floor), _also(words))
     elif rule is Rule.OVERDUE and (also := _also(words)):
         yield Row(phrases.floor, also, is_amount=False)
+    if facts.top_up is not None:
+        yield Row(phrases.top_up, str(facts.top_up.amount), words.moment(facts.top_up.seen_at))
     if rule in {Rule.STALE, Rule.SOURCE_FAILING}:
         last = facts.last_bill_at
         yield Row(phrases.last_bill, words.moment(last) if last else phrases.never, is_amount=False)
@@ -82,19 +89,9 @@ def _other_rows(words: Words) -> Iterator[Row]:
 
 def _also(words: Words) -> str:
     phrases = words.phrases
-    labels = phrases.comma.join(words.label(label) for label in words.facts.also[:_MOST_LABELS] if label)
+    named = [label for label in words.facts.also if label and not words.is_duration(label)]
+    labels = phrases.comma.join(words.label(label) for label in named[:_MOST_LABELS])
     return (phrases.also if words.holds else phrases.also_ended).format(labels=labels) if labels else ""
-
-
-def _equation(words: Words, balance: AccountBalance) -> Iterator[Row]:
-    phrases = words.phrases
-    yield Row(phrases.cash, str(balance.cash))
-    yield Row(phrases.credit, str(balance.credit), sign="+")
-    yield Row(phrases.unsettled_current, str(balance.unsettled_current), sign="−")
-    yield Row(phrases.unsettled_previous, str(balance.unsettled_previous), sign="−")
-    yield Row(phrases.available, str(balance.available), sign="=")
-    if balance.reported is not None:
-        yield Row(phrases.reported, str(balance.reported), phrases.reported_note)
 
 
 def _growth(words: Words) -> Chart:

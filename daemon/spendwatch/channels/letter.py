@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import tzinfo
 
+from spendwatch.channels.balance_figures import remarks
 from spendwatch.channels.figures import figures
 from spendwatch.channels.parts import Letter, Points, Section, clean
 from spendwatch.channels.phrases import Phrases
 from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.balance import Cover
+from spendwatch.domain.cover import Cover
 from spendwatch.domain.notification import Notification, Reason
 from spendwatch.domain.policy import Severity
 
 SUBJECT_LENGTH = 120
 _MOST_POINTS = 10
-_ONCE = frozenset({Rule.CORRECTED, Rule.LATE, Rule.DIFFERING, Rule.FOREIGN_CURRENCY, Rule.REJECTED})
-_COSTLY = frozenset({Rule.THRESHOLD_REACHED, Rule.BALANCE_LOW, Rule.OVERDUE})
+_ONCE = frozenset({Rule.FORECAST, Rule.CORRECTED, Rule.LATE, Rule.DIFFERING, Rule.FOREIGN_CURRENCY, Rule.REJECTED})
+_COSTLY = frozenset({Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY})
+_OF_BALANCE = frozenset({Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY})
 
 
 def compose(notification: Notification, phrases: Phrases, zone: tzinfo) -> Letter:
@@ -73,6 +75,8 @@ def _lead(words: Words) -> str:
 def _sections(words: Words) -> Iterator[Section]:
     phrases, facts, rule = words.phrases, words.facts, words.notification.rule
     yield from figures(words)
+    if facts.balance and (points := tuple(remarks(words, facts.balance))):
+        yield Points("", points)
     if facts.files:
         yield Points(phrases.files, tuple(_files(words)))
     if facts.bills:
@@ -83,7 +87,7 @@ def _sections(words: Words) -> Iterator[Section]:
         return
     if facts.detail and rule is not Rule.STALE:
         yield Points(phrases.details, tuple(_details(words)))
-    if rule in {Rule.BALANCE_LOW, Rule.OVERDUE}:
+    if rule in _OF_BALANCE:
         yield _consequences(words)
     if advice := tuple(_advice(words)):
         yield Points(phrases.advice if rule in _COSTLY else "", advice, is_vital=False)
@@ -104,24 +108,39 @@ def _details(words: Words) -> list[str]:
 
 def _consequences(words: Words) -> Points:
     """Tell what being overdue does: to what the bills show the account to have, else to everything it might have."""
-    phrases = words.phrases
-    seen = [cover for cover in words.facts.covers if cover is not Cover.NONE]
+    phrases, facts, rule = words.phrases, words.facts, words.notification.rule
+    seen = [cover for cover in facts.covers if cover is not Cover.NONE]
     covers = [*(seen or (cover for cover in Cover if cover is not Cover.NONE)), Cover.NONE]
-    title = phrases.overdue_now if words.notification.rule is Rule.OVERDUE else phrases.overdue_then
-    points = (*(phrases.covers[cover] for cover in covers), phrases.settle)
-    return Points(title, points, is_vital=words.notification.rule is Rule.OVERDUE)
+    titles = {Rule.OVERDUE: phrases.overdue_now, Rule.RUNWAY: phrases.overdue_on_that_day}
+    named = [form.format(codes=_codes(words, codes)) for form, codes in _named(words) if codes]
+    points = (*(phrases.covers[cover] for cover in covers), *named, phrases.settle)
+    return Points(titles.get(rule, phrases.overdue_then), points, is_vital=rule is not Rule.BALANCE_LOW)
+
+
+def _named(words: Words) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return (words.phrases.stops, words.facts.stops), (words.phrases.plans_at_risk, words.facts.plans)
+
+
+def _codes(words: Words, codes: tuple[str, ...]) -> str:
+    shown = [clean(code, NAME_LENGTH) for code in codes[:_MOST_POINTS]]
+    more = len(codes) - len(shown)
+    return words.phrases.comma.join([*shown, *([words.phrases.more_files.format(count=more)] if more > 0 else [])])
 
 
 def _advice(words: Words) -> Iterator[str]:
     phrases, rule = words.phrases, words.notification.rule
     match rule:
-        case Rule.THRESHOLD_REACHED | Rule.BALANCE_LOW | Rule.OVERDUE:
+        case Rule.THRESHOLD_REACHED | Rule.FORECAST | Rule.BALANCE_LOW | Rule.OVERDUE | Rule.RUNWAY:
             if words.notification.severity is not Severity.NOTICE:
                 yield from (phrases.advice_calls, phrases.advice_search, phrases.advice_deployments, phrases.advice_plans)
-                yield phrases.advice_late if rule is Rule.THRESHOLD_REACHED else phrases.advice_prevent
+                yield phrases.advice_prevent if rule in _OF_BALANCE else phrases.advice_late
         case Rule.STALE | Rule.SOURCE_FAILING:
             cause = words.facts.cause
             yield phrases.advice_endpoint[cause] if cause else phrases.advice_source
+        case Rule.BALANCE_FAILING:
+            yield phrases.advice_balance
+        case Rule.BALANCE_DIFFERING:
+            yield phrases.advice_adding_up
         case Rule.CHANNEL_FAILING:
             yield phrases.advice_channel
         case Rule.DIFFERING:
@@ -151,15 +170,19 @@ def _why(words: Words) -> str:
 def _next(words: Words) -> str:
     phrases, facts = words.phrases, words.facts
     match words.notification.rule:
-        case Rule.THRESHOLD_REACHED:
+        case Rule.THRESHOLD_REACHED | Rule.FORECAST:
             if facts.next_at is None:
                 return words.put(phrases.no_next_threshold)
             label = clean(facts.next_threshold, NAME_LENGTH)
             following = f"{label} ({facts.next_at})" if label.endswith("%") else str(facts.next_at)
             return words.put(phrases.next_threshold, next=following)
-        case Rule.BALANCE_LOW:
+        case Rule.BALANCE_LOW | Rule.RUNWAY:
             return phrases.next_floor
-        case Rule.OVERDUE | Rule.STALE | Rule.SOURCE_FAILING | Rule.CHANNEL_FAILING | Rule.CONFIG_REJECTED:
+        case Rule.BALANCE_DIFFERING:
+            return phrases.next_end
+        case (
+            Rule.BALANCE_FAILING | Rule.OVERDUE | Rule.STALE | Rule.SOURCE_FAILING | Rule.CHANNEL_FAILING | Rule.CONFIG_REJECTED
+        ):
             return phrases.next_episode
         case Rule.CORRECTED | Rule.LATE | Rule.DIFFERING | Rule.FOREIGN_CURRENCY | Rule.REJECTED:
             return phrases.once

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.balance import Cover
+from spendwatch.domain.balance import Explanation
+from spendwatch.domain.balance_reading import Origin
+from spendwatch.domain.cover import Cover
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.trouble import Trouble
 
@@ -41,10 +43,16 @@ class Phrases:
     tellings: Mapping[Rule, Telling]
     severities: Mapping[Severity, str]
     covers: Mapping[Cover, str]
+    explained: Mapping[Explanation, str]
+    """Why what is reported is not what the formula gives, with {amount}."""
+    origins: Mapping[Origin, str]
+    """Where a balance is known from."""
     months: tuple[str, ...]
     """Twelve formats of a month, with {year}."""
     units: Mapping[str, str]
     """Of durations: d, h, min, s."""
+    escalated: Telling
+    """How it is told to those who hear of it only because it lasts."""
     tag: str
     tag_repeated: str
     tag_resolved: str
@@ -87,17 +95,41 @@ class Phrases:
     new: str
     daily: str
     so_far: str
+    expected: str
+    between: str
     balance: str
+    as_of: str
+    as_of_stale: str
+    as_of_configured: str
     cash: str
     credit: str
     unsettled_current: str
     unsettled_previous: str
+    unsettled: str
+    unsettled_derived: str
+    quota: str
+    quota_consumed: str
+    by_formula: str
+    spent_since: str
     available: str
     reported: str
     reported_note: str
+    reported_elsewhere: str
+    unexplained: str
+    not_overdue_there: str
+    top_up: str
+    runway: str
+    used_up: str
+    not_in_sight: str
+    about_day: str
+    pace: str
+    pace_days: str
     floor: str
     overdue_now: str
     overdue_then: str
+    overdue_on_that_day: str
+    plans_at_risk: str
+    stops: str
     overdue_restored: str
     settle: str
     advice: str
@@ -112,6 +144,8 @@ class Phrases:
     """By what is wrong with an endpoint."""
     advice_differing: str
     advice_channel: str
+    advice_balance: str
+    advice_adding_up: str
     files: str
     one_file: str
     many_files: str
@@ -130,6 +164,7 @@ class Phrases:
     no_next_threshold: str
     next_episode: str
     next_floor: str
+    next_end: str
     once: str
     over_now: str
     footer: str

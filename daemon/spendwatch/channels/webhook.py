@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
+from spendwatch.channels.outlook_data import balance_data, forecast_data, runway_data, top_up_data
 from spendwatch.channels.parts import clean
 from spendwatch.channels.phrases import Language
 from spendwatch.channels.webhook_settings import WebhookConfig, signing_keys
 from spendwatch.channels.wording import Wording
-from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.alert import Rule
 from spendwatch.domain.errors import ForbiddenAddressError, PermanentDeliveryError, TemporaryDeliveryError, UnreachableError
 from spendwatch.domain.money import Money, plain
 from spendwatch.domain.notification import Delivery, Facts, Notification
@@ -115,7 +116,11 @@ class WebhookChannel:
             "state": notification.state.value,
             "since": self._moment(notification.since),
             **self._figures(facts),
-            "balance": _balance(facts.balance),
+            "balance": balance_data(facts.balance, self._moment),
+            "runway": runway_data(facts.runway),
+            "forecast": forecast_data(facts.forecast),
+            "top_up": top_up_data(facts.top_up, self._moment),
+            "escalated": notification.rule is Rule.OVERDUE and bool(facts.threshold),
             "data_until": self._moment(facts.data_until),
             "data_lags": facts.lags,
             "last_bill_at": self._moment(facts.last_bill_at),
@@ -164,6 +169,8 @@ class WebhookChannel:
                 {"day": day.isoformat(), "spend": _amount(spend), "currency": spend.currency} for day, spend in facts.daily
             ],
             "covers": [cover.value for cover in facts.covers],
+            "plans": [clean(code) for code in facts.plans],
+            "stops": [clean(code) for code in facts.stops],
         }
 
     def _moment(self, moment: datetime | None) -> str | None:
@@ -175,33 +182,12 @@ def _signature(key: bytes, signed: bytes) -> str:
 
 
 def _currency(facts: Facts) -> str | None:
-    money = (
-        facts.spend
-        or facts.floor
-        or facts.budget
-        or (facts.series[0][1] if facts.series else None)
-        or (facts.balance.cash if facts.balance else None)
-    )
-    return money.currency if money else None
+    money = facts.spend or facts.floor or facts.budget or (facts.series[0][1] if facts.series else None)
+    return money.currency if money else facts.balance.currency if facts.balance else None
 
 
 def _amount(money: Money | None) -> str | None:
     return None if money is None else plain(money.amount)
-
-
-def _balance(balance: AccountBalance | None) -> dict[str, object] | None:
-    if balance is None:
-        return None
-    return {
-        "currency": balance.cash.currency,
-        "available": _amount(balance.available),
-        "cash": _amount(balance.cash),
-        "credit": _amount(balance.credit),
-        "unsettled_current": _amount(balance.unsettled_current),
-        "unsettled_previous": _amount(balance.unsettled_previous),
-        "reported": _amount(balance.reported),
-        "overdue": balance.is_overdue,
-    }
 
 
 def _raise_unless_taken(answer: HttpAnswer, now: datetime) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+import re
+from datetime import datetime, timedelta, tzinfo
 
 from spendwatch.channels.parts import clean
 from spendwatch.channels.phrases import Phrases, Telling
-from spendwatch.domain.alert import AlertState
+from spendwatch.domain.alert import AlertState, Rule
 from spendwatch.domain.errors import InvalidAmountError
 from spendwatch.domain.money import Money, parse_amount, percent, shown
 from spendwatch.domain.notification import Facts, Notification, Reason
-from spendwatch.domain.period import BillingPeriod, duration_text
+from spendwatch.domain.period import BillingPeriod, duration_text, parse_duration
+from spendwatch.domain.policy import FORECAST
 
 NAME_LENGTH = 60
+_DURATION = re.compile(r"[0-9]{1,6}[dhm]", re.ASCII)
 
 
 class Words:
@@ -33,7 +36,12 @@ class Words:
     @property
     def telling(self) -> Telling:
         """How the notification's rule is told."""
-        return self.phrases.tellings[self.notification.rule]
+        return self.phrases.escalated if self.is_escalated else self.phrases.tellings[self.notification.rule]
+
+    @property
+    def is_escalated(self) -> bool:
+        """Whether it is told to those who hear of it only because it lasts."""
+        return self.notification.rule is Rule.OVERDUE and bool(self.facts.threshold)
 
     @property
     def is_test(self) -> bool:
@@ -54,21 +62,40 @@ class Words:
         return moment.astimezone(self.zone).strftime("%Y-%m-%d %H:%M")
 
     def label(self, label: str) -> str:
-        """Return a threshold's or floor's label: shares as they stand, amounts with their currency."""
+        """Return a threshold's or floor's label: shares as they stand, amounts with their currency, durations in words."""
         facts = self.facts
-        known = facts.spend or facts.floor or (facts.balance.cash if facts.balance else None)
-        if known is None:
+        label = label.removeprefix(f"{FORECAST} ")
+        if self.is_duration(label):
+            return self.duration(parse_duration(label))
+        known = facts.spend or facts.floor
+        currency = known.currency if known else facts.balance.currency if facts.balance else None
+        if currency is None:
             return clean(label, NAME_LENGTH)
         try:
-            return str(Money(parse_amount(label), known.currency))
+            return str(Money(parse_amount(label), currency))
         except InvalidAmountError:
             return clean(label, NAME_LENGTH)
+
+    def is_duration(self, label: str) -> bool:
+        """Tell whether the label is that of a runway or an escalation."""
+        return _DURATION.fullmatch(label) is not None
+
+    def days(self, count: int) -> str:
+        """Return a number of whole days."""
+        return self._in_units(f"{count} d")
+
+    def duration(self, duration: timedelta) -> str:
+        """Return how long something is, or was."""
+        return self._in_units(duration_text(duration))
 
     def _fill_in(self) -> dict[str, str]:
         facts, phrases = self.facts, self.phrases
         filled = {
             "name": clean(facts.name or facts.account_name or facts.scope or facts.account, NAME_LENGTH) or phrases.unknown,
             "threshold": self.label(facts.threshold),
+            "expected": self._money(facts.forecast.likely if facts.forecast else None),
+            "used_up": self._used_up(),
+            "began": self.moment(facts.earlier_at) if facts.earlier_at else phrases.unknown,
             "month": self._month(),
             "at": self._money(facts.reached_at),
             "spend": self._money(facts.spend),
@@ -91,6 +118,10 @@ class Words:
         filled["standing"] = (phrases.is_at if has_share else phrases.has_spent).format_map(filled)
         return filled | {"rule": self.telling.rule.format_map(filled)}
 
+    def _used_up(self) -> str:
+        day = self.facts.runway.zero.likely if self.facts.runway else None
+        return day.isoformat() if day else self.phrases.unknown
+
     def _money(self, money: Money | None) -> str:
         return self.phrases.unknown if money is None else str(money)
 
@@ -108,5 +139,8 @@ class Words:
     def _silence(self) -> str:
         last = self.facts.last_bill_at
         text = duration_text(self.notification.created_at - last) if last else clean(self.facts.detail, NAME_LENGTH)
+        return self._in_units(text)
+
+    def _in_units(self, text: str) -> str:
         units = self.phrases.units
         return "".join(units.get(word, f" {word}") for word in text.split(" ")).strip() or self.phrases.unknown

@@ -77,7 +77,7 @@ def explain(place: Place, alert: str, *, as_json: bool) -> int:
 
 def _behind(alert: Alert, settings: Settings, store: Store) -> list[SpendSum]:
     """Return the sums that make up the scope's spend, the largest first."""
-    if alert.matter.rule not in {Rule.THRESHOLD_REACHED, Rule.CORRECTED} or not alert.matter.period:
+    if alert.matter.rule not in {Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED} or not alert.matter.period:
         return []
     period = BillingPeriod.parse(alert.matter.period)
     by = (Dimension.ACCOUNT, Dimension.WORKSPACE, Dimension.DAY, *MATCHABLE, Dimension.TAGS)

@@ -79,7 +79,7 @@ def _waiting(name: SourceName, config: SourceConfig, settings: Settings) -> list
     """Say what lies there to be entered, and return it, each file with its name. Nothing is fetched: nobody is asked."""
     if isinstance(config, FolderConfig):
         folder = Path(config.path)
-        files = waiting(folder, deep=config.recursive) if folder.is_dir() else []
+        files = waiting(folder, deep=config.recursive, others=settings.balance_files) if folder.is_dir() else []
         click.echo(f"{name}: {len(files)} files in {config.path}")
         return [(folder / file, readable(file)) for file in files]
     place = settings.fetched / name

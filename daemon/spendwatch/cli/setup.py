@@ -78,4 +78,7 @@ def check(place: Place) -> int:
             click.echo(f"note: source {name}: there is no folder {config.path} yet", err=True)
         elif config.type != "folder":
             click.echo(f"note: source {name}: its endpoint was not asked; `spendwatch once` does", err=True)
+    for file in settings.balance_files:
+        if not file.is_file():
+            click.echo(f"note: there is no balance file {file} yet", err=True)
     return Exit.DONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from decimal import Decimal
+from typing import TypeVar
 
 import click
 from rich.console import Group, RenderableType
@@ -13,11 +14,14 @@ from rich.text import Text
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
+from spendwatch.cli.outlook import balance_lines, forecast_cell
 from spendwatch.cli.screen import bar, clean, console, print_json, table, when
 from spendwatch.domain.errors import printable
+from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import Money, shown
 from spendwatch.domain.period import BillingPeriod, duration_text
-from spendwatch.jobs.overview import AccountOverview, Mark, Overview, look, overview_json
+from spendwatch.jobs.insight import Insight
+from spendwatch.jobs.overview import AccountOverview, Mark, Overview, WorkspaceLine, look, overview_json
 from spendwatch.settings import Settings, load
 from spendwatch.state import Store, opened_store, system_clock
 
@@ -47,7 +51,7 @@ def status(place: Place, month: BillingPeriod | None, *, as_json: bool, watch: b
     return Exit.STALE if overview.is_stale else Exit.FIRING if overview.is_firing else Exit.DONE
 
 
-def _look(settings: Settings, store: Store, month: BillingPeriod | None) -> Overview:
+def _look(settings: Settings, store: Store, month: BillingPeriod | None, insight: Insight | None = None) -> Overview:
     return look(
         store.ledger,
         store.book,
@@ -58,23 +62,26 @@ def _look(settings: Settings, store: Store, month: BillingPeriod | None) -> Over
         now=system_clock(),
         period=month,
         types=settings.source_types,
+        balances=store.balances,
+        insight=insight,
     )
 
 
 def _watch(settings: Settings, store: Store, month: BillingPeriod | None) -> None:
     import threading  # noqa: PLC0415 -- for its wait, which a signal ends at once
 
-    wait = threading.Event()
+    wait, insight = threading.Event(), Insight()
     with Live(console=console(), auto_refresh=False, screen=sys.stdout.isatty()) as live:
         while True:
-            live.update(_page(_look(settings, store, month), settings), refresh=True)
+            live.update(_page(_look(settings, store, month, insight), settings), refresh=True)
             wait.wait(_WATCH_EVERY)
 
 
 def _page(overview: Overview, settings: Settings) -> RenderableType:
     parts: list[RenderableType] = []
     for account in overview.accounts:
-        parts += [_head(account, overview, settings), Text(), _workspaces(account), *_balance(account), Text()]
+        parts += [_head(account, overview, settings), Text(), _workspaces(account)]
+        parts += [*balance_lines(account, overview.as_of, settings.zone), Text()]
     parts += [*_sources(overview, settings), *_readings(overview), *_alerts(overview, settings)]
     return Group(*parts)
 
@@ -115,15 +122,35 @@ def _workspaces(account: AccountOverview) -> RenderableType:
         ("BUDGET", "right"),
         ("USED", "right"),
         ("", "left"),
+        ("FORECAST", "right"),
         ("STATE", "left"),
     )
-    rows = [
-        _row(line.workspace or "(no workspace)", line.name, line.spend.amount, line.budget, used=line.used, mark=line.mark)
-        for line in account.workspaces
+    rows = [_line(line) for line in account.workspaces]
+    total = _row("TOTAL", "", account.spend.amount, account.budget, used=account.used, mark=account.mark)
+    rows.append(_with_forecast(total, account.forecast))
+    rows += [
+        _with_forecast(_row(f"also in {money.currency}", "", money.amount, used=None, mark=Mark.OK), None)
+        for money in account.foreign
     ]
-    rows.append(_row("TOTAL", "", account.spend.amount, account.budget, used=account.used, mark=account.mark))
-    rows += [_row(f"also in {money.currency}", "", money.amount, used=None, mark=Mark.OK) for money in account.foreign]
-    return table(headings, rows)
+    is_early = account.forecast is None and not any(line.forecast for line in account.workspaces)
+    return table(_without(headings, is_early), [_without(row, is_early) for row in rows])
+
+
+_T = TypeVar("_T")
+
+
+def _without(row: tuple[_T, ...], is_early: bool) -> tuple[_T, ...]:  # noqa: FBT001 -- read at its two calls above
+    """Leave the forecasts out where there are none."""
+    return (*row[:-2], row[-1]) if is_early else row
+
+
+def _line(line: WorkspaceLine) -> tuple[str, ...]:
+    row = _row(line.workspace or "(no workspace)", line.name, line.spend.amount, line.budget, used=line.used, mark=line.mark)
+    return _with_forecast(row, line.forecast)
+
+
+def _with_forecast(row: tuple[str, ...], forecast: Forecast | None) -> tuple[str, ...]:
+    return (*row[:-1], forecast_cell(forecast), row[-1])
 
 
 def _row(
@@ -134,19 +161,6 @@ def _row(
     style = _STYLES[mark]
     state = f"[{style}]{mark.value}[/]" if style else mark.value
     return clean(place), clean(name), shown(spent), amount, share, bar(used), state
-
-
-def _balance(account: AccountOverview) -> list[RenderableType]:
-    balance = account.balance
-    if balance is None:
-        return []
-    overdue = "   OVERDUE" if balance.is_overdue else ""
-    sentence = (
-        f"\nAvailable balance {shown(balance.available.amount)} = cash {shown(balance.cash.amount)}"
-        f" + credit {shown(balance.credit.amount)} - unsettled {shown(balance.unsettled_current.amount)} (this month)"
-        f" - {shown(balance.unsettled_previous.amount)} (earlier){overdue}"
-    )
-    return [Text(sentence, style="bold red" if balance.is_overdue else "")]
 
 
 def _readings(overview: Overview) -> list[RenderableType]:

@@ -15,7 +15,7 @@ from spendwatch import __version__
 from spendwatch.app import App, lock_state
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.domain.health import SourceHealth
+from spendwatch.domain.health import BalanceHealth, SourceHealth
 from spendwatch.heartbeat import Heartbeat
 from spendwatch.jobs.collect import Taken
 from spendwatch.jobs.deliver import Settled
@@ -108,17 +108,20 @@ def _round(settings: Settings, store: Store) -> int:
     failing = [source for source in store.health.sources() if source.failing_since and source.name in settings.sources]
     for source in failing:
         click.echo(f"source {source.name}: {source.trouble}", file=sys.stderr)
-    return exit_code(taken, settled, failing)
+    unread = [one for one in store.balances.health().values() if one.failing_since and one.account in settings.balances]
+    for balance in unread:
+        click.echo(f"balance of {balance.account}: {balance.trouble}", file=sys.stderr)
+    return exit_code(taken, settled, failing, unread)
 
 
-def exit_code(taken: list[Taken], settled: list[Settled], failing: list[SourceHealth]) -> Exit:
-    """Return how a round ended; `failing`: the sources that could not be looked at."""
+def exit_code(taken: list[Taken], settled: list[Settled], failing: list[SourceHealth], unread: list[BalanceHealth]) -> Exit:
+    """Return how a round ended; `failing`: the sources that could not be looked at; `unread`: the balances."""
     if any(one.refused for one in taken):
         return Exit.BILL
     if any(one.why and one.final for one in settled):
         return Exit.REFUSED
     if any(source.cause and source.cause.is_about_credentials for source in failing):
         return Exit.CREDENTIALS
-    if any(one.failed for one in taken) or any(one.why for one in settled) or failing:
+    if any(one.failed for one in taken) or any(one.why for one in settled) or failing or unread:
         return Exit.TRY_AGAIN
     return Exit.DONE

@@ -81,6 +81,7 @@ async def _month(settings: Settings, folder: Path, store: Store, *, say: Callabl
     app = App(settings, store, clock=lambda: moment[0])
     say(f"{month.label} again, a bill every morning. Workspaces Research (CNY 700) and Training (CNY 150); cash CNY 900.\n")
     try:
+        await app.ask_balances()
         for day in range(1, month.days):
             moment[0] = start + timedelta(days=day, hours=9, minutes=30)
             await _morning(app, folder, start, moment[0], say)

@@ -18,11 +18,15 @@ class Rule(StrEnum):
     """What an alert is about. The values are the `type` of a webhook's body."""
 
     THRESHOLD_REACHED = "spend.threshold_reached"
+    FORECAST = "spend.forecast"
     FOREIGN_CURRENCY = "spend.foreign_currency"
     CORRECTED = "spend.corrected"
     LATE = "spend.late"
     BALANCE_LOW = "balance.low"
     OVERDUE = "balance.overdue"
+    RUNWAY = "balance.runway"
+    BALANCE_FAILING = "balance_source.failing"
+    BALANCE_DIFFERING = "balance_source.differing"
     STALE = "bills.stale"
     REJECTED = "bills.rejected"
     DIFFERING = "bills.differing"
@@ -40,7 +44,17 @@ class Rule(StrEnum):
 
 
 _EPISODIC = frozenset(
-    {Rule.BALANCE_LOW, Rule.OVERDUE, Rule.STALE, Rule.SOURCE_FAILING, Rule.CHANNEL_FAILING, Rule.CONFIG_REJECTED}
+    {
+        Rule.BALANCE_LOW,
+        Rule.OVERDUE,
+        Rule.RUNWAY,
+        Rule.BALANCE_FAILING,
+        Rule.BALANCE_DIFFERING,
+        Rule.STALE,
+        Rule.SOURCE_FAILING,
+        Rule.CHANNEL_FAILING,
+        Rule.CONFIG_REJECTED,
+    }
 )
 
 
@@ -61,7 +75,7 @@ class Matter:
     scope: str
     """`Scope.key`, or `source:inbox`, `channel:finance`, `file:<digest>`, `month:2026-09`, `series:focus`."""
     threshold: str
-    """The threshold's or floor's label; empty where there is none."""
+    """The threshold's, floor's, runway's or escalation's label; empty where there is none."""
     period: str
     """The billing period's label; empty for episodic matters."""
     height: str = ""

@@ -6,6 +6,7 @@ SpendwatchError
 ├── LedgerChangedError        somebody else entered the same days meanwhile; merge again
 ├── LedgerUnavailableError    the database cannot be used (full disk, lost connection, newer schema)
 ├── SourceUnavailableError    the place where bills come from cannot be reached
+│   └── BalanceUnavailableError   a balance cannot be read
 ├── CurrencyMismatchError     two currencies met in one sum
 ├── InvalidAmountError        text that is not a plain decimal we can hold
 ├── ConfigError               the configuration has mistakes; carries all of them
@@ -91,6 +92,16 @@ class SourceUnavailableError(SpendwatchError):
     def __init__(self, message: str, trouble: Trouble | None = None) -> None:
         """Keep what kind of trouble it is, where that tells what is to be done."""
         self.trouble = trouble
+        super().__init__(message)
+
+
+class BalanceUnavailableError(SourceUnavailableError):
+    """A balance cannot be read now; the message says what is wrong and, as far as that is known, what to do."""
+
+    def __init__(self, message: str, *, is_lasting: bool, retry_after: timedelta | None = None) -> None:
+        """Keep whether somebody has to mend it, and the pause that was asked for."""
+        self.is_lasting = is_lasting
+        self.retry_after = retry_after
         super().__init__(message)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from spendwatch.domain.period import duration_text
 from spendwatch.domain.policy import ChannelName
-from spendwatch.domain.statement import Digest, SourceName
+from spendwatch.domain.statement import AccountId, Digest, SourceName
 from spendwatch.domain.trouble import Trouble
 
 
@@ -76,3 +76,19 @@ class ChannelHealth:
     trouble: str = ""
     disabled: bool = False
     """The receiver asked never to be called again."""
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceHealth:
+    """What we know about the place where an account's balance is read."""
+
+    account: AccountId
+    first_tried_at: datetime
+    last_read_at: datetime | None = None
+    """When it last gave a reading."""
+    failing_since: datetime | None = None
+    failures: int = 0
+    """Attempts in a row that failed."""
+    trouble: str = ""
+    is_lasting: bool = False
+    """The last trouble will not pass by itself."""

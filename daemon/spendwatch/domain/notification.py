@@ -9,14 +9,28 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, NewType, TypeAlias
+from typing import Any, NewType, TypeAlias, TypeVar
 
 from spendwatch.domain.alert import AlertId, AlertState, Rule
-from spendwatch.domain.balance import AccountBalance, Cover
-from spendwatch.domain.money import Currency, Money, plain
+from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.balance_watch import TopUp
+from spendwatch.domain.cover import Cover
+from spendwatch.domain.figures_text import (
+    balance_of,
+    balance_text,
+    forecast_of,
+    forecast_text,
+    money_of,
+    money_text,
+    runway_from,
+    runway_text,
+    top_up_of,
+    top_up_text,
+)
+from spendwatch.domain.forecast import Forecast, Runway
+from spendwatch.domain.money import Money, plain
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.standing import Growth
-from spendwatch.domain.statement import AccountId
 from spendwatch.domain.trouble import Trouble
 
 NotificationId = NewType("NotificationId", str)
@@ -69,6 +83,14 @@ class Facts:
     balance: AccountBalance | None = None
     floor: Money | None = None
     covers: tuple[Cover, ...] = ()
+    plans: tuple[str, ...] = ()
+    """Commodity codes of what cannot be renewed while the account is overdue."""
+    stops: tuple[str, ...] = ()
+    """Commodity codes of what is suspended then."""
+    runway: Runway | None = None
+    forecast: Forecast | None = None
+    top_up: TopUp | None = None
+    """What came in since the condition began."""
     data_until: datetime | None = None
     last_bill_at: datetime | None = None
     files: tuple[tuple[str, str], ...] = ()
@@ -102,7 +124,10 @@ class Notification:
             return "test"
         if self.state is AlertState.FIRING:
             return self.rule.value
-        return "balance.recovered" if self.rule in {Rule.BALANCE_LOW, Rule.OVERDUE} else "alert.resolved"
+        return "balance.recovered" if self.rule in _OF_BALANCE else "alert.resolved"
+
+
+_OF_BALANCE = frozenset({Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY})
 
 
 def notification_id(alert: AlertId, reason: Reason, times_told: int) -> NotificationId:
@@ -183,28 +208,34 @@ def decode(text: str) -> Notification:
             scope=facts.get("scope", ""),
             name=facts.get("name", ""),
             period=facts.get("period", ""),
-            spend=_money(facts.get("spend")),
-            budget=_money(facts.get("budget")),
+            spend=_if_told(money_of, facts.get("spend")),
+            budget=_if_told(money_of, facts.get("budget")),
             used=Decimal(facts["used"]) if facts.get("used") else None,
             threshold=facts.get("threshold", ""),
-            reached_at=_money(facts.get("reached_at")),
+            reached_at=_if_told(money_of, facts.get("reached_at")),
             also=tuple(facts.get("also", ())),
             next_threshold=facts.get("next_threshold", ""),
-            next_at=_money(facts.get("next_at")),
-            earlier=_money(facts.get("earlier")),
+            next_at=_if_told(money_of, facts.get("next_at")),
+            earlier=_if_told(money_of, facts.get("earlier")),
             earlier_at=_moment(facts.get("earlier_at")),
             growth=tuple(
-                Growth(item.get("label", ""), _sure(item["recent"]), _sure(item["before"])) for item in facts.get("growth", ())
+                Growth(item.get("label", ""), money_of(item["recent"]), money_of(item["before"]))
+                for item in facts.get("growth", ())
             ),
-            daily=tuple((date.fromisoformat(day), _sure(money)) for day, money in facts.get("daily", ())),
-            foreign=tuple(_sure(money) for money in facts.get("foreign", ())),
-            before=_money(facts.get("before")),
-            series=tuple((name, _sure(money)) for name, money in facts.get("series", ())),
+            daily=tuple((date.fromisoformat(day), money_of(money)) for day, money in facts.get("daily", ())),
+            foreign=tuple(money_of(money) for money in facts.get("foreign", ())),
+            before=_if_told(money_of, facts.get("before")),
+            series=tuple((name, money_of(money)) for name, money in facts.get("series", ())),
             days=facts.get("days"),
             bills=tuple(facts.get("bills", ())),
-            balance=_balance(facts.get("balance")),
-            floor=_money(facts.get("floor")),
+            balance=_if_told(balance_of, facts.get("balance")),
+            floor=_if_told(money_of, facts.get("floor")),
             covers=tuple(Cover(cover) for cover in facts.get("covers", ())),
+            plans=tuple(facts.get("plans", ())),
+            stops=tuple(facts.get("stops", ())),
+            runway=_if_told(runway_from, facts.get("runway")),
+            forecast=_if_told(forecast_of, facts.get("forecast")),
+            top_up=_if_told(top_up_of, facts.get("top_up")),
             data_until=_moment(facts.get("data_until")),
             last_bill_at=_moment(facts.get("last_bill_at")),
             files=tuple((name, why) for name, why in facts.get("files", ())),
@@ -229,7 +260,7 @@ def _plain(value: object) -> _Json:
 def _facts(facts: Facts) -> _Json:
     named = {name: item for name in _NAMES[Facts] if (item := getattr(facts, name)) not in _EMPTY and item is not False}
     if facts.daily:
-        named["daily"] = [(day.isoformat(), (plain(money.amount), money.currency)) for day, money in facts.daily]
+        named["daily"] = [(day.isoformat(), money_text(money)) for day, money in facts.daily]
     return named
 
 
@@ -239,15 +270,18 @@ def _named(value: object, names: tuple[str, ...]) -> _Json:
 
 
 _EMPTY: tuple[object, ...] = (None, "", ())
-_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (Facts, Growth, AccountBalance)}
+_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (Facts, Growth)}
 _WRITERS: dict[type, Callable[[Any], _Json]] = {
-    Money: lambda money: [plain(money.amount), money.currency],
+    Money: money_text,
     Decimal: plain,
     datetime: datetime.isoformat,
     date: date.isoformat,
     Facts: _facts,
     Growth: lambda growth: _named(growth, _NAMES[Growth]),
-    AccountBalance: lambda balance: _named(balance, _NAMES[AccountBalance]),
+    AccountBalance: balance_text,
+    Forecast: forecast_text,
+    Runway: runway_text,
+    TopUp: top_up_text,
 }
 """What the JSON library does not know, by exact type: ten thousand workspaces may cross in one bill."""
 
@@ -255,28 +289,12 @@ _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_pla
 _ALL_NAMES = tuple(field.name for field in fields(Notification))
 
 
-def _money(raw: list[str] | None) -> Money | None:
-    return None if raw is None else _sure(raw)
+T = TypeVar("T")
 
 
-def _sure(raw: list[str]) -> Money:
-    return Money(Decimal(raw[0]), Currency(raw[1]))
+def _if_told(read: Callable[[Any], T], raw: object) -> T | None:
+    return None if raw is None else read(raw)
 
 
 def _moment(raw: str | None) -> datetime | None:
     return None if raw is None else datetime.fromisoformat(raw)
-
-
-def _balance(raw: dict[str, list[str]] | None) -> AccountBalance | None:
-    if raw is None:
-        return None
-    until = raw.get("data_until")
-    return AccountBalance(
-        account=AccountId(str(raw.get("account", ""))),
-        cash=_sure(raw["cash"]),
-        credit=_sure(raw["credit"]),
-        unsettled_current=_sure(raw["unsettled_current"]),
-        unsettled_previous=_sure(raw["unsettled_previous"]),
-        data_until=datetime.fromisoformat(str(until)) if until else None,
-        reported=_money(raw.get("reported")),
-    )

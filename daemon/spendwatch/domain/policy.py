@@ -14,6 +14,9 @@ from spendwatch.domain.statement import AccountId, WorkspaceId
 
 ChannelName = NewType("ChannelName", str)
 
+FORECAST = "forecast"
+"""Stands before the share or amount of a threshold that a forecast has to reach."""
+
 _WARNING_SHARE = Decimal("0.75")
 
 
@@ -43,6 +46,8 @@ class Threshold:
 
     share: Decimal | None = None
     amount: Decimal | None = None
+    is_forecast: bool = False
+    """It is reached when the whole period will probably cost so much."""
 
     def __post_init__(self) -> None:
         """Hold exactly one of the two, above zero."""
@@ -53,10 +58,11 @@ class Threshold:
 
     @property
     def label(self) -> str:
-        """The threshold as people write it: `80%` or `900`. Part of an alert's identity."""
-        if self.share is not None:
-            return f"{plain(EXACT.multiply(self.share, Decimal(100)))}%"
-        return plain(self.amount or Decimal(0))
+        """The threshold as people write it: `80%`, `900` or `forecast 100%`. Part of an alert's identity."""
+        value = (
+            plain(self.amount or Decimal(0)) if self.share is None else f"{plain(EXACT.multiply(self.share, Decimal(100)))}%"
+        )
+        return f"{FORECAST} {value}" if self.is_forecast else value
 
     def reached_at(self, budget: Decimal | None) -> Decimal | None:
         """Return the amount at which the threshold is reached; a share of no budget is never reached."""
@@ -65,12 +71,15 @@ class Threshold:
         return None if budget is None or self.share is None else EXACT.multiply(budget, self.share)
 
     def severity(self, budget: Decimal | None) -> Severity:
-        """Return critical from the whole budget on, warning from three quarters on, else notice. No budget: warning."""
+        """Return critical from the whole budget on, warning from three quarters on, else notice. No budget: warning.
+
+        A forecast is never worse than a warning: it may still prove wrong.
+        """
         at = self.reached_at(budget)
         if budget is None or at is None:
             return Severity.WARNING
         if at >= budget:
-            return Severity.CRITICAL
+            return Severity.WARNING if self.is_forecast else Severity.CRITICAL
         return Severity.WARNING if at >= EXACT.multiply(budget, _WARNING_SHARE) else Severity.NOTICE
 
 
@@ -101,12 +110,26 @@ class WorkspacePolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class BalancePolicy:
-    """The balance's manual terms, and below which amounts somebody must hear of it."""
+class Escalation:
+    """Who hears, too, when an account stays overdue for that long."""
 
-    cash: Decimal
-    credit: Decimal
+    after: timedelta
+    channels: tuple[ChannelName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BalancePolicy:
+    """Where the balance is known from, and when somebody must hear of it."""
+
+    cash: Decimal | None = None
+    """As the configuration says; None where the balance is read from elsewhere."""
+    credit: Decimal = Decimal(0)
     floors: tuple[Decimal, ...] = ()
+    runway: tuple[timedelta, ...] = ()
+    """How long before the balance is probably used up."""
+    escalation: Escalation | None = None
+    stale_after: timedelta | None = None
+    """Older readings are shown as stale; None: it never gets old by itself."""
 
 
 @dataclass(frozen=True, slots=True)

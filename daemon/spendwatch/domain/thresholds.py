@@ -50,9 +50,10 @@ class Level:
 
 
 @lru_cache(maxsize=4096)
-def levels_of(thresholds: tuple[Threshold, ...], budget: Decimal | None) -> tuple[Level, ...]:
-    """Return the thresholds that can be reached, the lowest first."""
-    reachable = ((threshold.reached_at(budget), threshold) for threshold in thresholds)
+def levels_of(thresholds: tuple[Threshold, ...], budget: Decimal | None, *, of_forecasts: bool = False) -> tuple[Level, ...]:
+    """Return the thresholds that the spend can reach, or those that a forecast can, the lowest first."""
+    wanted = (threshold for threshold in thresholds if threshold.is_forecast is of_forecasts)
+    reachable = ((threshold.reached_at(budget), threshold) for threshold in wanted)
     found = (Level(at, plain(at), threshold.label, threshold.severity(budget)) for at, threshold in reachable if at is not None)
     return tuple(sorted(found, key=lambda level: level.at))
 
@@ -87,13 +88,14 @@ def _thresholds_reached(
     if not speaks:
         return Verdict(tuple(alerts))
     also = tuple(level.label for level in reversed(new[:-1]))
-    facts = _spend_facts(standing, highest, told, account_name, also=also)
+    facts = spend_facts(standing, highest, told, account_name, also=also)
     return Verdict(tuple(alerts), (say(alerts[-1], Reason.FIRED, watch.channels, facts, now),))
 
 
-def _spend_facts(
+def spend_facts(
     standing: Standing, level: Level, told: Sequence[Alert], account_name: str, *, also: tuple[str, ...] = ()
 ) -> Facts:
+    """Return the figures of one watched budget, given the level that is spoken of and what was told before."""
     watch = standing.watch
     levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
     ahead = next((above for above in levels if above.at > standing.spend.amount), None)
@@ -137,7 +139,7 @@ def _reminder(standing: Standing, told: Sequence[Alert], account_name: str, now:
         return Verdict()
     again = replace(latest, told_at=now, times_told=latest.times_told + 1)
     return Verdict(
-        (again,), (say(again, Reason.REPEATED, watch.channels, _spend_facts(standing, level, told, account_name), now),)
+        (again,), (say(again, Reason.REPEATED, watch.channels, spend_facts(standing, level, told, account_name), now),)
     )
 
 
@@ -166,5 +168,5 @@ def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, a
         summary=f"{watch.name} fell back below {matter.threshold} in {standing.period.label}: {standing.spend} spent",
     )
     level = Level(height, matter.height, matter.threshold, highest.severity)
-    facts = _spend_facts(standing, level, (highest,), account_name)
+    facts = spend_facts(standing, level, (highest,), account_name)
     return Verdict((alert,), (say(alert, Reason.FIRED, watch.channels, facts, now),))

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from spendwatch.domain.alert import Alert, Matter, Rule
-from spendwatch.domain.balance import AccountBalance, covers_seen
 from spendwatch.domain.health import ChannelHealth, Rejection, SourceHealth
-from spendwatch.domain.money import EXACT, Money, plain
+from spendwatch.domain.money import Money, plain
 from spendwatch.domain.notification import Facts
-from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Severity
+from spendwatch.domain.policy import ChannelName, Policies, Severity
 from spendwatch.domain.review import ONE_SHOT_LASTS, AlertsKnown, Finding
-from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import Standing
 from spendwatch.domain.statement import SourceName
 from spendwatch.jobs.ports import Health, Ledger
@@ -23,9 +20,6 @@ FAILURES_TOLD = 3
 """Failures in a row before a source or a channel is called failing."""
 
 _DAILY = timedelta(days=1)
-_COVERS_DAYS = 40
-_BACK_ABOVE = EXACT.create_decimal("1.01")
-"""A floor counts as left behind from one percent above it, so that cents do not make episodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,95 +34,6 @@ class Surroundings:
     config_mistakes: tuple[str, ...] = ()
     troubles: Mapping[ChannelName, str] = field(default_factory=dict)
     """Channels whose deliveries died lately, each with the last reason."""
-
-
-def balance_of(
-    policy: AccountPolicy, ledger: Ledger, periods: Sequence[BillingPeriod], *, products: Sequence[str]
-) -> AccountBalance | None:
-    """Return the account's balance: cash and credit as configured, unsettled from the ledger, all products.
-
-    This month's spend is unsettled, and so is the previous month's while its bills may still change.
-    """
-    if policy.balance is None:
-        return None
-
-    def unsettled(period: BillingPeriod) -> Money:
-        sums = ledger.spend(period, (Dimension.ACCOUNT,), products=None)
-        mine = (
-            spent.amount
-            for spent in sums
-            if spent.values.get(Dimension.ACCOUNT) == policy.account and spent.currency == policy.currency
-        )
-        return Money.total(mine, policy.currency)
-
-    previous = Money.zero(policy.currency)
-    for period in periods[:-1]:
-        previous += unsettled(period)
-    return AccountBalance(
-        account=policy.account,
-        cash=Money(policy.balance.cash, policy.currency),
-        credit=Money(policy.balance.credit, policy.currency),
-        unsettled_current=unsettled(periods[-1]),
-        unsettled_previous=previous,
-        data_until=ledger.data_until(products).get(policy.account),
-    )
-
-
-def balance_findings(
-    policy: AccountPolicy, balance: AccountBalance, ledger: Ledger, known: AlertsKnown, today: date
-) -> list[Finding]:
-    """Return whether the balance is below each floor, and overdue; the gravest last."""
-    available, name = balance.available, policy.name or policy.account
-    has_free, commodities = False, frozenset[str]()
-    if balance.is_overdue:
-        since = today - timedelta(days=_COVERS_DAYS)
-        commodities, has_free = ledger.recent_commodities(since).get(policy.account, (commodities, has_free))
-    facts = Facts(
-        account=policy.account,
-        account_name=name,
-        scope="account",
-        name=name,
-        balance=balance,
-        covers=covers_seen(commodities, has_free_lines=has_free),
-        data_until=balance.data_until,
-    )
-
-    def finding(rule: Rule, label: str, severity: Severity, *, holds: bool, grave: int, summary: str, facts: Facts) -> Finding:
-        return Finding(
-            matter=Matter(rule, policy.account, "account", label, ""),
-            holds=holds,
-            severity=severity,
-            group=f"balance:{policy.account}",
-            grave=grave,
-            summary=summary,
-            facts=facts,
-            channels=policy.channels,
-            amount=plain(available.amount),
-            remind=(policy.remind or _DAILY) if rule is Rule.OVERDUE else policy.remind,
-        )
-
-    floors = sorted(policy.balance.floors, reverse=True) if policy.balance else []
-    found = []
-    for grave, floor in enumerate(floors):
-        label = plain(floor)
-        before = known.latest(Matter(Rule.BALANCE_LOW, policy.account, "account", label, ""))
-        limit = EXACT.multiply(floor, _BACK_ABOVE) if before and before.is_firing else floor
-        found.append(
-            finding(
-                Rule.BALANCE_LOW,
-                label,
-                Severity.CRITICAL if grave == len(floors) - 1 and grave else Severity.WARNING,
-                holds=available.amount < limit,
-                grave=grave,
-                summary=f"available balance of {name} is {available}, floor {Money(floor, policy.currency)}",
-                facts=replace(facts, floor=Money(floor, policy.currency), threshold=label),
-            )
-        )
-    overdue = f"{name} is overdue: available {available}"
-    found.append(
-        finding(Rule.OVERDUE, "", Severity.CRITICAL, holds=balance.is_overdue, grave=len(floors), summary=overdue, facts=facts)
-    )
-    return found
 
 
 def foreign_findings(standings: Sequence[Standing], names: Mapping[str, str]) -> list[Finding]:

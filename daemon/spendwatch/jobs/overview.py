@@ -11,18 +11,25 @@ from enum import StrEnum
 from spendwatch.domain.alert import Alert
 from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.cross_check import CrossCheck
+from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.health import ReadingProgress, SourceHealth
 from spendwatch.domain.layouts import API_LAG
 from spendwatch.domain.money import EXACT, Currency, Money, plain, share_of
+from spendwatch.domain.pace import TooEarly
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity, WorkspacePolicy
-from spendwatch.domain.scope import Dimension
+from spendwatch.domain.scope import Dimension, Scope
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, WorkspaceId
 from spendwatch.domain.trouble import Trouble
-from spendwatch.jobs.conditions import balance_of
+from spendwatch.jobs.balance_round import Surveyed, runway, survey
+from spendwatch.jobs.balance_trouble import trouble_of
+from spendwatch.jobs.forecasts import forecast
+from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.lagging import Lagging
-from spendwatch.jobs.ports import AlertBook, Health, Ledger
+from spendwatch.jobs.outlook_json import balance_json, forecast_json, runway_json
+from spendwatch.jobs.paces import Paces
+from spendwatch.jobs.ports import AlertBook, Balances, Health, Ledger
 
 
 class Mark(StrEnum):
@@ -44,6 +51,8 @@ class WorkspaceLine:
     used: Decimal | None
     mark: Mark
     lines: int
+    forecast: Forecast | None = None
+    """What it will probably cost this month; None where it is too early to tell, and for other months."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,16 @@ class AccountOverview:
     data_until: datetime | None
     lags: bool
     """Whether the figures are those of the billing API, which is late and leaves out what is not settled yet."""
+    forecast: Forecast | None = None
+    runway: Runway | TooEarly | None = None
+    """How long the balance lasts; None where there is none."""
+    balance_trouble: str = ""
+    """Why there is no fresh reading of the balance."""
+
+    @property
+    def is_balance_stale(self) -> bool:
+        """Whether the balance is watched and its figures are too old, or missing."""
+        return bool(self.balance_trouble) and (self.balance is None or self.balance.is_stale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +115,10 @@ class Overview:
 
     @property
     def is_stale(self) -> bool:
-        """Whether some source gives no bills, so that no verdict is possible."""
-        return any(source.state != "ok" for source in self.sources) or not any(account.data_until for account in self.accounts)
+        """Whether some source gives no bills, or no balance, so that no verdict is possible."""
+        is_silent = any(source.state != "ok" for source in self.sources)
+        is_empty = not any(account.data_until for account in self.accounts)
+        return is_silent or is_empty or any(account.is_balance_stale for account in self.accounts)
 
     @property
     def is_firing(self) -> bool:
@@ -116,24 +137,40 @@ def look(
     now: datetime,
     period: BillingPeriod | None = None,
     types: Mapping[SourceName, str] | None = None,
+    balances: Balances | None = None,
+    insight: Insight | None = None,
 ) -> Overview:
-    """Return the overview of one month; by default the current one. `types` tells of what kind each source is."""
+    """Return the overview of one month; by default the current one. `types` tells of what kind each source is.
+
+    Without `balances` no balance is known but what is configured; `insight` spares reading again what did not change.
+    """
+    insight = insight or Insight()
     month = period or BillingPeriod.containing(now, zone)
     firing = tuple(alert for alert in book.known() if alert.is_firing)
     sums = ledger.spend(month, (Dimension.ACCOUNT, Dimension.WORKSPACE), products=policies.products)
     until = ledger.data_until(policies.products)
     periods = open_periods(now, zone, final_on=policies.month_final_on)
     late = Lagging(ledger, policies, month).accounts(month)
+    surveyed = survey(policies, ledger, balances, insight, periods, zone=zone, now=now)
+    insight.paces.look(ledger, policies, (), zone)
     accounts = tuple(
-        _account(
+        _with_outlook(
+            _account(
+                policy,
+                policies,
+                sums,
+                firing,
+                month=month,
+                data_until=until.get(policy.account),
+                lags=policy.account in late,
+                balance=surveyed.balances.get(policy.account),
+            ),
             policy,
-            policies,
-            sums,
-            firing,
+            surveyed,
+            insight.paces,
             month=month,
-            data_until=until.get(policy.account),
-            lags=policy.account in late,
-            balance=balance_of(policy, ledger, periods, products=policies.products),
+            zone=zone,
+            now=now,
         )
         for policy in policies.accounts
     )
@@ -188,6 +225,32 @@ def _account(
         data_until=data_until,
         lags=lags,
     )
+
+
+def _with_outlook(
+    seen: AccountOverview,
+    policy: AccountPolicy,
+    surveyed: Surveyed,
+    paces: Paces,
+    *,
+    month: BillingPeriod,
+    zone: tzinfo,
+    now: datetime,
+) -> AccountOverview:
+    """Return the account with what is to be expected: of this month, as others are over, and of its balance."""
+    balance, trouble = seen.balance, ""
+    if policy.balance and policy.balance.cash is None:
+        trouble = trouble_of(balance, surveyed.health.get(policy.account), now)
+    lasts = runway(policy, balance, paces, zone=zone, now=now) if balance else None
+    seen = replace(seen, runway=lasts, balance_trouble=trouble)
+    if month != BillingPeriod.containing(now, zone):
+        return seen
+
+    def expected(scope: Scope, spend: Money) -> Forecast | None:
+        return forecast(paces, scope, spend, month, until=seen.data_until, zone=zone)
+
+    lines = (replace(line, forecast=expected(Scope(seen.account, line.workspace), line.spend)) for line in seen.workspaces)
+    return replace(seen, forecast=expected(Scope(seen.account), seen.spend), workspaces=tuple(lines))
 
 
 def _workspaces(
@@ -257,6 +320,7 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
                 "other_currencies": [{"currency": money.currency, "spend": plain(money.amount)} for money in account.foreign],
                 "data_until": when(account.data_until),
                 "lag": _lag(account),
+                "forecast": forecast_json(account.forecast),
                 "workspaces": [
                     {
                         "workspace": line.workspace,
@@ -266,10 +330,12 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
                         "used": _share(line.used),
                         "state": line.mark.value,
                         "lines": line.lines,
+                        "forecast": forecast_json(line.forecast),
                     }
                     for line in account.workspaces
                 ],
-                "balance": _balance(account.balance),
+                "balance": _balance(account, overview.as_of, zone),
+                "balance_trouble": account.balance_trouble,
             }
             for account in overview.accounts
         ],
@@ -333,18 +399,11 @@ def alert_json(alert: Alert, zone: tzinfo) -> _Plain:
     }
 
 
-def _balance(balance: AccountBalance | None) -> _Plain | None:
-    if balance is None:
+def _balance(account: AccountOverview, now: datetime, zone: tzinfo) -> _Plain | None:
+    if account.balance is None:
         return None
-    return {
-        "available": plain(balance.available.amount),
-        "cash": plain(balance.cash.amount),
-        "credit": plain(balance.credit.amount),
-        "unsettled_current": plain(balance.unsettled_current.amount),
-        "unsettled_previous": plain(balance.unsettled_previous.amount),
-        "reported": _amount(balance.reported),
-        "overdue": balance.is_overdue,
-    }
+    seen = balance_json(account.balance, now, zone)
+    return {**seen, "stale": account.is_balance_stale, "runway": runway_json(account.runway)}
 
 
 def _amount(money: Money | None) -> str | None:

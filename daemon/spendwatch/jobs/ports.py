@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
 from spendwatch.domain.alert import Alert
 from spendwatch.domain.authority import DayTotal
+from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
+from spendwatch.domain.balance_watch import BalanceWatch
 from spendwatch.domain.cross_check import CrossCheck
-from spendwatch.domain.health import ChannelHealth, ReadingProgress, Rejection, SourceHealth
+from spendwatch.domain.foretelling import Foretold, ForetoldPlace
+from spendwatch.domain.health import BalanceHealth, ChannelHealth, ReadingProgress, Rejection, SourceHealth
 from spendwatch.domain.late import Closing, LateChange
 from spendwatch.domain.merging import Held, MergedDay, Reading
+from spendwatch.domain.money import Currency
 from spendwatch.domain.notification import Delivery, DeliveryId, Notification
+from spendwatch.domain.owed import OwedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
@@ -21,6 +26,7 @@ from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import (
     AccountId,
     BillFile,
+    ChargeKind,
     DayKey,
     Digest,
     ReadingHints,
@@ -30,6 +36,7 @@ from spendwatch.domain.statement import (
     Statement,
 )
 from spendwatch.domain.trouble import Trouble
+from spendwatch.domain.usage import Usage
 
 
 class BillSource(Protocol):
@@ -138,8 +145,19 @@ class Ledger(Protocol):
     def late(self, since: datetime) -> Sequence[LateChange]:
         """Return the final months that were changed since then, the earliest change first."""
 
-    def recent_commodities(self, since: date) -> Mapping[AccountId, tuple[frozenset[str], bool]]:
-        """Return for each account the commodity codes billed since that day, and whether free-quota lines were among them."""
+    def recent_charges(self, since: date) -> Mapping[AccountId, frozenset[tuple[str, ChargeKind]]]:
+        """Return for each account the commodity codes billed since that day, each with the kinds of charge."""
+
+    def usage(
+        self, series: Sequence[SeriesKey], by: Sequence[Dimension], *, products: Sequence[str] | None, days: tuple[date, date]
+    ) -> Iterator[Usage]:
+        """Yield what was used on these days, for each combination of these dimensions and each currency, in their order.
+
+        Subscriptions, refunds and adjustments are no use. Take all of it, and soon: a view of the data is held meanwhile.
+        """
+
+    def owed(self, periods: Sequence[BillingPeriod], since: Stamp) -> Sequence[OwedDay]:
+        """Return what each series says of these periods that is not paid, by day, as far as it said so since then."""
 
     def rejections(self, since: datetime) -> Sequence[Rejection]:
         """Return the files refused since then, the oldest first."""
@@ -162,6 +180,41 @@ class AlertBook(Protocol):
 
         What is there already by its identity stays as it is. Returns how many deliveries are new.
         """
+
+
+class BalanceSource(Protocol):
+    """A place where an account's balance is known. It is asked by a job of its own, never inside a transaction."""
+
+    async def read(self, now: datetime) -> BalanceReading:
+        """Return what is said now, or raise `BalanceUnavailableError`."""
+
+
+class Balances(Protocol):
+    """Balances on record, and what rounds remember of each other."""
+
+    def record(self, reading: BalanceReading) -> None:
+        """Record a reading, in whichever order readings come; its source works."""
+
+    def failed(self, account: AccountId, why: str, *, at: datetime, is_lasting: bool) -> None:
+        """Note that the balance could not be read."""
+
+    def latest(self) -> Mapping[AccountId, RecordedReading]:
+        """Return of each account the reading that holds for the latest moment."""
+
+    def health(self) -> Mapping[AccountId, BalanceHealth]:
+        """Return how it went with each balance that was ever to be read."""
+
+    def watches(self) -> Mapping[AccountId, BalanceWatch]:
+        """Return the last look at each balance."""
+
+    def remember(self, watches: Collection[tuple[BalanceWatch, Currency]]) -> None:
+        """Remember these looks in place of the ones before."""
+
+    def foretold(self, periods: Sequence[BillingPeriod]) -> Mapping[ForetoldPlace, date]:
+        """Return what forecasts of these periods reach, each with the last complete day by which they first did."""
+
+    def foretell(self, reached: Iterable[Foretold], gone: Collection[ForetoldPlace], periods: Sequence[BillingPeriod]) -> None:
+        """Remember what forecasts reach, and forget what they no longer reach, and everything of other periods."""
 
 
 class Outbox(Protocol):

@@ -15,12 +15,13 @@ from zoneinfo import ZoneInfo
 
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, WorkspacePolicy
-from spendwatch.domain.statement import SourceName
+from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.settings.location import find_config
 from spendwatch.settings.secret_files import Outside
 
 if TYPE_CHECKING:
     from spendwatch.channels.config import ChannelConfig
+    from spendwatch.settings.balances import BalanceSettings
     from spendwatch.sources.config import SourceConfig
 
 __all__ = ["Outside", "Retention", "Settings", "find_config", "load", "reload"]
@@ -48,6 +49,8 @@ class Settings:
     """The billing time zone."""
     sources: Mapping[SourceName, SourceConfig]
     channels: Mapping[ChannelName, ChannelConfig]
+    balances: Mapping[AccountId, BalanceSettings]
+    """Where balances are read that do not stand in the configuration."""
     state: str
     """The path of the SQLite file, or a `postgresql://` URL without a password."""
     spool: Path
@@ -75,6 +78,11 @@ class Settings:
     def source_types(self) -> Mapping[SourceName, str]:
         """What kind each source is of."""
         return {name: config.type for name, config in self.sources.items()}
+
+    @property
+    def balance_files(self) -> tuple[Path, ...]:
+        """Files that tell a balance: they may lie in a drop folder, and are no bills."""
+        return tuple(Path(config.path) for config in self.balances.values() if config.from_ == "file")
 
     @property
     def accounts(self) -> tuple[AccountPolicy, ...]:

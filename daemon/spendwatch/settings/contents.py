@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from spendwatch.settings.layers import Layers
@@ -12,40 +12,44 @@ from spendwatch.settings.yaml_text import Document, Text, path_text
 _FILES: Mapping[str, Mapping[str, str]] = {
     "channels": {"password_file": "password", "secret_file": "secret"},
     "sources": {"key_id_file": "key_id", "secret_file": "secret", "token_file": "token"},
+    "accounts": {"key_id_file": "key_id", "secret_file": "secret", "token_file": "token"},
 }
 
 
 def secret_contents(layers: Layers, folder: Path, outside: Outside) -> Document:
-    """Return the secrets of all channels and sources, at the places of the keys that name their files.
+    """Return the secrets of all channels, sources and balances, at the places of the keys that name their files.
 
     A secret that comes from the environment is not read from its file.
     """
-    found: dict[str, Text] = {}
     document = Document("secret files")
-    for section, files in _FILES.items():
-        if of_section := _secrets_of(section, files, layers, document, lambda name: find_secret(name, folder, outside)):
-            found[section] = of_section
+    found: dict[str, Text] = {}
+    for holder in secret_holders(layers):
+        for file_key, key in _FILES[holder[0]].items():
+            path, name = (*holder, file_key), layers.look((*holder, file_key))
+            if not isinstance(name, str) or layers.look((*holder, key)) is not None:
+                continue
+            place = layers.place(path)
+            try:
+                _put(found, (*holder, key), read_text_file(find_secret(name, folder, outside)))
+            except ValueError as error:
+                document.mistakes.append(place.mistake(path_text(path), str(error)))
+            document.keys[*holder, key] = document.values[*holder, key] = place
     if found:
         document.tree = found
     return document
 
 
-def _secrets_of(
-    section: str, files: Mapping[str, str], layers: Layers, document: Document, find: Callable[[str], Path]
-) -> dict[str, Text]:
-    found: dict[str, Text] = {}
-    for owner in layers.names((section,)):
-        contents: dict[str, Text] = {}
-        for file_key, key in files.items():
-            path, name = (section, owner, file_key), layers.look((section, owner, file_key))
-            if not isinstance(name, str) or layers.look((section, owner, key)) is not None:
-                continue
-            place = layers.place(path)
-            try:
-                contents[key] = read_text_file(find(name))
-            except ValueError as error:
-                document.mistakes.append(place.mistake(path_text(path), str(error)))
-            document.keys[section, owner, key] = document.values[section, owner, key] = place
-        if contents:
-            found[owner] = contents
-    return found
+def secret_holders(layers: Layers) -> Iterator[tuple[str, ...]]:
+    """Yield the places that may name secret files."""
+    yield from ((section, name) for section in ("channels", "sources") for name in layers.names((section,)))
+    yield from (("accounts", name, "balance") for name in layers.names(("accounts",)))
+
+
+def _put(tree: dict[str, Text], path: tuple[str, ...], secret: str) -> None:
+    *above, last = path
+    here = tree
+    for part in above:
+        inner = here.setdefault(part, {})
+        if isinstance(inner, dict):
+            here = inner
+    here[last] = secret

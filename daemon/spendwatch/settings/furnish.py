@@ -11,12 +11,14 @@ from pydantic import SecretStr
 
 from spendwatch.channels.config import ChannelConfig
 from spendwatch.domain.policy import ChannelName
-from spendwatch.domain.statement import SourceName
+from spendwatch.domain.statement import AccountId, SourceName
+from spendwatch.settings.balances import BalanceSettings, furnish_balances
 from spendwatch.settings.folders import check_folders
 from spendwatch.settings.layers import Layers
+from spendwatch.settings.rights import secrets_of
 from spendwatch.settings.schema import DaemonFile
 from spendwatch.settings.secret_files import Outside, find_secret
-from spendwatch.settings.sources import furnished_sources, secrets_of_sources
+from spendwatch.settings.sources import furnished_sources
 from spendwatch.settings.urls import objection, split
 from spendwatch.settings.yaml_text import KeyPath
 from spendwatch.sources.config import SourceConfig
@@ -35,6 +37,7 @@ class Furnished:
     folder: Path
     sources: Mapping[SourceName, SourceConfig]
     channels: Mapping[ChannelName, ChannelConfig]
+    balances: Mapping[AccountId, BalanceSettings]
     state: str
     state_folder: Path
     state_password_file: Path | None
@@ -55,8 +58,8 @@ class Furnished:
         """Every text that must not stand in a log; the address of a webhook may be its secret."""
         found = [value for config in self.channels.values() for value in vars(config).values() if isinstance(value, SecretStr)]
         urls = [config.url for config in self.channels.values() if config.type == "webhook"]
-        of_sources = secrets_of_sources(self.sources.values(), self.environ)
-        return tuple(dict.fromkeys((*(secret.get_secret_value() for secret in found), *urls, *of_sources)))
+        mine = secrets_of((*self.sources.values(), *self.balances.values()), self.environ)
+        return tuple(dict.fromkeys((*(secret.get_secret_value() for secret in found), *urls, *mine)))
 
 
 def furnish(said: DaemonFile, layers: Layers, folder: Path, outside: Outside, *, with_secrets: bool) -> Furnished:
@@ -68,11 +71,13 @@ def furnish(said: DaemonFile, layers: Layers, folder: Path, outside: Outside, *,
     state = said.state or "" if is_server else str(_state_file(said, layers, folder, outside))
     if is_server:
         _check_server(state, layers)
+    environ = outside.environ if with_secrets else None
     furnished = Furnished(
         said=said,
         folder=folder,
-        sources=furnished_sources(said, layers, folder, outside.environ if with_secrets else None),
+        sources=furnished_sources(said, layers, folder, environ),
         channels={ChannelName(name): _channel(name, config, said, layers, folder) for name, config in said.channels.items()},
+        balances=furnish_balances(said, layers, folder, environ),
         state=state,
         state_folder=(outside.state_folder or folder / _STATE_FOLDER) if is_server else Path(state).parent,
         state_password_file=_state_password_file(said, layers, folder, outside, is_server=is_server),

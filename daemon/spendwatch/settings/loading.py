@@ -78,6 +78,7 @@ def _settings(daemon: Furnished, by_file: dict[str, WorkspacePolicy], place: Pat
         zone=daemon.said.time_zone,
         sources=daemon.sources,
         channels=daemon.channels,
+        balances=daemon.balances,
         state=daemon.state,
         spool=daemon.spool,
         fetched=daemon.fetched,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from spendwatch.domain.policy import (
     AccountPolicy,
     BalancePolicy,
     ChannelName,
+    Escalation,
     FinerBudget,
     Policies,
     Threshold,
@@ -16,6 +18,7 @@ from spendwatch.domain.policy import (
 )
 from spendwatch.domain.scope import MATCHABLE, Match
 from spendwatch.domain.statement import AccountId, WorkspaceId
+from spendwatch.settings.balance_parts import BalancePart, ManualBalancePart
 from spendwatch.settings.schema import AccountPart, BudgetPart, DaemonFile, MatchPart, WorkspaceFile
 
 
@@ -60,7 +63,6 @@ def workspace_policy(said: WorkspaceFile, accounts: Mapping[str, AccountPart], d
 
 
 def _account_policy(name: str, part: AccountPart, defaults: Defaults) -> AccountPolicy:
-    balance = part.balance
     return AccountPolicy(
         account=AccountId(part.id),
         name=name,
@@ -70,8 +72,20 @@ def _account_policy(name: str, part: AccountPart, defaults: Defaults) -> Account
         thresholds=_thresholds(part, defaults),
         budgets=_finer_budgets(part.budgets, defaults),
         channels=_channels(part.channels, defaults.channels),
-        balance=None if balance is None else BalancePolicy(balance.cash, balance.credit, tuple(sorted(balance.floors))),
+        balance=None if part.balance is None else _balance_policy(part.balance),
         remind=part.remind,
+    )
+
+
+def _balance_policy(part: BalancePart) -> BalancePolicy:
+    escalate = part.escalate
+    return BalancePolicy(
+        cash=part.cash if isinstance(part, ManualBalancePart) else None,
+        credit=part.credit if isinstance(part, ManualBalancePart) else Decimal(0),
+        floors=tuple(sorted(part.floors)),
+        runway=tuple(sorted(part.runway)),
+        escalation=None if escalate is None else Escalation(escalate.after, _channels(escalate.channels, ())),
+        stale_after=None if isinstance(part, ManualBalancePart) else part.stale_after,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from spendwatch.domain.errors import printable
 from spendwatch.domain.statement import WorkspaceId
+from spendwatch.settings.contents import secret_holders
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.overrides import SECRET_KEYS, folded
 from spendwatch.settings.suggestions import suggestion
@@ -24,6 +25,7 @@ def check_daemon(daemon: Layers) -> None:
         ("operators",),
         ("defaults", "channels"),
         *(("accounts", name, "channels") for name in daemon.names(("accounts",))),
+        *(("accounts", name, "balance", "escalate", "channels") for name in daemon.names(("accounts",))),
     ):
         _check_channels(daemon, path, daemon)
     for name in daemon.names(("sources",)):
@@ -74,12 +76,12 @@ def _check_account(speaker: Layers, path: KeyPath, daemon: Layers) -> None:
 
 def _check_inline_secrets(daemon: Layers) -> None:
     main = daemon.documents[-1]
-    owners = [(section, name) for section in ("channels", "sources") for name in daemon.names((section,))]
-    for section, name in owners:
+    for holder in secret_holders(daemon):
+        is_url = "url" in [daemon.look((*holder, tag)) for tag in ("type", "from")]
         for key in sorted(SECRET_KEYS):
-            path = (section, name, key)
+            path = (*holder, key)
             if path in main.keys:
-                instead = "secret_file" if daemon.look((section, name, "type")) == "url" else f"{key}_file"
+                instead = "secret_file" if is_url else f"{key}_file"
                 daemon.tell(path, f"secrets do not stand in the configuration: use {instead}", at_key=True)
 
 

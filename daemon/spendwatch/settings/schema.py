@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Annotated, Any, NoReturn, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -14,13 +14,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from spendwatch.channels.config import ChannelConfig
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import Site
+from spendwatch.settings.balance_parts import BalancePart
 from spendwatch.settings.names import AccountIdText, ChannelNames, Name, Pattern, PlaceText, Products, Title, WorkspaceText
 from spendwatch.settings.values import (
     Budget,
-    Cash,
     CurrencyCode,
     DayOfMonth,
-    Floors,
     KeepLines,
     KeepOriginals,
     Networks,
@@ -35,11 +34,6 @@ MEANING = "meaning"
 """The kind of mistake that lies in how several values fit together."""
 
 USUAL_THRESHOLDS = ("50%", "80%", "100%")
-
-
-def _not_available(_: object) -> None:
-    msg = "runway is not available in this version"
-    raise ValueError(msg)
 
 
 class Closed(BaseModel):
@@ -82,16 +76,6 @@ class BudgetPart(Closed):
             msg = "watches nothing: give it a budget, or thresholds that are amounts"
             raise ValueError(msg)
         return self
-
-
-class BalancePart(Closed):
-    """The terms of the balance that bills do not tell, and the amounts below which somebody must hear of it."""
-
-    from_: Literal["manual"] = Field(alias="from")
-    cash: Cash
-    credit: Cash = Decimal(0)
-    floors: Floors = Field(default_factory=list)
-    runway: Annotated[None, PlainValidator(_not_available, json_schema_input_type=list[str])] = None
 
 
 class _Watched(Closed):

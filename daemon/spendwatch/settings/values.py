@@ -14,8 +14,8 @@ from pydantic import AfterValidator, PlainValidator
 
 from spendwatch.domain.errors import InvalidAmountError, printable
 from spendwatch.domain.money import EXACT, Currency, is_currency, parse_amount, plain
-from spendwatch.domain.period import parse_duration
-from spendwatch.domain.policy import Threshold
+from spendwatch.domain.period import duration_text, parse_duration
+from spendwatch.domain.policy import FORECAST, Threshold
 from spendwatch.settings.suggestions import did_you_mean
 
 Network = IPv4Network | IPv6Network
@@ -89,15 +89,20 @@ def _above_zero(found: Decimal) -> Decimal:
 
 
 def threshold(value: object) -> Threshold:
-    """Return the threshold written as `80%`, a share of the budget, or as `900.00`, an amount."""
+    """Return the threshold written as `80%`, a share of the budget, or `900.00`, an amount; of a forecast: `forecast 80%`."""
     text = one_text(value)
-    if text.split(" ")[0] == "forecast":
-        msg = "forecast thresholds are not available in this version"
+    forecast, space, rest = text.partition(" ")
+    is_forecast = forecast == FORECAST
+    if is_forecast and not space:
+        msg = f"needs a share or an amount behind it: write {FORECAST} 100%"
         raise refusal(msg)
+    figure = rest if is_forecast else text
     number = _above_zero(
-        _decimal(text.removesuffix("%"), "a threshold", "a share of the budget like 80%, or an amount like 900.00")
+        _decimal(figure.removesuffix("%"), "a threshold", "a share of the budget like 80%, or an amount like 900.00")
     )
-    return Threshold(share=EXACT.multiply(number, Decimal("0.01"))) if text.endswith("%") else Threshold(amount=number)
+    if figure.endswith("%"):
+        return Threshold(share=EXACT.multiply(number, Decimal("0.01")), is_forecast=is_forecast)
+    return Threshold(amount=number, is_forecast=is_forecast)
 
 
 def share_threshold(value: object) -> Threshold:
@@ -152,6 +157,24 @@ def reminder(value: object) -> timedelta:
     return found
 
 
+def escalation(value: object) -> timedelta:
+    """Return how long something must last before others hear of it; a second or more."""
+    found = duration(value)
+    if not found:
+        msg = "must be a second or more"
+        raise refusal(msg)
+    return found
+
+
+def runway(value: object) -> timedelta:
+    """Return how long before the balance is used up somebody must hear of it: whole days, as that is what can be foretold."""
+    found = duration(value)
+    if found < timedelta(days=1) or found % timedelta(days=1):
+        msg = f"must be whole days like 7d, not {printable(one_text(value))}"
+        raise refusal(msg)
+    return found
+
+
 def day_of_month(value: object) -> int:
     """Return a day that every month has."""
     text = one_text(value)
@@ -200,11 +223,22 @@ def once_each(items: list[T]) -> list[T]:
     seen: set[T] = set()
     for item in items:
         if item in seen:
-            label = item.label if isinstance(item, Threshold) else plain(item) if isinstance(item, Decimal) else str(item)
-            msg = f"{label} stands here twice"
+            msg = f"{_shown(item)} stands here twice"
             raise refusal(msg)
         seen.add(item)
     return items
+
+
+def _shown(item: object) -> str:
+    match item:
+        case Threshold():
+            return item.label
+        case Decimal():
+            return plain(item)
+        case timedelta():
+            return duration_text(item)
+        case _:
+            return str(item)
 
 
 def from_text(check: Callable[[object], object]) -> PlainValidator:
@@ -217,6 +251,8 @@ Cash = Annotated[Decimal, from_text(not_negative)]
 Floors = Annotated[list[Cash], AfterValidator(once_each)]
 Thresholds = Annotated[list[Annotated[Threshold, from_text(threshold)]], AfterValidator(once_each)]
 ShareThresholds = Annotated[list[Annotated[Threshold, from_text(share_threshold)]], AfterValidator(once_each)]
+RunwayThresholds = Annotated[list[Annotated[timedelta, from_text(runway)]], AfterValidator(once_each)]
+EscalateAfter = Annotated[timedelta, from_text(escalation)]
 Remind = Annotated[timedelta, from_text(reminder)]
 KeepOriginals = Annotated[timedelta, from_text(retention(SHORTEST_FOR_ORIGINALS))]
 KeepLines = Annotated[timedelta, from_text(retention(SHORTEST_FOR_LINES))]

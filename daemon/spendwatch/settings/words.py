@@ -18,6 +18,8 @@ from spendwatch.settings.suggestions import did_you_mean, suggestion
 from spendwatch.settings.yaml_text import KeyPath, Text
 
 _MOST_LOOKED_AT = 1000
+_TAGS = ("type", "from")
+"""Keys that tell apart what else may stand beside them."""
 _PRIVATE = SECRET_KEYS | {"url", "state"}
 _ELSEWHERE = frozenset(
     {"accounts", "sources", "defaults", "operators", "state", "spool", "products", "time_zone", "allow_networks", "retention"}
@@ -46,7 +48,8 @@ def tell_all(error: ValidationError, layers: Layers, model: type[BaseModel], *, 
             known = known_keys(model, loc[:-1])
             layers.tell(path, _unknown_key(str(path[-1]), known, in_workspace=in_workspace and len(path) == 1), at_key=True)
         elif kind in {"union_tag_invalid", "union_tag_not_found"}:
-            layers.tell((*path, "type"), _wrong_type(layers.look((*path, "type")), known_types(model, loc)))
+            tag = next(tag for tag in _TAGS if tag in known_keys(model, loc))
+            layers.tell((*path, tag), _wrong_type(layers.look((*path, tag)), known_types(model, loc)))
         elif in_workspace and path == ("channels",) and isinstance(layers.look(path), dict):
             layers.tell(path, _NO_CHANNELS_HERE)
         else:
@@ -61,11 +64,13 @@ def known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
 
 
 def known_types(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    """Return the values of `type` that tell apart what may stand there."""
-    kinds = _models(model, loc)
-    return sorted(
-        {str(word) for kind in kinds if "type" in kind.model_fields for word in get_args(kind.model_fields["type"].annotation)}
-    )
+    """Return the values of `type`, or of `from`, that tell apart what may stand there."""
+    return sorted({str(word) for kind in _models(model, loc) for word in _tags_of(kind)})
+
+
+def _tags_of(kind: type[BaseModel]) -> tuple[object, ...]:
+    fields = (field for name, field in kind.model_fields.items() if (field.alias or name) in _TAGS)
+    return tuple(word for field in fields for word in get_args(field.annotation))
 
 
 def _models(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[type[BaseModel]]:
@@ -80,7 +85,7 @@ def _step(kind: object, part: int | str) -> Iterator[object]:
         for name, field in kind.model_fields.items():
             if (field.alias or name) == part:
                 yield from _choices(field.annotation)
-            elif name == "type" and part in get_args(field.annotation):
+            elif (field.alias or name) in _TAGS and part in get_args(field.annotation):
                 yield kind  # the path names the member of a union by its type
     elif get_origin(kind) in {dict, list, tuple}:
         yield from _choices(get_args(kind)[-1 if get_origin(kind) is dict else 0])
@@ -101,20 +106,14 @@ def _is_model(kind: object) -> TypeGuard[type[BaseModel]]:
 
 
 def _real_path(loc: tuple[int | str, ...], layers: Layers, model: type[BaseModel], *, is_missing: bool) -> KeyPath:
-    """Leave out what only the schema knows: the member of a union, the mark of a key."""
+    """Leave out what only the schema knows: the member of a union, even where it is called like a key; the mark of a key."""
     path: KeyPath = ()
     for number, part in enumerate(loc):
-        is_there = layers.has((*path, part)) and not _is_member(model, loc[:number], part)
-        if is_there or (is_missing and number == len(loc) - 1):
+        if len(_models(model, loc[:number])) > 1:
+            continue
+        if layers.has((*path, part)) or (is_missing and number == len(loc) - 1):
             path = (*path, part)
     return path
-
-
-def _is_member(model: type[BaseModel], before: tuple[int | str, ...], part: int | str) -> bool:
-    """Tell whether a part of a path names the member of a union; a key may be called the same: `url: {type: url, url: …}`."""
-    kinds = [kind for kind in _models(model, before) if "type" in kind.model_fields]
-    named = any(part in get_args(kind.model_fields["type"].annotation) for kind in kinds)
-    return named and not _is_member(model, before[:-1], before[-1]) if before else False
 
 
 def _wrong_type(value: Text, known: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""The settings of the billing API as a source: whose bills, how often."""
+"""The settings of the billing API: by what right and where it is asked; as a source, also whose bills and how often."""
 
 from __future__ import annotations
 
@@ -12,22 +12,27 @@ from spendwatch.sources.credentials_settings import CredentialsConfig, Endpoint
 from spendwatch.sources.duration import PositiveDuration, show_defaults_as_written
 
 
-class AlibabaConfig(CredentialsConfig):
-    """The billing API, asked for the bills of one account."""
+class AlibabaAccess(CredentialsConfig):
+    """By what right, and at which endpoint, the billing API is asked."""
 
     model_config = ConfigDict(json_schema_extra=show_defaults_as_written)
+
+    endpoint: Endpoint | None = Field(default=None, description="another endpoint than the site's own, in a VPC, say")
+    timeout: PositiveDuration = Field(default=timedelta(seconds=30), description="how long one answer may take")
+
+
+class AlibabaConfig(AlibabaAccess):
+    """The billing API, asked for the bills of one account."""
 
     type: Literal["alibaba"]
     account: AccountId = Field(
         min_length=1,
         description="whose bills these are, which also tells the site; its name here, its id once the settings are complete",
     )
-    endpoint: Endpoint | None = Field(default=None, description="another endpoint than the site's own, in a VPC, say")
     product: str = Field(
         default="sfm", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="the product code; empty for all products"
     )
     poll: PositiveDuration = Field(default=timedelta(hours=1), description="how often to ask")
-    timeout: PositiveDuration = Field(default=timedelta(seconds=30), description="how long one answer may take")
     stale_after: PositiveDuration = Field(
         default=timedelta(hours=50),
         description="without a new bill for that long, somebody is told; the API is a day late itself",

@@ -164,4 +164,5 @@ def _ungrouped(value: object) -> str:
     if not isinstance(value, str):
         msg = f"not a text: {printable(str(value))}"
         raise InvalidAmountError(msg)
-    return value.replace(",", "") if _GROUPED.fullmatch(value) else value
+    text = value.strip()  # the provider's own sample ends one of them with a line break
+    return text.replace(",", "") if _GROUPED.fullmatch(text) else text

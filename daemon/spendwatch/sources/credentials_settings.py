@@ -81,17 +81,20 @@ class CredentialsConfig(BaseModel):
 
     @model_validator(mode="after")
     def _has_what_its_provider_needs_and_nothing_else(self) -> Self:
+        if why := self.misfit():
+            raise ValueError(why)
+        return self
+
+    def misfit(self) -> str:
+        """Return what does not fit together in what is said of the rights; empty where all does."""
         missing = [shown for shown, name in _NEEDED.get(self.provider, {}).items() if not self._is_given(name)]
         if missing:
-            msg = f"provider: {self.provider} needs also {', '.join(missing)}"
-            raise ValueError(msg)
+            return f"provider: {self.provider} needs also {', '.join(missing)}"
         surplus = [name for name, provider in _ONLY_FOR.items() if name in self.model_fields_set and provider != self.provider]
         if surplus:
-            msg = (
-                f"provider: {self.provider} has no use for {', '.join(surplus)}: that is for provider: {_ONLY_FOR[surplus[0]]}"
-            )
-            raise ValueError(msg)
-        return self
+            other = _ONLY_FOR[surplus[0]]
+            return f"provider: {self.provider} has no use for {', '.join(surplus)}: that is for provider: {other}"
+        return ""
 
     def _is_given(self, name: str) -> bool:
         # A secret is read out of its file after this model was made from the text of the configuration.

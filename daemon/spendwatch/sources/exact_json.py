@@ -17,6 +17,9 @@ _FINEST = -60
 class NoJsonError(ValueError):
     """Bytes that are no JSON document that means one thing only."""
 
+    line: int | None = None
+    """Where it stops being JSON, if that can be told."""
+
 
 def parse(body: bytes) -> object:
     """Return the document; numbers with a point or an exponent are `Decimal`. `NoJsonError` with the reason in words."""
@@ -28,8 +31,12 @@ def parse(body: bytes) -> object:
         msg = "it is nested too deeply"
     except NoJsonError:
         raise
-    except (ValueError, ArithmeticError) as error:
-        msg = f"it is no JSON ({error.msg}, at character {error.pos})" if isinstance(error, json.JSONDecodeError) else _NUMBER
+    except json.JSONDecodeError as error:
+        refused = NoJsonError(f"it is no JSON ({error.msg}, at character {error.pos})")
+        refused.line = error.lineno
+        raise refused from error
+    except (ValueError, ArithmeticError):
+        msg = _NUMBER
     raise NoJsonError(msg)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -14,6 +14,7 @@ from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.sources.alibaba import AlibabaSource
+from spendwatch.sources.alibaba_settings import AlibabaAccess
 from spendwatch.sources.bss import BssClient
 from spendwatch.sources.config import AlibabaConfig, OssConfig, SourceConfig
 from spendwatch.sources.credentials import Credentials
@@ -37,6 +38,8 @@ class Means:
     """Makes a client for the metadata service, once somebody is configured to ask it."""
     revision: Callable[[], int]
     """Tells the ledger's."""
+    others: Callable[[], Collection[Path]]
+    """Tells which files in a folder are no bills, though they may lie there."""
     hints: Callable[[SourceName], str]
     """Tells what decides, beside the program's version, whether the files of a source can be understood."""
     got_on: Callable[[SourceName], None]
@@ -89,9 +92,11 @@ class Feeds:
         }
         self.apis, self._recipes = apis, recipes
 
-    def api_of(self, account: AccountId) -> BssClient | None:
-        """Return the billing API of that account, if one of its sources has opened it."""
-        return next((api for name, api in self.apis.items() if self._recipes[name].config.account == account), None)
+    def open_api(self, config: AlibabaAccess, account: AccountId, site: Site, client: HttpClient) -> BssClient:
+        """Return the billing API that these settings describe, at the pace that the account allows to all who ask it."""
+        pace = self._paces.setdefault(account, Pace(self._means.monotonic, self._means.sleep))
+        credentials = self._credentials(config, client)
+        return open_api(config, site, credentials, client=client, clock=self._means.clock, pace=pace)
 
     async def fetch(self, name: SourceName, now: datetime) -> bool:
         """Let the source fetch; return whether there is anything to be said of it: not when it was broken off, or too early."""
@@ -138,17 +143,15 @@ class Feeds:
             monotonic=self._means.monotonic,
             revision=self._means.revision,
             hints=partial(self._means.hints, name),
+            others=self._means.others,
         )
         return open_source(name, config, equipment)
 
     def _api(self, name: SourceName, recipe: Recipe) -> BssClient:
-        config, means = recipe.config, self._means
+        config = recipe.config
         assert isinstance(config, AlibabaConfig)  # noqa: S101 -- only these have a site
         assert recipe.site  # noqa: S101 -- the same
-        client = self._client(name, recipe)
-        pace = self._paces.setdefault(config.account, Pace(means.monotonic, means.sleep))
-        credentials = self._credentials(config, client)
-        return open_api(config, recipe.site, credentials, client=client, clock=means.clock, pace=pace)
+        return self.open_api(config, config.account, recipe.site, self._client(name, recipe))
 
     def _credentials(self, config: CredentialsConfig, client: HttpClient) -> Credentials:
         means = self._means

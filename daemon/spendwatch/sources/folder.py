@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -46,11 +46,13 @@ class FolderSource:
         move: bool = True,
         revision: Callable[[], int] = lambda: 0,
         hints: Callable[[], str] = lambda: "",
+        others: Callable[[], Iterable[Path]] = tuple,
     ) -> None:
         """Watch `path`, if `recursive` with all folders below it; copies go to `spool`, whose orphans are removed now.
 
         Without `move`, what is done with stays where it is and is remembered beside the spool: what was kept, unless the
         ledger goes back to an earlier `revision`; what was rejected, as long as the `hints` to the reader are the same.
+        `others` are files that somebody else reads, wherever they lie: they are no bills.
         """
         self._name = name
         self._path = path
@@ -65,7 +67,9 @@ class FolderSource:
             file = spool.with_name(f"{spool.name}.settled")
             remembered = Remembered(name, file, monotonic, self._once, revision=revision, hints=hints)
             self._disposal = Mirror(name, self._looks, remembered, deep=recursive)
-        self._listing = Listing(self._looks, self._skipped, self._once, deep=recursive, is_settled=self._disposal.is_settled)
+        self._listing = Listing(
+            self._looks, self._skipped, self._once, deep=recursive, is_settled=self._disposal.is_settled, others=others
+        )
         self._held: dict[Path, Original] = {}
         self.clear_spool()
 

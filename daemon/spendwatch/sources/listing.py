@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from spendwatch.domain.errors import SourceUnavailableError
@@ -23,13 +24,26 @@ IsSettled = Callable[[str, Identity], bool]
 class Listing:
     """Looks at a folder, and at those below it if they may hold bills, too."""
 
-    def __init__(self, looks: Looks, skipped: Skipped, once: Once, *, deep: bool, is_settled: IsSettled) -> None:
-        """Note in `looks` what there is. Files that are settled already, and stay where they are, are none of it."""
+    def __init__(
+        self,
+        looks: Looks,
+        skipped: Skipped,
+        once: Once,
+        *,
+        deep: bool,
+        is_settled: IsSettled,
+        others: Callable[[], Iterable[Path]] = tuple,
+    ) -> None:
+        """Note in `looks` what there is.
+
+        Files that are settled already, and stay where they are, are none of it, and neither are those of `others`.
+        """
         self._looks = looks
         self._skipped = skipped
         self._once = once
         self._deep = deep
         self._is_settled = is_settled
+        self._others = others
 
     def look(self, path: Path, folder: int) -> SourceUnavailableError | None:
         """Look at the open folder. Returns what is to be told when the files found have had their turn."""
@@ -52,7 +66,10 @@ class Listing:
         return ((name, identity) for _, _, name, identity in found[:MOST_WATCHED])
 
     def _candidates(self, tree: Tree) -> Iterator[tuple[bool, int, str, Identity]]:
+        others = _files_of(self._others())
         for name, seen in tree.files():
+            if (seen.st_dev, seen.st_ino) in others:
+                continue
             if odd := oddity(seen):
                 self._skipped.tell(name, odd)
             elif seen.st_size:
@@ -61,8 +78,20 @@ class Listing:
                     yield self._looks.is_retired(name, identity), seen.st_mtime_ns, name, identity
 
 
-def waiting(path: Path, *, deep: bool) -> list[str]:
+def waiting(path: Path, *, deep: bool, others: Iterable[Path] = ()) -> list[str]:
     """Return the names of all files that lie there and could be bills, settled or not; nothing is told."""
+    known = _files_of(others)
     with folder_at(path) as folder:
         tree = Tree(folder, deep=deep, shut=tuple(Shelf), missed=lambda *_: None)
-        return sorted(name for name, seen in tree.files() if seen.st_size and not oddity(seen))
+        found = ((name, seen) for name, seen in tree.files() if (seen.st_dev, seen.st_ino) not in known)
+        return sorted(name for name, seen in found if seen.st_size and not oddity(seen))
+
+
+def _files_of(paths: Iterable[Path]) -> frozenset[tuple[int, int]]:
+    """Return which files these are, however a path spells them; what is not there is nobody's."""
+    found = []
+    for path in paths:
+        with suppress(OSError):
+            seen = path.stat(follow_symlinks=False)
+            found.append((seen.st_dev, seen.st_ino))
+    return frozenset(found)

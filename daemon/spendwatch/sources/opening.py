@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -16,6 +16,7 @@ from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import SourceName
 from spendwatch.sources.acs3 import Signer
 from spendwatch.sources.alibaba import AlibabaSource
+from spendwatch.sources.alibaba_settings import AlibabaAccess
 from spendwatch.sources.bss import BssClient
 from spendwatch.sources.config import AlibabaConfig, FolderConfig, OssConfig, SourceConfig, UrlConfig
 from spendwatch.sources.credentials import Awaited, Credentials, LentKey, OwnKey, key_in
@@ -54,6 +55,8 @@ class Equipment:
     monotonic: Callable[[], float]
     revision: Callable[[], int]
     """Tells the ledger's."""
+    others: Callable[[], Collection[Path]]
+    """Tells which files in a folder are no bills, though they may lie there."""
     hints: Callable[[], str]
     """Tells what decides, beside the program's version, whether a file can be understood."""
 
@@ -72,6 +75,7 @@ def open_source(name: SourceName, config: SourceConfig, equipment: Equipment) ->
                 move=config.move,
                 revision=equipment.revision,
                 hints=equipment.hints,
+                others=equipment.others,
             )
         case UrlConfig():
             return UrlSource(
@@ -152,7 +156,7 @@ def _credentials(
 
 
 def open_api(
-    config: AlibabaConfig, site: Site, credentials: Credentials, *, client: HttpClient, clock: Clock, pace: Pace
+    config: AlibabaAccess, site: Site, credentials: Credentials, *, client: HttpClient, clock: Clock, pace: Pace
 ) -> BssClient:
     """Return the API that the settings describe. `pace` is shared by all who call in the name of one account."""
     return BssClient(

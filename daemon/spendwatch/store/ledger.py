@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 
 from sqlalchemy import Connection
@@ -13,10 +13,12 @@ from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import Rejection
 from spendwatch.domain.late import Closing, LateChange
 from spendwatch.domain.merging import Held, MergedDay
+from spendwatch.domain.owed import OwedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
-from spendwatch.domain.statement import AccountId, DayKey, Digest, SeriesKey, SourceName, Stamp, Statement
+from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, Digest, SeriesKey, SourceName, Stamp, Statement
+from spendwatch.domain.usage import Usage
 from spendwatch.store.attempt import forget_attempts, note_attempt
 from spendwatch.store.audit import Deed, deeds
 from spendwatch.store.chunk import confirm, content_of, give_up, held_days, put_chunk, remove_chunk
@@ -33,7 +35,7 @@ from spendwatch.store.reach import (
     periods_by_account,
     reach_of,
 )
-from spendwatch.store.spend import commodities_since, put_rows, remove_rows, sums
+from spendwatch.store.spend import charges_since, put_rows, remove_rows, sums
 from spendwatch.store.statement import (
     EnteredStatement,
     enter,
@@ -43,6 +45,7 @@ from spendwatch.store.statement import (
     rejections_since,
     statements_beginning,
 )
+from spendwatch.store.usage import owed_days, usage_by_day
 
 _LATEST = 2
 """Of how many latest periods the reach is asked for: last month's bills may reach further than the first of this month."""
@@ -205,10 +208,25 @@ class Ledger:
         with self._database.reading() as connection:
             return periods_by_account(connection)
 
-    def recent_commodities(self, since: date) -> Mapping[AccountId, tuple[frozenset[str], bool]]:
-        """Return each account's commodity codes since that day, and whether free lines were among its charges."""
+    def recent_charges(self, since: date) -> Mapping[AccountId, frozenset[tuple[str, ChargeKind]]]:
+        """Return each account's commodity codes since that day, each with the kinds of charge."""
         with self._database.reading() as connection:
-            return commodities_since(connection, since)
+            return charges_since(connection, since)
+
+    def usage(
+        self, series: Sequence[SeriesKey], by: Sequence[Dimension], *, products: Sequence[str] | None, days: tuple[date, date]
+    ) -> Iterator[Usage]:
+        """Yield what was used on these days, for each combination of these dimensions and each currency, in their order.
+
+        Take all of it, and soon: a view of the data is held meanwhile.
+        """
+        with self._database.reading() as connection:
+            yield from usage_by_day(connection, series, by, products=products, days=days)
+
+    def owed(self, periods: Sequence[BillingPeriod], since: Stamp) -> Sequence[OwedDay]:
+        """Return what each series says of these periods that is not paid, as far as it said so since then."""
+        with self._database.reading() as connection:
+            return owed_days(connection, periods, since)
 
 
 def put_day(connection: Connection, day: MergedDay) -> None:

@@ -113,8 +113,8 @@ def sums(
     )
 
 
-def commodities_since(connection: Connection, since: date) -> Mapping[AccountId, tuple[frozenset[str], bool]]:
-    """Return for each account the commodity codes it was charged for since that day, and whether free lines were among them.
+def charges_since(connection: Connection, since: date) -> Mapping[AccountId, frozenset[tuple[str, ChargeKind]]]:
+    """Return for each account the commodity codes it was charged for since that day, each with the kinds of charge.
 
     Whatever series tells of them: nothing is summed up here.
     """
@@ -122,10 +122,7 @@ def commodities_since(connection: Connection, since: date) -> Mapping[AccountId,
     earliest = BillingPeriod(since.year, since.month).previous().label
     columns = (spend.c.account, spend.c.commodity, spend.c.charge)
     query = select(*columns).distinct().where(spend.c.period >= earliest, spend.c.day >= since)
-    codes: dict[AccountId, set[str]] = {}
-    free: set[AccountId] = set()
+    found: dict[AccountId, set[tuple[str, ChargeKind]]] = {}
     for account, commodity, charge in connection.execute(query):
-        codes.setdefault(account, set()).add(commodity)
-        if charge == ChargeKind.FREE:
-            free.add(account)
-    return {account: (frozenset(seen - {""}), account in free) for account, seen in codes.items()}
+        found.setdefault(AccountId(account), set()).add((commodity, ChargeKind(charge)))
+    return {account: frozenset(charges) for account, charges in found.items()}

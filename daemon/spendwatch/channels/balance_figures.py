@@ -1,0 +1,110 @@
+"""The figures of a balance: its equation term by term, how old they are, why two of them differ, and how long it lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from spendwatch.channels.parts import Row
+from spendwatch.channels.words import Words
+from spendwatch.domain.balance import AccountBalance, Explanation
+from spendwatch.domain.balance_reading import Origin
+from spendwatch.domain.forecast import Crossing, Runway
+
+
+def equation(words: Words, balance: AccountBalance) -> Iterator[Row]:
+    """Yield the terms that are known, what they make, what is reported, and what counts in the end."""
+    phrases = words.phrases
+    yield from _quota(words, balance) if balance.is_reseller_quota else _terms(words, balance)
+    if balance.computed == balance.available:
+        yield Row(phrases.available, str(balance.available), sign="=")
+        yield from _reported(words, balance)
+    else:
+        if balance.computed is not None:
+            yield Row(phrases.by_formula, str(balance.computed), sign="=")
+        yield from _reported(words, balance)
+        if balance.spent_since is not None:
+            yield Row(phrases.spent_since, str(balance.spent_since), sign="−")
+        yield Row(phrases.available, str(balance.available), sign="=")
+
+
+def _quota(words: Words, balance: AccountBalance) -> Iterator[Row]:
+    for label, money in ((words.phrases.quota, balance.quota), (words.phrases.quota_consumed, balance.quota_consumed)):
+        if money is not None:
+            yield Row(label, str(money))
+
+
+def _terms(words: Words, balance: AccountBalance) -> Iterator[Row]:
+    phrases = words.phrases
+    if balance.cash is not None:
+        yield Row(phrases.cash, str(balance.cash))
+    if balance.credit is not None:
+        yield Row(phrases.credit, str(balance.credit), sign="+" if balance.cash else "")
+    if balance.unsettled_current is not None and balance.unsettled_previous is not None:
+        yield Row(phrases.unsettled_current, str(balance.unsettled_current), sign="−")
+        yield Row(phrases.unsettled_previous, str(balance.unsettled_previous), sign="−")
+    elif (unsettled := balance.unsettled) is not None:
+        yield Row(phrases.unsettled, str(unsettled), phrases.unsettled_derived if balance.is_derived else "", sign="−")
+
+
+def _reported(words: Words, balance: AccountBalance) -> Iterator[Row]:
+    if balance.reported is None:
+        return
+    is_own = balance.origin in {Origin.FILE, Origin.URL}
+    yield Row(
+        words.phrases.reported,
+        str(balance.reported),
+        words.phrases.reported_elsewhere if is_own else words.phrases.reported_note,
+    )
+
+
+def remarks(words: Words, balance: AccountBalance) -> Iterator[str]:
+    """Yield how old the figures are, why what is reported is not what the formula gives, and what that means."""
+    phrases, difference = words.phrases, balance.difference
+    if balance.as_of is not None:
+        yield _as_of(words, balance.as_of, balance)
+    if difference is None:
+        return
+    terms = {
+        Explanation.CREDIT_REFUND: balance.credit_refund,
+        Explanation.BANK_ACCEPTANCE: balance.bank_acceptance,
+        Explanation.NEGATIVE_BILL: balance.negative_bill,
+    }
+    for explanation in difference.explained_by:
+        amount = terms.get(explanation)
+        others = phrases.comma.join(str(money) for money in balance.other_cash)
+        yield phrases.explained[explanation].format(amount=amount or others)
+    if not difference.explained_by:
+        yield phrases.unexplained.format(amount=difference.amount)
+    if balance.is_overdue and balance.reported is not None and balance.reported.amount >= 0 and balance.spent_since is None:
+        yield phrases.not_overdue_there.format(reported=balance.reported)
+
+
+def _as_of(words: Words, as_of: datetime, balance: AccountBalance) -> str:
+    phrases, age = words.phrases, words.duration(words.notification.created_at - as_of)
+    form = phrases.as_of_stale if balance.is_stale else phrases.as_of
+    if balance.origin is Origin.MANUAL:
+        form = phrases.as_of_configured
+    return form.format(moment=words.moment(as_of), age=age.strip(), origin=phrases.origins[balance.origin])
+
+
+def lasting(words: Words, runway: Runway, balance: AccountBalance) -> Iterator[Row]:
+    """Yield when each floor that lies ahead, and zero, will probably be reached, and on which days that rests."""
+    phrases = words.phrases
+    ahead = [floor for floor in runway.floors if floor.level < balance.available]
+    for floor in ahead:
+        yield _crossing(words, str(floor.level), floor)
+    yield _crossing(words, phrases.used_up, runway.zero)
+    days = phrases.pace_days.format(days=runway.days, through=runway.through.isoformat())
+    yield Row(phrases.pace, days, is_amount=False)
+
+
+def _crossing(words: Words, label: str, crossing: Crossing) -> Row:
+    phrases = words.phrases
+    if crossing.likely is None:
+        return Row(label, phrases.not_in_sight, is_amount=False)
+    days = words.days(crossing.days or 0)
+    soonest = crossing.soonest.isoformat() if crossing.soonest else "?"
+    latest = crossing.latest.isoformat() if crossing.latest else "…"
+    note = phrases.between.format(low=soonest, high=latest)
+    return Row(label, phrases.about_day.format(day=crossing.likely.isoformat(), days=days), note, is_amount=False)

@@ -1,0 +1,114 @@
+"""How `status` shows a balance, how long it lasts, and what a month will probably cost."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+from decimal import Decimal
+
+from rich.text import Text
+
+from spendwatch.cli.screen import clean, when
+from spendwatch.domain.balance import AccountBalance, Explanation
+from spendwatch.domain.balance_reading import Origin
+from spendwatch.domain.forecast import Crossing, Forecast, Runway
+from spendwatch.domain.money import Money, shown
+from spendwatch.domain.pace import TooEarly
+from spendwatch.domain.period import duration_text
+from spendwatch.jobs.overview import AccountOverview
+
+_ORIGINS = {
+    Origin.MANUAL: "as configured",
+    Origin.FILE: "from its file",
+    Origin.URL: "from its endpoint",
+    Origin.API: "from the billing API",
+}
+_EXPLAINED = {
+    Explanation.CREDIT_REFUND: "credit refunds",
+    Explanation.BANK_ACCEPTANCE: "bank acceptances",
+    Explanation.NEGATIVE_BILL: "negative bills",
+    Explanation.OTHER_CURRENCIES: "cash in other currencies",
+    Explanation.RESELLER_QUOTA: "a reseller's quota, to which the formula does not apply",
+}
+_ROUND_FROM = Decimal(100)
+
+
+def balance_lines(account: AccountOverview, now: datetime, zone: tzinfo) -> list[Text]:
+    """Return the balance as an equation, its age, and how long it lasts; why it is unknown or old, if it is."""
+    balance, trouble = account.balance, account.balance_trouble
+    what = "STALE  the balance" if account.is_balance_stale else "The balance could not be read"
+    found = [Text(f"\n{what}: {clean(trouble)}", style="yellow")] if trouble else []
+    if balance is None:
+        return found
+    style = "bold red" if balance.is_overdue else ""
+    found.append(Text(f"{'' if found else chr(10)}{_equation(balance)}", style=style))
+    if remark := _difference(balance):
+        found.append(Text(remark))
+    if balance.as_of is not None:
+        age = duration_text(now - balance.as_of)
+        line = f"Balance as of {when(balance.as_of, zone)} ({age} old, {_ORIGINS[balance.origin]})"
+        found.append(Text(line, style="yellow" if balance.is_stale else ""))
+    if account.runway is not None and not balance.is_overdue:
+        found += _lasting(account.runway, balance)
+    return found
+
+
+def forecast_cell(forecast: Forecast | None) -> str:
+    """Return a forecast with its band; empty while it is too early to tell."""
+    if forecast is None:
+        return ""
+    return f"{_rough(forecast.likely)} ({_rough(forecast.low)}-{_rough(forecast.high)})"
+
+
+def _rough(money: Money) -> str:
+    text = shown(money.amount)
+    return text[: -len(".00")] if money.amount.copy_abs() >= _ROUND_FROM else text
+
+
+def _equation(balance: AccountBalance) -> str:
+    parts = [f"Available balance {shown(balance.available.amount)} ="]
+    if balance.cash is None:
+        parts.append(f"reported {_shown(balance.reported)}")
+    else:
+        parts.append(f"cash {shown(balance.cash.amount)}")
+        parts.append(f"+ credit {shown(balance.credit.amount) if balance.credit else '0.00'}")
+        parts += _unsettled(balance)
+    if balance.spent_since is not None:
+        parts.append(f"- {shown(balance.spent_since.amount)} (billed since then)")
+    return " ".join(parts) + ("   OVERDUE" if balance.is_overdue else "")
+
+
+def _unsettled(balance: AccountBalance) -> list[str]:
+    current, previous, unsettled = balance.unsettled_current, balance.unsettled_previous, balance.unsettled
+    if current is not None and previous is not None:
+        return [f"- unsettled {shown(current.amount)} (this month) - {shown(previous.amount)} (earlier)"]
+    return [f"- unsettled {shown(unsettled.amount)}{' (reckoned back)' if balance.is_derived else ''}"] if unsettled else []
+
+
+def _difference(balance: AccountBalance) -> str:
+    if balance.reported is None or balance.cash is None:
+        return ""
+    difference = balance.difference
+    if difference is None:
+        return "" if balance.is_derived else f"Reported {shown(balance.reported.amount)}"
+    why = ", ".join(_EXPLAINED[explanation] for explanation in difference.explained_by) or "nothing that is known explains it"
+    return f"Reported {shown(balance.reported.amount)}: it differs by {shown(difference.amount.amount)} ({why})"
+
+
+def _lasting(runway: Runway | TooEarly, balance: AccountBalance) -> list[Text]:
+    if isinstance(runway, TooEarly):
+        return [Text(f"Too early to tell how long it lasts: {runway.days} of {runway.needed} complete days are known.")]
+    ahead = [floor for floor in runway.floors if floor.level < balance.available]
+    lines = [f"At the pace of {runway.days} complete days up to {runway.through} it reaches:"]
+    lines += [f"  {_shown(floor.level)}  {_day(floor)}" for floor in ahead]
+    return [Text(line) for line in (*lines, f"  zero  {_day(runway.zero)}")]
+
+
+def _day(crossing: Crossing) -> str:
+    if crossing.likely is None:
+        return "not in sight"
+    latest = str(crossing.latest) if crossing.latest else "no end in sight"
+    return f"about {crossing.likely}, in {crossing.days} d ({crossing.soonest} to {latest})"
+
+
+def _shown(money: Money | None) -> str:
+    return "?" if money is None else shown(money.amount)

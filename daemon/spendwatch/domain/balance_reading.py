@@ -1,0 +1,115 @@
+"""What somebody says of an account's balance at one moment, term by term as it came. A term that is not told is unknown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from spendwatch.domain.errors import CurrencyMismatchError
+from spendwatch.domain.money import Currency, Money
+from spendwatch.domain.statement import AccountId
+
+
+class Origin(StrEnum):
+    """Where a reading comes from."""
+
+    MANUAL = "manual"
+    """Somebody wrote it into the configuration."""
+    FILE = "file"
+    URL = "url"
+    API = "api"
+    """The provider's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceReading:
+    """One answer to the question how an account stands. `reported` is net of everything unsettled already."""
+
+    account: AccountId
+    currency: Currency
+    origin: Origin
+    as_of: datetime
+    """The moment that it holds for."""
+    read_at: datetime
+    """When we came to know it."""
+    cash: Money | None = None
+    credit: Money | None = None
+    """The credit limit."""
+    credit_refund: Money | None = None
+    unsettled_current: Money | None = None
+    """Of this month."""
+    unsettled_previous: Money | None = None
+    """Of earlier months."""
+    unsettled_both: Money | None = None
+    """Of all months, where it is told in one."""
+    reported: Money | None = None
+    """What may still be spent."""
+    available_credit: Money | None = None
+    bank_acceptance: Money | None = None
+    negative_bill: Money | None = None
+    quota: Money | None = None
+    """What a reseller lets its customer spend, who has no balance of its own."""
+    quota_consumed: Money | None = None
+    mybank_credit: Money | None = None
+    """A credit line of its own, no part of the formula. So is `quota_limit`."""
+    quota_limit: Money | None = None
+    other_cash: tuple[Money, ...] = ()
+    """Cash that lies in other currencies."""
+    is_reseller_quota: bool = False
+    """The account lives on a reseller's quota: the formula of cash and credit does not apply."""
+    owner: AccountId | None = None
+    """Whose money it is, where that is told."""
+
+    def __post_init__(self) -> None:
+        """Refuse what says nothing, and terms that no formula can add up."""
+        told = [term for name in TERMS if (term := getattr(self, name)) is not None]
+        if self.reported is None and (self.cash is None or self.is_reseller_quota):
+            msg = "a balance without cash and without what is available says nothing"
+            raise ValueError(msg)
+        if odd := next((term for term in told if term.currency != self.currency), None):
+            msg = f"a balance in {self.currency} with a term in {odd.currency}"
+            raise CurrencyMismatchError(msg)
+
+    def says_the_same(self, other: BalanceReading) -> bool:
+        """Tell whether nothing but the time differs."""
+        return _content(self) == _content(other)
+
+    @property
+    def newness(self) -> tuple[datetime, datetime]:
+        """By which the newer of two readings is found, whichever came first."""
+        return self.as_of, self.read_at
+
+
+TERMS = (
+    "cash",
+    "credit",
+    "credit_refund",
+    "unsettled_current",
+    "unsettled_previous",
+    "unsettled_both",
+    "reported",
+    "available_credit",
+    "bank_acceptance",
+    "negative_bill",
+    "quota",
+    "quota_consumed",
+    "mybank_credit",
+    "quota_limit",
+)
+"""The names of all terms that are amounts of the account's currency."""
+
+
+def _content(reading: BalanceReading) -> tuple[object, ...]:
+    terms = (getattr(reading, name) for name in TERMS)
+    whose = (reading.account, reading.currency, reading.origin, reading.owner, reading.is_reseller_quota, reading.other_cash)
+    return (*whose, *terms)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedReading:
+    """A reading on record."""
+
+    reading: BalanceReading
+    since: datetime
+    """The moment of the first of the readings, one after the other, that said the same."""

@@ -1,0 +1,61 @@
+"""What being overdue does to which product: what goes on, which plans will not renew, what is suspended. Seen in the bills."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from enum import StrEnum
+
+from spendwatch.domain.statement import ChargeKind
+
+
+class Cover(StrEnum):
+    """What an account may still have when its balance is gone. By the provider's page on billing and cost management."""
+
+    FREE_QUOTA = "free_quota"
+    SAVINGS_PLAN = "savings_plan"
+    CODING_PLAN = "coding_plan"
+    TOKEN_PLAN = "token_plan"  # noqa: S105 -- the name of a product
+    NONE = "none"
+
+
+_MARKS = {Cover.SAVINGS_PLAN: "_spn", Cover.CODING_PLAN: "codingplan", Cover.TOKEN_PLAN: "tokenplan"}
+"""What the commodity codes of plans have in them: `sfm_GenAI_spn_cn`, `sfm_codingplan_…`, `sfm_tokenplan…`."""
+_RENEWED = (Cover.CODING_PLAN, Cover.TOKEN_PLAN)
+
+
+def cover_of(commodity: str) -> Cover:
+    """Return the plan that a commodity code belongs to, or none."""
+    code = commodity.lower()
+    return next((cover for cover, mark in _MARKS.items() if mark in code), Cover.NONE)
+
+
+def covers_seen(commodities: Iterable[str], *, has_free_lines: bool) -> tuple[Cover, ...]:
+    """Return the covers that the bills give reason to expect, from commodity codes and free-quota lines."""
+    seen = {cover_of(code) for code in commodities} | ({Cover.FREE_QUOTA} if has_free_lines else set())
+    return tuple(cover for cover in Cover if cover in seen and cover is not Cover.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What an account has to fear from being overdue."""
+
+    covers: tuple[Cover, ...] = ()
+    """What it may still have."""
+    plans: tuple[str, ...] = ()
+    """Commodity codes of plans and other subscriptions: they cannot be renewed while the account is overdue."""
+    stops: tuple[str, ...] = ()
+    """Commodity codes of what is paid as it is used, by no plan: suspended."""
+
+
+def exposure_of(charges: AbstractSet[tuple[str, ChargeKind]]) -> Exposure:
+    """Return it, from the commodity codes that were charged lately and how."""
+    codes = sorted({code for code, _ in charges if code})
+    subscribed = {code for code, kind in charges if kind is ChargeKind.SUBSCRIPTION}
+    used = {code for code, kind in charges if kind in {ChargeKind.USAGE, ChargeKind.OTHER}}
+    return Exposure(
+        covers=covers_seen(codes, has_free_lines=any(kind is ChargeKind.FREE for _, kind in charges)),
+        plans=tuple(code for code in codes if code in subscribed or cover_of(code) in _RENEWED),
+        stops=tuple(code for code in codes if code in used - subscribed and cover_of(code) is Cover.NONE),
+    )

@@ -1,0 +1,204 @@
+"""Which conditions hold about an account's balance: floors, being overdue, how long it lasts, what its source says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from spendwatch.domain.alert import Alert, Matter, Rule
+from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.balance_watch import BalanceWatch, is_clear
+from spendwatch.domain.forecast import Runway
+from spendwatch.domain.money import EXACT, Money, plain
+from spendwatch.domain.notification import Facts
+from spendwatch.domain.pace import TooEarly
+from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Severity
+from spendwatch.domain.review import AlertsKnown, Finding
+
+_DAILY = timedelta(days=1)
+_BACK_ABOVE = EXACT.create_decimal("1.01")
+"""A floor counts as left behind from one percent above it, so that cents do not make episodes; after a top-up at once."""
+_SCOPE = "account"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at the balance of an account."""
+
+    policy: AccountPolicy
+    wanted: BalancePolicy
+    balance: AccountBalance
+    watch: BalanceWatch
+    runway: Runway | TooEarly
+
+
+def balance_findings(look: Look, known: AlertsKnown, now: datetime) -> list[Finding]:
+    """Return whether the balance is below each floor, and overdue; who must hear of it, too; and how long it will last.
+
+    What was told before does not end by a reading that is too old to tell.
+    """
+    overdue = _overdue(look, known, now, grave=len(look.wanted.floors))
+    floors = list(_floors(look, known, lingers=overdue.holds))
+    group = [*floors, overdue]
+    ends = any(_is_firing(known, finding.matter) and not finding.holds for finding in group)
+    found = [*group, *_runways(look, known, is_overdue=overdue.holds, ends=ends)]
+    if escalated := _escalation(look, overdue, known, now):
+        found.append(escalated)
+    return found
+
+
+def findings_without_balance(policy: AccountPolicy, known: AlertsKnown) -> list[Finding]:
+    """Return that everything still holds that was told of a balance of which nothing is known now: silence is no news."""
+    rules = (Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY)
+    told = (alert for rule in rules for alert in known.of(rule, policy.account, _SCOPE, "") if alert.is_firing)
+    return [_still(policy, alert) for alert in told]
+
+
+def _still(policy: AccountPolicy, alert: Alert) -> Finding:
+    matter, name = alert.matter, policy.name or policy.account
+    facts = Facts(account=policy.account, account_name=name, scope=_SCOPE, name=name, threshold=matter.threshold)
+    return Finding(
+        matter=matter,
+        holds=True,
+        severity=alert.severity,
+        group=f"{matter.rule}:{policy.account}:{matter.threshold}",
+        grave=0,
+        summary=alert.summary,
+        facts=facts,
+        channels=policy.channels,
+    )
+
+
+def _facts(look: Look, known: AlertsKnown, matter: Matter) -> Facts:
+    policy, balance = look.policy, look.balance
+    name, alert, top_up = policy.name or policy.account, known.latest(matter), look.watch.top_up
+    return Facts(
+        account=policy.account,
+        account_name=name,
+        scope=_SCOPE,
+        name=name,
+        threshold=matter.threshold,
+        balance=balance,
+        runway=None if isinstance(look.runway, TooEarly) else look.runway,
+        top_up=top_up if top_up and alert and alert.is_firing and top_up.seen_at >= alert.since else None,
+        data_until=balance.data_until,
+    )
+
+
+def _finding(
+    look: Look, facts: Facts, matter: Matter, severity: Severity, *, holds: bool, group: str, grave: int, summary: str
+) -> Finding:
+    return Finding(
+        matter=matter,
+        holds=holds,
+        severity=severity,
+        group=f"{group}:{look.policy.account}",
+        grave=grave,
+        summary=summary,
+        facts=facts,
+        channels=look.policy.channels,
+        amount=plain(look.balance.available.amount),
+        remind=look.policy.remind,
+    )
+
+
+def _matter(look: Look, rule: Rule, label: str) -> Matter:
+    return Matter(rule, look.policy.account, _SCOPE, label, "")
+
+
+def _is_firing(known: AlertsKnown, matter: Matter) -> bool:
+    alert = known.latest(matter)
+    return alert is not None and alert.is_firing
+
+
+def _floors(look: Look, known: AlertsKnown, *, lingers: bool) -> Iterator[Finding]:
+    """Yield whether the balance is below each floor; `lingers`: what was told of a floor ends together with the debt."""
+    available, floors = look.balance.available, sorted(look.wanted.floors, reverse=True)
+    for grave, floor in enumerate(floors):
+        matter, money = _matter(look, Rule.BALANCE_LOW, plain(floor)), Money(floor, look.policy.currency)
+        facts = replace(_facts(look, known, matter), floor=money)
+        is_firing = _is_firing(known, matter)
+        limit = EXACT.multiply(floor, _BACK_ABOVE) if is_firing and facts.top_up is None else floor
+        yield _finding(
+            look,
+            facts,
+            matter,
+            Severity.CRITICAL if grave == len(floors) - 1 and grave else Severity.WARNING,
+            holds=available.amount < limit or (is_firing and (lingers or look.balance.is_stale)),
+            group="balance",
+            grave=grave,
+            summary=f"available balance of {facts.name} is {available}, floor {money}",
+        )
+
+
+def _overdue(look: Look, known: AlertsKnown, now: datetime, *, grave: int) -> Finding:
+    balance, matter = look.balance, _matter(look, Rule.OVERDUE, "")
+    facts, alert = _facts(look, known, matter), known.latest(matter)
+    since = alert.since if alert and alert.is_firing else None
+    lingers = since is not None and (balance.is_stale or not is_clear(look.watch, since, now=now))
+    finding = _finding(
+        look,
+        facts,
+        matter,
+        Severity.CRITICAL,
+        holds=balance.is_overdue or lingers,
+        group="balance",
+        grave=grave,
+        summary=f"{facts.name} is overdue: available {balance.available}",
+    )
+    # While it is not below zero and not yet clear, nobody is reminded of a debt that is not there.
+    return replace(finding, remind=(look.policy.remind or _DAILY) if balance.is_overdue else None)
+
+
+def _escalation(look: Look, overdue: Finding, known: AlertsKnown, now: datetime) -> Finding | None:
+    wanted = look.wanted.escalation
+    if wanted is None:
+        return None
+    alert, label = known.latest(overdue.matter), _label(wanted.after)
+    lasts = overdue.holds and alert is not None and alert.is_firing and now - alert.since >= wanted.after
+    matter = replace(overdue.matter, threshold=label)
+    facts = replace(overdue.facts, threshold=label, earlier_at=alert.since if alert else None)
+    return replace(
+        overdue,
+        matter=matter,
+        holds=lasts,
+        group=f"escalation:{look.policy.account}",
+        summary=f"{facts.name} is overdue for more than {label}: available {look.balance.available}",
+        facts=facts,
+        channels=wanted.channels,
+    )
+
+
+def _runways(look: Look, known: AlertsKnown, *, is_overdue: bool, ends: bool) -> Iterator[Finding]:
+    """Yield whether each runway is reached. What a graver word tells of in the same round is not told twice."""
+    thresholds = sorted(look.wanted.runway, reverse=True)
+    reached = {one.threshold for one in look.watch.runway}
+    for order, threshold in enumerate(thresholds):
+        matter = _matter(look, Rule.RUNWAY, _label(threshold))
+        is_firing = _is_firing(known, matter)
+        holds = threshold in reached or (is_firing and look.balance.is_stale)
+        with_others = is_overdue or (ends and is_firing and not holds)
+        facts = _facts(look, known, matter)
+        yield _finding(
+            look,
+            facts,
+            matter,
+            Severity.CRITICAL if order == len(thresholds) - 1 and order else Severity.WARNING,
+            holds=holds,
+            group="balance" if with_others else "runway",
+            grave=order - len(thresholds),
+            summary=_lasts(facts.name, look.runway, matter.threshold),
+        )
+
+
+def _lasts(name: str, runway: Runway | TooEarly, label: str) -> str:
+    day = None if isinstance(runway, TooEarly) else runway.zero.likely
+    return f"the balance of {name} lasts about until {day}: no longer than {label}" if day else f"{name}: runway {label}"
+
+
+def _label(duration: timedelta) -> str:
+    """Return a duration as it is configured, in its largest whole unit: `7d`, `4h`, `90m`."""
+    seconds = int(duration.total_seconds())
+    unit, size = next((unit, size) for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if seconds % size == 0)
+    return f"{seconds // size}{unit}"

@@ -1,0 +1,94 @@
+"""Which conditions hold about what is said of a balance: nobody says anything, or the figures do not agree."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from spendwatch.domain.alert import Matter, Rule
+from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.health import BalanceHealth
+from spendwatch.domain.money import plain
+from spendwatch.domain.notification import Facts
+from spendwatch.domain.period import duration_text
+from spendwatch.domain.policy import AccountPolicy, ChannelName, Severity
+from spendwatch.domain.review import Finding
+from spendwatch.jobs.conditions import FAILURES_TOLD
+
+_DAILY = timedelta(days=1)
+
+
+def failing_finding(
+    policy: AccountPolicy,
+    balance: AccountBalance | None,
+    health: BalanceHealth,
+    operators: tuple[ChannelName, ...],
+    now: datetime,
+) -> Finding:
+    """Return whether the balance of an account cannot be read: for a trouble that lasts at once, else after a few times.
+
+    What was read too long ago is a trouble, too, whatever the reason.
+    """
+    trouble = trouble_of(balance, health, now)
+    has_failed = health.failures >= (1 if health.is_lasting else FAILURES_TOLD)
+    is_old = balance.is_stale if balance else _is_overdue(policy, health, now)
+    finding = _finding(policy, balance, Rule.BALANCE_FAILING, operators, trouble)
+    name = finding.facts.name
+    return replace(
+        finding,
+        holds=has_failed or is_old,
+        summary=f"the balance of {name} cannot be read: {trouble}",
+        remind=_DAILY,
+    )
+
+
+def trouble_of(balance: AccountBalance | None, health: BalanceHealth | None, now: datetime) -> str:
+    """Return why there is no fresh reading of a balance that is read somewhere, in words; empty where there is one."""
+    if health and health.failing_since:
+        return health.trouble
+    if balance and balance.is_stale and balance.as_of:
+        return f"the latest reading is {duration_text(now - balance.as_of)} old"
+    if balance is None:
+        return "no reading in the account's currency yet" if health else "not read yet"
+    return ""
+
+
+def differing_finding(policy: AccountPolicy, balance: AccountBalance, operators: tuple[ChannelName, ...]) -> Finding:
+    """Return whether what is reported is not what its own terms make, and nothing that is known explains it."""
+    difference = balance.difference
+    finding = _finding(policy, balance, Rule.BALANCE_DIFFERING, operators, "")
+    if difference is None or difference.explained_by:
+        return finding
+    said = f"the terms make {balance.computed}, reported is {balance.reported}"
+    return replace(finding, holds=True, summary=f"the balance of {finding.facts.name} does not add up: {said}")
+
+
+def _is_overdue(policy: AccountPolicy, health: BalanceHealth, now: datetime) -> bool:
+    """Tell whether a first reading should have come long ago."""
+    after = policy.balance.stale_after if policy.balance else None
+    return after is not None and now - health.first_tried_at > after
+
+
+def _finding(
+    policy: AccountPolicy, balance: AccountBalance | None, rule: Rule, operators: tuple[ChannelName, ...], detail: str
+) -> Finding:
+    name = policy.name or policy.account
+    return Finding(
+        matter=Matter(rule, policy.account, "account", "", ""),
+        holds=False,
+        severity=Severity.WARNING,
+        group=f"{rule}:{policy.account}",
+        grave=0,
+        summary=f"the balance of {name} adds up",
+        facts=Facts(
+            account=policy.account,
+            account_name=name,
+            scope="account",
+            name=name,
+            balance=balance,
+            detail=detail,
+            data_until=balance.data_until if balance else None,
+        ),
+        channels=operators,
+        amount=plain(balance.available.amount) if balance else "",
+    )

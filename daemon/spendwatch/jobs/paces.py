@@ -1,0 +1,155 @@
+"""The pace of every workspace, account and finer budget, reckoned anew only when the complete days it rests on have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, tzinfo
+from decimal import Decimal
+from itertools import groupby
+
+from spendwatch.domain.authority import DayTotal, authorities
+from spendwatch.domain.money import EXACT, Currency
+from spendwatch.domain.pace import Pace, TooEarly, pace_of
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.policy import AccountPolicy, Policies, Watch
+from spendwatch.domain.scope import MATCHABLE, Dimension, Scope
+from spendwatch.domain.statement import AccountId, DayKey, Digest, SeriesKey, WorkspaceId
+from spendwatch.domain.usage import Usage, days_that_count, last_complete_day, unknown_days
+from spendwatch.jobs.ports import Ledger
+
+Daily = dict[date, Decimal]
+_NOTHING_YET = TooEarly(0)
+_PLACE = (Dimension.ACCOUNT, Dimension.WORKSPACE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What a pace rests on: if it is the same, so is the pace."""
+
+    through: date
+    series: tuple[SeriesKey, ...]
+    days: frozenset[tuple[DayKey, Digest]]
+    unknown: frozenset[date]
+
+
+class Paces:
+    """Paces, kept from round to round."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._scopes: dict[AccountId, dict[Scope, Pace | TooEarly]] = {}
+        self._balances: dict[AccountId, Pace | TooEarly] = {}
+        self._grounds: dict[tuple[AccountId, bool], _Ground] = {}
+        self._seen: dict[bool, tuple[int, Policies]] = {}
+
+    def of(self, scope: Scope) -> Pace | TooEarly | None:
+        """Return the pace of what a budget watches; None if the account was never looked at."""
+        known = self._scopes.get(scope.account)
+        return None if known is None else known.get(scope, _NOTHING_YET)
+
+    def of_balance(self, account: AccountId) -> Pace | TooEarly:
+        """Return the pace at which the balance is used up: that of all products."""
+        return self._balances.get(account, _NOTHING_YET)
+
+    def look(self, ledger: Ledger, policies: Policies, watches: Iterable[Watch], zone: tzinfo) -> None:
+        """See whether the paces of budgets still hold, and reckon anew those that do not."""
+        if (seen := self._news(ledger, policies, is_whole=False)) is None:
+            return
+        finer = [watch for watch in watches if watch.match is not None]
+        for policy in policies.accounts:
+            self._scopes.setdefault(policy.account, {})
+        for policy, ground in self._changed(ledger, policies, policies.accounts, zone, is_whole=False):
+            mine = [watch for watch in finer if watch.scope.account == policy.account]
+            by = (*_PLACE, *MATCHABLE, Dimension.TAGS) if mine else _PLACE
+            days = days_that_count(ground.through)
+            usage = ledger.usage(ground.series, by, products=policies.products, days=days)
+            self._scopes[policy.account] = dict(_paces(usage, policy, ground, mine))
+        self._seen[False] = seen
+
+    def look_at_balances(self, ledger: Ledger, policies: Policies, zone: tzinfo) -> None:
+        """The same for the paces of whole accounts, all products."""
+        if (seen := self._news(ledger, policies, is_whole=True)) is None:
+            return
+        watched = [policy for policy in policies.accounts if policy.balance]
+        for policy, ground in self._changed(ledger, policies, watched, zone, is_whole=True):
+            usage = ledger.usage(ground.series, (Dimension.ACCOUNT,), products=None, days=days_that_count(ground.through))
+            daily = {one.currency: one.daily for one in usage}.get(policy.currency, {})
+            self._balances[policy.account] = pace_of(daily, through=ground.through, unknown=ground.unknown)
+        self._seen[True] = seen
+
+    def _news(self, ledger: Ledger, policies: Policies, *, is_whole: bool) -> tuple[int, Policies] | None:
+        """Return what is looked at now; None if that was looked at before."""
+        revision, seen = ledger.revision(), self._seen.get(is_whole)
+        if seen and seen[0] == revision and seen[1] is policies:
+            return None
+        if seen and seen[1] is not policies:
+            self._grounds = {key: ground for key, ground in self._grounds.items() if key[1] is not is_whole}
+        return revision, policies
+
+    def _changed(
+        self, ledger: Ledger, policies: Policies, wanted: Sequence[AccountPolicy], zone: tzinfo, *, is_whole: bool
+    ) -> Iterator[tuple[AccountPolicy, _Ground]]:
+        products = None if is_whole else policies.products
+        until, totals = ledger.data_until(products), dict[BillingPeriod, Sequence[DayTotal]]()
+        for policy in wanted:
+            if policy.account not in until:
+                continue
+            through = last_complete_day(until[policy.account], zone)
+            first, _ = days_that_count(through)
+            periods = _periods(first, until[policy.account].astimezone(zone).date())
+            for period in periods:
+                totals.setdefault(period, ledger.totals(period))
+            ground = _ground(ledger, policy.account, [one for period in periods for one in totals[period]], products, through)
+            if self._grounds.get((policy.account, is_whole)) != ground:
+                yield policy, ground
+                self._grounds[policy.account, is_whole] = ground
+
+
+def _periods(first: date, last: date) -> tuple[BillingPeriod, ...]:
+    found = [BillingPeriod(first.year, first.month)]
+    while last not in found[-1]:
+        found.append(found[-1].next())
+    return tuple(found)
+
+
+def _ground(
+    ledger: Ledger, account: AccountId, totals: Iterable[DayTotal], products: Sequence[str] | None, through: date
+) -> _Ground:
+    mine = [total for total in totals if total.series.account == account]
+    series = tuple(sorted(authorities(mine, products).values()))
+    held = ledger.held(series)
+    first, end = days_that_count(through)
+    days = frozenset((key, day.digest) for key, day in held.days.items() if first <= key.day < end)
+    return _Ground(through, series, days, unknown_days(series, held, through))
+
+
+def _paces(
+    usage: Iterable[Usage], policy: AccountPolicy, ground: _Ground, finer: Sequence[Watch]
+) -> Iterator[tuple[Scope, Pace | TooEarly]]:
+    def pace(daily: Mapping[date, Decimal]) -> Pace | TooEarly:
+        return pace_of(daily, through=ground.through, unknown=ground.unknown)
+
+    account, whole = policy.account, Daily()
+    picked: dict[Scope, Daily] = {watch.scope: {} for watch in finer}
+    for workspace, group in groupby(usage, key=lambda one: WorkspaceId(one.values[Dimension.WORKSPACE])):
+        mine = Daily()
+        for one in _of_currency(group, policy.currency):
+            _add(mine, one.daily)
+            for watch in finer:
+                if watch.scope.workspace in {None, workspace} and watch.match and watch.match.fits(dict(one.values)):
+                    _add(picked[watch.scope], one.daily)
+        _add(whole, mine)
+        yield Scope(account, workspace), pace(mine)
+    yield Scope(account), pace(whole)
+    for scope, daily in picked.items():
+        yield scope, pace(daily)
+
+
+def _of_currency(usage: Iterable[Usage], currency: Currency) -> Iterator[Usage]:
+    return (one for one in usage if one.currency == currency)
+
+
+def _add(daily: Daily, more: Mapping[date, Decimal]) -> None:
+    for day, amount in more.items():
+        daily[day] = EXACT.add(daily[day], amount) if day in daily else amount

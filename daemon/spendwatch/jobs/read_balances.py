@@ -1,0 +1,103 @@
+"""From whoever knows a balance to the balance book."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from spendwatch.domain.balance_reading import BalanceReading
+from spendwatch.domain.errors import BalanceUnavailableError
+from spendwatch.domain.period import Clock
+from spendwatch.domain.statement import AccountId
+from spendwatch.jobs.ports import Balances, BalanceSource
+
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(minutes=15)
+"""After trouble a balance is asked for sooner than usual, and ever more seldom."""
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """A balance source, and how often it is asked."""
+
+    source: BalanceSource
+    poll: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What became of one question."""
+
+    account: AccountId
+    reading: BalanceReading | None
+    why: str = ""
+    """Why there is no reading."""
+    is_news: bool = True
+    """It is not what was said the last time."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """When a source is asked next, by a clock that never goes back, and how often in a row it has failed."""
+
+    not_before: float = -math.inf
+    failures: int = 0
+    last: BalanceReading | None = None
+
+
+class BalanceRounds:
+    """Asks every balance source when its time has come. One that hangs or fails holds up nobody else."""
+
+    def __init__(
+        self, polled: Mapping[AccountId, Polled], book: Balances, clock: Clock, monotonic: Callable[[], float]
+    ) -> None:
+        """Ask each of them with the first round."""
+        self._polled = polled
+        self._book = book
+        self._clock = clock
+        self._monotonic = monotonic
+        self._turns: dict[AccountId, _Turn] = {}
+
+    @property
+    def polls(self) -> tuple[timedelta, ...]:
+        """How often each source is asked."""
+        return tuple(polled.poll for polled in self._polled.values())
+
+    def take_over(self, polled: Mapping[AccountId, Polled]) -> None:
+        """Ask these from now on; those that are new, at once."""
+        self._turns = {
+            account: turn for account, turn in self._turns.items() if self._polled.get(account) == polled.get(account)
+        }
+        self._polled = polled
+
+    async def ask(self, *, at_once: bool = False) -> list[Asked]:
+        """Ask those whose time has come, or all of them; return what became of it."""
+        now = self._monotonic()
+        due = [account for account in self._polled if at_once or now >= self._turn(account).not_before]
+        done = await asyncio.gather(*map(self._ask, due), return_exceptions=True)
+        asked = [one for one in done if isinstance(one, Asked)]
+        if failed := next((one for one in done if isinstance(one, BaseException)), None):
+            raise failed
+        return asked
+
+    async def _ask(self, account: AccountId) -> Asked:
+        polled, turn = self._polled[account], self._turn(account)
+        try:
+            reading = await polled.source.read(self._clock())
+        except BalanceUnavailableError as error:
+            turn.failures += 1
+            pause = min(polled.poll, _LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(turn.failures - 1, 10))
+            turn.not_before = self._monotonic() + max(pause, error.retry_after or pause).total_seconds()
+            why = str(error)
+            await asyncio.to_thread(self._book.failed, account, why, at=self._clock(), is_lasting=error.is_lasting)
+            return Asked(account, None, why)
+        is_news = turn.failures > 0 or turn.last is None or not turn.last.says_the_same(reading)
+        turn.failures, turn.last = 0, reading
+        turn.not_before = self._monotonic() + polled.poll.total_seconds()
+        await asyncio.to_thread(self._book.record, reading)
+        return Asked(account, reading, is_news=is_news)
+
+    def _turn(self, account: AccountId) -> _Turn:
+        return self._turns.setdefault(account, _Turn())

@@ -1,0 +1,22 @@
+"""Spend against every budget that is watched."""
+
+from __future__ import annotations
+
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.policy import Policies, watches
+from spendwatch.domain.scope import MATCHABLE, Dimension
+from spendwatch.domain.standing import Standing, reckon, seen_workspaces
+from spendwatch.jobs.ports import Ledger
+
+
+def stand(ledger: Ledger, policies: Policies, period: BillingPeriod) -> tuple[Standing, ...]:
+    """Return the standing of every watched budget in one period."""
+    finer = any(policy.budgets for policy in policies.accounts) or any(policy.budgets for policy in policies.workspaces)
+    sums = ledger.spend(period, dimensions(finer=finer), products=policies.products)
+    return reckon(watches(policies, seen_workspaces(sums)), sums, period, ledger.data_until(policies.products))
+
+
+def dimensions(*, finer: bool) -> tuple[Dimension, ...]:
+    """Return by what spend is told apart to judge budgets, finer ones too or not."""
+    base = (Dimension.ACCOUNT, Dimension.WORKSPACE)
+    return (*base, *MATCHABLE, Dimension.TAGS) if finer else base

@@ -1,0 +1,104 @@
+"""Adds to what is said the figures that are worth fetching only then: what grew, what is to be expected, what may stop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta, tzinfo
+
+from spendwatch.domain.alert import AlertState, Rule
+from spendwatch.domain.notification import Notification
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.policy import Policies, Watch
+from spendwatch.domain.scope import Dimension
+from spendwatch.domain.standing import SpendSum, course_of
+from spendwatch.domain.statement import AccountId
+from spendwatch.jobs.forecasts import forecast
+from spendwatch.jobs.insight import Insight
+from spendwatch.jobs.ports import Ledger
+from spendwatch.jobs.standings import dimensions
+
+_GROWTH_DAYS = 7
+_OF_SPEND = frozenset({Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED})
+_OF_BALANCE = frozenset({Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY})
+
+Watched = Mapping[tuple[str, str], Watch]
+"""By account and scope."""
+
+
+def told_in_full(
+    said: Sequence[Notification],
+    ledger: Ledger,
+    policies: Policies,
+    watched: Watched,
+    insight: Insight,
+    *,
+    zone: tzinfo,
+    now: datetime,
+) -> tuple[Notification, ...]:
+    """Return the notifications with all their figures."""
+    history = _History(ledger, policies.products, finer=any("/" in one.facts.scope for one in said))
+    month = BillingPeriod.containing(now, zone)
+
+    def in_full(one: Notification) -> Notification:
+        if one.rule in _OF_SPEND and (watch := watched.get((one.facts.account, one.facts.scope))):
+            return _foreseen(_grown(one, history, watch), watch, insight, month, zone)
+        if one.rule in _OF_BALANCE and one.state is AlertState.FIRING:
+            exposure = insight.exposure(ledger, AccountId(one.facts.account), now.astimezone(zone).date())
+            plans, stops = exposure.plans, exposure.stops
+            return replace(one, facts=replace(one.facts, covers=exposure.covers, plans=plans, stops=stops))
+        return one
+
+    return tuple(map(in_full, said))
+
+
+def _grown(said: Notification, history: _History, watch: Watch) -> Notification:
+    sums, last = history.of(watch, BillingPeriod.parse(said.facts.period))
+    if last is None:
+        return said
+    course = course_of(sums, watch, last=last, days=_GROWTH_DAYS)
+    return replace(said, facts=replace(said.facts, growth=course.growth, daily=course.daily))
+
+
+def _foreseen(said: Notification, watch: Watch, insight: Insight, month: BillingPeriod, zone: tzinfo) -> Notification:
+    facts = said.facts
+    if facts.forecast is not None or facts.spend is None or facts.period != month.label:
+        return said
+    likely = forecast(insight.paces, watch.scope, facts.spend, month, until=facts.data_until, zone=zone)
+    return said if likely is None else replace(said, facts=replace(facts, forecast=likely))
+
+
+class _History:
+    """The last days' spend, fetched once for all notifications of a round."""
+
+    def __init__(self, ledger: Ledger, products: Sequence[str], *, finer: bool) -> None:
+        self._ledger = ledger
+        self._products = products
+        self._finer = finer
+        self._fetched: dict[BillingPeriod, tuple[Mapping[tuple[str, str], Sequence[SpendSum]], date | None]] = {}
+
+    def of(self, watch: Watch, period: BillingPeriod) -> tuple[Sequence[SpendSum], date | None]:
+        """Return the sums that the watch may be made of, by day, and the last day with any."""
+        if period not in self._fetched:
+            self._fetched[period] = self._fetch(period)
+        grouped, last = self._fetched[period]
+        return grouped.get((watch.scope.account, watch.scope.workspace or ""), ()), last
+
+    def _fetch(self, period: BillingPeriod) -> tuple[Mapping[tuple[str, str], Sequence[SpendSum]], date | None]:
+        by = tuple(dict.fromkeys((*dimensions(finer=self._finer), Dimension.DAY, Dimension.MODEL, Dimension.TYPE)))
+        rows = list(self._ledger.spend(period, by, products=self._products))
+        days = [date.fromisoformat(row.values[Dimension.DAY]) for row in rows]
+        last = max((day for day in days if day in period), default=None)
+        if last is None:
+            return {}, None
+        first = last - timedelta(days=2 * _GROWTH_DAYS - 1)
+        rows = [row for row, day in zip(rows, days, strict=True) if day >= first]
+        if first < period.first_day:
+            rows += self._ledger.spend(period.previous(), by, products=self._products, days=(first, period.first_day))
+        grouped: dict[tuple[str, str], list[SpendSum]] = {}
+        for row in rows:
+            account, workspace = row.values[Dimension.ACCOUNT], row.values[Dimension.WORKSPACE]
+            grouped.setdefault((account, workspace), []).append(row)
+            if workspace:
+                grouped.setdefault((account, ""), []).append(row)
+        return grouped, last

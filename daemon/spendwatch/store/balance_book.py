@@ -1,0 +1,99 @@
+"""The balance book: readings on record, how the places fare that they come from, and what rounds remember of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime
+
+from sqlalchemy import Boolean, Column, Integer, Table, func, select
+
+from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
+from spendwatch.domain.balance_watch import BalanceWatch
+from spendwatch.domain.foretelling import Foretold, ForetoldPlace
+from spendwatch.domain.health import BalanceHealth
+from spendwatch.domain.money import Currency
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.statement import AccountId
+from spendwatch.store.balance_memory import foretold_in, put_foretold, put_watch, watches_on_record
+from spendwatch.store.balance_reading import latest_readings, put_reading, readings_of
+from spendwatch.store.columns import Moment, Row, Words, insert_into, metadata
+from spendwatch.store.database import Database
+
+balance_health = Table(
+    "balance_health",
+    metadata,
+    Column("account", Words, primary_key=True),
+    Column("first_tried_at", Moment, nullable=False),
+    Column("last_read_at", Moment),
+    Column("failing_since", Moment),
+    Column("failures", Integer, nullable=False),
+    Column("trouble", Words, nullable=False),
+    Column("is_lasting", Boolean, nullable=False),
+)
+
+
+class BalanceBook:
+    """Balances in a database."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep everything in that database."""
+        self._database = database
+
+    def record(self, reading: BalanceReading) -> None:
+        """Record a reading, in whichever order readings come; its source works."""
+        well: Row = {"last_read_at": reading.read_at, "failing_since": None, "failures": 0, "trouble": "", "is_lasting": False}
+        first: Row = {"account": reading.account, "first_tried_at": reading.read_at}
+        with self._database.writing() as connection:
+            put_reading(connection, reading)
+            insertion = insert_into(connection, balance_health).values({**first, **well})
+            connection.execute(insertion.on_conflict_do_update(index_elements=[balance_health.c.account], set_=dict(well)))
+
+    def failed(self, account: AccountId, why: str, *, at: datetime, is_lasting: bool) -> None:
+        """Note that the balance could not be read."""
+        row: Row = {"failing_since": at, "failures": 1, "trouble": why, "is_lasting": is_lasting}
+        with self._database.writing() as connection:
+            insertion = insert_into(connection, balance_health).values({"account": account, "first_tried_at": at, **row})
+            again = {
+                "failures": balance_health.c.failures + 1,
+                "failing_since": func.coalesce(balance_health.c.failing_since, insertion.excluded.failing_since),
+                "trouble": insertion.excluded.trouble,
+                "is_lasting": insertion.excluded.is_lasting,
+            }
+            connection.execute(insertion.on_conflict_do_update(index_elements=[balance_health.c.account], set_=again))
+
+    def latest(self) -> Mapping[AccountId, RecordedReading]:
+        """Return of each account the reading that holds for the latest moment."""
+        with self._database.reading() as connection:
+            return latest_readings(connection)
+
+    def history(self, account: AccountId, limit: int = 1000) -> Sequence[RecordedReading]:
+        """Return what was said of an account's balance, the latest first."""
+        with self._database.reading() as connection:
+            return readings_of(connection, account, limit)
+
+    def health(self) -> Mapping[AccountId, BalanceHealth]:
+        """Return how it went with each balance that was ever to be read."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(balance_health)).mappings()
+            return {AccountId(row["account"]): BalanceHealth(**row) for row in found}
+
+    def watches(self) -> Mapping[AccountId, BalanceWatch]:
+        """Return the last look at each balance."""
+        with self._database.reading() as connection:
+            return watches_on_record(connection)
+
+    def remember(self, watches: Collection[tuple[BalanceWatch, Currency]]) -> None:
+        """Remember these looks in place of the ones before."""
+        with self._database.writing() as connection:
+            for watch, currency in watches:
+                put_watch(connection, watch, currency)
+
+    def foretold(self, periods: Sequence[BillingPeriod]) -> Mapping[ForetoldPlace, date]:
+        """Return what forecasts of these periods reach, each with the last complete day by which they first did."""
+        with self._database.reading() as connection:
+            return foretold_in(connection, [period.label for period in periods])
+
+    def foretell(self, reached: Iterable[Foretold], gone: Collection[ForetoldPlace], periods: Sequence[BillingPeriod]) -> None:
+        """Remember what forecasts reach, and forget what they no longer reach, and everything of other periods."""
+        with self._database.writing() as connection:
+            put_foretold(connection, reached, gone, [period.label for period in periods])

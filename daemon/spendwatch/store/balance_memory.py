@@ -1,0 +1,129 @@
+"""The tables `balance_watch`, `runway_reached` and `foretold`: what must not be forgotten between two rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, timedelta
+
+from sqlalchemy import Column, Connection, Date, Integer, PrimaryKeyConstraint, Table, and_, delete, select
+
+from spendwatch.domain.balance_reading import Origin
+from spendwatch.domain.balance_watch import BalanceWatch, TopUp
+from spendwatch.domain.forecast import RunwayReached
+from spendwatch.domain.foretelling import Foretold, ForetoldPlace
+from spendwatch.domain.money import Currency, Money
+from spendwatch.domain.statement import AccountId
+from spendwatch.store.bulk import put_many
+from spendwatch.store.columns import Insertion, Moment, Row, Total, Words, insert_into, metadata
+
+balance_watch = Table(
+    "balance_watch",
+    metadata,
+    Column("account", Words, primary_key=True),
+    Column("origin", Words, nullable=False),
+    Column("currency", Words, nullable=False),
+    Column("funds", Total),
+    Column("net", Total),
+    Column("top_up", Total),
+    Column("topped_up_at", Moment),
+    Column("positive_since", Moment),
+)
+
+runway_reached = Table(
+    "runway_reached",
+    metadata,
+    Column("account", Words, nullable=False),
+    # In seconds.
+    Column("threshold", Integer, nullable=False),
+    Column("clear_on", Date),
+    PrimaryKeyConstraint("account", "threshold"),
+)
+
+foretold = Table(
+    "foretold",
+    metadata,
+    Column("period", Words, nullable=False),
+    Column("account", Words, nullable=False),
+    Column("scope", Words, nullable=False),
+    Column("threshold", Words, nullable=False),
+    Column("height", Words, nullable=False),
+    Column("through", Date, nullable=False),
+    PrimaryKeyConstraint("period", "account", "scope", "threshold", "height"),
+)
+
+
+def put_watch(connection: Connection, watch: BalanceWatch, currency: Currency) -> None:
+    """Remember a look at a balance in place of the one before."""
+    top_up = watch.top_up
+    row: Row = {
+        "account": watch.account,
+        "origin": watch.origin.value,
+        "currency": currency,
+        "funds": watch.funds.amount if watch.funds else None,
+        "net": watch.net.amount if watch.net else None,
+        "top_up": top_up.amount.amount if top_up else None,
+        "topped_up_at": top_up.seen_at if top_up else None,
+        "positive_since": watch.positive_since,
+    }
+    insertion = insert_into(connection, balance_watch).values(row)
+    connection.execute(insertion.on_conflict_do_update(index_elements=[balance_watch.c.account], set_=row))
+    connection.execute(delete(runway_reached).where(runway_reached.c.account == watch.account))
+    for reached in watch.runway:
+        seconds = int(reached.threshold.total_seconds())
+        place: Row = {"account": watch.account, "threshold": seconds, "clear_on": reached.clear_on}
+        connection.execute(insert_into(connection, runway_reached).values(place))
+
+
+def watches_on_record(connection: Connection) -> Mapping[AccountId, BalanceWatch]:
+    """Return the last look at each balance."""
+    reached: dict[str, list[RunwayReached]] = {}
+    for row in connection.execute(select(runway_reached).order_by(*runway_reached.primary_key)):
+        reached.setdefault(row.account, []).append(RunwayReached(timedelta(seconds=row.threshold), row.clear_on))
+    found: dict[AccountId, BalanceWatch] = {}
+    for row in connection.execute(select(balance_watch)):
+        currency = Currency(row.currency)
+        found[AccountId(row.account)] = BalanceWatch(
+            account=AccountId(row.account),
+            origin=Origin(row.origin),
+            funds=None if row.funds is None else Money(row.funds, currency),
+            net=None if row.net is None else Money(row.net, currency),
+            top_up=None if row.top_up is None else TopUp(Money(row.top_up, currency), row.topped_up_at),
+            positive_since=row.positive_since,
+            runway=tuple(reached.get(row.account, ())),
+        )
+    return found
+
+
+def put_foretold(
+    connection: Connection, reached: Iterable[Foretold], gone: Collection[ForetoldPlace], periods: Sequence[str]
+) -> None:
+    """Remember what forecasts reach, and forget what they no longer reach, and everything of other periods."""
+    connection.execute(delete(foretold).where(foretold.c.period.not_in(periods)))
+    rows: list[Row] = [{**_place(one.place), "through": one.through} for one in reached]
+    put_many(connection, foretold, rows, _move_on)
+    for place in gone:
+        is_it = and_(*(foretold.c[name] == value for name, value in _place(place).items()))
+        connection.execute(delete(foretold).where(is_it))
+
+
+def _move_on(insertion: Insertion) -> Insertion:
+    return insertion.on_conflict_do_update(
+        index_elements=list(foretold.primary_key), set_={"through": insertion.excluded.through}
+    )
+
+
+def _place(place: ForetoldPlace) -> Row:
+    return {
+        "period": place.period,
+        "account": place.account,
+        "scope": place.scope,
+        "threshold": place.threshold,
+        "height": place.height,
+    }
+
+
+def foretold_in(connection: Connection, periods: Sequence[str]) -> Mapping[ForetoldPlace, date]:
+    """Return what forecasts of these periods reach, each with the last complete day by which they first did."""
+    columns = (foretold.c.account, foretold.c.scope, foretold.c.period, foretold.c.threshold, foretold.c.height)
+    rows = connection.execute(select(*columns, foretold.c.through).where(foretold.c.period.in_(periods)))
+    return {ForetoldPlace(AccountId(account), *place): through for account, *place, through in rows}

@@ -1,0 +1,102 @@
+"""The table `balance_reading`: what was said of each account's balance, and when, term by term."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import Boolean, Column, Connection, PrimaryKeyConstraint, Table, and_, func, select, update
+from sqlalchemy.engine import RowMapping
+
+from spendwatch.domain.balance_reading import TERMS, BalanceReading, Origin, RecordedReading
+from spendwatch.domain.money import Currency, Money, parse_amount, plain
+from spendwatch.domain.statement import AccountId
+from spendwatch.store.columns import Amount, Moment, Row, Texts, Words, insert_into, metadata
+
+balance_reading = Table(
+    "balance_reading",
+    metadata,
+    Column("account", Words, nullable=False),
+    Column("as_of", Moment, nullable=False),
+    Column("read_at", Moment, nullable=False),
+    # From when on readings one after the other said the same: such a row stands for all of them.
+    Column("since", Moment, nullable=False),
+    Column("origin", Words, nullable=False),
+    Column("currency", Words, nullable=False),
+    *(Column(term, Amount) for term in TERMS),
+    Column("other_cash", Texts, nullable=False),
+    Column("is_reseller_quota", Boolean, nullable=False),
+    Column("owner", Words),
+    PrimaryKeyConstraint("account", "as_of"),
+)
+
+
+def put_reading(connection: Connection, reading: BalanceReading) -> None:
+    """Record a reading; of two of the same moment the one that came later counts.
+
+    Where nothing changed since the latest one but the time, that is moved on and no row added: who is asked every minute
+    would fill the table with one answer.
+    """
+    latest = _latest(connection, reading.account)
+    if latest and latest.reading.as_of < reading.as_of and latest.reading.says_the_same(reading):
+        place = and_(balance_reading.c.account == reading.account, balance_reading.c.as_of == latest.reading.as_of)
+        connection.execute(update(balance_reading).where(place).values(as_of=reading.as_of, read_at=reading.read_at))
+        return
+    insertion = insert_into(connection, balance_reading).values(_row(reading))
+    later = insertion.excluded.read_at >= balance_reading.c.read_at
+    fresh = {column.name: insertion.excluded[column.name] for column in balance_reading.c if not column.primary_key}
+    columns = list(balance_reading.primary_key)
+    connection.execute(insertion.on_conflict_do_update(index_elements=columns, set_=fresh, where=later))
+
+
+def latest_readings(connection: Connection) -> Mapping[AccountId, RecordedReading]:
+    """Return of each account the reading that holds for the latest moment."""
+    latest = select(balance_reading.c.account, func.max(balance_reading.c.as_of).label("as_of"))
+    last = latest.group_by(balance_reading.c.account).subquery()
+    is_last = and_(balance_reading.c.account == last.c.account, balance_reading.c.as_of == last.c.as_of)
+    rows = connection.execute(select(balance_reading).join(last, is_last)).mappings()
+    return {AccountId(row["account"]): _recorded(row) for row in rows}
+
+
+def readings_of(connection: Connection, account: AccountId, limit: int) -> tuple[RecordedReading, ...]:
+    """Return what was said of an account's balance, the latest first."""
+    query = select(balance_reading).where(balance_reading.c.account == account)
+    rows = connection.execute(query.order_by(balance_reading.c.as_of.desc()).limit(limit)).mappings()
+    return tuple(map(_recorded, rows))
+
+
+def _latest(connection: Connection, account: AccountId) -> RecordedReading | None:
+    return next(iter(readings_of(connection, account, 1)), None)
+
+
+def _row(reading: BalanceReading) -> Row:
+    terms = {name: None if (term := getattr(reading, name)) is None else term.amount for name in TERMS}
+    return {
+        "account": reading.account,
+        "as_of": reading.as_of,
+        "read_at": reading.read_at,
+        "since": reading.as_of,
+        "origin": reading.origin.value,
+        "currency": reading.currency,
+        **terms,
+        "other_cash": [f"{money.currency} {plain(money.amount)}" for money in reading.other_cash],
+        "is_reseller_quota": reading.is_reseller_quota,
+        "owner": reading.owner,
+    }
+
+
+def _recorded(row: RowMapping) -> RecordedReading:
+    currency = Currency(row["currency"])
+    terms = {name: None if row[name] is None else Money(row[name], currency) for name in TERMS}
+    other_cash = (text.split(" ") for text in row["other_cash"])
+    reading = BalanceReading(
+        account=AccountId(row["account"]),
+        currency=currency,
+        origin=Origin(row["origin"]),
+        as_of=row["as_of"],
+        read_at=row["read_at"],
+        other_cash=tuple(Money(parse_amount(amount), Currency(code)) for code, amount in other_cash),
+        is_reseller_quota=row["is_reseller_quota"],
+        owner=None if row["owner"] is None else AccountId(row["owner"]),
+        **terms,
+    )
+    return RecordedReading(reading, row["since"])

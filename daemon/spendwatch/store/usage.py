@@ -1,0 +1,69 @@
+"""What the roll-up says of each day's use, and of what is not paid yet; read row by row, as there may be very many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from itertools import groupby
+
+from sqlalchemy import Connection, or_, select
+
+from spendwatch.domain.money import Currency
+from spendwatch.domain.owed import OwedDay
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.scope import Dimension
+from spendwatch.domain.statement import AccountId, DayKey, SeriesKey, Stamp
+from spendwatch.domain.usage import PACED, Usage
+from spendwatch.store.chunk import chunk, is_month
+from spendwatch.store.columns import ExactSum
+from spendwatch.store.spend import spend
+
+_AT_ONCE = 5000
+"""Rows fetched at once."""
+
+
+def usage_by_day(
+    connection: Connection,
+    series: Sequence[SeriesKey],
+    by: Sequence[Dimension],
+    *,
+    products: Sequence[str] | None,
+    days: tuple[date, date],
+) -> Iterator[Usage]:
+    """Yield what was used on these days, for each combination of these dimensions and each currency, in their order."""
+    if not series:
+        return
+    groups = [spend.c[dimension.value] for dimension in by]
+    keys = [*groups, spend.c.currency, spend.c.day]
+    query = select(*keys, ExactSum(spend.c.billed_cost))
+    query = query.where(or_(*(is_month(spend, one) for one in series)), spend.c.charge.in_(PACED))
+    query = query.where(spend.c.day >= days[0], spend.c.day < days[1])
+    if products is not None:
+        query = query.where(spend.c.product.in_(products))
+    rows = connection.execute(query.group_by(*keys).order_by(*keys), execution_options={"yield_per": _AT_ONCE})
+    for values, found in groupby(rows, key=lambda row: tuple(row[:-2])):
+        named = {dimension: str(value) for dimension, value in zip(by, values, strict=False)}
+        yield Usage(named, Currency(values[-1]), {row[-2]: row[-1] for row in found})
+
+
+def owed_days(connection: Connection, periods: Sequence[BillingPeriod], since: Stamp) -> tuple[OwedDay, ...]:
+    """Return what each series says of these periods that is not paid, by day and currency, as far as it said so since then."""
+    newest = {day: stamp for day, stamp in _newest(connection, periods) if stamp >= since}
+    found = []
+    for month in sorted({day.month for day in newest}):
+        columns = (spend.c.day, spend.c.currency)
+        query = select(*columns, ExactSum(spend.c.outstanding).label("owed"))
+        query = query.where(is_month(spend, month), spend.c.outstanding.is_not(None)).group_by(*columns).order_by(*columns)
+        for day, currency, amount in connection.execute(query):
+            key = DayKey(month.account, month.period, month.series, day)
+            if key in newest:
+                found.append(OwedDay(key, Currency(currency), amount, newest[key]))
+    return tuple(found)
+
+
+def _newest(connection: Connection, periods: Sequence[BillingPeriod]) -> Iterator[tuple[DayKey, Stamp]]:
+    """Yield the days of these periods, each with the stamp of the newest statement that tells of it."""
+    columns = (chunk.c.account, chunk.c.period, chunk.c.series, chunk.c.day, chunk.c.confirmed, chunk.c.stamps)
+    query = select(*columns).where(chunk.c.period.in_([period.label for period in periods]))
+    for account, label, series, day, confirmed, stamps in connection.execute(query):
+        yield DayKey(AccountId(account), BillingPeriod.parse(label), series, day), Stamp(max(confirmed, *stamps, ""))

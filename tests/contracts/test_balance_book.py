@@ -1,0 +1,166 @@
+"""What the balance book promises, on both databases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from spendwatch.domain.balance_reading import TERMS, BalanceReading, Origin
+from spendwatch.domain.balance_watch import BalanceWatch, TopUp
+from spendwatch.domain.forecast import RunwayReached
+from spendwatch.domain.foretelling import Foretold, ForetoldPlace
+from spendwatch.domain.health import BalanceHealth
+from spendwatch.domain.money import Currency, Money
+from spendwatch.domain.statement import AccountId
+from spendwatch.store.balance_book import BalanceBook
+from spendwatch.store.database import Database
+from store_builders import ACME, CNY, NOON, SEPTEMBER
+
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+OTHER = AccountId("5000000000000003")
+USD = Currency("USD")
+
+
+def cny(amount: str) -> Money:
+    return Money(Decimal(amount), CNY)
+
+
+def reading(cash: str = "10", at: int = 0, *, read: int | None = None, account: AccountId = ACME) -> BalanceReading:
+    """Return a reading of a minute, read then or later."""
+    read_at = NOON + (at if read is None else read) * MINUTE
+    return BalanceReading(account, CNY, Origin.FILE, NOON + at * MINUTE, read_at, cash=cny(cash), reported=cny("9.99"))
+
+
+@pytest.fixture
+def book(database: Database) -> BalanceBook:
+    return BalanceBook(database)
+
+
+def test_a_reading_comes_back_with_every_term_to_the_last_digit(book: BalanceBook) -> None:
+    amounts: dict[str, Any] = {term: cny(f"{number}.0000000001") for number, term in enumerate(TERMS)}
+    whole = replace(
+        reading(),
+        **amounts,
+        other_cash=(Money(Decimal("-12.5"), USD), Money(Decimal(3), Currency("JPY"))),
+        is_reseller_quota=True,
+        owner=OTHER,
+        origin=Origin.API,
+    )
+    book.record(whole)
+    (known,) = book.latest().values()
+    assert (known.reading, known.since) == (whole, NOON)
+
+
+def test_terms_that_are_unknown_stay_unknown(book: BalanceBook) -> None:
+    book.record(reading())
+    assert book.latest()[ACME].reading == reading()
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_the_reading_of_the_latest_moment_counts_whatever_came_first(book: BalanceBook, order: tuple[int, ...]) -> None:
+    readings = [reading("1", 0), reading("2", 1), reading("3", 2)]
+    for number in order:
+        book.record(readings[number])
+    assert book.latest()[ACME].reading == readings[2]
+    assert [known.reading for known in book.history(ACME)] == readings[::-1]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_readings_of_one_moment_the_one_read_later_counts(book: BalanceBook, order: tuple[int, int]) -> None:
+    readings = [reading("1", 0, read=0), reading("2", 0, read=5)]
+    for number in order:
+        book.record(readings[number])
+    assert [known.reading for known in book.history(ACME)] == [readings[1]]
+
+
+def test_readings_that_say_the_same_are_one_row_with_its_beginning_and_its_end(book: BalanceBook) -> None:
+    for at, cash in enumerate(["1", "1", "1", "2", "2", "1"]):
+        book.record(reading(cash, at))
+    told = [(known.since, known.reading.as_of, known.reading.cash) for known in book.history(ACME)]
+    assert told == [
+        (NOON + 5 * MINUTE, NOON + 5 * MINUTE, cny("1")),
+        (NOON + 3 * MINUTE, NOON + 4 * MINUTE, cny("2")),
+        (NOON, NOON + 2 * MINUTE, cny("1")),
+    ]
+
+
+def test_each_account_has_its_own(book: BalanceBook) -> None:
+    book.record(reading("1"))
+    book.record(reading("2", account=OTHER))
+    assert {account: known.reading.cash for account, known in book.latest().items()} == {ACME: cny("1"), OTHER: cny("2")}
+    assert len(book.history(OTHER)) == 1
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.sampled_from("123")), min_size=1, max_size=12), st.randoms())
+def test_the_order_of_readings_does_not_matter(
+    book: BalanceBook, database: Database, drawn: list[tuple[int, int, str]], source: st.DataObject
+) -> None:
+    """What is said of one moment is told apart by when it was read; of both equal, it is one reading."""
+    readings = list({(at, later): reading(cash, at, read=at + later) for at, later, cash in drawn}.values())
+    expected = max(readings, key=lambda one: one.newness)
+    shuffled = list(readings)
+    source.shuffle(shuffled)  # type: ignore[attr-defined]  # it is a random source
+    with database.writing() as connection:
+        connection.execute(text("DELETE FROM balance_reading"))
+    for one in shuffled:
+        book.record(one)
+    assert book.latest()[ACME].reading == expected
+
+
+def test_a_source_is_known_to_fail_until_it_gives_a_reading(book: BalanceBook) -> None:
+    book.failed(ACME, "refused", at=NOON, is_lasting=False)
+    book.failed(ACME, "no right", at=NOON + MINUTE, is_lasting=True)
+    assert book.health() == {ACME: BalanceHealth(ACME, NOON, None, NOON, 2, "no right", is_lasting=True)}
+    book.record(reading("1", 2))
+    assert book.health() == {ACME: BalanceHealth(ACME, NOON, NOON + 2 * MINUTE)}
+    book.failed(ACME, "refused", at=NOON + 3 * MINUTE, is_lasting=False)
+    known = book.health()[ACME]
+    assert (known.first_tried_at, known.last_read_at, known.failing_since) == (NOON, NOON + 2 * MINUTE, NOON + 3 * MINUTE)
+
+
+def test_what_is_remembered_of_a_look_replaces_the_one_before(book: BalanceBook) -> None:
+    runway = (RunwayReached(timedelta(days=3), date(2026, 9, 13)), RunwayReached(timedelta(days=7)))
+    first = BalanceWatch(ACME, Origin.API, cny("10"), cny("-5.5"), TopUp(cny("3"), NOON), None, runway)
+    other = BalanceWatch(OTHER, Origin.MANUAL, Money(Decimal(1), USD), None, None, NOON)
+    book.remember([(first, CNY), (other, USD)])
+    assert book.watches() == {ACME: first, OTHER: other}
+    second = replace(first, net=None, top_up=None, positive_since=NOON, runway=runway[:1])
+    book.remember([(second, CNY)])
+    assert book.watches() == {ACME: second, OTHER: other}
+
+
+def foretold(threshold: str, through: date = date(2026, 9, 13), period: str = "2026-09") -> Foretold:
+    return Foretold(ForetoldPlace(ACME, "workspace:llm-a", period, threshold, "100"), through)
+
+
+def test_what_forecasts_reach_is_remembered_until_they_no_longer_do(book: BalanceBook) -> None:
+    hundred, fifty = foretold("forecast 100%"), foretold("forecast 50%")
+    book.foretell([hundred, fifty], [], [SEPTEMBER])
+    assert book.foretold([SEPTEMBER]) == {hundred.place: hundred.through, fifty.place: fifty.through}
+    later = foretold("forecast 100%", date(2026, 9, 14))
+    book.foretell([later], [fifty.place], [SEPTEMBER])
+    assert book.foretold([SEPTEMBER]) == {later.place: later.through}
+
+
+def test_forecasts_of_other_months_are_forgotten(book: BalanceBook) -> None:
+    book.foretell([foretold("forecast 100%", period="2026-08")], [], [SEPTEMBER.previous()])
+    book.foretell([foretold("forecast 100%")], [], [SEPTEMBER])
+    assert book.foretold([SEPTEMBER.previous()]) == {}
+    assert len(book.foretold([SEPTEMBER])) == 1
+
+
+def test_many_forecasts_are_remembered_at_once(book: BalanceBook) -> None:
+    many = [
+        Foretold(replace(foretold("x").place, scope=f"workspace:llm-{number}"), date(2026, 9, 1)) for number in range(12_000)
+    ]
+    book.foretell(many, [], [SEPTEMBER])
+    assert len(book.foretold([SEPTEMBER])) == 12_000

@@ -1,0 +1,237 @@
+"""Round by round: floors, debts, escalations, recoveries, and sources that fall silent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from rounds_builder import BOSS, FINANCE, OPS, Rounds, cny, told
+from spendwatch.domain.alert import Rule
+from spendwatch.domain.balance_watch import TopUp
+from spendwatch.domain.cover import Cover
+from spendwatch.domain.notification import Reason
+from spendwatch.domain.policy import BalancePolicy, Escalation
+from spendwatch.domain.statement import ChargeKind
+from spendwatch.store.database import Database
+from store_builders import ACME, row
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+TODAY = date(2026, 9, 1)
+FLOORS = (Decimal(200), Decimal(1000))
+MANUAL = BalancePolicy(cash=Decimal(1500), floors=FLOORS)
+BY_API = BalancePolicy(floors=FLOORS, stale_after=timedelta(hours=6))
+
+
+@pytest.fixture
+def rounds(database: Database) -> Rounds:
+    return Rounds(database, MANUAL)
+
+
+def test_floors_debt_reminders_and_what_brought_it_out(rounds: Rounds) -> None:
+    rounds.bill(TODAY, "100")
+    assert rounds.round() == []
+    rounds.bill(TODAY, "600")
+    assert told(rounds.round()) == [("balance.low", "fired", "1000", (FINANCE,))]
+    rounds.bill(TODAY, "1600", row("7", commodity="sfm_codingplan_public_cn", charge=ChargeKind.SUBSCRIPTION))
+    (overdue,) = rounds.round(after=MINUTE)
+    assert told([overdue]) == [("balance.overdue", "fired", "", (FINANCE,))]
+    assert overdue.facts.also == ("200",)
+    assert overdue.facts.plans == ("sfm_codingplan_public_cn",)
+    assert overdue.facts.stops == ("sfm_inference_public_cn",)
+    assert overdue.facts.covers == (Cover.CODING_PLAN,)
+    assert rounds.round(after=DAY - MINUTE) == []
+    for _ in range(3):
+        assert told(rounds.round(after=DAY)) == [("balance.overdue", "repeated", "", (FINANCE,))]
+    rounds.wanted(replace(MANUAL, cash=Decimal(5000)))
+    (recovered,) = rounds.round(after=MINUTE)
+    assert (recovered.type, recovered.rule, recovered.reason) == ("balance.recovered", Rule.OVERDUE, Reason.RESOLVED)
+    assert recovered.facts.also == ("200", "1000")
+    assert recovered.facts.top_up == TopUp(cny(3500), rounds.now)
+    assert rounds.round(after=DAY) == []
+    assert not any(alert.is_firing for alert in rounds.book.known())
+
+
+def test_a_debt_that_lasts_is_told_to_others_too_until_it_is_settled(rounds: Rounds) -> None:
+    rounds.wanted(replace(MANUAL, escalation=Escalation(4 * HOUR, (BOSS,))))
+    rounds.bill(TODAY, "1600")
+    rounds.round()
+    assert rounds.round(after=4 * HOUR - MINUTE) == []
+    (escalated,) = rounds.round(after=MINUTE)
+    assert told([escalated]) == [("balance.overdue", "fired", "4h", (BOSS,))]
+    assert escalated.facts.earlier_at == rounds.now - 4 * HOUR
+    assert rounds.round(after=MINUTE) == []
+    daily = rounds.round(after=DAY - 4 * HOUR - MINUTE) + rounds.round(after=4 * HOUR)
+    assert told(daily) == [("balance.overdue", "repeated", "", (FINANCE,)), ("balance.overdue", "repeated", "4h", (BOSS,))]
+    rounds.wanted(replace(MANUAL, cash=Decimal(9000), escalation=Escalation(4 * HOUR, (BOSS,))))
+    ended = rounds.round(after=MINUTE)
+    assert [(one.type, one.channels) for one in ended] == [("balance.recovered", (FINANCE,)), ("balance.recovered", (BOSS,))]
+    assert all(one.facts.top_up == TopUp(cny(7500), rounds.now) for one in ended)
+
+
+def test_a_debt_that_is_settled_in_time_escalates_to_nobody(rounds: Rounds) -> None:
+    wanted = replace(MANUAL, escalation=Escalation(4 * HOUR, (BOSS,)))
+    rounds.wanted(wanted)
+    rounds.bill(TODAY, "1600")
+    rounds.round()
+    rounds.wanted(replace(wanted, cash=Decimal(9000)))
+    rounds.round(after=HOUR)
+    assert rounds.round(after=4 * HOUR) == []
+    assert not [one for one in rounds.book.said if BOSS in one.channels]
+
+
+def test_bills_that_are_corrected_up_and_down_about_zero_make_one_debt(rounds: Rounds) -> None:
+    rounds.wanted(replace(MANUAL, floors=()))
+    for number in range(20):
+        rounds.bill(TODAY, "1500.01" if number % 2 == 0 else "1499.99")
+        rounds.round(after=MINUTE)
+    assert told(rounds.book.said) == [("balance.overdue", "fired", "", (FINANCE,))]
+    assert rounds.overview().accounts[0].balance.is_overdue is False  # type: ignore[union-attr]  # it is known
+    assert told(rounds.round(after=HOUR)) == [("balance.recovered", "resolved", "", (FINANCE,))]
+
+
+def test_a_top_up_to_just_above_a_floor_ends_it_at_once(rounds: Rounds) -> None:
+    rounds.bill(TODAY, "600")
+    rounds.round()
+    rounds.wanted(replace(MANUAL, cash=Decimal(1605)))
+    assert told(rounds.round(after=MINUTE)) == [("balance.recovered", "resolved", "1000", (FINANCE,))]
+
+
+def test_what_bills_of_a_closed_month_show_as_not_paid_counts_and_an_open_month_counts_whole(database: Database) -> None:
+    rounds = Rounds(database, replace(MANUAL, floors=()), now=datetime(2026, 9, 3, 2, tzinfo=UTC))
+    owing = row("50", outstanding=Decimal(30))
+    rounds.bill(date(2026, 7, 5), owing, told="20260731120000")
+    rounds.bill(date(2026, 8, 5), row("100", outstanding=Decimal(20)), told="20260902000000")
+    rounds.bill(TODAY, "7")
+    balance = rounds.overview().accounts[0].balance
+    assert balance
+    # July's word is older than its end: then everything was unpaid in the normal course of things.
+    assert (balance.unsettled_current, balance.unsettled_previous) == (cny(7), cny(100))
+    rounds.bill(date(2026, 7, 5), owing, told="20260815000000")
+    balance = rounds.overview().accounts[0].balance
+    assert balance
+    assert balance.unsettled_previous == cny(130)
+    rounds.now += 2 * DAY
+    balance = rounds.overview().accounts[0].balance
+    assert balance
+    assert balance.unsettled_previous == cny(30)
+
+
+# --- what the provider says, and when it says nothing
+
+
+@pytest.fixture
+def by_api(database: Database) -> Rounds:
+    return Rounds(database, BY_API)
+
+
+def test_what_the_provider_reports_is_judged_and_bills_take_nothing_off_it(by_api: Rounds) -> None:
+    by_api.bill(TODAY, "900")
+    by_api.read(1200, cash=2000)
+    assert by_api.round() == []
+    by_api.read(900, cash=2000, at=by_api.now + MINUTE)
+    (low,) = by_api.round(after=MINUTE)
+    assert told([low]) == [("balance.low", "fired", "1000", (FINANCE,))]
+    assert low.facts.balance
+    assert (low.facts.balance.available, low.facts.balance.unsettled) == (cny(900), cny(1100))
+
+
+def test_later_bills_count_while_the_provider_is_silent_and_nothing_ends_by_an_old_reading(by_api: Rounds) -> None:
+    by_api.read(1100)
+    assert by_api.round() == []
+    by_api.now += DAY
+    by_api.bill(TODAY + DAY, "150", until=by_api.now)
+    (low, failing) = sorted(by_api.round(), key=lambda one: one.type)
+    assert told([low, failing]) == [
+        ("balance.low", "fired", "1000", (FINANCE,)),
+        ("balance_source.failing", "fired", "", (OPS,)),
+    ]
+    assert low.facts.balance
+    assert (low.facts.balance.available, low.facts.balance.is_stale, low.facts.balance.as_of) == (
+        cny(950),
+        True,
+        by_api.now - DAY,
+    )
+    assert "the latest reading is 1 d old" in failing.facts.detail
+    by_api.bill(TODAY + DAY, "1", until=by_api.now)
+    assert by_api.round(after=MINUTE) == []
+    by_api.read(1099)
+    ended = by_api.round(after=MINUTE)
+    assert {one.type for one in ended} == {"balance.recovered", "alert.resolved"}
+
+
+def test_an_older_reading_that_comes_late_changes_nothing(by_api: Rounds) -> None:
+    by_api.read(1200)
+    by_api.round()
+    by_api.read(100, at=by_api.now - HOUR)
+    assert by_api.round(after=MINUTE) == []
+
+
+def test_a_source_that_somebody_has_to_mend_is_told_at_once_and_one_that_may_pass_after_three_tries(by_api: Rounds) -> None:
+    by_api.read(5000)
+    by_api.balances.failed(ACME, "refused with status 503", at=by_api.now, is_lasting=False)
+    by_api.balances.failed(ACME, "refused with status 503", at=by_api.now, is_lasting=False)
+    assert by_api.round() == []
+    by_api.balances.failed(ACME, "refused with status 503", at=by_api.now, is_lasting=False)
+    (failing,) = by_api.round(after=MINUTE)
+    assert told([failing]) == [("balance_source.failing", "fired", "", (OPS,))]
+    assert failing.facts.detail == "refused with status 503"
+    assert told(by_api.round(after=DAY)) == [("balance_source.failing", "repeated", "", (OPS,))]
+    by_api.read(5000)
+    assert told(by_api.round(after=MINUTE)) == [("alert.resolved", "resolved", "", (OPS,))]
+    by_api.balances.failed(ACME, "the access key is not accepted", at=by_api.now, is_lasting=True)
+    assert told(by_api.round(after=MINUTE)) == [("balance_source.failing", "fired", "", (OPS,))]
+
+
+def test_a_balance_that_was_never_read_is_told_when_a_reading_should_have_come(by_api: Rounds) -> None:
+    by_api.balances.failed(ACME, "no answer", at=by_api.now, is_lasting=False)
+    assert by_api.round(after=6 * HOUR) == []
+    assert told(by_api.round(after=MINUTE)) == [("balance_source.failing", "fired", "", (OPS,))]
+    account = by_api.overview().accounts[0]
+    assert (account.balance, account.balance_trouble, by_api.overview().is_stale) == (None, "no answer", True)
+
+
+def test_what_was_told_does_not_end_because_nothing_is_known_any_more(rounds: Rounds) -> None:
+    rounds.bill(TODAY, "1600")
+    rounds.round()
+    rounds.wanted(replace(BY_API, floors=FLOORS))
+    assert rounds.round(after=DAY) == []
+    assert {alert.matter.rule for alert in rounds.book.known() if alert.is_firing} == {Rule.BALANCE_LOW, Rule.OVERDUE}
+    rounds.read(5000)
+    assert [one.type for one in rounds.round(after=HOUR)] == []
+    assert [one.type for one in rounds.round(after=HOUR)] == ["balance.recovered"]
+
+
+def test_terms_that_do_not_add_up_are_told_once_with_both_figures(by_api: Rounds) -> None:
+    terms = {"unsettled_current": cny(100), "unsettled_previous": cny(0)}
+    by_api.read(4800, cash=5000, at=None, **terms)
+    (differing,) = by_api.round()
+    assert told([differing]) == [("balance_source.differing", "fired", "", (OPS,))]
+    assert differing.facts.balance
+    assert (differing.facts.balance.computed, differing.facts.balance.reported) == (cny(4900), cny(4800))
+    by_api.read(4700, cash=5000, at=by_api.now + MINUTE, **terms)
+    assert by_api.round(after=HOUR) == []
+    by_api.read(5100, cash=5000, at=by_api.now, credit_refund=cny(200), **terms)
+    assert told(by_api.round()) == [("alert.resolved", "resolved", "", (OPS,))]
+
+
+def test_a_reading_in_another_currency_is_no_balance_of_this_account(by_api: Rounds) -> None:
+    by_api.read(5000)
+    by_api.account = {"currency": "USD"}
+    by_api.wanted(BY_API)
+    account = by_api.overview().accounts[0]
+    assert (account.balance, account.balance_trouble) == (None, "no reading in the account's currency yet")
+
+
+def test_a_crash_between_what_is_remembered_and_what_is_said_loses_neither(rounds: Rounds) -> None:
+    rounds.bill(TODAY, "1600")
+    rounds.round()
+    rounds.wanted(replace(MANUAL, cash=Decimal(9000)))
+    rounds.book.is_broken = True
+    with pytest.raises(RuntimeError):
+        rounds.round(after=MINUTE)
+    rounds.book.is_broken = False
+    (recovered,) = rounds.round(after=MINUTE)
+    assert recovered.facts.top_up == TopUp(cny(7500), rounds.now - MINUTE)

@@ -1,0 +1,235 @@
+"""Round by round: how long a balance lasts, and what a month will cost; told in time, once, and without flapping."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+
+from rounds_builder import FINANCE, Rounds, cny, told
+from spendwatch.domain.balance_watch import TopUp
+from spendwatch.domain.pace import TooEarly
+from spendwatch.domain.policy import BalancePolicy, FinerBudget, Severity, Threshold, WorkspacePolicy
+from spendwatch.domain.scope import Dimension, Match
+from spendwatch.domain.statement import ChargeKind, WorkspaceId
+from spendwatch.jobs.overview import AccountOverview
+from spendwatch.store.database import Database
+from store_builders import row
+
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+FIRST = date(2026, 9, 1)
+LASTING = BalancePolicy(cash=Decimal(300), runway=(3 * DAY, 7 * DAY))
+RESEARCH = WorkspaceId("llm-a")
+
+
+def of_forecast(percent: int) -> Threshold:
+    return Threshold(share=Decimal(percent) / 100, is_forecast=True)
+
+
+def account(rounds: Rounds) -> AccountOverview:
+    return rounds.overview().accounts[0]
+
+
+@pytest.fixture
+def rounds(database: Database) -> Rounds:
+    return Rounds(database, LASTING)
+
+
+def pass_days(rounds: Rounds, *amounts: str, first: date = FIRST) -> list[tuple[str, str, str, tuple[str, ...]]]:
+    """Let days pass, each with its bill in the evening and a round; return what was said, in short."""
+    said = []
+    for number, amount in enumerate(amounts):
+        rounds.bill(first + number * DAY, amount)
+        said += rounds.round(after=DAY)
+    return told(said)
+
+
+# --- runway
+
+
+def test_it_is_too_early_to_tell_until_five_complete_days_are_known(rounds: Rounds) -> None:
+    pass_days(rounds, *["10"] * 5)
+    assert account(rounds).runway == TooEarly(4)
+    pass_days(rounds, "10", first=FIRST + 5 * DAY)
+    runway = account(rounds).runway
+    assert runway
+    assert not isinstance(runway, TooEarly)
+    assert (runway.days, runway.through, runway.zero.likely) == (5, date(2026, 9, 5), date(2026, 9, 30))
+
+
+def test_each_runway_is_told_once_as_it_comes_near(rounds: Rounds) -> None:
+    said = pass_days(rounds, *["10"] * 30)
+    assert (
+        said
+        == [
+            ("balance.runway", "fired", "7d", (FINANCE,)),
+            ("balance.runway", "fired", "3d", (FINANCE,)),
+            ("balance.overdue", "fired", "", (FINANCE,)),
+        ][: len(said)]
+    )
+    first, second = (one for one in rounds.book.said if one.type == "balance.runway")
+    assert first.facts.runway
+    assert second.facts.runway
+    assert (first.facts.runway.zero.days, second.facts.runway.zero.days) == (7, 3)
+    assert (first.severity, second.severity) == (Severity.WARNING, Severity.CRITICAL)
+    assert first.facts.stops == ("sfm_inference_public_cn",)
+
+
+def test_money_that_comes_in_ends_every_runway_with_one_word_that_names_it(rounds: Rounds) -> None:
+    pass_days(rounds, *["10"] * 28)
+    rounds.wanted(replace(LASTING, cash=Decimal(1000)))
+    (ended,) = rounds.round(after=MINUTE)
+    assert (ended.type, ended.facts.threshold, ended.facts.also) == ("balance.recovered", "3d", ("7d",))
+    assert ended.facts.top_up == TopUp(cny(700), rounds.now)
+    assert rounds.round(after=MINUTE) == []
+
+
+def test_an_overdue_account_that_recovers_says_so_once_and_its_runway_with_it(rounds: Rounds) -> None:
+    rounds.wanted(replace(LASTING, floors=(Decimal(50),)))
+    pass_days(rounds, *["10"] * 31)
+    assert [one.type for one in rounds.book.said][-1] == "balance.overdue"
+    rounds.wanted(replace(LASTING, cash=Decimal(2000), floors=(Decimal(50),)))
+    (recovered,) = rounds.round(after=MINUTE)
+    assert (recovered.facts.threshold, recovered.facts.also) == ("", ("50", "3d", "7d"))
+    assert not [alert for alert in rounds.book.known() if alert.is_firing]
+
+
+def test_a_runway_that_wavers_about_its_threshold_is_told_once(rounds: Rounds) -> None:
+    rounds.wanted(replace(LASTING, runway=(7 * DAY,)))
+    pass_days(rounds, *["10"] * 23)
+    for number in range(12):
+        rounds.bill(FIRST + 22 * DAY, "10" if number % 2 else "20")
+        rounds.round(after=MINUTE)
+    assert [one.type for one in rounds.book.said] == ["balance.runway"]
+
+
+def test_a_runway_is_remembered_across_a_restart(rounds: Rounds) -> None:
+    pass_days(rounds, *["10"] * 23)
+    again = Rounds(rounds.database, LASTING, now=rounds.now)
+    assert again.round(after=MINUTE) == []
+    assert again.balances.watches() == rounds.balances.watches()
+
+
+def test_subscriptions_and_refunds_are_no_pace(rounds: Rounds) -> None:
+    for number in range(10):
+        once = (row("100", charge=ChargeKind.SUBSCRIPTION), row("-20", charge=ChargeKind.REFUND)) if number == 5 else ()
+        rounds.bill(FIRST + number * DAY, row("10"), *once)
+    rounds.now += 10 * DAY
+    runway = account(rounds).runway
+    assert runway
+    assert not isinstance(runway, TooEarly)
+    assert (account(rounds).balance.available, runway.zero.days) == (cny(120), 11)  # type: ignore[union-attr]  # it is known
+
+
+# --- forecasts
+
+
+def watched(*thresholds: Threshold, budget: int = 290, more: tuple[FinerBudget, ...] = ()) -> WorkspacePolicy:
+    return WorkspacePolicy(
+        RESEARCH, "Research", budget=Decimal(budget), thresholds=thresholds, budgets=more, channels=(FINANCE,)
+    )
+
+
+def test_a_month_that_will_cost_too_much_is_told_by_the_data_of_two_days(database: Database) -> None:
+    rounds = Rounds(database, None, (watched(of_forecast(100)),))
+    assert pass_days(rounds, *["10"] * 5) == []
+    rounds.bill(FIRST + 5 * DAY, "10")
+    assert rounds.round(after=DAY) == []
+    assert rounds.round(after=MINUTE) == []
+    rounds.bill(FIRST + 6 * DAY, "10")
+    (said,) = rounds.round(after=DAY)
+    assert told([said]) == [("spend.forecast", "fired", "forecast 100%", (FINANCE,))]
+    assert said.facts.forecast
+    assert (said.facts.forecast.likely, said.facts.spend, said.facts.reached_at) == (cny("300.00"), cny(70), cny(290))
+    assert said.facts.growth
+    assert pass_days(rounds, *["10"] * 10, first=FIRST + 7 * DAY) == []
+    (alert,) = [alert for alert in rounds.book.known() if alert.is_firing]
+    assert alert.matter.threshold == "forecast 100%"
+
+
+def test_a_forecast_is_told_only_once_after_a_restart_too(database: Database) -> None:
+    rounds = Rounds(database, None, (watched(of_forecast(100)),))
+    pass_days(rounds, *["10"] * 6)
+    again = Rounds(database, None, (watched(of_forecast(100)),), now=rounds.now)
+    assert pass_days(again, "10", first=FIRST + 6 * DAY) == [("spend.forecast", "fired", "forecast 100%", (FINANCE,))]
+    third = Rounds(database, None, (watched(of_forecast(100)),), now=again.now)
+    assert pass_days(third, "10", first=FIRST + 7 * DAY) == []
+
+
+def test_messages_about_thresholds_say_what_to_expect(database: Database) -> None:
+    rounds = Rounds(database, None, (watched(Threshold(share=Decimal("0.25"))),))
+    pass_days(rounds, *["10"] * 8)
+    (said,) = rounds.book.said
+    assert said.facts.forecast
+    assert said.facts.forecast.likely == cny("300.00")
+
+
+def test_finer_budgets_have_forecasts_of_their_own(database: Database) -> None:
+    match = Match(((Dimension.MODEL, "wan*"),))
+    finer = FinerBudget("images", match, Decimal(50), (of_forecast(100),))
+    rounds = Rounds(database, None, (watched(of_forecast(100), budget=10_000, more=(finer,)),))
+    for number in range(8):
+        rounds.bill(FIRST + number * DAY, row("10"), row("2", model="wan2.7-t2i"))
+        rounds.round(after=DAY)
+    (said,) = rounds.book.said
+    assert (said.facts.scope, said.facts.threshold) == ("workspace:llm-a/images", "forecast 100%")
+    assert said.facts.forecast
+    assert said.facts.forecast.likely == cny("60.00")
+
+
+def test_the_overview_shows_what_to_expect_of_this_month_only(database: Database) -> None:
+    rounds = Rounds(database, LASTING, (watched(),))
+    pass_days(rounds, *["10"] * 8)
+    seen = account(rounds)
+    assert seen.forecast
+    assert seen.workspaces[0].forecast
+    assert (seen.forecast.likely, seen.workspaces[0].forecast.likely) == (cny("300.00"), cny("300.00"))
+    rounds.now += 30 * DAY
+    assert rounds.overview().period.label == "2026-10"
+    assert account(rounds).spend == cny(0)
+
+
+def test_paces_are_reckoned_again_only_when_complete_days_change(rounds: Rounds) -> None:
+    pass_days(rounds, *["10"] * 10)
+    before = rounds.ledger.usages
+    for _ in range(5):
+        rounds.round(after=MINUTE)
+    assert rounds.ledger.usages == before
+    last = FIRST + 9 * DAY
+    rounds.bill(last, "11")
+    rounds.round(after=MINUTE)
+    assert rounds.ledger.usages == before
+    rounds.bill(last - 5 * DAY, "12")
+    rounds.round(after=MINUTE)
+    assert rounds.ledger.usages > before
+
+
+def test_many_budgets_are_told_before_anything_is_foretold(database: Database) -> None:
+    """What holds now waits for no statistics."""
+    many = tuple(
+        WorkspacePolicy(
+            WorkspaceId(f"llm-{number}"),
+            budget=Decimal(100),
+            thresholds=(Threshold(share=Decimal(1)), of_forecast(120)),
+            channels=(FINANCE,),
+        )
+        for number in range(600)
+    )
+    rounds = Rounds(database, None, many)
+    for number in range(7):
+        rows = (row("1.00", workspace=WorkspaceId(f"llm-{one}")) for one in range(600))
+        rounds.bill(FIRST + number * DAY, *rows)
+    assert rounds.round(after=7 * DAY) == []
+    rows = (row("93.00" if one < 300 else "1.00", workspace=WorkspaceId(f"llm-{one}")) for one in range(600))
+    rounds.bill(FIRST + 7 * DAY, *rows)
+    said = rounds.round(after=DAY)
+    assert [one.type for one in said] == ["spend.threshold_reached"] * 300
+    assert all(one.facts.forecast for one in said)
+    before = rounds.ledger.usages
+    rounds.bill(FIRST + DAY, *(row("1.01", workspace=WorkspaceId(f"llm-{one}")) for one in range(600)))
+    rounds.round(after=MINUTE)
+    assert rounds.ledger.usages == before
+    rounds.round(after=10 * MINUTE)
+    assert rounds.ledger.usages > before

@@ -1,0 +1,131 @@
+"""Forecasts are told once, by the data of two days, and only while the spend itself has not got there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain_builders import SEPTEMBER, Book, a_watch, cny, share, standing, told
+from spendwatch.domain.alert import Rule
+from spendwatch.domain.forecast import Forecast
+from spendwatch.domain.foretelling import ForetoldPlace, review_forecast
+from spendwatch.domain.notification import Notification
+from spendwatch.domain.policy import Severity, Threshold, Watch
+
+FIRST = date(2026, 9, 10)
+DAY = timedelta(days=1)
+
+
+def of_forecast(percent: int) -> Threshold:
+    return Threshold(share=Decimal(percent) / 100, is_forecast=True)
+
+
+WATCH = a_watch(share(80), of_forecast(100), of_forecast(150))
+
+
+class Foreseer:
+    """Looks at forecasts as rounds do, and remembers between them."""
+
+    def __init__(self, watch: Watch = WATCH) -> None:
+        self.book = Book()
+        self.held: dict[ForetoldPlace, date] = {}
+        self._watch = watch
+
+    def look(self, spent: str | int, likely: str | int | None, day: int = 0) -> tuple[Notification, ...]:
+        """Look at a forecast that rests on the data of so many days later."""
+        through = FIRST + day * DAY
+        expected = None
+        if likely is not None:
+            expected = Forecast(SEPTEMBER, cny(spent), cny(likely), cny(likely), cny(likely), through, 30)
+        now = standing(spent, self._watch)
+        verdict, foretold = review_forecast(now, expected, self.book.known(), self.held, account_name="acme", now=self.book.now)
+        self.held = {one.place: one.through for one in foretold}
+        return self.book.enter(verdict)
+
+
+def test_one_day_tells_nobody_anything_and_the_second_does_once() -> None:
+    foreseer = Foreseer()
+    assert foreseer.look(100, 1100) == ()
+    assert foreseer.look(120, 1150) == ()
+    (said,) = foreseer.look(140, 1200, day=1)
+    assert told([said]) == [("fired", "forecast 100%", ())]
+    assert (said.rule, said.type, said.severity) == (Rule.FORECAST, "spend.forecast", Severity.WARNING)
+    assert (said.facts.reached_at, said.facts.spend, said.facts.next_threshold) == (cny(1000), cny(140), "80%")
+    assert said.facts.forecast
+    assert said.facts.forecast.likely == cny(1200)
+    assert [foreseer.look(150, 1200, day=day) for day in (1, 2, 3)] == [(), (), ()]
+
+
+def test_a_forecast_that_falls_back_in_between_begins_anew() -> None:
+    foreseer = Foreseer()
+    foreseer.look(100, 1100)
+    foreseer.look(100, 900, day=1)
+    assert foreseer.look(100, 1100, day=2) == ()
+    assert len(foreseer.look(100, 1100, day=3)) == 1
+
+
+def test_of_several_one_message_names_the_highest() -> None:
+    foreseer = Foreseer()
+    foreseer.look(100, 1600)
+    assert told(foreseer.look(100, 1600, day=1)) == [("fired", "forecast 150%", ("forecast 100%",))]
+    assert len(foreseer.book.alerts) == 2
+
+
+def test_a_higher_one_is_told_after_a_lower_one() -> None:
+    foreseer = Foreseer()
+    for day, likely in enumerate((1100, 1100, 1600)):
+        foreseer.look(100, likely, day=day)
+    assert told(foreseer.look(100, 1600, day=3)) == [("fired", "forecast 150%", ())]
+
+
+def test_what_the_spend_has_reached_need_not_be_foretold() -> None:
+    foreseer = Foreseer()
+    foreseer.look(900, 1100)
+    assert foreseer.look(1000, 1100, day=1) == ()
+    assert foreseer.held == {}
+
+
+def test_reaching_it_exactly_counts() -> None:
+    foreseer = Foreseer()
+    foreseer.look(100, 1000)
+    assert len(foreseer.look(100, 1000, day=1)) == 1
+
+
+def test_without_a_forecast_everything_stays_as_it_was() -> None:
+    foreseer = Foreseer()
+    foreseer.look(100, 1100)
+    assert foreseer.look(100, None, day=1) == ()
+    assert len(foreseer.look(100, 1100, day=1)) == 1
+
+
+def test_the_spend_reaches_no_threshold_of_a_forecast() -> None:
+    book = Book()
+    assert told(book.spend(1600, WATCH)) == [("fired", "80%", ())]
+    assert {alert.matter.rule for alert in book.alerts.values()} == {Rule.THRESHOLD_REACHED}
+
+
+def test_a_raised_budget_is_foretold_anew() -> None:
+    foreseer = Foreseer()
+    foreseer.look(100, 1100)
+    foreseer.look(100, 1100, day=1)
+    foreseer._watch = a_watch(of_forecast(100), budget=2000)
+    foreseer.look(100, 2100, day=2)
+    assert told(foreseer.look(100, 2100, day=3)) == [("fired", "forecast 100%", ())]
+
+
+ROUNDS = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 2000), st.integers(0, 6)), max_size=40)
+
+
+@given(ROUNDS)
+def test_each_threshold_is_told_at_most_once_whatever_happens(rounds: Sequence[tuple[int, int, int]]) -> None:
+    foreseer = Foreseer()
+    day = 0
+    for spent, more, step in rounds:
+        day += step
+        foreseer.look(spent, spent + more, day=day)
+    labels = [one.facts.threshold for one in foreseer.book.said]
+    assert len(labels) == len(set(labels)) <= 2

@@ -1,0 +1,61 @@
+"""What bills of months that are over show as not paid."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import permutations
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from domain_builders import ACME, CNY, USD, cny
+from spendwatch.domain.money import Money
+from spendwatch.domain.owed import OwedDay, earlier_periods, owed
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.statement import AccountId, DayKey, Stamp
+
+ZONE = ZoneInfo("Asia/Shanghai")
+NOW = datetime(2026, 9, 16, 4, tzinfo=UTC)
+AUGUST = BillingPeriod(2026, 8)
+CLOSED = Stamp("20260905000000")
+"""The first moment at which August is final, if months are so at the end of the 4th."""
+
+
+def a_day(amount: str, newest: str = CLOSED, *, series: str = "instancedetail", day: int = 3) -> OwedDay:
+    return OwedDay(DayKey(ACME, AUGUST, series, date(2026, 8, day)), CNY, Decimal(amount), Stamp(newest))
+
+
+def told(*days: OwedDay, now: datetime = NOW) -> Money:
+    return owed(days, ACME, CNY, now=now, zone=ZONE, final_on=4)
+
+
+def test_what_was_told_after_a_month_was_final_counts_and_nothing_told_before() -> None:
+    assert told(a_day("7.5"), a_day("2", day=4)) == cny("9.5")
+    assert told(a_day("7.5", "20260904235959")) == cny(0)
+
+
+def test_what_was_told_too_long_ago_may_have_been_paid() -> None:
+    assert told(a_day("7.5"), now=NOW + timedelta(days=28)) == cny("7.5")
+    assert told(a_day("7.5"), now=NOW + timedelta(days=40)) == cny(0)
+
+
+def test_of_several_series_the_one_that_shows_more_counts_whatever_came_first() -> None:
+    days = (a_day("4"), a_day("5", day=4), a_day("8", series="billingitemdetail"), a_day("-3", series="focus"))
+    assert {told(*order).amount for order in permutations(days)} == {Decimal(9)}
+
+
+def test_what_is_owed_is_never_less_than_nothing() -> None:
+    assert told(a_day("-7.5")) == cny(0)
+
+
+def test_other_accounts_and_other_currencies_are_left_aside() -> None:
+    other = replace(a_day("5"), key=replace(a_day("5").key, account=AccountId("9")))
+    assert told(a_day("1"), other, replace(a_day("6"), currency=USD)) == cny(1)
+
+
+@pytest.mark.parametrize(("oldest", "last"), [(BillingPeriod(2026, 9), "2025-09"), (BillingPeriod(2026, 1), "2025-01")])
+def test_a_year_of_months_is_asked_after(oldest: BillingPeriod, last: str) -> None:
+    periods = earlier_periods(oldest)
+    assert (periods[0], periods[-1].label, len(set(periods))) == (oldest.previous(), last, 12)

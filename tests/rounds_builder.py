@@ -1,0 +1,134 @@
+"""Rounds over a real ledger, day by day: bills, readings of a balance, and what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from spendwatch.domain.balance_reading import BalanceReading, Origin
+from spendwatch.domain.money import Money
+from spendwatch.domain.notification import Notification
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.policy import (
+    AccountPolicy,
+    BalancePolicy,
+    ChannelName,
+    Policies,
+    Site,
+    WorkspacePolicy,
+)
+from spendwatch.domain.review import Verdict
+from spendwatch.domain.statement import DayKey, SourceName, SpendRow, Stamp
+from spendwatch.jobs.assess import assess
+from spendwatch.jobs.conditions import Surroundings
+from spendwatch.jobs.insight import Insight
+from spendwatch.jobs.overview import Overview, look
+from spendwatch.store.alert_book import AlertBook
+from spendwatch.store.balance_book import BalanceBook
+from spendwatch.store.database import Database
+from spendwatch.store.health_book import HealthBook
+from spendwatch.store.ledger import Ledger
+from store_builders import ACME, CNY, Day, row, statement
+
+ZONE = ZoneInfo("Asia/Shanghai")
+FINANCE, OPS, BOSS = ChannelName("finance"), ChannelName("ops"), ChannelName("boss")
+TARGETS = {FINANCE: ("finops@example.com",), OPS: ("",), BOSS: ("boss@example.com",)}
+FIRST = date(2026, 9, 1)
+
+
+def cny(amount: str | int) -> Money:
+    """Return an amount."""
+    return Money(Decimal(amount), CNY)
+
+
+class Listening(AlertBook):
+    """The alert book; keeps what is said, and breaks down when told to."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.said: list[Notification] = []
+        self.is_broken = False
+
+    def commit(self, verdict: Verdict, targets: Mapping[ChannelName, Sequence[str]], *, now: datetime) -> int:
+        if self.is_broken:
+            msg = "the power is gone"
+            raise RuntimeError(msg)
+        self.said += verdict.notifications
+        return super().commit(verdict, targets, now=now)
+
+
+class Counting(Ledger):
+    """The ledger; counts how often it was asked for the use of days."""
+
+    usages = 0
+
+    def usage(self, *arguments, **named):  # type: ignore[no-untyped-def]  # noqa: ANN002, ANN003, ANN201 -- hands everything through
+        self.usages += 1
+        return super().usage(*arguments, **named)
+
+
+@dataclass
+class Rounds:
+    """An account, its bills and its balance, as one round after the other sees them."""
+
+    database: Database
+    balance: BalancePolicy | None = None
+    workspaces: tuple[WorkspacePolicy, ...] = ()
+    account: dict[str, object] = field(default_factory=dict)
+    now: datetime = datetime(2026, 9, 1, 2, 0, tzinfo=UTC)
+
+    def __post_init__(self) -> None:
+        self.ledger, self.book = Counting(self.database), Listening(self.database)
+        self.balances, self.health = BalanceBook(self.database), HealthBook(self.database)
+        self.insight = Insight()
+        self._numbers = 0
+        self.wanted(self.balance, *self.workspaces)
+
+    def wanted(self, balance: BalancePolicy | None, *workspaces: WorkspacePolicy) -> None:
+        """Change the configuration."""
+        account = AccountPolicy(ACME, "acme", Site.CN, CNY, channels=(FINANCE,), balance=balance)
+        self.policies = Policies(
+            accounts=(replace(account, **self.account),),  # type: ignore[arg-type]  # a builder takes any field
+            workspaces=workspaces,
+            operators=(OPS,),
+            products=("sfm",),
+            month_final_on=4,
+        )
+
+    def bill(self, day: date, *rows: SpendRow | str, until: datetime | None = None, told: str = "") -> None:
+        """Put the bill of a day on record: rows, or amounts of one workspace; `told`: the stamp of its lines."""
+        lines = tuple(row(one) if isinstance(one, str) else one for one in rows)
+        key = DayKey(ACME, BillingPeriod(day.year, day.month), "v2", day)
+        self._numbers += 1
+        end = until or datetime(day.year, day.month, day.day, tzinfo=ZONE) + timedelta(days=1)
+        held = self.ledger.held([key.month])
+        merged = Day(key, lines, salt=f"{self._numbers} of {self.now}", stamps=(Stamp(told),) if told else ())
+        said = statement(f"bill {self._numbers} of {self.now}", [merged], data_until=end)
+        self.ledger.record(said, [merged], name=f"{day}.csv", source=SourceName("inbox"), held=held, now=self.now)
+
+    def read(self, available: str | int, *, cash: str | int | None = None, at: datetime | None = None, **terms: Money) -> None:
+        """Put a reading of the provider's on record."""
+        plain = BalanceReading(ACME, CNY, Origin.API, at or self.now, self.now, reported=cny(available))
+        told: dict[str, Any] = {} if cash is None else {"cash": cny(cash), "credit": cny(0)}
+        self.balances.record(replace(plain, **(told | terms)))
+
+    def round(self, *, after: timedelta = timedelta()) -> list[Notification]:
+        """Let time pass, assess once, and return what was said."""
+        self.now += after
+        before = len(self.book.said)
+        around = Surroundings(self.policies, ZONE, TARGETS, {})
+        assess(self.ledger, self.book, self.health, around, now=self.now, balances=self.balances, insight=self.insight)
+        return self.book.said[before:]
+
+    def overview(self) -> Overview:
+        """Return what `status` shows."""
+        return look(self.ledger, self.book, self.health, self.policies, {}, zone=ZONE, now=self.now, balances=self.balances)
+
+
+def told(said: Sequence[Notification]) -> list[tuple[str, str, str, tuple[str, ...]]]:
+    """What was said, in short: the type, why, about which threshold, to whom."""
+    return [(one.type, one.reason.value, one.facts.threshold, one.channels) for one in said]
