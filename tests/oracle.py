@@ -179,6 +179,8 @@ class Statement:
     """For complete ones, by account and month, up to when they reach."""
     days: frozenset[str]
     """The days that a complete one is complete for; empty: the whole month."""
+    part: int
+    """Its number; 0 where it has none."""
     lines: Sequence[Line]
 
 
@@ -371,6 +373,15 @@ def _exported(name: str) -> str:
     return ""
 
 
+def _part(name: str) -> int:
+    """Return the number that stands at the end, behind all dates; 0 if none does."""
+    own = name.casefold().rpartition("/")[2]
+    dates = list(re.finditer(r"20[0-9]{2}(-?[0-9]{2}){1,5}", own, re.ASCII))
+    behind = own[dates[-1].end() :] if dates else own
+    found = re.search(r"[_-](part[_-]?)?([0-9]{1,5})(\.[a-z0-9]+)*$", behind, re.ASCII)
+    return int(found[2]) if found else 0
+
+
 def _next_day(day: str) -> str:
     return (datetime.strptime(day, "%Y%m%d") + timedelta(days=1)).strftime("%Y%m%d000000")  # noqa: DTZ007 -- wall time
 
@@ -404,7 +415,7 @@ def _statement(name: str, layout: Layout, kind: str, table: list[list[str]], hin
             reach[place] = max(reach.get(place, ""), min(end, data_until))
     days = frozenset(line.day for line in lines) if layout is API else frozenset()
     series = ".".join((_series(layout, columns, identity), *_selection(name, layout, kind)))
-    return Statement(series, identity, kind, stamp, reach, days, lines)
+    return Statement(series, identity, kind, stamp, reach, days, _part(name), lines)
 
 
 def _once(lines: Sequence[Line]) -> list[Line]:
@@ -602,15 +613,30 @@ def _counting(statements: Sequence[Statement], place: tuple[str, str]) -> Iterat
         bounds = [one.stamp if "/" in stamp else one.reach[place] for one in complete]
         return stamp < max(bounds, default="")
 
-    versions: dict[object, list[tuple[tuple[Any, ...], Sequence[Line]]]] = defaultdict(list)
+    versions: dict[tuple[object, int], list[tuple[tuple[Any, ...], Sequence[Line]]]] = defaultdict(list)
+    newest: dict[object, str] = defaultdict(str)
     for statement in statements:
         lines = [line for line in statement.lines if (line.account, line.month) == place]
+        part = 0 if statement.identity == "id" else statement.part
         for known_by, age, members in _VERSIONS[statement.identity](lines):
-            versions[known_by].append(((statement.stamp, *age), members))
-    for found in versions.values():
-        age, members = max(found, key=lambda version: version[0])
-        if not is_gone(age[0], members[0].day):
-            yield from members
+            versions[known_by, part].append(((statement.stamp, *age), members))
+            newest[known_by] = max(newest[known_by], statement.stamp)
+    found: dict[bool, list[Line]] = defaultdict(list)
+    for (known_by, part), told in versions.items():
+        age, members = max(told, key=lambda version: version[0])
+        is_newest = age[0] == newest[known_by] or statements[0].identity != "group"
+        if is_newest and not is_gone(age[0], members[0].day):
+            found[part > 0] += members
+    yield from found[True]
+    copies = Counter(_content(line) for line in found[True])
+    for line in found[False]:
+        copies[_content(line)] -= 1
+        if copies[_content(line)] < 0:
+            yield line
+
+
+def _content(line: Line) -> tuple[object, ...]:
+    return line.day, line.alike, line.content, line.amount
 
 
 _Version = tuple[object, tuple[Any, ...], Sequence[Line]]
@@ -623,7 +649,7 @@ def _by_id(lines: Sequence[Line]) -> Iterator[_Version]:
 def _by_content(lines: Sequence[Line]) -> Iterator[_Version]:
     times: Counter[object] = Counter()
     for line in lines:
-        same = (line.day, line.alike, line.content, line.amount)
+        same = _content(line)
         times[same] += 1
         yield (same, times[same]), (), [line]
 

@@ -103,6 +103,20 @@ def test_a_statement_in_parts_says_what_it_says_in_one_piece(seed: int) -> None:
     assert entered(*files, *files[:3]).sums() == month_to_date(whole, PLAIN)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_a_file_beside_numbered_parts_is_one_more_of_them_or_the_whole_under_another_name(seed: int) -> None:
+    dice = Random(seed)  # noqa: S311 -- the same months every time
+    exports = [file for file in every_file(a_month(dice, most=9), dice) if file[0].startswith(f"{ACCOUNT}-2026")]
+    for whole in dice.sample(exports, 4):
+        name, content = whole
+        parts = in_parts(whole, dice)
+        said = month_to_date([whole], PLAIN)
+        for files in ([whole, *parts], [*parts, whole], [*parts[1:], whole, parts[0]], [(name, parts[0][1]), *parts[1:]]):
+            assert entered(*files).sums() == said
+        changed = f"{name[:-4]}_9.csv", content.replace(b"\n", b"\r\n")
+        assert entered(whole, changed).sums() == entered(changed, whole).sums() == said
+
+
 def test_a_zip_of_several_statements_is_each_of_them() -> None:
     members = [*map(sample, DAILY), sample(f"{ACCOUNT}_BillingItemDetail_202608.csv")]
     ledger = entered(("august.zip", zipped(*members)))

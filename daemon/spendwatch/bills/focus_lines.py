@@ -10,6 +10,7 @@ from typing import TextIO
 from spendwatch.bills.chunk import TraitBook, read_chunk
 from spendwatch.bills.focus_columns import COLUMNS
 from spendwatch.bills.traits import MODEL_STUDIO, Traits
+from spendwatch.bills.versions import without_copies
 from spendwatch.domain.errors import InvalidAmountError
 from spendwatch.domain.money import parse_amount, plain
 from spendwatch.domain.statement import ChargeKind, DayKey
@@ -44,7 +45,7 @@ def write_day(file: TextIO, key: DayKey, chunk: Path, products: Collection[str] 
 
 def _rows(key: DayKey, chunk: Path, products: Collection[str] | None) -> Iterator[tuple[str, ...]]:
     book = TraitBook()
-    frame = read_chunk(chunk, book)
+    frame = without_copies(read_chunk(chunk, book), book)
     shared = [_shared(key, traits) for traits in book.traits]
     for line_id, usage, list_cost, cost, number in frame.select(
         "line_id", "usage", "list_cost", "billed_cost", "traits"

@@ -14,7 +14,7 @@ from spendwatch.bills.chunk import TraitBook, content_digest, read_chunk, read_i
 from spendwatch.bills.layouts.layout import Identity
 from spendwatch.bills.messages import MergedCounts
 from spendwatch.bills.moves import days_with, losers, new_ids, without
-from spendwatch.bills.versions import MergedLines, alive, counted, merge
+from spendwatch.bills.versions import MergedLines, alive, counted, merge, without_copies
 from spendwatch.domain.merging import covering
 from spendwatch.domain.statement import Coverage, DayKey, Stamp
 
@@ -115,7 +115,7 @@ class Merging:
 
     def _write(self, frame: pl.DataFrame, book: TraitBook, name: str) -> None:
         write_chunk(frame, book, self.folder / f"chunk-{name}")
-        rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in roll_up(frame, book))
+        rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in roll_up(without_copies(frame, book), book))
         (self.folder / f"rows-{name}").write_text(rows, encoding="utf-8")
 
 

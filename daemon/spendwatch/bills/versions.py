@@ -3,6 +3,9 @@
 Of two versions of a line the one with the newer stamp counts, then the higher billed cost, then the later text. Lines that no
 id tells apart are replaced together, group by group; of two equally new versions of a group the one with more lines
 counts. What complete statements cover and lack is gone.
+
+Numbered parts of a statement add up. A file without a number beside them may be one more part, or the whole of it under
+another name: where no id tells, what stands in both is the same money.
 """
 
 from __future__ import annotations
@@ -25,6 +28,9 @@ CONTENT = ("time", "usage", "list_cost", "billed_cost", "traits")
 _RANK = "rank"
 _GROUP = "group"
 _PART = (_GROUP, "part")
+_GROUP_OF = pl.col("line_id").str.replace(r"#[0-9.]+$", "")
+_IN_PART = r"#([0-9]+)\.[0-9]+$"
+"""How the id of a line of a numbered part ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,21 @@ def counted(frame: pl.DataFrame, held: pl.DataFrame) -> MergedLines:
     both = frame.join(held, on="line_id", how="inner", suffix="_held")
     same = both.filter(_is_same(frame))
     return MergedLines(frame, frame.height - both.height, both.height - same.height, held.height - both.height)
+
+
+def without_copies(frame: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
+    """Return the lines that count: those of a file without a number only as far as numbered parts do not have them, too.
+
+    The ledger keeps both: which of them is the copy may look otherwise when the next part comes.
+    """
+    in_part = frame["line_id"].str.contains(_IN_PART)
+    if in_part.all() or not in_part.any():
+        return frame
+    marks = content_marks(frame.with_columns(_GROUP_OF), book)
+    told = pl.DataFrame({"mark": marks, "in_part": in_part})
+    number = pl.col("in_part").not_().cum_sum().over("mark")
+    parts = pl.col("in_part").sum().over("mark")
+    return frame.filter(told.select(pl.col("in_part") | (number > parts)).to_series())
 
 
 def newest(frame: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
@@ -117,8 +138,8 @@ def _by_group(fresh: pl.DataFrame, held: pl.DataFrame, book: TraitBook) -> pl.Da
 
 def _grouped(frame: pl.DataFrame, book: TraitBook, *, is_fresh: bool) -> pl.DataFrame:
     return frame.with_columns(
-        pl.col("line_id").str.replace(r"#[0-9.]+$", "").alias(_GROUP),
-        pl.col("line_id").str.extract(r"#([0-9]+)\.[0-9]+$").fill_null("").alias("part"),
+        _GROUP_OF.alias(_GROUP),
+        pl.col("line_id").str.extract(_IN_PART).fill_null("").alias("part"),
         pl.lit(is_fresh).alias("is_fresh"),
         content_marks(frame, book).alias("mark"),
     )
