@@ -81,6 +81,7 @@ _SORTS = (
 )  # fmt: skip
 """What sort of charge a line is, by the words in its two cells; the first that is found counts."""
 
+_OWNERS = {"资源归属账号ID", "ResourceOwnerAccountId", "OwnerID", "SubAccountId", "BillAccountID|OwnerID"}
 _V2 = ("资源归属账号ID", "商品Code", "计费项Code", "用量单位")
 LAYOUTS = (
     Layout(
@@ -465,7 +466,7 @@ def _line(layout: Layout, row: Row, named: str, hints: Hints) -> Line:
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise UnreadableError
     instance, product = cell(layout.instance), _product(layout, row)
-    owner, *others = (row.raw(told) if _is_moment(told) else cell(told) for told in layout.alike)
+    first, *others = (row.raw(told) if _is_moment(told) else _owner(told, cell(told), account) for told in layout.alike)
     said = f"{cell(layout.charge)}\n{cell(layout.trade)}".casefold()
     sort = next((sort for sort, words in _SORTS if any(word in said for word in words)), "other")
     figures = map(row.raw, ("目录总价", "用量", "消费时间|扣费时间|服务开始时间"))
@@ -478,23 +479,33 @@ def _line(layout: Layout, row: Row, named: str, hints: Hints) -> Line:
         workspace=_workspace(instance, product),
         currency=currency,
         line_id=cell(layout.line_id),
-        alike=(owner, product, *others, instance, currency, sort),
+        alike=(first, product, *others, instance, currency, sort),
         content=tuple(row.raw(told) for told in layout.content),
-        order=(*figures, owner, product, *others, instance, currency),
+        order=(*figures, first, product, *others, instance, currency),
     )
 
 
 def _account(said: str, named: str, hints: Hints) -> str:
     only = next(iter(hints.currencies)) if len(hints.currencies) == 1 else ""
-    account = said or named or hints.account or only
-    if re.fullmatch(r"[0-9](\.[0-9]+)?[eE]\+?[0-9]+", account):
-        digits = len(account.lower().partition("e")[0].partition(".")[2])
-        shown = f"{Decimal(account):.{digits}E}"
-        meant = [one for one in hints.currencies if one.isdigit() and f"{Decimal(one):.{digits}E}" == shown]
-        account = meant[0] if len(meant) == 1 else ""
+    account = _lengthened(said or named or hints.account or only, hints.currencies)
     if not account or (hints.currencies and account not in hints.currencies):
         raise UnreadableError
     return account
+
+
+def _owner(column: str, said: str, account: str) -> str:
+    """Return the cell; where it is an owner's id that a spreadsheet has shortened and that may be the account's, that."""
+    return (_lengthened(said, [account]) or said) if column in _OWNERS else said
+
+
+def _lengthened(said: str, known: Iterable[str]) -> str:
+    """Return the id that a spreadsheet has shortened; empty where that cannot be told."""
+    if not _SHORTENED.fullmatch(said):
+        return said
+    digits = len(said.lower().partition("e")[0].partition(".")[2])
+    shown = f"{Decimal(said):.{digits}E}"
+    meant = [one for one in known if one.isdigit() and f"{Decimal(one):.{digits}E}" == shown]
+    return meant[0] if len(meant) == 1 else ""
 
 
 def _product(layout: Layout, row: Row) -> str:
@@ -566,6 +577,9 @@ def _month(text: str) -> str:
 def _moment(text: str) -> str:
     found = re.match(r"(2[0-9]{3})-([0-9]{2})-([0-9]{2})[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})", text, re.ASCII)
     return "".join(found.groups()) if found else ""
+
+
+_SHORTENED = re.compile(r"[0-9](\.[0-9]+)?[eE]\+?[0-9]+", re.ASCII)
 
 
 def _workspace(instance: str, product: str) -> str:

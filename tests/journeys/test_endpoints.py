@@ -225,7 +225,7 @@ def test_a_dry_run_asks_nobody_changes_nothing_and_shows_what_was_fetched_before
     shown = stage.home.call("once", "--dry-run").stdout
     fetched = 2 if stage.day.day > 1 else 1
     assert f"api: {fetched} files fetched and not entered yet" in shown
-    assert "describeinstancebill, account 1000000000000001" in shown
+    assert "describeinstancebill (snapshot), account 1000000000000001" in shown
     assert len(stage.server.calls) == asked
     assert _everything_in(stage.home.folder / "var" / "sources") == before
     assert stage.home.json("report")["rows"] == []
