@@ -13,11 +13,11 @@ from oss_lies import BUCKET, KEY_ID, REGION, SECRET
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.outgoing import Outgoing
-from spendwatch.sources.acs3 import Signer
-from spendwatch.sources.credentials import Credentials, OwnKey
-from spendwatch.sources.oss import OssSource
-from spendwatch.sources.oss_client import OssClient
-from spendwatch.sources.oss_settings import OssConfig
+from spendwatch.sources.oss.client import OssClient
+from spendwatch.sources.oss.settings import OssConfig
+from spendwatch.sources.oss.source import OssSource
+from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.credentials import Credentials, OwnKey
 from spendwatch.sources.trouble import EndpointError, Trouble
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.folder import FolderSource
+from spendwatch.sources.folder.source import FolderSource
 
 NOW = datetime(2026, 9, 16, 4, 0, tzinfo=UTC)
 SETTLE = timedelta(seconds=10)

@@ -20,11 +20,11 @@ from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId, BillFile, SourceName
 from spendwatch.outgoing import Outgoing
-from spendwatch.sources.acs3 import Signer
-from spendwatch.sources.alibaba import AlibabaSource
-from spendwatch.sources.bss import BssClient
-from spendwatch.sources.credentials import Credentials, OwnKey
+from spendwatch.sources.alibaba.client import BssClient
+from spendwatch.sources.alibaba.source import AlibabaSource
 from spendwatch.sources.pacing import Pace
+from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.credentials import Credentials, OwnKey
 
 NOW = datetime(2026, 9, 5, 4, 0, tzinfo=UTC)
 """Noon of the 5th on the provider's wall: the previous month is closed, five days may still change."""

@@ -31,10 +31,10 @@ from spendwatch.jobs.progress import ProgressNotes
 from spendwatch.jobs.read_balances import Asked, BalanceRounds, Polled
 from spendwatch.logs import hide
 from spendwatch.settings import Settings, reload
-from spendwatch.sources.balance_api import BalanceApi
-from spendwatch.sources.balance_opening import open_balance
-from spendwatch.sources.balance_settings import ApiBalanceConfig, BalanceConfig
-from spendwatch.sources.bss import BssClient
+from spendwatch.sources.alibaba.client import BssClient
+from spendwatch.sources.balances.api import BalanceApi
+from spendwatch.sources.balances.opening import open_balance
+from spendwatch.sources.balances.settings import ApiBalanceConfig, BalanceConfig
 from spendwatch.sources.config import AlibabaConfig, FolderConfig
 from spendwatch.sources.feeds import Feeds, Means
 from spendwatch.sources.opening import Source

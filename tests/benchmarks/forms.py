@@ -25,8 +25,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.generate import generated_bill
-from spendwatch.bills.containers import opened
-from spendwatch.bills.encodings import as_utf8, decodable
+from spendwatch.bills.unpacking.containers import opened
+from spendwatch.bills.unpacking.encodings import as_utf8, decodable
 
 PIECE = 1024 * 1024
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servers_bss import signature_of, signed_names
-from spendwatch.sources.acs3 import ApiRequest, Signer, canonical, signed
+from spendwatch.sources.provider.acs3 import ApiRequest, Signer, canonical, signed
 
 CAPTURE = Path(__file__).parent.parent / "data" / "endpoint" / "sdk_capture.jsonl"
 CAPTURED_SECRET = "test-secret/+="

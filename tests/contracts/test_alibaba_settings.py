@@ -17,12 +17,12 @@ from servers_http import HttpSink, Reply
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import SourceName
 from spendwatch.outgoing import Outgoing
-from spendwatch.sources.acs3 import Signer
-from spendwatch.sources.alibaba_settings import AlibabaConfig
-from spendwatch.sources.credentials import Credentials
-from spendwatch.sources.credentials_settings import Provider
+from spendwatch.sources.alibaba.settings import AlibabaConfig
 from spendwatch.sources.opening import Equipment, open_api, open_credentials, open_source
 from spendwatch.sources.pacing import Pace
+from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.credentials import Credentials
+from spendwatch.sources.provider.credentials_settings import Provider
 from spendwatch.sources.trouble import EndpointError, Trouble
 
 pytestmark = pytest.mark.anyio

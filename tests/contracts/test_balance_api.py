@@ -20,11 +20,11 @@ from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId
 from spendwatch.outgoing import Outgoing
-from spendwatch.sources.acs3 import Signer
-from spendwatch.sources.balance_api import ApiBalance
-from spendwatch.sources.bss import BssClient
-from spendwatch.sources.credentials import OwnKey
+from spendwatch.sources.alibaba.client import BssClient
+from spendwatch.sources.balances.api import ApiBalance
 from spendwatch.sources.pacing import Pace
+from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.credentials import OwnKey
 
 pytestmark = pytest.mark.anyio
 

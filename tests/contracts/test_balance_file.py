@@ -16,8 +16,8 @@ from drop_folder import Inbox
 from spendwatch.domain.errors import BalanceUnavailableError
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.statement import AccountId
-from spendwatch.sources.balance_file import FileBalance
-from spendwatch.sources.listing import waiting
+from spendwatch.sources.balances.file import FileBalance
+from spendwatch.sources.folder.listing import waiting
 
 pytestmark = pytest.mark.anyio
 

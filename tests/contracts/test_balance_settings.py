@@ -15,8 +15,8 @@ from spendwatch.domain.policy import BalancePolicy, Escalation, Threshold
 from spendwatch.settings import Outside, Settings, load, reload
 from spendwatch.settings.balance_parts import ApiBalancePart, FileBalancePart, UrlBalancePart
 from spendwatch.settings.balances import BalanceSettings
-from spendwatch.sources.credentials_settings import Provider
-from spendwatch.sources.url_access import Auth
+from spendwatch.sources.provider.credentials_settings import Provider
+from spendwatch.sources.url.access import Auth
 
 MAIN = """\
 accounts:

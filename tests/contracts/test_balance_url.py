@@ -17,8 +17,8 @@ from spendwatch.domain.errors import BalanceUnavailableError
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.statement import AccountId
 from spendwatch.outgoing import Outgoing
-from spendwatch.sources.balance_url import UrlBalance
-from spendwatch.sources.url_access import Auth, UrlAccess
+from spendwatch.sources.balances.url import UrlBalance
+from spendwatch.sources.url.access import Auth, UrlAccess
 
 pytestmark = pytest.mark.anyio
 

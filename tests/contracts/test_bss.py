@@ -24,13 +24,13 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId
 from spendwatch.outgoing import Outgoing
-from spendwatch.sources.acs3 import Signer
-from spendwatch.sources.balance_answers import BalanceAnswer, BalanceOperation
-from spendwatch.sources.bill_pages import Wanted
-from spendwatch.sources.bss import ENDPOINTS, BssClient
-from spendwatch.sources.credentials import OwnKey
+from spendwatch.sources.alibaba.balance_answers import BalanceAnswer, BalanceOperation
+from spendwatch.sources.alibaba.bill_pages import Wanted
+from spendwatch.sources.alibaba.client import ENDPOINTS, BssClient
 from spendwatch.sources.exact_json import NoJsonError, exact_amount, parse
 from spendwatch.sources.pacing import Pace, SlowDown, asked_pause
+from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.credentials import OwnKey
 from spendwatch.sources.trouble import EndpointError, Trouble
 
 pytestmark = pytest.mark.anyio
@@ -194,7 +194,7 @@ async def test_what_is_not_told_need_not_be(stage: Stage) -> None:
 
 @given(st.decimals(min_value=-(10**12), max_value=10**12, places=2))
 def test_grouped_and_plain_amounts_are_the_same(amount: Decimal) -> None:
-    from spendwatch.sources.balance_answers import account_balance  # noqa: PLC0415 -- only here
+    from spendwatch.sources.alibaba.balance_answers import account_balance  # noqa: PLC0415 -- only here
 
     data = {"AvailableAmount": f"{amount:,.2f}", "AvailableCashAmount": f"{amount:.2f}", "CreditAmount": "0", "Currency": "CNY"}
     balance = account_balance({"Data": data}, NOW)

@@ -24,9 +24,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spendwatch.bills.containers import Opened, opened
-from spendwatch.bills.contents import recognised
-from spendwatch.bills.limits import LIMITS, Limits, shown
+from spendwatch.bills.unpacking.containers import Opened, opened
+from spendwatch.bills.unpacking.contents import recognised
+from spendwatch.bills.unpacking.limits import LIMITS, Limits, shown
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from zip_builder import ENCRYPTED, STORED, UTF_8, BuiltMember, a_member, a_zip, zeros
 
@@ -473,8 +473,8 @@ def test_bombs_take_bounded_memory_and_time(mebibytes: int, form: str, place: Pa
     script = textwrap.dedent("""
         import resource, sys
         from pathlib import Path
-        from spendwatch.bills.containers import opened
-        from spendwatch.bills.limits import Limits
+        from spendwatch.bills.unpacking.containers import opened
+        from spendwatch.bills.unpacking.limits import Limits
         from spendwatch.domain.errors import UnreadableBillError
         resource.setrlimit(resource.RLIMIT_DATA, (64 * 1024 * 1024, 64 * 1024 * 1024))
         try:

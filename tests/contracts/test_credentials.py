@@ -22,10 +22,10 @@ from endpoint_watch import NOW, Endpoint, StopWatch
 from servers_bss import BssServer
 from servers_http import Fault, HttpSink, Reply
 from spendwatch.outgoing import Outgoing
-from spendwatch.sources.acs3 import Signer
-from spendwatch.sources.credentials import LentKey, Loan, OwnKey, key_in
-from spendwatch.sources.official_chain import OfficialChain
-from spendwatch.sources.roles import MachineRole, ServiceAccountRole
+from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.credentials import LentKey, Loan, OwnKey, key_in
+from spendwatch.sources.provider.official_chain import OfficialChain
+from spendwatch.sources.provider.roles import MachineRole, ServiceAccountRole
 from spendwatch.sources.trouble import EndpointError, Trouble
 
 pytestmark = pytest.mark.anyio
@@ -369,7 +369,7 @@ def _chain(place: Path, *, fails: bool, program: str) -> subprocess.CompletedPro
 
 ASK = """
 import asyncio
-from spendwatch.sources.official_chain import OfficialChain
+from spendwatch.sources.provider.official_chain import OfficialChain
 from spendwatch.sources.trouble import EndpointError
 chain = OfficialChain()
 try:

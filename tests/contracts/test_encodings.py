@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 
 from bill_builder import a_bill, a_line
 from small_ledger import NO_HINTS, SmallLedger
-from spendwatch.bills import iconv
-from spendwatch.bills.containers import opened
-from spendwatch.bills.encodings import HEAD, as_utf8, decodable
-from spendwatch.bills.transcoding import from_gb18030
+from spendwatch.bills.unpacking import iconv
+from spendwatch.bills.unpacking.containers import opened
+from spendwatch.bills.unpacking.encodings import HEAD, as_utf8, decodable
+from spendwatch.bills.unpacking.transcoding import from_gb18030
 from spendwatch.domain.errors import UnreadableBillError
 from zip_builder import STORED, a_member, a_zip
 
@@ -206,7 +206,7 @@ def test_the_c_library_is_usable_where_no_memory_may_be_made_executable() -> Non
     """As under a hardened service unit."""
     script = textwrap.dedent("""
         import ctypes, mmap
-        from spendwatch.bills import iconv
+        from spendwatch.bills.unpacking import iconv
         forbid = 65
         if ctypes.CDLL(None).prctl(forbid, 1, 0, 0, 0) == 0:
             try:
@@ -229,7 +229,7 @@ def test_much_text_takes_little_memory(place: Path) -> None:
     (place / "folder").mkdir()
     script = textwrap.dedent("""
         from pathlib import Path
-        from spendwatch.bills.encodings import as_utf8, decodable
+        from spendwatch.bills.unpacking.encodings import as_utf8, decodable
         found = decodable(Path("file"), Path("folder"), lambda line: line.startswith("标识信息"))
         as_utf8(found.path, found.encoding, Path("folder"))
         status = Path("/proc/self/status").read_text().splitlines()

@@ -18,9 +18,9 @@ from structlog.testing import capture_logs
 from drop_folder import IS_ROOT, NOW, Inbox, mounted
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.folder import FolderSource
-from spendwatch.sources.folder_settings import FolderConfig
-from spendwatch.sources.spool import Identity, Spool
+from spendwatch.sources.files.spool import Identity, Spool
+from spendwatch.sources.folder.settings import FolderConfig
+from spendwatch.sources.folder.source import FolderSource
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_what_a_dead_process_left_in_the_spool_is_swept_away(inbox: Inbox) -> No
 import os, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from spendwatch.sources.folder import FolderSource
+from spendwatch.sources.folder.source import FolderSource
 source = FolderSource("inbox", Path(sys.argv[1]), Path(sys.argv[2]), timedelta(0), lambda: 0.0)
 assert not list(source.arrivals(datetime.now(UTC)))
 assert list(source.arrivals(datetime.now(UTC)))

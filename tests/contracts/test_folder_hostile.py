@@ -20,9 +20,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.folder import FolderSource
-from spendwatch.sources.originals import OddFileError, plain_file
-from spendwatch.sources.spool import Identity, Spool
+from spendwatch.sources.files.originals import OddFileError, plain_file
+from spendwatch.sources.files.spool import Identity, Spool
+from spendwatch.sources.folder.source import FolderSource
 
 NOW = datetime(2026, 9, 16, 4, 0, tzinfo=UTC)
 ODD_BYTES = b"bill\xff\xfe.csv"
@@ -153,7 +153,7 @@ import json, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from structlog.testing import capture_logs
-from spendwatch.sources.folder import FolderSource
+from spendwatch.sources.folder.source import FolderSource
 seconds = 0.0
 place = Path(sys.argv[1])
 source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), lambda: seconds)
@@ -448,7 +448,7 @@ def test_a_hundred_thousand_files_are_looked_at_in_bounded_memory(tmp_path: Path
 import sys, time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from spendwatch.sources.folder import FolderSource
+from spendwatch.sources.folder.source import FolderSource
 place = Path(sys.argv[1])
 source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), time.monotonic)
 def peak():

@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 from drop_folder import NOW, SETTLE, Inbox, mounted, open_descriptors
 from spendwatch.domain.errors import LedgerUnavailableError, SourceUnavailableError
 from spendwatch.domain.statement import SourceName
-from spendwatch.sources import mirror, remembered
-from spendwatch.sources.folder import FolderSource
+from spendwatch.sources.folder import mirror, remembered
+from spendwatch.sources.folder.source import FolderSource
 
 
 @pytest.fixture
@@ -397,7 +397,7 @@ def test_a_killed_process_costs_no_more_than_what_it_settled_in_its_last_half_mi
 import os, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from spendwatch.sources.folder import FolderSource
+from spendwatch.sources.folder.source import FolderSource
 place = Path(sys.argv[1])
 seconds = 0.0
 source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), lambda: seconds, move=False)

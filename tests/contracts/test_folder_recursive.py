@@ -15,9 +15,10 @@ from structlog.testing import capture_logs
 
 from drop_folder import IS_ROOT, NOW, Inbox, mounted, open_descriptors
 from spendwatch.domain.errors import SourceUnavailableError
-from spendwatch.sources import listing, tree
-from spendwatch.sources.listing import waiting
-from spendwatch.sources.tree import DEEPEST
+from spendwatch.sources.files import tree
+from spendwatch.sources.files.tree import DEEPEST
+from spendwatch.sources.folder import listing
+from spendwatch.sources.folder.listing import waiting
 
 
 @pytest.fixture
@@ -165,7 +166,7 @@ import json, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from structlog.testing import capture_logs
-from spendwatch.sources.folder import FolderSource
+from spendwatch.sources.folder.source import FolderSource
 place = Path(sys.argv[1])
 seconds = 0.0
 source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), lambda: seconds, recursive=True)
@@ -417,7 +418,7 @@ def test_twenty_thousand_files_in_five_hundred_folders_are_looked_at_in_bounded_
 import resource, sys, time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from spendwatch.sources.folder import FolderSource
+from spendwatch.sources.folder.source import FolderSource
 place = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), time.monotonic, recursive=True)

@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 
 from drop_folder import NOW, Inbox, mounted, open_descriptors
 from spendwatch.domain.errors import SourceUnavailableError
-from spendwatch.sources.kept import KeptOriginal
-from spendwatch.sources.tree import Place, make_way
+from spendwatch.sources.files.kept import KeptOriginal
+from spendwatch.sources.files.tree import Place, make_way
 
 TICK = 0.02
 """Longer than one tick of the kernel's file clock."""
@@ -283,7 +283,7 @@ def test_a_folder_into_which_a_file_is_about_to_come_is_not_removed_as_empty(
         threading.Event().wait(0.3)
         return found
 
-    monkeypatch.setattr("spendwatch.sources.shelves.make_way", slowly)
+    monkeypatch.setattr("spendwatch.sources.files.shelves.make_way", slowly)
     thread = threading.Thread(target=inbox.source.keep, args=(file,))
     thread.start()
     has_way.wait()
@@ -377,7 +377,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(inbox: Inbox, tmp_path
 def test_that_not_all_folders_are_looked_at_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, move: bool) -> None:
     inbox = Inbox(tmp_path, recursive=True, move=move)
     settle(inbox, *(f"{number}/x.csv" for number in range(5)))
-    monkeypatch.setattr("spendwatch.sources.tree.MOST_FOLDERS", 3)
+    monkeypatch.setattr("spendwatch.sources.files.tree.MOST_FOLDERS", 3)
     found = list(inbox.source.originals())
     assert [bool(one.path) for one in found] == [True, True, True, False]
     assert found[-1].trouble.endswith("folders below it: not all are looked at")

@@ -18,11 +18,11 @@ from structlog.testing import capture_logs
 
 from drop_folder import NOW, open_descriptors
 from spendwatch.domain.statement import SourceName
-from spendwatch.sources.folder import FolderSource
-from spendwatch.sources.originals import plain_file
-from spendwatch.sources.shelves import Shelf, bring_back, lay_beside, put_away
-from spendwatch.sources.spool import Identity
-from spendwatch.sources.tree import Tree, find
+from spendwatch.sources.files.originals import plain_file
+from spendwatch.sources.files.shelves import Shelf, bring_back, lay_beside, put_away
+from spendwatch.sources.files.spool import Identity
+from spendwatch.sources.files.tree import Tree, find
+from spendwatch.sources.folder.source import FolderSource
 
 SECRET = "top secret\n"
 BILL = "a\n1\n"

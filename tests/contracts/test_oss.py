@@ -170,7 +170,7 @@ async def test_all_pages_are_asked_for_each_with_the_token_that_just_came(stage:
 
 
 async def test_of_very_many_objects_some_are_left_for_the_next_round(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spendwatch.sources.oss.BATCH", 3)
+    monkeypatch.setattr("spendwatch.sources.oss.source.BATCH", 3)
     for number in range(7):
         stage.server.put(f"{number}", b"x")
     assert [len(await stage.bucket.enter()) for _ in range(4)] == [3, 3, 1, 0]

@@ -14,7 +14,7 @@ import pytest
 from bucket_watch import Bucket
 from oss_lies import Call
 from servers_oss import OssServer
-from spendwatch.sources.oss_versions import Version, Versions
+from spendwatch.sources.oss.versions import Version, Versions
 
 pytestmark = pytest.mark.anyio
 
@@ -153,7 +153,7 @@ def test_the_file_of_versions_does_not_grow_for_ever(tmp_path: Path) -> None:
 
 
 def test_only_what_is_listed_is_remembered_of_very_many_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spendwatch.sources.oss_versions._MOST_KNOWN", 3)
+    monkeypatch.setattr("spendwatch.sources.oss.versions._MOST_KNOWN", 3)
     versions = Versions(tmp_path / "objects", ())
     for number in range(1, 6):
         versions.settled(_version(number, number))

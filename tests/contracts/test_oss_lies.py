@@ -15,7 +15,7 @@ from bucket_watch import Bucket
 from oss_lies import BUCKET, KEY_ID, LISTING_LIES, OBJECT_LIES, REFUSALS, SECRET, Call, Lie
 from servers_oss import OssServer
 from spendwatch.domain.errors import SourceUnavailableError
-from spendwatch.sources.oss_listing import page_of
+from spendwatch.sources.oss.listing import page_of
 from spendwatch.sources.trouble import EndpointError, Trouble
 
 pytestmark = pytest.mark.anyio
@@ -168,7 +168,7 @@ def _by_name(lies: tuple[Lie, ...], told: Mapping[str, tuple[Trouble, str]]) -> 
 async def test_a_listing_that_lies_gives_nothing(
     lie: Lie, trouble: Trouble, says: str, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spendwatch.sources.oss_listing.MOST_PAGES", 7)
+    monkeypatch.setattr("spendwatch.sources.oss.listing.MOST_PAGES", 7)
     stage.lie(lie, lambda call: not call.key)
     await stage.expect(trouble, says)
     assert stage.bucket.waiting() == []

@@ -18,11 +18,11 @@ from endpoint_watch import LOOPBACK, StopWatch
 from oss_lies import BUCKET, KEY_ID, REGION, SECRET, TOKEN
 from servers_oss import OssServer
 from spendwatch.outgoing import Outgoing
-from spendwatch.sources.acs3 import Signer
-from spendwatch.sources.credentials import LentKey, Loan
-from spendwatch.sources.credentials_settings import Provider
 from spendwatch.sources.opening import open_credentials
-from spendwatch.sources.oss_settings import OssConfig, Signature
+from spendwatch.sources.oss.settings import OssConfig, Signature
+from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.credentials import LentKey, Loan
+from spendwatch.sources.provider.credentials_settings import Provider
 from spendwatch.sources.trouble import Trouble
 
 pytestmark = pytest.mark.anyio
@@ -178,13 +178,13 @@ def test_the_schema_shows_durations_and_switches_as_they_are_written() -> None:
 def test_nothing_that_speaks_to_a_bucket_is_loaded_before_there_is_one() -> None:
     program = """
 import json, sys
-import spendwatch.app, spendwatch.sources.opening, spendwatch.sources.oss_settings
+import spendwatch.app, spendwatch.sources.opening, spendwatch.sources.oss.settings
 print(json.dumps(sorted(sys.modules)))
 """
     found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     loaded = set(json.loads(found.stdout))
-    ours = {name for name in loaded if name.startswith("spendwatch.sources.oss")}
-    assert ours == {"spendwatch.sources.oss_settings"}
+    ours = {name for name in loaded if name.startswith("spendwatch.sources.oss.source")}
+    assert ours == {"spendwatch.sources.oss.settings"}
     assert not {
-        name for name in loaded if name.startswith(("alibabacloud", "botocore", "pyexpat", "spendwatch.sources.small_xml"))
+        name for name in loaded if name.startswith(("alibabacloud", "botocore", "pyexpat", "spendwatch.sources.oss.small_xml"))
     }

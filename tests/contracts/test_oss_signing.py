@@ -17,11 +17,11 @@ from endpoint_watch import LOOPBACK, StopWatch
 from oss_lies import BUCKET, KEY_ID, REGION, SECRET, TOKEN, Call
 from servers_oss import signature_of
 from spendwatch.outgoing import Outgoing
-from spendwatch.sources.acs3 import Signer
-from spendwatch.sources.credentials import OwnKey
-from spendwatch.sources.oss_client import OssClient
-from spendwatch.sources.oss_settings import OssConfig
-from spendwatch.sources.oss_signing import AWS4, OSS4, StoreRequest, signed
+from spendwatch.sources.oss.client import OssClient
+from spendwatch.sources.oss.settings import OssConfig
+from spendwatch.sources.oss.signing import AWS4, OSS4, StoreRequest, signed
+from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.credentials import OwnKey
 
 RECORDED = Path(__file__).parents[1] / "data" / "buckets" / "signed_requests.json"
 """What the provider's own package (alibabacloud-oss-v2 1.4.1) sent to the stand-in: listings, pages, objects, with and without

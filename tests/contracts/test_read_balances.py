@@ -19,7 +19,7 @@ from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Site
 from spendwatch.domain.statement import AccountId
 from spendwatch.jobs.balances import ConfiguredBalance
 from spendwatch.jobs.read_balances import BalanceRounds, Polled
-from spendwatch.sources.balance_file import FileBalance
+from spendwatch.sources.balances.file import FileBalance
 from spendwatch.store.balance_book import BalanceBook
 from spendwatch.store.database import Database
 

@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 
 from bill_builder import AMOUNT, LINE_ID, LIST_COST, USAGE, a_bill, a_line
 from small_ledger import SmallLedger
-from spendwatch.bills.containers import Opened, opened
-from spendwatch.bills.limits import LIMITS, Limits
+from spendwatch.bills.unpacking.containers import Opened, opened
+from spendwatch.bills.unpacking.limits import LIMITS, Limits
 from spendwatch.domain.errors import UnreadableBillError
 from xlsx_builder import a_spreadsheet, raw_parts, raw_spreadsheet, zipped
 from zip_builder import BuiltMember, a_member, a_zip, zeros
@@ -457,7 +457,7 @@ def test_cells_that_lie_far_apart_cost_nothing(place: Path) -> None:
     script = textwrap.dedent("""
         import resource
         from pathlib import Path
-        from spendwatch.bills.containers import opened
+        from spendwatch.bills.unpacking.containers import opened
         resource.setrlimit(resource.RLIMIT_DATA, (64 * 1024 * 1024, 64 * 1024 * 1024))
         (part,) = opened(Path("bill.xlsx"), name="x", folder=Path()).parts
         print(part.path.read_bytes().count(b"\\n"))

@@ -29,8 +29,8 @@ from small_ledger import SmallLedger, read_here
 from spendwatch.domain.errors import UnreadableBillError
 from spendwatch.domain.money import Currency
 from spendwatch.domain.statement import AccountId, ReadingHints
-from spendwatch.sources.naming import endings
-from spendwatch.sources.originals import ends_like
+from spendwatch.sources.files.naming import endings
+from spendwatch.sources.files.originals import ends_like
 from verdicts import Bench
 from xlsx_builder import a_spreadsheet
 from zip_builder import a_member, a_zip

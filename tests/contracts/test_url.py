@@ -28,9 +28,9 @@ from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.holding import Incoming
 from spendwatch.sources.trouble import EndpointError, Trouble
-from spendwatch.sources.url import UrlSource
-from spendwatch.sources.url_names import file_name
-from spendwatch.sources.url_settings import UrlConfig
+from spendwatch.sources.url.names import file_name
+from spendwatch.sources.url.settings import UrlConfig
+from spendwatch.sources.url.source import UrlSource
 
 pytestmark = pytest.mark.anyio
 
@@ -548,7 +548,7 @@ async def test_pages_that_change_are_begun_anew_at_once(tmp_path: Path) -> None:
 
 
 async def test_endless_pages_are_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spendwatch.sources.url_pages.MOST_PAGES", 5)
+    monkeypatch.setattr("spendwatch.sources.url.pages.MOST_PAGES", 5)
     with HttpSink(_pages(*(_page(number, f"T{number}") for number in range(9)))) as sink:
         asking = Asking(sink.url("/bills"), tmp_path / "feed", paging="token")
         await asking.round()

@@ -18,7 +18,7 @@ from home import Home
 from mischief import Damaged, damaged
 from oracle import Sums, month_to_date
 from spendwatch.domain.scope import Dimension
-from spendwatch.sources.naming import endings, is_reason, is_temporary
+from spendwatch.sources.files.naming import endings, is_reason, is_temporary
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
 

@@ -13,8 +13,9 @@ import polars as pl
 from spendwatch.bills.chunk import TraitBook, content_digest
 from spendwatch.bills.layouts.layout import Identity
 from spendwatch.bills.lines import Lines
-from spendwatch.bills.names import BILLING_ZONE, STAMP, Told
+from spendwatch.bills.names import Told
 from spendwatch.bills.versions import merge
+from spendwatch.domain.period import PROVIDER_ZONE, STAMP
 from spendwatch.domain.statement import EDITION, Coverage, DayContent, DayKey, Digest, Kind, Stamp, Statement, TaxBasis
 
 T = TypeVar("T")
@@ -148,14 +149,14 @@ def _data_until(latest: str, days: Sequence[DayKey]) -> datetime | None:
     if not days:
         return None
     try:
-        return datetime.fromisoformat(latest).replace(tzinfo=BILLING_ZONE)
+        return datetime.fromisoformat(latest).replace(tzinfo=PROVIDER_ZONE)
     except ValueError:
         return _midnight(max(key.day for key in days))
 
 
 def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), BILLING_ZONE)
+    return datetime.combine(day, time(), PROVIDER_ZONE)
 
 
 def _stamp(moment: datetime) -> Stamp:
-    return Stamp(moment.astimezone(BILLING_ZONE).strftime(STAMP))
+    return Stamp(moment.astimezone(PROVIDER_ZONE).strftime(STAMP))

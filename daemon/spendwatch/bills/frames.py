@@ -11,12 +11,12 @@ from pathlib import Path
 import polars as pl
 
 from spendwatch.bills.cells import BLANKS, QUOTES, SHORTENED
-from spendwatch.bills.encodings import Encoding
 from spendwatch.bills.header import Header
 from spendwatch.bills.layouts.layout import Field, Identity
 from spendwatch.bills.survey import Survey
 from spendwatch.bills.traits import DATE_LENGTH, SEPARATOR, raw_fields
-from spendwatch.bills.transcoding import UndecodableError, from_gb18030
+from spendwatch.bills.unpacking.encodings import Encoding
+from spendwatch.bills.unpacking.transcoding import UndecodableError, from_gb18030
 from spendwatch.domain.money import SCALE, WHOLE_DIGITS
 
 MONEY = pl.Decimal(38, SCALE)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 
+from spendwatch.domain.period import PROVIDER_ZONE, STAMP
 from spendwatch.domain.statement import AccountId, Kind
-
-BILLING_ZONE = timezone(timedelta(hours=8))
-"""Bills show the provider's wall time, without saying so."""
-
-STAMP = "%Y%m%d%H%M%S"
 
 _ACCOUNT = re.compile(r"(?!20[0-9]{12}(?![0-9]))(?P<account>[0-9]{12,32})(?![0-9])", re.ASCII)
 _EXPORTED = re.compile(r"(?<![0-9])(20[0-9]{12})(?![0-9])", re.ASCII)
@@ -104,7 +100,7 @@ def _exported(name: str, kind: Kind | None) -> datetime | None:
     if pushed := _PUSHED.match(name):
         return _after(pushed[1] + pushed[2]) if pushed[2] else None
     if (found := _MILLISECONDS.search(name)) and kind is None:
-        return datetime.fromtimestamp(int(found[1]) // 1000, BILLING_ZONE)
+        return datetime.fromtimestamp(int(found[1]) // 1000, PROVIDER_ZONE)
     return None
 
 
@@ -123,7 +119,7 @@ def _after(day: str) -> datetime | None:
 
 def _parsed(text: str, form: str) -> datetime | None:
     try:
-        return datetime.strptime(text, form).replace(tzinfo=BILLING_ZONE)
+        return datetime.strptime(text, form).replace(tzinfo=PROVIDER_ZONE)
     except ValueError:
         return None
 

@@ -12,7 +12,6 @@ import polars as pl
 
 from spendwatch.bills.bill import Portion, UnderstoodBill
 from spendwatch.bills.careful import CarefulReader
-from spendwatch.bills.encodings import Encoding, as_utf8
 from spendwatch.bills.frames import DoubtError, exact_columns, fast_frames, vouch
 from spendwatch.bills.header import Expected, Header, find_header
 from spendwatch.bills.layouts import LAYOUTS
@@ -24,6 +23,7 @@ from spendwatch.bills.pages import as_items, looks_like_pages, read_pages
 from spendwatch.bills.survey import Surveyor
 from spendwatch.bills.texts import Text, head_of, texts_of
 from spendwatch.bills.traits import CellError, Interpreter, raw_fields
+from spendwatch.bills.unpacking.encodings import Encoding, as_utf8
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 from spendwatch.domain.statement import DayKey, Kind, ReadingHints
 

@@ -19,10 +19,10 @@ from spendwatch.domain.notification import Notification
 from spendwatch.domain.statement import SourceName
 from spendwatch.settings import Settings
 from spendwatch.sources.config import FolderConfig, OssConfig, SourceConfig
+from spendwatch.sources.files.naming import readable
+from spendwatch.sources.folder.listing import waiting
 from spendwatch.sources.holding import waiting as fetched_and_waiting
-from spendwatch.sources.listing import waiting
-from spendwatch.sources.naming import readable
-from spendwatch.sources.oss_waiting import waiting as waiting_objects
+from spendwatch.sources.oss.waiting import waiting as waiting_objects
 from spendwatch.state import Store, opened_store
 from spendwatch.store.copying import copy_all
 from spendwatch.store.opening import open_database

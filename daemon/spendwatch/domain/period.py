@@ -5,10 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, timezone, tzinfo
 
 Clock = Callable[[], datetime]
 """Says what time it is, with its zone. Only the composition root knows the real one."""
+
+PROVIDER_ZONE = timezone(timedelta(hours=8))
+"""The clock on the provider's wall: days, months and the times in file names are by it, wherever an account is."""
+
+STAMP = "%Y%m%d%H%M%S"
+"""How file names write a moment by that clock."""
 
 _LABEL = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])", re.ASCII)
 _DECEMBER = 12

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from spendwatch.settings.names import ChannelNames
 from spendwatch.settings.values import Cash, EscalateAfter, Floors, RunwayThresholds
-from spendwatch.sources.balance_settings import ApiBalanceConfig, FileBalanceConfig, UrlBalanceConfig
+from spendwatch.sources.balances.settings import ApiBalanceConfig, FileBalanceConfig, UrlBalanceConfig
 
 
 class EscalationPart(BaseModel):

@@ -15,8 +15,8 @@ from spendwatch.settings.schema import DaemonFile
 from spendwatch.settings.urls import objection
 from spendwatch.settings.yaml_text import KeyPath
 from spendwatch.sources.config import AlibabaConfig, OssConfig
-from spendwatch.sources.credentials_settings import CredentialsConfig, Provider
-from spendwatch.sources.url_access import UrlAccess
+from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Provider
+from spendwatch.sources.url.access import UrlAccess
 
 Asking = TypeVar("Asking", AlibabaConfig, OssConfig, ApiBalancePart)
 """The settings of somebody who asks the provider."""
@@ -47,7 +47,7 @@ def _missing_key(provider: Provider, environ: Mapping[str, str]) -> str:
         return "needs the package alibabacloud-credentials: install spendwatch[aliyun-credentials]"
     if provider is not Provider.ENVIRONMENT:
         return ""
-    from spendwatch.sources.credentials import key_in  # noqa: PLC0415 -- only this way of giving a key needs it
+    from spendwatch.sources.provider.credentials import key_in  # noqa: PLC0415 -- only this way of giving a key needs it
 
     try:
         key_in(environ)

@@ -6,10 +6,10 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
-from spendwatch.sources.alibaba_settings import AlibabaConfig
-from spendwatch.sources.folder_settings import FolderConfig
-from spendwatch.sources.oss_settings import OssConfig
-from spendwatch.sources.url_settings import UrlConfig
+from spendwatch.sources.alibaba.settings import AlibabaConfig
+from spendwatch.sources.folder.settings import FolderConfig
+from spendwatch.sources.oss.settings import OssConfig
+from spendwatch.sources.url.settings import UrlConfig
 
 SourceConfig: TypeAlias = Annotated[FolderConfig | UrlConfig | AlibabaConfig | OssConfig, Field(discriminator="type")]
 

@@ -13,16 +13,16 @@ from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId, SourceName
-from spendwatch.sources.alibaba import AlibabaSource
-from spendwatch.sources.alibaba_settings import AlibabaAccess
-from spendwatch.sources.bss import BssClient
+from spendwatch.sources.alibaba.client import BssClient
+from spendwatch.sources.alibaba.settings import AlibabaAccess
+from spendwatch.sources.alibaba.source import AlibabaSource
 from spendwatch.sources.config import AlibabaConfig, OssConfig, SourceConfig
-from spendwatch.sources.credentials import Credentials
-from spendwatch.sources.credentials_settings import CredentialsConfig
 from spendwatch.sources.fetching import Attended, HttpClient
-from spendwatch.sources.folder import FolderSource
+from spendwatch.sources.folder.source import FolderSource
 from spendwatch.sources.opening import Equipment, Source, open_api, open_credentials, open_source
 from spendwatch.sources.pacing import Pace
+from spendwatch.sources.provider.credentials import Credentials
+from spendwatch.sources.provider.credentials_settings import CredentialsConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,14 +26,14 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.forgetting import forget
-from spendwatch.sources.kept import KeptOriginal, copied
-from spendwatch.sources.naming import MANY, again, readable, reason_name
-from spendwatch.sources.originals import folder_at
-from spendwatch.sources.shelves import Shelf
-from spendwatch.sources.skipped import Once, reason_of
-from spendwatch.sources.spool import Spool
-from spendwatch.sources.tree import Tree
+from spendwatch.sources.files.forgetting import forget
+from spendwatch.sources.files.kept import KeptOriginal, copied
+from spendwatch.sources.files.naming import MANY, again, readable, reason_name
+from spendwatch.sources.files.originals import folder_at
+from spendwatch.sources.files.shelves import Shelf
+from spendwatch.sources.files.skipped import Once, reason_of
+from spendwatch.sources.files.spool import Spool
+from spendwatch.sources.files.tree import Tree
 
 _log: FilteringBoundLogger = structlog.get_logger()
 

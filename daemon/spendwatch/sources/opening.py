@@ -14,22 +14,22 @@ from pydantic import SecretStr
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import SourceName
-from spendwatch.sources.acs3 import Signer
-from spendwatch.sources.alibaba import AlibabaSource
-from spendwatch.sources.alibaba_settings import AlibabaAccess
-from spendwatch.sources.bss import BssClient
+from spendwatch.sources.alibaba.client import BssClient
+from spendwatch.sources.alibaba.settings import AlibabaAccess
+from spendwatch.sources.alibaba.source import AlibabaSource
 from spendwatch.sources.config import AlibabaConfig, FolderConfig, OssConfig, SourceConfig, UrlConfig
-from spendwatch.sources.credentials import Awaited, Credentials, LentKey, OwnKey, key_in
-from spendwatch.sources.credentials_settings import CredentialsConfig, Provider
 from spendwatch.sources.fetching import HttpClient
-from spendwatch.sources.folder import FolderSource
-from spendwatch.sources.official_chain import OfficialChain
+from spendwatch.sources.folder.source import FolderSource
 from spendwatch.sources.pacing import Pace
-from spendwatch.sources.roles import STS_URL, MachineRole, ServiceAccountRole
-from spendwatch.sources.url import UrlSource
+from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.credentials import Awaited, Credentials, LentKey, OwnKey, key_in
+from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Provider
+from spendwatch.sources.provider.official_chain import OfficialChain
+from spendwatch.sources.provider.roles import STS_URL, MachineRole, ServiceAccountRole
+from spendwatch.sources.url.source import UrlSource
 
 if TYPE_CHECKING:
-    from spendwatch.sources.oss import OssSource
+    from spendwatch.sources.oss.source import OssSource
 
 _LONGEST_SILENCE = timedelta(seconds=20)
 
@@ -103,8 +103,8 @@ def open_source(name: SourceName, config: SourceConfig, equipment: Equipment) ->
 
 
 def _open_oss(name: SourceName, config: OssConfig, equipment: Equipment) -> OssSource:
-    from spendwatch.sources.oss import OssSource  # noqa: PLC0415 -- few have a bucket
-    from spendwatch.sources.oss_client import OssClient  # noqa: PLC0415 -- the same
+    from spendwatch.sources.oss.client import OssClient  # noqa: PLC0415 -- the same
+    from spendwatch.sources.oss.source import OssSource  # noqa: PLC0415 -- few have a bucket
 
     assert equipment.credentials  # noqa: S101 -- they were opened from the same settings
     store = OssClient(equipment.client, equipment.credentials, config, clock=equipment.clock)

@@ -1,0 +1,1 @@
+"""From a bill file of whatever form to plain text: archives, spreadsheets, encodings."""

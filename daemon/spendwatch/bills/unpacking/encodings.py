@@ -1,0 +1,157 @@
+"""Makes UTF-8 of a text bill, in whatever encoding it came.
+
+That something can be decoded as GB18030 proves nothing, as nearly everything can: its header must be one that is known.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from io import FileIO
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from spendwatch.bills.unpacking.limits import LIMITS, Meter
+from spendwatch.bills.unpacking.transcoding import UndecodableError, from_gb18030, from_utf_16
+from spendwatch.domain.errors import Refusal, UnreadableBillError
+
+HEAD = 1024 * 1024
+"""So much of a file decides about its encoding."""
+
+ACCEPTED = "UTF-8, UTF-16 with a byte-order mark, or GB18030"
+
+_PIECE = 1024 * 1024
+_UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_WINDOWS = {ord(char): byte for byte in range(0x80, 0xA0) if (char := bytes([byte]).decode("cp1252", "ignore"))}
+"""Windows' Western characters by the bytes that they stand for; all others have their byte's number."""
+
+IsHeader = Callable[[str], bool]
+
+
+class Encoding(StrEnum):
+    """In which encoding a text is handed on."""
+
+    UTF_8 = "UTF-8"
+    GB18030 = "GB18030"
+
+
+@dataclass(frozen=True, slots=True)
+class Decodable:
+    """Where a text stands, and how."""
+
+    path: Path
+    encoding: Encoding
+    remark: str = ""
+    """What the operator should know about that."""
+
+
+def decodable(path: Path, folder: Path, is_header: IsHeader) -> Decodable:
+    """Return where the text stands as UTF-8, or, unchanged, as GB18030; anything else is rewritten or refused.
+
+    `is_header` tells whether a line, without its line break, is the header of a bill; it is asked about the first line that is
+    not blank.
+    """
+    with path.open("rb", buffering=0) as file:
+        head = file.read(HEAD)
+        if encoding := _UTF_16.get(head[:2]):
+            written = _written(from_utf_16(file, encoding), "UTF-16", path, folder)
+            return Decodable(written, Encoding.UTF_8, "the bill came as UTF-16")
+        wrong = _undecodable_line(head)
+        if wrong:
+            _check_gb18030(head, is_header, wrong)
+            return Decodable(path, Encoding.GB18030, "the bill came as GB18030")
+        start, end = _first_line(head)
+        repaired = _repaired(head[start:end].decode("utf-8", "replace"), is_header)
+        if repaired is None:
+            return Decodable(path, Encoding.UTF_8)
+        pieces = _with(repaired.encode(), head[:start], file, end)
+        remark = "the bill's header was garbled, its UTF-8 taken for another encoding"
+        return Decodable(_written(pieces, "UTF-8", path, folder), Encoding.UTF_8, remark)
+
+
+def as_utf8(path: Path, encoding: Encoding, folder: Path) -> Path:
+    """Return where the text stands as UTF-8; it is rewritten if need be, or refused with the line that cannot be decoded."""
+    if encoding is Encoding.UTF_8:
+        return path
+    with path.open("rb", buffering=0) as file:
+        return _written(from_gb18030(file), "GB18030", path, folder)
+
+
+def _undecodable_line(head: bytes) -> int:
+    """Return the first line that is not UTF-8, or 0. A character that the end of the head cuts in two is none."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < HEAD)
+    except UnicodeDecodeError as error:
+        return 1 + head.count(b"\n", 0, error.start)
+    return 0
+
+
+def _check_gb18030(head: bytes, is_header: IsHeader, wrong: int) -> None:
+    """Raise `UnreadableBillError` unless the head is GB18030 beyond doubt."""
+    start, end = _first_line(head)
+    try:
+        is_known = is_header(head[start:end].decode("gb18030").lstrip("\ufeff"))
+    except UnicodeDecodeError:
+        is_known = False
+    if not is_known:
+        reason = "neither UTF-8, nor GB18030 with a header that is known"
+        raise UnreadableBillError(Refusal(reason, line=wrong, accepts=ACCEPTED))
+    # A header of plain letters is the same in both, and one alone may have been re-saved: the other lines have a say, too.
+    foreign = [line for line in head.split(b"\n")[:-1] if not line.isascii()]
+    if sum(map(_is_utf_8, foreign)) * 2 > len(foreign):
+        raise UnreadableBillError(Refusal("not UTF-8, though most other lines are", line=wrong, accepts=ACCEPTED))
+
+
+def _is_utf_8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _first_line(head: bytes) -> tuple[int, int]:
+    """Return where the first line that is not blank starts and ends, without a byte-order mark and its line break."""
+    start = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+    while start < len(head):
+        end = head.find(b"\n", start)
+        end = len(head) if end < 0 else end
+        if head[start:end].strip():
+            return start, start + len(head[start:end].rstrip(b"\r"))
+        start = end + 1
+    return len(head), len(head)
+
+
+def _repaired(line: str, is_header: IsHeader) -> str | None:
+    """Return the header that became this line when its UTF-8 was taken for something else, if one did."""
+    if line.isascii() or is_header(line):
+        return None
+    for text, mistaken in ((line, "gb18030"), (line.translate(_WINDOWS), "latin-1")):
+        try:
+            header = text.encode(mistaken).decode("utf-8").lstrip("\ufeff")
+        except UnicodeError:
+            continue
+        if is_header(header):
+            return header
+    return None
+
+
+def _with(header: bytes, before: bytes, file: FileIO, end: int) -> Iterator[bytes]:
+    yield before + header
+    file.seek(end)
+    while piece := file.read(_PIECE):
+        yield piece
+
+
+def _written(pieces: Iterable[bytes | bytearray], encoding: str, path: Path, folder: Path) -> Path:
+    meter = Meter(LIMITS, folder, packed=path.stat().st_size)
+    with NamedTemporaryFile(dir=folder, prefix="text-", delete=False) as target:
+        try:
+            for piece in pieces:
+                meter.count(len(piece))
+                target.write(piece)
+        except UndecodableError as error:
+            raise UnreadableBillError(Refusal(f"not {encoding}", line=error.line, accepts=ACCEPTED)) from error
+    return Path(target.name)

@@ -1,0 +1,101 @@
+"""Rewrites text of another encoding as UTF-8 piece by piece, so that memory does not grow with the file."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from io import FileIO
+
+from spendwatch.bills.unpacking import iconv
+from spendwatch.domain.errors import Refusal, UnreadableBillError
+
+_PIECE = 1024 * 1024
+_THREADS = 2
+_LONGEST = 16 * 1024 * 1024
+"""As long as the longest cell that is read."""
+
+_WORTHWHILE = 8 * 1024 * 1024
+"""For less text it does not pay to find out whether the C library's converter can be trusted."""
+
+
+class UndecodableError(Exception):
+    """Bytes that mean nothing in their encoding, or a character that is cut off."""
+
+    def __init__(self, line: int) -> None:
+        """Keep the line, counting from 1, where they stand."""
+        self.line = line
+        super().__init__(f"line {line}")
+
+
+def from_gb18030(file: FileIO) -> Iterator[bytes | bytearray]:
+    """Yield the file's GB18030 text as UTF-8."""
+    is_large = os.fstat(file.fileno()).st_size >= _WORTHWHILE
+    convert = _quickly if is_large and iconv.is_trusted() else _surely
+    waiting: deque[tuple[int, Future[bytes | bytearray]]] = deque()
+    at = 0
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for piece in _whole_pieces(file):
+            waiting.append((at, pool.submit(convert, piece)))
+            at += len(piece)
+            if len(waiting) > _THREADS:
+                yield _result(file, *waiting.popleft())
+        while waiting:
+            yield _result(file, *waiting.popleft())
+
+
+def from_utf_16(file: FileIO, encoding: str) -> Iterator[bytes]:
+    """Yield the file's text, of which a mark at the start has told the byte order, as UTF-8 without a mark."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    file.seek(len(codecs.BOM_UTF16))
+    line, piece = 1, b" "
+    while piece:
+        piece = file.read(_PIECE)
+        try:
+            text = decoder.decode(piece, final=not piece)
+        except UnicodeDecodeError as error:
+            before = error.object[: error.start].decode(encoding)
+            raise UndecodableError(line + before.count("\n")) from error
+        line += text.count("\n")
+        yield text.encode()
+
+
+def _whole_pieces(file: FileIO) -> Iterator[bytes]:
+    """Yield whole lines, or whole cells of a very long one: line breaks and commas are never part of a longer character."""
+    at, size = 0, _PIECE
+    while block := os.pread(file.fileno(), size, at):
+        end = block.rfind(b"\n") + 1 or block.rfind(b",") + 1 if len(block) == size else len(block)
+        if end:
+            yield block[:end]
+            at, size = at + end, _PIECE
+        elif size < _LONGEST:
+            size *= 2
+        else:
+            reason = f"{_LONGEST // 1024**2} MiB without a comma or a line break"
+            raise UnreadableBillError(Refusal(reason, line=_line(file, at)))
+
+
+def _surely(piece: bytes) -> bytes:
+    return piece.decode("gb18030").encode()
+
+
+def _quickly(piece: bytes) -> bytes | bytearray:
+    found = iconv.converted(piece)
+    return _surely(piece) if found is None else found
+
+
+def _result(file: FileIO, at: int, future: Future[bytes | bytearray]) -> bytes | bytearray:
+    try:
+        return future.result()
+    except UnicodeDecodeError as error:
+        raise UndecodableError(_line(file, at + error.start)) from error
+
+
+def _line(file: FileIO, at: int) -> int:
+    """Return on which line the byte at that place stands."""
+    line = 1
+    for start in range(0, at, _PIECE):
+        line += os.pread(file.fileno(), min(_PIECE, at - start), start).count(b"\n")
+    return line

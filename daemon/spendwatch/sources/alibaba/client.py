@@ -1,0 +1,233 @@
+"""A client of the provider's billing API (BSS OpenAPI): bills day by day, totals to hold them against, and balances."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Mapping
+from datetime import date, timedelta
+from decimal import Decimal
+from urllib.parse import quote, urlencode, urlsplit
+
+from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
+from spendwatch.domain.period import BillingPeriod, Clock
+from spendwatch.domain.policy import Site
+from spendwatch.domain.statement import AccountId
+from spendwatch.sources.alibaba.balance_answers import BalanceAnswer, account_balance, fund_account
+from spendwatch.sources.alibaba.bill_pages import MOST_PAGES, Page, Paging, Wanted, page_of, sums
+from spendwatch.sources.fetching import HttpAnswer, HttpClient
+from spendwatch.sources.pacing import Pace
+from spendwatch.sources.provider.acs3 import ApiRequest, signed
+from spendwatch.sources.provider.answers import Asked, Operation, document, keeping, successful
+from spendwatch.sources.provider.credentials import Credentials
+from spendwatch.sources.trouble import EndpointError, Trouble, not_fetched, quoted
+
+ENDPOINTS: Mapping[Site, str] = {
+    Site.CN: "https://business.aliyuncs.com",
+    Site.INTL: "https://business.ap-southeast-1.aliyuncs.com",
+}
+
+_BILLS, _FUNDS = "2017-12-14", "2023-09-30"
+_POLICY = "the policy AliyunBSSReadOnlyAccess"
+_INSTANCE_BILL = Operation("DescribeInstanceBill", _BILLS, f"the RAM action bssapi:DescribeInstanceBill, or {_POLICY}")
+_ACCOUNT_BILL = Operation("QueryAccountBill", _BILLS, _POLICY)
+_OVERVIEW = Operation("QueryBillOverview", _BILLS, _POLICY)
+# Three letters c: so the provider's page spells it.
+_BALANCE = Operation("QueryAccountBalance", _BILLS, f"the RAM action bss:DescribeAcccount, or {_POLICY}")
+_FUND_ACCOUNT = Operation("GetFundAccountAvailableAmount", _FUNDS, f"the RAM action bss:DescribeBillingAccount, or {_POLICY}")
+
+_PAGE_SIZE = 300
+_MOST_SUMMARY_PAGES = 20
+_MOST_BYTES = 8 << 20
+"""Of one answer. 300 lines take about 0.3 MB."""
+
+# Tried again by a loop of our own, and by no library: how long to wait is the endpoint's to say, all who call for the account
+# have to wait with us, and tests move the clock.
+_TRIES = 3
+_FIRST_PAUSE = timedelta(seconds=1)
+_LONGEST_PAUSE = timedelta(seconds=60)
+"""Who is told to wait longer gives up for this time, and comes back with the next round."""
+
+
+class BssClient:
+    """Calls the billing API in the name of one account, at the pace that the account is allowed."""
+
+    def __init__(
+        self,
+        client: HttpClient,
+        credentials: Credentials,
+        *,
+        site: Site,
+        clock: Clock,
+        pace: Pace,
+        endpoint: str = "",
+        timeout: timedelta = timedelta(seconds=30),
+        silence: timedelta = timedelta(seconds=20),
+        most_pages: int = MOST_PAGES,
+    ) -> None:
+        """Call the site's own endpoint, unless another is given. `pace` is shared by all who call for the account."""
+        self._client = client
+        self._credentials = credentials
+        self._site = site
+        self._clock = clock
+        self._pace = pace
+        self._endpoint = (endpoint or ENDPOINTS[site]).rstrip("/")
+        self._host = urlsplit(self._endpoint).netloc.lower()
+        self._timeout = timeout
+        self._silence = silence
+        self._most_pages = most_pages
+
+    async def day(self, wanted: Wanted, paging: Paging | None = None) -> AsyncGenerator[Page, None]:
+        """Yield the pages of one day's bill by billing item, each checked; `EndpointError` unless they are one whole bill.
+
+        What was yielded before an error is worth nothing. `paging` afterwards knows what the pages say together.
+        """
+        paging = paging or Paging(wanted, self._most_pages)
+        query = {
+            "BillingCycle": wanted.cycle.label,
+            "BillingDate": wanted.day.isoformat(),
+            "Granularity": "DAILY",
+            "IsBillingItem": "true",
+            "MaxResults": str(_PAGE_SIZE),
+            **({"ProductCode": wanted.product} if wanted.product else {}),
+        }
+        token = ""
+        while True:
+            # The only tokens that may be sent are none, and the one that just came.
+            found, answer = await self._call(_INSTANCE_BILL, query | ({"NextToken": token} if token else {}))
+            with keeping(answer):
+                # In a thread, for it takes longer than the loop may stand still: three hundred lines, each of them checked.
+                page = await asyncio.to_thread(page_of, found, answer.body, wanted)
+            token = paging.take(page)
+            yield page
+            if not token:
+                return
+
+    def paging(self, wanted: Wanted) -> Paging:
+        """Return what `day` is given to know afterwards what the pages said together."""
+        return Paging(wanted, self._most_pages)
+
+    async def account_total(
+        self, account: AccountId, cycle: BillingPeriod, *, day: date | None = None, product: str = ""
+    ) -> Mapping[str, Decimal]:
+        """Return what was charged in a cycle, or on one day of it, by currency: one cheap call, however long the bill is."""
+        query = {
+            "BillingCycle": cycle.label,
+            "Granularity": "DAILY" if day else "MONTHLY",
+            **({"BillingDate": day.isoformat()} if day else {}),
+            **({"ProductCode": product} if product else {}),
+            "PageSize": str(_PAGE_SIZE),
+        }
+        taken: list[object] = []
+        before: list[object] | None = None
+        for number in range(1, _MOST_SUMMARY_PAGES + 1):
+            found, _ = await self._call(_ACCOUNT_BILL, query | {"PageNum": str(number)})
+            data, items = _summary(found, _ACCOUNT_BILL, account, cycle)
+            taken += items
+            count = data.get("TotalCount")
+            if items == before or not isinstance(count, int) or count < len(taken):
+                break
+            if count == len(taken):
+                return sums(taken, _ACCOUNT_BILL.name)
+            before = items
+        msg = f"{_ACCOUNT_BILL.name}: {len(taken)} items came, not those that are announced"
+        raise EndpointError(msg, Trouble.CHANGING)
+
+    async def overview_total(self, account: AccountId, cycle: BillingPeriod, *, product: str = "") -> Mapping[str, Decimal]:
+        """Return what the bill overview says was charged in a cycle, by currency."""
+        query = {"BillingCycle": cycle.label, **({"ProductCode": product} if product else {})}
+        found, _ = await self._call(_OVERVIEW, query)
+        _, items = _summary(found, _OVERVIEW, account, cycle)
+        return sums(items, _OVERVIEW.name)
+
+    async def fund_account(self, fund_account_id: str = "") -> BalanceAnswer:
+        """Return the balance with every term of the formula."""
+        form = {"FundAccountId": fund_account_id} if fund_account_id else {}
+        at = self._clock()
+        found, _ = await self._call(_FUND_ACCOUNT, form=form)
+        return fund_account(found, at)
+
+    async def account_balance(self) -> BalanceAnswer:
+        """Return the balance as the older operation tells it."""
+        at = self._clock()
+        found, _ = await self._call(_BALANCE)
+        return account_balance(found, at)
+
+    async def _call(
+        self, operation: Operation, query: Mapping[str, str] | None = None, *, form: Mapping[str, str] | None = None
+    ) -> tuple[Mapping[str, object], HttpAnswer]:
+        """Call once, and again after passing trouble, a few times."""
+        for tried in range(1, _TRIES):
+            try:
+                return await self._once(operation, query or {}, form)
+            except EndpointError as error:
+                if not await self._may_try_again(error, tried):
+                    raise
+        return await self._once(operation, query or {}, form)
+
+    async def _may_try_again(self, error: EndpointError, tried: int) -> bool:
+        if error.trouble is Trouble.CREDENTIALS:
+            return tried == 1 and self._credentials.forget()
+        pause = error.retry_after or _FIRST_PAUSE * 3 ** (tried - 1)
+        if not error.is_temporary or pause > _LONGEST_PAUSE:
+            return False
+        if error.trouble is Trouble.THROTTLED:
+            self._pace.hold(pause)
+        else:
+            await self._pace.wait(pause)
+        return True
+
+    async def _once(
+        self, operation: Operation, query: Mapping[str, str], form: Mapping[str, str] | None
+    ) -> tuple[Mapping[str, object], HttpAnswer]:
+        signer = await self._credentials.current()
+        await self._pace.turn()
+        request = ApiRequest(
+            host=self._host,
+            action=operation.name,
+            version=operation.version,
+            query=query,
+            body=urlencode(form or {}, quote_via=quote).encode(),
+            content_type="" if form is None else "application/x-www-form-urlencoded",
+        )
+        at = self._clock()
+        asked = Asked(operation, at, (signer.key_id, signer.secret, signer.token), self._site)
+        answer = await self._fetched(request, signed(request, signer, at=at, nonce=secrets.token_hex(16)))
+        with keeping(answer, asked.secrets):
+            found = await asyncio.to_thread(document, answer, asked)
+            return successful(found, answer, asked), answer
+
+    async def _fetched(self, request: ApiRequest, headers: Mapping[str, str]) -> HttpAnswer:
+        query = f"?{request.canonical_query}" if request.query else ""
+        try:
+            return await self._client.fetch(
+                f"{self._endpoint}/{query}",
+                method="POST",
+                content=request.body,
+                headers={"accept": "application/json"},
+                credentials=headers,
+                most_bytes=_MOST_BYTES,
+                deadline=self._timeout,
+                silence=self._silence,
+            )
+        except (UnreachableError, ForbiddenAddressError) as error:
+            raise not_fetched(request.action, error) from error
+
+
+def _summary(
+    found: Mapping[str, object], operation: Operation, account: AccountId, cycle: BillingPeriod
+) -> tuple[Mapping[str, object], list[object]]:
+    data = found.get("Data")
+    if not isinstance(data, dict):
+        msg = f"{operation.name}: the answer has no Data"
+        raise EndpointError(msg, Trouble.UNEXPECTED)
+    if data.get("AccountID") != account or data.get("BillingCycle") != cycle.label:
+        said = quoted(f"{data.get('AccountID')}, {data.get('BillingCycle')}")
+        msg = f"{operation.name}: the totals are of {said}, asked for was {account}, {cycle.label}"
+        raise EndpointError(msg, Trouble.UNEXPECTED)
+    items = data.get("Items")
+    listed = items.get("Item") if isinstance(items, dict) else None
+    if not isinstance(listed, list):
+        msg = f"{operation.name}: Data has no list of items"
+        raise EndpointError(msg, Trouble.UNEXPECTED)
+    return data, listed

@@ -1,0 +1,44 @@
+"""The settings of the billing API: by what right and where it is asked; as a source, also whose bills and how often."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from spendwatch.domain.statement import AccountId
+from spendwatch.sources.duration import PositiveDuration, show_defaults_as_written
+from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Endpoint
+
+
+class AlibabaAccess(CredentialsConfig):
+    """By what right, and at which endpoint, the billing API is asked."""
+
+    model_config = ConfigDict(json_schema_extra=show_defaults_as_written)
+
+    endpoint: Endpoint | None = Field(default=None, description="another endpoint than the site's own, in a VPC, say")
+    timeout: PositiveDuration = Field(default=timedelta(seconds=30), description="how long one answer may take")
+
+
+class AlibabaConfig(AlibabaAccess):
+    """The billing API, asked for the bills of one account."""
+
+    type: Literal["alibaba"]
+    account: AccountId = Field(
+        min_length=1,
+        description="whose bills these are, which also tells the site; its name here, its id once the settings are complete",
+    )
+    product: str = Field(
+        default="sfm", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="the product code; empty for all products"
+    )
+    poll: PositiveDuration = Field(default=timedelta(hours=1), description="how often to ask")
+    stale_after: PositiveDuration = Field(
+        default=timedelta(hours=50),
+        description="without a new bill for that long, somebody is told; the API is a day late itself",
+    )
+
+    @property
+    def longest_step(self) -> timedelta:
+        """How long a fetch may take to get a step further: one answer, and the longest pause that is waited for."""
+        return self.timeout + timedelta(minutes=1)

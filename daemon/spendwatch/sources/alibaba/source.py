@@ -1,0 +1,278 @@
+"""The provider's billing API as a source of bills: one file a billing cycle and day, whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from spendwatch.domain.cross_check import CrossCheck
+from spendwatch.domain.errors import SourceUnavailableError
+from spendwatch.domain.money import EXACT, Currency
+from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod
+from spendwatch.domain.statement import AccountId, BillFile, SourceName
+from spendwatch.sources.alibaba.bill_pages import NO_LINES, DayBill, Wanted
+from spendwatch.sources.alibaba.client import BssClient
+from spendwatch.sources.alibaba.known_days import KnownDay, Memory, Totals, agree, stamp, texts
+from spendwatch.sources.files.kept import KeptOriginal
+from spendwatch.sources.holding import Holding, Incoming
+from spendwatch.sources.pacing import SlowDown
+from spendwatch.sources.trouble import EndpointError, Trouble
+
+_log: FilteringBoundLogger = structlog.get_logger()
+
+_FETCHES = 3
+"""How often a day is begun anew when it changes while it is read."""
+_TOLERANCE = Decimal("0.01")
+"""For each day: the provider drops what is below a cent when it settles."""
+_MOST_KNOWN = 600
+_ONE_DAY = timedelta(days=1)
+
+
+class AlibabaSource:
+    """Asks the billing API for every day that may still change, and gives what is new as files."""
+
+    def __init__(
+        self,
+        name: SourceName,
+        place: Path,
+        api: BssClient,
+        *,
+        account: AccountId,
+        final_on: int,
+        monotonic: Callable[[], float],
+        product: str = "sfm",
+        revision: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """Keep files below `place`. `final_on` is the day of a month until whose end the previous month may still change.
+
+        What was given is given again to a ledger that goes back to an earlier `revision`.
+        """
+        self._name = name
+        self._holding = Holding(place, name, revision)
+        self._api = api
+        self._account = account
+        self._final_on = final_on
+        self._product = product
+        self._slow = SlowDown(monotonic)
+        self._recalled: Memory | None = None
+        self._disagreed: set[BillingPeriod] = set()
+        self.trouble: SourceUnavailableError | None = None
+        """What was wrong with the last round; `arrivals` raises it."""
+        self._new_checks: list[CrossCheck] = []
+
+    @property
+    def name(self) -> SourceName:
+        """As the configuration calls it."""
+        return self._name
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether another look in a moment may find more: never, for what was fetched is whole at once."""
+        return False
+
+    def arrivals(self, now: datetime) -> Iterator[BillFile]:
+        """Yield what was fetched and is not entered yet; then raise what was wrong with the last round, if anything was."""
+        yield from self._holding.arrivals(now)
+        if self.trouble:
+            raise self.trouble
+
+    def keep(self, file: BillFile) -> None:
+        """Put the file away: the ledger has it."""
+        self._holding.keep(file.path)
+
+    def reject(self, file: BillFile, why: str) -> None:
+        """Put the file away with the reason beside it."""
+        self._holding.reject(file.path, why)
+
+    def leave(self, file: BillFile) -> None:
+        """Let the file wait: it is offered again, as it lies."""
+
+    def originals(self) -> Iterator[KeptOriginal]:
+        """Yield what the ledger was made from, as far as it is here: private copies, each gone when the next is asked for."""
+        return self._holding.originals()
+
+    def forget_originals(self, before: datetime) -> int:
+        """Remove what was put away before that moment, with the reasons beside it; return how many originals that were."""
+        return self._holding.forget_originals(before)
+
+    def new_checks(self) -> Sequence[CrossCheck]:
+        """Return the days of each month beside the provider's own total, as far as asked for since this was called last.
+
+        Told, never obeyed: each of them is late in its own way.
+        """
+        checks, self._new_checks = self._new_checks, []
+        return checks
+
+    def hasten(self) -> None:
+        """Ask at the next opportunity, because a person wants it, though the pause after trouble is not over."""
+        self._slow.hasten()
+
+    async def fetch(self, now: datetime) -> bool:
+        """Ask for every day that may still change. What goes wrong is kept in `trouble`; what was whole by then stays.
+
+        A month that became final while we could not ask is asked for once more, as a whole. After trouble, does nothing until a
+        pause is over that grows, and returns False: nobody is hammered who refuses us.
+        """
+        if self._slow.is_on:
+            return False
+        trouble: SourceUnavailableError | None = None
+        try:
+            trouble = await self._fetch_all(now)
+        except EndpointError as error:
+            trouble = error
+            self._slow.failed(error.retry_after)
+        except SourceUnavailableError as error:
+            trouble = error
+        else:
+            self._slow.worked()
+        self.trouble = trouble
+        return True
+
+    async def _fetch_all(self, now: datetime) -> EndpointError | None:
+        """Fetch month by month, the latest first; return what was wrong with some days, if it did not stop the rest."""
+        memory = await self._memory()
+        cycles = memory.cycles(now, final_on=self._final_on)
+        if memory.begin(cycles):
+            await self._remember(memory)
+        first: EndpointError | None = None
+        for cycle in cycles:
+            trouble = await self._fetch_cycle(cycle, now)
+            if trouble is None and memory.finish(cycle, now, final_on=self._final_on):
+                await self._remember(memory)
+            first = first or trouble
+        return first
+
+    async def _memory(self) -> Memory:
+        """Return what is remembered. It is not read before somebody asks: until then another may have this place."""
+        if self._recalled is None:
+            self._recalled = Memory(await asyncio.to_thread(self._holding.recall))
+        return self._recalled
+
+    async def _fetch_cycle(self, cycle: BillingPeriod, now: datetime) -> EndpointError | None:
+        """Fetch the days of a cycle, the latest first; return what was wrong with some of them, if it did not stop the rest."""
+        trouble: EndpointError | None = None
+        totals: dict[str, Decimal] = {}
+        days = _days(cycle, now.astimezone(PROVIDER_ZONE).date())
+        for day in days:
+            try:
+                bill = await self._fetch_day(Wanted(self._account, cycle, day, self._product), now)
+            except EndpointError as error:
+                if not error.is_of_one_day:
+                    raise
+                _log.warning("bill_not_fetched", source=self._name, day=day.isoformat(), reason=str(error))
+                trouble = trouble or error
+            else:
+                for currency, amount in bill.totals.items():
+                    totals[currency] = EXACT.add(totals.get(currency, Decimal(0)), amount)
+        if trouble is None:
+            await self._cross_check(cycle, totals, _TOLERANCE * len(days), now)
+        return trouble
+
+    async def _fetch_day(self, wanted: Wanted, now: datetime) -> DayBill:
+        for _ in range(_FETCHES - 1):
+            try:
+                return await self._fetch_day_once(wanted, now)
+            except EndpointError as error:
+                if error.trouble is not Trouble.CHANGING:
+                    raise
+        return await self._fetch_day_once(wanted, now)
+
+    async def _fetch_day_once(self, wanted: Wanted, now: datetime) -> DayBill:
+        paging = self._api.paging(wanted)
+        with self._holding.new_file() as file:
+            separator = b"["
+            try:
+                async with aclosing(self._api.day(wanted, paging)) as pages:
+                    async for page in pages:
+                        file.write(separator + page.raw)
+                        separator = b",\n"
+            except EndpointError as error:
+                if error.answer:
+                    self._holding.note_refused(error.answer)
+                raise
+            file.write(b"]\n")
+            bill = paging.bill()
+            await self._take(wanted, bill, file, now)
+        return bill
+
+    async def _take(self, wanted: Wanted, bill: DayBill, file: Incoming, now: datetime) -> None:
+        """Offer the day's bill, unless it says nothing new, or less than before and for the first time."""
+        key, memory = f"{wanted.cycle.label}/{wanted.day.isoformat()}", await self._memory()
+        known = memory.days.get(key)
+        if bill.digest == (known.digest if known else NO_LINES):
+            if known and known.doubted is not None:
+                await self._remember_day(key, replace(known, doubted=None))
+            return
+        if bill.is_doubtful:
+            await self._hold_against_total(wanted, bill)
+        if known and not known.believes(bill.totals):
+            before, said = texts(known.totals), texts(bill.totals)
+            _log.warning("lower_bill_unconfirmed", source=self._name, day=str(wanted), before=before, said=said)
+            await self._remember_day(key, replace(known, doubted=bill.totals))
+            return
+        fetched = stamp(now, known)
+        name = f"{self._account}_DescribeInstanceBill_{wanted.day:%Y%m%d}_{fetched}.json"
+        # The file first: what is remembered without a file would never be offered.
+        await asyncio.to_thread(self._holding.offer, file, name)
+        await self._remember_day(key, KnownDay(bill.digest, bill.totals, fetched))
+
+    async def _hold_against_total(self, wanted: Wanted, bill: DayBill) -> None:
+        """Raise unless the provider's own total of the day, too, has the lines twice that came twice."""
+        total = await self._api.account_total(wanted.account, wanted.cycle, day=wanted.day, product=wanted.product)
+        if not agree(bill.totals, total, _TOLERANCE):
+            msg = f"the bill of {wanted}: lines stand on two pages, and together they are not what the day is said to cost"
+            raise EndpointError(msg, Trouble.CHANGING)
+
+    async def _remember_day(self, key: str, day: KnownDay) -> None:
+        memory = await self._memory()
+        # Of the months that may ever be asked for; that is as exact as forgetting has to be.
+        memory.days = dict(sorted({**memory.days, key: day}.items())[-_MOST_KNOWN:])
+        await self._remember(memory)
+
+    async def _remember(self, memory: Memory) -> None:
+        await asyncio.to_thread(self._holding.remember, memory.written())
+
+    async def _cross_check(self, cycle: BillingPeriod, days: Totals, tolerance: Decimal, now: datetime) -> None:
+        try:
+            total = await self._month_total(cycle)
+        except EndpointError as error:
+            _log.info("bill_not_cross_checked", source=self._name, cycle=cycle.label, reason=str(error))
+            return
+        if not agree(days, total, tolerance) and cycle not in self._disagreed:
+            _log.warning("bill_totals_differ", source=self._name, cycle=cycle.label, days=texts(days), total=texts(total))
+        (self._disagreed.discard if agree(days, total, tolerance) else self._disagreed.add)(cycle)
+        self._new_checks += [
+            CrossCheck(
+                source=self._name,
+                account=self._account,
+                period=cycle,
+                currency=Currency(currency),
+                days=days.get(currency, Decimal(0)),
+                total=total.get(currency, Decimal(0)),
+                at=now,
+                tolerance=tolerance,
+            )
+            for currency in sorted({*days, *total})
+        ]
+
+    async def _month_total(self, cycle: BillingPeriod) -> Totals:
+        try:
+            return await self._api.account_total(self._account, cycle, product=self._product)
+        except EndpointError as error:
+            if error.trouble is not Trouble.PERMISSION:
+                raise
+        return await self._api.overview_total(self._account, cycle, product=self._product)
+
+
+def _days(cycle: BillingPeriod, today: date) -> list[date]:
+    """Return the days of the cycle that have begun, the latest first."""
+    end = min(cycle.after_last_day, today + _ONE_DAY)
+    return [end - _ONE_DAY * back for back in range(1, (end - cycle.first_day).days + 1)]

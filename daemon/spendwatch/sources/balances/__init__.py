@@ -1,0 +1,1 @@
+"""Where a balance is known: a file, an endpoint, the billing API."""

@@ -1,0 +1,115 @@
+"""The provider's billing API as the place where a balance is known: every term, or what the older operation tells."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from spendwatch.domain.balance_reading import BalanceReading, Origin
+from spendwatch.domain.errors import BalanceUnavailableError
+from spendwatch.domain.money import Currency
+from spendwatch.domain.statement import AccountId
+from spendwatch.sources.alibaba.balance_answers import BalanceAnswer
+from spendwatch.sources.trouble import EndpointError, Trouble
+
+_log: FilteringBoundLogger = structlog.get_logger()
+
+_RESELLER = "RESELLER_QUOTA"
+_NOT_OFFERED = frozenset({Trouble.PERMISSION, Trouble.WRONG_SITE, Trouble.REFUSED, Trouble.UNEXPECTED})
+"""Of the newer operation: no right to it, not for this kind of account, not known at this site, or no longer what it was."""
+
+
+class BalanceApi(Protocol):
+    """What of the billing API is needed: `BssClient` has it."""
+
+    async def fund_account(self, fund_account_id: str = "") -> BalanceAnswer:
+        """Return the balance with every term of the formula."""
+
+    async def account_balance(self) -> BalanceAnswer:
+        """Return the balance as the older operation tells it."""
+
+
+class ApiBalance:
+    """Asks the provider how the account stands."""
+
+    def __init__(
+        self, api: BalanceApi, *, account: AccountId, currency: Currency, owner: AccountId | None = None, fund_account: str = ""
+    ) -> None:
+        """Ask for that account. `owner` is whose fund account it is, where another account pays for it."""
+        self._api = api
+        self._account = account
+        self._currency = currency
+        self._owner = owner or account
+        self._fund_account = fund_account
+        self._told = ""
+
+    async def read(self, now: datetime) -> BalanceReading:
+        """Return what the provider says, or raise `BalanceUnavailableError`."""
+        try:
+            answer = await self._asked()
+        except EndpointError as error:
+            lasting = not error.is_temporary
+            raise BalanceUnavailableError(str(error), is_lasting=lasting, retry_after=error.retry_after) from error
+        self._check(answer)
+        return _reading(answer, self._account, now)
+
+    async def _asked(self) -> BalanceAnswer:
+        try:
+            return await self._api.fund_account(self._fund_account)
+        except EndpointError as error:
+            if error.trouble not in _NOT_OFFERED:
+                raise
+            first = error
+        try:
+            answer = await self._api.account_balance()
+        except EndpointError as error:
+            if error.trouble not in _NOT_OFFERED:
+                raise
+            msg = f"{first}; {error}"
+            raise EndpointError(msg, error.trouble, retry_after=error.retry_after) from error
+        if self._told != str(first):
+            self._told = str(first)
+            _log.warning("balance_without_terms", account=self._account, reason=str(first))
+        return answer
+
+    def _check(self, answer: BalanceAnswer) -> None:
+        """Refuse what is no balance of this account: nothing is converted, and nobody else's money is shown as ours."""
+        if answer.currency != self._currency:
+            msg = f"{answer.operation}: the balance is in {answer.currency}, the account is configured in {self._currency}"
+            raise BalanceUnavailableError(msg, is_lasting=True)
+        if answer.owner is not None and answer.owner != self._owner:
+            msg = (
+                f"{answer.operation}: this is the balance of {answer.owner}, not of {self._owner}: is it the key of another "
+                f'account? If that account pays for this one, write owner: "{answer.owner}" beside from: api'
+            )
+            raise BalanceUnavailableError(msg, is_lasting=True)
+
+
+def _reading(answer: BalanceAnswer, account: AccountId, now: datetime) -> BalanceReading:
+    return BalanceReading(
+        account=account,
+        currency=answer.currency,
+        origin=Origin.API,
+        as_of=answer.at,
+        read_at=now,
+        cash=answer.cash,
+        credit=answer.credit,
+        credit_refund=answer.credit_refund,
+        unsettled_current=answer.unsettled_current,
+        unsettled_previous=answer.unsettled_previous,
+        unsettled_both=answer.unsettled_told,
+        reported=answer.available,
+        available_credit=answer.available_credit,
+        bank_acceptance=answer.bank_acceptance,
+        negative_bill=answer.negative_bill,
+        quota=answer.quota,
+        quota_consumed=answer.quota_consumed,
+        mybank_credit=answer.mybank_credit,
+        quota_limit=answer.quota_limit,
+        other_cash=tuple(money for money in answer.cash_by_currency if money.currency != answer.currency and money.amount),
+        is_reseller_quota=answer.kind == _RESELLER,
+        owner=answer.owner,
+    )

@@ -1,0 +1,75 @@
+"""The files of a drop folder: opened without falling into a trap. Never reads what they say."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spendwatch.domain.errors import SourceUnavailableError
+from spendwatch.sources.files.spool import Identity
+from spendwatch.sources.files.tree import find
+
+_TAIL = 64
+"""Bytes at the end of a file in which its last character is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A file of the folder, as it was when it had settled."""
+
+    name: str
+    """Below the folder, its parts joined by `/`."""
+    identity: Identity
+
+
+class OddFileError(Exception):
+    """A thing in the folder that we do not read; the message says why."""
+
+
+@contextlib.contextmanager
+def folder_at(path: Path) -> Iterator[int]:
+    """Hold the drop folder open, or raise `SourceUnavailableError`. Nothing is created: a missing folder is a fact to tell."""
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        msg = f"the folder {path} cannot be read: {error.strerror}"
+        raise SourceUnavailableError(msg) from error
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def oddity(seen: os.stat_result) -> str:
+    """Return why such a thing is not read, or an empty text for a plain file with one name."""
+    if stat.S_ISLNK(seen.st_mode):
+        return "a symbolic link"
+    if not stat.S_ISREG(seen.st_mode):
+        return "not a regular file"
+    # A hard link may lead to a file that its maker could not read: we must not read it for them.
+    return f"a hard link: the file has {seen.st_nlink} names" if seen.st_nlink > 1 else ""
+
+
+@contextlib.contextmanager
+def plain_file(folder: int, name: str) -> Iterator[int]:
+    """Hold a regular file open that has just this one name; `OddFileError` for all else. Never waits, never follows."""
+    with find(folder, name) as place:
+        original = os.open(
+            place.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=place.folder
+        )
+    try:
+        if odd := oddity(os.fstat(original)):
+            raise OddFileError(odd)
+        yield original
+    finally:
+        os.close(original)
+
+
+def ends_like(original: int, endings: tuple[bytes, ...]) -> bool:
+    """Tell whether the file ends with one of these, blanks behind it left aside."""
+    tail = os.pread(original, _TAIL, max(0, os.fstat(original).st_size - _TAIL))
+    return tail.endswith(endings) or tail.rstrip().endswith(endings)

@@ -1,0 +1,1 @@
+"""A folder into which bill files are dropped."""

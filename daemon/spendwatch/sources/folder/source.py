@@ -1,0 +1,200 @@
+"""A drop folder as a source of bills. The directory listing is the truth: every poll looks at all of it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from spendwatch.domain.errors import SourceUnavailableError
+from spendwatch.domain.statement import BillFile, SourceName
+from spendwatch.sources.files.kept import KeptOriginal, copied
+from spendwatch.sources.files.naming import endings, readable
+from spendwatch.sources.files.originals import OddFileError, Original, ends_like, folder_at, plain_file
+from spendwatch.sources.files.shelves import Shelf
+from spendwatch.sources.files.skipped import Once, Skipped, reason_of
+from spendwatch.sources.files.spool import Identity, Spool
+from spendwatch.sources.folder.listing import Listing
+from spendwatch.sources.folder.mirror import Mirror
+from spendwatch.sources.folder.remembered import Remembered
+from spendwatch.sources.folder.settling import Looks
+from spendwatch.sources.folder.shelving import Shelving
+
+_log: FilteringBoundLogger = structlog.get_logger()
+
+BATCH = 1000
+"""Files given in one pass; the rest comes with the next, so that a flood delays other work only so much."""
+
+
+class FolderSource:
+    """Gives private copies of the bill files that lie in a folder and have come to rest."""
+
+    def __init__(
+        self,
+        name: SourceName,
+        path: Path,
+        spool: Path,
+        settle: timedelta,
+        monotonic: Callable[[], float],
+        *,
+        recursive: bool = False,
+        move: bool = True,
+        revision: Callable[[], int] = lambda: 0,
+        hints: Callable[[], str] = lambda: "",
+        others: Callable[[], Iterable[Path]] = tuple,
+    ) -> None:
+        """Watch `path`, if `recursive` with all folders below it; copies go to `spool`, whose orphans are removed now.
+
+        Without `move`, what is done with stays where it is and is remembered beside the spool: what was kept, unless the
+        ledger goes back to an earlier `revision`; what was rejected, as long as the `hints` to the reader are the same.
+        `others` are files that somebody else reads, wherever they lie: they are no bills.
+        """
+        self._name = name
+        self._path = path
+        self._spool = Spool(spool)
+        self._looks = Looks(settle.total_seconds(), monotonic)
+        self._skipped = Skipped(name)
+        self._once = Once(name)
+        self._disposal: Shelving | Mirror
+        if move:
+            self._disposal = Shelving(name, path, self._looks, self._once, monotonic)
+        else:
+            file = spool.with_name(f"{spool.name}.settled")
+            remembered = Remembered(name, file, monotonic, self._once, revision=revision, hints=hints)
+            self._disposal = Mirror(name, self._looks, remembered, deep=recursive)
+        self._listing = Listing(
+            self._looks, self._skipped, self._once, deep=recursive, is_settled=self._disposal.is_settled, others=others
+        )
+        self._held: dict[Path, Original] = {}
+        self.clear_spool()
+
+    @property
+    def name(self) -> SourceName:
+        """As the configuration calls it."""
+        return self._name
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether another look, a settle time from now, may find more that is ready."""
+        return self._looks.is_unsettled
+
+    def clear_spool(self) -> int:
+        """Remove the copies that a dead process left, and return how many they were."""
+        return self._spool.clear()
+
+    async def fetch(self, now: datetime) -> bool:
+        """Bring nothing here: the folder is here already."""
+        del now
+        return True
+
+    def arrivals(self, now: datetime) -> Iterator[BillFile]:
+        """Yield the files that are ready, oldest first; each is copied only when it is asked for."""
+        for copy in tuple(self._held):
+            self._leave(copy)  # the last pass was broken off: nobody will settle these
+        try:
+            with folder_at(self._path) as folder:
+                self._warn_of_strangers(folder)
+                self._disposal.begin(folder)
+                late = self._listing.look(self._path, folder)
+                self._disposal.seen_all()
+                yield from self._offer(folder, now)
+        finally:
+            self._disposal.end()
+        if late:
+            raise late
+
+    def keep(self, file: BillFile) -> None:
+        """Put the original away into `done/`, or remember it, unless it was replaced meanwhile."""
+        self._settle(file.path, Shelf.DONE, None)
+
+    def reject(self, file: BillFile, why: str) -> None:
+        """Put the original away into `rejected/`, the reason beside it, or remember it, unless it was replaced meanwhile."""
+        self._settle(file.path, Shelf.REJECTED, why)
+
+    def leave(self, file: BillFile) -> None:
+        """Let the original lie; it is offered again after a pause that grows, or when it changes."""
+        self._leave(file.path)
+
+    def originals(self) -> Iterator[KeptOriginal]:
+        """Yield what the ledger was made from, as far as it is here: private copies, each gone when the next is asked for."""
+        missed: list[tuple[str, str]] = []
+        with folder_at(self._path) as folder:
+            for name, place in self._disposal.kept(folder, lambda *what: missed.append(what)):
+                found = copied(folder, place, name, self._spool)
+                try:
+                    yield found
+                finally:
+                    if found.path:
+                        self._spool.drop(found.path)
+        for name, trouble in missed:
+            yield KeptOriginal(readable(name), None, trouble)
+
+    def forget_originals(self, before: datetime) -> int:
+        """Remove what was put away before that moment, with the reasons beside it; return how many originals that were."""
+        removed = self._disposal.forget(before)
+        if removed:
+            _log.info("originals_forgotten", source=self._name, count=removed, before=before)
+        return removed
+
+    def _settle(self, copy: Path, shelf: Shelf, why: str | None) -> None:
+        if original := self._held.get(copy):
+            self._disposal.settle(original, shelf, why)
+            del self._held[copy]
+        self._spool.drop(copy)
+
+    def _leave(self, copy: Path) -> None:
+        if original := self._held.pop(copy, None):
+            self._looks.pause(original.name)
+        self._spool.drop(copy)
+
+    def _offer(self, folder: int, now: datetime) -> Iterator[BillFile]:
+        given = 0
+        no_room: SourceUnavailableError | None = None
+        too_big = 0
+        for name, identity in self._looks.settled():
+            if no_room and identity.size >= too_big:
+                continue
+            try:
+                copy = self._take(folder, name, identity)
+            except SourceUnavailableError as error:
+                no_room, too_big = error, identity.size
+                continue
+            if copy is None:
+                continue
+            self._held[copy] = Original(name, identity)
+            given += 1
+            yield BillFile(name=readable(name), path=copy, size=identity.size, source=self._name, arrived_at=now)
+            if given == BATCH:
+                break
+        if no_room:
+            raise no_room
+
+    def _take(self, folder: int, name: str, identity: Identity) -> Path | None:
+        try:
+            with plain_file(folder, name) as original:
+                return self._spool.take(original, identity) if self._is_complete(original, name) else None
+        except FileNotFoundError:
+            return None
+        except OddFileError as error:
+            self._skipped.tell(name, str(error))
+        except OSError as error:
+            self._skipped.tell(name, reason_of(error))
+            self._looks.pause_long(name)
+        return None
+
+    def _is_complete(self, original: int, name: str) -> bool:
+        # A line that is cut short may still look like a smaller amount: wait for its end, but not for ever.
+        expected = endings(name)
+        return not expected or ends_like(original, expected) or self._looks.is_patience_over(name)
+
+    def _warn_of_strangers(self, folder: int) -> None:
+        seen = os.fstat(folder)
+        is_open_to_all = seen.st_mode & stat.S_IWOTH and not seen.st_mode & stat.S_ISVTX
+        if is_open_to_all or seen.st_uid not in {0, os.geteuid()}:
+            reason = "anybody may write into it" if is_open_to_all else f"it belongs to the user with the id {seen.st_uid}"
+            self._once.tell("folder_open_to_others", path=str(self._path), reason=reason)

@@ -1,0 +1,1 @@
+"""A bucket to which bills are pushed."""

@@ -1,0 +1,61 @@
+"""What an object store answers in place of what was asked for, told apart by what is to be done about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from spendwatch.sources.fetching import HttpAnswer
+from spendwatch.sources.oss.small_xml import beginning
+from spendwatch.sources.provider.answers import Asked, Refusal, told, trouble_of_status
+from spendwatch.sources.trouble import EndpointError, Trouble, quoted
+
+_CODE = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
+_BY_CODE: Mapping[str, Trouble] = {
+    "InvalidAccessKeyId": Trouble.CREDENTIALS,
+    "SignatureDoesNotMatch": Trouble.CREDENTIALS,
+    "InvalidSecurityToken": Trouble.CREDENTIALS,
+    "SecurityTokenExpired": Trouble.CREDENTIALS,
+    "AccessKeyIdAndSecurityTokenNotMatch": Trouble.CREDENTIALS,
+    "ExpiredToken": Trouble.CREDENTIALS,
+    "InvalidToken": Trouble.CREDENTIALS,
+    "RequestTimeTooSkewed": Trouble.CLOCK,
+    "SlowDown": Trouble.THROTTLED,
+    "InvalidObjectState": Trouble.ARCHIVED,
+    # No permission helps whoever has to pay first, or to ask elsewhere.
+    "InDebt": Trouble.REFUSED,
+    "InDebtOverdue": Trouble.REFUSED,
+    "UserDisable": Trouble.REFUSED,
+    "BucketDisable": Trouble.REFUSED,
+    "AbnormalBucketOwnerStatus": Trouble.REFUSED,
+    "SecondLevelDomainForbidden": Trouble.REFUSED,
+    "NonStandardHostForbidden": Trouble.REFUSED,
+    # It was there when it was listed.
+    "NoSuchKey": Trouble.CHANGING,
+    "PreconditionFailed": Trouble.CHANGING,
+    "InvalidRange": Trouble.CHANGING,
+}
+_LIMIT = "LimitExceeded"
+"""So the codes of the provider end that speak of requests, traffic and the like."""
+_BY_STATUS = {412: Trouble.CHANGING, 416: Trouble.CHANGING}
+_ELSEWHERE = frozenset({"PermanentRedirect", "TemporaryRedirect"})
+
+
+def refusal_of(answer: HttpAnswer, asked: Asked) -> EndpointError:
+    """Return what it means that the store did not give what was asked for."""
+    error = beginning(answer.body)
+    # Nobody but the store makes codes: what does not look like one is not repeated.
+    code = said if _CODE.fullmatch(said := error.said("Code").strip()) else ""
+    endpoint = error.said("Endpoint").strip()
+    if endpoint or code in _ELSEWHERE:
+        # The provider says this as a lack of permission.
+        named = f": its endpoint is {quoted(endpoint, asked.secrets)}" if endpoint else ""
+        msg = f"{asked.operation.name}: the bucket is not in this region{named} ({code or answer.status})"
+        return EndpointError(msg, Trouble.REFUSED)
+    return told(_trouble(code, answer.status), Refusal(code, error.said("Message").strip()), answer, asked)
+
+
+def _trouble(code: str, status: int) -> Trouble:
+    if code.endswith(_LIMIT):
+        return Trouble.THROTTLED
+    return _BY_CODE.get(code) or _BY_STATUS.get(status) or trouble_of_status(status)

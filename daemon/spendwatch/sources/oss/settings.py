@@ -1,0 +1,106 @@
+"""The settings of a bucket to which bills are pushed: where it is, what of it is ours, how often it is looked at."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import timedelta
+from enum import StrEnum
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from spendwatch.sources.choices import Switch
+from spendwatch.sources.duration import PositiveDuration, show_defaults_as_written
+from spendwatch.sources.hints_settings import HintedConfig
+from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Endpoint
+
+_LONGEST_KEY = 1023
+_PROVIDERS_PREFIX = "oss-"
+
+
+class Signature(StrEnum):
+    """How requests are signed."""
+
+    OSS = "oss"
+    """As the provider's object store wants it."""
+    S3 = "s3"
+    """As S3-compatible servers want it."""
+
+
+class OssConfig(HintedConfig, CredentialsConfig):
+    """A bucket of the provider's object store, or of a server that speaks like one. It is only ever read."""
+
+    model_config = ConfigDict(json_schema_extra=show_defaults_as_written)
+
+    type: Literal["oss"]
+    bucket: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="the bucket")
+    prefix: str = Field(default="", description="only objects whose keys begin with it; it ends with / to mean a folder")
+    region: str = Field(pattern=r"^[a-z0-9-]{1,64}$", description="where the bucket is: `cn-hangzhou`, say")
+    endpoint: Endpoint | None = Field(default=None, description="another endpoint than the region's public one, in a VPC, say")
+    signature: Signature = Field(default=Signature.OSS, description="how requests are signed")
+    path_style: Switch = Field(default=False, description="whether the bucket stands in the path, not in the host name")
+    max_megabytes: int = Field(default=2048, ge=1, le=1_000_000, description="a larger object is not taken")
+    poll: PositiveDuration = Field(default=timedelta(minutes=15), description="how often to look")
+    timeout: PositiveDuration = Field(default=timedelta(minutes=10), description="how long one answer may take")
+    stale_after: PositiveDuration = Field(
+        default=timedelta(hours=36),
+        description="without a new bill for that long, somebody is told; pushes come once a day, not at one time of it",
+    )
+
+    @field_validator("prefix")
+    @classmethod
+    def _begins_a_key(cls, prefix: str) -> str:
+        if prefix.startswith(("/", "\\")):
+            msg = "no key begins with / or \\"
+            raise ValueError(msg)
+        if not prefix.isprintable() or len(prefix.encode()) > _LONGEST_KEY:
+            msg = f"not the beginning of a key: printable, {_LONGEST_KEY} bytes at most"
+            raise ValueError(msg)
+        return prefix
+
+    @field_validator("region")
+    @classmethod
+    def _is_no_host(cls, region: str) -> str:
+        if region.startswith(_PROVIDERS_PREFIX):
+            msg = f"write {region.removeprefix(_PROVIDERS_PREFIX)}: the region without the name of the service"
+            raise ValueError(msg)
+        return region
+
+    @model_validator(mode="after")
+    def _can_be_addressed(self) -> Self:
+        host = urlsplit(self.endpoint or "").hostname or ""
+        if not host and (self.path_style or self.signature is Signature.S3):
+            msg = f"{'path_style' if self.path_style else 'signature: s3'} needs also endpoint"
+            raise ValueError(msg)
+        if host.startswith(f"{self.bucket}."):
+            msg = "the endpoint is meant without the bucket"
+            raise ValueError(msg)
+        if not self.path_style and (_is_address(host) or "." in self.bucket):
+            what = "a bucket with points in its name" if "." in self.bucket else "an address as endpoint"
+            msg = f"{what} needs also path_style: true"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def address(self) -> str:
+        """The endpoint that is called."""
+        return (self.endpoint or f"https://oss-{self.region}.aliyuncs.com").rstrip("/")
+
+    @property
+    def longest_step(self) -> timedelta:
+        """How long a fetch may take to get a step further: one answer."""
+        return self.timeout
+
+    @property
+    def most_bytes(self) -> int:
+        """How large an object may be."""
+        return self.max_megabytes * 1_000_000
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

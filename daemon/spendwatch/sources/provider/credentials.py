@@ -1,0 +1,152 @@
+"""By what right bills are asked for: a key pair that a person made, or one that is lent for an hour and renewed in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from spendwatch.domain.period import Clock
+from spendwatch.sources.header_text import is_sendable
+from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.trouble import EndpointError, Trouble
+
+_log: FilteringBoundLogger = structlog.get_logger()
+
+KEY_ID = "ALIBABA_CLOUD_ACCESS_KEY_ID"
+SECRET = "ALIBABA_CLOUD_ACCESS_KEY_SECRET"  # noqa: S105 -- the name of a variable
+TOKEN = "ALIBABA_CLOUD_SECURITY_TOKEN"  # noqa: S105 -- the same
+
+_RENEWED_BEFORE = timedelta(minutes=15)
+_LEAST_LEFT = timedelta(seconds=30)
+_BETWEEN_TRIES = timedelta(minutes=1)
+
+
+class Credentials(Protocol):
+    """Whoever can say by what right the next request is signed."""
+
+    async def current(self) -> Signer:
+        """Return what is valid now, or raise `EndpointError`."""
+
+    def forget(self) -> bool:
+        """Give up what was just refused; tell whether asking again may bring something else."""
+
+
+class Awaited:
+    """Credentials that are looked for when somebody first needs them: who only looks at the ledger needs none."""
+
+    def __init__(self, find: Callable[[], Credentials]) -> None:
+        """Know how to find them; `ValueError` of that becomes trouble with credentials."""
+        self._find = find
+        self._found: Credentials | None = None
+
+    async def current(self) -> Signer:
+        """Return what is valid now, or raise `EndpointError`."""
+        if self._found is None:
+            try:
+                # In a thread: the provider's package takes its time to load.
+                self._found = await asyncio.to_thread(self._find)
+            except ValueError as error:
+                raise EndpointError(str(error), Trouble.CREDENTIALS) from error
+        return await self._found.current()
+
+    def forget(self) -> bool:
+        """Give up what was just refused; tell whether asking again may bring something else."""
+        return self._found is not None and self._found.forget()
+
+
+class OwnKey:
+    """A key pair that a person made and put into a file or the environment."""
+
+    def __init__(self, signer: Signer) -> None:
+        """Use this one as long as we live."""
+        self._signer = signer
+
+    async def current(self) -> Signer:
+        """Return it."""
+        return self._signer
+
+    def forget(self) -> bool:
+        """Keep it: there is no other."""
+        return False
+
+
+def key_in(environ: Mapping[str, str]) -> Signer:
+    """Return the key pair that the environment holds under the provider's names, or raise `ValueError`."""
+    missing = [name for name in (KEY_ID, SECRET) if not environ.get(name, "").strip()]
+    if missing:
+        msg = f"the environment does not hold {' and '.join(missing)}"
+        raise ValueError(msg)
+    signer = Signer(environ[KEY_ID].strip(), environ[SECRET].strip(), environ.get(TOKEN, "").strip())
+    unsendable = [name for name, text in ((KEY_ID, signer.key_id), (TOKEN, signer.token)) if not is_sendable(text)]
+    if unsendable:
+        msg = f"{unsendable[0]} holds characters that no header can carry"
+        raise ValueError(msg)
+    return signer
+
+
+@dataclass(frozen=True, slots=True)
+class Loan:
+    """A key pair with its token, and until when it is good."""
+
+    signer: Signer
+    expires_at: datetime
+
+
+class Lender(Protocol):
+    """Whoever hands out temporary credentials."""
+
+    async def lend(self) -> Loan:
+        """Return new ones, or raise `EndpointError`."""
+
+
+class LentKey:
+    """Temporary credentials, renewed before they run out; a lender that fails is no trouble while they are good."""
+
+    def __init__(self, lender: Lender, clock: Clock) -> None:
+        """Ask the lender when somebody first needs them."""
+        self._lender = lender
+        self._clock = clock
+        self._loan: Loan | None = None
+        self._renew_at = datetime.min.replace(tzinfo=UTC)
+        self._lock = asyncio.Lock()
+
+    async def current(self) -> Signer:
+        """Return what is good for half a minute at least."""
+        async with self._lock:
+            now = self._clock()
+            loan = self._loan
+            if loan is None or now >= self._renew_at:
+                loan = await self._renewed(loan, now)
+            return loan.signer
+
+    def forget(self) -> bool:
+        """Let go of them: they were refused though they should be good."""
+        had, self._loan = self._loan is not None, None
+        return had
+
+    async def _renewed(self, held: Loan | None, now: datetime) -> Loan:
+        try:
+            loan = await self._lent(now)
+        except EndpointError as error:
+            if held is None or now >= held.expires_at - _LEAST_LEFT:
+                raise
+            _log.warning("credentials_not_renewed", reason=str(error), good_until=held.expires_at.isoformat())
+            self._renew_at = now + _BETWEEN_TRIES
+            return held
+        # Of a short loan a quarter must do, or each request would ask for a new one.
+        self._renew_at = loan.expires_at - min(_RENEWED_BEFORE, (loan.expires_at - now) / 4)
+        self._loan = loan
+        return loan
+
+    async def _lent(self, now: datetime) -> Loan:
+        loan = await self._lender.lend()
+        if loan.expires_at <= now + _LEAST_LEFT:
+            msg = f"the credentials that were lent ran out at {loan.expires_at.isoformat()}; is this machine's clock right?"
+            raise EndpointError(msg, Trouble.CREDENTIALS)
+        return loan

@@ -1,0 +1,61 @@
+"""The provider's own package finds the credentials: environment, profiles, roles, in its order and by its own network calls."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.trouble import EndpointError, Trouble
+
+
+class _Found(Protocol):
+    @property
+    def access_key_id(self) -> str: ...
+    @property
+    def access_key_secret(self) -> str: ...
+    @property
+    def security_token(self) -> str | None: ...
+
+
+class _Chain(Protocol):
+    def get_credential(self) -> _Found: ...
+
+
+class OfficialChain:
+    """The package's default chain, which keeps and renews what it finds."""
+
+    def __init__(self) -> None:
+        """Load the package, or raise `ValueError` where it is not installed."""
+        try:
+            from alibabacloud_credentials.client import Client  # noqa: PLC0415 -- an extra that few install
+        except ImportError as error:
+            msg = "provider: sdk needs the package alibabacloud-credentials: install spendwatch[aliyun-credentials]"
+            raise ValueError(msg) from error
+        # It prints on a handler of its own what it does, and with it, when it fails, the answers that it got.
+        log = logging.getLogger("credentials")
+        log.handlers.clear()
+        log.propagate = False
+        log.setLevel(logging.CRITICAL)
+        self._make: Callable[[], _Chain] = Client
+        self._chain: _Chain | None = None
+
+    async def current(self) -> Signer:
+        """Return what the chain finds now."""
+        try:
+            found = await asyncio.to_thread(self._find)
+        except Exception as error:  # noqa: BLE001 -- whatever it raises may quote an answer with credentials in it
+            msg = f"the package alibabacloud-credentials finds no credentials ({type(error).__name__})"
+            raise EndpointError(msg, Trouble.CREDENTIALS) from None
+        return Signer(found.access_key_id, found.access_key_secret, found.security_token or "")
+
+    def forget(self) -> bool:
+        """Leave that to the package."""
+        return False
+
+    def _find(self) -> _Found:
+        if self._chain is None:
+            self._chain = self._make()
+        return self._chain.get_credential()

@@ -1,0 +1,191 @@
+"""Who lends credentials: the role of the machine that we run on, or the role of a service account."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote, urlencode
+
+from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
+from spendwatch.domain.period import Clock
+from spendwatch.sources.exact_json import NoJsonError, parse
+from spendwatch.sources.fetching import HttpAnswer, HttpClient
+from spendwatch.sources.header_text import is_sendable
+from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.answers import Asked, Operation, document, successful
+from spendwatch.sources.provider.credentials import Loan
+from spendwatch.sources.trouble import EndpointError, Trouble, not_fetched
+
+METADATA_URL = "http://100.100.100.200"
+STS_URL = "https://sts.aliyuncs.com"
+
+_ROLES = "/latest/meta-data/ram/security-credentials/"
+_MOST_BYTES = 256 * 1024
+_METADATA_PATIENCE = timedelta(seconds=5)
+_STS_PATIENCE = timedelta(seconds=20)
+_TOKEN_SECONDS = 21_600
+_LOAN_SECONDS = 3600
+_OK = 200
+_ROLE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_EXPIRES = "%Y-%m-%dT%H:%M:%SZ"
+_ASSUME = Operation(
+    "AssumeRoleWithOIDC", "2015-04-01", "a trust policy of the role that names the OIDC provider and this service account"
+)
+_METADATA = "the metadata service"
+
+
+class MachineRole:
+    """The RAM role of the instance that we run on. Asks the metadata service in its hardened mode, by token, only."""
+
+    def __init__(self, client: HttpClient, role: str = "", url: str = METADATA_URL) -> None:
+        """Take a client that may call the metadata service; an empty role means the one that the instance has."""
+        self._client = client
+        self._role = role
+        self._url = url.rstrip("/")
+
+    async def lend(self) -> Loan:
+        """Ask for a token first, then for what the role may."""
+        ticket = {"x-aliyun-ecs-metadata-token": await self._token()}
+        role = self._role or (await self._ask("GET", _ROLES, ticket)).split("\n")[0].strip()
+        if not _ROLE_NAME.fullmatch(role):
+            msg = f"{_METADATA} names no RAM role: attach one to the instance, or configure other credentials"
+            raise EndpointError(msg, Trouble.CREDENTIALS)
+        try:
+            found = parse((await self._ask("GET", f"{_ROLES}{role}", ticket)).encode())
+        except NoJsonError:
+            raise _no_loan(_METADATA) from None
+        if not isinstance(found, dict) or found.get("Code") != "Success":
+            raise _no_loan(_METADATA)
+        return _loan(found, _METADATA)
+
+    async def _token(self) -> str:
+        lifetime = {"x-aliyun-ecs-metadata-token-ttl-seconds": str(_TOKEN_SECONDS)}
+        token = (await self._ask("PUT", "/latest/api/token", lifetime)).strip()
+        if not (token and is_sendable(token)):
+            raise _no_loan(_METADATA)
+        return token
+
+    async def _ask(self, method: str, path: str, credentials: Mapping[str, str]) -> str:
+        answer = await _fetched(
+            self._client,
+            _METADATA,
+            f"{self._url}{path}",
+            patience=_METADATA_PATIENCE,
+            method=method,
+            credentials=credentials,
+        )
+        if answer.status != _OK:
+            msg = f"{_METADATA} answers with status {answer.status}: has this instance a RAM role?"
+            raise EndpointError(msg, Trouble.CREDENTIALS)
+        return answer.body.decode("utf-8", errors="replace")
+
+
+class ServiceAccountRole:
+    """A role that is assumed with an OIDC token, as Kubernetes mounts one into a pod."""
+
+    def __init__(
+        self,
+        client: HttpClient,
+        clock: Clock,
+        *,
+        role_arn: str,
+        provider_arn: str,
+        read_token: Callable[[], str],
+        session: str = "spendwatch",
+        url: str = STS_URL,
+    ) -> None:
+        """Read the token anew for each loan: whoever mounts it renews it. `read_token` may block."""
+        self._client = client
+        self._clock = clock
+        self._form = {"RoleArn": role_arn, "OIDCProviderArn": provider_arn, "RoleSessionName": session}
+        self._read_token = read_token
+        self._url = url.rstrip("/")
+
+    async def lend(self) -> Loan:
+        """Exchange the token for credentials. The request is not signed: the token is its proof."""
+        now, token = self._clock(), await self._token()
+        query = {
+            "Action": _ASSUME.name,
+            "Version": _ASSUME.version,
+            "Format": "JSON",
+            "Timestamp": now.astimezone(UTC).strftime(_EXPIRES),
+        }
+        # The token travels in the body: URLs are written down on the way.
+        body = urlencode({**self._form, "OIDCToken": token, "DurationSeconds": str(_LOAN_SECONDS)}, quote_via=quote).encode()
+        answer = await _fetched(
+            self._client,
+            _ASSUME.name,
+            f"{self._url}/?{urlencode(query, quote_via=quote)}",
+            patience=_STS_PATIENCE,
+            method="POST",
+            content=body,
+            headers={"content-type": "application/x-www-form-urlencoded", "accept": "application/json"},
+        )
+        asked = Asked(_ASSUME, now, (token,))
+        try:
+            found = successful(document(answer, asked), answer, asked)
+        except EndpointError as error:
+            if error.trouble is Trouble.REFUSED:  # an expired token, an unknown role, a provider that does not trust us
+                raise EndpointError(str(error), Trouble.CREDENTIALS) from error
+            raise
+        credentials = found.get("Credentials")
+        if not isinstance(credentials, dict):
+            raise _no_loan(_ASSUME.name)
+        return _loan(credentials, _ASSUME.name)
+
+    async def _token(self) -> str:
+        try:
+            token = (await asyncio.to_thread(self._read_token)).strip()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            msg = f"the OIDC token cannot be read: {reason}"
+            raise EndpointError(msg, Trouble.CREDENTIALS) from error
+        if not token:
+            msg = "the file with the OIDC token is empty"
+            raise EndpointError(msg, Trouble.CREDENTIALS)
+        return token
+
+
+async def _fetched(
+    client: HttpClient,
+    what: str,
+    url: str,
+    *,
+    patience: timedelta,
+    method: str,
+    content: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    credentials: Mapping[str, str] | None = None,
+) -> HttpAnswer:
+    try:
+        return await client.fetch(
+            url,
+            method=method,
+            content=content,
+            headers=headers,
+            credentials=credentials,
+            most_bytes=_MOST_BYTES,
+            deadline=patience,
+            silence=patience,
+        )
+    except (UnreachableError, ForbiddenAddressError) as error:
+        raise not_fetched(what, error) from error
+
+
+def _loan(found: Mapping[str, object], lender: str) -> Loan:
+    key_id, secret, token, expires = (
+        found.get(name) for name in ("AccessKeyId", "AccessKeySecret", "SecurityToken", "Expiration")
+    )
+    texts = [text for text in (key_id, secret, token, expires) if isinstance(text, str) and text and is_sendable(text)]
+    try:
+        key_id, secret, token, expires = texts
+        return Loan(Signer(key_id, secret, token), datetime.strptime(expires, _EXPIRES).replace(tzinfo=UTC))
+    except ValueError:
+        raise _no_loan(lender) from None
+
+
+def _no_loan(lender: str) -> EndpointError:
+    # Not a word of what came: half of the credentials may stand in it.
+    return EndpointError(f"{lender} answers with something else than credentials", Trouble.CREDENTIALS)

@@ -1,0 +1,1 @@
+"""An https endpoint that gives a bill file."""
