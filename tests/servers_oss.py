@@ -25,7 +25,7 @@ _SKEW = timedelta(minutes=15)
 def signature_of(call: Call, secret: str, scope: str) -> str:
     """Return the signature of what travels, computed from the wire, by the provider's description alone."""
     headers = call.headers
-    pairs = sorted(call.raw_query.split("&")) if call.raw_query else []
+    pairs = sorted(call.raw_query.split("&"), key=lambda pair: pair.partition("=")) if call.raw_query else []
     own = sorted((name, value) for name, value in headers.items() if name.startswith("x-oss-") or name in _OF_THE_BODY)
     resource = quote(f"/{BUCKET}/{call.key}", safe="/")
     lines = [call.method, resource, "&".join(pairs), *(f"{name}:{value}" for name, value in own), "", ""]

@@ -183,7 +183,7 @@ print(json.dumps(sorted(sys.modules)))
 """
     found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     loaded = set(json.loads(found.stdout))
-    ours = {name for name in loaded if name.startswith("spendwatch.sources.oss.source")}
+    ours = {name for name in loaded if name.startswith("spendwatch.sources.oss.")}
     assert ours == {"spendwatch.sources.oss.settings"}
     assert not {
         name for name in loaded if name.startswith(("alibabacloud", "botocore", "pyexpat", "spendwatch.sources.oss.small_xml"))

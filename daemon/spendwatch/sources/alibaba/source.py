@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -14,16 +14,14 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.cross_check import CrossCheck
-from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.money import EXACT, Currency
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod
-from spendwatch.domain.statement import AccountId, BillFile, SourceName
+from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.sources.alibaba.bill_pages import NO_LINES, DayBill, Wanted
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.known_days import KnownDay, Memory, Totals, agree, stamp, texts
-from spendwatch.sources.files.kept import KeptOriginal
+from spendwatch.sources.fetching_source import FetchingSource
 from spendwatch.sources.holding import Holding, Incoming
-from spendwatch.sources.pacing import SlowDown
 from spendwatch.sources.trouble import EndpointError, Trouble
 
 _log: FilteringBoundLogger = structlog.get_logger()
@@ -36,7 +34,7 @@ _MOST_KNOWN = 600
 _ONE_DAY = timedelta(days=1)
 
 
-class AlibabaSource:
+class AlibabaSource(FetchingSource):
     """Asks the billing API for every day that may still change, and gives what is new as files."""
 
     def __init__(
@@ -55,53 +53,15 @@ class AlibabaSource:
 
         What was given is given again to a ledger that goes back to an earlier `revision`.
         """
-        self._name = name
         self._holding = Holding(place, name, revision)
+        super().__init__(name, self._holding, monotonic=monotonic)
         self._api = api
         self._account = account
         self._final_on = final_on
         self._product = product
-        self._slow = SlowDown(monotonic)
         self._recalled: Memory | None = None
         self._disagreed: set[BillingPeriod] = set()
-        self.trouble: SourceUnavailableError | None = None
-        """What was wrong with the last round; `arrivals` raises it."""
         self._new_checks: list[CrossCheck] = []
-
-    @property
-    def name(self) -> SourceName:
-        """As the configuration calls it."""
-        return self._name
-
-    @property
-    def is_unsettled(self) -> bool:
-        """Whether another look in a moment may find more: never, for what was fetched is whole at once."""
-        return False
-
-    def arrivals(self, now: datetime) -> Iterator[BillFile]:
-        """Yield what was fetched and is not entered yet; then raise what was wrong with the last round, if anything was."""
-        yield from self._holding.arrivals(now)
-        if self.trouble:
-            raise self.trouble
-
-    def keep(self, file: BillFile) -> None:
-        """Put the file away: the ledger has it."""
-        self._holding.keep(file.path)
-
-    def reject(self, file: BillFile, why: str) -> None:
-        """Put the file away with the reason beside it."""
-        self._holding.reject(file.path, why)
-
-    def leave(self, file: BillFile) -> None:
-        """Let the file wait: it is offered again, as it lies."""
-
-    def originals(self) -> Iterator[KeptOriginal]:
-        """Yield what the ledger was made from, as far as it is here: private copies, each gone when the next is asked for."""
-        return self._holding.originals()
-
-    def forget_originals(self, before: datetime) -> int:
-        """Remove what was put away before that moment, with the reasons beside it; return how many originals that were."""
-        return self._holding.forget_originals(before)
 
     def new_checks(self) -> Sequence[CrossCheck]:
         """Return the days of each month beside the provider's own total, as far as asked for since this was called last.
@@ -111,33 +71,11 @@ class AlibabaSource:
         checks, self._new_checks = self._new_checks, []
         return checks
 
-    def hasten(self) -> None:
-        """Ask at the next opportunity, because a person wants it, though the pause after trouble is not over."""
-        self._slow.hasten()
+    async def _ask_for_news(self, now: datetime) -> EndpointError | None:
+        """Fetch month by month, the latest first; return what was wrong with some days, if it did not stop the rest.
 
-    async def fetch(self, now: datetime) -> bool:
-        """Ask for every day that may still change. What goes wrong is kept in `trouble`; what was whole by then stays.
-
-        A month that became final while we could not ask is asked for once more, as a whole. After trouble, does nothing until a
-        pause is over that grows, and returns False: nobody is hammered who refuses us.
+        A month that became final while we could not ask is asked for once more, as a whole.
         """
-        if self._slow.is_on:
-            return False
-        trouble: SourceUnavailableError | None = None
-        try:
-            trouble = await self._fetch_all(now)
-        except EndpointError as error:
-            trouble = error
-            self._slow.failed(error.retry_after)
-        except SourceUnavailableError as error:
-            trouble = error
-        else:
-            self._slow.worked()
-        self.trouble = trouble
-        return True
-
-    async def _fetch_all(self, now: datetime) -> EndpointError | None:
-        """Fetch month by month, the latest first; return what was wrong with some days, if it did not stop the rest."""
         memory = await self._memory()
         cycles = memory.cycles(now, final_on=self._final_on)
         if memory.begin(cycles):

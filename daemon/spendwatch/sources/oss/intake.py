@@ -76,17 +76,13 @@ class Intake:
         """Yield what was taken in and is not entered yet."""
         yield from self._waiting.arrivals(now)
 
-    def settle(self, file: BillFile, shelf: Shelf, why: str = "") -> None:
-        """Put a file away that is done with. Remembered first: what lies on a shelf is never offered again."""
-        try:
-            if version := self._waiting.version_of(file.path):
-                self.versions.settled(version)
-        except OSError as error:
-            # It stays, and is offered once more: the ledger knows its bytes already.
-            _log.warning("object_not_remembered", source=self._name, name=file.name, reason=reason_of(error))
-            return
-        self._waiting.put_away(file.path, shelf, why)
-        self._holding.note_revision()
+    def keep(self, path: Path) -> None:
+        """Put a file away that was entered."""
+        self._settle(path, Shelf.DONE)
+
+    def reject(self, path: Path, why: str) -> None:
+        """Put a file away that could not be understood, the reason beside it."""
+        self._settle(path, Shelf.REJECTED, why)
 
     def originals(self) -> Iterator[KeptOriginal]:
         """Yield what the ledger was made from, as far as it is here: private copies, each gone when the next is asked for."""
@@ -120,6 +116,18 @@ class Intake:
                 await self._keep_part(found, file, can_go_on=transfer.can_go_on)
                 raise
             await self._offer(found, file)
+
+    def _settle(self, path: Path, shelf: Shelf, why: str = "") -> None:
+        """Put a file away that is done with. Remembered first: what lies on a shelf is never offered again."""
+        try:
+            if version := self._waiting.version_of(path):
+                self.versions.settled(version)
+        except OSError as error:
+            # It stays, and is offered once more: the ledger knows its bytes already.
+            _log.warning("object_not_remembered", source=self._name, name=path.name, reason=reason_of(error))
+            return
+        self._waiting.put_away(path, shelf, why)
+        self._holding.note_revision()
 
     async def _keep_part(self, found: StoredObject, file: Incoming, *, can_go_on: bool) -> None:
         """Remember how much of which version is safely here, so that the next round asks for the rest."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
@@ -11,16 +11,13 @@ from pathlib import Path
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from spendwatch.domain.errors import SourceUnavailableError
-from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.files.kept import KeptOriginal
-from spendwatch.sources.files.shelves import Shelf
+from spendwatch.domain.statement import SourceName
+from spendwatch.sources.fetching_source import FetchingSource
 from spendwatch.sources.files.skipped import Skipped
 from spendwatch.sources.oss.client import OssClient
 from spendwatch.sources.oss.intake import Intake
 from spendwatch.sources.oss.objects import StoredObject
 from spendwatch.sources.oss.settings import OssConfig
-from spendwatch.sources.pacing import SlowDown
 from spendwatch.sources.trouble import EndpointError, Trouble
 
 _log: FilteringBoundLogger = structlog.get_logger()
@@ -34,7 +31,7 @@ _ARCHIVED_FOR = 6 * 3600.0
 """How long an object that nobody can read is not asked for again. It looks the same when it has been restored."""
 
 
-class OssSource:
+class OssSource(FetchingSource):
     """Looks what a bucket holds, and gives what is new as files."""
 
     def __init__(
@@ -48,83 +45,26 @@ class OssSource:
         revision: Callable[[], int] = lambda: 0,
     ) -> None:
         """Keep files below `place`. What was given is given again to a ledger that goes back to an earlier `revision`."""
-        self._name = name
+        self._intake = Intake(name, place, store, config, revision)
+        super().__init__(name, self._intake, monotonic=monotonic)
         self._store = store
         self._bucket = config.bucket
         self._monotonic = monotonic
-        self._intake = Intake(name, place, store, config, revision)
-        self._slow = SlowDown(monotonic)
         self._skipped = Skipped(name)
         self._troubled: set[bytes] = set()
         """Objects that were in trouble when they were asked for last: they come after all others."""
         self._archived: dict[bytes, float] = {}
         """Objects that nobody can read, and when they are asked for again."""
-        self.trouble: SourceUnavailableError | None = None
-        """What was wrong with the last round; `arrivals` raises it."""
 
-    @property
-    def name(self) -> SourceName:
-        """As the configuration calls it."""
-        return self._name
-
-    @property
-    def is_unsettled(self) -> bool:
-        """Whether another look in a moment may find more: never, for what was fetched is whole at once."""
-        return False
-
-    def arrivals(self, now: datetime) -> Iterator[BillFile]:
-        """Yield what was fetched and is not entered yet; then raise what was wrong with the last round, if anything was."""
-        yield from self._intake.arrivals(now)
-        if self.trouble:
-            raise self.trouble
-
-    def keep(self, file: BillFile) -> None:
-        """Put the file away: the ledger has it."""
-        self._intake.settle(file, Shelf.DONE)
-
-    def reject(self, file: BillFile, why: str) -> None:
-        """Put the file away with the reason beside it."""
-        self._intake.settle(file, Shelf.REJECTED, why)
-
-    def leave(self, file: BillFile) -> None:
-        """Let the file wait: it is offered again, as it lies."""
-
-    def originals(self) -> Iterator[KeptOriginal]:
-        """Yield what the ledger was made from, as far as it is here: private copies, each gone when the next is asked for."""
-        return self._intake.originals()
-
-    def forget_originals(self, before: datetime) -> int:
-        """Remove what was put away before that moment, with the reasons beside it; return how many originals that were."""
-        return self._intake.forget_originals(before)
-
-    def hasten(self) -> None:
-        """Ask at the next opportunity, because a person wants it, though the pause after trouble is not over."""
-        self._slow.hasten()
-
-    async def fetch(self, now: datetime) -> bool:
-        """Fetch what is new. What goes wrong is kept in `trouble`; what was whole by then stays.
-
-        After trouble with the bucket, does nothing until a pause is over that grows, or that the store asked for; then
-        returns False.
-        """
+    async def _ask_for_news(self, now: datetime) -> EndpointError | None:
         del now  # names tell when bills were written, and keys are names
-        if self._slow.is_on:
-            return False
-        trouble: SourceUnavailableError | None = None
         try:
             await asyncio.to_thread(self._intake.recall)
-            trouble = await self._take(await self._new())
+            return await self._take(await self._new())
         except EndpointError as error:
-            trouble = error
             if error.answer:
                 self._intake.note_refused(error.answer)
-            self._slow.failed(error.retry_after)
-        except SourceUnavailableError as error:
-            trouble = error
-        else:
-            self._slow.worked()
-        self.trouble = trouble
-        return True
+            raise
 
     async def _new(self) -> Sequence[StoredObject]:
         """Return what is new, in the order in which it is fetched. Nothing is, unless the whole listing came."""

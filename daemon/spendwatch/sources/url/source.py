@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from spendwatch.domain.errors import ForbiddenAddressError, SourceUnavailableError, UnreachableError
-from spendwatch.domain.statement import BillFile, SourceName
+from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
+from spendwatch.domain.statement import SourceName
 from spendwatch.sources.fetching import HttpAnswer, HttpClient, Receiver
-from spendwatch.sources.files.kept import KeptOriginal
+from spendwatch.sources.fetching_source import FetchingSource
 from spendwatch.sources.holding import Holding, Incoming
-from spendwatch.sources.pacing import SlowDown, asked_pause
+from spendwatch.sources.pacing import asked_pause
 from spendwatch.sources.trouble import EndpointError, Trouble, not_fetched, quoted
 from spendwatch.sources.url.looks import why_no_bill
 from spendwatch.sources.url.memory import UrlMemory
@@ -39,7 +39,7 @@ _BY_STATUS = {
 _FIRST_OF_THE_SERVER = 500
 
 
-class UrlSource:
+class UrlSource(FetchingSource):
     """Asks one address for a bill, and gives what is new as a file."""
 
     def __init__(
@@ -56,74 +56,15 @@ class UrlSource:
 
         What was given is given again to a ledger that goes back to an earlier `revision`.
         """
-        self._name = name
         self._holding = Holding(place, name, revision)
+        super().__init__(name, self._holding, monotonic=monotonic)
         self._client = client
         self._config = config
-        self._slow = SlowDown(monotonic)
         self._recalled: UrlMemory | None = None
-        self.trouble: SourceUnavailableError | None = None
-        """What was wrong with the last round; `arrivals` raises it."""
 
-    @property
-    def name(self) -> SourceName:
-        """As the configuration calls it."""
-        return self._name
-
-    @property
-    def is_unsettled(self) -> bool:
-        """Whether another look in a moment may find more: never, for what was fetched is whole at once."""
-        return False
-
-    def arrivals(self, now: datetime) -> Iterator[BillFile]:
-        """Yield what was fetched and is not entered yet; then raise what was wrong with the last round, if anything was."""
-        yield from self._holding.arrivals(now)
-        if self.trouble:
-            raise self.trouble
-
-    def keep(self, file: BillFile) -> None:
-        """Put the file away: the ledger has it."""
-        self._holding.keep(file.path)
-
-    def reject(self, file: BillFile, why: str) -> None:
-        """Put the file away with the reason beside it."""
-        self._holding.reject(file.path, why)
-
-    def leave(self, file: BillFile) -> None:
-        """Let the file wait: it is offered again, as it lies."""
-
-    def originals(self) -> Iterator[KeptOriginal]:
-        """Yield what the ledger was made from, as far as it is here: private copies, each gone when the next is asked for."""
-        return self._holding.originals()
-
-    def forget_originals(self, before: datetime) -> int:
-        """Remove what was put away before that moment, with the reasons beside it; return how many originals that were."""
-        return self._holding.forget_originals(before)
-
-    def hasten(self) -> None:
-        """Ask at the next opportunity, because a person wants it, though the pause after trouble is not over."""
-        self._slow.hasten()
-
-    async def fetch(self, now: datetime) -> bool:
-        """Ask once. What goes wrong is kept in `trouble`; how soon to ask again is the caller's business, within reason.
-
-        After trouble, does nothing until a pause is over that grows, or that the endpoint asked for; then returns False.
-        """
-        if self._slow.is_on:
-            return False
-        trouble: SourceUnavailableError | None = None
-        try:
-            await self._recall()
-            await (self._fetch_file(now) if self._config.paging is PagingKind.NONE else self._fetch_pages(now))
-        except EndpointError as error:
-            trouble = error
-            self._slow.failed(error.retry_after)
-        except SourceUnavailableError as error:
-            trouble = error
-        else:
-            self._slow.worked()
-        self.trouble = trouble
-        return True
+    async def _ask_for_news(self, now: datetime) -> None:
+        await self._recall()
+        await (self._fetch_file(now) if self._config.paging is PagingKind.NONE else self._fetch_pages(now))
 
     @property
     def _memory(self) -> UrlMemory:

@@ -1,0 +1,110 @@
+"""What all sources have in common that fetch: files wait to be entered, trouble is told and makes them pause."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from spendwatch.domain.errors import SourceUnavailableError
+from spendwatch.domain.statement import BillFile, SourceName
+from spendwatch.sources.files.kept import KeptOriginal
+from spendwatch.sources.pacing import SlowDown
+from spendwatch.sources.trouble import EndpointError
+
+
+class Fetched(Protocol):
+    """Where what was fetched waits to be entered, and is put away."""
+
+    def arrivals(self, now: datetime) -> Iterator[BillFile]:
+        """Yield what waits, the longest first."""
+
+    def keep(self, path: Path) -> None:
+        """Put a file away that was entered."""
+
+    def reject(self, path: Path, why: str) -> None:
+        """Put a file away that could not be understood, the reason beside it."""
+
+    def originals(self) -> Iterator[KeptOriginal]:
+        """Yield what was entered, as far as it is here: private copies, each gone when the next is asked for."""
+
+    def forget_originals(self, before: datetime) -> int:
+        """Remove what was put away before that moment; return how many originals that were."""
+
+
+class FetchingSource(ABC):
+    """A source that asks an endpoint."""
+
+    def __init__(self, name: SourceName, fetched: Fetched, *, monotonic: Callable[[], float]) -> None:
+        """Let files wait in `fetched`."""
+        self._name = name
+        self._fetched = fetched
+        self._slow = SlowDown(monotonic)
+        self.trouble: SourceUnavailableError | None = None
+        """What was wrong with the last round; `arrivals` raises it."""
+
+    @property
+    def name(self) -> SourceName:
+        """As the configuration calls it."""
+        return self._name
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether another look in a moment may find more: never, for what was fetched is whole at once."""
+        return False
+
+    def arrivals(self, now: datetime) -> Iterator[BillFile]:
+        """Yield what was fetched and is not entered yet; then raise what was wrong with the last round, if anything was."""
+        yield from self._fetched.arrivals(now)
+        if self.trouble:
+            raise self.trouble
+
+    def keep(self, file: BillFile) -> None:
+        """Put the file away: the ledger has it."""
+        self._fetched.keep(file.path)
+
+    def reject(self, file: BillFile, why: str) -> None:
+        """Put the file away with the reason beside it."""
+        self._fetched.reject(file.path, why)
+
+    def leave(self, file: BillFile) -> None:  # noqa: B027 -- nothing is to be done, whatever the source
+        """Let the file wait: it is offered again, as it lies."""
+
+    def originals(self) -> Iterator[KeptOriginal]:
+        """Yield what the ledger was made from, as far as it is here: private copies, each gone when the next is asked for."""
+        return self._fetched.originals()
+
+    def forget_originals(self, before: datetime) -> int:
+        """Remove what was put away before that moment, with the reasons beside it; return how many originals that were."""
+        return self._fetched.forget_originals(before)
+
+    def hasten(self) -> None:
+        """Ask at the next opportunity, because a person wants it, though the pause after trouble is not over."""
+        self._slow.hasten()
+
+    async def fetch(self, now: datetime) -> bool:
+        """Ask for what is new. What goes wrong is kept in `trouble`; what was whole by then stays.
+
+        After trouble, does nothing until a pause is over that grows, or that the endpoint asked for, and returns False: nobody
+        is hammered who refuses us.
+        """
+        if self._slow.is_on:
+            return False
+        trouble: SourceUnavailableError | None = None
+        try:
+            trouble = await self._ask_for_news(now)
+        except EndpointError as error:
+            trouble = error
+            self._slow.failed(error.retry_after)
+        except SourceUnavailableError as error:
+            trouble = error
+        else:
+            self._slow.worked()
+        self.trouble = trouble
+        return True
+
+    @abstractmethod
+    async def _ask_for_news(self, now: datetime) -> EndpointError | None:
+        """Fetch what is new; raise or return what was wrong: with the endpoint, or with some of what it has."""
