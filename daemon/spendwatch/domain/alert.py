@@ -108,6 +108,25 @@ class Alert:
     summary: str
     """One line for lists."""
 
+    @classmethod
+    def begun(
+        cls, matter: Matter, severity: Severity, *, tells: bool, amount: str, summary: str, now: datetime, episode: int = 1
+    ) -> Alert:
+        """Return an alert that begins now; unless it tells, a graver one speaks for it."""
+        return cls(
+            id=alert_id(matter, episode),
+            matter=matter,
+            episode=episode,
+            severity=severity,
+            state=AlertState.FIRING,
+            since=now,
+            resolved_at=None,
+            told_at=now if tells else None,
+            times_told=1 if tells else 0,
+            amount=amount,
+            summary=summary,
+        )
+
     @property
     def is_firing(self) -> bool:
         """Whether it has not ended."""

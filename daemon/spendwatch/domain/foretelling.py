@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
-from spendwatch.domain.alert import Alert, AlertState, Matter, Rule, alert_id
+from spendwatch.domain.alert import Alert, Matter, Rule
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import plain
 from spendwatch.domain.notification import Reason
@@ -84,18 +84,13 @@ def _foretell(
         tells = speaks and level is highest
         matter = Matter(Rule.FORECAST, watch.scope.account, watch.scope.key, level.label, period, level.height)
         alerts.append(
-            Alert(
-                id=alert_id(matter, 1),
-                matter=matter,
-                episode=1,
-                severity=level.severity,
-                state=AlertState.FIRING,
-                since=now,
-                resolved_at=None,
-                told_at=now if tells else None,
-                times_told=1 if tells else 0,
+            Alert.begun(
+                matter,
+                level.severity,
+                tells=tells,
                 amount=plain(standing.spend.amount),
                 summary=f"{watch.name} will probably cost {forecast.likely} in {period}: {level.label}",
+                now=now,
             )
         )
     if not speaks:

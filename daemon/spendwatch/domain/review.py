@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from spendwatch.domain.alert import Alert, AlertState, Matter, Rule, alert_id
+from spendwatch.domain.alert import Alert, AlertState, Matter, Rule
 from spendwatch.domain.notification import Facts, Notification, Reason, notification_id
 from spendwatch.domain.policy import ChannelName, Severity
 
@@ -109,18 +109,14 @@ def _fire(new: Sequence[Finding], known: AlertsKnown, *, speaks: bool, now: date
         episode = before.episode + 1 if before else 1
         tells = speaks and finding is new[-1]
         alerts.append(
-            Alert(
-                id=alert_id(finding.matter, episode),
-                matter=finding.matter,
-                episode=episode,
-                severity=finding.severity,
-                state=AlertState.FIRING,
-                since=now,
-                resolved_at=None,
-                told_at=now if tells else None,
-                times_told=1 if tells else 0,
+            Alert.begun(
+                finding.matter,
+                finding.severity,
+                tells=tells,
                 amount=finding.amount,
                 summary=finding.summary,
+                now=now,
+                episode=episode,
             )
         )
     if not speaks:

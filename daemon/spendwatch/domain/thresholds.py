@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 
-from spendwatch.domain.alert import Alert, AlertState, Matter, Rule, alert_id
+from spendwatch.domain.alert import Alert, Matter, Rule
 from spendwatch.domain.money import Money, plain
 from spendwatch.domain.notification import Facts, Reason
 from spendwatch.domain.policy import Severity, Threshold
@@ -71,18 +71,13 @@ def _thresholds_reached(
         tells = speaks and level is highest
         matter = Matter(Rule.THRESHOLD_REACHED, scope.account, key, level.label, period, level.height)
         alerts.append(
-            Alert(
-                id=alert_id(matter, 1),
-                matter=matter,
-                episode=1,
-                severity=level.severity,
-                state=AlertState.FIRING,
-                since=now,
-                resolved_at=None,
-                told_at=now if tells else None,
-                times_told=1 if tells else 0,
+            Alert.begun(
+                matter,
+                level.severity,
+                tells=tells,
                 amount=spent,
                 summary=f"{watch.name} reached {level.label}{whole} in {period}: {spent_text} spent",
+                now=now,
             )
         )
     if not speaks:
@@ -154,18 +149,13 @@ def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, a
     matter = replace(highest.matter, rule=Rule.CORRECTED)
     if known.latest(matter) is not None:
         return Verdict()
-    alert = Alert(
-        id=alert_id(matter, 1),
-        matter=matter,
-        episode=1,
-        severity=Severity.NOTICE,
-        state=AlertState.FIRING,
-        since=now,
-        resolved_at=None,
-        told_at=now,
-        times_told=1,
+    alert = Alert.begun(
+        matter,
+        Severity.NOTICE,
+        tells=True,
         amount=plain(standing.spend.amount),
         summary=f"{watch.name} fell back below {matter.threshold} in {standing.period.label}: {standing.spend} spent",
+        now=now,
     )
     level = Level(height, matter.height, matter.threshold, highest.severity)
     facts = spend_facts(standing, level, (highest,), account_name)
