@@ -104,6 +104,8 @@ class App:
         self._notes = ProgressNotes(store.health, clock, time.monotonic)
         self._progress = progress
         self.reader = reader or ReadingProcess(settings.spool / "reading", progress=self._tell_progress)
+        self._failing: dict[SourceName, bool] = {}
+        """Which sources failed when they were looked at last."""
         self._client: Outgoing | None = None
         self._feeds = Feeds(
             Means(
@@ -238,9 +240,15 @@ class App:
                 is_due, judged = False, self._monotonic()
             if self.stopping.is_set():
                 break
-        if is_due:
+        if is_due or self._has_turned(name):
             self.assess()
         return done
+
+    def _has_turned(self, name: SourceName) -> bool:
+        """Tell whether the source has begun or ceased to fail since this was asked last: somebody may be waiting for it."""
+        is_failing = any(source.name == name and source.failing_since for source in self.store.health.sources())
+        was_failing, self._failing[name] = self._failing.get(name, False), is_failing
+        return is_failing != was_failing
 
     def assess(self) -> int:
         """Judge everything; return how many deliveries are new."""

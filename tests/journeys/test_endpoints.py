@@ -21,6 +21,8 @@ from home import Home, today
 from servers_bss import BssServer, an_item
 from servers_file import FileServer
 from spendwatch.domain.trouble import Trouble
+from spendwatch.store.health_book import HealthBook
+from spendwatch.store.opening import open_database
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,19 @@ class Stage:
         return source["state"], source["cause"]
 
     def waits_for(self, state: str, cause: str | None = None) -> None:
-        self.home.until(lambda: self.seen() == (state, cause), seconds=60)
+        """Wait until that is on record; to ask the program itself each time would take longer than to wait."""
+        self.home.until(lambda: self._recorded() == (state, cause), seconds=60)
+        assert self.seen() == (state, cause)
+
+    def _recorded(self) -> tuple[str, str | None]:
+        database = open_database(str(self.home.state), read_only=True)
+        try:
+            found = [source for source in HealthBook(database).sources() if source.name == "api"]
+        finally:
+            database.close()
+        if not found or not (found[0].last_looked_at or found[0].failing_since):
+            return "unknown", None
+        return ("failing", found[0].cause and found[0].cause.value) if found[0].failing_since else ("ok", None)
 
 
 @pytest.fixture
