@@ -214,8 +214,9 @@ class App:
         return []
 
     def hasten(self) -> None:
-        """Let sources ask at once that would wait after trouble: a person wants it."""
+        """Let be asked at once what would wait, after trouble or for its time: a person wants it."""
         self._feeds.hasten()
+        self.balance_rounds.hasten()
 
     def stop(self) -> None:
         """Take up nothing new, and break off what waits for an answer of an endpoint."""

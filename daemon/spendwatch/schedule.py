@@ -169,13 +169,13 @@ class Daemon:
 
     def _look_now(self) -> None:
         self._app.hasten()
-        self._hasten("collect:")
+        self._hasten("collect:", "balances", "assess")
 
-    def _hasten(self, prefix: str) -> None:
+    def _hasten(self, *beginnings: str) -> None:
         if self._scheduler is None or self._stop.is_set():
             return
         for job in self._scheduler.get_jobs():
-            if job.id.startswith(prefix):
+            if job.id.startswith(beginnings):
                 job.modify(next_run_time=self._app.clock())
 
     def _interrupted(self) -> None:

@@ -111,6 +111,15 @@ async def test_a_pause_that_is_asked_for_is_kept(stage: Stage) -> None:
     assert await stage.after(1) == [f"{ACME}: refused"]
 
 
+async def test_a_persons_hurry_shortens_every_wait_but_the_pause_that_was_asked_for(stage: Stage) -> None:
+    stage.source.trouble = trouble(retry_after=timedelta(minutes=40))
+    await stage.after(0)
+    stage.rounds.hasten()
+    assert await stage.after(1) == [LABS]
+    stage.rounds.hasten()
+    assert await stage.after(2399) == [f"{ACME}: refused", LABS]
+
+
 async def test_what_is_said_again_is_no_news_and_what_changes_or_works_again_is(stage: Stage) -> None:
     async def news() -> list[bool]:
         return [one.is_news for one in await stage.rounds.ask(at_once=True) if one.account == ACME]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -54,7 +56,10 @@ def test_a_balance_in_a_file_falls_below_a_floor_runs_into_debt_escalates_and_re
         (low,) = data_of(home, "balance.low")
         assert (low["balance"]["available"], low["balance"]["from"], low["balance"]["stale"]) == ("40", "file", False)
         home.drop(lines_worth("60", count=2), exported=today() + timedelta(seconds=1))
-        home.until(lambda: len(data_of(home, "balance.overdue")) == 2, seconds=60)
+        home.until(lambda: len(data_of(home, "balance.overdue")) == 1)
+        time.sleep(2)
+        running.process.send_signal(signal.SIGUSR1)
+        home.until(lambda: len(data_of(home, "balance.overdue")) == 2)
         first, escalated = data_of(home, "balance.overdue")
         assert (first["severity"], first["balance"]["available"], first["escalated"]) == ("critical", "-20", False)
         assert (escalated["threshold"], escalated["escalated"]) == ("2s", True)

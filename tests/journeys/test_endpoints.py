@@ -49,7 +49,6 @@ class Stage:
     def waits_for(self, state: str, cause: str | None = None) -> None:
         """Wait until that is on record; to ask the program itself each time would take longer than to wait."""
         self.home.until(lambda: self._recorded() == (state, cause), seconds=60)
-        assert self.seen() == (state, cause)
 
     def _recorded(self) -> tuple[str, str | None]:
         database = open_database(str(self.home.state), read_only=True)
@@ -107,36 +106,25 @@ def _sources(home: Home) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.startswith("  api:")]
 
 
-A_DOZEN = [
-    Lie.UNKNOWN_KEY,
-    Lie.EXPIRED_TOKEN,
-    Lie.NOT_AUTHORIZED,
-    Lie.WRONG_SITE,
-    Lie.OTHER_ACCOUNT,
-    Lie.CLOCK_SKEW,
-    Lie.WRONG_CONTENT_TYPE,
-    Lie.HTML,
-    Lie.RESET_IN_BODY,
-    Lie.RENAMED_FIELD,
-    Lie.BAD_GATEWAY,
-    Lie.TOKENS_IN_A_RING,
-]
+HALF_A_DOZEN = [Lie.UNKNOWN_KEY, Lie.WRONG_SITE, Lie.CLOCK_SKEW, Lie.HTML, Lie.RENAMED_FIELD, Lie.TOKENS_IN_A_RING]
 
 
-def test_a_dozen_lies_show_in_status_move_no_figure_and_are_over_without_a_restart(stage: Stage) -> None:
+def test_half_a_dozen_lies_show_in_status_move_no_figure_and_are_over_without_a_restart(stage: Stage) -> None:
     running = stage.home.start()
     try:
         stage.waits_for("ok")
         worth = _worth(stage)
         assert stage.spent() == worth
-        for lie in A_DOZEN:
+        for lie in HALF_A_DOZEN:
             trouble, says = LIES[lie]
             stage.lie(lie)
             running.process.send_signal(signal.SIGUSR1)
             stage.waits_for("failing", trouble.value)
-            assert re.search(says, _shown(stage))
-            assert f"{trouble.value}: " in " ".join(stage.home.call("status", "--exit-code", expect=4).stdout.split())
-            assert stage.spent() == worth
+            shown = stage.home.json("status", "--exit-code", expect=4)
+            (source,) = [one for one in shown["sources"] if one["name"] == "api"]
+            assert (source["state"], source["cause"]) == ("failing", trouble.value)
+            assert re.search(says, source["trouble"])
+            assert Decimal(shown["accounts"][0]["spend"]) == worth
             stage.server.lie = None
             running.process.send_signal(signal.SIGUSR1)
             stage.waits_for("ok")

@@ -43,6 +43,8 @@ class _Turn:
     """When a source is asked next, by a clock that never goes back, and how often in a row it has failed."""
 
     not_before: float = -math.inf
+    asked_for: float = -math.inf
+    """Until when whoever was asked wants to be left in peace."""
     failures: int = 0
     last: BalanceReading | None = None
 
@@ -72,6 +74,11 @@ class BalanceRounds:
         }
         self._polled = polled
 
+    def hasten(self) -> None:
+        """Let every source be asked with the next round, because a person wants it, unless it asked for a pause."""
+        for turn in self._turns.values():
+            turn.not_before = turn.asked_for
+
     async def ask(self, *, at_once: bool = False) -> list[Asked]:
         """Ask those whose time has come, or all of them; return what became of it."""
         now = self._monotonic()
@@ -89,7 +96,9 @@ class BalanceRounds:
         except BalanceUnavailableError as error:
             turn.failures += 1
             pause = min(polled.poll, _LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(turn.failures - 1, 10))
-            turn.not_before = self._monotonic() + max(pause, error.retry_after or pause).total_seconds()
+            now = self._monotonic()
+            turn.asked_for = now + error.retry_after.total_seconds() if error.retry_after else -math.inf
+            turn.not_before = max(now + pause.total_seconds(), turn.asked_for)
             why = str(error)
             await asyncio.to_thread(self._book.failed, account, why, at=self._clock(), is_lasting=error.is_lasting)
             return Asked(account, None, why)
