@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-import time
+import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_a_balance_in_a_file_falls_below_a_floor_runs_into_debt_escalates_and_re
         assert (low["balance"]["available"], low["balance"]["from"], low["balance"]["stale"]) == ("40", "file", False)
         home.drop(lines_worth("60", count=2), exported=today() + timedelta(seconds=1))
         home.until(lambda: len(data_of(home, "balance.overdue")) == 1)
-        time.sleep(2)
+        subprocess.run(["sleep", "2"], check=True)
         running.process.send_signal(signal.SIGUSR1)
         home.until(lambda: len(data_of(home, "balance.overdue")) == 2)
         first, escalated = data_of(home, "balance.overdue")
