@@ -26,6 +26,7 @@ from benchmarks.generate import generated_bill
 from benchmarks.ingest import CONFIG
 from benchmarks.measuring import memory, spendwatch
 from spendwatch.app import App
+from spendwatch.schedule import keep_for_life
 from spendwatch.settings import load
 from spendwatch.state import opened_store
 
@@ -67,6 +68,7 @@ async def longest_stall(folder: Path, bill: Path) -> tuple[float, float]:
     longest, last = 0.0, time.perf_counter()
     with opened_store(settings) as store:
         app = App(settings, store)
+        keep_for_life()
         started = time.perf_counter()
         work = asyncio.create_task(app.once())
         while not work.done():
