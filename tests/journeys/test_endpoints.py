@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 
+import oss_lies
 from bill_builder import a_bill, a_line
 from bss_lies import KEY_ID, SECRET, Document, Lie
 from bss_told import LIES
 from home import Home, today
 from servers_bss import BssServer, an_item
 from servers_file import FileServer
+from servers_oss import OssServer
 from spendwatch.domain.trouble import Trouble
 from spendwatch.store.health_book import HealthBook
 from spendwatch.store.opening import open_database
@@ -272,3 +274,30 @@ def test_a_machine_s_clock_that_is_wrong_is_told_with_both_times(stage: Stage) -
     assert stage.seen() == ("failing", Trouble.CLOCK.value)
     assert "this machine's clock is 3 h" in _shown(stage)
     assert "ahead of the provider's" in _shown(stage)
+
+
+def test_bills_of_a_bucket_are_entered_once_and_a_refusal_of_its_owner_is_told(home: Home) -> None:
+    month = today().strftime("%Y%m")
+    with OssServer() as server:
+        for name, secret in (("id", oss_lies.KEY_ID), ("key", oss_lies.SECRET)):
+            (home.folder / name).write_text(secret)
+            (home.folder / name).chmod(0o600)
+        keys = f"key_id_file: id, secret_file: key, region: {oss_lies.REGION}, path_style: true, endpoint: '{server.url}'"
+        home.furnish(sources=[f"pushes: {{type: oss, bucket: {oss_lies.BUCKET}, prefix: spend/, {keys}}}"])
+        for day, lines in (("02", 2), ("03", 3)):
+            numbers = range(lines)
+            _, bill = a_bill([a_line(line_id=f"{month}_0700v1_019_x_{n}", day=f"{month}01", amount="1.5") for n in numbers])
+            server.put(f"spend/{month}{day}/1000000000000001_2688801000001_consumeDetailBillV2_{month}.csv", bill)
+        home.call("once")
+        assert home.json("report")["rows"][0]["spend"] == "4.5"
+        asked = len(server.gets())
+        assert "0 bills recorded" in home.call("once").stderr
+        assert len(server.gets()) == asked
+        shown = home.call("status").stdout
+        assert "pushes  oss     ok" in shown
+        kept = home.folder / "var" / "sources" / "pushes" / "originals" / "done"
+        assert sorted(path.parent.name for path in kept.rglob("*.csv")) == [f"{month}02", f"{month}03"]
+        assert "all days are equal to the last digit" in home.call("ledger", "verify").stdout
+        server.keys.clear()
+        assert "the access key is not accepted" in home.call("once", expect=77).stderr
+        assert [call["type"] for call in home.calls()] == ["source.failing"]
