@@ -213,6 +213,17 @@ def test_one_round_says_by_its_exit_code_that_credentials_are_refused(stage: Sta
     assert stage.spent() == _worth(stage)
 
 
+def test_check_asks_nobody_and_says_what_a_balance_by_bills_would_miss(stage: Stage) -> None:
+    stage.home.furnish(account=", balance: {from: manual, cash: 100.00}", sources=_sources(stage.home))
+    said = stage.home.call("check").stderr
+    assert "note: source api: its endpoint was not asked; `spendwatch once` does" in said
+    assert "note: source api asks for the product sfm alone, and the balance of acme takes what is unsettled from bills" in said
+    assert stage.server.calls == []
+    everything = [_sources(stage.home)[0].replace("alibaba,", "alibaba, product: '',")]
+    stage.home.furnish(account=", balance: {from: manual, cash: 100.00}", sources=everything)
+    assert "unsettled" not in stage.home.call("check").stderr
+
+
 def test_a_dry_run_asks_nobody_changes_nothing_and_shows_what_was_fetched_before(stage: Stage) -> None:
     shown = stage.home.call("once", "--dry-run").stdout
     assert "api: 0 files fetched and not entered yet; a dry run asks no endpoint for more" in shown

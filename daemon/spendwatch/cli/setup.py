@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from spendwatch.settings import Settings
 
 
 @click.command()
@@ -73,12 +78,26 @@ def check(place: Place) -> int:
         f"{path}: ok ({len(policies.accounts)} accounts, {len(policies.workspaces)} workspaces, {watched} thresholds, "
         f"{len(settings.sources)} sources, {len(settings.channels)} channels)"
     )
+    for note in _notes(settings):
+        click.echo(f"note: {note}", err=True)
+    return Exit.DONE
+
+
+def _notes(settings: Settings) -> Iterator[str]:
+    """Yield what is no mistake, and worth a second thought."""
     for name, config in settings.sources.items():
         if config.type == "folder" and not Path(config.path).is_dir():
-            click.echo(f"note: source {name}: there is no folder {config.path} yet", err=True)
+            yield f"source {name}: there is no folder {config.path} yet"
         elif config.type != "folder":
-            click.echo(f"note: source {name}: its endpoint was not asked; `spendwatch once` does", err=True)
+            yield f"source {name}: its endpoint was not asked; `spendwatch once` does"
     for file in settings.balance_files:
         if not file.is_file():
-            click.echo(f"note: there is no balance file {file} yet", err=True)
-    return Exit.DONE
+            yield f"there is no balance file {file} yet"
+    by_bills = {policy.account: policy for policy in settings.accounts if policy.balance and policy.balance.cash is not None}
+    for name, config in settings.sources.items():
+        if config.type == "alibaba" and config.product and config.account in by_bills:
+            called = by_bills[config.account].name or config.account
+            yield (
+                f"source {name} asks for the product {config.product} alone, and the balance of {called} "
+                'takes what is unsettled from bills: what other products cost would be missing; write product: ""'
+            )
