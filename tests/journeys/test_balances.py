@@ -78,6 +78,28 @@ def test_a_balance_in_a_file_falls_below_a_floor_runs_into_debt_escalates_and_re
     assert "from its file" in shown
 
 
+def test_what_was_said_of_a_balance_is_kept_and_shown_term_by_term(home: Home) -> None:
+    home.furnish(account=", balance: {from: file, path: balance.json, settle: 0s}")
+    document = home.folder / "balance.json"
+    now = today()
+    said = [
+        {"cash": "100.00"},
+        {"cash": "100.00"},
+        {"cash": "90.00", "credit": "5.00", "unsettled": "7.50", "available": "87.50"},
+    ]
+    for number, terms in enumerate(said):
+        at = now - timedelta(hours=3 - number)
+        document.write_text(json.dumps({"as_of": at.isoformat(timespec="seconds"), **terms}))
+        home.call("once")
+    latest, first = home.json("balance")["readings"]
+    assert (latest["cash"], latest["credit"], latest["unsettled_both"], latest["reported"]) == ("90", "5", "7.5", "87.5")
+    assert (first["cash"], first["reported"], first["from"], first["name"]) == ("100", None, "file", "acme")
+    assert datetime.fromisoformat(first["as_of"]) - datetime.fromisoformat(first["since"]) == timedelta(hours=1)
+    shown = home.call("balance", "acme").stdout
+    assert [word for word in ("90.00", "7.50", "by bills") if word not in shown] == []
+    assert "known: acme" in home.call("balance", "acne", expect=1).stderr
+
+
 def test_a_broken_balance_file_is_told_with_line_and_key_and_the_last_good_reading_stays(home: Home) -> None:
     home.furnish(account=", balance: {from: file, path: balance.yaml, settle: 0s, floors: [50.00], stale_after: 1h}")
     path = home.folder / "balance.yaml"

@@ -32,6 +32,7 @@ _COMMANDS = {
     "import": ("spendwatch.cli.bills", "import_bills", "Read bill files by name."),
     "status": ("spendwatch.cli.show", "status", "Show spend against budget, balance, alerts, sources."),
     "report": ("spendwatch.cli.report", "report", "Show spend by day, workspace, key, model, …"),
+    "balance": ("spendwatch.cli.balance", "balance", "Show what was said of each balance, and when."),
     "ledger": ("spendwatch.cli.ledger", "ledger", "List what was entered, check that it adds up, take a statement back."),
     "export": ("spendwatch.cli.exporting", "export", "Write the ledger's lines in another format."),
     "alerts": ("spendwatch.cli.alerts", "alerts", "List alerts."),

@@ -1,0 +1,96 @@
+"""`balance`."""
+
+from __future__ import annotations
+
+import click
+
+from spendwatch.cli import Place
+from spendwatch.cli.exits import Exit
+from spendwatch.cli.options import json_option
+from spendwatch.cli.screen import clean, console, print_json, table, when
+from spendwatch.domain.balance_reading import TERMS, BalanceReading, RecordedReading
+from spendwatch.domain.money import Money, plain, shown
+from spendwatch.domain.policy import AccountPolicy
+from spendwatch.settings import Settings, load
+from spendwatch.state import opened_store
+
+_NUMBERS = ("CASH", "CREDIT", "UNSETTLED", "REPORTED")
+
+
+@click.command()
+@click.argument("account", required=False)
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="So many of each account.")
+@json_option
+@click.pass_obj
+def balance(place: Place, account: str | None, limit: int, *, as_json: bool) -> int:
+    """Show what was said of each balance, or of ACCOUNT's, term by term, the latest first.
+
+    Readings one after the other that say the same are one. How a balance stands now is told by `status`.
+    """
+    settings = load(place.path(), with_secrets=False)
+    wanted = _wanted(settings, account)
+    with opened_store(settings, read_only=True) as store:
+        found = [(policy, store.balances.history(policy.account, limit)) for policy in wanted]
+    if as_json:
+        readings = [_json(policy, one) for policy, history in found for one in history]
+        print_json({"schema_version": 1, "readings": readings})
+        return Exit.DONE
+    rows = [_row(policy, one, settings) for policy, history in found for one in history]
+    if not rows:
+        console().print("No balance on record.")
+        return Exit.DONE
+    headings = [(heading, "left") for heading in ("ACCOUNT", "SINCE", "AS OF", "FROM")]
+    console().print(table([*headings, *((heading, "right") for heading in _NUMBERS)], rows))
+    return Exit.DONE
+
+
+def _wanted(settings: Settings, account: str | None) -> list[AccountPolicy]:
+    if account is None:
+        return list(settings.accounts)
+    found = [policy for policy in settings.accounts if account in {policy.name, policy.account}]
+    if not found:
+        known = ", ".join(policy.name or policy.account for policy in settings.accounts)
+        msg = f"no account is named {account!r}; known: {known}"
+        raise click.ClickException(msg)
+    return found
+
+
+def _row(policy: AccountPolicy, one: RecordedReading, settings: Settings) -> tuple[str, ...]:
+    reading = one.reading
+    return (
+        clean(policy.name or policy.account),
+        when(one.since, settings.zone),
+        when(reading.as_of, settings.zone),
+        reading.origin.value,
+        *map(_shown, (reading.cash, reading.credit)),
+        _unsettled(reading),
+        _shown(reading.reported),
+    )
+
+
+def _unsettled(reading: BalanceReading) -> str:
+    if reading.unsettled_current is not None and reading.unsettled_previous is not None:
+        return _shown(reading.unsettled_current + reading.unsettled_previous)
+    return _shown(reading.unsettled_both) if reading.unsettled_both is not None or reading.reported is not None else "by bills"
+
+
+def _shown(money: Money | None) -> str:
+    return "" if money is None else shown(money.amount)
+
+
+def _json(policy: AccountPolicy, one: RecordedReading) -> dict[str, object]:
+    reading = one.reading
+    terms: dict[str, Money | None] = {term: getattr(reading, term) for term in TERMS}
+    return {
+        "account": reading.account,
+        "name": policy.name,
+        "from": reading.origin.value,
+        "since": one.since.isoformat(),
+        "as_of": reading.as_of.isoformat(),
+        "read_at": reading.read_at.isoformat(),
+        "currency": reading.currency,
+        **{term: None if money is None else plain(money.amount) for term, money in terms.items()},
+        "other_cash": [{"amount": plain(money.amount), "currency": money.currency} for money in reading.other_cash],
+        "reseller_quota": reading.is_reseller_quota,
+        "owner": reading.owner,
+    }
