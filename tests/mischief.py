@@ -590,7 +590,7 @@ def _zipped(bill: Bill) -> None:
 
 
 def _as_spreadsheet(bill: Bill) -> None:
-    """Every cell as the text that it was; what cannot stand in a cell is left out of both."""
+    """Every cell as the text that it was; what cannot stand in a cell is left out of both, as is a title above the header."""
     if not bill.rows:
         _zipped(bill)
         return
@@ -598,7 +598,8 @@ def _as_spreadsheet(bill: Bill) -> None:
     if any(len(row) != width for row in bill.rows) or not any(bill.rows[0]):
         return
     rows = [[_allowed(cell) for cell in row] for row in bill.rows]
-    bill.plain = _written(rows, bom=False)
+    header = next((number for number, row in enumerate(rows) if sum(map(bool, row)) > 1), 0)
+    bill.plain = _written(rows[header:], bom=False)
     bill.content = a_spreadsheet({"账单明细": rows})
     bill.name = bill.name.rpartition(".")[0] + ".xlsx"
 
