@@ -12,22 +12,25 @@ import pytest
 from home import RESEARCH, TRAINING, Home, lines_worth, this_month
 
 
+COMMANDS = (
+    "demo",
+    "init",
+    "check",
+    "run",
+    "once",
+    "import",
+    "status",
+    "report",
+    "balance",
+    "alerts",
+    "explain",
+    "deliveries",
+)
+
+
 def test_help_names_every_command_with_what_it_does(quiet_home: Home) -> None:
     shown = quiet_home.call("--help").stdout
-    for command in (
-        "demo",
-        "init",
-        "check",
-        "run",
-        "once",
-        "import",
-        "status",
-        "report",
-        "balance",
-        "alerts",
-        "explain",
-        "deliveries",
-    ):
+    for command in COMMANDS:
         assert f"  {command}" in shown
         assert quiet_home.call(command, "--help").stdout.startswith("Usage: ")
     assert "78 configuration" in shown
