@@ -11,7 +11,6 @@ import pytest
 
 from home import RESEARCH, TRAINING, Home, lines_worth, this_month
 
-
 COMMANDS = (
     "demo",
     "init",
