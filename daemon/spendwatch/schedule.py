@@ -59,6 +59,8 @@ class Daemon:
         self._stop = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._busy: set[str] = set()
+        self._again: set[str] = set()
+        """Jobs that were wanted at once while they were at work: they may have looked already."""
         self._planned: set[str] = set()
         self._scheduler: AsyncIOScheduler | None = None
         self._interrupts = 0
@@ -139,11 +141,16 @@ class Daemon:
         if task:
             self._running.add(task)
         try:
-            await work()
-            self._heartbeat.progress(name)
+            is_wanted = True
+            while is_wanted and not self._stop.is_set():
+                self._again.discard(name)
+                await work()
+                self._heartbeat.progress(name)
+                is_wanted = name in self._again
         except Exception:  # a job that fails is told and tried again at its next time; the others go on
             log.exception("job_failed", job=name)
         finally:
+            self._again.discard(name)
             self._busy.discard(name)
             if task:
                 self._running.discard(task)
@@ -182,7 +189,11 @@ class Daemon:
         if self._scheduler is None or self._stop.is_set():
             return
         for job in self._scheduler.get_jobs():
-            if job.id.startswith(beginnings):
+            if not job.id.startswith(beginnings):
+                continue
+            if job.id in self._busy:
+                self._again.add(job.id)
+            else:
                 job.modify(next_run_time=self._app.clock())
 
     def _interrupted(self) -> None:

@@ -152,6 +152,20 @@ def test_the_daemon_tells_of_refused_credentials_and_when_they_are_accepted_agai
         assert running.stop() == 0
 
 
+def test_who_wants_a_look_in_the_middle_of_one_gets_another_when_it_is_over(stage: Stage) -> None:
+    stage.server.pause_before = lambda call: call.action == "QueryAccountBill"  # the last one of the round; it gives up in time
+    running = stage.home.start()
+    try:
+        stage.home.until(lambda: bool(stage.server.hanging))
+        stage.server.bills = {**stage.server.bills, stage.day: [*stage.server.bills[stage.day], an_item(stage.day, 77, "7.75")]}
+        running.process.send_signal(signal.SIGUSR1)
+        stage.server.pause_before = lambda _: False
+        worth = _worth(stage)
+        stage.home.until(lambda: stage.spent() == worth)
+    finally:
+        assert running.stop() == 0
+
+
 def test_a_person_s_hurry_does_not_shorten_the_pause_that_the_endpoint_asked_for(stage: Stage) -> None:
     stage.lie(Lie.THROTTLED_FOR_LONG)
     running = stage.home.start()
