@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +30,8 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine that has built the image."""
     need(*TOOLS)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    with engine(tmp_path_factory.mktemp("engine")) as box:
+    # A short path: the engine keeps sockets below it, and loses track of containers when their names do not fit.
+    with tempfile.TemporaryDirectory(prefix="box-") as place, engine(Path(place)) as box:
         box.make_base(f"{version}-slim-bookworm")
         context = shipped_files(tmp_path_factory.mktemp("shipped"))
         box.build(context, "deploy/docker/Dockerfile", IMAGE, PYTHON_VERSION=version)
