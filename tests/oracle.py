@@ -520,7 +520,8 @@ def _day(layout: Layout, row: Row) -> str:
     """Return the date, which may stand in any of its columns."""
     for told in layout.day.split("|"):
         if found := row.cell(told):
-            return _date(re.split("[ T]", found)[0] if _is_moment(told) else found)
+            # A mark glued to the date is cleaned off there as it is at the edge of any cell.
+            return _date(_clean(re.split("[ T]", found)[0]) if _is_moment(told) else found)
     return ""
 
 
