@@ -559,7 +559,9 @@ def _garbled_header(bill: Bill) -> None:
         garbled = header.decode(bill.dice.choice(["gb18030", "latin-1"])).encode()
     except UnicodeError:
         return
-    bill.plain, bill.content = header + line_end + rest, garbled + line_end + rest
+    # Of an English header nothing is garbled but a mark within it: the rest is known as it stands, and nobody mends the mark.
+    bill.plain = None if header.replace(BOM, b"").isascii() else header + line_end + rest
+    bill.content = garbled + line_end + rest
 
 
 ENCODINGS = (
