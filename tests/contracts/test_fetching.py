@@ -209,7 +209,11 @@ async def test_every_cut_of_a_packed_answer_is_an_error() -> None:
         assert (await _fetch(sink.url())).body == BODY * 3
 
 
-@pytest.mark.parametrize("damage", [b"no gzip at all", gzip.compress(BODY)[:-8] + bytes(8), gzip.compress(BODY) + b"\0\0"])
+@pytest.mark.parametrize(
+    "damage",
+    [b"no gzip at all", gzip.compress(BODY)[:-8] + bytes(8), gzip.compress(BODY) + b"\0\0"],
+    ids=["no_gzip", "wrong_checksum", "surplus"],
+)
 async def test_a_damaged_packed_answer_is_an_error(damage: bytes) -> None:
     assert "damaged or cut off" in await _failing(_packed(damage))
 
