@@ -29,7 +29,9 @@ from bill_builder import (
 from oracle import month_to_date
 from small_ledger import NO_HINTS, SmallLedger, a_bill_file, read_here
 from spendwatch.bills import frames, pile
+from spendwatch.bills import lines as bill_lines
 from spendwatch.bills.process import ReadingProcess
+from spendwatch.bills.unpacking import transcoding
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, ChargeKind, Kind, ReadingHints, Statement, TaxBasis
@@ -306,17 +308,21 @@ def test_a_line_that_returns_to_its_first_version_keeps_it_although_its_day_was_
         assert read_here(order).total() == Decimal(5)
 
 
-def test_a_file_too_long_for_memory_is_read_in_segments_and_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_a_file_too_long_for_memory_is_read_in_parts_and_says_the_same(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     lines = [a_line(line_id=f"id-{n % 230}", amount=f"{n}.5", day=f"202609{n * 7 % 13 + 1:02d}") for n in range(300)]
     name, content = a_bill(lines)
+    sent = content.decode("utf-8-sig").encode(encoding)
     whole = SmallLedger()
-    statement = whole.enter_here(name, content)
-    monkeypatch.setattr(frames, "AT_ONCE", 0)
+    statement = whole.enter_here(name, sent)
+    monkeypatch.setattr(frames, "BATCH", 40)
     monkeypatch.setattr(frames, "SEGMENT", 20_000)
+    monkeypatch.setattr(transcoding, "_PIECE", 5_000)
+    monkeypatch.setattr(bill_lines, "_MOST_KNOWN", 3)
     monkeypatch.setattr(pile, "ROOM", 50)
     monkeypatch.setattr(pile, "_FEW_RUNS", 5)
     parts = SmallLedger()
-    assert parts.enter_here(name, content) == statement
+    assert parts.enter_here(name, sent) == statement
     assert parts.sums() == whole.sums() == month_to_date([(name, content)])
     assert statement.lines == 230
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from io import FileIO
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, repeat
 from pathlib import Path
 
 import polars as pl
@@ -21,10 +21,11 @@ from spendwatch.domain.money import SCALE, WHOLE_DIGITS
 
 MONEY = pl.Decimal(38, SCALE)
 
-AT_ONCE = 1792 * 1024 * 1024
-"""Longer files are parsed in segments, a little slower, so that memory does not grow with the file."""
+BATCH = 100_000
+"""How many lines are handed on at once. The parser goes on meanwhile, and waits when they are not fetched."""
 
-SEGMENT = 128 * 1024 * 1024
+SEGMENT = 64 * 1024 * 1024
+"""How many bytes of a file in another encoding are rewritten at once."""
 
 BETWEEN = "|"
 """Stands between the parts of a key that is no id."""
@@ -33,7 +34,6 @@ SURPLUS = 16
 """How many columns beyond the header's are looked at for cells that should not be there."""
 
 _PLAIN_AMOUNT = rf"^-?[0-9]{{1,{WHOLE_DIGITS}}}(\.[0-9]{{1,{SCALE}}})?$"
-_PROBE = 64 * 1024
 _WATCHED = "watched "
 
 
@@ -49,8 +49,8 @@ def exact_columns(
     *,
     watched: Sequence[pl.Expr] = (),
     surplus: Sequence[str] = (),
-) -> pl.DataFrame:
-    """Return of each line its key, time, usage, list cost, billed cost, end, and the cells of its traits as one category.
+) -> Iterator[pl.DataFrame]:
+    """Yield of each line its key, time, usage, list cost, billed cost, end, and the cells of its traits as one category.
 
     The key is the line's id, or what else it is known by beside its traits. The amount's text is checked before it becomes a
     number: Polars would round surplus decimals without a word.
@@ -66,7 +66,7 @@ def exact_columns(
     owed = [cell[Field.OUTSTANDING]] if Field.OUTSTANDING in columns else []
     category = pl.Categorical(pl.Categories.random())
     key = _key(cell, identity)
-    frame = raw.select(
+    exact = raw.select(
         key.alias("line_id"),
         time.alias("time"),
         cell[Field.USAGE].alias("usage"),
@@ -81,10 +81,12 @@ def exact_columns(
             & ~has_surplus
         ).alias("is_plain"),
         *(column.str.len_bytes().alias(f"{_WATCHED}{number}") for number, column in enumerate(watched)),
-    ).collect(engine="streaming")
-    if not frame["is_plain"].all() or any(frame[cost].has_nulls() for cost in ("billed_cost", "outstanding")[: 1 + len(owed)]):
-        raise DoubtError
-    return frame.drop("is_plain", pl.selectors.starts_with(_WATCHED))
+    )
+    costs = ("billed_cost", "outstanding")[: 1 + len(owed)]
+    for frame in exact.collect_batches(chunk_size=BATCH, engine="streaming"):
+        if not frame["is_plain"].all() or any(frame[cost].has_nulls() for cost in costs):
+            raise DoubtError
+        yield frame.drop("is_plain", pl.selectors.starts_with(_WATCHED))
 
 
 def _key(cell: Mapping[Field, pl.Expr], identity: Identity) -> pl.Expr:
@@ -133,7 +135,7 @@ def fast_frames(path: Path, encoding: Encoding, header: Header, identity: Identi
                 empty_string_is_null=False,
                 glob=False,
             )
-            yield exact_columns(raw, columns, traits, identity, watched=watched, surplus=surplus)
+            yield from exact_columns(raw, columns, traits, identity, watched=watched, surplus=surplus)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, UndecodableError) as error:
         raise DoubtError from error
 
@@ -163,18 +165,18 @@ def _commas(path: Path) -> int:
 def _sources(path: Path, encoding: Encoding, header: Header) -> Iterator[tuple[Path | bytes, int]]:
     """Yield what is to be parsed as UTF-8, and how many lines of it to skip."""
     if encoding is Encoding.GB18030:
-        skip = header.lines
-        for segment in _rewritten(path):
-            yield segment, skip
-            skip = 0
-        return
-    if path.stat().st_size <= AT_ONCE:
+        yield from zip(_ahead(_rewritten(path)), chain([header.lines], repeat(0)), strict=False)
+    else:
         yield path, header.lines
-        return
-    with path.open("rb", buffering=0) as file:
-        file.seek(header.size)
-        while segment := _segment(file):
-            yield segment, 0
+
+
+def _ahead(segments: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the segments, the next one being made meanwhile."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, segments, b"")
+        while segment := following.result():
+            following = pool.submit(next, segments, b"")
+            yield segment
 
 
 def _rewritten(path: Path) -> Iterator[bytes]:
@@ -190,17 +192,6 @@ def _rewritten(path: Path) -> Iterator[bytes]:
                 pieces, size = [], 0
         if pieces:
             yield b"".join(pieces)
-
-
-def _segment(file: FileIO) -> bytes:
-    """Return the next whole lines of the file, some more than a segment holds."""
-    start, end = file.tell(), file.tell() + SEGMENT
-    while probe := os.pread(file.fileno(), _PROBE, end):
-        found = probe.find(b"\n") + 1
-        end += found or len(probe)
-        if found:
-            break
-    return file.read(end - start)
 
 
 def _check_strictly(head: bytes, header: Header) -> None:

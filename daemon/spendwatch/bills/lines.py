@@ -19,6 +19,9 @@ from spendwatch.domain.statement import DayKey
 
 _MOMENT = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}"
 _MOMENT_LENGTH = len("2026-09-12 11:21:00")
+_MOST_KNOWN = 100_000
+"""How many different cells of traits are remembered with what they were understood as."""
+
 _TOO_MUCH = Decimal(10) ** (WHOLE_DIGITS - 1)
 
 
@@ -40,6 +43,7 @@ class Lines:
         self._keys: list[DayKey] = []
         self._heaps: dict[DayKey, int] = {}
         self._weight = Decimal(0)
+        self._known: dict[str, tuple[int, int]] = {}
 
     def add(self, frame: pl.DataFrame, part: int = 0) -> None:
         """Add exact columns of that part of the statement; a cell that cannot be understood raises `CellError`."""
@@ -93,17 +97,25 @@ class Lines:
         return lines.with_columns(rank).sort(order).with_columns(pl.col("line_id") + number).drop("rank")
 
     def _numbers(self, distinct: pl.Series) -> tuple[pl.Series, pl.Series]:
-        codes, texts = distinct.to_physical(), distinct.cast(pl.String)
+        codes = distinct.to_physical()
+        found = pl.Series(map(self._understood, distinct.cast(pl.String)), dtype=pl.Array(pl.UInt32, 2))
         size = (int(str(codes.max())) if codes.len() else 0) + 1
-        days, traits = [0] * size, [0] * size
-        for code, text in zip(codes, texts, strict=True):
+        places = pl.zeros(size, dtype=pl.UInt32, eager=True)
+        days, traits = (places.clone().scatter(codes, found.arr.get(part)) for part in range(2))
+        return days, traits
+
+    def _understood(self, text: str) -> tuple[int, int]:
+        """Return the numbers of the heap and the traits of lines with these cells."""
+        if text not in self._known:
             cells = tuple(text.split(SEPARATOR))
             if len(cells) != len(self.interpreter.fields):
                 raise DoubtError
             self.has_stray_quotes = self.has_stray_quotes or '"' in text
-            key, found = self.interpreter.interpret(cells)
-            days[code], traits[code] = self._heap(key), self.book.number(found)
-        return pl.Series(days, dtype=pl.UInt32), pl.Series(traits, dtype=pl.UInt32)
+            key, traits = self.interpreter.interpret(cells)
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[text] = self._heap(key), self.book.number(traits)
+        return self._known[text]
 
     def _heap(self, key: DayKey) -> int:
         if key not in self._heaps:

@@ -138,7 +138,8 @@ class _Reader:
                 path = as_utf8(table.text.path, table.text.encoding, self.folder)
                 for batch in CarefulReader(path, header, lines.interpreter, progress).batches():
                     raw = pl.LazyFrame(batch, schema=dict.fromkeys(columns, pl.String))
-                    lines.add(exact_columns(raw, columns, lines.interpreter.fields, lines.identity), table.text.told.part)
+                    for frame in exact_columns(raw, columns, lines.interpreter.fields, lines.identity):
+                        lines.add(frame, table.text.told.part)
             except UnreadableBillError as error:
                 raise table.text.refused(error) from error
         return lines
