@@ -580,7 +580,7 @@ def _moment(text: str) -> str:
     return "".join(found.groups()) if found else ""
 
 
-_SHORTENED = re.compile(r"[0-9](\.[0-9]+)?[eE]\+?[0-9]+", re.ASCII)
+_SHORTENED = re.compile(r"[0-9](\.[0-9]+)?[eE]\+?[0-9]{1,3}", re.ASCII)
 
 
 def _workspace(instance: str, product: str) -> str:
