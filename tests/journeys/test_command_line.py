@@ -50,6 +50,25 @@ print(sorted(heavy & set(sys.modules)), file=sys.stderr)
     assert done.stderr.strip() == "[]"
 
 
+def test_the_daemon_does_not_load_what_draws_on_terminals_and_logs_tracebacks_all_the_same() -> None:
+    script = """
+import sys
+import spendwatch.cli.work, spendwatch.app, spendwatch.schedule, spendwatch.outgoing
+from spendwatch.logs import configure
+import structlog
+print(sorted({"rich", "pygments", "polars"} & set(sys.modules)))
+configure("console")
+try:
+    1 / 0
+except ZeroDivisionError:
+    structlog.get_logger().exception("told")
+import rich.console
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == "[]"
+    assert "ZeroDivisionError: division by zero" in done.stdout + done.stderr
+
+
 def test_a_mistyped_command_is_answered_with_the_nearest_one(quiet_home: Home) -> None:
     assert "Did you mean 'status'?" in quiet_home.call("statsu", expect=2).stderr
 

@@ -8,8 +8,13 @@ import os
 import sys
 import time
 
+from spendwatch.lean import without_drawing
+
+with without_drawing():
+    import structlog
+
+# isort: split
 import click
-import structlog
 
 from spendwatch import __version__
 from spendwatch.app import App, lock_state

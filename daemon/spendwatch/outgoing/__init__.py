@@ -5,6 +5,12 @@ Knows nothing of what is sent or fetched. The only room that imports the HTTP li
 
 from __future__ import annotations
 
+from spendwatch.lean import without_drawing
+
+with without_drawing():
+    import httpx  # noqa: F401 -- before the rooms that use it
+
+# isort: split
 from spendwatch.outgoing.addresses import Network
 from spendwatch.outgoing.client import Answer, Fetched, Outgoing, Resolver
 from spendwatch.outgoing.places import judge
