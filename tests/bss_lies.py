@@ -6,13 +6,15 @@ import asyncio
 import gzip
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from email.utils import format_datetime
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol
 
-Document: TypeAlias = dict[str, Any]
+from spendwatch.demo.billing_api import Document
+from spendwatch.demo.gateway import Call, Refusal
+from spendwatch.demo.requests import write_answer
 
 KEY_ID = "LTAItestid"
 SECRET = "test-secret/+="
@@ -118,24 +120,9 @@ class Lie(StrEnum):
 
 
 @dataclass(frozen=True)
-class Call:
-    """One request that came in and was signed as it should be."""
+class FalseRefusal(Refusal):
+    """How a gateway refuses that the request did not reach, or that means something else."""
 
-    action: str
-    version: str
-    query: Mapping[str, str]
-    form: Mapping[str, str]
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """How the gateway does not take a request."""
-
-    status: int
-    code: str
-    message: str = "Refused."
-    headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/json;charset=utf-8"
 
 
@@ -162,13 +149,6 @@ class Desk(Protocol):
         """Take that token, too."""
 
 
-async def write(writer: asyncio.StreamWriter, status: int, headers: Mapping[str, str], body: bytes) -> None:
-    """Write just this."""
-    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    writer.write(f"HTTP/1.1 {status} Scripted\r\n{head}\r\n".encode() + body)
-    await writer.drain()
-
-
 _JSON = {"content-type": "application/json"}
 
 
@@ -181,18 +161,18 @@ async def _reset(writer: asyncio.StreamWriter, _body: bytes) -> None:
 
 
 async def _reset_in_body(writer: asyncio.StreamWriter, body: bytes) -> None:
-    await write(writer, 200, {**_JSON, "content-length": str(len(body))}, body[: len(body) // 2])
+    await write_answer(writer, 200, {**_JSON, "content-length": str(len(body))}, body[: len(body) // 2])
     await asyncio.sleep(0.05)
     writer.transport.abort()
 
 
 async def _stalled(writer: asyncio.StreamWriter, body: bytes) -> None:
-    await write(writer, 200, {**_JSON, "content-length": str(len(body))}, body[: len(body) // 2])
+    await write_answer(writer, 200, {**_JSON, "content-length": str(len(body))}, body[: len(body) // 2])
     await asyncio.sleep(3600)
 
 
 async def _slow_drip(writer: asyncio.StreamWriter, body: bytes) -> None:
-    await write(writer, 200, {**_JSON, "content-length": str(len(body))}, b"")
+    await write_answer(writer, 200, {**_JSON, "content-length": str(len(body))}, b"")
     for number in range(len(body)):
         writer.write(body[number : number + 1])
         await writer.drain()
@@ -200,7 +180,7 @@ async def _slow_drip(writer: asyncio.StreamWriter, body: bytes) -> None:
 
 
 async def _endless(writer: asyncio.StreamWriter, _body: bytes) -> None:
-    await write(writer, 200, {**_JSON, "transfer-encoding": "chunked"}, b"")
+    await write_answer(writer, 200, {**_JSON, "transfer-encoding": "chunked"}, b"")
     while True:
         writer.write(b"100000\r\n" + b" " * 0x100000 + b"\r\n")
         await writer.drain()
@@ -218,7 +198,7 @@ def _with(headers: Mapping[str, str], change: Callable[[bytes], bytes] = bytes) 
         changed = change(body)
         length = {} if "transfer-encoding" in headers else {"content-length": str(len(changed))}
         told = {**_JSON, **length, "connection": "close", **headers}
-        await write(writer, 200, {name: value for name, value in told.items() if value}, changed)
+        await write_answer(writer, 200, {name: value for name, value in told.items() if value}, changed)
 
     return send
 
@@ -273,30 +253,30 @@ WRITTEN_OTHERWISE: Mapping[Lie, Callable[[bytes], bytes]] = {
 }
 
 _SKEWED = format_datetime(datetime(2026, 9, 16, 4, 20, tzinfo=UTC), usegmt=True)
-REFUSALS: Mapping[Lie, Refusal] = {
-    Lie.REDIRECT: Refusal(302, "Moved", headers={"location": "https://business.example.test/"}),
-    Lie.SUCCESS_FALSE: Refusal(200, "InternalError", "The request processing has failed due to some unknown error."),
-    Lie.INTERNAL_ERROR: Refusal(400, "InternalError", "The request processing has failed due to some unknown error."),
-    Lie.UNDEFINED_ERROR: Refusal(500, "UndefinedError", "The request processing has failed."),
-    Lie.BAD_GATEWAY: Refusal(502, "", "Bad Gateway", content_type="text/html"),
-    Lie.THROTTLED: Refusal(
+REFUSALS: Mapping[Lie, FalseRefusal] = {
+    Lie.REDIRECT: FalseRefusal(302, "Moved", headers={"location": "https://business.example.test/"}),
+    Lie.SUCCESS_FALSE: FalseRefusal(200, "InternalError", "The request processing has failed due to some unknown error."),
+    Lie.INTERNAL_ERROR: FalseRefusal(400, "InternalError", "The request processing has failed due to some unknown error."),
+    Lie.UNDEFINED_ERROR: FalseRefusal(500, "UndefinedError", "The request processing has failed."),
+    Lie.BAD_GATEWAY: FalseRefusal(502, "", "Bad Gateway", content_type="text/html"),
+    Lie.THROTTLED: FalseRefusal(
         400, "Throttling.User", "Request was denied due to user flow control.", {"x-acs-retry-after": "7000"}
     ),
-    Lie.THROTTLED_WITHOUT_HEADER: Refusal(400, "Throttling.Api", "Request was denied due to api flow control."),
-    Lie.THROTTLED_AT_200: Refusal(200, "Throttling", "Request was denied due to request throttling."),
-    Lie.THROTTLED_FOR_LONG: Refusal(429, "Throttling", headers={"retry-after": "600"}),
-    Lie.THROTTLED_IN_XML: Refusal(503, "Throttling.User", "Denied.", content_type="text/xml"),
-    Lie.UNKNOWN_KEY: Refusal(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found."),
-    Lie.EXPIRED_TOKEN: Refusal(400, "InvalidSecurityToken.Expired", "Specified SecurityToken is expired."),
-    Lie.BAD_SIGNATURE: Refusal(400, "SignatureDoesNotMatch", f"You sent {SECRET} and {TOKEN}."),
-    Lie.NONCE_USED: Refusal(400, "SignatureNonceUsed", "Specified signature nonce was used already."),
-    Lie.CLOCK_SKEW: Refusal(400, "InvalidTimeStamp.Expired", "Specified time stamp is expired.", {"date": _SKEWED}),
-    Lie.WRONG_SITE: Refusal(400, "NotApplicable", "This API is not applicable for caller."),
-    Lie.NOT_AUTHORIZED: Refusal(403, "NotAuthorized", "This API is not authorized for caller."),
-    Lie.UNKNOWN_CODE: Refusal(400, "SomethingNew", f"It says \x1b[31m{KEY_ID} {SECRET}\x1b[0m"),
-    Lie.HOSTILE_CODE: Refusal(400, "<script>\u202e</script>", "no"),
-    Lie.LOGIN_401: Refusal(401, "", "Sign in", content_type="text/html"),
-    Lie.FORBIDDEN_403: Refusal(403, "", "Forbidden", content_type="text/html"),
+    Lie.THROTTLED_WITHOUT_HEADER: FalseRefusal(400, "Throttling.Api", "Request was denied due to api flow control."),
+    Lie.THROTTLED_AT_200: FalseRefusal(200, "Throttling", "Request was denied due to request throttling."),
+    Lie.THROTTLED_FOR_LONG: FalseRefusal(429, "Throttling", headers={"retry-after": "600"}),
+    Lie.THROTTLED_IN_XML: FalseRefusal(503, "Throttling.User", "Denied.", content_type="text/xml"),
+    Lie.UNKNOWN_KEY: FalseRefusal(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found."),
+    Lie.EXPIRED_TOKEN: FalseRefusal(400, "InvalidSecurityToken.Expired", "Specified SecurityToken is expired."),
+    Lie.BAD_SIGNATURE: FalseRefusal(400, "SignatureDoesNotMatch", f"You sent {SECRET} and {TOKEN}."),
+    Lie.NONCE_USED: FalseRefusal(400, "SignatureNonceUsed", "Specified signature nonce was used already."),
+    Lie.CLOCK_SKEW: FalseRefusal(400, "InvalidTimeStamp.Expired", "Specified time stamp is expired.", {"date": _SKEWED}),
+    Lie.WRONG_SITE: FalseRefusal(400, "NotApplicable", "This API is not applicable for caller."),
+    Lie.NOT_AUTHORIZED: FalseRefusal(403, "NotAuthorized", "This API is not authorized for caller."),
+    Lie.UNKNOWN_CODE: FalseRefusal(400, "SomethingNew", f"It says \x1b[31m{KEY_ID} {SECRET}\x1b[0m"),
+    Lie.HOSTILE_CODE: FalseRefusal(400, "<script>\u202e</script>", "no"),
+    Lie.LOGIN_401: FalseRefusal(401, "", "Sign in", content_type="text/html"),
+    Lie.FORBIDDEN_403: FalseRefusal(403, "", "Forbidden", content_type="text/html"),
 }
 
 

@@ -1,4 +1,4 @@
-"""A local stand-in of the provider's billing API that checks signatures by itself, pages, throttles, and lies on command.
+"""The stand-in of the provider's billing API in a thread of its own, where it lies on command.
 
 As a program: `python -m servers_bss [--port N] [--month 2026-09] [--lie NAME]` serves invented bills until told to stop.
 """
@@ -7,17 +7,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
-import hashlib
-import hmac
-import json
-import re
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from email.utils import format_datetime
-from urllib.parse import parse_qsl, quote_plus, urlsplit
 
 from bss_lies import (
     FALSIFIED,
@@ -26,51 +18,15 @@ from bss_lies import (
     SECRET,
     SENT_OTHERWISE,
     WRITTEN_OTHERWISE,
-    Call,
-    Document,
+    FalseRefusal,
     Lie,
     Page,
-    Refusal,
-    write,
 )
-from servers_http import Request, ThreadedServer, read_request, stay
+from servers_http import ThreadedServer, stay
+from spendwatch.demo.billing_api import BillingApi, Document, written
+from spendwatch.demo.gateway import Call, Gateway, RefusedError
 
 ACCOUNT = "1000000000000001"
-
-_AUTHORIZATION = re.compile(r"ACS3-HMAC-SHA256 Credential=([^,]+),SignedHeaders=([^,]+),Signature=([0-9a-f]{64})")
-_SIGNATURE_LIFE = timedelta(minutes=15)
-_NUMBER_MARK = re.compile(r'"#([^"#]*)#"')
-
-
-class RefusedError(Exception):
-    """The gateway does not take a request."""
-
-    def __init__(self, status: int, code: str, message: str = "Refused.", headers: Mapping[str, str] | None = None) -> None:
-        self.refusal = Refusal(status, code, message, headers or {})
-        super().__init__(code)
-
-
-def signature_of(target: str, headers: Mapping[str, str], body: bytes, secret: str, *, method: str = "POST") -> str:
-    """Return the signature of what travels, computed from the wire, by the provider's description alone."""
-
-    def escape(text: str) -> str:
-        # The description's own recipe: form encoding, with three corrections.
-        return quote_plus(text).replace("+", "%20").replace("*", "%2A").replace("%7E", "~")
-
-    url = urlsplit(target)
-    pairs = sorted(parse_qsl(url.query, keep_blank_values=True))
-    lines = [method, url.path, "&".join(f"{escape(name)}={escape(value)}" for name, value in pairs)]
-    names = signed_names(headers)
-    lines += [f"{name}:{headers[name].strip()}" for name in names]
-    lines += ["", ";".join(names), hashlib.sha256(body).hexdigest()]
-    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    return hmac.digest(secret.encode(), f"ACS3-HMAC-SHA256\n{digest}".encode(), "sha256").hex()
-
-
-def signed_names(headers: Mapping[str, str]) -> Sequence[str]:
-    """Return the names of the headers that a signature covers."""
-    found = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
-    return found[2].split(";") if found else []
 
 
 def an_item(day: date, number: int = 1, amount: str = "0.024816", **changes: object) -> Document:
@@ -101,13 +57,20 @@ def an_item(day: date, number: int = 1, amount: str = "0.024816", **changes: obj
     }
 
 
-def written(document: object) -> bytes:
-    """Return JSON in which a `Decimal` is a number with just its digits."""
-    text = json.dumps(document, ensure_ascii=False, default=lambda number: f"#{number}#")
-    return _NUMBER_MARK.sub(r"\1", text).encode()
+class _Gateway(Gateway):
+    """Asks everybody for a security token, too, once there is one."""
+
+    def __init__(self, keys: Mapping[str, str], token: str, limit: int) -> None:
+        super().__init__(keys, limit=limit)
+        self._token = token
+
+    def check_key(self, key_id: str, headers: Mapping[str, str]) -> None:
+        super().check_key(key_id, headers)
+        if self._token and headers.get("x-acs-security-token") != self._token:
+            raise RefusedError(400, "InvalidSecurityToken.MismatchWithAccessKey", "Specified SecurityToken is mismatched.")
 
 
-class BssServer(ThreadedServer):
+class BssServer(BillingApi, ThreadedServer):
     """Serves `bills` and `balances`; while `lie` is set, says it to the calls that `lies_to` picks."""
 
     def __init__(
@@ -121,11 +84,15 @@ class BssServer(ThreadedServer):
         limit: int = 0,
     ) -> None:
         """Page by `page_size` at most; ask everybody for `token`; let `limit` calls a second through. Empty or 0: do not."""
-        super().__init__("127.0.0.1", port)
-        self.bills: dict[date, Sequence[Document]] = dict(bills or {})
-        self.page_size = page_size
-        self.keys = {KEY_ID: SECRET}
-        self.session_token = token
+        ThreadedServer.__init__(self, "127.0.0.1", port)
+        BillingApi.__init__(
+            self,
+            _Gateway({KEY_ID: SECRET}, token, limit),
+            account=ACCOUNT,
+            clock=clock or (lambda: datetime.now(UTC)),  # noqa: TID251 -- a server has a clock of its own
+            bills=bills,
+            page_size=page_size,
+        )
         self.lie: Lie | None = None
         self.lies_to: Callable[[Call], bool] = lambda call: call.action == "DescribeInstanceBill"
         self.lies_left = -1
@@ -134,16 +101,16 @@ class BssServer(ThreadedServer):
         """Whether a call is left hanging until its caller is gone."""
         self.summaries: dict[str, str] = {}
         """What summaries say a cycle or a day cost, where they differ from the sum of its lines."""
-        self.balance: Document = {}
-        self.fund_account: Document = {}
-        self.refused: list[str] = []
-        self.calls: list[Call] = []
         self.hanging = 0
-        self._clock = clock or (lambda: datetime.now(UTC))  # noqa: TID251 -- a server has a clock of its own
-        self._limit = limit
-        self._nonces: set[str] = set()
-        self._tokens: dict[str, int] = {"": 0}
-        self._times: deque[float] = deque()
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Whose calls are let in: the secrets by key id."""
+        return self.gateway.keys
+
+    @keys.setter
+    def keys(self, keys: dict[str, str]) -> None:
+        self.gateway.keys = keys
 
     @property
     def url(self) -> str:
@@ -151,39 +118,19 @@ class BssServer(ThreadedServer):
         return f"http://{self.host}:{self.port}"
 
     async def open(self) -> asyncio.Server:
-        return await asyncio.start_server(self._connected, self.host, self.port)
+        return await asyncio.start_server(self.serve, self.host, self.port)
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            request = await read_request(reader)
-            if request is not None:
-                await self._answer(request, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
-        try:
-            call = self._checked(request)
-            self.calls.append(call)
-            if self.pause_before(call):
-                self.hanging += 1
-                await asyncio.sleep(3600)
-            lie = self._lie_for(call)
-            if lie and (refusal := REFUSALS.get(lie)):
-                await self._refuse(writer, refusal)
-                return
-            page = self._page(call)
-            if lie and (falsify := FALSIFIED.get(lie)):
-                falsify(page, self)
-            body = written(page.document)
-            if lie and (rewrite := WRITTEN_OTHERWISE.get(lie)):
-                body = rewrite(body)
-            await (SENT_OTHERWISE.get(lie, self._send) if lie else self._send)(writer, body)
-        except RefusedError as error:
-            self.refused.append(error.refusal.code)
-            await self._refuse(writer, error.refusal)
+    async def reply(self, call: Call, writer: asyncio.StreamWriter) -> None:
+        if self.pause_before(call):
+            self.hanging += 1
+            await asyncio.sleep(3600)
+        lie = self._lie_for(call)
+        if lie is None:
+            await super().reply(call, writer)
+        elif refusal := REFUSALS.get(lie):
+            await self._refuse_falsely(writer, refusal)
+        else:
+            await self._reply_falsely(call, writer, lie)
 
     def _lie_for(self, call: Call) -> Lie | None:
         if self.lie is None or not self.lies_to(call) or not self.lies_left:
@@ -191,122 +138,22 @@ class BssServer(ThreadedServer):
         self.lies_left -= 1
         return self.lie
 
-    def _checked(self, request: Request) -> Call:
-        """Return the call, or raise `Refused` as the gateway would."""
-        headers, url = request.headers, urlsplit(request.path)
-        found = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
-        if request.method != "POST" or not found:
-            raise RefusedError(400, "MissingParameter", "Authorization is mandatory for this action.")
-        must_be_signed = {"host", *(name for name in headers if name.startswith("x-acs-"))}
-        if found[1] not in self.keys:
-            raise RefusedError(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found.")
-        if self.session_token and headers.get("x-acs-security-token") != self.session_token:
-            raise RefusedError(400, "InvalidSecurityToken.MismatchWithAccessKey", "Specified SecurityToken is mismatched.")
-        self._check_time(headers)
-        is_complete = must_be_signed <= set(signed_names(headers))
-        is_hashed = headers.get("x-acs-content-sha256") == hashlib.sha256(request.body).hexdigest()
-        expected = signature_of(request.path, headers, request.body, self.keys[found[1]])
-        if not (is_complete and is_hashed and hmac.compare_digest(expected, found[3])):
-            raise RefusedError(400, "SignatureDoesNotMatch", f"Specified signature does not match; you sent {dict(headers)}")
-        nonce = headers.get("x-acs-signature-nonce", "")
-        if nonce in self._nonces or not nonce:
-            raise RefusedError(400, "SignatureNonceUsed", "Specified signature nonce was used already.")
-        self._nonces.add(nonce)
-        self._throttle()
-        return Call(
-            headers["x-acs-action"],
-            headers["x-acs-version"],
-            dict(parse_qsl(url.query, keep_blank_values=True)),
-            dict(parse_qsl(request.body.decode(), keep_blank_values=True)),
-            headers,
-        )
-
-    def _check_time(self, headers: Mapping[str, str]) -> None:
-        said = datetime.strptime(headers.get("x-acs-date", ""), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-        if abs(said - self._clock()) > _SIGNATURE_LIFE:
-            raise RefusedError(400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired.")
-
-    def _throttle(self) -> None:
-        now = asyncio.get_running_loop().time()
-        while self._times and now - self._times[0] >= 1:
-            self._times.popleft()
-        if self._limit and len(self._times) >= self._limit:
-            raise RefusedError(400, "Throttling.User", headers={"x-acs-retry-after": "1000"})
-        self._times.append(now)
+    async def _reply_falsely(self, call: Call, writer: asyncio.StreamWriter, lie: Lie) -> None:
+        page = self._page(call)
+        if falsify := FALSIFIED.get(lie):
+            falsify(page, self)
+        body = written(page.document)
+        if rewrite := WRITTEN_OTHERWISE.get(lie):
+            body = rewrite(body)
+        await SENT_OTHERWISE.get(lie, self.send)(writer, body)
 
     def _page(self, call: Call) -> Page:
-        number = 1
-        match call.action:
-            case "DescribeInstanceBill":
-                data, number = self._instance_bill(call.query)
-            case "QueryAccountBill":
-                data = self._account_bill(call.query)
-            case "QueryBillOverview":
-                data = self._summary(call.query["BillingCycle"], call.query["BillingCycle"])
-            case "QueryAccountBalance":
-                data = self.balance
-            case "GetFundAccountAvailableAmount":
-                return Page({"RequestId": self._request_id(), **self.fund_account}, 1, call)
-            case _:
-                raise RefusedError(404, "InvalidAction.NotFound", "Specified api is not found.")
-        head = {"RequestId": self._request_id(), "Success": True, "Code": "Success", "Message": "Successful!"}
-        return Page({**head, "Data": data}, number, call)
+        document = self.answer(call)
+        size = document.get("Data", {}).get("MaxResults", 1)
+        return Page(document, self.offsets[call.query.get("NextToken", "")] // size + 1, call)
 
-    def _request_id(self) -> str:
-        return f"00000000-0000-4000-8000-{len(self.calls):012d}"
-
-    def _instance_bill(self, query: Mapping[str, str]) -> tuple[Document, int]:
-        day, token = date.fromisoformat(query["BillingDate"]), query.get("NextToken", "")
-        if not query["BillingDate"].startswith(query["BillingCycle"]) or query.get("Granularity") != "DAILY":
-            raise RefusedError(400, "InvalidParameter", "BillingDate is not of BillingCycle.")
-        if token not in self._tokens:
-            raise RefusedError(400, "InvalidParameter", "NextToken was not given out.")
-        wanted = query.get("ProductCode", "")
-        lines = [line for line in self.bills.get(day, ()) if wanted in {"", line["ProductCode"]}]
-        size = min(self.page_size, int(query.get("MaxResults", "20")), 300)
-        start = self._tokens[token]
-        following = self.token(start + size) if start + size < len(lines) else ""
-        return {
-            "BillingCycle": query["BillingCycle"],
-            "AccountID": ACCOUNT,
-            "AccountName": "demo-account",
-            "TotalCount": len(lines),
-            "MaxResults": size,
-            "NextToken": following,
-            "Items": [dict(line) for line in lines[start : start + size]],
-        }, start // size + 1
-
-    def token(self, offset: int) -> str:
-        """Return a new token for what begins there."""
-        token = base64.b64encode(f"{len(self.calls)}/{offset}=&".encode()).decode()
-        self._tokens[token] = offset
-        return token
-
-    def accept(self, token: str, offset: int) -> None:
-        """Take that token, too."""
-        self._tokens[token] = offset
-
-    def _account_bill(self, query: Mapping[str, str]) -> Document:
-        day = query.get("BillingDate", "")
-        data = self._summary(query["BillingCycle"], day or query["BillingCycle"])
-        return {**data, "PageNum": 1, "PageSize": 300, "TotalCount": len(data["Items"]["Item"])}
-
-    def _summary(self, cycle: str, within: str) -> Document:
-        totals: dict[str, Decimal] = {}
-        for day, lines in self.bills.items():
-            if day.isoformat().startswith(within):
-                for line in lines:
-                    totals[line["Currency"]] = totals.get(line["Currency"], Decimal(0)) + line["PretaxAmount"]
-        if within in self.summaries:
-            totals = {"CNY": Decimal(self.summaries[within])}
-        items = [{"Currency": currency, "PretaxAmount": total, "ProductCode": "sfm"} for currency, total in totals.items()]
-        return {"BillingCycle": cycle, "AccountID": ACCOUNT, "AccountName": "demo-account", "Items": {"Item": items}}
-
-    async def _send(self, writer: asyncio.StreamWriter, body: bytes) -> None:
-        await self.say(writer, 200, {"content-type": "application/json;charset=utf-8"}, body)
-
-    async def _refuse(self, writer: asyncio.StreamWriter, refusal: Refusal) -> None:
-        said = {"RequestId": self._request_id(), "HostId": "business.aliyuncs.com", "Code": refusal.code}
+    async def _refuse_falsely(self, writer: asyncio.StreamWriter, refusal: FalseRefusal) -> None:
+        said = {"RequestId": self.request_id(), "HostId": "business.aliyuncs.com", "Code": refusal.code}
         if "xml" in refusal.content_type:
             body = f"<Error><Code>{refusal.code}</Code><Message>{refusal.message}</Message></Error>".encode()
         elif "html" in refusal.content_type:
@@ -315,10 +162,14 @@ class BssServer(ThreadedServer):
             body = written({**said, "Message": refusal.message} | ({"Success": False} if refusal.status == 200 else {}))
         await self.say(writer, refusal.status, {"content-type": refusal.content_type, **refusal.headers}, body)
 
-    async def say(self, writer: asyncio.StreamWriter, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Write an answer that is in good order."""
-        usual = {"date": format_datetime(self._clock(), usegmt=True), "content-length": str(len(body)), "connection": "close"}
-        await write(writer, status, {**usual, **headers}, body)
+    def accept(self, token: str, offset: int) -> None:
+        """Take that token, too."""
+        self.offsets[token] = offset
+
+    def totals(self, within: str) -> Mapping[str, Decimal]:
+        if within in self.summaries:
+            return {"CNY": Decimal(self.summaries[within])}
+        return super().totals(within)
 
 
 def main() -> None:

@@ -16,12 +16,13 @@ import pytest
 
 import oss_lies
 from bill_builder import a_bill, a_line
-from bss_lies import KEY_ID, SECRET, Document, Lie
+from bss_lies import KEY_ID, SECRET, Lie
 from bss_told import LIES
 from home import Home, today
 from servers_bss import BssServer, an_item
 from servers_file import FileServer
 from servers_oss import OssServer
+from spendwatch.demo.billing_api import Document
 from spendwatch.domain.trouble import Trouble
 from spendwatch.store.health_book import HealthBook
 from spendwatch.store.opening import open_database
@@ -294,7 +295,7 @@ def test_a_download_that_a_kill_cut_off_goes_on_where_it_was(home: Home) -> None
 
 
 def test_a_machine_s_clock_that_is_wrong_is_told_with_both_times(stage: Stage) -> None:
-    stage.server._clock = lambda: datetime.now(UTC) - timedelta(hours=3)  # noqa: TID251 -- a server has a clock of its own
+    stage.server.clock = lambda: datetime.now(UTC) - timedelta(hours=3)  # noqa: TID251 -- a server has a clock of its own
     stage.home.call("once", expect=75)
     assert stage.seen() == ("failing", Trouble.CLOCK.value)
     assert "this machine's clock is 3 h" in _shown(stage)

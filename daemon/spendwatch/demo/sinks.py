@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from spendwatch.demo.requests import listening, read_request, write_answer
+
 
 @dataclass(slots=True)
 class Sink:
@@ -33,7 +35,7 @@ async def mail_sink() -> AsyncIterator[Sink]:
                 break
         writer.close()
 
-    async with _listening(serve, sink):
+    async with listening(serve) as sink.port:
         yield sink
 
 
@@ -43,24 +45,12 @@ async def webhook_sink() -> AsyncIterator[Sink]:
     sink = Sink()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = next(
-            (int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
-        )
-        sink.received.append(await reader.readexactly(length))
-        await _say(writer, b"HTTP/1.1 204 No Content\r\nConnection: close\r\n")
+        sink.received.append((await read_request(reader)).body)
+        await write_answer(writer, 204, {"connection": "close"})
         writer.close()
 
-    async with _listening(serve, sink):
+    async with listening(serve) as sink.port:
         yield sink
-
-
-@asynccontextmanager
-async def _listening(serve: object, sink: Sink) -> AsyncIterator[None]:
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)  # type: ignore[arg-type] # two servers, one way to start them
-    sink.port = server.sockets[0].getsockname()[1]
-    async with server:
-        yield
 
 
 async def _say(writer: asyncio.StreamWriter, line: bytes) -> None:
