@@ -23,9 +23,14 @@ if TYPE_CHECKING:
     "--drop", "inbox", type=click.Path(file_okay=False, path_type=Path), help="Only put sample bills of this month there."
 )
 @click.option("--every", default=3.0, show_default=True, help="Seconds between two sample bills.")
-def demo(inbox: Path | None, every: float) -> int:
+@click.option("--api", "by_api", is_flag=True, help="Ask a local stand-in of the billing API for bills and balance.")
+def demo(inbox: Path | None, every: float, *, by_api: bool) -> int:
     """Show a whole month on sample bills, with a scratch state and local receivers. Needs no configuration and no network."""
-    from spendwatch.demo.story import drop, tell  # noqa: PLC0415 -- brings the whole house
+    if by_api and inbox is not None:
+        msg = "--api and --drop do not go together: one asks for bills, the other only puts some there"
+        raise click.UsageError(msg)
+    from spendwatch.demo.asked_story import tell_asked  # noqa: PLC0415 -- brings the whole house
+    from spendwatch.demo.story import drop, tell  # noqa: PLC0415 -- the same
     from spendwatch.logs import configure  # noqa: PLC0415 -- the same
 
     configure("auto", level="error")
@@ -33,7 +38,7 @@ def demo(inbox: Path | None, every: float) -> int:
         inbox.mkdir(parents=True, exist_ok=True)
         asyncio.run(drop(inbox, timedelta(seconds=every), lambda line: click.echo(line, err=True)))
         return Exit.DONE
-    said = asyncio.run(tell(click.echo))
+    said = asyncio.run((tell_asked if by_api else tell)(click.echo))
     return Exit.DONE if said else Exit.UNEXPECTED
 
 

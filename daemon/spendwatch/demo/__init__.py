@@ -1,1 +1,1 @@
-"""A month on sample bills: real files, the real reader, ledger, judgement and channels; only the bills are invented."""
+"""A month on sample bills: the real reader, ledger, judgement and channels; only the bills, and who is asked, are invented."""

@@ -51,8 +51,20 @@ class Habit:
     growing: int
     """More thousands of tokens with every day."""
 
+    @property
+    def instance(self) -> str:
+        """The id that bills give it."""
+        return f"{self.api_key};{self.workspace};{self.model};{self.type};{self.channel};0"
 
+    def tokens(self, day: int, pace: Decimal) -> Decimal:
+        """Return how many thousands of tokens that day of the month takes; the first is 0."""
+        return EXACT.multiply(Decimal(self.daily + self.growing * day), pace)
+
+
+PLAN = "spn-demo0001"
 PLAN_PRICE = Decimal("20.00")
+PACE = Decimal("1.3")
+"""So many times the ordinary tokens are used in the month that the demo tells."""
 RESEARCH, TRAINING = "llm-demo0a1b2c3d4e", "llm-demo5f6a7b8c9d"
 
 HABITS = (
@@ -82,9 +94,7 @@ def _rows(month_start: datetime, until: datetime, pace: Decimal) -> Iterator[dic
         for number, habit in enumerate(HABITS):
             # Nine in the morning; on the first day of a month perhaps just now.
             moment = min(start + timedelta(hours=9, minutes=number), until - timedelta(minutes=1))
-            yield _row(
-                habit, moment, EXACT.multiply(Decimal(habit.daily + habit.growing * day), pace), f"{start:%Y%m%d}-{number}"
-            )
+            yield _row(habit, moment, habit.tokens(day, pace), f"{start:%Y%m%d}-{number}")
         day += 1
 
 
@@ -97,7 +107,7 @@ def _plan_row(moment: datetime) -> dict[str, str]:
         "产品信息/商品Code": "sfm_GenAI_spn_cn",
         "产品信息/商品名称": "百炼AI通用型节省计划",
         "产品信息/计费项Code": "sfm_spn_fee",
-        "资源信息/实例ID（出账粒度）": "spn-demo0001",
+        "资源信息/实例ID（出账粒度）": PLAN,
         "用量信息/用量": "1",
         "用量信息/用量单位": "个",
     }
@@ -106,11 +116,10 @@ def _plan_row(moment: datetime) -> dict[str, str]:
 def _row(habit: Habit, moment: datetime, tokens: Decimal, seed: str) -> dict[str, str]:
     amount = EXACT.multiply(habit.price, tokens)
     facts = {"文本生成模型规格": habit.model, "Token类型": habit.type}
-    instance = f"{habit.api_key};{habit.workspace};{habit.model};{habit.type};{habit.channel};0"
     choices = [{"name": name, "value": value} for name, value in facts.items()]
     return _line(moment, seed, "千tokens", amount) | {
         "产品信息/选型配置": json.dumps(choices, ensure_ascii=False),
-        "资源信息/实例ID（出账粒度）": instance,
+        "资源信息/实例ID（出账粒度）": habit.instance,
         "资源信息/地域Code": "cn-beijing",
         "资源信息/地域": "华北2（北京）",
         "用量信息/用量": plain(tokens),

@@ -1,0 +1,104 @@
+"""Where the demo takes place: a folder of its own with a configuration, a ledger, and receivers on the loopback."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from spendwatch.app import App
+from spendwatch.demo.bills import ACCOUNT, RESEARCH, TRAINING
+from spendwatch.demo.sinks import Sink, mail_sink, webhook_sink
+from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod
+from spendwatch.settings import Outside, Settings, load
+from spendwatch.state import Store, opened_store, system_clock
+
+_CONFIG = """\
+accounts:
+  acme:
+    id: "{account}"
+    site: cn
+    currency: CNY
+    budget: 2000.00
+    balance: {{{balance}, floors: [400.00, 200.00]}}
+    channels: [screen, mail, hook]
+sources:
+  {source}
+defaults: {{thresholds: [50%, 80%, 100%], channels: [screen, mail, hook]}}
+allow_networks: [127.0.0.0/8]
+channels:
+  screen: {{type: console}}
+  mail: {{type: email, host: 127.0.0.1, port: {mail}, security: none, from: alerts@example.com, to: [finops@example.com]}}
+  hook: {{type: webhook, url: "http://127.0.0.1:{hook}/spend", secret_file: hook}}
+"""
+
+_WORKSPACE = """\
+workspace: {workspace}
+name: {name}
+budget: {budget}
+"""
+
+_SECRET = "whsec_" + "c3BlbmR3YXRjaCBkZW1vIHNlY3JldCwgbm90IHNlY3JldA=="
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the demo has."""
+
+    folder: Path
+    settings: Settings
+    store: Store
+    mail: Sink
+    hook: Sink
+
+    @property
+    def said(self) -> int:
+        """How many notifications arrived."""
+        return len(self.hook.received)
+
+    def summary(self, done: str) -> str:
+        """Return what came of a month in which the same bills were again and again `done`."""
+        return (
+            f"The month is over: {self.said} notifications. Each was printed here, came as a mail "
+            f"({len(self.mail.received)} arrived)\nand as a signed webhook; each was said once, whatever was {done} again."
+        )
+
+
+def last_month() -> BillingPeriod:
+    """Return the month that passes again."""
+    return BillingPeriod.containing(system_clock(), PROVIDER_ZONE).previous()
+
+
+@asynccontextmanager
+async def furnished(*, balance: str, source: str, secrets: Mapping[str, str] | None = None) -> AsyncIterator[Scene]:
+    """Set the scene, with a balance and a source as the configuration has them, and secrets in files; clear it in the end."""
+    with tempfile.TemporaryDirectory(prefix="spendwatch-demo-") as name:
+        folder = Path(name)
+        async with mail_sink() as mail, webhook_sink() as hook:
+            config = _CONFIG.format(account=ACCOUNT, balance=balance, source=source, mail=mail.port, hook=hook.port)
+            (folder / "spendwatch.yaml").write_text(config, encoding="utf-8")
+            _furnish(folder, {"hook": _SECRET, **(secrets or {})})
+            # Nothing of the user's own surroundings belongs in the demo.
+            settings = load(folder, Outside({}))
+            with opened_store(settings) as store:
+                yield Scene(folder, settings, store, mail, hook)
+
+
+def _furnish(folder: Path, secrets: Mapping[str, str]) -> None:
+    (folder / "workspaces").mkdir()
+    (folder / "inbox").mkdir()
+    for workspace, title, budget in ((RESEARCH, "Research", "700.00"), (TRAINING, "Training", "150.00")):
+        text = _WORKSPACE.format(workspace=workspace, name=title, budget=budget)
+        (folder / "workspaces" / f"{title.lower()}.yaml").write_text(text, encoding="utf-8")
+    for name, secret in secrets.items():
+        path = folder / name
+        path.touch(mode=0o600)
+        path.write_text(secret, encoding="utf-8")
+
+
+async def speak(app: App) -> None:
+    """Deliver what is due."""
+    for channel in app.channels:
+        await app.deliver(channel)
