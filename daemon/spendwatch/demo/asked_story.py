@@ -32,7 +32,10 @@ _MORNING = time(9, 30, tzinfo=PROVIDER_ZONE)
 
 
 async def tell_asked(say: Callable[[str], None]) -> int:
-    """Let last month pass again, day by day, and ask for it every morning; return how many notifications were said."""
+    """Let last month pass again, day by day, and ask for it every morning.
+
+    Return how many notifications were said, and 0 if a call was refused: then they were not those of the story.
+    """
     month = last_month()
     passing = PassingTime(month.starts_at(PROVIDER_ZONE))
     gateway = Gateway({KEY_ID: KEY_SECRET}, limit=_CALLS_A_SECOND)
@@ -46,7 +49,7 @@ async def tell_asked(say: Callable[[str], None]) -> int:
                 await _Story(scene, app, api, passing, say).tell(month)
             finally:
                 app.close()
-            return scene.said
+            return 0 if api.refused else scene.said
 
 
 @dataclass(frozen=True, slots=True)
