@@ -20,6 +20,7 @@ from spendwatch.domain.foretelling import Foretold, ForetoldPlace
 from spendwatch.domain.health import BalanceHealth
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.statement import AccountId
+from spendwatch.domain.trouble import Trouble
 from spendwatch.store.balance_book import BalanceBook
 from spendwatch.store.database import Database
 from store_builders import ACME, CNY, NOON, SEPTEMBER
@@ -118,8 +119,9 @@ def test_the_order_of_readings_does_not_matter(
 
 def test_a_source_is_known_to_fail_until_it_gives_a_reading(book: BalanceBook) -> None:
     book.failed(ACME, "refused", at=NOON, is_lasting=False)
-    book.failed(ACME, "no right", at=NOON + MINUTE, is_lasting=True)
-    assert book.health() == {ACME: BalanceHealth(ACME, NOON, None, NOON, 2, "no right", is_lasting=True)}
+    book.failed(ACME, "no right", at=NOON + MINUTE, is_lasting=True, cause=Trouble.PERMISSION)
+    health = BalanceHealth(ACME, NOON, None, NOON, 2, "no right", is_lasting=True, cause=Trouble.PERMISSION)
+    assert book.health() == {ACME: health}
     book.record(reading("1", 2))
     assert book.health() == {ACME: BalanceHealth(ACME, NOON, NOON + 2 * MINUTE)}
     book.failed(ACME, "refused", at=NOON + 3 * MINUTE, is_lasting=False)

@@ -16,6 +16,7 @@ from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.errors import BalanceUnavailableError
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.statement import AccountId
+from spendwatch.domain.trouble import Trouble
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.balances.url import UrlBalance
 from spendwatch.sources.url.access import Auth, UrlAccess
@@ -81,15 +82,24 @@ async def test_an_address_that_nobody_allowed_is_not_called(sink: HttpSink) -> N
 
 
 @pytest.mark.parametrize(
-    ("status", "is_lasting"), [(401, True), (403, True), (404, True), (302, True), (429, False), (500, False), (503, False)]
+    ("status", "trouble", "is_lasting"),
+    [
+        (401, Trouble.CREDENTIALS, True),
+        (403, Trouble.PERMISSION, True),
+        (404, Trouble.REFUSED, True),
+        (302, Trouble.REFUSED, True),
+        (429, Trouble.THROTTLED, False),
+        (500, Trouble.UNAVAILABLE, False),
+        (503, Trouble.UNAVAILABLE, False),
+    ],
 )
-async def test_a_refusal_is_told_with_its_status_and_whether_it_may_pass(
-    sink: HttpSink, status: int, *, is_lasting: bool
+async def test_a_refusal_is_told_with_its_status_and_what_kind_of_trouble_it_is(
+    sink: HttpSink, status: int, trouble: Trouble, *, is_lasting: bool
 ) -> None:
     sink.replies[:] = [Reply(status, {"location": "/elsewhere", "retry-after": "90"}, f"no, {SECRET}".encode())]
     error = await refused(source(sink))
     assert f"status {status}: 'no, ***'" in str(error)
-    assert (error.is_lasting, error.retry_after) == (is_lasting, timedelta(seconds=90))
+    assert (error.is_lasting, error.trouble, error.retry_after) == (is_lasting, trouble, timedelta(seconds=90))
     assert len(sink.requests) == 1
 
 

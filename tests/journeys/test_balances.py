@@ -184,9 +184,11 @@ def test_where_only_the_older_operation_is_to_be_had_an_overdue_account_is_known
 
 def test_a_key_that_is_not_accepted_is_told_at_once_and_shows_no_secret(home: Home, provider: BssServer) -> None:
     provider.keys.clear()
-    refused = home.call("once", expect=75)
+    refused = home.call("once", expect=77)
     assert "the access key is not accepted" in refused.stderr
     assert kinds(home) == ["balance_source.failing"]
+    assert home.json("status")["accounts"][0]["balance_cause"] == "credentials"
+    assert [call["data"]["cause"] for call in home.calls()] == ["credentials"]
     assert SECRET not in refused.stderr + json.dumps(home.calls())
     assert "STALE  the balance: GetFundAccountAvailableAmount: the access key is not accepted" in home.call("status").stdout
 

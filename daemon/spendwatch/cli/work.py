@@ -125,7 +125,8 @@ def exit_code(taken: list[Taken], settled: list[Settled], failing: list[SourceHe
         return Exit.BILL
     if any(one.why and one.final for one in settled):
         return Exit.REFUSED
-    if any(source.cause and source.cause.is_about_credentials for source in failing):
+    causes = [*(source.cause for source in failing), *(balance.cause for balance in unread)]
+    if any(cause and cause.is_about_credentials for cause in causes):
         return Exit.CREDENTIALS
     if any(one.failed for one in taken) or any(one.why for one in settled) or failing or unread:
         return Exit.TRY_AGAIN

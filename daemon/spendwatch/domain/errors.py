@@ -98,11 +98,13 @@ class SourceUnavailableError(SpendwatchError):
 class BalanceUnavailableError(SourceUnavailableError):
     """A balance cannot be read now; the message says what is wrong and, as far as that is known, what to do."""
 
-    def __init__(self, message: str, *, is_lasting: bool, retry_after: timedelta | None = None) -> None:
-        """Keep whether somebody has to mend it, and the pause that was asked for."""
+    def __init__(
+        self, message: str, *, is_lasting: bool, trouble: Trouble | None = None, retry_after: timedelta | None = None
+    ) -> None:
+        """Keep whether somebody has to mend it, what kind of trouble it is, and the pause that was asked for."""
         self.is_lasting = is_lasting
         self.retry_after = retry_after
-        super().__init__(message)
+        super().__init__(message, trouble)
 
 
 class CurrencyMismatchError(SpendwatchError):

@@ -92,3 +92,5 @@ class BalanceHealth:
     trouble: str = ""
     is_lasting: bool = False
     """The last trouble will not pass by itself."""
+    cause: Trouble | None = None
+    """What kind of trouble it is, where its place can tell."""

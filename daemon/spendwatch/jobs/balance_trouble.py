@@ -13,6 +13,7 @@ from spendwatch.domain.notification import Facts
 from spendwatch.domain.period import duration_text
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Severity
 from spendwatch.domain.review import Finding
+from spendwatch.domain.trouble import Trouble
 from spendwatch.jobs.conditions import FAILURES_TOLD
 
 _DAILY = timedelta(days=1)
@@ -37,6 +38,7 @@ def failing_finding(
     return replace(
         finding,
         holds=has_failed or is_old,
+        facts=replace(finding.facts, cause=cause_of(health)),
         summary=f"the balance of {name} cannot be read: {trouble}",
         remind=_DAILY,
     )
@@ -51,6 +53,11 @@ def trouble_of(balance: AccountBalance | None, health: BalanceHealth | None, now
     if balance is None:
         return "no reading in the account's currency yet" if health else "not read yet"
     return ""
+
+
+def cause_of(health: BalanceHealth | None) -> Trouble | None:
+    """Return what kind of trouble keeps a balance from being read, where its place can tell."""
+    return health.cause if health and health.failing_since else None
 
 
 def differing_finding(policy: AccountPolicy, balance: AccountBalance, operators: tuple[ChannelName, ...]) -> Finding:

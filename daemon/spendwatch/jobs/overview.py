@@ -23,7 +23,7 @@ from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, WorkspaceId
 from spendwatch.domain.trouble import Trouble
 from spendwatch.jobs.balance_round import Surveyed, runway, survey
-from spendwatch.jobs.balance_trouble import trouble_of
+from spendwatch.jobs.balance_trouble import cause_of, trouble_of
 from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.lagging import Lagging
@@ -77,6 +77,8 @@ class AccountOverview:
     """How long the balance lasts; None where there is none."""
     balance_trouble: str = ""
     """Why there is no fresh reading of the balance."""
+    balance_cause: Trouble | None = None
+    """What kind of trouble that is, where the place of the balance can tell."""
 
     @property
     def is_balance_stale(self) -> bool:
@@ -238,11 +240,12 @@ def _with_outlook(
     now: datetime,
 ) -> AccountOverview:
     """Return the account with what is to be expected: of this month, as others are over, and of its balance."""
-    balance, trouble = seen.balance, ""
+    balance, trouble, cause = seen.balance, "", None
     if policy.balance and policy.balance.cash is None:
-        trouble = trouble_of(balance, surveyed.health.get(policy.account), now)
+        health = surveyed.health.get(policy.account)
+        trouble, cause = trouble_of(balance, health, now), cause_of(health)
     lasts = runway(policy, balance, paces, zone=zone, now=now) if balance else None
-    seen = replace(seen, runway=lasts, balance_trouble=trouble)
+    seen = replace(seen, runway=lasts, balance_trouble=trouble, balance_cause=cause)
     if month != BillingPeriod.containing(now, zone):
         return seen
 
@@ -336,6 +339,7 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
                 ],
                 "balance": _balance(account, overview.as_of, zone),
                 "balance_trouble": account.balance_trouble,
+                "balance_cause": account.balance_cause.value if account.balance_cause else None,
             }
             for account in overview.accounts
         ],

@@ -195,8 +195,8 @@ class Balances(Protocol):
     def record(self, reading: BalanceReading) -> None:
         """Record a reading, in whichever order readings come; its source works."""
 
-    def failed(self, account: AccountId, why: str, *, at: datetime, is_lasting: bool) -> None:
-        """Note that the balance could not be read."""
+    def failed(self, account: AccountId, why: str, *, at: datetime, is_lasting: bool, cause: Trouble | None = None) -> None:
+        """Note that the balance could not be read; `cause`: what kind of trouble it is, as far as its place can tell."""
 
     def latest(self) -> Mapping[AccountId, RecordedReading]:
         """Return of each account the reading that holds for the latest moment."""

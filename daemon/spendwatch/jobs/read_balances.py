@@ -100,7 +100,9 @@ class BalanceRounds:
             turn.asked_for = now + error.retry_after.total_seconds() if error.retry_after else -math.inf
             turn.not_before = max(now + pause.total_seconds(), turn.asked_for)
             why = str(error)
-            await asyncio.to_thread(self._book.failed, account, why, at=self._clock(), is_lasting=error.is_lasting)
+            await asyncio.to_thread(
+                self._book.failed, account, why, at=self._clock(), is_lasting=error.is_lasting, cause=error.trouble
+            )
             return Asked(account, None, why)
         is_news = turn.failures > 0 or turn.last is None or not turn.last.says_the_same(reading)
         turn.failures, turn.last = 0, reading

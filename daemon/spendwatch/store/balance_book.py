@@ -14,6 +14,7 @@ from spendwatch.domain.health import BalanceHealth
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId
+from spendwatch.domain.trouble import Trouble
 from spendwatch.store.balance_memory import foretold_in, put_foretold, put_watch, watches_on_record
 from spendwatch.store.balance_reading import latest_readings, put_reading, readings_of
 from spendwatch.store.columns import Moment, Row, Words, insert_into, metadata
@@ -29,7 +30,10 @@ balance_health = Table(
     Column("failures", Integer, nullable=False),
     Column("trouble", Words, nullable=False),
     Column("is_lasting", Boolean, nullable=False),
+    Column("cause", Words, nullable=False),
 )
+
+_WELL: Row = {"failing_since": None, "failures": 0, "trouble": "", "is_lasting": False, "cause": ""}
 
 
 class BalanceBook:
@@ -41,23 +45,23 @@ class BalanceBook:
 
     def record(self, reading: BalanceReading) -> None:
         """Record a reading, in whichever order readings come; its source works."""
-        well: Row = {"last_read_at": reading.read_at, "failing_since": None, "failures": 0, "trouble": "", "is_lasting": False}
+        well: Row = {"last_read_at": reading.read_at, **_WELL}
         first: Row = {"account": reading.account, "first_tried_at": reading.read_at}
         with self._database.writing() as connection:
             put_reading(connection, reading)
             insertion = insert_into(connection, balance_health).values({**first, **well})
             connection.execute(insertion.on_conflict_do_update(index_elements=[balance_health.c.account], set_=dict(well)))
 
-    def failed(self, account: AccountId, why: str, *, at: datetime, is_lasting: bool) -> None:
-        """Note that the balance could not be read."""
-        row: Row = {"failing_since": at, "failures": 1, "trouble": why, "is_lasting": is_lasting}
+    def failed(self, account: AccountId, why: str, *, at: datetime, is_lasting: bool, cause: Trouble | None = None) -> None:
+        """Note that the balance could not be read; `cause`: what kind of trouble it is, as far as its place can tell."""
+        kind: Row = {"trouble": why, "is_lasting": is_lasting, "cause": cause.value if cause else ""}
+        row: Row = {"failing_since": at, "failures": 1, **kind}
         with self._database.writing() as connection:
             insertion = insert_into(connection, balance_health).values({"account": account, "first_tried_at": at, **row})
             again = {
                 "failures": balance_health.c.failures + 1,
                 "failing_since": func.coalesce(balance_health.c.failing_since, insertion.excluded.failing_since),
-                "trouble": insertion.excluded.trouble,
-                "is_lasting": insertion.excluded.is_lasting,
+                **{name: insertion.excluded[name] for name in kind},
             }
             connection.execute(insertion.on_conflict_do_update(index_elements=[balance_health.c.account], set_=again))
 
@@ -75,7 +79,10 @@ class BalanceBook:
         """Return how it went with each balance that was ever to be read."""
         with self._database.reading() as connection:
             found = connection.execute(select(balance_health)).mappings()
-            return {AccountId(row["account"]): BalanceHealth(**row) for row in found}
+            return {
+                AccountId(row["account"]): BalanceHealth(**{**row, "cause": Trouble(row["cause"]) if row["cause"] else None})
+                for row in found
+            }
 
     def watches(self) -> Mapping[AccountId, BalanceWatch]:
         """Return the last look at each balance."""

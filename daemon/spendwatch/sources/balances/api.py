@@ -52,7 +52,9 @@ class ApiBalance:
             answer = await self._asked()
         except EndpointError as error:
             lasting = not error.is_temporary
-            raise BalanceUnavailableError(str(error), is_lasting=lasting, retry_after=error.retry_after) from error
+            raise BalanceUnavailableError(
+                str(error), is_lasting=lasting, trouble=error.trouble, retry_after=error.retry_after
+            ) from error
         self._check(answer)
         return _reading(answer, self._account, now)
 
@@ -85,7 +87,7 @@ class ApiBalance:
                 f"{answer.operation}: this is the balance of {answer.owner}, not of {self._owner}: is it the key of another "
                 f'account? If that account pays for this one, write owner: "{answer.owner}" beside from: api'
             )
-            raise BalanceUnavailableError(msg, is_lasting=True)
+            raise BalanceUnavailableError(msg, is_lasting=True, trouble=Trouble.OTHER_ACCOUNT)
 
 
 def _reading(answer: BalanceAnswer, account: AccountId, now: datetime) -> BalanceReading:

@@ -12,13 +12,13 @@ from spendwatch.sources.balances.document import NoBalanceError, balance_in
 from spendwatch.sources.balances.flat_text import MOST_BYTES
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
 from spendwatch.sources.pacing import asked_pause
-from spendwatch.sources.trouble import quoted
+from spendwatch.sources.trouble import Trouble, quoted
 from spendwatch.sources.url.access import UrlAccess
+from spendwatch.sources.url.refusal import trouble_of
 
 _OK = 200
 _LONGEST_SILENCE = timedelta(seconds=20)
-_PASSING = frozenset({408, 425, 429})
-_FIRST_OF_THE_SERVER = 500
+_PASSING = frozenset({Trouble.UNAVAILABLE, Trouble.THROTTLED})
 
 
 class UrlBalance:
@@ -46,27 +46,27 @@ class UrlBalance:
                 credentials=self._access.credentials(),
             )
         except UnreachableError as error:
-            raise self._trouble(str(error), is_lasting=False) from error
+            raise self._trouble(str(error), Trouble.UNREACHABLE, is_lasting=False) from error
         except ForbiddenAddressError as error:
             msg = f"{error}; list its network in allow_networks if that is meant"
-            raise self._trouble(msg) from error
+            raise self._trouble(msg, Trouble.FORBIDDEN) from error
         if answer.status != _OK:
             raise self._refused(answer, now)
         try:
             return balance_in(answer.body, account=self._account, currency=self._currency, origin=Origin.URL, now=now)
         except NoBalanceError as error:
-            raise self._trouble(self._clean(str(error))) from error
+            raise self._trouble(self._clean(str(error)), None) from error
 
     def _refused(self, answer: HttpAnswer, now: datetime) -> BalanceUnavailableError:
         text = answer.body.decode("utf-8", errors="replace").strip()
         said = "" if not text or text.startswith("<") else f": {quoted(self._clean(text))}"
-        passes = answer.status in _PASSING or answer.status >= _FIRST_OF_THE_SERVER
-        error = self._trouble(f"status {answer.status}{said}", is_lasting=not passes)
+        trouble = trouble_of(answer.status)
+        error = self._trouble(f"status {answer.status}{said}", trouble, is_lasting=trouble not in _PASSING)
         error.retry_after = asked_pause(answer.headers, now)
         return error
 
-    def _trouble(self, what: str, *, is_lasting: bool = True) -> BalanceUnavailableError:
-        return BalanceUnavailableError(f"{self._access.host}: {what}", is_lasting=is_lasting)
+    def _trouble(self, what: str, trouble: Trouble | None, *, is_lasting: bool = True) -> BalanceUnavailableError:
+        return BalanceUnavailableError(f"{self._access.host}: {what}", is_lasting=is_lasting, trouble=trouble)
 
     def _clean(self, text: str) -> str:
         """Return what the endpoint says without our own secrets: some repeat what they were sent."""

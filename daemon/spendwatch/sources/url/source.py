@@ -19,6 +19,7 @@ from spendwatch.sources.url.looks import why_no_bill
 from spendwatch.sources.url.memory import UrlMemory
 from spendwatch.sources.url.names import file_name
 from spendwatch.sources.url.pages import Pages
+from spendwatch.sources.url.refusal import trouble_of
 from spendwatch.sources.url.settings import PagingKind, UrlConfig
 from spendwatch.sources.url.transfer import NOT_MODIFIED, PART, WHOLE, Transfer
 
@@ -28,15 +29,6 @@ _FETCHES = 3
 _SILENCE = timedelta(seconds=60)
 _LARGEST_PAGE = 8 << 20
 _HEAD = 64
-_BY_STATUS = {
-    401: Trouble.CREDENTIALS,
-    403: Trouble.PERMISSION,
-    407: Trouble.CREDENTIALS,
-    408: Trouble.UNAVAILABLE,
-    425: Trouble.UNAVAILABLE,
-    429: Trouble.THROTTLED,
-}
-_FIRST_OF_THE_SERVER = 500
 
 
 class UrlSource(FetchingSource):
@@ -175,10 +167,9 @@ class UrlSource(FetchingSource):
         await asyncio.to_thread(self._holding.remember, memory.written())
 
     def _refused(self, answer: HttpAnswer, now: datetime) -> EndpointError:
-        usual = Trouble.UNAVAILABLE if answer.status >= _FIRST_OF_THE_SERVER else Trouble.REFUSED
         text = answer.body.decode("utf-8", errors="replace").strip()
         said = "" if not text or text.startswith("<") else f": {quoted(text, self._secrets())}"
-        error = self._error(_BY_STATUS.get(answer.status, usual), f"status {answer.status}{said}")
+        error = self._error(trouble_of(answer.status), f"status {answer.status}{said}")
         error.retry_after = asked_pause(answer.headers, now)
         return error
 
