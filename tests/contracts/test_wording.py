@@ -146,8 +146,8 @@ def test_the_balance_is_shown_as_an_equation_that_adds_up() -> None:
 
 def test_without_bills_the_message_says_so() -> None:
     notification = notice(Rule.STALE, Facts(scope="source:inbox", name="inbox", detail="2 d"))
-    assert "No bill has arrived yet" in ENGLISH_WORDS.text(notification)
-    assert "尚未收到任何账单" in CHINESE_WORDS.text(notification)
+    assert "No bill is on record" in ENGLISH_WORDS.text(notification)
+    assert "没有在案的账单" in CHINESE_WORDS.text(notification)
 
 
 def test_a_silence_is_told_in_the_readers_language() -> None:

@@ -89,7 +89,7 @@ def test_status_before_the_first_bill_says_so(quiet_home: Home) -> None:
     quiet_home.watch()
     assert "no ledger yet" in quiet_home.call("status", expect=75).stderr
     quiet_home.call("once")
-    assert "no bills yet" in quiet_home.call("status").stdout
+    assert "no bill on record" in quiet_home.call("status").stdout
 
 
 def test_status_keeps_its_contract(quiet_home: Home) -> None:

@@ -32,7 +32,7 @@ _TELLINGS = {
         repeated="{name} 仍低于{limit}",
         resolved="{name} 的更正已失效",
         subject="",
-        lead="账单重新出具或退款使合计下降。先前的通知依据当时的账单并无错误，记录予以保留；费用再次上升时不会重复发送。",
+        lead="退款、账单重新出具或有账单从账本中移除，使合计下降。先前的通知依据当时的账单并无错误，记录予以保留；费用再次上升时不会重复发送。",
         rule="合计回落到已通知过的阈值以下",
     ),
     Rule.FOREIGN_CURRENCY: Telling(
@@ -293,7 +293,7 @@ CHINESE = Phrases(
     why_ended="为什么收到此通知：开始时已通知过您（{rule}）。",
     based_on="数据截至 {until}（{zone}）的账单，之后的费用将陆续计入。",
     based_on_api="数据截至 {until}（{zone}）的账单，来自账单 API：最多滞后 24 小时，不含尚未结算的用量，实际费用可能更高。",
-    based_on_nothing="尚未收到任何账单，此通知没有数字依据。",
+    based_on_nothing="没有在案的账单，此通知没有数字依据。",
     next_threshold="下次通知：达到 {next} 时。",
     no_next_threshold="下次通知：{month}没有更高的阈值，不再通知。",
     next_episode="下次通知：解除时；持续期间会再次提醒。",

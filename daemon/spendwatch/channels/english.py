@@ -33,8 +33,8 @@ _TELLINGS = {
         repeated="{name} is still below {limit}",
         resolved="The correction for {name} is no longer in force",
         subject="",
-        lead="A re-issued bill or a refund lowered the total. The earlier message was right by the bills of its time; "
-        "it stays on record and is not sent again when the spend comes back.",
+        lead="A refund, a re-issued bill, or a bill that was taken out of the ledger lowered the total. The earlier message "
+        "was right by the bills of its time; it stays on record and is not sent again when the spend comes back.",
         rule="a total that fell below a threshold you were told of",
     ),
     Rule.FOREIGN_CURRENCY: Telling(
@@ -310,7 +310,7 @@ ENGLISH = Phrases(
     based_on="Based on bills up to {until} ({zone}); later charges will follow.",
     based_on_api="Based on bills up to {until} ({zone}) from the billing API, which is up to 24 h late and leaves out usage "
     "that is not settled yet: more may be spent than is shown.",
-    based_on_nothing="No bill has arrived yet: there are no figures behind this message.",
+    based_on_nothing="No bill is on record: there are no figures behind this message.",
     next_threshold="Next message: when {next} is reached.",
     no_next_threshold="Next message: none for {month}; there is no higher threshold.",
     next_episode="Next message: when it is over, or a reminder as long as it lasts.",

@@ -106,7 +106,7 @@ def _head(account: AccountOverview, overview: Overview, settings: Settings) -> T
     now = overview.as_of.astimezone(settings.zone)
     day = f" (day {now.day} of {overview.period.days})" if now.date() in overview.period else ""
     text = Text(f"Account {account.name or account.account}   {account.currency}   {overview.period.label}{day}", style="bold")
-    age = f"{duration_text(overview.as_of - account.data_until)} old" if account.data_until else "no bills yet"
+    age = f"{duration_text(overview.as_of - account.data_until)} old" if account.data_until else "no bill on record"
     until = when(account.data_until, settings.zone)
     sources = ", ".join(f"{source.name} {source.state}" for source in overview.sources)
     line = Text(f"\nData until {until} ({age}, {settings.zone})   sources: {sources or 'none'}", style="not bold")
