@@ -142,6 +142,14 @@ _DIFFERING = Facts(
     days=13,
     data_until=UNTIL,
 )
+_LACKING = replace(
+    _DIFFERING,
+    scope="series:consumedetailbillv2",
+    series=(("billingitemdetail", cny("135")), ("consumedetailbillv2", cny("72.05"))),
+    days=None,
+    uncounted=cny("72.05"),
+    uncounted_on=tuple(date(2026, 9, day) for day in (10, 11, 12, 14)),
+)
 _RUNWAY = Runway(
     zero=Crossing(cny("0"), date(2026, 9, 15), soonest=date(2026, 9, 19), likely=date(2026, 9, 21), latest=date(2026, 9, 26)),
     floors=(
@@ -244,6 +252,7 @@ SAMPLES: Mapping[str, Notification] = {
     ),
     "late": notice(Rule.LATE, _LATE),
     "late-refund": notice(Rule.LATE, replace(_LATE, spend=cny("-12.5"), before=cny("0"), bills=("账单 2026-08（退款）.csv",))),
+    "lacking-days": notice(Rule.DIFFERING, _LACKING),
     "differing": notice(Rule.DIFFERING, _DIFFERING, severity=Severity.NOTICE),
     "balance-low": notice(Rule.BALANCE_LOW, _LOW),
     "balance-low-resolved": notice(

@@ -1,7 +1,7 @@
 """The truth, the slow way: what a set of bill files says, read with the standard library alone.
 
 It shares no code with the program. Files say the same money in several series; for each account and month one series counts,
-the one that shows most. Within a series:
+the one that shows most; of equals the one that sums up less, then that with more lines. Within a series:
 
 - lines with an id of the provider: of several versions the one from the newest statement counts; within one the dearest, then
   the one of the later day, then the later texts;
@@ -607,10 +607,12 @@ def _heaviest(told: Mapping[str, Sequence[Line]], products: Sequence[str] | None
     lines = Counter(line.currency for counting in told.values() for line in counting)
     currency = min(lines, key=lambda one: (-lines[one], one))
 
-    def weight(series: str) -> tuple[Decimal, Decimal, int, str]:
+    def weight(series: str) -> tuple[Decimal, Decimal, int, int, str]:
         mine = [line for line in told[series] if line.currency == currency]
         asked = [line for line in mine if products is None or line.product in products]
-        return _total(asked), _total(mine), len(told[series]), series
+        summed = sum(series.startswith(word) for word in ("consumedetailbillv2daysummary", "describeinstancebill"))
+        summed += sum(word in series.split(".")[1:] for word in ("aggregate", "instance", "month"))
+        return _total(asked), _total(mine), -summed, len(told[series]), series
 
     return told[max(told, key=weight)]
 

@@ -163,7 +163,8 @@ async def test_the_lower_figures_of_the_api_never_clear_an_alert_that_fresher_bi
     inbox = house.folder / "inbox"
     inbox.mkdir()
     house.restart()
-    name, bill = a_bill([a_line(day="20260903", time="10:00:00", amount="85")], exported="20260905100000")
+    lines = [a_line(line_id="a", day="20260902", amount="0.049632"), a_line(line_id="b", day="20260903", amount="84.950368")]
+    name, bill = a_bill(lines, exported="20260905100000")
     (inbox / name).write_bytes(bill)
     for _ in range(2):
         await house.round()

@@ -7,7 +7,15 @@ from itertools import permutations
 
 import pytest
 
-from spendwatch.domain.authority import DayTotal, Difference, authorities, differences, main_currency
+from spendwatch.domain.authority import (
+    DayTotal,
+    Difference,
+    Uncounted,
+    authorities,
+    differences,
+    main_currency,
+    uncounted,
+)
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, SeriesKey
@@ -61,6 +69,14 @@ def test_of_equals_the_one_counts_that_has_more_of_everything_then_more_lines_th
     assert chosen([total("a", "5"), total("b", "5")]) == "b"
 
 
+def test_of_equals_the_layout_counts_that_sums_up_less_however_many_lines_there_are() -> None:
+    assert chosen([total("consumedetailbillv2daysummary", "5"), total("consumedetailbillv2", "5")]) == "consumedetailbillv2"
+    assert chosen([total("describeinstancebill", "5", lines=2), total("consumedetailbillv2", "5")]) == "consumedetailbillv2"
+    assert chosen([total("billingitemdetail.instance", "5", lines=2), total("billingitemdetail", "5")]) == "billingitemdetail"
+    assert chosen([total("focus.aggregate", "5", lines=2), total("focus", "5")]) == "focus"
+    assert chosen([total("billingitemdetail.instance.month", "5"), total("a.instance", "5")]) == "a.instance"
+
+
 def test_money_is_weighed_in_the_currency_of_most_lines() -> None:
     totals = [total("v2", "5", lines=3), total("focus", "4", lines=3), total("focus", "1000", currency="USD")]
     assert chosen(totals) == "v2"
@@ -111,3 +127,57 @@ def test_a_last_day_may_still_grow_and_is_not_compared() -> None:
 def test_other_products_are_not_compared() -> None:
     totals = [total(name, "5", day=day) for name in ("v2", "focus") for day in (1, 2)]
     assert differing(*totals, total("v2", "70", product="oss")) == ()
+
+
+def lacking(*totals: DayTotal, products: Sequence[str] = ("sfm",)) -> tuple[Uncounted, ...]:
+    """Return what is not counted, which must not depend on the order of the totals."""
+    forth, back = (uncounted(order, products, authorities(order, products)) for order in (totals, totals[::-1]))
+    assert forth == back
+    return forth
+
+
+OLD = [total("billingitemdetail", "15", day=day) for day in range(1, 10)]
+NEW = [total("consumedetailbillv2", "12", day=day) for day in range(10, 16)]
+
+
+def test_days_that_only_a_series_has_that_does_not_count_are_told_with_what_is_on_them() -> None:
+    (found,) = lacking(*OLD, *NEW)
+    assert (found.counts.series, found.other.series) == ("billingitemdetail", "consumedetailbillv2")
+    assert (found.counted, found.told, found.amount, found.currency) == (Decimal(135), Decimal(72), Decimal(72), "CNY")
+    assert found.days == tuple(date(2026, 9, day) for day in range(10, 16))
+    assert differing(*OLD, *NEW) == ()
+
+
+def test_when_the_later_series_outgrows_the_earlier_one_the_days_of_that_are_told() -> None:
+    (found,) = lacking(*OLD, *NEW, total("consumedetailbillv2", "90", day=16))
+    assert (found.counts.series, found.amount) == ("consumedetailbillv2", Decimal(135))
+    assert found.days == tuple(date(2026, 9, day) for day in range(1, 10))
+
+
+def test_days_in_the_middle_and_refunds_are_told_too_and_days_that_both_have_are_not() -> None:
+    both = [total(name, "5", day=day) for name in ("v2", "focus") for day in (1, 2, 4)]
+    (found,) = lacking(*both, total("v2", "9", day=5), total("focus", "3", day=3), total("focus", "-1", day=6))
+    assert (found.other.series, found.amount) == ("focus", Decimal(2))
+    assert found.days == (date(2026, 9, 3), date(2026, 9, 6))
+
+
+def test_a_series_that_counts_and_has_more_days_lacks_nothing() -> None:
+    assert lacking(*(total("v2", "5", day=day) for day in (1, 2, 3)), total("focus", "5", day=1)) == ()
+
+
+@pytest.mark.parametrize(("amount", "is_told"), [("0", False), ("0.01", False), ("0.0100000001", True), ("-0.02", True)])
+def test_days_without_money_worth_a_cent_are_no_matter(amount: str, is_told: bool) -> None:  # noqa: FBT001 -- a table
+    assert bool(lacking(total("v2", "5", day=1), total("focus", amount, day=2))) == is_told
+
+
+def test_money_of_other_products_is_no_matter_and_that_of_another_currency_is() -> None:
+    assert lacking(total("v2", "5"), total("focus", "4", day=2, product="oss")) == ()
+    dollars = [total("focus", "4", day=2, currency="USD"), total("focus", "1")]
+    (found,) = lacking(total("v2", "5"), *dollars)
+    assert (found.currency, found.counted, found.told, found.amount) == ("USD", Decimal(0), Decimal(4), Decimal(4))
+
+
+def test_a_series_whose_lines_have_no_dates_is_not_compared_by_days() -> None:
+    whole = total("billingitemdetail.instance.month", "135")
+    assert lacking(whole, *NEW) == ()
+    assert lacking(whole, *(total("v2", "100", day=day) for day in (2, 3))) == ()

@@ -14,7 +14,7 @@ import pytest
 import shifted
 from bill_builder import a_bill, a_line
 from home import RESEARCH, TRAINING, ZONE, Home
-from many_layouts import Charge, detail, focus
+from many_layouts import Charge, detail, focus, legacy
 from servers_http import HttpSink
 from servers_smtp import SmtpSink
 from spendwatch.domain.money import plain
@@ -179,7 +179,7 @@ def test_two_layouts_that_differ_are_told_once_with_both_figures_and_never_added
         {"series": "consumedetailbillv2", "spend": "20.5", "currency": "CNY"},
         {"series": "focus", "spend": "19.5", "currency": "CNY"},
     ]
-    assert "No bill has arrived" not in call["data"]["text"]
+    assert "No bill is on record" not in call["data"]["text"]
     assert home.spent() == "21.5"
     assert len(home.told()) == 1
     home.call("once")
@@ -193,3 +193,39 @@ def test_two_layouts_that_agree_or_differ_by_rounding_or_in_their_last_days_say_
     home.put(*focus(charges("10", "10", "7"), "20260903_focus_202609.csv"))
     home.call("once")
     assert (home.told(), home.spent()) == ([], "27")
+
+
+def dated(amount: str, *days: int) -> Sequence[Charge]:
+    return [Charge(day, date(2026, 9, day), Decimal(amount), workspace=RESEARCH) for day in days]
+
+
+def test_days_that_only_the_bills_of_the_new_version_have_are_told_once_wherever_one_looks(home: TimedHome) -> None:
+    """The new version holds only what was charged from the day on which it was enabled, within the month."""
+    home.put(*legacy(dated("15", *range(1, 10)), "1000000000000001-20260910093000_old.csv"))
+    home.call("once")
+    assert home.told() == [("spend.threshold_reached", "135")]
+    name, content = detail(dated("12", *range(10, 16)), "20260916093000")
+    home.put(name, content)
+    rehearsed = home.call("import", str(home.inbox / name), "--dry-run").stdout
+    said = "by consumedetailbillv2: 72.00, is not added; CNY 72.00 of 2026-09-10 to 2026-09-15 is in no figure"
+    assert said in rehearsed
+    assert "once more" not in rehearsed
+    home.call("once")
+    (call,) = home.calls()
+    assert (call["type"], call["data"]["severity"]) == ("bills.differing", "warning")
+    assert [one["spend"] for one in call["data"]["series"]] == ["135", "72"]
+    assert (call["data"]["uncounted"], call["data"]["uncounted_on"][::5]) == ("72", ["2026-09-10", "2026-09-15"])
+    assert "Not counted" in call["data"]["text"]
+    shown = home.call("status").stdout
+    assert "Not counted: CNY 72.00 of 2026-09-10 to 2026-09-15 by consumedetailbillv2; billingitemdetail counts" in shown
+    assert home.spent() == "135"
+    assert len(home.told()) == 1
+    home.put(*detail(dated("12", *range(10, 17)), "20260917093000"))
+    home.call("once")
+    assert home.told() == []
+    (account,) = home.json("status")["accounts"]
+    assert (account["uncounted"][0]["spend"], len(account["uncounted"][0]["days"])) == ("84", 7)
+    home.put(*legacy([*dated("15", *range(1, 10)), *dated("12", *range(10, 17))], "1000000000000001-20260918093000_old.csv"))
+    home.call("once")
+    (account,) = home.json("status")["accounts"]
+    assert (account["uncounted"], home.spent()) == ([], "219")

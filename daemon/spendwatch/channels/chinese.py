@@ -205,7 +205,10 @@ CHINESE = Phrases(
     change="变化",
     total_lead="账单 API 的逐日合计与其自身的月度总额不一致，且较低的一方一天以来未能赶上。"
     "两者之中以逐日账单为准，月度总额从不计入。",
+    uncounted_lead="作为依据的账单缺少另一种账单所记录的部分日期，这些日期的费用未计入任何数字，也不触发任何阈值。"
+    "两种账单可能把同一笔费用记在不同日期，因此不会相加。",
     counts="以此为准",
+    uncounted="未计入",
     compared="对比范围",
     compared_days="双方都完整的 {days} 天",
     bills="迟到的账单文件",
@@ -278,6 +281,7 @@ CHINESE = Phrases(
         Trouble.UNEXPECTED: "若来自 API，其应答保存在该数据源目录下的 originals/last_refused_answer.txt。",
     },
     advice_differing="请检查其中一种导出是否带有筛选条件或已停止：`spendwatch ledger list` 可列出已读入的账单。",
+    advice_uncounted="请用同一种格式导出整个账期。若新版账单在账期中途启用，请用旧版导出：旧版会继续显示全部日期。",
     advice_channel="修复后：先运行 `spendwatch notify-test`，再用 `spendwatch deliveries retry` 重发已放弃的通知。",
     advice_balance="请检查 spendwatch.yaml 中该账号的 balance 及其所指位置；`spendwatch check` 会指出错误。",
     advice_adding_up="请与云厂商“费用与成本”页面核对两个金额。",

@@ -216,7 +216,10 @@ ENGLISH = Phrases(
     change="Change",
     total_lead="The days that the billing API tells, and its own total of the month, are not the same, and for a day now the "
     "lower figure has not caught up. Of the two the days count, never the total.",
+    uncounted_lead="The bills that count lack days that other bills tell of: what those say of them is in no figure here and "
+    "reaches no threshold. It is not added, as two kinds of bills may date the same charge to different days.",
     counts="this one counts",
+    uncounted="Not counted",
     compared="Compared",
     compared_days="{days} days that both tell completely",
     bills="The late bill file",
@@ -294,6 +297,8 @@ ENGLISH = Phrases(
         Trouble.UNEXPECTED: "What an API answered lies beside the source's files, as originals/last_refused_answer.txt.",
     },
     advice_differing="Look whether one of the exports is filtered or stopped: `spendwatch ledger list` shows what was read.",
+    advice_uncounted="Export the whole month in one layout. Where the new version of the bills was enabled within the month, "
+    "that is the old one: it goes on showing all days.",
     advice_channel="After mending it: `spendwatch notify-test`, then `spendwatch deliveries retry` for what was given up.",
     advice_balance="Look at `balance` of this account in spendwatch.yaml and at what it names, and try `spendwatch check`.",
     advice_adding_up="Compare both figures with the provider's Expenses and Costs page.",

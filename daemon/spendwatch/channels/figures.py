@@ -10,6 +10,7 @@ from spendwatch.channels.parts import Bar, Chart, Row, Table, clean
 from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.money import EXACT, Money, percent, share_of, shown
+from spendwatch.domain.period import days_text
 
 _MOST_LABELS = 10
 _MOST_GROWTH = 5
@@ -67,10 +68,14 @@ def _change_row(words: Words, change: Money, since: str) -> Row:
 def _other_rows(words: Words) -> Iterator[Row]:
     facts, phrases, rule = words.facts, words.phrases, words.notification.rule
     for place, (series, money) in enumerate(facts.series):
-        # Where no days were compared, a month's total stands beside them, and which series counts is not said.
-        yield Row(clean(series, NAME_LENGTH), str(money), "" if place or facts.days is None else phrases.counts)
+        # Where no days are told of, a month's total stands beside them, and which series counts is not said.
+        counts = not place and (facts.days is not None or facts.uncounted is not None)
+        yield Row(clean(series, NAME_LENGTH), str(money), phrases.counts if counts else "")
     if facts.series and facts.days is not None:
         yield Row(phrases.compared, words.put(phrases.compared_days, days=str(facts.days)), is_amount=False)
+    if facts.uncounted is not None:
+        days = days_text(facts.uncounted_on, span=phrases.between, comma=phrases.comma)
+        yield Row(phrases.uncounted, str(facts.uncounted), days)
     for money in facts.foreign:
         yield Row(phrases.other_currencies, str(money), phrases.not_counted)
     if facts.floor is not None:

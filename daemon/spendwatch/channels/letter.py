@@ -68,7 +68,7 @@ def _lead(words: Words) -> str:
     if words.is_test:
         return words.phrases.test_lead
     if words.holds and words.notification.rule is Rule.DIFFERING and words.facts.days is None:
-        return words.phrases.total_lead
+        return words.phrases.total_lead if words.facts.uncounted is None else words.phrases.uncounted_lead
     return words.put(words.telling.lead if words.holds else words.phrases.ended_lead)
 
 
@@ -144,7 +144,7 @@ def _advice(words: Words) -> Iterator[str]:
         case Rule.CHANNEL_FAILING:
             yield phrases.advice_channel
         case Rule.DIFFERING:
-            yield phrases.advice_differing
+            yield phrases.advice_differing if words.facts.uncounted is None else phrases.advice_uncounted
         case Rule.CORRECTED | Rule.LATE | Rule.FOREIGN_CURRENCY | Rule.REJECTED | Rule.CONFIG_REJECTED:
             return
 

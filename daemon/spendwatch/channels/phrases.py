@@ -83,7 +83,10 @@ class Phrases:
     change: str
     total_lead: str
     """Of bills that do not agree with the provider's own total of their month."""
+    uncounted_lead: str
+    """Of days that the series that counts does not have."""
     counts: str
+    uncounted: str
     compared: str
     compared_days: str
     bills: str
@@ -143,6 +146,7 @@ class Phrases:
     advice_endpoint: Mapping[Trouble, str]
     """By what is wrong with an endpoint."""
     advice_differing: str
+    advice_uncounted: str
     advice_channel: str
     advice_balance: str
     advice_adding_up: str

@@ -155,6 +155,8 @@ class WebhookChannel:
             "series": [
                 {"series": clean(series), "spend": _amount(money), "currency": money.currency} for series, money in facts.series
             ],
+            "uncounted": _amount(facts.uncounted),
+            "uncounted_on": [day.isoformat() for day in facts.uncounted_on],
             "bills": [clean(bill) for bill in facts.bills],
             "growth": [
                 {

@@ -16,10 +16,11 @@ from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
 from spendwatch.cli.outlook import balance_lines, forecast_cell
 from spendwatch.cli.screen import bar, clean, console, print_json, table, when
+from spendwatch.domain.authority import Uncounted
 from spendwatch.domain.errors import printable
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import Money, shown
-from spendwatch.domain.period import BillingPeriod, duration_text
+from spendwatch.domain.period import BillingPeriod, days_text, duration_text
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.overview import AccountOverview, Mark, Overview, WorkspaceLine, look, overview_json
 from spendwatch.settings import Settings, load
@@ -111,7 +112,13 @@ def _head(account: AccountOverview, overview: Overview, settings: Settings) -> T
     sources = ", ".join(f"{source.name} {source.state}" for source in overview.sources)
     line = Text(f"\nData until {until} ({age}, {settings.zone})   sources: {sources or 'none'}", style="not bold")
     late = "\nFrom the billing API: up to 24 h late, and without usage that is not settled yet; more may be spent."
-    return text + line + Text(late if account.lags else "", style="not bold")
+    missing = "".join(f"\n{_not_counted(one)}" for one in account.uncounted)
+    return text + line + Text(f"{late if account.lags else ''}{missing}", style="not bold")
+
+
+def _not_counted(one: Uncounted) -> str:
+    told = f"{Money(one.amount, one.currency)} of {days_text(one.days)} by {one.other.series}"
+    return f"Not counted: {told}; {one.counts.series} counts, and lacks these days."
 
 
 def _workspaces(account: AccountOverview) -> RenderableType:

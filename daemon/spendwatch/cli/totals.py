@@ -10,9 +10,9 @@ from rich.table import Table
 
 from spendwatch.app import App
 from spendwatch.cli.screen import clean, table
-from spendwatch.domain.authority import DayTotal, authorities
+from spendwatch.domain.authority import DayTotal, Uncounted, authorities, uncounted
 from spendwatch.domain.money import EXACT, exact_sum, plain, shown
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, days_text
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.statement import AccountId, SeriesKey
 
@@ -30,6 +30,8 @@ class Told:
     amount: Decimal
     """Of the products that are watched."""
     counts: bool
+    uncounted: Uncounted | None = None
+    """What it says of days that the series that counts does not have."""
 
 
 def spent_by_workspace(app: App) -> dict[Place, Decimal]:
@@ -53,13 +55,14 @@ def told_by_several(app: App, months: Iterable[BillingPeriod]) -> Iterator[Told]
     for month in months:
         totals = app.store.ledger.totals(month)
         counting = authorities(totals, products)
+        lacking = {one.other: one for one in uncounted(totals, products, counting)}
         by_account: dict[AccountId, dict[SeriesKey, list[DayTotal]]] = {}
         for total in totals:
             by_account.setdefault(total.series.account, {}).setdefault(total.series, []).append(total)
         for account, series in sorted(by_account.items()):
             for one, told in sorted(series.items()) if len(series) > 1 else ():
                 amount = exact_sum(total.amount for total in told if total.product in products)
-                yield Told(one, amount, counts=one == counting[account, month])
+                yield Told(one, amount, counts=one == counting[account, month], uncounted=lacking.get(one))
 
 
 def totals_table(before: Mapping[Place, Decimal], after: Mapping[Place, Decimal], months: Iterable[BillingPeriod]) -> Table:
@@ -93,6 +96,9 @@ def series_text(told: Told) -> str:
     """Return what one of several series says, on one line."""
     series = told.series
     role = "counts" if told.counts else "is the same money once more: not added"
+    if missing := told.uncounted:
+        days = f"{missing.currency} {shown(missing.amount)} of {days_text(missing.days)}"
+        role = f"is not added; {days} is in no figure, as {missing.counts.series} lacks these days"
     return f"{series.period.label} of {series.account} by {series.series}: {shown(told.amount)}, {role}"
 
 
@@ -105,6 +111,8 @@ def series_json(told: Told) -> dict[str, object]:
         "series": series.series,
         "spend": plain(told.amount),
         "counts": told.counts,
+        "uncounted": plain(told.uncounted.amount) if told.uncounted else None,
+        "uncounted_on": [day.isoformat() for day in told.uncounted.days] if told.uncounted else [],
     }
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from spendwatch.domain.layouts import coarseness, has_days
 from spendwatch.domain.money import EXACT, Currency, exact_sum
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, SeriesKey
@@ -34,7 +35,8 @@ def authorities(
     """Return for each account and period the series that counts: the one that shows the most money for these products.
 
     So nothing is reported too low, and it does not matter which series came first. The money is compared in the currency
-    that most lines of the account's period are in. Of equals the more detailed counts. `products` None means all of them.
+    that most lines of the account's period are in. Of equals the more detailed counts: by its layout, then by its lines.
+    `products` None means all of them.
     """
     found: dict[tuple[AccountId, BillingPeriod], dict[SeriesKey, list[DayTotal]]] = {}
     for total in totals:
@@ -48,10 +50,11 @@ def _heaviest(told: Mapping[SeriesKey, Sequence[DayTotal]], products: Collection
         return next(iter(told))
     currency = main_currency(total for totals in told.values() for total in totals)
 
-    def weight(series: SeriesKey) -> tuple[Decimal, Decimal, int, str]:
+    def weight(series: SeriesKey) -> tuple[Decimal, Decimal, int, int, str]:
         mine = [total for total in told[series] if total.currency == currency]
         counted = exact_sum(total.amount for total in mine if products is None or total.product in products)
-        return counted, exact_sum(total.amount for total in mine), sum(total.lines for total in told[series]), series.series
+        lines = sum(total.lines for total in told[series])
+        return counted, exact_sum(total.amount for total in mine), -coarseness(series.series), lines, series.series
 
     return max(told, key=weight)
 
@@ -83,15 +86,71 @@ def differences(
     totals: Iterable[DayTotal], products: Collection[str], counts: Mapping[tuple[AccountId, BillingPeriod], SeriesKey]
 ) -> tuple[Difference, ...]:
     """Return where another series of a month says something else than the one that counts, by more than rounding explains."""
+    found = (_difference(counted, told, products) for counted, told in _beside(totals, counts))
+    return tuple(difference for difference in found if difference)
+
+
+@dataclass(frozen=True, slots=True)
+class Uncounted:
+    """Money of days that the series that counts does not have, and another one has: it is in no sum.
+
+    Nor may it be added: what one layout dates to its first day, another may date to its last, and so tell it, too.
+    """
+
+    counts: SeriesKey
+    other: SeriesKey
+    currency: Currency
+    counted: Decimal
+    """What the series that counts says of the month."""
+    told: Decimal
+    """What the other says of it."""
+    amount: Decimal
+    """What the other says of the days below."""
+    days: tuple[date, ...]
+    """The days that only the other has."""
+
+
+def uncounted(
+    totals: Iterable[DayTotal], products: Collection[str], counts: Mapping[tuple[AccountId, BillingPeriod], SeriesKey]
+) -> tuple[Uncounted, ...]:
+    """Return where another series of a month tells of days that the one that counts does not have, and of money on them."""
+    found = (_uncounted(counted, told, products) for counted, told in _beside(totals, counts))
+    return tuple(one for one in found if one)
+
+
+def _beside(
+    totals: Iterable[DayTotal], counts: Mapping[tuple[AccountId, BillingPeriod], SeriesKey]
+) -> Iterator[tuple[Sequence[DayTotal], Sequence[DayTotal]]]:
+    """Yield what each series says that does not count, behind what that says which counts in its stead."""
     of_series: dict[SeriesKey, list[DayTotal]] = {}
     for total in totals:
         of_series.setdefault(total.series, []).append(total)
-    found = []
     for series, told in sorted(of_series.items()):
         chosen = counts.get((series.account, series.period), series)
-        if chosen != series and (difference := _difference(of_series[chosen], told, products)):
-            found.append(difference)
-    return tuple(found)
+        if chosen != series:
+            yield of_series[chosen], told
+
+
+def _uncounted(counted: Sequence[DayTotal], told: Sequence[DayTotal], products: Collection[str]) -> Uncounted | None:
+    """Return it in the currency of most lines; where there is none in that, in the first one that there is some in."""
+    if not all(has_days(series[0].series.series) for series in (counted, told)):
+        return None
+    main = main_currency(counted)
+    allowed = EXACT.multiply(ROUNDING, Decimal(len(products)))
+    for currency in sorted({total.currency for total in told}, key=lambda one: (one != main, one)):
+        ours, theirs = _by_day(counted, products, currency), _by_day(told, products, currency)
+        days = tuple(day for day in sorted(theirs.keys() - ours.keys()) if theirs[day].copy_abs() > allowed)
+        if days:
+            return Uncounted(
+                counts=counted[0].series,
+                other=told[0].series,
+                currency=currency,
+                counted=exact_sum(ours.values()),
+                told=exact_sum(theirs.values()),
+                amount=exact_sum(theirs[day] for day in days),
+                days=days,
+            )
+    return None
 
 
 def _difference(counted: Sequence[DayTotal], told: Sequence[DayTotal], products: Collection[str]) -> Difference | None:

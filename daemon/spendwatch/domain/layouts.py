@@ -21,6 +21,23 @@ API_LAG = timedelta(hours=24)
 """So late is the API, and of the running month it leaves out what is used and not settled yet: so its documentation says."""
 
 
+_DAY_SUMMARY = "consumedetailbillv2daysummary"
+_WITHOUT_DAYS = "month"
+_SUMMED_UP = frozenset({"aggregate", "instance", _WITHOUT_DAYS})
+"""Parts of a series' name that say in what its lines are fewer than the charges: in all, by instance, by month."""
+
+
+def coarseness(series: str) -> int:
+    """Return in how many ways the series sums up what others tell one by one; 0 for those that tell every charge."""
+    layout, *parts = series.split(".")
+    return (layout in {_DAY_SUMMARY, API_LAYOUT}) + len(_SUMMED_UP.intersection(parts))
+
+
+def has_days(series: str) -> bool:
+    """Tell whether the lines of the series have dates; those of others all stand on the first of their month."""
+    return _WITHOUT_DAYS not in series.split(".")
+
+
 def lags(series: str) -> bool:
     """Tell whether the series is made of what the billing API gives."""
     return series.partition(".")[0] == API_LAYOUT

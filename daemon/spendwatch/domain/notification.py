@@ -78,6 +78,10 @@ class Facts:
     """Series of bills that do not agree, each with what it says; the one that counts first."""
     days: int | None = None
     """How many days they were compared on."""
+    uncounted: Money | None = None
+    """What a series that does not count says of days that the one that counts does not have."""
+    uncounted_on: tuple[date, ...] = ()
+    """Those days."""
     bills: tuple[str, ...] = ()
     """Bill files that are behind it."""
     balance: AccountBalance | None = None
@@ -227,6 +231,8 @@ def decode(text: str) -> Notification:
             before=_if_told(money_of, facts.get("before")),
             series=tuple((name, money_of(money)) for name, money in facts.get("series", ())),
             days=facts.get("days"),
+            uncounted=_if_told(money_of, facts.get("uncounted")),
+            uncounted_on=tuple(date.fromisoformat(day) for day in facts.get("uncounted_on", ())),
             bills=tuple(facts.get("bills", ())),
             balance=_if_told(balance_of, facts.get("balance")),
             floor=_if_told(money_of, facts.get("floor")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone, tzinfo
 
@@ -105,6 +105,17 @@ def closes_at(period: BillingPeriod, zone: tzinfo, *, final_on: int) -> datetime
     """Return the moment from which on the provider should no longer change the period: the end of day `final_on` behind it."""
     last = period.next().first_day + timedelta(days=final_on)
     return datetime(last.year, last.month, last.day, tzinfo=zone)
+
+
+def days_text(days: Iterable[date], *, span: str = "{low} to {high}", comma: str = ", ") -> str:
+    """Return days for people, those in a row as the first to the last of them."""
+    runs: list[list[date]] = []
+    for day in sorted(days):
+        if runs and day - runs[-1][-1] == timedelta(days=1):
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    return comma.join(span.format(low=run[0], high=run[-1]) if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def parse_duration(text: str) -> timedelta:

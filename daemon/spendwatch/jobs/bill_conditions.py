@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from spendwatch.domain.alert import Matter, Rule
-from spendwatch.domain.authority import Difference, authorities, differences
+from spendwatch.domain.authority import Difference, Uncounted, authorities, differences, uncounted
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.late import LateChange
 from spendwatch.domain.layouts import API_LAYOUT
 from spendwatch.domain.money import Money, plain
 from spendwatch.domain.notification import Facts
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, days_text
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity
 from spendwatch.domain.review import ONE_SHOT_LASTS, Finding
 from spendwatch.domain.statement import AccountId, SourceName
@@ -72,7 +72,7 @@ def _late(change: LateChange, policy: AccountPolicy, until: Reach) -> Finding:
 
 
 def difference_findings(ledger: Ledger, policies: Policies, periods: Sequence[BillingPeriod], until: Reach) -> list[Finding]:
-    """Return where two series of an open month do not agree about days that both tell completely."""
+    """Return where two series of an open month do not agree: about days that both tell completely, or what days there are."""
     found: list[Finding] = []
     for period in periods:
         totals = ledger.totals(period)
@@ -80,6 +80,8 @@ def difference_findings(ledger: Ledger, policies: Policies, periods: Sequence[Bi
         differing = differences(totals, policies.products, counts)
         known = ((difference, policies.account(difference.counts.account)) for difference in differing)
         found += [_differing(difference, policy, policies, until) for difference, policy in known if policy]
+        missing = ((one, policies.account(one.counts.account)) for one in uncounted(totals, policies.products, counts))
+        found += [_missing(one, policy, policies, until) for one, policy in missing if policy]
     return found
 
 
@@ -139,4 +141,32 @@ def _differing(difference: Difference, policy: AccountPolicy, policies: Policies
         ),
         channels=policies.operators,
         amount=plain(difference.counted),
+    )
+
+
+def _missing(one: Uncounted, policy: AccountPolicy, policies: Policies, until: Reach) -> Finding:
+    counts, other, period = one.counts.series, one.other.series, one.counts.period.label
+    amount, name = Money(one.amount, one.currency), policy.name or policy.account
+    summary = f"{amount} of {days_text(one.days)} is not counted: {counts} counts and lacks these days, {other} has them"
+    return Finding(
+        # Beside the matter of days that both tell: that one was told does not say the other.
+        matter=Matter(Rule.DIFFERING, policy.account, f"series:{other}", f"{counts} lacks days", period),
+        holds=True,
+        severity=Severity.WARNING,
+        group=f"uncounted:{policy.account}:{period}:{other}",
+        grave=0,
+        summary=f"bills of {name} for {period} do not agree: {summary}",
+        facts=Facts(
+            account=policy.account,
+            account_name=policy.name,
+            scope=f"series:{other}",
+            name=name,
+            period=period,
+            series=((counts, Money(one.counted, one.currency)), (other, Money(one.told, one.currency))),
+            uncounted=amount,
+            uncounted_on=one.days,
+            data_until=until.get(policy.account),
+        ),
+        channels=policies.operators,
+        amount=plain(one.counted),
     )

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from spendwatch.domain.alert import Alert
+from spendwatch.domain.authority import Uncounted, authorities, uncounted
 from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.forecast import Forecast, Runway
@@ -72,6 +73,8 @@ class AccountOverview:
     data_until: datetime | None
     lags: bool
     """Whether the figures are those of the billing API, which is late and leaves out what is not settled yet."""
+    uncounted: tuple[Uncounted, ...] = ()
+    """What series that do not count say of days that the one that counts does not have."""
     forecast: Forecast | None = None
     runway: Runway | TooEarly | None = None
     """How long the balance lasts; None where there is none."""
@@ -152,6 +155,8 @@ def look(
     sums = ledger.spend(month, (Dimension.ACCOUNT, Dimension.WORKSPACE), products=policies.products)
     until = ledger.data_until(policies.products)
     periods = open_periods(now, zone, final_on=policies.month_final_on)
+    totals = ledger.totals(month)
+    missing = uncounted(totals, policies.products, authorities(totals, policies.products))
     late = Lagging(ledger, policies, month).accounts(month)
     surveyed = survey(policies, ledger, balances, insight, periods, zone=zone, now=now)
     insight.paces.look(ledger, policies, (), zone)
@@ -166,6 +171,7 @@ def look(
                 data_until=until.get(policy.account),
                 lags=policy.account in late,
                 balance=surveyed.balances.get(policy.account),
+                missing=[one for one in missing if one.counts.account == policy.account],
             ),
             policy,
             surveyed,
@@ -205,6 +211,7 @@ def _account(
     data_until: datetime | None,
     lags: bool,
     balance: AccountBalance | None,
+    missing: Sequence[Uncounted],
 ) -> AccountOverview:
     mine = [spent for spent in sums if spent.values[Dimension.ACCOUNT] == policy.account]
     totals: dict[Currency, Decimal] = {}
@@ -226,6 +233,7 @@ def _account(
         balance=balance,
         data_until=data_until,
         lags=lags,
+        uncounted=tuple(missing),
     )
 
 
@@ -323,6 +331,16 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
                 "other_currencies": [{"currency": money.currency, "spend": plain(money.amount)} for money in account.foreign],
                 "data_until": when(account.data_until),
                 "lag": _lag(account),
+                "uncounted": [
+                    {
+                        "series": one.other.series,
+                        "counts": one.counts.series,
+                        "spend": plain(one.amount),
+                        "currency": one.currency,
+                        "days": [day.isoformat() for day in one.days],
+                    }
+                    for one in account.uncounted
+                ],
                 "forecast": forecast_json(account.forecast),
                 "workspaces": [
                     {
