@@ -123,6 +123,53 @@ def test_where_a_file_is_missing_there_is_no_verdict_on_its_months_alone(quiet_h
     quiet_home.call("ledger", "verify", str(away), expect=4)
 
 
+def test_a_kept_file_that_is_not_on_record_is_named_and_is_no_success(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    quiet_home.put(DETAIL, (SAMPLES / DETAIL).read_bytes())
+    quiet_home.call("once")
+    (quiet_home.inbox / "done" / "other.csv").write_bytes((SAMPLES / LEGACY).read_bytes())
+    done = quiet_home.call("ledger", "verify", expect=1)
+    assert done.stderr.splitlines() == ["inbox: 'other.csv': not on record; drop it again to have it counted"]
+    assert "1 of 1 statements read again, 1 series compared: all days are equal" in done.stdout
+    assert quiet_home.json("ledger", "verify", "--month", "2026-01", expect=1)["unrecorded"] == [
+        {"source": "inbox", "file": "other.csv"}
+    ]
+    (quiet_home.inbox / "done" / "other.csv").rename(quiet_home.inbox / "other.csv")
+    quiet_home.call("once")
+    assert quiet_home.json("ledger", "verify")["unrecorded"] == []
+
+
+def test_a_kept_file_whose_statement_was_taken_back_is_no_trouble(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    for name in (DETAIL, LEGACY):
+        quiet_home.put(name, (SAMPLES / name).read_bytes())
+    quiet_home.call("once")
+    statement = quiet_home.json("ledger", "list")["statements"][0]
+    quiet_home.call("ledger", "remove", statement["statement"][:8], "--yes")
+    assert quiet_home.json("ledger", "verify")["unrecorded"] == []
+
+
+def test_a_ledger_from_a_backup_is_given_what_was_read_since(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    first = home.drop(lines_worth("40"), exported=today() - timedelta(hours=2))
+    home.call("once")
+    with sqlite3.connect(home.state) as ledger, sqlite3.connect(home.folder / "backup.db") as backup:
+        ledger.backup(backup)
+    second = home.drop(lines_worth("45", first=2), exported=today() - timedelta(hours=1))
+    home.call("once")
+    right = report(home, "workspace,model,day", this_month())
+    for path in home.state.parent.glob(f"{home.state.name}*"):
+        path.unlink()
+    (home.folder / "backup.db").rename(home.state)
+    assert f"inbox: '{second.name}': not on record" in home.call("ledger", "verify", expect=1).stderr
+    assert "shelved_files_given_again" in home.call("once").stderr
+    assert report(home, "workspace,model,day", this_month()) == right
+    assert sorted(path.name for path in (home.inbox / "done").iterdir()) == sorted([first.name, second.name])
+    home.call("ledger", "verify")
+    assert "shelved_files_given_again" not in home.call("once").stderr
+
+
 # Taking back
 
 

@@ -17,11 +17,11 @@ from spendwatch.cli.rebuilding import Rebuilt, rebuilt, series_of
 from spendwatch.cli.screen import clean, console, print_json, table, when
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.statement import SeriesKey
+from spendwatch.domain.statement import SeriesKey, SourceName
 from spendwatch.logs import configure
 from spendwatch.settings import Settings, load
 from spendwatch.state import Store, opened_store, system_clock
-from spendwatch.store.audit import Deed
+from spendwatch.store.audit import REMOVED, Deed
 from spendwatch.store.rebuilding import Mismatch, mismatches, replace_series, series_on_record
 from spendwatch.store.statement import EnteredStatement
 
@@ -107,7 +107,8 @@ def verify(place: Place, files: tuple[Path, ...], month: BillingPeriod | None, *
     """Read the kept bill files again and compare with the ledger, to the last digit. Changes nothing.
 
     The files are looked for where the sources keep them; name as FILES those that were imported by hand. Exits with 1 if
-    anything differs, with 4 if files are missing, so that nothing can be said of their months.
+    anything differs, or if a kept file is not on record though nobody removed it, with 4 if files are missing, so that nothing
+    can be said of their months.
     """
     configure("auto", level="warning")
     settings = load(place.path(), with_secrets=False)
@@ -118,13 +119,26 @@ def verify(place: Place, files: tuple[Path, ...], month: BillingPeriod | None, *
             unknown = {series for statement, _ in found.missing for series in series_of(statement)}
             checked = [series for series in on_record if series not in unknown]
             differing = list(mismatches(store.database, found.store.database, checked))
+            unrecorded = _unrecorded(store, found)
             if as_json:
-                print_json(_verdict(found, checked, differing, len(wanted)))
+                print_json(
+                    _verdict(found, checked, differing, len(wanted))
+                    | {"unrecorded": [{"source": source, "file": name} for source, name in unrecorded]}
+                )
             else:
+                for source, name in unrecorded:
+                    click.echo(f"{source}: {printable(name)}: not on record; drop it again to have it counted", err=True)
                 _show_verdict(found, checked, differing, len(wanted))
-    if differing:
+    if differing or unrecorded:
         return Exit.UNEXPECTED
     return Exit.STALE if found.missing else Exit.DONE
+
+
+def _unrecorded(store: Store, found: Rebuilt) -> list[tuple[SourceName, str]]:
+    """Return the kept files that should be on record and are not: those of which nobody took the statement back."""
+    removed = store.ledger.removed()
+    others = ((digest, kept) for digest, kept in found.others.items() if not digest.startswith(removed))
+    return sorted(kept for digest, kept in others if not store.ledger.has(digest))
 
 
 def _show_verdict(found: Rebuilt, checked: Sequence[SeriesKey], differing: Sequence[Mismatch], statements: int) -> None:
@@ -204,7 +218,7 @@ def _remove(
         if not yes and not click.confirm(f"Remove {printable(removed.name)}?", err=True):
             return Exit.INTERRUPTED
         detail = "; ".join(filter(None, (f"{len(changes)} days changed", reason)))
-        deed = Deed(system_clock(), _actor(), "remove", f"{removed.digest[:8]} {removed.name}", detail)
+        deed = Deed(system_clock(), _actor(), REMOVED, f"{removed.digest[:8]} {removed.name}", detail)
         replace_series(store.database, found.store.database, touched, removed.digest, deed, revision=revision)
     app = App(settings, store)
     try:

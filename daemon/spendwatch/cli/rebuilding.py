@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
@@ -12,7 +12,7 @@ from pathlib import Path
 from spendwatch.app import App
 from spendwatch.cli.outcome import IMPORTED
 from spendwatch.domain.errors import ReaderFailedError, SourceUnavailableError, UnreadableBillError
-from spendwatch.domain.statement import BillFile, Digest, SeriesKey
+from spendwatch.domain.statement import BillFile, Digest, SeriesKey, SourceName
 from spendwatch.jobs.collect import enter
 from spendwatch.settings import Settings
 from spendwatch.state import Store
@@ -29,6 +29,8 @@ class Rebuilt:
     """Statements whose files are not to be found or cannot be read any more, each with the reason."""
     troubles: tuple[str, ...]
     """Places in which was not looked, each with the reason."""
+    others: Mapping[Digest, tuple[SourceName, str]]
+    """Files that the sources kept and that are none of the statements, each with its source and its name."""
 
 
 @contextmanager
@@ -57,33 +59,40 @@ class _Rebuilding:
     def __init__(self, app: App, wanted: dict[Digest, EnteredStatement], files: Sequence[Path]) -> None:
         self._app = app
         self._wanted = wanted
+        self._statements = frozenset(wanted)
+        self._others: dict[Digest, tuple[SourceName, str]] = {}
         self._files = files
         self._unreadable: dict[Digest, tuple[EnteredStatement, str]] = {}
         self._troubles: list[str] = []
 
     def done(self) -> Rebuilt:
-        for path in self._found():
-            self._enter(path)
+        for path, kept in self._found():
+            self._enter(path, kept)
         missing = [*self._unreadable.values(), *((one, "its file is not to be found") for one in self._wanted.values())]
-        return Rebuilt(self._app.store, tuple(missing), tuple(self._troubles))
+        return Rebuilt(self._app.store, tuple(missing), tuple(self._troubles), self._others)
 
-    def _found(self) -> Iterator[Path]:
-        """Yield files that may be wanted. A private copy is gone when the next file is asked for."""
-        yield from self._files
+    def _found(self) -> Iterator[tuple[Path, tuple[SourceName, str] | None]]:
+        """Yield files that may be wanted, and which source kept them, and as what, if any did.
+
+        A private copy is gone when the next file is asked for.
+        """
+        yield from ((path, None) for path in self._files)
         for name, source in self._app.sources.items():
             try:
                 for kept in source.originals():
                     if kept.path:
-                        yield kept.path
+                        yield kept.path, (name, kept.name)
                     else:
                         self._troubles.append(f"{name}: {kept.name}: {kept.trouble}")
             except SourceUnavailableError as error:
                 self._troubles.append(f"{name}: {error}")
 
-    def _enter(self, path: Path) -> None:
+    def _enter(self, path: Path, kept: tuple[SourceName, str] | None) -> None:
         digest = self._app.reader.digest(self._file(path, None))
         statement = self._wanted.pop(digest, None)
         if statement is None:
+            if kept and digest not in self._statements:
+                self._others[digest] = kept
             return
         try:
             enter(self._file(path, statement), self._app.desk(statement.source))

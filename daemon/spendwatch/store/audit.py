@@ -21,6 +21,10 @@ audit = Table(
 )
 
 
+REMOVED = "remove"
+"""Done to a statement; its subject begins with the beginning of its digest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deed:
     """One thing that somebody did."""
@@ -43,3 +47,9 @@ def deeds(connection: Connection, limit: int) -> tuple[Deed, ...]:
     """Return what was done last, the latest first."""
     columns = (audit.c.at, audit.c.actor, audit.c.action, audit.c.subject, audit.c.detail)
     return tuple(Deed(*row) for row in connection.execute(select(*columns).order_by(audit.c.id.desc()).limit(limit)))
+
+
+def removed_statements(connection: Connection) -> tuple[str, ...]:
+    """Return the beginnings of the digests of all statements that were ever taken back."""
+    subjects = connection.scalars(select(audit.c.subject).where(audit.c.action == REMOVED))
+    return tuple(subject.partition(" ")[0] for subject in subjects)

@@ -20,7 +20,7 @@ from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, Digest, SeriesKey, SourceName, Stamp, Statement
 from spendwatch.domain.usage import Usage
 from spendwatch.store.attempt import forget_attempts, note_attempt
-from spendwatch.store.audit import Deed, deeds
+from spendwatch.store.audit import Deed, deeds, removed_statements
 from spendwatch.store.chunk import confirm, content_of, give_up, held_days, put_chunk, remove_chunk
 from spendwatch.store.coverage import cover, covered
 from spendwatch.store.cross_check import checks_of, put_checks
@@ -202,6 +202,11 @@ class Ledger:
         """Return what people did to the ledger by hand, the latest first."""
         with self._database.reading() as connection:
             return deeds(connection, limit)
+
+    def removed(self) -> tuple[str, ...]:
+        """Return the beginnings of the digests of all statements that people ever took back."""
+        with self._database.reading() as connection:
+            return removed_statements(connection)
 
     def periods(self) -> Mapping[AccountId, tuple[BillingPeriod, ...]]:
         """Return the periods on record of each account, the oldest first."""

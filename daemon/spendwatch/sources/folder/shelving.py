@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -21,6 +22,7 @@ from spendwatch.sources.files.skipped import Once, reason_of
 from spendwatch.sources.files.spool import Identity
 from spendwatch.sources.files.tree import MOST_FOLDERS, Tree, enter
 from spendwatch.sources.folder.afterwards import Afterwards
+from spendwatch.sources.folder.given_again import GivenAgain
 from spendwatch.sources.folder.settling import Looks
 
 _log: FilteringBoundLogger = structlog.get_logger()
@@ -29,13 +31,23 @@ _log: FilteringBoundLogger = structlog.get_logger()
 class Shelving:
     """A folder that is ours to tidy up."""
 
-    def __init__(self, source: SourceName, path: Path, looks: Looks, once: Once, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        source: SourceName,
+        path: Path,
+        looks: Looks,
+        once: Once,
+        *,
+        monotonic: Callable[[], float],
+        given_again: GivenAgain,
+    ) -> None:
         """Report in the name of that source."""
         self._source = source
         self._path = path
         self._looks = looks
         self._once = once
         self._afterwards = Afterwards(source, monotonic)
+        self._given_again = given_again
         self._tidying = threading.Lock()
         """Lest a folder on a shelf is removed as empty in the moment in which a file is about to be put into it."""
 
@@ -46,6 +58,7 @@ class Shelving:
 
     def begin(self, folder: int) -> None:
         """Begin a look."""
+        self._given_again.look(folder, partial(self.kept, folder, self._not_seen))
         self._afterwards.bring_back_what_grew(folder)
 
     def seen_all(self) -> None:
@@ -90,6 +103,8 @@ class Shelving:
             return sum(forget(folder, shelf, before, self._not_forgotten) for shelf in Shelf)
 
     def _move(self, folder: int, original: Original, shelf: Shelf, why: str | None) -> None:
+        if shelf is Shelf.DONE:
+            self._given_again.note(folder)
         try:
             final = put_away(folder, original.name, original.identity, shelf)
         except OSError as error:
@@ -110,6 +125,9 @@ class Shelving:
         # Moving is a courtesy: the ledger knows the bytes already, and as long as the file stays as it is, so do we.
         self._looks.retire(original.name, original.identity)
         self._once.tell("original_not_moved", name=readable(original.name), shelf=shelf.value, reason=reason)
+
+    def _not_seen(self, name: str, reason: str) -> None:
+        _log.warning("file_not_brought_back", source=self._source, name=readable(name), reason=reason)
 
     def _not_forgotten(self, name: str, reason: str) -> None:
         self._once.tell("original_not_forgotten", name=readable(name), reason=reason)

@@ -19,6 +19,7 @@ from spendwatch.sources.files.originals import OddFileError, Original, ends_like
 from spendwatch.sources.files.shelves import Shelf
 from spendwatch.sources.files.skipped import Once, Skipped, reason_of
 from spendwatch.sources.files.spool import Identity, Spool
+from spendwatch.sources.folder.given_again import GivenAgain
 from spendwatch.sources.folder.listing import Listing
 from spendwatch.sources.folder.mirror import Mirror
 from spendwatch.sources.folder.remembered import Remembered
@@ -50,8 +51,8 @@ class FolderSource:
     ) -> None:
         """Watch `path`, if `recursive` with all folders below it; copies go to `spool`, whose orphans are removed now.
 
-        Without `move`, what is done with stays where it is and is remembered beside the spool: what was kept, unless the
-        ledger goes back to an earlier `revision`; what was rejected, as long as the `hints` to the reader are the same.
+        What was kept is given again when the ledger goes back to an earlier `revision`. Without `move`, what is done with stays
+        where it is and is remembered beside the spool, what was rejected as long as the `hints` to the reader are the same.
         `others` are files that somebody else reads, wherever they lie: they are no bills.
         """
         self._name = name
@@ -62,7 +63,8 @@ class FolderSource:
         self._once = Once(name)
         self._disposal: Shelving | Mirror
         if move:
-            self._disposal = Shelving(name, path, self._looks, self._once, monotonic)
+            again = GivenAgain(name, self._once, revision, deep=recursive)
+            self._disposal = Shelving(name, path, self._looks, self._once, monotonic=monotonic, given_again=again)
         else:
             file = spool.with_name(f"{spool.name}.settled")
             remembered = Remembered(name, file, monotonic, self._once, revision=revision, hints=hints)
