@@ -21,6 +21,7 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, SpendRow, Stamp, WorkspaceId
+from spendwatch.store.audit import REMOVED, Deed, note_deed
 from spendwatch.store.database import Database
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
@@ -298,6 +299,23 @@ def test_statements_are_listed_with_what_the_ledger_took_in(ledger: Ledger) -> N
     assert (first.accounts, first.periods, first.remarks) == ((ACME,), (SEPTEMBER,), ("a remark", "研究"))
     assert (first.received_at, first.exported_at) == (NOON, NOON)
     assert ledger.statements(1) == (latest,)
+
+
+def test_a_statement_that_came_once_more_is_the_latest(ledger: Ledger) -> None:
+    older, newer = "20260915", "20260916"
+    for hours, name, stamp in ((0, "first", older), (1, "second", older), (2, "third", older), (3, "first", newer)):
+        told = statement(name, stamp=Stamp(stamp))
+        ledger.record(told, [], name=name, source=INBOX, held=ledger.held([]), now=NOON + timedelta(hours=hours))
+    assert [one.name for one in ledger.statements()] == ["first", "third", "second"]
+    assert [one.name for one in ledger.statements(2)] == ["first", "third"]
+
+
+def test_what_people_took_back_is_known_by_the_beginning_of_its_digest(ledger: Ledger, database: Database) -> None:
+    assert ledger.removed() == ()
+    with database.writing() as connection:
+        note_deed(connection, Deed(NOON, "li", REMOVED, "6b553239 a bill.csv", ""))
+        note_deed(connection, Deed(NOON, "li", "something else", "77777777", ""))
+    assert ledger.removed() == ("6b553239",)
 
 
 def test_a_refused_file_is_on_record_once(ledger: Ledger) -> None:

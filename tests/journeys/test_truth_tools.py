@@ -170,6 +170,16 @@ def test_a_ledger_from_a_backup_is_given_what_was_read_since(home: Home) -> None
     assert "shelved_files_given_again" not in home.call("once").stderr
 
 
+def test_the_names_of_bills_are_listed_whole_however_narrow_the_screen_is(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    names = [quiet_home.drop(lines_worth(f"{hours}"), exported=today() - timedelta(hours=hours)).name for hours in (2, 1)]
+    quiet_home.drop(lines_worth("41"), name=f"{'x' * 200}.csv")
+    quiet_home.call("once")
+    quiet_home.environment["COLUMNS"] = "60"
+    lines = quiet_home.call("ledger").stdout.splitlines()
+    assert {line.split()[-1] for line in lines} == {"FILE", *names, f"{'x' * 200}.csv"}
+
+
 # Taking back
 
 

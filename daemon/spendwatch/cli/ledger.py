@@ -14,7 +14,7 @@ from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
 from spendwatch.cli.rebuilding import Rebuilt, rebuilt, series_of
-from spendwatch.cli.screen import clean, console, print_json, table, when
+from spendwatch.cli.screen import clean, console, print_json, print_whole, table, when
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import SeriesKey, SourceName
@@ -54,19 +54,20 @@ def list_statements(place: Place, limit: int = 50, *, as_json: bool = False) -> 
             statement.digest[:8],
             when(statement.received_at, settings.zone),
             clean(statement.source),
-            clean(statement.name),
             statement.layout,
             ", ".join(period.label for period in statement.periods),
             str(statement.lines),
             str(statement.new),
             str(statement.changed),
             str(statement.gone),
+            clean(statement.name),
         )
         for statement in found
     ]
-    texts, numbers = ("ID", "ENTERED", "SOURCE", "FILE", "LAYOUT", "MONTHS"), ("LINES", "NEW", "CHANGED", "GONE")
-    headings = [*((heading, "left") for heading in texts), *((heading, "right") for heading in numbers)]
-    console().print(table(headings, rows, wraps="FILE"))
+    texts, numbers = ("ID", "ENTERED", "SOURCE", "LAYOUT", "MONTHS"), ("LINES", "NEW", "CHANGED", "GONE")
+    headings = [*((heading, "left") for heading in texts), *((heading, "right") for heading in numbers), ("FILE", "left")]
+    # Names of bills differ in their middle, by the time of the export.
+    print_whole(console(), table(headings, rows))
     return Exit.DONE
 
 

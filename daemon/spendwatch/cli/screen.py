@@ -15,6 +15,7 @@ from rich.table import Table
 
 _BAR = 20
 _SAFE_WIDTH = 120
+_ENDLESS = 10_000
 
 
 def console(*, err: bool = False) -> Console:
@@ -36,6 +37,12 @@ def table(headings: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], *,
     for row in rows:
         found.add_row(*row)
     return found
+
+
+def print_whole(screen: Console, wide: Table) -> None:
+    """Print a table of which nothing may be cut, however narrow the screen is: what is too long goes on in the next line."""
+    screen.width = screen.measure(wide, options=screen.options.update(max_width=_ENDLESS)).maximum
+    screen.print(wide)
 
 
 def bar(share: Decimal | None) -> str:

@@ -116,8 +116,9 @@ def enter(
 
 
 def latest_statements(connection: Connection, limit: int | None) -> tuple[EnteredStatement, ...]:
-    """Return the statements entered last, the latest first."""
-    found = connection.execute(select(statement).order_by(statement.c.id.desc()).limit(limit)).mappings()
+    """Return the statements received last, the latest first: the same bytes exported once more were received once more."""
+    latest = select(statement).order_by(statement.c.received_at.desc(), statement.c.id.desc())
+    found = connection.execute(latest.limit(limit)).mappings()
     return tuple(_entered(dict(row)) for row in found)
 
 
