@@ -9,7 +9,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from spendwatch.domain.period import BillingPeriod, closes_at, duration_text, is_final, open_periods, parse_duration
+from spendwatch.domain.period import (
+    BillingPeriod,
+    closes_at,
+    days_text,
+    duration_text,
+    is_final,
+    open_periods,
+    parse_duration,
+)
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 PERIODS = st.builds(BillingPeriod, st.integers(1, 9998), st.integers(1, 12))
@@ -151,3 +159,10 @@ def test_a_duration_is_read_or_refused_and_nothing_else(text: str) -> None:
 )
 def test_durations_for_people_have_two_units(seconds: float, text: str) -> None:
     assert duration_text(timedelta(seconds=seconds)) == text
+
+
+def test_days_in_a_row_are_told_by_the_first_and_the_last() -> None:
+    days = [date(2026, 9, day) for day in (30, 1, 2, 3, 9)] + [date(2026, 10, 1)]
+    assert days_text(days) == "2026-09-01 to 2026-09-03, 2026-09-09, 2026-09-30 to 2026-10-01"
+    assert days_text(days[:2], span="{low} 至 {high}", comma="、") == "2026-09-01、2026-09-30"
+    assert days_text([]) == ""
