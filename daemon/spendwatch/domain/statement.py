@@ -132,6 +132,9 @@ class Coverage:
 EDITION = "/"
 """Stands in the stamp of a complete statement before what tells its edition apart."""
 
+UNDATED_PART = "~"
+"""Ends the stamp of a numbered part of which nothing says when it was written: it is only as new as its latest line."""
+
 
 @dataclass(frozen=True, slots=True)
 class DayContent:
