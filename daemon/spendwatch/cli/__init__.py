@@ -91,7 +91,7 @@ class _LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="spendwatch")
 @click.pass_context
 def root(ctx: click.Context, config: str | None) -> None:
-    r"""Tell the right person before the money is gone: spending alerts for Alibaba Cloud Model Studio.
+    """Tell the right person before the money is gone: spending alerts for Alibaba Cloud Model Studio.
 
     The configuration is looked for in $SPENDWATCH_CONFIG, ./config and /etc/spendwatch.
 
@@ -99,7 +99,7 @@ def root(ctx: click.Context, config: str | None) -> None:
     Exit codes: 0 done, 1 unexpected, 2 usage, 3 something fires (status --exit-code),
     4 stale: no verdict, 65 a bill could not be understood, 69 a receiver refused,
     75 try again, 77 credentials, 78 configuration, 130 interrupted.
-    """
+    """  # noqa: D301 -- the backspace is one, by which click leaves the lines as they are
     ctx.obj = Place(config)
 
 
