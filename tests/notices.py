@@ -31,6 +31,7 @@ from spendwatch.domain.notification import (
     NotificationId,
     Reason,
 )
+from spendwatch.domain.owed import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.standing import Growth
@@ -120,6 +121,15 @@ _OVERDUE = replace(
     _ACCOUNT,
     balance=replace(_BALANCE, cash=cny("100"), reported=cny("-110.83")),
     covers=(Cover.FREE_QUOTA, Cover.CODING_PLAN),
+)
+_BEFORE_SETTLEMENT = replace(
+    _BALANCE,
+    cash=cny("300"),
+    credit=cny("0"),
+    unsettled_current=cny("60"),
+    unsettled_previous=cny("0"),
+    settled=SettledPeriod(BillingPeriod(2026, 8), cny("290"), datetime(2026, 9, 4, 16, 0, tzinfo=UTC)),
+    as_of=datetime(2026, 9, 1, 2, 0, tzinfo=UTC),
 )
 _LATE = Facts(
     account="1000000000000001",
@@ -258,6 +268,17 @@ SAMPLES: Mapping[str, Notification] = {
         Rule.OVERDUE,
         replace(_OVERDUE, balance=replace(_BALANCE, cash=cny("5100")), top_up=_TOP_UP, also=("1000",)),
         severity=Severity.CRITICAL,
+        reason=Reason.RESOLVED,
+    ),
+    "overdue-by-settlement": notice(
+        Rule.OVERDUE,
+        replace(_OVERDUE, balance=_BEFORE_SETTLEMENT, also=("100",), by_settlement=True),
+        severity=Severity.CRITICAL,
+        reason=Reason.RESOLVED,
+    ),
+    "balance-low-by-settlement": notice(
+        Rule.BALANCE_LOW,
+        replace(_LOW, balance=_BEFORE_SETTLEMENT, floor=cny("100"), threshold="100", also=(), by_settlement=True),
         reason=Reason.RESOLVED,
     ),
     "overdue-plans": notice(

@@ -24,6 +24,7 @@ from spendwatch.domain.policy import (
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.statement import DayKey, SourceName, SpendRow, Stamp
 from spendwatch.jobs.assess import assess
+from spendwatch.jobs.balances import manual_reading
 from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.overview import Overview, look
@@ -115,6 +116,13 @@ class Rounds:
         plain = BalanceReading(ACME, CNY, Origin.API, at or self.now, self.now, reported=cny(available))
         told: dict[str, Any] = {} if cash is None else {"cash": cny(cash), "credit": cny(0)}
         self.balances.record(replace(plain, **(told | terms)))
+
+    def configured(self) -> None:
+        """Note what is configured of the balance, as the daemon does."""
+        policy = self.policies.accounts[0]
+        reading = manual_reading(policy, policy.balance, self.now) if policy.balance else None
+        assert reading
+        self.balances.record(reading)
 
     def round(self, *, after: timedelta = timedelta()) -> list[Notification]:
         """Let time pass, assess once, and return what was said."""

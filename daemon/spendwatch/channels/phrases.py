@@ -131,6 +131,18 @@ class Phrases:
     plans_at_risk: str
     stops: str
     overdue_restored: str
+    by_figures: str
+    """Of what ended, with {ending}, by our figures alone."""
+    by_settlement: str
+    """The same in the subject, with the month that counts as settled."""
+    ended_by_settlement: str
+    nothing_came_in: str
+    no_longer_subtracted: str
+    less_unsettled: str
+    seen_there: str
+    """Where it shows whether a debt is settled that is no longer there by our figures alone."""
+    before_settlement: str
+    """Of cash that is known from before a month counted as settled."""
     settle: str
     advice: str
     advice_calls: str

@@ -47,6 +47,9 @@ def balance_lines(account: AccountOverview, now: datetime, zone: tzinfo) -> list
         age = duration_text(now - balance.as_of)
         line = f"Balance as of {when(balance.as_of, zone)} ({age} old, {_ORIGINS[balance.origin]})"
         found.append(Text(line, style="yellow" if balance.is_stale else ""))
+    if balance.is_before_settlement and (settled := balance.settled):
+        since = f"{settled.period.label} ({shown(settled.amount.amount)}) counts as settled since {when(settled.at, zone)}"
+        found.append(Text(f"{since}, and the cash is from before: if that is not paid from it yet, available is too high"))
     if account.runway is not None and not balance.is_overdue:
         found += _lasting(account.runway, balance)
     return found

@@ -91,6 +91,8 @@ class Facts:
     forecast: Forecast | None = None
     top_up: TopUp | None = None
     """What came in since the condition began."""
+    by_settlement: bool = False
+    """Whether it ended because a month has become final and counts as settled, whatever was seen coming in."""
     data_until: datetime | None = None
     last_bill_at: datetime | None = None
     files: tuple[tuple[str, str], ...] = ()
@@ -236,6 +238,7 @@ def decode(text: str) -> Notification:
             runway=_if_told(runway_from, facts.get("runway")),
             forecast=_if_told(forecast_of, facts.get("forecast")),
             top_up=_if_told(top_up_of, facts.get("top_up")),
+            by_settlement=facts.get("by_settlement", False),
             data_until=_moment(facts.get("data_until")),
             last_bill_at=_moment(facts.get("last_bill_at")),
             files=tuple((name, why) for name, why in facts.get("files", ())),
