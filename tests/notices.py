@@ -211,6 +211,10 @@ SAMPLES: Mapping[str, Notification] = {
         replace(_SPENT, spend=cny("600"), used=Decimal("0.5"), threshold="50%", reached_at=cny("600"), earlier=None),
         severity=Severity.NOTICE,
     ),
+    "threshold-first-days": notice(
+        Rule.THRESHOLD_REACHED,
+        replace(_SPENT, growth=(Growth("qwen-max / output_token", cny("391.2"), None),), daily=_SPENT.daily[-2:], earlier=None),
+    ),
     "threshold-overspent": notice(
         Rule.THRESHOLD_REACHED,
         replace(

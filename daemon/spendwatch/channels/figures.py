@@ -102,6 +102,8 @@ def _growth(words: Words) -> Chart:
         Bar(clean(growth.label, _LABEL_LENGTH), length, str(growth.recent), _change(growth.recent, growth.before, phrases.new))
         for growth, length in zip(grown, lengths, strict=True)
     )
+    if any(growth.before is None for growth in grown):
+        return Chart(phrases.costs, phrases.costs_hint, tuple(bars))
     return Chart(phrases.growth, phrases.growth_hint, tuple(bars))
 
 
@@ -122,7 +124,9 @@ def _lengths(amounts: Iterable[Money]) -> list[int]:
     return [int((share_of(amount, longest) or 0) * 100) for amount in found]
 
 
-def _change(recent: Money, before: Money, new: str) -> str:
+def _change(recent: Money, before: Money | None, new: str) -> str:
+    if before is None:
+        return ""
     if before.amount == 0:
         return new if recent.amount > 0 else ""
     grown = share_of(EXACT.subtract(recent.amount, before.amount), before.amount)

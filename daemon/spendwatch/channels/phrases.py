@@ -92,6 +92,9 @@ class Phrases:
     account: str
     growth: str
     growth_hint: str
+    costs: str
+    """In its place where bills do not tell of all the days before."""
+    costs_hint: str
     new: str
     daily: str
     so_far: str

@@ -221,7 +221,7 @@ def decode(text: str) -> Notification:
             earlier=_if_told(money_of, facts.get("earlier")),
             earlier_at=_moment(facts.get("earlier_at")),
             growth=tuple(
-                Growth(item.get("label", ""), money_of(item["recent"]), money_of(item["before"]))
+                Growth(item.get("label", ""), money_of(item["recent"]), _if_told(money_of, item.get("before")))
                 for item in facts.get("growth", ())
             ),
             daily=tuple((date.fromisoformat(day), money_of(money)) for day, money in facts.get("daily", ())),
