@@ -104,7 +104,7 @@ def test_the_ledger_is_compared_with_the_kept_files_to_the_last_digit(quiet_home
     (day,) = told["differing"]
     assert (day["day"], day["series"]) == ("2026-09-01", "consumedetailbillv2")
     assert day["ledger"] != day["files"]
-    assert "1 days differ" in quiet_home.call("ledger", "verify", "--month", "2026-09", expect=1).stdout
+    assert "1 day differs" in quiet_home.call("ledger", "verify", "--month", "2026-09", expect=1).stdout
     assert "all days are equal" in quiet_home.call("ledger", "verify", "--month", "2026-08").stdout
 
 
@@ -141,7 +141,7 @@ def test_a_statement_is_taken_back_as_if_it_had_never_come(home: Home) -> None:
     assert report(home, "workspace,model,day", this_month()) == right
     assert [one["file"] for one in home.json("ledger", "list")["statements"]] == [first.name]
     (deed,) = home.json("ledger", "audit")["audit"]
-    assert (deed["action"], deed["detail"]) == ("remove", "1 days changed; a test account's bill")
+    assert (deed["action"], deed["detail"]) == ("remove", "1 day changed; a test account's bill")
     home.call("once")
     assert [call["type"] for call in home.calls()[reached:]] == ["spend.corrected"]
     # Dropped anew, it counts again.

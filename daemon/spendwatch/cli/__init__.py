@@ -13,6 +13,7 @@ import click
 
 from spendwatch import __version__
 from spendwatch.cli.exits import Exit
+from spendwatch.domain.count import counted
 
 _EXAMPLES = """\b
   spendwatch demo                         a whole month in half a minute, nothing needed
@@ -120,8 +121,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except ConfigError as error:
         click.echo(str(error), err=True)
-        count = len(error.mistakes)
-        click.echo(f"{count} mistake{'s' if count != 1 else ''} in the configuration; nothing was started.", err=True)
+        click.echo(f"{counted(len(error.mistakes), 'mistake')} in the configuration; nothing was started.", err=True)
         sys.exit(Exit.CONFIG)
     except SpendwatchError as error:
         click.echo(f"spendwatch: {error}", err=True)

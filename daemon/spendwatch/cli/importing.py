@@ -10,7 +10,7 @@ from spendwatch.app import App
 from spendwatch.bills.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.outcome import IMPORTED, Outcome, attempted
+from spendwatch.cli.outcome import IMPORTED, Outcome, attempted, waiting_text
 from spendwatch.cli.progress import Progress
 from spendwatch.cli.rehearsal import copied_app, said_since, show_said
 from spendwatch.cli.screen import console, print_json
@@ -67,7 +67,7 @@ def _import(app: App, files: tuple[Path, ...], source: SourceName, progress: Pro
     if as_json:
         print_json({"schema_version": 1, "files": [outcome.json() for outcome in outcomes], "notifications": waiting})
     elif waiting:
-        click.echo(f"{waiting} notifications wait in the outbox: the daemon sends them, or `spendwatch once`.", err=True)
+        click.echo(waiting_text(waiting), err=True)
     return _code(outcomes)
 
 

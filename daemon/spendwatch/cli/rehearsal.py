@@ -14,6 +14,7 @@ import click
 from spendwatch.app import App
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.outcome import attempted
+from spendwatch.domain.count import counted
 from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.statement import SourceName
@@ -80,18 +81,18 @@ def _waiting(name: SourceName, config: SourceConfig, settings: Settings) -> list
     if isinstance(config, FolderConfig):
         folder = Path(config.path)
         files = waiting(folder, deep=config.recursive, others=settings.balance_files) if folder.is_dir() else []
-        click.echo(f"{name}: {len(files)} files in {config.path}")
+        click.echo(f"{name}: {counted(len(files), 'file')} in {config.path}")
         return [(folder / file, readable(file)) for file in files]
     place = settings.fetched / name
     fetched = waiting_objects(place) if isinstance(config, OssConfig) else fetched_and_waiting(place)
-    click.echo(f"{name}: {len(fetched)} files fetched and not entered yet; a dry run asks no endpoint for more")
+    click.echo(f"{name}: {counted(len(fetched), 'file')} fetched and not entered yet; a dry run asks no endpoint for more")
     return fetched
 
 
 def show_said(app: App, since: datetime) -> None:
     """Show every notification that was committed to the copy since then, as its readers would see it."""
     waiting = said_since(app, since)
-    click.echo(f"{len(waiting)} notifications would be sent")
+    click.echo(f"{counted(len(waiting), 'notification')} would be sent")
     from spendwatch.channels.phrases import Language  # noqa: PLC0415 -- with the next line
     from spendwatch.channels.wording import Wording  # noqa: PLC0415 -- jinja costs 0.05 s
 

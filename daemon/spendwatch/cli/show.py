@@ -16,6 +16,7 @@ from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
 from spendwatch.cli.outlook import balance_lines, forecast_cell
 from spendwatch.cli.screen import bar, clean, console, print_json, table, when
+from spendwatch.domain.count import counted
 from spendwatch.domain.errors import printable
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import Money, shown
@@ -183,8 +184,7 @@ def _alerts(overview: Overview, settings: Settings) -> list[RenderableType]:
         (alert.id[:8], alert.severity.value, when(alert.since, settings.zone), clean(alert.summary))
         for alert in overview.alerts
     ]
-    count = len(rows)
-    found.append(Text(f"{count} alert{'s' if count != 1 else ''} firing", style="bold"))
+    found.append(Text(f"{counted(len(rows), 'alert')} firing", style="bold"))
     found.append(table([(heading, "left") for heading in ("ID", "SEVERITY", "SINCE", "WHAT")], rows, wraps="WHAT"))
     found.append(Text(f"Try: spendwatch explain {rows[0][0]}"))
     return found

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 
+from spendwatch.domain.count import counted
 from spendwatch.lean import without_drawing
 
 with without_drawing():
@@ -109,7 +110,8 @@ def _round(settings: Settings, store: Store) -> int:
         app.close()
     delivered = sum(not one.why for one in settled)
     entered = sum(bool(one.receipt and not one.receipt.repeated) for one in taken)
-    click.echo(f"{entered} bills recorded, {delivered} notifications delivered.", file=sys.stderr)
+    done = f"{counted(entered, 'bill')} recorded, {counted(delivered, 'notification')} delivered."
+    click.echo(done, file=sys.stderr)
     failing = [source for source in store.health.sources() if source.failing_since and source.name in settings.sources]
     for source in failing:
         click.echo(f"source {source.name}: {source.trouble}", file=sys.stderr)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from spendwatch.app import App
 from spendwatch.demo.bills import PACE, growing_bills, sample_bill
 from spendwatch.demo.scene import Scene, furnished, last_month, speak
+from spendwatch.domain.count import counted
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.jobs.collect import enter
@@ -54,7 +55,7 @@ async def _morning(app: App, folder: Path, start: datetime, now: datetime, say: 
     receipt = await asyncio.to_thread(enter, file, app.desk())
     app.store.health.looked(file.source, at=now)
     app.store.health.bill_came(file.source, at=now)
-    say(f"{now:%m-%d %H:%M}  {name}: {receipt.statement.lines} lines, {receipt.new} new")
+    say(f"{now:%m-%d %H:%M}  {name}: {counted(receipt.statement.lines, 'line')}, {receipt.new} new")
     await asyncio.to_thread(app.assess)
     await speak(app)
 
