@@ -47,6 +47,14 @@ class Foreseer:
         return self.book.enter(verdict)
 
 
+def test_a_list_names_a_forecast_threshold_that_is_an_amount_as_money() -> None:
+    foreseer = Foreseer(a_watch(Threshold(amount=Decimal(900), is_forecast=True)))
+    foreseer.look(100, 1100)
+    foreseer.look(140, 1200, day=1)
+    (alert,) = foreseer.book.known().firing()
+    assert alert.summary.endswith("reach CNY 900.00 (of its CNY 1,000.00 budget) in 2026-09: about CNY 1,200.00")
+
+
 def test_one_day_tells_nobody_anything_and_the_second_does_once() -> None:
     foreseer = Foreseer()
     assert foreseer.look(100, 1100) == ()

@@ -9,8 +9,9 @@ from decimal import Decimal
 
 from spendwatch.domain.alert import Alert, Matter, Rule
 from spendwatch.domain.forecast import Forecast
-from spendwatch.domain.money import plain
+from spendwatch.domain.money import Money, plain
 from spendwatch.domain.notification import Reason
+from spendwatch.domain.policy import threshold_text
 from spendwatch.domain.review import AlertsKnown, Verdict, say
 from spendwatch.domain.standing import Standing
 from spendwatch.domain.statement import AccountId
@@ -89,7 +90,7 @@ def _foretell(
                 level.severity,
                 tells=tells,
                 amount=plain(standing.spend.amount),
-                summary=f"{watch.name} will probably cost {forecast.likely} in {period}: {level.label}",
+                summary=f"{watch.name} will probably reach {_reached(standing, level)} in {period}: about {forecast.likely}",
                 now=now,
             )
         )
@@ -98,6 +99,11 @@ def _foretell(
     also = tuple(level.label for level in reversed(new[:-1]))
     facts = replace(spend_facts(standing, highest, (), account_name, also=also), forecast=forecast)
     return Verdict(tuple(alerts), (say(alerts[-1], Reason.FIRED, watch.channels, facts, now),))
+
+
+def _reached(standing: Standing, level: Level) -> str:
+    watch = standing.watch
+    return threshold_text(level.label, Money(level.at, watch.currency), watch.budget)
 
 
 def _heights(told: Sequence[Alert]) -> list[Decimal]:
