@@ -259,6 +259,7 @@ SAMPLES: Mapping[str, Notification] = {
     "late": notice(Rule.LATE, _LATE),
     "late-refund": notice(Rule.LATE, replace(_LATE, spend=cny("-12.5"), before=cny("0"), bills=("账单 2026-08（退款）.csv",))),
     "differing": notice(Rule.DIFFERING, _DIFFERING, severity=Severity.NOTICE),
+    "differing-on-one-day": notice(Rule.DIFFERING, replace(_DIFFERING, days=1), severity=Severity.NOTICE),
     "balance-low": notice(Rule.BALANCE_LOW, _LOW),
     "balance-low-resolved": notice(
         Rule.BALANCE_LOW, replace(_LOW, balance=replace(_BALANCE, cash=cny("5000"))), reason=Reason.RESOLVED
@@ -405,6 +406,16 @@ SAMPLES: Mapping[str, Notification] = {
     "channel-failing": notice(
         Rule.CHANNEL_FAILING,
         Facts(scope="channel:ops", name="ops", detail="https://hooks.example.com: connection refused", data_until=UNTIL),
+    ),
+    "channel-gone": notice(
+        Rule.CHANNEL_FAILING,
+        Facts(
+            scope="channel:ops",
+            name="ops",
+            detail="HTTP 410 (the receiver wants no further notifications)",
+            gone=True,
+            data_until=UNTIL,
+        ),
     ),
     "config-rejected": notice(
         Rule.CONFIG_REJECTED,

@@ -49,7 +49,7 @@ def _spend_rows(words: Words) -> Iterator[Row]:
         yield Row(phrases.over, str(spend - facts.budget)) if left.amount < 0 else Row(phrases.left, str(left))
     if facts.reached_at is not None:
         share = words.label(facts.threshold) if facts.threshold.endswith("%") else ""
-        yield Row(phrases.threshold, str(facts.reached_at), phrases.comma.join(filter(None, (share, _also(words)))))
+        yield Row(phrases.threshold, str(facts.reached_at), phrases.then.join(filter(None, (share, _also(words)))))
     if facts.forecast is not None:
         low, high = shown(facts.forecast.low.amount), shown(facts.forecast.high.amount)
         yield Row(phrases.expected, str(facts.forecast.likely), phrases.between.format(low=low, high=high))
@@ -70,7 +70,8 @@ def _other_rows(words: Words) -> Iterator[Row]:
         # Where no days were compared, a month's total stands beside them, and which series counts is not said.
         yield Row(clean(series, NAME_LENGTH), str(money), "" if place or facts.days is None else phrases.counts)
     if facts.series and facts.days is not None:
-        yield Row(phrases.compared, words.put(phrases.compared_days, days=str(facts.days)), is_amount=False)
+        days = phrases.compared_day if facts.days == 1 else words.put(phrases.compared_days, days=str(facts.days))
+        yield Row(phrases.compared, days, is_amount=False)
     for money in facts.foreign:
         yield Row(phrases.other_currencies, str(money), phrases.not_counted)
     if facts.floor is not None:

@@ -108,7 +108,7 @@ def _sections(words: Words) -> Iterator[Section]:
 def _files(words: Words) -> Iterator[str]:
     files = words.facts.files
     for name, why in files[:_MOST_POINTS]:
-        yield f"{clean(name, NAME_LENGTH)}{words.phrases.colon}{clean(why)}"
+        yield words.phrases.refused.format(file=clean(name, NAME_LENGTH), why=clean(why))
     if len(files) > _MOST_POINTS:
         yield words.phrases.more_files.format(count=len(files) - _MOST_POINTS)
 

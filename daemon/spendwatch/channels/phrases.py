@@ -57,6 +57,8 @@ class Phrases:
     tag_repeated: str
     tag_resolved: str
     tag_test: str
+    gone: str
+    """In place of the rule of a failing channel: its receiver wants nothing more."""
     test_headline: str
     test_lead: str
     test_why: str
@@ -66,8 +68,10 @@ class Phrases:
     is_at: str
     has_spent: str
     unknown: str
-    colon: str
     comma: str
+    """Between the names of a list."""
+    then: str
+    """Between one thing that is said and the next."""
     spent: str
     of_budget: str
     no_budget: str
@@ -85,6 +89,7 @@ class Phrases:
     """Of bills that do not agree with the provider's own total of their month."""
     counts: str
     compared: str
+    compared_day: str
     compared_days: str
     bills: str
     other_currencies: str
@@ -165,6 +170,8 @@ class Phrases:
     one_file: str
     many_files: str
     more_files: str
+    refused: str
+    """A refused file with {file} and {why}: the reason is told in English, as it quotes what the file says."""
     details: str
     last_bill: str
     never: str

@@ -117,7 +117,8 @@ class Words:
         filled["limit"] = (phrases.share_limit if is_share else phrases.amount_limit).format_map(filled)
         has_share = facts.budget is not None and facts.used is not None
         filled["standing"] = (phrases.is_at if has_share else phrases.has_spent).format_map(filled)
-        return filled | {"rule": self.telling.rule.format_map(filled)}
+        rule = phrases.gone if facts.gone else self.telling.rule
+        return filled | {"rule": rule.format_map(filled)}
 
     def _used_up(self) -> str:
         day = self.facts.runway.zero.likely if self.facts.runway else None

@@ -100,6 +100,8 @@ class Facts:
     detail: str = ""
     cause: Trouble | None = None
     """What kind of trouble a source is in, where it can tell."""
+    gone: bool = False
+    """Whether a channel's receiver asked never to be called again."""
     lags: bool = False
     """Whether the figures are those of the billing API, which is late and leaves out what is not settled yet."""
 
@@ -244,6 +246,7 @@ def decode(text: str) -> Notification:
             files=tuple((name, why) for name, why in facts.get("files", ())),
             detail=facts.get("detail", ""),
             cause=Trouble(facts["cause"]) if facts.get("cause") else None,
+            gone=facts.get("gone", False),
             lags=facts.get("lags", False),
         ),
     )
