@@ -17,7 +17,7 @@ from spendwatch.bills.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
 from spendwatch.domain.errors import ConfigMistake, SourceUnavailableError
 from spendwatch.domain.late import Closing
-from spendwatch.domain.period import closes_at
+from spendwatch.domain.period import closes_at, open_periods
 from spendwatch.domain.policy import AccountPolicy, ChannelName
 from spendwatch.domain.statement import AccountId, ReadingHints, SourceName
 from spendwatch.jobs.assess import assess
@@ -67,11 +67,12 @@ def hints_of(settings: Settings, source: SourceName | None = None) -> ReadingHin
 
 
 def closing_of(settings: Settings, ledger: ledger.Ledger, now: datetime) -> Closing:
-    """Return which of the months on record are final."""
+    """Return which of the months on record are final, and which month is the oldest that is not."""
     policies, zone = settings.policies, settings.zone
     known = {period for periods in ledger.periods().values() for period in periods}
     closed = {period: closes_at(period, zone, final_on=policies.month_final_on) for period in known}
-    return Closing({period: at for period, at in closed.items() if at <= now}, policies.products)
+    first_open = open_periods(now, zone, final_on=policies.month_final_on)[0]
+    return Closing({period: at for period, at in closed.items() if at <= now}, policies.products, first_open)
 
 
 class App:

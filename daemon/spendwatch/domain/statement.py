@@ -215,3 +215,5 @@ class Receipt:
     gone: int = 0
     repeated: bool = False
     """The very same bytes were entered before; nothing was done."""
+    is_fresh: bool = False
+    """It shows that bills still come: it is news about a month that is still open."""
