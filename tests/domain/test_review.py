@@ -33,7 +33,7 @@ from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.policy import Severity, Threshold
 from spendwatch.domain.review import AlertsKnown, Finding, Verdict, expire, review_findings
 from spendwatch.domain.scope import Scope
-from spendwatch.domain.thresholds import review_standing
+from spendwatch.domain.thresholds import gravity, review_standing
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -371,6 +371,39 @@ def test_the_same_history_gives_the_same_identities(spends: Sequence[int]) -> No
             book.spend(spend)
     assert [said.id for said in books[0].said] == [said.id for said in books[1].said]
     assert list(books[0].alerts) == list(books[1].alerts)
+
+
+# --- how grave the spend is now
+
+
+@pytest.mark.parametrize(
+    ("spend", "thresholds", "budget", "expected"),
+    [
+        ("-250", (), 1000, None),
+        ("499.99", (), 1000, None),
+        ("500", (), 1000, Severity.NOTICE),
+        ("800", (), 1000, Severity.WARNING),
+        ("1000", (), 1000, Severity.CRITICAL),
+        ("850", (share(50),), 1000, Severity.NOTICE),
+        ("2750", (share(50),), 1000, Severity.CRITICAL),
+        ("999", (share(120),), 1000, None),
+        ("1000", (share(120),), 1000, Severity.CRITICAL),
+        ("899", (amount(900),), None, None),
+        ("900", (amount(900),), None, Severity.WARNING),
+        ("900", (share(50),), None, None),
+        ("10000", (Threshold(share=Decimal("0.5"), is_forecast=True),), None, None),
+    ],
+)
+def test_the_spend_is_as_grave_as_the_gravest_threshold_it_has_reached_and_critical_from_the_whole_budget_on(
+    spend: str, thresholds: tuple[Threshold, ...], budget: int | None, expected: Severity | None
+) -> None:
+    assert gravity(standing(spend, a_watch(*thresholds, budget=budget))) is expected
+
+
+def test_a_budget_without_thresholds_is_critical_once_it_is_used_up() -> None:
+    watch = replace(a_watch(), thresholds=())
+    assert gravity(standing(999, watch)) is None
+    assert gravity(standing(1000, watch)) is Severity.CRITICAL
 
 
 # --- what was said before

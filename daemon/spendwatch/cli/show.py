@@ -82,7 +82,8 @@ def _page(overview: Overview, settings: Settings) -> RenderableType:
     parts: list[RenderableType] = []
     for account in overview.accounts:
         parts += [_head(account, overview, settings), Text(), _workspaces(account)]
-        parts += [*balance_lines(account, overview.as_of, settings.zone), Text()]
+        balance = balance_lines(account, overview.as_of, settings.zone) if overview.is_of_now else []
+        parts += [*balance, Text()]
     parts += [*_sources(overview, settings), *_readings(overview), *_alerts(overview, settings)]
     return Group(*parts)
 

@@ -83,6 +83,10 @@ class Threshold:
         return Severity.WARNING if at >= EXACT.multiply(budget, _WARNING_SHARE) else Severity.NOTICE
 
 
+WHOLE = Threshold(share=Decimal(1))
+"""The whole budget."""
+
+
 def threshold_text(label: str, at: Money, budget: Money | None) -> str:
     """Return a threshold for people, by its label: `80% of CNY 100.00`, or `CNY 90.00 (of its CNY 100.00 budget)`."""
     share = label.removeprefix(f"{FORECAST} ")
