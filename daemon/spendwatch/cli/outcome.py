@@ -57,9 +57,9 @@ IMPORTED = SourceName("import")
 """The source of files that were named on the command line."""
 
 
-def attempted(app: App, path: Path, *, source: SourceName = IMPORTED, called: str = "") -> Outcome:
-    """Enter one file as that source's, under that name, or as its path ends; it stays where it is."""
-    file = BillFile(called or path.name, path, path.stat().st_size, source, app.clock())
+def attempted(app: App, path: Path, *, source: SourceName = IMPORTED) -> Outcome:
+    """Enter one file as that source's; it stays where it is."""
+    file = BillFile(path.name, path, path.stat().st_size, source, app.clock())
     if not file.size:
         return Outcome(file)
     try:

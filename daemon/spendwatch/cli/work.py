@@ -86,7 +86,8 @@ def once(place: Place, log_format: str, *, dry_run: bool) -> int:
     Exits with 65 if a bill could not be understood, with 69 if a receiver refused, with 77 if an endpoint does not accept our
     credentials, with 75 if something is to be tried again. A dry run asks no endpoint: it shows what was fetched before.
     """
-    configure(log_format)
+    # What a rehearsal records and commits goes to a copy: that is no event.
+    configure(log_format, level="warning" if dry_run else "info")
     settings = _loaded(place)
     if dry_run:
         from spendwatch.cli.rehearsal import rehearse  # noqa: PLC0415 -- seldom needed

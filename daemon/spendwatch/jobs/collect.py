@@ -124,14 +124,15 @@ def collect(source: BillSource, desk: Desk, health: Health) -> Iterator[Taken]:
     """
     try:
         for file in source.arrivals(desk.clock()):
-            yield _take(file, source, desk, health)
+            yield take(file, source, desk, health)
     except SourceUnavailableError as error:
         health.source_failed(source.name, str(error), at=desk.clock(), cause=error.trouble)
     else:
         health.looked(source.name, at=desk.clock())
 
 
-def _take(file: BillFile, source: BillSource, desk: Desk, health: Health) -> Taken:
+def take(file: BillFile, source: BillSource, desk: Desk, health: Health) -> Taken:
+    """Enter one file that the source has given, and say to the source what became of it."""
     try:
         receipt = enter_of_source(file, desk, health)
     except UnreadableBillError as error:
