@@ -55,9 +55,10 @@ class Home:
         return self.folder / "var" / "spendwatch.db"
 
     def furnish(
-        self, *, account: str = "", extra: str = "", settle: str = "0s", stale_after: str = "26h", sources: Sequence[str] = ()
+        self, *, account: str = "", extra: str = "", settle: str = "0s", stale_after: str = "", sources: Sequence[str] = ()
     ) -> None:
         """Write the configuration; `account` adds to the account, `extra` to the top, `sources` stand beside the inbox."""
+        silence = f", stale_after: {stale_after}" if stale_after else ""
         self.inbox.mkdir(parents=True, exist_ok=True)
         (self.folder / "workspaces").mkdir(exist_ok=True)
         channels, names = ["  screen: {type: console}"], ["screen"]
@@ -82,7 +83,7 @@ class Home:
                     "accounts:",
                     f'  acme: {{id: "{ACCOUNT}", site: cn, currency: CNY, channels: {everywhere}{account}}}',
                     "sources:",
-                    f"  inbox: {{type: folder, path: inbox, poll: 1s, settle: {settle}, stale_after: {stale_after}}}",
+                    f"  inbox: {{type: folder, path: inbox, poll: 1s, settle: {settle}{silence}}}",
                     *(f"  {source}" for source in sources),
                     f"defaults: {{thresholds: [50%, 80%, 100%], channels: {everywhere}}}",
                     "allow_networks: [127.0.0.0/8]",
