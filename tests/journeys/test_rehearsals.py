@@ -117,6 +117,7 @@ def test_a_balance_in_a_file_is_read_for_a_rehearsal(home: Rehearsed) -> None:
 def test_what_waits_in_the_outbox_is_told_beside(home: Rehearsed) -> None:
     path = home.export("a", "60", exported="20260914093012")
     home.call("import", str(path))
+    home.at("2026-09-15 13:00")
     assert home.rehearsed() == []
     shown = home.call("once", "--dry-run").stdout
     assert "2 deliveries of earlier rounds wait in the outbox" in shown

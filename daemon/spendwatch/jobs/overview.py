@@ -45,6 +45,10 @@ class Mark(StrEnum):
     """It has reached the whole budget."""
 
 
+Marks = Mapping[tuple[AccountId, WorkspaceId | None], Mark]
+"""By account and workspace; by no workspace for the account as a whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkspaceLine:
     """One row of an overview. The unassigned workspace has an empty id."""
@@ -285,10 +289,6 @@ def _workspaces(
             )
         )
     return tuple(sorted(found, key=lambda line: (line.workspace == UNASSIGNED, -line.spend.amount, line.workspace)))
-
-
-Marks = Mapping[tuple[AccountId, WorkspaceId | None], Mark]
-"""By account and workspace; by no workspace for the account as a whole."""
 
 
 def _marks(standings: Iterable[Standing]) -> Marks:
