@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import shifted
 from bill_builder import ACCOUNT, a_bill, a_line
 from servers_http import HttpSink, Reply, Request
 from servers_smtp import SmtpSink
@@ -53,8 +54,11 @@ class Home:
     def state(self) -> Path:
         return self.folder / "var" / "spendwatch.db"
 
-    def furnish(self, *, account: str = "", extra: str = "", settle: str = "0s", sources: Sequence[str] = ()) -> None:
+    def furnish(
+        self, *, account: str = "", extra: str = "", settle: str = "0s", stale_after: str = "", sources: Sequence[str] = ()
+    ) -> None:
         """Write the configuration; `account` adds to the account, `extra` to the top, `sources` stand beside the inbox."""
+        silence = f", stale_after: {stale_after}" if stale_after else ""
         self.inbox.mkdir(parents=True, exist_ok=True)
         (self.folder / "workspaces").mkdir(exist_ok=True)
         channels, names = ["  screen: {type: console}"], ["screen"]
@@ -79,7 +83,7 @@ class Home:
                     "accounts:",
                     f'  acme: {{id: "{ACCOUNT}", site: cn, currency: CNY, channels: {everywhere}{account}}}',
                     "sources:",
-                    f"  inbox: {{type: folder, path: inbox, poll: 1s, settle: {settle}}}",
+                    f"  inbox: {{type: folder, path: inbox, poll: 1s, settle: {settle}{silence}}}",
                     *(f"  {source}" for source in sources),
                     f"defaults: {{thresholds: [50%, 80%, 100%], channels: {everywhere}}}",
                     "allow_networks: [127.0.0.0/8]",
@@ -153,6 +157,19 @@ class Home:
 
     def start(self) -> Running:
         return Running.of(self)
+
+
+@dataclass(slots=True)
+class TimedHome(Home):
+    """A home in which it is whatever time a test wants."""
+
+    now: datetime = datetime(2026, 9, 20, 12, tzinfo=ZONE)
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, shifted.__file__, self.now.isoformat(), "--config", str(self.folder), *arguments]
+
+    def at(self, moment: str) -> None:
+        self.now = datetime.fromisoformat(moment).replace(tzinfo=ZONE)
 
 
 @dataclass(slots=True)

@@ -31,6 +31,7 @@ from spendwatch.domain.notification import (
     NotificationId,
     Reason,
 )
+from spendwatch.domain.owed import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.standing import Growth
@@ -121,6 +122,15 @@ _OVERDUE = replace(
     balance=replace(_BALANCE, cash=cny("100"), reported=cny("-110.83")),
     covers=(Cover.FREE_QUOTA, Cover.CODING_PLAN),
 )
+_BEFORE_SETTLEMENT = replace(
+    _BALANCE,
+    cash=cny("300"),
+    credit=cny("0"),
+    unsettled_current=cny("60"),
+    unsettled_previous=cny("0"),
+    settled=SettledPeriod(BillingPeriod(2026, 8), cny("290"), datetime(2026, 9, 4, 16, 0, tzinfo=UTC)),
+    as_of=datetime(2026, 9, 1, 2, 0, tzinfo=UTC),
+)
 _LATE = Facts(
     account="1000000000000001",
     account_name="acme",
@@ -209,6 +219,10 @@ SAMPLES: Mapping[str, Notification] = {
         replace(_SPENT, spend=cny("600"), used=Decimal("0.5"), threshold="50%", reached_at=cny("600"), earlier=None),
         severity=Severity.NOTICE,
     ),
+    "threshold-first-days": notice(
+        Rule.THRESHOLD_REACHED,
+        replace(_SPENT, growth=(Growth("qwen-max / output_token", cny("391.2"), None),), daily=_SPENT.daily[-2:], earlier=None),
+    ),
     "threshold-overspent": notice(
         Rule.THRESHOLD_REACHED,
         replace(
@@ -254,6 +268,7 @@ SAMPLES: Mapping[str, Notification] = {
     "late-refund": notice(Rule.LATE, replace(_LATE, spend=cny("-12.5"), before=cny("0"), bills=("账单 2026-08（退款）.csv",))),
     "lacking-days": notice(Rule.DIFFERING, _LACKING),
     "differing": notice(Rule.DIFFERING, _DIFFERING, severity=Severity.NOTICE),
+    "differing-on-one-day": notice(Rule.DIFFERING, replace(_DIFFERING, days=1), severity=Severity.NOTICE),
     "balance-low": notice(Rule.BALANCE_LOW, _LOW),
     "balance-low-resolved": notice(
         Rule.BALANCE_LOW, replace(_LOW, balance=replace(_BALANCE, cash=cny("5000"))), reason=Reason.RESOLVED
@@ -267,6 +282,17 @@ SAMPLES: Mapping[str, Notification] = {
         Rule.OVERDUE,
         replace(_OVERDUE, balance=replace(_BALANCE, cash=cny("5100")), top_up=_TOP_UP, also=("1000",)),
         severity=Severity.CRITICAL,
+        reason=Reason.RESOLVED,
+    ),
+    "overdue-by-settlement": notice(
+        Rule.OVERDUE,
+        replace(_OVERDUE, balance=_BEFORE_SETTLEMENT, also=("100",), by_settlement=True),
+        severity=Severity.CRITICAL,
+        reason=Reason.RESOLVED,
+    ),
+    "balance-low-by-settlement": notice(
+        Rule.BALANCE_LOW,
+        replace(_LOW, balance=_BEFORE_SETTLEMENT, floor=cny("100"), threshold="100", also=(), by_settlement=True),
         reason=Reason.RESOLVED,
     ),
     "overdue-plans": notice(
@@ -389,6 +415,16 @@ SAMPLES: Mapping[str, Notification] = {
     "channel-failing": notice(
         Rule.CHANNEL_FAILING,
         Facts(scope="channel:ops", name="ops", detail="https://hooks.example.com: connection refused", data_until=UNTIL),
+    ),
+    "channel-gone": notice(
+        Rule.CHANNEL_FAILING,
+        Facts(
+            scope="channel:ops",
+            name="ops",
+            detail="HTTP 410 (the receiver wants no further notifications)",
+            gone=True,
+            data_until=UNTIL,
+        ),
     ),
     "config-rejected": notice(
         Rule.CONFIG_REJECTED,

@@ -23,7 +23,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal, localcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -377,9 +377,11 @@ def _exported(name: str) -> str:
 def _part(name: str) -> int:
     """Return the number that stands at the end, behind all dates; 0 if none does."""
     own = name.casefold().rpartition("/")[2]
+    if not re.match(r"(?!20[0-9]{12}(?![0-9]))[0-9]{12,32}(?![0-9])", own, re.ASCII):
+        return 0
     dates = list(re.finditer(r"20[0-9]{2}(-?[0-9]{2}){1,5}", own, re.ASCII))
     behind = own[dates[-1].end() :] if dates else own
-    found = re.search(r"[_-](part[_-]?)?([0-9]{1,5})(\.[a-z0-9]+)*$", behind, re.ASCII)
+    found = re.search(r"(_|[_-]part[_-]?)([0-9]{1,5})(\.[a-z0-9]+)*$", behind, re.ASCII)
     return int(found[2]) if found else 0
 
 
@@ -400,6 +402,8 @@ def _statement(name: str, layout: Layout, kind: str, table: list[list[str]], hin
     has_ids = bool(layout.line_id) and normal(layout.line_id) in columns
     if has_ids and any(not line.line_id for line in lines):
         raise UnreadableError
+    if kind == "snapshot" and _part(name) and not _exported(name):
+        kind = "upsert"
     identity = "id" if has_ids else "content" if kind in {"delta", "snapshot"} else "group"
     lines = _once(lines) if has_ids else lines
     data_until = max(filter(None, moments), default="") or max(
@@ -409,11 +413,15 @@ def _statement(name: str, layout: Layout, kind: str, table: list[list[str]], hin
     stamp = exported or data_until
     reach: dict[tuple[str, str], str] = {}
     if kind == "snapshot" and data_until:
-        stamp = f"{max(stamp, data_until)}/{len(lines):012d}"
+        # Sums of both signs sort right once they are all above zero.
+        weight = (_total(lines) + 10**28).scaleb(10, Context(prec=60))
+        stamp = f"{max(stamp, data_until)}/{len(lines):012d}/{int(weight):039d}"
         for line in lines:
             place = (line.account, line.month)
             end = (date.fromisoformat(line.day) + timedelta(days=1)).strftime("%Y%m%d000000")
             reach[place] = max(reach.get(place, ""), min(end, data_until))
+    elif _part(name) and not exported and identity == "group":
+        stamp += "~"
     days = frozenset(line.day for line in lines) if layout is API else frozenset()
     series = ".".join((_series(layout, columns, identity), *_selection(name, layout, kind)))
     return Statement(series, identity, kind, stamp, reach, days, _part(name), lines)
@@ -638,18 +646,36 @@ def _counting(statements: Sequence[Statement], place: tuple[str, str]) -> Iterat
         for known_by, age, members in _VERSIONS[statement.identity](lines):
             versions[known_by, part].append(((statement.stamp, *age), members))
             newest[known_by] = max(newest[known_by], statement.stamp)
-    found: dict[bool, list[Line]] = defaultdict(list)
+    found: list[_Found] = []
     for (known_by, part), told in versions.items():
-        age, members = max(told, key=lambda version: version[0])
-        is_newest = age[0] == newest[known_by] or statements[0].identity != "group"
+        latest = max((age[0] for age, _ in told if age[0].endswith("~")), default="")
+        by_age = {(latest if age[0].endswith("~") else age[0], *age[1:]): (age, members) for age, members in told}
+        age, members = by_age[max(by_age)]
+        are_undated = age[0].endswith("~") and newest[known_by].endswith("~")
+        is_newest = age[0] == newest[known_by] or are_undated or statements[0].identity != "group"
         if is_newest and not is_gone(age[0], members[0].day):
-            found[part > 0] += members
-    yield from found[True]
-    copies = Counter(_content(line) for line in found[True])
-    for line in found[False]:
-        copies[_content(line)] -= 1
-        if copies[_content(line)] < 0:
-            yield line
+            found.append((part if age[0].endswith("~") else 0, part > 0, members))
+    return _without_copies(found)
+
+
+_Found = tuple[int, bool, Sequence[Line]]
+"""Lines of what may be a push of its own, and whether they stand in a part."""
+
+
+def _without_copies(found: Sequence[_Found]) -> Iterator[Line]:
+    """Yield of lines of parts as many as the push has that has most of them, and of others as many as these have more."""
+    pushes: dict[int, Counter[object]] = defaultdict(Counter)
+    for push, is_part, members in found:
+        pushes[push].update(_content(line) for line in members if is_part)
+    most: Counter[object] = Counter()
+    for alike in pushes.values():
+        most |= alike
+    left = {is_part: Counter(most) for is_part in (True, False)}
+    for _, is_part, members in found:
+        for line in members:
+            left[is_part][_content(line)] -= 1
+            if (left[is_part][_content(line)] >= 0) == is_part:
+                yield line
 
 
 def _content(line: Line) -> tuple[object, ...]:

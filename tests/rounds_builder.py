@@ -22,8 +22,9 @@ from spendwatch.domain.policy import (
     WorkspacePolicy,
 )
 from spendwatch.domain.review import Verdict
-from spendwatch.domain.statement import DayKey, SourceName, SpendRow, Stamp
+from spendwatch.domain.statement import AccountId, DayKey, SourceName, SpendRow, Stamp
 from spendwatch.jobs.assess import assess
+from spendwatch.jobs.balances import manual_reading
 from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.overview import Overview, look
@@ -99,10 +100,12 @@ class Rounds:
             month_final_on=4,
         )
 
-    def bill(self, day: date, *rows: SpendRow | str, until: datetime | None = None, told: str = "") -> None:
+    def bill(
+        self, day: date, *rows: SpendRow | str, until: datetime | None = None, told: str = "", account: AccountId = ACME
+    ) -> None:
         """Put the bill of a day on record: rows, or amounts of one workspace; `told`: the stamp of its lines."""
         lines = tuple(row(one) if isinstance(one, str) else one for one in rows)
-        key = DayKey(ACME, BillingPeriod(day.year, day.month), "v2", day)
+        key = DayKey(account, BillingPeriod(day.year, day.month), "v2", day)
         self._numbers += 1
         end = until or datetime(day.year, day.month, day.day, tzinfo=ZONE) + timedelta(days=1)
         held = self.ledger.held([key.month])
@@ -115,6 +118,13 @@ class Rounds:
         plain = BalanceReading(ACME, CNY, Origin.API, at or self.now, self.now, reported=cny(available))
         told: dict[str, Any] = {} if cash is None else {"cash": cny(cash), "credit": cny(0)}
         self.balances.record(replace(plain, **(told | terms)))
+
+    def configured(self) -> None:
+        """Note what is configured of the balance, as the daemon does."""
+        policy = self.policies.accounts[0]
+        reading = manual_reading(policy, policy.balance, self.now) if policy.balance else None
+        assert reading
+        self.balances.record(reading)
 
     def round(self, *, after: timedelta = timedelta()) -> list[Notification]:
         """Let time pass, assess once, and return what was said."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from spendwatch.bills.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
 from spendwatch.domain.errors import ConfigMistake, SourceUnavailableError
 from spendwatch.domain.late import Closing
-from spendwatch.domain.period import closes_at
+from spendwatch.domain.period import closes_at, open_periods
 from spendwatch.domain.policy import AccountPolicy, ChannelName
 from spendwatch.domain.statement import AccountId, ReadingHints, SourceName
 from spendwatch.jobs.assess import assess
@@ -67,11 +67,12 @@ def hints_of(settings: Settings, source: SourceName | None = None) -> ReadingHin
 
 
 def closing_of(settings: Settings, ledger: ledger.Ledger, now: datetime) -> Closing:
-    """Return which of the months on record are final."""
+    """Return which of the months on record are final, and which month is the oldest that is not."""
     policies, zone = settings.policies, settings.zone
     known = {period for periods in ledger.periods().values() for period in periods}
     closed = {period: closes_at(period, zone, final_on=policies.month_final_on) for period in known}
-    return Closing({period: at for period, at in closed.items() if at <= now}, policies.products)
+    first_open = open_periods(now, zone, final_on=policies.month_final_on)[0]
+    return Closing({period: at for period, at in closed.items() if at <= now}, policies.products, first_open)
 
 
 class App:
@@ -224,15 +225,19 @@ class App:
         self._feeds.stop()
 
     def collect(self, name: SourceName) -> list[Taken]:
-        """Enter everything that the source has; assess after each bill, so that no alert waits behind a later one.
+        """Enter everything that the source has, and assess it."""
+        self.store.ledger.check(self._feeds.checks(name))
+        return self.judge_each(name, collect(self.sources[name], self.desk(name), self.store.health))
+
+    def judge_each(self, name: SourceName, takings: Iterable[Taken]) -> list[Taken]:
+        """Assess after each bill that the source gives, so that no alert waits behind a later one; return all of them.
 
         Of a bill that comes day by day many days are judged at once: nobody is to hear of a part of what we know.
         """
-        source, done = self.sources[name], []
-        self.store.ledger.check(self._feeds.checks(name))
+        done: list[Taken] = []
         wait = _TOGETHER if self._feeds.are_days(name) else 0.0
         is_due, judged = False, self._monotonic()
-        for taken in collect(source, self.desk(name), self.store.health):
+        for taken in takings:
             _log_taken(taken)
             done.append(taken)
             is_due |= bool(taken.refused or (taken.receipt and not taken.receipt.repeated))
@@ -279,9 +284,9 @@ class App:
             troubles={one.channel: one.last_error for one in self.store.outbox.dead_since(now - _DEAD_TOLD)},
         )
 
-    async def ask_balances(self, *, at_once: bool = False) -> list[Asked]:
-        """Ask for every balance whose time has come, or for all of them."""
-        asked = await self.balance_rounds.ask(at_once=at_once)
+    async def ask_balances(self, *, at_once: bool = False, of: Collection[AccountId] | None = None) -> list[Asked]:
+        """Ask for every balance whose time has come, or for all of them; if accounts are named, for theirs alone."""
+        asked = await self.balance_rounds.ask(at_once=at_once, of=of)
         for one in asked:
             if one.why:
                 log.warning("balance_unavailable", account=one.account, why=one.why)

@@ -13,6 +13,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from spendwatch.app import App
+from spendwatch.domain.count import counted
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import SourceName
 from spendwatch.heartbeat import Heartbeat
@@ -228,11 +229,12 @@ class Daemon:
             await asyncio.sleep(pause.total_seconds())
 
     def _status(self) -> str:
-        app = self._app
-        return (
-            f"watching {len(app.settings.policies.accounts)} accounts, {len(app.settings.policies.workspaces)} workspaces, "
-            f"{len(app.sources)} sources, {len(app.channels)} channels"
-            + (f"; {len(app.config_mistakes)} mistakes in the changed configuration" if app.config_mistakes else "")
+        app, policies = self._app, self._app.settings.policies
+        watched = (counted(len(policies.accounts), "account"), counted(len(policies.workspaces), "workspace"))
+        places = (counted(len(app.sources), "source"), counted(len(app.channels), "channel"))
+        mistakes = counted(len(app.config_mistakes), "mistake")
+        return f"watching {', '.join((*watched, *places))}" + (
+            f"; {mistakes} in the changed configuration" if app.config_mistakes else ""
         )
 
     async def _drain(self) -> None:

@@ -8,11 +8,16 @@ from decimal import Decimal
 
 import pytest
 
-from rounds_builder import BOSS, FINANCE, OPS, Rounds, cny, told
+from rounds_builder import BOSS, FINANCE, OPS, ZONE, Rounds, cny, told
+from spendwatch.channels.phrases import Language
+from spendwatch.channels.wording import Wording
+from spendwatch.cli.outlook import balance_lines
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.cover import Cover
-from spendwatch.domain.notification import Reason
+from spendwatch.domain.notification import Notification, Reason
+from spendwatch.domain.owed import SettledPeriod
+from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import BalancePolicy, Escalation
 from spendwatch.domain.statement import ChargeKind
 from spendwatch.store.database import Database
@@ -117,6 +122,111 @@ def test_what_bills_of_a_closed_month_show_as_not_paid_counts_and_an_open_month_
     balance = rounds.overview().accounts[0].balance
     assert balance
     assert balance.unsettled_previous == cny(30)
+
+
+# --- a month that becomes final
+
+
+BROKE = replace(MANUAL, cash=Decimal(300), floors=(Decimal(100),))
+"""Less than September and the first of October cost together."""
+
+
+@pytest.fixture
+def broke(database: Database) -> Rounds:
+    """Return an account that is overdue by 50 since 1 October, with the cash that was configured that day."""
+    rounds = Rounds(database, BROKE, now=datetime(2026, 10, 1, 2, tzinfo=UTC))
+    rounds.configured()
+    rounds.bill(date(2026, 9, 20), "290")
+    rounds.bill(date(2026, 10, 1), "60")
+    rounds.round()
+    return rounds
+
+
+def _recovery(rounds: Rounds) -> Notification:
+    """Return what is said in the first hour of 5 October, when September has become final."""
+    rounds.now = datetime(2026, 10, 4, 16, 10, tzinfo=UTC)
+    (recovered,) = rounds.round() + rounds.round(after=HOUR)
+    return recovered
+
+
+def test_a_debt_that_only_ends_because_a_month_is_final_is_never_told_as_settled(broke: Rounds) -> None:
+    recovered = _recovery(broke)
+    assert (recovered.type, recovered.facts.by_settlement, recovered.facts.top_up) == ("balance.recovered", True, None)
+    balance = recovered.facts.balance
+    assert balance
+    assert balance.settled == SettledPeriod(BillingPeriod(2026, 9), cny(290), datetime(2026, 10, 4, 16, tzinfo=UTC))
+    assert balance.is_before_settlement
+    told_in_english = " ".join(Wording(Language.EN, ZONE).text(recovered).split())
+    for said in (
+        "acme is no longer overdue, by these figures",
+        "because September 2026 is final and counts as settled.",
+        "The cash is from before September 2026 counted as settled (CNY 290.00, since 2026-10-05 00:00).",
+        "Nothing was seen coming in.",
+        "September 2026 is final and counts as settled: its CNY 290.00 are no longer subtracted.",
+    ):
+        assert said in told_in_english
+    assert "now that the debt is settled" not in told_in_english
+    told_in_chinese = "".join(Wording(Language.ZH, ZONE).text(recovered).split())
+    assert "未看到任何款项到账" in told_in_chinese
+    assert "欠款已结清" not in told_in_chinese
+
+
+def test_a_little_money_beside_a_month_that_becomes_final_settles_no_debt_either(broke: Rounds) -> None:
+    broke.wanted(replace(BROKE, cash=Decimal(310)))
+    broke.round(after=HOUR)
+    recovered = _recovery(broke)
+    assert recovered.facts.by_settlement
+    assert recovered.facts.top_up
+    said = Wording(Language.EN, ZONE).text(recovered)
+    assert "Nothing was seen coming in" not in said
+    assert "now that the debt is settled" not in said
+
+
+def test_money_that_covers_the_debt_by_itself_settles_it(broke: Rounds) -> None:
+    broke.wanted(replace(BROKE, cash=Decimal(900)))
+    (recovered,) = broke.round(after=MINUTE)
+    assert not recovered.facts.by_settlement
+    assert "now that the debt is settled" in " ".join(Wording(Language.EN, ZONE).text(recovered).split())
+
+
+def test_a_debt_that_ends_by_a_corrected_bill_is_told_without_a_settlement(broke: Rounds) -> None:
+    broke.bill(date(2026, 10, 1), "-60")
+    broke.round(after=MINUTE)
+    (recovered,) = broke.round(after=HOUR)
+    assert not recovered.facts.by_settlement
+    said = " ".join(Wording(Language.EN, ZONE).text(recovered).split())
+    assert "Nothing was seen coming in. " in said
+    assert "Less is unsettled by the bills than before." in said
+    assert "now that the debt is settled" not in said
+
+
+def test_a_floor_that_is_left_behind_because_a_month_is_final_is_told_so(broke: Rounds) -> None:
+    broke.bill(date(2026, 10, 1), "-20")
+    broke.round(after=MINUTE)
+    broke.round(after=HOUR)
+    recovered = _recovery(broke)
+    assert (recovered.rule, recovered.facts.by_settlement) == (Rule.BALANCE_LOW, True)
+    subject = Wording(Language.EN, ZONE).subject(recovered)
+    assert subject.endswith("above CNY 100.00 again, by these figures: September 2026 counts as settled")
+
+
+def test_status_says_that_the_cash_is_from_before_a_month_counted_as_settled(broke: Rounds) -> None:
+    def shown() -> str:
+        return "\n".join(line.plain for line in balance_lines(broke.overview().accounts[0], broke.now, ZONE))
+
+    assert "counts as settled" not in shown()
+    _recovery(broke)
+    assert "2026-09 (290.00) counts as settled since 2026-10-05 00:00, and the cash is from before" in shown()
+
+
+def test_cash_that_was_configured_after_a_month_was_final_is_not_called_old(broke: Rounds) -> None:
+    broke.now = datetime(2026, 10, 4, 16, 10, tzinfo=UTC)
+    broke.wanted(replace(BROKE, cash=Decimal(10)))
+    broke.configured()
+    balance = broke.overview().accounts[0].balance
+    assert balance
+    assert balance.settled
+    assert not balance.is_before_settlement
 
 
 # --- what the provider says, and when it says nothing

@@ -114,21 +114,27 @@ def test_bills_that_tell_the_whole_money_once_more_are_told_apart(name: str, sel
 @pytest.mark.parametrize(
     ("name", "part", "stem"),
     [
-        ("x_consumeDetailBillV2_20260915_1.zip", 1, "x_consumedetailbillv2_20260915"),
-        ("x_consumeDetailBillV2_20260915_part2.zip", 2, "x_consumedetailbillv2_20260915"),
-        ("x_BillingItemDetail_202608-part_12.csv.gz", 12, "x_billingitemdetail_202608"),
-        (f"{UID}-20260516104506_consumedetailbillv2-3.csv", 3, f"{UID}-20260516104506_consumedetailbillv2"),
-        ("a/b/bill_7.csv", 7, "a/b/bill"),
-        ("bill_12345.csv", 12345, "bill"),
-        ("bill_123456.csv", 0, "bill_123456.csv"),
-        ("bill (1).csv", 0, "bill (1).csv"),
-        ("bill-again2.csv", 0, "bill-again2.csv"),
-        ("x_consumedetailbillv2_2025-12.csv", 0, "x_consumedetailbillv2_2025-12.csv"),
-        ("x_InstanceDetail_20260914.csv", 0, "x_instancedetail_20260914.csv"),
+        (f"{UID}_consumeDetailBillV2_20260915_1.zip", 1, f"{UID}_consumedetailbillv2_20260915"),
+        (f"{UID}_consumeDetailBillV2_20260915_part2.zip", 2, f"{UID}_consumedetailbillv2_20260915"),
+        (f"{UID}_BillingItemDetail_202608-part_12.csv.gz", 12, f"{UID}_billingitemdetail_202608"),
+        (f"{UID}-20260516104506_consumedetailbillv2_3.csv", 3, f"{UID}-20260516104506_consumedetailbillv2"),
+        (f"a/b/{UID}_bill_12345.csv", 12345, f"a/b/{UID}_bill"),
+        (f"{UID}_bill_123456.csv", 0, f"{UID}_bill_123456.csv"),
+        (f"{UID}_bill (1).csv", 0, f"{UID}_bill (1).csv"),
+        (f"{UID}_bill.2.csv", 0, f"{UID}_bill.2.csv"),
+        (f"{UID}_bill-again2.csv", 0, f"{UID}_bill-again2.csv"),
+        (f"{UID}_consumedetailbillv2_2025-12.csv", 0, f"{UID}_consumedetailbillv2_2025-12.csv"),
+        (f"{UID}_InstanceDetail_20260914.csv", 0, f"{UID}_instancedetail_20260914.csv"),
     ],
 )
 def test_parts_of_one_statement_have_a_number_and_the_rest_in_common(name: str, part: int, stem: str) -> None:
     assert (told_by(name).part, without_part(name)) == (part, stem)
+
+
+@pytest.mark.parametrize("name", ["bill_2.csv", "focus-2.csv", "a/sept_part2.csv", "20260915_2.csv", f"{UID}_x-2.csv"])
+def test_exports_that_people_number_are_no_parts_unless_they_came_in_one_archive(name: str) -> None:
+    assert told_by(name).part == 0
+    assert told_by_part("bills.zip", name).part == 2
 
 
 @pytest.mark.parametrize(

@@ -316,7 +316,7 @@ async def test_a_summary_of_several_pages_is_added_up() -> None:
         (_summary_page([], 2), "0 items came, not those that are announced"),
         (_summary_page([ONE], 9), "2 items came"),
         (_summary_page([ONE, ONE], 1), "2 items came"),
-        (_summary_page([ONE], "1"), "1 items came"),
+        (_summary_page([ONE], "1"), "1 item came"),
         (_summary_page([ONE], 1, AccountID="9"), "the totals are of '9, 2026-09', asked for was 1000000000000001, 2026-09"),
         (_summary_page([ONE], 1, BillingCycle="2026-08"), "the totals are of '1000000000000001, 2026-08'"),
         (_summary_page([ONE], 1, Items=[ONE]), "Data has no list of items"),

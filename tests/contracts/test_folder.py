@@ -322,9 +322,9 @@ def test_nothing_in_done_is_ever_overwritten(inbox: Inbox) -> None:
         inbox.source.keep(file)
     assert inbox.held_in("done") == {
         "bill.csv": "a\n0\n",
-        "bill-2.csv": "a\n1\n",
-        "bill-3.csv": "a\n2\n",
-        "bill-4.csv": "a\n3\n",
+        "bill.2.csv": "a\n1\n",
+        "bill.3.csv": "a\n2\n",
+        "bill.4.csv": "a\n3\n",
     }
 
 
@@ -335,7 +335,7 @@ def test_two_rejected_twins_keep_their_own_reasons(inbox: Inbox) -> None:
         inbox.source.reject(file, f"why {number}")
     held = inbox.held_in("rejected")
     assert held["bill.csv.why.txt"] == "why 0\n"
-    assert held["bill-2.csv.why.txt"] == "why 1\n"
+    assert held["bill.2.csv.why.txt"] == "why 1\n"
 
 
 @pytest.mark.parametrize("replace", ["rename", "rewrite", "same size and time"])
@@ -493,7 +493,7 @@ def test_what_comes_back_overwrites_nothing(inbox: Inbox) -> None:
         writer.write("2\n")
     inbox.drop("bill.csv", "a\n3\n")
     files = inbox.texts(inbox.settled())
-    assert sorted(files) == [("bill-2.csv", "a\n1\n2\n"), ("bill.csv", "a\n3\n")]
+    assert sorted(files) == [("bill.2.csv", "a\n1\n2\n"), ("bill.csv", "a\n3\n")]
 
 
 # --- the folder itself

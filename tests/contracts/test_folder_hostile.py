@@ -258,7 +258,7 @@ def test_a_link_planted_as_the_reason_is_not_written_through(trap: Trap, tmp_pat
     (bill,) = trap.source.arrivals(NOW)
     trap.source.reject(bill, "nonsense")
     assert victim.read_text(encoding="utf-8") == "mine"
-    assert (trap.path / "rejected" / "bill.csv.why-2.txt").read_text(encoding="utf-8") == "nonsense\n"
+    assert (trap.path / "rejected" / "bill.csv.why.2.txt").read_text(encoding="utf-8") == "nonsense\n"
 
 
 # --- races

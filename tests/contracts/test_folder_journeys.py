@@ -79,7 +79,7 @@ def test_what_a_files_name_tells_is_heard_wherever_it_lies(home: Home) -> None:
 def test_a_rehearsal_sees_the_pushes(home: Home) -> None:
     path = push(home, "20260915", 2)
     shown = home.call("once", "--dry-run").stdout
-    assert "inbox: 1 files" in shown
+    assert "inbox: 1 file in" in shown
     assert f"20260915/{path.name}: consumedetailbillv2" in shown
     assert path.exists()
 

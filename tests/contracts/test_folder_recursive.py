@@ -217,7 +217,7 @@ def test_any_name_of_a_folder_is_carried_through_as_data(inbox: Inbox, raw: byte
         bill.name.encode("utf-8")
         inbox.source.keep(bill)
     shelf = os.path.join(os.fsencode(inbox.path), b"done", raw, raw)  # noqa: PTH118 -- as above
-    assert sorted(os.listdir(shelf)) == [b"x-2.csv", b"x.csv"]  # noqa: PTH208 -- as above
+    assert sorted(os.listdir(shelf)) == [b"x.2.csv", b"x.csv"]  # noqa: PTH208 -- as above
 
 
 def test_a_rehearsal_sees_the_same_files(inbox: Inbox) -> None:
@@ -273,8 +273,8 @@ def test_nothing_on_a_shelf_is_ever_overwritten(inbox: Inbox) -> None:
         inbox.kept()
     assert inbox.held_in("done") == {
         "20260915/x.csv": "a\n0\n",
-        "20260915/x-2.csv": "a\n1\n",
-        "20260915/x-3.csv": "a\n2\n",
+        "20260915/x.2.csv": "a\n1\n",
+        "20260915/x.3.csv": "a\n2\n",
     }
 
 
@@ -286,11 +286,11 @@ def test_a_folder_whose_name_on_the_shelf_is_a_files_gets_a_twin(inbox: Inbox, t
     inbox.drop(f"{name}/x.csv", "a\n1\n")
     inbox.drop("linked/x.csv", "a\n2\n")
     inbox.kept()
-    assert inbox.held_in("done") == {name: "a\n0\n", f"{name}-2/x.csv": "a\n1\n", "linked-2/x.csv": "a\n2\n"}
+    assert inbox.held_in("done") == {name: "a\n0\n", f"{name}.2/x.csv": "a\n1\n", "linked.2/x.csv": "a\n2\n"}
     assert not (tmp_path / "x.csv").exists()
     inbox.drop(f"{name}/y.csv", "a\n3\n")
     inbox.kept()
-    assert inbox.held_in("done")[f"{name}-2/y.csv"] == "a\n3\n", "there is one twin, not one a file"
+    assert inbox.held_in("done")[f"{name}.2/y.csv"] == "a\n3\n", "there is one twin, not one a file"
 
 
 def test_a_file_named_like_a_folder_on_the_shelf_gets_a_twin(inbox: Inbox) -> None:
@@ -299,7 +299,7 @@ def test_a_file_named_like_a_folder_on_the_shelf_gets_a_twin(inbox: Inbox) -> No
     (inbox.path / "20260915").rmdir()
     inbox.drop("20260915", "a\n1\n")
     inbox.kept()
-    assert inbox.held_in("done") == {"20260915/x.csv": "a\n0\n", "20260915-2": "a\n1\n"}
+    assert inbox.held_in("done") == {"20260915/x.csv": "a\n0\n", "20260915.2": "a\n1\n"}
 
 
 @pytest.mark.parametrize("trouble", ["the file is replaced", "its folder is replaced", "its folder is a link", "all is gone"])

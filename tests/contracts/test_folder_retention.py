@@ -65,7 +65,7 @@ def test_what_was_put_away_before_is_removed_and_what_came_later_stays(inbox: In
     assert on_shelves(inbox) == [
         "done/20260915",
         "done/20260915/x.csv",
-        "done/x-2.csv",
+        "done/x.2.csv",
         "rejected/z.csv",
         "rejected/z.csv.why.txt",
     ]

@@ -168,7 +168,7 @@ def test_what_is_put_away_is_never_taken_from_behind_a_link(scene: Scene, folder
 def test_nothing_is_put_away_to_behind_a_link_on_the_shelf(scene: Scene, folder: int) -> None:
     path = scene.inbox / "push" / "deep" / "x.csv"
     (scene.inbox / "done" / "push" / "deep").mkdir(parents=True)
-    finals = {"push": 0, "push-2": 0}
+    finals = {"push": 0, "push.2": 0}
     with scene.swapping(scene.inbox / "done" / "push"):
         for number in tries(finals, TRIES // 5):
             path.write_text(f"a\n{number}\n", encoding="utf-8")
@@ -202,7 +202,7 @@ def test_no_reason_is_laid_behind_a_link(scene: Scene, folder: int) -> None:
 
 def test_what_comes_back_from_the_shelf_does_not_pass_a_link(scene: Scene, folder: int) -> None:
     name = "push/deep/x.csv"
-    ways = {"push/deep/x.csv": 0, "push-2/deep/x.csv": 0}
+    ways = {"push/deep/x.csv": 0, "push.2/deep/x.csv": 0}
     with scene.swapping(scene.inbox / "push"):
         for _ in tries(ways):
             try:

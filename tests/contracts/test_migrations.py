@@ -20,11 +20,13 @@ from spendwatch.bills.process import ReadingProcess
 from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, SeriesKey, Stamp
+from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.database import Database
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
 from spendwatch.store.postgres import PostgresStorage
 from spendwatch.store.schema import HEAD, stored_revision
+from spendwatch.store.sqlite import SqliteStorage
 from store_builders import CHINA
 
 DATA = Path(__file__).parent.parent / "data"
@@ -45,15 +47,24 @@ def as_written(schema: str) -> sqlite3.Connection:
     return file
 
 
-def put_on_server(old: sqlite3.Connection, schema: str, url: str) -> None:
-    """Let the migrations build that release's tables, and fill them with what it had written."""
-    storage = PostgresStorage(url, read_only=False, password_file=None)
+def build(place: str, schema: str) -> None:
+    """Let the migrations build that release's tables."""
+    storage: PostgresStorage | SqliteStorage = (
+        PostgresStorage(place, read_only=False, password_file=None)
+        if place.startswith("postgresql")
+        else SqliteStorage(Path(place), read_only=False, any_disk=False)
+    )
     with storage.writing() as connection:
         config = Config()
         config.set_main_option("script_location", "spendwatch.store:migrations")
         config.attributes["connection"] = connection
         command.upgrade(config, schema)
     storage.close()
+
+
+def put_on_server(old: sqlite3.Connection, schema: str, url: str) -> None:
+    """Let the migrations build that release's tables, and fill them with what it had written."""
+    build(url, schema)
     with psycopg.connect(url) as server:
         server.execute("DELETE FROM revision")
         for table in ("statement", "chunk", "spend", "reach", "authority", "revision", "source_health"):
@@ -110,8 +121,8 @@ def _execute(place: str, statement: LiteralString) -> None:
         with psycopg.connect(place) as server:
             server.execute(statement)
     else:
-        with closing(sqlite3.connect(place)) as file, file:
-            file.execute(statement)
+        with closing(sqlite3.connect(place)) as file:
+            file.executescript(statement)
 
 
 def test_an_older_ledger_says_the_same_after_the_update(ledger: RealLedger) -> None:
@@ -151,3 +162,25 @@ def test_lines_entered_before_are_replaced_by_newer_ones_only(ledger: RealLedger
     ledger.enter(FIRST.replace("20260915093012", "20260910093012"), sample(FIRST) + b"\n")
     assert ledger.spent(SEPTEMBER) == {"CNY": Decimal("170.4593922")}
     assert ledger.ledger.held([DETAIL]).days
+
+
+def test_alerts_of_before_know_their_budget_and_the_amount_of_the_last_word(new_place: str) -> None:
+    build(new_place, "0005")
+    _execute(
+        new_place,
+        """
+        INSERT INTO alert SELECT 'told', 'spend.threshold_reached', 'a', 'account', '900', '2026-09', '900', 1, 'warning',
+            'firing', '2026-09-05T04:00:00.000000+00:00', NULL, '2026-09-06T04:00:00.000000+00:00', 2, '910', 'told';
+        INSERT INTO alert SELECT 'silent', 'spend.threshold_reached', 'a', 'account', '50%', '2026-09', '600', 1, 'notice',
+            'firing', '2026-09-05T04:00:00.000000+00:00', NULL, NULL, 0, '910', 'silent';
+        INSERT INTO notification SELECT 'b', 'told', '2026-09-05T04:00:00.000000+00:00',
+            '{"facts":{"spend":["910","CNY"],"budget":["1200","CNY"]}}';
+        INSERT INTO notification SELECT 'a', 'told', '2026-09-06T04:00:00.000000+00:00',
+            '{"facts":{"spend":["950","CNY"],"budget":["1000","CNY"]}}';
+        INSERT INTO notification SELECT 'c', 'gone', '2026-09-06T04:00:00.000000+00:00', '{"facts":{}}';
+        """,
+    )
+    database = open_database(new_place)
+    found = {alert.id: (alert.amount, alert.budget, alert.told_amount) for alert in AlertBook(database).known()}
+    assert found == {"told": ("910", "1200", "950"), "silent": ("910", "", "")}
+    database.close()

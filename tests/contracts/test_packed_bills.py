@@ -5,20 +5,23 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date, datetime
 from decimal import Decimal
+from itertools import permutations
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from bill_builder import ACCOUNT, a_bill, a_line
-from many_layouts import Charge, NamedFile, a_month, answers, every_file, focus, legacy
+from many_layouts import Charge, NamedFile, a_month, answers, every_file, focus, instance_detail, legacy
 from oracle import Hints, month_to_date
 from small_ledger import SmallLedger, read_here
 from spendwatch.domain.errors import UnreadableBillError
 from spendwatch.domain.money import Currency
+from spendwatch.domain.period import PROVIDER_ZONE
 from spendwatch.domain.statement import AccountId, Kind, ReadingHints
 from xlsx_builder import a_spreadsheet
 from zip_builder import a_member, a_zip
@@ -189,3 +192,74 @@ def test_answers_that_say_that_a_day_has_become_empty_take_its_lines_away() -> N
     stranger = empty[0], empty[1].replace(ACCOUNT.encode(), b"9999999999999999")
     with pytest.raises(UnreadableBillError, match="a bill of account 9999999999999999; configured are"):
         entered(stranger)
+
+
+def _uncut(number: int, day: int, amount: str) -> Charge:
+    """Return a charge for the same thing as all others of its day."""
+    return Charge(number, date(2026, 9, day), Decimal(amount))
+
+
+_UNDATED: list[Callable[[Sequence[Charge], str], NamedFile]] = [
+    lambda charges, part: legacy(charges, f"{ACCOUNT}_BillingItemDetailMonthly_202609{part}.csv", keyed=False),
+    lambda charges, part: focus(charges, f"{ACCOUNT}_focus_202609{part}.csv"),
+    lambda charges, part: instance_detail(charges, f"{ACCOUNT}_InstanceDetailMonthly_202609{part}.csv"),
+]
+
+
+@pytest.mark.parametrize("written", _UNDATED, ids=["billingitemdetail", "focus", "instancedetail"])
+def test_parts_without_a_time_add_up_also_where_the_cut_goes_through_what_is_known_together(
+    written: Callable[[Sequence[Charge], str], NamedFile],
+) -> None:
+    first = written([_uncut(1, 10, "1"), _uncut(2, 12, "3")], "_1")
+    second = written([_uncut(3, 12, "5"), _uncut(4, 20, "1")], "_2")
+    zips = [(name.replace(".csv", ".zip"), zipped((name, content))) for name, content in (first, second)]
+    for files in ((first, second), (second, first), tuple(zips), (zips[1], first, zips[0], second)):
+        assert entered(*files).total() == Decimal(10)
+    assert month_to_date([first, second], PLAIN) == entered(second, first).sums()
+
+
+@pytest.mark.parametrize("written", _UNDATED, ids=["billingitemdetail", "focus", "instancedetail"])
+def test_the_next_push_in_parts_without_a_time_may_be_cut_elsewhere(
+    written: Callable[[Sequence[Charge], str], NamedFile],
+) -> None:
+    lines = [_uncut(1, 10, "1"), _uncut(2, 12, "3"), _uncut(3, 12, "5"), _uncut(4, 20, "1"), _uncut(5, 21, "2")]
+    before = [written(lines[:2], "_1"), written(lines[2:4], "_2")]
+    after = [written(lines[:1], "_1"), written(lines[1:], "_2")]
+    for files in permutations([*before, *after]):
+        assert entered(*files).total() == Decimal(12)
+    assert month_to_date([*before, *after], PLAIN) == entered(*before, *after).sums()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_months_in_parts_without_a_time_equal_the_oracle(seed: int) -> None:
+    dice = Random(seed)  # noqa: S311 -- the same months every time
+    written = dice.choice(_UNDATED)
+    charges = [_uncut(number, dice.randint(1, 9), f"{dice.randint(1, 10**6)}e-4") for number in range(dice.randint(2, 30))]
+    charges = [replace(one, amount=one.amount.quantize(Decimal("0.0001"))) for one in sorted(charges, key=lambda one: one.day)]
+    pushes = []
+    for until in (len(charges), dice.randint(1, len(charges))):
+        cut = dice.randint(0, until)
+        parts = enumerate((charges[:cut], charges[cut:until]), 1)
+        pushes.append([written(part, f"_{number}") for number, part in parts if part])
+    for files in (pushes[0] * 2, pushes[0] + pushes[1]):
+        dice.shuffle(files)
+        assert entered(*files).sums() == month_to_date(files, PLAIN)
+    assert entered(*pushes[0]).total() == sum(one.amount for one in charges)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "counts"), [("42", "46", "48"), ("46", "-46", "48"), ("-3", "-2", "0"), ("-3", "1", "3")]
+)
+def test_of_two_complete_files_that_nothing_tells_apart_in_age_the_dearer_one_counts(one: str, other: str, counts: str) -> None:
+    name = f"{ACCOUNT}_focus_202609.csv"
+    files = [focus([_uncut(1, 29, "2"), _uncut(2, 30, amount)], name) for amount in (one, other)]
+    for order in (files, files[::-1]):
+        assert entered(*order).total() == Decimal(counts)
+    assert month_to_date(files, PLAIN) == entered(*files).sums()
+
+
+def test_what_is_told_by_whole_days_reaches_as_far_as_the_day_that_is_told_last() -> None:
+    name, content = focus([_uncut(1, 14, "2")], f"{ACCOUNT}_focus_202609.csv")
+    hourly = content.replace(b"2026-09-15T00:00:00Z", b"2026-09-14T10:00:00Z")
+    for told, day, hour in ((content, 14, 0), (hourly, 14, 10)):
+        assert SmallLedger().enter_here(name, told).data_until == datetime(2026, 9, day, hour, tzinfo=PROVIDER_ZONE)

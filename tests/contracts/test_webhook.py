@@ -124,6 +124,17 @@ def test_the_body_holds_exact_amounts_as_text_with_their_currency() -> None:
     assert "Why you got this" in data["text"]
 
 
+def test_a_month_that_counts_as_settled_is_told_with_its_amount_and_whether_the_cash_is_older() -> None:
+    data = _body(SAMPLES["overdue-by-settlement"])["data"]
+    assert data["by_settlement"] is True
+    assert data["balance"]["settled"] == {
+        "month": "2026-08",
+        "amount": "290",
+        "since": "2026-09-05T00:00:00+08:00",
+        "cash_is_older": True,
+    }
+
+
 def test_the_balance_is_told_term_by_term() -> None:
     assert _body(SAMPLES["overdue"])["data"]["balance"] == {
         "currency": "CNY",
@@ -141,6 +152,7 @@ def test_the_balance_is_told_term_by_term() -> None:
         "spent_since": None,
         "difference": None,
         "explained_by": [],
+        "settled": None,
         "from": "manual",
         "as_of": None,
         "stale": False,

@@ -106,7 +106,7 @@ def test_the_unit_is_without_fault_and_hardly_exposed(machine: Machine) -> None:
 def test_a_start_waits_until_the_daemon_is_ready(service: Service) -> None:
     service.start()
     assert service.show("ActiveState") == "active"
-    assert service.show("StatusText").startswith("watching 1 accounts, 1 workspaces")
+    assert service.show("StatusText").startswith("watching 1 account, 1 workspace")
     owner = service.machine.run("stat", "--format=%U", f"/proc/{service.show('MainPID')}")
     assert owner == "spendwatch"
 

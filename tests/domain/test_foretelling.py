@@ -47,6 +47,14 @@ class Foreseer:
         return self.book.enter(verdict)
 
 
+def test_a_list_names_a_forecast_threshold_that_is_an_amount_as_money() -> None:
+    foreseer = Foreseer(a_watch(Threshold(amount=Decimal(900), is_forecast=True)))
+    foreseer.look(100, 1100)
+    foreseer.look(140, 1200, day=1)
+    (alert,) = foreseer.book.known().firing()
+    assert alert.summary.endswith("reach CNY 900.00 (of its CNY 1,000.00 budget) in 2026-09: about CNY 1,200.00")
+
+
 def test_one_day_tells_nobody_anything_and_the_second_does_once() -> None:
     foreseer = Foreseer()
     assert foreseer.look(100, 1100) == ()
@@ -115,6 +123,35 @@ def test_a_raised_budget_is_foretold_anew() -> None:
     foreseer._watch = a_watch(of_forecast(100), budget=2000)
     foreseer.look(100, 2100, day=2)
     assert told(foreseer.look(100, 2100, day=3)) == [("fired", "forecast 100%", ())]
+
+
+def test_a_lowered_budget_is_foretold_to_be_used_up_though_a_higher_amount_was_foretold() -> None:
+    foreseer = Foreseer(a_watch(of_forecast(80), of_forecast(100), budget=1000))
+    for day in (0, 1):
+        foreseer.look(100, 850, day=day)
+    foreseer._watch = a_watch(of_forecast(80), of_forecast(100), budget=700)
+    assert foreseer.look(100, 850, day=2) == ()
+    assert told(foreseer.look(100, 850, day=3)) == [("fired", "forecast 100%", ("forecast 80%",))]
+    foreseer._watch = a_watch(of_forecast(80), of_forecast(100), budget=600)
+    assert [foreseer.look(100, 850, day=day) for day in (4, 5)] == [(), ()]
+
+
+def test_an_amount_foretold_of_a_larger_budget_does_not_speak_for_a_lowered_one() -> None:
+    amount = Threshold(amount=Decimal(900), is_forecast=True)
+    foreseer = Foreseer(a_watch(amount, budget=1000))
+    for day in (0, 1):
+        foreseer.look(100, 950, day=day)
+    foreseer._watch = a_watch(amount, of_forecast(100), budget=850)
+    foreseer.look(100, 950, day=2)
+    assert told(foreseer.look(100, 950, day=3)) == [("fired", "forecast 100%", ())]
+
+
+def test_a_forecast_is_a_word_on_the_budget_as_a_threshold_is() -> None:
+    foreseer = Foreseer()
+    foreseer.look(100, 1100)
+    foreseer.look(120, 1100, day=1)
+    (said,) = foreseer.book.spend(810, WATCH)
+    assert (said.facts.earlier, said.facts.earlier_at) == (cny(120), foreseer.book.now)
 
 
 ROUNDS = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 2000), st.integers(0, 6)), max_size=40)

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
-from spendwatch.domain.merging import Held, HeldDay, combined, is_gone, plan_merge
+from spendwatch.domain.late import Closing
+from spendwatch.domain.merging import Held, HeldDay, combined, is_fresh, is_gone, plan_merge
 from spendwatch.domain.statement import Coverage, DayContent, DayKey, Digest, Stamp, Statement
-from store_builders import ACME, SEPTEMBER, key, statement
+from store_builders import ACME, SEPTEMBER, Day, key, statement
 
 NEVER = Stamp("")
 OLD, NOW, NEW = Stamp("20260910120000"), Stamp("20260915120000"), Stamp("20260920120000")
@@ -97,3 +98,37 @@ def test_coverage_only_grows_whatever_comes_first() -> None:
     one, other = covering(stamp=OLD, reach=NEW), covering(stamp=NEW, reach=OLD)
     assert combined([one, other]) == combined([other, one]) == (covering(stamp=NEW, reach=NEW),)
     assert len(combined([one, covering(day=date(2026, 9, 2))])) == 2
+
+
+OPEN, OVER = Closing(first_open=SEPTEMBER), Closing(first_open=SEPTEMBER.next())
+CHANGED = Day(key(1))
+
+
+def test_what_changes_an_open_month_shows_that_bills_come() -> None:
+    assert is_fresh(a_statement(content(1), stamp=OLD), [CHANGED], held({1: "b"}, stamps=[NOW]), OPEN)
+    assert is_fresh(a_statement(content(1), stamp=OLD), [CHANGED], held({1: "b"}, stamps=[NOW]), Closing())
+
+
+def test_what_changes_nothing_shows_it_only_if_it_was_exported_later_than_everything_known() -> None:
+    known = held({1: "a"}, stamps=[OLD, NOW])
+    assert not is_fresh(a_statement(content(1), stamp=OLD), [], known, OPEN)
+    assert not is_fresh(a_statement(content(1), stamp=NOW), [], known, OPEN)
+    assert is_fresh(a_statement(content(1), stamp=NEW), [], known, OPEN)
+
+
+def test_what_was_confirmed_or_covered_later_is_known_too() -> None:
+    assert not is_fresh(a_statement(content(1), stamp=NEW), [], held({1: "a"}, confirmed=NEW), OPEN)
+    covered = held({}, coverage=[covering(stamp=NEW)])
+    assert not is_fresh(a_statement(content(1), stamp=NEW), [], covered, OPEN)
+
+
+def test_another_edition_of_the_same_moment_is_not_later() -> None:
+    assert not is_fresh(a_statement(content(1), stamp=COMPLETE), [], held({1: "a"}, stamps=[NOW]), OPEN)
+
+
+def test_nothing_about_a_month_that_is_over_shows_that_bills_come() -> None:
+    assert not is_fresh(a_statement(content(1), stamp=NEW), [CHANGED], held({1: "b"}), OVER)
+
+
+def test_a_statement_without_lines_shows_nothing() -> None:
+    assert not is_fresh(a_statement(stamp=NEVER), [], held({}), OPEN)

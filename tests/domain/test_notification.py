@@ -31,6 +31,7 @@ from spendwatch.domain.notification import (
     notification_id,
     pause_after,
 )
+from spendwatch.domain.owed import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.standing import Growth
@@ -47,6 +48,7 @@ def _tuples(items: st.SearchStrategy[object]) -> st.SearchStrategy[tuple[object,
     return st.lists(items, max_size=4).map(tuple)
 
 
+PERIODS = st.builds(BillingPeriod, st.integers(1, 9998), st.integers(1, 12))
 DATES = st.none() | st.dates()
 BALANCES = st.builds(
     AccountBalance,
@@ -70,8 +72,8 @@ BALANCES = st.builds(
     is_stale=st.booleans(),
     is_reseller_quota=st.booleans(),
     is_by_bills=st.booleans(),
+    settled=st.none() | st.builds(SettledPeriod, PERIODS, MONEY, MOMENTS),
 )
-PERIODS = st.builds(BillingPeriod, st.integers(1, 9998), st.integers(1, 12))
 FORECASTS = st.builds(Forecast, PERIODS, MONEY, MONEY, MONEY, MONEY, st.dates(), st.integers(0, 99))
 CROSSINGS = st.builds(Crossing, MONEY, st.dates(), DATES, DATES, DATES)
 RUNWAYS = st.builds(Runway, CROSSINGS, _tuples(CROSSINGS), st.dates(), st.integers(0, 99))
@@ -92,7 +94,7 @@ FACTS = st.builds(
     next_at=st.none() | MONEY,
     earlier=st.none() | MONEY,
     earlier_at=st.none() | MOMENTS,
-    growth=_tuples(st.builds(Growth, TEXTS, MONEY, MONEY)),
+    growth=_tuples(st.builds(Growth, TEXTS, MONEY, st.none() | MONEY)),
     daily=_tuples(st.tuples(st.dates(), MONEY)),
     foreign=_tuples(MONEY),
     balance=st.none() | BALANCES,

@@ -12,7 +12,7 @@ import pytest
 
 from domain_builders import ACME, CNY, USD, cny
 from spendwatch.domain.money import Money
-from spendwatch.domain.owed import OwedDay, earlier_periods, owed
+from spendwatch.domain.owed import OwedDay, SettledPeriod, earlier_periods, owed, settled_period
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, DayKey, Stamp
 
@@ -53,6 +53,36 @@ def test_what_is_owed_is_never_less_than_nothing() -> None:
 def test_other_accounts_and_other_currencies_are_left_aside() -> None:
     other = replace(a_day("5"), key=replace(a_day("5").key, account=AccountId("9")))
     assert told(a_day("1"), other, replace(a_day("6"), currency=USD)) == cny(1)
+
+
+def settled(charged: dict[BillingPeriod, str], *days: OwedDay, told_at: datetime = NOW) -> SettledPeriod | None:
+    return settled_period(
+        lambda period: cny(charged.get(period, "0")),
+        days,
+        ACME,
+        oldest_open=BillingPeriod(2026, 9),
+        told_at=told_at,
+        now=NOW,
+        zone=ZONE,
+        final_on=4,
+    )
+
+
+FINAL = datetime(2026, 9, 5, tzinfo=ZONE)
+JULY = BillingPeriod(2026, 7)
+
+
+def test_the_last_final_month_counts_as_settled_less_what_its_bills_show_as_not_paid() -> None:
+    assert settled({AUGUST: "290"}) == SettledPeriod(AUGUST, cny("290"), FINAL)
+    assert settled({AUGUST: "290"}, a_day("40")) == SettledPeriod(AUGUST, cny("250"), FINAL)
+    assert settled({AUGUST: "290"}, a_day("290")) is None
+
+
+def test_a_month_before_the_last_is_looked_for_only_if_it_became_final_after_the_reading() -> None:
+    assert settled({JULY: "5"}) is None
+    assert settled({JULY: "5"}, told_at=FINAL - timedelta(days=60)) == SettledPeriod(
+        JULY, cny("5"), datetime(2026, 8, 5, tzinfo=ZONE)
+    )
 
 
 @pytest.mark.parametrize(("oldest", "last"), [(BillingPeriod(2026, 9), "2025-09"), (BillingPeriod(2026, 1), "2025-01")])

@@ -19,6 +19,7 @@ from spendwatch.domain.policy import (
     Threshold,
     Watch,
     WorkspacePolicy,
+    threshold_text,
     watches,
 )
 from spendwatch.domain.scope import Dimension, Match, Scope
@@ -177,3 +178,17 @@ def test_an_account_is_found_by_its_id() -> None:
 def test_a_forecast_is_a_warning_at_most() -> None:
     for percent, severity in ((50, Severity.NOTICE), (75, Severity.WARNING), (100, Severity.WARNING), (900, Severity.WARNING)):
         assert Threshold(share=Decimal(percent) / 100, is_forecast=True).severity(Decimal(1000)) is severity
+
+
+@pytest.mark.parametrize(
+    ("label", "budget", "said"),
+    [
+        ("80%", "100", "80% of CNY 100.00"),
+        ("90", "100", "CNY 90.00 (of its CNY 100.00 budget)"),
+        ("90", None, "CNY 90.00"),
+        ("forecast 100%", "100", "100% of CNY 100.00"),
+        ("forecast 90", "100", "CNY 90.00 (of its CNY 100.00 budget)"),
+    ],
+)
+def test_a_threshold_is_written_as_a_share_of_its_budget_or_as_money(label: str, budget: str | None, said: str) -> None:
+    assert threshold_text(label, cny("90"), None if budget is None else cny(budget)) == said

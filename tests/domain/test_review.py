@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -29,11 +29,11 @@ from domain_builders import (
 )
 from spendwatch.domain.alert import AlertState, Matter, Rule
 from spendwatch.domain.money import Money
-from spendwatch.domain.notification import Facts, Reason
+from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.policy import Severity, Threshold
 from spendwatch.domain.review import AlertsKnown, Finding, Verdict, expire, review_findings
 from spendwatch.domain.scope import Scope
-from spendwatch.domain.thresholds import review_standing
+from spendwatch.domain.thresholds import gravity, review_standing
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -180,6 +180,106 @@ def test_a_removed_threshold_is_forgotten_quietly() -> None:
     assert book.spend(100, replace(a_watch(), thresholds=())) == ()
 
 
+# --- a budget that is lowered or raised
+
+
+def test_a_budget_lowered_below_the_spend_is_told_to_be_used_up_once() -> None:
+    book = Book()
+    assert told(book.spend(55, a_watch(budget=100))) == [("fired", "50%", ())]
+    assert told(book.spend(55, a_watch(budget=50))) == [("fired", "100%", ("80%", "50%"))]
+    assert book.spend(55, a_watch(budget=40)) == (), "it is used up, which was told"
+    assert book.spend(55, a_watch(budget=50)) == ()
+    assert book.spend(55, a_watch(budget=100)) == ()
+
+
+def test_a_budget_lowered_far_below_the_spend_at_once_is_told_to_be_used_up() -> None:
+    book = Book()
+    book.spend(55, a_watch(budget=100))
+    assert told(book.spend(55, a_watch(budget=40))) == [("fired", "100%", ("80%", "50%"))]
+
+
+def test_a_larger_share_of_a_lowered_budget_is_told_though_a_higher_amount_was() -> None:
+    book = Book()
+    book.spend(550)
+    assert told(book.spend(550, a_watch(budget=610))) == [("fired", "80%", ("50%",))]
+    assert told(book.spend(550, a_watch(share(50), share(80), share(85), share(100), budget=610))) == [("fired", "85%", ())]
+
+
+def test_the_same_share_of_a_lowered_budget_is_silent() -> None:
+    book = Book()
+    book.spend(550)
+    assert book.spend(550, a_watch(budget=990)) == ()
+
+
+def test_a_used_up_budget_that_is_raised_below_the_spend_is_told_to_be_used_up_again() -> None:
+    book = Book()
+    book.spend(1300)
+    assert told(book.spend(1300, a_watch(budget=1200))) == [("fired", "100%", ("80%", "50%"))]
+
+
+def test_an_amount_told_of_a_larger_budget_does_not_speak_for_a_lowered_one() -> None:
+    book = Book()
+    assert told(book.spend(910, a_watch(share(100), amount(900), budget=1200))) == [("fired", "900", ())]
+    assert told(book.spend(910, a_watch(share(80), share(100), amount(900), budget=1000))) == [("fired", "80%", ())]
+    assert told(book.spend(910, a_watch(share(80), share(100), amount(900), budget=800))) == [("fired", "100%", ("80%",))]
+    assert told(book.said) == [("fired", "900", ()), ("fired", "80%", ()), ("fired", "100%", ("80%",))]
+
+
+def test_an_amount_told_speaks_for_smaller_shares_of_the_same_budget() -> None:
+    book = Book()
+    book.spend(910, a_watch(amount(900)))
+    assert book.spend(910, a_watch(share(50), share(80), amount(900))) == ()
+    assert book.spend(910, a_watch(share(50), amount(900), budget=1001)) == (), "nor for those of one raised by a little"
+
+
+def test_a_share_told_speaks_for_a_lower_amount_unless_that_is_a_larger_share_by_now() -> None:
+    book = Book()
+    book.spend(850)
+    assert book.spend(850, a_watch(share(50), share(80), amount(700))) == ()
+    assert told(book.spend(850, a_watch(amount(710), amount(700), budget=860))) == [("fired", "710", ())]
+
+
+def test_a_budget_set_where_there_was_none_is_told_as_far_as_it_is_used() -> None:
+    book = Book()
+    book.spend(950, a_watch(amount(900), budget=None))
+    assert told(book.spend(950, a_watch(share(80), amount(900), budget=1100))) == [("fired", "80%", ())]
+
+
+def test_without_a_budget_only_amounts_are_compared() -> None:
+    book = Book()
+    book.spend(950, a_watch(amount(900), budget=None))
+    assert book.spend(950, a_watch(amount(800), budget=None)) == ()
+    assert told(book.spend(950, a_watch(amount(940), budget=None))) == [("fired", "940", ())]
+
+
+def test_a_budget_of_very_many_digits_is_compared_exactly() -> None:
+    book, digits = Book(), "9" * 28 + "." + "9" * 10
+    thresholds = (share("33.3333333333"), share("33.3333333334"))
+    book.spend(digits, a_watch(thresholds[0], budget=digits))
+    assert len(book.spend(digits, a_watch(thresholds[1], budget=digits))) == 1
+    assert book.spend(digits, a_watch(thresholds[0], budget=digits[:-1] + "8")) == ()
+
+
+BUDGETS = st.lists(st.tuples(st.integers(0, 300), st.integers(1, 300)), max_size=30)
+
+
+@given(BUDGETS)
+def test_whatever_becomes_of_the_budget_nothing_reached_goes_untold_and_nothing_is_told_twice(
+    history: Sequence[tuple[int, int]],
+) -> None:
+    book = Book()
+    words: list[tuple[Decimal, Decimal]] = []
+    """Each threshold told: at which amount, and at which share of its budget."""
+    for spend, budget in history:
+        said = [one.facts for one in book.spend(spend, a_watch(budget=budget)) if one.rule is Rule.THRESHOLD_REACHED]
+        words += [(one.reached_at.amount, Decimal(one.threshold[:-1]) / 100) for one in said if one.reached_at]
+        for percent in (50, 80, 100):
+            height, part = Decimal(budget * percent) / 100, Decimal(percent) / 100
+            if spend >= height:
+                assert any(at >= height and of >= part for at, of in words), "something at least as grave was told"
+    assert len(set(words)) == len(words)
+
+
 # --- a total that falls
 
 
@@ -271,6 +371,76 @@ def test_the_same_history_gives_the_same_identities(spends: Sequence[int]) -> No
             book.spend(spend)
     assert [said.id for said in books[0].said] == [said.id for said in books[1].said]
     assert list(books[0].alerts) == list(books[1].alerts)
+
+
+# --- how grave the spend is now
+
+
+@pytest.mark.parametrize(
+    ("spend", "thresholds", "budget", "expected"),
+    [
+        ("-250", (), 1000, None),
+        ("499.99", (), 1000, None),
+        ("500", (), 1000, Severity.NOTICE),
+        ("800", (), 1000, Severity.WARNING),
+        ("1000", (), 1000, Severity.CRITICAL),
+        ("850", (share(50),), 1000, Severity.NOTICE),
+        ("2750", (share(50),), 1000, Severity.CRITICAL),
+        ("999", (share(120),), 1000, None),
+        ("1000", (share(120),), 1000, Severity.CRITICAL),
+        ("899", (amount(900),), None, None),
+        ("900", (amount(900),), None, Severity.WARNING),
+        ("900", (share(50),), None, None),
+        ("10000", (Threshold(share=Decimal("0.5"), is_forecast=True),), None, None),
+    ],
+)
+def test_the_spend_is_as_grave_as_the_gravest_threshold_it_has_reached_and_critical_from_the_whole_budget_on(
+    spend: str, thresholds: tuple[Threshold, ...], budget: int | None, expected: Severity | None
+) -> None:
+    assert gravity(standing(spend, a_watch(*thresholds, budget=budget))) is expected
+
+
+def test_a_budget_without_thresholds_is_critical_once_it_is_used_up() -> None:
+    watch = replace(a_watch(), thresholds=())
+    assert gravity(standing(999, watch)) is None
+    assert gravity(standing(1000, watch)) is Severity.CRITICAL
+
+
+# --- what was said before
+
+
+def _since_last(said: Sequence[Notification]) -> tuple[Money | None, datetime | None]:
+    (one,) = said
+    return one.facts.earlier, one.facts.earlier_at
+
+
+def test_the_change_since_the_last_word_counts_from_a_reminder() -> None:
+    book, watch = Book(), a_watch(remind=DAY)
+    book.spend(500, watch)
+    book.now += DAY
+    assert _since_last(book.spend(600, watch)) == (cny(500), NOW)
+    book.now += HOUR
+    assert book.spend(700, watch) == ()
+    assert _since_last(book.spend(850, watch)) == (cny(600), NOW + DAY)
+    book.now += DAY
+    assert _since_last(book.spend(860, watch)) == (cny(850), NOW + DAY + HOUR)
+
+
+def test_the_change_since_the_last_word_counts_from_a_correction() -> None:
+    book = Book()
+    book.spend(850)
+    book.now += HOUR
+    assert _since_last(book.spend(700)) == (cny(850), NOW)
+    book.now += HOUR
+    assert _since_last(book.spend(1000)) == (cny(700), NOW + HOUR)
+
+
+def test_a_threshold_passed_in_silence_is_no_word() -> None:
+    book = Book()
+    book.spend(850)
+    book.now += HOUR
+    book.spend(900, a_watch(share(50), share(60), share(80), share(100)))
+    assert _since_last(book.spend(1000)) == (cny(850), NOW)
 
 
 # --- reminders

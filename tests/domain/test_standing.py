@@ -165,10 +165,26 @@ def test_growth_compares_the_last_days_with_as_many_before() -> None:
     ]
 
 
+def test_growth_is_compared_with_nothing_where_a_day_before_is_unknown() -> None:
+    sums = [_daily("2026-09-09", "1"), _daily("2026-09-16", "8")]
+    unknown = {date(2026, 9, 10)}
+    (growth,) = course_of(sums, WHOLE, last=date(2026, 9, 16), days=4, unknown=unknown).growth
+    assert (growth.recent, growth.before) == (cny(8), None)
+    (growth,) = course_of(sums, WHOLE, last=date(2026, 9, 16), days=4, unknown={date(2026, 9, 8)}).growth
+    assert growth.before == cny(1)
+
+
 def test_growth_names_the_four_that_cost_most_and_no_refunds() -> None:
     sums = [_daily("2026-09-16", str(number), f"m{number}") for number in range(-2, 8)]
     found = course_of(sums, WHOLE, last=date(2026, 9, 16), days=7).growth
     assert [growth.label for growth in found] == ["m7 / out", "m6 / out", "m5 / out", "m4 / out"]
+
+
+def test_daily_spend_leaves_out_the_days_of_which_nobody_knows() -> None:
+    sums = [_daily("2026-09-14", "1"), _daily("2026-09-16", "2")]
+    unknown = {date(2026, 9, 13)}
+    found = course_of(sums, WHOLE, last=date(2026, 9, 16), days=4, unknown=unknown).daily
+    assert found == ((date(2026, 9, 14), cny(1)), (date(2026, 9, 15), cny(0)), (date(2026, 9, 16), cny(2)))
 
 
 def test_daily_spend_has_every_day_across_a_year_end() -> None:

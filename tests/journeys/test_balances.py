@@ -128,7 +128,7 @@ def test_a_rehearsal_takes_a_balance_for_no_bill(quiet_home: Home) -> None:
     written(quiet_home, cash="100.00")
     quiet_home.drop(lines_worth("60"), name="bill.csv")
     shown = quiet_home.call("once", "--dry-run").stdout
-    assert "1 files" in shown
+    assert "inbox: 1 file in" in shown
     assert "balance.json" not in shown
 
 

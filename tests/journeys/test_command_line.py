@@ -32,7 +32,8 @@ def test_help_names_every_command_with_what_it_does(quiet_home: Home) -> None:
     for command in COMMANDS:
         assert f"  {command}" in shown
         assert quiet_home.call(command, "--help").stdout.startswith("Usage: ")
-    assert "78 configuration" in shown
+    assert "  75 try again, 77 credentials, 78 configuration, 130 interrupted.\n" in shown
+    assert "\\b" not in shown
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -76,7 +77,7 @@ def test_a_mistyped_command_is_answered_with_the_nearest_one(quiet_home: Home) -
 def test_init_writes_a_configuration_that_check_accepts_and_overwrites_nothing(tmp_path: Path) -> None:
     home = Home(tmp_path / "config")
     subprocess.run([sys.executable, "-m", "spendwatch", "init", str(home.folder)], check=True, capture_output=True)
-    assert ": ok (1 accounts, 1 workspaces" in home.call("check").stdout
+    assert ": ok (1 account, 1 workspace, " in home.call("check").stdout
     again = subprocess.run(
         [sys.executable, "-m", "spendwatch", "init", str(home.folder)], check=False, capture_output=True, text=True
     )
@@ -141,6 +142,7 @@ def test_status_keeps_its_contract(quiet_home: Home) -> None:
         "difference": None,
         "explained_by": [],
         "other_cash": [],
+        "settled": None,
         "from": "manual",
         "stale": False,
         "runway": {"too_early": True, "days": 0, "needed": 5},
@@ -191,10 +193,10 @@ def test_a_dry_run_of_an_import_shows_totals_and_what_would_be_said_and_changes_
     quiet_home.call("import", "--dry-run", str(path))
     assert not quiet_home.state.exists()
     shown = quiet_home.call("import", "--dry-run", str(path)).stdout
-    for expected in ("consumedetailbillv2", "1 new", RESEARCH, "60.00", "1 notifications would be sent", "50%"):
+    for expected in ("consumedetailbillv2", "1 new", RESEARCH, "60.00", "1 notification would be sent", "50%"):
         assert expected in shown
     shown = quiet_home.call("once", "--dry-run").stdout
-    assert "1 notifications would be sent" in shown
+    assert "1 notification would be sent" in shown
     assert path.exists()
     assert not quiet_home.state.exists()
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-import shifted
 from bill_builder import a_bill, a_line
-from home import RESEARCH, TRAINING, ZONE, Home
+from home import RESEARCH, TRAINING, TimedHome
 from many_layouts import Charge, detail, focus, legacy
 from servers_http import HttpSink
 from servers_smtp import SmtpSink
@@ -26,16 +24,8 @@ SEPTEMBER = BillingPeriod(2026, 9)
 
 
 @dataclass(slots=True)
-class TimedHome(Home):
-    """A home in which it is whatever time a test wants."""
-
-    now: datetime = datetime(2026, 9, 20, 12, tzinfo=ZONE)
-
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, shifted.__file__, self.now.isoformat(), "--config", str(self.folder), *arguments]
-
-    def at(self, moment: str) -> None:
-        self.now = datetime.fromisoformat(moment).replace(tzinfo=ZONE)
+class BillHome(TimedHome):
+    """A home that gets exports of September."""
 
     def export(self, *lines: tuple[str, str, str], workspace: str = RESEARCH) -> None:
         """Drop an export of now with these lines of September: id, day, amount."""
@@ -61,10 +51,11 @@ class TimedHome(Home):
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[TimedHome]:
+def home(tmp_path: Path) -> Iterator[BillHome]:
     with SmtpSink() as mail, HttpSink() as hook:
-        furnished = TimedHome(tmp_path, mail, hook)
-        furnished.furnish()
+        furnished = BillHome(tmp_path, mail, hook)
+        # Bills of a month that is over end no silence, and here nothing else comes.
+        furnished.furnish(stale_after="60d")
         furnished.watch(budget="100.00")
         yield furnished
 
@@ -72,7 +63,7 @@ def home(tmp_path: Path) -> Iterator[TimedHome]:
 FIRST, SECOND, REFUND = ("a", "10", "60"), ("b", "30", "30"), ("c", "30", "-15")
 
 
-def test_a_bill_that_changes_a_final_month_is_told_as_such_and_counts_in_that_month(home: TimedHome) -> None:
+def test_a_bill_that_changes_a_final_month_is_told_as_such_and_counts_in_that_month(home: BillHome) -> None:
     home.export(FIRST)
     home.call("once")
     assert home.told() == [("spend.threshold_reached", "60")]
@@ -85,7 +76,7 @@ def test_a_bill_that_changes_a_final_month_is_told_as_such_and_counts_in_that_mo
     assert home.told() == []
 
 
-def test_what_is_said_of_a_late_bill_names_both_figures_and_the_bill(home: TimedHome) -> None:
+def test_what_is_said_of_a_late_bill_names_both_figures_and_the_bill(home: BillHome) -> None:
     home.export(FIRST)
     home.call("once")
     home.at("2026-10-05 00:00:00")
@@ -100,7 +91,7 @@ def test_what_is_said_of_a_late_bill_names_both_figures_and_the_bill(home: Timed
     assert b"September 2026 of acme was final" in home.mails()[-1]
 
 
-def test_what_comes_in_the_last_hour_of_an_open_month_is_in_time_and_less_than_a_cent_is_no_change(home: TimedHome) -> None:
+def test_what_comes_in_the_last_hour_of_an_open_month_is_in_time_and_less_than_a_cent_is_no_change(home: BillHome) -> None:
     home.export(FIRST)
     home.call("once")
     assert home.told()
@@ -120,7 +111,7 @@ def test_what_comes_in_the_last_hour_of_an_open_month_is_in_time_and_less_than_a
     assert home.told() == [("spend.late", "62")]
 
 
-def test_a_month_that_was_never_watched_while_it_was_open_is_read_in_silence(home: TimedHome) -> None:
+def test_a_month_that_was_never_watched_while_it_was_open_is_read_in_silence(home: BillHome) -> None:
     home.at("2026-11-20 12:00")
     home.export(FIRST)
     home.at("2026-11-21 12:00")
@@ -129,7 +120,7 @@ def test_a_month_that_was_never_watched_while_it_was_open_is_read_in_silence(hom
     assert (home.told(), home.spent()) == ([], "90")
 
 
-def test_a_late_refund_gives_one_correction_beside_the_late_notice_and_arms_nothing_again(home: TimedHome) -> None:
+def test_a_late_refund_gives_one_correction_beside_the_late_notice_and_arms_nothing_again(home: BillHome) -> None:
     home.export(FIRST, SECOND)
     home.call("once")
     assert home.told() == [("spend.threshold_reached", "90")]
@@ -142,7 +133,7 @@ def test_a_late_refund_gives_one_correction_beside_the_late_notice_and_arms_noth
     assert home.spent() == "90"
 
 
-def test_refunds_lower_the_total_with_one_correction_and_no_threshold_comes_twice(home: TimedHome) -> None:
+def test_refunds_lower_the_total_with_one_correction_and_no_threshold_comes_twice(home: BillHome) -> None:
     """Every bill is judged before the next one is read."""
     lines: list[tuple[str, str, str]] = []
     for number, amount in enumerate(("110", "-70", "80", "-100", "85")):
@@ -154,7 +145,7 @@ def test_refunds_lower_the_total_with_one_correction_and_no_threshold_comes_twic
     assert home.spent() == "105"
 
 
-def test_a_filtered_export_never_deletes(home: TimedHome) -> None:
+def test_a_filtered_export_never_deletes(home: BillHome) -> None:
     mine = a_line(line_id="a", day="20260910", amount="60")
     theirs = a_line(line_id="x", day="20260911", amount="5", workspace=TRAINING)
     for exported, lines in (("20260919", [mine, theirs]), ("20260921", [theirs]), ("20260922", []), ("20260923", [mine])):
@@ -169,7 +160,7 @@ def charges(*amounts: str) -> Sequence[Charge]:
     return [Charge(day, date(2026, 9, day), Decimal(amount), workspace=RESEARCH) for day, amount in enumerate(amounts, start=1)]
 
 
-def test_two_layouts_that_differ_are_told_once_with_both_figures_and_never_added(home: TimedHome) -> None:
+def test_two_layouts_that_differ_are_told_once_with_both_figures_and_never_added(home: BillHome) -> None:
     home.put(*detail(charges("10", "10.5", "1"), "20260904120000"))
     home.put(*focus(charges("10", "9.5", "1"), "20260903_focus_202609.csv"))
     home.call("once")
@@ -188,7 +179,7 @@ def test_two_layouts_that_differ_are_told_once_with_both_figures_and_never_added
     assert (home.told(), home.spent()) == ([], "23.5")
 
 
-def test_two_layouts_that_agree_or_differ_by_rounding_or_in_their_last_days_say_nothing(home: TimedHome) -> None:
+def test_two_layouts_that_agree_or_differ_by_rounding_or_in_their_last_days_say_nothing(home: BillHome) -> None:
     home.put(*detail(charges("10", "10.009", "1"), "20260904120000"))
     home.put(*focus(charges("10", "10", "7"), "20260903_focus_202609.csv"))
     home.call("once")
@@ -199,7 +190,7 @@ def dated(amount: str, *days: int) -> Sequence[Charge]:
     return [Charge(day, date(2026, 9, day), Decimal(amount), workspace=RESEARCH) for day in days]
 
 
-def test_days_that_only_the_bills_of_the_new_version_have_are_told_once_wherever_one_looks(home: TimedHome) -> None:
+def test_days_that_only_the_bills_of_the_new_version_have_are_told_once_wherever_one_looks(home: BillHome) -> None:
     """The new version holds only what was charged from the day on which it was enabled, within the month."""
     home.put(*legacy(dated("15", *range(1, 10)), "1000000000000001-20260910093000_old.csv"))
     home.call("once")

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import time
 from datetime import timedelta
+from email import message_from_bytes, policy
 
 import pytest
 
@@ -64,6 +65,9 @@ def test_a_receiver_that_is_gone_for_good_is_disabled_and_said_so_by_another_way
     subjects = b"\n".join(line for mail in home.mails() for line in mail.splitlines() if line.lower().startswith(b"subject:"))
     assert len(home.mails()) == 2
     assert b"hook" in subjects
+    body = message_from_bytes(home.mails()[-1], policy=policy.default).get_body(("plain",))
+    assert body
+    assert "the receiver behind hook asked never to be called again" in " ".join(body.get_content().split())
     home.drop(lines_worth("30", first=5), exported=today() + timedelta(seconds=2))
     home.call("once", expect=69)
     assert len(home.requests()) == 1

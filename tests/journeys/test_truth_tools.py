@@ -104,7 +104,7 @@ def test_the_ledger_is_compared_with_the_kept_files_to_the_last_digit(quiet_home
     (day,) = told["differing"]
     assert (day["day"], day["series"]) == ("2026-09-01", "consumedetailbillv2")
     assert day["ledger"] != day["files"]
-    assert "1 days differ" in quiet_home.call("ledger", "verify", "--month", "2026-09", expect=1).stdout
+    assert "1 day differs" in quiet_home.call("ledger", "verify", "--month", "2026-09", expect=1).stdout
     assert "all days are equal" in quiet_home.call("ledger", "verify", "--month", "2026-08").stdout
 
 
@@ -130,7 +130,7 @@ def test_a_kept_file_that_is_not_on_record_is_named_and_is_no_success(quiet_home
     (quiet_home.inbox / "done" / "other.csv").write_bytes((SAMPLES / LEGACY).read_bytes())
     done = quiet_home.call("ledger", "verify", expect=1)
     assert done.stderr.splitlines() == ["inbox: 'other.csv': not on record; drop it again to have it counted"]
-    assert "1 of 1 statements read again, 1 series compared: all days are equal" in done.stdout
+    assert "1 of 1 statement read again, 1 series compared: all days are equal" in done.stdout
     assert quiet_home.json("ledger", "verify", "--month", "2026-01", expect=1)["unrecorded"] == [
         {"source": "inbox", "file": "other.csv"}
     ]
@@ -198,7 +198,7 @@ def test_a_statement_is_taken_back_as_if_it_had_never_come(home: Home) -> None:
     assert report(home, "workspace,model,day", this_month()) == right
     assert [one["file"] for one in home.json("ledger", "list")["statements"]] == [first.name]
     (deed,) = home.json("ledger", "audit")["audit"]
-    assert (deed["action"], deed["detail"]) == ("remove", "1 days changed; a test account's bill")
+    assert (deed["action"], deed["detail"]) == ("remove", "1 day changed; a test account's bill")
     home.call("once")
     assert [call["type"] for call in home.calls()[reached:]] == ["spend.corrected"]
     # Dropped anew, it counts again.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from functools import cached_property
 from typing import TypeVar
 
@@ -15,12 +16,29 @@ from spendwatch.bills.layouts.layout import Identity
 from spendwatch.bills.lines import Lines
 from spendwatch.bills.names import Told
 from spendwatch.bills.versions import merge
+from spendwatch.domain.money import EXACT, SCALE, WHOLE_DIGITS, exact_sum
 from spendwatch.domain.period import PROVIDER_ZONE, STAMP
-from spendwatch.domain.statement import EDITION, Coverage, DayContent, DayKey, Digest, Kind, Stamp, Statement, TaxBasis
+from spendwatch.domain.statement import (
+    EDITION,
+    UNDATED_PART,
+    Coverage,
+    DayContent,
+    DayKey,
+    Digest,
+    Kind,
+    Stamp,
+    Statement,
+    TaxBasis,
+)
 
 T = TypeVar("T")
 
 _UNTOLD = Digest("")
+_DAY = timedelta(days=1)
+_UNDATED = (
+    "a numbered part, and neither its name nor its folder tells when it was written: where two pushes are cut up differently, "
+    "lines at the cut may count as only one of them says"
+)
 
 
 class Portion:
@@ -38,44 +56,62 @@ class Portion:
         self.series = lines.interpreter.series
         self.identity = lines.identity
         self.days = lines.days()
-        self.data_until = _data_until(lines.latest, self.days)
+        self.reaches = _reach(lines.latest, self.days)
+        """Up to when it tells of anything; None without lines."""
+        self.data_until = _whole_days(self.reaches, lines.latest_time)
         self._nothing_on = nothing_on
         repeat = "1 line of the file repeats" if dropped == 1 else f"{dropped} lines of the file repeat"
         again = (f"{repeat} the id of another one; one of each counts",) if dropped else ()
-        self.remarks = (*lines.interpreter.remarks(), *again)
+        undated = (_UNDATED,) if self._is_undated_part else ()
+        self.remarks = (*lines.interpreter.remarks(), *again, *undated)
 
-    @cached_property
+    @property
     def contents(self) -> tuple[DayContent, ...]:
         """What it holds for each day, in the order of days."""
-        return tuple(self._content(key, self._lines.of(key)) for key in self.days)
+        return tuple(content for content, _ in self._weighed)
 
-    def _content(self, key: DayKey, lines: pl.DataFrame) -> DayContent:
-        return DayContent(key, content_digest(lines, self._lines.book), lines.height, self.identity is Identity.ID)
+    @cached_property
+    def _weighed(self) -> tuple[tuple[DayContent, Decimal], ...]:
+        """The days, and what the lines of each cost, whatever their currencies."""
+        return tuple(self._weigh(key, self._lines.of(key)) for key in self.days)
+
+    def _weigh(self, key: DayKey, lines: pl.DataFrame) -> tuple[DayContent, Decimal]:
+        content = DayContent(key, content_digest(lines, self._lines.book), lines.height, self.identity is Identity.ID)
+        return content, Decimal(str(lines["billed_cost"].sum()))
 
     @cached_property
     def stamp(self) -> Stamp:
         """How new it is; empty without lines."""
-        until = _midnight(self._nothing_on.day) if self._nothing_on else self.data_until
+        until = _midnight(self._nothing_on.day) if self._nothing_on else self.reaches
         moment = self.told.exported_at or until
         if moment is None or until is None:
             return Stamp("")
         if self.kind is not Kind.SNAPSHOT:
-            return _stamp(moment)
+            return Stamp(f"{_stamp(moment)}{UNDATED_PART if self._is_undated_part else ''}")
         # A complete statement is not older than what it reaches, whatever its name says.
         stamp = f"{_stamp(max(moment, until))}{EDITION}"
         return Stamp(stamp if self.told.part else f"{stamp}{self._edition()}")
 
+    @property
+    def _is_undated_part(self) -> bool:
+        return bool(self.told.part) and not self.told.exported_at and self.identity is Identity.GROUP
+
     def _edition(self) -> str:
-        """Return a text by which of two editions the one with more lines counts, where nothing says which one is newer."""
+        """Return a text by which of two editions the one with more lines, then the dearer one counts.
+
+        Nothing says which one is newer, and no spend may be missed. More lines before more money, as a file that was cut off
+        may lack just the refunds.
+        """
         content = "".join(content.digest for content in self.contents)
         lines = sum(content.lines for content in self.contents)
-        return f"{lines:012d}/{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+        cost = exact_sum(cost for _, cost in self._weighed)
+        return f"{lines:012d}/{_rank(cost)}/{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
     def coverage(self) -> Iterator[Coverage]:
         """Yield what the statement is complete for."""
         if self._nothing_on:
             yield Coverage(self._nothing_on.month, self._nothing_on.day, self.stamp, _stamp(_midnight(self._nothing_on.day)))
-        if self.kind is not Kind.SNAPSHOT or self.data_until is None:
+        if self.kind is not Kind.SNAPSHOT or self.reaches is None:
             return
         if self.layout.covers_days and self._lines.has_days:
             for key in self.days:
@@ -83,7 +119,7 @@ class Portion:
             return
         for series, last_day in {key.month: key.day for key in self.days}.items():
             end = _midnight(last_day + timedelta(days=1))
-            yield Coverage(series, None, self.stamp, _stamp(min(end, self.data_until)))
+            yield Coverage(series, None, self.stamp, _stamp(min(end, self.reaches)))
 
     def fresh(self, key: DayKey, book: TraitBook) -> pl.DataFrame:
         """Return the lines of one day with their stamp."""
@@ -145,13 +181,30 @@ def _common(portions: Sequence[Portion], told: Callable[[Portion], T], otherwise
     return found.pop() if len(found) == 1 else otherwise
 
 
-def _data_until(latest: str, days: Sequence[DayKey]) -> datetime | None:
+def _reach(latest: str, days: Sequence[DayKey]) -> datetime | None:
     if not days:
         return None
+    return _moment(latest) or _midnight(max(key.day for key in days))
+
+
+def _whole_days(reaches: datetime | None, latest_time: str) -> datetime | None:
+    """Return up to when data are surely there: where lines tell whole days, that a day will end says nothing of now."""
+    began = _moment(latest_time)
+    is_of_days = reaches and began and reaches.time() == time() and reaches - began >= _DAY
+    return began if is_of_days else reaches
+
+
+def _moment(text: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(latest).replace(tzinfo=PROVIDER_ZONE)
+        return datetime.fromisoformat(text).replace(tzinfo=PROVIDER_ZONE)
     except ValueError:
-        return _midnight(max(key.day for key in days))
+        return None
+
+
+def _rank(amount: Decimal) -> str:
+    """Return a text that sorts as the amount does, below zero, too."""
+    units = int(amount.scaleb(SCALE, EXACT)) + 10 ** (WHOLE_DIGITS + SCALE)
+    return f"{units:0{WHOLE_DIGITS + SCALE + 1}d}"
 
 
 def _midnight(day: date) -> datetime:

@@ -38,6 +38,8 @@ class Lines:
         self.count = 0
         self.latest = ""
         """The latest moment that a line tells, as the bill writes it."""
+        self.latest_time = ""
+        """The same of the times of lines alone, their ends left aside."""
         self.has_stray_quotes = False
         """Whether a trait holds a quote: the fast parser does not mind wrong ones, the careful reader does."""
         self._keys: list[DayKey] = []
@@ -50,7 +52,8 @@ class Lines:
         days, traits = self._numbers(frame["traits"].unique())
         codes = frame["traits"].to_physical()
         self._weigh(frame["billed_cost"])
-        self.latest = max(self.latest, _latest(frame["ends"]), _latest(frame["time"]))
+        self.latest_time = max(self.latest_time, _latest(frame["time"]))
+        self.latest = max(self.latest, self.latest_time, _latest(frame["ends"]))
         self.count += frame.height
         numbered = frame.drop("ends").with_columns(traits.gather(codes).alias("traits"), days.gather(codes).alias("day"))
         self.pile.add(

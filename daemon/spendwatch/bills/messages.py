@@ -131,7 +131,7 @@ def _stamp(value: object) -> Stamp:
     return Stamp(text)
 
 
-_STAMP = re.compile(r"(?:[0-9]{14}(?:/[0-9a-f/]{0,64})?)?", re.ASCII)
+_STAMP = re.compile(r"(?:[0-9]{14}(?:~|/[0-9a-f/]{0,96})?)?", re.ASCII)
 
 
 def _covered(coverage: Coverage) -> list[str]:

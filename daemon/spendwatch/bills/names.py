@@ -14,6 +14,7 @@ _EXPORTED = re.compile(r"(?<![0-9])(20[0-9]{12})(?![0-9])", re.ASCII)
 _MILLISECONDS = re.compile(r"(?<![0-9])(1[0-9]{12})(?![0-9])", re.ASCII)
 _DAY = re.compile(r"(?<![0-9])(20[0-9]{2})-?([0-9]{2})-?([0-9]{2})(?![0-9])", re.ASCII)
 _DATES = re.compile(r"20[0-9]{2}(?:-?[0-9]{2}){1,5}", re.ASCII)
+_PUSHED_PART = re.compile(r"(?:_|[_-]part[_-]?)([0-9]{1,5})(?:\.[a-z0-9]+)*$", re.ASCII)
 _PART = re.compile(r"[_-](?:part[_-]?)?([0-9]{1,5})(?:\.[a-z0-9]+)*$", re.ASCII)
 
 _PUSHED = re.compile(r"^[0-9]+_(?:[0-9]+_)?[a-z0-9]+_(20[0-9]{4})([0-9]{2})?(?![0-9-])", re.ASCII)
@@ -35,16 +36,21 @@ class Told:
     selection: str = ""
     """What else than the usual bill it is: each charge split over its users, say, which is the whole money once more."""
     part: int = 0
-    """Which of several files of one statement; 0 where it is the only one. Inferred: the names of parts are not documented."""
+    """Which of several files of one statement; 0 where it is the only one. Inferred: the names of parts are not documented.
+
+    Only names of the provider, which begin with an account id, and those in one archive count: exports that people number are
+    no parts, nor are those to which a browser adds `-1`.
+    """
     day: date | None = None
     """Which day answers of the API are about that we have asked ourselves."""
 
 
 def told_by_part(name: str, part: str) -> Told:
     """Return what the names of a file and of one of its parts tell; where the part's is silent, the file's counts."""
-    own, outer = told_by(part), told_by(name)
+    outer = told_by(name)
     if part == name:
-        return own
+        return outer
+    own = told_by(part, is_in_archive=True)
     return Told(
         account=own.account or outer.account,
         exported_at=own.exported_at or outer.exported_at,
@@ -63,12 +69,12 @@ def without_part(name: str) -> str:
     return f"{folder}{slash}{own[:start]}"
 
 
-def told_by(name: str) -> Told:
+def told_by(name: str, *, is_in_archive: bool = False) -> Told:
     """Return what the name of a file tells; folders around it stand before it, parted by `/`."""
     *folders, own = name.casefold().split("/")
     found = _ACCOUNT.match(own)
     kind = _kind(own)
-    part = _PART.search(_behind_dates(own))
+    part = (_PART if is_in_archive else _PUSHED_PART).search(_behind_dates(own)) if found or is_in_archive else None
     return Told(
         account=AccountId(found["account"]) if found else None,
         exported_at=_exported(own, kind) or next(filter(None, map(_of_folder, reversed(folders))), None),

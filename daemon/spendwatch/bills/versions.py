@@ -5,7 +5,8 @@ id tells apart are replaced together, group by group; of two equally new version
 counts. What complete statements cover and lack is gone.
 
 Numbered parts of a statement add up. A file without a number beside them may be one more part, or the whole of it under
-another name: where no id tells, what stands in both is the same money.
+another name: where no id tells, what stands in both is the same money. Parts of which nothing says when they were written
+may be of one push or of several: they add up, but for what stands in several of them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import polars as pl
 
 from spendwatch.bills.chunk import OUTSTANDING, TraitBook, content_marks
 from spendwatch.bills.layouts.layout import Identity
-from spendwatch.domain.statement import EDITION, Coverage
+from spendwatch.domain.statement import EDITION, UNDATED_PART, Coverage
 
 DAY_RANK = "day_rank"
 """Stands beside lines of several days, where one line occurs on two of them."""
@@ -75,16 +76,24 @@ def counted(frame: pl.DataFrame, held: pl.DataFrame) -> MergedLines:
 def without_copies(frame: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
     """Return the lines that count: those of a file without a number only as far as numbered parts do not have them, too.
 
-    The ledger keeps both: which of them is the copy may look otherwise when the next part comes.
+    The ledger keeps both: which of them is the copy may look otherwise when the next part comes. So it does with lines that
+    stand in several parts without a time: those of the part count that has most of them.
     """
     in_part = frame["line_id"].str.contains(_IN_PART)
-    if in_part.all() or not in_part.any():
+    if not in_part.any() or (in_part.all() and not frame["stamp"].str.ends_with(UNDATED_PART).any()):
         return frame
     marks = content_marks(frame.with_columns(_GROUP_OF), book)
-    told = pl.DataFrame({"mark": marks, "in_part": in_part})
+    part = (
+        pl.when(frame["stamp"].str.ends_with(UNDATED_PART)).then(frame["line_id"].str.extract(_IN_PART)).otherwise(pl.lit(""))
+    )
+    told = pl.DataFrame({"mark": marks, "in_part": in_part}).with_columns(part.fill_null("").alias("push"))
+    told = told.with_columns(pl.col("in_part").sum().over("mark", "push").alias("alike"))
+    told = told.with_columns((pl.col("in_part") & (pl.col("alike") == pl.col("alike").max().over("mark"))).alias("most"))
+    latest = pl.col("push").filter("most").max().over("mark")
+    told = told.with_columns((pl.col("most") & (pl.col("push") == latest)).alias("counts"))
     number = pl.col("in_part").not_().cum_sum().over("mark")
-    parts = pl.col("in_part").sum().over("mark")
-    return frame.filter(told.select(pl.col("in_part") | (number > parts)).to_series())
+    is_more = ~pl.col("in_part") & (number > pl.col("counts").sum().over("mark"))
+    return frame.filter(told.select(pl.col("counts") | is_more).to_series())
 
 
 def newest(frame: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
@@ -129,10 +138,15 @@ def _by_group(fresh: pl.DataFrame, held: pl.DataFrame, book: TraitBook) -> pl.Da
     weights = both.group_by(*_PART, "is_fresh").agg(
         pl.col("stamp").max(), pl.col("billed_cost").sum(), pl.len().alias("lines"), pl.col("mark").sum()
     )
+    is_undated = pl.col("stamp").str.ends_with(UNDATED_PART)
+    # How far a part without a time reaches depends on where the push was cut: it does not tell which one is newer.
+    age = pl.when(is_undated).then(pl.col("stamp").filter(is_undated).max().over(_PART)).otherwise("stamp").alias("age")
     # More lines before more money: a file that was cut off may lack just the refunds.
-    order = ["stamp", "lines", "billed_cost", "mark", "is_fresh"]
-    parts = weights.sort(order).unique(_PART, keep="last", maintain_order=True)
-    winners = parts.filter(pl.col("stamp") == pl.col("stamp").max().over(_GROUP)).select(*_PART, "is_fresh")
+    order = ["age", "lines", "billed_cost", "mark", "is_fresh"]
+    parts = weights.with_columns(age).sort(order).unique(_PART, keep="last", maintain_order=True)
+    newest_of_group = pl.col("stamp").max().over(_GROUP)
+    may_be_of_one_push = pl.all_horizontal(stamp.str.ends_with(UNDATED_PART) for stamp in (pl.col("stamp"), newest_of_group))
+    winners = parts.filter((pl.col("stamp") == newest_of_group) | may_be_of_one_push).select(*_PART, "is_fresh")
     return both.join(winners, on=[*_PART, "is_fresh"], how="semi", maintain_order="left").select(fresh.columns)
 
 

@@ -50,7 +50,7 @@ def _spend_rows(words: Words) -> Iterator[Row]:
         yield Row(phrases.over, str(spend - facts.budget)) if left.amount < 0 else Row(phrases.left, str(left))
     if facts.reached_at is not None:
         share = words.label(facts.threshold) if facts.threshold.endswith("%") else ""
-        yield Row(phrases.threshold, str(facts.reached_at), phrases.comma.join(filter(None, (share, _also(words)))))
+        yield Row(phrases.threshold, str(facts.reached_at), phrases.then.join(filter(None, (share, _also(words)))))
     if facts.forecast is not None:
         low, high = shown(facts.forecast.low.amount), shown(facts.forecast.high.amount)
         yield Row(phrases.expected, str(facts.forecast.likely), phrases.between.format(low=low, high=high))
@@ -72,7 +72,8 @@ def _other_rows(words: Words) -> Iterator[Row]:
         counts = not place and (facts.days is not None or facts.uncounted is not None)
         yield Row(clean(series, NAME_LENGTH), str(money), phrases.counts if counts else "")
     if facts.series and facts.days is not None:
-        yield Row(phrases.compared, words.put(phrases.compared_days, days=str(facts.days)), is_amount=False)
+        days = phrases.compared_day if facts.days == 1 else words.put(phrases.compared_days, days=str(facts.days))
+        yield Row(phrases.compared, days, is_amount=False)
     if facts.uncounted is not None:
         days = days_text(facts.uncounted_on, span=phrases.between, comma=phrases.comma)
         yield Row(phrases.uncounted, str(facts.uncounted), days)
@@ -107,6 +108,8 @@ def _growth(words: Words) -> Chart:
         Bar(clean(growth.label, _LABEL_LENGTH), length, str(growth.recent), _change(growth.recent, growth.before, phrases.new))
         for growth, length in zip(grown, lengths, strict=True)
     )
+    if any(growth.before is None for growth in grown):
+        return Chart(phrases.costs, phrases.costs_hint, tuple(bars))
     return Chart(phrases.growth, phrases.growth_hint, tuple(bars))
 
 
@@ -127,7 +130,9 @@ def _lengths(amounts: Iterable[Money]) -> list[int]:
     return [int((share_of(amount, longest) or 0) * 100) for amount in found]
 
 
-def _change(recent: Money, before: Money, new: str) -> str:
+def _change(recent: Money, before: Money | None, new: str) -> str:
+    if before is None:
+        return ""
     if before.amount == 0:
         return new if recent.amount > 0 else ""
     grown = share_of(EXACT.subtract(recent.amount, before.amount), before.amount)

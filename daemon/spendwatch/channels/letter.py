@@ -27,11 +27,10 @@ def compose(notification: Notification, phrases: Phrases, zone: tzinfo) -> Lette
     words = Words(notification, phrases, zone)
     headline, tag = _headline(words), _tag(words)
     speaks = words.holds and not words.is_test
-    subject = words.put(words.telling.subject) if words.telling.subject and speaks else headline
     return Letter(
         tone=notification.severity.value if speaks else "calm",
         tag=tag,
-        subject=clean(f"[{tag}] {subject}", SUBJECT_LENGTH),
+        subject=clean(f"[{tag}] {_subject(words) or headline}", SUBJECT_LENGTH),
         headline=headline,
         lead=_lead(words),
         sections=() if words.is_test else tuple(_sections(words)),
@@ -61,12 +60,25 @@ def _headline(words: Words) -> str:
         case Reason.REPEATED:
             return words.put(words.telling.repeated)
         case Reason.RESOLVED:
-            return words.put(words.telling.resolved)
+            ending = words.put(words.telling.resolved)
+            return words.put(words.phrases.by_figures, ending=ending) if words.facts.by_settlement else ending
+
+
+def _subject(words: Words) -> str:
+    """Return what the subject says; empty where it is the headline."""
+    if words.is_test:
+        return ""
+    if words.holds:
+        return words.put(words.telling.subject)
+    ending = words.put(words.telling.resolved)
+    return words.put(words.phrases.by_settlement, ending=ending) if words.facts.by_settlement else ""
 
 
 def _lead(words: Words) -> str:
     if words.is_test:
         return words.phrases.test_lead
+    if not words.holds and words.facts.by_settlement:
+        return words.put(words.phrases.ended_by_settlement)
     if words.holds and words.notification.rule is Rule.DIFFERING and words.facts.days is None:
         return words.phrases.total_lead if words.facts.uncounted is None else words.phrases.uncounted_lead
     return words.put(words.telling.lead if words.holds else words.phrases.ended_lead)
@@ -82,8 +94,8 @@ def _sections(words: Words) -> Iterator[Section]:
     if facts.bills:
         yield Points(phrases.bills, tuple(clean(bill, NAME_LENGTH) for bill in facts.bills[:_MOST_POINTS]))
     if not words.holds:
-        if rule is Rule.OVERDUE:
-            yield Points("", (phrases.overdue_restored,))
+        if rule in _OF_BALANCE and (points := tuple(_ending(words))):
+            yield Points("", points)
         return
     if facts.detail and rule is not Rule.STALE:
         yield Points(phrases.details, tuple(_details(words)))
@@ -96,7 +108,7 @@ def _sections(words: Words) -> Iterator[Section]:
 def _files(words: Words) -> Iterator[str]:
     files = words.facts.files
     for name, why in files[:_MOST_POINTS]:
-        yield f"{clean(name, NAME_LENGTH)}{words.phrases.colon}{clean(why)}"
+        yield words.phrases.refused.format(file=clean(name, NAME_LENGTH), why=clean(why))
     if len(files) > _MOST_POINTS:
         yield words.phrases.more_files.format(count=len(files) - _MOST_POINTS)
 
@@ -115,6 +127,25 @@ def _consequences(words: Words) -> Points:
     named = [form.format(codes=_codes(words, codes)) for form, codes in _named(words) if codes]
     points = (*(phrases.covers[cover] for cover in covers), *named, phrases.settle)
     return Points(titles.get(rule, phrases.overdue_then), points, is_vital=rule is not Rule.BALANCE_LOW)
+
+
+def _ending(words: Words) -> Iterator[str]:
+    """Tell what brought the balance back; that a debt is settled only where money was seen or is reported."""
+    phrases, facts, balance = words.phrases, words.facts, words.facts.balance
+    is_overdue = words.notification.rule is Rule.OVERDUE
+    is_seen = facts.top_up is not None or (balance is not None and not balance.is_by_bills)
+    if is_seen and not facts.by_settlement:
+        if is_overdue:
+            yield phrases.overdue_restored
+        return
+    if facts.top_up is None and (facts.by_settlement or is_overdue):
+        yield phrases.nothing_came_in
+    if facts.by_settlement:
+        yield words.put(phrases.no_longer_subtracted)
+    elif is_overdue:
+        yield phrases.less_unsettled
+    if is_overdue:
+        yield phrases.seen_there
 
 
 def _named(words: Words) -> tuple[tuple[str, tuple[str, ...]], ...]:

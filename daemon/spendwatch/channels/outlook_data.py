@@ -35,9 +35,22 @@ def balance_data(balance: AccountBalance | None, written: Written) -> _Data | No
         "spent_since": _amount(balance.spent_since),
         "difference": _amount(difference.amount) if difference else None,
         "explained_by": [explanation.value for explanation in difference.explained_by] if difference else [],
+        "settled": _settled(balance, written),
         "from": balance.origin.value,
         "as_of": written(balance.as_of),
         "stale": balance.is_stale,
+    }
+
+
+def _settled(balance: AccountBalance, written: Written) -> _Data | None:
+    settled = balance.settled
+    if settled is None:
+        return None
+    return {
+        "month": settled.period.label,
+        "amount": _amount(settled.amount),
+        "since": written(settled.at),
+        "cash_is_older": balance.is_before_settlement,
     }
 
 

@@ -57,6 +57,8 @@ class Phrases:
     tag_repeated: str
     tag_resolved: str
     tag_test: str
+    gone: str
+    """In place of the rule of a failing channel: its receiver wants nothing more."""
     test_headline: str
     test_lead: str
     test_why: str
@@ -66,8 +68,10 @@ class Phrases:
     is_at: str
     has_spent: str
     unknown: str
-    colon: str
     comma: str
+    """Between the names of a list."""
+    then: str
+    """Between one thing that is said and the next."""
     spent: str
     of_budget: str
     no_budget: str
@@ -88,6 +92,7 @@ class Phrases:
     counts: str
     uncounted: str
     compared: str
+    compared_day: str
     compared_days: str
     bills: str
     other_currencies: str
@@ -95,6 +100,9 @@ class Phrases:
     account: str
     growth: str
     growth_hint: str
+    costs: str
+    """In its place where bills do not tell of all the days before."""
+    costs_hint: str
     new: str
     daily: str
     so_far: str
@@ -134,6 +142,18 @@ class Phrases:
     plans_at_risk: str
     stops: str
     overdue_restored: str
+    by_figures: str
+    """Of what ended, with {ending}, by our figures alone."""
+    by_settlement: str
+    """The same in the subject, with the month that counts as settled."""
+    ended_by_settlement: str
+    nothing_came_in: str
+    no_longer_subtracted: str
+    less_unsettled: str
+    seen_there: str
+    """Where it shows whether a debt is settled that is no longer there by our figures alone."""
+    before_settlement: str
+    """Of cash that is known from before a month counted as settled."""
     settle: str
     advice: str
     advice_calls: str
@@ -154,6 +174,8 @@ class Phrases:
     one_file: str
     many_files: str
     more_files: str
+    refused: str
+    """A refused file with {file} and {why}: the reason is told in English, as it quotes what the file says."""
     details: str
     last_bill: str
     never: str

@@ -120,6 +120,7 @@ class WebhookChannel:
             "runway": runway_data(facts.runway),
             "forecast": forecast_data(facts.forecast),
             "top_up": top_up_data(facts.top_up, self._moment),
+            "by_settlement": facts.by_settlement,
             "escalated": notification.rule is Rule.OVERDUE and bool(facts.threshold),
             "data_until": self._moment(facts.data_until),
             "data_lags": facts.lags,

@@ -104,6 +104,7 @@ class Words:
             "floor": self._money(facts.floor),
             "available": self._money(facts.balance.available if facts.balance else None),
             "short": self._money(self._shortage()),
+            **self._settled(),
             "foreign": phrases.comma.join(str(money) for money in facts.foreign) or phrases.unknown,
             "silence": self._silence(),
             "files": phrases.one_file if len(facts.files) <= 1 else phrases.many_files.format(count=len(facts.files)),
@@ -116,7 +117,8 @@ class Words:
         filled["limit"] = (phrases.share_limit if is_share else phrases.amount_limit).format_map(filled)
         has_share = facts.budget is not None and facts.used is not None
         filled["standing"] = (phrases.is_at if has_share else phrases.has_spent).format_map(filled)
-        return filled | {"rule": self.telling.rule.format_map(filled)}
+        rule = phrases.gone if facts.gone else self.telling.rule
+        return filled | {"rule": rule.format_map(filled)}
 
     def _used_up(self) -> str:
         day = self.facts.runway.zero.likely if self.facts.runway else None
@@ -129,11 +131,22 @@ class Words:
         balance = self.facts.balance
         return Money.zero(balance.available.currency) - balance.available if balance else None
 
+    def _settled(self) -> dict[str, str]:
+        settled = self.facts.balance.settled if self.facts.balance else None
+        return {
+            "settled_month": self._named(settled.period) if settled else self.phrases.unknown,
+            "settled_amount": self._money(settled.amount if settled else None),
+            "settled_since": self.moment(settled.at) if settled else self.phrases.unknown,
+        }
+
     def _month(self) -> str:
         try:
             period = BillingPeriod.parse(self.facts.period)
         except ValueError:
             period = BillingPeriod.containing(self.notification.created_at, self.zone)
+        return self._named(period)
+
+    def _named(self, period: BillingPeriod) -> str:
         return self.phrases.months[period.month - 1].format(year=period.year)
 
     def _silence(self) -> str:

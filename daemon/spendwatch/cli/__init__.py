@@ -13,6 +13,7 @@ import click
 
 from spendwatch import __version__
 from spendwatch.cli.exits import Exit
+from spendwatch.domain.count import counted
 
 _EXAMPLES = """\b
   spendwatch demo                         a whole month in half a minute, nothing needed
@@ -91,7 +92,7 @@ class _LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="spendwatch")
 @click.pass_context
 def root(ctx: click.Context, config: str | None) -> None:
-    r"""Tell the right person before the money is gone: spending alerts for Alibaba Cloud Model Studio.
+    """Tell the right person before the money is gone: spending alerts for Alibaba Cloud Model Studio.
 
     The configuration is looked for in $SPENDWATCH_CONFIG, ./config and /etc/spendwatch.
 
@@ -99,7 +100,7 @@ def root(ctx: click.Context, config: str | None) -> None:
     Exit codes: 0 done, 1 unexpected, 2 usage, 3 something fires (status --exit-code),
     4 stale: no verdict, 65 a bill could not be understood, 69 a receiver refused,
     75 try again, 77 credentials, 78 configuration, 130 interrupted.
-    """
+    """  # noqa: D301 -- the backspace is one, by which click leaves the lines as they are
     ctx.obj = Place(config)
 
 
@@ -120,8 +121,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except ConfigError as error:
         click.echo(str(error), err=True)
-        count = len(error.mistakes)
-        click.echo(f"{count} mistake{'s' if count != 1 else ''} in the configuration; nothing was started.", err=True)
+        click.echo(f"{counted(len(error.mistakes), 'mistake')} in the configuration; nothing was started.", err=True)
         sys.exit(Exit.CONFIG)
     except SpendwatchError as error:
         click.echo(f"spendwatch: {error}", err=True)

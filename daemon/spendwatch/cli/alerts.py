@@ -9,6 +9,7 @@ from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
 from spendwatch.cli.screen import clean, console, print_json, table, when
 from spendwatch.domain.alert import Alert, Rule
+from spendwatch.domain.count import counted
 from spendwatch.domain.money import plain, shown
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import watches
@@ -117,12 +118,12 @@ def _explained(alert: Alert, behind: list[SpendSum], store: Store, settings: Set
     )
     if alert.amount:
         screen.print(f"Figure      {alert.amount} when it fired")
-    told = (
-        f"told {alert.times_told} times, last {when(alert.told_at, zone)}" if alert.told_at else "a graver alert spoke for it"
-    )
+    times = counted(alert.times_told, "time")
+    told = f"told {times}, last {when(alert.told_at, zone)}" if alert.told_at else "a graver alert spoke for it"
     screen.print(f"Decision    {told}")
     if behind:
-        screen.print(f"\nWhat the spend is made of ({len(behind)} sums of bill lines now, the largest first)")
+        sums = counted(len(behind), "sum of bill lines", "sums of bill lines")
+        screen.print(f"\nWhat the spend is made of ({sums} now, the largest first)")
         rows = [
             (
                 spent.values[Dimension.DAY],
@@ -162,7 +163,7 @@ def _bill_files(alert: Alert, store: Store, settings: Settings) -> None:
     screen = console()
     screen.print(f"\nBill files of {period.label}")
     for one in files[:_EXPLAINED_ROWS]:
-        counts = f"{one.lines} lines, {one.new} new, {one.changed} changed"
+        counts = f"{counted(one.lines, 'line')}, {one.new} new, {one.changed} changed"
         screen.print(f"  {when(one.received_at, settings.zone)}  {clean(one.name)}  {counts}")
 
 

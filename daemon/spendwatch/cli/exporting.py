@@ -15,6 +15,7 @@ from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import month_option
 from spendwatch.domain.authority import authorities
+from spendwatch.domain.count import counted
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import DayKey
 from spendwatch.settings import load
@@ -47,7 +48,8 @@ def focus(place: Place, month: BillingPeriod | None, *, all_products: bool) -> i
         days = list(_days(store, period, products))
         given_up = [day for day in days if not store.ledger.chunk(day)]
         if given_up:
-            click.echo(f"The lines of {given_up[0].day} and {len(given_up) - 1} more days were given up.", err=True)
+            more = f" and {counted(len(given_up) - 1, 'more day')}" if len(given_up) > 1 else ""
+            click.echo(f"The lines of {given_up[0].day}{more} were given up.", err=True)
             return Exit.TRY_AGAIN
         output = sys.stdout.buffer
         output.write(f"{','.join(COLUMNS)}\n".encode())

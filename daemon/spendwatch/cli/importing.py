@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,9 +12,9 @@ from spendwatch.app import App
 from spendwatch.bills.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.outcome import IMPORTED, Outcome, attempted
+from spendwatch.cli.outcome import IMPORTED, Outcome, attempted, waiting_text
 from spendwatch.cli.progress import Progress
-from spendwatch.cli.rehearsal import copied_app, said_since, show_said
+from spendwatch.cli.rehearsal import HeardBook, copied_app, show_said
 from spendwatch.cli.screen import console, print_json
 from spendwatch.cli.totals import (
     months_of,
@@ -50,32 +52,44 @@ def import_files(
     if dry_run:
         return _rehearse(settings, files, name, as_json=as_json)
     with opened_store(settings) as store, progress:
-        return _import(App(settings, store, reader=reader), files, name, progress, as_json=as_json)
+        book = HeardBook(store.database)
+        app = App(settings, replace(store, book=book), reader=reader)
+        return _import(app, book, files, name, progress, as_json=as_json)
 
 
-def _import(app: App, files: tuple[Path, ...], source: SourceName, progress: Progress, *, as_json: bool) -> Exit:
-    outcomes, waiting = [], 0
-    for path in files:
-        progress.begin(path.name)
-        outcome = attempted(app, path, source=source)
-        progress.end()
+def _import(
+    app: App, book: HeardBook, files: tuple[Path, ...], source: SourceName, progress: Progress, *, as_json: bool
+) -> Exit:
+    outcomes = []
+    for outcome in _entered(app, files, source, progress):
         outcomes.append(outcome)
         if not as_json:
             click.echo(outcome.text, err=outcome.receipt is None)
-        if outcome.receipt and not outcome.receipt.repeated:
-            waiting += app.assess()
+    waiting = len(book.said)
     if as_json:
         print_json({"schema_version": 1, "files": [outcome.json() for outcome in outcomes], "notifications": waiting})
     elif waiting:
-        click.echo(f"{waiting} notifications wait in the outbox: the daemon sends them, or `spendwatch once`.", err=True)
+        click.echo(waiting_text(waiting), err=True)
     return _code(outcomes)
 
 
+def _entered(app: App, files: tuple[Path, ...], source: SourceName, progress: Progress | None = None) -> Iterator[Outcome]:
+    """Enter the files one after the other, each of them judged before the next; yield what became of it."""
+    for path in files:
+        if progress:
+            progress.begin(path.name)
+        outcome = attempted(app, path, source=source)
+        if progress:
+            progress.end()
+        if outcome.receipt and not outcome.receipt.repeated:
+            app.assess()
+        yield outcome
+
+
 def _rehearse(settings: Settings, files: tuple[Path, ...], source: SourceName, *, as_json: bool) -> Exit:
-    with copied_app(settings) as app:
-        since, before, outcomes = app.clock(), spent_by_workspace(app), []
-        for path in files:
-            outcome = attempted(app, path, source=source)
+    with copied_app(settings) as (app, book):
+        before, outcomes = spent_by_workspace(app), []
+        for outcome in _entered(app, files, source):
             outcomes.append(outcome)
             if not as_json:
                 click.echo(outcome.text)
@@ -83,14 +97,13 @@ def _rehearse(settings: Settings, files: tuple[Path, ...], source: SourceName, *
         told = {period for outcome in outcomes if outcome.receipt for period in outcome.receipt.statement.periods}
         months = [month for month in months_of(app) if month in told]
         series = list(told_by_several(app, months))
-        app.assess()
         if as_json:
             document = {
                 "schema_version": 1,
                 "files": [outcome.json() for outcome in outcomes],
                 "totals": totals_json(before, after, months),
                 "series": [series_json(one) for one in series],
-                "notifications": len(said_since(app, since)),
+                "notifications": len(book.said),
             }
             print_json(document)
             return _code(outcomes)
@@ -98,7 +111,7 @@ def _rehearse(settings: Settings, files: tuple[Path, ...], source: SourceName, *
             console().print(totals_table(before, after, months))
         for one in series:
             click.echo(series_text(one))
-        show_said(app, since)
+        show_said(book.said, settings.zone)
         return _code(outcomes)
 
 

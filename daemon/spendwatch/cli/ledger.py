@@ -13,8 +13,10 @@ from spendwatch.app import App
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
+from spendwatch.cli.outcome import waiting_text
 from spendwatch.cli.rebuilding import Rebuilt, rebuilt, series_of
 from spendwatch.cli.screen import clean, console, print_json, print_whole, table, when
+from spendwatch.domain.count import counted
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import SeriesKey, SourceName
@@ -151,9 +153,13 @@ def _show_verdict(found: Rebuilt, checked: Sequence[SeriesKey], differing: Seque
         day = one.day
         click.echo(f"{day.day} of {day.account} by {day.series}: the ledger says {one.here}, the files say {one.there}")
     read = statements - len(found.missing)
-    verdict = f"{len(differing)} days differ" if differing else "all days are equal to the last digit"
+    verdict = (
+        f"{counted(len(differing), 'day')} {'differs' if len(differing) == 1 else 'differ'}"
+        if differing
+        else "all days are equal to the last digit"
+    )
     compared = f"{len(checked)} series compared: {verdict}" if checked else "nothing can be compared"
-    click.echo(f"{read} of {statements} statements read again, {compared}.")
+    click.echo(f"{read} of {counted(statements, 'statement')} read again, {compared}.")
 
 
 def _verdict(found: Rebuilt, checked: Sequence[SeriesKey], differing: Sequence[Mismatch], statements: int) -> dict[str, object]:
@@ -218,7 +224,7 @@ def _remove(
             click.echo("No figure changes: other statements say the same.")
         if not yes and not click.confirm(f"Remove {printable(removed.name)}?", err=True):
             return Exit.INTERRUPTED
-        detail = "; ".join(filter(None, (f"{len(changes)} days changed", reason)))
+        detail = "; ".join(filter(None, (f"{counted(len(changes), 'day')} changed", reason)))
         deed = Deed(system_clock(), _actor(), REMOVED, f"{removed.digest[:8]} {removed.name}", detail)
         replace_series(store.database, found.store.database, touched, removed.digest, deed, revision=revision)
     app = App(settings, store)
@@ -226,7 +232,7 @@ def _remove(
         waiting = app.assess()
     finally:
         app.close()
-    click.echo(f"Removed. {waiting} notifications wait in the outbox: the daemon sends them, or `spendwatch once`.")
+    click.echo(f"Removed. {waiting_text(waiting)}")
     return Exit.DONE
 
 

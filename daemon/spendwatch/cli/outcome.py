@@ -7,6 +7,7 @@ from pathlib import Path
 
 from spendwatch.app import App
 from spendwatch.cli.exits import Exit
+from spendwatch.domain.count import counted
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from spendwatch.domain.statement import BillFile, Receipt, SourceName
 from spendwatch.jobs.collect import enter, refusal_text
@@ -56,9 +57,9 @@ IMPORTED = SourceName("import")
 """The source of files that were named on the command line."""
 
 
-def attempted(app: App, path: Path, *, source: SourceName = IMPORTED, called: str = "") -> Outcome:
-    """Enter one file as that source's, under that name, or as its path ends; it stays where it is."""
-    file = BillFile(called or path.name, path, path.stat().st_size, source, app.clock())
+def attempted(app: App, path: Path, *, source: SourceName = IMPORTED) -> Outcome:
+    """Enter one file as that source's; it stays where it is."""
+    file = BillFile(path.name, path, path.stat().st_size, source, app.clock())
     if not file.size:
         return Outcome(file)
     try:
@@ -69,6 +70,12 @@ def attempted(app: App, path: Path, *, source: SourceName = IMPORTED, called: st
         return Outcome(file, failed=str(error))
 
 
+def waiting_text(count: int) -> str:
+    """Return what is said of notifications that were just put into the outbox."""
+    wait = "waits" if count == 1 else "wait"
+    return f"{counted(count, 'notification')} {wait} in the outbox: the daemon sends what is there, or `spendwatch once`."
+
+
 def _summary(name: str, receipt: Receipt) -> str:
     statement = receipt.statement
     if receipt.repeated:
@@ -76,8 +83,9 @@ def _summary(name: str, receipt: Receipt) -> str:
     months = ", ".join(period.label for period in statement.periods) or "no month"
     accounts = ", ".join(statement.accounts) or "no account"
     gone = f", {receipt.gone} gone" if receipt.gone else ""
+    lines = counted(statement.lines, "line")
     return (
-        f"{name}: {statement.layout} ({statement.kind.value}), account {accounts}, {months}, {statement.lines} lines: "
+        f"{name}: {statement.layout} ({statement.kind.value}), account {accounts}, {months}, {lines}: "
         f"{receipt.new} new, {receipt.changed} changed, {receipt.same} same{gone}"
     )
 

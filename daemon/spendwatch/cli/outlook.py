@@ -10,6 +10,7 @@ from rich.text import Text
 from spendwatch.cli.screen import clean, when
 from spendwatch.domain.balance import AccountBalance, Explanation
 from spendwatch.domain.balance_reading import Origin
+from spendwatch.domain.count import counted
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.money import Money, shown
 from spendwatch.domain.pace import TooEarly
@@ -47,6 +48,9 @@ def balance_lines(account: AccountOverview, now: datetime, zone: tzinfo) -> list
         age = duration_text(now - balance.as_of)
         line = f"Balance as of {when(balance.as_of, zone)} ({age} old, {_ORIGINS[balance.origin]})"
         found.append(Text(line, style="yellow" if balance.is_stale else ""))
+    if balance.is_before_settlement and (settled := balance.settled):
+        since = f"{settled.period.label} ({shown(settled.amount.amount)}) counts as settled since {when(settled.at, zone)}"
+        found.append(Text(f"{since}, and the cash is from before: if that is not paid from it yet, available is too high"))
     if account.runway is not None and not balance.is_overdue:
         found += _lasting(account.runway, balance)
     return found
@@ -96,9 +100,9 @@ def _difference(balance: AccountBalance) -> str:
 
 def _lasting(runway: Runway | TooEarly, balance: AccountBalance) -> list[Text]:
     if isinstance(runway, TooEarly):
-        return [Text(f"Too early to tell how long it lasts: {runway.days} of {runway.needed} complete days are known.")]
+        return [Text(f"Too early to tell how long it lasts: complete days known: {runway.days} of {runway.needed}.")]
     ahead = [floor for floor in runway.floors if floor.level < balance.available]
-    lines = [f"At the pace of {runway.days} complete days up to {runway.through} it reaches:"]
+    lines = [f"At the pace of {counted(runway.days, 'complete day')} up to {runway.through} it reaches:"]
     lines += [f"  {_shown(floor.level)}  {_day(floor)}" for floor in ahead]
     return [Text(line) for line in (*lines, f"  zero  {_day(runway.zero)}")]
 

@@ -2,43 +2,73 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 import click
 
 from spendwatch.app import App
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.outcome import attempted
+from spendwatch.cli.outcome import Outcome
+from spendwatch.domain.count import counted
 from spendwatch.domain.errors import LedgerUnavailableError
-from spendwatch.domain.notification import Notification
-from spendwatch.domain.statement import SourceName
+from spendwatch.domain.notification import DeliveryState, Notification
+from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.review import Verdict
+from spendwatch.domain.statement import BillFile, SourceName
+from spendwatch.jobs.collect import Taken, collect, take
 from spendwatch.settings import Settings
+from spendwatch.sources.balances.settings import BalanceConfig, FileBalanceConfig
 from spendwatch.sources.config import FolderConfig, OssConfig, SourceConfig
 from spendwatch.sources.files.naming import readable
 from spendwatch.sources.folder.listing import waiting
 from spendwatch.sources.holding import waiting as fetched_and_waiting
 from spendwatch.sources.oss.waiting import waiting as waiting_objects
 from spendwatch.state import Store, opened_store
+from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.copying import copy_all
+from spendwatch.store.database import Database
 from spendwatch.store.opening import open_database
+
+_ALL = 1_000_000
+"""More deliveries than ever wait."""
+
+_UNSENT = (DeliveryState.PENDING, DeliveryState.ATTEMPTING)
+
+
+class HeardBook(AlertBook):
+    """The alert book; keeps in mind what is said while it is open."""
+
+    def __init__(self, database: Database) -> None:
+        """Nothing is said yet."""
+        super().__init__(database)
+        self.said: list[Notification] = []
+
+    def commit(self, verdict: Verdict, targets: Mapping[ChannelName, Sequence[str]], *, now: datetime) -> int:
+        """Store alerts and deliveries; what is to be delivered to somebody is said."""
+        new = super().commit(verdict, targets, now=now)
+        if new:
+            self.said += [one for one in verdict.notifications if any(targets.get(channel) for channel in one.channels)]
+        return new
 
 
 @contextmanager
-def copied_app(settings: Settings) -> Iterator[App]:
-    """Give an app on a throw-away copy of the state."""
+def copied_app(settings: Settings) -> Iterator[tuple[App, HeardBook]]:
+    """Give an app on a throw-away copy of the state, and what is said by it."""
     with tempfile.TemporaryDirectory(prefix="spendwatch-") as folder:
         place = Path(folder)
         scratch = replace(settings, state=str(place / "copy.db"), spool=place / "spool", fetched=place / "sources")
         database = open_database(scratch.state)
-        app = App(scratch, Store.of(database))
+        book = HeardBook(database)
+        app = App(scratch, replace(Store.of(database), book=book))
         try:
             _copy(settings, app.store)
-            yield app
+            yield app, book
         finally:
             app.close()
             database.close()
@@ -53,49 +83,107 @@ def _copy(settings: Settings, into: Store) -> None:
 
 
 def rehearse(settings: Settings) -> Exit:
-    """Show what a full round would record and say."""
-    with copied_app(settings) as app:
-        code, since = Exit.DONE, app.clock()
+    """Show what a full round would record and say, by making one on a copy: the same steps in the same order."""
+    from spendwatch.cli.work import exit_code  # noqa: PLC0415 -- an import of bills, which comes here too, need not load it
+
+    here = {policy.account for policy in settings.accounts if _is_here(settings.balances.get(policy.account))}
+    with copied_app(settings) as (app, book):
+        taken: list[Taken] = []
+        unsent = len(app.store.outbox.listing(_UNSENT, limit=_ALL))
+        asyncio.run(app.ask_balances(at_once=True, of=here))
         for name, config in settings.sources.items():
-            for path, called in _waiting(name, config, settings):
-                outcome = attempted(app, path, source=name, called=called)
-                click.echo(f"  {outcome.text}")
-                code = max(code, outcome.code)
+            taken += _round(app, _Waiting(name, config, settings), asks=not isinstance(config, FolderConfig))
         app.assess()
-        show_said(app, since)
-        return code
+        failing = [
+            source
+            for source in app.store.health.sources()
+            if source.failing_since and isinstance(settings.sources.get(source.name), FolderConfig)
+        ]
+        for source in failing:
+            click.echo(f"source {source.name}: {source.trouble}", err=True)
+        unread = [one for one in app.store.balances.health().values() if one.failing_since and one.account in here]
+        if unsent:
+            wait = "waits" if unsent == 1 else "wait"
+            click.echo(f"{counted(unsent, 'delivery', 'deliveries')} of earlier rounds {wait} in the outbox")
+        show_said(book.said, settings.zone)
+        return exit_code(taken, [], failing, unread)
 
 
-def said_since(app: App, since: datetime) -> list[Notification]:
-    """Return every notification that was committed to the copy since then."""
-    found: dict[str, Notification] = {}
-    for delivery in app.store.outbox.listing(limit=1000):
-        if delivery.notification.created_at >= since:
-            found.setdefault(delivery.notification.id, delivery.notification)
-    return list(found.values())
+def _is_here(config: BalanceConfig | None) -> bool:
+    """Tell whether a balance is known without asking an endpoint."""
+    return config is None or isinstance(config, FileBalanceConfig)
 
 
-def _waiting(name: SourceName, config: SourceConfig, settings: Settings) -> list[tuple[Path, str]]:
-    """Say what lies there to be entered, and return it, each file with its name. Nothing is fetched: nobody is asked."""
-    if isinstance(config, FolderConfig):
-        folder = Path(config.path)
-        files = waiting(folder, deep=config.recursive, others=settings.balance_files) if folder.is_dir() else []
-        click.echo(f"{name}: {len(files)} files in {config.path}")
-        return [(folder / file, readable(file)) for file in files]
-    place = settings.fetched / name
-    fetched = waiting_objects(place) if isinstance(config, OssConfig) else fetched_and_waiting(place)
-    click.echo(f"{name}: {len(fetched)} files fetched and not entered yet; a dry run asks no endpoint for more")
-    return fetched
+def _round(app: App, source: _Waiting, *, asks: bool) -> list[Taken]:
+    desk, health = app.desk(source.name), app.store.health
+    # Whether an endpoint can be reached, nobody knows who does not ask it.
+    given = (take(file, source, desk, health) for file in source.arrivals(app.clock()))
+    taken = app.judge_each(source.name, given if asks else collect(source, desk, health))
+    for one in taken:
+        click.echo(f"  {source.text(one)}")
+    return taken
 
 
-def show_said(app: App, since: datetime) -> None:
-    """Show every notification that was committed to the copy since then, as its readers would see it."""
-    waiting = said_since(app, since)
-    click.echo(f"{len(waiting)} notifications would be sent")
+class _Waiting:
+    """What lies at a source to be entered. Nothing is fetched, moved or noted."""
+
+    def __init__(self, name: SourceName, config: SourceConfig, settings: Settings) -> None:
+        """Look there when asked for what waits."""
+        self.name = name
+        self.is_unsettled = False
+        self._config = config
+        self._settings = settings
+        self._whys: dict[Path, str] = {}
+
+    async def fetch(self, now: datetime) -> bool:
+        """Fetch nothing: nobody is asked."""
+        del now
+        return True
+
+    def arrivals(self, now: datetime) -> Iterator[BillFile]:
+        """Say how many files wait, and yield them in the order in which the source itself gives them."""
+        found = sorted((path.stat().st_mtime_ns, called, path) for path, called in self._found())
+        for _, called, path in found:
+            if size := path.stat().st_size:
+                yield BillFile(called, path, size, self.name, now)
+            else:
+                click.echo(f"  {called}: empty, left alone")
+
+    def keep(self, file: BillFile) -> None:
+        """Leave it."""
+
+    def reject(self, file: BillFile, why: str) -> None:
+        """Remember why."""
+        self._whys[file.path] = why
+
+    def leave(self, file: BillFile) -> None:
+        """Leave it."""
+
+    def text(self, taken: Taken) -> str:
+        """Return what became of a file."""
+        return self._whys.get(taken.file.path) or Outcome(taken.file, taken.receipt, failed=taken.failed).text
+
+    def _found(self) -> Sequence[tuple[Path, str]]:
+        """Say what lies there, and return it, each file with its name."""
+        if isinstance(self._config, FolderConfig):
+            folder, deep = Path(self._config.path), self._config.recursive
+            files = waiting(folder, deep=deep, others=self._settings.balance_files)
+            click.echo(f"{self.name}: {counted(len(files), 'file')} in {folder}")
+            return [(folder / file, readable(file)) for file in files]
+        place = self._settings.fetched / self.name
+        fetched = waiting_objects(place) if isinstance(self._config, OssConfig) else fetched_and_waiting(place)
+        lying = counted(len(fetched), "file")
+        click.echo(f"{self.name}: {lying} fetched and not entered yet; a dry run asks no endpoint for more")
+        return fetched
+
+
+def show_said(said: Sequence[Notification], zone: tzinfo) -> None:
+    """Show these notifications as their readers would see them."""
+    click.echo(f"{counted(len(said), 'notification')} would be sent")
     from spendwatch.channels.phrases import Language  # noqa: PLC0415 -- with the next line
     from spendwatch.channels.wording import Wording  # noqa: PLC0415 -- jinja costs 0.05 s
 
-    wording = Wording(Language.EN, app.settings.zone)
-    for notification in waiting:
+    wording = Wording(Language.EN, zone)
+    for notification in said:
         click.echo(f"\n--- to {', '.join(notification.channels)}: {wording.subject(notification)}\n")
         click.echo(wording.text(notification))

@@ -13,6 +13,7 @@ import click
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
+from spendwatch.domain.count import counted
 
 if TYPE_CHECKING:
     from spendwatch.settings import Settings
@@ -79,10 +80,14 @@ def check(place: Place) -> int:
     watched += sum(
         len(policy.thresholds) + sum(len(finer.thresholds) for finer in policy.budgets) for policy in policies.accounts
     )
-    click.echo(
-        f"{path}: ok ({len(policies.accounts)} accounts, {len(policies.workspaces)} workspaces, {watched} thresholds, "
-        f"{len(settings.sources)} sources, {len(settings.channels)} channels)"
+    counts = (
+        counted(len(policies.accounts), "account"),
+        counted(len(policies.workspaces), "workspace"),
+        counted(watched, "threshold"),
+        counted(len(settings.sources), "source"),
+        counted(len(settings.channels), "channel"),
     )
+    click.echo(f"{path}: ok ({', '.join(counts)})")
     for note in _notes(settings):
         click.echo(f"note: {note}", err=True)
     return Exit.DONE

@@ -17,6 +17,7 @@ from spendwatch.cli.options import json_option, month_option
 from spendwatch.cli.outlook import balance_lines, forecast_cell
 from spendwatch.cli.screen import bar, clean, console, print_json, table, when
 from spendwatch.domain.authority import Uncounted
+from spendwatch.domain.count import counted
 from spendwatch.domain.errors import printable
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import Money, shown
@@ -82,7 +83,8 @@ def _page(overview: Overview, settings: Settings) -> RenderableType:
     parts: list[RenderableType] = []
     for account in overview.accounts:
         parts += [_head(account, overview, settings), Text(), _workspaces(account)]
-        parts += [*balance_lines(account, overview.as_of, settings.zone), Text()]
+        balance = balance_lines(account, overview.as_of, settings.zone) if overview.is_of_now else []
+        parts += [*balance, Text()]
     parts += [*_sources(overview, settings), *_readings(overview), *_alerts(overview, settings)]
     return Group(*parts)
 
@@ -190,8 +192,7 @@ def _alerts(overview: Overview, settings: Settings) -> list[RenderableType]:
         (alert.id[:8], alert.severity.value, when(alert.since, settings.zone), clean(alert.summary))
         for alert in overview.alerts
     ]
-    count = len(rows)
-    found.append(Text(f"{count} alert{'s' if count != 1 else ''} firing", style="bold"))
+    found.append(Text(f"{counted(len(rows), 'alert')} firing", style="bold"))
     found.append(table([(heading, "left") for heading in ("ID", "SEVERITY", "SINCE", "WHAT")], rows, wraps="WHAT"))
     found.append(Text(f"Try: spendwatch explain {rows[0][0]}"))
     return found

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 
+from spendwatch.domain.count import counted
 from spendwatch.lean import without_drawing
 
 with without_drawing():
@@ -85,7 +86,8 @@ def once(place: Place, log_format: str, *, dry_run: bool) -> int:
     Exits with 65 if a bill could not be understood, with 69 if a receiver refused, with 77 if an endpoint does not accept our
     credentials, with 75 if something is to be tried again. A dry run asks no endpoint: it shows what was fetched before.
     """
-    configure(log_format)
+    # What a rehearsal records and commits goes to a copy: that is no event.
+    configure(log_format, level="warning" if dry_run else "info")
     settings = _loaded(place)
     if dry_run:
         from spendwatch.cli.rehearsal import rehearse  # noqa: PLC0415 -- seldom needed
@@ -109,7 +111,8 @@ def _round(settings: Settings, store: Store) -> int:
         app.close()
     delivered = sum(not one.why for one in settled)
     entered = sum(bool(one.receipt and not one.receipt.repeated) for one in taken)
-    click.echo(f"{entered} bills recorded, {delivered} notifications delivered.", file=sys.stderr)
+    done = f"{counted(entered, 'bill')} recorded, {counted(delivered, 'notification')} delivered."
+    click.echo(done, file=sys.stderr)
     failing = [source for source in store.health.sources() if source.failing_since and source.name in settings.sources]
     for source in failing:
         click.echo(f"source {source.name}: {source.trouble}", file=sys.stderr)

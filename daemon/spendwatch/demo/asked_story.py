@@ -16,6 +16,7 @@ from spendwatch.demo.gateway import Gateway
 from spendwatch.demo.passing_time import PassingTime
 from spendwatch.demo.requests import listening
 from spendwatch.demo.scene import Scene, furnished, last_month, speak
+from spendwatch.domain.count import counted
 from spendwatch.domain.money import EXACT, shown
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod
 from spendwatch.domain.statement import Receipt, SourceName
@@ -80,7 +81,7 @@ class _Story:
         await self.app.ask_balances()
         receipts = [taken.receipt for taken in await self.app.gather(SourceName("api")) if taken.receipt]
         seen, pages = self._seen(month), sum(call.action == _BILL for call in self.api.calls[asked:])
-        self.say(f"{today:%m-%d} 09:30  {pages} pages, {_entered(receipts, seen)}; {_balance(seen)}")
+        self.say(f"{today:%m-%d} 09:30  {counted(pages, 'page')}, {_entered(receipts, seen)}; {_balance(seen)}")
         await speak(self.app)
 
     def _fund_account(self, today: date) -> Document:
@@ -110,8 +111,9 @@ class _Story:
         others = actions.total() - actions[_BILL] - actions[_BALANCE]
         self.say("\n" + self.scene.summary("asked for"))
         self.say(
-            f"The stand-in let in {actions.total()} calls: {actions[_BILL]} pages of bills, {actions[_BALANCE]} balances, "
-            f"{others} totals; {self.api.gateway.checked} signatures were\nchecked and right, {refused} calls refused."
+            f"The stand-in let in {counted(actions.total(), 'call')}: {counted(actions[_BILL], 'page')} of bills, "
+            f"{counted(actions[_BALANCE], 'balance')}, {counted(others, 'total')}; "
+            f"{self.api.gateway.checked} signatures were\nchecked and right, {counted(refused, 'call')} refused."
         )
         for check in source.checks:
             self.say(f"On record are {account.spend}; its own total of the month is {check.currency} {shown(check.total)}.")
@@ -122,9 +124,8 @@ def _entered(receipts: Sequence[Receipt], seen: Overview) -> str:
     """Return what was entered, and what is wrong with the source, if anything is."""
     (source,) = seen.sources
     lines, new = sum(receipt.statement.lines for receipt in receipts), sum(receipt.new for receipt in receipts)
-    days = "1 day" if len(receipts) == 1 else f"{len(receipts)} days"
     trouble = f" ({source.trouble})" if source.trouble else ""
-    return f"{days} changed: {lines} lines, {new} new{trouble}"
+    return f"{counted(len(receipts), 'day')} changed: {counted(lines, 'line')}, {new} new{trouble}"
 
 
 def _balance(seen: Overview) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from spendwatch.app import App
 from spendwatch.demo.bills import ACCOUNT, RESEARCH, TRAINING
 from spendwatch.demo.sinks import Sink, mail_sink, webhook_sink
+from spendwatch.domain.count import counted
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod
 from spendwatch.settings import Outside, Settings, load
 from spendwatch.state import Store, opened_store, system_clock
@@ -61,7 +62,7 @@ class Scene:
     def summary(self, done: str) -> str:
         """Return what came of a month in which the same bills were again and again `done`."""
         return (
-            f"The month is over: {self.said} notifications. Each was printed here, came as a mail "
+            f"The month is over: {counted(self.said, 'notification')}. Each was printed here, came as a mail "
             f"({len(self.mail.received)} arrived)\nand as a signed webhook; each was said once, whatever was {done} again."
         )
 

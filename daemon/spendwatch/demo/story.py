@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 from spendwatch.app import App
 from spendwatch.demo.bills import PACE, growing_bills, sample_bill
 from spendwatch.demo.scene import Scene, furnished, last_month, speak
+from spendwatch.domain.count import counted
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.jobs.collect import enter
+from spendwatch.jobs.collect import enter_of_source
 from spendwatch.state import system_clock
 
 _DROP_SHARES = (Decimal("0.45"), Decimal("0.65"), Decimal("0.85"), Decimal("1.1"))
@@ -51,10 +52,9 @@ async def _morning(app: App, folder: Path, start: datetime, now: datetime, say: 
     path = folder / "inbox" / name
     path.write_bytes(content)
     file = BillFile(name, path, len(content), SourceName("inbox"), now)
-    receipt = await asyncio.to_thread(enter, file, app.desk())
+    receipt = await asyncio.to_thread(enter_of_source, file, app.desk(), app.store.health)
     app.store.health.looked(file.source, at=now)
-    app.store.health.bill_came(file.source, at=now)
-    say(f"{now:%m-%d %H:%M}  {name}: {receipt.statement.lines} lines, {receipt.new} new")
+    say(f"{now:%m-%d %H:%M}  {name}: {counted(receipt.statement.lines, 'line')}, {receipt.new} new")
     await asyncio.to_thread(app.assess)
     await speak(app)
 

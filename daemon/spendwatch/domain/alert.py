@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
@@ -107,10 +107,23 @@ class Alert:
     """Spend or available balance when it fired, as plain decimal text; empty where there is none."""
     summary: str
     """One line for lists."""
+    budget: str = ""
+    """The budget that it was judged by when it fired, as plain decimal text; empty where there was none."""
+    told_amount: str = ""
+    """Spend or available balance when it was last put into words; empty where there is none."""
 
     @classmethod
     def begun(
-        cls, matter: Matter, severity: Severity, *, tells: bool, amount: str, summary: str, now: datetime, episode: int = 1
+        cls,
+        matter: Matter,
+        severity: Severity,
+        *,
+        tells: bool,
+        amount: str,
+        summary: str,
+        now: datetime,
+        episode: int = 1,
+        budget: str = "",
     ) -> Alert:
         """Return an alert that begins now; unless it tells, a graver one speaks for it."""
         return cls(
@@ -125,7 +138,13 @@ class Alert:
             times_told=1 if tells else 0,
             amount=amount,
             summary=summary,
+            budget=budget,
+            told_amount=amount if tells else "",
         )
+
+    def told_again(self, amount: str, now: datetime) -> Alert:
+        """Return the alert as it is once it has been put into words again, at that spend or available balance."""
+        return replace(self, told_at=now, times_told=self.times_told + 1, told_amount=amount)
 
     @property
     def is_firing(self) -> bool:

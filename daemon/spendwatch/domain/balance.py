@@ -11,6 +11,7 @@ from itertools import combinations
 
 from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.money import Currency, Money
+from spendwatch.domain.owed import SettledPeriod
 from spendwatch.domain.statement import AccountId
 
 TOLERANCE = Decimal("0.06")
@@ -50,6 +51,8 @@ class Billed:
     """Charged on the days after that of the reading."""
     until: datetime | None
     """Up to when there are bills."""
+    settled: SettledPeriod | None = None
+    """The last month that counts as settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ class AccountBalance:
     is_reseller_quota: bool = False
     is_by_bills: bool = True
     """What is unsettled comes from the bills, and from nowhere else."""
+    settled: SettledPeriod | None = None
+    """The last month whose charges are no longer subtracted, because it is final: by the bills alone nobody sees payments."""
 
     @property
     def currency(self) -> Currency:
@@ -137,6 +142,11 @@ class AccountBalance:
     def is_overdue(self) -> bool:
         """The provider calls an account overdue when available is below zero."""
         return self.available.amount < 0
+
+    @property
+    def is_before_settlement(self) -> bool:
+        """Whether cash is as it was before a month counted as settled, so that its payment may not be taken off yet."""
+        return self.settled is not None and self.as_of is not None and self.as_of < self.settled.at
 
     @property
     def net_until(self) -> datetime | None:
@@ -196,8 +206,7 @@ def balance_from(reading: BalanceReading, billed: Billed, *, is_stale: bool = Fa
     Where the reading tells what is available, or what is unsettled, the bills take nothing off it again; only what they
     charge on later days does. Else everything unsettled comes from the bills.
     """
-    has_both = reading.unsettled_current is not None and reading.unsettled_previous is not None
-    is_by_bills = not has_both and reading.unsettled_both is None and reading.reported is None
+    is_by_bills = reading.is_by_bills
     return AccountBalance(
         account=reading.account,
         cash=reading.cash,
@@ -219,4 +228,5 @@ def balance_from(reading: BalanceReading, billed: Billed, *, is_stale: bool = Fa
         is_stale=is_stale,
         is_reseller_quota=reading.is_reseller_quota,
         is_by_bills=is_by_bills,
+        settled=billed.settled if is_by_bills else None,
     )

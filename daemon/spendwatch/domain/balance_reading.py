@@ -76,6 +76,12 @@ class BalanceReading:
         return _content(self) == _content(other)
 
     @property
+    def is_by_bills(self) -> bool:
+        """Whether it tells neither what is unsettled nor what is available, so that the bills have to."""
+        has_both = self.unsettled_current is not None and self.unsettled_previous is not None
+        return not has_both and self.unsettled_both is None and self.reported is None
+
+    @property
     def newness(self) -> tuple[datetime, datetime]:
         """By which the newer of two readings is found, whichever came first."""
         return self.as_of, self.read_at

@@ -13,6 +13,7 @@ from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.money import Currency, Money, plain
+from spendwatch.domain.owed import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId
 
@@ -38,7 +39,7 @@ def balance_text(balance: AccountBalance) -> Plain:
 
 
 _BALANCE = tuple(field.name for field in fields(AccountBalance))
-_AMOUNTS = tuple(name for name in _BALANCE if name not in {"account", "other_cash", "origin", *_MOMENTS, *_FLAGS})
+_AMOUNTS = tuple(name for name in _BALANCE if name not in {"account", "other_cash", "origin", "settled", *_MOMENTS, *_FLAGS})
 
 
 def _text(value: object) -> object:
@@ -47,6 +48,8 @@ def _text(value: object) -> object:
             return money_text(value)
         case datetime():
             return value.isoformat()
+        case SettledPeriod():
+            return {"period": value.period.label, "amount": money_text(value.amount), "at": value.at.isoformat()}
         case tuple():
             return [money_text(money) for money in value]
         case _:
@@ -62,8 +65,13 @@ def balance_of(raw: Mapping[str, Any]) -> AccountBalance:
         account=AccountId(str(raw.get("account", ""))),
         other_cash=tuple(money_of(money) for money in raw.get("other_cash", ())),
         origin=Origin(raw.get("origin", Origin.MANUAL)),
+        settled=_settled_from(raw["settled"]) if "settled" in raw else None,
         **terms,
     )
+
+
+def _settled_from(raw: Mapping[str, Any]) -> SettledPeriod:
+    return SettledPeriod(BillingPeriod.parse(raw["period"]), money_of(raw["amount"]), datetime.fromisoformat(raw["at"]))
 
 
 def forecast_text(forecast: Forecast) -> Plain:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from decimal import Decimal
 
 from spendwatch.domain.alert import Alert, Matter, Rule
 from spendwatch.domain.forecast import Forecast
-from spendwatch.domain.money import plain
+from spendwatch.domain.money import Money, plain
 from spendwatch.domain.notification import Reason
+from spendwatch.domain.policy import threshold_text
 from spendwatch.domain.review import AlertsKnown, Verdict, say
 from spendwatch.domain.standing import Standing
 from spendwatch.domain.statement import AccountId
-from spendwatch.domain.thresholds import Level, levels_of, spend_facts
+from spendwatch.domain.thresholds import Level, is_news, levels_of, spend_facts
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,8 +48,8 @@ def review_forecast(
     """Judge the forecast of one watched budget; return the verdict, and what the forecast reaches now.
 
     A threshold is told once a period, when the forecast reaches it by the data of two different days and the spend does not
-    yet. Of several one notification names the highest. `held` is what the forecast reached before; without a forecast, all
-    stays as it was.
+    yet, unless something at least as grave was foretold. Of several one notification names the highest. `held` is what the
+    forecast reached before; without a forecast, all stays as it was.
     """
     watch = standing.watch
     levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None, of_forecasts=True)
@@ -65,7 +65,7 @@ def review_forecast(
         for one in foretold
         if one.through != forecast.through and (one.place.threshold, one.place.height) not in known_levels
     ]
-    verdict = _foretell(standing, forecast, new, told, account_name=account_name, now=now) if new else Verdict()
+    verdict = _foretell(standing, forecast, new, known, account_name=account_name, now=now) if new else Verdict()
     return verdict, foretold
 
 
@@ -75,10 +75,10 @@ def _place(standing: Standing, level: Level) -> ForetoldPlace:
 
 
 def _foretell(
-    standing: Standing, forecast: Forecast, new: Sequence[Level], told: Sequence[Alert], *, account_name: str, now: datetime
+    standing: Standing, forecast: Forecast, new: Sequence[Level], known: AlertsKnown, *, account_name: str, now: datetime
 ) -> Verdict:
     watch, period, highest = standing.watch, standing.period.label, new[-1]
-    speaks = all(highest.at > level_at for level_at in _heights(told))
+    speaks = is_news(highest, known.of(Rule.FORECAST, watch.scope.account, watch.scope.key, period), watch.budget)
     alerts = []
     for level in new:
         tells = speaks and level is highest
@@ -89,16 +89,18 @@ def _foretell(
                 level.severity,
                 tells=tells,
                 amount=plain(standing.spend.amount),
-                summary=f"{watch.name} will probably cost {forecast.likely} in {period}: {level.label}",
+                summary=f"{watch.name} will probably reach {_reached(standing, level)} in {period}: about {forecast.likely}",
                 now=now,
+                budget=plain(watch.budget.amount) if watch.budget else "",
             )
         )
     if not speaks:
         return Verdict(tuple(alerts))
     also = tuple(level.label for level in reversed(new[:-1]))
-    facts = replace(spend_facts(standing, highest, (), account_name, also=also), forecast=forecast)
+    facts = replace(spend_facts(standing, highest, known, account_name, also=also), forecast=forecast)
     return Verdict(tuple(alerts), (say(alerts[-1], Reason.FIRED, watch.channels, facts, now),))
 
 
-def _heights(told: Sequence[Alert]) -> list[Decimal]:
-    return [Decimal(alert.matter.height) for alert in told]
+def _reached(standing: Standing, level: Level) -> str:
+    watch = standing.watch
+    return threshold_text(level.label, Money(level.at, watch.currency), watch.budget)

@@ -21,7 +21,7 @@ class SourceHealth:
     last_looked_at: datetime | None = None
     """When it could last be reached."""
     last_bill_at: datetime | None = None
-    """When a bill with new content was last accepted."""
+    """When a bill last showed that bills still come: one with news about a month that is still open."""
     failing_since: datetime | None = None
     failures: int = 0
     """Looks in a row that failed."""

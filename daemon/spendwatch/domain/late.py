@@ -19,6 +19,12 @@ class Closing:
     closed: Mapping[BillingPeriod, datetime] = field(default_factory=dict)
     """The final months, each with the moment at which it became so."""
     products: tuple[str, ...] = ()
+    first_open: BillingPeriod | None = None
+    """The oldest month whose bills may still change, on record or not; None: no month is over."""
+
+    def is_over(self, period: BillingPeriod) -> bool:
+        """Tell whether the month is no longer open."""
+        return self.first_open is not None and period < self.first_open
 
 
 @dataclass(frozen=True, slots=True)

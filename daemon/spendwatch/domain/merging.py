@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol, Self
 
-from spendwatch.domain.statement import Coverage, DayContent, DayKey, Digest, SeriesKey, SpendRow, Stamp, Statement
+from spendwatch.domain.late import Closing
+from spendwatch.domain.statement import EDITION, Coverage, DayContent, DayKey, Digest, SeriesKey, SpendRow, Stamp, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,27 @@ def _elsewhere(days: Sequence[DayContent], merged: set[DayKey], held: Held, cove
         for key, day in sorted(held.days.items())
         if key not in named and (key.month in may_move or any(day.may_lack(one) for one in covering(key, coverage)))
     )
+
+
+def is_fresh(statement: Statement, merged: Iterable[MergedDay], held: Held, closing: Closing) -> bool:
+    """Tell whether a statement shows that bills still come: whether it is news about a month that is still open.
+
+    It is news if it changed something there, or if it was exported later than everything that was known of that month in its
+    series: a new export of quiet days confirms them. The same bill once more is no news, whatever it is called, and neither
+    is a bill of a month that is over, whatever it changes.
+    """
+    months = {month for month in statement.months if not closing.is_over(month.period)}
+    if any(day.key.month in months and (day.new or day.changed or day.gone) for day in merged):
+        return True
+    of_months = (day for day in held.days.values() if day.key.month in months)
+    known = {stamp for day in of_months for stamp in (day.confirmed, *day.stamps)}
+    known |= {one.stamp for one in held.coverage if one.series in months}
+    return bool(months) and _moment(statement.stamp) > max(map(_moment, known), default="")
+
+
+def _moment(stamp: Stamp) -> str:
+    """Return the stamp without the edition."""
+    return stamp.partition(EDITION)[0]
 
 
 def combined(coverage: Iterable[Coverage]) -> tuple[Coverage, ...]:

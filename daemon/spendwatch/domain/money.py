@@ -23,6 +23,9 @@ WHOLE_DIGITS = 28
 EXACT = Context(prec=60, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow, Clamped])
 """The context of every sum. 60 digits hold a billion amounts of 38; a lost digit raises `decimal.Inexact`."""
 
+_PRODUCT = Context(prec=200, traps=[Inexact, InvalidOperation])
+"""Holds the product of a threshold, which has more digits than an amount, and an amount."""
+
 _PLAIN = re.compile(rf"-?[0-9]{{1,{WHOLE_DIGITS}}}(?:\.[0-9]{{1,{SCALE}}})?", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _ZERO = Decimal(0)
@@ -124,6 +127,12 @@ def shown(amount: Decimal) -> str:
 def percent(share: Decimal) -> str:
     """Return a share for people, rounded down so that 99.99 % never reads 100 %."""
     return f"{'-' if share < 0 else ''}{int(EXACT.multiply(share.copy_abs(), _HUNDRED))}%"
+
+
+def is_no_smaller_share(part: Decimal, whole: Decimal, of: tuple[Decimal, Decimal]) -> bool:
+    """Tell exactly whether part ÷ whole is as large as the other part ÷ its whole, or larger; the wholes are above zero."""
+    other_part, other_whole = of
+    return _PRODUCT.multiply(part, other_whole) >= _PRODUCT.multiply(other_part, whole)
 
 
 def share_of(part: Decimal, whole: Decimal) -> Decimal | None:

@@ -95,6 +95,8 @@ class Facts:
     forecast: Forecast | None = None
     top_up: TopUp | None = None
     """What came in since the condition began."""
+    by_settlement: bool = False
+    """Whether it ended because a month has become final and counts as settled, whatever was seen coming in."""
     data_until: datetime | None = None
     last_bill_at: datetime | None = None
     files: tuple[tuple[str, str], ...] = ()
@@ -102,6 +104,8 @@ class Facts:
     detail: str = ""
     cause: Trouble | None = None
     """What kind of trouble a source is in, where it can tell."""
+    gone: bool = False
+    """Whether a channel's receiver asked never to be called again."""
     lags: bool = False
     """Whether the figures are those of the billing API, which is late and leaves out what is not settled yet."""
 
@@ -223,7 +227,7 @@ def decode(text: str) -> Notification:
             earlier=_if_told(money_of, facts.get("earlier")),
             earlier_at=_moment(facts.get("earlier_at")),
             growth=tuple(
-                Growth(item.get("label", ""), money_of(item["recent"]), money_of(item["before"]))
+                Growth(item.get("label", ""), money_of(item["recent"]), _if_told(money_of, item.get("before")))
                 for item in facts.get("growth", ())
             ),
             daily=tuple((date.fromisoformat(day), money_of(money)) for day, money in facts.get("daily", ())),
@@ -242,11 +246,13 @@ def decode(text: str) -> Notification:
             runway=_if_told(runway_from, facts.get("runway")),
             forecast=_if_told(forecast_of, facts.get("forecast")),
             top_up=_if_told(top_up_of, facts.get("top_up")),
+            by_settlement=facts.get("by_settlement", False),
             data_until=_moment(facts.get("data_until")),
             last_bill_at=_moment(facts.get("last_bill_at")),
             files=tuple((name, why) for name, why in facts.get("files", ())),
             detail=facts.get("detail", ""),
             cause=Trouble(facts["cause"]) if facts.get("cause") else None,
+            gone=facts.get("gone", False),
             lags=facts.get("lags", False),
         ),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -28,6 +28,17 @@ class OwedDay:
     newest: Stamp
 
 
+@dataclass(frozen=True, slots=True)
+class SettledPeriod:
+    """A month that has become final: what was charged in it is taken for paid from then on. Nobody saw that it was."""
+
+    period: BillingPeriod
+    amount: Money
+    """What was charged in it, less what its bills show as not paid."""
+    at: datetime
+    """Since when it counts so."""
+
+
 def earlier_periods(oldest_open: BillingPeriod) -> tuple[BillingPeriod, ...]:
     """Return the months before the oldest open one that may still be owed, the latest first."""
     found = [oldest_open.previous()]
@@ -39,6 +50,33 @@ def earlier_periods(oldest_open: BillingPeriod) -> tuple[BillingPeriod, ...]:
 def believed_since(now: datetime, zone: tzinfo) -> Stamp:
     """Return from which stamp on it is believed that something is not paid."""
     return _stamp(now - BELIEVED_FOR, zone)
+
+
+def settled_period(
+    charged: Callable[[BillingPeriod], Money],
+    days: Iterable[OwedDay],
+    account: AccountId,
+    *,
+    oldest_open: BillingPeriod,
+    told_at: datetime,
+    now: datetime,
+    zone: tzinfo,
+    final_on: int,
+) -> SettledPeriod | None:
+    """Return the last final month in which anything was charged that counts as settled.
+
+    Looked for are the last final month, and those before it that became final after `told_at`, the moment of the reading.
+    """
+    known = tuple(days)
+    for period in earlier_periods(oldest_open):
+        at, spent = closes_at(period, zone, final_on=final_on), charged(period)
+        mine = (day for day in known if day.key.period == period)
+        amount = spent - owed(mine, account, spent.currency, now=now, zone=zone, final_on=final_on)
+        if amount.amount > 0:
+            return SettledPeriod(period, amount, at)
+        if at <= told_at:
+            break
+    return None
 
 
 def _stamp(moment: datetime, zone: tzinfo) -> Stamp:

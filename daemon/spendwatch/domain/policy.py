@@ -83,6 +83,18 @@ class Threshold:
         return Severity.WARNING if at >= EXACT.multiply(budget, _WARNING_SHARE) else Severity.NOTICE
 
 
+WHOLE = Threshold(share=Decimal(1))
+"""The whole budget."""
+
+
+def threshold_text(label: str, at: Money, budget: Money | None) -> str:
+    """Return a threshold for people, by its label: `80% of CNY 100.00`, or `CNY 90.00 (of its CNY 100.00 budget)`."""
+    share = label.removeprefix(f"{FORECAST} ")
+    if not share.endswith("%"):
+        return f"{at} (of its {budget} budget)" if budget else str(at)
+    return f"{share} of {budget}" if budget else share
+
+
 @dataclass(frozen=True, slots=True)
 class FinerBudget:
     """A budget for what `match` picks out of a workspace or an account."""

@@ -131,7 +131,7 @@ def _resolve(ended: Sequence[Finding], known: AlertsKnown, *, now: datetime) -> 
     for finding in ended:
         before = known.latest(finding.matter)
         if before:
-            alerts.append(replace(before, state=AlertState.RESOLVED, resolved_at=now, told_at=now))
+            alerts.append(replace(before, state=AlertState.RESOLVED, resolved_at=now, told_at=now, told_amount=finding.amount))
     if not alerts:
         return Verdict()
     gravest = ended[-1]
@@ -143,7 +143,7 @@ def _remind(finding: Finding, known: AlertsKnown, *, now: datetime) -> Verdict:
     alert = known.latest(finding.matter)
     if alert is None or finding.remind is None or now - (alert.told_at or alert.since) < finding.remind:
         return Verdict()
-    again = replace(alert, told_at=now, times_told=alert.times_told + 1)
+    again = alert.told_again(finding.amount, now)
     return Verdict((again,), (say(again, Reason.REPEATED, finding.channels, finding.facts, now),))
 
 

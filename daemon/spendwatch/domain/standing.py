@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -92,7 +93,8 @@ class Growth:
 
     label: str
     recent: Money
-    before: Money
+    before: Money | None
+    """None where bills do not tell of all of those days."""
 
 
 _SHOWN = 4
@@ -105,11 +107,16 @@ class Course:
     growth: tuple[Growth, ...] = ()
     """What cost most, each beside its cost in as many days before."""
     daily: tuple[tuple[date, Money], ...] = ()
-    """The spend of each day, days without any included."""
+    """The spend of each day that bills tell of, those without any included."""
 
 
-def course_of(sums: Iterable[SpendSum], watch: Watch, *, last: date, days: int) -> Course:
-    """Return how the spend went in the `days` up to `last`. `sums` must be grouped by day, model and type."""
+def course_of(
+    sums: Iterable[SpendSum], watch: Watch, *, last: date, days: int, unknown: AbstractSet[date] = frozenset()
+) -> Course:
+    """Return how the spend went in the `days` up to `last`. `sums` must be grouped by day, model and type.
+
+    Of the days in `unknown` nobody knows what was spent: they are left out.
+    """
     daily = dict.fromkeys(_days(last, days), _NOTHING)
     earlier = _days(last - timedelta(days=days), days)
     recent: dict[str, Decimal] = {}
@@ -128,9 +135,17 @@ def course_of(sums: Iterable[SpendSum], watch: Watch, *, last: date, days: int) 
     most = sorted(((amount, label) for label, amount in recent.items() if amount > 0), reverse=True)[:_SHOWN]
     currency = watch.currency
     nothing = Money(_NOTHING, currency)
+    is_known = unknown.isdisjoint(earlier.values())
     return Course(
-        tuple(Growth(label, Money(amount, currency), Money(before.get(label, _NOTHING), currency)) for amount, label in most),
-        tuple((moment, Money(daily[day], currency) if daily[day] else nothing) for day, moment in _days(last, days).items()),
+        tuple(
+            Growth(label, Money(amount, currency), Money(before.get(label, _NOTHING), currency) if is_known else None)
+            for amount, label in most
+        ),
+        tuple(
+            (moment, Money(daily[day], currency) if daily[day] else nothing)
+            for day, moment in _days(last, days).items()
+            if moment not in unknown
+        ),
     )
 
 

@@ -132,6 +132,9 @@ class Coverage:
 EDITION = "/"
 """Stands in the stamp of a complete statement before what tells its edition apart."""
 
+UNDATED_PART = "~"
+"""Ends the stamp of a numbered part of which nothing says when it was written: it is only as new as its latest line."""
+
 
 @dataclass(frozen=True, slots=True)
 class DayContent:
@@ -212,3 +215,5 @@ class Receipt:
     gone: int = 0
     repeated: bool = False
     """The very same bytes were entered before; nothing was done."""
+    is_fresh: bool = False
+    """It shows that bills still come: it is news about a month that is still open."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 
 from spendwatch.domain.alert import Alert, Matter, Rule
-from spendwatch.domain.money import Money, plain
+from spendwatch.domain.money import Money, is_no_smaller_share, plain
 from spendwatch.domain.notification import Facts, Reason
-from spendwatch.domain.policy import Severity, Threshold
+from spendwatch.domain.policy import WHOLE, Severity, Threshold
 from spendwatch.domain.review import AlertsKnown, Verdict, say
 from spendwatch.domain.standing import Standing
 
@@ -20,8 +20,9 @@ def review_standing(standing: Standing, known: AlertsKnown, *, account_name: str
     """Judge one watched budget: thresholds newly reached, a reminder, or a total that fell back.
 
     Once per threshold, scope and period. If several are reached at once, one notification names the highest and lists the
-    others. A threshold that lies no higher than one already told is recorded and not told; one of a raised budget lies
-    higher. A falling total neither ends nor re-arms anything: it gives one correction notice.
+    others. A threshold is recorded and not told if something at least as grave was told already: no lower an amount, and no
+    smaller a share of the budget of its time. So one of a raised budget is told, and so is one of a budget that was lowered
+    below the spend. A falling total neither ends nor re-arms anything: it gives one correction notice.
     """
     watch = standing.watch
     told = known.of(Rule.THRESHOLD_REACHED, watch.scope.account, watch.scope.key, standing.period.label)
@@ -30,11 +31,11 @@ def review_standing(standing: Standing, known: AlertsKnown, *, account_name: str
     known_levels = {(alert.matter.threshold, alert.matter.height) for alert in told}
     levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
     new = [level for level in levels if standing.spend.amount >= level.at and (level.label, level.height) not in known_levels]
-    verdict = _thresholds_reached(standing, new, told, account_name=account_name, now=now) if new else Verdict()
+    verdict = _thresholds_reached(standing, new, known, account_name=account_name, now=now) if new else Verdict()
     if not told:
         return verdict
     if not verdict.notifications and watch.remind:
-        verdict += _reminder(standing, told, account_name, now)
+        verdict += _reminder(standing, told, known, account_name, now)
     return verdict + _correction(standing, told, known, account_name, now)
 
 
@@ -58,12 +59,39 @@ def levels_of(thresholds: tuple[Threshold, ...], budget: Decimal | None, *, of_f
     return tuple(sorted(found, key=lambda level: level.at))
 
 
+def gravity(standing: Standing) -> Severity | None:
+    """Return how grave the spend is now: as the gravest threshold that it has reached, and the whole budget in any case.
+
+    None if it has reached none of them. What was told, or is only foretold, is no matter of it.
+    """
+    watch = standing.watch
+    levels = levels_of((*watch.thresholds, WHOLE), watch.budget.amount if watch.budget else None)
+    reached = (level.severity for level in levels if standing.spend.amount >= level.at)
+    return max(reached, key=lambda severity: severity.rank, default=None)
+
+
+def is_news(level: Level, alerts: Iterable[Alert], budget: Money | None) -> bool:
+    """Tell whether nothing was told that is at least as grave as to reach this threshold of the budget as it is now."""
+    return not any(alert.told_at and _is_as_grave(alert, level, budget) for alert in alerts)
+
+
+def _is_as_grave(alert: Alert, level: Level, budget: Money | None) -> bool:
+    height = Decimal(alert.matter.height)
+    if height < level.at:
+        return False
+    if budget is None or budget.amount <= 0:
+        return True
+    before = Decimal(alert.budget or 0)
+    return before > 0 and is_no_smaller_share(height, before, of=(level.at, budget.amount))
+
+
 def _thresholds_reached(
-    standing: Standing, new: Sequence[Level], told: Sequence[Alert], *, account_name: str, now: datetime
+    standing: Standing, new: Sequence[Level], known: AlertsKnown, *, account_name: str, now: datetime
 ) -> Verdict:
     watch, period = standing.watch, standing.period.label
     scope, highest = watch.scope, new[-1]
-    speaks = all(highest.at > Decimal(alert.matter.height) for alert in told)
+    told = known.of(Rule.THRESHOLD_REACHED, scope.account, scope.key, period)
+    speaks = is_news(highest, told, watch.budget)
     key, spent, whole = scope.key, plain(standing.spend.amount), f" of {watch.budget}" if watch.budget else ""
     spent_text = str(standing.spend)
     alerts = []
@@ -78,23 +106,24 @@ def _thresholds_reached(
                 amount=spent,
                 summary=f"{watch.name} reached {level.label}{whole} in {period}: {spent_text} spent",
                 now=now,
+                budget=plain(watch.budget.amount) if watch.budget else "",
             )
         )
     if not speaks:
         return Verdict(tuple(alerts))
     also = tuple(level.label for level in reversed(new[:-1]))
-    facts = spend_facts(standing, highest, told, account_name, also=also)
+    facts = spend_facts(standing, highest, known, account_name, also=also)
     return Verdict(tuple(alerts), (say(alerts[-1], Reason.FIRED, watch.channels, facts, now),))
 
 
 def spend_facts(
-    standing: Standing, level: Level, told: Sequence[Alert], account_name: str, *, also: tuple[str, ...] = ()
+    standing: Standing, level: Level, known: AlertsKnown, account_name: str, *, also: tuple[str, ...] = ()
 ) -> Facts:
-    """Return the figures of one watched budget, given the level that is spoken of and what was told before."""
+    """Return the figures of one watched budget, given the level that is spoken of; beside them those of the last word on it."""
     watch = standing.watch
     levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
     ahead = next((above for above in levels if above.at > standing.spend.amount), None)
-    before = max((alert for alert in told if alert.told_at), key=lambda alert: alert.since, default=None)
+    earlier, earlier_at = _last_word(standing, known)
     return Facts(
         account=watch.scope.account,
         account_name=account_name,
@@ -109,18 +138,27 @@ def spend_facts(
         also=also,
         next_threshold=ahead.label if ahead else "",
         next_at=Money(ahead.at, watch.currency) if ahead else None,
-        earlier=_amount_of(before, standing) if before else None,
-        earlier_at=before.since if before else None,
+        earlier=earlier,
+        earlier_at=earlier_at,
         foreign=standing.foreign,
         data_until=standing.data_until,
     )
 
 
-def _amount_of(alert: Alert, standing: Standing) -> Money | None:
-    return Money(Decimal(alert.amount), standing.watch.currency) if alert.amount else None
+_RULES = (Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED)
+"""Every way to speak of a watched budget. Reminders are told by the alert they remind of."""
 
 
-def _reminder(standing: Standing, told: Sequence[Alert], account_name: str, now: datetime) -> Verdict:
+def _last_word(standing: Standing, known: AlertsKnown) -> tuple[Money | None, datetime | None]:
+    """Return the spend when this budget was last spoken of in this period, and when that was."""
+    scope, period = standing.watch.scope, standing.period.label
+    alerts = (alert for rule in _RULES for alert in known.of(rule, scope.account, scope.key, period))
+    told = ((alert.told_at, alert.told_amount) for alert in alerts if alert.told_at and alert.told_amount)
+    at, amount = max(told, key=lambda word: word[0], default=(None, ""))
+    return (Money(Decimal(amount), standing.watch.currency) if amount else None), at
+
+
+def _reminder(standing: Standing, told: Sequence[Alert], known: AlertsKnown, account_name: str, now: datetime) -> Verdict:
     watch = standing.watch
     spoken = [alert for alert in told if alert.is_firing and alert.told_at]
     if watch.remind is None or not spoken:
@@ -132,10 +170,9 @@ def _reminder(standing: Standing, told: Sequence[Alert], account_name: str, now:
     is_due = latest.told_at is not None and now - latest.told_at >= watch.remind
     if level is None or not is_due or standing.spend.amount < level.at:
         return Verdict()
-    again = replace(latest, told_at=now, times_told=latest.times_told + 1)
-    return Verdict(
-        (again,), (say(again, Reason.REPEATED, watch.channels, spend_facts(standing, level, told, account_name), now),)
-    )
+    again = latest.told_again(plain(standing.spend.amount), now)
+    facts = spend_facts(standing, level, known, account_name)
+    return Verdict((again,), (say(again, Reason.REPEATED, watch.channels, facts, now),))
 
 
 def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, account_name: str, now: datetime) -> Verdict:
@@ -158,5 +195,5 @@ def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, a
         now=now,
     )
     level = Level(height, matter.height, matter.threshold, highest.severity)
-    facts = spend_facts(standing, level, (highest,), account_name)
+    facts = spend_facts(standing, level, known, account_name)
     return Verdict((alert,), (say(alert, Reason.FIRED, watch.channels, facts, now),))

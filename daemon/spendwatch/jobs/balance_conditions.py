@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from spendwatch.domain.alert import Alert, Matter, Rule
 from spendwatch.domain.balance import AccountBalance
@@ -19,6 +20,7 @@ from spendwatch.domain.review import AlertsKnown, Finding
 _DAILY = timedelta(days=1)
 _BACK_ABOVE = EXACT.create_decimal("1.01")
 """A floor counts as left behind from one percent above it, so that cents do not make episodes; after a top-up at once."""
+_NOTHING = Decimal(0)
 _SCOPE = "account"
 
 
@@ -120,12 +122,14 @@ def _floors(look: Look, known: AlertsKnown, *, lingers: bool) -> Iterator[Findin
         facts = replace(_facts(look, known, matter), floor=money)
         is_firing = _is_firing(known, matter)
         limit = EXACT.multiply(floor, _BACK_ABOVE) if is_firing and facts.top_up is None else floor
+        holds = available.amount < limit or (is_firing and (lingers or look.balance.is_stale))
+        by_settlement = not holds and _is_by_settlement(look, known.latest(matter), floor)
         yield _finding(
             look,
-            facts,
+            replace(facts, by_settlement=by_settlement),
             matter,
             Severity.CRITICAL if grave == len(floors) - 1 and grave else Severity.WARNING,
-            holds=available.amount < limit or (is_firing and (lingers or look.balance.is_stale)),
+            holds=holds,
             group="balance",
             grave=grave,
             summary=f"available balance of {facts.name} is {available}, floor {money}",
@@ -137,18 +141,27 @@ def _overdue(look: Look, known: AlertsKnown, now: datetime, *, grave: int) -> Fi
     facts, alert = _facts(look, known, matter), known.latest(matter)
     since = alert.since if alert and alert.is_firing else None
     lingers = since is not None and (balance.is_stale or not is_clear(look.watch, since, now=now))
+    holds = balance.is_overdue or lingers
     finding = _finding(
         look,
-        facts,
+        replace(facts, by_settlement=not holds and _is_by_settlement(look, alert, _NOTHING)),
         matter,
         Severity.CRITICAL,
-        holds=balance.is_overdue or lingers,
+        holds=holds,
         group="balance",
         grave=grave,
         summary=f"{facts.name} is overdue: available {balance.available}",
     )
     # While it is not below zero and not yet clear, nobody is reminded of a debt that is not there.
     return replace(finding, remind=(look.policy.remind or _DAILY) if balance.is_overdue else None)
+
+
+def _is_by_settlement(look: Look, alert: Alert | None, level: Decimal) -> bool:
+    """Tell whether available would still be below that level had no month become final since the alert began."""
+    settled = look.balance.settled
+    if settled is None or alert is None or not alert.is_firing or settled.at <= alert.since:
+        return False
+    return (look.balance.available - settled.amount).amount < level
 
 
 def _escalation(look: Look, overdue: Finding, known: AlertsKnown, now: datetime) -> Finding | None:

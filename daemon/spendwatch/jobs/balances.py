@@ -6,21 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
+from functools import partial
 
 from spendwatch.domain.balance import AccountBalance, Billed, balance_from
 from spendwatch.domain.balance_reading import BalanceReading, Origin, RecordedReading
 from spendwatch.domain.errors import BalanceUnavailableError
 from spendwatch.domain.money import EXACT, Money
-from spendwatch.domain.owed import OwedDay, owed
+from spendwatch.domain.owed import OwedDay, owed, settled_period
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Policies
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.statement import AccountId
-from spendwatch.jobs.insight import Insight
+from spendwatch.jobs.insight import Charged, Insight
 from spendwatch.jobs.ports import Ledger
-
-Charged = Mapping[tuple[str, str], Decimal]
-"""By account and currency."""
 
 
 def balances_of(
@@ -37,7 +35,6 @@ def balances_of(
     watched = [(policy, policy.balance) for policy in policies.accounts if policy.balance]
     if not watched:
         return {}
-    charged = {period: _charged(ledger, period) for period in periods}
     owed_days = insight.owed(ledger, periods[0], now, zone)
     until = ledger.data_until(policies.products)
     found = {}
@@ -45,14 +42,23 @@ def balances_of(
         reading = _reading(policy, wanted, latest.get(policy.account), now)
         if reading is None:
             continue
-        previous = _owed(policy, owed_days, policies, zone, now)
-        for period in periods[:-1]:
-            previous += _of(charged[period], policy)
+        charged = partial(_spent, insight, ledger, policy)
+        settled = settled_period(
+            charged,
+            owed_days,
+            policy.account,
+            oldest_open=periods[0],
+            told_at=reading.as_of,
+            now=now,
+            zone=zone,
+            final_on=policies.month_final_on,
+        )
         billed = Billed(
-            current=_of(charged[periods[-1]], policy),
-            previous=previous,
+            current=charged(periods[-1]),
+            previous=sum(map(charged, periods[:-1]), _owed(policy, owed_days, policies, zone, now)),
             since=_since(ledger, policy, reading, now.astimezone(zone).date(), zone),
             until=until.get(policy.account),
+            settled=settled,
         )
         is_stale = wanted.stale_after is not None and now - reading.as_of > wanted.stale_after
         balance = balance_from(reading, billed, is_stale=is_stale)
@@ -105,9 +111,13 @@ def _reading(
     return recorded.reading if recorded and recorded.reading.currency == policy.currency else None
 
 
-def _charged(ledger: Ledger, period: BillingPeriod, days: tuple[date, date] | None = None) -> Charged:
+def _charged(ledger: Ledger, period: BillingPeriod, days: tuple[date, date]) -> Charged:
     sums = ledger.spend(period, (Dimension.ACCOUNT,), products=None, days=days)
     return {(one.values[Dimension.ACCOUNT], one.currency): one.amount for one in sums}
+
+
+def _spent(insight: Insight, ledger: Ledger, policy: AccountPolicy, period: BillingPeriod) -> Money:
+    return _of(insight.charged(ledger, period), policy)
 
 
 def _of(charged: Charged, policy: AccountPolicy) -> Money:

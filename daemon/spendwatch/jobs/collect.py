@@ -15,7 +15,7 @@ from spendwatch.domain.errors import (
 )
 from spendwatch.domain.health import Rejection
 from spendwatch.domain.late import Closing
-from spendwatch.domain.merging import Reading, plan_merge
+from spendwatch.domain.merging import Reading, is_fresh, plan_merge
 from spendwatch.domain.period import Clock
 from spendwatch.domain.statement import BillFile, DayKey, Digest, ReadingHints, Receipt
 from spendwatch.jobs.ports import BillReader, BillSource, Health, Ledger
@@ -47,7 +47,7 @@ class Desk:
     ledger: Ledger
     hints: ReadingHints
     closing: Callable[[], Closing]
-    """Tells which months are final now."""
+    """Tells which months are final now, and which are over."""
     clock: Clock
     turn_to: Callable[[BillFile | None], None] = lambda _: None
     """Is told which file is being read, and in the end that none is."""
@@ -65,6 +65,14 @@ def enter(file: BillFile, desk: Desk) -> Receipt:
         desk.turn_to(None)
 
 
+def enter_of_source(file: BillFile, desk: Desk, health: Health) -> Receipt:
+    """Enter one bill file that its source gave, and note that bills still come from there if the bill shows it."""
+    receipt = enter(file, desk)
+    if receipt.is_fresh:
+        health.bill_came(file.source, at=desk.clock())
+    return receipt
+
+
 def _enter(file: BillFile, desk: Desk) -> Receipt:
     with desk.reader.read(file, desk.hints) as reading:
         statement = reading.statement
@@ -80,7 +88,7 @@ def _enter(file: BillFile, desk: Desk) -> Receipt:
 
 def _merge(file: BillFile, reading: Reading, desk: Desk) -> Receipt:
     statement = reading.statement
-    held = desk.ledger.held(statement.months)
+    held, closing = desk.ledger.held(statement.months), desk.closing()
     merged = reading.merge(plan_merge(statement, held), lambda day: _chunk(desk.ledger, day))
     desk.ledger.record(
         statement,
@@ -89,10 +97,12 @@ def _merge(file: BillFile, reading: Reading, desk: Desk) -> Receipt:
         source=file.source,
         held=held,
         now=desk.clock(),
-        closing=desk.closing(),
+        closing=closing,
     )
     new, changed, gone = (sum(getattr(day, name) for day in merged) for name in ("new", "changed", "gone"))
-    return Receipt(statement, new=new, changed=changed, same=max(0, statement.lines - new - changed), gone=gone)
+    same = max(0, statement.lines - new - changed)
+    fresh = is_fresh(statement, merged, held, closing)
+    return Receipt(statement, new=new, changed=changed, same=same, gone=gone, is_fresh=fresh)
 
 
 def _chunk(ledger: Ledger, day: DayKey) -> bytes:
@@ -114,16 +124,17 @@ def collect(source: BillSource, desk: Desk, health: Health) -> Iterator[Taken]:
     """
     try:
         for file in source.arrivals(desk.clock()):
-            yield _take(file, source, desk, health)
+            yield take(file, source, desk, health)
     except SourceUnavailableError as error:
         health.source_failed(source.name, str(error), at=desk.clock(), cause=error.trouble)
     else:
         health.looked(source.name, at=desk.clock())
 
 
-def _take(file: BillFile, source: BillSource, desk: Desk, health: Health) -> Taken:
+def take(file: BillFile, source: BillSource, desk: Desk, health: Health) -> Taken:
+    """Enter one file that the source has given, and say to the source what became of it."""
     try:
-        receipt = enter(file, desk)
+        receipt = enter_of_source(file, desk, health)
     except UnreadableBillError as error:
         return _refuse(file, source, desk, error)
     except ReaderFailedError as error:
@@ -134,8 +145,6 @@ def _take(file: BillFile, source: BillSource, desk: Desk, health: Health) -> Tak
     except BaseException:
         source.leave(file)
         raise
-    if not receipt.repeated:
-        health.bill_came(file.source, at=desk.clock())
     source.keep(file)
     return Taken(file, receipt=receipt)
 

@@ -151,7 +151,7 @@ def _channel_finding(channel: ChannelHealth, around: Surroundings, until: dateti
     # A failing channel must be told by another way, even by one that is not meant for operators.
     told = others or tuple(name for name in around.targets if name != channel.name)
     trouble = channel.trouble or died
-    return _trouble(
+    finding = _trouble(
         Rule.CHANNEL_FAILING,
         f"channel:{channel.name}",
         holds=channel.failures >= FAILURES_TOLD or channel.disabled or bool(died),
@@ -160,6 +160,7 @@ def _channel_finding(channel: ChannelHealth, around: Surroundings, until: dateti
         channels=told,
         until=until,
     )
+    return replace(finding, facts=replace(finding.facts, gone=channel.disabled))
 
 
 def _trouble(

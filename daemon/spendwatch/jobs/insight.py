@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, tzinfo
+from decimal import Decimal
 
 from spendwatch.domain.cover import Exposure, exposure_of
 from spendwatch.domain.owed import OwedDay, believed_since, earlier_periods
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Policies
+from spendwatch.domain.scope import Dimension
 from spendwatch.domain.statement import AccountId, ChargeKind
 from spendwatch.jobs.paces import Paces
 from spendwatch.jobs.ports import Ledger
+
+Charged = Mapping[tuple[str, str], Decimal]
+"""By account and currency."""
 
 _PLANS_SEEN = timedelta(days=40)
 """A plan whose last order is older will have been seen to renew, or has ended."""
@@ -21,7 +26,7 @@ _REST = timedelta(minutes=10)
 
 
 class Insight:
-    """Paces, what is owed of earlier months, and which plans there are."""
+    """Paces, what months cost, what is owed of earlier ones, and which plans there are."""
 
     def __init__(self) -> None:
         """Know nothing yet."""
@@ -29,6 +34,7 @@ class Insight:
         self._owed: tuple[tuple[int, BillingPeriod, date], Sequence[OwedDay]] | None = None
         self._looked_at: datetime | None = None
         self._foreseen: tuple[tuple[int, BillingPeriod], Policies] | None = None
+        self._charged: tuple[int, dict[BillingPeriod, Charged]] = (-1, {})
         self._charges: tuple[tuple[int, date], Mapping[AccountId, frozenset[tuple[str, ChargeKind]]]] | None = None
 
     def is_rested(self, now: datetime) -> bool:
@@ -52,6 +58,19 @@ class Insight:
         if self._owed is None or self._owed[0] != place:
             self._owed = place, ledger.owed(earlier_periods(oldest_open), believed_since(now, zone))
         return self._owed[1]
+
+    def charged(self, ledger: Ledger, period: BillingPeriod) -> Charged:
+        """Return what was charged in that month, all products."""
+        revision = ledger.revision()
+        if self._charged[0] != revision:
+            self._charged = revision, {}
+        found = self._charged[1]
+        if period not in found:
+            found[period] = {
+                (one.values[Dimension.ACCOUNT], one.currency): one.amount
+                for one in ledger.spend(period, (Dimension.ACCOUNT,), products=None)
+            }
+        return found[period]
 
     def exposure(self, ledger: Ledger, account: AccountId, today: date) -> Exposure:
         """Return what the account has to fear from being overdue, by its bills of the last forty days."""

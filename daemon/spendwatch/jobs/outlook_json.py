@@ -40,9 +40,21 @@ def balance_json(balance: AccountBalance, now: datetime, zone: tzinfo) -> _Plain
         "difference": _amount(difference.amount) if difference else None,
         "explained_by": [explanation.value for explanation in difference.explained_by] if difference else [],
         "other_cash": [{"currency": money.currency, "amount": plain(money.amount)} for money in balance.other_cash],
+        "settled": _settled(balance, zone),
         "from": balance.origin.value,
         "as_of": balance.as_of.astimezone(zone).isoformat(timespec="seconds") if balance.as_of else None,
         "age_seconds": max(0, int((now - balance.as_of).total_seconds())) if balance.as_of else None,
+    }
+
+
+def _settled(balance: AccountBalance, zone: tzinfo) -> _Plain | None:
+    if balance.settled is None:
+        return None
+    return {
+        "month": balance.settled.period.label,
+        "amount": plain(balance.settled.amount.amount),
+        "since": balance.settled.at.astimezone(zone).isoformat(timespec="seconds"),
+        "cash_is_older": balance.is_before_settlement,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -20,8 +20,9 @@ from spendwatch.domain.pace import TooEarly
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity, WorkspacePolicy
 from spendwatch.domain.scope import Dimension, Scope
-from spendwatch.domain.standing import SpendSum
+from spendwatch.domain.standing import SpendSum, Standing
 from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, WorkspaceId
+from spendwatch.domain.thresholds import gravity
 from spendwatch.domain.trouble import Trouble
 from spendwatch.jobs.balance_round import Surveyed, runway, survey
 from spendwatch.jobs.balance_trouble import cause_of, trouble_of
@@ -31,14 +32,22 @@ from spendwatch.jobs.lagging import Lagging
 from spendwatch.jobs.outlook_json import balance_json, forecast_json, runway_json
 from spendwatch.jobs.paces import Paces
 from spendwatch.jobs.ports import AlertBook, Balances, Health, Ledger
+from spendwatch.jobs.standings import stand
 
 
 class Mark(StrEnum):
-    """How one budget stands."""
+    """How much of a budget is spent now. It is judged from the spend alone, whatever was told and whichever alerts fire."""
 
     OK = "ok"
+    """It has reached no threshold, or there is none."""
     WARNING = "warning"
+    """It has reached a threshold."""
     CRITICAL = "critical"
+    """It has reached the whole budget."""
+
+
+Marks = Mapping[tuple[AccountId, WorkspaceId | None], Mark]
+"""By account and workspace; by no workspace for the account as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,7 @@ class WorkspaceLine:
     budget: Money | None
     used: Decimal | None
     mark: Mark
+    """Of its budgets, finer ones included, that which stands worst."""
     lines: int
     forecast: Forecast | None = None
     """What it will probably cost this month; None where it is too early to tell, and for other months."""
@@ -117,6 +127,8 @@ class Overview:
     sources: tuple[SourceOverview, ...]
     readings: tuple[ReadingProgress, ...] = ()
     """Long bills that are being read just now."""
+    is_of_now: bool = True
+    """Whether the month is the current one. Balances are those of now, whatever the month."""
 
     @property
     def is_stale(self) -> bool:
@@ -160,14 +172,14 @@ def look(
     late = Lagging(ledger, policies, month).accounts(month)
     surveyed = survey(policies, ledger, balances, insight, periods, zone=zone, now=now)
     insight.paces.look(ledger, policies, (), zone)
+    marks = _marks(stand(ledger, policies, month))
     accounts = tuple(
         _with_outlook(
             _account(
                 policy,
                 policies,
                 sums,
-                firing,
-                month=month,
+                marks,
                 data_until=until.get(policy.account),
                 lags=policy.account in late,
                 balance=surveyed.balances.get(policy.account),
@@ -198,6 +210,7 @@ def look(
             for name, after in stale_after.items()
         ),
         readings=tuple(health.readings()),
+        is_of_now=month == BillingPeriod.containing(now, zone),
     )
 
 
@@ -205,9 +218,8 @@ def _account(
     policy: AccountPolicy,
     policies: Policies,
     sums: Sequence[SpendSum],
-    firing: Sequence[Alert],
+    marks: Marks,
     *,
-    month: BillingPeriod,
     data_until: datetime | None,
     lags: bool,
     balance: AccountBalance | None,
@@ -219,7 +231,6 @@ def _account(
         totals[spent.currency] = EXACT.add(totals.get(spent.currency, Decimal(0)), spent.amount)
     spend = Money(totals.pop(policy.currency, Decimal(0)), policy.currency)
     budget = None if policy.budget is None else Money(policy.budget, policy.currency)
-    grave = [alert for alert in firing if alert.matter.account == policy.account and alert.matter.period in {month.label, ""}]
     return AccountOverview(
         account=policy.account,
         name=policy.name,
@@ -227,9 +238,9 @@ def _account(
         spend=spend,
         budget=budget,
         used=share_of(spend.amount, budget.amount) if budget else None,
-        mark=_mark(grave, "account"),
+        mark=marks.get((policy.account, None), Mark.OK),
         foreign=tuple(Money(amount, currency) for currency, amount in sorted(totals.items()) if amount),
-        workspaces=_workspaces(policy, policies.workspaces, mine, grave),
+        workspaces=_workspaces(policy, policies.workspaces, mine, marks),
         balance=balance,
         data_until=data_until,
         lags=lags,
@@ -265,7 +276,7 @@ def _with_outlook(
 
 
 def _workspaces(
-    payer: AccountPolicy, policies: Sequence[WorkspacePolicy], mine: Sequence[SpendSum], grave: Sequence[Alert]
+    payer: AccountPolicy, policies: Sequence[WorkspacePolicy], mine: Sequence[SpendSum], marks: Marks
 ) -> tuple[WorkspaceLine, ...]:
     spent = {WorkspaceId(row.values[Dimension.WORKSPACE]): row for row in mine if row.currency == payer.currency}
     known = {policy.workspace: policy for policy in policies if policy.account in {None, payer.account}}
@@ -281,21 +292,32 @@ def _workspaces(
                 spend=spend,
                 budget=budget,
                 used=share_of(spend.amount, budget.amount) if budget else None,
-                mark=_mark(grave, f"workspace:{workspace}"),
+                mark=marks.get((payer.account, workspace), Mark.OK),
                 lines=row.lines if row else 0,
             )
         )
     return tuple(sorted(found, key=lambda line: (line.workspace == UNASSIGNED, -line.spend.amount, line.workspace)))
 
 
-def _mark(alerts: Sequence[Alert], place: str) -> Mark:
-    ranks = [
-        alert.severity.rank for alert in alerts if alert.matter.scope == place or alert.matter.scope.startswith(f"{place}/")
-    ]
-    worst = max(ranks, default=0)
-    if worst == Severity.CRITICAL.rank:
-        return Mark.CRITICAL
-    return Mark.WARNING if worst == Severity.WARNING.rank else Mark.OK
+def _marks(standings: Iterable[Standing]) -> Marks:
+    """Return of each account and workspace the mark of that budget which stands worst."""
+    found: dict[tuple[AccountId, WorkspaceId | None], Mark] = {}
+    ranks = tuple(Mark)
+    for standing in standings:
+        scope = standing.watch.scope
+        place = scope.account, scope.workspace
+        found[place] = max(found.get(place, Mark.OK), _mark(standing), key=ranks.index)
+    return found
+
+
+def _mark(standing: Standing) -> Mark:
+    match gravity(standing):
+        case None:
+            return Mark.OK
+        case Severity.NOTICE | Severity.WARNING:
+            return Mark.WARNING
+        case Severity.CRITICAL:
+            return Mark.CRITICAL
 
 
 def _source(name: SourceName, health: SourceHealth | None, after: timedelta, now: datetime) -> SourceOverview:
@@ -355,9 +377,7 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
                     }
                     for line in account.workspaces
                 ],
-                "balance": _balance(account, overview.as_of, zone),
-                "balance_trouble": account.balance_trouble,
-                "balance_cause": account.balance_cause.value if account.balance_cause else None,
+                **_balance_told(account, overview, zone),
             }
             for account in overview.accounts
         ],
@@ -418,6 +438,17 @@ def alert_json(alert: Alert, zone: tzinfo) -> _Plain:
         "resolved_at": alert.resolved_at.astimezone(zone).isoformat(timespec="seconds") if alert.resolved_at else None,
         "times_told": alert.times_told,
         "summary": alert.summary,
+    }
+
+
+def _balance_told(account: AccountOverview, overview: Overview, zone: tzinfo) -> _Plain:
+    """Return what is known of the balance now; nothing under another month."""
+    if not overview.is_of_now:
+        return {"balance": None, "balance_trouble": "", "balance_cause": None}
+    return {
+        "balance": _balance(account, overview.as_of, zone),
+        "balance_trouble": account.balance_trouble,
+        "balance_cause": account.balance_cause.value if account.balance_cause else None,
     }
 
 

@@ -258,7 +258,7 @@ class Health(Protocol):
         """The source could be reached."""
 
     def bill_came(self, source: SourceName, *, at: datetime) -> None:
-        """The source gave a bill with new content."""
+        """The source gave a bill with news about a month that is still open."""
 
     def source_failed(self, source: SourceName, why: str, *, at: datetime, cause: Trouble | None = None) -> None:
         """The source could not be reached; `cause`: what kind of trouble it is, as far as it can tell."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -79,10 +79,10 @@ class BalanceRounds:
         for turn in self._turns.values():
             turn.not_before = turn.asked_for
 
-    async def ask(self, *, at_once: bool = False) -> list[Asked]:
-        """Ask those whose time has come, or all of them; return what became of it."""
-        now = self._monotonic()
-        due = [account for account in self._polled if at_once or now >= self._turn(account).not_before]
+    async def ask(self, *, at_once: bool = False, of: Collection[AccountId] | None = None) -> list[Asked]:
+        """Ask those whose time has come, or all of them; if accounts are named, theirs alone. Return what became of it."""
+        now, among = self._monotonic(), self._polled if of is None else of
+        due = [one for one in self._polled if one in among and (at_once or now >= self._turn(one).not_before)]
         done = await asyncio.gather(*map(self._ask, due), return_exceptions=True)
         asked = [one for one in done if isinstance(one, Asked)]
         if failed := next((one for one in done if isinstance(one, BaseException)), None):

@@ -11,8 +11,9 @@ from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Policies, Watch
 from spendwatch.domain.scope import Dimension
-from spendwatch.domain.standing import SpendSum, course_of
-from spendwatch.domain.statement import AccountId
+from spendwatch.domain.standing import Course, SpendSum, course_of
+from spendwatch.domain.statement import AccountId, SeriesKey
+from spendwatch.domain.usage import unknown_days
 from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ports import Ledger
@@ -53,11 +54,8 @@ def told_in_full(
 
 
 def _grown(said: Notification, history: _History, watch: Watch) -> Notification:
-    sums, last = history.of(watch, BillingPeriod.parse(said.facts.period))
-    if last is None:
-        return said
-    course = course_of(sums, watch, last=last, days=_GROWTH_DAYS)
-    return replace(said, facts=replace(said.facts, growth=course.growth, daily=course.daily))
+    course = history.course(watch, BillingPeriod.parse(said.facts.period))
+    return said if course is None else replace(said, facts=replace(said.facts, growth=course.growth, daily=course.daily))
 
 
 def _foreseen(said: Notification, watch: Watch, insight: Insight, month: BillingPeriod, zone: tzinfo) -> Notification:
@@ -68,6 +66,10 @@ def _foreseen(said: Notification, watch: Watch, insight: Insight, month: Billing
     return said if likely is None else replace(said, facts=replace(facts, forecast=likely))
 
 
+_Grouped = Mapping[tuple[str, str], Sequence[SpendSum]]
+"""Sums by account and workspace; those of a whole account under an empty workspace."""
+
+
 class _History:
     """The last days' spend, fetched once for all notifications of a round."""
 
@@ -75,30 +77,51 @@ class _History:
         self._ledger = ledger
         self._products = products
         self._finer = finer
-        self._fetched: dict[BillingPeriod, tuple[Mapping[tuple[str, str], Sequence[SpendSum]], date | None]] = {}
+        self._fetched: dict[BillingPeriod, tuple[_Grouped, Mapping[str, date]]] = {}
+        self._unknown: dict[tuple[AccountId, BillingPeriod], frozenset[date]] = {}
 
-    def of(self, watch: Watch, period: BillingPeriod) -> tuple[Sequence[SpendSum], date | None]:
-        """Return the sums that the watch may be made of, by day, and the last day with any."""
+    def course(self, watch: Watch, period: BillingPeriod) -> Course | None:
+        """Return how the spend went in the last days of the period that its account's bills tell of."""
         if period not in self._fetched:
             self._fetched[period] = self._fetch(period)
-        grouped, last = self._fetched[period]
-        return grouped.get((watch.scope.account, watch.scope.workspace or ""), ()), last
+        grouped, lasts = self._fetched[period]
+        account = watch.scope.account
+        if (last := lasts.get(account)) is None:
+            return None
+        sums = grouped.get((account, watch.scope.workspace or ""), ())
+        return course_of(sums, watch, last=last, days=_GROWTH_DAYS, unknown=self._unknown_days(account, period, last))
 
-    def _fetch(self, period: BillingPeriod) -> tuple[Mapping[tuple[str, str], Sequence[SpendSum]], date | None]:
+    def _unknown_days(self, account: AccountId, period: BillingPeriod, last: date) -> frozenset[date]:
+        if (account, period) not in self._unknown:
+            counting = (
+                (month, self._ledger.counting(month, self._products).get(account)) for month in (period.previous(), period)
+            )
+            series = [SeriesKey(account, month, name) for month, name in counting if name]
+            self._unknown[account, period] = unknown_days(series, self._ledger.held(series), last)
+        return self._unknown[account, period]
+
+    def _fetch(self, period: BillingPeriod) -> tuple[_Grouped, Mapping[str, date]]:
+        """Return the sums of each account's last days in the period, and the last day of each."""
         by = tuple(dict.fromkeys((*dimensions(finer=self._finer), Dimension.DAY, Dimension.MODEL, Dimension.TYPE)))
         rows = list(self._ledger.spend(period, by, products=self._products))
-        days = [date.fromisoformat(row.values[Dimension.DAY]) for row in rows]
-        last = max((day for day in days if day in period), default=None)
-        if last is None:
-            return {}, None
-        first = last - timedelta(days=2 * _GROWTH_DAYS - 1)
-        rows = [row for row, day in zip(rows, days, strict=True) if day >= first]
-        if first < period.first_day:
+        lasts: dict[str, date] = {}
+        for row in rows:
+            if (day := _day(row)) in period:
+                account = row.values[Dimension.ACCOUNT]
+                lasts[account] = max(day, lasts.get(account, day))
+        firsts = {account: last - timedelta(days=2 * _GROWTH_DAYS - 1) for account, last in lasts.items()}
+        if (first := min(firsts.values(), default=period.first_day)) < period.first_day:
             rows += self._ledger.spend(period.previous(), by, products=self._products, days=(first, period.first_day))
         grouped: dict[tuple[str, str], list[SpendSum]] = {}
         for row in rows:
             account, workspace = row.values[Dimension.ACCOUNT], row.values[Dimension.WORKSPACE]
+            if account not in firsts or _day(row) < firsts[account]:
+                continue
             grouped.setdefault((account, workspace), []).append(row)
             if workspace:
                 grouped.setdefault((account, ""), []).append(row)
-        return grouped, last
+        return grouped, lasts
+
+
+def _day(row: SpendSum) -> date:
+    return date.fromisoformat(row.values[Dimension.DAY])

@@ -32,6 +32,8 @@ alert = Table(
     Column("times_told", Integer, nullable=False),
     Column("amount", Words, nullable=False),
     Column("summary", Words, nullable=False),
+    Column("budget", Words, nullable=False),
+    Column("told_amount", Words, nullable=False),
     CheckConstraint("state IN ('firing', 'resolved')", name="state"),
 )
 
@@ -45,7 +47,7 @@ def put_alerts(connection: Connection, alerts: Iterable[Alert]) -> None:
 
 
 def _change_course(insertion: Insertion) -> Insertion:
-    course = {name: insertion.excluded[name] for name in ("state", "resolved_at", "told_at", "times_told")}
+    course = {name: insertion.excluded[name] for name in ("state", "resolved_at", "told_at", "times_told", "told_amount")}
     return insertion.on_conflict_do_update(index_elements=[alert.c.id], set_=course)
 
 
@@ -67,6 +69,8 @@ def _row(one: Alert) -> Row:
         "times_told": one.times_told,
         "amount": one.amount,
         "summary": one.summary,
+        "budget": one.budget,
+        "told_amount": one.told_amount,
     }
 
 
@@ -116,4 +120,6 @@ def _alert(row: RowMapping) -> Alert:
         times_told=row["times_told"],
         amount=row["amount"],
         summary=row["summary"],
+        budget=row["budget"],
+        told_amount=row["told_amount"],
     )

@@ -60,7 +60,7 @@ class HealthBook:
         self._note(source_health, {"name": source, "first_seen_at": at}, {**_REACHED, "last_looked_at": at})
 
     def bill_came(self, source: SourceName, *, at: datetime) -> None:
-        """The source gave a bill with new content."""
+        """The source gave a bill with news about a month that is still open."""
         self._note(source_health, {"name": source, "first_seen_at": at, **_REACHED}, {"last_bill_at": at})
 
     def source_failed(self, source: SourceName, why: str, *, at: datetime, cause: Trouble | None = None) -> None:

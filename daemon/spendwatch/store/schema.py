@@ -12,7 +12,7 @@ from spendwatch.store.reach import begin_revision
 from spendwatch.store.storage import Storage
 from spendwatch.store.tables import metadata
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision this program can bring up to date, the oldest first. A new migration adds its own here."""
 
 HEAD = REVISIONS[-1]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from spendwatch.domain.count import counted
 from spendwatch.domain.errors import InvalidAmountError
 from spendwatch.domain.money import EXACT, is_currency
 from spendwatch.domain.period import BillingPeriod
@@ -131,7 +132,7 @@ class Paging:
         if page.next_token:
             self._look_for_loops(page)
         elif len(self._lines) < self._count:
-            raise _changing(self._wanted, f"{len(self._lines)} lines came, {self._count} are announced")
+            raise _changing(self._wanted, f"{counted(len(self._lines), 'line')} came, {self._count} are announced")
         elif self._count == A_LIMIT:
             raise _unexpected(self._wanted, f"exactly {A_LIMIT} lines: that is a limit, not the end of a bill")
         return page.next_token

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from urllib.parse import quote, urlencode, urlsplit
 
+from spendwatch.domain.count import counted
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.domain.period import BillingPeriod, Clock
 from spendwatch.domain.policy import Site
@@ -130,7 +131,7 @@ class BssClient:
             if count == len(taken):
                 return sums(taken, _ACCOUNT_BILL.name)
             before = items
-        msg = f"{_ACCOUNT_BILL.name}: {len(taken)} items came, not those that are announced"
+        msg = f"{_ACCOUNT_BILL.name}: {counted(len(taken), 'item')} came, not those that are announced"
         raise EndpointError(msg, Trouble.CHANGING)
 
     async def overview_total(self, account: AccountId, cycle: BillingPeriod, *, product: str = "") -> Mapping[str, Decimal]:

@@ -36,13 +36,16 @@ def readable(name: str) -> str:
 
 
 def twin(name: str, number: int) -> str:
-    """Return the name itself for 1, else with `-number` before its suffix; never longer than a file system allows."""
+    """Return the name itself for 1, else with `.number` before its suffix; never longer than a file system allows.
+
+    With a dash or a line before it, a number would read like that of a part.
+    """
     if number == 1:
         return name
     stem, suffix = os.path.splitext(name)  # noqa: PTH122 -- pathlib refuses or bends names that a folder may well hold
     if len(os.fsencode(suffix)) > _LONGEST_SUFFIX:
         stem, suffix = name, ""
-    return extended(stem, f"-{number}{suffix}")
+    return extended(stem, f".{number}{suffix}")
 
 
 def again(name: str, number: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from spendwatch.domain.count import counted
 from spendwatch.sources.oss.objects import NoObjectError, StoredObject, object_of
 from spendwatch.sources.oss.small_xml import Element, NoXmlError, parse
 from spendwatch.sources.trouble import EndpointError, Trouble, quoted
@@ -88,7 +89,7 @@ def _object(number: int, entry: Element, *, is_escaped: bool) -> StoredObject:
 def _check_count(said: str, count: int) -> None:
     """Raise unless as many objects came as the page announces, where it does."""
     if said and (not (said.isascii() and said.isdigit() and len(said) <= _COUNT_DIGITS) or int(said) != count):
-        raise _error(Trouble.UNEXPECTED, f"{count} objects came, not those that are announced")
+        raise _error(Trouble.UNEXPECTED, f"{counted(count, 'object')} came, not those that are announced")
 
 
 def _token(root: Element, *, is_escaped: bool) -> str:

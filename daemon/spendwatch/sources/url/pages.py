@@ -7,6 +7,7 @@ import json
 import re
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit, urlunsplit
 
+from spendwatch.domain.count import counted
 from spendwatch.sources.exact_json import parse
 from spendwatch.sources.fetching import HttpAnswer
 from spendwatch.sources.trouble import EndpointError, Trouble
@@ -73,7 +74,7 @@ class Pages:
     def _check_counts(self) -> None:
         """Raise unless as many lines came as every page announced, where pages announce any number."""
         if self._counts - {None} and self._counts != {self._lines}:
-            raise self._error(Trouble.CHANGING, f"{self._lines} lines came, not those that are announced")
+            raise self._error(Trouble.CHANGING, f"{counted(self._lines, 'line')} came, not those that are announced")
 
     def _next(self, found: object, answer: HttpAnswer) -> str:
         if self._config.paging is PagingKind.TOKEN:

@@ -1,0 +1,140 @@
+"""The state of a budget in the overview is how much of it is spent now, whatever was told and whichever alerts fire."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+
+from rounds_builder import FINANCE, FIRST, ZONE, Rounds, told
+from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.policy import BalancePolicy, FinerBudget, Threshold, WorkspacePolicy
+from spendwatch.domain.scope import Dimension, Match
+from spendwatch.domain.statement import WorkspaceId
+from spendwatch.jobs.overview import Mark, Overview, look, overview_json
+from spendwatch.store.database import Database
+from store_builders import row
+
+LLM_A = WorkspaceId("llm-a")
+DAY = timedelta(days=1)
+SEPTEMBER = BillingPeriod(2026, 9)
+
+
+def share(percent: int, *, is_forecast: bool = False) -> Threshold:
+    return Threshold(share=Decimal(percent) / 100, is_forecast=is_forecast)
+
+
+USUAL = (share(50), share(80), share(100))
+
+
+def policy(budget: int | None = 100, thresholds: tuple[Threshold, ...] = USUAL) -> WorkspacePolicy:
+    wanted = None if budget is None else Decimal(budget)
+    return WorkspacePolicy(LLM_A, budget=wanted, thresholds=thresholds, channels=(FINANCE,))
+
+
+def spent(rounds: Rounds, amount: str, day: date = FIRST) -> None:
+    rounds.bill(day, row(amount, workspace=LLM_A))
+    rounds.round(after=timedelta(hours=1))
+
+
+def marks(rounds: Rounds) -> tuple[Mark, Mark]:
+    """Return the marks of the account and of its workspace."""
+    (account,) = rounds.overview().accounts
+    return account.mark, account.workspaces[0].mark
+
+
+def month_of(rounds: Rounds, month: BillingPeriod) -> Overview:
+    return look(
+        rounds.ledger,
+        rounds.book,
+        rounds.health,
+        rounds.policies,
+        {},
+        zone=ZONE,
+        now=rounds.now,
+        period=month,
+        balances=rounds.balances,
+    )
+
+
+@pytest.fixture
+def rounds(database: Database) -> Rounds:
+    return Rounds(database, None, (policy(),))
+
+
+@pytest.mark.parametrize(
+    ("amount", "mark"),
+    [("-25", Mark.OK), ("49.99", Mark.OK), ("50", Mark.WARNING), ("99.99", Mark.WARNING), ("100", Mark.CRITICAL)],
+)
+def test_the_state_is_that_of_the_spend(rounds: Rounds, amount: str, mark: Mark) -> None:
+    spent(rounds, amount)
+    assert marks(rounds) == (Mark.OK, mark)
+
+
+def test_a_total_that_fell_is_no_longer_critical_though_its_alert_fires(rounds: Rounds) -> None:
+    spent(rounds, "110")
+    assert marks(rounds) == (Mark.OK, Mark.CRITICAL)
+    spent(rounds, "-25")
+    assert marks(rounds) == (Mark.OK, Mark.OK)
+    assert rounds.overview().is_firing
+
+
+def test_the_state_follows_a_budget_that_is_raised_lowered_or_removed(rounds: Rounds) -> None:
+    spent(rounds, "110")
+    for wanted, mark in (((200,), Mark.WARNING), ((300,), Mark.OK), ((None, ()), Mark.OK), ((100,), Mark.CRITICAL)):
+        rounds.wanted(None, policy(*wanted))
+        assert marks(rounds)[1] is mark
+    rounds.wanted(None)
+    assert marks(rounds)[1] is Mark.OK
+
+
+def test_from_any_threshold_on_it_is_a_warning(rounds: Rounds) -> None:
+    rounds.wanted(None, policy(100, (share(50),)))
+    spent(rounds, "85")
+    assert marks(rounds)[1] is Mark.WARNING
+
+
+def test_a_finer_budget_that_stands_worse_is_that_of_its_workspace(rounds: Rounds) -> None:
+    images = FinerBudget("images", Match(((Dimension.MODEL, "*"),)), Decimal(10), USUAL)
+    rounds.wanted(None, replace(policy(), budgets=(images,)))
+    spent(rounds, "12")
+    assert marks(rounds) == (Mark.OK, Mark.CRITICAL)
+
+
+def test_what_is_only_foretold_leaves_the_state_as_it_is(rounds: Rounds) -> None:
+    rounds.wanted(None, policy(100, (share(100), share(10, is_forecast=True))))
+    for back in range(8):
+        spent(rounds, "1", FIRST + back * DAY)
+        rounds.round(after=DAY)
+    assert [kind for kind, *_ in told(rounds.book.said)] == ["spend.forecast"]
+    assert marks(rounds)[1] is Mark.OK
+
+
+def test_a_low_balance_is_no_matter_of_the_budget(rounds: Rounds) -> None:
+    rounds.wanted(BalancePolicy(cash=Decimal(10)), policy(1000))
+    spent(rounds, "20")
+    assert marks(rounds) == (Mark.OK, Mark.OK)
+    assert rounds.overview().is_firing
+
+
+def test_a_month_that_is_over_has_the_state_it_ended_with(rounds: Rounds) -> None:
+    spent(rounds, "275")
+    rounds.round(after=40 * DAY)
+    assert not rounds.overview().is_firing
+    (account,) = month_of(rounds, SEPTEMBER).accounts
+    assert account.workspaces[0].mark is Mark.CRITICAL
+    assert marks(rounds)[1] is Mark.OK
+
+
+def test_the_balance_of_now_is_not_shown_under_another_month(rounds: Rounds) -> None:
+    rounds.wanted(BalancePolicy(cash=Decimal(10)), policy())
+    spent(rounds, "20")
+    now = overview_json(month_of(rounds, SEPTEMBER), ZONE)
+    assert now["accounts"][0]["balance"]["unsettled_current"] == "20"  # type: ignore[index]  # plain JSON
+    rounds.round(after=40 * DAY)
+    then = overview_json(month_of(rounds, SEPTEMBER), ZONE)
+    assert then["accounts"][0]["balance"] is None  # type: ignore[index]  # plain JSON
+    assert isinstance(rounds.overview().accounts[0].balance, AccountBalance)
