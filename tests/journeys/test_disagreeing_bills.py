@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bill_builder import a_bill, a_line
+from bill_builder import ACCOUNT, a_bill, a_line
 from home import RESEARCH, TRAINING, TimedHome
 from many_layouts import Charge, detail, focus
 from servers_http import HttpSink
@@ -184,3 +184,15 @@ def test_two_layouts_that_agree_or_differ_by_rounding_or_in_their_last_days_say_
     home.put(*focus(charges("10", "10", "7"), "20260903_focus_202609.csv"))
     home.call("once")
     assert (home.told(), home.spent()) == ([], "27")
+
+
+def test_of_two_complete_bills_that_nothing_tells_apart_in_age_the_one_that_does_not_count_is_remarked(home: BillHome) -> None:
+    name = f"{ACCOUNT}_focus_202609.csv"
+    dear, cheap = (focus(charges("10", amount), name)[1] for amount in ("5", "3"))
+    for folder, content in (("first", dear), ("second", cheap), ("third", cheap + b"\n")):
+        path = home.folder / folder / name
+        path.parent.mkdir()
+        path.write_bytes(content)
+    said = [home.call("import", str(home.folder / folder / name)).stdout for folder in ("second", "first", "third")]
+    assert ["it counts, as nothing tells which of the two is newer" in one for one in said] == [False, False, True]
+    assert home.spent() == "15"
