@@ -417,7 +417,7 @@ def _log_taken(taken: Taken) -> None:
             changed=receipt.changed,
             gone=receipt.gone,
         )
-        for remark in receipt.statement.remarks:
+        for remark in receipt.remarks:
             log.warning("bill_remarked", file=file.name, remark=remark)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bill_builder import a_bill, a_line
+from bill_builder import ACCOUNT, a_bill, a_line
 from home import RESEARCH, TRAINING, TimedHome
 from many_layouts import Charge, detail, focus, legacy
 from servers_http import HttpSink
@@ -220,3 +220,15 @@ def test_days_that_only_the_bills_of_the_new_version_have_are_told_once_wherever
     home.call("once")
     (account,) = home.json("status")["accounts"]
     assert (account["uncounted"], home.spent()) == ([], "219")
+
+
+def test_of_two_complete_bills_that_nothing_tells_apart_in_age_the_one_that_does_not_count_is_remarked(home: BillHome) -> None:
+    name = f"{ACCOUNT}_focus_202609.csv"
+    dear, cheap = (focus(charges("10", amount), name)[1] for amount in ("5", "3"))
+    for folder, content in (("first", dear), ("second", cheap), ("third", cheap + b"\n")):
+        path = home.folder / folder / name
+        path.parent.mkdir()
+        path.write_bytes(content)
+    said = [home.call("import", str(home.folder / folder / name)).stdout for folder in ("second", "first", "third")]
+    assert ["it counts, as nothing tells which of the two is newer" in one for one in said] == [False, False, True]
+    assert home.spent() == "15"

@@ -36,9 +36,7 @@ class Outcome:
             return refusal_text(self.file, self.refused)
         if not self.receipt:
             return f"{self.file.name}: {self.failed}" if self.failed else f"{self.file.name}: empty, left alone"
-        return "\n".join(
-            (_summary(self.file.name, self.receipt), *(f"  note: {one}" for one in self.receipt.statement.remarks))
-        )
+        return "\n".join((_summary(self.file.name, self.receipt), *(f"  note: {one}" for one in self.receipt.remarks)))
 
     def json(self) -> dict[str, object]:
         """Return all that is known of it."""
@@ -109,5 +107,5 @@ def _receipt_json(name: str, receipt: Receipt) -> dict[str, object]:
         "changed": receipt.changed,
         "same": receipt.same,
         "gone": receipt.gone,
-        "remarks": list(statement.remarks),
+        "remarks": list(receipt.remarks),
     }

@@ -8,7 +8,18 @@ from datetime import date
 from typing import Protocol, Self
 
 from spendwatch.domain.late import Closing
-from spendwatch.domain.statement import EDITION, Coverage, DayContent, DayKey, Digest, SeriesKey, SpendRow, Stamp, Statement
+from spendwatch.domain.statement import (
+    EDITION,
+    UNDATED_PART,
+    Coverage,
+    DayContent,
+    DayKey,
+    Digest,
+    SeriesKey,
+    SpendRow,
+    Stamp,
+    Statement,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +170,19 @@ def is_fresh(statement: Statement, merged: Iterable[MergedDay], held: Held, clos
     return bool(months) and _moment(statement.stamp) > max(map(_moment, known), default="")
 
 
+def is_outranked(statement: Statement, held: Held) -> bool:
+    """Tell whether another complete statement counts instead of this one, although nothing says which of them is newer."""
+    held_by_place = {(one.series, one.day): one.stamp for one in held.coverage}
+    return any(
+        one.stamp < other and _moment(one.stamp) == _moment(other)
+        for one in statement.coverage
+        if EDITION in one.stamp and EDITION in (other := held_by_place.get((one.series, one.day), Stamp("")))
+    )
+
+
 def _moment(stamp: Stamp) -> str:
-    """Return the stamp without the edition."""
-    return stamp.partition(EDITION)[0]
+    """Return the stamp without what tells editions and parts apart."""
+    return stamp.partition(EDITION)[0].removesuffix(UNDATED_PART)
 
 
 def combined(coverage: Iterable[Coverage]) -> tuple[Coverage, ...]:

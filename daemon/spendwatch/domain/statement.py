@@ -204,6 +204,12 @@ class SpendRow:
     """What of it is not paid yet; None where the bills do not tell."""
 
 
+_OUTRANKED = (
+    "another complete bill that reaches as far is on record and has more lines, or is dearer: it counts, as nothing tells "
+    "which of the two is newer; take it out by `ledger remove` if this one is"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What the ledger took in from one file."""
@@ -215,5 +221,12 @@ class Receipt:
     gone: int = 0
     repeated: bool = False
     """The very same bytes were entered before; nothing was done."""
+    is_outranked: bool = False
+    """Another edition, as new as far as anything tells, counts instead."""
     is_fresh: bool = False
     """It shows that bills still come: it is news about a month that is still open."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What an operator should know."""
+        return (*self.statement.remarks, *([_OUTRANKED] if self.is_outranked else []))

@@ -11,7 +11,7 @@ from functools import lru_cache
 from spendwatch.domain.alert import Alert, Matter, Rule
 from spendwatch.domain.money import Money, is_no_smaller_share, plain
 from spendwatch.domain.notification import Facts, Reason
-from spendwatch.domain.policy import WHOLE, Severity, Threshold
+from spendwatch.domain.policy import WHOLE, Severity, Threshold, threshold_text
 from spendwatch.domain.review import AlertsKnown, Verdict, say
 from spendwatch.domain.standing import Standing
 
@@ -92,8 +92,7 @@ def _thresholds_reached(
     scope, highest = watch.scope, new[-1]
     told = known.of(Rule.THRESHOLD_REACHED, scope.account, scope.key, period)
     speaks = is_news(highest, told, watch.budget)
-    key, spent, whole = scope.key, plain(standing.spend.amount), f" of {watch.budget}" if watch.budget else ""
-    spent_text = str(standing.spend)
+    key, spent, spent_text = scope.key, plain(standing.spend.amount), str(standing.spend)
     alerts = []
     for level in new:
         tells = speaks and level is highest
@@ -104,7 +103,7 @@ def _thresholds_reached(
                 level.severity,
                 tells=tells,
                 amount=spent,
-                summary=f"{watch.name} reached {level.label}{whole} in {period}: {spent_text} spent",
+                summary=f"{watch.name} reached {_level_text(level, standing)} in {period}: {spent_text} spent",
                 now=now,
                 budget=plain(watch.budget.amount) if watch.budget else "",
             )
@@ -114,6 +113,10 @@ def _thresholds_reached(
     also = tuple(level.label for level in reversed(new[:-1]))
     facts = spend_facts(standing, highest, known, account_name, also=also)
     return Verdict(tuple(alerts), (say(alerts[-1], Reason.FIRED, watch.channels, facts, now),))
+
+
+def _level_text(level: Level, standing: Standing) -> str:
+    return threshold_text(level.label, Money(level.at, standing.watch.currency), standing.watch.budget)
 
 
 def spend_facts(
@@ -184,6 +187,7 @@ def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, a
         return Verdict()
     height, highest = max(fallen, key=lambda one: one[0])
     matter = replace(highest.matter, rule=Rule.CORRECTED)
+    fallen_below = threshold_text(matter.threshold, Money(height, watch.currency), None)
     if known.latest(matter) is not None:
         return Verdict()
     alert = Alert.begun(
@@ -191,7 +195,7 @@ def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, a
         Severity.NOTICE,
         tells=True,
         amount=plain(standing.spend.amount),
-        summary=f"{watch.name} fell back below {matter.threshold} in {standing.period.label}: {standing.spend} spent",
+        summary=f"{watch.name} fell back below {fallen_below} in {standing.period.label}: {standing.spend} spent",
         now=now,
     )
     level = Level(height, matter.height, matter.threshold, highest.severity)

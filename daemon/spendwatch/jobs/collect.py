@@ -15,7 +15,7 @@ from spendwatch.domain.errors import (
 )
 from spendwatch.domain.health import Rejection
 from spendwatch.domain.late import Closing
-from spendwatch.domain.merging import Reading, is_fresh, plan_merge
+from spendwatch.domain.merging import Reading, is_fresh, is_outranked, plan_merge
 from spendwatch.domain.period import Clock
 from spendwatch.domain.statement import BillFile, DayKey, Digest, ReadingHints, Receipt
 from spendwatch.jobs.ports import BillReader, BillSource, Health, Ledger
@@ -101,8 +101,15 @@ def _merge(file: BillFile, reading: Reading, desk: Desk) -> Receipt:
     )
     new, changed, gone = (sum(getattr(day, name) for day in merged) for name in ("new", "changed", "gone"))
     same = max(0, statement.lines - new - changed)
-    fresh = is_fresh(statement, merged, held, closing)
-    return Receipt(statement, new=new, changed=changed, same=same, gone=gone, is_fresh=fresh)
+    return Receipt(
+        statement,
+        new=new,
+        changed=changed,
+        same=same,
+        gone=gone,
+        is_outranked=is_outranked(statement, held),
+        is_fresh=is_fresh(statement, merged, held, closing),
+    )
 
 
 def _chunk(ledger: Ledger, day: DayKey) -> bytes:
