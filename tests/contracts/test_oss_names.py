@@ -85,8 +85,8 @@ async def test_a_key_that_is_a_folder_of_another_and_keys_that_are_called_alike_
     assert [name for name, _ in await stage.bucket.enter()] == ["a", "a/b", "a/b/c", "x_y", "x_y"]
     assert stage.bucket.shelf() == {
         "a": b"a",
-        "a-2/b": b"a/b",
-        "a-2/b-2/c": b"a/b/c",
+        "a.2/b": b"a/b",
+        "a.2/b.2/c": b"a/b/c",
         "x_y": b"x\x01y",
         "x_y-again2": b"x\x02y",
     }

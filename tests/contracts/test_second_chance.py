@@ -13,7 +13,8 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -361,3 +362,29 @@ def test_of_two_sources_that_read_at_once_each_stands_beside_its_own_file(statio
             thread.join()
     assert {(one.source, one.file) for one in looks.seen} == {("one", "one.gz"), ("other", "other.gz")}
     assert looks.health.readings() == ()
+
+
+def test_who_records_a_bill_does_not_wait_for_another_one_that_is_read_meanwhile(station: Station, tmp_path: Path) -> None:
+    """It would keep the ledger, for which whoever tells how far the other bill is read would wait in turn."""
+    looks, others = looked_at(station.database), [packed(tmp_path / f"{name}.gz", 20_000) for name in ("one", "other")]
+    lines = [large(tmp_path / f"short-{number}.csv", 300 + number) for number in range(12)]
+    shorts = [BillFile(path.name, path, path.stat().st_size, SourceName("shorts"), NOW) for path in lines]
+    troubles: list[BaseException] = []
+    with ReadingProcess(tmp_path / "shared", progress=looks) as reader:
+        desk = Desk(reader, Ledger(station.database), ReadingHints(), Closing, lambda: NOW, turn_to=looks.notes.turn_to)
+
+        def enter_all(files: Sequence[BillFile]) -> None:
+            try:
+                for file in files:
+                    enter(file, desk)
+            except BaseException as error:  # noqa: BLE001 -- shown below
+                troubles.append(error)
+
+        threads = [threading.Thread(target=enter_all, args=(files,)) for files in (others, shorts)]
+        began = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert troubles == []
+    assert time.monotonic() - began < 25

@@ -13,6 +13,7 @@ import pytest
 from bill_builder import a_bill, a_line
 from home import TimedHome
 from servers_smtp import SmtpSink
+from spendwatch.domain.count import counted
 
 
 class Rehearsed(TimedHome):
@@ -28,7 +29,7 @@ class Rehearsed(TimedHome):
         shown = self.call("once", "--dry-run", expect=expect).stdout
         assert state == (self.state.read_bytes() if self.state.exists() else b"")
         subjects = [line.partition(": ")[2] for line in shown.splitlines() if line.startswith("--- to ")]
-        assert f"{len(subjects)} notifications would be sent" in shown
+        assert f"{counted(len(subjects), 'notification')} would be sent" in shown
         return sorted(subjects)
 
     def told(self, *, expect: int = 0) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import threading
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -37,7 +38,7 @@ _PIECE = 1024 * 1024
 
 
 class ReadingProcess:
-    """Understands bill files in a process of its own. Any thread may use it; one request is served at a time."""
+    """Understands bill files in a process of its own. Any thread may use it, one after the other; each closes its readings."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class ReadingProcess:
         self.patience = patience
         self._dialogue = Dialogue(exchange, memory=memory, idle=idle, progress=progress)
         self._numbers = itertools.count(1)
+        self._turn = threading.RLock()
         self._open: dict[int, int] = {}
 
     @property
@@ -69,7 +71,19 @@ class ReadingProcess:
         return digest_of(file.path)
 
     def read(self, file: BillFile, hints: ReadingHints) -> ProcessReading:
-        """Understand the file, or raise `UnreadableBillError` with every refusal, or `ReaderFailedError`."""
+        """Understand the file, or raise `UnreadableBillError` with every refusal, or `ReaderFailedError`.
+
+        Until the reading is closed, other threads wait for their turn: who writes what one file says must not have to wait for
+        another one to be read, with everybody who wants to write waiting behind.
+        """
+        self._turn.acquire()
+        try:
+            return self._begin(file, hints)
+        except BaseException:
+            self._turn.release()
+            raise
+
+    def _begin(self, file: BillFile, hints: ReadingHints) -> ProcessReading:
         with self._dialogue.lock:
             number = next(self._numbers)
             folder = self._dialogue.folder() / f"bill-{number}"
@@ -138,15 +152,18 @@ class ReadingProcess:
         )
 
     def _forget(self, reading: ProcessReading) -> None:
-        """Let the process forget a bill, or replace the process after a heavy one."""
+        """Let the process forget a bill, or replace the process after a heavy one; then it is the next one's turn."""
         dialogue = self._dialogue
-        with dialogue.lock:
-            size = self._open.pop(reading.number, 0)
-            dialogue.unpack(reading.number)
-            if reading.child is dialogue.child and not self._spare(size):
-                request: Message = {"ask": "forget", "bill": reading.number}
-                with suppress(ReaderFailedError):
-                    dialogue.ask(reading.child, request, frozenset({"forgotten"}), seconds=self.patience)
+        try:
+            with dialogue.lock:
+                size = self._open.pop(reading.number, 0)
+                dialogue.unpack(reading.number)
+                if reading.child is dialogue.child and not self._spare(size):
+                    request: Message = {"ask": "forget", "bill": reading.number}
+                    with suppress(ReaderFailedError):
+                        dialogue.ask(reading.child, request, frozenset({"forgotten"}), seconds=self.patience)
+        finally:
+            self._turn.release()
 
     def _spare(self, size: int) -> bool:
         """End a process that has read a heavy file, unless it is still needed; tell whether it was ended."""
