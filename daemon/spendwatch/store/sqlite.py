@@ -27,7 +27,10 @@ _WRITER = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA journal_size_limit = 67108864",
 )
-_READER = ("PRAGMA query_only = ON",)
+_READER = (
+    "PRAGMA query_only = ON",
+    "PRAGMA cache_size = -512",  # each reader fills a cache of its own, 2 MB if it may; the system keeps the pages anyway
+)
 
 
 class SqliteStorage:
@@ -136,6 +139,7 @@ class SqliteStorage:
             poolclass=QueuePool,
             pool_size=connections,
             max_overflow=0,
+            pool_use_lifo=True,  # or all of them would be kept busy in turn, each with its memory
             hide_parameters=True,
         )
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
