@@ -67,7 +67,14 @@ def rounds(database: Database) -> Rounds:
 
 @pytest.mark.parametrize(
     ("amount", "mark"),
-    [("-25", Mark.OK), ("49.99", Mark.OK), ("50", Mark.WARNING), ("99.99", Mark.WARNING), ("100", Mark.CRITICAL)],
+    [
+        ("-25", Mark.OK),
+        ("50", Mark.OK),
+        ("74.99", Mark.OK),
+        ("75", Mark.WARNING),
+        ("99.99", Mark.WARNING),
+        ("100", Mark.CRITICAL),
+    ],
 )
 def test_the_state_is_that_of_the_spend(rounds: Rounds, amount: str, mark: Mark) -> None:
     spent(rounds, amount)
@@ -84,15 +91,17 @@ def test_a_total_that_fell_is_no_longer_critical_though_its_alert_fires(rounds: 
 
 def test_the_state_follows_a_budget_that_is_raised_lowered_or_removed(rounds: Rounds) -> None:
     spent(rounds, "110")
-    for wanted, mark in (((200,), Mark.WARNING), ((300,), Mark.OK), ((None, ()), Mark.OK), ((100,), Mark.CRITICAL)):
+    for wanted, mark in (((140,), Mark.WARNING), ((300,), Mark.OK), ((None, ()), Mark.OK), ((100,), Mark.CRITICAL)):
         rounds.wanted(None, policy(*wanted))
         assert marks(rounds)[1] is mark
     rounds.wanted(None)
     assert marks(rounds)[1] is Mark.OK
 
 
-def test_from_any_threshold_on_it_is_a_warning(rounds: Rounds) -> None:
+def test_from_three_quarters_on_it_is_a_warning_whatever_the_thresholds_are(rounds: Rounds) -> None:
     rounds.wanted(None, policy(100, (share(50),)))
+    spent(rounds, "74")
+    assert marks(rounds)[1] is Mark.OK
     spent(rounds, "85")
     assert marks(rounds)[1] is Mark.WARNING
 

@@ -384,9 +384,11 @@ def test_the_same_history_gives_the_same_identities(spends: Sequence[int]) -> No
         ("500", (), 1000, Severity.NOTICE),
         ("800", (), 1000, Severity.WARNING),
         ("1000", (), 1000, Severity.CRITICAL),
-        ("850", (share(50),), 1000, Severity.NOTICE),
+        ("749.99", (share(50),), 1000, Severity.NOTICE),
+        ("850", (share(50),), 1000, Severity.WARNING),
         ("2750", (share(50),), 1000, Severity.CRITICAL),
-        ("999", (share(120),), 1000, None),
+        ("749.99", (share(120),), 1000, None),
+        ("999", (share(120),), 1000, Severity.WARNING),
         ("1000", (share(120),), 1000, Severity.CRITICAL),
         ("899", (amount(900),), None, None),
         ("900", (amount(900),), None, Severity.WARNING),
@@ -394,15 +396,16 @@ def test_the_same_history_gives_the_same_identities(spends: Sequence[int]) -> No
         ("10000", (Threshold(share=Decimal("0.5"), is_forecast=True),), None, None),
     ],
 )
-def test_the_spend_is_as_grave_as_the_gravest_threshold_it_has_reached_and_critical_from_the_whole_budget_on(
+def test_the_spend_is_as_grave_as_the_gravest_threshold_it_has_reached_and_no_less_than_its_share_of_the_budget(
     spend: str, thresholds: tuple[Threshold, ...], budget: int | None, expected: Severity | None
 ) -> None:
     assert gravity(standing(spend, a_watch(*thresholds, budget=budget))) is expected
 
 
-def test_a_budget_without_thresholds_is_critical_once_it_is_used_up() -> None:
+def test_a_budget_without_thresholds_is_a_warning_when_nearly_and_critical_when_wholly_used_up() -> None:
     watch = replace(a_watch(), thresholds=())
-    assert gravity(standing(999, watch)) is None
+    assert gravity(standing(749, watch)) is None
+    assert gravity(standing(750, watch)) is Severity.WARNING
     assert gravity(standing(1000, watch)) is Severity.CRITICAL
 
 

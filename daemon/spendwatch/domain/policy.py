@@ -83,8 +83,8 @@ class Threshold:
         return Severity.WARNING if at >= EXACT.multiply(budget, _WARNING_SHARE) else Severity.NOTICE
 
 
-WHOLE = Threshold(share=Decimal(1))
-"""The whole budget."""
+NEARLY, WHOLE = Threshold(share=_WARNING_SHARE), Threshold(share=Decimal(1))
+"""From where on a budget is nearly, and wholly, used up, whatever thresholds it has."""
 
 
 def threshold_text(label: str, at: Money, budget: Money | None) -> str:

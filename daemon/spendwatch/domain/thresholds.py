@@ -11,7 +11,7 @@ from functools import lru_cache
 from spendwatch.domain.alert import Alert, Matter, Rule
 from spendwatch.domain.money import Money, is_no_smaller_share, plain
 from spendwatch.domain.notification import Facts, Reason
-from spendwatch.domain.policy import WHOLE, Severity, Threshold, threshold_text
+from spendwatch.domain.policy import NEARLY, WHOLE, Severity, Threshold, threshold_text
 from spendwatch.domain.review import AlertsKnown, Verdict, say
 from spendwatch.domain.standing import Standing
 
@@ -60,12 +60,13 @@ def levels_of(thresholds: tuple[Threshold, ...], budget: Decimal | None, *, of_f
 
 
 def gravity(standing: Standing) -> Severity | None:
-    """Return how grave the spend is now: as the gravest threshold that it has reached, and the whole budget in any case.
+    """Return how grave the spend is now: as the gravest threshold that it has reached.
 
-    None if it has reached none of them. What was told, or is only foretold, is no matter of it.
+    Three quarters of the budget, and all of it, count in any case. None if it has reached none of them. What was told, or is
+    only foretold, is no matter of it.
     """
     watch = standing.watch
-    levels = levels_of((*watch.thresholds, WHOLE), watch.budget.amount if watch.budget else None)
+    levels = levels_of((*watch.thresholds, NEARLY, WHOLE), watch.budget.amount if watch.budget else None)
     reached = (level.severity for level in levels if standing.spend.amount >= level.at)
     return max(reached, key=lambda severity: severity.rank, default=None)
 

@@ -39,9 +39,9 @@ class Mark(StrEnum):
     """How much of a budget is spent now. It is judged from the spend alone, whatever was told and whichever alerts fire."""
 
     OK = "ok"
-    """It has reached no threshold, or there is none."""
+    """Less than three quarters of it are spent, or there is none. A threshold below that is a notice, no warning."""
     WARNING = "warning"
-    """It has reached a threshold."""
+    """Three quarters of it are spent, or an amount is reached where there is no budget."""
     CRITICAL = "critical"
     """It has reached the whole budget."""
 
@@ -312,9 +312,9 @@ def _marks(standings: Iterable[Standing]) -> Marks:
 
 def _mark(standing: Standing) -> Mark:
     match gravity(standing):
-        case None:
+        case None | Severity.NOTICE:
             return Mark.OK
-        case Severity.NOTICE | Severity.WARNING:
+        case Severity.WARNING:
             return Mark.WARNING
         case Severity.CRITICAL:
             return Mark.CRITICAL
