@@ -130,9 +130,10 @@ def _through_the_folder(home: Home, files: Sequence[Damaged], *, at_once: int) -
     assert _without_nothing(_spent(home)) == _without_nothing(month_to_date(taken, PLAIN))
     print(f"{len(done)} of {len(files)} damaged files taken, {len(refused)} refused")
     print("after each share:", *(f"{one.resident / MEGABYTE:.0f} MB and {one.descriptors} files" for one in vitals), sep="\n")
-    # By the second share all is loaded and the caches are warm.
-    assert vitals[-1].descriptors <= vitals[1].descriptors + 2
-    assert vitals[-1].resident <= vitals[1].resident + 4 * MEGABYTE
+    # In the first half the caches fill, and what a day's refused files take to be judged; the second adds nothing to them.
+    half = vitals[len(vitals) // 2]
+    assert vitals[-1].descriptors <= half.descriptors + 2
+    assert vitals[-1].resident <= half.resident + 4 * MEGABYTE
 
 
 def test_damaged_files_in_the_folder_are_taken_or_refused_and_the_daemon_goes_on(quiet_home: Home) -> None:
