@@ -529,7 +529,7 @@ def _day(layout: Layout, row: Row) -> str:
     for told in layout.day.split("|"):
         if found := row.cell(told):
             # A mark glued to the date is cleaned off there as it is at the edge of any cell.
-            return _date(_clean(re.split("[ T]", found)[0]) if _is_moment(told) else found)
+            return _date(_clean(re.split("[ T\t]", found)[0]) if _is_moment(told) else found)
     return ""
 
 
