@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -96,77 +97,81 @@ def check_findings(
 
 def _unequal(check: CrossCheck, policy: AccountPolicy, policies: Policies, until: Reach) -> Finding:
     days, total = Money(check.days, check.currency), Money(check.total, check.currency)
-    name, period = policy.name or policy.account, check.period.label
-    return Finding(
-        matter=Matter(Rule.DIFFERING, policy.account, f"source:{check.source}", check.currency, period),
-        holds=True,
-        severity=Severity.NOTICE,
-        group=f"total:{policy.account}:{period}:{check.source}:{check.currency}",
-        grave=0,
-        summary=f"bills of {name} for {period} do not agree: {check.source} says {days} day by day, {total} in all",
-        facts=Facts(
-            account=policy.account,
-            account_name=policy.name,
-            scope=f"source:{check.source}",
-            name=name,
-            period=period,
-            series=((API_LAYOUT, days), (MONTH_TOTAL, total)),
-            data_until=until.get(policy.account),
-        ),
-        channels=policies.operators,
-        amount=plain(check.days),
+    scope, period = f"source:{check.source}", check.period.label
+    return _disagreeing(
+        Matter(Rule.DIFFERING, policy.account, scope, check.currency, period),
+        Severity.NOTICE,
+        f"total:{policy.account}:{period}:{check.source}:{check.currency}",
+        f"{check.source} says {days} day by day, {total} in all",
+        Facts(scope=scope, series=((API_LAYOUT, days), (MONTH_TOTAL, total))),
+        policy=policy,
+        policies=policies,
+        until=until,
     )
 
 
 def _differing(difference: Difference, policy: AccountPolicy, policies: Policies, until: Reach) -> Finding:
     counts, other, period = difference.counts.series, difference.other.series, difference.counts.period.label
     counted, told = Money(difference.counted, difference.currency), Money(difference.told, difference.currency)
-    name = policy.name or policy.account
-    return Finding(
-        matter=Matter(Rule.DIFFERING, policy.account, f"series:{other}", counts, period),
-        holds=True,
-        severity=Severity.NOTICE,
-        group=f"differing:{policy.account}:{period}:{other}",
-        grave=0,
-        summary=f"bills of {name} for {period} do not agree: {counts} says {counted}, {other} says {told}",
-        facts=Facts(
-            account=policy.account,
-            account_name=policy.name,
-            scope=f"series:{other}",
-            name=name,
-            period=period,
-            series=((counts, counted), (other, told)),
-            days=len(difference.days),
-            data_until=until.get(policy.account),
-        ),
-        channels=policies.operators,
-        amount=plain(difference.counted),
+    return _disagreeing(
+        Matter(Rule.DIFFERING, policy.account, f"series:{other}", counts, period),
+        Severity.NOTICE,
+        f"differing:{policy.account}:{period}:{other}",
+        f"{counts} says {counted}, {other} says {told}",
+        Facts(scope=f"series:{other}", series=((counts, counted), (other, told)), days=len(difference.days)),
+        policy=policy,
+        policies=policies,
+        until=until,
     )
 
 
 def _missing(one: Uncounted, policy: AccountPolicy, policies: Policies, until: Reach) -> Finding:
     counts, other, period = one.counts.series, one.other.series, one.counts.period.label
-    amount, name = Money(one.amount, one.currency), policy.name or policy.account
-    summary = f"{amount} of {days_text(one.days)} is not counted: {counts} counts and lacks these days, {other} has them"
-    return Finding(
+    amount, counted, told = (Money(each, one.currency) for each in (one.amount, one.counted, one.told))
+    series = ((counts, counted), (other, told))
+    return _disagreeing(
         # Beside the matter of days that both tell: that one was told does not say the other.
-        matter=Matter(Rule.DIFFERING, policy.account, f"series:{other}", f"{counts} lacks days", period),
+        Matter(Rule.DIFFERING, policy.account, f"series:{other}", f"{counts} lacks days", period),
+        Severity.WARNING,
+        f"uncounted:{policy.account}:{period}:{other}",
+        f"{amount} of {days_text(one.days)} is not counted: {counts} counts and lacks these days, {other} has them",
+        Facts(scope=f"series:{other}", series=series, uncounted=amount, uncounted_on=one.days),
+        policy=policy,
+        policies=policies,
+        until=until,
+    )
+
+
+def _disagreeing(
+    matter: Matter,
+    severity: Severity,
+    group: str,
+    what: str,
+    facts: Facts,
+    *,
+    policy: AccountPolicy,
+    policies: Policies,
+    until: Reach,
+) -> Finding:
+    """Return that bills of a month do not agree; the first of the series in the facts is the one that counts."""
+    name, period = policy.name or policy.account, matter.period
+    (_, counted), *_ = facts.series
+    told = replace(
+        facts,
+        account=policy.account,
+        account_name=policy.name,
+        name=name,
+        period=period,
+        data_until=until.get(policy.account),
+    )
+    return Finding(
+        matter=matter,
         holds=True,
-        severity=Severity.WARNING,
-        group=f"uncounted:{policy.account}:{period}:{other}",
+        severity=severity,
+        group=group,
         grave=0,
-        summary=f"bills of {name} for {period} do not agree: {summary}",
-        facts=Facts(
-            account=policy.account,
-            account_name=policy.name,
-            scope=f"series:{other}",
-            name=name,
-            period=period,
-            series=((counts, Money(one.counted, one.currency)), (other, Money(one.told, one.currency))),
-            uncounted=amount,
-            uncounted_on=one.days,
-            data_until=until.get(policy.account),
-        ),
+        summary=f"bills of {name} for {period} do not agree: {what}",
+        facts=told,
         channels=policies.operators,
-        amount=plain(one.counted),
+        amount=plain(counted.amount),
     )
