@@ -181,7 +181,7 @@ def tables_at(place: str) -> set[str]:
     return found
 
 
-def test_a_newer_schema_is_refused_with_nothing_touched(place: str) -> None:
+def test_an_unknown_schema_is_refused_with_nothing_touched(place: str) -> None:
     database = open_database(place)
     with database.writing() as connection:
         connection.execute(text("UPDATE spendwatch_revision SET version_num = '9999'"))
@@ -189,7 +189,7 @@ def test_a_newer_schema_is_refused_with_nothing_touched(place: str) -> None:
     before = Path(place).read_bytes() if not place.startswith("postgresql") else b""
     start = time.monotonic()
     for read_only in (False, True):
-        with pytest.raises(LedgerUnavailableError, match=r"newer spendwatch .*9999.*this one knows up to"):
+        with pytest.raises(LedgerUnavailableError, match=r"another spendwatch .*9999.*this one knows up to"):
             open_database(place, read_only=read_only)
     assert time.monotonic() - start < 1
     if before:

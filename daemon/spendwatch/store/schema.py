@@ -12,7 +12,7 @@ from spendwatch.store.reach import begin_revision
 from spendwatch.store.storage import Storage
 from spendwatch.store.tables import metadata
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0.1.0",)
 """Every revision this program can bring up to date, the oldest first. A new migration adds its own here."""
 
 HEAD = REVISIONS[-1]
@@ -24,7 +24,7 @@ _MIGRATIONS = "spendwatch.store:migrations"
 
 
 def require_current(storage: Storage, *, read_only: bool) -> None:
-    """Bring the tables up to date. Refused, with nothing touched: a newer schema, and any migration when `read_only`."""
+    """Bring the tables up to date. Refused, with nothing touched: an unknown schema, and any migration when `read_only`."""
     # The first look is a writer's: what a kill left of the very first start, only a writer can roll back.
     with storage.reading() if read_only else storage.writing() as connection:
         if _is_current(connection, storage.place, read_only=read_only):
@@ -55,8 +55,8 @@ def _is_current(connection: Connection, place: str, *, read_only: bool) -> bool:
         _refuse_foreign_tables(connection, place)
     elif revision not in REVISIONS:
         msg = (
-            f"the ledger at {place} was written by a newer spendwatch (schema {revision}, this one knows up to {HEAD}): "
-            "install that version again, or restore a backup made before it"
+            f"the ledger at {place} was written by another spendwatch (schema {revision}, this one knows up to {HEAD}): "
+            "install that version again, restore a backup made before it, or begin a new ledger from the kept bills"
         )
         raise LedgerUnavailableError(msg)
     elif read_only:
