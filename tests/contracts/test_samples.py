@@ -11,6 +11,7 @@ import pytest
 
 from oracle import Hints, month_to_date
 from small_ledger import Copies, SmallLedger, read_here
+from spendwatch.domain.category import Category, category_of
 from spendwatch.domain.errors import UnreadableBillError
 from spendwatch.domain.money import Currency
 from spendwatch.domain.statement import AccountId, ReadingHints
@@ -123,3 +124,9 @@ def test_all_samples_together_give_one_truth_in_two_hundred_random_orders_with_r
         assert ledger.total("sfm", account=CHINA, month="2026-09") == Decimal("1238.800069")
         assert ledger.total("sfm", account=CHINA, month="2026-08") == Decimal("33.82373")
         assert ledger.total("sfm", account=INTERNATIONAL, month="2026-09") == Decimal("32.455004")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_model_studio_code_of_a_sample_is_of_an_unnamed_category(name: str) -> None:
+    codes = {(row.commodity, row.item) for row in entered(name).rows if row.product == "sfm" and row.commodity + row.item}
+    assert not [code for code in codes if category_of(*code) is Category.OTHER]

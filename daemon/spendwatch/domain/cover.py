@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 
+from spendwatch.domain.category import Category, category_of
 from spendwatch.domain.statement import ChargeKind
 
 
@@ -20,15 +21,17 @@ class Cover(StrEnum):
     NONE = "none"
 
 
-_MARKS = {Cover.SAVINGS_PLAN: "_spn", Cover.CODING_PLAN: "codingplan", Cover.TOKEN_PLAN: "tokenplan"}
-"""What the commodity codes of plans have in them: `sfm_GenAI_spn_cn`, `sfm_codingplan_…`, `sfm_tokenplan…`."""
+_COVERS = {
+    Category.SAVINGS_PLAN: Cover.SAVINGS_PLAN,
+    Category.CODING_PLAN: Cover.CODING_PLAN,
+    Category.TOKEN_PLAN: Cover.TOKEN_PLAN,
+}
 _RENEWED = (Cover.CODING_PLAN, Cover.TOKEN_PLAN)
 
 
 def cover_of(commodity: str) -> Cover:
     """Return the plan that a commodity code belongs to, or none."""
-    code = commodity.lower()
-    return next((cover for cover, mark in _MARKS.items() if mark in code), Cover.NONE)
+    return _COVERS.get(category_of(commodity), Cover.NONE)
 
 
 def covers_seen(commodities: Iterable[str], *, has_free_lines: bool) -> tuple[Cover, ...]:
