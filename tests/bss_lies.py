@@ -12,8 +12,8 @@ from email.utils import format_datetime
 from enum import StrEnum
 from typing import Protocol
 
-from spendwatch.demo.billing_api import Document
-from spendwatch.demo.gateway import Call, Refusal
+from billing_api import Document
+from billing_gateway import Call, Refusal
 from spendwatch.demo.requests import write_answer
 
 KEY_ID = "LTAItestid"

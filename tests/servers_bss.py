@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from billing_api import BillingApi, Document, written
+from billing_gateway import Call, Gateway, RefusedError
 from bss_lies import (
     FALSIFIED,
     KEY_ID,
@@ -23,8 +25,6 @@ from bss_lies import (
     Page,
 )
 from servers_http import ThreadedServer, stay
-from spendwatch.demo.billing_api import BillingApi, Document, written
-from spendwatch.demo.gateway import Call, Gateway, RefusedError
 
 ACCOUNT = "1000000000000001"
 

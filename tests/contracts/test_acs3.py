@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendwatch.demo.gateway import signature_of, signed_names
+from billing_gateway import signature_of, signed_names
 from spendwatch.sources.provider.acs3 import ApiRequest, Signer, canonical, signed
 
 CAPTURE = Path(__file__).parent.parent / "data" / "endpoint" / "sdk_capture.jsonl"

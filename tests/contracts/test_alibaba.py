@@ -22,12 +22,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from billing_api import Document
 from bss_lies import KEY_ID, SECRET, TOKEN, Lie
 from bss_told import LIES
 from endpoint_watch import NOW, Endpoint, StopWatch, day_of, lines_of
 from servers_bss import ACCOUNT, BssServer, an_item
 from small_ledger import read_here
-from spendwatch.demo.billing_api import Document
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import BillFile, SourceName

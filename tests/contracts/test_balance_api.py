@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from billing_api import Document
+from billing_gateway import Call
 from bss_lies import KEY_ID, SECRET, Lie
 from domain_builders import CNY, USD, cny
 from endpoint_watch import LOOPBACK, NOW, StopWatch
 from servers_bss import ACCOUNT, BssServer
-from spendwatch.demo.billing_api import Document
-from spendwatch.demo.gateway import Call
 from spendwatch.domain.balance import Billed, Explanation, balance_from
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.errors import BalanceUnavailableError

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
+from billing_api import BillingApi
+from billing_gateway import Call, Gateway, RefusedError
 from bss_lies import KEY_ID, SECRET
 from endpoint_watch import LOOPBACK, NOW, StopWatch
 from servers_bss import ACCOUNT, BssServer, an_item
-from spendwatch.demo.billing_api import BillingApi
-from spendwatch.demo.gateway import Call, Gateway, RefusedError
 from spendwatch.demo.requests import Request
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Site
@@ -144,3 +146,10 @@ def test_the_pages_of_a_day_hold_each_line_once_and_the_last_has_no_token() -> N
 def test_what_the_provider_would_not_answer_is_refused(call: Call, code: str) -> None:
     with pytest.raises(RefusedError, match=f"^{code}$"):
         _api(1).answer(call)
+
+
+@pytest.mark.parametrize("fake", ["billing_api.py", "billing_gateway.py"])
+def test_the_stand_in_checks_by_code_of_its_own(fake: str) -> None:
+    text = (Path(__file__).parent.parent / fake).read_text(encoding="utf-8")
+    borrowed = set(re.findall(r"^(?:from|import) (spendwatch[.\w]*|httpx)", text, re.MULTILINE))
+    assert borrowed <= {"spendwatch.demo.requests"}

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing_api import Document, written
 from bss_lies import KEY_ID, SECRET, Lie
 from endpoint_watch import LOOPBACK, NOW, StopWatch
 from servers_bss import ACCOUNT, BssServer, an_item
 from servers_http import HttpSink, Reply
-from spendwatch.demo.billing_api import Document, written
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Site

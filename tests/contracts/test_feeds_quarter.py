@@ -18,12 +18,12 @@ from pathlib import Path
 
 import pytest
 
+from billing_api import Document
 from bss_lies import Lie
 from endpoint_watch import StopWatch
 from feed_house import FeedHouse, api_source
 from servers_bss import BssServer, an_item
 from spendwatch.bills.process import ReadingProcess
-from spendwatch.demo.billing_api import Document
 from spendwatch.domain.period import parse_duration
 
 pytestmark = pytest.mark.anyio

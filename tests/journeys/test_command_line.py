@@ -246,15 +246,3 @@ def test_a_cancelled_delivery_is_never_sent_and_stays_on_record(home: Home) -> N
     home.call("once")
     assert len(home.requests()) == 1
     assert [one["state"] for one in home.json("deliveries", "list")["deliveries"] if one["channel"] == "hook"] == ["cancelled"]
-
-
-def test_the_demo_tells_a_whole_month(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "spendwatch", "demo"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "The month is over: " in done.stdout
-    notifications = int(done.stdout.split("The month is over: ")[1].split()[0])
-    assert notifications >= 6
-    assert f"({notifications} arrived)" in done.stdout
-    assert list(tmp_path.iterdir()) == []

@@ -16,13 +16,13 @@ import pytest
 
 import oss_lies
 from bill_builder import a_bill, a_line
+from billing_api import Document
 from bss_lies import KEY_ID, SECRET, Lie
 from bss_told import LIES
 from home import Home, today
 from servers_bss import BssServer, an_item
 from servers_file import FileServer
 from servers_oss import OssServer
-from spendwatch.demo.billing_api import Document
 from spendwatch.domain.trouble import Trouble
 from spendwatch.store.health_book import HealthBook
 from spendwatch.store.opening import open_database

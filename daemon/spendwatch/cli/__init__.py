@@ -17,7 +17,6 @@ from spendwatch.domain.count import counted
 
 _EXAMPLES = """\b
   spendwatch demo                         a whole month in half a minute, nothing needed
-  spendwatch demo --api                   the same, bills and balance asked for from a stand-in
   spendwatch init                         write a commented configuration to ./config
   spendwatch check                        find every mistake in it
   spendwatch import bill.csv --dry-run    what a bill says, without recording it

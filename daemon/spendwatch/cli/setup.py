@@ -24,14 +24,9 @@ if TYPE_CHECKING:
     "--drop", "inbox", type=click.Path(file_okay=False, path_type=Path), help="Only put sample bills of this month there."
 )
 @click.option("--every", default=3.0, show_default=True, help="Seconds between two sample bills.")
-@click.option("--api", "by_api", is_flag=True, help="Ask a local stand-in of the billing API for bills and balance.")
-def demo(inbox: Path | None, every: float, *, by_api: bool) -> int:
+def demo(inbox: Path | None, every: float) -> int:
     """Show a whole month on sample bills, with a scratch state and local receivers. Needs no configuration and no network."""
-    if by_api and inbox is not None:
-        msg = "--api and --drop do not go together: one asks for bills, the other only puts some there"
-        raise click.UsageError(msg)
-    from spendwatch.demo.asked_story import tell_asked  # noqa: PLC0415 -- brings the whole house
-    from spendwatch.demo.story import drop, tell  # noqa: PLC0415 -- the same
+    from spendwatch.demo.story import drop, tell  # noqa: PLC0415 -- brings the whole house
     from spendwatch.logs import configure  # noqa: PLC0415 -- the same
 
     configure("auto", level="error")
@@ -39,7 +34,7 @@ def demo(inbox: Path | None, every: float, *, by_api: bool) -> int:
         inbox.mkdir(parents=True, exist_ok=True)
         asyncio.run(drop(inbox, timedelta(seconds=every), lambda line: click.echo(line, err=True)))
         return Exit.DONE
-    said = asyncio.run((tell_asked if by_api else tell)(click.echo))
+    said = asyncio.run(tell(click.echo))
     return Exit.DONE if said else Exit.UNEXPECTED
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,10 @@ accounts:
     site: cn
     currency: CNY
     budget: 2000.00
-    balance: {{{balance}, floors: [400.00, 200.00]}}
+    balance: {{from: manual, cash: 900.00, credit: 0, floors: [400.00, 200.00]}}
     channels: [screen, mail, hook]
 sources:
-  {source}
+  inbox: {{type: folder, path: inbox, stale_after: 3d}}
 defaults: {{thresholds: [50%, 80%, 100%], channels: [screen, mail, hook]}}
 allow_networks: [127.0.0.0/8]
 channels:
@@ -59,11 +59,12 @@ class Scene:
         """How many notifications arrived."""
         return len(self.hook.received)
 
-    def summary(self, done: str) -> str:
-        """Return what came of a month in which the same bills were again and again `done`."""
+    @property
+    def summary(self) -> str:
+        """What came of a month in which the same bills were exported again and again."""
         return (
             f"The month is over: {counted(self.said, 'notification')}. Each was printed here, came as a mail "
-            f"({len(self.mail.received)} arrived)\nand as a signed webhook; each was said once, whatever was {done} again."
+            f"({len(self.mail.received)} arrived)\nand as a signed webhook; each was sent once, whatever was exported again."
         )
 
 
@@ -73,30 +74,29 @@ def last_month() -> BillingPeriod:
 
 
 @asynccontextmanager
-async def furnished(*, balance: str, source: str, secrets: Mapping[str, str] | None = None) -> AsyncIterator[Scene]:
-    """Set the scene, with a balance and a source as the configuration has them, and secrets in files; clear it in the end."""
+async def furnished() -> AsyncIterator[Scene]:
+    """Set the scene; clear it in the end."""
     with tempfile.TemporaryDirectory(prefix="spendwatch-demo-") as name:
         folder = Path(name)
         async with mail_sink() as mail, webhook_sink() as hook:
-            config = _CONFIG.format(account=ACCOUNT, balance=balance, source=source, mail=mail.port, hook=hook.port)
+            config = _CONFIG.format(account=ACCOUNT, mail=mail.port, hook=hook.port)
             (folder / "spendwatch.yaml").write_text(config, encoding="utf-8")
-            _furnish(folder, {"hook": _SECRET, **(secrets or {})})
+            _furnish(folder)
             # Nothing of the user's own surroundings belongs in the demo.
             settings = load(folder, Outside({}))
             with opened_store(settings) as store:
                 yield Scene(folder, settings, store, mail, hook)
 
 
-def _furnish(folder: Path, secrets: Mapping[str, str]) -> None:
+def _furnish(folder: Path) -> None:
     (folder / "workspaces").mkdir()
     (folder / "inbox").mkdir()
     for workspace, title, budget in ((RESEARCH, "Research", "700.00"), (TRAINING, "Training", "150.00")):
         text = _WORKSPACE.format(workspace=workspace, name=title, budget=budget)
         (folder / "workspaces" / f"{title.lower()}.yaml").write_text(text, encoding="utf-8")
-    for name, secret in secrets.items():
-        path = folder / name
-        path.touch(mode=0o600)
-        path.write_text(secret, encoding="utf-8")
+    path = folder / "hook"
+    path.touch(mode=0o600)
+    path.write_text(_SECRET, encoding="utf-8")
 
 
 async def speak(app: App) -> None:

@@ -24,8 +24,7 @@ _DROP_TOTAL = Decimal(480)
 
 async def tell(say: Callable[[str], None]) -> int:
     """Let last month pass again, day by day, on invented bills; return how many notifications were said."""
-    balance = "from: manual, cash: 900.00, credit: 0"
-    async with furnished(balance=balance, source="inbox: {type: folder, path: inbox, stale_after: 3d}") as scene:
+    async with furnished() as scene:
         return await _month(scene, say)
 
 
@@ -42,7 +41,7 @@ async def _month(scene: Scene, say: Callable[[str], None]) -> int:
             await _morning(app, scene.folder, start, moment[0], say)
     finally:
         app.close()
-    say("\n" + scene.summary("exported"))
+    say("\n" + scene.summary)
     say("Next: `spendwatch init` writes a configuration for your own bills.")
     return scene.said
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from email.utils import format_datetime
 from typing import Any, TypeAlias
 
-from spendwatch.demo.gateway import Call, Gateway, Refusal, RefusedError
+from billing_gateway import Call, Gateway, Refusal, RefusedError
 from spendwatch.demo.requests import read_request, write_answer
 
 Document: TypeAlias = dict[str, Any]
