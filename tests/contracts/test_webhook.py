@@ -239,6 +239,42 @@ async def test_any_2xx_is_delivered(status: int) -> None:
         assert len(sink.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"errcode":300001,"errmsg":"msgtype is null"}',
+        b'{"code":19002,"msg":"params error, msg_type need"}',
+        b'{"errcode":"40008","errmsg":"invalid message type"}',
+        b'{"code":-1}',
+        b"Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 413",
+    ],
+)
+async def test_a_refusal_in_the_body_of_a_200_is_one_and_told_with_its_words(body: bytes) -> None:
+    with HttpSink([Reply(200, {"content-type": "application/json"}, body)]) as sink:
+        with pytest.raises(PermanentDeliveryError) as caught:
+            await _send(_channel(sink.url()), SAMPLES["stale"])
+        assert str(caught.value) == f"HTTP 200, but the answer is a refusal: {body.decode()}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"ok": true, "code": 0, "errcode": 0}',
+        b'{"code": 200, "msg": "success"}',
+        b'{"code": "200"}',
+        b'{"code": 20000, "success": true}',
+        b'{"errcode": null, "code": "queued"}',
+        b"[1]",
+        b"ok",
+        b"",
+    ],
+)
+async def test_an_answer_that_says_all_is_well_is_one(body: bytes) -> None:
+    with HttpSink([Reply(200, {"content-type": "application/json"}, body)]) as sink:
+        await _send(_channel(sink.url()), SAMPLES["stale"])
+        assert len(sink.requests) == 1
+
+
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
 async def test_a_receiver_in_trouble_is_asked_again_later(status: int) -> None:
     with HttpSink([Reply(status, {}, b"busy\n")]) as sink:

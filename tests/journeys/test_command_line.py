@@ -85,6 +85,42 @@ def test_init_writes_a_configuration_that_check_accepts_and_overwrites_nothing(t
     assert "exists already" in again.stderr
 
 
+READING = (
+    ("status",),
+    ("report",),
+    ("balance",),
+    ("alerts",),
+    ("deliveries", "list"),
+    ("ledger", "list"),
+    ("ledger", "audit"),
+    ("export", "focus"),
+    ("notify-test",),
+)
+
+
+def test_one_bad_workspace_file_blocks_no_command_that_reads(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    quiet_home.watch()
+    bad = quiet_home.watch(TRAINING, name="Training")
+    quiet_home.drop(lines_worth("85") + lines_worth("1", workspace=TRAINING))
+    quiet_home.call("once")
+    alert = quiet_home.json("alerts")["alerts"][0]["id"]
+    bad.write_text(f"workspace: {TRAINING}\nbugdet: 10.00\n")
+    for command in (*READING, ("explain", alert)):
+        said = quiet_home.call(*command)
+        assert f"{bad}:2:1: bugdet: unknown key; did you mean 'budget'?" in said.stderr, command
+        assert "Workspace files with mistakes are left out here" in said.stderr, command
+    budgets = {line["name"]: line["budget"] for line in quiet_home.json("status")["accounts"][0]["workspaces"]}
+    assert budgets == {"Research": "100", "": None}
+    for command in (("once",), ("run",), ("import", str(bad))):
+        assert "bugdet" in quiet_home.call(*command, expect=78).stderr
+
+
+def test_a_mistake_in_the_main_file_still_blocks_every_command(quiet_home: Home) -> None:
+    quiet_home.furnish(extra="oops: 1")
+    assert ": oops: unknown key" in quiet_home.call("status", expect=78).stderr
+
+
 def test_status_before_the_first_bill_says_so(quiet_home: Home) -> None:
     quiet_home.furnish()
     quiet_home.watch()

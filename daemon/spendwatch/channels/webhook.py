@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import parsedate_to_datetime
@@ -26,6 +27,8 @@ SCHEMA_VERSION = 1
 """Grows when a field of the body changes its meaning; new fields do not count."""
 
 _GONE = 410
+_WHOLE = re.compile(r"-?[0-9]{1,9}", re.ASCII)
+_TEAMS_FAILED = "Webhook message delivery failed"
 _WORTH_RETRYING = frozenset({408, 425, 429})
 _SHORTEST_PAUSE = timedelta(seconds=1)
 _LONGEST_PAUSE = timedelta(hours=1)
@@ -196,6 +199,9 @@ def _amount(money: Money | None) -> str | None:
 def _raise_unless_taken(answer: HttpAnswer, now: datetime) -> None:
     status = answer.status
     if 200 <= status < 300:  # noqa: PLR2004 -- the successful ones
+        if refused := _refusal_in(answer.excerpt):
+            msg = f"HTTP {status}, but the answer is a refusal: {refused}"
+            raise PermanentDeliveryError(msg)
         return
     said = f"HTTP {status}: {answer.excerpt}" if answer.excerpt else f"HTTP {status}"
     if status == _GONE:
@@ -207,6 +213,25 @@ def _raise_unless_taken(answer: HttpAnswer, now: datetime) -> None:
         msg = f"HTTP {status}: a redirect, which is never followed; configure the final URL"
         raise PermanentDeliveryError(msg)
     raise PermanentDeliveryError(said)
+
+
+def _refusal_in(body: str) -> str:
+    """Return the answer if it refuses in its body, as chat robots do with status 200: an `errcode` or `code` other than zero.
+
+    A `code` from 200 to 299, or beside `"success": true`, is the way in which other gateways say that all is well.
+    """
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return body if body.startswith(_TEAMS_FAILED) else ""
+    if not isinstance(said, dict) or said.get("success") is True or said.get("ok") is True:
+        return ""
+    errcode, code = (_number(said.get(key)) for key in ("errcode", "code"))
+    return body if errcode or (code and code // 100 != 2) else ""  # noqa: PLR2004 -- the successful ones
+
+
+def _number(value: object) -> int:
+    return int(str(value)) if _WHOLE.fullmatch(str(value)) else 0
 
 
 def _pause(text: str, now: datetime) -> timedelta | None:

@@ -8,12 +8,16 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from spendwatch import __version__
 from spendwatch.cli.exits import Exit
 from spendwatch.domain.count import counted
+
+if TYPE_CHECKING:
+    from spendwatch.settings import Settings
 
 _EXAMPLES = """\b
   spendwatch demo                         a whole month in half a minute, nothing needed
@@ -58,6 +62,17 @@ class Place:
         from spendwatch.settings import find_config  # noqa: PLC0415 -- pydantic costs 0.1 s
 
         return find_config(self.config, os.environ, Path.cwd())
+
+    def settings(self, *, with_secrets: bool = False) -> Settings:
+        """Load for a command that only reads: one bad workspace file never blocks it, its mistakes go to stderr."""
+        from spendwatch.settings import load_usable  # noqa: PLC0415 -- as above
+
+        settings, mistakes = load_usable(self.path(), with_secrets=with_secrets)
+        for mistake in mistakes:
+            click.echo(str(mistake), err=True)
+        if mistakes:
+            click.echo("Workspace files with mistakes are left out here; `run` and `once` do not start with them.\n", err=True)
+        return settings
 
 
 class _LazyGroup(click.Group):

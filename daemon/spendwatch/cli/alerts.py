@@ -16,7 +16,7 @@ from spendwatch.domain.policy import watches
 from spendwatch.domain.scope import MATCHABLE, Dimension
 from spendwatch.domain.standing import SpendSum, seen_workspaces
 from spendwatch.jobs.overview import alert_json
-from spendwatch.settings import Settings, load
+from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store
 
 _EXPLAINED_ROWS = 12
@@ -28,7 +28,7 @@ _EXPLAINED_ROWS = 12
 @click.pass_obj
 def alerts(place: Place, *, everything: bool, as_json: bool) -> int:
     """List alerts: those that fire, or all."""
-    settings = load(place.path(), with_secrets=False)
+    settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         found = [alert for alert in store.book.alerts() if everything or alert.is_firing]
     if as_json:
@@ -60,7 +60,7 @@ def alerts(place: Place, *, everything: bool, as_json: bool) -> int:
 @click.pass_obj
 def explain(place: Place, alert: str, *, as_json: bool) -> int:
     """Show why ALERT came (its id, or the beginning of it): the rule, the figures, the bills behind them, who was told."""
-    settings = load(place.path(), with_secrets=False)
+    settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         matching = store.book.find(alert)
         if len(matching) != 1:

@@ -11,7 +11,7 @@ from spendwatch.cli.screen import clean, console, print_json, table, when
 from spendwatch.domain.balance_reading import TERMS, BalanceReading, RecordedReading
 from spendwatch.domain.money import Money, plain, shown
 from spendwatch.domain.policy import AccountPolicy
-from spendwatch.settings import Settings, load
+from spendwatch.settings import Settings
 from spendwatch.state import opened_store
 
 _NUMBERS = ("CASH", "CREDIT", "UNSETTLED", "REPORTED")
@@ -27,7 +27,7 @@ def balance(place: Place, account: str | None, limit: int, *, as_json: bool) -> 
 
     Readings one after the other that say the same are one. How a balance stands now is told by `status`.
     """
-    settings = load(place.path(), with_secrets=False)
+    settings = place.settings()
     wanted = _wanted(settings, account)
     with opened_store(settings, read_only=True) as store:
         found = [(policy, store.balances.history(policy.account, limit)) for policy in wanted]

@@ -27,7 +27,7 @@ from spendwatch.domain.notification import (
 )
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.jobs.ports import Channel
-from spendwatch.settings import Settings, load
+from spendwatch.settings import Settings
 from spendwatch.state import opened_store, system_clock
 
 
@@ -46,7 +46,7 @@ def deliveries(ctx: click.Context) -> None:
 @click.pass_obj
 def list_deliveries(place: Place, state: str | None = None, limit: int = 50, *, as_json: bool = False) -> int:
     """List deliveries, the newest first."""
-    settings = load(place.path(), with_secrets=False)
+    settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         states = (DeliveryState(state),) if state else None
         found = store.outbox.listing(states=states, limit=limit)
@@ -97,7 +97,7 @@ def _json(delivery: Delivery) -> dict[str, object]:
 @click.pass_obj
 def retry(place: Place, delivery: str) -> int:
     """Try DELIVERY (its id, or the beginning of it) again at once, also one that was given up."""
-    settings = load(place.path(), with_secrets=False)
+    settings = place.settings()
     with opened_store(settings) as store:
         found = _the_one(store.outbox.find(delivery), delivery)
         store.outbox.requeue(found.id, now=system_clock())
@@ -111,7 +111,7 @@ def retry(place: Place, delivery: str) -> int:
 @click.pass_obj
 def cancel(place: Place, delivery: str) -> int:
     """Never send DELIVERY (its id, or the beginning of it). It stays on record as cancelled."""
-    settings = load(place.path(), with_secrets=False)
+    settings = place.settings()
     with opened_store(settings) as store:
         found = _the_one(store.outbox.find(delivery), delivery)
         store.outbox.cancel(found.id, now=system_clock())
@@ -136,7 +136,7 @@ def notify_test(place: Place, channel: str | None) -> int:
     from spendwatch.logs import configure, hide  # noqa: PLC0415 -- the same
 
     configure("auto", level="error")
-    settings = load(place.path())
+    settings = place.settings(with_secrets=True)
     for secret in settings.secrets:
         hide(secret)
     channels = open_channels(settings, system_clock)

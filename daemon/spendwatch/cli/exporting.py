@@ -18,7 +18,6 @@ from spendwatch.domain.authority import authorities
 from spendwatch.domain.count import counted
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import DayKey
-from spendwatch.settings import load
 from spendwatch.state import Store, opened_store, system_clock
 
 
@@ -37,7 +36,7 @@ def focus(place: Place, month: BillingPeriod | None, *, all_products: bool) -> i
     Of a month that several series of bills tell of, the one that counts is written. Exits with 75, and writes nothing, where
     lines were given up to save room (`retention.lines`).
     """
-    settings = load(place.path(), with_secrets=False)
+    settings = place.settings()
     period = month or BillingPeriod.containing(system_clock(), settings.zone)
     products = None if all_products else settings.policies.products
     with (

@@ -42,7 +42,7 @@ def ledger(ctx: click.Context) -> None:
 @click.pass_obj
 def list_statements(place: Place, limit: int = 50, *, as_json: bool = False) -> int:
     """List the statements on record, the latest first."""
-    settings = load(place.path(), with_secrets=False)
+    settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         found = store.ledger.statements(limit)
     if as_json:
@@ -79,7 +79,7 @@ def list_statements(place: Place, limit: int = 50, *, as_json: bool = False) -> 
 @click.pass_obj
 def list_deeds(place: Place, limit: int, *, as_json: bool) -> int:
     """List what people changed by hand, the latest first."""
-    settings = load(place.path(), with_secrets=False)
+    settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         found = store.ledger.deeds(limit)
     if as_json:
@@ -114,7 +114,7 @@ def verify(place: Place, files: tuple[Path, ...], month: BillingPeriod | None, *
     can be said of their months.
     """
     configure("auto", level="warning")
-    settings = load(place.path(), with_secrets=False)
+    settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         wanted = [one for one in store.ledger.statements() if month is None or month in one.periods]
         on_record = [one for one in series_on_record(store.database) if month in {None, one.period}]

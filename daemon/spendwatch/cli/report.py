@@ -18,7 +18,6 @@ from spendwatch.domain.category import category_of
 from spendwatch.domain.money import EXACT, plain, shown
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension, parse_tags
-from spendwatch.settings import load
 from spendwatch.state import Store, opened_store, system_clock
 
 _CATEGORY = "category"
@@ -41,7 +40,7 @@ def report(place: Place, month: BillingPeriod | None, by: str, *, all_products: 
     if unknown or not columns:
         msg = f"cannot tell apart by {', '.join(unknown) or 'nothing'}; use any of {', '.join(_BY)}, tag:KEY"
         raise click.BadParameter(msg, param_hint="--by")
-    settings = load(place.path(), with_secrets=False)
+    settings = place.settings()
     now: datetime = system_clock()
     period = month or BillingPeriod.containing(now, settings.zone)
     with opened_store(settings, read_only=True) as store:

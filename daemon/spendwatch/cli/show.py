@@ -24,7 +24,7 @@ from spendwatch.domain.money import Money, shown
 from spendwatch.domain.period import BillingPeriod, days_text, duration_text
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.overview import AccountOverview, Mark, Overview, WorkspaceLine, look, overview_json
-from spendwatch.settings import Settings, load
+from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock
 
 _STYLES = {Mark.OK: "", Mark.WARNING: "yellow", Mark.CRITICAL: "bold red"}
@@ -39,7 +39,7 @@ _WATCH_EVERY = 2.0
 @click.pass_obj
 def status(place: Place, month: BillingPeriod | None, *, as_json: bool, watch: bool, exit_code: bool) -> int:
     """Show spend against budget per workspace, the balance, alerts, sources, and how old the figures are."""
-    settings = load(place.path(), with_secrets=False)
+    settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         overview = _look(settings, store, month)
         if as_json:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from spendwatch.settings.balances import BalanceSettings
     from spendwatch.sources.config import SourceConfig
 
-__all__ = ["Outside", "Retention", "Settings", "find_config", "load", "reload"]
+__all__ = ["Outside", "Retention", "Settings", "find_config", "load", "load_usable", "reload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,18 @@ def load(place: Path, outside: Outside | None = None, *, with_secrets: bool = Tr
     from spendwatch.settings.loading import load_all  # noqa: PLC0415 -- a fifth of a second, not to be paid for `--help`
 
     return load_all(place, outside or Outside(), with_secrets=with_secrets)
+
+
+def load_usable(
+    place: Path, outside: Outside | None = None, *, with_secrets: bool = False
+) -> tuple[Settings, tuple[ConfigMistake, ...]]:
+    """Read it for a command that only looks: workspace files with mistakes are left out, and the mistakes returned.
+
+    A mistake in `spendwatch.yaml` still raises `ConfigError`.
+    """
+    from spendwatch.settings.loading import load_what_is_usable  # noqa: PLC0415 -- as above
+
+    return load_what_is_usable(place, outside or Outside(), with_secrets=with_secrets)
 
 
 def reload(previous: Settings) -> tuple[Settings, tuple[ConfigMistake, ...]]:

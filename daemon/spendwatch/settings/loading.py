@@ -46,6 +46,14 @@ def load_all(place: Path, outside: Outside, *, with_secrets: bool) -> Settings:
     return _settings(found.daemon, _policies(found.workspaces, found.daemon), place, outside)
 
 
+def load_what_is_usable(place: Path, outside: Outside, *, with_secrets: bool) -> tuple[Settings, tuple[ConfigMistake, ...]]:
+    """Return the settings without the workspace files that have mistakes, and the mistakes."""
+    found = _read(place, outside, {}, with_secrets=with_secrets)
+    if found.daemon is None:
+        raise ConfigError(*found.mistakes)
+    return _settings(found.daemon, _policies(found.workspaces, found.daemon), place, outside), found.mistakes
+
+
 def load_again(previous: Settings) -> tuple[Settings, tuple[ConfigMistake, ...]]:
     """Return the settings of now, with the last good part where there are mistakes now, and the mistakes."""
     owners = {file: policy.workspace for file, policy in previous.workspace_files.items()}
