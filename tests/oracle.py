@@ -475,8 +475,7 @@ def _line(layout: Layout, row: Row, named: str, hints: Hints) -> Line:
         raise UnreadableError
     instance, product = cell(layout.instance), _product(layout, row)
     first, *others = (row.raw(told) if _is_moment(told) else _owner(told, cell(told), account) for told in layout.alike)
-    said = f"{cell(layout.charge)}\n{cell(layout.trade)}".casefold()
-    sort = next((sort for sort, words in _SORTS if any(word in said for word in words)), "other")
+    sort = _sort(cell(layout.charge), cell(layout.trade), cell(layout.commodity))
     figures = map(row.raw, ("目录总价", "用量", "消费时间|扣费时间|服务开始时间"))
     return Line(
         account=account,
@@ -491,6 +490,20 @@ def _line(layout: Layout, row: Row, named: str, hints: Hints) -> Line:
         content=tuple(row.raw(told) for told in layout.content),
         order=(*figures, first, product, *others, instance, currency),
     )
+
+
+def _sort(charge: str, trade: str, commodity: str) -> str:
+    """Return what sort of charge it is; what is subscription money begins with that word."""
+    told = [
+        sort for cell in (charge.casefold(), trade.casefold()) for sort, words in _SORTS if any(word in cell for word in words)
+    ]
+    plans = [sort for sort in told if sort in {"usage", "subscription"}]
+    if not plans and any(mark in commodity.lower() for mark in ("_spn", "codingplan", "tokenplan")):
+        plans = ["subscription"]
+    others = [sort for sort in told if sort not in {"usage", "subscription"}]
+    if plans[:1] == ["subscription"] and others[:1] in (["refund"], ["adjustment"]):
+        return f"subscription_{others[0]}"
+    return (others or plans or ["other"])[0]
 
 
 def _account(said: str, named: str, hints: Hints) -> str:

@@ -109,6 +109,44 @@ def test_names_are_known_in_whatever_way_they_are_written(name: str) -> None:
         assert found(variant, name).places == places, variant[:3]
 
 
+@pytest.mark.parametrize(
+    ("layout", "charge", "trade", "commodity", "kind"),
+    [
+        ("instancedetail-en", "SubscriptionOrder", "Subscription", "", "subscription"),
+        ("instancedetail-en", "SubscriptionOrder", "PayAsYouGo", "", "subscription"),
+        ("instancedetail-en", "PayAsYouGoBill", "PayAsYouGo", "sfm_tokenplanteams_dp_cn", "usage"),
+        ("instancedetail-en", "Refund", "Subscription", "", "subscription_refund"),
+        ("instancedetail-en", "Refund", "PayAsYouGo", "", "refund"),
+        ("describeinstancebill", "Refund", "Subscription", "", "subscription_refund"),
+        ("describeinstancebill", "Adjustment", "Subscription", "", "subscription_adjustment"),
+        ("describeinstancebill", "Adjustment", "PayAsYouGo", "sfm_tokenplanteams_dp_cn", "adjustment"),
+        ("instancedetail", "退款", "预付费", "", "subscription_refund"),
+        ("instancedetail", "退款", "后付费", "sfm_codingplan_public_cn", "refund"),
+        ("consumedetailbillv2-en", "Subscription Upfront Fee", "", "", "subscription"),
+        ("consumedetailbillv2-en", "Subscription Refund Fee", "", "", "subscription_refund"),
+        ("consumedetailbillv2-en", "Subscription Pay-As-You-Go", "", "sfm_GenAI_spn_cn", "usage"),
+        ("consumedetailbillv2-en", "Subscription Coverage", "", "", "usage"),
+        ("consumedetailbillv2-en", "Rounding Adjustment", "", "", "rounding"),
+        ("focus", "Purchase", "", "", "subscription"),
+        ("focus", "Purchase", "Correction", "", "subscription_refund"),
+        ("focus", "Usage", "Correction", "sfm_GenAI_spn_cn", "refund"),
+        # Where nothing else says how it is paid: nobody pays for a plan as it is used.
+        ("billingitemdetail", "退款", "", "sfm_inference_public_cn", "refund"),
+        ("billingitemdetail", "退款", "", "sfm_codingplan_public_cn", "subscription_refund"),
+        ("billingitemdetail", "", "", "sfm_tokenplanteams_dp_cn", "subscription"),
+        ("focus", "Credit", "", "sfm_GenAI_spn_cn", "subscription_refund"),
+        ("consumedetailbillv2", "", "", "sfm_inference_public_cn", "other"),
+    ],
+)
+def test_what_is_paid_when_ordered_is_told_from_what_is_paid_as_it_is_used(
+    layout: str, charge: str, trade: str, commodity: str, kind: str
+) -> None:
+    by_name = {one.name: one for one in ALL_LAYOUTS}
+    found = by_name[layout].charge_kind(charge, trade, commodity)
+    assert found == kind
+    assert found.is_subscription == kind.startswith("subscription")
+
+
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 def test_every_layout_is_found_by_all_that_it_knows_and_by_no_more_than_it_needs(layout: Layout) -> None:
     everything = full_header(layout)

@@ -95,6 +95,18 @@ def test_what_is_outstanding_is_kept_where_bills_tell_it(names: Sequence[str], o
     assert outstanding(entered(*names)) == Decimal(owed)
 
 
+@pytest.mark.parametrize(
+    ("names", "subscription"),
+    [
+        ([DETAIL[0]], "62.5"), ([SUMMARY], "62.5"), ([ENGLISH], "25"), ([PUSHED_ENGLISH], "25"), ([PUSHED], "0"),
+        ([FOCUS], "100"), ([LEGACY], "0"), ([RESAVED], "0"), (PAGES, "0"),
+    ],
+)  # fmt: skip
+def test_subscription_money_is_told_from_pay_as_you_go(names: Sequence[str], subscription: str) -> None:
+    ledger = entered(*names)
+    assert sum((row.billed_cost for row in ledger.rows if row.charge.is_subscription), Decimal(0)) == Decimal(subscription)
+
+
 def test_the_day_summary_is_never_added_to_the_detail() -> None:
     ledger = entered(*DETAIL, SUMMARY)
     assert (ledger.lines, ledger.total("sfm")) == (37, Decimal("170.332385"))

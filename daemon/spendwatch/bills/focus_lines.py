@@ -21,6 +21,8 @@ _CATEGORIES: Mapping[str, tuple[str, str]] = {
     ChargeKind.USAGE: ("Usage", ""),
     ChargeKind.FREE: ("Usage", ""),
     ChargeKind.SUBSCRIPTION: ("Purchase", ""),
+    ChargeKind.SUBSCRIPTION_REFUND: ("Purchase", "Correction"),
+    ChargeKind.SUBSCRIPTION_ADJUSTMENT: ("Purchase", "Correction"),
     ChargeKind.REFUND: ("Usage", "Correction"),
     ChargeKind.ADJUSTMENT: ("Adjustment", ""),
     ChargeKind.ROUNDING: ("Adjustment", ""),

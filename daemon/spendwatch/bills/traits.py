@@ -196,7 +196,7 @@ class Interpreter:
             instance=raw.get(Field.INSTANCE, ""),
             unit=raw.get(Field.UNIT, ""),
             currency=self._currency(raw.get(Field.CURRENCY, ""), account),
-            charge=self.layout.charge_kind(raw.get(Field.CHARGE, ""), raw.get(Field.TRADE, "")),
+            charge=self.layout.charge_kind(*(raw.get(field, "") for field in (Field.CHARGE, Field.TRADE, Field.COMMODITY))),
             tags=canonical_tags(raw.get(Field.TAGS, "")),
             workspace=instance.workspace,
             api_key=instance.api_key,

@@ -52,10 +52,29 @@ class ChargeKind(StrEnum):
     USAGE = "usage"
     FREE = "free"
     SUBSCRIPTION = "subscription"
+    """An order, a renewal, an upgrade: paid when it is ordered."""
+    SUBSCRIPTION_REFUND = "subscription_refund"
+    SUBSCRIPTION_ADJUSTMENT = "subscription_adjustment"
     REFUND = "refund"
     ADJUSTMENT = "adjustment"
     ROUNDING = "rounding"
     OTHER = "other"
+
+    @property
+    def is_subscription(self) -> bool:
+        """Whether it is subscription money; everything else is pay-as-you-go."""
+        return self in {ChargeKind.SUBSCRIPTION, ChargeKind.SUBSCRIPTION_REFUND, ChargeKind.SUBSCRIPTION_ADJUSTMENT}
+
+    @property
+    def of_subscription(self) -> ChargeKind:
+        """The same sort of charge of a subscription, where it has one of its own."""
+        return _OF_SUBSCRIPTION.get(self, self)
+
+
+_OF_SUBSCRIPTION = {
+    ChargeKind.REFUND: ChargeKind.SUBSCRIPTION_REFUND,
+    ChargeKind.ADJUSTMENT: ChargeKind.SUBSCRIPTION_ADJUSTMENT,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from spendwatch.domain.cover import Cover, cover_of
 from spendwatch.domain.statement import ChargeKind, Kind, TaxBasis
+
+_PAID = (ChargeKind.USAGE, ChargeKind.SUBSCRIPTION)
+"""What tells how a charge is paid: as it is used, or when it is ordered."""
 
 
 class Field(StrEnum):
@@ -76,7 +80,7 @@ class Layout:
     signature: tuple[tuple[Field, ...], ...]
     """What makes a header this layout: of each group at least one field."""
     charges: tuple[tuple[str, ChargeKind], ...]
-    """Charge kinds by a word in the charge's or the trade's type, in small letters; the first that is found counts."""
+    """Charge kinds by a word in the charge's or, after that, the trade's type, in small letters; the first found counts."""
     absent: tuple[Field, ...] = ()
     """Fields that a header of this layout must not have."""
     marks: tuple[str, ...] = ()
@@ -121,10 +125,13 @@ class Layout:
         instead = (Field.STARTS, Field.TIME) if field is Field.DAY else ()
         return next((self.columns[one][0] for one in (field, *instead) if one in self.columns), field.value)
 
-    def charge_kind(self, charge: str, trade: str) -> ChargeKind:
-        """Return what sort of charge these two cells name."""
-        said = f"{charge}\n{trade}".casefold()
-        return next((kind for word, kind in self.charges if word in said), ChargeKind.OTHER)
+    def charge_kind(self, charge: str, trade: str, commodity: str) -> ChargeKind:
+        """Return what sort of charge these cells name; where they leave open how it is paid, a plan's commodity tells."""
+        said = [kind for cell in (charge.casefold(), trade.casefold()) for word, kind in self.charges if word in cell]
+        is_plan = cover_of(commodity) is not Cover.NONE
+        paid = next((kind for kind in said if kind in _PAID), ChargeKind.SUBSCRIPTION if is_plan else ChargeKind.OTHER)
+        kind = next((kind for kind in said if kind not in _PAID), paid)
+        return kind.of_subscription if paid is ChargeKind.SUBSCRIPTION else kind
 
     def series(self, found: Mapping[Field, int], identity: Identity, *, selection: str = "") -> str:
         """Return the series of a file with these columns: files of one series speak of the same lines in the same way."""
