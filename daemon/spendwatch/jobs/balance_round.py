@@ -19,9 +19,9 @@ from spendwatch.domain.statement import AccountId
 from spendwatch.jobs.balance_conditions import Look, balance_findings, findings_without_balance
 from spendwatch.jobs.balance_trouble import differing_finding, failing_finding
 from spendwatch.jobs.balances import balances_of
-from spendwatch.jobs.insight import Insight
+from spendwatch.jobs.ledger_view import LedgerView
 from spendwatch.jobs.paces import Paces
-from spendwatch.jobs.ports import Balances, Ledger
+from spendwatch.jobs.ports import Balances
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class Surveyed:
 
 def survey(
     policies: Policies,
-    ledger: Ledger,
+    view: LedgerView,
     book: Balances | None,
-    insight: Insight,
+    paces: Paces,
     periods: Sequence[BillingPeriod],
     *,
     zone: tzinfo,
@@ -47,9 +47,9 @@ def survey(
     """Return what is known of all balances. Without a balance book only what the configuration says."""
     if not any(policy.balance for policy in policies.accounts):
         return Surveyed({}, {}, {})
-    insight.paces.look_at_balances(ledger, policies, zone)
+    paces.look_at_balances(view, policies, zone)
     latest = book.latest() if book else {}
-    balances = balances_of(policies, ledger, periods, latest, insight, zone=zone, now=now)
+    balances = balances_of(policies, view, periods, latest, zone=zone, now=now)
     return Surveyed(balances, book.health() if book else {}, book.watches() if book else {})
 
 
@@ -68,7 +68,7 @@ def runway(policy: AccountPolicy, balance: AccountBalance, paces: Paces, *, zone
 def judge_balances(
     surveyed: Surveyed,
     policies: Policies,
-    insight: Insight,
+    paces: Paces,
     known: AlertsKnown,
     *,
     zone: tzinfo,
@@ -86,7 +86,7 @@ def judge_balances(
         if balance is None:
             found += findings_without_balance(policy, known)
             continue
-        before, lasts = surveyed.watches.get(policy.account), runway(policy, balance, insight.paces, zone=zone, now=now)
+        before, lasts = surveyed.watches.get(policy.account), runway(policy, balance, paces, zone=zone, now=now)
         watch = with_runway(watch_balance(before, balance, now=now), lasts, policy.balance.runway)
         found += balance_findings(Look(policy, policy.balance, balance, watch, lasts), known, now)
         found.append(differing_finding(policy, balance, policies.operators))

@@ -17,16 +17,14 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Policies
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.statement import AccountId
-from spendwatch.jobs.insight import Charged, Insight
-from spendwatch.jobs.ports import Ledger
+from spendwatch.jobs.ledger_view import Charged, LedgerView
 
 
 def balances_of(
     policies: Policies,
-    ledger: Ledger,
+    view: LedgerView,
     periods: Sequence[BillingPeriod],
     latest: Mapping[AccountId, RecordedReading],
-    insight: Insight,
     *,
     zone: tzinfo,
     now: datetime,
@@ -35,14 +33,14 @@ def balances_of(
     watched = [(policy, policy.balance) for policy in policies.accounts if policy.balance]
     if not watched:
         return {}
-    owed_days = insight.owed(ledger, periods[0], now, zone)
-    until = ledger.data_until(policies.products)
+    owed_days = view.owed(periods[0], now, zone)
+    until = view.data_until(policies.products)
     found = {}
     for policy, wanted in watched:
         reading = _reading(policy, wanted, latest.get(policy.account), now)
         if reading is None:
             continue
-        charged = partial(_spent, insight, ledger, policy)
+        charged = partial(_spent, view, policy)
         settled = settled_period(
             charged,
             owed_days,
@@ -56,7 +54,7 @@ def balances_of(
         billed = Billed(
             current=charged(periods[-1]),
             previous=sum(map(charged, periods[:-1]), _owed(policy, owed_days, policies, zone, now)),
-            since=_since(ledger, policy, reading, now.astimezone(zone).date(), zone),
+            since=_since(view, policy, reading, now.astimezone(zone).date(), zone),
             until=until.get(policy.account),
             settled=settled,
         )
@@ -111,13 +109,13 @@ def _reading(
     return recorded.reading if recorded and recorded.reading.currency == policy.currency else None
 
 
-def _charged(ledger: Ledger, period: BillingPeriod, days: tuple[date, date]) -> Charged:
-    sums = ledger.spend(period, (Dimension.ACCOUNT,), products=None, days=days)
+def _charged(view: LedgerView, period: BillingPeriod, days: tuple[date, date]) -> Charged:
+    sums = view.ledger.spend(period, (Dimension.ACCOUNT,), products=None, days=days)
     return {(one.values[Dimension.ACCOUNT], one.currency): one.amount for one in sums}
 
 
-def _spent(insight: Insight, ledger: Ledger, policy: AccountPolicy, period: BillingPeriod) -> Money:
-    return _of(insight.charged(ledger, period), policy)
+def _spent(view: LedgerView, policy: AccountPolicy, period: BillingPeriod) -> Money:
+    return _of(view.charged(period), policy)
 
 
 def _of(charged: Charged, policy: AccountPolicy) -> Money:
@@ -128,12 +126,12 @@ def _owed(policy: AccountPolicy, days: Sequence[OwedDay], policies: Policies, zo
     return owed(days, policy.account, policy.currency, now=now, zone=zone, final_on=policies.month_final_on)
 
 
-def _since(ledger: Ledger, policy: AccountPolicy, reading: BalanceReading, today: date, zone: tzinfo) -> Money:
+def _since(view: LedgerView, policy: AccountPolicy, reading: BalanceReading, today: date, zone: tzinfo) -> Money:
     """Return what the bills charge on the days after that of the reading. That day itself is in part in it already."""
     total, day = Decimal(0), reading.as_of.astimezone(zone).date() + timedelta(days=1)
     if day <= today and reading.origin is not Origin.MANUAL:
         period, end = BillingPeriod(day.year, day.month), today + timedelta(days=1)
         while period.first_day < end:
-            total = EXACT.add(total, _of(_charged(ledger, period, (day, end)), policy).amount)
+            total = EXACT.add(total, _of(_charged(view, period, (day, end)), policy).amount)
             period = period.next()
     return Money(total, policy.currency)

@@ -18,7 +18,7 @@ from spendwatch.domain.period import BillingPeriod, days_text
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity
 from spendwatch.domain.review import ONE_SHOT_LASTS, Finding
 from spendwatch.domain.statement import AccountId, SourceName
-from spendwatch.jobs.ports import Ledger
+from spendwatch.jobs.ledger_view import LedgerView
 
 MONTH_TOTAL = "month_total"
 """How the provider's own total is called where it stands beside a series of bills. It never counts."""
@@ -72,11 +72,11 @@ def _late(change: LateChange, policy: AccountPolicy, until: Reach) -> Finding:
     )
 
 
-def difference_findings(ledger: Ledger, policies: Policies, periods: Sequence[BillingPeriod], until: Reach) -> list[Finding]:
+def difference_findings(view: LedgerView, policies: Policies, periods: Sequence[BillingPeriod], until: Reach) -> list[Finding]:
     """Return where two series of an open month do not agree: about days that both tell completely, or what days there are."""
     found: list[Finding] = []
     for period in periods:
-        totals = ledger.totals(period)
+        totals = view.totals(period)
         counts = authorities(totals, policies.products)
         differing = differences(totals, policies.products, counts)
         known = ((difference, policies.account(difference.counts.account)) for difference in differing)
@@ -87,10 +87,10 @@ def difference_findings(ledger: Ledger, policies: Policies, periods: Sequence[Bi
 
 
 def check_findings(
-    ledger: Ledger, policies: Policies, periods: Sequence[BillingPeriod], sources: Collection[SourceName], until: Reach
+    view: LedgerView, policies: Policies, periods: Sequence[BillingPeriod], sources: Collection[SourceName], until: Reach
 ) -> list[Finding]:
     """Return where the days of a source have not caught up with the provider's own total of the month, or it not with them."""
-    checks = (check for period in periods for check in ledger.checks(period))
+    checks = (check for period in periods for check in view.ledger.checks(period))
     told = ((check, policies.account(check.account)) for check in checks if check.source in sources and check.is_told)
     return [_unequal(check, policy, policies, until) for check, policy in told if policy]
 

@@ -14,7 +14,8 @@ from spendwatch.domain.policy import ChannelName, Policies, Severity
 from spendwatch.domain.review import ONE_SHOT_LASTS, AlertsKnown, Finding
 from spendwatch.domain.standing import Standing
 from spendwatch.domain.statement import SourceName
-from spendwatch.jobs.ports import Health, Ledger
+from spendwatch.jobs.ledger_view import LedgerView
+from spendwatch.jobs.ports import Health
 
 FAILURES_TOLD = 3
 """Failures in a row before a source or a channel is called failing."""
@@ -71,9 +72,9 @@ def _foreign(standing: Standing, money: Money, account_name: str) -> Finding:
     )
 
 
-def health_findings(health: Health, ledger: Ledger, around: Surroundings, known: AlertsKnown, now: datetime) -> list[Finding]:
+def health_findings(health: Health, view: LedgerView, around: Surroundings, known: AlertsKnown, now: datetime) -> list[Finding]:
     """Return the troubles of sources, files, channels and the configuration."""
-    until = max(ledger.data_until(around.policies.products).values(), default=None)
+    until = max(view.data_until(around.policies.products).values(), default=None)
     operators = around.policies.operators
     found: list[Finding] = []
     for source in health.sources():
@@ -96,7 +97,7 @@ def health_findings(health: Health, ledger: Ledger, around: Surroundings, known:
             until=until,
         )
     )
-    return found + _rejection_findings(ledger.rejections(now - ONE_SHOT_LASTS), operators, known, until)
+    return found + _rejection_findings(view.ledger.rejections(now - ONE_SHOT_LASTS), operators, known, until)
 
 
 def _source_findings(

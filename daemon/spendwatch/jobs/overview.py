@@ -28,7 +28,7 @@ from spendwatch.jobs.balance_round import Surveyed, runway, survey
 from spendwatch.jobs.balance_trouble import cause_of, trouble_of
 from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
-from spendwatch.jobs.lagging import Lagging
+from spendwatch.jobs.ledger_view import LedgerView
 from spendwatch.jobs.outlook_json import balance_json, forecast_json, runway_json
 from spendwatch.jobs.paces import Paces
 from spendwatch.jobs.ports import AlertBook, Balances, Health, Ledger
@@ -159,43 +159,16 @@ def look(
 ) -> Overview:
     """Return the overview of one month; by default the current one. `types` tells of what kind each source is.
 
-    Without `balances` no balance is known but what is configured; `insight` spares reading again what did not change.
+    All of it is of one state of the ledger. Without `balances` no balance is known but what is configured; `insight` spares
+    reading again what did not change.
     """
     insight = insight or Insight()
     month = period or BillingPeriod.containing(now, zone)
-    firing = tuple(alert for alert in book.known() if alert.is_firing)
-    sums = ledger.spend(month, (Dimension.ACCOUNT, Dimension.WORKSPACE), products=policies.products)
-    until = ledger.data_until(policies.products)
-    periods = open_periods(now, zone, final_on=policies.month_final_on)
-    totals = ledger.totals(month)
-    missing = uncounted(totals, policies.products, authorities(totals, policies.products))
-    late = Lagging(ledger, policies, month).accounts(month)
-    surveyed = survey(policies, ledger, balances, insight, periods, zone=zone, now=now)
-    insight.paces.look(ledger, policies, (), zone)
-    marks = _marks(stand(ledger, policies, month))
-    accounts = tuple(
-        _with_outlook(
-            _account(
-                policy,
-                policies,
-                sums,
-                marks,
-                data_until=until.get(policy.account),
-                lags=policy.account in late,
-                balance=surveyed.balances.get(policy.account),
-                missing=[one for one in missing if one.counts.account == policy.account],
-            ),
-            policy,
-            surveyed,
-            insight.paces,
-            month=month,
-            zone=zone,
-            now=now,
-        )
-        for policy in policies.accounts
-    )
-    sources = {source.name: source for source in health.sources()}
-    checks = ledger.checks(month)
+    with LedgerView.opened(ledger, insight.kept) as view:
+        firing = tuple(alert for alert in book.known() if alert.is_firing)
+        accounts = _accounts(view, policies, balances, insight.paces, month=month, zone=zone, now=now)
+        sources = {source.name: source for source in health.sources()}
+        checks, readings = ledger.checks(month), tuple(health.readings())
     return Overview(
         as_of=now,
         period=month,
@@ -209,8 +182,50 @@ def look(
             )
             for name, after in stale_after.items()
         ),
-        readings=tuple(health.readings()),
+        readings=readings,
         is_of_now=month == BillingPeriod.containing(now, zone),
+    )
+
+
+def _accounts(
+    view: LedgerView,
+    policies: Policies,
+    balances: Balances | None,
+    paces: Paces,
+    *,
+    month: BillingPeriod,
+    zone: tzinfo,
+    now: datetime,
+) -> tuple[AccountOverview, ...]:
+    sums = view.ledger.spend(month, (Dimension.ACCOUNT, Dimension.WORKSPACE), products=policies.products)
+    until = view.data_until(policies.products)
+    periods = open_periods(now, zone, final_on=policies.month_final_on)
+    totals = view.totals(month)
+    missing = uncounted(totals, policies.products, authorities(totals, policies.products))
+    lagging = view.lagging(month, policies.products)
+    surveyed = survey(policies, view, balances, paces, periods, zone=zone, now=now)
+    paces.look(view, policies, (), zone)
+    marks = _marks(stand(view, policies, month))
+    return tuple(
+        _with_outlook(
+            _account(
+                policy,
+                policies,
+                sums,
+                marks,
+                data_until=until.get(policy.account),
+                lags=lagging.get(policy.account, False),
+                balance=surveyed.balances.get(policy.account),
+                missing=[one for one in missing if one.counts.account == policy.account],
+            ),
+            policy,
+            surveyed,
+            paces,
+            month=month,
+            zone=zone,
+            now=now,
+        )
+        for policy in policies.accounts
     )
 
 

@@ -16,7 +16,7 @@ from spendwatch.domain.policy import AccountPolicy, Policies, Watch
 from spendwatch.domain.scope import MATCHABLE, Dimension, Scope
 from spendwatch.domain.statement import AccountId, DayKey, Digest, SeriesKey, WorkspaceId
 from spendwatch.domain.usage import Usage, days_that_count, last_complete_day, unknown_days
-from spendwatch.jobs.ports import Ledger
+from spendwatch.jobs.ledger_view import LedgerView
 
 Daily = dict[date, Decimal]
 _NOTHING_YET = TooEarly(0)
@@ -52,35 +52,35 @@ class Paces:
         """Return the pace at which the balance is used up: that of all products."""
         return self._balances.get(account, _NOTHING_YET)
 
-    def look(self, ledger: Ledger, policies: Policies, watches: Iterable[Watch], zone: tzinfo) -> None:
+    def look(self, view: LedgerView, policies: Policies, watches: Iterable[Watch], zone: tzinfo) -> None:
         """See whether the paces of budgets still hold, and reckon anew those that do not."""
-        if (seen := self._news(ledger, policies, is_whole=False)) is None:
+        if (seen := self._news(view, policies, is_whole=False)) is None:
             return
         finer = [watch for watch in watches if watch.match is not None]
         for policy in policies.accounts:
             self._scopes.setdefault(policy.account, {})
-        for policy, ground in self._changed(ledger, policies, policies.accounts, zone, is_whole=False):
+        for policy, ground in self._changed(view, policies, policies.accounts, zone, is_whole=False):
             mine = [watch for watch in finer if watch.scope.account == policy.account]
             by = (*_PLACE, *MATCHABLE, Dimension.TAGS) if mine else _PLACE
             days = days_that_count(ground.through)
-            usage = ledger.usage(ground.series, by, products=policies.products, days=days)
+            usage = view.ledger.usage(ground.series, by, products=policies.products, days=days)
             self._scopes[policy.account] = dict(_paces(usage, policy, ground, mine))
         self._seen[False] = seen
 
-    def look_at_balances(self, ledger: Ledger, policies: Policies, zone: tzinfo) -> None:
+    def look_at_balances(self, view: LedgerView, policies: Policies, zone: tzinfo) -> None:
         """The same for the paces of whole accounts, all products."""
-        if (seen := self._news(ledger, policies, is_whole=True)) is None:
+        if (seen := self._news(view, policies, is_whole=True)) is None:
             return
         watched = [policy for policy in policies.accounts if policy.balance]
-        for policy, ground in self._changed(ledger, policies, watched, zone, is_whole=True):
-            usage = ledger.usage(ground.series, (Dimension.ACCOUNT,), products=None, days=days_that_count(ground.through))
+        for policy, ground in self._changed(view, policies, watched, zone, is_whole=True):
+            usage = view.ledger.usage(ground.series, (Dimension.ACCOUNT,), products=None, days=days_that_count(ground.through))
             daily = {one.currency: one.daily for one in usage}.get(policy.currency, {})
             self._balances[policy.account] = pace_of(daily, through=ground.through, unknown=ground.unknown)
         self._seen[True] = seen
 
-    def _news(self, ledger: Ledger, policies: Policies, *, is_whole: bool) -> tuple[int, Policies] | None:
+    def _news(self, view: LedgerView, policies: Policies, *, is_whole: bool) -> tuple[int, Policies] | None:
         """Return what is looked at now; None if that was looked at before."""
-        revision, seen = ledger.revision(), self._seen.get(is_whole)
+        revision, seen = view.revision, self._seen.get(is_whole)
         if seen and seen[0] == revision and seen[1] is policies:
             return None
         if seen and seen[1] is not policies:
@@ -88,19 +88,18 @@ class Paces:
         return revision, policies
 
     def _changed(
-        self, ledger: Ledger, policies: Policies, wanted: Sequence[AccountPolicy], zone: tzinfo, *, is_whole: bool
+        self, view: LedgerView, policies: Policies, wanted: Sequence[AccountPolicy], zone: tzinfo, *, is_whole: bool
     ) -> Iterator[tuple[AccountPolicy, _Ground]]:
         products = None if is_whole else policies.products
-        until, totals = ledger.data_until(products), dict[BillingPeriod, Sequence[DayTotal]]()
+        until = view.data_until(products)
         for policy in wanted:
             if policy.account not in until:
                 continue
             through = last_complete_day(until[policy.account], zone)
             first, _ = days_that_count(through)
             periods = _periods(first, until[policy.account].astimezone(zone).date())
-            for period in periods:
-                totals.setdefault(period, ledger.totals(period))
-            ground = _ground(ledger, policy.account, [one for period in periods for one in totals[period]], products, through)
+            totals = [one for period in periods for one in view.totals(period)]
+            ground = _ground(view, policy.account, totals, products, through)
             if self._grounds.get((policy.account, is_whole)) != ground:
                 yield policy, ground
                 self._grounds[policy.account, is_whole] = ground
@@ -114,11 +113,11 @@ def _periods(first: date, last: date) -> tuple[BillingPeriod, ...]:
 
 
 def _ground(
-    ledger: Ledger, account: AccountId, totals: Iterable[DayTotal], products: Sequence[str] | None, through: date
+    view: LedgerView, account: AccountId, totals: Iterable[DayTotal], products: Sequence[str] | None, through: date
 ) -> _Ground:
     mine = [total for total in totals if total.series.account == account]
     series = tuple(sorted(authorities(mine, products).values()))
-    held = ledger.held(series)
+    held = view.ledger.held(series)
     first, end = days_that_count(through)
     days = frozenset((key, day.digest) for key, day in held.days.items() if first <= key.day < end)
     return _Ground(through, series, days, unknown_days(series, held, through))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import Protocol
 
@@ -113,6 +114,9 @@ class Ledger(Protocol):
 
     def refuse(self, rejection: Rejection) -> None:
         """Record that a file was refused. The same digest twice is recorded once."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Let everything that this thread reads of the database be of one moment, until the end; write only after it."""
 
     def revision(self) -> int:
         """Return a number that grows with every change of the recorded spend."""

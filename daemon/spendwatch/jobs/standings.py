@@ -6,14 +6,14 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Policies, watches
 from spendwatch.domain.scope import MATCHABLE, Dimension
 from spendwatch.domain.standing import Standing, reckon, seen_workspaces
-from spendwatch.jobs.ports import Ledger
+from spendwatch.jobs.ledger_view import LedgerView
 
 
-def stand(ledger: Ledger, policies: Policies, period: BillingPeriod) -> tuple[Standing, ...]:
+def stand(view: LedgerView, policies: Policies, period: BillingPeriod) -> tuple[Standing, ...]:
     """Return the standing of every watched budget in one period."""
     finer = any(policy.budgets for policy in policies.accounts) or any(policy.budgets for policy in policies.workspaces)
-    sums = ledger.spend(period, dimensions(finer=finer), products=policies.products)
-    return reckon(watches(policies, seen_workspaces(sums)), sums, period, ledger.data_until(policies.products))
+    sums = view.ledger.spend(period, dimensions(finer=finer), products=policies.products)
+    return reckon(watches(policies, seen_workspaces(sums)), sums, period, view.data_until(policies.products))
 
 
 def dimensions(*, finer: bool) -> tuple[Dimension, ...]:

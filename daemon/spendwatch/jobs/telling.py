@@ -15,8 +15,8 @@ from spendwatch.domain.standing import Course, SpendSum, course_of
 from spendwatch.domain.statement import AccountId, SeriesKey
 from spendwatch.domain.usage import unknown_days
 from spendwatch.jobs.forecasts import forecast
-from spendwatch.jobs.insight import Insight
-from spendwatch.jobs.ports import Ledger
+from spendwatch.jobs.ledger_view import LedgerView
+from spendwatch.jobs.paces import Paces
 from spendwatch.jobs.standings import dimensions
 
 _GROWTH_DAYS = 7
@@ -29,23 +29,25 @@ Watched = Mapping[tuple[str, str], Watch]
 
 def told_in_full(
     said: Sequence[Notification],
-    ledger: Ledger,
+    view: LedgerView,
     policies: Policies,
     watched: Watched,
-    insight: Insight,
+    paces: Paces,
     *,
     zone: tzinfo,
     now: datetime,
 ) -> tuple[Notification, ...]:
-    """Return the notifications with all their figures."""
-    history = _History(ledger, policies.products, finer=any("/" in one.facts.scope for one in said))
+    """Return the notifications with all their figures, each of which says whether they are late."""
+    history = _History(view, policies.products, finer=any("/" in one.facts.scope for one in said))
     month = BillingPeriod.containing(now, zone)
 
     def in_full(one: Notification) -> Notification:
+        if _lags(one, view, policies, month):
+            one = replace(one, facts=replace(one.facts, lags=True))
         if one.rule in _OF_SPEND and (watch := watched.get((one.facts.account, one.facts.scope))):
-            return _foreseen(_grown(one, history, watch), watch, insight, month, zone)
+            return _foreseen(_grown(one, history, watch), watch, paces, month, zone)
         if one.rule in _OF_BALANCE and one.state is AlertState.FIRING:
-            exposure = insight.exposure(ledger, AccountId(one.facts.account), now.astimezone(zone).date())
+            exposure = view.exposure(AccountId(one.facts.account), now.astimezone(zone).date())
             plans, stops = exposure.plans, exposure.stops
             return replace(one, facts=replace(one.facts, covers=exposure.covers, plans=plans, stops=stops))
         return one
@@ -53,16 +55,25 @@ def told_in_full(
     return tuple(map(in_full, said))
 
 
+def _lags(said: Notification, view: LedgerView, policies: Policies, month: BillingPeriod) -> bool:
+    facts = said.facts
+    lagging = view.lagging(BillingPeriod.parse(facts.period) if facts.period else month, policies.products)
+    if facts.account:
+        return lagging.get(AccountId(facts.account), False)
+    # What is said of no account tells the latest bill of all of them.
+    return bool(lagging) and all(lagging.values())
+
+
 def _grown(said: Notification, history: _History, watch: Watch) -> Notification:
     course = history.course(watch, BillingPeriod.parse(said.facts.period))
     return said if course is None else replace(said, facts=replace(said.facts, growth=course.growth, daily=course.daily))
 
 
-def _foreseen(said: Notification, watch: Watch, insight: Insight, month: BillingPeriod, zone: tzinfo) -> Notification:
+def _foreseen(said: Notification, watch: Watch, paces: Paces, month: BillingPeriod, zone: tzinfo) -> Notification:
     facts = said.facts
     if facts.forecast is not None or facts.spend is None or facts.period != month.label:
         return said
-    likely = forecast(insight.paces, watch.scope, facts.spend, month, until=facts.data_until, zone=zone)
+    likely = forecast(paces, watch.scope, facts.spend, month, until=facts.data_until, zone=zone)
     return said if likely is None else replace(said, facts=replace(facts, forecast=likely))
 
 
@@ -73,37 +84,30 @@ _Grouped = Mapping[tuple[str, str], Sequence[SpendSum]]
 class _History:
     """The last days' spend, fetched once for all notifications of a round."""
 
-    def __init__(self, ledger: Ledger, products: Sequence[str], *, finer: bool) -> None:
-        self._ledger = ledger
+    def __init__(self, view: LedgerView, products: Sequence[str], *, finer: bool) -> None:
+        self._view = view
         self._products = products
         self._finer = finer
-        self._fetched: dict[BillingPeriod, tuple[_Grouped, Mapping[str, date]]] = {}
-        self._unknown: dict[tuple[AccountId, BillingPeriod], frozenset[date]] = {}
 
     def course(self, watch: Watch, period: BillingPeriod) -> Course | None:
         """Return how the spend went in the last days of the period that its account's bills tell of."""
-        if period not in self._fetched:
-            self._fetched[period] = self._fetch(period)
-        grouped, lasts = self._fetched[period]
+        grouped, lasts = self._view.once(("history", period, self._finer), lambda: self._fetch(period))
         account = watch.scope.account
         if (last := lasts.get(account)) is None:
             return None
         sums = grouped.get((account, watch.scope.workspace or ""), ())
-        return course_of(sums, watch, last=last, days=_GROWTH_DAYS, unknown=self._unknown_days(account, period, last))
+        unknown = self._view.once(("unknown", account, period), lambda: self._unknown_days(account, period, last))
+        return course_of(sums, watch, last=last, days=_GROWTH_DAYS, unknown=unknown)
 
     def _unknown_days(self, account: AccountId, period: BillingPeriod, last: date) -> frozenset[date]:
-        if (account, period) not in self._unknown:
-            counting = (
-                (month, self._ledger.counting(month, self._products).get(account)) for month in (period.previous(), period)
-            )
-            series = [SeriesKey(account, month, name) for month, name in counting if name]
-            self._unknown[account, period] = unknown_days(series, self._ledger.held(series), last)
-        return self._unknown[account, period]
+        counting = ((month, self._view.counting(month, self._products).get(account)) for month in (period.previous(), period))
+        series = [SeriesKey(account, month, name) for month, name in counting if name]
+        return unknown_days(series, self._view.ledger.held(series), last)
 
     def _fetch(self, period: BillingPeriod) -> tuple[_Grouped, Mapping[str, date]]:
         """Return the sums of each account's last days in the period, and the last day of each."""
         by = tuple(dict.fromkeys((*dimensions(finer=self._finer), Dimension.DAY, Dimension.MODEL, Dimension.TYPE)))
-        rows = list(self._ledger.spend(period, by, products=self._products))
+        rows = list(self._view.ledger.spend(period, by, products=self._products))
         lasts: dict[str, date] = {}
         for row in rows:
             if (day := _day(row)) in period:
@@ -111,7 +115,7 @@ class _History:
                 lasts[account] = max(day, lasts.get(account, day))
         firsts = {account: last - timedelta(days=2 * _GROWTH_DAYS - 1) for account, last in lasts.items()}
         if (first := min(firsts.values(), default=period.first_day)) < period.first_day:
-            rows += self._ledger.spend(period.previous(), by, products=self._products, days=(first, period.first_day))
+            rows += self._view.ledger.spend(period.previous(), by, products=self._products, days=(first, period.first_day))
         grouped: dict[tuple[str, str], list[SpendSum]] = {}
         for row in rows:
             account, workspace = row.values[Dimension.ACCOUNT], row.values[Dimension.WORKSPACE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,7 @@ class Database:
     def __init__(self, storage: Storage) -> None:
         """Wrap an open storage."""
         self._storage = storage
+        self._held = _Held()
 
     @property
     def place(self) -> str:
@@ -31,12 +33,32 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One view of the data for as long as it is held. Trouble of the database becomes `LedgerUnavailableError`."""
-        with as_unavailable(self.place), self._storage.reading() as connection:
-            yield connection
+        with as_unavailable(self.place):
+            if self._held.connection is not None:
+                yield self._held.connection
+                return
+            with self._storage.reading() as connection:
+                yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let everything that this thread reads be of one moment, until the end; write only after it.
+
+        It must be short: while it is held, the log of SQLite cannot be folded back, nor can PostgreSQL clear away old rows.
+        """
+        with self.reading() as connection:
+            outer, self._held.connection = self._held.connection, connection
+            try:
+                yield
+            finally:
+                self._held.connection = outer
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction: committed at the end, undone by any exception. Trouble becomes `LedgerUnavailableError`."""
+        if self._held.connection is not None:
+            msg = "nothing is written while a snapshot is held"
+            raise RuntimeError(msg)
         with as_unavailable(self.place), self._storage.writing() as connection:
             yield connection
 
@@ -54,3 +76,7 @@ class Database:
         """Give every connection and lock back."""
         with as_unavailable(self.place):
             self._storage.close()
+
+
+class _Held(threading.local):
+    connection: Connection | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date, datetime
 
 from sqlalchemy import Connection
@@ -120,6 +121,10 @@ class Ledger:
         """Note that a file could not be read, and return how often that happened to it so far."""
         with self._database.writing() as connection:
             return note_attempt(connection, digest, name, why, at)
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Let everything that this thread reads of the database be of one moment, until the end; write only after it."""
+        return self._database.snapshot()
 
     def revision(self) -> int:
         """Return a number that grows with every change of the recorded spend."""

@@ -54,6 +54,8 @@ class PostgresStorage:
         )
         self._lone = _engine(self._url, arguments, NullPool, isolation_level="AUTOCOMMIT")
         self._life: _LifeLock | None = None
+        # Where the whole session is for reading only it says so itself; the option would end that with its transaction.
+        self._reads: Mapping[str, bool] = {} if read_only else {"postgresql_readonly": True}
 
     @property
     def place(self) -> str:
@@ -72,7 +74,7 @@ class PostgresStorage:
     def reading(self) -> Iterator[Connection]:
         """One view of the data."""
         with self._engine.connect() as connection:
-            yield connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection.execution_options(isolation_level="REPEATABLE READ", **self._reads)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

@@ -1,0 +1,99 @@
+"""One state of the ledger for one round, so that no message mixes two; what is asked twice is read once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta, tzinfo
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from spendwatch.domain.authority import DayTotal
+from spendwatch.domain.cover import Exposure, exposure_of
+from spendwatch.domain.layouts import lags
+from spendwatch.domain.owed import OwedDay, believed_since, earlier_periods
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.scope import Dimension
+from spendwatch.domain.statement import AccountId
+from spendwatch.jobs.ports import Ledger
+
+Charged = Mapping[tuple[str, str], Decimal]
+"""By account and currency."""
+
+_PLANS_SEEN = timedelta(days=40)
+"""A plan whose last order is older will have been seen to renew, or has ended."""
+
+Kept = Callable[[int], dict[Hashable, Any]]
+"""Returns what is kept of that revision of the ledger."""
+
+_T = TypeVar("_T")
+
+
+class LedgerView:
+    """The ledger as it was when the round began.
+
+    The figures of whole months, which are few, are kept from round to round for as long as nothing is recorded.
+    """
+
+    def __init__(self, ledger: Ledger, kept: Kept) -> None:
+        """See what is there now; `opened` makes sure that it stays so."""
+        self.ledger = ledger
+        self.revision = ledger.revision()
+        self._read: dict[Hashable, Any] = {}
+        self._kept = kept(self.revision)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, ledger: Ledger, kept: Kept) -> Iterator[LedgerView]:
+        """Hold one state of everything that this thread reads of the database. Be quick, and write afterwards."""
+        with ledger.snapshot():
+            yield cls(ledger, kept)
+
+    def once(self, what: Hashable, read: Callable[[], _T]) -> _T:
+        """Return what is read, or was read before in this round."""
+        return _known(self._read, what, read)
+
+    def totals(self, period: BillingPeriod) -> Sequence[DayTotal]:
+        """Return what every series says of that period, by day and product."""
+        return _known(self._kept, ("totals", period), lambda: self.ledger.totals(period))
+
+    def counting(self, period: BillingPeriod, products: Sequence[str]) -> Mapping[AccountId, str]:
+        """Return for each account the series of that period that counts for these products."""
+        place = ("counting", period, tuple(products))
+        return _known(self._kept, place, lambda: self.ledger.counting(period, products))
+
+    def data_until(self, products: Sequence[str] | None) -> Mapping[AccountId, datetime]:
+        """Return up to when each account's bills reach."""
+        place = ("data until", None if products is None else tuple(products))
+        return _known(self._kept, place, lambda: self.ledger.data_until(products))
+
+    def owed(self, oldest_open: BillingPeriod, now: datetime, zone: tzinfo) -> Sequence[OwedDay]:
+        """Return what the bills of the months before the open ones show as not paid."""
+        place, since = ("owed", oldest_open, now.astimezone(zone).date()), believed_since(now, zone)
+        return _known(self._kept, place, lambda: self.ledger.owed(earlier_periods(oldest_open), since))
+
+    def charged(self, period: BillingPeriod) -> Charged:
+        """Return what was charged in that month, all products."""
+        sums = _known(self._kept, ("charged", period), lambda: self.ledger.spend(period, (Dimension.ACCOUNT,), products=None))
+        return {(one.values[Dimension.ACCOUNT], one.currency): one.amount for one in sums}
+
+    def exposure(self, account: AccountId, today: date) -> Exposure:
+        """Return what the account has to fear from being overdue, by its bills of the last forty days."""
+        since = today - _PLANS_SEEN
+        charges = _known(self._kept, ("charges", since), lambda: self.ledger.recent_charges(since))
+        return exposure_of(charges.get(account, frozenset()))
+
+    def lagging(self, period: BillingPeriod, products: Sequence[str]) -> Mapping[AccountId, bool]:
+        """Return of each account whether its figures are those of the billing API, which is late.
+
+        Where a month has just begun, those of the one before tell.
+        """
+        series = {**self.counting(period.previous(), products), **self.counting(period, products)}
+        return {account: lags(one) for account, one in series.items()}
+
+
+def _known(known: dict[Hashable, Any], what: Hashable, read: Callable[[], _T]) -> _T:
+    if what not in known:
+        known[what] = read()
+    found: _T = known[what]
+    return found
