@@ -6,7 +6,6 @@ import codecs
 import csv
 import gzip
 import io
-import platform
 import random
 import subprocess
 import sys
@@ -22,10 +21,8 @@ from hypothesis import strategies as st
 
 from bill_builder import a_bill, a_line
 from small_ledger import NO_HINTS, SmallLedger
-from spendwatch.bills.unpacking import iconv
 from spendwatch.bills.unpacking.containers import opened
 from spendwatch.bills.unpacking.encodings import HEAD, as_utf8, decodable
-from spendwatch.bills.unpacking.transcoding import from_gb18030
 from spendwatch.domain.errors import UnreadableBillError
 from zip_builder import STORED, a_member, a_zip
 
@@ -150,75 +147,6 @@ def test_a_long_line_is_read_up_to_a_limit(place: Path) -> None:
     assert made_utf8(content, place)[0] == content.decode("gb18030").encode()
     told = refusal(start + "模型".encode("gb18030") * (5 * MIB), place)
     assert told == "line 4: 16 MiB without a comma or a line break"
-
-
-# -- the C library's converter --
-
-
-def test_the_gnu_c_library_is_trusted() -> None:
-    assert iconv.is_trusted() or platform.libc_ver()[0] != "glibc"
-
-
-def test_the_c_library_says_what_python_says_or_nothing_on_every_character() -> None:
-    two = (bytes((lead, trail)) for lead in range(0x80, 0x100) for trail in range(0x100))
-    four = (
-        bytes((lead, 0x30 + second, third, 0x39))
-        for lead in range(0x81, 0xFF)
-        for second in range(10)
-        for third in range(0x81, 0xFF, 5)
-    )
-    answers = 0
-    for raw in (*(bytes((byte,)) for byte in range(256)), *two, *four):
-        converted = iconv.converted(raw)
-        if converted is not None:
-            assert bytes(converted) == raw.decode("gb18030").encode()
-            answers += 1
-    assert answers > 21_000 or not iconv.is_trusted()
-
-
-@given(st.lists(st.text(alphabet="账单€a,\n𠮷ḿ︐\ue5e5", max_size=9) | st.text(max_size=5), max_size=20))
-def test_the_c_library_says_what_python_says_or_nothing_on_any_text(pieces: list[str]) -> None:
-    text = "".join(pieces)
-    converted = iconv.converted(text.encode("gb18030"))
-    assert converted is None or bytes(converted) == text.encode()
-
-
-@given(st.binary(max_size=40))
-def test_the_c_library_never_makes_text_of_nonsense(raw: bytes) -> None:
-    converted = iconv.converted(raw)
-    assert converted is None or bytes(converted) == raw.decode("gb18030").encode()
-
-
-def test_the_result_is_the_same_without_the_c_library(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = place / "file"
-    path.write_bytes((TEXT + "id-3,大模型服务平台百炼,1.25\n" * 400_000).encode("gb18030"))
-
-    def result() -> bytes:
-        with path.open("rb", buffering=0) as file:
-            return b"".join(from_gb18030(file))
-
-    quick = result()
-    monkeypatch.setattr(iconv, "is_trusted", lambda: False)
-    assert result() == quick == path.read_bytes().decode("gb18030").encode()
-
-
-def test_the_c_library_is_usable_where_no_memory_may_be_made_executable() -> None:
-    """As under a hardened service unit."""
-    script = textwrap.dedent("""
-        import ctypes, mmap
-        from spendwatch.bills.unpacking import iconv
-        forbid = 65
-        if ctypes.CDLL(None).prctl(forbid, 1, 0, 0, 0) == 0:
-            try:
-                mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-            except PermissionError:
-                pass
-            else:
-                raise SystemExit("not forbidden")
-        print(iconv.is_trusted())
-    """)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == f"{iconv.is_trusted()}\n"
 
 
 def test_much_text_takes_little_memory(place: Path) -> None:

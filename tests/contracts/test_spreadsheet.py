@@ -490,14 +490,14 @@ def test_a_bomb_in_a_spreadsheet_is_refused_by_what_comes_out(place: Path) -> No
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     head = packer.compress(sheet[: sheet.index("</sheetData>")].encode()) + packer.flush(zlib.Z_FULL_FLUSH)
     mebibyte = packer.compress(b"<row>   </row>  " * 65536) + packer.flush(zlib.Z_FULL_FLUSH)
-    content = a_zip(*members, BuiltMember(b"xl/worksheets/sheet1.xml", head + mebibyte * 1024, 10, 0))
+    content = a_zip(*members, BuiltMember(b"xl/worksheets/sheet1.xml", head + mebibyte * 1024, 1025 * MIB, 0))
     told = "unpacks to more than 8 MiB, the most that is taken"
     assert refusal(content, place, limits=replace(LIMITS, unpacked=8 * MIB)) == told
     told = refusal(content, place, limits=replace(LIMITS, unquestioned=MIB, ratio=1))
     assert told.endswith("unpack to more than 1 times as much, which no bill does")
     told = "the spreadsheet's part xl/worksheets/sheet1.xml has more than 100000 elements, or 64 within each other"
     assert refusal(content, place, limits=replace(LIMITS, tags=100_000)) == told
-    zeros_only = BuiltMember(b"xl/worksheets/sheet1.xml", zeros(1024), 10, 0)
+    zeros_only = BuiltMember(b"xl/worksheets/sheet1.xml", zeros(1024), 1024 * MIB, 0)
     assert "is no proper XML" in refusal(a_zip(*members, zeros_only), place)
 
 

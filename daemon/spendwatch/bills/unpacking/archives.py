@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import FileIO
 from pathlib import Path
 
 from spendwatch.bills.unpacking.contents import HEAD, Form, is_text_bill, recognised
-from spendwatch.bills.unpacking.inflating import DamagedError, gunzipped
 from spendwatch.bills.unpacking.limits import Meter
 from spendwatch.bills.unpacking.parts import Opened, Part
-from spendwatch.bills.unpacking.zip_archive import ZipArchive
-from spendwatch.bills.unpacking.zip_directory import Member
+from spendwatch.bills.unpacking.zip_archive import PIECE, Member, ZipArchive
 from spendwatch.domain.errors import Refusal, UnreadableBillError, printable
 
 _LITTER = re.compile(r"(.*[/\\])?(__MACOSX[/\\].*|\.DS_Store|Thumbs\.db|desktop\.ini)", re.IGNORECASE | re.DOTALL)
 """What operating systems leave in archives."""
-
-_GZIP_PIECE = 16 * 1024
-"""What follows a gzip member is copied once for each member: of a file of tiny ones that is much, unless pieces are small."""
 
 _BILL_ENDS = (".csv", ".json")
 _MANY = 5
@@ -30,13 +27,7 @@ _MANY = 5
 def unpacked_gzip(file: FileIO, name: str, folder: Path, meter: Meter, progress: Callable[[float], None]) -> Opened:
     """Return the one bill in a gzip file."""
     path = folder / "part-1"
-    size = file.seek(0, 2)
-    file.seek(0)
-    pieces = _told(iter(lambda: file.read(_GZIP_PIECE), b""), 0, size, progress)
-    try:
-        _write(gunzipped(pieces), path, meter)
-    except DamagedError as error:
-        raise UnreadableBillError(Refusal(f"the gzip archive {error}")) from error
+    _write(_gunzipped(file, progress), path, meter)
     head = _head(path)
     if not head:
         raise UnreadableBillError(Refusal("the gzip archive is empty"))
@@ -45,6 +36,21 @@ def unpacked_gzip(file: FileIO, name: str, folder: Path, meter: Meter, progress:
         where = "an archive in an archive" if content.is_archive else "in the gzip archive"
         raise UnreadableBillError(Refusal(f"{where}: {content.what}", accepts="one csv or json in a gzip file"))
     return Opened((Part(re.sub(r"(?i)\.gz(ip)?$", "", name), path),))
+
+
+def _gunzipped(file: FileIO, progress: Callable[[float], None]) -> Iterator[bytes]:
+    """Yield what is packed in a gzip file, all its members after each other; the sum of each is checked at its end."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    try:
+        with gzip.open(file) as unpacked:
+            while piece := unpacked.read(PIECE):
+                yield piece
+                progress(file.tell() / size)
+    except EOFError as error:
+        raise UnreadableBillError(Refusal("the gzip archive is cut off")) from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise UnreadableBillError(Refusal(f"the gzip archive is damaged ({error})")) from error
 
 
 def unpacked_zip(archive: ZipArchive, folder: Path, meter: Meter, progress: Callable[[float], None]) -> Opened:

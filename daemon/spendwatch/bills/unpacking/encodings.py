@@ -145,7 +145,7 @@ def _with(header: bytes, before: bytes, file: FileIO, end: int) -> Iterator[byte
         yield piece
 
 
-def _written(pieces: Iterable[bytes | bytearray], encoding: str, path: Path, folder: Path) -> Path:
+def _written(pieces: Iterable[bytes], encoding: str, path: Path, folder: Path) -> Path:
     meter = Meter(LIMITS, folder, packed=path.stat().st_size)
     with NamedTemporaryFile(dir=folder, prefix="text-", delete=False) as target:
         try:

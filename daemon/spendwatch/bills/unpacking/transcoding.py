@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from io import FileIO
 
-from spendwatch.bills.unpacking import iconv
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 
 _PIECE = 1024 * 1024
-_THREADS = 2
 _LONGEST = 16 * 1024 * 1024
 """As long as the longest cell that is read."""
-
-_WORTHWHILE = 8 * 1024 * 1024
-"""For less text it does not pay to find out whether the C library's converter can be trusted."""
 
 
 class UndecodableError(Exception):
@@ -30,20 +23,15 @@ class UndecodableError(Exception):
         super().__init__(f"line {line}")
 
 
-def from_gb18030(file: FileIO) -> Iterator[bytes | bytearray]:
+def from_gb18030(file: FileIO) -> Iterator[bytes]:
     """Yield the file's GB18030 text as UTF-8."""
-    is_large = os.fstat(file.fileno()).st_size >= _WORTHWHILE
-    convert = _quickly if is_large and iconv.is_trusted() else _surely
-    waiting: deque[tuple[int, Future[bytes | bytearray]]] = deque()
     at = 0
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for piece in _whole_pieces(file):
-            waiting.append((at, pool.submit(convert, piece)))
-            at += len(piece)
-            if len(waiting) > _THREADS:
-                yield _result(file, *waiting.popleft())
-        while waiting:
-            yield _result(file, *waiting.popleft())
+    for piece in _whole_pieces(file):
+        try:
+            yield piece.decode("gb18030").encode()
+        except UnicodeDecodeError as error:
+            raise UndecodableError(_line(file, at + error.start)) from error
+        at += len(piece)
 
 
 def from_utf_16(file: FileIO, encoding: str) -> Iterator[bytes]:
@@ -75,22 +63,6 @@ def _whole_pieces(file: FileIO) -> Iterator[bytes]:
         else:
             reason = f"{_LONGEST // 1024**2} MiB without a comma or a line break"
             raise UnreadableBillError(Refusal(reason, line=_line(file, at)))
-
-
-def _surely(piece: bytes) -> bytes:
-    return piece.decode("gb18030").encode()
-
-
-def _quickly(piece: bytes) -> bytes | bytearray:
-    found = iconv.converted(piece)
-    return _surely(piece) if found is None else found
-
-
-def _result(file: FileIO, at: int, future: Future[bytes | bytearray]) -> bytes | bytearray:
-    try:
-        return future.result()
-    except UnicodeDecodeError as error:
-        raise UndecodableError(_line(file, at + error.start)) from error
 
 
 def _line(file: FileIO, at: int) -> int:

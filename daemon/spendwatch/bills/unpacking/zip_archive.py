@@ -6,18 +6,40 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from io import FileIO
 from itertools import pairwise
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from spendwatch.bills.unpacking.inflating import PIECE, DamagedError, inflated
-from spendwatch.bills.unpacking.limits import Limits
-from spendwatch.bills.unpacking.zip_directory import Member, bytes_at, read_directory
+from spendwatch.bills.unpacking.limits import Limits, shown
 from spendwatch.domain.errors import Refusal, UnreadableBillError, printable
 
-_HEAD = struct.Struct("<4s5H3L2H")
-_ENCRYPTED = 0x1
-_STORED, _DEFLATED = 0, 8
+PIECE = 1024 * 1024
+"""How many bytes are taken or given at once."""
+
+_END, _LARGE_END = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q")
+_LONGEST_COMMENT = 0xFFFF
+_LOCATOR_SIZE = 20
+_FULL = {0xFFFF, 0xFFFFFFFF}
+_ENTRY_SIZE = 1024
+"""How many bytes of the directory one member may take on average, with its name."""
+
+_LENGTHS = struct.Struct("<26x2H")
+"""A member's own head, of which only the lengths of its name and of what follows that are of interest."""
+
+_ENCRYPTED, _UTF_8 = 0x1, 0x800
 _METHODS = {9: "Deflate64, as Windows packs large files", 12: "bzip2", 14: "LZMA", 93: "zstd", 95: "xz", 99: "AES"}
+_DAMAGED = (BadZipFile, EOFError, OSError, OverflowError, NotImplementedError, ValueError, struct.error, zlib.error)
+"""What the library raises where an archive is not as it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file in an archive, as the directory describes it. Its size and its sum are claims."""
+
+    name: str
+    size: int
+    info: ZipInfo
 
 
 class ZipArchive:
@@ -25,47 +47,90 @@ class ZipArchive:
 
     def __init__(self, file: FileIO, limits: Limits) -> None:
         """Read the directory, or raise `UnreadableBillError`."""
-        self._file = file
-        directory = read_directory(file, limits)
-        self.members = directory.members
-        spans = sorted((member.at, self._place(member) + member.packed) for member in self.members)
-        spans.append((directory.start, directory.start))
-        if any(end > start for (_, end), (start, _) in pairwise(spans)):
+        count = _counted(file, limits)
+        try:
+            self._archive = ZipFile(file)
+            infos = self._archive.infolist()
+            spans = sorted((info.header_offset, _end_of(file, info)) for info in infos)
+        except _DAMAGED as error:
+            raise _cut_off() from error
+        if len(infos) != count:
+            raise _cut_off()
+        self.members = tuple(Member(_name(info), info.file_size, info) for info in infos)
+        start = self._archive.start_dir
+        if any(end > begin for (_, end), (begin, _) in pairwise([*spans, (start, start)])):
             raise UnreadableBillError(Refusal("the zip archive is damaged or a trap: its members overlap"))
 
     def pieces(self, member: Member) -> Iterator[bytes]:
         """Yield what the member holds; an `UnreadableBillError`, also after the last piece, takes all of it back."""
-        if member.flags & _ENCRYPTED:
+        if member.info.flag_bits & _ENCRYPTED:
             raise _refused(member, "is encrypted", accepts="an archive without a password")
-        if member.method not in {_STORED, _DEFLATED}:
-            how = f"is packed by method {member.method} ({_METHODS.get(member.method, 'unknown')})"
+        method, size = member.info.compress_type, 0
+        if method not in {ZIP_STORED, ZIP_DEFLATED}:
+            how = f"is packed by method {method} ({_METHODS.get(method, 'unknown')})"
             raise _refused(member, how, accepts="stored or deflated, as nearly every program packs; or gzip")
-        crc = size = 0
-        packed = self._packed(member)
         try:
-            for piece in packed if member.method == _STORED else inflated(packed):
-                crc, size = zlib.crc32(piece, crc), size + len(piece)
-                yield piece
-        except DamagedError as error:
-            raise _refused(member, str(error)) from error
+            with self._archive.open(member.info) as unpacked:
+                while piece := unpacked.read(PIECE):
+                    size += len(piece)
+                    yield piece
+        except _DAMAGED as error:
+            raise _refused(member, _how(error)) from error
         if size != member.size:
             raise _refused(member, f"is damaged: it has {size} bytes, and should have {member.size}")
-        if crc != member.crc:
-            raise _refused(member, "is damaged: its CRC is wrong")
 
-    def _packed(self, member: Member) -> Iterator[bytes]:
-        at = self._place(member)
-        end = at + member.packed
-        while at < end and (piece := os.pread(self._file.fileno(), min(PIECE, end - at), at)):
-            at += len(piece)
-            yield piece
 
-    def _place(self, member: Member) -> int:
-        """Return where the member's bytes begin."""
-        sign, *_, name_size, extra_size = _HEAD.unpack(bytes_at(self._file, member.at, _HEAD.size))
-        if sign != b"PK\x03\x04" or bytes_at(self._file, member.at + _HEAD.size, name_size) != member.raw_name:
-            raise _refused(member, "is damaged: it does not stand where the directory says")
-        return member.at + _HEAD.size + int(name_size) + int(extra_size)
+def _counted(file: FileIO, limits: Limits) -> int:
+    """Return how many members the archive says it has; refuse one in several parts, or with too long a directory for memory."""
+    length = os.fstat(file.fileno()).st_size
+    first = max(0, length - _LARGE_END.size - _LOCATOR_SIZE - _END.size - _LONGEST_COMMENT)
+    tail = os.pread(file.fileno(), length - first, first)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) < at + _END.size:
+        raise _cut_off()
+    _, disk, first_disk, here, count, size, *_ = _END.unpack_from(tail, at)
+    large_at = tail.rfind(b"PK\x06\x06", 0, at)
+    if {count, size} & _FULL and 0 <= large_at <= at - _LARGE_END.size:
+        _, _, _, _, disk, first_disk, here, count, size, _ = _LARGE_END.unpack_from(tail, large_at)
+    if disk or first_disk or here != count:
+        raise UnreadableBillError(Refusal("one part of a zip archive in several parts (.z01): join them, or pack it as one"))
+    if count > limits.members:
+        raise UnreadableBillError(Refusal(f"the zip archive has {count} members; at most {limits.members} are taken"))
+    if size > (most := limits.members * _ENTRY_SIZE):
+        reason = f"the directory of the zip archive is {shown(size)} long; at most {shown(most)} are taken"
+        raise UnreadableBillError(Refusal(reason))
+    return int(count)
+
+
+def _end_of(file: FileIO, info: ZipInfo) -> int:
+    """Return where the member's bytes end."""
+    lengths = _LENGTHS.unpack(os.pread(file.fileno(), _LENGTHS.size, info.header_offset))
+    return int(info.header_offset + _LENGTHS.size + sum(lengths) + info.compress_size)
+
+
+def _name(info: ZipInfo) -> str:
+    """Return a member's name. Many programs write UTF-8 without saying so; Chinese Windows writes GB18030."""
+    if not info.flag_bits & _UTF_8:
+        raw = info.orig_filename.encode("cp437")
+        for encoding in ("utf-8", "gb18030"):
+            try:
+                return raw.decode(encoding)
+            except UnicodeDecodeError:
+                continue
+    return info.orig_filename
+
+
+def _how(error: Exception) -> str:
+    """Return what is wrong with a member, without its name and its bytes, which the library quotes."""
+    if isinstance(error, EOFError):
+        return "is cut off"
+    if isinstance(error, zlib.error):
+        return f"is damaged ({str(error).rpartition(': ')[2]})"
+    return f"is damaged: {'its CRC is wrong' if 'CRC' in str(error) else 'it does not stand where the directory says'}"
+
+
+def _cut_off() -> UnreadableBillError:
+    return UnreadableBillError(Refusal("the zip archive is cut off or damaged: its directory cannot be followed"))
 
 
 def _refused(member: Member, how: str, *, accepts: str | None = None) -> UnreadableBillError:
