@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -26,9 +29,13 @@ from many_layouts import (
     summary,
 )
 from oracle import Hints, month_to_date, naive_sum
+from real_ledger import RealLedger
 from small_ledger import Copies, SmallLedger, read_here
+from spendwatch.bills.process import ReadingProcess
 from spendwatch.domain.money import Currency, exact_sum
+from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, ReadingHints
+from spendwatch.store.opening import open_database
 
 CNY = {ACCOUNT: "CNY"}
 HINTS = ReadingHints({AccountId(ACCOUNT): Currency("CNY")})
@@ -160,3 +167,34 @@ def test_answers_of_the_api_replace_the_day_they_are_about_and_no_other() -> Non
     ]
     for order in (files, files[::-1], [files[2], files[0], files[1], files[0]]):
         assert entered(order).total() == 16
+
+
+def _under_two_names() -> list[NamedFile]:
+    """Return an export with a charge that vanishes, the complete push without it, and exports of the same bytes as the push."""
+    first, second, third = (Charge(day, date(2026, 9, day), Decimal(10) ** day) for day in (1, 2, 4))
+    before = detail([first, second], "20260903235900")
+    push, content = pushed_detail([first, third], date(2026, 9, 4))
+    earlier, later = (f"{ACCOUNT}-{stamp}_consumedetailbillv2.csv" for stamp in ("20260903120000", "20260905113901"))
+    return [before, (push, content), (earlier, content), (later, content)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_same_bytes_under_names_that_mean_several_things_are_one_truth_in_any_order(
+    seed: int, empty_ledger: Path, tmp_path: Path, shared_reader: ReadingProcess
+) -> None:
+    files = _under_two_names()
+    assert _of_september(files) == 10_010
+    ledger = RealLedger(open_database(str(shutil.copy(empty_ledger, tmp_path / "ledger.db"))), shared_reader, tmp_path, HINTS)
+    for name, content in shuffled(files, dice_of(seed)):
+        ledger.enter(name, content)
+    assert ledger.by_workspace(BillingPeriod(2026, 9)) == {"llm-a": 10_010}
+    # What is on record suffices to build it again.
+    contents = {sha256(content).hexdigest(): content for _, content in files}
+    rebuilt = [(one.name, contents[one.digest]) for one in ledger.ledger.statements()]
+    ledger.database.close()
+    assert _of_september(rebuilt) == 10_010
+
+
+def _of_september(files: Sequence[NamedFile]) -> Decimal:
+    told = month_to_date(files, PLAIN, ["sfm"])
+    return exact_sum(amount for key, amount in told.items() if key[1:3] == (SEPTEMBER, "sfm"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from threading import Barrier
@@ -20,7 +20,7 @@ from spendwatch.domain.money import Currency, exact_sum, plain
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
-from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, SpendRow, Stamp, WorkspaceId
+from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, Kind, SpendRow, Stamp, WorkspaceId
 from spendwatch.store.audit import REMOVED, Deed, note_deed
 from spendwatch.store.database import Database
 from spendwatch.store.ledger import Ledger
@@ -310,12 +310,30 @@ def test_a_statement_that_came_once_more_is_the_latest(ledger: Ledger) -> None:
     assert [one.name for one in ledger.statements(2)] == ["first", "third"]
 
 
-def test_what_people_took_back_is_known_by_the_beginning_of_its_digest(ledger: Ledger, database: Database) -> None:
-    assert ledger.removed() == ()
+def test_what_people_took_back_is_known_by_its_digest(ledger: Ledger, database: Database) -> None:
+    assert ledger.removed() == frozenset()
     with database.writing() as connection:
-        note_deed(connection, Deed(NOON, "li", REMOVED, "6b553239 a bill.csv", ""))
+        note_deed(connection, Deed(NOON, "li", REMOVED, "6b553239 a bill.csv", "", digest("a bill")))
         note_deed(connection, Deed(NOON, "li", "something else", "77777777", ""))
-    assert ledger.removed() == ("6b553239",)
+    assert ledger.removed() == {digest("a bill")}
+
+
+def test_the_same_bytes_that_mean_something_else_are_another_statement(ledger: Ledger) -> None:
+    bytes_alike = statement("alike")
+    pushed = replace(bytes_alike, kind=Kind.SNAPSHOT, stamp=Stamp("20260910000000/1"))
+    for told in (bytes_alike, pushed, replace(bytes_alike, parts=(2,)), replace(bytes_alike, accounts=(OTHER,))):
+        assert not ledger.has_statement(told)
+        ledger.record(told, [], name="alike.csv", source=INBOX, held=ledger.held([]), now=NOON)
+        assert ledger.has_statement(told)
+    later = replace(bytes_alike, stamp=Stamp("20260916094100"))
+    assert not ledger.has_statement(later)
+    ledger.record(later, [], name="later.csv", source=INBOX, held=ledger.held([]), now=NOON)
+    assert ledger.has_statement(bytes_alike)
+    found = ledger.statements()
+    assert [(one.kind, one.name) for one in found].count((Kind.UPSERT, "later.csv")) == 1
+    assert len(found) == len({one.identity for one in found}) == 4
+    assert set(ledger.find_statements(digest("alike"))) == set(found)
+    assert ledger.find_statements(pushed.identity[:12]) == tuple(one for one in found if one.kind is Kind.SNAPSHOT)
 
 
 def test_a_refused_file_is_on_record_once(ledger: Ledger) -> None:

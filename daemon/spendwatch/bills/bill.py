@@ -165,6 +165,7 @@ class UnderstoodBill:
             days=days,
             coverage=coverage,
             remarks=tuple(dict.fromkeys((*remarks, *(remark for portion in portions for remark in portion.remarks)))),
+            parts=tuple(portion.told.part for portion in portions),
         )
 
     def _days(self) -> tuple[DayContent, ...]:

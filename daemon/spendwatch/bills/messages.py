@@ -73,6 +73,7 @@ def statement_message(statement: Statement) -> Message:
         "days": [[*_key(day.key), day.digest, day.lines, day.has_ids] for day in statement.days],
         "coverage": [_covered(one) for one in statement.coverage],
         "remarks": statement.remarks,
+        "parts": statement.parts,
     }
 
 
@@ -94,6 +95,7 @@ def statement_from(message: Message) -> Statement:
             days=tuple(_day(as_list(day)) for day in as_list(message.get("days"))),
             coverage=tuple(_coverage(as_list(one)) for one in as_list(message.get("coverage"))),
             remarks=tuple(as_text(remark) for remark in as_list(message.get("remarks"))),
+            parts=tuple(as_number(part) for part in as_list(message.get("parts"))),
         )
     except ValueError as error:
         raise NonsenseError from error

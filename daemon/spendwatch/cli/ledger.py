@@ -53,7 +53,7 @@ def list_statements(place: Place, limit: int = 50, *, as_json: bool = False) -> 
         return Exit.DONE
     rows = [
         (
-            statement.digest[:8],
+            statement.identity[:8],
             when(statement.received_at, settings.zone),
             clean(statement.source),
             statement.layout,
@@ -140,13 +140,13 @@ def verify(place: Place, files: tuple[Path, ...], month: BillingPeriod | None, *
 def _unrecorded(store: Store, found: Rebuilt) -> list[tuple[SourceName, str]]:
     """Return the kept files that should be on record and are not: those of which nobody took the statement back."""
     removed = store.ledger.removed()
-    others = ((digest, kept) for digest, kept in found.others.items() if not digest.startswith(removed))
+    others = ((digest, kept) for digest, kept in found.others.items() if digest not in removed)
     return sorted(kept for digest, kept in others if not store.ledger.has(digest))
 
 
 def _show_verdict(found: Rebuilt, checked: Sequence[SeriesKey], differing: Sequence[Mismatch], statements: int) -> None:
     for statement, why in found.missing:
-        click.echo(f"{statement.digest[:8]} {printable(statement.name)}: {why}", err=True)
+        click.echo(f"{statement.identity[:8]} {printable(statement.name)}: {why}", err=True)
     for trouble in found.troubles:
         click.echo(trouble, err=True)
     for one in differing:
@@ -178,7 +178,7 @@ def _verdict(found: Rebuilt, checked: Sequence[SeriesKey], differing: Sequence[M
             }
             for one in differing
         ],
-        "missing": [{"statement": one.digest, "file": one.name, "why": why} for one, why in found.missing],
+        "missing": [{"statement": one.identity, "file": one.name, "why": why} for one, why in found.missing],
         "troubles": list(found.troubles),
     }
 
@@ -207,11 +207,11 @@ def _remove(
 ) -> Exit:
     revision = store.ledger.revision()
     touched = series_of(removed)
-    others = [one for one in store.ledger.statements() if one.digest != removed.digest and series_of(one) & touched]
+    others = [one for one in store.ledger.statements() if one.identity != removed.identity and series_of(one) & touched]
     with rebuilt(settings, others, files) as found:
         if found.missing:
             for one, why in found.missing:
-                click.echo(f"{one.digest[:8]} {printable(one.name)}: {why}", err=True)
+                click.echo(f"{one.identity[:8]} {printable(one.name)}: {why}", err=True)
             click.echo(
                 "Without these files nobody knows what the months say without the statement: nothing was changed.", err=True
             )
@@ -225,8 +225,8 @@ def _remove(
         if not yes and not click.confirm(f"Remove {printable(removed.name)}?", err=True):
             return Exit.INTERRUPTED
         detail = "; ".join(filter(None, (f"{counted(len(changes), 'day')} changed", reason)))
-        deed = Deed(system_clock(), _actor(), REMOVED, f"{removed.digest[:8]} {removed.name}", detail)
-        replace_series(store.database, found.store.database, touched, removed.digest, deed, revision=revision)
+        deed = Deed(system_clock(), _actor(), REMOVED, f"{removed.identity[:8]} {removed.name}", detail, removed.digest)
+        replace_series(store.database, found.store.database, touched, removed.identity, deed, revision=revision)
     app = App(settings, store)
     try:
         waiting = app.assess()
@@ -251,7 +251,8 @@ def _the_one(store: Store, prefix: str) -> EnteredStatement:
 
 def _json(statement: EnteredStatement) -> dict[str, object]:
     return {
-        "statement": statement.digest,
+        "statement": statement.identity,
+        "sha256": statement.digest,
         "file": statement.name,
         "source": statement.source,
         "entered_at": statement.received_at.isoformat(),

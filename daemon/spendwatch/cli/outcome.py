@@ -93,6 +93,7 @@ def _receipt_json(name: str, receipt: Receipt) -> dict[str, object]:
     return {
         "file": name,
         "state": "repeated" if receipt.repeated else "entered",
+        "statement": statement.identity,
         "sha256": statement.digest,
         "layout": statement.layout,
         "series": statement.series,

@@ -41,7 +41,7 @@ def rebuilt(settings: Settings, statements: Iterable[EnteredStatement], files: S
         database = open_database(scratch.state)
         app = App(scratch, Store.of(database))
         try:
-            yield _Rebuilding(app, {statement.digest: statement for statement in statements}, files).done()
+            yield _Rebuilding(app, statements, files).done()
         finally:
             app.close()
             database.close()
@@ -56,19 +56,22 @@ def series_of(statement: EnteredStatement) -> frozenset[SeriesKey]:
 class _Rebuilding:
     """Enters files of which the ledger says that they were entered."""
 
-    def __init__(self, app: App, wanted: dict[Digest, EnteredStatement], files: Sequence[Path]) -> None:
+    def __init__(self, app: App, wanted: Iterable[EnteredStatement], files: Sequence[Path]) -> None:
         self._app = app
-        self._wanted = wanted
-        self._statements = frozenset(wanted)
+        self._wanted: dict[Digest, list[EnteredStatement]] = {}
+        for statement in wanted:
+            self._wanted.setdefault(statement.digest, []).append(statement)
+        self._known = frozenset(self._wanted)
         self._others: dict[Digest, tuple[SourceName, str]] = {}
         self._files = files
-        self._unreadable: dict[Digest, tuple[EnteredStatement, str]] = {}
+        self._unreadable: list[tuple[EnteredStatement, str]] = []
         self._troubles: list[str] = []
 
     def done(self) -> Rebuilt:
         for path, kept in self._found():
             self._enter(path, kept)
-        missing = [*self._unreadable.values(), *((one, "its file is not to be found") for one in self._wanted.values())]
+        lost = (one for wanted in self._wanted.values() for one in wanted)
+        missing = [*self._unreadable, *((one, "its file is not to be found") for one in lost)]
         return Rebuilt(self._app.store, tuple(missing), tuple(self._troubles), self._others)
 
     def _found(self) -> Iterator[tuple[Path, tuple[SourceName, str] | None]]:
@@ -89,15 +92,13 @@ class _Rebuilding:
 
     def _enter(self, path: Path, kept: tuple[SourceName, str] | None) -> None:
         digest = self._app.reader.digest(self._file(path, None))
-        statement = self._wanted.pop(digest, None)
-        if statement is None:
-            if kept and digest not in self._statements:
-                self._others[digest] = kept
-            return
-        try:
-            enter(self._file(path, statement), self._app.desk(statement.source))
-        except (UnreadableBillError, ReaderFailedError) as error:
-            self._unreadable[digest] = statement, str(error)
+        if kept and digest not in self._known:
+            self._others[digest] = kept
+        for statement in self._wanted.pop(digest, ()):
+            try:
+                enter(self._file(path, statement), self._app.desk(statement.source))
+            except (UnreadableBillError, ReaderFailedError) as error:
+                self._unreadable.append((statement, str(error)))
 
     def _file(self, path: Path, statement: EnteredStatement | None) -> BillFile:
         """Return the file under the name by which it was entered: names tell how new a bill is, and what it relates to."""

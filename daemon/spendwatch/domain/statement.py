@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -191,6 +192,18 @@ class Statement:
     """What the statement is complete for."""
     remarks: tuple[str, ...] = ()
     """Things an operator should know: a currency taken from the configuration, instance ids of an unknown shape."""
+    parts: tuple[int, ...] = ()
+    """Which numbered parts of other statements it holds, as names tell; 0 for what is whole."""
+
+    @property
+    def identity(self) -> Digest:
+        """Which statement it is: its bytes, and what they mean. A later export of both is the same statement, only newer.
+
+        The bytes are not enough: under one name they are complete, under another a part, or another account's.
+        """
+        covered = [f"{one.series.series} {one.series.period.label} {one.day}" for one in self.coverage]
+        meaning = (self.kind, self.series, *self.accounts, *map(str, self.parts), *covered)
+        return Digest(hashlib.sha256("\n".join((self.digest, *meaning)).encode()).hexdigest())
 
     @property
     def months(self) -> frozenset[SeriesKey]:
@@ -239,7 +252,7 @@ class Receipt:
     same: int
     gone: int = 0
     repeated: bool = False
-    """The very same bytes were entered before; nothing was done."""
+    """The very same statement was entered before; nothing was done."""
     is_outranked: bool = False
     """Another edition, as new as far as anything tells, counts instead."""
     is_fresh: bool = False

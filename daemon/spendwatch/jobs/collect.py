@@ -76,7 +76,7 @@ def enter_of_source(file: BillFile, desk: Desk, health: Health) -> Receipt:
 def _enter(file: BillFile, desk: Desk) -> Receipt:
     with desk.reader.read(file, desk.hints) as reading:
         statement = reading.statement
-        if desk.ledger.has(statement.digest, statement.stamp):
+        if desk.ledger.has_statement(statement):
             return Receipt(statement, new=0, changed=0, same=statement.lines, repeated=True)
         for _ in range(_TRIES - 1):
             try:

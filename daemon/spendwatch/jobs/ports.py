@@ -83,8 +83,8 @@ class BillReader(Protocol):
 class Ledger(Protocol):
     """Statements on record, their lines, and the roll-up."""
 
-    def has(self, digest: Digest, stamp: Stamp | None = None) -> bool:
-        """Tell whether the same bytes were entered before; if a stamp is given, as a statement of then or later."""
+    def has_statement(self, statement: Statement) -> bool:
+        """Tell whether the same statement was entered before, as it was then or later."""
 
     def held(self, series: Iterable[SeriesKey]) -> Held:
         """Return what is on record of these series, the lines left aside."""

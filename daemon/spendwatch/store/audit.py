@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlalchemy import Column, Connection, Integer, Table, insert, select
 
+from spendwatch.domain.statement import Digest
 from spendwatch.store.columns import Moment, Words, metadata
 
 audit = Table(
@@ -17,12 +18,16 @@ audit = Table(
     Column("actor", Words, nullable=False),
     Column("action", Words, nullable=False),
     Column("subject", Words, nullable=False),
+    # Of the bytes of the statement that it is about; empty for none.
+    Column("digest", Words, nullable=False),
     Column("detail", Words, nullable=False),
 )
 
 
+NO_DIGEST = Digest("")
+
 REMOVED = "remove"
-"""Done to a statement; its subject begins with the beginning of its digest."""
+"""Done to a statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +39,21 @@ class Deed:
     action: str
     subject: str
     detail: str
+    digest: Digest = NO_DIGEST
+    """Of the bytes of the statement that it is about."""
 
 
 def note_deed(connection: Connection, deed: Deed) -> None:
     """Put a deed on record."""
-    connection.execute(
-        insert(audit).values(at=deed.at, actor=deed.actor, action=deed.action, subject=deed.subject, detail=deed.detail)
-    )
+    connection.execute(insert(audit).values(asdict(deed)))
 
 
 def deeds(connection: Connection, limit: int) -> tuple[Deed, ...]:
     """Return what was done last, the latest first."""
-    columns = (audit.c.at, audit.c.actor, audit.c.action, audit.c.subject, audit.c.detail)
+    columns = (audit.c.at, audit.c.actor, audit.c.action, audit.c.subject, audit.c.detail, audit.c.digest)
     return tuple(Deed(*row) for row in connection.execute(select(*columns).order_by(audit.c.id.desc()).limit(limit)))
 
 
-def removed_statements(connection: Connection) -> tuple[str, ...]:
-    """Return the beginnings of the digests of all statements that were ever taken back."""
-    subjects = connection.scalars(select(audit.c.subject).where(audit.c.action == REMOVED))
-    return tuple(subject.partition(" ")[0] for subject in subjects)
+def removed_files(connection: Connection) -> frozenset[Digest]:
+    """Return the digests of all files whose statements were ever taken back."""
+    return frozenset(map(Digest, connection.scalars(select(audit.c.digest).where(audit.c.action == REMOVED))))

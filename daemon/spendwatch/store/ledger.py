@@ -21,7 +21,7 @@ from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, Digest, SeriesKey, SourceName, Stamp, Statement
 from spendwatch.domain.usage import Usage
 from spendwatch.store.attempt import forget_attempts, note_attempt
-from spendwatch.store.audit import Deed, deeds, removed_statements
+from spendwatch.store.audit import Deed, deeds, removed_files
 from spendwatch.store.chunk import confirm, content_of, give_up, held_days, put_chunk, remove_chunk
 from spendwatch.store.coverage import cover, covered
 from spendwatch.store.cross_check import checks_of, put_checks
@@ -41,6 +41,7 @@ from spendwatch.store.statement import (
     EnteredStatement,
     enter,
     is_entered,
+    is_on_record,
     latest_statements,
     put_rejection,
     rejections_since,
@@ -61,10 +62,15 @@ class Ledger:
         """Keep everything in that database."""
         self._database = database
 
-    def has(self, digest: Digest, stamp: Stamp | None = None) -> bool:
-        """Tell whether the same bytes were entered before; if a stamp is given, as a statement of then or later."""
+    def has(self, digest: Digest) -> bool:
+        """Tell whether the same bytes were entered before, whatever they were taken for."""
         with self._database.reading() as connection:
-            return is_entered(connection, digest, stamp)
+            return is_entered(connection, digest)
+
+    def has_statement(self, statement: Statement) -> bool:
+        """Tell whether the same statement was entered before, as it was then or later."""
+        with self._database.reading() as connection:
+            return is_on_record(connection, statement)
 
     def held(self, series: Iterable[SeriesKey]) -> Held:
         """Return what is on record of these series, the lines left aside."""
@@ -88,14 +94,14 @@ class Ledger:
         now: datetime,
         closing: Closing | None = None,
     ) -> None:
-        """Record a statement and the merged days in one transaction. A file that is on record already changes nothing.
+        """Record a statement and the merged days in one transaction. One that is on record already changes nothing.
 
         `held` is what the merge was based on; if it is no longer so: `LedgerChangedError`. `closing` tells which months are
         final: what changes in them is noted.
         """
         with self._database.writing() as connection:
             hold_revision(connection)
-            if is_entered(connection, statement.digest, statement.stamp):
+            if is_on_record(connection, statement):
                 return
             _require_unchanged(connection, statement, held)
             closed = closing or Closing()
@@ -199,7 +205,7 @@ class Ledger:
             return latest_statements(connection, limit)
 
     def find_statements(self, digest_prefix: str, limit: int = 10) -> Sequence[EnteredStatement]:
-        """Return the statements whose digest begins so: none, the one that is meant, or several."""
+        """Return the statements whose id or digest begins so: none, the one that is meant, or several."""
         with self._database.reading() as connection:
             return statements_beginning(connection, digest_prefix, limit)
 
@@ -208,10 +214,10 @@ class Ledger:
         with self._database.reading() as connection:
             return deeds(connection, limit)
 
-    def removed(self) -> tuple[str, ...]:
-        """Return the beginnings of the digests of all statements that people ever took back."""
+    def removed(self) -> frozenset[Digest]:
+        """Return the digests of all files whose statements people ever took back."""
         with self._database.reading() as connection:
-            return removed_statements(connection)
+            return removed_files(connection)
 
     def periods(self) -> Mapping[AccountId, tuple[BillingPeriod, ...]]:
         """Return the periods on record of each account, the oldest first."""

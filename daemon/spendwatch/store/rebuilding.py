@@ -72,7 +72,7 @@ def replace_series(
             raise LedgerChangedError(msg)
         for key in keys:
             _replace(source, target, key)
-        target.execute(delete(statement).where(statement.c.digest == removed))
+        target.execute(delete(statement).where(statement.c.identity == removed))
         note_deed(target, deed)
         next_revision(target)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, Integer, Table, UniqueConstraint, select
+from sqlalchemy import Column, Connection, Integer, Table, UniqueConstraint, or_, select
 
 from spendwatch.domain.health import Rejection
 from spendwatch.domain.merging import MergedDay
@@ -18,7 +18,9 @@ statement = Table(
     "statement",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("digest", Words, nullable=False),
+    # Which statement it is: the bytes, whose digest follows, and what they mean.
+    Column("identity", Words, nullable=False),
+    Column("digest", Words, nullable=False, index=True),
     Column("name", Words, nullable=False),
     Column("source", Words, nullable=False),
     Column("layout", Words, nullable=False),
@@ -37,7 +39,7 @@ statement = Table(
     Column("stamp", Words, nullable=False),
     Column("received_at", Moment, nullable=False),
     Column("remarks", Texts, nullable=False),
-    UniqueConstraint("digest"),
+    UniqueConstraint("identity"),
 )
 
 rejection = Table(
@@ -55,6 +57,8 @@ rejection = Table(
 class EnteredStatement:
     """A statement on record, and what the ledger took in from it."""
 
+    identity: Digest
+    """Which statement it is; the same bytes may be several, if they came under names that mean different things."""
     digest: Digest
     name: str
     source: SourceName
@@ -76,20 +80,24 @@ class EnteredStatement:
     remarks: tuple[str, ...]
 
 
-def is_entered(connection: Connection, digest: Digest, stamp: Stamp | None = None) -> bool:
-    """Tell whether a file of that digest is on record; if a stamp is given, as a statement of then or later."""
-    query = select(statement.c.id).where(statement.c.digest == digest)
-    if stamp is not None:
-        query = query.where(statement.c.stamp >= stamp)
-    return connection.scalar(query) is not None
+def is_entered(connection: Connection, digest: Digest) -> bool:
+    """Tell whether a file of that digest is on record, whatever it was taken for."""
+    return connection.scalar(select(statement.c.id).where(statement.c.digest == digest).limit(1)) is not None
+
+
+def is_on_record(connection: Connection, one: Statement) -> bool:
+    """Tell whether that statement is on record, as it was then or later."""
+    same = select(statement.c.id).where(statement.c.identity == one.identity, statement.c.stamp >= one.stamp)
+    return connection.scalar(same) is not None
 
 
 def enter(
     connection: Connection, entered: Statement, days: Sequence[MergedDay], *, name: str, source: SourceName, now: datetime
 ) -> None:
-    """Put a statement on record. The same bytes exported once more are the same statement, only newer."""
+    """Put a statement on record. The same one exported once more is only newer."""
     new, changed, gone = (sum(getattr(day, name) for day in days) for name in ("new", "changed", "gone"))
     row: Row = {
+        "identity": entered.identity,
         "digest": entered.digest,
         "name": name,
         "source": source,
@@ -112,7 +120,7 @@ def enter(
     }
     insertion = insert_into(connection, statement).values(row)
     newer = {name: insertion.excluded[name] for name in ("name", "exported_at", "stamp", "received_at")}
-    connection.execute(insertion.on_conflict_do_update(index_elements=[statement.c.digest], set_=newer))
+    connection.execute(insertion.on_conflict_do_update(index_elements=[statement.c.identity], set_=newer))
 
 
 def latest_statements(connection: Connection, limit: int | None) -> tuple[EnteredStatement, ...]:
@@ -123,8 +131,9 @@ def latest_statements(connection: Connection, limit: int | None) -> tuple[Entere
 
 
 def statements_beginning(connection: Connection, prefix: str, limit: int) -> tuple[EnteredStatement, ...]:
-    """Return the statements whose digest begins so."""
-    query = select(statement).where(begins_with(statement.c.digest, prefix)).order_by(statement.c.digest).limit(limit)
+    """Return the statements whose id, or the digest of whose bytes, begins so."""
+    begins = or_(begins_with(statement.c.identity, prefix), begins_with(statement.c.digest, prefix))
+    query = select(statement).where(begins).order_by(statement.c.identity).limit(limit)
     return tuple(_entered(dict(row)) for row in connection.execute(query).mappings()) if prefix else ()
 
 
