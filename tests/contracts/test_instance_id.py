@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,8 +63,28 @@ def test_no_text_trips_the_parser(text: str) -> None:
         ("key:env value:prod; key:dept value:search;", '{"dept":"search","env":"prod"}'),
         ("key:note value:a; b", '{"note":"a; b"}'),
         ("key:empty value:", '{"empty":""}'),
-        ("dept:search", '{"":"dept:search"}'),
+        ("dept:search", '{"dept":"search"}'),
+        ("env:prod;dept:search", '{"dept":"search","env":"prod"}'),
+        (" dept: search ; env:prod ;", '{"dept":"search","env":"prod"}'),
+        ("link:acs:oss:b;at:12:30", '{"at":"12:30","link":"acs:oss:b"}'),
+        ("dept:search;billable", '{"billable":"","dept":"search"}'),
+        ('{"team": "search", "env": "prod"}', '{"env":"prod","team":"search"}'),
+        ('{"team": null, "n": 5, "on": true, "of": ["a"]}', '{"n":5,"of":["a"],"on":true,"team":null}'),
+        ("{}", ""),
+        ("search", '{"":"search"}'),
+        (":search", '{"":":search"}'),
+        ("key:dept value:search; key:env", '{"":"key:dept value:search; key:env"}'),
+        ('["a"]', '{"":"[\\"a\\"]"}'),
+        ('{"n": 1e999}', '{"":"{\\"n\\": 1e999}"}'),
+        ('{"a": "\\ud800"}', '{"":"{\\"a\\": \\"\\\\ud800\\"}"}'),
     ],
 )
 def test_equal_tags_are_equal_texts_and_strange_ones_are_kept_whole(cell: str, expected: str) -> None:
     assert canonical_tags(cell) == expected
+    assert canonical_tags(expected) == expected
+
+
+@given(st.text(alphabet='key: value;{}"[]a1\\ ', max_size=40))
+def test_no_cell_of_tags_trips_the_parser(cell: str) -> None:
+    tags = canonical_tags(cell)
+    assert tags == "" or all(isinstance(key, str) for key in json.loads(tags))

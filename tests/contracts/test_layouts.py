@@ -245,11 +245,40 @@ def test_the_configuration_decides_before_the_name_does() -> None:
          "needs also: PayableDetails/TaxExclusivePayableAmount"),
         (["账单信息/账单日期", "账单信息/消费时间", "应付信息/应付金额（含税）"], DETAIL, "needs also: 标识信息/账单明细ID"),
         (["账单月份", "账单日期", "应付金额", "欠费金额"], "billingitemdetail", "has no: 欠费金额"),
-        (["a", "b", "c"], SUMMARY, "needs also: 账单信息/账单日期, 应付信息/应付金额（含税）"),
     ],
 )  # fmt: skip
 def test_the_nearest_layout_is_told_and_what_it_lacks(names: list[str], nearest: str, trouble: str) -> None:
     assert refusal(names) == f"line 1: the header fits no known layout; the nearest, {nearest}, {trouble}"
+
+
+def test_a_header_without_a_known_column_has_no_nearest_layout() -> None:
+    told = "the bill as it was exported, with commas: do not save it from a spreadsheet"
+    assert refusal(["a", "b", "c"]) == f"line 1: the header fits no known layout, and has no column of any (accepted: {told})"
+
+
+@pytest.mark.parametrize(("sign", "called"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+def test_cells_that_something_else_than_commas_separates_are_named(layout: Layout, sign: str, called: str) -> None:
+    with pytest.raises(UnreadableBillError, match=f"the cells are separated by {called}, not by commas"):
+        find_header(f"{sign.join(full_header(layout))}\r\n".encode())
+
+
+_INVOICE = ["BilledCost", "BillingAccountId", "BillingCurrency", "BillingPeriodStart", "ChargeCategory"]
+
+
+@pytest.mark.parametrize(
+    ("names", "dataset"),
+    [
+        ([*_INVOICE, "InvoiceDetailId", "InvoiceIssuerName"], "InvoiceDetail"),
+        (["BillingPeriodStart", "BillingPeriodEnd", "BillingPeriodStatus", "InvoiceIssuerName"], "BillingPeriod"),
+        (["BillingCurrency", "ContractCommitmentId", "ContractCommitmentCost", "ContractId"], "ContractCommitment"),
+    ],
+)
+def test_another_dataset_of_focus_is_no_bill_and_is_called_by_its_name(names: list[str], dataset: str) -> None:
+    told = f"the FOCUS dataset {dataset}, which has no charges by service and period (accepted: the FOCUS dataset CostAndUsage)"
+    assert refusal(names) == f"line 1: {told}"
+    for column in ("ChargePeriodStart", "ServiceName"):
+        assert found([*_INVOICE, *names[-2:], column]).layout.name == "focus"
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)

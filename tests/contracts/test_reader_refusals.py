@@ -71,6 +71,57 @@ def test_amounts_that_a_spreadsheet_has_shortened_are_remarked() -> None:
     assert statement.remarks == ("a spreadsheet has shortened amounts like 6.9E-05: digits may be lost",)
 
 
+FOCUS = ("BilledCost", "BillingAccountId", "BillingCurrency", "BillingPeriodStart", "ChargePeriodStart", "ChargeCategory",
+         "ServiceName", "SubAccountId", "SkuId", "PricingQuantity", "Tags")  # fmt: skip
+
+
+def _focus(*rows: str) -> tuple[str, bytes]:
+    return "focus.csv", "\n".join([",".join(FOCUS), *rows, ""]).encode()
+
+
+def test_focus_may_write_exponents_and_no_spreadsheet_is_blamed() -> None:
+    ledger = SmallLedger()
+    row = "4.56E-7,100000000007,USD,2026-11-01T00:00:00Z,2026-11-01T00:00:00Z,Usage,Bedrock,,,1.0E1,"
+    assert ledger.enter_here(*_focus(row, row.replace("4.56E-7", "1.23E+2"))).remarks == ()
+    assert ledger.total() == Decimal("123.000000456")
+
+
+def test_a_literal_null_is_nothing_in_focus() -> None:
+    ledger, accounts = SmallLedger(), ReadingHints({AccountId("acct-7001"): Currency("USD")})
+    month = "2026-11-01T00:00:00Z"
+    statement = ledger.enter_here(
+        *_focus(
+            f"10.5,NULL,USD,{month},2026-11-02T00:00:00Z,Usage,Bedrock,sub-1,SKU-1,1,NULL",
+            f"1.05,acct-7001,NULL,{month},2026-11-30T00:00:00Z,Tax,NULL,NULL,NULL,NULL,NULL",
+            f"NULL,acct-7001,USD,{month},NULL,Usage,Bedrock,NULL,NULL,NULL,NULL",
+        ),
+        hints=accounts,
+    )
+    assert statement.accounts == ("acct-7001",)
+    assert {(row.product, row.owner, row.commodity, row.tags, row.billed_cost) for row in ledger.rows} == {
+        ("Bedrock", "sub-1", "SKU-1", "", Decimal("10.5")),
+        ("", "", "", "", Decimal("1.05")),
+        ("Bedrock", "", "", "", Decimal(0)),
+    }
+    # Other layouts do not know the word: there it is an owner's name, as good as any.
+    (row,) = read_here([a_bill([a_line(owner="NULL")])]).rows
+    assert row.owner == "NULL"
+
+
+@pytest.mark.parametrize("account", ["acme-cloud", "/providers/Microsoft.Billing/" + "b" * 227])
+def test_an_account_id_of_focus_may_be_any_256_characters(account: str) -> None:
+    row = f"1.5,{account},EUR,2026-11-01T00:00:00Z,2026-11-02T00:00:00Z,Usage,Bedrock,,,1,"
+    assert SmallLedger().enter_here(*_focus(row)).accounts == (account,)
+    with pytest.raises(UnreadableBillError, match=r"not an account id.*1 to 256 characters without blanks"):
+        SmallLedger().enter_here(*_focus(row.replace(account, account.ljust(257, "x"))))
+
+
+def test_tags_in_an_unknown_notation_are_remarked_with_an_example() -> None:
+    lines = [a_line(tags="key:team value:a"), a_line(tags="production"), a_line(tags="other")]
+    (remark,) = SmallLedger().enter_here(*a_bill(lines)).remarks
+    assert remark.startswith("tags in an unknown notation, on which no budget and no report can go, for example '")
+
+
 @settings(max_examples=150)
 @given(
     st.text(alphabet="0123456789.-+eE,_ １２NaN", max_size=14) | st.from_regex(r"-?[0-9]{1,30}(\.[0-9]{0,12})?", fullmatch=True)

@@ -762,3 +762,9 @@ def test_loading_twice_by_name_is_loading_twice(house: House) -> None:
     first = house.load()
     assert callable(settings_room.load)
     assert house.load() == first
+
+
+@pytest.mark.parametrize("account", ["acme-cloud", "/providers/Microsoft.Billing/" + "b" * 227])
+def test_an_account_id_may_be_any_256_characters(tmp_path: Path, account: str) -> None:
+    (tmp_path / "spendwatch.yaml").write_text(MAIN.replace("1000000000000001", account), encoding="utf-8")
+    assert [policy.account for policy in load(tmp_path, Outside(environ={})).policies.accounts] == [account]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain_builders import ACME, RESEARCH
-from spendwatch.domain.scope import Dimension, Match, Scope, parse_tags
+from spendwatch.domain.scope import Dimension, Match, Scope, can_fit, parse_tags
 from spendwatch.domain.statement import UNASSIGNED
 
 
@@ -72,6 +72,25 @@ def test_no_pattern_picks_everything() -> None:
 )
 def test_tags_pick_by_key_and_pattern(tags: str, *, expected: bool) -> None:
     assert Match(tags=(("team", "search*"),)).fits({Dimension.TAGS: tags}) is expected
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [("", True), ('{"other":"x"}', True), ('{"team":""}', True), ('{"team":null}', True), ('{"team":"a"}', False)],
+)
+def test_an_empty_pattern_of_a_tag_picks_what_is_without_it(tags: str, *, expected: bool) -> None:
+    assert Match(tags=(("team", ""),)).fits({Dimension.TAGS: tags}) is expected
+
+
+def test_values_of_tags_that_are_no_texts_are_picked_as_they_are_written() -> None:
+    assert parse_tags('{"n":5,"of":["a"],"on":true,"x":null}') == {"n": "5", "of": '["a"]', "on": "true", "x": ""}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"), [("[9-0]", False), ("a[z-a]*", False), ("[0-9]", True), ("[", True), ("", True)]
+)
+def test_a_pattern_that_no_value_fits_is_known(pattern: str, *, expected: bool) -> None:
+    assert can_fit(pattern) is expected
 
 
 def test_a_tag_that_must_be_there_may_be_empty() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bill_builder import ACCOUNT
 from home import RESEARCH, TRAINING, Home, lines_worth, this_month, today
 
 SAMPLES = Path(__file__).parent.parent / "data" / "bills"
@@ -245,6 +246,29 @@ def test_what_is_exported_says_the_same_when_it_is_entered_elsewhere(quiet_home:
     for by in ("workspace", "api_key,model,type", "day,item", "commodity,product", "owner", "category"):
         told = [report(each, by, "2026-09", "--all-products") for each in (quiet_home, other)]
         assert told[0] == told[1], by
+
+
+def test_a_focus_line_of_another_provider_is_exported_as_it_came_and_nothing_is_invented(quiet_home: Home) -> None:
+    kept = {
+        "ProviderName": "Example Cloud",
+        "PublisherName": "Example Models",
+        "InvoiceIssuerName": "Example Reseller",
+        "ServiceCategory": "AI and Machine Learning",
+        "ServiceName": "Example Inference",
+        "ChargeCategory": "Tax",
+        "BilledCost": "10.5",
+        "Tags": '{"on":true,"team":"search"}',
+    }
+    other = {"EffectiveCost": "7.25", "BillingAccountId": ACCOUNT, "BillingCurrency": "CNY"}
+    times = {"BillingPeriodStart": "2026-09-01T00:00:00Z", "ChargePeriodStart": "2026-09-02T00:00:00Z"}
+    text = io.StringIO()
+    csv.writer(text).writerows([[*kept, *other, *times], [*kept.values(), *other.values(), *times.values()]])
+    quiet_home.furnish()
+    quiet_home.put("focus.csv", text.getvalue().encode())
+    quiet_home.call("once")
+    (row,) = csv.DictReader(io.StringIO(quiet_home.call("export", "focus", "--month", "2026-09", "--all-products").stdout))
+    assert {column: row[column] for column in kept} == kept
+    assert (row["EffectiveCost"], row["ContractedCost"], row["ListCost"]) == ("", "", "")
 
 
 def test_an_export_is_of_the_series_that_counts_and_of_the_products_that_are_watched(quiet_home: Home) -> None:

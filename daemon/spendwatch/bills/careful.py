@@ -187,11 +187,11 @@ class CarefulReader:
 
     def _amount(self, field: Field, cell: str, line: int) -> str:
         try:
-            amount = amount_in(cell)
+            amount = amount_in("" if cleaned(cell) == self._header.layout.null else cell)
         except InvalidAmountError:
             self._refuse_cell(CellError(field, cell, "not an amount", PLAIN_AMOUNT), line)
             return "0"
-        if is_scientific(cell):
+        if is_scientific(cell) and not self._header.layout.has_exponents:
             self._interpreter.assumed["a spreadsheet has shortened amounts like 6.9E-05: digits may be lost"] = None
         return amount
 

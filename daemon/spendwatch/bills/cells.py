@@ -31,6 +31,8 @@ _MONTH = re.compile(r"(2[0-9]{3})(?:([0-9]{2})|[-/.]([0-9]{1,2})|年([0-9]{1,2})
 _SPREADSHEET_MONTH = re.compile(r"([A-Za-z]{3})-([0-9]{2})", re.ASCII)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0", "＝", "＋", "－", "＠")
+
 SHORTENED = r"^[0-9](?:\.([0-9]{1,14}))?[eE]\+[0-9]{1,2}$"
 """How a spreadsheet shows a number that is too long for it, an id, say."""
 
@@ -40,6 +42,11 @@ _SHORTENED_ID = re.compile(SHORTENED, re.ASCII)
 def cleaned(cell: str) -> str:
     """Return a cell without what clings to it."""
     return cell.strip(BLANKS).lstrip(QUOTES)
+
+
+def guarded(text: str) -> str:
+    """Return a text for CSV: what a spreadsheet would take for a formula gets an apostrophe, as `cleaned` takes it off."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def amount_in(cell: str) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
+from spendwatch.bills.cells import guarded
 from spendwatch.bills.chunk import TraitBook, read_chunk
 from spendwatch.bills.focus_columns import COLUMNS
-from spendwatch.bills.traits import MODEL_STUDIO, Traits
+from spendwatch.bills.traits import MODEL_STUDIO, SEPARATOR, Traits
 from spendwatch.bills.versions import without_copies
 from spendwatch.domain.errors import InvalidAmountError
 from spendwatch.domain.money import parse_amount, plain
@@ -28,14 +29,14 @@ _CATEGORIES: Mapping[str, tuple[str, str]] = {
     ChargeKind.ROUNDING: ("Adjustment", ""),
     ChargeKind.OTHER: ("Usage", ""),
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_day(file: TextIO, key: DayKey, chunk: Path, products: Collection[str] | None) -> int:
     """Write the lines of a day that are for these products (None: for all), and return how many they were.
 
-    What was contracted and what is effective is not known to us: both are what was billed. So is the list cost where a bill
-    does not tell it. Days are the provider's own, written without its offset from UTC, as it does itself.
+    What was contracted and what is effective is not known to us. Of bills of our provider both are what was billed, and so is
+    the list cost where it is not told; of FOCUS files, which told it themselves, they are left empty: nothing is invented. Days
+    are the provider's own, written without its offset from UTC, as it does itself.
     """
     written = 0
     writer = csv.writer(file, lineterminator="\n")
@@ -56,20 +57,23 @@ def _rows(key: DayKey, chunk: Path, products: Collection[str] | None) -> Iterato
         if products is not None and traits.product not in products:
             continue
         billed = plain(cost)
+        otherwise = "" if traits.kept else billed
         own = {
             "BilledCost": billed,
-            "ContractedCost": billed,
-            "EffectiveCost": billed,
-            "ListCost": _amount(list_cost, billed),
+            "ContractedCost": otherwise,
+            "EffectiveCost": otherwise,
+            "ListCost": _amount(list_cost, otherwise),
             "PricingQuantity": _amount(usage, ""),
-            "x_LineId": line_id,
+            "x_LineId": guarded(line_id),
         }
         yield tuple(own[column] if column in own else told[column] for column in COLUMNS)
 
 
 def _shared(key: DayKey, traits: Traits) -> dict[str, str]:
-    category, is_correction = _CATEGORIES.get(traits.charge, ("Usage", ""))
     is_ours = traits.product == MODEL_STUDIO
+    service = "AI and Machine Learning" if is_ours else "Other"
+    kept = traits.kept.split(SEPARATOR) if traits.kept else (*[_PROVIDER] * 3, service, *_CATEGORIES[traits.charge])
+    provider, publisher, issuer, service, category, is_correction = kept
     told = dict.fromkeys(COLUMNS, "") | {
         "BillingAccountId": key.account,
         "BillingCurrency": traits.currency,
@@ -79,10 +83,10 @@ def _shared(key: DayKey, traits: Traits) -> dict[str, str]:
         "ChargePeriodEnd": f"{key.day.fromordinal(key.day.toordinal() + 1)}T00:00:00Z",
         "ChargeCategory": category,
         "ChargeClass": is_correction,
-        "InvoiceIssuerName": _PROVIDER,
-        "ProviderName": _PROVIDER,
-        "PublisherName": _PROVIDER,
-        "ServiceCategory": "AI and Machine Learning" if is_ours else "Other",
+        "InvoiceIssuerName": issuer,
+        "ProviderName": provider,
+        "PublisherName": publisher,
+        "ServiceCategory": service,
         "ServiceName": _MODEL_STUDIO if is_ours else traits.product,
         "SubAccountId": traits.owner,
         "PricingUnit": traits.unit,
@@ -94,8 +98,7 @@ def _shared(key: DayKey, traits: Traits) -> dict[str, str]:
         "x_ApiKeyId": traits.api_key,
         "x_Model": traits.model,
     }
-    # What a spreadsheet would take for a formula is text and gets an apostrophe, which our own reader takes off again.
-    return {column: f"'{value}" if value.startswith(_FORMULA) else value for column, value in told.items()}
+    return {column: guarded(value) for column, value in told.items()}
 
 
 def _amount(text: str, otherwise: str) -> str:

@@ -9,12 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from spendwatch.bills.layouts import ALL_LAYOUTS, LAYOUTS
+from spendwatch.bills.layouts.focus import FOCUS, OTHER_DATASETS
 from spendwatch.bills.layouts.layout import Field, Layout, normalised
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 
 HEAD_SIZE = 1024 * 1024
 """How much of a file is looked at to find the header; also how much of it is always checked strictly."""
 
+
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_AS_EXPORTED = "the bill as it was exported, with commas: do not save it from a spreadsheet"
 
 _NO_CHANCE = 3
 """So many columns of one layout are not named by chance."""
@@ -66,10 +70,10 @@ def find_header(head: bytes, expected: Expected = NOTHING_EXPECTED, layouts: Seq
     raise UnreadableBillError(Refusal("the file has no header line"))
 
 
-def is_header(line: str) -> bool:
+def is_header(line: str, separator: str = ",") -> bool:
     """Tell whether a line is the header of some layout, or nearly so: then it names too many columns to do so by chance."""
     try:
-        cells = next(csv.reader([line.rstrip("\r\n")], strict=True), [])
+        cells = next(csv.reader([line.rstrip("\r\n")], strict=True, delimiter=separator), [])
     except csv.Error:
         return False
     names = tuple(map(normalised, cells))
@@ -79,13 +83,21 @@ def is_header(line: str) -> bool:
 
 def _header(line: bytes, expected: Expected, layouts: Sequence[Layout], *, lines: int, size: int) -> Header:
     try:
-        cells = tuple(next(csv.reader([line.decode("utf-8").rstrip("\r\n")], strict=True)))
+        text = line.decode("utf-8")
+        cells = tuple(next(csv.reader([text.rstrip("\r\n")], strict=True)))
     except UnicodeDecodeError as error:
         refusal = Refusal("the header is not UTF-8", line=lines, accepts="UTF-8, with or without byte-order mark")
         raise UnreadableBillError(refusal) from error
     except csv.Error as error:
         raise UnreadableBillError(Refusal(f"the header is not valid CSV: {error}", line=lines)) from error
-    layout, places = recognise(tuple(map(normalised, cells)), line=lines, expected=expected, layouts=layouts)
+    try:
+        layout, places = recognise(tuple(map(normalised, cells)), line=lines, expected=expected, layouts=layouts)
+    except UnreadableBillError as error:
+        sign = next((called for sign, called in _SEPARATORS.items() if is_header(text, sign)), "")
+        if not sign:
+            raise
+        refusal = Refusal(f"the cells are separated by {sign}, not by commas", line=lines, accepts=_AS_EXPORTED)
+        raise UnreadableBillError(refusal) from error
     _refuse_repeated(cells, places, line=lines)
     return Header(layout, places, cells, lines, size)
 
@@ -102,6 +114,8 @@ def recognise(
     if not wanted:
         known = ", ".join(layout.name for layout in layouts)
         raise UnreadableBillError(Refusal(f"no layout is called {expected.layout!r}", accepts=known))
+    if refusal := _other_dataset(names, line):
+        raise UnreadableBillError(refusal)
     found = [(layout, layout.find(names)) for layout in wanted]
     fitting = [(layout, places) for layout, places in found if layout.fits(places)]
     for name in expected.names:
@@ -129,12 +143,23 @@ def _several(fitting: Sequence[tuple[Layout, Mapping[Field, int]]], line: int) -
     return Refusal(f"the header fits several layouts: {candidates}", line=line, accepts=accepts)
 
 
+def _other_dataset(names: Sequence[str], line: int) -> Refusal | None:
+    """Return that the file is another dataset of FOCUS: some of them have amounts, but they are the same money once more."""
+    if FOCUS.find(names).keys() & {Field.STARTS, Field.SERVICE}:
+        return None
+    told = next((dataset for dataset, column in OTHER_DATASETS.items() if normalised(column) in names), "")
+    reason = f"the FOCUS dataset {told}, which has no charges by service and period"
+    return Refusal(reason, line=line, accepts="the FOCUS dataset CostAndUsage") if told else None
+
+
 def _none(found: Sequence[tuple[Layout, Mapping[Field, int]]], line: int) -> Refusal:
     def distance(candidate: tuple[Layout, Mapping[Field, int]]) -> tuple[int, int]:
         layout, places = candidate
         return -len(places), len(layout.missing(places)) + len(layout.surplus(places))
 
     layout, places = min(found, key=distance)
+    if not places and len(found) > 1:
+        return Refusal("the header fits no known layout, and has no column of any", line=line, accepts=_AS_EXPORTED)
     missing, surplus = ", ".join(layout.missing(places)), ", ".join(layout.surplus(places))
     trouble = f"needs also: {missing}" if missing else f"has no: {surplus}"
     return Refusal(f"the header fits no known layout; the nearest, {layout.name}, {trouble}", line=line)

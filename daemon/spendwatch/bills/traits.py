@@ -12,10 +12,11 @@ from typing import NamedTuple
 from spendwatch.bills.cells import cleaned, day_in, ids_meant, looks_shortened, period_in
 from spendwatch.bills.instance_id import InstanceId, parse_instance_id
 from spendwatch.bills.layouts.layout import Account, Field, Layout
-from spendwatch.bills.tags import canonical_tags
+from spendwatch.bills.tags import UNKNOWN, canonical_tags
+from spendwatch.domain.errors import printable
 from spendwatch.domain.money import is_currency
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.statement import AccountId, DayKey, ReadingHints
+from spendwatch.domain.statement import ACCOUNT_ID, AccountId, DayKey, ReadingHints
 
 _PLACE = (Field.ACCOUNT, Field.PERIOD, Field.DAY)
 """These tell the day of a line; the others tell its traits."""
@@ -31,7 +32,14 @@ _RAW = (
     Field.UNIT,
     Field.CURRENCY,
     Field.TAGS,
+    Field.PROVIDER,
+    Field.PUBLISHER,
+    Field.ISSUER,
+    Field.CATEGORY,
 )
+
+KEPT = (Field.PROVIDER, Field.PUBLISHER, Field.ISSUER, Field.CATEGORY, Field.CHARGE, Field.TRADE)
+"""What a FOCUS file says of a charge and we only keep, to write it out again."""
 
 _INSTEAD = {Field.SERVICE: Field.PRODUCT, Field.ITEM_NAME: Field.ITEM, Field.SELECTOR: Field.INSTANCE}
 """What is only read where a better column is missing."""
@@ -45,7 +53,7 @@ MODEL_STUDIO = "sfm"
 MODEL_STUDIO_NAMES = frozenset({"大模型服务平台百炼", "alibaba cloud model studio"})
 
 _DIGITS = re.compile(r"[0-9]{1,32}", re.ASCII)
-_ANY_ACCOUNT = re.compile(r"[!-~]{1,128}", re.ASCII)
+_ANY_ACCOUNT = re.compile(ACCOUNT_ID, re.ASCII)
 
 
 def raw_fields(places: Mapping[Field, int]) -> tuple[Field, ...]:
@@ -71,6 +79,8 @@ class Traits(NamedTuple):
     model: str
     type: str
     channel: str
+    kept: str
+    """The cells of `KEPT`, for layouts that have them; else empty."""
 
     @property
     def lasting(self) -> tuple[str, ...]:
@@ -104,6 +114,7 @@ class Interpreter:
     unknown_instances: dict[str, None] = field(default_factory=dict)
     has_undated: bool = False
     """Whether lines without a date were met."""
+    _has_unknown_tags: bool = False
     _keys: dict[tuple[str, ...], DayKey] = field(default_factory=dict)
     _traits: dict[tuple[str, ...], Traits] = field(default_factory=dict)
 
@@ -127,15 +138,21 @@ class Interpreter:
 
     def key(self, account_cell: str, month_cell: str, day_cell: str) -> DayKey:
         """Return which day these cells name, or raise `CellError`."""
-        account = self._account(cleaned(account_cell))
-        period, day = self._when(cleaned(month_cell), cleaned(day_cell))
+        account = self._account(self._said(account_cell))
+        period, day = self._when(self._said(month_cell), self._said(day_cell))
         return DayKey(account, period, self.series, day)
+
+    def _said(self, cell: str) -> str:
+        text = cleaned(cell)
+        return "" if text == self.layout.null else text
 
     def _account(self, cell: str) -> AccountId:
         account = self._unshortened(cell) if cell else self._silent_account()
         is_any = self.layout.account is Account.ANY
         if not (_ANY_ACCOUNT if is_any else _DIGITS).fullmatch(account):
-            raise CellError(Field.ACCOUNT, cell, "not an account id", "1 to 128 plain characters" if is_any else "digits")
+            raise CellError(
+                Field.ACCOUNT, cell, "not an account id", "1 to 256 characters without blanks" if is_any else "digits"
+            )
         if self.hints.currencies and account not in self.hints.currencies:
             configured = ", ".join(self.hints.currencies)
             reason = f"a bill of account {account}; configured are {configured}"
@@ -185,7 +202,7 @@ class Interpreter:
         for column, value in cells.items():
             if SEPARATOR in value:
                 raise CellError(column, value, "a control character inside the cell", "text")
-        raw = {column: cleaned(value) for column, value in cells.items()}
+        raw = {column: self._said(value) for column, value in cells.items()}
         product = self._product(raw)
         instance = self._instance(raw, product)
         return Traits(
@@ -197,13 +214,22 @@ class Interpreter:
             unit=raw.get(Field.UNIT, ""),
             currency=self._currency(raw.get(Field.CURRENCY, ""), account),
             charge=self.layout.charge_kind(*(raw.get(field, "") for field in (Field.CHARGE, Field.TRADE, Field.COMMODITY))),
-            tags=canonical_tags(raw.get(Field.TAGS, "")),
+            tags=self._tags(raw.get(Field.TAGS, "")),
             workspace=instance.workspace,
             api_key=instance.api_key,
             model=instance.model,
             type=instance.type,
             channel=instance.channel,
+            kept=SEPARATOR.join(raw.get(column, "") for column in KEPT) if self.layout.has_parties else "",
         )
+
+    def _tags(self, cell: str) -> str:
+        tags = canonical_tags(cell)
+        if tags.startswith(UNKNOWN) and not self._has_unknown_tags:
+            self._has_unknown_tags = True
+            what = "tags in an unknown notation, on which no budget and no report can go, for example"
+            self.assumed[f"{what} {printable(cell)}"] = None
+        return tags
 
     def _product(self, raw: Mapping[Field, str]) -> str:
         if code := raw.get(Field.PRODUCT, ""):

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import click
 
+from spendwatch.bills.cells import guarded
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
@@ -96,16 +97,12 @@ def _json(columns: Sequence[str], row: _Row) -> dict[str, object]:
     return {**dict(zip(columns, values, strict=True)), "currency": currency, "spend": plain(amount), "lines": lines}
 
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0", "＝", "＋", "－", "＠")
-
-
 def _write_csv(columns: Sequence[str], rows: Sequence[_Row]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow([*columns, "currency", "spend", "lines"])
     for values, currency, amount, lines in rows:
-        # A cell that a spreadsheet would take for a formula is text and gets an apostrophe; amounts stay numbers.
-        texts = [f"'{value}" if value.startswith(_FORMULA) else value for value in values]
-        writer.writerow([*texts, currency, plain(amount), lines])
+        # Amounts stay numbers.
+        writer.writerow([*map(guarded, values), currency, plain(amount), lines])
 
 
 def _print_report(period: BillingPeriod, columns: Sequence[str], rows: Sequence[_Row]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 
 from spendwatch.domain.statement import AccountId, WorkspaceId
 
@@ -37,7 +37,10 @@ MATCHABLE = (Dimension.API_KEY, Dimension.MODEL, Dimension.CHANNEL, Dimension.TY
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Picks roll-up rows: every pattern must fit. Patterns know `*`, `?` and `[…]`; an empty pattern fits the empty value."""
+    """Picks roll-up rows: every pattern must fit. Patterns know `*`, `?` and `[…]`; an empty pattern fits the empty value.
+
+    The empty pattern of a tag fits rows without that tag, too; `*` wants it to be there.
+    """
 
     patterns: tuple[tuple[Dimension, str], ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
@@ -49,15 +52,24 @@ class Match:
         if not self.tags:
             return True
         tags = parse_tags(values.get(Dimension.TAGS, ""))
-        return all(key in tags and fnmatchcase(tags[key], pattern) for key, pattern in self.tags)
+        return all(fnmatchcase(tags[key], pattern) if key in tags else not pattern for key, pattern in self.tags)
+
+
+def can_fit(pattern: str) -> bool:
+    """Tell whether any value fits the pattern: none does where a set runs backwards, like `[9-0]`."""
+    return "(?!)" not in translate(pattern)
 
 
 def parse_tags(text: str) -> dict[str, str]:
-    """Return the tags of a roll-up row, written as a canonical JSON object of texts."""
+    """Return the tags of a roll-up row, written as a canonical JSON object; what is no text is returned as JSON writes it."""
     if not text:
         return {}
     found = json.loads(text)
-    return {str(key): str(value) for key, value in found.items()}
+    return {str(key): value if isinstance(value, str) else _as_json(value) for key, value in found.items()}
+
+
+def _as_json(value: object) -> str:
+    return "" if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -22,6 +22,9 @@ Digest = NewType("Digest", str)
 Stamp = NewType("Stamp", str)
 """How new a statement is: `YYYYMMDDhhmmss` in the billing zone, for complete ones `/` and an edition behind it."""
 
+ACCOUNT_ID = r"[!-~]{1,256}"
+"""The provider's own ids are digits; those of other makers of FOCUS files are names, or paths of resources."""
+
 UNASSIGNED = WorkspaceId("")
 """The workspace of charges that name none: their money is never dropped."""
 

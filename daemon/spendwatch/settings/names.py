@@ -8,6 +8,8 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator
 
 from spendwatch.domain.errors import printable
+from spendwatch.domain.scope import can_fit
+from spendwatch.domain.statement import ACCOUNT_ID
 from spendwatch.settings.values import from_text, once_each, one_text, refusal
 
 T = TypeVar("T")
@@ -16,8 +18,7 @@ LONGEST_NAME = 100
 LONGEST_PATTERN = 256
 _NAME = re.compile(r"(?!.*(?:__|_\Z))[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 _WORKSPACE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_ACCOUNT_ID = re.compile(r"(?=[^0-9]*[0-9])[!-~]{1,128}", re.ASCII)
-"""The provider's own are digits; others, whose FOCUS files are read, too, have letters in theirs, but never letters alone."""
+_ACCOUNT_ID = re.compile(ACCOUNT_ID, re.ASCII)
 
 
 def name(value: object) -> str:
@@ -34,11 +35,32 @@ def title(value: object) -> str:
     return text
 
 
-def pattern(value: object) -> str:
+def tag_pattern(value: object) -> str:
     """Return a pattern with `*`, `?` and `[…]`; `""` fits charges that name none."""
     text = one_text(value)
     if not text.isprintable() or len(text) > LONGEST_PATTERN:
         msg = f"must be at most {LONGEST_PATTERN} printable characters, not {printable(text)}"
+        raise refusal(msg)
+    if not can_fit(text):
+        msg = f"can never match: {printable(text)} has a set that runs backwards; write [0-9], not [9-0]"
+        raise refusal(msg)
+    return text
+
+
+def pattern(value: object) -> str:
+    """Return a pattern for a cell; bills are read without the spaces around a cell."""
+    text = tag_pattern(value)
+    if text != text.strip():
+        msg = f"can never match: {printable(text)} has spaces around it, and bills are read without them"
+        raise refusal(msg)
+    return text
+
+
+def part_pattern(value: object) -> str:
+    """Return a pattern for one field of an instance id."""
+    text = pattern(value)
+    if ";" in text:
+        msg = f"can never match: {printable(text)} has a semicolon, which parts the fields of an instance id: write one"
         raise refusal(msg)
     return text
 
@@ -73,7 +95,9 @@ def _product(value: object) -> str:
 
 
 def _account_id(value: object) -> str:
-    return _fitting(value, _ACCOUNT_ID, "an account id", "as the bills write it, without blanks, like 1000000000000001")
+    return _fitting(
+        value, _ACCOUNT_ID, "an account id", "1 to 256 characters without blanks, as the bills write it, like 1000000000000001"
+    )
 
 
 def _some(items: list[T]) -> list[T]:
@@ -93,6 +117,8 @@ def _products_some(items: list[T]) -> list[T]:
 Name = Annotated[str, from_text(name)]
 Title = Annotated[str, from_text(title)]
 Pattern = Annotated[str, from_text(pattern)]
+PartPattern = Annotated[str, from_text(part_pattern)]
+TagPattern = Annotated[str, from_text(tag_pattern)]
 PlaceText = Annotated[str, from_text(place)]
 WorkspaceText = Annotated[str, from_text(_workspace)]
 AccountIdText = Annotated[str, from_text(_account_id)]

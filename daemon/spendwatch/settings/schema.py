@@ -15,7 +15,18 @@ from spendwatch.channels.config import ChannelConfig
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import Site
 from spendwatch.settings.balance_parts import BalancePart
-from spendwatch.settings.names import AccountIdText, ChannelNames, Name, Pattern, PlaceText, Products, Title, WorkspaceText
+from spendwatch.settings.names import (
+    AccountIdText,
+    ChannelNames,
+    Name,
+    PartPattern,
+    Pattern,
+    PlaceText,
+    Products,
+    TagPattern,
+    Title,
+    WorkspaceText,
+)
 from spendwatch.settings.values import (
     Budget,
     CurrencyCode,
@@ -45,13 +56,13 @@ class Closed(BaseModel):
 class MatchPart(Closed):
     """What a finer budget picks: every pattern must fit."""
 
-    api_key: Pattern | None = None
+    api_key: PartPattern | None = None
     model: Pattern | None = None
-    channel: Pattern | None = None
+    channel: PartPattern | None = None
     type: Pattern | None = None
     item: Pattern | None = None
     owner: Pattern | None = None
-    tag: dict[Title, Pattern] = Field(default_factory=dict)
+    tag: dict[Title, TagPattern] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _picks_something(self) -> Self:

@@ -19,6 +19,10 @@ FOCUS = Layout(
         Field.CHARGE: ("ChargeCategory",),
         Field.TRADE: ("ChargeClass",),
         Field.SERVICE: ("ServiceName",),
+        Field.CATEGORY: ("ServiceCategory",),
+        Field.PROVIDER: ("ServiceProviderName", "ProviderName"),
+        Field.PUBLISHER: ("PublisherName", "HostProviderName"),
+        Field.ISSUER: ("InvoiceIssuerName",),
         Field.COMMODITY: ("x_CommodityCode", "SkuId"),
         Field.ITEM: ("x_BillingItemCode", "SkuPriceId"),
         Field.INSTANCE: ("x_InstanceID", "ResourceId"),
@@ -32,5 +36,14 @@ FOCUS = Layout(
     signature=((Field.BILLED_COST,), (Field.PERIOD,)),
     charges=CHARGES,
     account=Account.ANY,
+    null="NULL",
+    has_exponents=True,
 )
 """Of dates only the date part counts: whether the provider shifts its days to UTC is not known."""
+
+OTHER_DATASETS = {
+    "InvoiceDetail": "InvoiceDetailId",
+    "BillingPeriod": "BillingPeriodStatus",
+    "ContractCommitment": "ContractCommitmentId",
+}
+"""The datasets of FOCUS beside cost and usage, each with a column that tells it where no charge period and no service is."""

@@ -31,6 +31,11 @@ class Field(StrEnum):
     STARTS = "starts"
     ENDS = "ends"
     PRODUCT = "product"
+    PROVIDER = "provider"
+    PUBLISHER = "publisher"
+    ISSUER = "issuer"
+    CATEGORY = "category"
+    """Of the service, as FOCUS has it."""
     SERVICE = "service"
     """The product's name, where its code is missing."""
     COMMODITY = "commodity"
@@ -88,6 +93,10 @@ class Layout:
     granular: bool = False
     """Whether the same layout comes in several granularities, each the whole money again: told by the columns it has."""
     account: Account = Account.DIGITS
+    null: str = ""
+    """How a cell says that there is nothing, beside being empty."""
+    has_exponents: bool = False
+    """Whether amounts like 4.56E-7 are its own way to write them, and not a spreadsheet's."""
     covers_days: bool = False
     """Whether a complete statement is complete for the days that it names, and not for the whole month."""
     _names: Mapping[Field, tuple[str, ...]] = field(init=False, repr=False, compare=False)
@@ -96,6 +105,11 @@ class Layout:
         """Normalise the names once."""
         names = {field: tuple(map(normalised, names)) for field, names in self.columns.items()}
         object.__setattr__(self, "_names", names)
+
+    @property
+    def has_parties(self) -> bool:
+        """Whether its lines say who provides, publishes and invoices what is charged."""
+        return Field.PROVIDER in self.columns
 
     def find(self, header: Sequence[str]) -> Mapping[Field, int]:
         """Return where in the normalised header each field stands. Names must be equal: one is often part of another."""

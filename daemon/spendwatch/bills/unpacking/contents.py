@@ -17,7 +17,7 @@ _CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\n\r")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _COMMAS = 4
-"""The header of a bill has more columns than a sentence has commas."""
+"""The header of a bill has more columns than a sentence has commas. Other signs are refused where the bill is read."""
 
 _SIGNS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF-", "a PDF document"),
@@ -89,7 +89,7 @@ def is_text_bill(head: bytes) -> bool:
         return False
     text = head.decode("utf-16", "replace") if head.startswith(_UTF_16) else head.decode("latin-1")
     first = next((line for line in text.removeprefix("ï»¿").splitlines() if line.strip()), "")
-    return first.lstrip().startswith(("{", "[")) or first.count(",") >= _COMMAS
+    return first.lstrip().startswith(("{", "[")) or any(first.count(sign) >= _COMMAS for sign in ",;\t")
 
 
 def _text_or_not(head: bytes) -> Content:
