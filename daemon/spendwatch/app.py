@@ -307,15 +307,19 @@ class App:
                 log.info("lines_given_up", days=given_up)
 
     async def deliver(self, name: ChannelName) -> int:
-        """Hand over what is due on one channel; return how many attempts were made."""
+        """Hand over what is due on one channel; return how many attempts were made.
+
+        After a reload the channel is another one: what is on its way comes to its end, and nothing more is taken up.
+        """
+        channel = self.channels[name]
         return await deliver(
             name,
-            self.channels[name],
+            channel,
             outbox=self.store.outbox,
             health=self.store.health,
             clock=self.clock,
             settled=self._settled,
-            stopping=self.stopping.is_set,
+            stopping=lambda: self.stopping.is_set() or self.channels.get(name) is not channel,
         )
 
     def _settled(self, settled: Settled) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 
 import structlog
@@ -17,6 +17,7 @@ from spendwatch.domain.count import counted
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import SourceName
 from spendwatch.heartbeat import Heartbeat
+from spendwatch.jobs.deliver import TERM
 
 log = structlog.get_logger("spendwatch")
 
@@ -79,8 +80,9 @@ class Daemon:
         self._app.on_news = self._tell(loop)
         app = self._app
         app.on_answer = lambda source: self._heartbeat.progress(f"collect:{source}")
+        app.on_settled = lambda settled: self._heartbeat.progress(f"deliver:{settled.delivery.channel}")
         app.store.health.reading_ended()
-        recovered = app.store.outbox.recover()
+        recovered = app.store.outbox.take_up()
         if recovered:
             log.warning("deliveries_recovered", count=recovered)
         self._plan()
@@ -102,7 +104,7 @@ class Daemon:
         if polls := self._app.balance_rounds.polls:
             self._add(scheduler, "balances", self._ask_balances, min(BALANCES_EVERY, *polls))
         for channel in self._app.channels:
-            self._add(scheduler, f"deliver:{channel}", self._delivering(channel), DELIVER_EVERY)
+            self._add(scheduler, f"deliver:{channel}", self._delivering(channel), DELIVER_EVERY, step=TERM)
         scheduler.start()
         if self._scheduler:
             self._scheduler.shutdown(wait=False)
@@ -123,7 +125,8 @@ class Daemon:
         trigger = IntervalTrigger(seconds=every.total_seconds(), timezone=self._app.settings.zone)
 
         async def job() -> None:
-            await self._once_at_a_time(name, work)
+            # Not awaited: a scheduler breaks off what it waits for, and each reload replaces it.
+            self._start(self._once_at_a_time(name, work))
 
         # An interval job first runs one interval after its start: look at once, then by the trigger.
         scheduler.add_job(job, trigger, id=name, next_run_time=self._app.clock())
@@ -138,9 +141,6 @@ class Daemon:
         if name in self._busy or self._stop.is_set():
             return
         self._busy.add(name)
-        task = asyncio.current_task()
-        if task:
-            self._running.add(task)
         try:
             is_wanted = True
             while is_wanted and not self._stop.is_set():
@@ -153,8 +153,6 @@ class Daemon:
         finally:
             self._again.discard(name)
             self._busy.discard(name)
-            if task:
-                self._running.discard(task)
 
     async def _assess(self) -> None:
         await asyncio.to_thread(self._app.assess)
@@ -205,7 +203,10 @@ class Daemon:
         self._stop.set()
 
     def _reload(self) -> None:
-        task = asyncio.ensure_future(self._reloading())
+        self._start(self._reloading())
+
+    def _start(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.ensure_future(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 

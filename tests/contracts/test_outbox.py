@@ -60,10 +60,12 @@ def test_only_what_is_due_on_the_channel_is_claimed_oldest_first(database: Datab
     put(database, "third", hours=-1)
     put(database, "first", hours=-3)
     put(database, "second", hours=-2)
-    put(database, "later", hours=1)
     put(database, "elsewhere", channel=OPS)
     assert labels(outbox.claim(FINANCE, NOON, 2)) == ["first", "second"]
-    assert labels(outbox.claim(FINANCE, NOON, 2)) == ["third"]
+    (third,) = outbox.claim(FINANCE, NOON, 2)
+    assert labels((third,)) == ["third"]
+    outbox.retry(third.id, at=NOON + HOUR, why="later")
+    assert outbox.claim(FINANCE, NOON, 2) == ()
     assert outbox.next_due() == NOON
     assert labels(outbox.claim(OPS, NOON, 2)) == ["elsewhere"]
     assert outbox.next_due() == NOON + HOUR
@@ -76,7 +78,7 @@ def test_a_delivered_copy_is_settled_for_ever(database: Database, outbox: Outbox
     assert (the_one(outbox).state, the_one(outbox).settled_at) == (DeliveryState.DELIVERED, NOON + HOUR)
     outbox.retry(claimed.id, at=NOON, why="too late")
     outbox.give_up(claimed.id, at=NOON, why="too late")
-    assert outbox.recover() == 0
+    assert outbox.take_up() == 0
     assert the_one(outbox).state is DeliveryState.DELIVERED
     assert outbox.next_due() is None
 
@@ -88,6 +90,7 @@ def test_a_postponed_copy_is_due_again_then_and_sends_the_same_bytes(database: D
     outbox.retry(claimed.id, at=NOON + HOUR, why="451 later")
     assert the_one(outbox).last_error == "451 later"
     assert outbox.claim(FINANCE, NOON + HOUR - timedelta(seconds=1), 10) == ()
+    assert outbox.take_up() == 0
     (again,) = outbox.claim(FINANCE, NOON + HOUR, 10)
     assert (again.id, again.attempts, again.rendered) == (claimed.id, 2, b"\0the letter\xff")
     assert not again.maybe_repeated
@@ -108,15 +111,55 @@ def test_a_dead_copy_says_why(database: Database, outbox: Outbox) -> None:
     assert outbox.dead_since(NOON + HOUR * 2) == ()
 
 
-def test_after_a_start_what_was_being_attempted_is_tried_again_and_marked(database: Database, outbox: Outbox) -> None:
-    put(database, "first", "second")
-    (first,) = outbox.claim(FINANCE, NOON, 1)
-    assert outbox.recover() == 1
-    again = {one.id: one for one in outbox.claim(FINANCE, NOON, 10)}
-    assert len(again) == 2
-    assert again[first.id].maybe_repeated
-    assert again[first.id].attempts == 2
-    assert [one.maybe_repeated for one in again.values()].count(True) == 1
+def test_after_a_start_what_was_being_attempted_is_tried_again_and_marked_if_it_may_have_been_sent(
+    database: Database, outbox: Outbox
+) -> None:
+    put(database, "first", "second", "third")
+    (first, second) = outbox.claim(FINANCE, NOON, 2)
+    outbox.keep_rendered({first.id: b"the letter"})
+    database.lock_for_life()
+    started = Outbox(database)
+    assert started.take_up() == 2
+    again = {one.id: one for one in started.claim(FINANCE, NOON, 10)}
+    assert len(again) == 3
+    assert (again[first.id].maybe_repeated, again[first.id].attempts) == (True, 2)
+    assert (again[second.id].maybe_repeated, again[second.id].attempts) == (False, 2)
+    outbox.delivered(first.id, at=NOON)  # by the dead one: the attempt is another's now
+    assert {one.state for one in started.listing()} == {DeliveryState.ATTEMPTING}
+
+
+def test_the_claims_of_another_run_are_left_alone_by_who_cannot_know_that_it_is_dead(
+    database: Database, outbox: Outbox
+) -> None:
+    put(database, "80%")
+    assert outbox.claim(FINANCE, NOON, 1)
+    other = Outbox(database)
+    assert (other.take_up(), other.claim(FINANCE, NOON, 1)) == (0, ())
+
+
+def test_what_was_claimed_and_never_sent_is_due_again_unmarked_and_uncounted(database: Database, outbox: Outbox) -> None:
+    put(database, "sent", "never sent", "settled")
+    claimed = {one.notification.facts.threshold: one.id for one in outbox.claim(FINANCE, NOON, 3)}
+    outbox.retry(claimed["settled"], at=NOON + HOUR, why="451 later")
+    outbox.release(claimed.values(), begun={claimed["sent"], claimed["settled"]})
+    again = {one.notification.facts.threshold: one for one in outbox.claim(FINANCE, NOON, 10)}
+    assert again.keys() == {"sent", "never sent"}
+    assert (again["sent"].attempts, again["sent"].maybe_repeated) == (2, True)
+    assert (again["never sent"].attempts, again["never sent"].maybe_repeated) == (1, False)
+
+
+def test_what_is_being_attempted_is_not_taken_up(database: Database, outbox: Outbox) -> None:
+    put(database, "80%")
+    assert outbox.claim(FINANCE, NOON, 1)
+    assert (outbox.take_up(), outbox.claim(FINANCE, NOON + 99 * HOUR, 1)) == (0, ())
+
+
+def test_a_clock_that_was_ahead_puts_nothing_off(database: Database, outbox: Outbox) -> None:
+    put(database, "tried", hours=8)
+    (tried,) = outbox.claim(FINANCE, NOON + 8 * HOUR, 10)
+    outbox.retry(tried.id, at=NOON + 8 * HOUR + timedelta(seconds=5), why="503 no")
+    put(database, "never tried", hours=8)
+    assert labels(outbox.claim(FINANCE, NOON, 10)) == ["never tried", "tried"]
 
 
 def test_several_claimers_never_get_the_same_copy(place: str, database: Database) -> None:

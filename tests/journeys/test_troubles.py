@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import subprocess
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from bill_builder import AMOUNT, a_line
 from home import RESEARCH, Home, lines_worth, today
+from servers_http import Reply
 
 
 def test_a_refused_bill_is_set_aside_with_the_reason_and_the_others_are_read(home: Home) -> None:
@@ -191,3 +193,27 @@ def test_a_daemon_killed_while_a_receiver_hangs_says_it_again_under_the_same_id(
         True
     ]
     assert RESEARCH in second.body.decode()
+
+
+def test_a_reload_breaks_off_nothing_that_is_being_sent(home: Home) -> None:
+    home.furnish()
+    for number in range(4):
+        home.watch(f"llm-{number}", name=f"Team {number}", budget="100.00")
+    assert home.hook
+    home.hook.replies[:] = [Reply(delay=9)]
+    running = home.start()
+    try:
+        home.drop([line for number in range(4) for line in lines_worth("60", workspace=f"llm-{number}")])
+        home.until(lambda: len(home.requests()) >= 2)
+        running.process.send_signal(signal.SIGHUP)
+        running.wait_for("READY=1")
+        under_way = home.json("deliveries", "list", "--state", "attempting")["deliveries"]
+        one = next(delivery for delivery in under_way if delivery["channel"] == "hook")
+        assert "is being sent just now" in home.call("deliveries", "retry", one["id"], expect=75).stderr
+        home.until(lambda: {one["state"] for one in home.json("deliveries", "list")["deliveries"]} == {"delivered"})
+    finally:
+        assert running.stop() == 0
+    assert len(home.requests()) == 4
+    assert "x-spendwatch-maybe-repeated" not in {name.lower() for one in home.requests() for name in one.headers}
+    assert "CancelledError" not in running.log()
+    assert "is delivered: only what waits" in home.call("deliveries", "retry", one["id"], expect=2).stderr

@@ -100,10 +100,30 @@ def retry(place: Place, delivery: str) -> int:
     settings = place.settings()
     with opened_store(settings) as store:
         found = _the_one(store.outbox.find(delivery), delivery)
-        store.outbox.requeue(found.id, now=system_clock())
-        store.health.channel_worked(found.channel)
-    click.echo(f"{found.id} is due now: the daemon sends it, or `spendwatch once`.")
-    return Exit.DONE
+        if found.channel not in settings.channels:
+            msg = f"{found.id} cannot be sent: the configuration has no channel {found.channel!r}"
+            raise click.BadParameter(msg, param_hint="DELIVERY")
+        if found.state is DeliveryState.ATTEMPTING:
+            with suppress(LedgerUnavailableError):  # a daemon runs, and knows what it is sending
+                store.database.lock_for_life()
+                store.outbox.take_up()
+        (now,) = store.outbox.requeue(found.id, now=system_clock())
+        if now.state is DeliveryState.PENDING:
+            store.health.channel_worked(found.channel)
+    return _retried(now)
+
+
+def _retried(delivery: Delivery) -> Exit:
+    match delivery.state:
+        case DeliveryState.PENDING:
+            click.echo(f"{delivery.id} is due now: the daemon sends it, or `spendwatch once`.")
+            return Exit.DONE
+        case DeliveryState.ATTEMPTING:
+            click.echo(f"{delivery.id} is being sent just now; if that fails, the daemon tries again.", err=True)
+            return Exit.TRY_AGAIN
+        case DeliveryState.DELIVERED | DeliveryState.CANCELLED | DeliveryState.DEAD:
+            msg = f"{delivery.id} is {delivery.state.value}: only what waits or was given up can be tried again"
+            raise click.BadParameter(msg, param_hint="DELIVERY")
 
 
 @deliveries.command()

@@ -103,7 +103,7 @@ def _round(settings: Settings, store: Store) -> int:
     settled: list[Settled] = []
     app.on_settled = settled.append
     try:
-        recovered = store.outbox.recover()
+        recovered = store.outbox.take_up()
         if recovered:
             log.warning("deliveries_recovered", count=recovered)
         taken = asyncio.run(app.once())

@@ -143,6 +143,9 @@ class ConfigError(SpendwatchError):
 class UnreachableError(SpendwatchError):
     """A request got no answer. The message holds no secret and no query."""
 
+    was_sent = False
+    """Whether the request was on its way: the other side may have it."""
+
 
 class ForbiddenAddressError(SpendwatchError):
     """An address that we must not call: private, special, or not allowed by the operator."""
@@ -155,9 +158,13 @@ class DeliveryError(SpendwatchError):
 class TemporaryDeliveryError(DeliveryError):
     """The receiver may accept the same notification later."""
 
-    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
-        """Keep what the receiver asked for, if it named a pause."""
+    def __init__(
+        self, message: str, *, retry_after: timedelta | None = None, maybe_taken: bool = False, is_refusal: bool = False
+    ) -> None:
+        """Keep the pause that was asked for; whether the receiver may have it already; whether it refused, which may pass."""
         self.retry_after = retry_after
+        self.maybe_taken = maybe_taken
+        self.is_refusal = is_refusal
         super().__init__(message)
 
 

@@ -172,6 +172,8 @@ class Delivery:
     """The bytes that every attempt sends; None before the first."""
     last_error: str = ""
     settled_at: datetime | None = None
+    refusals: int = 0
+    """Answers in a row that refused it and may pass."""
 
 
 def delivery_id(notification: NotificationId, channel: ChannelName, target: str) -> DeliveryId:
@@ -186,9 +188,14 @@ PAUSES = tuple(
 """Pauses between the ten attempts of a delivery: 75 h 35 min in all, the schedule of Standard Webhooks."""
 
 
-def pause_after(attempts: int) -> timedelta | None:
-    """Return how long to wait after that many attempts, or None when there will be no further one."""
-    return PAUSES[attempts - 1] if attempts <= len(PAUSES) else None
+REFUSED_PAUSES = (timedelta(minutes=1), timedelta(minutes=9))
+"""Pauses after an answer that refuses and may pass, as while a receiver is deployed anew: three attempts in ten minutes."""
+
+
+def pause_after(attempts: int, refusals: int = 0) -> timedelta | None:
+    """Return how long to wait after that many attempts or refusals in a row, or None when there will be no further one."""
+    pauses, number = (REFUSED_PAUSES, refusals) if refusals else (PAUSES, attempts)
+    return pauses[number - 1] if number <= len(pauses) else None
 
 
 def encode(notification: Notification) -> str:

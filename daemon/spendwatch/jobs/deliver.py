@@ -17,6 +17,9 @@ from spendwatch.jobs.ports import Channel, Health, Outbox
 AT_ONCE = 4
 """How many copies one channel carries at a time."""
 
+TERM = timedelta(hours=1)
+"""The longest that one attempt may take, whatever its channel allows itself: the term of a claim."""
+
 _JITTER = 0.1
 _DISABLED = "the channel is disabled: "
 
@@ -45,21 +48,29 @@ async def deliver(
     """Hand over what is due on one channel until nothing is; return how many attempts were made.
 
     Marked as being attempted before, settled after: a crash in between repeats a copy under the same id, and loses none.
+    Whatever goes wrong in between, the claim ends with this call.
     """
     attempts = 0
     while not stopping():
         batch = await asyncio.to_thread(outbox.claim, name, clock(), AT_ONCE)
         if not batch:
             break
-        closed = await asyncio.to_thread(_closed, name, health)
-        ready = batch if closed else await asyncio.to_thread(_rendered, channel, batch, outbox)
+        begun: set[DeliveryId] = set()
 
-        async def carry(delivery: Delivery, closed: str = closed) -> None:
+        async def carry(ready: _Outcome, begun: set[DeliveryId] = begun) -> None:
             # Settled at once, not with the batch: what is on its way beside it may take minutes.
-            outcome = _Outcome(delivery, PermanentDeliveryError(closed)) if closed else await _attempt(channel, delivery)
+            outcome = ready if ready.error else await _attempt(channel, ready.delivery, begun)
             settled(await asyncio.to_thread(_settle, outcome, outbox=outbox, health=health, now=clock()))
 
-        await asyncio.gather(*(carry(delivery) for delivery in ready))
+        try:
+            closed = await asyncio.to_thread(_closed, name, health)
+            ready = await asyncio.to_thread(_prepare, channel, batch, outbox, closed)
+            # All of them come to their end before a failure of one is told.
+            ends = await asyncio.gather(*(carry(one) for one in ready), return_exceptions=True)
+        finally:
+            outbox.release([delivery.id for delivery in batch], begun)
+        for failed in (end for end in ends if isinstance(end, BaseException)):
+            raise failed
         attempts += len(batch)
     return attempts
 
@@ -77,22 +88,36 @@ def _closed(name: ChannelName, health: Health) -> str:
     return f"{_DISABLED}{found.trouble.removeprefix(_DISABLED)}" if found else ""
 
 
-def _rendered(channel: Channel, batch: Sequence[Delivery], outbox: Outbox) -> list[Delivery]:
-    fresh: dict[DeliveryId, bytes] = {
-        delivery.id: channel.render(delivery.notification, delivery.target) for delivery in batch if delivery.rendered is None
+def _prepare(channel: Channel, batch: Sequence[Delivery], outbox: Outbox, closed: str) -> list[_Outcome]:
+    """Return the deliveries with the bytes to be sent, which are on record then, or with what is wrong."""
+    if closed:
+        return [_Outcome(delivery, PermanentDeliveryError(closed)) for delivery in batch]
+    ready = [_rendered(channel, delivery) for delivery in batch]
+    fresh = {
+        one.delivery.id: one.delivery.rendered for one, before in zip(ready, batch, strict=True) if before.rendered is None
     }
-    if fresh:
-        outbox.keep_rendered(fresh)
-    return [replace(delivery, rendered=fresh.get(delivery.id, delivery.rendered)) for delivery in batch]
+    outbox.keep_rendered({which: content for which, content in fresh.items() if content is not None})
+    return ready
 
 
-async def _attempt(channel: Channel, delivery: Delivery) -> _Outcome:
+def _rendered(channel: Channel, delivery: Delivery) -> _Outcome:
+    if delivery.rendered is not None:
+        return _Outcome(delivery)
     try:
-        await channel.send(delivery)
+        return _Outcome(replace(delivery, rendered=channel.render(delivery.notification, delivery.target)))
+    except Exception as error:  # noqa: BLE001 -- a defect that one notification shows must not hold up the others
+        return _Outcome(delivery, TemporaryDeliveryError(f"unexpected {type(error).__name__}: {error}"))
+
+
+async def _attempt(channel: Channel, delivery: Delivery, begun: set[DeliveryId]) -> _Outcome:
+    begun.add(delivery.id)
+    try:
+        async with asyncio.timeout(TERM.total_seconds()):
+            await channel.send(delivery)
     except (TemporaryDeliveryError, PermanentDeliveryError) as error:
         return _Outcome(delivery, error)
-    except Exception as error:  # noqa: BLE001 -- a defect of one channel must not leave its copies unsettled until a restart
-        return _Outcome(delivery, TemporaryDeliveryError(f"unexpected {type(error).__name__}: {error}"))
+    except Exception as error:  # noqa: BLE001 -- a defect of one channel must not leave its copies unsettled
+        return _Outcome(delivery, TemporaryDeliveryError(f"unexpected {type(error).__name__}: {error}", maybe_taken=True))
     return _Outcome(delivery)
 
 
@@ -105,13 +130,14 @@ def _settle(outcome: _Outcome, *, outbox: Outbox, health: Health, now: datetime)
             health.channel_worked(name)
             return Settled(delivery)
         case TemporaryDeliveryError():
-            pause = pause_after(delivery.attempts)
-            health.channel_failed(name, str(error), at=now)
+            refusals = delivery.refusals + 1 if error.is_refusal else 0
+            pause, why, maybe_taken = pause_after(delivery.attempts, refusals), str(error), error.maybe_taken
             if pause is None:
-                outbox.give_up(delivery.id, at=now, why=str(error))
+                outbox.give_up(delivery.id, at=now, why=why, maybe_taken=maybe_taken)
             else:
-                wait = max(pause * _spread(), error.retry_after or timedelta())
-                outbox.retry(delivery.id, at=now + wait, why=str(error))
+                at = now + max(pause * _spread(), error.retry_after or timedelta())
+                outbox.retry(delivery.id, at=at, why=why, maybe_taken=maybe_taken, refusals=refusals)
+            health.channel_failed(name, why, at=now)
             return Settled(delivery, str(error), final=pause is None)
         case PermanentDeliveryError():
             outbox.give_up(delivery.id, at=now, why=str(error))

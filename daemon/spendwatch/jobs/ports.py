@@ -233,14 +233,17 @@ class Outbox(Protocol):
     def delivered(self, delivery: DeliveryId, *, at: datetime) -> None:
         """Settle: the receiver accepted it."""
 
-    def retry(self, delivery: DeliveryId, *, at: datetime, why: str) -> None:
-        """Try again then."""
+    def retry(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False, refusals: int = 0) -> None:
+        """Try again then; `maybe_taken`: the receiver may have it, so that every later copy is marked."""
 
-    def give_up(self, delivery: DeliveryId, *, at: datetime, why: str) -> None:
+    def give_up(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False) -> None:
         """Settle: it will not be accepted."""
 
-    def recover(self) -> int:
-        """After a start: what was being attempted when we died is pending again, marked as maybe repeated. How many."""
+    def release(self, claimed: Iterable[DeliveryId], begun: Collection[DeliveryId] = ()) -> None:
+        """End the lease of these: what has no outcome is taken up before the next claim. `begun`: what may have been sent."""
+
+    def take_up(self) -> int:
+        """Make pending again what nobody attempts any more: its process is dead, or its task has ended. How many."""
 
 
 class Health(Protocol):

@@ -19,6 +19,7 @@ class Database:
         """Wrap an open storage."""
         self._storage = storage
         self._held = _Held()
+        self._is_alone = False
 
     @property
     def place(self) -> str:
@@ -66,6 +67,12 @@ class Database:
         """Be the only daemon here until `close` or the end of the process; `LedgerUnavailableError` when there is one."""
         with as_unavailable(self.place):
             self._storage.lock_for_life()
+        self._is_alone = True
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether we hold the lock for life, so that no other daemon works here."""
+        return self._is_alone
 
     def complaints(self) -> tuple[str, ...]:
         """Look for damage, which may take a while; empty when all is well."""

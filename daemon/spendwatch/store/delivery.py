@@ -36,9 +36,10 @@ delivery = Table(
     Column("target", Words, nullable=False),
     Column("state", Words, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("refusals", Integer, nullable=False),
     Column("due_at", Moment, nullable=False),
     Column("attempt_started_at", Moment),
-    Column("claim", Words),
+    Column("owner", Words),
     Column("maybe_repeated", Boolean, nullable=False),
     Column("rendered", LargeBinary),
     Column("last_error", Words, nullable=False),
@@ -47,7 +48,7 @@ delivery = Table(
     CheckConstraint("state IN ('pending', 'attempting', 'delivered', 'dead', 'cancelled')", name="state"),
     Index(None, "state", "channel", "due_at"),
 )
-"""`claim` names the call that began the present attempt: whose answer was lost can be told and undone by it."""
+"""`owner`: the run of the program that makes the present attempt; `refusals`: answers in a row that refused and may pass."""
 
 
 def put_deliveries(
@@ -68,6 +69,7 @@ def _rows(one: Notification, targets: Mapping[ChannelName, Sequence[str]], now: 
                 "target": target,
                 "state": DeliveryState.PENDING.value,
                 "attempts": 0,
+                "refusals": 0,
                 "due_at": now,
                 "maybe_repeated": False,
                 "last_error": "",
@@ -98,6 +100,7 @@ def _delivery(row: RowMapping, told: Notification) -> Delivery:
         target=row["target"],
         state=DeliveryState(row["state"]),
         attempts=row["attempts"],
+        refusals=row["refusals"],
         due_at=row["due_at"],
         maybe_repeated=row["maybe_repeated"],
         rendered=row["rendered"],

@@ -1,15 +1,19 @@
-"""The outbox: deliveries not yet settled. What was begun is on record before it is sent, and its outcome after."""
+"""The outbox: deliveries not yet settled. What was begun is on record before it is sent, and its outcome after.
+
+A claim is a lease: it has an owner, one run of the program, and ends with the task that attempts the delivery. Nobody compares
+wall clocks: the owner knows its own tasks, and who holds the database's lock for life knows that every other owner is dead.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import Connection, Update, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Update, bindparam, func, or_, select, update
 
-from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.notification import Delivery, DeliveryId, DeliveryState
 from spendwatch.domain.policy import ChannelName
 from spendwatch.store.columns import Row, begins_with
@@ -19,12 +23,22 @@ from spendwatch.store.delivery import deliveries, delivery, select_deliveries
 _PENDING, _ATTEMPTING = DeliveryState.PENDING.value, DeliveryState.ATTEMPTING.value
 _is_pending = delivery.c.state == _PENDING
 _is_attempting = delivery.c.state == _ATTEMPTING
+_MAYBE_SENT = or_(delivery.c.maybe_repeated, delivery.c.rendered.is_not(None))
+"""Bytes are on record before they are first sent."""
 
 _BY_AGE = (delivery.c.due_at, delivery.c.created_at, delivery.c.id)
 
 _CANCELLED = "cancelled by operator"
 _CANCELLED_LATE = "cancelled by operator while being attempted: it may have arrived"
 _REQUEUED = "requeued by operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What one run of the program may attempt. It has no term of its own: an attempt has one, and the lease ends with it."""
+
+    owner: str
+    held: set[DeliveryId] = field(default_factory=set)
 
 
 class Outbox:
@@ -37,29 +51,65 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         """Keep everything in that database."""
         self._database = database
+        self._lease = Lease(uuid4().hex)
         self._mind = threading.Lock()
         self._outcomes: dict[DeliveryId, Row] = {}
-        self._lost_claims: set[str] = set()
+        self._writing_down = threading.Lock()
 
     def claim(self, channel: ChannelName, now: datetime, limit: int) -> Sequence[Delivery]:
         """Mark due deliveries of the channel as being attempted, count the attempt, and return them, oldest first."""
-        self._make_good()
-        due = (_is_pending, delivery.c.channel == channel, delivery.c.due_at <= now)
+        self.take_up()
+        due = (_is_pending, delivery.c.channel == channel, _is_due(now))
         with self._database.reading() as connection:
             if connection.scalar(select(delivery.c.id).where(*due).limit(1)) is None:
                 return ()
         oldest = select(delivery.c.id).where(*due).order_by(*_BY_AGE).limit(limit).with_for_update(skip_locked=True)
-        claim = uuid4().hex
-        begun: Row = {"state": _ATTEMPTING, "attempts": delivery.c.attempts + 1, "attempt_started_at": now, "claim": claim}
+        begun: Row = {"attempts": delivery.c.attempts + 1, "attempt_started_at": now, "owner": self._lease.owner}
+        mine: Sequence[DeliveryId] = ()
         try:
             with self._database.writing() as connection:
                 mine = connection.scalars(oldest).all()
-                connection.execute(update(delivery).where(delivery.c.id.in_(mine)).values(**begun))
+                with self._mind:
+                    self._lease.held.update(mine)  # before the commit: who sees the claim must see that it is held
+                connection.execute(update(delivery).where(delivery.c.id.in_(mine)).values(state=_ATTEMPTING, **begun))
                 return deliveries(connection, select_deliveries(delivery.c.id.in_(mine)).order_by(*_BY_AGE))
-        except LedgerUnavailableError:
-            with self._mind:
-                self._lost_claims.add(claim)  # the commit may have gone through, and only its answer been lost
+        except BaseException:
+            self.release(mine)  # the commit may have gone through, and only its answer been lost
             raise
+
+    def release(self, claimed: Iterable[DeliveryId], begun: Collection[DeliveryId] = ()) -> None:
+        """End the lease of these: what has no outcome is taken up before the next claim. `begun`: what may have been sent."""
+        with self._mind:
+            for which in self._lease.held.intersection(claimed):
+                if which in begun:
+                    self._outcomes.setdefault(which, {"state": _PENDING, "maybe_repeated": True})
+                self._lease.held.discard(which)
+
+    def take_up(self) -> int:
+        """Make pending again what nobody attempts any more: its process is dead, or its task has ended. How many.
+
+        It is marked as maybe repeated unless it is known that it was never sent.
+        """
+        self._write_down()
+        with self._database.reading() as connection:
+            if not any(self._expired(connection)):
+                return 0
+        with self._database.writing() as connection:
+            unsent, unanswered = self._expired(connection, for_update=True)
+            again = update(delivery).where(_is_attempting).values(state=_PENDING, owner=None)
+            connection.execute(again.where(delivery.c.id.in_(unsent)).values(attempts=delivery.c.attempts - 1))
+            connection.execute(again.where(delivery.c.id.in_(unanswered)).values(maybe_repeated=_MAYBE_SENT))
+            return len(unsent) + len(unanswered)
+
+    def _expired(self, connection: Connection, *, for_update: bool = False) -> tuple[list[DeliveryId], list[DeliveryId]]:
+        """Return the deliveries whose lease has ended: those that were never sent, and those of which nobody knows."""
+        query = select(delivery.c.id, delivery.c.owner).where(_is_attempting)
+        claimed = connection.execute(query.with_for_update(skip_locked=True) if for_update else query).all()
+        with self._mind:  # after the look: what is seen there was held before
+            held = {*self._lease.held, *self._outcomes}
+        ended = [(which, owner) for which, owner in claimed if which not in held]
+        others = [which for which, owner in ended if owner != self._lease.owner and self._database.is_alone]
+        return [which for which, owner in ended if owner == self._lease.owner], others
 
     def keep_rendered(self, rendered: Mapping[DeliveryId, bytes]) -> None:
         """Store the bytes that this and every later attempt sends."""
@@ -73,19 +123,15 @@ class Outbox:
         """Settle: the receiver accepted it."""
         self._conclude(delivery, {"state": DeliveryState.DELIVERED.value, "settled_at": at, "last_error": ""})
 
-    def retry(self, delivery: DeliveryId, *, at: datetime, why: str) -> None:
-        """Try again then."""
-        self._conclude(delivery, {"state": _PENDING, "due_at": at, "last_error": why})
+    def retry(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False, refusals: int = 0) -> None:
+        """Try again then; `maybe_taken`: the receiver may have it, so that every later copy is marked."""
+        outcome: Row = {"state": _PENDING, "due_at": at, "last_error": why, "refusals": refusals}
+        self._conclude(delivery, {**outcome, **_mark(maybe_taken=maybe_taken)})
 
-    def give_up(self, delivery: DeliveryId, *, at: datetime, why: str) -> None:
+    def give_up(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False) -> None:
         """Settle: it will not be accepted."""
-        self._conclude(delivery, {"state": DeliveryState.DEAD.value, "settled_at": at, "last_error": why})
-
-    def recover(self) -> int:
-        """After a start: what was being attempted when we died is pending again, marked as maybe repeated. How many."""
-        with self._database.writing() as connection:
-            again = update(delivery).where(_is_attempting).values(state=_PENDING, maybe_repeated=True, claim=None)
-            return connection.execute(again).rowcount
+        outcome: Row = {"state": DeliveryState.DEAD.value, "settled_at": at, "last_error": why}
+        self._conclude(delivery, {**outcome, **_mark(maybe_taken=maybe_taken)})
 
     def listing(self, states: Collection[DeliveryState] | None = None, limit: int = 100) -> Sequence[Delivery]:
         """Return deliveries in these states (None: in any), the latest first."""
@@ -110,7 +156,7 @@ class Outbox:
         return self._by_hand(
             id_prefix,
             update(delivery).where(_is_pending).values(due_at=now),
-            again.values(state=_PENDING, attempts=0, due_at=now, settled_at=None, last_error=note),
+            again.values(state=_PENDING, attempts=0, refusals=0, due_at=now, settled_at=None, last_error=note),
         )
 
     def cancel(self, id_prefix: str, *, now: datetime) -> Sequence[Delivery]:
@@ -148,21 +194,23 @@ class Outbox:
     def _conclude(self, which: DeliveryId, outcome: Row) -> None:
         with self._mind:
             self._outcomes[which] = outcome
-        self._make_good()
+        self._write_down()
 
-    def _make_good(self) -> None:
-        """Write down the outcomes in mind, and undo claims whose answer was lost: those were never sent."""
-        with self._mind:
-            outcomes, claims = dict(self._outcomes), set(self._lost_claims)
-            if not outcomes and not claims:
+    def _write_down(self) -> None:
+        """Write down the outcomes in mind, one caller after the other: an old outcome must not meet a new attempt."""
+        with self._writing_down:
+            with self._mind:
+                outcomes = dict(self._outcomes)
+            if not outcomes:
                 return
+            mine = update(delivery).where(_is_attempting, delivery.c.owner == self._lease.owner)
             with self._database.writing() as connection:
                 for which, outcome in sorted(outcomes.items()):
-                    connection.execute(update(delivery).where(delivery.c.id == which, _is_attempting).values(**outcome))
-                undo = update(delivery).where(delivery.c.claim.in_(claims), _is_attempting)
-                connection.execute(undo.values(state=_PENDING, attempts=delivery.c.attempts - 1, claim=None))
-            self._outcomes.clear()
-            self._lost_claims.clear()
+                    connection.execute(mine.where(delivery.c.id == which).values(owner=None, **outcome))
+            with self._mind:
+                for which in outcomes:
+                    self._outcomes.pop(which, None)
+                    self._lease.held.discard(which)
 
     def _by_hand(self, prefix: str, *changes: Update) -> Sequence[Delivery]:
         with self._database.writing() as connection:
@@ -172,6 +220,16 @@ class Outbox:
             for change in changes:
                 connection.execute(change.where(delivery.c.id == found[0].id))
             return deliveries(connection, select_deliveries(delivery.c.id == found[0].id))
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    """Say what is due: what its time has come for, or what a clock that was ahead has put off."""
+    was_ahead = or_(delivery.c.attempts == 0, delivery.c.attempt_started_at > now)
+    return or_(delivery.c.due_at <= now, was_ahead)
+
+
+def _mark(*, maybe_taken: bool) -> Row:
+    return {"maybe_repeated": True} if maybe_taken else {}
 
 
 def _beginning(connection: Connection, prefix: str, limit: int) -> tuple[Delivery, ...]:
