@@ -372,6 +372,15 @@ def test_periods_and_recent_charges_are_known_for_each_account(ledger: Ledger) -
     assert ledger.recent_charges(date(2026, 9, 1))[OTHER] == frozenset({("sfm_inference_public_cn", usage)})
 
 
+def test_what_bills_name_together_is_known_once_whatever_day_it_stands_on(ledger: Ledger) -> None:
+    assert ledger.names_seen() == frozenset()
+    rows = (row("1", api_key="a"), row("2", api_key="a"), row("3", api_key=""))
+    enter(ledger, "first", Day(key(1), rows), Day(key(2), rows[:1]), Day(key(1, account=OTHER), rows[:1]))
+    named = {(one.account, one.workspace, one.api_key, one.currency) for one in ledger.names_seen()}
+    workspace, currency = rows[0].workspace, rows[0].currency
+    assert named == {(ACME, workspace, "a", currency), (ACME, workspace, "", currency), (OTHER, workspace, "a", currency)}
+
+
 def test_a_large_day_is_recorded_whole(ledger: Ledger) -> None:
     rows = tuple(row("0.0000000001", api_key=str(number)) for number in range(12_000))
     enter(ledger, "first", Day(key(), rows))

@@ -120,7 +120,7 @@ def root(ctx: click.Context, config: str | None) -> None:
 
 def main() -> None:
     """Run one command and exit with its code; an expected error is one line, not a traceback."""
-    from spendwatch.domain.errors import ConfigError, SpendwatchError  # noqa: PLC0415 -- kept out of --help
+    from spendwatch.domain.errors import ConfigError, SpendwatchError, what_to_do  # noqa: PLC0415 -- kept out of --help
 
     # Loading makes many objects that stay: at the usual thresholds the collector would take a fifth of the time.
     gc.set_threshold(*COLLECT_AFTER)
@@ -143,4 +143,9 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.DONE)
+    except OSError as error:
+        if not (advice := what_to_do(error)):
+            raise
+        click.echo(f"spendwatch: cannot use {error.filename or 'a folder'}: {error.strerror}; {advice}", err=True)
+        sys.exit(Exit.TRY_AGAIN)
     sys.exit(code if isinstance(code, int) else Exit.DONE)

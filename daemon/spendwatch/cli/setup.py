@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.domain.count import counted
-
-if TYPE_CHECKING:
-    from spendwatch.settings import Settings
+from spendwatch.cli.options import json_option
 
 
 @click.command()
@@ -41,13 +36,24 @@ def demo(inbox: Path | None, every: float) -> int:
 _FILES = (("spendwatch.yaml", "spendwatch.yaml"), ("workspace.yaml", "workspaces/research.yaml"))
 
 
+_NEXT = """
+Next:
+  1. {folder}/spendwatch.yaml: write your account id, and fill in the mail block under `channels`.
+  2. {folder}/workspaces/research.yaml: write the id of your workspace and its budget.
+     Not sure about the ids? A bill shows them: spendwatch --config {folder} import BILL --dry-run
+  3. spendwatch --config {folder} check
+  4. spendwatch --config {folder} run, and put your bills into {folder}/inbox"""
+
+
 @click.command()
 @click.argument("folder", default="config", type=click.Path(file_okay=False, path_type=Path))
 def init(folder: Path) -> int:
     """Write a commented configuration to FOLDER. What is there already is never overwritten."""
     there = [target for _, target in _FILES if (folder / target).exists()]
     if there:
-        click.echo(f"{folder / there[0]} exists already; nothing was written.", err=True)
+        click.echo(
+            f"{folder / there[0]} exists already; nothing was written. Name another folder, or edit that file.", err=True
+        )
         return Exit.CONFIG
     for name, target in _FILES:
         path = folder / target
@@ -56,53 +62,20 @@ def init(folder: Path) -> int:
         path.write_text(text, encoding="utf-8")
         click.echo(f"wrote {path}")
     (folder / "inbox").mkdir(exist_ok=True)
-    click.echo(f"\nNext: put in your account and workspace, then: spendwatch --config {folder} check")
+    click.echo(_NEXT.format(folder=folder))
     return Exit.DONE
 
 
 @click.command()
+@click.option("--strict", is_flag=True, help="Exit with 78 on warnings, too.")
+@json_option
 @click.pass_obj
-def check(place: Place) -> int:
-    """Check everything in the configuration; start nothing, send nothing."""
-    from spendwatch.settings import load  # noqa: PLC0415 -- pydantic costs 0.1 s
+def check(place: Place, *, strict: bool, as_json: bool) -> int:
+    """Check the configuration and show the policy as it is understood; start nothing, send nothing.
 
-    path = place.path()
-    settings = load(path)
-    policies = settings.policies
-    watched = sum(
-        len(policy.thresholds) + sum(len(finer.thresholds) for finer in policy.budgets) for policy in policies.workspaces
-    )
-    watched += sum(
-        len(policy.thresholds) + sum(len(finer.thresholds) for finer in policy.budgets) for policy in policies.accounts
-    )
-    counts = (
-        counted(len(policies.accounts), "account"),
-        counted(len(policies.workspaces), "workspace"),
-        counted(watched, "threshold"),
-        counted(len(settings.sources), "source"),
-        counted(len(settings.channels), "channel"),
-    )
-    click.echo(f"{path}: ok ({', '.join(counts)})")
-    for note in _notes(settings):
-        click.echo(f"note: {note}", err=True)
-    return Exit.DONE
+    A mistake stops the daemon from starting (exit code 78). A warning does not: it names what would leave somebody without an
+    alert. Where there is a ledger, ids and currencies are compared with the bills on record.
+    """
+    from spendwatch.cli.checking import check_all  # noqa: PLC0415 -- pydantic costs 0.1 s
 
-
-def _notes(settings: Settings) -> Iterator[str]:
-    """Yield what is no mistake, and worth a second thought."""
-    for name, config in settings.sources.items():
-        if config.type == "folder" and not Path(config.path).is_dir():
-            yield f"source {name}: there is no folder {config.path} yet"
-        elif config.type != "folder":
-            yield f"source {name}: its endpoint was not asked; `spendwatch once` does"
-    for file in settings.balance_files:
-        if not file.is_file():
-            yield f"there is no balance file {file} yet"
-    by_bills = {policy.account: policy for policy in settings.accounts if policy.balance and policy.balance.cash is not None}
-    for name, config in settings.sources.items():
-        if config.type == "alibaba" and config.product and config.account in by_bills:
-            called = by_bills[config.account].name or config.account
-            yield (
-                f"source {name} asks for the product {config.product} alone, and the balance of {called} "
-                'takes what is unsettled from bills: what other products cost would be missing; write product: ""'
-            )
+    return check_all(place.path(), strict=strict, as_json=as_json)

@@ -27,7 +27,7 @@ from spendwatch.jobs.collect import Taken
 from spendwatch.jobs.deliver import Settled
 from spendwatch.logs import configure, hide
 from spendwatch.schedule import Daemon
-from spendwatch.settings import Settings, load
+from spendwatch.settings import Settings, examine, load
 from spendwatch.state import Store, opened_store
 
 log = structlog.get_logger("spendwatch")
@@ -47,7 +47,10 @@ log_format = click.option(
 def run(place: Place, log_format: str) -> None:
     """Run the daemon until SIGTERM or Ctrl-C. SIGHUP reloads the configuration, SIGUSR1 looks for bills at once."""
     configure(log_format)
-    settings = _loaded(place)
+    examined = examine(place.path())
+    settings = _hidden(examined.settings)
+    for warning in examined.warnings():
+        log.warning("config_warning", warning=str(warning))
     with opened_store(settings) as store:
         lock_state(store)
         log.info(
@@ -69,8 +72,8 @@ def _progressed(heartbeat: Heartbeat, app: App) -> None:
         heartbeat.progress(f"collect:{source}")
 
 
-def _loaded(place: Place) -> Settings:
-    settings = load(place.path())
+def _hidden(settings: Settings) -> Settings:
+    """Return the settings, once no log shows their secrets."""
     for secret in settings.secrets:
         hide(secret)
     return settings
@@ -88,7 +91,7 @@ def once(place: Place, log_format: str, *, dry_run: bool) -> int:
     """
     # What a rehearsal records and commits goes to a copy: that is no event.
     configure(log_format, level="warning" if dry_run else "info")
-    settings = _loaded(place)
+    settings = _hidden(load(place.path()))
     if dry_run:
         from spendwatch.cli.rehearsal import rehearse  # noqa: PLC0415 -- seldom needed
 

@@ -19,6 +19,7 @@ SpendwatchError
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -113,6 +114,25 @@ class CurrencyMismatchError(SpendwatchError):
 
 class InvalidAmountError(SpendwatchError):
     """Text that is not a plain decimal with at most ten decimals."""
+
+
+_OWNER = "make it writable for the user that runs spendwatch, or name another place"
+_ADVICE = {
+    errno.EACCES: _OWNER,
+    errno.EPERM: _OWNER,
+    errno.EROFS: "it is read-only here: name another place",
+    errno.ENOTDIR: "a part of this path is a file: name another place",
+    errno.EEXIST: "a file is in the way: move it, or name another place",
+    errno.ENOENT: "it is not there and cannot be created: name another place",
+    errno.ENOSPC: "make room on the disk, then try again",
+    errno.EDQUOT: "the disk quota is used up: make room, then try again",
+    errno.ENAMETOOLONG: "name a shorter path",
+}
+
+
+def what_to_do(error: OSError) -> str:
+    """Return what a person does about a folder or file that cannot be written; empty where that is not the trouble."""
+    return _ADVICE.get(error.errno or 0, "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase, translate
+from typing import NamedTuple
 
+from spendwatch.domain.money import Currency
 from spendwatch.domain.statement import AccountId, WorkspaceId
 
 
@@ -58,6 +60,15 @@ class Match:
 def can_fit(pattern: str) -> bool:
     """Tell whether any value fits the pattern: none does where a set runs backwards, like `[9-0]`."""
     return "(?!)" not in translate(pattern)
+
+
+class Seen(NamedTuple):
+    """What bills on record name together."""
+
+    account: AccountId
+    workspace: WorkspaceId
+    api_key: str
+    currency: Currency
 
 
 def parse_tags(text: str) -> dict[str, str]:

@@ -22,9 +22,10 @@ from spendwatch.settings.secret_files import Outside
 if TYPE_CHECKING:
     from spendwatch.channels.config import ChannelConfig
     from spendwatch.settings.balances import BalanceSettings
+    from spendwatch.settings.lint import Examined
     from spendwatch.sources.config import SourceConfig
 
-__all__ = ["Outside", "Retention", "Settings", "find_config", "load", "load_usable", "reload"]
+__all__ = ["Outside", "Retention", "Settings", "examine", "find_config", "load", "load_usable", "reload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,13 @@ def load(place: Path, outside: Outside | None = None, *, with_secrets: bool = Tr
     from spendwatch.settings.loading import load_all  # noqa: PLC0415 -- a fifth of a second, not to be paid for `--help`
 
     return load_all(place, outside or Outside(), with_secrets=with_secrets)
+
+
+def examine(place: Path, outside: Outside | None = None) -> Examined:
+    """Read it as `load` does, and keep where everything is written: for warnings."""
+    from spendwatch.settings.loading import examine_all  # noqa: PLC0415 -- as above
+
+    return examine_all(place, outside or Outside(), with_secrets=True)
 
 
 def load_usable(

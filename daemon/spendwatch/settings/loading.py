@@ -16,6 +16,7 @@ from spendwatch.settings import Outside, Retention, Settings
 from spendwatch.settings.contents import secret_contents
 from spendwatch.settings.furnish import Furnished, furnish
 from spendwatch.settings.layers import EMPTY_FILE, Layers
+from spendwatch.settings.lint import Examined
 from spendwatch.settings.location import Location, read_config_file
 from spendwatch.settings.overrides import from_environment, from_files
 from spendwatch.settings.policies import Defaults, policies, workspace_policy
@@ -32,6 +33,8 @@ class _Found:
     """What the files say, as far as it is without mistakes, and every mistake."""
 
     daemon: Furnished | None
+    layers: Layers
+    files: dict[str, Layers]
     workspaces: dict[str, WorkspaceFile]
     mistaken: frozenset[str]
     """Names of the workspace files with mistakes."""
@@ -40,10 +43,16 @@ class _Found:
 
 def load_all(place: Path, outside: Outside, *, with_secrets: bool) -> Settings:
     """Return the settings, or raise `ConfigError` with every mistake."""
+    return examine_all(place, outside, with_secrets=with_secrets).settings
+
+
+def examine_all(place: Path, outside: Outside, *, with_secrets: bool) -> Examined:
+    """Return the settings and where they are written, or raise `ConfigError` with every mistake."""
     found = _read(place, outside, {}, with_secrets=with_secrets)
     if found.daemon is None or found.mistakes:
         raise ConfigError(*found.mistakes)
-    return _settings(found.daemon, _policies(found.workspaces, found.daemon), place, outside)
+    settings = _settings(found.daemon, _policies(found.workspaces, found.daemon), place, outside)
+    return Examined(settings, Location.of(place), found.layers, found.files)
 
 
 def load_what_is_usable(place: Path, outside: Outside, *, with_secrets: bool) -> tuple[Settings, tuple[ConfigMistake, ...]]:
@@ -116,6 +125,8 @@ def _read(place: Path, outside: Outside, owners: dict[str, WorkspaceId], *, with
     mistakes += [mistake for one in (layers, *files.values()) for mistake in one.mistakes]
     return _Found(
         daemon=None if layers.mistakes else daemon,
+        layers=layers,
+        files=files,
         workspaces={file: one for file, one in said.items() if one is not None and not files[file].mistakes},
         mistaken=frozenset(file for file, one in files.items() if one.mistakes),
         mistakes=tuple(sorted(mistakes, key=lambda mistake: (mistake.file, mistake.line, mistake.column))),

@@ -16,7 +16,7 @@ from spendwatch.domain.late import Closing, LateChange
 from spendwatch.domain.merging import Held, MergedDay
 from spendwatch.domain.owed import OwedDay
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.scope import Dimension
+from spendwatch.domain.scope import Dimension, Seen
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, Digest, SeriesKey, SourceName, Stamp, Statement
 from spendwatch.domain.usage import Usage
@@ -36,7 +36,7 @@ from spendwatch.store.reach import (
     periods_by_account,
     reach_of,
 )
-from spendwatch.store.spend import charges_since, put_rows, remove_rows, sums
+from spendwatch.store.spend import charges_since, names_seen, put_rows, remove_rows, sums
 from spendwatch.store.statement import (
     EnteredStatement,
     enter,
@@ -223,6 +223,11 @@ class Ledger:
         """Return the periods on record of each account, the oldest first."""
         with self._database.reading() as connection:
             return periods_by_account(connection)
+
+    def names_seen(self) -> frozenset[Seen]:
+        """Return which accounts, workspaces, keys and currencies the bills on record name together."""
+        with self._database.reading() as connection:
+            return names_seen(connection)
 
     def recent_charges(self, since: date) -> Mapping[AccountId, frozenset[tuple[str, ChargeKind]]]:
         """Return each account's commodity codes since that day, each with the kinds of charge."""

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from spendwatch.domain.merging import MergedDay
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.scope import Dimension
+from spendwatch.domain.scope import Dimension, Seen
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, SeriesKey
 from spendwatch.store.bulk import no_conflict, put_many
@@ -111,6 +111,12 @@ def sums(
         )
         for row in connection.execute(query)
     )
+
+
+def names_seen(connection: Connection) -> frozenset[Seen]:
+    """Return what the bills on record name together, whatever series."""
+    names = (spend.c[name] for name in Seen._fields)
+    return frozenset(Seen(*row) for row in connection.execute(select(*names).distinct()))
 
 
 def charges_since(connection: Connection, since: date) -> Mapping[AccountId, frozenset[tuple[str, ChargeKind]]]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import exc
 
-from spendwatch.domain.errors import LedgerUnavailableError
+from spendwatch.domain.errors import LedgerUnavailableError, what_to_do
 
 _DEFECTS = (exc.IntegrityError, exc.DataError, exc.ProgrammingError, exc.NotSupportedError)
 _NOT_ALLOWED = "42501"
@@ -71,5 +71,6 @@ def file_trouble(place: str) -> Iterator[None]:
         yield
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
-        msg = f"the ledger at {place} cannot be used: {why}"
+        advice = what_to_do(error)
+        msg = f"the ledger at {place} cannot be used: {why}" + (f"; {advice}" if advice else "")
         raise LedgerUnavailableError(msg) from error

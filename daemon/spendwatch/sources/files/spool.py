@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from spendwatch.domain.errors import SourceUnavailableError
+from spendwatch.domain.errors import SourceUnavailableError, what_to_do
 
 _CHUNK = 1 << 20
 _RESERVE = 64 << 20
@@ -109,7 +109,9 @@ class Spool:
         return SourceUnavailableError(f"no room in {self._folder} for the private copy of a file of {size} bytes: {why}")
 
     def _unusable(self, error: OSError) -> SourceUnavailableError:
-        return SourceUnavailableError(f"the spool {self._folder} cannot be used: {error.strerror}")
+        advice = what_to_do(error)
+        why = f"{error.strerror}; {advice}" if advice else f"{error.strerror}"
+        return SourceUnavailableError(f"the spool {self._folder} cannot be used: {why}")
 
 
 def _copy(original: int, target: int, size: int) -> None:

@@ -1,0 +1,214 @@
+"""What `check` says: mistakes, warnings, and the policy as it was understood."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+from rich.table import Table
+
+from spendwatch.channels.config import ChannelConfig
+from spendwatch.cli.exits import Exit
+from spendwatch.cli.screen import clean, console, print_json
+from spendwatch.domain.count import counted
+from spendwatch.domain.errors import ConfigError, ConfigMistake, LedgerUnavailableError
+from spendwatch.domain.money import plain, shown
+from spendwatch.domain.period import duration_text
+from spendwatch.domain.policy import AccountPolicy, Policies, Threshold, Watch, watches
+from spendwatch.domain.scope import Seen
+from spendwatch.settings import Settings, examine
+from spendwatch.settings.lint import is_draft
+from spendwatch.state import opened_store
+
+_WIDTH = 80
+
+
+def check_all(path: Path, *, strict: bool, as_json: bool) -> Exit:
+    """Print everything that is to be said about the configuration that lies there."""
+    try:
+        examined = examine(path)
+    except ConfigError as error:
+        if not as_json:
+            raise
+        print_json(_document(mistakes=error.mistakes))
+        return Exit.CONFIG
+    settings = examined.settings
+    notes = list(_notes(settings))
+    seen = _on_record(settings, notes)
+    warnings = examined.warnings(seen)
+    watched = _watched(settings.policies, seen)
+    if as_json:
+        print_json(_document(warnings=warnings, notes=notes, policy=_policy_json(settings, watched)))
+    else:
+        _print_findings(path, settings, watched, warnings, notes)
+        _print_policy(settings, watched)
+    if strict and warnings:
+        click.echo(f"\n{counted(len(warnings), 'warning')}, and --strict allows none.", err=True)
+        return Exit.CONFIG
+    return Exit.DONE
+
+
+def _on_record(settings: Settings, notes: list[str]) -> frozenset[Seen]:
+    """Return what the bills on record name; nothing is made where there is no ledger yet."""
+    try:
+        with opened_store(settings, read_only=True) as store:
+            return store.ledger.names_seen()
+    except LedgerUnavailableError as error:
+        notes.append(f"{error}; ids and currencies were not compared with bills")
+        return frozenset()
+
+
+def _watched(policies: Policies, seen: Iterable[Seen]) -> Sequence[Watch]:
+    """Return what is watched; a workspace that no bill names yet may turn up in any account."""
+    on_record = {(one.account, one.workspace) for one in seen}
+    known = {workspace for _, workspace in on_record}
+    unknown = (policy.workspace for policy in policies.workspaces if policy.workspace not in known)
+    anywhere = {(account.account, workspace) for workspace in unknown for account in policies.accounts}
+    return watches(policies, frozenset(on_record | anywhere))
+
+
+def _notes(settings: Settings) -> Iterator[str]:
+    """Yield what is no mistake, and worth a second thought."""
+    for name, config in settings.sources.items():
+        if config.type == "folder" and not Path(config.path).is_dir():
+            yield f"source {name}: there is no folder {config.path} yet; create it with: mkdir -p {config.path}"
+        elif config.type != "folder":
+            yield f"source {name}: its endpoint was not asked; `spendwatch once` does"
+    for file in settings.balance_files:
+        if not file.is_file():
+            yield f"there is no balance file {file} yet"
+    by_bills = {policy.account: policy for policy in settings.accounts if policy.balance and policy.balance.cash is not None}
+    for name, config in settings.sources.items():
+        if config.type == "alibaba" and config.product and config.account in by_bills:
+            called = by_bills[config.account].name or config.account
+            yield (
+                f"source {name} asks for the product {config.product} alone, and the balance of {called} "
+                'takes what is unsettled from bills: what other products cost would be missing; write product: ""'
+            )
+
+
+def _print_findings(
+    path: Path, settings: Settings, watched: Sequence[Watch], warnings: Sequence[ConfigMistake], notes: Iterable[str]
+) -> None:
+    counts = (
+        counted(len(settings.accounts), "account"),
+        counted(len(settings.policies.workspaces), "workspace"),
+        counted(sum(len(one.thresholds) for one in watched), "threshold"),
+        counted(len(settings.sources), "source"),
+        counted(len(settings.channels), "channel"),
+    )
+    verdict = "not ready, placeholders are left" if is_draft(warnings) else "ok"
+    more = f", {counted(len(warnings), 'warning')}" if warnings else ""
+    click.echo(f"{path}: {verdict} ({', '.join(counts)}){more}")
+    for one in warnings:
+        key = f"{one.key}: " if one.key else ""
+        click.echo(f"{one.file}:{one.line}:{one.column}: {key}warning: {one.what}", err=True)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+
+
+def _print_policy(settings: Settings, watched: Sequence[Watch]) -> None:
+    screen = console()
+    screen.width = min(screen.width, _WIDTH)
+    for account in settings.accounts:
+        screen.print(f"\n[bold]Account {clean(account.name)}[/] ({account.account}, {account.currency})")
+        found = _table("WATCHED", "BUDGET", "NOTIFIES AT", "CHANNELS")
+        for one in watched:
+            if one.scope.account == account.account:
+                points = ", ".join(_point(threshold, one) for threshold in one.thresholds) or "never"
+                found.add_row(_title(one), shown(one.budget.amount) if one.budget else "none", points, ", ".join(one.channels))
+        for points, channels in _balance_points(account):
+            found.add_row("available balance", "", points, ", ".join(channels))
+        screen.print(found)
+    found = _table("CHANNEL", "TYPE", "REACHES")
+    for name, config in settings.channels.items():
+        found.add_row(name, config.type, clean(", ".join(_reached(config))))
+    screen.print("", found, sep="\n")
+    screen.print(f"\nRejected bills, silent sources, failing channels: {', '.join(settings.policies.operators)}")
+
+
+def _table(*headings: str) -> Table:
+    found = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in headings:
+        found.add_column(heading, justify="right" if heading == "BUDGET" else "left", no_wrap=heading == "BUDGET")
+    return found
+
+
+def _title(one: Watch) -> str:
+    if one.scope.is_whole_account:
+        return "whole account"
+    if one.scope.budget:
+        return f"  {clean(one.scope.budget)}"
+    return clean(one.name) + (f"\n{one.scope.workspace}" if one.name != one.scope.workspace else "")
+
+
+def _point(threshold: Threshold, one: Watch) -> str:
+    at = threshold.reached_at(one.budget.amount if one.budget else None)
+    share = f" ({threshold.label.split()[-1]})" if threshold.share is not None else ""
+    return f"{'forecast ' if threshold.is_forecast else ''}{shown(at) if at else ''}{share}"
+
+
+def _balance_points(account: AccountPolicy) -> Iterator[tuple[str, Sequence[str]]]:
+    if balance := account.balance:
+        points = [f"below {shown(floor)}" for floor in reversed(balance.floors)]
+        points += [f"{one.days} days before it is used up" for one in reversed(balance.runway)]
+        yield ", ".join((*points, "below zero")), account.channels
+        if later := balance.escalation:
+            yield f"below zero for {duration_text(later.after)}", later.channels
+
+
+def _reached(config: ChannelConfig) -> Sequence[str]:
+    """Return who is reached; of an address that may be a secret only the host."""
+    match config.type:
+        case "email":
+            return config.to
+        case "webhook":
+            return (urlsplit(config.url).hostname or "",)
+        case "console":
+            return ("the daemon's own output",)
+
+
+def _document(
+    *,
+    mistakes: Iterable[ConfigMistake] = (),
+    warnings: Iterable[ConfigMistake] = (),
+    notes: Sequence[str] = (),
+    policy: object = None,
+) -> dict[str, object]:
+    def places(found: Iterable[ConfigMistake]) -> list[dict[str, object]]:
+        return [{name: getattr(one, name) for name in ("file", "line", "column", "key", "what")} for one in found]
+
+    return {
+        "schema_version": 1,
+        "mistakes": places(mistakes),
+        "warnings": places(warnings),
+        "notes": list(notes),
+        "policy": policy,
+    }
+
+
+def _policy_json(settings: Settings, watched: Sequence[Watch]) -> dict[str, object]:
+    channels = [{"name": name, "type": one.type, "reaches": list(_reached(one))} for name, one in settings.channels.items()]
+    balances = [
+        {"account": account.account, "notifies_at": points, "channels": list(names)}
+        for account in settings.accounts
+        for points, names in _balance_points(account)
+    ]
+    operators = list(settings.policies.operators)
+    return {"watched": [_json(one) for one in watched], "balances": balances, "channels": channels, "operators": operators}
+
+
+def _json(one: Watch) -> dict[str, object]:
+    budget = one.budget.amount if one.budget else None
+    points = [(each.label, each.reached_at(budget)) for each in one.thresholds]
+    return {
+        "account": one.scope.account,
+        "scope": one.scope.key,
+        "name": one.name,
+        "currency": one.currency,
+        "budget": None if budget is None else plain(budget),
+        "notifies_at": [{"threshold": label, "amount": None if at is None else plain(at)} for label, at in points],
+        "channels": list(one.channels),
+    }

@@ -1,0 +1,202 @@
+"""Warnings: what is no mistake in a configuration, and would leave somebody without an alert, or with a false one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fnmatch import fnmatchcase
+
+from spendwatch.domain.errors import ConfigMistake
+from spendwatch.domain.money import EXACT, Currency, plain
+from spendwatch.domain.policy import AccountPolicy, Policies, Threshold, WorkspacePolicy
+from spendwatch.domain.scope import Dimension, Seen
+from spendwatch.settings import Settings
+from spendwatch.settings.layers import Layers
+from spendwatch.settings.location import Location
+from spendwatch.settings.suggestions import did_you_mean, suggestion
+from spendwatch.settings.urls import split
+from spendwatch.settings.values import threshold
+from spendwatch.settings.yaml_text import KeyPath, Place, path_text
+
+_PLACEHOLDERS = frozenset({"1000000000000001", "llm-xxxxxxxxxxxxxxxx"})
+"""The ids that `init` writes."""
+_STILL_DRAFT = "still the placeholder of `init`: write the id that your bills show"
+
+_ROBOTS = {
+    "dingtalk.com": "DingTalk",
+    "feishu.cn": "Feishu",
+    "larksuite.com": "Lark",
+    "qyapi.weixin.qq.com": "WeCom",
+    "hooks.slack.com": "Slack",
+    "webhook.office.com": "Microsoft Teams",
+    "outlook.office.com": "Microsoft Teams",
+    "logic.azure.com": "Microsoft Teams",
+    "api.powerplatform.com": "Microsoft Teams",
+    "discord.com": "Discord",
+    "discordapp.com": "Discord",
+    "api.telegram.org": "Telegram",
+}
+_NICKNAMES = {"RMB": "CNY", "CNH": "CNY", "NTD": "TWD", "YEN": "JPY"}
+_USUAL = ("CNY", "USD", "EUR", "HKD", "SGD", "JPY")
+_CODES = (
+    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF "
+    "CHW CLF CLP CNY COP COU CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL "
+    "HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD "
+    "MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF "
+    "SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD USN UYI UYU "
+    "UYW UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG"
+)
+_ISO_4217 = frozenset(_CODES.split())
+_ONE_PERCENT = Decimal("0.01")
+_HUNDRED = Decimal(100)
+
+
+def is_draft(warnings: Collection[ConfigMistake]) -> bool:
+    """Tell whether placeholders are among them: nothing real is watched there."""
+    return any(one.what == _STILL_DRAFT for one in warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A configuration without mistakes, and where everything in it is written."""
+
+    settings: Settings
+    location: Location
+    main: Layers = field(repr=False)
+    files: Mapping[str, Layers] = field(repr=False)
+    """By the name of each workspace file."""
+
+    def warnings(self, seen: Collection[Seen] = ()) -> list[ConfigMistake]:
+        """Return every warning in the order of the files, given what the bills on record name."""
+        found = [*self._accounts(seen), *self._channels(), *self._folder()]
+        for file, policy in self.settings.workspace_files.items():
+            found += self._workspace(policy, self.files[file], seen)
+        return sorted(found, key=lambda one: (one.file, one.line, one.column))
+
+    def _accounts(self, seen: Collection[Seen]) -> Iterator[ConfigMistake]:
+        for policy in self.settings.accounts:
+            path: KeyPath = ("accounts", policy.name)
+            mine = [one for one in seen if one.account == policy.account]
+            if not mine and policy.account in _PLACEHOLDERS:
+                yield _warning(self.main, (*path, "id"), _STILL_DRAFT)
+            elif seen and not mine:
+                known = suggestion(policy.account, {one.account for one in seen})
+                yield _warning(self.main, (*path, "id"), f"no bill on record is of this account; {known}")
+            if why := _about_currency(policy.currency, {one.currency for one in mine}):
+                yield _warning(self.main, (*path, "currency"), why)
+            yield from _policy(policy, self.main, path, mine)
+        for where, text in self.main.texts(("defaults", "thresholds")):
+            if why := _about_threshold(threshold(text), _HUNDRED):
+                yield _warning(self.main, where, why)
+
+    def _channels(self) -> Iterator[ConfigMistake]:
+        channels, used = self.settings.channels, _used(self.settings.policies)
+        if len(channels) == 1:
+            (name,) = channels
+            why = "is the only channel: if it fails, nobody is notified of that; add a second one"
+            yield _warning(self.main, ("channels", name), why, at_key=True)
+        if all(config.type == "console" for config in channels.values()):
+            why = "nothing but the console: alerts are only printed, nobody is notified by mail or webhook"
+            yield _warning(self.main, ("channels",), why, at_key=True)
+        for name, config in channels.items():
+            if name not in used:
+                why = "no account, workspace or operator uses this channel: nothing is ever sent over it"
+                yield _warning(self.main, ("channels", name), why, at_key=True)
+            if config.type == "webhook" and (robot := _robot(config.url)):
+                why = f"a {robot} chat robot does not accept the JSON of a webhook: put a service in between that translates it"
+                yield _warning(self.main, ("channels", name, "url"), why)
+
+    def _folder(self) -> Iterator[ConfigMistake]:
+        folder, main = self.location.folder, self.location.main
+        if self.files:
+            return
+        stray = ", ".join(sorted(file.name for file in folder.glob("*.y*ml") if file.name != main.name))
+        why = "there is no workspace file in this folder: no budget of a workspace is watched"
+        hint = f"; {stray} beside {main.name} is not read" if stray else ""
+        yield Place(str(folder / "workspaces")).mistake("", why + hint)
+
+    def _workspace(self, policy: WorkspacePolicy, layers: Layers, seen: Collection[Seen]) -> Iterator[ConfigMistake]:
+        accounts = [one for one in self.settings.accounts if policy.account in {None, one.account}]
+        here = [one for one in seen if policy.account in {None, one.account}]
+        mine = [one for one in here if one.workspace == policy.workspace]
+        if not mine and policy.workspace in _PLACEHOLDERS:
+            yield _warning(layers, ("workspace",), _STILL_DRAFT)
+        elif seen and not mine:
+            known = suggestion(policy.workspace, {one.workspace for one in here if one.workspace})
+            yield _warning(layers, ("workspace",), f"no bill on record names this workspace; {known}")
+        if not policy.thresholds and not any(finer.thresholds for finer in policy.budgets):
+            yield _warning(layers, ("workspace",), "nothing is watched: there is no budget and no threshold")
+        places = {one.account for one in mine}
+        payers = {one.currency: one.name for one in accounts if not mine or one.account in places}
+        if len(payers) > 1:
+            each = " and in ".join(f"{currency} (account {name})" for currency, name in payers.items())
+            why = f"the same amounts count in {each}: pin this file with `account:`, and write one for each account"
+            yield _warning(layers, ("budget",) if policy.budget else ("workspace",), why)
+        yield from _policy(policy, layers, (), mine)
+
+
+def _policy(
+    policy: AccountPolicy | WorkspacePolicy, layers: Layers, path: KeyPath, mine: Collection[Seen]
+) -> Iterator[ConfigMistake]:
+    """Yield what is odd about thresholds and finer budgets, given what bills name of this account or workspace."""
+    parts = [(path, policy.budget, policy.thresholds)]
+    parts += [((*path, "budgets", number), one.budget, one.thresholds) for number, one in enumerate(policy.budgets)]
+    for above, budget, thresholds in parts:
+        own = thresholds if budget and layers.has((*above, "thresholds")) else ()
+        for number, one in enumerate(own):
+            if budget and (why := _about_threshold(one, budget)):
+                yield _warning(layers, (*above, "thresholds", number), why)
+    keys = {one.api_key for one in mine}
+    for number, finer in enumerate(policy.budgets):
+        for dimension, pattern in finer.match.patterns:
+            if dimension is Dimension.API_KEY and keys and not any(fnmatchcase(key, pattern) for key in keys):
+                why = f"no bill on record names this key; {suggestion(pattern, keys - {''})}"
+                yield _warning(layers, (*path, "budgets", number, "match", "api_key"), why)
+
+
+def _about_threshold(one: Threshold, budget: Decimal) -> str:
+    """Return why a threshold is probably not meant: a share without its sign, or next to nothing."""
+    figure, at = one.label.split()[-1], one.reached_at(budget)
+    if at is None:
+        return ""
+    is_tiny = at < EXACT.multiply(budget, _ONE_PERCENT)
+    if one.amount is None:
+        return f"{figure} is less than 1% of the budget" if is_tiny else ""
+    # 80 is taken for a forgotten 80%, 80.00 is not: nobody writes a share like that.
+    is_bare = one.amount.as_tuple().exponent == 0 and one.amount <= _HUNDRED != budget
+    if not is_tiny and not is_bare:
+        return ""
+    meant = plain(EXACT.multiply(one.amount, _HUNDRED)) if one.amount <= 1 else figure
+    less = ", less than 1% of the budget" if is_tiny else f"; if that is meant, write {figure}.00"
+    hint = f"for a share write {meant}%" if one.amount <= _HUNDRED else "for a share write it with %"
+    return f"{figure} is an amount{less}; {hint}"
+
+
+def _about_currency(currency: Currency, billed: Collection[Currency]) -> str:
+    if currency not in _ISO_4217:
+        meant = _NICKNAMES.get(currency)
+        hint = f"did you mean '{meant}'?" if meant else did_you_mean(currency, _USUAL)
+        return f"{currency} is no ISO 4217 code" + (f"; {hint}" if hint else "")
+    others = ", ".join(sorted(set(billed) - {currency}))
+    if billed and currency not in billed:
+        return f"no bill on record of this account is in {currency}; they are in {others}"
+    return f"bills on record of this account are also in {others}: these charges count towards no budget" if others else ""
+
+
+def _used(policies: Policies) -> set[str]:
+    """Return the channels over which anything may be sent."""
+    used = set(policies.operators).union(*(one.channels for one in policies.accounts))
+    used.update(*(one.channels for one in policies.workspaces if one.thresholds or one.budgets))
+    balances = (policy.balance for policy in policies.accounts)
+    return used.union(*(one.escalation.channels for one in balances if one and one.escalation))
+
+
+def _robot(url: str) -> str:
+    parts = split(url)
+    host = f".{parts.hostname}" if parts else ""
+    return next((robot for place, robot in _ROBOTS.items() if host.endswith(f".{place}")), "")
+
+
+def _warning(layers: Layers, path: KeyPath, why: str, *, at_key: bool = False) -> ConfigMistake:
+    return layers.place(path, of_key=at_key).mistake(path_text(path), why)

@@ -1,0 +1,151 @@
+"""A newcomer's way to the first alert, with the real program: the right way ends with a mail, each wrong turn with a word."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from home import RESEARCH, Home, lines_worth
+from servers_smtp import SmtpSink
+
+_WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
+"""Root may write anywhere as long as it has its capabilities."""
+
+
+def program(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [*_WITHOUT_RIGHTS, sys.executable, "-m", "spendwatch", *arguments]
+    environ = {**os.environ, **environment}
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Home:
+    """A home as `init` makes it."""
+    home = Home(tmp_path / "my-config")
+    home.call("init", str(home.folder))
+    return home
+
+
+def edit(path: Path, *changes: tuple[str, str]) -> None:
+    text = path.read_text()
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    path.write_text(text)
+
+
+def fill_in_mail(home: Home, port: int) -> None:
+    """Remove the # of the mail block and write the relay into it, and nothing else."""
+    main = home.folder / "spendwatch.yaml"
+    block = re.search(r"(?m)^  # finance:\n(?:  #   .*\n)+", main.read_text())
+    assert block
+    filled = re.sub(r"(?m)^  # ", "  ", block[0])
+    for key, value in {"host": "127.0.0.1", "port": str(port), "security": "none"}.items():
+        filled = re.sub(rf"(?m)^    {key}: \S+", f"    {key}: {value}", filled)
+    filled = re.sub(r"(?m)^    (username|password_file): .*\n", "", filled)
+    edit(main, (block[0], filled), ("settle: 10s", "settle: 0s"))
+
+
+def test_filling_in_the_mail_block_of_init_is_enough_to_be_warned_by_mail(started: Home) -> None:
+    with SmtpSink() as relay:
+        fill_in_mail(started, relay.port)
+        edit(started.folder / "workspaces" / "research.yaml", ("llm-xxxxxxxxxxxxxxxx", RESEARCH))
+        checked = started.call("check")
+        assert re.search(r"finance +email +finops@example\.com", checked.stdout)
+        assert re.search(rf"Research +1,200\.00 +600\.00 \(50%\).* finance\n{RESEARCH}", checked.stdout)
+        started.drop(lines_worth("700"))
+        started.call("once")
+        (mail,) = (content.decode() for _, content in relay.messages if b"Research" in content)
+        assert "Research has reached 50%" in mail
+        assert "placeholder" not in started.call("check", "--strict").stderr
+
+
+def test_an_untouched_configuration_of_init_is_never_called_ready(started: Home) -> None:
+    checked = started.call("check")
+    assert ": not ready, placeholders are left (1 account, 1 workspace, " in checked.stdout
+    assert "spendwatch.yaml:6:9: accounts.main.id: warning: still the placeholder of `init`" in checked.stderr
+    assert "research.yaml:2:12: workspace: warning: still the placeholder of `init`" in checked.stderr
+    assert not started.state.exists()
+    strict = started.call("check", "--strict", expect=78)
+    assert "--strict allows none" in strict.stderr
+    running = started.start()
+    assert running.stop() == 0
+    assert re.search(r"config_warning.*research\.yaml:2:12: workspace: still the placeholder of `init`", running.log())
+
+
+def test_check_tells_programs_what_it_tells_people(started: Home) -> None:
+    found = started.json("check")
+    assert (found["schema_version"], found["mistakes"]) == (1, [])
+    assert {one["key"] for one in found["warnings"]} == {"accounts.main.id", "workspace", "channels", "channels.screen"}
+    assert all({"file", "line", "column", "key", "what"} == set(one) for one in found["warnings"])
+    policy = found["policy"]
+    (workspace,) = (one for one in policy["watched"] if one["scope"].startswith("workspace:"))
+    assert workspace["notifies_at"][0] == {"threshold": "50%", "amount": "600"}
+    assert workspace["channels"] == policy["operators"] == ["screen"]
+    assert started.json("check", "--strict", expect=78)["warnings"] == found["warnings"]
+    edit(started.folder / "spendwatch.yaml", ("site: cn", "site: china"))
+    refused = started.json("check", expect=78)
+    assert (refused["policy"], refused["mistakes"][0]["key"]) == (None, "accounts.main.site")
+
+
+def test_check_compares_ids_with_the_bills_on_record_and_makes_no_ledger(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    quiet_home.watch(workspace="llm-demo0a1b2c3d4f")
+    assert "ids and currencies were not compared with bills" in quiet_home.call("check").stderr
+    assert not quiet_home.state.exists()
+    quiet_home.drop(lines_worth("1"))
+    quiet_home.call("once")
+    said = quiet_home.call("check").stderr
+    assert f"workspace: warning: no bill on record names this workspace; did you mean '{RESEARCH}'?" in said
+    quiet_home.watch()
+    assert "no bill on record" not in quiet_home.call("check").stderr
+
+
+def test_the_policy_fits_on_a_terminal_of_80_columns(quiet_home: Home) -> None:
+    quiet_home.furnish(account=", budget: 20000.00, balance: {from: manual, cash: 9, floors: [5000.00, 3.00], runway: [7d]}")
+    quiet_home.watch(
+        budget="12000.00", more="budgets:\n  - {name: chatbot key, match: {api_key: '12'}, budget: 30, thresholds: []}"
+    )
+    shown = quiet_home.call("check").stdout.splitlines()
+    assert all(len(line) <= 80 for line in shown[1:])
+    table = [re.split(r"  +", line.strip()) for line in shown]
+    assert ["chatbot key", "30.00", "never", "screen"] in table
+    assert ["whole account", "20,000.00", "10,000.00 (50%), 16,000.00 (80%),", "screen"] in table
+    assert any(line[:2] == ["available balance", "below 5,000.00, below 3.00, 7 days"] for line in table)
+
+
+@pytest.mark.parametrize("command", ["init", "demo", "run", "once", "import", "spool"])
+def test_a_folder_that_cannot_be_written_is_named_with_what_to_do_and_without_a_traceback(command: str, tmp_path: Path) -> None:
+    home = Home(tmp_path / "config")
+    home.furnish()
+    bill = home.drop(lines_worth("1"))
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o555)
+    config, environ = ("--config", str(home.folder)), {"SPENDWATCH_STATE": str(locked / "var" / "s.db")}
+    if command == "spool":
+        environ = {"SPENDWATCH_SPOOL": str(locked / "spool")}
+    arguments = {
+        "init": ("init", str(locked / "mine")),
+        "demo": ("demo", "--drop", str(locked / "mine")),
+        "run": (*config, "run"),
+        "once": (*config, "once"),
+        "import": (*config, "import", str(bill)),
+        "spool": (*config, "once"),
+    }[command]
+    done = program(*arguments, folder=tmp_path, **environ)
+    assert done.returncode == 75, done.stderr
+    assert str(locked) in done.stderr
+    assert "Permission denied; make it writable for the user that runs spendwatch, or name another place" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_file_in_the_way_of_a_folder_is_no_traceback_either(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = program("init", "file/config", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (75, "")
+    assert "a part of this path is a file: name another place" in done.stderr
