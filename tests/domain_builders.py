@@ -13,7 +13,7 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity, Threshold, Watch
 from spendwatch.domain.review import AlertsKnown, Finding, Verdict, review_findings
 from spendwatch.domain.scope import Scope
-from spendwatch.domain.standing import Standing
+from spendwatch.domain.standing import Split, Standing
 from spendwatch.domain.statement import AccountId, WorkspaceId
 from spendwatch.domain.thresholds import review_standing
 
@@ -56,7 +56,7 @@ def a_watch(
 
 
 def standing(spend: str | int | Decimal, watch: Watch | None = None, period: BillingPeriod = SEPTEMBER) -> Standing:
-    return Standing(watch or a_watch(), period, cny(spend), 1, (), NOW)
+    return Standing(watch or a_watch(), period, cny(spend), 1, (), NOW, Split(cny(spend), cny(0)))
 
 
 class Book:

@@ -19,6 +19,7 @@ from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.balance_watch import TopUp
+from spendwatch.domain.category import Category
 from spendwatch.domain.cover import Cover
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.money import Currency, Money
@@ -34,7 +35,8 @@ from spendwatch.domain.notification import (
 from spendwatch.domain.owed import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity
-from spendwatch.domain.standing import Growth
+from spendwatch.domain.scope import Counts
+from spendwatch.domain.standing import Growth, Split
 from spendwatch.domain.statement import AccountId
 from spendwatch.domain.trouble import Trouble
 
@@ -236,6 +238,33 @@ SAMPLES: Mapping[str, Notification] = {
             foreign=(Money(Decimal("5.5"), Currency("USD")),),
         ),
         severity=Severity.CRITICAL,
+    ),
+    "threshold-subscribed": notice(
+        Rule.THRESHOLD_REACHED,
+        replace(
+            _SPENT,
+            split=Split(cny("521.4"), cny("500")),
+            subscribed=((Category.TOKEN_PLAN, cny("320")), (Category.PROVISIONED_THROUGHPUT, cny("180"))),
+        ),
+    ),
+    "threshold-pay-as-you-go": notice(
+        Rule.THRESHOLD_REACHED,
+        replace(_SPENT, counts=Counts.PAY_AS_YOU_GO, split=Split(cny("1021.4"), cny("500"))),
+    ),
+    "threshold-subscription": notice(
+        Rule.THRESHOLD_REACHED,
+        replace(
+            _SPENT,
+            counts=Counts.SUBSCRIPTION,
+            split=Split(cny("170.332385"), cny("1021.4")),
+            subscribed=((Category.MODEL_UNITS, cny("1100")), (Category.SAVINGS_PLAN, cny("-78.6"))),
+            budget=None,
+            used=None,
+            threshold="960",
+            next_threshold="1200",
+            growth=(),
+            daily=(),
+        ),
     ),
     "threshold-amount": notice(
         Rule.THRESHOLD_REACHED,

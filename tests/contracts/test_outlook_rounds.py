@@ -12,7 +12,7 @@ from rounds_builder import FINANCE, Rounds, cny, told
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.pace import TooEarly
 from spendwatch.domain.policy import BalancePolicy, FinerBudget, Severity, Threshold, WorkspacePolicy
-from spendwatch.domain.scope import Dimension, Match
+from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.statement import ChargeKind, WorkspaceId
 from spendwatch.jobs.overview import AccountOverview
 from spendwatch.store.database import Database
@@ -177,6 +177,27 @@ def test_finer_budgets_have_forecasts_of_their_own(database: Database) -> None:
     assert (said.facts.scope, said.facts.threshold) == ("workspace:llm-a/images", "forecast 100%")
     assert said.facts.forecast
     assert said.facts.forecast.likely == cny("60.00")
+
+
+def test_a_subscription_counts_in_a_forecast_as_it_stands(database: Database) -> None:
+    """8 days of 10 and an order of 100: by the end of the month 300 will be used, and nothing more ordered."""
+    thresholds = {Counts.ALL: 400, Counts.PAY_AS_YOU_GO: 300, Counts.SUBSCRIPTION: 100}
+    finer = tuple(
+        FinerBudget(counts.value, Match(((Dimension.MODEL, "*"),)), Decimal(budget), (of_forecast(100),), counts)
+        for counts, budget in thresholds.items()
+    )
+    above = tuple(replace(one, name=f"above {one.name}", budget=(one.budget or 0) + Decimal(1)) for one in finer)
+    rounds = Rounds(database, None, (watched(of_forecast(100), budget=10_000, more=finer + above),))
+    for number in range(8):
+        order = [row("120", charge=ChargeKind.SUBSCRIPTION), row("-20", charge=ChargeKind.SUBSCRIPTION_REFUND)]
+        rounds.bill(FIRST + number * DAY, row("10"), *(order if number == 3 else ()))
+        rounds.round(after=DAY)
+    told = {one.facts.scope: one.facts for one in rounds.book.said}
+    place = "workspace:llm-a"
+    assert set(told) == {f"{place}/all", f"pay_as_you_go:{place}/pay_as_you_go"}
+    expected = {scope: facts.forecast.likely for scope, facts in told.items() if facts.forecast}
+    assert expected == {f"{place}/all": cny("400.00"), f"pay_as_you_go:{place}/pay_as_you_go": cny("300.00")}
+    assert account(rounds).forecast.likely == cny("400.00")  # type: ignore[union-attr]  # it is known
 
 
 def test_the_overview_shows_what_to_expect_of_this_month_only(database: Database) -> None:

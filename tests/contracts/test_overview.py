@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from rounds_builder import FINANCE, FIRST, ZONE, Rounds, told
+from rounds_builder import FINANCE, FIRST, ZONE, Rounds, cny, told
 from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.category import Category
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import BalancePolicy, FinerBudget, Threshold, WorkspacePolicy
-from spendwatch.domain.scope import Dimension, Match
-from spendwatch.domain.statement import WorkspaceId
+from spendwatch.domain.scope import Counts, Dimension, Match
+from spendwatch.domain.standing import Split
+from spendwatch.domain.statement import ChargeKind, WorkspaceId
 from spendwatch.jobs.overview import Mark, Overview, look, overview_json
 from spendwatch.store.database import Database
 from store_builders import row
@@ -147,3 +150,67 @@ def test_the_balance_of_now_is_not_shown_under_another_month(rounds: Rounds) -> 
     then = overview_json(month_of(rounds, SEPTEMBER), ZONE)
     assert then["accounts"][0]["balance"] is None  # type: ignore[index]  # plain JSON
     assert isinstance(rounds.overview().accounts[0].balance, AccountBalance)
+
+
+def ordered(rounds: Rounds) -> None:
+    order = row("300", workspace=LLM_A, charge=ChargeKind.SUBSCRIPTION, commodity="sfm_tokenplanteams_dp_cn", model="", type="")
+    rounds.bill(FIRST, row("60", workspace=LLM_A), order, replace(order, billed_cost=Decimal(-20), charge=REFUNDED))
+    rounds.round(after=timedelta(hours=1))
+
+
+REFUNDED = ChargeKind.SUBSCRIPTION_REFUND
+PARTS = ("spend", "pay_as_you_go", "subscription", "budget", "counts", "used", "state")
+
+
+@pytest.mark.parametrize(
+    ("counts", "used", "state"),
+    [(Counts.ALL, "3.4", "critical"), (Counts.PAY_AS_YOU_GO, "0.6", "ok"), (Counts.SUBSCRIPTION, "2.8", "critical")],
+)
+def test_subscription_stands_beside_pay_as_you_go_and_the_budget_goes_by_what_it_counts(
+    rounds: Rounds, counts: Counts, used: str, state: str
+) -> None:
+    rounds.account = {"budget": Decimal(100), "counts": counts}
+    rounds.wanted(None, replace(policy(), counts=counts))
+    ordered(rounds)
+    document: Any = overview_json(rounds.overview(), ZONE)
+    (account,) = document["accounts"]
+    for seen in (account, account["workspaces"][0]):
+        assert [seen[part] for part in PARTS] == ["340", "60", "280", "100", counts.value, used, state]
+
+
+def test_an_order_alone_brings_no_pay_as_you_go_budget_to_its_threshold(rounds: Rounds) -> None:
+    rounds.wanted(None, replace(policy(), counts=Counts.PAY_AS_YOU_GO))
+    ordered(rounds)
+    (said,) = rounds.book.said
+    assert (said.facts.threshold, said.facts.spend, said.facts.split) == ("50%", cny(60), Split(cny(60), cny(280)))
+    assert (said.facts.scope, said.facts.subscribed) == ("pay_as_you_go:workspace:llm-a", ())
+    (alert,) = rounds.overview().alerts
+    assert alert.summary == "llm-a reached 50% of CNY 100.00 (pay-as-you-go only) in 2026-09: CNY 60.00 spent"
+
+
+def test_a_message_names_the_order_that_brought_a_budget_to_its_threshold(rounds: Rounds) -> None:
+    ordered(rounds)
+    (said,) = rounds.book.said
+    assert (said.facts.threshold, said.facts.spend, said.facts.split) == ("100%", cny(340), Split(cny(60), cny(280)))
+    assert said.facts.subscribed == ((Category.TOKEN_PLAN, cny(280)),)
+    assert [money for _, money in said.facts.daily] == [cny(60)]
+    assert [growth.recent for growth in said.facts.growth] == [cny(60)]
+
+
+def test_a_budget_that_counts_something_else_from_now_on_is_judged_anew(rounds: Rounds) -> None:
+    ordered(rounds)
+    rounds.wanted(None, replace(policy(), counts=Counts.PAY_AS_YOU_GO))
+    (said,) = rounds.round(after=timedelta(hours=1))
+    assert (said.facts.threshold, said.facts.also, said.facts.earlier) == ("50%", (), None)
+    rounds.wanted(None, policy())
+    assert rounds.round(after=timedelta(hours=1)) == []
+
+
+def test_a_refunded_subscription_corrects_what_counts_it_and_nothing_else(rounds: Rounds) -> None:
+    finer = FinerBudget("plans", Match(((Dimension.MODEL, "*"),)), Decimal(200), USUAL, Counts.SUBSCRIPTION)
+    rounds.wanted(None, replace(policy(), counts=Counts.PAY_AS_YOU_GO, budgets=(finer,)))
+    ordered(rounds)
+    rounds.bill(FIRST + DAY, row("-150", workspace=LLM_A, charge=REFUNDED))
+    (said,) = rounds.round(after=timedelta(hours=1))
+    place = "subscription:workspace:llm-a/plans"
+    assert (said.type, said.facts.scope, said.facts.spend) == ("spend.corrected", place, cny(130))

@@ -21,7 +21,7 @@ from spendwatch.channels.config import ConsoleConfig, EmailConfig, WebhookConfig
 from spendwatch.domain.errors import ConfigError
 from spendwatch.domain.layouts import LAYOUTS as NAMES_OF_LAYOUTS
 from spendwatch.domain.policy import ChannelName, Threshold
-from spendwatch.domain.scope import Dimension, Match
+from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.statement import AccountId, Kind, WorkspaceId
 from spendwatch.settings import Outside, Retention, Settings, find_config, load, reload
 from spendwatch.sources.config import AlibabaConfig, FolderConfig, UrlConfig
@@ -230,6 +230,15 @@ def test_a_policy_says_all_that_its_file_says(house: House) -> None:
     [video] = research.budgets
     assert video.match == Match(((Dimension.API_KEY, ""), (Dimension.MODEL, "wan*")), (("env", "prod"), ("team", "a*")))
     assert [threshold.label for threshold in video.thresholds] == ["50%", "80%"]
+
+
+def test_each_budget_says_what_it_counts(house: House) -> None:
+    finer = "budgets:\n  - {name: plans, match: {api_key: ''}, budget: 9, counts: subscription}\n"
+    house.write("workspaces/research.yaml", RESEARCH + "counts: pay_as_you_go\n" + finer)
+    policies = house.load().policies
+    [research] = policies.workspaces
+    assert (research.counts, research.budgets[0].counts) == (Counts.PAY_AS_YOU_GO, Counts.SUBSCRIPTION)
+    assert policies.accounts[0].counts is Counts.ALL
 
 
 def test_amounts_keep_every_digit(house: House) -> None:

@@ -19,9 +19,11 @@ from spendwatch.channels.parts import clean
 from spendwatch.channels.phrases import Language, Phrases
 from spendwatch.channels.wording import Wording, width
 from spendwatch.domain.alert import Rule
+from spendwatch.domain.category import Category
 from spendwatch.domain.cover import Cover
 from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.policy import Severity
+from spendwatch.domain.scope import Counts
 from spendwatch.domain.standing import Growth
 
 GOLDEN = Path(__file__).parent.parent / "data" / "wording"
@@ -174,6 +176,8 @@ def test_both_languages_fill_in_the_same_words() -> None:
         assert set(phrases.tellings) == set(Rule)
         assert set(phrases.severities) == set(Severity)
         assert set(phrases.covers) == set(Cover)
+        assert set(phrases.categories) == set(Category)
+        assert set(phrases.spent) == set(phrases.budget_of) == set(phrases.amount_of) == set(Counts)
         assert len(phrases.months) == 12
 
 

@@ -16,6 +16,7 @@ from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.balance_watch import TopUp
+from spendwatch.domain.category import Category
 from spendwatch.domain.cover import Cover
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.money import Currency, Money
@@ -34,7 +35,8 @@ from spendwatch.domain.notification import (
 from spendwatch.domain.owed import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity
-from spendwatch.domain.standing import Growth
+from spendwatch.domain.scope import Counts
+from spendwatch.domain.standing import Growth, Split
 from spendwatch.domain.statement import AccountId
 
 ZONES = st.sampled_from([UTC, timezone(timedelta(hours=8)), timezone(timedelta(hours=-3, minutes=-30))])
@@ -85,6 +87,9 @@ FACTS = st.builds(
     name=TEXTS,
     period=TEXTS,
     spend=st.none() | MONEY,
+    counts=st.sampled_from(Counts),
+    split=st.none() | st.builds(Split, MONEY, MONEY),
+    subscribed=_tuples(st.tuples(st.sampled_from(Category), MONEY)),
     budget=st.none() | MONEY,
     used=st.none() | st.decimals(min_value=-1000, max_value=1000, places=4),
     threshold=TEXTS,

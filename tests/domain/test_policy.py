@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -22,7 +23,7 @@ from spendwatch.domain.policy import (
     threshold_text,
     watches,
 )
-from spendwatch.domain.scope import Dimension, Match, Scope
+from spendwatch.domain.scope import Counts, Dimension, Match, Scope
 from spendwatch.domain.statement import AccountId, WorkspaceId
 
 GLOBEX = AccountId("2000000000000002")
@@ -192,3 +193,21 @@ def test_a_forecast_is_a_warning_at_most() -> None:
 )
 def test_a_threshold_is_written_as_a_share_of_its_budget_or_as_money(label: str, budget: str | None, said: str) -> None:
     assert threshold_text(label, cny("90"), None if budget is None else cny(budget)) == said
+
+
+def test_each_budget_counts_what_it_says_itself() -> None:
+    finer = FinerBudget("plans", Match(((Dimension.API_KEY, ""),)), Decimal(9), (), Counts.SUBSCRIPTION)
+    research = WorkspacePolicy(RESEARCH, budgets=(finer, replace(finer, name="all", counts=Counts.ALL)))
+    found = _found(_account(counts=Counts.PAY_AS_YOU_GO), research)
+    assert [scope.key for scope in found] == [
+        "pay_as_you_go:account",
+        f"workspace:{RESEARCH}",
+        f"subscription:workspace:{RESEARCH}/plans",
+        f"workspace:{RESEARCH}/all",
+    ]
+
+
+def test_a_budget_that_counts_something_else_has_another_identity() -> None:
+    keys = {Scope(ACME, workspace, "b", counts).key for workspace in (None, RESEARCH) for counts in Counts}
+    assert len(keys) == 6
+    assert {Scope(ACME, RESEARCH, "b", counts).of_all.key for counts in Counts} == {f"workspace:{RESEARCH}/b"}

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain_builders import ACME, CNY, NOW, RESEARCH, SEPTEMBER, USD, a_watch, cny, share, standing
+from spendwatch.domain.category import Category
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.policy import Watch
-from spendwatch.domain.scope import Dimension, Match, Scope
-from spendwatch.domain.standing import SpendSum, Standing, course_of, reckon, seen_workspaces
+from spendwatch.domain.scope import Counts, Dimension, Match, Scope
+from spendwatch.domain.standing import SpendSum, Split, Standing, course_of, reckon, seen_workspaces, subscribed
 from spendwatch.domain.statement import UNASSIGNED, AccountId
 
 WHOLE = a_watch(scope=Scope(ACME))
@@ -26,7 +27,7 @@ REST = a_watch(scope=Scope(ACME, UNASSIGNED))
 def spent(
     amount: str | Decimal, workspace: str = RESEARCH, account: str = ACME, currency: Currency = CNY, **more: str
 ) -> SpendSum:
-    values = {Dimension.ACCOUNT: account, Dimension.WORKSPACE: workspace}
+    values = {Dimension.ACCOUNT: account, Dimension.WORKSPACE: workspace, Dimension.CHARGE: "usage"}
     values |= {Dimension(name): value for name, value in more.items()}
     return SpendSum(values, currency, Decimal(amount), 1)
 
@@ -77,6 +78,58 @@ def test_a_finer_budget_counts_what_it_matches() -> None:
         spent("8", "llm-other", model="wan2", tags='{"team":"ads"}'),
     ]
     assert stand(watch, *sums).spend == cny(1)
+
+
+ORDER, GIVEN_BACK = "subscription", "subscription_refund"
+
+
+def test_what_is_subscribed_stands_beside_what_is_paid_as_it_is_used() -> None:
+    sums = [spent("5"), spent("-1", charge="refund"), spent("0", charge="free"), spent("2", charge="other")]
+    sums += [spent("300", charge=ORDER), spent("-120", charge=GIVEN_BACK), spent("7", charge=ORDER, currency=USD)]
+    found = stand(WHOLE, *sums)
+    assert (found.spend, found.split) == (cny(186), Split(cny(6), cny(180)))
+    assert found.foreign == (Money(Decimal(7), USD),)
+
+
+@pytest.mark.parametrize(
+    ("counts", "counted", "used"), [("all", 186, "0.186"), ("pay_as_you_go", 6, "0.006"), ("subscription", 180, "0.18")]
+)
+def test_a_budget_counts_what_it_says(counts: str, counted: int, used: str) -> None:
+    watch = a_watch(scope=Scope(ACME, RESEARCH, counts=Counts(counts)))
+    found = stand(watch, spent("6"), spent("300", charge=ORDER), spent("-120", charge=GIVEN_BACK))
+    assert (found.spend, found.used, found.remaining) == (cny(counted), Decimal(used), cny(1000 - counted))
+    assert found.split == Split(cny(6), cny(180))
+
+
+def test_sums_that_are_not_told_apart_by_charge_are_refused() -> None:
+    unknown = SpendSum({Dimension.ACCOUNT: ACME, Dimension.WORKSPACE: RESEARCH}, CNY, Decimal(1), 1)
+    with pytest.raises(KeyError):
+        stand(WHOLE, unknown)
+
+
+def test_the_course_of_the_last_days_is_that_of_pay_as_you_go_alone() -> None:
+    sums = [_daily("2026-09-15", "4"), _daily("2026-09-16", "2")]
+    sums += [spent("300", day="2026-09-16", model="", type="", charge=ORDER)]
+    course = course_of(sums, WHOLE, last=date(2026, 9, 16), days=2)
+    assert course.daily == ((date(2026, 9, 15), cny(4)), (date(2026, 9, 16), cny(2)))
+    assert [(growth.label, growth.recent) for growth in course.growth] == [("qwen / out", cny(6))]
+
+
+def test_subscriptions_are_named_by_what_they_are_for_the_largest_first() -> None:
+    def order(amount: str, commodity: str, charge: str = ORDER, currency: Currency = CNY) -> SpendSum:
+        return spent(amount, commodity=commodity, item="", charge=charge, currency=currency)
+
+    sums = [
+        order("180", "sfm_ptu_public_cn"),
+        order("150", "sfm_tokenplanteams_dp_cn"),
+        order("200", "sfm_tokenplanteamsaddon_dp_cn"),
+        order("-30", "sfm_tokenplanteams_dp_cn", GIVEN_BACK),
+        order("50", "sfm_codingplan_public_cn"),
+        order("-50", "sfm_codingplan_public_cn", GIVEN_BACK),
+        order("9", "sfm_inference_public_cn", "usage"),
+        order("9", "sfm_modelunit_public_cn", currency=USD),
+    ]
+    assert subscribed(sums, WHOLE) == ((Category.TOKEN_PLAN, cny(320)), (Category.PROVISIONED_THROUGHPUT, cny(180)))
 
 
 def test_refunds_count_against_the_spend() -> None:

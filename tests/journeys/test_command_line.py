@@ -140,12 +140,16 @@ def test_status_keeps_its_contract(quiet_home: Home) -> None:
     assert document["month"] == this_month()
     assert document["as_of"].endswith("+08:00")
     (account,) = document["accounts"]
-    assert {key: account[key] for key in ("account", "name", "currency", "spend", "budget", "used", "state")} == {
+    keys = ("account", "name", "currency", "spend", "pay_as_you_go", "subscription", "budget", "counts", "used", "state")
+    assert {key: account[key] for key in keys} == {
         "account": "1000000000000001",
         "name": "acme",
         "currency": "CNY",
         "spend": "85.5",
+        "pay_as_you_go": "85.5",
+        "subscription": "0",
         "budget": "500",
+        "counts": "all",
         "used": "0.171",
         "state": "ok",
     }

@@ -6,8 +6,10 @@ from spendwatch.channels.phrases import Phrases, Telling
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Explanation
 from spendwatch.domain.balance_reading import Origin
+from spendwatch.domain.category import Category
 from spendwatch.domain.cover import Cover
 from spendwatch.domain.policy import Severity
+from spendwatch.domain.scope import Counts
 from spendwatch.domain.trouble import Trouble
 
 _TELLINGS = {
@@ -152,6 +154,19 @@ CHINESE = Phrases(
         Cover.TOKEN_PLAN: "Token Plan：可继续使用，但自动续费会失败，到期后无法再续费。",
         Cover.NONE: "其余服务暂停，结清欠款后恢复。",
     },
+    categories={
+        Category.INFERENCE: "模型推理",
+        Category.TRAINING: "模型训练",
+        Category.DEPLOYMENT: "模型部署",
+        Category.KNOWLEDGE_BASE: "知识库",
+        Category.WEB_SEARCH: "联网搜索",
+        Category.PROVISIONED_THROUGHPUT: "预置吞吐",
+        Category.MODEL_UNITS: "模型单元",
+        Category.SAVINGS_PLAN: "节省计划",
+        Category.TOKEN_PLAN: "Token Plan",
+        Category.CODING_PLAN: "Coding Plan",
+        Category.OTHER: "其他",
+    },
     explained={
         Explanation.CREDIT_REFUND: "报告的可用额度计入了信用退款，产品公式不计入：{amount}。",
         Explanation.BANK_ACCEPTANCE: "报告的可用额度似乎计入了银行承兑汇票：{amount}。",
@@ -184,14 +199,18 @@ CHINESE = Phrases(
     test_lead="能看到这条通知，说明该渠道工作正常。没有任何异常，无需处理。",
     test_why="为什么收到此通知：有人在 {created} 请求发送测试通知。",
     ended_lead="自 {since} 起成立，于 {created} 结束。",
-    share_limit="{month}预算的 {threshold}",
-    amount_limit="{month}支出阈值 {at}",
-    is_at="已用{month}预算的 {used}（{spend}，预算 {budget}）",
-    has_spent="{month}已支出 {spend}（阈值 {at}）",
+    share_limit="{month}{of}预算的 {threshold}",
+    amount_limit="{month}{on}支出阈值 {at}",
+    is_at="已用{month}{of}预算的 {used}（{spend}，预算 {budget}）",
+    has_spent="{month}{on}已支出 {spend}（阈值 {at}）",
     unknown="未知金额",
     comma="、",
     then="，",
-    spent="本月支出",
+    spent={Counts.ALL: "本月支出", Counts.PAY_AS_YOU_GO: "按量付费", Counts.SUBSCRIPTION: "订阅"},
+    budget_of={Counts.ALL: "", Counts.PAY_AS_YOU_GO: "按量付费", Counts.SUBSCRIPTION: "订阅"},
+    amount_of={Counts.ALL: "", Counts.PAY_AS_YOU_GO: "按量付费", Counts.SUBSCRIPTION: "订阅"},
+    counts_not="不计入此预算",
+    subscriptions="{month}的订阅",
     of_budget="为 {budget} 的 {used}",
     no_budget="未设预算",
     left="预算剩余",
@@ -222,7 +241,7 @@ CHINESE = Phrases(
     costs="费用最高",
     costs_hint="最近 7 天；之前 7 天的账单不完整，无法相比",
     new="新增",
-    daily="每日支出",
+    daily="每日按量付费",
     so_far="截至目前",
     expected="预计全月",
     between="{low} 至 {high}",

@@ -6,8 +6,10 @@ from spendwatch.channels.phrases import Phrases, Telling
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Explanation
 from spendwatch.domain.balance_reading import Origin
+from spendwatch.domain.category import Category
 from spendwatch.domain.cover import Cover
 from spendwatch.domain.policy import Severity
+from spendwatch.domain.scope import Counts
 from spendwatch.domain.trouble import Trouble
 
 _TELLINGS = {
@@ -159,6 +161,7 @@ ENGLISH = Phrases(
         Cover.TOKEN_PLAN: "Token Plan: stays usable, but automatic renewal fails, and once expired it cannot be renewed.",
         Cover.NONE: "Everything else is suspended until the debt is settled.",
     },
+    categories={category: category.value[0].upper() + category.value[1:] for category in Category},
     explained={
         Explanation.CREDIT_REFUND: "Credit refunds are counted in what is reported, not by the product's formula: {amount}.",
         Explanation.BANK_ACCEPTANCE: "Bank acceptances seem to be counted in what is reported: {amount}.",
@@ -195,14 +198,18 @@ ENGLISH = Phrases(
     test_lead="If you can read this, the channel works. Nothing is wrong, and nothing is to be done.",
     test_why="Why you got this: somebody asked for a test message on {created}.",
     ended_lead="It held since {since} and ended on {created}.",
-    share_limit="{threshold} of its {month} budget",
-    amount_limit="{at} in {month}",
-    is_at="is at {used} of its {month} budget ({spend} of {budget})",
-    has_spent="has spent {spend} in {month} (threshold {at})",
+    share_limit="{threshold} of its {month} {of}budget",
+    amount_limit="{at}{on} in {month}",
+    is_at="is at {used} of its {month} {of}budget ({spend} of {budget})",
+    has_spent="has spent {spend}{on} in {month} (threshold {at})",
     unknown="an unknown amount",
     comma=", ",
     then=", ",
-    spent="Spent so far",
+    spent={Counts.ALL: "Spent so far", Counts.PAY_AS_YOU_GO: "Pay-as-you-go", Counts.SUBSCRIPTION: "Subscription"},
+    budget_of={Counts.ALL: "", Counts.PAY_AS_YOU_GO: "pay-as-you-go ", Counts.SUBSCRIPTION: "subscription "},
+    amount_of={Counts.ALL: "", Counts.PAY_AS_YOU_GO: " on pay-as-you-go", Counts.SUBSCRIPTION: " on subscriptions"},
+    counts_not="not counted by this budget",
+    subscriptions="Subscriptions in {month}",
     of_budget="{used} of {budget}",
     no_budget="no budget is set",
     left="Left of the budget",
@@ -233,7 +240,7 @@ ENGLISH = Phrases(
     costs="What cost most",
     costs_hint="last 7 days; your bills do not tell of all the 7 before",
     new="new",
-    daily="Daily",
+    daily="Daily pay-as-you-go",
     so_far="so far",
     expected="Expected in all",
     between="{low} to {high}",

@@ -11,6 +11,7 @@ from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.money import EXACT, Money, percent, share_of, shown
 from spendwatch.domain.period import days_text
+from spendwatch.domain.scope import Counts
 
 _MOST_LABELS = 10
 _MOST_GROWTH = 5
@@ -22,13 +23,16 @@ def figures(words: Words) -> Iterator[Table | Chart]:
     """Yield the tables and charts that the facts give reason for."""
     if rows := (*_spend_rows(words), *_other_rows(words)):
         yield Table("", rows)
+    if subscribed := words.facts.subscribed:
+        named = tuple(Row(words.phrases.categories[category], str(money)) for category, money in subscribed)
+        yield Table(words.put(words.phrases.subscriptions), named)
     if balance := words.facts.balance:
         yield Table(words.phrases.balance, tuple(equation(words, balance)))
         if words.facts.runway and words.holds and not balance.is_overdue:
             yield Table(words.phrases.runway, tuple(lasting(words, words.facts.runway, balance)))
     if words.facts.growth:
         yield _growth(words)
-    if words.facts.daily:
+    if any(spend.amount for _, spend in words.facts.daily):
         yield _daily(words)
 
 
@@ -41,11 +45,14 @@ def _spend_rows(words: Words) -> Iterator[Row]:
         yield Row(phrases.before, str(facts.before))
         yield _change_row(words, spend - facts.before, "")
         return
+    label = phrases.spent[facts.counts]
     if facts.budget is None:
-        yield Row(phrases.spent, str(spend), phrases.no_budget)
+        yield Row(label, str(spend), phrases.no_budget)
+        yield from _split_rows(words)
     else:
         note = words.put(phrases.of_budget, budget=str(facts.budget)) if facts.used is not None else ""
-        yield Row(phrases.spent, str(spend), note)
+        yield Row(label, str(spend), note)
+        yield from _split_rows(words)
         left = facts.budget - spend
         yield Row(phrases.over, str(spend - facts.budget)) if left.amount < 0 else Row(phrases.left, str(left))
     if facts.reached_at is not None:
@@ -57,6 +64,17 @@ def _spend_rows(words: Words) -> Iterator[Row]:
     if facts.earlier is not None and facts.earlier_at:
         since = phrases.since.format(moment=words.moment(facts.earlier_at))
         yield _change_row(words, spend - facts.earlier, since)
+
+
+def _split_rows(words: Words) -> Iterator[Row]:
+    """Yield pay-as-you-go and subscription where there are both, or what of them the budget does not count."""
+    facts, phrases, split = words.facts, words.phrases, words.facts.split
+    if split is None or not split.subscription.amount:
+        return
+    note = phrases.counts_not if facts.counts is not Counts.ALL else ""
+    for side in (Counts.PAY_AS_YOU_GO, Counts.SUBSCRIPTION):
+        if side is not facts.counts:
+            yield Row(phrases.spent[side], str(split.counted(side)), note)
 
 
 def _change_row(words: Words, change: Money, since: str) -> Row:

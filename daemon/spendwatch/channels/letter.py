@@ -14,6 +14,7 @@ from spendwatch.domain.alert import Rule
 from spendwatch.domain.cover import Cover
 from spendwatch.domain.notification import Notification, Reason
 from spendwatch.domain.policy import Severity
+from spendwatch.domain.scope import Counts
 
 SUBJECT_LENGTH = 120
 _MOST_POINTS = 10
@@ -163,8 +164,7 @@ def _advice(words: Words) -> Iterator[str]:
     match rule:
         case Rule.THRESHOLD_REACHED | Rule.FORECAST | Rule.BALANCE_LOW | Rule.OVERDUE | Rule.RUNWAY:
             if words.notification.severity is not Severity.NOTICE:
-                yield from (phrases.advice_calls, phrases.advice_search, phrases.advice_deployments, phrases.advice_plans)
-                yield phrases.advice_prevent if rule in _OF_BALANCE else phrases.advice_late
+                yield from _how_to_stop(words)
         case Rule.STALE | Rule.SOURCE_FAILING:
             cause = words.facts.cause
             yield phrases.advice_endpoint[cause] if cause else phrases.advice_source
@@ -178,6 +178,15 @@ def _advice(words: Words) -> Iterator[str]:
             yield phrases.advice_differing if words.facts.uncounted is None else phrases.advice_uncounted
         case Rule.CORRECTED | Rule.LATE | Rule.FOREIGN_CURRENCY | Rule.REJECTED | Rule.CONFIG_REJECTED:
             return
+
+
+def _how_to_stop(words: Words) -> Iterator[str]:
+    phrases = words.phrases
+    if words.facts.counts is Counts.SUBSCRIPTION:
+        yield from (phrases.advice_deployments, phrases.advice_plans)
+        return
+    yield from (phrases.advice_calls, phrases.advice_search, phrases.advice_deployments, phrases.advice_plans)
+    yield phrases.advice_prevent if words.notification.rule in _OF_BALANCE else phrases.advice_late
 
 
 def _closing(words: Words) -> Iterator[str]:

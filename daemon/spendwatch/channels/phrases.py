@@ -9,8 +9,10 @@ from enum import StrEnum
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Explanation
 from spendwatch.domain.balance_reading import Origin
+from spendwatch.domain.category import Category
 from spendwatch.domain.cover import Cover
 from spendwatch.domain.policy import Severity
+from spendwatch.domain.scope import Counts
 from spendwatch.domain.trouble import Trouble
 
 
@@ -43,6 +45,7 @@ class Phrases:
     tellings: Mapping[Rule, Telling]
     severities: Mapping[Severity, str]
     covers: Mapping[Cover, str]
+    categories: Mapping[Category, str]
     explained: Mapping[Explanation, str]
     """Why what is reported is not what the formula gives, with {amount}."""
     origins: Mapping[Origin, str]
@@ -72,7 +75,14 @@ class Phrases:
     """Between the names of a list."""
     then: str
     """Between one thing that is said and the next."""
-    spent: str
+    spent: Mapping[Counts, str]
+    """Before what is spent of it."""
+    budget_of: Mapping[Counts, str]
+    """Before a budget that counts only that."""
+    amount_of: Mapping[Counts, str]
+    """Behind an amount of it."""
+    counts_not: str
+    subscriptions: str
     of_budget: str
     no_budget: str
     left: str

@@ -144,6 +144,13 @@ class WebhookChannel:
             "month": facts.period or None,
             "currency": _currency(facts),
             "spend": _amount(facts.spend),
+            "counts": facts.counts.value,
+            "pay_as_you_go": _amount(facts.split.pay_as_you_go if facts.split else None),
+            "subscription": _amount(facts.split.subscription if facts.split else None),
+            "subscribed": [
+                {"category": category.value, "spend": _amount(money), "currency": money.currency}
+                for category, money in facts.subscribed
+            ],
             "budget": _amount(facts.budget),
             "used": None if facts.used is None else plain(facts.used),
             "threshold": clean(facts.threshold) or None,

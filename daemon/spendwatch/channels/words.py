@@ -107,6 +107,8 @@ class Words:
             **self._settled(),
             "foreign": phrases.comma.join(str(money) for money in facts.foreign) or phrases.unknown,
             "silence": self._silence(),
+            "of": phrases.budget_of[facts.counts],
+            "on": phrases.amount_of[facts.counts],
             "files": phrases.one_file if len(facts.files) <= 1 else phrases.many_files.format(count=len(facts.files)),
             "since": self.moment(self.notification.since),
             "created": self.moment(self.notification.created_at),

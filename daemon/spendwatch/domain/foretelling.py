@@ -8,13 +8,12 @@ from datetime import date, datetime
 
 from spendwatch.domain.alert import Alert, Matter, Rule
 from spendwatch.domain.forecast import Forecast
-from spendwatch.domain.money import Money, plain
+from spendwatch.domain.money import plain
 from spendwatch.domain.notification import Reason
-from spendwatch.domain.policy import threshold_text
 from spendwatch.domain.review import AlertsKnown, Verdict, say
 from spendwatch.domain.standing import Standing
 from spendwatch.domain.statement import AccountId
-from spendwatch.domain.thresholds import Level, is_news, levels_of, spend_facts
+from spendwatch.domain.thresholds import Level, is_news, level_text, levels_of, spend_facts
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -89,7 +88,7 @@ def _foretell(
                 level.severity,
                 tells=tells,
                 amount=plain(standing.spend.amount),
-                summary=f"{watch.name} will probably reach {_reached(standing, level)} in {period}: about {forecast.likely}",
+                summary=f"{watch.name} will probably reach {level_text(level, standing)} in {period}: about {forecast.likely}",
                 now=now,
                 budget=plain(watch.budget.amount) if watch.budget else "",
             )
@@ -99,8 +98,3 @@ def _foretell(
     also = tuple(level.label for level in reversed(new[:-1]))
     facts = replace(spend_facts(standing, highest, known, account_name, also=also), forecast=forecast)
     return Verdict(tuple(alerts), (say(alerts[-1], Reason.FIRED, watch.channels, facts, now),))
-
-
-def _reached(standing: Standing, level: Level) -> str:
-    watch = standing.watch
-    return threshold_text(level.label, Money(level.at, watch.currency), watch.budget)

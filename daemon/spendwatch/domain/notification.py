@@ -14,6 +14,7 @@ from typing import Any, NewType, TypeAlias, TypeVar
 from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.balance_watch import TopUp
+from spendwatch.domain.category import Category
 from spendwatch.domain.cover import Cover
 from spendwatch.domain.figures_text import (
     balance_of,
@@ -30,7 +31,8 @@ from spendwatch.domain.figures_text import (
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.money import Money, plain
 from spendwatch.domain.policy import ChannelName, Severity
-from spendwatch.domain.standing import Growth
+from spendwatch.domain.scope import Counts
+from spendwatch.domain.standing import Growth, Split
 from spendwatch.domain.trouble import Trouble
 
 NotificationId = NewType("NotificationId", str)
@@ -58,6 +60,12 @@ class Facts:
     """The scope as people call it."""
     period: str = ""
     spend: Money | None = None
+    """Of what its budget counts."""
+    counts: Counts = Counts.ALL
+    split: Split | None = None
+    """Everything in the scope, whether the budget counts it or not; None where it is not told apart."""
+    subscribed: tuple[tuple[Category, Money], ...] = ()
+    """The subscription charges of the period by what they are for, the largest first."""
     budget: Money | None = None
     used: Decimal | None = None
     threshold: str = ""
@@ -224,6 +232,9 @@ def decode(text: str) -> Notification:
             name=facts.get("name", ""),
             period=facts.get("period", ""),
             spend=_if_told(money_of, facts.get("spend")),
+            counts=Counts(facts.get("counts", Counts.ALL)),
+            split=Split(*map(money_of, facts["split"])) if facts.get("split") else None,
+            subscribed=tuple((Category(category), money_of(money)) for category, money in facts.get("subscribed", ())),
             budget=_if_told(money_of, facts.get("budget")),
             used=Decimal(facts["used"]) if facts.get("used") else None,
             threshold=facts.get("threshold", ""),
@@ -278,6 +289,8 @@ def _plain(value: object) -> _Json:
 
 def _facts(facts: Facts) -> _Json:
     named = {name: item for name in _NAMES[Facts] if (item := getattr(facts, name)) not in _EMPTY and item is not False}
+    if facts.counts is Counts.ALL:
+        del named["counts"]
     if facts.daily:
         named["daily"] = [(day.isoformat(), money_text(money)) for day, money in facts.daily]
     return named
@@ -297,6 +310,7 @@ _WRITERS: dict[type, Callable[[Any], _Json]] = {
     date: date.isoformat,
     Facts: _facts,
     Growth: lambda growth: _named(growth, _NAMES[Growth]),
+    Split: lambda split: (money_text(split.pay_as_you_go), money_text(split.subscription)),
     AccountBalance: balance_text,
     Forecast: forecast_text,
     Runway: runway_text,

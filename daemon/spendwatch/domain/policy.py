@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NewType
 
 from spendwatch.domain.money import EXACT, Currency, Money, plain
-from spendwatch.domain.scope import Match, Scope
+from spendwatch.domain.scope import Counts, Match, Scope
 from spendwatch.domain.statement import AccountId, WorkspaceId
 
 ChannelName = NewType("ChannelName", str)
@@ -103,6 +103,7 @@ class FinerBudget:
     match: Match
     budget: Decimal | None
     thresholds: tuple[Threshold, ...]
+    counts: Counts = Counts.ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ class WorkspacePolicy:
     budgets: tuple[FinerBudget, ...] = ()
     channels: tuple[ChannelName, ...] = ()
     remind: timedelta | None = None
+    counts: Counts = Counts.ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,7 @@ class AccountPolicy:
     channels: tuple[ChannelName, ...] = ()
     balance: BalancePolicy | None = None
     remind: timedelta | None = None
+    counts: Counts = Counts.ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +202,7 @@ def watches(policies: Policies, seen: frozenset[tuple[AccountId, WorkspaceId]]) 
         accounts_of.setdefault(workspace, []).append(account)
     by_id = {policy.account: policy for policy in policies.accounts}
     for policy in policies.accounts:
-        found.extend(_watches_of(policy, Scope(policy.account), policy))
+        found.extend(_watches_of(policy, Scope(policy.account, counts=policy.counts), policy))
     for workspace_policy in policies.workspaces:
         pinned = workspace_policy.account
         places = (pinned,) if pinned else tuple(accounts_of.get(workspace_policy.workspace, ()))
@@ -207,7 +210,8 @@ def watches(policies: Policies, seen: frozenset[tuple[AccountId, WorkspaceId]]) 
             places = (policies.accounts[0].account,)
         for account in places:
             if payer := by_id.get(account):
-                found.extend(_watches_of(payer, Scope(account, workspace_policy.workspace), workspace_policy))
+                scope = Scope(account, workspace_policy.workspace, counts=workspace_policy.counts)
+                found.extend(_watches_of(payer, scope, workspace_policy))
     return tuple(found)
 
 
@@ -219,6 +223,6 @@ def _watches_of(payer: AccountPolicy, scope: Scope, policy: AccountPolicy | Work
     title = policy.name or (scope.workspace or scope.account)
     found = [watch(scope, title, policy.budget, policy.thresholds, None)]
     for finer in policy.budgets:
-        inner = Scope(scope.account, scope.workspace, finer.name)
+        inner = Scope(scope.account, scope.workspace, finer.name, finer.counts)
         found.append(watch(inner, f"{title}: {finer.name}", finer.budget, finer.thresholds, finer.match))
     return found

@@ -33,6 +33,21 @@ class Dimension(StrEnum):
     __hash__ = str.__hash__
 
 
+class Counts(StrEnum):
+    """Which charges a budget counts, by how they are paid for."""
+
+    ALL = "all"
+    PAY_AS_YOU_GO = "pay_as_you_go"
+    SUBSCRIPTION = "subscription"
+
+    __hash__ = str.__hash__
+
+    @property
+    def note(self) -> str:
+        """What stands in lists behind the name of a budget that does not count everything."""
+        return "" if self is Counts.ALL else f" ({self.value.replace('_', '-')} only)"
+
+
 MATCHABLE = (Dimension.API_KEY, Dimension.MODEL, Dimension.CHANNEL, Dimension.TYPE, Dimension.ITEM, Dimension.OWNER)
 """What a finer budget may match on, beside tags."""
 
@@ -85,11 +100,20 @@ def _as_json(value: object) -> str:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Scope:
-    """Whose spend, of which account. Without a workspace: the whole account. `budget` names a finer budget."""
+    """Whose spend, of which account. Without a workspace: the whole account. `budget` names a finer budget.
+
+    A budget that counts something else has alerts and forecasts of its own: the two amounts do not compare.
+    """
 
     account: AccountId
     workspace: WorkspaceId | None = None
     budget: str = ""
+    counts: Counts = Counts.ALL
+
+    @property
+    def of_all(self) -> Scope:
+        """The same with everything that is charged."""
+        return self if self.counts is Counts.ALL else Scope(self.account, self.workspace, self.budget)
 
     @property
     def is_whole_account(self) -> bool:
@@ -100,4 +124,5 @@ class Scope:
     def key(self) -> str:
         """The scope as one text, the same for ever: part of an alert's identity."""
         place = "account" if self.workspace is None else f"workspace:{self.workspace}"
-        return f"{place}/{self.budget}" if self.budget else place
+        whole = f"{place}/{self.budget}" if self.budget else place
+        return whole if self.counts is Counts.ALL else f"{self.counts.value}:{whole}"

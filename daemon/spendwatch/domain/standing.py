@@ -9,11 +9,15 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 
+from spendwatch.domain.category import Category, category_of
 from spendwatch.domain.money import EXACT, Currency, Money, share_of
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Watch
-from spendwatch.domain.scope import Dimension
-from spendwatch.domain.statement import AccountId, WorkspaceId
+from spendwatch.domain.scope import Counts, Dimension
+from spendwatch.domain.statement import AccountId, ChargeKind, WorkspaceId
+
+_NOTHING = Decimal(0)
+_SUBSCRIBED = frozenset(kind.value for kind in ChargeKind if kind.is_subscription)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,53 @@ class SpendSum:
     amount: Decimal
     lines: int
 
+    @property
+    def is_subscription(self) -> bool:
+        """Whether it is subscription money. The sums must be told apart by charge."""
+        return self.values[Dimension.CHARGE] in _SUBSCRIBED
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Spend by how it is paid for, as the provider's overview shows it."""
+
+    pay_as_you_go: Money
+    subscription: Money
+
+    @classmethod
+    def of(cls, sums: Iterable[SpendSum], currency: Currency) -> Split:
+        """Sum up what is in that currency."""
+        amounts = {False: _NOTHING, True: _NOTHING}
+        for spent in sums:
+            if spent.currency == currency:
+                side = spent.is_subscription
+                amounts[side] = EXACT.add(amounts[side], spent.amount)
+        return cls(Money(amounts[False], currency), Money(amounts[True], currency))
+
+    @property
+    def total(self) -> Money:
+        """Both together."""
+        return self.pay_as_you_go + self.subscription
+
+    def counted(self, counts: Counts) -> Money:
+        """Return what a budget that counts this counts."""
+        match counts:
+            case Counts.ALL:
+                return self.total
+            case Counts.PAY_AS_YOU_GO:
+                return self.pay_as_you_go
+            case Counts.SUBSCRIPTION:
+                return self.subscription
+
+
+def foreign_of(sums: Iterable[SpendSum], currency: Currency) -> tuple[Money, ...]:
+    """Return what is in other currencies, each on its own."""
+    totals: dict[Currency, Decimal] = {}
+    for spent in sums:
+        if spent.currency != currency:
+            totals[spent.currency] = EXACT.add(totals.get(spent.currency, _NOTHING), spent.amount)
+    return tuple(Money(amount, other) for other, amount in sorted(totals.items()) if amount)
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -33,10 +84,13 @@ class Standing:
     watch: Watch
     period: BillingPeriod
     spend: Money
+    """What the budget counts."""
     lines: int
     foreign: tuple[Money, ...]
     """Spend in other currencies than the budget's: never added, told apart."""
     data_until: datetime | None
+    split: Split
+    """Everything in its scope, whether the budget counts it or not."""
 
     @property
     def used(self) -> Decimal | None:
@@ -55,7 +109,10 @@ def reckon(
     period: BillingPeriod,
     data_until: Mapping[AccountId, datetime],
 ) -> tuple[Standing, ...]:
-    """Return the standing of every watch. `sums` must be grouped by account and workspace, and finer where a watch matches."""
+    """Return the standing of every watch.
+
+    `sums` must be grouped by account, workspace and charge, and finer where a watch matches.
+    """
     by_account: dict[str, list[SpendSum]] = {}
     by_workspace: dict[tuple[str, str], list[SpendSum]] = {}
     for spent in sums:
@@ -77,14 +134,9 @@ def reckon(
 
 
 def _stand(watch: Watch, picked: Sequence[SpendSum], period: BillingPeriod, data_until: datetime | None) -> Standing:
-    totals: dict[Currency, Decimal] = {}
-    lines = 0
-    for spent in picked:
-        totals[spent.currency] = EXACT.add(totals.get(spent.currency, Decimal(0)), spent.amount)
-        lines += spent.lines
-    spend = Money(totals.pop(watch.currency, Decimal(0)), watch.currency)
-    foreign = tuple(Money(amount, currency) for currency, amount in sorted(totals.items()) if amount)
-    return Standing(watch, period, spend, lines, foreign, data_until)
+    split, foreign = Split.of(picked, watch.currency), foreign_of(picked, watch.currency)
+    lines = sum(spent.lines for spent in picked)
+    return Standing(watch, period, split.counted(watch.scope.counts), lines, foreign, data_until, split)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +154,7 @@ _SHOWN = 4
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How the spend of one scope went in the last days."""
+    """How the pay-as-you-go spend of one scope went in the last days."""
 
     growth: tuple[Growth, ...] = ()
     """What cost most, each beside its cost in as many days before."""
@@ -113,15 +165,16 @@ class Course:
 def course_of(
     sums: Iterable[SpendSum], watch: Watch, *, last: date, days: int, unknown: AbstractSet[date] = frozenset()
 ) -> Course:
-    """Return how the spend went in the `days` up to `last`. `sums` must be grouped by day, model and type.
+    """Return how pay-as-you-go went in the `days` up to `last`. `sums` must be grouped by day, model, type and charge.
 
-    Of the days in `unknown` nobody knows what was spent: they are left out.
+    An order of a subscription says nothing of what is used, and would dwarf every day beside it. Of the days in `unknown`
+    nobody knows what was spent: they are left out.
     """
     daily = dict.fromkeys(_days(last, days), _NOTHING)
     earlier = _days(last - timedelta(days=days), days)
     recent: dict[str, Decimal] = {}
     before: dict[str, Decimal] = {}
-    for spent in _of(sums, watch):
+    for spent in _of(sums, watch, is_subscription=False):
         day = spent.values[Dimension.DAY]
         if day in daily:
             daily[day] = EXACT.add(daily[day], spent.amount)
@@ -149,7 +202,17 @@ def course_of(
     )
 
 
-_NOTHING = Decimal(0)
+def subscribed(sums: Iterable[SpendSum], watch: Watch) -> tuple[tuple[Category, Money], ...]:
+    """Return subscription charges by what they are for, the largest first.
+
+    `sums` must be grouped by commodity, item and charge.
+    """
+    totals: dict[Category, Decimal] = {}
+    for spent in _of(sums, watch, is_subscription=True):
+        category = category_of(spent.values[Dimension.COMMODITY], spent.values[Dimension.ITEM])
+        totals[category] = EXACT.add(totals.get(category, _NOTHING), spent.amount)
+    largest = sorted(totals.items(), key=lambda one: (-one[1], one[0]))
+    return tuple((category, Money(amount, watch.currency)) for category, amount in largest if amount)
 
 
 @lru_cache(maxsize=64)
@@ -158,10 +221,11 @@ def _days(last: date, days: int) -> Mapping[str, date]:
     return {(day := last - timedelta(days=back)).isoformat(): day for back in range(days - 1, -1, -1)}
 
 
-def _of(sums: Iterable[SpendSum], watch: Watch) -> Iterator[SpendSum]:
+def _of(sums: Iterable[SpendSum], watch: Watch, *, is_subscription: bool) -> Iterator[SpendSum]:
     match = watch.match
     for spent in sums:
-        if spent.currency == watch.currency and (match is None or match.fits(dict(spent.values))):
+        is_wanted = spent.currency == watch.currency and spent.is_subscription is is_subscription
+        if is_wanted and (match is None or match.fits(dict(spent.values))):
             yield spent
 
 

@@ -104,7 +104,7 @@ def _thresholds_reached(
                 level.severity,
                 tells=tells,
                 amount=spent,
-                summary=f"{watch.name} reached {_level_text(level, standing)} in {period}: {spent_text} spent",
+                summary=f"{watch.name} reached {level_text(level, standing)} in {period}: {spent_text} spent",
                 now=now,
                 budget=plain(watch.budget.amount) if watch.budget else "",
             )
@@ -116,8 +116,10 @@ def _thresholds_reached(
     return Verdict(tuple(alerts), (say(alerts[-1], Reason.FIRED, watch.channels, facts, now),))
 
 
-def _level_text(level: Level, standing: Standing) -> str:
-    return threshold_text(level.label, Money(level.at, standing.watch.currency), standing.watch.budget)
+def level_text(level: Level, standing: Standing) -> str:
+    """Return a threshold for lists, and of what it is if the budget does not count everything."""
+    watch = standing.watch
+    return threshold_text(level.label, Money(level.at, watch.currency), watch.budget) + watch.scope.counts.note
 
 
 def spend_facts(
@@ -135,6 +137,8 @@ def spend_facts(
         name=watch.name,
         period=standing.period.label,
         spend=standing.spend,
+        counts=watch.scope.counts,
+        split=standing.split,
         budget=watch.budget,
         used=standing.used,
         threshold=level.label,
@@ -180,7 +184,7 @@ def _reminder(standing: Standing, told: Sequence[Alert], known: AlertsKnown, acc
 
 
 def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, account_name: str, now: datetime) -> Verdict:
-    watch = standing.watch
+    watch, period = standing.watch, standing.period.label
     labels = {threshold.label for threshold in watch.thresholds}
     spoken = ((Decimal(alert.matter.height), alert) for alert in told if alert.told_at and alert.matter.threshold in labels)
     fallen = [(height, alert) for height, alert in spoken if standing.spend.amount < height]
@@ -196,7 +200,7 @@ def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, a
         Severity.NOTICE,
         tells=True,
         amount=plain(standing.spend.amount),
-        summary=f"{watch.name} fell back below {fallen_below} in {standing.period.label}: {standing.spend} spent",
+        summary=f"{watch.name} fell back below {fallen_below}{watch.scope.counts.note} in {period}: {standing.spend} spent",
         now=now,
     )
     level = Level(height, matter.height, matter.threshold, highest.severity)

@@ -15,12 +15,12 @@ from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.health import ReadingProgress, SourceHealth
 from spendwatch.domain.layouts import API_LAG
-from spendwatch.domain.money import EXACT, Currency, Money, plain, share_of
+from spendwatch.domain.money import Currency, Money, plain, share_of
 from spendwatch.domain.pace import TooEarly
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity, WorkspacePolicy
-from spendwatch.domain.scope import Dimension, Scope
-from spendwatch.domain.standing import SpendSum, Standing
+from spendwatch.domain.scope import Counts, Dimension, Scope
+from spendwatch.domain.standing import SpendSum, Split, Standing, foreign_of
 from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, WorkspaceId
 from spendwatch.domain.thresholds import gravity
 from spendwatch.domain.trouble import Trouble
@@ -32,7 +32,7 @@ from spendwatch.jobs.ledger_view import LedgerView
 from spendwatch.jobs.outlook_json import balance_json, forecast_json, runway_json
 from spendwatch.jobs.paces import Paces
 from spendwatch.jobs.ports import AlertBook, Balances, Health, Ledger
-from spendwatch.jobs.standings import stand
+from spendwatch.jobs.standings import dimensions, stand
 
 
 class Mark(StrEnum):
@@ -56,14 +56,22 @@ class WorkspaceLine:
 
     workspace: WorkspaceId
     name: str
-    spend: Money
+    split: Split
     budget: Money | None
+    counts: Counts
+    """What the budget counts."""
     used: Decimal | None
+    """The share of the budget that is spent, by what it counts."""
     mark: Mark
     """Of its budgets, finer ones included, that which stands worst."""
     lines: int
     forecast: Forecast | None = None
-    """What it will probably cost this month; None where it is too early to tell, and for other months."""
+    """What its budget will probably have counted at the end of this month; None where it is too early, and for other months."""
+
+    @property
+    def spend(self) -> Money:
+        """Everything that is charged."""
+        return self.split.total
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +81,10 @@ class AccountOverview:
     account: AccountId
     name: str
     currency: Currency
-    spend: Money
+    split: Split
     budget: Money | None
+    counts: Counts
+    """What the budget counts."""
     used: Decimal | None
     mark: Mark
     foreign: tuple[Money, ...]
@@ -92,6 +102,11 @@ class AccountOverview:
     """Why there is no fresh reading of the balance."""
     balance_cause: Trouble | None = None
     """What kind of trouble that is, where the place of the balance can tell."""
+
+    @property
+    def spend(self) -> Money:
+        """Everything that is charged."""
+        return self.split.total
 
     @property
     def is_balance_stale(self) -> bool:
@@ -197,7 +212,7 @@ def _accounts(
     zone: tzinfo,
     now: datetime,
 ) -> tuple[AccountOverview, ...]:
-    sums = view.ledger.spend(month, (Dimension.ACCOUNT, Dimension.WORKSPACE), products=policies.products)
+    sums = view.ledger.spend(month, dimensions(finer=False), products=policies.products)
     until = view.data_until(policies.products)
     periods = open_periods(now, zone, final_on=policies.month_final_on)
     totals = view.totals(month)
@@ -241,20 +256,18 @@ def _account(
     missing: Sequence[Uncounted],
 ) -> AccountOverview:
     mine = [spent for spent in sums if spent.values[Dimension.ACCOUNT] == policy.account]
-    totals: dict[Currency, Decimal] = {}
-    for spent in mine:
-        totals[spent.currency] = EXACT.add(totals.get(spent.currency, Decimal(0)), spent.amount)
-    spend = Money(totals.pop(policy.currency, Decimal(0)), policy.currency)
+    split = Split.of(mine, policy.currency)
     budget = None if policy.budget is None else Money(policy.budget, policy.currency)
     return AccountOverview(
         account=policy.account,
         name=policy.name,
         currency=policy.currency,
-        spend=spend,
+        split=split,
         budget=budget,
-        used=share_of(spend.amount, budget.amount) if budget else None,
+        counts=policy.counts,
+        used=share_of(split.counted(policy.counts).amount, budget.amount) if budget else None,
         mark=marks.get((policy.account, None), Mark.OK),
-        foreign=tuple(Money(amount, currency) for currency, amount in sorted(totals.items()) if amount),
+        foreign=foreign_of(mine, policy.currency),
         workspaces=_workspaces(policy, policies.workspaces, mine, marks),
         balance=balance,
         data_until=data_until,
@@ -283,32 +296,37 @@ def _with_outlook(
     if month != BillingPeriod.containing(now, zone):
         return seen
 
-    def expected(scope: Scope, spend: Money) -> Forecast | None:
-        return forecast(paces, scope, spend, month, until=seen.data_until, zone=zone)
+    def expected(one: AccountOverview | WorkspaceLine, workspace: WorkspaceId | None = None) -> Forecast | None:
+        scope, spent = Scope(seen.account, workspace, counts=one.counts), one.split.counted(one.counts)
+        return forecast(paces, scope, spent, month, until=seen.data_until, zone=zone)
 
-    lines = (replace(line, forecast=expected(Scope(seen.account, line.workspace), line.spend)) for line in seen.workspaces)
-    return replace(seen, forecast=expected(Scope(seen.account), seen.spend), workspaces=tuple(lines))
+    lines = (replace(line, forecast=expected(line, line.workspace)) for line in seen.workspaces)
+    return replace(seen, forecast=expected(seen), workspaces=tuple(lines))
 
 
 def _workspaces(
     payer: AccountPolicy, policies: Sequence[WorkspacePolicy], mine: Sequence[SpendSum], marks: Marks
 ) -> tuple[WorkspaceLine, ...]:
-    spent = {WorkspaceId(row.values[Dimension.WORKSPACE]): row for row in mine if row.currency == payer.currency}
+    spent: dict[WorkspaceId, list[SpendSum]] = {}
+    for row in mine:
+        if row.currency == payer.currency:
+            spent.setdefault(WorkspaceId(row.values[Dimension.WORKSPACE]), []).append(row)
     known = {policy.workspace: policy for policy in policies if policy.account in {None, payer.account}}
     found = []
     for workspace in (*spent, *(workspace for workspace in known if workspace not in spent)):
-        row, policy = spent.get(workspace), known.get(workspace)
-        spend = Money(row.amount if row else Decimal(0), payer.currency)
+        rows, policy = spent.get(workspace, ()), known.get(workspace)
+        split, counts = Split.of(rows, payer.currency), policy.counts if policy else Counts.ALL
         budget = Money(policy.budget, payer.currency) if policy and policy.budget is not None else None
         found.append(
             WorkspaceLine(
                 workspace=workspace,
                 name=policy.name if policy else "",
-                spend=spend,
+                split=split,
                 budget=budget,
-                used=share_of(spend.amount, budget.amount) if budget else None,
+                counts=counts,
+                used=share_of(split.counted(counts).amount, budget.amount) if budget else None,
                 mark=marks.get((payer.account, workspace), Mark.OK),
-                lines=row.lines if row else 0,
+                lines=sum(row.lines for row in rows),
             )
         )
     return tuple(sorted(found, key=lambda line: (line.workspace == UNASSIGNED, -line.spend.amount, line.workspace)))
@@ -361,8 +379,9 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
                 "account": account.account,
                 "name": account.name,
                 "currency": account.currency,
-                "spend": plain(account.spend.amount),
+                **split_json(account.split),
                 "budget": _amount(account.budget),
+                "counts": account.counts.value,
                 "used": _share(account.used),
                 "state": account.mark.value,
                 "other_currencies": [{"currency": money.currency, "spend": plain(money.amount)} for money in account.foreign],
@@ -383,8 +402,9 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
                     {
                         "workspace": line.workspace,
                         "name": line.name,
-                        "spend": plain(line.spend.amount),
+                        **split_json(line.split),
                         "budget": _amount(line.budget),
+                        "counts": line.counts.value,
                         "used": _share(line.used),
                         "state": line.mark.value,
                         "lines": line.lines,
@@ -432,6 +452,12 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
             for reading in overview.readings
         ],
     }
+
+
+def split_json(split: Split) -> _Plain:
+    """Return spend, and what it is made of, as plain JSON values."""
+    parts = {"spend": split.total, "pay_as_you_go": split.pay_as_you_go, "subscription": split.subscription}
+    return {name: plain(money.amount) for name, money in parts.items()}
 
 
 def _lag(account: AccountOverview) -> _Plain | None:

@@ -13,7 +13,7 @@ from spendwatch.domain.money import EXACT, Currency
 from spendwatch.domain.pace import Pace, TooEarly, pace_of
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, Policies, Watch
-from spendwatch.domain.scope import MATCHABLE, Dimension, Scope
+from spendwatch.domain.scope import MATCHABLE, Counts, Dimension, Scope
 from spendwatch.domain.statement import AccountId, DayKey, Digest, SeriesKey, WorkspaceId
 from spendwatch.domain.usage import Usage, days_that_count, last_complete_day, unknown_days
 from spendwatch.jobs.ledger_view import LedgerView
@@ -44,9 +44,12 @@ class Paces:
         self._seen: dict[bool, tuple[int, Policies]] = {}
 
     def of(self, scope: Scope) -> Pace | TooEarly | None:
-        """Return the pace of what a budget watches; None if the account was never looked at."""
+        """Return the pace of what a budget watches; None if the account was never looked at, and for subscriptions alone.
+
+        What is subscribed has no pace: a budget that counts it, too, goes by the same one as pay-as-you-go alone.
+        """
         known = self._scopes.get(scope.account)
-        return None if known is None else known.get(scope, _NOTHING_YET)
+        return None if known is None or scope.counts is Counts.SUBSCRIPTION else known.get(scope.of_all, _NOTHING_YET)
 
     def of_balance(self, account: AccountId) -> Pace | TooEarly:
         """Return the pace at which the balance is used up: that of all products."""
@@ -130,14 +133,14 @@ def _paces(
         return pace_of(daily, through=ground.through, unknown=ground.unknown)
 
     account, whole = policy.account, Daily()
-    picked: dict[Scope, Daily] = {watch.scope: {} for watch in finer}
+    picked: dict[Scope, Daily] = {watch.scope.of_all: {} for watch in finer}
     for workspace, group in groupby(usage, key=lambda one: WorkspaceId(one.values[Dimension.WORKSPACE])):
         mine = Daily()
         for one in _of_currency(group, policy.currency):
             _add(mine, one.daily)
             for watch in finer:
                 if watch.scope.workspace in {None, workspace} and watch.match and watch.match.fits(dict(one.values)):
-                    _add(picked[watch.scope], one.daily)
+                    _add(picked[watch.scope.of_all], one.daily)
         _add(whole, mine)
         yield Scope(account, workspace), pace(mine)
     yield Scope(account), pace(whole)

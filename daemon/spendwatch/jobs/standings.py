@@ -18,5 +18,5 @@ def stand(view: LedgerView, policies: Policies, period: BillingPeriod) -> tuple[
 
 def dimensions(*, finer: bool) -> tuple[Dimension, ...]:
     """Return by what spend is told apart to judge budgets, finer ones too or not."""
-    base = (Dimension.ACCOUNT, Dimension.WORKSPACE)
+    base = (Dimension.ACCOUNT, Dimension.WORKSPACE, Dimension.CHARGE)
     return (*base, *MATCHABLE, Dimension.TAGS) if finer else base

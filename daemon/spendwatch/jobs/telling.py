@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta, tzinfo
 
 from spendwatch.domain.alert import AlertState, Rule
+from spendwatch.domain.category import Category
+from spendwatch.domain.money import Money
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Policies, Watch
-from spendwatch.domain.scope import Dimension
-from spendwatch.domain.standing import Course, SpendSum, course_of
+from spendwatch.domain.scope import Counts, Dimension
+from spendwatch.domain.standing import Course, SpendSum, course_of, subscribed
 from spendwatch.domain.statement import AccountId, SeriesKey
 from spendwatch.domain.usage import unknown_days
 from spendwatch.jobs.forecasts import forecast
@@ -65,8 +67,13 @@ def _lags(said: Notification, view: LedgerView, policies: Policies, month: Billi
 
 
 def _grown(said: Notification, history: _History, watch: Watch) -> Notification:
-    course = history.course(watch, BillingPeriod.parse(said.facts.period))
-    return said if course is None else replace(said, facts=replace(said.facts, growth=course.growth, daily=course.daily))
+    facts, period, counts = said.facts, BillingPeriod.parse(said.facts.period), watch.scope.counts
+    course = None if counts is Counts.SUBSCRIPTION else history.course(watch, period)
+    if course is not None:
+        facts = replace(facts, growth=course.growth, daily=course.daily)
+    if counts is not Counts.PAY_AS_YOU_GO and facts.split and facts.split.subscription.amount:
+        facts = replace(facts, subscribed=history.subscribed(watch, period))
+    return replace(said, facts=facts)
 
 
 def _foreseen(said: Notification, watch: Watch, paces: Paces, month: BillingPeriod, zone: tzinfo) -> Notification:
@@ -99,6 +106,16 @@ class _History:
         unknown = self._view.once(("unknown", account, period), lambda: self._unknown_days(account, period, last))
         return course_of(sums, watch, last=last, days=_GROWTH_DAYS, unknown=unknown)
 
+    def subscribed(self, watch: Watch, period: BillingPeriod) -> tuple[tuple[Category, Money], ...]:
+        """Return the subscription charges of the period by what they are for, the largest first."""
+        orders = self._view.once(("orders", period, self._finer), lambda: self._ordered(period))
+        return subscribed(orders.get((watch.scope.account, watch.scope.workspace or ""), ()), watch)
+
+    def _ordered(self, period: BillingPeriod) -> _Grouped:
+        by = tuple(dict.fromkeys((*dimensions(finer=self._finer), Dimension.COMMODITY, Dimension.ITEM)))
+        rows = self._view.ledger.spend(period, by, products=self._products)
+        return _grouped(row for row in rows if row.is_subscription)
+
     def _unknown_days(self, account: AccountId, period: BillingPeriod, last: date) -> frozenset[date]:
         counting = ((month, self._view.counting(month, self._products).get(account)) for month in (period.previous(), period))
         series = [SeriesKey(account, month, name) for month, name in counting if name]
@@ -116,15 +133,20 @@ class _History:
         firsts = {account: last - timedelta(days=2 * _GROWTH_DAYS - 1) for account, last in lasts.items()}
         if (first := min(firsts.values(), default=period.first_day)) < period.first_day:
             rows += self._view.ledger.spend(period.previous(), by, products=self._products, days=(first, period.first_day))
-        grouped: dict[tuple[str, str], list[SpendSum]] = {}
-        for row in rows:
-            account, workspace = row.values[Dimension.ACCOUNT], row.values[Dimension.WORKSPACE]
-            if account not in firsts or _day(row) < firsts[account]:
-                continue
-            grouped.setdefault((account, workspace), []).append(row)
-            if workspace:
-                grouped.setdefault((account, ""), []).append(row)
-        return grouped, lasts
+        wanted = (
+            row for row in rows if (since := firsts.get(row.values[Dimension.ACCOUNT])) is not None and _day(row) >= since
+        )
+        return _grouped(wanted), lasts
+
+
+def _grouped(rows: Iterable[SpendSum]) -> _Grouped:
+    found: dict[tuple[str, str], list[SpendSum]] = {}
+    for row in rows:
+        account, workspace = row.values[Dimension.ACCOUNT], row.values[Dimension.WORKSPACE]
+        found.setdefault((account, workspace), []).append(row)
+        if workspace:
+            found.setdefault((account, ""), []).append(row)
+    return found
 
 
 def _day(row: SpendSum) -> date:

@@ -16,7 +16,7 @@ from spendwatch.domain.policy import (
     Threshold,
     WorkspacePolicy,
 )
-from spendwatch.domain.scope import MATCHABLE, Match
+from spendwatch.domain.scope import MATCHABLE, Counts, Match
 from spendwatch.domain.statement import AccountId, WorkspaceId
 from spendwatch.settings.balance_parts import BalancePart, ManualBalancePart
 from spendwatch.settings.schema import AccountPart, BudgetPart, DaemonFile, MatchPart, WorkspaceFile
@@ -59,6 +59,7 @@ def workspace_policy(said: WorkspaceFile, accounts: Mapping[str, AccountPart], d
         budgets=_finer_budgets(said.budgets, defaults),
         channels=_channels(said.channels, defaults.channels),
         remind=said.remind,
+        counts=said.counts,
     )
 
 
@@ -74,6 +75,7 @@ def _account_policy(name: str, part: AccountPart, defaults: Defaults) -> Account
         channels=_channels(part.channels, defaults.channels),
         balance=None if part.balance is None else _balance_policy(part.balance),
         remind=part.remind,
+        counts=part.counts,
     )
 
 
@@ -92,11 +94,15 @@ def _balance_policy(part: BalancePart) -> BalancePolicy:
 def _thresholds(part: AccountPart | WorkspaceFile | BudgetPart, defaults: Defaults) -> tuple[Threshold, ...]:
     if part.thresholds is not None:
         return tuple(part.thresholds)
-    return () if part.budget is None else defaults.thresholds
+    # A share of a budget that counts subscriptions alone has no forecast: it is left out of the defaults.
+    usual = (one for one in defaults.thresholds if not (one.is_forecast and part.counts is Counts.SUBSCRIPTION))
+    return () if part.budget is None else tuple(usual)
 
 
 def _finer_budgets(parts: Sequence[BudgetPart], defaults: Defaults) -> tuple[FinerBudget, ...]:
-    return tuple(FinerBudget(part.name, _match(part.match), part.budget, _thresholds(part, defaults)) for part in parts)
+    return tuple(
+        FinerBudget(part.name, _match(part.match), part.budget, _thresholds(part, defaults), part.counts) for part in parts
+    )
 
 
 def _match(part: MatchPart) -> Match:

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from spendwatch.channels.config import ChannelConfig
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import Site
+from spendwatch.domain.scope import Counts
 from spendwatch.settings.balance_parts import BalancePart
 from spendwatch.settings.names import (
     AccountIdText,
@@ -79,10 +80,12 @@ class BudgetPart(Closed):
     match: MatchPart
     budget: Budget | None = None
     thresholds: Thresholds | None = None
+    counts: Counts = Counts.ALL
 
     @model_validator(mode="after")
     def _means_something(self) -> Self:
         _shares_need_a_budget(self.budget, self.thresholds)
+        _forecasts_need_a_pace(self.counts, self.thresholds)
         if self.budget is None and not self.thresholds:
             msg = "watches nothing: give it a budget, or thresholds that are amounts"
             raise ValueError(msg)
@@ -95,10 +98,12 @@ class _Watched(Closed):
     budgets: list[BudgetPart] = Field(default_factory=list)
     channels: ChannelNames | None = None
     remind: Remind | None = None
+    counts: Counts = Counts.ALL
 
     @model_validator(mode="after")
     def _means_something(self) -> Self:
         _shares_need_a_budget(self.budget, self.thresholds)
+        _forecasts_need_a_pace(self.counts, self.thresholds)
         if twice := _repeated(part.name for part in self.budgets):
             _refuse_at("budgets", f"two of them are named {printable(twice)}: alerts could not tell them apart")
         return self
@@ -203,6 +208,12 @@ def _shares_need_a_budget(budget: Decimal | None, thresholds: Iterable[Any] | No
     share = next((one for one in thresholds or () if one.share is not None), None)
     if budget is None and share is not None:
         _refuse_at("thresholds", f"{share.label} is a share of a budget, and there is no budget")
+
+
+def _forecasts_need_a_pace(counts: Counts, thresholds: Iterable[Any] | None) -> None:
+    foreseen = next((one for one in thresholds or () if one.is_forecast), None)
+    if counts is Counts.SUBSCRIPTION and foreseen is not None:
+        _refuse_at("thresholds", f"{foreseen.label} can never be reached: there is no forecast of subscriptions")
 
 
 def _repeated(names: Iterable[str]) -> str:
