@@ -464,6 +464,23 @@ SAMPLES: Mapping[str, Notification] = {
             data_until=UNTIL,
         ),
     ),
+    "clock-wrong": notice(
+        Rule.CLOCK_WRONG,
+        Facts(
+            scope="clock",
+            name="clock",
+            detail="it was set back by 8 h; now it shows 2026-09-16T12:00:00+08:00",
+            data_until=UNTIL,
+        ),
+    ),
+    "ledger-failing": notice(
+        Rule.LEDGER_FAILING,
+        Facts(
+            scope="ledger",
+            name="ledger",
+            detail="the ledger at /var/lib/spendwatch/spendwatch.db cannot be used: database disk image is malformed",
+        ),
+    ),
     "test": notice(Rule.CHANNEL_FAILING, Facts(scope="channel:ops", name="ops"), reason=Reason.TEST, severity=Severity.NOTICE),
 }
 

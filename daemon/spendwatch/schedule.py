@@ -6,11 +6,11 @@ import asyncio
 import gc
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
+from apscheduler.triggers.base import BaseTrigger
 
 from spendwatch.app import App
 from spendwatch.domain.count import counted
@@ -18,6 +18,7 @@ from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import SourceName
 from spendwatch.heartbeat import Heartbeat
 from spendwatch.jobs.deliver import TERM
+from spendwatch.state import clock_offset, system_clock
 
 log = structlog.get_logger("spendwatch")
 
@@ -36,6 +37,12 @@ TIDY_EVERY = timedelta(hours=6)
 BEAT_EVERY = timedelta(seconds=15)
 """How often the heartbeat file is touched where systemd does not ask for more."""
 
+WATCH_EVERY = timedelta(seconds=1)
+"""How often the wall clock is compared with the steady one."""
+
+STEP = timedelta(seconds=2)
+"""From so much on the wall clock did not drift but was set."""
+
 PATIENCE = timedelta(minutes=5)
 """How long a job may take for one round before we no longer claim to live. Long bills and long fetches tell their progress."""
 
@@ -49,6 +56,19 @@ DRAIN = timedelta(seconds=30)
 def keep_for_life() -> None:
     """Let the collector of garbage leave alone all there is now: to look through it stops everything for 50 ms."""
     gc.freeze()
+
+
+class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
+    """An interval. Of the runs that a clock set ahead seems to have missed it names one: a month has millions of seconds."""
+
+    def __init__(self, interval: timedelta) -> None:
+        """Run that often."""
+        self.interval = interval
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
+        """Return the next time: one interval after the last, or after now where that is past."""
+        planned = (previous or now) + self.interval
+        return planned if planned > now else now + self.interval
 
 
 class Daemon:
@@ -82,6 +102,7 @@ class Daemon:
         app.on_answer = lambda source: self._heartbeat.progress(f"collect:{source}")
         app.on_settled = lambda settled: self._heartbeat.progress(f"deliver:{settled.delivery.channel}")
         app.store.health.reading_ended()
+        app.check_clock()
         recovered = app.store.outbox.take_up()
         if recovered:
             log.warning("deliveries_recovered", count=recovered)
@@ -89,13 +110,14 @@ class Daemon:
         keep_for_life()
         self._heartbeat.ready(self._status())
         log.info("daemon_ready", sources=sorted(app.sources), channels=sorted(app.channels))
-        beat = asyncio.create_task(self._beat())
+        watches = asyncio.create_task(self._beat()), asyncio.create_task(self._watch_clock())
         await self._stop.wait()
-        beat.cancel()
+        for watch in watches:
+            watch.cancel()
         await self._drain()
 
     def _plan(self) -> None:
-        scheduler = AsyncIOScheduler(timezone=self._app.settings.zone)
+        scheduler = AsyncIOScheduler(timezone=UTC)
         scheduler.configure(job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
         self._add(scheduler, "assess", self._assess, ASSESS_EVERY)
         self._add(scheduler, "tidy", lambda: asyncio.to_thread(self._app.tidy), TIDY_EVERY)
@@ -122,14 +144,13 @@ class Daemon:
         """Plan a job; `step` is how long it may take to get a step further, where that is longer than usual."""
         self._heartbeat.expect(name, within=max(every * 10, PATIENCE + step))
         self._planned.add(name)
-        trigger = IntervalTrigger(seconds=every.total_seconds(), timezone=self._app.settings.zone)
 
         async def job() -> None:
             # Not awaited: a scheduler breaks off what it waits for, and each reload replaces it.
             self._start(self._once_at_a_time(name, work))
 
         # An interval job first runs one interval after its start: look at once, then by the trigger.
-        scheduler.add_job(job, trigger, id=name, next_run_time=self._app.clock())
+        scheduler.add_job(job, Every(every), id=name, next_run_time=system_clock())
 
     def _tell(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
         def tell() -> None:
@@ -193,7 +214,7 @@ class Daemon:
             if job.id in self._busy:
                 self._again.add(job.id)
             else:
-                job.modify(next_run_time=self._app.clock())
+                job.modify(next_run_time=system_clock())
 
     def _interrupted(self) -> None:
         self._interrupts += 1
@@ -228,6 +249,24 @@ class Daemon:
             if late := self._heartbeat.beat():
                 log.error("progress_missing", tasks=late)
             await asyncio.sleep(pause.total_seconds())
+
+    async def _watch_clock(self) -> None:
+        """Keep the jobs at their pace when the wall clock is set, by which APScheduler goes, and note that it was."""
+        before = clock_offset()
+        while True:
+            await asyncio.sleep(WATCH_EVERY.total_seconds())
+            offset = clock_offset()
+            step, before = timedelta(seconds=offset - before), offset
+            if abs(step) < STEP:
+                continue
+            self._follow(step)
+            self._hasten("assess")
+
+    def _follow(self, step: timedelta) -> None:
+        """Plan every job as if the clock had not been set: one set ahead makes jobs due, one set back would make them wait."""
+        now = system_clock()
+        for job in self._scheduler.get_jobs() if self._scheduler and step < timedelta() else ():
+            job.modify(next_run_time=min(job.next_run_time + step, now + job.trigger.interval))
 
     def _status(self) -> str:
         app, policies = self._app, self._app.settings.policies

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from spendwatch.domain.period import FIRST_RELEASE, Clock
 from spendwatch.settings import Settings
 from spendwatch.store import alert_book, balance_book, health_book, ledger, outbox
 from spendwatch.store.database import Database
@@ -16,6 +18,24 @@ from spendwatch.store.opening import open_database
 def system_clock() -> datetime:
     """Say what time it is."""
     return datetime.now(UTC)  # noqa: TID251 -- the one place that asks
+
+
+def clock_offset() -> float:
+    """Return how far that is from a clock that nobody sets, in seconds: a change of it tells that the clock was set.
+
+    Where there is one, that clock goes on while the machine sleeps: to wake up later is no step.
+    """
+    return system_clock().timestamp() - time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def not_before(clock: Clock, newest: Callable[[], datetime | None]) -> Clock:
+    """Return the clock; while it was never set since the machine started, it shows the newest moment on record instead."""
+
+    def now() -> datetime:
+        moment = clock()
+        return moment if moment >= FIRST_RELEASE else max(moment, newest() or moment)
+
+    return now
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,23 @@ _TELLINGS = {
         lead="在错误修正之前，继续使用上一份正确的配置。",
         rule="配置中有错误",
     ),
+    Rule.CLOCK_WRONG: Telling(
+        fired="运行 spendwatch 的机器时钟不正确，或曾经不正确",
+        repeated="运行 spendwatch 的机器时钟再次不正确",
+        resolved="运行 spendwatch 的机器时钟一天来保持正确",
+        subject="",
+        lead="月份、数据的新旧和再次提醒都按该时钟计算。不会因此删除任何内容，账单仍按通常的间隔读取和判断。"
+        "请检查该机器是否通过 NTP 对时。",
+        rule="时钟被调整超过五分钟，或落后于账单",
+    ),
+    Rule.LEDGER_FAILING: Telling(
+        fired="spendwatch 的账本无法使用",
+        repeated="spendwatch 的账本仍无法使用",
+        resolved="spendwatch 的账本已恢复使用",
+        subject="",
+        lead="在修复之前，账单可能无法入账，告警可能无法判断或发送。本通知不来自账本，重启后可能重复发送。",
+        rule="账本无法读取或写入",
+    ),
 }
 
 CHINESE = Phrases(

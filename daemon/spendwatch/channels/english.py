@@ -149,6 +149,24 @@ _TELLINGS = {
         lead="The last good configuration stays in force until the mistakes are mended.",
         rule="a configuration with mistakes in it",
     ),
+    Rule.CLOCK_WRONG: Telling(
+        fired="The clock of the machine that runs spendwatch is or was wrong",
+        repeated="The clock of the machine that runs spendwatch was wrong again",
+        resolved="The clock of the machine that runs spendwatch has been right for a day",
+        subject="",
+        lead="Months, ages and reminders go by that clock. Nothing is deleted because of it, and bills are read "
+        "and evaluated at the usual pace. Check that the machine keeps its time by NTP.",
+        rule="a clock that was set by more than five minutes, or is behind the bills",
+    ),
+    Rule.LEDGER_FAILING: Telling(
+        fired="The ledger of spendwatch cannot be used",
+        repeated="The ledger of spendwatch still cannot be used",
+        resolved="The ledger of spendwatch can be used again",
+        subject="",
+        lead="Until this is fixed, bills may not be recorded, and alerts may be neither evaluated nor sent. This "
+        "message does not come from the ledger: it may be repeated after a restart.",
+        rule="a ledger that cannot be read or written",
+    ),
 }
 
 ENGLISH = Phrases(

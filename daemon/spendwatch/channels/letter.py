@@ -176,7 +176,15 @@ def _advice(words: Words) -> Iterator[str]:
             yield phrases.advice_channel
         case Rule.DIFFERING:
             yield phrases.advice_differing if words.facts.uncounted is None else phrases.advice_uncounted
-        case Rule.CORRECTED | Rule.LATE | Rule.FOREIGN_CURRENCY | Rule.REJECTED | Rule.CONFIG_REJECTED:
+        case (
+            Rule.CORRECTED
+            | Rule.LATE
+            | Rule.FOREIGN_CURRENCY
+            | Rule.REJECTED
+            | Rule.CONFIG_REJECTED
+            | Rule.CLOCK_WRONG
+            | Rule.LEDGER_FAILING
+        ):
             return
 
 
@@ -195,6 +203,9 @@ def _closing(words: Words) -> Iterator[str]:
         yield words.put(phrases.test_why)
         return
     yield words.put(_why(words))
+    if words.notification.rule is Rule.LEDGER_FAILING:
+        yield _next(words) if words.holds else phrases.over_now
+        return
     until = facts.data_until or (facts.balance.data_until if facts.balance else None)
     based_on = phrases.based_on_api if facts.lags else phrases.based_on
     yield based_on.format(until=words.moment(until), zone=words.zone) if until else phrases.based_on_nothing
@@ -221,7 +232,14 @@ def _next(words: Words) -> str:
         case Rule.BALANCE_DIFFERING:
             return phrases.next_end
         case (
-            Rule.BALANCE_FAILING | Rule.OVERDUE | Rule.STALE | Rule.SOURCE_FAILING | Rule.CHANNEL_FAILING | Rule.CONFIG_REJECTED
+            Rule.BALANCE_FAILING
+            | Rule.OVERDUE
+            | Rule.STALE
+            | Rule.SOURCE_FAILING
+            | Rule.CHANNEL_FAILING
+            | Rule.CONFIG_REJECTED
+            | Rule.CLOCK_WRONG
+            | Rule.LEDGER_FAILING
         ):
             return phrases.next_episode
         case Rule.CORRECTED | Rule.LATE | Rule.DIFFERING | Rule.FOREIGN_CURRENCY | Rule.REJECTED:

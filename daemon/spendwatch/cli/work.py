@@ -106,6 +106,7 @@ def _round(settings: Settings, store: Store) -> int:
     settled: list[Settled] = []
     app.on_settled = settled.append
     try:
+        app.check_clock()
         recovered = store.outbox.take_up()
         if recovered:
             log.warning("deliveries_recovered", count=recovered)

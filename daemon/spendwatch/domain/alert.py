@@ -33,6 +33,8 @@ class Rule(StrEnum):
     SOURCE_FAILING = "source.failing"
     CHANNEL_FAILING = "channel.failing"
     CONFIG_REJECTED = "config.rejected"
+    CLOCK_WRONG = "clock.wrong"
+    LEDGER_FAILING = "ledger.failing"
 
     # Enum hashes its name in Python, at every look-up; every known alert is looked up in every round.
     __hash__ = str.__hash__
@@ -54,6 +56,8 @@ _EPISODIC = frozenset(
         Rule.SOURCE_FAILING,
         Rule.CHANNEL_FAILING,
         Rule.CONFIG_REJECTED,
+        Rule.CLOCK_WRONG,
+        Rule.LEDGER_FAILING,
     }
 )
 

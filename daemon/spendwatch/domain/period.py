@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
 Clock = Callable[[], datetime]
 """Says what time it is, with its zone. Only the composition root knows the real one."""
+
+FIRST_RELEASE = datetime(2026, 1, 1, tzinfo=UTC)
+"""Nobody ran this program before: a clock that shows an earlier time was never set."""
 
 PROVIDER_ZONE = timezone(timedelta(hours=8))
 """The clock on the provider's wall: days, months and the times in file names are by it, wherever an account is."""

@@ -33,6 +33,8 @@ class Surroundings:
     """Every channel, with those it reaches."""
     stale_after: Mapping[SourceName, timedelta]
     config_mistakes: tuple[str, ...] = ()
+    clock_trouble: str = ""
+    """What was wrong with the clock lately."""
     troubles: Mapping[ChannelName, str] = field(default_factory=dict)
     """Channels whose deliveries died lately, each with the last reason."""
 
@@ -93,6 +95,17 @@ def health_findings(health: Health, view: LedgerView, around: Surroundings, know
             holds=bool(mistakes),
             summary="a changed configuration was refused",
             detail=mistakes,
+            channels=operators,
+            until=until,
+        )
+    )
+    found.append(
+        _trouble(
+            Rule.CLOCK_WRONG,
+            "clock",
+            holds=bool(around.clock_trouble),
+            summary=f"the clock of this machine is or was wrong: {around.clock_trouble}",
+            detail=around.clock_trouble,
             channels=operators,
             until=until,
         )

@@ -98,6 +98,12 @@ def put_chunk(connection: Connection, day: MergedDay) -> None:
     connection.execute(insertion.on_conflict_do_update(index_elements=list(chunk.primary_key), set_=fresh))
 
 
+def newest_day(connection: Connection) -> date | None:
+    """Return the latest day of which there is a line."""
+    day: date | None = connection.scalar(select(func.max(chunk.c.day)))
+    return day
+
+
 def give_up(connection: Connection, before: date) -> int:
     """Drop the lines of the days before that one; what was made of them stays. Return how many days that were."""
     old = and_(chunk.c.day < before, func.length(chunk.c.content) > 0)

@@ -22,7 +22,7 @@ from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, Digest, S
 from spendwatch.domain.usage import Usage
 from spendwatch.store.attempt import forget_attempts, note_attempt
 from spendwatch.store.audit import Deed, deeds, removed_files
-from spendwatch.store.chunk import confirm, content_of, give_up, held_days, put_chunk, remove_chunk
+from spendwatch.store.chunk import confirm, content_of, give_up, held_days, newest_day, put_chunk, remove_chunk
 from spendwatch.store.coverage import cover, covered
 from spendwatch.store.cross_check import checks_of, put_checks
 from spendwatch.store.database import Database
@@ -183,6 +183,11 @@ class Ledger:
             for one, until in reach_of(connection, series).items():
                 latest[one.account] = max(until, latest.get(one.account, until))
         return latest
+
+    def newest_day(self) -> date | None:
+        """Return the latest day that a bill charges for."""
+        with self._database.reading() as connection:
+            return newest_day(connection)
 
     def give_up_lines(self, before: date) -> int:
         """Drop the lines of the days before that one, to save room; every sum stays. Return how many days that were."""

@@ -15,12 +15,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from spendwatch.domain.period import FIRST_RELEASE
 from spendwatch.sources.files.naming import is_reason, reason_name
 from spendwatch.sources.files.shelves import Shelf
 from spendwatch.sources.files.skipped import reason_of
 from spendwatch.sources.files.tree import DEEPEST, enter
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BELIEVED = (FIRST_RELEASE - _EPOCH) // timedelta(microseconds=1) * 1000
+"""What was put there before was stamped by a clock that was never set, and may be new."""
 _TRIES = 50
 _BETWEEN_TRIES = 0.05
 """Together longer than the coarsest time stamps, which count in two seconds."""
@@ -65,7 +68,7 @@ class _Sweep:
                     seen = entry.stat(follow_symlinks=False)
                     if stat.S_ISDIR(seen.st_mode):
                         removed += self._sweep_below(folder, entry.name, f"{called}/{entry.name}", depth + 1)
-                    elif stat.S_ISREG(seen.st_mode) and seen.st_ctime_ns < self.moment:
+                    elif stat.S_ISREG(seen.st_mode) and _BELIEVED < seen.st_ctime_ns < self.moment:
                         removed += self._remove(folder, entry.name, seen.st_size)
                 except FileNotFoundError:
                     continue

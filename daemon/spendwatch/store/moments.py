@@ -1,0 +1,84 @@
+"""Corrects what was noted by a wrong clock: no moment of ours lies ahead of now, nor before there was this program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sqlalchemy import Column, Connection, and_, func, or_, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from spendwatch.domain.period import FIRST_RELEASE
+from spendwatch.store.alert import alert
+from spendwatch.store.attempt import attempt
+from spendwatch.store.balance_book import balance_health
+from spendwatch.store.balance_memory import balance_watch
+from spendwatch.store.balance_reading import balance_reading
+from spendwatch.store.columns import Moment
+from spendwatch.store.database import Database
+from spendwatch.store.health_book import channel_health, source_health
+from spendwatch.store.late import late
+from spendwatch.store.statement import rejection
+
+_AHEAD = timedelta(minutes=1)
+"""The clocks of two machines that take turns may differ by so much."""
+
+_NOTED: Iterable[Column[datetime]] = (
+    *(source_health.c[name] for name in ("first_seen_at", "last_looked_at", "last_bill_at", "failing_since")),
+    *(balance_health.c[name] for name in ("first_tried_at", "last_read_at", "failing_since")),
+    *(balance_watch.c[name] for name in ("topped_up_at", "positive_since")),
+    *(alert.c[name] for name in ("since", "told_at", "resolved_at")),
+    *(channel_health.c.failing_since, attempt.c.at, late.c.at, rejection.c.at),
+)
+"""What waits and ages go by. What a person reads afterwards (the audit, notifications, deliveries) stays as it was written."""
+
+
+def shift_moments(database: Database, step: timedelta) -> None:
+    """Let what goes by ages keep them when the clock is set: a bill that came a minute ago came a minute ago."""
+    with database.writing() as connection:
+        for table in (source_health, channel_health, balance_health, balance_watch):
+            (key,), columns = table.primary_key, [column for column in table.c if isinstance(column.type, Moment)]
+            for place, *moments in connection.execute(select(key, *columns)).all():
+                moved = {column.name: moment + step for column, moment in zip(columns, moments, strict=True) if moment}
+                if moved:
+                    connection.execute(update(table).where(key == place).values(moved))
+
+
+def correct_moments(database: Database, now: datetime) -> datetime | None:
+    """Let nothing be noted later than now, so that nothing waits for it; return the latest moment that was, if any."""
+    with database.reading() as connection:
+        latest = [_latest_wrong(connection, column, now) for column in (*_NOTED, balance_reading.c.as_of)]
+    found = max((moment for moment in latest if moment), default=None)
+    if found is None:
+        return None
+    with database.writing() as connection:
+        _reopen(connection, now)
+        for column in _NOTED:
+            connection.execute(update(column.table).where(_is_wrong(column, now)).values({column.name: now}))
+        _correct_readings(connection, now)
+    return found
+
+
+def _is_wrong(column: Column[datetime], now: datetime) -> ColumnElement[bool]:
+    return or_(column > now + _AHEAD, column < FIRST_RELEASE)
+
+
+def _latest_wrong(connection: Connection, column: Column[datetime], now: datetime) -> datetime | None:
+    latest: datetime | None = connection.scalar(select(func.max(column)).where(_is_wrong(column, now)))
+    return latest
+
+
+def _reopen(connection: Connection, now: datetime) -> None:
+    """Let alerts of a month go on that were ended when the clock showed another month."""
+    is_of_month = and_(alert.c.period != "", alert.c.state == "resolved", _is_wrong(alert.c.resolved_at, now))
+    connection.execute(update(alert).where(is_of_month).values(state="firing", resolved_at=None))
+
+
+def _correct_readings(connection: Connection, now: datetime) -> None:
+    """Let balances that were read ahead of now be older than the next one; they keep their order."""
+    place = balance_reading.c.account, balance_reading.c.as_of
+    rows = connection.execute(select(*place).where(place[1] > now + _AHEAD).order_by(place[1].desc())).all()
+    for back, (account, as_of) in enumerate(rows):
+        moment = now - timedelta(microseconds=back)
+        row = update(balance_reading).where(place[0] == account, place[1] == as_of)
+        connection.execute(row.values(as_of=moment, read_at=moment, since=moment))
