@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import io
+import os
+import threading
+import time
 
 import pytest
 
@@ -66,3 +70,33 @@ async def test_a_screen_that_is_gone_is_tried_again() -> None:
 
     with pytest.raises(TemporaryDeliveryError, match="BrokenPipeError"):
         await _shown(Gone())
+
+
+async def test_a_screen_that_nobody_reads_holds_up_nothing_and_shows_each_block_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spendwatch.channels.console._PATIENCE", 0.3)
+    reads, writes = os.pipe()
+    with os.fdopen(reads, "rb") as reader, os.fdopen(writes, "w") as stream:
+        os.set_blocking(writes, False)
+        full = 0
+        while True:
+            try:
+                full += os.write(writes, b"." * 4096)
+            except BlockingIOError:
+                break
+        os.set_blocking(writes, True)
+        channel = ConsoleChannel(ConsoleConfig.model_validate({"type": "console"}), "screen", zone=ZONE, stream=stream)
+        copy = delivery(SAMPLES["threshold"], "", b"the block")
+        began = time.monotonic()
+        for maybe_taken in (True, False):
+            with pytest.raises(TemporaryDeliveryError, match="nobody reads the screen") as caught:
+                await channel.send(copy)
+            assert caught.value.maybe_taken is maybe_taken
+        assert time.monotonic() - began < 3
+        assert sum(thread.name == "aside" for thread in threading.enumerate()) == 1
+        seen = b""
+        while len(seen) < full + len(b"the block\n"):
+            seen += await asyncio.to_thread(reader.read1)
+        await channel.send(copy)
+        os.set_blocking(reads, False)
+        assert seen[full:] == b"the block\n"
+        assert not reader.read()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -249,9 +251,10 @@ async def test_one_refused_recipient_does_not_stop_another() -> None:
 
 async def test_a_connection_lost_after_the_mail_is_temporary_because_nobody_knows() -> None:
     with SmtpSink(drops_after_data=True) as sink:
-        with pytest.raises(TemporaryDeliveryError):
+        with pytest.raises(TemporaryDeliveryError) as caught:
             await _send(_channel(sink, security="none"))
         assert len(sink.messages) == 1
+    assert caught.value.maybe_taken
 
 
 async def test_a_silent_server_is_given_up_in_time() -> None:
@@ -394,3 +397,27 @@ async def test_lines_that_begin_with_a_dot_survive_the_way() -> None:
     assert raw.rstrip() == channel.render(notification, LI).rstrip()
     assert ".hidden: not a key" in _part(_read(raw), "plain")
     assert _read(raw)["Bcc"] is None
+
+
+async def test_relays_that_cannot_be_looked_up_hold_up_neither_others_nor_the_threads_of_the_store() -> None:
+    let_go = threading.Event()
+
+    def resolve(_host: str, _port: int) -> list[str]:
+        let_go.wait(30)
+        return ["127.0.0.1"]
+
+    try:
+        with SmtpSink() as sink:
+            slow = EmailChannel(_config(host="slow.example.test", security="starttls"), "slow", zone=ZONE, resolver=resolve)
+            waiting = [asyncio.create_task(_send(slow)) for _ in range(40)]
+            await asyncio.sleep(0)
+            async with asyncio.timeout(4):
+                await _send(_channel(sink, security="none"))
+                await asyncio.gather(*(asyncio.to_thread(int) for _ in range(100)))
+            assert len(sink.messages) == 1
+        for failed in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(failed, TemporaryDeliveryError)
+            assert "not resolved within 5 s" in str(failed)
+            assert not failed.maybe_taken
+    finally:
+        let_go.set()

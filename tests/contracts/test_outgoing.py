@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import gzip
 import ipaddress
 import logging
@@ -8,13 +9,15 @@ import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
 
 from servers_http import Fault, HttpSink, Reply
+from spendwatch.aside import Resolver
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
-from spendwatch.outgoing import Answer, Fetched, Outgoing, Resolver, judge
+from spendwatch.outgoing import Answer, Fetched, Outgoing, judge
 from spendwatch.outgoing.addresses import is_own
 
 pytestmark = pytest.mark.anyio
@@ -307,7 +310,7 @@ async def test_a_name_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPa
         end.wait(10)
         return []
 
-    monkeypatch.setattr("spendwatch.outgoing.client._RESOLVE_LIMIT", 0.1)
+    monkeypatch.setattr("spendwatch.aside.LOOK_UP_LIMIT", 0.1)
     with pytest.raises(UnreachableError, match="not resolved within"):
         await _post(Outgoing(resolver=hang), "https://slow.example.test/")
     end.set()
@@ -363,3 +366,52 @@ async def test_nothing_of_a_url_but_its_host_is_logged_or_told(caplog: pytest.Lo
             told.append(str(caught.value))
     assert "canary" not in "".join(told)
     assert "canary" not in caplog.text
+
+
+async def test_names_that_cannot_be_looked_up_hold_up_neither_others_nor_the_threads_of_the_store() -> None:
+    let_go = threading.Event()
+
+    def resolve(host: str, _port: int) -> list[str]:
+        if host.startswith("slow"):
+            let_go.wait(30)
+        return ["127.0.0.1"]
+
+    try:
+        with HttpSink() as sink:
+            outgoing = Outgoing(LOOPBACK, resolver=resolve)
+            await _post(outgoing, sink.url())  # what is loaded at the first request is no matter here
+            urls = [f"http://slow{number % 10}.example.test:{sink.port}/" for number in range(40)]
+            waiting = [asyncio.create_task(_post(outgoing, url, seconds=20)) for url in urls]
+            await asyncio.sleep(0)
+            async with asyncio.timeout(4):
+                await _post(outgoing, f"http://quick.example.test:{sink.port}/")
+                await asyncio.gather(*(asyncio.to_thread(int) for _ in range(100)))
+            assert sum(thread.name == "aside" for thread in threading.enumerate()) == 10
+            for failed in await asyncio.gather(*waiting, return_exceptions=True):
+                assert "not resolved within 5 s" in str(failed)
+    finally:
+        let_go.set()
+
+
+async def test_an_answer_that_repeats_the_secret_parts_of_the_address_is_quoted_without_them() -> None:
+    said = rb"Cannot POST /hooks/T0PSECRET?token=a%2Fbcdef&x=1: no hook t0psecret, no token a/bcdef; \/hooks\/T0PSECRET"
+    with HttpSink([Reply(404, {}, said)]) as sink:
+        answer = await _post(Outgoing(LOOPBACK), sink.url("/hooks/T0PSECRET?token=a%2Fbcdef&x=1"))
+    assert answer.excerpt == r"Cannot POST ***: no hook ***, no token ***; \/***\/***"
+
+
+async def test_an_answer_that_is_cut_where_it_repeats_a_secret_shows_no_part_of_it() -> None:
+    with HttpSink([Reply(404, {}, b"x" * 195 + b"/T0PSECRET-of-many-letters")]) as sink:
+        answer = await _post(Outgoing(LOOPBACK), sink.url("/T0PSECRET-of-many-letters"))
+    assert "T0P" not in answer.excerpt
+
+
+@pytest.mark.parametrize(("fault", "was_sent"), [(Fault.CUT, True), (Fault.SILENT, True), (Fault.GARBAGE, True), (None, False)])
+async def test_a_lost_answer_is_told_apart_from_a_request_that_was_never_sent(fault: Fault | None, *, was_sent: bool) -> None:
+    with ExitStack() as stack:
+        sink = stack.enter_context(HttpSink([Reply(fault=fault or Fault.NONE)]))
+        if fault is None:
+            stack.close()
+        with pytest.raises(UnreachableError) as caught:
+            await _post(Outgoing(LOOPBACK), sink.url(), seconds=2)
+    assert caught.value.was_sent is was_sent

@@ -283,8 +283,23 @@ async def test_a_receiver_in_trouble_is_asked_again_later(status: int) -> None:
         assert len(sink.requests) == 1
 
 
-@pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 400, 401, 403, 404, 405, 413, 422])
-async def test_a_refusal_or_a_redirect_is_final(status: int) -> None:
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 413, 422])
+async def test_a_refusal_may_pass_because_a_receiver_may_be_deployed_anew(status: int) -> None:
+    reply, said = Reply(status, {}, b"default backend"), f"HTTP {status}: default backend"
+    with HttpSink([reply]) as sink, pytest.raises(TemporaryDeliveryError, match=said) as caught:
+        await _send(_channel(sink.url()), SAMPLES["stale"])
+    assert (caught.value.is_refusal, caught.value.maybe_taken) == (True, False)
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT, Fault.SILENT])
+async def test_after_a_lost_answer_the_receiver_may_have_the_message(fault: Fault) -> None:
+    with HttpSink([Reply(fault=fault)]) as sink, pytest.raises(TemporaryDeliveryError) as caught:
+        await _send(_channel(sink.url(), timeout="1s"), SAMPLES["stale"])
+    assert caught.value.maybe_taken
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 307, 308])
+async def test_a_redirect_is_final(status: int) -> None:
     with HttpSink() as other, HttpSink([Reply(status, {"location": other.url()})]) as sink:
         with pytest.raises(PermanentDeliveryError, match=f"HTTP {status}") as caught:
             await _send(_channel(sink.url()), SAMPLES["stale"])

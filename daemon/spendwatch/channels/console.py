@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import os
 import sys
 from collections.abc import Sequence
 from datetime import tzinfo
 from typing import TextIO
 
+from spendwatch.aside import aside
 from spendwatch.channels.console_settings import Colour, ConsoleConfig
 from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import AlertState
 from spendwatch.domain.errors import TemporaryDeliveryError
-from spendwatch.domain.notification import Delivery, Notification, Reason
+from spendwatch.domain.notification import Delivery, DeliveryId, Notification, Reason
 from spendwatch.domain.policy import Severity
+
+_PATIENCE = 5.0
+"""Seconds for whoever looks to take a block."""
 
 
 class ConsoleChannel:
@@ -25,6 +31,9 @@ class ConsoleChannel:
         self._config = config
         self._stream = stream or sys.stdout
         self._wording = Wording(config.language, zone)
+        self._turn = asyncio.Lock()
+        self._last: tuple[DeliveryId, asyncio.Task[None]] | None = None
+        """What was begun to be written last: it stands as long as nobody reads."""
 
     @property
     def targets(self) -> Sequence[str]:
@@ -39,12 +48,20 @@ class ConsoleChannel:
         """Write the block, painted where that is wanted."""
         block = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
         text = block.decode()
+        shown = _painted(text, delivery.notification) if self._paints() else f"{text}\n"
+        writing: asyncio.Task[None] | None = None
         try:
-            if self._paints():
-                self._paint(text, delivery.notification)
-            else:
-                self._stream.write(f"{text}\n")
-            self._stream.flush()
+            async with asyncio.timeout(_PATIENCE), self._turn:
+                if self._last and not self._last[1].done():
+                    await asyncio.wait((self._last[1],))
+                if self._last and self._last[0] == delivery.id and not self._last[1].exception():
+                    return  # it was given up, and somebody looked after all
+                writing = asyncio.create_task(aside(lambda: _write(self._stream, shown)))
+                self._last = (delivery.id, writing)
+                await asyncio.shield(writing)
+        except TimeoutError as error:
+            msg = "nobody reads the screen"
+            raise TemporaryDeliveryError(msg, maybe_taken=writing is not None) from error
         except OSError as error:
             msg = f"the screen cannot be written to: {type(error).__name__}"
             raise TemporaryDeliveryError(msg) from error
@@ -58,20 +75,36 @@ class ConsoleChannel:
             case Colour.AUTO:
                 return self._stream.isatty() and not os.environ.get("NO_COLOR")
 
-    def _paint(self, text: str, notification: Notification) -> None:
-        # Only a terminal needs it; importing it costs 60 ms.
-        from rich.console import Console  # noqa: PLC0415
-        from rich.panel import Panel  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
 
-        headline, _, rest = text.rstrip("\n").partition("\n")
-        tag, _, what = headline.partition(" | ")
-        tone = _tone(notification)
-        body = Text.assemble((what, "bold"), "\n\n", "\n".join(line.removeprefix("  ") for line in rest.splitlines()))
-        title = Text(f" {tag} ", style=f"bold {tone}")
-        Console(file=self._stream, force_terminal=True, highlight=False).print(
-            Panel(body, title=title, title_align="left", border_style=tone, padding=(0, 1), expand=False)
-        )
+def _painted(text: str, notification: Notification) -> str:
+    # Only a terminal needs it; importing it costs 60 ms.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.panel import Panel  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    headline, _, rest = text.rstrip("\n").partition("\n")
+    tag, _, what = headline.partition(" | ")
+    tone = _tone(notification)
+    body = Text.assemble((what, "bold"), "\n\n", "\n".join(line.removeprefix("  ") for line in rest.splitlines()))
+    title = Text(f" {tag} ", style=f"bold {tone}")
+    painted = io.StringIO()
+    Console(file=painted, force_terminal=True, highlight=False).print(
+        Panel(body, title=title, title_align="left", border_style=tone, padding=(0, 1), expand=False)
+    )
+    return painted.getvalue()
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write all of it, beside the stream's own buffer: a thread that hangs with its lock would hold up the program's end."""
+    stream.flush()
+    try:
+        place = stream.fileno()
+    except (OSError, ValueError):  # it is no file
+        stream.write(text)
+        return
+    left = memoryview(text.encode(stream.encoding or "utf-8", "replace"))
+    while left:
+        left = left[os.write(place, left) :]
 
 
 def _tone(notification: Notification) -> str:

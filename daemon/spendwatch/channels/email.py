@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import tzinfo
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
+from spendwatch.aside import LookUps, Resolver
 from spendwatch.channels.email_settings import EmailConfig, Network, parse_sender
 from spendwatch.channels.parts import clean
 from spendwatch.channels.phrases import Language
@@ -34,13 +35,13 @@ class EmailChannel:
         *,
         zone: tzinfo,
         allow_networks: Sequence[Network] = (),
-        resolver: Callable[[str, int], Sequence[str]] | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         """Take the settings; `allow_networks` may be reached without encryption if they say so."""
         self.name = name
         self._config = config
         self._allow = allow_networks
-        self._resolver = resolver
+        self._look_ups = LookUps(resolver)
         self._sender = parse_sender(config.from_)
         self._wording = Wording(config.language, zone)
         self._zone = zone
@@ -85,7 +86,7 @@ class EmailChannel:
 
         body = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
         mail = MAYBE_REPEATED + body if delivery.maybe_repeated else body
-        relay = Relay(self._config, allow_networks=self._allow, resolver=self._resolver)
+        relay = Relay(self._config, allow_networks=self._allow, look_ups=self._look_ups)
         await relay.hand_over(mail, sender=self._sender.addr_spec, recipient=delivery.target)
 
 

@@ -7,10 +7,11 @@ import contextlib
 import re
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import aiosmtplib
 
+from spendwatch.aside import LOOK_UP_LIMIT, LookUps
 from spendwatch.channels.email_settings import LOOPBACK, EmailConfig, Network, Security, is_within
 from spendwatch.channels.parts import clean
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
@@ -19,6 +20,8 @@ _CREDENTIALS_REFUSED = frozenset({454, 530, 534, 535, 538})
 """Answers about who we are, not about the mail: somebody must mend the settings, and the mail waits."""
 _PERMANENT = 500
 _QUIT_LIMIT = 5.0
+_CONNECT_LIMIT = 10.0
+"""For one of several addresses."""
 
 
 class Relay:
@@ -29,12 +32,14 @@ class Relay:
         config: EmailConfig,
         *,
         allow_networks: Sequence[Network] = (),
-        resolver: Callable[[str, int], Sequence[str]] | None = None,
+        look_ups: LookUps | None = None,
     ) -> None:
         """Take the settings; `allow_networks` may be reached without encryption if the settings say so."""
         self._config = config
         self._allow = (*LOOPBACK, *allow_networks)
-        self._resolver = resolver or _addresses
+        self._look_ups = look_ups or LookUps()
+        self._is_given = False
+        """Whether the mail was begun to be given: the relay may have it."""
         self._place = f"{config.host}:{config.connects_to}"
 
     async def hand_over(self, mail: bytes, *, sender: str, recipient: str) -> None:
@@ -54,7 +59,7 @@ class Relay:
             raise TemporaryDeliveryError(msg) from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             msg = f"{self._place}: {self._what_failed(error)}"
-            raise TemporaryDeliveryError(msg) from error
+            raise TemporaryDeliveryError(msg, maybe_taken=self._is_given) from error
 
     async def _hand_over(self, mail: bytes, sender: str, recipient: str) -> None:
         limit = self._config.timeout.total_seconds()
@@ -69,6 +74,7 @@ class Relay:
                 await self._log_in(client)
                 await client.mail(sender)
                 await client.rcpt(recipient)
+            self._is_given = True
             await client.data(mail, timeout=self._config.data_timeout.total_seconds())
             # The relay has the mail: trouble from here on must not send it again.
             with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
@@ -79,14 +85,17 @@ class Relay:
     async def _prepare(self, limit: float) -> aiosmtplib.SMTP:
         config = self._config
         secured = config.security is not Security.NONE
+        context = await asyncio.to_thread(_tls, config.ca_file) if secured else None
+        connection = await self._connected(await self._addresses())
         return aiosmtplib.SMTP(
-            hostname=config.host if secured else await self._unencrypted_address(),
-            port=config.connects_to,
+            hostname=config.host,
+            port=None,
+            sock=connection,
             local_hostname=_own_name(),
             timeout=limit,
             use_tls=config.security is Security.TLS,
             start_tls=config.security is Security.STARTTLS,
-            tls_context=await asyncio.to_thread(_tls, config.ca_file) if secured else None,
+            tls_context=context,
         )
 
     async def _log_in(self, client: aiosmtplib.SMTP) -> None:
@@ -94,13 +103,36 @@ class Relay:
             password = self._config.password.get_secret_value() if self._config.password else ""
             await client.login(self._config.username, password)
 
-    async def _unencrypted_address(self) -> str:
-        """Return the one address that is dialled: what is judged is not looked up again."""
-        addresses = await asyncio.to_thread(self._resolver, self._config.host, self._config.connects_to)
-        if not addresses or not all(is_within(address, self._allow) for address in addresses):
+    async def _addresses(self) -> Sequence[str]:
+        """Return the addresses that may be dialled: what is judged is not looked up again."""
+        try:
+            found = await self._look_ups.addresses(self._config.host, self._config.connects_to)
+        except TimeoutError as error:
+            msg = f"{self._place}: the host name was not resolved within {LOOK_UP_LIMIT:g} s"
+            raise TemporaryDeliveryError(msg) from error
+        if self._config.security is Security.NONE and not (found and all(is_within(one, self._allow) for one in found)):
             msg = f"{self._place} is outside this machine and allow_networks; without TLS nothing is sent there"
             raise PermanentDeliveryError(msg)
-        return addresses[0]
+        return found
+
+    async def _connected(self, addresses: Sequence[str]) -> socket.socket:
+        """Return a connection to the first address that takes one."""
+        trouble: OSError = socket.gaierror("no address")
+        for address in addresses:
+            connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+            connection.setblocking(False)  # noqa: FBT003 -- the library's own
+            try:
+                async with asyncio.timeout(_CONNECT_LIMIT):
+                    await asyncio.get_running_loop().sock_connect(connection, (address, self._config.connects_to))
+            except OSError as error:
+                connection.close()
+                trouble = error
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                return connection
+        raise trouble
 
     def _refusal(self, error: aiosmtplib.SMTPResponseException, what: str) -> TemporaryDeliveryError | PermanentDeliveryError:
         msg = f"{what}: {error.code} {self._said(error.message)}"
@@ -152,7 +184,3 @@ def _own_name() -> str:
     """Return how we introduce ourselves. Not the full name: looking it up may hang where name servers do."""
     name = socket.gethostname()
     return name if re.fullmatch(r"[A-Za-z0-9.-]{1,253}", name) else "localhost"
-
-
-def _addresses(host: str, port: int) -> Sequence[str]:
-    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]

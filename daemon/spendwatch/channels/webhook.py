@@ -93,7 +93,7 @@ class WebhookChannel:
                 self._config.url, content=body, headers=self._headers(delivery, body), deadline=self._config.timeout
             )
         except UnreachableError as error:
-            raise TemporaryDeliveryError(str(error)) from error
+            raise TemporaryDeliveryError(str(error), maybe_taken=error.was_sent) from error
         except ForbiddenAddressError as error:
             raise PermanentDeliveryError(str(error)) from error
         _raise_unless_taken(answer, self._clock())
@@ -219,7 +219,8 @@ def _raise_unless_taken(answer: HttpAnswer, now: datetime) -> None:
     if 300 <= status < 400:  # noqa: PLR2004 -- redirects
         msg = f"HTTP {status}: a redirect, which is never followed; configure the final URL"
         raise PermanentDeliveryError(msg)
-    raise PermanentDeliveryError(said)
+    # Any other 4xx: perhaps the receiver is just being deployed anew.
+    raise TemporaryDeliveryError(said, is_refusal=True)
 
 
 def _refusal_in(body: str) -> str:

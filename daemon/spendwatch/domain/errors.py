@@ -163,8 +163,10 @@ class ConfigError(SpendwatchError):
 class UnreachableError(SpendwatchError):
     """A request got no answer. The message holds no secret and no query."""
 
-    was_sent = False
-    """Whether the request was on its way: the other side may have it."""
+    def __init__(self, message: str, *, was_sent: bool = False) -> None:
+        """Keep whether the request was on its way: the other side may have it."""
+        self.was_sent = was_sent
+        super().__init__(message)
 
 
 class ForbiddenAddressError(SpendwatchError):

@@ -12,7 +12,7 @@ with without_drawing():
 
 # isort: split
 from spendwatch.outgoing.addresses import Network
-from spendwatch.outgoing.client import Answer, Fetched, Outgoing, Resolver
+from spendwatch.outgoing.client import Answer, Fetched, Outgoing
 from spendwatch.outgoing.places import judge
 
-__all__ = ["Answer", "Fetched", "Network", "Outgoing", "Resolver", "judge"]
+__all__ = ["Answer", "Fetched", "Network", "Outgoing", "judge"]

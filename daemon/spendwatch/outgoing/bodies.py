@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import zlib
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 
 import httpx
 
@@ -92,9 +93,11 @@ async def beginning(response: httpx.Response) -> bytes:
     return body[:EXCERPT_BYTES]
 
 
-def clean(body: bytes) -> str:
-    """Return the body's beginning as one clean line."""
+def clean(body: bytes, secrets: Sequence[str] = ()) -> str:
+    """Return the body's beginning as one clean line, without these words: whoever answers may repeat what was sent."""
     text = body.decode("utf-8", errors="replace")
+    if secrets:
+        text = re.sub("|".join(map(re.escape, secrets)), "***", text, flags=re.IGNORECASE)
     shown = "".join(char if char.isprintable() else " " for char in text)
     return " ".join(shown.split())[:_EXCERPT]
 

@@ -6,10 +6,8 @@ import asyncio
 import importlib
 import ipaddress
 import logging
-import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -20,18 +18,16 @@ from typing import Self, TypeAlias
 import httpx
 
 from spendwatch import __version__
+from spendwatch.aside import LOOK_UP_LIMIT, LookUps, Resolver
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.outgoing.addresses import Address, Network, Reach
 from spendwatch.outgoing.bodies import beginning, clean, what_failed, whole
 from spendwatch.outgoing.places import Place, forbidden, judge_place, parse, too_plain
 
-Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
-"""Returns every address of a host name, as text. May block: it is called in a thread."""
 Writer: TypeAlias = Callable[[bytes], object]
 Receiver: TypeAlias = Callable[[int, Mapping[str, str]], Writer | None]
 """Is told the status and the headers, and returns what takes the body; None: the body is of no interest."""
 
-_RESOLVE_LIMIT = 5.0
 _CONNECT_LIMIT = 10.0
 _MOST_ADDRESSES = 8
 
@@ -71,6 +67,13 @@ class _Ask:
     credentials: Mapping[str, str] = field(default_factory=dict)
     accept_encoding: str = "identity"
     silence: float | None = None
+    is_sent: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
+    """Whether its body was begun to be sent: the other side may have it."""
+
+    async def trace(self, step: str, _details: object) -> None:
+        """Take note of the library's steps."""
+        if step == "http11.send_request_body.started":
+            self.is_sent.set()
 
     def to_another_host(self) -> _Ask:
         """Return the request without anything that was meant for one host alone."""
@@ -92,9 +95,7 @@ class Outgoing:
         self.allow_networks = tuple(allow_networks)
         self._reach = Reach(self.allow_networks)
         self._ca_file = ca_file
-        self._resolver = resolver or _addresses
-        # An own, small pool: a hanging name server must not take the threads that the ledger works in.
-        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="resolve")
+        self._look_ups = LookUps(resolver)
         # Both libraries log whole URLs and headers, which hold secrets.
         for library in ("httpx", "httpcore"):
             logging.getLogger(library).setLevel(logging.WARNING)
@@ -116,13 +117,16 @@ class Outgoing:
         """
         place = self._judged(parse(url))
         seconds = deadline.total_seconds()
+        ask = _Ask("POST", content, headers)
         try:
-            async with asyncio.timeout(seconds), self._opened(place, _Ask("POST", content, headers)) as response:
+            async with asyncio.timeout(seconds), self._opened(place, ask) as response:
                 body = await beginning(response)
-                return Answer(response.status_code, _headers(response), clean(body))
+                return Answer(response.status_code, _headers(response), clean(body, place.secrets))
         except TimeoutError as error:
             msg = f"{place.name}: no answer within {seconds:g} s"
-            raise UnreachableError(msg) from error
+            raise UnreachableError(msg, was_sent=ask.is_sent.is_set()) from error
+        except UnreachableError as error:
+            raise UnreachableError(str(error), was_sent=ask.is_sent.is_set()) from error
 
     async def fetch(
         self,
@@ -181,11 +185,10 @@ class Outgoing:
         if place.literal is not None:
             found = [place.literal]
         else:
-            lookup = asyncio.get_running_loop().run_in_executor(self._threads, self._resolver, place.host, place.port)
             try:
-                texts = await asyncio.wait_for(lookup, _RESOLVE_LIMIT)
+                texts = await self._look_ups.addresses(place.host, place.port)
             except TimeoutError as error:
-                msg = f"{place.name}: the host name was not resolved within {_RESOLVE_LIMIT:g} s"
+                msg = f"{place.name}: the host name was not resolved within {LOOK_UP_LIMIT:g} s"
                 raise UnreachableError(msg) from error
             except (OSError, UnicodeError) as error:
                 msg = f"{place.name}: the host name cannot be resolved"
@@ -266,7 +269,7 @@ def _request(ask: _Ask, place: Place, address: Address) -> httpx.Request:
         "connection": "close",
     }
     timeout = httpx.Timeout(ask.silence, connect=_CONNECT_LIMIT).as_dict()
-    extensions = {"sni_hostname": place.host, "timeout": timeout}
+    extensions = {"sni_hostname": place.host, "timeout": timeout, "trace": ask.trace}
     return httpx.Request(
         ask.method, place.url.copy_with(host=str(address)), headers=headers, content=ask.content, extensions=extensions
     )
@@ -274,7 +277,3 @@ def _request(ask: _Ask, place: Place, address: Address) -> httpx.Request:
 
 def _headers(response: httpx.Response) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
-
-
-def _addresses(host: str, port: int) -> Sequence[str]:
-    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]

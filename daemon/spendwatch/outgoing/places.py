@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote_plus
 
 import httpx
 
@@ -13,6 +14,8 @@ from spendwatch.domain.errors import ForbiddenAddressError
 from spendwatch.outgoing.addresses import Address, Network, Reach
 
 _HIGHEST_PORT = 65535
+_SHORTEST_SECRET = 5
+"""Shorter parts of a path are words like `hook`."""
 _USUAL_PORTS = {"https": 443, "http": 80}
 
 _PLAIN_URL = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]+", re.ASCII)
@@ -46,6 +49,15 @@ class Place:
     def name(self) -> str:
         """For messages: a path may be a secret."""
         return f"{self.url.scheme}://{self.authority}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What a quotation must not repeat: path and query, whole and in parts, as sent and as meant; the longest first."""
+        target = self.url.raw_path.decode("ascii")
+        whole = (target, *target.partition("?")[::2])
+        parts = (part for part in re.split(r"/|[?&;](?:[^=&;]*=)?", target) if len(part) >= _SHORTEST_SECRET)
+        texts = {form for text in (*whole, *parts) for form in (text, unquote_plus(text)) if len(form.strip("/?")) > 1}
+        return tuple(sorted(texts, key=len, reverse=True))
 
     def is_origin_of(self, other: Place) -> bool:
         """Tell whether the other one is on the same host and port, reached the same way."""
