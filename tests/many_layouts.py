@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +38,8 @@ class Charge:
     usage: str = "1.5"
     tags: str = ""
     month: str = ""
+    outstanding: str | None = None
+    """As the bill has it; None: all of it is."""
 
     @property
     def period(self) -> str:
@@ -61,12 +64,26 @@ class Charge:
     def cost(self) -> str:
         return format(self.amount, "f")
 
+    @property
+    def is_plan(self) -> bool:
+        return self.sort in {"plan", "refund"}
+
+    @property
+    def owed(self) -> str:
+        return self.cost if self.outstanding is None else self.outstanding
+
+    @property
+    def paid(self) -> str:
+        """What was paid, where the bill says that nothing is outstanding."""
+        return self.cost if self.is_plan or (self.outstanding == "0" and self.number % 2) else "0"
+
 
 _SORTS = {
     "usage": ("云资源按量费用", "后付费", "后付费账单", "PayAsYouGoBill", "Pay-As-You-Go", "Usage", ""),
     "free": ("免费额度", "后付费", "后付费账单", "PayAsYouGoBill", "Free Quota", "Usage", ""),
     "plan": ("订阅预付费用", "新购", "预付费账单", "SubscriptionOrder", "Subscription Upfront Fee", "Purchase", ""),
-    "refund": ("订阅退款费用", "退款", "退款", "Refund", "Subscription Refund Fee", "Usage", "Correction"),
+    "refund": ("订阅退款费用", "退款", "退款", "Refund", "Subscription Refund Fee", "Purchase", "Correction"),
+    "return": ("云资源退款", "退款", "退款", "Refund", "Refund", "Usage", "Correction"),
     "adjustment": ("调账", "", "调账", "Adjustment", "Adjustment", "Adjustment", ""),
 }
 
@@ -190,7 +207,7 @@ def instance_detail(charges: Iterable[Charge], name: str) -> NamedFile:
             "账号ID": f"{ACCOUNT}\t",
             "产品Code": charge.product,
             "产品明细Code": charge.commodity,
-            "消费类型": "后付费",
+            "消费类型": "预付费" if charge.is_plan else "后付费",
             "消费时间": charge.ends,
             "账单开始时间": charge.starts,
             "账单结束时间": charge.ends,
@@ -203,7 +220,9 @@ def instance_detail(charges: Iterable[Charge], name: str) -> NamedFile:
             "用量单位": "千tokens",
             "原价": charge.cost,
             "应付金额": charge.cost,
-            "欠费金额": charge.cost,
+            "现金支付": charge.paid,
+            "代金券抵扣": "0",
+            "欠费金额": charge.owed,
         }
         for charge in charges
     ]
@@ -248,13 +267,14 @@ def answers(charges: Sequence[Charge], name: str, *, page: int = 3) -> NamedFile
                 "ProductCode": charge.product,
                 "CommodityCode": charge.commodity,
                 "BillingItemCode": charge.item,
-                "SubscriptionType": "PayAsYouGo",
+                "SubscriptionType": "Subscription" if charge.is_plan else "PayAsYouGo",
                 "Currency": "CNY",
                 "Usage": charge.usage,
                 "UsageUnit": "千tokens",
                 "PretaxGrossAmount": "<cost>" + charge.cost,
                 "PretaxAmount": "<cost>" + charge.cost,
-                "OutstandingAmount": "<cost>" + charge.cost,
+                **({} if charge.outstanding is None else {"PaymentAmount": "<cost>" + charge.paid}),
+                "OutstandingAmount": "<cost>" + charge.owed if charge.owed else None,
                 "BillAccountID": ACCOUNT,
             }
             for charge in charges[first : first + page]
@@ -270,9 +290,7 @@ def answers(charges: Sequence[Charge], name: str, *, page: int = 3) -> NamedFile
         pages.append({"Code": "Success", "Success": True, "Data": data})
     text = json.dumps(pages, ensure_ascii=False)
     # Amounts are JSON numbers with all their digits, which no float could hold.
-    for charge in charges:
-        text = text.replace(f'"<cost>{charge.cost}"', charge.cost)
-    return name, text.encode()
+    return name, re.sub('"<cost>([^"]+)"', r"\1", text).encode()
 
 
 def _or_header(name: str, rows: Sequence[Mapping[str, str]], *needed: str) -> NamedFile:
@@ -331,9 +349,11 @@ def _a_charge(dice: Random, number: int, day: date) -> Charge:
         number, day, -abs(amount) if sort == "refund" else amount,
         workspace=dice.choice(["llm-a", "llm-b", ""]), api_key=dice.choice(["1200345", "1200346", ""]),
         model=dice.choice(["qwen-max", "wan2.7-t2i"]), type=dice.choice(["input_token", "output_token"]),
-        channel=dice.choice(["", "bmp", "app"]), product=product, sort=sort,
+        channel=dice.choice(["", "bmp", "app"]), product=product,
+        sort="return" if sort == "refund" and number % 3 == 0 else sort,
         commodity="oss" if product == "oss" else "sfm_inference_public_cn",
         hour=dice.randrange(24), usage=dice.choice(["1", "1", "2.5", "0"]),
+        outstanding=(None, None, "", "0", "0.0000000001", "12.5", "-0.01")[number % 7],
     )  # fmt: skip
 
 

@@ -328,7 +328,7 @@ SAMPLES: Mapping[str, Notification] = {
         Rule.OVERDUE,
         replace(
             _OVERDUE,
-            balance=replace(_BY_API, cash=cny("0"), credit=cny("5900"), reported=cny("100")),
+            balance=replace(_BY_API, cash=cny("0"), credit=cny("5900"), reported=cny("100"), paid_at_order=cny("150")),
             covers=(),
             plans=("sfm_codingplan_public_cn", "sfm_tokenplanteams_dp_cn"),
             stops=("sfm_inference_public_cn",),

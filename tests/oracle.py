@@ -71,6 +71,9 @@ class Layout:
     """The product's name, where there is no code of it."""
     charge: str = "费用类型"
     trade: str = "交易类型"
+    outstanding: str = ""
+    paid: tuple[str, ...] = ()
+    """What was paid of a line: where all of it is nothing, nothing outstanding says nothing."""
 
 
 _SORTS = (
@@ -113,6 +116,7 @@ LAYOUTS = (
         ("订单号/账单号", "账单开始时间", "产品明细Code", "计费项", "用量单位"),
         ("账单结束时间", "用量", "原价"), ("消费时间", "账单开始时间", "账单结束时间"),
         commodity="产品明细Code", service="产品", charge="账单类型", trade="消费类型",
+        outstanding="欠费金额", paid=("现金支付", "代金券抵扣", "储值卡支付金额"),
     ),
     Layout(
         "instancedetail-en", ("BillingCycle", "PretaxAmount"), (), "", "AccountID", "BillingCycle",
@@ -120,6 +124,7 @@ LAYOUTS = (
         ("RecordID", "UsageStartTime", "OwnerID", "ProductType"),
         ("UsageEndTime", "PretaxGrossAmount"), ("PaymentTime", "UsageStartTime", "UsageEndTime"),
         commodity="ProductType", service="ProductName", charge="Item", trade="SubscriptionType",
+        outstanding="OutstandingAmount", paid=("PaymentAmount", "DeductedByCashCoupons", "DeductedByPrepaidCard"),
     ),
     Layout(
         "focus", ("BilledCost", "BillingPeriodStart"), (), "", "BillingAccountId", "BillingPeriodStart", "ChargePeriodStart",
@@ -135,7 +140,8 @@ API = Layout(
     "InstanceID", "Currency",
     ("BillAccountID|OwnerID", "CommodityCode|ProductType", "BillingItemCode", "UsageUnit"),
     ("Usage", "PretaxGrossAmount"), (), commodity="CommodityCode|ProductType", service="ProductName", charge="Item",
-    trade="SubscriptionType",
+    trade="SubscriptionType", outstanding="OutstandingAmount",
+    paid=("PaymentAmount", "DeductedByCashCoupons", "DeductedByPrepaidCard", "AdjustAmount"),
 )  # fmt: skip
 
 
@@ -165,6 +171,16 @@ class Line:
     alike: tuple[str, ...]
     content: tuple[str, ...]
     order: tuple[str, ...]
+    sort: str = "other"
+    outstanding: Decimal | None = None
+    """What of it is not paid yet, where the bill tells."""
+
+    @property
+    def unsettled(self) -> Decimal:
+        """What is subtracted from a balance that comes from bills: a subscription is paid when it is ordered."""
+        if self.sort.startswith("subscription"):
+            return Decimal(0)
+        return self.amount if self.outstanding is None else self.outstanding
 
 
 @dataclass(frozen=True)
@@ -489,7 +505,19 @@ def _line(layout: Layout, row: Row, named: str, hints: Hints) -> Line:
         alike=(first, product, *others, instance, currency, sort),
         content=tuple(row.raw(told) for told in layout.content),
         order=(*figures, first, product, *others, instance, currency),
+        sort=sort,
+        outstanding=_outstanding(layout, row),
     )
+
+
+def _outstanding(layout: Layout, row: Row) -> Decimal | None:
+    said = row.cell(layout.outstanding)
+    if said in {"", "-"}:
+        return None
+    paid = [row.cell(column) for column in layout.paid if row.has(column)]
+    is_paid = any(re.match("[^1-9eE]*[1-9]", cell) for cell in paid)
+    is_silent = not _amount(said) and _amount(row.cell(layout.amount)) and paid and not is_paid
+    return None if is_silent else _amount(said)
 
 
 def _sort(charge: str, trade: str, commodity: str) -> str:
@@ -613,6 +641,20 @@ def _workspace(instance: str, product: str) -> str:
 
 def month_to_date(files: Iterable[tuple[str, bytes]], hints: Hints = NO_HINTS, products: Sequence[str] | None = None) -> Sums:
     """Return the exact sums over the files, given by name and content."""
+    return _summed(_chosen(files, hints, products))
+
+
+def unsettled(files: Iterable[tuple[str, bytes]], hints: Hints = NO_HINTS) -> dict[tuple[str, str, str], Decimal]:
+    """Return what is unsettled by the files, all products, by account, month and currency."""
+    sums: dict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
+    with localcontext(prec=60):
+        for line in _chosen(files, hints, None):
+            sums[line.account, line.month, line.currency] += line.unsettled
+    return dict(sums)
+
+
+def _chosen(files: Iterable[tuple[str, bytes]], hints: Hints, products: Sequence[str] | None) -> Iterator[Line]:
+    """Yield the lines that count, of the one series of each account and month that counts."""
     found: dict[tuple[str, str], dict[str, list[Line]]] = defaultdict(dict)
     statements = [read_statement(name, content, hints) for name, content in files]
     for series in {statement.series for statement in statements}:
@@ -620,8 +662,7 @@ def month_to_date(files: Iterable[tuple[str, bytes]], hints: Hints = NO_HINTS, p
         for place in {(line.account, line.month) for statement in mine for line in statement.lines}:
             if counting := list(_counting(mine, place)):
                 found[place][series] = counting
-    chosen = (line for told in found.values() for line in _heaviest(told, products))
-    return _summed(chosen)
+    return (line for told in found.values() for line in _heaviest(told, products))
 
 
 def _heaviest(told: Mapping[str, Sequence[Line]], products: Sequence[str] | None) -> Sequence[Line]:

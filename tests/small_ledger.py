@@ -168,6 +168,17 @@ class SmallLedger:
                     sums[key.account, key.period.label, row.product, row.workspace, row.currency] += row.billed_cost
         return dict(sums)
 
+    def unsettled(self) -> dict[tuple[str, str, str], Decimal]:
+        """Return what is unsettled by the series that count, as the oracle gives it."""
+        sums: dict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
+        counting = self.counting()
+        with localcontext(prec=60):
+            for key, kept in self.days.items():
+                for row in kept.rows if key.month in counting else ():
+                    owed = row.billed_cost if row.outstanding is None else row.outstanding
+                    sums[key.account, key.period.label, row.currency] += Decimal(0) if row.charge.is_subscription else owed
+        return dict(sums)
+
     def total(self, product: str | None = None, *, account: str | None = None, month: str | None = None) -> Decimal:
         """Return the exact sum over everything that counts, or over one product, account, month."""
         wanted = (account, month, product)

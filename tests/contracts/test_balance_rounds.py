@@ -5,24 +5,38 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from random import Random
 
 import pytest
 
+from bill_builder import ACCOUNT
+from many_layouts import a_month, every_file
+from oracle import Hints, unsettled
+from real_ledger import RealLedger
 from rounds_builder import BOSS, FINANCE, OPS, ZONE, Rounds, cny, told
+from spendwatch.bills.process import ReadingProcess
 from spendwatch.channels.phrases import Language
 from spendwatch.channels.wording import Wording
 from spendwatch.cli.outlook import balance_lines
 from spendwatch.domain.alert import Rule
+from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.cover import Cover
+from spendwatch.domain.money import EXACT, Currency, Money
 from spendwatch.domain.notification import Notification, Reason
 from spendwatch.domain.owed import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.policy import BalancePolicy, Escalation
-from spendwatch.domain.statement import ChargeKind
+from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Escalation, Policies, Site
+from spendwatch.domain.statement import AccountId, ChargeKind, ReadingHints
+from spendwatch.jobs.overview import look
+from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.database import Database
+from spendwatch.store.health_book import HealthBook
+from spendwatch.store.ledger import Ledger
 from store_builders import ACME, row
 
+SAMPLES = Path(__file__).parent.parent / "data" / "bills"
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 TODAY = date(2026, 9, 1)
 FLOORS = (Decimal(200), Decimal(1000))
@@ -104,24 +118,112 @@ def test_a_top_up_to_just_above_a_floor_ends_it_at_once(rounds: Rounds) -> None:
     assert told(rounds.round(after=MINUTE)) == [("balance.recovered", "resolved", "1000", (FINANCE,))]
 
 
-def test_what_bills_of_a_closed_month_show_as_not_paid_counts_and_an_open_month_counts_whole(database: Database) -> None:
+def test_what_bills_of_a_month_show_as_not_paid_counts_and_only_that(database: Database) -> None:
     rounds = Rounds(database, replace(MANUAL, floors=()), now=datetime(2026, 9, 3, 2, tzinfo=UTC))
     owing = row("50", outstanding=Decimal(30))
     rounds.bill(date(2026, 7, 5), owing, told="20260731120000")
     rounds.bill(date(2026, 8, 5), row("100", outstanding=Decimal(20)), told="20260902000000")
-    rounds.bill(TODAY, "7")
+    rounds.bill(TODAY, "7", row("9", outstanding=Decimal(0)))
     balance = rounds.overview().accounts[0].balance
     assert balance
     # July's word is older than its end: then everything was unpaid in the normal course of things.
-    assert (balance.unsettled_current, balance.unsettled_previous) == (cny(7), cny(100))
+    assert (balance.unsettled_current, balance.unsettled_previous) == (cny(7), cny(20))
     rounds.bill(date(2026, 7, 5), owing, told="20260815000000")
     balance = rounds.overview().accounts[0].balance
     assert balance
-    assert balance.unsettled_previous == cny(130)
+    assert balance.unsettled_previous == cny(50)
     rounds.now += 2 * DAY
     balance = rounds.overview().accounts[0].balance
     assert balance
     assert balance.unsettled_previous == cny(30)
+
+
+# --- what is paid when it is ordered
+
+
+ORDER = row("150", commodity="sfm_tokenplanteams_dp_cn", charge=ChargeKind.SUBSCRIPTION)
+
+
+def test_a_prepaid_order_is_paid_when_it_is_ordered_and_its_refund_gives_nothing_back_to_what_is_unsettled(
+    database: Database,
+) -> None:
+    rounds = Rounds(database, replace(MANUAL, cash=Decimal(100), floors=(Decimal(98),)))
+    rounds.bill(TODAY, "3", ORDER)
+    (low,) = rounds.round()
+    seen = rounds.overview().accounts[0]
+    assert low.facts.balance
+    assert seen.balance == low.facts.balance
+    assert (low.rule, low.facts.balance.available, low.facts.balance.paid_at_order) == (Rule.BALANCE_LOW, cny(97), cny(150))
+    assert "Not subtracted: CNY 150.00 for subscriptions" in Wording(Language.EN, ZONE).text(low)
+    assert "订阅费用 CNY 150.00，下单时已支付" in Wording(Language.ZH, ZONE).text(low)
+    lines = "\n".join(map(str, balance_lines(seen, rounds.now, ZONE)))
+    assert "Not subtracted: 150.00 for subscriptions, paid when ordered" in lines
+    back = row("-25", charge=ChargeKind.SUBSCRIPTION_REFUND)
+    owing = row("9", outstanding=Decimal("4.5")), row("-0.01", charge=ChargeKind.ADJUSTMENT), row("7", outstanding=Decimal(0))
+    rounds.bill(TODAY, "3", ORDER, back, *owing)
+    balance = rounds.overview().accounts[0].balance
+    assert balance
+    assert (balance.available, balance.paid_at_order) == (cny("92.51"), cny(125))
+
+
+def test_what_is_ordered_after_a_reading_is_not_subtracted_either(database: Database) -> None:
+    rounds = Rounds(database, BY_API)
+    rounds.read(100)
+    rounds.bill(TODAY, "8", ORDER)
+    rounds.now += DAY
+    rounds.bill(date(2026, 9, 2), "3", row("5", outstanding=Decimal(1)), ORDER, ORDER)
+    balance = rounds.overview().accounts[0].balance
+    assert balance
+    assert (balance.available, balance.spent_since, balance.paid_at_order) == (cny(96), cny(4), cny(300))
+
+
+def test_a_month_that_becomes_final_settles_nothing_that_was_paid_when_it_was_ordered(database: Database) -> None:
+    rounds = Rounds(database, replace(MANUAL, floors=()))
+    rounds.bill(date(2026, 7, 5), ORDER, row("5", outstanding=Decimal(0)))
+    rounds.bill(TODAY, "1")
+    seen = rounds.overview().accounts[0].balance
+    assert seen
+    assert (seen.settled, seen.unsettled_previous) == (None, cny(0))
+
+
+USD_ACCOUNT = AccountId("5000000000000003")
+
+
+@pytest.mark.parametrize(("cash", "available"), [("10", "5.9582733"), ("4", "-0.0417267")])
+def test_a_pushed_bill_with_a_plan_leaves_what_it_shows_as_outstanding(
+    database: Database, shared_reader: ReadingProcess, tmp_path: Path, cash: str, available: str
+) -> None:
+    name = f"{USD_ACCOUNT}_InstanceDetail_20260914.csv"
+    hints = ReadingHints({USD_ACCOUNT: Currency("USD")})
+    RealLedger(database, shared_reader, tmp_path, hints).enter(name, (SAMPLES / name).read_bytes())
+    balance = _by_bills(database, USD_ACCOUNT, Currency("USD"), cash, now=datetime(2026, 9, 15, tzinfo=UTC))
+    assert (balance.available.amount, balance.is_overdue) == (Decimal(available), cash == "4")
+    assert balance.paid_at_order == Money(Decimal(25), Currency("USD"))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_balance_is_that_of_the_oracle_for_bills_of_all_layouts(
+    database: Database, shared_reader: ReadingProcess, tmp_path: Path, seed: int
+) -> None:
+    dice = Random(seed)  # noqa: S311 -- the same months every time
+    files = dice.sample(every_file(a_month(dice, days=5), dice), 12)
+    real = RealLedger(database, shared_reader, tmp_path, ReadingHints({AccountId(ACCOUNT): Currency("CNY")}))
+    for name, content in files:
+        real.enter(name, content)
+    owed = unsettled(files, Hints({ACCOUNT: "CNY"}))[ACCOUNT, "2026-09", "CNY"]
+    balance = _by_bills(database, AccountId(ACCOUNT), Currency("CNY"), "1000", now=datetime(2026, 9, 15, tzinfo=UTC))
+    assert balance.unsettled == Money(owed, Currency("CNY"))
+    assert balance.available == Money(EXACT.subtract(Decimal(1000), owed), Currency("CNY"))
+
+
+def _by_bills(database: Database, account: AccountId, currency: Currency, cash: str, *, now: datetime) -> AccountBalance:
+    """Return the balance of an account of which nothing but the cash is known elsewhere."""
+    policy = AccountPolicy(account, "acme", Site.CN, currency, balance=BalancePolicy(cash=Decimal(cash)))
+    policies = Policies(accounts=(policy,), workspaces=(), operators=(), products=("sfm",), month_final_on=4)
+    seen = look(Ledger(database), AlertBook(database), HealthBook(database), policies, {}, zone=ZONE, now=now)
+    balance = seen.accounts[0].balance
+    assert balance
+    return balance
 
 
 # --- a month that becomes final

@@ -28,7 +28,7 @@ from many_layouts import (
     pushed_detail,
     summary,
 )
-from oracle import Hints, month_to_date, naive_sum
+from oracle import Hints, month_to_date, naive_sum, unsettled
 from real_ledger import RealLedger
 from small_ledger import Copies, SmallLedger, read_here
 from spendwatch.bills.process import ReadingProcess
@@ -63,11 +63,13 @@ def check(seed: int, most: int) -> tuple[Decimal, Decimal]:
     dice = dice_of(seed)
     files = every_file(a_month(dice), dice)
     files = dice.sample(files, min(len(files), dice.randrange(1, most)))
-    expected = month_to_date(files, PLAIN)
+    expected, owed = month_to_date(files, PLAIN), unsettled(files, PLAIN)
     copies = Copies(HINTS)
     for _ in range(2):
         order = shuffled(files, dice)
-        assert copies.entered(order).sums() == expected, [name for name, _ in order]
+        ledger = copies.entered(order)
+        assert ledger.sums() == expected, [name for name, _ in order]
+        assert ledger.unsettled() == owed, [name for name, _ in order]
     right = exact_sum(amount for key, amount in expected.items() if key[2] == "sfm")
     return right, naive_sum(files, PLAIN, product="sfm")
 

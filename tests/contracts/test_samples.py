@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from oracle import Hints, month_to_date
+from oracle import Hints, month_to_date, unsettled
 from small_ledger import Copies, SmallLedger, read_here
 from spendwatch.domain.category import Category, category_of
 from spendwatch.domain.errors import UnreadableBillError
@@ -105,6 +105,32 @@ def test_what_is_outstanding_is_kept_where_bills_tell_it(names: Sequence[str], o
 def test_subscription_money_is_told_from_pay_as_you_go(names: Sequence[str], subscription: str) -> None:
     ledger = entered(*names)
     assert sum((row.billed_cost for row in ledger.rows if row.charge.is_subscription), Decimal(0)) == Decimal(subscription)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("owed", "paid", "told"),
+    [
+        ("3", "0", "3"),
+        ("0", "5", "0"),
+        ("0", "", None),
+        ("0.00", "0", None),
+        ("", "5", None),
+        ("-", "5", None),
+        ("-1", "0", "-1"),
+    ],
+)
+def test_nothing_outstanding_though_nothing_was_paid_says_nothing(
+    owed: str, paid: str, told: str | None, line_end: str
+) -> None:
+    """The fast way reads the first line ends, the careful way the second."""
+    header = "账期,账号ID,产品Code,账单开始时间,账单类型,消费类型,应付金额,现金支付,欠费金额"
+    line = f"2026-09,{CHINA},sfm,2026-09-14 01:00:00,后付费账单,后付费,5,{paid},{owed}"
+    file = f"{CHINA}_InstanceDetail_20260914.csv", line_end.join([header, line, ""]).encode()
+    ledger = read_here([file], hints=HINTS)
+    found = [(row.billed_cost, row.outstanding) for row in ledger.rows]
+    assert found == [(Decimal(5), None if told is None else Decimal(told))]
+    assert ledger.unsettled() == unsettled([file], PLAIN)
 
 
 def test_the_day_summary_is_never_added_to_the_detail() -> None:

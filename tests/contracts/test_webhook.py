@@ -150,6 +150,7 @@ def test_the_balance_is_told_term_by_term() -> None:
         "unsettled": "710.832385",
         "unsettled_is_derived": False,
         "spent_since": None,
+        "paid_at_order": None,
         "difference": None,
         "explained_by": [],
         "settled": None,

@@ -74,6 +74,7 @@ BALANCES = st.builds(
     is_stale=st.booleans(),
     is_reseller_quota=st.booleans(),
     is_by_bills=st.booleans(),
+    paid_at_order=st.none() | MONEY,
     settled=st.none() | st.builds(SettledPeriod, PERIODS, MONEY, MOMENTS),
 )
 FORECASTS = st.builds(Forecast, PERIODS, MONEY, MONEY, MONEY, MONEY, st.dates(), st.integers(0, 99))

@@ -179,6 +179,7 @@ def test_status_keeps_its_contract(quiet_home: Home) -> None:
         "unsettled": "85.5",
         "unsettled_is_derived": False,
         "spent_since": None,
+        "paid_at_order": None,
         "difference": None,
         "explained_by": [],
         "other_cash": [],

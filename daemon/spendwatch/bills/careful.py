@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
-from spendwatch.bills.cells import SUBTOTALS, TOTALS, amount_in, cleaned, day_of_time, is_scientific, looks_shortened
+from spendwatch.bills.cells import (
+    SUBTOTALS,
+    TOTALS,
+    amount_in,
+    cleaned,
+    day_of_time,
+    is_scientific,
+    looks_shortened,
+    says_nothing,
+)
 from spendwatch.bills.header import Header
 from spendwatch.bills.layouts.layout import Field
 from spendwatch.bills.traits import CellError, Interpreter
@@ -186,6 +195,8 @@ class CarefulReader:
         return cells
 
     def _amount(self, field: Field, cell: str, line: int) -> str:
+        if field is Field.OUTSTANDING and says_nothing(cell):
+            return ""
         try:
             amount = amount_in("" if cleaned(cell) == self._header.layout.null else cell)
         except InvalidAmountError:

@@ -49,6 +49,11 @@ def guarded(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
+def says_nothing(cell: str) -> bool:
+    """Tell whether no amount stands in a cell, not even zero."""
+    return cleaned(cell) in _NOTHING
+
+
 def amount_in(cell: str) -> str:
     """Return the amount that a cell holds as a plain decimal; `InvalidAmountError` where it holds none.
 

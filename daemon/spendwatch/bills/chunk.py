@@ -112,18 +112,22 @@ def read_ids(path: Path) -> pl.Series:
 
 
 def roll_up(frame: pl.DataFrame, book: TraitBook) -> Iterator[list[str | int | None]]:
-    """Yield a row for all lines that agree in whom, what, why and currency: those, cost, lines, and what is outstanding."""
-    owed = [pl.col(OUTSTANDING).sum(), pl.col(OUTSTANDING).count().alias("told")] if OUTSTANDING in frame.columns else []
-    sums = frame.group_by("traits").agg(pl.col("billed_cost").sum(), pl.len().alias("lines"), *owed)
-    rolled: dict[tuple[str, ...], tuple[Decimal, int, Decimal | None]] = {}
-    for number, cost, lines, *outstanding in sums.iter_rows():
-        key = _spend_key(book.traits[number])
-        total, count, rest = rolled.get(key, (Decimal(0), 0, None))
-        if outstanding and outstanding[1]:
-            rest = EXACT.add(rest or Decimal(0), outstanding[0])
-        rolled[key] = EXACT.add(total, cost), count + lines, rest
-    for key, (total, count, rest) in sorted(rolled.items(), key=lambda row: row[0]):
-        yield [*key, plain(total), count, None if rest is None else plain(rest)]
+    """Yield a row for all lines that agree in whom, what, why and currency: those, cost, lines, and what is outstanding.
+
+    Lines that tell what is outstanding make a row of their own: of the others, all that is billed may be.
+    """
+    parts = {False: frame}
+    if OUTSTANDING in frame.columns:
+        parts = {told: frame.filter(pl.col(OUTSTANDING).is_not_null() == told) for told in (False, True)}
+    rolled: dict[tuple[tuple[str, ...], bool], tuple[Decimal, int, Decimal]] = {}
+    for told, lines in parts.items():
+        owed = pl.col(OUTSTANDING if told else "billed_cost").sum().alias("owed")
+        for number, cost, more, rest in lines.group_by("traits").agg(pl.col("billed_cost").sum(), pl.len(), owed).iter_rows():
+            key = _spend_key(book.traits[number]), told
+            total, count, before = rolled.get(key, (Decimal(0), 0, Decimal(0)))
+            rolled[key] = EXACT.add(total, cost), count + more, EXACT.add(before, rest)
+    for (texts, told), (total, count, rest) in sorted(rolled.items(), key=lambda row: row[0]):
+        yield [*texts, plain(total), count, plain(rest) if told else None]
 
 
 def _spend_key(traits: Traits) -> tuple[str, ...]:

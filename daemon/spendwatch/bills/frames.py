@@ -12,7 +12,7 @@ import polars as pl
 
 from spendwatch.bills.cells import BLANKS, QUOTES, SHORTENED
 from spendwatch.bills.header import Header
-from spendwatch.bills.layouts.layout import Field, Identity
+from spendwatch.bills.layouts.layout import PAYMENTS, Field, Identity
 from spendwatch.bills.survey import Survey
 from spendwatch.bills.traits import DATE_LENGTH, SEPARATOR, raw_fields
 from spendwatch.bills.unpacking.encodings import Encoding
@@ -34,6 +34,9 @@ SURPLUS = 16
 """How many columns beyond the header's are looked at for cells that should not be there."""
 
 _PLAIN_AMOUNT = rf"^-?[0-9]{{1,{WHOLE_DIGITS}}}(\.[0-9]{{1,{SCALE}}})?$"
+_PLAIN_OR_EMPTY = f"^$|{_PLAIN_AMOUNT}"
+_SOME = "^[^1-9eE]*[1-9]"
+"""An amount that is not zero."""
 _WATCHED = "watched "
 
 
@@ -64,6 +67,7 @@ def exact_columns(
     amount = cell[Field.BILLED_COST]
     has_surplus = pl.any_horizontal(pl.col(surplus).is_not_null()) if surplus else pl.lit(value=False)
     owed = [cell[Field.OUTSTANDING]] if Field.OUTSTANDING in columns else []
+    paid = [cell[field].str.contains(_SOME) for field in PAYMENTS if field in columns]
     category = pl.Categorical(pl.Categories.random())
     key = _key(cell, identity)
     exact = raw.select(
@@ -72,19 +76,18 @@ def exact_columns(
         cell[Field.USAGE].alias("usage"),
         cell[Field.LIST_COST].alias("list_cost"),
         amount.cast(MONEY, strict=False).alias("billed_cost"),
-        *(cost.cast(MONEY, strict=False).alias("outstanding") for cost in owed),
+        *(pl.when(_is_told(cost, amount, paid)).then(cost.cast(MONEY, strict=False)).alias("outstanding") for cost in owed),
         cell[Field.ENDS].alias("ends"),
         pl.concat_str([cell[field] for field in traits], separator=SEPARATOR).cast(category).alias("traits"),
         (
-            pl.all_horizontal(cost.str.contains(_PLAIN_AMOUNT) for cost in (amount, *owed))
+            pl.all_horizontal(amount.str.contains(_PLAIN_AMOUNT), *(cost.str.contains(_PLAIN_OR_EMPTY) for cost in owed))
             & (_is_id(key) if identity is Identity.ID else pl.lit(value=True))
             & ~has_surplus
         ).alias("is_plain"),
         *(column.str.len_bytes().alias(f"{_WATCHED}{number}") for number, column in enumerate(watched)),
     )
-    costs = ("billed_cost", "outstanding")[: 1 + len(owed)]
     for frame in exact.collect_batches(chunk_size=BATCH, engine="streaming"):
-        if not frame["is_plain"].all() or any(frame[cost].has_nulls() for cost in costs):
+        if not frame["is_plain"].all() or frame["billed_cost"].has_nulls():
             raise DoubtError
         yield frame.drop("is_plain", pl.selectors.starts_with(_WATCHED))
 
@@ -99,6 +102,15 @@ def _key(cell: Mapping[Field, pl.Expr], identity: Identity) -> pl.Expr:
             amount = cell[Field.BILLED_COST].cast(MONEY, strict=False).cast(pl.String)
             told = (cell[field] for field in (Field.STARTS, Field.ENDS, Field.USAGE, Field.LIST_COST))
             return pl.concat_str(_cleaned(cell[Field.RECORD]), *told, amount, separator=BETWEEN)
+
+
+def _is_told(outstanding: pl.Expr, amount: pl.Expr, paid: Sequence[pl.Expr]) -> pl.Expr:
+    """Tell whether a line says what is outstanding: nothing is, though nothing was paid of an amount, is no answer."""
+    return (
+        ~amount.str.contains(_SOME)
+        | outstanding.str.contains(_SOME)
+        | (pl.any_horizontal(paid) if paid else pl.lit(value=True))
+    )
 
 
 def _is_id(key: pl.Expr) -> pl.Expr:

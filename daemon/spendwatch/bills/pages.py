@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from spendwatch.bills.cells import amount_in
+from spendwatch.bills.cells import amount_in, says_nothing
 from spendwatch.bills.layouts.describeinstancebill import DESCRIBE_INSTANCE_BILL
 from spendwatch.bills.layouts.layout import Field
 from spendwatch.domain.errors import InvalidAmountError, Refusal, UnreadableBillError, printable
@@ -167,7 +167,7 @@ def _cell(name: str, value: object, where: str) -> str:
         return ""
     if not isinstance(value, str):
         _refuse(f"{where}: {name} is neither text nor a number")
-    if name not in _AMOUNTS:
+    if name not in _AMOUNTS or (name in DESCRIBE_INSTANCE_BILL.columns[Field.OUTSTANDING] and says_nothing(value)):
         return value
     try:
         return amount_in(value)

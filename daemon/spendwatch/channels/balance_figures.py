@@ -63,6 +63,8 @@ def remarks(words: Words, balance: AccountBalance) -> Iterator[str]:
     phrases, difference = words.phrases, balance.difference
     if balance.as_of is not None:
         yield _as_of(words, balance.as_of, balance)
+    if balance.paid_at_order is not None:
+        yield phrases.paid_at_order.format(amount=balance.paid_at_order)
     if balance.is_before_settlement:
         yield words.put(phrases.before_settlement)
     if difference is None:

@@ -276,6 +276,7 @@ CHINESE = Phrases(
     quota_consumed="其中已用",
     by_formula="按公式",
     spent_since="此后账单费用",
+    paid_at_order="未扣减：订阅费用 {amount}，下单时已支付。",
     available="可用额度",
     reported="对方报告",
     reported_note="由云厂商提供",

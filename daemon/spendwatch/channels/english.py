@@ -276,6 +276,7 @@ ENGLISH = Phrases(
     quota_consumed="Used of it",
     by_formula="By the formula",
     spent_since="Billed since then",
+    paid_at_order="Not subtracted: {amount} for subscriptions, which are paid when they are ordered.",
     available="Available",
     reported="Reported",
     reported_note="by the provider itself",

@@ -132,6 +132,7 @@ class Phrases:
     quota_consumed: str
     by_formula: str
     spent_since: str
+    paid_at_order: str
     available: str
     reported: str
     reported_note: str

@@ -42,6 +42,8 @@ def balance_lines(account: AccountOverview, now: datetime, zone: tzinfo) -> list
         return found
     style = "bold red" if balance.is_overdue else ""
     found.append(Text(f"{'' if found else chr(10)}{_equation(balance)}", style=style))
+    if balance.paid_at_order is not None:
+        found.append(Text(f"Not subtracted: {shown(balance.paid_at_order.amount)} for subscriptions, paid when ordered"))
     if remark := _difference(balance):
         found.append(Text(remark))
     if balance.as_of is not None:

@@ -44,15 +44,17 @@ class Billed:
     """What the bills say of an account, for its balance. All products count."""
 
     current: Money
-    """Charged this month."""
+    """Unsettled of this month."""
     previous: Money
-    """Charged in earlier months and not settled yet, as far as is known."""
+    """Unsettled of earlier months, as far as is known."""
     since: Money
-    """Charged on the days after that of the reading."""
+    """Charged on the days after that of the reading, and unsettled."""
     until: datetime | None
     """Up to when there are bills."""
     settled: SettledPeriod | None = None
     """The last month that counts as settled."""
+    ordered: Money | None = None
+    """Charged in that time for subscriptions, and paid when they were ordered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class AccountBalance:
     """What is unsettled comes from the bills, and from nowhere else."""
     settled: SettledPeriod | None = None
     """The last month whose charges are no longer subtracted, because it is final: by the bills alone nobody sees payments."""
+    paid_at_order: Money | None = None
+    """What the bills charge for subscriptions, less refunds: paid when ordered, and therefore not subtracted."""
 
     @property
     def currency(self) -> Currency:
@@ -229,4 +233,5 @@ def balance_from(reading: BalanceReading, billed: Billed, *, is_stale: bool = Fa
         is_reseller_quota=reading.is_reseller_quota,
         is_by_bills=is_by_bills,
         settled=billed.settled if is_by_bills else None,
+        paid_at_order=billed.ordered if billed.ordered and billed.ordered.amount else None,
     )

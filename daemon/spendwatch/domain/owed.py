@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
@@ -29,12 +29,29 @@ class OwedDay:
 
 
 @dataclass(frozen=True, slots=True)
+class Charged:
+    """What bills charge an account in a currency, by how it is paid."""
+
+    account: AccountId
+    currency: Currency
+    unsettled: Decimal = Decimal(0)
+    """Pay-as-you-go: what the bills show as outstanding where they tell, else what they bill."""
+    ordered: Decimal = Decimal(0)
+    """Subscriptions, less their refunds: paid when ordered, so it is never unsettled."""
+
+    def __add__(self, other: Charged) -> Charged:
+        """Return both together."""
+        unsettled, ordered = EXACT.add(self.unsettled, other.unsettled), EXACT.add(self.ordered, other.ordered)
+        return replace(self, unsettled=unsettled, ordered=ordered)
+
+
+@dataclass(frozen=True, slots=True)
 class SettledPeriod:
     """A month that has become final: what was charged in it is taken for paid from then on. Nobody saw that it was."""
 
     period: BillingPeriod
     amount: Money
-    """What was charged in it, less what its bills show as not paid."""
+    """What was unsettled in it, less what its bills still show as not paid."""
     at: datetime
     """Since when it counts so."""
 
@@ -53,7 +70,7 @@ def believed_since(now: datetime, zone: tzinfo) -> Stamp:
 
 
 def settled_period(
-    charged: Callable[[BillingPeriod], Money],
+    unsettled: Callable[[BillingPeriod], Money],
     days: Iterable[OwedDay],
     account: AccountId,
     *,
@@ -63,13 +80,13 @@ def settled_period(
     zone: tzinfo,
     final_on: int,
 ) -> SettledPeriod | None:
-    """Return the last final month in which anything was charged that counts as settled.
+    """Return the last final month in which anything was unsettled that counts as settled.
 
     Looked for are the last final month, and those before it that became final after `told_at`, the moment of the reading.
     """
     known = tuple(days)
     for period in earlier_periods(oldest_open):
-        at, spent = closes_at(period, zone, final_on=final_on), charged(period)
+        at, spent = closes_at(period, zone, final_on=final_on), unsettled(period)
         mine = (day for day in known if day.key.period == period)
         amount = spent - owed(mine, account, spent.currency, now=now, zone=zone, final_on=final_on)
         if amount.amount > 0:

@@ -75,6 +75,8 @@ class ChargeKind(StrEnum):
         return _OF_SUBSCRIPTION.get(self, self)
 
 
+SUBSCRIPTIONS = tuple(kind for kind in ChargeKind if kind.is_subscription)
+
 _OF_SUBSCRIPTION = {
     ChargeKind.REFUND: ChargeKind.SUBSCRIPTION_REFUND,
     ChargeKind.ADJUSTMENT: ChargeKind.SUBSCRIPTION_ADJUSTMENT,

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta, tzinfo
-from decimal import Decimal
 from functools import partial
+from typing import Literal
 
 from spendwatch.domain.balance import AccountBalance, Billed, balance_from
 from spendwatch.domain.balance_reading import BalanceReading, Origin, RecordedReading
 from spendwatch.domain.errors import BalanceUnavailableError
-from spendwatch.domain.money import EXACT, Money
-from spendwatch.domain.owed import OwedDay, owed, settled_period
+from spendwatch.domain.money import Money
+from spendwatch.domain.owed import Charged, OwedDay, owed, settled_period
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Policies
-from spendwatch.domain.scope import Dimension
 from spendwatch.domain.statement import AccountId
-from spendwatch.jobs.ledger_view import Charged, LedgerView
+from spendwatch.jobs.ledger_view import LedgerView
 
 
 def balances_of(
@@ -40,9 +39,9 @@ def balances_of(
         reading = _reading(policy, wanted, latest.get(policy.account), now)
         if reading is None:
             continue
-        charged = partial(_spent, view, policy)
+        unsettled = partial(_in_month, view, policy, "unsettled")
         settled = settled_period(
-            charged,
+            unsettled,
             owed_days,
             policy.account,
             oldest_open=periods[0],
@@ -51,12 +50,15 @@ def balances_of(
             zone=zone,
             final_on=policies.month_final_on,
         )
+        since = _since(view, policy, reading, now.astimezone(zone).date(), zone)
+        ordered = (_in_month(view, policy, "ordered", period) for period in periods)
         billed = Billed(
-            current=charged(periods[-1]),
-            previous=sum(map(charged, periods[:-1]), _owed(policy, owed_days, policies, zone, now)),
-            since=_since(view, policy, reading, now.astimezone(zone).date(), zone),
+            current=unsettled(periods[-1]),
+            previous=sum(map(unsettled, periods[:-1]), _owed(policy, owed_days, policies, zone, now)),
+            since=Money(since.unsettled, policy.currency),
             until=until.get(policy.account),
             settled=settled,
+            ordered=sum(ordered, Money.zero(policy.currency)) if reading.is_by_bills else Money(since.ordered, policy.currency),
         )
         is_stale = wanted.stale_after is not None and now - reading.as_of > wanted.stale_after
         balance = balance_from(reading, billed, is_stale=is_stale)
@@ -109,29 +111,25 @@ def _reading(
     return recorded.reading if recorded and recorded.reading.currency == policy.currency else None
 
 
-def _charged(view: LedgerView, period: BillingPeriod, days: tuple[date, date]) -> Charged:
-    sums = view.ledger.spend(period, (Dimension.ACCOUNT,), products=None, days=days)
-    return {(one.values[Dimension.ACCOUNT], one.currency): one.amount for one in sums}
+def _mine(charged: Iterable[Charged], policy: AccountPolicy) -> Charged:
+    mine = (one for one in charged if (one.account, one.currency) == (policy.account, policy.currency))
+    return next(mine, Charged(policy.account, policy.currency))
 
 
-def _spent(view: LedgerView, policy: AccountPolicy, period: BillingPeriod) -> Money:
-    return _of(view.charged(period), policy)
-
-
-def _of(charged: Charged, policy: AccountPolicy) -> Money:
-    return Money(charged.get((policy.account, policy.currency), Decimal(0)), policy.currency)
+def _in_month(view: LedgerView, policy: AccountPolicy, part: Literal["unsettled", "ordered"], period: BillingPeriod) -> Money:
+    return Money(getattr(_mine(view.charged(period), policy), part), policy.currency)
 
 
 def _owed(policy: AccountPolicy, days: Sequence[OwedDay], policies: Policies, zone: tzinfo, now: datetime) -> Money:
     return owed(days, policy.account, policy.currency, now=now, zone=zone, final_on=policies.month_final_on)
 
 
-def _since(view: LedgerView, policy: AccountPolicy, reading: BalanceReading, today: date, zone: tzinfo) -> Money:
+def _since(view: LedgerView, policy: AccountPolicy, reading: BalanceReading, today: date, zone: tzinfo) -> Charged:
     """Return what the bills charge on the days after that of the reading. That day itself is in part in it already."""
-    total, day = Decimal(0), reading.as_of.astimezone(zone).date() + timedelta(days=1)
+    total, day = Charged(policy.account, policy.currency), reading.as_of.astimezone(zone).date() + timedelta(days=1)
     if day <= today and reading.origin is not Origin.MANUAL:
         period, end = BillingPeriod(day.year, day.month), today + timedelta(days=1)
         while period.first_day < end:
-            total = EXACT.add(total, _of(_charged(view, period, (day, end)), policy).amount)
+            total += _mine(view.ledger.charged(period, (day, end)), policy)
             period = period.next()
-    return Money(total, policy.currency)
+    return total

@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta, tzinfo
-from decimal import Decimal
 from typing import Any, TypeVar
 
 from spendwatch.domain.authority import DayTotal
 from spendwatch.domain.cover import Exposure, exposure_of
 from spendwatch.domain.layouts import lags
-from spendwatch.domain.owed import OwedDay, believed_since, earlier_periods
+from spendwatch.domain.owed import Charged, OwedDay, believed_since, earlier_periods
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.scope import Dimension
 from spendwatch.domain.statement import AccountId
 from spendwatch.jobs.ports import Ledger
-
-Charged = Mapping[tuple[str, str], Decimal]
-"""By account and currency."""
 
 _PLANS_SEEN = timedelta(days=40)
 """A plan whose last order is older will have been seen to renew, or has ended."""
@@ -72,10 +67,9 @@ class LedgerView:
         place, since = ("owed", oldest_open, now.astimezone(zone).date()), believed_since(now, zone)
         return _known(self._kept, place, lambda: self.ledger.owed(earlier_periods(oldest_open), since))
 
-    def charged(self, period: BillingPeriod) -> Charged:
+    def charged(self, period: BillingPeriod) -> Sequence[Charged]:
         """Return what was charged in that month, all products."""
-        sums = _known(self._kept, ("charged", period), lambda: self.ledger.spend(period, (Dimension.ACCOUNT,), products=None))
-        return {(one.values[Dimension.ACCOUNT], one.currency): one.amount for one in sums}
+        return _known(self._kept, ("charged", period), lambda: self.ledger.charged(period))
 
     def exposure(self, account: AccountId, today: date) -> Exposure:
         """Return what the account has to fear from being overdue, by its bills of the last forty days."""

@@ -18,7 +18,7 @@ from spendwatch.domain.late import Closing, LateChange
 from spendwatch.domain.merging import Held, MergedDay, Reading
 from spendwatch.domain.money import Currency
 from spendwatch.domain.notification import Delivery, DeliveryId, Notification
-from spendwatch.domain.owed import OwedDay
+from spendwatch.domain.owed import Charged, OwedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
@@ -133,6 +133,9 @@ class Ledger(Protocol):
 
         Of several series of a month only that counts which shows the most money for these products.
         """
+
+    def charged(self, period: BillingPeriod, days: tuple[date, date] | None = None) -> Sequence[Charged]:
+        """Return what was charged for all products in that period, or on these days of it, by how it is paid."""
 
     def totals(self, period: BillingPeriod) -> Sequence[DayTotal]:
         """Return what every series says of that period, by day and product."""

@@ -14,7 +14,7 @@ from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import Rejection
 from spendwatch.domain.late import Closing, LateChange
 from spendwatch.domain.merging import Held, MergedDay
-from spendwatch.domain.owed import OwedDay
+from spendwatch.domain.owed import Charged, OwedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension, Seen
 from spendwatch.domain.standing import SpendSum
@@ -47,7 +47,7 @@ from spendwatch.store.statement import (
     rejections_since,
     statements_beginning,
 )
-from spendwatch.store.usage import owed_days, usage_by_day
+from spendwatch.store.usage import charged, owed_days, usage_by_day
 
 _LATEST = 2
 """Of how many latest periods the reach is asked for: last month's bills may reach further than the first of this month."""
@@ -152,6 +152,11 @@ class Ledger:
         with self._database.reading() as connection:
             series = series_that_count(connection, period, products)
             return sums(connection, series, by, products=products, days=days)
+
+    def charged(self, period: BillingPeriod, days: tuple[date, date] | None = None) -> Sequence[Charged]:
+        """Return what was charged for all products in that period, or on these days of it, by how it is paid."""
+        with self._database.reading() as connection:
+            return charged(connection, series_that_count(connection, period, None), days)
 
     def totals(self, period: BillingPeriod) -> Sequence[DayTotal]:
         """Return what every series says of that period, by day and product."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from decimal import Decimal
 from itertools import groupby
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, case, func, or_, select
 
-from spendwatch.domain.money import Currency
-from spendwatch.domain.owed import OwedDay
+from spendwatch.domain.money import EXACT, Currency
+from spendwatch.domain.owed import Charged, OwedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
-from spendwatch.domain.statement import AccountId, DayKey, SeriesKey, Stamp
+from spendwatch.domain.statement import SUBSCRIPTIONS, AccountId, DayKey, SeriesKey, Stamp
 from spendwatch.domain.usage import PACED, Usage
 from spendwatch.store.chunk import chunk, is_month
 from spendwatch.store.columns import ExactSum
@@ -46,6 +47,25 @@ def usage_by_day(
         yield Usage(named, Currency(values[-1]), {row[-2]: row[-1] for row in found})
 
 
+def charged(connection: Connection, series: Sequence[SeriesKey], days: tuple[date, date] | None) -> tuple[Charged, ...]:
+    """Return what these series charge on these days, by how it is paid."""
+    if not series:
+        return ()
+    is_ordered = spend.c.charge.in_(SUBSCRIPTIONS)
+    rest = case((is_ordered, spend.c.billed_cost), else_=func.coalesce(spend.c.outstanding, spend.c.billed_cost))
+    columns = (spend.c.account, spend.c.currency, spend.c.charge)
+    query = select(*columns, ExactSum(rest)).where(or_(*(is_month(spend, one) for one in series)))
+    if days is not None:
+        query = query.where(spend.c.day >= days[0], spend.c.day < days[1])
+    found: dict[tuple[str, str], dict[bool, Decimal]] = {}
+    for account, currency, charge, total in connection.execute(query.group_by(*columns).order_by(*columns)):
+        sums = found.setdefault((account, currency), {False: Decimal(0), True: Decimal(0)})
+        sums[charge in SUBSCRIPTIONS] = EXACT.add(sums[charge in SUBSCRIPTIONS], total)
+    return tuple(
+        Charged(AccountId(account), Currency(currency), sums[False], sums[True]) for (account, currency), sums in found.items()
+    )
+
+
 def owed_days(connection: Connection, periods: Sequence[BillingPeriod], since: Stamp) -> tuple[OwedDay, ...]:
     """Return what each series says of these periods that is not paid, by day and currency, as far as it said so since then."""
     newest = {day: stamp for day, stamp in _newest(connection, periods) if stamp >= since}
@@ -53,7 +73,8 @@ def owed_days(connection: Connection, periods: Sequence[BillingPeriod], since: S
     for month in sorted({day.month for day in newest}):
         columns = (spend.c.day, spend.c.currency)
         query = select(*columns, ExactSum(spend.c.outstanding).label("owed"))
-        query = query.where(is_month(spend, month), spend.c.outstanding.is_not(None)).group_by(*columns).order_by(*columns)
+        query = query.where(is_month(spend, month), spend.c.outstanding.is_not(None), spend.c.charge.not_in(SUBSCRIPTIONS))
+        query = query.group_by(*columns).order_by(*columns)
         for day, currency, amount in connection.execute(query):
             key = DayKey(month.account, month.period, month.series, day)
             if key in newest:

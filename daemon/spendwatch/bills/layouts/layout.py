@@ -50,7 +50,15 @@ class Field(StrEnum):
     LIST_COST = "list_cost"
     BILLED_COST = "billed_cost"
     OUTSTANDING = "outstanding"
+    PAID_IN_CASH = "paid_in_cash"
+    PAID_BY_VOUCHER = "paid_by_voucher"
+    PAID_BY_CARD = "paid_by_card"
+    PAID_BY_REFUND = "paid_by_refund"
     TAGS = "tags"
+
+
+PAYMENTS = (Field.PAID_IN_CASH, Field.PAID_BY_VOUCHER, Field.PAID_BY_CARD, Field.PAID_BY_REFUND)
+"""What was paid of a line: without any of it, nothing outstanding is no word about what is payable."""
 
 
 class Identity(StrEnum):
