@@ -130,7 +130,7 @@ def test_a_source_is_known_to_fail_until_it_gives_a_reading(book: BalanceBook) -
 
 
 def test_what_is_remembered_of_a_look_replaces_the_one_before(book: BalanceBook) -> None:
-    runway = (RunwayReached(timedelta(days=3), date(2026, 9, 13)), RunwayReached(timedelta(days=7)))
+    runway = (RunwayReached(timedelta(days=3), date(2026, 9, 13), date(2026, 9, 12)), RunwayReached(timedelta(days=7)))
     first = BalanceWatch(ACME, Origin.API, cny("10"), cny("-5.5"), TopUp(cny("3"), NOON), None, runway)
     other = BalanceWatch(OTHER, Origin.MANUAL, Money(Decimal(1), USD), None, None, NOON)
     book.remember([(first, CNY), (other, USD)])

@@ -105,6 +105,34 @@ def test_a_runway_that_wavers_about_its_threshold_is_told_once(rounds: Rounds) -
     assert [one.type for one in rounds.book.said] == ["balance.runway"]
 
 
+def test_nobody_is_reminded_of_a_runway_that_the_figures_deny(rounds: Rounds) -> None:
+    """A credit makes it longer again; until two days of data are clear of it the alert holds, and says nothing."""
+    rounds.account = {"remind": DAY}
+    rounds.wanted(replace(LASTING, runway=(7 * DAY,)))
+    assert [one[:3] for one in pass_days(rounds, *["10"] * 23)] == [
+        ("balance.runway", "fired", "7d"),
+        ("balance.runway", "repeated", "7d"),
+    ]
+    rounds.bill(FIRST + 22 * DAY, "10", "-130")
+    assert rounds.round(after=DAY) == []
+    seen = account(rounds).runway
+    assert seen
+    assert not isinstance(seen, TooEarly)
+    assert seen.zero.days
+    assert seen.zero.days > 15
+    assert [alert.is_firing for alert in rounds.book.known()] == [True]
+
+
+def test_a_lesser_floor_is_reminded_of_alone_while_a_lower_one_lingers(rounds: Rounds) -> None:
+    rounds.account = {"remind": DAY}
+    rounds.wanted(BalancePolicy(cash=Decimal(1000), floors=(Decimal(500), Decimal(200))))
+    rounds.bill(FIRST, "801")
+    assert [one[2] for one in told(rounds.round())] == ["200"]
+    rounds.bill(FIRST, "799")  # 201: within one percent above the lower floor
+    assert rounds.round(after=DAY - MINUTE) == []
+    assert [one[1:3] for one in told(rounds.round(after=MINUTE))] == [("repeated", "500")]
+
+
 def test_a_runway_is_remembered_across_a_restart(rounds: Rounds) -> None:
     pass_days(rounds, *["10"] * 23)
     again = Rounds(rounds.database, LASTING, now=rounds.now)

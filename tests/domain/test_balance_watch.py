@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain_builders import ACME, CNY, NOW, USD, cny
@@ -139,6 +139,7 @@ def test_without_money_coming_in_an_account_is_in_debt_at_most_once_an_hour(spen
 
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=80), st.integers(1, 9))
+@example([0, 12, 12, 12, 0, 12, 12], 3)
 def test_a_runway_that_wavers_within_a_day_is_one_condition(days: Sequence[int], step: int) -> None:
     """However often a runway is looked at, its condition ends at most once for two days of data."""
     watch, ends = looked(reported(50)), 0

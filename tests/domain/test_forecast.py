@@ -236,15 +236,23 @@ def test_a_runway_that_wavers_about_a_threshold_does_not_flap() -> None:
 
 
 def test_a_threshold_is_let_go_when_two_days_data_are_clear_of_it() -> None:
-    assert after(lasting(7), lasting(9), lasting(9, THROUGH + DAY)) == [[7], [7], []]
-    assert after(lasting(3), lasting(5), lasting(5, THROUGH + DAY)) == [[7, 3], [7, 3], [7]]
-    assert after(lasting(3), lasting(4), lasting(4, THROUGH + DAY)) == [[7, 3], [7, 3], [7, 3]]
+    following, second = THROUGH + DAY, THROUGH + 2 * DAY
+    assert after(lasting(7), lasting(9, following), lasting(9, second)) == [[7], [7], []]
+    assert after(lasting(3), lasting(5, following), lasting(5, second)) == [[7, 3], [7, 3], [7]]
+    assert after(lasting(3), lasting(4, following), lasting(4, second)) == [[7, 3], [7, 3], [7, 3]]
+
+
+def test_a_day_on_which_a_threshold_was_also_reached_is_not_clear() -> None:
+    following = THROUGH + DAY
+    assert after(lasting(7), lasting(9), lasting(9, following)) == [[7]] * 3
+    assert after(lasting(9), lasting(7), lasting(9), lasting(9, following), lasting(7, following)) == [[], *[[7]] * 4]
 
 
 def test_a_long_threshold_is_let_go_a_fifth_above_it() -> None:
     reached = (RunwayReached(timedelta(days=30), clear_on=THROUGH),)
     assert runway_reached(lasting(37, THROUGH + DAY), (timedelta(days=30),), reached) == ()
-    assert runway_reached(lasting(36, THROUGH + DAY), (timedelta(days=30),), reached) == (RunwayReached(timedelta(days=30)),)
+    (still,) = runway_reached(lasting(36, THROUGH + DAY), (timedelta(days=30),), reached)
+    assert still == RunwayReached(timedelta(days=30), reached_on=THROUGH + DAY)
 
 
 def test_asking_twice_about_the_same_data_lets_nothing_go() -> None:
@@ -259,7 +267,7 @@ def test_a_day_that_is_not_clear_begins_the_letting_go_anew() -> None:
 
 
 def test_a_runway_no_longer_in_sight_is_clear() -> None:
-    assert after(lasting(2), lasting(None), lasting(None, THROUGH + DAY)) == [[7, 3], [7, 3], []]
+    assert after(lasting(2), lasting(None, THROUGH + DAY), lasting(None, THROUGH + 2 * DAY)) == [[7, 3], [7, 3], []]
 
 
 def test_while_it_is_too_early_all_stays_as_it_was() -> None:
@@ -268,8 +276,8 @@ def test_while_it_is_too_early_all_stays_as_it_was() -> None:
 
 def test_a_threshold_that_is_no_longer_wanted_is_forgotten() -> None:
     reached = runway_reached(lasting(2), (SEVEN, THREE))
-    assert runway_reached(lasting(2), (THREE,), reached) == (RunwayReached(THREE),)
-    assert runway_reached(TooEarly(1), (THREE,), reached) == (RunwayReached(THREE),)
+    assert runway_reached(lasting(2), (THREE,), reached) == (RunwayReached(THREE, reached_on=THROUGH),)
+    assert runway_reached(TooEarly(1), (THREE,), reached) == (RunwayReached(THREE, reached_on=THROUGH),)
 
 
 @given(DAILY, AMOUNTS, AMOUNTS, MOMENTS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import ROUND_HALF_UP, Context, Decimal
 
@@ -159,6 +159,8 @@ class RunwayReached:
     threshold: timedelta
     clear_on: date | None = None
     """The last complete day of the estimate that first was clearly longer again; one of another day lets go."""
+    reached_on: date | None = None
+    """That of the last estimate that was not clearly longer: what else is said of the same day lets nothing go."""
 
 
 def runway_reached(
@@ -167,7 +169,8 @@ def runway_reached(
     """Return the thresholds that are reached, given those that were: a runway that wavers about one does not flap.
 
     A threshold is reached when the likely runway is no longer than it. It is let go when the runway is clearly longer (by a
-    fifth, at least by a day) by the data of two different days. Where it is too early to tell, all stays as it was.
+    fifth, at least by a day) by the data of two different days that never said otherwise. Where it is too early to tell, all
+    stays as it was.
     """
     before = {reached.threshold: reached for reached in was}
     if isinstance(runway, TooEarly):
@@ -179,11 +182,13 @@ def runway_reached(
 def _still_reached(runway: Runway, threshold: timedelta, before: RunwayReached | None) -> RunwayReached | None:
     lasts = None if runway.zero.days is None else timedelta(days=runway.zero.days)
     if lasts is not None and lasts <= threshold:
-        return RunwayReached(threshold)
+        return RunwayReached(threshold, reached_on=runway.through)
     if before is None:
         return None
     if lasts is not None and lasts <= threshold + max(_DAY, threshold / 5):
-        return RunwayReached(threshold)
+        return RunwayReached(threshold, reached_on=runway.through)
+    if before.reached_on == runway.through:
+        return before
     if before.clear_on in {None, runway.through}:
-        return RunwayReached(threshold, clear_on=runway.through)
+        return replace(before, clear_on=runway.through)
     return None

@@ -41,6 +41,7 @@ class Finding:
     channels: tuple[ChannelName, ...]
     amount: str = ""
     remind: timedelta | None = None
+    """None, too, while it holds only because it is not clear yet that it has ended: no reminder says what figures deny."""
 
 
 class AlertsKnown:
@@ -96,9 +97,11 @@ def _review_group(group: Sequence[Finding], known: AlertsKnown, now: datetime) -
     if ended:
         verdict += _resolve(ended, known, now=now)
     if not verdict.notifications:
-        holding = [finding for finding in firing if finding.holds]
+        holding = [finding for finding in firing if finding.holds and finding.remind]
         if holding:
-            verdict += _remind(holding[-1], known, now=now)
+            spoken = (known.latest(finding.matter) for finding in firing)
+            last = max(alert.told_at or alert.since for alert in spoken if alert)
+            verdict += _remind(holding[-1], known, last=last, now=now)
     return verdict
 
 
@@ -139,9 +142,9 @@ def _resolve(ended: Sequence[Finding], known: AlertsKnown, *, now: datetime) -> 
     return Verdict(tuple(alerts), (say(alerts[-1], Reason.RESOLVED, gravest.channels, facts, now),))
 
 
-def _remind(finding: Finding, known: AlertsKnown, *, now: datetime) -> Verdict:
+def _remind(finding: Finding, known: AlertsKnown, *, last: datetime, now: datetime) -> Verdict:
     alert = known.latest(finding.matter)
-    if alert is None or finding.remind is None or now - (alert.told_at or alert.since) < finding.remind:
+    if alert is None or finding.remind is None or now - last < finding.remind:
         return Verdict()
     again = alert.told_again(finding.amount, now)
     return Verdict((again,), (say(again, Reason.REPEATED, finding.channels, finding.facts, now),))

@@ -89,8 +89,18 @@ def _facts(look: Look, known: AlertsKnown, matter: Matter) -> Facts:
 
 
 def _finding(
-    look: Look, facts: Facts, matter: Matter, severity: Severity, *, holds: bool, group: str, grave: int, summary: str
+    look: Look,
+    facts: Facts,
+    matter: Matter,
+    severity: Severity,
+    *,
+    holds: bool,
+    group: str,
+    grave: int,
+    summary: str,
+    is_so: bool,
 ) -> Finding:
+    """Return the finding; `is_so`: the figures of now say the same, so that a reminder would be true."""
     return Finding(
         matter=matter,
         holds=holds,
@@ -101,7 +111,7 @@ def _finding(
         facts=facts,
         channels=look.policy.channels,
         amount=plain(look.balance.available.amount),
-        remind=look.policy.remind,
+        remind=look.policy.remind if is_so else None,
     )
 
 
@@ -133,6 +143,7 @@ def _floors(look: Look, known: AlertsKnown, *, lingers: bool) -> Iterator[Findin
             group="balance",
             grave=grave,
             summary=f"available balance of {facts.name} is {available}, floor {money}",
+            is_so=available.amount < floor,
         )
 
 
@@ -151,6 +162,7 @@ def _overdue(look: Look, known: AlertsKnown, now: datetime, *, grave: int) -> Fi
         group="balance",
         grave=grave,
         summary=f"{facts.name} is overdue: available {balance.available}",
+        is_so=balance.is_overdue,
     )
     # While it is not below zero and not yet clear, nobody is reminded of a debt that is not there.
     return replace(finding, remind=(look.policy.remind or _DAILY) if balance.is_overdue else None)
@@ -187,6 +199,7 @@ def _runways(look: Look, known: AlertsKnown, *, is_overdue: bool, ends: bool) ->
     """Yield whether each runway is reached. What a graver word tells of in the same round is not told twice."""
     thresholds = sorted(look.wanted.runway, reverse=True)
     reached = {one.threshold for one in look.watch.runway}
+    days = None if isinstance(look.runway, TooEarly) else look.runway.zero.days
     for order, threshold in enumerate(thresholds):
         matter = _matter(look, Rule.RUNWAY, _label(threshold))
         is_firing = _is_firing(known, matter)
@@ -202,6 +215,7 @@ def _runways(look: Look, known: AlertsKnown, *, is_overdue: bool, ends: bool) ->
             group="balance" if with_others else "runway",
             grave=order - len(thresholds),
             summary=_lasts(facts.name, look.runway, matter.threshold),
+            is_so=days is not None and timedelta(days=days) <= threshold,
         )
 
 

@@ -36,6 +36,7 @@ runway_reached = Table(
     # In seconds.
     Column("threshold", Integer, nullable=False),
     Column("clear_on", Date),
+    Column("reached_on", Date),
     PrimaryKeyConstraint("account", "threshold"),
 )
 
@@ -70,7 +71,8 @@ def put_watch(connection: Connection, watch: BalanceWatch, currency: Currency) -
     connection.execute(delete(runway_reached).where(runway_reached.c.account == watch.account))
     for reached in watch.runway:
         seconds = int(reached.threshold.total_seconds())
-        place: Row = {"account": watch.account, "threshold": seconds, "clear_on": reached.clear_on}
+        days: Row = {"clear_on": reached.clear_on, "reached_on": reached.reached_on}
+        place: Row = {"account": watch.account, "threshold": seconds, **days}
         connection.execute(insert_into(connection, runway_reached).values(place))
 
 
@@ -78,7 +80,8 @@ def watches_on_record(connection: Connection) -> Mapping[AccountId, BalanceWatch
     """Return the last look at each balance."""
     reached: dict[str, list[RunwayReached]] = {}
     for row in connection.execute(select(runway_reached).order_by(*runway_reached.primary_key)):
-        reached.setdefault(row.account, []).append(RunwayReached(timedelta(seconds=row.threshold), row.clear_on))
+        one = RunwayReached(timedelta(seconds=row.threshold), row.clear_on, row.reached_on)
+        reached.setdefault(row.account, []).append(one)
     found: dict[AccountId, BalanceWatch] = {}
     for row in connection.execute(select(balance_watch)):
         currency = Currency(row.currency)
