@@ -280,6 +280,21 @@ SAMPLES: Mapping[str, Notification] = {
         replace(_SPENT, spend=cny("912.06"), used=Decimal("0.76"), earlier=cny("1021.4"), earlier_at=SINCE),
         severity=Severity.NOTICE,
     ),
+    "below-zero": notice(
+        Rule.CORRECTED,
+        replace(
+            _SPENT,
+            threshold="0",
+            reached_at=cny("0"),
+            also=(),
+            spend=cny("-999960"),
+            used=Decimal("-833.3"),
+            earlier=None,
+            earlier_at=None,
+            growth=(),
+        ),
+        severity=Severity.NOTICE,
+    ),
     "foreign": notice(
         Rule.FOREIGN_CURRENCY,
         Facts(

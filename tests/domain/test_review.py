@@ -30,7 +30,7 @@ from domain_builders import (
 from spendwatch.domain.alert import AlertState, Matter, Rule
 from spendwatch.domain.money import Money
 from spendwatch.domain.notification import Facts, Notification, Reason
-from spendwatch.domain.policy import Severity, Threshold
+from spendwatch.domain.policy import Severity, Threshold, Watch
 from spendwatch.domain.review import AlertsKnown, Finding, Verdict, expire, review_findings
 from spendwatch.domain.scope import Scope
 from spendwatch.domain.thresholds import gravity, review_standing
@@ -296,8 +296,32 @@ def test_a_falling_total_neither_ends_nor_repeats_an_alert_and_is_told_once() ->
     )
     assert said.severity is Severity.NOTICE
     assert all(alert.is_firing for alert in book.alerts.values())
-    for spend in (700, 600, 400, 0, -50, 790, 850, 500, 900, 100):
+    for spend in (700, 600, 400, 0, 790, 850, 500, 900, 100):
         assert book.spend(spend) == (), spend
+
+
+@pytest.mark.parametrize("watch", [a_watch(), replace(a_watch(), thresholds=())])
+def test_a_total_below_zero_is_told_once_before_any_threshold_was(watch: Watch) -> None:
+    book = Book()
+    assert book.spend(40, watch) == ()
+    (said,) = book.spend(-1_000_000, watch)
+    assert (said.rule, said.facts.threshold, said.facts.spend) == (Rule.CORRECTED, "0", cny(-1_000_000))
+    for spend in (-5, -999_850, 0, 10, -1):
+        assert book.spend(spend, watch) == (), spend
+
+
+def test_a_total_that_falls_below_a_threshold_and_zero_at_once_is_told_once() -> None:
+    book = Book()
+    book.spend(850)
+    assert [said.facts.threshold for said in book.spend(-10)] == ["80%"]
+    assert book.spend(-20) == ()
+    other = Book()
+    other.spend(850)
+    assert [said.facts.threshold for spend in (700, -10, -20) for said in other.spend(spend)] == ["80%", "0"]
+
+
+def test_a_negative_total_without_budget_and_thresholds_is_nobodys_news() -> None:
+    assert Book().spend(-10, replace(a_watch(budget=None), thresholds=())) == ()
 
 
 def test_a_fall_that_stays_above_the_threshold_is_not_told() -> None:

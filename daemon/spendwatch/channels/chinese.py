@@ -199,6 +199,15 @@ CHINESE = Phrases(
     },
     months=tuple(f"{{year}}年{month}月" for month in range(1, 13)),
     units={"d": " 天", "h": " 小时", "min": " 分钟", "s": " 秒"},
+    below_zero=Telling(
+        fired="{name} 在{month}的合计低于零",
+        repeated="{name} 在{month}的合计仍低于零",
+        resolved="{name} 的更正已失效",
+        subject="",
+        lead="退款、重新出具的账单或抵扣超过了本月至今的费用。合计如此之低时，新的费用不会达到任何阈值。"
+        "请用以下命令核对最新的账单：spendwatch ledger list",
+        rule="合计低于零",
+    ),
     escalated=Telling(
         fired="{name} 欠费已超过 {threshold}，金额 {short}",
         repeated="{name} 仍欠费 {short}",

@@ -199,6 +199,15 @@ ENGLISH = Phrases(
         "July {year}", "August {year}", "September {year}", "October {year}", "November {year}", "December {year}",
     ),
     units={"d": " d", "h": " h", "min": " min", "s": " s"},
+    below_zero=Telling(
+        fired="{name} is below zero in {month}",
+        repeated="{name} is still below zero in {month}",
+        resolved="The correction for {name} is no longer in force",
+        subject="",
+        lead="A refund, a re-issued bill or a credit is larger than the spend of the month so far. While the total is so low, "
+        "new spend reaches no threshold. Check the latest bills with: spendwatch ledger list",
+        rule="a total that fell below zero",
+    ),
     escalated=Telling(
         fired="{name} is overdue for more than {threshold}, by {short}",
         repeated="{name} is still overdue by {short}",

@@ -54,6 +54,8 @@ class Phrases:
     """Twelve formats of a month, with {year}."""
     units: Mapping[str, str]
     """Of durations: d, h, min, s."""
+    below_zero: Telling
+    """A total that fell below zero, whether or not anything was reported before."""
     escalated: Telling
     """How it is told to those who hear of it only because it lasts."""
     tag: str

@@ -13,6 +13,7 @@ from spendwatch.domain.money import Money, parse_amount, percent, shown
 from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.period import BillingPeriod, duration_text, parse_duration
 from spendwatch.domain.policy import FORECAST
+from spendwatch.domain.thresholds import BELOW_ZERO
 
 NAME_LENGTH = 60
 _DURATION = re.compile(r"[0-9]{1,6}[dhm]", re.ASCII)
@@ -36,6 +37,8 @@ class Words:
     @property
     def telling(self) -> Telling:
         """How the notification's rule is told."""
+        if self.notification.rule is Rule.CORRECTED and self.facts.threshold == BELOW_ZERO:
+            return self.phrases.below_zero
         return self.phrases.escalated if self.is_escalated else self.phrases.tellings[self.notification.rule]
 
     @property

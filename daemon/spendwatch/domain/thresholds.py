@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -22,19 +22,18 @@ def review_standing(standing: Standing, known: AlertsKnown, *, account_name: str
     Once per threshold, scope and period. If several are reached at once, one notification names the highest and lists the
     others. A threshold is recorded and not told if something at least as grave was told already: no lower an amount, and no
     smaller a share of the budget of its time. So one of a raised budget is told, and so is one of a budget that was lowered
-    below the spend. A falling total neither ends nor re-arms anything: it gives one correction notice.
+    below the spend. A falling total neither ends nor re-arms anything: it gives one correction notice; one below zero does
+    so, too, before anything was told.
     """
     watch = standing.watch
     told = known.of(Rule.THRESHOLD_REACHED, watch.scope.account, watch.scope.key, standing.period.label)
-    if not told and not watch.thresholds:
+    if not told and not watch.thresholds and watch.budget is None:
         return Verdict()
     known_levels = {(alert.matter.threshold, alert.matter.height) for alert in told}
     levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
     new = [level for level in levels if standing.spend.amount >= level.at and (level.label, level.height) not in known_levels]
     verdict = _thresholds_reached(standing, new, known, account_name=account_name, now=now) if new else Verdict()
-    if not told:
-        return verdict
-    if not verdict.notifications and watch.remind:
+    if told and not verdict.notifications and watch.remind:
         verdict += _reminder(standing, told, known, account_name, now)
     return verdict + _correction(standing, told, known, account_name, now)
 
@@ -153,6 +152,9 @@ def spend_facts(
     )
 
 
+BELOW_ZERO = "0"
+"""How zero is called where a total fell below it."""
+
 _RULES = (Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED)
 """Every way to speak of a watched budget. Reminders are told by the alert they remind of."""
 
@@ -184,25 +186,31 @@ def _reminder(standing: Standing, told: Sequence[Alert], known: AlertsKnown, acc
 
 
 def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, account_name: str, now: datetime) -> Verdict:
-    watch, period = standing.watch, standing.period.label
+    """Return one notice of the highest of what the total fell below: what was told, and zero; the rest it speaks for."""
+    watch, period, spent = standing.watch, standing.period.label, standing.spend
     labels = {threshold.label for threshold in watch.thresholds}
     spoken = ((Decimal(alert.matter.height), alert) for alert in told if alert.told_at and alert.matter.threshold in labels)
-    fallen = [(height, alert) for height, alert in spoken if standing.spend.amount < height]
-    if not fallen:
+    highest = max((one for one in spoken if spent.amount < one[0]), key=lambda one: one[0], default=None)
+    levels = [Level(highest[0], highest[1].matter.height, highest[1].matter.threshold, highest[1].severity)] if highest else []
+    if spent.amount < 0:
+        levels.append(Level(Decimal(0), "0", BELOW_ZERO, Severity.NOTICE))
+    alerts: list[tuple[Alert, Level]] = []
+    for level in levels:
+        matter = Matter(Rule.CORRECTED, watch.scope.account, watch.scope.key, level.label, period, level.height)
+        if known.latest(matter) is None:
+            back = "" if level.label == BELOW_ZERO else "back "
+            limit = threshold_text(level.label, Money(level.at, watch.currency), None)
+            alert = Alert.begun(
+                matter,
+                Severity.NOTICE,
+                tells=not alerts,
+                amount=plain(spent.amount),
+                summary=f"{watch.name} fell {back}below {limit}{watch.scope.counts.note} in {period}: {spent} spent",
+                now=now,
+            )
+            alerts.append((alert, level))
+    if not alerts:
         return Verdict()
-    height, highest = max(fallen, key=lambda one: one[0])
-    matter = replace(highest.matter, rule=Rule.CORRECTED)
-    fallen_below = threshold_text(matter.threshold, Money(height, watch.currency), None)
-    if known.latest(matter) is not None:
-        return Verdict()
-    alert = Alert.begun(
-        matter,
-        Severity.NOTICE,
-        tells=True,
-        amount=plain(standing.spend.amount),
-        summary=f"{watch.name} fell back below {fallen_below}{watch.scope.counts.note} in {period}: {standing.spend} spent",
-        now=now,
-    )
-    level = Level(height, matter.height, matter.threshold, highest.severity)
+    alert, level = alerts[0]
     facts = spend_facts(standing, level, known, account_name)
-    return Verdict((alert,), (say(alert, Reason.FIRED, watch.channels, facts, now),))
+    return Verdict(tuple(alert for alert, _ in alerts), (say(alert, Reason.FIRED, watch.channels, facts, now),))
