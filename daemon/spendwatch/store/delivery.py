@@ -21,11 +21,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import RowMapping
 
-from spendwatch.domain.notification import Delivery, DeliveryId, DeliveryState, Notification, decode, delivery_id
+from spendwatch.domain.notification import Delivery, DeliveryId, DeliveryState, Notification, delivery_id
 from spendwatch.domain.policy import ChannelName
 from spendwatch.store.bulk import keep_the_old, put_many
 from spendwatch.store.columns import Moment, Row, Words, metadata
-from spendwatch.store.notification import notification
+from spendwatch.store.notification import decode, notification
 
 delivery = Table(
     "delivery",
