@@ -20,7 +20,7 @@ prepare_venv() {
   fi
   python=$(find_python)
   if ! [ -x "$1/bin/python" ]; then
-    echo "setting up $1 ..." >&2
+    echo "setting up $1, which takes about half a minute ..." >&2
     "$python" -m venv "$1"
   fi
   "$1/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$2" >&2

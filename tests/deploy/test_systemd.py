@@ -95,6 +95,20 @@ def service(machine: Machine, receiver: Calls) -> Iterator[Service]:
     machine.run("journalctl", "--rotate", "--vacuum-time=1s", "--quiet")
 
 
+def test_what_the_installer_writes_is_to_be_filled_in_before_anything_starts(machine: Machine) -> None:
+    # Another test may have configured it: only a machine without a configuration gets one.
+    machine.run("sh", "-c", f"rm -rf {CONFIGURATION}/spendwatch.yaml {CONFIGURATION}/workspaces/*")
+    said = machine.install("/srv/spendwatch/deploy/systemd/install", env=os.environ)
+    assert "not ready yet" in said
+    code, _, _ = machine.attempt("systemctl", "start", UNIT)
+    assert code != 0
+    assert machine.run("systemctl", "show", UNIT, "--property", "ExecMainStatus", "--value") == "78"
+    checked = machine.attempt("/opt/spendwatch/bin/spendwatch", "--config", str(CONFIGURATION), "check")
+    assert checked[0] == 78
+    assert [line.split(": ")[1] for line in checked[2].splitlines()[:2]] == ["accounts.main.id", "workspace"]
+    machine.attempt("systemctl", "reset-failed", UNIT)
+
+
 def test_the_unit_is_without_fault_and_hardly_exposed(machine: Machine) -> None:
     assert machine.run("systemd-analyze", "verify", UNIT) == ""
     words = machine.run("systemd-analyze", "security", "--no-pager", UNIT)
@@ -227,5 +241,6 @@ def test_a_dry_run_of_the_installer_changes_nothing(service: Service) -> None:
     service.machine.run("rm", "-rf", "/etc/systemd/system/spendwatch.service")
     said = service.machine.run("/srv/spendwatch/deploy/systemd/install", "--dry-run")
     assert "+ install -m 0644" in said
+    assert said.rstrip().endswith("Nothing was changed: this was a dry run.")
     assert service.machine.attempt("test", "-e", "/etc/systemd/system/spendwatch.service")[0] == 1
     service.machine.run("install", "-m", "0644", "/srv/spendwatch/deploy/systemd/spendwatch.service", "/etc/systemd/system/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 
 from home import RESEARCH, Home, lines_worth
 from servers_smtp import SmtpSink
+
+ROOT = Path(__file__).parents[2]
+QUICKSTART, README = ROOT / "deploy" / "quickstart", ROOT / "README.md"
 
 _WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
 """Root may write anywhere as long as it has its capabilities."""
@@ -149,3 +153,72 @@ def test_a_file_in_the_way_of_a_folder_is_no_traceback_either(tmp_path: Path) ->
     done = program("init", "file/config", folder=tmp_path)
     assert (done.returncode, done.stdout) == (75, "")
     assert "a part of this path is a file: name another place" in done.stderr
+
+
+def _tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_quickstart_tells_the_same_story_each_time_and_leaves_what_is_yours_alone(home: Home, tmp_path: Path) -> None:
+    """In a checkout whose config/ is somebody's own, with channels that really reach people."""
+    checkout = tmp_path / "checkout"
+    mine = Home(checkout / "config", home.mail, home.hook)
+    mine.furnish()
+    mine.watch(budget="1.00")
+    (mine.inbox / "done").mkdir()
+    (mine.inbox / "done" / "old.csv").write_text("old")
+    (checkout / "deploy").mkdir()
+    shutil.copy(QUICKSTART, checkout / "deploy" / "quickstart")
+    (checkout / "deploy" / "venv.sh").write_text("prepare_venv() { :; }\n")
+    program = checkout / ".venv" / "bin" / "spendwatch"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m spendwatch "$@"\n')
+    program.chmod(0o755)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    before, stories = _tree(checkout), []
+    environ = {**os.environ, "NO_COLOR": "1", "TMPDIR": str(scratch), "SPENDWATCH_CONFIG": str(mine.folder)}
+    for _ in range(2):
+        done = subprocess.run(
+            [checkout / "deploy" / "quickstart", "--once"],
+            env={**environ, "SPENDWATCH_STATE": str(tmp_path / "mine.db")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        assert "4 bills recorded, " in done.stderr
+        assert "That was the last sample bill. Try next:" in done.stdout
+        stories.append(sorted(re.findall(r"(?m)^[0-9a-f]{8}  .*?(?:critical|warning|notice) .*?:\d\d  (.*?) *$", done.stdout)))
+    assert stories[0] == stories[1]
+    assert len(stories[0]) > 1
+    assert (_tree(checkout), mine.mails(), mine.requests()) == (before, [], [])
+    assert not (tmp_path / "mine.db").exists()
+
+
+def test_the_least_configuration_of_the_readme_is_right_and_check_says_what_stands_there(tmp_path: Path) -> None:
+    text = README.read_text(encoding="utf-8")
+    home = Home(tmp_path / "my-config")
+    for name, content in re.findall(r"```yaml\n# my-config/(\S+)\n(.*?)```", text, re.DOTALL):
+        file = home.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"# {name}\n{content}")
+    secret = home.folder / "secrets" / "smtp"
+    secret.parent.mkdir()
+    secret.write_text("secret")
+    secret.chmod(0o600)
+    home.inbox.mkdir()
+    # As if that very account and workspace were on record: the README's ids are the samples'.
+    home.call("import", str(home.drop(lines_worth("1"))))
+    done = subprocess.run(
+        [sys.executable, "-m", "spendwatch", "--config", "my-config", "check"],
+        cwd=tmp_path,
+        env=home.env(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, *rest = done.stdout.splitlines()
+    shown = [first, *done.stderr.splitlines(), *rest]
+    (block,) = re.findall(r"```\n(my-config: ok .*?)```", text, re.DOTALL)
+    assert [line.rstrip() for line in shown] == block.splitlines()
