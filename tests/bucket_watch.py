@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from drop_folder import Past
 from endpoint_watch import LOOPBACK, NOW, StopWatch
 from oss_lies import BUCKET, KEY_ID, REGION, SECRET
 from spendwatch.domain.errors import SourceUnavailableError
@@ -27,7 +28,7 @@ class Bucket:
     def __init__(self, url: str, place: Path, watch: StopWatch | None = None, **said: object) -> None:
         self.place = place
         self.watch = watch or StopWatch()
-        self.revision = 0
+        self.past = Past()
         """The ledger's."""
         self.said: dict[str, object] = {
             "type": "oss",
@@ -47,7 +48,7 @@ class Bucket:
         right = credentials or OwnKey(Signer(str(self.said["key_id"]), str(self.said["secret"])))
         store = OssClient(client or Outgoing(LOOPBACK), right, config, clock=self.watch.clock)
         self.source = OssSource(
-            SourceName("pushes"), self.place, store, config, monotonic=self.watch.monotonic, revision=lambda: self.revision
+            SourceName("pushes"), self.place, store, config, monotonic=self.watch.monotonic, history=self.past
         )
         return self.source
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,21 @@ SETTLE = timedelta(seconds=10)
 IS_ROOT = os.geteuid() == 0
 
 
+@dataclass
+class Past:
+    """The history of a ledger that is begun anew, or restored from a backup, as a test wants."""
+
+    revision: int = 0
+    ledger: str = "a"
+
+    def mark(self) -> str:
+        return f"{self.revision}-{self.ledger * 16}" if self.revision else ""
+
+    def has_mark(self, mark: str) -> bool:
+        number, _, ledger = mark.partition("-")
+        return int(number) <= self.revision and ledger == self.ledger * 16
+
+
 class Inbox:
     """A drop folder, its source, and a monotonic clock that only the test moves."""
 
@@ -29,7 +45,7 @@ class Inbox:
         self.settle = settle
         self.recursive = recursive
         self.move = move
-        self.revision = 0
+        self.past = Past()
         self.hints = ""
         self.others: tuple[Path, ...] = ()
         self.source = self.restarted()
@@ -43,7 +59,7 @@ class Inbox:
             lambda: self.seconds,
             recursive=self.recursive,
             move=self.move,
-            revision=lambda: self.revision,
+            history=self.past,
             hints=lambda: self.hints,
             others=lambda: self.others,
         )

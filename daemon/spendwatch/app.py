@@ -126,7 +126,7 @@ class App:
                 fetched=settings.fetched,
                 environ=settings.outside.environ,
                 metadata=_metadata_client,
-                revision=store.ledger.revision,
+                history=store.ledger,
                 hints=lambda name: repr(hints_of(self.settings, name)),
                 others=lambda: self.settings.balance_files,
                 got_on=self._tell_answer,

@@ -18,6 +18,7 @@ from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import SourceName
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.alibaba.settings import AlibabaConfig
+from spendwatch.sources.files.kept import NO_HISTORY
 from spendwatch.sources.opening import Equipment, open_api, open_credentials, open_source
 from spendwatch.sources.pacing import Pace
 from spendwatch.sources.provider.acs3 import Signer
@@ -117,7 +118,7 @@ async def test_what_the_settings_describe_fetches_a_bill(
             final_on=4,
             clock=watch.clock,
             monotonic=watch.monotonic,
-            revision=lambda: 0,
+            history=NO_HISTORY,
             others=tuple,
             hints=str,
         )

@@ -103,7 +103,7 @@ def _kept(house: FeedHouse, place: Path) -> None:
     kept.mkdir(parents=True)
     with closing(sqlite3.connect(house.ledger)) as ledger, closing(sqlite3.connect(place / "var" / house.ledger.name)) as copy:
         ledger.backup(copy)
-    for name in ("known.json", "revision"):
+    for name in ("known.json", "history"):
         shutil.copy(house.kept / name, kept)
 
 

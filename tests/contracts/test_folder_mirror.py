@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from drop_folder import NOW, SETTLE, Inbox, mounted, open_descriptors
+from drop_folder import NOW, SETTLE, Inbox, Past, mounted, open_descriptors
 from spendwatch.domain.errors import LedgerUnavailableError, SourceUnavailableError
 from spendwatch.domain.statement import SourceName
 from spendwatch.sources.folder import mirror, remembered
@@ -245,22 +245,23 @@ def test_fingerprints_of_something_else_do_not_hide_a_file(inbox: Inbox) -> None
     assert inbox.kept() == ["push/x.csv"]
 
 
-def test_a_ledger_that_is_older_than_the_memory_is_given_everything_again(inbox: Inbox) -> None:
+@pytest.mark.parametrize(("revision", "ledger"), [(42, "a"), (42, "b"), (99, "b")])
+def test_a_ledger_that_lacks_what_is_remembered_is_given_everything_again(inbox: Inbox, revision: int, ledger: str) -> None:
     """It was begun anew, or comes from a backup: it may lack what was read since, and its figures would be too low."""
     inbox.drop("1/x.csv")
     inbox.drop("2/x.csv")
-    inbox.revision = 41
+    inbox.past.revision = 41
     inbox.look()
     inbox.seconds += 10
     for file in inbox.source.arrivals(NOW):
-        inbox.revision += 1
+        inbox.past.revision += 1
         inbox.source.keep(file)
-    inbox.revision = 42
+    inbox.past.revision, inbox.past.ledger = revision, ledger
     inbox.restarted()
     with capture_logs() as logs:
         assert sorted(inbox.kept()) == ["1/x.csv", "2/x.csv"]
     assert [entry["event"] for entry in logs] == ["settled_files_forgotten"]
-    inbox.revision = 44
+    inbox.past.revision += 2
     inbox.restarted()
     assert inbox.settled() == []
 
@@ -300,14 +301,14 @@ def test_a_refused_file_is_tried_again_by_a_reader_that_was_told_more(inbox: Inb
 
 
 def test_a_file_is_not_taken_for_settled_while_the_ledger_cannot_be_asked(inbox: Inbox) -> None:
-    answers: list[int] = []
+    class Unsteady(Past):
+        def mark(self) -> str:
+            if not self.revision:
+                msg = "the ledger cannot be reached"
+                raise LedgerUnavailableError(msg)
+            return super().mark()
 
-    def revision() -> int:
-        if not answers:
-            msg = "the ledger cannot be reached"
-            raise LedgerUnavailableError(msg)
-        return answers[-1]
-
+    past = Unsteady()
     inbox.drop("push/x.csv")
     inbox.source = FolderSource(
         SourceName("inbox"),
@@ -317,12 +318,12 @@ def test_a_file_is_not_taken_for_settled_while_the_ledger_cannot_be_asked(inbox:
         lambda: inbox.seconds,
         move=False,
         recursive=True,
-        revision=revision,
+        history=past,
     )
     (file,) = inbox.settled()
     with pytest.raises(LedgerUnavailableError):
         inbox.source.keep(file)
-    answers.append(7)
+    past.revision = 7
     assert inbox.look_after(10) == [], "a pass that was broken off leaves its files, for a pause"
     assert inbox.kept() == ["push/x.csv"]
     assert list(inbox.spool.iterdir()) == []

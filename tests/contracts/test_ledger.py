@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from threading import Barrier
 
 import pytest
@@ -84,6 +85,22 @@ def test_every_recorded_change_raises_the_revision(ledger: Ledger) -> None:
         enter(ledger, number, Day(key(), (row(str(number)),)))
         seen.append(ledger.revision())
     assert seen == sorted(set(seen))
+
+
+def test_a_mark_stands_for_what_is_on_record_and_for_no_other_ledger(ledger: Ledger, tmp_path: Path) -> None:
+    assert ledger.mark() == ""
+    enter(ledger, "first", Day(key(1)))
+    first = ledger.mark()
+    enter(ledger, "second", Day(key(2)))
+    assert ledger.has_mark(first)
+    assert ledger.has_mark(ledger.mark())
+    assert ledger.mark() != first
+    other = open_database(str(tmp_path / "other.db"))
+    for name in ("first", "second", "third"):
+        enter(Ledger(other), name, Day(key(1), salt=name))
+        assert not Ledger(other).has_mark(first)
+    assert not ledger.has_mark(Ledger(other).mark())
+    other.close()
 
 
 def test_a_day_changed_by_somebody_else_meanwhile_is_not_overwritten(ledger: Ledger) -> None:

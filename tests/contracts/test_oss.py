@@ -216,13 +216,16 @@ async def test_a_memory_that_was_lost_means_that_everything_is_given_once_more(s
         assert await stage.bucket.enter() == []
 
 
-async def test_a_ledger_that_went_back_is_given_everything_once_more(stage: Stage) -> None:
+@pytest.mark.parametrize(("revision", "ledger"), [(4, "a"), (4, "b"), (50, "b")])
+async def test_a_ledger_that_lacks_what_was_given_is_given_everything_once_more(
+    stage: Stage, revision: int, ledger: str
+) -> None:
     stage.server.put("a.csv", BILL)
-    stage.bucket.revision = 5
+    stage.bucket.past.revision = 5
     assert await stage.bucket.enter() == [("a.csv", BILL)]
     stage.bucket.restarted()
     assert await stage.bucket.enter() == []
-    stage.bucket.revision = 4
+    stage.bucket.past.revision, stage.bucket.past.ledger = revision, ledger
     stage.bucket.restarted()
     with capture_logs() as logs:
         assert await stage.bucket.enter() == [("a.csv", BILL)]

@@ -18,6 +18,7 @@ from spendwatch.sources.alibaba.settings import AlibabaAccess
 from spendwatch.sources.alibaba.source import AlibabaSource
 from spendwatch.sources.config import AlibabaConfig, OssConfig, SourceConfig
 from spendwatch.sources.fetching import Attended, HttpClient
+from spendwatch.sources.files.kept import History
 from spendwatch.sources.folder.source import FolderSource
 from spendwatch.sources.opening import Equipment, Source, open_api, open_credentials, open_source
 from spendwatch.sources.pacing import Pace
@@ -36,8 +37,8 @@ class Means:
     environ: Mapping[str, str]
     metadata: Callable[[], HttpClient]
     """Makes a client for the metadata service, once somebody is configured to ask it."""
-    revision: Callable[[], int]
-    """Tells the ledger's."""
+    history: History
+    """The ledger's."""
     others: Callable[[], Collection[Path]]
     """Tells which files in a folder are no bills, though they may lie there."""
     hints: Callable[[SourceName], str]
@@ -141,7 +142,7 @@ class Feeds:
             final_on=recipe.final_on,
             clock=self._means.clock,
             monotonic=self._means.monotonic,
-            revision=self._means.revision,
+            history=self._means.history,
             hints=partial(self._means.hints, name),
             others=self._means.others,
         )

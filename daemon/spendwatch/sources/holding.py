@@ -5,7 +5,7 @@ pending/             whole, and not yet entered
 originals/done/      entered: out of these the ledger can be built again
 originals/rejected/  refused, each with its reason beside it
 known.json, objects  what was given already, so that it is not given again
-revision             that of the ledger that has it
+history              the mark of the ledger that has it
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from structlog.typing import FilteringBoundLogger
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.sources.files.forgetting import forget
-from spendwatch.sources.files.kept import KeptOriginal, copied
+from spendwatch.sources.files.kept import MARK, NO_HISTORY, History, KeptOriginal, copied
 from spendwatch.sources.files.naming import MANY, again, readable, reason_name
 from spendwatch.sources.files.originals import folder_at
 from spendwatch.sources.files.shelves import Shelf
@@ -42,8 +42,7 @@ _TENTH = 10
 _MEMORY = "known.json"
 OBJECTS = "objects"
 """Where a source keeps what it knows of many files, each of which was given by itself."""
-_REVISION = "revision"
-_MOST_DIGITS = 18
+_HISTORY = "history"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _OURS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK_EVERY = 16 << 20
@@ -111,14 +110,14 @@ class Incoming:
 class Holding:
     """The folders of one source that fetches its files."""
 
-    def __init__(self, place: Path, source: SourceName, revision: Callable[[], int] = lambda: 0) -> None:
+    def __init__(self, place: Path, source: SourceName, history: History = NO_HISTORY) -> None:
         """Use this folder; it is made, for our eyes alone, when it is first needed.
 
-        `revision` tells the ledger's: one that has gone back to an earlier one lacks what was given to it since.
+        `history` is the ledger's: by it, one begun anew or restored is found to lack what was given to another.
         """
         self._place = place
         self._source = source
-        self._revision = revision
+        self._history = history
         self._copies = Spool(place / "incoming")
         self._once = Once(source)
         self.sweep()
@@ -165,7 +164,7 @@ class Holding:
     def keep(self, path: Path) -> None:
         """Put a file away that was entered."""
         self._put_away(path, Shelf.DONE)
-        self.note_revision()
+        self.note_history()
 
     def reject(self, path: Path, why: str) -> None:
         """Put a file away that could not be understood, the reason beside it."""
@@ -205,11 +204,12 @@ class Holding:
 
     def recall(self) -> Mapping[str, object]:
         """Return what was remembered last; nothing where nothing readable is left of it, or the ledger lacks what was given."""
-        if self._revision() < self._noted_revision():
+        noted = self._noted_mark()
+        if noted and not self._history.has_mark(noted):
             # Another ledger, or one restored from a backup. Whatever the source still has is given once more.
             _log.warning("known_bills_forgotten", source=self._source, reason="the ledger is older: all is fetched again")
             with contextlib.suppress(OSError):
-                for name in (_MEMORY, OBJECTS, _REVISION):
+                for name in (_MEMORY, OBJECTS, _HISTORY):
                     (self._place / name).unlink(missing_ok=True)
             return {}
         try:
@@ -233,24 +233,24 @@ class Holding:
             file.write(answer[:_LARGEST_NOTE])
             file.path.replace(self._place / "originals" / _NOTE)
 
-    def note_revision(self) -> None:
-        """Note up to which revision the ledger must be to have what was given; a ledger that went back shows it."""
+    def note_history(self) -> None:
+        """Note which change a ledger must have gone through to have what was given."""
         new = self._place / "incoming" / f"{secrets.token_hex(16)}.part"
         try:
-            new.write_text(f"{max(self._revision(), self._noted_revision())}\n", encoding="ascii")
-            new.replace(self._place / _REVISION)
+            new.write_text(f"{self._history.mark() or self._noted_mark()}\n", encoding="ascii")
+            new.replace(self._place / _HISTORY)
         except OSError as error:
             self._once.tell("revision_not_noted", reason=reason_of(error))
         else:
             self._once.is_over("revision_not_noted")
 
-    def _noted_revision(self) -> int:
-        """Return the ledger's revision when a file was last put away; 0 where that is not known."""
+    def _noted_mark(self) -> str:
+        """Return the ledger's mark when a file was last put away; empty where that is not known."""
         try:
-            text = (self._place / _REVISION).read_text(encoding="ascii").strip()
+            text = (self._place / _HISTORY).read_text(encoding="ascii").strip()
         except (OSError, ValueError):
-            return 0
-        return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else 0
+            return ""
+        return text if MARK.fullmatch(text) else ""
 
     def _not_forgotten(self, name: str, reason: str) -> None:
         self._once.tell("original_not_forgotten", name=readable(name), reason=reason)

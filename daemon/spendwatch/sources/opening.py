@@ -19,6 +19,7 @@ from spendwatch.sources.alibaba.settings import AlibabaAccess
 from spendwatch.sources.alibaba.source import AlibabaSource
 from spendwatch.sources.config import AlibabaConfig, FolderConfig, OssConfig, SourceConfig, UrlConfig
 from spendwatch.sources.fetching import HttpClient
+from spendwatch.sources.files.kept import History
 from spendwatch.sources.folder.source import FolderSource
 from spendwatch.sources.pacing import Pace
 from spendwatch.sources.provider.acs3 import Signer
@@ -53,8 +54,8 @@ class Equipment:
     final_on: int
     clock: Clock
     monotonic: Callable[[], float]
-    revision: Callable[[], int]
-    """Tells the ledger's."""
+    history: History
+    """The ledger's."""
     others: Callable[[], Collection[Path]]
     """Tells which files in a folder are no bills, though they may lie there."""
     hints: Callable[[], str]
@@ -73,7 +74,7 @@ def open_source(name: SourceName, config: SourceConfig, equipment: Equipment) ->
                 monotonic=equipment.monotonic,
                 recursive=config.recursive,
                 move=config.move,
-                revision=equipment.revision,
+                history=equipment.history,
                 hints=equipment.hints,
                 others=equipment.others,
             )
@@ -84,7 +85,7 @@ def open_source(name: SourceName, config: SourceConfig, equipment: Equipment) ->
                 equipment.client,
                 config,
                 monotonic=equipment.monotonic,
-                revision=equipment.revision,
+                history=equipment.history,
             )
         case AlibabaConfig():
             assert equipment.api  # noqa: S101 -- it was opened from the same settings
@@ -96,7 +97,7 @@ def open_source(name: SourceName, config: SourceConfig, equipment: Equipment) ->
                 final_on=equipment.final_on,
                 monotonic=equipment.monotonic,
                 product=config.product,
-                revision=equipment.revision,
+                history=equipment.history,
             )
         case OssConfig():
             return _open_oss(name, config, equipment)
@@ -108,7 +109,7 @@ def _open_oss(name: SourceName, config: OssConfig, equipment: Equipment) -> OssS
 
     assert equipment.credentials  # noqa: S101 -- they were opened from the same settings
     store = OssClient(equipment.client, equipment.credentials, config, clock=equipment.clock)
-    return OssSource(name, equipment.place, store, config, monotonic=equipment.monotonic, revision=equipment.revision)
+    return OssSource(name, equipment.place, store, config, monotonic=equipment.monotonic, history=equipment.history)
 
 
 def open_credentials(

@@ -21,6 +21,7 @@ from spendwatch.sources.alibaba.bill_pages import NO_LINES, DayBill, Wanted
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.known_days import KnownDay, Memory, Totals, agree, stamp, texts
 from spendwatch.sources.fetching_source import FetchingSource
+from spendwatch.sources.files.kept import NO_HISTORY, History
 from spendwatch.sources.holding import Holding, Incoming
 from spendwatch.sources.trouble import EndpointError, Trouble
 
@@ -47,13 +48,13 @@ class AlibabaSource(FetchingSource):
         final_on: int,
         monotonic: Callable[[], float],
         product: str = "sfm",
-        revision: Callable[[], int] = lambda: 0,
+        history: History = NO_HISTORY,
     ) -> None:
         """Keep files below `place`. `final_on` is the day of a month until whose end the previous month may still change.
 
-        What was given is given again to a ledger that goes back to an earlier `revision`.
+        What was given is given again to a ledger that lacks it by its `history`.
         """
-        self._holding = Holding(place, name, revision)
+        self._holding = Holding(place, name, history)
         super().__init__(name, self._holding, monotonic=monotonic)
         self._api = api
         self._account = account

@@ -1,7 +1,7 @@
 """What was shelved is given again to a ledger that lacks it: to one begun anew, or restored from a backup.
 
-Up to which revision a ledger must be to have all that was shelved is noted in the folder itself, so that a backup of the ledger
-and of what lies beside it does not take the note back with it.
+Which change a ledger must have gone through to have all that was shelved is noted in the folder itself, so that a backup of the
+ledger and of what lies beside it does not take the note back with it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.statement import SourceName
+from spendwatch.sources.files.kept import MARK, History
 from spendwatch.sources.files.naming import readable
 from spendwatch.sources.files.shelves import Shelf, bring_back
 from spendwatch.sources.files.skipped import Once, reason_of
@@ -25,24 +26,20 @@ NOTE = ".spendwatch.revision"
 _NEW = f"{NOTE}.new"
 _ALL = "all"
 """Stands in the note from the moment in which it is noticed until everything is back: a killed process begins anew."""
-_LONGEST = 18
+_LONGEST = 40
 
 
 class GivenAgain:
-    """Compares the ledger's revision with the note in the folder."""
+    """Compares the ledger's history with the note in the folder."""
 
-    def __init__(self, source: SourceName, once: Once, revision: Callable[[], int], *, deep: bool) -> None:
+    def __init__(self, source: SourceName, once: Once, history: History, *, deep: bool) -> None:
         """Report in the name of that source; `deep`: its folder is looked at with those below it."""
         self._source = source
         self._once = once
-        self._revision = revision
+        self._history = history
         self._deep = deep
         self._owed: set[tuple[str, str]] | None = None
         """What is still to be brought back, each with its name and with where it lies; None: nothing was noticed."""
-        # By the time of the first look, other sources may have brought an old ledger beyond the note.
-        self._at_start: int | None = None
-        with suppress(LedgerUnavailableError):
-            self._at_start = revision()
 
     def look(self, folder: int, kept: Callable[[], Iterable[tuple[str, str]]]) -> None:
         """Bring all that was kept back into the folder if the ledger lacks some of it; what cannot be is tried again."""
@@ -57,27 +54,23 @@ class GivenAgain:
             self._bring_back(folder, name, place)
         if not self._owed:
             self._owed = None
-            self._note(folder, str(self._revision()))
+            self._note(folder, self._history.mark())
 
     def note(self, folder: int) -> None:
-        """Before a file is shelved: note that a ledger of an earlier revision lacks it."""
+        """Before a file is shelved: note that a ledger without the latest change lacks it."""
         if self._owed is not None:
             return
         try:
-            revision = self._revision()
+            mark = self._history.mark()
         except LedgerUnavailableError as error:
             self._once.tell("revision_not_noted", reason=str(error))
             return
-        if revision and _noted(folder) != str(revision):
-            self._note(folder, str(revision))
+        if mark and _noted(folder) != mark:
+            self._note(folder, mark)
 
     def _is_older(self, folder: int) -> bool:
-        at_start, self._at_start = self._at_start, None
         noted = _noted(folder)
-        if not noted or noted == _ALL:
-            return noted == _ALL
-        revision = self._revision()
-        return (revision if at_start is None else min(at_start, revision)) < int(noted)
+        return noted == _ALL or bool(noted and not self._history.has_mark(noted))
 
     def _bring_back(self, folder: int, name: str, place: str) -> None:
         assert self._owed is not None  # noqa: S101 -- called for what is owed
@@ -109,11 +102,11 @@ class GivenAgain:
 
 
 def _noted(folder: int) -> str:
-    """Return what stands in the note, a revision or `all`; empty where there is none, or none that can be read."""
+    """Return what stands in the note, a mark or `all`; empty where there is none, or none that can be read."""
     try:
         opened = os.open(NOTE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         with os.fdopen(opened, "rb") as file:
             text = file.read(_LONGEST + 1).strip().decode("ascii")
     except (OSError, ValueError):
         return ""
-    return text if text == _ALL or (text.isdigit() and len(text) <= _LONGEST) else ""
+    return text if text == _ALL or MARK.fullmatch(text) else ""

@@ -18,6 +18,7 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch import __version__
 from spendwatch.domain.statement import SourceName
+from spendwatch.sources.files.kept import MARK, History
 from spendwatch.sources.files.skipped import Once, reason_of
 from spendwatch.sources.files.spool import Identity
 
@@ -28,7 +29,7 @@ MOST_REMEMBERED = 200_000
 _SIZE = 16
 _LONGEST = 100 + _SIZE * MOST_REMEMBERED * 2
 _SAVE_AFTER = 30.0
-_HEADER = re.compile(rb"spendwatch settled files, ledger revision ([0-9]{1,18})\n")
+_HEADER = re.compile(rb"spendwatch settled files, ledger (%s|)\n" % MARK.pattern.encode())
 _KEPT = ""
 
 
@@ -42,16 +43,16 @@ class Remembered:
         monotonic: Callable[[], float],
         once: Once,
         *,
-        revision: Callable[[], int],
+        history: History,
         hints: Callable[[], str],
     ) -> None:
         """Know the file, which is read when it is first needed.
 
-        `revision` tells the ledger's; `hints`, what else decides which files can be understood.
+        `history` is the ledger's; `hints`, what else decides which files can be understood.
         """
         self._source = source
         self._file = file
-        self._revision = revision
+        self._history = history
         self._hints = hints
         self._reader = __version__
         self._monotonic = monotonic
@@ -59,7 +60,7 @@ class Remembered:
         self._looks = 0
         self._met: dict[bytes, int] | None = None
         """Each fingerprint, and the number of the look that met it last."""
-        self._at_revision = 0
+        self._mark = ""
         self._unsaved_since: float | None = None
 
     def begin(self) -> None:
@@ -77,8 +78,7 @@ class Remembered:
 
     def add(self, name: str, identity: Identity, *, refused: bool) -> None:
         """Remember that the file is done with as it is."""
-        known, revision = self._known(), self._revision()
-        self._at_revision = max(self._at_revision, revision)
+        known, self._mark = self._known(), self._history.mark()
         known[_fingerprint(name, identity, self._reader if refused else _KEPT)] = self._looks
         now = self._monotonic()
         self._unsaved_since = now if self._unsaved_since is None else self._unsaved_since
@@ -102,7 +102,7 @@ class Remembered:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
             with os.fdopen(os.open(new, flags, 0o600), "wb") as file:
-                file.write(b"spendwatch settled files, ledger revision %d\n" % self._at_revision)
+                file.write(b"spendwatch settled files, ledger %s\n" % self._mark.encode())
                 file.writelines(self._known())
             new.replace(self._file)
         except OSError as error:
@@ -127,12 +127,12 @@ class Remembered:
         found = _HEADER.match(data)
         if found is None or (len(data) - found.end()) % _SIZE:
             return {}
-        revision = int(found[1])
-        if self._revision() < revision:
+        mark = found[1].decode()
+        if mark and not self._history.has_mark(mark):
             # Another ledger, or one restored from a backup: it may lack what was read since.
             _log.warning("settled_files_forgotten", source=self._source, reason="the ledger is older: all files are read again")
             return {}
-        self._at_revision = revision
+        self._mark = mark
         return {data[start : start + _SIZE]: 0 for start in range(found.end(), len(data), _SIZE)}
 
     def _read(self) -> bytes:

@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.files.kept import KeptOriginal, copied
+from spendwatch.sources.files.kept import NO_HISTORY, History, KeptOriginal, copied
 from spendwatch.sources.files.naming import endings, readable
 from spendwatch.sources.files.originals import OddFileError, Original, ends_like, folder_at, plain_file
 from spendwatch.sources.files.shelves import Shelf
@@ -45,13 +45,13 @@ class FolderSource:
         *,
         recursive: bool = False,
         move: bool = True,
-        revision: Callable[[], int] = lambda: 0,
+        history: History = NO_HISTORY,
         hints: Callable[[], str] = lambda: "",
         others: Callable[[], Iterable[Path]] = tuple,
     ) -> None:
         """Watch `path`, if `recursive` with all folders below it; copies go to `spool`, whose orphans are removed now.
 
-        What was kept is given again when the ledger goes back to an earlier `revision`. Without `move`, what is done with stays
+        What was kept is given again when the ledger lacks it by its `history`. Without `move`, what is done with stays
         where it is and is remembered beside the spool, what was rejected as long as the `hints` to the reader are the same.
         `others` are files that somebody else reads, wherever they lie: they are no bills.
         """
@@ -63,11 +63,11 @@ class FolderSource:
         self._once = Once(name)
         self._disposal: Shelving | Mirror
         if move:
-            again = GivenAgain(name, self._once, revision, deep=recursive)
+            again = GivenAgain(name, self._once, history, deep=recursive)
             self._disposal = Shelving(name, path, self._looks, self._once, monotonic=monotonic, given_again=again)
         else:
             file = spool.with_name(f"{spool.name}.settled")
-            remembered = Remembered(name, file, monotonic, self._once, revision=revision, hints=hints)
+            remembered = Remembered(name, file, monotonic, self._once, history=history, hints=hints)
             self._disposal = Mirror(name, self._looks, remembered, deep=recursive)
         self._listing = Listing(
             self._looks, self._skipped, self._once, deep=recursive, is_settled=self._disposal.is_settled, others=others

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.files.kept import KeptOriginal
+from spendwatch.sources.files.kept import History, KeptOriginal
 from spendwatch.sources.files.shelves import Shelf
 from spendwatch.sources.files.skipped import reason_of
 from spendwatch.sources.holding import OBJECTS, Holding, Incoming, usable
@@ -43,13 +43,13 @@ class _Part:
 class Intake:
     """What was taken in from one bucket, and what became of it."""
 
-    def __init__(self, name: SourceName, place: Path, store: OssClient, config: OssConfig, revision: Callable[[], int]) -> None:
-        """Keep files below `place`. What was given is given again to a ledger that goes back to an earlier `revision`."""
+    def __init__(self, name: SourceName, place: Path, store: OssClient, config: OssConfig, history: History) -> None:
+        """Keep files below `place`. What was given is given again to a ledger that lacks it by its `history`."""
         self._name = name
         self._place = place
         self._store = store
         self._config = config
-        self._holding = Holding(place, name, revision)
+        self._holding = Holding(place, name, history)
         self._waiting = Waiting(place, name)
         self._part = _Part()
         self._versions: Versions | None = None
@@ -127,7 +127,7 @@ class Intake:
             _log.warning("object_not_remembered", source=self._name, name=path.name, reason=reason_of(error))
             return
         self._waiting.put_away(path, shelf, why)
-        self._holding.note_revision()
+        self._holding.note_history()
 
     async def _keep_part(self, found: StoredObject, file: Incoming, *, can_go_on: bool) -> None:
         """Remember how much of which version is safely here, so that the next round asks for the rest."""

@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.statement import SourceName
 from spendwatch.sources.fetching_source import FetchingSource
+from spendwatch.sources.files.kept import NO_HISTORY, History
 from spendwatch.sources.files.skipped import Skipped
 from spendwatch.sources.oss.client import OssClient
 from spendwatch.sources.oss.intake import Intake
@@ -42,10 +43,10 @@ class OssSource(FetchingSource):
         config: OssConfig,
         *,
         monotonic: Callable[[], float],
-        revision: Callable[[], int] = lambda: 0,
+        history: History = NO_HISTORY,
     ) -> None:
-        """Keep files below `place`. What was given is given again to a ledger that goes back to an earlier `revision`."""
-        self._intake = Intake(name, place, store, config, revision)
+        """Keep files below `place`. What was given is given again to a ledger that lacks it by its `history`."""
+        self._intake = Intake(name, place, store, config, history)
         super().__init__(name, self._intake, monotonic=monotonic)
         self._store = store
         self._bucket = config.bucket

@@ -12,6 +12,7 @@ from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.domain.statement import SourceName
 from spendwatch.sources.fetching import HttpAnswer, HttpClient, Receiver
 from spendwatch.sources.fetching_source import FetchingSource
+from spendwatch.sources.files.kept import NO_HISTORY, History
 from spendwatch.sources.holding import Holding, Incoming
 from spendwatch.sources.pacing import asked_pause
 from spendwatch.sources.trouble import EndpointError, Trouble, not_fetched, quoted
@@ -42,13 +43,13 @@ class UrlSource(FetchingSource):
         config: UrlConfig,
         *,
         monotonic: Callable[[], float],
-        revision: Callable[[], int] = lambda: 0,
+        history: History = NO_HISTORY,
     ) -> None:
         """Keep files below `place`. The configuration's secret has been read already.
 
-        What was given is given again to a ledger that goes back to an earlier `revision`.
+        What was given is given again to a ledger that lacks it by its `history`.
         """
-        self._holding = Holding(place, name, revision)
+        self._holding = Holding(place, name, history)
         super().__init__(name, self._holding, monotonic=monotonic)
         self._client = client
         self._config = config
