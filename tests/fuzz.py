@@ -23,7 +23,7 @@ from random import Random
 
 from bill_builder import ACCOUNT
 from mischief import Damaged, damaged
-from oracle import Hints, Sums, month_to_date
+from oracle import Hints, Sums, month_to_date, spend_by_tags
 from small_ledger import Copies
 from spendwatch.domain.errors import UnreadableBillError
 from spendwatch.domain.money import Currency
@@ -108,6 +108,8 @@ def judge(seed: int, bench: Bench, figures: Figures) -> None:
         figures.reasons[_sort_of(said)] += 1
     elif said != expected:
         raise _surprise(seed, case, f"the reader says {_shown(said)}, and the oracle {_shown(expected)}")
+    elif bench.by_tags is not None and bench.by_tags != (tagged := spend_by_tags(case.plainly, PLAIN)):
+        raise _surprise(seed, case, f"by tags the reader says {dict(bench.by_tags)}, and the oracle {tagged}")
     else:
         figures.equal += 1
 

@@ -246,6 +246,7 @@ def focus(charges: Iterable[Charge], name: str, *, site: str = "x_") -> NamedFil
             "PricingUnit": "千tokens",
             "ServiceName": "大模型服务平台百炼" if charge.product == "sfm" else "oss",
             "SubAccountId": ACCOUNT,
+            "Tags": charge.tags,
             f"{site}CommodityCode": charge.commodity,
             f"{site}BillingItemCode": charge.item,
             f"{site}InstanceID": charge.instance,
@@ -276,6 +277,7 @@ def answers(charges: Sequence[Charge], name: str, *, page: int = 3) -> NamedFile
                 **({} if charge.outstanding is None else {"PaymentAmount": "<cost>" + charge.paid}),
                 "OutstandingAmount": "<cost>" + charge.owed if charge.owed else None,
                 "BillAccountID": ACCOUNT,
+                "Tag": charge.tags,
             }
             for charge in charges[first : first + page]
         ]

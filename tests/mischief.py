@@ -113,8 +113,8 @@ def _small() -> Sequence[NamedFile]:
     first, second = date(2026, 9, 1), date(2026, 9, 2)
     charges = [
         Charge(1, first, Decimal("1.25")),
-        Charge(2, first, Decimal("0.0000000001"), workspace="llm-b", api_key="", channel="bmp"),
-        Charge(3, second, Decimal("-3.5"), sort="refund"),
+        Charge(2, first, Decimal("0.0000000001"), workspace="llm-b", api_key="", channel="bmp", tags="team:a;x:y"),
+        Charge(3, second, Decimal("-3.5"), sort="refund", tags='{"x": "y", "team": "a"}'),
         Charge(4, second, Decimal(12), product="oss", commodity="oss", sort="plan"),
         Charge(5, second, Decimal(0), sort="free", tags="key:team value:a; key:x value:y"),
     ]
@@ -173,7 +173,7 @@ _AMOUNTS = (
     "0", "-0", "-12.5", "1234567890123456789", "9" * 28, "9" * 29, "-" + "9" * 28 + "." + "9" * 10, "0.00000000001", "1e3",
     "1E+3", "6.9E-05", "1.5E-12", "1e400", "1,234.56", "1,23", "-1,234", "", "-", "--1", "+1", "1.", ".5", "NaN", "Infinity",
     "１２", "٣", "1_000", "¥1", "CNY 1", "(1)", "1 000", " 2 ", "\t3", "'4", "`5", "0x10", "=1+1", "1.2.3", "−1", "∞", "null",
-    "007.50", "1.50000000000000000000", "\ufeff6", "\u00a07", "8\u3000", "1e", "１e3",
+    "007.50", "NULL", "1.50000000000000000000", "\ufeff6", "\u00a07", "8\u3000", "1e", "１e3",
 )  # fmt: skip
 _DATES = (
     "202609", "2026-09", "2026/9", "Sep-26", "sep-26", "2026年9月", "20260902", "2026-09-02", "2026/9/2", "2026.9.2",
@@ -185,6 +185,9 @@ _IDS = (
     "", "1E+15", "1.0E+15", "5E+15", "1000000000000001\t", "'1000000000000001", "5000000000000003", "9999999999999999", "id-1",
     "x" * 300, "id,1", 'id"1', "id\n1", "-", "0", "合计", "total", "Total:", "llm-a", ";llm-a;m;t;;0", "1200345;llm-b;m;t;bmp",
     "t;llm-c;m;t;app;1", "llm-d!cn!job", ";;;;;;;;", "llm-", "cn-shanghai;standard", "\x1f", "a\0b", "a\rb", "a\r\nb", "\u202e",
+    "12xxx;llm-a;qwen-max;output_token;app;0", " 12 ; llm-a ;m;t;;1", "m;t;llm-c", "llm-d", "llm-d!llm-e", "a!b!llm-f", "x;y;z",
+    "12;llm-a;m;t;app;0;new", "llm-g;;m;t;;0", "12;ws-1;m;t;app;0", "team:a;env:b", "link:http://x;y", '{"team": "a", "n": 5}',
+    "key:team value:a; key:x", "key:team value:a;b", '{"team": 1e999}', '{"a": "\\ud800"}', ":a", "NULL", '{"": "x"}', '{"a":',
     "CNY", "USD", "cny", "人民币", "sfm", "SFM", "oss", "免费额度", "退款", "[]", "{}", '[{"name":"Token类型","value":"x"}]',
 )  # fmt: skip
 _NASTY = (*_AMOUNTS, *_DATES, *_IDS)

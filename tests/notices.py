@@ -429,6 +429,15 @@ SAMPLES: Mapping[str, Notification] = {
             detail="",
         ),
     ),
+    "unassigned": notice(
+        Rule.UNASSIGNED,
+        Facts(
+            scope="layout:consumedetailbillv2",
+            name="consumedetailbillv2",
+            detail="12;ws-1;qwen-max;output_token;app;0\nno instance id",
+            data_until=UNTIL,
+        ),
+    ),
     "source-failing": notice(Rule.SOURCE_FAILING, replace(_INBOX, detail="the folder inbox cannot be read: permission denied")),
     "endpoint-refuses-us": notice(
         Rule.SOURCE_FAILING,

@@ -21,6 +21,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Context, Decimal, localcontext
@@ -36,8 +37,6 @@ MONTH, DAY, TIME = "账单信息/账单月份", "账单信息/账单日期", "�
 PRODUCT, INSTANCE, CURRENCY = "产品信息/产品Code", "资源信息/实例ID（出账粒度）", "定价信息/定价币种"
 
 _JUNK = " \t\r\n\u00a0\u3000\ufeff"
-_INFERENCE = re.compile(r"([0-9]*|[A-Za-z][A-Za-z_]*);(?P<workspace>llm-[^;]*|);[^;]*;[^;]*;[^;]*(;[01]?)?", re.ASCII)
-_TRAINING = re.compile(r"(?P<workspace>llm-[^;!]*)![^;!]*![^;!]*")
 _TOTALS = {"合计", "总计", "小计", "total", "grand total", "subtotal"}
 _AMOUNT = re.compile(r"-?([0-9]+|[0-9]{1,3}(,[0-9]{3})+)(\.[0-9]+)?|-?[0-9]+(\.[0-9]+)?[eE][+-]?[0-9]{1,3}", re.ASCII)
 
@@ -74,6 +73,9 @@ class Layout:
     outstanding: str = ""
     paid: tuple[str, ...] = ()
     """What was paid of a line: where all of it is nothing, nothing outstanding says nothing."""
+    tags: str = "实例标签|资源标签|标签"
+    null: str = ""
+    """How a cell says that there is nothing."""
 
 
 _SORTS = (
@@ -102,13 +104,14 @@ LAYOUTS = (
         "ResourcePurchaseAccountId", "BillingMonth", "BillingDate", "TaxExclusivePayableAmount", "ProductCode", "InstanceId",
         "Currency", ("OrderId", "ResourceOwnerAccountId", "CommodityCode", "BillingItemCode", "UsageUnit"),
         ("Usage", "GrossAmount"), (), commodity="CommodityCode", service="ProductName", charge="LineItemType", trade="",
+        tags="ResourceTag",
     ),
     Layout(
         "billingitemdetail", ("应付金额", "账单月份|账期|账单周期|账单日期|账务日期"), ("欠费金额",), "主键", "资源购买账号ID",
         "账单月份|账期|账单周期", "账单日期|账务日期|消费时间|扣费时间", "应付金额", "产品Code",
         "资产/资源实例ID|实例ID(出账粒度)|实例ID|资产ID", "定价币种",
         ("资源归属账号ID", "商品Code", "计费项Code", "用量单位"), ("用量", "目录总价"), ("消费时间", "扣费时间"),
-        service="产品名称|产品", trade="",
+        service="产品名称|产品", trade="", tags="实例标签|标签",
     ),
     Layout(
         "instancedetail", ("账期", "应付金额", "欠费金额"), (), "", "账号ID", "账期", "账单开始时间|消费时间", "应付金额",
@@ -117,6 +120,7 @@ LAYOUTS = (
         ("账单结束时间", "用量", "原价"), ("消费时间", "账单开始时间", "账单结束时间"),
         commodity="产品明细Code", service="产品", charge="账单类型", trade="消费类型",
         outstanding="欠费金额", paid=("现金支付", "代金券抵扣", "储值卡支付金额"),
+        tags="实例标签",
     ),
     Layout(
         "instancedetail-en", ("BillingCycle", "PretaxAmount"), (), "", "AccountID", "BillingCycle",
@@ -125,6 +129,7 @@ LAYOUTS = (
         ("UsageEndTime", "PretaxGrossAmount"), ("PaymentTime", "UsageStartTime", "UsageEndTime"),
         commodity="ProductType", service="ProductName", charge="Item", trade="SubscriptionType",
         outstanding="OutstandingAmount", paid=("PaymentAmount", "DeductedByCashCoupons", "DeductedByPrepaidCard"),
+        tags="Tag|InstanceTag",
     ),
     Layout(
         "focus", ("BilledCost", "BillingPeriodStart"), (), "", "BillingAccountId", "BillingPeriodStart", "ChargePeriodStart",
@@ -132,7 +137,8 @@ LAYOUTS = (
         ("ChargePeriodStart", "SubAccountId", "ServiceName", "x_CommodityCode|SkuId", "x_BillingItemCode|SkuPriceId",
          "PricingUnit"),
         ("ChargePeriodEnd", "PricingQuantity", "ListCost"), ("ChargePeriodStart", "ChargePeriodEnd"), "snapshot",
-        commodity="x_CommodityCode|SkuId", service="ServiceName", charge="ChargeCategory", trade="ChargeClass",
+        commodity="x_CommodityCode|SkuId", service="ServiceName", charge="ChargeCategory", trade="ChargeClass", tags="Tags",
+        null="NULL",
     ),
 )  # fmt: skip
 API = Layout(
@@ -142,6 +148,7 @@ API = Layout(
     ("Usage", "PretaxGrossAmount"), (), commodity="CommodityCode|ProductType", service="ProductName", charge="Item",
     trade="SubscriptionType", outstanding="OutstandingAmount",
     paid=("PaymentAmount", "DeductedByCashCoupons", "DeductedByPrepaidCard", "AdjustAmount"),
+    tags="Tag",
 )  # fmt: skip
 
 
@@ -155,6 +162,9 @@ class Hints:
 
 NO_HINTS = Hints()
 
+NamedContent = tuple[str, bytes]
+"""The name of a file and what it holds."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -167,6 +177,8 @@ class Line:
     product: str
     workspace: str
     currency: str
+    tags: str
+    """A JSON object with sorted keys; empty for none."""
     line_id: str
     alike: tuple[str, ...]
     content: tuple[str, ...]
@@ -215,6 +227,7 @@ class Row:
 
     columns: Mapping[str, int]
     cells: Sequence[str]
+    null: str = ""
 
     def has(self, told: str) -> bool:
         """Tell whether there is such a column."""
@@ -227,7 +240,8 @@ class Row:
 
     def cell(self, told: str) -> str:
         """Return it without what clings to it."""
-        return _clean(self.raw(told))
+        text = _clean(self.raw(told))
+        return "" if text == self.null else text
 
 
 class UnreadableError(ValueError):
@@ -411,7 +425,7 @@ def _statement(name: str, layout: Layout, kind: str, table: list[list[str]], hin
     named = re.match(r"(?!20[0-9]{12}(?![0-9]))([0-9]{12,32})(?![0-9])", name.rsplit("/", maxsplit=1)[-1])
     lines: list[Line] = []
     moments: list[str] = []
-    for row in (Row(columns, cells) for cells in rows):
+    for row in (Row(columns, cells, layout.null) for cells in rows):
         if not _is_total(layout, row):
             lines.append(_line(layout, row, named[1] if named else "", hints))
             moments += [_moment(row.cell(told)) for told in layout.reach]
@@ -501,10 +515,11 @@ def _line(layout: Layout, row: Row, named: str, hints: Hints) -> Line:
         product=product,
         workspace=_workspace(instance, product),
         currency=currency,
+        tags=(tags := tags_in(cell(layout.tags))),
         line_id=cell(layout.line_id),
         alike=(first, product, *others, instance, currency, sort),
         content=tuple(row.raw(told) for told in layout.content),
-        order=(*figures, first, product, *others, instance, currency),
+        order=(*figures, first, product, *others, instance, currency, sort, tags),
         sort=sort,
         outstanding=_outstanding(layout, row),
     )
@@ -635,8 +650,35 @@ _SHORTENED = re.compile(r"[0-9](\.[0-9]+)?[eE]\+?[0-9]{1,3}", re.ASCII)
 def _workspace(instance: str, product: str) -> str:
     if product not in {"sfm", ""}:
         return ""
-    found = _INFERENCE.fullmatch(instance) or _TRAINING.fullmatch(instance)
-    return found["workspace"] if found else ""
+    parts = [_clean(part) for part in re.split("[;!]", instance)]
+    where = {(";", 5): 1, (";", 6): 1, ("!", 3): 0}.get(("".join(set(re.findall("[;!]", instance))), len(parts)))
+    if where is not None and parts[where].startswith("llm-"):
+        return parts[where]
+    named = {part for part in parts if part.startswith("llm-")}
+    return named.pop() if len(named) == 1 else ""
+
+
+def tags_in(cell: str) -> str:
+    """Return the tags that a cell holds, as a JSON object with sorted keys; empty for none."""
+    text = cell.strip()
+    tags: dict[str, Any] = {"": text} if text else {}
+    if text.startswith("{"):
+        with suppress(ValueError, RecursionError):
+            said = dict(json.loads(text).items())
+            _dumped(said).encode()  # half a surrogate pair and an infinite number are nothing that can be written again
+            tags = said
+    else:
+        named = [re.fullmatch("(?s)key:(.+?) value:(.*)", part) for part in re.split(r";\s*(?=key:)", text.rstrip("; "))]
+        pairs = [part.split(":", 1) for part in text.split(";") if part.strip()]
+        if all(named):
+            tags = {tag[1].strip(): tag[2].strip() for tag in named if tag}
+        elif not any(named) and any(len(pair) > 1 for pair in pairs) and all(pair[0].strip() for pair in pairs):
+            tags = {pair[0].strip(): "".join(pair[1:]).strip() for pair in pairs}
+    return _dumped(tags) if tags else ""
+
+
+def _dumped(tags: Any) -> str:  # noqa: ANN401 -- whatever JSON holds
+    return json.dumps(tags, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def month_to_date(files: Iterable[tuple[str, bytes]], hints: Hints = NO_HINTS, products: Sequence[str] | None = None) -> Sums:
@@ -767,6 +809,15 @@ def _summed(lines: Iterable[Line]) -> Sums:
         for line in lines:
             sums[line.account, line.month, line.product, line.workspace, line.currency] += line.amount
     return dict(sums)
+
+
+def spend_by_tags(content: NamedContent, hints: Hints = NO_HINTS) -> dict[tuple[str, str], Decimal]:
+    """Return the sums over the lines of one file by their tags and currency."""
+    found: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    with localcontext(prec=60):
+        for line in read_statement(*content, hints).lines:
+            found[line.tags, line.currency] += line.amount
+    return dict(found)
 
 
 def naive_sum(files: Iterable[tuple[str, bytes]], hints: Hints = NO_HINTS, *, product: str) -> Decimal:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from decimal import Decimal, localcontext
 from pathlib import Path
 
 from small_ledger import NO_HINTS, SmallLedger, Sums
 from spendwatch.bills.bill import Portion, UnderstoodBill
 from spendwatch.bills.reader import read
+from spendwatch.bills.traits import Traits
 from spendwatch.domain.errors import UnreadableBillError
 from spendwatch.domain.statement import ReadingHints
 
@@ -22,6 +24,8 @@ class Bench:
         self._path = folder / "bill"
         self._folder.mkdir()
         self._hints = hints
+        self.by_tags: dict[tuple[str, str], Decimal] | None = None
+        """Of the file that was read last, where it is one statement, what was spent by tags and currency."""
 
     def read(self, name: str, content: bytes) -> UnderstoodBill:
         """Understand a file of that name, or raise `UnreadableBillError`."""
@@ -34,6 +38,7 @@ class Bench:
 
     def sums(self, name: str, content: bytes) -> Sums | UnreadableBillError:
         """Return the sums over the file's lines, or the refusal."""
+        self.by_tags = None
         try:
             bill = self.read(name, content)
         except UnreadableBillError as refused:
@@ -47,6 +52,10 @@ class Bench:
             ledger = SmallLedger()
             ledger.enter_here(name, content, hints=self._hints)
             return ledger.sums()
+        self.by_tags = defaultdict(Decimal)
+        with localcontext(prec=60):
+            for traits, cost in costs_of(portions[0]):
+                self.by_tags[traits.tags, traits.currency] += cost
         return sums_of(portions[0])
 
 
@@ -61,6 +70,14 @@ def sums_of(portion: Portion) -> Sums:
                 traits = lines.book.traits[number]
                 sums[key.account, key.period.label, traits.product, traits.workspace, traits.currency] += cost
     return dict(sums)
+
+
+def costs_of(portion: Portion) -> Iterator[tuple[Traits, Decimal]]:
+    """Yield the traits and the cost of each line."""
+    lines = portion._lines
+    for key in portion.days:
+        for number, cost in lines.pile.lines(lines._heaps[key]).select("traits", "billed_cost").iter_rows():
+            yield lines.book.traits[number], cost
 
 
 def _tell_nobody(_phase: str, _share: float) -> None:

@@ -15,15 +15,19 @@ KEY, SPACE = "1200345", "llm-demo0a1b2c3d4e"
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (f"{KEY};{SPACE};qwen-max;output_token;app;0", InstanceId(KEY, SPACE, "qwen-max", "output_token", "app")),
-        (f"{KEY};{SPACE};qwen3.6-plus;input_token;;0", InstanceId(KEY, SPACE, "qwen3.6-plus", "input_token", "")),
-        (f";{SPACE};happyhorse-1.0-i2v;1080P;bmp;1", InstanceId("", SPACE, "happyhorse-1.0-i2v", "1080P", "bmp")),
+        (f"{KEY};{SPACE};qwen-max;output_token;app;0", InstanceId(KEY, SPACE, "qwen-max", "output_token", "app", "0")),
+        ("12xxx;llm-xxx;qwen-max;output_token;app;0", InstanceId("12xxx", "llm-xxx", "qwen-max", "output_token", "app", "0")),
+        (f" {KEY} ; {SPACE}\t;qwen-max; output_token;app ;0 ", InstanceId(KEY, SPACE, "qwen-max", "output_token", "app", "0")),
+        (f"{KEY};{SPACE};qwen3.6-plus;input_token;;0", InstanceId(KEY, SPACE, "qwen3.6-plus", "input_token", "", "0")),
+        (f";{SPACE};happyhorse-1.0-i2v;1080P;bmp;1", InstanceId("", SPACE, "happyhorse-1.0-i2v", "1080P", "bmp", "1")),
         (f"{KEY};{SPACE};qwen-max;output_token;app", InstanceId(KEY, SPACE, "qwen-max", "output_token", "app")),
         (f";{SPACE};qwen-max;output_token;app", InstanceId("", SPACE, "qwen-max", "output_token", "app")),
         (f"text_token;{SPACE};qwen-max;output_token;app", InstanceId("", SPACE, "qwen-max", "output_token", "app")),
-        (f";{SPACE};qwen-audio-3.1-tts-flash;tts;0", InstanceId("", SPACE, "qwen-audio-3.1-tts-flash", "tts", "")),
-        (f"{KEY};;qwen-max;output_token;;0", InstanceId(KEY, "", "qwen-max", "output_token", "")),
+        (f";{SPACE};qwen-audio-3.1-tts-flash;tts;0", InstanceId("", SPACE, "qwen-audio-3.1-tts-flash", "tts", "", "0")),
+        (f"{KEY};;qwen-max;output_token;;0", InstanceId(KEY, "", "qwen-max", "output_token", "", "0")),
         (f"{SPACE}!cn-beijing!job-7", InstanceId("", SPACE, "", "training", "")),
+        (f"sk-1;{SPACE};qwen-max;output_token;;0", InstanceId("sk-1", SPACE, "qwen-max", "output_token", "", "0")),
+        (f"{KEY};{SPACE};llm-x;output_token;app;0", InstanceId(KEY, SPACE, "llm-x", "output_token", "app", "0")),
         ("", InstanceId()),
         ("spn-demo0001", InstanceId()),
     ],
@@ -36,12 +40,26 @@ def test_every_known_shape_gives_its_parts(text: str, expected: InstanceId) -> N
     "text",
     [
         f"{KEY};{SPACE};qwen;max;output_token;app;0",
+        f"{KEY};{SPACE};qwen-max;output_token;app;0;new",
         f"{KEY};{SPACE};qwen-max;output_token",
+        f"cn-beijing;{KEY}; {SPACE} ;qwen-max",
+        f"{SPACE};;qwen-max;output_token;app;0",
+        f"{SPACE}!cn-beijing",
+        f"a!b!{SPACE}",
+        f"{SPACE}!job;x",
+        SPACE,
+    ],
+)
+def test_in_an_unknown_shape_the_field_that_begins_as_workspaces_do_is_the_workspace(text: str) -> None:
+    assert parse_instance_id(text) == InstanceId(workspace=SPACE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "cn-shanghai;standard",
         f"{KEY};workspace;qwen-max;output_token;;0",
-        f"sk-1;{SPACE};qwen-max;output_token;;0",
-        f"{KEY};{SPACE};qwen-max;output_token;app;2",
-        f"{SPACE}!cn-beijing",
+        f"{SPACE};llm-other",
         "a!b!c",
     ],
 )

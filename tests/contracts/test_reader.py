@@ -229,12 +229,29 @@ def test_amounts_of_every_legal_size_are_kept_to_the_last_digit() -> None:
 
 
 def test_an_instance_of_unknown_shape_keeps_its_money_and_is_told() -> None:
-    odd = "1;llm-a;b;c;d;e;f;g"
+    odd = "1;ws-a;b;c;d;e;f;g"
     ledger = SmallLedger()
     statement = ledger.enter_here(*a_bill([a_line(instance=odd, amount="4"), a_line(instance=odd, amount="5")]))
     (row,) = ledger.rows
     assert (row.workspace, row.model, row.billed_cost) == ("", "", Decimal(9))
     assert statement.remarks == (f"1 instance id has an unknown shape and no workspace, for example {odd!r}",)
+    assert statement.unassigned == (odd,)
+
+
+def test_usage_without_an_instance_id_is_told_and_an_order_without_one_is_not() -> None:
+    order = a_line(instance="", charge="订阅预付费用", trade="新购")
+    assert (statement_of(order).unassigned, statement_of(order).remarks) == ((), ())
+    statement = statement_of(order, a_line(instance=""), a_line(instance="spn-1"), a_line(instance="", product="oss"))
+    assert statement.unassigned == ("",)
+    assert statement.remarks == ("usage without an instance id counts for no workspace",)
+
+
+def test_blanks_around_the_fields_of_an_instance_id_make_no_second_workspace() -> None:
+    ledger = SmallLedger()
+    plain = "1200345;llm-a;qwen-max;output_token;app;1"
+    ledger.enter_here(*a_bill([a_line(instance=plain, amount="1"), a_line(instance=plain.replace(";", " ; "), amount="2")]))
+    (row,) = ledger.rows
+    assert (row.workspace, row.api_key, row.safe_mode, row.billed_cost) == ("llm-a", "1200345", "1", Decimal(3))
 
 
 def test_an_instance_of_another_product_is_left_alone() -> None:

@@ -69,6 +69,7 @@ def test_what_belongs_to_a_month_or_happens_once_has_no_episodes() -> None:
         Rule.LATE,
         Rule.REJECTED,
         Rule.DIFFERING,
+        Rule.UNASSIGNED,
     }
     assert {rule for rule in Rule if not rule.is_episodic} == once
 

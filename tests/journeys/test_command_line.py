@@ -213,6 +213,20 @@ def test_the_rows_of_every_report_add_up_to_the_total(quiet_home: Home, by: str)
     assert sum(row["lines"] for row in document["rows"]) == 5
 
 
+def test_the_operators_hear_once_for_each_kind_of_file_of_usage_whose_workspace_cannot_be_read(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    for number, odd in enumerate(("7;ws-1;qwen-max;output_token;app;1", "8;ws-2;qwen-max;output_token;app;0"), start=1):
+        quiet_home.drop(lines_worth("2", first=number, instance=odd))
+        quiet_home.call("once")
+        (alert,) = [one for one in quiet_home.json("alerts")["alerts"] if one["rule"] == "bills.unassigned"]
+        assert alert["summary"] == "consumedetailbillv2: usage whose workspace cannot be read"
+    quiet_home.drop(lines_worth("4", first=3))
+    quiet_home.call("once")
+    assert "(no workspace)" in quiet_home.call("status").stdout
+    rows = quiet_home.json("report", "--by", "workspace,safe_mode")["rows"]
+    assert {(row["workspace"], row["safe_mode"], row["spend"]) for row in rows} == {("", "", "4"), (RESEARCH, "0", "4")}
+
+
 def test_a_report_as_csv_holds_no_formula(quiet_home: Home) -> None:
     quiet_home.furnish()
     quiet_home.drop(lines_worth("1", model='=HYPERLINK("x")') + lines_worth("-2", first=2, model="plain"))

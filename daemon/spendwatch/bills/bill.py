@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 _UNTOLD = Digest("")
 _DAY = timedelta(days=1)
+_EXAMPLES, _SHOWN = 5, 200
+"""Of instance ids that name no workspace: how many, and how much of each."""
 _UNDATED = (
     "a numbered part, and neither its name nor its folder tells when it was written: where two pushes are cut up differently, "
     "lines at the cut may count as only one of them says"
@@ -63,6 +65,7 @@ class Portion:
         repeat = "1 line of the file repeats" if dropped == 1 else f"{dropped} lines of the file repeat"
         again = (f"{repeat} the id of another one; one of each counts",) if dropped else ()
         undated = (_UNDATED,) if self._is_undated_part else ()
+        self.unassigned = tuple(lines.interpreter.unassigned)
         self.remarks = (*lines.interpreter.remarks(), *again, *undated)
 
     @property
@@ -164,6 +167,7 @@ class UnderstoodBill:
             stamp=newest.stamp,
             days=days,
             coverage=coverage,
+            unassigned=tuple(dict.fromkeys(one[:_SHOWN] for portion in portions for one in portion.unassigned))[:_EXAMPLES],
             remarks=tuple(dict.fromkeys((*remarks, *(remark for portion in portions for remark in portion.remarks)))),
             parts=tuple(portion.told.part for portion in portions),
         )

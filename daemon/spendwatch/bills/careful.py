@@ -172,7 +172,8 @@ class CarefulReader:
 
     def _cell(self, row: list[str], field: Field) -> str:
         place = self._header.places.get(field)
-        return "" if place is None else cleaned(row[place])
+        cell = "" if place is None else cleaned(row[place])
+        return "" if cell == self._header.layout.null else cell
 
     def _understand(self, row: list[str], line: int) -> dict[Field, str]:
         cells = {field: row[place] for field, place in self._header.places.items()}

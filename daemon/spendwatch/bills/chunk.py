@@ -131,7 +131,7 @@ def roll_up(frame: pl.DataFrame, book: TraitBook) -> Iterator[list[str | int | N
 
 
 def _spend_key(traits: Traits) -> tuple[str, ...]:
-    who = (traits.workspace, traits.api_key, traits.model, traits.type, traits.channel)
+    who = (traits.workspace, traits.api_key, traits.model, traits.type, traits.channel, traits.safe_mode)
     what = (traits.item, traits.commodity, traits.product, traits.owner, traits.tags, traits.charge, traits.currency)
     return (*who, *what)
 

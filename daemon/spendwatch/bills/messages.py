@@ -73,6 +73,7 @@ def statement_message(statement: Statement) -> Message:
         "days": [[*_key(day.key), day.digest, day.lines, day.has_ids] for day in statement.days],
         "coverage": [_covered(one) for one in statement.coverage],
         "remarks": statement.remarks,
+        "unassigned": statement.unassigned,
         "parts": statement.parts,
     }
 
@@ -95,6 +96,7 @@ def statement_from(message: Message) -> Statement:
             days=tuple(_day(as_list(day)) for day in as_list(message.get("days"))),
             coverage=tuple(_coverage(as_list(one)) for one in as_list(message.get("coverage"))),
             remarks=tuple(as_text(remark) for remark in as_list(message.get("remarks"))),
+            unassigned=tuple(as_text(example) for example in as_list(message.get("unassigned"))),
             parts=tuple(as_number(part) for part in as_list(message.get("parts"))),
         )
     except ValueError as error:
@@ -265,9 +267,8 @@ def row_from(line: str) -> SpendRow:
     """Return the row of a roll-up that one line of its file tells."""
     try:
         *texts, lines, outstanding = as_list(json.loads(line))
-        workspace, api_key, model, kind, channel, item, commodity, product, owner, tags, charge, currency, cost = map(
-            as_text, texts
-        )
+        workspace, api_key, model, kind, channel, safe_mode, item, commodity, product, *others = map(as_text, texts)
+        owner, tags, charge, currency, cost = others
         if not is_currency(currency):
             raise NonsenseError
         return SpendRow(
@@ -276,6 +277,7 @@ def row_from(line: str) -> SpendRow:
             model=model,
             type=kind,
             channel=channel,
+            safe_mode=safe_mode,
             item=item,
             commodity=commodity,
             product=product,

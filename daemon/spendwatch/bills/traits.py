@@ -16,7 +16,7 @@ from spendwatch.bills.tags import UNKNOWN, canonical_tags
 from spendwatch.domain.errors import printable
 from spendwatch.domain.money import is_currency
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.statement import ACCOUNT_ID, AccountId, DayKey, ReadingHints
+from spendwatch.domain.statement import ACCOUNT_ID, AccountId, ChargeKind, DayKey, ReadingHints
 
 _PLACE = (Field.ACCOUNT, Field.PERIOD, Field.DAY)
 """These tell the day of a line; the others tell its traits."""
@@ -79,6 +79,7 @@ class Traits(NamedTuple):
     model: str
     type: str
     channel: str
+    safe_mode: str
     kept: str
     """The cells of `KEPT`, for layouts that have them; else empty."""
 
@@ -111,7 +112,8 @@ class Interpreter:
     series: str
     assumed: dict[str, None] = field(default_factory=dict)
     """What was taken from elsewhere because the bill is silent, in words; each said once."""
-    unknown_instances: dict[str, None] = field(default_factory=dict)
+    unassigned: dict[str, None] = field(default_factory=dict)
+    """Instance ids of usage whose workspace cannot be told, or that there was none."""
     has_undated: bool = False
     """Whether lines without a date were met."""
     _has_unknown_tags: bool = False
@@ -130,11 +132,13 @@ class Interpreter:
 
     def remarks(self) -> tuple[str, ...]:
         """Return what the operator should know."""
-        if not self.unknown_instances:
-            return tuple(self.assumed)
-        count, example = len(self.unknown_instances), next(iter(self.unknown_instances))
-        ids = "1 instance id has" if count == 1 else f"{count} instance ids have"
-        return (*self.assumed, f"{ids} an unknown shape and no workspace, for example {example[:80]!r}")
+        said, unknown = list(self.assumed), [one for one in self.unassigned if one]
+        if unknown:
+            ids = "1 instance id has" if len(unknown) == 1 else f"{len(unknown)} instance ids have"
+            said.append(f"{ids} an unknown shape and no workspace, for example {unknown[0][:80]!r}")
+        if "" in self.unassigned:
+            said.append("usage without an instance id counts for no workspace")
+        return tuple(said)
 
     def key(self, account_cell: str, month_cell: str, day_cell: str) -> DayKey:
         """Return which day these cells name, or raise `CellError`."""
@@ -204,7 +208,8 @@ class Interpreter:
                 raise CellError(column, value, "a control character inside the cell", "text")
         raw = {column: self._said(value) for column, value in cells.items()}
         product = self._product(raw)
-        instance = self._instance(raw, product)
+        charge = self.layout.charge_kind(*(raw.get(field, "") for field in (Field.CHARGE, Field.TRADE, Field.COMMODITY)))
+        instance = self._instance(raw, product, charge)
         return Traits(
             owner=self._owner(raw.get(Field.OWNER, ""), account),
             product=product,
@@ -213,13 +218,14 @@ class Interpreter:
             instance=raw.get(Field.INSTANCE, ""),
             unit=raw.get(Field.UNIT, ""),
             currency=self._currency(raw.get(Field.CURRENCY, ""), account),
-            charge=self.layout.charge_kind(*(raw.get(field, "") for field in (Field.CHARGE, Field.TRADE, Field.COMMODITY))),
+            charge=charge,
             tags=self._tags(raw.get(Field.TAGS, "")),
             workspace=instance.workspace,
             api_key=instance.api_key,
             model=instance.model,
             type=instance.type,
             channel=instance.channel,
+            safe_mode=instance.safe_mode,
             kept=SEPARATOR.join(raw.get(column, "") for column in KEPT) if self.layout.has_parties else "",
         )
 
@@ -242,14 +248,14 @@ class Interpreter:
     def _owner(self, cell: str, account: AccountId) -> str:
         return account if looks_shortened(cell) and ids_meant(cell, (account,)) else cell
 
-    def _instance(self, raw: Mapping[Field, str], product: str) -> InstanceId:
+    def _instance(self, raw: Mapping[Field, str], product: str, charge: ChargeKind) -> InstanceId:
         if product not in {MODEL_STUDIO, ""}:
             return InstanceId()
         cell = raw.get(Field.INSTANCE, "")
         parsed = parse_instance_id(cell)
+        if product and (parsed is None or (not cell and charge is ChargeKind.USAGE)):
+            self.unassigned[cell] = None
         if parsed is None:
-            if product:
-                self.unknown_instances[cell] = None
             return InstanceId()
         return parsed if cell else _selected(raw.get(Field.SELECTOR, ""))
 

@@ -118,6 +118,15 @@ _TELLINGS = {
         "文件已移到一旁并附上原因，其余处理照常进行。",
         rule="收到无法理解的账单文件",
     ),
+    Rule.UNASSIGNED: Telling(
+        fired="账单（{name}）中有无法识别业务空间的用量",
+        repeated="账单（{name}）中仍有无法识别业务空间的用量",
+        resolved="账单（{name}）中所有用量的业务空间均可识别",
+        subject="",
+        lead="这些费用计入账号，并单独列为无业务空间的一行，但不计入任何业务空间的预算。"
+        "百炼的实例 ID 以 llm- 开头的字段表示业务空间，下列实例 ID 中没有该字段。",
+        rule="实例 ID 未标明业务空间的用量，每种账单文件只通知一次",
+    ),
     Rule.SOURCE_FAILING: Telling(
         fired="无法从 {name} 获取账单",
         repeated="仍无法从 {name} 获取账单",

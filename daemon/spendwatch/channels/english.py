@@ -125,6 +125,15 @@ _TELLINGS = {
         "bill arrives. It is set aside with the reason beside it; everything else goes on.",
         rule="a bill that could not be understood",
     ),
+    Rule.UNASSIGNED: Telling(
+        fired="Bills ({name}) have usage whose workspace cannot be read",
+        repeated="Bills ({name}) still have usage whose workspace cannot be read",
+        resolved="The workspace of all usage in bills ({name}) can be read again",
+        subject="",
+        lead="It counts for the account and has a row of its own, without a workspace, but no workspace budget includes it. "
+        "Instance ids of Model Studio name the workspace in the field that begins with llm-; these do not.",
+        rule="usage whose instance id names no workspace, reported once for each kind of bill file",
+    ),
     Rule.SOURCE_FAILING: Telling(
         fired="Bills cannot be fetched from {name}",
         repeated="Bills still cannot be fetched from {name}",

@@ -18,7 +18,9 @@ from spendwatch.domain.scope import Counts
 
 SUBJECT_LENGTH = 120
 _MOST_POINTS = 10
-_ONCE = frozenset({Rule.FORECAST, Rule.CORRECTED, Rule.LATE, Rule.DIFFERING, Rule.FOREIGN_CURRENCY, Rule.REJECTED})
+_ONCE = frozenset(
+    {Rule.FORECAST, Rule.CORRECTED, Rule.LATE, Rule.DIFFERING, Rule.FOREIGN_CURRENCY, Rule.REJECTED, Rule.UNASSIGNED}
+)
 _COSTLY = frozenset({Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY})
 _OF_BALANCE = frozenset({Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY})
 
@@ -181,6 +183,7 @@ def _advice(words: Words) -> Iterator[str]:
             | Rule.LATE
             | Rule.FOREIGN_CURRENCY
             | Rule.REJECTED
+            | Rule.UNASSIGNED
             | Rule.CONFIG_REJECTED
             | Rule.CLOCK_WRONG
             | Rule.LEDGER_FAILING
@@ -242,5 +245,5 @@ def _next(words: Words) -> str:
             | Rule.LEDGER_FAILING
         ):
             return phrases.next_episode
-        case Rule.CORRECTED | Rule.LATE | Rule.DIFFERING | Rule.FOREIGN_CURRENCY | Rule.REJECTED:
+        case Rule.CORRECTED | Rule.LATE | Rule.DIFFERING | Rule.FOREIGN_CURRENCY | Rule.REJECTED | Rule.UNASSIGNED:
             return phrases.once

@@ -30,6 +30,7 @@ class Rule(StrEnum):
     STALE = "bills.stale"
     REJECTED = "bills.rejected"
     DIFFERING = "bills.differing"
+    UNASSIGNED = "bills.unassigned"
     SOURCE_FAILING = "source.failing"
     CHANNEL_FAILING = "channel.failing"
     CONFIG_REJECTED = "config.rejected"

@@ -22,6 +22,8 @@ class Dimension(StrEnum):
     MODEL = "model"
     TYPE = "type"
     CHANNEL = "channel"
+    SAFE_MODE = "safe_mode"
+    """Whether calls stop once the free quota is used up, the sixth field of an instance id."""
     ITEM = "item"
     COMMODITY = "commodity"
     PRODUCT = "product"

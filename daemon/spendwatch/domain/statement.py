@@ -197,6 +197,8 @@ class Statement:
     """What the statement is complete for."""
     remarks: tuple[str, ...] = ()
     """Things an operator should know: a currency taken from the configuration, instance ids of an unknown shape."""
+    unassigned: tuple[str, ...] = ()
+    """Examples of instance ids of usage whose workspace cannot be told; empty texts where usage has no instance id."""
     parts: tuple[int, ...] = ()
     """Which numbered parts of other statements it holds, as names tell; 0 for what is whole."""
 
@@ -239,6 +241,8 @@ class SpendRow:
     lines: int
     outstanding: Decimal | None = None
     """What of it is not paid yet; None where the bills do not tell."""
+    safe_mode: str = ""
+    """Whether calls stop once the free quota is used up: `1` or `0`; empty where the bill does not tell."""
 
 
 _OUTRANKED = (

@@ -110,7 +110,9 @@ def health_findings(health: Health, view: LedgerView, around: Surroundings, know
             until=until,
         )
     )
-    return found + _rejection_findings(view.ledger.rejections(now - ONE_SHOT_LASTS), operators, known, until)
+    since = now - ONE_SHOT_LASTS
+    found += [_unassigned(layout, told, operators, until) for layout, told in view.ledger.unassigned(since).items()]
+    return found + _rejection_findings(view.ledger.rejections(since), operators, known, until)
 
 
 def _source_findings(
@@ -191,6 +193,21 @@ def _trouble(
         channels=channels,
         remind=_DAILY,
     )
+
+
+def _unassigned(layout: str, examples: Sequence[str], operators: tuple[ChannelName, ...], until: datetime | None) -> Finding:
+    """Return that bills of a layout have usage that belongs to no workspace: told once, as others of its kind follow."""
+    scope = f"layout:{layout}"
+    told = _trouble(
+        Rule.UNASSIGNED,
+        scope,
+        holds=True,
+        summary=f"{layout}: usage whose workspace cannot be read",
+        detail="\n".join(example or "no instance id" for example in examples),
+        channels=operators,
+        until=until,
+    )
+    return replace(told, remind=None)
 
 
 def _rejection_findings(

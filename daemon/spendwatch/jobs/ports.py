@@ -166,6 +166,9 @@ class Ledger(Protocol):
     def owed(self, periods: Sequence[BillingPeriod], since: Stamp) -> Sequence[OwedDay]:
         """Return what each series says of these periods that is not paid, by day, as far as it said so since then."""
 
+    def unassigned(self, since: datetime) -> Mapping[str, tuple[str, ...]]:
+        """Return by layout examples of instance ids whose workspace could not be told, in bills received since then."""
+
     def rejections(self, since: datetime) -> Sequence[Rejection]:
         """Return the files refused since then, the oldest first."""
 

@@ -48,6 +48,7 @@ from spendwatch.store.statement import (
     put_rejection,
     rejections_since,
     statements_beginning,
+    unassigned_since,
 )
 from spendwatch.store.usage import charged, owed_days, usage_by_day
 
@@ -215,6 +216,11 @@ class Ledger:
         """Return the final months that were changed since then, the earliest change first."""
         with self._database.reading() as connection:
             return late_since(connection, since)
+
+    def unassigned(self, since: datetime) -> Mapping[str, tuple[str, ...]]:
+        """Return by layout examples of instance ids whose workspace could not be told, in bills received since then."""
+        with self._database.reading() as connection:
+            return unassigned_since(connection, since)
 
     def rejections(self, since: datetime) -> Sequence[Rejection]:
         """Return the files refused since then, the oldest first."""

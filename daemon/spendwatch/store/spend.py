@@ -29,7 +29,8 @@ from spendwatch.store.bulk import no_conflict, put_many
 from spendwatch.store.chunk import is_day, is_month
 from spendwatch.store.columns import Amount, ExactSum, Row, Words, metadata
 
-_ROW_DIMENSIONS = ("workspace", "api_key", "model", "type", "channel", "item", "commodity", "product", "owner", "tags")
+_WHO = ("workspace", "api_key", "model", "type", "channel", "safe_mode")
+_ROW_DIMENSIONS = (*_WHO, "item", "commodity", "product", "owner", "tags")
 
 spend = Table(
     "spend",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,6 +39,7 @@ statement = Table(
     Column("stamp", Words, nullable=False),
     Column("received_at", Moment, nullable=False),
     Column("remarks", Texts, nullable=False),
+    Column("unassigned", Texts, nullable=False),
     UniqueConstraint("identity"),
 )
 
@@ -117,6 +118,7 @@ def enter(
         "stamp": entered.stamp,
         "received_at": now,
         "remarks": entered.remarks,
+        "unassigned": entered.unassigned,
     }
     insertion = insert_into(connection, statement).values(row)
     newer = {name: insertion.excluded[name] for name in ("name", "exported_at", "stamp", "received_at")}
@@ -138,7 +140,7 @@ def statements_beginning(connection: Connection, prefix: str, limit: int) -> tup
 
 
 def _entered(row: Row) -> EnteredStatement:
-    plain = {name: value for name, value in row.items() if name != "id"}
+    plain = {name: value for name, value in row.items() if name not in {"id", "unassigned"}}
     converted = {
         "kind": Kind(row["kind"]),
         "tax_basis": TaxBasis(row["tax_basis"]),
@@ -157,6 +159,16 @@ def put_rejection(connection: Connection, refused: Rejection) -> None:
         "reason": refused.reason,
     }
     connection.execute(insert_into(connection, rejection).values(row).on_conflict_do_nothing())
+
+
+def unassigned_since(connection: Connection, since: datetime) -> Mapping[str, tuple[str, ...]]:
+    """Return by layout examples of instance ids whose workspace could not be told, in bills received since then."""
+    columns = statement.c.layout, statement.c.unassigned
+    query = select(*columns).where(statement.c.received_at >= since, statement.c.unassigned != ()).order_by(statement.c.id)
+    found: dict[str, tuple[str, ...]] = {}
+    for layout, examples in connection.execute(query):
+        found.setdefault(layout, examples)
+    return found
 
 
 def rejections_since(connection: Connection, since: datetime) -> tuple[Rejection, ...]:
