@@ -135,7 +135,7 @@ def test_what_is_remembered_of_a_look_replaces_the_one_before(book: BalanceBook)
     other = BalanceWatch(OTHER, Origin.MANUAL, Money(Decimal(1), USD), None, None, NOON)
     book.remember([(first, CNY), (other, USD)])
     assert book.watches() == {ACME: first, OTHER: other}
-    second = replace(first, net=None, top_up=None, positive_since=NOON, runway=runway[:1])
+    second = replace(first, net=None, top_up=None, positive_since=NOON, overdue_since=NOON - MINUTE, runway=runway[:1])
     book.remember([(second, CNY)])
     assert book.watches() == {ACME: second, OTHER: other}
 

@@ -101,6 +101,33 @@ def test_a_debt_that_is_settled_in_time_escalates_to_nobody(rounds: Rounds) -> N
     assert not [one for one in rounds.book.said if BOSS in one.channels]
 
 
+def test_nobody_new_is_called_for_a_debt_while_the_balance_is_above_zero(rounds: Rounds) -> None:
+    rounds.wanted(replace(MANUAL, floors=(), escalation=Escalation(HOUR, (BOSS,))))
+    rounds.bill(TODAY, "1500.02")
+    rounds.round()
+    rounds.bill(TODAY, "1499.98")
+    assert rounds.round(after=20 * MINUTE) == []
+    assert rounds.round(after=50 * MINUTE) == []
+    # Below zero again, by then for 20 minutes; the time between is left out.
+    rounds.bill(TODAY, "1500.02")
+    assert rounds.round() == []
+    assert rounds.round(after=40 * MINUTE - MINUTE) == []
+    (escalated,) = rounds.round(after=MINUTE)
+    assert told([escalated]) == [("balance.overdue", "fired", "1h", (BOSS,))]
+    assert escalated.facts.balance
+    assert escalated.facts.balance.is_overdue
+    # Above zero and not clear yet it is no news for anybody; then it is over for both.
+    rounds.bill(TODAY, "1499.98")
+    assert rounds.round(after=MINUTE) == []
+    assert rounds.round(after=HOUR - MINUTE) == []
+    assert [one.channels for one in rounds.round(after=MINUTE)] == [(FINANCE,), (BOSS,)]
+    # Another debt counts from its own beginning.
+    rounds.bill(TODAY, "1500.02")
+    assert told(rounds.round(after=MINUTE)) == [("balance.overdue", "fired", "", (FINANCE,))]
+    assert rounds.round(after=HOUR - MINUTE) == []
+    assert told(rounds.round(after=MINUTE)) == [("balance.overdue", "fired", "1h", (BOSS,))]
+
+
 def test_bills_that_are_corrected_up_and_down_about_zero_make_one_debt(rounds: Rounds) -> None:
     rounds.wanted(replace(MANUAL, floors=()))
     for number in range(20):

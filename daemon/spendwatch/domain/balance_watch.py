@@ -40,6 +40,8 @@ class BalanceWatch:
     positive_since: datetime | None = None
     """Since when available is not below zero; None while it is."""
     runway: tuple[RunwayReached, ...] = ()
+    overdue_since: datetime | None = None
+    """Since when it is below zero, or was last; time above zero in between is left out."""
 
 
 def watch_balance(before: BalanceWatch | None, balance: AccountBalance, *, now: datetime) -> BalanceWatch:
@@ -50,13 +52,19 @@ def watch_balance(before: BalanceWatch | None, balance: AccountBalance, *, now: 
         # What came in before the account fell below zero has nothing to do with how it gets out again.
         falls = balance.is_overdue and before.positive_since is not None
         earlier = None if falls else before.top_up
-        watch = replace(watch, top_up=earlier, positive_since=before.positive_since, runway=before.runway)
+        watch = replace(
+            watch,
+            top_up=earlier,
+            positive_since=before.positive_since,
+            overdue_since=_overdue_since(before, now) if falls else before.overdue_since,
+            runway=before.runway,
+        )
         if came_in := _came_in(before, watch):
             # Several that only together bring the account out of its debt are told as one.
             one_of_several = earlier if before.positive_since is None else None
             watch = replace(watch, top_up=_together(one_of_several, came_in, now), runway=())
     if balance.is_overdue:
-        return replace(watch, positive_since=None)
+        return replace(watch, positive_since=None, overdue_since=watch.overdue_since or now)
     return watch if watch.positive_since else replace(watch, positive_since=now)
 
 
@@ -73,6 +81,14 @@ def is_clear(watch: BalanceWatch, since: datetime, *, now: datetime) -> bool:
     if watch.positive_since is None:
         return False
     return (watch.top_up is not None and watch.top_up.seen_at >= since) or now - watch.positive_since >= CLEAR_FOR
+
+
+def _overdue_since(before: BalanceWatch, now: datetime) -> datetime:
+    """Return since when an account counts as overdue that falls below zero: one that had recovered, since now."""
+    earlier = before.overdue_since
+    if earlier is None or before.positive_since is None or is_clear(before, earlier, now=now):
+        return now
+    return earlier + (now - before.positive_since)
 
 
 def _together(earlier: TopUp | None, came_in: Money, now: datetime) -> TopUp:

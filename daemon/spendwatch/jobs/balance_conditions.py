@@ -181,8 +181,11 @@ def _escalation(look: Look, overdue: Finding, known: AlertsKnown, now: datetime)
     if wanted is None:
         return None
     alert, label = known.latest(overdue.matter), _label(wanted.after)
-    lasts = overdue.holds and alert is not None and alert.is_firing and now - alert.since >= wanted.after
-    matter = replace(overdue.matter, threshold=label)
+    matter, since = replace(overdue.matter, threshold=label), look.watch.overdue_since
+    # Whom it was told to hears of its end when the others do; nobody new is called while the balance is not below zero.
+    is_due = look.balance.is_overdue and since is not None and now - since >= wanted.after
+    is_told = alert is not None and alert.is_firing
+    lasts = overdue.holds and is_told and (is_due or _is_firing(known, matter))
     facts = replace(overdue.facts, threshold=label, earlier_at=alert.since if alert else None)
     return replace(
         overdue,

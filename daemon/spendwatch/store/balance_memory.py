@@ -27,6 +27,7 @@ balance_watch = Table(
     Column("top_up", Total),
     Column("topped_up_at", Moment),
     Column("positive_since", Moment),
+    Column("overdue_since", Moment),
 )
 
 runway_reached = Table(
@@ -65,6 +66,7 @@ def put_watch(connection: Connection, watch: BalanceWatch, currency: Currency) -
         "top_up": top_up.amount.amount if top_up else None,
         "topped_up_at": top_up.seen_at if top_up else None,
         "positive_since": watch.positive_since,
+        "overdue_since": watch.overdue_since,
     }
     insertion = insert_into(connection, balance_watch).values(row)
     connection.execute(insertion.on_conflict_do_update(index_elements=[balance_watch.c.account], set_=row))
@@ -92,6 +94,7 @@ def watches_on_record(connection: Connection) -> Mapping[AccountId, BalanceWatch
             net=None if row.net is None else Money(row.net, currency),
             top_up=None if row.top_up is None else TopUp(Money(row.top_up, currency), row.topped_up_at),
             positive_since=row.positive_since,
+            overdue_since=row.overdue_since,
             runway=tuple(reached.get(row.account, ())),
         )
     return found

@@ -26,7 +26,7 @@ _AHEAD = timedelta(minutes=1)
 _NOTED: Iterable[Column[datetime]] = (
     *(source_health.c[name] for name in ("first_seen_at", "last_looked_at", "last_bill_at", "failing_since")),
     *(balance_health.c[name] for name in ("first_tried_at", "last_read_at", "failing_since")),
-    *(balance_watch.c[name] for name in ("topped_up_at", "positive_since")),
+    *(balance_watch.c[name] for name in ("topped_up_at", "positive_since", "overdue_since")),
     *(alert.c[name] for name in ("since", "told_at", "resolved_at")),
     *(channel_health.c.failing_since, attempt.c.at, late.c.at, rejection.c.at),
 )
