@@ -408,12 +408,29 @@ def test_the_configuration_is_looked_for_where_it_was_asked_for(tmp_path: Path) 
 
 
 def test_a_configuration_that_is_not_there_is_a_clear_mistake(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^nowhere:1:1: named by --config: no spendwatch.yaml is there$"):
+    with pytest.raises(
+        ConfigError, match=r"^nowhere:1:1: named by --config: no spendwatch.yaml is there; `spendwatch init nowhere`"
+    ):
         find_config("nowhere", {}, tmp_path)
-    with pytest.raises(ConfigError, match=r"^nowhere:1:1: named by \$SPENDWATCH_CONFIG: no spendwatch.yaml is there$"):
+    with pytest.raises(ConfigError, match=r"^nowhere:1:1: named by \$SPENDWATCH_CONFIG: no spendwatch.yaml is there; "):
         find_config(None, {"SPENDWATCH_CONFIG": "nowhere"}, tmp_path)
-    with pytest.raises(ConfigError, match=r"no configuration found: looked at --config, \$SPENDWATCH_CONFIG, \./config and"):
+    with pytest.raises(
+        ConfigError, match=r"no configuration found in \$SPENDWATCH_CONFIG, \./config or .*; name its folder with --config"
+    ):
         find_config(None, {}, tmp_path, system=tmp_path / "nowhere")
+
+
+def test_a_workspace_file_named_as_the_configuration_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "workspaces").mkdir(parents=True)
+    (tmp_path / "mine" / "workspaces" / "r.yaml").write_text(RESEARCH)
+    with pytest.raises(ConfigError, match=r"r\.yaml:1:1: named by --config: a workspace file; name the folder .*: mine$"):
+        find_config("mine/workspaces/r.yaml", {}, tmp_path)
+
+
+def test_a_currency_in_a_workspace_file_is_answered_with_where_it_stands(house: House) -> None:
+    house.write("workspaces/research.yaml", RESEARCH + "currency: USD\n")
+    with pytest.raises(ConfigError, match="currency: amounts are in the currency of the account: it stands there"):
+        house.load()
 
 
 # -- the environment over the file

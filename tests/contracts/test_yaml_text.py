@@ -101,6 +101,9 @@ def test_equal_keys_are_refused_with_both_places() -> None:
     assert read(text).tree == {"a": {"x": "1"}, "b": "1"}
 
 
+TWO_KEYS = "each key needs a line of its own, and a blank after its colon"
+
+
 @pytest.mark.parametrize(
     ("text", "refusal"),
     [
@@ -113,7 +116,7 @@ def test_equal_keys_are_refused_with_both_places() -> None:
         ("<<: {b: 1}\n", "x.yaml:1:1: merge keys (<<) are not read: write the keys themselves"),
         ("a: 1\n---\nb: 1\n", "x.yaml:2:1: a second document begins: one file, one document"),
         ("a: {{}: 1}\n", "x.yaml:1:5: a: a key must be a text, not a list or a mapping"),
-        ("a: b: c\n", "x.yaml:1:5: not readable as YAML: mapping values are not allowed in this context"),
+        ("a: b: c\n", f"x.yaml:1:5: not readable as YAML: mapping values are not allowed in this context; {TWO_KEYS}"),
         ("a: \x07\n", "x.yaml:1:4: a character that nobody can see: U+0007"),
         ("a: b\u2028c: d\n", "x.yaml:1:5: a character that nobody can see: U+2028"),
     ],
@@ -123,7 +126,7 @@ def test_what_is_more_than_text_is_refused(text: str, refusal: str) -> None:
 
 
 def test_bytes_that_are_no_text_are_refused_with_their_line() -> None:
-    assert refusals(b"a: 1\nb: \xff\n") == ["x.yaml:2:1: not UTF-8 text"]
+    assert refusals(b"a: 1\nb: \xff\n") == ["x.yaml:2:1: not UTF-8 text: save the file as UTF-8"]
 
 
 def test_a_file_may_hold_one_mebibyte() -> None:

@@ -15,6 +15,7 @@ MAIN = "spendwatch.yaml"
 VARIABLE = "SPENDWATCH_CONFIG"
 SYSTEM = Path("/etc/spendwatch")
 _LOCAL = Path("config")
+_WORKSPACES = "workspaces"
 _ENDINGS = frozenset({".yaml", ".yml"})
 
 
@@ -33,11 +34,11 @@ class Location:
     def workspace_files(self) -> list[Path]:
         """Return the files of `workspaces/` by name; what editors leave beside them is none."""
         try:
-            files = sorted((self.folder / "workspaces").iterdir())
+            files = sorted((self.folder / _WORKSPACES).iterdir())
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise ConfigError(Place(str(self.folder / "workspaces")).mistake("", f"cannot be read: {error.strerror}")) from None
+            raise ConfigError(Place(str(self.folder / _WORKSPACES)).mistake("", f"cannot be read: {error.strerror}")) from None
         return [file for file in files if file.suffix in _ENDINGS and file.name[0] not in ".#"]
 
 
@@ -50,13 +51,18 @@ def find_config(option: str | None, environ: Mapping[str, str], cwd: Path, *, sy
     for text, by in asked:
         if text:
             if not _is_config(cwd / text):
-                raise ConfigError(Place(text).mistake("", f"named by {by}: no {MAIN} is there"))
+                what = f"named by {by}: no {MAIN} is there; `spendwatch init {text}` writes one"
+                raise ConfigError(Place(text).mistake("", what))
+            if (cwd / text).is_file() and Path(text).parent.name == _WORKSPACES:
+                what = f"named by {by}: a workspace file; name the folder with {MAIN}: {Path(text).parent.parent}"
+                raise ConfigError(Place(text).mistake("", what))
             return Path(text)
     for place in (_LOCAL, system):
         if _is_config(cwd / place):
             return place
-    looked = f"looked at --config, ${VARIABLE}, ./{_LOCAL} and {system}; `spendwatch init` writes an example"
-    raise ConfigError(Place(f"{_LOCAL}/{MAIN}").mistake("", f"no configuration found: {looked}"))
+    looked = f"no configuration found in ${VARIABLE}, ./{_LOCAL} or {system}"
+    advice = "name its folder with --config, or write one with `spendwatch init`"
+    raise ConfigError(Place(f"{_LOCAL}/{MAIN}").mistake("", f"{looked}; {advice}"))
 
 
 def read_config_file(file: Path) -> bytes:

@@ -125,6 +125,8 @@ def _wrong_type(value: Text, known: list[str]) -> str:
 def _unknown_key(key: str, known: list[str], *, in_workspace: bool) -> str:
     if in_workspace and key in _ELSEWHERE:
         return _NOT_HERE
+    if in_workspace and key == "currency":
+        return "amounts are in the currency of the account: it stands there, in spendwatch.yaml"
     return f"unknown key; {suggestion(key, known)}"
 
 

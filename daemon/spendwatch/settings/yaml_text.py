@@ -29,6 +29,15 @@ Text = Union[str, None, list["Text"], dict[str, "Text"]]  # noqa: UP007 -- `|` c
 KeyPath = tuple[str | int, ...]
 """Where in a file: keys, and numbers within lists."""
 
+_HINTS = {
+    "found character that cannot start": "indent with blanks, not with a tab; put a text that begins with @, ` or % in quotes",
+    "tab character": "indent with blanks, not with a tab",
+    "mapping values are not allowed": "each key needs a line of its own, and a blank after its colon",
+    "expected ',' or": "a [ or { is not closed",
+    "did not find expected key": "the keys of one block begin in the same column",
+}
+"""What to do where the parser's words name only what it did not expect."""
+
 _LONGEST_PATH = 8
 _NOTHING = frozenset({"", "~", "null"})
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -92,7 +101,7 @@ def _decode(data: bytes, file: str) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError(Place(file, line).mistake("", "not UTF-8 text")) from None
+        raise ConfigError(Place(file, line).mistake("", "not UTF-8 text: save the file as UTF-8")) from None
     if found := _UNSEEN.search(text):
         line = text.count("\n", 0, found.start()) + 1
         column = found.start() - text.rfind("\n", 0, found.start())
@@ -111,7 +120,8 @@ def _syntax(error: yaml.YAMLError, file: str) -> ConfigMistake:
     mark = error.problem_mark or error.context_mark
     place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
     about = ", ".join(part for part in (error.context, error.problem) if part)
-    return place.mistake("", f"not readable as YAML: {about}")
+    hint = next((f"; {hint}" for words, hint in _HINTS.items() if words in about), "")
+    return place.mistake("", f"not readable as YAML: {about}{hint}")
 
 
 @dataclass(slots=True)
