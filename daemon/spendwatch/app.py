@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ import structlog
 from spendwatch.bills.folder import sweep
 from spendwatch.bills.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
-from spendwatch.domain.errors import ConfigMistake, SourceUnavailableError
+from spendwatch.domain.errors import ConfigMistake, LedgerDamagedError, LedgerUnavailableError, SourceUnavailableError
 from spendwatch.domain.late import Closing
 from spendwatch.domain.period import closes_at, duration_text, open_periods
 from spendwatch.domain.policy import AccountPolicy, ChannelName
@@ -27,6 +28,7 @@ from spendwatch.jobs.collect import Desk, Taken, collect
 from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.deliver import Settled, deliver
 from spendwatch.jobs.insight import Insight
+from spendwatch.jobs.ledger_alarm import LedgerAlarm
 from spendwatch.jobs.ports import AlertBook, Balances, BalanceSource, BillReader, BillSource, Channel, Health, Ledger, Outbox
 from spendwatch.jobs.progress import ProgressNotes
 from spendwatch.jobs.read_balances import Asked, BalanceRounds, Polled
@@ -53,6 +55,8 @@ _TOGETHER = 10.0
 
 _DEAD_TOLD = timedelta(days=1)
 """For how long a delivery that died keeps its channel called failing."""
+
+_COMPLAINTS_SHOWN = 3
 
 _LARGE_STEP = timedelta(minutes=5)
 """A clock that is set by so much was wrong; by less, it is kept right."""
@@ -143,6 +147,8 @@ class App:
         self._clock_offset = clock_offset()
         self._clock_trouble = ("", -math.inf)
         """What was wrong with the clock lately, and until when that is told, by a clock that nobody sets."""
+        self.alarm = LedgerAlarm(clock, monotonic)
+        self._trouble_noted = ""
         self._furnish()
         _ports(store.ledger, store.book, store.outbox, store.health, self.reader, *self.sources.values())
         _balance_ports(store.balances, *(polled.source for _, polled in self._balances.values()))
@@ -290,6 +296,27 @@ class App:
             self.on_news()
         return new
 
+    def beat(self, *, is_daemon: bool = True) -> None:
+        """Note that everything was evaluated just now."""
+        self._trouble_noted = self.alarm.trouble
+        self.store.health.beat(at=self.clock(), is_daemon=is_daemon, trouble=self._trouble_noted)
+
+    async def tell_ledger_trouble(self) -> None:
+        """Tell the operators of trouble with the ledger, or that it is over, and note it for `status` if it can be noted."""
+        await self.alarm.tell(self.channels, self.settings.policies.operators)
+        if (trouble := self.alarm.trouble) != self._trouble_noted:
+            with suppress(LedgerUnavailableError):
+                await asyncio.to_thread(self.store.health.ledger_failed, trouble)
+                self._trouble_noted = trouble
+
+    def check_ledger(self) -> None:
+        """Look for damage; what is damaged raises `LedgerDamagedError`."""
+        if complaints := self.store.database.complaints():
+            said = "; ".join(complaints[:_COMPLAINTS_SHOWN])
+            place, advice = self.store.database.place, "restore a backup, or rebuild it from the kept bill files"
+            msg = f"the ledger at {place} is damaged ({advice}): {said}"
+            raise LedgerDamagedError(msg)
+
     def _newest(self) -> datetime | None:
         """Return when the latest day ends that a bill charges for."""
         day = self.store.ledger.newest_day()
@@ -356,6 +383,7 @@ class App:
 
     def tidy(self) -> None:
         """Let go of what the settings say is to be kept no longer; how old that is, bills tell, and never the clock alone."""
+        self.check_ledger()  # of a damaged one the bills are needed
         newest, retention = self._newest(), self.settings.retention
         if newest is None:
             return
@@ -418,6 +446,7 @@ class App:
         await self.ask_balances(at_once=True)
         taken = await asyncio.gather(*(self._gather_settled(name) for name in self.sources))
         await asyncio.to_thread(self.assess)
+        await asyncio.to_thread(self.beat, is_daemon=False)
         await asyncio.gather(*(self.deliver(name) for name in self.channels))
         return [one for of_source in taken for one in of_source]
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 import os
 import select
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
@@ -31,6 +33,12 @@ MASK = "***"
 _JOURNAL_PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 _COLOUR = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[1;31m"}
 _PLAIN_AGAIN = "\x1b[0m"
+REPEATS_EVERY = 300.0
+"""So many seconds lie between two lines about the same error."""
+
+_BOUNDED_LEVELS = frozenset({"error", "critical"})
+_OF_LIBRARIES = "library_warned"
+_MOST_SEEN = 100
 _PIECE = 4096
 _PATIENCE_MS = 100
 _DEEPEST = 6
@@ -84,6 +92,7 @@ def configure(
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _Repeated(),
             _traceback_as_text,
             _cleaned,
             _Line(render, has_priority=_is_journal(stream, environ)),
@@ -119,6 +128,36 @@ def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 # --- what goes into a line
+
+
+class _Repeated:
+    """Writes an error whole, and while it repeats itself only how often it does: trouble that lasts must not fill the disk."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[float, int]] = {}
+        """When each error was last written, and how often it was not since then."""
+        self._lock = threading.Lock()
+
+    def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        """Return the event, or drop it."""
+        if event["level"] not in _BOUNDED_LEVELS and event["event"] != _OF_LIBRARIES:
+            return event
+        trouble = event.get("exc_info")
+        reason = sys.exc_info()[1] if trouble is True else trouble[1] if isinstance(trouble, tuple) else trouble
+        key = repr([(name, value) for name, value in event.items() if name not in {"timestamp", "exc_info"}] + [reason])
+        now = time.monotonic()
+        with self._lock:
+            written_at, repeated = self._seen.pop(key, (-math.inf, 0))
+            if now - written_at < REPEATS_EVERY:
+                self._seen[key] = written_at, repeated + 1
+                raise structlog.DropEvent
+            self._seen[key] = now, 0
+            if len(self._seen) > _MOST_SEEN:
+                del self._seen[next(iter(self._seen))]
+        if repeated:
+            event.pop("exc_info", None)
+            event["repeated"] = repeated
+        return event
 
 
 def _traceback_as_text(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -292,7 +331,7 @@ class _Bridge(logging.Handler):
             message = str(record.msg)
         logger = structlog.get_logger()
         level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
-        logger.log(level, "library_warned", library=record.name, message=message, exc_info=record.exc_info)
+        logger.log(level, _OF_LIBRARIES, library=record.name, message=message, exc_info=record.exc_info)
 
 
 def _route_libraries(level: int) -> None:

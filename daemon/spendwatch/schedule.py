@@ -14,6 +14,7 @@ from apscheduler.triggers.base import BaseTrigger
 
 from spendwatch.app import App
 from spendwatch.domain.count import counted
+from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import SourceName
 from spendwatch.heartbeat import Heartbeat
@@ -31,8 +32,11 @@ BALANCES_EVERY = timedelta(seconds=30)
 DELIVER_EVERY = timedelta(seconds=2)
 """How often retries are looked for. New notifications do not wait for it."""
 
+ALARM_EVERY = timedelta(seconds=2)
+"""How often it is looked whether trouble with the ledger is to be told."""
+
 TIDY_EVERY = timedelta(hours=6)
-"""How often it is looked for what is to be kept no longer."""
+"""How often the ledger is looked through for damage, and for what is to be kept no longer."""
 
 BEAT_EVERY = timedelta(seconds=15)
 """How often the heartbeat file is touched where systemd does not ask for more."""
@@ -103,6 +107,7 @@ class Daemon:
         app.on_settled = lambda settled: self._heartbeat.progress(f"deliver:{settled.delivery.channel}")
         app.store.health.reading_ended()
         app.check_clock()
+        app.beat()
         recovered = app.store.outbox.take_up()
         if recovered:
             log.warning("deliveries_recovered", count=recovered)
@@ -121,6 +126,7 @@ class Daemon:
         scheduler.configure(job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
         self._add(scheduler, "assess", self._assess, ASSESS_EVERY)
         self._add(scheduler, "tidy", lambda: asyncio.to_thread(self._app.tidy), TIDY_EVERY)
+        self._add(scheduler, "alarm", self._app.tell_ledger_trouble, ALARM_EVERY)
         for source, config in self._app.settings.sources.items():
             self._add(scheduler, f"collect:{source}", self._collecting(source), config.poll, step=config.longest_step)
         if polls := self._app.balance_rounds.polls:
@@ -168,8 +174,14 @@ class Daemon:
                 self._again.discard(name)
                 await work()
                 self._heartbeat.progress(name)
+                self._app.alarm.worked(name)
                 is_wanted = name in self._again
-        except Exception:  # a job that fails is told and tried again at its next time; the others go on
+        except LedgerUnavailableError as error:
+            self._app.alarm.failed(name, error)
+            self._heartbeat.progress(name)  # no restart would help, and who restarts tells nobody
+            log.error("job_failed", job=name, why=str(error))  # noqa: TRY400 -- where it was raised tells nothing more
+        except Exception as error:  # a job that fails is told and tried again at its next time; the others go on
+            self._app.alarm.failed(name, error)
             log.exception("job_failed", job=name)
         finally:
             self._again.discard(name)
@@ -177,6 +189,7 @@ class Daemon:
 
     async def _assess(self) -> None:
         await asyncio.to_thread(self._app.assess)
+        await asyncio.to_thread(self._app.beat)
         self._heartbeat.status(self._status())
 
     async def _ask_balances(self) -> None:

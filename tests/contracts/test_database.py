@@ -287,6 +287,22 @@ def eventually_locked(database: Database) -> None:
             return
 
 
+def test_whether_a_daemon_works_here_is_told_without_a_clock_and_ends_with_its_death(place: str, database: Database) -> None:
+    looking = open_database(place, read_only=True)
+    assert not looking.is_taken()
+    with worker("lock", place) as daemon:
+        assert line_of(daemon) == "locked"
+        assert looking.is_taken()
+        daemon.kill()
+        daemon.wait(30)
+    end = time.monotonic() + 10
+    while looking.is_taken():
+        assert time.monotonic() < end
+        Event().wait(0.02)
+    looking.close()
+    database.lock_for_life()
+
+
 def test_the_lock_for_life_does_not_hinder_others_who_write(place: str, database: Database) -> None:
     database.lock_for_life()
     other = open_database(place)

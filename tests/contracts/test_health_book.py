@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from spendwatch.domain.health import ChannelHealth, SourceHealth
+from spendwatch.domain.health import ChannelHealth, DaemonHealth, SourceHealth
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import SourceName
 from spendwatch.store.database import Database
@@ -69,3 +69,12 @@ def test_a_channel_that_wants_nothing_stays_disabled_until_it_works(health: Heal
     assert health.channels() == (ChannelHealth(ops, NOON, 2, "again", disabled=True),)
     health.channel_worked(ops)
     assert health.channels() == (ChannelHealth(ops),)
+
+
+def test_the_daemon_is_known_by_its_last_round_and_by_what_was_wrong_with_the_ledger(health: HealthBook) -> None:
+    assert health.daemon() is None
+    health.beat(at=NOON)
+    health.ledger_failed("malformed")
+    assert health.daemon() == DaemonHealth(NOON, is_daemon=True, trouble="malformed")
+    health.beat(at=NOON + MINUTE, is_daemon=False)
+    assert health.daemon() == DaemonHealth(NOON + MINUTE, is_daemon=False)

@@ -339,3 +339,22 @@ def test_lines_of_many_threads_do_not_mix() -> None:
         stream.close()
         hearing.join()
     assert [json.loads(line)["event"] for line in heard] == ["e"] * 800
+
+
+def test_an_error_that_repeats_itself_is_one_traceback_and_then_a_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, passed = io.StringIO(), [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: passed[0])
+    logs.configure("json", stream=stream, environ={})
+    log = structlog.get_logger()
+    for second in range(600):
+        passed[0] = float(second)
+        for job in ("assess", "deliver"):
+            log.error("job_failed", job=job, exc_info=ValueError("away"))
+        log.info("bill_recorded")
+    entries = [json.loads(line) for line in _lines(stream)]
+    failed = [
+        (entry["job"], "exception" in entry, entry.get("repeated")) for entry in entries if entry["event"] == "job_failed"
+    ]
+    first = [("assess", True, None), ("deliver", True, None)]
+    assert failed == [*first, ("assess", False, 299), ("deliver", False, 299)]
+    assert len(entries) == 604, "what is no error is written each time"

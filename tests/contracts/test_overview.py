@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,14 +12,16 @@ import pytest
 from rounds_builder import FINANCE, FIRST, ZONE, Rounds, cny, told
 from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.category import Category
+from spendwatch.domain.health import DaemonHealth
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import BalancePolicy, FinerBudget, Threshold, WorkspacePolicy
 from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.standing import Split
 from spendwatch.domain.statement import ChargeKind, WorkspaceId
 from spendwatch.jobs.overview import Mark, Overview, look, overview_json
+from spendwatch.jobs.running import Running
 from spendwatch.store.database import Database
-from store_builders import row
+from store_builders import NOON, row
 
 LLM_A = WorkspaceId("llm-a")
 DAY = timedelta(days=1)
@@ -214,3 +216,43 @@ def test_a_refunded_subscription_corrects_what_counts_it_and_nothing_else(rounds
     (said,) = rounds.round(after=timedelta(hours=1))
     place = "subscription:workspace:llm-a/plans"
     assert (said.type, said.facts.scope, said.facts.spend) == ("spend.corrected", place, cny(130))
+
+
+@pytest.mark.parametrize(
+    ("is_running", "health", "age", "trouble"),
+    [
+        (True, DaemonHealth(NOON, is_daemon=True), timedelta(seconds=40), ""),
+        (
+            True,
+            DaemonHealth(NOON, is_daemon=True),
+            timedelta(minutes=9),
+            "the daemon runs, but has evaluated nothing since 2026-",
+        ),
+        (
+            True,
+            DaemonHealth(NOON, is_daemon=True),
+            -timedelta(days=30),
+            "the daemon runs, but has evaluated nothing since 2026-",
+        ),
+        (True, DaemonHealth(NOON, is_daemon=True, trouble="page 7"), timedelta(), "the ledger cannot be relied on: page 7"),
+        (False, DaemonHealth(NOON, is_daemon=True), timedelta(), "the daemon is not running: nothing was read since 2026-"),
+        (False, DaemonHealth(NOON, is_daemon=False), timedelta(hours=24), ""),
+        (
+            False,
+            DaemonHealth(NOON, is_daemon=False),
+            timedelta(hours=26),
+            "the last round of `spendwatch once` was made at 2026-",
+        ),
+        (False, None, timedelta(), ""),
+    ],
+)
+def test_only_a_daemon_that_evaluates_looks_well(
+    is_running: bool,  # noqa: FBT001 -- a parameter of the test
+    health: DaemonHealth | None,
+    age: timedelta,
+    trouble: str,
+) -> None:
+    running = Running(is_running, health, {}, None)
+    found = running.trouble(NOON + age, UTC)
+    assert found.startswith(trouble)
+    assert bool(found) == bool(trouble)

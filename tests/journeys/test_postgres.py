@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from home import RESEARCH, Home, lines_worth, today
-from servers_postgres import PASSWORD, running_server
+from servers_postgres import PASSWORD, PostgresServer, running_server
 
 pytestmark = pytest.mark.postgres
 
@@ -29,11 +29,27 @@ def test_the_whole_journey_on_postgres(home: Home) -> None:
         assert (row["workspace"], row["spend"]) == (RESEARCH, "85.0000000001")
         running = home.start()
         try:
+            _is_told_while_it_is_away(home, server)
             server.kill()
             server.start()
             home.drop(lines_worth("60.0000000001") + lines_worth("45", first=2), exported=today() + timedelta(seconds=2))
             assert home.hook
-            home.until(lambda: len(home.calls()) == 3)
+            home.until(lambda: len(home.calls()) == 5)
         finally:
             assert running.stop() == 0
-        assert home.calls()[2]["data"]["threshold"] == "100%"
+        assert home.calls()[4]["data"]["threshold"] == "100%"
+
+
+def _is_told_while_it_is_away(home: Home, server: PostgresServer) -> None:
+    """Take the database away until that is told, over every channel; give it back until it is told that it is there again."""
+    home.until(lambda: home.json("status")["daemon"]["state"] == "running")
+    server.kill()
+    home.until(lambda: len(home.calls()) == 3, seconds=90)
+    assert home.calls()[2]["type"] == "ledger.failing"
+    home.until(lambda: any(b"ledger of spendwatch cannot be used" in mail for mail in home.mails()))
+    home.call("status", expect=75)
+    server.start()
+    home.until(lambda: len(home.calls()) == 4, seconds=60)
+    assert (home.calls()[3]["type"], home.calls()[3]["data"]["rule"]) == ("alert.resolved", "ledger.failing")
+    failed = [line for line in (home.folder / "daemon.log").read_text().splitlines() if "job_failed" in line]
+    assert len(failed) < 30, "each job tells its trouble once, not at each try"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bill_builder import a_bill, a_line
-from home import TimedHome
+from home import Home, TimedHome, lines_worth
+from servers_http import HttpSink
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> TimedHome:
-    furnished = TimedHome(tmp_path)
+def home(tmp_path: Path) -> Iterator[TimedHome]:
+    with HttpSink() as hook:
+        yield _furnished(TimedHome(tmp_path, hook=hook))
+
+
+def _furnished(furnished: TimedHome) -> TimedHome:
     furnished.furnish(account=", balance: {from: manual, cash: 500.00}")
     furnished.watch(budget="100.00")
     return furnished
@@ -44,3 +50,30 @@ def test_the_exit_code_is_about_alerts_that_fire_and_not_about_the_state(home: T
     home.watch(budget="1000.00")
     (account,) = home.json("status", "--exit-code", expect=3)["accounts"]
     assert account["workspaces"][0]["state"] == "ok"
+
+
+def test_a_dead_daemon_never_looks_well(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    quiet_home.watch(budget="100.00")
+    quiet_home.drop(lines_worth("10"))
+    running = quiet_home.start()
+    quiet_home.until(lambda: "bill_recorded" in running.log())
+    seen = quiet_home.json("status", "--exit-code")
+    assert seen["daemon"]["state"] == "running"
+    assert seen["daemon"]["heartbeat_at"]
+    assert quiet_home.call("status").stdout.startswith("Daemon running, evaluated ")
+    running.kill()
+    seen = quiet_home.json("status", "--exit-code", expect=4)
+    assert seen["daemon"]["state"] == "stopped"
+    shown = quiet_home.call("status").stdout
+    assert shown.startswith("Daemon stopped, evaluated ")
+    assert "STALE  the daemon is not running: nothing was read since " in shown
+
+
+def test_messages_that_wait_are_shown_first(home: TimedHome) -> None:
+    home.furnish()
+    home.hook_answers(503)
+    drop(home, "60", day="20260919", exported="20260920110000")
+    home.call("once", expect=75)
+    assert home.json("status")["deliveries"] == {"pending": 1, "dead": 0}
+    assert "Messages: 1 delivery pending" in home.call("status").stdout.splitlines()[1]

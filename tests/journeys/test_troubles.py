@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from datetime import timedelta
 from email import message_from_bytes, policy
 
@@ -217,3 +218,23 @@ def test_a_reload_breaks_off_nothing_that_is_being_sent(home: Home) -> None:
     assert "x-spendwatch-maybe-repeated" not in {name.lower() for one in home.requests() for name in one.headers}
     assert "CancelledError" not in running.log()
     assert "is delivered: only what waits" in home.call("deliveries", "retry", one["id"], expect=2).stderr
+
+
+def test_a_damaged_ledger_is_told_past_the_ledger_and_status_does_not_rely_on_it(home: Home) -> None:
+    home.furnish(extra="retention: {originals: 62d}")
+    home.watch(budget="100.00")
+    home.drop(lines_worth("10"))
+    home.call("once")
+    with closing(sqlite3.connect(home.state)) as state:
+        (page,) = state.execute("SELECT rootpage FROM sqlite_master WHERE name = 'notification'").fetchone()
+    with home.state.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    running = home.start()
+    try:
+        home.until(lambda: [call["type"] for call in home.calls()] == ["ledger.failing"])
+        home.until(lambda: any(b"The ledger of spendwatch cannot be used" in mail for mail in home.mails()))
+        home.until(lambda: home.json("status")["daemon"]["trouble"] != "")
+        assert "STALE  the ledger cannot be relied on" in home.call("status", "--exit-code", expect=4).stdout
+    finally:
+        running.stop()

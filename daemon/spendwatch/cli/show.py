@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
@@ -24,6 +25,7 @@ from spendwatch.domain.money import Money, shown
 from spendwatch.domain.period import BillingPeriod, days_text, duration_text
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.overview import AccountOverview, Mark, Overview, WorkspaceLine, look, overview_json
+from spendwatch.jobs.running import Running
 from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock
 
@@ -42,15 +44,17 @@ def status(place: Place, month: BillingPeriod | None, *, as_json: bool, watch: b
     settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         overview = _look(settings, store, month)
+        running = _running(store)
         if as_json:
-            print_json(overview_json(overview, settings.zone))
+            print_json({**overview_json(overview, settings.zone), **running.json(settings.zone)})
         elif watch:
             _watch(settings, store, month)
         else:
-            console().print(_page(overview, settings))
+            console().print(_page(overview, running, settings))
     if not exit_code:
         return Exit.DONE
-    return Exit.STALE if overview.is_stale else Exit.FIRING if overview.is_firing else Exit.DONE
+    is_stale = overview.is_stale or bool(running.trouble(overview.as_of, settings.zone))
+    return Exit.STALE if is_stale else Exit.FIRING if overview.is_firing else Exit.DONE
 
 
 def _look(settings: Settings, store: Store, month: BillingPeriod | None, insight: Insight | None = None) -> Overview:
@@ -75,12 +79,23 @@ def _watch(settings: Settings, store: Store, month: BillingPeriod | None) -> Non
     wait, insight = threading.Event(), Insight()
     with Live(console=console(), auto_refresh=False, screen=sys.stdout.isatty()) as live:
         while True:
-            live.update(_page(_look(settings, store, month, insight), settings), refresh=True)
+            live.update(_page(_look(settings, store, month, insight), _running(store), settings), refresh=True)
             wait.wait(_WATCH_EVERY)
 
 
-def _page(overview: Overview, settings: Settings) -> RenderableType:
-    parts: list[RenderableType] = []
+def _running(store: Store) -> Running:
+    return Running(store.database.is_taken(), store.health.daemon(), store.outbox.counts(), store.outbox.next_due())
+
+
+def _first_lines(running: Running, now: datetime, settings: Settings) -> list[RenderableType]:
+    daemon, messages = running.lines(now)
+    trouble = running.trouble(now, settings.zone)
+    found = [Text(clean(daemon)), *([Text(messages, style="yellow" if running.dead else "")] if messages else [])]
+    return [*found, *([Text(f"STALE  {clean(trouble)}", style="bold red")] if trouble else []), Text()]
+
+
+def _page(overview: Overview, running: Running, settings: Settings) -> RenderableType:
+    parts: list[RenderableType] = _first_lines(running, overview.as_of, settings)
     for account in overview.accounts:
         parts += [_head(account, overview, settings), Text(), _workspaces(account)]
         balance = balance_lines(account, overview.as_of, settings.zone) if overview.is_of_now else []

@@ -87,6 +87,10 @@ class LedgerUnavailableError(SpendwatchError):
     """The database cannot be used now."""
 
 
+class LedgerDamagedError(LedgerUnavailableError):
+    """The database is damaged: no waiting helps."""
+
+
 class SourceUnavailableError(SpendwatchError):
     """The place where bills come from cannot be reached now."""
 

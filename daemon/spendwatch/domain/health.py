@@ -79,6 +79,18 @@ class ChannelHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class DaemonHealth:
+    """What the daemon last said of itself."""
+
+    beat_at: datetime
+    """When it last evaluated everything."""
+    is_daemon: bool
+    """Whether that was a daemon, and not one round by hand or by cron."""
+    trouble: str = ""
+    """What is wrong with the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
 class BalanceHealth:
     """What we know about the place where an account's balance is read."""
 

@@ -74,6 +74,11 @@ class Database:
         """Whether we hold the lock for life, so that no other daemon works here."""
         return self._is_alone
 
+    def is_taken(self) -> bool:
+        """Tell whether some daemon works here, whatever any clock says."""
+        with as_unavailable(self.place):
+            return self._storage.is_taken()
+
     def complaints(self) -> tuple[str, ...]:
         """Look for damage, which may take a while; empty when all is well."""
         with as_unavailable(self.place):

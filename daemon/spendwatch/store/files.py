@@ -98,6 +98,20 @@ class FileLock:
             return False
         return True
 
+    def is_taken(self) -> bool:
+        """Tell whether another process holds the lock."""
+        try:
+            file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(file)
+        return False
+
     def free(self) -> None:
         """Let others take it."""
         if self._file is not None:

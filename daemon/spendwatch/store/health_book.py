@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Boolean, Column, Integer, Table, func, select
+from sqlalchemy import Boolean, CheckConstraint, Column, Integer, SmallInteger, Table, func, select, update
 
-from spendwatch.domain.health import ChannelHealth, ReadingProgress, SourceHealth
+from spendwatch.domain.health import ChannelHealth, DaemonHealth, ReadingProgress, SourceHealth
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import SourceName
 from spendwatch.domain.trouble import Trouble
@@ -36,6 +36,16 @@ channel_health = Table(
     Column("failures", Integer, nullable=False),
     Column("trouble", Words, nullable=False),
     Column("disabled", Boolean, nullable=False),
+)
+
+daemon_health = Table(
+    "daemon_health",
+    metadata,
+    Column("one", SmallInteger, primary_key=True, autoincrement=False),
+    Column("beat_at", Moment, nullable=False),
+    Column("is_daemon", Boolean, nullable=False),
+    Column("trouble", Words, nullable=False),
+    CheckConstraint("one = 1", name="one"),
 )
 
 _WELL: Row = {"failing_since": None, "failures": 0, "trouble": ""}
@@ -100,6 +110,25 @@ class HealthBook:
         """The channel did not take a notification; `disable`: it wants none at all."""
         lasting: Row = {"disabled": True} if disable else {}
         self._note_failure(channel_health, {"name": channel, "disabled": disable}, why, at, lasting)
+
+    def beat(self, *, at: datetime, is_daemon: bool = True, trouble: str = "") -> None:
+        """Everything was evaluated, by a daemon or in one round."""
+        row: Row = {"beat_at": at, "is_daemon": is_daemon, "trouble": trouble}
+        with self._database.writing() as connection:
+            insertion = insert_into(connection, daemon_health).values(one=1, **row)
+            connection.execute(insertion.on_conflict_do_update(index_elements=[daemon_health.c.one], set_=dict(row)))
+
+    def ledger_failed(self, trouble: str) -> None:
+        """Something is wrong with the ledger, in which this can be written all the same."""
+        with self._database.writing() as connection:
+            connection.execute(update(daemon_health).values(trouble=trouble))
+
+    def daemon(self) -> DaemonHealth | None:
+        """Return what the daemon last said of itself."""
+        query = select(daemon_health.c.beat_at, daemon_health.c.is_daemon, daemon_health.c.trouble)
+        with self._database.reading() as connection:
+            found = connection.execute(query).mappings().first()
+        return DaemonHealth(**found) if found else None
 
     def _note(self, table: Table, first: Row, always: Row) -> None:
         """Write a row: `first` only if there is none, `always` in any case."""

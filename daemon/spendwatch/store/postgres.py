@@ -38,6 +38,11 @@ _LIFE = 0x5350454E
 """The first half of the advisory lock's number; the second tells schemas of one database apart."""
 
 _TAKE = text("SELECT pg_backend_pid() WHERE pg_try_advisory_lock(:life, hashtext(current_schema()))")
+_TAKEN = text(
+    "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = :life AND objid::bigint"
+    " = hashtext(current_schema())::bigint & 4294967295 AND granted"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 _STILL_HELD = text("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = :life AND pid = :pid AND granted")
 
 
@@ -89,6 +94,11 @@ class PostgresStorage:
         life = _LifeLock(self._lone, self.place)
         life.take()
         self._life = life
+
+    def is_taken(self) -> bool:
+        """Ask the server: it frees the lock when the session of its holder ends."""
+        with self.reading() as connection:
+            return connection.scalar(_TAKEN, {"life": _LIFE}) is not None
 
     def complaints(self) -> tuple[str, ...]:
         """Damage is the server's own business."""

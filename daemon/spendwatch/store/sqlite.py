@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ _OLDEST = (3, 35, 0)
 """The first with RETURNING."""
 _PATIENCE = 30.0
 """Seconds to wait for other writers, ours and foreign ones."""
+_SOON, _TRIES = 0.1, 5
 _WRITER = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # NORMAL loses acknowledged commits at a power cut
@@ -47,6 +49,7 @@ class SqliteStorage:
         with file_trouble(self.place):
             self._prepare(any_disk=any_disk)
         self._turn = Turn(path.with_name(f"{path.name}.write-lock"), patience, self.place)
+        self._pause = threading.Event()
         self._life = FileLock(path.with_name(f"{path.name}.lock"))
         self._writer = self._engine("rw", _WRITER, "BEGIN IMMEDIATE", connections=1)
         self._reader = self._engine("ro", _READER, "BEGIN", connections=8)
@@ -87,10 +90,16 @@ class SqliteStorage:
     def lock_for_life(self) -> None:
         """Be the only daemon on this file, by a lock on a file beside it."""
         with file_trouble(self.place):
-            taken = self._life.take()
+            # Whoever asks `is_taken` holds it for a moment.
+            taken = any(self._life.take() or self._pause.wait(_SOON) for _ in range(_TRIES))
         if not taken:
             msg = f"another spendwatch works on {self.place}"
             raise LedgerUnavailableError(msg)
+
+    def is_taken(self) -> bool:
+        """Ask the lock: the kernel frees it when its holder dies."""
+        with file_trouble(self.place):
+            return self._life.is_taken()
 
     def complaints(self) -> tuple[str, ...]:
         """Let SQLite look through the whole file."""

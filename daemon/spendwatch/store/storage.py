@@ -28,6 +28,9 @@ class Storage(Protocol):
     def lock_for_life(self) -> None:
         """Be the only daemon here until the process ends, or refuse at once."""
 
+    def is_taken(self) -> bool:
+        """Whether some daemon holds it; true without any clock, and no longer once that daemon is dead."""
+
     def complaints(self) -> tuple[str, ...]:
         """Look for damage; empty when all is well."""
 

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 
 from sqlalchemy import exc
 
-from spendwatch.domain.errors import LedgerUnavailableError, what_to_do
+from spendwatch.domain.errors import LedgerDamagedError, LedgerUnavailableError, what_to_do
 
 _DEFECTS = (exc.IntegrityError, exc.DataError, exc.ProgrammingError, exc.NotSupportedError)
 _NOT_ALLOWED = "42501"
 _CREDENTIALS = re.compile(r"(://[^\s:/@]*):[^\s@]*@|(password\s*=\s*)('[^']*'|\S+)", re.IGNORECASE)
 _LONGEST = 300
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _HINTS = {
     "database or disk is full": "the disk is full",
@@ -28,9 +29,15 @@ _HINTS = {
 }
 
 
+def _code(error: exc.DBAPIError) -> int | None:
+    """Return SQLite's primary code of the error."""
+    code: int | None = getattr(error.orig, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
 def is_defect(error: exc.DBAPIError) -> bool:
     """Tell whether the error is our own mistake and no trouble of the database."""
-    if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:  # no such table, wrong syntax
+    if _code(error) == sqlite3.SQLITE_ERROR:  # no such table, wrong syntax
         return True
     return isinstance(error, _DEFECTS) and getattr(error.orig, "sqlstate", None) != _NOT_ALLOWED
 
@@ -56,12 +63,14 @@ def as_unavailable(place: str) -> Iterator[None]:
     except exc.DBAPIError as error:
         if is_defect(error):
             raise
+        kind = LedgerDamagedError if _code(error) in _DAMAGE else LedgerUnavailableError
         msg = f"the ledger at {place} cannot be used: {in_words(error.orig or error)}"
     except exc.TimeoutError:
+        kind = LedgerUnavailableError
         msg = f"the ledger at {place} cannot be used: all connections are busy"
     else:
         return
-    raise LedgerUnavailableError(msg)
+    raise kind(msg)
 
 
 @contextmanager

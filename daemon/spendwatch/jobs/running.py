@@ -1,0 +1,88 @@
+"""Whether the daemon runs and gets on, and whether messages leave: without that, the best figures are of no use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+
+from spendwatch.domain.count import counted
+from spendwatch.domain.health import DaemonHealth
+from spendwatch.domain.notification import DeliveryState
+from spendwatch.domain.period import duration_text
+from spendwatch.domain.policy import ChannelName
+
+_UNSENT = (DeliveryState.PENDING, DeliveryState.ATTEMPTING)
+
+_BEAT_LASTS = timedelta(minutes=3)
+"""A daemon evaluates every half minute; a clock that was set shows until the next time."""
+
+_ROUND_LASTS = timedelta(hours=25)
+"""Whoever lets `once` run by a timer does so every day at least."""
+
+_STUCK = timedelta(minutes=5)
+"""So long a message may wait after it was due: its channel may be busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What is known of the daemon: that it holds its lock, which no clock tells, and what it last noted."""
+
+    is_running: bool
+    health: DaemonHealth | None
+    counts: Mapping[tuple[ChannelName, DeliveryState], int]
+    next_due: datetime | None
+    """When the first message is due that was not sent yet."""
+
+    @property
+    def pending(self) -> int:
+        """Messages that were not sent yet."""
+        return sum(number for (_, state), number in self.counts.items() if state in _UNSENT)
+
+    @property
+    def dead(self) -> int:
+        """Messages that nobody tries to send any more."""
+        return sum(number for (_, state), number in self.counts.items() if state is DeliveryState.DEAD)
+
+    def trouble(self, now: datetime, zone: tzinfo) -> str:
+        """Return why the figures cannot be relied on, in words; empty where they can."""
+        if self.health is None:
+            return ""
+        since = self.health.beat_at.astimezone(zone).isoformat(timespec="seconds")
+        age = now - self.health.beat_at
+        if self.is_running:
+            if self.health.trouble:
+                return f"the ledger cannot be relied on: {self.health.trouble}"
+            return f"the daemon runs, but has evaluated nothing since {since}" if abs(age) > _BEAT_LASTS else ""
+        if self.health.is_daemon:
+            return f"the daemon is not running: nothing was read since {since} ({_words(age)})"
+        is_fresh = -_BEAT_LASTS <= age <= _ROUND_LASTS
+        return "" if is_fresh else f"the last round of `spendwatch once` was made at {since} ({_words(age)})"
+
+    def lines(self, now: datetime) -> tuple[str, str]:
+        """Return one line about the daemon and one about its messages; the second is empty where nothing waits."""
+        last = f", evaluated {_words(now - self.health.beat_at)}" if self.health else ""
+        waiting = f"{counted(self.pending, 'delivery', 'deliveries')} pending"
+        if self.next_due and now - self.next_due > _STUCK:
+            waiting += f", the first was due {_words(now - self.next_due)}"
+        dead = f"{self.dead} dead (spendwatch deliveries list --state dead)"
+        said = "; ".join(text for text, number in ((waiting, self.pending), (dead, self.dead)) if number)
+        return f"Daemon {self.state}{last}", f"Messages: {said}" if said else ""
+
+    @property
+    def state(self) -> str:
+        """`running` or `stopped`."""
+        return "running" if self.is_running else "stopped"
+
+    def json(self, zone: tzinfo) -> dict[str, object]:
+        """Return it as `status --json` has it."""
+        beat = self.health.beat_at.astimezone(zone).isoformat(timespec="seconds") if self.health else None
+        trouble = self.health.trouble if self.health else ""
+        return {
+            "daemon": {"state": self.state, "heartbeat_at": beat, "trouble": trouble},
+            "deliveries": {"pending": self.pending, "dead": self.dead},
+        }
+
+
+def _words(age: timedelta) -> str:
+    return f"{duration_text(age)} ago" if age >= timedelta() else f"{duration_text(-age)} ahead of this clock"
