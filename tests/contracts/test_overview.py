@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, timedelta
 from decimal import Decimal
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from rounds_builder import FINANCE, FIRST, ZONE, Rounds, cny, told
+from spendwatch.cli.show import workspaces_table
 from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.category import Category
 from spendwatch.domain.health import DaemonHealth
@@ -160,7 +163,7 @@ def ordered(rounds: Rounds) -> None:
     rounds.round(after=timedelta(hours=1))
 
 
-REFUNDED = ChargeKind.SUBSCRIPTION_REFUND
+ORDERED, REFUNDED = ChargeKind.SUBSCRIPTION, ChargeKind.SUBSCRIPTION_REFUND
 PARTS = ("spend", "pay_as_you_go", "subscription", "budget", "counts", "used", "state")
 
 
@@ -256,3 +259,25 @@ def test_only_a_daemon_that_evaluates_looks_well(
     found = running.trouble(NOON + age, UTC)
     assert found.startswith(trouble)
     assert bool(found) == bool(trouble)
+
+
+@pytest.mark.parametrize(("width", "shows_both"), [(80, False), (120, False), (160, True)])
+def test_no_figure_is_cut_on_a_narrow_screen(rounds: Rounds, width: int, *, shows_both: bool) -> None:
+    long = WorkspaceId("llm-demo0a1b2c3d4e5f")
+    named = WorkspacePolicy(
+        long, "Research and development of everything", budget=Decimal(1_500_000), counts=Counts.PAY_AS_YOU_GO
+    )
+    rounds.wanted(None, policy(), named)
+    for back in range(8):
+        orders = [row(amount, workspace=place, charge=ORDERED) for amount, place in (("250000", long), ("300", LLM_A))]
+        rounds.bill(FIRST + back * DAY, row("123456.78", workspace=long), *(() if back else orders))
+        rounds.round(after=DAY)
+    (account,) = rounds.overview().accounts
+    screen = Console(width=width, file=StringIO(), soft_wrap=True)
+    screen.print(workspaces_table(account, screen))
+    shown = str(screen.file.getvalue())  # type: ignore[attr-defined]  # it is the one given
+    assert max(map(len, shown.splitlines())) <= width
+    assert "…" not in shown
+    figures = ["1,237,654.24", "250,000.00", "1,500,000.00", "65%", "critical", *(["3,703,703"] if width > 80 else [])]
+    assert [figure for figure in figures if figure not in shown] == []
+    assert ("PAY-AS-YOU-GO" in shown, "987,654.24" in shown) == (shows_both, shows_both)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -232,8 +233,40 @@ def test_a_report_as_csv_holds_no_formula(quiet_home: Home) -> None:
     quiet_home.drop(lines_worth("1", model='=HYPERLINK("x")') + lines_worth("-2", first=2, model="plain"))
     quiet_home.call("once")
     rows = list(csv.reader(io.StringIO(quiet_home.call("report", "--by", "model", "--csv").stdout)))
-    assert rows[0] == ["model", "currency", "spend", "lines"]
+    assert rows[0] == ["model", "currency", "spend", "pay_as_you_go", "subscription", "lines"]
     assert {row[0]: row[2] for row in rows[1:]} == {'\'=HYPERLINK("x")': "1", "plain": "-2"}
+
+
+ORDERED: dict[str, Any] = {
+    "charge": "订阅预付费用",
+    "trade": "新购",
+    "instance": "",
+    "commodity": "sfm_tokenplanteams_dp_cn",
+    "item": "",
+}
+GIVEN_BACK: dict[str, Any] = {**ORDERED, "charge": "订阅退款费用", "trade": "退款"}
+
+
+def test_every_command_that_shows_spend_shows_subscription_apart(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    quiet_home.watch(budget="100.00", more="counts: pay_as_you_go")
+    lines = lines_worth("60") + lines_worth("300", workspace="", **ORDERED)
+    lines += lines_worth("-20", first=2, workspace="", **GIVEN_BACK)
+    rehearsed = quiet_home.json("import", "--dry-run", str(quiet_home.drop(lines)))["totals"]
+    quiet_home.call("once")
+    wanted = [("", "280", "0", "280"), (RESEARCH, "60", "60", "0")]
+    keys = ("workspace", "spend", "pay_as_you_go", "subscription")
+    for rows in (rehearsed, quiet_home.json("report")["rows"], quiet_home.json("status")["accounts"][0]["workspaces"]):
+        assert sorted(tuple(row[key] for key in keys) for row in rows) == wanted
+    report = quiet_home.call("report").stdout
+    assert "PAY-AS-YOU-GO" in report
+    assert ["TOTAL", "CNY", "340.00", "60.00", "280.00", "3"] in [line.split() for line in report.splitlines()]
+    assert "PAY-AS-YOU-GO" not in quiet_home.call("report", "--by", "charge").stdout
+    assert quiet_home.json("report", "--by", "category")["rows"][0]["category"] == "Token Plan"
+    assert "The budget counts pay-as-you-go only: Research" in quiet_home.call("status").stdout
+    alert = next(alert for alert in quiet_home.json("alerts")["alerts"] if alert["scope"] != "account")
+    assert alert["scope"] == f"pay_as_you_go:workspace:{RESEARCH}"
+    assert [part["spend"] for part in quiet_home.json("explain", alert["id"])["made_of"]] == ["60"]
 
 
 def test_an_unknown_dimension_is_answered_with_the_known_ones(quiet_home: Home) -> None:

@@ -9,13 +9,15 @@ from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
 from spendwatch.cli.screen import clean, console, print_json, table, when
 from spendwatch.domain.alert import Alert, Rule
+from spendwatch.domain.category import category_of
 from spendwatch.domain.count import counted
 from spendwatch.domain.money import plain, shown
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import watches
-from spendwatch.domain.scope import MATCHABLE, Dimension
+from spendwatch.domain.scope import Counts, Dimension
 from spendwatch.domain.standing import SpendSum, seen_workspaces
 from spendwatch.jobs.overview import alert_json
+from spendwatch.jobs.standings import dimensions
 from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store
 
@@ -81,7 +83,7 @@ def _behind(alert: Alert, settings: Settings, store: Store) -> list[SpendSum]:
     if alert.matter.rule not in {Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED} or not alert.matter.period:
         return []
     period = BillingPeriod.parse(alert.matter.period)
-    by = (Dimension.ACCOUNT, Dimension.WORKSPACE, Dimension.DAY, *MATCHABLE, Dimension.TAGS)
+    by = (*dimensions(finer=True), Dimension.DAY, Dimension.COMMODITY)
     sums = store.ledger.spend(period, by, products=settings.policies.products)
     watch = next(
         (
@@ -98,6 +100,7 @@ def _behind(alert: Alert, settings: Settings, store: Store) -> list[SpendSum]:
         for spent in sums
         if spent.values[Dimension.ACCOUNT] == watch.scope.account
         and watch.scope.workspace in {None, spent.values[Dimension.WORKSPACE]}
+        and watch.scope.counts in {Counts.ALL, Counts.SUBSCRIPTION if spent.is_subscription else Counts.PAY_AS_YOU_GO}
         and (watch.match is None or watch.match.fits(dict(spent.values)))
     ]
     return sorted(mine, key=lambda spent: -spent.amount)
@@ -127,7 +130,7 @@ def _explained(alert: Alert, behind: list[SpendSum], store: Store, settings: Set
         rows = [
             (
                 spent.values[Dimension.DAY],
-                clean(spent.values[Dimension.MODEL] or "-"),
+                clean(spent.values[Dimension.MODEL] or _category(spent)),
                 clean(spent.values[Dimension.TYPE] or "-"),
                 clean(spent.values[Dimension.API_KEY] or "-"),
                 clean(spent.values[Dimension.CHANNEL] or "-"),
@@ -155,6 +158,10 @@ def _explained(alert: Alert, behind: list[SpendSum], store: Store, settings: Set
     ]
     headings = ("REASON", "CHANNEL", "TARGET", "STATE", "ATTEMPTS", "SETTLED", "LAST ERROR")
     screen.print(table([(heading, "left") for heading in headings], rows) if rows else "none: a graver alert spoke for it")
+
+
+def _category(spent: SpendSum) -> str:
+    return category_of(spent.values[Dimension.COMMODITY], spent.values[Dimension.ITEM]).value
 
 
 def _bill_files(alert: Alert, store: Store, settings: Settings) -> None:

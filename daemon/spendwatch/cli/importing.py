@@ -108,7 +108,8 @@ def _rehearse(settings: Settings, files: tuple[Path, ...], source: SourceName, *
             print_json(document)
             return _code(outcomes)
         if months:
-            console().print(totals_table(before, after, months))
+            screen = console()
+            screen.print(totals_table(screen, before, after, months))
         for one in series:
             click.echo(series_text(one))
         show_said(book.said, settings.zone)

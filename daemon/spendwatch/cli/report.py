@@ -6,19 +6,21 @@ import csv
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 
 import click
+from rich.table import Table
 
 from spendwatch.bills.cells import guarded
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
-from spendwatch.cli.screen import clean, console, print_json, table
+from spendwatch.cli.screen import clean, console, fitting, print_json, table
 from spendwatch.domain.category import category_of
-from spendwatch.domain.money import EXACT, plain, shown
+from spendwatch.domain.money import Currency, shown
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension, parse_tags
+from spendwatch.domain.standing import SpendSum, Split
+from spendwatch.jobs.overview import split_json
 from spendwatch.state import Store, opened_store, system_clock
 
 _CATEGORY = "category"
@@ -61,20 +63,23 @@ def report(place: Place, month: BillingPeriod | None, by: str, *, all_products: 
     return Exit.DONE
 
 
-_Row = tuple[tuple[str, ...], str, Decimal, int]
+_Row = tuple[tuple[str, ...], Currency, Split, int]
 
 
 def _sums(store: Store, period: BillingPeriod, columns: Sequence[str], products: Sequence[str] | None) -> list[_Row]:
-    dimensions = tuple(dict.fromkeys(dimension for column in columns for dimension in _needed(column)))
-    totals: dict[tuple[tuple[str, ...], str], tuple[Decimal, int]] = {}
-    for spent in store.ledger.spend(period, dimensions, products=products):
-        key = (tuple(_value(column, spent.values) for column in columns), str(spent.currency))
-        amount, lines = totals.get(key, (Decimal(0), 0))
-        totals[key] = (EXACT.add(amount, spent.amount), lines + spent.lines)
-    rows = [(values, currency, amount, lines) for (values, currency), (amount, lines) in totals.items()]
+    needed = (dimension for column in columns for dimension in _needed(column))
+    found: dict[tuple[tuple[str, ...], Currency], list[SpendSum]] = {}
+    for spent in store.ledger.spend(period, tuple(dict.fromkeys((*needed, Dimension.CHARGE))), products=products):
+        values = tuple(_value(column, spent.values) for column in columns)
+        found.setdefault((values, spent.currency), []).append(spent)
+    rows = [_row(values, currency, sums) for (values, currency), sums in found.items()]
     if columns[0] == "day":
         return sorted(rows, key=lambda row: (row[0], row[1]))
-    return sorted(rows, key=lambda row: (-row[2], row[0], row[1]))
+    return sorted(rows, key=lambda row: (-row[2].total.amount, row[0], row[1]))
+
+
+def _row(values: tuple[str, ...], currency: Currency, sums: Sequence[SpendSum]) -> _Row:
+    return values, currency, Split.of(sums, currency), sum(spent.lines for spent in sums)
 
 
 def _needed(column: str) -> tuple[Dimension, ...]:
@@ -93,31 +98,42 @@ def _value(column: str, values: Mapping[Dimension, str]) -> str:
 
 
 def _json(columns: Sequence[str], row: _Row) -> dict[str, object]:
-    values, currency, amount, lines = row
-    return {**dict(zip(columns, values, strict=True)), "currency": currency, "spend": plain(amount), "lines": lines}
+    values, currency, split, lines = row
+    return {**dict(zip(columns, values, strict=True)), "currency": currency, **split_json(split), "lines": lines}
 
 
 def _write_csv(columns: Sequence[str], rows: Sequence[_Row]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow([*columns, "currency", "spend", "lines"])
-    for values, currency, amount, lines in rows:
+    writer.writerow([*columns, "currency", "spend", "pay_as_you_go", "subscription", "lines"])
+    for values, currency, split, lines in rows:
         # Amounts stay numbers.
-        writer.writerow([*map(guarded, values), currency, plain(amount), lines])
+        writer.writerow([*map(guarded, values), currency, *split_json(split).values(), lines])
 
 
 def _print_report(period: BillingPeriod, columns: Sequence[str], rows: Sequence[_Row]) -> None:
-    headings = [(column.upper(), "left") for column in columns] + [("", "left"), ("SPEND", "right"), ("LINES", "right")]
-    body = [
-        (*(clean(value or "-") for value in values), currency, shown(amount), str(lines))
-        for values, currency, amount, lines in rows
-    ]
-    totals: dict[str, tuple[Decimal, int]] = {}
-    for _, currency, amount, lines in rows:
-        before, count = totals.get(currency, (Decimal(0), 0))
-        totals[currency] = (EXACT.add(before, amount), count + lines)
-    blanks = [""] * (len(columns) - 1)
-    body += [("TOTAL", *blanks, currency, shown(amount), str(lines)) for currency, (amount, lines) in totals.items()]
     screen = console()
     screen.print(f"Spend in {period.label}" if rows else f"No spend on record in {period.label}.")
+    blanks, totals = ("",) * (len(columns) - 1), dict[Currency, _Row]()
+    for _, currency, split, lines in rows:
+        *_, before, count = totals.get(currency, ((), currency, Split.nothing(currency), 0))
+        totals[currency] = (("TOTAL", *blanks), currency, before + split, count + lines)
+    body = [(tuple(clean(value or "-") for value in row[0]), *row[1:]) for row in rows] + list(totals.values())
+    # Both sides are shown where there are both and the columns do not say it already; one of them if the screen is narrow.
+    is_mixed = "charge" not in columns and any(split.subscription.amount for _, _, split, _ in totals.values())
     if rows:
-        screen.print(table(headings, body))
+        screen.print(fitting(screen, (_table(columns, body, sides) for sides in (_SIDES if is_mixed else _SIDES[-1:]))))
+
+
+_SIDES = (("pay_as_you_go", "subscription"), ("subscription",), ())
+
+
+def _table(columns: Sequence[str], rows: Sequence[_Row], sides: Sequence[str]) -> Table:
+    headings = [*((column.upper(), "left") for column in columns), ("", "left"), ("SPEND", "right")]
+    headings += [*((side.upper().replace("_", "-"), "right") for side in sides), ("LINES", "right")]
+    return table(
+        headings,
+        [
+            (*values, currency, *(shown(getattr(split, side).amount) for side in ("total", *sides)), str(lines))
+            for values, currency, split, lines in rows
+        ],
+    )

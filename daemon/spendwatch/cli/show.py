@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
-from typing import TypeVar
 
 import click
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
 from spendwatch.cli.outlook import balance_lines, forecast_cell
-from spendwatch.cli.screen import bar, clean, console, print_json, table, when
+from spendwatch.cli.screen import bar, clean, console, fitting, print_json, table, when
 from spendwatch.domain.authority import Uncounted
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import printable
-from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import Money, shown
 from spendwatch.domain.period import BillingPeriod, days_text, duration_text
+from spendwatch.domain.scope import Counts
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.overview import AccountOverview, Mark, Overview, WorkspaceLine, look, overview_json
 from spendwatch.jobs.running import Running
@@ -50,7 +50,7 @@ def status(place: Place, month: BillingPeriod | None, *, as_json: bool, watch: b
         elif watch:
             _watch(settings, store, month)
         else:
-            console().print(_page(overview, running, settings))
+            console().print(_page(overview, running, settings, console()))
     if not exit_code:
         return Exit.DONE
     is_stale = overview.is_stale or bool(running.trouble(overview.as_of, settings.zone))
@@ -77,9 +77,10 @@ def _watch(settings: Settings, store: Store, month: BillingPeriod | None) -> Non
     import threading  # noqa: PLC0415 -- for its wait, which a signal ends at once
 
     wait, insight = threading.Event(), Insight()
-    with Live(console=console(), auto_refresh=False, screen=sys.stdout.isatty()) as live:
+    screen = console()
+    with Live(console=screen, auto_refresh=False, screen=sys.stdout.isatty()) as live:
         while True:
-            live.update(_page(_look(settings, store, month, insight), _running(store), settings), refresh=True)
+            live.update(_page(_look(settings, store, month, insight), _running(store), settings, screen), refresh=True)
             wait.wait(_WATCH_EVERY)
 
 
@@ -94,10 +95,10 @@ def _first_lines(running: Running, now: datetime, settings: Settings) -> list[Re
     return [*found, *([Text(f"STALE  {clean(trouble)}", style="bold red")] if trouble else []), Text()]
 
 
-def _page(overview: Overview, running: Running, settings: Settings) -> RenderableType:
+def _page(overview: Overview, running: Running, settings: Settings, screen: Console) -> RenderableType:
     parts: list[RenderableType] = _first_lines(running, overview.as_of, settings)
     for account in overview.accounts:
-        parts += [_head(account, overview, settings), Text(), _workspaces(account)]
+        parts += [_head(account, overview, settings), Text(), workspaces_table(account, screen), *_counting(account)]
         balance = balance_lines(account, overview.as_of, settings.zone) if overview.is_of_now else []
         parts += [*balance, Text()]
     parts += [*_sources(overview, settings), *_readings(overview), *_alerts(overview, settings)]
@@ -138,53 +139,82 @@ def _not_counted(one: Uncounted) -> str:
     return f"Not counted: {told}; {one.counts.series} counts, and lacks these days."
 
 
-def _workspaces(account: AccountOverview) -> RenderableType:
-    headings = (
-        ("WORKSPACE", "left"),
-        ("NAME", "left"),
-        ("SPENT", "right"),
-        ("BUDGET", "right"),
-        ("USED", "right"),
-        ("", "left"),
-        ("FORECAST", "right"),
-        ("STATE", "left"),
-    )
-    rows = [_line(line) for line in account.workspaces]
-    total = _row("TOTAL", "", account.spend.amount, account.budget, used=account.used, mark=account.mark)
-    rows.append(_with_forecast(total, account.forecast))
-    rows += [
-        _with_forecast(_row(f"also in {money.currency}", "", money.amount, used=None, mark=Mark.OK), None)
-        for money in account.foreign
-    ]
-    is_early = account.forecast is None and not any(line.forecast for line in account.workspaces)
-    return table(_without(headings, is_early), [_without(row, is_early) for row in rows])
+_HEADINGS = {
+    "who": ("WORKSPACE", "left"),
+    "workspace": ("WORKSPACE", "left"),
+    "name": ("NAME", "left"),
+    "spent": ("SPENT", "right"),
+    "pay_as_you_go": ("PAY-AS-YOU-GO", "right"),
+    "subscription": ("SUBSCRIPTION", "right"),
+    "budget": ("BUDGET", "right"),
+    "used": ("USED", "right"),
+    "bar": ("", "left"),
+    "forecast": ("FORECAST", "right"),
+    "about": ("FORECAST", "right"),
+    "state": ("STATE", "left"),
+}
+_LONGEST_NAME = 24
+_NARROWER = (
+    {"who", "about"},
+    {"who", "about", "bar"},
+    {"who", "forecast", "bar"},
+    {"who", "forecast", "bar", "pay_as_you_go"},
+    {"workspace", "name", "forecast", "bar", "pay_as_you_go"},
+    {"workspace", "name", "forecast", "bar", "pay_as_you_go", "about"},
+)
+"""What is left out, on ever narrower screens: the picture, the band of the forecast, what can be subtracted, ids."""
 
 
-_T = TypeVar("_T")
+def workspaces_table(account: AccountOverview, screen: Console) -> Table:
+    """Return what the screen has room for: fewer columns rather than figures that are cut."""
+    rows = [_row(line.workspace or "(no workspace)", line.name, line) for line in account.workspaces]
+    rows.append(_row("TOTAL", "", account))
+    for money in account.foreign:
+        other = f"also in {money.currency}"
+        rows.append({"who": other, "workspace": other, "spent": shown(money.amount)})
+    lines: list[WorkspaceLine | AccountOverview] = [account, *account.workspaces]
+    absent: set[str] = set() if any(line.forecast for line in lines) else {"forecast", "about"}
+    if not any(line.split.subscription.amount for line in lines):
+        absent |= {"pay_as_you_go", "subscription"}
+
+    def without(left_out: set[str]) -> Table:
+        keys = [key for key in _HEADINGS if key not in left_out | absent]
+        cells = [tuple(row.get(key, "") for key in keys) for row in rows]
+        names = "NAME" if "name" in keys else "WORKSPACE"
+        return table([_HEADINGS[key] for key in keys], cells, wraps=names, wraps_at=_LONGEST_NAME)
+
+    return fitting(screen, map(without, _NARROWER))
 
 
-def _without(row: tuple[_T, ...], is_early: bool) -> tuple[_T, ...]:  # noqa: FBT001 -- read at its two calls above
-    """Leave the forecasts out where there are none."""
-    return (*row[:-2], row[-1]) if is_early else row
+def _row(place: str, name: str, one: WorkspaceLine | AccountOverview) -> dict[str, str]:
+    style = _STYLES[one.mark]
+    return {
+        "who": clean(name or place),
+        "workspace": clean(place),
+        "name": clean(name),
+        "spent": shown(one.spend.amount),
+        "pay_as_you_go": shown(one.split.pay_as_you_go.amount),
+        "subscription": shown(one.split.subscription.amount),
+        "budget": shown(one.budget.amount) if one.budget else "none",
+        "used": f"{int(one.used * 100)}%" if one.used is not None else "",
+        "bar": bar(one.used),
+        "forecast": forecast_cell(one.forecast),
+        "about": forecast_cell(one.forecast).partition(" ")[0],
+        "state": f"[{style}]{one.mark.value}[/]" if style else one.mark.value,
+    }
 
 
-def _line(line: WorkspaceLine) -> tuple[str, ...]:
-    row = _row(line.workspace or "(no workspace)", line.name, line.spend.amount, line.budget, used=line.used, mark=line.mark)
-    return _with_forecast(row, line.forecast)
+_MOST_NAMES = 5
 
 
-def _with_forecast(row: tuple[str, ...], forecast: Forecast | None) -> tuple[str, ...]:
-    return (*row[:-1], forecast_cell(forecast), row[-1])
-
-
-def _row(
-    place: str, name: str, spent: Decimal, budget: Money | None = None, *, used: Decimal | None, mark: Mark
-) -> tuple[str, ...]:
-    amount = shown(budget.amount) if budget else "none"
-    share = f"{int(used * 100)}%" if used is not None else ""
-    style = _STYLES[mark]
-    state = f"[{style}]{mark.value}[/]" if style else mark.value
-    return clean(place), clean(name), shown(spent), amount, share, bar(used), state
+def _counting(account: AccountOverview) -> Iterator[Text]:
+    """Yield which budgets do not count everything: their shares, forecasts and states go by what they count."""
+    for counts in (Counts.PAY_AS_YOU_GO, Counts.SUBSCRIPTION):
+        lines = (line for line in account.workspaces if line.counts is counts)
+        names = [*(["TOTAL"] if account.counts is counts else []), *(line.name or line.workspace for line in lines)]
+        if names:
+            more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+            yield Text(f"The budget counts {counts.note.strip(' ()')}: {', '.join(names[:_MOST_NAMES])}{more}")
 
 
 def _readings(overview: Overview) -> list[RenderableType]:

@@ -6,20 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from rich.console import Console
 from rich.table import Table
 
 from spendwatch.app import App
-from spendwatch.cli.screen import clean, table
+from spendwatch.cli.screen import clean, fitting, table
 from spendwatch.domain.authority import DayTotal, Uncounted, authorities, uncounted
-from spendwatch.domain.money import EXACT, exact_sum, plain, shown
+from spendwatch.domain.money import EXACT, Currency, exact_sum, plain, shown
 from spendwatch.domain.period import BillingPeriod, days_text
 from spendwatch.domain.scope import Dimension
+from spendwatch.domain.standing import SpendSum, Split
 from spendwatch.domain.statement import AccountId, SeriesKey
+from spendwatch.jobs.overview import split_json
+from spendwatch.jobs.standings import dimensions
 
-Place = tuple[BillingPeriod, str, str, str]
+Place = tuple[BillingPeriod, str, str, Currency]
 """A month, an account, a workspace, a currency."""
-
-_BY = (Dimension.ACCOUNT, Dimension.WORKSPACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,14 @@ class Told:
     """What it says of days that the series that counts does not have."""
 
 
-def spent_by_workspace(app: App) -> dict[Place, Decimal]:
+def spent_by_workspace(app: App) -> dict[Place, Split]:
     """Return what is spent, in all months on record, of the products that are watched."""
-    found: dict[Place, Decimal] = {}
+    found: dict[Place, list[SpendSum]] = {}
     for period in months_of(app):
-        for spent in app.store.ledger.spend(period, _BY, products=app.settings.policies.products):
-            account, workspace = (spent.values[dimension] for dimension in _BY)
-            found[period, account, workspace, spent.currency] = spent.amount
-    return found
+        for spent in app.store.ledger.spend(period, dimensions(finer=False), products=app.settings.policies.products):
+            account, workspace = spent.values[Dimension.ACCOUNT], spent.values[Dimension.WORKSPACE]
+            found.setdefault((period, account, workspace, spent.currency), []).append(spent)
+    return {place: Split.of(sums, place[3]) for place, sums in found.items()}
 
 
 def months_of(app: App) -> list[BillingPeriod]:
@@ -65,31 +67,44 @@ def told_by_several(app: App, months: Iterable[BillingPeriod]) -> Iterator[Told]
                 yield Told(one, amount, counts=one == counting[account, month], uncounted=lacking.get(one))
 
 
-def totals_table(before: Mapping[Place, Decimal], after: Mapping[Place, Decimal], months: Iterable[BillingPeriod]) -> Table:
-    """Return a table of what is spent in these months, and what it was before."""
-    rows = [
-        (place[0].label, place[1], clean(place[2] or "(no workspace)"), place[3], *_amounts(before.get(place), amount))
-        for place, amount in _within(before, after, months)
-    ]
-    headings = [(name, "left") for name in ("MONTH", "ACCOUNT", "WORKSPACE", "")]
-    return table([*headings, ("BEFORE", "right"), ("SPEND", "right"), ("CHANGE", "right")], rows)
+def totals_table(
+    screen: Console, before: Mapping[Place, Split], after: Mapping[Place, Split], months: Iterable[BillingPeriod]
+) -> Table:
+    """Return a table of what is spent in these months, and what it was before; of narrow screens the account is left out."""
+    places = _within(before, after, months)
+    headings = ("MONTH", "ACCOUNT", "WORKSPACE", "", "BEFORE", "SPEND", "CHANGE", "SUBSCRIPTION")
+    is_mixed = any(split.subscription.amount for _, split in places)
+
+    def without(left_out: set[str]) -> Table:
+        shown = [place for place, heading in enumerate(headings) if heading not in left_out]
+        rows = [_cells(place, before.get(place), split) for place, split in places]
+        columns = [(headings[place], "left" if place < _AMOUNTS_FROM else "right") for place in shown]
+        return table(columns, [tuple(row[place] for place in shown) for row in rows])
+
+    absent = set() if is_mixed else {"SUBSCRIPTION"}
+    return fitting(screen, map(without, (absent, absent | {"BEFORE"}, absent | {"BEFORE", "ACCOUNT"})))
+
+
+_AMOUNTS_FROM = 4
+
+
+def _cells(place: Place, before: Split | None, after: Split) -> tuple[str, ...]:
+    month, account, workspace, currency = place
+    names = (month.label, account, clean(workspace or "(no workspace)"), currency)
+    return (*names, *_amounts(before.total.amount if before else None, after.total.amount), shown(after.subscription.amount))
 
 
 def totals_json(
-    before: Mapping[Place, Decimal], after: Mapping[Place, Decimal], months: Iterable[BillingPeriod]
+    before: Mapping[Place, Split], after: Mapping[Place, Split], months: Iterable[BillingPeriod]
 ) -> list[dict[str, str]]:
     """Return the same for programs."""
-    return [
-        {
-            "month": month.label,
-            "account": account,
-            "workspace": workspace,
-            "currency": currency,
-            "before": plain(before.get((month, account, workspace, currency), Decimal(0))),
-            "spend": plain(amount),
-        }
-        for (month, account, workspace, currency), amount in _within(before, after, months)
-    ]
+    found = []
+    for place, split in _within(before, after, months):
+        month, account, workspace, currency = place
+        was = plain(before.get(place, Split.nothing(currency)).total.amount)
+        named = {"month": month.label, "account": account, "workspace": workspace, "currency": currency, "before": was}
+        found.append(named | split_json(split))
+    return found
 
 
 def series_text(told: Told) -> str:
@@ -117,11 +132,11 @@ def series_json(told: Told) -> dict[str, object]:
 
 
 def _within(
-    before: Mapping[Place, Decimal], after: Mapping[Place, Decimal], months: Iterable[BillingPeriod]
-) -> list[tuple[Place, Decimal]]:
+    before: Mapping[Place, Split], after: Mapping[Place, Split], months: Iterable[BillingPeriod]
+) -> list[tuple[Place, Split]]:
     wanted = set(months)
     places = sorted(place for place in before.keys() | after.keys() if place[0] in wanted)
-    return [(place, after.get(place, Decimal(0))) for place in places]
+    return [(place, after.get(place, Split.nothing(place[3]))) for place in places]
 
 
 def _amounts(before: Decimal | None, after: Decimal) -> tuple[str, str, str]:

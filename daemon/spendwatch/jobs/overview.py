@@ -454,7 +454,7 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
     }
 
 
-def split_json(split: Split) -> _Plain:
+def split_json(split: Split) -> dict[str, str]:
     """Return spend, and what it is made of, as plain JSON values."""
     parts = {"spend": split.total, "pay_as_you_go": split.pay_as_you_go, "subscription": split.subscription}
     return {name: plain(money.amount) for name, money in parts.items()}
