@@ -61,9 +61,16 @@ def test_the_ids_of_init_are_placeholders_until_a_bill_names_them(tmp_path: Path
     ],
 )
 def test_a_channel_that_nothing_uses_is_named(tmp_path: Path, use: str) -> None:
-    why = "no account, workspace or operator uses this channel: nothing is ever sent over it"
+    why = "no budget, balance or operator uses this channel: no alert is ever sent over it"
     assert warned(tmp_path, MAIN + use) == [f"spendwatch.yaml:7:3: channels.finance: {why}"]
     assert warned(tmp_path, MAIN + use + "operators: [finance]\n" if "operators" not in use else MAIN) == []
+
+
+def test_a_channel_of_an_account_that_watches_nothing_is_not_used(tmp_path: Path) -> None:
+    main = MAIN.replace("currency: CNY", "currency: CNY, channels: [finance]") + "defaults: {channels: [screen]}\n"
+    assert [line.split(": ")[1] for line in warned(tmp_path, main)] == ["channels.finance"]
+    assert warned(tmp_path, main.replace("currency: CNY", "currency: CNY, budget: 9")) == []
+    assert warned(tmp_path, main.replace("currency: CNY", "currency: CNY, balance: {from: manual, cash: 9}")) == []
 
 
 def test_a_channel_of_a_workspace_that_watches_nothing_is_not_used(tmp_path: Path) -> None:
@@ -98,6 +105,11 @@ def test_ids_that_no_bill_on_record_names_are_told_with_the_nearest_one(tmp_path
         "workspaces/other.yaml:1:12: workspace: no bill on record names this workspace; did you mean 'llm-research'?",
         "workspaces/research.yaml:4:32: budgets[0].match.api_key: no bill on record names this key; did you mean '1200345'?",
     ]
+    pinned = wrong.replace("llm-reserch", "llm-research") + "account: acme\n"
+    elsewhere = BILLED._replace(account=AccountId("3000000000000007"))
+    assert warned(tmp_path, MAIN, elsewhere, research=pinned)[-1].endswith(
+        "workspace: no bill on record of account acme names this workspace; bills of 3000000000000007 do"
+    )
     other_account = BILLED._replace(account=AccountId("3000000000000007"))
     assert warned(tmp_path, MAIN, other_account, research=RESEARCH, other=RESEARCH.replace("research", "other"))[0] == (
         "spendwatch.yaml:2:14: accounts.acme.id: no bill on record is of this account; did you mean '3000000000000007'?"

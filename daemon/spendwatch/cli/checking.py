@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -177,13 +178,10 @@ def _document(
     notes: Sequence[str] = (),
     policy: object = None,
 ) -> dict[str, object]:
-    def places(found: Iterable[ConfigMistake]) -> list[dict[str, object]]:
-        return [{name: getattr(one, name) for name in ("file", "line", "column", "key", "what")} for one in found]
-
     return {
         "schema_version": 1,
-        "mistakes": places(mistakes),
-        "warnings": places(warnings),
+        "mistakes": [asdict(one) for one in mistakes],
+        "warnings": [asdict(one) for one in warnings],
         "notes": list(notes),
         "policy": policy,
     }

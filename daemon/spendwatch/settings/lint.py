@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fnmatch import fnmatchcase
 
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.money import EXACT, Currency, plain
-from spendwatch.domain.policy import AccountPolicy, Policies, Threshold, WorkspacePolicy
+from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Threshold, WorkspacePolicy
 from spendwatch.domain.scope import Dimension, Seen
 from spendwatch.settings import Settings
 from spendwatch.settings.layers import Layers
@@ -48,6 +48,8 @@ _CODES = (
     "UYW UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG"
 )
 _ISO_4217 = frozenset(_CODES.split())
+_MOST_KNOWN = 500
+"""Among more names it would take too long to find the nearest one, for each of as many mistakes."""
 _ONE_PERCENT = Decimal("0.01")
 _HUNDRED = Decimal(100)
 
@@ -70,8 +72,11 @@ class Examined:
     def warnings(self, seen: Collection[Seen] = ()) -> list[ConfigMistake]:
         """Return every warning in the order of the files, given what the bills on record name."""
         found = [*self._accounts(seen), *self._channels(), *self._folder()]
+        by_workspace: dict[str, list[Seen]] = {}
+        for one in seen:
+            by_workspace.setdefault(one.workspace, []).append(one)
         for file, policy in self.settings.workspace_files.items():
-            found += self._workspace(policy, self.files[file], seen)
+            found += self._workspace(policy, self.files[file], by_workspace)
         return sorted(found, key=lambda one: (one.file, one.line, one.column))
 
     def _accounts(self, seen: Collection[Seen]) -> Iterator[ConfigMistake]:
@@ -101,7 +106,7 @@ class Examined:
             yield _warning(self.main, ("channels",), why, at_key=True)
         for name, config in channels.items():
             if name not in used:
-                why = "no account, workspace or operator uses this channel: nothing is ever sent over it"
+                why = "no budget, balance or operator uses this channel: no alert is ever sent over it"
                 yield _warning(self.main, ("channels", name), why, at_key=True)
             if config.type == "webhook" and (robot := _robot(config.url)):
                 why = f"a {robot} chat robot does not accept the JSON of a webhook: put a service in between that translates it"
@@ -116,15 +121,15 @@ class Examined:
         hint = f"; {stray} beside {main.name} is not read" if stray else ""
         yield Place(str(folder / "workspaces")).mistake("", why + hint)
 
-    def _workspace(self, policy: WorkspacePolicy, layers: Layers, seen: Collection[Seen]) -> Iterator[ConfigMistake]:
+    def _workspace(
+        self, policy: WorkspacePolicy, layers: Layers, seen: Mapping[str, Collection[Seen]]
+    ) -> Iterator[ConfigMistake]:
         accounts = [one for one in self.settings.accounts if policy.account in {None, one.account}]
-        here = [one for one in seen if policy.account in {None, one.account}]
-        mine = [one for one in here if one.workspace == policy.workspace]
+        mine = [one for one in seen.get(policy.workspace, ()) if policy.account in {None, one.account}]
         if not mine and policy.workspace in _PLACEHOLDERS:
             yield _warning(layers, ("workspace",), _STILL_DRAFT)
         elif seen and not mine:
-            known = suggestion(policy.workspace, {one.workspace for one in here if one.workspace})
-            yield _warning(layers, ("workspace",), f"no bill on record names this workspace; {known}")
+            yield _warning(layers, ("workspace",), f"no bill on record {_instead(policy, accounts, seen)}")
         if not policy.thresholds and not any(finer.thresholds for finer in policy.budgets):
             yield _warning(layers, ("workspace",), "nothing is watched: there is no budget and no threshold")
         places = {one.account for one in mine}
@@ -184,12 +189,21 @@ def _about_currency(currency: Currency, billed: Collection[Currency]) -> str:
     return f"bills on record of this account are also in {others}: these charges count towards no budget" if others else ""
 
 
-def _used(policies: Policies) -> set[str]:
+def _used(policies: Policies) -> set[ChannelName]:
     """Return the channels over which anything may be sent."""
-    used = set(policies.operators).union(*(one.channels for one in policies.accounts))
-    used.update(*(one.channels for one in policies.workspaces if one.thresholds or one.budgets))
-    balances = (policy.balance for policy in policies.accounts)
-    return used.union(*(one.escalation.channels for one in balances if one and one.escalation))
+    every: list[AccountPolicy | WorkspacePolicy] = [*policies.accounts, *policies.workspaces]
+    used = set(policies.operators).union(*(one.channels for one in every if one.thresholds or one.budgets))
+    for one in policies.accounts:
+        if one.balance:
+            used.update(one.channels, one.balance.escalation.channels if one.balance.escalation else ())
+    return used
+
+
+def _instead(policy: WorkspacePolicy, accounts: Sequence[AccountPolicy], seen: Mapping[str, Collection[Seen]]) -> str:
+    if others := seen.get(policy.workspace):
+        return f"of account {accounts[0].name} names this workspace; bills of {min(one.account for one in others)} do"
+    nearest = suggestion(policy.workspace, filter(None, seen)) if len(seen) <= _MOST_KNOWN else "see `spendwatch status`"
+    return f"names this workspace; {nearest}"
 
 
 def _robot(url: str) -> str:
