@@ -26,7 +26,7 @@ from spendwatch.jobs.assess import assess
 from spendwatch.jobs.balances import ConfiguredBalance
 from spendwatch.jobs.collect import Desk, Taken, collect
 from spendwatch.jobs.conditions import Surroundings
-from spendwatch.jobs.deliver import Settled, deliver
+from spendwatch.jobs.deliver import Settled, deliver, find_ways
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_alarm import LedgerAlarm
 from spendwatch.jobs.ports import AlertBook, Balances, BalanceSource, BillReader, BillSource, Channel, Health, Ledger, Outbox
@@ -42,7 +42,7 @@ from spendwatch.sources.config import AlibabaConfig, FolderConfig
 from spendwatch.sources.feeds import Feeds, Means
 from spendwatch.sources.opening import Source
 from spendwatch.state import Store, clock_offset, not_before, system_clock
-from spendwatch.store import ledger
+from spendwatch.store import ledger, outbox
 from spendwatch.store.moments import correct_moments, shift_moments
 
 if TYPE_CHECKING:
@@ -282,11 +282,17 @@ class App:
         with self._assessing:
             self._follow_clock()
             now = self.clock()
-            new = assess(
+            around = self._surroundings(now)
+            strays = self.store.outbox.give_up_strays(around.targets, now=now)
+            if strays:
+                log.warning("deliveries_strayed", count=len(strays), channels=sorted({one.channel for one in strays}))
+                around = self._surroundings(now)
+            new = find_ways(strays, self.store.outbox, self.store.health, around, now=now)
+            new += assess(
                 self.store.ledger,
                 self.store.book,
                 self.store.health,
-                self._surroundings(now),
+                around,
                 now=now,
                 balances=self.store.balances,
                 insight=self._insight,
@@ -370,7 +376,9 @@ class App:
             stale_after=self.settings.stale_after,
             config_mistakes=tuple(str(mistake) for mistake in self.config_mistakes),
             clock_trouble=self._clock_trouble_at(now),
-            troubles={one.channel: one.last_error for one in self.store.outbox.dead_since(now - _DEAD_TOLD)},
+            troubles=self.store.outbox.dead_since(now - _DEAD_TOLD),
+            undelivered=tuple(self.store.book.undelivered()),
+            strayed=outbox.STRAYED,
         )
 
     async def ask_balances(self, *, at_once: bool = False, of: Collection[AccountId] | None = None) -> list[Asked]:

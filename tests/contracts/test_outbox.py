@@ -18,7 +18,7 @@ from spendwatch.domain.review import Verdict
 from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.database import Database
 from spendwatch.store.opening import open_database
-from spendwatch.store.outbox import Outbox
+from spendwatch.store.outbox import STRAYED, Outbox
 from store_builders import FINANCE, NOON, alert, matter, notification
 
 OPS = ChannelName("ops")
@@ -106,9 +106,10 @@ def test_a_dead_copy_says_why(database: Database, outbox: Outbox) -> None:
     put(database, "80%")
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
     outbox.give_up(claimed.id, at=NOON + HOUR, why="550 no such user\0")
-    (dead,) = outbox.dead_since(NOON + HOUR)
+    dead = the_one(outbox)
     assert (dead.state, dead.last_error) == (DeliveryState.DEAD, "550 no such user\\x00")
-    assert outbox.dead_since(NOON + HOUR * 2) == ()
+    assert outbox.dead_since(NOON + HOUR) == {(FINANCE, "a@example.com"): "550 no such user\\x00"}
+    assert outbox.dead_since(NOON + HOUR * 2) == {}
 
 
 def test_after_a_start_what_was_being_attempted_is_tried_again_and_marked_if_it_may_have_been_sent(
@@ -285,3 +286,59 @@ def test_a_claim_whose_answer_was_lost_is_undone_before_the_next(database: Datab
     assert the_one(outbox).state is DeliveryState.ATTEMPTING
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
     assert (claimed.attempts, claimed.maybe_repeated) == (1, False)
+
+
+def test_what_waits_for_a_channel_or_recipient_that_is_gone_is_given_up_with_the_reason(
+    database: Database, outbox: Outbox
+) -> None:
+    put(database, "well")
+    put(database, "gone", channel=OPS)
+    assert labels(outbox.give_up_strays({FINANCE: ("a@example.com",)}, now=NOON)) == ["gone"]
+    assert outbox.dead_since(NOON) == {(OPS, "a@example.com"): STRAYED}
+    assert labels(outbox.give_up_strays({FINANCE: ("b@example.com",)}, now=NOON)) == ["well"]
+    assert outbox.give_up_strays({}, now=NOON) == ()
+    assert outbox.counts() == {(FINANCE, DeliveryState.DEAD): 1, (OPS, DeliveryState.DEAD): 1}
+
+
+def test_what_is_being_sent_is_no_stray_yet(database: Database, outbox: Outbox) -> None:
+    put(database, "80%")
+    assert outbox.claim(FINANCE, NOON, 1)
+    assert outbox.give_up_strays({}, now=NOON) == ()
+
+
+def test_what_was_given_up_is_due_again_where_its_channel_works_or_after_a_day(database: Database, outbox: Outbox) -> None:
+    put(database, "80%")
+    (claimed,) = outbox.claim(FINANCE, NOON, 10)
+    outbox.give_up(claimed.id, at=NOON, why="550 no")
+    ways = [(claimed.notification, {FINANCE: ("a@example.com", "b@example.com")})]
+    assert outbox.offer(ways, again=(), before=NOON, now=NOON) == 1
+    assert {one.target: one.state for one in outbox.listing()} == {
+        "a@example.com": DeliveryState.DEAD,
+        "b@example.com": DeliveryState.PENDING,
+    }
+    assert outbox.offer(ways, again=(), before=NOON, now=NOON) == 0
+    assert outbox.offer(ways, again=(OPS,), before=NOON, now=NOON) == 0
+    assert outbox.offer(ways, again=(), before=NOON + timedelta(seconds=1), now=NOON + HOUR) == 1
+    (again,) = (one for one in outbox.listing() if one.id == claimed.id)
+    assert (again.state, again.attempts, again.due_at, again.settled_at) == (DeliveryState.PENDING, 0, NOON + HOUR, None)
+    assert again.last_error == "tried again because nobody could be notified; before: 550 no"
+
+
+def test_an_alert_whose_every_copy_died_is_undelivered_until_one_arrives(database: Database, outbox: Outbox) -> None:
+    book = AlertBook(database)
+    fired, unspoken = alert(matter("80%")), alert(matter("50%"))
+    told = notification(fired, channels=(FINANCE, OPS))
+    nowhere = notification(unspoken, channels=())
+    book.commit(Verdict((fired, unspoken), (told, nowhere)), {FINANCE: ("a@example.com",), OPS: ("",)}, now=NOON)
+    assert [one.id for one in book.undelivered()] == [nowhere.id]
+    claimed, other = (outbox.claim(channel, NOON, 1)[0] for channel in (OPS, FINANCE))
+    for copy in (claimed, other):
+        assert told.id not in [one.id for one in book.undelivered()]
+        outbox.give_up(copy.id, at=NOON, why="550 no")
+    assert {one.id for one in book.undelivered()} == {nowhere.id, told.id}
+    assert book.notified() == {}
+    outbox.requeue(claimed.id, now=NOON)
+    assert book.undelivered() == (nowhere,)
+    outbox.claim(OPS, NOON, 1)
+    outbox.delivered(claimed.id, at=NOON)
+    assert (book.undelivered(), book.notified()) == ((nowhere,), {fired.id: 1})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -8,12 +9,17 @@ import time
 from contextlib import closing
 from datetime import timedelta
 from email import message_from_bytes, policy
+from pathlib import Path
 
 import pytest
 
 from bill_builder import AMOUNT, a_line
 from home import RESEARCH, Home, lines_worth, today
-from servers_http import Reply
+from servers_http import HttpSink, Reply
+from servers_smtp import SmtpSink
+from spendwatch.domain.policy import ChannelName
+from spendwatch.store.opening import open_database
+from spendwatch.store.outbox import Outbox
 
 
 def test_a_refused_bill_is_set_aside_with_the_reason_and_the_others_are_read(home: Home) -> None:
@@ -208,16 +214,12 @@ def test_a_reload_breaks_off_nothing_that_is_being_sent(home: Home) -> None:
         home.until(lambda: len(home.requests()) >= 2)
         running.process.send_signal(signal.SIGHUP)
         running.wait_for("READY=1")
-        under_way = home.json("deliveries", "list", "--state", "attempting")["deliveries"]
-        one = next(delivery for delivery in under_way if delivery["channel"] == "hook")
-        assert "is being sent just now" in home.call("deliveries", "retry", one["id"], expect=75).stderr
         home.until(lambda: {one["state"] for one in home.json("deliveries", "list")["deliveries"]} == {"delivered"})
     finally:
         assert running.stop() == 0
     assert len(home.requests()) == 4
     assert "x-spendwatch-maybe-repeated" not in {name.lower() for one in home.requests() for name in one.headers}
     assert "CancelledError" not in running.log()
-    assert "is delivered: only what waits" in home.call("deliveries", "retry", one["id"], expect=2).stderr
 
 
 def test_a_damaged_ledger_is_told_past_the_ledger_and_status_does_not_rely_on_it(home: Home) -> None:
@@ -238,3 +240,92 @@ def test_a_damaged_ledger_is_told_past_the_ledger_and_status_does_not_rely_on_it
         assert "STALE  the ledger cannot be relied on" in home.call("status", "--exit-code", expect=4).stdout
     finally:
         running.stop()
+
+
+def test_a_retry_by_hand_does_what_it_says_or_says_that_it_cannot(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    quiet_home.watch(budget="100.00")
+    quiet_home.drop(lines_worth("60"))
+    quiet_home.call("once")
+    (delivered,) = quiet_home.json("deliveries", "list")["deliveries"]
+    assert "is delivered: only what waits" in quiet_home.call("deliveries", "retry", delivered["id"], expect=2).stderr
+    with sqlite3.connect(quiet_home.state) as ledger:
+        ledger.execute("UPDATE delivery SET state = 'pending', settled_at = NULL")
+    ledger.close()
+    database = open_database(str(quiet_home.state))
+    try:
+        database.lock_for_life()
+        (claimed,) = Outbox(database).claim(ChannelName("screen"), today(), 1)
+        assert "is being sent just now" in quiet_home.call("deliveries", "retry", claimed.id, expect=75).stderr
+    finally:
+        database.close()
+    assert "is due now" in quiet_home.call("deliveries", "retry", claimed.id).stdout
+    quiet_home.call("once")
+    assert [one["state"] for one in quiet_home.json("deliveries", "list")["deliveries"]] == ["delivered"]
+
+
+def test_what_reached_nobody_is_said_everywhere_and_sent_once_a_way_exists(tmp_path: Path) -> None:
+    with SmtpSink(refuse={"finops@example.com": "550 5.1.1 no such user"}) as mail, HttpSink() as hook:
+        home = Home(tmp_path, mail)
+        home.furnish()
+        place = home.folder / "spendwatch.yaml"
+        only = place.read_text().replace("  screen: {type: console}\n", "").replace("[screen, post]", "[post]")
+        place.write_text(only)
+        home.watch(budget="100.00")
+        home.drop(lines_worth("60"))
+        home.call("once", expect=69)
+        home.call("once")  # which notices that a message died
+        threshold, failing = sorted(home.json("alerts")["alerts"], key=lambda one: str(one["rule"]), reverse=True)
+        assert [(one["undelivered"], one["notified"]) for one in (threshold, failing)] == [(True, 0), (True, 0)]
+        assert home.json("status")["deliveries"] == {"pending": 0, "dead": 1}
+        assert "UNDELIVERED" in home.call("status").stdout
+        assert "undelivered" in home.call("alerts").stdout
+        assert "nobody could be notified" in home.call("explain", threshold["id"]).stdout
+        assert "none: no channel leads to anybody" in home.call("explain", failing["id"]).stdout
+        another = f'  hook: {{type: webhook, url: "http://127.0.0.1:{hook.port}/x"}}'
+        place.write_text(only.replace("channels:\n  post", f"channels:\n{another}\n  post").replace("[post]", "[post, hook]"))
+        home.call("once")
+        told = {json.loads(one.body)["type"]: json.loads(one.body)["data"] for one in hook.requests}
+        assert told.keys() == {"spend.threshold_reached", "channel.failing"}
+        assert told["spend.threshold_reached"]["alert_id"] == threshold["id"]
+        assert "nobody could be notified: Research reached 50%" in told["channel.failing"]["detail"]
+        assert {one["undelivered"] for one in home.json("alerts")["alerts"]} == {False}
+        assert {one["notified"] for one in home.json("alerts")["alerts"]} == {1}
+
+
+def test_what_died_is_sent_again_once_its_channel_works(home: Home) -> None:
+    home.furnish()
+    place = home.folder / "spendwatch.yaml"
+    place.write_text(place.read_text().replace("[screen, post, hook]", "[hook]"))
+    home.watch(budget="100.00")
+    home.hook_answers(410)
+    home.drop(lines_worth("60"))
+    home.call("once", expect=69)
+    home.call("once")
+    assert [one.body for one in home.requests()][1:] == []
+    assert any(b"get through" in mail for mail in home.mails()), "told by a channel that is not meant for operators"
+    home.call("notify-test", "hook")
+    home.call("once")
+    kinds = [json.loads(one.body)["type"] for one in home.requests()]
+    assert kinds == ["spend.threshold_reached", "test", "spend.threshold_reached"]
+    first, _, second = home.requests()
+    assert (first.body, first.headers["webhook-id"]) == (second.body, second.headers["webhook-id"])
+
+
+def test_what_waits_for_a_renamed_channel_goes_over_what_the_policy_names_now(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    home.hook_answers(503)
+    home.drop(lines_worth("60"))
+    home.call("once", expect=75)
+    place = home.folder / "spendwatch.yaml"
+    place.write_text(place.read_text().replace("hook:", "pager:").replace(", hook]", ", pager]"))
+    (waiting,) = home.json("deliveries", "list", "--state", "pending")["deliveries"]
+    refused = home.call("deliveries", "retry", waiting["id"], expect=2).stderr
+    assert "the configuration has no channel 'hook'" in refused
+    home.call("once")
+    first, *later = home.requests()
+    assert [one.headers["webhook-id"] for one in later].count(first.headers["webhook-id"]) == 1
+    (given_up,) = home.json("deliveries", "list", "--state", "dead")["deliveries"]
+    assert "no longer has this channel" in given_up["last_error"]
+    assert any(json.loads(one.body)["type"] == "channel.failing" for one in later)

@@ -140,7 +140,7 @@ _TELLINGS = {
         repeated="通过 {name} 发送的通知仍未能送达",
         resolved="通过 {name} 发送的通知已恢复送达",
         subject="",
-        lead="本通知改由其他方式发送，因为通过 {name} 联系的人可能不知道当前的告警。",
+        lead="您收到本通知，是因为通过 {name} 联系的人可能不知道当前的告警。",
         rule="通过 {name} 发送的通知未能送达",
     ),
     Rule.CONFIG_REJECTED: Telling(

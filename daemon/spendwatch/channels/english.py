@@ -147,7 +147,7 @@ _TELLINGS = {
         repeated="Messages over {name} still do not get through",
         resolved="Messages over {name} get through again",
         subject="",
-        lead="You get this by another way because whoever is reached over {name} may not know of current alerts.",
+        lead="You get this because somebody who is reached over {name} may not know of current alerts.",
         rule="messages over {name} that did not get through",
     ),
     Rule.CONFIG_REJECTED: Telling(

@@ -33,8 +33,13 @@ def alerts(place: Place, *, everything: bool, as_json: bool) -> int:
     settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         found = [alert for alert in store.book.alerts() if everything or alert.is_firing]
+        notified, undelivered = store.book.notified(), {one.alert for one in store.book.undelivered()}
     if as_json:
-        print_json({"schema_version": 1, "alerts": [alert_json(alert, settings.zone) for alert in found]})
+        shown = [
+            alert_json(alert, settings.zone, notified.get(alert.id, 0), is_undelivered=alert.id in undelivered)
+            for alert in found
+        ]
+        print_json({"schema_version": 1, "alerts": shown})
         return Exit.DONE
     screen = console()
     if not found:
@@ -46,12 +51,23 @@ def alerts(place: Place, *, everything: bool, as_json: bool) -> int:
             alert.severity.value,
             alert.state.value,
             when(alert.since, settings.zone),
-            f"{alert.times_told}x" if alert.times_told else "with another",
+            "undelivered"
+            if alert.id in undelivered
+            else f"{notified.get(alert.id, 0)}x"
+            if alert.times_told
+            else "with another",
             clean(alert.summary),
         )
         for alert in found
     ]
-    headings = (("ID", "left"), ("SEVERITY", "left"), ("STATE", "left"), ("SINCE", "left"), ("TOLD", "left"), ("WHAT", "left"))
+    headings = (
+        ("ID", "left"),
+        ("SEVERITY", "left"),
+        ("STATE", "left"),
+        ("SINCE", "left"),
+        ("NOTIFIED", "left"),
+        ("WHAT", "left"),
+    )
     screen.print(table(headings, rows, wraps="WHAT"))
     return Exit.DONE
 
@@ -121,9 +137,11 @@ def _explained(alert: Alert, behind: list[SpendSum], store: Store, settings: Set
     )
     if alert.amount:
         screen.print(f"Figure      {alert.amount} when it fired")
-    times = counted(alert.times_told, "time")
-    told = f"told {times}, last {when(alert.told_at, zone)}" if alert.told_at else "a graver alert spoke for it"
+    times = counted(alert.times_told, "notification")
+    told = f"{times}, the last {when(alert.told_at, zone)}" if alert.told_at else "a graver alert spoke for it"
     screen.print(f"Decision    {told}")
+    if any(one.alert == alert.id for one in store.book.undelivered()):
+        screen.print("Undelivered nobody could be notified; it is sent again as soon as a channel of its policy works")
     if behind:
         sums = counted(len(behind), "sum of bill lines", "sums of bill lines")
         screen.print(f"\nWhat the spend is made of ({sums} now, the largest first)")
@@ -157,7 +175,8 @@ def _explained(alert: Alert, behind: list[SpendSum], store: Store, settings: Set
         for delivery in deliveries
     ]
     headings = ("REASON", "CHANNEL", "TARGET", "STATE", "ATTEMPTS", "SETTLED", "LAST ERROR")
-    screen.print(table([(heading, "left") for heading in headings], rows) if rows else "none: a graver alert spoke for it")
+    none = "none: no channel leads to anybody" if alert.told_at else "none: a graver alert spoke for it"
+    screen.print(table([(heading, "left") for heading in headings], rows) if rows else none)
 
 
 def _category(spent: SpendSum) -> str:
@@ -177,7 +196,12 @@ def _bill_files(alert: Alert, store: Store, settings: Settings) -> None:
 def _explained_json(alert: Alert, behind: list[SpendSum], store: Store, settings: Settings) -> dict[str, object]:
     return {
         "schema_version": 1,
-        "alert": alert_json(alert, settings.zone),
+        "alert": alert_json(
+            alert,
+            settings.zone,
+            store.book.notified().get(alert.id, 0),
+            is_undelivered=any(one.alert == alert.id for one in store.book.undelivered()),
+        ),
         "amount_when_fired": alert.amount or None,
         "made_of": [
             {**{dimension.value: value for dimension, value in spent.values.items()}, "currency": spent.currency}

@@ -239,5 +239,7 @@ def _alerts(overview: Overview, settings: Settings) -> list[RenderableType]:
     ]
     found.append(Text(f"{counted(len(rows), 'alert')} firing", style="bold"))
     found.append(table([(heading, "left") for heading in ("ID", "SEVERITY", "SINCE", "WHAT")], rows, wraps="WHAT"))
+    untold = (alert.id[:8] for alert in overview.alerts if alert.id in overview.undelivered)
+    found += [Text(f"UNDELIVERED  {one}: nobody could be notified; see `spendwatch deliveries`", style="red") for one in untold]
     found.append(Text(f"Try: spendwatch explain {rows[0][0]}"))
     return found

@@ -9,16 +9,24 @@ from datetime import datetime, timedelta, tzinfo
 from spendwatch.domain.alert import Alert, Matter, Rule
 from spendwatch.domain.health import ChannelHealth, Rejection, SourceHealth
 from spendwatch.domain.money import Money, plain
-from spendwatch.domain.notification import Facts
+from spendwatch.domain.notification import Facts, Notification
 from spendwatch.domain.policy import ChannelName, Policies, Severity
 from spendwatch.domain.review import ONE_SHOT_LASTS, AlertsKnown, Finding
 from spendwatch.domain.standing import Standing
-from spendwatch.domain.statement import SourceName
+from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.jobs.ledger_view import LedgerView
 from spendwatch.jobs.ports import Health
 
 FAILURES_TOLD = 3
 """Failures in a row before a source or a channel is called failing."""
+
+_OF_MONEY = frozenset(
+    {
+        *(Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED, Rule.FOREIGN_CURRENCY, Rule.LATE),
+        *(Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY),
+    }
+)
+"""What the policy of a workspace or an account says whom to notify of; of anything else, the operators are."""
 
 _DAILY = timedelta(days=1)
 
@@ -35,8 +43,12 @@ class Surroundings:
     config_mistakes: tuple[str, ...] = ()
     clock_trouble: str = ""
     """What was wrong with the clock lately."""
-    troubles: Mapping[ChannelName, str] = field(default_factory=dict)
-    """Channels whose deliveries died lately, each with the last reason."""
+    troubles: Mapping[tuple[ChannelName, str], str] = field(default_factory=dict)
+    """Channels and targets whose deliveries died lately, each with the last reason."""
+    undelivered: tuple[Notification, ...] = ()
+    """The latest of firing alerts of which nobody could be notified."""
+    strayed: str = ""
+    """The reason why what waited for a channel that is gone was given up."""
 
 
 def foreign_findings(standings: Sequence[Standing], names: Mapping[str, str]) -> list[Finding]:
@@ -84,9 +96,15 @@ def health_findings(health: Health, view: LedgerView, around: Surroundings, know
             before = known.latest(Matter(Rule.SOURCE_FAILING, "", _scope_of(source), "", ""))
             is_told = _is_told(source, before)
             found += _source_findings(source, after, until, operators, now, is_told=is_told)
-    for channel in health.channels():
-        if channel.name in around.targets:
-            found.append(_channel_finding(channel, around, until))
+    lost = {one.alert for one in around.undelivered}
+    untold = [alert.summary for alert in known.firing() if alert.id in lost]
+    gone = {
+        ChannelHealth(name)
+        for (name, _), why in around.troubles.items()
+        if name not in around.targets and why == around.strayed
+    }
+    for channel in (*(one for one in health.channels() if one.name in around.targets), *gone):
+        found.append(_channel_finding(channel, around, until, untold))
     mistakes = "\n".join(around.config_mistakes)
     found.append(
         _trouble(
@@ -161,19 +179,41 @@ def _is_told(source: SourceHealth, before: Alert | None) -> bool:
     return needs_somebody or source.failures >= FAILURES_TOLD or (before is not None and before.is_firing)
 
 
-def _channel_finding(channel: ChannelHealth, around: Surroundings, until: datetime | None) -> Finding:
-    died = around.troubles.get(channel.name, "")
-    others = tuple(name for name in around.policies.operators if name != channel.name)
-    # A failing channel must be told by another way, even by one that is not meant for operators.
-    told = others or tuple(name for name in around.targets if name != channel.name)
-    trouble = channel.trouble or died
+def ways_of(said: Notification, around: Surroundings) -> tuple[ChannelName, ...]:
+    """Return the channels over which the same would be said now."""
+    policies, facts = around.policies, said.facts
+    payer = policies.account(AccountId(facts.account)) if facts.account else None
+    if said.rule is Rule.CHANNEL_FAILING:
+        return _ways_around(ChannelName(facts.name), around)
+    if said.rule not in _OF_MONEY:
+        return policies.operators
+    if said.rule is Rule.OVERDUE and facts.threshold and payer and payer.balance and payer.balance.escalation:
+        return payer.balance.escalation.channels
+    owners = [one for one in policies.workspaces if facts.scope.split("/")[0] == f"workspace:{one.workspace}"]
+    owner = next((one for one in owners if one.account in {None, facts.account}), payer)
+    return owner.channels if owner else ()
+
+
+def _ways_around(channel: ChannelName, around: Surroundings) -> tuple[ChannelName, ...]:
+    """Return how to tell that a channel fails: by another, even one not meant for operators, else to its other recipients."""
+    others = tuple(name for name in around.policies.operators if name != channel and name in around.targets)
+    refused = {target for name, target in around.troubles if name == channel}
+    reached = (channel,) if refused and set(around.targets.get(channel, ())) - refused else ()
+    return others or tuple(name for name in around.targets if name != channel) or reached
+
+
+def _channel_finding(channel: ChannelHealth, around: Surroundings, until: datetime | None, untold: Sequence[str]) -> Finding:
+    targets = around.targets.get(channel.name)
+    troubles = {target: why for (name, target), why in around.troubles.items() if name == channel.name}
+    died = "\n".join(dict.fromkeys(why for target, why in troubles.items() if targets is None or target in targets))
+    trouble = channel.trouble or died.partition("\n")[0]
     finding = _trouble(
         Rule.CHANNEL_FAILING,
         f"channel:{channel.name}",
         holds=channel.failures >= FAILURES_TOLD or channel.disabled or bool(died),
         summary=f"{channel.name}: {trouble}",
-        detail=trouble,
-        channels=told,
+        detail="\n".join((died or trouble, *(f"nobody could be notified: {summary}" for summary in untold))),
+        channels=_ways_around(channel.name, around),
         until=until,
     )
     return replace(finding, facts=replace(finding.facts, gone=channel.disabled))

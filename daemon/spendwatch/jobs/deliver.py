@@ -12,6 +12,7 @@ from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryEr
 from spendwatch.domain.notification import Delivery, DeliveryId, pause_after
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import ChannelName
+from spendwatch.jobs.conditions import Surroundings, ways_of
 from spendwatch.jobs.ports import Channel, Health, Outbox
 
 AT_ONCE = 4
@@ -19,6 +20,9 @@ AT_ONCE = 4
 
 TERM = timedelta(hours=1)
 """The longest that one attempt may take, whatever its channel allows itself: the term of a claim."""
+
+_TRIED_AGAIN = timedelta(days=1)
+"""After so long what reached nobody is tried again, as long as the alert fires."""
 
 _JITTER = 0.1
 _DISABLED = "the channel is disabled: "
@@ -73,6 +77,20 @@ async def deliver(
             raise failed
         attempts += len(batch)
     return attempts
+
+
+def find_ways(strays: Sequence[Delivery], outbox: Outbox, health: Health, around: Surroundings, *, now: datetime) -> int:
+    """Send over what the configuration names now what waited for a channel that is gone, and what reached nobody.
+
+    Returns how many deliveries are due that were not. What was given up is tried again once its channel works, else once a day.
+    """
+    known = {channel.name: channel for channel in health.channels()}
+    closed = {name for name, channel in known.items() if channel.disabled}
+    works = {name for name in around.targets if name not in known or not known[name].failures} - closed
+    lost = {one.id: one for one in (*(stray.notification for stray in strays), *around.undelivered)}
+    named = ((one, [name for name in ways_of(one, around) if name not in closed]) for one in lost.values())
+    ways = [(one, {name: around.targets[name] for name in names if name in around.targets}) for one, names in named]
+    return outbox.offer(ways, again=works, before=now - _TRIED_AGAIN, now=now) if ways else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from enum import StrEnum
 
-from spendwatch.domain.alert import Alert
+from spendwatch.domain.alert import Alert, AlertId
 from spendwatch.domain.authority import Uncounted, authorities, uncounted
 from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.cross_check import CrossCheck
@@ -142,6 +142,10 @@ class Overview:
     sources: tuple[SourceOverview, ...]
     readings: tuple[ReadingProgress, ...] = ()
     """Long bills that are being read just now."""
+    notified: Mapping[AlertId, int] = field(default_factory=dict)
+    """How many deliveries of each alert arrived."""
+    undelivered: frozenset[AlertId] = frozenset()
+    """Firing alerts of which nobody could be notified."""
     is_of_now: bool = True
     """Whether the month is the current one. Balances are those of now, whatever the month."""
 
@@ -198,6 +202,8 @@ def look(
             for name, after in stale_after.items()
         ),
         readings=readings,
+        notified=book.notified(),
+        undelivered=frozenset(one.alert for one in book.undelivered()),
         is_of_now=month == BillingPeriod.containing(now, zone),
     )
 
@@ -416,7 +422,10 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
             }
             for account in overview.accounts
         ],
-        "alerts": [alert_json(alert, zone) for alert in overview.alerts],
+        "alerts": [
+            alert_json(alert, zone, overview.notified.get(alert.id, 0), is_undelivered=alert.id in overview.undelivered)
+            for alert in overview.alerts
+        ],
         "sources": [
             {
                 "name": source.name,
@@ -464,8 +473,8 @@ def _lag(account: AccountOverview) -> _Plain | None:
     return {"hours": int(API_LAG / timedelta(hours=1)), "leaves_out": "unsettled usage"} if account.lags else None
 
 
-def alert_json(alert: Alert, zone: tzinfo) -> _Plain:
-    """Return an alert as plain JSON values."""
+def alert_json(alert: Alert, zone: tzinfo, notified: int, *, is_undelivered: bool) -> _Plain:
+    """Return an alert as plain JSON values; `notified`: how many deliveries arrived."""
     return {
         "id": alert.id,
         "rule": alert.matter.rule.value,
@@ -478,6 +487,8 @@ def alert_json(alert: Alert, zone: tzinfo) -> _Plain:
         "since": alert.since.astimezone(zone).isoformat(timespec="seconds"),
         "resolved_at": alert.resolved_at.astimezone(zone).isoformat(timespec="seconds") if alert.resolved_at else None,
         "times_told": alert.times_told,
+        "notified": notified,
+        "undelivered": is_undelivered,
         "summary": alert.summary,
     }
 

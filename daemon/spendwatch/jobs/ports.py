@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import Protocol
 
-from spendwatch.domain.alert import Alert
+from spendwatch.domain.alert import Alert, AlertId
 from spendwatch.domain.authority import DayTotal
 from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
 from spendwatch.domain.balance_watch import BalanceWatch
@@ -191,6 +191,12 @@ class AlertBook(Protocol):
         What is there already by its identity stays as it is. Returns how many deliveries are new.
         """
 
+    def undelivered(self) -> Sequence[Notification]:
+        """Return of each firing alert the latest notification, if it reached nobody and is on its way to nobody."""
+
+    def notified(self) -> Mapping[AlertId, int]:
+        """Return for each alert how many deliveries arrived; alerts of which none did are left out."""
+
 
 class BalanceSource(Protocol):
     """A place where an account's balance is known. It is asked by a job of its own, never inside a transaction."""
@@ -247,6 +253,22 @@ class Outbox(Protocol):
 
     def release(self, claimed: Iterable[DeliveryId], begun: Collection[DeliveryId] = ()) -> None:
         """End the lease of these: what has no outcome is taken up before the next claim. `begun`: what may have been sent."""
+
+    def give_up_strays(self, targets: Mapping[ChannelName, Sequence[str]], *, now: datetime) -> Sequence[Delivery]:
+        """Give up what waits for a channel, or a recipient, that is none of these; return it."""
+
+    def offer(
+        self,
+        ways: Sequence[tuple[Notification, Mapping[ChannelName, Sequence[str]]]],
+        *,
+        again: Collection[ChannelName],
+        before: datetime,
+        now: datetime,
+    ) -> int:
+        """Write down deliveries of each notification to its targets; return how many are due that were not.
+
+        What was given up is due once more where its channel is among `again`, or if it was given up before that moment.
+        """
 
     def take_up(self) -> int:
         """Make pending again what nobody attempts any more: its process is dead, or its task has ended. How many."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from sqlalchemy import func, select
+
 from spendwatch.domain.alert import Alert, AlertId, AlertState
-from spendwatch.domain.notification import Delivery, Notification
+from spendwatch.domain.notification import Delivery, DeliveryState, Notification
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
-from spendwatch.store.alert import alerts_beginning, alerts_listed, alerts_that_matter, put_alerts
+from spendwatch.store.alert import alert, alerts_beginning, alerts_listed, alerts_that_matter, put_alerts
 from spendwatch.store.database import Database
 from spendwatch.store.delivery import deliveries, delivery, put_deliveries, select_deliveries
-from spendwatch.store.notification import notification, notifications_about, put_notifications
+from spendwatch.store.notification import decode, notification, notifications_about, put_notifications
 
 
 class AlertBook:
@@ -55,13 +57,34 @@ class AlertBook:
         with self._database.reading() as connection:
             return alerts_beginning(connection, id_prefix, limit)
 
-    def notifications_of(self, alert: AlertId) -> Sequence[Notification]:
+    def notifications_of(self, which: AlertId) -> Sequence[Notification]:
         """Return what was said about the alert, the oldest first."""
         with self._database.reading() as connection:
-            return notifications_about(connection, alert)
+            return notifications_about(connection, which)
 
-    def deliveries_of(self, alert: AlertId) -> Sequence[Delivery]:
+    def undelivered(self) -> Sequence[Notification]:
+        """Return of each firing alert the latest notification, if it reached nobody and is on its way to nobody."""
+        later, copy = notification.alias(), select(delivery.c.id).where(delivery.c.notification == notification.c.id)
+        query = select(notification.c.body).join(alert, alert.c.id == notification.c.alert)
+        query = query.where(
+            alert.c.state == AlertState.FIRING.value,
+            ~copy.where(delivery.c.state != DeliveryState.DEAD.value).exists(),
+            ~select(later.c.id).where(later.c.alert == alert.c.id, later.c.created_at > notification.c.created_at).exists(),
+        )
+        with self._database.reading() as connection:
+            return tuple(decode(body) for body in connection.scalars(query.order_by(notification.c.created_at)))
+
+    def notified(self) -> Mapping[AlertId, int]:
+        """Return for each alert how many deliveries arrived; alerts of which none did are left out."""
+        arrived = (
+            select(notification.c.alert, func.count()).join(delivery).where(delivery.c.state == DeliveryState.DELIVERED.value)
+        )
+        with self._database.reading() as connection:
+            found = connection.execute(arrived.group_by(notification.c.alert)).all()
+        return {AlertId(which): number for which, number in found}
+
+    def deliveries_of(self, which: AlertId) -> Sequence[Delivery]:
         """Return every copy of what was said about the alert, the oldest first."""
-        query = select_deliveries(notification.c.alert == alert)
+        query = select_deliveries(notification.c.alert == which)
         with self._database.reading() as connection:
             return deliveries(connection, query.order_by(notification.c.created_at, delivery.c.channel, delivery.c.target))

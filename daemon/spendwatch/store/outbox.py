@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeAlias
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Update, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Update, and_, bindparam, false, func, or_, select, update
 
-from spendwatch.domain.notification import Delivery, DeliveryId, DeliveryState
+from spendwatch.domain.notification import Delivery, DeliveryId, DeliveryState, Notification
 from spendwatch.domain.policy import ChannelName
 from spendwatch.store.columns import Row, begins_with
 from spendwatch.store.database import Database
-from spendwatch.store.delivery import deliveries, delivery, select_deliveries
+from spendwatch.store.delivery import deliveries, delivery, put_deliveries, select_deliveries
 
 _PENDING, _ATTEMPTING = DeliveryState.PENDING.value, DeliveryState.ATTEMPTING.value
 _is_pending = delivery.c.state == _PENDING
+_is_dead = delivery.c.state == DeliveryState.DEAD.value
 _is_attempting = delivery.c.state == _ATTEMPTING
 _MAYBE_SENT = or_(delivery.c.maybe_repeated, delivery.c.rendered.is_not(None))
 """Bytes are on record before they are first sent."""
@@ -31,6 +33,10 @@ _BY_AGE = (delivery.c.due_at, delivery.c.created_at, delivery.c.id)
 _CANCELLED = "cancelled by operator"
 _CANCELLED_LATE = "cancelled by operator while being attempted: it may have arrived"
 _REQUEUED = "requeued by operator"
+_OFFERED = "tried again because nobody could be notified"
+STRAYED = "the configuration no longer has this channel or recipient"
+
+Targets: TypeAlias = Mapping[ChannelName, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +157,10 @@ class Outbox:
 
         Returns what the prefix fits, as it is afterwards; when it fits several, nothing is done.
         """
-        again = update(delivery).where(delivery.c.state == DeliveryState.DEAD.value)
-        note = _REQUEUED + func.coalesce("; before: " + func.nullif(delivery.c.last_error, ""), "")
         return self._by_hand(
             id_prefix,
             update(delivery).where(_is_pending).values(due_at=now),
-            again.values(state=_PENDING, attempts=0, refusals=0, due_at=now, settled_at=None, last_error=note),
+            update(delivery).where(_is_dead).values(**_afresh(now, _REQUEUED)),
         )
 
     def cancel(self, id_prefix: str, *, now: datetime) -> Sequence[Delivery]:
@@ -185,11 +189,39 @@ class Outbox:
             due: datetime | None = connection.scalar(query)
         return due
 
-    def dead_since(self, since: datetime) -> Sequence[Delivery]:
-        """Return the deliveries given up since then, the oldest first."""
-        query = select_deliveries(delivery.c.state == DeliveryState.DEAD.value, delivery.c.settled_at >= since)
+    def dead_since(self, since: datetime) -> Mapping[tuple[ChannelName, str], str]:
+        """Return over which channels to which targets deliveries were given up since then, each with the last reason."""
+        dead = select(delivery.c.channel, delivery.c.target, delivery.c.last_error).where(_is_dead)
+        query = dead.where(delivery.c.settled_at >= since).order_by(delivery.c.settled_at, delivery.c.id)
         with self._database.reading() as connection:
-            return deliveries(connection, query.order_by(delivery.c.settled_at, delivery.c.id))
+            return {(ChannelName(channel), target): why for channel, target, why in connection.execute(query)}
+
+    def give_up_strays(self, targets: Targets, *, now: datetime) -> Sequence[Delivery]:
+        """Give up what waits for a channel, or a recipient, that is none of these; return it."""
+        strays = (_is_pending, ~_leads_to(targets))
+        with self._database.reading() as connection:
+            found = deliveries(connection, select_deliveries(*strays))
+        if found:
+            end = update(delivery).where(delivery.c.id.in_([one.id for one in found]), *strays)
+            with self._database.writing() as connection:
+                connection.execute(end.values(state=DeliveryState.DEAD.value, settled_at=now, last_error=STRAYED))
+        return found
+
+    def offer(
+        self, ways: Sequence[tuple[Notification, Targets]], *, again: Collection[ChannelName], before: datetime, now: datetime
+    ) -> int:
+        """Write down deliveries of each notification to its targets; return how many are due that were not.
+
+        What was given up is due once more where its channel is among `again`, or if it was given up before that moment.
+        """
+        due = 0
+        with self._database.writing() as connection:
+            for told, targets in ways:
+                due += put_deliveries(connection, [replace(told, channels=tuple(targets))], targets, now)
+                may_pass = or_(delivery.c.channel.in_(again), delivery.c.settled_at < before)
+                dead = update(delivery).where(delivery.c.notification == told.id, _is_dead, _leads_to(targets), may_pass)
+                due += connection.execute(dead.values(**_afresh(now, _OFFERED))).rowcount
+        return due
 
     def _conclude(self, which: DeliveryId, outcome: Row) -> None:
         with self._mind:
@@ -226,6 +258,18 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
     """Say what is due: what its time has come for, or what a clock that was ahead has put off."""
     was_ahead = or_(delivery.c.attempts == 0, delivery.c.attempt_started_at > now)
     return or_(delivery.c.due_at <= now, was_ahead)
+
+
+def _leads_to(targets: Targets) -> ColumnElement[bool]:
+    """Say what goes over one of these channels to one of its targets."""
+    ways = (and_(delivery.c.channel == channel, delivery.c.target.in_(found)) for channel, found in targets.items())
+    return or_(false(), *ways)
+
+
+def _afresh(now: datetime, why: str) -> Row:
+    """Return what a delivery that was given up becomes: due now, from its first attempt on."""
+    note = why + func.coalesce("; before: " + func.nullif(delivery.c.last_error, ""), "")
+    return {"state": _PENDING, "attempts": 0, "refusals": 0, "due_at": now, "settled_at": None, "last_error": note}
 
 
 def _mark(*, maybe_taken: bool) -> Row:
