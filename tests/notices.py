@@ -434,7 +434,7 @@ SAMPLES: Mapping[str, Notification] = {
         Facts(
             scope="layout:consumedetailbillv2",
             name="consumedetailbillv2",
-            detail="12;ws-1;qwen-max;output_token;app;0\nno instance id",
+            detail="'12;ws-1;qwen-max;output_token;app;0'\nno instance id",
             data_until=UNTIL,
         ),
     ),

@@ -648,8 +648,11 @@ _SHORTENED = re.compile(r"[0-9](\.[0-9]+)?[eE]\+?[0-9]{1,3}", re.ASCII)
 
 
 def _workspace(instance: str, product: str) -> str:
-    if product not in {"sfm", ""}:
-        return ""
+    return workspace_in(instance) if product in {"sfm", ""} else ""
+
+
+def workspace_in(instance: str) -> str:
+    """Return the workspace that an instance id names; empty for none."""
     parts = [_clean(part) for part in re.split("[;!]", instance)]
     where = {(";", 5): 1, (";", 6): 1, ("!", 3): 0}.get(("".join(set(re.findall("[;!]", instance))), len(parts)))
     if where is not None and parts[where].startswith("llm-"):

@@ -220,7 +220,9 @@ def test_the_operators_hear_once_for_each_kind_of_file_of_usage_whose_workspace_
         quiet_home.drop(lines_worth("2", first=number, instance=odd))
         quiet_home.call("once")
         (alert,) = [one for one in quiet_home.json("alerts")["alerts"] if one["rule"] == "bills.unassigned"]
-        assert alert["summary"] == "consumedetailbillv2: usage whose workspace cannot be read"
+        assert alert["summary"] == (
+            "consumedetailbillv2: usage whose workspace cannot be read, for example '7;ws-1;qwen-max;output_token;app;1'"
+        )
     quiet_home.drop(lines_worth("4", first=3))
     quiet_home.call("once")
     assert "(no workspace)" in quiet_home.call("status").stdout

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 
 from spendwatch.domain.alert import Alert, Matter, Rule
+from spendwatch.domain.errors import printable
 from spendwatch.domain.health import ChannelHealth, Rejection, SourceHealth
 from spendwatch.domain.money import Money, plain
 from spendwatch.domain.notification import Facts, Notification
@@ -237,13 +238,13 @@ def _trouble(
 
 def _unassigned(layout: str, examples: Sequence[str], operators: tuple[ChannelName, ...], until: datetime | None) -> Finding:
     """Return that bills of a layout have usage that belongs to no workspace: told once, as others of its kind follow."""
-    scope = f"layout:{layout}"
+    shown = [printable(example) if example else "no instance id" for example in examples]
     told = _trouble(
         Rule.UNASSIGNED,
-        scope,
+        f"layout:{layout}",
         holds=True,
-        summary=f"{layout}: usage whose workspace cannot be read",
-        detail="\n".join(example or "no instance id" for example in examples),
+        summary=f"{layout}: usage whose workspace cannot be read, for example {shown[0]}",
+        detail="\n".join(shown),
         channels=operators,
         until=until,
     )
