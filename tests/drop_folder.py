@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
+from spendwatch.domain.trouble import Trouble
 from spendwatch.sources.folder.source import FolderSource
 
 NOW = datetime(2026, 9, 16, 4, 0, tzinfo=UTC)
@@ -48,6 +51,7 @@ class Inbox:
         self.past = Past()
         self.hints = ""
         self.others: tuple[Path, ...] = ()
+        self.unread = ""
         self.source = self.restarted()
 
     def restarted(self) -> FolderSource:
@@ -72,7 +76,21 @@ class Inbox:
         return path
 
     def look(self) -> list[BillFile]:
-        return list(self.source.arrivals(NOW))
+        """Return what is given; what cannot be read stands in `unread`."""
+        found: list[BillFile] = []
+        with self._unread():
+            found.extend(self.source.arrivals(NOW))
+        return found
+
+    @contextmanager
+    def _unread(self) -> Iterator[None]:
+        self.unread = ""
+        try:
+            yield
+        except SourceUnavailableError as error:
+            if error.trouble is not Trouble.UNREAD:
+                raise
+            self.unread = str(error)
 
     def look_after(self, seconds: float) -> list[BillFile]:
         self.seconds += seconds
@@ -88,9 +106,10 @@ class Inbox:
         self.look()
         self.seconds += self.settle.total_seconds()
         names = []
-        for file in self.source.arrivals(NOW):
-            self.source.keep(file)
-            names.append(file.name)
+        with self._unread():
+            for file in self.source.arrivals(NOW):
+                self.source.keep(file)
+                names.append(file.name)
         return names
 
     def texts(self, files: Sequence[BillFile]) -> list[tuple[str, str]]:

@@ -132,7 +132,7 @@ class App:
                 metadata=_metadata_client,
                 history=store.ledger,
                 hints=lambda name: repr(hints_of(self.settings, name)),
-                others=lambda: self.settings.balance_files,
+                others=lambda: self.settings.not_bills,
                 got_on=self._tell_answer,
                 clock=clock,
                 monotonic=monotonic,

@@ -15,7 +15,7 @@ import pytest
 from drop_folder import Inbox
 from spendwatch.domain.errors import BalanceUnavailableError
 from spendwatch.domain.money import Currency, Money
-from spendwatch.domain.statement import AccountId
+from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.sources.balances.file import FileBalance
 from spendwatch.sources.folder.listing import waiting
 
@@ -129,6 +129,6 @@ async def test_a_balance_in_a_drop_folder_is_no_bill(tmp_path: Path, place: str)
     assert inbox.kept() == ["bill.csv"]
     Desk(balance).write("12.00")
     assert inbox.settled() == []
-    assert waiting(inbox.path, deep=True, others=inbox.others) == []
+    assert waiting(SourceName("inbox"), inbox.path, deep=True, others=inbox.others) == ([], None)
     balance.rename(balance.with_name("other.json"))
     assert [Path(file.name).name for file in inbox.settled()] == ["other.json"]

@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 from drop_folder import IS_ROOT, NOW, Inbox, mounted
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
+from spendwatch.domain.trouble import Trouble
 from spendwatch.sources.files.spool import Identity, Spool
 from spendwatch.sources.folder.settings import FolderConfig
 from spendwatch.sources.folder.source import FolderSource
@@ -170,6 +171,44 @@ def test_our_own_and_all_other_folders_are_passed_over(inbox: Inbox) -> None:
         (inbox.path / name).mkdir()
         (inbox.path / name / "bill.csv").write_text("a\n1\n", encoding="utf-8")
     assert inbox.settled() == []
+    assert "1 thing there cannot be read: 'x.csv/' (a sub-folder that is not looked into); set recursive: true" in inbox.unread
+
+
+def test_a_sub_folder_in_which_nothing_lies_that_could_be_a_bill_is_no_trouble(inbox: Inbox) -> None:
+    for name in ("empty", "lost+found", "@eaDir", ".snapshot", "noise"):
+        (inbox.path / name).mkdir()
+    (inbox.path / "noise" / "Thumbs.db").write_bytes(b"x")
+    (inbox.path / "@eaDir" / "x.csv").write_bytes(b"x")
+    inbox.settled()
+    assert not inbox.unread
+
+
+def test_the_folder_of_another_source_may_lie_within(inbox: Inbox) -> None:
+    inbox.drop("others/pushes/x.csv")
+    inbox.others = (inbox.path / "others" / "pushes", inbox.path)
+    inbox.settled()
+    assert not inbox.unread
+
+
+def test_what_goes_with_bills_is_left_alone_without_a_word(inbox: Inbox) -> None:
+    names = [
+        "x.csv.md5",
+        "x.csv.SHA256",
+        "x.csv.ok",
+        "_SUCCESS",
+        "_committed_1",
+        "desktop.ini",
+        "Thumbs.db",
+        ".DS_Store",
+        "MD5SUMS",
+    ]
+    for name in names:
+        inbox.drop(name, "whatever")
+    with capture_logs() as logs:
+        for _ in range(5):
+            assert inbox.look_after(3600) == []
+    assert (logs, inbox.unread) == ([], "")
+    assert sorted(path.name for path in inbox.path.iterdir()) == sorted(names)
 
 
 # --- the private copy
@@ -534,6 +573,35 @@ def test_an_unmounted_folder_is_no_trouble_for_a_file_in_hand(tmp_path: Path) ->
         held = inbox.settled()
     inbox.source.keep(held[0])
     assert list(inbox.spool.iterdir()) == []
+    assert inbox.settled() == []
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_an_unmounted_folder_is_no_empty_one(tmp_path: Path, *, is_restarted: bool) -> None:
+    inbox = Inbox(tmp_path)
+    inbox.past.revision = 1
+    for _ in mounted(inbox.path, "-t", "tmpfs", "tmpfs"):
+        inbox.drop("bill.csv")
+        inbox.kept()
+    if is_restarted:
+        inbox.restarted()
+    for _ in range(2):
+        with pytest.raises(SourceUnavailableError, match=r"gone from .*inbox: mount it again; .* mkdir done") as raised:
+            inbox.look()
+        assert raised.value.trouble is Trouble.GONE
+    (inbox.path / "done").mkdir()
+    inbox.drop("bill.csv")
+    assert len(inbox.settled()) == 1
+
+
+def test_a_folder_at_another_path_may_be_empty(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path)
+    inbox.drop("bill.csv")
+    inbox.kept()
+    inbox.look()
+    inbox.path = tmp_path / "another"
+    inbox.path.mkdir()
+    inbox.restarted()
     assert inbox.settled() == []
 
 

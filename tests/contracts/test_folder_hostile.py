@@ -12,14 +12,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
+from spendwatch.domain.trouble import Trouble
 from spendwatch.sources.files.originals import OddFileError, plain_file
 from spendwatch.sources.files.spool import Identity, Spool
 from spendwatch.sources.folder.source import FolderSource
@@ -36,15 +38,23 @@ class Trap:
         self.path.mkdir()
         self.spool = place / "spool"
         self.seconds = 0.0
+        self.unread = ""
         self.source = FolderSource(SourceName("inbox"), self.path, self.spool, timedelta(seconds=10), lambda: self.seconds)
 
     def looks(self, times: int = 3) -> list[BillFile]:
         files: list[BillFile] = []
         for _ in range(times):
             self.seconds += 3700
-            for file in self.source.arrivals(NOW):
-                files.append(file)
-                self.source.keep(file)
+            try:
+                for file in self.source.arrivals(NOW):
+                    files.append(file)
+                    self.source.keep(file)
+            except SourceUnavailableError as error:
+                if error.trouble is not Trouble.UNREAD:
+                    raise
+                self.unread = str(error)
+            else:
+                self.unread = ""
         return files
 
 
@@ -102,6 +112,10 @@ def test_what_is_no_plain_file_is_left_in_place_and_told_once(trap: Trap, make: 
     assert [file.name for file in files] == ["good.csv"]
     assert [(entry["event"], entry["name"], entry["reason"]) for entry in logs] == [("file_skipped", "x.csv", reason)]
     assert os.path.lexists(trap.path / "x.csv")
+    assert f"1 thing there cannot be read: 'x.csv' ({reason})" in trap.unread
+    (trap.path / "x.csv").unlink()
+    trap.looks(1)
+    assert not trap.unread
 
 
 def test_what_was_told_is_told_again_when_it_comes_back(trap: Trap) -> None:
@@ -150,9 +164,11 @@ def test_an_unreadable_file_is_told_once_and_tried_again_when_it_changes(tmp_pat
     path.chmod(0)
     program = """
 import json, sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from structlog.testing import capture_logs
+from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.sources.folder.source import FolderSource
 seconds = 0.0
 place = Path(sys.argv[1])
@@ -160,12 +176,21 @@ source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), l
 with capture_logs() as logs:
     for look in range(100):
         seconds += 40.0
-        assert list(source.arrivals(datetime.now(UTC))) == []
-    print(json.dumps(logs), flush=True)
+        try:
+            assert list(source.arrivals(datetime.now(UTC))) == []
+        except SourceUnavailableError as error:
+            trouble = str(error)
+        else:
+            assert look < 1, "it is said as soon as the file has come to rest"
+    print(json.dumps([logs, trouble]), flush=True)
     input()
     for look in range(3):
         seconds += 1.0
-        print([file.path.read_text() for file in source.arrivals(datetime.now(UTC))])
+        texts = []
+        with suppress(SourceUnavailableError):
+            texts.extend(file.path.read_text() for file in source.arrivals(datetime.now(UTC)))
+        print(texts)
+    list(source.arrivals(datetime.now(UTC)))
 """
     with subprocess.Popen(
         ["setpriv", "--bounding-set=-dac_override,-dac_read_search", sys.executable, "-c", program, str(place)],
@@ -175,13 +200,14 @@ with capture_logs() as logs:
     ) as stranger:
         assert stranger.stdin is not None
         assert stranger.stdout is not None
-        logs = json.loads(stranger.stdout.readline())
+        logs, trouble = json.loads(stranger.stdout.readline())
         path.chmod(0o644)
         stranger.stdin.write("\n")
         stranger.stdin.flush()
         rest = stranger.stdout.read()
     told = [(entry["event"], entry["reason"]) for entry in logs if entry["event"] == "file_skipped"]
     assert told == [("file_skipped", "Permission denied")]
+    assert "'bill.csv' (Permission denied); let the user of spendwatch read what lies there (chmod g+r" in trouble
     assert rest.splitlines() == ["[]", "['a\\n1\\n']", "[]"]
 
 
@@ -428,8 +454,10 @@ def test_looking_leaks_no_descriptor(trap: Trap) -> None:
         (trap.path / f"{number}.csv").write_text("a\n1\n", encoding="utf-8")
         os.mkfifo(trap.path / f"{number}.fifo")
     trap.looks(5)
+    assert "50 things there cannot be read" in trap.unread
     broken_off = iter(trap.source.arrivals(NOW))
-    next(broken_off, None)
+    with suppress(SourceUnavailableError):
+        next(broken_off)
     del broken_off
     trap.looks(1)
     assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -166,7 +166,7 @@ def test_a_restart_reads_nothing_again(inbox: Inbox) -> None:
     inbox.restarted()
     assert inbox.settled() == []
     assert memory(inbox).stat().st_mode & 0o777 == 0o600
-    assert sorted(path.name for path in memory(inbox).parent.iterdir()) == ["inbox", "spool", "spool.settled"]
+    assert sorted(path.name for path in memory(inbox).parent.iterdir()) == ["inbox", "spool", "spool.seen", "spool.settled"]
 
 
 def test_a_mount_that_comes_back_with_another_device_number_is_known(inbox: Inbox, tmp_path: Path) -> None:
@@ -335,7 +335,8 @@ def test_a_folder_that_is_not_mounted_for_a_while_is_not_read_again(inbox: Inbox
     assert len(inbox.kept()) == 5
     for _ in mounted(inbox.path, "-t", "tmpfs", "tmpfs"):
         inbox.restarted()
-        assert inbox.settled() == []
+        with pytest.raises(SourceUnavailableError, match=r"all that was there is gone from .*: mount it again"):
+            inbox.look()
         inbox.drop("somebody else's.csv")
         assert inbox.kept() == ["somebody else's.csv"]
     assert inbox.settled() == []

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from drop_folder import IS_ROOT, NOW, Inbox, mounted, open_descriptors
 from spendwatch.domain.errors import SourceUnavailableError
+from spendwatch.domain.statement import SourceName
 from spendwatch.sources.files import tree
 from spendwatch.sources.files.tree import DEEPEST
 from spendwatch.sources.folder import listing
@@ -166,6 +167,7 @@ import json, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from structlog.testing import capture_logs
+from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.sources.folder.source import FolderSource
 place = Path(sys.argv[1])
 seconds = 0.0
@@ -173,10 +175,16 @@ source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), l
 def look():
     global seconds
     seconds += 4000.0
-    return [file.name for file in source.arrivals(datetime.now(UTC))]
+    found = []
+    try:
+        found.extend(file.name for file in source.arrivals(datetime.now(UTC)))
+    except SourceUnavailableError as error:
+        troubles.add(str(error))
+    return found
+troubles = set()
 with capture_logs() as logs:
     looks = [look() for _ in range(20)]
-print(json.dumps([logs, looks]), flush=True)
+print(json.dumps([logs, looks, *troubles]), flush=True)
 input()
 print(json.dumps([look() for _ in range(3)]))
 """
@@ -188,7 +196,7 @@ print(json.dumps([look() for _ in range(3)]))
     ) as stranger:
         assert stranger.stdin is not None
         assert stranger.stdout is not None
-        logs, looks = json.loads(stranger.stdout.readline())
+        logs, looks, trouble = json.loads(stranger.stdout.readline())
         for folder in ("bad", "bad too/deep"):
             (inbox.path / folder).chmod(0o755)
         stranger.stdin.write("\n")
@@ -199,6 +207,7 @@ print(json.dumps([look() for _ in range(3)]))
         ("folder_skipped", "bad too/deep/", "Permission denied"),
         ("folder_skipped", "bad/", "Permission denied"),
     ]
+    assert "2 things there cannot be read: 'bad too/deep/' (Permission denied), 'bad/' (Permission denied); let the" in trouble
     assert looks[1:].count(["good/x.csv"]) >= 9, "offered, and left lying, in between"
     assert {name for look in later for name in look} == {"good/x.csv", "bad/x.csv", "bad too/deep/x.csv"}
 
@@ -224,8 +233,11 @@ def test_a_rehearsal_sees_the_same_files(inbox: Inbox) -> None:
     for name in ("c.csv", "20260915/b.csv", "done/a.csv", ".hidden/a.csv", "20260915/half.csv.part"):
         inbox.drop(name)
     inbox.drop("empty.csv", "")
-    assert waiting(inbox.path, deep=True) == ["20260915/b.csv", "c.csv"]
-    assert waiting(inbox.path, deep=False) == ["c.csv"]
+    (inbox.path / "link").symlink_to("c.csv")
+    found, trouble = waiting(SourceName("inbox"), inbox.path, deep=True)
+    assert (found, str(trouble).count("thing")) == (["20260915/b.csv", "c.csv"], 1)
+    found, trouble = waiting(SourceName("inbox"), inbox.path, deep=False)
+    assert (found, str(trouble).count("'20260915/' (a sub-folder that is not looked into)")) == (["c.csv"], 1)
 
 
 # --- the pushes of a subscription

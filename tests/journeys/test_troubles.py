@@ -101,6 +101,28 @@ def test_a_missing_folder_is_reported_and_picked_up_when_it_appears(home: Home) 
     assert {call["type"] for call in home.calls()[1:]} == {"alert.resolved", "spend.threshold_reached"}
 
 
+def test_what_lies_in_the_inbox_unread_is_said_at_once_with_what_to_do_and_the_rest_is_read(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    (home.inbox / "2026").mkdir()
+    home.drop(lines_worth("40")).rename(home.inbox / "2026" / "old.csv")
+    home.drop(lines_worth("60", first=2))
+    thing = (
+        "1 thing there cannot be read: '2026/' (a sub-folder that is not looked into); set recursive: true, or move the files "
+    )
+    thing += "up"
+    assert f"source inbox: {thing}" in home.call("once", "--dry-run", expect=75).stderr
+    assert f"source inbox: {thing}" in home.call("once", expect=75).stderr
+    (inbox,) = home.json("status")["sources"]
+    assert (inbox["state"], inbox["cause"], inbox["trouble"]) == ("failing", "unread", thing)
+    assert {call["type"] for call in home.calls()} == {"source.failing", "spend.threshold_reached"}
+    config = home.folder / "spendwatch.yaml"
+    config.write_text(config.read_text().replace("poll: 1s", "poll: 1s, recursive: true"))
+    home.call("once")
+    status = home.json("status")
+    assert (status["sources"][0]["state"], status["accounts"][0]["spend"]) == ("ok", "100")
+
+
 def test_a_silent_source_is_told_and_a_new_bill_ends_it(home: Home) -> None:
     home.furnish()
     (home.folder / "spendwatch.yaml").write_text(

@@ -25,6 +25,9 @@ _NEEDED = ("InstanceID", "PretaxAmount")
 _OF_DATA = ("AccountID", "BillingCycle")
 _NAMES = tuple(dict.fromkeys(name for names in DESCRIBE_INSTANCE_BILL.columns.values() for name in names))
 
+_OF_MANIFESTS = frozenset({"dataFiles", "blobs", "exportArn", "manifestVersion", "reportKeys"})
+"""What AWS and Azure write into the `manifest.json` beside what they export."""
+
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 Json = Mapping[str, object]
@@ -39,6 +42,8 @@ class Pages:
     """All pages are there, so that what is not in them is gone."""
     nothing_of: tuple[str, str] | None
     """The account and the billing cycle of which all pages say that there is nothing."""
+    is_manifest: bool = False
+    """It only lists the files of an export, and holds no charges."""
 
 
 def looks_like_pages(head: bytes) -> bool:
@@ -49,6 +54,8 @@ def looks_like_pages(head: bytes) -> bool:
 def read_pages(path: Path, folder: Path) -> Pages:
     """Write the items of the answers into a table; `UnreadableBillError` if they are no whole answers about bills."""
     answers = _answers(path)
+    is_manifest = all(_OF_MANIFESTS & answer.keys() and "Data" not in answer for answer in answers)
+    answers = [] if is_manifest else answers
     items = [item for number, answer in enumerate(answers, start=1) for item in _items(answer, number)]
     told = {_total_of(answer) for answer in answers}
     most = max((total for total in told if total is not None), default=len(items))
@@ -60,6 +67,8 @@ def read_pages(path: Path, folder: Path) -> Pages:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
         writer.writerows([item.get(name, "") for name in names] for item in items)
+    if is_manifest:
+        return Pages(table, is_complete=False, nothing_of=None, is_manifest=True)
     is_complete = told == {len(items)} and not _data(answers[-1]).get("NextToken")
     return Pages(table, is_complete, None if items or not is_complete else _subject(_data(answers[0])))
 

@@ -95,9 +95,13 @@ class _Reader:
         table = replace(text, path=pages.path, encoding=Encoding.UTF_8, head=head, told=replace(text.told, kind=kind))
         try:
             header = find_header(head, layouts=(DESCRIBE_INSTANCE_BILL,))
-            return self._portion([_Table(table, header)], nothing_of=pages.nothing_of)
+            portion = self._portion([_Table(table, header)], nothing_of=pages.nothing_of)
         except UnreadableBillError as error:
             raise as_items(error) from error
+        if pages.is_manifest:
+            portion.layout = replace(portion.layout, name="manifest")
+            portion.remarks = ("a manifest of an export: it lists files and holds no charges",)
+        return portion
 
     def _portion(self, tables: Sequence[_Table], *, nothing_of: tuple[str, str] | None = None) -> Portion:
         header, told = tables[0].header, tables[0].text.told

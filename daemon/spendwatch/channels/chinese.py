@@ -346,6 +346,9 @@ CHINESE = Phrases(
         Trouble.REFUSED: "请核对数据源的配置与接口的要求；`spendwatch once` 可再次查询。",
         Trouble.NOT_A_BILL: "请在本机打开该地址：返回的可能是登录页、代理页面，或地址已变更。",
         Trouble.CHANGING: "账单在读取过程中发生变化；将再次查询，直至稳定。",
+        Trouble.UNREAD: "请让运行 spendwatch 的用户能够读取（chmod g+r、chgrp；对目录设置 chmod g+s，写入方 umask 027），"
+        "子目录请设置 recursive: true，链接请换成文件本身；可读后会自动读取，在此之前每天提醒一次。",
+        Trouble.GONE: "请检查该目录是否已挂载；恢复后会自动继续读取。若确为有意清空，请按上文提示在其中建立标记。",
         Trouble.UNEXPECTED: "若来自 API，其应答保存在该数据源目录下的 originals/last_refused_answer.txt。",
     },
     advice_differing="请检查其中一种导出是否带有筛选条件或已停止：`spendwatch ledger list` 可列出已读入的账单。",

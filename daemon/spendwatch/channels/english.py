@@ -351,6 +351,8 @@ ENGLISH = Phrases(
         Trouble.NOT_A_BILL: "Open the address from this machine: a login page, a proxy or something else may answer in its "
         "place.",
         Trouble.CHANGING: "The bill changes while it is read; it is asked for again until it holds still.",
+        Trouble.UNREAD: "It is read as soon as it can be; other bills go on meanwhile. Until then you are reminded daily.",
+        Trouble.GONE: "Look whether the folder is mounted. It is read again as soon as it is back.",
         Trouble.UNEXPECTED: "What an API answered lies beside the source's files, as originals/last_refused_answer.txt.",
     },
     advice_differing="Look whether one of the exports is filtered or stopped: `spendwatch ledger list` shows what was read.",

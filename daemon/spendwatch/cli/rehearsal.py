@@ -16,7 +16,7 @@ from spendwatch.app import App
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.outcome import Outcome
 from spendwatch.domain.count import counted
-from spendwatch.domain.errors import LedgerUnavailableError
+from spendwatch.domain.errors import LedgerUnavailableError, SourceUnavailableError
 from spendwatch.domain.notification import DeliveryState, Notification
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
@@ -134,6 +134,7 @@ class _Waiting:
         self._config = config
         self._settings = settings
         self._whys: dict[Path, str] = {}
+        self._unread: SourceUnavailableError | None = None
 
     async def fetch(self, now: datetime) -> bool:
         """Fetch nothing: nobody is asked."""
@@ -148,6 +149,8 @@ class _Waiting:
                 yield BillFile(called, path, size, self.name, now)
             else:
                 click.echo(f"  {called}: empty, left alone")
+        if self._unread:
+            raise self._unread
 
     def keep(self, file: BillFile) -> None:
         """Leave it."""
@@ -167,7 +170,7 @@ class _Waiting:
         """Say what lies there, and return it, each file with its name."""
         if isinstance(self._config, FolderConfig):
             folder, deep = Path(self._config.path), self._config.recursive
-            files = waiting(folder, deep=deep, others=self._settings.balance_files)
+            files, self._unread = waiting(self.name, folder, deep=deep, others=self._settings.not_bills)
             click.echo(f"{self.name}: {counted(len(files), 'file')} in {folder}")
             return [(folder / file, readable(file)) for file in files]
         place = self._settings.fetched / self.name

@@ -34,6 +34,10 @@ class Trouble(StrEnum):
     """What came is no answer of the kind that was asked for: a login page, half a document, nothing at all."""
     CHANGING = "changing"
     """Its pages did not fit together: the bill changed while it was read, or they were mixed up."""
+    UNREAD = "unread"
+    """Something lies there that cannot be read, or that is not looked into."""
+    GONE = "gone"
+    """What was there is gone, our own marks included: it may be no longer mounted."""
     UNEXPECTED = "unexpected"
     """An answer in good order that does not say what was asked for: another account, a missing field, no number."""
 
@@ -45,4 +49,7 @@ class Trouble(StrEnum):
     @property
     def needs_somebody(self) -> bool:
         """Whether it stays until a person does something: waiting to tell of it would only lose time."""
-        return self.is_about_credentials or self in {Trouble.WRONG_SITE, Trouble.CLOCK}
+        return self.is_about_credentials or self in _FOR_SOMEBODY
+
+
+_FOR_SOMEBODY = frozenset({Trouble.WRONG_SITE, Trouble.CLOCK, Trouble.UNREAD, Trouble.GONE})

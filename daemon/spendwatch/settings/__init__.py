@@ -86,6 +86,12 @@ class Settings:
         return tuple(Path(config.path) for config in self.balances.values() if config.from_ == "file")
 
     @property
+    def not_bills(self) -> tuple[Path, ...]:
+        """Files and folders that may lie in a drop folder and are read by others than its source, or are ours."""
+        folders = [Path(config.path) for config in self.sources.values() if config.type == "folder"]
+        return (*self.balance_files, *folders, self.folder, Path(self.state), self.spool, self.fetched)
+
+    @property
     def accounts(self) -> tuple[AccountPolicy, ...]:
         """The accounts, in the order of the file."""
         return self.policies.accounts

@@ -1,4 +1,4 @@
-"""File names are data: which are not bills yet, how they are shown, how a twin or a reason is called. Knows no disk."""
+"""File names are data: which are no bills, or not yet, how they are shown, how a twin or a reason is called. Knows no disk."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ MANY = 10_000
 
 _TEMPORARY_STARTS = (".", "~$")
 _TEMPORARY_ENDS = (".part", ".tmp", ".crdownload", ".download", ".partial", ".filepart", ".swp", "~")
+_COMPANION_STARTS = ("_success", "_committed_", "_started_", "@eadir", "$recycle.bin")
+_COMPANION_ENDS = (".md5", ".sha1", ".sha256", ".sha512", ".crc", ".sig", ".asc", ".ok", ".done", ".ready")
+_COMPANIONS = frozenset({"desktop.ini", "thumbs.db", "lost+found", "system volume information", "md5sums", "sha256sums"})
 _PACKED = (".zip", ".gz", ".xlsx", ".xls", ".parquet")
 _WHY = ".why.txt"
 _REASON = re.compile(r"\.why(?:-[0-9]+)?\.txt\Z", re.ASCII)
@@ -19,8 +22,16 @@ _LONGEST_SUFFIX = 16
 
 
 def is_temporary(name: str) -> bool:
-    """Tell whether the name is one that programs give to files they are still writing, or that people do not see."""
-    return name.startswith(_TEMPORARY_STARTS) or name.lower().endswith(_TEMPORARY_ENDS)
+    """Tell whether the name is one of files that are still being written, that people do not see, or that go with others.
+
+    Checksums and marks of completion lie beside bills, and every system leaves folders and files of its own.
+    """
+    plain = name.casefold()
+    return (
+        plain.startswith((*_TEMPORARY_STARTS, *_COMPANION_STARTS))
+        or plain.endswith((*_TEMPORARY_ENDS, *_COMPANION_ENDS))
+        or plain in _COMPANIONS
+    )
 
 
 def endings(name: str) -> tuple[bytes, ...]:

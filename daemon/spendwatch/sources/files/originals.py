@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spendwatch.domain.errors import SourceUnavailableError
+from spendwatch.sources.files.skipped import HARD_LINK, LINK
 from spendwatch.sources.files.spool import Identity
 from spendwatch.sources.files.tree import find
 
@@ -47,11 +48,11 @@ def folder_at(path: Path) -> Iterator[int]:
 def oddity(seen: os.stat_result) -> str:
     """Return why such a thing is not read, or an empty text for a plain file with one name."""
     if stat.S_ISLNK(seen.st_mode):
-        return "a symbolic link"
+        return LINK
     if not stat.S_ISREG(seen.st_mode):
         return "not a regular file"
     # A hard link may lead to a file that its maker could not read: we must not read it for them.
-    return f"a hard link: the file has {seen.st_nlink} names" if seen.st_nlink > 1 else ""
+    return f"{HARD_LINK}: the file has {seen.st_nlink} names" if seen.st_nlink > 1 else ""
 
 
 @contextlib.contextmanager

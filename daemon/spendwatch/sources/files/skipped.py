@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Container
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from spendwatch.domain.count import counted
+from spendwatch.domain.errors import SourceUnavailableError, printable
 from spendwatch.domain.statement import SourceName
+from spendwatch.domain.trouble import Trouble
 from spendwatch.sources.files.naming import readable
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
 _MOST_TOLD = 1000
+_MOST_SHOWN = 3
+
+LINK, HARD_LINK, NOT_RECURSIVE = "a symbolic link", "a hard link", "a sub-folder that is not looked into"
+_ADVICE = {
+    os.strerror(
+        errno.EACCES
+    ): "let the user of spendwatch read what lies there (chmod g+r, chgrp), and what will (chmod g+s on "
+    "the folder, umask 027 for who writes)",
+    NOT_RECURSIVE: "set recursive: true, or move the files up",
+    LINK: "put the file itself there",
+    HARD_LINK: "put a copy there",
+}
+"""What to do, by the reason."""
 
 
 def reason_of(error: OSError) -> str:
@@ -59,6 +77,21 @@ class Skipped:
         self._met.add(name)
         event = "folder_skipped" if name.endswith("/") else "file_skipped"
         _log.warning(event, source=self._source, name=readable(name), reason=reason)
+
+    def is_over(self, name: str) -> None:
+        """Forget a name that could be read after all."""
+        self._told.pop(name, None)
+
+    @property
+    def trouble(self) -> SourceUnavailableError | None:
+        """What lies there and cannot be read, with what to do about it; None if there is nothing of the kind."""
+        if not self._told:
+            return None
+        shown = [f"{printable(readable(name))} ({reason})" for name, reason in sorted(self._told.items())[:_MOST_SHOWN]]
+        more = [f"{len(self._told) - len(shown)} more"] if len(self._told) > len(shown) else []
+        advice = dict.fromkeys(_ADVICE.get(reason.partition(":")[0], "") for reason in self._told.values())
+        what = f"{counted(len(self._told), 'thing')} there cannot be read: {', '.join([*shown, *more])}"
+        return SourceUnavailableError("; ".join(filter(None, (what, *advice))), Trouble.UNREAD)
 
     def forget_but(self, watched: Container[str]) -> None:
         """After a look at the whole folder: forget the names that are gone."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from spendwatch.sources.files.naming import MANY, is_temporary, twins
-from spendwatch.sources.files.skipped import reason_of
+from spendwatch.sources.files.skipped import NOT_RECURSIVE, reason_of
 
 DEEPEST = 16
 """Folders are entered down to this level below the first."""
@@ -102,7 +102,7 @@ class Tree:
     """One look at a folder and, if it is deep, at those below it. Holds one folder a level open, and no list of anything."""
 
     def __init__(self, folder: int, *, deep: bool, shut: Collection[str], missed: Callable[[str, str], None]) -> None:
-        """Look at an open folder; those below it that are called `shut` are not entered.
+        """Look at an open folder; those below it that are called `shut` are not entered, nor any unless it is deep.
 
         `missed` hears what cannot be seen and why; a folder's name ends with `/`.
         """
@@ -135,7 +135,7 @@ class Tree:
                     continue
                 if seen is not None:
                     yield name, seen
-                elif self._is_deep and (depth or entry.name not in self._shut):
+                elif depth or entry.name not in self._shut:
                     yield from self._below(Place(folder, entry.name), name, depth + 1)
 
     def _below(self, place: Place, name: str, depth: int) -> Iterator[tuple[str, os.stat_result]]:
@@ -149,12 +149,20 @@ class Tree:
                 self._missed(f"{name}/", reason_of(error))
             return
         try:
-            if self._may_look_into(folder, depth):
+            if not self._is_deep:
+                self._pass_over(folder, name)
+            elif self._may_look_into(folder, depth):
                 yield from self._files(folder, f"{name}/", depth)
         except OSError as error:
             self._missed(f"{name}/", reason_of(error))
         finally:
             os.close(folder)
+
+    def _pass_over(self, folder: int, name: str) -> None:
+        """Say that a folder is not looked into, if it holds anything."""
+        with os.scandir(folder) as entries:
+            if _who(os.fstat(folder)) not in self._same and not all(is_temporary(entry.name) for entry in entries):
+                self._missed(f"{name}/", NOT_RECURSIVE)
 
     def _may_look_into(self, folder: int, depth: int) -> bool:
         if depth == 1 and _who(os.fstat(folder)) in self._same:

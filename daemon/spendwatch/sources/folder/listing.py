@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from spendwatch.domain.errors import SourceUnavailableError
-from spendwatch.sources.files.originals import folder_at, oddity
+from spendwatch.domain.statement import SourceName
+from spendwatch.domain.trouble import Trouble
+from spendwatch.sources.files.originals import OddFileError, folder_at, oddity, plain_file
 from spendwatch.sources.files.shelves import Shelf
-from spendwatch.sources.files.skipped import Once, Skipped
+from spendwatch.sources.files.skipped import Once, Skipped, reason_of
 from spendwatch.sources.files.spool import Identity
 from spendwatch.sources.files.tree import MOST_FOLDERS, Tree
 from spendwatch.sources.folder.settling import Looks
@@ -47,7 +50,8 @@ class Listing:
 
     def look(self, path: Path, folder: int) -> SourceUnavailableError | None:
         """Look at the open folder. Returns what is to be told when the files found have had their turn."""
-        tree = Tree(folder, deep=self._deep, shut=tuple(Shelf), missed=self._skipped.tell)
+        shut = () if self._deep else _below(path, self._others())
+        tree = Tree(folder, deep=self._deep, shut=(*Shelf, *shut), missed=self._skipped.tell)
         try:
             self._looks.renew(self._oldest_first(tree))
         except OSError as error:
@@ -78,13 +82,68 @@ class Listing:
                     yield self._looks.is_retired(name, identity), seen.st_mtime_ns, name, identity
 
 
-def waiting(path: Path, *, deep: bool, others: Iterable[Path] = ()) -> list[str]:
-    """Return the names of all files that lie there and could be bills, settled or not; nothing is told."""
-    known = _files_of(others)
+class Presence:
+    """Notices that a folder is no longer the one that it was, as when a mount went away and its empty mount point shows."""
+
+    def __init__(self, path: Path, memory: Path, marks: Sequence[str]) -> None:
+        """Know the folder by these marks of ours in it, or without any by not being empty; `memory` outlives a restart."""
+        self._path = path
+        self._memory = memory
+        self._marks = marks
+        self._was_there = False
+
+    def require(self, folder: int) -> None:
+        """Raise `SourceUnavailableError` if what was in the open folder, also before a restart, is all gone."""
+        if self.note(folder):
+            return
+        with suppress(OSError):
+            self._was_there = self._was_there or self._memory.read_bytes() == os.fsencode(self._path)
+        if self._was_there:
+            what, mark = ("done/ and our notes are", "mkdir done") if self._marks else ("all that was there is", "touch .keep")
+            msg = f"{what} gone from {self._path}: mount it again; if it is empty on purpose, say so there: {mark}"
+            raise SourceUnavailableError(msg, Trouble.GONE)
+
+    def note(self, folder: int) -> bool:
+        """Remember if something is in the open folder by which it will be known; tell whether there is."""
+        with os.scandir(folder) as entries:
+            is_there = any(not self._marks or entry.name in self._marks for entry in entries)
+        if is_there and not self._was_there:
+            self._was_there = True
+            with suppress(OSError):  # then a restart forgets it
+                self._memory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._memory.write_bytes(os.fsencode(self._path))
+        return is_there
+
+
+def waiting(
+    source: SourceName, path: Path, *, deep: bool, others: Iterable[Path] = ()
+) -> tuple[list[str], SourceUnavailableError | None]:
+    """Return the names of all files that lie there and could be bills, settled or not, and what else cannot be read."""
+    known, skipped = _files_of(others), Skipped(source)
     with folder_at(path) as folder:
-        tree = Tree(folder, deep=deep, shut=tuple(Shelf), missed=lambda *_: None)
+        shut = () if deep else _below(path, others)
+        tree = Tree(folder, deep=deep, shut=(*Shelf, *shut), missed=skipped.tell)
         found = ((name, seen) for name, seen in tree.files() if (seen.st_dev, seen.st_ino) not in known)
-        return sorted(name for name, seen in found if seen.st_size and not oddity(seen))
+        names = [name for name, seen in found if (seen.st_size or oddity(seen)) and _is_readable(folder, name, skipped)]
+        return sorted(names), skipped.trouble
+
+
+def _is_readable(folder: int, name: str, skipped: Skipped) -> bool:
+    try:
+        with plain_file(folder, name):
+            return True
+    except OddFileError as error:
+        skipped.tell(name, str(error))
+    except OSError as error:
+        skipped.tell(name, reason_of(error))
+    return False
+
+
+def _below(path: Path, others: Iterable[Path]) -> Iterator[str]:
+    """Yield the names in the folder by which one comes to the others that lie below it."""
+    real = Path(os.path.realpath(path))
+    places = (Path(os.path.realpath(other)) for other in others)
+    return (place.relative_to(real).parts[0] for place in places if real in place.parents)
 
 
 def _files_of(paths: Iterable[Path]) -> frozenset[tuple[int, int]]:

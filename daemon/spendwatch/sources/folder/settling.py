@@ -84,11 +84,6 @@ class Looks:
             seconds = min(_LONGEST_PAUSE, max(1.0, self._settle) * 2.0 ** min(look.failures, 12))
             self._looks[name] = replace(look, not_before=self._monotonic() + seconds, failures=look.failures + 1)
 
-    def pause_long(self, name: str) -> None:
-        """Offer the file again after an hour, or when it changes."""
-        if look := self._looks.get(name):
-            self._looks[name] = replace(look, not_before=self._monotonic() + _LONGEST_PAUSE)
-
     def retire(self, name: str, identity: Identity) -> None:
         """Offer the file never again, unless it changes."""
         look = self._looks.get(name)

@@ -19,8 +19,8 @@ from spendwatch.sources.files.originals import OddFileError, Original, ends_like
 from spendwatch.sources.files.shelves import Shelf
 from spendwatch.sources.files.skipped import Once, Skipped, reason_of
 from spendwatch.sources.files.spool import Identity, Spool
-from spendwatch.sources.folder.given_again import GivenAgain
-from spendwatch.sources.folder.listing import Listing
+from spendwatch.sources.folder.given_again import NOTE, GivenAgain
+from spendwatch.sources.folder.listing import Listing, Presence
 from spendwatch.sources.folder.mirror import Mirror
 from spendwatch.sources.folder.remembered import Remembered
 from spendwatch.sources.folder.settling import Looks
@@ -61,6 +61,7 @@ class FolderSource:
         self._looks = Looks(settle.total_seconds(), monotonic)
         self._skipped = Skipped(name)
         self._once = Once(name)
+        self._presence = Presence(path, spool.with_name(f"{spool.name}.seen"), marks=(NOTE, Shelf.DONE) if move else ())
         self._disposal: Shelving | Mirror
         if move:
             again = GivenAgain(name, self._once, history, deep=recursive)
@@ -101,14 +102,16 @@ class FolderSource:
         try:
             with folder_at(self._path) as folder:
                 self._warn_of_strangers(folder)
+                self._presence.require(folder)
                 self._disposal.begin(folder)
                 late = self._listing.look(self._path, folder)
                 self._disposal.seen_all()
                 yield from self._offer(folder, now)
+                self._presence.note(folder)
         finally:
             self._disposal.end()
-        if late:
-            raise late
+        if trouble := late or self._skipped.trouble:
+            raise trouble
 
     def keep(self, file: BillFile) -> None:
         """Put the original away into `done/`, or remember it, unless it was replaced meanwhile."""
@@ -179,14 +182,15 @@ class FolderSource:
     def _take(self, folder: int, name: str, identity: Identity) -> Path | None:
         try:
             with plain_file(folder, name) as original:
+                self._skipped.is_over(name)
                 return self._spool.take(original, identity) if self._is_complete(original, name) else None
         except FileNotFoundError:
             return None
         except OddFileError as error:
             self._skipped.tell(name, str(error))
         except OSError as error:
+            # Tried again with each look: rights may come from elsewhere, and leave the file as it was.
             self._skipped.tell(name, reason_of(error))
-            self._looks.pause_long(name)
         return None
 
     def _is_complete(self, original: int, name: str) -> bool:
