@@ -82,6 +82,18 @@ def test_an_untouched_configuration_of_init_is_never_called_ready(started: Home)
     assert re.search(r"config_warning.*research\.yaml:2:12: workspace: still the placeholder of `init`", running.log())
 
 
+def test_a_channel_that_nothing_uses_passes_its_test_with_a_warning(home: Home) -> None:
+    home.furnish(extra="operators: [screen]")
+    home.watch()
+    main = home.folder / "spendwatch.yaml"
+    edit(main, ("[screen, post, hook]", "[screen, hook]"))
+    done = home.call("notify-test")
+    assert "post (finops@example.com): accepted" in done.stdout
+    why = "no budget, balance or operator uses this channel: no alert is ever sent over it"
+    assert done.stderr.splitlines() == [f"warning: post: {why}"]
+    assert f"channels.post: warning: {why}" in home.call("check").stderr
+
+
 def test_check_tells_programs_what_it_tells_people(started: Home) -> None:
     found = started.json("check")
     assert (found["schema_version"], found["mistakes"]) == (1, [])

@@ -25,7 +25,7 @@ _EXAMPLES = """\b
   spendwatch check                        find every mistake in it
   spendwatch import bill.csv --dry-run    what a bill says, without recording it
   spendwatch run                          the daemon
-  spendwatch status                       what is spent, what is left, who was told
+  spendwatch status                       what is spent, what is left, what needs you
 """
 
 _COMMANDS = {
@@ -106,7 +106,7 @@ class _LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="spendwatch")
 @click.pass_context
 def root(ctx: click.Context, config: str | None) -> None:
-    """Tell the right person before the money is gone: spending alerts for Alibaba Cloud Model Studio.
+    """Warn the right person before the money runs out: spending alerts for Alibaba Cloud Model Studio.
 
     The configuration is looked for in $SPENDWATCH_CONFIG, ./config and /etc/spendwatch.
 

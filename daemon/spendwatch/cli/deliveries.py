@@ -154,6 +154,7 @@ def notify_test(place: Place, channel: str | None) -> int:
     """Send a message marked TEST over CHANNEL, or over every channel, and show the answer."""
     from spendwatch.app import open_channels  # noqa: PLC0415 -- the other commands here only look
     from spendwatch.logs import configure, hide  # noqa: PLC0415 -- the same
+    from spendwatch.settings.lint import UNUSED, used_channels  # noqa: PLC0415 -- the same
 
     configure("auto", level="error")
     settings = place.settings(with_secrets=True)
@@ -166,6 +167,8 @@ def notify_test(place: Place, channel: str | None) -> int:
     chosen = {name: one for name, one in channels.items() if channel in {None, name}}
     codes = {name: asyncio.run(_test(name, one)) for name, one in chosen.items()}
     _reopen(settings, {name for name, code in codes.items() if code is Exit.DONE})
+    for name in sorted(codes.keys() - used_channels(settings.policies)):
+        click.echo(f"warning: {name}: {UNUSED}", err=True)
     return max(codes.values(), default=Exit.DONE)
 
 

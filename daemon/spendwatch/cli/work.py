@@ -47,10 +47,7 @@ log_format = click.option(
 def run(place: Place, log_format: str) -> None:
     """Run the daemon until SIGTERM or Ctrl-C. SIGHUP reloads the configuration, SIGUSR1 looks for bills at once."""
     configure(log_format)
-    examined = examine(place.path())
-    settings = _hidden(examined.settings)
-    for warning in examined.warnings():
-        log.warning("config_warning", warning=str(warning))
+    settings = _examined(place)
     with opened_store(settings) as store:
         lock_state(store)
         log.info(
@@ -72,6 +69,15 @@ def _progressed(heartbeat: Heartbeat, app: App) -> None:
         heartbeat.progress(f"collect:{source}")
 
 
+def _examined(place: Place) -> Settings:
+    """Return the settings, and log every warning about them; where they are written is not kept."""
+    examined = examine(place.path())
+    settings = _hidden(examined.settings)
+    for warning in examined.warnings():
+        log.warning("config_warning", warning=str(warning))
+    return settings
+
+
 def _hidden(settings: Settings) -> Settings:
     """Return the settings, once no log shows their secrets."""
     for secret in settings.secrets:
@@ -80,7 +86,7 @@ def _hidden(settings: Settings) -> Settings:
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Show what would be recorded and said; change nothing, send nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be recorded and sent; change nothing, send nothing.")
 @log_format
 @click.pass_obj
 def once(place: Place, log_format: str, *, dry_run: bool) -> int:

@@ -21,6 +21,7 @@ from spendwatch.settings.yaml_text import KeyPath, Place, path_text
 
 _PLACEHOLDERS = frozenset({"1000000000000001", "llm-xxxxxxxxxxxxxxxx"})
 """The ids that `init` writes."""
+UNUSED = "no budget, balance or operator uses this channel: no alert is ever sent over it"
 _STILL_DRAFT = "still the placeholder of `init`: write the id that your bills show"
 
 _ROBOTS = {
@@ -96,7 +97,7 @@ class Examined:
                 yield _warning(self.main, where, why)
 
     def _channels(self) -> Iterator[ConfigMistake]:
-        channels, used = self.settings.channels, _used(self.settings.policies)
+        channels, used = self.settings.channels, used_channels(self.settings.policies)
         if len(channels) == 1:
             (name,) = channels
             why = "is the only channel: if it fails, nobody is notified of that; add a second one"
@@ -106,8 +107,7 @@ class Examined:
             yield _warning(self.main, ("channels",), why, at_key=True)
         for name, config in channels.items():
             if name not in used:
-                why = "no budget, balance or operator uses this channel: no alert is ever sent over it"
-                yield _warning(self.main, ("channels", name), why, at_key=True)
+                yield _warning(self.main, ("channels", name), UNUSED, at_key=True)
             if config.type == "webhook" and (robot := _robot(config.url)):
                 why = f"a {robot} chat robot does not accept the JSON of a webhook: put a service in between that translates it"
                 yield _warning(self.main, ("channels", name, "url"), why)
@@ -189,7 +189,7 @@ def _about_currency(currency: Currency, billed: Collection[Currency]) -> str:
     return f"bills on record of this account are also in {others}: these charges count towards no budget" if others else ""
 
 
-def _used(policies: Policies) -> set[ChannelName]:
+def used_channels(policies: Policies) -> set[ChannelName]:
     """Return the channels over which anything may be sent."""
     every: list[AccountPolicy | WorkspacePolicy] = [*policies.accounts, *policies.workspaces]
     used = set(policies.operators).union(*(one.channels for one in every if one.thresholds or one.budgets))
