@@ -29,7 +29,7 @@ SEPTEMBER = BillingPeriod(2026, 9)
 MAIN = """\
 accounts:
   acme: {{id: "{account}", site: cn, currency: CNY, budget: {budget}}}
-allow_networks: [127.0.0.0/8]
+{accounts}allow_networks: [127.0.0.0/8]
 sources:
 {sources}channels:
   screen: {{type: console}}
@@ -51,6 +51,8 @@ class FeedHouse:
     empty_ledger: Path
     sources: str
     budget: str = "100"
+    accounts: str = ""
+    """Further accounts, a line each."""
     app: App = field(init=False)
     store: Store = field(init=False)
     _open: ExitStack = field(default_factory=ExitStack)
@@ -82,7 +84,7 @@ class FeedHouse:
     def configure(self, sources: str | None = None) -> Settings:
         """Write the configuration, and read it."""
         self.sources = self.sources if sources is None else sources
-        text = MAIN.format(account=ACCOUNT, budget=self.budget, sources=self.sources)
+        text = MAIN.format(account=ACCOUNT, budget=self.budget, accounts=self.accounts, sources=self.sources)
         (self.folder / "spendwatch.yaml").write_text(text)
         return load(self.folder, Outside({}))
 

@@ -417,6 +417,10 @@ SAMPLES: Mapping[str, Notification] = {
     ),
     "stale": notice(Rule.STALE, _INBOX),
     "stale-never": notice(Rule.STALE, replace(_INBOX, last_bill_at=None, data_until=None)),
+    "stale-account": notice(
+        Rule.STALE,
+        replace(_INBOX, account="5000000000000003", account_name="global", scope="account", name="global"),
+    ),
     "stale-resolved": notice(Rule.STALE, _INBOX, reason=Reason.RESOLVED),
     "rejected": notice(
         Rule.REJECTED,

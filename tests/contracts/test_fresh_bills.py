@@ -16,6 +16,7 @@ from feed_house import FeedHouse
 from spendwatch.bills.process import ReadingProcess
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.jobs.collect import enter_of_source
+from spendwatch.jobs.overview import Mark
 
 pytestmark = pytest.mark.anyio
 
@@ -66,6 +67,24 @@ class Mailroom:
 def mailroom(tmp_path: Path, shared_reader: ReadingProcess, empty_ledger: Path) -> Iterator[Mailroom]:
     watch = StopWatch(now=datetime(2026, 9, 1, 9, tzinfo=CHINA))
     with FeedHouse(tmp_path, watch, shared_reader, empty_ledger, DROPPED, budget="100000") as house:
+        yield Mailroom(house)
+
+
+OTHER = "5000000000000003"
+
+
+def of_other(day: str) -> tuple[str, bytes]:
+    """Return a bill of another account: its name and its bytes."""
+    return a_bill([a_line(line_id=f"other {day}", day=day, account=OTHER)], account=OTHER, exported=f"{day}200000")
+
+
+@pytest.fixture
+def two_accounts(tmp_path: Path, shared_reader: ReadingProcess, empty_ledger: Path) -> Iterator[Mailroom]:
+    watch, other = (
+        StopWatch(now=datetime(2026, 9, 1, 9, tzinfo=CHINA)),
+        f"  other: {{id: '{OTHER}', site: cn, currency: CNY}}\n",
+    )
+    with FeedHouse(tmp_path, watch, shared_reader, empty_ledger, DROPPED, budget="100000", accounts=other) as house:
         yield Mailroom(house)
 
 
@@ -148,3 +167,37 @@ async def test_a_bill_that_is_entered_by_hand_for_a_source_follows_the_same_rule
         enter_of_source(file, house.app.desk(INBOX), house.store.health)
         assert mailroom.last_bill == expected
         house.watch.pass_by(24 * 3600)
+
+
+async def test_an_account_whose_bills_stop_while_anothers_go_on_is_reported_once(two_accounts: Mailroom) -> None:
+    two_accounts.put_bytes(*of_other("20260901"))
+    for day in range(1, 4):
+        two_accounts.put(SEPTEMBER, exported=f"202609{day:02}200000")
+        assert await two_accounts.at(f"2026-09-{day:02}T21:00:00") == (["bills.stale"] if day == 3 else [])
+    (told,) = two_accounts.house.said("bills.stale")
+    assert (told.facts.account, told.facts.name) == (OTHER, "other")
+    overview = two_accounts.house.overview()
+    assert overview.is_stale
+    assert [(account.silence is not None, account.mark) for account in overview.accounts] == [
+        (False, Mark.OK),
+        (True, Mark.UNKNOWN),
+    ]
+    two_accounts.put_bytes(*of_other("20260904"))
+    two_accounts.put(SEPTEMBER, exported="20260904200000")
+    assert await two_accounts.at("2026-09-04T20:30:00") == ["alert.resolved"]
+    assert not two_accounts.house.overview().is_stale
+
+
+async def test_of_a_source_that_falls_silent_one_alert_is_enough(two_accounts: Mailroom) -> None:
+    two_accounts.put_bytes(*of_other("20260901"))
+    two_accounts.put(SEPTEMBER, exported="20260901200000")
+    assert await two_accounts.at("2026-09-01T21:00:00") == []
+    assert await two_accounts.at("2026-09-03T21:00:00") == ["bills.stale"]
+    assert [account.silence is not None for account in two_accounts.house.overview().accounts] == [True, True]
+
+
+async def test_one_file_of_two_accounts_shows_of_each_whether_its_bills_come(two_accounts: Mailroom) -> None:
+    both = [*SEPTEMBER, a_line(line_id="other", day="20260901", account=OTHER)]
+    for day in range(1, 5):
+        two_accounts.put(both if day < 3 else SEPTEMBER, exported=f"202609{day:02}200000")
+        assert await two_accounts.at(f"2026-09-{day:02}T21:00:00") == (["bills.stale"] if day == 4 else [])

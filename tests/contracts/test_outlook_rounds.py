@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 
-from rounds_builder import FINANCE, Rounds, cny, told
+from rounds_builder import FINANCE, ZONE, Rounds, cny, told
+from spendwatch.channels.phrases import Language
+from spendwatch.channels.wording import Wording
 from spendwatch.domain.balance_watch import TopUp
-from spendwatch.domain.pace import TooEarly
+from spendwatch.domain.forecast import Runway
+from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.policy import BalancePolicy, FinerBudget, Severity, Threshold, WorkspacePolicy
 from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.statement import ChargeKind, WorkspaceId
-from spendwatch.jobs.overview import AccountOverview
+from spendwatch.jobs.overview import AccountOverview, overview_json
 from spendwatch.store.database import Database
 from store_builders import row
 
-MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 FIRST = date(2026, 9, 1)
 LASTING = BalancePolicy(cash=Decimal(300), runway=(3 * DAY, 7 * DAY))
 RESEARCH = WorkspaceId("llm-a")
@@ -54,8 +58,7 @@ def test_it_is_too_early_to_tell_until_five_complete_days_are_known(rounds: Roun
     assert account(rounds).runway == TooEarly(4)
     pass_days(rounds, "10", first=FIRST + 5 * DAY)
     runway = account(rounds).runway
-    assert runway
-    assert not isinstance(runway, TooEarly)
+    assert isinstance(runway, Runway)
     assert (runway.days, runway.through, runway.zero.likely) == (5, date(2026, 9, 5), date(2026, 9, 30))
 
 
@@ -116,8 +119,7 @@ def test_nobody_is_reminded_of_a_runway_that_the_figures_deny(rounds: Rounds) ->
     rounds.bill(FIRST + 22 * DAY, "10", "-130")
     assert rounds.round(after=DAY) == []
     seen = account(rounds).runway
-    assert seen
-    assert not isinstance(seen, TooEarly)
+    assert isinstance(seen, Runway)
     assert seen.zero.days
     assert seen.zero.days > 15
     assert [alert.is_firing for alert in rounds.book.known()] == [True]
@@ -146,9 +148,8 @@ def test_subscriptions_and_refunds_are_no_pace(rounds: Rounds) -> None:
         rounds.bill(FIRST + number * DAY, row("10"), *once)
     rounds.now += 10 * DAY
     runway = account(rounds).runway
-    assert runway
-    assert not isinstance(runway, TooEarly)
-    assert (account(rounds).balance.available, runway.zero.days) == (cny(120), 11)  # type: ignore[union-attr]  # it is known
+    assert isinstance(runway, Runway)
+    assert (account(rounds).balance.available, runway.zero.days) == (cny(220), 21)  # type: ignore[union-attr]  # it is known
 
 
 # --- forecasts
@@ -282,3 +283,50 @@ def test_many_budgets_are_told_before_anything_is_foretold(database: Database) -
     assert rounds.ledger.usages == before
     rounds.round(after=10 * MINUTE)
     assert rounds.ledger.usages > before
+
+
+# --- data that are too old
+
+
+OLD = 4 * DAY  # more than 26 hours and two days
+
+
+def test_a_runway_is_too_old_to_tell_and_its_alert_neither_fires_nor_ends(rounds: Rounds) -> None:
+    pass_days(rounds, *["10"] * 22)  # nine days left at the end: none of the thresholds is reached
+    assert isinstance(account(rounds).runway, Runway)
+    assert rounds.round(after=OLD) == []
+    seen = account(rounds)
+    assert seen.runway == TooOld(rounds.now - OLD - 10 * HOUR)
+    assert seen.is_too_old
+    for number in range(22, 26):
+        rounds.bill(FIRST + number * DAY, "10")
+    assert [one[:3] for one in told(rounds.round())] == [("balance.runway", "fired", "3d")]
+    assert rounds.round(after=OLD) == []
+    rounds.wanted(replace(LASTING, cash=Decimal(1000)))
+    assert rounds.round(after=MINUTE) == []
+    assert [alert.is_firing for alert in rounds.book.known()] == [True, True]
+
+
+def test_a_floor_that_is_reached_by_old_data_says_that_nobody_can_tell_how_long_it_lasts(rounds: Rounds) -> None:
+    pass_days(rounds, *["10"] * 10)
+    rounds.now += OLD
+    rounds.wanted(replace(LASTING, floors=(Decimal(250),)))
+    (low,) = rounds.round()
+    assert (low.type, low.facts.runway, low.facts.too_old) == ("balance.low", None, True)
+    assert "How long it lasts" in Wording(Language.EN, ZONE).text(low)
+    assert "too old to tell" in Wording(Language.EN, ZONE).text(low)
+    assert "数据过旧，无法判断" in Wording(Language.ZH, ZONE).text(low)
+
+
+def test_a_forecast_is_too_old_to_tell_and_is_not_reached_by_old_data(rounds: Rounds) -> None:
+    rounds.wanted(None, WorkspacePolicy(RESEARCH, budget=Decimal(400), thresholds=(of_forecast(100),), channels=(FINANCE,)))
+    pass_days(rounds, *["10"] * 9)
+    assert account(rounds).forecast
+    rounds.now += OLD
+    rounds.bill(FIRST + 9 * DAY, "300", until=rounds.now - OLD)
+    assert rounds.round() == []
+    assert rounds.round(after=MINUTE) == []
+    seen = account(rounds)
+    assert (seen.forecast, seen.is_too_old) == (None, True)
+    shown = json.loads(json.dumps(overview_json(rounds.overview(), ZONE)))["accounts"][0]
+    assert (shown["forecast"], shown["forecast_reason"]) == (None, "too_old")

@@ -20,7 +20,7 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import BalancePolicy, FinerBudget, Threshold, WorkspacePolicy
 from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.standing import Split
-from spendwatch.domain.statement import ChargeKind, WorkspaceId
+from spendwatch.domain.statement import AccountId, ChargeKind, WorkspaceId
 from spendwatch.jobs.overview import Mark, Overview, look, overview_json
 from spendwatch.jobs.running import Running
 from spendwatch.store.database import Database
@@ -86,24 +86,24 @@ def rounds(database: Database) -> Rounds:
 )
 def test_the_state_is_that_of_the_spend(rounds: Rounds, amount: str, mark: Mark) -> None:
     spent(rounds, amount)
-    assert marks(rounds) == (Mark.OK, mark)
+    assert marks(rounds) == (Mark.NONE, mark)
 
 
 def test_a_total_that_fell_is_no_longer_critical_though_its_alert_fires(rounds: Rounds) -> None:
     spent(rounds, "110")
-    assert marks(rounds) == (Mark.OK, Mark.CRITICAL)
+    assert marks(rounds) == (Mark.NONE, Mark.CRITICAL)
     spent(rounds, "-25")
-    assert marks(rounds) == (Mark.OK, Mark.OK)
+    assert marks(rounds) == (Mark.NONE, Mark.OK)
     assert rounds.overview().is_firing
 
 
 def test_the_state_follows_a_budget_that_is_raised_lowered_or_removed(rounds: Rounds) -> None:
     spent(rounds, "110")
-    for wanted, mark in (((140,), Mark.WARNING), ((300,), Mark.OK), ((None, ()), Mark.OK), ((100,), Mark.CRITICAL)):
+    for wanted, mark in (((140,), Mark.WARNING), ((300,), Mark.OK), ((None, ()), Mark.NONE), ((100,), Mark.CRITICAL)):
         rounds.wanted(None, policy(*wanted))
         assert marks(rounds)[1] is mark
     rounds.wanted(None)
-    assert marks(rounds)[1] is Mark.OK
+    assert marks(rounds)[1] is Mark.NONE
 
 
 def test_from_three_quarters_on_it_is_a_warning_whatever_the_thresholds_are(rounds: Rounds) -> None:
@@ -118,7 +118,7 @@ def test_a_finer_budget_that_stands_worse_is_that_of_its_workspace(rounds: Round
     images = FinerBudget("images", Match(((Dimension.MODEL, "*"),)), Decimal(10), USUAL)
     rounds.wanted(None, replace(policy(), budgets=(images,)))
     spent(rounds, "12")
-    assert marks(rounds) == (Mark.OK, Mark.CRITICAL)
+    assert marks(rounds) == (Mark.NONE, Mark.CRITICAL)
 
 
 def test_what_is_only_foretold_leaves_the_state_as_it_is(rounds: Rounds) -> None:
@@ -133,7 +133,7 @@ def test_what_is_only_foretold_leaves_the_state_as_it_is(rounds: Rounds) -> None
 def test_a_low_balance_is_no_matter_of_the_budget(rounds: Rounds) -> None:
     rounds.wanted(BalancePolicy(cash=Decimal(10)), policy(1000))
     spent(rounds, "20")
-    assert marks(rounds) == (Mark.OK, Mark.OK)
+    assert marks(rounds) == (Mark.NONE, Mark.OK)
     assert rounds.overview().is_firing
 
 
@@ -143,7 +143,7 @@ def test_a_month_that_is_over_has_the_state_it_ended_with(rounds: Rounds) -> Non
     assert not rounds.overview().is_firing
     (account,) = month_of(rounds, SEPTEMBER).accounts
     assert account.workspaces[0].mark is Mark.CRITICAL
-    assert marks(rounds)[1] is Mark.OK
+    assert marks(rounds) == (Mark.UNKNOWN, Mark.UNKNOWN)
 
 
 def test_the_balance_of_now_is_not_shown_under_another_month(rounds: Rounds) -> None:
@@ -281,3 +281,27 @@ def test_no_figure_is_cut_on_a_narrow_screen(rounds: Rounds, width: int, *, show
     figures = ["1,237,654.24", "250,000.00", "1,500,000.00", "65%", "critical", *(["3,703,703"] if width > 80 else [])]
     assert [figure for figure in figures if figure not in shown] == []
     assert ("PAY-AS-YOU-GO" in shown, "987,654.24" in shown) == (shows_both, shows_both)
+
+
+def test_without_any_bill_nothing_is_known(rounds: Rounds) -> None:
+    rounds.wanted(None, policy())
+    assert marks(rounds) == (Mark.UNKNOWN, Mark.UNKNOWN)
+    assert rounds.overview().is_stale
+
+
+def test_an_account_without_any_bill_beside_one_that_has_some_is_no_verdict(rounds: Rounds) -> None:
+    other = replace(rounds.policies.accounts[0], account=AccountId("5000000000000003"), name="other", budget=Decimal(100))
+    spent(rounds, "10")
+    assert not rounds.overview().is_stale
+    rounds.policies = replace(rounds.policies, accounts=(*rounds.policies.accounts, other))
+    overview = rounds.overview()
+    assert overview.is_stale
+    assert [account.mark for account in overview.accounts] == [Mark.NONE, Mark.UNKNOWN]
+
+
+def test_where_only_an_amount_is_watched_for_its_state_is_shown(rounds: Rounds) -> None:
+    rounds.wanted(None, policy(None, (Threshold(amount=Decimal(90)),)))
+    spent(rounds, "10")
+    assert marks(rounds) == (Mark.NONE, Mark.OK)
+    spent(rounds, "90")
+    assert marks(rounds) == (Mark.NONE, Mark.WARNING)

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import date
 
 from spendwatch.domain.late import Closing
-from spendwatch.domain.merging import Held, HeldDay, combined, is_fresh, is_gone, plan_merge
-from spendwatch.domain.statement import Coverage, DayContent, DayKey, Digest, Stamp, Statement
+from spendwatch.domain.merging import Held, HeldDay, combined, fresh_accounts, is_gone, plan_merge
+from spendwatch.domain.statement import AccountId, Coverage, DayContent, DayKey, Digest, Stamp, Statement
 from store_builders import ACME, SEPTEMBER, Day, key, statement
 
 NEVER = Stamp("")
@@ -105,30 +105,40 @@ CHANGED = Day(key(1))
 
 
 def test_what_changes_an_open_month_shows_that_bills_come() -> None:
-    assert is_fresh(a_statement(content(1), stamp=OLD), [CHANGED], held({1: "b"}, stamps=[NOW]), OPEN)
-    assert is_fresh(a_statement(content(1), stamp=OLD), [CHANGED], held({1: "b"}, stamps=[NOW]), Closing())
+    assert fresh_accounts(a_statement(content(1), stamp=OLD), [CHANGED], held({1: "b"}, stamps=[NOW]), OPEN)
+    assert fresh_accounts(a_statement(content(1), stamp=OLD), [CHANGED], held({1: "b"}, stamps=[NOW]), Closing())
 
 
 def test_what_changes_nothing_shows_it_only_if_it_was_exported_later_than_everything_known() -> None:
     known = held({1: "a"}, stamps=[OLD, NOW])
-    assert not is_fresh(a_statement(content(1), stamp=OLD), [], known, OPEN)
-    assert not is_fresh(a_statement(content(1), stamp=NOW), [], known, OPEN)
-    assert is_fresh(a_statement(content(1), stamp=NEW), [], known, OPEN)
+    assert not fresh_accounts(a_statement(content(1), stamp=OLD), [], known, OPEN)
+    assert not fresh_accounts(a_statement(content(1), stamp=NOW), [], known, OPEN)
+    assert fresh_accounts(a_statement(content(1), stamp=NEW), [], known, OPEN)
 
 
 def test_what_was_confirmed_or_covered_later_is_known_too() -> None:
-    assert not is_fresh(a_statement(content(1), stamp=NEW), [], held({1: "a"}, confirmed=NEW), OPEN)
+    assert not fresh_accounts(a_statement(content(1), stamp=NEW), [], held({1: "a"}, confirmed=NEW), OPEN)
     covered = held({}, coverage=[covering(stamp=NEW)])
-    assert not is_fresh(a_statement(content(1), stamp=NEW), [], covered, OPEN)
+    assert not fresh_accounts(a_statement(content(1), stamp=NEW), [], covered, OPEN)
 
 
 def test_another_edition_of_the_same_moment_is_not_later() -> None:
-    assert not is_fresh(a_statement(content(1), stamp=COMPLETE), [], held({1: "a"}, stamps=[NOW]), OPEN)
+    assert not fresh_accounts(a_statement(content(1), stamp=COMPLETE), [], held({1: "a"}, stamps=[NOW]), OPEN)
 
 
 def test_nothing_about_a_month_that_is_over_shows_that_bills_come() -> None:
-    assert not is_fresh(a_statement(content(1), stamp=NEW), [CHANGED], held({1: "b"}), OVER)
+    assert not fresh_accounts(a_statement(content(1), stamp=NEW), [CHANGED], held({1: "b"}), OVER)
+
+
+def test_news_of_one_account_are_none_of_another() -> None:
+    other = AccountId("5000000000000003")
+    of_other = DayContent(key(1, account=other), Digest("c"), 1)
+    both = a_statement(content(1), of_other, stamp=OLD)
+    days = held({1: "b"}, stamps=[NOW]).days
+    assert fresh_accounts(both, [CHANGED], Held(days, ()), OPEN) == {ACME, other}
+    theirs = replace(days[key(1)], key=of_other.key, digest=of_other.digest)
+    assert fresh_accounts(both, [CHANGED], Held({**days, of_other.key: theirs}, ()), OPEN) == {ACME}
 
 
 def test_a_statement_without_lines_shows_nothing() -> None:
-    assert not is_fresh(a_statement(stamp=NEVER), [], held({}), OPEN)
+    assert not fresh_accounts(a_statement(stamp=NEVER), [], held({}), OPEN)

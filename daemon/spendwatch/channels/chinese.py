@@ -217,6 +217,14 @@ CHINESE = Phrases(
         "请用以下命令核对最新的账单：spendwatch ledger list",
         rule="合计低于零",
     ),
+    silent_account=Telling(
+        fired="账号 {name} 已有 {silence}没有新账单",
+        repeated="账号 {name} 仍没有新账单，至今 {silence}",
+        resolved="账号 {name} 已恢复收到账单",
+        subject="",
+        lead="同一来源仍收到其他账单，请检查该账号的账单导出。收到新账单之前无法看到该账号新的费用，也无法就此发出提醒。",
+        rule="账号 {name} 在设定时间内没有新账单",
+    ),
     escalated=Telling(
         fired="{name} 欠费已超过 {threshold}，金额 {short}",
         repeated="{name} 仍欠费 {short}",
@@ -279,6 +287,7 @@ CHINESE = Phrases(
     daily="每日按量付费",
     so_far="截至目前",
     expected="预计全月",
+    too_old="数据过旧，无法判断：近期没有账单",
     between="{low} 至 {high}",
     balance="可用额度",
     as_of="余额截至 {moment}，早于本通知 {age}，{origin}。",

@@ -217,6 +217,15 @@ ENGLISH = Phrases(
         "new spend reaches no threshold. Check the latest bills with: spendwatch ledger list",
         rule="a total that fell below zero",
     ),
+    silent_account=Telling(
+        fired="No new bill of account {name} for {silence}",
+        repeated="Still no new bill of account {name}, now for {silence}",
+        resolved="Bills of account {name} arrive again",
+        subject="",
+        lead="Other bills still arrive from the same source, so check the export of this account. Until its bills arrive, its "
+        "new spend cannot be seen, and nobody can be warned of it.",
+        rule="no new bill of account {name} within the time you set",
+    ),
     escalated=Telling(
         fired="{name} is overdue for more than {threshold}, by {short}",
         repeated="{name} is still overdue by {short}",
@@ -279,6 +288,7 @@ ENGLISH = Phrases(
     daily="Daily pay-as-you-go",
     so_far="so far",
     expected="Expected in all",
+    too_old="too old to tell: no recent bills",
     between="{low} to {high}",
     balance="Available balance",
     as_of="The balance is as of {moment}, {age} before this message, {origin}.",

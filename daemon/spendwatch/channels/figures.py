@@ -30,6 +30,8 @@ def figures(words: Words) -> Iterator[Table | Chart]:
         yield Table(words.phrases.balance, tuple(equation(words, balance)))
         if words.facts.runway and words.holds and not balance.is_overdue:
             yield Table(words.phrases.runway, tuple(lasting(words, words.facts.runway, balance)))
+        if words.facts.too_old and words.holds and not balance.is_overdue:
+            yield Table(words.phrases.runway, (Row(words.phrases.used_up, words.phrases.too_old, is_amount=False),))
     if words.facts.growth:
         yield _growth(words)
     if any(spend.amount for _, spend in words.facts.daily):
@@ -61,6 +63,8 @@ def _spend_rows(words: Words) -> Iterator[Row]:
     if facts.forecast is not None:
         low, high = shown(facts.forecast.low.amount), shown(facts.forecast.high.amount)
         yield Row(phrases.expected, str(facts.forecast.likely), phrases.between.format(low=low, high=high))
+    elif facts.too_old:
+        yield Row(phrases.expected, phrases.too_old, is_amount=False)
     if facts.earlier is not None and facts.earlier_at:
         since = phrases.since.format(moment=words.moment(facts.earlier_at))
         yield _change_row(words, spend - facts.earlier, since)

@@ -56,6 +56,8 @@ class Phrases:
     """Of durations: d, h, min, s."""
     below_zero: Telling
     """A total that fell below zero, whether or not anything was reported before."""
+    silent_account: Telling
+    """An account whose bills have stopped while those of others still come."""
     escalated: Telling
     """How it is told to those who hear of it only because it lasts."""
     tag: str
@@ -119,6 +121,8 @@ class Phrases:
     daily: str
     so_far: str
     expected: str
+    too_old: str
+    """Instead of a forecast or a runway where the data are too old."""
     between: str
     balance: str
     as_of: str

@@ -39,6 +39,8 @@ class Words:
         """How the notification's rule is told."""
         if self.notification.rule is Rule.CORRECTED and self.facts.threshold == BELOW_ZERO:
             return self.phrases.below_zero
+        if self.notification.rule is Rule.STALE and self.facts.account:
+            return self.phrases.silent_account
         return self.phrases.escalated if self.is_escalated else self.phrases.tellings[self.notification.rule]
 
     @property

@@ -13,7 +13,7 @@ from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.count import counted
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.money import Money, shown
-from spendwatch.domain.pace import TooEarly
+from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.period import duration_text
 from spendwatch.jobs.overview import AccountOverview
 
@@ -100,7 +100,9 @@ def _difference(balance: AccountBalance) -> str:
     return f"Reported {shown(balance.reported.amount)}: it differs by {shown(difference.amount.amount)} ({why})"
 
 
-def _lasting(runway: Runway | TooEarly, balance: AccountBalance) -> list[Text]:
+def _lasting(runway: Runway | TooEarly | TooOld, balance: AccountBalance) -> list[Text]:
+    if isinstance(runway, TooOld):
+        return [Text("How long it lasts: too old to tell.")]
     if isinstance(runway, TooEarly):
         return [Text(f"Too early to tell how long it lasts: complete days known: {runway.days} of {runway.needed}.")]
     ahead = [floor for floor in runway.floors if floor.level < balance.available]

@@ -29,7 +29,7 @@ from spendwatch.jobs.running import Running
 from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock
 
-_STYLES = {Mark.OK: "", Mark.WARNING: "yellow", Mark.CRITICAL: "bold red"}
+_STYLES = {Mark.NONE: "", Mark.OK: "", Mark.UNKNOWN: "yellow", Mark.WARNING: "yellow", Mark.CRITICAL: "bold red"}
 _WATCH_EVERY = 2.0
 
 
@@ -131,7 +131,8 @@ def _head(account: AccountOverview, overview: Overview, settings: Settings) -> T
     line = Text(f"\nData until {until} ({age}, {settings.zone})   sources: {sources or 'none'}", style="not bold")
     late = "\nFrom the billing API: up to 24 h late, and without usage that is not settled yet; more may be spent."
     missing = "".join(f"\n{_not_counted(one)}" for one in account.uncounted)
-    return text + line + Text(f"{late if account.lags else ''}{missing}", style="not bold")
+    old = "\nForecast and runway: too old to tell." if account.is_too_old and overview.is_of_now else ""
+    return text + line + Text(f"{late if account.lags else ''}{old}{missing}", style="not bold")
 
 
 def _not_counted(one: Uncounted) -> str:
@@ -187,7 +188,7 @@ def workspaces_table(account: AccountOverview, screen: Console) -> Table:
 
 
 def _row(place: str, name: str, one: WorkspaceLine | AccountOverview) -> dict[str, str]:
-    style = _STYLES[one.mark]
+    style, state = _STYLES[one.mark], "-" if one.mark is Mark.NONE else one.mark.value
     return {
         "who": clean(name or place),
         "workspace": clean(place),
@@ -200,7 +201,7 @@ def _row(place: str, name: str, one: WorkspaceLine | AccountOverview) -> dict[st
         "bar": bar(one.used),
         "forecast": forecast_cell(one.forecast),
         "about": forecast_cell(one.forecast).partition(" ")[0],
-        "state": f"[{style}]{one.mark.value}[/]" if style else one.mark.value,
+        "state": f"[{style}]{state}[/]" if style else state,
     }
 
 
@@ -230,6 +231,8 @@ def _readings(overview: Overview) -> list[RenderableType]:
 
 def _alerts(overview: Overview, settings: Settings) -> list[RenderableType]:
     troubles = [f"{source.name} is {source.state}: {source.trouble}" for source in overview.sources if source.state != "ok"]
+    silent = ((account.name or account.account, account.silence) for account in overview.accounts)
+    troubles += [f"account {name}: no new bill for {duration_text(silence)}" for name, silence in silent if silence]
     found: list[RenderableType] = [Text(f"STALE  {trouble}", style="yellow") for trouble in troubles]
     if not overview.alerts:
         return [*found, Text("No alert fires.")]

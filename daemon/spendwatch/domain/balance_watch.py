@@ -10,7 +10,7 @@ from spendwatch.domain.balance import TOLERANCE, AccountBalance
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.forecast import Runway, RunwayReached, runway_reached
 from spendwatch.domain.money import Money
-from spendwatch.domain.pace import TooEarly
+from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.statement import AccountId
 
 CLEAR_FOR = timedelta(hours=1)
@@ -68,7 +68,7 @@ def watch_balance(before: BalanceWatch | None, balance: AccountBalance, *, now: 
     return watch if watch.positive_since else replace(watch, positive_since=now)
 
 
-def with_runway(watch: BalanceWatch, runway: Runway | TooEarly, thresholds: Iterable[timedelta]) -> BalanceWatch:
+def with_runway(watch: BalanceWatch, runway: Runway | TooEarly | TooOld, thresholds: Iterable[timedelta]) -> BalanceWatch:
     """Return what is remembered with the runways that are reached now."""
     return replace(watch, runway=runway_reached(runway, thresholds, watch.runway))
 

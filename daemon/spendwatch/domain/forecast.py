@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 from spendwatch.domain.money import Money
-from spendwatch.domain.pace import Pace, TooEarly
+from spendwatch.domain.pace import Pace, TooEarly, TooOld
 from spendwatch.domain.period import BillingPeriod
 
 _ROUGH = Context(prec=60)
@@ -164,16 +164,16 @@ class RunwayReached:
 
 
 def runway_reached(
-    runway: Runway | TooEarly, thresholds: Iterable[timedelta], was: Iterable[RunwayReached] = ()
+    runway: Runway | TooEarly | TooOld, thresholds: Iterable[timedelta], was: Iterable[RunwayReached] = ()
 ) -> tuple[RunwayReached, ...]:
     """Return the thresholds that are reached, given those that were: a runway that wavers about one does not flap.
 
     A threshold is reached when the likely runway is no longer than it. It is let go when the runway is clearly longer (by a
-    fifth, at least by a day) by the data of two different days that never said otherwise. Where it is too early to tell, all
-    stays as it was.
+    fifth, at least by a day) by the data of two different days that never said otherwise. Where it is too early to tell, or
+    the data are too old, all stays as it was.
     """
     before = {reached.threshold: reached for reached in was}
-    if isinstance(runway, TooEarly):
+    if not isinstance(runway, Runway):
         return tuple(before[threshold] for threshold in thresholds if threshold in before)
     found = (_still_reached(runway, threshold, before.get(threshold)) for threshold in thresholds)
     return tuple(reached for reached in found if reached)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -36,6 +37,52 @@ class SourceHealth:
     def silence(self, now: datetime) -> str:
         """Return for how long no new bill came, in words."""
         return duration_text(now - (self.last_bill_at or self.first_seen_at))
+
+
+@dataclass(frozen=True, slots=True)
+class AccountBills:
+    """When a source last gave a bill with news about a month of an account that is still open."""
+
+    account: AccountId
+    source: SourceName
+    last_bill_at: datetime
+
+
+_USUAL_SILENCE = timedelta(hours=26)
+"""Where no source is configured: bills are brought by hand."""
+
+_FORETOLD_FOR = timedelta(days=2)
+"""For so long behind the usual silence data may be a ground for what is to come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """Whose bills have stopped, and whose data are too old to tell what is to come."""
+
+    now: datetime
+    stale_after: Mapping[SourceName, timedelta]
+    bills: Sequence[AccountBills] = ()
+
+    def silence(self, account: AccountId) -> timedelta | None:
+        """Return for how long no new bill of the account came; None while that is no longer than its sources may be silent."""
+        mine = self._of(account)
+        silent = self.now - max(one.last_bill_at for one in mine) if mine else timedelta()
+        return silent if mine and silent >= self._patience(account) else None
+
+    def is_too_old(self, account: AccountId, until: datetime | None) -> bool:
+        """Tell whether data up to then are too old for a forecast or a runway of the account."""
+        return until is not None and self.now - until > self._patience(account) + _FORETOLD_FOR
+
+    def sources_of(self, account: AccountId) -> frozenset[SourceName]:
+        """Return the sources that gave bills of the account."""
+        return frozenset(one.source for one in self._of(account))
+
+    def _of(self, account: AccountId) -> Sequence[AccountBills]:
+        return [one for one in self.bills if one.account == account and one.source in self.stale_after]
+
+    def _patience(self, account: AccountId) -> timedelta:
+        names = self.sources_of(account) or self.stale_after
+        return max((self.stale_after[name] for name in names), default=_USUAL_SILENCE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from spendwatch.domain.late import Closing
 from spendwatch.domain.statement import (
     EDITION,
     UNDATED_PART,
+    AccountId,
     Coverage,
     DayContent,
     DayKey,
@@ -154,14 +155,20 @@ def _elsewhere(days: Sequence[DayContent], merged: set[DayKey], held: Held, cove
     )
 
 
-def is_fresh(statement: Statement, merged: Iterable[MergedDay], held: Held, closing: Closing) -> bool:
-    """Tell whether a statement shows that bills still come: whether it is news about a month that is still open.
+def fresh_accounts(statement: Statement, merged: Sequence[MergedDay], held: Held, closing: Closing) -> frozenset[AccountId]:
+    """Return the accounts of which a statement shows that bills still come."""
+    accounts = {month.account for month in statement.months}
+    return frozenset(account for account in accounts if _is_fresh(account, statement, merged, held, closing))
+
+
+def _is_fresh(account: AccountId, statement: Statement, merged: Iterable[MergedDay], held: Held, closing: Closing) -> bool:
+    """Tell whether it is news about a month of the account that is still open.
 
     It is news if it changed something there, or if it was exported later than everything that was known of that month in its
     series: a new export of quiet days confirms them. The same bill once more is no news, whatever it is called, and neither
     is a bill of a month that is over, whatever it changes.
     """
-    months = {month for month in statement.months if not closing.is_over(month.period)}
+    months = {month for month in statement.months if month.account == account and not closing.is_over(month.period)}
     if any(day.key.month in months and (day.new or day.changed or day.gone) for day in merged):
         return True
     of_months = (day for day in held.days.values() if day.key.month in months)

@@ -87,6 +87,8 @@ class Facts:
     """Commodity codes of what is suspended then."""
     runway: Runway | None = None
     forecast: Forecast | None = None
+    too_old: bool = False
+    """Whether the data are too old for a forecast or a runway."""
     top_up: TopUp | None = None
     """What came in since the condition began."""
     by_settlement: bool = False

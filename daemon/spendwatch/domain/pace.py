@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Context, Decimal
 from functools import lru_cache
 from itertools import accumulate
@@ -55,6 +55,14 @@ class TooEarly:
     days: int
     """Complete days that are known, from the first spend on."""
     needed: int = FEWEST_DAYS
+
+
+@dataclass(frozen=True, slots=True)
+class TooOld:
+    """The data are too old to tell what is to come."""
+
+    until: datetime
+    """Up to when there are bills."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -264,8 +264,8 @@ class Receipt:
     """The very same statement was entered before; nothing was done."""
     is_outranked: bool = False
     """Another edition, as new as far as anything tells, counts instead."""
-    is_fresh: bool = False
-    """It shows that bills still come: it is news about a month that is still open."""
+    fresh: frozenset[AccountId] = frozenset()
+    """The accounts of which it shows that bills still come: it is news about a month that is still open."""
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from spendwatch.domain.balance_watch import BalanceWatch
+from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import Policies, Watch
@@ -46,7 +47,8 @@ def assess(
     insight = insight or Insight()
     with LedgerView.opened(ledger, insight.kept) as view:
         periods = open_periods(now, around.zone, final_on=around.policies.month_final_on)
-        here = _Round(view, around, now, balances, insight, AlertsKnown(book.known()), periods)
+        fresh = Freshness(now, around.stale_after, health.account_bills())
+        here = _Round(view, around, fresh, balances, insight, AlertsKnown(book.known()), periods)
         judged = _judge(here, health)
     # What is to be remembered is written down before what follows from it: after a crash between, it follows again.
     if judged.looks and balances:
@@ -60,11 +62,16 @@ class _Round:
 
     view: LedgerView
     around: Surroundings
-    now: datetime
+    fresh: Freshness
     balances: Balances | None
     insight: Insight
     known: AlertsKnown
     periods: Sequence[BillingPeriod]
+
+    @property
+    def now(self) -> datetime:
+        """When it began."""
+        return self.fresh.now
 
     @property
     def policies(self) -> Policies:
@@ -92,7 +99,7 @@ class _Judged:
 def _judge(here: _Round, health: Health) -> _Judged:
     view, around, policies, now = here.view, here.around, here.policies, here.now
     verdicts: list[Verdict] = []
-    findings = health_findings(health, view, around, here.known, now)
+    findings = health_findings(health, view, around, here.known, here.fresh)
     late = view.ledger.late(now - LATE_WATCHED)
     until = view.data_until(policies.products)
     findings += late_findings(late, policies, until, now) + difference_findings(view, policies, here.periods, until)
@@ -109,7 +116,7 @@ def _judge(here: _Round, health: Health) -> _Judged:
             verdicts.append(review_standing(standing, here.known, account_name=name, now=now))
         findings += foreign_findings(standings, names)
     surveyed = survey(policies, view, here.balances, here.insight.paces, here.periods, zone=around.zone, now=now)
-    found, looks = judge_balances(surveyed, policies, here.insight.paces, here.known, zone=around.zone, now=now)
+    found, looks = judge_balances(surveyed, policies, here.insight.paces, here.known, here.fresh, zone=around.zone)
     findings += found
     verdicts.append(review_findings(findings, here.known, now=now))
     verdicts.append(expire(here.known, findings, frozenset(period.label for period in judged), now=now))
@@ -132,7 +139,7 @@ def _foresee(here: _Round, judged: _Judged, ledger: Ledger, book: AlertBook) -> 
         if here.balances is None or not wanted:
             return 0
         held = here.balances.foretold([month])
-        foreseen = foresee(standings, insight.paces, here.known, held, names=here.names, zone=zone, now=here.now)
+        foreseen = foresee(standings, insight.paces, here.known, held, here.fresh, names=here.names, zone=zone)
         verdict = _in_full(here, view, [foreseen.verdict], judged.watched)
     if foreseen.reached or foreseen.gone:
         here.balances.foretell(foreseen.reached, foreseen.gone, [month])
@@ -144,5 +151,5 @@ def _foresee(here: _Round, judged: _Judged, ledger: Ledger, book: AlertBook) -> 
 def _in_full(here: _Round, view: LedgerView, verdicts: Sequence[Verdict], watched: Watched) -> Verdict:
     alerts = tuple(alert for verdict in verdicts for alert in verdict.alerts)
     said = tuple(notification for verdict in verdicts for notification in verdict.notifications)
-    zone, now = here.around.zone, here.now
-    return Verdict(alerts, told_in_full(said, view, here.policies, watched, here.insight.paces, zone=zone, now=now))
+    zone, paces = here.around.zone, here.insight.paces
+    return Verdict(alerts, told_in_full(said, view, here.policies, watched, paces, fresh=here.fresh, zone=zone))

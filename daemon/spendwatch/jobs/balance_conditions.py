@@ -13,7 +13,7 @@ from spendwatch.domain.balance_watch import BalanceWatch, is_clear
 from spendwatch.domain.forecast import Runway
 from spendwatch.domain.money import EXACT, Money, plain
 from spendwatch.domain.notification import Facts
-from spendwatch.domain.pace import TooEarly
+from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Severity
 from spendwatch.domain.review import AlertsKnown, Finding
 
@@ -32,7 +32,7 @@ class Look:
     wanted: BalancePolicy
     balance: AccountBalance
     watch: BalanceWatch
-    runway: Runway | TooEarly
+    runway: Runway | TooEarly | TooOld
 
 
 def balance_findings(look: Look, known: AlertsKnown, now: datetime) -> list[Finding]:
@@ -82,7 +82,8 @@ def _facts(look: Look, known: AlertsKnown, matter: Matter) -> Facts:
         name=name,
         threshold=matter.threshold,
         balance=balance,
-        runway=None if isinstance(look.runway, TooEarly) else look.runway,
+        runway=look.runway if isinstance(look.runway, Runway) else None,
+        too_old=isinstance(look.runway, TooOld),
         top_up=top_up if top_up and alert and alert.is_firing and top_up.seen_at >= alert.since else None,
         data_until=balance.data_until,
     )
@@ -202,11 +203,12 @@ def _runways(look: Look, known: AlertsKnown, *, is_overdue: bool, ends: bool) ->
     """Yield whether each runway is reached. What a graver word tells of in the same round is not told twice."""
     thresholds = sorted(look.wanted.runway, reverse=True)
     reached = {one.threshold for one in look.watch.runway}
-    days = None if isinstance(look.runway, TooEarly) else look.runway.zero.days
+    days = look.runway.zero.days if isinstance(look.runway, Runway) else None
+    tells_nothing = look.balance.is_stale or isinstance(look.runway, TooOld)
     for order, threshold in enumerate(thresholds):
         matter = _matter(look, Rule.RUNWAY, _label(threshold))
         is_firing = _is_firing(known, matter)
-        holds = threshold in reached or (is_firing and look.balance.is_stale)
+        holds = threshold in reached or (is_firing and tells_nothing)
         with_others = is_overdue or (ends and is_firing and not holds)
         facts = _facts(look, known, matter)
         yield _finding(
@@ -222,8 +224,8 @@ def _runways(look: Look, known: AlertsKnown, *, is_overdue: bool, ends: bool) ->
         )
 
 
-def _lasts(name: str, runway: Runway | TooEarly, label: str) -> str:
-    day = None if isinstance(runway, TooEarly) else runway.zero.likely
+def _lasts(name: str, runway: Runway | TooEarly | TooOld, label: str) -> str:
+    day = runway.zero.likely if isinstance(runway, Runway) else None
     return f"the balance of {name} lasts about until {day}: no longer than {label}" if day else f"{name}: runway {label}"
 
 

@@ -9,9 +9,9 @@ from datetime import datetime, tzinfo
 from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.balance_watch import BalanceWatch, watch_balance, with_runway
 from spendwatch.domain.forecast import Runway, runway_of
-from spendwatch.domain.health import BalanceHealth
+from spendwatch.domain.health import BalanceHealth, Freshness
 from spendwatch.domain.money import Currency, Money
-from spendwatch.domain.pace import TooEarly
+from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, Policies
 from spendwatch.domain.review import AlertsKnown, Finding
@@ -53,8 +53,12 @@ def survey(
     return Surveyed(balances, book.health() if book else {}, book.watches() if book else {})
 
 
-def runway(policy: AccountPolicy, balance: AccountBalance, paces: Paces, *, zone: tzinfo, now: datetime) -> Runway | TooEarly:
+def runway(
+    policy: AccountPolicy, balance: AccountBalance, paces: Paces, fresh: Freshness, *, zone: tzinfo
+) -> Runway | TooEarly | TooOld:
     """Return how long the balance will probably last, down to each floor and to zero."""
+    if balance.data_until and fresh.is_too_old(policy.account, balance.data_until):
+        return TooOld(balance.data_until)
     pace, until = paces.of_balance(policy.account), balance.net_until
     if isinstance(pace, TooEarly):
         return pace
@@ -62,7 +66,7 @@ def runway(policy: AccountPolicy, balance: AccountBalance, paces: Paces, *, zone
         return TooEarly(0)
     floors = policy.balance.floors if policy.balance else ()
     levels = [Money(floor, policy.currency) for floor in sorted(floors, reverse=True)]
-    return runway_of(pace, balance.available, levels, data_until=until, zone=zone, today=now.astimezone(zone).date())
+    return runway_of(pace, balance.available, levels, data_until=until, zone=zone, today=fresh.now.astimezone(zone).date())
 
 
 def judge_balances(
@@ -70,13 +74,14 @@ def judge_balances(
     policies: Policies,
     paces: Paces,
     known: AlertsKnown,
+    fresh: Freshness,
     *,
     zone: tzinfo,
-    now: datetime,
 ) -> tuple[list[Finding], list[tuple[BalanceWatch, Currency]]]:
     """Return which conditions hold about balances, and what is to be remembered of this look, as far as it is new."""
     found: list[Finding] = []
-    fresh: list[tuple[BalanceWatch, Currency]] = []
+    now = fresh.now
+    looks: list[tuple[BalanceWatch, Currency]] = []
     for policy in policies.accounts:
         if policy.balance is None:
             continue
@@ -86,10 +91,10 @@ def judge_balances(
         if balance is None:
             found += findings_without_balance(policy, known)
             continue
-        before, lasts = surveyed.watches.get(policy.account), runway(policy, balance, paces, zone=zone, now=now)
+        before, lasts = surveyed.watches.get(policy.account), runway(policy, balance, paces, fresh, zone=zone)
         watch = with_runway(watch_balance(before, balance, now=now), lasts, policy.balance.runway)
         found += balance_findings(Look(policy, policy.balance, balance, watch, lasts), known, now)
         found.append(differing_finding(policy, balance, policies.operators))
         if watch != before:
-            fresh.append((watch, balance.currency))
-    return found, fresh
+            looks.append((watch, balance.currency))
+    return found, looks

@@ -15,7 +15,7 @@ from spendwatch.domain.errors import (
 )
 from spendwatch.domain.health import Rejection
 from spendwatch.domain.late import Closing
-from spendwatch.domain.merging import Reading, is_fresh, is_outranked, plan_merge
+from spendwatch.domain.merging import Reading, fresh_accounts, is_outranked, plan_merge
 from spendwatch.domain.period import Clock
 from spendwatch.domain.statement import BillFile, DayKey, Digest, ReadingHints, Receipt
 from spendwatch.jobs.ports import BillReader, BillSource, Health, Ledger
@@ -68,8 +68,8 @@ def enter(file: BillFile, desk: Desk) -> Receipt:
 def enter_of_source(file: BillFile, desk: Desk, health: Health) -> Receipt:
     """Enter one bill file that its source gave, and note that bills still come from there if the bill shows it."""
     receipt = enter(file, desk)
-    if receipt.is_fresh:
-        health.bill_came(file.source, at=desk.clock())
+    if receipt.fresh:
+        health.bill_came(file.source, at=desk.clock(), accounts=receipt.fresh)
     return receipt
 
 
@@ -108,7 +108,7 @@ def _merge(file: BillFile, reading: Reading, desk: Desk) -> Receipt:
         same=same,
         gone=gone,
         is_outranked=is_outranked(statement, held),
-        is_fresh=is_fresh(statement, merged, held, closing),
+        fresh=fresh_accounts(statement, merged, held, closing),
     )
 
 

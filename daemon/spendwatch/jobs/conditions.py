@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 
 from spendwatch.domain.alert import Alert, Matter, Rule
 from spendwatch.domain.errors import printable
-from spendwatch.domain.health import ChannelHealth, Rejection, SourceHealth
+from spendwatch.domain.health import ChannelHealth, Freshness, Rejection, SourceHealth
 from spendwatch.domain.money import Money, plain
 from spendwatch.domain.notification import Facts, Notification
+from spendwatch.domain.period import duration_text
 from spendwatch.domain.policy import ChannelName, Policies, Severity
 from spendwatch.domain.review import ONE_SHOT_LASTS, AlertsKnown, Finding
 from spendwatch.domain.standing import Standing
@@ -87,16 +88,22 @@ def _foreign(standing: Standing, money: Money, account_name: str) -> Finding:
     )
 
 
-def health_findings(health: Health, view: LedgerView, around: Surroundings, known: AlertsKnown, now: datetime) -> list[Finding]:
+def health_findings(
+    health: Health, view: LedgerView, around: Surroundings, known: AlertsKnown, fresh: Freshness
+) -> list[Finding]:
     """Return the troubles of sources, files, channels and the configuration."""
     until = max(view.data_until(around.policies.products).values(), default=None)
-    operators = around.policies.operators
+    operators, now = around.policies.operators, fresh.now
     found: list[Finding] = []
+    going_on: set[SourceName] = set()
     for source in health.sources():
         if after := around.stale_after.get(source.name):
             before = known.latest(Matter(Rule.SOURCE_FAILING, "", _scope_of(source), "", ""))
             is_told = _is_told(source, before)
             found += _source_findings(source, after, until, operators, now, is_told=is_told)
+            if not source.is_stale(now, after):
+                going_on.add(source.name)
+    found += _silent_accounts(view, around, known, fresh, going_on)
     lost = {one.alert for one in around.undelivered}
     untold = [alert.summary for alert in known.firing() if alert.id in lost]
     gone = {
@@ -166,6 +173,31 @@ def _source_findings(
         replace(finding, facts=replace(finding.facts, last_bill_at=source.last_bill_at, cause=source.cause))
         for finding in (stale, failing)
     ]
+
+
+def _silent_accounts(
+    view: LedgerView, around: Surroundings, known: AlertsKnown, fresh: Freshness, going_on: Collection[SourceName]
+) -> Iterator[Finding]:
+    """Yield whether the bills of an account have stopped while others still come; of a silent source one alert is enough."""
+    until = view.data_until(around.policies.products)
+    for policy in around.policies.accounts:
+        silence, name = fresh.silence(policy.account), policy.name or policy.account
+        matter = Matter(Rule.STALE, policy.account, "account", "", "")
+        before = known.latest(matter)
+        others_come = not fresh.sources_of(policy.account).isdisjoint(going_on)
+        text = duration_text(silence or timedelta())
+        trouble = _trouble(
+            Rule.STALE,
+            policy.account,
+            holds=silence is not None and (others_come or (before is not None and before.is_firing)),
+            summary=f"no new bill of account {name} for {text}",
+            detail=text,
+            channels=around.policies.operators,
+            until=until.get(policy.account),
+        )
+        last = fresh.now - silence if silence else None
+        facts = replace(trouble.facts, account=policy.account, account_name=policy.name, scope="account", name=name)
+        yield replace(trouble, matter=matter, facts=replace(facts, last_bill_at=last))
 
 
 def _scope_of(source: SourceHealth) -> str:

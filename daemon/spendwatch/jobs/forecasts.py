@@ -8,6 +8,7 @@ from datetime import date, datetime, tzinfo
 
 from spendwatch.domain.forecast import Forecast, forecast_period
 from spendwatch.domain.foretelling import Foretold, ForetoldPlace, review_forecast
+from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money
 from spendwatch.domain.pace import Pace
 from spendwatch.domain.period import BillingPeriod
@@ -29,11 +30,18 @@ class Foreseen:
 
 
 def forecast(
-    paces: Paces, scope: Scope, spent: Money, period: BillingPeriod, *, until: datetime | None, zone: tzinfo
+    paces: Paces,
+    scope: Scope,
+    spent: Money,
+    period: BillingPeriod,
+    fresh: Freshness,
+    *,
+    until: datetime | None,
+    zone: tzinfo,
 ) -> Forecast | None:
-    """Return what the period will probably cost; None while it is too early to tell."""
+    """Return what the period will probably cost; None while it is too early to tell, or where the data are too old."""
     pace = paces.of(scope)
-    if until is None or not isinstance(pace, Pace):
+    if until is None or not isinstance(pace, Pace) or fresh.is_too_old(scope.account, until):
         return None
     return forecast_period(pace, spent, period, data_until=until, zone=zone)
 
@@ -43,19 +51,19 @@ def foresee(
     paces: Paces,
     known: AlertsKnown,
     held: Mapping[ForetoldPlace, date],
+    fresh: Freshness,
     *,
     names: Mapping[str, str],
     zone: tzinfo,
-    now: datetime,
 ) -> Foreseen:
     """Judge the forecasts of all budgets that have thresholds for them."""
     verdicts: list[Verdict] = []
     reached: dict[ForetoldPlace, date] = {}
     for standing in watched_for_forecasts(standings):
         scope = standing.watch.scope
-        likely = forecast(paces, scope, standing.spend, standing.period, until=standing.data_until, zone=zone)
+        likely = forecast(paces, scope, standing.spend, standing.period, fresh, until=standing.data_until, zone=zone)
         name = names.get(scope.account, "")
-        verdict, foretold = review_forecast(standing, likely, known, held, account_name=name, now=now)
+        verdict, foretold = review_forecast(standing, likely, known, held, account_name=name, now=fresh.now)
         reached |= {one.place: one.through for one in foretold}
         if verdict.alerts:
             verdicts.append(verdict)

@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.money import Money, plain
-from spendwatch.domain.pace import TooEarly
+from spendwatch.domain.pace import TooEarly, TooOld
 
 _Plain = dict[str, object]
 
@@ -59,9 +59,9 @@ def _settled(balance: AccountBalance, zone: tzinfo) -> _Plain | None:
     }
 
 
-def runway_json(runway: Runway | TooEarly | None) -> _Plain | None:
+def runway_json(runway: Runway | TooEarly | TooOld | None) -> _Plain | None:
     """Return how long a balance lasts as plain JSON values."""
-    if runway is None:
+    if runway is None or isinstance(runway, TooOld):
         return None
     if isinstance(runway, TooEarly):
         return {"too_early": True, "days": runway.days, "needed": runway.needed}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import StrEnum
 
@@ -13,16 +13,16 @@ from spendwatch.domain.authority import Uncounted, authorities, uncounted
 from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.forecast import Forecast, Runway
-from spendwatch.domain.health import ReadingProgress, SourceHealth
+from spendwatch.domain.health import Freshness, ReadingProgress, SourceHealth
 from spendwatch.domain.layouts import API_LAG
 from spendwatch.domain.money import Currency, Money, plain, share_of
-from spendwatch.domain.pace import TooEarly
+from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity, WorkspacePolicy
 from spendwatch.domain.scope import Counts, Dimension, Scope
 from spendwatch.domain.standing import SpendSum, Split, Standing, foreign_of
 from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, WorkspaceId
-from spendwatch.domain.thresholds import gravity
+from spendwatch.domain.thresholds import gravity, levels_of
 from spendwatch.domain.trouble import Trouble
 from spendwatch.jobs.balance_round import Surveyed, runway, survey
 from spendwatch.jobs.balance_trouble import cause_of, trouble_of
@@ -38,15 +38,19 @@ from spendwatch.jobs.standings import dimensions, stand
 class Mark(StrEnum):
     """How much of a budget is spent now. It is judged from the spend alone, whatever was told and whichever alerts fire."""
 
+    NONE = "none"
+    """There is no budget, and no amount that is watched for."""
     OK = "ok"
-    """Less than three quarters of it are spent, or there is none. A threshold below that is a notice, no warning."""
+    """Less than three quarters of it are spent. A threshold below that is a notice, no warning."""
     WARNING = "warning"
     """Three quarters of it are spent, or an amount is reached where there is no budget."""
     CRITICAL = "critical"
     """It has reached the whole budget."""
+    UNKNOWN = "unknown"
+    """No bill of the month is on record, or bills have stopped: more may be spent than is known."""
 
 
-Marks = Mapping[tuple[AccountId, WorkspaceId | None], Mark]
+Marks = Callable[[AccountId, WorkspaceId | None], Mark]
 """By account and workspace; by no workspace for the account as a whole."""
 
 
@@ -91,12 +95,16 @@ class AccountOverview:
     workspaces: tuple[WorkspaceLine, ...]
     balance: AccountBalance | None
     data_until: datetime | None
+    silence: timedelta | None
+    """For how long no new bill of the account came, where that is too long."""
+    is_too_old: bool
+    """Whether its data are too old for a forecast or a runway."""
     lags: bool
     """Whether the figures are those of the billing API, which is late and leaves out what is not settled yet."""
     uncounted: tuple[Uncounted, ...] = ()
     """What series that do not count say of days that the one that counts does not have."""
     forecast: Forecast | None = None
-    runway: Runway | TooEarly | None = None
+    runway: Runway | TooEarly | TooOld | None = None
     """How long the balance lasts; None where there is none."""
     balance_trouble: str = ""
     """Why there is no fresh reading of the balance."""
@@ -151,10 +159,10 @@ class Overview:
 
     @property
     def is_stale(self) -> bool:
-        """Whether some source gives no bills, or no balance, so that no verdict is possible."""
+        """Whether a source gives no bills, an account has none or no balance, so that no verdict is possible."""
         is_silent = any(source.state != "ok" for source in self.sources)
-        is_empty = not any(account.data_until for account in self.accounts)
-        return is_silent or is_empty or any(account.is_balance_stale for account in self.accounts)
+        is_blind = any(account.silence or not account.data_until for account in self.accounts)
+        return is_silent or is_blind or any(account.is_balance_stale for account in self.accounts)
 
     @property
     def is_firing(self) -> bool:
@@ -185,7 +193,8 @@ def look(
     month = period or BillingPeriod.containing(now, zone)
     with LedgerView.opened(ledger, insight.kept) as view:
         firing = tuple(alert for alert in book.known() if alert.is_firing)
-        accounts = _accounts(view, policies, balances, insight.paces, month=month, zone=zone, now=now)
+        fresh = Freshness(now, stale_after, health.account_bills())
+        accounts = _accounts(view, policies, balances, insight.paces, fresh, month=month, zone=zone)
         sources = {source.name: source for source in health.sources()}
         checks, readings = ledger.checks(month), tuple(health.readings())
     return Overview(
@@ -213,20 +222,28 @@ def _accounts(
     policies: Policies,
     balances: Balances | None,
     paces: Paces,
+    fresh: Freshness,
     *,
     month: BillingPeriod,
     zone: tzinfo,
-    now: datetime,
 ) -> tuple[AccountOverview, ...]:
+    now = fresh.now
     sums = view.ledger.spend(month, dimensions(finer=False), products=policies.products)
     until = view.data_until(policies.products)
     periods = open_periods(now, zone, final_on=policies.month_final_on)
     totals = view.totals(month)
     missing = uncounted(totals, policies.products, authorities(totals, policies.products))
+    started = datetime.combine(month.first_day, time(), zone)
+    is_of_now = month == BillingPeriod.containing(now, zone)
+    blind = {
+        policy.account
+        for policy in policies.accounts
+        if until.get(policy.account, started) <= started or (is_of_now and fresh.silence(policy.account))
+    }
     lagging = view.lagging(month, policies.products)
     surveyed = survey(policies, view, balances, paces, periods, zone=zone, now=now)
     paces.look(view, policies, (), zone)
-    marks = _marks(stand(view, policies, month))
+    marks = _marks(stand(view, policies, month), blind)
     return tuple(
         _with_outlook(
             _account(
@@ -234,6 +251,7 @@ def _accounts(
                 policies,
                 sums,
                 marks,
+                fresh,
                 data_until=until.get(policy.account),
                 lags=lagging.get(policy.account, False),
                 balance=surveyed.balances.get(policy.account),
@@ -242,9 +260,9 @@ def _accounts(
             policy,
             surveyed,
             paces,
+            fresh,
             month=month,
             zone=zone,
-            now=now,
         )
         for policy in policies.accounts
     )
@@ -255,6 +273,7 @@ def _account(
     policies: Policies,
     sums: Sequence[SpendSum],
     marks: Marks,
+    fresh: Freshness,
     *,
     data_until: datetime | None,
     lags: bool,
@@ -272,11 +291,13 @@ def _account(
         budget=budget,
         counts=policy.counts,
         used=share_of(split.counted(policy.counts).amount, budget.amount) if budget else None,
-        mark=marks.get((policy.account, None), Mark.OK),
+        mark=marks(policy.account, None),
         foreign=foreign_of(mine, policy.currency),
         workspaces=_workspaces(policy, policies.workspaces, mine, marks),
         balance=balance,
         data_until=data_until,
+        silence=fresh.silence(policy.account),
+        is_too_old=fresh.is_too_old(policy.account, data_until),
         lags=lags,
         uncounted=tuple(missing),
     )
@@ -287,24 +308,24 @@ def _with_outlook(
     policy: AccountPolicy,
     surveyed: Surveyed,
     paces: Paces,
+    fresh: Freshness,
     *,
     month: BillingPeriod,
     zone: tzinfo,
-    now: datetime,
 ) -> AccountOverview:
     """Return the account with what is to be expected: of this month, as others are over, and of its balance."""
-    balance, trouble, cause = seen.balance, "", None
+    balance, trouble, cause, now = seen.balance, "", None, fresh.now
     if policy.balance and policy.balance.cash is None:
         health = surveyed.health.get(policy.account)
         trouble, cause = trouble_of(balance, health, now), cause_of(health)
-    lasts = runway(policy, balance, paces, zone=zone, now=now) if balance else None
+    lasts = runway(policy, balance, paces, fresh, zone=zone) if balance else None
     seen = replace(seen, runway=lasts, balance_trouble=trouble, balance_cause=cause)
     if month != BillingPeriod.containing(now, zone):
         return seen
 
     def expected(one: AccountOverview | WorkspaceLine, workspace: WorkspaceId | None = None) -> Forecast | None:
         scope, spent = Scope(seen.account, workspace, counts=one.counts), one.split.counted(one.counts)
-        return forecast(paces, scope, spent, month, until=seen.data_until, zone=zone)
+        return forecast(paces, scope, spent, month, fresh, until=seen.data_until, zone=zone)
 
     lines = (replace(line, forecast=expected(line, line.workspace)) for line in seen.workspaces)
     return replace(seen, forecast=expected(seen), workspaces=tuple(lines))
@@ -331,25 +352,33 @@ def _workspaces(
                 budget=budget,
                 counts=counts,
                 used=share_of(split.counted(counts).amount, budget.amount) if budget else None,
-                mark=marks.get((payer.account, workspace), Mark.OK),
+                mark=marks(payer.account, workspace),
                 lines=sum(row.lines for row in rows),
             )
         )
     return tuple(sorted(found, key=lambda line: (line.workspace == UNASSIGNED, -line.spend.amount, line.workspace)))
 
 
-def _marks(standings: Iterable[Standing]) -> Marks:
-    """Return of each account and workspace the mark of that budget which stands worst."""
+def _marks(standings: Iterable[Standing], blind: Container[AccountId]) -> Marks:
+    """Return of each account and workspace the mark of that budget which stands worst; nothing is well of those in `blind`."""
     found: dict[tuple[AccountId, WorkspaceId | None], Mark] = {}
     ranks = tuple(Mark)
     for standing in standings:
         scope = standing.watch.scope
         place = scope.account, scope.workspace
-        found[place] = max(found.get(place, Mark.OK), _mark(standing), key=ranks.index)
-    return found
+        found[place] = max(found.get(place, Mark.NONE), _mark(standing), key=ranks.index)
+
+    def mark(account: AccountId, workspace: WorkspaceId | None) -> Mark:
+        worst = found.get((account, workspace), Mark.NONE)
+        return Mark.UNKNOWN if account in blind and worst in {Mark.NONE, Mark.OK} else worst
+
+    return mark
 
 
 def _mark(standing: Standing) -> Mark:
+    watch = standing.watch
+    if watch.budget is None and not levels_of(watch.thresholds, None):
+        return Mark.NONE
     match gravity(standing):
         case None | Severity.NOTICE:
             return Mark.OK
@@ -392,6 +421,7 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
                 "state": account.mark.value,
                 "other_currencies": [{"currency": money.currency, "spend": plain(money.amount)} for money in account.foreign],
                 "data_until": when(account.data_until),
+                "silent_for_seconds": int(account.silence.total_seconds()) if account.silence else None,
                 "lag": _lag(account),
                 "uncounted": [
                     {
@@ -404,6 +434,7 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
                     for one in account.uncounted
                 ],
                 "forecast": forecast_json(account.forecast),
+                "forecast_reason": _no_forecast(account, overview),
                 "workspaces": [
                     {
                         "workspace": line.workspace,
@@ -469,6 +500,13 @@ def split_json(split: Split) -> dict[str, str]:
     return {name: plain(money.amount) for name, money in parts.items()}
 
 
+def _no_forecast(account: AccountOverview, overview: Overview) -> str | None:
+    """Return why there is no forecast of this month."""
+    if account.forecast or not overview.is_of_now:
+        return None
+    return "too_old" if account.is_too_old else "too_early"
+
+
 def _lag(account: AccountOverview) -> _Plain | None:
     return {"hours": int(API_LAG / timedelta(hours=1)), "leaves_out": "unsettled usage"} if account.lags else None
 
@@ -508,7 +546,8 @@ def _balance(account: AccountOverview, now: datetime, zone: tzinfo) -> _Plain | 
     if account.balance is None:
         return None
     seen = balance_json(account.balance, now, zone)
-    return {**seen, "stale": account.is_balance_stale, "runway": runway_json(account.runway)}
+    reason = "too_old" if isinstance(account.runway, TooOld) else None
+    return {**seen, "stale": account.is_balance_stale, "runway": runway_json(account.runway), "runway_reason": reason}
 
 
 def _amount(money: Money | None) -> str | None:

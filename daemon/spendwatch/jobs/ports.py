@@ -13,7 +13,7 @@ from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
 from spendwatch.domain.balance_watch import BalanceWatch
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.foretelling import Foretold, ForetoldPlace
-from spendwatch.domain.health import BalanceHealth, ChannelHealth, ReadingProgress, Rejection, SourceHealth
+from spendwatch.domain.health import AccountBills, BalanceHealth, ChannelHealth, ReadingProgress, Rejection, SourceHealth
 from spendwatch.domain.late import Closing, LateChange
 from spendwatch.domain.merging import Held, MergedDay, Reading
 from spendwatch.domain.money import Currency
@@ -292,8 +292,11 @@ class Health(Protocol):
     def looked(self, source: SourceName, *, at: datetime) -> None:
         """The source could be reached."""
 
-    def bill_came(self, source: SourceName, *, at: datetime) -> None:
-        """The source gave a bill with news about a month that is still open."""
+    def bill_came(self, source: SourceName, *, at: datetime, accounts: Collection[AccountId] = ()) -> None:
+        """The source gave a bill with news about a month of these accounts that is still open."""
+
+    def account_bills(self) -> Sequence[AccountBills]:
+        """Return when each source last gave such a bill of each account."""
 
     def source_failed(self, source: SourceName, why: str, *, at: datetime, cause: Trouble | None = None) -> None:
         """The source could not be reached; `cause`: what kind of trouble it is, as far as it can tell."""

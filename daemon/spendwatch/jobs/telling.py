@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, timedelta, tzinfo
 
 from spendwatch.domain.alert import AlertState, Rule
 from spendwatch.domain.category import Category
+from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import BillingPeriod
@@ -36,20 +37,20 @@ def told_in_full(
     watched: Watched,
     paces: Paces,
     *,
+    fresh: Freshness,
     zone: tzinfo,
-    now: datetime,
 ) -> tuple[Notification, ...]:
     """Return the notifications with all their figures, each of which says whether they are late."""
     history = _History(view, policies.products, finer=any("/" in one.facts.scope for one in said))
-    month = BillingPeriod.containing(now, zone)
+    month = BillingPeriod.containing(fresh.now, zone)
 
     def in_full(one: Notification) -> Notification:
         if _lags(one, view, policies, month):
             one = replace(one, facts=replace(one.facts, lags=True))
         if one.rule in _OF_SPEND and (watch := watched.get((one.facts.account, one.facts.scope))):
-            return _foreseen(_grown(one, history, watch), watch, paces, month, zone)
+            return _foreseen(_grown(one, history, watch), watch, paces, month, zone, fresh=fresh)
         if one.rule in _OF_BALANCE and one.state is AlertState.FIRING:
-            exposure = view.exposure(AccountId(one.facts.account), now.astimezone(zone).date())
+            exposure = view.exposure(AccountId(one.facts.account), fresh.now.astimezone(zone).date())
             plans, stops = exposure.plans, exposure.stops
             return replace(one, facts=replace(one.facts, covers=exposure.covers, plans=plans, stops=stops))
         return one
@@ -76,12 +77,15 @@ def _grown(said: Notification, history: _History, watch: Watch) -> Notification:
     return replace(said, facts=facts)
 
 
-def _foreseen(said: Notification, watch: Watch, paces: Paces, month: BillingPeriod, zone: tzinfo) -> Notification:
+def _foreseen(
+    said: Notification, watch: Watch, paces: Paces, month: BillingPeriod, zone: tzinfo, *, fresh: Freshness
+) -> Notification:
     facts = said.facts
     if facts.forecast is not None or facts.spend is None or facts.period != month.label:
         return said
-    likely = forecast(paces, watch.scope, facts.spend, month, until=facts.data_until, zone=zone)
-    return said if likely is None else replace(said, facts=replace(facts, forecast=likely))
+    likely = forecast(paces, watch.scope, facts.spend, month, fresh, until=facts.data_until, zone=zone)
+    too_old = fresh.is_too_old(watch.scope.account, facts.data_until)
+    return replace(said, facts=replace(facts, forecast=likely, too_old=too_old)) if likely or too_old else said
 
 
 _Grouped = Mapping[tuple[str, str], Sequence[SpendSum]]

@@ -1,15 +1,26 @@
-"""The tables `source_health` and `channel_health`: whether bills arrive and notifications leave, across restarts."""
+"""The tables `source_health`, `account_bills` and `channel_health`: whether bills arrive and notifications leave."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Integer, SmallInteger, Table, func, select, update
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Integer,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    func,
+    select,
+    update,
+)
 
-from spendwatch.domain.health import ChannelHealth, DaemonHealth, ReadingProgress, SourceHealth
+from spendwatch.domain.health import AccountBills, ChannelHealth, DaemonHealth, ReadingProgress, SourceHealth
 from spendwatch.domain.policy import ChannelName
-from spendwatch.domain.statement import SourceName
+from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.domain.trouble import Trouble
 from spendwatch.store.attempt import forget_progress, note_progress, progress_of_all
 from spendwatch.store.columns import Moment, Row, Words, insert_into, metadata
@@ -26,6 +37,15 @@ source_health = Table(
     Column("failures", Integer, nullable=False),
     Column("trouble", Words, nullable=False),
     Column("cause", Words, nullable=False),
+)
+
+account_bills = Table(
+    "account_bills",
+    metadata,
+    Column("account", Words, nullable=False),
+    Column("source", Words, nullable=False),
+    Column("last_bill_at", Moment, nullable=False),
+    PrimaryKeyConstraint("account", "source"),
 )
 
 channel_health = Table(
@@ -69,9 +89,17 @@ class HealthBook:
         """The source could be reached."""
         self._note(source_health, {"name": source, "first_seen_at": at}, {**_REACHED, "last_looked_at": at})
 
-    def bill_came(self, source: SourceName, *, at: datetime) -> None:
-        """The source gave a bill with news about a month that is still open."""
+    def bill_came(self, source: SourceName, *, at: datetime, accounts: Collection[AccountId] = ()) -> None:
+        """The source gave a bill with news about a month of these accounts that is still open."""
         self._note(source_health, {"name": source, "first_seen_at": at, **_REACHED}, {"last_bill_at": at})
+        for account in accounts:
+            self._note(account_bills, {"account": account, "source": source}, {"last_bill_at": at})
+
+    def account_bills(self) -> Sequence[AccountBills]:
+        """Return when each source last gave such a bill of each account."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(account_bills).order_by(*account_bills.primary_key)).mappings()
+            return tuple(AccountBills(**row) for row in found)
 
     def source_failed(self, source: SourceName, why: str, *, at: datetime, cause: Trouble | None = None) -> None:
         """The source could not be reached; `cause`: what kind of trouble it is, as far as it can tell."""
@@ -134,7 +162,7 @@ class HealthBook:
         """Write a row: `first` only if there is none, `always` in any case."""
         with self._database.writing() as connection:
             insertion = insert_into(connection, table).values({**first, **always})
-            connection.execute(insertion.on_conflict_do_update(index_elements=[table.c.name], set_=dict(always)))
+            connection.execute(insertion.on_conflict_do_update(index_elements=list(table.primary_key), set_=dict(always)))
 
     def _note_failure(self, table: Table, first: Row, why: str, at: datetime, lasting: Row) -> None:
         with self._database.writing() as connection:
