@@ -11,10 +11,12 @@ from spendwatch.domain.authority import (
     DayTotal,
     Difference,
     Uncounted,
+    Unwatched,
     authorities,
     differences,
     main_currency,
     uncounted,
+    unwatched,
 )
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
@@ -181,3 +183,23 @@ def test_a_series_whose_lines_have_no_dates_is_not_compared_by_days() -> None:
     whole = total("billingitemdetail.instance.month", "135")
     assert lacking(whole, *NEW) == ()
     assert lacking(whole, *(total("v2", "100", day=day) for day in (2, 3))) == ()
+
+
+def test_what_no_watched_product_covers_is_named_with_its_amount_the_largest_first() -> None:
+    totals = [
+        total("v2", "10"),
+        total("v2", "3", product="oss"),
+        total("v2", "20", product="ecs"),
+        total("v2", "4.5", product="oss", day=2),
+        total("v2", "1", product="oss", currency="USD"),
+        total("v2", "0", product="slb"),
+        total("old", "9", product="slb"),  # another series of the same month: the same money, or less of it
+        total("v2", "2", product="Amazon Bedrock", account=OTHER),
+    ]
+    assert unwatched(totals, ("sfm",)) == (
+        Unwatched(ACME, "ecs", Currency("CNY"), Decimal(20)),
+        Unwatched(ACME, "oss", Currency("CNY"), Decimal("7.5")),
+        Unwatched(OTHER, "Amazon Bedrock", Currency("CNY"), Decimal(2)),
+        Unwatched(ACME, "oss", Currency("USD"), Decimal(1)),
+    )
+    assert unwatched(totals[:1], ("sfm",)) == ()

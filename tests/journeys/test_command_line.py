@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bill_builder import a_bill
 from home import RESEARCH, TRAINING, Home, lines_worth, this_month
 
 COMMANDS = (
@@ -228,6 +229,26 @@ def test_the_operators_hear_once_for_each_kind_of_file_of_usage_whose_workspace_
     assert "(no workspace)" in quiet_home.call("status").stdout
     rows = quiet_home.json("report", "--by", "workspace,safe_mode")["rows"]
     assert {(row["workspace"], row["safe_mode"], row["spend"]) for row in rows} == {("", "", "4"), (RESEARCH, "0", "4")}
+
+
+def test_spend_outside_the_watched_products_is_named_by_every_command_that_shows_or_enters_bills(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    path = quiet_home.drop(lines_worth("11.75", product="ecs", workspace="", instance="i-1"))
+    said = "watched products: sfm; not watched in the bills: ecs CNY 11.75; to watch them, add their codes to `products`"
+    rehearsed = quiet_home.call("import", "--dry-run", str(path))
+    assert said in rehearsed.stdout
+    assert said in quiet_home.call("once", "--dry-run").stderr
+    assert said in quiet_home.call("once").stderr
+    assert said not in quiet_home.call("once").stderr
+    assert said[1:] in " ".join(quiet_home.call("status").stdout.split())
+    (account,) = quiet_home.json("status")["accounts"]
+    assert account["not_watched"] == [{"product": "ecs", "currency": "CNY", "spend": "11.75"}]
+    assert said in quiet_home.call("report").stdout
+    assert said not in quiet_home.call("report", "--all-products").stdout
+    assert [one["product"] for one in quiet_home.json("report")["not_watched"]] == ["ecs"]
+    again = quiet_home.folder / "again.csv"
+    again.write_bytes(a_bill(lines_worth("1", first=2, product="oss", workspace="", instance="i-2"))[1])
+    assert "ecs CNY 11.75, oss CNY 1.00" in quiet_home.call("import", str(again)).stderr
 
 
 def test_a_report_as_csv_holds_no_formula(quiet_home: Home) -> None:

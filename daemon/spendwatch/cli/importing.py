@@ -18,6 +18,9 @@ from spendwatch.cli.rehearsal import HeardBook, copied_app, show_said
 from spendwatch.cli.screen import console, print_json
 from spendwatch.cli.totals import (
     months_of,
+    outside_json,
+    outside_of,
+    outside_text,
     series_json,
     series_text,
     spent_by_workspace,
@@ -25,6 +28,7 @@ from spendwatch.cli.totals import (
     totals_json,
     totals_table,
 )
+from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import SourceName
 from spendwatch.logs import configure
 from spendwatch.settings import Settings, load
@@ -65,10 +69,15 @@ def _import(
         outcomes.append(outcome)
         if not as_json:
             click.echo(outcome.text, err=outcome.receipt is None)
-    waiting = len(book.said)
+    waiting, products = len(book.said), app.settings.policies.products
+    outside = outside_of(app.store.ledger, products, _months(outcomes))
     if as_json:
-        print_json({"schema_version": 1, "files": [outcome.json() for outcome in outcomes], "notifications": waiting})
-    elif waiting:
+        entered = [outcome.json() for outcome in outcomes]
+        print_json({"schema_version": 1, "files": entered, "not_watched": outside_json(outside), "notifications": waiting})
+        return _code(outcomes)
+    if outside:
+        click.echo(outside_text(products, outside), err=True)
+    if waiting:
         click.echo(waiting_text(waiting), err=True)
     return _code(outcomes)
 
@@ -94,15 +103,17 @@ def _rehearse(settings: Settings, files: tuple[Path, ...], source: SourceName, *
             if not as_json:
                 click.echo(outcome.text)
         after = spent_by_workspace(app)
-        told = {period for outcome in outcomes if outcome.receipt for period in outcome.receipt.statement.periods}
+        told, products = _months(outcomes), settings.policies.products
         months = [month for month in months_of(app) if month in told]
         series = list(told_by_several(app, months))
+        outside = outside_of(app.store.ledger, products, months)
         if as_json:
             document = {
                 "schema_version": 1,
                 "files": [outcome.json() for outcome in outcomes],
                 "totals": totals_json(before, after, months),
                 "series": [series_json(one) for one in series],
+                "not_watched": outside_json(outside),
                 "notifications": len(book.said),
             }
             print_json(document)
@@ -112,8 +123,14 @@ def _rehearse(settings: Settings, files: tuple[Path, ...], source: SourceName, *
             screen.print(totals_table(screen, before, after, months))
         for one in series:
             click.echo(series_text(one))
+        if outside:
+            click.echo(outside_text(products, outside))
         show_said(book.said, settings.zone)
         return _code(outcomes)
+
+
+def _months(outcomes: list[Outcome]) -> set[BillingPeriod]:
+    return {period for outcome in outcomes if outcome.receipt for period in outcome.receipt.statement.periods}
 
 
 def _code(outcomes: list[Outcome]) -> Exit:

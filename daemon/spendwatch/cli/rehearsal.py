@@ -84,7 +84,7 @@ def _copy(settings: Settings, into: Store) -> None:
 
 def rehearse(settings: Settings) -> Exit:
     """Show what a full round would record and say, by making one on a copy: the same steps in the same order."""
-    from spendwatch.cli.work import exit_code  # noqa: PLC0415 -- an import of bills, which comes here too, need not load it
+    from spendwatch.cli.work import exit_code, say_outside  # noqa: PLC0415 -- an import of bills, which comes here too, need not load it
 
     here = {policy.account for policy in settings.accounts if _is_here(settings.balances.get(policy.account))}
     with copied_app(settings) as (app, book):
@@ -105,6 +105,7 @@ def rehearse(settings: Settings) -> Exit:
         if unsent:
             wait = "waits" if unsent == 1 else "wait"
             click.echo(f"{counted(unsent, 'delivery', 'deliveries')} of earlier rounds {wait} in the outbox")
+        say_outside(settings, app.store, taken)
         show_said(book.said, settings.zone)
         return exit_code(taken, [], failing, unread)
 

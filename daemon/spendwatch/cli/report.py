@@ -15,6 +15,7 @@ from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
 from spendwatch.cli.screen import clean, console, fitting, print_json, table
+from spendwatch.cli.totals import outside_json, outside_of, outside_text
 from spendwatch.domain.category import category_of
 from spendwatch.domain.money import Currency, shown
 from spendwatch.domain.period import BillingPeriod
@@ -46,20 +47,25 @@ def report(place: Place, month: BillingPeriod | None, by: str, *, all_products: 
     settings = place.settings()
     now: datetime = system_clock()
     period = month or BillingPeriod.containing(now, settings.zone)
-    with opened_store(settings, read_only=True) as store:
-        rows = _sums(store, period, columns, None if all_products else settings.policies.products)
+    products = settings.policies.products
+    with opened_store(settings, read_only=True) as store, store.ledger.snapshot():
+        rows = _sums(store, period, columns, None if all_products else products)
+        outside = () if all_products else outside_of(store.ledger, products, [period])
     if as_json:
         document = {
             "schema_version": 1,
             "month": period.label,
             "by": list(columns),
             "rows": [_json(columns, row) for row in rows],
+            "not_watched": outside_json(outside),
         }
         print_json(document)
     elif as_csv:
         _write_csv(columns, rows)
     else:
         _print_report(period, columns, rows)
+    if outside and not as_json:
+        click.echo(outside_text(products, outside), err=as_csv)
     return Exit.DONE
 
 

@@ -17,6 +17,7 @@ from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
 from spendwatch.cli.outlook import balance_lines, forecast_cell
 from spendwatch.cli.screen import bar, clean, console, fitting, print_json, table, when
+from spendwatch.cli.totals import outside_text
 from spendwatch.domain.authority import Uncounted
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import printable
@@ -132,7 +133,9 @@ def _head(account: AccountOverview, overview: Overview, settings: Settings) -> T
     late = "\nFrom the billing API: up to 24 h late, and without usage that is not settled yet; more may be spent."
     missing = "".join(f"\n{_not_counted(one)}" for one in account.uncounted)
     old = "\nForecast and runway: too old to tell." if account.is_too_old and overview.is_of_now else ""
-    return text + line + Text(f"{late if account.lags else ''}{old}{missing}", style="not bold")
+    outside = outside_text(settings.policies.products, account.outside)
+    others = f"\n{outside[:1].upper()}{outside[1:]}." if outside else ""
+    return text + line + Text(f"{late if account.lags else ''}{old}{missing}{others}", style="not bold")
 
 
 def _not_counted(one: Uncounted) -> str:

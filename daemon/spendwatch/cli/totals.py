@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from spendwatch.app import App
 from spendwatch.cli.screen import clean, fitting, table
-from spendwatch.domain.authority import DayTotal, Uncounted, authorities, uncounted
-from spendwatch.domain.money import EXACT, Currency, exact_sum, plain, shown
+from spendwatch.domain.authority import DayTotal, Uncounted, Unwatched, authorities, uncounted, unwatched
+from spendwatch.domain.money import EXACT, Currency, Money, exact_sum, plain, shown
 from spendwatch.domain.period import BillingPeriod, days_text
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum, Split
@@ -20,8 +20,14 @@ from spendwatch.domain.statement import AccountId, SeriesKey
 from spendwatch.jobs.overview import split_json
 from spendwatch.jobs.standings import dimensions
 
+if TYPE_CHECKING:
+    from spendwatch.app import App
+    from spendwatch.store.ledger import Ledger
+
 Place = tuple[BillingPeriod, str, str, Currency]
 """A month, an account, a workspace, a currency."""
+
+_MOST_PRODUCTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,32 @@ def told_by_several(app: App, months: Iterable[BillingPeriod]) -> Iterator[Told]
             for one, told in sorted(series.items()) if len(series) > 1 else ():
                 amount = exact_sum(total.amount for total in told if total.product in products)
                 yield Told(one, amount, counts=one == counting[account, month], uncounted=lacking.get(one))
+
+
+def outside_of(ledger: Ledger, products: Sequence[str], months: Iterable[BillingPeriod]) -> tuple[Unwatched, ...]:
+    """Return what the bills of those months charge for products that are not watched."""
+    return unwatched([total for month in months for total in ledger.totals(month)], products)
+
+
+def outside_text(products: Sequence[str], outside: Sequence[Unwatched]) -> str:
+    """Return the same on one line, with what to do; empty where everything is watched."""
+    first, more = outside[:_MOST_PRODUCTS], len(outside) - _MOST_PRODUCTS
+    named = [f"{_printed(one.product) or '(no product)'} {Money(one.amount, one.currency)}" for one in first]
+    listed = ", ".join([*named, *([f"{more} more"] if more > 0 else [])])
+    advice = "to watch them, add their codes to `products` in spendwatch.yaml"
+    return f"watched products: {', '.join(products)}; not watched in the bills: {listed}; {advice}" if named else ""
+
+
+def _printed(code: str) -> str:
+    return "".join(char if char.isprintable() else "�" for char in code)
+
+
+def outside_json(outside: Iterable[Unwatched]) -> list[dict[str, str]]:
+    """Return the same for programs."""
+    return [
+        {"account": one.account, "product": one.product, "currency": one.currency, "spend": plain(one.amount)}
+        for one in outside
+    ]
 
 
 def totals_table(

@@ -123,6 +123,7 @@ def _round(settings: Settings, store: Store) -> int:
     entered = sum(bool(one.receipt and not one.receipt.repeated) for one in taken)
     done = f"{counted(entered, 'bill')} recorded, {counted(delivered, 'notification')} delivered."
     click.echo(done, file=sys.stderr)
+    say_outside(settings, store, taken)
     failing = [source for source in store.health.sources() if source.failing_since and source.name in settings.sources]
     for source in failing:
         click.echo(f"source {source.name}: {source.trouble}", file=sys.stderr)
@@ -130,6 +131,16 @@ def _round(settings: Settings, store: Store) -> int:
     for balance in unread:
         click.echo(f"balance of {balance.account}: {balance.trouble}", file=sys.stderr)
     return exit_code(taken, settled, failing, unread)
+
+
+def say_outside(settings: Settings, store: Store, taken: list[Taken]) -> None:
+    """Say what the bills of this round charge for products that are not watched."""
+    from spendwatch.cli.totals import outside_of, outside_text  # noqa: PLC0415 -- tables cost the daemon memory
+
+    receipts = (one.receipt for one in taken if one.receipt and not one.receipt.repeated)
+    months = {period for receipt in receipts for period in receipt.statement.periods}
+    if outside := outside_of(store.ledger, settings.policies.products, months):
+        click.echo(outside_text(settings.policies.products, outside), file=sys.stderr)
 
 
 def exit_code(taken: list[Taken], settled: list[Settled], failing: list[SourceHealth], unread: list[BalanceHealth]) -> Exit:

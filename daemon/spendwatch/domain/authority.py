@@ -68,6 +68,29 @@ def main_currency(totals: Iterable[DayTotal]) -> Currency:
 
 
 @dataclass(frozen=True, slots=True)
+class Unwatched:
+    """What the bills of an account charge for a product that is not watched."""
+
+    account: AccountId
+    product: str
+    currency: Currency
+    amount: Decimal
+
+
+def unwatched(totals: Iterable[DayTotal], products: Collection[str]) -> tuple[Unwatched, ...]:
+    """Return what lies outside the watched products, the largest amount first."""
+    told = tuple(totals)
+    counts = set(authorities(told, None).values())
+    sums: dict[tuple[AccountId, str, Currency], Decimal] = {}
+    for total in told:
+        if total.series in counts and total.product not in products:
+            place = (total.series.account, total.product, total.currency)
+            sums[place] = EXACT.add(sums.get(place, Decimal(0)), total.amount)
+    found = (Unwatched(*place, amount) for place, amount in sums.items() if amount)
+    return tuple(sorted(found, key=lambda one: (-one.amount.copy_abs(), one.account, one.product, one.currency)))
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """Two series of one month that do not agree about the days that both tell completely."""
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from spendwatch.domain.alert import Alert, AlertId
-from spendwatch.domain.authority import Uncounted, authorities, uncounted
+from spendwatch.domain.authority import Uncounted, Unwatched, authorities, uncounted, unwatched
 from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.forecast import Forecast, Runway
@@ -103,6 +103,8 @@ class AccountOverview:
     """Whether the figures are those of the billing API, which is late and leaves out what is not settled yet."""
     uncounted: tuple[Uncounted, ...] = ()
     """What series that do not count say of days that the one that counts does not have."""
+    outside: tuple[Unwatched, ...] = ()
+    """What its bills charge for products that are not watched, the largest amount first."""
     forecast: Forecast | None = None
     runway: Runway | TooEarly | TooOld | None = None
     """How long the balance lasts; None where there is none."""
@@ -232,6 +234,7 @@ def _accounts(
     until = view.data_until(policies.products)
     periods = open_periods(now, zone, final_on=policies.month_final_on)
     totals = view.totals(month)
+    outside = unwatched(totals, policies.products)
     missing = uncounted(totals, policies.products, authorities(totals, policies.products))
     started = datetime.combine(month.first_day, time(), zone)
     is_of_now = month == BillingPeriod.containing(now, zone)
@@ -256,6 +259,7 @@ def _accounts(
                 lags=lagging.get(policy.account, False),
                 balance=surveyed.balances.get(policy.account),
                 missing=[one for one in missing if one.counts.account == policy.account],
+                outside=[one for one in outside if one.account == policy.account],
             ),
             policy,
             surveyed,
@@ -279,6 +283,7 @@ def _account(
     lags: bool,
     balance: AccountBalance | None,
     missing: Sequence[Uncounted],
+    outside: Sequence[Unwatched],
 ) -> AccountOverview:
     mine = [spent for spent in sums if spent.values[Dimension.ACCOUNT] == policy.account]
     split = Split.of(mine, policy.currency)
@@ -300,6 +305,7 @@ def _account(
         is_too_old=fresh.is_too_old(policy.account, data_until),
         lags=lags,
         uncounted=tuple(missing),
+        outside=tuple(outside),
     )
 
 
@@ -423,6 +429,9 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
                 "data_until": when(account.data_until),
                 "silent_for_seconds": int(account.silence.total_seconds()) if account.silence else None,
                 "lag": _lag(account),
+                "not_watched": [
+                    {"product": one.product, "currency": one.currency, "spend": plain(one.amount)} for one in account.outside
+                ],
                 "uncounted": [
                     {
                         "series": one.other.series,
