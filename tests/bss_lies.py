@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from email.utils import format_datetime
 from enum import StrEnum
+from functools import cache
 from typing import Protocol
 
 from billing_api import Document
@@ -191,6 +192,11 @@ async def _garbage(writer: asyncio.StreamWriter, _body: bytes) -> None:
     await writer.drain()
 
 
+@cache
+def _bomb() -> bytes:
+    return gzip.compress(bytes(50 << 20), 1)
+
+
 def _with(headers: Mapping[str, str], change: Callable[[bytes], bytes] = bytes) -> Callable[..., Awaitable[None]]:
     """Return one who sends these headers, and the body changed, its length told unless the headers tell another."""
 
@@ -215,7 +221,7 @@ SENT_OTHERWISE: Mapping[Lie, Callable[[asyncio.StreamWriter, bytes], Awaitable[N
     Lie.CUT_CHUNK: _with({"transfer-encoding": "chunked"}, lambda body: b"%x\r\n%s" % (len(body) + 1, body)),
     Lie.NO_LENGTH: _with({"content-length": ""}),
     Lie.GIANT: _with({"content-length": str(1 << 40)}),
-    Lie.GZIP_BOMB: _with({"content-encoding": "gzip"}, lambda _: gzip.compress(bytes(50 << 20), 1)),
+    Lie.GZIP_BOMB: _with({"content-encoding": "gzip"}, lambda _: _bomb()),
     Lie.GZIP_CUT: _with({"content-encoding": "gzip"}, lambda body: gzip.compress(body)[:-9]),
     Lie.OTHER_CODING: _with({"content-encoding": "br"}),
     Lie.WRONG_CONTENT_TYPE: _with({"content-type": "text/html; charset=utf-8"}),

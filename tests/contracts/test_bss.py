@@ -233,10 +233,13 @@ async def test_an_error_body_of_the_sample_means_the_other_site(stage: Stage) ->
         assert len(sink.requests) == 1
 
 
-@pytest.mark.parametrize(("ahead", "says"), [(20, "20 min ahead of"), (-20, "20 min behind")])
-async def test_a_clock_that_is_off_is_told_by_how_much_and_which_way(ahead: int, says: str) -> None:
+@pytest.mark.parametrize(
+    ("ahead", "says"),
+    [(1200.0, "20 min ahead of"), (-1200.0, "20 min behind"), (10799.5, "3 h ahead of"), (10800.9, "3 h ahead of")],
+)
+async def test_a_clock_that_is_off_is_told_by_how_much_and_which_way(ahead: float, says: str) -> None:
     ours, theirs = StopWatch(), StopWatch()
-    ours.now += timedelta(minutes=ahead)
+    ours.now += timedelta(seconds=ahead)
     with BssServer(clock=theirs.clock) as server:
         with pytest.raises(EndpointError, match=f"this machine's clock is {says} the provider's") as caught:
             await _client(server.url, ours).account_balance()

@@ -23,6 +23,14 @@ _LABEL = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])", re.ASCII)
 _DECEMBER = 12
 
 
+def stamp_after(now: datetime, last: str) -> str:
+    """Return the moment as file names write it, but later than the last: of two versions the newer counts, by these times."""
+    stamp = now.astimezone(PROVIDER_ZONE).strftime(STAMP)
+    if stamp > last:
+        return stamp
+    return (datetime.strptime(last, STAMP).replace(tzinfo=PROVIDER_ZONE) + timedelta(seconds=1)).strftime(STAMP)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class BillingPeriod:
     """One billing month."""

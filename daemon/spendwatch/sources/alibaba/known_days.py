@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from spendwatch.domain.errors import InvalidAmountError
@@ -77,14 +77,6 @@ def _months(found: object) -> Iterator[BillingPeriod]:
     for label in found if isinstance(found, list) else ():
         with suppress(ValueError):
             yield BillingPeriod.parse(str(label))
-
-
-def stamp(now: datetime, known: KnownDay | None) -> str:
-    """Return the time of a fetch; never one before the day's last: of two versions the newer counts, by this stamp."""
-    moment = now.astimezone(PROVIDER_ZONE)
-    if known and moment.strftime(STAMP) <= known.fetched:
-        moment = datetime.strptime(known.fetched, STAMP).replace(tzinfo=PROVIDER_ZONE) + timedelta(seconds=1)
-    return moment.strftime(STAMP)
 
 
 def agree(one: Totals, other: Totals, tolerance: Decimal) -> bool:

@@ -15,11 +15,11 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.money import EXACT, Currency
-from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod
+from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod, stamp_after
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.sources.alibaba.bill_pages import NO_LINES, DayBill, Wanted
 from spendwatch.sources.alibaba.client import BssClient
-from spendwatch.sources.alibaba.known_days import KnownDay, Memory, Totals, agree, stamp, texts
+from spendwatch.sources.alibaba.known_days import KnownDay, Memory, Totals, agree, texts
 from spendwatch.sources.fetching_source import FetchingSource
 from spendwatch.sources.files.kept import NO_HISTORY, History
 from spendwatch.sources.holding import Holding, Incoming
@@ -157,7 +157,7 @@ class AlibabaSource(FetchingSource):
             _log.warning("lower_bill_unconfirmed", source=self._name, day=str(wanted), before=before, said=said)
             await self._remember_day(key, replace(known, doubted=bill.totals))
             return
-        fetched = stamp(now, known)
+        fetched = stamp_after(now, known.fetched if known else "")
         name = f"{self._account}_DescribeInstanceBill_{wanted.day:%Y%m%d}_{fetched}.json"
         # The file first: what is remembered without a file would never be offered.
         await asyncio.to_thread(self._holding.offer, file, name)

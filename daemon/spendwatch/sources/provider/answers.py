@@ -204,4 +204,6 @@ def _clocks(answer: HttpAnswer, ours: datetime) -> str:
         return "set this machine's clock"
     ahead = ours - theirs
     direction = "ahead of" if ahead > timedelta(0) else "behind"
-    return f"this machine's clock is {duration_text(abs(ahead))} {direction} the provider's"
+    # Their header has no fractions, and an answer takes its time: seconds are not the difference of the clocks.
+    apart = timedelta(minutes=round(abs(ahead) / timedelta(minutes=1))) or abs(ahead)
+    return f"this machine's clock is {duration_text(apart)} {direction} the provider's"

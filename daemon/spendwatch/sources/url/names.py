@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from email.message import Message
 from urllib.parse import unquote, urlsplit
 
-from spendwatch.domain.period import PROVIDER_ZONE, STAMP
 from spendwatch.domain.statement import SourceName
 
 _SUFFIXES = (".csv", ".zip", ".json", ".xlsx", ".gz")
@@ -16,15 +14,15 @@ _LONGEST_SUFFIX = 8
 _PLAIN = frozenset("._-()")
 
 
-def file_name(headers: Mapping[str, str], url: str, source: SourceName, head: bytes, now: datetime) -> str:
-    """Return a name for the file; it holds no separator, whatever the endpoint says."""
+def file_name(headers: Mapping[str, str], url: str, source: SourceName, head: bytes, stamp: str) -> str:
+    """Return a name for the file; it holds no separator, whatever the endpoint says. `stamp` is the time in a name of ours."""
     said = _disposition(headers.get("content-disposition", ""))
     # The end of a path may be a secret; one that looks like a file is a file.
     last = unquote(urlsplit(url).path).rpartition("/")[2]
     for name in (said, last if last.lower().endswith(_SUFFIXES) else ""):
         if plain := _plainly(name):
             return plain if plain.lower().endswith(_SUFFIXES) else f"{plain}{_suffix(head)}"
-    return f"{_plainly(source)}_{now.astimezone(PROVIDER_ZONE).strftime(STAMP)}{_suffix(head)}"
+    return f"{_plainly(source)}_{stamp}{_suffix(head)}"
 
 
 def _disposition(text: str) -> str:

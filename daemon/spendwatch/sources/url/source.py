@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
+from spendwatch.domain.period import stamp_after
 from spendwatch.domain.statement import SourceName
 from spendwatch.sources.fetching import HttpAnswer, HttpClient, Receiver
 from spendwatch.sources.fetching_source import FetchingSource
@@ -115,7 +116,8 @@ class UrlSource(FetchingSource):
         if digest == self._memory.digest:
             file.cut(0)
         else:
-            name = file_name(answer.headers, answer.url, self._name, file.read(_HEAD), now)
+            known = replace(known, named_at=stamp_after(now, self._memory.named_at))
+            name = file_name(answer.headers, answer.url, self._name, file.read(_HEAD), known.named_at)
             # The file first: what is remembered without a file would never be offered.
             await asyncio.to_thread(self._holding.offer, file, name)
         await self._remember(known)
@@ -142,9 +144,9 @@ class UrlSource(FetchingSource):
                 separator = b",\n"
             file.write(b"]\n")
             if pages.digest != self._memory.digest:
-                name = file_name({}, "", self._name, b"[", now)
-                await asyncio.to_thread(self._holding.offer, file, name)
-                await self._remember(replace(self._memory, digest=pages.digest))
+                named_at = stamp_after(now, self._memory.named_at)
+                await asyncio.to_thread(self._holding.offer, file, file_name({}, "", self._name, b"[", named_at))
+                await self._remember(replace(self._memory, digest=pages.digest, named_at=named_at))
 
     async def _ask(
         self, url: str, most_bytes: int, headers: Mapping[str, str] | None = None, into: Receiver | None = None
