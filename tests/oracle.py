@@ -428,7 +428,7 @@ def _statement(name: str, layout: Layout, kind: str, table: list[list[str]], hin
     for row in (Row(columns, cells, layout.null) for cells in rows):
         if not _is_total(layout, row):
             lines.append(_line(layout, row, named[1] if named else "", hints))
-            moments += [_moment(row.cell(told)) for told in layout.reach]
+            moments += [_moment(row.cell(told)) for told in layout.reach if lines[-1].sort in {"usage", "free", "other"}]
     has_ids = bool(layout.line_id) and normal(layout.line_id) in columns
     if has_ids and any(not line.line_id for line in lines):
         raise UnreadableError

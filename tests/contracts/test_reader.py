@@ -70,7 +70,8 @@ def test_a_statement_tells_the_facts_of_its_file(reader: ReadingProcess) -> None
     assert (statement.accounts, statement.periods) == ((ACCOUNT,), (BillingPeriod(2026, 9),))
     assert statement.lines == sum(day.lines for day in statement.days) == 16
     assert statement.exported_at == datetime(2026, 9, 15, 9, 30, 12, tzinfo=CHINA)
-    assert statement.data_until == datetime(2026, 9, 14, 16, 20, 5, tzinfo=CHINA)
+    # The refund of a plan at 16:20 is no usage.
+    assert statement.data_until == datetime(2026, 9, 14, 0, 11, tzinfo=CHINA)
     assert statement.remarks == ()
 
 
@@ -264,6 +265,42 @@ def test_an_instance_of_another_product_is_left_alone() -> None:
 def test_data_reach_until_the_latest_end_of_service() -> None:
     lines = [a_line(until="2026-09-14 08:00:59"), a_line(until="2026-09-13 23:59:59"), a_line(until="soon")]
     assert statement_of(*lines).data_until == datetime(2026, 9, 14, 8, 0, 59, tzinfo=CHINA)
+
+
+def test_data_reach_no_further_because_of_a_plan_that_runs_for_a_year() -> None:
+    used = a_line(until="2026-09-14 08:00:59", charge="免费额度")
+    plan = a_line(day="20260914", until="2027-09-14 00:00:00", charge="订阅预付费用", trade="新购")
+    others = [a_line(until="2026-09-30 23:59:59", charge=charge) for charge in ("调账", "抹零", "云资源退款")]
+    until = datetime(2026, 9, 14, 8, 0, 59, tzinfo=CHINA)
+    for line_end in (b"\n", b"\r\n"):
+        name, content = a_bill([plan, used, *others])
+        assert SmallLedger().enter_here(name, content.replace(b"\n", line_end)).data_until == until
+    assert statement_of(plan).data_until == datetime(2026, 9, 14, tzinfo=CHINA)
+    sample = Path(__file__).parent.parent / "data" / "bills" / "5000000000000003_InstanceDetail_20260914.csv"
+    hints = ReadingHints({AccountId("5000000000000003"): Currency("USD")})
+    statement = SmallLedger().enter_here(sample.name, sample.read_bytes(), hints=hints)
+    assert statement.data_until == datetime(2026, 9, 14, 6, 0, tzinfo=CHINA)
+
+
+def test_data_reach_no_further_than_the_export() -> None:
+    running = a_line(day="20260914", time="09:00:00", until="2026-09-14 10:00:00")
+    for exported, until in (("20260914091500", (9, 15)), ("20260914080000", (10, 0))):
+        statement = SmallLedger().enter_here(*a_bill([running], exported=exported))
+        # A name that tells a time before that of the charges tells nothing.
+        assert statement.data_until == datetime(2026, 9, 14, *until, tzinfo=CHINA)
+
+
+def test_a_plan_makes_no_bill_newer_than_a_later_one() -> None:
+    plan = a_line(day="20260901", until="2027-09-14 00:00:00", charge="订阅预付费用")
+    first = a_bill([plan, a_line(line_id="x", amount="10", until="2026-09-12 12:00:00")])[1]
+    again = a_bill([a_line(line_id="x", amount="4", until="2026-09-13 12:00:00")])[1]
+    files = [("first.csv", first), ("again.csv", again)]
+    for order in permutations(files):
+        ledger = SmallLedger()
+        for file in order:
+            ledger.enter_here(*file)
+        assert ledger.sums() == month_to_date(files)
+        assert Decimal(4) in {row.billed_cost for row in ledger.rows}
 
 
 def test_a_file_without_export_time_is_as_new_as_its_data() -> None:

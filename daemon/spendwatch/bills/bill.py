@@ -60,7 +60,7 @@ class Portion:
         self.days = lines.days()
         self.reaches = _reach(lines.latest, self.days)
         """Up to when it tells of anything; None without lines."""
-        self.data_until = _whole_days(self.reaches, lines.latest_time)
+        self.data_until = _used_until(self.reaches, lines.latest_time, told.exported_at)
         self._nothing_on = nothing_on
         repeat = "1 line of the file repeats" if dropped == 1 else f"{dropped} lines of the file repeat"
         again = (f"{repeat} the id of another one; one of each counts",) if dropped else ()
@@ -192,11 +192,17 @@ def _reach(latest: str, days: Sequence[DayKey]) -> datetime | None:
     return _moment(latest) or _midnight(max(key.day for key in days))
 
 
-def _whole_days(reaches: datetime | None, latest_time: str) -> datetime | None:
-    """Return up to when data are surely there: where lines tell whole days, that a day will end says nothing of now."""
+def _used_until(reaches: datetime | None, latest_time: str, exported_at: datetime | None) -> datetime | None:
+    """Return up to when data are surely there: that an hour or a day will end says nothing of what was used since the export.
+
+    Where lines tell whole days, nothing tells how much of the last one is there.
+    """
     began = _moment(latest_time)
-    is_of_days = reaches and began and reaches.time() == time() and reaches - began >= _DAY
-    return began if is_of_days else reaches
+    if reaches is None or began is None:
+        return reaches
+    is_of_days = reaches.time() == time() and reaches - began >= _DAY
+    until = began if is_of_days else reaches
+    return min(until, exported_at) if exported_at and exported_at >= began else until
 
 
 def _moment(text: str) -> datetime | None:

@@ -15,7 +15,7 @@ from spendwatch.bills.pile import Pile
 from spendwatch.bills.traits import SEPARATOR, Interpreter
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 from spendwatch.domain.money import EXACT, WHOLE_DIGITS
-from spendwatch.domain.statement import DayKey
+from spendwatch.domain.statement import ChargeKind, DayKey
 
 _MOMENT = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}"
 _MOMENT_LENGTH = len("2026-09-12 11:21:00")
@@ -37,7 +37,7 @@ class Lines:
         self.pile = Pile(folder)
         self.count = 0
         self.latest = ""
-        """The latest moment that a line tells, as the bill writes it."""
+        """The latest moment that a line of usage tells, as the bill writes it: a plan's time ends in months, say."""
         self.latest_time = ""
         """The same of the times of lines alone, their ends left aside."""
         self.has_stray_quotes = False
@@ -46,14 +46,17 @@ class Lines:
         self._heaps: dict[DayKey, int] = {}
         self._weight = Decimal(0)
         self._known: dict[str, tuple[int, int]] = {}
+        self._are_usage: list[bool] = []
+        """Of each of the book's traits, whether its lines are."""
 
     def add(self, frame: pl.DataFrame, part: int = 0) -> None:
         """Add exact columns of that part of the statement; a cell that cannot be understood raises `CellError`."""
         days, traits = self._numbers(frame["traits"].unique())
         codes = frame["traits"].to_physical()
         self._weigh(frame["billed_cost"])
-        self.latest_time = max(self.latest_time, _latest(frame["time"]))
-        self.latest = max(self.latest, self.latest_time, _latest(frame["ends"]))
+        used = self._usage(frame, traits.gather(codes))
+        self.latest_time = max(self.latest_time, _latest(used["time"]))
+        self.latest = max(self.latest, self.latest_time, _latest(used["ends"]))
         self.count += frame.height
         numbered = frame.drop("ends").with_columns(traits.gather(codes).alias("traits"), days.gather(codes).alias("day"))
         self.pile.add(
@@ -85,6 +88,11 @@ class Lines:
         for number in lines["traits"].unique():
             numbers[number] = book.number(self.book.traits[number])
         return lines.with_columns(pl.Series(numbers, dtype=pl.UInt32).gather(lines["traits"]).alias("traits"))
+
+    def _usage(self, frame: pl.DataFrame, traits: pl.Series) -> pl.DataFrame:
+        """Return the lines of something that was used."""
+        self._are_usage += [ChargeKind(one.charge).is_usage for one in self.book.traits[len(self._are_usage) :]]
+        return frame if all(self._are_usage) else frame.filter(pl.Series(self._are_usage).gather(traits))
 
     def _group(self, traits: pl.Series, part: int) -> pl.Expr:
         """Return keys that say what a line is for, too, and the part in which it stands."""

@@ -70,6 +70,11 @@ class ChargeKind(StrEnum):
         return self in {ChargeKind.SUBSCRIPTION, ChargeKind.SUBSCRIPTION_REFUND, ChargeKind.SUBSCRIPTION_ADJUSTMENT}
 
     @property
+    def is_usage(self) -> bool:
+        """Whether it is for something that was used then. What comes otherwise may name times that lie ahead."""
+        return self in {ChargeKind.USAGE, ChargeKind.FREE, ChargeKind.OTHER}
+
+    @property
     def of_subscription(self) -> ChargeKind:
         """The same sort of charge of a subscription, where it has one of its own."""
         return _OF_SUBSCRIPTION.get(self, self)
