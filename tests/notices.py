@@ -118,7 +118,13 @@ _BALANCE = AccountBalance(AccountId("1000000000000001"), cny("1000"), cny("500")
 _ACCOUNT = Facts(
     account="1000000000000001", account_name="acme", scope="account", name="acme", balance=_BALANCE, data_until=UNTIL
 )
-_LOW = replace(_ACCOUNT, floor=cny("1000"), threshold="1000", also=("2000",))
+_LOW = replace(
+    _ACCOUNT,
+    floor=cny("1000"),
+    threshold="1000",
+    also=("2000",),
+    used_on=((Category.INFERENCE, date(2026, 9, 15)), (Category.TRAINING, date(2026, 9, 13))),
+)
 _OVERDUE = replace(
     _ACCOUNT,
     balance=replace(_BALANCE, cash=cny("100"), reported=cny("-110.83")),
@@ -343,7 +349,9 @@ SAMPLES: Mapping[str, Notification] = {
         Rule.OVERDUE,
         replace(
             _OVERDUE,
-            balance=replace(_BY_API, cash=cny("0"), credit=cny("5900"), reported=cny("100"), paid_at_order=cny("150")),
+            balance=replace(
+                _BY_API, cash=cny("0"), credit=cny("5900"), reported=cny("100"), paid_at_order=cny("150"), unseen=("oss", "ecs")
+            ),
             covers=(),
             plans=("sfm_codingplan_public_cn", "sfm_tokenplanteams_dp_cn"),
             stops=("sfm_inference_public_cn",),

@@ -22,6 +22,7 @@ from spendwatch.cli.outlook import balance_lines
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.balance_watch import TopUp
+from spendwatch.domain.category import Category
 from spendwatch.domain.cover import Cover
 from spendwatch.domain.money import EXACT, Currency, Money
 from spendwatch.domain.notification import Notification, Reason
@@ -211,6 +212,53 @@ def test_a_month_that_becomes_final_settles_nothing_that_was_paid_when_it_was_or
     seen = rounds.overview().accounts[0].balance
     assert seen
     assert (seen.settled, seen.unsettled_previous) == (None, cny(0))
+
+
+def test_bills_that_lack_what_was_billed_before_are_said_to_be_filtered_beside_the_balance(database: Database) -> None:
+    rounds = Rounds(database, replace(MANUAL, floors=(Decimal(2000),)))
+    oss = row("40", product="oss", commodity="oss")
+    rounds.bill(date(2026, 8, 20), "1", oss)
+    rounds.bill(TODAY, "1")
+    (low,) = rounds.round()
+    assert low.facts.balance
+    assert low.facts.balance.unseen == ("oss",)
+    assert "nothing of oss, billed within the last 62 days" in Wording(Language.EN, ZONE).text(low)
+    assert "本月账单中没有 oss" in Wording(Language.ZH, ZONE).text(low)
+    seen = rounds.overview().accounts[0]
+    assert "hold nothing of oss" in "\n".join(map(str, balance_lines(seen, rounds.now, ZONE)))
+    rounds.bill(TODAY, "1", oss)
+    assert _unseen(rounds) == ()
+    rounds.bill(TODAY, "1")
+    rounds.now = datetime(2026, 10, 21, 2, tzinfo=UTC)
+    rounds.bill(date(2026, 10, 20), "1")
+    assert _unseen(rounds) == ("oss",)
+    rounds.now += DAY
+    assert _unseen(rounds) == ()
+
+
+def test_a_filter_of_the_bills_touches_no_balance_that_is_told_elsewhere(database: Database) -> None:
+    rounds = Rounds(database, BY_API)
+    rounds.read(100)
+    rounds.bill(date(2026, 8, 20), row("40", product="oss", commodity="oss"))
+    rounds.bill(TODAY, "1")
+    assert _unseen(rounds) == ()
+
+
+def _unseen(rounds: Rounds) -> tuple[str, ...]:
+    balance = rounds.overview().accounts[0].balance
+    assert balance
+    return balance.unseen
+
+
+def test_the_latest_usage_of_each_category_is_told(database: Database) -> None:
+    rounds = Rounds(database, replace(MANUAL, floors=(Decimal(2000),)))
+    rounds.bill(date(2026, 8, 30), row("1", commodity="sfm_training_public_cn"), row("2", commodity="sfm_training_public_cn"))
+    rounds.bill(TODAY, "1", ORDER, row("-3", commodity="sfm_training_public_cn", charge=ChargeKind.REFUND))
+    expected = (Category.INFERENCE, TODAY), (Category.TRAINING, date(2026, 8, 30))
+    (low,) = rounds.round()
+    assert low.facts.used_on == rounds.overview().accounts[0].used_on == expected
+    assert "Latest billed usage: Inference 2026-09-01, Training 2026-08-30." in Wording(Language.EN, ZONE).text(low)
+    assert "各类别最近一次出账的用量日期：模型推理 2026-09-01、模型训练 2026-08-30。" in Wording(Language.ZH, ZONE).text(low)
 
 
 USD_ACCOUNT = AccountId("5000000000000003")

@@ -151,6 +151,7 @@ def test_the_balance_is_told_term_by_term() -> None:
         "unsettled_is_derived": False,
         "spent_since": None,
         "paid_at_order": None,
+        "products_unseen": [],
         "difference": None,
         "explained_by": [],
         "settled": None,

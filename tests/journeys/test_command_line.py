@@ -182,6 +182,7 @@ def test_status_keeps_its_contract(quiet_home: Home) -> None:
         "unsettled_is_derived": False,
         "spent_since": None,
         "paid_at_order": None,
+        "products_unseen": [],
         "difference": None,
         "explained_by": [],
         "other_cash": [],

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from spendwatch.channels.parts import Row
-from spendwatch.channels.words import Words
+from spendwatch.channels.parts import Row, clean
+from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.balance import AccountBalance, Explanation
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.forecast import Crossing, Runway
@@ -65,6 +65,8 @@ def remarks(words: Words, balance: AccountBalance) -> Iterator[str]:
         yield _as_of(words, balance.as_of, balance)
     if balance.paid_at_order is not None:
         yield phrases.paid_at_order.format(amount=balance.paid_at_order)
+    if balance.unseen:
+        yield phrases.unseen.format(products=phrases.comma.join(clean(product, NAME_LENGTH) for product in balance.unseen))
     if balance.is_before_settlement:
         yield words.put(phrases.before_settlement)
     if difference is None:

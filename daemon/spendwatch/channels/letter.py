@@ -212,6 +212,9 @@ def _closing(words: Words) -> Iterator[str]:
     until = facts.data_until or (facts.balance.data_until if facts.balance else None)
     based_on = phrases.based_on_api if facts.lags else phrases.based_on
     yield based_on.format(until=words.moment(until), zone=words.zone) if until else phrases.based_on_nothing
+    if len({day for _, day in facts.used_on}) > 1:
+        days = phrases.comma.join(f"{phrases.categories[category]} {day.isoformat()}" for category, day in facts.used_on)
+        yield phrases.used_on.format(days=days)
     yield _next(words) if words.holds else phrases.over_now
 
 

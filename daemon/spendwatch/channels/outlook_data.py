@@ -34,6 +34,7 @@ def balance_data(balance: AccountBalance | None, written: Written) -> _Data | No
         "unsettled_is_derived": balance.is_derived,
         "spent_since": _amount(balance.spent_since),
         "paid_at_order": _amount(balance.paid_at_order),
+        "products_unseen": list(balance.unseen),
         "difference": _amount(difference.amount) if difference else None,
         "explained_by": [explanation.value for explanation in difference.explained_by] if difference else [],
         "settled": _settled(balance, written),

@@ -139,6 +139,8 @@ class Phrases:
     by_formula: str
     spent_since: str
     paid_at_order: str
+    unseen: str
+    used_on: str
     available: str
     reported: str
     reported_note: str

@@ -129,6 +129,7 @@ class WebhookChannel:
             "escalated": notification.rule is Rule.OVERDUE and bool(facts.threshold),
             "data_until": self._moment(facts.data_until),
             "data_lags": facts.lags,
+            "used_on": {category.value: day.isoformat() for category, day in facts.used_on},
             "last_bill_at": self._moment(facts.last_bill_at),
             "files": [{"name": clean(name), "why": clean(why)} for name, why in facts.files],
             "detail": clean(facts.detail),

@@ -130,6 +130,8 @@ def _head(account: AccountOverview, overview: Overview, settings: Settings) -> T
     until = when(account.data_until, settings.zone)
     sources = ", ".join(f"{source.name} {source.state}" for source in overview.sources)
     line = Text(f"\nData until {until} ({age}, {settings.zone})   sources: {sources or 'none'}", style="not bold")
+    days = ", ".join(f"{category} {day}" for category, day in account.used_on) if len(account.used_on) > 1 else ""
+    line += Text(f"\nLatest usage: {days}" if days else "")
     late = "\nFrom the billing API: up to 24 h late, and without usage that is not settled yet; more may be spent."
     missing = "".join(f"\n{_not_counted(one)}" for one in account.uncounted)
     old = "\nForecast and runway: too old to tell." if account.is_too_old and overview.is_of_now else ""

@@ -55,6 +55,8 @@ class Billed:
     """The last month that counts as settled."""
     ordered: Money | None = None
     """Charged in that time for subscriptions, and paid when they were ordered."""
+    unseen: tuple[str, ...] = ()
+    """Products that were billed lately, and that this month's bills may leave out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,9 @@ class AccountBalance:
     """The last month whose charges are no longer subtracted, because it is final: by the bills alone nobody sees payments."""
     paid_at_order: Money | None = None
     """What the bills charge for subscriptions, less refunds: paid when ordered, and therefore not subtracted."""
+    unseen: tuple[str, ...] = ()
+    """Products billed within two months of which this month's bills hold nothing: if these are filtered, too little is
+    subtracted."""
 
     @property
     def currency(self) -> Currency:
@@ -233,5 +238,6 @@ def balance_from(reading: BalanceReading, billed: Billed, *, is_stale: bool = Fa
         is_reseller_quota=reading.is_reseller_quota,
         is_by_bills=is_by_bills,
         settled=billed.settled if is_by_bills else None,
+        unseen=billed.unseen if is_by_bills else (),
         paid_at_order=billed.ordered if billed.ordered and billed.ordered.amount else None,
     )

@@ -94,6 +94,8 @@ class Facts:
     by_settlement: bool = False
     """Whether it ended because a month has become final and counts as settled, whatever was seen coming in."""
     data_until: datetime | None = None
+    used_on: tuple[tuple[Category, date], ...] = ()
+    """The latest day with usage of each category, the latest first: they are billed at different paces."""
     last_bill_at: datetime | None = None
     files: tuple[tuple[str, str], ...] = ()
     """File names, each with the reason of its refusal."""

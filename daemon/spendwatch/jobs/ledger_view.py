@@ -8,15 +8,20 @@ from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, TypeVar
 
 from spendwatch.domain.authority import DayTotal
+from spendwatch.domain.category import Category
 from spendwatch.domain.cover import Exposure, exposure_of
 from spendwatch.domain.layouts import lags
 from spendwatch.domain.owed import Charged, OwedDay, believed_since, earlier_periods
 from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.scope import Dimension
 from spendwatch.domain.statement import AccountId
 from spendwatch.jobs.ports import Ledger
 
 _PLANS_SEEN = timedelta(days=40)
 """A plan whose last order is older will have been seen to renew, or has ended."""
+
+_PRODUCTS_SEEN = timedelta(days=62)
+"""What was billed within two months is probably still in use."""
 
 Kept = Callable[[int], dict[Hashable, Any]]
 """Returns what is kept of that revision of the ledger."""
@@ -61,6 +66,23 @@ class LedgerView:
         """Return up to when each account's bills reach."""
         place = ("data until", None if products is None else tuple(products))
         return _known(self._kept, place, lambda: self.ledger.data_until(products))
+
+    def used_on(self, account: AccountId, products: Sequence[str]) -> tuple[tuple[Category, date], ...]:
+        """Return the categories that the account used lately, each with the latest day, the latest first."""
+        found = _known(self._kept, ("used on", tuple(products)), lambda: self.ledger.used_on(products))
+        mine = ((category, day) for (owner, category), day in found.items() if owner == account)
+        return tuple(sorted(mine, key=lambda one: (-one[1].toordinal(), one[0])))
+
+    def unseen(self, account: AccountId, period: BillingPeriod, products: Sequence[str], today: date) -> tuple[str, ...]:
+        """Return the products charged for lately of which the bills of that period, that are only of these, hold nothing."""
+        by = (Dimension.ACCOUNT, Dimension.PRODUCT)
+        sums = _known(self._kept, ("products", period), lambda: self.ledger.spend(period, by, products=None))
+        now = {one.values[Dimension.PRODUCT] for one in sums if one.values[Dimension.ACCOUNT] == account}
+        if not now or not now <= set(products):
+            return ()
+        since = today - _PRODUCTS_SEEN
+        known = _known(self._kept, ("products since", since), lambda: self.ledger.products_since(since))
+        return tuple(sorted(known.get(account, frozenset()) - set(products)))
 
     def owed(self, oldest_open: BillingPeriod, now: datetime, zone: tzinfo) -> Sequence[OwedDay]:
         """Return what the bills of the months before the open ones show as not paid."""

@@ -38,6 +38,7 @@ def balance_json(balance: AccountBalance, now: datetime, zone: tzinfo) -> _Plain
         "unsettled_is_derived": balance.is_derived,
         "spent_since": _amount(balance.spent_since),
         "paid_at_order": _amount(balance.paid_at_order),
+        "products_unseen": list(balance.unseen),
         "difference": _amount(difference.amount) if difference else None,
         "explained_by": [explanation.value for explanation in difference.explained_by] if difference else [],
         "other_cash": [{"currency": money.currency, "amount": plain(money.amount)} for money in balance.other_cash],

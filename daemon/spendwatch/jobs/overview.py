@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import StrEnum
 
 from spendwatch.domain.alert import Alert, AlertId
 from spendwatch.domain.authority import Uncounted, Unwatched, authorities, uncounted, unwatched
 from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.category import Category
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.health import Freshness, ReadingProgress, SourceHealth
@@ -101,6 +102,8 @@ class AccountOverview:
     """Whether its data are too old for a forecast or a runway."""
     lags: bool
     """Whether the figures are those of the billing API, which is late and leaves out what is not settled yet."""
+    used_on: tuple[tuple[Category, date], ...] = ()
+    """The latest day with usage of each category: they are billed at different paces."""
     uncounted: tuple[Uncounted, ...] = ()
     """What series that do not count say of days that the one that counts does not have."""
     outside: tuple[Unwatched, ...] = ()
@@ -260,6 +263,7 @@ def _accounts(
                 balance=surveyed.balances.get(policy.account),
                 missing=[one for one in missing if one.counts.account == policy.account],
                 outside=[one for one in outside if one.account == policy.account],
+                used_on=view.used_on(policy.account, policies.products),
             ),
             policy,
             surveyed,
@@ -284,6 +288,7 @@ def _account(
     balance: AccountBalance | None,
     missing: Sequence[Uncounted],
     outside: Sequence[Unwatched],
+    used_on: tuple[tuple[Category, date], ...],
 ) -> AccountOverview:
     mine = [spent for spent in sums if spent.values[Dimension.ACCOUNT] == policy.account]
     split = Split.of(mine, policy.currency)
@@ -304,6 +309,7 @@ def _account(
         silence=fresh.silence(policy.account),
         is_too_old=fresh.is_too_old(policy.account, data_until),
         lags=lags,
+        used_on=used_on,
         uncounted=tuple(missing),
         outside=tuple(outside),
     )
@@ -428,6 +434,7 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
                 "other_currencies": [{"currency": money.currency, "spend": plain(money.amount)} for money in account.foreign],
                 "data_until": when(account.data_until),
                 "silent_for_seconds": int(account.silence.total_seconds()) if account.silence else None,
+                "used_on": {category.value: day.isoformat() for category, day in account.used_on},
                 "lag": _lag(account),
                 "not_watched": [
                     {"product": one.product, "currency": one.currency, "spend": plain(one.amount)} for one in account.outside

@@ -11,6 +11,7 @@ from spendwatch.domain.alert import Alert, AlertId
 from spendwatch.domain.authority import DayTotal
 from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
 from spendwatch.domain.balance_watch import BalanceWatch
+from spendwatch.domain.category import Category
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.foretelling import Foretold, ForetoldPlace
 from spendwatch.domain.health import AccountBills, BalanceHealth, ChannelHealth, ReadingProgress, Rejection, SourceHealth
@@ -148,6 +149,12 @@ class Ledger(Protocol):
 
     def data_until(self, products: Sequence[str] | None = None) -> Mapping[AccountId, datetime]:
         """Return for each account the latest moment that a line charges for, of the series that count for these products."""
+
+    def used_on(self, products: Sequence[str] | None = None) -> Mapping[tuple[AccountId, Category], date]:
+        """Return the latest day on which each account used anything of each category, by the series that count."""
+
+    def products_since(self, since: date) -> Mapping[AccountId, frozenset[str]]:
+        """Return for each account the products that were charged for since that day, whatever series tells of it."""
 
     def late(self, since: datetime) -> Sequence[LateChange]:
         """Return the final months that were changed since then, the earliest change first."""

@@ -47,6 +47,9 @@ def told_in_full(
     def in_full(one: Notification) -> Notification:
         if _lags(one, view, policies, month):
             one = replace(one, facts=replace(one.facts, lags=True))
+        if one.rule in _OF_SPEND or one.rule in _OF_BALANCE:
+            used_on = view.used_on(AccountId(one.facts.account), policies.products)
+            one = replace(one, facts=replace(one.facts, used_on=used_on))
         if one.rule in _OF_SPEND and (watch := watched.get((one.facts.account, one.facts.scope))):
             return _foreseen(_grown(one, history, watch), watch, paces, month, zone, fresh=fresh)
         if one.rule in _OF_BALANCE and one.state is AlertState.FIRING:

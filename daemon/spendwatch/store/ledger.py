@@ -9,6 +9,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection
 
 from spendwatch.domain.authority import DayTotal
+from spendwatch.domain.category import Category
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import Rejection
@@ -50,7 +51,7 @@ from spendwatch.store.statement import (
     statements_beginning,
     unassigned_since,
 )
-from spendwatch.store.usage import charged, owed_days, usage_by_day
+from spendwatch.store.usage import charged, owed_days, products_since, usage_by_day, used_on
 
 _LATEST = 2
 """Of how many latest periods the reach is asked for: last month's bills may reach further than the first of this month."""
@@ -196,11 +197,19 @@ class Ledger:
         """Return for each account the latest moment that a line charges for, of the series that count for these products."""
         latest: dict[AccountId, datetime] = {}
         with self._database.reading() as connection:
-            periods = {period for known in periods_by_account(connection).values() for period in known[-_LATEST:]}
-            series = [one for period in sorted(periods) for one in series_that_count(connection, period, products)]
-            for one, until in reach_of(connection, series).items():
+            for one, until in reach_of(connection, _latest_series(connection, products)).items():
                 latest[one.account] = max(until, latest.get(one.account, until))
         return latest
+
+    def used_on(self, products: Sequence[str] | None = None) -> Mapping[tuple[AccountId, Category], date]:
+        """Return the latest day on which each account used anything of each category, by the series that count."""
+        with self._database.reading() as connection:
+            return used_on(connection, _latest_series(connection, products), products)
+
+    def products_since(self, since: date) -> Mapping[AccountId, frozenset[str]]:
+        """Return for each account the products that were charged for since that day, whatever series tells of it."""
+        with self._database.reading() as connection:
+            return products_since(connection, since)
 
     def newest_day(self) -> date | None:
         """Return the latest day that a bill charges for."""
@@ -276,6 +285,12 @@ class Ledger:
         """Return what each series says of these periods that is not paid, as far as it said so since then."""
         with self._database.reading() as connection:
             return owed_days(connection, periods, since)
+
+
+def _latest_series(connection: Connection, products: Sequence[str] | None) -> list[SeriesKey]:
+    """Return the series that count for these products in the latest periods."""
+    periods = {period for known in periods_by_account(connection).values() for period in known[-_LATEST:]}
+    return [one for period in sorted(periods) for one in series_that_count(connection, period, products)]
 
 
 def put_day(connection: Connection, day: MergedDay) -> None:

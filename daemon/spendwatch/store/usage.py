@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from itertools import groupby
 
 from sqlalchemy import Connection, case, func, or_, select
 
+from spendwatch.domain.category import Category, category_of
 from spendwatch.domain.money import EXACT, Currency
 from spendwatch.domain.owed import Charged, OwedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
-from spendwatch.domain.statement import SUBSCRIPTIONS, AccountId, DayKey, SeriesKey, Stamp
+from spendwatch.domain.statement import SUBSCRIPTIONS, AccountId, ChargeKind, DayKey, SeriesKey, Stamp
 from spendwatch.domain.usage import PACED, Usage
 from spendwatch.store.chunk import chunk, is_month
 from spendwatch.store.columns import ExactSum
@@ -64,6 +65,35 @@ def charged(connection: Connection, series: Sequence[SeriesKey], days: tuple[dat
     return tuple(
         Charged(AccountId(account), Currency(currency), sums[False], sums[True]) for (account, currency), sums in found.items()
     )
+
+
+def used_on(
+    connection: Connection, series: Sequence[SeriesKey], products: Sequence[str] | None
+) -> Mapping[tuple[AccountId, Category], date]:
+    """Return the latest day of these series on which anything of each category was used."""
+    if not series:
+        return {}
+    columns = (spend.c.account, spend.c.commodity, spend.c.item)
+    query = select(*columns, func.max(spend.c.day)).where(or_(*(is_month(spend, one) for one in series)))
+    query = query.where(spend.c.charge.in_([kind for kind in ChargeKind if kind.is_usage]))
+    if products is not None:
+        query = query.where(spend.c.product.in_(products))
+    found: dict[tuple[AccountId, Category], date] = {}
+    for account, commodity, item, day in connection.execute(query.group_by(*columns)):
+        place = AccountId(account), category_of(commodity, item)
+        found[place] = max(day, found.get(place, day))
+    return found
+
+
+def products_since(connection: Connection, since: date) -> Mapping[AccountId, frozenset[str]]:
+    """Return the products that anything was charged for since that day, whatever series tells of it."""
+    # The billing month wins over the date: a day's lines may stand in the bill of the month before.
+    earliest = BillingPeriod(since.year, since.month).previous().label
+    query = select(spend.c.account, spend.c.product).distinct().where(spend.c.period >= earliest, spend.c.day >= since)
+    found: dict[AccountId, set[str]] = {}
+    for account, product in connection.execute(query):
+        found.setdefault(AccountId(account), set()).add(product)
+    return {account: frozenset(products) for account, products in found.items()}
 
 
 def owed_days(connection: Connection, periods: Sequence[BillingPeriod], since: Stamp) -> tuple[OwedDay, ...]:
