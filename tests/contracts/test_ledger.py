@@ -26,6 +26,7 @@ from spendwatch.store.audit import REMOVED, Deed, note_deed
 from spendwatch.store.database import Database
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
+from spendwatch.store.rebuilding import copy_sums, mismatches, series_on_record
 from store_builders import ACME, CHINA, INBOX, NOON, SEPTEMBER, Day, digest, key, row, statement
 
 OTHER = AccountId("2000000000000002")
@@ -101,6 +102,22 @@ def test_a_mark_stands_for_what_is_on_record_and_for_no_other_ledger(ledger: Led
         assert not Ledger(other).has_mark(first)
     assert not ledger.has_mark(Ledger(other).mark())
     other.close()
+
+
+def test_what_is_copied_of_a_ledger_is_of_one_moment_and_of_the_month_that_is_asked_for(
+    ledger: Ledger, database: Database, tmp_path: Path
+) -> None:
+    october = BillingPeriod(2026, 10)
+    enter(ledger, "first", Day(key(1)), Day(key(1, period=october)))
+    for month, found in ((None, {SEPTEMBER, october}), (october, {october})):
+        copy = open_database(str(tmp_path / f"{month}.db"))
+        copy_sums(database, copy, month)
+        series = series_on_record(copy)
+        assert {one.period for one in series} == found
+        assert list(mismatches(database, copy, series)) == []
+        enter(ledger, f"later {month}", Day(key(1, period=october), salt=str(month), spent=(row("2"),) * (len(found))))
+        assert [one.day.period for one in mismatches(database, copy, series)] == [october]
+        copy.close()
 
 
 def test_a_day_changed_by_somebody_else_meanwhile_is_not_overwritten(ledger: Ledger) -> None:

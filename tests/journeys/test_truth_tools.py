@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import sqlite3
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -107,6 +111,28 @@ def test_the_ledger_is_compared_with_the_kept_files_to_the_last_digit(quiet_home
     assert day["ledger"] != day["files"]
     assert "1 day differs" in quiet_home.call("ledger", "verify", "--month", "2026-09", expect=1).stdout
     assert "all days are equal" in quiet_home.call("ledger", "verify", "--month", "2026-08").stdout
+
+
+def test_a_check_beside_a_busy_daemon_compares_one_state_and_gives_no_false_alarm(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    running, is_over = quiet_home.start(), Event()
+
+    def drop() -> None:
+        for number in count():
+            quiet_home.drop(lines_worth(f"{number}"), exported=today() + timedelta(seconds=3 * number))
+            if is_over.wait(0.2):
+                return
+
+    with ThreadPoolExecutor() as others:
+        others.submit(drop)
+        try:
+            verified = [subprocess.run(quiet_home.command("ledger", "verify"), check=False).returncode for _ in range(5)]
+        finally:
+            is_over.set()
+    running.stop()
+    assert 1 not in verified
+    quiet_home.call("once")
+    assert "all days are equal" in quiet_home.call("ledger", "verify").stdout
 
 
 def test_where_a_file_is_missing_there_is_no_verdict_on_its_months_alone(quiet_home: Home) -> None:

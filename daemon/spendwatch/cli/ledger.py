@@ -14,7 +14,7 @@ from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
 from spendwatch.cli.outcome import waiting_text
-from spendwatch.cli.rebuilding import Rebuilt, rebuilt, series_of
+from spendwatch.cli.rebuilding import Rebuilt, rebuilt, scratch_database, series_of
 from spendwatch.cli.screen import clean, console, print_json, print_whole, table, when
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import printable
@@ -24,7 +24,7 @@ from spendwatch.logs import configure
 from spendwatch.settings import Settings, load
 from spendwatch.state import Store, opened_store, system_clock
 from spendwatch.store.audit import REMOVED, Deed
-from spendwatch.store.rebuilding import Mismatch, mismatches, replace_series, series_on_record
+from spendwatch.store.rebuilding import Mismatch, copy_sums, mismatches, replace_series, series_on_record
 from spendwatch.store.statement import EnteredStatement
 
 
@@ -115,13 +115,16 @@ def verify(place: Place, files: tuple[Path, ...], month: BillingPeriod | None, *
     """
     configure("auto", level="warning")
     settings = place.settings()
-    with opened_store(settings, read_only=True) as store:
-        wanted = [one for one in store.ledger.statements() if month is None or month in one.periods]
-        on_record = [one for one in series_on_record(store.database) if month in {None, one.period}]
+    with opened_store(settings, read_only=True) as store, scratch_database() as seen:
+        # A daemon may record meanwhile: what is compared is what the ledger said when the statements were listed.
+        with store.database.snapshot():
+            wanted = [one for one in store.ledger.statements() if month is None or month in one.periods]
+            copy_sums(store.database, seen, month)
+        on_record = series_on_record(seen)
         with rebuilt(settings, wanted, files) as found:
             unknown = {series for statement, _ in found.missing for series in series_of(statement)}
             checked = [series for series in on_record if series not in unknown]
-            differing = list(mismatches(store.database, found.store.database, checked))
+            differing = list(mismatches(seen, found.store.database, checked))
             unrecorded = _unrecorded(store, found)
             if as_json:
                 print_json(

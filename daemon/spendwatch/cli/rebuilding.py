@@ -16,6 +16,7 @@ from spendwatch.domain.statement import BillFile, Digest, SeriesKey, SourceName
 from spendwatch.jobs.collect import enter
 from spendwatch.settings import Settings
 from spendwatch.state import Store
+from spendwatch.store.database import Database
 from spendwatch.store.opening import open_database
 from spendwatch.store.statement import EnteredStatement
 
@@ -31,6 +32,17 @@ class Rebuilt:
     """Places in which was not looked, each with the reason."""
     others: Mapping[Digest, tuple[SourceName, str]]
     """Files that the sources kept and that are none of the statements, each with its source and its name."""
+
+
+@contextmanager
+def scratch_database() -> Iterator[Database]:
+    """Give an empty ledger in a scratch place."""
+    with tempfile.TemporaryDirectory(prefix="spendwatch-") as folder:
+        database = open_database(str(Path(folder) / "scratch.db"))
+        try:
+            yield database
+        finally:
+            database.close()
 
 
 @contextmanager

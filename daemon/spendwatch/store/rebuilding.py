@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, literal, select, update
 
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.money import EXACT, plain
@@ -14,7 +14,7 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, DayKey, Digest, SeriesKey
 from spendwatch.store.audit import Deed, note_deed
 from spendwatch.store.chunk import chunk, is_month
-from spendwatch.store.columns import batches
+from spendwatch.store.columns import BATCH, batches
 from spendwatch.store.coverage import coverage
 from spendwatch.store.database import Database
 from spendwatch.store.day_total import day_total
@@ -47,6 +47,17 @@ def mismatches(one: Database, other: Database, series: Iterable[SeriesKey]) -> I
             for day in sorted(found.keys() | told.keys()):
                 if found.get(day) != told.get(day):
                     yield Mismatch(day, _sums(found.get(day, ())), _sums(told.get(day, ())))
+
+
+def copy_sums(original: Database, copy: Database, month: BillingPeriod | None) -> None:
+    """Give an empty copy what the original says at this moment, of that month or of all, its lines left aside."""
+    with original.reading() as source, copy.writing() as target:
+        for table in (chunk, spend):
+            columns = [literal(b"").label(column.name) if column is chunk.c.content else column for column in table.c]
+            query = select(*columns) if month is None else select(*columns).where(table.c.period == month.label)
+            found = source.execution_options(yield_per=BATCH).execute(query).mappings()
+            for batch in batches(dict(row) for row in found):
+                target.execute(insert(table), batch)
 
 
 def series_on_record(database: Database) -> frozenset[SeriesKey]:
