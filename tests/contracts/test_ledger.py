@@ -378,6 +378,8 @@ def test_a_refused_file_is_on_record_once(ledger: Ledger) -> None:
     ledger.refuse(later)
     assert ledger.rejections(NOON) == (first, later)
     assert ledger.rejections(NOON + timedelta(seconds=1)) == (later,)
+    enter(ledger, "bad", Day(key(1)))
+    assert ledger.rejections(NOON) == (later,), "it was entered after all"
 
 
 @pytest.mark.parametrize("name", ["a\0b.csv", "caf\udce9.csv", "账单\n.csv", "'; DROP TABLE statement; --"])

@@ -652,10 +652,20 @@ def test_a_condition_that_nobody_judges_any_more_ends() -> None:
 
 
 def test_what_merely_happened_leaves_the_lists_after_a_day() -> None:
-    book = Book()
-    book.find(REFUSED)
+    book, late = Book(), replace(REFUSED, matter=Matter(Rule.LATE, "", "month:2026-08", "", ""))
+    book.find(late)
     assert _labels(expire(book.known(), (), frozenset(), now=NOW + DAY - timedelta(seconds=1))) == []
     verdict = expire(book.known(), (), frozenset(), now=NOW + DAY)
+    assert _labels(verdict) == ["spend.late"]
+    book.enter(verdict)
+    assert book.find(late) == (), "and is not told again"
+
+
+def test_a_refusal_leaves_the_lists_as_soon_as_it_is_mended() -> None:
+    book = Book()
+    book.find(REFUSED)
+    assert _labels(expire(book.known(), (REFUSED,), frozenset(), now=NOW)) == []
+    verdict = expire(book.known(), (), frozenset(), now=NOW)
     assert _labels(verdict) == ["bills.rejected"]
     book.enter(verdict)
     assert book.find(REFUSED) == (), "and is not told again"

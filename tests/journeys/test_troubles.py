@@ -43,7 +43,33 @@ def test_a_bill_of_a_strange_account_is_refused_by_name(home: Home) -> None:
     home.furnish()
     home.drop([a_line(account="9999999999999999")], name="strange.csv")
     home.call("once", expect=65)
-    assert "9999999999999999" in (home.inbox / "rejected" / "strange.csv.why.txt").read_text()
+    why = (home.inbox / "rejected" / "strange.csv.why.txt").read_text()
+    for expected in (
+        'add it to `accounts` in spendwatch.yaml: NAME: {id: "9999999999999999", site: cn, currency: CNY}',
+        "Add the account, or find out why its bill came here.",
+        "not read again until it is moved back",
+    ):
+        assert expected in why
+
+
+def test_a_refusal_that_is_mended_ends_its_alert(home: Home) -> None:
+    home.furnish()
+    path = home.drop([a_line(account="9999999999999999")], name="strange.csv")
+    for shown in (home.call("once", "--dry-run", expect=65), home.call("import", str(path), "--dry-run", expect=65)):
+        assert "add it to `accounts`" in shown.stdout
+        assert "moved back" not in shown.stdout, "nothing was moved"
+    home.call("once", expect=65)
+    assert _firing(home) == ["bills.rejected"]
+    config = home.folder / "spendwatch.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("sources:", '  other: {id: "9999999999999999", site: cn, currency: CNY}\nsources:', 1))
+    (home.inbox / "rejected" / "strange.csv").rename(path)
+    home.call("once")
+    assert _firing(home) == []
+
+
+def _firing(home: Home) -> list[str]:
+    return [one["rule"] for one in home.json("alerts")["alerts"] if one["state"] == "firing"]
 
 
 def test_a_failing_receiver_gets_the_same_notification_later_and_another_channel_is_not_held_up(home: Home) -> None:

@@ -13,7 +13,7 @@ from spendwatch.bills.cells import cleaned, day_in, ids_meant, looks_shortened, 
 from spendwatch.bills.instance_id import InstanceId, parse_instance_id
 from spendwatch.bills.layouts.layout import Account, Field, Layout
 from spendwatch.bills.tags import UNKNOWN, canonical_tags
-from spendwatch.domain.errors import printable
+from spendwatch.domain.errors import ADD_ACCOUNT, printable
 from spendwatch.domain.money import is_currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import ACCOUNT_ID, AccountId, ChargeKind, DayKey, ReadingHints
@@ -160,7 +160,10 @@ class Interpreter:
         if self.hints.currencies and account not in self.hints.currencies:
             configured = ", ".join(self.hints.currencies)
             reason = f"a bill of account {account}; configured are {configured}"
-            raise CellError(Field.ACCOUNT, cell, reason, "these accounts", is_of_all=True)
+            currency = next(iter(self.hints.currencies.values()))
+            site = "cn" if currency == "CNY" else "intl"
+            entry = f'NAME: {{id: "{account}", site: {site}, currency: {currency}}}'
+            raise CellError(Field.ACCOUNT, cell, reason, f"these accounts; {ADD_ACCOUNT} {entry}", is_of_all=True)
         return account
 
     def _unshortened(self, cell: str) -> AccountId:

@@ -115,7 +115,7 @@ _TELLINGS = {
         resolved="{files}已可读取",
         subject="",
         lead="被拒绝的文件完全不计入，部分内容也不计入：在收到可读取的账单之前，其费用不在数字之内。"
-        "文件已移到一旁并附上原因，其余处理照常进行。",
+        "文件已移至 rejected/ 并附上原因，其余处理照常进行。",
         rule="收到无法理解的账单文件",
     ),
     Rule.UNASSIGNED: Telling(

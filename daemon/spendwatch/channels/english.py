@@ -122,7 +122,7 @@ _TELLINGS = {
         resolved="{files} can be read again",
         subject="",
         lead="A refused file counts for nothing, not even in part: its charges are missing from the figures until a readable "
-        "bill arrives. It is set aside with the reason beside it; everything else goes on.",
+        "bill arrives. It lies in rejected/ with the reason beside it; everything else goes on.",
         rule="a bill that could not be understood",
     ),
     Rule.UNASSIGNED: Telling(

@@ -21,7 +21,7 @@ from spendwatch.domain.notification import DeliveryState, Notification
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.jobs.collect import Taken, collect, take
+from spendwatch.jobs.collect import ASIDE, Taken, collect, take
 from spendwatch.settings import Settings
 from spendwatch.sources.balances.settings import BalanceConfig, FileBalanceConfig
 from spendwatch.sources.config import FolderConfig, OssConfig, SourceConfig
@@ -158,7 +158,7 @@ class _Waiting:
 
     def reject(self, file: BillFile, why: str) -> None:
         """Remember why."""
-        self._whys[file.path] = why
+        self._whys[file.path] = why.removesuffix(ASIDE)  # it was only read
 
     def leave(self, file: BillFile) -> None:
         """Leave it."""

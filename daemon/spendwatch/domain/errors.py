@@ -50,6 +50,10 @@ class Refusal:
         return f"{where}: {what}{expects}" if where else f"{what}{expects}"
 
 
+ADD_ACCOUNT = "if it is yours, too, add it to `accounts` in spendwatch.yaml:"
+"""Stands in what would be accepted where the configuration may be wrong, and not the bill."""
+
+
 def printable(text: str, limit: int = 80) -> str:
     """Return hostile text quoted on one line, control and bidirectional characters escaped, cut at `limit`."""
     shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

@@ -164,7 +164,7 @@ def expire(known: AlertsKnown, findings: Sequence[Finding], open_labels: frozens
 def _is_over(alert: Alert, judged: set[Matter], open_labels: frozenset[str], now: datetime) -> bool:
     if alert.matter.period:
         return alert.matter.period not in open_labels
-    if alert.matter.rule.is_episodic:
+    if alert.matter.rule.is_episodic or alert.matter.rule is Rule.REJECTED:
         return alert.matter not in judged
     return now - alert.since >= ONE_SHOT_LASTS
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from spendwatch.domain.errors import (
+    ADD_ACCOUNT,
     LedgerChangedError,
     ReaderFailedError,
     Refusal,
@@ -22,6 +23,9 @@ from spendwatch.jobs.ports import BillReader, BillSource, Health, Ledger
 
 _TRIES = 5
 """How often a merge is begun anew when somebody else enters the same days."""
+
+ASIDE = "This copy is set aside and not read again until it is moved back to where it was dropped.\n"
+"""Stands at the end of the reason beside a refused file."""
 
 _CHANCES = 2
 """How often the reading process may fail at a file before the file is set aside."""
@@ -159,7 +163,7 @@ def take(file: BillFile, source: BillSource, desk: Desk, health: Health) -> Take
 def _refuse(file: BillFile, source: BillSource, desk: Desk, error: UnreadableBillError) -> Taken:
     digest = error.digest or desk.reader.digest(file)
     desk.ledger.refuse(Rejection(Digest(digest), file.name, file.source, desk.clock(), str(error)))
-    source.reject(file, refusal_text(file, error))
+    source.reject(file, f"{refusal_text(file, error)}{ASIDE}")
     return Taken(file, refused=str(error))
 
 
@@ -176,8 +180,13 @@ def beyond_us(error: ReaderFailedError) -> UnreadableBillError:
 
 
 def refusal_text(file: BillFile, error: UnreadableBillError) -> str:
-    """Return what stands beside a refused file: every refusal with its place, and what to do next."""
+    """Return what is said of a refused file: every refusal with its place, and what to do."""
+    is_of_account = any(ADD_ACCOUNT in (refusal.accepts or "") for refusal in error.refusals)
     lines = [f"{printable(file.name, 200)} was refused. Not one of its lines is counted.", ""]
     lines += [f"  {refusal}" for refusal in error.refusals]
-    lines += ["", "Mend or export the file again and drop it anew; this copy is not looked at any more.", ""]
+    lines += [
+        "",
+        "Add the account, or find out why its bill came here." if is_of_account else "Fix the file or export it again.",
+        "",
+    ]
     return "\n".join(lines)

@@ -177,7 +177,7 @@ class Ledger(Protocol):
         """Return by layout examples of instance ids whose workspace could not be told, in bills received since then."""
 
     def rejections(self, since: datetime) -> Sequence[Rejection]:
-        """Return the files refused since then, the oldest first."""
+        """Return the files refused since then and not entered after all, the oldest first."""
 
 
 class AlertBook(Protocol):

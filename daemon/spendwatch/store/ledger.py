@@ -232,7 +232,7 @@ class Ledger:
             return unassigned_since(connection, since)
 
     def rejections(self, since: datetime) -> Sequence[Rejection]:
-        """Return the files refused since then, the oldest first."""
+        """Return the files refused since then and not entered after all, the oldest first."""
         with self._database.reading() as connection:
             return rejections_since(connection, since)
 

@@ -172,6 +172,7 @@ def unassigned_since(connection: Connection, since: datetime) -> Mapping[str, tu
 
 
 def rejections_since(connection: Connection, since: datetime) -> tuple[Rejection, ...]:
-    """Return the files refused since then, the oldest first."""
-    query = select(rejection).where(rejection.c.at >= since).order_by(rejection.c.at, rejection.c.digest)
+    """Return the files refused since then and not entered after all, the oldest first."""
+    entered = select(statement.c.id).where(statement.c.digest == rejection.c.digest).exists()
+    query = select(rejection).where(rejection.c.at >= since, ~entered).order_by(rejection.c.at, rejection.c.digest)
     return tuple(Rejection(**row) for row in connection.execute(query).mappings())
