@@ -149,6 +149,20 @@ def test_what_lies_in_the_inbox_unread_is_said_at_once_with_what_to_do_and_the_r
     assert (status["sources"][0]["state"], status["accounts"][0]["spend"]) == ("ok", "100")
 
 
+def test_an_inbox_whose_mount_is_gone_is_failing_at_once_and_in_a_dry_run(home: Home) -> None:
+    home.furnish()
+    home.drop(lines_worth("60"))
+    home.call("once")
+    home.inbox.rename(home.folder / "elsewhere")
+    home.inbox.mkdir()
+    for arguments in (["once", "--dry-run"], ["once"]):
+        assert f"gone from {home.inbox}: mount it again" in home.call(*arguments, expect=75).stderr
+    assert [call["type"] for call in home.calls()] == ["source.failing"]
+    home.inbox.rmdir()
+    (home.folder / "elsewhere").rename(home.inbox)
+    home.call("once")
+
+
 def test_a_silent_source_is_told_and_a_new_bill_ends_it(home: Home) -> None:
     home.furnish()
     (home.folder / "spendwatch.yaml").write_text(

@@ -26,7 +26,7 @@ from spendwatch.settings import Settings
 from spendwatch.sources.balances.settings import BalanceConfig, FileBalanceConfig
 from spendwatch.sources.config import FolderConfig, OssConfig, SourceConfig
 from spendwatch.sources.files.naming import readable
-from spendwatch.sources.folder.listing import waiting
+from spendwatch.sources.folder.listing import presence_of, waiting
 from spendwatch.sources.holding import waiting as fetched_and_waiting
 from spendwatch.sources.oss.waiting import waiting as waiting_objects
 from spendwatch.state import Store, opened_store
@@ -171,6 +171,7 @@ class _Waiting:
         """Say what lies there, and return it, each file with its name."""
         if isinstance(self._config, FolderConfig):
             folder, deep = Path(self._config.path), self._config.recursive
+            presence_of(folder, self._settings.spool / "arrivals" / self.name, move=self._config.move).require_at(folder)
             files, self._unread = waiting(self.name, folder, deep=deep, others=self._settings.not_bills)
             click.echo(f"{self.name}: {counted(len(files), 'file')} in {folder}")
             return [(folder / file, readable(file)) for file in files]

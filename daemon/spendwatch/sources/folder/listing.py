@@ -16,6 +16,7 @@ from spendwatch.sources.files.shelves import Shelf
 from spendwatch.sources.files.skipped import Once, Skipped, reason_of
 from spendwatch.sources.files.spool import Identity
 from spendwatch.sources.files.tree import MOST_FOLDERS, Tree
+from spendwatch.sources.folder.given_again import NOTE
 from spendwatch.sources.folder.settling import Looks
 
 MOST_WATCHED = 100_000
@@ -103,6 +104,11 @@ class Presence:
             msg = f"{what} gone from {self._path}: mount it again; if it is empty on purpose, say so there: {mark}"
             raise SourceUnavailableError(msg, Trouble.GONE)
 
+    def require_at(self, path: Path) -> None:
+        """Do the same with the folder at that path."""
+        with folder_at(path) as folder:
+            self.require(folder)
+
     def note(self, folder: int) -> bool:
         """Remember if something is in the open folder by which it will be known; tell whether there is."""
         with os.scandir(folder) as entries:
@@ -113,6 +119,11 @@ class Presence:
                 self._memory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._memory.write_bytes(os.fsencode(self._path))
         return is_there
+
+
+def presence_of(path: Path, spool: Path, *, move: bool) -> Presence:
+    """Return by what a source's folder is known, remembered beside its spool."""
+    return Presence(path, spool.with_name(f"{spool.name}.seen"), marks=(NOTE, Shelf.DONE) if move else ())
 
 
 def waiting(

@@ -19,8 +19,8 @@ from spendwatch.sources.files.originals import OddFileError, Original, ends_like
 from spendwatch.sources.files.shelves import Shelf
 from spendwatch.sources.files.skipped import Once, Skipped, reason_of
 from spendwatch.sources.files.spool import Identity, Spool
-from spendwatch.sources.folder.given_again import NOTE, GivenAgain
-from spendwatch.sources.folder.listing import Listing, Presence
+from spendwatch.sources.folder.given_again import GivenAgain
+from spendwatch.sources.folder.listing import Listing, presence_of
 from spendwatch.sources.folder.mirror import Mirror
 from spendwatch.sources.folder.remembered import Remembered
 from spendwatch.sources.folder.settling import Looks
@@ -61,7 +61,7 @@ class FolderSource:
         self._looks = Looks(settle.total_seconds(), monotonic)
         self._skipped = Skipped(name)
         self._once = Once(name)
-        self._presence = Presence(path, spool.with_name(f"{spool.name}.seen"), marks=(NOTE, Shelf.DONE) if move else ())
+        self._presence = presence_of(path, spool, move=move)
         self._disposal: Shelving | Mirror
         if move:
             again = GivenAgain(name, self._once, history, deep=recursive)
