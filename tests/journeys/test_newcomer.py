@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from home import RESEARCH, Home, lines_worth
-from servers_smtp import SmtpSink
+from bill_builder import ACCOUNT, a_bill, a_line
+from home import RESEARCH, Home, TimedHome, lines_worth
+from servers_smtp import SmtpSink, Tls
+
+OTHER = "5000000000000003"
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART, README = ROOT / "deploy" / "quickstart", ROOT / "README.md"
@@ -107,6 +110,7 @@ def test_check_tells_programs_what_it_tells_people(started: Home) -> None:
     edit(started.folder / "spendwatch.yaml", ("site: cn", "site: china"))
     refused = started.json("check", expect=78)
     assert (refused["policy"], refused["mistakes"][0]["key"]) == (None, "accounts.main.site")
+    assert "no spendwatch.yaml is there" in Home(started.folder / "inbox").json("check", expect=78)["mistakes"][0]["what"]
 
 
 def test_check_compares_ids_with_the_bills_on_record_and_makes_no_ledger(quiet_home: Home) -> None:
@@ -133,6 +137,8 @@ def test_the_policy_fits_on_a_terminal_of_80_columns(quiet_home: Home) -> None:
     assert ["chatbot key", "30.00", "never", "screen"] in table
     assert ["whole account", "20,000.00", "10,000.00 (50%), 16,000.00 (80%),", "screen"] in table
     assert any(line[:2] == ["available balance", "below 5,000.00, below 3.00, 7 days"] for line in table)
+    quiet_home.watch("llm-b", budget="7", name="Batch", more="counts: pay_as_you_go")
+    assert "\nBatch (pay-as-you-go only)  " in quiet_home.call("check").stdout
 
 
 @pytest.mark.parametrize("command", ["init", "demo", "run", "once", "import", "spool"])
@@ -234,3 +240,72 @@ def test_the_least_configuration_of_the_readme_is_right_and_check_says_what_stan
     shown = [first, *done.stderr.splitlines(), *rest]
     (block,) = re.findall(r"```\n(my-config: ok .*?)```", text, re.DOTALL)
     assert [line.rstrip() for line in shown] == block.splitlines()
+
+
+@pytest.mark.parametrize("trap", ["unreadable", "sub-folder", "link"])
+def test_a_bill_in_the_inbox_that_cannot_be_read_ends_with_a_person_notified(trap: str, home: Home, tmp_path: Path) -> None:
+    home.furnish()
+    home.watch()
+    bill = home.drop(lines_worth("85"))
+    if trap == "unreadable":
+        bill.chmod(0)
+    elif trap == "sub-folder":
+        (home.inbox / "2026").mkdir()
+        bill = bill.rename(home.inbox / "2026" / bill.name)
+    else:
+        elsewhere = bill.rename(tmp_path / "elsewhere.csv")
+        bill.symlink_to(elsewhere)
+    named = "2026" if trap == "sub-folder" else bill.name
+    done = program("--config", str(home.folder), "once", folder=tmp_path)
+    assert done.returncode == 75
+    assert named in done.stderr
+    assert [call["type"] for call in home.calls()] == ["source.failing"]
+    assert named in home.calls()[0]["data"]["detail"]
+    assert home.json("status")["sources"][0]["state"] == "failing"
+
+
+def test_an_account_whose_bills_stop_is_reported_though_anothers_go_on(home: Home, tmp_path: Path) -> None:
+    timed = TimedHome(tmp_path, home.mail, home.hook)
+    timed.furnish(stale_after="26h")
+    edit(timed.folder / "spendwatch.yaml", ("sources:", f'  other: {{id: "{OTHER}", site: cn, currency: CNY}}\nsources:'))
+    timed.watch()
+    for day in range(1, 5):
+        timed.at(f"2026-09-{day:02}T21:00:00")
+        for account in (ACCOUNT, OTHER) if day == 1 else (ACCOUNT,):
+            line = a_line(line_id=f"{account} {day}", day=f"202609{day:02}", account=account)
+            timed.put(*a_bill([line], account=account, exported=f"202609{day:02}200000"))
+        timed.call("once")
+    stale = [one["data"] for one in timed.calls() if one["type"] == "bills.stale" and one["data"]["reason"] == "fired"]
+    assert [(one["account"], one["scope"]) for one in stale] == [(OTHER, "account")]
+    timed.call("status", "--exit-code", expect=4)
+
+
+def test_without_any_bill_no_workspace_is_called_ok(home: Home) -> None:
+    home.furnish(account=", budget: 9.00")
+    home.watch()
+    home.put("bill.csv", b"<html>please log in</html>\n")
+    home.call("once", expect=65)
+    assert [call["type"] for call in home.calls()] == ["bills.rejected"]
+    (account,) = home.json("status")["accounts"]
+    assert {account["state"], *(line["state"] for line in account["workspaces"])} == {"unknown"}
+    home.call("status", "--exit-code", expect=4)
+
+
+def test_a_relay_that_refuses_the_password_never_looks_like_somebody_was_notified(tmp_path: Path) -> None:
+    with SmtpSink(tls=Tls.STARTTLS, login=("alerts", "right")) as relay:
+        home = Home(tmp_path, relay)
+        home.furnish()
+        edit(
+            home.folder / "spendwatch.yaml",
+            ("host: 127.0.0.1", "host: localhost"),
+            ("security: none", f"username: alerts, password_file: smtp, ca_file: {relay.ca_file}"),
+        )
+        (home.folder / "smtp").write_text("wrong")
+        (home.folder / "smtp").chmod(0o600)
+        home.watch()
+        home.drop(lines_worth("85"))
+        home.call("once", expect=75)
+        assert home.json("status")["deliveries"]["pending"] == 1
+        (waiting,) = (one for one in home.json("deliveries", "list")["deliveries"] if one["channel"] == "post")
+        assert (waiting["state"], home.mails()) == ("pending", [])
+        assert "refused the user name or the password" in waiting["last_error"]

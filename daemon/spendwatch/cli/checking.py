@@ -11,6 +11,7 @@ import click
 from rich.table import Table
 
 from spendwatch.channels.config import ChannelConfig
+from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.screen import clean, console, print_json
 from spendwatch.domain.count import counted
@@ -26,9 +27,10 @@ from spendwatch.state import opened_store
 _WIDTH = 80
 
 
-def check_all(path: Path, *, strict: bool, as_json: bool) -> Exit:
+def check_all(place: Place, *, strict: bool, as_json: bool) -> Exit:
     """Print everything that is to be said about the configuration that lies there."""
     try:
+        path = place.path()
         examined = examine(path)
     except ConfigError as error:
         if not as_json:
@@ -114,7 +116,7 @@ def _print_policy(settings: Settings, watched: Sequence[Watch]) -> None:
     screen = console()
     screen.width = min(screen.width, _WIDTH)
     for account in settings.accounts:
-        screen.print(f"\n[bold]Account {clean(account.name)}[/] ({account.account}, {account.currency})")
+        screen.print(f"\n[bold]Account {clean(account.name)}[/] ({clean(account.account)}, {account.currency})")
         found = _table("WATCHED", "BUDGET", "NOTIFIES AT", "CHANNELS")
         for one in watched:
             if one.scope.account == account.account:
@@ -133,16 +135,18 @@ def _print_policy(settings: Settings, watched: Sequence[Watch]) -> None:
 def _table(*headings: str) -> Table:
     found = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for heading in headings:
-        found.add_column(heading, justify="right" if heading == "BUDGET" else "left", no_wrap=heading == "BUDGET")
+        is_amount = heading == "BUDGET"
+        found.add_column(heading, justify="right" if is_amount else "left", no_wrap=is_amount, overflow="fold")
     return found
 
 
 def _title(one: Watch) -> str:
-    if one.scope.is_whole_account:
-        return "whole account"
-    if one.scope.budget:
-        return f"  {clean(one.scope.budget)}"
-    return clean(one.name) + (f"\n{one.scope.workspace}" if one.name != one.scope.workspace else "")
+    scope = one.scope
+    if scope.is_whole_account:
+        return f"whole account{scope.counts.note}"
+    if scope.budget:
+        return f"  {clean(scope.budget)}{scope.counts.note}"
+    return clean(one.name) + scope.counts.note + (f"\n{scope.workspace}" if one.name != scope.workspace else "")
 
 
 def _point(threshold: Threshold, one: Watch) -> str:

@@ -78,4 +78,4 @@ def check(place: Place, *, strict: bool, as_json: bool) -> int:
     """
     from spendwatch.cli.checking import check_all  # noqa: PLC0415 -- pydantic costs 0.1 s
 
-    return check_all(place.path(), strict=strict, as_json=as_json)
+    return check_all(place, strict=strict, as_json=as_json)
