@@ -253,7 +253,7 @@ def test_spend_is_grouped_by_what_is_asked_for_and_by_currency_always(ledger: Le
 
 
 def test_spend_can_be_told_apart_by_every_dimension(ledger: Ledger) -> None:
-    enter(ledger, "first", Day(key(5), (row("1", tags='{"team":"研究"}'),)))
+    enter(ledger, "first", Day(key(5), (row("1", tags='{"team":"研究"}', safe_mode="1"),)))
     expected = {
         Dimension.ACCOUNT: ACME,
         Dimension.DAY: "2026-09-05",
@@ -262,6 +262,7 @@ def test_spend_can_be_told_apart_by_every_dimension(ledger: Ledger) -> None:
         Dimension.MODEL: "qwen-max",
         Dimension.TYPE: "inference",
         Dimension.CHANNEL: "api",
+        Dimension.SAFE_MODE: "1",
         Dimension.ITEM: "tokens",
         Dimension.COMMODITY: "sfm_inference_public_cn",
         Dimension.PRODUCT: "sfm",
@@ -273,6 +274,15 @@ def test_spend_can_be_told_apart_by_every_dimension(ledger: Ledger) -> None:
         (only,) = ledger.spend(SEPTEMBER, (dimension,))
         assert only.values == {dimension: expected[dimension]}
     assert ledger.spend(SEPTEMBER, tuple(Dimension))[0].values == expected
+
+
+def test_examples_of_usage_without_a_workspace_are_told_by_layout_the_first_of_each(ledger: Ledger) -> None:
+    enter(ledger, "first", Day(key(1)), unassigned=("a;b", ""))
+    enter(ledger, "second", Day(key(2)), unassigned=("c;d",))
+    enter(ledger, "third", Day(key(3)), layout="focus", unassigned=("研究;x",))
+    enter(ledger, "fourth", Day(key(4)), layout="legacy")
+    assert ledger.unassigned(NOON) == {"v2": ("a;b", ""), "focus": ("研究;x",)}
+    assert ledger.unassigned(NOON + timedelta(seconds=1)) == {}
 
 
 def test_spend_can_be_limited_to_products_and_days(ledger: Ledger) -> None:

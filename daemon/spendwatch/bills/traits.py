@@ -229,7 +229,7 @@ class Interpreter:
             type=instance.type,
             channel=instance.channel,
             safe_mode=instance.safe_mode,
-            kept=SEPARATOR.join(raw.get(column, "") for column in KEPT) if self.layout.has_parties else "",
+            kept=SEPARATOR.join(raw.get(column, "") for column in KEPT) if Field.PROVIDER in self.layout.columns else "",
         )
 
     def _tags(self, cell: str) -> str:

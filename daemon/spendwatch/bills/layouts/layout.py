@@ -114,11 +114,6 @@ class Layout:
         names = {field: tuple(map(normalised, names)) for field, names in self.columns.items()}
         object.__setattr__(self, "_names", names)
 
-    @property
-    def has_parties(self) -> bool:
-        """Whether its lines say who provides, publishes and invoices what is charged."""
-        return Field.PROVIDER in self.columns
-
     def find(self, header: Sequence[str]) -> Mapping[Field, int]:
         """Return where in the normalised header each field stands. Names must be equal: one is often part of another."""
         places = {name: place for place, name in reversed(list(enumerate(header)))}
