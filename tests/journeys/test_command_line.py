@@ -190,6 +190,7 @@ def test_status_keeps_its_contract(quiet_home: Home) -> None:
         "from": "manual",
         "stale": False,
         "runway": {"too_early": True, "days": 0, "needed": 5},
+        "runway_reason": None,
     }
     assert (account["balance_trouble"], account["forecast"], research["forecast"]) == ("", None, None)
     assert {(alert["threshold"], alert["severity"], alert["state"]) for alert in document["alerts"]} == {
