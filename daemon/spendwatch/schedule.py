@@ -105,12 +105,15 @@ class Daemon:
         app = self._app
         app.on_answer = lambda source: self._heartbeat.progress(f"collect:{source}")
         app.on_settled = lambda settled: self._heartbeat.progress(f"deliver:{settled.delivery.channel}")
-        app.store.health.reading_ended()
-        app.check_clock()
-        app.beat()
-        recovered = app.store.outbox.take_up()
-        if recovered:
-            log.warning("deliveries_recovered", count=recovered)
+        try:
+            app.store.health.reading_ended()
+            app.check_clock()
+            app.beat()
+            if recovered := app.store.outbox.take_up():
+                log.warning("deliveries_recovered", count=recovered)
+        except LedgerUnavailableError as error:  # whoever ends here tells nobody
+            app.alarm.failed("assess", error)
+            log.error("start_incomplete", why=str(error))  # noqa: TRY400 -- as above
         self._plan()
         keep_for_life()
         self._heartbeat.ready(self._status())

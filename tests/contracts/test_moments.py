@@ -66,8 +66,9 @@ def test_a_balance_that_was_read_by_a_clock_ahead_gives_way_to_the_next(database
 
 def test_ages_are_kept_when_the_clock_is_set(database: Database) -> None:
     health = HealthBook(database)
-    health.bill_came(INBOX, at=NOON)
+    health.bill_came(INBOX, at=NOON, accounts=(ACME,))
     health.source_failed(INBOX, "gone", at=NOON + MINUTE)
     shift_moments(database, MONTH)
-    (source,) = health.sources()
+    (source,), (account,) = health.sources(), health.account_bills()
     assert (source.last_bill_at, source.failing_since) == (NOON + MONTH, NOON + MINUTE + MONTH)
+    assert account.last_bill_at == NOON + MONTH

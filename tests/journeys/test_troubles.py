@@ -284,22 +284,26 @@ def test_a_reload_breaks_off_nothing_that_is_being_sent(home: Home) -> None:
     assert "CancelledError" not in running.log()
 
 
-def test_a_damaged_ledger_is_told_past_the_ledger_and_status_does_not_rely_on_it(home: Home) -> None:
+@pytest.mark.parametrize("table", ["audit", "alert"])
+def test_a_damaged_ledger_is_told_past_the_ledger_and_status_does_not_rely_on_it(table: str, home: Home) -> None:
     home.furnish(extra="retention: {originals: 62d}")
     home.watch(budget="100.00")
-    home.drop(lines_worth("10"))
+    home.drop(lines_worth("60"))
     home.call("once")
     with closing(sqlite3.connect(home.state)) as state:
-        (page,) = state.execute("SELECT rootpage FROM sqlite_master WHERE name = 'notification'").fetchone()
+        (page,) = state.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
     with home.state.open("r+b") as file:
         file.seek((page - 1) * 4096)
         file.write(b"\xff" * 4096)
     running = home.start()
     try:
-        home.until(lambda: [call["type"] for call in home.calls()] == ["ledger.failing"])
+        home.until(lambda: [call["type"] for call in home.calls()] == ["spend.threshold_reached", "ledger.failing"])
         home.until(lambda: any(b"The ledger of spendwatch cannot be used" in mail for mail in home.mails()))
-        home.until(lambda: home.json("status")["daemon"]["trouble"] != "")
-        assert "STALE  the ledger cannot be relied on" in home.call("status", "--exit-code", expect=4).stdout
+        if table == "audit":
+            home.until(lambda: home.json("status")["daemon"]["trouble"] != "")
+            assert "STALE  the ledger cannot be relied on" in home.call("status", "--exit-code", expect=4).stdout
+        else:
+            assert "damaged" in home.call("status", expect=75).stderr
     finally:
         running.stop()
 

@@ -16,7 +16,7 @@ from spendwatch.store.balance_memory import balance_watch
 from spendwatch.store.balance_reading import balance_reading
 from spendwatch.store.columns import Moment
 from spendwatch.store.database import Database
-from spendwatch.store.health_book import channel_health, source_health
+from spendwatch.store.health_book import account_bills, channel_health, source_health
 from spendwatch.store.late import late
 from spendwatch.store.statement import rejection
 
@@ -28,7 +28,7 @@ _NOTED: Iterable[Column[datetime]] = (
     *(balance_health.c[name] for name in ("first_tried_at", "last_read_at", "failing_since")),
     *(balance_watch.c[name] for name in ("topped_up_at", "positive_since", "overdue_since")),
     *(alert.c[name] for name in ("since", "told_at", "resolved_at")),
-    *(channel_health.c.failing_since, attempt.c.at, late.c.at, rejection.c.at),
+    *(account_bills.c.last_bill_at, channel_health.c.failing_since, attempt.c.at, late.c.at, rejection.c.at),
 )
 """What waits and ages go by. What a person reads afterwards (the audit, notifications, deliveries) stays as it was written."""
 
@@ -36,12 +36,14 @@ _NOTED: Iterable[Column[datetime]] = (
 def shift_moments(database: Database, step: timedelta) -> None:
     """Let what goes by ages keep them when the clock is set: a bill that came a minute ago came a minute ago."""
     with database.writing() as connection:
-        for table in (source_health, channel_health, balance_health, balance_watch):
-            (key,), columns = table.primary_key, [column for column in table.c if isinstance(column.type, Moment)]
-            for place, *moments in connection.execute(select(key, *columns)).all():
-                moved = {column.name: moment + step for column, moment in zip(columns, moments, strict=True) if moment}
+        for table in (source_health, account_bills, channel_health, balance_health, balance_watch):
+            keys, columns = tuple(table.primary_key), [column for column in table.c if isinstance(column.type, Moment)]
+            for row in connection.execute(select(*keys, *columns)).all():
+                moments = zip(columns, row[len(keys) :], strict=True)
+                moved = {column.name: moment + step for column, moment in moments if moment}
                 if moved:
-                    connection.execute(update(table).where(key == place).values(moved))
+                    place = (key == value for key, value in zip(keys, row, strict=False))
+                    connection.execute(update(table).where(*place).values(moved))
 
 
 def correct_moments(database: Database, now: datetime) -> datetime | None:
