@@ -219,11 +219,15 @@ def test_bills_that_lack_what_was_billed_before_are_said_to_be_filtered_beside_t
     oss = row("40", product="oss", commodity="oss")
     rounds.bill(date(2026, 8, 20), "1", oss)
     rounds.bill(TODAY, "1")
+    # A new month begins with what is billed by the minute.
+    rounds.now += 2 * DAY
+    assert _unseen(rounds) == ()
+    rounds.now += DAY
     (low,) = rounds.round()
     assert low.facts.balance
     assert low.facts.balance.unseen == ("oss",)
     assert "nothing of oss, billed within the last 62 days" in Wording(Language.EN, ZONE).text(low)
-    assert "本月账单中没有 oss" in Wording(Language.ZH, ZONE).text(low)
+    assert "近期账单中没有 oss" in Wording(Language.ZH, ZONE).text(low)
     seen = rounds.overview().accounts[0]
     assert "hold nothing of oss" in "\n".join(map(str, balance_lines(seen, rounds.now, ZONE)))
     rounds.bill(TODAY, "1", oss)
@@ -241,6 +245,7 @@ def test_a_filter_of_the_bills_touches_no_balance_that_is_told_elsewhere(databas
     rounds.read(100)
     rounds.bill(date(2026, 8, 20), row("40", product="oss", commodity="oss"))
     rounds.bill(TODAY, "1")
+    rounds.now += 4 * DAY
     assert _unseen(rounds) == ()
 
 

@@ -304,7 +304,7 @@ CHINESE = Phrases(
     by_formula="按公式",
     spent_since="此后账单费用",
     paid_at_order="未扣减：订阅费用 {amount}，下单时已支付。",
-    unseen="本月账单中没有 {products}，而最近 62 天内有其账单。"
+    unseen="近期账单中没有 {products}，而最近 62 天内有其账单。"
     "如果导出时按产品做了筛选，此处的未结清金额偏低、可用额度偏高：请导出全部产品。",
     used_on="各类别最近一次出账的用量日期：{days}。",
     available="可用额度",

@@ -305,7 +305,7 @@ ENGLISH = Phrases(
     by_formula="By the formula",
     spent_since="Billed since then",
     paid_at_order="Not subtracted: {amount} for subscriptions, which are paid when they are ordered.",
-    unseen="This month's bills hold nothing of {products}, billed within the last 62 days. If the export is filtered by "
+    unseen="Recent bills hold nothing of {products}, billed within the last 62 days. If the export is filtered by "
     "product, too little is unsettled here and the balance is too high: export all products.",
     used_on="Latest billed usage: {days}.",
     available="Available",

@@ -46,7 +46,7 @@ def balance_lines(account: AccountOverview, now: datetime, zone: tzinfo) -> list
         found.append(Text(f"Not subtracted: {shown(balance.paid_at_order.amount)} for subscriptions, paid when ordered"))
     if balance.unseen:
         others = clean(", ".join(balance.unseen))
-        line = f"This month's bills hold nothing of {others}, billed within 62 days: filtered? Then available is too high"
+        line = f"Recent bills hold nothing of {others}, billed within 62 days: filtered? Then available is too high"
         found.append(Text(line, style="yellow"))
     if remark := _difference(balance):
         found.append(Text(remark))

@@ -56,7 +56,7 @@ class Billed:
     ordered: Money | None = None
     """Charged in that time for subscriptions, and paid when they were ordered."""
     unseen: tuple[str, ...] = ()
-    """Products that were billed lately, and that this month's bills may leave out."""
+    """Products that were billed lately, and that recent bills may leave out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,7 @@ class AccountBalance:
     paid_at_order: Money | None = None
     """What the bills charge for subscriptions, less refunds: paid when ordered, and therefore not subtracted."""
     unseen: tuple[str, ...] = ()
-    """Products billed within two months of which this month's bills hold nothing: if these are filtered, too little is
-    subtracted."""
+    """Products billed within two months of which recent bills hold nothing: if these are filtered, too little is subtracted."""
 
     @property
     def currency(self) -> Currency:

@@ -59,7 +59,7 @@ def balances_of(
             until=until.get(policy.account),
             settled=settled,
             ordered=sum(ordered, Money.zero(policy.currency)) if reading.is_by_bills else Money(since.ordered, policy.currency),
-            unseen=view.unseen(policy.account, periods[-1], policies.products, now.astimezone(zone).date()),
+            unseen=view.unseen(policy.account, policies.products, now.astimezone(zone).date()),
         )
         is_stale = wanted.stale_after is not None and now - reading.as_of > wanted.stale_after
         balance = balance_from(reading, billed, is_stale=is_stale)

@@ -23,6 +23,9 @@ _PLANS_SEEN = timedelta(days=40)
 _PRODUCTS_SEEN = timedelta(days=62)
 """What was billed within two months is probably still in use."""
 
+_BEGUN = timedelta(days=3)
+"""So long the month before is looked at: not everything is billed by the minute, and a new month begins with little."""
+
 Kept = Callable[[int], dict[Hashable, Any]]
 """Returns what is kept of that revision of the ledger."""
 
@@ -73,8 +76,10 @@ class LedgerView:
         mine = ((category, day) for (owner, category), day in found.items() if owner == account)
         return tuple(sorted(mine, key=lambda one: (-one[1].toordinal(), one[0])))
 
-    def unseen(self, account: AccountId, period: BillingPeriod, products: Sequence[str], today: date) -> tuple[str, ...]:
-        """Return the products charged for lately of which the bills of that period, that are only of these, hold nothing."""
+    def unseen(self, account: AccountId, products: Sequence[str], today: date) -> tuple[str, ...]:
+        """Return the products charged for lately of which the bills of the month, that are only of these, hold nothing."""
+        begun = today - _BEGUN
+        period = BillingPeriod(begun.year, begun.month)
         by = (Dimension.ACCOUNT, Dimension.PRODUCT)
         sums = _known(self._kept, ("products", period), lambda: self.ledger.spend(period, by, products=None))
         now = {one.values[Dimension.PRODUCT] for one in sums if one.values[Dimension.ACCOUNT] == account}
