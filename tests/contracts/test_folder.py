@@ -196,7 +196,6 @@ def test_what_goes_with_bills_is_left_alone_without_a_word(inbox: Inbox) -> None
         "x.csv.SHA256",
         "x.csv.ok",
         "_SUCCESS",
-        "_committed_1",
         "desktop.ini",
         "Thumbs.db",
         ".DS_Store",
@@ -209,6 +208,8 @@ def test_what_goes_with_bills_is_left_alone_without_a_word(inbox: Inbox) -> None
             assert inbox.look_after(3600) == []
     assert (logs, inbox.unread) == ([], "")
     assert sorted(path.name for path in inbox.path.iterdir()) == sorted(names)
+    inbox.drop("_SUCCESSFUL.csv")
+    assert [file.name for file in inbox.settled()] == ["_SUCCESSFUL.csv"]
 
 
 # --- the private copy

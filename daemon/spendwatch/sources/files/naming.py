@@ -11,9 +11,11 @@ MANY = 10_000
 
 _TEMPORARY_STARTS = (".", "~$")
 _TEMPORARY_ENDS = (".part", ".tmp", ".crdownload", ".download", ".partial", ".filepart", ".swp", "~")
-_COMPANION_STARTS = ("_success", "_committed_", "_started_", "@eadir", "$recycle.bin")
 _COMPANION_ENDS = (".md5", ".sha1", ".sha256", ".sha512", ".crc", ".sig", ".asc", ".ok", ".done", ".ready")
-_COMPANIONS = frozenset({"desktop.ini", "thumbs.db", "lost+found", "system volume information", "md5sums", "sha256sums"})
+_COMPANIONS = frozenset(
+    {"_success", "desktop.ini", "thumbs.db", "md5sums", "sha256sums"}
+    | {"lost+found", "@eadir", "$recycle.bin", "system volume information"}
+)
 _PACKED = (".zip", ".gz", ".xlsx", ".xls", ".parquet")
 _WHY = ".why.txt"
 _REASON = re.compile(r"\.why(?:-[0-9]+)?\.txt\Z", re.ASCII)
@@ -27,11 +29,7 @@ def is_temporary(name: str) -> bool:
     Checksums and marks of completion lie beside bills, and every system leaves folders and files of its own.
     """
     plain = name.casefold()
-    return (
-        plain.startswith((*_TEMPORARY_STARTS, *_COMPANION_STARTS))
-        or plain.endswith((*_TEMPORARY_ENDS, *_COMPANION_ENDS))
-        or plain in _COMPANIONS
-    )
+    return plain.startswith(_TEMPORARY_STARTS) or plain.endswith((*_TEMPORARY_ENDS, *_COMPANION_ENDS)) or plain in _COMPANIONS
 
 
 def endings(name: str) -> tuple[bytes, ...]:
