@@ -77,3 +77,11 @@ def test_messages_that_wait_are_shown_first(home: TimedHome) -> None:
     home.call("once", expect=75)
     assert home.json("status")["deliveries"] == {"pending": 1, "dead": 0}
     assert "Messages: 1 delivery pending" in home.call("status").stdout.splitlines()[1]
+
+
+def test_an_account_without_any_bill_is_unknown_and_named_as_the_reason_of_the_exit_code(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    quiet_home.call("once")
+    shown = quiet_home.call("status", "--exit-code", expect=4).stdout
+    assert "STALE  account acme: no bill on record" in shown
+    assert "unknown" in shown

@@ -236,8 +236,10 @@ def _readings(overview: Overview) -> list[RenderableType]:
 
 def _alerts(overview: Overview, settings: Settings) -> list[RenderableType]:
     troubles = [f"{source.name} is {source.state}: {source.trouble}" for source in overview.sources if source.state != "ok"]
-    silent = ((account.name or account.account, account.silence) for account in overview.accounts)
-    troubles += [f"account {name}: no new bill for {duration_text(silence)}" for name, silence in silent if silence]
+    for account in overview.accounts:
+        if account.silence or not account.data_until:
+            what = f"no new bill for {duration_text(account.silence)}" if account.silence else "no bill on record"
+            troubles.append(f"account {account.name or account.account}: {what}")
     found: list[RenderableType] = [Text(f"STALE  {trouble}", style="yellow") for trouble in troubles]
     if not overview.alerts:
         return [*found, Text("No alert fires.")]

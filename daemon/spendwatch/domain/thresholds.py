@@ -35,7 +35,9 @@ def review_standing(standing: Standing, known: AlertsKnown, *, account_name: str
     verdict = _thresholds_reached(standing, new, known, account_name=account_name, now=now) if new else Verdict()
     if told and not verdict.notifications and watch.remind:
         verdict += _reminder(standing, told, known, account_name, now)
-    return verdict + _correction(standing, told, known, account_name, now)
+    if told or standing.spend.amount < 0:
+        verdict += _correction(standing, told, known, account_name, now)
+    return verdict
 
 
 @dataclass(frozen=True, slots=True)
