@@ -28,6 +28,7 @@ def spent(
     amount: str | Decimal, workspace: str = RESEARCH, account: str = ACME, currency: Currency = CNY, **more: str
 ) -> SpendSum:
     values = {Dimension.ACCOUNT: account, Dimension.WORKSPACE: workspace, Dimension.CHARGE: "usage"}
+    values |= {Dimension.COMMODITY: "", Dimension.ITEM: ""}
     values |= {Dimension(name): value for name, value in more.items()}
     return SpendSum(values, currency, Decimal(amount), 1)
 
@@ -196,8 +197,8 @@ def test_workspaces_are_seen_where_they_turned_up() -> None:
     assert seen_workspaces(sums) == {(ACME, RESEARCH), (ACME, UNASSIGNED), ("other", RESEARCH)}
 
 
-def _daily(day: str, amount: str, model: str = "qwen", type: str = "out", currency: Currency = CNY) -> SpendSum:  # noqa: A002
-    return spent(amount, currency=currency, day=day, model=model, type=type)
+def _daily(day: str, amount: str, model: str = "qwen", kind: str = "out", currency: Currency = CNY, **more: str) -> SpendSum:
+    return spent(amount, currency=currency, day=day, model=model, type=kind, **more)
 
 
 def test_growth_compares_the_last_days_with_as_many_before() -> None:
@@ -209,12 +210,14 @@ def test_growth_compares_the_last_days_with_as_many_before() -> None:
         _daily("2026-09-16", "8"),
         _daily("2026-09-17", "100"),
         _daily("2026-09-16", "16", currency=USD),
-        _daily("2026-09-16", "1", "", ""),
+        _daily("2026-09-16", "1", "", "", commodity="sfm_training_public_cn"),
+        _daily("2026-09-16", "0.5", "", ""),
     ]
     found = course_of(sums, WHOLE, last=date(2026, 9, 16), days=4).growth
     assert [(growth.label, growth.recent, growth.before) for growth in found] == [
         ("qwen / out", cny(12), cny(3)),
-        ("not told by the bill", cny(1), cny(0)),
+        ("training", cny(1), cny(0)),
+        ("other", cny("0.5"), cny(0)),
     ]
 
 

@@ -275,6 +275,8 @@ GIVEN_BACK: dict[str, Any] = {**ORDERED, "charge": "订阅退款费用", "trade"
 def test_every_command_that_shows_spend_shows_subscription_apart(quiet_home: Home) -> None:
     quiet_home.furnish()
     quiet_home.watch(budget="100.00", more="counts: pay_as_you_go")
+    assert "Research (pay-as-you-go only)" in quiet_home.call("check").stdout
+    assert [one["counts"] for one in quiet_home.json("check")["policy"]["watched"]] == ["all", "pay_as_you_go"]
     lines = lines_worth("60") + lines_worth("300", workspace="", **ORDERED)
     lines += lines_worth("-20", first=2, workspace="", **GIVEN_BACK)
     rehearsed = quiet_home.json("import", "--dry-run", str(quiet_home.drop(lines)))["totals"]

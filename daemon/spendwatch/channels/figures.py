@@ -127,12 +127,17 @@ def _growth(words: Words) -> Chart:
     grown = words.facts.growth[:_MOST_GROWTH]
     lengths = _lengths(growth.recent for growth in grown)
     bars = (
-        Bar(clean(growth.label, _LABEL_LENGTH), length, str(growth.recent), _change(growth.recent, growth.before, phrases.new))
+        Bar(_named(words, growth.label), length, str(growth.recent), _change(growth.recent, growth.before, phrases.new))
         for growth, length in zip(grown, lengths, strict=True)
     )
     if any(growth.before is None for growth in grown):
         return Chart(phrases.costs, phrases.costs_hint, tuple(bars))
     return Chart(phrases.growth, phrases.growth_hint, tuple(bars))
+
+
+def _named(words: Words, label: str) -> str:
+    categories = {category.value: name for category, name in words.phrases.categories.items()}
+    return categories.get(label, clean(label, _LABEL_LENGTH))
 
 
 def _daily(words: Words) -> Chart:

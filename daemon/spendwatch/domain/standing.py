@@ -174,10 +174,10 @@ class Course:
 def course_of(
     sums: Iterable[SpendSum], watch: Watch, *, last: date, days: int, unknown: AbstractSet[date] = frozenset()
 ) -> Course:
-    """Return how pay-as-you-go went in the `days` up to `last`. `sums` must be grouped by day, model, type and charge.
+    """Return how pay-as-you-go went in the `days` up to `last`.
 
-    An order of a subscription says nothing of what is used, and would dwarf every day beside it. Of the days in `unknown`
-    nobody knows what was spent: they are left out.
+    `sums` must be grouped by day, model, type, commodity, item and charge. An order of a subscription says nothing of what is
+    used, and would dwarf every day beside it. Of the days in `unknown` nobody knows what was spent: they are left out.
     """
     daily = dict.fromkeys(_days(last, days), _NOTHING)
     earlier = _days(last - timedelta(days=days), days)
@@ -218,7 +218,7 @@ def subscribed(sums: Iterable[SpendSum], watch: Watch) -> tuple[tuple[Category, 
     """
     totals: dict[Category, Decimal] = {}
     for spent in _of(sums, watch, is_subscription=True):
-        category = category_of(spent.values[Dimension.COMMODITY], spent.values[Dimension.ITEM])
+        category = _category(spent)
         totals[category] = EXACT.add(totals.get(category, _NOTHING), spent.amount)
     largest = sorted(totals.items(), key=lambda one: (-one[1], one[0]))
     return tuple((category, Money(amount, watch.currency)) for category, amount in largest if amount)
@@ -239,8 +239,13 @@ def _of(sums: Iterable[SpendSum], watch: Watch, *, is_subscription: bool) -> Ite
 
 
 def _label(spent: SpendSum) -> str:
+    """Return model and type, or the category of what names neither: training, knowledge base, web search."""
     model, kind = spent.values.get(Dimension.MODEL, ""), spent.values.get(Dimension.TYPE, "")
-    return " / ".join(part for part in (model, kind) if part) or "not told by the bill"
+    return " / ".join(part for part in (model, kind) if part) or _category(spent).value
+
+
+def _category(spent: SpendSum) -> Category:
+    return category_of(spent.values[Dimension.COMMODITY], spent.values[Dimension.ITEM])
 
 
 def seen_workspaces(sums: Iterable[SpendSum]) -> frozenset[tuple[AccountId, WorkspaceId]]:

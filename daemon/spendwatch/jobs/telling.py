@@ -23,6 +23,8 @@ from spendwatch.jobs.paces import Paces
 from spendwatch.jobs.standings import dimensions
 
 _GROWTH_DAYS = 7
+_CATEGORY = (Dimension.COMMODITY, Dimension.ITEM)
+"""By what is told which category a charge is of."""
 _OF_SPEND = frozenset({Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED})
 _OF_BALANCE = frozenset({Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY})
 
@@ -119,7 +121,7 @@ class _History:
         return subscribed(orders.get((watch.scope.account, watch.scope.workspace or ""), ()), watch)
 
     def _ordered(self, period: BillingPeriod) -> _Grouped:
-        by = tuple(dict.fromkeys((*dimensions(finer=self._finer), Dimension.COMMODITY, Dimension.ITEM)))
+        by = tuple(dict.fromkeys((*dimensions(finer=self._finer), *_CATEGORY)))
         rows = self._view.ledger.spend(period, by, products=self._products)
         return _grouped(row for row in rows if row.is_subscription)
 
@@ -130,7 +132,8 @@ class _History:
 
     def _fetch(self, period: BillingPeriod) -> tuple[_Grouped, Mapping[str, date]]:
         """Return the sums of each account's last days in the period, and the last day of each."""
-        by = tuple(dict.fromkeys((*dimensions(finer=self._finer), Dimension.DAY, Dimension.MODEL, Dimension.TYPE)))
+        named = (Dimension.DAY, Dimension.MODEL, Dimension.TYPE, *_CATEGORY)
+        by = tuple(dict.fromkeys((*dimensions(finer=self._finer), *named)))
         rows = list(self._view.ledger.spend(period, by, products=self._products))
         lasts: dict[str, date] = {}
         for row in rows:
