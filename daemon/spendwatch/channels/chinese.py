@@ -253,7 +253,6 @@ CHINESE = Phrases(
     budget_of={Counts.ALL: "", Counts.PAY_AS_YOU_GO: "按量付费", Counts.SUBSCRIPTION: "订阅"},
     amount_of={Counts.ALL: "", Counts.PAY_AS_YOU_GO: "按量付费", Counts.SUBSCRIPTION: "订阅"},
     counts_not="不计入此预算",
-    subscriptions="{month}的订阅",
     of_budget="为 {budget} 的 {used}",
     no_budget="未设预算",
     left="预算剩余",

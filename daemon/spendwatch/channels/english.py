@@ -254,7 +254,6 @@ ENGLISH = Phrases(
     budget_of={Counts.ALL: "", Counts.PAY_AS_YOU_GO: "pay-as-you-go ", Counts.SUBSCRIPTION: "subscription "},
     amount_of={Counts.ALL: "", Counts.PAY_AS_YOU_GO: " on pay-as-you-go", Counts.SUBSCRIPTION: " on subscriptions"},
     counts_not="not counted by this budget",
-    subscriptions="Subscriptions in {month}",
     of_budget="{used} of {budget}",
     no_budget="no budget is set",
     left="Left of the budget",

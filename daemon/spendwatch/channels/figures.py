@@ -23,9 +23,6 @@ def figures(words: Words) -> Iterator[Table | Chart]:
     """Yield the tables and charts that the facts give reason for."""
     if rows := (*_spend_rows(words), *_other_rows(words)):
         yield Table("", rows)
-    if subscribed := words.facts.subscribed:
-        named = tuple(Row(words.phrases.categories[category], str(money)) for category, money in subscribed)
-        yield Table(words.put(words.phrases.subscriptions), named)
     if balance := words.facts.balance:
         yield Table(words.phrases.balance, tuple(equation(words, balance)))
         if words.facts.runway and words.holds and not balance.is_overdue:
@@ -75,10 +72,15 @@ def _split_rows(words: Words) -> Iterator[Row]:
     facts, phrases, split = words.facts, words.phrases, words.facts.split
     if split is None or not split.subscription.amount:
         return
+    orders = [Row(f"– {phrases.categories[category]}", str(money)) for category, money in facts.subscribed]
     note = phrases.counts_not if facts.counts is not Counts.ALL else ""
-    for side in (Counts.PAY_AS_YOU_GO, Counts.SUBSCRIPTION):
-        if side is not facts.counts:
-            yield Row(phrases.spent[side], str(split.counted(side)), note)
+    if facts.counts is Counts.SUBSCRIPTION:
+        yield from orders
+    if facts.counts is not Counts.PAY_AS_YOU_GO:
+        yield Row(phrases.spent[Counts.PAY_AS_YOU_GO], str(split.pay_as_you_go), note)
+    if facts.counts is not Counts.SUBSCRIPTION:
+        yield Row(phrases.spent[Counts.SUBSCRIPTION], str(split.subscription), note)
+        yield from orders
 
 
 def _change_row(words: Words, change: Money, since: str) -> Row:

@@ -86,7 +86,6 @@ class Phrases:
     amount_of: Mapping[Counts, str]
     """Behind an amount of it."""
     counts_not: str
-    subscriptions: str
     of_budget: str
     no_budget: str
     left: str
