@@ -158,7 +158,7 @@ def _explained(alert: Alert, behind: list[SpendSum], store: Store, settings: Set
             for spent in behind[:_EXPLAINED_ROWS]
         ]
         names = (("DAY", "left"), ("MODEL", "left"), ("TYPE", "left"), ("API KEY", "left"), ("CHANNEL", "left"))
-        screen.print(table((*names, ("SPEND", "right"), ("LINES", "right")), rows))
+        screen.print(table((*names, ("SPEND", "right"), ("LINES", "right")), rows, wraps="TYPE"))
         _bill_files(alert, store, settings)
     screen.print("\nDeliveries")
     deliveries = store.book.deliveries_of(alert.id)

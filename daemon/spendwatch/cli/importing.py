@@ -15,7 +15,7 @@ from spendwatch.cli.exits import Exit
 from spendwatch.cli.outcome import IMPORTED, Outcome, attempted, waiting_text
 from spendwatch.cli.progress import Progress
 from spendwatch.cli.rehearsal import HeardBook, copied_app, show_said
-from spendwatch.cli.screen import console, print_json
+from spendwatch.cli.screen import console, print_json, print_whole
 from spendwatch.cli.totals import (
     months_of,
     outside_json,
@@ -120,7 +120,7 @@ def _rehearse(settings: Settings, files: tuple[Path, ...], source: SourceName, *
             return _code(outcomes)
         if months:
             screen = console()
-            screen.print(totals_table(screen, before, after, months))
+            print_whole(screen, totals_table(screen, before, after, months))
         for one in series:
             click.echo(series_text(one))
         if outside:

@@ -14,7 +14,7 @@ from spendwatch.bills.cells import guarded
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
-from spendwatch.cli.screen import clean, console, fitting, print_json, table
+from spendwatch.cli.screen import clean, console, fitting, print_json, print_whole, table
 from spendwatch.cli.totals import outside_json, outside_of, outside_text
 from spendwatch.domain.category import category_of
 from spendwatch.domain.money import Currency, shown
@@ -127,7 +127,8 @@ def _print_report(period: BillingPeriod, columns: Sequence[str], rows: Sequence[
     # Both sides are shown where there are both and the columns do not say it already; one of them if the screen is narrow.
     is_mixed = "charge" not in columns and any(split.subscription.amount for _, _, split, _ in totals.values())
     if rows:
-        screen.print(fitting(screen, (_table(columns, body, sides) for sides in (_SIDES if is_mixed else _SIDES[-1:]))))
+        sides = _SIDES if is_mixed else _SIDES[-1:]
+        print_whole(screen, fitting(screen, (_table(columns, body, one) for one in sides)))
 
 
 _SIDES = (("pay_as_you_go", "subscription"), ("subscription",), ())
