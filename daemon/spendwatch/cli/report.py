@@ -125,7 +125,7 @@ def _print_report(period: BillingPeriod, columns: Sequence[str], rows: Sequence[
         totals[currency] = (("TOTAL", *blanks), currency, before + split, count + lines)
     body = [(tuple(clean(value or "-") for value in row[0]), *row[1:]) for row in rows] + list(totals.values())
     # Both sides are shown where there are both and the columns do not say it already; one of them if the screen is narrow.
-    is_mixed = "charge" not in columns and any(split.subscription.amount for _, _, split, _ in totals.values())
+    is_mixed = "charge" not in columns and any(split.subscription.amount for _, _, split, _ in rows)
     if rows:
         sides = _SIDES if is_mixed else _SIDES[-1:]
         print_whole(screen, fitting(screen, (_table(columns, body, one) for one in sides)))
