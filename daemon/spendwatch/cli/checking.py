@@ -210,6 +210,7 @@ def _json(one: Watch) -> dict[str, object]:
         "scope": one.scope.key,
         "name": one.name,
         "currency": one.currency,
+        "counts": one.scope.counts.value,
         "budget": None if budget is None else plain(budget),
         "notifies_at": [{"threshold": label, "amount": None if at is None else plain(at)} for label, at in points],
         "channels": list(one.channels),
