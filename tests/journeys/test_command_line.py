@@ -283,7 +283,9 @@ def test_every_command_that_shows_spend_shows_subscription_apart(quiet_home: Hom
     quiet_home.call("once")
     wanted = [("", "280", "0", "280"), (RESEARCH, "60", "60", "0")]
     keys = ("workspace", "spend", "pay_as_you_go", "subscription")
-    for rows in (rehearsed, quiet_home.json("report")["rows"], quiet_home.json("status")["accounts"][0]["workspaces"]):
+    (total,) = quiet_home.json("report")["totals"]
+    assert total == {"currency": "CNY", "spend": "340", "pay_as_you_go": "60", "subscription": "280", "lines": 3}
+    for rows in (rehearsed, quiet_home.json("status")["accounts"][0]["workspaces"]):
         assert sorted(tuple(row[key] for key in keys) for row in rows) == wanted
     report = quiet_home.call("report").stdout
     assert "PAY-AS-YOU-GO" in report

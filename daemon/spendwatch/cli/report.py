@@ -57,6 +57,7 @@ def report(place: Place, month: BillingPeriod | None, by: str, *, all_products: 
             "month": period.label,
             "by": list(columns),
             "rows": [_json(columns, row) for row in rows],
+            "totals": [{"currency": one, **split_json(split), "lines": n} for one, (split, n) in _totals(rows).items()],
             "not_watched": outside_json(outside),
         }
         print_json(document)
@@ -105,7 +106,16 @@ def _value(column: str, values: Mapping[Dimension, str]) -> str:
 
 def _json(columns: Sequence[str], row: _Row) -> dict[str, object]:
     values, currency, split, lines = row
-    return {**dict(zip(columns, values, strict=True)), "currency": currency, **split_json(split), "lines": lines}
+    spend = split_json(split)["spend"]
+    return {**dict(zip(columns, values, strict=True)), "currency": currency, "spend": spend, "lines": lines}
+
+
+def _totals(rows: Sequence[_Row]) -> dict[Currency, tuple[Split, int]]:
+    found: dict[Currency, tuple[Split, int]] = {}
+    for _, currency, split, lines in rows:
+        before, count = found.get(currency, (Split.nothing(currency), 0))
+        found[currency] = before + split, count + lines
+    return found
 
 
 def _write_csv(columns: Sequence[str], rows: Sequence[_Row]) -> None:
@@ -119,11 +129,9 @@ def _write_csv(columns: Sequence[str], rows: Sequence[_Row]) -> None:
 def _print_report(period: BillingPeriod, columns: Sequence[str], rows: Sequence[_Row]) -> None:
     screen = console()
     screen.print(f"Spend in {period.label}" if rows else f"No spend on record in {period.label}.")
-    blanks, totals = ("",) * (len(columns) - 1), dict[Currency, _Row]()
-    for _, currency, split, lines in rows:
-        *_, before, count = totals.get(currency, ((), currency, Split.nothing(currency), 0))
-        totals[currency] = (("TOTAL", *blanks), currency, before + split, count + lines)
-    body = [(tuple(clean(value or "-") for value in row[0]), *row[1:]) for row in rows] + list(totals.values())
+    blanks = ("",) * (len(columns) - 1)
+    body = [(tuple(clean(value or "-") for value in row[0]), *row[1:]) for row in rows]
+    body += [(("TOTAL", *blanks), currency, split, lines) for currency, (split, lines) in _totals(rows).items()]
     # Both sides are shown where there are both and the columns do not say it already; one of them if the screen is narrow.
     is_mixed = "charge" not in columns and any(split.subscription.amount for _, _, split, _ in rows)
     if rows:
