@@ -1,16 +1,23 @@
-"""What became of one bill file that was named on the command line, as text and as JSON."""
+"""What became of one bill file, as text and as JSON, and of a whole round."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import click
 
 from spendwatch.app import App
 from spendwatch.cli.exits import Exit
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
+from spendwatch.domain.health import BalanceHealth, SourceHealth
 from spendwatch.domain.statement import BillFile, Receipt, SourceName
-from spendwatch.jobs.collect import enter, refusal_text
+from spendwatch.jobs.collect import Taken, enter, refusal_text
+from spendwatch.jobs.deliver import Settled
+from spendwatch.settings import Settings
+from spendwatch.state import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,30 @@ def waiting_text(count: int) -> str:
     """Return what is said of notifications that were just put into the outbox."""
     wait = "waits" if count == 1 else "wait"
     return f"{counted(count, 'notification')} {wait} in the outbox: the daemon sends what is there, or `spendwatch once`."
+
+
+def say_outside(settings: Settings, store: Store, taken: list[Taken]) -> None:
+    """Say what the bills of this round charge for products that are not watched."""
+    from spendwatch.cli.totals import outside_of, outside_text  # noqa: PLC0415 -- tables cost the daemon memory
+
+    receipts = (one.receipt for one in taken if one.receipt and not one.receipt.repeated)
+    months = {period for receipt in receipts for period in receipt.statement.periods}
+    if outside := outside_of(store.ledger, settings.policies.products, months):
+        click.echo(outside_text(settings.policies.products, outside), file=sys.stderr)
+
+
+def exit_code(taken: list[Taken], settled: list[Settled], failing: list[SourceHealth], unread: list[BalanceHealth]) -> Exit:
+    """Return how a round ended; `failing`: the sources that could not be looked at; `unread`: the balances."""
+    if any(one.refused for one in taken):
+        return Exit.BILL
+    if any(one.why and one.final for one in settled):
+        return Exit.REFUSED
+    causes = [*(source.cause for source in failing), *(balance.cause for balance in unread)]
+    if any(cause and cause.is_about_credentials for cause in causes):
+        return Exit.CREDENTIALS
+    if any(one.failed for one in taken) or any(one.why for one in settled) or failing or unread:
+        return Exit.TRY_AGAIN
+    return Exit.DONE
 
 
 def _summary(name: str, receipt: Receipt) -> str:

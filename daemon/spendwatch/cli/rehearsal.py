@@ -14,7 +14,7 @@ import click
 
 from spendwatch.app import App
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.outcome import Outcome
+from spendwatch.cli.outcome import Outcome, exit_code, say_outside
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import LedgerUnavailableError, SourceUnavailableError
 from spendwatch.domain.notification import DeliveryState, Notification
@@ -84,8 +84,6 @@ def _copy(settings: Settings, into: Store) -> None:
 
 def rehearse(settings: Settings) -> Exit:
     """Show what a full round would record and say, by making one on a copy: the same steps in the same order."""
-    from spendwatch.cli.work import exit_code, say_outside  # noqa: PLC0415 -- an import of bills, which comes here too, need not load it
-
     here = {policy.account for policy in settings.accounts if _is_here(settings.balances.get(policy.account))}
     with copied_app(settings) as (app, book):
         taken: list[Taken] = []

@@ -20,10 +20,8 @@ import click
 from spendwatch import __version__
 from spendwatch.app import App, lock_state
 from spendwatch.cli import Place
-from spendwatch.cli.exits import Exit
-from spendwatch.domain.health import BalanceHealth, SourceHealth
+from spendwatch.cli.outcome import exit_code, say_outside
 from spendwatch.heartbeat import Heartbeat
-from spendwatch.jobs.collect import Taken
 from spendwatch.jobs.deliver import Settled
 from spendwatch.logs import configure, hide
 from spendwatch.schedule import Daemon
@@ -131,27 +129,3 @@ def _round(settings: Settings, store: Store) -> int:
     for balance in unread:
         click.echo(f"balance of {balance.account}: {balance.trouble}", file=sys.stderr)
     return exit_code(taken, settled, failing, unread)
-
-
-def say_outside(settings: Settings, store: Store, taken: list[Taken]) -> None:
-    """Say what the bills of this round charge for products that are not watched."""
-    from spendwatch.cli.totals import outside_of, outside_text  # noqa: PLC0415 -- tables cost the daemon memory
-
-    receipts = (one.receipt for one in taken if one.receipt and not one.receipt.repeated)
-    months = {period for receipt in receipts for period in receipt.statement.periods}
-    if outside := outside_of(store.ledger, settings.policies.products, months):
-        click.echo(outside_text(settings.policies.products, outside), file=sys.stderr)
-
-
-def exit_code(taken: list[Taken], settled: list[Settled], failing: list[SourceHealth], unread: list[BalanceHealth]) -> Exit:
-    """Return how a round ended; `failing`: the sources that could not be looked at; `unread`: the balances."""
-    if any(one.refused for one in taken):
-        return Exit.BILL
-    if any(one.why and one.final for one in settled):
-        return Exit.REFUSED
-    causes = [*(source.cause for source in failing), *(balance.cause for balance in unread)]
-    if any(cause and cause.is_about_credentials for cause in causes):
-        return Exit.CREDENTIALS
-    if any(one.failed for one in taken) or any(one.why for one in settled) or failing or unread:
-        return Exit.TRY_AGAIN
-    return Exit.DONE
