@@ -70,6 +70,12 @@ def test_the_page_is_that_of_the_golden_file() -> None:
     assert ENGLISH_WORDS.html(SAMPLES["threshold"]) == (GOLDEN / "threshold.en.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("label", "words"), [("4h", "4 h"), ("90m", "1 h 30 min"), ("45s", "45 s")])
+def test_an_escalation_says_its_duration_in_words_whatever_its_unit(label: str, words: str) -> None:
+    escalated = replace(SAMPLES["overdue-escalated"], facts=replace(SAMPLES["overdue-escalated"].facts, threshold=label))
+    assert f"for more than {words}" in ENGLISH_WORDS.text(escalated)
+
+
 @pytest.mark.parametrize("reason", list(Reason))
 @pytest.mark.parametrize("rule", list(Rule))
 @pytest.mark.parametrize("facts", [Facts(), SAMPLES["threshold"].facts, SAMPLES["overdue"].facts, SAMPLES["rejected"].facts])

@@ -13,6 +13,7 @@ from spendwatch.domain.period import (
     BillingPeriod,
     closes_at,
     days_text,
+    duration_label,
     duration_text,
     is_final,
     open_periods,
@@ -159,6 +160,14 @@ def test_a_duration_is_read_or_refused_and_nothing_else(text: str) -> None:
 )
 def test_durations_for_people_have_two_units(seconds: float, text: str) -> None:
     assert duration_text(timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize(
+    ("written", "label"), [("7d", "7d"), ("48h", "2d"), ("4h", "4h"), ("1h30m", "90m"), ("1m1s", "61s"), ("0s", "0s")]
+)
+def test_a_label_is_in_the_largest_whole_unit_and_is_read_back(written: str, label: str) -> None:
+    assert duration_label(parse_duration(written)) == label
+    assert parse_duration(label) == parse_duration(written)
 
 
 def test_days_in_a_row_are_told_by_the_first_and_the_last() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from spendwatch.channels.fields import Closed
 from spendwatch.channels.phrases import Language
+from spendwatch.fields import Closed
 
 
 class Colour(StrEnum):

@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from spendwatch.channels.fields import Closed, Duration
 from spendwatch.channels.phrases import Language
+from spendwatch.fields import Closed, PositiveDuration
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -58,9 +58,9 @@ class EmailConfig(Closed):
     language: Language = Language.EN
     ca_file: str | None = None
     """A further authority that may vouch for the relay's certificate."""
-    timeout: Duration = timedelta(seconds=60)
+    timeout: PositiveDuration = timedelta(seconds=60)
     """Of each step up to the mail itself."""
-    data_timeout: Duration = timedelta(minutes=10)
+    data_timeout: PositiveDuration = timedelta(minutes=10)
     """Of the mail itself: relays may answer late, and whoever hangs up early is delivered twice (RFC 5321, 4.5.3.2)."""
 
     @field_validator("from_")

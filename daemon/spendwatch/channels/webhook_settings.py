@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from spendwatch.channels.fields import Closed, Duration
+from spendwatch.fields import Closed, PositiveDuration
 
 _PREFIX = "whsec_"
 
@@ -24,7 +24,7 @@ class WebhookConfig(Closed):
     """Holds the signing secret; several, separated by blanks or lines, while one replaces another."""
     secret: SecretStr | None = None
     """Never written in the file: comes from `secret_file` or the environment."""
-    timeout: Duration = timedelta(seconds=20)
+    timeout: PositiveDuration = timedelta(seconds=20)
 
     @field_validator("secret")
     @classmethod

@@ -16,7 +16,7 @@ from spendwatch.domain.policy import FORECAST
 from spendwatch.domain.thresholds import BELOW_ZERO
 
 NAME_LENGTH = 60
-_DURATION = re.compile(r"[0-9]{1,6}[dhm]", re.ASCII)
+_DURATION = re.compile(r"[0-9]{1,6}[dhms]", re.ASCII)
 
 
 class Words:

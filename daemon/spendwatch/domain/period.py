@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
+from spendwatch.domain.errors import printable
+
 Clock = Callable[[], datetime]
 """Says what time it is, with its zone. Only the composition root knows the real one."""
 
@@ -132,9 +134,16 @@ def days_text(days: Iterable[date], *, span: str = "{low} to {high}", comma: str
 def parse_duration(text: str) -> timedelta:
     """Return the duration written as `30s`, `10m`, `26h`, `3d` or a chain of these (`1h30m`); else `ValueError`."""
     if not _DURATION.fullmatch(text):
-        msg = f"not a duration like 30s, 10m, 26h or 3d: {text!r}"
+        msg = f"not a duration: {printable(text)}; write it like 30s, 10m, 26h, 3d or 1h30m"
         raise ValueError(msg)
     return timedelta(seconds=sum(int(number) * _SECONDS[unit] for number, unit in _PART.findall(text)))
+
+
+def duration_label(duration: timedelta) -> str:
+    """Return a duration as it is configured, in its largest whole unit: `7d`, `4h`, `90m`."""
+    seconds = int(duration.total_seconds())
+    unit, size = next((unit, size) for unit, size in _SECONDS.items() if seconds % size == 0)
+    return f"{seconds // size}{unit}" if seconds else "0s"
 
 
 def duration_text(duration: timedelta) -> str:

@@ -14,6 +14,7 @@ from spendwatch.domain.forecast import Runway
 from spendwatch.domain.money import EXACT, Money, plain
 from spendwatch.domain.notification import Facts
 from spendwatch.domain.pace import TooEarly, TooOld
+from spendwatch.domain.period import duration_label
 from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Severity
 from spendwatch.domain.review import AlertsKnown, Finding
 
@@ -181,7 +182,7 @@ def _escalation(look: Look, overdue: Finding, known: AlertsKnown, now: datetime)
     wanted = look.wanted.escalation
     if wanted is None:
         return None
-    alert, label = known.latest(overdue.matter), _label(wanted.after)
+    alert, label = known.latest(overdue.matter), duration_label(wanted.after)
     matter, since = replace(overdue.matter, threshold=label), look.watch.overdue_since
     # Whom it was told to hears of its end when the others do; nobody new is called while the balance is not below zero.
     is_due = look.balance.is_overdue and since is not None and now - since >= wanted.after
@@ -206,7 +207,7 @@ def _runways(look: Look, known: AlertsKnown, *, is_overdue: bool, ends: bool) ->
     days = look.runway.zero.days if isinstance(look.runway, Runway) else None
     tells_nothing = look.balance.is_stale or isinstance(look.runway, TooOld)
     for order, threshold in enumerate(thresholds):
-        matter = _matter(look, Rule.RUNWAY, _label(threshold))
+        matter = _matter(look, Rule.RUNWAY, duration_label(threshold))
         is_firing = _is_firing(known, matter)
         holds = threshold in reached or (is_firing and tells_nothing)
         with_others = is_overdue or (ends and is_firing and not holds)
@@ -227,10 +228,3 @@ def _runways(look: Look, known: AlertsKnown, *, is_overdue: bool, ends: bool) ->
 def _lasts(name: str, runway: Runway | TooEarly | TooOld, label: str) -> str:
     day = runway.zero.likely if isinstance(runway, Runway) else None
     return f"the balance of {name} lasts about until {day}: no longer than {label}" if day else f"{name}: runway {label}"
-
-
-def _label(duration: timedelta) -> str:
-    """Return a duration as it is configured, in its largest whole unit: `7d`, `4h`, `90m`."""
-    seconds = int(duration.total_seconds())
-    unit, size = next((unit, size) for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if seconds % size == 0)
-    return f"{seconds // size}{unit}"

@@ -10,7 +10,8 @@ from pydantic import AfterValidator
 from spendwatch.domain.errors import printable
 from spendwatch.domain.scope import can_fit
 from spendwatch.domain.statement import ACCOUNT_ID
-from spendwatch.settings.values import from_text, once_each, one_text, refusal
+from spendwatch.fields import one_text
+from spendwatch.settings.values import from_text, once_each, refusal
 
 T = TypeVar("T")
 

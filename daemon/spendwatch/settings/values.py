@@ -16,12 +16,12 @@ from spendwatch.domain.errors import InvalidAmountError, printable
 from spendwatch.domain.money import EXACT, Currency, is_currency, parse_amount, plain
 from spendwatch.domain.period import duration_text, parse_duration
 from spendwatch.domain.policy import FORECAST, Threshold
+from spendwatch.fields import duration, one_text
 from spendwatch.settings.suggestions import did_you_mean
 
 Network = IPv4Network | IPv6Network
 T = TypeVar("T")
 
-LONGEST_DURATION = timedelta(days=366)
 LONGEST_RETENTION = timedelta(days=36525)
 SHORTEST_FOR_ORIGINALS = timedelta(days=62)
 """A month stays open into the next one, and is made anew from its originals if need be."""
@@ -36,15 +36,6 @@ _LAST_DAY = 28
 def refusal(what: str) -> ValueError:
     """Return the refusal in these words."""
     return ValueError(what)
-
-
-def one_text(value: object) -> str:
-    """Return the value if it is one text."""
-    if isinstance(value, str):
-        return value
-    kind = "a list" if isinstance(value, list) else "keys with values" if isinstance(value, dict) else "nothing"
-    msg = f"must be one value, not {kind}"
-    raise refusal(msg)
 
 
 def amount(value: object) -> Decimal:
@@ -114,29 +105,11 @@ def share_threshold(value: object) -> Threshold:
     return found
 
 
-def duration(value: object) -> timedelta:
-    """Return the duration written as `30s`, `10m`, `26h`, `3d` or a chain of these."""
-    found = _duration(value)
-    if found > LONGEST_DURATION:
-        msg = f"longer than a year: {printable(one_text(value))}"
-        raise refusal(msg)
-    return found
-
-
-def _duration(value: object) -> timedelta:
-    text = one_text(value)
-    try:
-        return parse_duration(text)
-    except ValueError:
-        msg = f"not a duration: {printable(text)}; write it like 30s, 10m, 26h, 3d or 1h30m"
-        raise refusal(msg) from None
-
-
 def retention(shortest: timedelta) -> Callable[[object], timedelta]:
     """Return the check of how long something is kept: at least so long, and years if need be."""
 
     def check(value: object) -> timedelta:
-        found = _duration(value)
+        found = parse_duration(one_text(value))
         if found < shortest:
             msg = f"must be {shortest.days}d or more, not {printable(one_text(value))}: a month stays open and can be made anew"
             raise refusal(msg)

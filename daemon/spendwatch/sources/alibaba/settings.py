@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from spendwatch.domain.statement import AccountId
-from spendwatch.sources.duration import PositiveDuration, show_defaults_as_written
+from spendwatch.fields import PositiveDuration, show_defaults_as_written
 from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Endpoint
 
 

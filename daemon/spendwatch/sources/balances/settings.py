@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from spendwatch.fields import Duration, PositiveDuration, show_defaults_as_written
 from spendwatch.sources.alibaba.settings import AlibabaAccess
-from spendwatch.sources.duration import Duration, PositiveDuration, show_defaults_as_written
 from spendwatch.sources.url.access import UrlAccess
 
 _OLD = "an older reading is shown as stale, and somebody is told"

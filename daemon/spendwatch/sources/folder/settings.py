@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
+from spendwatch.fields import Duration, PositiveDuration, show_defaults_as_written
 from spendwatch.sources.choices import Switch
-from spendwatch.sources.duration import Duration, PositiveDuration, show_defaults_as_written
 from spendwatch.sources.hints_settings import HintedConfig
 
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from spendwatch.fields import PositiveDuration, show_defaults_as_written
 from spendwatch.sources.choices import Switch
-from spendwatch.sources.duration import PositiveDuration, show_defaults_as_written
 from spendwatch.sources.hints_settings import HintedConfig
 from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Endpoint
 

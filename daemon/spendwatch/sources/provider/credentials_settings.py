@@ -9,8 +9,6 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     WithJsonSchema,
@@ -18,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from spendwatch.fields import Closed
 from spendwatch.sources.header_text import is_sendable
 
 _ENDPOINT = r"^https?://[A-Za-z0-9.:\[\]-]{1,253}/?$"
@@ -52,10 +51,8 @@ class Provider(StrEnum):
     """The provider's own package with all its ways; an extra of ours."""
 
 
-class CredentialsConfig(BaseModel):
+class CredentialsConfig(Closed):
     """A source that asks the provider in somebody's name."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     provider: Provider = Field(default=Provider.KEY, description="where the credentials come from")
     key_id_file: str | None = Field(default=None, description="holds the AccessKey ID")

@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from spendwatch.fields import Closed
 from spendwatch.sources.header_text import is_sendable
 
 _TAKEN = frozenset({"host", "range", "if-range", "if-none-match", "if-modified-since", "accept-encoding", "content-length"})
@@ -25,10 +26,8 @@ class Auth(StrEnum):
     """The secret stands in a header of another name."""
 
 
-class UrlAccess(BaseModel):
+class UrlAccess(Closed):
     """An https endpoint, and how we say to it who we are."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     url: str = Field(repr=False, min_length=1, description="https only; it may itself be a secret, so nothing shows it")
     auth: Auth = Field(default=Auth.NONE, description="how we say who we are")

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from spendwatch.sources.duration import PositiveDuration, show_defaults_as_written
+from spendwatch.fields import PositiveDuration, show_defaults_as_written
 from spendwatch.sources.hints_settings import HintedConfig
 from spendwatch.sources.url.access import Auth, UrlAccess
 
@@ -28,9 +28,7 @@ class PagingKind(StrEnum):
 class UrlConfig(HintedConfig, UrlAccess):
     """An https endpoint that gives a bill file: CSV, zip, or pages of JSON."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, json_schema_extra=show_defaults_as_written
-    )
+    model_config = ConfigDict(json_schema_extra=show_defaults_as_written)
 
     type: Literal["url"]
     paging: PagingKind = Field(default=PagingKind.NONE, description="where the next page is named")

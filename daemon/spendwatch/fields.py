@@ -1,0 +1,63 @@
+"""Kinds of settings that every room shares: models that know all their keys, and durations as a configuration writes them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+
+from spendwatch.domain.errors import printable
+from spendwatch.domain.period import duration_label, parse_duration
+
+LONGEST_DURATION = timedelta(days=366)
+
+
+class Closed(BaseModel):
+    """Settings that know all their keys. Values may arrive as text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def one_text(value: object) -> str:
+    """Return the value if it is one text."""
+    if isinstance(value, str):
+        return value
+    kind = "a list" if isinstance(value, list) else "keys with values" if isinstance(value, dict) else "nothing"
+    msg = f"must be one value, not {kind}"
+    raise ValueError(msg)
+
+
+def duration(value: object) -> timedelta:
+    """Return the duration written as `30s`, `10m`, `26h`, `3d` or a chain of these; a `timedelta` is taken as it is."""
+    if isinstance(value, timedelta):
+        return value
+    found = parse_duration(one_text(value))
+    if found > LONGEST_DURATION:
+        msg = f"longer than a year: {printable(one_text(value))}"
+        raise ValueError(msg)
+    return found
+
+
+def _lasting(duration: timedelta) -> timedelta:
+    if duration < _SECOND:
+        msg = "must be a second at least"
+        raise ValueError(msg)
+    return duration
+
+
+_SECOND = timedelta(seconds=1)
+_AS_TEXT = PlainSerializer(duration_label, return_type=str)
+_SCHEMA = WithJsonSchema({"type": "string", "pattern": "^([0-9]{1,6}[dhms]){1,4}$", "examples": ["30s", "10m", "26h", "3d"]})
+
+Duration = Annotated[timedelta, BeforeValidator(duration), _AS_TEXT, _SCHEMA]
+"""A year at most."""
+PositiveDuration = Annotated[timedelta, BeforeValidator(duration), AfterValidator(_lasting), _AS_TEXT, _SCHEMA]
+"""The same, a second at least."""
+
+
+def show_defaults_as_written(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    """For `json_schema_extra`: let a model's JSON Schema show `30s`, where pydantic would put `PT30S`, which we do not read."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.default, timedelta):
+            schema["properties"][field.alias or name]["default"] = duration_label(field.default)
