@@ -226,7 +226,7 @@ def test_bills_that_lack_what_was_billed_before_are_said_to_be_filtered_beside_t
     (low,) = rounds.round()
     assert low.facts.balance
     assert low.facts.balance.unseen == ("oss",)
-    assert "nothing of oss, billed within the last 62 days" in Wording(Language.EN, ZONE).text(low)
+    assert "no charges for oss, billed within the last 62 days" in Wording(Language.EN, ZONE).text(low)
     assert "近期账单中没有 oss" in Wording(Language.ZH, ZONE).text(low)
     seen = rounds.overview().accounts[0]
     assert "hold nothing of oss" in "\n".join(map(str, balance_lines(seen, rounds.now, ZONE)))
@@ -343,11 +343,11 @@ def test_a_debt_that_only_ends_because_a_month_is_final_is_never_told_as_settled
         "acme is no longer overdue, by these figures",
         "because September 2026 is final and counts as settled.",
         "The cash is from before September 2026 counted as settled (CNY 290.00, since 2026-10-05 00:00).",
-        "Nothing was seen coming in.",
+        "No incoming payment was seen.",
         "September 2026 is final and counts as settled: its CNY 290.00 are no longer subtracted.",
     ):
         assert said in told_in_english
-    assert "now that the debt is settled" not in told_in_english
+    assert "The debt is settled" not in told_in_english
     told_in_chinese = "".join(Wording(Language.ZH, ZONE).text(recovered).split())
     assert "未看到任何款项到账" in told_in_chinese
     assert "欠款已结清" not in told_in_chinese
@@ -360,15 +360,15 @@ def test_a_little_money_beside_a_month_that_becomes_final_settles_no_debt_either
     assert recovered.facts.by_settlement
     assert recovered.facts.top_up
     said = Wording(Language.EN, ZONE).text(recovered)
-    assert "Nothing was seen coming in" not in said
-    assert "now that the debt is settled" not in said
+    assert "No incoming payment was seen" not in said
+    assert "The debt is settled" not in said
 
 
 def test_money_that_covers_the_debt_by_itself_settles_it(broke: Rounds) -> None:
     broke.wanted(replace(BROKE, cash=Decimal(900)))
     (recovered,) = broke.round(after=MINUTE)
     assert not recovered.facts.by_settlement
-    assert "now that the debt is settled" in " ".join(Wording(Language.EN, ZONE).text(recovered).split())
+    assert "The debt is settled" in " ".join(Wording(Language.EN, ZONE).text(recovered).split())
 
 
 def test_a_debt_that_ends_by_a_corrected_bill_is_told_without_a_settlement(broke: Rounds) -> None:
@@ -377,9 +377,9 @@ def test_a_debt_that_ends_by_a_corrected_bill_is_told_without_a_settlement(broke
     (recovered,) = broke.round(after=HOUR)
     assert not recovered.facts.by_settlement
     said = " ".join(Wording(Language.EN, ZONE).text(recovered).split())
-    assert "Nothing was seen coming in. " in said
-    assert "Less is unsettled by the bills than before." in said
-    assert "now that the debt is settled" not in said
+    assert "No incoming payment was seen. " in said
+    assert "The unsettled amount in the bills is lower than before." in said
+    assert "The debt is settled" not in said
 
 
 def test_a_floor_that_is_left_behind_because_a_month_is_final_is_told_so(broke: Rounds) -> None:

@@ -314,8 +314,8 @@ def test_a_floor_that_is_reached_by_old_data_says_that_nobody_can_tell_how_long_
     (low,) = rounds.round()
     assert (low.type, low.facts.runway, low.facts.too_old) == ("balance.low", None, True)
     assert "How long it lasts" in Wording(Language.EN, ZONE).text(low)
-    assert "too old to tell" in Wording(Language.EN, ZONE).text(low)
-    assert "数据过旧，无法判断" in Wording(Language.ZH, ZONE).text(low)
+    assert "not available: the data are too old" in Wording(Language.EN, ZONE).text(low)
+    assert "无法估算：数据过旧" in Wording(Language.ZH, ZONE).text(low)
 
 
 def test_a_forecast_is_too_old_to_tell_and_is_not_reached_by_old_data(rounds: Rounds) -> None:

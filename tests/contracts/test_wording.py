@@ -127,8 +127,8 @@ def test_99_99_percent_never_reads_100() -> None:
 @pytest.mark.parametrize(
     ("cover", "said"),
     [
-        (Cover.FREE_QUOTA, "goes on until it is used up, then stops"),
-        (Cover.SAVINGS_PLAN, "goes on while its quota lasts"),
+        (Cover.FREE_QUOTA, "works until it is used up, then stops"),
+        (Cover.SAVINGS_PLAN, "works while its quota lasts"),
         (Cover.CODING_PLAN, "stays usable, but automatic renewal fails"),
         (Cover.TOKEN_PLAN, "stays usable, but automatic renewal fails"),
     ],
