@@ -20,9 +20,9 @@ from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId, BillFile, SourceName
 from spendwatch.outgoing import Outgoing
+from spendwatch.pacing import Pace
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.source import AlibabaSource
-from spendwatch.sources.pacing import Pace
 from spendwatch.sources.provider.acs3 import Signer
 from spendwatch.sources.provider.credentials import Credentials, OwnKey
 

@@ -17,10 +17,10 @@ from servers_http import HttpSink, Reply
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import SourceName
 from spendwatch.outgoing import Outgoing
+from spendwatch.pacing import Pace
 from spendwatch.sources.alibaba.settings import AlibabaConfig
 from spendwatch.sources.files.kept import NO_HISTORY
 from spendwatch.sources.opening import Equipment, open_api, open_credentials, open_source
-from spendwatch.sources.pacing import Pace
 from spendwatch.sources.provider.acs3 import Signer
 from spendwatch.sources.provider.credentials import Credentials
 from spendwatch.sources.provider.credentials_settings import Provider

@@ -22,9 +22,9 @@ from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId
 from spendwatch.outgoing import Outgoing
+from spendwatch.pacing import Pace
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.balances.api import ApiBalance
-from spendwatch.sources.pacing import Pace
 from spendwatch.sources.provider.acs3 import Signer
 from spendwatch.sources.provider.credentials import OwnKey
 

@@ -20,8 +20,8 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId
 from spendwatch.outgoing import Outgoing
+from spendwatch.pacing import Pace
 from spendwatch.sources.alibaba.client import BssClient
-from spendwatch.sources.pacing import Pace
 from spendwatch.sources.provider.acs3 import ApiRequest, Signer, signed
 from spendwatch.sources.provider.credentials import OwnKey
 

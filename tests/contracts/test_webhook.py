@@ -320,7 +320,7 @@ async def test_410_says_that_nothing_more_is_wanted() -> None:
     [
         ("120", 120),
         (" 7 ", 7),
-        ("0", 1),
+        ("0", None),
         ("3600", 3600),
         ("3601", 3600),
         ("315360000", 3600),
@@ -331,11 +331,11 @@ async def test_410_says_that_nothing_more_is_wanted() -> None:
         ("", None),
         ("٣", None),
         ("Wed, 99 Foo 2026", None),
-        ("Wed, 21 Oct 1015 07:28:00 GMT", 1),
+        ("Wed, 21 Oct 1015 07:28:00 GMT", None),
         ("Wed, 21 Oct 9999 07:28:00 GMT", 3600),
     ],
 )
-async def test_retry_after_is_honoured_between_a_second_and_an_hour(header: str, seconds: int | None) -> None:
+async def test_retry_after_is_honoured_up_to_an_hour(header: str, seconds: int | None) -> None:
     with HttpSink([Reply(429, {"retry-after": header})]) as sink, pytest.raises(TemporaryDeliveryError) as caught:
         await _send(_channel(sink.url()), SAMPLES["stale"])
     assert caught.value.retry_after == (None if seconds is None else timedelta(seconds=seconds))

@@ -8,8 +8,7 @@ import hmac
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta, tzinfo
 from typing import Protocol
 
 from spendwatch.channels.outlook_data import balance_data, forecast_data, runway_data, top_up_data
@@ -22,6 +21,7 @@ from spendwatch.domain.errors import ForbiddenAddressError, PermanentDeliveryErr
 from spendwatch.domain.money import Money, plain
 from spendwatch.domain.notification import Delivery, Facts, Notification
 from spendwatch.domain.period import Clock
+from spendwatch.pacing import asked_pause
 
 SCHEMA_VERSION = 1
 """Grows when a field of the body changes its meaning; new fields do not count."""
@@ -30,8 +30,6 @@ _GONE = 410
 _WHOLE = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 _TEAMS_FAILED = "Webhook message delivery failed"
 _WORTH_RETRYING = frozenset({408, 425, 429})
-_SHORTEST_PAUSE = timedelta(seconds=1)
-_LONGEST_PAUSE = timedelta(hours=1)
 
 
 class HttpAnswer(Protocol):
@@ -218,7 +216,7 @@ def _raise_unless_taken(answer: HttpAnswer, now: datetime) -> None:
         msg = f"{said} (the receiver wants no further notifications)"
         raise PermanentDeliveryError(msg, gone=True)
     if status in _WORTH_RETRYING or status >= 500:  # noqa: PLR2004 -- the server's own troubles
-        raise TemporaryDeliveryError(said, retry_after=_pause(answer.headers.get("retry-after", ""), now))
+        raise TemporaryDeliveryError(said, retry_after=asked_pause(answer.headers, now))
     if 300 <= status < 400:  # noqa: PLR2004 -- redirects
         msg = f"HTTP {status}: a redirect, which is never followed; configure the final URL"
         raise PermanentDeliveryError(msg)
@@ -243,18 +241,3 @@ def _refusal_in(body: str) -> str:
 
 def _number(value: object) -> int:
     return int(str(value)) if _WHOLE.fullmatch(str(value)) else 0
-
-
-def _pause(text: str, now: datetime) -> timedelta | None:
-    """Return the pause that `Retry-After` asks for, within bounds; None when it says nothing sensible."""
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        # Beyond nine digits a timedelta overflows; all of it is longer than we wait.
-        pause = timedelta(seconds=int(text[:9]))
-    else:
-        try:
-            moment = parsedate_to_datetime(text)
-            pause = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
-        except (ValueError, TypeError, IndexError, OverflowError):
-            return None
-    return min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE)

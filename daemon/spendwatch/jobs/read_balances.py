@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,8 +12,9 @@ from spendwatch.domain.errors import BalanceUnavailableError
 from spendwatch.domain.period import Clock
 from spendwatch.domain.statement import AccountId
 from spendwatch.jobs.ports import Balances, BalanceSource
+from spendwatch.pacing import SlowDown
 
-_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(minutes=15)
+_FIRST_PAUSE = 60.0
 """After trouble a balance is asked for sooner than usual, and ever more seldom."""
 
 
@@ -40,12 +40,9 @@ class Asked:
 
 @dataclass(slots=True)
 class _Turn:
-    """When a source is asked next, by a clock that never goes back, and how often in a row it has failed."""
+    """When a source is asked next, and what it said last."""
 
-    not_before: float = -math.inf
-    asked_for: float = -math.inf
-    """Until when whoever was asked wants to be left in peace."""
-    failures: int = 0
+    wait: SlowDown
     last: BalanceReading | None = None
 
 
@@ -77,12 +74,12 @@ class BalanceRounds:
     def hasten(self) -> None:
         """Let every source be asked with the next round, because a person wants it, unless it asked for a pause."""
         for turn in self._turns.values():
-            turn.not_before = turn.asked_for
+            turn.wait.hasten()
 
     async def ask(self, *, at_once: bool = False, of: Collection[AccountId] | None = None) -> list[Asked]:
         """Ask those whose time has come, or all of them; if accounts are named, theirs alone. Return what became of it."""
-        now, among = self._monotonic(), self._polled if of is None else of
-        due = [one for one in self._polled if one in among and (at_once or now >= self._turn(one).not_before)]
+        among = self._polled if of is None else of
+        due = [one for one in self._polled if one in among and (at_once or not self._turn(one).wait.is_on)]
         done = await asyncio.gather(*map(self._ask, due), return_exceptions=True)
         asked = [one for one in done if isinstance(one, Asked)]
         if failed := next((one for one in done if isinstance(one, BaseException)), None):
@@ -94,21 +91,18 @@ class BalanceRounds:
         try:
             reading = await polled.source.read(self._clock())
         except BalanceUnavailableError as error:
-            turn.failures += 1
-            pause = min(polled.poll, _LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(turn.failures - 1, 10))
-            now = self._monotonic()
-            turn.asked_for = now + error.retry_after.total_seconds() if error.retry_after else -math.inf
-            turn.not_before = max(now + pause.total_seconds(), turn.asked_for)
+            turn.wait.failed(error.retry_after)
             why = str(error)
             await asyncio.to_thread(
                 self._book.failed, account, why, at=self._clock(), is_lasting=error.is_lasting, cause=error.trouble
             )
             return Asked(account, None, why)
-        is_news = turn.failures > 0 or turn.last is None or not turn.last.says_the_same(reading)
-        turn.failures, turn.last = 0, reading
-        turn.not_before = self._monotonic() + polled.poll.total_seconds()
+        is_news = turn.wait.has_failed or turn.last is None or not turn.last.says_the_same(reading)
+        turn.wait.worked(polled.poll)
+        turn.last = reading
         await asyncio.to_thread(self._book.record, reading)
         return Asked(account, reading, is_news=is_news)
 
     def _turn(self, account: AccountId) -> _Turn:
-        return self._turns.setdefault(account, _Turn())
+        longest = self._polled[account].poll.total_seconds()
+        return self._turns.setdefault(account, _Turn(SlowDown(self._monotonic, shortest=_FIRST_PAUSE, longest=longest)))

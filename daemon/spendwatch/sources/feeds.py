@@ -13,6 +13,7 @@ from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId, SourceName
+from spendwatch.pacing import Pace
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.settings import AlibabaAccess
 from spendwatch.sources.alibaba.source import AlibabaSource
@@ -21,7 +22,6 @@ from spendwatch.sources.fetching import Attended, HttpClient
 from spendwatch.sources.files.kept import History
 from spendwatch.sources.folder.source import FolderSource
 from spendwatch.sources.opening import Equipment, Source, open_api, open_credentials, open_source
-from spendwatch.sources.pacing import Pace
 from spendwatch.sources.provider.credentials import Credentials
 from spendwatch.sources.provider.credentials_settings import CredentialsConfig
 

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
+from spendwatch.pacing import SlowDown
 from spendwatch.sources.files.kept import KeptOriginal
-from spendwatch.sources.pacing import SlowDown
 from spendwatch.sources.trouble import EndpointError
 
 

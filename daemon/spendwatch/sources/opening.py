@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import SourceName
+from spendwatch.pacing import Pace
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.settings import AlibabaAccess
 from spendwatch.sources.alibaba.source import AlibabaSource
@@ -21,7 +22,6 @@ from spendwatch.sources.config import AlibabaConfig, FolderConfig, OssConfig, So
 from spendwatch.sources.fetching import HttpClient
 from spendwatch.sources.files.kept import History
 from spendwatch.sources.folder.source import FolderSource
-from spendwatch.sources.pacing import Pace
 from spendwatch.sources.provider.acs3 import Signer
 from spendwatch.sources.provider.credentials import Awaited, Credentials, LentKey, OwnKey, key_in
 from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Provider

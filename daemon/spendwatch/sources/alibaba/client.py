@@ -14,10 +14,10 @@ from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.domain.period import BillingPeriod, Clock
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId
+from spendwatch.pacing import Pace
 from spendwatch.sources.alibaba.balance_answers import BalanceAnswer, account_balance, fund_account
 from spendwatch.sources.alibaba.bill_pages import MOST_PAGES, Page, Paging, Wanted, page_of, sums
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
-from spendwatch.sources.pacing import Pace
 from spendwatch.sources.provider.acs3 import ApiRequest, signed
 from spendwatch.sources.provider.answers import Asked, Operation, document, keeping, successful
 from spendwatch.sources.provider.credentials import Credentials

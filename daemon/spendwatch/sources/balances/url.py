@@ -8,10 +8,10 @@ from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.errors import BalanceUnavailableError, ForbiddenAddressError, UnreachableError
 from spendwatch.domain.money import Currency
 from spendwatch.domain.statement import AccountId
+from spendwatch.pacing import asked_pause
 from spendwatch.sources.balances.document import NoBalanceError, balance_in
 from spendwatch.sources.balances.flat_text import MOST_BYTES
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
-from spendwatch.sources.pacing import asked_pause
 from spendwatch.sources.trouble import Trouble, quoted
 from spendwatch.sources.url.access import UrlAccess
 from spendwatch.sources.url.refusal import trouble_of

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from spendwatch.domain.period import duration_text
+from spendwatch.pacing import asked_pause, moment_of
 from spendwatch.sources.exact_json import NoJsonError, parse
 from spendwatch.sources.fetching import HttpAnswer
-from spendwatch.sources.pacing import asked_pause, moment_of
 from spendwatch.sources.trouble import EndpointError, Trouble, quoted
 
 _OK = 200

@@ -11,11 +11,11 @@ from pathlib import Path
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.domain.period import stamp_after
 from spendwatch.domain.statement import SourceName
+from spendwatch.pacing import asked_pause
 from spendwatch.sources.fetching import HttpAnswer, HttpClient, Receiver
 from spendwatch.sources.fetching_source import FetchingSource
 from spendwatch.sources.files.kept import NO_HISTORY, History
 from spendwatch.sources.holding import Holding, Incoming
-from spendwatch.sources.pacing import asked_pause
 from spendwatch.sources.trouble import EndpointError, Trouble, not_fetched, quoted
 from spendwatch.sources.url.looks import why_no_bill
 from spendwatch.sources.url.memory import UrlMemory

@@ -58,9 +58,13 @@ class Pace:
 class SlowDown:
     """After trouble nobody asks again before a pause is over that doubles each time, up to a quarter of an hour."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        """Count by a clock that never goes back."""
+    def __init__(
+        self, monotonic: Callable[[], float], *, shortest: float = _SHORTEST_PAUSE, longest: float = _LONGEST_PAUSE
+    ) -> None:
+        """Count by a clock that never goes back; `shortest` and `longest`: the pauses, in seconds."""
         self._monotonic = monotonic
+        self._shortest = shortest
+        self._longest = min(longest, _LONGEST_PAUSE)
         self._failures = 0
         self._not_before = self._wished = -math.inf
 
@@ -69,10 +73,15 @@ class SlowDown:
         """Whether it is too early to ask again."""
         return self._monotonic() < self._not_before
 
-    def worked(self) -> None:
-        """Go on at full speed."""
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last call failed."""
+        return self._failures > 0
+
+    def worked(self, pause: timedelta = timedelta(0)) -> None:
+        """Go on at full speed; the next call is due after the pause."""
         self._failures = 0
-        self._not_before = self._wished = -math.inf
+        self._not_before, self._wished = self._monotonic() + pause.total_seconds(), -math.inf
 
     def hasten(self) -> None:
         """Let somebody ask at once, because a person wants it; only what the endpoint itself asked for is waited for."""
@@ -80,7 +89,7 @@ class SlowDown:
 
     def failed(self, wish: timedelta | None = None) -> None:
         """Wait longer than last time, and at least as long as the endpoint wishes, as far as that is sensible."""
-        pause = min(_LONGEST_PAUSE, _SHORTEST_PAUSE * 2.0 ** min(self._failures, 10))
+        pause = min(self._longest, self._shortest * 2.0 ** min(self._failures, 10))
         wished = min(_LONGEST_WISH, wish.total_seconds()) if wish else 0.0
         self._failures += 1
         self._wished = self._monotonic() + wished
