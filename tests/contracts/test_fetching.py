@@ -15,9 +15,9 @@ from typing import TypedDict, Unpack
 import pytest
 
 from servers_http import Fault, HttpSink, Reply
+from spendwatch.addresses import METADATA_SERVICE, Reach
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.outgoing import Fetched, Outgoing
-from spendwatch.outgoing.addresses import METADATA_SERVICE, Reach
 from spendwatch.outgoing.client import Receiver, Writer
 
 pytestmark = pytest.mark.anyio

@@ -15,10 +15,10 @@ from datetime import timedelta
 import pytest
 
 from servers_http import Fault, HttpSink, Reply
+from spendwatch.addresses import is_own
 from spendwatch.aside import Resolver
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.outgoing import Answer, Fetched, Outgoing, judge
-from spendwatch.outgoing.addresses import is_own
 
 pytestmark = pytest.mark.anyio
 
@@ -221,7 +221,7 @@ async def test_plain_http_needs_every_address_of_the_name_to_be_allowed() -> Non
 
 async def test_the_machines_own_address_is_denied_though_it_be_public(monkeypatch: pytest.MonkeyPatch) -> None:
     own = ipaddress.ip_address("1.2.3.4")
-    monkeypatch.setattr("spendwatch.outgoing.addresses.is_own", lambda address, _port: address == own)
+    monkeypatch.setattr("spendwatch.addresses.is_own", lambda address, _port: address == own)
     outgoing = Outgoing(resolver=lambda _host, _port: [str(own)])
     with pytest.raises(ForbiddenAddressError, match="our own"):
         await _post(outgoing, "https://hooks.example.test/")

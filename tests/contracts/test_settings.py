@@ -591,6 +591,20 @@ def test_an_address_in_the_configuration_need_not_be_called_to_be_refused(house:
     assert "hook" in house.load().channels
 
 
+@pytest.mark.parametrize(
+    ("host", "mistakes"), [("10.1.2.3", 0), ("[::ffff:10.1.2.3]", 0), ("[64:ff9b::a01:203]", 0), ("100.100.100.200", 1)]
+)
+def test_plain_http_is_judged_as_it_will_be_when_it_is_called(house: House, host: str, mistakes: int) -> None:
+    allowed = "allow_networks: [10.1.0.0/16, 100.64.0.0/10]\n"
+    hook = f"  hook: {{type: webhook, url: 'http://{host}/'}}\n"
+    mail = MAIL.replace("host: mail.example.com\n    username: alerts", f"security: none\n    host: '{host.strip('[]')}'")
+    for channel in (hook, mail):
+        house.write("spendwatch.yaml", MAIN + channel + allowed)
+        assert len(house.mistakes() if mistakes else []) == mistakes
+        if not mistakes:
+            house.load()
+
+
 # -- reloading
 
 

@@ -10,8 +10,9 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
+from spendwatch.addresses import Network
 from spendwatch.aside import LookUps, Resolver
-from spendwatch.channels.email_settings import EmailConfig, Network, parse_sender
+from spendwatch.channels.email_settings import EmailConfig, parse_sender
 from spendwatch.channels.parts import clean
 from spendwatch.channels.phrases import Language
 from spendwatch.channels.wording import Wording

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Sequence
 from datetime import timedelta
 from email.headerregistry import Address
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from spendwatch.addresses import LOOPBACK, Network, Reach, address_in
 from spendwatch.channels.phrases import Language
 from spendwatch.fields import Closed, PositiveDuration
-
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 _MAILBOX = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
@@ -98,15 +94,8 @@ class EmailConfig(Closed):
 
     def objection(self, allow_networks: Sequence[Network]) -> str | None:
         """Return why mail may not go there unencrypted, as far as the settings alone show; None when it may."""
-        if self.security is not Security.NONE or _is_loopback(self.host):
-            return None
-        try:
-            address = ipaddress.ip_address(self.host)
-        except ValueError:
-            fine = bool(allow_networks)
-        else:
-            fine = is_within(str(address), allow_networks)
-        if fine:
+        is_encrypted = self.security is not Security.NONE
+        if is_encrypted or _is_loopback(self.host) or Reach(tuple(allow_networks)).may_be_plain(self.host):
             return None
         return "security: none is only for this machine or a network listed in allow_networks; set security: starttls or tls"
 
@@ -122,14 +111,6 @@ def parse_sender(text: str) -> Address:
     return Address(name, addr_spec=mailbox)
 
 
-def is_within(text: str, networks: Sequence[Network]) -> bool:
-    """Tell whether the text is an address in one of the networks."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return any(address in network for network in networks if network.version == address.version)
-
-
 def _is_loopback(host: str) -> bool:
-    return host.lower() == "localhost" or is_within(host, LOOPBACK)
+    address = address_in(host)
+    return host.lower() == "localhost" or (address is not None and Reach(LOOPBACK).is_listed(address))

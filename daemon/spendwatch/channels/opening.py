@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from typing import TypeAlias
 
+from spendwatch.addresses import Network
 from spendwatch.channels.config import ChannelConfig, ConsoleConfig, EmailConfig, WebhookConfig
 from spendwatch.channels.console import ConsoleChannel
 from spendwatch.channels.email import EmailChannel
-from spendwatch.channels.email_settings import Network
 from spendwatch.channels.webhook import HttpClient, WebhookChannel
 from spendwatch.domain.period import Clock
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import re
 import socket
 import ssl
@@ -11,8 +12,9 @@ from collections.abc import Sequence
 
 import aiosmtplib
 
+from spendwatch.addresses import LOOPBACK, Network, Reach
 from spendwatch.aside import LOOK_UP_LIMIT, LookUps
-from spendwatch.channels.email_settings import LOOPBACK, EmailConfig, Network, Security, is_within
+from spendwatch.channels.email_settings import EmailConfig, Security
 from spendwatch.channels.parts import clean
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
 
@@ -36,7 +38,7 @@ class Relay:
     ) -> None:
         """Take the settings; `allow_networks` may be reached without encryption if the settings say so."""
         self._config = config
-        self._allow = (*LOOPBACK, *allow_networks)
+        self._plain_reach = Reach((*LOOPBACK, *allow_networks))
         self._look_ups = look_ups or LookUps()
         self._is_given = False
         """Whether the mail was begun to be given: the relay may have it."""
@@ -110,7 +112,8 @@ class Relay:
         except TimeoutError as error:
             msg = f"{self._place}: the host name was not resolved within {LOOK_UP_LIMIT:g} s"
             raise TemporaryDeliveryError(msg) from error
-        if self._config.security is Security.NONE and not (found and all(is_within(one, self._allow) for one in found)):
+        is_near = found and all(self._plain_reach.is_listed(ipaddress.ip_address(one)) for one in found)
+        if self._config.security is Security.NONE and not is_near:
             msg = f"{self._place} is outside this machine and allow_networks; without TLS nothing is sent there"
             raise PermanentDeliveryError(msg)
         return found

@@ -11,7 +11,7 @@ with without_drawing():
     import httpx  # noqa: F401 -- before the rooms that use it
 
 # isort: split
-from spendwatch.outgoing.addresses import Network
+from spendwatch.addresses import Network
 from spendwatch.outgoing.client import Answer, Fetched, Outgoing
 from spendwatch.outgoing.places import judge
 

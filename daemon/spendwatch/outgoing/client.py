@@ -18,9 +18,9 @@ from typing import Self, TypeAlias
 import httpx
 
 from spendwatch import __version__
+from spendwatch.addresses import Address, Network, Reach
 from spendwatch.aside import LOOK_UP_LIMIT, LookUps, Resolver
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
-from spendwatch.outgoing.addresses import Address, Network, Reach
 from spendwatch.outgoing.bodies import beginning, clean, what_failed, whole
 from spendwatch.outgoing.places import Place, forbidden, judge_place, parse, too_plain
 

@@ -10,8 +10,8 @@ from urllib.parse import unquote_plus
 
 import httpx
 
+from spendwatch.addresses import Address, Network, Reach
 from spendwatch.domain.errors import ForbiddenAddressError
-from spendwatch.outgoing.addresses import Address, Network, Reach
 
 _HIGHEST_PORT = 65535
 _SHORTEST_SECRET = 5
@@ -89,8 +89,7 @@ def judge_place(place: Place, reach: Reach) -> None:
     """Raise `ForbiddenAddressError` when the place alone shows that it is out of reach."""
     if place.literal is not None and not reach.may_be_called(place.literal):
         raise ForbiddenAddressError(forbidden(place, place.literal))
-    listed = bool(reach.allow) if place.literal is None else reach.is_listed(place.literal)
-    if (place.is_plain and not listed) or (place.literal is None and reach.is_for_metadata):
+    if (place.is_plain and not reach.may_be_plain(place.host)) or (place.literal is None and reach.is_for_metadata):
         raise ForbiddenAddressError(too_plain(place))
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from spendwatch.addresses import Network
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, WorkspacePolicy
 from spendwatch.domain.statement import AccountId, SourceName
@@ -62,7 +62,7 @@ class Settings:
     """The file by which a container's health check sees that we live."""
     state_password_file: Path | None = None
     """Holds the password of the PostgreSQL server."""
-    allow_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    allow_networks: tuple[Network, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """What must not stand in any log."""
     retention: Retention = field(default_factory=Retention)

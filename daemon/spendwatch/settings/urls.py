@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from spendwatch.settings.values import Network
+from spendwatch.addresses import Network, Reach
 
 
 def objection(url: str, allowed: Sequence[Network]) -> str | None:
@@ -16,15 +15,9 @@ def objection(url: str, allowed: Sequence[Network]) -> str | None:
         return "not an address that can be called: write https://host/path"
     if parts.username is not None:
         return "secrets do not stand in the configuration: leave user and password out of the address, use secret_file"
-    if parts.scheme == "https":
+    if parts.scheme == "https" or Reach(tuple(allowed)).may_be_plain(parts.hostname):
         return None
-    try:
-        address = ip_address(parts.hostname or "")
-    except ValueError:
-        is_allowed = bool(allowed)
-    else:
-        is_allowed = any(address in network for network in allowed if network.version == address.version)
-    return None if is_allowed else "plain http is only for networks listed in allow_networks: write https://"
+    return "plain http is only for networks listed in allow_networks: write https://"
 
 
 def split(url: str) -> SplitResult | None:

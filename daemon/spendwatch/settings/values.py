@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from typing import Annotated, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, PlainValidator
 
+from spendwatch.addresses import Network
 from spendwatch.domain.errors import InvalidAmountError, printable
 from spendwatch.domain.money import EXACT, Currency, is_currency, parse_amount, plain
 from spendwatch.domain.period import duration_text, parse_duration
@@ -19,7 +20,6 @@ from spendwatch.domain.policy import FORECAST, Threshold
 from spendwatch.fields import duration, one_text
 from spendwatch.settings.suggestions import did_you_mean
 
-Network = IPv4Network | IPv6Network
 T = TypeVar("T")
 
 LONGEST_RETENTION = timedelta(days=36525)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import timedelta
 from enum import StrEnum
 from typing import Literal, Self
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from spendwatch.addresses import address_in
 from spendwatch.fields import PositiveDuration, show_defaults_as_written
 from spendwatch.sources.choices import Switch
 from spendwatch.sources.hints_settings import HintedConfig
@@ -76,7 +76,7 @@ class OssConfig(HintedConfig, CredentialsConfig):
         if host.startswith(f"{self.bucket}."):
             msg = "the endpoint is meant without the bucket"
             raise ValueError(msg)
-        if not self.path_style and (_is_address(host) or "." in self.bucket):
+        if not self.path_style and (address_in(host) or "." in self.bucket):
             what = "a bucket with points in its name" if "." in self.bucket else "an address as endpoint"
             msg = f"{what} needs also path_style: true"
             raise ValueError(msg)
@@ -96,11 +96,3 @@ class OssConfig(HintedConfig, CredentialsConfig):
     def most_bytes(self) -> int:
         """How large an object may be."""
         return self.max_megabytes * 1_000_000
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

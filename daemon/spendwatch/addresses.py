@@ -10,6 +10,7 @@ from typing import TypeAlias
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+LOOPBACK: tuple[Network, ...] = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv6Network("::1/128"))
 METADATA_SERVICE = ipaddress.IPv4Address("100.100.100.200")
 """Hands out the rights of the machine it is asked from."""
 
@@ -42,6 +43,11 @@ class Reach:
             return self.is_for_metadata and inner == METADATA_SERVICE
         return any(inner in network for network in self.allow if network.version == inner.version)
 
+    def may_be_plain(self, host: str) -> bool:
+        """Tell whether nothing need be encrypted on the way to the host, as far as its name alone shows."""
+        address = address_in(host)
+        return bool(self.allow) if address is None else self.is_listed(address)
+
     def may_be_called(self, address: Address) -> bool:
         """Tell whether the address may be called as far as the address alone shows."""
         return self.is_listed(address) or not (self.is_for_metadata or _is_denied(address))
@@ -49,6 +55,14 @@ class Reach:
     def may_be_dialled(self, address: Address, port: int) -> bool:
         """Tell whether the address may be called from this very machine."""
         return self.is_listed(address) or (self.may_be_called(address) and not is_own(address, port))
+
+
+def address_in(host: str) -> Address | None:
+    """Return the address that the host spells out, None for a name."""
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
 
 
 def is_own(address: Address, port: int) -> bool:
