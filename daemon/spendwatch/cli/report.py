@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import click
-from rich.table import Table
 
 from spendwatch.bills.cells import guarded
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
-from spendwatch.cli.screen import clean, console, fitting, print_json, print_whole, table
+from spendwatch.cli.screen import Rows, clean, console, fitting, print_json, print_whole, table
 from spendwatch.cli.totals import outside_json, outside_of, outside_text
 from spendwatch.domain.category import category_of
 from spendwatch.domain.money import Currency, shown
@@ -142,7 +141,7 @@ def _print_report(period: BillingPeriod, columns: Sequence[str], rows: Sequence[
 _SIDES = (("pay_as_you_go", "subscription"), ("subscription",), ())
 
 
-def _table(columns: Sequence[str], rows: Sequence[_Row], sides: Sequence[str]) -> Table:
+def _table(columns: Sequence[str], rows: Sequence[_Row], sides: Sequence[str]) -> Rows:
     headings = [*((column.upper(), "left") for column in columns), ("", "left"), ("SPEND", "right")]
     headings += [*((side.upper().replace("_", "-"), "right") for side in sides), ("LINES", "right")]
     return table(

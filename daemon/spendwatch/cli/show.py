@@ -9,14 +9,13 @@ from datetime import datetime
 import click
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
 from spendwatch.cli.outlook import balance_lines, forecast_cell
-from spendwatch.cli.screen import bar, clean, console, fitting, print_json, table, when
+from spendwatch.cli.screen import Rows, bar, clean, console, fitting, print_json, table, when
 from spendwatch.cli.totals import outside_text
 from spendwatch.domain.authority import Uncounted
 from spendwatch.domain.count import counted
@@ -171,7 +170,7 @@ _NARROWER = (
 """What is left out, on ever narrower screens: the picture, the band of the forecast, what can be subtracted, ids."""
 
 
-def workspaces_table(account: AccountOverview, screen: Console) -> Table:
+def workspaces_table(account: AccountOverview, screen: Console) -> Rows:
     """Return what the screen has room for: fewer columns rather than figures that are cut."""
     rows = [_row(line.workspace or "(no workspace)", line.name, line) for line in account.workspaces]
     rows.append(_row("TOTAL", "", account))
@@ -183,7 +182,7 @@ def workspaces_table(account: AccountOverview, screen: Console) -> Table:
     if not any(line.split.subscription.amount for line in lines):
         absent |= {"pay_as_you_go", "subscription"}
 
-    def without(left_out: set[str]) -> Table:
+    def without(left_out: set[str]) -> Rows:
         keys = [key for key in _HEADINGS if key not in left_out | absent]
         cells = [tuple(row.get(key, "") for key in keys) for row in rows]
         names = "NAME" if "name" in keys else "WORKSPACE"

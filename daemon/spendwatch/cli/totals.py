@@ -8,9 +8,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
-from spendwatch.cli.screen import clean, fitting, table
+from spendwatch.cli.screen import Rows, clean, fitting, table
 from spendwatch.domain.authority import DayTotal, Uncounted, Unwatched, authorities, uncounted, unwatched
 from spendwatch.domain.money import EXACT, Currency, Money, exact_sum, plain, shown
 from spendwatch.domain.period import BillingPeriod, days_text
@@ -101,13 +100,13 @@ def outside_json(outside: Iterable[Unwatched]) -> list[dict[str, str]]:
 
 def totals_table(
     screen: Console, before: Mapping[Place, Split], after: Mapping[Place, Split], months: Iterable[BillingPeriod]
-) -> Table:
+) -> Rows:
     """Return a table of what is spent in these months, and what it was before; of narrow screens the account is left out."""
     places = _within(before, after, months)
     headings = ("MONTH", "ACCOUNT", "WORKSPACE", "", "BEFORE", "SPEND", "CHANGE", "SUBSCRIPTION")
     is_mixed = any(split.subscription.amount for _, split in places)
 
-    def without(left_out: set[str]) -> Table:
+    def without(left_out: set[str]) -> Rows:
         shown = [place for place, heading in enumerate(headings) if heading not in left_out]
         rows = [_cells(place, before.get(place), split) for place, split in places]
         columns = [(headings[place], "left" if place < _AMOUNTS_FROM else "right") for place in shown]

@@ -1,0 +1,72 @@
+"""Tables are drawn by ourselves, as the library would draw them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from decimal import Decimal
+from io import StringIO
+from typing import Literal
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from spendwatch.cli.screen import bar, clean, table
+
+HEADINGS = (("WORKSPACE", "left"), ("NAME", "left"), ("SPENT", "right"), ("", "left"), ("STATE", "left"))
+NAMES = (
+    "Research",
+    "团队 甲",
+    "A team with a rather long name of its own",
+    "[bold]hostile[/bold]",
+    "a\x1b[31m\n",
+    "",
+    "x" * 60,
+)
+STATES = ("[bold red]critical[/]", "[yellow]warning[/]", "ok", "-")
+
+
+def some_rows(seed: int) -> list[tuple[str, ...]]:
+    dice = random.Random(seed)  # noqa: S311 -- the same rows every time
+    return [
+        (
+            f"llm-{dice.randrange(10 ** dice.randrange(1, 12))}",
+            clean(dice.choice(NAMES)),
+            f"{dice.randrange(10 ** dice.randrange(1, 9)):,}.00",
+            bar(dice.choice((None, Decimal("0.5"), Decimal("1.2")))),
+            dice.choice(STATES),
+        )
+        for _ in range(dice.randrange(8))
+    ]
+
+
+def drawn_by_the_library(rows: Sequence[Sequence[str]], wraps: str, wraps_at: int | None) -> Table:
+    found = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for place, (heading, justify) in enumerate(HEADINGS):
+        is_fixed = heading != wraps
+        width = max([cell_len(heading), *(Text.from_markup(row[place]).cell_len for row in rows)]) if is_fixed else None
+        side: Literal["left", "right"] = "right" if justify == "right" else "left"
+        most = None if is_fixed else wraps_at
+        found.add_column(heading, justify=side, no_wrap=is_fixed, width=width, max_width=most)
+    for row in rows:
+        found.add_row(*row)
+    return found
+
+
+def shown(what: RenderableType, width: int) -> str:
+    screen = Console(file=StringIO(), width=width, force_terminal=True, color_system="truecolor", soft_wrap=True)
+    screen.print(what)
+    assert isinstance(screen.file, StringIO)
+    return screen.file.getvalue().replace("\x1b[0m\x1b[1m", "")
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(("wraps", "wraps_at"), [("NAME", 24), ("NAME", None), ("none", None)])
+def test_a_table_looks_on_every_screen_as_the_library_draws_it(seed: int, wraps: str, wraps_at: int | None) -> None:
+    rows = some_rows(seed)
+    for width in range(20, 140, 5):
+        ours = shown(table(HEADINGS, rows, wraps=wraps, wraps_at=wraps_at), width)
+        assert ours == shown(drawn_by_the_library(rows, wraps, wraps_at), width), width
