@@ -24,12 +24,12 @@ from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId
+from spendwatch.exact_json import NoJsonError, exact_amount, parse
 from spendwatch.outgoing import Outgoing
 from spendwatch.pacing import Pace, SlowDown, asked_pause
 from spendwatch.sources.alibaba.balance_answers import BalanceAnswer, BalanceOperation
 from spendwatch.sources.alibaba.bill_pages import Wanted
 from spendwatch.sources.alibaba.client import ENDPOINTS, BssClient
-from spendwatch.sources.exact_json import NoJsonError, exact_amount, parse
 from spendwatch.sources.provider.acs3 import Signer
 from spendwatch.sources.provider.credentials import OwnKey
 from spendwatch.sources.trouble import EndpointError, Trouble

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spendwatch.domain.errors import ConfigError
-from spendwatch.settings.yaml_text import MAX_BYTES, MAX_DEPTH, MAX_VALUES, Document, Place, Text, parse
+from spendwatch.yaml_text import MAX_BYTES, MAX_DEPTH, MAX_VALUES, Document, Place, Text, parse
 
 
 def read(text: str) -> Document:

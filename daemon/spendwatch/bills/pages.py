@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from spendwatch.bills.cells import amount_in, says_nothing
 from spendwatch.bills.layouts.describeinstancebill import DESCRIBE_INSTANCE_BILL
 from spendwatch.bills.layouts.layout import Field
 from spendwatch.domain.errors import InvalidAmountError, Refusal, UnreadableBillError, printable
+from spendwatch.exact_json import NoJsonError, parse
 
 LARGEST = 256 * 1024 * 1024
 """How many bytes of answers are taken at once; those of one day are far fewer."""
@@ -99,32 +99,17 @@ def _answers(path: Path) -> Sequence[Json]:
 
 def _parsed(text: str) -> object:
     try:
-        return _loads(text)
-    except json.JSONDecodeError as error:
-        lines = [line for line in text.splitlines() if line.strip()]
-        if error.msg == "Extra data" and len(lines) > 1:
-            try:
-                return [_loads(line) for line in lines]
-            except json.JSONDecodeError:
-                pass
-        _refuse(f"not valid JSON: {error.msg}; the file may be cut off", line=error.lineno)
-    except RecursionError:
-        _refuse("JSON that is nested too deeply")
-
-
-def _loads(text: str) -> object:
-    return json.loads(text, parse_float=str, parse_int=str, parse_constant=_no_number, object_pairs_hook=_without_repetition)
-
-
-def _no_number(text: str) -> NoReturn:
-    _refuse(f"not a number: {text}")
-
-
-def _without_repetition(pairs: list[tuple[str, object]]) -> Json:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        _refuse("an object that names a field twice")
-    return found
+        return parse(text, as_written=True)
+    except NoJsonError as error:
+        refused = error
+    lines = [line for line in text.splitlines() if line.strip()]
+    if refused.problem == "Extra data" and len(lines) > 1:
+        try:
+            return [parse(line, as_written=True) for line in lines]
+        except NoJsonError as error:
+            refused = refused if error.problem else error
+    why = f"not valid JSON: {refused.problem}; the file may be cut off" if refused.problem else str(refused)
+    raise UnreadableBillError(Refusal(why, line=refused.line))
 
 
 def _data(answer: Json) -> Json:
@@ -184,5 +169,5 @@ def _cell(name: str, value: object, where: str) -> str:
         return value  # the reader says what is wrong with it
 
 
-def _refuse(reason: str, *, line: int | None = None) -> NoReturn:
-    raise UnreadableBillError(Refusal(reason, line=line))
+def _refuse(reason: str) -> NoReturn:
+    raise UnreadableBillError(Refusal(reason))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.secret_files import Outside, find_secret, read_text_file
-from spendwatch.settings.yaml_text import Document, Text, path_text
+from spendwatch.yaml_text import Document, Text, path_text
 
 _FILES: Mapping[str, Mapping[str, str]] = {
     "channels": {"password_file": "password", "secret_file": "secret"},

@@ -20,8 +20,8 @@ from spendwatch.settings.schema import DaemonFile
 from spendwatch.settings.secret_files import Outside, find_secret
 from spendwatch.settings.sources import furnished_sources
 from spendwatch.settings.urls import objection, split
-from spendwatch.settings.yaml_text import KeyPath
 from spendwatch.sources.config import SourceConfig
+from spendwatch.yaml_text import KeyPath
 
 _POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 _SQLITE = "sqlite:///"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from spendwatch.domain.errors import ConfigMistake
-from spendwatch.settings.yaml_text import MAX_MISTAKES, NOT_LISTED, Document, KeyPath, Place, Text, path_text
+from spendwatch.yaml_text import MAX_MISTAKES, NOT_LISTED, Document, KeyPath, Place, Text, path_text
 
 EMPTY = "is empty: give it a value, or leave the key out"
 EMPTY_FILE = "is empty"

@@ -17,7 +17,7 @@ from spendwatch.settings.location import Location
 from spendwatch.settings.suggestions import did_you_mean, suggestion
 from spendwatch.settings.urls import split
 from spendwatch.settings.values import threshold
-from spendwatch.settings.yaml_text import KeyPath, Place, path_text
+from spendwatch.yaml_text import KeyPath, Place, path_text
 
 _PLACEHOLDERS = frozenset({"1000000000000001", "llm-xxxxxxxxxxxxxxxx"})
 """The ids that `init` writes."""

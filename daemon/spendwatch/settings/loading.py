@@ -23,7 +23,7 @@ from spendwatch.settings.policies import Defaults, policies, workspace_policy
 from spendwatch.settings.references import check_daemon, check_repeated, check_workspace
 from spendwatch.settings.schema import DaemonFile, WorkspaceFile
 from spendwatch.settings.words import tell_all
-from spendwatch.settings.yaml_text import Document, Place, Text, parse
+from spendwatch.yaml_text import Document, Place, Text, parse
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spendwatch.domain.errors import ConfigError
-from spendwatch.settings.yaml_text import MAX_BYTES, Place
+from spendwatch.yaml_text import MAX_BYTES, Place
 
 MAIN = "spendwatch.yaml"
 VARIABLE = "SPENDWATCH_CONFIG"

@@ -13,7 +13,7 @@ from pathlib import Path
 from spendwatch.domain.errors import ConfigError, ConfigMistake
 from spendwatch.settings.secret_files import read_text_file
 from spendwatch.settings.suggestions import suggestion
-from spendwatch.settings.yaml_text import Document, Place, Text, parse, path_text
+from spendwatch.yaml_text import Document, Place, Text, parse, path_text
 
 PREFIX = "SPENDWATCH_"
 _BETWEEN = "__"

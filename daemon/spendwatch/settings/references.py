@@ -10,7 +10,7 @@ from spendwatch.settings.contents import secret_holders
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.overrides import SECRET_KEYS, folded
 from spendwatch.settings.suggestions import suggestion
-from spendwatch.settings.yaml_text import KeyPath
+from spendwatch.yaml_text import KeyPath
 
 _NAMED = ("accounts", "sources", "channels")
 

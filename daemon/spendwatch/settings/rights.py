@@ -13,10 +13,10 @@ from spendwatch.settings.balance_parts import ApiBalancePart
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.schema import DaemonFile
 from spendwatch.settings.urls import objection
-from spendwatch.settings.yaml_text import KeyPath
 from spendwatch.sources.config import AlibabaConfig, OssConfig
 from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Provider
 from spendwatch.sources.url.access import UrlAccess
+from spendwatch.yaml_text import KeyPath
 
 Asking = TypeVar("Asking", AlibabaConfig, OssConfig, ApiBalancePart)
 """The settings of somebody who asks the provider."""

@@ -11,8 +11,8 @@ from spendwatch.settings.layers import Layers
 from spendwatch.settings.rights import with_rights
 from spendwatch.settings.schema import DaemonFile
 from spendwatch.settings.urls import objection
-from spendwatch.settings.yaml_text import KeyPath
 from spendwatch.sources.config import AlibabaConfig, FolderConfig, OssConfig, SourceConfig, UrlConfig
+from spendwatch.yaml_text import KeyPath
 
 
 def furnished_sources(

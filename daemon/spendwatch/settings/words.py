@@ -15,7 +15,7 @@ from spendwatch.settings.layers import EMPTY, Layers
 from spendwatch.settings.overrides import SECRET_KEYS
 from spendwatch.settings.schema import MEANING
 from spendwatch.settings.suggestions import did_you_mean, suggestion
-from spendwatch.settings.yaml_text import KeyPath, Text
+from spendwatch.yaml_text import KeyPath, Text
 
 _MOST_LOOKED_AT = 1000
 _TAGS = ("type", "from")

@@ -17,7 +17,7 @@ from spendwatch.domain.errors import InvalidAmountError
 from spendwatch.domain.money import EXACT, is_currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, Digest
-from spendwatch.sources.exact_json import exact_amount
+from spendwatch.exact_json import exact_amount
 from spendwatch.sources.trouble import EndpointError, Trouble, quoted
 
 MOST_PAGES = 1000

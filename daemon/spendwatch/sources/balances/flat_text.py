@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import yaml
-
-from spendwatch.domain.errors import printable
-from spendwatch.sources.exact_json import NoJsonError, parse
+from spendwatch import exact_json, yaml_text
+from spendwatch.domain.errors import ConfigError, printable
 
 MOST_BYTES = 64 * 1024
-_MOST_ENTRIES = 200
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MOST_TOLD = 10
 _NO_KEYS = "it must hold keys with values, and nothing within each other"
 
 
@@ -44,19 +41,38 @@ def read_flat_text(data: bytes) -> Mapping[str, Entry]:
     if not text.strip():
         msg = "it is empty"
         raise NoFlatTextError(msg)
-    return _json(text) if text.lstrip()[0] in "{[" else _yaml(text)
+    return _json(text) if text.lstrip()[0] in "{[" else _yaml(data)
 
 
 def _json(text: str) -> Mapping[str, Entry]:
     try:
-        found = parse(text.encode())
-    except NoJsonError as error:
+        found = exact_json.parse(text)
+    except exact_json.NoJsonError as error:
         raise NoFlatTextError(f"line {error.line}: {error}" if error.line else str(error)) from None
+    return _entries(found, lambda key: _line_of(key, text))
+
+
+def _yaml(data: bytes) -> Mapping[str, Entry]:
+    try:
+        document = yaml_text.parse(data, "")
+        mistakes = document.mistakes
+    except ConfigError as error:
+        document, mistakes = yaml_text.Document(""), list(error.mistakes)
+    if mistakes:
+        told = (
+            f"line {one.line}, {one.key}: {one.what}" if one.key else f"line {one.line}: {one.what}"
+            for one in mistakes[:_MOST_TOLD]
+        )
+        raise NoFlatTextError("; ".join(told))
+    return _entries(document.tree, lambda key: document.keys[key,].line)
+
+
+def _entries(found: object, line_of: Callable[[str], int]) -> Mapping[str, Entry]:
     if not isinstance(found, dict):
         raise NoFlatTextError(_NO_KEYS)
     entries = {}
     for key, value in found.items():
-        line = _line_of(key, text)
+        line = line_of(key)
         if isinstance(value, dict | list) or value is None:
             msg = f"line {line}, {_shown(key)}: must be one text, not {_KINDS.get(type(value), 'nothing')}"
             raise NoFlatTextError(msg)
@@ -70,48 +86,6 @@ _KINDS: Mapping[type, str] = {dict: "an object", list: "a list"}
 def _line_of(key: str, text: str) -> int:
     found = re.search(rf'"{re.escape(key)}"\s*:', text)
     return text.count("\n", 0, found.start()) + 1 if found else 1
-
-
-def _yaml(text: str) -> Mapping[str, Entry]:
-    entries: dict[str, Entry] = {}
-    key: str | None = None
-    for line, value in _scalars(text):
-        if key is None:
-            key = value
-            if key in entries:
-                msg = f"line {line}, {_shown(key)}: stands there twice"
-                raise NoFlatTextError(msg)
-        else:
-            entries[key] = Entry(value, line)
-            key = None
-        if len(entries) > _MOST_ENTRIES:
-            msg = f"line {line}: more than {_MOST_ENTRIES} values"
-            raise NoFlatTextError(msg)
-    return entries
-
-
-def _scalars(text: str) -> Iterator[tuple[int, str]]:
-    """Yield keys and values in turn, each with its line."""
-    depth = documents = 0
-    try:
-        for event in yaml.parse(text, Loader=_LOADER):
-            line = event.start_mark.line + 1 if event.start_mark else 1
-            documents += isinstance(event, yaml.DocumentStartEvent)
-            depth += isinstance(event, yaml.MappingStartEvent)
-            is_odd = isinstance(event, yaml.AliasEvent | yaml.SequenceStartEvent) or depth > 1 or documents > 1
-            is_marked = isinstance(event, yaml.NodeEvent) and (event.anchor or getattr(event, "tag", None))
-            if is_odd or is_marked or (isinstance(event, yaml.ScalarEvent) and not depth):
-                msg = f"line {line}: {_NO_KEYS}"
-                raise NoFlatTextError(msg)
-            if isinstance(event, yaml.ScalarEvent):
-                yield line, event.value
-    except yaml.MarkedYAMLError as error:
-        where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        msg = f"{where}it is no YAML ({error.problem})"
-        raise NoFlatTextError(msg) from None
-    except yaml.YAMLError:
-        msg = "it is no YAML"
-        raise NoFlatTextError(msg) from None
 
 
 def _shown(key: str) -> str:

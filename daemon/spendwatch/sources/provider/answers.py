@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from spendwatch.domain.period import duration_text
+from spendwatch.exact_json import NoJsonError, parse
 from spendwatch.pacing import asked_pause, moment_of
-from spendwatch.sources.exact_json import NoJsonError, parse
 from spendwatch.sources.fetching import HttpAnswer
 from spendwatch.sources.trouble import EndpointError, Trouble, quoted
 

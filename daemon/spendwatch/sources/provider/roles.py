@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.domain.period import Clock
-from spendwatch.sources.exact_json import NoJsonError, parse
+from spendwatch.exact_json import NoJsonError, parse
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
 from spendwatch.sources.header_text import is_sendable
 from spendwatch.sources.provider.acs3 import Signer

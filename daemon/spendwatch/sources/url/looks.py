@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from spendwatch.sources.exact_json import NoJsonError, parse
+from spendwatch.exact_json import NoJsonError, parse
 from spendwatch.sources.holding import Incoming
 from spendwatch.sources.trouble import quoted
 

@@ -8,7 +8,7 @@ import re
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit, urlunsplit
 
 from spendwatch.domain.count import counted
-from spendwatch.sources.exact_json import parse
+from spendwatch.exact_json import parse
 from spendwatch.sources.fetching import HttpAnswer
 from spendwatch.sources.trouble import EndpointError, Trouble
 from spendwatch.sources.url.looks import why_no_bill_of

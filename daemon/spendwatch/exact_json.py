@@ -19,12 +19,17 @@ class NoJsonError(ValueError):
 
     line: int | None = None
     """Where it stops being JSON, if that can be told."""
+    problem: str = ""
+    """Why it is no JSON there, in the parser's words."""
 
 
-def parse(body: bytes) -> object:
-    """Return the document; numbers with a point or an exponent are `Decimal`. `NoJsonError` with the reason in words."""
+def parse(body: bytes | str, *, as_written: bool = False) -> object:
+    """Return the document; numbers with a point or an exponent are `Decimal`, or each number is a text, as it is written.
+
+    `NoJsonError` with the reason in words.
+    """
     try:
-        return _DECODER.decode(body.decode("utf-8"))
+        return (_AS_WRITTEN if as_written else _DECODER).decode(body if isinstance(body, str) else body.decode("utf-8"))
     except UnicodeDecodeError:
         msg = "it is not UTF-8"
     except RecursionError:
@@ -33,7 +38,7 @@ def parse(body: bytes) -> object:
         raise
     except json.JSONDecodeError as error:
         refused = NoJsonError(f"it is no JSON ({error.msg}, at character {error.pos})")
-        refused.line = error.lineno
+        refused.line, refused.problem = error.lineno, error.msg
         raise refused from error
     except (ValueError, ArithmeticError):
         msg = _NUMBER
@@ -70,3 +75,4 @@ def _refuse(name: str) -> NoReturn:
 
 _NUMBER = "it holds a number that cannot be held"
 _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_once)
+_AS_WRITTEN = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse, object_pairs_hook=_once)
