@@ -229,7 +229,7 @@ def test_bills_that_lack_what_was_billed_before_are_said_to_be_filtered_beside_t
     assert "no charges for oss, billed within the last 62 days" in Wording(Language.EN, ZONE).text(low)
     assert "近期账单中没有 oss" in Wording(Language.ZH, ZONE).text(low)
     seen = rounds.overview().accounts[0]
-    assert "hold nothing of oss" in "\n".join(map(str, balance_lines(seen, rounds.now, ZONE)))
+    assert "bills have no oss" in "\n".join(map(str, balance_lines(seen, rounds.now, ZONE)))
     rounds.bill(TODAY, "1", oss)
     assert _unseen(rounds) == ()
     rounds.bill(TODAY, "1")

@@ -198,7 +198,7 @@ async def test_a_plain_server_where_tls_is_wanted_gets_nothing() -> None:
 
 async def test_a_wrong_password_holds_the_mail_and_is_not_repeated_in_the_message() -> None:
     with SmtpSink(tls=Tls.STARTTLS, login=LOGIN) as sink:
-        with pytest.raises(TemporaryDeliveryError, match=r"refused the user name or the password \(535\)") as caught:
+        with pytest.raises(TemporaryDeliveryError, match=r"rejected the user name or the password \(535\)") as caught:
             await _send(_secured(sink, password="canary-wrong"))
         assert sink.messages == []
     assert "canary" not in str(caught.value)

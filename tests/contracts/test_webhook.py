@@ -255,7 +255,7 @@ async def test_a_refusal_in_the_body_of_a_200_is_one_and_told_with_its_words(bod
     with HttpSink([Reply(200, {"content-type": "application/json"}, body)]) as sink:
         with pytest.raises(PermanentDeliveryError) as caught:
             await _send(_channel(sink.url()), SAMPLES["stale"])
-        assert str(caught.value) == f"HTTP 200, but the answer is a refusal: {body.decode()}"
+        assert str(caught.value) == f"HTTP 200, but the response reports an error: {body.decode()}"
 
 
 @pytest.mark.parametrize(

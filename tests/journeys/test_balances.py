@@ -227,7 +227,7 @@ def test_three_weeks_of_bills_tell_how_long_a_balance_lasts_and_what_the_month_w
     assert account["forecast"]["days"] == 19
     assert float(account["forecast"]["low"]) <= float(account["forecast"]["likely"]) <= float(account["forecast"]["high"])
     shown = home.call("status").stdout
-    assert "At the pace of 19 complete days" in shown
+    assert "At the daily rate of 19 complete days" in shown
     assert f"zero  about {used_up}" in shown
     assert "FORECAST" in shown
     home.call("once")

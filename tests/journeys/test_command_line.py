@@ -84,7 +84,7 @@ def test_init_writes_a_configuration_without_mistakes_and_overwrites_nothing(tmp
         [sys.executable, "-m", "spendwatch", "init", str(home.folder)], check=False, capture_output=True, text=True
     )
     assert again.returncode == 78
-    assert "exists already" in again.stderr
+    assert "already exists" in again.stderr
 
 
 READING = (
@@ -111,7 +111,7 @@ def test_one_bad_workspace_file_blocks_no_command_that_reads(quiet_home: Home) -
     for command in (*READING, ("explain", alert)):
         said = quiet_home.call(*command)
         assert f"{bad}:2:1: bugdet: unknown key; did you mean 'budget'?" in said.stderr, command
-        assert "Workspace files with mistakes are left out here" in said.stderr, command
+        assert "Workspace files with mistakes are ignored here" in said.stderr, command
     budgets = {line["name"]: line["budget"] for line in quiet_home.json("status")["accounts"][0]["workspaces"]}
     assert budgets == {"Research": "100", "": None}
     for command in (("once",), ("run",), ("import", str(bad))):
@@ -322,7 +322,7 @@ def test_importing_twice_says_that_there_is_nothing_to_do(quiet_home: Home) -> N
     quiet_home.furnish()
     path = quiet_home.drop(lines_worth("60"))
     assert "1 new" in quiet_home.call("import", str(path)).stdout
-    assert "entered before" in quiet_home.call("import", str(path)).stdout
+    assert "recorded before" in quiet_home.call("import", str(path)).stdout
     assert path.exists()
 
 

@@ -87,7 +87,7 @@ def test_what_is_said_of_a_late_bill_names_both_figures_and_the_bill(home: BillH
     assert (data["month"], data["before"], data["spend"], data["currency"]) == ("2026-09", "60", "61.005", "CNY")
     assert data["bills"] == ["1000000000000001-20261005000000_consumedetailbillv2.csv"]
     assert data["data_until"].startswith("2026-09-30T00:00:00")
-    assert "September 2026 of acme was final, and now it is CNY 61.0" in data["text"]
+    assert "September 2026 of acme was final and has changed to CNY 61.0" in data["text"]
     assert b"September 2026 of acme was final" in home.mails()[-1]
 
 

@@ -74,7 +74,7 @@ def test_a_dry_run_tells_every_refusal_and_every_series(quiet_home: Home) -> Non
         ("consumedetailbillv2", False),
         ("consumedetailbillv2daysummary", True),
     ]
-    assert "is the same money once more: not added" in quiet_home.call("import", *files, "--dry-run").stdout
+    assert "covers the same charges: not added" in quiet_home.call("import", *files, "--dry-run").stdout
 
 
 def test_files_brought_by_hand_can_be_read_as_those_of_a_source(quiet_home: Home) -> None:
@@ -143,7 +143,7 @@ def test_where_a_file_is_missing_there_is_no_verdict_on_its_months_alone(quiet_h
     kept = quiet_home.inbox / "done" / LEGACY
     away = kept.rename(quiet_home.folder / "elsewhere.csv")
     done = quiet_home.call("ledger", "verify", expect=4)
-    assert "its file is not to be found" in done.stderr
+    assert "its file was not found" in done.stderr
     assert "1 of 2 statements read again, 1 series compared: all days are equal" in done.stdout
     assert "2 of 2 statements" in quiet_home.call("ledger", "verify", str(away)).stdout
     away.write_bytes(away.read_bytes() + b"\n")
@@ -243,7 +243,7 @@ def test_nothing_is_taken_back_while_other_files_of_the_month_are_missing(quiet_
     done = quiet_home.call("ledger", "remove", statement_of(quiet_home, second.name), "--yes", expect=75)
     assert "nothing was changed" in done.stderr
     assert quiet_home.json("status")["accounts"][0]["spend"] == "100"
-    assert "Nothing was changed by hand." in quiet_home.call("ledger", "audit").stdout
+    assert "No manual changes." in quiet_home.call("ledger", "audit").stdout
     assert "no statement begins with 'ffff'" in quiet_home.call("ledger", "remove", "ffff", expect=1).stderr
 
 
@@ -336,7 +336,7 @@ def test_lines_that_are_given_up_leave_every_figure_and_refuse_what_they_would_b
     assert sizes[old.strftime("%Y-%m")] == 0 < sizes[this_month()]
     assert report(quiet_home, "day", old.strftime("%Y-%m")) == before
     month = old.strftime("%Y-%m")
-    assert "were given up" in quiet_home.call("export", "focus", "--month", month, expect=75).stderr
+    assert "were removed by `retention`" in quiet_home.call("export", "focus", "--month", month, expect=75).stderr
     assert "all days are equal" in quiet_home.call("ledger", "verify").stdout
     again = quiet_home.drop(lines_worth("8", day=old.strftime("%Y%m%d")), exported=today() - timedelta(hours=1))
     quiet_home.call("once", expect=65)

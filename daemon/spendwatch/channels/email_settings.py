@@ -53,7 +53,7 @@ class EmailConfig(Closed):
     to: tuple[str, ...] = Field(min_length=1)
     language: Language = Language.EN
     ca_file: str | None = None
-    """A further authority that may vouch for the relay's certificate."""
+    """An additional CA certificate for the mail server."""
     timeout: PositiveDuration = timedelta(seconds=60)
     """Of each step up to the mail itself."""
     data_timeout: PositiveDuration = timedelta(minutes=10)

@@ -49,12 +49,12 @@ class Relay:
         try:
             await self._hand_over(mail, sender, recipient)
         except aiosmtplib.SMTPRecipientRefused as error:
-            raise self._refusal(error, f"{self._place} refused {recipient}") from error
+            raise self._refusal(error, f"{self._place} rejected {recipient}") from error
         except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as error:
-            raise self._refusal(error, f"{self._place} refused the mail") from error
+            raise self._refusal(error, f"{self._place} rejected the mail") from error
         except aiosmtplib.SMTPAuthenticationError as error:
             # Not a word of the server's own: some repeat what they were sent.
-            msg = f"{self._place} refused the user name or the password ({error.code})"
+            msg = f"{self._place} rejected the user name or the password ({error.code})"
             raise TemporaryDeliveryError(msg) from error
         except aiosmtplib.SMTPResponseException as error:
             msg = f"{self._place} is not ready: {error.code} {self._said(error.message)}"

@@ -208,7 +208,7 @@ def _raise_unless_taken(answer: HttpAnswer, now: datetime) -> None:
     status = answer.status
     if 200 <= status < 300:  # noqa: PLR2004 -- the successful ones
         if refused := _refusal_in(answer.excerpt):
-            msg = f"HTTP {status}, but the answer is a refusal: {refused}"
+            msg = f"HTTP {status}, but the response reports an error: {refused}"
             raise PermanentDeliveryError(msg)
         return
     said = f"HTTP {status}: {answer.excerpt}" if answer.excerpt else f"HTTP {status}"

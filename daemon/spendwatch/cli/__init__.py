@@ -21,40 +21,40 @@ if TYPE_CHECKING:
     from spendwatch.settings import Settings
 
 _EXAMPLES = """\b
-  spendwatch demo                         a whole month in half a minute, nothing needed
+  spendwatch demo                         play a whole month in half a minute
   spendwatch init                         write a commented configuration to ./config
-  spendwatch check                        find every mistake in it
-  spendwatch import bill.csv --dry-run    what a bill says, without recording it
-  spendwatch run                          the daemon
-  spendwatch status                       what is spent, what is left, what needs you
+  spendwatch check                        find all mistakes in it
+  spendwatch import bill.csv --dry-run    show what a bill says, without recording it
+  spendwatch run                          run the daemon
+  spendwatch status                       show spend, what is left, and firing alerts
 """
 
 _COMMANDS = {
-    "demo": ("spendwatch.cli.setup", "demo", "Show a whole month on sample bills; needs no configuration, no network."),
+    "demo": ("spendwatch.cli.setup", "demo", "Play a whole month on sample bills; needs no configuration or network."),
     "init": ("spendwatch.cli.setup", "init", "Write a commented configuration."),
-    "check": ("spendwatch.cli.setup", "check", "Check the configuration; send nothing."),
+    "check": ("spendwatch.cli.setup", "check", "Check the configuration without sending anything."),
     "run": ("spendwatch.cli.work", "run", "Run the daemon."),
-    "once": ("spendwatch.cli.work", "once", "Make one full round (collect, assess, deliver), then exit."),
-    "import": ("spendwatch.cli.bills", "import_bills", "Read bill files by name."),
-    "status": ("spendwatch.cli.show", "status", "Show spend against budget, balance, alerts, sources."),
+    "once": ("spendwatch.cli.work", "once", "Run one full round (collect, assess, deliver), then exit."),
+    "import": ("spendwatch.cli.bills", "import_bills", "Import bill files."),
+    "status": ("spendwatch.cli.show", "status", "Show spend and budgets, balance, alerts, sources."),
     "report": ("spendwatch.cli.report", "report", "Show spend by day, workspace, key, model, …"),
-    "balance": ("spendwatch.cli.balance", "balance", "Show what was said of each balance, and when."),
-    "ledger": ("spendwatch.cli.ledger", "ledger", "List what was entered, check that it adds up, take a statement back."),
-    "export": ("spendwatch.cli.exporting", "export", "Write the ledger's lines in another format."),
+    "balance": ("spendwatch.cli.balance", "balance", "Show the history of each balance."),
+    "ledger": ("spendwatch.cli.ledger", "ledger", "List, verify and remove recorded statements."),
+    "export": ("spendwatch.cli.exporting", "export", "Export the ledger's lines in another format."),
     "alerts": ("spendwatch.cli.alerts", "alerts", "List alerts."),
-    "explain": ("spendwatch.cli.alerts", "explain", "Show why an alert came: rule, figures, bills, deliveries."),
+    "explain": ("spendwatch.cli.alerts", "explain", "Show why an alert was sent: rule, figures, bills, deliveries."),
     "deliveries": ("spendwatch.cli.deliveries", "deliveries", "List, retry or cancel deliveries."),
     "notify-test": ("spendwatch.cli.deliveries", "notify_test", "Send a message marked TEST."),
 }
 
 
 COLLECT_AFTER = (50_000, 20, 50)
-"""How many new objects make the garbage collector look, for each of its generations."""
+"""Garbage collector thresholds, for each of its generations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the configuration was asked for."""
+    """The requested place of the configuration."""
 
     config: str | None
 
@@ -72,7 +72,7 @@ class Place:
         for mistake in mistakes:
             click.echo(str(mistake), err=True)
         if mistakes:
-            click.echo("Workspace files with mistakes are left out here; `run` and `once` do not start with them.\n", err=True)
+            click.echo("Workspace files with mistakes are ignored here; `run` and `once` do not start with them.\n", err=True)
         return settings
 
 
@@ -109,11 +109,11 @@ class _LazyGroup(click.Group):
 def root(ctx: click.Context, config: str | None) -> None:
     """Warn the right person before the money runs out: spending alerts for Alibaba Cloud Model Studio.
 
-    The configuration is looked for in $SPENDWATCH_CONFIG, ./config and /etc/spendwatch.
+    The configuration is read from $SPENDWATCH_CONFIG, ./config or /etc/spendwatch.
 
     \b
-    Exit codes: 0 done, 1 unexpected, 2 usage, 3 something fires (status --exit-code),
-    4 stale: no verdict, 65 a bill could not be understood, 69 a receiver refused,
+    Exit codes: 0 done, 1 unexpected, 2 usage, 3 an alert fires (status --exit-code),
+    4 stale figures, 65 a bill was rejected, 69 a receiver returned an error,
     75 try again, 77 credentials, 78 configuration, 130 interrupted.
     """  # noqa: D301 -- the backspace is one, by which click leaves the lines as they are
     ctx.obj = Place(config)

@@ -25,11 +25,11 @@ _EXPLAINED_ROWS = 12
 
 
 @click.command()
-@click.option("--all", "everything", is_flag=True, help="Also those that have ended.")
+@click.option("--all", "everything", is_flag=True, help="Include alerts that have ended.")
 @json_option
 @click.pass_obj
 def alerts(place: Place, *, everything: bool, as_json: bool) -> int:
-    """List alerts: those that fire, or all."""
+    """List firing alerts, or all alerts."""
     settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         found = [alert for alert in store.book.alerts() if everything or alert.is_firing]
@@ -77,7 +77,7 @@ def alerts(place: Place, *, everything: bool, as_json: bool) -> int:
 @json_option
 @click.pass_obj
 def explain(place: Place, alert: str, *, as_json: bool) -> int:
-    """Show why ALERT came (its id, or the beginning of it): the rule, the figures, the bills behind them, who was told."""
+    """Show why ALERT (an id or its beginning) was sent: the rule, the figures, the bills, who was notified."""
     settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         matching = store.book.find(alert)
@@ -138,13 +138,13 @@ def _explained(alert: Alert, behind: list[SpendSum], store: Store, settings: Set
     if alert.amount:
         screen.print(f"Figure      {alert.amount} when it fired")
     times = counted(alert.times_told, "notification")
-    told = f"{times}, the last {when(alert.told_at, zone)}" if alert.told_at else "a graver alert spoke for it"
+    told = f"{times}, the last {when(alert.told_at, zone)}" if alert.told_at else "covered by a more severe alert"
     screen.print(f"Decision    {told}")
     if any(one.alert == alert.id for one in store.book.undelivered()):
-        screen.print("Undelivered nobody could be notified; it is sent again as soon as a channel of its policy works")
+        screen.print("Undelivered nobody could be notified; it is sent again when a channel of its policy works")
     if behind:
         sums = counted(len(behind), "sum of bill lines", "sums of bill lines")
-        screen.print(f"\nWhat the spend is made of ({sums} now, the largest first)")
+        screen.print(f"\nParts of the spend ({sums} now, the largest first)")
         rows = [
             (
                 spent.values[Dimension.DAY],
@@ -175,7 +175,7 @@ def _explained(alert: Alert, behind: list[SpendSum], store: Store, settings: Set
         for delivery in deliveries
     ]
     headings = ("REASON", "CHANNEL", "TARGET", "STATE", "ATTEMPTS", "SETTLED", "LAST ERROR")
-    none = "none: no channel leads to anybody" if alert.told_at else "none: a graver alert spoke for it"
+    none = "none: no channel has a recipient" if alert.told_at else "none: covered by a more severe alert"
     screen.print(table([(heading, "left") for heading in headings], rows) if rows else none)
 
 

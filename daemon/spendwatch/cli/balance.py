@@ -19,13 +19,13 @@ _NUMBERS = ("CASH", "CREDIT", "UNSETTLED", "REPORTED")
 
 @click.command()
 @click.argument("account", required=False)
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="So many of each account.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Readings shown for each account.")
 @json_option
 @click.pass_obj
 def balance(place: Place, account: str | None, limit: int, *, as_json: bool) -> int:
-    """Show what was said of each balance, or of ACCOUNT's, term by term, the latest first.
+    """Show the readings of each balance, or of ACCOUNT's, term by term, the latest first.
 
-    Readings one after the other that say the same are one. How a balance stands now is told by `status`.
+    Consecutive equal readings are shown as one. See `status` for the current balance.
     """
     settings = place.settings()
     wanted = _wanted(settings, account)

@@ -1,4 +1,4 @@
-"""`import`: the same reader on named files."""
+"""`import`: reads the files given on the command line."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from spendwatch.cli.progress import Progress
 
 @click.command(name="import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--source", metavar="NAME", help="Read them as that source's: its account, kind and layout count.")
-@click.option("--dry-run", is_flag=True, help="Show what the files say and what would be said; record nothing.")
+@click.option("--source", metavar="NAME", help="Import them with the account, kind and layout of this source.")
+@click.option("--dry-run", is_flag=True, help="Show what would be recorded and sent; change nothing.")
 @json_option
 @click.pass_obj
 def import_bills(place: Place, files: tuple[Path, ...], source: str | None, *, dry_run: bool, as_json: bool) -> int:
-    """Read bill files by name and record what they say. The files stay where they are.
+    """Import bill files into the ledger. The files stay where they are.
 
-    Alerts that follow are put in the outbox; the daemon, or `spendwatch once`, delivers them.
+    New alerts go to the outbox; the daemon or `spendwatch once` delivers them.
     """
     progress = Progress()
     with (

@@ -48,7 +48,7 @@ def check_all(place: Place, *, strict: bool, as_json: bool) -> Exit:
         _print_findings(path, settings, watched, warnings, notes)
         _print_policy(settings, watched)
     if strict and warnings:
-        click.echo(f"\n{counted(len(warnings), 'warning')}, and --strict allows none.", err=True)
+        click.echo(f"\n{counted(len(warnings), 'warning')}; --strict allows none.", err=True)
         return Exit.CONFIG
     return Exit.DONE
 
@@ -78,7 +78,7 @@ def _notes(settings: Settings) -> Iterator[str]:
         if config.type == "folder" and not Path(config.path).is_dir():
             yield f"source {name}: there is no folder {config.path} yet; create it with: mkdir -p {config.path}"
         elif config.type != "folder":
-            yield f"source {name}: its endpoint was not asked; `spendwatch once` does"
+            yield f"source {name}: its endpoint was not called; `spendwatch once` calls it"
     for file in settings.balance_files:
         if not file.is_file():
             yield f"there is no balance file {file} yet"

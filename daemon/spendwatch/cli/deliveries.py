@@ -40,7 +40,7 @@ def deliveries(ctx: click.Context) -> None:
 
 
 @deliveries.command("list")
-@click.option("--state", type=click.Choice([state.value for state in DeliveryState]), help="Only those in this state.")
+@click.option("--state", type=click.Choice([state.value for state in DeliveryState]), help="Only deliveries in this state.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1))
 @json_option
 @click.pass_obj
@@ -96,7 +96,7 @@ def _json(delivery: Delivery) -> dict[str, object]:
 @click.argument("delivery")
 @click.pass_obj
 def retry(place: Place, delivery: str) -> int:
-    """Try DELIVERY (its id, or the beginning of it) again at once, also one that was given up."""
+    """Retry DELIVERY (an id or its beginning) now, even if it is dead."""
     settings = place.settings()
     with opened_store(settings) as store:
         found = _the_one(store.outbox.find(delivery), delivery)
@@ -116,13 +116,13 @@ def retry(place: Place, delivery: str) -> int:
 def _retried(delivery: Delivery) -> Exit:
     match delivery.state:
         case DeliveryState.PENDING:
-            click.echo(f"{delivery.id} is due now: the daemon sends it, or `spendwatch once`.")
+            click.echo(f"{delivery.id} is due now: the daemon or `spendwatch once` sends it.")
             return Exit.DONE
         case DeliveryState.ATTEMPTING:
-            click.echo(f"{delivery.id} is being sent just now; if that fails, the daemon tries again.", err=True)
+            click.echo(f"{delivery.id} is being sent now; if that fails, the daemon retries.", err=True)
             return Exit.TRY_AGAIN
         case DeliveryState.DELIVERED | DeliveryState.CANCELLED | DeliveryState.DEAD:
-            msg = f"{delivery.id} is {delivery.state.value}: only what waits or was given up can be tried again"
+            msg = f"{delivery.id} is {delivery.state.value}: only a waiting or dead delivery can be retried"
             raise click.BadParameter(msg, param_hint="DELIVERY")
 
 
@@ -130,7 +130,7 @@ def _retried(delivery: Delivery) -> Exit:
 @click.argument("delivery")
 @click.pass_obj
 def cancel(place: Place, delivery: str) -> int:
-    """Never send DELIVERY (its id, or the beginning of it). It stays on record as cancelled."""
+    """Cancel DELIVERY (an id or its beginning). It stays on record as cancelled."""
     settings = place.settings()
     with opened_store(settings) as store:
         found = _the_one(store.outbox.find(delivery), delivery)
@@ -151,7 +151,7 @@ def _the_one(found: Sequence[Delivery], asked: str) -> Delivery:
 @click.argument("channel", required=False)
 @click.pass_obj
 def notify_test(place: Place, channel: str | None) -> int:
-    """Send a message marked TEST over CHANNEL, or over every channel, and show the answer."""
+    """Send a message marked TEST over CHANNEL, or over every channel, and show the response."""
     from spendwatch.app import open_channels  # noqa: PLC0415 -- the other commands here only look
     from spendwatch.logs import configure, hide  # noqa: PLC0415 -- the same
     from spendwatch.settings.lint import UNUSED, used_channels  # noqa: PLC0415 -- the same
@@ -182,7 +182,7 @@ def _reopen(settings: Settings, passed: set[ChannelName]) -> None:
         with opened_store(settings) as store:
             for name in sorted(troubled):
                 store.health.channel_worked(name)
-                click.echo(f"{name} is in use again")
+                click.echo(f"{name} is enabled again")
 
 
 async def _test(name: ChannelName, channel: Channel) -> Exit:

@@ -23,18 +23,18 @@ from spendwatch.state import Store, opened_store, system_clock
 
 @click.group()
 def export() -> None:
-    """Write the ledger's lines in another format."""
+    """Export the ledger's lines in another format."""
 
 
 @export.command()
 @month_option
-@click.option("--all-products", is_flag=True, help="Also what is not Model Studio.")
+@click.option("--all-products", is_flag=True, help="Include products that are not watched.")
 @click.pass_obj
 def focus(place: Place, month: BillingPeriod | None, *, all_products: bool) -> int:
-    """Write the lines of one month to standard output, as the FOCUS specification (1.2) has them, in UTF-8 CSV.
+    """Write the lines of one month to standard output in the format of FOCUS 1.2, as UTF-8 CSV.
 
-    Of a month that several series of bills tell of, the one that counts is written. Exits with 75, and writes nothing, where
-    lines were given up to save room (`retention.lines`).
+    If several series of bills cover the month, the counted one is written. Exits with 75 and writes nothing if lines were
+    removed by `retention.lines`.
     """
     settings = place.settings()
     period = month or BillingPeriod.containing(system_clock(), settings.zone)
@@ -48,7 +48,7 @@ def focus(place: Place, month: BillingPeriod | None, *, all_products: bool) -> i
         given_up = [day for day in days if not store.ledger.chunk(day)]
         if given_up:
             more = f" and {counted(len(given_up) - 1, 'more day')}" if len(given_up) > 1 else ""
-            click.echo(f"The lines of {given_up[0].day}{more} were given up.", err=True)
+            click.echo(f"The lines of {given_up[0].day}{more} were removed by `retention`.", err=True)
             return Exit.TRY_AGAIN
         output = sys.stdout.buffer
         output.write(f"{','.join(COLUMNS)}\n".encode())

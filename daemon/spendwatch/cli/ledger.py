@@ -1,4 +1,4 @@
-"""`ledger`: what was entered, whether it still adds up, and taking a statement back."""
+"""`ledger`: lists, verifies and removes recorded statements."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from spendwatch.store.statement import EnteredStatement
 @click.group(invoke_without_command=True)
 @click.pass_context
 def ledger(ctx: click.Context) -> None:
-    """List what was entered, check that it still adds up, take a statement back."""
+    """List, verify and remove recorded statements."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_statements)
 
@@ -78,7 +78,7 @@ def list_statements(place: Place, limit: int = 50, *, as_json: bool = False) -> 
 @json_option
 @click.pass_obj
 def list_deeds(place: Place, limit: int, *, as_json: bool) -> int:
-    """List what people changed by hand, the latest first."""
+    """List manual changes, the latest first."""
     settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         found = store.ledger.deeds(limit)
@@ -90,7 +90,7 @@ def list_deeds(place: Place, limit: int, *, as_json: bool) -> int:
         print_json({"schema_version": 1, "audit": deeds})
         return Exit.DONE
     if not found:
-        console().print("Nothing was changed by hand.")
+        console().print("No manual changes.")
         return Exit.DONE
     rows = [(when(one.at, settings.zone), clean(one.actor), one.action, clean(one.subject), clean(one.detail)) for one in found]
     headings = [(heading, "left") for heading in ("WHEN", "WHO", "WHAT", "STATEMENT", "DETAIL")]
@@ -107,11 +107,11 @@ _files = click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay
 @json_option
 @click.pass_obj
 def verify(place: Place, files: tuple[Path, ...], month: BillingPeriod | None, *, as_json: bool) -> int:
-    """Read the kept bill files again and compare with the ledger, to the last digit. Changes nothing.
+    """Re-read the archived bill files and compare every amount with the ledger. Changes nothing.
 
-    The files are looked for where the sources keep them; name as FILES those that were imported by hand. Exits with 1 if
-    anything differs, or if a kept file is not on record though nobody removed it, with 4 if files are missing, so that nothing
-    can be said of their months.
+    The files are searched in the archives of the sources; pass manually imported files as FILES. Exits with 1 if anything
+    differs, or if an archived file is not on record although nobody removed it. Exits with 4 if files are missing, so that
+    their months cannot be verified.
     """
     configure("auto", level="warning")
     settings = place.settings()
@@ -159,9 +159,9 @@ def _show_verdict(found: Rebuilt, checked: Sequence[SeriesKey], differing: Seque
     verdict = (
         f"{counted(len(differing), 'day')} {'differs' if len(differing) == 1 else 'differ'}"
         if differing
-        else "all days are equal to the last digit"
+        else "all days are equal"
     )
-    compared = f"{len(checked)} series compared: {verdict}" if checked else "nothing can be compared"
+    compared = f"{len(checked)} series compared: {verdict}" if checked else "nothing to compare"
     click.echo(f"{read} of {counted(statements, 'statement')} read again, {compared}.")
 
 
@@ -189,15 +189,14 @@ def _verdict(found: Rebuilt, checked: Sequence[SeriesKey], differing: Sequence[M
 @ledger.command()
 @click.argument("statement")
 @_files
-@click.option("--reason", default="", help="Why; it stands in the audit.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--reason", default="", help="The reason, shown by `ledger audit`.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def remove(place: Place, statement: str, files: tuple[Path, ...], reason: str, *, yes: bool) -> int:
-    """Take STATEMENT (its id as `ledger list` shows it, or the beginning of it) out of the ledger.
+    """Remove STATEMENT (an id from `ledger list`, or its beginning) from the ledger.
 
-    What else is known of its months is read again from the kept files, so that the ledger is as if that statement had never
-    come; name as FILES those that were imported by hand. Who did it stands in `ledger audit`. The bill file itself stays where
-    it is, and would be entered again if it were dropped again.
+    Its months are rebuilt from the archived files of all other statements; pass manually imported files as FILES. `ledger
+    audit` shows who removed it. The bill file itself stays in place. If it is dropped again, it is recorded again.
     """
     configure("auto", level="warning")
     settings = load(place.path(), with_secrets=False)
@@ -216,7 +215,7 @@ def _remove(
             for one, why in found.missing:
                 click.echo(f"{one.identity[:8]} {printable(one.name)}: {why}", err=True)
             click.echo(
-                "Without these files nobody knows what the months say without the statement: nothing was changed.", err=True
+                "Without these files the months cannot be computed without the statement: nothing was changed.", err=True
             )
             return Exit.TRY_AGAIN
         changes = list(mismatches(store.database, found.store.database, touched))
@@ -224,7 +223,7 @@ def _remove(
             day = change.day
             click.echo(f"{day.day} of {day.account} by {day.series}: {change.here} becomes {change.there}")
         if not changes:
-            click.echo("No figure changes: other statements say the same.")
+            click.echo("No figure changes: other statements contain the same lines.")
         if not yes and not click.confirm(f"Remove {printable(removed.name)}?", err=True):
             return Exit.INTERRUPTED
         detail = "; ".join(filter(None, (f"{counted(len(changes), 'day')} changed", reason)))

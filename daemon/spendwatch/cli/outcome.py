@@ -1,4 +1,4 @@
-"""What became of one bill file, as text and as JSON, and of a whole round."""
+"""The result of one bill file, as text and as JSON, and of a whole round."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Outcome:
         if self.refused:
             return refusal_text(self.file, self.refused)
         if not self.receipt:
-            return f"{self.file.name}: {self.failed}" if self.failed else f"{self.file.name}: empty, left alone"
+            return f"{self.file.name}: {self.failed}" if self.failed else f"{self.file.name}: empty, ignored"
         return "\n".join((_summary(self.file.name, self.receipt), *(f"  note: {one}" for one in self.receipt.remarks)))
 
     def json(self) -> dict[str, object]:
@@ -78,7 +78,7 @@ def attempted(app: App, path: Path, *, source: SourceName = IMPORTED) -> Outcome
 def waiting_text(count: int) -> str:
     """Return what is said of notifications that were just put into the outbox."""
     wait = "waits" if count == 1 else "wait"
-    return f"{counted(count, 'notification')} {wait} in the outbox: the daemon sends what is there, or `spendwatch once`."
+    return f"{counted(count, 'notification')} {wait} in the outbox: the daemon or `spendwatch once` sends them."
 
 
 def say_outside(settings: Settings, store: Store, taken: list[Taken]) -> None:
@@ -108,7 +108,7 @@ def exit_code(taken: list[Taken], settled: list[Settled], failing: list[SourceHe
 def _summary(name: str, receipt: Receipt) -> str:
     statement = receipt.statement
     if receipt.repeated:
-        return f"{name}: entered before, nothing to do"
+        return f"{name}: recorded before, nothing to do"
     months = ", ".join(period.label for period in statement.periods) or "no month"
     accounts = ", ".join(statement.accounts) or "no account"
     gone = f", {receipt.gone} gone" if receipt.gone else ""

@@ -46,7 +46,7 @@ def balance_lines(account: AccountOverview, now: datetime, zone: tzinfo) -> list
         found.append(Text(f"Not subtracted: {shown(balance.paid_at_order.amount)} for subscriptions, paid when ordered"))
     if balance.unseen:
         others = clean(", ".join(balance.unseen))
-        line = f"Recent bills hold nothing of {others}, billed within 62 days: filtered? Then available is too high"
+        line = f"Recent bills have no {others}, billed within 62 days. If they are filtered, available is too high"
         found.append(Text(line, style="yellow"))
     if remark := _difference(balance):
         found.append(Text(remark))
@@ -56,7 +56,7 @@ def balance_lines(account: AccountOverview, now: datetime, zone: tzinfo) -> list
         found.append(Text(line, style="yellow" if balance.is_stale else ""))
     if balance.is_before_settlement and (settled := balance.settled):
         since = f"{settled.period.label} ({shown(settled.amount.amount)}) counts as settled since {when(settled.at, zone)}"
-        found.append(Text(f"{since}, and the cash is from before: if that is not paid from it yet, available is too high"))
+        found.append(Text(f"{since}, and the cash is from before: if that payment is not deducted yet, available is too high"))
     if account.runway is not None and not balance.is_overdue:
         found += _lasting(account.runway, balance)
     return found
@@ -91,7 +91,7 @@ def _unsettled(balance: AccountBalance) -> list[str]:
     current, previous, unsettled = balance.unsettled_current, balance.unsettled_previous, balance.unsettled
     if current is not None and previous is not None:
         return [f"- unsettled {shown(current.amount)} (this month) - {shown(previous.amount)} (earlier)"]
-    return [f"- unsettled {shown(unsettled.amount)}{' (reckoned back)' if balance.is_derived else ''}"] if unsettled else []
+    return [f"- unsettled {shown(unsettled.amount)}{' (derived)' if balance.is_derived else ''}"] if unsettled else []
 
 
 def _difference(balance: AccountBalance) -> str:
@@ -100,17 +100,17 @@ def _difference(balance: AccountBalance) -> str:
     difference = balance.difference
     if difference is None:
         return "" if balance.is_derived else f"Reported {shown(balance.reported.amount)}"
-    why = ", ".join(_EXPLAINED[explanation] for explanation in difference.explained_by) or "nothing that is known explains it"
+    why = ", ".join(_EXPLAINED[explanation] for explanation in difference.explained_by) or "no known explanation"
     return f"Reported {shown(balance.reported.amount)}: it differs by {shown(difference.amount.amount)} ({why})"
 
 
 def _lasting(runway: Runway | TooEarly | TooOld, balance: AccountBalance) -> list[Text]:
     if isinstance(runway, TooOld):
-        return [Text("How long it lasts: too old to tell.")]
+        return [Text("How long it lasts: not available, the data are too old.")]
     if isinstance(runway, TooEarly):
-        return [Text(f"Too early to tell how long it lasts: complete days known: {runway.days} of {runway.needed}.")]
+        return [Text(f"How long it lasts: not available yet, {runway.days} of {runway.needed} complete days known.")]
     ahead = [floor for floor in runway.floors if floor.level < balance.available]
-    lines = [f"At the pace of {counted(runway.days, 'complete day')} up to {runway.through} it reaches:"]
+    lines = [f"At the daily rate of {counted(runway.days, 'complete day')} up to {runway.through} it reaches:"]
     lines += [f"  {_shown(floor.level)}  {_day(floor)}" for floor in ahead]
     return [Text(line) for line in (*lines, f"  zero  {_day(runway.zero)}")]
 
@@ -118,7 +118,7 @@ def _lasting(runway: Runway | TooEarly | TooOld, balance: AccountBalance) -> lis
 def _day(crossing: Crossing) -> str:
     if crossing.likely is None:
         return "not in sight"
-    latest = str(crossing.latest) if crossing.latest else "no end in sight"
+    latest = str(crossing.latest) if crossing.latest else "not expected soon"
     return f"about {crossing.likely}, in {crossing.days} d ({crossing.soonest} to {latest})"
 
 

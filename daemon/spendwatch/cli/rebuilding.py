@@ -1,4 +1,4 @@
-"""A ledger made anew from the kept bill files, in a scratch place: to compare with, or to put in place of the real one."""
+"""Rebuilds a ledger from the archived bill files in a temporary place, to compare with or replace the real one."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class _Rebuilding:
         for path, kept in self._found():
             self._enter(path, kept)
         lost = (one for wanted in self._wanted.values() for one in wanted)
-        missing = [*self._unreadable, *((one, "its file is not to be found") for one in lost)]
+        missing = [*self._unreadable, *((one, "its file was not found") for one in lost)]
         return Rebuilt(self._app.store, tuple(missing), tuple(self._troubles), self._others)
 
     def _found(self) -> Iterator[tuple[Path, tuple[SourceName, str] | None]]:

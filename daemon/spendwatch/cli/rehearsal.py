@@ -1,4 +1,4 @@
-"""A round on a copy of the state: everything is computed, nothing is changed, nothing is sent."""
+"""A dry run: a round on a copy of the state that changes and sends nothing."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class _Waiting:
             if size := path.stat().st_size:
                 yield BillFile(called, path, size, self.name, now)
             else:
-                click.echo(f"  {called}: empty, left alone")
+                click.echo(f"  {called}: empty, ignored")
         if self._unread:
             raise self._unread
 
@@ -176,7 +176,7 @@ class _Waiting:
         place = self._settings.fetched / self.name
         fetched = waiting_objects(place) if isinstance(self._config, OssConfig) else fetched_and_waiting(place)
         lying = counted(len(fetched), "file")
-        click.echo(f"{self.name}: {lying} fetched and not entered yet; a dry run asks no endpoint for more")
+        click.echo(f"{self.name}: {lying} fetched and not recorded yet; a dry run does not call the endpoint")
         return fetched
 
 

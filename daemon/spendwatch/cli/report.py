@@ -24,7 +24,7 @@ from spendwatch.jobs.overview import split_json
 from spendwatch.state import Store, opened_store, system_clock
 
 _CATEGORY = "category"
-"""Not on record: told by commodity and item."""
+"""Not on record: derived from commodity and item."""
 
 _BY = (*(dimension.value for dimension in Dimension if dimension is not Dimension.TAGS), _CATEGORY)
 
@@ -32,16 +32,16 @@ _BY = (*(dimension.value for dimension in Dimension if dimension is not Dimensio
 @click.command()
 @month_option
 @click.option("--by", default="workspace", show_default=True, metavar="A,B,…", help=f"Any of {', '.join(_BY)}, tag:KEY.")
-@click.option("--all-products", is_flag=True, help="Also what is not Model Studio.")
+@click.option("--all-products", is_flag=True, help="Include products that are not watched.")
 @json_option
-@click.option("--csv", "as_csv", is_flag=True, help="CSV with a header line.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line.")
 @click.pass_obj
 def report(place: Place, month: BillingPeriod | None, by: str, *, all_products: bool, as_json: bool, as_csv: bool) -> int:
-    """Show spend of one month, told apart as asked; the rows add up to the month's total."""
+    """Break down the spend of one month. The rows add up to the month's total."""
     columns = tuple(part.strip() for part in by.split(",") if part.strip())
     unknown = [column for column in columns if column not in _BY and not column.startswith("tag:")]
     if unknown or not columns:
-        msg = f"cannot tell apart by {', '.join(unknown) or 'nothing'}; use any of {', '.join(_BY)}, tag:KEY"
+        msg = f"cannot break down by {', '.join(unknown) or 'nothing'}; use any of {', '.join(_BY)}, tag:KEY"
         raise click.BadParameter(msg, param_hint="--by")
     settings = place.settings()
     now: datetime = system_clock()

@@ -16,11 +16,11 @@ from spendwatch.cli.options import json_option
 
 @click.command()
 @click.option(
-    "--drop", "inbox", type=click.Path(file_okay=False, path_type=Path), help="Only put sample bills of this month there."
+    "--drop", "inbox", type=click.Path(file_okay=False, path_type=Path), help="Only write sample bills to this folder."
 )
 @click.option("--every", default=3.0, show_default=True, help="Seconds between two sample bills.")
 def demo(inbox: Path | None, every: float) -> int:
-    """Show a whole month on sample bills, with a scratch state and local receivers. Needs no configuration and no network."""
+    """Play a whole month on sample bills, with temporary state and local receivers. Needs no configuration or network."""
     from spendwatch.demo.story import drop, tell  # noqa: PLC0415 -- brings the whole house
     from spendwatch.logs import configure  # noqa: PLC0415 -- the same
 
@@ -48,12 +48,10 @@ Next:
 @click.command()
 @click.argument("folder", default="config", type=click.Path(file_okay=False, path_type=Path))
 def init(folder: Path) -> int:
-    """Write a commented configuration to FOLDER. What is there already is never overwritten."""
+    """Write a commented configuration to FOLDER. Existing files are never overwritten."""
     there = [target for _, target in _FILES if (folder / target).exists()]
     if there:
-        click.echo(
-            f"{folder / there[0]} exists already; nothing was written. Name another folder, or edit that file.", err=True
-        )
+        click.echo(f"{folder / there[0]} already exists; nothing was written. Use another folder, or edit that file.", err=True)
         return Exit.CONFIG
     for name, target in _FILES:
         path = folder / target
@@ -67,14 +65,14 @@ def init(folder: Path) -> int:
 
 
 @click.command()
-@click.option("--strict", is_flag=True, help="Exit with 78 on warnings, too.")
+@click.option("--strict", is_flag=True, help="Also exit with 78 on warnings.")
 @json_option
 @click.pass_obj
 def check(place: Place, *, strict: bool, as_json: bool) -> int:
-    """Check the configuration and show the policy as it is understood; start nothing, send nothing.
+    """Check the configuration and show the policy as spendwatch understands it; start and send nothing.
 
-    A mistake stops the daemon from starting (exit code 78). A warning does not: it names what would leave somebody without an
-    alert. Where there is a ledger, ids and currencies are compared with the bills on record.
+    A mistake prevents the daemon from starting (exit code 78). A warning does not: it names settings that would leave somebody
+    without an alert. If there is a ledger, ids and currencies are compared with the bills on record.
     """
     from spendwatch.cli.checking import check_all  # noqa: PLC0415 -- pydantic costs 0.1 s
 

@@ -36,11 +36,11 @@ _WATCH_EVERY = 2.0
 @click.command()
 @month_option
 @json_option
-@click.option("--watch", is_flag=True, help="Show it again every two seconds until Ctrl-C.")
-@click.option("--exit-code", is_flag=True, help="Exit with 3 when an alert fires, with 4 when the figures are stale.")
+@click.option("--watch", is_flag=True, help="Refresh every two seconds until Ctrl-C.")
+@click.option("--exit-code", is_flag=True, help="Exit with 3 if an alert fires, with 4 if the figures are stale.")
 @click.pass_obj
 def status(place: Place, month: BillingPeriod | None, *, as_json: bool, watch: bool, exit_code: bool) -> int:
-    """Show spend against budget per workspace, the balance, alerts, sources, and how old the figures are."""
+    """Show spend and budget per workspace, the balance, alerts, sources, and the age of the figures."""
     settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         overview = _look(settings, store, month)
@@ -131,9 +131,9 @@ def _head(account: AccountOverview, overview: Overview, settings: Settings) -> T
     line = Text(f"\nData until {until} ({age}, {settings.zone})   sources: {sources or 'none'}", style="not bold")
     days = ", ".join(f"{category} {day}" for category, day in account.used_on) if len(account.used_on) > 1 else ""
     line += Text(f"\nLatest usage: {days}" if days else "")
-    late = "\nFrom the billing API: up to 24 h late, and without usage that is not settled yet; more may be spent."
+    late = "\nFrom the billing API: up to 24 h late, and without usage that is not settled yet; actual spend may be higher."
     missing = "".join(f"\n{_not_counted(one)}" for one in account.uncounted)
-    old = "\nForecast and runway: too old to tell." if account.is_too_old and overview.is_of_now else ""
+    old = "\nForecast and runway: not available, the data are too old." if account.is_too_old and overview.is_of_now else ""
     outside = outside_text(settings.policies.products, account.outside)
     others = f"\n{outside[:1].upper()}{outside[1:]}." if outside else ""
     return text + line + Text(f"{late if account.lags else ''}{old}{missing}{others}", style="not bold")
@@ -141,7 +141,7 @@ def _head(account: AccountOverview, overview: Overview, settings: Settings) -> T
 
 def _not_counted(one: Uncounted) -> str:
     told = f"{Money(one.amount, one.currency)} of {days_text(one.days)} by {one.other.series}"
-    return f"Not counted: {told}; {one.counts.series} counts, and lacks these days."
+    return f"Not counted: {told}; {one.counts.series} counts and lacks these days."
 
 
 _HEADINGS = {

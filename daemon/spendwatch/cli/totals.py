@@ -1,4 +1,4 @@
-"""What entering bills changes in the spend of each workspace, and which series counts where a month is told by several."""
+"""How bills change the spend of each workspace, and which series counts if several cover a month."""
 
 from __future__ import annotations
 
@@ -141,10 +141,10 @@ def totals_json(
 def series_text(told: Told) -> str:
     """Return what one of several series says, on one line."""
     series = told.series
-    role = "counts" if told.counts else "is the same money once more: not added"
+    role = "counts" if told.counts else "covers the same charges: not added"
     if missing := told.uncounted:
         days = f"{missing.currency} {shown(missing.amount)} of {days_text(missing.days)}"
-        role = f"is not added; {days} is in no figure, as {missing.counts.series} lacks these days"
+        role = f"is not added; {days} is in no figure, because {missing.counts.series} lacks these days"
     return f"{series.period.label} of {series.account} by {series.series}: {shown(told.amount)}, {role}"
 
 

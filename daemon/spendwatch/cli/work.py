@@ -35,7 +35,7 @@ log_format = click.option(
     type=click.Choice(["auto", "console", "json"]),
     default="auto",
     show_default=True,
-    help="Console on a terminal, JSON lines otherwise.",
+    help="Log format: console on a terminal, JSON lines otherwise.",
 )
 
 
@@ -43,7 +43,7 @@ log_format = click.option(
 @log_format
 @click.pass_obj
 def run(place: Place, log_format: str) -> None:
-    """Run the daemon until SIGTERM or Ctrl-C. SIGHUP reloads the configuration, SIGUSR1 looks for bills at once."""
+    """Run the daemon until SIGTERM or Ctrl-C. SIGHUP reloads the configuration, SIGUSR1 polls all sources now."""
     configure(log_format)
     settings = _examined(place)
     with opened_store(settings) as store:
@@ -84,14 +84,14 @@ def _hidden(settings: Settings) -> Settings:
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Show what would be recorded and sent; change nothing, send nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be recorded and sent; change and send nothing.")
 @log_format
 @click.pass_obj
 def once(place: Place, log_format: str, *, dry_run: bool) -> int:
-    """Make one full round (collect, assess, deliver what is due), then exit.
+    """Run one full round (collect, assess, deliver what is due), then exit.
 
-    Exits with 65 if a bill could not be understood, with 69 if a receiver refused, with 77 if an endpoint does not accept our
-    credentials, with 75 if something is to be tried again. A dry run asks no endpoint: it shows what was fetched before.
+    Exits with 65 if a bill was rejected, 69 if a receiver returned an error, 77 if an endpoint does not accept the
+    credentials, 75 if something has to be tried again. A dry run calls no endpoint: it uses what was fetched before.
     """
     # What a rehearsal records and commits goes to a copy: that is no event.
     configure(log_format, level="warning" if dry_run else "info")
