@@ -18,42 +18,7 @@ def balance_data(balance: AccountBalance | None, written: Written) -> _Data | No
     """Return a balance."""
     if balance is None:
         return None
-    difference = balance.difference
-    return {
-        "currency": balance.currency,
-        "available": _amount(balance.available),
-        "cash": _amount(balance.cash),
-        "credit": _amount(balance.credit),
-        "unsettled_current": _amount(balance.unsettled_current),
-        "unsettled_previous": _amount(balance.unsettled_previous),
-        "reported": _amount(balance.reported),
-        "overdue": balance.is_overdue,
-        "computed": _amount(balance.computed),
-        "credit_refund": _amount(balance.credit_refund),
-        "unsettled": _amount(balance.unsettled),
-        "unsettled_is_derived": balance.is_derived,
-        "spent_since": _amount(balance.spent_since),
-        "paid_at_order": _amount(balance.paid_at_order),
-        "products_unseen": list(balance.unseen),
-        "difference": _amount(difference.amount) if difference else None,
-        "explained_by": [explanation.value for explanation in difference.explained_by] if difference else [],
-        "settled": _settled(balance, written),
-        "from": balance.origin.value,
-        "as_of": written(balance.as_of),
-        "stale": balance.is_stale,
-    }
-
-
-def _settled(balance: AccountBalance, written: Written) -> _Data | None:
-    settled = balance.settled
-    if settled is None:
-        return None
-    return {
-        "month": settled.period.label,
-        "amount": _amount(settled.amount),
-        "since": written(settled.at),
-        "cash_is_older": balance.is_before_settlement,
-    }
+    return {**balance.as_plain(written), "stale": balance.is_stale}
 
 
 def runway_data(runway: Runway | None) -> _Data | None:

@@ -23,7 +23,7 @@ from spendwatch.domain.notification import (
     Notification,
     NotificationId,
     Reason,
-    delivery_id,
+    first_attempt,
 )
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.jobs.ports import Channel
@@ -213,14 +213,4 @@ def _test_delivery(name: ChannelName, channel: Channel, target: str, now: dateti
         channels=(name,),
         facts=Facts(name=name, scope=f"channel:{name}"),
     )
-    return Delivery(
-        id=delivery_id(notification.id, name, target),
-        notification=notification,
-        channel=name,
-        target=target,
-        state=DeliveryState.ATTEMPTING,
-        attempts=1,
-        due_at=now,
-        maybe_repeated=False,
-        rendered=channel.render(notification, target),
-    )
+    return first_attempt(notification, name, target, channel.render(notification, target))

@@ -13,7 +13,7 @@ from spendwatch.app import App
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
-from spendwatch.cli.outcome import waiting_text
+from spendwatch.cli.outcome import statement_json, waiting_text
 from spendwatch.cli.rebuilding import Rebuilt, rebuilt, scratch_database, series_of
 from spendwatch.cli.screen import clean, console, print_json, print_whole, table, when
 from spendwatch.domain.count import counted
@@ -258,15 +258,7 @@ def _json(statement: EnteredStatement) -> dict[str, object]:
         "file": statement.name,
         "source": statement.source,
         "entered_at": statement.received_at.isoformat(),
-        "layout": statement.layout,
-        "series": statement.series,
-        "kind": statement.kind.value,
-        "tax_basis": statement.tax_basis.value,
-        "accounts": list(statement.accounts),
-        "months": [period.label for period in statement.periods],
-        "data_until": statement.data_until.isoformat() if statement.data_until else None,
-        "exported_at": statement.exported_at.isoformat() if statement.exported_at else None,
-        "lines": statement.lines,
+        **statement_json(statement),
         "new": statement.new,
         "changed": statement.changed,
         "same": statement.same,

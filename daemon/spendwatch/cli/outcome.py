@@ -13,11 +13,12 @@ from spendwatch.cli.exits import Exit
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from spendwatch.domain.health import BalanceHealth, SourceHealth
-from spendwatch.domain.statement import BillFile, Receipt, SourceName
+from spendwatch.domain.statement import BillFile, Receipt, SourceName, Statement
 from spendwatch.jobs.collect import Taken, enter, refusal_text
 from spendwatch.jobs.deliver import Settled
 from spendwatch.settings import Settings
 from spendwatch.state import Store
+from spendwatch.store.statement import EnteredStatement
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,18 @@ def _receipt_json(name: str, receipt: Receipt) -> dict[str, object]:
         "state": "repeated" if receipt.repeated else "entered",
         "statement": statement.identity,
         "sha256": statement.digest,
+        **statement_json(statement),
+        "new": receipt.new,
+        "changed": receipt.changed,
+        "same": receipt.same,
+        "gone": receipt.gone,
+        "remarks": list(receipt.remarks),
+    }
+
+
+def statement_json(statement: Statement | EnteredStatement) -> dict[str, object]:
+    """Return what a bill file says of itself."""
+    return {
         "layout": statement.layout,
         "series": statement.series,
         "kind": statement.kind.value,
@@ -135,9 +148,4 @@ def _receipt_json(name: str, receipt: Receipt) -> dict[str, object]:
         "data_until": statement.data_until.isoformat() if statement.data_until else None,
         "exported_at": statement.exported_at.isoformat() if statement.exported_at else None,
         "lines": statement.lines,
-        "new": receipt.new,
-        "changed": receipt.changed,
-        "same": receipt.same,
-        "gone": receipt.gone,
-        "remarks": list(receipt.remarks),
     }

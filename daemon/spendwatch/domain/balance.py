@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import combinations
 
 from spendwatch.domain.balance_reading import BalanceReading, Origin
-from spendwatch.domain.money import Currency, Money
+from spendwatch.domain.money import Currency, Money, plain
 from spendwatch.domain.owed import SettledPeriod
 from spendwatch.domain.statement import AccountId
 
@@ -174,6 +174,32 @@ class AccountBalance:
             return None
         amount = self.reported - computed
         return Difference(amount, self._explained(amount)) if amount.amount.copy_abs() > TOLERANCE else None
+
+    def as_plain(self, written: Callable[[datetime | None], str | None]) -> dict[str, object]:
+        """Return the terms as plain JSON values, amounts as text; `written`: how a moment is written."""
+        amounts = ("available", "cash", "credit", "unsettled_current", "unsettled_previous", "reported", "computed")
+        more = ("credit_refund", "unsettled", "spent_since", "paid_at_order")
+        terms: dict[str, Money | None] = {name: getattr(self, name) for name in (*amounts, *more)}
+        difference, settled = self.difference, self.settled
+        terms["difference"] = difference.amount if difference else None
+        return {
+            "currency": self.currency,
+            **{name: plain(money.amount) if money else None for name, money in terms.items()},
+            "overdue": self.is_overdue,
+            "unsettled_is_derived": self.is_derived,
+            "products_unseen": list(self.unseen),
+            "explained_by": [explanation.value for explanation in difference.explained_by] if difference else [],
+            "settled": {
+                "month": settled.period.label,
+                "amount": plain(settled.amount.amount),
+                "since": written(settled.at),
+                "cash_is_older": self.is_before_settlement,
+            }
+            if settled
+            else None,
+            "from": self.origin.value,
+            "as_of": written(self.as_of),
+        }
 
     @property
     def _zero(self) -> Money:

@@ -174,6 +174,21 @@ class Delivery:
     """Answers in a row that refused it and may pass."""
 
 
+def first_attempt(notification: Notification, channel: ChannelName, target: str, rendered: bytes) -> Delivery:
+    """Return the delivery that is attempted just now, past the outbox."""
+    return Delivery(
+        id=delivery_id(notification.id, channel, target),
+        notification=notification,
+        channel=channel,
+        target=target,
+        state=DeliveryState.ATTEMPTING,
+        attempts=1,
+        due_at=notification.created_at,
+        maybe_repeated=False,
+        rendered=rendered,
+    )
+
+
 def delivery_id(notification: NotificationId, channel: ChannelName, target: str) -> DeliveryId:
     """Return the delivery's identity, which is its content."""
     return DeliveryId(hashlib.sha256(f"{notification}\x1f{channel}\x1f{target}".encode()).hexdigest()[:24])

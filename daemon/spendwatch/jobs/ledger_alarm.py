@@ -12,7 +12,7 @@ import structlog
 
 from spendwatch.domain.alert import Alert, AlertState, Matter, Rule
 from spendwatch.domain.errors import DeliveryError, LedgerDamagedError, LedgerUnavailableError
-from spendwatch.domain.notification import Delivery, DeliveryState, Facts, Reason, delivery_id
+from spendwatch.domain.notification import Delivery, Facts, Reason, first_attempt
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.review import say
@@ -104,20 +104,8 @@ class LedgerAlarm:
                 if unheard and reason is Reason.RESOLVED:
                     continue  # whoever never heard that it began need not hear that it is over
                 notification = say(self._alert, reason, (name,), facts, now)
-                self._waiting[name, target] = (
-                    -math.inf,
-                    Delivery(
-                        id=delivery_id(notification.id, name, target),
-                        notification=notification,
-                        channel=name,
-                        target=target,
-                        state=DeliveryState.ATTEMPTING,
-                        attempts=1,
-                        due_at=now,
-                        maybe_repeated=False,
-                        rendered=channels[name].render(notification, target),
-                    ),
-                )
+                rendered = channels[name].render(notification, target)
+                self._waiting[name, target] = (-math.inf, first_attempt(notification, name, target, rendered))
 
     async def _send(self, place: tuple[ChannelName, str], channel: Channel, delivery: Delivery) -> None:
         try:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pydantic import BaseModel, Field
 
 from spendwatch.domain.statement import AccountId
+from spendwatch.fields import PositiveDuration
 from spendwatch.sources.choices import AUTO, KindChoice, LayoutChoice
 
 
@@ -24,3 +27,21 @@ class HintedConfig(BaseModel):
         description="how the files are written, where that cannot be told from them",
         json_schema_extra={"default": AUTO},
     )
+
+
+class DownloadedConfig(HintedConfig):
+    """A source whose files are downloaded over https."""
+
+    max_megabytes: int = Field(default=2048, ge=1, le=1_000_000, description="a larger bill is not taken")
+    poll: PositiveDuration = Field(default=timedelta(minutes=15), description="how often to look")
+    timeout: PositiveDuration = Field(default=timedelta(minutes=10), description="how long one answer may take")
+
+    @property
+    def longest_step(self) -> timedelta:
+        """How long a fetch may take to get a step further: one answer."""
+        return self.timeout
+
+    @property
+    def most_bytes(self) -> int:
+        """How large a bill may be."""
+        return self.max_megabytes * 1_000_000

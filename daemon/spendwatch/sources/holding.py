@@ -32,7 +32,7 @@ from spendwatch.sources.files.naming import MANY, again, readable, reason_name
 from spendwatch.sources.files.originals import folder_at
 from spendwatch.sources.files.shelves import Shelf
 from spendwatch.sources.files.skipped import Once, reason_of
-from spendwatch.sources.files.spool import Spool
+from spendwatch.sources.files.spool import Spool, removed_if_orphaned
 from spendwatch.sources.files.tree import Tree
 
 _log: FilteringBoundLogger = structlog.get_logger()
@@ -124,7 +124,7 @@ class Holding:
 
     def sweep(self) -> int:
         """Remove what a dead process left half written, and return how many files that were."""
-        return self._copies.clear() + sum(_removed_if_orphaned(path) for path in (self._place / "incoming").glob("*.part"))
+        return self._copies.clear() + sum(removed_if_orphaned(path) for path in (self._place / "incoming").glob("*.part"))
 
     @contextlib.contextmanager
     def resumed_file(self) -> Iterator[Incoming]:
@@ -317,21 +317,6 @@ def store_folder(folder: Path) -> None:
             os.fsync(opened)
         finally:
             os.close(opened)
-
-
-def _removed_if_orphaned(path: Path) -> bool:
-    try:
-        found = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink(missing_ok=True)
-    except OSError:
-        return False
-    finally:
-        os.close(found)
-    return True
 
 
 def _unusable(folder: Path, error: OSError) -> SourceUnavailableError:

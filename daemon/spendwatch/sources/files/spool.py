@@ -50,7 +50,7 @@ class Spool:
         """Remove the copies that a dead process left, and return how many they were."""
         if not self._folder.is_dir():
             return 0
-        return sum(_remove_if_orphaned(copy) for copy in self._folder.glob("*.bill"))
+        return sum(removed_if_orphaned(copy) for copy in self._folder.glob("*.bill"))
 
     def take(self, original: int, identity: Identity) -> Path | None:
         """Copy an open file, or return None if it is not, before and after, what it was when it had settled.
@@ -131,7 +131,8 @@ def _copy(original: int, target: int, size: int) -> None:
             copied, view = copied + written, view[written:]
 
 
-def _remove_if_orphaned(copy: Path) -> bool:
+def removed_if_orphaned(copy: Path) -> bool:
+    """Remove a file of ours that no living process holds, and tell whether it is gone."""
     try:
         found = os.open(copy, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

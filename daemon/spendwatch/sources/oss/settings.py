@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from spendwatch.addresses import address_in
 from spendwatch.fields import PositiveDuration, show_defaults_as_written
 from spendwatch.sources.choices import Switch
-from spendwatch.sources.hints_settings import HintedConfig
+from spendwatch.sources.hints_settings import DownloadedConfig
 from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Endpoint
 
 _LONGEST_KEY = 1023
@@ -28,7 +28,7 @@ class Signature(StrEnum):
     """As S3-compatible servers want it."""
 
 
-class OssConfig(HintedConfig, CredentialsConfig):
+class OssConfig(DownloadedConfig, CredentialsConfig):
     """A bucket of the provider's object store, or of a server that speaks like one. It is only ever read."""
 
     model_config = ConfigDict(json_schema_extra=show_defaults_as_written)
@@ -40,9 +40,6 @@ class OssConfig(HintedConfig, CredentialsConfig):
     endpoint: Endpoint | None = Field(default=None, description="another endpoint than the region's public one, in a VPC, say")
     signature: Signature = Field(default=Signature.OSS, description="how requests are signed")
     path_style: Switch = Field(default=False, description="whether the bucket stands in the path, not in the host name")
-    max_megabytes: int = Field(default=2048, ge=1, le=1_000_000, description="a larger object is not taken")
-    poll: PositiveDuration = Field(default=timedelta(minutes=15), description="how often to look")
-    timeout: PositiveDuration = Field(default=timedelta(minutes=10), description="how long one answer may take")
     stale_after: PositiveDuration = Field(
         default=timedelta(hours=36),
         description="without a new bill for that long, somebody is told; pushes come once a day, not at one time of it",
@@ -86,13 +83,3 @@ class OssConfig(HintedConfig, CredentialsConfig):
     def address(self) -> str:
         """The endpoint that is called."""
         return (self.endpoint or f"https://oss-{self.region}.aliyuncs.com").rstrip("/")
-
-    @property
-    def longest_step(self) -> timedelta:
-        """How long a fetch may take to get a step further: one answer."""
-        return self.timeout
-
-    @property
-    def most_bytes(self) -> int:
-        """How large an object may be."""
-        return self.max_megabytes * 1_000_000

@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from spendwatch.fields import PositiveDuration, show_defaults_as_written
-from spendwatch.sources.hints_settings import HintedConfig
+from spendwatch.sources.hints_settings import DownloadedConfig
 from spendwatch.sources.url.access import Auth, UrlAccess
 
 __all__ = ["Auth", "PagingKind", "UrlConfig"]
@@ -25,7 +25,7 @@ class PagingKind(StrEnum):
     """In a field of the JSON page; it goes into a parameter of the query."""
 
 
-class UrlConfig(HintedConfig, UrlAccess):
+class UrlConfig(DownloadedConfig, UrlAccess):
     """An https endpoint that gives a bill file: CSV, zip, or pages of JSON."""
 
     model_config = ConfigDict(json_schema_extra=show_defaults_as_written)
@@ -36,9 +36,6 @@ class UrlConfig(HintedConfig, UrlAccess):
         default="Data.NextToken", pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", description="for `paging: token`"
     )
     token_parameter: str = Field(default="NextToken", pattern=r"^[A-Za-z0-9_.-]{1,100}$", description="for `paging: token`")
-    max_megabytes: int = Field(default=2048, ge=1, le=1_000_000, description="a larger bill is not taken")
-    poll: PositiveDuration = Field(default=timedelta(minutes=15), description="how often to ask")
-    timeout: PositiveDuration = Field(default=timedelta(minutes=10), description="how long one answer may take")
     stale_after: PositiveDuration = Field(
         default=timedelta(hours=26), description="without a new bill for that long, somebody is told"
     )
@@ -49,13 +46,3 @@ class UrlConfig(HintedConfig, UrlAccess):
             dict.fromkeys(("token_field", "token_parameter"), self.paging is PagingKind.TOKEN), f"paging: {self.paging}"
         )
         return self
-
-    @property
-    def longest_step(self) -> timedelta:
-        """How long a fetch may take to get a step further: one answer."""
-        return self.timeout
-
-    @property
-    def most_bytes(self) -> int:
-        """How large a bill may be."""
-        return self.max_megabytes * 1_000_000
