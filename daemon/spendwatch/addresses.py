@@ -1,9 +1,10 @@
-"""Which addresses may be dialled. Asks no network, and sends nothing."""
+"""Which addresses may be dialled, and why a connection did not come about. Asks no network, and sends nothing."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -63,6 +64,23 @@ def address_in(host: str) -> Address | None:
         return ipaddress.ip_address(host)
     except ValueError:
         return None
+
+
+def why_no_connection(error: BaseException | None) -> str:
+    """Return why no connection came about, from the innermost cause that says it; empty where none does."""
+    while error is not None:
+        match error:
+            case ssl.SSLCertVerificationError():
+                return f"the TLS certificate is not proven ({error.verify_message.rstrip('.')})"
+            case ssl.SSLError():
+                return "the TLS handshake failed"
+            case ConnectionRefusedError():
+                return "connection refused"
+            case socket.gaierror():
+                return "the host name cannot be resolved"
+            case _:
+                error = error.__cause__ or error.__context__
+    return ""
 
 
 def is_own(address: Address, port: int) -> bool:

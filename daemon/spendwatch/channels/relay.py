@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import aiosmtplib
 
-from spendwatch.addresses import LOOPBACK, Network, Reach
+from spendwatch.addresses import LOOPBACK, Network, Reach, why_no_connection
 from spendwatch.aside import LOOK_UP_LIMIT, LookUps
 from spendwatch.channels.email_settings import EmailConfig, Security
 from spendwatch.channels.parts import clean
@@ -149,19 +149,8 @@ class Relay:
 
     def _what_failed(self, error: BaseException) -> str:
         """Return what went wrong, from the innermost cause that says something."""
-        cause: BaseException | None = error
-        while cause is not None:
-            match cause:
-                case ssl.SSLCertVerificationError():
-                    return f"the TLS certificate is not proven ({cause.verify_message.rstrip('.')})"
-                case ssl.SSLError():
-                    return "the TLS handshake failed"
-                case ConnectionRefusedError():
-                    return "connection refused"
-                case socket.gaierror():
-                    return "the host name cannot be resolved"
-                case _:
-                    cause = cause.__cause__ or cause.__context__
+        if why := why_no_connection(error):
+            return why
         if isinstance(error, TimeoutError):
             return "no answer in time"
         return self._said(str(error)) or type(error).__name__

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 import zlib
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
 import httpx
 
+from spendwatch.addresses import why_no_connection
 from spendwatch.domain.errors import UnreachableError
 from spendwatch.outgoing.places import Place
 
@@ -104,19 +104,9 @@ def clean(body: bytes, secrets: Sequence[str] = ()) -> str:
 
 def what_failed(error: BaseException | None, cut: str) -> str:
     """Return what went wrong in words of our own: the library's may quote what was sent. `cut` says what a cut means here."""
-    timed_out = isinstance(error, httpx.TimeoutException)
-    cause: BaseException | None = error
-    while cause is not None:
-        match cause:
-            case ssl.SSLCertVerificationError():
-                return f"the TLS certificate is not proven ({cause.verify_message.rstrip('.')})"
-            case ssl.SSLError():
-                return "the TLS handshake failed"
-            case ConnectionRefusedError():
-                return "connection refused"
-            case _:
-                cause = cause.__cause__ or cause.__context__
-    if timed_out:
+    if why := why_no_connection(error):
+        return why
+    if isinstance(error, httpx.TimeoutException):
         return "timed out"
     return "no connection" if isinstance(error, httpx.ConnectError) else cut
 
