@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import CheckConstraint, Column, Connection, Integer, Select, Table, func, or_, select
+from sqlalchemy import CheckConstraint, Column, Connection, Integer, Select, Table, func, or_, select, tuple_
 from sqlalchemy.engine import RowMapping
 
 from spendwatch.domain.alert import Alert, AlertId, AlertState, Matter, Rule
@@ -78,11 +78,9 @@ def alerts_that_matter(connection: Connection) -> tuple[Alert, ...]:
     """Return firing alerts, those of the latest three periods, and of matters without a period the latest episode."""
     newest: str | None = connection.scalar(select(func.max(alert.c.period)))
     oldest = BillingPeriod.parse(newest).previous().previous().label if newest else "9999-12"
-    age = func.row_number().over(partition_by=_MATTER, order_by=alert.c.episode.desc()).label("age")
-    firing = alert.c.state == AlertState.FIRING.value
-    ranked = select(alert, age).where(or_(firing, alert.c.period == "", alert.c.period >= oldest)).subquery()
-    keep = or_(ranked.c.age == 1, ranked.c.state == AlertState.FIRING.value, ranked.c.period != "")
-    return _alerts(connection, select(ranked).where(keep))
+    latest = select(*_MATTER, func.max(alert.c.episode)).where(alert.c.period == "").group_by(*_MATTER)
+    firing, is_latest = alert.c.state == AlertState.FIRING.value, tuple_(*_MATTER, alert.c.episode).in_(latest)
+    return _alerts(connection, select(alert).where(or_(firing, alert.c.period >= oldest, is_latest)))
 
 
 def alerts_listed(connection: Connection, *, state: AlertState | None, period: str | None, limit: int) -> tuple[Alert, ...]:
