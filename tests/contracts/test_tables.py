@@ -1,7 +1,8 @@
-"""Tables are drawn by ourselves, as the library would draw them."""
+"""Tables and JSON are written by other means than the libraries', and look the same."""
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from decimal import Decimal
@@ -14,7 +15,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from spendwatch.cli.screen import bar, clean, table
+from spendwatch.cli.screen import bar, clean, print_json, table
 
 HEADINGS = (("WORKSPACE", "left"), ("NAME", "left"), ("SPENT", "right"), ("", "left"), ("STATE", "left"))
 NAMES = (
@@ -70,3 +71,16 @@ def test_a_table_looks_on_every_screen_as_the_library_draws_it(seed: int, wraps:
     for width in range(20, 140, 5):
         ours = shown(table(HEADINGS, rows, wraps=wraps, wraps_at=wraps_at), width)
         assert ours == shown(drawn_by_the_library(rows, wraps, wraps_at), width), width
+
+
+def test_json_is_written_as_the_standard_library_writes_it(capsys: pytest.CaptureFixture[str]) -> None:
+    value: dict[str, object] = {
+        "text": 'é 团 \x00\x1f\x7f\u2028\\"/\b\t\n',
+        "list": [],
+        "none": None,
+        "rows": [{"a": ({}, 1, True, 10**25)}],
+    }
+    print_json(value)
+    assert capsys.readouterr().out == json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+    with pytest.raises(UnicodeEncodeError, match="surrogates"):
+        print_json({"file": "\udcff.csv"})
