@@ -248,7 +248,8 @@ def _accounts(
     }
     lagging = view.lagging(month, policies.products)
     surveyed = survey(policies, view, balances, paces, periods, zone=zone, now=now)
-    paces.look(view, policies, (), zone)
+    if is_of_now:
+        paces.look(view, policies, (), zone)
     marks = _marks(stand(view, policies, month), blind)
     return tuple(
         _with_outlook(
