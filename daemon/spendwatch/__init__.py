@@ -1,3 +1,3 @@
-"""Spendwatch: tells the right person, once and truthfully, before the money is gone."""
+"""Spendwatch: warns the right person, once, before the money runs out."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Which addresses may be dialled, and why a connection did not come about. Asks no network, and sends nothing."""
+"""Which addresses may be called, and why a connection failed. Makes no request."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def why_no_connection(error: BaseException | None) -> str:
     while error is not None:
         match error:
             case ssl.SSLCertVerificationError():
-                return f"the TLS certificate is not proven ({error.verify_message.rstrip('.')})"
+                return f"the TLS certificate is not valid ({error.verify_message.rstrip('.')})"
             case ssl.SSLError():
                 return "the TLS handshake failed"
             case ConnectionRefusedError():

@@ -1,4 +1,4 @@
-"""The composition root: the one room that knows every other by name."""
+"""The composition root: it wires all parts together."""
 
 from __future__ import annotations
 
@@ -319,7 +319,7 @@ class App:
         """Look for damage; what is damaged raises `LedgerDamagedError`."""
         if complaints := self.store.database.complaints():
             said = "; ".join(complaints[:_COMPLAINTS_SHOWN])
-            place, advice = self.store.database.place, "restore a backup, or rebuild it from the kept bill files"
+            place, advice = self.store.database.place, "restore a backup, or rebuild it from the archived bill files"
             msg = f"the ledger at {place} is damaged ({advice}): {said}"
             raise LedgerDamagedError(msg)
 
@@ -332,7 +332,7 @@ class App:
         """Correct what a wrong clock noted before the start, unless the one of now is wrong; a large difference is told."""
         noted = self._correct_moments()
         if noted and abs(noted - self.clock()) >= _LARGE_STEP:
-            self._clock_is_wrong(f"something was noted at {self._shown(noted)}")
+            self._clock_is_wrong(f"a record has the time {self._shown(noted)}")
 
     def _correct_moments(self) -> datetime | None:
         now = self.clock()

@@ -1,4 +1,4 @@
-"""Calls that may hang, each in a thread of its own: neither the store nor the loop nor the end of the program waits for it."""
+"""Runs calls that may hang in threads of their own, so that neither the store, the loop nor the exit waits for them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class LookUps:
         task = self._under_way.get(place)
         if task is None:
             if len(self._under_way) >= _MOST:
-                msg = "too many host names are being looked up"
+                msg = "too many host name lookups are running"
                 raise OSError(msg)
             task = self._under_way[place] = asyncio.create_task(aside(lambda: self._resolver(host, port)))
             task.add_done_callback(lambda done: self._ended(place, done))

@@ -1,4 +1,4 @@
-"""JSON without surprises: numbers stay exact, nothing stands twice, and what is no JSON is not mended."""
+"""Strict JSON: exact numbers, no duplicate keys, no repair of invalid input."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def parse(body: bytes | str, *, as_written: bool = False) -> object:
     except NoJsonError:
         raise
     except json.JSONDecodeError as error:
-        refused = NoJsonError(f"it is no JSON ({error.msg}, at character {error.pos})")
+        refused = NoJsonError(f"it is not JSON ({error.msg}, at character {error.pos})")
         refused.line, refused.problem = error.lineno, error.msg
         raise refused from error
     except (ValueError, ArithmeticError):
@@ -53,7 +53,7 @@ def exact_amount(value: object) -> Decimal:
     number = Decimal(value)
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int) or exponent < _FINEST or number.adjusted() >= WHOLE_DIGITS:
-        msg = f"not an amount that can be held: {printable(str(number))}"
+        msg = f"not an amount that can be stored: {printable(str(number))}"
         raise InvalidAmountError(msg)
     return parse_amount(plain(number))
 
@@ -63,7 +63,7 @@ def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in found if names.count(name) > 1)
-        msg = f"{printable(twice)} stands in it twice"
+        msg = f"{printable(twice)} is in it twice"
         raise NoJsonError(msg)
     return found
 
@@ -73,6 +73,6 @@ def _refuse(name: str) -> NoReturn:
     raise NoJsonError(msg)
 
 
-_NUMBER = "it holds a number that cannot be held"
+_NUMBER = "it contains a number that cannot be stored"
 _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_once)
 _AS_WRITTEN = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse, object_pairs_hook=_once)

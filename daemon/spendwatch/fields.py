@@ -1,4 +1,4 @@
-"""Kinds of settings that every room shares: models that know all their keys, and durations as a configuration writes them."""
+"""Field types that all settings share: closed models, and durations."""
 
 from __future__ import annotations
 

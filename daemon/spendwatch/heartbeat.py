@@ -1,4 +1,4 @@
-"""Signs of life: to systemd by one datagram each, to a container by a file. Fed by progress, not by a timer alone.
+"""Signs of life: a datagram to systemd, a file for a container. Driven by progress, not by a timer alone.
 
 `python -m spendwatch.heartbeat FILE [SECONDS]` ends with 0 if the file was touched within so many seconds, else with 1.
 """

@@ -1,4 +1,4 @@
-"""Keeps the daemon small: libraries that draw on terminals are not loaded for what it never draws."""
+"""Keeps the daemon small: libraries for terminal output are loaded only when needed."""
 
 from __future__ import annotations
 

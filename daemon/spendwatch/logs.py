@@ -1,4 +1,4 @@
-"""Log lines: one event a line, for people on a terminal, as JSON elsewhere; without secrets and hostile characters."""
+"""Log lines: one event per line, readable on a terminal, JSON elsewhere; without secrets and hostile characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often an endpoint is asked: never faster than it allows, and ever more seldom while it is in trouble."""
+"""Rate limits and back-off for calls to an endpoint."""
 
 from __future__ import annotations
 

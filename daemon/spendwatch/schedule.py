@@ -1,4 +1,4 @@
-"""When the jobs run; stops cleanly on SIGTERM, reloads on SIGHUP, looks at once on SIGUSR1."""
+"""When the jobs run: stops cleanly on SIGTERM, reloads on SIGHUP, polls now on SIGUSR1."""
 
 from __future__ import annotations
 

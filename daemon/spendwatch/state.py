@@ -1,4 +1,4 @@
-"""Opens what survives a restart, and says what time it is: all that a command needs which only looks."""
+"""Opens the stored state and provides the system clock: everything that read-only commands need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAML as text: every scalar stays exactly as written, and everything knows its line and column.
+"""YAML as text: every scalar stays exactly as written and knows its line and column.
 
 YAML's own types turn money and times into something else: `12:30` is 750, `010` is 8, `no` is false, and the second of two
 equal keys wins silently. Here nothing is converted; anchors, aliases, tags, merge keys and repeated keys are mistakes.
@@ -105,7 +105,7 @@ def _decode(data: bytes, file: str) -> str:
     if found := _UNSEEN.search(text):
         line = text.count("\n", 0, found.start()) + 1
         column = found.start() - text.rfind("\n", 0, found.start())
-        raise ConfigError(Place(file, line, column).mistake("", f"a character that nobody can see: U+{ord(found[0]):04X}"))
+        raise ConfigError(Place(file, line, column).mistake("", f"an invisible character: U+{ord(found[0]):04X}"))
     return text
 
 
@@ -156,7 +156,7 @@ class _Reader:
                     self._stop(place, "a second document begins: one file, one document")
             case yaml.AliasEvent():
                 self._count(place)
-                self._refuse_in_line(place, f"aliases (*{_shown(event.anchor or '')}) are not read: write the value itself")
+                self._refuse_in_line(place, f"aliases (*{_shown(event.anchor or '')}) are not supported: write the value")
                 self._scalar("", place, plain=False)
             case yaml.ScalarEvent():
                 self._count(place)
@@ -192,11 +192,11 @@ class _Reader:
         path = (*here.path, text)
         first = self._document.keys.get(path)
         if text == "<<":
-            self._refuse(place, "merge keys (<<) are not read: write the keys themselves", here.path)
+            self._refuse(place, "merge keys (<<) are not supported: write the keys themselves", here.path)
         elif not text:
             self._refuse(place, "a key is empty", here.path)
         elif first:
-            self._refuse(place, f"stands here and on line {first.line}, column {first.column}: keep one of them", path)
+            self._refuse(place, f"is here and on line {first.line}, column {first.column}: keep one of them", path)
         here.dropped = text in {"<<", ""} or first is not None
         here.key = f"{text} (again)" if first else text
         self._document.keys.setdefault((*here.path, here.key), place)
@@ -229,10 +229,10 @@ class _Reader:
 
     def _check_node(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, place: Place) -> None:
         if event.anchor is not None:
-            self._refuse_in_line(place, f"anchors (&{_shown(event.anchor)}) are not read: write the value where it is meant")
+            self._refuse_in_line(place, f"anchors (&{_shown(event.anchor)}) are not supported: write the value there")
         if event.tag is not None:
             tag = _shown(event.tag.replace("tag:yaml.org,2002:", "!!"))
-            self._refuse_in_line(place, f"tags ({tag}) are not read: every value is a text")
+            self._refuse_in_line(place, f"tags ({tag}) are not supported: every value is a string")
 
     def _count(self, place: Place) -> None:
         self._values += 1

@@ -517,7 +517,7 @@ async def test_a_full_disk_is_told_and_heals(stage: Stage) -> None:
             assert [day_of(file) for file in await stage.endpoint.round()] == []
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert re.search("no room in .*incoming for what is fetched: File too large", str(stage.endpoint.source.trouble))
+    assert re.search("no disk space in .*incoming for downloads: File too large", str(stage.endpoint.source.trouble))
     assert stage.endpoint.names("incoming") == []
     assert len(await stage.endpoint.round()) == 2
 

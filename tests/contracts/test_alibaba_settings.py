@@ -53,8 +53,8 @@ def test_a_key_in_files_is_the_usual_way() -> None:
     [
         ({}, "provider: key needs also key_id_file, secret_file"),
         ({"key_id": KEY_ID}, "provider: key needs also secret_file"),
-        ({"provider": "environment", "secret_file": "x"}, "provider: environment has no use for secret_file"),
-        ({**KEY, "role": "reader"}, "provider: key has no use for role: that is for provider: machine_role"),
+        ({"provider": "environment", "secret_file": "x"}, "provider: environment does not use secret_file"),
+        ({**KEY, "role": "reader"}, "provider: key does not use role: that is for provider: machine_role"),
         ({**KEY, "sts_endpoint": "https://sts.example.com"}, "that is for provider: oidc_role"),
         ({"provider": "oidc_role"}, "provider: oidc_role needs also role_arn, oidc_provider_arn, oidc_token_file"),
         ({"provider": "oidc_role", **OIDC}, "needs also oidc_token_file"),
@@ -68,8 +68,8 @@ def test_a_key_in_files_is_the_usual_way() -> None:
         ({**KEY, "poll": "0s"}, "a second at least"),
         ({**KEY, "endpoint": "https://business.example.com/path"}, "endpoint"),
         ({**KEY, "endpoint": "business.example.com"}, "endpoint"),
-        ({**KEY, "key_id": "LTAI\nx: y"}, "characters that no header can carry"),
-        ({**KEY, "token": "ä"}, "characters that no header can carry"),
+        ({**KEY, "key_id": "LTAI\nx: y"}, "characters that are not allowed in a header"),
+        ({**KEY, "token": "ä"}, "characters that are not allowed in a header"),
     ],
 )
 def test_a_wrong_setting_is_named_and_no_secret_with_it(said: dict[str, object], says: str) -> None:

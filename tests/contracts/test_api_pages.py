@@ -146,25 +146,25 @@ def test_answers_without_items_say_of_whom_there_is_nothing_only_if_they_are_all
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ([], "JSON, but no answers of the billing API"),
-        ([page(), 1], "JSON, but no answers of the billing API"),
-        ("text", "JSON, but no answers of the billing API"),
+        ([], "JSON, but not responses of the billing API"),
+        ([page(), 1], "JSON, but not responses of the billing API"),
+        ("text", "JSON, but not responses of the billing API"),
         ({}, "answer 1 has no list of bill items"),
         (page() | {"Data": None}, "answer 1 has no list of bill items"),
         (page(Items=None), "answer 1 has no list of bill items"),
         (page(Items={"Item": "x"}), "answer 1 has no list of bill items"),
         ([page(item()), page() | {"Success": False, "Code": "InternalError", "Message": "try\nagain"}],
-         r"answer 2 is a refusal of the API: 'InternalError' 'try\nagain'"),
-        ({"Code": "NotApplicable", "Message": "no"}, "answer 1 is a refusal of the API: 'NotApplicable' 'no'"),
-        ({"Code": "Success", "Data": {"AvailableAmount": "1"}}, "answer 1 tells a balance, not bills"),
-        ({"AvailableAmount": "1"}, "answer 1 tells a balance, not bills"),
+         r"answer 2 is an error of the API: 'InternalError' 'try\nagain'"),
+        ({"Code": "NotApplicable", "Message": "no"}, "answer 1 is an error of the API: 'NotApplicable' 'no'"),
+        ({"Code": "Success", "Data": {"AvailableAmount": "1"}}, "answer 1 contains a balance, not bills"),
+        ({"AvailableAmount": "1"}, "answer 1 contains a balance, not bills"),
         (page("x"), "item 1 of answer 1 is no object"),
         (page(item(), [item()]), "item 2 of answer 1 is no object"),
         ([page(item()), page(item(InstanceID=None))], "item 1 of answer 2 lacks InstanceID"),
         (page({}), "item 1 of answer 1 lacks InstanceID, PretaxAmount"),
         (page(item(Currency=["CNY"])), "item 1 of answer 1: Currency is neither text nor a number"),
         (page(item(PretaxAmount=True)), "item 1 of answer 1: PretaxAmount is neither text nor a number"),
-        (page(item(), item(), total=1), "2 items, where the answers say that there are 1: a page twice?"),
+        (page(item(), item(), total=1), "2 items, but the responses announce 1: is a page there twice?"),
     ],
 )  # fmt: skip
 def test_what_is_no_whole_answer_about_bills_is_refused_by_what_it_is(read: Read, said: object, told: str) -> None:
@@ -180,8 +180,8 @@ def test_what_is_no_whole_answer_about_bills_is_refused_by_what_it_is(read: Read
         ('{"a": 1}\n{"b": ', "line 2: not valid JSON: Extra data; the file may be cut off"),
         ('{"Data": {"Items": [{"PretaxAmount": NaN}]}}', "NaN is no number"),
         ('{"Data": {"Items": [{"PretaxAmount": -Infinity}]}}', "-Infinity is no number"),
-        ('{"Data": {}, "Data": {}}', "'Data' stands in it twice"),
-        ('{"a": 1}\n{"b": 1, "b": 2}', "'b' stands in it twice"),
+        ('{"Data": {}, "Data": {}}', "'Data' is in it twice"),
+        ('{"a": 1}\n{"b": 1, "b": 2}', "'b' is in it twice"),
         ("[" * 100_000, "it is nested too deeply"),
         ("{" * 5, "line 1: not valid JSON: Expecting property name enclosed in double quotes; the file may be cut off"),
     ],
@@ -198,7 +198,7 @@ def test_what_is_not_utf_8_is_refused_with_its_place(tmp_path: Path) -> None:
 
 def test_very_much_at_once_is_refused_before_it_is_read(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages_module, "LARGEST", 10)
-    assert refusal(read, written(page(item()))).startswith("more than 0 MiB of answers in one file: save those of each day")
+    assert refusal(read, written(page(item()))).startswith("more than 0 MiB of responses in one file: save each day")
 
 
 def test_the_two_sample_pages_are_one_complete_statement_together_and_parts_of_it_alone() -> None:

@@ -463,13 +463,13 @@ def test_an_older_reading_that_comes_late_changes_nothing(by_api: Rounds) -> Non
 
 def test_a_source_that_somebody_has_to_mend_is_told_at_once_and_one_that_may_pass_after_three_tries(by_api: Rounds) -> None:
     by_api.read(5000)
-    by_api.balances.failed(ACME, "refused with status 503", at=by_api.now, is_lasting=False)
-    by_api.balances.failed(ACME, "refused with status 503", at=by_api.now, is_lasting=False)
+    by_api.balances.failed(ACME, "rejected with status 503", at=by_api.now, is_lasting=False)
+    by_api.balances.failed(ACME, "rejected with status 503", at=by_api.now, is_lasting=False)
     assert by_api.round() == []
-    by_api.balances.failed(ACME, "refused with status 503", at=by_api.now, is_lasting=False)
+    by_api.balances.failed(ACME, "rejected with status 503", at=by_api.now, is_lasting=False)
     (failing,) = by_api.round(after=MINUTE)
     assert told([failing]) == [("balance_source.failing", "fired", "", (OPS,))]
-    assert failing.facts.detail == "refused with status 503"
+    assert failing.facts.detail == "rejected with status 503"
     assert told(by_api.round(after=DAY)) == [("balance_source.failing", "repeated", "", (OPS,))]
     by_api.read(5000)
     assert told(by_api.round(after=MINUTE)) == [("alert.resolved", "resolved", "", (OPS,))]

@@ -105,7 +105,7 @@ async def test_a_refusal_is_told_with_its_status_and_what_kind_of_trouble_it_is(
 
 async def test_a_page_in_place_of_a_balance_is_told_in_few_words(sink: HttpSink) -> None:
     sink.replies[:] = [Reply(200, {}, b"<html><body>log in</body></html>")]
-    assert "it must hold keys with values" in str(await refused(source(sink)))
+    assert "it must contain keys with values" in str(await refused(source(sink)))
     sink.replies[:] = [Reply(500, {}, b"<html>trouble</html>")]
     assert str(await refused(source(sink))) == "127.0.0.1: status 500"
 

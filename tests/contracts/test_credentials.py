@@ -118,7 +118,7 @@ NO_LOANS: Sequence[tuple[str, object]] = [
 async def test_what_is_no_loan_is_told_without_a_word_of_it(loan: object) -> None:
     with (
         HttpSink([_text("ticket"), _json(loan)]) as sink,
-        pytest.raises(EndpointError, match="something else than credentials") as caught,
+        pytest.raises(EndpointError, match="something other than credentials") as caught,
     ):
         await MachineRole(Outgoing(LOOPBACK), "mine", url=sink.url("")).lend()
     assert caught.value.trouble is Trouble.CREDENTIALS
@@ -133,14 +133,14 @@ async def test_what_is_no_loan_is_told_without_a_word_of_it(loan: object) -> Non
         ([_text("ticket"), _text("", 404)], "answers with status 404", Trouble.CREDENTIALS),
         ([_text("ticket"), _text("../../etc/passwd")], "names no RAM role", Trouble.CREDENTIALS),
         ([_text("ticket"), _text("")], "names no RAM role", Trouble.CREDENTIALS),
-        ([_text("ti\ncket")], "something else than credentials", Trouble.CREDENTIALS),
-        ([_text("")], "something else than credentials", Trouble.CREDENTIALS),
+        ([_text("ti\ncket")], "something other than credentials", Trouble.CREDENTIALS),
+        ([_text("")], "something other than credentials", Trouble.CREDENTIALS),
         (
             [Reply(fault=Fault.CUT)],
             "the metadata service: http://127.0.0.1:[0-9]+: the connection was cut",
             Trouble.UNREACHABLE,
         ),
-        ([_text("ticket"), _text("mine"), _text("<html>")], "something else than credentials", Trouble.CREDENTIALS),
+        ([_text("ticket"), _text("mine"), _text("<html>")], "something other than credentials", Trouble.CREDENTIALS),
     ],
 )
 async def test_a_metadata_service_that_does_not_help_is_told(replies: list[Reply], says: str, trouble: Trouble) -> None:
@@ -196,15 +196,15 @@ async def test_a_role_is_assumed_with_the_token_which_travels_in_the_body_alone(
     [
         (
             _json({"Code": "AuthenticationFail.OIDCToken.Expired", "Message": "This JWT canary-oidc has expired."}, 400),
-            r"refused with status 400 \(AuthenticationFail.OIDCToken.Expired\): 'This JWT \*\*\* has expired.'",
+            r"rejected with status 400 \(AuthenticationFail.OIDCToken.Expired\): 'This JWT \*\*\* has expired.'",
             Trouble.CREDENTIALS,
         ),
         (_json({"Code": "NoPermission", "Message": "no"}, 403), "not permitted .* a trust policy", Trouble.PERMISSION),
-        (_json({"Code": "Throttling.User"}, 400), "asked too often", Trouble.THROTTLED),
-        (_json({"Code": "ServiceUnavailable"}, 503), "refused with status 503", Trouble.UNAVAILABLE),
-        (_json({"RequestId": "R-1"}), "something else than credentials", Trouble.CREDENTIALS),
-        (_json({"Credentials": {**LENT, "AccessKeySecret": 1}}), "something else than credentials", Trouble.CREDENTIALS),
-        (_text("<html>canary-oidc</html>"), "does not claim to be JSON", Trouble.NOT_A_BILL),
+        (_json({"Code": "Throttling.User"}, 400), "too many calls", Trouble.THROTTLED),
+        (_json({"Code": "ServiceUnavailable"}, 503), "rejected with status 503", Trouble.UNAVAILABLE),
+        (_json({"RequestId": "R-1"}), "something other than credentials", Trouble.CREDENTIALS),
+        (_json({"Credentials": {**LENT, "AccessKeySecret": 1}}), "something other than credentials", Trouble.CREDENTIALS),
+        (_text("<html>canary-oidc</html>"), "not JSON: it may be the page of a login or a proxy", Trouble.NOT_A_BILL),
         (Reply(fault=Fault.CUT), "cut off", Trouble.UNREACHABLE),
     ],
 )
@@ -215,7 +215,7 @@ async def test_a_role_that_cannot_be_assumed_is_told_without_the_token(reply: Re
     assert "canary" not in repr(caught.value)
 
 
-@pytest.mark.parametrize(("content", "says"), [(None, "No such file"), ("", "is empty"), (b"\xff\xfe", "it is no text")])
+@pytest.mark.parametrize(("content", "says"), [(None, "No such file"), ("", "is empty"), (b"\xff\xfe", "it is not text")])
 async def test_a_token_that_cannot_be_read_is_told(content: str | bytes | None, says: str, tmp_path: Path) -> None:
     file = tmp_path / "token"
     if content is not None:
@@ -296,7 +296,7 @@ async def test_a_lender_that_fails_is_asked_once_a_minute_while_the_loan_is_good
 
 async def test_a_loan_that_has_run_out_already_is_told_as_a_matter_of_clocks(lender: ScriptedLender) -> None:
     lender.lasts = timedelta(seconds=20)
-    with pytest.raises(EndpointError, match=r"ran out at 2026-09-05T04:00:20.*clock right"):
+    with pytest.raises(EndpointError, match=r"expired at 2026-09-05T04:00:20.*clock right"):
         await LentKey(lender, lender.watch.clock).current()
 
 

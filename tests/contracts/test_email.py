@@ -170,14 +170,14 @@ def test_only_what_is_critical_now_is_marked_as_important(sample: str, importanc
 
 async def test_a_certificate_that_is_not_proven_gets_no_password_and_no_mail() -> None:
     with SmtpSink(tls=Tls.STARTTLS, login=LOGIN) as sink:
-        with pytest.raises(TemporaryDeliveryError, match="certificate is not proven"):
+        with pytest.raises(TemporaryDeliveryError, match="certificate is not valid"):
             await _send(_secured(sink, ca_file=None))
         assert (sink.logins, sink.messages) == ([], [])
 
 
 async def test_a_certificate_for_another_name_gets_no_password_and_no_mail() -> None:
     with SmtpSink(tls=Tls.STARTTLS, login=LOGIN, names=("other.example.test",)) as sink:
-        with pytest.raises(TemporaryDeliveryError, match="certificate is not proven"):
+        with pytest.raises(TemporaryDeliveryError, match="certificate is not valid"):
             await _send(_secured(sink))
         assert (sink.logins, sink.messages) == ([], [])
 

@@ -31,7 +31,7 @@ PLAIN_HEADER = "BillingDate,ProductName,PretaxAmount"
 ROWS = "id-1,大模型服务平台百炼,1.25\nid-2,“通义千问”，€ 𠮷,2.50\n"
 TEXT = f"{HEADER}\n{ROWS}"
 ACCEPTED = "(accepted: UTF-8, UTF-16 with a byte-order mark, or GB18030)"
-UNKNOWN = f"neither UTF-8, nor GB18030 with a header that is known {ACCEPTED}"
+UNKNOWN = f"neither UTF-8 nor GB18030 with a known header {ACCEPTED}"
 MIB = 1024 * 1024
 
 

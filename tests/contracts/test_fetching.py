@@ -130,7 +130,7 @@ async def test_a_cut_chunk_is_an_error(end: bytes) -> None:
 
 
 async def test_an_answer_that_ends_with_the_connection_alone_is_refused_for_a_cut_one_would_look_whole() -> None:
-    assert "does not tell where it ends" in await _failing(_raw("200 OK\r\nconnection: close", BODY))
+    assert "has no length, so that" in await _failing(_raw("200 OK\r\nconnection: close", BODY))
 
 
 async def test_a_reset_in_the_body_is_an_error() -> None:
@@ -220,7 +220,7 @@ async def test_a_damaged_packed_answer_is_an_error(damage: bytes) -> None:
 
 @pytest.mark.parametrize("coding", ["br", "deflate", "zstd", "gzip, gzip", "x"])
 async def test_a_coding_that_was_not_asked_for_is_refused(coding: str) -> None:
-    assert "not asked for" in await _failing(_packed(gzip.compress(BODY), coding))
+    assert "not requested" in await _failing(_packed(gzip.compress(BODY), coding))
 
 
 async def test_a_bomb_stops_at_the_allowed_size_and_takes_little_memory() -> None:
@@ -348,7 +348,7 @@ async def test_a_redirect_from_plain_http_to_https_is_followed() -> None:
 @pytest.mark.parametrize("location", ["http://user:pw@127.0.0.1/", "https://ex ample/", "//[::1", "http://\xe4.example/", "#"])
 async def test_a_redirect_to_what_is_oddly_spelled_is_refused(location: str) -> None:
     with HttpSink([_raw(f"302 Moved\r\nlocation: {location}\r\ncontent-length: 0", b"")]) as sink:
-        with pytest.raises(ForbiddenAddressError, match="redirects to what"):
+        with pytest.raises(ForbiddenAddressError, match="redirects to an "):
             await _fetch(sink.url(), redirects=3)
         assert len(sink.requests) == 1
 

@@ -171,7 +171,7 @@ def test_our_own_and_all_other_folders_are_passed_over(inbox: Inbox) -> None:
         (inbox.path / name).mkdir()
         (inbox.path / name / "bill.csv").write_text("a\n1\n", encoding="utf-8")
     assert inbox.settled() == []
-    assert "1 thing there cannot be read: 'x.csv/' (a sub-folder that is not looked into); set recursive: true" in inbox.unread
+    assert "1 thing there cannot be read: 'x.csv/' (a sub-folder that is not read); set recursive: true" in inbox.unread
 
 
 def test_a_sub_folder_in_which_nothing_lies_that_could_be_a_bill_is_no_trouble(inbox: Inbox) -> None:
@@ -282,7 +282,7 @@ def test_a_full_disk_is_told_and_leaves_no_copy_and_smaller_files_go_on(inbox: I
     inbox.seconds += 10
     arrivals = iter(inbox.source.arrivals(NOW))
     assert inbox.texts([next(arrivals)]) == [("small.csv", "a,b\n1,2\n")]
-    with pytest.raises(SourceUnavailableError, match=r"no room in .* for the private copy of a file of 1000001 bytes"):
+    with pytest.raises(SourceUnavailableError, match=r"no disk space in .* for the private copy of a file of 1000001 bytes"):
         next(arrivals)
     assert len(list(inbox.spool.iterdir())) == 1
 
@@ -311,7 +311,7 @@ def test_a_sparse_giant_does_not_fill_the_disk(inbox: Inbox) -> None:
     started = time.monotonic()
     arrivals = iter(inbox.source.arrivals(NOW))
     assert next(arrivals).name == "bill.csv"
-    with pytest.raises(SourceUnavailableError, match="no room"):
+    with pytest.raises(SourceUnavailableError, match="no disk space"):
         next(arrivals)
     assert time.monotonic() - started < 2
 

@@ -140,7 +140,7 @@ def test_more_folders_than_one_look_enters_are_a_trouble_of_the_source_and_what_
     for number in range(7):
         inbox.drop(f"{number}/x.csv")
     given = inbox.source.arrivals(NOW)
-    with pytest.raises(SourceUnavailableError, match=r"inbox has more than 5 folders below it: not all are looked at"):
+    with pytest.raises(SourceUnavailableError, match=r"inbox has more than 5 folders below it: not all are read"):
         next(iter(given))
     inbox.seconds += 10
     given = iter(inbox.source.arrivals(NOW))
@@ -237,7 +237,7 @@ def test_a_rehearsal_sees_the_same_files(inbox: Inbox) -> None:
     found, trouble = waiting(SourceName("inbox"), inbox.path, deep=True)
     assert (found, str(trouble).count("thing")) == (["20260915/b.csv", "c.csv"], 1)
     found, trouble = waiting(SourceName("inbox"), inbox.path, deep=False)
-    assert (found, str(trouble).count("'20260915/' (a sub-folder that is not looked into)")) == (["c.csv"], 1)
+    assert (found, str(trouble).count("'20260915/' (a sub-folder that is not read)")) == (["c.csv"], 1)
 
 
 # --- the pushes of a subscription

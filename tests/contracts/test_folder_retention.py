@@ -239,7 +239,7 @@ def test_where_a_move_leaves_no_time_behind_nothing_is_removed(inbox: Inbox, mon
     with capture_logs() as logs:
         assert inbox.source.forget_originals(before) == 0
     monkeypatch.undo()
-    assert "does not note when a file was moved" in logs[0]["reason"]
+    assert "does not record when a file was moved" in logs[0]["reason"]
     assert on_shelves(inbox) == ["done/x.csv"]
 
 
@@ -380,7 +380,7 @@ def test_that_not_all_folders_are_looked_at_is_told(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("spendwatch.sources.files.tree.MOST_FOLDERS", 3)
     found = list(inbox.source.originals())
     assert [bool(one.path) for one in found] == [True, True, True, False]
-    assert found[-1].trouble.endswith("folders below it: not all are looked at")
+    assert found[-1].trouble.endswith("folders below it: not all are read")
 
 
 def test_without_a_shelf_nothing_is_found(inbox: Inbox) -> None:

@@ -154,7 +154,7 @@ def test_every_layout_is_found_by_all_that_it_knows_and_by_no_more_than_it_needs
     needed = [layout.columns[group[0]][0] for group in layout.signature]
     assert found(needed, *layout.marks).layout is layout
     for left_out in needed:
-        with pytest.raises(UnreadableBillError, match=r"the header fits no known layout; the nearest, .*, needs also: "):
+        with pytest.raises(UnreadableBillError, match=r"the header matches no known layout; the nearest, .*, needs also: "):
             find_header(header_line([name for name in needed if name != left_out]), layouts=[layout])
 
 
@@ -205,7 +205,7 @@ def test_columns_are_known_by_their_older_and_newer_names(names: list[str], layo
 def test_a_name_that_is_part_of_another_is_not_taken_for_it() -> None:
     header = found(["账单月份", "优惠券优惠金额", "应付金额（含税）合计", "应付金额", "优惠金额"])
     assert header.cells[header.places[Field.BILLED_COST]] == "应付金额"
-    assert "the header fits no known layout" in refusal(["账单月份", "账单日期", "资源购买账号ID", "应付金额合计"])
+    assert "the header matches no known layout" in refusal(["账单月份", "账单日期", "资源购买账号ID", "应付金额合计"])
 
 
 BOTH = ["账单明细ID", "账单日期", "应付金额（含税）"]
@@ -223,15 +223,15 @@ def test_a_header_that_fits_two_layouts_is_told_apart_by_the_name_of_the_file_or
 def test_without_a_telling_name_it_is_refused_with_what_would_tell() -> None:
     told = refusal(BOTH, "export.csv")
     assert told == (
-        f"line 1: the header fits several layouts: {DETAIL}, {SUMMARY} (accepted: export it with 账单信息/消费时间 or "
-        "账单信息/服务开始时间, or keep the file's own name, or name the layout of its source in the configuration)"
+        f"line 1: the header matches several layouts: {DETAIL}, {SUMMARY} (accepted: export it with 账单信息/消费时间 or "
+        "账单信息/服务开始时间, or keep the file's own name, or set `layout` of its source in the configuration)"
     )
 
 
 def test_the_configuration_decides_before_the_name_does() -> None:
     assert found(BOTH, f"{DETAIL}.csv", layout=SUMMARY).layout.name == SUMMARY
     told = refusal(["BilledCost", "BillingPeriodStart"], layout=DETAIL)
-    assert told.startswith(f"line 1: the header fits no known layout; the nearest, {DETAIL}, needs also: ")
+    assert told.startswith(f"line 1: the header matches no known layout; the nearest, {DETAIL}, needs also: ")
     assert refusal(BOTH, layout="x") == (f"no layout is called 'x' (accepted: {', '.join(layout.name for layout in LAYOUTS)})")
 
 
@@ -248,12 +248,12 @@ def test_the_configuration_decides_before_the_name_does() -> None:
     ],
 )  # fmt: skip
 def test_the_nearest_layout_is_told_and_what_it_lacks(names: list[str], nearest: str, trouble: str) -> None:
-    assert refusal(names) == f"line 1: the header fits no known layout; the nearest, {nearest}, {trouble}"
+    assert refusal(names) == f"line 1: the header matches no known layout; the nearest, {nearest}, {trouble}"
 
 
 def test_a_header_without_a_known_column_has_no_nearest_layout() -> None:
-    told = "the bill as it was exported, with commas: do not save it from a spreadsheet"
-    assert refusal(["a", "b", "c"]) == f"line 1: the header fits no known layout, and has no column of any (accepted: {told})"
+    told = "the bill as exported, with commas: do not save it from a spreadsheet"
+    assert refusal(["a", "b", "c"]) == f"line 1: the header matches no known layout, and no column of any (accepted: {told})"
 
 
 @pytest.mark.parametrize(("sign", "called"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
@@ -344,7 +344,7 @@ def test_a_line_of_totals_is_no_charge_wherever_it_says_so_and_though_it_bears_t
 
 
 def test_a_total_that_is_not_what_the_lines_add_up_to_is_remarked() -> None:
-    remark = "line 4 says that the amounts add up to 10, but they add up to 9.5"
+    remark = "line 4 shows a total of 10, but the amounts add up to 9.5"
     for amount, remarks in (("9.5", ()), ("9.50", ()), ("10.00", (remark,)), ("9", ()), ("8", (remark.replace("10", "8"),))):
         statement = SmallLedger().enter_here(*with_total(FILES[2], "Total", 0, amount), hints=HINTS)
         assert tuple(one for one in statement.remarks if one.startswith("line")) == remarks

@@ -85,7 +85,7 @@ async def test_an_internal_endpoint_is_called_only_where_its_network_is_allowed(
     stage.bucket.restarted(client=Outgoing((), resolver=lambda _host, _port: ["100.118.28.1"]))
     assert await stage.bucket.round() == []
     assert stage.bucket.trouble is Trouble.FORBIDDEN
-    assert "list its network in allow_networks if that is meant" in str(stage.bucket.source.trouble)
+    assert "list its network in allow_networks if intended" in str(stage.bucket.source.trouble)
 
 
 async def test_the_environment_may_hold_the_key(stage: Stage) -> None:
@@ -144,7 +144,7 @@ WRONG: Mapping[str, tuple[Mapping[str, object], str]] = {
     "unknown key": ({**KEY, "access_key": "x"}, "access_key"),
     "no size": ({**KEY, "max_megabytes": 0}, "greater than or equal to 1"),
     "no time": ({**KEY, "poll": "0s"}, "a second at least"),
-    "unsendable": ({**KEY, "key_id": "LTAI\nx: y"}, "characters that no header can carry"),
+    "unsendable": ({**KEY, "key_id": "LTAI\nx: y"}, "characters that are not allowed in a header"),
     "maybe": ({**KEY, "path_style": "maybe"}, "'true' or 'false'"),
 }
 

@@ -155,7 +155,7 @@ async def test_a_full_disk_is_told_and_heals(stage: Stage) -> None:
             assert await stage.bucket.enter() == []
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert "for what is fetched: File too large" in str(stage.bucket.source.trouble)
+    assert "for downloads: File too large" in str(stage.bucket.source.trouble)
     assert await stage.bucket.enter() == [("a.csv", BIG)]
 
 

@@ -321,7 +321,7 @@ def test_what_was_given_up_is_due_again_where_its_channel_works_or_after_a_day(d
     assert outbox.offer(ways, again=(), before=NOON + timedelta(seconds=1), now=NOON + HOUR) == 1
     (again,) = (one for one in outbox.listing() if one.id == claimed.id)
     assert (again.state, again.attempts, again.due_at, again.settled_at) == (DeliveryState.PENDING, 0, NOON + HOUR, None)
-    assert again.last_error == "tried again because nobody could be notified; before: 550 no"
+    assert again.last_error == "retried because nobody could be notified; before: 550 no"
 
 
 def test_an_alert_whose_every_copy_died_is_undelivered_until_one_arrives(database: Database, outbox: Outbox) -> None:

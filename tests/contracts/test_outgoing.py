@@ -234,7 +234,7 @@ def test_own_addresses_are_told_from_others_without_sending() -> None:
 
 async def test_a_certificate_of_an_unknown_authority_is_refused() -> None:
     with HttpSink(tls_names=("127.0.0.1",)) as sink:
-        with pytest.raises(UnreachableError, match="certificate is not proven"):
+        with pytest.raises(UnreachableError, match="certificate is not valid"):
             await _post(Outgoing(LOOPBACK), sink.url())
         assert sink.requests == []
 
@@ -242,7 +242,7 @@ async def test_a_certificate_of_an_unknown_authority_is_refused() -> None:
 async def test_a_certificate_for_another_name_is_refused() -> None:
     with HttpSink(tls_names=("other.example.test",)) as sink:
         outgoing = Outgoing(LOOPBACK, ca_file=sink.ca_file, resolver=lambda _host, _port: ["127.0.0.1"])
-        with pytest.raises(UnreachableError, match="certificate is not proven"):
+        with pytest.raises(UnreachableError, match="certificate is not valid"):
             await _post(outgoing, f"https://hooks.example.test:{sink.port}/")
         assert sink.requests == []
 

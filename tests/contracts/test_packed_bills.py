@@ -132,7 +132,7 @@ def test_members_that_say_the_same_to_the_letter_count_once() -> None:
     name, content = a_bill([a_line(amount="1.5"), a_line(amount="2")])
     statement = SmallLedger().enter_here("x.zip", zipped((name, content), (f"copy of {name}", content)))
     assert statement.lines == 2
-    assert "1 member of the archive says to the letter what another one says; one of each counts" in statement.remarks
+    assert "1 member of the archive is exactly the same as another one; one of each counts" in statement.remarks
 
 
 def test_the_name_of_the_archive_tells_what_its_members_names_do_not() -> None:
@@ -164,7 +164,7 @@ def test_a_refusal_names_the_member_of_the_archive_that_it_is_about() -> None:
             "x.zip", zipped((name, content), (f"{ACCOUNT}-20260916080000_consumedetailbillv2_bad.csv", bad))
         )
     assert refused.value.refusals[0].line == 2
-    with pytest.raises(UnreadableBillError, match=r"b\.csv': the header fits no known layout"):
+    with pytest.raises(UnreadableBillError, match=r"b\.csv': the header matches no known layout"):
         SmallLedger().enter_here("x.zip", zipped((name, content), ("b.csv", b"a,b,c,d,e,f\n1,2,3,4,5,6\n")))
     with pytest.raises(UnreadableBillError, match=r"c\.json': not valid JSON"):
         SmallLedger().enter_here("x.zip", zipped((name, content), ("c.json", b"[")))

@@ -177,7 +177,7 @@ def test_a_line_without_a_date_is_entered_on_the_day_of_its_time() -> None:
 def test_without_dates_and_times_the_first_day_of_the_month_is_taken_and_it_is_said() -> None:
     statement = statement_of(a_line(), columns=[LINE_ID, PAYER, MONTH, AMOUNT, CURRENCY])
     assert [content.key.day for content in statement.days] == [date(2026, 9, 1)]
-    assert statement.remarks == ("lines without a date are entered on the first day of 2026-09",)
+    assert statement.remarks == ("lines without a date are recorded on the first day of 2026-09",)
     assert statement.data_until == datetime(2026, 9, 1, tzinfo=CHINA)
 
 
@@ -235,7 +235,7 @@ def test_an_instance_of_unknown_shape_keeps_its_money_and_is_told() -> None:
     statement = ledger.enter_here(*a_bill([a_line(instance=odd, amount="4"), a_line(instance=odd, amount="5")]))
     (row,) = ledger.rows
     assert (row.workspace, row.model, row.billed_cost) == ("", "", Decimal(9))
-    assert statement.remarks == (f"1 instance id has an unknown shape and no workspace, for example {odd!r}",)
+    assert statement.remarks == (f"1 instance id has an unknown form and no workspace, for example {odd!r}",)
     assert statement.unassigned == (odd,)
 
 

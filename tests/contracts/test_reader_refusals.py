@@ -119,7 +119,7 @@ def test_an_account_id_of_focus_may_be_any_256_characters(account: str) -> None:
 def test_tags_in_an_unknown_notation_are_remarked_with_an_example() -> None:
     lines = [a_line(tags="key:team value:a"), a_line(tags="production"), a_line(tags="other")]
     (remark,) = SmallLedger().enter_here(*a_bill(lines)).remarks
-    assert remark.startswith("tags in an unknown notation, on which no budget and no report can go, for example '")
+    assert remark.startswith("tags in an unknown notation, which budgets and reports cannot use, for example '")
 
 
 @settings(max_examples=150)
@@ -201,7 +201,7 @@ def test_a_bill_without_currency_of_an_unknown_account_is_refused() -> None:
 )
 def test_an_unknown_header_is_refused_with_the_nearest_layout_and_what_it_needs(cut: list[str], missing: str) -> None:
     columns = [name for name in COLUMNS if name not in cut]
-    told = f"line 1: the header fits no known layout; the nearest, consumedetailbillv2, needs also: {missing}"
+    told = f"line 1: the header matches no known layout; the nearest, consumedetailbillv2, needs also: {missing}"
     assert refusals(a_line(), columns=columns) == [told]
 
 
@@ -229,7 +229,7 @@ def test_a_column_that_nobody_reads_may_stand_twice() -> None:
 
 
 def test_a_header_that_two_layouts_claim_is_refused() -> None:
-    with pytest.raises(UnreadableBillError, match="fits several layouts: consumedetailbillv2, consumedetailbillv2"):
+    with pytest.raises(UnreadableBillError, match="matches several layouts: consumedetailbillv2, consumedetailbillv2"):
         recognise([normalised(name) for name in COLUMNS], line=1, layouts=LAYOUTS * 2)
 
 
@@ -247,7 +247,7 @@ def test_malformed_files_are_refused_with_the_line() -> None:
     assert told(second.replace(b'b"""', b"b")).startswith("line 3: not valid CSV: ")
     assert told(second.replace(b"CNY", b"C\0NY")) == "line 3: a NUL byte"
     assert told(second.replace(b"CNY", b"C\xffY")).startswith(
-        "line 3: neither UTF-8, nor GB18030 with a header that is known (accepted: UTF-8, UTF-16"
+        "line 3: neither UTF-8 nor GB18030 with a known header (accepted: UTF-8, UTF-16"
     )
     assert told(second.replace(b"CNY", b"C\rNY")).startswith("line 3: ")
     assert told(second.replace(b'"a,', b'x"a,')).startswith("line 3: ")

@@ -227,7 +227,7 @@ def test_what_a_dead_daemon_left_behind_is_removed_and_a_living_ones_folder_is_n
 
 def test_a_refused_file_does_no_harm_to_the_process(reader: ReadingProcess, bill: BillFile, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(UnreadableBillError, match="fits no known layout"):
+    with pytest.raises(UnreadableBillError, match="matches no known layout"):
         reader.read(a_bill_file(tmp_path / "bad.csv"), NO_HINTS)
     first = reader.pid
     assert enter(reader, bill).total() == Decimal(2)
@@ -283,5 +283,5 @@ def test_what_a_hostile_process_says_is_not_believed(exchange: Path, bill: BillF
     answers = [{"tell": "statement"}, {"tell": "statement", "statement": {"lines": -1}}, {"tell": "refusals", "refusals": []}]
     for answer in answers:
         monkeypatch.setattr(Child, "hear", lambda _self, _until, said=answer: said)
-        with ReadingProcess(exchange) as reader, pytest.raises(ReaderFailedError, match="nonsense"):
+        with ReadingProcess(exchange) as reader, pytest.raises(ReaderFailedError, match="invalid message"):
             reader.read(bill, NO_HINTS)

@@ -141,12 +141,12 @@ def test_the_day_summary_is_never_added_to_the_detail() -> None:
 
 @pytest.mark.parametrize("name", ["api_get_fund_account_available_amount.json", "api_query_account_balance_intl.json"])
 def test_an_answer_about_the_balance_is_no_bill(name: str) -> None:
-    with pytest.raises(UnreadableBillError, match="tells a balance, not bills"):
+    with pytest.raises(UnreadableBillError, match="contains a balance, not bills"):
         entered(name)
 
 
 def test_a_refusal_of_the_api_is_no_bill_and_says_what_it_says() -> None:
-    with pytest.raises(UnreadableBillError, match="a refusal of the API: 'NotApplicable'"):
+    with pytest.raises(UnreadableBillError, match="an error of the API: 'NotApplicable'"):
         entered("api_error_wrong_site.json")
 
 

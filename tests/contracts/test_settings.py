@@ -360,9 +360,9 @@ def test_folders_within_each_other_are_found_behind_links(house: House) -> None:
     (house.folder / "circle").symlink_to("circle")
     more = "path: inbox, recursive: true}\n  other: {type: folder, path: other}\n  circle: {type: folder, path: circle}"
     house.write("spendwatch.yaml", MAIN.replace("path: inbox}", more) + "spool: real/spool\n")
-    twice = "lies within the folder of 'inbox', which is recursive: its bills would be read twice"
+    twice = "is inside the folder of 'inbox', which is recursive: its bills would be read twice"
     assert house.mistakes() == [
-        "config/spendwatch.yaml:4:31: sources.inbox.path: the spool lies within this folder, and would be taken for bills",
+        "config/spendwatch.yaml:4:31: sources.inbox.path: the spool is inside this folder and would be read as bills",
         f"config/spendwatch.yaml:5:31: sources.other.path: {twice}",
     ]
 
@@ -429,7 +429,7 @@ def test_a_workspace_file_named_as_the_configuration_is_told_as_such(tmp_path: P
 
 def test_a_currency_in_a_workspace_file_is_answered_with_where_it_stands(house: House) -> None:
     house.write("workspaces/research.yaml", RESEARCH + "currency: USD\n")
-    with pytest.raises(ConfigError, match="currency: amounts are in the currency of the account: it stands there"):
+    with pytest.raises(ConfigError, match="currency: amounts are in the currency of the account: set it there"):
         house.load()
 
 
@@ -472,9 +472,9 @@ def test_a_mistake_in_the_environment_names_the_variable(house: House) -> None:
     ) == [
         "$SPENDWATCH_ACCOUNTS__ACME__BUDGET:1:1: accounts.acme.budget: must be above zero, not 0",
         "$SPENDWATCH_ACCOUNTS__ACME__CURENCY:1:1: accounts.acme.curency: unknown key; did you mean 'currency'?",
-        "$SPENDWATCH_ACCOUNT__ACME__BUDGET:1:1: 'account' is no setting; did you mean 'accounts'?",
-        "$SPENDWATCH_CHANNELS____TYPE:1:1: between two __ stands no name",
-        "$SPENDWATCH_DEFAULTS__CHANNELS:1:2: defaults.channels: anchors (&x) are not read: write the value where it is meant",
+        "$SPENDWATCH_ACCOUNT__ACME__BUDGET:1:1: 'account' is not a setting; did you mean 'accounts'?",
+        "$SPENDWATCH_CHANNELS____TYPE:1:1: there is no name between two __",
+        "$SPENDWATCH_DEFAULTS__CHANNELS:1:2: defaults.channels: anchors (&x) are not supported: write the value there",
         "$SPENDWATCH_PRODUCTS:1:5: products: not readable as YAML: did not find expected <document start>",
     ]
 
@@ -505,8 +505,8 @@ def test_a_secret_is_looked_for_among_credentials_then_container_secrets_then_he
     house.write("spendwatch.yaml", MAIN + MAIL + "    password_file: smtp\n")
     credentials = {"CREDENTIALS_DIRECTORY": str(house.credentials)}
     [mistake] = house.mistakes(**credentials)
-    assert mistake.startswith("config/spendwatch.yaml:14:20: channels.Finance.password_file: no such file; looked at ")
-    assert mistake.endswith("looked at credentials/smtp, run-secrets/smtp, config/smtp")
+    assert mistake.startswith("config/spendwatch.yaml:14:20: channels.Finance.password_file: no such file; searched ")
+    assert mistake.endswith("searched credentials/smtp, run-secrets/smtp, config/smtp")
     house.secret("smtp", "here")
     assert password(house.load(**credentials)) == "here"
     house.secret("../run-secrets/smtp", "container", 0o444)

@@ -30,7 +30,7 @@ from spendwatch.domain.errors import UnreadableBillError
 from xlsx_builder import a_spreadsheet, raw_parts, raw_spreadsheet, zipped
 from zip_builder import BuiltMember, a_member, a_zip, zeros
 
-REMARK = "the bill passed through a spreadsheet, which keeps 15 digits of a number: the provider's csv is safer"
+REMARK = "the bill is a spreadsheet, which keeps only 15 digits of a number: the provider's csv is safer"
 MIB = 1024 * 1024
 HEAD = '<row r="1"><c r="A1" t="inlineStr"><is><t>a</t></is></c><c r="B1" t="inlineStr"><is><t>b</t></is></c></row>'
 
@@ -491,10 +491,10 @@ def test_a_bomb_in_a_spreadsheet_is_refused_by_what_comes_out(place: Path) -> No
     head = packer.compress(sheet[: sheet.index("</sheetData>")].encode()) + packer.flush(zlib.Z_FULL_FLUSH)
     mebibyte = packer.compress(b"<row>   </row>  " * 65536) + packer.flush(zlib.Z_FULL_FLUSH)
     content = a_zip(*members, BuiltMember(b"xl/worksheets/sheet1.xml", head + mebibyte * 1024, 1025 * MIB, 0))
-    told = "unpacks to more than 8 MiB, the most that is taken"
+    told = "unpacks to more than 8 MiB, the maximum"
     assert refusal(content, place, limits=replace(LIMITS, unpacked=8 * MIB)) == told
     told = refusal(content, place, limits=replace(LIMITS, unquestioned=MIB, ratio=1))
-    assert told.endswith("unpack to more than 1 times as much, which no bill does")
+    assert told.endswith("unpack to more than 1 times as much: not plausible for a bill")
     told = "the spreadsheet's part xl/worksheets/sheet1.xml has more than 100000 elements, or 64 within each other"
     assert refusal(content, place, limits=replace(LIMITS, tags=100_000)) == told
     zeros_only = BuiltMember(b"xl/worksheets/sheet1.xml", zeros(1024), 1024 * MIB, 0)

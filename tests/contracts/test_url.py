@@ -267,7 +267,7 @@ async def test_a_rest_that_is_shorter_than_announced_is_no_whole(stage: Stage) -
     stage.server.served.cut_after, stage.server.served.rest = None, b"short"
     assert await stage.asking.enter() == []
     assert (stage.asking.trouble, stage.asking.half()) == (Trouble.CHANGING, b"")
-    assert f"of {len(BIG)} bytes not all came with the rest" in str(stage.asking.source.trouble)
+    assert f"of {len(BIG)} bytes is incomplete" in str(stage.asking.source.trouble)
 
 
 async def test_a_part_that_the_server_no_longer_has_is_dropped(stage: Stage) -> None:
@@ -349,15 +349,15 @@ async def test_two_processes_never_write_into_one_half(stage: Stage) -> None:
 NO_BILLS: Sequence[tuple[str, Reply, Trouble, str]] = [
     ("empty", Reply(200, JSON), Trouble.NOT_A_BILL, "an empty answer"),
     ("blank", Reply(200, {}, b" \r\n\xef\xbb\xbf"), Trouble.NOT_A_BILL, "an empty answer"),
-    ("login", Reply(200, {}, b"\xef\xbb\xbf\n<!doctype html><title>Sign in"), Trouble.NOT_A_BILL, "HTML or XML, a login"),
+    ("login", Reply(200, {}, b"\xef\xbb\xbf\n<!doctype html><title>Sign in"), Trouble.NOT_A_BILL, "HTML or XML page"),
     ("xml", Reply(200, JSON, b"<Error><Code>x</Code></Error>"), Trouble.NOT_A_BILL, "HTML or XML"),
     ("html", Reply(200, {"content-type": "Text/HTML; charset=x"}, BILL), Trouble.NOT_A_BILL, "claims to be HTML"),
-    ("half", Reply(200, JSON, b'{"Data": {"Items": ['), Trouble.NOT_A_BILL, "it is no JSON"),
+    ("half", Reply(200, JSON, b'{"Data": {"Items": ['), Trouble.NOT_A_BILL, "it is not JSON"),
     ("nan", Reply(200, JSON, b'{"Data": {"a": NaN}}'), Trouble.NOT_A_BILL, "NaN is no number"),
-    ("twice", Reply(200, JSON, b'{"Data": {}, "Data": {}}'), Trouble.NOT_A_BILL, "'Data' stands in it twice"),
+    ("twice", Reply(200, JSON, b'{"Data": {}, "Data": {}}'), Trouble.NOT_A_BILL, "'Data' is in it twice"),
     ("error", Reply(200, JSON, b'{"Code": "NoPermission", "Message": "no \\u202e"}'), Trouble.NOT_A_BILL, "'no \\\\u202e'"),
-    ("failed", Reply(200, JSON, b'{"success": false, "data": {}}'), Trouble.NOT_A_BILL, "an error in place of a bill"),
-    ("oauth", Reply(200, JSON, b'{"error": {"code": 1}}'), Trouble.NOT_A_BILL, "an error in place of a bill"),
+    ("failed", Reply(200, JSON, b'{"success": false, "data": {}}'), Trouble.NOT_A_BILL, "an error instead of a bill"),
+    ("oauth", Reply(200, JSON, b'{"error": {"code": 1}}'), Trouble.NOT_A_BILL, "an error instead of a bill"),
     ("nothing", Reply(200, JSON, b"{}"), Trouble.NOT_A_BILL, "an empty answer"),
     ("no list", Reply(200, JSON, b"[]"), Trouble.NOT_A_BILL, "an empty answer"),
     ("401", Reply(401, {}, b"who are you"), Trouble.CREDENTIALS, "status 401: 'who are you'"),
@@ -367,7 +367,7 @@ NO_BILLS: Sequence[tuple[str, Reply, Trouble, str]] = [
     ("500", Reply(500), Trouble.UNAVAILABLE, "status 500"),
     ("503", Reply(503, {"retry-after": "120"}, f"{SECRET} Bearer".encode()), Trouble.UNAVAILABLE, r"'\*\*\* Bearer'"),
     ("300", Reply(300, {}), Trouble.REFUSED, "status 300"),
-    ("unasked part", Reply(206, {"content-range": "bytes 0-9/10"}, BILL[:10]), Trouble.UNEXPECTED, "not asked for"),
+    ("unasked part", Reply(206, {"content-range": "bytes 0-9/10"}, BILL[:10]), Trouble.UNEXPECTED, "not requested"),
     ("cut", Reply(200, {"content-length": "9999"}, BILL), Trouble.UNREACHABLE, "cut off in the middle"),
     ("huge", Reply(200, {"content-length": "2000000001"}, BILL), Trouble.UNREACHABLE, "larger than 2000000 bytes"),
     ("silent", Reply(fault=Fault.SILENT), Trouble.UNREACHABLE, "timed out|no whole answer"),
@@ -446,10 +446,10 @@ async def test_who_we_are_is_said_to_the_endpoint_and_to_nobody_it_sends_us_to(
         ({"auth": "basic", "secret": SECRET}, "needs also username"),
         ({"auth": "header", "secret": SECRET}, "needs also header"),
         ({"auth": "bearer"}, "needs also secret_file"),
-        ({"auth": "header", "header": "Range", "secret": SECRET}, "the header Range is needed otherwise"),
+        ({"auth": "header", "header": "Range", "secret": SECRET}, "the header Range is reserved"),
         ({"auth": "header", "header": "a b", "secret": SECRET}, "pattern"),
-        ({"auth": "bearer", "secret": f"{SECRET}\nx: y"}, "characters that no header can carry"),
-        ({"auth": "bearer", "secret": f"{SECRET}ä"}, "characters that no header can carry"),
+        ({"auth": "bearer", "secret": f"{SECRET}\nx: y"}, "characters that are not allowed in a header"),
+        ({"auth": "bearer", "secret": f"{SECRET}ä"}, "characters that are not allowed in a header"),
         ({"auth": "digest"}, "'none', 'bearer', 'basic' or 'header'"),
         ({"secret_flie": "x"}, "secret_flie"),
         ({"max_megabytes": 0}, "greater than or equal to 1"),
@@ -522,13 +522,13 @@ NO_ONE_BILL: Sequence[tuple[str, str, list[Reply], Trouble, str]] = [
     ("home", "link", _pages(_page(1), links=["</bills>; rel=next"]), Trouble.UNEXPECTED, "the same next page again"),
     ("same token", "token", _pages(_page(1, "T"), _page(2, "T")), Trouble.UNEXPECTED, "the same next page again"),
     ("away", "link", _pages(_page(1), links=["<https://evil.example.com/>; rel=next"]), Trouble.UNEXPECTED, "on another host"),
-    ("number", "token", _pages(_page(1, 7)), Trouble.UNEXPECTED, "Data.NextToken is no token"),
+    ("number", "token", _pages(_page(1, 7)), Trouble.UNEXPECTED, "Data.NextToken is not a token"),
     ("twice", "token", _pages(_page(1, "T"), _page(1, "T")), Trouble.CHANGING, "the same page came twice"),
-    ("too few", "token", _pages(_page(1, "T"), _page(2)), Trouble.CHANGING, "2 lines came, not those that are announced"),
-    ("changing", "token", _pages(_page(1, "T", 2), _page(2, "", 3)), Trouble.CHANGING, "2 lines came"),
-    ("not json", "token", _pages(BILL), Trouble.NOT_A_BILL, "it is no JSON"),
-    ("login", "token", _pages(_page(1, "T"), b"<html>"), Trouble.NOT_A_BILL, "it is no JSON"),
-    ("error", "token", _pages(_page(1, "T"), b'{"Code": "x"}'), Trouble.NOT_A_BILL, "an error in place of a bill: 'x'"),
+    ("too few", "token", _pages(_page(1, "T"), _page(2)), Trouble.CHANGING, "2 lines arrived, not the announced number"),
+    ("changing", "token", _pages(_page(1, "T", 2), _page(2, "", 3)), Trouble.CHANGING, "2 lines arrived"),
+    ("not json", "token", _pages(BILL), Trouble.NOT_A_BILL, "it is not JSON"),
+    ("login", "token", _pages(_page(1, "T"), b"<html>"), Trouble.NOT_A_BILL, "it is not JSON"),
+    ("error", "token", _pages(_page(1, "T"), b'{"Code": "x"}'), Trouble.NOT_A_BILL, "an error instead of a bill: 'x'"),
     ("503", "token", [*_pages(_page(1, "T")), Reply(503)], Trouble.UNAVAILABLE, "status 503"),
     ("cut", "token", [*_pages(_page(1, "T")), Reply(fault=Fault.CUT)], Trouble.UNREACHABLE, "cut off"),
     ("redirect", "token", [Reply(302, {"location": "/x"})], Trouble.REFUSED, "status 302"),

@@ -46,8 +46,8 @@ def test_a_bill_of_a_strange_account_is_refused_by_name(home: Home) -> None:
     why = (home.inbox / "rejected" / "strange.csv.why.txt").read_text()
     for expected in (
         'add it to `accounts` in spendwatch.yaml: NAME: {id: "9999999999999999", site: cn, currency: CNY}',
-        "Add the account, or find out why its bill came here.",
-        "not read again until it is moved back",
+        "Add the account, or find out why its bill arrived here.",
+        "not be read again unless it is moved back",
     ):
         assert expected in why
 
@@ -133,9 +133,7 @@ def test_what_lies_in_the_inbox_unread_is_said_at_once_with_what_to_do_and_the_r
     (home.inbox / "2026").mkdir()
     home.drop(lines_worth("40")).rename(home.inbox / "2026" / "old.csv")
     home.drop(lines_worth("60", first=2))
-    thing = (
-        "1 thing there cannot be read: '2026/' (a sub-folder that is not looked into); set recursive: true, or move the files "
-    )
+    thing = "1 thing there cannot be read: '2026/' (a sub-folder that is not read); set recursive: true, or move the files "
     thing += "up"
     assert f"source inbox: {thing}" in home.call("once", "--dry-run", expect=75).stderr
     assert f"source inbox: {thing}" in home.call("once", expect=75).stderr
@@ -301,7 +299,7 @@ def test_a_damaged_ledger_is_told_past_the_ledger_and_status_does_not_rely_on_it
         home.until(lambda: any(b"The ledger of spendwatch cannot be used" in mail for mail in home.mails()))
         if table == "audit":
             home.until(lambda: home.json("status")["daemon"]["trouble"] != "")
-            assert "STALE  the ledger cannot be relied on" in home.call("status", "--exit-code", expect=4).stdout
+            assert "STALE  the ledger is not reliable" in home.call("status", "--exit-code", expect=4).stdout
         else:
             assert "damaged" in home.call("status", expect=75).stderr
     finally:

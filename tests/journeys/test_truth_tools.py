@@ -85,7 +85,7 @@ def test_files_brought_by_hand_can_be_read_as_those_of_a_source(quiet_home: Home
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([row[place] for place in kept] for row in rows)
     path = quiet_home.put("export.csv", text.getvalue().encode())
-    assert "fits several layouts" in quiet_home.call("import", str(path), "--dry-run", expect=65).stdout
+    assert "matches several layouts" in quiet_home.call("import", str(path), "--dry-run", expect=65).stdout
     config = quiet_home.folder / "spendwatch.yaml"
     config.write_text(config.read_text().replace("poll: 1s", "poll: 1s, layout: consumedetailbillv2"))
     assert "16 new" in quiet_home.call("import", str(path), "--source", "inbox").stdout
@@ -341,6 +341,6 @@ def test_lines_that_are_given_up_leave_every_figure_and_refuse_what_they_would_b
     again = quiet_home.drop(lines_worth("8", day=old.strftime("%Y%m%d")), exported=today() - timedelta(hours=1))
     quiet_home.call("once", expect=65)
     why = (quiet_home.inbox / "rejected" / f"{again.name}.why.txt").read_text()
-    assert "whose lines were given up to save room" in why
+    assert "whose lines were removed by `retention`" in why
     assert report(quiet_home, "day", month) == before
     assert statement_of(quiet_home, path.name)

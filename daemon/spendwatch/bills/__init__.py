@@ -1,1 +1,1 @@
-"""What a bill says. Never asks where it came from. Polars lives here and nowhere else, and only in the reading process."""
+"""Parses bills, wherever they come from. Polars is used only here, and only in the reading process."""

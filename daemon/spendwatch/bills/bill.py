@@ -1,4 +1,4 @@
-"""A bill file that has been understood: what it states, and its lines by day."""
+"""A parsed bill file: its statement, and its lines by day."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ _DAY = timedelta(days=1)
 _EXAMPLES, _SHOWN = 5, 200
 """Of instance ids that name no workspace: how many, and how much of each."""
 _UNDATED = (
-    "a numbered part, and neither its name nor its folder tells when it was written: where two pushes are cut up differently, "
-    "lines at the cut may count as only one of them says"
+    "a numbered part without a time in its name or folder: if two pushes are split differently, lines at the split may be "
+    "taken from only one of them"
 )
 
 

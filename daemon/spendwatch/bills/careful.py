@@ -1,7 +1,7 @@
-"""Reads a bill line by line with the standard library: several times slower, but it names every mistake and its place.
+"""Reads a bill line by line with the standard library: several times slower, but it reports every mistake with its place.
 
-It has the last word. The fast way gives up on anything unusual; what is legal after all (line breaks inside quoted cells, CRLF)
-is read here, and what is not is refused here, each mistake with line, column, value and what would be accepted.
+It decides. The fast reader gives up on anything unusual. Valid input (line breaks inside quoted cells, CRLF) is read here;
+invalid input is rejected here, each mistake with line, column, value and accepted values.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ENOUGH = 20
 
 PLAIN_AMOUNT = f"an amount such as -12.5 or 1,234.56: at most {WHOLE_DIGITS} digits, a point, at most {SCALE} decimals"
 
-LINE_IDS = "the id that the provider gave the line, as it was exported: do not save bills from a spreadsheet"
+LINE_IDS = "the provider's id of the line, as exported: do not save bills from a spreadsheet"
 
 _BATCH = 50_000
 _LONGEST_CELL = 16 * 1024 * 1024
@@ -167,7 +167,7 @@ class CarefulReader:
             # A total is often rounded: it is right if the sum rounds to it, up or down.
             unit = Decimal(1).scaleb(int(told.as_tuple().exponent))
             if abs(EXACT.subtract(self._sum, told)) >= unit:
-                remark = f"line {line} says that the amounts add up to {plain(told)}, but they add up to {plain(self._sum)}"
+                remark = f"line {line} shows a total of {plain(told)}, but the amounts add up to {plain(self._sum)}"
                 self._interpreter.assumed[remark] = None
 
     def _cell(self, row: list[str], field: Field) -> str:

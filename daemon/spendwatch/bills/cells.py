@@ -1,4 +1,4 @@
-"""What cells may look like after exports, pushes and spreadsheets have had their way: ids, amounts, months, dates."""
+"""The formats of cells after exports, pushes and spreadsheets: ids, amounts, months, dates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reading process as its parent sees it: started with nothing but what it needs, heard with patience, killed if need be."""
+"""The reading process as its parent sees it: a minimal environment, time limits, and a kill if it hangs."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ class Child:
         """Return the next message, or raise `ReaderFailedError` when that monotonic time has come."""
         length = int.from_bytes(self._bytes(LENGTH, until), "big")
         if length > LONGEST:
-            msg = "the reading process said too much at once"
+            msg = "a message of the reading process is too long"
             raise ReaderFailedError(msg)
         try:
             message = unpacked(self._bytes(length, until))
         except NonsenseError as error:
-            msg = "the reading process spoke nonsense"
+            msg = "the reading process sent an invalid message"
             raise ReaderFailedError(msg) from error
         self._has_spoken = True
         return message

@@ -1,4 +1,4 @@
-"""One day's lines in the ledger: a Parquet file of lines, whose repeating traits are kept once, in its metadata.
+"""One day's lines in the ledger: a Parquet file of lines whose repeating dimensions are stored once, in its metadata.
 
 A line is its id, a stamp (which says how new this version of it is), time, usage, list cost, billed cost, what of it is
 outstanding if its bills tell, and the number of its traits.

@@ -1,4 +1,4 @@
-"""One conversation at a time with the reading process, which is started when needed and ended when it fails."""
+"""The client of the reading process: one request at a time; it starts the process on demand and stops it after a failure."""
 
 from __future__ import annotations
 
@@ -176,5 +176,5 @@ def sensible() -> Iterator[None]:
     try:
         yield
     except (NonsenseError, IndexError) as error:
-        msg = "the reading process spoke nonsense"
+        msg = "the reading process sent an invalid message"
         raise ReaderFailedError(msg) from error

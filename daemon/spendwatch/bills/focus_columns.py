@@ -1,4 +1,4 @@
-"""The columns in which the ledger's lines are written as the FOCUS specification has them."""
+"""The columns of the ledger's lines in the FOCUS format."""
 
 from __future__ import annotations
 

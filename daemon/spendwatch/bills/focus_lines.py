@@ -1,4 +1,4 @@
-"""The lines of a day as the FOCUS specification writes them: so that others can read our ledger, and so that we can again."""
+"""Writes the lines of a day in the FOCUS format, so that other programs, and spendwatch itself, can read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A private folder for each reading process, in which big results are handed over as files."""
+"""A private folder for each reading process, for passing large results as files."""
 
 from __future__ import annotations
 

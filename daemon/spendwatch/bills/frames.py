@@ -1,4 +1,4 @@
-"""From the text of bill lines to exact columns, with Polars. What is not plainly right is left to the careful reader."""
+"""Converts the text of bill lines to exact columns with Polars. The careful reader takes over where a cell is not plain."""
 
 from __future__ import annotations
 

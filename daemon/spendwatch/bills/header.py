@@ -1,4 +1,4 @@
-"""Finds the header of a bill file, and the one layout that it belongs to."""
+"""Finds the header of a bill file and its layout."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEAD_SIZE = 1024 * 1024
 
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
-_AS_EXPORTED = "the bill as it was exported, with commas: do not save it from a spreadsheet"
+_AS_EXPORTED = "the bill as exported, with commas: do not save it from a spreadsheet"
 
 _NO_CHANCE = 3
 """So many columns of one layout are not named by chance."""
@@ -139,8 +139,8 @@ def _several(fitting: Sequence[tuple[Layout, Mapping[Field, int]]], line: int) -
     differing = {field for layout, _ in fitting for field in layout.absent}
     columns = dict.fromkeys(layout.column(field) for layout, _ in fitting for field in layout.columns if field in differing)
     mend = f"export it with {' or '.join(columns)}, or " if columns else ""
-    accepts = f"{mend}keep the file's own name, or name the layout of its source in the configuration"
-    return Refusal(f"the header fits several layouts: {candidates}", line=line, accepts=accepts)
+    accepts = f"{mend}keep the file's own name, or set `layout` of its source in the configuration"
+    return Refusal(f"the header matches several layouts: {candidates}", line=line, accepts=accepts)
 
 
 def _other_dataset(names: Sequence[str], line: int) -> Refusal | None:
@@ -159,10 +159,10 @@ def _none(found: Sequence[tuple[Layout, Mapping[Field, int]]], line: int) -> Ref
 
     layout, places = min(found, key=distance)
     if not places and len(found) > 1:
-        return Refusal("the header fits no known layout, and has no column of any", line=line, accepts=_AS_EXPORTED)
+        return Refusal("the header matches no known layout, and no column of any", line=line, accepts=_AS_EXPORTED)
     missing, surplus = ", ".join(layout.missing(places)), ", ".join(layout.surplus(places))
     trouble = f"needs also: {missing}" if missing else f"has no: {surplus}"
-    return Refusal(f"the header fits no known layout; the nearest, {layout.name}, {trouble}", line=line)
+    return Refusal(f"the header matches no known layout; the nearest, {layout.name}, {trouble}", line=line)
 
 
 def _refuse_repeated(cells: Sequence[str], places: Mapping[Field, int], *, line: int) -> None:

@@ -1,4 +1,4 @@
-"""Reads the composite instance id of Model Studio charges: who called which model, for what, over which way."""
+"""Parses the composite instance id of Model Studio charges: API key, workspace, model, type and channel."""
 
 from __future__ import annotations
 

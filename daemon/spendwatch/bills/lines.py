@@ -1,4 +1,4 @@
-"""The lines of one statement: their traits in a book, themselves on heaps by day."""
+"""The lines of one statement: their dimensions in a dictionary, the lines themselves in buckets by day."""
 
 from __future__ import annotations
 

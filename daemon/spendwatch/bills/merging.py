@@ -1,4 +1,4 @@
-"""Where a bill meets what the ledger holds: each day merged, lines that have moved found, all of it left as files."""
+"""Merges a bill with the ledger in the reading process: merges each day, finds moved lines, writes the results as files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the daemon and the reading process tell each other: statements, refusals, what to merge and what became of it."""
+"""The messages between the daemon and the reading process: statements, refusals, merge requests and results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds lines that a statement has on another day than the ledger, by the provider's ids: such a line must count only once."""
+"""Finds lines that a statement has on another day than the ledger, by the provider's ids: such a line counts once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a bill file's name tells: whose it is, when it was written, how it relates to others. Names are the provider's habit."""
+"""What a bill file's name states: account, export time, relation to other files. The names follow the provider's habit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of the billing API, saved as files: one page, a list of pages, or one page a line. Turned into a table of items."""
+"""Responses of the billing API saved as files: one page, a list of pages, or one page per line. Read as a table of items."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def read_pages(path: Path, folder: Path) -> Pages:
     told = {_total_of(answer) for answer in answers}
     most = max((total for total in told if total is not None), default=len(items))
     if most < len(items):
-        _refuse(f"{len(items)} items, where the answers say that there are {most}: a page twice?")
+        _refuse(f"{len(items)} items, but the responses announce {most}: is a page there twice?")
     table = folder / f"{path.name}.table"
     with table.open("w", encoding="utf-8", newline="") as file:
         names = [name for name in _NAMES if any(name in item for item in items)] or list(_NAMES)
@@ -84,7 +84,7 @@ def as_items(error: UnreadableBillError) -> UnreadableBillError:
 
 def _answers(path: Path) -> Sequence[Json]:
     if path.stat().st_size > LARGEST:
-        _refuse(f"more than {LARGEST // 1024**2} MiB of answers in one file: save those of each day by themselves")
+        _refuse(f"more than {LARGEST // 1024**2} MiB of responses in one file: save each day in its own file")
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -93,7 +93,7 @@ def _answers(path: Path) -> Sequence[Json]:
     answers = said if isinstance(said, list) else [said]
     found = [answer for answer in answers if isinstance(answer, dict)]
     if not found or len(found) < len(answers):
-        _refuse("JSON, but no answers of the billing API")
+        _refuse("JSON, but not responses of the billing API")
     return found
 
 
@@ -149,10 +149,10 @@ def _what_else(answer: Json) -> str:
     """Return what an answer is that tells no bills."""
     data = _data(answer)
     if "AvailableAmount" in answer or "AvailableAmount" in data:
-        return "tells a balance, not bills"
+        return "contains a balance, not bills"
     code, message = answer.get("Code"), answer.get("Message")
     if isinstance(code, str) and (answer.get("Success") is False or "Data" not in answer):
-        return f"is a refusal of the API: {printable(code)} {printable(str(message or ''), 200)}"
+        return f"is an error of the API: {printable(code)} {printable(str(message or ''), 200)}"
     return "has no list of bill items"
 
 

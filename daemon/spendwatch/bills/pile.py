@@ -1,4 +1,4 @@
-"""Heaps the lines of one file up by day; on the disk instead of in memory when they become too many."""
+"""Day buckets for the lines of one file; on disk instead of in memory when there are too many."""
 
 from __future__ import annotations
 

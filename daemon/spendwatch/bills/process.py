@@ -1,4 +1,4 @@
-"""The daemon's side of reading: asks the reading process, and survives its death. Polars is never imported here."""
+"""The daemon's side of reading: calls the reading process and survives its crash. It never imports Polars."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads one bill file into exact lines by day: each of its texts by the layout that its header shows."""
+"""Reads one bill file into exact lines by day: each of its texts by the layout of its header."""
 
 from __future__ import annotations
 

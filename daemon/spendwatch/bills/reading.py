@@ -1,4 +1,4 @@
-"""A bill file as the daemon sees it while the reading process holds it: its statement, and days that are fetched lazily."""
+"""A bill file that the reading process holds: its statement, and days that are fetched on demand."""
 
 from __future__ import annotations
 

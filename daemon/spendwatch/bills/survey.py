@@ -1,4 +1,4 @@
-"""Looks at every byte of a bill file once, while others parse it: its hash, and what its lines must be like."""
+"""Scans every byte of a bill file once, beside the parser: its hash, and facts about its lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a cell of resource tags into one canonical text, so that equal tag sets are equal texts."""
+"""Parses a cell of resource tags into one canonical text, so that equal tag sets are equal texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The texts that a bill file consists of, each as UTF-8 with its beginning at hand."""
+"""The texts that a bill file consists of, each as UTF-8, with its first bytes."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def texts_of(path: Path, *, name: str, folder: Path, progress: Callable[[float],
     distinct = {digest_of(part.path): part for part in found.parts} if len(found.parts) > 1 else {"": found.parts[0]}
     remarks = list(found.remarks)
     if twice := len(found.parts) - len(distinct):
-        members = "1 member of the archive says" if twice == 1 else f"{twice} members of the archive say"
-        remarks.append(f"{members} to the letter what another one says; one of each counts")
+        members = "1 member of the archive is" if twice == 1 else f"{twice} members of the archive are"
+        remarks.append(f"{members} exactly the same as another one; one of each counts")
     texts = []
     for part in distinct.values():
         told = told_by_part(name, part.name)

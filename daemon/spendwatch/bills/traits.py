@@ -1,4 +1,4 @@
-"""What a line says beside its id, time and amounts. Few combinations occur in a file, so plain Python reads each but once."""
+"""The dimensions of a line: everything but its id, time and amounts. Plain Python reads each combination once."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class Interpreter:
         said, unknown = list(self.assumed), [one for one in self.unassigned if one]
         if unknown:
             ids = "1 instance id has" if len(unknown) == 1 else f"{len(unknown)} instance ids have"
-            said.append(f"{ids} an unknown shape and no workspace, for example {unknown[0][:80]!r}")
+            said.append(f"{ids} an unknown form and no workspace, for example {unknown[0][:80]!r}")
         if "" in self.unassigned:
             said.append("usage without an instance id counts for no workspace")
         return tuple(said)
@@ -174,7 +174,7 @@ class Interpreter:
             self.assumed[f"a spreadsheet made {cell} of the account id; {meant[0]} is the only one configured that fits"] = None
             return AccountId(meant[0])
         reason = "an account id that a spreadsheet has shortened"
-        raise CellError(Field.ACCOUNT, cell, reason, "the bill as it was exported: do not save it from a spreadsheet")
+        raise CellError(Field.ACCOUNT, cell, reason, "the bill as exported: do not save it from a spreadsheet")
 
     def _silent_account(self) -> AccountId:
         known = self.hints.currencies
@@ -201,7 +201,7 @@ class Interpreter:
             period = BillingPeriod(day.year, day.month)
         if day is None:
             self.has_undated = True
-            self.assumed[f"lines without a date are entered on the first day of {period.label}"] = None
+            self.assumed[f"lines without a date are recorded on the first day of {period.label}"] = None
             day = period.first_day
         return period, day
 
@@ -236,7 +236,7 @@ class Interpreter:
         tags = canonical_tags(cell)
         if tags.startswith(UNKNOWN) and not self._has_unknown_tags:
             self._has_unknown_tags = True
-            what = "tags in an unknown notation, on which no budget and no report can go, for example"
+            what = "tags in an unknown notation, which budgets and reports cannot use, for example"
             self.assumed[f"{what} {printable(cell)}"] = None
         return tags
 

@@ -1,12 +1,12 @@
-"""Which of several versions of a line counts, and which lines are gone. The order in which files arrive does not matter.
+"""Decides which of several versions of a line counts and which lines are removed. The order of files does not matter.
 
-Of two versions of a line the one with the newer stamp counts, then the higher billed cost, then the later text. Lines that no
-id tells apart are replaced together, group by group; of two equally new versions of a group the one with more lines
-counts. What complete statements cover and lack is gone.
+Of two versions of a line the one with the newer stamp counts, then the higher billed cost, then the later text. Lines
+without a distinct id are replaced together, group by group; of two equally new versions of a group the one with more lines
+counts. Lines that a complete statement covers but does not contain are removed.
 
-Numbered parts of a statement add up. A file without a number beside them may be one more part, or the whole of it under
-another name: where no id tells, what stands in both is the same money. Parts of which nothing says when they were written
-may be of one push or of several: they add up, but for what stands in several of them.
+Numbered parts of a statement are added. A file without a number beside them may be one more part, or the whole statement
+under another name: without ids, lines in both are the same charges. Parts without a time may belong to one push or to
+several: they are added, and lines in several of them count once.
 """
 
 from __future__ import annotations

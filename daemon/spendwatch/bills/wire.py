@@ -1,6 +1,6 @@
-"""How the daemon and the reading process talk: JSON, never pickles, as a hostile file might own the process.
+"""The protocol between the daemon and the reading process: JSON, never pickles, because a hostile file may control the process.
 
-Whatever comes from there is looked at as if a stranger had written it.
+Every message from that process is untrusted input.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The reading process: reads bill files as the daemon asks, one request after the other, and ends when the daemon does.
+"""The reading process: reads bill files on request, one after the other, and exits when the daemon does.
 
 It limits its own memory before it touches a file. Standard output carries messages; whatever else is printed goes to standard
 error.

@@ -1,1 +1,1 @@
-"""How people are reached. Never decides whether to speak."""
+"""How notifications are sent. Channels never decide whether to send."""

@@ -1,4 +1,4 @@
-"""The figures of a balance: its equation term by term, how old they are, why two of them differ, and how long it lasts."""
+"""The figures of a balance: its equation term by term, their age, the explanation of a difference, and the runway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of a channel, of whichever type. Imports nothing that sends."""
+"""The settings of a channel of any type. Imports nothing that sends."""
 
 from __future__ import annotations
 

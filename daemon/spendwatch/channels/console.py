@@ -1,4 +1,4 @@
-"""Shows notifications on a screen: for trying things out."""
+"""Prints notifications to a terminal, for trials."""
 
 from __future__ import annotations
 

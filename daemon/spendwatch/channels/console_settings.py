@@ -1,4 +1,4 @@
-"""The settings of the screen as a channel."""
+"""The settings of the console channel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes to people: the mail itself, the same for all who get it, each of whom gets a delivery of his own."""
+"""Sends notifications by mail: the same mail for all recipients, one delivery for each."""
 
 from __future__ import annotations
 

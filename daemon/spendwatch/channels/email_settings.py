@@ -1,4 +1,4 @@
-"""The settings of a mail channel: which relay, how it is reached, who is written to."""
+"""The settings of a mail channel: server, security, recipients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of a message: what was spent, what is left, the balance term by term, what grew."""
+"""The figures of a message: spend, remaining budget, the balance term by term, growth."""
 
 from __future__ import annotations
 

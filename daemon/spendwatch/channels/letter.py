@@ -1,4 +1,4 @@
-"""What a notification says, part by part, in one language: what happened, figures, advice, why, up to when, what next."""
+"""The parts of a notification in one language: what happened, figures, advice, reason, age of the data, next message."""
 
 from __future__ import annotations
 

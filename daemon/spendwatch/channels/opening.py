@@ -1,4 +1,4 @@
-"""Which channel belongs to which settings."""
+"""Creates the channel for given settings."""
 
 from __future__ import annotations
 

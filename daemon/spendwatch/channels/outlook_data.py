@@ -1,4 +1,4 @@
-"""Balances, and what is to be expected, as the body of a webhook holds them: amounts as text, nothing as a number."""
+"""Balances and forecasts in the body of a webhook: amounts as text, never as numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of a message, before any layout: the same for mail, webhook and screen."""
+"""The parts of a message before any layout: the same for mail, webhook and console."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which phrases a language must have. What they say stands in english.py and chinese.py."""
+"""The phrases that every language must define. They are in english.py and chinese.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hands mail over to a relay: one connection and one recipient at a time, proven first, and every refusal told apart."""
+"""Sends mail to a server: one connection and one recipient at a time, TLS verified first, every error classified."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells a program: JSON over HTTPS, signed as Standard Webhooks says."""
+"""Notifies a program: JSON over HTTPS, signed by Standard Webhooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of a webhook: where to, and signed with what."""
+"""The settings of a webhook: its address and its signing keys."""
 
 from __future__ import annotations
 

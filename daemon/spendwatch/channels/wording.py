@@ -1,4 +1,4 @@
-"""Words for a notification: its subject, a line, plain text and HTML, in one language."""
+"""The text of a notification in one language: subject, one line, plain text and HTML."""
 
 from __future__ import annotations
 

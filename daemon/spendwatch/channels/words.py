@@ -1,4 +1,4 @@
-"""The names and figures of one notification as a language writes them, ready to be put into its phrases."""
+"""The names and figures of one notification, formatted for the phrases of a language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands. Each imports what it needs when it is called, so that `--help` is there at once."""
+"""The commands. Each imports what it needs when it is called, so that `--help` is fast."""
 
 from __future__ import annotations
 

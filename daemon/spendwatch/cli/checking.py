@@ -1,4 +1,4 @@
-"""What `check` says: mistakes, warnings, and the policy as it was understood."""
+"""The output of `check`: mistakes, warnings, and the policy as spendwatch understands it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exit codes; they are part of the contract."""
+"""The exit codes; they are part of the interface."""
 
 from __future__ import annotations
 

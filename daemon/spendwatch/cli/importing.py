@@ -1,4 +1,4 @@
-"""What `import` does: enters named files into the ledger, or shows what they say."""
+"""Implements `import`: records files in the ledger, or shows their contents."""
 
 from __future__ import annotations
 

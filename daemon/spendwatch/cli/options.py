@@ -19,5 +19,5 @@ class _Month(click.ParamType[BillingPeriod]):
             self.fail(str(error), param, ctx)
 
 
-month_option = click.option("--month", type=_Month(), help="The month; by default the current one.")
+month_option = click.option("--month", type=_Month(), help="Default: the current month; for `ledger verify` all.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document; amounts are strings.")

@@ -1,4 +1,4 @@
-"""How `status` shows a balance, how long it lasts, and what a month will probably cost."""
+"""How `status` shows a balance, its runway, and the forecast of a month."""
 
 from __future__ import annotations
 

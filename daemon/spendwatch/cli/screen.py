@@ -1,4 +1,4 @@
-"""How things look on a terminal: tables, bars, colours that only repeat what the words say."""
+"""Terminal output: tables, bars, and colours that only repeat what the text states."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A month on sample bills: the real reader, ledger, judgement and channels; only the bills, and who is asked, are invented."""
+"""A month on sample bills: the real reader, ledger, evaluation and channels; only bills and receivers are simulated."""

@@ -1,4 +1,4 @@
-"""Invented bills of the real shape: the new-version detail export, 61 columns, as the provider's console writes it."""
+"""Sample bills in the real format: the new-version detail export, 61 columns, as in the provider's console."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests and answers as they travel over a plain connection on the loopback."""
+"""HTTP requests and responses on a plain loopback connection."""
 
 from __future__ import annotations
 

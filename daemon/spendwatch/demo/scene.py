@@ -1,4 +1,4 @@
-"""Where the demo takes place: a folder of its own with a configuration, a ledger, and receivers on the loopback."""
+"""The setting of the demo: a folder of its own with a configuration, a ledger, and receivers on the loopback."""
 
 from __future__ import annotations
 

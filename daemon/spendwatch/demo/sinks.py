@@ -1,4 +1,4 @@
-"""A mail server and a webhook receiver on the loopback, for the demo: they accept everything and keep it."""
+"""A mail server and a webhook receiver on the loopback for the demo: they accept and keep everything."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the words mean: money, periods, spend, policies, alerts. Knows no clock, no disk, no network, no library."""
+"""The types and decisions: money, periods, spend, policies, alerts. Uses no clock, disk, network or library."""

@@ -1,4 +1,4 @@
-"""A condition that holds true now, and the alert it becomes: firing, then resolved."""
+"""A condition that holds now, and its alert: firing, then resolved."""
 
 from __future__ import annotations
 

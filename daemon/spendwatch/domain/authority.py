@@ -1,4 +1,4 @@
-"""Which series of a month counts: two series of one account and month are the same money told twice, never to be added."""
+"""Decides which series of a month counts: two series of one account and month cover the same charges and are never added."""
 
 from __future__ import annotations
 

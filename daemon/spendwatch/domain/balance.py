@@ -1,4 +1,4 @@
-"""What an account may still spend, term by term: computed by the product's formula beside what the provider reports."""
+"""The available balance of an account, term by term: computed by the product's formula beside the provider's figure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody says of an account's balance at one moment, term by term as it came. A term that is not told is unknown."""
+"""A reading of an account's balance at one time, term by term as received. A missing term is unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is remembered of a balance from one look to the next: top-ups, since when it is not below zero, runways reached."""
+"""The memory of a balance between two rounds: top-ups, since when it is not below zero, runways reached."""
 
 from __future__ import annotations
 

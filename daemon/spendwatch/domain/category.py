@@ -1,4 +1,4 @@
-"""What sort of service a charge is for, as people know it from the provider's cost page: told by commodity and billing item."""
+"""The category of a charge as on the provider's cost page, derived from commodity and billing item."""
 
 from __future__ import annotations
 

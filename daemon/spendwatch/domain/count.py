@@ -1,4 +1,4 @@
-"""How many of something there are, in English words."""
+"""Counts in English words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What being overdue does to which product: what goes on, which plans will not renew, what is suspended. Seen in the bills."""
+"""The effect of being overdue on each product: what still works, which plans will not renew, what is suspended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the days of a month add up to, beside the provider's own total of it: told when the one does not catch up."""
+"""The sum of a month's days beside the provider's own total, reported if one does not catch up with the other."""
 
 from __future__ import annotations
 

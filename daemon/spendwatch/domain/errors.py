@@ -1,17 +1,17 @@
 """The tree of expected errors. Everything else is a defect and goes up with its traceback.
 
 SpendwatchError
-├── UnreadableBillError       a bill file could not be understood; carries every refusal
-├── ReaderFailedError         the reading process died or hung; the file may be innocent
-├── LedgerChangedError        somebody else entered the same days meanwhile; merge again
+├── UnreadableBillError       a bill file was rejected; carries every refusal
+├── ReaderFailedError         the reading process crashed or hung; perhaps not because of the file
+├── LedgerChangedError        another process recorded the same days meanwhile; merge again
 ├── LedgerUnavailableError    the database cannot be used (full disk, lost connection, newer schema)
 ├── SourceUnavailableError    the place where bills come from cannot be reached
 │   └── BalanceUnavailableError   a balance cannot be read
 ├── CurrencyMismatchError     two currencies met in one sum
-├── InvalidAmountError        text that is not a plain decimal we can hold
+├── InvalidAmountError        text that is not a plain decimal, or has too many digits
 ├── ConfigError               the configuration has mistakes; carries all of them
-├── UnreachableError          a request got no answer: refused, timed out, TLS not proven, cut off
-├── ForbiddenAddressError     an address that we must not call
+├── UnreachableError          a request got no response: refused, timed out, TLS not verified, cut off
+├── ForbiddenAddressError     an address that may not be called
 └── DeliveryError
     ├── TemporaryDeliveryError    worth another attempt
     └── PermanentDeliveryError    not worth another attempt
@@ -50,7 +50,7 @@ class Refusal:
         return f"{where}: {what}{expects}" if where else f"{what}{expects}"
 
 
-ADD_ACCOUNT = "if it is yours, too, add it to `accounts` in spendwatch.yaml:"
+ADD_ACCOUNT = "if it is yours, add it to `accounts` in spendwatch.yaml:"
 """Stands in what would be accepted where the configuration may be wrong, and not the bill."""
 
 
@@ -131,7 +131,7 @@ _ADVICE = {
     errno.EROFS: "it is read-only here: name another place",
     errno.ENOTDIR: "a part of this path is a file: name another place",
     errno.EEXIST: "a file is in the way: move it, or name another place",
-    errno.ENOENT: "it is not there and cannot be created: name another place",
+    errno.ENOENT: "it does not exist and cannot be created: name another place",
     errno.ENOSPC: "make room on the disk, then try again",
     errno.EDQUOT: "the disk quota is used up: make room, then try again",
     errno.ENAMETOOLONG: "name a shorter path",

@@ -1,6 +1,6 @@
-"""What the spend will probably be: of a month, and until the balance is used up. Estimates, rounded to cents, with a band.
+"""The expected spend of a month, and the expected end of a balance. Estimates, rounded to cents, with a range.
 
-While the spend goes on as it went, the truth lies inside the band about 8 times in 10; a step not yet begun nobody foresees.
+While the spend continues as before, the true value is inside the range about 8 times in 10. A future step cannot be predicted.
 """
 
 from __future__ import annotations

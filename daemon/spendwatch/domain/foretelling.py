@@ -1,4 +1,4 @@
-"""The judgement of forecasts: thresholds that a period will probably reach. Pure."""
+"""Evaluates forecasts: thresholds that a period will probably reach. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether bills arrive and notifications leave: the daemon's own standing."""
+"""Whether bills arrive and notifications are delivered: the health of the daemon itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Amounts that arrive after a month should have been final. They count all the same, and that is told."""
+"""Amounts that arrive after a month should have been final. They still count, and are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names of the bill layouts, for those who must know them without being able to read one."""
+"""The names of the bill layouts, for modules that cannot read bills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The spend of a usual day, followed from day to day through odd days, rises, falls and pauses. Estimates only."""
+"""The spend of a usual day, tracked through odd days, rises, falls and pauses. Estimates only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a statement in the ledger: which days are merged, which are only confirmed, where lines may be gone."""
+"""How a statement changes the ledger: which days are merged, which are only confirmed, where lines may be removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An amount and its currency, which never part. Sums are exact or fail; nothing is ever rounded but for display."""
+"""An amount with its currency. Sums are exact or fail; values are rounded only for display."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said: a change told with the figures of the moment, and how far each copy of it has come."""
+"""A notification: a change of an alert with the current figures, and the state of each delivery."""
 
 from __future__ import annotations
 

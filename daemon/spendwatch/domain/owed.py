@@ -1,4 +1,4 @@
-"""What the bills of months that are over show as not paid."""
+"""The outstanding amounts in the bills of past months."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How the spend of one scope goes, reckoned from its complete days: the ground a forecast stands on. Estimates only.
+"""The run rate of one scope, computed from its complete days: the basis of forecasts. Estimates only.
 
-The statistics run on floats, and no float leaves as money: each amount is first divided, as a decimal, by the largest one, so
-that the same spend in another unit gives the same pace to the last bit; whoever turns a pace into money rounds it to cents.
+The statistics use floats, but no float becomes money: each amount is first divided, as a decimal, by the largest one, so that
+the same spend in another unit gives exactly the same run rate. Conversion to money rounds to cents.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What may be spent, and who hears of it. One policy a workspace, one an account."""
+"""What may be spent, and who is notified. One policy per workspace, one per account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole judgement: figures and known alerts in, alerts and notifications out. Pure; it asks nobody anything."""
+"""The whole evaluation: figures and known alerts in, alerts and notifications out. Pure; no I/O."""
 
 from __future__ import annotations
 

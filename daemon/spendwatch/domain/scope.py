@@ -1,4 +1,4 @@
-"""Which part of the spend a budget watches: an account, a workspace, or what a `match` picks out of it."""
+"""Which part of the spend a budget watches: an account, a workspace, or the charges that a `match` selects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spent, and remaining of the budget, of one scope at one moment."""
+"""Spend and remaining budget of one scope at one time."""
 
 from __future__ import annotations
 

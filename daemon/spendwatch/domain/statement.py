@@ -1,4 +1,4 @@
-"""A bill file, what it says, and what the ledger took in from it."""
+"""A bill file, its statement, and the receipt of the ledger."""
 
 from __future__ import annotations
 
@@ -251,8 +251,8 @@ class SpendRow:
 
 
 _OUTRANKED = (
-    "another complete bill that reaches as far is on record and has more lines, or is dearer: it counts, as nothing tells "
-    "which of the two is newer; take it out by `ledger remove` if this one is"
+    "another complete bill up to the same time is on record and has more lines or a higher total: it counts, because it is "
+    "unknown which one is newer; if this one is, remove the other with `ledger remove`"
 )
 
 

@@ -1,4 +1,4 @@
-"""The judgement of one watched budget: thresholds reached, reminders, and totals that fell back. Pure."""
+"""Evaluates one watched budget: thresholds reached, reminders, and totals that fell back. Pure."""
 
 from __future__ import annotations
 

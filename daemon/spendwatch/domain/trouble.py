@@ -1,4 +1,4 @@
-"""What can be wrong with a place where bills come from, told apart by what somebody has to do about it."""
+"""The kinds of failure of a source, by what somebody has to do about them."""
 
 from __future__ import annotations
 

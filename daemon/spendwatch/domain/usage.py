@@ -1,4 +1,4 @@
-"""What is used from day to day, and of which days that is known: the ground of every pace."""
+"""Daily usage, and the days for which it is known: the basis of every run rate."""
 
 from __future__ import annotations
 

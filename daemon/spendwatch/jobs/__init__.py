@@ -1,1 +1,1 @@
-"""The three things the daemon does: collect, assess, deliver. Knows no file format, no SQL, no wire; only the ports."""
+"""The three jobs of the daemon: collect, assess, deliver. They know no file format, SQL or protocol; only the ports."""

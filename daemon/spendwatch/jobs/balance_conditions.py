@@ -1,4 +1,4 @@
-"""Which conditions hold about an account's balance: floors, being overdue, how long it lasts, what its source says."""
+"""The conditions of an account's balance: floors, overdue, runway, and its source."""
 
 from __future__ import annotations
 

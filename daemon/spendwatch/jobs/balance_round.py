@@ -1,4 +1,4 @@
-"""One round over all balances: how each stands, how long it lasts, what is remembered, and which conditions hold."""
+"""One round over all balances: standing, runway, memory and conditions of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which conditions hold about what is said of a balance: nobody says anything, or the figures do not agree."""
+"""The conditions of a balance's source: no reading, or figures that do not agree."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def differing_finding(policy: AccountPolicy, balance: AccountBalance, operators:
     finding = _finding(policy, balance, Rule.BALANCE_DIFFERING, operators, "")
     if difference is None or difference.explained_by:
         return finding
-    said = f"the terms make {balance.computed}, reported is {balance.reported}"
+    said = f"computed {balance.computed}, reported {balance.reported}"
     return replace(finding, holds=True, summary=f"the balance of {finding.facts.name} does not add up: {said}")
 
 

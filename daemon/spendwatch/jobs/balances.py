@@ -1,4 +1,4 @@
-"""How each account stands: by what was configured or read last, and by the bills. Never subtracts twice."""
+"""The balance of each account, from its configuration or last reading and the bills. Nothing is subtracted twice."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class ConfiguredBalance:
         wanted = self._policy.balance
         reading = manual_reading(self._policy, wanted, now) if wanted else None
         if reading is None:
-            msg = "the configuration says nothing of this balance"
+            msg = "the configuration has no such balance"
             raise BalanceUnavailableError(msg, is_lasting=True)
         return reading
 

@@ -1,4 +1,4 @@
-"""Which conditions hold about what the bills say of each other: final months that changed, series that do not agree."""
+"""The conditions between bills: final months that changed, series that differ."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _unequal(check: CrossCheck, policy: AccountPolicy, policies: Policies, until
         Matter(Rule.DIFFERING, policy.account, scope, check.currency, period),
         Severity.NOTICE,
         f"total:{policy.account}:{period}:{check.source}:{check.currency}",
-        f"{check.source} says {days} day by day, {total} in all",
+        f"{check.source}: days {days}, total {total}",
         Facts(scope=scope, series=((API_LAYOUT, days), (MONTH_TOTAL, total))),
         policy=policy,
         policies=policies,
@@ -117,7 +117,7 @@ def _differing(difference: Difference, policy: AccountPolicy, policies: Policies
         Matter(Rule.DIFFERING, policy.account, f"series:{other}", counts, period),
         Severity.NOTICE,
         f"differing:{policy.account}:{period}:{other}",
-        f"{counts} says {counted}, {other} says {told}",
+        f"{counts} has {counted}, {other} has {told}",
         Facts(scope=f"series:{other}", series=((counts, counted), (other, told)), days=len(difference.days)),
         policy=policy,
         policies=policies,

@@ -24,7 +24,7 @@ from spendwatch.jobs.ports import BillReader, BillSource, Health, Ledger
 _TRIES = 5
 """How often a merge is begun anew when somebody else enters the same days."""
 
-ASIDE = "This copy is set aside and not read again until it is moved back to where it was dropped.\n"
+ASIDE = "This copy will not be read again unless it is moved back to where it was dropped.\n"
 """Stands at the end of the reason beside a refused file."""
 
 _CHANCES = 2
@@ -122,7 +122,7 @@ def _chunk(ledger: Ledger, day: DayKey) -> bytes:
         msg = "a day to be merged was removed by somebody else"
         raise LedgerChangedError(msg)
     if not chunk:
-        reason = f"it would change {day.day} in the bill of {day.period.label}, whose lines were given up to save room"
+        reason = f"it would change {day.day} in the bill of {day.period.label}, whose lines were removed by `retention`"
         raise UnreadableBillError(Refusal(reason, accepts="bills of days that `retention.lines` still keeps"))
     return chunk
 
@@ -182,11 +182,11 @@ def beyond_us(error: ReaderFailedError) -> UnreadableBillError:
 def refusal_text(file: BillFile, error: UnreadableBillError) -> str:
     """Return what is said of a refused file: every refusal with its place, and what to do."""
     is_of_account = any(ADD_ACCOUNT in (refusal.accepts or "") for refusal in error.refusals)
-    lines = [f"{printable(file.name, 200)} was refused. Not one of its lines is counted.", ""]
+    lines = [f"{printable(file.name, 200)} was rejected. None of its lines is counted.", ""]
     lines += [f"  {refusal}" for refusal in error.refusals]
     lines += [
         "",
-        "Add the account, or find out why its bill came here." if is_of_account else "Fix the file or export it again.",
+        "Add the account, or find out why its bill arrived here." if is_of_account else "Fix or re-export it, then drop it in.",
         "",
     ]
     return "\n".join(lines)

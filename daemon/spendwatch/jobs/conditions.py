@@ -1,4 +1,4 @@
-"""Which conditions hold beside the thresholds: balance, currencies, sources, files, channels, configuration."""
+"""The conditions other than thresholds: balance, currencies, sources, files, channels, configuration."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def health_findings(
             Rule.CONFIG_REJECTED,
             "config",
             holds=bool(mistakes),
-            summary="a changed configuration was refused",
+            summary="a changed configuration was rejected",
             detail=mistakes,
             channels=operators,
             until=until,
@@ -299,7 +299,7 @@ def _rejection_findings(
             severity=Severity.WARNING,
             group="rejected",
             grave=order,
-            summary=f"{rejection.name} was refused: {rejection.reason}",
+            summary=f"{rejection.name} was rejected: {rejection.reason}",
             facts=Facts(scope=f"source:{rejection.source}", name=rejection.source, files=fresh, data_until=until),
             channels=operators,
         )

@@ -1,4 +1,4 @@
-"""What each watched budget will probably cost this month, and whether that is to be told."""
+"""The expected cost of each watched budget this month, and whether to report it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rounds remember of each other: paces, forecasts that were judged, and what was read out of the ledger as it still is."""
+"""What rounds remember of each other: run rates, evaluated forecasts, and unchanged data of the ledger."""
 
 from __future__ import annotations
 

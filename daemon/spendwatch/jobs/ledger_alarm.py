@@ -1,4 +1,4 @@
-"""Tells the operators that the ledger fails: past the outbox, which lies in the ledger, and from memory alone."""
+"""Notifies the operators of a ledger failure from memory, without the outbox, which is in the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One state of the ledger for one round, so that no message mixes two; what is asked twice is read once."""
+"""One state of the ledger for one round, so that no message mixes two; each value is read once."""
 
 from __future__ import annotations
 

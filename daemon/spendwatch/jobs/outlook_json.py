@@ -1,4 +1,4 @@
-"""Balances, and what is to be expected, as plain JSON values: amounts are text, days are ISO dates."""
+"""Balances and forecasts as plain JSON values: amounts are text, days are ISO dates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What there is to see: spend against budget, balance, alerts, sources; read from the ledger, decided by nobody."""
+"""The overview for people: spend and budget, balance, alerts, sources; read from the ledger without any decision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pace of every workspace, account and finer budget, reckoned anew only when the complete days it rests on have changed."""
+"""The run rate of every workspace, account and finer budget, recomputed only when its complete days change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the jobs need from outside. Shape is enough: adapters do not import these; the type checker compares in `app`."""
+"""The interfaces of the jobs to the outside. Adapters do not import them; the type checker compares them in `app`."""
 
 from __future__ import annotations
 

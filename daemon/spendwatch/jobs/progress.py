@@ -1,4 +1,4 @@
-"""How much of a long bill is read, noted for those who look from outside."""
+"""Records how much of a long bill has been read, for `status`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From whoever knows a balance to the balance book."""
+"""From balance sources to the balance book."""
 
 from __future__ import annotations
 

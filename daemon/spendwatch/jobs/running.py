@@ -1,4 +1,4 @@
-"""Whether the daemon runs and gets on, and whether messages leave: without that, the best figures are of no use."""
+"""Whether the daemon runs and evaluates, and whether messages are delivered: figures are useless without that."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class Running:
         age = now - self.health.beat_at
         if self.is_running:
             if self.health.trouble:
-                return f"the ledger cannot be relied on: {self.health.trouble}"
+                return f"the ledger is not reliable: {self.health.trouble}"
             return f"the daemon runs, but has evaluated nothing since {since}" if abs(age) > _BEAT_LASTS else ""
         if self.health.is_daemon:
             return f"the daemon is not running: nothing was read since {since} ({_words(age)})"
         is_fresh = -_BEAT_LASTS <= age <= _ROUND_LASTS
-        return "" if is_fresh else f"the last round of `spendwatch once` was made at {since} ({_words(age)})"
+        return "" if is_fresh else f"the last round of `spendwatch once` was at {since} ({_words(age)})"
 
     def lines(self, now: datetime) -> tuple[str, str]:
         """Return one line about the daemon and one about its messages; the second is empty where nothing waits."""

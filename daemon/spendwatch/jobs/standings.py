@@ -1,4 +1,4 @@
-"""Spend against every budget that is watched."""
+"""Spend of every watched budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adds to what is said the figures that are worth fetching only then: what grew, what is to be expected, what may stop."""
+"""Enriches notifications with figures that are fetched only then: growth, forecasts, services that may stop."""
 
 from __future__ import annotations
 

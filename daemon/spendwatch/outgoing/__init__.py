@@ -1,6 +1,6 @@
-"""Every HTTP request that leaves the daemon passes here: addresses are judged first, and TLS is always proven.
+"""Every HTTP request of the daemon passes here: addresses are checked first, and TLS is always verified.
 
-Knows nothing of what is sent or fetched. The only room that imports the HTTP library.
+Does not know what is sent or fetched. The only package that imports the HTTP library.
 """
 
 from __future__ import annotations

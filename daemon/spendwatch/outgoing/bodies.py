@@ -1,4 +1,4 @@
-"""The bodies of answers: whole or not at all, no larger than allowed, compressed ones never larger than that either."""
+"""The bodies of responses: complete or rejected, and limited in size, also after decompression."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _unpacking(response: httpx.Response, place: Place) -> _Gunzip | None:
         return None
     if coding in {"gzip", "x-gzip"}:
         return _Gunzip()
-    msg = f"{place.name}: the answer is encoded in a way that was not asked for"
+    msg = f"{place.name}: the response has an encoding that was not requested"
     raise UnreachableError(msg)
 
 
@@ -126,7 +126,7 @@ def _refuse_what_cannot_be_whole(response: httpx.Response, place: Place, most_by
     if declared.isdigit() and int(declared) > most_bytes:
         raise _too_large(place, most_bytes)
     if not declared and "transfer-encoding" not in response.headers and response.status_code not in _BODILESS:
-        msg = f"{place.name}: the answer does not tell where it ends, so that a cut one would look whole"
+        msg = f"{place.name}: the response has no length, so that an incomplete one cannot be detected"
         raise UnreachableError(msg)
 
 

@@ -1,4 +1,4 @@
-"""The client: sends requests to addresses that may be called, and to no other."""
+"""The HTTP client: it calls only permitted addresses."""
 
 from __future__ import annotations
 

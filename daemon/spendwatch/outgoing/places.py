@@ -1,4 +1,4 @@
-"""Where a URL leads, as one parser understands it; what is spelled oddly is refused. Asks no network."""
+"""Where a URL leads, by one parser; unusual spellings are rejected. Makes no request."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ class Place:
             # The part behind the # is for whoever shows the page; it is never sent.
             target = parse(str(self.url.join(_plain(location.partition("#")[0]))))
         except (httpx.InvalidURL, ValueError) as error:
-            msg = f"{self.name} redirects to what is no URL"
+            msg = f"{self.name} redirects to an invalid URL"
             raise ForbiddenAddressError(msg) from error
         except ForbiddenAddressError as error:
-            msg = f"{self.name} redirects to what may not be called: {error}"
+            msg = f"{self.name} redirects to an address that may not be called: {error}"
             raise ForbiddenAddressError(msg) from error
         if target.is_plain and not self.is_plain:
             msg = f"{self.name} redirects from https to plain http, which is never followed"
@@ -117,7 +117,7 @@ def parse(url: str) -> Place:
 def forbidden(place: Place, address: Address) -> str:
     """Return why that address is not dialled."""
     leads = "is" if place.literal else f"leads to {address},"
-    return f"{place.name} {leads} a private or special address or our own; list its network in allow_networks if that is meant"
+    return f"{place.name} {leads} a private or special address or our own; list its network in allow_networks if intended"
 
 
 def too_plain(place: Place) -> str:

@@ -1,4 +1,4 @@
-"""The settings: read from YAML, environment and secret files, checked as a whole before anything starts.
+"""The settings: read from YAML, environment and secret files, and checked as a whole before anything starts.
 
 Nothing heavy is imported until something is loaded.
 """

@@ -1,4 +1,4 @@
-"""The shape of `balance` in the configuration: where it is known from, and when somebody must hear of it."""
+"""The schema of `balance` in the configuration: where it comes from, and when to notify."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where each balance is known, once that has met the machine: absolute paths, addresses that may be called, rights."""
+"""Resolves balance sources: absolute paths, permitted addresses, credentials."""
 
 from __future__ import annotations
 
@@ -81,9 +81,7 @@ class _House:
             what = f"no source of type alibaba for account {account} is named {printable(part.source)}; {instead}"
             self.tell(account, "source", what)
         elif not part.source and len(usable) != 1:
-            what = (
-                f"several sources could be meant: say source: {' or '.join(usable)}" if usable else f"by what right? {_RIGHTS}"
-            )
+            what = f"several sources match: write source: {' or '.join(usable)}" if usable else f"no credentials: {_RIGHTS}"
             self.tell(account, "from", what)
         return part.model_copy(update={"source": part.source or next(iter(usable), None)})
 

@@ -1,4 +1,4 @@
-"""The layer that the secret files named in the configuration make: what `password_file` holds becomes `password`."""
+"""The layer of the secret files named in the configuration: the content of `password_file` becomes `password`."""
 
 from __future__ import annotations
 

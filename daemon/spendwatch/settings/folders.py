@@ -1,4 +1,4 @@
-"""Folders that would get into each other's way: what lies within a folder that is looked at with its sub-folders is a bill."""
+"""Finds folders that conflict: everything inside a recursive folder would be read as a bill."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def check_folders(sources: Mapping[SourceName, SourceConfig], ours: Mapping[str,
             continue
         for other, place in places.items():
             if other != name and place.is_relative_to(places[name]):
-                what = f"lies within the folder of '{name}', which is recursive: its bills would be read twice"
+                what = f"is inside the folder of '{name}', which is recursive: its bills would be read twice"
                 layers.tell(("sources", other, "path"), what)
         for title, place in ours.items():
             if _real(place).is_relative_to(places[name]):
-                layers.tell(("sources", name, "path"), f"the {title} lies within this folder, and would be taken for bills")
+                layers.tell(("sources", name, "path"), f"the {title} is inside this folder and would be read as bills")
 
 
 def _real(place: Path) -> Path:

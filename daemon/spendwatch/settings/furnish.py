@@ -1,4 +1,4 @@
-"""What the settings are once they have met the machine: absolute paths, the state's place, receivers that may be called."""
+"""Resolves the settings on this machine: absolute paths, the place of the state, permitted receivers."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _check_server(url: str, layers: Layers) -> None:
     if parts is None or not (parts.hostname or "host" in parse_qs(parts.query)):
         layers.tell(("state",), "not an address: write postgresql://user@host:port/database")
     elif parts.password or "password" in parse_qs(parts.query):
-        layers.tell(("state",), "secrets do not stand in the configuration: use state_password_file")
+        layers.tell(("state",), "secrets do not belong in the configuration: use state_password_file")
 
 
 def _state_password_file(said: DaemonFile, layers: Layers, folder: Path, outside: Outside, *, is_server: bool) -> Path | None:

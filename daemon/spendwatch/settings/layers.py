@@ -1,4 +1,4 @@
-"""What lies over each other: environment over secret files over `spendwatch.yaml`; and where each value comes from."""
+"""The layers of settings: environment over secret files over `spendwatch.yaml`; and the origin of each value."""
 
 from __future__ import annotations
 

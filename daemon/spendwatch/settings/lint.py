@@ -1,4 +1,4 @@
-"""Warnings: what is no mistake in a configuration, and would leave somebody without an alert, or with a false one."""
+"""Warnings: valid settings that would leave somebody without an alert, or with a false one."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Examined:
             why = "is the only channel: if it fails, nobody is notified of that; add a second one"
             yield _warning(self.main, ("channels", name), why, at_key=True)
         if all(config.type == "console" for config in channels.values()):
-            why = "nothing but the console: alerts are only printed, nobody is notified by mail or webhook"
+            why = "only the console: alerts are only printed, nobody is notified by mail or webhook"
             yield _warning(self.main, ("channels",), why, at_key=True)
         for name, config in channels.items():
             if name not in used:

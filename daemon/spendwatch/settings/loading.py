@@ -1,4 +1,4 @@
-"""Reads all files, gathers every mistake, and makes the settings of what is left without any."""
+"""Reads all files, collects every mistake, and builds the settings from the files without any."""
 
 from __future__ import annotations
 

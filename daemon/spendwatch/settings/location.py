@@ -1,4 +1,4 @@
-"""Where the configuration lies: a folder with `spendwatch.yaml` and `workspaces/`."""
+"""Finds the configuration: a folder with `spendwatch.yaml` and `workspaces/`."""
 
 from __future__ import annotations
 

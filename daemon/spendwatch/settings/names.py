@@ -1,4 +1,4 @@
-"""What names and other words of the configuration may say: ids, titles, patterns, paths."""
+"""Rules for names in the configuration: ids, titles, patterns, paths."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def part_pattern(value: object) -> str:
     """Return a pattern for one field of an instance id."""
     text = pattern(value)
     if ";" in text:
-        msg = f"can never match: {printable(text)} has a semicolon, which parts the fields of an instance id: write one"
+        msg = f"can never match: {printable(text)} has a semicolon, which separates fields of an instance id: write one"
         raise refusal(msg)
     return text
 
@@ -103,7 +103,7 @@ def _account_id(value: object) -> str:
 
 def _some(items: list[T]) -> list[T]:
     if not items:
-        msg = "an empty list: nobody would hear of it; leave the key out to use the default"
+        msg = "an empty list: nobody would be notified; leave the key out to use the default"
         raise refusal(msg)
     return items
 

@@ -1,4 +1,4 @@
-"""What the environment and secret files lay over `spendwatch.yaml`: `SPENDWATCH_CHANNELS__FINANCE__PASSWORD` and its like.
+"""Environment variables and secret files over `spendwatch.yaml`: `SPENDWATCH_CHANNELS__FINANCE__PASSWORD` and so on.
 
 Values stay text, as in the file: a password of digits is no number and an amount no float. Only a value that begins with
 `[` or `{` is read as YAML, and never one of a secret.
@@ -70,9 +70,9 @@ def _layer(title: str, named: Collection[tuple[str, str, str]], known: Collectio
         if len(parts) == 1 and parts[0] not in known:
             continue
         if parts[0] not in known:
-            _note(document, origin, "", f"'{parts[0]}' is no setting; {suggestion(parts[0], known)}")
+            _note(document, origin, "", f"'{parts[0]}' is not a setting; {suggestion(parts[0], known)}")
         elif not all(parts):
-            _note(document, origin, "", "between two __ stands no name")
+            _note(document, origin, "", "there is no name between two __")
         else:
             _put(document, root, Override(origin, _as_spelled(parts, below), text))
     return document

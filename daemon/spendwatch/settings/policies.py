@@ -1,4 +1,4 @@
-"""Turns what the files say into the domain's policies, defaults filled in."""
+"""Converts the files to the domain's policies, with defaults."""
 
 from __future__ import annotations
 

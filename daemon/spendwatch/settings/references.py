@@ -1,4 +1,4 @@
-"""What must fit together across keys and files: what is named must be there, and nothing may stand twice."""
+"""Checks across keys and files: references must exist, and nothing may be defined twice."""
 
 from __future__ import annotations
 
@@ -82,14 +82,14 @@ def _check_inline_secrets(daemon: Layers) -> None:
             path = (*holder, key)
             if path in main.keys:
                 instead = "secret_file" if is_url else f"{key}_file"
-                daemon.tell(path, f"secrets do not stand in the configuration: use {instead}", at_key=True)
+                daemon.tell(path, f"secrets do not belong in the configuration: use {instead}", at_key=True)
 
 
 def _check_alike(daemon: Layers, section: str) -> None:
     seen: dict[str, str] = {}
     for name in daemon.names((section,)):
         if other := seen.get(folded(name)):
-            daemon.tell((section, name), f"too like '{other}': capitals, - and _ do not tell names apart", at_key=True)
+            daemon.tell((section, name), f"too similar to '{other}': capitals, - and _ are not compared", at_key=True)
         seen.setdefault(folded(name), name)
 
 

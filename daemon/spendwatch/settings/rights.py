@@ -1,4 +1,4 @@
-"""By what right the provider is asked, once that has met the machine: keys that are there, endpoints that may be called."""
+"""Resolves the provider's credentials: existing keys, permitted endpoints."""
 
 from __future__ import annotations
 

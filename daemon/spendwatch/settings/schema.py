@@ -1,4 +1,4 @@
-"""The shape of the configuration files: closed, so that a misspelt key is a mistake and never silently nothing."""
+"""The schema of the configuration files: closed, so that a misspelt key is a mistake."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class MatchPart(Closed):
     @model_validator(mode="after")
     def _picks_something(self) -> Self:
         if not self.model_fields_set - {"tag"} and not self.tag:
-            msg = "picks nothing: name at least one of api_key, model, channel, type, item, owner, tag"
+            msg = "matches nothing: give at least one of api_key, model, channel, type, item, owner, tag"
             raise ValueError(msg)
         return self
 
@@ -87,7 +87,7 @@ class BudgetPart(Closed):
         _shares_need_a_budget(self.budget, self.thresholds)
         _forecasts_need_a_pace(self.counts, self.thresholds)
         if self.budget is None and not self.thresholds:
-            msg = "watches nothing: give it a budget, or thresholds that are amounts"
+            msg = "watches nothing: add a budget, or thresholds that are amounts"
             raise ValueError(msg)
         return self
 
@@ -105,7 +105,7 @@ class _Watched(Closed):
         _shares_need_a_budget(self.budget, self.thresholds)
         _forecasts_need_a_pace(self.counts, self.thresholds)
         if twice := _repeated(part.name for part in self.budgets):
-            _refuse_at("budgets", f"two of them are named {printable(twice)}: alerts could not tell them apart")
+            _refuse_at("budgets", f"two of them are named {printable(twice)}: their alerts would have the same name")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Secrets come from files: a service credential, a container secret, or a file that only its owner can read."""
+"""Reads secrets from files: a service credential, a container secret, or a file that only its owner can read."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def find_secret(name: str, folder: Path, outside: Outside) -> Path:
     places = [Path(name)] if Path(name).is_absolute() else [*kept, folder / name]
     found = next((place for place in places if _is_there(place)), None)
     if found is None:
-        msg = f"no such file; looked at {', '.join(map(_shown, places))}"
+        msg = f"no such file; searched {', '.join(map(_shown, places))}"
         raise ValueError(msg)
     if not any(found.is_relative_to(place) for place in outside.secret_folders):
         _refuse_if_shared(found)

@@ -1,4 +1,4 @@
-"""The sources once they have met the machine: absolute paths, account ids, endpoints that may be called, keys there are."""
+"""Resolves the sources: absolute paths, account ids, permitted endpoints, existing keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Did you mean …: what a misspelt word was probably meant to be."""
+"""Suggests the intended word for a misspelt one."""
 
 from __future__ import annotations
 

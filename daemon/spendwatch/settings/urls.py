@@ -1,4 +1,4 @@
-"""Addresses that the configuration names: what is wrong with them as far as they alone show."""
+"""Checks the addresses in the configuration, as far as possible without a request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def objection(url: str, allowed: Sequence[Network]) -> str | None:
     if parts is None or not parts.hostname or parts.scheme not in {"https", "http"}:
         return "not an address that can be called: write https://host/path"
     if parts.username is not None:
-        return "secrets do not stand in the configuration: leave user and password out of the address, use secret_file"
+        return "secrets do not belong in the configuration: leave user and password out of the address, use secret_file"
     if parts.scheme == "https" or Reach(tuple(allowed)).may_be_plain(parts.hostname):
         return None
     return "plain http is only for networks listed in allow_networks: write https://"

@@ -1,4 +1,4 @@
-"""What single values of the configuration may say: amounts, thresholds, durations, zones. Every refusal is in words."""
+"""Rules for single values in the configuration: amounts, thresholds, durations, zones."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def retention(shortest: timedelta) -> Callable[[object], timedelta]:
     def check(value: object) -> timedelta:
         found = parse_duration(one_text(value))
         if found < shortest:
-            msg = f"must be {shortest.days}d or more, not {printable(one_text(value))}: a month stays open and can be made anew"
+            msg = f"must be {shortest.days}d or more, not {printable(one_text(value))}: a month stays open and may be rebuilt"
             raise refusal(msg)
         if found > LONGEST_RETENTION:
             msg = f"longer than a hundred years: {printable(one_text(value))}; leave the key out to keep everything"
@@ -152,7 +152,7 @@ def day_of_month(value: object) -> int:
     """Return a day that every month has."""
     text = one_text(value)
     if not _DAY.fullmatch(text) or int(text) > _LAST_DAY:
-        msg = f"must be a day that every month has, 1 to {_LAST_DAY}, not {printable(text)}"
+        msg = f"must be a day that exists in every month, 1 to {_LAST_DAY}, not {printable(text)}"
         raise refusal(msg)
     return int(text)
 
@@ -186,7 +186,7 @@ def network(value: object) -> Network:
         msg = f"not a network: {printable(text)}; write it like 10.1.0.0/16, without bits after the prefix"
         raise refusal(msg) from None
     if found.prefixlen == 0:
-        msg = f"holds every address: {printable(text)}; name the networks that are meant"
+        msg = f"contains every address: {printable(text)}; list the networks to allow"
         raise refusal(msg)
     return found
 
@@ -196,7 +196,7 @@ def once_each(items: list[T]) -> list[T]:
     seen: set[T] = set()
     for item in items:
         if item in seen:
-            msg = f"{_shown(item)} stands here twice"
+            msg = f"{_shown(item)} is listed twice"
             raise refusal(msg)
         seen.add(item)
     return items

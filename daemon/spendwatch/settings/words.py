@@ -1,4 +1,4 @@
-"""What the schema refuses, in words for the operator. Values of secrets and addresses never appear."""
+"""Words the errors of the schema for the operator. Values of secrets and addresses never appear."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _PRIVATE = SECRET_KEYS | {"url", "state"}
 _ELSEWHERE = frozenset(
     {"accounts", "sources", "defaults", "operators", "state", "spool", "products", "time_zone", "allow_networks", "retention"}
 )
-_NOT_HERE = "stands in spendwatch.yaml, not in a workspace file"
-_NO_CHANNELS_HERE = "a workspace file names channels, like [finance]; it cannot make one: channels stand in spendwatch.yaml"
+_NOT_HERE = "belongs in spendwatch.yaml, not in a workspace file"
+_NO_CHANNELS_HERE = "a workspace file names channels, like [finance]; it cannot define one: channels belong in spendwatch.yaml"
 _LIST = "must be a list, like [a, b]"
 _KEYS = "must hold keys with values, like `name: value`"
 _PLAIN_WORDS = {
@@ -126,7 +126,7 @@ def _unknown_key(key: str, known: list[str], *, in_workspace: bool) -> str:
     if in_workspace and key in _ELSEWHERE:
         return _NOT_HERE
     if in_workspace and key == "currency":
-        return "amounts are in the currency of the account: it stands there, in spendwatch.yaml"
+        return "amounts are in the currency of the account: set it there, in spendwatch.yaml"
     return f"unknown key; {suggestion(key, known)}"
 
 
@@ -153,7 +153,7 @@ def _words_for_text(detail: ErrorDetails, context: Mapping[str, Any], shown: str
         case "int_parsing" | "int_from_float" | "int_parsing_size" | "int_type":
             return f"not a whole number{shown}"
         case "string_pattern_mismatch":
-            return f"has characters that cannot stand here{shown}"
+            return f"has characters that are not allowed here{shown}"
         case "greater_than_equal":
             return f"must be {_bound(context['ge'])} or more{shown}"
         case "less_than_equal":

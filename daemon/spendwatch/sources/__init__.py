@@ -1,1 +1,1 @@
-"""Where bills and balances come from. Looks into a bill no further than to know that it came whole; the rest is for others."""
+"""Where bills and balances come from. Sources only check that a bill is complete; they do not parse it."""

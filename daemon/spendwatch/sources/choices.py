@@ -1,4 +1,4 @@
-"""Choices as a configuration writes them: `true` or `false`, one word of several, or `auto`. A mistake names all there are."""
+"""Choices in the configuration: `true` or `false`, one word of several, or `auto`. Errors list all of them."""
 
 from __future__ import annotations
 

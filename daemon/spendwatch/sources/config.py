@@ -1,4 +1,4 @@
-"""The settings of every kind of source, joined into one union by `type`: the place where a new kind is added."""
+"""The settings of every type of source, as one union by `type`: a new type is added here."""
 
 from __future__ import annotations
 

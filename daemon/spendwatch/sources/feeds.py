@@ -1,4 +1,4 @@
-"""The sources as they are configured at present, and the billing APIs among them."""
+"""The currently configured sources, and the billing APIs among them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a source asks the network: the shape of the client that it is given. Judging addresses is the client's business."""
+"""The interface of the HTTP client that sources use. The client checks addresses."""
 
 from __future__ import annotations
 

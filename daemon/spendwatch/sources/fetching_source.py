@@ -1,4 +1,4 @@
-"""What all sources have in common that fetch: files wait to be entered, trouble is told and makes them pause."""
+"""What all fetching sources share: files wait to be recorded; failures are reported and delay the next attempt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a header of a request can carry. Imports nothing: settings are checked with it."""
+"""Which characters a request header may contain. Imports nothing, because settings use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the settings of every source may say about its files, where these leave it open."""
+"""Settings that every source may have about its files, if these leave something open."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class HintedConfig(BaseModel):
     """A source whose files may leave something open."""
 
     account: AccountId | None = Field(
-        default=None, description="whom files are of that name no account; its name here, its id once the settings are complete"
+        default=None, description="the account of files that name none; its name here, its id once the settings are complete"
     )
     kind: KindChoice = Field(
         default=None,
-        description="how a file relates to earlier ones, where its layout leaves it open",
+        description="how a file relates to earlier ones, if its layout does not define it",
         json_schema_extra={"default": AUTO},
     )
     layout: LayoutChoice = Field(
         default=None,
-        description="how the files are written, where that cannot be told from them",
+        description="the layout of the files, if it cannot be detected",
         json_schema_extra={"default": AUTO},
     )
 
@@ -32,7 +32,7 @@ class HintedConfig(BaseModel):
 class DownloadedConfig(HintedConfig):
     """A source whose files are downloaded over https."""
 
-    max_megabytes: int = Field(default=2048, ge=1, le=1_000_000, description="a larger bill is not taken")
+    max_megabytes: int = Field(default=2048, ge=1, le=1_000_000, description="a larger bill is not read")
     poll: PositiveDuration = Field(default=timedelta(minutes=15), description="how often to look")
     timeout: PositiveDuration = Field(default=timedelta(minutes=10), description="how long one answer may take")
 

@@ -1,10 +1,10 @@
-"""What a source fetched: being written, waiting to be entered, entered, refused. Whole files only ever leave the first.
+"""The download store of a source: incoming, waiting, recorded and rejected files. Only complete files leave incoming.
 
-incoming/            being written; what a dead process left there is swept away
-pending/             whole, and not yet entered
-originals/done/      entered: out of these the ledger can be built again
-originals/rejected/  refused, each with its reason beside it
-known.json, objects  what was given already, so that it is not given again
+incoming/            being written; files of a crashed process are removed
+pending/             complete, not recorded yet
+originals/done/      recorded: the ledger can be rebuilt from these
+originals/rejected/  rejected, each with its reason beside it
+known.json, objects  what was passed on, so that it is not passed on again
 history              the mark of the ledger that has it
 """
 
@@ -207,7 +207,9 @@ class Holding:
         noted = self._noted_mark()
         if noted and not self._history.has_mark(noted):
             # Another ledger, or one restored from a backup. Whatever the source still has is given once more.
-            _log.warning("known_bills_forgotten", source=self._source, reason="the ledger is older: all is fetched again")
+            _log.warning(
+                "known_bills_forgotten", source=self._source, reason="the ledger is older: all bills are fetched again"
+            )
             with contextlib.suppress(OSError):
                 for name in (_MEMORY, OBJECTS, _HISTORY):
                     (self._place / name).unlink(missing_ok=True)
@@ -321,7 +323,7 @@ def store_folder(folder: Path) -> None:
 
 def _unusable(folder: Path, error: OSError) -> SourceUnavailableError:
     if error.errno in _FULL:
-        return SourceUnavailableError(f"no room in {folder} for what is fetched: {error.strerror}")
+        return SourceUnavailableError(f"no disk space in {folder} for downloads: {error.strerror}")
     return SourceUnavailableError(f"the folder {folder} cannot be used: {error.strerror}")
 
 

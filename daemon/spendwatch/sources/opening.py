@@ -1,4 +1,4 @@
-"""Which source, and which credentials, belong to which settings: the place where a new kind of source is added."""
+"""Creates the source and credentials for given settings: a new type of source is added here."""
 
 from __future__ import annotations
 

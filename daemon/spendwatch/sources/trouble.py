@@ -1,4 +1,4 @@
-"""What is wrong with an endpoint, in words."""
+"""Failures of an endpoint, in words."""
 
 from __future__ import annotations
 

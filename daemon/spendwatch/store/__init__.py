@@ -1,1 +1,1 @@
-"""What survives a restart: all SQL, one file a table. Knows no bill layout and no channel."""
+"""The stored state: all SQL, one file per table. Knows no bill layout and no channel."""

@@ -1,4 +1,4 @@
-"""The alert book: alerts on record, and what was said about them. Alerts and their deliveries are written down together."""
+"""The alert book: alerts on record and their notifications. An alert and its deliveries are stored together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables `attempt`, bill files at which the reading process failed, and `reading`, what is being read now."""
+"""The tables `attempt`, bill files that failed in the reading process, and `reading`, the current one."""
 
 from __future__ import annotations
 

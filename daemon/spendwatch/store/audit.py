@@ -1,4 +1,4 @@
-"""The table `audit`: what people did to the ledger by hand, and when."""
+"""The table `audit`: manual changes to the ledger, and when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The balance book: readings on record, how the places fare that they come from, and what rounds remember of each other."""
+"""The balance book: readings on record, the health of their sources, and the memory between rounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables `balance_watch`, `runway_reached` and `foretold`: what must not be forgotten between two rounds."""
+"""The tables `balance_watch`, `runway_reached` and `foretold`: the memory between two rounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table `balance_reading`: what was said of each account's balance, and when, term by term."""
+"""The table `balance_reading`: readings of each account's balance, term by term, with their time."""
 
 from __future__ import annotations
 

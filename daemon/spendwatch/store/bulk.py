@@ -1,4 +1,4 @@
-"""Many rows at once. Row by row, a month's first alerts would take longer to write down than to find."""
+"""Inserts many rows at once: row by row, storing a month's first alerts would take longer than finding them."""
 
 from __future__ import annotations
 

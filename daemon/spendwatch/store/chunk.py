@@ -1,4 +1,4 @@
-"""The table `chunk`: the lines of one account, billing period, series and day, as the reader packed them."""
+"""The table `chunk`: the lines of one account, billing period, series and day, packed by the reader."""
 
 from __future__ import annotations
 

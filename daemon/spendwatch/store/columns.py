@@ -1,4 +1,4 @@
-"""How values lie in the tables: amounts exact, moments in UTC, text as it came. The same on SQLite and PostgreSQL."""
+"""Column types: amounts exact, times in UTC, text unchanged. The same on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A copy of everything in another database: for rehearsals that must not touch the original."""
+"""Copies everything to another database, for dry runs that must not touch the original."""
 
 from __future__ import annotations
 

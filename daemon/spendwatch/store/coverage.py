@@ -1,4 +1,4 @@
-"""The table `coverage`: what complete statements cover. Lines that are older and that they lack are gone."""
+"""The table `coverage`: what complete statements cover. Older lines that they do not contain are removed."""
 
 from __future__ import annotations
 

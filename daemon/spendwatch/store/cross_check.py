@@ -1,4 +1,4 @@
-"""The table `cross_check`: what the days of a source's months add up to, beside the provider's own totals."""
+"""The table `cross_check`: the sum of the days of a source's months, beside the provider's own totals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way to the ledger's database, whichever it is. All that the other files of this room ask for: read, or write."""
+"""The access of the other files of `store` to the database: read or write."""
 
 from __future__ import annotations
 

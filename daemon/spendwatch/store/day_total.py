@@ -1,4 +1,4 @@
-"""The table `day_total`: what each series says that each product cost on each day. By it the series that counts is chosen."""
+"""The table `day_total`: the cost of each product on each day by series. It decides which series counts."""
 
 from __future__ import annotations
 

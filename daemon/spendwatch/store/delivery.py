@@ -1,4 +1,4 @@
-"""The table `delivery`: one row for each copy of a notification, from its writing down to its end."""
+"""The table `delivery`: one row for each copy of a notification, with its whole history."""
 
 from __future__ import annotations
 

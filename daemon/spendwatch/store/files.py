@@ -1,4 +1,4 @@
-"""The files beside an SQLite ledger: who may read them, which disks are fit for it, and locks that die with their holder."""
+"""The files beside an SQLite ledger: permissions, suitable disks, and locks that end with their process."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def require_local_disk(path: Path) -> None:
         return
     kind = file_system_of(path, mounts)
     if is_shared_between_hosts(kind):
-        msg = f"{path} lies on a network file system ({kind}), where SQLite may lose data: use a local disk, or PostgreSQL"
+        msg = f"{path} is on a network file system ({kind}), where SQLite may lose data: use a local disk, or PostgreSQL"
         raise LedgerUnavailableError(msg)
 
 

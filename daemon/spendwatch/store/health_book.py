@@ -1,4 +1,4 @@
-"""The tables `source_health`, `account_bills` and `channel_health`: whether bills arrive and notifications leave."""
+"""The tables `source_health`, `account_bills` and `channel_health`: whether bills arrive and notifications are delivered."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ from spendwatch.store.usage import charged, owed_days, products_since, usage_by_
 _LATEST = 2
 """Of how many latest periods the reach is asked for: last month's bills may reach further than the first of this month."""
 
-_CHANGED = "the days of this bill were changed by somebody else since they were read"
+_CHANGED = "the days of this bill were changed by another process since they were read"
 
 
 class Ledger:

@@ -1,4 +1,4 @@
-"""Corrects what was noted by a wrong clock: no moment of ours lies ahead of now, nor before there was this program."""
+"""Corrects times recorded by a wrong clock: none may be in the future or before this program existed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table `notification`: everything that was ever said, with the figures of the moment."""
+"""The table `notification`: every notification ever sent, with its figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens the ledger's database: an SQLite file or a server, made where there is none, its tables up to date."""
+"""Opens the ledger's database, an SQLite file or a server; creates it if needed and updates its tables."""
 
 from __future__ import annotations
 

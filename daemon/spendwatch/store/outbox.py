@@ -1,7 +1,7 @@
-"""The outbox: deliveries not yet settled. What was begun is on record before it is sent, and its outcome after.
+"""The outbox: unfinished deliveries. An attempt is recorded before it starts, and its result after.
 
-A claim is a lease: it has an owner, one run of the program, and ends with the task that attempts the delivery. Nobody compares
-wall clocks: the owner knows its own tasks, and who holds the database's lock for life knows that every other owner is dead.
+A claim is a lease: it has an owner, one run of the program, and ends with the task that attempts the delivery. Wall clocks
+are not compared: the owner knows its own tasks, and the holder of the database's lock knows that every other owner is gone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BY_AGE = (delivery.c.due_at, delivery.c.created_at, delivery.c.id)
 _CANCELLED = "cancelled by operator"
 _CANCELLED_LATE = "cancelled by operator while being attempted: it may have arrived"
 _REQUEUED = "requeued by operator"
-_OFFERED = "tried again because nobody could be notified"
+_OFFERED = "retried because nobody could be notified"
 STRAYED = "the configuration no longer has this channel or recipient"
 
 Targets: TypeAlias = Mapping[ChannelName, Sequence[str]]

@@ -1,4 +1,4 @@
-"""The ledger in PostgreSQL: connections that notice a dead network, and that come back after the server does."""
+"""The ledger in PostgreSQL: connections that detect a dead network and recover with the server."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class _LifeLock:
             raise
         if pid is None:
             connection.close()
-            msg = f"another spendwatch works on {self._place}"
+            msg = f"another spendwatch uses {self._place}"
             raise LedgerUnavailableError(msg)
         self._connection, self._pid = connection, pid
 
@@ -155,7 +155,7 @@ def _address(url: str, password_file: Path | None) -> URL:
     try:
         address = make_url(url).set(drivername="postgresql+psycopg")
     except (exc.ArgumentError, ValueError):
-        msg = "the state's URL cannot be understood: write postgresql://user@host:port/database"
+        msg = "the URL of `state` is not valid: write postgresql://user@host:port/database"
         raise LedgerUnavailableError(msg) from None
     if password_file is None:
         return address

@@ -1,4 +1,4 @@
-"""The tables `reach`, up to when each series charges and since when, and `revision` and `history`, which count every change."""
+"""The tables `reach`, the time up to which each series has charges, and `revision` and `history`, which count changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparing and replacing what is on record by what the kept files say: for checks, and to take a statement back."""
+"""Compares or replaces the ledger with a rebuild from archived files: to verify it, or to remove a statement."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def replace_series(
     with rebuilt.reading() as source, database.writing() as target:
         hold_revision(target)
         if current_revision(target) != revision:
-            msg = "a bill was entered meanwhile: try again"
+            msg = "a bill was recorded meanwhile: try again"
             raise LedgerChangedError(msg)
         for key in keys:
             _replace(source, target, key)

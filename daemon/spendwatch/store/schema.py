@@ -1,4 +1,4 @@
-"""Which revision of the tables a database has, and bringing it to the one this program knows.
+"""The schema revision of a database, and its update to the current one.
 
 Alembic is slow to import, so it is only when there is something to migrate.
 """
@@ -56,7 +56,7 @@ def _is_current(connection: Connection, place: str, *, read_only: bool) -> bool:
     elif revision not in REVISIONS:
         msg = (
             f"the ledger at {place} was written by another spendwatch (schema {revision}, this one knows up to {HEAD}): "
-            "install that version again, restore a backup made before it, or begin a new ledger from the kept bills"
+            "install that version again, restore a backup made before it, or create a new ledger from the archived bills"
         )
         raise LedgerUnavailableError(msg)
     elif read_only:
@@ -67,7 +67,7 @@ def _is_current(connection: Connection, place: str, *, read_only: bool) -> bool:
 
 def _refuse_foreign_tables(connection: Connection, place: str) -> None:
     if inspect(connection).has_table("statement") or inspect(connection).has_table("alert"):
-        msg = f"the database at {place} belongs to another program: it has tables of our names, but not ours"
+        msg = f"the database at {place} belongs to another program: it has tables with the same names"
         raise LedgerUnavailableError(msg)
 
 

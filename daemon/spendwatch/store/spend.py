@@ -1,4 +1,4 @@
-"""The table `spend`: the roll-up that every sum is taken from."""
+"""The table `spend`: the roll-up for all sums."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class SqliteStorage:
             # Whoever asks `is_taken` holds it for a moment.
             taken = any(self._life.take() or self._pause.wait(_SOON) for _ in range(_TRIES))
         if not taken:
-            msg = f"another spendwatch works on {self.place}"
+            msg = f"another spendwatch uses {self.place}"
             raise LedgerUnavailableError(msg)
 
     def is_taken(self) -> bool:

@@ -1,4 +1,4 @@
-"""The tables `statement` and `rejection`: every bill file that was ever entered or refused."""
+"""The tables `statement` and `rejection`: every bill file that was recorded or rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a database must offer, be it a file or a server: short reads, one writer at a time, a lock for life."""
+"""The interface of a database, file or server: short reads, one writer at a time, a lock for the process."""
 
 from __future__ import annotations
 

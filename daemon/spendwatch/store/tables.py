@@ -1,4 +1,4 @@
-"""Every table of the ledger, gathered: what migrations must build."""
+"""Every table of the ledger: what migrations must build."""
 
 from spendwatch.store import (
     alert,

@@ -1,4 +1,4 @@
-"""What drivers complain about, in words for the operator and without secrets."""
+"""Database errors, in words for the operator and without secrets."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _HINTS = {
     "database or disk is full": "the disk is full",
-    "disk I/O error": "the disk failed or refused to write",
+    "disk I/O error": "the disk failed or rejected a write",
     "attempt to write a readonly database": "the file or its folder cannot be written",
-    "unable to open database file": "the file cannot be opened: look at the folder and its permissions",
+    "unable to open database file": "the file cannot be opened: check the folder and its permissions",
     "database is locked": "another program holds the database",
-    "file is not a database": "this is no SQLite database, or it is damaged",
-    "database disk image is malformed": "the database is damaged: restore a backup, or rebuild it from the kept bill files",
+    "file is not a database": "this is not an SQLite database, or it is damaged",
+    "database disk image is malformed": "the database is damaged: restore a backup, or rebuild it from the archived bill files",
 }
 
 

@@ -1,4 +1,4 @@
-"""What the roll-up says of each day's use, and of what is not paid yet; read row by row, as there may be very many."""
+"""Daily usage and outstanding amounts from the roll-up; read row by row, because there may be very many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One declarative table a layout: which header names mean which field. A new layout is one more file and one more entry."""
+"""One declarative table per layout: it maps header names to fields. A new layout is one more file and one more entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The legacy bill details in Chinese, by export or by push: 39 columns in full, many shorter variants, a key in most."""
+"""The old bill details in Chinese, exported or pushed: 39 columns in full, many shorter variants, most with a key."""
 
 from __future__ import annotations
 

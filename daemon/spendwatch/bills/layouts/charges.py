@@ -1,4 +1,4 @@
-"""Words by which bills say what sort of charge a line is, in small letters; the first that is found counts."""
+"""Words with which bills name the type of a charge, in lower case; the first match counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The console's new bill detail in Chinese: 61 columns, or as many of them as the user chose; a stable id in every line."""
+"""The console's new bill detail in Chinese: up to 61 columns, with a stable id in every line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The new bill detail summed up by day: the same money as the detail again. Its ids, if it has any, are not to be relied on."""
+"""The new bill detail summed up by day: the same charges as the detail. Its ids, if any, are not reliable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The new bill detail of the international site, `Group/Field`: no header with an id of the line is known."""
+"""The new bill detail of the international site, `Group/Field`: no known header has an id of the line."""
 
 from __future__ import annotations
 

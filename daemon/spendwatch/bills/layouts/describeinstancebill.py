@@ -1,4 +1,4 @@
-"""Answers of the API `DescribeInstanceBill`, saved as JSON, a page or all of them: they come as a table of their fields."""
+"""Responses of the API `DescribeInstanceBill`, saved as JSON, one page or all; read as a table of their fields."""
 
 from __future__ import annotations
 

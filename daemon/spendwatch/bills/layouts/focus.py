@@ -1,4 +1,4 @@
-"""FOCUS, the open specification of billing data, 1.0 preview to 1.4, with the provider's own `x_` columns or without them."""
+"""FOCUS, the open specification of billing data, 1.0 preview to 1.4, with or without the provider's own `x_` columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The older pushes of instance details, 41 columns in Chinese, 37 in English: without a key, but with what is not paid."""
+"""The older pushes of instance details, 41 columns in Chinese, 37 in English: no key, but with the outstanding amount."""
 
 from __future__ import annotations
 

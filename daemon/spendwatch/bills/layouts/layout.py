@@ -1,4 +1,4 @@
-"""What a layout table says: which header names mean which field, and how its lines relate to earlier ones."""
+"""The definition of a layout table: which header names map to which field, and how its lines relate to earlier ones."""
 
 from __future__ import annotations
 

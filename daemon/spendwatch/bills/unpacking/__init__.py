@@ -1,1 +1,1 @@
-"""From a bill file of whatever form to plain text: archives, spreadsheets, encodings."""
+"""Converts a bill file of any format to plain text: archives, spreadsheets, encodings."""

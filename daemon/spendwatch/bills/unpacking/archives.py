@@ -1,4 +1,4 @@
-"""Unpacks gzip files and zip archives into numbered files; the names of members are only text to us, and build no path."""
+"""Unpacks gzip files and zip archives into numbered files; names of members never become part of a path."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def unpacked_zip(archive: ZipArchive, folder: Path, meter: Meter, progress: Call
     if not parts:
         msg = "no csv or json in the zip archive"
         raise UnreadableBillError(Refusal(f"{msg}, only {_listed(aside)}" if aside else msg))
-    remarks = (f"left aside in the zip archive, as no bills: {_listed(aside)}",) if aside else ()
+    remarks = (f"ignored in the zip archive, because they are not bills: {_listed(aside)}",) if aside else ()
     return Opened(tuple(sorted(parts, key=lambda part: part.name)), remarks)
 
 
@@ -81,7 +81,7 @@ def _worthwhile(members: Sequence[Member]) -> list[Member]:
     found = [one for one in members if not one.name.endswith(("/", "\\")) and not _LITTER.fullmatch(one.name)]
     name, times = next(iter(Counter(one.name for one in found).most_common(1)), ("", 0))
     if times > 1:
-        reason = f"the zip archive has {times} members of one name, and which of them counts is not said"
+        reason = f"the zip archive has {times} members with the same name; which of them counts is unknown"
         raise UnreadableBillError(Refusal(reason, value=name))
     return found
 

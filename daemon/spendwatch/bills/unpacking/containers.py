@@ -1,4 +1,4 @@
-"""Turns a bill file of whatever form into text bills, one or several: as it is, unpacked, or written out of a spreadsheet."""
+"""Converts a bill file of any format to one or several text bills: copied, unpacked, or exported from a spreadsheet."""
 
 from __future__ import annotations
 

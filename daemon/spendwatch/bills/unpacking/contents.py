@@ -1,4 +1,4 @@
-"""What a file is, told by its first bytes and never by its name."""
+"""Detects the type of a file by its first bytes, never by its name."""
 
 from __future__ import annotations
 

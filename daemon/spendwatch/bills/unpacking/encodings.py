@@ -1,6 +1,6 @@
-"""Makes UTF-8 of a text bill, in whatever encoding it came.
+"""Converts a text bill of any encoding to UTF-8.
 
-That something can be decoded as GB18030 proves nothing, as nearly everything can: its header must be one that is known.
+Nearly everything can be decoded as GB18030, so this proves nothing: the header must also be a known one.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _check_gb18030(head: bytes, is_header: IsHeader, wrong: int) -> None:
     except UnicodeDecodeError:
         is_known = False
     if not is_known:
-        reason = "neither UTF-8, nor GB18030 with a header that is known"
+        reason = "neither UTF-8 nor GB18030 with a known header"
         raise UnreadableBillError(Refusal(reason, line=wrong, accepts=ACCEPTED))
     # A header of plain letters is the same in both, and one alone may have been re-saved: the other lines have a say, too.
     foreign = [line for line in head.split(b"\n")[:-1] if not line.isascii()]

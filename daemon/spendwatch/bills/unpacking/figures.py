@@ -1,7 +1,6 @@
-"""What the figures in a spreadsheet's cells say, as the text that a csv would have.
+"""Formats the numbers in a spreadsheet's cells as the text of a csv.
 
-A spreadsheet keeps numbers as binary fractions of which 15 digits are sure, and knows dates only as numbers that are shown
-in a certain way.
+A spreadsheet stores numbers as binary fractions with 15 reliable digits, and dates only as numbers with a date format.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How much may come out of a packed bill: counted while it is unpacked, as declared sizes prove nothing."""
+"""Limits on the size of an unpacked bill: counted while it is unpacked, because declared sizes are not reliable."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ class Meter:
         self._unpacked += size
         limits = self.limits
         if self._unpacked > limits.unpacked:
-            raise UnreadableBillError(Refusal(f"unpacks to more than {shown(limits.unpacked)}, the most that is taken"))
+            raise UnreadableBillError(Refusal(f"unpacks to more than {shown(limits.unpacked)}, the maximum"))
         if self._unpacked > limits.unquestioned and self._unpacked > limits.ratio * self._packed:
-            reason = f"its {shown(self._packed)} unpack to more than {limits.ratio} times as much, which no bill does"
+            reason = f"its {shown(self._packed)} unpack to more than {limits.ratio} times as much: not plausible for a bill"
             raise UnreadableBillError(Refusal(reason))
         if self._unpacked - self._looked >= _LOOK:
             self._looked = self._unpacked
@@ -72,7 +72,7 @@ class Meter:
         disk = os.statvfs(self._folder)
         left = disk.f_bavail * disk.f_frsize
         if left < self.limits.free + _LOOK:
-            msg = f"too little room to unpack the bill: {shown(left)} are free, {shown(self.limits.free)} of them must stay so"
+            msg = f"too little disk space to unpack the bill: {shown(left)} are free, {shown(self.limits.free)} must stay free"
             raise ReaderFailedError(msg, is_innocent=True)
 
 

@@ -1,4 +1,4 @@
-"""Reads XML of unknown origin as a stream: no document type, so no entities; no endless tag, no bottomless nesting."""
+"""Reads untrusted XML as a stream: no document type, no entities, no endless tags, no deep nesting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a bill file turns out to consist of, once it has been unpacked."""
+"""The parts of an unpacked bill file."""
 
 from __future__ import annotations
 

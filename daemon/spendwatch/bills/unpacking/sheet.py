@@ -1,4 +1,4 @@
-"""Reads the cells of one sheet of a spreadsheet, row by row, as the texts that a csv would have."""
+"""Reads the cells of one sheet of a spreadsheet, row by row, as the texts of a csv."""
 
 from __future__ import annotations
 

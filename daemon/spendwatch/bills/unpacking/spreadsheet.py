@@ -1,4 +1,4 @@
-"""Writes the one sheet of a spreadsheet (xlsx) that is the bill as a csv, each row on the line of its own number.
+"""Exports the bill's sheet of a spreadsheet (xlsx) as csv, each row on the line of its own number.
 
 Excel's own file format is read here without a library: the usual ones hold a whole sheet in memory, and the fastest ends the
 process when two cells lie far apart. Read as a stream, a hostile sheet costs no more than its length.
@@ -20,7 +20,7 @@ from spendwatch.domain.errors import Refusal, UnreadableBillError, printable
 BILL_SHEET = "账单明细"
 """As the sheet of the provider's own exports is called."""
 
-_REMARK = "the bill passed through a spreadsheet, which keeps 15 digits of a number: the provider's csv is safer"
+_REMARK = "the bill is a spreadsheet, which keeps only 15 digits of a number: the provider's csv is safer"
 _HEADER = 2
 """A row of fewer filled cells is no header, but a title above it."""
 

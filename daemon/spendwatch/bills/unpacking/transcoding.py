@@ -1,4 +1,4 @@
-"""Rewrites text of another encoding as UTF-8 piece by piece, so that memory does not grow with the file."""
+"""Converts text of another encoding to UTF-8 in pieces with bounded memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a spreadsheet file (xlsx) holds beside its cells: its sheets, the texts they share, what is shown as a date."""
+"""The parts of a spreadsheet file (xlsx) other than its cells: sheets, shared texts, date formats."""
 
 from __future__ import annotations
 

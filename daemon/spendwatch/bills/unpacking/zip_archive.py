@@ -1,4 +1,4 @@
-"""Reads the members of a zip archive: none is believed before all of it was unpacked and agrees with the directory."""
+"""Reads the members of a zip archive; a member counts only after it is unpacked and matches the directory."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ZipArchive:
         self.members = tuple(Member(_name(info), info.file_size, info) for info in infos)
         start = self._archive.start_dir
         if any(end > begin for (_, end), (begin, _) in pairwise([*spans, (start, start)])):
-            raise UnreadableBillError(Refusal("the zip archive is damaged or a trap: its members overlap"))
+            raise UnreadableBillError(Refusal("the zip archive is damaged or malicious: its members overlap"))
 
     def pieces(self, member: Member) -> Iterator[bytes]:
         """Yield what the member holds; an `UnreadableBillError`, also after the last piece, takes all of it back."""
@@ -68,7 +68,7 @@ class ZipArchive:
         method, size = member.info.compress_type, 0
         if method not in {ZIP_STORED, ZIP_DEFLATED}:
             how = f"is packed by method {method} ({_METHODS.get(method, 'unknown')})"
-            raise _refused(member, how, accepts="stored or deflated, as nearly every program packs; or gzip")
+            raise _refused(member, how, accepts="a zip with stored or deflated members, or gzip")
         try:
             with self._archive.open(member.info) as unpacked:
                 while piece := unpacked.read(PIECE):
@@ -126,7 +126,7 @@ def _how(error: Exception) -> str:
         return "is cut off"
     if isinstance(error, zlib.error):
         return f"is damaged ({str(error).rpartition(': ')[2]})"
-    return f"is damaged: {'its CRC is wrong' if 'CRC' in str(error) else 'it does not stand where the directory says'}"
+    return f"is damaged: {'its CRC is wrong' if 'CRC' in str(error) else 'it is not at the place given in the directory'}"
 
 
 def _cut_off() -> UnreadableBillError:

@@ -1,4 +1,4 @@
-"""What the provider says of an account's balance, term by term as it came. Computes nothing but what is left out."""
+"""The provider's responses about a balance, term by term as received. Only missing terms are computed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The pages of one day's bill: each must say what was asked for, and all together must be one bill, complete and whole.
+"""The pages of one day's bill: each must match the request, and together they must be one complete bill.
 
-Looks into a bill only as far as that needs: what its lines mean is for others to understand.
+Reads a bill only as far as needed for this; other modules parse its lines.
 """
 
 from __future__ import annotations
@@ -128,11 +128,11 @@ class Paging:
         for currency, amount in page.totals.items():
             self._totals[currency] = EXACT.add(self._totals.get(currency, Decimal(0)), amount)
         if len(self._lines) > self._count:
-            raise _changing(self._wanted, f"more lines came than the {self._count} that are announced")
+            raise _changing(self._wanted, f"more lines arrived than the {self._count} announced")
         if page.next_token:
             self._look_for_loops(page)
         elif len(self._lines) < self._count:
-            raise _changing(self._wanted, f"{counted(len(self._lines), 'line')} came, {self._count} are announced")
+            raise _changing(self._wanted, f"{counted(len(self._lines), 'line')} arrived, {self._count} were announced")
         elif self._count == A_LIMIT:
             raise _unexpected(self._wanted, f"exactly {A_LIMIT} lines: that is a limit, not the end of a bill")
         return page.next_token
@@ -160,7 +160,7 @@ class Paging:
         self._tokens.add(page.next_token)
         self._empty = 0 if page.lines else self._empty + 1
         if self._empty == _MOST_EMPTY:
-            raise _unexpected(self._wanted, f"{_MOST_EMPTY} empty pages in a row promise more")
+            raise _unexpected(self._wanted, f"{_MOST_EMPTY} empty pages in a row announce more")
         if self._taken == self._most_pages:
             raise _unexpected(self._wanted, f"more than {self._most_pages} pages")
 
@@ -170,10 +170,10 @@ def _check_whose(data: Mapping[str, object], wanted: Wanted) -> None:
     if not isinstance(account, str):
         raise _unexpected(wanted, f"AccountID is {quoted(str(account))}")
     if account != wanted.account:
-        msg = f"the key is one of account {quoted(account)}: asked for was the bill of {wanted.account}"
+        msg = f"the key belongs to account {quoted(account)}: requested was the bill of {wanted.account}"
         raise EndpointError(msg, Trouble.OTHER_ACCOUNT)
     if cycle != wanted.cycle.label:
-        raise _unexpected(wanted, f"the bill is of the cycle {quoted(str(cycle))}, asked for was {wanted.cycle.label}")
+        raise _unexpected(wanted, f"the bill is for the cycle {quoted(str(cycle))}, requested was {wanted.cycle.label}")
 
 
 def _count(data: Mapping[str, object], wanted: Wanted) -> int:
@@ -201,7 +201,7 @@ def _checked(item: Mapping[str, object], number: int, wanted: Wanted) -> tuple[D
     if not isinstance(currency, str) or not is_currency(currency):
         raise _unexpected(wanted, f"{place}: Currency is {quoted(str(currency))}")
     if wanted.product and item.get("ProductCode", wanted.product) != wanted.product:
-        raise _unexpected(wanted, f"{place}: ProductCode is {quoted(str(item['ProductCode']))}, asked for was {wanted.product}")
+        raise _unexpected(wanted, f"{place}: ProductCode is {quoted(str(item['ProductCode']))}, requested was {wanted.product}")
     for name in _TEXTS:
         if not isinstance(item.get(name), str | None):
             raise _unexpected(wanted, f"{place}: {name} is no text")

@@ -1,4 +1,4 @@
-"""A client of the provider's billing API (BSS OpenAPI): bills day by day, totals to hold them against, and balances."""
+"""A client of the provider's billing API (BSS OpenAPI): bills by day, totals for a cross-check, and balances."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class BssClient:
             if count == len(taken):
                 return sums(taken, _ACCOUNT_BILL.name)
             before = items
-        msg = f"{_ACCOUNT_BILL.name}: {counted(len(taken), 'item')} came, not those that are announced"
+        msg = f"{_ACCOUNT_BILL.name}: {counted(len(taken), 'item')} arrived, not the announced number"
         raise EndpointError(msg, Trouble.CHANGING)
 
     async def overview_total(self, account: AccountId, cycle: BillingPeriod, *, product: str = "") -> Mapping[str, Decimal]:
@@ -224,7 +224,7 @@ def _summary(
         raise EndpointError(msg, Trouble.UNEXPECTED)
     if data.get("AccountID") != account or data.get("BillingCycle") != cycle.label:
         said = quoted(f"{data.get('AccountID')}, {data.get('BillingCycle')}")
-        msg = f"{operation.name}: the totals are of {said}, asked for was {account}, {cycle.label}"
+        msg = f"{operation.name}: the totals are for {said}, requested was {account}, {cycle.label}"
         raise EndpointError(msg, Trouble.UNEXPECTED)
     items = data.get("Items")
     listed = items.get("Item") if isinstance(items, dict) else None

@@ -1,4 +1,4 @@
-"""What was offered of each day that may still change, and whether a new bill of it is believed. Survives restarts."""
+"""What was offered of each day that may still change, and whether a new bill of it is accepted. Survives restarts."""
 
 from __future__ import annotations
 

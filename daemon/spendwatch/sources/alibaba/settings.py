@@ -1,4 +1,4 @@
-"""The settings of the billing API: by what right and where it is asked; as a source, also whose bills and how often."""
+"""The settings of the billing API: credentials and endpoint; for a source, also account and interval."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AlibabaConfig(AlibabaAccess):
     type: Literal["alibaba"]
     account: AccountId = Field(
         min_length=1,
-        description="whose bills these are, which also tells the site; its name here, its id once the settings are complete",
+        description="the account, which also defines the site; its name here, its id once the settings are complete",
     )
     product: str = Field(
         default="sfm", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="the product code; empty for all products"
@@ -35,7 +35,7 @@ class AlibabaConfig(AlibabaAccess):
     poll: PositiveDuration = Field(default=timedelta(hours=1), description="how often to ask")
     stale_after: PositiveDuration = Field(
         default=timedelta(hours=50),
-        description="without a new bill for that long, somebody is told; the API is a day late itself",
+        description="the operators are notified after this time without a new bill; the API itself lags by a day",
     )
 
     @property

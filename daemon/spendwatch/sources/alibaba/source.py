@@ -1,4 +1,4 @@
-"""The provider's billing API as a source of bills: one file a billing cycle and day, whole or not at all."""
+"""The provider's billing API as a source of bills: one complete file per billing cycle and day."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Where a balance is known: a file, an endpoint, the billing API."""
+"""Where a balance comes from: a file, an endpoint, the billing API."""

@@ -1,4 +1,4 @@
-"""The provider's billing API as the place where a balance is known: every term, or what the older operation tells."""
+"""The provider's billing API as a balance source: every term, or the fewer terms of the older operation."""
 
 from __future__ import annotations
 

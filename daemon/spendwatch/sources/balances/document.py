@@ -1,4 +1,4 @@
-"""A balance as a file or an endpoint of the operator's own writes it down: closed, exact, and with its time."""
+"""A balance document of the operator's own file or endpoint: closed schema, exact amounts, with its time."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _check_whose(looking: _Looking, account: AccountId, currency: Currency) -> N
 
 def _moment(looking: _Looking, now: datetime) -> datetime | None:
     entry = looking.entries.get("as_of")
-    accepts = "write when the figures were right, with the offset, like 2026-09-15T10:00:00+08:00"
+    accepts = "write the time of the figures, with its offset, like 2026-09-15T10:00:00+08:00"
     if entry is None:
         looking.tell("as_of", f"is missing; {accepts}")
         return None
@@ -90,7 +90,7 @@ def _moment(looking: _Looking, now: datetime) -> datetime | None:
     if moment is None:
         looking.tell("as_of", f"not a moment: {printable(entry.text)}; {accepts}")
     elif moment > now + _AHEAD:
-        looking.tell("as_of", f"lies in the future: {printable(entry.text)}")
+        looking.tell("as_of", f"is in the future: {printable(entry.text)}")
     return moment
 
 
@@ -116,8 +116,8 @@ def _check_together(looking: _Looking, amounts: Mapping[str, Decimal]) -> None:
     both = {"unsettled_current", "unsettled_previous"}
     if len(both & told) == 1:
         (there,), (missing,) = both & told, both - told
-        looking.tell(there, f"needs {missing} beside it, or write both in one as unsettled")
+        looking.tell(there, f"also needs {missing}; or write their sum as unsettled")
     if both <= told and "unsettled" in told:
-        looking.tell("unsettled", "is told already by unsettled_current and unsettled_previous: keep one or the other")
+        looking.tell("unsettled", "is already given by unsettled_current and unsettled_previous: keep one or the other")
     if "credit" in amounts and amounts["credit"] < 0:
         looking.tell("credit", "must be zero or more")

@@ -1,4 +1,4 @@
-"""A file as the place where a balance is known: written by a program or a person, read when it has come to rest."""
+"""A file as a balance source: written by a program or a person, read once it is unchanged."""
 
 from __future__ import annotations
 

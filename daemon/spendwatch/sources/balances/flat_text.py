@@ -1,4 +1,4 @@
-"""A small document of one level, JSON or YAML, as texts with their lines: nothing is converted, nothing stands twice."""
+"""A small document with one level, JSON or YAML, as texts with their lines: no conversion, no duplicates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spendwatch.domain.errors import ConfigError, printable
 
 MOST_BYTES = 64 * 1024
 _MOST_TOLD = 10
-_NO_KEYS = "it must hold keys with values, and nothing within each other"
+_NO_KEYS = "it must contain keys with values, on one level"
 
 
 class NoFlatTextError(ValueError):

@@ -1,4 +1,4 @@
-"""Which balance source belongs to which settings."""
+"""Creates the balance source for given settings."""
 
 from __future__ import annotations
 

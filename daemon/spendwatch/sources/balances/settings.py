@@ -1,4 +1,4 @@
-"""The settings of the places where a balance is known: which one, how often it is asked, and when it is too old."""
+"""The settings of balance sources: type, interval, and maximum age."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spendwatch.fields import Duration, PositiveDuration, show_defaults_as_writt
 from spendwatch.sources.alibaba.settings import AlibabaAccess
 from spendwatch.sources.url.access import UrlAccess
 
-_OLD = "an older reading is shown as stale, and somebody is told"
+_OLD = "an older reading is shown as stale, and the operators are notified"
 
 
 class FileBalanceConfig(BaseModel):
@@ -22,7 +22,7 @@ class FileBalanceConfig(BaseModel):
     from_: Literal["file"] = Field(alias="from")
     path: str = Field(min_length=1, description="JSON or YAML; relative to the configuration's own folder")
     poll: PositiveDuration = Field(default=timedelta(minutes=1), description="how often to look")
-    settle: Duration = Field(default=timedelta(seconds=2), description="how long it must not change while it is looked at")
+    settle: Duration = Field(default=timedelta(seconds=2), description="how long it must stay unchanged before it is read")
     stale_after: PositiveDuration = Field(default=timedelta(hours=26), description=_OLD)
 
 
@@ -42,7 +42,7 @@ class ApiBalanceConfig(AlibabaAccess):
 
     from_: Literal["api"] = Field(alias="from")
     source: str | None = Field(
-        default=None, min_length=1, description="the alibaba source whose rights are used; left out: the account's only one"
+        default=None, min_length=1, description="the alibaba source with the credentials; default: the account's only one"
     )
     owner: str | None = Field(
         default=None, pattern=r"^[0-9]{1,32}$", description="whose fund account it is, where another account pays for this one"
@@ -60,7 +60,7 @@ class ApiBalanceConfig(AlibabaAccess):
         """Return what does not fit together in what is said of the rights; empty where all does, or nothing is said."""
         if self.source and self.has_own_access:
             own = ", ".join(sorted(self.model_fields_set & _ACCESS))
-            return f"source: {self.source} has rights of its own: leave out {own}"
+            return f"source: {self.source} has its own credentials: leave out {own}"
         return super().misfit() if self.has_own_access else ""
 
 

@@ -1,4 +1,4 @@
-"""An https endpoint of the operator's own as the place where a balance is known: it gives what a file would hold."""
+"""The operator's own https endpoint as a balance source; it returns the same document as a file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class UrlBalance:
         except UnreachableError as error:
             raise self._trouble(str(error), Trouble.UNREACHABLE, is_lasting=False) from error
         except ForbiddenAddressError as error:
-            msg = f"{error}; list its network in allow_networks if that is meant"
+            msg = f"{error}; list its network in allow_networks if intended"
             raise self._trouble(msg, Trouble.FORBIDDEN) from error
         if answer.status != _OK:
             raise self._refused(answer, now)

@@ -1,1 +1,1 @@
-"""Files in folders: entered without falling into a trap, put away without overwriting, copied before they are read."""
+"""Files in folders: opened safely, archived without overwriting, copied before they are read."""

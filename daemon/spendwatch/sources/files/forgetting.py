@@ -1,6 +1,6 @@
-"""Removes what has lain on a shelf long enough, by the moment of its move there: the rename stamped it, and no bill's own time.
+"""Removes archived files after a time, counted from their move: the rename set that time, not the bill.
 
-Nothing is removed where a move is not stamped, or by a clock that lags behind ours: some shares do so.
+Nothing is removed if the file system does not record the move, or if its clock is behind ours, as on some shares.
 """
 
 from __future__ import annotations
@@ -111,11 +111,11 @@ def _trouble_with_time(shelf: int, moment: int) -> str:
             os.rename(names[0], names[1], src_dir_fd=shelf, dst_dir_fd=shelf)
             names.reverse()
             if (moved := _changed(shelf, names[0])) != made:
-                return "" if moved >= moment else "its clock is so far behind that a file put there now would count as old"
+                return "" if moved >= moment else "its clock is so far behind that a new file would already be too old"
     finally:
         with suppress(OSError):
             os.unlink(names[0], dir_fd=shelf)
-    return "its file system does not note when a file was moved there"
+    return "its file system does not record when a file was moved there"
 
 
 def _changed(shelf: int, name: str) -> int:

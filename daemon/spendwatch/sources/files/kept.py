@@ -1,4 +1,4 @@
-"""Originals that were kept, found again: to be compared with what the ledger says of them. Changes nothing."""
+"""Finds archived originals to compare them with the ledger. Changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""File names are data: which are no bills, or not yet, how they are shown, how a twin or a reason is called. Knows no disk."""
+"""Rules for file names: which are not bills, or not yet, how they are shown, and names of duplicates. No disk access."""
 
 from __future__ import annotations
 

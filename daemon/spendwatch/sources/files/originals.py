@@ -1,4 +1,4 @@
-"""The files of a drop folder: opened without falling into a trap. Never reads what they say."""
+"""Opens the files of a drop folder safely. Never parses them."""
 
 from __future__ import annotations
 

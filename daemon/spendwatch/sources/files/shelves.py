@@ -1,4 +1,4 @@
-"""Our own folders inside the drop folder, onto which its files are moved without overwriting anything. Never opens a bill."""
+"""Our own folders `done/` and `rejected/`: files move there without overwriting anything. Never opens a bill."""
 
 from __future__ import annotations
 

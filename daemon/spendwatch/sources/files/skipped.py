@@ -1,4 +1,4 @@
-"""What is wrong with a folder, or lies in it and is not read: said once, not with every look."""
+"""Problems of a folder and its unreadable files: reported once, not on every poll."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log: FilteringBoundLogger = structlog.get_logger()
 _MOST_TOLD = 1000
 _MOST_SHOWN = 3
 
-LINK, HARD_LINK, NOT_RECURSIVE = "a symbolic link", "a hard link", "a sub-folder that is not looked into"
+LINK, HARD_LINK, NOT_RECURSIVE = "a symbolic link", "a hard link", "a sub-folder that is not read"
 _ADVICE = {
     os.strerror(
         errno.EACCES

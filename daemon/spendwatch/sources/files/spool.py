@@ -1,4 +1,4 @@
-"""Private copies of bill files: only these are ever parsed. Knows nothing of where the originals lie."""
+"""Private copies of bill files: only these are parsed. Does not know where the originals are."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Spool:
             os.close(target)  # another process swept it away before the lock was on it
 
     def _no_room(self, size: int, why: str) -> SourceUnavailableError:
-        return SourceUnavailableError(f"no room in {self._folder} for the private copy of a file of {size} bytes: {why}")
+        return SourceUnavailableError(f"no disk space in {self._folder} for the private copy of a file of {size} bytes: {why}")
 
     def _unusable(self, error: OSError) -> SourceUnavailableError:
         advice = what_to_do(error)

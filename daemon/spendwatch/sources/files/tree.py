@@ -1,4 +1,4 @@
-"""A folder and those below it: each is entered from the one above, held open; never by a path, never through a link."""
+"""A folder and its sub-folders: each is opened relative to its open parent, never by a path or through a link."""
 
 from __future__ import annotations
 

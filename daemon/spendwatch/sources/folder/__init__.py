@@ -1,1 +1,1 @@
-"""A folder into which bill files are dropped."""
+"""A folder for bill files."""

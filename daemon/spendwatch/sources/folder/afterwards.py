@@ -1,4 +1,4 @@
-"""Files that were put away while their writer only paused: what grows on the shelf comes back to be read again."""
+"""Archived files whose writer only paused: if they grow, they move back and are read again."""
 
 from __future__ import annotations
 

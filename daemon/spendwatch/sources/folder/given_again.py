@@ -1,7 +1,7 @@
-"""What was shelved is given again to a ledger that lacks it: to one begun anew, or restored from a backup.
+"""Replays archived files into a ledger that lacks them: a new one, or one restored from a backup.
 
-Which change a ledger must have gone through to have all that was shelved is noted in the folder itself, so that a backup of the
-ledger and of what lies beside it does not take the note back with it.
+The folder itself records which change of the ledger includes all archived files, so that restoring a backup of the ledger does
+not also restore an older record.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class GivenAgain:
             if not self._is_older(folder):
                 return
             self._owed = set(kept())
-            reason = "the ledger is older: all that was kept is read again"
+            reason = "the ledger is older: all archived files are read again"
             _log.warning("shelved_files_given_again", source=self._source, count=len(self._owed), reason=reason)
             self._note(folder, _ALL)
         for name, place in sorted(self._owed):
@@ -75,7 +75,7 @@ class GivenAgain:
     def _bring_back(self, folder: int, name: str, place: str) -> None:
         assert self._owed is not None  # noqa: S101 -- called for what is owed
         if "/" in name and not self._deep:
-            reason = "it came from a sub-folder, and these are not looked at any more"
+            reason = "it came from a sub-folder, and sub-folders are no longer read"
             _log.warning("file_not_brought_back", source=self._source, name=readable(place), reason=reason)
         else:
             try:

@@ -1,4 +1,4 @@
-"""What a look at a drop folder finds: the candidates, the oldest first. What cannot be a bill is passed over, and told once."""
+"""The candidates in a drop folder, the oldest first. Files that cannot be bills are skipped and reported once."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Listing:
         self._skipped.forget_but(self._looks.names)
         if not tree.is_cut:
             return None
-        return SourceUnavailableError(f"the folder {path} has more than {MOST_FOLDERS} folders below it: not all are looked at")
+        return SourceUnavailableError(f"the folder {path} has more than {MOST_FOLDERS} folders below it: not all are read")
 
     def _oldest_first(self, tree: Tree) -> Iterator[tuple[str, Identity]]:
         """Return the candidates, the oldest first, those that are out of the game last."""

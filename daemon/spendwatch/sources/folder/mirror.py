@@ -1,4 +1,4 @@
-"""What becomes of originals that are done with, where nothing may be moved: they stay, and are remembered."""
+"""Finished originals that may not be moved: they stay in place and are remembered."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Mirror:
     def seen_all(self) -> None:
         """After a look: `SourceUnavailableError` when the folder holds more than can be remembered."""
         if not self._remembered.make_room():
-            msg = f"the folder holds more than {MOST_REMEMBERED} files that were read and may not be moved: thin it out"
+            msg = f"the folder holds more than {MOST_REMEMBERED} files that were read and may not be moved: remove some"
             raise SourceUnavailableError(msg)
 
     def end(self) -> None:
@@ -64,7 +64,7 @@ class Mirror:
             if self._remembered.is_kept(name, Identity.of(seen)):
                 yield name, name
         if tree.is_cut:
-            missed("./", f"has more than {MOST_FOLDERS} folders below it: not all are looked at")
+            missed("./", f"has more than {MOST_FOLDERS} folders below it: not all are read")
 
     def forget(self, before: datetime) -> int:
         """Remove nothing: none of it is ours."""

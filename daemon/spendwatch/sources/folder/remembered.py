@@ -1,7 +1,7 @@
-"""Which files of a folder are done with, where nothing may be moved: known across restarts, and harmless when lost.
+"""Which files of a read-only folder are finished: kept across restarts, and safe to lose.
 
-A fingerprint stands for a name with an identity: a file that changes has another one, and is offered again. That of a refused
-file also holds who refused it: the next version of this program, or one that was told more, may understand it.
+A fingerprint represents a name with an identity: a changed file has another one and is offered again. The fingerprint of a
+rejected file includes the reader: another version of this program, or another configuration, may be able to read it.
 """
 
 from __future__ import annotations

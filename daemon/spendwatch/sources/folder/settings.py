@@ -1,4 +1,4 @@
-"""The settings of a drop folder: where it is, how it is looked at, when a file has come to rest and what becomes of it."""
+"""The settings of a drop folder: path, polling, settling, and what happens to its files."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class FolderConfig(HintedConfig):
 
     type: Literal["folder"]
     path: str = Field(min_length=1, description="the folder; relative to the configuration's own")
-    recursive: Switch = Field(default=False, description="whether to look into its sub-folders, too")
-    move: Switch = Field(default=True, description="whether files that are done with go to done/ and rejected/, or stay")
+    recursive: Switch = Field(default=False, description="whether to read its sub-folders, too")
+    move: Switch = Field(default=True, description="whether files move to done/ and rejected/ after reading, or stay")
     poll: PositiveDuration = Field(default=timedelta(seconds=30), description="how often to look")
     settle: Duration = Field(default=timedelta(seconds=10), description="how long a file must not change before it is read")
     stale_after: PositiveDuration = Field(
-        default=timedelta(hours=26), description="without a new bill for that long, somebody is told"
+        default=timedelta(hours=26), description="the operators are notified after this time without a new bill"
     )
 
     @property

@@ -1,4 +1,4 @@
-"""When a file has come to rest: what each look at the folder saw, and since when. Knows no disk."""
+"""Decides when a file is complete, from what each poll saw and when. No disk access."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of originals that are done with, where they may be moved: they go onto our shelves, and are watched a while."""
+"""Finished originals that may be moved: they are archived, and watched for a while."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Shelving:
                 elif seen.st_size:  # an empty file is a name that was reserved by a process that died
                     yield name, f"{Shelf.DONE}/{name}"
             if tree.is_cut:
-                missed("./", f"has more than {MOST_FOLDERS} folders below it: not all are looked at")
+                missed("./", f"has more than {MOST_FOLDERS} folders below it: not all are read")
         finally:
             os.close(shelf)
 

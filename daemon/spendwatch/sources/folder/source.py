@@ -1,4 +1,4 @@
-"""A drop folder as a source of bills. The directory listing is the truth: every poll looks at all of it."""
+"""A drop folder as a source of bills. Every poll lists the whole folder."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A bucket to which bills are pushed."""
+"""A bucket of bills."""

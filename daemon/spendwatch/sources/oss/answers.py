@@ -1,4 +1,4 @@
-"""What an object store answers in place of what was asked for, told apart by what is to be done about it."""
+"""Error responses of an object store, classified by what to do about them."""
 
 from __future__ import annotations
 

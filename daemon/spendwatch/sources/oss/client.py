@@ -1,4 +1,4 @@
-"""A client of an object store for one bucket: what it holds, and the objects themselves. It only ever reads."""
+"""A read-only client of an object store for one bucket: its listing and its objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes in one object after the other, each over several connections if need be, and lets it wait to be entered."""
+"""Downloads one object after the other, over several connections if needed, and queues it for recording."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a bucket holds, page by page: every object once, each page what was asked for, until no more is promised."""
+"""The listing of a bucket, page by page: every object once, each page as requested, until the end."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def page_of(document: bytes, *, bucket: str, prefix: str) -> ListingPage:
     except NoXmlError as error:
         raise _error(Trouble.NOT_A_BILL, f"the answer cannot be read: {error}") from error
     if root.name != "ListBucketResult":
-        raise _error(Trouble.NOT_A_BILL, f"the answer is no listing, but {quoted(root.name)}")
+        raise _error(Trouble.NOT_A_BILL, f"the response is not a listing but {quoted(root.name)}")
     is_escaped = root.said("EncodingType") == "url"
     if root.said("Name") not in {"", bucket}:
-        raise _error(Trouble.UNEXPECTED, f"it lists the bucket {quoted(root.said('Name'))}, asked for was {bucket}")
+        raise _error(Trouble.UNEXPECTED, f"it lists the bucket {quoted(root.said('Name'))}, requested was {bucket}")
     objects = [_object(number, entry, is_escaped=is_escaped) for number, entry in enumerate(root.all("Contents"), start=1)]
     stray = next((found for found in objects if not found.key.startswith(prefix)), None)
     if stray:
@@ -67,10 +67,10 @@ class Listing:
         if len(self._keys) != before + len(page.objects):
             raise _error(Trouble.CHANGING, "the same key came twice")
         if len(self._keys) > MOST_OBJECTS:
-            raise _error(Trouble.UNEXPECTED, f"more than {MOST_OBJECTS} objects: configure a longer prefix, or thin them out")
+            raise _error(Trouble.UNEXPECTED, f"more than {MOST_OBJECTS} objects: configure a longer prefix, or remove some")
         self._empty = 0 if page.objects else self._empty + 1
         if page.token and self._empty == _MOST_EMPTY:
-            raise _error(Trouble.UNEXPECTED, f"{_MOST_EMPTY} empty pages in a row promise more")
+            raise _error(Trouble.UNEXPECTED, f"{_MOST_EMPTY} empty pages in a row announce more")
         if len(self._tokens) == MOST_PAGES:
             raise _error(Trouble.UNEXPECTED, f"more than {MOST_PAGES} pages")
         if page.token in self._tokens:
@@ -89,18 +89,18 @@ def _object(number: int, entry: Element, *, is_escaped: bool) -> StoredObject:
 def _check_count(said: str, count: int) -> None:
     """Raise unless as many objects came as the page announces, where it does."""
     if said and (not (said.isascii() and said.isdigit() and len(said) <= _COUNT_DIGITS) or int(said) != count):
-        raise _error(Trouble.UNEXPECTED, f"{counted(count, 'object')} came, not those that are announced")
+        raise _error(Trouble.UNEXPECTED, f"{counted(count, 'object')} arrived, not the announced number")
 
 
 def _token(root: Element, *, is_escaped: bool) -> str:
     said = root.said("IsTruncated")
     if said not in {"true", "false"}:
-        raise _error(Trouble.UNEXPECTED, "it does not say whether there is more")
+        raise _error(Trouble.UNEXPECTED, "it does not state whether there is more")
     if said == "false":
         return ""
     token = root.said("NextContinuationToken")
     if not 0 < len(token) <= _LONGEST_TOKEN or not token.isprintable():
-        raise _error(Trouble.UNEXPECTED, "there is more, and no token to ask for it")
+        raise _error(Trouble.UNEXPECTED, "there is more, but no token to request it")
     # The provider escapes it with the keys; where it is not escaped, it holds no percent sign.
     return unquote(token) if is_escaped else token
 

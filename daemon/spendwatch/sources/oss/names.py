@@ -1,6 +1,6 @@
-"""How an object's file is called: as its key says, below the prefix, for every key that somebody wrote in good faith.
+"""The file name of an object: its key below the prefix.
 
-Whatever a key says, a name holds printable characters alone; no part of it is hidden, unfinished, or leads upwards.
+For every key, the name contains only printable characters; no part is hidden, looks unfinished, or leads upwards.
 """
 
 from __future__ import annotations

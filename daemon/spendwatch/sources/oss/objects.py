@@ -1,4 +1,4 @@
-"""An object of a bucket as its listing tells of it. Its key is somebody else's text."""
+"""An object of a bucket as its listing describes it. Its key is untrusted text."""
 
 from __future__ import annotations
 

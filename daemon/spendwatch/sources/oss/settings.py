@@ -1,4 +1,4 @@
-"""The settings of a bucket to which bills are pushed: where it is, what of it is ours, how often it is looked at."""
+"""The settings of a bucket: its place, its prefix, and the poll interval."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class OssConfig(DownloadedConfig, CredentialsConfig):
     region: str = Field(pattern=r"^[a-z0-9-]{1,64}$", description="where the bucket is: `cn-hangzhou`, say")
     endpoint: Endpoint | None = Field(default=None, description="another endpoint than the region's public one, in a VPC, say")
     signature: Signature = Field(default=Signature.OSS, description="how requests are signed")
-    path_style: Switch = Field(default=False, description="whether the bucket stands in the path, not in the host name")
+    path_style: Switch = Field(default=False, description="whether the bucket is in the path, not in the host name")
     stale_after: PositiveDuration = Field(
         default=timedelta(hours=36),
-        description="without a new bill for that long, somebody is told; pushes come once a day, not at one time of it",
+        description="the operators are notified after this time without a new bill; pushes come once a day, at varying times",
     )
 
     @field_validator("prefix")

@@ -1,7 +1,7 @@
-"""Request signatures, version 4, for object stores: headers in, headers out. Knows no network and no clock.
+"""Request signatures, version 4, for object stores: headers in, headers out. Uses no network and no clock.
 
-Two families of servers sign alike, but for names: the provider's own (`OSS4-HMAC-SHA256`) and the S3-compatible ones
-(`AWS4-HMAC-SHA256`). Of the first the bucket always stands in what is signed, wherever it travels.
+Two families of servers differ only in names: the provider's own (`OSS4-HMAC-SHA256`) and the S3-compatible ones
+(`AWS4-HMAC-SHA256`). For the first, the signed path always contains the bucket, wherever the request has it.
 """
 
 from __future__ import annotations

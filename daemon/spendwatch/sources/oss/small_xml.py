@@ -1,4 +1,4 @@
-"""XML as object stores write it, without surprises: no document type, no entities, not deep, not endless."""
+"""Strict XML of object stores: no document type, no entities, bounded depth and size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bucket as a source of bills: each new or changed object is fetched, whole or not at all. Nothing in it is ever changed."""
+"""A bucket as a source of bills: each new or changed object is downloaded completely. The bucket is never changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One request for an object: what is asked for, and where the answer goes. Bytes of two versions never meet in one file."""
+"""One request for an object and its response. Bytes of two versions never mix in one file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ObjectTransfer:
         if status not in {WHOLE, PART}:
             return None
         if (etag := headers.get("etag", "").strip('"')) != self._found.etag:
-            raise self._misfit(Trouble.CHANGING if etag else Trouble.UNEXPECTED, "another version came than was listed")
+            raise self._misfit(Trouble.CHANGING if etag else Trouble.UNEXPECTED, "the version differs from the listed one")
         if status == WHOLE:
             self._begin(headers)
         else:
@@ -52,11 +52,11 @@ class ObjectTransfer:
     def check(self) -> None:
         """Raise unless everything came that was listed."""
         if self.can_go_on and self._file.size != self._found.size:
-            raise self._misfit(Trouble.UNEXPECTED, f"{self._file.size} bytes came, {self._found.size} were listed")
+            raise self._misfit(Trouble.UNEXPECTED, f"{self._file.size} bytes arrived, {self._found.size} were listed")
 
     def _write(self, piece: bytes) -> None:
         if self.can_go_on and self._file.size + len(piece) > self._found.size:
-            raise self._misfit(Trouble.UNEXPECTED, f"more than the {self._found.size} bytes came that were listed")
+            raise self._misfit(Trouble.UNEXPECTED, f"more than the listed {self._found.size} bytes arrived")
         self._file.write(piece)
 
     def _begin(self, headers: Mapping[str, str]) -> None:
@@ -65,16 +65,14 @@ class ObjectTransfer:
         self.can_go_on = headers.get("content-encoding", "").lower() in _SAME_BYTES
         length = headers.get("content-length", "")
         if length and length != str(self._found.size):
-            raise self._misfit(
-                Trouble.UNEXPECTED, f"it is said to have {printable(length)} bytes, {self._found.size} were listed"
-            )
+            raise self._misfit(Trouble.UNEXPECTED, f"its length is {printable(length)} bytes, {self._found.size} were listed")
 
     def _go_on(self, headers: Mapping[str, str]) -> None:
         found = _RANGE.fullmatch(headers.get("content-range", ""))
         rest = (self._asked_from, self._found.size - 1, self._found.size)
         is_plain = headers.get("content-encoding", "").lower() in _SAME_BYTES
         if not (self._asked_from and is_plain and found and tuple(map(int, found.groups())) == rest):
-            raise self._misfit(Trouble.UNEXPECTED, "it sends a part that was not asked for")
+            raise self._misfit(Trouble.UNEXPECTED, "it sends a part that was not requested")
 
     def _misfit(self, trouble: Trouble, what: str) -> EndpointError:
         self._file.cut(0)

@@ -1,4 +1,4 @@
-"""Which version of each object was given last. Known across restarts; when that is lost, all is given once more, at no harm."""
+"""Which version of each object was passed on last. Kept across restarts; without it all are passed on again, harmlessly."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Objects that were fetched whole and are not entered yet. Each lies in a folder whose name tells which version it is.
+"""Downloaded objects that are not recorded yet. Each is in a folder named after its version.
 
-A single rename brings a file here, and says with the same stroke that it was given: there is no moment between the two.
+A single rename moves a file here and records that it was passed on, in one atomic step.
 
-pending/VERSION/20260915/x.csv     waits, under the name that its key tells
-originals/done/20260915/x.csv      entered
-originals/rejected/20260915/x.csv  refused, the reason beside it
+pending/VERSION/20260915/x.csv     waiting, with the name from its key
+originals/done/20260915/x.csv      recorded
+originals/rejected/20260915/x.csv  rejected, the reason beside it
 """
 
 from __future__ import annotations

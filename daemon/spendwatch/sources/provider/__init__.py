@@ -1,1 +1,1 @@
-"""The provider's gateways, whatever they are asked: by what right, and what their answers mean."""
+"""The provider's gateways: credentials, requests, and the meaning of their responses."""

@@ -1,4 +1,4 @@
-"""The provider's request signature, version 3 (`ACS3-HMAC-SHA256`): headers in, headers out. Knows no network and no clock."""
+"""The provider's request signature, version 3 (`ACS3-HMAC-SHA256`): headers in, headers out. Uses no network and no clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the provider's gateway answers: a document, or a refusal in one of its many forms, told apart by what is to be done."""
+"""Responses of the provider's gateway: a document, or an error in one of many forms, classified by what to do."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _BY_BEGINNING = {
 }
 _KEY_TROUBLES = {
     "InvalidAccessKeyId": "it is not known there, deleted or disabled",
-    "InvalidSecurityToken": "it was lent and has run out, or its token is another one's",
-    "SignatureDoesNotMatch": "the secret is not the one of this key",
+    "InvalidSecurityToken": "it has expired, or its token belongs to another key",
+    "SignatureDoesNotMatch": "the secret does not belong to this key",
 }
 _BY_STATUS = {401: Trouble.CREDENTIALS, 403: Trouble.PERMISSION, 408: Trouble.UNAVAILABLE, 429: Trouble.THROTTLED}
 _FIRST_OF_THE_SERVER = 500
@@ -89,12 +89,12 @@ def document(answer: HttpAnswer, asked: Asked) -> Mapping[str, object]:
         raise EndpointError(msg, Trouble.NOT_A_BILL)
     if "json" not in answer.headers.get("content-type", "").lower():
         claimed = quoted(answer.headers.get("content-type", ""))
-        msg = f"{name}: an answer that does not claim to be JSON, but {claimed}: a login or a proxy's page, perhaps"
+        msg = f"{name}: the response has the type {claimed}, not JSON: it may be the page of a login or a proxy"
         raise EndpointError(msg, Trouble.NOT_A_BILL)
     try:
         found = parse(answer.body)
     except NoJsonError as error:
-        what = "a page of HTML or XML in its place, a login perhaps" if answer.body.lstrip()[:1] == b"<" else error
+        what = "an HTML or XML page, perhaps of a login" if answer.body.lstrip()[:1] == b"<" else error
         msg = f"{name}: the answer cannot be read: {what}"
         raise EndpointError(msg, Trouble.NOT_A_BILL) from error
     if not isinstance(found, dict):
@@ -187,10 +187,10 @@ def _words(trouble: Trouble, refusal: Refusal, answer: HttpAnswer, asked: Asked)
             # What the gateway says of a signature may repeat the request that was signed.
             return f"the access key is not accepted ({code}){_hint(code)}"
         case Trouble.THROTTLED:
-            return f"asked too often ({code})"
+            return f"too many calls ({code})"
         case _:
             said = f": {quoted(refusal.message, asked.secrets)}" if refusal.message else ""
-            return f"refused with status {answer.status}" + (f" ({refusal.code})" if refusal.code else "") + said
+            return f"rejected with status {answer.status}" + (f" ({refusal.code})" if refusal.code else "") + said
 
 
 def _hint(code: str) -> str:

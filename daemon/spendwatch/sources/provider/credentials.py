@@ -1,4 +1,4 @@
-"""By what right bills are asked for: a key pair that a person made, or one that is lent for an hour and renewed in time."""
+"""The provider's credentials: a permanent key pair, or a temporary one that is renewed in time."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def key_in(environ: Mapping[str, str]) -> Signer:
     signer = Signer(environ[KEY_ID].strip(), environ[SECRET].strip(), environ.get(TOKEN, "").strip())
     unsendable = [name for name, text in ((KEY_ID, signer.key_id), (TOKEN, signer.token)) if not is_sendable(text)]
     if unsendable:
-        msg = f"{unsendable[0]} holds characters that no header can carry"
+        msg = f"{unsendable[0]} contains characters that are not allowed in a header"
         raise ValueError(msg)
     return signer
 
@@ -147,6 +147,6 @@ class LentKey:
     async def _lent(self, now: datetime) -> Loan:
         loan = await self._lender.lend()
         if loan.expires_at <= now + _LEAST_LEFT:
-            msg = f"the credentials that were lent ran out at {loan.expires_at.isoformat()}; is this machine's clock right?"
+            msg = f"the temporary credentials expired at {loan.expires_at.isoformat()}; is this machine's clock right?"
             raise EndpointError(msg, Trouble.CREDENTIALS)
         return loan

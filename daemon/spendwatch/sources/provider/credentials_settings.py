@@ -1,4 +1,4 @@
-"""The settings that say by what right the provider is asked. Every source that asks it has them, and says the same by them."""
+"""The settings of the provider's credentials, shared by every source that calls it."""
 
 from __future__ import annotations
 
@@ -64,15 +64,15 @@ class CredentialsConfig(Closed):
     token: SecretStr | None = None
     role: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,64}$", description="the machine's role; left out: the one it has")
     role_arn: Arn | None = Field(default=None, description="the role to assume")
-    oidc_provider_arn: Arn | None = Field(default=None, description="who vouches for the token")
-    oidc_token_file: str | None = Field(default=None, min_length=1, description="the token, read anew each time")
+    oidc_provider_arn: Arn | None = Field(default=None, description="the identity provider of the token")
+    oidc_token_file: str | None = Field(default=None, min_length=1, description="the token, re-read each time")
     sts_endpoint: Endpoint | None = Field(default=None, description="another endpoint for assuming a role, in a VPC, say")
 
     @field_validator("key_id", "token")
     @classmethod
     def _is_sendable(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None and not is_sendable(secret.get_secret_value().strip()):
-            msg = "holds characters that no header can carry"
+            msg = "contains characters that are not allowed in a header"
             raise ValueError(msg)
         return secret
 
@@ -90,7 +90,7 @@ class CredentialsConfig(Closed):
         surplus = [name for name, provider in _ONLY_FOR.items() if name in self.model_fields_set and provider != self.provider]
         if surplus:
             other = _ONLY_FOR[surplus[0]]
-            return f"provider: {self.provider} has no use for {', '.join(surplus)}: that is for provider: {other}"
+            return f"provider: {self.provider} does not use {', '.join(surplus)}: that is for provider: {other}"
         return ""
 
     def _is_given(self, name: str) -> bool:

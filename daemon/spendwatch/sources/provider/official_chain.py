@@ -1,4 +1,4 @@
-"""The provider's own package finds the credentials: environment, profiles, roles, in its order and by its own network calls."""
+"""Credentials through the provider's own package: environment, profiles, roles, in its order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who lends credentials: the role of the machine that we run on, or the role of a service account."""
+"""Temporary credentials from the role of this machine or of a service account."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class ServiceAccountRole:
         try:
             token = (await asyncio.to_thread(self._read_token)).strip()
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
             msg = f"the OIDC token cannot be read: {reason}"
             raise EndpointError(msg, Trouble.CREDENTIALS) from error
         if not token:
@@ -188,4 +188,4 @@ def _loan(found: Mapping[str, object], lender: str) -> Loan:
 
 def _no_loan(lender: str) -> EndpointError:
     # Not a word of what came: half of the credentials may stand in it.
-    return EndpointError(f"{lender} answers with something else than credentials", Trouble.CREDENTIALS)
+    return EndpointError(f"{lender} returns something other than credentials", Trouble.CREDENTIALS)

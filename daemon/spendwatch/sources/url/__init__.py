@@ -1,1 +1,1 @@
-"""An https endpoint that gives a bill file."""
+"""An https endpoint that returns a bill file."""

@@ -1,4 +1,4 @@
-"""By what right an https endpoint is asked: the part of its settings that is the same whatever it gives."""
+"""Authentication at an https endpoint: the settings that are the same for bills and balances."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class UrlAccess(Closed):
     """An https endpoint, and how we say to it who we are."""
 
     url: str = Field(repr=False, min_length=1, description="https only; it may itself be a secret, so nothing shows it")
-    auth: Auth = Field(default=Auth.NONE, description="how we say who we are")
+    auth: Auth = Field(default=Auth.NONE, description="how requests are authenticated")
     username: str | None = Field(default=None, pattern=r"^[!-9;-~]{1,200}$", description="for `basic`")
     header: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,100}$", description="the header's name, for `header`")
     secret_file: str | None = Field(default=None, description="holds the token, the password, or the header's value")
@@ -41,7 +41,7 @@ class UrlAccess(Closed):
     @classmethod
     def _is_sendable(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None and not is_sendable(secret.get_secret_value()):
-            msg = "the secret holds characters that no header can carry"
+            msg = "the secret contains characters that are not allowed in a header"
             raise ValueError(msg)
         return secret
 
@@ -55,7 +55,7 @@ class UrlAccess(Closed):
             msg = f"auth: {self.auth} needs also secret_file"
             raise ValueError(msg)
         if self.header and self.header.lower() in _TAKEN:
-            msg = f"the header {self.header} is needed otherwise"
+            msg = f"the header {self.header} is reserved"
             raise ValueError(msg)
         used = {"username": self.auth is Auth.BASIC, "header": self.auth is Auth.HEADER}
         used |= dict.fromkeys(("secret_file", "secret"), self.auth is not Auth.NONE)
@@ -66,7 +66,7 @@ class UrlAccess(Closed):
         """Refuse a key that would silently mean nothing."""
         useless = [name for name, is_used in used.items() if name in self.model_fields_set and not is_used]
         if useless:
-            msg = f"{here} has no use for {', '.join(useless)}"
+            msg = f"{here} does not use {', '.join(useless)}"
             raise ValueError(msg)
 
     @property

@@ -1,4 +1,4 @@
-"""Whether what came from an endpoint can be a bill at all: a login page is none. What a bill says is for others."""
+"""Whether a response can be a bill at all: a login page cannot. Does not parse bills."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def why_no_bill(file: Incoming, content_type: str) -> str:
     if not head:
         return "an empty answer"
     if head.startswith(b"<"):
-        return "a page of HTML or XML, a login perhaps"
+        return "an HTML or XML page, perhaps of a login"
     if content_type.partition(";")[0].strip().lower() in _PAGES:
         return "it claims to be HTML"
     if head[:1] in {b"{", b"["} and file.size <= _LARGEST_JSON:
@@ -48,4 +48,4 @@ def _envelope(found: Mapping[str, object]) -> str:
     if not has_failed and has_data:
         return ""
     said = next((found[name] for name in _SAYS_WHY if found.get(name)), "")
-    return f"an error in place of a bill: {quoted(str(said))}"
+    return f"an error instead of a bill: {quoted(str(said))}"

@@ -1,4 +1,4 @@
-"""What is known of an endpoint's file across restarts: which version was taken last, and which one is half here."""
+"""What is known of an endpoint's file across restarts: its last version, and an unfinished download."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a fetched file is called: as the endpoint says, in plain characters, since some layouts are told by their names."""
+"""The name of a downloaded file: the endpoint's, in plain characters, because some layouts depend on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bill that an endpoint gives page by page: every page once, until none is named any more."""
+"""A bill in several pages: every page once, until there is no next one."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ class Pages:
     def _check_counts(self) -> None:
         """Raise unless as many lines came as every page announced, where pages announce any number."""
         if self._counts - {None} and self._counts != {self._lines}:
-            raise self._error(Trouble.CHANGING, f"{counted(self._lines, 'line')} came, not those that are announced")
+            raise self._error(Trouble.CHANGING, f"{counted(self._lines, 'line')} arrived, not the announced number")
 
     def _next(self, found: object, answer: HttpAnswer) -> str:
         if self._config.paging is PagingKind.TOKEN:
             token = _at(found, self._config.token_field)
             if not isinstance(token, str | None):
-                raise self._error(Trouble.UNEXPECTED, f"{self._config.token_field} is no token")
+                raise self._error(Trouble.UNEXPECTED, f"{self._config.token_field} is not a token")
             return _with_parameter(self._config.url, self._config.token_parameter, token) if token else ""
         link = _next_link(answer.headers.get("link", ""))
         if not link:

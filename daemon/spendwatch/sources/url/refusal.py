@@ -1,4 +1,4 @@
-"""What a status means by which an endpoint of the operator's own does not give what was asked for."""
+"""The meaning of an error status of the operator's own endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of an https endpoint that gives a bill file: where it is, by what right, in how many pieces."""
+"""The settings of an https endpoint for bills: address, authentication, paging."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class UrlConfig(DownloadedConfig, UrlAccess):
     )
     token_parameter: str = Field(default="NextToken", pattern=r"^[A-Za-z0-9_.-]{1,100}$", description="for `paging: token`")
     stale_after: PositiveDuration = Field(
-        default=timedelta(hours=26), description="without a new bill for that long, somebody is told"
+        default=timedelta(hours=26), description="the operators are notified after this time without a new bill"
     )
 
     @model_validator(mode="after")

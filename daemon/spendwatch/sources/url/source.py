@@ -1,4 +1,4 @@
-"""An https endpoint as a source of bills: what changed is fetched, whole or not at all, over several rounds if need be."""
+"""An https endpoint as a source of bills: changed files are downloaded completely, over several rounds if needed."""
 
 from __future__ import annotations
 

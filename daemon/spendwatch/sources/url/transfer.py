@@ -1,4 +1,4 @@
-"""One request for a file: what is asked for, and where each kind of answer goes. A part is only ever joined to its own file."""
+"""One request for a file and its response. A part is only joined to its own file."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Transfer:
     def check_size(self) -> None:
         """Raise unless everything came that was announced for the whole file."""
         if self._total is not None and self._file.size != self._total:
-            raise self._misfit(Trouble.CHANGING, f"of {self._total} bytes not all came with the rest")
+            raise self._misfit(Trouble.CHANGING, f"the rest of {self._total} bytes is incomplete")
 
     def _begin(self, headers: Mapping[str, str]) -> None:
         self._file.cut(0)
@@ -67,10 +67,10 @@ class Transfer:
         found = _RANGE.fullmatch(headers.get("content-range", ""))
         is_plain = headers.get("content-encoding", "").lower() in _SAME_BYTES
         if not (self._asked_from and found and is_plain and headers.get("etag", self.etag) == self.etag):
-            raise self._misfit(Trouble.UNEXPECTED, "it sends a part that was not asked for")
+            raise self._misfit(Trouble.UNEXPECTED, "it sends a part that was not requested")
         start, end, total = (int(number) for number in found.groups())
         if start != self._asked_from or end + 1 != total or total > self._most_bytes:
-            what = f"it sends bytes {start} to {end} of {total}; asked for was the rest from {self._asked_from} on"
+            what = f"it sends bytes {start} to {end} of {total}; requested was the rest from {self._asked_from}"
             raise self._misfit(Trouble.UNEXPECTED, what)
         self._total = total
         self._make_room(headers)

@@ -1,1 +1,1 @@
-"""How the tables came to be as they are, step by step. Alembic reads this folder; nothing else does."""
+"""The migrations of the tables, step by step. Only Alembic reads this folder."""

@@ -1,4 +1,4 @@
-"""Runs migrations on the connection, and in the transaction, that we are given."""
+"""Runs migrations on a given connection and transaction."""
 
 from alembic import context
 
