@@ -185,7 +185,8 @@ def test_a_shelf_that_became_a_link_is_told_and_not_followed(inbox: Inbox, tmp_p
     outside.mkdir()
     (outside / "x.csv").write_text("precious\n", encoding="utf-8")
     (inbox.path / "done").symlink_to(outside)
-    settle(inbox, "y.csv", shelf="rejected")
+    with pytest.raises(SourceUnavailableError, match=r"'done' \(a symbolic link\)"):
+        settle(inbox, "y.csv", shelf="rejected")
     with capture_logs() as logs:
         assert inbox.source.forget_originals(moment()) == 1
     assert [entry["event"] for entry in logs] == ["original_not_forgotten", "originals_forgotten"]

@@ -17,6 +17,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from drop_folder import NOW, open_descriptors
+from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import SourceName
 from spendwatch.sources.files.originals import plain_file
 from spendwatch.sources.files.shelves import Shelf, bring_back, lay_beside, put_away
@@ -235,13 +236,15 @@ def test_a_source_on_a_swapping_folder_gives_and_keeps_nothing_but_its_bills(sce
                 again = os.open("x.csv", os.O_WRONLY | os.O_CREAT | os.O_EXCL, dir_fd=deep)
                 os.write(again, BILL.encode())
                 os.close(again)
-            for bill in source.arrivals(NOW):
-                assert bill.path.read_text(encoding="utf-8") == BILL
-                outcomes[bill.name.partition("/")[0]] += 1
-                if number % 2:
-                    source.keep(bill)
-                else:
-                    source.reject(bill, "nonsense")
+            # A link in the place of a folder is reported when all the bills of the pass were given.
+            with suppress(SourceUnavailableError):
+                for bill in source.arrivals(NOW):
+                    assert bill.path.read_text(encoding="utf-8") == BILL
+                    outcomes[bill.name.partition("/")[0]] += 1
+                    if number % 2:
+                        source.keep(bill)
+                    else:
+                        source.reject(bill, "nonsense")
     os.close(deep)
     kept = [path for shelf in Shelf for path in (scene.inbox / shelf).rglob("*.csv")]
     calm = [path for path in kept if "calm" in path.parts]

@@ -121,6 +121,7 @@ def test_a_month_that_was_never_watched_while_it_was_open_is_read_in_silence(hom
 
 
 def test_a_late_refund_gives_one_correction_beside_the_late_notice_and_arms_nothing_again(home: BillHome) -> None:
+    home.at("2026-10-01 12:00")
     home.export(FIRST, SECOND)
     home.call("once")
     assert home.told() == [("spend.threshold_reached", "90")]

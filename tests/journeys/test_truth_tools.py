@@ -315,7 +315,7 @@ def test_every_report_adds_up_to_the_month(quiet_home: Home, by: str) -> None:
     assert sum(int(row["lines"]) for row in rows) == whole[0]["lines"]
     assert quiet_home.call("report", "--month", "2026-09", "--by", by).stdout.count("170.15") >= 1
     if by == "category":
-        assert {row["category"] for row in rows} == {"inference", "training", "plan"}
+        assert {row["category"] for row in rows} == {"inference", "training", "savings plan"}
 
 
 # Room

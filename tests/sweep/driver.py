@@ -59,13 +59,13 @@ def _random_message_id() -> bytes:
 
 
 def commit_twice() -> None:
-    """Write the deliveries down in a transaction of their own: an alert whose deliveries were not, is never told."""
+    """Write what is said down in a transaction of its own: an alert of which nothing is on record is never sent."""
 
     def commit(self: AlertBook, verdict: Verdict, targets: Mapping[ChannelName, Sequence[str]], *, now: datetime) -> int:
         with self._database.writing() as connection:
             put_alerts(connection, verdict.alerts)
-            put_notifications(connection, verdict.notifications)
         with self._database.writing() as connection:
+            put_notifications(connection, verdict.notifications)
             return put_deliveries(connection, verdict.notifications, targets, now)
 
     AlertBook.commit = commit  # type: ignore[method-assign] # as above

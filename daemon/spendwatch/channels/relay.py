@@ -122,7 +122,9 @@ class Relay:
         """Return a connection to the first address that takes one."""
         trouble: OSError = socket.gaierror("no address")
         for address in addresses:
-            connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            # Named as TCP, asyncio sends small pieces at once on it.
+            connection = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             connection.setblocking(False)  # noqa: FBT003 -- the library's own
             try:
                 async with asyncio.timeout(_CONNECT_LIMIT):
