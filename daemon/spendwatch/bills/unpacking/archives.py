@@ -44,7 +44,7 @@ def _gunzipped(file: FileIO, progress: Callable[[float], None]) -> Iterator[byte
     file.seek(0)
     try:
         with gzip.open(file) as unpacked:
-            while piece := unpacked.read(PIECE):
+            while piece := unpacked.read(PIECE // 8):
                 yield piece
                 progress(file.tell() / size)
     except EOFError as error:
