@@ -414,89 +414,16 @@ _Plain = dict[str, object]
 
 def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
     """Return the overview as plain JSON values; amounts are strings, times in the billing zone."""
-
-    def when(moment: datetime | None) -> str | None:
-        return moment.astimezone(zone).isoformat(timespec="seconds") if moment else None
-
     return {
         "schema_version": 1,
-        "as_of": when(overview.as_of),
+        "as_of": _when(overview.as_of, zone),
         "month": overview.period.label,
-        "accounts": [
-            {
-                "account": account.account,
-                "name": account.name,
-                "currency": account.currency,
-                **split_json(account.split),
-                "budget": _amount(account.budget),
-                "counts": account.counts.value,
-                "used": _share(account.used),
-                "state": account.mark.value,
-                "other_currencies": [{"currency": money.currency, "spend": plain(money.amount)} for money in account.foreign],
-                "data_until": when(account.data_until),
-                "silent_for_seconds": int(account.silence.total_seconds()) if account.silence else None,
-                "used_on": {category.value: day.isoformat() for category, day in account.used_on},
-                "lag": _lag(account),
-                "not_watched": [
-                    {"product": one.product, "currency": one.currency, "spend": plain(one.amount)} for one in account.outside
-                ],
-                "uncounted": [
-                    {
-                        "series": one.other.series,
-                        "counts": one.counts.series,
-                        "spend": plain(one.amount),
-                        "currency": one.currency,
-                        "days": [day.isoformat() for day in one.days],
-                    }
-                    for one in account.uncounted
-                ],
-                "forecast": forecast_json(account.forecast),
-                "forecast_reason": _no_forecast(account, overview),
-                "workspaces": [
-                    {
-                        "workspace": line.workspace,
-                        "name": line.name,
-                        **split_json(line.split),
-                        "budget": _amount(line.budget),
-                        "counts": line.counts.value,
-                        "used": _share(line.used),
-                        "state": line.mark.value,
-                        "lines": line.lines,
-                        "forecast": forecast_json(line.forecast),
-                    }
-                    for line in account.workspaces
-                ],
-                **_balance_told(account, overview, zone),
-            }
-            for account in overview.accounts
-        ],
+        "accounts": [_account_json(account, overview, zone) for account in overview.accounts],
         "alerts": [
             alert_json(alert, zone, overview.notified.get(alert.id, 0), is_undelivered=alert.id in overview.undelivered)
             for alert in overview.alerts
         ],
-        "sources": [
-            {
-                "name": source.name,
-                "type": source.type,
-                "state": source.state,
-                "last_success": when(source.last_success),
-                "last_bill": when(source.last_bill),
-                "trouble": source.trouble,
-                "cause": source.cause.value if source.cause else None,
-                "checks": [
-                    {
-                        "month": check.period.label,
-                        "currency": check.currency,
-                        "days": plain(check.days),
-                        "total": plain(check.total),
-                        "at": when(check.at),
-                        "differs_since": when(check.since),
-                    }
-                    for check in source.checks
-                ],
-            }
-            for source in overview.sources
-        ],
+        "sources": [_source_json(source, zone) for source in overview.sources],
         "reading": [
             {
                 "source": reading.source,
@@ -504,9 +431,85 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
                 "bytes": reading.size,
                 "phase": reading.phase,
                 "share": f"{reading.share:.3f}",
-                "since": when(reading.began_at),
+                "since": _when(reading.began_at, zone),
             }
             for reading in overview.readings
+        ],
+    }
+
+
+def _when(moment: datetime | None, zone: tzinfo) -> str | None:
+    return moment.astimezone(zone).isoformat(timespec="seconds") if moment else None
+
+
+def _account_json(account: AccountOverview, overview: Overview, zone: tzinfo) -> _Plain:
+    return {
+        "account": account.account,
+        "name": account.name,
+        "currency": account.currency,
+        **split_json(account.split),
+        "budget": _amount(account.budget),
+        "counts": account.counts.value,
+        "used": _share(account.used),
+        "state": account.mark.value,
+        "other_currencies": [{"currency": money.currency, "spend": plain(money.amount)} for money in account.foreign],
+        "data_until": _when(account.data_until, zone),
+        "silent_for_seconds": int(account.silence.total_seconds()) if account.silence else None,
+        "used_on": {category.value: day.isoformat() for category, day in account.used_on},
+        "lag": _lag(account),
+        "not_watched": [
+            {"product": one.product, "currency": one.currency, "spend": plain(one.amount)} for one in account.outside
+        ],
+        "uncounted": [
+            {
+                "series": one.other.series,
+                "counts": one.counts.series,
+                "spend": plain(one.amount),
+                "currency": one.currency,
+                "days": [day.isoformat() for day in one.days],
+            }
+            for one in account.uncounted
+        ],
+        "forecast": forecast_json(account.forecast),
+        "forecast_reason": _no_forecast(account, overview),
+        "workspaces": [_workspace_json(line) for line in account.workspaces],
+        **_balance_told(account, overview, zone),
+    }
+
+
+def _workspace_json(line: WorkspaceLine) -> _Plain:
+    return {
+        "workspace": line.workspace,
+        "name": line.name,
+        **split_json(line.split),
+        "budget": _amount(line.budget),
+        "counts": line.counts.value,
+        "used": _share(line.used),
+        "state": line.mark.value,
+        "lines": line.lines,
+        "forecast": forecast_json(line.forecast),
+    }
+
+
+def _source_json(source: SourceOverview, zone: tzinfo) -> _Plain:
+    return {
+        "name": source.name,
+        "type": source.type,
+        "state": source.state,
+        "last_success": _when(source.last_success, zone),
+        "last_bill": _when(source.last_bill, zone),
+        "trouble": source.trouble,
+        "cause": source.cause.value if source.cause else None,
+        "checks": [
+            {
+                "month": check.period.label,
+                "currency": check.currency,
+                "days": plain(check.days),
+                "total": plain(check.total),
+                "at": _when(check.at, zone),
+                "differs_since": _when(check.since, zone),
+            }
+            for check in source.checks
         ],
     }
 
