@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -27,6 +28,7 @@ from hypothesis import strategies as st
 from spendwatch.bills.unpacking.containers import Opened, opened
 from spendwatch.bills.unpacking.contents import recognised
 from spendwatch.bills.unpacking.limits import LIMITS, Limits, shown
+from spendwatch.bills.unpacking.zip_archive import ZipArchive
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from zip_builder import ENCRYPTED, STORED, UTF_8, BuiltMember, a_member, a_zip, zeros
 
@@ -547,6 +549,25 @@ def test_too_little_room_is_not_the_bills_fault(place: Path) -> None:
     with pytest.raises(ReaderFailedError, match=told):
         opened_here(a_zip(BuiltMember(b"large.csv", zeros(100), 100 * MIB, 0)), place, limits=full)
     assert opened_here(gzip.compress(BILL), place, limits=full).parts
+
+
+def test_a_disk_that_cannot_be_read_is_not_the_bills_fault(place: Path) -> None:
+    path = place / "bill.zip"
+    path.write_bytes(a_zip(a_member("a.csv", BILL)))
+
+    class Disk(io.FileIO):
+        is_broken = False
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.is_broken:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().read(size) or b""
+
+    with Disk(path) as file:
+        archive = ZipArchive(file, LIMITS)
+        file.is_broken = True
+        with pytest.raises(OSError, match="Input/output error"):
+            list(archive.pieces(archive.members[0]))
 
 
 def test_progress_is_told_up_to_the_end(place: Path) -> None:

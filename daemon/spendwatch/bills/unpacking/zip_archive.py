@@ -29,8 +29,8 @@ _LENGTHS = struct.Struct("<26x2H")
 
 _ENCRYPTED, _UTF_8 = 0x1, 0x800
 _METHODS = {9: "Deflate64, as Windows packs large files", 12: "bzip2", 14: "LZMA", 93: "zstd", 95: "xz", 99: "AES"}
-_DAMAGED = (BadZipFile, EOFError, OSError, OverflowError, NotImplementedError, ValueError, struct.error, zlib.error)
-"""What the library raises where an archive is not as it should be."""
+_DAMAGED = (BadZipFile, EOFError, OverflowError, NotImplementedError, ValueError, struct.error, zlib.error)
+"""What the library raises where an archive is not as it should be. A disk that cannot be read is not the archive's fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,9 @@ def _counted(file: FileIO, limits: Limits) -> int:
 
 def _end_of(file: FileIO, info: ZipInfo) -> int:
     """Return where the member's bytes end."""
+    if info.header_offset < 0:
+        msg = "a member before the file begins"
+        raise BadZipFile(msg)
     lengths = _LENGTHS.unpack(os.pread(file.fileno(), _LENGTHS.size, info.header_offset))
     return int(info.header_offset + _LENGTHS.size + sum(lengths) + info.compress_size)
 
