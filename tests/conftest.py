@@ -1,9 +1,21 @@
-"""What every test may use."""
+"""What every test may use, and the two databases that every promise of the store must hold on."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, settings
+
+from servers_postgres import PostgresServer, running_server
+from spendwatch.bills.process import ReadingProcess
+from spendwatch.store.database import Database
+from spendwatch.store.opening import open_database
+
+_TEMPLATE = "ledger_template"
+_numbers = count(1)
 
 settings.register_profile("everyday", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("everyday")
@@ -26,3 +38,69 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
     items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One private server for all tests."""
+    with running_server() as server:
+        server.execute(f"CREATE DATABASE {_TEMPLATE}")
+        open_database(server.url(_TEMPLATE)).close()
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Which database."""
+    return str(request.param)
+
+
+@pytest.fixture
+def new_place(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where a ledger may be made: a path where nothing is yet, or the URL of an empty database."""
+    if engine == "sqlite":
+        yield str(tmp_path / "state" / "spendwatch.db")
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    name = f"empty_{next(_numbers)}"
+    server.execute(f"CREATE DATABASE {name}")
+    yield server.url(name)
+    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def place(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where an empty ledger with all its tables is."""
+    if engine == "sqlite":
+        path = str(tmp_path / "state" / "spendwatch.db")
+        open_database(path).close()
+        yield path
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    name = f"ledger_{next(_numbers)}"
+    server.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    yield server.url(name)
+    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(place: str) -> Iterator[Database]:
+    """An open ledger without anything in it."""
+    opened = open_database(place)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def shared_reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadingProcess]:
+    """One reading process for all tests of a file: it remembers nothing of a bill."""
+    with ReadingProcess(tmp_path_factory.mktemp("reading")) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger in a file, to be copied: to build its tables takes longer than most tests."""
+    path = tmp_path_factory.mktemp("empty") / "spendwatch.db"
+    open_database(str(path)).close()
+    return path

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bill_builder import ACCOUNT
-from fuzz import CURRENCIES, PLAIN
+from damaged_bills import CURRENCIES, PLAIN
 from home import Home
 from mischief import Damaged, damaged
 from oracle import Sums, month_to_date

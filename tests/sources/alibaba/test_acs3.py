@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from billing_gateway import signature_of, signed_names
 from spendwatch.sources.provider.acs3 import ApiRequest, Signer, canonical, signed
 
-CAPTURE = Path(__file__).parent.parent / "data" / "endpoint" / "sdk_capture.jsonl"
+CAPTURE = Path(__file__).parents[2] / "data" / "endpoint" / "sdk_capture.jsonl"
 CAPTURED_SECRET = "test-secret/+="
 
 VENDOR = (

@@ -26,6 +26,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 import store_worker
+from folders import environment
 from servers_postgres import PASSWORD, PostgresServer, missing
 from spendwatch.domain.errors import LedgerChangedError, LedgerUnavailableError
 from spendwatch.domain.review import Verdict
@@ -60,8 +61,7 @@ def enter(database: Database, name: str, *days: Day) -> None:
 def worker(what: str, place: str, *more: str) -> Iterator[subprocess.Popen[str]]:
     """Run a process of its own on the ledger; it is killed at the end, if not before."""
     command = [sys.executable, str(WORKER), what, place, *more]
-    paths = os.pathsep.join(path for path in sys.path if path)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": paths})
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
     try:
         yield process
     finally:
@@ -215,9 +215,7 @@ def test_a_start_with_nothing_to_migrate_does_not_load_the_migration_library(pla
         "import sys; from spendwatch.store.opening import open_database; "
         "open_database(sys.argv[1]).close(); print('alembic' in sys.modules)"
     )
-    paths = os.pathsep.join(path for path in sys.path if path)
-    environment = os.environ | {"PYTHONPATH": paths}
-    done = subprocess.run([sys.executable, "-c", code, place], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run([sys.executable, "-c", code, place], capture_output=True, text=True, check=True, env=environment())
     assert done.stdout.strip() == "False"
 
 

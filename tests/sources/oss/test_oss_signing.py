@@ -23,7 +23,7 @@ from spendwatch.sources.oss.signing import AWS4, OSS4, StoreRequest, signed
 from spendwatch.sources.provider.acs3 import Signer
 from spendwatch.sources.provider.credentials import OwnKey
 
-RECORDED = Path(__file__).parents[1] / "data" / "buckets" / "signed_requests.json"
+RECORDED = Path(__file__).parents[2] / "data" / "buckets" / "signed_requests.json"
 """What the provider's own package (alibabacloud-oss-v2 1.4.1) sent to the stand-in: listings, pages, objects, with and without
 a token."""
 

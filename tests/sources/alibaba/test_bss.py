@@ -36,7 +36,7 @@ from spendwatch.sources.trouble import EndpointError, Trouble
 
 pytestmark = pytest.mark.anyio
 
-SAMPLES = Path(__file__).parent.parent / "data" / "bills"
+SAMPLES = Path(__file__).parents[2] / "data" / "bills"
 SEPTEMBER = BillingPeriod(2026, 9)
 DAY = date(2026, 9, 12)
 ACME = AccountId(ACCOUNT)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bill_builder import a_bill, a_line
+from folders import environment
 from small_ledger import NO_HINTS, SmallLedger, a_bill_file
 from spendwatch.bills import process as daemon_side
 from spendwatch.bills.child import Child
@@ -176,8 +177,7 @@ reader.prepare()
 print(reader.pid, flush=True)
 reader.read(a_bill_file(Path({str(big_bill.path)!r})), NO_HINTS)
 """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment) as daemon:
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment()) as daemon:
         assert daemon.stdout
         worker = int(daemon.stdout.readline())
         handle = os.pidfd_open(worker)

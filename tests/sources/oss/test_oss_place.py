@@ -164,7 +164,7 @@ def test_nothing_of_a_secret_shows_in_the_settings_or_the_source(stage: Stage) -
 
 
 def test_every_key_is_explained() -> None:
-    told = (Path(__file__).parents[2] / "config" / "README.md").read_text(encoding="utf-8")
+    told = (Path(__file__).parents[3] / "config" / "README.md").read_text(encoding="utf-8")
     section = told[told.index("#### A bucket") : told.index("### `retention`")]
     assert {key for key in OssConfig.model_fields if f"`{key}`" not in section} == set()
 

@@ -26,6 +26,7 @@ from billing_api import Document
 from bss_lies import KEY_ID, SECRET, TOKEN, Lie
 from bss_told import LIES
 from endpoint_watch import NOW, Endpoint, StopWatch, day_of, lines_of
+from folders import environment
 from servers_bss import ACCOUNT, BssServer, an_item
 from small_ledger import read_here
 from spendwatch.domain.errors import SourceUnavailableError
@@ -453,7 +454,7 @@ def _killed_before(call_number: int, stage: Stage) -> None:
     before = len(stage.server.calls)
     stage.server.pause_before = lambda _: len(stage.server.calls) - before == call_number
     program = [sys.executable, "-m", "endpoint_watch", stage.server.url, str(stage.endpoint.place)]
-    with subprocess.Popen(program, cwd=Path(__file__).parents[1]) as process:
+    with subprocess.Popen(program, env=environment()) as process:
         while not stage.server.hanging:
             assert process.poll() is None, "it ended before it was killed"
             threading.Event().wait(0.01)
@@ -480,7 +481,7 @@ async def test_a_kill_between_any_two_pages_leaves_no_part_of_a_bill(call_number
 
 def _run(program: str, *arguments: str) -> int:
     command = [sys.executable, "-c", program, *arguments]
-    return subprocess.run(command, cwd=Path(__file__).parents[1], check=False).returncode
+    return subprocess.run(command, env=environment(), check=False).returncode
 
 
 async def test_a_kill_between_the_file_and_the_memory_of_it_gives_the_same_lines_once_more(stage: Stage) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from bucket_watch import Bucket
+from folders import environment
 from oss_lies import Call
 from servers_oss import OssServer
 from spendwatch.sources.oss.versions import Version, Versions
 
 pytestmark = pytest.mark.anyio
 
-TESTS = Path(__file__).parents[1]
 OLD, NEW = "20260904/1_BillingItemDetail_20260903.csv", "20260905/1_BillingItemDetail_20260904.csv"
 OBJECTS = {OLD: b"a,b\n1,2\n", NEW: b"a,b\n" + b"3,4\n" * 100_000}
 
@@ -33,7 +33,7 @@ class Stage:
     def killed(self, *, once: Callable[[], bool]) -> None:
         """Let a real process fetch and put away, and kill it in that moment."""
         program = [sys.executable, "-m", "bucket_watch", self.server.url, str(self.bucket.place)]
-        with subprocess.Popen(program, cwd=TESTS) as process:
+        with subprocess.Popen(program, env=environment()) as process:
             while not once():
                 assert process.poll() is None, "it ended before it was killed"
                 threading.Event().wait(0.005)
@@ -95,7 +95,7 @@ async def test_an_object_that_was_replaced_while_its_half_lay_here_is_begun_anew
 
 def _killed_at_each_step(url: str, place: Path) -> int:
     program = [sys.executable, "-m", "bucket_deaths", url, str(place)]
-    return int(subprocess.run(program, cwd=TESTS, check=True, capture_output=True, text=True).stdout)
+    return int(subprocess.run(program, env=environment(), check=True, capture_output=True, text=True).stdout)
 
 
 async def test_killed_at_every_step_the_next_round_is_exact(stage: Stage, tmp_path: Path) -> None:

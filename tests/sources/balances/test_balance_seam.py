@@ -18,7 +18,7 @@ from spendwatch.app import App
 from spendwatch.settings import Outside, load
 from spendwatch.state import opened_store
 
-SAMPLE = Path(__file__).parent.parent / "data" / "bills" / "api_get_fund_account_available_amount.json"
+SAMPLE = Path(__file__).parents[2] / "data" / "bills" / "api_get_fund_account_available_amount.json"
 MAIN = """\
 accounts:
   acme: {{id: "1000000000000001", site: cn, currency: CNY, balance: {{from: api{balance}}}}}

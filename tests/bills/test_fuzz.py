@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from fuzz import Figures, judged, taken_together
+from damaged_bills import Figures, judged, taken_together
 from mischief import damaged
 
 EVERYDAY = 20_000

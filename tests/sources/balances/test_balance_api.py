@@ -30,7 +30,7 @@ from spendwatch.sources.provider.credentials import OwnKey
 
 pytestmark = pytest.mark.anyio
 
-SAMPLES = Path(__file__).parent.parent / "data" / "bills"
+SAMPLES = Path(__file__).parents[2] / "data" / "bills"
 ACME = AccountId(ACCOUNT)
 NEWER, OLDER = "GetFundAccountAvailableAmount", "QueryAccountBalance"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import os
 import re
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from endpoint_watch import LOOPBACK, StopWatch
+from folders import environment
 from servers_file import FileServer
 from servers_http import Fault, HttpSink, Reply
 from spendwatch.domain.errors import SourceUnavailableError
@@ -281,7 +281,6 @@ async def test_a_part_that_the_server_no_longer_has_is_dropped(stage: Stage) -> 
 
 def _killed_while_fetching(url: str, place: Path, *, once_it_has: int) -> None:
     """Let a real process fetch, and kill it when so many bytes are there."""
-    tests = Path(__file__).parents[1]
     program = f"""
 import asyncio
 from pathlib import Path
@@ -289,8 +288,7 @@ from test_url import Asking
 asyncio.run(Asking({url!r}, Path({str(place)!r}), timeout="60s").round())
 """
     half = place / "incoming" / "resumed.download"
-    environ = {**os.environ, "PYTHONPATH": f"{tests}:{tests / 'contracts'}"}
-    with subprocess.Popen([sys.executable, "-c", program], env=environ) as process:
+    with subprocess.Popen([sys.executable, "-c", program], env=environment()) as process:
         while not half.exists() or half.stat().st_size < once_it_has:
             assert process.poll() is None, "it ended before it was killed"
             threading.Event().wait(0.01)

@@ -1,7 +1,7 @@
 """Hands damaged bill files to the reader, one after the other, and judges what it makes of each.
 
-`python tests/fuzz.py --first 0 --count 100000 --workers 2` tells what became of them. It stops at the first surprise and names
-its seed: `--first 4711 --count 1` shows that one again.
+`PYTHONPATH=tests:tests/builders python tests/fuzz/damaged_bills.py --first 0 --count 100000` tells what became of them. It
+stops at the first surprise and names its seed: `--first 4711 --count 1` shows that one again.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from many_layouts import Charge, NamedFile, answers, detail, english, focus, ins
 from xlsx_builder import a_spreadsheet
 from zip_builder import STORED, a_member, a_zip
 
-FOLDER = Path(__file__).parent / "data" / "bills"
+FOLDER = Path(__file__).parent.parent / "data" / "bills"
 BOM = b"\xef\xbb\xbf"
 
 Rows = list[list[str]]
