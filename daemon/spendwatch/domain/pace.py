@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import accumulate
 from math import ceil, exp, log, sqrt
 
-from spendwatch.domain.level import LEVEL_DAYS, WARM_UP, follow
+from spendwatch.domain.baseline import LEVEL_DAYS, WARM_UP, follow
 
 FEWEST_DAYS = 5
 """Complete days below which there is no pace."""
@@ -135,9 +135,9 @@ def pace_of(daily: Mapping[date, Decimal], *, through: date, unknown: AbstractSe
     first = (through.toordinal() - len(amounts)) % _WEEK
     week = _week(amounts, first)
     shares = (week * (len(amounts) // _WEEK + 2))[first : first + len(amounts)]
-    level, levels = follow(amounts, shares)
-    soon, later = _misses(amounts, shares, levels, days, len(level.amounts))
-    return Pace(through, days, unit, level.believed(), week, growth, soon, later, level.rival())
+    baseline, before = follow(amounts, shares)
+    soon, later = _misses(amounts, shares, before, days, baseline.days)
+    return Pace(through, days, unit, baseline.value, week, growth, soon, later, baseline.rival)
 
 
 def _series(daily: Mapping[date, Decimal], through: date, unknown: AbstractSet[date]) -> tuple[list[float | None], Decimal]:
