@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
@@ -17,9 +16,10 @@ import structlog
 from spendwatch.bills.folder import sweep
 from spendwatch.bills.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
+from spendwatch.clock_watch import ClockWatch
 from spendwatch.domain.errors import ConfigMistake, LedgerDamagedError, LedgerUnavailableError, SourceUnavailableError
 from spendwatch.domain.late import Closing
-from spendwatch.domain.period import closes_at, duration_text, open_periods
+from spendwatch.domain.period import closes_at, open_periods
 from spendwatch.domain.policy import AccountPolicy, ChannelName
 from spendwatch.domain.statement import AccountId, ReadingHints, SourceName
 from spendwatch.jobs.assess import assess
@@ -41,9 +41,8 @@ from spendwatch.sources.balances.settings import ApiBalanceConfig, BalanceConfig
 from spendwatch.sources.config import AlibabaConfig, FolderConfig
 from spendwatch.sources.feeds import Feeds, Means
 from spendwatch.sources.opening import Source
-from spendwatch.state import Store, clock_offset, not_before, system_clock
+from spendwatch.state import Store, not_before, system_clock
 from spendwatch.store import ledger, outbox
-from spendwatch.store.moments import correct_moments, shift_moments
 
 if TYPE_CHECKING:
     from spendwatch.outgoing import Outgoing
@@ -57,15 +56,6 @@ _DEAD_TOLD = timedelta(days=1)
 """For how long a delivery that died keeps its channel called failing."""
 
 _COMPLAINTS_SHOWN = 3
-
-_LARGE_STEP = timedelta(minutes=5)
-"""A clock that is set by so much was wrong; by less, it is kept right."""
-
-_CLOCK_BEHIND = timedelta(days=2)
-"""By less, bills of today may be ahead of now: of the day's end, and in another zone."""
-
-_CLOCK_TOLD = timedelta(days=1)
-"""A clock that jumps time and again is one alert."""
 
 _CONFIGURED_POLL = timedelta(hours=1)
 """How often it is noted that what is configured of a balance is still the same."""
@@ -144,9 +134,7 @@ class App:
         self._balances: dict[AccountId, tuple[object, Polled]] = {}
         """How each balance is read, and on what ground."""
         self.balance_rounds = BalanceRounds({}, store.balances, clock, monotonic)
-        self._clock_offset = clock_offset()
-        self._clock_trouble = ("", -math.inf)
-        """What was wrong with the clock lately, and until when that is told, by a clock that nobody sets."""
+        self.clock_watch = ClockWatch(store.database, self.clock, monotonic, self._newest, lambda: self.settings.zone)
         self.alarm = LedgerAlarm(clock, monotonic)
         self._trouble_noted = ""
         self._furnish()
@@ -280,7 +268,7 @@ class App:
     def assess(self) -> int:
         """Judge everything; return how many deliveries are new."""
         with self._assessing:
-            self._follow_clock()
+            self.clock_watch.follow()
             now = self.clock()
             around = self._surroundings(now)
             strays = self.store.outbox.give_up_strays(around.targets, now=now)
@@ -328,46 +316,6 @@ class App:
         day = self.store.ledger.newest_day()
         return datetime.combine(day + timedelta(days=1), datetime.min.time(), self.settings.zone) if day else None
 
-    def check_clock(self) -> None:
-        """Correct what a wrong clock noted before the start, unless the one of now is wrong; a large difference is told."""
-        noted = self._correct_moments()
-        if noted and abs(noted - self.clock()) >= _LARGE_STEP:
-            self._clock_is_wrong(f"a record has the time {self._shown(noted)}")
-
-    def _correct_moments(self) -> datetime | None:
-        now = self.clock()
-        return None if self._is_behind(now) else correct_moments(self.store.database, now)
-
-    def _is_behind(self, now: datetime) -> bool:
-        newest = self._newest()
-        return newest is not None and now < newest - _CLOCK_BEHIND
-
-    def _clock_trouble_at(self, now: datetime) -> str:
-        text, until = self._clock_trouble
-        if self._monotonic() < until:
-            return text
-        return f"it shows {self._shown(now)}, and bills charge for later days" if self._is_behind(now) else ""
-
-    def _shown(self, moment: datetime) -> str:
-        return moment.astimezone(self.settings.zone).isoformat(timespec="seconds")
-
-    def _follow_clock(self) -> None:
-        """Notice that the wall clock was set by much, keep the ages of what we know, and let it be told."""
-        offset = clock_offset()
-        step = timedelta(seconds=round(offset - self._clock_offset))
-        if abs(step) < _LARGE_STEP:
-            self._clock_offset = offset
-            return
-        shift_moments(self.store.database, step)
-        self._clock_offset = offset
-        self._correct_moments()
-        self._clock_is_wrong(f"it was set {'ahead' if step > timedelta() else 'back'} by {duration_text(abs(step))}")
-
-    def _clock_is_wrong(self, why: str) -> None:
-        now = self._shown(self.clock())
-        log.warning("clock_stepped", why=why, now=now)
-        self._clock_trouble = f"{why}; now it shows {now}", self._monotonic() + _CLOCK_TOLD.total_seconds()
-
     def _surroundings(self, now: datetime) -> Surroundings:
         return Surroundings(
             policies=self.settings.policies,
@@ -375,7 +323,7 @@ class App:
             targets={name: tuple(channel.targets) for name, channel in self.channels.items()},
             stale_after=self.settings.stale_after,
             config_mistakes=tuple(str(mistake) for mistake in self.config_mistakes),
-            clock_trouble=self._clock_trouble_at(now),
+            clock_trouble=self.clock_watch.trouble_at(now),
             troubles=self.store.outbox.dead_since(now - _DEAD_TOLD),
             undelivered=tuple(self.store.book.undelivered()),
             strayed=outbox.STRAYED,

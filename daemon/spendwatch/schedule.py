@@ -107,7 +107,7 @@ class Daemon:
         app.on_settled = lambda settled: self._heartbeat.progress(f"deliver:{settled.delivery.channel}")
         try:
             app.store.health.reading_ended()
-            app.check_clock()
+            app.clock_watch.check()
             app.beat()
             if recovered := app.store.outbox.take_up():
                 log.warning("deliveries_recovered", count=recovered)

@@ -110,7 +110,7 @@ def _round(settings: Settings, store: Store) -> int:
     settled: list[Settled] = []
     app.on_settled = settled.append
     try:
-        app.check_clock()
+        app.clock_watch.check()
         recovered = store.outbox.take_up()
         if recovered:
             log.warning("deliveries_recovered", count=recovered)
