@@ -20,9 +20,9 @@ class Closed(BaseModel):
 
 
 def one_text(value: object) -> str:
-    """Return the value if it is one text."""
+    """Return the value if it is one text, without the place that it may know."""
     if isinstance(value, str):
-        return value
+        return str(value)
     kind = "a list" if isinstance(value, list) else "keys with values" if isinstance(value, dict) else "nothing"
     msg = f"must be one value, not {kind}"
     raise ValueError(msg)

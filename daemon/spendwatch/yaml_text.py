@@ -1,4 +1,4 @@
-"""YAML as text: every scalar stays exactly as written and knows its line and column.
+"""YAML as text: every text stays exactly as written and knows its line and column.
 
 YAML's own types turn money and times into something else: `12:30` is 750, `010` is 8, `no` is false, and the second of two
 equal keys wins silently. Here nothing is converted; anchors, aliases, tags, merge keys and repeated keys are mistakes.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NoReturn, Union
+from typing import NoReturn, Self, TypeAlias
 
 import yaml
 
@@ -22,9 +22,6 @@ MAX_MISTAKES = 50
 """Of one file; whoever makes more is not helped by reading them all, and nobody else is flooded."""
 
 NOT_LISTED = "further mistakes of this file are not listed"
-
-Text = Union[str, None, list["Text"], dict[str, "Text"]]  # noqa: UP007 -- `|` cannot name the type within itself
-"""What a file says: text, nothing (empty, `null` or `~`), a list, or keys with values."""
 
 KeyPath = tuple[str | int, ...]
 """Where in a file: keys, and numbers within lists."""
@@ -40,7 +37,7 @@ _HINTS = {
 
 _LONGEST_PATH = 8
 _NOTHING = frozenset({"", "~", "null"})
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
 )
@@ -60,19 +57,59 @@ class Place:
         return ConfigMistake(self.file, self.line, self.column, key, what)
 
 
+class Scalar(str):
+    """A text, and where it is written. `is_nothing`: empty, `null` or `~`."""
+
+    __slots__ = ("is_nothing", "place")
+    place: Place
+    is_nothing: bool
+
+    def __new__(cls, text: str, place: Place, *, is_nothing: bool = False) -> Self:
+        """Return the text with its place."""
+        made = super().__new__(cls, text)
+        made.place, made.is_nothing = place, is_nothing
+        return made
+
+
+class Items(list["Node"]):
+    """A list, and where it begins."""
+
+    def __init__(self, place: Place) -> None:
+        """Begin empty."""
+        super().__init__()
+        self.place = place
+
+
+class Keys(dict[str, "Node"]):
+    """Keys with values, and where they begin. Keys are `Scalar`s."""
+
+    def __init__(self, place: Place) -> None:
+        """Begin empty."""
+        super().__init__()
+        self.place = place
+
+    def copy(self) -> Keys:
+        """Return a copy that begins at the same place."""
+        made = Keys(self.place)
+        made.update(self)
+        return made
+
+    def key_place(self, name: str) -> Place | None:
+        """Return where that key is written, if it is."""
+        return next((key.place for key in self if key == name and isinstance(key, Scalar)), None) if name in self else None
+
+
+Node: TypeAlias = Scalar | Items | Keys
+"""What a file says."""
+
+
 @dataclass(slots=True)
 class Document:
-    """What one file says, and where it says it."""
+    """What one file says, and its mistakes."""
 
     file: str
-    tree: Text = None
-    keys: dict[KeyPath, Place] = field(default_factory=dict)
-    """Where each key or list item begins."""
-    values: dict[KeyPath, Place] = field(default_factory=dict)
-    """Where each value begins."""
+    tree: Node | None = None
     mistakes: list[ConfigMistake] = field(default_factory=list)
-    unreadable: set[KeyPath] = field(default_factory=set)
-    """Of which nothing more need be said than stands in the mistakes."""
 
 
 def path_text(path: KeyPath) -> str:
@@ -84,11 +121,8 @@ def path_text(path: KeyPath) -> str:
 def parse(data: bytes, file: str) -> Document:
     """Read one file; what cannot be read at all raises `ConfigError`, lesser mistakes stand in the document."""
     document = Document(file)
-    text = _decode(data, file)
-    reader = _Reader(document)
     try:
-        for event in _events(text):
-            reader.take(event)
+        _Reader(document, _decode(data, file)).read()
     except yaml.YAMLError as error:
         raise ConfigError(*document.mistakes, _syntax(error, file)) from None
     return document
@@ -109,11 +143,6 @@ def _decode(data: bytes, file: str) -> str:
     return text
 
 
-def _events(text: str) -> Iterator[yaml.Event]:
-    # Events come one by one, without recursion: what is too deep or too much is refused before it is built.
-    yield from yaml.parse(text, Loader=_LOADER)
-
-
 def _syntax(error: yaml.YAMLError, file: str) -> ConfigMistake:
     if not isinstance(error, yaml.MarkedYAMLError):
         return Place(file).mistake("", "not readable as YAML")
@@ -124,140 +153,89 @@ def _syntax(error: yaml.YAMLError, file: str) -> ConfigMistake:
     return place.mistake("", f"not readable as YAML: {about}{hint}")
 
 
-@dataclass(slots=True)
-class _Open:
-    """A list or a mapping whose end has not come yet."""
-
-    path: KeyPath
-    into: list[Text] | dict[str, Text]
-    key: str | None = None
-    """The key whose value comes next."""
-    dropped: bool = False
-    """Whether the value that comes next is left out of the tree, because its key was refused."""
-
-
 class _Reader:
-    """Builds the tree from events, with a stack of its own."""
+    """Builds the tree from the parser's events. Its own `compose` ends the process (signal 11) on a million brackets."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, text: str) -> None:
         self._document = document
-        self._open: list[_Open] = []
+        self._events: Iterator[yaml.Event] = yaml.parse(text, Loader=_LOADER)
         self._values = 0
-        self._documents = 0
 
-    def take(self, event: yaml.Event) -> None:
-        """Take the next event."""
-        mark = event.start_mark
-        place = Place(self._document.file, mark.line + 1, mark.column + 1) if mark else Place(self._document.file)
+    def read(self) -> None:
+        """Read the one document."""
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if self._document.tree is not None:
+                    self._stop(self._place(event), (), "a second document begins: one file, one document")
+                self._document.tree = self._node(next(self._events), ())
+
+    def _node(self, event: yaml.Event, path: KeyPath) -> Node:
+        place = self._checked(event, path)
         match event:
-            case yaml.DocumentStartEvent():
-                self._documents += 1
-                if self._documents > 1:
-                    self._stop(place, "a second document begins: one file, one document")
-            case yaml.AliasEvent():
-                self._count(place)
-                self._refuse_in_line(place, f"aliases (*{_shown(event.anchor or '')}) are not supported: write the value")
-                self._scalar("", place, plain=False)
             case yaml.ScalarEvent():
-                self._count(place)
-                self._check_node(event, place)
-                self._scalar(event.value, place, plain=bool(event.implicit[0]))
+                return Scalar(event.value, place, is_nothing=bool(event.implicit[0]) and event.value in _NOTHING)
             case yaml.SequenceStartEvent():
-                self._check_node(event, place)
-                self._begin([], place)
+                items = Items(place)
+                while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+                    items.append(self._node(event, (*path, len(items))))
+                return items
             case yaml.MappingStartEvent():
-                self._check_node(event, place)
-                self._begin({}, place)
-            case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
-                self._open.pop()
+                keys = Keys(place)
+                while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+                    self._add(keys, event, path)
+                return keys
             case _:
-                pass
+                return Scalar("", place)
 
-    def _scalar(self, text: str, place: Place, *, plain: bool) -> None:
-        here = self._open[-1] if self._open else None
-        value = None if plain and text in _NOTHING else text
-        if here is None:
-            self._root(value, place)
-        elif isinstance(here.into, dict) and here.key is None:
-            self._key(here, text, place)
-        else:
-            self._put(here, value, place)
-
-    def _root(self, value: Text, place: Place) -> KeyPath:
-        self._document.tree = value
-        self._document.values[()] = place
-        return ()
-
-    def _key(self, here: _Open, text: str, place: Place) -> None:
-        path = (*here.path, text)
-        first = self._document.keys.get(path)
+    def _add(self, keys: Keys, event: yaml.Event, path: KeyPath) -> None:
+        if isinstance(event, yaml.CollectionStartEvent):
+            self._stop(self._place(event), path, "a key must be a text, not a list or a mapping")
+        place = self._checked(event, path)
+        text = event.value if isinstance(event, yaml.ScalarEvent) else ""
+        first = keys.key_place(text)
         if text == "<<":
-            self._refuse(place, "merge keys (<<) are not supported: write the keys themselves", here.path)
+            self._refuse(place, path, "merge keys (<<) are not supported: write the keys themselves")
         elif not text:
-            self._refuse(place, "a key is empty", here.path)
+            self._refuse(place, path, "a key is empty")
         elif first:
-            self._refuse(place, f"is here and on line {first.line}, column {first.column}: keep one of them", path)
-        here.dropped = text in {"<<", ""} or first is not None
-        here.key = f"{text} (again)" if first else text
-        self._document.keys.setdefault((*here.path, here.key), place)
+            self._refuse(place, (*path, text), f"is here and on line {first.line}, column {first.column}: keep one of them")
+        value = self._node(next(self._events), (*path, text))
+        if text not in {"<<", ""} and not first:
+            keys[Scalar(text, place)] = value
 
-    def _put(self, here: _Open, value: Text, place: Place) -> KeyPath:
-        if isinstance(here.into, list):
-            path: KeyPath = (*here.path, len(here.into))
-            here.into.append(value)
-            self._document.keys[path] = place
-        else:
-            path = (*here.path, here.key or "")
-            if not here.dropped:
-                here.into[here.key or ""] = value
-            here.key, here.dropped = None, False
-        self._document.values[path] = place
-        return path
-
-    def _begin(self, into: list[Text] | dict[str, Text], place: Place) -> None:
-        self._count(place)
-        here = self._open[-1] if self._open else None
-        if here is None:
-            path = self._root(into, place)
-        elif isinstance(here.into, dict) and here.key is None:
-            self._stop(place, "a key must be a text, not a list or a mapping")
-        elif len(self._open) >= MAX_DEPTH:
-            self._stop(place, f"nested deeper than {MAX_DEPTH} levels")
-        else:
-            path = self._put(here, into, place)
-        self._open.append(_Open(path, into))
-
-    def _check_node(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, place: Place) -> None:
-        if event.anchor is not None:
-            self._refuse_in_line(place, f"anchors (&{_shown(event.anchor)}) are not supported: write the value there")
-        if event.tag is not None:
-            tag = _shown(event.tag.replace("tag:yaml.org,2002:", "!!"))
-            self._refuse_in_line(place, f"tags ({tag}) are not supported: every value is a string")
-
-    def _count(self, place: Place) -> None:
+    def _checked(self, event: yaml.Event, path: KeyPath) -> Place:
+        """Return where a key or value begins; note what is more than text, and stop at what is too much."""
+        place, above = self._place(event), path[:-1] if path and isinstance(path[-1], int) else path
         self._values += 1
         if self._values > MAX_VALUES:
-            self._stop(place, f"more than {MAX_VALUES} values")
+            self._stop(place, above, f"more than {MAX_VALUES} values")
+        if len(path) >= MAX_DEPTH and isinstance(event, yaml.CollectionStartEvent):
+            self._stop(place, above, f"nested deeper than {MAX_DEPTH} levels")
+        anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
+        refused = []
+        if isinstance(event, yaml.AliasEvent):
+            refused.append(f"aliases (*{_shown(anchor or '')}) are not supported: write the value")
+        elif anchor is not None:
+            refused.append(f"anchors (&{_shown(anchor)}) are not supported: write the value there")
+        if tag is not None:
+            tag = _shown(tag.replace("tag:yaml.org,2002:", "!!"))
+            refused.append(f"tags ({tag}) are not supported: every value is a string")
+        # Once a line: whoever writes aliases writes many.
+        if refused and not any(mistake.line == place.line for mistake in self._document.mistakes):
+            self._refuse(place, above, refused[0])
+        return place
 
-    def _refuse_in_line(self, place: Place, what: str) -> None:
-        """Refuse once a line: whoever writes aliases writes many."""
-        if not any(mistake.line == place.line for mistake in self._document.mistakes):
-            self._refuse(place, what)
+    def _place(self, event: yaml.Event) -> Place:
+        mark = event.start_mark
+        return Place(self._document.file, mark.line + 1, mark.column + 1) if mark else Place(self._document.file)
 
-    def _refuse(self, place: Place, what: str, path: KeyPath | None = None) -> None:
-        here = path if path is not None else self._here()
-        self._document.mistakes.append(place.mistake(path_text(here), what))
+    def _refuse(self, place: Place, path: KeyPath, what: str) -> None:
+        self._document.mistakes.append(place.mistake(path_text(path), what))
         if len(self._document.mistakes) >= MAX_MISTAKES:
             raise ConfigError(*self._document.mistakes, place.mistake("", NOT_LISTED))
 
-    def _stop(self, place: Place, what: str) -> NoReturn:
-        raise ConfigError(*self._document.mistakes, place.mistake(path_text(self._here()), what))
-
-    def _here(self) -> KeyPath:
-        if not self._open:
-            return ()
-        here = self._open[-1]
-        return here.path if here.key is None else (*here.path, here.key)
+    def _stop(self, place: Place, path: KeyPath, what: str) -> NoReturn:
+        raise ConfigError(*self._document.mistakes, place.mistake(path_text(path), what))
 
 
 def _shown(text: str) -> str:

@@ -139,7 +139,7 @@ def test_the_commented_channels_of_the_shipped_example_load_too(tmp_path: Path) 
 
 
 def test_every_key_is_explained_beside_the_example() -> None:
-    from spendwatch.settings.balance_parts import (  # noqa: PLC0415 -- as below
+    from spendwatch.settings.balance_schema import (  # noqa: PLC0415 -- as below
         ApiBalancePart,
         EscalationPart,
         FileBalancePart,
@@ -477,6 +477,30 @@ def test_a_mistake_in_the_environment_names_the_variable(house: House) -> None:
         "$SPENDWATCH_DEFAULTS__CHANNELS:1:2: defaults.channels: anchors (&x) are not supported: write the value there",
         "$SPENDWATCH_PRODUCTS:1:5: products: not readable as YAML: did not find expected <document start>",
     ]
+
+
+@pytest.mark.parametrize("amount", ["900.0000000001", "1234567890123456789012345678.0123456789"])
+def test_an_amount_keeps_every_digit_from_any_layer(house: House, amount: str) -> None:
+    house.secret("../run-secrets/spendwatch_accounts__acme__budget", amount)
+    assert house.load().accounts[0].budget == Decimal(amount)
+    assert house.load(SPENDWATCH_ACCOUNTS__ACME__BUDGET="1").accounts[0].budget == Decimal(1)
+    (house.run_secrets / "spendwatch_accounts__acme__budget").unlink()
+    assert house.load(SPENDWATCH_ACCOUNTS__ACME__BUDGET=amount).accounts[0].budget == Decimal(amount)
+    in_brackets = f"{{id: '1000000000000001', site: cn, currency: CNY, budget: {amount}}}"
+    assert house.load(SPENDWATCH_ACCOUNTS__OTHER=in_brackets.replace("1'", "2'")).accounts[1].budget == Decimal(amount)
+
+
+def test_a_variable_below_a_single_value_is_not_ignored(house: House) -> None:
+    assert house.mistakes(SPENDWATCH_STATE__PATH="/srv", SPENDWATCH_SOURCES__INBOX__PATH__X="1") == [
+        "$SPENDWATCH_SOURCES__INBOX__PATH__X:1:1: sources.inbox.path: must be one value, not keys with values",
+        "$SPENDWATCH_STATE__PATH:1:1: state.path: is not used: state is one value",
+    ]
+
+
+def test_a_longer_variable_refines_a_shorter_one(house: House) -> None:
+    account = "{id: '1000000000000009', site: cn, currency: CNY, budget: 5}"
+    loaded = house.load(SPENDWATCH_ACCOUNTS__ZED__BUDGET="7.5", SPENDWATCH_ACCOUNTS__ZED=account)
+    assert loaded.accounts[1].budget == Decimal("7.5")
 
 
 def test_what_is_missing_is_missing_in_the_file(house: House) -> None:

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spendwatch.domain.errors import ConfigError
-from spendwatch.yaml_text import MAX_BYTES, MAX_DEPTH, MAX_VALUES, Document, Place, Text, parse
+from spendwatch.yaml_text import MAX_BYTES, MAX_DEPTH, MAX_VALUES, Document, Items, Keys, Node, Place, Scalar, parse
 
 
 def read(text: str) -> Document:
     return parse(text.encode(), "x.yaml")
 
 
-def tree(text: str) -> Text:
+def tree(text: str) -> Node | None:
     document = read(text)
     assert document.mistakes == []
     return document.tree
@@ -68,12 +68,20 @@ def test_keys_stay_as_they_are_written() -> None:
 
 @pytest.mark.parametrize("written", ["", "~", "null"])
 def test_only_empty_and_null_are_nothing(written: str) -> None:
-    assert tree(f"value: {written}\n") == {"value": None}
+    match tree(f"value: {written}\n"):
+        case {"value": Scalar(is_nothing=is_nothing)}:
+            assert is_nothing
+        case _:
+            pytest.fail("no value")
 
 
 @pytest.mark.parametrize("written", ['""', "'~'", '"null"'])
 def test_quoted_nothing_is_a_text(written: str) -> None:
-    assert tree(f"value: {written}\n") == {"value": written[1:-1]}
+    match tree(f"value: {written}\n"):
+        case {"value": Scalar(is_nothing=is_nothing) as text}:
+            assert (text, is_nothing) == (written[1:-1], False)
+        case _:
+            pytest.fail("no value")
 
 
 @pytest.mark.parametrize(
@@ -84,11 +92,20 @@ def test_byte_order_marks_windows_lines_and_document_marks_do_no_harm(file: byte
 
 
 def test_every_key_and_value_knows_its_place() -> None:
-    document = read("a: 1\nb:\n  - name: x\n    match: {model: 万相}\n  - y\n")
-    assert document.keys["b", 0, "match"] == Place("x.yaml", 4, 5)
-    assert document.values["b", 0, "match", "model"] == Place("x.yaml", 4, 20)
-    assert document.keys["b", 1] == document.values["b", 1] == Place("x.yaml", 5, 5)
-    assert document.values["a",] == Place("x.yaml", 1, 4)
+    root = read("a: 1\nb:\n  - name: x\n    match: {model: 万相}\n  - y\n").tree
+    assert isinstance(root, Keys)
+    assert (root.place, root["a"].place, root.key_place("b")) == (
+        Place("x.yaml", 1, 1),
+        Place("x.yaml", 1, 4),
+        Place("x.yaml", 2, 1),
+    )
+    assert isinstance(root["b"], Items)
+    first, second = root["b"]
+    assert (first.place, second.place) == (Place("x.yaml", 3, 5), Place("x.yaml", 5, 5))
+    assert isinstance(first, Keys)
+    assert (first.key_place("match"), first["match"].place) == (Place("x.yaml", 4, 5), Place("x.yaml", 4, 12))
+    assert isinstance(first["match"], Keys)
+    assert first["match"]["model"].place == Place("x.yaml", 4, 20)
 
 
 def test_equal_keys_are_refused_with_both_places() -> None:

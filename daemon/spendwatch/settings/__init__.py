@@ -16,13 +16,13 @@ from spendwatch.addresses import Network
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, WorkspacePolicy
 from spendwatch.domain.statement import AccountId, SourceName
-from spendwatch.settings.location import find_config
+from spendwatch.settings.files import find_config
 from spendwatch.settings.secret_files import Outside
 
 if TYPE_CHECKING:
     from spendwatch.channels.config import ChannelConfig
-    from spendwatch.settings.balances import BalanceSettings
     from spendwatch.settings.lint import Examined
+    from spendwatch.settings.resolve import BalanceSettings
     from spendwatch.sources.config import SourceConfig
 
 __all__ = ["Outside", "Retention", "Settings", "examine", "find_config", "load", "load_usable", "reload"]

@@ -1,49 +1,62 @@
-"""The layers of settings: environment over secret files over `spendwatch.yaml`; and the origin of each value."""
+"""Environment over secret files over `spendwatch.yaml`, merged by pydantic-settings; each value knows where it is written.
+
+Values stay text, as in the file: a password of digits is no number and an amount no float. Only a value that begins with
+`[` or `{` is read as YAML, and never one of a secret.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from spendwatch.domain.errors import ConfigMistake
-from spendwatch.yaml_text import MAX_MISTAKES, NOT_LISTED, Document, KeyPath, Place, Text, path_text
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
+
+from spendwatch.domain.errors import ConfigError, ConfigMistake
+from spendwatch.settings.secret_files import Outside, find_secret, read_text_file
+from spendwatch.settings.suggestions import suggestion
+from spendwatch.yaml_text import MAX_MISTAKES, NOT_LISTED, Document, KeyPath, Keys, Node, Place, Scalar, parse, path_text
 
 EMPTY = "is empty: give it a value, or leave the key out"
 EMPTY_FILE = "is empty"
+PREFIX = "SPENDWATCH_"
+SECRET_KEYS = frozenset({"password", "secret", "token", "key_id"})
+_BETWEEN = "__"
+_SECRET_FILES: Mapping[str, Mapping[str, str]] = {
+    "channels": {"password_file": "password", "secret_file": "secret"},
+    "sources": {"key_id_file": "key_id", "secret_file": "secret", "token_file": "token"},
+    "accounts": {"key_id_file": "key_id", "secret_file": "secret", "token_file": "token"},
+}
 
 
 class Layers:
-    """Documents that make one tree, the strongest first, and the mistakes found in them."""
+    """What a file says, with what is laid over it, and the mistakes found in it."""
 
-    def __init__(self, documents: Sequence[Document]) -> None:
-        """Keep the documents; their own mistakes, and values that are nothing at all, are noted at once."""
-        self.documents = tuple(documents)
-        self.mistakes: list[ConfigMistake] = [mistake for document in documents for mistake in document.mistakes]
-        self._told = {(mistake.file, mistake.line, mistake.column) for mistake in self.mistakes}
-        self._told_paths: set[KeyPath] = {path for document in documents for path in document.unreadable}
-        for document in documents:
-            if document.tree is not None:
-                for path in list(_nothings(document.tree, ())):
-                    self.tell(path, EMPTY)
+    def __init__(self, document: Document) -> None:
+        """Begin with the file's own mistakes; values that are nothing at all are noted at once."""
+        self.document = document
+        self.tree: object = document.tree
+        self.mistakes: list[ConfigMistake] = list(document.mistakes)
+        self._told = {Place(mistake.file, mistake.line, mistake.column) for mistake in self.mistakes}
+        self._told_paths: set[KeyPath] = set()
+        for path in _nothings(document.tree, ()):
+            self.tell(path, EMPTY)
 
-    def trees(self) -> list[dict[str, Text]]:
-        """Return the trees, the strongest first."""
-        return [document.tree for document in self.documents if isinstance(document.tree, dict)]
-
-    def look(self, path: KeyPath) -> Text:
-        """Return what stands there in the strongest layer that says something."""
-        return next((found for tree in self.trees() if (found := _at(tree, path)) is not None), None)
+    def look(self, path: KeyPath) -> object:
+        """Return what stands there; None where nothing does."""
+        found = _at(self.tree, path)
+        return None if isinstance(found, Scalar) and found.is_nothing else found
 
     def has(self, path: KeyPath) -> bool:
-        """Tell whether any layer has that key or list item, even with nothing in it."""
-        return any(path in document.keys for document in self.documents)
+        """Tell whether there is such a key or list item, even with nothing in it."""
+        return _at(self.tree, path) is not None
 
     def names(self, path: KeyPath) -> list[str]:
-        """Return the keys that stand there in any layer."""
-        found: dict[str, None] = {}
-        for tree in reversed(self.trees()):
-            if isinstance(part := _at(tree, path), dict):
-                found.update(dict.fromkeys(part))
-        return list(found)
+        """Return the keys that stand there."""
+        found = self.look(path)
+        return list(map(str, found)) if isinstance(found, dict) else []
 
     def texts(self, path: KeyPath) -> list[tuple[KeyPath, str]]:
         """Return the texts of the list that stands there, each with its path."""
@@ -51,35 +64,188 @@ class Layers:
         items = found if isinstance(found, list) else []
         return [((*path, number), item) for number, item in enumerate(items) if isinstance(item, str)]
 
-    @property
-    def is_full(self) -> bool:
-        """Tell whether no further mistake is listed."""
-        return len(self.mistakes) >= MAX_MISTAKES
-
     def place(self, path: KeyPath, *, of_key: bool = False) -> Place:
-        """Return where the value stands, or its key; for what is missing, where the file begins with what it is missing in."""
-        documents = self.documents
-        while True:
-            for document in documents:
-                places = (document.keys, document.values) if of_key else (document.values, document.keys)
-                if found := places[0].get(path) or places[1].get(path):
-                    return found
-            if not path:
-                return Place(self.documents[-1].file)
-            path, of_key, documents = path[:-1], True, self.documents[::-1]
+        """Return where the value stands, or its key; for what is missing, where that begins in which it is missing."""
+        while not self.has(path) and path:
+            path, of_key = path[:-1], True
+        value, above = _at(self.tree, path), _at(self.tree, path[:-1])
+        key = above.key_place(str(path[-1])) if path and isinstance(above, Keys) else None
+        return (key if of_key else None) or _place_of(value) or key or Place(self.document.file)
 
     def tell(self, path: KeyPath, what: str, *, at_key: bool = False) -> None:
         """Note a mistake, unless something was said about this very place before."""
         place = self.place(path, of_key=at_key or self.look(path) is None)
-        if self.is_full or path in self._told_paths or (place.file, place.line, place.column) in self._told:
-            return
-        self._told_paths.add(path)
-        self.mistakes.append(place.mistake(path_text(path), what))
-        if len(self.mistakes) == MAX_MISTAKES:
-            self.mistakes.append(place.mistake("", NOT_LISTED))
+        if path not in self._told_paths and place not in self._told:
+            self._told_paths.add(path)
+            self._add(place, place.mistake(path_text(path), what))
+
+    def _note(self, place: Place, mistake: ConfigMistake) -> None:
+        """Note a mistake; nothing more need be said about this place."""
+        self._told.add(place)
+        self._add(place, mistake)
+
+    def _add(self, place: Place, mistake: ConfigMistake) -> None:
+        if len(self.mistakes) < MAX_MISTAKES:
+            self.mistakes.append(mistake)
+            if len(self.mistakes) == MAX_MISTAKES:
+                self.mistakes.append(place.mistake("", NOT_LISTED))
 
 
-def _at(tree: Text, path: KeyPath) -> Text:
+class MainLayers(Layers):
+    """The daemon's settings: what the environment and secret files lay over `spendwatch.yaml`."""
+
+    def __init__(self, document: Document, folder: Path, outside: Outside, *, with_secrets: bool) -> None:
+        """Merge them when the sources are called; without secrets, files that the configuration names are not read."""
+        super().__init__(document)
+        self._folder = folder
+        self._outside = outside
+        self._with_secrets = with_secrets
+        self._named: list[tuple[KeyPath, Place]] = []
+
+    def sources(self, model: type[BaseSettings]) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the layers as pydantic-settings takes them, the strongest first."""
+        environ = ((f"${name}", name, text) for name, text in self._outside.environ.items() if text)
+        return (
+            _Named(model, self._by_name(environ, model)),
+            _Named(model, self._by_name(self._files(), model)),
+            _Step(model, self._contents if self._with_secrets else lambda _: {}),
+            _Step(model, lambda _: self.tree if isinstance(self.tree, dict) else {}),
+            _Step(model, self._merged),
+        )
+
+    def _by_name(self, named: Iterable[tuple[str, str, str]], model: type[BaseSettings]) -> dict[str, Node]:
+        """Return values by their path as the file spells it; shorter paths first, so that longer ones refine them.
+
+        A name without `__` that is no setting belongs to somebody else: Kubernetes sets `SPENDWATCH_SERVICE_HOST` and the like.
+        """
+        known, found = model.model_fields, {}
+        ours = [one for one in named if one[1].startswith(PREFIX)]
+        for origin, name, text in sorted(ours, key=lambda one: one[1].count(_BETWEEN)):
+            parts = name.removeprefix(PREFIX).lower().split(_BETWEEN)
+            place = Place(origin)
+            if parts[0] not in known:
+                if len(parts) > 1:
+                    self._note(place, place.mistake("", f"'{parts[0]}' is not a setting; {suggestion(parts[0], known)}"))
+            elif not all(parts):
+                self._note(place, place.mistake("", "there is no name between two __"))
+            else:
+                path = _as_spelled(parts, self.tree)
+                found[_BETWEEN.join(path)] = self._value(path, Scalar(text, place))
+                self._named.append((path, place))
+        return found
+
+    def _value(self, path: tuple[str, ...], text: Scalar) -> Node:
+        if text[0] not in "[{" or path[-1] in SECRET_KEYS:
+            return text
+        try:
+            document = parse(text.encode(errors="replace"), text.place.file)
+        except ConfigError as error:
+            self._told_paths.add(path)
+            document = Document(text.place.file, text, list(error.mistakes))
+        for one in document.mistakes:
+            key = ".".join(part for part in (path_text(path), one.key) if part)
+            self._note(Place(one.file, one.line, one.column), replace(one, key=key))
+        return text if document.tree is None else document.tree
+
+    def _files(self) -> Iterator[tuple[str, str, str]]:
+        """Yield what stands in files that are named like variables, as container secrets and systemd credentials are."""
+        for folder in reversed(self._outside.secret_folders):
+            try:
+                files = sorted(folder.iterdir())
+            except OSError:
+                continue  # not every process is given secrets
+            for file in files:
+                if file.name.upper().startswith(PREFIX) and _BETWEEN in file.name:
+                    try:
+                        yield str(file), file.name.upper(), read_text_file(file)
+                    except ValueError as error:
+                        place = Place(str(file))
+                        self._note(place, place.mistake("", str(error)))
+
+    def _contents(self, stronger: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the content of `password_file` as `password`, and so on, unless the environment gives that itself."""
+        contents: dict[str, Any] = {}
+        for holder in secret_holders(lambda path: {**_keys(self.tree, path), **_keys(stronger, path)}):
+            for file_key, key in _SECRET_FILES[holder[0]].items():
+                name = _at(stronger, (*holder, file_key)) or _at(self.tree, (*holder, file_key))
+                if not isinstance(name, Scalar) or name.is_nothing or _at(stronger, (*holder, key)) or self.has((*holder, key)):
+                    continue
+                try:
+                    secret = read_text_file(find_secret(name, self._folder, self._outside))
+                except ValueError as error:
+                    self._note(name.place, name.place.mistake(path_text((*holder, file_key)), str(error)))
+                    continue
+                here = contents
+                for part in holder:
+                    here = here.setdefault(part, {})
+                here[key] = Scalar(secret, name.place)
+        return contents
+
+    def _merged(self, tree: dict[str, Any]) -> dict[str, Any]:
+        self.tree = tree
+        for path in _nothings(tree, ()):
+            self.tell(path, EMPTY)
+        for path, place in self._named:
+            if _at(tree, path) is None:
+                self._note(place, place.mistake(path_text(path), f"is not used: {path_text(path[:-1])} is one value"))
+        return {}
+
+
+class _Named(EnvSettingsSource):
+    """Values by names as of variables."""
+
+    def __init__(self, model: type[BaseSettings], values: Mapping[str, Node]) -> None:
+        self._values = values
+        super().__init__(model, case_sensitive=True, env_prefix="", env_nested_delimiter=_BETWEEN)
+
+    def _load_env_vars(self) -> Mapping[str, Any]:
+        return self._values
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: object) -> object:
+        """Return it as it is: the library would read JSON, with numbers as floats."""
+        del field_name, field
+        return value
+
+
+class _Step(PydanticBaseSettingsSource):
+    """A layer that depends on what the stronger ones say."""
+
+    def __init__(self, model: type[BaseSettings], make: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        super().__init__(model)
+        self._make = make
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return nothing: what counts is the call."""
+        del field
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return what this layer says."""
+        return self._make(self.current_state)
+
+
+def secret_holders(names: Callable[[KeyPath], Iterable[str]]) -> Iterator[tuple[str, ...]]:
+    """Yield the places that may name secret files, given the names that stand at a path."""
+    yield from ((section, name) for section in ("channels", "sources") for name in names((section,)))
+    yield from (("accounts", name, "balance") for name in names(("accounts",)))
+
+
+def folded(name: str) -> str:
+    """Return a name as a variable spells it."""
+    return name.lower().replace("-", "_")
+
+
+def _as_spelled(parts: list[str], below: object) -> tuple[str, ...]:
+    """Return the path as the file spells it: variables cannot write capitals, and not every shell takes a dash."""
+    path: list[str] = []
+    for part in parts:
+        names = below if isinstance(below, dict) else {}
+        path.append(next((str(name) for name in names if folded(name) == folded(part)), part))
+        below = names.get(path[-1])
+    return tuple(path)
+
+
+def _at(tree: object, path: KeyPath) -> Any:  # noqa: ANN401 -- part of a tree that the library merged
     for part in path:
         if isinstance(tree, dict) and isinstance(part, str):
             tree = tree.get(part)
@@ -90,12 +256,21 @@ def _at(tree: Text, path: KeyPath) -> Text:
     return tree
 
 
-def _nothings(tree: Text, path: KeyPath) -> Iterator[KeyPath]:
-    if tree is None:
+def _keys(tree: object, path: KeyPath) -> dict[str, object]:
+    found = _at(tree, path)
+    return found if isinstance(found, dict) else {}
+
+
+def _place_of(node: object) -> Place | None:
+    """Return where it is written; for keys that only variables made, where the first value is."""
+    if isinstance(node, dict) and not isinstance(node, Keys):
+        return next(filter(None, map(_place_of, node.values())), None)
+    return getattr(node, "place", None)
+
+
+def _nothings(tree: object, path: KeyPath) -> Iterator[KeyPath]:
+    if isinstance(tree, Scalar) and tree.is_nothing:
         yield path
-    elif isinstance(tree, dict):
-        for key, value in tree.items():
-            yield from _nothings(value, (*path, key))
-    elif isinstance(tree, list):
-        for number, value in enumerate(tree):
-            yield from _nothings(value, (*path, number))
+    elif isinstance(tree, dict | list):
+        for part, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield from _nothings(value, (*path, part))

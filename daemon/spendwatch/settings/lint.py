@@ -12,11 +12,11 @@ from spendwatch.domain.money import EXACT, Currency, plain
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Threshold, WorkspacePolicy
 from spendwatch.domain.scope import Dimension, Seen
 from spendwatch.settings import Settings
+from spendwatch.settings.files import Location
 from spendwatch.settings.layers import Layers
-from spendwatch.settings.location import Location
 from spendwatch.settings.suggestions import did_you_mean, suggestion
 from spendwatch.settings.urls import split
-from spendwatch.settings.values import threshold
+from spendwatch.settings.value_types import threshold
 from spendwatch.yaml_text import KeyPath, Place, path_text
 
 _PLACEHOLDERS = frozenset({"1000000000000001", "llm-xxxxxxxxxxxxxxxx"})

@@ -13,17 +13,15 @@ from spendwatch.domain.errors import ConfigError, ConfigMistake
 from spendwatch.domain.policy import WorkspacePolicy
 from spendwatch.domain.statement import WorkspaceId
 from spendwatch.settings import Outside, Retention, Settings
-from spendwatch.settings.contents import secret_contents
-from spendwatch.settings.furnish import Furnished, furnish
-from spendwatch.settings.layers import EMPTY_FILE, Layers
+from spendwatch.settings.cross_checks import check_daemon, check_repeated, check_workspace
+from spendwatch.settings.error_messages import tell_all
+from spendwatch.settings.files import Location, read_config_file
+from spendwatch.settings.layers import EMPTY_FILE, Layers, MainLayers
 from spendwatch.settings.lint import Examined
-from spendwatch.settings.location import Location, read_config_file
-from spendwatch.settings.overrides import from_environment, from_files
 from spendwatch.settings.policies import Defaults, policies, workspace_policy
-from spendwatch.settings.references import check_daemon, check_repeated, check_workspace
+from spendwatch.settings.resolve import Resolved, resolve
 from spendwatch.settings.schema import DaemonFile, WorkspaceFile
-from spendwatch.settings.words import tell_all
-from spendwatch.yaml_text import Document, Place, Text, parse
+from spendwatch.yaml_text import Document, Keys, Place, Scalar, parse
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -32,7 +30,7 @@ M = TypeVar("M", bound=BaseModel)
 class _Found:
     """What the files say, as far as it is without mistakes, and every mistake."""
 
-    daemon: Furnished | None
+    daemon: Resolved | None
     layers: Layers
     files: dict[str, Layers]
     workspaces: dict[str, WorkspaceFile]
@@ -76,18 +74,18 @@ def load_again(previous: Settings) -> tuple[Settings, tuple[ConfigMistake, ...]]
     return _settings(found.daemon, dict(sorted(now.items())), previous.place, previous.outside), found.mistakes
 
 
-def _policies(workspaces: dict[str, WorkspaceFile], daemon: Furnished) -> dict[str, WorkspacePolicy]:
+def _policies(workspaces: dict[str, WorkspaceFile], daemon: Resolved) -> dict[str, WorkspacePolicy]:
     defaults = Defaults.of(daemon.said)
     return {file: workspace_policy(said, daemon.said.accounts, defaults) for file, said in workspaces.items()}
 
 
-def _still_heard(policy: WorkspacePolicy, daemon: Furnished) -> WorkspacePolicy:
+def _still_heard(policy: WorkspacePolicy, daemon: Resolved) -> WorkspacePolicy:
     """Leave out channels that are no longer there: a policy that is kept must not talk to nobody."""
     there = tuple(name for name in policy.channels if name in daemon.channels)
     return replace(policy, channels=there or Defaults.of(daemon.said).channels)
 
 
-def _settings(daemon: Furnished, by_file: dict[str, WorkspacePolicy], place: Path, outside: Outside) -> Settings:
+def _settings(daemon: Resolved, by_file: dict[str, WorkspacePolicy], place: Path, outside: Outside) -> Settings:
     return Settings(
         place=place,
         folder=daemon.folder,
@@ -112,13 +110,10 @@ def _settings(daemon: Furnished, by_file: dict[str, WorkspacePolicy], place: Pat
 def _read(place: Path, outside: Outside, owners: dict[str, WorkspaceId], *, with_secrets: bool) -> _Found:
     location = Location.of(place)
     folder = location.folder.absolute()
-    layers = _daemon_layers(location, folder, outside, with_secrets=with_secrets)
+    layers = MainLayers(_document(location.main), folder, outside, with_secrets=with_secrets)
     daemon = _daemon(layers, folder, outside, with_secrets=with_secrets)
     files, mistakes = _workspace_layers(location)
-    said = {
-        file: _validated(WorkspaceFile, one, lambda trees: WorkspaceFile.model_validate(trees[0]))
-        for file, one in files.items()
-    }
+    said = {file: _validated(WorkspaceFile, one, WorkspaceFile.model_validate) for file, one in files.items()}
     for one in files.values():
         check_workspace(one, layers)
     check_repeated(files, owners)
@@ -133,25 +128,17 @@ def _read(place: Path, outside: Outside, owners: dict[str, WorkspaceId], *, with
     )
 
 
-def _daemon_layers(location: Location, folder: Path, outside: Outside, *, with_secrets: bool) -> Layers:
-    main = _document(location.main)
-    known = DaemonFile.model_fields
-    above = [from_environment(outside.environ, known, main.tree), from_files(outside.secret_folders, known, main.tree)]
-    contents = [secret_contents(Layers([*above, main]), folder, outside)] if with_secrets else []
-    return Layers([*above, *contents, main])
-
-
-def _daemon(layers: Layers, folder: Path, outside: Outside, *, with_secrets: bool) -> Furnished | None:
+def _daemon(layers: MainLayers, folder: Path, outside: Outside, *, with_secrets: bool) -> Resolved | None:
+    said = _validated(DaemonFile, layers, lambda _: DaemonFile(layers))
     check_daemon(layers)
-    said = _validated(DaemonFile, layers, DaemonFile)
-    return None if said is None else furnish(said, layers, folder, outside, with_secrets=with_secrets)
+    return None if said is None else resolve(said, layers, folder, outside, with_secrets=with_secrets)
 
 
-def _validated(model: type[M], layers: Layers, check: Callable[[list[dict[str, Text]]], M]) -> M | None:
-    if not isinstance(layers.documents[-1].tree, dict):
+def _validated(model: type[M], layers: Layers, check: Callable[[object], M]) -> M | None:
+    if not isinstance(layers.tree, dict):
         return None
     try:
-        return check(layers.trees())
+        return check(layers.tree)
     except ValidationError as error:
         tell_all(error, layers, model, in_workspace=model is WorkspaceFile)
     return None
@@ -162,7 +149,7 @@ def _workspace_layers(location: Location) -> tuple[dict[str, Layers], list[Confi
         files = location.workspace_files()
     except ConfigError as error:
         return {}, list(error.mistakes)
-    return {file.name: Layers([_document(file)]) for file in files}, []
+    return {file.name: Layers(_document(file)) for file in files}, []
 
 
 def _document(file: Path) -> Document:
@@ -172,7 +159,9 @@ def _document(file: Path) -> Document:
         document = parse(read_config_file(file), name)
     except ConfigError as error:
         return Document(name, mistakes=list(error.mistakes))
-    if not isinstance(document.tree, dict):
-        what = EMPTY_FILE if document.tree is None else "must hold keys with values, like `name: value`"
-        return Document(name, mistakes=[*document.mistakes, document.values.get((), Place(name)).mistake("", what)])
+    if not isinstance(document.tree, Keys):
+        nothing = document.tree is None or (isinstance(document.tree, Scalar) and document.tree.is_nothing)
+        what = EMPTY_FILE if nothing else "must hold keys with values, like `name: value`"
+        place = document.tree.place if document.tree is not None else Place(name)
+        return Document(name, mistakes=[*document.mistakes, place.mistake("", what)])
     return document

@@ -18,7 +18,7 @@ from spendwatch.domain.policy import (
 )
 from spendwatch.domain.scope import MATCHABLE, Counts, Match
 from spendwatch.domain.statement import AccountId, WorkspaceId
-from spendwatch.settings.balance_parts import BalancePart, ManualBalancePart
+from spendwatch.settings.balance_schema import BalancePart, ManualBalancePart
 from spendwatch.settings.schema import AccountPart, BudgetPart, DaemonFile, MatchPart, WorkspaceFile
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated, Any, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -15,29 +14,28 @@ from spendwatch.channels.config import ChannelConfig
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import Site
 from spendwatch.domain.scope import Counts
-from spendwatch.settings.balance_parts import BalancePart
-from spendwatch.settings.names import (
+from spendwatch.settings.balance_schema import BalancePart
+from spendwatch.settings.layers import MainLayers
+from spendwatch.settings.value_types import (
     AccountIdText,
-    ChannelNames,
-    Name,
-    PartPattern,
-    Pattern,
-    PlaceText,
-    Products,
-    TagPattern,
-    Title,
-    WorkspaceText,
-)
-from spendwatch.settings.values import (
     Budget,
+    ChannelNames,
     CurrencyCode,
     DayOfMonth,
     KeepLines,
     KeepOriginals,
+    Name,
     Networks,
+    PartPattern,
+    Pattern,
+    PlaceText,
+    Products,
     Remind,
     ShareThresholds,
+    TagPattern,
     Thresholds,
+    Title,
+    WorkspaceText,
     Zone,
 )
 from spendwatch.sources.config import SourceConfig
@@ -141,24 +139,6 @@ class WorkspaceFile(_Watched):
     account: Name | None = None
 
 
-class TextSource(PydanticBaseSettingsSource):
-    """One layer of the daemon's settings: a tree of texts."""
-
-    def __init__(self, settings_cls: type[BaseSettings], tree: Mapping[str, Any]) -> None:
-        """Keep the tree."""
-        super().__init__(settings_cls)
-        self._tree = tree
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return what the tree says for one field, as it is."""
-        del field
-        return self._tree.get(field_name), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        """Return the whole tree."""
-        return dict(self._tree)
-
-
 class DaemonFile(BaseSettings):
     """`spendwatch.yaml`, and what the environment and secret files lay over it."""
 
@@ -178,9 +158,9 @@ class DaemonFile(BaseSettings):
     channels: Annotated[dict[Name, ChannelConfig], Field(min_length=1)]
     operators: ChannelNames | None = None
 
-    def __init__(self, layers: Iterable[Mapping[str, Any]]) -> None:
-        """Validate what the layers say together, the strongest first."""
-        values: dict[str, Any] = {"layers": tuple(layers)}
+    def __init__(self, layers: MainLayers) -> None:
+        """Validate what the layers say together."""
+        values: dict[str, Any] = {"layers": layers}
         super().__init__(**values)
 
     @classmethod
@@ -192,12 +172,10 @@ class DaemonFile(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take our own layers.
-
-        The usual sources read a password `12345` as a number and `900.00` as a float, and ignore secrets of nested parts.
-        """
+        """Take our own layers, whose values know where they are written."""
         del env_settings, dotenv_settings, file_secret_settings
-        return tuple(TextSource(settings_cls, tree) for tree in init_settings()["layers"])
+        layers: MainLayers = init_settings()["layers"]
+        return layers.sources(settings_cls)
 
 
 def _refuse_at(key: str, what: str) -> NoReturn:

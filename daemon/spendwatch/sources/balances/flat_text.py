@@ -64,7 +64,8 @@ def _yaml(data: bytes) -> Mapping[str, Entry]:
             for one in mistakes[:_MOST_TOLD]
         )
         raise NoFlatTextError("; ".join(told))
-    return _entries(document.tree, lambda key: document.keys[key,].line)
+    keys = document.tree if isinstance(document.tree, yaml_text.Keys) else None
+    return _entries(keys, lambda key: place.line if keys and (place := keys.key_place(key)) else 1)
 
 
 def _entries(found: object, line_of: Callable[[str], int]) -> Mapping[str, Entry]:
@@ -73,14 +74,12 @@ def _entries(found: object, line_of: Callable[[str], int]) -> Mapping[str, Entry
     entries = {}
     for key, value in found.items():
         line = line_of(key)
-        if isinstance(value, dict | list) or value is None:
-            msg = f"line {line}, {_shown(key)}: must be one text, not {_KINDS.get(type(value), 'nothing')}"
+        if isinstance(value, dict | list) or value is None or getattr(value, "is_nothing", False):
+            kind = "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else "nothing"
+            msg = f"line {line}, {_shown(key)}: must be one text, not {kind}"
             raise NoFlatTextError(msg)
-        entries[key] = Entry(value if isinstance(value, str) else str(value), line, is_text=isinstance(value, str))
+        entries[key] = Entry(str(value), line, is_text=isinstance(value, str))
     return entries
-
-
-_KINDS: Mapping[type, str] = {dict: "an object", list: "a list"}
 
 
 def _line_of(key: str, text: str) -> int:

@@ -1,4 +1,4 @@
-"""Rules for single values in the configuration: amounts, thresholds, durations, zones."""
+"""Types of the values in the configuration: amounts, thresholds, durations, zones, names, patterns; each with its rule."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from spendwatch.domain.errors import InvalidAmountError, printable
 from spendwatch.domain.money import EXACT, Currency, is_currency, parse_amount, plain
 from spendwatch.domain.period import duration_text, parse_duration
 from spendwatch.domain.policy import FORECAST, Threshold
+from spendwatch.domain.scope import can_fit
+from spendwatch.domain.statement import ACCOUNT_ID
 from spendwatch.fields import duration, one_text
 from spendwatch.settings.suggestions import did_you_mean
 
@@ -28,6 +30,11 @@ SHORTEST_FOR_ORIGINALS = timedelta(days=62)
 SHORTEST_FOR_LINES = timedelta(days=92)
 """The lines of an open month, and of the one before, are merged with and compared to."""
 
+LONGEST_NAME = 100
+LONGEST_PATTERN = 256
+_NAME = re.compile(r"(?!.*(?:__|_\Z))[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
+_WORKSPACE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_ACCOUNT_ID = re.compile(ACCOUNT_ID, re.ASCII)
 _LEADING_ZEROS = re.compile(r"(-?)0+(?=[0-9])", re.ASCII)
 _DAY = re.compile(r"[1-9][0-9]?", re.ASCII)
 _LAST_DAY = 28
@@ -191,6 +198,85 @@ def network(value: object) -> Network:
     return found
 
 
+def name(value: object) -> str:
+    """Return the name of an account, a source or a channel; environment variables must be able to spell it."""
+    return _fitting(value, _NAME, "a name", "1 to 64 letters, digits, - and, between them, single _")
+
+
+def title(value: object) -> str:
+    """Return a text that people read: printable, on one line."""
+    text = one_text(value)
+    if not text.strip() or text != text.strip() or not text.isprintable() or len(text) > LONGEST_NAME:
+        msg = f"must be 1 to {LONGEST_NAME} printable characters without spaces around them, not {printable(text)}"
+        raise refusal(msg)
+    return text
+
+
+def tag_pattern(value: object) -> str:
+    """Return a pattern with `*`, `?` and `[…]`; `""` fits charges that name none."""
+    text = one_text(value)
+    if not text.isprintable() or len(text) > LONGEST_PATTERN:
+        msg = f"must be at most {LONGEST_PATTERN} printable characters, not {printable(text)}"
+        raise refusal(msg)
+    if not can_fit(text):
+        msg = f"can never match: {printable(text)} has a set that runs backwards; write [0-9], not [9-0]"
+        raise refusal(msg)
+    return text
+
+
+def pattern(value: object) -> str:
+    """Return a pattern for a cell; bills are read without the spaces around a cell."""
+    text = tag_pattern(value)
+    if text != text.strip():
+        msg = f"can never match: {printable(text)} has spaces around it, and bills are read without them"
+        raise refusal(msg)
+    return text
+
+
+def part_pattern(value: object) -> str:
+    """Return a pattern for one field of an instance id."""
+    text = pattern(value)
+    if ";" in text:
+        msg = f"can never match: {printable(text)} has a semicolon, which separates fields of an instance id: write one"
+        raise refusal(msg)
+    return text
+
+
+def place(value: object) -> str:
+    """Return the text of a path or an address."""
+    text = one_text(value)
+    if not text.strip() or not text.isprintable():
+        msg = "must be one line of printable characters"
+        raise refusal(msg)
+    return text
+
+
+def _fitting(value: object, form: re.Pattern[str], what: str, accepts: str) -> str:
+    text = one_text(value)
+    if not form.fullmatch(text):
+        msg = f"not {what}: {printable(text)}; accepted: {accepts}"
+        raise refusal(msg)
+    return text
+
+
+def _workspace(value: object) -> str:
+    return _fitting(value, _WORKSPACE, "a workspace id", "1 to 64 letters, digits, '.', '_' and '-'")
+
+
+def _product(value: object) -> str:
+    text = one_text(value)
+    if not text or text != text.strip() or not text.isprintable() or len(text) > LONGEST_NAME:
+        msg = f"not a product: {printable(text)}; accepted: its code as in the bills, like sfm, or the name of a FOCUS service"
+        raise refusal(msg)
+    return text
+
+
+def _account_id(value: object) -> str:
+    return _fitting(
+        value, _ACCOUNT_ID, "an account id", "1 to 256 characters without blanks, as the bills write it, like 1000000000000001"
+    )
+
+
 def once_each(items: list[T]) -> list[T]:
     """Return the list, or refuse it because something stands there twice."""
     seen: set[T] = set()
@@ -214,6 +300,16 @@ def _shown(item: object) -> str:
             return str(item)
 
 
+def _not_empty(consequence: str) -> AfterValidator:
+    def check(items: list[T]) -> list[T]:
+        if not items:
+            msg = f"an empty list: {consequence}"
+            raise refusal(msg)
+        return items
+
+    return AfterValidator(check)
+
+
 def from_text(check: Callable[[object], object]) -> PlainValidator:
     """Return the check as pydantic takes it."""
     return PlainValidator(check, json_schema_input_type=str)
@@ -233,3 +329,17 @@ DayOfMonth = Annotated[int, from_text(day_of_month)]
 Zone = Annotated[ZoneInfo, from_text(time_zone)]
 CurrencyCode = Annotated[Currency, from_text(currency)]
 Networks = Annotated[list[Annotated[Network, from_text(network)]], AfterValidator(once_each)]
+Name = Annotated[str, from_text(name)]
+Title = Annotated[str, from_text(title)]
+Pattern = Annotated[str, from_text(pattern)]
+PartPattern = Annotated[str, from_text(part_pattern)]
+TagPattern = Annotated[str, from_text(tag_pattern)]
+PlaceText = Annotated[str, from_text(place)]
+WorkspaceText = Annotated[str, from_text(_workspace)]
+AccountIdText = Annotated[str, from_text(_account_id)]
+ChannelNames = Annotated[
+    list[Name], AfterValidator(once_each), _not_empty("nobody would be notified; leave the key out to use the default")
+]
+Products = Annotated[
+    list[Annotated[str, from_text(_product)]], AfterValidator(once_each), _not_empty("nothing would count as spend")
+]

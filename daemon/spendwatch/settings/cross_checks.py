@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from spendwatch.domain.errors import printable
 from spendwatch.domain.statement import WorkspaceId
-from spendwatch.settings.contents import secret_holders
-from spendwatch.settings.layers import Layers
-from spendwatch.settings.overrides import SECRET_KEYS, folded
+from spendwatch.settings.layers import SECRET_KEYS, Layers, folded, secret_holders
 from spendwatch.settings.suggestions import suggestion
 from spendwatch.yaml_text import KeyPath
 
@@ -75,12 +73,12 @@ def _check_account(speaker: Layers, path: KeyPath, daemon: Layers) -> None:
 
 
 def _check_inline_secrets(daemon: Layers) -> None:
-    main = daemon.documents[-1]
-    for holder in secret_holders(daemon):
+    file = Layers(daemon.document)
+    for holder in secret_holders(daemon.names):
         is_url = "url" in [daemon.look((*holder, tag)) for tag in ("type", "from")]
         for key in sorted(SECRET_KEYS):
             path = (*holder, key)
-            if path in main.keys:
+            if file.has(path):
                 instead = "secret_file" if is_url else f"{key}_file"
                 daemon.tell(path, f"secrets do not belong in the configuration: use {instead}", at_key=True)
 

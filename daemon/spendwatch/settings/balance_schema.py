@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from spendwatch.settings.names import ChannelNames
-from spendwatch.settings.values import Cash, EscalateAfter, Floors, RunwayThresholds
+from spendwatch.settings.value_types import Cash, ChannelNames, EscalateAfter, Floors, RunwayThresholds
 from spendwatch.sources.balances.settings import ApiBalanceConfig, FileBalanceConfig, UrlBalanceConfig
 
 

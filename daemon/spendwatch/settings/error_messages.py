@@ -11,11 +11,10 @@ from pydantic_core import ErrorDetails
 
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import duration_text
-from spendwatch.settings.layers import EMPTY, Layers
-from spendwatch.settings.overrides import SECRET_KEYS
+from spendwatch.settings.layers import EMPTY, SECRET_KEYS, Layers
 from spendwatch.settings.schema import MEANING
 from spendwatch.settings.suggestions import did_you_mean, suggestion
-from spendwatch.yaml_text import KeyPath, Text
+from spendwatch.yaml_text import KeyPath
 
 _MOST_LOOKED_AT = 1000
 _TAGS = ("type", "from")
@@ -36,6 +35,7 @@ _PLAIN_WORDS = {
     "dict_type": _KEYS,
     "model_type": _KEYS,
     "model_attributes_type": _KEYS,
+    "union_tag_not_found": _KEYS,
 }
 
 
@@ -47,7 +47,7 @@ def tell_all(error: ValidationError, layers: Layers, model: type[BaseModel], *, 
         if kind == "extra_forbidden":
             known = known_keys(model, loc[:-1])
             layers.tell(path, _unknown_key(str(path[-1]), known, in_workspace=in_workspace and len(path) == 1), at_key=True)
-        elif kind in {"union_tag_invalid", "union_tag_not_found"}:
+        elif kind in {"union_tag_invalid", "union_tag_not_found"} and isinstance(layers.look(path), dict):
             tag = next(tag for tag in _TAGS if tag in known_keys(model, loc))
             layers.tell((*path, tag), _wrong_type(layers.look((*path, tag)), known_types(model, loc)))
         elif in_workspace and path == ("channels",) and isinstance(layers.look(path), dict):
@@ -116,7 +116,7 @@ def _real_path(loc: tuple[int | str, ...], layers: Layers, model: type[BaseModel
     return path
 
 
-def _wrong_type(value: Text, known: list[str]) -> str:
+def _wrong_type(value: object, known: list[str]) -> str:
     if not isinstance(value, str):
         return f"is missing; one of: {', '.join(known)}"
     return _one_of(value, f": {printable(value)}", ", ".join(known))
@@ -130,7 +130,7 @@ def _unknown_key(key: str, known: list[str], *, in_workspace: bool) -> str:
     return f"unknown key; {suggestion(key, known)}"
 
 
-def _words(detail: ErrorDetails, path: KeyPath, value: Text) -> str:
+def _words(detail: ErrorDetails, path: KeyPath, value: object) -> str:
     context: Mapping[str, Any] = detail.get("ctx", {})
     kind = detail["type"]
     if kind == "value_error":
