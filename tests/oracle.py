@@ -9,7 +9,8 @@ the one that shows most; of equals the one that sums up less, then that with mor
 - other lines without an id are replaced together with all that are for the same thing on the same day; of equally new versions
   the one with more lines counts, then the dearest;
 - a complete statement takes away what it lacks and what is older: than itself, if it came from complete ones alone, else than
-  what it reaches.
+  what it reaches. It does so on the days from its first to its last line, and of the owners that its lines have, where its
+  layout tells owners.
 """
 
 from __future__ import annotations
@@ -184,6 +185,8 @@ class Line:
     content: tuple[str, ...]
     order: tuple[str, ...]
     sort: str = "other"
+    owner: str = ""
+    """The account or sub-account that it is charged for, where the bill tells."""
     outstanding: Decimal | None = None
     """What of it is not paid yet, where the bill tells."""
 
@@ -206,8 +209,10 @@ class Statement:
     stamp: str
     reach: Mapping[tuple[str, str], str]
     """For complete ones, by account and month, up to when they reach."""
-    days: frozenset[str]
-    """The days that a complete one is complete for; empty: the whole month."""
+    days: Mapping[tuple[str, str], frozenset[str]]
+    """The days that a complete one is complete for, by account and month."""
+    owners: frozenset[str] | None
+    """Those that a complete one is complete for; None: all."""
     part: int
     """Its number; 0 where it has none."""
     lines: Sequence[Line]
@@ -399,6 +404,12 @@ def _exported(name: str) -> str:
     if re.match(r"[0-9]+_([0-9]+_)?[a-z0-9]+_20[0-9]{4}(?![0-9-])", own):
         own = ""
     for folder in reversed(folders):
+        if found := re.search(r"(?<![0-9])(20[0-9]{12})(?![0-9])", folder):
+            return found[1]
+        if found := re.search(r"(?<![0-9])(20[0-9]{10})(?![0-9])", folder):
+            return f"{found[1]}00"
+        if re.search(r"(20[0-9]{2}-?[0-9]{2}-?[0-9]{2})[-_]20[0-9]{2}-?[0-9]{2}-?[0-9]{2}", folder):
+            continue
         if found := re.search(r"(?<![0-9])(20[0-9]{2})-?([0-9]{2})-?([0-9]{2})(?![0-9])", folder):
             return _next_day("".join(found.groups()))
     return ""
@@ -407,6 +418,8 @@ def _exported(name: str) -> str:
 def _part(name: str) -> int:
     """Return the number that stands at the end, behind all dates; 0 if none does."""
     own = name.casefold().rpartition("/")[2]
+    if found := re.search(r"^part_([0-9]+)_([0-9]{4})\.|-(0[0-9]{4})\.", own):
+        return int("".join(filter(None, found.groups())))
     if not re.match(r"(?!20[0-9]{12}(?![0-9]))[0-9]{12,32}(?![0-9])", own, re.ASCII):
         return 0
     dates = list(re.finditer(r"20[0-9]{2}(-?[0-9]{2}){1,5}", own, re.ASCII))
@@ -452,9 +465,21 @@ def _statement(name: str, layout: Layout, kind: str, table: list[list[str]], hin
             reach[place] = max(reach.get(place, ""), min(end, data_until))
     elif _part(name) and not exported and identity == "group":
         stamp += "~"
-    days = frozenset(line.day for line in lines) if layout is API else frozenset()
+    days = {
+        place: _complete_days({line.day for line in lines if (line.account, line.month) == place}, layout) for place in reach
+    }
+    owns = any(normal(one) in columns for told in _OWNERS.intersection(layout.alike) for one in told.split("|"))
+    owners = frozenset(line.owner for line in lines) if owns and layout is not API else None
     series = ".".join((_series(layout, columns, identity), *_selection(name, layout, kind)))
-    return Statement(series, identity, kind, stamp, reach, days, _part(name), lines)
+    return Statement(series, identity, kind, stamp, reach, days, owners, _part(name), lines)
+
+
+def _complete_days(named: set[str], layout: Layout) -> frozenset[str]:
+    """Return the days that a file is complete for: those between its first and its last, or those that the API names."""
+    if layout is API:
+        return frozenset(named)
+    first, last = (date.fromisoformat(day) for day in (min(named), max(named)))
+    return frozenset((first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1))
 
 
 def _once(lines: Sequence[Line]) -> list[Line]:
@@ -485,6 +510,8 @@ def _series(layout: Layout, columns: Mapping[str, int], identity: str) -> str:
     if layout.name == "billingitemdetail":
         parts += [] if {"计费项code", "计费项"} & columns.keys() else ["instance"]
         parts += [] if {"账单日期", "账务日期", "消费时间", "扣费时间"} & columns.keys() else ["month"]
+    if layout is API and columns and "billingdate" not in columns:
+        parts.append("month")
     if layout.line_id and identity == "content":
         parts.append("unkeyed")
     if identity == "group" and layout.kind != "aggregate":
@@ -521,6 +548,7 @@ def _line(layout: Layout, row: Row, named: str, hints: Hints) -> Line:
         content=tuple(row.raw(told) for told in layout.content),
         order=(*figures, first, product, *others, instance, currency, sort, tags),
         sort=sort,
+        owner=next((_owner(told, cell(told), account) for told in layout.alike if told in _OWNERS), ""),
         outstanding=_outstanding(layout, row),
     )
 
@@ -732,8 +760,9 @@ def _total(lines: Iterable[Line]) -> Decimal:
 def _counting(statements: Sequence[Statement], place: tuple[str, str]) -> Iterator[Line]:
     """Yield the lines of one series, account and month that count."""
 
-    def is_gone(stamp: str, day: str) -> bool:
-        complete = [one for one in statements if place in one.reach and (not one.days or day in one.days)]
+    def is_gone(stamp: str, line: Line) -> bool:
+        of_day = [one for one in statements if place in one.reach and line.day in one.days[place]]
+        complete = [one for one in of_day if one.owners is None or line.owner in one.owners]
         bounds = [one.stamp if "/" in stamp else one.reach[place] for one in complete]
         return stamp < max(bounds, default="")
 
@@ -752,7 +781,7 @@ def _counting(statements: Sequence[Statement], place: tuple[str, str]) -> Iterat
         age, members = by_age[max(by_age)]
         are_undated = age[0].endswith("~") and newest[known_by].endswith("~")
         is_newest = age[0] == newest[known_by] or are_undated or statements[0].identity != "group"
-        if is_newest and not is_gone(age[0], members[0].day):
+        if is_newest and not is_gone(age[0], members[0]):
             found.append((part if age[0].endswith("~") else 0, part > 0, members))
     return _without_copies(found)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from hashlib import sha256
@@ -14,6 +16,7 @@ import pytest
 
 from bill_builder import ACCOUNT
 from many_layouts import (
+    OWNERS,
     Charge,
     Month,
     NamedFile,
@@ -36,6 +39,7 @@ from spendwatch.domain.money import Currency, exact_sum
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, ReadingHints
 from spendwatch.store.opening import open_database
+from xlsx_builder import zipped
 
 CNY = {ACCOUNT: "CNY"}
 HINTS = ReadingHints({AccountId(ACCOUNT): Currency("CNY")})
@@ -61,7 +65,7 @@ def shuffled(files: Sequence[NamedFile], dice: Random) -> list[NamedFile]:
 def check(seed: int, most: int) -> tuple[Decimal, Decimal]:
     """Enter some files of a random month in several orders; return what is right and what a naive sum says."""
     dice = dice_of(seed)
-    files = every_file(a_month(dice), dice)
+    files = every_file(a_month(dice, owners=OWNERS), dice)
     files = dice.sample(files, min(len(files), dice.randrange(1, most)))
     expected, owed = month_to_date(files, PLAIN), unsettled(files, PLAIN)
     copies = Copies(HINTS)
@@ -169,6 +173,42 @@ def test_answers_of_the_api_replace_the_day_they_are_about_and_no_other() -> Non
     ]
     for order in (files, files[::-1], [files[2], files[0], files[1], files[0]]):
         assert entered(order).total() == 16
+
+
+def test_a_shorter_complete_export_leaves_the_days_that_it_does_not_speak_of() -> None:
+    charges = [Charge(day, date(2026, 9, day), Decimal(10)) for day in range(1, 10)]
+    corrected = [replace(charges[0], amount=Decimal(7)), *charges[2:5]]
+    files = [focus(charges, "20260910/focus.csv"), focus(corrected, "20260912/focus.csv")]
+    for order in (files, files[::-1]):
+        assert entered(order).total() == 77
+    assert month_to_date(files, PLAIN) == entered(files).sums()
+
+
+def test_complete_exports_of_two_owners_leave_each_other_alone_and_a_later_one_of_both_replaces_them() -> None:
+    charges = [
+        Charge(day, date(2026, 9, day), Decimal(10) ** day, owner="alpha" if day % 2 else "beta") for day in (1, 2, 3, 4)
+    ]
+    of_alpha, of_beta = (
+        focus([one for one in charges if one.owner == owner], f"{owner}/focus.csv") for owner in ("alpha", "beta")
+    )
+    archive = "focus.zip", zipped(dict([of_alpha, of_beta]))
+    both = focus([charges[0], charges[3]], "20260930/focus.csv")
+    for order in ([of_alpha, of_beta], [of_beta, of_alpha], [archive], [of_alpha, archive]):
+        assert entered(order).total() == 11110
+    for order in ([of_alpha, of_beta, both], [both, of_beta, of_alpha], [of_beta, both, archive]):
+        assert entered(order).total() == 10010
+    assert month_to_date([of_alpha, both, of_beta], PLAIN) == entered([of_alpha, both, of_beta]).sums()
+
+
+def test_a_month_as_a_whole_and_its_days_are_the_same_money() -> None:
+    charges = [Charge(day, date(2026, 9, day), Decimal(day)) for day in (1, 2, 3)]
+    days = [answers([charge], f"day{charge.number}.json") for charge in charges]
+    name, content = answers(charges, "month.json")
+    month = name, re.sub(rb'"BillingDate": "[^"]*", ', b"", content)
+    for order in ([month, *days], [*days, month], [days[0], month, *days[1:]]):
+        assert entered(order).total() == 6
+    assert entered([days[0], month]).total() == 6
+    assert month_to_date([month, *days[:2]], PLAIN) == entered([*days[:2], month]).sums()
 
 
 def _under_two_names() -> list[NamedFile]:

@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal, localcontext
@@ -37,6 +37,7 @@ class Charge:
     hour: int = 9
     usage: str = "1.5"
     tags: str = ""
+    owner: str = ACCOUNT
     month: str = ""
     outstanding: str | None = None
     """As the bill has it; None: all of it is."""
@@ -152,7 +153,7 @@ def english(charges: Iterable[Charge], exported: str) -> NamedFile:
         {
             "LineItemDetails/OrderId": "",
             "IdentityDetails/ResourcePurchaseAccountId": ACCOUNT,
-            "IdentityDetails/ResourceOwnerAccountId": ACCOUNT,
+            "IdentityDetails/ResourceOwnerAccountId": charge.owner,
             "BillingDetails/BillingMonth": charge.period.replace("-", ""),
             "BillingDetails/BillingDate": f"{charge.day:%Y%m%d}",
             "BillingDetails/LineItemType": _SORTS[charge.sort][4],
@@ -178,7 +179,7 @@ def legacy(charges: Iterable[Charge], name: str, *, keyed: bool = True) -> Named
     rows = [
         {
             "资源购买账号ID": ACCOUNT,
-            "资源归属账号ID": ACCOUNT,
+            "资源归属账号ID": charge.owner,
             "账单月份": charge.period,
             "账单日期": charge.day.isoformat(),
             "费用类型": _SORTS[charge.sort][0],
@@ -245,7 +246,7 @@ def focus(charges: Iterable[Charge], name: str, *, site: str = "x_") -> NamedFil
             "PricingQuantity": charge.usage,
             "PricingUnit": "千tokens",
             "ServiceName": "大模型服务平台百炼" if charge.product == "sfm" else "oss",
-            "SubAccountId": ACCOUNT,
+            "SubAccountId": charge.owner,
             "Tags": charge.tags,
             f"{site}CommodityCode": charge.commodity,
             f"{site}BillingItemCode": charge.item,
@@ -321,7 +322,12 @@ class Month:
         return [charge for charge in self.views[day] if charge.number not in before]
 
 
-def a_month(dice: Random, *, days: int = 8, most: int = 5, may_vanish: bool = True) -> Month:
+OWNERS = (ACCOUNT, "5000000000000003", "")
+
+
+def a_month(
+    dice: Random, *, days: int = 8, most: int = 5, may_vanish: bool = True, owners: Sequence[str] = (ACCOUNT,)
+) -> Month:
     """Return a random month."""
     start, numbers = date(2026, 9, 1), iter(range(1, 100_000))
     seen: list[Charge] = []
@@ -330,7 +336,7 @@ def a_month(dice: Random, *, days: int = 8, most: int = 5, may_vanish: bool = Tr
     for offset in range(days):
         today = start + timedelta(days=offset)
         for _ in range(dice.randrange(most + 1)):
-            charge = _a_charge(dice, next(numbers), today)
+            charge = replace(_a_charge(dice, next(numbers), today), owner=dice.choice(owners))
             delay = dice.choice([0, 0, 0, 0, 1, 2])
             (seen if not delay else late[offset + delay]).append(charge)
         seen += late.pop(offset, [])
@@ -382,11 +388,20 @@ def every_file(month: Month, dice: Random) -> list[NamedFile]:
             instance_detail(month.generated_on(day), f"{ACCOUNT}_InstanceDetail_{day:%Y%m%d}.csv"),
             instance_detail(seen, f"{day:%Y%m%d}/{ACCOUNT}_InstanceDetailMonthly_202609.csv"),
             focus(seen, f"{day:%Y%m%d}/{ACCOUNT}_focus_202609.csv"),
+            *_pieces(seen, day, dice),
         ]
         asked = [charge for charge in seen if charge.day == dice.choice(days) and charge.period == "2026-09"]
         if asked:
             files.append(answers(asked, f"{ACCOUNT}_DescribeInstanceBill_{asked[0].day:%Y%m%d}_{stamp}.json"))
     return files
+
+
+def _pieces(seen: Sequence[Charge], day: date, dice: Random) -> Iterator[NamedFile]:
+    """Yield files that are complete for an owner, and for some of the days."""
+    owner, first, last = dice.choice(OWNERS), *sorted(dice.randrange(1, 10) for _ in range(2))
+    yield focus([one for one in seen if one.owner == owner], f"{day:%Y%m%d}/of-one/{ACCOUNT}_focus_202609.csv")
+    some = [one for one in seen if first <= one.day.day <= last]
+    yield focus(some, f"{day + timedelta(days=1):%Y%m%d}0907/some/{ACCOUNT}_focus_202609.csv")
 
 
 def _chosen(seen: Sequence[Charge], dice: Random) -> list[Charge]:

@@ -16,7 +16,7 @@ from spendwatch.bills.merging import HeldChunk, Merging
 from spendwatch.bills.messages import MergedCounts, row_from
 from spendwatch.bills.reader import read
 from spendwatch.domain.authority import DayTotal, authorities
-from spendwatch.domain.merging import Held, HeldDay, MergePlan, Reading, combined, plan_merge
+from spendwatch.domain.merging import Held, HeldDay, MergePlan, Reading, plan_merge
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import (
     AccountId,
@@ -113,7 +113,8 @@ class SmallLedger:
         named = [day.key for day in statement.days if day.key in held.days]
         elsewhere = tuple(key for key in held.days if key not in named)
         fresh = tuple(day.key for day in statement.days if day.key not in held.days)
-        return MergePlan(fresh, tuple(named), elsewhere, {key: day.confirmed for key, day in held.days.items()}, plan.coverage)
+        confirmed = {key: day.confirmed for key, day in held.days.items()}
+        return MergePlan(fresh, tuple(named), plan.whole, elsewhere, confirmed, plan.coverage)
 
     def _keep(
         self, key: DayKey, counts: MergedCounts, chunk: Callable[[], bytes], rows: Callable[[], Iterable[SpendRow]]
@@ -132,7 +133,7 @@ class SmallLedger:
                 held = kept.held
                 newer = HeldDay(held.key, held.digest, max(held.confirmed, statement.stamp), held.stamps)
                 self.days[day.key] = Kept(newer, kept.chunk, kept.rows, kept.lines)
-        self.coverage = combined((*self.coverage, *statement.coverage))
+        self.coverage = tuple(dict.fromkeys((*self.coverage, *statement.coverage)))
 
     @property
     def lines(self) -> int:
@@ -214,7 +215,7 @@ class Copies:
         days, coverage = self._merges[before]
         others = {key: kept for key, kept in ledger.days.items() if key not in mine}
         ledger.days = {**others, **days}
-        ledger.coverage = combined((*(one for one in ledger.coverage if one not in covered), *coverage))
+        ledger.coverage = (*(one for one in ledger.coverage if one not in covered), *coverage)
 
     def entered(self, files: Iterable[tuple[str, bytes]]) -> SmallLedger:
         """Return a ledger that these files were entered into, in this order."""

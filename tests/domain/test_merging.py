@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 
 from spendwatch.domain.late import Closing
-from spendwatch.domain.merging import Held, HeldDay, combined, fresh_accounts, is_gone, plan_merge
+from spendwatch.domain.merging import Held, HeldDay, covering, fresh_accounts, plan_merge
 from spendwatch.domain.statement import AccountId, Coverage, DayContent, DayKey, Digest, Stamp, Statement
 from store_builders import ACME, SEPTEMBER, Day, key, statement
 
@@ -34,8 +34,10 @@ def held(
     return Held(found, tuple(coverage))
 
 
-def covering(stamp: Stamp = COMPLETE, reach: Stamp = NOW, day: date | None = None) -> Coverage:
-    return Coverage(MONTH, day, stamp, reach)
+def complete(
+    stamp: Stamp = COMPLETE, reach: Stamp = NOW, *, first: int = 1, last: int = 30, owners: tuple[str, ...] | None = None
+) -> Coverage:
+    return Coverage(MONTH, date(2026, 9, first), date(2026, 9, last), owners, stamp, reach)
 
 
 def test_days_that_the_ledger_does_not_hold_are_taken_as_they_are() -> None:
@@ -65,20 +67,31 @@ def test_the_merge_is_told_up_to_when_held_days_were_confirmed() -> None:
 
 
 def test_a_complete_statement_has_days_looked_through_that_it_lacks_and_whose_lines_are_older() -> None:
-    complete = a_statement(content(1, "a", has_ids=False), stamp=COMPLETE, coverage=[covering()])
-    assert plan_merge(complete, held({1: "a", 2: "b"}, stamps=[OLD])).elsewhere == (key(2),)
-    assert plan_merge(complete, held({1: "a", 2: "b"}, stamps=[NEW])).elsewhere == ()
-    assert plan_merge(complete, held({1: "a", 2: "b"}, stamps=[OLD], confirmed=NEW)).elsewhere == ()
-    assert plan_merge(complete, held({1: "a", 2: "b"}, stamps=[])).elsewhere == (key(2),)
+    told = a_statement(content(1, "a", has_ids=False), stamp=COMPLETE, coverage=[complete()])
+    assert plan_merge(told, held({1: "a", 2: "b"}, stamps=[OLD])).elsewhere == (key(2),)
+    assert plan_merge(told, held({1: "a", 2: "b"}, stamps=[NEW])).elsewhere == ()
+    assert plan_merge(told, held({1: "a", 2: "b"}, stamps=[OLD], confirmed=NEW)).elsewhere == ()
+    assert plan_merge(told, held({1: "a", 2: "b"}, stamps=[])).elsewhere == (key(2),)
+
+
+def test_a_complete_statement_does_not_speak_of_days_outside_its_own() -> None:
+    told = a_statement(content(2, "a", has_ids=False), stamp=COMPLETE, coverage=[complete(first=2, last=4)])
+    assert plan_merge(told, held({1: "a", 3: "b", 5: "c"}, stamps=[OLD])).elsewhere == (key(3),)
 
 
 def test_a_statement_older_than_what_is_covered_neither_adds_nor_changes_anything() -> None:
-    plan = plan_merge(a_statement(content(1, "new"), content(3), stamp=OLD), held({1: "a"}, coverage=[covering()]))
+    plan = plan_merge(a_statement(content(1, "new"), content(3), stamp=OLD), held({1: "a"}, coverage=[complete()]))
     assert (plan.fresh, plan.differing, plan.elsewhere) == ((), (), ())
 
 
+def test_of_other_owners_an_older_statement_may_still_tell() -> None:
+    theirs = held({1: "a"}, coverage=[complete(owners=("alpha",), last=2)])
+    plan = plan_merge(a_statement(content(1, "new"), content(2), content(3), stamp=OLD), theirs)
+    assert (plan.fresh, plan.differing, plan.whole) == ((key(2), key(3)), (key(1),), frozenset({key(3)}))
+
+
 def test_what_came_from_complete_statements_is_gone_when_a_newer_one_lacks_it_and_others_only_up_to_its_reach() -> None:
-    coverage = covering(stamp=COMPLETE, reach=OLD)
+    coverage = complete(stamp=COMPLETE, reach=OLD)
     earlier = Stamp("20260915110000/000000000009/ffff")
     assert coverage.lacks(earlier)
     assert not coverage.lacks(Stamp("20260915110000"))
@@ -88,16 +101,19 @@ def test_what_came_from_complete_statements_is_gone_when_a_newer_one_lacks_it_an
 
 
 def test_what_is_covered_of_one_day_is_no_matter_of_others() -> None:
-    coverage = [covering(day=date(2026, 9, 2))]
-    assert is_gone(OLD, key(2), coverage)
-    assert not is_gone(OLD, key(3), coverage)
-    assert not is_gone(OLD, DayKey(ACME, SEPTEMBER, "other", date(2026, 9, 2)), coverage)
+    one_day = complete(first=2, last=2)
+    assert covering(key(2), [one_day]) == [one_day]
+    assert covering(key(3), [one_day]) == []
+    assert covering(DayKey(ACME, SEPTEMBER, "other", date(2026, 9, 2)), [one_day]) == []
 
 
-def test_coverage_only_grows_whatever_comes_first() -> None:
-    one, other = covering(stamp=OLD, reach=NEW), covering(stamp=NEW, reach=OLD)
-    assert combined([one, other]) == combined([other, one]) == (covering(stamp=NEW, reach=NEW),)
-    assert len(combined([one, covering(day=date(2026, 9, 2))])) == 2
+def test_of_two_coverages_the_one_that_takes_away_nothing_more_is_left_aside() -> None:
+    one, other = complete(stamp=OLD, reach=NEW), complete(stamp=NEW, reach=OLD)
+    assert covering(key(2), [one, other]) == [one, other]
+    older, fewer = complete(stamp=OLD, reach=OLD), complete(stamp=NEW, reach=OLD, owners=("a",))
+    for order in ([one, other, older, fewer], [fewer, older, other, one]):
+        assert set(covering(key(2), order)) == {one, other}
+    assert covering(key(2), [complete(owners=("a",)), complete(owners=("b",))]) != covering(key(2), [complete(owners=("a",))])
 
 
 OPEN, OVER = Closing(first_open=SEPTEMBER), Closing(first_open=SEPTEMBER.next())
@@ -118,7 +134,7 @@ def test_what_changes_nothing_shows_it_only_if_it_was_exported_later_than_everyt
 
 def test_what_was_confirmed_or_covered_later_is_known_too() -> None:
     assert not fresh_accounts(a_statement(content(1), stamp=NEW), [], held({1: "a"}, confirmed=NEW), OPEN)
-    covered = held({}, coverage=[covering(stamp=NEW)])
+    covered = held({}, coverage=[complete(stamp=NEW)])
     assert not fresh_accounts(a_statement(content(1), stamp=NEW), [], covered, OPEN)
 
 

@@ -55,9 +55,10 @@ def test_lines_of_too_many_stamps_to_tell_count_as_new() -> None:
 def test_what_is_covered_is_known() -> None:
     files = [(day, f"202609{day + 1:02d}000000") for day in range(1, 14) if day not in {5, 6, 7}]
     series = SERIES[1]
-    day = Coverage(series, date(2026, 9, 5), Stamp("20260906000000/1"), Stamp("20260906000000"))
+    day = Coverage(series, date(2026, 9, 5), date(2026, 9, 5), None, Stamp("20260906000000/1"), Stamp("20260906000000"))
     assert unknown(held(*files, coverage=(day,))) == [6, 7]
-    month = Coverage(series, None, Stamp("20260907000000/1"), Stamp("20260907000000"))
+    first, last = date(2026, 9, 3), date(2026, 9, 6)
+    month = Coverage(series, first, last, ("a",), Stamp("20260907000000/1"), Stamp("20260907000000"))
     assert unknown(held(*files, coverage=(month,))) == [7]
 
 

@@ -112,17 +112,18 @@ class Portion:
 
     def coverage(self) -> Iterator[Coverage]:
         """Yield what the statement is complete for."""
-        if self._nothing_on:
-            yield Coverage(self._nothing_on.month, self._nothing_on.day, self.stamp, _stamp(_midnight(self._nothing_on.day)))
+        if key := self._nothing_on:
+            yield Coverage(key.month, key.day, key.day, None, self.stamp, _stamp(_midnight(key.day)))
         if self.kind is not Kind.SNAPSHOT or self.reaches is None:
             return
         if self.layout.covers_days and self._lines.has_days:
             for key in self.days:
-                yield Coverage(key.month, key.day, self.stamp, _stamp(_midnight(key.day)))
+                yield Coverage(key.month, key.day, key.day, None, self.stamp, _stamp(_midnight(key.day)))
             return
-        for series, last_day in {key.month: key.day for key in self.days}.items():
-            end = _midnight(last_day + timedelta(days=1))
-            yield Coverage(series, None, self.stamp, _stamp(min(end, self.reaches)))
+        first = {key.month: key.day for key in reversed(self.days)}
+        for series, last in {key.month: key.day for key in self.days}.items():
+            end = _midnight(last + timedelta(days=1))
+            yield Coverage(series, first[series], last, self._lines.owners(), self.stamp, _stamp(min(end, self.reaches)))
 
     def fresh(self, key: DayKey, book: TraitBook) -> pl.DataFrame:
         """Return the lines of one day with their stamp."""

@@ -10,7 +10,7 @@ import polars as pl
 
 from spendwatch.bills.chunk import TraitBook
 from spendwatch.bills.frames import BETWEEN, DoubtError
-from spendwatch.bills.layouts.layout import Identity, Layout
+from spendwatch.bills.layouts.layout import Field, Identity, Layout
 from spendwatch.bills.pile import Pile
 from spendwatch.bills.traits import SEPARATOR, Interpreter
 from spendwatch.domain.errors import Refusal, UnreadableBillError
@@ -75,6 +75,10 @@ class Lines:
     def has_days(self) -> bool:
         """Whether every line told its day."""
         return not self.interpreter.has_undated
+
+    def owners(self) -> tuple[str, ...] | None:
+        """Return whose lines there are; None where the bill has no column that tells it."""
+        return tuple(sorted({one.owner for one in self.book.traits})) if Field.OWNER in self.interpreter.fields else None
 
     def of(self, key: DayKey) -> pl.DataFrame:
         """Return the lines of one day, their traits numbered by our book."""

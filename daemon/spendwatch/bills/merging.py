@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,10 +86,10 @@ class Merging:
         """Look through a day that the bill does not name; None if all its lines stay."""
         book = TraitBook()
         held = self.held[key].lines(book)
-        stays = alive(without(held, self._left.get(key, ())), self._covering(key))
+        stays = alive(without(held, self._left.get(key, ())), book, self._covering(key))
         return None if stays.height == held.height else self._leave(counted(stays, held), book, name)
 
-    def _covering(self, key: DayKey) -> Iterator[Coverage]:
+    def _covering(self, key: DayKey) -> Sequence[Coverage]:
         return covering(key, self.coverage)
 
     def _new_ids(self, key: DayKey) -> pl.Series:

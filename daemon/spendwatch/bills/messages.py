@@ -138,22 +138,18 @@ def _stamp(value: object) -> Stamp:
 _STAMP = re.compile(r"(?:[0-9]{14}(?:~|/[0-9a-f/]{0,96})?)?", re.ASCII)
 
 
-def _covered(coverage: Coverage) -> list[str]:
-    series, day = coverage.series, coverage.day
-    return [
-        series.account,
-        series.period.label,
-        series.series,
-        day.isoformat() if day else "",
-        coverage.stamp,
-        coverage.reach,
-    ]
+def _covered(coverage: Coverage) -> list[object]:
+    series = coverage.series
+    days = coverage.first.isoformat(), coverage.last.isoformat()
+    return [series.account, series.period.label, series.series, *days, coverage.stamp, coverage.reach, coverage.owners]
 
 
 def _coverage(parts: list[object]) -> Coverage:
-    account, period, series, day, stamp, reach = map(as_text, parts)
+    *texts, owners = parts
+    account, period, series, first, last, stamp, reach = map(as_text, texts)
     key = SeriesKey(AccountId(account), BillingPeriod.parse(period), series)
-    return Coverage(key, date.fromisoformat(day) if day else None, _stamp(stamp), _stamp(reach))
+    told = None if owners is None else tuple(map(as_text, as_list(owners)))
+    return Coverage(key, date.fromisoformat(first), date.fromisoformat(last), told, _stamp(stamp), _stamp(reach))
 
 
 def hints_message(hints: ReadingHints) -> Message:

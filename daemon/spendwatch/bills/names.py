@@ -16,6 +16,12 @@ _DAY = re.compile(r"(?<![0-9])(20[0-9]{2})-?([0-9]{2})-?([0-9]{2})(?![0-9])", re
 _DATES = re.compile(r"20[0-9]{2}(?:-?[0-9]{2}){1,5}", re.ASCII)
 _PUSHED_PART = re.compile(r"(?:_|[_-]part[_-]?)([0-9]{1,5})(?:\.[a-z0-9]+)*$", re.ASCII)
 _PART = re.compile(r"[_-](?:part[_-]?)?([0-9]{1,5})(?:\.[a-z0-9]+)*$", re.ASCII)
+_CHUNK = re.compile(r"^part_([0-9]{1,3})_([0-9]{4})(?:\.[a-z0-9]+)*$|-(0[0-9]{4})(?:\.[a-z0-9]+)*$", re.ASCII)
+"""How Azure (`part_0_0001.csv`) and AWS (`NAME-00001.csv.gz`) number the parts of an export."""
+_RUN = re.compile(r"(?<![0-9])(20[0-9]{10})(?![0-9])", re.ASCII)
+"""The folder of one run of an Azure export: its minute."""
+_RANGE = re.compile(r"20[0-9]{2}-?[0-9]{2}-?[0-9]{2}[-_]20[0-9]{2}-?[0-9]{2}-?[0-9]{2}(?![0-9])", re.ASCII)
+"""A range of days, say the month that Azure exports into a folder: it does not tell when anything was written."""
 
 _PUSHED = re.compile(r"^[0-9]+_(?:[0-9]+_)?[a-z0-9]+_(20[0-9]{4})([0-9]{2})?(?![0-9-])", re.ASCII)
 _DAILY = re.compile(r"(?:billingitemdetail|instancedetail)_20[0-9]{6}(?![0-9])", re.ASCII)
@@ -38,8 +44,8 @@ class Told:
     part: int = 0
     """Which of several files of one statement; 0 where it is the only one. Inferred: the names of parts are not documented.
 
-    Only names of the provider, which begin with an account id, and those in one archive count: exports that people number are
-    no parts, nor are those to which a browser adds `-1`.
+    Only names of the provider, which begin with an account id, those of the exports of Azure and AWS, and those in one archive
+    count: exports that people number are no parts, nor are those to which a browser adds `-1`.
     """
     day: date | None = None
     """Which day answers of the API are about that we have asked ourselves."""
@@ -64,7 +70,7 @@ def told_by_part(name: str, part: str) -> Told:
 def without_part(name: str) -> str:
     """Return the name without the number of the part: what the parts of one statement have in common."""
     folder, slash, own = name.casefold().rpartition("/")
-    part = _PART.search(_behind_dates(own))
+    part = _CHUNK.search(own) or _PART.search(_behind_dates(own))
     start = len(own) - len(part[0]) if part else len(own)
     return f"{folder}{slash}{own[:start]}"
 
@@ -74,15 +80,23 @@ def told_by(name: str, *, is_in_archive: bool = False) -> Told:
     *folders, own = name.casefold().split("/")
     found = _ACCOUNT.match(own)
     kind = _kind(own)
-    part = (_PART if is_in_archive else _PUSHED_PART).search(_behind_dates(own)) if found or is_in_archive else None
     return Told(
         account=AccountId(found["account"]) if found else None,
         exported_at=_exported(own, kind) or next(filter(None, map(_of_folder, reversed(folders))), None),
         kind=kind,
         selection=next((word for word in _OTHER_BILLS if word in own), ""),
-        part=int(part[1]) if part else 0,
+        part=_part(own, is_in_archive=is_in_archive),
         day=_asked_day(own),
     )
+
+
+def _part(name: str, *, is_in_archive: bool) -> int:
+    if chunk := _CHUNK.search(name):
+        return int("".join(filter(None, chunk.groups())))
+    if not is_in_archive and not _ACCOUNT.match(name):
+        return 0
+    part = (_PART if is_in_archive else _PUSHED_PART).search(_behind_dates(name))
+    return int(part[1]) if part else 0
 
 
 def _asked_day(name: str) -> date | None:
@@ -114,7 +128,9 @@ def _of_folder(name: str) -> datetime | None:
     """Return when a push into a folder of that name was written (inferred: a new folder for each push, named by its day)."""
     if found := _EXPORTED.search(name):
         return _parsed(found[1], STAMP)
-    found = _DAY.search(name)
+    if found := _RUN.search(name):
+        return _parsed(found[1], "%Y%m%d%H%M")
+    found = _DAY.search(_RANGE.sub("", name))
     return _after("".join(found.groups())) if found else None
 
 

@@ -63,7 +63,7 @@ class ProcessReading:
         self._dialogue.unpack(self.number)
         request = MergeRequest(
             days,
-            frozenset(key for key in plan.fresh if contents[key].digest),
+            plan.whole,
             tuple((key, self._hand_over(key, chunk), plan.confirmed[key]) for key in (*plan.differing, *others)),
             plan.coverage,
         )

@@ -49,20 +49,25 @@ def merge(
 ) -> MergedLines:
     """Return a day's lines after the merge of a statement's lines with those of the ledger. Both have unique ids."""
     if held is None:
-        frame = alive(fresh, coverage)
+        frame = alive(fresh, book, coverage)
         return MergedLines(frame, new=frame.height, changed=0, gone=0)
     fresh, held = _alike(fresh, held)
     frame = _by_group(fresh, held, book) if identity is Identity.GROUP else _by_line(fresh, held, book)
-    return counted(alive(frame, coverage), held)
+    return counted(alive(frame, book, coverage), held)
 
 
-def alive(frame: pl.DataFrame, coverage: Iterable[Coverage]) -> pl.DataFrame:
+def alive(frame: pl.DataFrame, book: TraitBook, coverage: Iterable[Coverage]) -> pl.DataFrame:
     """Return the lines that are not gone."""
     for one in coverage:
         bound = (
             pl.when(pl.col("stamp").str.contains(EDITION, literal=True)).then(pl.lit(one.stamp)).otherwise(pl.lit(one.reach))
         )
-        frame = frame.filter(pl.col("stamp") >= bound)
+        stays = pl.col("stamp") >= bound
+        if one.owners is not None:
+            owners = frozenset(one.owners)
+            of_others = pl.Series([traits.owner not in owners for traits in book.traits], dtype=pl.Boolean)
+            stays |= of_others.gather(frame["traits"])
+        frame = frame.filter(stays)
     return frame
 
 

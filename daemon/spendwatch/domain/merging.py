@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Protocol, Self
 
 from spendwatch.domain.late import Closing
@@ -16,7 +15,6 @@ from spendwatch.domain.statement import (
     DayContent,
     DayKey,
     Digest,
-    SeriesKey,
     SpendRow,
     Stamp,
     Statement,
@@ -60,6 +58,8 @@ class MergePlan:
     """Days of the statement that the ledger does not hold."""
     differing: tuple[DayKey, ...]
     """Days of the statement that the ledger holds otherwise."""
+    whole: frozenset[DayKey]
+    """Of the fresh days, those of which no line can be gone."""
     elsewhere: tuple[DayKey, ...]
     """Days that the statement lacks and the ledger holds, where lines may be gone, or found that have moved."""
     confirmed: Mapping[DayKey, Stamp]
@@ -132,13 +132,18 @@ def plan_merge(statement: Statement, held: Held) -> MergePlan:
     A day that the ledger holds just so is only confirmed. A statement that is older than what complete ones cover can neither
     add nor change anything.
     """
-    coverage = combined((*held.coverage, *statement.coverage))
-    counts = [day for day in statement.days if not (day.digest and is_gone(statement.stamp, day.key, coverage))]
+    coverage = tuple(dict.fromkeys((*held.coverage, *statement.coverage)))
+    counts = [day for day in statement.days if not (day.digest and _is_gone_whole(statement.stamp, day.key, coverage))]
     fresh = tuple(day.key for day in counts if day.key not in held.days)
     differing = tuple(day.key for day in counts if day.key in held.days and day.digest != held.days[day.key].digest)
     elsewhere = _elsewhere(statement.days, {*fresh, *differing}, held, coverage)
     confirmed = {key: held.days[key].confirmed for key in (*differing, *elsewhere)}
-    return MergePlan(fresh, differing, elsewhere, confirmed, coverage)
+    whole = frozenset(
+        day.key
+        for day in counts
+        if day.key in fresh and day.digest and not any(one.lacks(statement.stamp) for one in covering(day.key, coverage))
+    )
+    return MergePlan(fresh, differing, whole, elsewhere, confirmed, coverage)
 
 
 def _elsewhere(days: Sequence[DayContent], merged: set[DayKey], held: Held, coverage: Sequence[Coverage]) -> tuple[DayKey, ...]:
@@ -179,11 +184,13 @@ def _is_fresh(account: AccountId, statement: Statement, merged: Iterable[MergedD
 
 def is_outranked(statement: Statement, held: Held) -> bool:
     """Tell whether another complete statement counts instead of this one, although nothing says which of them is newer."""
-    held_by_place = {(one.series, one.day): one.stamp for one in held.coverage}
     return any(
-        one.stamp < other and _moment(one.stamp) == _moment(other)
+        one.stamp < other.stamp and _moment(one.stamp) == _moment(other.stamp)
         for one in statement.coverage
-        if EDITION in one.stamp and EDITION in (other := held_by_place.get((one.series, one.day), Stamp("")))
+        for other in held.coverage
+        if (EDITION in one.stamp and EDITION in other.stamp and one.series == other.series)
+        and (one.first <= other.last and other.first <= one.last)
+        and (one.owners is None or other.owners is None or set(one.owners) & set(other.owners))
     )
 
 
@@ -192,20 +199,15 @@ def _moment(stamp: Stamp) -> str:
     return stamp.partition(EDITION)[0].removesuffix(UNDATED_PART)
 
 
-def combined(coverage: Iterable[Coverage]) -> tuple[Coverage, ...]:
-    """Return one coverage for each series and day."""
-    found: dict[tuple[SeriesKey, date | None], Coverage] = {}
+def covering(key: DayKey, coverage: Iterable[Coverage]) -> list[Coverage]:
+    """Return what covers that day, without what takes away nothing that another one leaves."""
+    found: list[Coverage] = []
     for one in coverage:
-        place = (one.series, one.day)
-        found[place] = one.with_other(found[place]) if place in found else one
-    return tuple(found.values())
+        if one.covers(key) and not any(one.is_within(other) for other in found):
+            found = [*(other for other in found if not other.is_within(one)), one]
+    return found
 
 
-def covering(key: DayKey, coverage: Iterable[Coverage]) -> Iterator[Coverage]:
-    """Yield what covers that day."""
-    return (one for one in coverage if one.series == key.month and one.day in {None, key.day})
-
-
-def is_gone(stamp: Stamp, key: DayKey, coverage: Iterable[Coverage]) -> bool:
-    """Tell whether a line of that day is gone that was last seen in a statement of that stamp."""
-    return any(one.lacks(stamp) for one in covering(key, coverage))
+def _is_gone_whole(stamp: Stamp, key: DayKey, coverage: Iterable[Coverage]) -> bool:
+    """Tell whether every line of that day is gone that was last seen in a statement of that stamp, whoever its owner is."""
+    return any(one.owners is None and one.lacks(stamp) for one in covering(key, coverage))

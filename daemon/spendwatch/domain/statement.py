@@ -35,7 +35,7 @@ class Kind(StrEnum):
     UPSERT = "upsert"
     """The statement may be a part of the month: what it has replaces what was there, what it lacks stays."""
     SNAPSHOT = "snapshot"
-    """The statement is complete up to its latest line: what it lacks is gone."""
+    """The statement is complete for its days and owners: what it lacks of them is gone."""
     DELTA = "delta"
     """The statement adds lines to those already there."""
     AGGREGATE = "aggregate"
@@ -140,23 +140,31 @@ class DayKey:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What complete statements of a series cover, the whole period or one day of it: lines that they lack are gone."""
+    """What a complete statement speaks of, and never more: older lines of these days and owners that it lacks are gone."""
 
     series: SeriesKey
-    day: date | None
-    """Only that day; None: the whole period."""
+    first: date
+    last: date
+    """The days of its first and its last line."""
+    owners: tuple[str, ...] | None
+    """The owners of its lines: accounts, sub-accounts; None where the bill does not tell owners at all: all of them."""
     stamp: Stamp
-    """Of the newest complete statement. What came from complete statements alone and is older is gone."""
+    """Of the statement. What came from complete statements alone and is older is gone."""
     reach: Stamp
-    """Up to when complete statements reach. What came from others and is older than that is gone, too."""
+    """Up to when the statement reaches. What came from others and is older than that is gone, too."""
+
+    def covers(self, day: DayKey) -> bool:
+        """Tell whether the statement speaks of that day."""
+        return self.series == day.month and self.first <= day.day <= self.last
 
     def lacks(self, line: Stamp) -> bool:
-        """Tell whether a line is gone that was last seen in a statement of that stamp."""
+        """Tell whether a line of one of its owners is gone that was last seen in a statement of that stamp."""
         return line < (self.stamp if EDITION in line else self.reach)
 
-    def with_other(self, other: Coverage) -> Coverage:
-        """Return what both cover together, whichever came first."""
-        return Coverage(self.series, self.day, max(self.stamp, other.stamp), max(self.reach, other.reach))
+    def is_within(self, other: Coverage) -> bool:
+        """Tell whether on a day that both cover the other takes away everything that this one does."""
+        is_older = self.stamp <= other.stamp and self.reach <= other.reach
+        return is_older and (other.owners is None or (self.owners is not None and set(self.owners) <= set(other.owners)))
 
 
 EDITION = "/"
@@ -213,7 +221,7 @@ class Statement:
 
         The bytes are not enough: under one name they are complete, under another a part, or another account's.
         """
-        covered = [f"{one.series.series} {one.series.period.label} {one.day}" for one in self.coverage]
+        covered = [f"{one.series.series} {one.series.period.label} {one.first} {one.last}" for one in self.coverage]
         meaning = (self.kind, self.series, *self.accounts, *map(str, self.parts), *covered)
         return Digest(hashlib.sha256("\n".join((self.digest, *meaning)).encode()).hexdigest())
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 
-from spendwatch.domain.merging import Held, HeldDay, covering
+from spendwatch.domain.merging import Held, HeldDay
 from spendwatch.domain.money import Currency
 from spendwatch.domain.pace import REMEMBERED
 from spendwatch.domain.scope import Dimension
@@ -59,7 +59,7 @@ def _is_told(day: date, series: Iterable[SeriesKey], held: Held) -> bool:
         if day not in one.period:
             continue
         key = DayKey(one.account, one.period, one.series, day)
-        if any(coverage.day == day or coverage.reach >= over for coverage in covering(key, held.coverage)):
+        if any(told.covers(key) or (told.series == one and told.reach >= over) for told in held.coverage):
             return True
         return any(_is_newer(earlier, over) for earlier in _before(day, one, held))
     return False

@@ -114,7 +114,7 @@ class Ledger:
             enter(connection, statement, days, name=name, source=source, now=now)
             for day in days:
                 put_day(connection, day)
-            cover(connection, statement.coverage)
+            cover(connection, statement.identity, statement.coverage)
             after = spent_in_closed(connection, statement, closed, like=before)
             put_late(connection, statement, before, after, name=name, now=now)
             extend_reach(connection, statement, now)

@@ -35,5 +35,5 @@ BILLING_ITEM_DETAIL = Layout(
     signature=((Field.PERIOD, Field.DAY), (Field.BILLED_COST,)),
     absent=(Field.OUTSTANDING,),
     charges=CHINESE,
-    granular=True,
+    granularities=("instance", "month"),
 )

@@ -37,6 +37,7 @@ DESCRIBE_INSTANCE_BILL = Layout(
     },
     signature=((Field.PERIOD, Field.DAY), (Field.BILLED_COST,), (Field.INSTANCE,)),
     charges=ENGLISH,
+    granularities=("month",),
     covers_days=True,
 )
 """The provider calls the payable amount `Pretax`; for accounts in China it is what is due, tax and all (inferred)."""

@@ -98,8 +98,10 @@ class Layout:
     """Fields that a header of this layout must not have."""
     marks: tuple[str, ...] = ()
     """Words in a file's name that decide where the header fits two layouts."""
-    granular: bool = False
-    """Whether the same layout comes in several granularities, each the whole money again: told by the columns it has."""
+    granularities: tuple[str, ...] = ()
+    """In which coarser granularities the same layout comes, each the whole money again: `instance` where no column names the
+    billing item, `month` where none has a date.
+    """
     account: Account = Account.DIGITS
     null: str = ""
     """How a cell says that there is nothing, beside being empty."""
@@ -152,10 +154,8 @@ class Layout:
 
     def series(self, found: Mapping[Field, int], identity: Identity, *, selection: str = "") -> str:
         """Return the series of a file with these columns: files of one series speak of the same lines in the same way."""
-        parts = [self.name]
-        if self.granular:
-            parts += [] if found.keys() & {Field.ITEM, Field.ITEM_NAME} else ["instance"]
-            parts += [] if found.keys() & {Field.DAY, Field.TIME, Field.STARTS} else ["month"]
+        finer = {"instance": {Field.ITEM, Field.ITEM_NAME}, "month": {Field.DAY, Field.TIME, Field.STARTS}}
+        parts = [self.name, *(one for one in self.granularities if not found.keys() & finer[one])]
         if Field.LINE_ID in self.columns and identity is Identity.CONTENT:
             parts.append("unkeyed")
         if identity is Identity.GROUP and self.kind is not Kind.AGGREGATE:
