@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from servers_postgres import PostgresServer, running_server
-from spendwatch.bills.process import ReadingProcess
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.store.database import Database
 from spendwatch.store.opening import open_database
 

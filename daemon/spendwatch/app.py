@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from spendwatch.bills.folder import sweep
-from spendwatch.bills.process import ReadingProcess
+from spendwatch.bills.client.folder import sweep
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
 from spendwatch.clock_watch import ClockWatch
 from spendwatch.domain.errors import ConfigMistake, LedgerDamagedError, LedgerUnavailableError, SourceUnavailableError

@@ -34,7 +34,7 @@ from many_layouts import (
 from oracle import Hints, month_to_date, naive_sum, unsettled
 from real_ledger import RealLedger
 from small_ledger import Copies, SmallLedger, read_here
-from spendwatch.bills.process import ReadingProcess
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.money import Currency, exact_sum
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, ReadingHints

@@ -30,7 +30,7 @@ from oracle import month_to_date
 from small_ledger import NO_HINTS, SmallLedger, a_bill_file, read_here
 from spendwatch.bills import frames, pile
 from spendwatch.bills import lines as bill_lines
-from spendwatch.bills.process import ReadingProcess
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.bills.unpacking import transcoding
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod

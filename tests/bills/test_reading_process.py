@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,9 +16,10 @@ import pytest
 from bill_builder import a_bill, a_line
 from folders import environment
 from small_ledger import NO_HINTS, SmallLedger, a_bill_file
-from spendwatch.bills import process as daemon_side
-from spendwatch.bills.child import Child
-from spendwatch.bills.process import ReadingProcess
+from spendwatch.bills.client import child
+from spendwatch.bills.client import process as daemon_side
+from spendwatch.bills.client.process import ReadingProcess
+from spendwatch.bills.client.reading import rows_from
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from spendwatch.domain.merging import Held, plan_merge
 from spendwatch.domain.statement import BillFile, DayKey, SourceName
@@ -74,7 +76,7 @@ def kill(reader: ReadingProcess) -> None:
 
 
 def test_the_daemon_side_does_without_polars() -> None:
-    command = "import sys, spendwatch.bills.process; sys.exit('polars' in sys.modules)"
+    command = "import sys, spendwatch.bills.client.process; sys.exit('polars' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0
 
 
@@ -121,13 +123,13 @@ def test_a_process_killed_between_reading_and_merging_fails_the_merge(reader: Re
     assert enter(reader, bill).total() == Decimal(2)
 
 
-def test_a_process_killed_while_it_packs_fails_the_content_of_the_day(reader: ReadingProcess, big_bill: BillFile) -> None:
+def test_days_are_written_when_the_merge_is_done(reader: ReadingProcess, big_bill: BillFile) -> None:
     with reader.read(big_bill, NO_HINTS) as reading:
         (day,) = reading.merge(plan_merge(reading.statement, NOTHING_HELD), nothing)
-        assert (day.new, day.changed, day.lines) == (BIG, 0, BIG)
         kill(reader)
-        with pytest.raises(ReaderFailedError, match="died of signal 9"):
-            day.chunk()
+        assert (day.new, day.changed, day.lines) == (BIG, 0, BIG)
+        assert sum(row.billed_cost for row in day.rows()) == BIG * Decimal("0.25")
+        assert day.chunk()
 
 
 def test_a_process_that_takes_too_long_is_ended(exchange: Path, bill: BillFile, big_bill: BillFile) -> None:
@@ -171,7 +173,7 @@ def test_the_process_dies_with_the_daemon(exchange: Path, big_bill: BillFile) ->
 import sys
 from pathlib import Path
 from small_ledger import NO_HINTS, a_bill_file
-from spendwatch.bills.process import ReadingProcess
+from spendwatch.bills.client.process import ReadingProcess
 reader = ReadingProcess(Path({str(exchange)!r}))
 reader.prepare()
 print(reader.pid, flush=True)
@@ -279,9 +281,88 @@ def test_progress_is_told_until_the_end(exchange: Path, big_bill: BillFile) -> N
     assert told[-1] == ("merging", 1.0)
 
 
-def test_what_a_hostile_process_says_is_not_believed(exchange: Path, bill: BillFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = [{"tell": "statement"}, {"tell": "statement", "statement": {"lines": -1}}, {"tell": "refusals", "refusals": []}]
-    for answer in answers:
-        monkeypatch.setattr(Child, "hear", lambda _self, _until, said=answer: said)
-        with ReadingProcess(exchange) as reader, pytest.raises(ReaderFailedError, match="invalid message"):
-            reader.read(bill, NO_HINTS)
+def statement(**changes: object) -> bytes:
+    told: dict[str, object] = {
+        "digest": "00" * 32,
+        "layout": "consumedetailbillv2",
+        "series": "consumedetailbillv2.instance.month.keyed",
+        "kind": "upsert",
+        "tax_basis": "included",
+        "accounts": ["1000000000000001"],
+        "periods": [{"year": 2026, "month": 9}],
+        "lines": 0,
+        "data_until": "2026-09-15T00:00:00+08:00",
+        "exported_at": None,
+        "stamp": "",
+        "days": [],
+    }
+    return json.dumps({"answer": "read", "statement": told | changes}).encode()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\x80\x05.",
+        b"[]",
+        b'{"answer":"nothing"}',
+        b'{"answer":"done"}',
+        b'{"answer":"read"}',
+        b'{"answer":"refused","refusals":[],"digest":""}',
+        statement(lines=-1),
+        statement(lines="many"),
+        statement(kind="gift"),
+        statement(data_until="2026-09-15T00:00:00"),
+        statement(periods=[{"year": 2026, "month": 13}]),
+    ],
+)
+def test_what_a_hostile_process_says_is_not_believed(
+    exchange: Path, bill: BillFile, said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    being_hostile(monkeypatch, exchange, f"daemon.send_bytes({said!r})")
+    with ReadingProcess(exchange) as reader, pytest.raises(ReaderFailedError, match="invalid message"):
+        reader.read(bill, NO_HINTS)
+
+
+def test_a_sound_statement_of_that_process_is_believed(exchange: Path, bill: BillFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    being_hostile(monkeypatch, exchange, f"daemon.send_bytes({statement()!r}); sys.exit()")
+    with ReadingProcess(exchange) as reader, reader.read(bill, NO_HINTS) as reading:
+        assert reading.statement.accounts == ("1000000000000001",)
+
+
+@pytest.mark.parametrize("deed", ["os.write(number, (100).to_bytes(4, 'big') + b'half')", "os.write(number, b'\x7f' * 4)"])
+def test_a_message_that_is_not_whole_or_too_long_fails_the_reading(
+    exchange: Path, bill: BillFile, deed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "STALLED", 1)
+    being_hostile(monkeypatch, exchange, deed)
+    with ReadingProcess(exchange) as reader, pytest.raises(ReaderFailedError, match="invalid message"):
+        reader.read(bill, NO_HINTS)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(1, "gift"), (2, "yuan"), (3, "1e5"), (3, "NaN"), (3, "0.00000000001"), (3, 1.5), (4, -1), (5, "")],
+)
+def test_a_roll_up_that_makes_no_sense_is_not_believed(place: int, value: object) -> None:
+    row: list[object] = [["x"] * 11, "usage", "CNY", "1.25", 1, None]
+    assert next(rows_from(json.dumps([row]).encode())).billed_cost == Decimal("1.25")
+    row[place] = value
+    with pytest.raises(ReaderFailedError, match="invalid message"):
+        list(rows_from(json.dumps([row]).encode()))
+
+
+def being_hostile(monkeypatch: pytest.MonkeyPatch, exchange: Path, deed: str) -> None:
+    """Let a process that does only this take the place of ours."""
+    lines = (
+        "import os, sys, time",
+        "from multiprocessing.connection import Connection",
+        "number = int(sys.argv[1].partition('=')[2])",
+        "daemon = Connection(number)",
+        "daemon.recv_bytes()",
+        deed,
+        "time.sleep(60)",
+    )
+    exchange.mkdir()
+    (exchange / "hostile.py").write_text("\n".join(lines))
+    monkeypatch.setenv("PYTHONPATH", str(exchange), prepend=os.pathsep)
+    monkeypatch.setattr(child, "WORKER", "hostile")

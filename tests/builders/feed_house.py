@@ -16,7 +16,7 @@ from bss_lies import KEY_ID, SECRET
 from endpoint_watch import StopWatch
 from servers_bss import ACCOUNT, BssServer
 from spendwatch.app import App
-from spendwatch.bills.process import ReadingProcess
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import SourceName

@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import count
 from pathlib import Path
 
-from spendwatch.bills.process import ReadingProcess
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.late import Closing
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension

@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from spendwatch.bills.bill import UnderstoodBill
+from spendwatch.bills.client.reading import rows_from
 from spendwatch.bills.merging import HeldChunk, Merging
-from spendwatch.bills.messages import MergedCounts, row_from
+from spendwatch.bills.messages import MergedCounts
 from spendwatch.bills.reader import read
 from spendwatch.domain.authority import DayTotal, authorities
 from spendwatch.domain.merging import Held, HeldDay, MergePlan, Reading, plan_merge
@@ -114,7 +115,7 @@ class SmallLedger:
         elsewhere = tuple(key for key in held.days if key not in named)
         fresh = tuple(day.key for day in statement.days if day.key not in held.days)
         confirmed = {key: day.confirmed for key, day in held.days.items()}
-        return MergePlan(fresh, tuple(named), plan.whole, elsewhere, confirmed, plan.coverage)
+        return MergePlan(fresh, tuple(named), elsewhere, confirmed, plan.coverage)
 
     def _keep(
         self, key: DayKey, counts: MergedCounts, chunk: Callable[[], bytes], rows: Callable[[], Iterable[SpendRow]]
@@ -239,7 +240,7 @@ def read_into(folder: Path, name: str, content: bytes, hints: ReadingHints) -> U
 
 
 def _rows(path: Path) -> Iterable[SpendRow]:
-    return map(row_from, path.read_text("utf-8").splitlines())
+    return rows_from(path.read_bytes())
 
 
 def series_key(account: str, month: str, series: str) -> SeriesKey:

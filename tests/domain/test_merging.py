@@ -87,7 +87,7 @@ def test_a_statement_older_than_what_is_covered_neither_adds_nor_changes_anythin
 def test_of_other_owners_an_older_statement_may_still_tell() -> None:
     theirs = held({1: "a"}, coverage=[complete(owners=("alpha",), last=2)])
     plan = plan_merge(a_statement(content(1, "new"), content(2), content(3), stamp=OLD), theirs)
-    assert (plan.fresh, plan.differing, plan.whole) == ((key(2), key(3)), (key(1),), frozenset({key(3)}))
+    assert (plan.fresh, plan.differing) == ((key(2), key(3)), (key(1),))
 
 
 def test_what_came_from_complete_statements_is_gone_when_a_newer_one_lacks_it_and_others_only_up_to_its_reach() -> None:

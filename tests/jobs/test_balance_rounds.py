@@ -15,7 +15,7 @@ from many_layouts import a_month, every_file
 from oracle import Hints, unsettled
 from real_ledger import RealLedger
 from rounds_builder import BOSS, FINANCE, OPS, ZONE, Rounds, cny, told
-from spendwatch.bills.process import ReadingProcess
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.channels.phrases import Language
 from spendwatch.channels.wording import Wording
 from spendwatch.cli.outlook import balance_lines

@@ -13,7 +13,7 @@ import pytest
 from bill_builder import a_bill, a_line
 from endpoint_watch import StopWatch
 from feed_house import FeedHouse
-from spendwatch.bills.process import ReadingProcess
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.jobs.collect import enter_of_source
 from spendwatch.jobs.overview import Mark

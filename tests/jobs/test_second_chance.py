@@ -25,7 +25,7 @@ import pytest
 
 from bill_builder import AMOUNT, CURRENCY, DAY, INSTANCE, LINE_ID, PAYER, PRODUCT, TIME, a_bill, a_line
 from drop_folder import Inbox, mounted
-from spendwatch.bills.process import MEMORY, ReadingProcess
+from spendwatch.bills.client.process import MEMORY, ReadingProcess
 from spendwatch.domain.errors import UnreadableBillError
 from spendwatch.domain.health import ReadingProgress
 from spendwatch.domain.late import Closing

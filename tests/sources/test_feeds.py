@@ -22,7 +22,7 @@ from bss_told import LIES
 from endpoint_watch import StopWatch
 from feed_house import FeedHouse, a_house, at
 from servers_bss import BssServer, an_item
-from spendwatch.bills.process import ReadingProcess
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.money import plain
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.trouble import Trouble

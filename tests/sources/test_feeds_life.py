@@ -20,7 +20,7 @@ from endpoint_watch import StopWatch
 from feed_house import API, SEPTEMBER, FeedHouse, api_source
 from servers_bss import ACCOUNT, BssServer, an_item
 from servers_file import FileServer
-from spendwatch.bills.process import ReadingProcess
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.statement import AccountId, Kind, SourceName
 from spendwatch.domain.trouble import Trouble
 from spendwatch.heartbeat import Heartbeat

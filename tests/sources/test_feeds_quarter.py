@@ -23,7 +23,7 @@ from bss_lies import Lie
 from endpoint_watch import StopWatch
 from feed_house import FeedHouse, api_source
 from servers_bss import BssServer, an_item
-from spendwatch.bills.process import ReadingProcess
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.period import parse_duration
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import inspect
 
 from real_ledger import RealLedger
-from spendwatch.bills.process import ReadingProcess
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.store import schema

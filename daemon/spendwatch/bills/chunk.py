@@ -111,8 +111,8 @@ def read_ids(path: Path) -> pl.Series:
     return pl.read_parquet(path, columns=["line_id"])["line_id"]
 
 
-def roll_up(frame: pl.DataFrame, book: TraitBook) -> Iterator[list[str | int | None]]:
-    """Yield a row for all lines that agree in whom, what, why and currency: those, cost, lines, and what is outstanding.
+def roll_up(frame: pl.DataFrame, book: TraitBook) -> Iterator[tuple[object, ...]]:
+    """Yield a row for all lines that agree in whom and what, why and currency: those, cost, lines, and what is outstanding.
 
     Lines that tell what is outstanding make a row of their own: of the others, all that is billed may be.
     """
@@ -127,7 +127,8 @@ def roll_up(frame: pl.DataFrame, book: TraitBook) -> Iterator[list[str | int | N
             total, count, before = rolled.get(key, (Decimal(0), 0, Decimal(0)))
             rolled[key] = EXACT.add(total, cost), count + more, EXACT.add(before, rest)
     for (texts, told), (total, count, rest) in sorted(rolled.items(), key=lambda row: row[0]):
-        yield [*texts, plain(total), count, plain(rest) if told else None]
+        *whom_and_what, charge, currency = texts
+        yield whom_and_what, charge, currency, plain(total), count, plain(rest) if told else None
 
 
 def _spend_key(traits: Traits) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from spendwatch.bills.messages import MergedCounts
 from spendwatch.bills.moves import days_with, losers, new_ids, without
 from spendwatch.bills.versions import MergedLines, alive, counted, merge, without_copies
 from spendwatch.domain.merging import covering
-from spendwatch.domain.statement import Coverage, DayKey, Stamp
+from spendwatch.domain.statement import Coverage, DayKey, Digest, Stamp
 
 _MOST_STAMPS = 64
 
@@ -61,15 +61,6 @@ class Merging:
             for key in days_with(mine, read_ids(chunk.path), but=chunk.key) if mine else ():
                 self._settle_move(key, chunk)
 
-    def has_moves_from(self, key: DayKey) -> bool:
-        """Tell whether lines of the bill's day count on another one."""
-        return key in self._dropped
-
-    def pack(self, key: DayKey, name: str) -> None:
-        """Leave a day behind that the ledger does not hold, just as the bill has it."""
-        book = TraitBook()
-        self._write(self.bill.fresh(key, book), book, name)
-
     def day(self, key: DayKey, name: str) -> MergedCounts:
         """Merge one day of the bill; leave `chunk-…` and `rows-…` of that name behind."""
         book = TraitBook()
@@ -77,7 +68,10 @@ class Merging:
         chunk = self.held.get(key)
         identity = self.bill.identity(key)
         if chunk is None:
-            return self._leave(merge(fresh, None, book, identity, self._covering(key)), book, name)
+            merged = merge(fresh, None, book, identity, self._covering(key))
+            stated = next(content for content in self.bill.statement.days if content.key == key)
+            digest = stated.digest if merged.frame.height == stated.lines else ""
+            return self._leave(merged, book, name, digest)
         held = chunk.lines(book)
         merged = merge(fresh, without(held, self._left.get(key, ())), book, identity, self._covering(key))
         return self._leave(counted(merged.frame, held), book, name)
@@ -106,16 +100,17 @@ class Merging:
         if move.len():
             self._left.setdefault(chunk.key, []).append(move)
 
-    def _leave(self, merged: MergedLines, book: TraitBook, name: str) -> MergedCounts:
+    def _leave(self, merged: MergedLines, book: TraitBook, name: str, digest: str = "") -> MergedCounts:
         frame = merged.frame
         self._write(frame, book, name)
         stamps = frame["stamp"].unique()
         told = tuple(Stamp(stamp) for stamp in sorted(stamps)) if stamps.len() <= _MOST_STAMPS else ()
-        return MergedCounts(content_digest(frame, book), frame.height, merged.new, merged.changed, merged.gone, told)
+        digest = Digest(digest or content_digest(frame, book))
+        return MergedCounts(digest, frame.height, merged.new, merged.changed, merged.gone, told)
 
     def _write(self, frame: pl.DataFrame, book: TraitBook, name: str) -> None:
         write_chunk(frame, book, self.folder / f"chunk-{name}")
-        rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in roll_up(without_copies(frame, book), book))
+        rows = json.dumps(list(roll_up(without_copies(frame, book), book)), ensure_ascii=False)
         (self.folder / f"rows-{name}").write_text(rows, encoding="utf-8")
 
 

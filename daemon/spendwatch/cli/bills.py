@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from spendwatch.bills.process import ReadingProcess
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.options import json_option
 from spendwatch.cli.progress import Progress

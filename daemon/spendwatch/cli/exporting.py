@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.bills.focus_columns import COLUMNS
-from spendwatch.bills.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import month_option

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from spendwatch.app import App
-from spendwatch.bills.process import ReadingProcess
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.outcome import IMPORTED, Outcome, attempted, waiting_text

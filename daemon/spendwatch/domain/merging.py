@@ -58,8 +58,6 @@ class MergePlan:
     """Days of the statement that the ledger does not hold."""
     differing: tuple[DayKey, ...]
     """Days of the statement that the ledger holds otherwise."""
-    whole: frozenset[DayKey]
-    """Of the fresh days, those of which no line can be gone."""
     elsewhere: tuple[DayKey, ...]
     """Days that the statement lacks and the ledger holds, where lines may be gone, or found that have moved."""
     confirmed: Mapping[DayKey, Stamp]
@@ -138,12 +136,7 @@ def plan_merge(statement: Statement, held: Held) -> MergePlan:
     differing = tuple(day.key for day in counts if day.key in held.days and day.digest != held.days[day.key].digest)
     elsewhere = _elsewhere(statement.days, {*fresh, *differing}, held, coverage)
     confirmed = {key: held.days[key].confirmed for key in (*differing, *elsewhere)}
-    whole = frozenset(
-        day.key
-        for day in counts
-        if day.key in fresh and day.digest and not any(one.lacks(statement.stamp) for one in covering(day.key, coverage))
-    )
-    return MergePlan(fresh, differing, whole, elsewhere, confirmed, coverage)
+    return MergePlan(fresh, differing, elsewhere, confirmed, coverage)
 
 
 def _elsewhere(days: Sequence[DayContent], merged: set[DayKey], held: Held, coverage: Sequence[Coverage]) -> tuple[DayKey, ...]:

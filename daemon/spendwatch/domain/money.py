@@ -26,8 +26,14 @@ EXACT = Context(prec=60, traps=[Inexact, InvalidOperation, DivisionByZero, Overf
 _PRODUCT = Context(prec=200, traps=[Inexact, InvalidOperation])
 """Holds the product of a threshold, which has more digits than an amount, and an amount."""
 
-_PLAIN = re.compile(rf"-?[0-9]{{1,{WHOLE_DIGITS}}}(?:\.[0-9]{{1,{SCALE}}})?", re.ASCII)
-_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+PLAIN_AMOUNT = rf"-?[0-9]{{1,{WHOLE_DIGITS}}}(?:\.[0-9]{{1,{SCALE}}})?"
+"""How an amount is written."""
+
+CURRENCY = "[A-Z]{3}"
+"""How a currency is written."""
+
+_PLAIN = re.compile(PLAIN_AMOUNT, re.ASCII)
+_CURRENCY = re.compile(CURRENCY, re.ASCII)
 _ZERO = Decimal(0)
 _HUNDRED = Decimal(100)
 _CENT = Decimal("0.01")

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from spendwatch.bills.child import Child, GoneError
-from spendwatch.bills.folder import PrivateFolder
-from spendwatch.bills.wire import Message, NonsenseError, as_number
-from spendwatch.domain.errors import ReaderFailedError, printable
+from spendwatch.bills.client.child import Child, GoneError, InvalidAnswerError
+from spendwatch.bills.client.folder import PrivateFolder
+from spendwatch.bills.messages import BillRefused, Failed, ProgressMade, Request
+from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError, printable
 
 Progress = Callable[[str, float], None]
 """Is told a phase (`unpacking`, `reading`, `merging`) and how much of it is done, from 0 to 1."""
 
+A = TypeVar("A")
+
 
 class Dialogue:
-    """What the daemon's side knows of the process: the process itself, the private folder, and which days are packed."""
+    """What the daemon's side knows of the process: the process itself, and the private folder."""
 
     def __init__(self, exchange: Path, *, memory: int, idle: float, progress: Progress | None) -> None:
         """Start nothing yet."""
@@ -29,7 +31,6 @@ class Dialogue:
         self._progress = progress
         self._folder: PrivateFolder | None = None
         self._child: Child | None = None
-        self._packed: set[tuple[int, int]] = set()
         self._is_broken_off = False
 
     @property
@@ -80,7 +81,7 @@ class Dialogue:
                 self._folder.remove()
                 self._folder = None
 
-    def ask_anyone(self, request: Message, expected: frozenset[str], *, seconds: float) -> tuple[Child, Message]:
+    def ask_anyone(self, request: Request, expected: type[A], *, seconds: float) -> tuple[Child, A]:
         """Ask the running process, or a new one; return it with its answer."""
         with self.lock:
             child = self.running()
@@ -91,49 +92,17 @@ class Dialogue:
                 child = self.running()
                 return child, self.ask(child, request, expected, seconds=seconds)
 
-    def ask(self, child: Child, request: Message, expected: frozenset[str], *, seconds: float) -> Message:
-        """Return the first answer of an expected sort; a failure ends the process and raises `ReaderFailedError`.
+    def ask(self, child: Child, request: Request, expected: type[A], *, seconds: float) -> A:
+        """Return the answer, or raise `UnreadableBillError`; a failure ends the process and raises `ReaderFailedError`.
 
         So many seconds without an answer or any progress are a failure, too.
         """
-        with self._talking_to(child):
-            child.tell(request)
-            until = time.monotonic() + seconds
-            while True:
-                message = self._hear(child, until)
-                if message.get("tell") in expected:
-                    return message
-                until = time.monotonic() + seconds
-
-    def await_packed(self, child: Child, day: tuple[int, int], *, seconds: float) -> None:
-        """Return when the process has packed that bill's day."""
-        with self.lock:
-            if day in self._packed:
-                return
-            with self._talking_to(child):
-                until = time.monotonic() + seconds
-                while day not in self._packed:
-                    self._hear(child, until)
-
-    def unpack(self, bill: int) -> None:
-        """Know of no packed day of that bill any more."""
-        with self.lock:
-            self._packed = {day for day in self._packed if day[0] != bill}
-
-    def tell_progress(self, phase: str, share: float) -> None:
-        """Pass on how much of the phase is done."""
-        if self._progress:
-            self._progress(phase, share)
-
-    @contextmanager
-    def _talking_to(self, child: Child) -> Iterator[None]:
         with self.lock:
             if child is not self._child:
                 msg = "the reading process that held the file is gone"
                 raise ReaderFailedError(msg, is_innocent=True)
             try:
-                with sensible():
-                    yield
+                answer = self._answer(child, request, expected, seconds)
             except ReaderFailedError as error:
                 self.dismiss()
                 if self._is_broken_off:
@@ -143,21 +112,23 @@ class Dialogue:
                 # Even an interrupt: an answer that nobody waits for would be taken for that of the next question.
                 self.dismiss()
                 raise
+        if isinstance(answer, BillRefused):
+            raise UnreadableBillError(*answer.refusals, digest=answer.digest)
+        return answer
 
-    def _hear(self, child: Child, until: float) -> Message:
-        message = child.hear(until)
-        match message.get("tell"):
-            case "progress":
-                share = message.get("share")
-                self.tell_progress(str(message.get("phase")), float(share) if isinstance(share, int | float) else 0.0)
-            case "packed":
-                self._packed.add((as_number(message.get("bill")), as_number(message.get("day"))))
-            case "failed":
-                msg = f"the reading process failed: {printable(str(message.get('why')), 300)}"
-                raise ReaderFailedError(msg, is_innocent=message.get("innocent") is True)
+    def _answer(self, child: Child, request: Request, expected: type[A], seconds: float) -> A | BillRefused:
+        child.tell(request)
+        while isinstance(answer := child.hear(seconds), ProgressMade):
+            if self._progress:
+                self._progress(answer.phase, answer.share)
+        match answer:
+            case expected() | BillRefused(refusals=(_, *_)):
+                return answer
+            case Failed():
+                msg = f"the reading process failed: {printable(answer.why, 300)}"
+                raise ReaderFailedError(msg, is_innocent=answer.is_innocent)
             case _:
-                pass
-        return message
+                raise InvalidAnswerError
 
 
 @contextmanager
@@ -168,13 +139,3 @@ def usable() -> Iterator[None]:
     except OSError as error:
         msg = f"the folder of the reading process cannot be used: {error.strerror}"
         raise ReaderFailedError(msg, is_innocent=True) from error
-
-
-@contextmanager
-def sensible() -> Iterator[None]:
-    """Let nonsense be the failure of the process."""
-    try:
-        yield
-    except (NonsenseError, IndexError) as error:
-        msg = "the reading process sent an invalid message"
-        raise ReaderFailedError(msg) from error

@@ -10,13 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from spendwatch.bills.dialogue import Dialogue, Progress, sensible, usable
-from spendwatch.bills.messages import export_message, hints_message, refusals_from, statement_from
-from spendwatch.bills.reading import ProcessReading
+from spendwatch.bills.client.child import InvalidAnswerError
+from spendwatch.bills.client.dialogue import Dialogue, Progress, usable
+from spendwatch.bills.client.reading import ProcessReading
+from spendwatch.bills.messages import BillRead, Done, ExportRequest, ForgetRequest, ReadRequest
 from spendwatch.bills.survey import digest_of
-from spendwatch.bills.wire import Message, as_object
 from spendwatch.domain.errors import ReaderFailedError
-from spendwatch.domain.statement import BillFile, DayKey, Digest, ReadingHints
+from spendwatch.domain.statement import BillFile, DayKey, Digest, ReadingHints, Statement
 
 MEMORY = 4 * 1024**3
 """How many bytes of memory the reading process may take."""
@@ -32,7 +32,6 @@ PATIENCE = 120.0
 
 SLOWEST = 4 * 1024 * 1024
 """How many bytes a second are read at the very least; a careful reading does four times as many on a modest machine."""
-
 
 _PIECE = 1024 * 1024
 
@@ -107,8 +106,8 @@ class ReadingProcess:
             try:
                 held, into = folder / "chunk", folder / "lines"
                 held.write_bytes(chunk)
-                request = export_message(key, held, into, products)
-                self._dialogue.ask_anyone(request, frozenset({"exported"}), seconds=self.patience + len(chunk) / SLOWEST)
+                request = ExportRequest(key, held, into, None if products is None else tuple(products))
+                self._dialogue.ask_anyone(request, Done, seconds=self.patience + len(chunk) / SLOWEST)
                 with into.open("rb") as file:
                     yield from iter(lambda: file.read(_PIECE), b"")
             finally:
@@ -131,24 +130,14 @@ class ReadingProcess:
         self.close()
 
     def _read(self, file: BillFile, hints: ReadingHints, number: int, folder: Path) -> ProcessReading:
-        request: Message = {
-            "ask": "read",
-            "bill": number,
-            "path": str(file.path.absolute()),
-            "name": file.name,
-            "folder": str(folder),
-            "hints": hints_message(hints),
-        }
+        request = ReadRequest(number, file.path.absolute(), file.name, folder, hints)
         seconds = self.patience + file.size / SLOWEST
-        child, answer = self._dialogue.ask_anyone(request, frozenset({"statement", "refusals"}), seconds=seconds)
-        with sensible():
-            refusals = refusals_from(answer) if answer.get("tell") == "refusals" else None
-            if refusals:
-                raise refusals
-            statement = statement_from(as_object(answer.get("statement")))
+        child, answer = self._dialogue.ask_anyone(request, BillRead, seconds=seconds)
+        if not _makes_sense(answer.statement):
+            raise InvalidAnswerError
         self._open[number] = file.size
         return ProcessReading(
-            self._dialogue, child, statement, number=number, folder=folder, seconds=seconds, forget=self._forget
+            self._dialogue, child, answer.statement, number=number, folder=folder, seconds=seconds, forget=self._forget
         )
 
     def _forget(self, reading: ProcessReading) -> None:
@@ -157,11 +146,9 @@ class ReadingProcess:
         try:
             with dialogue.lock:
                 size = self._open.pop(reading.number, 0)
-                dialogue.unpack(reading.number)
                 if reading.child is dialogue.child and not self._spare(size):
-                    request: Message = {"ask": "forget", "bill": reading.number}
                     with suppress(ReaderFailedError):
-                        dialogue.ask(reading.child, request, frozenset({"forgotten"}), seconds=self.patience)
+                        dialogue.ask(reading.child, ForgetRequest(reading.number), Done, seconds=self.patience)
         finally:
             self._turn.release()
 
@@ -171,3 +158,10 @@ class ReadingProcess:
             return False
         self._dialogue.dismiss()
         return True
+
+
+def _makes_sense(statement: Statement) -> bool:
+    """Tell whether a statement that the process sent holds what types do not tell."""
+    moments = (statement.data_until, statement.exported_at)
+    counts = (statement.lines, *(day.lines for day in statement.days), *statement.parts)
+    return all(moment is None or moment.tzinfo for moment in moments) and min(counts) >= 0

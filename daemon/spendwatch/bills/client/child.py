@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
+import socket
+import struct
 import subprocess
 import sys
-import time
 from contextlib import suppress
+from functools import cache
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 import spendwatch
-from spendwatch.bills.wire import LENGTH, LONGEST, Message, NonsenseError, packed, unpacked
+from spendwatch.bills.messages import Answer, Request
 from spendwatch.domain.errors import ReaderFailedError, printable
 
+LONGEST = 64 * 1024 * 1024
+"""How many bytes an answer may have."""
+
+STALLED = 30
+"""How many seconds the rest of a message may take once it has begun."""
+
+WORKER = "spendwatch.bills.worker"
+"""The module that the process runs."""
+
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "POLARS_MAX_THREADS")
-_PIECE = 1024 * 1024
 _LOG = "worker.log"
 
 
 class GoneError(ReaderFailedError):
     """The process ended by itself before it was asked."""
+
+
+class InvalidAnswerError(ReaderFailedError):
+    """The process sent what makes no sense."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("the reading process sent an invalid message")
 
 
 class Child:
@@ -31,20 +51,23 @@ class Child:
     def __init__(self, folder: Path, *, memory: int, idle: float) -> None:
         """Start it; it imports what it needs while we go on."""
         self._log = folder / _LOG
-        command = [sys.executable, "-P", "-m", "spendwatch.bills.worker", f"--memory={memory}", f"--idle={idle}"]
-        with self._log.open("wb") as log:
+        ours, theirs = socket.socketpair()
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            ours.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", STALLED, 0))
+        self._connection = Connection(ours.detach())
+        limits = (f"--memory={memory}", f"--idle={idle}")
+        with theirs, self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- our own interpreter and module, no shell
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                [sys.executable, "-P", "-m", WORKER, f"--connection={theirs.fileno()}", *limits],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
                 stderr=log,
                 cwd=folder,
                 env=_environment(folder),
+                pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
-        self._input, self._output = _open(self._process.stdin), _open(self._process.stdout)
-        self._heard = bytearray()
-        self._has_spoken = False
+        self._has_answered = False
 
     @property
     def pid(self) -> int:
@@ -56,27 +79,26 @@ class Child:
         """Whether the process still runs."""
         return self._process.poll() is None
 
-    def tell(self, message: Message) -> None:
-        """Send a message."""
+    def tell(self, request: Request) -> None:
+        """Send a request."""
         try:
-            self._input.write(packed(message))
-            self._input.flush()
+            self._connection.send(request)
         except OSError as error:
             raise self._death() from error
 
-    def hear(self, until: float) -> Message:
-        """Return the next message, or raise `ReaderFailedError` when that monotonic time has come."""
-        length = int.from_bytes(self._bytes(LENGTH, until), "big")
-        if length > LONGEST:
-            msg = "a message of the reading process is too long"
-            raise ReaderFailedError(msg)
+    def hear(self, seconds: float) -> Answer:
+        """Return the next answer, or raise `ReaderFailedError` when it does not come within so many seconds."""
         try:
-            message = unpacked(self._bytes(length, until))
-        except NonsenseError as error:
-            msg = "the reading process sent an invalid message"
-            raise ReaderFailedError(msg) from error
-        self._has_spoken = True
-        return message
+            if not self._connection.poll(max(0.0, seconds)):
+                msg = "the reading process took too long"
+                raise ReaderFailedError(msg)
+            answer = _answers().validate_json(self._connection.recv_bytes(LONGEST))
+        except (EOFError, ConnectionError) as error:
+            raise self._death() from error
+        except (OSError, ValidationError) as error:  # too long, not whole, or nonsense
+            raise InvalidAnswerError from error
+        self._has_answered = True
+        return answer
 
     def kill(self) -> None:
         """Kill the process; whoever waits for its answer is told so. Any thread may call this at any time."""
@@ -84,33 +106,16 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def end(self) -> None:
-        """Kill the process, wait for its end, and give its pipes back."""
+        """Kill the process, wait for its end, and close the connection."""
         self.kill()
         self._process.wait()
-        with suppress(OSError):
-            self._input.close()
-        self._output.close()
-
-    def _bytes(self, count: int, until: float) -> bytes:
-        poll = select.poll()
-        poll.register(self._output, select.POLLIN)
-        while len(self._heard) < count:
-            if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
-                msg = "the reading process took too long"
-                raise ReaderFailedError(msg)
-            piece = os.read(self._output.fileno(), _PIECE)
-            if not piece:
-                raise self._death()
-            self._heard += piece
-        found = bytes(self._heard[:count])
-        del self._heard[:count]
-        return found
+        self._connection.close()
 
     def _death(self) -> ReaderFailedError:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=1)
         code = self._process.returncode
-        if code == 0 and not self._has_spoken:
+        if code == 0 and not self._has_answered:
             return GoneError("the reading process had ended", is_innocent=True)
         how = f"died of signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
         return ReaderFailedError(f"the reading process {how}{self._last_words()}")
@@ -124,11 +129,9 @@ class Child:
         return ""
 
 
-def _open(pipe: IO[bytes] | None) -> IO[bytes]:
-    if pipe is None:
-        msg = "a process without pipes"
-        raise RuntimeError(msg)
-    return pipe
+@cache
+def _answers() -> TypeAdapter[Answer]:
+    return TypeAdapter(Annotated[Answer, Field(discriminator="answer")])
 
 
 def _environment(folder: Path) -> dict[str, str]:
