@@ -184,7 +184,7 @@ def test_a_file_at_which_the_process_is_killed_is_refused_at_the_second_try(stat
 
 
 def test_a_file_at_which_the_process_hangs_is_refused_at_the_second_try(tmp_path: Path) -> None:
-    station = Station(tmp_path, tmp_path / "exchange", patience=1.5)
+    station = Station(tmp_path, tmp_path / "exchange", patience=5.0)
     station.put(POISON, bill("1"))
     station.mishaps["merging"] = lambda _: station.kill(signal.SIGSTOP)
     refuses_at_second_try(station, "the reading process took too long")
