@@ -21,6 +21,8 @@ from spendwatch.sources.trouble import EndpointError, Trouble, not_fetched
 METADATA_URL = "http://100.100.100.200"
 STS_URL = "https://sts.aliyuncs.com"
 
+# By hand, not by alibabacloud-credentials (tried: 1.0.12): that asks the metadata service through HTTP_PROXY, puts the OIDC
+# token into the URL, follows redirects, waits without end for a slow answer, and goes on with expired credentials.
 _ROLES = "/latest/meta-data/ram/security-credentials/"
 _MOST_BYTES = 256 * 1024
 _METADATA_PATIENCE = timedelta(seconds=5)
