@@ -1,14 +1,16 @@
-"""Strict JSON: exact numbers, no duplicate keys, no repair of invalid input."""
+"""Strict JSON: exact numbers, no duplicate keys, no repair of invalid input; and values of ours as JSON."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from typing import NoReturn
 
 from spendwatch.domain.errors import InvalidAmountError, printable
-from spendwatch.domain.money import WHOLE_DIGITS, parse_amount, plain
+from spendwatch.domain.money import WHOLE_DIGITS, Money, parse_amount, plain
+from spendwatch.domain.period import BillingPeriod
 
 _FINEST = -60
 """Decimals of a number that may still be zeros; a number with more is not looked at."""
@@ -56,6 +58,34 @@ def exact_amount(value: object) -> Decimal:
         msg = f"not an amount that can be stored: {printable(str(number))}"
         raise InvalidAmountError(msg)
     return parse_amount(plain(number))
+
+
+def json_fields(source: object, /, *names: str, **renamed: str) -> dict[str, object]:
+    """Return attributes as JSON values, in this order; `renamed`: the key, and the attribute (`a.b`: of an attribute)."""
+    found = {}
+    for key, path in {**dict(zip(names, names, strict=True)), **renamed}.items():
+        value = source
+        for name in path.split("."):
+            value = getattr(value, name)
+        found[key] = json_value(value)
+    return found
+
+
+def json_value(value: object) -> object:
+    """Return amounts as text, days and moments in ISO form, months by their label; everything else as it is."""
+    match value:
+        case Money():
+            return plain(value.amount)
+        case Decimal():
+            return plain(value)
+        case date():
+            return value.isoformat()
+        case BillingPeriod():
+            return value.label
+        case tuple() | list():
+            return [json_value(item) for item in value]
+        case _:
+            return value
 
 
 def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:

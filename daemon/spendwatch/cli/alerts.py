@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
-from spendwatch.cli.screen import clean, console, print_json, table, when
+from spendwatch.cli.screen import Rows, clean, console, print_json, print_list, table, the_one, when
 from spendwatch.domain.alert import Alert, Rule
 from spendwatch.domain.category import category_of
 from spendwatch.domain.count import counted
@@ -16,6 +18,7 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import watches
 from spendwatch.domain.scope import Counts, Dimension
 from spendwatch.domain.standing import SpendSum, seen_workspaces
+from spendwatch.exact_json import json_fields
 from spendwatch.jobs.overview import alert_json
 from spendwatch.jobs.standings import dimensions
 from spendwatch.settings import Settings
@@ -34,42 +37,21 @@ def alerts(place: Place, *, everything: bool, as_json: bool) -> int:
     with opened_store(settings, read_only=True) as store:
         found = [alert for alert in store.book.alerts() if everything or alert.is_firing]
         notified, undelivered = store.book.notified(), {one.alert for one in store.book.undelivered()}
-    if as_json:
-        shown = [
-            alert_json(alert, settings.zone, notified.get(alert.id, 0), is_undelivered=alert.id in undelivered)
-            for alert in found
-        ]
-        print_json({"schema_version": 1, "alerts": shown})
-        return Exit.DONE
-    screen = console()
-    if not found:
-        screen.print("No alert on record." if everything else "No alert fires.")
-        return Exit.DONE
-    rows = [
-        (
-            alert.id[:8],
-            alert.severity.value,
-            alert.state.value,
-            when(alert.since, settings.zone),
-            "undelivered"
-            if alert.id in undelivered
-            else f"{notified.get(alert.id, 0)}x"
-            if alert.times_told
-            else "with another",
-            clean(alert.summary),
-        )
-        for alert in found
-    ]
-    headings = (
-        ("ID", "left"),
-        ("SEVERITY", "left"),
-        ("STATE", "left"),
-        ("SINCE", "left"),
-        ("NOTIFIED", "left"),
-        ("WHAT", "left"),
-    )
-    screen.print(table(headings, rows, wraps="WHAT"))
-    return Exit.DONE
+
+    def json(alert: Alert) -> dict[str, object]:
+        return alert_json(alert, settings.zone, notified.get(alert.id, 0), is_undelivered=alert.id in undelivered)
+
+    def row(alert: Alert) -> tuple[str, ...]:
+        times = f"{notified.get(alert.id, 0)}x" if alert.times_told else "with another"
+        times = "undelivered" if alert.id in undelivered else times
+        since = when(alert.since, settings.zone)
+        return alert.id[:8], alert.severity.value, alert.state.value, since, times, clean(alert.summary)
+
+    def draw(alerts: Sequence[Alert]) -> Rows:
+        return table(("ID", "SEVERITY", "STATE", "SINCE", "NOTIFIED", "WHAT"), [*map(row, alerts)], wraps="WHAT")
+
+    none = "No alert on record." if everything else "No alert fires."
+    return print_list("alerts", found, json if as_json else None, draw, none=none)
 
 
 @click.command()
@@ -80,12 +62,7 @@ def explain(place: Place, alert: str, *, as_json: bool) -> int:
     """Show why ALERT (an id or its beginning) was sent: the rule, the figures, the bills, who was notified."""
     settings = place.settings()
     with opened_store(settings, read_only=True) as store:
-        matching = store.book.find(alert)
-        if len(matching) != 1:
-            what = "no alert" if not matching else f"{len(matching)} alerts"
-            msg = f"{what} with an id beginning with {alert!r}; see `spendwatch alerts --all`"
-            raise click.BadParameter(msg, param_hint="ALERT")
-        found = matching[0]
+        found = the_one(store.book.find(alert), "alert", alert, "spendwatch alerts --all")
         behind = _behind(found, settings, store)
         if as_json:
             print_json(_explained_json(found, behind, store, settings))
@@ -157,8 +134,8 @@ def _explained(alert: Alert, behind: list[SpendSum], store: Store, settings: Set
             )
             for spent in behind[:_EXPLAINED_ROWS]
         ]
-        names = (("DAY", "left"), ("MODEL", "left"), ("TYPE", "left"), ("API KEY", "left"), ("CHANNEL", "left"))
-        screen.print(table((*names, ("SPEND", "right"), ("LINES", "right")), rows, wraps="TYPE"))
+        names = ("DAY", "MODEL", "TYPE", "API KEY", "CHANNEL", "SPEND", "LINES")
+        screen.print(table(names, rows, right=("SPEND", "LINES"), wraps="TYPE"))
         _bill_files(alert, store, settings)
     screen.print("\nDeliveries")
     deliveries = store.book.deliveries_of(alert.id)
@@ -176,7 +153,7 @@ def _explained(alert: Alert, behind: list[SpendSum], store: Store, settings: Set
     ]
     headings = ("REASON", "CHANNEL", "TARGET", "STATE", "ATTEMPTS", "SETTLED", "LAST ERROR")
     none = "none: no channel has a recipient" if alert.told_at else "none: covered by a more severe alert"
-    screen.print(table([(heading, "left") for heading in headings], rows) if rows else none)
+    screen.print(table(headings, rows) if rows else none)
 
 
 def _category(spent: SpendSum) -> str:
@@ -209,16 +186,8 @@ def _explained_json(alert: Alert, behind: list[SpendSum], store: Store, settings
             for spent in behind
         ],
         "deliveries": [
-            {
-                "id": delivery.id,
-                "notification": delivery.notification.id,
-                "reason": delivery.notification.reason.value,
-                "channel": delivery.channel,
-                "target": delivery.target,
-                "state": delivery.state.value,
-                "attempts": delivery.attempts,
-                "last_error": delivery.last_error,
-            }
-            for delivery in store.book.deliveries_of(alert.id)
+            json_fields(one, "id", notification="notification.id", reason="notification.reason")
+            | json_fields(one, "channel", "target", "state", "attempts", "last_error")
+            for one in store.book.deliveries_of(alert.id)
         ],
     }

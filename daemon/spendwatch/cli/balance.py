@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from spendwatch.cli import Place
-from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
-from spendwatch.cli.screen import clean, console, print_json, table, when
+from spendwatch.cli.screen import Rows, clean, print_list, table, when
 from spendwatch.domain.balance_reading import TERMS, BalanceReading, RecordedReading
-from spendwatch.domain.money import Money, plain, shown
+from spendwatch.domain.money import Money, shown
 from spendwatch.domain.policy import AccountPolicy
+from spendwatch.exact_json import json_fields
 from spendwatch.settings import Settings
 from spendwatch.state import opened_store
 
 _NUMBERS = ("CASH", "CREDIT", "UNSETTLED", "REPORTED")
+_Reading = tuple[AccountPolicy, RecordedReading]
 
 
 @click.command()
@@ -31,17 +34,14 @@ def balance(place: Place, account: str | None, limit: int, *, as_json: bool) -> 
     wanted = _wanted(settings, account)
     with opened_store(settings, read_only=True) as store:
         found = [(policy, store.balances.history(policy.account, limit)) for policy in wanted]
-    if as_json:
-        readings = [_json(policy, one) for policy, history in found for one in history]
-        print_json({"schema_version": 1, "readings": readings})
-        return Exit.DONE
-    rows = [_row(policy, one, settings) for policy, history in found for one in history]
-    if not rows:
-        console().print("No balance on record.")
-        return Exit.DONE
-    headings = [(heading, "left") for heading in ("ACCOUNT", "SINCE", "AS OF", "FROM")]
-    console().print(table([*headings, *((heading, "right") for heading in _NUMBERS)], rows))
-    return Exit.DONE
+    readings = [(policy, one) for policy, history in found for one in history]
+
+    def draw(readings: Sequence[_Reading]) -> Rows:
+        rows = [_row(*one, settings) for one in readings]
+        return table(("ACCOUNT", "SINCE", "AS OF", "FROM", *_NUMBERS), rows, right=_NUMBERS)
+
+    none = "No balance on record."
+    return print_list("readings", readings, (lambda one: _json(*one)) if as_json else None, draw, none=none)
 
 
 def _wanted(settings: Settings, account: str | None) -> list[AccountPolicy]:
@@ -79,18 +79,11 @@ def _shown(money: Money | None) -> str:
 
 
 def _json(policy: AccountPolicy, one: RecordedReading) -> dict[str, object]:
-    reading = one.reading
-    terms: dict[str, Money | None] = {term: getattr(reading, term) for term in TERMS}
     return {
-        "account": reading.account,
+        "account": one.reading.account,
         "name": policy.name,
-        "from": reading.origin.value,
-        "since": one.since.isoformat(),
-        "as_of": reading.as_of.isoformat(),
-        "read_at": reading.read_at.isoformat(),
-        "currency": reading.currency,
-        **{term: None if money is None else plain(money.amount) for term, money in terms.items()},
-        "other_cash": [{"amount": plain(money.amount), "currency": money.currency} for money in reading.other_cash],
-        "reseller_quota": reading.is_reseller_quota,
-        "owner": reading.owner,
+        **json_fields(one, **{"from": "reading.origin"}, since="since", as_of="reading.as_of", read_at="reading.read_at"),
+        **json_fields(one.reading, "currency", *TERMS),
+        "other_cash": [json_fields(money, "amount", "currency") for money in one.reading.other_cash],
+        **json_fields(one.reading, reseller_quota="is_reseller_quota", owner="owner"),
     }

@@ -16,10 +16,11 @@ from spendwatch.cli.exits import Exit
 from spendwatch.cli.screen import clean, console, print_json
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import ConfigError, ConfigMistake, LedgerUnavailableError
-from spendwatch.domain.money import plain, shown
+from spendwatch.domain.money import shown
 from spendwatch.domain.period import duration_text
 from spendwatch.domain.policy import AccountPolicy, Policies, Threshold, Watch, watches
 from spendwatch.domain.scope import Seen
+from spendwatch.exact_json import json_fields, json_value
 from spendwatch.settings import Settings, examine
 from spendwatch.settings.lint import is_draft
 from spendwatch.state import opened_store
@@ -206,12 +207,8 @@ def _json(one: Watch) -> dict[str, object]:
     budget = one.budget.amount if one.budget else None
     points = [(each.label, each.reached_at(budget)) for each in one.thresholds]
     return {
-        "account": one.scope.account,
-        "scope": one.scope.key,
-        "name": one.name,
-        "currency": one.currency,
-        "counts": one.scope.counts.value,
-        "budget": None if budget is None else plain(budget),
-        "notifies_at": [{"threshold": label, "amount": None if at is None else plain(at)} for label, at in points],
+        **json_fields(one, account="scope.account", scope="scope.key", name="name", currency="currency"),
+        **json_fields(one, counts="scope.counts", budget="budget"),
+        "notifies_at": [{"threshold": label, "amount": json_value(at)} for label, at in points],
         "channels": list(one.channels),
     }

@@ -13,7 +13,7 @@ import click
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
-from spendwatch.cli.screen import clean, console, print_json, table, when
+from spendwatch.cli.screen import Rows, clean, print_list, table, the_one, when
 from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.errors import DeliveryError, LedgerUnavailableError
 from spendwatch.domain.notification import (
@@ -26,6 +26,7 @@ from spendwatch.domain.notification import (
     first_attempt,
 )
 from spendwatch.domain.policy import ChannelName, Severity
+from spendwatch.exact_json import json_fields
 from spendwatch.jobs.ports import Channel
 from spendwatch.settings import Settings
 from spendwatch.state import opened_store, system_clock
@@ -50,45 +51,25 @@ def list_deliveries(place: Place, state: str | None = None, limit: int = 50, *, 
     with opened_store(settings, read_only=True) as store:
         states = (DeliveryState(state),) if state else None
         found = store.outbox.listing(states=states, limit=limit)
-    if as_json:
-        print_json({"schema_version": 1, "deliveries": [_json(delivery) for delivery in found]})
-        return Exit.DONE
-    screen = console()
-    if not found:
-        screen.print("No delivery on record.")
-        return Exit.DONE
-    rows = [
-        (
-            delivery.id[:8],
-            delivery.channel,
-            clean(delivery.target or "-"),
-            delivery.state.value,
-            str(delivery.attempts),
-            when(delivery.settled_at or delivery.due_at, settings.zone),
-            clean(delivery.notification.type),
-            clean(delivery.last_error),
-        )
-        for delivery in found
-    ]
-    headings = ("ID", "CHANNEL", "TARGET", "STATE", "ATTEMPTS", "SETTLED OR DUE", "WHAT", "LAST ERROR")
-    screen.print(table([(heading, "left") for heading in headings], rows, wraps="LAST ERROR"))
-    return Exit.DONE
+
+    def row(one: Delivery) -> tuple[str, ...]:
+        moment = when(one.settled_at or one.due_at, settings.zone)
+        names = one.id[:8], one.channel, clean(one.target or "-"), one.state.value, str(one.attempts)
+        return (*names, moment, clean(one.notification.type), clean(one.last_error))
+
+    def draw(found: Sequence[Delivery]) -> Rows:
+        headings = ("ID", "CHANNEL", "TARGET", "STATE", "ATTEMPTS", "SETTLED OR DUE", "WHAT", "LAST ERROR")
+        return table(headings, [*map(row, found)], wraps="LAST ERROR")
+
+    return print_list("deliveries", found, _json if as_json else None, draw, none="No delivery on record.")
 
 
 def _json(delivery: Delivery) -> dict[str, object]:
     return {
-        "id": delivery.id,
-        "notification": delivery.notification.id,
-        "alert": delivery.notification.alert,
-        "type": delivery.notification.type,
-        "channel": delivery.channel,
-        "target": delivery.target,
-        "state": delivery.state.value,
-        "attempts": delivery.attempts,
-        "due_at": delivery.due_at.isoformat(),
-        "settled_at": delivery.settled_at.isoformat() if delivery.settled_at else None,
-        "maybe_repeated": delivery.maybe_repeated,
-        "last_error": delivery.last_error,
+        **json_fields(delivery, "id", notification="notification.id", alert="notification.alert", type="notification.type"),
+        **json_fields(
+            delivery, "channel", "target", "state", "attempts", "due_at", "settled_at", "maybe_repeated", "last_error"
+        ),
     }
 
 
@@ -99,7 +80,7 @@ def retry(place: Place, delivery: str) -> int:
     """Retry DELIVERY (an id or its beginning) now, even if it is dead."""
     settings = place.settings()
     with opened_store(settings) as store:
-        found = _the_one(store.outbox.find(delivery), delivery)
+        found = the_one(store.outbox.find(delivery), "delivery", delivery, "spendwatch deliveries list")
         if found.channel not in settings.channels:
             msg = f"{found.id} cannot be sent: the configuration has no channel {found.channel!r}"
             raise click.BadParameter(msg, param_hint="DELIVERY")
@@ -133,18 +114,10 @@ def cancel(place: Place, delivery: str) -> int:
     """Cancel DELIVERY (an id or its beginning). It stays on record as cancelled."""
     settings = place.settings()
     with opened_store(settings) as store:
-        found = _the_one(store.outbox.find(delivery), delivery)
+        found = the_one(store.outbox.find(delivery), "delivery", delivery, "spendwatch deliveries list")
         store.outbox.cancel(found.id, now=system_clock())
     click.echo(f"{found.id} is cancelled.")
     return Exit.DONE
-
-
-def _the_one(found: Sequence[Delivery], asked: str) -> Delivery:
-    if len(found) != 1:
-        what = "no delivery" if not found else f"{len(found)} deliveries"
-        msg = f"{what} with an id beginning with {asked!r}; see `spendwatch deliveries list`"
-        raise click.BadParameter(msg, param_hint="DELIVERY")
-    return found[0]
 
 
 @click.command()

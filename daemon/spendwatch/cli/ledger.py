@@ -15,11 +15,12 @@ from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
 from spendwatch.cli.outcome import statement_json, waiting_text
 from spendwatch.cli.rebuilding import Rebuilt, rebuilt, scratch_database, series_of
-from spendwatch.cli.screen import clean, console, print_json, print_whole, table, when
+from spendwatch.cli.screen import Rows, clean, print_json, print_list, table, when
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import SeriesKey, SourceName
+from spendwatch.exact_json import json_fields
 from spendwatch.logs import configure
 from spendwatch.settings import Settings, load
 from spendwatch.state import Store, opened_store, system_clock
@@ -45,32 +46,23 @@ def list_statements(place: Place, limit: int = 50, *, as_json: bool = False) -> 
     settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         found = store.ledger.statements(limit)
-    if as_json:
-        print_json({"schema_version": 1, "statements": [_json(statement) for statement in found]})
-        return Exit.DONE
-    if not found:
-        console().print("No statement on record.")
-        return Exit.DONE
-    rows = [
-        (
-            statement.identity[:8],
-            when(statement.received_at, settings.zone),
-            clean(statement.source),
-            statement.layout,
-            ", ".join(period.label for period in statement.periods),
-            str(statement.lines),
-            str(statement.new),
-            str(statement.changed),
-            str(statement.gone),
-            clean(statement.name),
-        )
-        for statement in found
-    ]
-    texts, numbers = ("ID", "ENTERED", "SOURCE", "LAYOUT", "MONTHS"), ("LINES", "NEW", "CHANGED", "GONE")
-    headings = [*((heading, "left") for heading in texts), *((heading, "right") for heading in numbers), ("FILE", "left")]
+
+    def row(one: EnteredStatement) -> tuple[str, ...]:
+        months = ", ".join(period.label for period in one.periods)
+        counts = map(str, (one.lines, one.new, one.changed, one.gone))
+        received = when(one.received_at, settings.zone)
+        return one.identity[:8], received, clean(one.source), one.layout, months, *counts, clean(one.name)
+
+    def draw(found: Sequence[EnteredStatement]) -> Rows:
+        headings = ("ID", "ENTERED", "SOURCE", "LAYOUT", "MONTHS", *_COUNTS, "FILE")
+        return table(headings, [*map(row, found)], right=_COUNTS)
+
+    none = "No statement on record."
     # Names of bills differ in their middle, by the time of the export.
-    print_whole(console(), table(headings, rows))
-    return Exit.DONE
+    return print_list("statements", found, _json if as_json else None, draw, none=none, is_whole=True)
+
+
+_COUNTS = ("LINES", "NEW", "CHANGED", "GONE")
 
 
 @ledger.command("audit")
@@ -82,20 +74,17 @@ def list_deeds(place: Place, limit: int, *, as_json: bool) -> int:
     settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         found = store.ledger.deeds(limit)
-    if as_json:
-        deeds = [
-            {"at": one.at.isoformat(), "actor": one.actor, "action": one.action, "subject": one.subject, "detail": one.detail}
-            for one in found
-        ]
-        print_json({"schema_version": 1, "audit": deeds})
-        return Exit.DONE
-    if not found:
-        console().print("No manual changes.")
-        return Exit.DONE
-    rows = [(when(one.at, settings.zone), clean(one.actor), one.action, clean(one.subject), clean(one.detail)) for one in found]
-    headings = [(heading, "left") for heading in ("WHEN", "WHO", "WHAT", "STATEMENT", "DETAIL")]
-    console().print(table(headings, rows, wraps="DETAIL"))
-    return Exit.DONE
+
+    def json(one: Deed) -> dict[str, object]:
+        return json_fields(one, "at", "actor", "action", "subject", "detail")
+
+    def row(one: Deed) -> tuple[str, ...]:
+        return when(one.at, settings.zone), clean(one.actor), one.action, clean(one.subject), clean(one.detail)
+
+    def draw(found: Sequence[Deed]) -> Rows:
+        return table(("WHEN", "WHO", "WHAT", "STATEMENT", "DETAIL"), [*map(row, found)], wraps="DETAIL")
+
+    return print_list("audit", found, json if as_json else None, draw, none="No manual changes.")
 
 
 _files = click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -169,16 +158,10 @@ def _verdict(found: Rebuilt, checked: Sequence[SeriesKey], differing: Sequence[M
     return {
         "schema_version": 1,
         "statements": statements,
-        "compared": [{"account": one.account, "month": one.period.label, "series": one.series} for one in checked],
+        "compared": [json_fields(one, "account", month="period", series="series") for one in checked],
         "differing": [
-            {
-                "account": one.day.account,
-                "month": one.day.period.label,
-                "series": one.day.series,
-                "day": one.day.day.isoformat(),
-                "ledger": one.here,
-                "files": one.there,
-            }
+            json_fields(one.day, "account", month="period", series="series", day="day")
+            | {"ledger": one.here, "files": one.there}
             for one in differing
         ],
         "missing": [{"statement": one.identity, "file": one.name, "why": why} for one, why in found.missing],
@@ -253,15 +236,7 @@ def _the_one(store: Store, prefix: str) -> EnteredStatement:
 
 def _json(statement: EnteredStatement) -> dict[str, object]:
     return {
-        "statement": statement.identity,
-        "sha256": statement.digest,
-        "file": statement.name,
-        "source": statement.source,
-        "entered_at": statement.received_at.isoformat(),
+        **json_fields(statement, statement="identity", sha256="digest", file="name", source="source", entered_at="received_at"),
         **statement_json(statement),
-        "new": statement.new,
-        "changed": statement.changed,
-        "same": statement.same,
-        "gone": statement.gone,
-        "remarks": list(statement.remarks),
+        **json_fields(statement, "new", "changed", "same", "gone", "remarks"),
     }

@@ -14,6 +14,7 @@ from spendwatch.domain.count import counted
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from spendwatch.domain.health import BalanceHealth, SourceHealth
 from spendwatch.domain.statement import BillFile, Receipt, SourceName, Statement
+from spendwatch.exact_json import json_fields
 from spendwatch.jobs.collect import Taken, enter, refusal_text
 from spendwatch.jobs.deliver import Settled
 from spendwatch.settings import Settings
@@ -52,10 +53,7 @@ class Outcome:
             return _receipt_json(self.file.name, self.receipt)
         if not self.refused:
             return {"file": self.file.name, "state": "failed" if self.failed else "empty", "why": self.failed}
-        refusals = [
-            {"line": one.line, "column": one.column, "value": one.value, "reason": one.reason, "accepts": one.accepts}
-            for one in self.refused.refusals
-        ]
+        refusals = [json_fields(one, "line", "column", "value", "reason", "accepts") for one in self.refused.refusals]
         return {"file": self.file.name, "state": "refused", "sha256": self.refused.digest or None, "refusals": refusals}
 
 
@@ -121,31 +119,18 @@ def _summary(name: str, receipt: Receipt) -> str:
 
 
 def _receipt_json(name: str, receipt: Receipt) -> dict[str, object]:
-    statement = receipt.statement
     return {
         "file": name,
         "state": "repeated" if receipt.repeated else "entered",
-        "statement": statement.identity,
-        "sha256": statement.digest,
-        **statement_json(statement),
-        "new": receipt.new,
-        "changed": receipt.changed,
-        "same": receipt.same,
-        "gone": receipt.gone,
-        "remarks": list(receipt.remarks),
+        **json_fields(receipt.statement, statement="identity", sha256="digest"),
+        **statement_json(receipt.statement),
+        **json_fields(receipt, "new", "changed", "same", "gone", "remarks"),
     }
 
 
 def statement_json(statement: Statement | EnteredStatement) -> dict[str, object]:
     """Return what a bill file says of itself."""
     return {
-        "layout": statement.layout,
-        "series": statement.series,
-        "kind": statement.kind.value,
-        "tax_basis": statement.tax_basis.value,
-        "accounts": list(statement.accounts),
-        "months": [period.label for period in statement.periods],
-        "data_until": statement.data_until.isoformat() if statement.data_until else None,
-        "exported_at": statement.exported_at.isoformat() if statement.exported_at else None,
-        "lines": statement.lines,
+        **json_fields(statement, "layout", "series", "kind", "tax_basis", "accounts", months="periods"),
+        **json_fields(statement, "data_until", "exported_at", "lines"),
     }

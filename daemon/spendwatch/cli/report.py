@@ -142,12 +142,12 @@ _SIDES = (("pay_as_you_go", "subscription"), ("subscription",), ())
 
 
 def _table(columns: Sequence[str], rows: Sequence[_Row], sides: Sequence[str]) -> Rows:
-    headings = [*((column.upper(), "left") for column in columns), ("", "left"), ("SPEND", "right")]
-    headings += [*((side.upper().replace("_", "-"), "right") for side in sides), ("LINES", "right")]
+    numbers = ("SPEND", *(side.upper().replace("_", "-") for side in sides), "LINES")
     return table(
-        headings,
+        [*map(str.upper, columns), "", *numbers],
         [
             (*values, currency, *(shown(getattr(split, side).amount) for side in ("total", *sides)), str(lines))
             for values, currency, split, lines in rows
         ],
+        right=numbers,
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
 import click
 from pydantic_core import PydanticSerializationError, to_json
@@ -20,6 +20,8 @@ from rich.measure import Measurement
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from spendwatch.cli.exits import Exit
 
 _BAR = 20
 _SAFE_WIDTH = 120
@@ -48,7 +50,9 @@ class Rows:
     Of ten thousand workspaces it would draw for 11 s.
     """
 
-    headings: Sequence[tuple[str, str]]
+    headings: Sequence[str]
+    right: Collection[str]
+    """Headings of the columns that are justified to the right."""
     rows: Sequence[Sequence[str]]
     widths: Sequence[int]
     """Of each column, without the gap behind it."""
@@ -72,7 +76,7 @@ class Rows:
             widths[self.wrapped] -= excess
         yield self._drawn(widths, None, ())
         ends = [*(_GAP for _ in widths[1:]), 0]
-        columns = [(width, end, justify) for width, end, (_, justify) in zip(widths, ends, self.headings, strict=True)]
+        columns = [(width, end, name in self.right) for width, end, name in zip(widths, ends, self.headings, strict=True)]
         for row in self.rows:
             for line in self._lines(row, widths, console):
                 yield from _pieces(line, columns, console)
@@ -89,8 +93,8 @@ class Rows:
 
     def _drawn(self, widths: Sequence[int], wrapped: int | None, rows: Iterable[Sequence[str]]) -> Table:
         found = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
-        for place, ((heading, justify), width) in enumerate(zip(self.headings, widths, strict=True)):
-            side: Literal["left", "right"] = "right" if justify == "right" else "left"
+        for place, (heading, width) in enumerate(zip(self.headings, widths, strict=True)):
+            side: Literal["left", "right"] = "right" if heading in self.right else "left"
             fixed, most = (None, width) if place == wrapped else (width, None)
             found.add_column(heading, justify=side, no_wrap=place != wrapped, width=fixed, max_width=most)
         for row in rows:
@@ -98,11 +102,11 @@ class Rows:
         return found
 
 
-def _pieces(row: Sequence[str], columns: Sequence[tuple[int, int, str]], console: Console) -> Iterator[Segment]:
+def _pieces(row: Sequence[str], columns: Sequence[tuple[int, int, bool]], console: Console) -> Iterator[Segment]:
     plain = ""
-    for cell, (width, end, justify) in zip(row, columns, strict=True):
+    for cell, (width, end, is_right) in zip(row, columns, strict=True):
         blank = " " * (width - _width(cell))
-        if justify == "right":
+        if is_right:
             plain += blank
         if not _has_markup(cell):
             plain += cell
@@ -114,20 +118,24 @@ def _pieces(row: Sequence[str], columns: Sequence[tuple[int, int, str]], console
                     yield Segment(plain)
                     yield Segment(text, style)
                     plain = ""
-        plain += " " * end if justify == "right" else blank + " " * end
+        plain += " " * end if is_right else blank + " " * end
     yield Segment(plain)
 
 
 def table(
-    headings: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], *, wraps: str = "", wraps_at: int | None = None
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Collection[str] = (),
+    wraps: str = "",
+    wraps_at: int | None = None,
 ) -> Rows:
-    """Return a table; each heading comes with its justification, `left` or `right`. One column may wrap, at that width."""
-    names = [heading for heading, _ in headings]
-    widths = [max(_width(cell) for cell in column) for column in zip(names, *rows, strict=True)]
-    wrapped = names.index(wraps) if wraps and wraps in names else None
+    """Return a table; `right`: the headings of numbers. One column may wrap, at that width."""
+    widths = [max(_width(cell) for cell in column) for column in zip(headings, *rows, strict=True)]
+    wrapped = headings.index(wraps) if wraps and wraps in headings else None
     if wrapped is not None and wraps_at is not None:
         widths[wrapped] = min(widths[wrapped], wraps_at)
-    return Rows(headings, rows, widths, wrapped)
+    return Rows(headings, right, rows, widths, wrapped)
 
 
 def print_whole(screen: Console, wide: Rows) -> None:
@@ -177,6 +185,39 @@ def bar(share: Decimal | None) -> str:
 def when(moment: datetime | None, zone: tzinfo) -> str:
     """Return a time for people."""
     return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M") if moment else "never"
+
+
+T = TypeVar("T")
+
+
+def print_list(
+    name: str,
+    found: Sequence[T],
+    as_json: Callable[[T], dict[str, object]] | None,
+    draw: Callable[[Sequence[T]], Rows],
+    *,
+    none: str,
+    is_whole: bool = False,
+) -> Exit:
+    """Print what a command lists: one JSON document, a table, or that there is none. `is_whole`: nothing of it may be cut."""
+    if as_json:
+        print_json({"schema_version": 1, name: [as_json(one) for one in found]})
+    elif not found:
+        console().print(none)
+    elif is_whole:
+        print_whole(console(), draw(found))
+    else:
+        console().print(draw(found))
+    return Exit.DONE
+
+
+def the_one(found: Sequence[T], what: str, asked: str, see: str) -> T:
+    """Return the only one whose id begins as asked, or fail with where to look."""
+    if len(found) != 1:
+        many = f"{len(found)} {what[:-1] + 'ies' if what.endswith('y') else what + 's'}" if found else f"no {what}"
+        msg = f"{many} with an id beginning with {asked!r}; see `{see}`"
+        raise click.BadParameter(msg, param_hint=what.upper())
+    return found[0]
 
 
 def print_json(value: object) -> None:

@@ -106,7 +106,7 @@ def _page(overview: Overview, running: Running, settings: Settings, screen: Cons
 
 
 def _sources(overview: Overview, settings: Settings) -> list[RenderableType]:
-    headings = [(heading, "left") for heading in ("SOURCE", "TYPE", "STATE", "LAST SUCCESS", "LAST BILL", "TROUBLE")]
+    headings = ("SOURCE", "TYPE", "STATE", "LAST SUCCESS", "LAST BILL", "TROUBLE")
     rows = [
         (
             clean(source.name),
@@ -145,19 +145,20 @@ def _not_counted(one: Uncounted) -> str:
 
 
 _HEADINGS = {
-    "who": ("WORKSPACE", "left"),
-    "workspace": ("WORKSPACE", "left"),
-    "name": ("NAME", "left"),
-    "spent": ("SPENT", "right"),
-    "pay_as_you_go": ("PAY-AS-YOU-GO", "right"),
-    "subscription": ("SUBSCRIPTION", "right"),
-    "budget": ("BUDGET", "right"),
-    "used": ("USED", "right"),
-    "bar": ("", "left"),
-    "forecast": ("FORECAST", "right"),
-    "about": ("FORECAST", "right"),
-    "state": ("STATE", "left"),
+    "who": "WORKSPACE",
+    "workspace": "WORKSPACE",
+    "name": "NAME",
+    "spent": "SPENT",
+    "pay_as_you_go": "PAY-AS-YOU-GO",
+    "subscription": "SUBSCRIPTION",
+    "budget": "BUDGET",
+    "used": "USED",
+    "bar": "",
+    "forecast": "FORECAST",
+    "about": "FORECAST",
+    "state": "STATE",
 }
+_NUMBERS = ("SPENT", "PAY-AS-YOU-GO", "SUBSCRIPTION", "BUDGET", "USED", "FORECAST")
 _LONGEST_NAME = 24
 _NARROWER = (
     {"who", "about"},
@@ -186,7 +187,7 @@ def workspaces_table(account: AccountOverview, screen: Console) -> Rows:
         keys = [key for key in _HEADINGS if key not in left_out | absent]
         cells = [tuple(row.get(key, "") for key in keys) for row in rows]
         names = "NAME" if "name" in keys else "WORKSPACE"
-        return table([_HEADINGS[key] for key in keys], cells, wraps=names, wraps_at=_LONGEST_NAME)
+        return table([_HEADINGS[key] for key in keys], cells, right=_NUMBERS, wraps=names, wraps_at=_LONGEST_NAME)
 
     return fitting(screen, map(without, _NARROWER))
 
@@ -247,7 +248,7 @@ def _alerts(overview: Overview, settings: Settings) -> list[RenderableType]:
         for alert in overview.alerts
     ]
     found.append(Text(f"{counted(len(rows), 'alert')} firing", style="bold"))
-    found.append(table([(heading, "left") for heading in ("ID", "SEVERITY", "SINCE", "WHAT")], rows, wraps="WHAT"))
+    found.append(table(("ID", "SEVERITY", "SINCE", "WHAT"), rows, wraps="WHAT"))
     untold = (alert.id[:8] for alert in overview.alerts if alert.id in overview.undelivered)
     found += [Text(f"UNDELIVERED  {one}: nobody could be notified; see `spendwatch deliveries`", style="red") for one in untold]
     found.append(Text(f"Try: spendwatch explain {rows[0][0]}"))

@@ -16,6 +16,7 @@ from spendwatch.domain.period import BillingPeriod, days_text
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum, Split
 from spendwatch.domain.statement import AccountId, SeriesKey
+from spendwatch.exact_json import json_fields, json_value
 from spendwatch.jobs.overview import split_json
 from spendwatch.jobs.standings import dimensions
 
@@ -90,12 +91,9 @@ def _printed(code: str) -> str:
     return "".join(char if char.isprintable() else "�" for char in code)
 
 
-def outside_json(outside: Iterable[Unwatched]) -> list[dict[str, str]]:
+def outside_json(outside: Iterable[Unwatched]) -> list[dict[str, object]]:
     """Return the same for programs."""
-    return [
-        {"account": one.account, "product": one.product, "currency": one.currency, "spend": plain(one.amount)}
-        for one in outside
-    ]
+    return [json_fields(one, "account", "product", "currency", spend="amount") for one in outside]
 
 
 def totals_table(
@@ -109,14 +107,12 @@ def totals_table(
     def without(left_out: set[str]) -> Rows:
         shown = [place for place, heading in enumerate(headings) if heading not in left_out]
         rows = [_cells(place, before.get(place), split) for place, split in places]
-        columns = [(headings[place], "left" if place < _AMOUNTS_FROM else "right") for place in shown]
-        return table(columns, [tuple(row[place] for place in shown) for row in rows])
+        return table(
+            [headings[place] for place in shown], [tuple(row[place] for place in shown) for row in rows], right=headings[4:]
+        )
 
     absent = set() if is_mixed else {"SUBSCRIPTION"}
     return fitting(screen, map(without, (absent, absent | {"BEFORE"}, absent | {"BEFORE", "ACCOUNT"})))
-
-
-_AMOUNTS_FROM = 4
 
 
 def _cells(place: Place, before: Split | None, after: Split) -> tuple[str, ...]:
@@ -150,15 +146,13 @@ def series_text(told: Told) -> str:
 
 def series_json(told: Told) -> dict[str, object]:
     """Return the same for programs."""
-    series = told.series
+    missing = told.uncounted
     return {
-        "month": series.period.label,
-        "account": series.account,
-        "series": series.series,
-        "spend": plain(told.amount),
-        "counts": told.counts,
-        "uncounted": plain(told.uncounted.amount) if told.uncounted else None,
-        "uncounted_on": [day.isoformat() for day in told.uncounted.days] if told.uncounted else [],
+        **json_fields(
+            told, month="series.period", account="series.account", series="series.series", spend="amount", counts="counts"
+        ),
+        "uncounted": json_value(missing.amount) if missing else None,
+        "uncounted_on": json_value(missing.days) if missing else [],
     }
 
 
