@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -149,7 +150,8 @@ def test_a_terminal_gets_colours_unless_they_are_unwanted() -> None:
             line = os.read(master, 10_000).decode()
         os.close(master)
         assert ("\x1b[" in line) == is_coloured
-        assert 'bill_recorded            name="a b"' in line
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", line)
+        assert "[info     ] bill_recorded            name='a b'" in plain
 
 
 def test_what_is_no_terminal_gets_json(tmp_path: Path) -> None:

@@ -11,18 +11,17 @@ import select
 import sys
 import threading
 import time
-import traceback
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 from urllib.parse import quote, quote_plus
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from spendwatch.domain.money import plain
 
@@ -31,8 +30,7 @@ LONGEST_TRACEBACK = 8000
 MASK = "***"
 
 _JOURNAL_PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
-_COLOUR = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[1;31m"}
-_PLAIN_AGAIN = "\x1b[0m"
+_EVENT_WIDTH = 24
 REPEATS_EVERY = 300.0
 """So many seconds lie between two lines about the same error."""
 
@@ -86,19 +84,19 @@ def configure(
     if chosen is Format.AUTO:
         chosen = Format.CONSOLE if is_terminal else Format.JSON
     is_coloured = is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
-    render = _Console(is_coloured=is_coloured) if chosen is Format.CONSOLE else _as_json
+    render = _console(is_coloured=is_coloured) if chosen is Format.CONSOLE else _JSON
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _Repeated(),
-            _traceback_as_text,
+            structlog.processors.format_exc_info,
             _cleaned,
-            _Line(render, has_priority=_is_journal(stream, environ)),
+            _with_priority(render) if _is_journal(stream, environ) else render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
-        logger_factory=_Lines(_Writer(stream)),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Writer(stream))),
         cache_logger_on_first_use=False,
     )
     _route_libraries(_number(level))
@@ -160,22 +158,12 @@ class _Repeated:
         return event
 
 
-def _traceback_as_text(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    trouble = event.pop("exc_info", None)
-    if trouble is True:
-        trouble = sys.exc_info()[1]
-    if isinstance(trouble, tuple):
-        trouble = trouble[1]
-    if isinstance(trouble, BaseException):
-        event["exception"] = "".join(traceback.format_exception(trouble)).rstrip()
-    return event
-
-
 def _cleaned(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Mask secrets, then escape, then shorten: the other way round, half a secret could get through."""
+    first = {name: event.pop(name, "") for name in ("timestamp", "level", "event")}
     return {
         _tidy(key, LONGEST_VALUE): _tidy(value, LONGEST_TRACEBACK, keep_lines=True) if key == "exception" else _value(value)
-        for key, value in event.items()
+        for key, value in {**first, **event}.items()
     }
 
 
@@ -212,47 +200,28 @@ def _escaped(char: str) -> str:
 
 # --- how a line looks
 
-_Render = Callable[[MutableMapping[str, object]], str]
+_JSON: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
 
 
-def _as_json(event: MutableMapping[str, object]) -> str:
-    first = {name: event.pop(name, "") for name in ("timestamp", "level", "event")}
-    return json.dumps({**first, **event}, ensure_ascii=False, default=str)
+def _console(*, is_coloured: bool) -> Processor:
+    """Return what makes the line for people; a traceback stays on it, its line breaks escaped as in every other value."""
+    render = structlog.dev.ConsoleRenderer(colors=is_coloured, sort_keys=False, pad_event_to=_EVENT_WIDTH)
+
+    def line(logger: WrappedLogger, name: str, event: EventDict) -> str:
+        if "exception" in event:
+            event["traceback"] = event.pop("exception")
+        return render(logger, name, event)
+
+    return line
 
 
-class _Console:
-    def __init__(self, *, is_coloured: bool) -> None:
-        self._is_coloured = is_coloured
+def _with_priority(render: Processor) -> Processor:
+    """Begin the line with its priority, as the journal reads it."""
 
-    def __call__(self, event: MutableMapping[str, object]) -> str:
-        """Return the line for people: time, level, event, fields; a traceback at the end, its lines joined."""
-        moment, level = str(event.pop("timestamp", "")), str(event.pop("level", ""))
-        name, trouble = str(event.pop("event", "")), event.pop("exception", None)
-        fields = [f"{key}={_shown(value)}" for key, value in event.items()]
-        if trouble is not None:
-            fields.append(f"exception={_shown(str(trouble).replace(chr(10), chr(92) + 'n').replace(chr(9), '    '))}")
-        tag = f"{level:<8}"
-        if self._is_coloured:
-            tag = f"{_COLOUR.get(level, '')}{tag}{_PLAIN_AGAIN}"
-        return f"{moment} {tag} {name:<24} {' '.join(fields)}".rstrip()
+    def line(logger: WrappedLogger, name: str, event: EventDict) -> str:
+        return f"<{_JOURNAL_PRIORITY.get(event['level'], 6)}>{render(logger, name, event)!s}"
 
-
-def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if text and not any(char in " =\"'" for char in text) else f'"{text.replace(chr(34), chr(39))}"'
-
-
-class _Line:
-    """The last processor: the whole line, with its priority where the journal reads it."""
-
-    def __init__(self, render: _Render, *, has_priority: bool) -> None:
-        self._render = render
-        self._has_priority = has_priority
-
-    def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> str:
-        """Return the line."""
-        prefix = f"<{_JOURNAL_PRIORITY.get(str(event.get('level')), 6)}>" if self._has_priority else ""
-        return prefix + self._render(event)
+    return line
 
 
 # --- how a line gets out
@@ -267,6 +236,9 @@ class _Writer:
         self._dropped = 0
         self._is_cut = False
 
+    def flush(self) -> None:
+        """Every line is written at once."""
+
     def write(self, line: str) -> None:
         """Write one line, or drop it."""
         with self._lock, suppress(OSError, ValueError):
@@ -274,10 +246,10 @@ class _Writer:
                 # Asked anew for each line: the number of a closed stream may meanwhile belong to the database's file.
                 descriptor = self._stream.fileno()
             except io.UnsupportedOperation:
-                self._stream.write(f"{line}\n")
+                self._stream.write(line)
                 self._stream.flush()
             else:
-                self._write_bytes(descriptor, f"{line}\n".encode(errors="backslashreplace"))
+                self._write_bytes(descriptor, line.encode(errors="backslashreplace"))
 
     def _write_bytes(self, descriptor: int, line: bytes) -> None:
         if self._dropped or self._is_cut:
@@ -298,23 +270,6 @@ def _takes_bytes(descriptor: int, patience_ms: int) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     return bool(poll.poll(patience_ms))
-
-
-class _Lines:
-    """Structlog's logger of a configured daemon: whatever the level, a line is a line."""
-
-    def __init__(self, writer: _Writer) -> None:
-        self._writer = writer
-
-    def __call__(self, *_: object) -> _Lines:
-        """Return itself: structlog asks a factory."""
-        return self
-
-    def msg(self, line: str) -> None:
-        """Write the line."""
-        self._writer.write(line)
-
-    debug = info = warning = error = critical = exception = log = msg
 
 
 # --- what the libraries have to say
