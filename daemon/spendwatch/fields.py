@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -39,11 +40,15 @@ def duration(value: object) -> timedelta:
     return found
 
 
-def _lasting(duration: timedelta) -> timedelta:
-    if duration < _SECOND:
-        msg = "must be a second at least"
-        raise ValueError(msg)
-    return duration
+def must(holds: Callable[[Any], object], words: Callable[[Any], str]) -> AfterValidator:
+    """Return the rule that must hold for a value, and what is said of a value for which it does not."""
+
+    def check(value: object) -> object:
+        if not holds(value):
+            raise ValueError(words(value))
+        return value
+
+    return AfterValidator(check)
 
 
 _SECOND = timedelta(seconds=1)
@@ -52,7 +57,13 @@ _SCHEMA = WithJsonSchema({"type": "string", "pattern": "^([0-9]{1,6}[dhms]){1,4}
 
 Duration = Annotated[timedelta, BeforeValidator(duration), _AS_TEXT, _SCHEMA]
 """A year at most."""
-PositiveDuration = Annotated[timedelta, BeforeValidator(duration), AfterValidator(_lasting), _AS_TEXT, _SCHEMA]
+PositiveDuration = Annotated[
+    timedelta,
+    BeforeValidator(duration),
+    must(lambda lasts: lasts >= _SECOND, lambda _: "must be a second at least"),
+    _AS_TEXT,
+    _SCHEMA,
+]
 """The same, a second at least."""
 
 

@@ -37,6 +37,7 @@ from spendwatch.settings.value_types import (
     Title,
     WorkspaceText,
     Zone,
+    repeated,
 )
 from spendwatch.sources.config import SourceConfig
 
@@ -102,7 +103,7 @@ class _Watched(Closed):
     def _means_something(self) -> Self:
         _shares_need_a_budget(self.budget, self.thresholds)
         _forecasts_need_a_pace(self.counts, self.thresholds)
-        if twice := _repeated(part.name for part in self.budgets):
+        if twice := repeated(part.name for part in self.budgets):
             _refuse_at("budgets", f"two of them are named {printable(twice)}: their alerts would have the same name")
         return self
 
@@ -192,12 +193,3 @@ def _forecasts_need_a_pace(counts: Counts, thresholds: Iterable[Any] | None) -> 
     foreseen = next((one for one in thresholds or () if one.is_forecast), None)
     if counts is Counts.SUBSCRIPTION and foreseen is not None:
         _refuse_at("thresholds", f"{foreseen.label} can never be reached: there is no forecast of subscriptions")
-
-
-def _repeated(names: Iterable[str]) -> str:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return ""
