@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from spendwatch.domain.alert import Alert, Matter, Rule
+from spendwatch.domain.alert import Alert, AlertKey, Rule
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.notification import Facts, Notification
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity, Threshold, Watch
-from spendwatch.domain.review import AlertsKnown, Finding, Verdict, review_findings
-from spendwatch.domain.scope import Scope
+from spendwatch.domain.review import AlertsKnown, Condition, Verdict, review_conditions
+from spendwatch.domain.scope import BudgetScope
 from spendwatch.domain.standing import Split, Standing
 from spendwatch.domain.statement import AccountId, WorkspaceId
 from spendwatch.domain.thresholds import review_standing
@@ -42,10 +42,10 @@ def a_watch(
     *thresholds: Threshold,
     budget: str | int | Decimal | None = 1000,
     remind: timedelta | None = None,
-    scope: Scope | None = None,
+    scope: BudgetScope | None = None,
 ) -> Watch:
     return Watch(
-        scope=scope or Scope(ACME, RESEARCH),
+        scope=scope or BudgetScope(ACME, RESEARCH),
         name="Research",
         currency=CNY,
         budget=None if budget is None else cny(budget),
@@ -86,8 +86,8 @@ class Book:
     def spend(self, spent: str | int | Decimal, watch: Watch | None = None) -> tuple[Notification, ...]:
         return self.enter(review_standing(standing(spent, watch), self.known(), account_name="acme", now=self.now))
 
-    def find(self, *findings: Finding) -> tuple[Notification, ...]:
-        return self.enter(review_findings(findings, self.known(), now=self.now))
+    def find(self, *conditions: Condition) -> tuple[Notification, ...]:
+        return self.enter(review_conditions(conditions, self.known(), now=self.now))
 
     def of(self, rule: Rule) -> list[Notification]:
         return [notification for notification in self.said if notification.rule is rule]
@@ -98,25 +98,25 @@ def told(notifications: Iterable[Notification]) -> list[tuple[str, str, tuple[st
     return [(said.reason.value, said.facts.threshold, said.facts.also) for said in notifications]
 
 
-def a_floor(level: int, *, holds: bool, remind: timedelta | None = None, group: str = "balance:acme") -> Finding:
+def a_floor(level: int, *, holds: bool, remind: timedelta | None = None, group: str = "balance:acme") -> Condition:
     """Tell that the balance is, or is not, below a floor; level 0 is being overdue."""
     rule = Rule.BALANCE_LOW if level else Rule.OVERDUE
     label = str(level) if level else ""
-    return Finding(
-        matter=Matter(rule, ACME, "account", label, ""),
+    return Condition(
+        key=AlertKey(rule, BudgetScope(ACME), label),
         holds=holds,
         severity=Severity.WARNING if level else Severity.CRITICAL,
         group=group,
         grave=-level,
         summary=f"below {level}",
-        facts=Facts(account=ACME, threshold=label),
+        facts=Facts(scope=BudgetScope(ACME), threshold=label),
         channels=(FINANCE,),
         amount="1",
         remind=remind,
     )
 
 
-def floors(available: int, levels: Sequence[int] = (1000, 500), *, remind: timedelta | None = None) -> tuple[Finding, ...]:
+def floors(available: int, levels: Sequence[int] = (1000, 500), *, remind: timedelta | None = None) -> tuple[Condition, ...]:
     return (
         *(a_floor(level, holds=available < level, remind=remind) for level in levels),
         a_floor(0, holds=available < 0, remind=remind),

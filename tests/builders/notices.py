@@ -20,7 +20,8 @@ from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.category import Category
-from spendwatch.domain.cover import Cover
+from spendwatch.domain.cover import NOTHING_TO_FEAR, Cover, Exposure
+from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.notification import (
@@ -35,9 +36,9 @@ from spendwatch.domain.notification import (
 from spendwatch.domain.owed import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity
-from spendwatch.domain.scope import Counts
-from spendwatch.domain.standing import Growth, Split
-from spendwatch.domain.statement import AccountId
+from spendwatch.domain.scope import BudgetScope, Counts, NamedScope, Subject
+from spendwatch.domain.standing import NO_COURSE, Course, Growth, Split
+from spendwatch.domain.statement import AccountId, WorkspaceId
 from spendwatch.domain.trouble import Trouble
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -88,10 +89,10 @@ def delivery(notification: Notification, target: str, rendered: bytes | None, *,
     )
 
 
+_ACME = AccountId("1000000000000001")
 _SPENT = Facts(
-    account="1000000000000001",
+    scope=BudgetScope(_ACME, WorkspaceId("llm-demo0a1b2c3d4e")),
     account_name="acme",
-    scope="workspace:llm-demo0a1b2c3d4e",
     name="Research",
     period="2026-09",
     spend=cny("1021.4"),
@@ -103,21 +104,22 @@ _SPENT = Facts(
     next_at=cny("1200"),
     earlier=cny("612.3"),
     earlier_at=datetime(2026, 9, 9, 1, 0, tzinfo=UTC),
-    growth=(
-        Growth("qwen-max / output_token", cny("391.2"), cny("125")),
-        Growth("qwen-vl-max / 输入", cny("124"), cny("105.1")),
-        Growth("web search", cny("40.2"), cny("0")),
-        Growth("text-embedding-v4", cny("0.004"), cny("3")),
-    ),
-    daily=tuple(
-        (date(2026, 9, 9 + day), cny(spent)) for day, spent in enumerate(("41.3", "38", "0", "-2.5", "61.75", "120.1", "96.45"))
+    course=Course(
+        (
+            Growth("qwen-max / output_token", cny("391.2"), cny("125")),
+            Growth("qwen-vl-max / 输入", cny("124"), cny("105.1")),
+            Growth("web search", cny("40.2"), cny("0")),
+            Growth("text-embedding-v4", cny("0.004"), cny("3")),
+        ),
+        tuple(
+            (date(2026, 9, 9 + day), cny(spent))
+            for day, spent in enumerate(("41.3", "38", "0", "-2.5", "61.75", "120.1", "96.45"))
+        ),
     ),
     data_until=UNTIL,
 )
-_BALANCE = AccountBalance(AccountId("1000000000000001"), cny("1000"), cny("500"), cny("590.332385"), cny("120.5"), UNTIL)
-_ACCOUNT = Facts(
-    account="1000000000000001", account_name="acme", scope="account", name="acme", balance=_BALANCE, data_until=UNTIL
-)
+_BALANCE = AccountBalance(_ACME, cny("1000"), cny("500"), cny("590.332385"), cny("120.5"), UNTIL)
+_ACCOUNT = Facts(scope=BudgetScope(_ACME), account_name="acme", name="acme", balance=_BALANCE, data_until=UNTIL)
 _LOW = replace(
     _ACCOUNT,
     floor=cny("1000"),
@@ -128,7 +130,7 @@ _LOW = replace(
 _OVERDUE = replace(
     _ACCOUNT,
     balance=replace(_BALANCE, cash=cny("100"), reported=cny("-110.83")),
-    covers=(Cover.FREE_QUOTA, Cover.CODING_PLAN),
+    exposure=Exposure((Cover.FREE_QUOTA, Cover.CODING_PLAN)),
 )
 _BEFORE_SETTLEMENT = replace(
     _BALANCE,
@@ -139,34 +141,55 @@ _BEFORE_SETTLEMENT = replace(
     settled=SettledPeriod(BillingPeriod(2026, 8), cny("290"), datetime(2026, 9, 4, 16, 0, tzinfo=UTC)),
     as_of=datetime(2026, 9, 1, 2, 0, tzinfo=UTC),
 )
+_LATE_BILL = Discrepancy(
+    Disagreement.FINAL_MONTH,
+    _ACME,
+    BillingPeriod(2026, 8),
+    counted=cny("3312.04"),
+    other=cny("3300"),
+    file="1000000000000001_BillingItemDetail_202608.csv",
+)
 _LATE = Facts(
-    account="1000000000000001",
+    scope=NamedScope(Subject.MONTH, "2026-08", _ACME),
     account_name="acme",
-    scope="month:2026-08",
     name="acme",
     period="2026-08",
     spend=cny("3312.04"),
-    before=cny("3300"),
-    bills=("1000000000000001_BillingItemDetail_202608.csv",),
+    discrepancy=_LATE_BILL,
     data_until=UNTIL,
 )
+_TWO_SERIES = Discrepancy(
+    Disagreement.AMOUNTS,
+    _ACME,
+    BillingPeriod(2026, 9),
+    counted=cny("170.332385"),
+    other=cny("163.739476"),
+    counts="consumedetailbillv2",
+    series="focus",
+    days=tuple(date(2026, 9, day) for day in range(1, 14)),
+)
 _DIFFERING = Facts(
-    account="1000000000000001",
+    scope=NamedScope(Subject.SERIES, "focus", _ACME),
     account_name="acme",
-    scope="series:focus",
     name="acme",
     period="2026-09",
-    series=(("consumedetailbillv2", cny("170.332385")), ("focus", cny("163.739476"))),
-    days=13,
+    discrepancy=_TWO_SERIES,
     data_until=UNTIL,
 )
 _LACKING = replace(
     _DIFFERING,
-    scope="series:consumedetailbillv2",
-    series=(("billingitemdetail", cny("135")), ("consumedetailbillv2", cny("72.05"))),
-    days=None,
-    uncounted=cny("72.05"),
-    uncounted_on=tuple(date(2026, 9, day) for day in (10, 11, 12, 14)),
+    scope=NamedScope(Subject.SERIES, "consumedetailbillv2", _ACME),
+    discrepancy=Discrepancy(
+        Disagreement.DAYS,
+        _ACME,
+        BillingPeriod(2026, 9),
+        counted=cny("135"),
+        other=cny("72.05"),
+        counts="billingitemdetail",
+        series="consumedetailbillv2",
+        days=tuple(date(2026, 9, day) for day in (10, 11, 12, 14)),
+        lacking=cny("72.05"),
+    ),
 )
 _RUNWAY = Runway(
     zero=Crossing(cny("0"), date(2026, 9, 15), soonest=date(2026, 9, 19), likely=date(2026, 9, 21), latest=date(2026, 9, 26)),
@@ -182,12 +205,14 @@ _LASTING = replace(
     threshold="7d",
     also=("14d",),
     runway=_RUNWAY,
-    covers=(Cover.FREE_QUOTA, Cover.SAVINGS_PLAN),
-    plans=("sfm_codingplan_public_cn",),
-    stops=("sfm_inference_public_cn", "sfm_training_public_cn"),
+    exposure=Exposure(
+        (Cover.FREE_QUOTA, Cover.SAVINGS_PLAN),
+        plans=("sfm_codingplan_public_cn",),
+        stops=("sfm_inference_public_cn", "sfm_training_public_cn"),
+    ),
 )
 _BY_API = AccountBalance(
-    AccountId("1000000000000001"),
+    _ACME,
     cny("10000"),
     cny("5000"),
     cny("3000"),
@@ -213,7 +238,7 @@ _REPORTED = replace(
 )
 _TOP_UP = TopUp(cny("5000"), datetime(2026, 9, 15, 2, 4, tzinfo=UTC))
 _INBOX = Facts(
-    scope="source:inbox",
+    scope=NamedScope(Subject.SOURCE, "inbox"),
     name="inbox",
     detail="1 d 2 h",
     last_bill_at=datetime(2026, 9, 14, 0, 5, tzinfo=UTC),
@@ -229,7 +254,11 @@ SAMPLES: Mapping[str, Notification] = {
     ),
     "threshold-first-days": notice(
         Rule.THRESHOLD_REACHED,
-        replace(_SPENT, growth=(Growth("qwen-max / output_token", cny("391.2"), None),), daily=_SPENT.daily[-2:], earlier=None),
+        replace(
+            _SPENT,
+            course=Course((Growth("qwen-max / output_token", cny("391.2"), None),), _SPENT.course.daily[-2:]),
+            earlier=None,
+        ),
     ),
     "threshold-overspent": notice(
         Rule.THRESHOLD_REACHED,
@@ -268,8 +297,7 @@ SAMPLES: Mapping[str, Notification] = {
             used=None,
             threshold="960",
             next_threshold="1200",
-            growth=(),
-            daily=(),
+            course=NO_COURSE,
         ),
     ),
     "threshold-amount": notice(
@@ -297,16 +325,15 @@ SAMPLES: Mapping[str, Notification] = {
             used=Decimal("-833.3"),
             earlier=None,
             earlier_at=None,
-            growth=(),
+            course=Course(daily=_SPENT.course.daily),
         ),
         severity=Severity.NOTICE,
     ),
     "foreign": notice(
         Rule.FOREIGN_CURRENCY,
         Facts(
-            account="1000000000000001",
+            scope=BudgetScope(_ACME),
             account_name="acme",
-            scope="account",
             name="acme",
             period="2026-09",
             spend=cny("170.332385"),
@@ -315,16 +342,29 @@ SAMPLES: Mapping[str, Notification] = {
         ),
     ),
     "late": notice(Rule.LATE, _LATE),
-    "late-refund": notice(Rule.LATE, replace(_LATE, spend=cny("-12.5"), before=cny("0"), bills=("账单 2026-08（退款）.csv",))),
+    "late-refund": notice(
+        Rule.LATE,
+        replace(
+            _LATE,
+            spend=cny("-12.5"),
+            discrepancy=replace(_LATE_BILL, counted=cny("-12.5"), other=cny("0"), file="账单 2026-08（退款）.csv"),
+        ),
+    ),
     "lacking-days": notice(Rule.DIFFERING, _LACKING),
     "differing": notice(Rule.DIFFERING, _DIFFERING, severity=Severity.NOTICE),
-    "differing-on-one-day": notice(Rule.DIFFERING, replace(_DIFFERING, days=1), severity=Severity.NOTICE),
+    "differing-on-one-day": notice(
+        Rule.DIFFERING,
+        replace(_DIFFERING, discrepancy=replace(_TWO_SERIES, days=(date(2026, 9, 1),))),
+        severity=Severity.NOTICE,
+    ),
     "balance-low": notice(Rule.BALANCE_LOW, _LOW),
     "balance-low-resolved": notice(
         Rule.BALANCE_LOW, replace(_LOW, balance=replace(_BALANCE, cash=cny("5000"))), reason=Reason.RESOLVED
     ),
     "overdue": notice(Rule.OVERDUE, replace(_OVERDUE, also=("1000",)), severity=Severity.CRITICAL),
-    "overdue-repeated": notice(Rule.OVERDUE, replace(_OVERDUE, covers=()), severity=Severity.CRITICAL, reason=Reason.REPEATED),
+    "overdue-repeated": notice(
+        Rule.OVERDUE, replace(_OVERDUE, exposure=NOTHING_TO_FEAR), severity=Severity.CRITICAL, reason=Reason.REPEATED
+    ),
     "overdue-resolved": notice(
         Rule.OVERDUE, replace(_OVERDUE, balance=_BALANCE), severity=Severity.CRITICAL, reason=Reason.RESOLVED
     ),
@@ -352,14 +392,14 @@ SAMPLES: Mapping[str, Notification] = {
             balance=replace(
                 _BY_API, cash=cny("0"), credit=cny("5900"), reported=cny("100"), paid_at_order=cny("150"), unseen=("oss", "ecs")
             ),
-            covers=(),
-            plans=("sfm_codingplan_public_cn", "sfm_tokenplanteams_dp_cn"),
-            stops=("sfm_inference_public_cn",),
+            exposure=Exposure(
+                plans=("sfm_codingplan_public_cn", "sfm_tokenplanteams_dp_cn"), stops=("sfm_inference_public_cn",)
+            ),
         ),
         severity=Severity.CRITICAL,
     ),
     "overdue-escalated": notice(
-        Rule.OVERDUE,
+        Rule.ESCALATED,
         replace(_OVERDUE, threshold="4h", earlier_at=datetime(2026, 9, 14, 22, 0, tzinfo=UTC)),
         severity=Severity.CRITICAL,
     ),
@@ -427,7 +467,7 @@ SAMPLES: Mapping[str, Notification] = {
     "stale-never": notice(Rule.STALE, replace(_INBOX, last_bill_at=None, data_until=None)),
     "stale-account": notice(
         Rule.STALE,
-        replace(_INBOX, account="5000000000000003", account_name="global", scope="account", name="global"),
+        replace(_INBOX, scope=BudgetScope(AccountId("5000000000000003")), account_name="global", name="global"),
     ),
     "stale-resolved": notice(Rule.STALE, _INBOX, reason=Reason.RESOLVED),
     "rejected": notice(
@@ -444,7 +484,7 @@ SAMPLES: Mapping[str, Notification] = {
     "unassigned": notice(
         Rule.UNASSIGNED,
         Facts(
-            scope="layout:consumedetailbillv2",
+            scope=NamedScope(Subject.LAYOUT, "consumedetailbillv2"),
             name="consumedetailbillv2",
             detail="'12;ws-1;qwen-max;output_token;app;0'\nno instance id",
             data_until=UNTIL,
@@ -455,7 +495,7 @@ SAMPLES: Mapping[str, Notification] = {
         Rule.SOURCE_FAILING,
         replace(
             _INBOX,
-            scope="source:api",
+            scope=NamedScope(Subject.SOURCE, "api"),
             name="api",
             detail="DescribeInstanceBill: not permitted (NotAuthorized): it needs the RAM action bssapi:DescribeInstanceBill, "
             "or the policy AliyunBSSReadOnlyAccess",
@@ -466,12 +506,20 @@ SAMPLES: Mapping[str, Notification] = {
     "month-total": notice(
         Rule.DIFFERING,
         Facts(
-            account="1000000000000001",
+            scope=NamedScope(Subject.SOURCE, "api", _ACME),
             account_name="acme",
-            scope="source:api",
             name="acme",
             period="2026-09",
-            series=(("describeinstancebill", cny("170.332385")), ("month_total", cny("190.25"))),
+            discrepancy=Discrepancy(
+                Disagreement.TOTAL,
+                _ACME,
+                BillingPeriod(2026, 9),
+                counted=cny("170.332385"),
+                other=cny("190.25"),
+                counts="describeinstancebill",
+                series="month_total",
+                source="api",
+            ),
             data_until=UNTIL,
             lags=True,
         ),
@@ -479,12 +527,17 @@ SAMPLES: Mapping[str, Notification] = {
     ),
     "channel-failing": notice(
         Rule.CHANNEL_FAILING,
-        Facts(scope="channel:ops", name="ops", detail="https://hooks.example.com: connection refused", data_until=UNTIL),
+        Facts(
+            scope=NamedScope(Subject.CHANNEL, "ops"),
+            name="ops",
+            detail="https://hooks.example.com: connection refused",
+            data_until=UNTIL,
+        ),
     ),
     "channel-gone": notice(
         Rule.CHANNEL_FAILING,
         Facts(
-            scope="channel:ops",
+            scope=NamedScope(Subject.CHANNEL, "ops"),
             name="ops",
             detail="HTTP 410 (the receiver wants no further notifications)",
             gone=True,
@@ -494,7 +547,7 @@ SAMPLES: Mapping[str, Notification] = {
     "config-rejected": notice(
         Rule.CONFIG_REJECTED,
         Facts(
-            scope="config",
+            scope=NamedScope(Subject.DAEMON, "config"),
             name="config",
             detail="workspaces/research.yaml:4:9: budget: not a plain decimal\nworkspaces/chat.yaml:7:1: owners: unknown",
             data_until=UNTIL,
@@ -503,7 +556,7 @@ SAMPLES: Mapping[str, Notification] = {
     "clock-wrong": notice(
         Rule.CLOCK_WRONG,
         Facts(
-            scope="clock",
+            scope=NamedScope(Subject.DAEMON, "clock"),
             name="clock",
             detail="it was set back by 8 h; now it shows 2026-09-16T12:00:00+08:00",
             data_until=UNTIL,
@@ -512,12 +565,17 @@ SAMPLES: Mapping[str, Notification] = {
     "ledger-failing": notice(
         Rule.LEDGER_FAILING,
         Facts(
-            scope="ledger",
+            scope=NamedScope(Subject.DAEMON, "ledger"),
             name="ledger",
             detail="the ledger at /var/lib/spendwatch/spendwatch.db cannot be used: database disk image is malformed",
         ),
     ),
-    "test": notice(Rule.CHANNEL_FAILING, Facts(scope="channel:ops", name="ops"), reason=Reason.TEST, severity=Severity.NOTICE),
+    "test": notice(
+        Rule.CHANNEL_FAILING,
+        Facts(scope=NamedScope(Subject.CHANNEL, "ops"), name="ops"),
+        reason=Reason.TEST,
+        severity=Severity.NOTICE,
+    ),
 }
 
 

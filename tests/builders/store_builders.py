@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
-from spendwatch.domain.alert import Alert, AlertState, Matter, Rule, alert_id
+from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule, alert_id
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.notification import Facts, Notification, Reason, notification_id
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity
+from spendwatch.domain.scope import parse_scope
 from spendwatch.domain.statement import (
     AccountId,
     ChargeKind,
@@ -116,17 +117,17 @@ def statement(name: object = "first", days: Sequence[Day] = (), **changes: objec
 
 def matter(
     threshold: str = "80%", *, rule: Rule = Rule.THRESHOLD_REACHED, scope: str = "account", period: str = "2026-09"
-) -> Matter:
+) -> AlertKey:
     """Return what an alert is about."""
-    return Matter(rule, ACME, scope, threshold, period)
+    return AlertKey(rule, parse_scope(ACME, scope), threshold, period)
 
 
-def alert(about: Matter | None = None, *, episode: int = 1, **changes: object) -> Alert:
+def alert(about: AlertKey | None = None, *, episode: int = 1, **changes: object) -> Alert:
     """Return a firing alert that was told once."""
     subject = about or matter()
     plain = Alert(
         id=alert_id(subject, episode),
-        matter=subject,
+        key=subject,
         episode=episode,
         severity=Severity.WARNING,
         state=AlertState.FIRING,
@@ -147,12 +148,12 @@ def notification(
     return Notification(
         id=notification_id(about.id, reason, about.times_told),
         alert=about.id,
-        rule=about.matter.rule,
+        rule=about.key.rule,
         reason=reason,
         severity=about.severity,
         state=about.state,
         since=about.since,
         created_at=NOON,
         channels=tuple(ChannelName(name) for name in channels),
-        facts=Facts(account=about.matter.account, spend=Money(Decimal(spend), CNY), threshold=about.matter.threshold),
+        facts=Facts(scope=about.key.scope, spend=Money(Decimal(spend), CNY), threshold=about.key.threshold),
     )

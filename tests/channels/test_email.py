@@ -27,7 +27,9 @@ from spendwatch.domain.alert import AlertId, Rule
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.policy import Severity
-from spendwatch.domain.standing import Growth
+from spendwatch.domain.scope import NamedScope, Subject
+from spendwatch.domain.standing import Course, Growth
+from spendwatch.domain.statement import AccountId
 
 pytestmark = pytest.mark.anyio
 
@@ -370,8 +372,9 @@ def test_no_text_out_of_a_bill_can_change_the_header_or_the_parts(text: str, rul
     said = f"x{text}"
     facts = replace(
         SAMPLES["threshold"].facts,
-        account=said, account_name=said, scope=said, name=said, period=said, threshold=said, also=(said,), next_threshold=said,
-        growth=(Growth(said, cny("2"), cny("1")),), files=((said, said),), detail=said,
+        scope=NamedScope(Subject.SOURCE, said, AccountId(said)),
+        account_name=said, name=said, period=said, threshold=said, also=(said,), next_threshold=said,
+        course=Course((Growth(said, cny("2"), cny("1")),)), files=((said, said),), detail=said,
     )  # fmt: skip
     raw = _channel(language=language).render(notice(rule, facts, reason=reason, severity=Severity.CRITICAL), LI)
     older, newer = _older(raw), _read(raw)
@@ -388,7 +391,9 @@ def test_no_text_out_of_a_bill_can_change_the_header_or_the_parts(text: str, rul
 
 
 async def test_lines_that_begin_with_a_dot_survive_the_way() -> None:
-    facts = Facts(scope="config", name="config", detail=".\n..\n.hidden: not a key\nBcc: x@example.com")
+    facts = Facts(
+        scope=NamedScope(Subject.DAEMON, "config"), name="config", detail=".\n..\n.hidden: not a key\nBcc: x@example.com"
+    )
     notification = notice(Rule.CONFIG_REJECTED, facts)
     with SmtpSink() as sink:
         channel = _channel(sink, security="none")

@@ -23,6 +23,8 @@ from spendwatch.channels.webhook import WebhookChannel
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Facts, Notification, Reason
+from spendwatch.domain.scope import NamedScope, Subject
+from spendwatch.domain.statement import AccountId
 from spendwatch.outgoing import Outgoing
 
 pytestmark = pytest.mark.anyio
@@ -217,9 +219,8 @@ def test_no_amount_is_a_json_number(sample: str) -> None:
 @given(text=st.text(st.characters(), max_size=200))
 def test_hostile_text_keeps_the_body_one_line_of_utf_8_that_parses(text: str) -> None:
     facts = Facts(
-        account=text,
+        scope=NamedScope(Subject.SOURCE, text, AccountId(text)),
         account_name=text,
-        scope=text,
         name=text,
         threshold=text,
         detail=text,

@@ -20,11 +20,12 @@ from spendwatch.channels.phrases import Language, Phrases
 from spendwatch.channels.wording import Wording, width
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.category import Category
-from spendwatch.domain.cover import Cover
+from spendwatch.domain.cover import Cover, Exposure
 from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.policy import Severity
-from spendwatch.domain.scope import Counts
-from spendwatch.domain.standing import Growth
+from spendwatch.domain.scope import Counts, NamedScope, Subject
+from spendwatch.domain.standing import Course, Growth
+from spendwatch.domain.statement import AccountId
 
 GOLDEN = Path(__file__).parent.parent / "data" / "wording"
 ENGLISH_WORDS, CHINESE_WORDS = Wording(Language.EN, ZONE), Wording(Language.ZH, ZONE)
@@ -134,7 +135,9 @@ def test_99_99_percent_never_reads_100() -> None:
     ],
 )
 def test_an_overdue_account_is_told_what_stops_and_what_goes_on(cover: Cover, said: str) -> None:
-    notification = notice(Rule.OVERDUE, replace(SAMPLES["overdue"].facts, covers=(cover,)), severity=Severity.CRITICAL)
+    notification = notice(
+        Rule.OVERDUE, replace(SAMPLES["overdue"].facts, exposure=Exposure((cover,))), severity=Severity.CRITICAL
+    )
     text = " ".join(ENGLISH_WORDS.text(notification).split())
     assert said in text
     assert "Everything else is suspended until the debt is settled" in text
@@ -153,7 +156,7 @@ def test_the_balance_is_shown_as_an_equation_that_adds_up() -> None:
 
 
 def test_without_bills_the_message_says_so() -> None:
-    notification = notice(Rule.STALE, Facts(scope="source:inbox", name="inbox", detail="2 d"))
+    notification = notice(Rule.STALE, Facts(scope=NamedScope(Subject.SOURCE, "inbox"), name="inbox", detail="2 d"))
     assert "No bill is on record" in ENGLISH_WORDS.text(notification)
     assert "没有在案的账单" in CHINESE_WORDS.text(notification)
 
@@ -190,16 +193,14 @@ def test_both_languages_fill_in_the_same_words() -> None:
 def _with_text_everywhere(text: str, rule: Rule, reason: Reason) -> Notification:
     facts = replace(
         SAMPLES["threshold"].facts,
-        account=text,
+        scope=NamedScope(Subject.SOURCE, text, AccountId(text)),
         account_name=text,
-        scope=text,
         name=text,
         period=text,
         threshold=text,
         also=(text, text),
         next_threshold=text,
-        growth=(Growth(text, cny("5"), cny("1")),),
-        daily=((date(2026, 9, 1), cny("1")),),
+        course=Course((Growth(text, cny("5"), cny("1")),), ((date(2026, 9, 1), cny("1")),)),
         files=((text, text),),
         detail=text.replace("\n", " "),
         data_until=UNTIL,

@@ -13,17 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from spendwatch.domain.alert import AlertKey, Rule
 from spendwatch.domain.balance_reading import TERMS, BalanceReading, Origin
 from spendwatch.domain.balance_watch import BalanceWatch, TopUp
 from spendwatch.domain.forecast import RunwayReached
-from spendwatch.domain.foretelling import Foretold, ForetoldPlace
 from spendwatch.domain.health import BalanceHealth
 from spendwatch.domain.money import Currency, Money
-from spendwatch.domain.statement import AccountId
+from spendwatch.domain.scope import BudgetScope
+from spendwatch.domain.statement import AccountId, WorkspaceId
 from spendwatch.domain.trouble import Trouble
 from spendwatch.store.balance_book import BalanceBook
 from spendwatch.store.database import Database
-from store_builders import ACME, CNY, NOON, SEPTEMBER
+from store_builders import ACME, CNY, NOON
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 OTHER = AccountId("5000000000000003")
@@ -140,29 +141,18 @@ def test_what_is_remembered_of_a_look_replaces_the_one_before(book: BalanceBook)
     assert book.watches() == {ACME: second, OTHER: other}
 
 
-def foretold(threshold: str, through: date = date(2026, 9, 13), period: str = "2026-09") -> Foretold:
-    return Foretold(ForetoldPlace(ACME, "workspace:llm-a", period, threshold, "100"), through)
+def key(threshold: str, workspace: str = "llm-a", period: str = "2026-09") -> AlertKey:
+    return AlertKey(Rule.FORECAST, BudgetScope(ACME, WorkspaceId(workspace)), threshold, period, "100")
 
 
 def test_what_forecasts_reach_is_remembered_until_they_no_longer_do(book: BalanceBook) -> None:
-    hundred, fifty = foretold("forecast 100%"), foretold("forecast 50%")
-    book.foretell([hundred, fifty], [], [SEPTEMBER])
-    assert book.foretold([SEPTEMBER]) == {hundred.place: hundred.through, fifty.place: fifty.through}
-    later = foretold("forecast 100%", date(2026, 9, 14))
-    book.foretell([later], [fifty.place], [SEPTEMBER])
-    assert book.foretold([SEPTEMBER]) == {later.place: later.through}
-
-
-def test_forecasts_of_other_months_are_forgotten(book: BalanceBook) -> None:
-    book.foretell([foretold("forecast 100%", period="2026-08")], [], [SEPTEMBER.previous()])
-    book.foretell([foretold("forecast 100%")], [], [SEPTEMBER])
-    assert book.foretold([SEPTEMBER.previous()]) == {}
-    assert len(book.foretold([SEPTEMBER])) == 1
+    hundred, fifty, other_month = key("forecast 100%"), key("forecast 50%"), key("forecast 50%", period="2026-08")
+    book.foretell(before := {hundred: date(2026, 9, 13), fifty: date(2026, 9, 13), other_month: date(2026, 8, 13)})
+    assert book.foretold() == before
+    book.foretell({hundred: date(2026, 9, 14)})
+    assert book.foretold() == {hundred: date(2026, 9, 14)}
 
 
 def test_many_forecasts_are_remembered_at_once(book: BalanceBook) -> None:
-    many = [
-        Foretold(replace(foretold("x").place, scope=f"workspace:llm-{number}"), date(2026, 9, 1)) for number in range(12_000)
-    ]
-    book.foretell(many, [], [SEPTEMBER])
-    assert len(book.foretold([SEPTEMBER])) == 12_000
+    book.foretell({key("x", f"llm-{number}"): date(2026, 9, 1) for number in range(12_000)})
+    assert len(book.foretold()) == 12_000

@@ -7,10 +7,9 @@ from itertools import permutations
 
 import pytest
 
+from domain_builders import cny
 from spendwatch.domain.authority import (
     DayTotal,
-    Difference,
-    Uncounted,
     Unwatched,
     authorities,
     differences,
@@ -18,7 +17,8 @@ from spendwatch.domain.authority import (
     uncounted,
     unwatched,
 )
-from spendwatch.domain.money import Currency
+from spendwatch.domain.discrepancy import Disagreement, Discrepancy
+from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, SeriesKey
 
@@ -93,7 +93,7 @@ def test_each_account_has_a_series_of_its_own() -> None:
     assert found == {(ACME, SEPTEMBER): series("v2"), (OTHER, SEPTEMBER): series("focus", OTHER)}
 
 
-def differing(*totals: DayTotal) -> tuple[Difference, ...]:
+def differing(*totals: DayTotal) -> tuple[Discrepancy, ...]:
     return differences(totals, ["sfm"], authorities(totals, ["sfm"]))
 
 
@@ -107,8 +107,8 @@ def test_a_difference_is_told_with_both_figures_over_the_days_that_both_tell_com
         *(total("v2", "5", day=day) for day in (1, 2, 3, 4)),
         *(total("focus", "4.5", day=day) for day in (2, 3, 4)),
     )
-    assert (found.counts.series, found.other.series) == ("v2", "focus")
-    assert (found.counted, found.told, found.currency) == (Decimal(10), Decimal(9), "CNY")
+    assert (found.counts, found.series) == ("v2", "focus")
+    assert (found.kind, found.counted, found.other) == (Disagreement.AMOUNTS, cny(10), cny(9))
     assert found.days == (date(2026, 9, 2), date(2026, 9, 3))
 
 
@@ -131,7 +131,7 @@ def test_other_products_are_not_compared() -> None:
     assert differing(*totals, total("v2", "70", product="oss")) == ()
 
 
-def lacking(*totals: DayTotal, products: Sequence[str] = ("sfm",)) -> tuple[Uncounted, ...]:
+def lacking(*totals: DayTotal, products: Sequence[str] = ("sfm",)) -> tuple[Discrepancy, ...]:
     """Return what is not counted, which must not depend on the order of the totals."""
     forth, back = (uncounted(order, products, authorities(order, products)) for order in (totals, totals[::-1]))
     assert forth == back
@@ -144,22 +144,22 @@ NEW = [total("consumedetailbillv2", "12", day=day) for day in range(10, 16)]
 
 def test_days_that_only_a_series_has_that_does_not_count_are_told_with_what_is_on_them() -> None:
     (found,) = lacking(*OLD, *NEW)
-    assert (found.counts.series, found.other.series) == ("billingitemdetail", "consumedetailbillv2")
-    assert (found.counted, found.told, found.amount, found.currency) == (Decimal(135), Decimal(72), Decimal(72), "CNY")
+    assert (found.counts, found.series) == ("billingitemdetail", "consumedetailbillv2")
+    assert (found.kind, found.counted, found.other, found.lacking) == (Disagreement.DAYS, cny(135), cny(72), cny(72))
     assert found.days == tuple(date(2026, 9, day) for day in range(10, 16))
     assert differing(*OLD, *NEW) == ()
 
 
 def test_when_the_later_series_outgrows_the_earlier_one_the_days_of_that_are_told() -> None:
     (found,) = lacking(*OLD, *NEW, total("consumedetailbillv2", "90", day=16))
-    assert (found.counts.series, found.amount) == ("consumedetailbillv2", Decimal(135))
+    assert (found.counts, found.lacking) == ("consumedetailbillv2", cny(135))
     assert found.days == tuple(date(2026, 9, day) for day in range(1, 10))
 
 
 def test_days_in_the_middle_and_refunds_are_told_too_and_days_that_both_have_are_not() -> None:
     both = [total(name, "5", day=day) for name in ("v2", "focus") for day in (1, 2, 4)]
     (found,) = lacking(*both, total("v2", "9", day=5), total("focus", "3", day=3), total("focus", "-1", day=6))
-    assert (found.other.series, found.amount) == ("focus", Decimal(2))
+    assert (found.series, found.lacking) == ("focus", cny(2))
     assert found.days == (date(2026, 9, 3), date(2026, 9, 6))
 
 
@@ -176,7 +176,8 @@ def test_money_of_other_products_is_no_matter_and_that_of_another_currency_is() 
     assert lacking(total("v2", "5"), total("focus", "4", day=2, product="oss")) == ()
     dollars = [total("focus", "4", day=2, currency="USD"), total("focus", "1")]
     (found,) = lacking(total("v2", "5"), *dollars)
-    assert (found.currency, found.counted, found.told, found.amount) == ("USD", Decimal(0), Decimal(4), Decimal(4))
+    usd = [Money(Decimal(amount), Currency("USD")) for amount in (0, 4, 4)]
+    assert [found.counted, found.other, found.lacking] == usd
 
 
 def test_a_series_whose_lines_have_no_dates_is_not_compared_by_days() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.dialects import sqlite
 
 from domain_builders import NOW
 from spendwatch.domain.alert import AlertId, AlertState, Rule
@@ -16,7 +18,8 @@ from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.category import Category
-from spendwatch.domain.cover import Cover
+from spendwatch.domain.cover import Cover, Exposure
+from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.notification import (
@@ -32,10 +35,10 @@ from spendwatch.domain.notification import (
 from spendwatch.domain.owed import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity
-from spendwatch.domain.scope import Counts
-from spendwatch.domain.standing import Growth, Split
-from spendwatch.domain.statement import AccountId
-from spendwatch.store.notification import decode, encode
+from spendwatch.domain.scope import BudgetScope, Counts, NamedScope, Subject
+from spendwatch.domain.standing import Course, Growth, Split
+from spendwatch.domain.statement import AccountId, WorkspaceId
+from spendwatch.store.columns import Document
 
 ZONES = st.sampled_from([UTC, timezone(timedelta(hours=8)), timezone(timedelta(hours=-3, minutes=-30))])
 MOMENTS = st.datetimes(timezones=ZONES)
@@ -80,9 +83,9 @@ CROSSINGS = st.builds(Crossing, MONEY, st.dates(), DATES, DATES, DATES)
 RUNWAYS = st.builds(Runway, CROSSINGS, _tuples(CROSSINGS), st.dates(), st.integers(0, 99))
 FACTS = st.builds(
     Facts,
-    account=TEXTS,
+    scope=st.builds(BudgetScope, TEXTS.map(AccountId), st.none() | TEXTS.map(WorkspaceId), TEXTS, st.sampled_from(Counts))
+    | st.builds(NamedScope, st.sampled_from(Subject), TEXTS, TEXTS.map(AccountId)),
     account_name=TEXTS,
-    scope=TEXTS,
     name=TEXTS,
     period=TEXTS,
     spend=st.none() | MONEY,
@@ -98,14 +101,30 @@ FACTS = st.builds(
     next_at=st.none() | MONEY,
     earlier=st.none() | MONEY,
     earlier_at=st.none() | MOMENTS,
-    growth=_tuples(st.builds(Growth, TEXTS, MONEY, st.none() | MONEY)),
-    daily=_tuples(st.tuples(st.dates(), MONEY)),
+    course=st.builds(
+        Course, _tuples(st.builds(Growth, TEXTS, MONEY, st.none() | MONEY)), _tuples(st.tuples(st.dates(), MONEY))
+    ),
     foreign=_tuples(MONEY),
     balance=st.none() | BALANCES,
     floor=st.none() | MONEY,
-    covers=_tuples(st.sampled_from(Cover)),
-    plans=_tuples(TEXTS),
-    stops=_tuples(TEXTS),
+    exposure=st.builds(Exposure, _tuples(st.sampled_from(Cover)), _tuples(TEXTS), _tuples(TEXTS)),
+    discrepancy=st.none()
+    | st.builds(
+        Discrepancy,
+        st.sampled_from(Disagreement),
+        TEXTS.map(AccountId),
+        PERIODS,
+        MONEY,
+        MONEY,
+        TEXTS,
+        TEXTS,
+        _tuples(st.dates()),
+        st.none() | MONEY,
+        source=TEXTS,
+        digest=TEXTS,
+        file=TEXTS,
+        at=st.none() | MOMENTS,
+    ),
     runway=st.none() | RUNWAYS,
     forecast=st.none() | FORECASTS,
     top_up=st.none() | st.builds(TopUp, MONEY, MOMENTS),
@@ -129,6 +148,19 @@ NOTIFICATIONS = st.builds(
 )
 
 
+DOCUMENT, DIALECT = Document(Notification), sqlite.dialect()
+
+
+def encode(notification: Notification) -> str:
+    """Return what stands in the database."""
+    return DOCUMENT.process_bind_param(notification, DIALECT) or ""
+
+
+def decode(text: str) -> Any:  # noqa: ANN401 -- a notification
+    """Return what was read from it."""
+    return DOCUMENT.process_result_value(text, DIALECT)
+
+
 def _plain(rule: Rule = Rule.THRESHOLD_REACHED) -> Notification:
     return Notification(
         id=NotificationId("n"),
@@ -148,7 +180,6 @@ def _plain(rule: Rule = Rule.THRESHOLD_REACHED) -> Notification:
 def test_every_notification_reads_back_as_it_was(notification: Notification) -> None:
     text = encode(notification)
     assert decode(text) == notification
-    assert encode(decode(text)) == text
     assert "\n" not in text
 
 
@@ -167,8 +198,8 @@ def test_facts_without_use_take_no_room() -> None:
 def test_types_say_what_happened() -> None:
     for rule in Rule:
         fired = _plain(rule)
-        assert fired.type == rule.value
-        assert replace(fired, reason=Reason.REPEATED).type == rule.value
+        assert fired.type == rule.type
+        assert replace(fired, reason=Reason.REPEATED).type == rule.type
         assert replace(fired, reason=Reason.TEST).type == "test"
         resolved = replace(fired, reason=Reason.RESOLVED, state=AlertState.RESOLVED)
         assert resolved.type == ("balance.recovered" if rule.value.startswith("balance.") else "alert.resolved")

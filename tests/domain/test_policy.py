@@ -23,7 +23,7 @@ from spendwatch.domain.policy import (
     threshold_text,
     watches,
 )
-from spendwatch.domain.scope import Counts, Dimension, Match, Scope
+from spendwatch.domain.scope import BudgetScope, Counts, Dimension, Match
 from spendwatch.domain.statement import AccountId, WorkspaceId
 
 GLOBEX = AccountId("2000000000000002")
@@ -44,7 +44,9 @@ def _policies(*policies: AccountPolicy | WorkspacePolicy) -> Policies:
     )
 
 
-def _found(*policies: AccountPolicy | WorkspacePolicy, seen: tuple[tuple[AccountId, WorkspaceId], ...] = ()) -> list[Scope]:
+def _found(
+    *policies: AccountPolicy | WorkspacePolicy, seen: tuple[tuple[AccountId, WorkspaceId], ...] = ()
+) -> list[BudgetScope]:
     return [watch.scope for watch in watches(_policies(*policies), frozenset(seen))]
 
 
@@ -122,29 +124,29 @@ def test_severities_have_an_order() -> None:
 
 def test_an_account_is_watched_as_a_whole_before_anything_is_seen() -> None:
     (watch,) = watches(_policies(_account(budget=Decimal(5000), thresholds=(share(80),))), frozenset())
-    assert watch == Watch(Scope(ACME), "acme", CNY, cny(5000), (share(80),), (FINANCE,))
+    assert watch == Watch(BudgetScope(ACME), "acme", CNY, cny(5000), (share(80),), (FINANCE,))
 
 
 def test_a_workspace_is_watched_in_whichever_account_it_turns_up() -> None:
     policies = (_account(), _account(GLOBEX, currency=USD), WorkspacePolicy(RESEARCH))
-    assert _found(*policies) == [Scope(ACME), Scope(GLOBEX)]
-    assert _found(*policies, seen=((GLOBEX, RESEARCH),))[2:] == [Scope(GLOBEX, RESEARCH)]
+    assert _found(*policies) == [BudgetScope(ACME), BudgetScope(GLOBEX)]
+    assert _found(*policies, seen=((GLOBEX, RESEARCH),))[2:] == [BudgetScope(GLOBEX, RESEARCH)]
     both = ((GLOBEX, RESEARCH), (ACME, RESEARCH))
-    assert _found(*policies, seen=both)[2:] == [Scope(ACME, RESEARCH), Scope(GLOBEX, RESEARCH)]
+    assert _found(*policies, seen=both)[2:] == [BudgetScope(ACME, RESEARCH), BudgetScope(GLOBEX, RESEARCH)]
 
 
 def test_with_one_account_a_workspace_is_watched_before_its_first_bill() -> None:
-    assert _found(_account(), WorkspacePolicy(RESEARCH)) == [Scope(ACME), Scope(ACME, RESEARCH)]
+    assert _found(_account(), WorkspacePolicy(RESEARCH)) == [BudgetScope(ACME), BudgetScope(ACME, RESEARCH)]
 
 
 def test_a_pinned_workspace_is_watched_in_its_account_alone() -> None:
     policies = (_account(), _account(GLOBEX), WorkspacePolicy(RESEARCH, account=GLOBEX))
-    assert _found(*policies, seen=((ACME, RESEARCH),))[2:] == [Scope(GLOBEX, RESEARCH)]
+    assert _found(*policies, seen=((ACME, RESEARCH),))[2:] == [BudgetScope(GLOBEX, RESEARCH)]
 
 
 def test_a_workspace_of_an_account_that_nobody_configured_is_not_watched() -> None:
-    assert _found(_account(), WorkspacePolicy(RESEARCH, account=GLOBEX)) == [Scope(ACME)]
-    assert _found(_account(), WorkspacePolicy(RESEARCH), seen=((GLOBEX, RESEARCH),)) == [Scope(ACME)]
+    assert _found(_account(), WorkspacePolicy(RESEARCH, account=GLOBEX)) == [BudgetScope(ACME)]
+    assert _found(_account(), WorkspacePolicy(RESEARCH), seen=((GLOBEX, RESEARCH),)) == [BudgetScope(ACME)]
 
 
 def test_a_budget_of_a_workspace_is_in_the_currency_of_the_account_that_pays() -> None:
@@ -159,7 +161,7 @@ def test_finer_budgets_are_watched_each_for_itself() -> None:
     policy = WorkspacePolicy(RESEARCH, name="Research", budgets=(finer,), channels=(FINANCE,))
     _, whole, images = watches(_policies(_account(), policy), frozenset())
     assert whole.match is None
-    assert images.scope == Scope(ACME, RESEARCH, "images")
+    assert images.scope == BudgetScope(ACME, RESEARCH, "images")
     assert images.name == "Research: images"
     assert (images.budget, images.match, images.channels) == (cny(200), finer.match, (FINANCE,))
 
@@ -199,7 +201,7 @@ def test_each_budget_counts_what_it_says_itself() -> None:
     finer = FinerBudget("plans", Match(((Dimension.API_KEY, ""),)), Decimal(9), (), Counts.SUBSCRIPTION)
     research = WorkspacePolicy(RESEARCH, budgets=(finer, replace(finer, name="all", counts=Counts.ALL)))
     found = _found(_account(counts=Counts.PAY_AS_YOU_GO), research)
-    assert [scope.key for scope in found] == [
+    assert [scope.label for scope in found] == [
         "pay_as_you_go:account",
         f"workspace:{RESEARCH}",
         f"subscription:workspace:{RESEARCH}/plans",
@@ -208,6 +210,6 @@ def test_each_budget_counts_what_it_says_itself() -> None:
 
 
 def test_a_budget_that_counts_something_else_has_another_identity() -> None:
-    keys = {Scope(ACME, workspace, "b", counts).key for workspace in (None, RESEARCH) for counts in Counts}
+    keys = {BudgetScope(ACME, workspace, "b", counts).label for workspace in (None, RESEARCH) for counts in Counts}
     assert len(keys) == 6
-    assert {Scope(ACME, RESEARCH, "b", counts).of_all.key for counts in Counts} == {f"workspace:{RESEARCH}/b"}
+    assert {BudgetScope(ACME, RESEARCH, "b", counts).of_all.label for counts in Counts} == {f"workspace:{RESEARCH}/b"}

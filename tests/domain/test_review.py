@@ -27,12 +27,13 @@ from domain_builders import (
     standing,
     told,
 )
-from spendwatch.domain.alert import AlertState, Matter, Rule
+from spendwatch.domain.alert import AlertKey, AlertState, Rule
 from spendwatch.domain.money import Money
 from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.policy import Severity, Threshold, Watch
-from spendwatch.domain.review import AlertsKnown, Finding, Verdict, expire, review_findings
-from spendwatch.domain.scope import Scope
+from spendwatch.domain.review import AlertsKnown, Condition, Verdict, expire, review_conditions
+from spendwatch.domain.scope import BudgetScope, NamedScope, Subject
+from spendwatch.domain.statement import AccountId
 from spendwatch.domain.thresholds import gravity, review_standing
 
 HOUR = timedelta(hours=1)
@@ -72,7 +73,7 @@ def test_a_jump_over_all_thresholds_is_told_once_naming_the_highest() -> None:
     assert told([said]) == [("fired", "100%", ("80%", "50%"))]
     assert said.severity is Severity.CRITICAL
     assert len(book.alerts) == 3
-    assert sorted((alert.matter.threshold, alert.times_told) for alert in book.alerts.values()) == [
+    assert sorted((alert.key.threshold, alert.times_told) for alert in book.alerts.values()) == [
         ("100%", 1),
         ("50%", 0),
         ("80%", 0),
@@ -92,7 +93,7 @@ def test_a_notification_carries_the_figures_of_the_moment() -> None:
     book.now += HOUR
     (said,) = book.spend("851.2")
     facts = said.facts
-    assert (facts.account, facts.account_name, facts.scope, facts.name) == (ACME, "acme", a_watch().scope.key, "Research")
+    assert (facts.scope, facts.account_name, facts.name) == (a_watch().scope, "acme", "Research")
     assert (facts.period, facts.spend, facts.budget, facts.used) == ("2026-09", cny("851.2"), cny(1000), Decimal("0.8512"))
     assert (facts.threshold, facts.reached_at, facts.next_threshold, facts.next_at) == ("80%", cny(800), "100%", cny(1000))
     assert (facts.earlier, facts.earlier_at, facts.data_until) == (cny(510), NOW, NOW)
@@ -134,9 +135,9 @@ def test_another_month_another_scope_and_another_account_start_afresh() -> None:
     book = Book()
     book.spend(500)
     later = review_standing(standing(500, period=SEPTEMBER.next()), book.known(), account_name="", now=NOW)
-    other = review_standing(standing(500, a_watch(scope=Scope(ACME))), book.known(), account_name="", now=NOW)
+    other = review_standing(standing(500, a_watch(scope=BudgetScope(ACME))), book.known(), account_name="", now=NOW)
     finer = review_standing(
-        standing(500, a_watch(scope=Scope(ACME, a_watch().scope.workspace, "x"))), book.known(), account_name="", now=NOW
+        standing(500, a_watch(scope=BudgetScope(ACME, a_watch().scope.workspace, "x"))), book.known(), account_name="", now=NOW
     )
     book.enter(later)
     book.enter(other)
@@ -151,7 +152,7 @@ def test_a_threshold_added_below_the_highest_told_is_recorded_in_silence() -> No
     book = Book()
     book.spend(850)
     assert book.spend(850, a_watch(share(50), share(60), share(80), share(100))) == ()
-    assert [alert.times_told for alert in book.alerts.values() if alert.matter.threshold == "60%"] == [0]
+    assert [alert.times_told for alert in book.alerts.values() if alert.key.threshold == "60%"] == [0]
 
 
 def test_a_threshold_lowered_below_the_highest_told_is_silent() -> None:
@@ -553,7 +554,7 @@ def test_a_partial_recovery_names_what_ended_and_leaves_the_rest_firing() -> Non
     book = Book()
     book.find(*floors(-1))
     assert told(book.find(*floors(700))) == [("resolved", "", ("500",))]
-    assert [alert.matter.threshold for alert in book.alerts.values() if alert.is_firing] == ["1000"]
+    assert [alert.key.threshold for alert in book.alerts.values() if alert.is_firing] == ["1000"]
     assert told(book.find(*floors(1000))) == [("resolved", "1000", ())]
 
 
@@ -575,7 +576,7 @@ def test_a_milder_condition_that_begins_under_a_graver_one_is_silent() -> None:
 def test_groups_are_told_apart() -> None:
     book = Book()
     one = a_floor(0, holds=True, group="balance:acme")
-    other = replace(one, group="balance:globex", matter=replace(one.matter, account="globex"))
+    other = replace(one, group="balance:globex", key=replace(one.key, scope=BudgetScope(AccountId("globex"))))
     assert len(book.find(one, other)) == 2
 
 
@@ -589,8 +590,8 @@ def test_a_firing_group_is_reminded_of_its_gravest_when_due() -> None:
     assert told(book.find(*floors(-1, remind=DAY))) == [("repeated", "", ())]
 
 
-REFUSED = Finding(
-    matter=Matter(Rule.REJECTED, "", "file:abc", "", ""),
+REFUSED = Condition(
+    key=AlertKey(Rule.REJECTED, NamedScope(Subject.FILE, "abc")),
     holds=True,
     severity=Severity.WARNING,
     group="file:abc",
@@ -618,10 +619,10 @@ def test_whatever_the_balance_does_what_fires_is_what_holds(history: Sequence[in
     for available in history:
         book.now += HOUR
         said = book.find(*floors(available))
-        firing = {alert.matter.threshold for alert in book.known().firing()}
+        firing = {alert.key.threshold for alert in book.known().firing()}
         assert firing == {label for label, level in (("1000", 1000), ("500", 500), ("", 0)) if available < level}
         assert len(said) <= 1
-        again = review_findings(floors(available), book.known(), now=book.now + HOUR)
+        again = review_conditions(floors(available), book.known(), now=book.now + HOUR)
         assert again == Verdict(), "a second look at the same finds nothing new"
 
 
@@ -631,7 +632,7 @@ def test_whatever_the_balance_does_what_fires_is_what_holds(history: Sequence[in
 def _labels(verdict: Verdict) -> list[str]:
     assert verdict.notifications == (), "what is over ends without a word"
     assert all(alert.state is AlertState.RESOLVED for alert in verdict.alerts)
-    return sorted(alert.matter.threshold or alert.matter.rule.value for alert in verdict.alerts)
+    return sorted(alert.key.threshold or alert.key.rule.value for alert in verdict.alerts)
 
 
 def test_alerts_of_a_closed_month_end_without_a_word() -> None:
@@ -647,12 +648,12 @@ def test_alerts_of_a_closed_month_end_without_a_word() -> None:
 def test_a_condition_that_nobody_judges_any_more_ends() -> None:
     book = Book()
     book.find(*floors(-1))
-    findings = floors(-1, levels=(1000,))
-    assert _labels(expire(book.known(), findings, frozenset(), now=NOW)) == ["500"]
+    conditions = floors(-1, levels=(1000,))
+    assert _labels(expire(book.known(), conditions, frozenset(), now=NOW)) == ["500"]
 
 
 def test_what_merely_happened_leaves_the_lists_after_a_day() -> None:
-    book, late = Book(), replace(REFUSED, matter=Matter(Rule.LATE, "", "month:2026-08", "", ""))
+    book, late = Book(), replace(REFUSED, key=AlertKey(Rule.LATE, NamedScope(Subject.MONTH, "2026-08")))
     book.find(late)
     assert _labels(expire(book.known(), (), frozenset(), now=NOW + DAY - timedelta(seconds=1))) == []
     verdict = expire(book.known(), (), frozenset(), now=NOW + DAY)
@@ -677,7 +678,7 @@ def test_of_several_episodes_the_latest_counts() -> None:
         book.find(*floors(available, levels=()))
     alerts = list(book.alerts.values())
     known = AlertsKnown(reversed(alerts))
-    latest = known.latest(alerts[0].matter)
+    latest = known.latest(alerts[0].key)
     assert latest is not None
     assert latest.episode == 2
     assert known.firing() == (latest,)

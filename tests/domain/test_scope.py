@@ -9,8 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain_builders import ACME, RESEARCH
-from spendwatch.domain.scope import Dimension, Match, Scope, can_fit, parse_tags
-from spendwatch.domain.statement import UNASSIGNED
+from spendwatch.domain.scope import (
+    AlertScope,
+    BudgetScope,
+    Counts,
+    Dimension,
+    Match,
+    NamedScope,
+    Subject,
+    can_fit,
+    parse_scope,
+    parse_tags,
+)
+from spendwatch.domain.statement import UNASSIGNED, AccountId, WorkspaceId
 
 
 def _fits(pattern: str, value: str, dimension: Dimension = Dimension.MODEL) -> bool:
@@ -105,9 +116,24 @@ def test_tags_read_back(tags: dict[str, str]) -> None:
 
 
 def test_scopes_have_one_name_each_for_ever() -> None:
-    assert Scope(ACME).key == "account"
-    assert Scope(ACME, RESEARCH).key == "workspace:llm-demo0a1b2c3d4e"
-    assert Scope(ACME, RESEARCH, "chatbot key").key == "workspace:llm-demo0a1b2c3d4e/chatbot key"
-    assert Scope(ACME, None, "images").key == "account/images"
-    assert Scope(ACME, UNASSIGNED).key == "workspace:"
-    assert Scope(ACME, UNASSIGNED).key != Scope(ACME).key
+    assert BudgetScope(ACME).label == "account"
+    assert BudgetScope(ACME, RESEARCH).label == "workspace:llm-demo0a1b2c3d4e"
+    assert BudgetScope(ACME, RESEARCH, "chatbot key").label == "workspace:llm-demo0a1b2c3d4e/chatbot key"
+    assert BudgetScope(ACME, None, "images").label == "account/images"
+    assert BudgetScope(ACME, UNASSIGNED).label == "workspace:"
+    assert BudgetScope(ACME, UNASSIGNED).label != BudgetScope(ACME).label
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(
+    st.builds(BudgetScope, WORDS.map(AccountId), st.none() | WORDS.map(WorkspaceId), WORDS, st.sampled_from(Counts))
+    | st.builds(NamedScope, st.sampled_from(Subject), WORDS, WORDS.map(AccountId))
+)
+def test_every_scope_reads_back_as_it_was(scope: AlertScope) -> None:
+    assert parse_scope(scope.account, scope.text) == scope
+
+
+def test_a_slash_in_the_id_of_a_workspace_is_not_that_before_a_finer_budget() -> None:
+    assert BudgetScope(ACME, WorkspaceId("a/b")).text != BudgetScope(ACME, WorkspaceId("a"), "b").text

@@ -15,13 +15,13 @@ from domain_builders import ACME, CNY, NOW, RESEARCH, SEPTEMBER, USD, a_watch, c
 from spendwatch.domain.category import Category
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.policy import Watch
-from spendwatch.domain.scope import Counts, Dimension, Match, Scope
+from spendwatch.domain.scope import BudgetScope, Counts, Dimension, Match
 from spendwatch.domain.standing import SpendSum, Split, Standing, course_of, reckon, seen_workspaces, subscribed
 from spendwatch.domain.statement import UNASSIGNED, AccountId
 
-WHOLE = a_watch(scope=Scope(ACME))
-PART = a_watch(scope=Scope(ACME, RESEARCH))
-REST = a_watch(scope=Scope(ACME, UNASSIGNED))
+WHOLE = a_watch(scope=BudgetScope(ACME))
+PART = a_watch(scope=BudgetScope(ACME, RESEARCH))
+REST = a_watch(scope=BudgetScope(ACME, UNASSIGNED))
 
 
 def spent(
@@ -65,13 +65,13 @@ def test_without_any_spend_the_standing_is_zero_and_known_until_then() -> None:
     found = stand(PART)
     assert (found.spend, found.lines, found.used, found.remaining) == (cny(0), 0, Decimal(0), cny(1000))
     assert found.data_until == NOW
-    (stranger,) = reckon([a_watch(scope=Scope(AccountId("9")))], [], SEPTEMBER, {ACME: NOW})
+    (stranger,) = reckon([a_watch(scope=BudgetScope(AccountId("9")))], [], SEPTEMBER, {ACME: NOW})
     assert stranger.data_until is None
 
 
 def test_a_finer_budget_counts_what_it_matches() -> None:
     match = Match(patterns=((Dimension.MODEL, "wan*"),), tags=(("team", "ads"),))
-    watch = Watch(Scope(ACME, RESEARCH, "images"), "images", CNY, cny(10), (share(80),), (), match)
+    watch = Watch(BudgetScope(ACME, RESEARCH, "images"), "images", CNY, cny(10), (share(80),), (), match)
     sums = [
         spent("1", model="wan2", tags='{"team":"ads"}'),
         spent("2", model="wan3", tags='{"team":"search"}'),
@@ -96,7 +96,7 @@ def test_what_is_subscribed_stands_beside_what_is_paid_as_it_is_used() -> None:
     ("counts", "counted", "used"), [("all", 186, "0.186"), ("pay_as_you_go", 6, "0.006"), ("subscription", 180, "0.18")]
 )
 def test_a_budget_counts_what_it_says(counts: str, counted: int, used: str) -> None:
-    watch = a_watch(scope=Scope(ACME, RESEARCH, counts=Counts(counts)))
+    watch = a_watch(scope=BudgetScope(ACME, RESEARCH, counts=Counts(counts)))
     found = stand(watch, spent("6"), spent("300", charge=ORDER), spent("-120", charge=GIVEN_BACK))
     assert (found.spend, found.used, found.remaining) == (cny(counted), Decimal(used), cny(1000 - counted))
     assert found.split == Split(cny(6), cny(180))
@@ -171,7 +171,7 @@ SUMS = st.lists(
 
 @given(SUMS)
 def test_workspaces_and_the_unassigned_add_up_to_the_account_in_each_currency(sums: Sequence[SpendSum]) -> None:
-    parts = [a_watch(scope=Scope(ACME, workspace)) for _, workspace in seen_workspaces(sums) if _ == ACME]
+    parts = [a_watch(scope=BudgetScope(ACME, workspace)) for _, workspace in seen_workspaces(sums) if _ == ACME]
     found = reckon([WHOLE, *parts], sums, SEPTEMBER, {})
     by_currency = [_by_currency(standing) for standing in found]
     for currency in (CNY, USD):

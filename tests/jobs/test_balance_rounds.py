@@ -59,9 +59,9 @@ def test_floors_debt_reminders_and_what_brought_it_out(rounds: Rounds) -> None:
     (overdue,) = rounds.round(after=MINUTE)
     assert told([overdue]) == [("balance.overdue", "fired", "", (FINANCE,))]
     assert overdue.facts.also == ("200",)
-    assert overdue.facts.plans == ("sfm_codingplan_public_cn",)
-    assert overdue.facts.stops == ("sfm_inference_public_cn",)
-    assert overdue.facts.covers == (Cover.CODING_PLAN,)
+    assert overdue.facts.exposure.plans == ("sfm_codingplan_public_cn",)
+    assert overdue.facts.exposure.stops == ("sfm_inference_public_cn",)
+    assert overdue.facts.exposure.covers == (Cover.CODING_PLAN,)
     assert rounds.round(after=DAY - MINUTE) == []
     for _ in range(3):
         assert told(rounds.round(after=DAY)) == [("balance.overdue", "repeated", "", (FINANCE,))]
@@ -490,7 +490,7 @@ def test_what_was_told_does_not_end_because_nothing_is_known_any_more(rounds: Ro
     rounds.round()
     rounds.wanted(replace(BY_API, floors=FLOORS))
     assert rounds.round(after=DAY) == []
-    assert {alert.matter.rule for alert in rounds.book.known() if alert.is_firing} == {Rule.BALANCE_LOW, Rule.OVERDUE}
+    assert {alert.key.rule for alert in rounds.book.known() if alert.is_firing} == {Rule.BALANCE_LOW, Rule.OVERDUE}
     rounds.read(5000)
     assert [one.type for one in rounds.round(after=HOUR)] == []
     assert [one.type for one in rounds.round(after=HOUR)] == ["balance.recovered"]

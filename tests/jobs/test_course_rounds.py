@@ -33,13 +33,13 @@ def test_another_accounts_later_bills_make_no_days_of_this_account(rounds: Round
     rounds.bill(date(2026, 9, 3), "60", told="20260906093000")
     rounds.bill(date(2026, 9, 5), "10", told="20260906093000")
     facts = _said(rounds)
-    assert facts.daily == ((date(2026, 9, 3), cny(60)), (date(2026, 9, 4), cny(0)), (date(2026, 9, 5), cny(10)))
-    assert [(growth.recent, growth.before) for growth in facts.growth] == [(cny(70), None)]
+    assert facts.course.daily == ((date(2026, 9, 3), cny(60)), (date(2026, 9, 4), cny(0)), (date(2026, 9, 5), cny(10)))
+    assert [(growth.recent, growth.before) for growth in facts.course.growth] == [(cny(70), None)]
 
 
 def test_days_of_a_month_that_no_bill_tells_of_are_not_shown(rounds: Rounds) -> None:
     rounds.bill(date(2026, 9, 1), "60", told="20260902093000")
-    assert _said(rounds).daily == ((date(2026, 9, 1), cny(60)),)
+    assert _said(rounds).course.daily == ((date(2026, 9, 1), cny(60)),)
 
 
 def test_days_before_the_month_are_shown_where_bills_tell_of_them(rounds: Rounds) -> None:
@@ -47,16 +47,16 @@ def test_days_before_the_month_are_shown_where_bills_tell_of_them(rounds: Rounds
         rounds.bill(date(2026, 8, day), "0" if day == 30 else "2", told="20260901093000")
     rounds.bill(date(2026, 9, 1), "60", told="20260902093000")
     facts = _said(rounds)
-    assert [day.isoformat() for day, _ in facts.daily] == [
+    assert [day.isoformat() for day, _ in facts.course.daily] == [
         *(f"2026-08-{day}" for day in range(26, 32)),
         "2026-09-01",
     ]
-    assert dict(facts.daily)[date(2026, 8, 30)] == cny(0)
-    (growth,) = facts.growth
+    assert dict(facts.course.daily)[date(2026, 8, 30)] == cny(0)
+    (growth,) = facts.course.growth
     assert (growth.recent, growth.before) == (cny(70), cny(14))
 
 
 def test_a_day_whose_own_file_has_not_come_is_not_shown_as_nothing_spent(rounds: Rounds) -> None:
     for day in (1, 2, 4):
         rounds.bill(date(2026, 9, day), "20", told=f"202609{day + 1:02d}000000")
-    assert [day.day for day, _ in _said(rounds).daily] == [1, 2, 4]
+    assert [day.day for day, _ in _said(rounds).course.daily] == [1, 2, 4]

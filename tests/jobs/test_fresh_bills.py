@@ -175,7 +175,7 @@ async def test_an_account_whose_bills_stop_while_anothers_go_on_is_reported_once
         two_accounts.put(SEPTEMBER, exported=f"202609{day:02}200000")
         assert await two_accounts.at(f"2026-09-{day:02}T21:00:00") == (["bills.stale"] if day == 3 else [])
     (told,) = two_accounts.house.said("bills.stale")
-    assert (told.facts.account, told.facts.name) == (OTHER, "other")
+    assert (told.facts.scope.account, told.facts.name) == (OTHER, "other")
     overview = two_accounts.house.overview()
     assert overview.is_stale
     assert [(account.silence is not None, account.mark) for account in overview.accounts] == [

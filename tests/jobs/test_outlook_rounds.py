@@ -77,7 +77,7 @@ def test_each_runway_is_told_once_as_it_comes_near(rounds: Rounds) -> None:
     assert second.facts.runway
     assert (first.facts.runway.zero.days, second.facts.runway.zero.days) == (7, 3)
     assert (first.severity, second.severity) == (Severity.WARNING, Severity.CRITICAL)
-    assert first.facts.stops == ("sfm_inference_public_cn",)
+    assert first.facts.exposure.stops == ("sfm_inference_public_cn",)
 
 
 def test_money_that_comes_in_ends_every_runway_with_one_word_that_names_it(rounds: Rounds) -> None:
@@ -172,10 +172,10 @@ def test_a_month_that_will_cost_too_much_is_told_by_the_data_of_two_days(databas
     assert told([said]) == [("spend.forecast", "fired", "forecast 100%", (FINANCE,))]
     assert said.facts.forecast
     assert (said.facts.forecast.likely, said.facts.spend, said.facts.reached_at) == (cny("300.00"), cny(70), cny(290))
-    assert said.facts.growth
+    assert said.facts.course.growth
     assert pass_days(rounds, *["10"] * 10, first=FIRST + 7 * DAY) == []
     (alert,) = [alert for alert in rounds.book.known() if alert.is_firing]
-    assert alert.matter.threshold == "forecast 100%"
+    assert alert.key.threshold == "forecast 100%"
 
 
 def test_a_forecast_is_told_only_once_after_a_restart_too(database: Database) -> None:
@@ -203,7 +203,7 @@ def test_finer_budgets_have_forecasts_of_their_own(database: Database) -> None:
         rounds.bill(FIRST + number * DAY, row("10"), row("2", model="wan2.7-t2i"))
         rounds.round(after=DAY)
     (said,) = rounds.book.said
-    assert (said.facts.scope, said.facts.threshold) == ("workspace:llm-a/images", "forecast 100%")
+    assert (said.facts.scope.label, said.facts.threshold) == ("workspace:llm-a/images", "forecast 100%")
     assert said.facts.forecast
     assert said.facts.forecast.likely == cny("60.00")
 
@@ -221,7 +221,7 @@ def test_a_subscription_counts_in_a_forecast_as_it_stands(database: Database) ->
         order = [row("120", charge=ChargeKind.SUBSCRIPTION), row("-20", charge=ChargeKind.SUBSCRIPTION_REFUND)]
         rounds.bill(FIRST + number * DAY, row("10"), *(order if number == 3 else ()))
         rounds.round(after=DAY)
-    told = {one.facts.scope: one.facts for one in rounds.book.said}
+    told = {one.facts.scope.label: one.facts for one in rounds.book.said}
     place = "workspace:llm-a"
     assert set(told) == {f"{place}/all", f"pay_as_you_go:{place}/pay_as_you_go"}
     expected = {scope: facts.forecast.likely for scope, facts in told.items() if facts.forecast}

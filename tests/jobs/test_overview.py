@@ -188,7 +188,7 @@ def test_an_order_alone_brings_no_pay_as_you_go_budget_to_its_threshold(rounds: 
     ordered(rounds)
     (said,) = rounds.book.said
     assert (said.facts.threshold, said.facts.spend, said.facts.split) == ("50%", cny(60), Split(cny(60), cny(280)))
-    assert (said.facts.scope, said.facts.subscribed) == ("pay_as_you_go:workspace:llm-a", ())
+    assert (said.facts.scope.label, said.facts.subscribed) == ("pay_as_you_go:workspace:llm-a", ())
     (alert,) = rounds.overview().alerts
     assert alert.summary == "llm-a reached 50% of CNY 100.00 (pay-as-you-go only) in 2026-09: CNY 60.00 spent"
 
@@ -198,8 +198,8 @@ def test_a_message_names_the_order_that_brought_a_budget_to_its_threshold(rounds
     (said,) = rounds.book.said
     assert (said.facts.threshold, said.facts.spend, said.facts.split) == ("100%", cny(340), Split(cny(60), cny(280)))
     assert said.facts.subscribed == ((Category.TOKEN_PLAN, cny(280)),)
-    assert [money for _, money in said.facts.daily] == [cny(60)]
-    assert [growth.recent for growth in said.facts.growth] == [cny(60)]
+    assert [money for _, money in said.facts.course.daily] == [cny(60)]
+    assert [growth.recent for growth in said.facts.course.growth] == [cny(60)]
 
 
 def test_a_budget_that_counts_something_else_from_now_on_is_judged_anew(rounds: Rounds) -> None:
@@ -218,7 +218,7 @@ def test_a_refunded_subscription_corrects_what_counts_it_and_nothing_else(rounds
     rounds.bill(FIRST + DAY, row("-150", workspace=LLM_A, charge=REFUNDED))
     (said,) = rounds.round(after=timedelta(hours=1))
     place = "subscription:workspace:llm-a/plans"
-    assert (said.type, said.facts.scope, said.facts.spend) == ("spend.corrected", place, cny(130))
+    assert (said.type, said.facts.scope.label, said.facts.spend) == ("spend.corrected", place, cny(130))
 
 
 @pytest.mark.parametrize(

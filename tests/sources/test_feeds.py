@@ -184,7 +184,7 @@ async def test_the_lower_figures_of_the_api_never_clear_an_alert_that_fresher_bi
     assert house.spent() == 85
     assert not house.overview().accounts[0].lags
     assert [said.type for said in house.said()] == ["spend.threshold_reached"]
-    assert {alert.matter.threshold for alert in house.overview().alerts} == {"50%", "80%"}
+    assert {alert.key.threshold for alert in house.overview().alerts} == {"50%", "80%"}
 
     stage.server.bills[DAY] = [an_item(DAY, number, "20") for number in range(5)]
     await house.round()
@@ -223,7 +223,8 @@ async def test_a_total_with_which_the_days_do_not_catch_up_is_told_once_with_bot
     await house.round(after=1)
     (told,) = house.said()
     assert (told.type, told.facts.name, told.facts.period) == ("bills.differing", "acme", "2026-09")
-    assert [(series, plain(money.amount)) for series, money in told.facts.series] == [
+    assert told.facts.discrepancy
+    assert [(series, plain(money.amount)) for series, money in told.facts.discrepancy.by_series] == [
         ("describeinstancebill", "1.099632"),
         ("month_total", "5"),
     ]

@@ -13,9 +13,10 @@ from typing import Self
 import pytest
 
 from spendwatch.domain.authority import DayTotal
+from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import ReadingProgress, Rejection
-from spendwatch.domain.late import Closing, LateChange
+from spendwatch.domain.late import Closing
 from spendwatch.domain.merging import Held, MergePlan
 from spendwatch.domain.money import Currency, Money, exact_sum
 from spendwatch.domain.period import BillingPeriod
@@ -264,14 +265,21 @@ IN_TIME, TOO_LATE = CLOSED_AT - timedelta(seconds=1), CLOSED_AT + timedelta(days
 
 
 def lateness(ledger: Ledger) -> list[tuple[str, str, str]]:
-    return [(one.name, str(one.before.amount), str(one.after.amount)) for one in ledger.late(CLOSED_AT)]
+    return [(one.file, str(one.other.amount), str(one.counted.amount)) for one in ledger.late(CLOSED_AT)]
 
 
 def test_a_bill_that_changes_a_final_month_is_noted_with_what_it_was_and_what_it_is(ledger: Ledger) -> None:
     record(ledger, "first", Day(key(1), (row("5"),)), at=IN_TIME, closing=CLOSING)
     record(ledger, "late", Day(key(2), (row("-2.5"),)), at=TOO_LATE, closing=CLOSING)
-    expected = LateChange(
-        Digest(digest("late")), "late.csv", ACME, SEPTEMBER, Money(Decimal(5), CNY), Money(Decimal("2.5"), CNY), TOO_LATE
+    expected = Discrepancy(
+        Disagreement.FINAL_MONTH,
+        ACME,
+        SEPTEMBER,
+        counted=Money(Decimal("2.5"), CNY),
+        other=Money(Decimal(5), CNY),
+        digest=digest("late"),
+        file="late.csv",
+        at=TOO_LATE,
     )
     assert ledger.late(TOO_LATE) == (expected,)
     assert ledger.late(TOO_LATE + timedelta(seconds=1)) == ()
@@ -325,7 +333,7 @@ def test_a_bill_of_two_accounts_is_late_for_that_whose_month_it_changes(ledger: 
     ours, theirs = Day(key(1), (row("5"),)), Day(key(1, account=OTHER), (row("5"),))
     record(ledger, "first", ours, theirs, at=IN_TIME, closing=CLOSING)
     record(ledger, "second", ours, Day(theirs.key, (row("6"),)), at=TOO_LATE, closing=CLOSING)
-    assert [(one.account, str(one.after.amount)) for one in ledger.late(CLOSED_AT)] == [(OTHER, "6")]
+    assert [(one.account, str(one.counted.amount)) for one in ledger.late(CLOSED_AT)] == [(OTHER, "6")]
 
 
 def test_a_final_month_that_becomes_empty_is_told_as_nothing(ledger: Ledger) -> None:

@@ -68,13 +68,13 @@ def test_a_message_tells_of_one_state_while_another_writer_records(disturbed: Di
     said = {one.type: one.facts for one in rounds.round()}
     spent, balance = said["spend.threshold_reached"], said["balance.low"].balance
     assert spent.spend in {cny(60), cny(560)}
-    assert total(spent.daily) == spent.spend
+    assert total(spent.course.daily) == spent.spend
     assert balance
     assert balance.available + spent.spend == cny(1000)
     if disturbed.left > 0:
         disturbed.disturb()
     rounds.round()
-    assert {alert.matter.threshold for alert in rounds.book.known()} == {"50%", "500%", "980"}
+    assert {alert.key.threshold for alert in rounds.book.known()} == {"50%", "500%", "980"}
 
 
 @pytest.mark.parametrize("read", range(4, 20, 4))

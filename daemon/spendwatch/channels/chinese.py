@@ -8,6 +8,7 @@ from spendwatch.domain.balance import Explanation
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.category import Category
 from spendwatch.domain.cover import Cover
+from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import Counts
 from spendwatch.domain.trouble import Trouble
@@ -68,6 +69,14 @@ _TELLINGS = {
         subject="{name} 的可用额度为 {available}，低于 {floor}",
         lead="",
         rule="{name} 的额度下限 {floor}",
+    ),
+    Rule.ESCALATED: Telling(
+        fired="{name} 欠费已超过 {threshold}，金额 {short}",
+        repeated="{name} 仍欠费 {short}",
+        resolved="{name} 已不再欠费",
+        subject="",
+        lead="其他人已在 {began} 开始时收到通知。{threshold}后仍未结清，因此也通知您。",
+        rule="可用额度低于零超过 {threshold}",
     ),
     Rule.OVERDUE: Telling(
         fired="{name} 已欠费 {short}",
@@ -225,14 +234,6 @@ CHINESE = Phrases(
         lead="同一来源仍收到其他账单，请检查该账号的账单导出。收到新账单之前无法看到该账号新的费用，也无法就此发出提醒。",
         rule="账号 {name} 在设定时间内没有新账单",
     ),
-    escalated=Telling(
-        fired="{name} 欠费已超过 {threshold}，金额 {short}",
-        repeated="{name} 仍欠费 {short}",
-        resolved="{name} 已不再欠费",
-        subject="",
-        lead="其他人已在 {began} 开始时收到通知。{threshold}后仍未结清，因此也通知您。",
-        rule="可用额度低于零超过 {threshold}",
-    ),
     gone="{name} 的接收方要求不再发送",
     tag="{severity}",
     tag_repeated="{severity}·再次提醒",
@@ -265,10 +266,12 @@ CHINESE = Phrases(
     now="现为",
     before="此前视为已确定",
     change="变化",
-    total_lead="账单 API 的逐日合计与其自身的月度总额不一致，且较低的一方一天以来未能赶上。"
-    "两者之中以逐日账单为准，月度总额从不计入。",
-    uncounted_lead="作为依据的账单缺少另一种账单所记录的部分日期，这些日期的费用未计入任何数字，也不触发任何阈值。"
-    "两种账单可能把同一笔费用记在不同日期，因此不会相加。",
+    discrepancy_leads={
+        Disagreement.TOTAL: "账单 API 的逐日合计与其自身的月度总额不一致，且较低的一方一天以来未能赶上。"
+        "两者之中以逐日账单为准，月度总额从不计入。",
+        Disagreement.DAYS: "作为依据的账单缺少另一种账单所记录的部分日期，这些日期的费用未计入任何数字，也不触发任何阈值。"
+        "两种账单可能把同一笔费用记在不同日期，因此不会相加。",
+    },
     counts="以此为准",
     uncounted="未计入",
     compared="对比范围",

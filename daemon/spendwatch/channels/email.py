@@ -99,7 +99,7 @@ def _thread(notification: Notification) -> str:
     """Return the id that all mails of one matter refer to: one budget's month, or one episode."""
     facts = notification.facts
     if notification.rule in _ONE_THREAD:
-        root = f"{facts.account}\x1f{facts.scope}\x1f{facts.period}"
+        root = f"{facts.scope.account}\x1f{facts.scope.label}\x1f{facts.period}"
     else:
         root = str(notification.alert)
     return hashlib.sha256(f"thread\x1f{root}".encode("utf-8", "replace")).hexdigest()[:24]

@@ -8,6 +8,7 @@ from spendwatch.domain.balance import Explanation
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.category import Category
 from spendwatch.domain.cover import Cover
+from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import Counts
 from spendwatch.domain.trouble import Trouble
@@ -72,6 +73,14 @@ _TELLINGS = {
         subject="{name} has {available} left, less than {floor}",
         lead="",
         rule="the balance floor {floor} of {name}",
+    ),
+    Rule.ESCALATED: Telling(
+        fired="{name} is overdue for more than {threshold}, by {short}",
+        repeated="{name} is still overdue by {short}",
+        resolved="{name} is no longer overdue",
+        subject="",
+        lead="Others were notified when it began, on {began}. You are copied in because it is still unpaid after {threshold}.",
+        rule="an available balance below zero for more than {threshold}",
     ),
     Rule.OVERDUE: Telling(
         fired="{name} is overdue by {short}",
@@ -226,14 +235,6 @@ ENGLISH = Phrases(
         "its new spend is not visible, and nobody can be warned of it.",
         rule="no new bill of account {name} within the time you set",
     ),
-    escalated=Telling(
-        fired="{name} is overdue for more than {threshold}, by {short}",
-        repeated="{name} is still overdue by {short}",
-        resolved="{name} is no longer overdue",
-        subject="",
-        lead="Others were notified when it began, on {began}. You are copied in because it is still unpaid after {threshold}.",
-        rule="an available balance below zero for more than {threshold}",
-    ),
     gone="the receiver of {name} asked for no further messages",
     tag="{severity}",
     tag_repeated="{severity}, reminder",
@@ -266,10 +267,13 @@ ENGLISH = Phrases(
     now="Now",
     before="Previously (considered final)",
     change="Change",
-    total_lead="The days of the billing API differ from its own total of the month, and the lower figure has not caught up "
-    "for a day. The days count, never the total.",
-    uncounted_lead="The counted bills lack days that other bills contain. The charges of these days are in no figure here and "
-    "reach no threshold. They are not added because two kinds of bills may date the same charge to different days.",
+    discrepancy_leads={
+        Disagreement.TOTAL: "The days of the billing API differ from its own total of the month, and the lower figure has not "
+        "caught up for a day. The days count, never the total.",
+        Disagreement.DAYS: "The counted bills lack days that other bills contain. The charges of these days are in no figure "
+        "here and reach no threshold. They are not added because two kinds of bills may date the same charge to different "
+        "days.",
+    },
     counts="counted",
     uncounted="Not counted",
     compared="Compared",

@@ -9,6 +9,7 @@ from spendwatch.channels.balance_figures import equation, lasting
 from spendwatch.channels.parts import Bar, Chart, Row, Table, clean
 from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import Rule
+from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.money import EXACT, Money, percent, share_of, shown
 from spendwatch.domain.period import days_text
 from spendwatch.domain.scope import Counts
@@ -29,9 +30,9 @@ def figures(words: Words) -> Iterator[Table | Chart]:
             yield Table(words.phrases.runway, tuple(lasting(words, words.facts.runway, balance)))
         if words.facts.too_old and words.holds and not balance.is_overdue:
             yield Table(words.phrases.runway, (Row(words.phrases.used_up, words.phrases.too_old, is_amount=False),))
-    if words.facts.growth:
+    if words.facts.course.growth:
         yield _growth(words)
-    if any(spend.amount for _, spend in words.facts.daily):
+    if any(spend.amount for _, spend in words.facts.course.daily):
         yield _daily(words)
 
 
@@ -39,10 +40,10 @@ def _spend_rows(words: Words) -> Iterator[Row]:
     facts, phrases, spend = words.facts, words.phrases, words.facts.spend
     if spend is None:
         return
-    if facts.before is not None:
+    if facts.discrepancy and (before := facts.discrepancy.before):
         yield Row(phrases.now, str(spend))
-        yield Row(phrases.before, str(facts.before))
-        yield _change_row(words, spend - facts.before, "")
+        yield Row(phrases.before, str(before))
+        yield _change_row(words, spend - before, "")
         return
     label = phrases.spent[facts.counts]
     if facts.budget is None:
@@ -91,30 +92,35 @@ def _change_row(words: Words, change: Money, since: str) -> Row:
 
 def _other_rows(words: Words) -> Iterator[Row]:
     facts, phrases, rule = words.facts, words.phrases, words.notification.rule
-    for place, (series, money) in enumerate(facts.series):
-        # Where no days are told of, a month's total stands beside them, and which series counts is not said.
-        counts = not place and (facts.days is not None or facts.uncounted is not None)
-        yield Row(clean(series, NAME_LENGTH), str(money), phrases.counts if counts else "")
-    if facts.series and facts.days is not None:
-        days = phrases.compared_day if facts.days == 1 else words.put(phrases.compared_days, days=str(facts.days))
-        yield Row(phrases.compared, days, is_amount=False)
-    if facts.uncounted is not None:
-        days = days_text(facts.uncounted_on, span=phrases.between, comma=phrases.comma)
-        yield Row(phrases.uncounted, str(facts.uncounted), days)
+    if facts.discrepancy:
+        yield from _discrepancy_rows(words, facts.discrepancy)
     for money in facts.foreign:
         yield Row(phrases.other_currencies, str(money), phrases.not_counted)
     if facts.floor is not None:
         yield Row(phrases.floor, str(facts.floor), _also(words))
-    elif rule is Rule.OVERDUE and (also := _also(words)):
+    elif rule in {Rule.OVERDUE, Rule.ESCALATED} and (also := _also(words)):
         yield Row(phrases.floor, also, is_amount=False)
     if facts.top_up is not None:
         yield Row(phrases.top_up, str(facts.top_up.amount), words.moment(facts.top_up.seen_at))
     if rule in {Rule.STALE, Rule.SOURCE_FAILING}:
         last = facts.last_bill_at
         yield Row(phrases.last_bill, words.moment(last) if last else phrases.never, is_amount=False)
-    if facts.account:
-        name, number = clean(facts.account_name, NAME_LENGTH), clean(facts.account, NAME_LENGTH)
+    if account := facts.scope.account:
+        name, number = clean(facts.account_name, NAME_LENGTH), clean(account, NAME_LENGTH)
         yield Row(phrases.account, name or number, number if name else "", is_amount=False)
+
+
+def _discrepancy_rows(words: Words, found: Discrepancy) -> Iterator[Row]:
+    phrases, count = words.phrases, len(found.days)
+    for place, (series, money) in enumerate(found.by_series):
+        # A month's total stands beside the days of which it is one: which of them counts is not said.
+        counts = not place and found.kind is not Disagreement.TOTAL
+        yield Row(clean(series, NAME_LENGTH), str(money), phrases.counts if counts else "")
+    if found.kind is Disagreement.AMOUNTS:
+        days = phrases.compared_day if count == 1 else words.put(phrases.compared_days, days=str(count))
+        yield Row(phrases.compared, days, is_amount=False)
+    if found.lacking is not None:
+        yield Row(phrases.uncounted, str(found.lacking), days_text(found.days, span=phrases.between, comma=phrases.comma))
 
 
 def _also(words: Words) -> str:
@@ -126,7 +132,7 @@ def _also(words: Words) -> str:
 
 def _growth(words: Words) -> Chart:
     phrases = words.phrases
-    grown = words.facts.growth[:_MOST_GROWTH]
+    grown = words.facts.course.growth[:_MOST_GROWTH]
     lengths = _lengths(growth.recent for growth in grown)
     bars = (
         Bar(_named(words, growth.label), length, str(growth.recent), _change(growth.recent, growth.before, phrases.new))
@@ -143,7 +149,7 @@ def _named(words: Words, label: str) -> str:
 
 
 def _daily(words: Words) -> Chart:
-    days = words.facts.daily[-_MOST_DAYS:]
+    days = words.facts.course.daily[-_MOST_DAYS:]
     until = words.facts.data_until
     last = until.astimezone(words.zone).date() if until else None
     bars = (

@@ -21,8 +21,7 @@ _MOST_POINTS = 10
 _ONCE = frozenset(
     {Rule.FORECAST, Rule.CORRECTED, Rule.LATE, Rule.DIFFERING, Rule.FOREIGN_CURRENCY, Rule.REJECTED, Rule.UNASSIGNED}
 )
-_COSTLY = frozenset({Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY})
-_OF_BALANCE = frozenset({Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY})
+_COSTLY = frozenset({Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.BALANCE_LOW, Rule.OVERDUE, Rule.ESCALATED, Rule.RUNWAY})
 
 
 def compose(notification: Notification, phrases: Phrases, zone: tzinfo) -> Letter:
@@ -82,8 +81,8 @@ def _lead(words: Words) -> str:
         return words.phrases.test_lead
     if not words.holds and words.facts.by_settlement:
         return words.put(words.phrases.ended_by_settlement)
-    if words.holds and words.notification.rule is Rule.DIFFERING and words.facts.days is None:
-        return words.phrases.total_lead if words.facts.uncounted is None else words.phrases.uncounted_lead
+    if words.holds and (found := words.facts.discrepancy) and found.kind in words.phrases.discrepancy_leads:
+        return words.phrases.discrepancy_leads[found.kind]
     return words.put(words.telling.lead if words.holds else words.phrases.ended_lead)
 
 
@@ -94,15 +93,15 @@ def _sections(words: Words) -> Iterator[Section]:
         yield Points("", points)
     if facts.files:
         yield Points(phrases.files, tuple(_files(words)))
-    if facts.bills:
-        yield Points(phrases.bills, tuple(clean(bill, NAME_LENGTH) for bill in facts.bills[:_MOST_POINTS]))
+    if facts.discrepancy and (file := facts.discrepancy.file):
+        yield Points(phrases.bills, (clean(file, NAME_LENGTH),))
     if not words.holds:
-        if rule in _OF_BALANCE and (points := tuple(_ending(words))):
+        if rule.is_about_balance and (points := tuple(_ending(words))):
             yield Points("", points)
         return
     if facts.detail and rule is not Rule.STALE:
         yield Points(phrases.details, tuple(_details(words)))
-    if rule in _OF_BALANCE:
+    if rule.is_about_balance:
         yield _consequences(words)
     if advice := tuple(_advice(words)):
         yield Points(phrases.advice if rule in _COSTLY else "", advice, is_vital=False)
@@ -124,9 +123,9 @@ def _details(words: Words) -> list[str]:
 def _consequences(words: Words) -> Points:
     """Tell what being overdue does: to what the bills show the account to have, else to everything it might have."""
     phrases, facts, rule = words.phrases, words.facts, words.notification.rule
-    seen = [cover for cover in facts.covers if cover is not Cover.NONE]
+    seen = [cover for cover in facts.exposure.covers if cover is not Cover.NONE]
     covers = [*(seen or (cover for cover in Cover if cover is not Cover.NONE)), Cover.NONE]
-    titles = {Rule.OVERDUE: phrases.overdue_now, Rule.RUNWAY: phrases.overdue_on_that_day}
+    titles = {Rule.OVERDUE: phrases.overdue_now, Rule.ESCALATED: phrases.overdue_now, Rule.RUNWAY: phrases.overdue_on_that_day}
     named = [form.format(codes=_codes(words, codes)) for form, codes in _named(words) if codes]
     points = (*(phrases.covers[cover] for cover in covers), *named, phrases.settle)
     return Points(titles.get(rule, phrases.overdue_then), points, is_vital=rule is not Rule.BALANCE_LOW)
@@ -135,7 +134,7 @@ def _consequences(words: Words) -> Points:
 def _ending(words: Words) -> Iterator[str]:
     """Tell what brought the balance back; that a debt is settled only where money was seen or is reported."""
     phrases, facts, balance = words.phrases, words.facts, words.facts.balance
-    is_overdue = words.notification.rule is Rule.OVERDUE
+    is_overdue = words.notification.rule in {Rule.OVERDUE, Rule.ESCALATED}
     is_seen = facts.top_up is not None or (balance is not None and not balance.is_by_bills)
     if is_seen and not facts.by_settlement:
         if is_overdue:
@@ -152,7 +151,7 @@ def _ending(words: Words) -> Iterator[str]:
 
 
 def _named(words: Words) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return (words.phrases.stops, words.facts.stops), (words.phrases.plans_at_risk, words.facts.plans)
+    return (words.phrases.stops, words.facts.exposure.stops), (words.phrases.plans_at_risk, words.facts.exposure.plans)
 
 
 def _codes(words: Words, codes: tuple[str, ...]) -> str:
@@ -164,7 +163,7 @@ def _codes(words: Words, codes: tuple[str, ...]) -> str:
 def _advice(words: Words) -> Iterator[str]:
     phrases, rule = words.phrases, words.notification.rule
     match rule:
-        case Rule.THRESHOLD_REACHED | Rule.FORECAST | Rule.BALANCE_LOW | Rule.OVERDUE | Rule.RUNWAY:
+        case Rule.THRESHOLD_REACHED | Rule.FORECAST | Rule.BALANCE_LOW | Rule.OVERDUE | Rule.ESCALATED | Rule.RUNWAY:
             if words.notification.severity is not Severity.NOTICE:
                 yield from _how_to_stop(words)
         case Rule.STALE | Rule.SOURCE_FAILING:
@@ -177,7 +176,8 @@ def _advice(words: Words) -> Iterator[str]:
         case Rule.CHANNEL_FAILING:
             yield phrases.advice_channel
         case Rule.DIFFERING:
-            yield phrases.advice_differing if words.facts.uncounted is None else phrases.advice_uncounted
+            lacks = words.facts.discrepancy is not None and words.facts.discrepancy.lacking is not None
+            yield phrases.advice_uncounted if lacks else phrases.advice_differing
         case (
             Rule.CORRECTED
             | Rule.LATE
@@ -197,7 +197,7 @@ def _how_to_stop(words: Words) -> Iterator[str]:
         yield from (phrases.advice_deployments, phrases.advice_plans)
         return
     yield from (phrases.advice_calls, phrases.advice_search, phrases.advice_deployments, phrases.advice_plans)
-    yield phrases.advice_prevent if words.notification.rule in _OF_BALANCE else phrases.advice_late
+    yield phrases.advice_prevent if words.notification.rule.is_about_balance else phrases.advice_late
 
 
 def _closing(words: Words) -> Iterator[str]:
@@ -240,6 +240,7 @@ def _next(words: Words) -> str:
         case (
             Rule.BALANCE_FAILING
             | Rule.OVERDUE
+            | Rule.ESCALATED
             | Rule.STALE
             | Rule.SOURCE_FAILING
             | Rule.CHANNEL_FAILING

@@ -11,6 +11,7 @@ from spendwatch.domain.balance import Explanation
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.category import Category
 from spendwatch.domain.cover import Cover
+from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import Counts
 from spendwatch.domain.trouble import Trouble
@@ -58,8 +59,6 @@ class Phrases:
     """A total that fell below zero, whether or not anything was reported before."""
     silent_account: Telling
     """An account whose bills have stopped while those of others still come."""
-    escalated: Telling
-    """How it is told to those who hear of it only because it lasts."""
     tag: str
     tag_repeated: str
     tag_resolved: str
@@ -98,10 +97,8 @@ class Phrases:
     now: str
     before: str
     change: str
-    total_lead: str
-    """Of bills that do not agree with the provider's own total of their month."""
-    uncounted_lead: str
-    """Of days that the series that counts does not have."""
+    discrepancy_leads: Mapping[Disagreement, str]
+    """In place of the rule's lead, of bills that disagree in such a way."""
     counts: str
     uncounted: str
     compared: str

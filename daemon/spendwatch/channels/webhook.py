@@ -17,6 +17,7 @@ from spendwatch.channels.phrases import Language
 from spendwatch.channels.webhook_settings import WebhookConfig, signing_keys
 from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import Rule
+from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.errors import ForbiddenAddressError, PermanentDeliveryError, TemporaryDeliveryError, UnreachableError
 from spendwatch.domain.money import Money, plain
 from spendwatch.domain.notification import Delivery, Facts, Notification
@@ -111,7 +112,7 @@ class WebhookChannel:
         return {
             "alert_id": notification.alert,
             "notification_id": notification.id,
-            "rule": notification.rule.value,
+            "rule": notification.rule.type,
             "reason": notification.reason.value,
             "severity": notification.severity.value,
             "state": notification.state.value,
@@ -124,7 +125,7 @@ class WebhookChannel:
             "forecast_reason": "too_old" if facts.too_old and facts.spend else None,
             "top_up": top_up_data(facts.top_up, self._moment),
             "by_settlement": facts.by_settlement,
-            "escalated": notification.rule is Rule.OVERDUE and bool(facts.threshold),
+            "escalated": notification.rule is Rule.ESCALATED,
             "data_until": self._moment(facts.data_until),
             "data_lags": facts.lags,
             "used_on": {category.value: day.isoformat() for category, day in facts.used_on},
@@ -138,9 +139,9 @@ class WebhookChannel:
 
     def _figures(self, facts: Facts) -> dict[str, object]:
         return {
-            "account": clean(facts.account),
+            "account": clean(facts.scope.account),
             "account_name": clean(facts.account_name),
-            "scope": clean(facts.scope),
+            "scope": clean(facts.scope.label),
             "name": clean(facts.name),
             "month": facts.period or None,
             "currency": _currency(facts),
@@ -163,13 +164,7 @@ class WebhookChannel:
             "earlier_at": self._moment(facts.earlier_at),
             "floor": _amount(facts.floor),
             "foreign": [{"amount": _amount(money), "currency": money.currency} for money in facts.foreign],
-            "before": _amount(facts.before),
-            "series": [
-                {"series": clean(series), "spend": _amount(money), "currency": money.currency} for series, money in facts.series
-            ],
-            "uncounted": _amount(facts.uncounted),
-            "uncounted_on": [day.isoformat() for day in facts.uncounted_on],
-            "bills": [clean(bill) for bill in facts.bills],
+            **_discrepancy(facts.discrepancy),
             "growth": [
                 {
                     "label": clean(growth.label),
@@ -177,18 +172,33 @@ class WebhookChannel:
                     "before": _amount(growth.before),
                     "currency": growth.recent.currency,
                 }
-                for growth in facts.growth
+                for growth in facts.course.growth
             ],
             "daily": [
-                {"day": day.isoformat(), "spend": _amount(spend), "currency": spend.currency} for day, spend in facts.daily
+                {"day": day.isoformat(), "spend": _amount(spend), "currency": spend.currency}
+                for day, spend in facts.course.daily
             ],
-            "covers": [cover.value for cover in facts.covers],
-            "plans": [clean(code) for code in facts.plans],
-            "stops": [clean(code) for code in facts.stops],
+            "covers": [cover.value for cover in facts.exposure.covers],
+            "plans": [clean(code) for code in facts.exposure.plans],
+            "stops": [clean(code) for code in facts.exposure.stops],
         }
 
     def _moment(self, moment: datetime | None) -> str | None:
         return None if moment is None else moment.astimezone(self._zone).isoformat(timespec="seconds")
+
+
+def _discrepancy(found: Discrepancy | None) -> dict[str, object]:
+    lacking = found.lacking if found else None
+    return {
+        "before": _amount(found.before if found else None),
+        "series": [
+            {"series": clean(series), "spend": _amount(money), "currency": money.currency}
+            for series, money in (found.by_series if found else ())
+        ],
+        "uncounted": _amount(lacking),
+        "uncounted_on": [day.isoformat() for day in found.days] if found and lacking else [],
+        "bills": [clean(found.file)] if found and found.file else [],
+    }
 
 
 def _signature(key: bytes, signed: bytes) -> str:
@@ -196,7 +206,7 @@ def _signature(key: bytes, signed: bytes) -> str:
 
 
 def _currency(facts: Facts) -> str | None:
-    money = facts.spend or facts.floor or facts.budget or (facts.series[0][1] if facts.series else None)
+    money = facts.spend or facts.floor or facts.budget or (facts.discrepancy.counted if facts.discrepancy else None)
     return money.currency if money else facts.balance.currency if facts.balance else None
 
 

@@ -39,14 +39,9 @@ class Words:
         """How the notification's rule is told."""
         if self.notification.rule is Rule.CORRECTED and self.facts.threshold == BELOW_ZERO:
             return self.phrases.below_zero
-        if self.notification.rule is Rule.STALE and self.facts.account:
+        if self.notification.rule is Rule.STALE and self.facts.scope.account:
             return self.phrases.silent_account
-        return self.phrases.escalated if self.is_escalated else self.phrases.tellings[self.notification.rule]
-
-    @property
-    def is_escalated(self) -> bool:
-        """Whether it is told to those who hear of it only because it lasts."""
-        return self.notification.rule is Rule.OVERDUE and bool(self.facts.threshold)
+        return self.phrases.tellings[self.notification.rule]
 
     @property
     def is_test(self) -> bool:
@@ -96,7 +91,7 @@ class Words:
     def _fill_in(self) -> dict[str, str]:
         facts, phrases = self.facts, self.phrases
         filled = {
-            "name": clean(facts.name or facts.account_name or facts.scope or facts.account, NAME_LENGTH) or phrases.unknown,
+            "name": clean(facts.name or facts.account_name or facts.scope.label, NAME_LENGTH) or phrases.unknown,
             "threshold": self.label(facts.threshold),
             "expected": self._money(facts.forecast.likely if facts.forecast else None),
             "used_up": self._used_up(),

@@ -10,7 +10,7 @@ from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
 from spendwatch.cli.screen import Rows, clean, console, print_json, print_list, table, the_one, when
-from spendwatch.domain.alert import Alert, Rule
+from spendwatch.domain.alert import Alert
 from spendwatch.domain.category import category_of
 from spendwatch.domain.count import counted
 from spendwatch.domain.money import plain, shown
@@ -73,17 +73,13 @@ def explain(place: Place, alert: str, *, as_json: bool) -> int:
 
 def _behind(alert: Alert, settings: Settings, store: Store) -> list[SpendSum]:
     """Return the sums that make up the scope's spend, the largest first."""
-    if alert.matter.rule not in {Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED} or not alert.matter.period:
+    if not alert.key.rule.is_about_spend or not alert.key.period:
         return []
-    period = BillingPeriod.parse(alert.matter.period)
+    period = BillingPeriod.parse(alert.key.period)
     by = (*dimensions(finer=True), Dimension.DAY, Dimension.COMMODITY)
     sums = store.ledger.spend(period, by, products=settings.policies.products)
     watch = next(
-        (
-            watch
-            for watch in watches(settings.policies, seen_workspaces(sums))
-            if watch.scope.key == alert.matter.scope and watch.scope.account == alert.matter.account
-        ),
+        (watch for watch in watches(settings.policies, seen_workspaces(sums)) if watch.scope == alert.key.scope),
         None,
     )
     if watch is None:
@@ -106,9 +102,9 @@ def _explained(alert: Alert, behind: list[SpendSum], store: Store, settings: Set
     screen.print(clean(alert.summary))
     screen.print()
     screen.print(
-        f"Rule        {alert.matter.rule.value}   scope {clean(alert.matter.scope)}   threshold {alert.matter.threshold or '-'}"
+        f"Rule        {alert.key.rule.type}   scope {clean(alert.key.scope.label)}   threshold {alert.key.threshold or '-'}"
     )
-    screen.print(f"Period      {alert.matter.period or f'episode {alert.episode}'}")
+    screen.print(f"Period      {alert.key.period or f'episode {alert.episode}'}")
     screen.print(
         f"Fired       {when(alert.since, zone)}" + (f", ended {when(alert.resolved_at, zone)}" if alert.resolved_at else "")
     )
@@ -161,7 +157,7 @@ def _category(spent: SpendSum) -> str:
 
 
 def _bill_files(alert: Alert, store: Store, settings: Settings) -> None:
-    period = BillingPeriod.parse(alert.matter.period)
+    period = BillingPeriod.parse(alert.key.period)
     files = [one for one in store.ledger.statements(limit=1000) if period in one.periods]
     screen = console()
     screen.print(f"\nBill files of {period.label}")

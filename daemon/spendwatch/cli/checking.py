@@ -46,7 +46,7 @@ def check_all(place: Place, *, strict: bool, as_json: bool) -> Exit:
     if as_json:
         print_json(_document(warnings=warnings, notes=notes, policy=_policy_json(settings, watched)))
     else:
-        _print_findings(path, settings, watched, warnings, notes)
+        _print_conditions(path, settings, watched, warnings, notes)
         _print_policy(settings, watched)
     if strict and warnings:
         click.echo(f"\n{counted(len(warnings), 'warning')}; --strict allows none.", err=True)
@@ -93,7 +93,7 @@ def _notes(settings: Settings) -> Iterator[str]:
             )
 
 
-def _print_findings(
+def _print_conditions(
     path: Path, settings: Settings, watched: Sequence[Watch], warnings: Sequence[ConfigMistake], notes: Iterable[str]
 ) -> None:
     counts = (
@@ -207,7 +207,7 @@ def _json(one: Watch) -> dict[str, object]:
     budget = one.budget.amount if one.budget else None
     points = [(each.label, each.reached_at(budget)) for each in one.thresholds]
     return {
-        **json_fields(one, account="scope.account", scope="scope.key", name="name", currency="currency"),
+        **json_fields(one, account="scope.account", scope="scope.label", name="name", currency="currency"),
         **json_fields(one, counts="scope.counts", budget="budget"),
         "notifies_at": [{"threshold": label, "amount": json_value(at)} for label, at in points],
         "channels": list(one.channels),

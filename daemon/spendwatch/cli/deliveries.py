@@ -26,6 +26,7 @@ from spendwatch.domain.notification import (
     first_attempt,
 )
 from spendwatch.domain.policy import ChannelName, Severity
+from spendwatch.domain.scope import NamedScope, Subject
 from spendwatch.exact_json import json_fields
 from spendwatch.jobs.ports import Channel
 from spendwatch.settings import Settings
@@ -184,6 +185,6 @@ def _test_delivery(name: ChannelName, channel: Channel, target: str, now: dateti
         since=now,
         created_at=now,
         channels=(name,),
-        facts=Facts(name=name, scope=f"channel:{name}"),
+        facts=Facts(name=name, scope=NamedScope(Subject.CHANNEL, name)),
     )
     return first_attempt(notification, name, target, channel.render(notification, target))

@@ -17,10 +17,10 @@ from spendwatch.cli.options import json_option, month_option
 from spendwatch.cli.outlook import balance_lines, forecast_cell
 from spendwatch.cli.screen import Rows, bar, clean, console, fitting, print_json, table, when
 from spendwatch.cli.totals import outside_text
-from spendwatch.domain.authority import Uncounted
 from spendwatch.domain.count import counted
+from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.errors import printable
-from spendwatch.domain.money import Money, shown
+from spendwatch.domain.money import shown
 from spendwatch.domain.period import BillingPeriod, days_text, duration_text
 from spendwatch.domain.scope import Counts
 from spendwatch.jobs.insight import Insight
@@ -139,9 +139,9 @@ def _head(account: AccountOverview, overview: Overview, settings: Settings) -> T
     return text + line + Text(f"{late if account.lags else ''}{old}{missing}{others}", style="not bold")
 
 
-def _not_counted(one: Uncounted) -> str:
-    told = f"{Money(one.amount, one.currency)} of {days_text(one.days)} by {one.other.series}"
-    return f"Not counted: {told}; {one.counts.series} counts and lacks these days."
+def _not_counted(one: Discrepancy) -> str:
+    told = f"{one.lacking} of {days_text(one.days)} by {one.series}"
+    return f"Not counted: {told}; {one.counts} counts and lacks these days."
 
 
 _HEADINGS = {

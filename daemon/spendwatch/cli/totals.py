@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from spendwatch.cli.screen import Rows, clean, fitting, table
-from spendwatch.domain.authority import DayTotal, Uncounted, Unwatched, authorities, uncounted, unwatched
+from spendwatch.domain.authority import DayTotal, Unwatched, authorities, uncounted, unwatched
+from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.money import EXACT, Currency, Money, exact_sum, plain, shown
 from spendwatch.domain.period import BillingPeriod, days_text
 from spendwatch.domain.scope import Dimension
@@ -38,7 +39,7 @@ class Told:
     amount: Decimal
     """Of the products that are watched."""
     counts: bool
-    uncounted: Uncounted | None = None
+    uncounted: Discrepancy | None = None
     """What it says of days that the series that counts does not have."""
 
 
@@ -63,14 +64,14 @@ def told_by_several(app: App, months: Iterable[BillingPeriod]) -> Iterator[Told]
     for month in months:
         totals = app.store.ledger.totals(month)
         counting = authorities(totals, products)
-        lacking = {one.other: one for one in uncounted(totals, products, counting)}
+        lacking = {(one.account, one.series): one for one in uncounted(totals, products, counting)}
         by_account: dict[AccountId, dict[SeriesKey, list[DayTotal]]] = {}
         for total in totals:
             by_account.setdefault(total.series.account, {}).setdefault(total.series, []).append(total)
         for account, series in sorted(by_account.items()):
             for one, told in sorted(series.items()) if len(series) > 1 else ():
                 amount = exact_sum(total.amount for total in told if total.product in products)
-                yield Told(one, amount, counts=one == counting[account, month], uncounted=lacking.get(one))
+                yield Told(one, amount, counts=one == counting[account, month], uncounted=lacking.get((account, one.series)))
 
 
 def outside_of(ledger: Ledger, products: Sequence[str], months: Iterable[BillingPeriod]) -> tuple[Unwatched, ...]:
@@ -139,8 +140,8 @@ def series_text(told: Told) -> str:
     series = told.series
     role = "counts" if told.counts else "covers the same charges: not added"
     if missing := told.uncounted:
-        days = f"{missing.currency} {shown(missing.amount)} of {days_text(missing.days)}"
-        role = f"is not added; {days} is in no figure, because {missing.counts.series} lacks these days"
+        days = f"{missing.lacking} of {days_text(missing.days)}"
+        role = f"is not added; {days} is in no figure, because {missing.counts} lacks these days"
     return f"{series.period.label} of {series.account} by {series.series}: {shown(told.amount)}, {role}"
 
 
@@ -151,7 +152,7 @@ def series_json(told: Told) -> dict[str, object]:
         **json_fields(
             told, month="series.period", account="series.account", series="series.series", spend="amount", counts="counts"
         ),
-        "uncounted": json_value(missing.amount) if missing else None,
+        "uncounted": json_value(missing.lacking) if missing else None,
         "uncounted_on": json_value(missing.days) if missing else [],
     }
 

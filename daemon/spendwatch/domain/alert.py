@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
 from spendwatch.domain.policy import Severity
+from spendwatch.domain.scope import AlertScope
 
 AlertId = NewType("AlertId", str)
 
 
 class Rule(StrEnum):
-    """What an alert is about. The values are the `type` of a webhook's body."""
+    """What an alert is about. The values are the `type` of a webhook's body, unless `type` says otherwise."""
 
     THRESHOLD_REACHED = "spend.threshold_reached"
     FORECAST = "spend.forecast"
@@ -36,31 +36,45 @@ class Rule(StrEnum):
     CONFIG_REJECTED = "config.rejected"
     CLOCK_WRONG = "clock.wrong"
     LEDGER_FAILING = "ledger.failing"
+    ESCALATED = "balance.escalated"
+    """Somebody else hears of an account that stays overdue."""
 
     # Enum hashes its name in Python, at every look-up; every known alert is looked up in every round.
     __hash__ = str.__hash__
+
+    @property
+    def type(self) -> str:
+        """The name of the rule in JSON: an escalation is one more word on an overdue account."""
+        return Rule.OVERDUE.value if self is Rule.ESCALATED else self.value
 
     @property
     def is_episodic(self) -> bool:
         """Whether the alert ends and may begin again, counted by episodes; the others belong to a period or happen once."""
         return self in _EPISODIC
 
+    @property
+    def is_about_spend(self) -> bool:
+        """Whether it is about a watched budget."""
+        return self in _OF_SPEND
 
-_EPISODIC = frozenset(
-    {
-        Rule.BALANCE_LOW,
-        Rule.OVERDUE,
-        Rule.RUNWAY,
-        Rule.BALANCE_FAILING,
-        Rule.BALANCE_DIFFERING,
-        Rule.STALE,
-        Rule.SOURCE_FAILING,
-        Rule.CHANNEL_FAILING,
-        Rule.CONFIG_REJECTED,
-        Rule.CLOCK_WRONG,
-        Rule.LEDGER_FAILING,
-    }
-)
+    @property
+    def is_about_balance(self) -> bool:
+        """Whether it is about an available balance."""
+        return self in _OF_BALANCE
+
+
+_OF_SPEND = frozenset({Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED})
+_OF_BALANCE = frozenset({Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY, Rule.ESCALATED})
+_EPISODIC = _OF_BALANCE | {
+    Rule.BALANCE_FAILING,
+    Rule.BALANCE_DIFFERING,
+    Rule.STALE,
+    Rule.SOURCE_FAILING,
+    Rule.CHANNEL_FAILING,
+    Rule.CONFIG_REJECTED,
+    Rule.CLOCK_WRONG,
+    Rule.LEDGER_FAILING,
+}
 
 
 class AlertState(StrEnum):
@@ -70,27 +84,24 @@ class AlertState(StrEnum):
     RESOLVED = "resolved"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Matter:
-    """What a condition is about, apart from when: the same matter may make several episodes."""
+@dataclass(frozen=True, slots=True)
+class AlertKey:
+    """What a condition is about, apart from when: the same key may have several episodes."""
 
     rule: Rule
-    account: str
-    """An account id; empty for matters of the whole daemon."""
-    scope: str
-    """`Scope.key`, or `source:inbox`, `channel:finance`, `file:<digest>`, `month:2026-09`, `series:focus`."""
-    threshold: str
+    scope: AlertScope
+    threshold: str = ""
     """The threshold's, floor's, runway's or escalation's label; empty where there is none."""
-    period: str
-    """The billing period's label; empty for episodic matters."""
+    period: str = ""
+    """The billing period's label; empty for what has episodes, or happens once."""
     height: str = ""
-    """The amount at which a threshold is reached, as plain decimal text: 80% of a raised budget is another matter."""
+    """The amount at which a threshold is reached, as plain decimal text: 80% of a raised budget is another key."""
 
 
-def alert_id(matter: Matter, episode: int) -> AlertId:
-    """Return the alert's identity, which is its content: the same matter in the same episode is the same alert for ever."""
-    parts = (matter.rule.value, matter.account, matter.scope, matter.threshold, matter.period, str(episode))
-    content = "\x1f".join((*parts, matter.height) if matter.height else parts)
+def alert_id(key: AlertKey, episode: int) -> AlertId:
+    """Return the alert's identity, which is its content: the same key in the same episode is the same alert for ever."""
+    scope = key.scope
+    content = "\x1f".join((key.rule, scope.account, scope.text, key.threshold, key.period, str(episode), key.height))
     return AlertId(hashlib.sha256(content.encode()).hexdigest()[:20])
 
 
@@ -99,7 +110,7 @@ class Alert:
     """A condition with a history."""
 
     id: AlertId
-    matter: Matter
+    key: AlertKey
     episode: int
     severity: Severity
     state: AlertState
@@ -120,7 +131,7 @@ class Alert:
     @classmethod
     def begun(
         cls,
-        matter: Matter,
+        key: AlertKey,
         severity: Severity,
         *,
         tells: bool,
@@ -132,8 +143,8 @@ class Alert:
     ) -> Alert:
         """Return an alert that begins now; unless it tells, a graver one speaks for it."""
         return cls(
-            id=alert_id(matter, episode),
-            matter=matter,
+            id=alert_id(key, episode),
+            key=key,
             episode=episode,
             severity=severity,
             state=AlertState.FIRING,
@@ -155,8 +166,3 @@ class Alert:
     def is_firing(self) -> bool:
         """Whether it has not ended."""
         return self.state is AlertState.FIRING
-
-
-def next_episode(matter: Matter, known: Iterable[Alert]) -> int:
-    """Return the number of the episode that begins now: one more than any known of that matter."""
-    return max((alert.episode for alert in known if alert.matter == matter), default=0) + 1

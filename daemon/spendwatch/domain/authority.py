@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.layouts import coarseness, has_days
-from spendwatch.domain.money import EXACT, Currency, exact_sum
+from spendwatch.domain.money import EXACT, Currency, Money, exact_sum
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, SeriesKey
 
@@ -90,52 +91,17 @@ def unwatched(totals: Iterable[DayTotal], products: Collection[str]) -> tuple[Un
     return tuple(sorted(found, key=lambda one: (-one.amount.copy_abs(), one.account, one.product, one.currency)))
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Two series of one month that do not agree about the days that both tell completely."""
-
-    counts: SeriesKey
-    other: SeriesKey
-    currency: Currency
-    counted: Decimal
-    """What the series that counts says of those days."""
-    told: Decimal
-    """What the other says of them."""
-    days: tuple[date, ...]
-    """Those days: the first to the last but one that both have lines on, as a last day may still grow."""
-
-
 def differences(
     totals: Iterable[DayTotal], products: Collection[str], counts: Mapping[tuple[AccountId, BillingPeriod], SeriesKey]
-) -> tuple[Difference, ...]:
+) -> tuple[Discrepancy, ...]:
     """Return where another series of a month says something else than the one that counts, by more than rounding explains."""
     found = (_difference(counted, told, products) for counted, told in _beside(totals, counts))
     return tuple(difference for difference in found if difference)
 
 
-@dataclass(frozen=True, slots=True)
-class Uncounted:
-    """Money of days that the series that counts does not have, and another one has: it is in no sum.
-
-    Nor may it be added: what one layout dates to its first day, another may date to its last, and so tell it, too.
-    """
-
-    counts: SeriesKey
-    other: SeriesKey
-    currency: Currency
-    counted: Decimal
-    """What the series that counts says of the month."""
-    told: Decimal
-    """What the other says of it."""
-    amount: Decimal
-    """What the other says of the days below."""
-    days: tuple[date, ...]
-    """The days that only the other has."""
-
-
 def uncounted(
     totals: Iterable[DayTotal], products: Collection[str], counts: Mapping[tuple[AccountId, BillingPeriod], SeriesKey]
-) -> tuple[Uncounted, ...]:
+) -> tuple[Discrepancy, ...]:
     """Return where another series of a month tells of days that the one that counts does not have, and of money on them."""
     found = (_uncounted(counted, told, products) for counted, told in _beside(totals, counts))
     return tuple(one for one in found if one)
@@ -154,7 +120,7 @@ def _beside(
             yield of_series[chosen], told
 
 
-def _uncounted(counted: Sequence[DayTotal], told: Sequence[DayTotal], products: Collection[str]) -> Uncounted | None:
+def _uncounted(counted: Sequence[DayTotal], told: Sequence[DayTotal], products: Collection[str]) -> Discrepancy | None:
     """Return it in the currency of most lines; where there is none in that, in the first one that there is some in."""
     if not all(has_days(series[0].series.series) for series in (counted, told)):
         return None
@@ -164,27 +130,33 @@ def _uncounted(counted: Sequence[DayTotal], told: Sequence[DayTotal], products: 
         ours, theirs = _by_day(counted, products, currency), _by_day(told, products, currency)
         days = tuple(day for day in sorted(theirs.keys() - ours.keys()) if theirs[day].copy_abs() > allowed)
         if days:
-            return Uncounted(
-                counts=counted[0].series,
-                other=told[0].series,
-                currency=currency,
-                counted=exact_sum(ours.values()),
-                told=exact_sum(theirs.values()),
-                amount=exact_sum(theirs[day] for day in days),
-                days=days,
-            )
+            figures = (Money.total(amounts, currency) for amounts in (ours.values(), theirs.values()))
+            lacking = Money.total((theirs[day] for day in days), currency)
+            return _discrepancy(Disagreement.DAYS, counted, told, *figures, days=days, lacking=lacking)
     return None
 
 
-def _difference(counted: Sequence[DayTotal], told: Sequence[DayTotal], products: Collection[str]) -> Difference | None:
+def _difference(counted: Sequence[DayTotal], told: Sequence[DayTotal], products: Collection[str]) -> Discrepancy | None:
     currency = main_currency(counted)
     ours, theirs = _by_day(counted, products, currency), _by_day(told, products, currency)
     days = tuple(day for day in sorted(ours.keys() & theirs.keys()) if day < min(max(ours), max(theirs)))
-    counts, says = exact_sum(ours[day] for day in days), exact_sum(theirs[day] for day in days)
-    allowed = EXACT.multiply(ROUNDING, Decimal(len(days) * len(products)))
-    if EXACT.subtract(counts, says).copy_abs() <= allowed:
-        return None
-    return Difference(counted[0].series, told[0].series, currency, counts, says, days)
+    figures = (Money.total((amounts[day] for day in days), currency) for amounts in (ours, theirs))
+    found = _discrepancy(Disagreement.AMOUNTS, counted, told, *figures, days=days)
+    return found if found.size > EXACT.multiply(ROUNDING, Decimal(len(days) * len(products))) else None
+
+
+def _discrepancy(
+    kind: Disagreement,
+    counted: Sequence[DayTotal],
+    told: Sequence[DayTotal],
+    counts: Money,
+    says: Money,
+    *,
+    days: tuple[date, ...],
+    lacking: Money | None = None,
+) -> Discrepancy:
+    series, other = counted[0].series, told[0].series.series
+    return Discrepancy(kind, series.account, series.period, counts, says, series.series, other, days, lacking)
 
 
 def _by_day(totals: Sequence[DayTotal], products: Collection[str], currency: Currency) -> dict[date, Decimal]:

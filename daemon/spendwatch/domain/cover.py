@@ -52,6 +52,9 @@ class Exposure:
     """Commodity codes of what is paid as it is used, by no plan: suspended."""
 
 
+NOTHING_TO_FEAR = Exposure()
+
+
 def exposure_of(charges: AbstractSet[tuple[str, ChargeKind]]) -> Exposure:
     """Return it, from the commodity codes that were charged lately and how."""
     codes = sorted({code for code, _ in charges if code})

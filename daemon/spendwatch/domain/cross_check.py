@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from spendwatch.domain.layouts import API_LAG
-from spendwatch.domain.money import EXACT, Currency
+from spendwatch.domain.discrepancy import MONTH_TOTAL, Disagreement, Discrepancy
+from spendwatch.domain.layouts import API_LAG, API_LAYOUT
+from spendwatch.domain.money import EXACT, Currency, Money
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, SourceName
 
@@ -40,9 +41,20 @@ class CrossCheck:
         return EXACT.subtract(self.days, self.total).copy_abs() <= self.tolerance
 
     @property
-    def is_told(self) -> bool:
-        """Whether lateness no longer explains the difference."""
-        return self.since is not None and self.at - self.since >= API_LAG
+    def discrepancy(self) -> Discrepancy | None:
+        """What there is to tell once lateness no longer explains the difference."""
+        if self.since is None or self.at - self.since < API_LAG:
+            return None
+        return Discrepancy(
+            Disagreement.TOTAL,
+            self.account,
+            self.period,
+            Money(self.days, self.currency),
+            Money(self.total, self.currency),
+            API_LAYOUT,
+            MONTH_TOTAL,
+            source=self.source,
+        )
 
     @property
     def days_are_behind(self) -> bool:

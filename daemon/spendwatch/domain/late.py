@@ -1,15 +1,12 @@
-"""Amounts that arrive after a month should have been final. They still count, and are reported."""
+"""Which months are final: amounts that arrive later still count, and are reported."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 
-from spendwatch.domain.money import Money
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.statement import AccountId, Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +22,3 @@ class Closing:
     def is_over(self, period: BillingPeriod) -> bool:
         """Tell whether the month is no longer open."""
         return self.first_open is not None and period < self.first_open
-
-
-@dataclass(frozen=True, slots=True)
-class LateChange:
-    """A final month whose spend a bill has changed. Months that nobody watched while they were open are no matter of it."""
-
-    digest: Digest
-    """Of the bill file."""
-    name: str
-    account: AccountId
-    period: BillingPeriod
-    before: Money
-    after: Money
-    at: datetime
-
-    @property
-    def size(self) -> Decimal:
-        """By how much the month has changed, up or down."""
-        return (self.after - self.before).amount.copy_abs()

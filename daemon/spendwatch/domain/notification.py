@@ -13,12 +13,13 @@ from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.category import Category
-from spendwatch.domain.cover import Cover
+from spendwatch.domain.cover import NOTHING_TO_FEAR, Exposure
+from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.money import Money
 from spendwatch.domain.policy import ChannelName, Severity
-from spendwatch.domain.scope import Counts
-from spendwatch.domain.standing import Growth, Split
+from spendwatch.domain.scope import NOTHING, AlertScope, Counts
+from spendwatch.domain.standing import NO_COURSE, Course, Split
 from spendwatch.domain.trouble import Trouble
 
 NotificationId = NewType("NotificationId", str)
@@ -38,10 +39,8 @@ class Reason(StrEnum):
 class Facts:
     """The figures of the moment. What a rule has no use for stays empty."""
 
-    account: str = ""
+    scope: AlertScope = NOTHING
     account_name: str = ""
-    scope: str = ""
-    """`Scope.key`, or `source:…`, `channel:…`."""
     name: str = ""
     """The scope as people call it."""
     period: str = ""
@@ -63,28 +62,13 @@ class Facts:
     earlier: Money | None = None
     """The figure when this scope was last spoken of."""
     earlier_at: datetime | None = None
-    growth: tuple[Growth, ...] = ()
-    daily: tuple[tuple[date, Money], ...] = ()
+    course: Course = NO_COURSE
     foreign: tuple[Money, ...] = ()
-    before: Money | None = None
-    """The figure that was thought to be final."""
-    series: tuple[tuple[str, Money], ...] = ()
-    """Series of bills that do not agree, each with what it says; the one that counts first."""
-    days: int | None = None
-    """How many days they were compared on."""
-    uncounted: Money | None = None
-    """What a series that does not count says of days that the one that counts does not have."""
-    uncounted_on: tuple[date, ...] = ()
-    """Those days."""
-    bills: tuple[str, ...] = ()
-    """Bill files that are behind it."""
+    discrepancy: Discrepancy | None = None
+    """Two figures that do not agree."""
     balance: AccountBalance | None = None
     floor: Money | None = None
-    covers: tuple[Cover, ...] = ()
-    plans: tuple[str, ...] = ()
-    """Commodity codes of what cannot be renewed while the account is overdue."""
-    stops: tuple[str, ...] = ()
-    """Commodity codes of what is suspended then."""
+    exposure: Exposure = NOTHING_TO_FEAR
     runway: Runway | None = None
     forecast: Forecast | None = None
     too_old: bool = False
@@ -129,11 +113,8 @@ class Notification:
         if self.reason is Reason.TEST:
             return "test"
         if self.state is AlertState.FIRING:
-            return self.rule.value
-        return "balance.recovered" if self.rule in _OF_BALANCE else "alert.resolved"
-
-
-_OF_BALANCE = frozenset({Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY})
+            return self.rule.type
+        return "balance.recovered" if self.rule.is_about_balance else "alert.resolved"
 
 
 def notification_id(alert: AlertId, reason: Reason, times_told: int) -> NotificationId:

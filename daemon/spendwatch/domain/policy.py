@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NewType
 
 from spendwatch.domain.money import EXACT, Currency, Money, plain
-from spendwatch.domain.scope import Counts, Match, Scope
+from spendwatch.domain.scope import BudgetScope, Counts, Match
 from spendwatch.domain.statement import AccountId, WorkspaceId
 
 ChannelName = NewType("ChannelName", str)
@@ -184,7 +184,7 @@ class Policies:
 class Watch:
     """One budget as it is watched: its scope, what it picks, its amount, its thresholds, who hears of it."""
 
-    scope: Scope
+    scope: BudgetScope
     name: str
     currency: Currency
     budget: Money | None
@@ -202,7 +202,7 @@ def watches(policies: Policies, seen: frozenset[tuple[AccountId, WorkspaceId]]) 
         accounts_of.setdefault(workspace, []).append(account)
     by_id = {policy.account: policy for policy in policies.accounts}
     for policy in policies.accounts:
-        found.extend(_watches_of(policy, Scope(policy.account, counts=policy.counts), policy))
+        found.extend(_watches_of(policy, BudgetScope(policy.account, counts=policy.counts), policy))
     for workspace_policy in policies.workspaces:
         pinned = workspace_policy.account
         places = (pinned,) if pinned else tuple(accounts_of.get(workspace_policy.workspace, ()))
@@ -210,19 +210,21 @@ def watches(policies: Policies, seen: frozenset[tuple[AccountId, WorkspaceId]]) 
             places = (policies.accounts[0].account,)
         for account in places:
             if payer := by_id.get(account):
-                scope = Scope(account, workspace_policy.workspace, counts=workspace_policy.counts)
+                scope = BudgetScope(account, workspace_policy.workspace, counts=workspace_policy.counts)
                 found.extend(_watches_of(payer, scope, workspace_policy))
     return tuple(found)
 
 
-def _watches_of(payer: AccountPolicy, scope: Scope, policy: AccountPolicy | WorkspacePolicy) -> list[Watch]:
-    def watch(scope: Scope, name: str, budget: Decimal | None, thresholds: tuple[Threshold, ...], match: Match | None) -> Watch:
+def _watches_of(payer: AccountPolicy, scope: BudgetScope, policy: AccountPolicy | WorkspacePolicy) -> list[Watch]:
+    def watch(
+        scope: BudgetScope, name: str, budget: Decimal | None, thresholds: tuple[Threshold, ...], match: Match | None
+    ) -> Watch:
         money = None if budget is None else Money(budget, payer.currency)
         return Watch(scope, name, payer.currency, money, thresholds, policy.channels, match, policy.remind)
 
     title = policy.name or (scope.workspace or scope.account)
     found = [watch(scope, title, policy.budget, policy.thresholds, None)]
     for finer in policy.budgets:
-        inner = Scope(scope.account, scope.workspace, finer.name, finer.counts)
+        inner = BudgetScope(scope.account, scope.workspace, finer.name, finer.counts)
         found.append(watch(inner, f"{title}: {finer.name}", finer.budget, finer.thresholds, finer.match))
     return found

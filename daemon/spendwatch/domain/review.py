@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from spendwatch.domain.alert import Alert, AlertState, Matter, Rule
+from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule
 from spendwatch.domain.notification import Facts, Notification, Reason, notification_id
 from spendwatch.domain.policy import ChannelName, Severity
+from spendwatch.domain.scope import AlertScope
 
 ONE_SHOT_LASTS = timedelta(days=1)
 """How long an alert that merely happened (a refused file) stays in the lists."""
@@ -27,10 +28,10 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Condition:
     """Whether one condition holds. Findings of one group are told together, the gravest first."""
 
-    matter: Matter
+    key: AlertKey
     holds: bool
     severity: Severity
     group: str
@@ -45,79 +46,79 @@ class Finding:
 
 
 class AlertsKnown:
-    """The alerts on record, for look-ups by matter and by group of matters."""
+    """The alerts on record, for look-ups by key and by rule and scope."""
 
     def __init__(self, alerts: Iterable[Alert]) -> None:
-        """Index the alerts; of several episodes of one matter the latest counts."""
-        self._latest: dict[Matter, Alert] = {}
-        self._by_place: dict[tuple[Rule, str, str, str], list[Alert]] = {}
+        """Index the alerts; of several episodes of one key the latest counts."""
+        self._latest: dict[AlertKey, Alert] = {}
+        self._by_scope: dict[tuple[Rule, AlertScope, str], list[Alert]] = {}
         for alert in sorted(alerts, key=lambda alert: alert.episode):
-            self._latest[alert.matter] = alert
-            matter = alert.matter
-            self._by_place.setdefault((matter.rule, matter.account, matter.scope, matter.period), []).append(alert)
+            key = alert.key
+            self._latest[key] = alert
+            self._by_scope.setdefault((key.rule, key.scope, key.period), []).append(alert)
 
-    def latest(self, matter: Matter) -> Alert | None:
-        """Return the latest episode of that matter."""
-        return self._latest.get(matter)
+    def latest(self, key: AlertKey) -> Alert | None:
+        """Return the latest episode of what has this key."""
+        return self._latest.get(key)
 
-    def of(self, rule: Rule, account: str, scope: str, period: str) -> Sequence[Alert]:
-        """Return the alerts of one rule and place, whatever their threshold."""
-        return self._by_place.get((rule, account, scope, period), ())
+    def of(self, rule: Rule, scope: AlertScope, period: str = "") -> Sequence[Alert]:
+        """Return the alerts of one rule and scope, whatever their threshold."""
+        return self._by_scope.get((rule, scope, period), ())
 
     def firing(self) -> tuple[Alert, ...]:
         """Return the alerts that have not ended."""
         return tuple(alert for alert in self._latest.values() if alert.is_firing)
 
 
-def review_findings(findings: Sequence[Finding], known: AlertsKnown, *, now: datetime) -> Verdict:
+def review_conditions(conditions: Sequence[Condition], known: AlertsKnown, *, now: datetime) -> Verdict:
     """Judge conditions that begin and end, group by group: fire, remind, resolve; each at most one notification a group."""
-    groups: dict[str, list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault(finding.group, []).append(finding)
+    groups: dict[str, list[Condition]] = {}
+    for condition in conditions:
+        groups.setdefault(condition.group, []).append(condition)
     verdict = Verdict()
     for group in groups.values():
-        verdict += _review_group(sorted(group, key=lambda finding: finding.grave), known, now)
+        verdict += _review_group(sorted(group, key=lambda condition: condition.grave), known, now)
     return verdict
 
 
-def _review_group(group: Sequence[Finding], known: AlertsKnown, now: datetime) -> Verdict:
-    latest = {finding.matter: known.latest(finding.matter) for finding in group}
-    firing = [finding for finding in group if (alert := latest[finding.matter]) and alert.is_firing]
+def _review_group(group: Sequence[Condition], known: AlertsKnown, now: datetime) -> Verdict:
+    latest = {condition.key: known.latest(condition.key) for condition in group}
+    firing = [condition for condition in group if (alert := latest[condition.key]) and alert.is_firing]
     new = [
-        finding
-        for finding in group
-        if finding.holds
-        and ((alert := latest[finding.matter]) is None or (finding.matter.rule.is_episodic and not alert.is_firing))
+        condition
+        for condition in group
+        if condition.holds
+        and ((alert := latest[condition.key]) is None or (condition.key.rule.is_episodic and not alert.is_firing))
     ]
-    ended = [finding for finding in firing if not finding.holds and finding.matter.rule.is_episodic]
+    ended = [condition for condition in firing if not condition.holds and condition.key.rule.is_episodic]
     verdict = Verdict()
     if new:
-        speaks = all(finding.grave < new[-1].grave for finding in firing if finding.holds)
+        speaks = all(condition.grave < new[-1].grave for condition in firing if condition.holds)
         verdict += _fire(new, known, speaks=speaks, now=now)
     if ended:
         verdict += _resolve(ended, known, now=now)
     if not verdict.notifications:
-        holding = [finding for finding in firing if finding.holds and finding.remind]
+        holding = [condition for condition in firing if condition.holds and condition.remind]
         if holding:
-            spoken = (known.latest(finding.matter) for finding in firing)
+            spoken = (known.latest(condition.key) for condition in firing)
             last = max(alert.told_at or alert.since for alert in spoken if alert)
             verdict += _remind(holding[-1], known, last=last, now=now)
     return verdict
 
 
-def _fire(new: Sequence[Finding], known: AlertsKnown, *, speaks: bool, now: datetime) -> Verdict:
+def _fire(new: Sequence[Condition], known: AlertsKnown, *, speaks: bool, now: datetime) -> Verdict:
     alerts = []
-    for finding in new:
-        before = known.latest(finding.matter)
+    for condition in new:
+        before = known.latest(condition.key)
         episode = before.episode + 1 if before else 1
-        tells = speaks and finding is new[-1]
+        tells = speaks and condition is new[-1]
         alerts.append(
             Alert.begun(
-                finding.matter,
-                finding.severity,
+                condition.key,
+                condition.severity,
                 tells=tells,
-                amount=finding.amount,
-                summary=finding.summary,
+                amount=condition.amount,
+                summary=condition.summary,
                 now=now,
                 episode=episode,
             )
@@ -125,34 +126,36 @@ def _fire(new: Sequence[Finding], known: AlertsKnown, *, speaks: bool, now: date
     if not speaks:
         return Verdict(tuple(alerts))
     gravest = new[-1]
-    facts = replace(gravest.facts, also=tuple(finding.matter.threshold for finding in reversed(new[:-1])))
+    facts = replace(gravest.facts, also=tuple(condition.key.threshold for condition in reversed(new[:-1])))
     return Verdict(tuple(alerts), (say(alerts[-1], Reason.FIRED, gravest.channels, facts, now),))
 
 
-def _resolve(ended: Sequence[Finding], known: AlertsKnown, *, now: datetime) -> Verdict:
+def _resolve(ended: Sequence[Condition], known: AlertsKnown, *, now: datetime) -> Verdict:
     alerts = []
-    for finding in ended:
-        before = known.latest(finding.matter)
+    for condition in ended:
+        before = known.latest(condition.key)
         if before:
-            alerts.append(replace(before, state=AlertState.RESOLVED, resolved_at=now, told_at=now, told_amount=finding.amount))
+            alerts.append(
+                replace(before, state=AlertState.RESOLVED, resolved_at=now, told_at=now, told_amount=condition.amount)
+            )
     if not alerts:
         return Verdict()
     gravest = ended[-1]
-    facts = replace(gravest.facts, also=tuple(finding.matter.threshold for finding in reversed(ended[:-1])))
+    facts = replace(gravest.facts, also=tuple(condition.key.threshold for condition in reversed(ended[:-1])))
     return Verdict(tuple(alerts), (say(alerts[-1], Reason.RESOLVED, gravest.channels, facts, now),))
 
 
-def _remind(finding: Finding, known: AlertsKnown, *, last: datetime, now: datetime) -> Verdict:
-    alert = known.latest(finding.matter)
-    if alert is None or finding.remind is None or now - last < finding.remind:
+def _remind(condition: Condition, known: AlertsKnown, *, last: datetime, now: datetime) -> Verdict:
+    alert = known.latest(condition.key)
+    if alert is None or condition.remind is None or now - last < condition.remind:
         return Verdict()
-    again = alert.told_again(finding.amount, now)
-    return Verdict((again,), (say(again, Reason.REPEATED, finding.channels, finding.facts, now),))
+    again = alert.told_again(condition.amount, now)
+    return Verdict((again,), (say(again, Reason.REPEATED, condition.channels, condition.facts, now),))
 
 
-def expire(known: AlertsKnown, findings: Sequence[Finding], open_labels: frozenset[str], *, now: datetime) -> Verdict:
+def expire(known: AlertsKnown, conditions: Sequence[Condition], open_labels: frozenset[str], *, now: datetime) -> Verdict:
     """End, without a word, what can no longer hold: closed periods, things no longer watched, one-shots of yesterday."""
-    judged = {finding.matter for finding in findings}
+    judged = {condition.key for condition in conditions}
     ended = [
         replace(alert, state=AlertState.RESOLVED, resolved_at=now)
         for alert in known.firing()
@@ -161,11 +164,11 @@ def expire(known: AlertsKnown, findings: Sequence[Finding], open_labels: frozens
     return Verdict(tuple(ended))
 
 
-def _is_over(alert: Alert, judged: set[Matter], open_labels: frozenset[str], now: datetime) -> bool:
-    if alert.matter.period:
-        return alert.matter.period not in open_labels
-    if alert.matter.rule.is_episodic or alert.matter.rule is Rule.REJECTED:
-        return alert.matter not in judged
+def _is_over(alert: Alert, judged: set[AlertKey], open_labels: frozenset[str], now: datetime) -> bool:
+    if alert.key.period:
+        return alert.key.period not in open_labels
+    if alert.key.rule.is_episodic or alert.key.rule is Rule.REJECTED:
+        return alert.key not in judged
     return now - alert.since >= ONE_SHOT_LASTS
 
 
@@ -174,7 +177,7 @@ def say(alert: Alert, reason: Reason, channels: tuple[ChannelName, ...], facts: 
     return Notification(
         id=notification_id(alert.id, reason, alert.times_told),
         alert=alert.id,
-        rule=alert.matter.rule,
+        rule=alert.key.rule,
         reason=reason,
         severity=alert.severity,
         state=alert.state,

@@ -1,12 +1,15 @@
-"""Which part of the spend a budget watches: an account, a workspace, or the charges that a `match` selects."""
+"""What a budget watches (an account, a workspace, or the charges that a `match` selects), and what else an alert is about."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase, translate
+from functools import lru_cache
 from typing import NamedTuple
+from urllib.parse import quote, unquote
 
 from spendwatch.domain.money import Currency
 from spendwatch.domain.statement import AccountId, WorkspaceId
@@ -101,7 +104,7 @@ def _as_json(value: object) -> str:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Scope:
+class BudgetScope:
     """Whose spend, of which account. Without a workspace: the whole account. `budget` names a finer budget.
 
     A budget that counts something else has alerts and forecasts of its own: the two amounts do not compare.
@@ -113,9 +116,9 @@ class Scope:
     counts: Counts = Counts.ALL
 
     @property
-    def of_all(self) -> Scope:
+    def of_all(self) -> BudgetScope:
         """The same with everything that is charged."""
-        return self if self.counts is Counts.ALL else Scope(self.account, self.workspace, self.budget)
+        return self if self.counts is Counts.ALL else BudgetScope(self.account, self.workspace, self.budget)
 
     @property
     def is_whole_account(self) -> bool:
@@ -123,8 +126,72 @@ class Scope:
         return self.workspace is None and not self.budget
 
     @property
-    def key(self) -> str:
-        """The scope as one text, the same for ever: part of an alert's identity."""
+    def label(self) -> str:
+        """The scope as one text, as JSON shows it."""
         place = "account" if self.workspace is None else f"workspace:{self.workspace}"
         whole = f"{place}/{self.budget}" if self.budget else place
         return whole if self.counts is Counts.ALL else f"{self.counts.value}:{whole}"
+
+    @property
+    def text(self) -> str:
+        """The same so that it can be parsed: no slash of a workspace's id passes for the one before a finer budget."""
+        if self.workspace and ("/" in self.workspace or "%" in self.workspace):
+            return replace(self, workspace=WorkspaceId(quote(self.workspace, safe=""))).label
+        return self.label
+
+
+class Subject(StrEnum):
+    """What an alert is about that is no budget."""
+
+    SOURCE = "source"
+    CHANNEL = "channel"
+    FILE = "file"
+    SERIES = "series"
+    MONTH = "month"
+    LAYOUT = "layout"
+    DAEMON = "daemon"
+    """A part of the program itself: its configuration, clock or ledger."""
+
+    __hash__ = str.__hash__
+
+
+NO_ACCOUNT = AccountId("")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class NamedScope:
+    """A source, channel, bill file, series, final month, layout or part of the daemon."""
+
+    subject: Subject
+    name: str
+    account: AccountId = NO_ACCOUNT
+    """Empty where it is the matter of no account."""
+
+    @property
+    def label(self) -> str:
+        """The scope as one text, as JSON shows it."""
+        return self.name if self.subject is Subject.DAEMON else self.text
+
+    @property
+    def text(self) -> str:
+        """The same so that it can be parsed."""
+        return f"{self.subject}:{self.name}"
+
+
+AlertScope = BudgetScope | NamedScope
+
+NOTHING = NamedScope(Subject.DAEMON, "")
+"""The scope of what is about nothing in particular."""
+
+_BUDGET = re.compile(r"(?:(pay_as_you_go|subscription):)?(?:account|workspace:([^/]*))(?:/(.*))?", re.DOTALL)
+
+
+@lru_cache(maxsize=4096)
+def parse_scope(account: AccountId, text: str) -> AlertScope:
+    """Return the scope of that account which has this text."""
+    if found := _BUDGET.fullmatch(text):
+        counts, workspace, budget = found.groups()
+        place = None if workspace is None else WorkspaceId(unquote(workspace))
+        return BudgetScope(account, place, budget or "", Counts(counts or Counts.ALL))
+    subject, _, name = text.partition(":")
+    return NamedScope(Subject(subject), name, account)

@@ -171,6 +171,9 @@ class Course:
     """The spend of each day that bills tell of, those without any included."""
 
 
+NO_COURSE = Course()
+
+
 def course_of(
     sums: Iterable[SpendSum], watch: Watch, *, last: date, days: int, unknown: AbstractSet[date] = frozenset()
 ) -> Course:

@@ -8,7 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 
-from spendwatch.domain.alert import Alert, Matter, Rule
+from spendwatch.domain.alert import Alert, AlertKey, Rule
+from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import Money, is_no_smaller_share, plain
 from spendwatch.domain.notification import Facts, Reason
 from spendwatch.domain.policy import NEARLY, WHOLE, Severity, Threshold, threshold_text
@@ -26,13 +27,24 @@ def review_standing(standing: Standing, known: AlertsKnown, *, account_name: str
     so, too, before anything was told.
     """
     watch = standing.watch
-    told = known.of(Rule.THRESHOLD_REACHED, watch.scope.account, watch.scope.key, standing.period.label)
+    told = known.of(Rule.THRESHOLD_REACHED, watch.scope, standing.period.label)
     if not told and not watch.thresholds and watch.budget is None:
         return Verdict()
-    known_levels = {(alert.matter.threshold, alert.matter.height) for alert in told}
+    known_levels = {(alert.key.threshold, alert.key.height) for alert in told}
     levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
     new = [level for level in levels if standing.spend.amount >= level.at and (level.label, level.height) not in known_levels]
-    verdict = _thresholds_reached(standing, new, known, account_name=account_name, now=now) if new else Verdict()
+    verdict = Verdict()
+    if new:
+        verdict = fire_levels(
+            Rule.THRESHOLD_REACHED,
+            standing,
+            new,
+            known,
+            what="reached",
+            figure=f"{standing.spend} spent",
+            account_name=account_name,
+            now=now,
+        )
     if told and not verdict.notifications and watch.remind:
         verdict += _reminder(standing, told, known, account_name, now)
     if told or standing.spend.amount < 0:
@@ -78,7 +90,7 @@ def is_news(level: Level, alerts: Iterable[Alert], budget: Money | None) -> bool
 
 
 def _is_as_grave(alert: Alert, level: Level, budget: Money | None) -> bool:
-    height = Decimal(alert.matter.height)
+    height = Decimal(alert.key.height)
     if height < level.at:
         return False
     if budget is None or budget.amount <= 0:
@@ -87,34 +99,42 @@ def _is_as_grave(alert: Alert, level: Level, budget: Money | None) -> bool:
     return before > 0 and is_no_smaller_share(height, before, of=(level.at, budget.amount))
 
 
-def _thresholds_reached(
-    standing: Standing, new: Sequence[Level], known: AlertsKnown, *, account_name: str, now: datetime
+def fire_levels(
+    rule: Rule,
+    standing: Standing,
+    new: Sequence[Level],
+    known: AlertsKnown,
+    *,
+    what: str,
+    figure: str,
+    account_name: str,
+    now: datetime,
+    forecast: Forecast | None = None,
 ) -> Verdict:
-    watch, period = standing.watch, standing.period.label
-    scope, highest = watch.scope, new[-1]
-    told = known.of(Rule.THRESHOLD_REACHED, scope.account, scope.key, period)
-    speaks = is_news(highest, told, watch.budget)
-    key, spent, spent_text = scope.key, plain(standing.spend.amount), str(standing.spend)
-    alerts = []
-    for level in new:
-        tells = speaks and level is highest
-        matter = Matter(Rule.THRESHOLD_REACHED, scope.account, key, level.label, period, level.height)
-        alerts.append(
-            Alert.begun(
-                matter,
-                level.severity,
-                tells=tells,
-                amount=spent,
-                summary=f"{watch.name} reached {level_text(level, standing)} in {period}: {spent_text} spent",
-                now=now,
-                budget=plain(watch.budget.amount) if watch.budget else "",
-            )
+    """Return the alerts of these thresholds, and one notification that names the highest and lists the others.
+
+    There is none if something at least as grave was told already. Lists say `what` the budget does, and the `figure`.
+    """
+    watch, period, highest = standing.watch, standing.period.label, new[-1]
+    speaks = is_news(highest, known.of(rule, watch.scope, period), watch.budget)
+    spent, budget = plain(standing.spend.amount), plain(watch.budget.amount) if watch.budget else ""
+    alerts = tuple(
+        Alert.begun(
+            AlertKey(rule, watch.scope, level.label, period, level.height),
+            level.severity,
+            tells=speaks and level is highest,
+            amount=spent,
+            summary=f"{watch.name} {what} {level_text(level, standing)} in {period}: {figure}",
+            now=now,
+            budget=budget,
         )
+        for level in new
+    )
     if not speaks:
-        return Verdict(tuple(alerts))
+        return Verdict(alerts)
     also = tuple(level.label for level in reversed(new[:-1]))
-    facts = spend_facts(standing, highest, known, account_name, also=also)
-    return Verdict(tuple(alerts), (say(alerts[-1], Reason.FIRED, watch.channels, facts, now),))
+    facts = spend_facts(standing, highest, known, account_name, also=also, forecast=forecast)
+    return Verdict(alerts, (say(alerts[-1], Reason.FIRED, watch.channels, facts, now),))
 
 
 def level_text(level: Level, standing: Standing) -> str:
@@ -124,7 +144,13 @@ def level_text(level: Level, standing: Standing) -> str:
 
 
 def spend_facts(
-    standing: Standing, level: Level, known: AlertsKnown, account_name: str, *, also: tuple[str, ...] = ()
+    standing: Standing,
+    level: Level,
+    known: AlertsKnown,
+    account_name: str,
+    *,
+    also: tuple[str, ...] = (),
+    forecast: Forecast | None = None,
 ) -> Facts:
     """Return the figures of one watched budget, given the level that is spoken of; beside them those of the last word on it."""
     watch = standing.watch
@@ -132,9 +158,8 @@ def spend_facts(
     ahead = next((above for above in levels if above.at > standing.spend.amount), None)
     earlier, earlier_at = _last_word(standing, known)
     return Facts(
-        account=watch.scope.account,
+        scope=watch.scope,
         account_name=account_name,
-        scope=watch.scope.key,
         name=watch.name,
         period=standing.period.label,
         spend=standing.spend,
@@ -150,6 +175,7 @@ def spend_facts(
         earlier=earlier,
         earlier_at=earlier_at,
         foreign=standing.foreign,
+        forecast=forecast,
         data_until=standing.data_until,
     )
 
@@ -164,7 +190,7 @@ _RULES = (Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED)
 def _last_word(standing: Standing, known: AlertsKnown) -> tuple[Money | None, datetime | None]:
     """Return the spend when this budget was last spoken of in this period, and when that was."""
     scope, period = standing.watch.scope, standing.period.label
-    alerts = (alert for rule in _RULES for alert in known.of(rule, scope.account, scope.key, period))
+    alerts = (alert for rule in _RULES for alert in known.of(rule, scope, period))
     told = ((alert.told_at, alert.told_amount) for alert in alerts if alert.told_at and alert.told_amount)
     at, amount = max(told, key=lambda word: word[0], default=(None, ""))
     return (Money(Decimal(amount), standing.watch.currency) if amount else None), at
@@ -177,7 +203,7 @@ def _reminder(standing: Standing, told: Sequence[Alert], known: AlertsKnown, acc
         return Verdict()
     latest = max(spoken, key=lambda alert: alert.since)
     levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
-    about = (latest.matter.threshold, latest.matter.height)
+    about = (latest.key.threshold, latest.key.height)
     level = next((level for level in levels if (level.label, level.height) == about), None)
     is_due = latest.told_at is not None and now - latest.told_at >= watch.remind
     if level is None or not is_due or standing.spend.amount < level.at:
@@ -191,19 +217,19 @@ def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, a
     """Return one notice of the highest of what the total fell below: what was told, and zero; the rest it speaks for."""
     watch, period, spent = standing.watch, standing.period.label, standing.spend
     labels = {threshold.label for threshold in watch.thresholds}
-    spoken = ((Decimal(alert.matter.height), alert) for alert in told if alert.told_at and alert.matter.threshold in labels)
+    spoken = ((Decimal(alert.key.height), alert) for alert in told if alert.told_at and alert.key.threshold in labels)
     highest = max((one for one in spoken if spent.amount < one[0]), key=lambda one: one[0], default=None)
-    levels = [Level(highest[0], highest[1].matter.height, highest[1].matter.threshold, highest[1].severity)] if highest else []
+    levels = [Level(highest[0], highest[1].key.height, highest[1].key.threshold, highest[1].severity)] if highest else []
     if spent.amount < 0:
         levels.append(Level(Decimal(0), "0", BELOW_ZERO, Severity.NOTICE))
     alerts: list[tuple[Alert, Level]] = []
     for level in levels:
-        matter = Matter(Rule.CORRECTED, watch.scope.account, watch.scope.key, level.label, period, level.height)
-        if known.latest(matter) is None:
+        key = AlertKey(Rule.CORRECTED, watch.scope, level.label, period, level.height)
+        if known.latest(key) is None:
             back = "" if level.label == BELOW_ZERO else "back "
             limit = threshold_text(level.label, Money(level.at, watch.currency), None)
             alert = Alert.begun(
-                matter,
+                key,
                 Severity.NOTICE,
                 tells=not alerts,
                 amount=plain(spent.amount),

@@ -11,12 +11,13 @@ from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import Policies, Watch
-from spendwatch.domain.review import AlertsKnown, Verdict, expire, review_findings
+from spendwatch.domain.review import AlertsKnown, Verdict, expire, review_conditions
+from spendwatch.domain.scope import AlertScope
 from spendwatch.domain.standing import Standing
 from spendwatch.domain.thresholds import review_standing
 from spendwatch.jobs.balance_round import judge_balances, survey
-from spendwatch.jobs.bill_conditions import LATE_WATCHED, check_findings, difference_findings, late_findings, late_periods
-from spendwatch.jobs.conditions import Surroundings, foreign_findings, health_findings
+from spendwatch.jobs.bill_conditions import LATE_WATCHED, bill_conditions, late_periods
+from spendwatch.jobs.conditions import Surroundings, foreign_conditions, health_conditions
 from spendwatch.jobs.forecasts import foresee, watched_for_forecasts
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView
@@ -99,27 +100,25 @@ class _Judged:
 def _judge(here: _Round, health: Health) -> _Judged:
     view, around, policies, now = here.view, here.around, here.policies, here.now
     verdicts: list[Verdict] = []
-    findings = health_findings(health, view, around, here.known, here.fresh)
+    conditions = health_conditions(health, view, around, here.known, here.fresh)
     late = view.ledger.late(now - LATE_WATCHED)
-    until = view.data_until(policies.products)
-    findings += late_findings(late, policies, until, now) + difference_findings(view, policies, here.periods, until)
-    findings += check_findings(view, policies, here.periods, around.stale_after, until)
+    conditions += bill_conditions(view, late, policies, here.periods, sources=around.stale_after, now=now)
     judged = (*(period for period in late_periods(late) if period not in here.periods), *here.periods)
-    watched: dict[tuple[str, str], Watch] = {}
+    watched: dict[AlertScope, Watch] = {}
     standings: Sequence[Standing] = ()
     names = here.names
     for period in judged:
         standings = stand(view, policies, period)
-        watched |= {(standing.watch.scope.account, standing.watch.scope.key): standing.watch for standing in standings}
+        watched |= {standing.watch.scope: standing.watch for standing in standings}
         for standing in standings:
             name = names.get(standing.watch.scope.account, "")
             verdicts.append(review_standing(standing, here.known, account_name=name, now=now))
-        findings += foreign_findings(standings, names)
+        conditions += foreign_conditions(standings, names)
     surveyed = survey(policies, view, here.balances, here.insight.paces, here.periods, zone=around.zone, now=now)
     found, looks = judge_balances(surveyed, policies, here.insight.paces, here.known, here.fresh, zone=around.zone)
-    findings += found
-    verdicts.append(review_findings(findings, here.known, now=now))
-    verdicts.append(expire(here.known, findings, frozenset(period.label for period in judged), now=now))
+    conditions += found
+    verdicts.append(review_conditions(conditions, here.known, now=now))
+    verdicts.append(expire(here.known, conditions, frozenset(period.label for period in judged), now=now))
     if len(watched) <= _FEW:
         here.insight.paces.look(view, policies, watched.values(), around.zone)
     return _Judged(_in_full(here, view, verdicts, watched), looks, standings, watched)
@@ -138,11 +137,11 @@ def _foresee(here: _Round, judged: _Judged, ledger: Ledger, book: AlertBook) -> 
         insight.paces.look(view, here.policies, judged.watched.values(), zone)
         if here.balances is None or not wanted:
             return 0
-        held = here.balances.foretold([month])
-        foreseen = foresee(standings, insight.paces, here.known, held, here.fresh, names=here.names, zone=zone)
-        verdict = _in_full(here, view, [foreseen.verdict], judged.watched)
-    if foreseen.reached or foreseen.gone:
-        here.balances.foretell(foreseen.reached, foreseen.gone, [month])
+        held = here.balances.foretold()
+        verdicts, foretold = foresee(standings, insight.paces, here.known, held, here.fresh, names=here.names, zone=zone)
+        verdict = _in_full(here, view, verdicts, judged.watched)
+    if foretold != held:
+        here.balances.foretell(foretold)
     new = book.commit(verdict, here.around.targets, now=here.now)
     insight.foresaw(ground, here.policies)
     return new

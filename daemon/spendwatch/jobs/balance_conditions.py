@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from spendwatch.domain.alert import Alert, Matter, Rule
+from spendwatch.domain.alert import Alert, AlertKey, Rule
 from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.balance_watch import BalanceWatch, is_clear
 from spendwatch.domain.forecast import Runway
@@ -16,13 +16,13 @@ from spendwatch.domain.notification import Facts
 from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.period import duration_label
 from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Severity
-from spendwatch.domain.review import AlertsKnown, Finding
+from spendwatch.domain.review import AlertsKnown, Condition
+from spendwatch.domain.scope import BudgetScope
 
 _DAILY = timedelta(days=1)
 _BACK_ABOVE = EXACT.create_decimal("1.01")
 """A floor counts as left behind from one percent above it, so that cents do not make episodes; after a top-up at once."""
 _NOTHING = Decimal(0)
-_SCOPE = "account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Look:
     runway: Runway | TooEarly | TooOld
 
 
-def balance_findings(look: Look, known: AlertsKnown, now: datetime) -> list[Finding]:
+def balance_conditions(look: Look, known: AlertsKnown, now: datetime) -> list[Condition]:
     """Return whether the balance is below each floor, and overdue; who must hear of it, too; and how long it will last.
 
     What was told before does not end by a reading that is too old to tell.
@@ -44,28 +44,29 @@ def balance_findings(look: Look, known: AlertsKnown, now: datetime) -> list[Find
     overdue = _overdue(look, known, now, grave=len(look.wanted.floors))
     floors = list(_floors(look, known, lingers=overdue.holds))
     group = [*floors, overdue]
-    ends = any(_is_firing(known, finding.matter) and not finding.holds for finding in group)
+    ends = any(_is_firing(known, condition.key) and not condition.holds for condition in group)
     found = [*group, *_runways(look, known, is_overdue=overdue.holds, ends=ends)]
     if escalated := _escalation(look, overdue, known, now):
         found.append(escalated)
     return found
 
 
-def findings_without_balance(policy: AccountPolicy, known: AlertsKnown) -> list[Finding]:
+def conditions_without_balance(policy: AccountPolicy, known: AlertsKnown) -> list[Condition]:
     """Return that everything still holds that was told of a balance of which nothing is known now: silence is no news."""
-    rules = (Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY)
-    told = (alert for rule in rules for alert in known.of(rule, policy.account, _SCOPE, "") if alert.is_firing)
+    rules = (Rule.BALANCE_LOW, Rule.OVERDUE, Rule.ESCALATED, Rule.RUNWAY)
+    scope = BudgetScope(policy.account)
+    told = (alert for rule in rules for alert in known.of(rule, scope) if alert.is_firing)
     return [_still(policy, alert) for alert in told]
 
 
-def _still(policy: AccountPolicy, alert: Alert) -> Finding:
-    matter, name = alert.matter, policy.name or policy.account
-    facts = Facts(account=policy.account, account_name=name, scope=_SCOPE, name=name, threshold=matter.threshold)
-    return Finding(
-        matter=matter,
+def _still(policy: AccountPolicy, alert: Alert) -> Condition:
+    key, name = alert.key, policy.name or policy.account
+    facts = Facts(scope=key.scope, account_name=name, name=name, threshold=key.threshold)
+    return Condition(
+        key=key,
         holds=True,
         severity=alert.severity,
-        group=f"{matter.rule}:{policy.account}:{matter.threshold}",
+        group=f"{key.rule}:{policy.account}:{key.threshold}",
         grave=0,
         summary=alert.summary,
         facts=facts,
@@ -73,15 +74,14 @@ def _still(policy: AccountPolicy, alert: Alert) -> Finding:
     )
 
 
-def _facts(look: Look, known: AlertsKnown, matter: Matter) -> Facts:
+def _facts(look: Look, known: AlertsKnown, key: AlertKey) -> Facts:
     policy, balance = look.policy, look.balance
-    name, alert, top_up = policy.name or policy.account, known.latest(matter), look.watch.top_up
+    name, alert, top_up = policy.name or policy.account, known.latest(key), look.watch.top_up
     return Facts(
-        account=policy.account,
+        scope=key.scope,
         account_name=name,
-        scope=_SCOPE,
         name=name,
-        threshold=matter.threshold,
+        threshold=key.threshold,
         balance=balance,
         runway=look.runway if isinstance(look.runway, Runway) else None,
         too_old=isinstance(look.runway, TooOld),
@@ -90,10 +90,10 @@ def _facts(look: Look, known: AlertsKnown, matter: Matter) -> Facts:
     )
 
 
-def _finding(
+def _condition(
     look: Look,
     facts: Facts,
-    matter: Matter,
+    key: AlertKey,
     severity: Severity,
     *,
     holds: bool,
@@ -101,10 +101,10 @@ def _finding(
     grave: int,
     summary: str,
     is_so: bool,
-) -> Finding:
-    """Return the finding; `is_so`: the figures of now say the same, so that a reminder would be true."""
-    return Finding(
-        matter=matter,
+) -> Condition:
+    """Return the condition; `is_so`: the figures of now say the same, so that a reminder would be true."""
+    return Condition(
+        key=key,
         holds=holds,
         severity=severity,
         group=f"{group}:{look.policy.account}",
@@ -117,29 +117,29 @@ def _finding(
     )
 
 
-def _matter(look: Look, rule: Rule, label: str) -> Matter:
-    return Matter(rule, look.policy.account, _SCOPE, label, "")
+def _key(look: Look, rule: Rule, label: str) -> AlertKey:
+    return AlertKey(rule, BudgetScope(look.policy.account), label)
 
 
-def _is_firing(known: AlertsKnown, matter: Matter) -> bool:
-    alert = known.latest(matter)
+def _is_firing(known: AlertsKnown, key: AlertKey) -> bool:
+    alert = known.latest(key)
     return alert is not None and alert.is_firing
 
 
-def _floors(look: Look, known: AlertsKnown, *, lingers: bool) -> Iterator[Finding]:
+def _floors(look: Look, known: AlertsKnown, *, lingers: bool) -> Iterator[Condition]:
     """Yield whether the balance is below each floor; `lingers`: what was told of a floor ends together with the debt."""
     available, floors = look.balance.available, sorted(look.wanted.floors, reverse=True)
     for grave, floor in enumerate(floors):
-        matter, money = _matter(look, Rule.BALANCE_LOW, plain(floor)), Money(floor, look.policy.currency)
-        facts = replace(_facts(look, known, matter), floor=money)
-        is_firing = _is_firing(known, matter)
+        key, money = _key(look, Rule.BALANCE_LOW, plain(floor)), Money(floor, look.policy.currency)
+        facts = replace(_facts(look, known, key), floor=money)
+        is_firing = _is_firing(known, key)
         limit = EXACT.multiply(floor, _BACK_ABOVE) if is_firing and facts.top_up is None else floor
         holds = available.amount < limit or (is_firing and (lingers or look.balance.is_stale))
-        by_settlement = not holds and _is_by_settlement(look, known.latest(matter), floor)
-        yield _finding(
+        by_settlement = not holds and _is_by_settlement(look, known.latest(key), floor)
+        yield _condition(
             look,
             replace(facts, by_settlement=by_settlement),
-            matter,
+            key,
             Severity.CRITICAL if grave == len(floors) - 1 and grave else Severity.WARNING,
             holds=holds,
             group="balance",
@@ -149,16 +149,16 @@ def _floors(look: Look, known: AlertsKnown, *, lingers: bool) -> Iterator[Findin
         )
 
 
-def _overdue(look: Look, known: AlertsKnown, now: datetime, *, grave: int) -> Finding:
-    balance, matter = look.balance, _matter(look, Rule.OVERDUE, "")
-    facts, alert = _facts(look, known, matter), known.latest(matter)
+def _overdue(look: Look, known: AlertsKnown, now: datetime, *, grave: int) -> Condition:
+    balance, key = look.balance, _key(look, Rule.OVERDUE, "")
+    facts, alert = _facts(look, known, key), known.latest(key)
     since = alert.since if alert and alert.is_firing else None
     lingers = since is not None and (balance.is_stale or not is_clear(look.watch, since, now=now))
     holds = balance.is_overdue or lingers
-    finding = _finding(
+    condition = _condition(
         look,
         replace(facts, by_settlement=not holds and _is_by_settlement(look, alert, _NOTHING)),
-        matter,
+        key,
         Severity.CRITICAL,
         holds=holds,
         group="balance",
@@ -167,7 +167,7 @@ def _overdue(look: Look, known: AlertsKnown, now: datetime, *, grave: int) -> Fi
         is_so=balance.is_overdue,
     )
     # While it is not below zero and not yet clear, nobody is reminded of a debt that is not there.
-    return replace(finding, remind=(look.policy.remind or _DAILY) if balance.is_overdue else None)
+    return replace(condition, remind=(look.policy.remind or _DAILY) if balance.is_overdue else None)
 
 
 def _is_by_settlement(look: Look, alert: Alert | None, level: Decimal) -> bool:
@@ -178,20 +178,20 @@ def _is_by_settlement(look: Look, alert: Alert | None, level: Decimal) -> bool:
     return (look.balance.available - settled.amount).amount < level
 
 
-def _escalation(look: Look, overdue: Finding, known: AlertsKnown, now: datetime) -> Finding | None:
+def _escalation(look: Look, overdue: Condition, known: AlertsKnown, now: datetime) -> Condition | None:
     wanted = look.wanted.escalation
     if wanted is None:
         return None
-    alert, label = known.latest(overdue.matter), duration_label(wanted.after)
-    matter, since = replace(overdue.matter, threshold=label), look.watch.overdue_since
+    alert, label = known.latest(overdue.key), duration_label(wanted.after)
+    key, since = _key(look, Rule.ESCALATED, label), look.watch.overdue_since
     # Whom it was told to hears of its end when the others do; nobody new is called while the balance is not below zero.
     is_due = look.balance.is_overdue and since is not None and now - since >= wanted.after
     is_told = alert is not None and alert.is_firing
-    lasts = overdue.holds and is_told and (is_due or _is_firing(known, matter))
+    lasts = overdue.holds and is_told and (is_due or _is_firing(known, key))
     facts = replace(overdue.facts, threshold=label, earlier_at=alert.since if alert else None)
     return replace(
         overdue,
-        matter=matter,
+        key=key,
         holds=lasts,
         group=f"escalation:{look.policy.account}",
         summary=f"{facts.name} is overdue for more than {label}: available {look.balance.available}",
@@ -200,27 +200,27 @@ def _escalation(look: Look, overdue: Finding, known: AlertsKnown, now: datetime)
     )
 
 
-def _runways(look: Look, known: AlertsKnown, *, is_overdue: bool, ends: bool) -> Iterator[Finding]:
+def _runways(look: Look, known: AlertsKnown, *, is_overdue: bool, ends: bool) -> Iterator[Condition]:
     """Yield whether each runway is reached. What a graver word tells of in the same round is not told twice."""
     thresholds = sorted(look.wanted.runway, reverse=True)
     reached = {one.threshold for one in look.watch.runway}
     days = look.runway.zero.days if isinstance(look.runway, Runway) else None
     tells_nothing = look.balance.is_stale or isinstance(look.runway, TooOld)
     for order, threshold in enumerate(thresholds):
-        matter = _matter(look, Rule.RUNWAY, duration_label(threshold))
-        is_firing = _is_firing(known, matter)
+        key = _key(look, Rule.RUNWAY, duration_label(threshold))
+        is_firing = _is_firing(known, key)
         holds = threshold in reached or (is_firing and tells_nothing)
         with_others = is_overdue or (ends and is_firing and not holds)
-        facts = _facts(look, known, matter)
-        yield _finding(
+        facts = _facts(look, known, key)
+        yield _condition(
             look,
             facts,
-            matter,
+            key,
             Severity.CRITICAL if order == len(thresholds) - 1 and order else Severity.WARNING,
             holds=holds,
             group="balance" if with_others else "runway",
             grave=order - len(thresholds),
-            summary=_lasts(facts.name, look.runway, matter.threshold),
+            summary=_lasts(facts.name, look.runway, key.threshold),
             is_so=days is not None and timedelta(days=days) <= threshold,
         )
 

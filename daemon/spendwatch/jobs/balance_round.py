@@ -14,10 +14,10 @@ from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, Policies
-from spendwatch.domain.review import AlertsKnown, Finding
+from spendwatch.domain.review import AlertsKnown, Condition
 from spendwatch.domain.statement import AccountId
-from spendwatch.jobs.balance_conditions import Look, balance_findings, findings_without_balance
-from spendwatch.jobs.balance_trouble import differing_finding, failing_finding
+from spendwatch.jobs.balance_conditions import Look, balance_conditions, conditions_without_balance
+from spendwatch.jobs.balance_trouble import differing_condition, failing_condition
 from spendwatch.jobs.balances import balances_of
 from spendwatch.jobs.ledger_view import LedgerView
 from spendwatch.jobs.paces import Paces
@@ -77,9 +77,9 @@ def judge_balances(
     fresh: Freshness,
     *,
     zone: tzinfo,
-) -> tuple[list[Finding], list[tuple[BalanceWatch, Currency]]]:
+) -> tuple[list[Condition], list[tuple[BalanceWatch, Currency]]]:
     """Return which conditions hold about balances, and what is to be remembered of this look, as far as it is new."""
-    found: list[Finding] = []
+    found: list[Condition] = []
     now = fresh.now
     looks: list[tuple[BalanceWatch, Currency]] = []
     for policy in policies.accounts:
@@ -87,14 +87,14 @@ def judge_balances(
             continue
         balance, health = surveyed.balances.get(policy.account), surveyed.health.get(policy.account)
         if health and policy.balance.cash is None:
-            found.append(failing_finding(policy, balance, health, policies.operators, now))
+            found.append(failing_condition(policy, balance, health, policies.operators, now))
         if balance is None:
-            found += findings_without_balance(policy, known)
+            found += conditions_without_balance(policy, known)
             continue
         before, lasts = surveyed.watches.get(policy.account), runway(policy, balance, paces, fresh, zone=zone)
         watch = with_runway(watch_balance(before, balance, now=now), lasts, policy.balance.runway)
-        found += balance_findings(Look(policy, policy.balance, balance, watch, lasts), known, now)
-        found.append(differing_finding(policy, balance, policies.operators))
+        found += balance_conditions(Look(policy, policy.balance, balance, watch, lasts), known, now)
+        found.append(differing_condition(policy, balance, policies.operators))
         if watch != before:
             looks.append((watch, balance.currency))
     return found, looks

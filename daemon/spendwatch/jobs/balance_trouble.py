@@ -5,27 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from spendwatch.domain.alert import Matter, Rule
+from spendwatch.domain.alert import AlertKey, Rule
 from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.health import BalanceHealth
 from spendwatch.domain.money import plain
 from spendwatch.domain.notification import Facts
 from spendwatch.domain.period import duration_text
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Severity
-from spendwatch.domain.review import Finding
+from spendwatch.domain.review import Condition
+from spendwatch.domain.scope import BudgetScope
 from spendwatch.domain.trouble import Trouble
 from spendwatch.jobs.conditions import FAILURES_TOLD
 
 _DAILY = timedelta(days=1)
 
 
-def failing_finding(
+def failing_condition(
     policy: AccountPolicy,
     balance: AccountBalance | None,
     health: BalanceHealth,
     operators: tuple[ChannelName, ...],
     now: datetime,
-) -> Finding:
+) -> Condition:
     """Return whether the balance of an account cannot be read: for a trouble that lasts at once, else after a few times.
 
     What was read too long ago is a trouble, too, whatever the reason.
@@ -33,12 +34,12 @@ def failing_finding(
     trouble = trouble_of(balance, health, now)
     has_failed = health.failures >= (1 if health.is_lasting else FAILURES_TOLD)
     is_old = balance.is_stale if balance else _is_overdue(policy, health, now)
-    finding = _finding(policy, balance, Rule.BALANCE_FAILING, operators, trouble)
-    name = finding.facts.name
+    condition = _condition(policy, balance, Rule.BALANCE_FAILING, operators, trouble)
+    name = condition.facts.name
     return replace(
-        finding,
+        condition,
         holds=has_failed or is_old,
-        facts=replace(finding.facts, cause=cause_of(health)),
+        facts=replace(condition.facts, cause=cause_of(health)),
         summary=f"the balance of {name} cannot be read: {trouble}",
         remind=_DAILY,
     )
@@ -60,14 +61,14 @@ def cause_of(health: BalanceHealth | None) -> Trouble | None:
     return health.cause if health and health.failing_since else None
 
 
-def differing_finding(policy: AccountPolicy, balance: AccountBalance, operators: tuple[ChannelName, ...]) -> Finding:
+def differing_condition(policy: AccountPolicy, balance: AccountBalance, operators: tuple[ChannelName, ...]) -> Condition:
     """Return whether what is reported is not what its own terms make, and nothing that is known explains it."""
     difference = balance.difference
-    finding = _finding(policy, balance, Rule.BALANCE_DIFFERING, operators, "")
+    condition = _condition(policy, balance, Rule.BALANCE_DIFFERING, operators, "")
     if difference is None or difference.explained_by:
-        return finding
+        return condition
     said = f"computed {balance.computed}, reported {balance.reported}"
-    return replace(finding, holds=True, summary=f"the balance of {finding.facts.name} does not add up: {said}")
+    return replace(condition, holds=True, summary=f"the balance of {condition.facts.name} does not add up: {said}")
 
 
 def _is_overdue(policy: AccountPolicy, health: BalanceHealth, now: datetime) -> bool:
@@ -76,21 +77,20 @@ def _is_overdue(policy: AccountPolicy, health: BalanceHealth, now: datetime) -> 
     return after is not None and now - health.first_tried_at > after
 
 
-def _finding(
+def _condition(
     policy: AccountPolicy, balance: AccountBalance | None, rule: Rule, operators: tuple[ChannelName, ...], detail: str
-) -> Finding:
+) -> Condition:
     name = policy.name or policy.account
-    return Finding(
-        matter=Matter(rule, policy.account, "account", "", ""),
+    return Condition(
+        key=AlertKey(rule, BudgetScope(policy.account)),
         holds=False,
         severity=Severity.WARNING,
         group=f"{rule}:{policy.account}",
         grave=0,
         summary=f"the balance of {name} adds up",
         facts=Facts(
-            account=policy.account,
+            scope=BudgetScope(policy.account),
             account_name=name,
-            scope="account",
             name=name,
             balance=balance,
             detail=detail,

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from spendwatch.domain.alert import Matter, Rule
-from spendwatch.domain.authority import Difference, Uncounted, authorities, differences, uncounted
-from spendwatch.domain.cross_check import CrossCheck
-from spendwatch.domain.late import LateChange
-from spendwatch.domain.layouts import API_LAYOUT
-from spendwatch.domain.money import Money, plain
+from spendwatch.domain.alert import AlertKey, Rule
+from spendwatch.domain.authority import authorities, differences, uncounted
+from spendwatch.domain.discrepancy import Disagreement, Discrepancy
+from spendwatch.domain.money import plain
 from spendwatch.domain.notification import Facts
 from spendwatch.domain.period import BillingPeriod, days_text
-from spendwatch.domain.policy import AccountPolicy, Policies, Severity
-from spendwatch.domain.review import ONE_SHOT_LASTS, Finding
+from spendwatch.domain.policy import Policies, Severity
+from spendwatch.domain.review import ONE_SHOT_LASTS, Condition
+from spendwatch.domain.scope import NamedScope, Subject
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.jobs.ledger_view import LedgerView
-
-MONTH_TOTAL = "month_total"
-"""How the provider's own total is called where it stands beside a series of bills. It never counts."""
 
 TELLABLE = Decimal("0.01")
 """A smaller change of a final month is the provider's rounding, which drops decimals from the third on at settlement."""
@@ -30,148 +25,80 @@ LATE_WATCHED = timedelta(days=10)
 """For how long after a late bill the thresholds of its month are judged once more."""
 
 
-def late_periods(changes: Sequence[LateChange]) -> tuple[BillingPeriod, ...]:
+def late_periods(changes: Sequence[Discrepancy]) -> tuple[BillingPeriod, ...]:
     """Return the final months that changed."""
     return tuple(sorted({change.period for change in changes}))
 
 
-Reach = Mapping[AccountId, datetime]
-"""Up to when each account's bills reach."""
+def bill_conditions(
+    view: LedgerView,
+    late: Iterable[Discrepancy],
+    policies: Policies,
+    periods: Sequence[BillingPeriod],
+    *,
+    sources: Collection[SourceName],
+    now: datetime,
+) -> list[Condition]:
+    """Return where bills do not agree.
 
-
-def late_findings(changes: Sequence[LateChange], policies: Policies, until: Reach, now: datetime) -> list[Finding]:
-    """Return that bills changed a month after it should have been final, by a cent at least."""
-    fresh = (change for change in changes if now - change.at < ONE_SHOT_LASTS and change.size >= TELLABLE)
-    found = ((change, policies.account(change.account)) for change in fresh)
-    return [_late(change, policy, until) for change, policy in found if policy]
-
-
-def _late(change: LateChange, policy: AccountPolicy, until: Reach) -> Finding:
-    name, period = policy.name or policy.account, change.period.label
-    scope = f"month:{period}"
-    return Finding(
-        matter=Matter(Rule.LATE, change.account, scope, change.digest[:12], ""),
-        holds=True,
-        severity=Severity.WARNING,
-        group=f"late:{change.account}:{period}:{change.digest}",
-        grave=0,
-        summary=f"{period} of {name} was final at {change.before}; a late bill makes it {change.after}",
-        facts=Facts(
-            account=change.account,
-            account_name=policy.name,
-            scope=scope,
-            name=name,
-            period=period,
-            spend=change.after,
-            before=change.before,
-            bills=(change.name,),
-            data_until=until.get(change.account),
-        ),
-        channels=policy.channels,
-        amount=plain(change.after.amount),
-    )
-
-
-def difference_findings(view: LedgerView, policies: Policies, periods: Sequence[BillingPeriod], until: Reach) -> list[Finding]:
-    """Return where two series of an open month do not agree: about days that both tell completely, or what days there are."""
-    found: list[Finding] = []
+    Of late bills only those are told that changed a final month by a cent at least.
+    """
+    found = [one for one in late if one.at and now - one.at < ONE_SHOT_LASTS and one.size >= TELLABLE]
     for period in periods:
         totals = view.totals(period)
         counts = authorities(totals, policies.products)
-        differing = differences(totals, policies.products, counts)
-        known = ((difference, policies.account(difference.counts.account)) for difference in differing)
-        found += [_differing(difference, policy, policies, until) for difference, policy in known if policy]
-        missing = ((one, policies.account(one.counts.account)) for one in uncounted(totals, policies.products, counts))
-        found += [_missing(one, policy, policies, until) for one, policy in missing if policy]
-    return found
+        found += differences(totals, policies.products, counts)
+        found += uncounted(totals, policies.products, counts)
+        told = (check.discrepancy for check in view.ledger.checks(period) if check.source in sources)
+        found += [one for one in told if one]
+    until = view.data_until(policies.products)
+    return [condition for one in found if (condition := _condition(one, policies, until))]
 
 
-def check_findings(
-    view: LedgerView, policies: Policies, periods: Sequence[BillingPeriod], sources: Collection[SourceName], until: Reach
-) -> list[Finding]:
-    """Return where the days of a source have not caught up with the provider's own total of the month, or it not with them."""
-    checks = (check for period in periods for check in view.ledger.checks(period))
-    told = ((check, policies.account(check.account)) for check in checks if check.source in sources and check.is_told)
-    return [_unequal(check, policy, policies, until) for check, policy in told if policy]
-
-
-def _unequal(check: CrossCheck, policy: AccountPolicy, policies: Policies, until: Reach) -> Finding:
-    days, total = Money(check.days, check.currency), Money(check.total, check.currency)
-    scope, period = f"source:{check.source}", check.period.label
-    return _disagreeing(
-        Matter(Rule.DIFFERING, policy.account, scope, check.currency, period),
-        Severity.NOTICE,
-        f"total:{policy.account}:{period}:{check.source}:{check.currency}",
-        f"{check.source}: days {days}, total {total}",
-        Facts(scope=scope, series=((API_LAYOUT, days), (MONTH_TOTAL, total))),
-        policy=policy,
-        policies=policies,
-        until=until,
-    )
-
-
-def _differing(difference: Difference, policy: AccountPolicy, policies: Policies, until: Reach) -> Finding:
-    counts, other, period = difference.counts.series, difference.other.series, difference.counts.period.label
-    counted, told = Money(difference.counted, difference.currency), Money(difference.told, difference.currency)
-    return _disagreeing(
-        Matter(Rule.DIFFERING, policy.account, f"series:{other}", counts, period),
-        Severity.NOTICE,
-        f"differing:{policy.account}:{period}:{other}",
-        f"{counts} has {counted}, {other} has {told}",
-        Facts(scope=f"series:{other}", series=((counts, counted), (other, told)), days=len(difference.days)),
-        policy=policy,
-        policies=policies,
-        until=until,
-    )
-
-
-def _missing(one: Uncounted, policy: AccountPolicy, policies: Policies, until: Reach) -> Finding:
-    counts, other, period = one.counts.series, one.other.series, one.counts.period.label
-    amount, counted, told = (Money(each, one.currency) for each in (one.amount, one.counted, one.told))
-    series = ((counts, counted), (other, told))
-    return _disagreeing(
-        # Beside the matter of days that both tell: that one was told does not say the other.
-        Matter(Rule.DIFFERING, policy.account, f"series:{other}", f"{counts} lacks days", period),
-        Severity.WARNING,
-        f"uncounted:{policy.account}:{period}:{other}",
-        f"{amount} of {days_text(one.days)} is not counted: {counts} counts and lacks these days, {other} has them",
-        Facts(scope=f"series:{other}", series=series, uncounted=amount, uncounted_on=one.days),
-        policy=policy,
-        policies=policies,
-        until=until,
-    )
-
-
-def _disagreeing(
-    matter: Matter,
-    severity: Severity,
-    group: str,
-    what: str,
-    facts: Facts,
-    *,
-    policy: AccountPolicy,
-    policies: Policies,
-    until: Reach,
-) -> Finding:
-    """Return that bills of a month do not agree; the first of the series in the facts is the one that counts."""
-    name, period = policy.name or policy.account, matter.period
-    (_, counted), *_ = facts.series
-    told = replace(
-        facts,
-        account=policy.account,
-        account_name=policy.name,
-        name=name,
-        period=period,
-        data_until=until.get(policy.account),
-    )
-    return Finding(
-        matter=matter,
+def _condition(one: Discrepancy, policies: Policies, until: Mapping[AccountId, datetime]) -> Condition | None:
+    if (policy := policies.account(one.account)) is None:
+        return None
+    name, period = policy.name or policy.account, one.period.label
+    is_late = one.kind is Disagreement.FINAL_MONTH
+    key, severity, what = _described(one)
+    return Condition(
+        key=key,
         holds=True,
         severity=severity,
-        group=group,
+        group=f"{one.kind}:{one.account}:{period}:{key.scope.label}:{key.threshold}",
         grave=0,
-        summary=f"bills of {name} for {period} do not agree: {what}",
-        facts=told,
-        channels=policies.operators,
-        amount=plain(counted.amount),
+        summary=f"{period} of {name} {what}" if is_late else f"bills of {name} for {period} do not agree: {what}",
+        facts=Facts(
+            scope=key.scope,
+            account_name=policy.name,
+            name=name,
+            period=period,
+            spend=one.counted if is_late else None,
+            discrepancy=one,
+            data_until=until.get(one.account),
+        ),
+        channels=policy.channels if is_late else policies.operators,
+        amount=plain(one.counted.amount),
     )
+
+
+def _described(one: Discrepancy) -> tuple[AlertKey, Severity, str]:
+    """Return what it is about, how grave it is, and what lists say of it."""
+    period = one.period.label
+    month, series = NamedScope(Subject.MONTH, period, one.account), NamedScope(Subject.SERIES, one.series, one.account)
+    match one.kind:
+        case Disagreement.FINAL_MONTH:
+            what = f"was final at {one.other}; a late bill makes it {one.counted}"
+            return AlertKey(Rule.LATE, month, one.digest[:12]), Severity.WARNING, what
+        case Disagreement.AMOUNTS:
+            what = f"{one.counts} has {one.counted}, {one.series} has {one.other}"
+            return AlertKey(Rule.DIFFERING, series, one.counts, period), Severity.NOTICE, what
+        case Disagreement.DAYS:
+            # Beside that of days that both tell: that one was told does not say the other.
+            what = f"is not counted: {one.counts} counts and lacks these days, {one.series} has them"
+            key = AlertKey(Rule.DIFFERING, series, f"{one.counts} lacks days", period)
+            return key, Severity.WARNING, f"{one.lacking} of {days_text(one.days)} {what}"
+        case Disagreement.TOTAL:
+            source = NamedScope(Subject.SOURCE, one.source, one.account)
+            what = f"{one.source}: days {one.counted}, total {one.other}"
+            return AlertKey(Rule.DIFFERING, source, one.counted.currency, period), Severity.NOTICE, what

@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 
+from spendwatch.domain.alert import AlertKey
 from spendwatch.domain.forecast import Forecast, forecast_period
-from spendwatch.domain.foretelling import Foretold, ForetoldPlace, review_forecast
+from spendwatch.domain.forecast_alerts import Foretold, review_forecast
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money
 from spendwatch.domain.pace import Pace
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.review import AlertsKnown, Verdict
-from spendwatch.domain.scope import Scope
+from spendwatch.domain.scope import BudgetScope
 from spendwatch.domain.standing import Standing
 from spendwatch.jobs.paces import Paces
 
 
-@dataclass(frozen=True, slots=True)
-class Foreseen:
-    """What follows from the forecasts of one round."""
-
-    verdict: Verdict
-    reached: tuple[Foretold, ...]
-    """New, or by another day than before."""
-    gone: tuple[ForetoldPlace, ...]
-    """No longer reached."""
-
-
 def forecast(
     paces: Paces,
-    scope: Scope,
+    scope: BudgetScope,
     spent: Money,
     period: BillingPeriod,
     fresh: Freshness,
@@ -50,31 +39,24 @@ def foresee(
     standings: Iterable[Standing],
     paces: Paces,
     known: AlertsKnown,
-    held: Mapping[ForetoldPlace, date],
+    held: Foretold,
     fresh: Freshness,
     *,
     names: Mapping[str, str],
     zone: tzinfo,
-) -> Foreseen:
-    """Judge the forecasts of all budgets that have thresholds for them."""
+) -> tuple[Sequence[Verdict], Foretold]:
+    """Judge the forecasts of all budgets that have thresholds for them; return what they reach, too."""
     verdicts: list[Verdict] = []
-    reached: dict[ForetoldPlace, date] = {}
+    reached: dict[AlertKey, date] = {}
     for standing in watched_for_forecasts(standings):
         scope = standing.watch.scope
         likely = forecast(paces, scope, standing.spend, standing.period, fresh, until=standing.data_until, zone=zone)
         name = names.get(scope.account, "")
         verdict, foretold = review_forecast(standing, likely, known, held, account_name=name, now=fresh.now)
-        reached |= {one.place: one.through for one in foretold}
+        reached |= foretold
         if verdict.alerts:
             verdicts.append(verdict)
-    return Foreseen(
-        verdict=Verdict(
-            tuple(alert for verdict in verdicts for alert in verdict.alerts),
-            tuple(said for verdict in verdicts for said in verdict.notifications),
-        ),
-        reached=tuple(Foretold(place, through) for place, through in reached.items() if held.get(place) != through),
-        gone=tuple(place for place in held if place not in reached),
-    )
+    return verdicts, reached
 
 
 def watched_for_forecasts(standings: Iterable[Standing]) -> Sequence[Standing]:

@@ -10,12 +10,13 @@ from dataclasses import replace
 
 import structlog
 
-from spendwatch.domain.alert import Alert, AlertState, Matter, Rule
+from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule
 from spendwatch.domain.errors import DeliveryError, LedgerDamagedError, LedgerUnavailableError
 from spendwatch.domain.notification import Delivery, Facts, Reason, first_attempt
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.review import say
+from spendwatch.domain.scope import NamedScope, Subject
 from spendwatch.jobs.ports import Channel
 
 log = structlog.get_logger("spendwatch")
@@ -25,7 +26,7 @@ LASTS = 30.0
 
 _REMIND = 86400.0
 _RETRY = 60.0
-_MATTER = Matter(Rule.LEDGER_FAILING, "", "ledger", "", "")
+_SCOPE = NamedScope(Subject.DAEMON, "ledger")
 
 
 class LedgerAlarm:
@@ -74,7 +75,7 @@ class LedgerAlarm:
         if trouble and self._alert is None:
             moment = self._clock()
             self._alert = Alert.begun(
-                _MATTER,
+                AlertKey(Rule.LEDGER_FAILING, _SCOPE),
                 Severity.CRITICAL,
                 tells=True,
                 amount="",
@@ -97,7 +98,7 @@ class LedgerAlarm:
     def _put(self, reason: Reason, why: str, channels: Mapping[ChannelName, Channel], operators: Sequence[ChannelName]) -> None:
         assert self._alert  # noqa: S101 -- all three calls have one
         self._told_at, now = self._monotonic(), self._clock()
-        facts = Facts(scope="ledger", name="ledger", detail=why)
+        facts = Facts(scope=_SCOPE, name=_SCOPE.name, detail=why)
         for name in operators or tuple(channels):
             for target in channels[name].targets if name in channels else ():
                 unheard = self._waiting.pop((name, target), None)

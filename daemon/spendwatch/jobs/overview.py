@@ -9,10 +9,11 @@ from decimal import Decimal
 from enum import StrEnum
 
 from spendwatch.domain.alert import Alert, AlertId
-from spendwatch.domain.authority import Uncounted, Unwatched, authorities, uncounted, unwatched
+from spendwatch.domain.authority import Unwatched, authorities, uncounted, unwatched
 from spendwatch.domain.balance import AccountBalance
 from spendwatch.domain.category import Category
 from spendwatch.domain.cross_check import CrossCheck
+from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.health import Freshness, ReadingProgress, SourceHealth
 from spendwatch.domain.layouts import API_LAG
@@ -20,7 +21,7 @@ from spendwatch.domain.money import Currency, Money, plain, share_of
 from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity, WorkspacePolicy
-from spendwatch.domain.scope import Counts, Dimension, Scope
+from spendwatch.domain.scope import BudgetScope, Counts, Dimension
 from spendwatch.domain.standing import SpendSum, Split, Standing, foreign_of
 from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, WorkspaceId
 from spendwatch.domain.thresholds import gravity, levels_of
@@ -104,7 +105,7 @@ class AccountOverview:
     """Whether the figures are those of the billing API, which is late and leaves out what is not settled yet."""
     used_on: tuple[tuple[Category, date], ...] = ()
     """The latest day with usage of each category: they are billed at different paces."""
-    uncounted: tuple[Uncounted, ...] = ()
+    uncounted: tuple[Discrepancy, ...] = ()
     """What series that do not count say of days that the one that counts does not have."""
     outside: tuple[Unwatched, ...] = ()
     """What its bills charge for products that are not watched, the largest amount first."""
@@ -262,7 +263,7 @@ def _accounts(
                 data_until=until.get(policy.account),
                 lags=lagging.get(policy.account, False),
                 balance=surveyed.balances.get(policy.account),
-                missing=[one for one in missing if one.counts.account == policy.account],
+                missing=[one for one in missing if one.account == policy.account],
                 outside=[one for one in outside if one.account == policy.account],
                 used_on=view.used_on(policy.account, policies.products),
             ),
@@ -287,7 +288,7 @@ def _account(
     data_until: datetime | None,
     lags: bool,
     balance: AccountBalance | None,
-    missing: Sequence[Uncounted],
+    missing: Sequence[Discrepancy],
     outside: Sequence[Unwatched],
     used_on: tuple[tuple[Category, date], ...],
 ) -> AccountOverview:
@@ -337,7 +338,7 @@ def _with_outlook(
         return seen
 
     def expected(one: AccountOverview | WorkspaceLine, workspace: WorkspaceId | None = None) -> Forecast | None:
-        scope, spent = Scope(seen.account, workspace, counts=one.counts), one.split.counted(one.counts)
+        scope, spent = BudgetScope(seen.account, workspace, counts=one.counts), one.split.counted(one.counts)
         return forecast(paces, scope, spent, month, fresh, until=seen.data_until, zone=zone)
 
     lines = (replace(line, forecast=expected(line, line.workspace)) for line in seen.workspaces)
@@ -462,10 +463,10 @@ def _account_json(account: AccountOverview, overview: Overview, zone: tzinfo) ->
         ],
         "uncounted": [
             {
-                "series": one.other.series,
-                "counts": one.counts.series,
-                "spend": plain(one.amount),
-                "currency": one.currency,
+                "series": one.series,
+                "counts": one.counts,
+                "spend": _amount(one.lacking),
+                "currency": one.counted.currency,
                 "days": [day.isoformat() for day in one.days],
             }
             for one in account.uncounted
@@ -535,11 +536,11 @@ def alert_json(alert: Alert, zone: tzinfo, notified: int, *, is_undelivered: boo
     """Return an alert as plain JSON values; `notified`: how many deliveries arrived."""
     return {
         "id": alert.id,
-        "rule": alert.matter.rule.value,
-        "account": alert.matter.account,
-        "scope": alert.matter.scope,
-        "threshold": alert.matter.threshold,
-        "month": alert.matter.period or None,
+        "rule": alert.key.rule.type,
+        "account": alert.key.scope.account,
+        "scope": alert.key.scope.label,
+        "threshold": alert.key.threshold,
+        "month": alert.key.period or None,
         "severity": alert.severity.value,
         "state": alert.state.value,
         "since": alert.since.astimezone(zone).isoformat(timespec="seconds"),

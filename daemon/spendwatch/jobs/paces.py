@@ -13,7 +13,7 @@ from spendwatch.domain.money import EXACT, Currency
 from spendwatch.domain.pace import Pace, TooEarly, pace_of
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, Policies, Watch
-from spendwatch.domain.scope import MATCHABLE, Counts, Dimension, Scope
+from spendwatch.domain.scope import MATCHABLE, BudgetScope, Counts, Dimension
 from spendwatch.domain.statement import AccountId, DayKey, Digest, SeriesKey, WorkspaceId
 from spendwatch.domain.usage import Usage, days_that_count, last_complete_day, unknown_days
 from spendwatch.jobs.ledger_view import LedgerView
@@ -38,12 +38,12 @@ class Paces:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._scopes: dict[AccountId, dict[Scope, Pace | TooEarly]] = {}
+        self._scopes: dict[AccountId, dict[BudgetScope, Pace | TooEarly]] = {}
         self._balances: dict[AccountId, Pace | TooEarly] = {}
         self._grounds: dict[tuple[AccountId, bool], _Ground] = {}
         self._seen: dict[bool, tuple[int, Policies]] = {}
 
-    def of(self, scope: Scope) -> Pace | TooEarly | None:
+    def of(self, scope: BudgetScope) -> Pace | TooEarly | None:
         """Return the pace of what a budget watches; None if the account was never looked at, and for subscriptions alone.
 
         What is subscribed has no pace: a budget that counts it, too, goes by the same one as pay-as-you-go alone.
@@ -128,12 +128,12 @@ def _ground(
 
 def _paces(
     usage: Iterable[Usage], policy: AccountPolicy, ground: _Ground, finer: Sequence[Watch]
-) -> Iterator[tuple[Scope, Pace | TooEarly]]:
+) -> Iterator[tuple[BudgetScope, Pace | TooEarly]]:
     def pace(daily: Mapping[date, Decimal]) -> Pace | TooEarly:
         return pace_of(daily, through=ground.through, unknown=ground.unknown)
 
     account, whole = policy.account, Daily()
-    picked: dict[Scope, Daily] = {watch.scope.of_all: {} for watch in finer}
+    picked: dict[BudgetScope, Daily] = {watch.scope.of_all: {} for watch in finer}
     for workspace, group in groupby(usage, key=lambda one: WorkspaceId(one.values[Dimension.WORKSPACE])):
         mine = Daily()
         for one in _of_currency(group, policy.currency):
@@ -142,8 +142,8 @@ def _paces(
                 if watch.scope.workspace in {None, workspace} and watch.match and watch.match.fits(dict(one.values)):
                     _add(picked[watch.scope.of_all], one.daily)
         _add(whole, mine)
-        yield Scope(account, workspace), pace(mine)
-    yield Scope(account), pace(whole)
+        yield BudgetScope(account, workspace), pace(mine)
+    yield BudgetScope(account), pace(whole)
     for scope, daily in picked.items():
         yield scope, pace(daily)
 

@@ -13,9 +13,10 @@ from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
 from spendwatch.domain.balance_watch import BalanceWatch
 from spendwatch.domain.category import Category
 from spendwatch.domain.cross_check import CrossCheck
-from spendwatch.domain.foretelling import Foretold, ForetoldPlace
+from spendwatch.domain.discrepancy import Discrepancy
+from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.health import AccountBills, BalanceHealth, ChannelHealth, ReadingProgress, Rejection, SourceHealth
-from spendwatch.domain.late import Closing, LateChange
+from spendwatch.domain.late import Closing
 from spendwatch.domain.merging import Held, MergedDay, Reading
 from spendwatch.domain.money import Currency
 from spendwatch.domain.notification import Delivery, DeliveryId, Notification
@@ -156,7 +157,7 @@ class Ledger(Protocol):
     def products_since(self, since: date) -> Mapping[AccountId, frozenset[str]]:
         """Return for each account the products that were charged for since that day, whatever series tells of it."""
 
-    def late(self, since: datetime) -> Sequence[LateChange]:
+    def late(self, since: datetime) -> Sequence[Discrepancy]:
         """Return the final months that were changed since then, the earliest change first."""
 
     def recent_charges(self, since: date) -> Mapping[AccountId, frozenset[tuple[str, ChargeKind]]]:
@@ -233,11 +234,11 @@ class Balances(Protocol):
     def remember(self, watches: Collection[tuple[BalanceWatch, Currency]]) -> None:
         """Remember these looks in place of the ones before."""
 
-    def foretold(self, periods: Sequence[BillingPeriod]) -> Mapping[ForetoldPlace, date]:
-        """Return what forecasts of these periods reach, each with the last complete day by which they first did."""
+    def foretold(self) -> Foretold:
+        """Return what forecasts reached when they were judged last."""
 
-    def foretell(self, reached: Iterable[Foretold], gone: Collection[ForetoldPlace], periods: Sequence[BillingPeriod]) -> None:
-        """Remember what forecasts reach, and forget what they no longer reach, and everything of other periods."""
+    def foretell(self, foretold: Foretold) -> None:
+        """Remember what forecasts reach in place of what they reached before."""
 
 
 class Outbox(Protocol):

@@ -7,14 +7,14 @@ from dataclasses import replace
 from datetime import date, timedelta, tzinfo
 from typing import Any
 
-from spendwatch.domain.alert import AlertState, Rule
+from spendwatch.domain.alert import AlertState
 from spendwatch.domain.category import Category
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Policies, Watch
-from spendwatch.domain.scope import Counts, Dimension
+from spendwatch.domain.scope import AlertScope, Counts, Dimension
 from spendwatch.domain.standing import Course, SpendSum, course_of, subscribed
 from spendwatch.domain.statement import AccountId, SeriesKey
 from spendwatch.domain.usage import unknown_days
@@ -26,11 +26,9 @@ from spendwatch.jobs.standings import dimensions
 _GROWTH_DAYS = 7
 _CATEGORY = (Dimension.COMMODITY, Dimension.ITEM)
 """By what is told which category a charge is of."""
-_OF_SPEND = frozenset({Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED})
-_OF_BALANCE = frozenset({Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY})
 
-Watched = Mapping[tuple[str, str], Watch]
-"""By account and scope."""
+Watched = Mapping[AlertScope, Watch]
+"""The budgets by their scopes."""
 
 _Figures = dict[str, Any]
 """What is to be added to the facts, by field."""
@@ -47,20 +45,19 @@ def told_in_full(
     zone: tzinfo,
 ) -> tuple[Notification, ...]:
     """Return the notifications with all their figures, each of which says whether they are late."""
-    history = _History(view, policies.products, finer=any("/" in one.facts.scope for one in said))
+    history = _History(view, policies.products, finer=any(watch.match for watch in watched.values()))
     month = BillingPeriod.containing(fresh.now, zone)
 
     def in_full(one: Notification) -> Notification:
-        found = _Figures()
+        scope, rule, found = one.facts.scope, one.rule, _Figures()
         if _lags(one, view, policies, month):
             found["lags"] = True
-        if one.rule in _OF_SPEND or one.rule in _OF_BALANCE:
-            found["used_on"] = view.used_on(AccountId(one.facts.account), policies.products)
-        if one.rule in _OF_SPEND and (watch := watched.get((one.facts.account, one.facts.scope))):
+        if rule.is_about_spend or rule.is_about_balance:
+            found["used_on"] = view.used_on(scope.account, policies.products)
+        if rule.is_about_spend and (watch := watched.get(scope)):
             found |= _grown(one, history, watch) | _foreseen(one, watch, paces, month, zone, fresh=fresh)
-        elif one.rule in _OF_BALANCE and one.state is AlertState.FIRING:
-            exposure = view.exposure(AccountId(one.facts.account), fresh.now.astimezone(zone).date())
-            found |= {"covers": exposure.covers, "plans": exposure.plans, "stops": exposure.stops}
+        elif rule.is_about_balance and one.state is AlertState.FIRING:
+            found["exposure"] = view.exposure(scope.account, fresh.now.astimezone(zone).date())
         # Once, and not figure by figure: to copy the facts is what takes longest where there are ten thousand.
         return replace(one, facts=replace(one.facts, **found)) if found else one
 
@@ -70,8 +67,8 @@ def told_in_full(
 def _lags(said: Notification, view: LedgerView, policies: Policies, month: BillingPeriod) -> bool:
     facts = said.facts
     lagging = view.lagging(BillingPeriod.parse(facts.period) if facts.period else month, policies.products)
-    if facts.account:
-        return lagging.get(AccountId(facts.account), False)
+    if facts.scope.account:
+        return lagging.get(facts.scope.account, False)
     # What is said of no account tells the latest bill of all of them.
     return bool(lagging) and all(lagging.values())
 
@@ -79,7 +76,7 @@ def _lags(said: Notification, view: LedgerView, policies: Policies, month: Billi
 def _grown(said: Notification, history: _History, watch: Watch) -> _Figures:
     facts, period, counts = said.facts, BillingPeriod.parse(said.facts.period), watch.scope.counts
     course = None if counts is Counts.SUBSCRIPTION else history.course(watch, period)
-    found = _Figures() if course is None else {"growth": course.growth, "daily": course.daily}
+    found = _Figures(course=course) if course else _Figures()
     if counts is not Counts.PAY_AS_YOU_GO and facts.split and facts.split.subscription.amount:
         found["subscribed"] = history.subscribed(watch, period)
     return found

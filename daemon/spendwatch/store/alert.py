@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import CheckConstraint, Column, Connection, Integer, Select, Table, func, or_, select, tuple_
-from sqlalchemy.engine import RowMapping
 
-from spendwatch.domain.alert import Alert, AlertId, AlertState, Matter, Rule
+from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Severity
+from spendwatch.domain.scope import parse_scope
 from spendwatch.store.bulk import put_many
-from spendwatch.store.columns import Insertion, Moment, Row, Words, begins_with, metadata
+from spendwatch.store.columns import Choice, Insertion, Moment, Row, Words, begins_with, metadata
 
 alert = Table(
     "alert",
     metadata,
     Column("id", Words, primary_key=True),
-    Column("rule", Words, nullable=False),
+    Column("rule", Choice(Rule), nullable=False),
     Column("account", Words, nullable=False),
     Column("scope", Words, nullable=False),
     Column("threshold", Words, nullable=False),
     Column("period", Words, nullable=False, index=True),
     Column("height", Words, nullable=False),
     Column("episode", Integer, nullable=False),
-    Column("severity", Words, nullable=False),
-    Column("state", Words, nullable=False, index=True),
+    Column("severity", Choice(Severity), nullable=False),
+    Column("state", Choice(AlertState), nullable=False, index=True),
     Column("since", Moment, nullable=False),
     Column("resolved_at", Moment),
     Column("told_at", Moment),
@@ -36,8 +37,10 @@ alert = Table(
     Column("told_amount", Words, nullable=False),
     CheckConstraint("state IN ('firing', 'resolved')", name="state"),
 )
+"""A column for each field of an alert and of its key, in their order."""
 
-_MATTER = (alert.c.rule, alert.c.account, alert.c.scope, alert.c.threshold, alert.c.period, alert.c.height)
+_KEY = tuple(alert.c)[1:7]
+_OWN = tuple(column.name for column in alert.c if column not in _KEY)
 
 
 def put_alerts(connection: Connection, alerts: Iterable[Alert]) -> None:
@@ -52,25 +55,15 @@ def _change_course(insertion: Insertion) -> Insertion:
 
 
 def _row(one: Alert) -> Row:
+    key = one.key
     return {
-        "id": one.id,
-        "rule": one.matter.rule.value,
-        "account": one.matter.account,
-        "scope": one.matter.scope,
-        "threshold": one.matter.threshold,
-        "period": one.matter.period,
-        "height": one.matter.height,
-        "episode": one.episode,
-        "severity": one.severity.value,
-        "state": one.state.value,
-        "since": one.since,
-        "resolved_at": one.resolved_at,
-        "told_at": one.told_at,
-        "times_told": one.times_told,
-        "amount": one.amount,
-        "summary": one.summary,
-        "budget": one.budget,
-        "told_amount": one.told_amount,
+        **{name: getattr(one, name) for name in _OWN},
+        "rule": key.rule,
+        "account": key.scope.account,
+        "scope": key.scope.text,
+        "threshold": key.threshold,
+        "period": key.period,
+        "height": key.height,
     }
 
 
@@ -78,8 +71,8 @@ def alerts_that_matter(connection: Connection) -> tuple[Alert, ...]:
     """Return firing alerts, those of the latest three periods, and of matters without a period the latest episode."""
     newest: str | None = connection.scalar(select(func.max(alert.c.period)))
     oldest = BillingPeriod.parse(newest).previous().previous().label if newest else "9999-12"
-    latest = select(*_MATTER, func.max(alert.c.episode)).where(alert.c.period == "").group_by(*_MATTER)
-    firing, is_latest = alert.c.state == AlertState.FIRING.value, tuple_(*_MATTER, alert.c.episode).in_(latest)
+    latest = select(*_KEY, func.max(alert.c.episode)).where(alert.c.period == "").group_by(*_KEY)
+    firing, is_latest = alert.c.state == AlertState.FIRING, tuple_(*_KEY, alert.c.episode).in_(latest)
     return _alerts(connection, select(alert).where(or_(firing, alert.c.period >= oldest, is_latest)))
 
 
@@ -87,7 +80,7 @@ def alerts_listed(connection: Connection, *, state: AlertState | None, period: s
     """Return alerts, the latest first."""
     query = select(alert).order_by(alert.c.since.desc(), alert.c.id).limit(limit)
     if state is not None:
-        query = query.where(alert.c.state == state.value)
+        query = query.where(alert.c.state == state)
     if period is not None:
         query = query.where(alert.c.period == period)
     return _alerts(connection, query)
@@ -100,24 +93,8 @@ def alerts_beginning(connection: Connection, prefix: str, limit: int) -> tuple[A
     return _alerts(connection, select(alert).where(begins_with(alert.c.id, prefix)).order_by(alert.c.id).limit(limit))
 
 
-def _alerts(connection: Connection, query: Select[*tuple[object, ...]]) -> tuple[Alert, ...]:
-    rows: Sequence[RowMapping] = connection.execute(query).mappings().all()
-    return tuple(_alert(row) for row in rows)
-
-
-def _alert(row: RowMapping) -> Alert:
-    return Alert(
-        id=AlertId(row["id"]),
-        matter=Matter(Rule(row["rule"]), row["account"], row["scope"], row["threshold"], row["period"], row["height"]),
-        episode=row["episode"],
-        severity=Severity(row["severity"]),
-        state=AlertState(row["state"]),
-        since=row["since"],
-        resolved_at=row["resolved_at"],
-        told_at=row["told_at"],
-        times_told=row["times_told"],
-        amount=row["amount"],
-        summary=row["summary"],
-        budget=row["budget"],
-        told_amount=row["told_amount"],
+def _alerts(connection: Connection, query: Select[*tuple[Any, ...]]) -> tuple[Alert, ...]:
+    return tuple(
+        Alert(which, AlertKey(rule, parse_scope(account, scope), *rest[:3]), *rest[3:])
+        for which, rule, account, scope, *rest in connection.execute(query)
     )

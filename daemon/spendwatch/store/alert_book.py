@@ -15,7 +15,7 @@ from spendwatch.domain.review import Verdict
 from spendwatch.store.alert import alert, alerts_beginning, alerts_listed, alerts_that_matter, put_alerts
 from spendwatch.store.database import Database
 from spendwatch.store.delivery import deliveries, delivery, put_deliveries, select_deliveries
-from spendwatch.store.notification import decode, notification, notifications_about, put_notifications
+from spendwatch.store.notification import notification, notifications_about, put_notifications
 
 
 class AlertBook:
@@ -67,20 +67,18 @@ class AlertBook:
         later, copy = notification.alias(), select(delivery.c.id).where(delivery.c.notification == notification.c.id)
         # From the notification on: of ten thousand, next to none has no living copy, but all of their alerts may fire.
         query = select(notification.c.body).where(
-            ~copy.where(delivery.c.state != DeliveryState.DEAD.value).exists(),
-            select(alert.c.id).where(alert.c.id == notification.c.alert, alert.c.state == AlertState.FIRING.value).exists(),
+            ~copy.where(delivery.c.state != DeliveryState.DEAD).exists(),
+            select(alert.c.id).where(alert.c.id == notification.c.alert, alert.c.state == AlertState.FIRING).exists(),
             ~select(later.c.id)
             .where(later.c.alert == notification.c.alert, later.c.created_at > notification.c.created_at)
             .exists(),
         )
         with self._database.reading() as connection:
-            return tuple(decode(body) for body in connection.scalars(query.order_by(notification.c.created_at)))
+            return tuple(connection.scalars(query.order_by(notification.c.created_at)))
 
     def notified(self) -> Mapping[AlertId, int]:
         """Return for each alert how many deliveries arrived; alerts of which none did are left out."""
-        arrived = (
-            select(notification.c.alert, func.count()).join(delivery).where(delivery.c.state == DeliveryState.DELIVERED.value)
-        )
+        arrived = select(notification.c.alert, func.count()).join(delivery).where(delivery.c.state == DeliveryState.DELIVERED)
         with self._database.reading() as connection:
             found = connection.execute(arrived.group_by(notification.c.alert)).all()
         return {AlertId(which): number for which, number in found}

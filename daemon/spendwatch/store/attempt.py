@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, Table, delete, select
+from sqlalchemy import BigInteger, Column, Connection, Float, Integer, Table, delete, select
 
 from spendwatch.domain.health import ReadingProgress
 from spendwatch.domain.statement import Digest, SourceName
@@ -27,8 +28,7 @@ reading = Table(
     Column("file", Words, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("phase", Words, nullable=False),
-    # In thousandths.
-    Column("share", Integer, nullable=False),
+    Column("share", Float, nullable=False),
     Column("began_at", Moment, nullable=False),
     Column("at", Moment, nullable=False),
 )
@@ -51,15 +51,8 @@ def forget_attempts(connection: Connection, digest: Digest) -> None:
 
 def note_progress(connection: Connection, progress: ReadingProgress) -> None:
     """Note how much of a file is read."""
-    row: Row = {
-        "source": progress.source,
-        "file": progress.file,
-        "size": progress.size,
-        "phase": progress.phase,
-        "share": int(progress.share * 1000),
-        "began_at": progress.began_at,
-        "at": progress.at,
-    }
+    # In thousandths, never rounded up: what is not read yet is not shown as read.
+    row: Row = {**asdict(progress), "share": int(progress.share * 1000) / 1000}
     insertion = insert_into(connection, reading).values(row)
     latest = {name: insertion.excluded[name] for name in row if name != "source"}
     connection.execute(insertion.on_conflict_do_update(index_elements=[reading.c.source], set_=latest))
@@ -72,8 +65,5 @@ def forget_progress(connection: Connection, source: SourceName | None = None) ->
 
 def progress_of_all(connection: Connection) -> tuple[ReadingProgress, ...]:
     """Return what is being read."""
-    found = connection.execute(select(reading).order_by(reading.c.source))
-    return tuple(
-        ReadingProgress(SourceName(row.source), row.file, row.size, row.phase, row.share / 1000, row.began_at, row.at)
-        for row in found
-    )
+    found = connection.execute(select(reading).order_by(reading.c.source)).mappings()
+    return tuple(ReadingProgress(**row) for row in found)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import Boolean, Column, Integer, Table, func, select
 
 from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
 from spendwatch.domain.balance_watch import BalanceWatch
-from spendwatch.domain.foretelling import Foretold, ForetoldPlace
+from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.health import BalanceHealth
 from spendwatch.domain.money import Currency
-from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId
 from spendwatch.domain.trouble import Trouble
-from spendwatch.store.balance_memory import foretold_in, put_foretold, put_watch, watches_on_record
+from spendwatch.store.balance_memory import foretold_on_record, put_foretold, put_watch, watches_on_record
 from spendwatch.store.balance_reading import latest_readings, put_reading, readings_of
-from spendwatch.store.columns import Moment, Row, Words, insert_into, metadata
+from spendwatch.store.columns import Choice, Moment, Row, Words, insert_into, metadata
 from spendwatch.store.database import Database
 
 balance_health = Table(
@@ -30,10 +29,10 @@ balance_health = Table(
     Column("failures", Integer, nullable=False),
     Column("trouble", Words, nullable=False),
     Column("is_lasting", Boolean, nullable=False),
-    Column("cause", Words, nullable=False),
+    Column("cause", Choice(Trouble)),
 )
 
-_WELL: Row = {"failing_since": None, "failures": 0, "trouble": "", "is_lasting": False, "cause": ""}
+_WELL: Row = {"failing_since": None, "failures": 0, "trouble": "", "is_lasting": False, "cause": None}
 
 
 class BalanceBook:
@@ -54,7 +53,7 @@ class BalanceBook:
 
     def failed(self, account: AccountId, why: str, *, at: datetime, is_lasting: bool, cause: Trouble | None = None) -> None:
         """Note that the balance could not be read; `cause`: what kind of trouble it is, as far as its place can tell."""
-        kind: Row = {"trouble": why, "is_lasting": is_lasting, "cause": cause.value if cause else ""}
+        kind: Row = {"trouble": why, "is_lasting": is_lasting, "cause": cause}
         row: Row = {"failing_since": at, "failures": 1, **kind}
         with self._database.writing() as connection:
             insertion = insert_into(connection, balance_health).values({"account": account, "first_tried_at": at, **row})
@@ -78,11 +77,7 @@ class BalanceBook:
     def health(self) -> Mapping[AccountId, BalanceHealth]:
         """Return how it went with each balance that was ever to be read."""
         with self._database.reading() as connection:
-            found = connection.execute(select(balance_health)).mappings()
-            return {
-                AccountId(row["account"]): BalanceHealth(**{**row, "cause": Trouble(row["cause"]) if row["cause"] else None})
-                for row in found
-            }
+            return {row["account"]: BalanceHealth(**row) for row in connection.execute(select(balance_health)).mappings()}
 
     def watches(self) -> Mapping[AccountId, BalanceWatch]:
         """Return the last look at each balance."""
@@ -95,12 +90,12 @@ class BalanceBook:
             for watch, currency in watches:
                 put_watch(connection, watch, currency)
 
-    def foretold(self, periods: Sequence[BillingPeriod]) -> Mapping[ForetoldPlace, date]:
-        """Return what forecasts of these periods reach, each with the last complete day by which they first did."""
+    def foretold(self) -> Foretold:
+        """Return what forecasts reached when they were judged last."""
         with self._database.reading() as connection:
-            return foretold_in(connection, [period.label for period in periods])
+            return foretold_on_record(connection)
 
-    def foretell(self, reached: Iterable[Foretold], gone: Collection[ForetoldPlace], periods: Sequence[BillingPeriod]) -> None:
-        """Remember what forecasts reach, and forget what they no longer reach, and everything of other periods."""
+    def foretell(self, foretold: Foretold) -> None:
+        """Remember what forecasts reach in place of what they reached before."""
         with self._database.writing() as connection:
-            put_foretold(connection, reached, gone, [period.label for period in periods])
+            put_foretold(connection, foretold)

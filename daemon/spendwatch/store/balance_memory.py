@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 
 from sqlalchemy import Column, Connection, Date, Integer, PrimaryKeyConstraint, Table, and_, delete, select
 
+from spendwatch.domain.alert import AlertKey, Rule
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.balance_watch import BalanceWatch, TopUp
 from spendwatch.domain.forecast import RunwayReached
-from spendwatch.domain.foretelling import Foretold, ForetoldPlace
+from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.money import Currency, Money
+from spendwatch.domain.scope import parse_scope
 from spendwatch.domain.statement import AccountId
 from spendwatch.store.bulk import put_many
-from spendwatch.store.columns import Insertion, Moment, Row, Total, Words, insert_into, metadata
+from spendwatch.store.columns import Choice, Insertion, Moment, Row, Total, Words, insert_into, metadata
 
 balance_watch = Table(
     "balance_watch",
     metadata,
     Column("account", Words, primary_key=True),
-    Column("origin", Words, nullable=False),
+    Column("origin", Choice(Origin), nullable=False),
     Column("currency", Words, nullable=False),
     Column("funds", Total),
     Column("net", Total),
@@ -59,7 +61,7 @@ def put_watch(connection: Connection, watch: BalanceWatch, currency: Currency) -
     top_up = watch.top_up
     row: Row = {
         "account": watch.account,
-        "origin": watch.origin.value,
+        "origin": watch.origin,
         "currency": currency,
         "funds": watch.funds.amount if watch.funds else None,
         "net": watch.net.amount if watch.net else None,
@@ -89,7 +91,7 @@ def watches_on_record(connection: Connection) -> Mapping[AccountId, BalanceWatch
         currency = Currency(row.currency)
         found[AccountId(row.account)] = BalanceWatch(
             account=AccountId(row.account),
-            origin=Origin(row.origin),
+            origin=row.origin,
             funds=None if row.funds is None else Money(row.funds, currency),
             net=None if row.net is None else Money(row.net, currency),
             top_up=None if row.top_up is None else TopUp(Money(row.top_up, currency), row.topped_up_at),
@@ -100,15 +102,13 @@ def watches_on_record(connection: Connection) -> Mapping[AccountId, BalanceWatch
     return found
 
 
-def put_foretold(
-    connection: Connection, reached: Iterable[Foretold], gone: Collection[ForetoldPlace], periods: Sequence[str]
-) -> None:
-    """Remember what forecasts reach, and forget what they no longer reach, and everything of other periods."""
-    connection.execute(delete(foretold).where(foretold.c.period.not_in(periods)))
-    rows: list[Row] = [{**_place(one.place), "through": one.through} for one in reached]
+def put_foretold(connection: Connection, reached: Foretold) -> None:
+    """Remember what forecasts reach in place of what they reached before; most of that has not changed."""
+    before = foretold_on_record(connection)
+    rows: list[Row] = [{**_place(key), "through": day} for key, day in reached.items() if before.get(key) != day]
     put_many(connection, foretold, rows, _move_on)
-    for place in gone:
-        is_it = and_(*(foretold.c[name] == value for name, value in _place(place).items()))
+    for key in before.keys() - reached.keys():
+        is_it = and_(*(foretold.c[name] == value for name, value in _place(key).items()))
         connection.execute(delete(foretold).where(is_it))
 
 
@@ -118,18 +118,15 @@ def _move_on(insertion: Insertion) -> Insertion:
     )
 
 
-def _place(place: ForetoldPlace) -> Row:
+def _place(key: AlertKey) -> Row:
+    scope = key.scope
+    place: Row = {"period": key.period, "account": scope.account, "scope": scope.text}
+    return {**place, "threshold": key.threshold, "height": key.height}
+
+
+def foretold_on_record(connection: Connection) -> Foretold:
+    """Return what forecasts reach, each with the last complete day by which they first did."""
     return {
-        "period": place.period,
-        "account": place.account,
-        "scope": place.scope,
-        "threshold": place.threshold,
-        "height": place.height,
+        AlertKey(Rule.FORECAST, parse_scope(account, scope), threshold, period, height): through
+        for period, account, scope, threshold, height, through in connection.execute(select(foretold))
     }
-
-
-def foretold_in(connection: Connection, periods: Sequence[str]) -> Mapping[ForetoldPlace, date]:
-    """Return what forecasts of these periods reach, each with the last complete day by which they first did."""
-    columns = (foretold.c.account, foretold.c.scope, foretold.c.period, foretold.c.threshold, foretold.c.height)
-    rows = connection.execute(select(*columns, foretold.c.through).where(foretold.c.period.in_(periods)))
-    return {ForetoldPlace(AccountId(account), *place): through for account, *place, through in rows}

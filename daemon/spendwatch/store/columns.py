@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
+from enum import StrEnum
+from functools import cache, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -74,6 +75,57 @@ class Texts(TypeDecorator[tuple[str, ...]]):
         """Return the texts."""
         del dialect
         return None if value is None else tuple(json.loads(value))
+
+
+class Choice(TypeDecorator[StrEnum]):
+    """One of an enumeration's words."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: type[StrEnum]) -> None:
+        """Hold words of that kind."""
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:
+        """Return the word."""
+        del dialect
+        return None if value is None else value.value
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> StrEnum | None:  # noqa: ANN401 -- the base class says so
+        """Return the choice."""
+        del dialect
+        return None if value is None else self.kind(value)
+
+
+class Document(TypeDecorator[Any]):
+    """A dataclass as JSON. Amounts are strings, and what is as by default is left out."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: type) -> None:
+        """Hold values of that class."""
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: Any | None, dialect: Dialect) -> str | None:  # noqa: ANN401 -- the base class says so
+        """Return the value as JSON."""
+        del dialect
+        return None if value is None else storable(_adapter(self.kind).dump_json(value, exclude_defaults=True).decode())
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Any | None:  # noqa: ANN401 -- the base class says so
+        """Return the value."""
+        del dialect
+        return None if value is None else _adapter(self.kind).validate_json(value)
+
+
+@cache
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter  # noqa: PLC0415 -- 0.1 s to build, which commands that read no document can do without
+
+    return TypeAdapter(kind)
 
 
 class Amount(TypeDecorator[Decimal]):
@@ -183,6 +235,7 @@ class DecimalSum:
 
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
     from sqlalchemy.dialects import postgresql
 
 Insertion: TypeAlias = "sqlite.Insert | postgresql.Insert"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 
 from sqlalchemy import (
@@ -19,13 +20,12 @@ from sqlalchemy import (
     Table,
     select,
 )
-from sqlalchemy.engine import RowMapping
 
-from spendwatch.domain.notification import Delivery, DeliveryId, DeliveryState, Notification, delivery_id
+from spendwatch.domain.notification import Delivery, DeliveryState, Notification, delivery_id
 from spendwatch.domain.policy import ChannelName
 from spendwatch.store.bulk import keep_the_old, put_many
-from spendwatch.store.columns import Moment, Row, Words, metadata
-from spendwatch.store.notification import decode, notification
+from spendwatch.store.columns import Choice, Moment, Row, Words, metadata
+from spendwatch.store.notification import notification
 
 delivery = Table(
     "delivery",
@@ -34,7 +34,7 @@ delivery = Table(
     Column("notification", Words, ForeignKey(notification.c.id), nullable=False, index=True),
     Column("channel", Words, nullable=False),
     Column("target", Words, nullable=False),
-    Column("state", Words, nullable=False),
+    Column("state", Choice(DeliveryState), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("refusals", Integer, nullable=False),
     Column("due_at", Moment, nullable=False),
@@ -67,7 +67,7 @@ def _rows(one: Notification, targets: Mapping[ChannelName, Sequence[str]], now: 
                 "notification": one.id,
                 "channel": channel,
                 "target": target,
-                "state": DeliveryState.PENDING.value,
+                "state": DeliveryState.PENDING,
                 "attempts": 0,
                 "refusals": 0,
                 "due_at": now,
@@ -77,33 +77,15 @@ def _rows(one: Notification, targets: Mapping[ChannelName, Sequence[str]], now: 
             }
 
 
+_OWN = tuple(field.name for field in fields(Delivery) if field.name != "notification")
+
+
 def select_deliveries(*conditions: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
     """Return the query for deliveries with their notifications."""
     return select(delivery, notification.c.body).join(notification).where(*conditions)
 
 
 def deliveries(connection: Connection, query: Select[*tuple[object, ...]]) -> tuple[Delivery, ...]:
-    """Return what a query of `select_deliveries` finds. Copies of one notification share it."""
-    known: dict[str, Notification] = {}
-    rows: Sequence[RowMapping] = connection.execute(query).mappings().all()
-    for row in rows:
-        if row["notification"] not in known:
-            known[row["notification"]] = decode(row["body"])
-    return tuple(_delivery(row, known[row["notification"]]) for row in rows)
-
-
-def _delivery(row: RowMapping, told: Notification) -> Delivery:
-    return Delivery(
-        id=DeliveryId(row["id"]),
-        notification=told,
-        channel=ChannelName(row["channel"]),
-        target=row["target"],
-        state=DeliveryState(row["state"]),
-        attempts=row["attempts"],
-        refusals=row["refusals"],
-        due_at=row["due_at"],
-        maybe_repeated=row["maybe_repeated"],
-        rendered=row["rendered"],
-        last_error=row["last_error"],
-        settled_at=row["settled_at"],
-    )
+    """Return what a query of `select_deliveries` finds."""
+    rows = connection.execute(query).mappings().all()
+    return tuple(Delivery(**{name: row[name] for name in _OWN}, notification=row["body"]) for row in rows)

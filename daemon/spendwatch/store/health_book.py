@@ -23,7 +23,7 @@ from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.domain.trouble import Trouble
 from spendwatch.store.attempt import forget_progress, note_progress, progress_of_all
-from spendwatch.store.columns import Moment, Row, Words, insert_into, metadata
+from spendwatch.store.columns import Choice, Moment, Row, Words, insert_into, metadata
 from spendwatch.store.database import Database
 
 source_health = Table(
@@ -36,7 +36,7 @@ source_health = Table(
     Column("failing_since", Moment),
     Column("failures", Integer, nullable=False),
     Column("trouble", Words, nullable=False),
-    Column("cause", Words, nullable=False),
+    Column("cause", Choice(Trouble)),
 )
 
 account_bills = Table(
@@ -69,7 +69,7 @@ daemon_health = Table(
 )
 
 _WELL: Row = {"failing_since": None, "failures": 0, "trouble": ""}
-_REACHED: Row = {**_WELL, "cause": ""}
+_REACHED: Row = {**_WELL, "cause": None}
 
 
 class HealthBook:
@@ -83,7 +83,7 @@ class HealthBook:
         """Return every source ever looked at."""
         with self._database.reading() as connection:
             found = connection.execute(select(source_health).order_by(source_health.c.name)).mappings()
-            return tuple(SourceHealth(**{**row, "cause": Trouble(row["cause"]) if row["cause"] else None}) for row in found)
+            return tuple(SourceHealth(**row) for row in found)
 
     def looked(self, source: SourceName, *, at: datetime) -> None:
         """The source could be reached."""
@@ -103,7 +103,7 @@ class HealthBook:
 
     def source_failed(self, source: SourceName, why: str, *, at: datetime, cause: Trouble | None = None) -> None:
         """The source could not be reached; `cause`: what kind of trouble it is, as far as it can tell."""
-        kind: Row = {"cause": cause.value if cause else ""}
+        kind: Row = {"cause": cause}
         self._note_failure(source_health, {"name": source, "first_seen_at": at, **kind}, why, at, kind)
 
     def reading_goes_on(self, progress: ReadingProgress) -> None:

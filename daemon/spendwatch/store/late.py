@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Column, Connection, PrimaryKeyConstraint, Table, select
 
 from spendwatch.domain.authority import DayTotal, authorities, main_currency
-from spendwatch.domain.late import Closing, LateChange
+from spendwatch.domain.discrepancy import Disagreement, Discrepancy
+from spendwatch.domain.late import Closing
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.statement import AccountId, Digest, Statement
-from spendwatch.store.columns import Moment, Row, Total, Words, insert_into, metadata
+from spendwatch.domain.statement import AccountId, Statement
+from spendwatch.store.columns import Document, Moment, Row, Words, insert_into, metadata
 from spendwatch.store.day_total import totals_of
 from spendwatch.store.reach import known_since
 
@@ -22,11 +24,8 @@ late = Table(
     Column("digest", Words, nullable=False),
     Column("account", Words, nullable=False),
     Column("period", Words, nullable=False),
-    Column("name", Words, nullable=False),
-    Column("currency", Words, nullable=False),
-    Column("before", Total, nullable=False),
-    Column("after", Total, nullable=False),
     Column("at", Moment, nullable=False, index=True),
+    Column("body", Document(Discrepancy), nullable=False),
     PrimaryKeyConstraint("digest", "account", "period"),
 )
 
@@ -66,35 +65,18 @@ def _spent(totals: list[DayTotal], closing: Closing, currency: Currency) -> Mone
 def put_late(connection: Connection, statement: Statement, before: Spent, after: Spent, *, name: str, now: datetime) -> None:
     """Note which final months the statement has changed."""
     for (account, period), spent in after.items():
-        earlier = before[account, period].amount
-        if earlier != spent.amount:
-            row: Row = {
-                "digest": statement.digest,
-                "account": account,
-                "period": period.label,
-                "name": name,
-                "currency": spent.currency,
-                "before": earlier,
-                "after": spent.amount,
-                "at": now,
-            }
+        earlier = replace(before[account, period], currency=spent.currency)
+        if earlier != spent:
+            digest = statement.digest
+            change = Discrepancy(Disagreement.FINAL_MONTH, account, period, spent, earlier, digest=digest, file=name, at=now)
+            row: Row = {"digest": digest, "account": account, "period": period.label, "at": now, "body": change}
             insertion = insert_into(connection, late).values(row)
-            latest = {column: insertion.excluded[column] for column in ("before", "after", "at")}
+            latest = {column: insertion.excluded[column] for column in ("at", "body")}
             connection.execute(insertion.on_conflict_do_update(index_elements=list(late.primary_key), set_=latest))
 
 
-def late_since(connection: Connection, since: datetime) -> tuple[LateChange, ...]:
+def late_since(connection: Connection, since: datetime) -> tuple[Discrepancy, ...]:
     """Return the final months that were changed since then, the earliest change first."""
-    query = select(late).where(late.c.at >= since).order_by(late.c.at, late.c.digest, late.c.account, late.c.period)
-    return tuple(
-        LateChange(
-            digest=Digest(row.digest),
-            name=row.name,
-            account=AccountId(row.account),
-            period=BillingPeriod.parse(row.period),
-            before=Money(row.before, Currency(row.currency)),
-            after=Money(row.after, Currency(row.currency)),
-            at=row.at,
-        )
-        for row in connection.execute(query)
-    )
+    query = select(late.c.at, late.c.body).where(late.c.at >= since)
+    rows = connection.execute(query.order_by(late.c.at, late.c.digest, late.c.account, late.c.period))
+    return tuple(replace(change, at=at) for at, change in rows)

@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 from spendwatch.domain.authority import DayTotal
 from spendwatch.domain.category import Category
 from spendwatch.domain.cross_check import CrossCheck
+from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import Rejection
-from spendwatch.domain.late import Closing, LateChange
+from spendwatch.domain.late import Closing
 from spendwatch.domain.merging import Held, MergedDay
 from spendwatch.domain.owed import Charged, OwedDay
 from spendwatch.domain.period import BillingPeriod
@@ -221,7 +222,7 @@ class Ledger:
         with self._database.writing() as connection:
             return give_up(connection, before)
 
-    def late(self, since: datetime) -> Sequence[LateChange]:
+    def late(self, since: datetime) -> Sequence[Discrepancy]:
         """Return the final months that were changed since then, the earliest change first."""
         with self._database.reading() as connection:
             return late_since(connection, since)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Column, Connection, and_, func, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
+from spendwatch.domain.alert import AlertState
 from spendwatch.domain.period import FIRST_RELEASE
 from spendwatch.store.alert import alert
 from spendwatch.store.attempt import attempt
@@ -72,8 +73,8 @@ def _latest_wrong(connection: Connection, column: Column[datetime], now: datetim
 
 def _reopen(connection: Connection, now: datetime) -> None:
     """Let alerts of a month go on that were ended when the clock showed another month."""
-    is_of_month = and_(alert.c.period != "", alert.c.state == "resolved", _is_wrong(alert.c.resolved_at, now))
-    connection.execute(update(alert).where(is_of_month).values(state="firing", resolved_at=None))
+    is_of_month = and_(alert.c.period != "", alert.c.state == AlertState.RESOLVED, _is_wrong(alert.c.resolved_at, now))
+    connection.execute(update(alert).where(is_of_month).values(state=AlertState.FIRING, resolved_at=None))
 
 
 def _correct_readings(connection: Connection, now: datetime) -> None:

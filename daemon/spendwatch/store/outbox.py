@@ -21,9 +21,9 @@ from spendwatch.store.columns import Row, begins_with
 from spendwatch.store.database import Database
 from spendwatch.store.delivery import deliveries, delivery, put_deliveries, select_deliveries
 
-_PENDING, _ATTEMPTING = DeliveryState.PENDING.value, DeliveryState.ATTEMPTING.value
+_PENDING, _ATTEMPTING = DeliveryState.PENDING, DeliveryState.ATTEMPTING
 _is_pending = delivery.c.state == _PENDING
-_is_dead = delivery.c.state == DeliveryState.DEAD.value
+_is_dead = delivery.c.state == DeliveryState.DEAD
 _is_attempting = delivery.c.state == _ATTEMPTING
 _MAYBE_SENT = or_(delivery.c.maybe_repeated, delivery.c.rendered.is_not(None))
 """Bytes are on record before they are first sent."""
@@ -127,7 +127,7 @@ class Outbox:
 
     def delivered(self, delivery: DeliveryId, *, at: datetime) -> None:
         """Settle: the receiver accepted it."""
-        self._conclude(delivery, {"state": DeliveryState.DELIVERED.value, "settled_at": at, "last_error": ""})
+        self._conclude(delivery, {"state": DeliveryState.DELIVERED, "settled_at": at, "last_error": ""})
 
     def retry(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False, refusals: int = 0) -> None:
         """Try again then; `maybe_taken`: the receiver may have it, so that every later copy is marked."""
@@ -136,14 +136,14 @@ class Outbox:
 
     def give_up(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False) -> None:
         """Settle: it will not be accepted."""
-        outcome: Row = {"state": DeliveryState.DEAD.value, "settled_at": at, "last_error": why}
+        outcome: Row = {"state": DeliveryState.DEAD, "settled_at": at, "last_error": why}
         self._conclude(delivery, {**outcome, **_mark(maybe_taken=maybe_taken)})
 
     def listing(self, states: Collection[DeliveryState] | None = None, limit: int = 100) -> Sequence[Delivery]:
         """Return deliveries in these states (None: in any), the latest first."""
         query = select_deliveries().order_by(delivery.c.created_at.desc(), delivery.c.id).limit(limit)
         if states is not None:
-            query = query.where(delivery.c.state.in_([state.value for state in states]))
+            query = query.where(delivery.c.state.in_(states))
         with self._database.reading() as connection:
             return deliveries(connection, query)
 
@@ -168,7 +168,7 @@ class Outbox:
 
         Returns what the prefix fits, as it is afterwards; when it fits several, nothing is done.
         """
-        end = {"state": DeliveryState.CANCELLED.value, "settled_at": now}
+        end = {"state": DeliveryState.CANCELLED, "settled_at": now}
         return self._by_hand(
             id_prefix,
             update(delivery).where(_is_pending).values(**end, last_error=_CANCELLED),
@@ -180,7 +180,7 @@ class Outbox:
         query = select(delivery.c.channel, delivery.c.state, func.count()).group_by(delivery.c.channel, delivery.c.state)
         with self._database.reading() as connection:
             found = connection.execute(query).all()
-        return {(ChannelName(channel), DeliveryState(state)): number for channel, state, number in found}
+        return {(channel, state): number for channel, state, number in found}
 
     def next_due(self) -> datetime | None:
         """Return when the next pending delivery is due."""
@@ -204,7 +204,7 @@ class Outbox:
         if found:
             end = update(delivery).where(delivery.c.id.in_([one.id for one in found]), *strays)
             with self._database.writing() as connection:
-                connection.execute(end.values(state=DeliveryState.DEAD.value, settled_at=now, last_error=STRAYED))
+                connection.execute(end.values(state=DeliveryState.DEAD, settled_at=now, last_error=STRAYED))
         return found
 
     def offer(

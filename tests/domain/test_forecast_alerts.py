@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain_builders import SEPTEMBER, Book, a_watch, cny, share, standing, told
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.forecast import Forecast
-from spendwatch.domain.foretelling import ForetoldPlace, review_forecast
+from spendwatch.domain.forecast_alerts import Foretold, review_forecast
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.policy import Severity, Threshold, Watch
 
@@ -32,7 +32,7 @@ class Foreseer:
 
     def __init__(self, watch: Watch = WATCH) -> None:
         self.book = Book()
-        self.held: dict[ForetoldPlace, date] = {}
+        self.held: Foretold = {}
         self._watch = watch
 
     def look(self, spent: str | int, likely: str | int | None, day: int = 0) -> tuple[Notification, ...]:
@@ -42,8 +42,9 @@ class Foreseer:
         if likely is not None:
             expected = Forecast(SEPTEMBER, cny(spent), cny(likely), cny(likely), cny(likely), through, 30)
         now = standing(spent, self._watch)
-        verdict, foretold = review_forecast(now, expected, self.book.known(), self.held, account_name="acme", now=self.book.now)
-        self.held = {one.place: one.through for one in foretold}
+        verdict, self.held = review_forecast(
+            now, expected, self.book.known(), self.held, account_name="acme", now=self.book.now
+        )
         return self.book.enter(verdict)
 
 
@@ -113,7 +114,7 @@ def test_without_a_forecast_everything_stays_as_it_was() -> None:
 def test_the_spend_reaches_no_threshold_of_a_forecast() -> None:
     book = Book()
     assert told(book.spend(1600, WATCH)) == [("fired", "80%", ())]
-    assert {alert.matter.rule for alert in book.alerts.values()} == {Rule.THRESHOLD_REACHED}
+    assert {alert.key.rule for alert in book.alerts.values()} == {Rule.THRESHOLD_REACHED}
 
 
 def test_a_raised_budget_is_foretold_anew() -> None:
