@@ -121,6 +121,7 @@ class App:
                 environ=settings.outside.environ,
                 metadata=_metadata_client,
                 history=store.ledger,
+                memory=store.memory,
                 hints=lambda name: repr(hints_of(self.settings, name)),
                 others=lambda: self.settings.not_bills,
                 got_on=self._tell_answer,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from spendwatch.domain.period import FIRST_RELEASE, Clock
 from spendwatch.settings import Settings
-from spendwatch.store import alert_book, balance_book, health_book, ledger, outbox
+from spendwatch.store import alert_book, balance_book, health_book, ledger, outbox, source_memory
 from spendwatch.store.database import Database
 from spendwatch.store.opening import open_database
 
@@ -48,6 +48,8 @@ class Store:
     outbox: outbox.Outbox
     health: health_book.HealthBook
     balances: balance_book.BalanceBook
+    memory: source_memory.SourceMemory
+    """What the sources remember."""
 
     @classmethod
     def of(cls, database: Database) -> Store:
@@ -59,6 +61,7 @@ class Store:
             outbox.Outbox(database),
             health_book.HealthBook(database),
             balance_book.BalanceBook(database),
+            source_memory.SourceMemory(database),
         )
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from scratch_memory import ScratchMemory
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.domain.trouble import Trouble
@@ -20,21 +20,6 @@ from spendwatch.sources.folder.source import FolderSource
 NOW = datetime(2026, 9, 16, 4, 0, tzinfo=UTC)
 SETTLE = timedelta(seconds=10)
 IS_ROOT = os.geteuid() == 0
-
-
-@dataclass
-class Past:
-    """The history of a ledger that is begun anew, or restored from a backup, as a test wants."""
-
-    revision: int = 0
-    ledger: str = "a"
-
-    def mark(self) -> str:
-        return f"{self.revision}-{self.ledger * 16}" if self.revision else ""
-
-    def has_mark(self, mark: str) -> bool:
-        number, _, ledger = mark.partition("-")
-        return int(number) <= self.revision and ledger == self.ledger * 16
 
 
 class Inbox:
@@ -48,10 +33,11 @@ class Inbox:
         self.settle = settle
         self.recursive = recursive
         self.move = move
-        self.past = Past()
+        self.memory = ScratchMemory(place / "ledger.db")
         self.hints = ""
         self.others: tuple[Path, ...] = ()
         self.unread = ""
+        self.clock: Callable[[], datetime] = lambda: NOW
         self.source = self.restarted()
 
     def restarted(self) -> FolderSource:
@@ -63,7 +49,7 @@ class Inbox:
             lambda: self.seconds,
             recursive=self.recursive,
             move=self.move,
-            history=self.past,
+            memory=self.memory,
             hints=lambda: self.hints,
             others=lambda: self.others,
         )
@@ -79,7 +65,7 @@ class Inbox:
         """Return what is given; what cannot be read stands in `unread`."""
         found: list[BillFile] = []
         with self._unread():
-            found.extend(self.source.arrivals(NOW))
+            found.extend(self.source.arrivals(self.clock()))
         return found
 
     @contextmanager
@@ -107,7 +93,7 @@ class Inbox:
         self.seconds += self.settle.total_seconds()
         names = []
         with self._unread():
-            for file in self.source.arrivals(NOW):
+            for file in self.source.arrivals(self.clock()):
                 self.source.keep(file)
                 names.append(file.name)
         return names

@@ -6,9 +6,9 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from drop_folder import Past
 from endpoint_watch import LOOPBACK, NOW, StopWatch
 from oss_lies import BUCKET, KEY_ID, REGION, SECRET
 from spendwatch.domain.errors import SourceUnavailableError
@@ -20,6 +20,21 @@ from spendwatch.sources.oss.source import OssSource
 from spendwatch.sources.provider.acs3 import Signer
 from spendwatch.sources.provider.credentials import Credentials, OwnKey
 from spendwatch.sources.trouble import EndpointError, Trouble
+
+
+@dataclass
+class Past:
+    """The history of a ledger that is begun anew, or restored from a backup, as a test wants."""
+
+    revision: int = 0
+    ledger: str = "a"
+
+    def mark(self) -> str:
+        return f"{self.revision}-{self.ledger * 16}" if self.revision else ""
+
+    def has_mark(self, mark: str) -> bool:
+        number, _, ledger = mark.partition("-")
+        return int(number) <= self.revision and ledger == self.ledger * 16
 
 
 class Bucket:

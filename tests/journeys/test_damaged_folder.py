@@ -18,7 +18,7 @@ from home import Home
 from mischief import Damaged, damaged
 from oracle import Sums, month_to_date
 from spendwatch.domain.scope import Dimension
-from spendwatch.sources.files.naming import endings, is_reason, is_temporary
+from spendwatch.sources.files.naming import endings, is_temporary
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
 
@@ -122,7 +122,7 @@ def _through_the_folder(home: Home, files: Sequence[Damaged], *, at_once: int) -
     assert "job_failed" not in running.log()
     assert "Traceback" not in running.log()
     done, rejected = _on(home, "done"), _on(home, "rejected")
-    refused = {name for name in rejected if not is_reason(name)}
+    refused = {name for name in rejected if not name.endswith(".why.txt")}
     assert all((home.inbox / "rejected" / f"{name}.why.txt").read_text().strip() for name in refused)
     assert done | refused == {file.name for file in files}
     assert not done & refused

@@ -190,11 +190,11 @@ def test_a_ledger_from_a_backup_is_given_what_was_read_since(home: Home) -> None
         path.unlink()
     (home.folder / "backup.db").rename(home.state)
     assert f"inbox: '{second.name}': not on record" in home.call("ledger", "verify", expect=1).stderr
-    assert "shelved_files_given_again" in home.call("once").stderr
+    assert "archived_files_read_again" in home.call("once").stderr
     assert report(home, "workspace,model,day", this_month()) == right
     assert sorted(path.name for path in (home.inbox / "done").iterdir()) == sorted([first.name, second.name])
     home.call("ledger", "verify")
-    assert "shelved_files_given_again" not in home.call("once").stderr
+    assert "archived_files_read_again" not in home.call("once").stderr
 
 
 def test_the_names_of_bills_are_listed_whole_however_narrow_the_screen_is(quiet_home: Home) -> None:

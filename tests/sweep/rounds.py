@@ -31,7 +31,6 @@ from oracle import spend_by_workspace
 from servers_http import HttpSink, Request
 from servers_smtp import SmtpSink
 from spendwatch.cli import root
-from spendwatch.sources.folder.given_again import NOTE
 from sweep.killing import Ended, Point, Program, Victim
 
 READERS = ("finops@example.com", "lead@example.com")
@@ -39,8 +38,8 @@ HOOK = "hook"
 PROGRAM = (sys.executable, "-m", "spendwatch")
 MARK = b"X-Spendwatch-Maybe-Repeated: yes\r\n"
 MARK_NAME = "x-spendwatch-maybe-repeated"
-WITHOUT_BILL = frozenset({"lock", "worker.log", "inbox.seen"})
-"""Files of a reading process that hold nothing of what it read, and the note that the inbox was there."""
+WITHOUT_BILL = frozenset({"lock", "worker.log"})
+"""Files of a reading process that hold nothing of what it read."""
 RECOVERIES = 4
 """Rounds after which the program must have come to rest."""
 
@@ -428,7 +427,7 @@ def _judge_files(done: Round) -> Iterator[Finding]:
     if [file.read_bytes() for file in kept] != [done.scene.bill]:
         yield Finding(Kind.WRONG, f"done/ holds {[file.name for file in kept]}")
     spool = done.folder / "var" / "spool"
-    lying = [file for file in done.inbox.iterdir() if file not in {shelf, done.inbox / NOTE}]
+    lying = [file for file in done.inbox.iterdir() if file != shelf]
     lying += [file for file in spool.rglob("*") if file.is_file() and file.name not in WITHOUT_BILL]
     if lying:
         yield Finding(Kind.WRONG, f"left lying: {sorted(str(file.relative_to(done.folder)) for file in lying)}")

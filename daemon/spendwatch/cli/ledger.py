@@ -110,7 +110,7 @@ def verify(place: Place, files: tuple[Path, ...], month: BillingPeriod | None, *
             wanted = [one for one in store.ledger.statements() if month is None or month in one.periods]
             copy_sums(store.database, seen, month)
         on_record = series_on_record(seen)
-        with rebuilt(settings, wanted, files) as found:
+        with rebuilt(settings, store, wanted, files) as found:
             unknown = {series for statement, _ in found.missing for series in series_of(statement)}
             checked = [series for series in on_record if series not in unknown]
             differing = list(mismatches(seen, found.store.database, checked))
@@ -193,7 +193,7 @@ def _remove(
     revision = store.ledger.revision()
     touched = series_of(removed)
     others = [one for one in store.ledger.statements() if one.identity != removed.identity and series_of(one) & touched]
-    with rebuilt(settings, others, files) as found:
+    with rebuilt(settings, store, others, files) as found:
         if found.missing:
             for one, why in found.missing:
                 click.echo(f"{one.identity[:8]} {printable(one.name)}: {why}", err=True)

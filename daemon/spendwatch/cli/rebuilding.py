@@ -46,12 +46,14 @@ def scratch_database() -> Iterator[Database]:
 
 
 @contextmanager
-def rebuilt(settings: Settings, statements: Iterable[EnteredStatement], files: Sequence[Path]) -> Iterator[Rebuilt]:
+def rebuilt(
+    settings: Settings, store: Store, statements: Iterable[EnteredStatement], files: Sequence[Path]
+) -> Iterator[Rebuilt]:
     """Give a scratch ledger into which the statements were entered anew, from the sources' kept originals and these files."""
     with tempfile.TemporaryDirectory(prefix="spendwatch-") as folder:
         scratch = replace(settings, state=str(Path(folder) / "rebuilt.db"), spool=Path(folder) / "spool")
         database = open_database(scratch.state)
-        app = App(scratch, Store.of(database))
+        app = App(scratch, replace(Store.of(database), memory=store.memory))  # which of the files are originals
         try:
             yield _Rebuilding(app, statements, files).done()
         finally:

@@ -26,7 +26,7 @@ from spendwatch.settings import Settings
 from spendwatch.sources.balances.settings import BalanceConfig, FileBalanceConfig
 from spendwatch.sources.config import FolderConfig, OssConfig, SourceConfig
 from spendwatch.sources.files.naming import readable
-from spendwatch.sources.folder.listing import presence_of, waiting
+from spendwatch.sources.folder.listing import Presence, waiting
 from spendwatch.sources.holding import waiting as fetched_and_waiting
 from spendwatch.sources.oss.waiting import waiting as waiting_objects
 from spendwatch.state import Store, opened_store
@@ -34,6 +34,7 @@ from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.copying import copy_all
 from spendwatch.store.database import Database
 from spendwatch.store.opening import open_database
+from spendwatch.store.source_memory import SourceMemory
 
 _ALL = 1_000_000
 """More deliveries than ever wait."""
@@ -90,7 +91,7 @@ def rehearse(settings: Settings) -> Exit:
         unsent = len(app.store.outbox.listing(_UNSENT, limit=_ALL))
         asyncio.run(app.ask_balances(at_once=True, of=here))
         for name, config in settings.sources.items():
-            taken += _round(app, _Waiting(name, config, settings), asks=not isinstance(config, FolderConfig))
+            taken += _round(app, _Waiting(name, config, settings, app.store.memory), asks=not isinstance(config, FolderConfig))
         app.assess()
         failing = [
             source
@@ -126,12 +127,13 @@ def _round(app: App, source: _Waiting, *, asks: bool) -> list[Taken]:
 class _Waiting:
     """What lies at a source to be entered. Nothing is fetched, moved or noted."""
 
-    def __init__(self, name: SourceName, config: SourceConfig, settings: Settings) -> None:
+    def __init__(self, name: SourceName, config: SourceConfig, settings: Settings, memory: SourceMemory) -> None:
         """Look there when asked for what waits."""
         self.name = name
         self.is_unsettled = False
         self._config = config
         self._settings = settings
+        self._memory = memory
         self._whys: dict[Path, str] = {}
         self._unread: SourceUnavailableError | None = None
 
@@ -169,7 +171,7 @@ class _Waiting:
         """Say what lies there, and return it, each file with its name."""
         if isinstance(self._config, FolderConfig):
             folder, deep = Path(self._config.path), self._config.recursive
-            presence_of(folder, self._settings.spool / "arrivals" / self.name, move=self._config.move).require_at(folder)
+            Presence(self.name, folder, self._memory, move=self._config.move).require_at(folder)
             files, self._unread = waiting(self.name, folder, deep=deep, others=self._settings.not_bills)
             click.echo(f"{self.name}: {counted(len(files), 'file')} in {folder}")
             return [(folder / file, readable(file)) for file in files]

@@ -21,6 +21,7 @@ from spendwatch.sources.config import AlibabaConfig, OssConfig, SourceConfig
 from spendwatch.sources.fetching import Attended, HttpClient
 from spendwatch.sources.files.kept import History
 from spendwatch.sources.folder.source import FolderSource
+from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.opening import Equipment, Source, open_api, open_credentials, open_source
 from spendwatch.sources.provider.credentials import Credentials
 from spendwatch.sources.provider.credentials_settings import CredentialsConfig
@@ -39,6 +40,8 @@ class Means:
     """Makes a client for the metadata service, once somebody is configured to ask it."""
     history: History
     """The ledger's."""
+    memory: SourceMemory
+    """What they know across restarts."""
     others: Callable[[], Collection[Path]]
     """Tells which files in a folder are no bills, though they may lie there."""
     hints: Callable[[SourceName], str]
@@ -143,6 +146,7 @@ class Feeds:
             clock=self._means.clock,
             monotonic=self._means.monotonic,
             history=self._means.history,
+            memory=self._means.memory,
             hints=partial(self._means.hints, name),
             others=self._means.others,
         )

@@ -26,7 +26,7 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.files.forgetting import forget
+from spendwatch.sources.files.forgetting_by_time import forget
 from spendwatch.sources.files.kept import MARK, NO_HISTORY, History, KeptOriginal, copied
 from spendwatch.sources.files.naming import MANY, again, readable, reason_name
 from spendwatch.sources.files.originals import folder_at

@@ -22,6 +22,7 @@ from spendwatch.sources.config import AlibabaConfig, FolderConfig, OssConfig, So
 from spendwatch.sources.fetching import HttpClient
 from spendwatch.sources.files.kept import History
 from spendwatch.sources.folder.source import FolderSource
+from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.provider.acs3 import Signer
 from spendwatch.sources.provider.credentials import Awaited, Credentials, LentKey, OwnKey, key_in
 from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Provider
@@ -56,6 +57,7 @@ class Equipment:
     monotonic: Callable[[], float]
     history: History
     """The ledger's."""
+    memory: SourceMemory
     others: Callable[[], Collection[Path]]
     """Tells which files in a folder are no bills, though they may lie there."""
     hints: Callable[[], str]
@@ -74,7 +76,7 @@ def open_source(name: SourceName, config: SourceConfig, equipment: Equipment) ->
                 monotonic=equipment.monotonic,
                 recursive=config.recursive,
                 move=config.move,
-                history=equipment.history,
+                memory=equipment.memory,
                 hints=equipment.hints,
                 others=equipment.others,
             )

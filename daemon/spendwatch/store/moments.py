@@ -19,6 +19,7 @@ from spendwatch.store.columns import Moment
 from spendwatch.store.database import Database
 from spendwatch.store.health_book import account_bills, channel_health, source_health
 from spendwatch.store.late import late
+from spendwatch.store.source_memory import original
 from spendwatch.store.statement import rejection
 
 _AHEAD = timedelta(minutes=1)
@@ -29,7 +30,14 @@ _NOTED: Iterable[Column[datetime]] = (
     *(balance_health.c[name] for name in ("first_tried_at", "last_read_at", "failing_since")),
     *(balance_watch.c[name] for name in ("topped_up_at", "positive_since", "overdue_since")),
     *(alert.c[name] for name in ("since", "told_at", "resolved_at")),
-    *(account_bills.c.last_bill_at, channel_health.c.failing_since, attempt.c.at, late.c.at, rejection.c.at),
+    *(
+        account_bills.c.last_bill_at,
+        channel_health.c.failing_since,
+        attempt.c.at,
+        late.c.at,
+        rejection.c.at,
+        original.c.kept_at,
+    ),
 )
 """What waits and ages go by. What a person reads afterwards (the audit, notifications, deliveries) stays as it was written."""
 

@@ -16,6 +16,7 @@ from spendwatch.store import (
     late,
     notification,
     reach,
+    source_memory,
     spend,
     statement,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "metadata",
     "notification",
     "reach",
+    "source_memory",
     "spend",
     "statement",
 ]

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from bss_lies import KEY_ID, SECRET, TOKEN
 from endpoint_watch import LOOPBACK, StopWatch
+from scratch_memory import ScratchMemory
 from servers_bss import ACCOUNT, BssServer, an_item
 from servers_http import HttpSink, Reply
 from spendwatch.domain.policy import Site
@@ -119,6 +120,7 @@ async def test_what_the_settings_describe_fetches_a_bill(
             clock=watch.clock,
             monotonic=watch.monotonic,
             history=NO_HISTORY,
+            memory=ScratchMemory(tmp_path / "ledger.db"),
             others=tuple,
             hints=str,
         )

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from drop_folder import IS_ROOT, NOW, Inbox, mounted
+from scratch_memory import ScratchMemory
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.domain.trouble import Trouble
@@ -167,7 +168,9 @@ def test_a_file_renamed_into_place_settles_under_its_new_name(inbox: Inbox) -> N
 
 
 def test_our_own_and_all_other_folders_are_passed_over(inbox: Inbox) -> None:
-    for name in ("done", "rejected", "x.csv"):
+    inbox.drop("bill.csv")
+    assert inbox.kept() == ["bill.csv"]
+    for name in ("rejected", "x.csv"):
         (inbox.path / name).mkdir()
         (inbox.path / name / "bill.csv").write_text("a\n1\n", encoding="utf-8")
     assert inbox.settled() == []
@@ -241,7 +244,10 @@ import os, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from spendwatch.sources.folder.source import FolderSource
-source = FolderSource("inbox", Path(sys.argv[1]), Path(sys.argv[2]), timedelta(0), lambda: 0.0)
+from spendwatch.store.opening import open_database
+from spendwatch.store.source_memory import SourceMemory
+memory = SourceMemory(open_database(str(Path(sys.argv[2]).parent / "ledger.db")))
+source = FolderSource("inbox", Path(sys.argv[1]), Path(sys.argv[2]), timedelta(0), lambda: 0.0, memory=memory)
 assert not list(source.arrivals(datetime.now(UTC)))
 assert list(source.arrivals(datetime.now(UTC)))
 os.kill(os.getpid(), 9)
@@ -580,7 +586,6 @@ def test_an_unmounted_folder_is_no_trouble_for_a_file_in_hand(tmp_path: Path) ->
 @pytest.mark.parametrize("is_restarted", [False, True])
 def test_an_unmounted_folder_is_no_empty_one(tmp_path: Path, *, is_restarted: bool) -> None:
     inbox = Inbox(tmp_path)
-    inbox.past.revision = 1
     for _ in mounted(inbox.path, "-t", "tmpfs", "tmpfs"):
         inbox.drop("bill.csv")
         inbox.kept()
@@ -684,7 +689,14 @@ def test_a_slow_writer_never_has_half_a_line_read_and_the_last_reading_is_whole(
 ) -> None:
     path = tmp_path / "inbox"
     path.mkdir()
-    source = FolderSource(SourceName("inbox"), path, tmp_path / "spool", timedelta(milliseconds=80), time.monotonic)
+    source = FolderSource(
+        SourceName("inbox"),
+        path,
+        tmp_path / "spool",
+        timedelta(milliseconds=80),
+        time.monotonic,
+        memory=ScratchMemory(tmp_path / "ledger.db"),
+    )
     lines = max(5, min(200, int(1 / pause))) if pause else 50_000
     writer = threading.Thread(target=_write_slowly, args=(path / "bill.csv", lines, pause), kwargs={"cut": cut})
     writer.start()

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from scratch_memory import ScratchMemory
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.domain.trouble import Trouble
@@ -39,7 +40,14 @@ class Trap:
         self.spool = place / "spool"
         self.seconds = 0.0
         self.unread = ""
-        self.source = FolderSource(SourceName("inbox"), self.path, self.spool, timedelta(seconds=10), lambda: self.seconds)
+        self.source = FolderSource(
+            SourceName("inbox"),
+            self.path,
+            self.spool,
+            timedelta(seconds=10),
+            lambda: self.seconds,
+            memory=ScratchMemory(place / "ledger.db"),
+        )
 
     def looks(self, times: int = 3) -> list[BillFile]:
         files: list[BillFile] = []
@@ -170,9 +178,12 @@ from pathlib import Path
 from structlog.testing import capture_logs
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.sources.folder.source import FolderSource
+from spendwatch.store.opening import open_database
+from spendwatch.store.source_memory import SourceMemory
 seconds = 0.0
 place = Path(sys.argv[1])
-source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), lambda: seconds)
+memory = SourceMemory(open_database(str(place / "ledger.db")))
+source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), lambda: seconds, memory=memory)
 with capture_logs() as logs:
     for look in range(100):
         seconds += 40.0
@@ -268,7 +279,7 @@ def test_our_shelf_turned_into_a_link_leads_nobody_astray(trap: Trap, tmp_path: 
     (trap.path / "bill.csv").write_text("a\n1\n", encoding="utf-8")
     with capture_logs() as logs:
         assert len(trap.looks()) == 1
-    assert [entry["event"] for entry in logs] == ["file_skipped", "original_not_moved"]
+    assert [entry["event"] for entry in logs] == ["file_not_brought_back", "file_skipped", "original_not_moved"]
     assert list(elsewhere.iterdir()) == []
     assert (trap.path / "bill.csv").exists()
 
@@ -376,7 +387,14 @@ def test_only_the_second_look_keeps_a_mixed_copy_out(
 def test_two_thousand_replacements_while_files_are_read_and_kept_lose_no_bytes(tmp_path: Path) -> None:
     path = tmp_path / "inbox"
     path.mkdir()
-    source = FolderSource(SourceName("inbox"), path, tmp_path / "spool", timedelta(milliseconds=5), time.monotonic)
+    source = FolderSource(
+        SourceName("inbox"),
+        path,
+        tmp_path / "spool",
+        timedelta(milliseconds=5),
+        time.monotonic,
+        memory=ScratchMemory(tmp_path / "ledger.db"),
+    )
     written = 0
     seen: list[int] = []
     dice = random.Random(11)  # noqa: S311 -- a test's dice
@@ -449,6 +467,7 @@ def test_a_name_that_swaps_between_a_bill_and_a_link_to_a_secret_never_leaks_it(
 
 
 def test_looking_leaks_no_descriptor(trap: Trap) -> None:
+    trap.looks(1)
     before = len(list(Path("/proc/self/fd").iterdir()))
     for number in range(50):
         (trap.path / f"{number}.csv").write_text("a\n1\n", encoding="utf-8")
@@ -477,8 +496,11 @@ import sys, time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from spendwatch.sources.folder.source import FolderSource
+from spendwatch.store.opening import open_database
+from spendwatch.store.source_memory import SourceMemory
 place = Path(sys.argv[1])
-source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), time.monotonic)
+memory = SourceMemory(open_database(str(place / "ledger.db")))
+source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), time.monotonic, memory=memory)
 def peak():
     # The kernel's other figure, that of getrusage, begins with the peak of the process that started this one.
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])

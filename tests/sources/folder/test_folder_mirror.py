@@ -6,26 +6,21 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from drop_folder import NOW, SETTLE, Inbox, Past, mounted, open_descriptors
+from drop_folder import NOW, Inbox, mounted, open_descriptors
 from spendwatch.domain.errors import LedgerUnavailableError, SourceUnavailableError
 from spendwatch.domain.statement import SourceName
-from spendwatch.sources.folder import mirror, remembered
-from spendwatch.sources.folder.source import FolderSource
+from spendwatch.sources.folder import in_place, source
 
 
 @pytest.fixture
 def inbox(tmp_path: Path) -> Inbox:
     return Inbox(tmp_path, recursive=True, move=False)
-
-
-def memory(inbox: Inbox) -> Path:
-    return inbox.spool.with_name("spool.settled")
 
 
 def tree_of(inbox: Inbox) -> list[str]:
@@ -165,8 +160,6 @@ def test_a_restart_reads_nothing_again(inbox: Inbox) -> None:
     inbox.look()
     inbox.restarted()
     assert inbox.settled() == []
-    assert memory(inbox).stat().st_mode & 0o777 == 0o600
-    assert sorted(path.name for path in memory(inbox).parent.iterdir()) == ["inbox", "spool", "spool.seen", "spool.settled"]
 
 
 def test_a_mount_that_comes_back_with_another_device_number_is_known(inbox: Inbox, tmp_path: Path) -> None:
@@ -191,77 +184,35 @@ def test_a_mount_that_comes_back_with_another_device_number_is_known(inbox: Inbo
     assert len(devices) == 2
 
 
-def _nothing(path: Path) -> None:
-    path.unlink()
-
-
-def _empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def _cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-5])
-
-
-def _garbage(path: Path) -> None:
-    path.write_bytes(os.urandom(1000))
-
-
-def _other_first_line(path: Path) -> None:
-    path.write_bytes(path.read_bytes().replace(b"settled", b"s3ttled"))
-
-
-def _folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def _pipe(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
-def _link(path: Path) -> None:
-    path.rename(path.with_name("real"))
-    path.symlink_to(path.with_name("real"))
-
-
-@pytest.mark.parametrize("spoil", [_nothing, _empty, _cut, _garbage, _other_first_line, _folder, _pipe, _link])
-def test_a_memory_that_is_lost_or_spoilt_only_costs_another_reading(inbox: Inbox, spoil: Callable[[Path], None]) -> None:
+def test_what_an_earlier_version_left_beside_the_spool_is_of_no_meaning(inbox: Inbox) -> None:
+    for name in ("spool.settled", "spool.seen"):
+        inbox.spool.with_name(name).write_bytes(os.urandom(100))
     inbox.drop("push/x.csv")
-    inbox.kept()
-    spoil(memory(inbox))
-    inbox.restarted()
-    assert inbox.kept() == ["push/x.csv"]
-    assert inbox.settled() == []
-
-
-def test_fingerprints_of_something_else_do_not_hide_a_file(inbox: Inbox) -> None:
-    inbox.drop("push/x.csv")
-    inbox.kept()
-    said = memory(inbox).read_bytes()
-    memory(inbox).write_bytes(said[: said.index(b"\n") + 1] + os.urandom(16 * 100))
-    inbox.restarted()
     assert inbox.kept() == ["push/x.csv"]
 
 
-@pytest.mark.parametrize(("revision", "ledger"), [(42, "a"), (42, "b"), (99, "b")])
-def test_a_ledger_that_lacks_what_is_remembered_is_given_everything_again(inbox: Inbox, revision: int, ledger: str) -> None:
-    """It was begun anew, or comes from a backup: it may lack what was read since, and its figures would be too low."""
+def test_a_ledger_that_lacks_what_was_read_is_given_it_again(inbox: Inbox) -> None:
+    """It comes from a backup: it may lack what was read since, and its figures would be too low."""
+    inbox.drop("1/x.csv")
+    inbox.kept()
+    backup = inbox.memory.backup()
+    inbox.drop("2/x.csv")
+    inbox.kept()
+    for is_restarted in (True, False):
+        inbox.memory.restore(backup)
+        if is_restarted:
+            inbox.restarted()
+        assert inbox.kept() == ["2/x.csv"]
+        assert inbox.settled() == []
+
+
+def test_a_ledger_begun_anew_is_given_everything_again(inbox: Inbox) -> None:
     inbox.drop("1/x.csv")
     inbox.drop("2/x.csv")
-    inbox.past.revision = 41
-    inbox.look()
-    inbox.seconds += 10
-    for file in inbox.source.arrivals(NOW):
-        inbox.past.revision += 1
-        inbox.source.keep(file)
-    inbox.past.revision, inbox.past.ledger = revision, ledger
+    inbox.kept()
+    inbox.memory.begin_anew()
     inbox.restarted()
-    with capture_logs() as logs:
-        assert sorted(inbox.kept()) == ["1/x.csv", "2/x.csv"]
-    assert [entry["event"] for entry in logs] == ["settled_files_forgotten"]
-    inbox.past.revision += 2
+    assert sorted(inbox.kept()) == ["1/x.csv", "2/x.csv"]
     inbox.restarted()
     assert inbox.settled() == []
 
@@ -277,7 +228,7 @@ def test_a_refused_file_is_tried_again_by_another_version_of_the_program(inbox: 
     inbox.look()
     inbox.restarted()
     assert inbox.settled() == []
-    monkeypatch.setattr(remembered, "__version__", "99.0")
+    monkeypatch.setattr(source, "__version__", "99.0")
     inbox.restarted()
     assert inbox.kept() == ["bad.csv"]
 
@@ -300,33 +251,24 @@ def test_a_refused_file_is_tried_again_by_a_reader_that_was_told_more(inbox: Inb
     assert inbox.settled() == [], "what the ledger has, it has"
 
 
-def test_a_file_is_not_taken_for_settled_while_the_ledger_cannot_be_asked(inbox: Inbox) -> None:
-    class Unsteady(Past):
-        def mark(self) -> str:
-            if not self.revision:
-                msg = "the ledger cannot be reached"
-                raise LedgerUnavailableError(msg)
-            return super().mark()
-
-    past = Unsteady()
+def test_what_could_not_be_put_on_record_is_put_there_later(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     inbox.drop("push/x.csv")
-    inbox.source = FolderSource(
-        SourceName("inbox"),
-        inbox.path,
-        inbox.spool,
-        SETTLE,
-        lambda: inbox.seconds,
-        move=False,
-        recursive=True,
-        history=past,
-    )
-    (file,) = inbox.settled()
-    with pytest.raises(LedgerUnavailableError):
-        inbox.source.keep(file)
-    past.revision = 7
-    assert inbox.look_after(10) == [], "a pass that was broken off leaves its files, for a pause"
-    assert inbox.kept() == ["push/x.csv"]
-    assert list(inbox.spool.iterdir()) == []
+    inbox.look()
+    inbox.seconds += 10
+    put = inbox.memory.put_originals
+    with monkeypatch.context() as broken:
+        broken.setattr(inbox.memory, "put_originals", _unavailable)
+        with pytest.raises(LedgerUnavailableError):
+            _kept_in_one_pass(inbox)
+    assert inbox.memory.put_originals == put
+    assert inbox.look_after(10) == []
+    inbox.restarted()
+    assert inbox.settled() == []
+
+
+def _unavailable(*_: object) -> str:
+    msg = "the ledger cannot be reached"
+    raise LedgerUnavailableError(msg)
 
 
 def test_a_folder_that_is_not_mounted_for_a_while_is_not_read_again(inbox: Inbox) -> None:
@@ -343,13 +285,13 @@ def test_a_folder_that_is_not_mounted_for_a_while_is_not_read_again(inbox: Inbox
 
 
 def test_when_too_much_is_remembered_what_is_gone_is_forgotten(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remembered, "MOST_REMEMBERED", 20)
+    monkeypatch.setattr(in_place, "MOST_REMEMBERED", 20)
     for round_ in range(10):
         for number in range(15):
             inbox.drop(f"push/{round_}-{number}.csv")
         assert len(inbox.kept()) == 15
         assert inbox.settled() == []
-        assert memory(inbox).stat().st_size < 100 + 16 * 40
+        assert len(list(inbox.memory.originals(SourceName("inbox")))) < 40
         for path in (inbox.path / "push").iterdir():
             path.unlink()
 
@@ -357,8 +299,7 @@ def test_when_too_much_is_remembered_what_is_gone_is_forgotten(inbox: Inbox, mon
 def test_a_folder_that_holds_more_than_can_be_remembered_is_a_trouble_of_the_source(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remembered, "MOST_REMEMBERED", 20)
-    monkeypatch.setattr(mirror, "MOST_REMEMBERED", 20)
+    monkeypatch.setattr(in_place, "MOST_REMEMBERED", 20)
     for number in range(25):
         inbox.drop(f"push/{number}.csv")
     assert len(inbox.kept()) == 25
@@ -372,26 +313,6 @@ def test_a_folder_that_holds_more_than_can_be_remembered_is_a_trouble_of_the_sou
     assert inbox.kept() == ["push/new.csv"]
 
 
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    yield from mounted(tmp_path / "tiny", "-t", "tmpfs", "-o", "size=64k", "tmpfs")
-
-
-def test_a_memory_that_cannot_be_written_is_told_once_and_all_goes_on(inbox: Inbox, tiny_disk: Path) -> None:
-    inbox.spool = tiny_disk / "spool"
-    inbox.restarted()
-    inbox.drop("1/x.csv")
-    assert inbox.kept() == ["1/x.csv"]
-    (tiny_disk / "spool.settled.new").mkdir()
-    with capture_logs() as logs:
-        for number in range(2, 5):
-            inbox.drop(f"{number}/x.csv")
-            assert inbox.kept() == [f"{number}/x.csv"]
-    assert [(entry["event"], entry["reason"]) for entry in logs] == [("settled_files_not_saved", "Is a directory")]
-    inbox.restarted()
-    assert sorted(inbox.kept()) == ["2/x.csv", "3/x.csv", "4/x.csv"], "the memory of before is whole"
-
-
 def test_a_killed_process_costs_no_more_than_what_it_settled_in_its_last_half_minute(inbox: Inbox) -> None:
     for number in range(100):
         inbox.drop(f"{number:02}.csv")
@@ -400,9 +321,12 @@ import os, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from spendwatch.sources.folder.source import FolderSource
+from spendwatch.store.opening import open_database
+from spendwatch.store.source_memory import SourceMemory
 place = Path(sys.argv[1])
 seconds = 0.0
-source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), lambda: seconds, move=False)
+memory = SourceMemory(open_database(str(place / "ledger.db")))
+source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), lambda: seconds, move=False, memory=memory)
 assert not list(source.arrivals(datetime.now(UTC)))
 for number, file in enumerate(source.arrivals(datetime.now(UTC))):
     source.keep(file)
@@ -454,14 +378,12 @@ def test_a_restart_on_five_thousand_files_that_are_known_copies_none(tmp_path: P
     while batch := _kept_in_one_pass(inbox):
         given += batch
     assert given == 5_000
-    size = memory(inbox).stat().st_size
     before = open_descriptors()
     inbox.restarted()
     started = time.perf_counter()
     assert inbox.look() == []
     first = time.perf_counter() - started
     assert inbox.look_after(10) == []
-    print(f"\n5,000 known files: {size} bytes of memory on disk, first look after a restart {first:.2f} s")
-    assert size < 100 + 5_000 * 16
+    print(f"\n5,000 known files: first look after a restart {first:.2f} s")
     assert first < 5
     assert open_descriptors() == before

@@ -57,14 +57,18 @@ def test_each_file_settles_by_itself(inbox: Inbox) -> None:
 
 
 def test_our_own_shelves_are_never_entered_but_others_of_their_name_are(inbox: Inbox) -> None:
-    for name in ("done/x.csv", "rejected/x.csv", "done/20260915/x.csv", "push/done/x.csv"):
+    inbox.drop("x.csv")
+    inbox.drop("20260915/x.csv")
+    assert sorted(inbox.kept()) == ["20260915/x.csv", "x.csv"]
+    for name in ("rejected/x.csv", "push/done/x.csv"):
         inbox.drop(name)
     assert [file.name for file in inbox.settled()] == ["push/done/x.csv"]
 
 
 def test_a_shelf_is_known_by_more_than_its_name(inbox: Inbox) -> None:
     """Where capitals do not count, `Done` may be our shelf; a mount shows one folder under two names as well."""
-    inbox.drop("done/x.csv")
+    inbox.drop("x.csv")
+    assert inbox.kept() == ["x.csv"]
     (inbox.path / "done").chmod(0o755)
     for _ in mounted(inbox.path / "Done", "--bind", str(inbox.path / "done")):
         assert inbox.settled() == []
@@ -169,9 +173,12 @@ from pathlib import Path
 from structlog.testing import capture_logs
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.sources.folder.source import FolderSource
+from spendwatch.store.opening import open_database
+from spendwatch.store.source_memory import SourceMemory
 place = Path(sys.argv[1])
 seconds = 0.0
-source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), lambda: seconds, recursive=True)
+memory = SourceMemory(open_database(str(place / "ledger.db")))
+source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), lambda: seconds, recursive=True, memory=memory)
 def look():
     global seconds
     seconds += 4000.0
@@ -401,6 +408,7 @@ def test_looking_into_folders_leaks_no_descriptor(inbox: Inbox, tmp_path: Path) 
         (inbox.path / f"{number}/link").symlink_to(tmp_path)
         os.mkfifo(inbox.path / f"{number}/fifo")
     inbox.drop("/".join("d" * (DEEPEST + 2)) + "/x.csv")
+    inbox.look()
     before = open_descriptors()
     inbox.look()
     inbox.seconds += 10
@@ -431,9 +439,12 @@ import resource, sys, time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from spendwatch.sources.folder.source import FolderSource
+from spendwatch.store.opening import open_database
+from spendwatch.store.source_memory import SourceMemory
 place = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), time.monotonic, recursive=True)
+memory = SourceMemory(open_database(str(place / "ledger.db")))
+source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), time.monotonic, recursive=True, memory=memory)
 def peak():
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 before = peak()

@@ -17,6 +17,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from drop_folder import NOW, open_descriptors
+from scratch_memory import ScratchMemory
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import SourceName
 from spendwatch.sources.files.originals import plain_file
@@ -222,7 +223,15 @@ def test_what_comes_back_from_the_shelf_does_not_pass_a_link(scene: Scene, folde
 
 def test_a_source_on_a_swapping_folder_gives_and_keeps_nothing_but_its_bills(scene: Scene, tmp_path: Path) -> None:
     seconds = 0.0
-    source = FolderSource(SourceName("inbox"), scene.inbox, tmp_path / "spool", timedelta(0), lambda: seconds, recursive=True)
+    source = FolderSource(
+        SourceName("inbox"),
+        scene.inbox,
+        tmp_path / "spool",
+        timedelta(0),
+        lambda: seconds,
+        recursive=True,
+        memory=ScratchMemory(tmp_path / "ledger.db"),
+    )
     deep = os.open(scene.inbox / "push" / "deep", os.O_RDONLY)
     (scene.inbox / "calm").mkdir()
     outcomes = {"calm": 0, "push": 0}

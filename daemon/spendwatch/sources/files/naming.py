@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 
 MANY = 10_000
@@ -18,7 +17,6 @@ _COMPANIONS = frozenset(
 )
 _PACKED = (".zip", ".gz", ".xlsx", ".xls", ".parquet")
 _WHY = ".why.txt"
-_REASON = re.compile(r"\.why(?:-[0-9]+)?\.txt\Z", re.ASCII)
 _LONGEST = 255
 _LONGEST_SUFFIX = 16
 
@@ -42,6 +40,11 @@ def endings(name: str) -> tuple[bytes, ...]:
 def readable(name: str) -> str:
     r"""Return a file's name as proper text; bytes that are no UTF-8 read as `\xff`."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def spelled(name: str) -> str:
+    """Return a text by which the name is remembered: `readable`, and another one for every name."""
+    return readable(name.replace("\\", "\\\\"))
 
 
 def twin(name: str, number: int) -> str:
@@ -79,8 +82,3 @@ def extended(name: str, ending: str) -> str:
 def reason_name(name: str) -> str:
     """Return what the text file is called that says why a file of that name was rejected."""
     return extended(name, _WHY)
-
-
-def is_reason(name: str) -> bool:
-    """Tell whether a file on the shelf of the rejected is such a text file."""
-    return _REASON.search(name) is not None

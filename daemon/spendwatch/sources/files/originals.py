@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from spendwatch.domain.errors import SourceUnavailableError
@@ -19,12 +20,13 @@ _TAIL = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Original:
+class Offered:
     """A file of the folder, as it was when it had settled."""
 
     name: str
     """Below the folder, its parts joined by `/`."""
     identity: Identity
+    seen_at: datetime
 
 
 class OddFileError(Exception):

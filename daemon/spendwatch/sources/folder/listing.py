@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import SourceName
 from spendwatch.domain.trouble import Trouble
+from spendwatch.sources.files.naming import spelled
 from spendwatch.sources.files.originals import OddFileError, folder_at, oddity, plain_file
 from spendwatch.sources.files.shelves import Shelf
 from spendwatch.sources.files.skipped import Once, Skipped, reason_of
 from spendwatch.sources.files.spool import Identity
 from spendwatch.sources.files.tree import MOST_FOLDERS, Tree
-from spendwatch.sources.folder.given_again import NOTE
 from spendwatch.sources.folder.settling import Looks
+from spendwatch.sources.memory import SourceMemory
 
 MOST_WATCHED = 100_000
 """Files of one folder that are kept in mind; further ones wait until those are gone."""
+
+_FOLDER = "folder"
+"""The key under which it is remembered which folder was there."""
 
 IsSettled = Callable[[str, Identity], bool]
 
@@ -86,21 +90,21 @@ class Listing:
 class Presence:
     """Notices that a folder is no longer the one that it was, as when a mount went away and its empty mount point shows."""
 
-    def __init__(self, path: Path, memory: Path, marks: Sequence[str]) -> None:
-        """Know the folder by these marks of ours in it, or without any by not being empty; `memory` outlives a restart."""
+    def __init__(self, source: SourceName, path: Path, memory: SourceMemory, *, move: bool) -> None:
+        """Know the folder by our archive in it, or, where nothing is moved, by not being empty; also after a restart."""
+        self._source = source
         self._path = path
         self._memory = memory
-        self._marks = marks
+        self._marks = tuple(Shelf) if move else ()
         self._was_there = False
 
     def require(self, folder: int) -> None:
         """Raise `SourceUnavailableError` if what was in the open folder, also before a restart, is all gone."""
         if self.note(folder):
             return
-        with suppress(OSError):
-            self._was_there = self._was_there or self._memory.read_bytes() == os.fsencode(self._path)
+        self._was_there = self._was_there or self._is_remembered()
         if self._was_there:
-            what, mark = ("done/ and our notes are", "mkdir done") if self._marks else ("all that was there is", "touch .keep")
+            what, mark = ("done/ and rejected/ are", "mkdir done") if self._marks else ("all that was there is", "touch .keep")
             msg = f"{what} gone from {self._path}: mount it again; if it is empty on purpose, say so there: {mark}"
             raise SourceUnavailableError(msg, Trouble.GONE)
 
@@ -115,15 +119,12 @@ class Presence:
             is_there = any(not self._marks or entry.name in self._marks for entry in entries)
         if is_there and not self._was_there:
             self._was_there = True
-            with suppress(OSError):  # then a restart forgets it
-                self._memory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._memory.write_bytes(os.fsencode(self._path))
+            if not self._is_remembered():
+                self._memory.remember(self._source, {_FOLDER: spelled(str(self._path))})
         return is_there
 
-
-def presence_of(path: Path, spool: Path, *, move: bool) -> Presence:
-    """Return by what a source's folder is known, remembered beside its spool."""
-    return Presence(path, spool.with_name(f"{spool.name}.seen"), marks=(NOTE, Shelf.DONE) if move else ())
+    def _is_remembered(self) -> bool:
+        return self._memory.recall(self._source).get(_FOLDER) == spelled(str(self._path))
 
 
 def waiting(

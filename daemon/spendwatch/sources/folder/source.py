@@ -6,25 +6,27 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from pathlib import Path
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from spendwatch import __version__
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.files.kept import NO_HISTORY, History, KeptOriginal, copied
+from spendwatch.sources.files.kept import KeptOriginal, copied
 from spendwatch.sources.files.naming import endings, readable
-from spendwatch.sources.files.originals import OddFileError, Original, ends_like, folder_at, plain_file
+from spendwatch.sources.files.on_record import OnRecord
+from spendwatch.sources.files.originals import OddFileError, Offered, ends_like, folder_at, plain_file
 from spendwatch.sources.files.shelves import Shelf
 from spendwatch.sources.files.skipped import Once, Skipped, reason_of
 from spendwatch.sources.files.spool import Identity, Spool
-from spendwatch.sources.folder.given_again import GivenAgain
-from spendwatch.sources.folder.listing import Listing, presence_of
-from spendwatch.sources.folder.mirror import Mirror
-from spendwatch.sources.folder.remembered import Remembered
+from spendwatch.sources.folder.archive import Archive
+from spendwatch.sources.folder.in_place import InPlace
+from spendwatch.sources.folder.listing import Listing, Presence
 from spendwatch.sources.folder.settling import Looks
-from spendwatch.sources.folder.shelving import Shelving
+from spendwatch.sources.memory import SourceMemory
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
@@ -43,37 +45,36 @@ class FolderSource:
         settle: timedelta,
         monotonic: Callable[[], float],
         *,
+        memory: SourceMemory,
         recursive: bool = False,
         move: bool = True,
-        history: History = NO_HISTORY,
         hints: Callable[[], str] = lambda: "",
         others: Callable[[], Iterable[Path]] = tuple,
     ) -> None:
         """Watch `path`, if `recursive` with all folders below it; copies go to `spool`, whose orphans are removed now.
 
-        What was kept is given again when the ledger lacks it by its `history`. Without `move`, what is done with stays
-        where it is and is remembered beside the spool, what was rejected as long as the `hints` to the reader are the same.
-        `others` are files that somebody else reads, wherever they lie: they are no bills.
+        What the `memory` says is on record as it lies is done with; what is not is read again. Without `move`, what is done
+        with stays where it is, and what was rejected is done with as long as the `hints` to the reader are the same. `others`
+        are files that somebody else reads, wherever they lie: they are no bills.
         """
         self._name = name
         self._path = path
+        self._hints = hints
         self._spool = Spool(spool)
         self._looks = Looks(settle.total_seconds(), monotonic)
         self._skipped = Skipped(name)
         self._once = Once(name)
-        self._presence = presence_of(path, spool, move=move)
-        self._disposal: Shelving | Mirror
-        if move:
-            again = GivenAgain(name, self._once, history, deep=recursive)
-            self._disposal = Shelving(name, path, self._looks, self._once, monotonic=monotonic, given_again=again)
-        else:
-            file = spool.with_name(f"{spool.name}.settled")
-            remembered = Remembered(name, file, monotonic, self._once, history=history, hints=hints)
-            self._disposal = Mirror(name, self._looks, remembered, deep=recursive)
-        self._listing = Listing(
-            self._looks, self._skipped, self._once, deep=recursive, is_settled=self._disposal.is_settled, others=others
+        self._presence = Presence(name, path, memory, move=move)
+        self._record = OnRecord(name, memory, monotonic)
+        self._finished = (
+            Archive(name, path, self._looks, self._once, self._record, monotonic=monotonic, deep=recursive)
+            if move
+            else InPlace(name, self._looks, self._record, self._reader, deep=recursive)
         )
-        self._held: dict[Path, Original] = {}
+        self._listing = Listing(
+            self._looks, self._skipped, self._once, deep=recursive, is_settled=self._finished.is_settled, others=others
+        )
+        self._held: dict[Path, Offered] = {}
         self.clear_spool()
 
     @property
@@ -103,13 +104,13 @@ class FolderSource:
             with folder_at(self._path) as folder:
                 self._warn_of_strangers(folder)
                 self._presence.require(folder)
-                self._disposal.begin(folder)
+                self._finished.begin(folder)
                 late = self._listing.look(self._path, folder)
-                self._disposal.seen_all()
+                self._finished.seen_all()
                 yield from self._offer(folder, now)
                 self._presence.note(folder)
         finally:
-            self._disposal.end()
+            self._record.save()
         if trouble := late or self._skipped.trouble:
             raise trouble
 
@@ -129,7 +130,7 @@ class FolderSource:
         """Yield what the ledger was made from, as far as it is here: private copies, each gone when the next is asked for."""
         missed: list[tuple[str, str]] = []
         with folder_at(self._path) as folder:
-            for name, place in self._disposal.kept(folder, lambda *what: missed.append(what)):
+            for name, place in self._finished.kept(folder, lambda *what: missed.append(what)):
                 found = copied(folder, place, name, self._spool)
                 try:
                     yield found
@@ -141,14 +142,14 @@ class FolderSource:
 
     def forget_originals(self, before: datetime) -> int:
         """Remove what was put away before that moment, with the reasons beside it; return how many originals that were."""
-        removed = self._disposal.forget(before)
+        removed = self._finished.forget(before)
         if removed:
             _log.info("originals_forgotten", source=self._name, count=removed, before=before)
         return removed
 
     def _settle(self, copy: Path, shelf: Shelf, why: str | None) -> None:
         if original := self._held.get(copy):
-            self._disposal.settle(original, shelf, why)
+            self._finished.settle(original, shelf, why, "" if why is None else self._reader())
             del self._held[copy]
         self._spool.drop(copy)
 
@@ -171,7 +172,7 @@ class FolderSource:
                 continue
             if copy is None:
                 continue
-            self._held[copy] = Original(name, identity)
+            self._held[copy] = Offered(name, identity, now)
             given += 1
             yield BillFile(name=readable(name), path=copy, size=identity.size, source=self._name, arrived_at=now)
             if given == BATCH:
@@ -192,6 +193,10 @@ class FolderSource:
             # Tried again with each look: rights may come from elsewhere, and leave the file as it was.
             self._skipped.tell(name, reason_of(error))
         return None
+
+    def _reader(self) -> str:
+        """Return what stands for the reader as it is now: another one may understand what this one rejects."""
+        return blake2b(f"{__version__} {self._hints()}".encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
 
     def _is_complete(self, original: int, name: str) -> bool:
         # A line that is cut short may still look like a smaller amount: wait for its end, but not for ever.

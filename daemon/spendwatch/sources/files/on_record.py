@@ -1,0 +1,65 @@
+"""Which originals of a source are on record. What is new is written down in batches: what a kill loses is only read again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+from spendwatch.domain.original import Original
+from spendwatch.domain.statement import SourceName
+from spendwatch.sources.memory import SourceMemory
+
+_SAVE_AFTER = 30.0
+
+
+class OnRecord:
+    """The originals of one source."""
+
+    def __init__(self, source: SourceName, memory: SourceMemory, monotonic: Callable[[], float]) -> None:
+        """Ask nothing yet."""
+        self._source = source
+        self._memory = memory
+        self._monotonic = monotonic
+        self._version: str | None = None
+        self._new: dict[str, Original] = {}
+        self._unsaved_since = 0.0
+
+    @property
+    def is_another(self) -> bool:
+        """Whether the record is not the one that was read last: at first, and when the ledger was replaced."""
+        return self._version is None or self._memory.version(self._source) != self._version
+
+    def read(self) -> Iterator[Original]:
+        """Yield all originals on record; what was not written down yet belongs to another record, or is read again."""
+        self._new = {}
+        self._version = self._memory.version(self._source)
+        yield from self._memory.originals(self._source)
+
+    def all(self) -> Iterator[Original]:
+        """Yield all originals on record, for whoever only looks."""
+        return self._memory.originals(self._source)
+
+    def is_not_over(self) -> None:
+        """Take the record for another one at the next look, too."""
+        self._version = None
+
+    def add(self, original: Original) -> None:
+        """Put an original on record soon."""
+        now = self._monotonic()
+        self._unsaved_since = self._unsaved_since if self._new else now
+        self._new[original.place] = original
+        if now - self._unsaved_since >= _SAVE_AFTER:
+            self.save()
+
+    def save(self) -> None:
+        """Write down what is new."""
+        if self._new:
+            is_another = self.is_another
+            version = self._memory.put_originals(self._source, self._new.values())
+            self._version, self._new = None if is_another else version, {}
+
+    def forget(self, places: Collection[str]) -> None:
+        """Strike off what was at these places."""
+        if places:
+            is_another = self.is_another
+            version = self._memory.forget_originals(self._source, places)
+            self._version = None if is_another else version

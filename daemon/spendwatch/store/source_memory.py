@@ -1,0 +1,126 @@
+"""The tables `source_memory`, what sources remember, and `original`, the files that were read.
+
+They are part of the ledger's database, so that a ledger restored from a backup remembers no more than it holds.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict
+from functools import partial
+
+from sqlalchemy import Column, Connection, PrimaryKeyConstraint, Table, delete, select
+
+from spendwatch.domain.original import Original
+from spendwatch.domain.statement import SourceName
+from spendwatch.store.bulk import put_many
+from spendwatch.store.columns import Insertion, Moment, Words, batches, metadata
+from spendwatch.store.database import Database
+
+source_memory = Table(
+    "source_memory",
+    metadata,
+    Column("source", Words, nullable=False),
+    Column("key", Words, nullable=False),
+    # The download by which the source knows it, until that is on record; then empty.
+    Column("waiting", Words, nullable=False),
+    Column("value", Words, nullable=False),
+    PrimaryKeyConstraint("source", "key", "waiting"),
+)
+
+original = Table(
+    "original",
+    metadata,
+    Column("source", Words, nullable=False),
+    Column("place", Words, nullable=False),
+    Column("identity", Words, nullable=False),
+    Column("refused_by", Words, nullable=False),
+    Column("kept_at", Moment, nullable=False),
+    PrimaryKeyConstraint("source", "place"),
+)
+
+_VERSION = "originals"
+"""The key under which a new text is remembered with every change of the originals."""
+
+
+class SourceMemory:
+    """The memory of all sources in a database."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep everything in that database."""
+        self._database = database
+
+    def recall(self, source: SourceName, waiting: Collection[str] = ()) -> Mapping[str, str]:
+        """Return what the source remembers, with what it knows by these downloads, the later ones last."""
+        counts = {"": -1} | {one: place for place, one in enumerate(waiting)}
+        query = select(source_memory).where(source_memory.c.source == source, source_memory.c.key != _VERSION)
+        with self._database.reading() as connection:
+            rows = [row for row in connection.execute(query) if row.waiting in counts]
+        return {row.key: row.value for row in sorted(rows, key=lambda row: counts[row.waiting])}
+
+    def remember(self, source: SourceName, known: Mapping[str, str], *, waiting: str = "") -> None:
+        """Remember this, too; what is known by a download that waits, only as long as that does, or once it is settled."""
+        with self._database.writing() as connection:
+            _remember(connection, source, known, waiting)
+
+    def forget(self, source: SourceName, keys: Collection[str]) -> None:
+        """Forget what is remembered under these keys."""
+        with self._database.writing() as connection:
+            _delete(connection, source_memory, source, "key", keys)
+
+    def settle(self, source: SourceName, waiting: str, settled: Original) -> str:
+        """Put an original on record, with all that was known by it as a download; return the new version of the originals."""
+        by_it = source_memory.c.source == source, source_memory.c.waiting == waiting
+        with self._database.writing() as connection:
+            known = {row.key: row.value for row in connection.execute(select(source_memory).where(*by_it))}
+            _delete(connection, source_memory, source, "waiting", (waiting,))
+            _remember(connection, source, known)
+            return _put_originals(connection, source, (settled,))
+
+    def version(self, source: SourceName) -> str:
+        """Return a text that is another one after every change of the originals, and in another ledger."""
+        is_version = source_memory.c.source == source, source_memory.c.key == _VERSION
+        with self._database.reading() as connection:
+            return connection.scalar(select(source_memory.c.value).where(*is_version)) or ""
+
+    def originals(self, source: SourceName) -> Iterator[Original]:
+        """Yield the originals of the source. Take all of them, and soon: a view of the data is held meanwhile."""
+        columns = (original.c[name] for name in ("place", "identity", "kept_at", "refused_by"))
+        with self._database.reading() as connection:
+            for row in connection.execute(select(*columns).where(original.c.source == source)):
+                yield Original(*row)
+
+    def put_originals(self, source: SourceName, kept: Collection[Original]) -> str:
+        """Put these on record, each in place of what was at its place before; return the new version."""
+        with self._database.writing() as connection:
+            return _put_originals(connection, source, kept)
+
+    def forget_originals(self, source: SourceName, places: Collection[str]) -> str:
+        """Strike off what was at these places; return the new version."""
+        with self._database.writing() as connection:
+            _delete(connection, original, source, "place", places)
+            return _put_originals(connection, source, ())
+
+
+def _remember(connection: Connection, source: SourceName, known: Mapping[str, str], waiting: str = "") -> None:
+    rows = ({"source": source, "key": key, "waiting": waiting, "value": value} for key, value in known.items())
+    put_many(connection, source_memory, rows, partial(_replace, source_memory))
+
+
+def _put_originals(connection: Connection, source: SourceName, kept: Collection[Original]) -> str:
+    put_many(connection, original, ({"source": source, **asdict(one)} for one in kept), partial(_replace, original))
+    version = secrets.token_hex(8)
+    _remember(connection, source, {_VERSION: version})
+    return version
+
+
+def _replace(table: Table, insertion: Insertion) -> Insertion:
+    values = {column.name: insertion.excluded[column.name] for column in table.c if not column.primary_key}
+    return insertion.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
+
+
+def _delete(connection: Connection, table: Table, source: SourceName, column: str, values: Iterable[str]) -> None:
+    for batch in batches({"value": value} for value in values):
+        is_one = table.c[column].in_([row["value"] for row in batch])
+        connection.execute(delete(table).where(table.c.source == source, is_one))
