@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from spendwatch.addresses import Network
-from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, WorkspacePolicy
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.settings.files import find_config
@@ -21,7 +20,7 @@ from spendwatch.settings.secret_files import Outside
 
 if TYPE_CHECKING:
     from spendwatch.channels.config import ChannelConfig
-    from spendwatch.settings.lint import Examined
+    from spendwatch.settings.loading import examine, load, load_usable, reload
     from spendwatch.settings.resolve import BalanceSettings
     from spendwatch.sources.config import SourceConfig
 
@@ -97,40 +96,10 @@ class Settings:
         return self.policies.accounts
 
 
-def load(place: Path, outside: Outside | None = None, *, with_secrets: bool = True) -> Settings:
-    """Read the configuration that lies there; `ConfigError` names every mistake of every file.
+def __getattr__(name: str) -> object:
+    """Import what loads only when it is asked for: a fifth of a second, not to be paid for `--help`."""
+    if name not in __all__:
+        raise AttributeError(name)
+    from spendwatch.settings import loading  # noqa: PLC0415 -- as said
 
-    Without secrets nothing can be sent; it is for commands that only look, run by people who may not read them.
-    """
-    from spendwatch.settings.loading import load_all  # noqa: PLC0415 -- a fifth of a second, not to be paid for `--help`
-
-    return load_all(place, outside or Outside(), with_secrets=with_secrets)
-
-
-def examine(place: Path, outside: Outside | None = None) -> Examined:
-    """Read it as `load` does, and keep where everything is written: for warnings."""
-    from spendwatch.settings.loading import examine_all  # noqa: PLC0415 -- as above
-
-    return examine_all(place, outside or Outside(), with_secrets=True)
-
-
-def load_usable(
-    place: Path, outside: Outside | None = None, *, with_secrets: bool = False
-) -> tuple[Settings, tuple[ConfigMistake, ...]]:
-    """Read it for a command that only looks: workspace files with mistakes are left out, and the mistakes returned.
-
-    A mistake in `spendwatch.yaml` still raises `ConfigError`.
-    """
-    from spendwatch.settings.loading import load_what_is_usable  # noqa: PLC0415 -- as above
-
-    return load_what_is_usable(place, outside or Outside(), with_secrets=with_secrets)
-
-
-def reload(previous: Settings) -> tuple[Settings, tuple[ConfigMistake, ...]]:
-    """Read it again; whatever has mistakes stays as it was, and the mistakes are told.
-
-    A mistake in `spendwatch.yaml` keeps everything; one in a workspace's file keeps that workspace's last good policy.
-    """
-    from spendwatch.settings.loading import load_again  # noqa: PLC0415 -- as above
-
-    return load_again(previous)
+    return getattr(loading, name)

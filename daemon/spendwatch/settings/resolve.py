@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 from urllib.parse import parse_qs
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from spendwatch.channels.config import ChannelConfig, WebhookConfig
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
+from spendwatch.settings import Retention, Settings
 from spendwatch.settings.balance_schema import ApiBalancePart, FileBalancePart, UrlBalancePart
+from spendwatch.settings.files import Location
 from spendwatch.settings.layers import Layers
+from spendwatch.settings.policies import policies
 from spendwatch.settings.schema import DaemonFile
 from spendwatch.settings.secret_files import Outside, find_secret
 from spendwatch.settings.suggestions import suggestion
@@ -39,66 +42,48 @@ _STATE_FOLDER = "var"
 _OWN_ACCESS = "write key_id_file and secret_file here, or another provider, or have a source of type alibaba for this account"
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """The daemon's settings with everything that the machine adds."""
-
-    said: DaemonFile
-    folder: Path
-    sources: Mapping[SourceName, SourceConfig]
-    channels: Mapping[ChannelName, ChannelConfig]
-    balances: Mapping[AccountId, BalanceSettings]
-    """Where balances are read that do not stand in the configuration."""
-    state: str
-    state_folder: Path
-    state_password_file: Path | None
-    environ: Mapping[str, str] = field(repr=False)
-
-    @property
-    def fetched(self) -> Path:
-        """Where sources that fetch keep their files: beside the state."""
-        return self.state_folder / "sources"
-
-    @property
-    def spool(self) -> Path:
-        """Where private copies lie: as configured, else beside the state."""
-        return self.state_folder / "spool" if self.said.spool is None else self.folder / self.said.spool
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Every text that must not stand in a log."""
-        return tuple(dict.fromkeys(self._secrets()))
-
-    def _secrets(self) -> Iterator[str]:
-        for config in (*self.channels.values(), *self.sources.values(), *self.balances.values()):
-            yield from (value.get_secret_value() for value in vars(config).values() if isinstance(value, SecretStr))
-            if isinstance(config, WebhookConfig | UrlAccess):
-                yield config.url  # an address may be its own secret
-            elif isinstance(config, CredentialsConfig) and config.provider is Provider.ENVIRONMENT:
-                names = ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN")
-                yield from filter(None, (self.environ.get(f"ALIBABA_CLOUD_{name}", "") for name in names))
-
-
-def resolve(said: DaemonFile, layers: Layers, folder: Path, outside: Outside, *, with_secrets: bool) -> Resolved:
-    """Return the resolved settings; what the machine or the network rules reject is noted in the layers.
+def resolve(said: DaemonFile, layers: Layers, place: Path, outside: Outside, *, with_secrets: bool) -> Settings:
+    """Return the settings without the policies of workspaces; what the machine or the network rules reject is noted.
 
     Without secrets nothing is fetched or sent, and what only that needs may be missing.
     """
+    folder = Location.of(place).folder.absolute()
     resolver = _Resolver(said, layers, folder, outside, with_secrets=with_secrets)
     state, is_server = resolver.state()
-    resolved = Resolved(
-        said=said,
+    state_folder = (outside.state_folder or folder / _STATE_FOLDER) if is_server else Path(state).parent
+    channels = {ChannelName(name): resolver.channel(("channels", name), config) for name, config in said.channels.items()}
+    sources, balances = resolver.sources(), resolver.balances()
+    spool = state_folder / "spool" if said.spool is None else folder / said.spool
+    resolver.check_folders(sources, {"configuration": folder, "state": state_folder, "spool": spool})
+    return Settings(
+        place=place,
         folder=folder,
-        sources=resolver.sources(),
-        channels={ChannelName(name): resolver.channel(("channels", name), config) for name, config in said.channels.items()},
-        balances=resolver.balances(),
+        policies=policies(said, ()),
+        zone=said.time_zone,
+        sources=sources,
+        channels=channels,
+        balances=balances,
         state=state,
-        state_folder=(outside.state_folder or folder / _STATE_FOLDER) if is_server else Path(state).parent,
+        spool=spool,
+        fetched=state_folder / "sources",
+        heartbeat=state_folder / "heartbeat",
         state_password_file=resolver.state_password_file(is_server=is_server),
-        environ=outside.environ,
+        allow_networks=tuple(said.allow_networks),
+        secrets=tuple(dict.fromkeys(_secrets((*channels.values(), *sources.values(), *balances.values()), outside.environ))),
+        retention=Retention(said.retention.originals, said.retention.lines),
+        outside=outside,
     )
-    resolver.check_folders(resolved.sources, {"configuration": folder, "state": resolved.state_folder, "spool": resolved.spool})
-    return resolved
+
+
+def _secrets(configs: Iterable[BaseModel], environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield every text that must not stand in a log."""
+    for config in configs:
+        yield from (value.get_secret_value() for value in vars(config).values() if isinstance(value, SecretStr))
+        if isinstance(config, WebhookConfig | UrlAccess):
+            yield config.url  # an address may be its own secret
+        elif isinstance(config, CredentialsConfig) and config.provider is Provider.ENVIRONMENT:
+            names = ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN")
+            yield from filter(None, (environ.get(f"ALIBABA_CLOUD_{name}", "") for name in names))
 
 
 @dataclass(slots=True)
