@@ -466,7 +466,10 @@ def _statement(name: str, layout: Layout, kind: str, table: list[list[str]], hin
     elif _part(name) and not exported and identity == "group":
         stamp += "~"
     days = {
-        place: _complete_days({line.day for line in lines if (line.account, line.month) == place}, layout) for place in reach
+        place: _complete_days(
+            {line.day for line in lines if (line.account, line.month) == place}, layout, _pushed(name, place[1])
+        )
+        for place in reach
     }
     owns = any(normal(one) in columns for told in _OWNERS.intersection(layout.alike) for one in told.split("|"))
     owners = frozenset(line.owner for line in lines) if owns and layout is not API else None
@@ -474,11 +477,18 @@ def _statement(name: str, layout: Layout, kind: str, table: list[list[str]], hin
     return Statement(series, identity, kind, stamp, reach, days, owners, _part(name), lines)
 
 
-def _complete_days(named: set[str], layout: Layout) -> frozenset[str]:
+def _pushed(name: str, month: str) -> str:
+    """Return the first day of the month if the provider pushes the month so far under such a name."""
+    own = name.casefold().rpartition("/")[2]
+    is_pushed = re.match(r"[0-9]+_([0-9]+_)?[a-z0-9]+_20[0-9]{4}([0-9]{2})?(?![0-9-])", own)
+    return f"{month}-01" if is_pushed and _kind(name) == "snapshot" else "9999-12-31"
+
+
+def _complete_days(named: set[str], layout: Layout, pushed: str) -> frozenset[str]:
     """Return the days that a file is complete for: those between its first and its last, or those that the API names."""
     if layout is API:
         return frozenset(named)
-    first, last = (date.fromisoformat(day) for day in (min(named), max(named)))
+    first, last = (date.fromisoformat(day) for day in (min(pushed, *named), max(named)))
     return frozenset((first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1))
 
 

@@ -76,6 +76,7 @@ def test_the_name_tells_whose_bill_it_is_when_it_was_written_and_how_it_relates(
         told = told_by(written)
         assert (told.account, told.kind, told.exported_at) == (UID if UID in name else None, kind, moment(exported))
         assert (told.part, told.day) == (0, None)
+        assert told.has_whole_month == (kind is SNAPSHOT)
 
 
 @pytest.mark.parametrize(

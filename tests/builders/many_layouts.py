@@ -399,9 +399,9 @@ def every_file(month: Month, dice: Random) -> list[NamedFile]:
 def _pieces(seen: Sequence[Charge], day: date, dice: Random) -> Iterator[NamedFile]:
     """Yield files that are complete for an owner, and for some of the days."""
     owner, first, last = dice.choice(OWNERS), *sorted(dice.randrange(1, 10) for _ in range(2))
-    yield focus([one for one in seen if one.owner == owner], f"{day:%Y%m%d}/of-one/{ACCOUNT}_focus_202609.csv")
+    yield focus([one for one in seen if one.owner == owner], f"{day:%Y%m%d}/of-one/focus.csv")
     some = [one for one in seen if first <= one.day.day <= last]
-    yield focus(some, f"{day + timedelta(days=1):%Y%m%d}0907/some/{ACCOUNT}_focus_202609.csv")
+    yield focus(some, f"{day + timedelta(days=1):%Y%m%d}0907/some/focus.csv")
 
 
 def _chosen(seen: Sequence[Charge], dice: Random) -> list[Charge]:

@@ -120,7 +120,7 @@ class Portion:
             for key in self.days:
                 yield Coverage(key.month, key.day, key.day, None, self.stamp, _stamp(_midnight(key.day)))
             return
-        first = {key.month: key.day for key in reversed(self.days)}
+        first = {key.month: key.period.first_day if self.told.has_whole_month else key.day for key in reversed(self.days)}
         for series, last in {key.month: key.day for key in self.days}.items():
             end = _midnight(last + timedelta(days=1))
             yield Coverage(series, first[series], last, self._lines.owners(), self.stamp, _stamp(min(end, self.reaches)))

@@ -47,6 +47,8 @@ class Told:
     Only names of the provider, which begin with an account id, those of the exports of Azure and AWS, and those in one archive
     count: exports that people number are no parts, nor are those to which a browser adds `-1`.
     """
+    has_whole_month: bool = False
+    """Whether the provider pushes the month so far: complete from its first day."""
     day: date | None = None
     """Which day answers of the API are about that we have asked ourselves."""
 
@@ -63,6 +65,7 @@ def told_by_part(name: str, part: str) -> Told:
         kind=own.kind or outer.kind,
         selection=own.selection or outer.selection,
         part=own.part or outer.part,
+        has_whole_month=own.has_whole_month or outer.has_whole_month,
         day=own.day or outer.day,
     )
 
@@ -86,6 +89,7 @@ def told_by(name: str, *, is_in_archive: bool = False) -> Told:
         kind=kind,
         selection=next((word for word in _OTHER_BILLS if word in own), ""),
         part=_part(own, is_in_archive=is_in_archive),
+        has_whole_month=kind is Kind.SNAPSHOT and bool(_PUSHED.match(own)),
         day=_asked_day(own),
     )
 
