@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NoReturn, Self, TypeAlias
+from typing import NoReturn, Self, TypeAlias, TypeVar
 
 import yaml
 
@@ -74,25 +74,17 @@ class Scalar(str):
 class Items(list["Node"]):
     """A list, and where it begins."""
 
-    def __init__(self, place: Place) -> None:
-        """Begin empty."""
-        super().__init__()
-        self.place = place
+    place: Place
 
 
 class Keys(dict[str, "Node"]):
     """Keys with values, and where they begin. Keys are `Scalar`s."""
 
-    def __init__(self, place: Place) -> None:
-        """Begin empty."""
-        super().__init__()
-        self.place = place
+    place: Place
 
     def copy(self) -> Keys:
         """Return a copy that begins at the same place."""
-        made = Keys(self.place)
-        made.update(self)
-        return made
+        return _placed(Keys(self), self.place)
 
     def key_place(self, name: str) -> Place | None:
         """Return where that key is written, if it is."""
@@ -101,6 +93,12 @@ class Keys(dict[str, "Node"]):
 
 Node: TypeAlias = Scalar | Items | Keys
 """What a file says."""
+P = TypeVar("P", Items, Keys)
+
+
+def _placed(node: P, place: Place) -> P:
+    node.place = place
+    return node
 
 
 @dataclass(slots=True)
@@ -175,12 +173,12 @@ class _Reader:
             case yaml.ScalarEvent():
                 return Scalar(event.value, place, is_nothing=bool(event.implicit[0]) and event.value in _NOTHING)
             case yaml.SequenceStartEvent():
-                items = Items(place)
+                items = _placed(Items(), place)
                 while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
                     items.append(self._node(event, (*path, len(items))))
                 return items
             case yaml.MappingStartEvent():
-                keys = Keys(place)
+                keys = _placed(Keys(), place)
                 while not isinstance(event := next(self._events), yaml.MappingEndEvent):
                     self._add(keys, event, path)
                 return keys

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import click
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
-from spendwatch.cli.screen import Rows, clean, console, print_json, print_list, table, the_one, when
+from spendwatch.cli.screen import clean, console, print_json, print_list, table, the_one, when
 from spendwatch.domain.alert import Alert
 from spendwatch.domain.category import category_of
 from spendwatch.domain.count import counted
@@ -47,11 +45,9 @@ def alerts(place: Place, *, everything: bool, as_json: bool) -> int:
         since = when(alert.since, settings.zone)
         return alert.id[:8], alert.severity.value, alert.state.value, since, times, clean(alert.summary)
 
-    def draw(alerts: Sequence[Alert]) -> Rows:
-        return table(("ID", "SEVERITY", "STATE", "SINCE", "NOTIFIED", "WHAT"), [*map(row, alerts)], wraps="WHAT")
-
+    headings = ("ID", "SEVERITY", "STATE", "SINCE", "NOTIFIED", "WHAT")
     none = "No alert on record." if everything else "No alert fires."
-    return print_list("alerts", found, json if as_json else None, draw, none=none)
+    return print_list("alerts", found, json if as_json else None, headings, row, none=none, wraps="WHAT")
 
 
 @click.command()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import click
 
 from spendwatch.cli import Place
 from spendwatch.cli.options import json_option
-from spendwatch.cli.screen import Rows, clean, print_list, table, when
+from spendwatch.cli.screen import clean, print_list, when
 from spendwatch.domain.balance_reading import TERMS, BalanceReading, RecordedReading
 from spendwatch.domain.money import Money, shown
 from spendwatch.domain.policy import AccountPolicy
@@ -17,7 +15,6 @@ from spendwatch.settings import Settings
 from spendwatch.state import opened_store
 
 _NUMBERS = ("CASH", "CREDIT", "UNSETTLED", "REPORTED")
-_Reading = tuple[AccountPolicy, RecordedReading]
 
 
 @click.command()
@@ -36,12 +33,15 @@ def balance(place: Place, account: str | None, limit: int, *, as_json: bool) -> 
         found = [(policy, store.balances.history(policy.account, limit)) for policy in wanted]
     readings = [(policy, one) for policy, history in found for one in history]
 
-    def draw(readings: Sequence[_Reading]) -> Rows:
-        rows = [_row(*one, settings) for one in readings]
-        return table(("ACCOUNT", "SINCE", "AS OF", "FROM", *_NUMBERS), rows, right=_NUMBERS)
-
-    none = "No balance on record."
-    return print_list("readings", readings, (lambda one: _json(*one)) if as_json else None, draw, none=none)
+    return print_list(
+        "readings",
+        readings,
+        (lambda one: _json(*one)) if as_json else None,
+        ("ACCOUNT", "SINCE", "AS OF", "FROM", *_NUMBERS),
+        lambda one: _row(*one, settings),
+        none="No balance on record.",
+        right=_NUMBERS,
+    )
 
 
 def _wanted(settings: Settings, account: str | None) -> list[AccountPolicy]:

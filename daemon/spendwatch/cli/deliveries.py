@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -13,7 +12,7 @@ import click
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
-from spendwatch.cli.screen import Rows, clean, print_list, table, the_one, when
+from spendwatch.cli.screen import clean, print_list, the_one, when
 from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.errors import DeliveryError, LedgerUnavailableError
 from spendwatch.domain.notification import (
@@ -58,11 +57,9 @@ def list_deliveries(place: Place, state: str | None = None, limit: int = 50, *, 
         names = one.id[:8], one.channel, clean(one.target or "-"), one.state.value, str(one.attempts)
         return (*names, moment, clean(one.notification.type), clean(one.last_error))
 
-    def draw(found: Sequence[Delivery]) -> Rows:
-        headings = ("ID", "CHANNEL", "TARGET", "STATE", "ATTEMPTS", "SETTLED OR DUE", "WHAT", "LAST ERROR")
-        return table(headings, [*map(row, found)], wraps="LAST ERROR")
-
-    return print_list("deliveries", found, _json if as_json else None, draw, none="No delivery on record.")
+    headings = ("ID", "CHANNEL", "TARGET", "STATE", "ATTEMPTS", "SETTLED OR DUE", "WHAT", "LAST ERROR")
+    none = "No delivery on record."
+    return print_list("deliveries", found, _json if as_json else None, headings, row, none=none, wraps="LAST ERROR")
 
 
 def _json(delivery: Delivery) -> dict[str, object]:

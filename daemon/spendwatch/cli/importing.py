@@ -31,7 +31,7 @@ from spendwatch.cli.totals import (
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import SourceName
 from spendwatch.logs import configure
-from spendwatch.settings import Settings, load
+from spendwatch.settings import load
 from spendwatch.state import opened_store
 
 
@@ -54,7 +54,8 @@ def import_files(
         raise click.BadParameter(msg, param_hint="--source")
     name = SourceName(source) if source else IMPORTED
     if dry_run:
-        return _rehearse(settings, files, name, as_json=as_json)
+        with copied_app(settings) as (app, book):
+            return _import(app, book, files, name, as_json=as_json, is_dry=True)
     with opened_store(settings) as store, progress:
         book = HeardBook(store.database)
         app = App(settings, replace(store, book=book), reader=reader)
@@ -62,23 +63,42 @@ def import_files(
 
 
 def _import(
-    app: App, book: HeardBook, files: tuple[Path, ...], source: SourceName, progress: Progress, *, as_json: bool
+    app: App,
+    book: HeardBook,
+    files: tuple[Path, ...],
+    source: SourceName,
+    progress: Progress | None = None,
+    *,
+    as_json: bool,
+    is_dry: bool = False,
 ) -> Exit:
-    outcomes = []
+    before, outcomes = spent_by_workspace(app) if is_dry else {}, []
     for outcome in _entered(app, files, source, progress):
         outcomes.append(outcome)
         if not as_json:
-            click.echo(outcome.text, err=outcome.receipt is None)
-    waiting, products = len(book.said), app.settings.policies.products
-    outside = outside_of(app.store.ledger, products, _months(outcomes))
+            click.echo(outcome.text, err=outcome.receipt is None and not is_dry)
+    told, products = _months(outcomes), app.settings.policies.products
+    months = [month for month in months_of(app) if month in told]
+    after = spent_by_workspace(app) if is_dry else {}
+    series = list(told_by_several(app, months)) if is_dry else []
+    outside = outside_of(app.store.ledger, products, months)
     if as_json:
-        entered = [outcome.json() for outcome in outcomes]
-        print_json({"schema_version": 1, "files": entered, "not_watched": outside_json(outside), "notifications": waiting})
+        document = {"schema_version": 1, "files": [outcome.json() for outcome in outcomes]}
+        if is_dry:
+            document |= {"totals": totals_json(before, after, months), "series": [series_json(one) for one in series]}
+        print_json({**document, "not_watched": outside_json(outside), "notifications": len(book.said)})
         return _code(outcomes)
+    if is_dry and months:
+        screen = console()
+        print_whole(screen, totals_table(screen, before, after, months))
+    for one in series:
+        click.echo(series_text(one))
     if outside:
-        click.echo(outside_text(products, outside), err=True)
-    if waiting:
-        click.echo(waiting_text(waiting), err=True)
+        click.echo(outside_text(products, outside), err=not is_dry)
+    if is_dry:
+        show_said(book.said, app.settings.zone)
+    elif book.said:
+        click.echo(waiting_text(len(book.said)), err=True)
     return _code(outcomes)
 
 
@@ -93,40 +113,6 @@ def _entered(app: App, files: tuple[Path, ...], source: SourceName, progress: Pr
         if outcome.receipt and not outcome.receipt.repeated:
             app.assess()
         yield outcome
-
-
-def _rehearse(settings: Settings, files: tuple[Path, ...], source: SourceName, *, as_json: bool) -> Exit:
-    with copied_app(settings) as (app, book):
-        before, outcomes = spent_by_workspace(app), []
-        for outcome in _entered(app, files, source):
-            outcomes.append(outcome)
-            if not as_json:
-                click.echo(outcome.text)
-        after = spent_by_workspace(app)
-        told, products = _months(outcomes), settings.policies.products
-        months = [month for month in months_of(app) if month in told]
-        series = list(told_by_several(app, months))
-        outside = outside_of(app.store.ledger, products, months)
-        if as_json:
-            document = {
-                "schema_version": 1,
-                "files": [outcome.json() for outcome in outcomes],
-                "totals": totals_json(before, after, months),
-                "series": [series_json(one) for one in series],
-                "not_watched": outside_json(outside),
-                "notifications": len(book.said),
-            }
-            print_json(document)
-            return _code(outcomes)
-        if months:
-            screen = console()
-            print_whole(screen, totals_table(screen, before, after, months))
-        for one in series:
-            click.echo(series_text(one))
-        if outside:
-            click.echo(outside_text(products, outside))
-        show_said(book.said, settings.zone)
-        return _code(outcomes)
 
 
 def _months(outcomes: list[Outcome]) -> set[BillingPeriod]:

@@ -15,7 +15,7 @@ from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
 from spendwatch.cli.outcome import statement_json, waiting_text
 from spendwatch.cli.rebuilding import Rebuilt, rebuilt, scratch_database, series_of
-from spendwatch.cli.screen import Rows, clean, print_json, print_list, table, when
+from spendwatch.cli.screen import clean, print_json, print_list, when
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import BillingPeriod
@@ -53,16 +53,11 @@ def list_statements(place: Place, limit: int = 50, *, as_json: bool = False) -> 
         received = when(one.received_at, settings.zone)
         return one.identity[:8], received, clean(one.source), one.layout, months, *counts, clean(one.name)
 
-    def draw(found: Sequence[EnteredStatement]) -> Rows:
-        headings = ("ID", "ENTERED", "SOURCE", "LAYOUT", "MONTHS", *_COUNTS, "FILE")
-        return table(headings, [*map(row, found)], right=_COUNTS)
-
+    counts = ("LINES", "NEW", "CHANGED", "GONE")
+    headings = ("ID", "ENTERED", "SOURCE", "LAYOUT", "MONTHS", *counts, "FILE")
     none = "No statement on record."
     # Names of bills differ in their middle, by the time of the export.
-    return print_list("statements", found, _json if as_json else None, draw, none=none, is_whole=True)
-
-
-_COUNTS = ("LINES", "NEW", "CHANGED", "GONE")
+    return print_list("statements", found, _json if as_json else None, headings, row, none=none, right=counts, is_whole=True)
 
 
 @ledger.command("audit")
@@ -81,10 +76,9 @@ def list_deeds(place: Place, limit: int, *, as_json: bool) -> int:
     def row(one: Deed) -> tuple[str, ...]:
         return when(one.at, settings.zone), clean(one.actor), one.action, clean(one.subject), clean(one.detail)
 
-    def draw(found: Sequence[Deed]) -> Rows:
-        return table(("WHEN", "WHO", "WHAT", "STATEMENT", "DETAIL"), [*map(row, found)], wraps="DETAIL")
-
-    return print_list("audit", found, json if as_json else None, draw, none="No manual changes.")
+    headings = ("WHEN", "WHO", "WHAT", "STATEMENT", "DETAIL")
+    none = "No manual changes."
+    return print_list("audit", found, json if as_json else None, headings, row, none=none, wraps="DETAIL")
 
 
 _files = click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))

@@ -194,9 +194,12 @@ def print_list(
     name: str,
     found: Sequence[T],
     as_json: Callable[[T], dict[str, object]] | None,
-    draw: Callable[[Sequence[T]], Rows],
+    headings: Sequence[str],
+    row: Callable[[T], Sequence[str]],
     *,
     none: str,
+    right: Collection[str] = (),
+    wraps: str = "",
     is_whole: bool = False,
 ) -> Exit:
     """Print what a command lists: one JSON document, a table, or that there is none. `is_whole`: nothing of it may be cut."""
@@ -204,10 +207,9 @@ def print_list(
         print_json({"schema_version": 1, name: [as_json(one) for one in found]})
     elif not found:
         console().print(none)
-    elif is_whole:
-        print_whole(console(), draw(found))
     else:
-        console().print(draw(found))
+        drawn = table(headings, [row(one) for one in found], right=right, wraps=wraps)
+        (print_whole if is_whole else Console.print)(console(), drawn)
     return Exit.DONE
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from spendwatch.domain.errors import printable
 from spendwatch.domain.statement import WorkspaceId
@@ -86,17 +86,13 @@ def _check_inline_secrets(daemon: Layers) -> None:
 def _check_alike(daemon: Layers, section: str) -> None:
     seen: dict[str, str] = {}
     for name in daemon.names((section,)):
-        if other := seen.get(folded(name)):
+        if (other := seen.setdefault(folded(name), name)) != name:
             daemon.tell((section, name), f"too similar to '{other}': capitals, - and _ are not compared", at_key=True)
-        seen.setdefault(folded(name), name)
 
 
 def _check_account_ids(daemon: Layers) -> None:
     seen: dict[str, str] = {}
-    names: Sequence[str] = daemon.names(("accounts",))
-    for name in names:
+    for name in daemon.names(("accounts",)):
         account = daemon.look(("accounts", name, "id"))
-        if isinstance(account, str):
-            if other := seen.get(account):
-                daemon.tell(("accounts", name, "id"), f"{printable(account)} is the id of '{other}' already")
-            seen.setdefault(account, name)
+        if isinstance(account, str) and (other := seen.setdefault(account, name)) != name:
+            daemon.tell(("accounts", name, "id"), f"{printable(account)} is the id of '{other}' already")

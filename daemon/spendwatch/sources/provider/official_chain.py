@@ -5,23 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any
 
 from spendwatch.sources.provider.acs3 import Signer
 from spendwatch.sources.trouble import EndpointError, Trouble
-
-
-class _Found(Protocol):
-    @property
-    def access_key_id(self) -> str: ...
-    @property
-    def access_key_secret(self) -> str: ...
-    @property
-    def security_token(self) -> str | None: ...
-
-
-class _Chain(Protocol):
-    def get_credential(self) -> _Found: ...
 
 
 class OfficialChain:
@@ -39,23 +26,23 @@ class OfficialChain:
         log.handlers.clear()
         log.propagate = False
         log.setLevel(logging.CRITICAL)
-        self._make: Callable[[], _Chain] = Client
-        self._chain: _Chain | None = None
+        self._make: Callable[[], Any] = Client
+        self._chain: Any = None
 
     async def current(self) -> Signer:
         """Return what the chain finds now."""
         try:
             found = await asyncio.to_thread(self._find)
+            return Signer(found.access_key_id, found.access_key_secret, found.security_token or "")
         except Exception as error:  # noqa: BLE001 -- whatever it raises may quote an answer with credentials in it
             msg = f"the package alibabacloud-credentials finds no credentials ({type(error).__name__})"
             raise EndpointError(msg, Trouble.CREDENTIALS) from None
-        return Signer(found.access_key_id, found.access_key_secret, found.security_token or "")
 
     def forget(self) -> bool:
         """Leave that to the package."""
         return False
 
-    def _find(self) -> _Found:
+    def _find(self) -> Any:  # noqa: ANN401 -- the package has no types
         if self._chain is None:
             self._chain = self._make()
         return self._chain.get_credential()
