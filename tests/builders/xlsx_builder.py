@@ -7,6 +7,8 @@ content = raw_spreadsheet({"Sheet1": '<row r="1"><c r="A1"><v>1</v></c></row>'})
 from __future__ import annotations
 
 import io
+import re
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
@@ -34,7 +36,19 @@ def a_spreadsheet(sheets: Mapping[str, Rows], *, formats: Mapping[str, str] | No
         book.worksheets[0][place].number_format = code
     written = io.BytesIO()
     book.save(written)
-    return written.getvalue()
+    return _without_times(written.getvalue())
+
+
+def _without_times(written: bytes) -> bytes:
+    """Return the file as if it had been written at a fixed time: the same rows are the same bytes."""
+    fixed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(written)) as before, zipfile.ZipFile(fixed, "w", zipfile.ZIP_DEFLATED) as after:
+        for name in before.namelist():
+            content = before.read(name)
+            if name == "docProps/core.xml":
+                content = re.sub(rb"20[0-9-]{8}T[0-9:]{8}Z", b"2026-10-01T00:00:00Z", content)
+            after.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    return fixed.getvalue()
 
 
 def raw_parts(
