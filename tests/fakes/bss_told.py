@@ -16,7 +16,7 @@ LIES: Mapping[Lie, tuple[Trouble, str]] = {
     Lie.CUT_BODY: (T.UNREACHABLE, CUT),
     Lie.CUT_CHUNK: (T.UNREACHABLE, CUT),
     Lie.NO_LENGTH: (T.UNREACHABLE, "has no length, so that"),
-    Lie.SLOW_DRIP: (T.UNREACHABLE, r"no whole answer within 0\.[48] s"),
+    Lie.SLOW_DRIP: (T.UNREACHABLE, r"no whole answer within (0\.4|1\.5) s"),
     Lie.STALLED: (T.UNREACHABLE, "timed out"),
     Lie.GIANT: (T.UNREACHABLE, "larger than 8388608 bytes"),
     Lie.ENDLESS: (T.UNREACHABLE, "larger than 8388608 bytes|no whole answer"),

@@ -59,7 +59,7 @@ class Endpoint:
     """A source and what is below it."""
 
     def __init__(
-        self, url: str, place: Path, watch: StopWatch, *, credentials: Credentials | None = None, patience: float = 0.8
+        self, url: str, place: Path, watch: StopWatch, *, credentials: Credentials | None = None, patience: float = 1.5
     ) -> None:
         self.place = place
         self.watch = watch
