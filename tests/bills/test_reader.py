@@ -29,7 +29,6 @@ from bill_builder import (
 from oracle import month_to_date
 from small_ledger import NO_HINTS, SmallLedger, a_bill_file, read_here
 from spendwatch.bills import frames, pile
-from spendwatch.bills import lines as bill_lines
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.bills.unpacking import transcoding
 from spendwatch.domain.money import Currency
@@ -374,7 +373,6 @@ def test_a_file_too_long_for_memory_is_read_in_parts_and_says_the_same(monkeypat
     monkeypatch.setattr(frames, "BATCH", 40)
     monkeypatch.setattr(frames, "SEGMENT", 20_000)
     monkeypatch.setattr(transcoding, "_PIECE", 5_000)
-    monkeypatch.setattr(bill_lines, "_MOST_KNOWN", 3)
     monkeypatch.setattr(pile, "ROOM", 50)
     monkeypatch.setattr(pile, "_FEW_RUNS", 5)
     parts = SmallLedger()

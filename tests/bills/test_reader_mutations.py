@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from bill_builder import COLUMNS, a_bill, a_line
+from bill_builder import COLUMNS, TAGS, a_bill, a_line
 from oracle import month_to_date
 from small_ledger import SmallLedger, Sums
 from spendwatch.bills import reader, texts
@@ -25,6 +25,9 @@ NAME, CONTENT = a_bill(
     + [a_line(line_id="id-9", amount="0.0000000001", product="oss", instance="cn-shanghai;standard", currency="USD")]
 )
 OTHER_ORDER = a_bill([a_line(line_id=f"id-{n}", amount=f"{n}") for n in range(9)], columns=[*COLUMNS[60:], *COLUMNS[:60]])[1]
+QUOTED = a_bill(
+    [a_line(line_id=f"id-{n}", amount=f"{n}.5", cells={TAGS: f'{{"team":"t{n}","more, or less":"a\\"b"}}'}) for n in range(9)]
+)[1]
 BODY = CONTENT.index(b"\n") + 1
 
 
@@ -121,7 +124,7 @@ def test_ten_thousand_damaged_files_are_refused_or_say_what_the_oracle_says(seed
         assert check(content, dice_of(seed), 250)
 
 
-@pytest.mark.parametrize("content", [CONTENT, OTHER_ORDER])
+@pytest.mark.parametrize("content", [CONTENT, OTHER_ORDER, QUOTED])
 def test_behind_the_head_of_a_long_file_stray_quotes_in_unread_cells_change_nothing(
     content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,7 +134,7 @@ def test_behind_the_head_of_a_long_file_stray_quotes_in_unread_cells_change_noth
 
 def test_a_small_file_that_is_sound_is_read_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "CarefulReader", None)
-    for content in (CONTENT, OTHER_ORDER):
+    for content in (CONTENT, OTHER_ORDER, QUOTED):
         assert verdict(content) == truth(content)
 
 

@@ -23,7 +23,7 @@ from spendwatch.bills.cells import (
 )
 from spendwatch.bills.header import Header
 from spendwatch.bills.layouts.layout import Field
-from spendwatch.bills.traits import CellError, Interpreter
+from spendwatch.bills.traits import PLACE, CellError, Interpreter
 from spendwatch.domain.errors import InvalidAmountError, Refusal, UnreadableBillError
 from spendwatch.domain.money import EXACT, SCALE, WHOLE_DIGITS, plain
 
@@ -71,6 +71,7 @@ class CarefulReader:
         self._progress = progress
         self._size = max(1, path.stat().st_size)
         self._refusals: list[Refusal] = []
+        self._places: set[tuple[str, ...]] = set()
         self._understood: set[tuple[str, ...]] = set()
         self._told: set[str] = set()
         """Reasons that need not be told again."""
@@ -82,7 +83,7 @@ class CarefulReader:
 
         What is written in unusual ways is yielded as plainly as the fast way wants it.
         """
-        fields = tuple(dict.fromkeys((*self._header.places, *self._interpreter.fields)))
+        fields = tuple(dict.fromkeys((*self._header.places, *PLACE, *self._interpreter.fields)))
         batch: Batch = {field: [] for field in fields}
         try:
             for line, row in self._rows():
@@ -185,14 +186,17 @@ class CarefulReader:
             if field in cells:
                 cells[field] = self._amount(field, cells[field], line)
         self._sum = EXACT.add(self._sum, Decimal(cells[Field.BILLED_COST]))
+        place = tuple(cells.get(field, "") for field in PLACE)
         traits = tuple(cells.get(field, "") for field in self._interpreter.fields)
-        if traits not in self._understood:
-            try:
-                self._interpreter.interpret(traits)
-            except CellError as error:
-                self._refuse_cell(error, line)
-            else:
+        try:
+            if place not in self._places:
+                self._interpreter.key(*place)
+                self._places.add(place)
+            if traits not in self._understood:
+                self._interpreter.traits(traits)
                 self._understood.add(traits)
+        except CellError as error:
+            self._refuse_cell(error, line)
         return cells
 
     def _amount(self, field: Field, cell: str, line: int) -> str:

@@ -37,18 +37,28 @@ class TraitBook:
 
     traits: list[Traits] = field(default_factory=list)
     hashes: list[int] = field(default_factory=list)
-    marks: list[str] = field(default_factory=list)
-    """For each number a short text that is the same for ever, whatever may change about a charge that is told once more."""
+    _marks: list[str] = field(default_factory=list)
     _numbers: dict[Traits, int] = field(default_factory=dict)
 
-    def number(self, traits: Traits) -> int:
+    def number(self, traits: Traits, known_hash: int | None = None) -> int:
         """Return the number of these traits, a new one if they are new."""
-        if traits not in self._numbers:
-            self._numbers[traits] = len(self.traits)
+        number = self._numbers.setdefault(traits, len(self.traits))
+        if number == len(self.traits):
             self.traits.append(traits)
-            self.hashes.append(int.from_bytes(_hash(traits), "big"))
-            self.marks.append(_hash(traits.lasting).hex())
-        return self._numbers[traits]
+            self.hashes.append(int.from_bytes(_hash(traits), "big") if known_hash is None else known_hash)
+        return number
+
+    def renumbered(self, numbers: pl.Series, other: TraitBook) -> pl.Series:
+        """Return as our numbers those of another book."""
+        distinct = numbers.unique()
+        ours = pl.Series((self.number(other.traits[one], other.hashes[one]) for one in distinct), dtype=pl.UInt32)
+        return pl.zeros(len(other.traits), dtype=pl.UInt32, eager=True).scatter(distinct, ours).gather(numbers)
+
+    @property
+    def marks(self) -> list[str]:
+        """For each number a short text that is the same for ever, whatever may change about a charge that is told once more."""
+        self._marks += [_hash(traits.lasting).hex() for traits in self.traits[len(self._marks) :]]
+        return self._marks
 
     def ranks(self) -> pl.Series:
         """Return for each number its place among all traits in the order of their texts."""

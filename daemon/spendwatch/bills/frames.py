@@ -14,12 +14,16 @@ from spendwatch.bills.cells import BLANKS, QUOTES, SHORTENED
 from spendwatch.bills.header import Header
 from spendwatch.bills.layouts.layout import PAYMENTS, Field, Identity
 from spendwatch.bills.survey import Survey
-from spendwatch.bills.traits import DATE_LENGTH, SEPARATOR, raw_fields
+from spendwatch.bills.texts import Text
+from spendwatch.bills.traits import DATE_LENGTH, SEPARATOR
 from spendwatch.bills.unpacking.encodings import Encoding
 from spendwatch.bills.unpacking.transcoding import UndecodableError, from_gb18030
 from spendwatch.domain.money import SCALE, WHOLE_DIGITS
 
 MONEY = pl.Decimal(38, SCALE)
+
+Categories = Mapping[str, tuple[Sequence[Field], pl.Categories]]
+"""Columns that hold the cells of these fields as one text, and the codes of these texts."""
 
 BATCH = 100_000
 """How many lines are handed on at once. The parser goes on meanwhile, and waits when they are not fetched."""
@@ -37,6 +41,8 @@ _PLAIN_AMOUNT = rf"^-?[0-9]{{1,{WHOLE_DIGITS}}}(\.[0-9]{{1,{SCALE}}})?$"
 _PLAIN_OR_EMPTY = f"^$|{_PLAIN_AMOUNT}"
 _SOME = "^[^1-9eE]*[1-9]"
 """An amount that is not zero."""
+_CELL = r'(?:[^",]*|"(?:[^"]|"")*")'
+_WELL_QUOTED = f"^{_CELL}(?:,{_CELL})*$"
 _WATCHED = "watched "
 
 
@@ -47,13 +53,13 @@ class DoubtError(Exception):
 def exact_columns(
     raw: pl.LazyFrame,
     columns: Mapping[Field, pl.Expr],
-    traits: Sequence[Field],
+    categories: Categories,
     identity: Identity,
     *,
     watched: Sequence[pl.Expr] = (),
     surplus: Sequence[str] = (),
 ) -> Iterator[pl.DataFrame]:
-    """Yield of each line its key, time, usage, list cost, billed cost, end, and the cells of its traits as one category.
+    """Yield of each line its key, time, usage, list cost, billed cost, end, and the cells of some fields as one category each.
 
     The key is the line's id, or what else it is known by beside its traits. The amount's text is checked before it becomes a
     number: Polars would round surplus decimals without a word.
@@ -68,7 +74,6 @@ def exact_columns(
     has_surplus = pl.any_horizontal(pl.col(surplus).is_not_null()) if surplus else pl.lit(value=False)
     owed = [cell[Field.OUTSTANDING]] if Field.OUTSTANDING in columns else []
     paid = [cell[field].str.contains(_SOME) for field in PAYMENTS if field in columns]
-    category = pl.Categorical(pl.Categories.random())
     key = _key(cell, identity)
     exact = raw.select(
         key.alias("line_id"),
@@ -78,7 +83,10 @@ def exact_columns(
         amount.cast(MONEY, strict=False).alias("billed_cost"),
         *(pl.when(_is_told(cost, amount, paid)).then(cost.cast(MONEY, strict=False)).alias("outstanding") for cost in owed),
         cell[Field.ENDS].alias("ends"),
-        pl.concat_str([cell[field] for field in traits], separator=SEPARATOR).cast(category).alias("traits"),
+        *(
+            pl.concat_str([cell[field] for field in fields], separator=SEPARATOR).cast(pl.Categorical(known)).alias(name)
+            for name, (fields, known) in categories.items()
+        ),
         (
             pl.all_horizontal(amount.str.contains(_PLAIN_AMOUNT), *(cost.str.contains(_PLAIN_OR_EMPTY) for cost in owed))
             & (_is_id(key) if identity is Identity.ID else pl.lit(value=True))
@@ -122,14 +130,13 @@ def _cleaned(cell: pl.Expr) -> pl.Expr:
     return cell.str.strip_chars(BLANKS).str.strip_chars_start(QUOTES)
 
 
-def fast_frames(path: Path, encoding: Encoding, header: Header, identity: Identity, head: bytes) -> Iterator[pl.DataFrame]:
+def fast_frames(text: Text, header: Header, categories: Categories, identity: Identity) -> Iterator[pl.DataFrame]:
     """Yield the file's lines as exact columns, or raise `DoubtError`. Believe them only if `vouch` agrees in the end.
 
     The head, for most files the whole, is checked as strictly as CSV can be. Behind it, stray quotes in cells that nobody
     reads are not looked for, as long as they leave lines and cells in their places.
     """
-    _check_strictly(head, header)
-    traits = raw_fields(header.places)
+    _check_strictly(text.head, header)
     names = [str(place) for place in range(len(header.cells))]
     columns = {field: pl.col(names[place]) for field, place in header.places.items()}
     # The last cell of a line may be empty if it is not the amount. Then every column is parsed, even those that nobody reads,
@@ -137,7 +144,7 @@ def fast_frames(path: Path, encoding: Encoding, header: Header, identity: Identi
     watched = [] if header.ends_with_amount else [pl.col(name) for name in names]
     surplus = [f"surplus {number}" for number in range(SURPLUS)] if header.ends_with_amount else []
     try:
-        for source, skip in _sources(path, encoding, header):
+        for source, skip in _sources(text.path, text.encoding, header):
             raw = pl.scan_csv(
                 source,
                 has_header=False,
@@ -147,7 +154,7 @@ def fast_frames(path: Path, encoding: Encoding, header: Header, identity: Identi
                 empty_string_is_null=False,
                 glob=False,
             )
-            yield from exact_columns(raw, columns, traits, identity, watched=watched, surplus=surplus)
+            yield from exact_columns(raw, columns, categories, identity, watched=watched, surplus=surplus)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, UndecodableError) as error:
         raise DoubtError from error
 
@@ -166,6 +173,26 @@ def vouch(path: Path, survey: Survey, header: Header, lines: int) -> None:
         is_even = _commas(path) == (lines + 1) * (len(header.cells) - 1)
     if not (is_whole and is_even):
         raise DoubtError
+
+
+def has_quotes_in_place(text: Text, header: Header) -> bool:
+    """Tell whether each quote in the file encloses a cell, or is doubled inside of one. The parser does not mind others."""
+    if text.encoding is not Encoding.UTF_8:
+        return False
+    lines = pl.scan_csv(
+        text.path,
+        has_header=False,
+        skip_lines=header.lines,
+        schema={"line": pl.String},
+        separator="\x01",
+        quote_char=None,
+        empty_string_is_null=False,
+        glob=False,
+    )
+    try:
+        return bool(lines.select(pl.col("line").str.contains(_WELL_QUOTED).all()).collect(engine="streaming").item())
+    except pl.exceptions.PolarsError:
+        return False
 
 
 def _commas(path: Path) -> int:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
 
 from spendwatch.bills.chunk import TraitBook
-from spendwatch.bills.frames import BETWEEN, DoubtError
+from spendwatch.bills.frames import BETWEEN, Categories, DoubtError
 from spendwatch.bills.layouts.layout import Field, Identity, Layout
 from spendwatch.bills.pile import Pile
-from spendwatch.bills.traits import SEPARATOR, Interpreter
+from spendwatch.bills.traits import PLACE, SEPARATOR, Interpreter
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 from spendwatch.domain.money import EXACT, WHOLE_DIGITS
 from spendwatch.domain.statement import ChargeKind, DayKey
 
 _MOMENT = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}"
 _MOMENT_LENGTH = len("2026-09-12 11:21:00")
-_MOST_KNOWN = 100_000
-"""How many different cells of traits are remembered with what they were understood as."""
-
+_UNKNOWN = 2**32 - 1
 _TOO_MUCH = Decimal(10) ** (WHOLE_DIGITS - 1)
 
 
@@ -40,28 +39,33 @@ class Lines:
         """The latest moment that a line of usage tells, as the bill writes it: a plan's time ends in months, say."""
         self.latest_time = ""
         """The same of the times of lines alone, their ends left aside."""
-        self.has_stray_quotes = False
-        """Whether a trait holds a quote: the fast parser does not mind wrong ones, the careful reader does."""
+        self.has_quotes = False
+        """Whether a trait holds a quote: the fast parser does not mind stray ones, the careful reader does."""
         self._keys: list[DayKey] = []
         self._heaps: dict[DayKey, int] = {}
         self._weight = Decimal(0)
-        self._known: dict[str, tuple[int, int]] = {}
+        self._dictionaries = {"place": _Dictionary(self._day), "traits": _Dictionary(self._traits)}
         self._are_usage: list[bool] = []
         """Of each of the book's traits, whether its lines are."""
 
     def add(self, frame: pl.DataFrame, part: int = 0) -> None:
         """Add exact columns of that part of the statement; a cell that cannot be understood raises `CellError`."""
-        days, traits = self._numbers(frame["traits"].unique())
-        codes = frame["traits"].to_physical()
+        days, traits = (self._dictionaries[name].numbers(frame[name]) for name in ("place", "traits"))
         self._weigh(frame["billed_cost"])
-        used = self._usage(frame, traits.gather(codes))
+        used = self._usage(frame, traits)
         self.latest_time = max(self.latest_time, _latest(used["time"]))
         self.latest = max(self.latest, self.latest_time, _latest(used["ends"]))
         self.count += frame.height
-        numbered = frame.drop("ends").with_columns(traits.gather(codes).alias("traits"), days.gather(codes).alias("day"))
+        numbered = frame.drop("ends", "place").with_columns(traits.alias("traits"), days.alias("day"))
         self.pile.add(
             numbered if self.identity is Identity.ID else numbered.with_columns(self._group(numbered["traits"], part))
         )
+
+    @property
+    def categories(self) -> Categories:
+        """The categories that `add` expects."""
+        fields = {"place": PLACE, "traits": self.interpreter.fields}
+        return {name: (fields[name], dictionary.categories) for name, dictionary in self._dictionaries.items()}
 
     def settle(self) -> int:
         """Drop all but one of the lines that have the same id; return how many were dropped."""
@@ -88,10 +92,7 @@ class Lines:
     def fresh(self, key: DayKey, book: TraitBook) -> pl.DataFrame:
         """Return the lines of one day, their traits numbered by another book."""
         lines = self.of(key)
-        numbers = [0] * len(self.book.traits)
-        for number in lines["traits"].unique():
-            numbers[number] = book.number(self.book.traits[number])
-        return lines.with_columns(pl.Series(numbers, dtype=pl.UInt32).gather(lines["traits"]).alias("traits"))
+        return lines.with_columns(book.renumbered(lines["traits"], self.book).alias("traits"))
 
     def _usage(self, frame: pl.DataFrame, traits: pl.Series) -> pl.DataFrame:
         """Return the lines of something that was used."""
@@ -106,31 +107,23 @@ class Lines:
 
     def _told_apart(self, lines: pl.DataFrame) -> pl.DataFrame:
         """Return the lines numbered within what they have in common, in an order that does not depend on the file's."""
-        rank = self.book.ranks().gather(lines["traits"]).alias("rank")
+        rank = pl.Series(self.book.hashes, dtype=pl.UInt64).gather(lines["traits"]).alias("rank")
         order = ["line_id", "billed_cost", "list_cost", "usage", "time", "rank"]
         number = pl.col("line_id").cum_count().over("line_id").cast(pl.String)
         return lines.with_columns(rank).sort(order).with_columns(pl.col("line_id") + number).drop("rank")
 
-    def _numbers(self, distinct: pl.Series) -> tuple[pl.Series, pl.Series]:
-        codes = distinct.to_physical()
-        found = pl.Series(map(self._understood, distinct.cast(pl.String)), dtype=pl.Array(pl.UInt32, 2))
-        size = (int(str(codes.max())) if codes.len() else 0) + 1
-        places = pl.zeros(size, dtype=pl.UInt32, eager=True)
-        days, traits = (places.clone().scatter(codes, found.arr.get(part)) for part in range(2))
-        return days, traits
+    def _day(self, text: str) -> int:
+        return self._heap(self.interpreter.key(*self._cells(text, PLACE)))
 
-    def _understood(self, text: str) -> tuple[int, int]:
-        """Return the numbers of the heap and the traits of lines with these cells."""
-        if text not in self._known:
-            cells = tuple(text.split(SEPARATOR))
-            if len(cells) != len(self.interpreter.fields):
-                raise DoubtError
-            self.has_stray_quotes = self.has_stray_quotes or '"' in text
-            key, traits = self.interpreter.interpret(cells)
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[text] = self._heap(key), self.book.number(traits)
-        return self._known[text]
+    def _traits(self, text: str) -> int:
+        return self.book.number(self.interpreter.traits(self._cells(text, self.interpreter.fields)))
+
+    def _cells(self, text: str, fields: Sequence[Field]) -> list[str]:
+        cells = text.split(SEPARATOR)
+        if len(cells) != len(fields):
+            raise DoubtError
+        self.has_quotes = self.has_quotes or '"' in text
+        return cells
 
     def _heap(self, key: DayKey) -> int:
         if key not in self._heaps:
@@ -145,6 +138,28 @@ class Lines:
                 self._weight = EXACT.add(self._weight, EXACT.multiply(abs(extreme), Decimal(amounts.len())))
         if self._weight >= _TOO_MUCH:
             raise UnreadableBillError(Refusal(f"the amounts are too large to be added up with {WHOLE_DIGITS} digits"))
+
+
+class _Dictionary:
+    """What each text of a category means, as a number. Each is looked at once: a file may have as many as lines."""
+
+    def __init__(self, meaning: Callable[[str], int]) -> None:
+        """Know nothing yet."""
+        self.categories = pl.Categories.random()
+        self._meaning = meaning
+        self._numbers = pl.Series(dtype=pl.UInt32)
+        """Of each code."""
+
+    def numbers(self, texts: pl.Series) -> pl.Series:
+        """Return the numbers of these texts."""
+        distinct = texts.unique()
+        missing = int(str(distinct.to_physical().max() or 0)) + 1 - self._numbers.len()
+        if missing > 0:
+            self._numbers = self._numbers.extend(pl.repeat(_UNKNOWN, missing, dtype=pl.UInt32, eager=True))
+        unknown = distinct.filter(self._numbers.gather(distinct.to_physical()) == _UNKNOWN)
+        meanings = pl.Series(map(self._meaning, unknown.cast(pl.String)), dtype=pl.UInt32)
+        self._numbers = self._numbers.scatter(unknown.to_physical(), meanings)
+        return self._numbers.gather(texts.to_physical())
 
 
 def _latest(moments: pl.Series) -> str:

@@ -12,7 +12,7 @@ import polars as pl
 
 from spendwatch.bills.bill import Portion, UnderstoodBill
 from spendwatch.bills.careful import CarefulReader
-from spendwatch.bills.frames import DoubtError, exact_columns, fast_frames, vouch
+from spendwatch.bills.frames import DoubtError, exact_columns, fast_frames, has_quotes_in_place, vouch
 from spendwatch.bills.header import Expected, Header, find_header
 from spendwatch.bills.layouts import LAYOUTS
 from spendwatch.bills.layouts.describeinstancebill import DESCRIBE_INSTANCE_BILL
@@ -22,7 +22,7 @@ from spendwatch.bills.names import Told, without_part
 from spendwatch.bills.pages import as_items, looks_like_pages, read_pages
 from spendwatch.bills.survey import Surveyor
 from spendwatch.bills.texts import Text, head_of, texts_of
-from spendwatch.bills.traits import CellError, Interpreter, raw_fields
+from spendwatch.bills.traits import PLACE, CellError, Interpreter, trait_fields
 from spendwatch.bills.unpacking.encodings import Encoding, as_utf8
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 from spendwatch.domain.statement import DayKey, Kind, ReadingHints
@@ -110,7 +110,7 @@ class _Reader:
 
         def lines() -> Lines:
             series = header.layout.series(header.places, identity, selection=_selection(header, told, kind))
-            interpreter = Interpreter(header.layout, self.hints, told.account, raw_fields(header.places), series)
+            interpreter = Interpreter(header.layout, self.hints, told.account, trait_fields(header.places), series)
             return Lines(header.layout, interpreter, identity, self.folder)
 
         try:
@@ -124,10 +124,10 @@ class _Reader:
         for table in tables:
             text, header, before = table.text, table.header, lines.count
             surveyor = self._survey(text)
-            for frame in fast_frames(text.path, text.encoding, header, lines.identity, text.head):
+            for frame in fast_frames(text, header, lines.categories, lines.identity):
                 lines.add(frame, text.told.part)
             # A line without a date may tell it in a time, or sum up the others.
-            if lines.has_stray_quotes or lines.interpreter.has_undated:
+            if lines.interpreter.has_undated or (lines.has_quotes and not has_quotes_in_place(text, header)):
                 raise DoubtError
             vouch(text.path, surveyor.finish(), header, lines.count - before)
         return lines
@@ -135,14 +135,14 @@ class _Reader:
     def _read_carefully(self, tables: Iterable[_Table], lines: Lines) -> Lines:
         for table in tables:
             header = table.header
-            fields: Sequence[Field] = tuple(dict.fromkeys((*header.places, *lines.interpreter.fields)))
+            fields: Sequence[Field] = tuple(dict.fromkeys((*header.places, *PLACE, *lines.interpreter.fields)))
             columns = {field: pl.col(field) for field in fields}
             progress = partial(self.progress, "reading with care")
             try:
                 path = as_utf8(table.text.path, table.text.encoding, self.folder)
                 for batch in CarefulReader(path, header, lines.interpreter, progress).batches():
                     raw = pl.LazyFrame(batch, schema=dict.fromkeys(columns, pl.String))
-                    for frame in exact_columns(raw, columns, lines.interpreter.fields, lines.identity):
+                    for frame in exact_columns(raw, columns, lines.categories, lines.identity):
                         lines.add(frame, table.text.told.part)
             except UnreadableBillError as error:
                 raise table.text.refused(error) from error

@@ -57,5 +57,4 @@ def _pairs(text: str) -> Mapping[str, object] | None:
     return {key.strip(): value.strip() for key, _, value in parts}
 
 
-def _json(tags: Mapping[str, object]) -> str:
-    return json.dumps(tags, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode

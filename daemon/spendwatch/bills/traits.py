@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
@@ -18,8 +18,8 @@ from spendwatch.domain.money import is_currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import ACCOUNT_ID, AccountId, ChargeKind, DayKey, ReadingHints
 
-_PLACE = (Field.ACCOUNT, Field.PERIOD, Field.DAY)
-"""These tell the day of a line; the others tell its traits."""
+PLACE = (Field.ACCOUNT, Field.PERIOD, Field.DAY)
+"""These tell the day of a line. The account and all other fields tell its traits."""
 
 _RAW = (
     Field.OWNER,
@@ -56,10 +56,10 @@ _DIGITS = re.compile(r"[0-9]{1,32}", re.ASCII)
 _ANY_ACCOUNT = re.compile(ACCOUNT_ID, re.ASCII)
 
 
-def raw_fields(places: Mapping[Field, int]) -> tuple[Field, ...]:
-    """Return the fields that a line's day and traits are read from, where these columns are there; the day's come first."""
+def trait_fields(places: Mapping[Field, int]) -> tuple[Field, ...]:
+    """Return the fields that a line's traits are read from, where these columns are there; the account comes first."""
     instead = (field for field, better in _INSTEAD.items() if field in places and better not in places)
-    return (*_PLACE, *(field for field in _RAW if field in places), *instead)
+    return (Field.ACCOUNT, *(field for field in _RAW if field in places), *instead)
 
 
 class Traits(NamedTuple):
@@ -108,7 +108,7 @@ class Interpreter:
     named_account: AccountId | None
     """The account that the file's name begins with."""
     fields: tuple[Field, ...]
-    """Which cells are handed over, in this order."""
+    """Which cells tell the traits, in this order."""
     series: str
     assumed: dict[str, None] = field(default_factory=dict)
     """What was taken from elsewhere because the bill is silent, in words; each said once."""
@@ -117,18 +117,8 @@ class Interpreter:
     has_undated: bool = False
     """Whether lines without a date were met."""
     _has_unknown_tags: bool = False
-    _keys: dict[tuple[str, ...], DayKey] = field(default_factory=dict)
-    _traits: dict[tuple[str, ...], Traits] = field(default_factory=dict)
-
-    def interpret(self, cells: tuple[str, ...]) -> tuple[DayKey, Traits]:
-        """Return which day the line belongs to, and its traits; or raise `CellError`. The cells stand as in `fields`."""
-        place = cells[: len(_PLACE)]
-        if place not in self._keys:
-            self._keys[place] = self.key(*place)
-        what = (self._keys[place].account, *cells[len(_PLACE) :])
-        if what not in self._traits:
-            self._traits[what] = self._interpreted(dict(zip(self.fields, cells, strict=True)), self._keys[place].account)
-        return self._keys[place], self._traits[what]
+    _accounts: dict[str, AccountId] = field(default_factory=dict)
+    _charges: dict[tuple[str, str, str], ChargeKind] = field(default_factory=dict)
 
     def remarks(self) -> tuple[str, ...]:
         """Return what the operator should know."""
@@ -142,7 +132,7 @@ class Interpreter:
 
     def key(self, account_cell: str, month_cell: str, day_cell: str) -> DayKey:
         """Return which day these cells name, or raise `CellError`."""
-        account = self._account(self._said(account_cell))
+        account = self._account(account_cell)
         period, day = self._when(self._said(month_cell), self._said(day_cell))
         return DayKey(account, period, self.series, day)
 
@@ -150,7 +140,12 @@ class Interpreter:
         text = cleaned(cell)
         return "" if text == self.layout.null else text
 
-    def _account(self, cell: str) -> AccountId:
+    def _account(self, raw_cell: str) -> AccountId:
+        if raw_cell not in self._accounts:
+            self._accounts[raw_cell] = self._known_account(self._said(raw_cell))
+        return self._accounts[raw_cell]
+
+    def _known_account(self, cell: str) -> AccountId:
         account = self._unshortened(cell) if cell else self._silent_account()
         is_any = self.layout.account is Account.ANY
         if not (_ANY_ACCOUNT if is_any else _DIGITS).fullmatch(account):
@@ -205,13 +200,15 @@ class Interpreter:
             day = period.first_day
         return period, day
 
-    def _interpreted(self, cells: Mapping[Field, str], account: AccountId) -> Traits:
-        for column, value in cells.items():
+    def traits(self, cells: Sequence[str]) -> Traits:
+        """Return the traits that these cells tell, which stand as in `fields`; or raise `CellError`."""
+        for column, value in zip(self.fields, cells, strict=True):
             if SEPARATOR in value:
                 raise CellError(column, value, "a control character inside the cell", "text")
-        raw = {column: self._said(value) for column, value in cells.items()}
+        account = self._account(cells[0])
+        raw = {column: self._said(value) for column, value in zip(self.fields, cells, strict=True)}
         product = self._product(raw)
-        charge = self.layout.charge_kind(*(raw.get(field, "") for field in (Field.CHARGE, Field.TRADE, Field.COMMODITY)))
+        charge = self._charge(raw.get(Field.CHARGE, ""), raw.get(Field.TRADE, ""), raw.get(Field.COMMODITY, ""))
         instance = self._instance(raw, product, charge)
         return Traits(
             owner=self._owner(raw.get(Field.OWNER, ""), account),
@@ -231,6 +228,11 @@ class Interpreter:
             safe_mode=instance.safe_mode,
             kept=SEPARATOR.join(raw.get(column, "") for column in KEPT) if Field.PROVIDER in self.layout.columns else "",
         )
+
+    def _charge(self, *cells: *tuple[str, str, str]) -> ChargeKind:
+        if cells not in self._charges:
+            self._charges[cells] = self.layout.charge_kind(*cells)
+        return self._charges[cells]
 
     def _tags(self, cell: str) -> str:
         tags = canonical_tags(cell)
