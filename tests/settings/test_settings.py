@@ -139,20 +139,18 @@ def test_the_commented_channels_of_the_shipped_example_load_too(tmp_path: Path) 
 
 
 def test_every_key_is_explained_beside_the_example() -> None:
-    from spendwatch.settings.balance_schema import (  # noqa: PLC0415 -- as below
-        ApiBalancePart,
-        EscalationPart,
-        FileBalancePart,
-        ManualBalancePart,
-        UrlBalancePart,
-    )
     from spendwatch.settings.schema import (  # noqa: PLC0415 -- only this test looks at the schema itself
         AccountPart,
+        ApiBalancePart,
         BudgetPart,
         DaemonFile,
         DefaultsPart,
+        EscalationPart,
+        FileBalancePart,
+        ManualBalancePart,
         MatchPart,
         RetentionPart,
+        UrlBalancePart,
         WorkspaceFile,
     )
 

@@ -148,7 +148,10 @@ class MainLayers(Layers):
         return text if document.tree is None else document.tree
 
     def _files(self) -> Iterator[tuple[str, str, str]]:
-        """Yield what stands in files that are named like variables, as container secrets and systemd credentials are."""
+        """Yield what stands in files that are named like variables, as container secrets and systemd credentials are.
+
+        The library's NestedSecretsSettingsSource strips the blanks of a password, and ends at the first unreadable file.
+        """
         for folder in reversed(self._outside.secret_folders):
             try:
                 files = sorted(folder.iterdir())
@@ -202,7 +205,7 @@ class _Named(EnvSettingsSource):
         return self._values
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: object) -> object:
-        """Return it as it is: the library would read JSON, with numbers as floats."""
+        """Return it as it is: even with `enable_decoding=False` the library reads some values as JSON, with floats."""
         del field_name, field
         return value
 

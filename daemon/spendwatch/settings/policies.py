@@ -18,8 +18,15 @@ from spendwatch.domain.policy import (
 )
 from spendwatch.domain.scope import MATCHABLE, Counts, Match
 from spendwatch.domain.statement import AccountId, WorkspaceId
-from spendwatch.settings.balance_schema import BalancePart, ManualBalancePart
-from spendwatch.settings.schema import AccountPart, BudgetPart, DaemonFile, MatchPart, WorkspaceFile
+from spendwatch.settings.schema import (
+    AccountPart,
+    BalancePart,
+    BudgetPart,
+    DaemonFile,
+    ManualBalancePart,
+    MatchPart,
+    WorkspaceFile,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Annotated, Any, NoReturn, Self
+from typing import Annotated, Any, Literal, NoReturn, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -14,14 +14,17 @@ from spendwatch.channels.config import ChannelConfig
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import Site
 from spendwatch.domain.scope import Counts
-from spendwatch.settings.balance_schema import BalancePart
+from spendwatch.fields import Closed
 from spendwatch.settings.layers import MainLayers
 from spendwatch.settings.value_types import (
     AccountIdText,
     Budget,
+    Cash,
     ChannelNames,
     CurrencyCode,
     DayOfMonth,
+    EscalateAfter,
+    Floors,
     KeepLines,
     KeepOriginals,
     Name,
@@ -31,6 +34,7 @@ from spendwatch.settings.value_types import (
     PlaceText,
     Products,
     Remind,
+    RunwayThresholds,
     ShareThresholds,
     TagPattern,
     Thresholds,
@@ -39,18 +43,13 @@ from spendwatch.settings.value_types import (
     Zone,
     repeated,
 )
+from spendwatch.sources.balances.settings import ApiBalanceConfig, FileBalanceConfig, UrlBalanceConfig
 from spendwatch.sources.config import SourceConfig
 
 MEANING = "meaning"
 """The kind of mistake that lies in how several values fit together."""
 
 USUAL_THRESHOLDS = ("50%", "80%", "100%")
-
-
-class Closed(BaseModel):
-    """A mapping that knows all its keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class MatchPart(Closed):
@@ -89,6 +88,44 @@ class BudgetPart(Closed):
             msg = "watches nothing: add a budget, or thresholds that are amounts"
             raise ValueError(msg)
         return self
+
+
+class EscalationPart(Closed):
+    """Who hears, too, when the account stays overdue for that long."""
+
+    after: EscalateAfter
+    channels: ChannelNames
+
+
+class _Heard(Closed):
+    """When somebody must hear of the balance."""
+
+    floors: Floors = Field(default_factory=list)
+    runway: RunwayThresholds = Field(default_factory=list)
+    escalate: EscalationPart | None = None
+
+
+class ManualBalancePart(_Heard):
+    """Cash and credit limit as the console shows them; what is unsettled comes from the bills."""
+
+    from_: Literal["manual"] = Field(alias="from")
+    cash: Cash
+    credit: Cash = Decimal(0)
+
+
+class FileBalancePart(FileBalanceConfig, _Heard):
+    """A file that a person or a program writes."""
+
+
+class UrlBalancePart(UrlBalanceConfig, _Heard):
+    """An https endpoint that gives the same document as JSON."""
+
+
+class ApiBalancePart(ApiBalanceConfig, _Heard):
+    """The provider's billing API."""
+
+
+BalancePart = Annotated[ManualBalancePart | FileBalancePart | UrlBalancePart | ApiBalancePart, Field(discriminator="from_")]
 
 
 class _Watched(Closed):
