@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, tzinfo
 from decimal import Decimal
+from operator import attrgetter
 from typing import NoReturn
 
 from spendwatch.domain.errors import InvalidAmountError, printable
@@ -60,32 +61,34 @@ def exact_amount(value: object) -> Decimal:
     return parse_amount(plain(number))
 
 
-def json_fields(source: object, /, *names: str, **renamed: str) -> dict[str, object]:
+def json_fields(source: object, /, *names: str, zone: tzinfo | None = None, **renamed: str) -> dict[str, object]:
     """Return attributes as JSON values, in this order; `renamed`: the key, and the attribute (`a.b`: of an attribute)."""
-    found = {}
-    for key, path in {**dict(zip(names, names, strict=True)), **renamed}.items():
-        value = source
-        for name in path.split("."):
-            value = getattr(value, name)
-        found[key] = json_value(value)
+    found = {name: json_value(getattr(source, name), zone) for name in names}
+    for key, path in renamed.items():
+        found[key] = json_value(attrgetter(path)(source), zone)
     return found
 
 
-def json_value(value: object) -> object:
-    """Return amounts as text, days and moments in ISO form, months by their label; everything else as it is."""
+def json_value(value: object, zone: tzinfo | None = None) -> object:
+    """Return amounts as text, days and moments in ISO form (in that zone), months by their label; the rest as it is."""
     match value:
+        case None | str() | int():
+            pass
         case Money():
-            return plain(value.amount)
+            value = plain(value.amount)
         case Decimal():
-            return plain(value)
-        case date():
-            return value.isoformat()
+            value = plain(value)
         case BillingPeriod():
-            return value.label
+            value = value.label
+        case datetime() if zone:
+            value = value.astimezone(zone).isoformat(timespec="seconds")
+        case date():
+            value = value.isoformat()
         case tuple() | list():
-            return [json_value(item) for item in value]
+            value = [json_value(item, zone) for item in value]
         case _:
-            return value
+            pass
+    return value
 
 
 def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:

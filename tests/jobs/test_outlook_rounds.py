@@ -18,7 +18,8 @@ from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.policy import BalancePolicy, FinerBudget, Severity, Threshold, WorkspacePolicy
 from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.statement import ChargeKind, WorkspaceId
-from spendwatch.jobs.overview import AccountOverview, overview_json
+from spendwatch.jobs.overview import AccountOverview
+from spendwatch.jobs.overview_json import overview_json
 from spendwatch.store.database import Database
 from store_builders import row
 

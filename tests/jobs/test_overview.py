@@ -21,7 +21,8 @@ from spendwatch.domain.policy import BalancePolicy, FinerBudget, Threshold, Work
 from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.standing import Split
 from spendwatch.domain.statement import AccountId, ChargeKind, WorkspaceId
-from spendwatch.jobs.overview import Mark, Overview, look, overview_json
+from spendwatch.jobs.overview import Mark, Overview, look
+from spendwatch.jobs.overview_json import overview_json
 from spendwatch.jobs.running import Running
 from spendwatch.store.database import Database
 from store_builders import NOON, row

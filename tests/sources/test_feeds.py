@@ -26,7 +26,7 @@ from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.money import plain
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.trouble import Trouble
-from spendwatch.jobs.overview import overview_json
+from spendwatch.jobs.overview_json import overview_json
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from spendwatch.domain.policy import watches
 from spendwatch.domain.scope import Counts, Dimension
 from spendwatch.domain.standing import SpendSum, seen_workspaces
 from spendwatch.exact_json import json_fields
-from spendwatch.jobs.overview import alert_json
+from spendwatch.jobs.overview_json import alert_json
 from spendwatch.jobs.standings import dimensions
 from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store

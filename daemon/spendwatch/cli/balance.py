@@ -82,7 +82,8 @@ def _json(policy: AccountPolicy, one: RecordedReading) -> dict[str, object]:
     return {
         "account": one.reading.account,
         "name": policy.name,
-        **json_fields(one, **{"from": "reading.origin"}, since="since", as_of="reading.as_of", read_at="reading.read_at"),
+        "from": one.reading.origin.value,
+        **json_fields(one, since="since", as_of="reading.as_of", read_at="reading.read_at"),
         **json_fields(one.reading, "currency", *TERMS),
         "other_cash": [json_fields(money, "amount", "currency") for money in one.reading.other_cash],
         **json_fields(one.reading, reseller_quota="is_reseller_quota", owner="owner"),

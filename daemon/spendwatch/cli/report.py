@@ -20,7 +20,7 @@ from spendwatch.domain.money import Currency, shown
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension, parse_tags
 from spendwatch.domain.standing import SpendSum, Split
-from spendwatch.jobs.overview import split_json
+from spendwatch.jobs.overview_json import split_json
 from spendwatch.state import Store, opened_store, system_clock
 
 _CATEGORY = "category"

@@ -24,7 +24,8 @@ from spendwatch.domain.money import shown
 from spendwatch.domain.period import BillingPeriod, days_text, duration_text
 from spendwatch.domain.scope import Counts
 from spendwatch.jobs.insight import Insight
-from spendwatch.jobs.overview import AccountOverview, Mark, Overview, WorkspaceLine, look, overview_json
+from spendwatch.jobs.overview import AccountOverview, Mark, Overview, WorkspaceLine, look
+from spendwatch.jobs.overview_json import overview_json
 from spendwatch.jobs.running import Running
 from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock

@@ -18,7 +18,7 @@ from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum, Split
 from spendwatch.domain.statement import AccountId, SeriesKey
 from spendwatch.exact_json import json_fields, json_value
-from spendwatch.jobs.overview import split_json
+from spendwatch.jobs.overview_json import split_json
 from spendwatch.jobs.standings import dimensions
 
 if TYPE_CHECKING:

@@ -12,11 +12,10 @@ from pydantic import (
     Field,
     SecretStr,
     WithJsonSchema,
-    field_validator,
     model_validator,
 )
 
-from spendwatch.fields import Closed
+from spendwatch.fields import Closed, must
 from spendwatch.sources.header_text import is_sendable
 
 _ENDPOINT = r"^https?://[A-Za-z0-9.:\[\]-]{1,253}/?$"
@@ -24,16 +23,21 @@ _ARN = r"^acs:ram::[0-9]{5,32}:[A-Za-z0-9_./-]{1,255}$"
 
 
 def _fitting(form: str, what: str) -> tuple[AfterValidator, WithJsonSchema]:
-    def check(text: str) -> str:
-        if not re.search(form, text, re.ASCII):
-            raise ValueError(what)
-        return text
-
-    return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": form})
+    fits = re.compile(form, re.ASCII).search
+    return must(fits, lambda _: what), WithJsonSchema({"type": "string", "pattern": form})
 
 
 Endpoint = Annotated[str, *_fitting(_ENDPOINT, "must be an address without a path, like https://business.example.com")]
 Arn = Annotated[str, *_fitting(_ARN, "must be an ARN, like acs:ram::1000000000000001:role/spend-reader")]
+
+
+_Sendable = Annotated[
+    SecretStr,
+    must(
+        lambda secret: is_sendable(secret.get_secret_value().strip()),
+        lambda _: "contains characters that are not allowed in a header",
+    ),
+]
 
 
 class Provider(StrEnum):
@@ -58,23 +62,15 @@ class CredentialsConfig(Closed):
     key_id_file: str | None = Field(default=None, description="holds the AccessKey ID")
     secret_file: str | None = Field(default=None, description="holds the AccessKey secret")
     token_file: str | None = Field(default=None, description="holds the security token of a temporary key pair")
-    key_id: SecretStr | None = None
+    key_id: _Sendable | None = None
     """Never written in the file: comes from `key_id_file` or the environment. So do `secret` and `token`."""
     secret: SecretStr | None = None
-    token: SecretStr | None = None
+    token: _Sendable | None = None
     role: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,64}$", description="the machine's role; left out: the one it has")
     role_arn: Arn | None = Field(default=None, description="the role to assume")
     oidc_provider_arn: Arn | None = Field(default=None, description="the identity provider of the token")
     oidc_token_file: str | None = Field(default=None, min_length=1, description="the token, re-read each time")
     sts_endpoint: Endpoint | None = Field(default=None, description="another endpoint for assuming a role, in a VPC, say")
-
-    @field_validator("key_id", "token")
-    @classmethod
-    def _is_sendable(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and not is_sendable(secret.get_secret_value().strip()):
-            msg = "contains characters that are not allowed in a header"
-            raise ValueError(msg)
-        return secret
 
     @model_validator(mode="after")
     def _has_what_its_provider_needs_and_nothing_else(self) -> Self:
