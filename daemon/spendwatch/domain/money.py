@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Clamped, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Clamped, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 from typing import TYPE_CHECKING, NewType
 
 from spendwatch.domain.errors import CurrencyMismatchError, InvalidAmountError, printable
@@ -38,6 +38,8 @@ _ZERO = Decimal(0)
 _HUNDRED = Decimal(100)
 _CENT = Decimal("0.01")
 _HALF_CENT = Decimal("0.005")
+_SHARE = Decimal("0.0001")
+_ROUGH = Context(prec=60)
 
 
 def parse_amount(text: str) -> Decimal:
@@ -127,7 +129,7 @@ def shown(amount: Decimal) -> str:
     """Return the amount for people: `1,234.50`; an amount that two decimals would hide reads `<0.01` or `>-0.01`."""
     if amount and amount.copy_abs() < _HALF_CENT:
         return "<0.01" if amount > 0 else ">-0.01"
-    return format(amount.quantize(_CENT, rounding=ROUND_HALF_UP, context=Context(prec=60)), ",f")
+    return format(amount.quantize(_CENT, rounding=ROUND_HALF_UP, context=_ROUGH), ",f")
 
 
 def percent(share: Decimal) -> str:
@@ -145,4 +147,4 @@ def share_of(part: Decimal, whole: Decimal) -> Decimal | None:
     """Return part ÷ whole with four decimals, cut and not rounded, or None where there is no whole."""
     if whole <= 0:
         return None
-    return (Context(prec=60).divide(part, whole)).quantize(Decimal("0.0001"), rounding="ROUND_DOWN", context=Context(prec=60))
+    return _ROUGH.divide(part, whole).quantize(_SHARE, rounding=ROUND_DOWN, context=_ROUGH)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from operator import attrgetter
 from typing import NewType
 
 from spendwatch.domain.alert import AlertId, AlertState, Rule
@@ -107,6 +108,11 @@ class Notification:
     channels: tuple[ChannelName, ...]
     facts: Facts
 
+    def with_figures(self, **figures: object) -> Notification:
+        """Return it with these figures, too. `replace` would take twice as long, and there may be ten thousand."""
+        facts = Facts(**dict(zip(_FACTS, _facts_of(self.facts), strict=True), **figures))
+        return Notification(**dict(zip(_FIELDS, _fields_of(self), strict=True), facts=facts))
+
     @property
     def type(self) -> str:
         """The `type` of a webhook's body."""
@@ -115,6 +121,10 @@ class Notification:
         if self.state is AlertState.FIRING:
             return self.rule.type
         return "balance.recovered" if self.rule.is_about_balance else "alert.resolved"
+
+
+_FACTS, _FIELDS = (tuple(field.name for field in fields(kind)) for kind in (Facts, Notification))
+_facts_of, _fields_of = attrgetter(*_FACTS), attrgetter(*_FIELDS)
 
 
 def notification_id(alert: AlertId, reason: Reason, times_told: int) -> NotificationId:

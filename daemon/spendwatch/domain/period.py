@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 
 from spendwatch.domain.errors import printable
 
@@ -64,7 +65,7 @@ class BillingPeriod:
     @property
     def label(self) -> str:
         """The period as `YYYY-MM`."""
-        return f"{self.year:04d}-{self.month:02d}"
+        return _label(self.year, self.month)
 
     @property
     def first_day(self) -> date:
@@ -96,6 +97,11 @@ class BillingPeriod:
     def starts_at(self, zone: tzinfo) -> datetime:
         """Return the first moment of the period."""
         return datetime(self.year, self.month, 1, tzinfo=zone)
+
+
+@lru_cache(maxsize=256)
+def _label(year: int, month: int) -> str:
+    return f"{year:04d}-{month:02d}"
 
 
 def open_periods(now: datetime, zone: tzinfo, *, final_on: int) -> tuple[BillingPeriod, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import NewType
 
 from spendwatch.domain.money import EXACT, Currency, Money, plain
@@ -87,6 +88,7 @@ NEARLY, WHOLE = Threshold(share=_WARNING_SHARE), Threshold(share=Decimal(1))
 """From where on a budget is nearly, and wholly, used up, whatever thresholds it has."""
 
 
+@lru_cache(maxsize=1024)
 def threshold_text(label: str, at: Money, budget: Money | None) -> str:
     """Return a threshold for people, by its label: `80% of CNY 100.00`, or `CNY 90.00 (of its CNY 100.00 budget)`."""
     share = label.removeprefix(f"{FORECAST} ")

@@ -109,8 +109,12 @@ class LedgerView:
 
         Where a month has just begun, those of the one before tell.
         """
-        series = {**self.counting(period.previous(), products), **self.counting(period, products)}
-        return {account: lags(one) for account, one in series.items()}
+
+        def read() -> Mapping[AccountId, bool]:
+            series = {**self.counting(period.previous(), products), **self.counting(period, products)}
+            return {account: lags(one) for account, one in series.items()}
+
+        return self.once(("lagging", period), read)
 
 
 def _known(known: dict[Hashable, Any], what: Hashable, read: Callable[[], _T]) -> _T:

@@ -37,6 +37,7 @@ from spendwatch.domain.statement import (
     SourceName,
     Stamp,
     Statement,
+    WorkspaceId,
 )
 from spendwatch.domain.trouble import Trouble
 from spendwatch.domain.usage import Usage
@@ -130,8 +131,9 @@ class Ledger(Protocol):
         *,
         products: Sequence[str] | None = None,
         days: tuple[date, date] | None = None,
+        workspaces: Collection[WorkspaceId] | None = None,
     ) -> Sequence[SpendSum]:
-        """Return exact sums by these dimensions and the currency. `products` None: all; `days`: first, and first not.
+        """Return exact sums by these dimensions and the currency. `days`: first, and first not; None: all, as everywhere.
 
         Of several series of a month only that counts which shows the most money for these products.
         """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import date, timedelta, tzinfo
 from typing import Any
 
@@ -45,7 +44,7 @@ def told_in_full(
     zone: tzinfo,
 ) -> tuple[Notification, ...]:
     """Return the notifications with all their figures, each of which says whether they are late."""
-    history = _History(view, policies.products, finer=any(watch.match for watch in watched.values()))
+    history = _History(view, policies.products, [watch for one in said if (watch := watched.get(one.facts.scope))])
     month = BillingPeriod.containing(fresh.now, zone)
 
     def in_full(one: Notification) -> Notification:
@@ -58,8 +57,7 @@ def told_in_full(
             found |= _grown(one, history, watch) | _foreseen(one, watch, paces, month, zone, fresh=fresh)
         elif rule.is_about_balance and one.state is AlertState.FIRING:
             found["exposure"] = view.exposure(scope.account, fresh.now.astimezone(zone).date())
-        # Once, and not figure by figure: to copy the facts is what takes longest where there are ten thousand.
-        return replace(one, facts=replace(one.facts, **found)) if found else one
+        return one.with_figures(**found) if found else one
 
     return tuple(map(in_full, said))
 
@@ -97,56 +95,70 @@ _Grouped = Mapping[tuple[str, str], Sequence[SpendSum]]
 """Sums by account and workspace; those of a whole account under an empty workspace."""
 
 
-class _History:
-    """The last days' spend, fetched once for all notifications of a round."""
+_FEW = 500
+"""So many workspaces can be named in one query."""
 
-    def __init__(self, view: LedgerView, products: Sequence[str], *, finer: bool) -> None:
+
+class _History:
+    """The last days' spend of the workspaces that notifications are about, fetched once for all of them."""
+
+    def __init__(self, view: LedgerView, products: Sequence[str], watches: Sequence[Watch]) -> None:
         self._view = view
         self._products = products
-        self._finer = finer
+        self._finer = any(watch.match for watch in watches)
+        named = {watch.scope.workspace for watch in watches}
+        self._named = {name for name in named if name is not None} if None not in named and len(named) <= _FEW else None
 
     def course(self, watch: Watch, period: BillingPeriod) -> Course | None:
         """Return how the spend went in the last days of the period that its account's bills tell of."""
-        grouped, lasts = self._view.once(("history", period, self._finer), lambda: self._fetch(period))
+        lasts = self._view.once(("last days", period), lambda: self._lasts(period))
         account = watch.scope.account
         if (last := lasts.get(account)) is None:
             return None
+        grouped = self._view.once(("history", period), lambda: self._fetch(period, lasts))
         sums = grouped.get((account, watch.scope.workspace or ""), ())
         unknown = self._view.once(("unknown", account, period), lambda: self._unknown_days(account, period, last))
         return course_of(sums, watch, last=last, days=_GROWTH_DAYS, unknown=unknown)
 
     def subscribed(self, watch: Watch, period: BillingPeriod) -> tuple[tuple[Category, Money], ...]:
         """Return the subscription charges of the period by what they are for, the largest first."""
-        orders = self._view.once(("orders", period, self._finer), lambda: self._ordered(period))
+        orders = self._view.once(("orders", period), lambda: self._ordered(period))
         return subscribed(orders.get((watch.scope.account, watch.scope.workspace or ""), ()), watch)
 
+    def _spend(
+        self, period: BillingPeriod, more: tuple[Dimension, ...], days: tuple[date, date] | None = None
+    ) -> Sequence[SpendSum]:
+        by = tuple(dict.fromkeys((*dimensions(finer=self._finer), *more, *_CATEGORY)))
+        return self._view.ledger.spend(period, by, products=self._products, days=days, workspaces=self._named)
+
     def _ordered(self, period: BillingPeriod) -> _Grouped:
-        by = tuple(dict.fromkeys((*dimensions(finer=self._finer), *_CATEGORY)))
-        rows = self._view.ledger.spend(period, by, products=self._products)
-        return _grouped(row for row in rows if row.is_subscription)
+        return _grouped(row for row in self._spend(period, ()) if row.is_subscription)
 
     def _unknown_days(self, account: AccountId, period: BillingPeriod, last: date) -> frozenset[date]:
         counting = ((month, self._view.counting(month, self._products).get(account)) for month in (period.previous(), period))
         series = [SeriesKey(account, month, name) for month, name in counting if name]
         return unknown_days(series, self._view.ledger.held(series), last)
 
-    def _fetch(self, period: BillingPeriod) -> tuple[_Grouped, Mapping[str, date]]:
-        """Return the sums of each account's last days in the period, and the last day of each."""
-        named = (Dimension.DAY, Dimension.MODEL, Dimension.TYPE, *_CATEGORY)
-        by = tuple(dict.fromkeys((*dimensions(finer=self._finer), *named)))
-        rows = list(self._view.ledger.spend(period, by, products=self._products))
-        lasts: dict[str, date] = {}
-        for row in rows:
-            if (day := _day(row)) in period:
-                account = row.values[Dimension.ACCOUNT]
-                lasts[account] = max(day, lasts.get(account, day))
+    def _lasts(self, period: BillingPeriod) -> Mapping[AccountId, date]:
+        """Return the last day of each account in the period."""
+        counting, lasts = self._view.counting(period, self._products), dict[AccountId, date]()
+        for total in self._view.totals(period):
+            account = total.series.account
+            counts = counting.get(account) == total.series.series and total.product in self._products
+            if counts and total.day in period:
+                lasts[account] = max(total.day, lasts.get(account, total.day))
+        return lasts
+
+    def _fetch(self, period: BillingPeriod, lasts: Mapping[AccountId, date]) -> _Grouped:
+        """Return the sums of each account's last days."""
+        named = (Dimension.DAY, Dimension.MODEL, Dimension.TYPE)
         firsts = {account: last - timedelta(days=2 * _GROWTH_DAYS - 1) for account, last in lasts.items()}
-        if (first := min(firsts.values(), default=period.first_day)) < period.first_day:
-            rows += self._view.ledger.spend(period.previous(), by, products=self._products, days=(first, period.first_day))
-        wanted = (
-            row for row in rows if (since := firsts.get(row.values[Dimension.ACCOUNT])) is not None and _day(row) >= since
-        )
-        return _grouped(wanted), lasts
+        first, end = min(firsts.values()), max(lasts.values()) + timedelta(days=1)
+        rows = list(self._spend(period, named, (first, end)))
+        if first < period.first_day:
+            rows += self._spend(period.previous(), named, (first, period.first_day))
+        dated = ((row, firsts.get(AccountId(row.values[Dimension.ACCOUNT]))) for row in rows)
+        return _grouped(row for row, since in dated if since and row.values[Dimension.DAY] >= since.isoformat())
 
 
 def _grouped(rows: Iterable[SpendSum]) -> _Grouped:
@@ -157,7 +169,3 @@ def _grouped(rows: Iterable[SpendSum]) -> _Grouped:
         if workspace:
             found.setdefault((account, ""), []).append(row)
     return found
-
-
-def _day(row: SpendSum) -> date:
-    return date.fromisoformat(row.values[Dimension.DAY])

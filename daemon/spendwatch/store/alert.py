@@ -11,8 +11,8 @@ from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import parse_scope
-from spendwatch.store.bulk import put_many
-from spendwatch.store.columns import Choice, Insertion, Moment, Row, Words, begins_with, metadata
+from spendwatch.store.bulk import put_columns
+from spendwatch.store.columns import BATCH, Choice, Insertion, Moment, Words, begins_with, metadata
 
 alert = Table(
     "alert",
@@ -46,25 +46,19 @@ _OWN = tuple(column.name for column in alert.c if column not in _KEY)
 def put_alerts(connection: Connection, alerts: Iterable[Alert]) -> None:
     """Record alerts; of one that is on record only its course changes, never what it is about."""
     latest = {one.id: one for one in alerts}
-    put_many(connection, alert, (_row(latest[key]) for key in sorted(latest)), _change_course)
+    ordered = [latest[key] for key in sorted(latest)]
+    for first in range(0, len(ordered), BATCH):
+        some = ordered[first : first + BATCH]
+        keys = [one.key for one in some]
+        columns: dict[str, list[Any]] = {name: [getattr(one, name) for one in some] for name in _OWN}
+        columns |= {name: [getattr(key, name) for key in keys] for name in ("rule", "threshold", "period", "height")}
+        columns |= {"account": [key.scope.account for key in keys], "scope": [key.scope.text for key in keys]}
+        put_columns(connection, alert, columns, _change_course)
 
 
 def _change_course(insertion: Insertion) -> Insertion:
     course = {name: insertion.excluded[name] for name in ("state", "resolved_at", "told_at", "times_told", "told_amount")}
     return insertion.on_conflict_do_update(index_elements=[alert.c.id], set_=course)
-
-
-def _row(one: Alert) -> Row:
-    key = one.key
-    return {
-        **{name: getattr(one, name) for name in _OWN},
-        "rule": key.rule,
-        "account": key.scope.account,
-        "scope": key.scope.text,
-        "threshold": key.threshold,
-        "period": key.period,
-        "height": key.height,
-    }
 
 
 def alerts_that_matter(connection: Connection) -> tuple[Alert, ...]:

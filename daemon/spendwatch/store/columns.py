@@ -148,9 +148,10 @@ class Amount(TypeDecorator[Decimal]):
         return text if dialect.name == "sqlite" else amount
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> Decimal | None:  # noqa: ANN401 -- the base class says so
-        """Return the amount without trailing zeros, so that both databases give the same text."""
-        del dialect
-        return None if value is None else Decimal(plain(Decimal(value)))
+        """Return the amount without trailing zeros, as SQLite holds it, so that both databases give the same text."""
+        if value is None or dialect.name == "sqlite":
+            return None if value is None else Decimal(value)
+        return Decimal(plain(Decimal(value)))
 
 
 class Total(Amount):

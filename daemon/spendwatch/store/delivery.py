@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -23,8 +24,8 @@ from sqlalchemy import (
 
 from spendwatch.domain.notification import Delivery, DeliveryState, Notification, delivery_id
 from spendwatch.domain.policy import ChannelName
-from spendwatch.store.bulk import keep_the_old, put_many
-from spendwatch.store.columns import Choice, Moment, Row, Words, metadata
+from spendwatch.store.bulk import keep_the_old, put_columns
+from spendwatch.store.columns import Choice, Moment, Words, metadata
 from spendwatch.store.notification import notification
 
 delivery = Table(
@@ -55,26 +56,20 @@ def put_deliveries(
     connection: Connection, notifications: Iterable[Notification], targets: Mapping[ChannelName, Sequence[str]], now: datetime
 ) -> int:
     """Write down a delivery for every channel and target of each notification. Returns how many were not on record."""
-    rows = {row["id"]: row for one in notifications for row in _rows(one, targets, now)}
-    return put_many(connection, delivery, (rows[key] for key in sorted(rows)), keep_the_old)
-
-
-def _rows(one: Notification, targets: Mapping[ChannelName, Sequence[str]], now: datetime) -> Iterable[Row]:
-    for channel in one.channels:
-        for target in targets.get(channel, ()):  # a channel that the settings no longer know has no targets
-            yield {
-                "id": delivery_id(one.id, channel, target),
-                "notification": one.id,
-                "channel": channel,
-                "target": target,
-                "state": DeliveryState.PENDING,
-                "attempts": 0,
-                "refusals": 0,
-                "due_at": now,
-                "maybe_repeated": False,
-                "last_error": "",
-                "created_at": now,
-            }
+    copies = {
+        delivery_id(one.id, channel, target): (one.id, channel, target)
+        for one in notifications
+        for channel in one.channels
+        for target in targets.get(channel, ())  # a channel that the settings no longer know has no targets
+    }
+    ids = sorted(copies)
+    same = {"state": DeliveryState.PENDING, "attempts": 0, "refusals": 0, "due_at": now, "maybe_repeated": False}
+    columns: dict[str, Sequence[Any]] = {
+        name: [value] * len(ids) for name, value in (same | {"last_error": "", "created_at": now}).items()
+    }
+    columns |= {"id": ids, "notification": [copies[which][0] for which in ids]}
+    columns |= {"channel": [copies[which][1] for which in ids], "target": [copies[which][2] for which in ids]}
+    return put_columns(connection, delivery, columns, keep_the_old)
 
 
 _OWN = tuple(field.name for field in fields(Delivery) if field.name != "notification")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 
@@ -20,7 +20,17 @@ from spendwatch.domain.owed import Charged, OwedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension, Seen
 from spendwatch.domain.standing import SpendSum
-from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, Digest, SeriesKey, SourceName, Stamp, Statement
+from spendwatch.domain.statement import (
+    AccountId,
+    ChargeKind,
+    DayKey,
+    Digest,
+    SeriesKey,
+    SourceName,
+    Stamp,
+    Statement,
+    WorkspaceId,
+)
 from spendwatch.domain.usage import Usage
 from spendwatch.store.attempt import forget_attempts, note_attempt
 from spendwatch.store.audit import Deed, deeds, removed_files
@@ -159,14 +169,15 @@ class Ledger:
         *,
         products: Sequence[str] | None = None,
         days: tuple[date, date] | None = None,
+        workspaces: Collection[WorkspaceId] | None = None,
     ) -> Sequence[SpendSum]:
         """Return exact sums by these dimensions and the currency, in their order.
 
-        `products` None means all of them; `days` are the first day, and the first that no longer belongs.
+        `products` and `workspaces` None mean all of them; `days` are the first day, and the first that no longer belongs.
         """
         with self._database.reading() as connection:
             series = series_that_count(connection, period, products)
-            return sums(connection, series, by, products=products, days=days)
+            return sums(connection, series, by, products=products, days=days, workspaces=workspaces)
 
     def charged(self, period: BillingPeriod, days: tuple[date, date] | None = None) -> Sequence[Charged]:
         """Return what was charged for all products in that period, or on these days of it, by how it is paid."""

@@ -8,7 +8,7 @@ from sqlalchemy import Column, Connection, Table, select
 
 from spendwatch.domain.alert import AlertId
 from spendwatch.domain.notification import Notification
-from spendwatch.store.bulk import keep_the_old, put_many
+from spendwatch.store.bulk import keep_the_old, put_columns
 from spendwatch.store.columns import Document, Moment, Words, metadata
 
 notification = Table(
@@ -25,9 +25,9 @@ notification = Table(
 def put_notifications(connection: Connection, notifications: Iterable[Notification]) -> None:
     """Record notifications; one that is on record stays as it is."""
     first = {one.id: one for one in reversed(tuple(notifications))}
-    ordered = (first[key] for key in sorted(first))
-    rows = ({"id": one.id, "alert": one.alert, "created_at": one.created_at, "body": one} for one in ordered)
-    put_many(connection, notification, rows, keep_the_old)
+    ordered = [first[key] for key in sorted(first)]
+    columns = {name: [getattr(one, name) for one in ordered] for name in ("id", "alert", "created_at")}
+    put_columns(connection, notification, {**columns, "body": ordered}, keep_the_old)
 
 
 def notifications_about(connection: Connection, alert: AlertId) -> tuple[Notification, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 
 from sqlalchemy import (
@@ -20,11 +20,10 @@ from sqlalchemy import (
 )
 
 from spendwatch.domain.merging import MergedDay
-from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension, Seen
 from spendwatch.domain.standing import SpendSum
-from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, SeriesKey
+from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, SeriesKey, WorkspaceId
 from spendwatch.store.bulk import no_conflict, put_many
 from spendwatch.store.chunk import is_day, is_month
 from spendwatch.store.columns import Amount, ExactSum, Row, Words, metadata
@@ -90,6 +89,7 @@ def sums(
     *,
     products: Sequence[str] | None,
     days: tuple[date, date] | None,
+    workspaces: Collection[WorkspaceId] | None = None,
 ) -> tuple[SpendSum, ...]:
     """Return exact sums over these series of one period by these dimensions and the currency, in their order."""
     if not series:
@@ -102,15 +102,13 @@ def sums(
         query = query.where(spend.c.product.in_(products))
     if days is not None:
         query = query.where(spend.c.day >= days[0], spend.c.day < days[1])
+    if workspaces is not None:
+        query = query.where(spend.c.workspace.in_(workspaces))
     query = query.group_by(*groups, spend.c.currency).order_by(*groups, spend.c.currency)
+    has_days = Dimension.DAY in by
     return tuple(
-        SpendSum(
-            values={dimension: str(value) for dimension, value in zip(by, row, strict=False)},
-            currency=Currency(row.currency),
-            amount=row.total,
-            lines=int(row.charges),
-        )
-        for row in connection.execute(query)
+        SpendSum(dict(zip(by, map(str, values) if has_days else values, strict=True)), currency, total, int(charges))
+        for *values, currency, total, charges in connection.execute(query)
     )
 
 
