@@ -193,7 +193,7 @@ def test_every_kind_of_notification_has_the_same_keys(sample: str, kind: str) ->
 
 def test_every_type_and_key_is_explained_beside_the_configuration() -> None:
     told = (Path(__file__).parents[2] / "config" / "webhook.md").read_text(encoding="utf-8")
-    kinds = {rule.value for rule in Rule} | {"balance.recovered", "alert.resolved", "test"}
+    kinds = {rule.type for rule in Rule} | {"balance.recovered", "alert.resolved", "test"}
     bodies = [_body(sample)["data"] for sample in SAMPLES.values()]
     keys = {key for body in bodies for part in (body, body["balance"] or {}, body["runway"] or {}) for key in part}
     assert [word for word in sorted(kinds | keys) if f"`{word}`" not in told] == []

@@ -26,6 +26,7 @@ class BrokenChannel:
     """A channel that answers every copy with one error."""
 
     targets = ("",)
+    at_once = 4
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -78,6 +79,7 @@ class SlowChannel:
     """A channel whose receiver answers when it is told to; counts the copies, and keeps the latest."""
 
     targets = ("",)
+    at_once = 4
 
     def __init__(self) -> None:
         self.answers = asyncio.Event()

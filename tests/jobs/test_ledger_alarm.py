@@ -23,6 +23,7 @@ class Receiver:
     """A channel that notes what it gets, unless it is down."""
 
     targets = ("",)
+    at_once = 4
 
     def __init__(self) -> None:
         self.got: list[Notification] = []

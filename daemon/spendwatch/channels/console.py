@@ -40,6 +40,11 @@ class ConsoleChannel:
         """Whoever looks."""
         return ("",)
 
+    @property
+    def at_once(self) -> int:
+        """How many copies it carries at a time."""
+        return 1
+
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- there is one screen
         """Return the block as plain text."""
         return self._wording.brief(notification).encode()

@@ -52,6 +52,11 @@ class EmailChannel:
         """Every address gets a copy of its own, so that one refused address never stops another."""
         return self._config.to
 
+    @property
+    def at_once(self) -> int:
+        """How many copies it carries at a time."""
+        return self._config.at_once
+
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- all recipients get the same bytes
         """Return the whole mail."""
         mail = EmailMessage(policy=SMTP)

@@ -56,6 +56,8 @@ class EmailConfig(Closed):
     """An additional CA certificate for the mail server."""
     timeout: PositiveDuration = timedelta(seconds=60)
     """Of each step up to the mail itself."""
+    at_once: int = Field(default=4, ge=1, le=64)
+    """How many connections to the server are open at a time."""
     data_timeout: PositiveDuration = timedelta(minutes=10)
     """Of the mail itself: relays may answer late, and whoever hangs up early is delivered twice (RFC 5321, 4.5.3.2)."""
 

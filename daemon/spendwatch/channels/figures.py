@@ -9,6 +9,7 @@ from spendwatch.channels.balance_figures import equation, lasting
 from spendwatch.channels.parts import Bar, Chart, Row, Table, clean
 from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import Rule
+from spendwatch.domain.category import Category
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.money import EXACT, Money, percent, share_of, shown
 from spendwatch.domain.period import days_text
@@ -18,6 +19,7 @@ _MOST_LABELS = 10
 _MOST_GROWTH = 5
 _MOST_DAYS = 14
 _LABEL_LENGTH = 48
+_CATEGORIES = {category.value: category for category in Category}
 
 
 def figures(words: Words) -> Iterator[Table | Chart]:
@@ -144,8 +146,8 @@ def _growth(words: Words) -> Chart:
 
 
 def _named(words: Words, label: str) -> str:
-    categories = {category.value: name for category, name in words.phrases.categories.items()}
-    return categories.get(label, clean(label, _LABEL_LENGTH))
+    category = _CATEGORIES.get(label)
+    return words.phrases.categories[category] if category else clean(label, _LABEL_LENGTH)
 
 
 def _daily(words: Words) -> Chart:

@@ -74,6 +74,11 @@ class WebhookChannel:
         """The endpoint itself."""
         return ("",)
 
+    @property
+    def at_once(self) -> int:
+        """How many copies it carries at a time."""
+        return self._config.at_once
+
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a webhook has one receiver
         """Return the body; its signature is made for each attempt, over the time of the attempt."""
         body = {

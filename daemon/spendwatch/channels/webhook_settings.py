@@ -25,6 +25,8 @@ class WebhookConfig(Closed):
     secret: SecretStr | None = None
     """Never written in the file: comes from `secret_file` or the environment."""
     timeout: PositiveDuration = timedelta(seconds=20)
+    at_once: int = Field(default=16, ge=1, le=64)
+    """How many requests are under way at a time."""
 
     @field_validator("secret")
     @classmethod

@@ -30,6 +30,8 @@ class Wording:
         """Choose language and zone."""
         self._language = language
         self._zone = zone
+        self._composed: tuple[Notification, Letter] | None = None
+        """The last one: its subject, text and page are asked for one after the other."""
 
     def subject(self, notification: Notification) -> str:
         """Return the subject line: at most 120 characters, nothing in it that could end a header."""
@@ -52,7 +54,9 @@ class Wording:
         return self._fill("brief.txt.j2", notification)
 
     def _letter(self, notification: Notification) -> Letter:
-        return compose(notification, _phrases(self._language), self._zone)
+        if (last := self._composed) is None or last[0] is not notification:
+            self._composed = last = notification, compose(notification, _phrases(self._language), self._zone)
+        return last[1]
 
     def _fill(self, template: str, notification: Notification) -> str:
         letter = self._letter(notification)
@@ -88,7 +92,7 @@ def _environment() -> Environment:
 
 def width(text: str) -> int:
     """Return how many columns the text takes on a screen: Chinese characters take two."""
-    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
+    return len(text) if text.isascii() else sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def pad(text: str, columns: int) -> str:

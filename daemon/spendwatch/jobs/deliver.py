@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import groupby
 
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, DeliveryId, pause_after
@@ -14,9 +15,6 @@ from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import ChannelName
 from spendwatch.jobs.conditions import Surroundings, ways_of
 from spendwatch.jobs.ports import Channel, Health, Outbox
-
-AT_ONCE = 4
-"""How many copies one channel carries at a time."""
 
 TERM = timedelta(hours=1)
 """The longest that one attempt may take, whatever its channel allows itself: the term of a claim."""
@@ -55,16 +53,25 @@ async def deliver(
     Whatever goes wrong in between, the claim ends with this call.
     """
     attempts = 0
+    ended: list[_Outcome] = []
+    writing = asyncio.Lock()
+
+    async def settle(outcome: _Outcome) -> None:
+        # Settled at once: what is on its way beside it may take minutes. What ends while others are written goes together.
+        ended.append(outcome)
+        async with writing:
+            some, ended[:] = ended[:], []
+            for one in await asyncio.to_thread(_settle, some, outbox=outbox, health=health, now=clock()) if some else ():
+                settled(one)
+
     while not stopping():
-        batch = await asyncio.to_thread(outbox.claim, name, clock(), AT_ONCE)
+        batch = await asyncio.to_thread(outbox.claim, name, clock(), channel.at_once)
         if not batch:
             break
         begun: set[DeliveryId] = set()
 
         async def carry(ready: _Outcome, begun: set[DeliveryId] = begun) -> None:
-            # Settled at once, not with the batch: what is on its way beside it may take minutes.
-            outcome = ready if ready.error else await _attempt(channel, ready.delivery, begun)
-            settled(await asyncio.to_thread(_settle, outcome, outbox=outbox, health=health, now=clock()))
+            await settle(ready if ready.error else await _attempt(channel, ready.delivery, begun))
 
         try:
             closed = await asyncio.to_thread(_closed, name, health)
@@ -139,28 +146,37 @@ async def _attempt(channel: Channel, delivery: Delivery, begun: set[DeliveryId])
     return _Outcome(delivery)
 
 
-def _settle(outcome: _Outcome, *, outbox: Outbox, health: Health, now: datetime) -> Settled:
-    delivery, error = outcome.delivery, outcome.error
-    name = delivery.channel
+def _settle(outcomes: Sequence[_Outcome], *, outbox: Outbox, health: Health, now: datetime) -> list[Settled]:
+    """Write down how attempts of one channel ended, all in one transaction."""
+    found = [_ended(one, outbox, now) for one in outcomes]
+    outbox.write_down()
+    name = outcomes[0].delivery.channel
+    for error, _ in groupby(outcomes, lambda one: one.error):  # of several successes in a row one is news
+        if error is None:
+            health.channel_worked(name)
+        else:
+            gone = isinstance(error, PermanentDeliveryError) and error.gone
+            health.channel_failed(name, str(error), at=now, disable=gone)
+    return found
+
+
+def _ended(outcome: _Outcome, outbox: Outbox, now: datetime) -> Settled:
+    delivery, error, why = outcome.delivery, outcome.error, str(outcome.error or "")
     match error:
         case None:
-            outbox.delivered(delivery.id, at=now)
-            health.channel_worked(name)
+            outbox.delivered(delivery.id, at=now, later=True)
             return Settled(delivery)
         case TemporaryDeliveryError():
             refusals = delivery.refusals + 1 if error.is_refusal else 0
-            pause, why, maybe_taken = pause_after(delivery.attempts, refusals), str(error), error.maybe_taken
-            if pause is None:
-                outbox.give_up(delivery.id, at=now, why=why, maybe_taken=maybe_taken)
+            if (pause := pause_after(delivery.attempts, refusals)) is None:
+                outbox.give_up(delivery.id, at=now, why=why, maybe_taken=error.maybe_taken, later=True)
             else:
                 at = now + max(pause * _spread(), error.retry_after or timedelta())
-                outbox.retry(delivery.id, at=at, why=why, maybe_taken=maybe_taken, refusals=refusals)
-            health.channel_failed(name, why, at=now)
-            return Settled(delivery, str(error), final=pause is None)
+                outbox.retry(delivery.id, at=at, why=why, maybe_taken=error.maybe_taken, refusals=refusals, later=True)
+            return Settled(delivery, why, final=pause is None)
         case PermanentDeliveryError():
-            outbox.give_up(delivery.id, at=now, why=str(error))
-            health.channel_failed(name, str(error), at=now, disable=error.gone)
-            return Settled(delivery, str(error), final=True)
+            outbox.give_up(delivery.id, at=now, why=why, later=True)
+            return Settled(delivery, why, final=True)
 
 
 def _spread() -> float:

@@ -252,14 +252,26 @@ class Outbox(Protocol):
     def keep_rendered(self, rendered: Mapping[DeliveryId, bytes]) -> None:
         """Store the bytes that this and every later attempt sends."""
 
-    def delivered(self, delivery: DeliveryId, *, at: datetime) -> None:
-        """Settle: the receiver accepted it."""
+    def delivered(self, delivery: DeliveryId, *, at: datetime, later: bool = False) -> None:
+        """Settle: the receiver accepted it. `later`: it is written together with others, by `write_down`."""
 
-    def retry(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False, refusals: int = 0) -> None:
+    def retry(
+        self,
+        delivery: DeliveryId,
+        *,
+        at: datetime,
+        why: str,
+        maybe_taken: bool = False,
+        refusals: int = 0,
+        later: bool = False,
+    ) -> None:
         """Try again then; `maybe_taken`: the receiver may have it, so that every later copy is marked."""
 
-    def give_up(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False) -> None:
+    def give_up(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False, later: bool = False) -> None:
         """Settle: it will not be accepted."""
+
+    def write_down(self) -> None:
+        """Write down how attempts ended, one transaction for all of them."""
 
     def release(self, claimed: Iterable[DeliveryId], begun: Collection[DeliveryId] = ()) -> None:
         """End the lease of these: what has no outcome is taken up before the next claim. `begun`: what may have been sent."""
@@ -327,6 +339,10 @@ class Channel(Protocol):
     @property
     def targets(self) -> Sequence[str]:
         """Each gets a delivery of its own: mail addresses; one empty text where there is but one receiver."""
+
+    @property
+    def at_once(self) -> int:
+        """How many copies it carries at a time."""
 
     def render(self, notification: Notification, target: str) -> bytes:
         """Return the bytes to be sent, the same for every attempt."""

@@ -7,6 +7,7 @@ import importlib
 import ipaddress
 import logging
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,8 @@ Writer: TypeAlias = Callable[[bytes], object]
 Receiver: TypeAlias = Callable[[int, Mapping[str, str]], Writer | None]
 """Is told the status and the headers, and returns what takes the body; None: the body is of no interest."""
 
+# httpcore tries to import it several times a request, and each time Python searches the whole path in vain.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None: known not to be there
 _CONNECT_LIMIT = 10.0
 _MOST_ADDRESSES = 8
 

@@ -96,7 +96,7 @@ class Outbox:
 
         It is marked as maybe repeated unless it is known that it was never sent.
         """
-        self._write_down()
+        self.write_down()
         with self._database.reading() as connection:
             if not any(self._expired(connection)):
                 return 0
@@ -125,19 +125,28 @@ class Outbox:
         with self._database.writing() as connection:
             connection.execute(keep, [{"which": which, "content": content} for which, content in sorted(rendered.items())])
 
-    def delivered(self, delivery: DeliveryId, *, at: datetime) -> None:
-        """Settle: the receiver accepted it."""
-        self._conclude(delivery, {"state": DeliveryState.DELIVERED, "settled_at": at, "last_error": ""})
+    def delivered(self, delivery: DeliveryId, *, at: datetime, later: bool = False) -> None:
+        """Settle: the receiver accepted it. `later`: it is written together with others, by `write_down`."""
+        self._conclude(delivery, {"state": DeliveryState.DELIVERED, "settled_at": at, "last_error": ""}, later=later)
 
-    def retry(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False, refusals: int = 0) -> None:
+    def retry(
+        self,
+        delivery: DeliveryId,
+        *,
+        at: datetime,
+        why: str,
+        maybe_taken: bool = False,
+        refusals: int = 0,
+        later: bool = False,
+    ) -> None:
         """Try again then; `maybe_taken`: the receiver may have it, so that every later copy is marked."""
         outcome: Row = {"state": _PENDING, "due_at": at, "last_error": why, "refusals": refusals}
-        self._conclude(delivery, {**outcome, **_mark(maybe_taken=maybe_taken)})
+        self._conclude(delivery, {**outcome, **_mark(maybe_taken=maybe_taken)}, later=later)
 
-    def give_up(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False) -> None:
+    def give_up(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False, later: bool = False) -> None:
         """Settle: it will not be accepted."""
         outcome: Row = {"state": DeliveryState.DEAD, "settled_at": at, "last_error": why}
-        self._conclude(delivery, {**outcome, **_mark(maybe_taken=maybe_taken)})
+        self._conclude(delivery, {**outcome, **_mark(maybe_taken=maybe_taken)}, later=later)
 
     def listing(self, states: Collection[DeliveryState] | None = None, limit: int = 100) -> Sequence[Delivery]:
         """Return deliveries in these states (None: in any), the latest first."""
@@ -223,12 +232,13 @@ class Outbox:
                 due += connection.execute(dead.values(**_afresh(now, _OFFERED))).rowcount
         return due
 
-    def _conclude(self, which: DeliveryId, outcome: Row) -> None:
+    def _conclude(self, which: DeliveryId, outcome: Row, *, later: bool) -> None:
         with self._mind:
             self._outcomes[which] = outcome
-        self._write_down()
+        if not later:
+            self.write_down()
 
-    def _write_down(self) -> None:
+    def write_down(self) -> None:
         """Write down the outcomes in mind, one caller after the other: an old outcome must not meet a new attempt."""
         with self._writing_down:
             with self._mind:
