@@ -77,7 +77,7 @@ class Day:
         return b""
 
     def rows(self) -> Iterator[SpendRow]:
-        same = ("1200345", "qwen3.8-max", "output_token", "", "token_number", "sfm_inference_public_cn", "sfm", ACCOUNT, "")
+        same = ("1200345", "qwen3.8-max", "output_token", "", "", "token_number", "sfm_inference_public_cn", "sfm", ACCOUNT, "")
         return (SpendRow(name, *same, ChargeKind.USAGE, Currency("CNY"), self.cost, 1) for name in self._names)
 
 

@@ -341,10 +341,10 @@ def test_a_message_that_is_not_whole_or_too_long_fails_the_reading(
 
 @pytest.mark.parametrize(
     ("place", "value"),
-    [(1, "gift"), (2, "yuan"), (3, "1e5"), (3, "NaN"), (3, "0.00000000001"), (3, 1.5), (4, -1), (5, "")],
+    [(11, "gift"), (12, "yuan"), (13, "1e5"), (13, "NaN"), (13, "0.00000000001"), (13, 1.5), (14, -1), (15, "")],
 )
 def test_a_roll_up_that_makes_no_sense_is_not_believed(place: int, value: object) -> None:
-    row: list[object] = [["x"] * 11, "usage", "CNY", "1.25", 1, None]
+    row: list[object] = [*["x"] * 11, "usage", "CNY", "1.25", 1, None]
     assert next(rows_from(json.dumps([row]).encode())).billed_cost == Decimal("1.25")
     row[place] = value
     with pytest.raises(ReaderFailedError, match="invalid message"):

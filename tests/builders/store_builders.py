@@ -56,6 +56,7 @@ def row(cost: str = "1", **changes: object) -> SpendRow:
         model="qwen-max",
         type="inference",
         channel="api",
+        safe_mode="",
         item="tokens",
         commodity="sfm_inference_public_cn",
         product="sfm",
@@ -66,7 +67,7 @@ def row(cost: str = "1", **changes: object) -> SpendRow:
         billed_cost=Decimal(cost),
         lines=1,
     )
-    return replace(plain, **changes)  # type: ignore[arg-type]  # a builder takes any field
+    return plain._replace(**changes)  # type: ignore[arg-type]  # a builder takes any field
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ def test_the_balance_of_now_is_not_shown_under_another_month(rounds: Rounds) -> 
 
 def ordered(rounds: Rounds) -> None:
     order = row("300", workspace=LLM_A, charge=ChargeKind.SUBSCRIPTION, commodity="sfm_tokenplanteams_dp_cn", model="", type="")
-    rounds.bill(FIRST, row("60", workspace=LLM_A), order, replace(order, billed_cost=Decimal(-20), charge=REFUNDED))
+    rounds.bill(FIRST, row("60", workspace=LLM_A), order, order._replace(billed_cost=Decimal(-20), charge=REFUNDED))
     rounds.round(after=timedelta(hours=1))
 
 

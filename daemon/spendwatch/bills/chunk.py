@@ -9,16 +9,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from io import BytesIO
+from operator import itemgetter
 from pathlib import Path
 
 import polars as pl
 
 from spendwatch.bills.traits import Traits
-from spendwatch.domain.money import EXACT, plain
+from spendwatch.domain.money import SCALE
 from spendwatch.domain.statement import Digest
 
 CONTENT = ("time", "usage", "list_cost", "billed_cost", "traits")
@@ -28,7 +28,18 @@ OUTSTANDING = "outstanding"
 """A column that only the lines of some layouts have."""
 
 _TRAITS_KEY = "spendwatch.traits"
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+SPEND_KEY = (
+    *("workspace", "api_key", "model", "type", "channel", "safe_mode"),
+    *("item", "commodity", "product", "owner", "tags", "charge", "currency"),
+)
+"""The traits that the roll-up tells apart."""
+
 _COLUMNS = ("line_id", "stamp", "time", "usage", "list_cost", "billed_cost", OUTSTANDING, "traits")
+
+
+_SPEND = itemgetter(*map(Traits._fields.index, SPEND_KEY))
 
 
 @dataclass(slots=True)
@@ -37,22 +48,38 @@ class TraitBook:
 
     traits: list[Traits] = field(default_factory=list)
     hashes: list[int] = field(default_factory=list)
+    packed: list[str] = field(default_factory=list)
+    """For each number the traits as JSON."""
+    spends: list[str] = field(default_factory=list)
+    """For each number the traits that the roll-up tells apart, as JSON without brackets."""
     _marks: list[str] = field(default_factory=list)
     _numbers: dict[Traits, int] = field(default_factory=dict)
 
-    def number(self, traits: Traits, known_hash: int | None = None) -> int:
+    def number(self, traits: Traits) -> int:
         """Return the number of these traits, a new one if they are new."""
         number = self._numbers.setdefault(traits, len(self.traits))
         if number == len(self.traits):
-            self.traits.append(traits)
-            self.hashes.append(int.from_bytes(_hash(traits), "big") if known_hash is None else known_hash)
+            self._add(traits, int.from_bytes(_hash(traits), "big"), _JSON(traits), _JSON(_SPEND(traits))[1:-1])
         return number
 
     def renumbered(self, numbers: pl.Series, other: TraitBook) -> pl.Series:
         """Return as our numbers those of another book."""
         distinct = numbers.unique()
-        ours = pl.Series((self.number(other.traits[one], other.hashes[one]) for one in distinct), dtype=pl.UInt32)
+        ours = pl.Series((self._take(other, number) for number in distinct), dtype=pl.UInt32)
         return pl.zeros(len(other.traits), dtype=pl.UInt32, eager=True).scatter(distinct, ours).gather(numbers)
+
+    def _take(self, other: TraitBook, number: int) -> int:
+        traits = other.traits[number]
+        ours = self._numbers.setdefault(traits, len(self.traits))
+        if ours == len(self.traits):
+            self._add(traits, other.hashes[number], other.packed[number], other.spends[number])
+        return ours
+
+    def _add(self, traits: Traits, hashed: int, packed: str, spend: str) -> None:
+        self.traits.append(traits)
+        self.hashes.append(hashed)
+        self.packed.append(packed)
+        self.spends.append(spend)
 
     @property
     def marks(self) -> list[str]:
@@ -98,20 +125,20 @@ def write_chunk(frame: pl.DataFrame, book: TraitBook, path: Path) -> None:
     )
 
 
-def _without_unused(frame: pl.DataFrame, book: TraitBook) -> tuple[list[Traits], pl.DataFrame]:
+def _without_unused(frame: pl.DataFrame, book: TraitBook) -> tuple[list[str], pl.DataFrame]:
     """Return the traits that the lines refer to, and the lines with numbers into these."""
     used = frame["traits"].unique().sort()
     if used.len() == len(book.traits):
-        return book.traits, frame
-    numbers = pl.DataFrame({"traits": used, "local": pl.int_range(used.len(), dtype=pl.UInt32, eager=True)})
-    lines = frame.join(numbers, on="traits", how="left", maintain_order="left")
-    return [book.traits[number] for number in used], lines.with_columns(pl.col("local").alias("traits"))
+        return book.packed, frame
+    places = pl.zeros(len(book.traits), dtype=pl.UInt32, eager=True)
+    places = places.scatter(used, pl.int_range(used.len(), dtype=pl.UInt32, eager=True))
+    return [book.packed[number] for number in used], frame.with_columns(places.gather(frame["traits"]).alias("traits"))
 
 
 def read_chunk(path: Path, book: TraitBook) -> pl.DataFrame:
     """Return the lines of a chunk, their traits numbered by the book."""
-    texts = _unpacked(pl.read_parquet_metadata(path)[_TRAITS_KEY])
-    numbers = pl.Series([book.number(Traits(*text)) for text in texts], dtype=pl.UInt32)
+    traits = _unpacked(pl.read_parquet_metadata(path)[_TRAITS_KEY])
+    numbers = pl.Series(map(book.number, traits), dtype=pl.UInt32)
     frame = pl.read_parquet(path)
     return frame.with_columns(numbers.gather(frame["traits"]).alias("traits"))
 
@@ -121,41 +148,44 @@ def read_ids(path: Path) -> pl.Series:
     return pl.read_parquet(path, columns=["line_id"])["line_id"]
 
 
-def roll_up(frame: pl.DataFrame, book: TraitBook) -> Iterator[tuple[object, ...]]:
-    """Yield a row for all lines that agree in whom and what, why and currency: those, cost, lines, and what is outstanding.
+def roll_up(frame: pl.DataFrame, book: TraitBook) -> str:
+    """Return as JSON a row for all lines that agree in `SPEND_KEY`: that, cost, lines, and what is outstanding.
 
     Lines that tell what is outstanding make a row of their own: of the others, all that is billed may be.
     """
-    parts = {False: frame}
-    if OUTSTANDING in frame.columns:
-        parts = {told: frame.filter(pl.col(OUTSTANDING).is_not_null() == told) for told in (False, True)}
-    rolled: dict[tuple[tuple[str, ...], bool], tuple[Decimal, int, Decimal]] = {}
-    for told, lines in parts.items():
-        owed = pl.col(OUTSTANDING if told else "billed_cost").sum().alias("owed")
-        for number, cost, more, rest in lines.group_by("traits").agg(pl.col("billed_cost").sum(), pl.len(), owed).iter_rows():
-            key = _spend_key(book.traits[number]), told
-            total, count, before = rolled.get(key, (Decimal(0), 0, Decimal(0)))
-            rolled[key] = EXACT.add(total, cost), count + more, EXACT.add(before, rest)
-    for (texts, told), (total, count, rest) in sorted(rolled.items(), key=lambda row: row[0]):
-        *whom_and_what, charge, currency = texts
-        yield whom_and_what, charge, currency, plain(total), count, plain(rest) if told else None
+    owed = pl.col(OUTSTANDING) if OUTSTANDING in frame.columns else pl.lit(None, dtype=pl.Decimal(38, SCALE))
+    by_traits = (
+        frame.select("traits", "billed_cost", owed.alias("owed"), owed.is_not_null().alias("is_told"))
+        .group_by("traits", "is_told")
+        .agg(pl.col("billed_cost").sum(), pl.len(), pl.col("owed").sum())
+    )
+    spends = pl.Series((book.spends[number] for number in by_traits["traits"]), dtype=pl.String)
+    rest = pl.when("is_told").then(pl.format('"{}"', "owed")).otherwise(pl.lit("null"))
+    rows = (
+        by_traits.with_columns(spends.alias("spend"))
+        .group_by("spend", "is_told")
+        .agg(_plain(pl.col("billed_cost").sum()), pl.col("len").sum(), _plain(pl.col("owed").sum()))
+        .sort("spend", "is_told")
+        .select(pl.format('[{},"{}",{},{}]', "spend", "billed_cost", "len", rest))
+    )
+    return f"[{','.join(rows.to_series())}]"
 
 
-def _spend_key(traits: Traits) -> tuple[str, ...]:
-    who = (traits.workspace, traits.api_key, traits.model, traits.type, traits.channel, traits.safe_mode)
-    what = (traits.item, traits.commodity, traits.product, traits.owner, traits.tags, traits.charge, traits.currency)
-    return (*who, *what)
+def _plain(amount: pl.Expr) -> pl.Expr:
+    """Return an amount as text without trailing zeros."""
+    return amount.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
 
 
-def _packed(texts: list[Traits]) -> str:
+def _packed(texts: Sequence[str]) -> str:
     # A quiet day has almost as many traits as lines, and Parquet does not compress its metadata.
-    content = json.dumps(texts, ensure_ascii=False, separators=(",", ":")).encode()
-    return base64.b64encode(zlib.compress(content, level=1)).decode("ascii")
+    packed = BytesIO()
+    pl.DataFrame({"traits": texts}, schema={"traits": pl.String}).write_parquet(packed, compression="zstd", compression_level=1)
+    return base64.b64encode(packed.getbuffer()).decode("ascii")
 
 
-def _unpacked(packed: str) -> list[list[str]]:
-    texts: list[list[str]] = json.loads(zlib.decompress(base64.b64decode(packed)))
-    return texts
+def _unpacked(packed: str) -> Iterator[Traits]:
+    for text in pl.read_parquet(BytesIO(base64.b64decode(packed)))["traits"]:
+        yield Traits(*json.loads(text))
 
 
 def stacked(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,7 +109,7 @@ class Merging:
 
     def _write(self, frame: pl.DataFrame, book: TraitBook, name: str) -> None:
         write_chunk(frame, book, self.folder / f"chunk-{name}")
-        rows = json.dumps(list(roll_up(without_copies(frame, book), book)), ensure_ascii=False)
+        rows = roll_up(without_copies(frame, book), book)
         (self.folder / f"rows-{name}").write_text(rows, encoding="utf-8")
 
 

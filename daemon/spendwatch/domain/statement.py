@@ -9,7 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import NewType
+from typing import NamedTuple, NewType
 
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
@@ -231,8 +231,7 @@ class Statement:
         return frozenset({*(day.key.month for day in self.days), *(one.series for one in self.coverage)})
 
 
-@dataclass(frozen=True, slots=True)
-class SpendRow:
+class SpendRow(NamedTuple):
     """One row of the roll-up: the billed cost of all lines that agree in everything but time and id."""
 
     workspace: WorkspaceId
@@ -240,6 +239,8 @@ class SpendRow:
     model: str
     type: str
     channel: str
+    safe_mode: str
+    """Whether calls stop once the free quota is used up: `1` or `0`; empty where the bill does not tell."""
     item: str
     """The billing item's code."""
     commodity: str
@@ -254,8 +255,6 @@ class SpendRow:
     lines: int
     outstanding: Decimal | None = None
     """What of it is not paid yet; None where the bills do not tell."""
-    safe_mode: str = ""
-    """Whether calls stop once the free quota is used up: `1` or `0`; empty where the bill does not tell."""
 
 
 _OUTRANKED = (

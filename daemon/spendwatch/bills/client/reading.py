@@ -17,8 +17,8 @@ from spendwatch.bills.client.child import Child, InvalidAnswerError
 from spendwatch.bills.client.dialogue import Dialogue, usable
 from spendwatch.bills.messages import DaysMerged, MergedCounts, MergeRequest
 from spendwatch.domain.merging import MergePlan
-from spendwatch.domain.money import CURRENCY, PLAIN_AMOUNT, Currency
-from spendwatch.domain.statement import ChargeKind, DayKey, SpendRow, Statement, WorkspaceId
+from spendwatch.domain.money import CURRENCY, PLAIN_AMOUNT
+from spendwatch.domain.statement import ChargeKind, DayKey, SpendRow, Statement
 
 
 class ProcessReading:
@@ -101,10 +101,12 @@ class ProcessDay(MergedCounts):
         return rows_from(self.rows_file.read_bytes())
 
 
-_Amount = Annotated[str, Field(pattern=f"^{PLAIN_AMOUNT}$")]
 _Currency = Annotated[str, Field(pattern=f"^{CURRENCY}$")]
-_Texts = tuple[str, str, str, str, str, str, str, str, str, str, str]
-_Row = tuple[_Texts, ChargeKind, _Currency, _Amount, Annotated[int, Field(ge=0)], _Amount | None]
+_Amount = Annotated[str, Field(pattern=f"^{PLAIN_AMOUNT}$")]
+_Lines = Annotated[int, Field(ge=0)]
+_Row = tuple[
+    str, str, str, str, str, str, str, str, str, str, str, ChargeKind, _Currency, _Amount, _Lines, _Amount | None
+]  # fmt: skip
 
 
 def rows_from(document: bytes) -> Iterator[SpendRow]:
@@ -113,26 +115,8 @@ def rows_from(document: bytes) -> Iterator[SpendRow]:
         rows = _roll_up().validate_json(document)
     except ValidationError as error:
         raise InvalidAnswerError from error
-    for texts, charge, currency, cost, lines, outstanding in rows:
-        workspace, api_key, model, kind, channel, safe_mode, item, commodity, product, owner, tags = texts
-        yield SpendRow(
-            workspace=WorkspaceId(workspace),
-            api_key=api_key,
-            model=model,
-            type=kind,
-            channel=channel,
-            safe_mode=safe_mode,
-            item=item,
-            commodity=commodity,
-            product=product,
-            owner=owner,
-            tags=tags,
-            charge=charge,
-            currency=Currency(currency),
-            billed_cost=Decimal(cost),
-            lines=lines,
-            outstanding=None if outstanding is None else Decimal(outstanding),
-        )
+    for *key, cost, lines, outstanding in rows:
+        yield SpendRow._make((*key, Decimal(cost), lines, None if outstanding is None else Decimal(outstanding)))
 
 
 @cache
