@@ -9,6 +9,7 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import NoReturn
 
+from spendwatch.domain.balance import Position
 from spendwatch.domain.errors import InvalidAmountError, printable
 from spendwatch.domain.money import WHOLE_DIGITS, Money, parse_amount, plain
 from spendwatch.domain.period import BillingPeriod
@@ -89,6 +90,28 @@ def json_value(value: object, zone: tzinfo | None = None) -> object:
         case _:
             pass
     return value
+
+
+def position_json(balance: Position, zone: tzinfo) -> dict[str, object]:
+    """Return a balance term by term, and what follows from it."""
+    difference, settled = balance.difference, balance.settled
+    return {
+        **json_fields(balance, "currency", "available", cash="reading.cash", credit="reading.credit"),
+        **json_fields(balance, "unsettled_current", "unsettled_previous", reported="reading.reported", computed="computed"),
+        **json_fields(balance, credit_refund="reading.credit_refund", unsettled="unsettled", spent_since="spent_since"),
+        **json_fields(balance, "paid_at_order"),
+        "difference": json_value(difference.amount if difference else None),
+        **json_fields(balance, overdue="is_overdue", unsettled_is_derived="is_derived", products_unseen="unseen"),
+        "explained_by": json_value(difference.explained_by if difference else ()),
+        "settled": {
+            **json_fields(settled, zone=zone, month="period", amount="amount", since="at"),
+            "cash_is_older": balance.is_before_settlement,
+        }
+        if settled
+        else None,
+        "from": balance.reading.origin.value,
+        "as_of": json_value(balance.as_of, zone),
+    }
 
 
 def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:

@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 from spendwatch.channels.phrases import Language
 from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import AlertId, AlertState, Rule
-from spendwatch.domain.balance import AccountBalance
-from spendwatch.domain.balance_reading import Origin
+from spendwatch.domain.balance import Billed, Position
+from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.category import Category
 from spendwatch.domain.cover import NOTHING_TO_FEAR, Cover, Exposure
@@ -118,7 +118,18 @@ _SPENT = Facts(
     ),
     data_until=UNTIL,
 )
-_BALANCE = AccountBalance(_ACME, cny("1000"), cny("500"), cny("590.332385"), cny("120.5"), UNTIL)
+_BALANCE = Position(
+    BalanceReading(_ACME, Currency("CNY"), Origin.MANUAL, UNTIL, UNTIL, cash=cny("1000"), credit=cny("500")),
+    Billed(cny("590.332385"), cny("120.5"), cny("0"), UNTIL),
+    is_dated=False,
+)
+
+
+def _but(balance: Position, **terms: object) -> Position:
+    """Return the balance with other terms of its reading."""
+    return replace(balance, reading=replace(balance.reading, **terms))  # type: ignore[arg-type]  # a builder takes any field
+
+
 _ACCOUNT = Facts(scope=BudgetScope(_ACME), account_name="acme", name="acme", balance=_BALANCE, data_until=UNTIL)
 _LOW = replace(
     _ACCOUNT,
@@ -129,17 +140,23 @@ _LOW = replace(
 )
 _OVERDUE = replace(
     _ACCOUNT,
-    balance=replace(_BALANCE, cash=cny("100"), reported=cny("-110.83")),
+    balance=_but(
+        _BALANCE,
+        cash=cny("100"),
+        unsettled_current=cny("590.332385"),
+        unsettled_previous=cny("120.5"),
+        reported=cny("-110.83"),
+    ),
     exposure=Exposure((Cover.FREE_QUOTA, Cover.CODING_PLAN)),
 )
-_BEFORE_SETTLEMENT = replace(
-    _BALANCE,
-    cash=cny("300"),
-    credit=cny("0"),
-    unsettled_current=cny("60"),
-    unsettled_previous=cny("0"),
-    settled=SettledPeriod(BillingPeriod(2026, 8), cny("290"), datetime(2026, 9, 4, 16, 0, tzinfo=UTC)),
-    as_of=datetime(2026, 9, 1, 2, 0, tzinfo=UTC),
+_BEFORE_SETTLEMENT = Position(
+    replace(_BALANCE.reading, cash=cny("300"), credit=cny("0"), as_of=datetime(2026, 9, 1, 2, 0, tzinfo=UTC)),
+    replace(
+        _BALANCE.billed,
+        current=cny("60"),
+        previous=cny("0"),
+        settled=SettledPeriod(BillingPeriod(2026, 8), cny("290"), datetime(2026, 9, 4, 16, 0, tzinfo=UTC)),
+    ),
 )
 _LATE_BILL = Discrepancy(
     Disagreement.FINAL_MONTH,
@@ -211,29 +228,34 @@ _LASTING = replace(
         stops=("sfm_inference_public_cn", "sfm_training_public_cn"),
     ),
 )
-_BY_API = AccountBalance(
-    _ACME,
-    cny("10000"),
-    cny("5000"),
-    cny("3000"),
-    cny("3000"),
-    UNTIL,
-    reported=cny("9200"),
-    credit_refund=cny("200"),
-    origin=Origin.API,
-    as_of=datetime(2026, 9, 15, 1, 0, tzinfo=UTC),
-    is_by_bills=False,
+_BY_API = Position(
+    BalanceReading(
+        _ACME,
+        Currency("CNY"),
+        Origin.API,
+        as_of=datetime(2026, 9, 15, 1, 0, tzinfo=UTC),
+        read_at=UNTIL,
+        cash=cny("10000"),
+        credit=cny("5000"),
+        unsettled_current=cny("3000"),
+        unsettled_previous=cny("3000"),
+        reported=cny("9200"),
+        credit_refund=cny("200"),
+    ),
+    Billed(cny("0"), cny("0"), cny("0"), UNTIL),
 )
 _REPORTED = replace(
-    _BY_API,
-    cash=cny("1245.65"),
-    credit=cny("0"),
-    unsettled_current=None,
-    unsettled_previous=None,
-    reported=cny("645.65"),
-    credit_refund=None,
-    spent_since=cny("40.5"),
-    as_of=datetime(2026, 9, 13, 1, 0, tzinfo=UTC),
+    _but(
+        _BY_API,
+        as_of=datetime(2026, 9, 13, 1, 0, tzinfo=UTC),
+        cash=cny("1245.65"),
+        credit=cny("0"),
+        unsettled_current=None,
+        unsettled_previous=None,
+        reported=cny("645.65"),
+        credit_refund=None,
+    ),
+    billed=replace(_BY_API.billed, since=cny("40.5")),
     is_stale=True,
 )
 _TOP_UP = TopUp(cny("5000"), datetime(2026, 9, 15, 2, 4, tzinfo=UTC))
@@ -359,7 +381,7 @@ SAMPLES: Mapping[str, Notification] = {
     ),
     "balance-low": notice(Rule.BALANCE_LOW, _LOW),
     "balance-low-resolved": notice(
-        Rule.BALANCE_LOW, replace(_LOW, balance=replace(_BALANCE, cash=cny("5000"))), reason=Reason.RESOLVED
+        Rule.BALANCE_LOW, replace(_LOW, balance=_but(_BALANCE, cash=cny("5000"))), reason=Reason.RESOLVED
     ),
     "overdue": notice(Rule.OVERDUE, replace(_OVERDUE, also=("1000",)), severity=Severity.CRITICAL),
     "overdue-repeated": notice(
@@ -370,7 +392,7 @@ SAMPLES: Mapping[str, Notification] = {
     ),
     "overdue-topped-up": notice(
         Rule.OVERDUE,
-        replace(_OVERDUE, balance=replace(_BALANCE, cash=cny("5100")), top_up=_TOP_UP, also=("1000",)),
+        replace(_OVERDUE, balance=_but(_BALANCE, cash=cny("5100")), top_up=_TOP_UP, also=("1000",)),
         severity=Severity.CRITICAL,
         reason=Reason.RESOLVED,
     ),
@@ -382,7 +404,14 @@ SAMPLES: Mapping[str, Notification] = {
     ),
     "balance-low-by-settlement": notice(
         Rule.BALANCE_LOW,
-        replace(_LOW, balance=_BEFORE_SETTLEMENT, floor=cny("100"), threshold="100", also=(), by_settlement=True),
+        replace(
+            _LOW,
+            balance=replace(_BEFORE_SETTLEMENT, billed=replace(_BEFORE_SETTLEMENT.billed, unseen=("oss", "ecs"))),
+            floor=cny("100"),
+            threshold="100",
+            also=(),
+            by_settlement=True,
+        ),
         reason=Reason.RESOLVED,
     ),
     "overdue-plans": notice(
@@ -390,7 +419,8 @@ SAMPLES: Mapping[str, Notification] = {
         replace(
             _OVERDUE,
             balance=replace(
-                _BY_API, cash=cny("0"), credit=cny("5900"), reported=cny("100"), paid_at_order=cny("150"), unseen=("oss", "ecs")
+                _but(_BY_API, cash=cny("0"), credit=cny("5900"), reported=cny("100")),
+                billed=replace(_BY_API.billed, ordered=cny("150")),
             ),
             exposure=Exposure(
                 plans=("sfm_codingplan_public_cn", "sfm_tokenplanteams_dp_cn"), stops=("sfm_inference_public_cn",)
@@ -409,7 +439,7 @@ SAMPLES: Mapping[str, Notification] = {
     ),
     "runway": notice(Rule.RUNWAY, _LASTING),
     "runway-resolved": notice(
-        Rule.RUNWAY, replace(_LASTING, balance=replace(_BALANCE, cash=cny("6000")), top_up=_TOP_UP), reason=Reason.RESOLVED
+        Rule.RUNWAY, replace(_LASTING, balance=_but(_BALANCE, cash=cny("6000")), top_up=_TOP_UP), reason=Reason.RESOLVED
     ),
     "forecast": notice(
         Rule.FORECAST,
@@ -443,7 +473,7 @@ SAMPLES: Mapping[str, Notification] = {
     ),
     "balance-failing-resolved": notice(Rule.BALANCE_FAILING, replace(_ACCOUNT, balance=_BY_API), reason=Reason.RESOLVED),
     "balance-differing": notice(
-        Rule.BALANCE_DIFFERING, replace(_ACCOUNT, balance=replace(_BY_API, credit_refund=None, reported=cny("8700")))
+        Rule.BALANCE_DIFFERING, replace(_ACCOUNT, balance=_but(_BY_API, credit_refund=None, reported=cny("8700")))
     ),
     "balance-differing-resolved": notice(Rule.BALANCE_DIFFERING, replace(_ACCOUNT, balance=_BY_API), reason=Reason.RESOLVED),
     "balance-reseller": notice(
@@ -451,7 +481,7 @@ SAMPLES: Mapping[str, Notification] = {
         replace(
             _LOW,
             also=(),
-            balance=replace(
+            balance=_but(
                 _BY_API,
                 cash=cny("0"),
                 credit=cny("0"),

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain_builders import ACME, CNY, NOW, USD, cny
-from spendwatch.domain.balance import AccountBalance, Billed, balance_from
+from spendwatch.domain.balance import Billed, Position
 from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.balance_watch import BalanceWatch, TopUp, is_clear, watch_balance, with_runway
 from spendwatch.domain.forecast import Crossing, Runway, RunwayReached
@@ -23,17 +23,17 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SEVEN, THREE = timedelta(days=7), timedelta(days=3)
 
 
-def configured(cash: str | int | Decimal, spent: str | int) -> AccountBalance:
+def configured(cash: str | int | Decimal, spent: str | int) -> Position:
     """Return a balance of which the bills tell what is unsettled."""
     reading = BalanceReading(ACME, CNY, Origin.MANUAL, NOW, NOW, cash=cny(cash), credit=cny(0))
-    return balance_from(reading, Billed(cny(spent), cny(0), cny(0), NOW))
+    return Position(reading, Billed(cny(spent), cny(0), cny(0), NOW))
 
 
-def reported(available: str | int, *, cash: str | int | None = None, origin: Origin = Origin.API) -> AccountBalance:
+def reported(available: str | int, *, cash: str | int | None = None, origin: Origin = Origin.API) -> Position:
     """Return a balance as the provider tells it."""
     told = None if cash is None else cny(cash)
     reading = BalanceReading(ACME, CNY, origin, NOW, NOW, cash=told, reported=cny(available))
-    return balance_from(reading, Billed(cny(0), cny(0), cny(0), NOW))
+    return Position(reading, Billed(cny(0), cny(0), cny(0), NOW))
 
 
 def runway(days: int | None, through: date = date(2026, 9, 13)) -> Runway:
@@ -43,7 +43,7 @@ def runway(days: int | None, through: date = date(2026, 9, 13)) -> Runway:
     return Runway(Crossing(cny(0), today, day, day, day), (), through, 30)
 
 
-def looked(*balances: AccountBalance, step: timedelta = MINUTE) -> BalanceWatch:
+def looked(*balances: Position, step: timedelta = MINUTE) -> BalanceWatch:
     """Return what is remembered after these looks, one a step."""
     watch: BalanceWatch | None = None
     for number, balance in enumerate(balances):
@@ -115,7 +115,10 @@ def test_what_is_remembered_of_runways_goes_on_while_it_is_too_early_to_tell() -
 
 
 def test_a_balance_in_another_currency_is_another_balance() -> None:
-    other = replace(reported(900), reported=Money(Decimal(900), USD))
+    usd = Money(Decimal(900), USD)
+    reading = BalanceReading(ACME, USD, Origin.API, NOW, NOW, reported=usd)
+    zero = Money.zero(USD)
+    other = Position(reading, Billed(zero, zero, zero, NOW))
     assert looked(reported(10), other).top_up is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import sqlite
 
-from domain_builders import NOW
+from domain_builders import CNY, NOW
 from spendwatch.domain.alert import AlertId, AlertState, Rule
-from spendwatch.domain.balance import AccountBalance
-from spendwatch.domain.balance_reading import Origin
+from spendwatch.domain.balance import Billed, Position
+from spendwatch.domain.balance_reading import TERMS, BalanceReading, Origin
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.category import Category
 from spendwatch.domain.cover import Cover, Exposure
@@ -53,31 +54,37 @@ def _tuples(items: st.SearchStrategy[object]) -> st.SearchStrategy[tuple[object,
 
 PERIODS = st.builds(BillingPeriod, st.integers(1, 9998), st.integers(1, 12))
 DATES = st.none() | st.dates()
-BALANCES = st.builds(
-    AccountBalance,
-    TEXTS.map(AccountId),
-    st.none() | MONEY,
-    st.none() | MONEY,
-    st.none() | MONEY,
-    st.none() | MONEY,
-    st.none() | MOMENTS,
+BILLED = st.builds(
+    Billed,
     MONEY,
-    credit_refund=st.none() | MONEY,
-    unsettled_both=st.none() | MONEY,
-    bank_acceptance=st.none() | MONEY,
-    negative_bill=st.none() | MONEY,
-    quota=st.none() | MONEY,
-    quota_consumed=st.none() | MONEY,
-    spent_since=st.none() | MONEY,
-    other_cash=_tuples(MONEY),
-    origin=st.sampled_from(Origin),
-    as_of=st.none() | MOMENTS,
-    is_stale=st.booleans(),
-    is_reseller_quota=st.booleans(),
-    is_by_bills=st.booleans(),
-    paid_at_order=st.none() | MONEY,
-    settled=st.none() | st.builds(SettledPeriod, PERIODS, MONEY, MOMENTS),
+    MONEY,
+    MONEY,
+    st.none() | MOMENTS,
+    st.none() | st.builds(SettledPeriod, PERIODS, MONEY, MOMENTS),
+    st.none() | MONEY,
+    _tuples(TEXTS),
 )
+CNY_TERMS = st.fixed_dictionaries({}, optional={name: MONEY.map(lambda money: replace(money, currency=CNY)) for name in TERMS})
+READINGS = st.builds(
+    lambda account, origin, as_of, read_at, terms, *rest: BalanceReading(
+        account,
+        CNY,
+        origin,
+        as_of,
+        read_at,
+        **{"cash": Money(Decimal(1), CNY), "reported": Money(Decimal(1), CNY), **terms},
+        other_cash=rest[0],
+        is_reseller_quota=rest[1],
+    ),
+    TEXTS.map(AccountId),
+    st.sampled_from(Origin),
+    MOMENTS,
+    MOMENTS,
+    CNY_TERMS,
+    _tuples(MONEY),
+    st.booleans(),
+)
+BALANCES = st.builds(Position, READINGS, BILLED, st.booleans(), st.booleans())
 FORECASTS = st.builds(Forecast, PERIODS, MONEY, MONEY, MONEY, MONEY, st.dates(), st.integers(0, 99))
 CROSSINGS = st.builds(Crossing, MONEY, st.dates(), DATES, DATES, DATES)
 RUNWAYS = st.builds(Runway, CROSSINGS, _tuples(CROSSINGS), st.dates(), st.integers(0, 99))

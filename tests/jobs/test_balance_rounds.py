@@ -20,7 +20,7 @@ from spendwatch.channels.phrases import Language
 from spendwatch.channels.wording import Wording
 from spendwatch.cli.outlook import balance_lines
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.balance import Position
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.category import Category
 from spendwatch.domain.cover import Cover
@@ -296,7 +296,7 @@ def test_the_balance_is_that_of_the_oracle_for_bills_of_all_layouts(
     assert balance.available == Money(EXACT.subtract(Decimal(1000), owed), Currency("CNY"))
 
 
-def _by_bills(database: Database, account: AccountId, currency: Currency, cash: str, *, now: datetime) -> AccountBalance:
+def _by_bills(database: Database, account: AccountId, currency: Currency, cash: str, *, now: datetime) -> Position:
     """Return the balance of an account of which nothing but the cash is known elsewhere."""
     policy = AccountPolicy(account, "acme", Site.CN, currency, balance=BalancePolicy(cash=Decimal(cash)))
     policies = Policies(accounts=(policy,), workspaces=(), operators=(), products=("sfm",), month_final_on=4)
@@ -502,7 +502,7 @@ def test_terms_that_do_not_add_up_are_told_once_with_both_figures(by_api: Rounds
     (differing,) = by_api.round()
     assert told([differing]) == [("balance_source.differing", "fired", "", (OPS,))]
     assert differing.facts.balance
-    assert (differing.facts.balance.computed, differing.facts.balance.reported) == (cny(4900), cny(4800))
+    assert (differing.facts.balance.computed, differing.facts.balance.reading.reported) == (cny(4900), cny(4800))
     by_api.read(4700, cash=5000, at=by_api.now + MINUTE, **terms)
     assert by_api.round(after=HOUR) == []
     by_api.read(5100, cash=5000, at=by_api.now, credit_refund=cny(200), **terms)

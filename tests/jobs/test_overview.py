@@ -13,7 +13,7 @@ from rich.console import Console
 
 from rounds_builder import FINANCE, FIRST, ZONE, Rounds, cny, told
 from spendwatch.cli.show import workspaces_table
-from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.balance import Position
 from spendwatch.domain.category import Category
 from spendwatch.domain.health import DaemonHealth
 from spendwatch.domain.period import BillingPeriod
@@ -155,7 +155,7 @@ def test_the_balance_of_now_is_not_shown_under_another_month(rounds: Rounds) -> 
     rounds.round(after=40 * DAY)
     then = overview_json(month_of(rounds, SEPTEMBER), ZONE)
     assert then["accounts"][0]["balance"] is None  # type: ignore[index]  # plain JSON
-    assert isinstance(rounds.overview().accounts[0].balance, AccountBalance)
+    assert isinstance(rounds.overview().accounts[0].balance, Position)
 
 
 def ordered(rounds: Rounds) -> None:

@@ -7,15 +7,15 @@ from datetime import datetime
 
 from spendwatch.channels.parts import Row, clean
 from spendwatch.channels.words import NAME_LENGTH, Words
-from spendwatch.domain.balance import AccountBalance, Explanation
+from spendwatch.domain.balance import Position
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.forecast import Crossing, Runway
 
 
-def equation(words: Words, balance: AccountBalance) -> Iterator[Row]:
+def equation(words: Words, balance: Position) -> Iterator[Row]:
     """Yield the terms that are known, what they make, what is reported, and what counts in the end."""
     phrases = words.phrases
-    yield from _quota(words, balance) if balance.is_reseller_quota else _terms(words, balance)
+    yield from _quota(words, balance) if balance.reading.is_reseller_quota else _terms(words, balance)
     if balance.computed == balance.available:
         yield Row(phrases.available, str(balance.available), sign="=")
         yield from _reported(words, balance)
@@ -28,18 +28,21 @@ def equation(words: Words, balance: AccountBalance) -> Iterator[Row]:
         yield Row(phrases.available, str(balance.available), sign="=")
 
 
-def _quota(words: Words, balance: AccountBalance) -> Iterator[Row]:
-    for label, money in ((words.phrases.quota, balance.quota), (words.phrases.quota_consumed, balance.quota_consumed)):
+def _quota(words: Words, balance: Position) -> Iterator[Row]:
+    for label, money in (
+        (words.phrases.quota, balance.reading.quota),
+        (words.phrases.quota_consumed, balance.reading.quota_consumed),
+    ):
         if money is not None:
             yield Row(label, str(money))
 
 
-def _terms(words: Words, balance: AccountBalance) -> Iterator[Row]:
+def _terms(words: Words, balance: Position) -> Iterator[Row]:
     phrases = words.phrases
-    if balance.cash is not None:
-        yield Row(phrases.cash, str(balance.cash))
-    if balance.credit is not None:
-        yield Row(phrases.credit, str(balance.credit), sign="+" if balance.cash else "")
+    if balance.reading.cash is not None:
+        yield Row(phrases.cash, str(balance.reading.cash))
+    if balance.reading.credit is not None:
+        yield Row(phrases.credit, str(balance.reading.credit), sign="+" if balance.reading.cash else "")
     if balance.unsettled_current is not None and balance.unsettled_previous is not None:
         yield Row(phrases.unsettled_current, str(balance.unsettled_current), sign="−")
         yield Row(phrases.unsettled_previous, str(balance.unsettled_previous), sign="−")
@@ -47,18 +50,18 @@ def _terms(words: Words, balance: AccountBalance) -> Iterator[Row]:
         yield Row(phrases.unsettled, str(unsettled), phrases.unsettled_derived if balance.is_derived else "", sign="−")
 
 
-def _reported(words: Words, balance: AccountBalance) -> Iterator[Row]:
-    if balance.reported is None:
+def _reported(words: Words, balance: Position) -> Iterator[Row]:
+    if balance.reading.reported is None:
         return
-    is_own = balance.origin in {Origin.FILE, Origin.URL}
+    is_own = balance.reading.origin in {Origin.FILE, Origin.URL}
     yield Row(
         words.phrases.reported,
-        str(balance.reported),
+        str(balance.reading.reported),
         words.phrases.reported_elsewhere if is_own else words.phrases.reported_note,
     )
 
 
-def remarks(words: Words, balance: AccountBalance) -> Iterator[str]:
+def remarks(words: Words, balance: Position) -> Iterator[str]:
     """Yield how old the figures are, why what is reported is not what the formula gives, and what that means."""
     phrases, difference = words.phrases, balance.difference
     if balance.as_of is not None:
@@ -71,30 +74,30 @@ def remarks(words: Words, balance: AccountBalance) -> Iterator[str]:
         yield words.put(phrases.before_settlement)
     if difference is None:
         return
-    terms = {
-        Explanation.CREDIT_REFUND: balance.credit_refund,
-        Explanation.BANK_ACCEPTANCE: balance.bank_acceptance,
-        Explanation.NEGATIVE_BILL: balance.negative_bill,
-    }
     for explanation in difference.explained_by:
-        amount = terms.get(explanation)
-        others = phrases.comma.join(str(money) for money in balance.other_cash)
+        amount = balance.explaining(explanation)
+        others = phrases.comma.join(str(money) for money in balance.reading.other_cash)
         yield phrases.explained[explanation].format(amount=amount or others)
     if not difference.explained_by:
         yield phrases.unexplained.format(amount=difference.amount)
-    if balance.is_overdue and balance.reported is not None and balance.reported.amount >= 0 and balance.spent_since is None:
-        yield phrases.not_overdue_there.format(reported=balance.reported)
+    if (
+        balance.is_overdue
+        and balance.reading.reported is not None
+        and balance.reading.reported.amount >= 0
+        and balance.spent_since is None
+    ):
+        yield phrases.not_overdue_there.format(reported=balance.reading.reported)
 
 
-def _as_of(words: Words, as_of: datetime, balance: AccountBalance) -> str:
+def _as_of(words: Words, as_of: datetime, balance: Position) -> str:
     phrases, age = words.phrases, words.duration(words.notification.created_at - as_of)
     form = phrases.as_of_stale if balance.is_stale else phrases.as_of
-    if balance.origin is Origin.MANUAL:
+    if balance.reading.origin is Origin.MANUAL:
         form = phrases.as_of_configured
-    return form.format(moment=words.moment(as_of), age=age.strip(), origin=phrases.origins[balance.origin])
+    return form.format(moment=words.moment(as_of), age=age.strip(), origin=phrases.origins[balance.reading.origin])
 
 
-def lasting(words: Words, runway: Runway, balance: AccountBalance) -> Iterator[Row]:
+def lasting(words: Words, runway: Runway, balance: Position) -> Iterator[Row]:
     """Yield when each floor that lies ahead, and zero, will probably be reached, and on which days that rests."""
     phrases = words.phrases
     ahead = [floor for floor in runway.floors if floor.level < balance.available]

@@ -209,7 +209,7 @@ def _closing(words: Words) -> Iterator[str]:
     if words.notification.rule is Rule.LEDGER_FAILING:
         yield _next(words) if words.holds else phrases.over_now
         return
-    until = facts.data_until or (facts.balance.data_until if facts.balance else None)
+    until = facts.data_until or (facts.balance.billed.until if facts.balance else None)
     based_on = phrases.based_on_api if facts.lags else phrases.based_on
     yield based_on.format(until=words.moment(until), zone=words.zone) if until else phrases.based_on_nothing
     if len({day for _, day in facts.used_on}) > 1:

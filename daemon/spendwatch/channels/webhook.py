@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Protocol
 
-from spendwatch.channels.outlook_data import balance_data, forecast_data, runway_data, top_up_data
 from spendwatch.channels.parts import clean
 from spendwatch.channels.phrases import Language
 from spendwatch.channels.webhook_settings import WebhookConfig, signing_keys
@@ -19,9 +18,11 @@ from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.errors import ForbiddenAddressError, PermanentDeliveryError, TemporaryDeliveryError, UnreachableError
+from spendwatch.domain.forecast import Crossing, Runway
 from spendwatch.domain.money import Money, plain
 from spendwatch.domain.notification import Delivery, Facts, Notification
 from spendwatch.domain.period import Clock
+from spendwatch.exact_json import json_fields, position_json
 from spendwatch.pacing import asked_pause
 
 SCHEMA_VERSION = 1
@@ -123,12 +124,16 @@ class WebhookChannel:
             "state": notification.state.value,
             "since": self._moment(notification.since),
             **self._figures(facts),
-            "balance": balance_data(facts.balance, self._moment),
-            "runway": runway_data(facts.runway),
+            "balance": position_json(balance, self._zone) | {"stale": balance.is_stale} if (balance := facts.balance) else None,
+            "runway": _runway(facts.runway) if facts.runway else None,
             "runway_reason": "too_old" if facts.too_old and facts.balance else None,
-            "forecast": forecast_data(facts.forecast),
+            "forecast": json_fields(facts.forecast, "low", "likely", "high", currency="spent.currency", through="through")
+            if facts.forecast
+            else None,
             "forecast_reason": "too_old" if facts.too_old and facts.spend else None,
-            "top_up": top_up_data(facts.top_up, self._moment),
+            "top_up": json_fields(facts.top_up, zone=self._zone, amount="amount", currency="amount.currency", seen_at="seen_at")
+            if facts.top_up
+            else None,
             "by_settlement": facts.by_settlement,
             "escalated": notification.rule is Rule.ESCALATED,
             "data_until": self._moment(facts.data_until),
@@ -204,6 +209,14 @@ def _discrepancy(found: Discrepancy | None) -> dict[str, object]:
         "uncounted_on": [day.isoformat() for day in found.days] if found and lacking else [],
         "bills": [clean(found.file)] if found and found.file else [],
     }
+
+
+def _runway(runway: Runway) -> dict[str, object]:
+    def crossing(one: Crossing) -> dict[str, object]:
+        return json_fields(one, "soonest", "likely", "latest")
+
+    floors = [json_fields(floor, floor="level") | crossing(floor) for floor in runway.floors]
+    return {**json_fields(runway, "through"), "zero": crossing(runway.zero), "floors": floors}
 
 
 def _signature(key: bytes, signed: bytes) -> str:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from rich.text import Text
 
 from spendwatch.cli.screen import clean, when
-from spendwatch.domain.balance import AccountBalance, Explanation
+from spendwatch.domain.balance import Explanation, Position
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.count import counted
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
@@ -52,7 +52,7 @@ def balance_lines(account: AccountOverview, now: datetime, zone: tzinfo) -> list
         found.append(Text(remark))
     if balance.as_of is not None:
         age = duration_text(now - balance.as_of)
-        line = f"Balance as of {when(balance.as_of, zone)} ({age} old, {_ORIGINS[balance.origin]})"
+        line = f"Balance as of {when(balance.as_of, zone)} ({age} old, {_ORIGINS[balance.reading.origin]})"
         found.append(Text(line, style="yellow" if balance.is_stale else ""))
     if balance.is_before_settlement and (settled := balance.settled):
         since = f"{settled.period.label} ({shown(settled.amount.amount)}) counts as settled since {when(settled.at, zone)}"
@@ -74,37 +74,37 @@ def _rough(money: Money) -> str:
     return text[: -len(".00")] if money.amount.copy_abs() >= _ROUND_FROM else text
 
 
-def _equation(balance: AccountBalance) -> str:
+def _equation(balance: Position) -> str:
     parts = [f"Available balance {shown(balance.available.amount)} ="]
-    if balance.cash is None:
-        parts.append(f"reported {_shown(balance.reported)}")
+    if balance.reading.cash is None:
+        parts.append(f"reported {_shown(balance.reading.reported)}")
     else:
-        parts.append(f"cash {shown(balance.cash.amount)}")
-        parts.append(f"+ credit {shown(balance.credit.amount) if balance.credit else '0.00'}")
+        parts.append(f"cash {shown(balance.reading.cash.amount)}")
+        parts.append(f"+ credit {shown(balance.reading.credit.amount) if balance.reading.credit else '0.00'}")
         parts += _unsettled(balance)
     if balance.spent_since is not None:
         parts.append(f"- {shown(balance.spent_since.amount)} (billed since then)")
     return " ".join(parts) + ("   OVERDUE" if balance.is_overdue else "")
 
 
-def _unsettled(balance: AccountBalance) -> list[str]:
+def _unsettled(balance: Position) -> list[str]:
     current, previous, unsettled = balance.unsettled_current, balance.unsettled_previous, balance.unsettled
     if current is not None and previous is not None:
         return [f"- unsettled {shown(current.amount)} (this month) - {shown(previous.amount)} (earlier)"]
     return [f"- unsettled {shown(unsettled.amount)}{' (derived)' if balance.is_derived else ''}"] if unsettled else []
 
 
-def _difference(balance: AccountBalance) -> str:
-    if balance.reported is None or balance.cash is None:
+def _difference(balance: Position) -> str:
+    if balance.reading.reported is None or balance.reading.cash is None:
         return ""
     difference = balance.difference
     if difference is None:
-        return "" if balance.is_derived else f"Reported {shown(balance.reported.amount)}"
+        return "" if balance.is_derived else f"Reported {shown(balance.reading.reported.amount)}"
     why = ", ".join(_EXPLAINED[explanation] for explanation in difference.explained_by) or "no known explanation"
-    return f"Reported {shown(balance.reported.amount)}: it differs by {shown(difference.amount.amount)} ({why})"
+    return f"Reported {shown(balance.reading.reported.amount)}: it differs by {shown(difference.amount.amount)} ({why})"
 
 
-def _lasting(runway: Runway | TooEarly | TooOld, balance: AccountBalance) -> list[Text]:
+def _lasting(runway: Runway | TooEarly | TooOld, balance: Position) -> list[Text]:
     if isinstance(runway, TooOld):
         return [Text("How long it lasts: not available, the data are too old.")]
     if isinstance(runway, TooEarly):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -63,7 +63,7 @@ class BalanceReading:
 
     def __post_init__(self) -> None:
         """Refuse what says nothing, and terms that no formula can add up."""
-        told = [term for name in TERMS if (term := getattr(self, name)) is not None]
+        told = [term for name in TERMS if (term := getattr(self, name))]
         if self.reported is None and (self.cash is None or self.is_reseller_quota):
             msg = "a balance without cash and without what is available says nothing"
             raise ValueError(msg)
@@ -73,7 +73,7 @@ class BalanceReading:
 
     def says_the_same(self, other: BalanceReading) -> bool:
         """Tell whether nothing but the time differs."""
-        return _content(self) == _content(other)
+        return replace(self, as_of=other.as_of, read_at=other.read_at) == other
 
     @property
     def is_by_bills(self) -> bool:
@@ -87,29 +87,8 @@ class BalanceReading:
         return self.as_of, self.read_at
 
 
-TERMS = (
-    "cash",
-    "credit",
-    "credit_refund",
-    "unsettled_current",
-    "unsettled_previous",
-    "unsettled_both",
-    "reported",
-    "available_credit",
-    "bank_acceptance",
-    "negative_bill",
-    "quota",
-    "quota_consumed",
-    "mybank_credit",
-    "quota_limit",
-)
+TERMS = tuple(field.name for field in fields(BalanceReading) if field.type == "Money | None")
 """The names of all terms that are amounts of the account's currency."""
-
-
-def _content(reading: BalanceReading) -> tuple[object, ...]:
-    terms = (getattr(reading, name) for name in TERMS)
-    whose = (reading.account, reading.currency, reading.origin, reading.owner, reading.is_reseller_quota, reading.other_cash)
-    return (*whose, *terms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from spendwatch.domain.balance import TOLERANCE, AccountBalance
+from spendwatch.domain.balance import TOLERANCE, Position
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.forecast import Runway, RunwayReached, runway_reached
 from spendwatch.domain.money import Money
@@ -44,10 +44,10 @@ class BalanceWatch:
     """Since when it is below zero, or was last; time above zero in between is left out."""
 
 
-def watch_balance(before: BalanceWatch | None, balance: AccountBalance, *, now: datetime) -> BalanceWatch:
+def watch_balance(before: BalanceWatch | None, balance: Position, *, now: datetime) -> BalanceWatch:
     """Return what is to be remembered of this look. A top-up lets go of every runway that was reached."""
     net = None if balance.is_by_bills else balance.net
-    watch = BalanceWatch(balance.account, balance.origin, balance.funds, net)
+    watch = BalanceWatch(balance.reading.account, balance.reading.origin, balance.funds, net)
     if before is not None:
         # What came in before the account fell below zero has nothing to do with how it gets out again.
         falls = balance.is_overdue and before.positive_since is not None

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import NewType
 
 from spendwatch.domain.alert import AlertId, AlertState, Rule
-from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.balance import Position
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.category import Category
 from spendwatch.domain.cover import NOTHING_TO_FEAR, Exposure
@@ -67,7 +67,7 @@ class Facts:
     foreign: tuple[Money, ...] = ()
     discrepancy: Discrepancy | None = None
     """Two figures that do not agree."""
-    balance: AccountBalance | None = None
+    balance: Position | None = None
     floor: Money | None = None
     exposure: Exposure = NOTHING_TO_FEAR
     runway: Runway | None = None

@@ -15,7 +15,8 @@ from spendwatch.domain.review import AlertsKnown, Verdict, expire, review_condit
 from spendwatch.domain.scope import AlertScope
 from spendwatch.domain.standing import Standing
 from spendwatch.domain.thresholds import review_standing
-from spendwatch.jobs.balance_round import judge_balances, survey
+from spendwatch.jobs.balance_conditions import judge_balances
+from spendwatch.jobs.balances import survey
 from spendwatch.jobs.bill_conditions import LATE_WATCHED, bill_conditions, late_periods
 from spendwatch.jobs.conditions import Surroundings, foreign_conditions, health_conditions
 from spendwatch.jobs.forecasts import foresee, watched_for_forecasts

@@ -1,23 +1,28 @@
-"""The conditions of an account's balance: floors, overdue, runway, and its source."""
+"""The conditions of an account's balance (floors, overdue, runway) and of its source: no reading, or odd figures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
 from spendwatch.domain.alert import Alert, AlertKey, Rule
-from spendwatch.domain.balance import AccountBalance
-from spendwatch.domain.balance_watch import BalanceWatch, is_clear
+from spendwatch.domain.balance import Position
+from spendwatch.domain.balance_watch import BalanceWatch, is_clear, watch_balance, with_runway
 from spendwatch.domain.forecast import Runway
-from spendwatch.domain.money import EXACT, Money, plain
+from spendwatch.domain.health import BalanceHealth, Freshness
+from spendwatch.domain.money import EXACT, Currency, Money, plain
 from spendwatch.domain.notification import Facts
 from spendwatch.domain.pace import TooEarly, TooOld
-from spendwatch.domain.period import duration_label
-from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Severity
+from spendwatch.domain.period import duration_label, duration_text
+from spendwatch.domain.policy import AccountPolicy, BalancePolicy, ChannelName, Policies, Severity
 from spendwatch.domain.review import AlertsKnown, Condition
 from spendwatch.domain.scope import BudgetScope
+from spendwatch.domain.trouble import Trouble
+from spendwatch.jobs.balances import Surveyed, runway
+from spendwatch.jobs.conditions import FAILURES_TOLD
+from spendwatch.jobs.paces import Paces
 
 _DAILY = timedelta(days=1)
 _BACK_ABOVE = EXACT.create_decimal("1.01")
@@ -31,7 +36,7 @@ class Look:
 
     policy: AccountPolicy
     wanted: BalancePolicy
-    balance: AccountBalance
+    balance: Position
     watch: BalanceWatch
     runway: Runway | TooEarly | TooOld
 
@@ -86,7 +91,7 @@ def _facts(look: Look, known: AlertsKnown, key: AlertKey) -> Facts:
         runway=look.runway if isinstance(look.runway, Runway) else None,
         too_old=isinstance(look.runway, TooOld),
         top_up=top_up if top_up and alert and alert.is_firing and top_up.seen_at >= alert.since else None,
-        data_until=balance.data_until,
+        data_until=balance.billed.until,
     )
 
 
@@ -228,3 +233,115 @@ def _runways(look: Look, known: AlertsKnown, *, is_overdue: bool, ends: bool) ->
 def _lasts(name: str, runway: Runway | TooEarly | TooOld, label: str) -> str:
     day = runway.zero.likely if isinstance(runway, Runway) else None
     return f"the balance of {name} lasts about until {day}: no longer than {label}" if day else f"{name}: runway {label}"
+
+
+def failing_condition(
+    policy: AccountPolicy,
+    balance: Position | None,
+    health: BalanceHealth,
+    operators: tuple[ChannelName, ...],
+    now: datetime,
+) -> Condition:
+    """Return whether the balance of an account cannot be read: for a trouble that lasts at once, else after a few times.
+
+    What was read too long ago is a trouble, too, whatever the reason.
+    """
+    trouble = trouble_of(balance, health, now)
+    has_failed = health.failures >= (1 if health.is_lasting else FAILURES_TOLD)
+    is_old = balance.is_stale if balance else _is_never_read(policy, health, now)
+    condition = _of_source(policy, balance, Rule.BALANCE_FAILING, operators, trouble)
+    name = condition.facts.name
+    return replace(
+        condition,
+        holds=has_failed or is_old,
+        facts=replace(condition.facts, cause=cause_of(health)),
+        summary=f"the balance of {name} cannot be read: {trouble}",
+        remind=_DAILY,
+    )
+
+
+def trouble_of(balance: Position | None, health: BalanceHealth | None, now: datetime) -> str:
+    """Return why there is no fresh reading of a balance that is read somewhere, in words; empty where there is one."""
+    if health and health.failing_since:
+        return health.trouble
+    if balance and balance.is_stale and balance.as_of:
+        return f"the latest reading is {duration_text(now - balance.as_of)} old"
+    if balance is None:
+        return "no reading in the account's currency yet" if health else "not read yet"
+    return ""
+
+
+def cause_of(health: BalanceHealth | None) -> Trouble | None:
+    """Return what kind of trouble keeps a balance from being read, where its place can tell."""
+    return health.cause if health and health.failing_since else None
+
+
+def differing_condition(policy: AccountPolicy, balance: Position, operators: tuple[ChannelName, ...]) -> Condition:
+    """Return whether what is reported is not what its own terms make, and nothing that is known explains it."""
+    difference = balance.difference
+    condition = _of_source(policy, balance, Rule.BALANCE_DIFFERING, operators, "")
+    if difference is None or difference.explained_by:
+        return condition
+    said = f"computed {balance.computed}, reported {balance.reading.reported}"
+    return replace(condition, holds=True, summary=f"the balance of {condition.facts.name} does not add up: {said}")
+
+
+def _is_never_read(policy: AccountPolicy, health: BalanceHealth, now: datetime) -> bool:
+    """Tell whether a first reading should have come long ago."""
+    after = policy.balance.stale_after if policy.balance else None
+    return after is not None and now - health.first_tried_at > after
+
+
+def _of_source(
+    policy: AccountPolicy, balance: Position | None, rule: Rule, operators: tuple[ChannelName, ...], detail: str
+) -> Condition:
+    name = policy.name or policy.account
+    return Condition(
+        key=AlertKey(rule, BudgetScope(policy.account)),
+        holds=False,
+        severity=Severity.WARNING,
+        group=f"{rule}:{policy.account}",
+        grave=0,
+        summary=f"the balance of {name} adds up",
+        facts=Facts(
+            scope=BudgetScope(policy.account),
+            account_name=name,
+            name=name,
+            balance=balance,
+            detail=detail,
+            data_until=balance.billed.until if balance else None,
+        ),
+        channels=operators,
+        amount=plain(balance.available.amount) if balance else "",
+    )
+
+
+def judge_balances(
+    surveyed: Surveyed,
+    policies: Policies,
+    paces: Paces,
+    known: AlertsKnown,
+    fresh: Freshness,
+    *,
+    zone: tzinfo,
+) -> tuple[list[Condition], list[tuple[BalanceWatch, Currency]]]:
+    """Return which conditions hold about balances, and what is to be remembered of this look, as far as it is new."""
+    found: list[Condition] = []
+    now = fresh.now
+    looks: list[tuple[BalanceWatch, Currency]] = []
+    for policy in policies.accounts:
+        if policy.balance is None:
+            continue
+        balance, health = surveyed.balances.get(policy.account), surveyed.health.get(policy.account)
+        if health and policy.balance.cash is None:
+            found.append(failing_condition(policy, balance, health, policies.operators, now))
+        if balance is None:
+            found += conditions_without_balance(policy, known)
+            continue
+        before, lasts = surveyed.watches.get(policy.account), runway(policy, balance, paces, fresh, zone=zone)
+        watch = with_runway(watch_balance(before, balance, now=now), lasts, policy.balance.runway)
+        found += balance_conditions(Look(policy, policy.balance, balance, watch, lasts), known, now)
+        found.append(differing_condition(policy, balance, policies.operators))
+        if watch != before:
+            looks.append((watch, balance.currency))
+    return found, looks

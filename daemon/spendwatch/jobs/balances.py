@@ -1,22 +1,73 @@
-"""The balance of each account, from its configuration or last reading and the bills. Nothing is subtracted twice."""
+"""The balance of each account, from its configuration or last reading and the bills, and how long it will last."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, tzinfo
 from functools import partial
 from typing import Literal
 
-from spendwatch.domain.balance import AccountBalance, Billed, balance_from
+from spendwatch.domain.balance import Billed, Position
 from spendwatch.domain.balance_reading import BalanceReading, Origin, RecordedReading
+from spendwatch.domain.balance_watch import BalanceWatch
 from spendwatch.domain.errors import BalanceUnavailableError
+from spendwatch.domain.forecast import Runway, runway_of
+from spendwatch.domain.health import BalanceHealth, Freshness
 from spendwatch.domain.money import Money
 from spendwatch.domain.owed import Charged, OwedDay, owed, settled_period
+from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Policies
 from spendwatch.domain.statement import AccountId
 from spendwatch.jobs.ledger_view import LedgerView
+from spendwatch.jobs.paces import Paces
+from spendwatch.jobs.ports import Balances
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """What is known of all balances at one moment."""
+
+    balances: Mapping[AccountId, Position]
+    health: Mapping[AccountId, BalanceHealth]
+    watches: Mapping[AccountId, BalanceWatch]
+    """As they were at the last look."""
+
+
+def survey(
+    policies: Policies,
+    view: LedgerView,
+    book: Balances | None,
+    paces: Paces,
+    periods: Sequence[BillingPeriod],
+    *,
+    zone: tzinfo,
+    now: datetime,
+) -> Surveyed:
+    """Return what is known of all balances. Without a balance book only what the configuration says."""
+    if not any(policy.balance for policy in policies.accounts):
+        return Surveyed({}, {}, {})
+    paces.look_at_balances(view, policies, zone)
+    latest = book.latest() if book else {}
+    balances = balances_of(policies, view, periods, latest, zone=zone, now=now)
+    return Surveyed(balances, book.health() if book else {}, book.watches() if book else {})
+
+
+def runway(
+    policy: AccountPolicy, balance: Position, paces: Paces, fresh: Freshness, *, zone: tzinfo
+) -> Runway | TooEarly | TooOld:
+    """Return how long the balance will probably last, down to each floor and to zero."""
+    if balance.billed.until and fresh.is_too_old(policy.account, balance.billed.until):
+        return TooOld(balance.billed.until)
+    pace, until = paces.of_balance(policy.account), balance.net_until
+    if isinstance(pace, TooEarly):
+        return pace
+    if until is None:
+        return TooEarly(0)
+    floors = policy.balance.floors if policy.balance else ()
+    levels = [Money(floor, policy.currency) for floor in sorted(floors, reverse=True)]
+    return runway_of(pace, balance.available, levels, data_until=until, zone=zone, today=fresh.now.astimezone(zone).date())
 
 
 def balances_of(
@@ -27,7 +78,7 @@ def balances_of(
     *,
     zone: tzinfo,
     now: datetime,
-) -> dict[AccountId, AccountBalance]:
+) -> dict[AccountId, Position]:
     """Return the balance of every account whose balance is watched and of which anything is known."""
     watched = [(policy, policy.balance) for policy in policies.accounts if policy.balance]
     if not watched:
@@ -62,10 +113,9 @@ def balances_of(
             unseen=view.unseen(policy.account, policies.products, now.astimezone(zone).date()),
         )
         is_stale = wanted.stale_after is not None and now - reading.as_of > wanted.stale_after
-        balance = balance_from(reading, billed, is_stale=is_stale)
         # Since when it is configured so is not known before that was noted once.
-        is_noted = policy.account in latest or reading.origin is not Origin.MANUAL
-        found[policy.account] = balance if is_noted else replace(balance, as_of=None)
+        is_dated = policy.account in latest or reading.origin is not Origin.MANUAL
+        found[policy.account] = Position(reading, billed, is_stale=is_stale, is_dated=is_dated)
     return found
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from spendwatch.domain.alert import Alert, AlertId
 from spendwatch.domain.authority import Unwatched, authorities, uncounted, unwatched
-from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.balance import Position
 from spendwatch.domain.category import Category
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.discrepancy import Discrepancy
@@ -25,8 +25,8 @@ from spendwatch.domain.standing import SpendSum, Split, Standing, foreign_of
 from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, WorkspaceId
 from spendwatch.domain.thresholds import gravity, levels_of
 from spendwatch.domain.trouble import Trouble
-from spendwatch.jobs.balance_round import Surveyed, runway, survey
-from spendwatch.jobs.balance_trouble import cause_of, trouble_of
+from spendwatch.jobs.balance_conditions import cause_of, trouble_of
+from spendwatch.jobs.balances import Surveyed, runway, survey
 from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView
@@ -93,7 +93,7 @@ class AccountOverview:
     mark: Mark
     foreign: tuple[Money, ...]
     workspaces: tuple[WorkspaceLine, ...]
-    balance: AccountBalance | None
+    balance: Position | None
     data_until: datetime | None
     silence: timedelta | None
     """For how long no new bill of the account came, where that is too long."""
@@ -285,7 +285,7 @@ def _account(
     *,
     data_until: datetime | None,
     lags: bool,
-    balance: AccountBalance | None,
+    balance: Position | None,
     missing: Sequence[Discrepancy],
     outside: Sequence[Unwatched],
     used_on: tuple[tuple[Category, date], ...],

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta, tzinfo
 
 from spendwatch.domain.alert import Alert
-from spendwatch.domain.balance import AccountBalance
+from spendwatch.domain.balance import Position
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.layouts import API_LAG
 from spendwatch.domain.money import plain
 from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.standing import Split
-from spendwatch.exact_json import json_fields, json_value
+from spendwatch.exact_json import json_fields, json_value, position_json
 from spendwatch.jobs.overview import AccountOverview, Overview, SourceOverview, WorkspaceLine
 
 _Plain = dict[str, object]
@@ -48,7 +48,7 @@ def _account_json(account: AccountOverview, overview: Overview, zone: tzinfo) ->
         "lag": _lag(account),
         "not_watched": [json_fields(one, "product", "currency", spend="amount") for one in account.outside],
         "uncounted": [
-            json_fields(one, series="other.series", counts="counts.series", spend="amount", currency="currency", days="days")
+            json_fields(one, "series", "counts", spend="lacking", currency="counted.currency", days="days")
             for one in account.uncounted
         ],
         "forecast": forecast_json(account.forecast),
@@ -134,11 +134,11 @@ def forecast_json(forecast: Forecast | None) -> _Plain | None:
     return json_fields(forecast, "low", "likely", "high", "through", "days") if forecast else None
 
 
-def balance_json(balance: AccountBalance, now: datetime, zone: tzinfo) -> _Plain:
+def balance_json(balance: Position, now: datetime, zone: tzinfo) -> _Plain:
     """Return a balance, and how old it is."""
     return {
-        **balance.as_plain(lambda moment: moment.astimezone(zone).isoformat(timespec="seconds") if moment else None),
-        "other_cash": [json_fields(money, "currency", "amount") for money in balance.other_cash],
+        **position_json(balance, zone),
+        "other_cash": [json_fields(money, "currency", "amount") for money in balance.reading.other_cash],
         "age_seconds": max(0, int((now - balance.as_of).total_seconds())) if balance.as_of else None,
     }
 

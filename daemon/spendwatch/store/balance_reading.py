@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from sqlalchemy import Boolean, Column, Connection, PrimaryKeyConstraint, Table, and_, func, select, update
+from sqlalchemy import Column, Connection, PrimaryKeyConstraint, Table, and_, func, select, update
 from sqlalchemy.engine import RowMapping
 
-from spendwatch.domain.balance_reading import TERMS, BalanceReading, Origin, RecordedReading
-from spendwatch.domain.money import Currency, Money, parse_amount, plain
+from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
 from spendwatch.domain.statement import AccountId
-from spendwatch.store.columns import Amount, Moment, Row, Texts, Words, insert_into, metadata
+from spendwatch.store.columns import Document, Moment, Row, Words, insert_into, metadata
 
 balance_reading = Table(
     "balance_reading",
@@ -20,12 +20,7 @@ balance_reading = Table(
     Column("read_at", Moment, nullable=False),
     # From when on readings one after the other said the same: such a row stands for all of them.
     Column("since", Moment, nullable=False),
-    Column("origin", Words, nullable=False),
-    Column("currency", Words, nullable=False),
-    *(Column(term, Amount) for term in TERMS),
-    Column("other_cash", Texts, nullable=False),
-    Column("is_reseller_quota", Boolean, nullable=False),
-    Column("owner", Words),
+    Column("body", Document(BalanceReading), nullable=False),
     PrimaryKeyConstraint("account", "as_of"),
 )
 
@@ -41,7 +36,8 @@ def put_reading(connection: Connection, reading: BalanceReading) -> None:
         place = and_(balance_reading.c.account == reading.account, balance_reading.c.as_of == latest.reading.as_of)
         connection.execute(update(balance_reading).where(place).values(as_of=reading.as_of, read_at=reading.read_at))
         return
-    insertion = insert_into(connection, balance_reading).values(_row(reading))
+    row: Row = {"account": reading.account, "as_of": reading.as_of, "read_at": reading.read_at, "since": reading.as_of}
+    insertion = insert_into(connection, balance_reading).values({**row, "body": reading})
     later = insertion.excluded.read_at >= balance_reading.c.read_at
     fresh = {column.name: insertion.excluded[column.name] for column in balance_reading.c if not column.primary_key}
     columns = list(balance_reading.primary_key)
@@ -68,35 +64,6 @@ def _latest(connection: Connection, account: AccountId) -> RecordedReading | Non
     return next(iter(readings_of(connection, account, 1)), None)
 
 
-def _row(reading: BalanceReading) -> Row:
-    terms = {name: None if (term := getattr(reading, name)) is None else term.amount for name in TERMS}
-    return {
-        "account": reading.account,
-        "as_of": reading.as_of,
-        "read_at": reading.read_at,
-        "since": reading.as_of,
-        "origin": reading.origin.value,
-        "currency": reading.currency,
-        **terms,
-        "other_cash": [f"{money.currency} {plain(money.amount)}" for money in reading.other_cash],
-        "is_reseller_quota": reading.is_reseller_quota,
-        "owner": reading.owner,
-    }
-
-
 def _recorded(row: RowMapping) -> RecordedReading:
-    currency = Currency(row["currency"])
-    terms = {name: None if row[name] is None else Money(row[name], currency) for name in TERMS}
-    other_cash = (text.split(" ") for text in row["other_cash"])
-    reading = BalanceReading(
-        account=AccountId(row["account"]),
-        currency=currency,
-        origin=Origin(row["origin"]),
-        as_of=row["as_of"],
-        read_at=row["read_at"],
-        other_cash=tuple(Money(parse_amount(amount), Currency(code)) for code, amount in other_cash),
-        is_reseller_quota=row["is_reseller_quota"],
-        owner=None if row["owner"] is None else AccountId(row["owner"]),
-        **terms,
-    )
-    return RecordedReading(reading, row["since"])
+    """Return the reading with its times of now: they move on, and the document stays."""
+    return RecordedReading(replace(row["body"], as_of=row["as_of"], read_at=row["read_at"]), row["since"])

@@ -20,6 +20,7 @@ from bss_lies import KEY_ID, SECRET, Lie
 from endpoint_watch import LOOPBACK, NOW, StopWatch
 from servers_bss import ACCOUNT, BssServer, an_item
 from servers_http import HttpSink, Reply
+from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Site
@@ -27,7 +28,6 @@ from spendwatch.domain.statement import AccountId
 from spendwatch.exact_json import NoJsonError, exact_amount, parse
 from spendwatch.outgoing import Outgoing
 from spendwatch.pacing import Pace, SlowDown, asked_pause
-from spendwatch.sources.alibaba.balance_answers import BalanceAnswer, BalanceOperation
 from spendwatch.sources.alibaba.bill_pages import Wanted
 from spendwatch.sources.alibaba.client import ENDPOINTS, BssClient
 from spendwatch.sources.provider.acs3 import Signer
@@ -88,28 +88,26 @@ async def test_the_fund_account_tells_every_term(stage: Stage) -> None:
     (call,) = stage.server.calls
     assert (call.action, call.version, call.query, call.form) == ("GetFundAccountAvailableAmount", "2023-09-30", {}, {})
     assert call.headers["content-type"] == "application/x-www-form-urlencoded"
-    assert balance == BalanceAnswer(
-        operation=BalanceOperation.FUND_ACCOUNT,
-        at=NOW,
-        available=cny("9200.00"),
+    assert balance == BalanceReading(
+        account=AccountId("1000000000000001"),
+        currency=Currency("CNY"),
+        origin=Origin.API,
+        as_of=NOW,
+        read_at=NOW,
+        reported=cny("9200.00"),
         cash=cny("10000.00"),
         credit=cny("5000.00"),
         credit_refund=cny("200.00"),
         unsettled_current=cny("3000.00"),
         unsettled_previous=cny("3000.00"),
-        unsettled_told=cny("6000.00"),
+        unsettled_both=cny("6000.00"),
         available_credit=cny("5000.00"),
         bank_acceptance=cny("0.00"),
         negative_bill=cny("0.00"),
         quota=cny("0.00"),
         quota_consumed=cny("0.00"),
-        fund_account="20000000000001",
         owner=AccountId("1000000000000001"),
-        kind="DIRECT_USER",
-        status="NORMAL",
-        cash_by_currency=(cny("10000.00"),),
     )
-    assert (balance.computed, balance.unsettled, balance.currency) == (cny("9000"), cny("6000"), "CNY")
 
 
 async def test_a_fund_account_that_is_named_goes_into_the_form(stage: Stage) -> None:
@@ -121,16 +119,15 @@ async def test_a_fund_account_that_is_named_goes_into_the_form(stage: Stage) -> 
 async def test_the_older_operation_tells_the_result_from_which_the_unsettled_follows(stage: Stage) -> None:
     stage.server.balance = _sample("query_account_balance_intl")["Data"]
     balance = await stage.client.account_balance()
-    usd = [Money(Decimal(amount), Currency("USD")) for amount in ("7245.65", "7845.65", "0.00", "600.00")]
-    assert [balance.available, balance.cash, balance.credit, balance.unsettled] == usd
-    assert balance.computed == balance.available
-    assert (balance.operation, balance.owner, balance.unsettled_current) == (BalanceOperation.ACCOUNT, None, None)
+    usd = [Money(Decimal(amount), Currency("USD")) for amount in ("7245.65", "7845.65", "0.00")]
+    assert [balance.reported, balance.cash, balance.credit] == usd
+    assert (balance.owner, balance.unsettled_current, balance.unsettled_both) == (None, None, None)
 
 
 async def test_an_overdue_account_is_below_zero(stage: Stage) -> None:
     stage.server.balance = _sample("query_account_balance_negative_cn")["Data"]
     balance = await stage.client.account_balance()
-    assert (balance.available, balance.unsettled) == (cny("-11.19"), cny("11.19"))
+    assert (balance.reported, balance.cash) == (cny("-11.19"), cny("0.00"))
 
 
 BALANCES: Mapping[str, tuple[Callable[[BssClient], Any], str]] = {
@@ -190,7 +187,7 @@ async def test_what_is_not_told_need_not_be(stage: Stage) -> None:
     found = _sample("get_fund_account_available_amount")
     stage.server.fund_account = {name: found[name] for name in (*needed, "Currency")}
     balance = await stage.client.fund_account()
-    assert (balance.credit_refund, balance.owner, balance.cash_by_currency) == (None, None, ())
+    assert (balance.credit_refund, balance.owner, balance.other_cash) == (None, None, ())
 
 
 @given(st.decimals(min_value=-(10**12), max_value=10**12, places=2))
@@ -199,13 +196,13 @@ def test_grouped_and_plain_amounts_are_the_same(amount: Decimal) -> None:
 
     data = {"AvailableAmount": f"{amount:,.2f}", "AvailableCashAmount": f"{amount:.2f}", "CreditAmount": "0", "Currency": "CNY"}
     balance = account_balance({"Data": data}, NOW)
-    assert balance.available == balance.cash == Money(amount, Currency("CNY"))
+    assert balance.reported == balance.cash == Money(amount, Currency("CNY"))
 
 
 async def test_a_generic_trouble_of_the_balance_is_asked_again_a_few_times(stage: Stage) -> None:
     stage.server.balance = _sample("query_account_balance_negative_cn")["Data"]
     stage.server.lie, stage.server.lies_left, stage.server.lies_to = Lie.INTERNAL_ERROR, 2, lambda _: True
-    assert (await stage.client.account_balance()).available == cny("-11.19")
+    assert (await stage.client.account_balance()).reported == cny("-11.19")
     assert (len(stage.server.calls), stage.watch.slept) == (3, [1.0, 3.0])
 
 

@@ -15,7 +15,7 @@ from bss_lies import KEY_ID, SECRET, Lie
 from domain_builders import CNY, USD, cny
 from endpoint_watch import LOOPBACK, NOW, StopWatch
 from servers_bss import ACCOUNT, BssServer
-from spendwatch.domain.balance import Billed, Explanation, balance_from
+from spendwatch.domain.balance import Billed, Explanation, Position
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.errors import BalanceUnavailableError
 from spendwatch.domain.money import Currency, Money
@@ -95,8 +95,8 @@ async def test_every_term_of_the_fund_account_is_kept(stage: Stage) -> None:
     assert terms == (cny("10000.00"), cny("5000.00"), cny("200.00"), cny("3000.00"), cny("3000.00"))
     assert (reading.reported, reading.unsettled_both) == (cny("9200.00"), cny("6000.00"))
     assert (reading.quota, reading.negative_bill, reading.is_reseller_quota) == (cny("0.00"), cny("0.00"), False)
-    balance = balance_from(reading, Billed(cny(77), cny(88), cny(0), NOW))
-    assert (balance.available, balance.reported) == (cny(9000), cny("9200.00"))
+    balance = Position(reading, Billed(cny(77), cny(88), cny(0), NOW))
+    assert (balance.available, balance.reading.reported) == (cny(9000), cny("9200.00"))
     assert balance.difference
     assert (balance.difference.amount, balance.difference.explained_by) == (cny(200), (Explanation.CREDIT_REFUND,))
     assert stage.asked == [NEWER]
@@ -107,7 +107,7 @@ async def test_where_the_newer_operation_is_not_to_be_had_the_older_one_tells(st
     stage.lie_to(lie, NEWER)
     reading = await stage.source().read(NOW)
     assert (reading.reported, reading.cash, reading.unsettled_current) == (cny("-11.19"), cny("0.00"), None)
-    balance = balance_from(reading, Billed(cny(77), cny(88), cny(0), NOW))
+    balance = Position(reading, Billed(cny(77), cny(88), cny(0), NOW))
     assert (balance.available, balance.is_overdue, balance.unsettled) == (cny("-11.19"), True, cny("11.19"))
     assert stage.asked == [NEWER, OLDER]
 
@@ -123,7 +123,7 @@ async def test_amounts_with_thousands_separators_are_read_to_the_cent(stage: Sta
     stage.server.balance = sample("query_account_balance_intl")["Data"] | {"QuotaLimit": "0.00\n"}
     reading = await stage.source(USD).read(NOW)
     zero = Money.zero(USD)
-    balance = balance_from(reading, Billed(zero, zero, zero, NOW))
+    balance = Position(reading, Billed(zero, zero, zero, NOW))
     assert [str(balance.available), str(balance.unsettled), balance.is_derived] == ["USD 7,245.65", "USD 600.00", True]
 
 

@@ -9,13 +9,14 @@ from datetime import date, timedelta
 from decimal import Decimal
 from urllib.parse import quote, urlencode, urlsplit
 
+from spendwatch.domain.balance_reading import BalanceReading
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.domain.period import BillingPeriod, Clock
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId
 from spendwatch.pacing import Pace
-from spendwatch.sources.alibaba.balance_answers import BalanceAnswer, account_balance, fund_account
+from spendwatch.sources.alibaba.balance_answers import account_balance, fund_account
 from spendwatch.sources.alibaba.bill_pages import MOST_PAGES, Page, Paging, Wanted, page_of, sums
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
 from spendwatch.sources.provider.acs3 import ApiRequest, signed
@@ -141,14 +142,14 @@ class BssClient:
         _, items = _summary(found, _OVERVIEW, account, cycle)
         return sums(items, _OVERVIEW.name)
 
-    async def fund_account(self, fund_account_id: str = "") -> BalanceAnswer:
+    async def fund_account(self, fund_account_id: str = "") -> BalanceReading:
         """Return the balance with every term of the formula."""
         form = {"FundAccountId": fund_account_id} if fund_account_id else {}
         at = self._clock()
         found, _ = await self._call(_FUND_ACCOUNT, form=form)
         return fund_account(found, at)
 
-    async def account_balance(self) -> BalanceAnswer:
+    async def account_balance(self) -> BalanceReading:
         """Return the balance as the older operation tells it."""
         at = self._clock()
         found, _ = await self._call(_BALANCE)

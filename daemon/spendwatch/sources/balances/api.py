@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from spendwatch.domain.balance_reading import BalanceReading, Origin
+from spendwatch.domain.balance_reading import BalanceReading
 from spendwatch.domain.errors import BalanceUnavailableError
 from spendwatch.domain.money import Currency
 from spendwatch.domain.statement import AccountId
-from spendwatch.sources.alibaba.balance_answers import BalanceAnswer
+from spendwatch.sources.alibaba.balance_answers import BalanceOperation
 from spendwatch.sources.trouble import EndpointError, Trouble
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
-_RESELLER = "RESELLER_QUOTA"
 _NOT_OFFERED = frozenset({Trouble.PERMISSION, Trouble.WRONG_SITE, Trouble.REFUSED, Trouble.UNEXPECTED})
 """Of the newer operation: no right to it, not for this kind of account, not known at this site, or no longer what it was."""
 
@@ -25,10 +25,10 @@ _NOT_OFFERED = frozenset({Trouble.PERMISSION, Trouble.WRONG_SITE, Trouble.REFUSE
 class BalanceApi(Protocol):
     """What of the billing API is needed: `BssClient` has it."""
 
-    async def fund_account(self, fund_account_id: str = "") -> BalanceAnswer:
+    async def fund_account(self, fund_account_id: str = "") -> BalanceReading:
         """Return the balance with every term of the formula."""
 
-    async def account_balance(self) -> BalanceAnswer:
+    async def account_balance(self) -> BalanceReading:
         """Return the balance as the older operation tells it."""
 
 
@@ -55,18 +55,17 @@ class ApiBalance:
             raise BalanceUnavailableError(
                 str(error), is_lasting=lasting, trouble=error.trouble, retry_after=error.retry_after
             ) from error
-        self._check(answer)
-        return _reading(answer, self._account, now)
+        return replace(answer, account=self._account, read_at=now)
 
-    async def _asked(self) -> BalanceAnswer:
+    async def _asked(self) -> BalanceReading:
         try:
-            return await self._api.fund_account(self._fund_account)
+            return self._checked(await self._api.fund_account(self._fund_account), BalanceOperation.FUND_ACCOUNT)
         except EndpointError as error:
             if error.trouble not in _NOT_OFFERED:
                 raise
             first = error
         try:
-            answer = await self._api.account_balance()
+            answer = self._checked(await self._api.account_balance(), BalanceOperation.ACCOUNT)
         except EndpointError as error:
             if error.trouble not in _NOT_OFFERED:
                 raise
@@ -77,41 +76,15 @@ class ApiBalance:
             _log.warning("balance_without_terms", account=self._account, reason=str(first))
         return answer
 
-    def _check(self, answer: BalanceAnswer) -> None:
+    def _checked(self, answer: BalanceReading, operation: BalanceOperation) -> BalanceReading:
         """Refuse what is no balance of this account: nothing is converted, and nobody else's money is shown as ours."""
         if answer.currency != self._currency:
-            msg = f"{answer.operation}: the balance is in {answer.currency}, the account is configured in {self._currency}"
+            msg = f"{operation}: the balance is in {answer.currency}, the account is configured in {self._currency}"
             raise BalanceUnavailableError(msg, is_lasting=True)
         if answer.owner is not None and answer.owner != self._owner:
             msg = (
-                f"{answer.operation}: this is the balance of {answer.owner}, not of {self._owner}: is it the key of another "
+                f"{operation}: this is the balance of {answer.owner}, not of {self._owner}: is it the key of another "
                 f'account? If that account pays for this one, write owner: "{answer.owner}" beside from: api'
             )
             raise BalanceUnavailableError(msg, is_lasting=True, trouble=Trouble.OTHER_ACCOUNT)
-
-
-def _reading(answer: BalanceAnswer, account: AccountId, now: datetime) -> BalanceReading:
-    return BalanceReading(
-        account=account,
-        currency=answer.currency,
-        origin=Origin.API,
-        as_of=answer.at,
-        read_at=now,
-        cash=answer.cash,
-        credit=answer.credit,
-        credit_refund=answer.credit_refund,
-        unsettled_current=answer.unsettled_current,
-        unsettled_previous=answer.unsettled_previous,
-        unsettled_both=answer.unsettled_told,
-        reported=answer.available,
-        available_credit=answer.available_credit,
-        bank_acceptance=answer.bank_acceptance,
-        negative_bill=answer.negative_bill,
-        quota=answer.quota,
-        quota_consumed=answer.quota_consumed,
-        mybank_credit=answer.mybank_credit,
-        quota_limit=answer.quota_limit,
-        other_cash=tuple(money for money in answer.cash_by_currency if money.currency != answer.currency and money.amount),
-        is_reseller_quota=answer.kind == _RESELLER,
-        owner=answer.owner,
-    )
+        return answer
