@@ -15,8 +15,7 @@ from zoneinfo import ZoneInfo
 from spendwatch.addresses import Network
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, WorkspacePolicy
 from spendwatch.domain.statement import AccountId, SourceName
-from spendwatch.settings.files import find_config
-from spendwatch.settings.secret_files import Outside
+from spendwatch.settings.files import Outside, find_config
 
 if TYPE_CHECKING:
     from spendwatch.channels.config import ChannelConfig

@@ -1,22 +1,48 @@
-"""Finds the configuration: a folder with `spendwatch.yaml` and `workspaces/`."""
+"""Finds and reads files: the configuration (a folder with `spendwatch.yaml` and `workspaces/`), and secrets.
+
+A secret is a service credential, a container secret, or a file that only its owner can read.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from spendwatch.domain.errors import ConfigError
+from spendwatch.domain.errors import ConfigError, printable
 from spendwatch.yaml_text import MAX_BYTES, Place
 
 MAIN = "spendwatch.yaml"
 VARIABLE = "SPENDWATCH_CONFIG"
 SYSTEM = Path("/etc/spendwatch")
+RUN_SECRETS = Path("/run/secrets")
 _LOCAL = Path("config")
 _WORKSPACES = "workspaces"
 _ENDINGS = frozenset({".yaml", ".yml"})
+_MOST_BYTES = 64 * 1024
+_OTHERS = 0o077
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What lies outside of us: the environment, and where container secrets lie."""
+
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+    run_secrets: Path = RUN_SECRETS
+
+    @property
+    def secret_folders(self) -> tuple[Path, ...]:
+        """The folders that a service manager or a container fills with secrets, the first to be asked first."""
+        credentials = self.environ.get("CREDENTIALS_DIRECTORY")
+        return (*((Path(credentials),) if credentials else ()), self.run_secrets)
+
+    @property
+    def state_folder(self) -> Path | None:
+        """The state directory that a service manager gave us."""
+        given = self.environ.get("STATE_DIRECTORY", "").split(":")[0]
+        return Path(given) if given else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +94,79 @@ def find_config(option: str | None, environ: Mapping[str, str], cwd: Path, *, sy
 def read_config_file(file: Path) -> bytes:
     """Return the bytes of a file, read at once, or raise `ConfigError`."""
     try:
+        return _read(file, MAX_BYTES)
+    except ValueError as error:
+        raise ConfigError(Place(str(file)).mistake("", str(error))) from None
+
+
+def find_secret(name: str, folder: Path, outside: Outside) -> Path:
+    """Return the file that holds a secret, or raise `ValueError` with the reason in words.
+
+    A relative name is looked for among the credentials, then the container secrets, then in the configuration's folder.
+    Those two hold no folders: of `secrets/smtp` they know `smtp`, so that one configuration serves all three.
+    """
+    kept = (place / Path(name).name for place in outside.secret_folders)
+    places = [Path(name)] if Path(name).is_absolute() else [*kept, folder / name]
+    found = next((place for place in places if _is_there(place)), None)
+    if found is None:
+        msg = f"no such file; searched {', '.join(map(_shown, places))}"
+        raise ValueError(msg)
+    if not any(found.is_relative_to(place) for place in outside.secret_folders):
+        _refuse_if_shared(found)
+    return found
+
+
+def read_text_file(file: Path) -> str:
+    """Return the text of a small file without its last newline, or raise `ValueError` with the reason in words."""
+    try:
+        data = _read(file, _MOST_BYTES)
+        if len(data) <= _MOST_BYTES and (text := data.decode().removesuffix("\n").removesuffix("\r")):
+            return text
+        why = "is empty" if len(data) <= _MOST_BYTES else f"larger than {_MOST_BYTES // 1024} KiB"
+    except UnicodeDecodeError:
+        why = "not UTF-8 text"
+    except ValueError as error:
+        why = str(error)
+    msg = f"{why}: {_shown(file)}"
+    raise ValueError(msg)
+
+
+def _read(file: Path, most_bytes: int) -> bytes:
+    """Return a file's bytes, one more than these at most, or raise `ValueError` with the reason in words."""
+    try:
         # Not blocking, so that a pipe in the place of a file cannot hold us up.
         handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as opened:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise ConfigError(Place(str(file)).mistake("", "not a file"))
-            return opened.read(MAX_BYTES + 1)
+            if stat.S_ISREG(os.fstat(handle).st_mode):
+                return opened.read(most_bytes + 1)
     except OSError as error:
-        raise ConfigError(Place(str(file)).mistake("", f"cannot be read: {error.strerror}")) from None
+        msg = f"cannot be read: {error.strerror}"
+        raise ValueError(msg) from None
+    msg = "not a file"
+    raise ValueError(msg)
+
+
+def _shown(file: Path) -> str:
+    text = str(file)
+    return text if text.isprintable() else printable(text, 300)
+
+
+def _is_there(place: Path) -> bool:
+    try:
+        return place.exists()
+    except OSError:
+        return True  # reading it will say why it cannot be seen
+
+
+def _refuse_if_shared(file: Path) -> None:
+    try:
+        mode = stat.S_IMODE(file.stat().st_mode)
+    except OSError as error:
+        msg = f"cannot be read: {_shown(file)}: {error.strerror}"
+        raise ValueError(msg) from None
+    if mode & _OTHERS:
+        msg = f"must be 0600, so that only its owner can read it; {_shown(file)} is {mode:04o}"
+        raise ValueError(msg)
 
 
 def _is_config(place: Path) -> bool:

@@ -17,11 +17,10 @@ from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.settings import Retention, Settings
-from spendwatch.settings.files import Location
+from spendwatch.settings.files import Location, Outside, find_secret
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.policies import policies
 from spendwatch.settings.schema import ApiBalancePart, DaemonFile, FileBalancePart, UrlBalancePart
-from spendwatch.settings.secret_files import Outside, find_secret
 from spendwatch.settings.suggestions import suggestion
 from spendwatch.settings.urls import objection, split
 from spendwatch.sources.config import AlibabaConfig, FolderConfig, OssConfig, SourceConfig, UrlConfig
