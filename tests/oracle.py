@@ -548,7 +548,7 @@ def _line(layout: Layout, row: Row, named: str, hints: Hints) -> Line:
         account=account,
         month=month,
         day=day or f"{month}-01",
-        amount=_amount(cell(layout.amount)),
+        amount=_amount(cell(layout.amount), decimals=30 if layout.name == "focus" else 10),
         product=product,
         workspace=_workspace(instance, product),
         currency=currency,
@@ -635,14 +635,16 @@ def _clean(cell: str) -> str:
     return cell.strip(_JUNK).lstrip("'`")
 
 
-def _amount(text: str) -> Decimal:
+def _amount(text: str, *, decimals: int = 10) -> Decimal:
+    """Return the amount with ten decimals; where there may be more of them, the nearest one, of two the even one."""
     if text in {"", "-"}:
         return Decimal(0)
     if not _AMOUNT.fullmatch(text):
         raise UnreadableError
     with localcontext(prec=400):
         amount = Decimal(text.replace(",", ""))
-        if abs(amount) >= Decimal("1e28") or amount != amount.quantize(Decimal("1e-10")):
+        most = Decimal("1e28") if amount == amount.quantize(Decimal("1e-10")) else Decimal("1e27")
+        if abs(amount) >= most or amount != amount.quantize(Decimal(1).scaleb(-decimals)):
             raise UnreadableError
         return amount.quantize(Decimal("1e-10"))
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bill_builder import ACCOUNT, AMOUNT, COLUMNS, CURRENCY, DAY, LINE_ID, MONTH, PAYER, TIME, a_bill, a_line
 from oracle import month_to_date
 from small_ledger import NO_HINTS, SmallLedger, read_here
+from spendwatch.bills import reader
 from spendwatch.bills.careful import LINE_IDS
 from spendwatch.bills.header import recognise
 from spendwatch.bills.layouts import LAYOUTS
@@ -84,6 +85,53 @@ def test_focus_may_write_exponents_and_no_spreadsheet_is_blamed() -> None:
     row = "4.56E-7,100000000007,USD,2026-11-01T00:00:00Z,2026-11-01T00:00:00Z,Usage,Bedrock,,,1.0E1,"
     assert ledger.enter_here(*_focus(row, row.replace("4.56E-7", "1.23E+2"))).remarks == ()
     assert ledger.total() == Decimal("123.000000456")
+
+
+def costs(*amounts: str) -> tuple[str, bytes]:
+    month = "2026-11-01T00:00:00Z"
+    return _focus(*(f"{amount},acct-7001,USD,{month},{month},Usage,Bedrock,,,1," for amount in amounts))
+
+
+DOUBLES = ("771.0500000000001", "0.00000000005", "0.00000000015", "-0.00000000005", "1.5", "12.345678901234567")
+
+
+def test_costs_of_others_with_more_decimals_are_rounded_half_to_even_and_what_that_adds_is_told() -> None:
+    ledger, remark = SmallLedger(), "the costs of 5 lines have more than 10 decimals; rounded to 10, which adds"
+    statement = ledger.enter_here(*costs(*DOUBLES))
+    assert ledger.sums() == month_to_date([costs(*DOUBLES)])
+    assert ledger.total() == Decimal("784.8956789014")
+    added = Decimal("784.8956789014") - sum(map(Decimal, DOUBLES))
+    assert statement.remarks == (f"{remark} {added:f} USD in all",)
+
+
+def test_one_cost_that_is_rounded_is_told_too() -> None:
+    told = "the cost of 1 line has more than 10 decimals; rounded to 10, which adds 0.0000000000000000000001 USD in all"
+    assert SmallLedger().enter_here(*costs("0.9999999999999999999999")).remarks == (told,)
+
+
+@pytest.mark.parametrize(
+    "amount", ["1E-31", "1E-999", "1E+28", "1" * 29, f"0.{'0' * 30}1", f"{'9' * 28}.99999999999", "1E", "NaN"]
+)
+def test_hostile_costs_of_others_are_still_refused_with_the_reason(amount: str) -> None:
+    with pytest.raises(
+        UnreadableBillError, match="line 2, column BilledCost: not an amount: .* at most 30 decimals, which are"
+    ):
+        SmallLedger().enter_here(*costs(amount))
+
+
+@given(st.lists(st.decimals(-(10**19), 10**19, allow_nan=False, places=18).map(lambda amount: format(amount, "f")), min_size=1))
+def test_both_ways_of_reading_round_alike(amounts: list[str]) -> None:
+    fast, careful = SmallLedger(), SmallLedger()
+    name, content = costs(*amounts, "0.500000000000000001")
+    told = fast.enter_here(name, content)
+    assert careful.enter_here(name, content.replace(b"\n", b"\r\n")).remarks == told.remarks
+    assert fast.days == careful.days
+    assert fast.sums() == month_to_date([(name, content)])
+
+
+def test_a_file_of_doubles_is_read_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "CarefulReader", None)
+    assert SmallLedger().enter_here(*costs(*DOUBLES)).lines == len(DOUBLES)
 
 
 def test_a_literal_null_is_nothing_in_focus() -> None:

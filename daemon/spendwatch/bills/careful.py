@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from spendwatch.bills.cells import (
+    MOST_DECIMALS,
     SUBTOTALS,
     TOTALS,
     amount_in,
@@ -19,6 +20,7 @@ from spendwatch.bills.cells import (
     day_of_time,
     is_scientific,
     looks_shortened,
+    rounded_amount_in,
     says_nothing,
 )
 from spendwatch.bills.header import Header
@@ -30,7 +32,9 @@ from spendwatch.domain.money import EXACT, SCALE, WHOLE_DIGITS, plain
 ENOUGH = 20
 """How many refusals are collected before the rest of the file is left unread."""
 
-PLAIN_AMOUNT = f"an amount such as -12.5 or 1,234.56: at most {WHOLE_DIGITS} digits, a point, at most {SCALE} decimals"
+_AMOUNT = f"an amount such as -12.5 or 1,234.56: at most {WHOLE_DIGITS} digits, a point, at most"
+PLAIN_AMOUNT = f"{_AMOUNT} {SCALE} decimals"
+AMOUNT_OF_OTHERS = f"{_AMOUNT} {MOST_DECIMALS} decimals, which are rounded to {SCALE}"
 
 LINE_IDS = "the provider's id of the line, as exported: do not save bills from a spreadsheet"
 
@@ -72,7 +76,8 @@ class CarefulReader:
         self._size = max(1, path.stat().st_size)
         self._refusals: list[Refusal] = []
         self._places: set[tuple[str, ...]] = set()
-        self._understood: set[tuple[str, ...]] = set()
+        self._understood: dict[tuple[str, ...], str] = {}
+        """The currencies of traits."""
         self._told: set[str] = set()
         """Reasons that need not be told again."""
         self._sum = Decimal(0)
@@ -182,9 +187,9 @@ class CarefulReader:
             self._refuse_cell(CellError(Field.LINE_ID, cells[Field.LINE_ID], reason, LINE_IDS), line)
         if not cleaned(cells.get(Field.DAY, "")):
             cells[Field.DAY] = day_of_time(cells.get(Field.STARTS) or cells.get(Field.TIME, ""))
-        for field in (Field.BILLED_COST, Field.OUTSTANDING):
-            if field in cells:
-                cells[field] = self._amount(field, cells[field], line)
+        if Field.OUTSTANDING in cells:
+            cells[Field.OUTSTANDING], _ = self._amount(Field.OUTSTANDING, cells[Field.OUTSTANDING], line)
+        cells[Field.BILLED_COST], rounding = self._amount(Field.BILLED_COST, cells[Field.BILLED_COST], line)
         self._sum = EXACT.add(self._sum, Decimal(cells[Field.BILLED_COST]))
         place = tuple(cells.get(field, "") for field in PLACE)
         traits = tuple(cells.get(field, "") for field in self._interpreter.fields)
@@ -193,23 +198,29 @@ class CarefulReader:
                 self._interpreter.key(*place)
                 self._places.add(place)
             if traits not in self._understood:
-                self._interpreter.traits(traits)
-                self._understood.add(traits)
+                self._understood[traits] = self._interpreter.traits(traits).currency
+            if rounding:
+                self._interpreter.note_rounding(self._understood[traits], 1, rounding)
         except CellError as error:
             self._refuse_cell(error, line)
         return cells
 
-    def _amount(self, field: Field, cell: str, line: int) -> str:
+    def _amount(self, field: Field, cell: str, line: int) -> tuple[str, Decimal]:
+        """Return the amount, and what was added to it by rounding."""
+        layout, nothing = self._header.layout, Decimal(0)
         if field is Field.OUTSTANDING and says_nothing(cell):
-            return ""
+            return "", nothing
         try:
-            amount = amount_in("" if cleaned(cell) == self._header.layout.null else cell)
+            amount = amount_in("" if cleaned(cell) == layout.null else cell)
         except InvalidAmountError:
-            self._refuse_cell(CellError(field, cell, "not an amount", PLAIN_AMOUNT), line)
-            return "0"
-        if is_scientific(cell) and not self._header.layout.has_exponents:
+            if layout.is_of_others and (rounded := rounded_amount_in(cell)):
+                return rounded
+            accepts = AMOUNT_OF_OTHERS if layout.is_of_others else PLAIN_AMOUNT
+            self._refuse_cell(CellError(field, cell, "not an amount", accepts), line)
+            return "0", nothing
+        if is_scientific(cell) and not layout.is_of_others:
             self._interpreter.assumed["a spreadsheet has shortened amounts like 6.9E-05: digits may be lost"] = None
-        return amount
+        return amount, nothing
 
     def _refuse_cell(self, error: CellError, line: int) -> None:
         if error.is_of_all:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
-from spendwatch.domain.money import EXACT, parse_amount, plain
+from spendwatch.domain.money import EXACT, SCALE, WHOLE_DIGITS, parse_amount, plain
 from spendwatch.domain.period import BillingPeriod
 
 BLANKS = " \t\r\n\u00a0\u3000\ufeff"
@@ -16,6 +16,9 @@ QUOTES = "'`"
 
 TOTALS = frozenset({"合计", "总计", "total", "grand total"})
 """What a line of totals calls itself."""
+
+MOST_DECIMALS = 30
+"""How many decimals an amount of other providers may have; more than `SCALE` are rounded."""
 
 SUBTOTALS = frozenset({"小计", "subtotal"})
 
@@ -75,6 +78,22 @@ def _written_out(text: str) -> str:
         return plain(EXACT.create_decimal(text))
     except (InvalidOperation, ArithmeticError):
         return text
+
+
+def rounded_amount_in(cell: str) -> tuple[str, Decimal] | None:
+    """Return an amount with at most `MOST_DECIMALS` rounded to those that we keep, and what that adds to it.
+
+    None where the cell holds no such amount. Of two equally near values the even one is taken, so that roundings cancel out.
+    """
+    text = cleaned(cell)
+    if not (_SCIENTIFIC.fullmatch(text) or _LONG.fullmatch(text)):
+        return None
+    amount = Decimal(text)
+    exponent = amount.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < -MOST_DECIMALS or amount.adjusted() >= WHOLE_DIGITS - 1:
+        return None
+    rounded = amount.quantize(Decimal(1).scaleb(-SCALE), ROUND_HALF_EVEN, Context(prec=EXACT.prec))
+    return plain(rounded), EXACT.subtract(rounded, amount)
 
 
 def is_scientific(cell: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, repeat
@@ -37,6 +38,9 @@ BETWEEN = "|"
 SURPLUS = 16
 """How many columns beyond the header's are looked at for cells that should not be there."""
 
+_LONG = pl.Decimal(38, 18)
+_LONG_AMOUNT = r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$"
+_LONG_IN_HEAD = re.compile(rb"[0-9]\.[0-9]{11}")
 _PLAIN_AMOUNT = rf"^-?[0-9]{{1,{WHOLE_DIGITS}}}(\.[0-9]{{1,{SCALE}}})?$"
 _PLAIN_OR_EMPTY = f"^$|{_PLAIN_AMOUNT}"
 _SOME = "^[^1-9eE]*[1-9]"
@@ -58,11 +62,12 @@ def exact_columns(
     *,
     watched: Sequence[pl.Expr] = (),
     surplus: Sequence[str] = (),
+    rounds: bool = False,
 ) -> Iterator[pl.DataFrame]:
     """Yield of each line its key, time, usage, list cost, billed cost, end, and the cells of some fields as one category each.
 
     The key is the line's id, or what else it is known by beside its traits. The amount's text is checked before it becomes a
-    number: Polars would round surplus decimals without a word.
+    number: Polars would round surplus decimals without a word. Where we do it, what that adds is yielded, too.
     """
     cell = {field: columns.get(field, pl.lit("")) for field in Field}
     time = cell[Field.TIME] if Field.TIME in columns else cell[Field.STARTS]
@@ -74,13 +79,16 @@ def exact_columns(
     has_surplus = pl.any_horizontal(pl.col(surplus).is_not_null()) if surplus else pl.lit(value=False)
     owed = [cell[Field.OUTSTANDING]] if Field.OUTSTANDING in columns else []
     paid = [cell[field].str.contains(_SOME) for field in PAYMENTS if field in columns]
-    key = _key(cell, identity)
-    exact = raw.select(
+    pattern, exact = (_LONG_AMOUNT if rounds else _PLAIN_AMOUNT), amount.cast(_LONG, strict=False)
+    billed = (exact.round(SCALE, "half_to_even") if rounds else amount).cast(MONEY, strict=False)
+    key = _key(cell, billed, identity)
+    lines = raw.select(
         key.alias("line_id"),
         time.alias("time"),
         cell[Field.USAGE].alias("usage"),
         cell[Field.LIST_COST].alias("list_cost"),
-        amount.cast(MONEY, strict=False).alias("billed_cost"),
+        billed.alias("billed_cost"),
+        *([(billed.cast(_LONG) - exact).alias("rounding")] if rounds else []),
         *(pl.when(_is_told(cost, amount, paid)).then(cost.cast(MONEY, strict=False)).alias("outstanding") for cost in owed),
         cell[Field.ENDS].alias("ends"),
         *(
@@ -88,28 +96,27 @@ def exact_columns(
             for name, (fields, known) in categories.items()
         ),
         (
-            pl.all_horizontal(amount.str.contains(_PLAIN_AMOUNT), *(cost.str.contains(_PLAIN_OR_EMPTY) for cost in owed))
+            pl.all_horizontal(amount.str.contains(pattern), *(cost.str.contains(_PLAIN_OR_EMPTY) for cost in owed))
             & (_is_id(key) if identity is Identity.ID else pl.lit(value=True))
             & ~has_surplus
         ).alias("is_plain"),
         *(column.str.len_bytes().alias(f"{_WATCHED}{number}") for number, column in enumerate(watched)),
     )
-    for frame in exact.collect_batches(chunk_size=BATCH, engine="streaming"):
+    for frame in lines.collect_batches(chunk_size=BATCH, engine="streaming"):
         if not frame["is_plain"].all() or frame["billed_cost"].has_nulls():
             raise DoubtError
         yield frame.drop("is_plain", pl.selectors.starts_with(_WATCHED))
 
 
-def _key(cell: Mapping[Field, pl.Expr], identity: Identity) -> pl.Expr:
+def _key(cell: Mapping[Field, pl.Expr], billed: pl.Expr, identity: Identity) -> pl.Expr:
     match identity:
         case Identity.ID:
             return _cleaned(cell[Field.LINE_ID])
         case Identity.GROUP:
             return pl.concat_str(_cleaned(cell[Field.RECORD]), cell[Field.STARTS], separator=BETWEEN)
         case Identity.CONTENT:
-            amount = cell[Field.BILLED_COST].cast(MONEY, strict=False).cast(pl.String)
             told = (cell[field] for field in (Field.STARTS, Field.ENDS, Field.USAGE, Field.LIST_COST))
-            return pl.concat_str(_cleaned(cell[Field.RECORD]), *told, amount, separator=BETWEEN)
+            return pl.concat_str(_cleaned(cell[Field.RECORD]), *told, billed.cast(pl.String), separator=BETWEEN)
 
 
 def _is_told(outstanding: pl.Expr, amount: pl.Expr, paid: Sequence[pl.Expr]) -> pl.Expr:
@@ -137,6 +144,7 @@ def fast_frames(text: Text, header: Header, categories: Categories, identity: Id
     reads are not looked for, as long as they leave lines and cells in their places.
     """
     _check_strictly(text.head, header)
+    rounds = header.layout.is_of_others and _LONG_IN_HEAD.search(text.head) is not None
     names = [str(place) for place in range(len(header.cells))]
     columns = {field: pl.col(names[place]) for field, place in header.places.items()}
     # The last cell of a line may be empty if it is not the amount. Then every column is parsed, even those that nobody reads,
@@ -154,7 +162,7 @@ def fast_frames(text: Text, header: Header, categories: Categories, identity: Id
                 empty_string_is_null=False,
                 glob=False,
             )
-            yield from exact_columns(raw, columns, categories, identity, watched=watched, surplus=surplus)
+            yield from exact_columns(raw, columns, categories, identity, watched=watched, surplus=surplus, rounds=rounds)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, UndecodableError) as error:
         raise DoubtError from error
 

@@ -56,6 +56,9 @@ class Lines:
         self.latest_time = max(self.latest_time, _latest(used["time"]))
         self.latest = max(self.latest, self.latest_time, _latest(used["ends"]))
         self.count += frame.height
+        if "rounding" in frame.columns:
+            self._note_rounding(frame["rounding"], traits)
+            frame = frame.drop("rounding")
         numbered = frame.drop("ends", "place").with_columns(traits.alias("traits"), days.alias("day"))
         self.pile.add(
             numbered if self.identity is Identity.ID else numbered.with_columns(self._group(numbered["traits"], part))
@@ -93,6 +96,11 @@ class Lines:
         """Return the lines of one day, their traits numbered by another book."""
         lines = self.of(key)
         return lines.with_columns(book.renumbered(lines["traits"], self.book).alias("traits"))
+
+    def _note_rounding(self, added: pl.Series, traits: pl.Series) -> None:
+        rounded = pl.DataFrame({"traits": traits, "added": added}).filter(pl.col("added") != 0)
+        for number, lines, total in rounded.group_by("traits").agg(pl.len(), pl.col("added").sum()).iter_rows():
+            self.interpreter.note_rounding(self.book.traits[number].currency, lines, total)
 
     def _usage(self, frame: pl.DataFrame, traits: pl.Series) -> pl.DataFrame:
         """Return the lines of something that was used."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from typing import NamedTuple
 
 from spendwatch.bills.cells import cleaned, day_in, ids_meant, looks_shortened, period_in
@@ -14,7 +15,7 @@ from spendwatch.bills.instance_id import InstanceId, parse_instance_id
 from spendwatch.bills.layouts.layout import Account, Field, Layout
 from spendwatch.bills.tags import UNKNOWN, canonical_tags
 from spendwatch.domain.errors import ADD_ACCOUNT, printable
-from spendwatch.domain.money import is_currency
+from spendwatch.domain.money import EXACT, SCALE, is_currency, plain
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import ACCOUNT_ID, AccountId, ChargeKind, DayKey, ReadingHints
 
@@ -114,15 +115,25 @@ class Interpreter:
     """What was taken from elsewhere because the bill is silent, in words; each said once."""
     unassigned: dict[str, None] = field(default_factory=dict)
     """Instance ids of usage whose workspace cannot be told, or that there was none."""
+    rounded: dict[str, tuple[int, Decimal]] = field(default_factory=dict)
+    """For each currency how many amounts had more decimals than we keep, and what rounding added to their sum."""
     has_undated: bool = False
     """Whether lines without a date were met."""
     _has_unknown_tags: bool = False
     _accounts: dict[str, AccountId] = field(default_factory=dict)
     _charges: dict[tuple[str, str, str], ChargeKind] = field(default_factory=dict)
 
+    def note_rounding(self, currency: str, lines: int, added: Decimal) -> None:
+        """Note that amounts were rounded to the decimals that we keep."""
+        before, sum_before = self.rounded.get(currency, (0, Decimal(0)))
+        self.rounded[currency] = before + lines, EXACT.add(sum_before, added)
+
     def remarks(self) -> tuple[str, ...]:
         """Return what the operator should know."""
         said, unknown = list(self.assumed), [one for one in self.unassigned if one]
+        for currency, (lines, added) in sorted(self.rounded.items()):
+            costs = "the cost of 1 line has" if lines == 1 else f"the costs of {lines} lines have"
+            said.append(f"{costs} more than {SCALE} decimals; rounded to {SCALE}, which adds {plain(added)} {currency} in all")
         if unknown:
             ids = "1 instance id has" if len(unknown) == 1 else f"{len(unknown)} instance ids have"
             said.append(f"{ids} an unknown form and no workspace, for example {unknown[0][:80]!r}")

@@ -37,7 +37,7 @@ FOCUS = Layout(
     charges=CHARGES,
     account=Account.ANY,
     null="NULL",
-    has_exponents=True,
+    is_of_others=True,
 )
 """Of dates only the date part counts: whether the provider shifts its days to UTC is not known."""
 

@@ -105,8 +105,8 @@ class Layout:
     account: Account = Account.DIGITS
     null: str = ""
     """How a cell says that there is nothing, beside being empty."""
-    has_exponents: bool = False
-    """Whether amounts like 4.56E-7 are its own way to write them, and not a spreadsheet's."""
+    is_of_others: bool = False
+    """Whether other providers write it, too: amounts like 4.56E-7, or with more decimals than we keep, are valid there."""
     covers_days: bool = False
     """Whether a complete statement is complete for the days that it names, and not for the whole month."""
     _names: Mapping[Field, tuple[str, ...]] = field(init=False, repr=False, compare=False)
