@@ -39,8 +39,8 @@ from spendwatch.sources.balances.api import BalanceApi
 from spendwatch.sources.balances.opening import open_balance
 from spendwatch.sources.balances.settings import ApiBalanceConfig, BalanceConfig
 from spendwatch.sources.config import AlibabaConfig, FolderConfig
-from spendwatch.sources.feeds import Feeds, Means
-from spendwatch.sources.opening import Source
+from spendwatch.sources.feeds import Feeds
+from spendwatch.sources.opening import Source, SourceContext
 from spendwatch.state import Store, not_before, system_clock
 from spendwatch.store import ledger, outbox
 
@@ -115,12 +115,10 @@ class App:
         """Which sources failed when they were looked at last."""
         self._client: Outgoing | None = None
         self._feeds = Feeds(
-            Means(
-                spool=settings.spool / "arrivals",
+            SourceContext(
                 fetched=settings.fetched,
                 environ=settings.outside.environ,
                 metadata=_metadata_client,
-                history=store.ledger,
                 memory=store.memory,
                 hints=lambda name: repr(hints_of(self.settings, name)),
                 others=lambda: self.settings.not_bills,

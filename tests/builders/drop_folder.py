@@ -28,7 +28,6 @@ class Inbox:
     def __init__(self, place: Path, *, settle: timedelta = SETTLE, recursive: bool = False, move: bool = True) -> None:
         self.path = place / "inbox"
         self.path.mkdir(mode=0o755)
-        self.spool = place / "spool"
         self.seconds = 1000.0
         self.settle = settle
         self.recursive = recursive
@@ -44,7 +43,6 @@ class Inbox:
         self.source = FolderSource(
             SourceName("inbox"),
             self.path,
-            self.spool,
             self.settle,
             lambda: self.seconds,
             recursive=self.recursive,

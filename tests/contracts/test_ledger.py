@@ -88,22 +88,6 @@ def test_every_recorded_change_raises_the_revision(ledger: Ledger) -> None:
     assert seen == sorted(set(seen))
 
 
-def test_a_mark_stands_for_what_is_on_record_and_for_no_other_ledger(ledger: Ledger, tmp_path: Path) -> None:
-    assert ledger.mark() == ""
-    enter(ledger, "first", Day(key(1)))
-    first = ledger.mark()
-    enter(ledger, "second", Day(key(2)))
-    assert ledger.has_mark(first)
-    assert ledger.has_mark(ledger.mark())
-    assert ledger.mark() != first
-    other = open_database(str(tmp_path / "other.db"))
-    for name in ("first", "second", "third"):
-        enter(Ledger(other), name, Day(key(1), salt=name))
-        assert not Ledger(other).has_mark(first)
-    assert not ledger.has_mark(Ledger(other).mark())
-    other.close()
-
-
 def test_what_is_copied_of_a_ledger_is_of_one_moment_and_of_the_month_that_is_asked_for(
     ledger: Ledger, database: Database, tmp_path: Path
 ) -> None:

@@ -6,11 +6,11 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from endpoint_watch import LOOPBACK, NOW, StopWatch
 from oss_lies import BUCKET, KEY_ID, REGION, SECRET
+from scratch_memory import ScratchMemory
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.outgoing import Outgoing
@@ -22,29 +22,13 @@ from spendwatch.sources.provider.credentials import Credentials, OwnKey
 from spendwatch.sources.trouble import EndpointError, Trouble
 
 
-@dataclass
-class Past:
-    """The history of a ledger that is begun anew, or restored from a backup, as a test wants."""
-
-    revision: int = 0
-    ledger: str = "a"
-
-    def mark(self) -> str:
-        return f"{self.revision}-{self.ledger * 16}" if self.revision else ""
-
-    def has_mark(self, mark: str) -> bool:
-        number, _, ledger = mark.partition("-")
-        return int(number) <= self.revision and ledger == self.ledger * 16
-
-
 class Bucket:
     """A source and what is below it."""
 
     def __init__(self, url: str, place: Path, watch: StopWatch | None = None, **said: object) -> None:
         self.place = place
         self.watch = watch or StopWatch()
-        self.past = Past()
-        """The ledger's."""
+        self.memory = ScratchMemory(place.parent.parent / f"{place.parent.name}-{place.name}.db")
         self.said: dict[str, object] = {
             "type": "oss",
             "bucket": BUCKET,
@@ -63,7 +47,7 @@ class Bucket:
         right = credentials or OwnKey(Signer(str(self.said["key_id"]), str(self.said["secret"])))
         store = OssClient(client or Outgoing(LOOPBACK), right, config, clock=self.watch.clock)
         self.source = OssSource(
-            SourceName("pushes"), self.place, store, config, monotonic=self.watch.monotonic, history=self.past
+            SourceName("pushes"), self.place, store, config, memory=self.memory, monotonic=self.watch.monotonic
         )
         return self.source
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bss_lies import KEY_ID, SECRET
+from scratch_memory import ScratchMemory
 from servers_bss import ACCOUNT
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.policy import Site
@@ -62,6 +63,7 @@ class Endpoint:
         self, url: str, place: Path, watch: StopWatch, *, credentials: Credentials | None = None, patience: float = 1.5
     ) -> None:
         self.place = place
+        self.memory = ScratchMemory(place.parent.parent / f"{place.parent.name}-{place.name}.db")
         self.watch = watch
         self.pace = Pace(watch.monotonic, watch.sleep)
         self.api = BssClient(
@@ -84,6 +86,7 @@ class Endpoint:
             self.api,
             account=AccountId(ACCOUNT),
             final_on=final_on,
+            memory=self.memory,
             monotonic=self.watch.monotonic,
             product=product,
         )
@@ -110,7 +113,7 @@ class Endpoint:
         return files
 
     def names(self, folder: str) -> list[str]:
-        return sorted(path.name for path in (self.place / folder).glob("*") if path.is_file())
+        return sorted(path.name for path in (self.place / folder).rglob("*") if path.is_file())
 
 
 def lines_of(path: Path) -> list[Mapping[str, Any]]:

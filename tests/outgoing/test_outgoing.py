@@ -19,6 +19,7 @@ from spendwatch.addresses import is_own
 from spendwatch.aside import Resolver
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.outgoing import Answer, Fetched, Outgoing, judge
+from spendwatch.request import Request
 
 pytestmark = pytest.mark.anyio
 
@@ -112,7 +113,7 @@ async def _post(outgoing: Outgoing, url: str, *, seconds: float = 5) -> Answer:
 
 async def _fetch(outgoing: Outgoing, url: str) -> Fetched:
     patience = timedelta(seconds=5)
-    return await outgoing.fetch(url, most_bytes=1000, deadline=patience, silence=patience, redirects=3)
+    return await outgoing.fetch(Request(url=url, most_bytes=1000, deadline=patience, silence=patience, redirects=3))
 
 
 CALLS: Sequence[Callable[[Outgoing, str], Awaitable[object]]] = (_post, _fetch)

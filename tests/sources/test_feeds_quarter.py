@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -99,12 +98,9 @@ def stage(tmp_path: Path, shared_reader: ReadingProcess, empty_ledger: Path) -> 
 
 def _kept(house: FeedHouse, place: Path) -> None:
     """Copy what survives a restart."""
-    kept = place / "var" / "sources" / "api"
-    kept.mkdir(parents=True)
+    (place / "var").mkdir(parents=True)
     with closing(sqlite3.connect(house.ledger)) as ledger, closing(sqlite3.connect(place / "var" / house.ledger.name)) as copy:
         ledger.backup(copy)
-    for name in ("known.json", "history"):
-        shutil.copy(house.kept / name, kept)
 
 
 async def _live(stage: Stage, feed: Feed, stale_after: str, stops: Sequence[datetime], end: datetime) -> list[Moment]:

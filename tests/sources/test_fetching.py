@@ -18,7 +18,7 @@ from servers_http import Fault, HttpSink, Reply
 from spendwatch.addresses import METADATA_SERVICE, Reach
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.outgoing import Fetched, Outgoing
-from spendwatch.outgoing.client import Receiver, Writer
+from spendwatch.request import Receiver, Request, Writer
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +49,7 @@ async def _fetch(
 ) -> Fetched:
     client = outgoing or Outgoing(LOOPBACK)
     limits = timedelta(seconds=seconds), timedelta(seconds=silence)
-    return await client.fetch(url, most_bytes=most_bytes, deadline=limits[0], silence=limits[1], **asked)
+    return await client.fetch(Request(url=url, most_bytes=most_bytes, deadline=limits[0], silence=limits[1], **asked))
 
 
 async def _failing(

@@ -28,20 +28,28 @@ def test_each_source_remembers_for_itself(memory: SourceMemory) -> None:
     memory.remember(OTHER, {"a": "3"})
     memory.remember(FEED, {"b": "4"})
     memory.forget(FEED, ["a"])
-    assert (memory.recall(FEED), memory.recall(OTHER)) == ({"b": "4"}, {"a": "3"})
+    assert (memory.recall(FEED), memory.recall(OTHER)) == ({"b": ("4", "")}, {"a": ("3", "")})
 
 
 def test_what_is_known_by_a_download_counts_while_that_waits_and_once_it_is_settled(memory: SourceMemory) -> None:
     memory.remember(FEED, {"day": "old"})
     memory.remember(FEED, {"day": "new"}, waiting="7")
     memory.remember(FEED, {"day": "newer"}, waiting="3")
-    assert memory.recall(FEED) == {"day": "old"}, "the download is gone: the ledger will never have it"
-    assert memory.recall(FEED, ["7"]) == {"day": "new"}
-    assert memory.recall(FEED, ["7", "3"]) == {"day": "newer"}
-    memory.settle(FEED, "7", BILL)
-    assert memory.recall(FEED) == {"day": "new"}
-    assert memory.recall(FEED, ["7", "3"]) == {"day": "newer"}
+    assert memory.recall(FEED) == {"day": ("old", "")}, "the download is gone: the ledger will never have it"
+    assert memory.recall(FEED, ["7"]) == {"day": ("new", "7")}
+    assert memory.recall(FEED, ["7", "3"]) == {"day": ("newer", "3")}
+    memory.settle(FEED, "7", BILL, [])
+    assert memory.recall(FEED) == {"day": ("new", "")}
+    assert memory.recall(FEED, ["7", "3"]) == {"day": ("newer", "3")}
     assert list(memory.originals(FEED)) == [BILL]
+
+
+def test_what_an_older_download_says_is_forgotten_when_a_later_one_is_settled(memory: SourceMemory) -> None:
+    memory.remember(FEED, {"day": "old"}, waiting="1")
+    memory.remember(FEED, {"day": "new"}, waiting="2")
+    memory.settle(FEED, "2", BILL, ["day"])
+    memory.settle(FEED, "1", BILL, [])
+    assert memory.recall(FEED, ["1", "2"]) == {"day": ("new", "")}
 
 
 def test_originals_are_known_by_their_place_and_every_change_of_them_is_noticed(memory: SourceMemory) -> None:
@@ -53,7 +61,7 @@ def test_originals_are_known_by_their_place_and_every_change_of_them_is_noticed(
     assert set(memory.originals(FEED)) == {changed, refused}
     versions.append(memory.forget_originals(FEED, [refused.place, "done/never.csv"]))
     assert list(memory.originals(FEED)) == [changed]
-    versions.append(memory.settle(FEED, "", BILL))
+    versions.append(memory.settle(FEED, "5", BILL, []))
     assert len(set(versions)) == len(versions)
     assert memory.version(FEED) == versions[-1]
     assert (memory.version(OTHER), list(memory.originals(OTHER)), memory.recall(FEED)) == ("", [], {})

@@ -91,7 +91,7 @@ class _Rebuilding:
     def _found(self) -> Iterator[tuple[Path, tuple[SourceName, str] | None]]:
         """Yield files that may be wanted, and which source kept them, and as what, if any did.
 
-        A private copy is gone when the next file is asked for.
+        What a source kept is open until the next file is asked for.
         """
         yield from ((path, None) for path in self._files)
         for name, source in self._app.sources.items():

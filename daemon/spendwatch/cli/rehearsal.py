@@ -24,11 +24,10 @@ from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.jobs.collect import ASIDE, Taken, collect, take
 from spendwatch.settings import Settings
 from spendwatch.sources.balances.settings import BalanceConfig, FileBalanceConfig
-from spendwatch.sources.config import FolderConfig, OssConfig, SourceConfig
+from spendwatch.sources.config import FolderConfig, SourceConfig
 from spendwatch.sources.files.naming import readable
 from spendwatch.sources.folder.listing import Presence, waiting
 from spendwatch.sources.holding import waiting as fetched_and_waiting
-from spendwatch.sources.oss.waiting import waiting as waiting_objects
 from spendwatch.state import Store, opened_store
 from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.copying import copy_all
@@ -175,8 +174,7 @@ class _Waiting:
             files, self._unread = waiting(self.name, folder, deep=deep, others=self._settings.not_bills)
             click.echo(f"{self.name}: {counted(len(files), 'file')} in {folder}")
             return [(folder / file, readable(file)) for file in files]
-        place = self._settings.fetched / self.name
-        fetched = waiting_objects(place) if isinstance(self._config, OssConfig) else fetched_and_waiting(place)
+        fetched = fetched_and_waiting(self._settings.fetched / self.name)
         lying = counted(len(fetched), "file")
         click.echo(f"{self.name}: {lying} fetched and not recorded yet; a dry run does not call the endpoint")
         return fetched

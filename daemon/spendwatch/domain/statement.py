@@ -94,10 +94,12 @@ class BillFile:
 
     name: str
     path: Path
-    """Where the bytes can be read; for a source's file, a private copy."""
+    """Where the bytes can be read, as long as the source is not told what became of the file."""
     size: int
     source: SourceName
     arrived_at: datetime
+    as_settled: tuple[int, int, int, int, int] | None = None
+    """Device, inode, size and times of a file that others may write to, as they were when it had come to rest."""
 
 
 @dataclass(frozen=True, slots=True)

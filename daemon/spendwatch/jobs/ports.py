@@ -61,7 +61,7 @@ class BillSource(Protocol):
         """
 
     def arrivals(self, now: datetime) -> Iterable[BillFile]:
-        """Yield the files that are ready, oldest first, each as a private copy. `SourceUnavailableError` when unreachable."""
+        """Yield the files that are ready, oldest first; `SourceUnavailableError` when unreachable."""
 
     def keep(self, file: BillFile) -> None:
         """Put the original away: the ledger has it."""

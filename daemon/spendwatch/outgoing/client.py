@@ -8,13 +8,13 @@ import ipaddress
 import logging
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Self
 
 import httpx
 
@@ -24,10 +24,7 @@ from spendwatch.aside import LOOK_UP_LIMIT, LookUps, Resolver
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.outgoing.bodies import beginning, clean, what_failed, whole
 from spendwatch.outgoing.places import Place, forbidden, judge_place, parse, too_plain
-
-Writer: TypeAlias = Callable[[bytes], object]
-Receiver: TypeAlias = Callable[[int, Mapping[str, str]], Writer | None]
-"""Is told the status and the headers, and returns what takes the body; None: the body is of no interest."""
+from spendwatch.request import Receiver, Request
 
 # httpcore tries to import it several times a request, and each time Python searches the whole path in vain.
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None: known not to be there
@@ -131,46 +128,37 @@ class Outgoing:
         except UnreachableError as error:
             raise UnreachableError(str(error), was_sent=ask.is_sent.is_set()) from error
 
-    async def fetch(
-        self,
-        url: str,
-        *,
-        most_bytes: int,
-        deadline: timedelta,
-        silence: timedelta,
-        method: str = "GET",
-        content: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-        credentials: Mapping[str, str] | None = None,
-        redirects: int = 0,
-        into: Receiver | None = None,
-    ) -> Fetched:
+    async def fetch(self, request: Request) -> Fetched:
         """Fetch an answer with its whole body, whatever its status; a body that is cut, or too large, is an error.
-
-        `silence` is how long the other side may send nothing, `deadline` how long all of it may take. `credentials` are headers
-        for the URL's own host: no redirect takes them to another. Redirects are followed so many times, by `GET` alone, never
-        from https to http. With `into`, the body goes to what that returns, otherwise it is kept in memory.
 
         Raises `ForbiddenAddressError` before anything is sent, `UnreachableError` when no whole answer came.
         """
-        place = self._judged(parse(url))
+        place = self._judged(parse(request.url))
         # A part of a file can only be asked for in the file's own bytes, so a download that may be resumed is not compressed.
-        accepted = "identity" if into else "gzip"
-        ask = _Ask(method, content, headers or {}, credentials or {}, accepted, silence.total_seconds())
-        seconds = deadline.total_seconds()
+        accepted = "identity" if request.into else "gzip"
+        ask = _Ask(
+            request.method,
+            request.content,
+            request.headers,
+            request.credentials,
+            accepted,
+            request.silence.total_seconds(),
+        )
+        seconds = request.deadline.total_seconds()
         try:
             async with asyncio.timeout(seconds):
-                return await self._followed(place, ask, redirects if method == "GET" else 0, most_bytes, into)
+                return await self._followed(place, ask, request)
         except TimeoutError as error:
             msg = f"{place.name}: no whole answer within {seconds:g} s"
             raise UnreachableError(msg) from error
 
-    async def _followed(self, place: Place, ask: _Ask, redirects: int, most_bytes: int, into: Receiver | None) -> Fetched:
+    async def _followed(self, place: Place, ask: _Ask, request: Request) -> Fetched:
+        redirects = request.redirects if request.method == "GET" else 0
         for left in range(redirects, -1, -1):
             async with self._opened(place, ask) as response:
                 location = response.headers.get("location", "") if response.status_code in _REDIRECTS else ""
                 if not (location and redirects):
-                    return await _taken(response, place, most_bytes, into)
+                    return await _taken(response, place, request.most_bytes, request.into)
             if not left:
                 break
             target = self._judged(place.led_to(location))

@@ -53,7 +53,7 @@ class Settings:
     state: str
     """The path of the SQLite file, or a `postgresql://` URL without a password."""
     spool: Path
-    """Where private copies of bill files lie while they are read."""
+    """Where the reading process works."""
     fetched: Path
     """Where sources that fetch keep what they fetched."""
     heartbeat: Path

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
-Writer: TypeAlias = Callable[[bytes], object]
-Receiver: TypeAlias = Callable[[int, Mapping[str, str]], Writer | None]
-"""Is told the status and the headers, and returns what takes the body; None: the body is of no interest."""
+from spendwatch.request import Request
 
 
 class HttpAnswer(Protocol):
@@ -34,21 +31,8 @@ class HttpAnswer(Protocol):
 class HttpClient(Protocol):
     """Fetches; judges addresses; raises `UnreachableError` and `ForbiddenAddressError`."""
 
-    async def fetch(
-        self,
-        url: str,
-        *,
-        most_bytes: int,
-        deadline: timedelta,
-        silence: timedelta,
-        method: str = "GET",
-        content: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-        credentials: Mapping[str, str] | None = None,
-        redirects: int = 0,
-        into: Receiver | None = None,
-    ) -> HttpAnswer:
-        """Return the whole answer, whatever its status. `credentials` are headers for the URL's own host alone."""
+    async def fetch(self, request: Request) -> HttpAnswer:
+        """Return the whole answer, whatever its status."""
 
 
 class Attended:
@@ -59,33 +43,9 @@ class Attended:
         self._client = client
         self._got_on = got_on
 
-    async def fetch(
-        self,
-        url: str,
-        *,
-        most_bytes: int,
-        deadline: timedelta,
-        silence: timedelta,
-        method: str = "GET",
-        content: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-        credentials: Mapping[str, str] | None = None,
-        redirects: int = 0,
-        into: Receiver | None = None,
-    ) -> HttpAnswer:
+    async def fetch(self, request: Request) -> HttpAnswer:
         """Return the whole answer, whatever its status."""
         try:
-            return await self._client.fetch(
-                url,
-                most_bytes=most_bytes,
-                deadline=deadline,
-                silence=silence,
-                method=method,
-                content=content,
-                headers=headers,
-                credentials=credentials,
-                redirects=redirects,
-                into=into,
-            )
+            return await self._client.fetch(request)
         finally:
             self._got_on()

@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.pacing import SlowDown
 from spendwatch.sources.files.kept import KeptOriginal
+from spendwatch.sources.holding import Holding
+from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.trouble import EndpointError
-
-
-class Fetched(Protocol):
-    """Where what was fetched waits to be entered, and is put away."""
-
-    def arrivals(self, now: datetime) -> Iterator[BillFile]:
-        """Yield what waits, the longest first."""
-
-    def keep(self, path: Path) -> None:
-        """Put a file away that was entered."""
-
-    def reject(self, path: Path, why: str) -> None:
-        """Put a file away that could not be understood, the reason beside it."""
-
-    def originals(self) -> Iterator[KeptOriginal]:
-        """Yield what was entered, as far as it is here: private copies, each gone when the next is asked for."""
-
-    def forget_originals(self, before: datetime) -> int:
-        """Remove what was put away before that moment; return how many originals that were."""
 
 
 class FetchingSource(ABC):
     """A source that asks an endpoint."""
 
-    def __init__(self, name: SourceName, fetched: Fetched, *, monotonic: Callable[[], float]) -> None:
-        """Let files wait in `fetched`."""
+    def __init__(self, name: SourceName, place: Path, memory: SourceMemory, monotonic: Callable[[], float]) -> None:
+        """Keep files below `place`. What was given is given again to a ledger that lacks it, as its `memory` lacks it, too."""
         self._name = name
-        self._fetched = fetched
+        self._holding = Holding(place, name, memory, monotonic)
+        self._known: Mapping[str, str] = {}
+        """What is remembered, in a round."""
         self._slow = SlowDown(monotonic)
         self.trouble: SourceUnavailableError | None = None
         """What was wrong with the last round; `arrivals` raises it."""
@@ -57,28 +42,28 @@ class FetchingSource(ABC):
 
     def arrivals(self, now: datetime) -> Iterator[BillFile]:
         """Yield what was fetched and is not entered yet; then raise what was wrong with the last round, if anything was."""
-        yield from self._fetched.arrivals(now)
+        yield from self._holding.arrivals(now)
         if self.trouble:
             raise self.trouble
 
     def keep(self, file: BillFile) -> None:
         """Put the file away: the ledger has it."""
-        self._fetched.keep(file.path)
+        self._holding.keep(file)
 
     def reject(self, file: BillFile, why: str) -> None:
         """Put the file away with the reason beside it."""
-        self._fetched.reject(file.path, why)
+        self._holding.reject(file, why)
 
     def leave(self, file: BillFile) -> None:  # noqa: B027 -- nothing is to be done, whatever the source
         """Let the file wait: it is offered again, as it lies."""
 
     def originals(self) -> Iterator[KeptOriginal]:
-        """Yield what the ledger was made from, as far as it is here: private copies, each gone when the next is asked for."""
-        return self._fetched.originals()
+        """Yield what the ledger was made from, as far as it is here, each open until the next is asked for."""
+        return self._holding.originals()
 
     def forget_originals(self, before: datetime) -> int:
         """Remove what was put away before that moment, with the reasons beside it; return how many originals that were."""
-        return self._fetched.forget_originals(before)
+        return self._holding.forget_originals(before)
 
     def hasten(self) -> None:
         """Ask at the next opportunity, because a person wants it, though the pause after trouble is not over."""
@@ -94,6 +79,7 @@ class FetchingSource(ABC):
             return False
         trouble: SourceUnavailableError | None = None
         try:
+            self._known = await asyncio.to_thread(self._recall)
             trouble = await self._ask_for_news(now)
         except EndpointError as error:
             trouble = error
@@ -104,6 +90,13 @@ class FetchingSource(ABC):
             self._slow.worked()
         self.trouble = trouble
         return True
+
+    def _recall(self) -> Mapping[str, str]:
+        """Return what is remembered. It is not read before somebody asks: until then another may have this place."""
+        return self._holding.known
+
+    async def _remember(self, known: Mapping[str, str]) -> None:
+        await asyncio.to_thread(self._holding.remember, known)
 
     @abstractmethod
     async def _ask_for_news(self, now: datetime) -> EndpointError | None:

@@ -1,11 +1,11 @@
 """The download store of a source: incoming, waiting, recorded and rejected files. Only complete files leave incoming.
 
 incoming/            being written; files of a crashed process are removed
-pending/             complete, not recorded yet
+pending/ID/          one complete file, not recorded yet, with its name
 originals/done/      recorded: the ledger can be rebuilt from these
 originals/rejected/  rejected, each with its reason beside it
-known.json, objects  what was passed on, so that it is not passed on again
-history              the mark of the ledger that has it
+
+What is known by a download counts while the file waits, and for good once it is on record.
 """
 
 from __future__ import annotations
@@ -17,40 +17,50 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.errors import SourceUnavailableError
+from spendwatch.domain.original import Original
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.files.forgetting_by_time import forget
-from spendwatch.sources.files.kept import MARK, NO_HISTORY, History, KeptOriginal, copied
-from spendwatch.sources.files.naming import MANY, again, readable, reason_name
+from spendwatch.sources.files.forgetting import forget
+from spendwatch.sources.files.identity import Identity
+from spendwatch.sources.files.kept import KeptOriginal, opened
+from spendwatch.sources.files.naming import MANY, again, readable, reason_name, spelled
+from spendwatch.sources.files.on_record import OnRecord
 from spendwatch.sources.files.originals import folder_at
 from spendwatch.sources.files.shelves import Shelf
 from spendwatch.sources.files.skipped import Once, reason_of
-from spendwatch.sources.files.spool import Spool, removed_if_orphaned
-from spendwatch.sources.files.tree import Tree
+from spendwatch.sources.files.tree import Tree, make_way
+from spendwatch.sources.memory import SourceMemory
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
 _RESERVE = 64 << 20
 _TENTH = 10
-_MEMORY = "known.json"
-OBJECTS = "objects"
-"""Where a source keeps what it knows of many files, each of which was given by itself."""
-_HISTORY = "history"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _OURS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK_EVERY = 16 << 20
 _PIECE = 1 << 20
 _FOLDERS = ("", "incoming", "pending", "originals", *(f"originals/{shelf}" for shelf in Shelf))
 _RESUMED = "resumed.download"
+_PART = "part"
+"""The key under which is remembered of which version there is a part."""
 _NOTE = "last_refused_answer.txt"
 _LARGEST_NOTE = 1 << 20
+
+
+class Part(NamedTuple):
+    """So much of a version has reached the disk."""
+
+    of: str = ""
+    size: int = 0
 
 
 class Incoming:
@@ -68,6 +78,11 @@ class Incoming:
                 raise
         self.size = self._looked_at = os.lseek(self._descriptor, 0, os.SEEK_END)
 
+    @property
+    def identity(self) -> str:
+        """What stays the same as long as nobody writes."""
+        return Identity.of(os.fstat(self._descriptor)).in_place
+
     def write(self, piece: bytes) -> None:
         """Append; `SourceUnavailableError` when there is no room."""
         if self.size - self._looked_at >= _LOOK_EVERY:
@@ -81,7 +96,8 @@ class Incoming:
 
     def cut(self, size: int) -> None:
         """Keep the beginning alone, and go on behind it."""
-        os.ftruncate(self._descriptor, size)
+        if size != self.size:
+            os.ftruncate(self._descriptor, size)
         self.size = self._looked_at = os.lseek(self._descriptor, size, os.SEEK_SET)
 
     def read(self, size: int, offset: int = 0) -> bytes:
@@ -108,30 +124,32 @@ class Incoming:
 
 
 class Holding:
-    """The folders of one source that fetches its files."""
+    """The folders of one source that fetches its files, and what the source remembers."""
 
-    def __init__(self, place: Path, source: SourceName, history: History = NO_HISTORY) -> None:
-        """Use this folder; it is made, for our eyes alone, when it is first needed.
-
-        `history` is the ledger's: by it, one begun anew or restored is found to lack what was given to another.
-        """
+    def __init__(self, place: Path, source: SourceName, memory: SourceMemory, monotonic: Callable[[], float]) -> None:
+        """Use this folder; it is made, for our eyes alone, when it is first needed."""
         self._place = place
         self._source = source
-        self._history = history
-        self._copies = Spool(place / "incoming")
+        self._memory = memory
+        self._record = OnRecord(source, memory, monotonic)
+        self._known: dict[str, str] = {}
+        self._by: dict[str, str] = {}
+        """Of what is known by a download, the id of that."""
         self._once = Once(source)
         self.sweep()
 
     def sweep(self) -> int:
         """Remove what a dead process left half written, and return how many files that were."""
-        return self._copies.clear() + sum(removed_if_orphaned(path) for path in (self._place / "incoming").glob("*.part"))
+        for folder, _, _ in os.walk(self._pending, topdown=False):
+            if folder != str(self._pending):
+                _remove_if_empty(Path(folder))
+        return sum(_removed_if_orphaned(path) for path in (self._place / "incoming").glob("*.part"))
 
     @contextlib.contextmanager
     def resumed_file(self) -> Iterator[Incoming]:
         """Hold the one file that may come in pieces, over several rounds; it stays, unless it is offered or emptied."""
         self._make_folders()
-        path = self._place / "incoming" / _RESUMED
-        file = Incoming(path, is_new=False)
+        file = Incoming(self._place / "incoming" / _RESUMED, is_new=False)
         try:
             yield file
         finally:
@@ -149,45 +167,61 @@ class Holding:
             file.close()
             path.unlink(missing_ok=True)
 
-    def offer(self, file: Incoming, name: str) -> Path:
-        """Let a file that is whole wait to be entered, under that name or one beside it; return where it waits."""
+    @property
+    def part(self) -> Part:
+        """Of which version there is a part of which nothing is lost, and how much: none if the file was written to since."""
+        try:
+            of, identity = json.loads(self._known.get(_PART, "[]"))
+            seen = (self._place / "incoming" / _RESUMED).stat()
+        except (ValueError, OSError):
+            return Part()
+        return Part(str(of), seen.st_size) if seen.st_size and identity == Identity.of(seen).in_place else Part()
+
+    def keep_part(self, file: Incoming, of: str) -> None:
+        """Remember how much of which version is safely here, so that the next round asks for the rest; empty: of none."""
+        if of and file.size:
+            file.store()
+            self.remember({_PART: json.dumps([of, file.identity])})
+        else:
+            file.cut(0)
+
+    def offer(self, file: Incoming, name: str, known: Mapping[str, str]) -> None:
+        """Let a file that is whole wait to be entered under that name, and remember what is known by it."""
         file.store()
-        with usable(self._place / "pending"):
-            return self._moved(file.path, self._place / "pending", name)
+        token = secrets.token_hex(8)
+        # First what is known: it counts for nothing until the file is there. A file that nobody knew would be fetched again.
+        self._memory.remember(self._source, known, waiting=token)
+        with usable(self._pending):
+            _move(file.path, self._pending / token / name)
+        self._known.update(known)
+        self._by.update(dict.fromkeys(known, token))
 
     def arrivals(self, now: datetime) -> Iterator[BillFile]:
         """Yield what waits, the longest first."""
-        for path in self._pending():
+        self._look()
+        for token, name, _ in self._waiting():
+            path = self._pending / token / name
             with contextlib.suppress(FileNotFoundError):
-                yield BillFile(path.name, path, path.stat().st_size, self._source, now)
+                yield BillFile(name, path, path.stat().st_size, self._source, now)
 
-    def keep(self, path: Path) -> None:
+    def keep(self, file: BillFile) -> None:
         """Put a file away that was entered."""
-        self._put_away(path, Shelf.DONE)
-        self.note_history()
+        self._put_away(file, Shelf.DONE)
 
-    def reject(self, path: Path, why: str) -> None:
+    def reject(self, file: BillFile, why: str) -> None:
         """Put a file away that could not be understood, the reason beside it."""
-        if final := self._put_away(path, Shelf.REJECTED):
+        if final := self._put_away(file, Shelf.REJECTED):
             beside = final.with_name(reason_name(final.name))
             with contextlib.suppress(OSError):
                 beside.write_text(why if why.endswith("\n") else f"{why}\n", encoding="utf-8", errors="backslashreplace")
 
     def originals(self) -> Iterator[KeptOriginal]:
-        """Yield what the ledger was made from, as far as it is here: private copies, each gone when the next is asked for."""
-        shelf = self._place / "originals" / Shelf.DONE
-        if not shelf.is_dir():
-            return
+        """Yield what the ledger was made from, as far as it is here, each open until the next is asked for."""
         missed: list[tuple[str, str]] = []
-        with folder_at(shelf) as folder:
-            tree = Tree(folder, deep=True, shut=(), missed=lambda *what: missed.append(what))
-            for name in sorted(name for name, _ in tree.files()):
-                found = copied(folder, name, name, self._copies)
-                try:
+        with self._done(lambda *what: missed.append(what)) as (folder, files):
+            for name in sorted(name for name, _ in files):
+                with opened(folder, name, name) as found:
                     yield found
-                finally:
-                    if found.path:
-                        self._copies.drop(found.path)
         for name, trouble in missed:
             yield KeptOriginal(readable(name), None, trouble)
 
@@ -197,37 +231,31 @@ class Holding:
             return 0
         self._once.is_over("original_not_forgotten")
         with folder_at(self._place / "originals") as folder:
-            removed = sum(forget(folder, shelf, before, self._not_forgotten) for shelf in Shelf)
+            removed = forget(folder, self._record.all(), before, self._not_forgotten)
+        self._record.forget(removed)
         if removed:
-            _log.info("originals_forgotten", source=self._source, count=removed, before=before)
-        return removed
+            _log.info("originals_forgotten", source=self._source, count=len(removed), before=before)
+        return len(removed)
 
-    def recall(self) -> Mapping[str, object]:
-        """Return what was remembered last; nothing where nothing readable is left of it, or the ledger lacks what was given."""
-        noted = self._noted_mark()
-        if noted and not self._history.has_mark(noted):
-            # Another ledger, or one restored from a backup. Whatever the source still has is given once more.
-            _log.warning(
-                "known_bills_forgotten", source=self._source, reason="the ledger is older: all bills are fetched again"
-            )
-            with contextlib.suppress(OSError):
-                for name in (_MEMORY, OBJECTS, _HISTORY):
-                    (self._place / name).unlink(missing_ok=True)
-            return {}
-        try:
-            found = json.loads((self._place / _MEMORY).read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+    @property
+    def known(self) -> Mapping[str, str]:
+        """What the source remembers, now and as long as it asks no more; who asks may have to wait for the database."""
+        self._look()
+        return self._known
 
-    def remember(self, known: Mapping[str, object]) -> None:
-        """Remember this instead, across restarts."""
-        with self.new_file() as file:
-            file.write(json.dumps(known, ensure_ascii=False, indent=1).encode())
-            file.store()
-            with usable(self._place):
-                file.path.replace(self._place / _MEMORY)
-            store_folder(self._place)
+    def remember(self, known: Mapping[str, str]) -> None:
+        """Remember this, too; what is known by a file that waits counts no longer than what was known by it before."""
+        for key, value in known.items():
+            token = self._by.get(key, "")
+            token = token if (self._pending / token).is_dir() else ""
+            self._memory.remember(self._source, {key: value}, waiting=token)
+            self._known[key] = value
+
+    def forget(self, keys: Collection[str]) -> None:
+        """Forget what is remembered under these keys."""
+        self._memory.forget(self._source, keys)
+        for key in keys:
+            self._known.pop(key, None)
 
     def note_refused(self, answer: bytes) -> None:
         """Lay down an answer that was not understood, for a person to look at: the latest alone, and its beginning."""
@@ -235,55 +263,82 @@ class Holding:
             file.write(answer[:_LARGEST_NOTE])
             file.path.replace(self._place / "originals" / _NOTE)
 
-    def note_history(self) -> None:
-        """Note which change a ledger must have gone through to have what was given."""
-        new = self._place / "incoming" / f"{secrets.token_hex(16)}.part"
-        try:
-            new.write_text(f"{self._history.mark() or self._noted_mark()}\n", encoding="ascii")
-            new.replace(self._place / _HISTORY)
-        except OSError as error:
-            self._once.tell("revision_not_noted", reason=reason_of(error))
-        else:
-            self._once.is_over("revision_not_noted")
+    @property
+    def _pending(self) -> Path:
+        return self._place / "pending"
 
-    def _noted_mark(self) -> str:
-        """Return the ledger's mark when a file was last put away; empty where that is not known."""
+    def _look(self) -> None:
+        """Know what is on record, if that is news; let wait once more what is not there as it lies here."""
+        if not self._record.is_another:
+            return
+        with self._record.read() as originals:
+            on_record = {one.place: one.identity for one in originals}
+            with self._done(self._not_brought_back) as (_, files):
+                lying = [(name, Identity.of(seen).archived) for name, seen in files]
+            missing = [name for name, identity in lying if on_record.get(spelled(f"{Shelf.DONE}/{name}")) != identity]
+            if missing:
+                reason = "the ledger lacks them: they are read again"
+                _log.warning("archived_files_read_again", source=self._source, count=len(missing), reason=reason)
+            for name in missing:
+                with usable(self._pending), contextlib.suppress(FileNotFoundError):
+                    _move(self._place / "originals" / Shelf.DONE / name, self._pending / secrets.token_hex(8) / name)
+            found = self._memory.recall(self._source, [token for token, _, _ in self._waiting()])
+            self._known = {key: value for key, (value, _) in found.items()}
+            self._by = {key: token for key, (_, token) in found.items() if token}
+
+    def _waiting(self) -> list[tuple[str, str, os.stat_result]]:
+        """Return the id and the name of each file that waits, the longest first."""
+        return sorted(waiting_in(self._pending), key=lambda one: (one[2].st_mtime_ns, one[0]))
+
+    @contextlib.contextmanager
+    def _done(self, missed: Callable[[str, str], None]) -> Iterator[tuple[int, Iterator[tuple[str, os.stat_result]]]]:
+        """Hold the folder of what is on record open, with all that lies in it."""
+        done = self._place / "originals" / Shelf.DONE
+        if not done.is_dir():
+            yield -1, iter(())
+            return
+        with folder_at(done) as folder:
+            yield folder, Tree(folder, deep=True, shut=(), missed=missed).files()
+
+    def _put_away(self, file: BillFile, shelf: Shelf) -> Path | None:
+        token, *names = file.path.relative_to(self._pending).parts
         try:
-            text = (self._place / _HISTORY).read_text(encoding="ascii").strip()
-        except (OSError, ValueError):
-            return ""
-        return text if MARK.fullmatch(text) else ""
+            identity = Identity.of(file.path.stat()).archived
+        except FileNotFoundError:
+            return None
+        latest = [key for key, by in self._by.items() if by == token]
+        try:
+            final = self._free_place(shelf, names)
+            # First on record: what lies here and is not on record would be read again.
+            place = spelled(str(final.relative_to(self._place / "originals")))
+            self._record.settle(token, Original(place, identity, file.arrived_at), latest)
+            _move(file.path, final)
+        except (OSError, SourceUnavailableError) as error:
+            # It is offered once more, and the ledger knows its bytes already.
+            reason = reason_of(error) if isinstance(error, OSError) else str(error)
+            _log.warning("original_not_moved", source=self._source, name=file.name, shelf=shelf.value, reason=reason)
+            return None
+        for key in latest:
+            del self._by[key]
+        for emptied in file.path.parents[: len(names)]:
+            _remove_if_empty(emptied)
+        return final
+
+    def _free_place(self, shelf: Shelf, names: Sequence[str]) -> Path:
+        """Return where a file comes to lie; a folder beside the wanted one where a file has its name already."""
+        top = self._place / "originals" / shelf
+        top.mkdir(mode=0o700, exist_ok=True)
+        with folder_at(top) as opened_top:
+            place, way = make_way(opened_top, "/".join(names))
+            with place:
+                # The folders are ours alone, and one process at a time works on them: nobody takes the name meanwhile.
+                return next(free for number in range(1, MANY) if not (free := top / way / again(names[-1], number)).exists())
 
     def _not_forgotten(self, name: str, reason: str) -> None:
         self._once.tell("original_not_forgotten", name=readable(name), reason=reason)
 
-    def _pending(self) -> list[Path]:
-        with usable(self._place / "pending"):
-            try:
-                with os.scandir(self._place / "pending") as entries:
-                    seen = [
-                        (entry.stat(follow_symlinks=False), entry) for entry in entries if entry.is_file(follow_symlinks=False)
-                    ]
-            except FileNotFoundError:
-                return []
-        return [Path(entry.path) for _, entry in sorted(seen, key=lambda one: (one[0].st_mtime_ns, one[1].name))]
-
-    def _put_away(self, path: Path, shelf: Shelf) -> Path | None:
-        try:
-            return self._moved(path, self._place / "originals" / shelf, path.name)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            # It is offered once more, and the ledger knows its bytes already.
-            _log.warning("original_not_moved", source=self._source, name=path.name, shelf=shelf, reason=error.strerror)
-            return None
-
-    def _moved(self, path: Path, folder: Path, name: str) -> Path:
-        # The folders are ours alone, and one process at a time works on them: nobody takes the name meanwhile.
-        final = next(free for number in range(1, MANY) if not (free := folder / again(name, number)).exists())
-        path.rename(final)
-        store_folder(folder)
-        return final
+    def _not_brought_back(self, name: str, reason: str) -> None:
+        self._once.tell("file_not_brought_back", name=readable(name), reason=reason)
 
     def _make_folders(self) -> None:
         with usable(self._place):
@@ -310,26 +365,66 @@ def make_sure_of_room(folder: Path, more: int = 0) -> None:
         raise _unusable(folder, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
-def store_folder(folder: Path) -> None:
-    """Make sure that a power cut does not take back which files are in the folder."""
+def waiting(place: Path) -> list[tuple[Path, str]]:
+    """Return what was fetched and is not entered yet, each file with its name; nothing is made, swept away or told."""
+    pending = place / "pending"
+    return sorted((pending / token / name, name) for token, name, _ in waiting_in(pending))
+
+
+def waiting_in(pending: Path) -> Iterator[tuple[str, str, os.stat_result]]:
+    """Yield the id, the name and the state of each file that waits in the folder."""
+    with usable(pending):
+        if pending.is_dir():
+            with folder_at(pending) as folder:
+                for path, seen in Tree(folder, deep=True, shut=(), missed=lambda *_: None).files():
+                    token, _, name = path.partition("/")
+                    if name and stat.S_ISREG(seen.st_mode):
+                        yield token, name, seen
+
+
+def _move(path: Path, final: Path) -> None:
+    """Move a file, and make sure that a power cut does not take it back."""
+    _make_private(final.parent)
+    path.rename(final)
     # Some file systems cannot; what a power cut undoes is only done again.
     with contextlib.suppress(OSError):
-        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        opened = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(opened)
         finally:
             os.close(opened)
 
 
+def _make_private(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def _removed_if_orphaned(path: Path) -> bool:
+    """Remove a file of ours that no living process holds, and tell whether it is gone."""
+    try:
+        found = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            return False
+        fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    finally:
+        os.close(found)
+    return True
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
 def _unusable(folder: Path, error: OSError) -> SourceUnavailableError:
     if error.errno in _FULL:
         return SourceUnavailableError(f"no disk space in {folder} for downloads: {error.strerror}")
     return SourceUnavailableError(f"the folder {folder} cannot be used: {error.strerror}")
-
-
-def waiting(place: Path) -> list[tuple[Path, str]]:
-    """Return what was fetched and is not entered yet, each file with its name; nothing is made, swept away or told."""
-    try:
-        return sorted((path, path.name) for path in (place / "pending").iterdir() if path.is_file())
-    except OSError:
-        return []

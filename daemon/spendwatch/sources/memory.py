@@ -12,8 +12,8 @@ from spendwatch.domain.statement import SourceName
 class SourceMemory(Protocol):
     """What sources know across restarts, and which originals are on record. Raises `LedgerUnavailableError`."""
 
-    def recall(self, source: SourceName, waiting: Collection[str] = ()) -> Mapping[str, str]:
-        """Return what the source remembers, with what it knows by these downloads, the later ones last."""
+    def recall(self, source: SourceName, waiting: Collection[str] = ()) -> Mapping[str, tuple[str, str]]:
+        """Return under each key what the source remembers, and by which of these downloads, of which the later ones count."""
 
     def remember(self, source: SourceName, known: Mapping[str, str], *, waiting: str = "") -> None:
         """Remember this, too; what is known by a download that waits, only as long as that does, or once it is settled."""
@@ -21,8 +21,11 @@ class SourceMemory(Protocol):
     def forget(self, source: SourceName, keys: Collection[str]) -> None:
         """Forget what is remembered under these keys."""
 
-    def settle(self, source: SourceName, waiting: str, settled: Original) -> str:
-        """Put an original on record, with all that was known by it as a download; return the new version of the originals."""
+    def settle(self, source: SourceName, waiting: str, settled: Original, latest: Collection[str]) -> str:
+        """Put an original on record, with all that was known by it as a download; return the new version of the originals.
+
+        What is known of the `latest` keys by other downloads is older, and forgotten.
+        """
 
     def version(self, source: SourceName) -> str:
         """Return a text that is another one after every change of the originals, and in another ledger."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -19,8 +19,7 @@ from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.settings import AlibabaAccess
 from spendwatch.sources.alibaba.source import AlibabaSource
 from spendwatch.sources.config import AlibabaConfig, FolderConfig, OssConfig, SourceConfig, UrlConfig
-from spendwatch.sources.fetching import HttpClient
-from spendwatch.sources.files.kept import History
+from spendwatch.sources.fetching import Attended, HttpClient
 from spendwatch.sources.folder.source import FolderSource
 from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.provider.acs3 import Signer
@@ -40,138 +39,123 @@ Source: TypeAlias = "FolderSource | UrlSource | AlibabaSource | OssSource"
 
 
 @dataclass(frozen=True, slots=True)
-class Equipment:
-    """What a source is given to work with, of whatever kind it is."""
+class SourceContext:
+    """What all sources work with as long as the process lives."""
 
-    spool: Path
-    """Where a folder's files are copied to."""
-    place: Path
-    """Where a source that fetches keeps its files."""
-    client: HttpClient
-    credentials: Credentials | None
-    """By what right the provider is asked, for those who ask it."""
-    api: BssClient | None
-    """The billing API, for those who ask that."""
-    final_on: int
-    clock: Clock
-    monotonic: Callable[[], float]
-    history: History
-    """The ledger's."""
+    fetched: Path
+    """Where what is fetched is kept."""
+    environ: Mapping[str, str]
+    metadata: Callable[[], HttpClient]
+    """Makes a client that may call the metadata service; it is used for the machine's role alone."""
     memory: SourceMemory
+    """What they know across restarts."""
     others: Callable[[], Collection[Path]]
     """Tells which files in a folder are no bills, though they may lie there."""
-    hints: Callable[[], str]
-    """Tells what decides, beside the program's version, whether a file can be understood."""
+    hints: Callable[[SourceName], str]
+    """Tells what decides, beside the program's version, whether the files of a source can be understood."""
+    got_on: Callable[[SourceName], None]
+    """Is told of each answer that a source got: a long fetch lives."""
+    clock: Clock
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], Awaitable[object]]
 
 
-def open_source(name: SourceName, config: SourceConfig, equipment: Equipment) -> Source:
-    """Return the source that the settings describe; nothing is asked yet."""
-    match config:
-        case FolderConfig():
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that a source is made of; as long as this stays the same, so does the source."""
+
+    config: SourceConfig
+    client: HttpClient
+    site: Site | None = None
+    """Of the account, for those who need to know."""
+    final_on: int = 0
+    """The same."""
+
+
+def open_source(name: SourceName, recipe: Recipe, context: SourceContext, api: BssClient | None) -> Source:
+    """Return the source that the settings describe; nothing is asked yet. `api` is the billing API, for those who ask it."""
+    place, memory, monotonic = context.fetched / name, context.memory, context.monotonic
+    client = Attended(recipe.client, partial(context.got_on, name))
+    match recipe.config:
+        case FolderConfig() as config:
             return FolderSource(
                 name,
                 Path(config.path),
-                equipment.spool,
                 config.settle,
-                monotonic=equipment.monotonic,
+                monotonic,
+                memory=memory,
                 recursive=config.recursive,
                 move=config.move,
-                memory=equipment.memory,
-                hints=equipment.hints,
-                others=equipment.others,
+                hints=partial(context.hints, name),
+                others=context.others,
             )
-        case UrlConfig():
-            return UrlSource(
-                name,
-                equipment.place,
-                equipment.client,
-                config,
-                monotonic=equipment.monotonic,
-                history=equipment.history,
-            )
-        case AlibabaConfig():
-            assert equipment.api  # noqa: S101 -- it was opened from the same settings
+        case UrlConfig() as config:
+            return UrlSource(name, place, client, config, memory=memory, monotonic=monotonic)
+        case AlibabaConfig() as config:
+            assert api  # noqa: S101 -- it was opened from the same settings
             return AlibabaSource(
                 name,
-                equipment.place,
-                equipment.api,
+                place,
+                api,
                 account=config.account,
-                final_on=equipment.final_on,
-                monotonic=equipment.monotonic,
+                final_on=recipe.final_on,
                 product=config.product,
-                history=equipment.history,
+                memory=memory,
+                monotonic=monotonic,
             )
-        case OssConfig():
-            return _open_oss(name, config, equipment)
+        case OssConfig() as config:
+            return _open_oss(name, config, client, context)
 
 
-def _open_oss(name: SourceName, config: OssConfig, equipment: Equipment) -> OssSource:
+def _open_oss(name: SourceName, config: OssConfig, client: HttpClient, context: SourceContext) -> OssSource:
     from spendwatch.sources.oss.client import OssClient  # noqa: PLC0415 -- the same
     from spendwatch.sources.oss.source import OssSource  # noqa: PLC0415 -- few have a bucket
 
-    assert equipment.credentials  # noqa: S101 -- they were opened from the same settings
-    store = OssClient(equipment.client, equipment.credentials, config, clock=equipment.clock)
-    return OssSource(name, equipment.place, store, config, monotonic=equipment.monotonic, history=equipment.history)
+    store = OssClient(client, open_credentials(config, client, context), config, clock=context.clock)
+    place = context.fetched / name
+    return OssSource(name, place, store, config, memory=context.memory, monotonic=context.monotonic)
 
 
-def open_credentials(
-    config: CredentialsConfig,
-    *,
-    client: HttpClient,
-    metadata: Callable[[], HttpClient],
-    clock: Clock,
-    environ: Mapping[str, str],
-) -> Credentials:
-    """Return by what right is asked. Nothing is asked yet, nor looked for: who calls first hears what is missing.
-
-    `metadata` makes a client that may call the metadata service; it is used for the machine's role alone.
-    """
-    return Awaited(partial(_credentials, config, client, metadata, clock, environ))
-
-
-def _credentials(
-    config: CredentialsConfig,
-    client: HttpClient,
-    metadata: Callable[[], HttpClient],
-    clock: Clock,
-    environ: Mapping[str, str],
-) -> Credentials:
-    """Return by what right is asked; `ValueError` where the settings or the environment hold too little."""
-    match config.provider:
-        case Provider.KEY:
-            return OwnKey(Signer(_told(config.key_id), _told(config.secret), _told(config.token)))
-        case Provider.ENVIRONMENT:
-            return OwnKey(key_in(environ))
-        case Provider.MACHINE_ROLE:
-            return LentKey(MachineRole(metadata(), config.role), clock)
-        case Provider.OIDC_ROLE:
-            role = ServiceAccountRole(
-                client,
-                clock,
-                role_arn=config.role_arn or "",
-                provider_arn=config.oidc_provider_arn or "",
-                read_token=partial(Path(config.oidc_token_file or "").read_text, encoding="utf-8"),
-                url=config.sts_endpoint or STS_URL,
-            )
-            return LentKey(role, clock)
-        case Provider.SDK:
-            return OfficialChain()
-
-
-def open_api(
-    config: AlibabaAccess, site: Site, credentials: Credentials, *, client: HttpClient, clock: Clock, pace: Pace
-) -> BssClient:
+def open_api(config: AlibabaAccess, site: Site, client: HttpClient, context: SourceContext, *, pace: Pace) -> BssClient:
     """Return the API that the settings describe. `pace` is shared by all who call in the name of one account."""
     return BssClient(
         client,
-        credentials,
+        open_credentials(config, client, context),
         site=site,
-        clock=clock,
+        clock=context.clock,
         pace=pace,
         endpoint=config.endpoint or "",
         timeout=config.timeout,
         silence=min(config.timeout, _LONGEST_SILENCE),
     )
+
+
+def open_credentials(config: CredentialsConfig, client: HttpClient, context: SourceContext) -> Credentials:
+    """Return by what right is asked. Nothing is asked yet, nor looked for: who calls first hears what is missing."""
+    return Awaited(partial(_credentials, config, client, context))
+
+
+def _credentials(config: CredentialsConfig, client: HttpClient, context: SourceContext) -> Credentials:
+    """Return by what right is asked; `ValueError` where the settings or the environment hold too little."""
+    match config.provider:
+        case Provider.KEY:
+            return OwnKey(Signer(_told(config.key_id), _told(config.secret), _told(config.token)))
+        case Provider.ENVIRONMENT:
+            return OwnKey(key_in(context.environ))
+        case Provider.MACHINE_ROLE:
+            return LentKey(MachineRole(context.metadata(), config.role), context.clock)
+        case Provider.OIDC_ROLE:
+            role = ServiceAccountRole(
+                client,
+                context.clock,
+                role_arn=config.role_arn or "",
+                provider_arn=config.oidc_provider_arn or "",
+                read_token=partial(Path(config.oidc_token_file or "").read_text, encoding="utf-8"),
+                url=config.sts_endpoint or STS_URL,
+            )
+            return LentKey(role, context.clock)
+        case Provider.SDK:
+            return OfficialChain()
 
 
 def _told(secret: SecretStr | None) -> str:

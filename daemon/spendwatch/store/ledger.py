@@ -43,9 +43,7 @@ from spendwatch.store.late import late_since, put_late, spent_in_closed
 from spendwatch.store.reach import (
     current_revision,
     extend_reach,
-    has_mark,
     hold_revision,
-    latest_mark,
     next_revision,
     periods_by_account,
     reach_of,
@@ -151,16 +149,6 @@ class Ledger:
         """Return a number that grows with every change of the recorded spend."""
         with self._database.reading() as connection:
             return current_revision(connection)
-
-    def mark(self) -> str:
-        """Return what stands for all that was recorded so far, in this ledger alone; empty for nothing."""
-        with self._database.reading() as connection:
-            return latest_mark(connection)
-
-    def has_mark(self, mark: str) -> bool:
-        """Tell whether all that the mark stands for is on record: not in a ledger begun anew, or restored from before."""
-        with self._database.reading() as connection:
-            return has_mark(connection, mark)
 
     def spend(
         self,

@@ -1,8 +1,7 @@
-"""The tables `reach`, the time up to which each series has charges, and `revision` and `history`, which count changes."""
+"""The tables `reach`, the time up to which each series has charges, and `revision`, which counts changes."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Iterator
 from datetime import datetime, time, timedelta
 
@@ -46,14 +45,6 @@ revision = Table(
 )
 """One row, made with the table."""
 
-history = Table(
-    "history",
-    metadata,
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("id", Words, nullable=False),
-)
-"""Every change has an id of its own: by number alone a ledger begun anew, or restored, would pass for this one."""
-
 
 def begin_revision(connection: Connection) -> None:
     """Begin to count."""
@@ -68,25 +59,11 @@ def hold_revision(connection: Connection) -> None:
 def next_revision(connection: Connection) -> None:
     """Count a change."""
     connection.execute(update(revision).values(number=revision.c.number + 1))
-    connection.execute(insert(history).values(number=current_revision(connection), id=secrets.token_hex(8)))
 
 
 def current_revision(connection: Connection) -> int:
     """Return the number of changes so far."""
     return connection.scalar(select(revision.c.number)) or 0
-
-
-def latest_mark(connection: Connection) -> str:
-    """Return the number and the id of the latest change; empty if there was none."""
-    found = connection.execute(select(history).order_by(history.c.number.desc()).limit(1)).first()
-    return f"{found.number}-{found.id}" if found else ""
-
-
-def has_mark(connection: Connection, mark: str) -> bool:
-    """Tell whether that change is part of this ledger's history."""
-    number, _, name = mark.partition("-")
-    same = select(history.c.id).where(history.c.number == int(number), history.c.id == name)
-    return connection.scalar(same) is not None
 
 
 def extend_reach(connection: Connection, statement: Statement, now: datetime) -> None:

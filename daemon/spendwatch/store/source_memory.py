@@ -51,13 +51,13 @@ class SourceMemory:
         """Keep everything in that database."""
         self._database = database
 
-    def recall(self, source: SourceName, waiting: Collection[str] = ()) -> Mapping[str, str]:
-        """Return what the source remembers, with what it knows by these downloads, the later ones last."""
+    def recall(self, source: SourceName, waiting: Collection[str] = ()) -> Mapping[str, tuple[str, str]]:
+        """Return under each key what the source remembers, and by which of these downloads, of which the later ones count."""
         counts = {"": -1} | {one: place for place, one in enumerate(waiting)}
         query = select(source_memory).where(source_memory.c.source == source, source_memory.c.key != _VERSION)
         with self._database.reading() as connection:
             rows = [row for row in connection.execute(query) if row.waiting in counts]
-        return {row.key: row.value for row in sorted(rows, key=lambda row: counts[row.waiting])}
+        return {row.key: (row.value, row.waiting) for row in sorted(rows, key=lambda row: counts[row.waiting])}
 
     def remember(self, source: SourceName, known: Mapping[str, str], *, waiting: str = "") -> None:
         """Remember this, too; what is known by a download that waits, only as long as that does, or once it is settled."""
@@ -69,12 +69,16 @@ class SourceMemory:
         with self._database.writing() as connection:
             _delete(connection, source_memory, source, "key", keys)
 
-    def settle(self, source: SourceName, waiting: str, settled: Original) -> str:
-        """Put an original on record, with all that was known by it as a download; return the new version of the originals."""
+    def settle(self, source: SourceName, waiting: str, settled: Original, latest: Collection[str]) -> str:
+        """Put an original on record, with all that was known by it as a download; return the new version of the originals.
+
+        What is known of the `latest` keys by other downloads is older, and forgotten.
+        """
         by_it = source_memory.c.source == source, source_memory.c.waiting == waiting
         with self._database.writing() as connection:
             known = {row.key: row.value for row in connection.execute(select(source_memory).where(*by_it))}
             _delete(connection, source_memory, source, "waiting", (waiting,))
+            _delete(connection, source_memory, source, "key", latest)
             _remember(connection, source, known)
             return _put_originals(connection, source, (settled,))
 

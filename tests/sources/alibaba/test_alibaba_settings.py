@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,8 +21,7 @@ from spendwatch.domain.statement import SourceName
 from spendwatch.outgoing import Outgoing
 from spendwatch.pacing import Pace
 from spendwatch.sources.alibaba.settings import AlibabaConfig
-from spendwatch.sources.files.kept import NO_HISTORY
-from spendwatch.sources.opening import Equipment, open_api, open_credentials, open_source
+from spendwatch.sources.opening import Recipe, SourceContext, open_api, open_credentials, open_source
 from spendwatch.sources.provider.acs3 import Signer
 from spendwatch.sources.provider.credentials import Credentials
 from spendwatch.sources.provider.credentials_settings import Provider
@@ -38,9 +38,23 @@ def _config(**said: object) -> AlibabaConfig:
     return AlibabaConfig.model_validate({"type": "alibaba", "account": ACCOUNT, **said})
 
 
-def _open(config: AlibabaConfig, watch: StopWatch, environ: Mapping[str, str] | None = None) -> Credentials:
-    metadata = Outgoing.to_metadata_service
-    return open_credentials(config, client=Outgoing(LOOPBACK), metadata=metadata, clock=watch.clock, environ=environ or {})
+def _context(watch: StopWatch, place: Path, environ: Mapping[str, str] | None = None) -> SourceContext:
+    return SourceContext(
+        fetched=place,
+        environ=environ or {},
+        metadata=Outgoing.to_metadata_service,
+        memory=ScratchMemory(place / "ledger.db"),
+        others=tuple,
+        hints=str,
+        got_on=lambda _: None,
+        clock=watch.clock,
+        monotonic=watch.monotonic,
+        sleep=watch.sleep,
+    )
+
+
+def _open(config: AlibabaConfig, watch: StopWatch, place: Path, environ: Mapping[str, str] | None = None) -> Credentials:
+    return open_credentials(config, Outgoing(LOOPBACK), _context(watch, place, environ))
 
 
 def test_a_key_in_files_is_the_usual_way() -> None:
@@ -108,29 +122,15 @@ async def test_what_the_settings_describe_fetches_a_bill(
     day = watch.now.date()
     with BssServer({day: [an_item(day)]}, clock=watch.clock) as server:
         config = _config(**said, endpoint=server.url)
-        pace = Pace(watch.monotonic, watch.sleep)
-        api = open_api(config, Site.CN, _open(config, watch, environ), client=Outgoing(LOOPBACK), clock=watch.clock, pace=pace)
-        equipment = Equipment(
-            spool=tmp_path / "spool",
-            place=tmp_path / "api",
-            client=Outgoing(LOOPBACK),
-            credentials=None,
-            api=api,
-            final_on=4,
-            clock=watch.clock,
-            monotonic=watch.monotonic,
-            history=NO_HISTORY,
-            memory=ScratchMemory(tmp_path / "ledger.db"),
-            others=tuple,
-            hints=str,
-        )
-        source = open_source(SourceName("api"), config, equipment)
+        context, client = _context(watch, tmp_path, environ), Outgoing(LOOPBACK)
+        api = open_api(config, Site.CN, client, context, pace=Pace(watch.monotonic, watch.sleep))
+        source = open_source(SourceName("api"), Recipe(config, client, Site.CN, 4), context, api)
         await source.fetch(watch.now)
         assert [file.source for file in source.arrivals(watch.now)] == ["api"]
 
 
-async def test_an_environment_without_a_key_is_told_to_whoever_asks_first_and_to_nobody_who_only_looks() -> None:
-    credentials = _open(_config(provider="environment"), StopWatch())
+async def test_an_environment_without_a_key_is_told_to_whoever_asks_first_and_to_nobody_who_only_looks(tmp_path: Path) -> None:
+    credentials = _open(_config(provider="environment"), StopWatch(), tmp_path)
     assert not credentials.forget()
     with pytest.raises(EndpointError, match="the environment does not hold ALIBABA_CLOUD_ACCESS_KEY_ID") as caught:
         await credentials.current()
@@ -143,7 +143,7 @@ async def test_a_service_account_reads_its_token_from_the_file_each_time(tmp_pat
     body = json.dumps({"Credentials": lent}).encode()
     with HttpSink([Reply(200, {"content-type": "application/json"}, body)]) as sink:
         config = _config(provider="oidc_role", **OIDC, oidc_token_file=str(token), sts_endpoint=sink.url(""))
-        credentials = _open(config, watch)
+        credentials = _open(config, watch, tmp_path)
         for content in ("first", "second"):
             token.write_text(content, encoding="utf-8")
             assert await credentials.current() == Signer("i", "s", "t")
@@ -151,16 +151,16 @@ async def test_a_service_account_reads_its_token_from_the_file_each_time(tmp_pat
         assert [b"OIDCToken=first" in sink.requests[0].body, b"OIDCToken=second" in sink.requests[1].body] == [True, True]
 
 
-async def test_the_machine_s_role_goes_over_the_client_made_for_it() -> None:
+async def test_the_machine_s_role_goes_over_the_client_made_for_it(tmp_path: Path) -> None:
     watch = StopWatch()
     config = _config(provider="machine_role")
     client = Outgoing(LOOPBACK)
-    wrong = open_credentials(config, client=client, metadata=lambda: client, clock=watch.clock, environ={})
+    wrong = open_credentials(config, client, replace(_context(watch, tmp_path), metadata=lambda: client))
     with pytest.raises(EndpointError) as caught:
         await wrong.current()
     assert caught.value.trouble is Trouble.FORBIDDEN
 
 
-async def test_the_provider_s_package_is_asked_for_by_name_and_not_there() -> None:
+async def test_the_provider_s_package_is_asked_for_by_name_and_not_there(tmp_path: Path) -> None:
     with pytest.raises(EndpointError, match="aliyun-credentials"):
-        await _open(_config(provider="sdk"), StopWatch()).current()
+        await _open(_config(provider="sdk"), StopWatch(), tmp_path).current()

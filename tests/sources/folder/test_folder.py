@@ -15,14 +15,23 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from drop_folder import IS_ROOT, NOW, Inbox, mounted
+from drop_folder import IS_ROOT, NOW, Inbox, mounted, open_descriptors
 from scratch_memory import ScratchMemory
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.domain.trouble import Trouble
-from spendwatch.sources.files.spool import Identity, Spool
+from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.folder.settings import FolderConfig
 from spendwatch.sources.folder.source import FolderSource
+
+
+def _replaced_by_a_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/etc/hostname")
+
+
+def _renamed(path: Path) -> None:
+    path.rename(path.with_name("other.csv"))
 
 
 @pytest.fixture
@@ -215,60 +224,43 @@ def test_what_goes_with_bills_is_left_alone_without_a_word(inbox: Inbox) -> None
     assert [file.name for file in inbox.settled()] == ["_SUCCESSFUL.csv"]
 
 
-# --- the private copy
+# --- where a file is read
 
 
-def test_the_copy_is_for_our_eyes_alone_and_its_name_owes_nothing_to_the_bill(inbox: Inbox) -> None:
-    inbox.drop("bill..%2f..%2f.csv")
+@pytest.mark.parametrize("replace", [Path.unlink, _replaced_by_a_link, _renamed])
+def test_what_is_given_is_the_file_itself_whatever_its_name_leads_to_meanwhile(
+    inbox: Inbox, replace: Callable[[Path], object]
+) -> None:
+    path = inbox.drop("bill.csv", "a,b\n1,2\n")
     (file,) = inbox.settled()
-    assert file.path.parent == inbox.spool
-    assert inbox.spool.stat().st_mode & 0o777 == 0o700
-    assert file.path.stat().st_mode & 0o777 == 0o600
-    assert "bill" not in file.path.stem
+    replace(path)
+    command = [sys.executable, "-c", "import sys; sys.stdout.write(open(sys.argv[1]).read())", str(file.path)]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "a,b\n1,2\n", "in any process of ours"
+    assert file.as_settled == tuple(Identity.of(file.path.stat()))[:4] + (file.as_settled or (0,))[4:]
 
 
-def test_files_are_copied_only_when_they_are_asked_for(inbox: Inbox) -> None:
+def test_files_are_opened_only_when_they_are_asked_for(inbox: Inbox) -> None:
     for number in range(5):
         inbox.drop(f"{number}.csv")
     inbox.look()
     inbox.seconds += 10
+    before = open_descriptors()
     arrivals = iter(inbox.source.arrivals(NOW))
-    next(arrivals)
-    assert len(list(inbox.spool.iterdir())) == 1
-
-
-def test_what_a_dead_process_left_in_the_spool_is_swept_away(inbox: Inbox) -> None:
-    inbox.drop("bill.csv")
-    program = """
-import os, sys
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from spendwatch.sources.folder.source import FolderSource
-from spendwatch.store.opening import open_database
-from spendwatch.store.source_memory import SourceMemory
-memory = SourceMemory(open_database(str(Path(sys.argv[2]).parent / "ledger.db")))
-source = FolderSource("inbox", Path(sys.argv[1]), Path(sys.argv[2]), timedelta(0), lambda: 0.0, memory=memory)
-assert not list(source.arrivals(datetime.now(UTC)))
-assert list(source.arrivals(datetime.now(UTC)))
-os.kill(os.getpid(), 9)
-"""
-    subprocess.run([sys.executable, "-c", program, str(inbox.path), str(inbox.spool)], check=False)
-    assert len(list(inbox.spool.iterdir())) == 1
-    inbox.restarted()
-    assert list(inbox.spool.iterdir()) == []
-
-
-def test_the_copies_of_a_living_source_survive_the_start_of_another(inbox: Inbox) -> None:
-    inbox.drop("bill.csv")
-    (file,) = inbox.settled()
-    assert Spool(inbox.spool).clear() == 0
-    assert file.path.exists()
+    first = next(arrivals)
+    beside = open_descriptors() - before
+    inbox.source.keep(first)
+    second = next(arrivals)
+    assert open_descriptors() - before == beside
+    inbox.source.keep(second)
+    assert open_descriptors() - before == beside - 1
 
 
 @pytest.mark.parametrize("settled_by", ["keep", "reject", "leave"])
-def test_the_copy_is_gone_when_the_file_is_settled(inbox: Inbox, settled_by: str) -> None:
+def test_a_file_is_closed_when_it_is_settled(inbox: Inbox, settled_by: str) -> None:
     inbox.drop("bill.csv")
-    (file,) = inbox.settled()
+    inbox.look()
+    before = open_descriptors()
+    (file,) = inbox.look_after(10)
     settle: dict[str, Callable[[], None]] = {
         "keep": lambda: inbox.source.keep(file),
         "reject": lambda: inbox.source.reject(file, "why"),
@@ -276,67 +268,15 @@ def test_the_copy_is_gone_when_the_file_is_settled(inbox: Inbox, settled_by: str
     }
     settle[settled_by]()
     settle[settled_by]()
-    assert list(inbox.spool.iterdir()) == []
+    assert open_descriptors() == before
 
 
-def test_a_full_disk_is_told_and_leaves_no_copy_and_smaller_files_go_on(inbox: Inbox, tiny_disk: Path) -> None:
-    inbox.spool = tiny_disk / "spool"
-    inbox.restarted()
-    os.utime(inbox.drop("big.csv", "x" * 1_000_000 + "\n"), (0, 0))
-    inbox.drop("small.csv")
-    inbox.look()
-    inbox.seconds += 10
-    arrivals = iter(inbox.source.arrivals(NOW))
-    assert inbox.texts([next(arrivals)]) == [("small.csv", "a,b\n1,2\n")]
-    with pytest.raises(SourceUnavailableError, match=r"no disk space in .* for the private copy of a file of 1000001 bytes"):
-        next(arrivals)
-    assert len(list(inbox.spool.iterdir())) == 1
-
-
-def test_a_disk_that_fills_up_while_copying_leaves_no_copy(
-    tiny_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = tmp_path / "bill.csv"
-    original.write_bytes(b"x" * 200_000)
-    spool = Spool(tiny_disk / "spool")
-    spool._make_sure_of_room(0)
-    fat = tiny_disk / "fat"
-    fat.write_bytes(b"x" * 100_000)
-    monkeypatch.setattr(spool, "_make_sure_of_room", id)  # the disk fills up after the question
-    with original.open("rb") as file, pytest.raises(SourceUnavailableError, match="No space left on device"):
-        spool.take(file.fileno(), Identity.of(os.fstat(file.fileno())))
-    assert list((tiny_disk / "spool").iterdir()) == []
-
-
-def test_a_sparse_giant_does_not_fill_the_disk(inbox: Inbox) -> None:
+def test_a_sparse_giant_is_told_and_does_not_hold_up_the_others(inbox: Inbox) -> None:
     with inbox.drop("giant.zip").open("r+b") as file:
         file.truncate(1 << 42)
     inbox.drop("bill.csv")
-    inbox.look()
-    inbox.seconds += 10
-    started = time.monotonic()
-    arrivals = iter(inbox.source.arrivals(NOW))
-    assert next(arrivals).name == "bill.csv"
-    with pytest.raises(SourceUnavailableError, match="no disk space"):
-        next(arrivals)
-    assert time.monotonic() - started < 2
-
-
-def test_a_file_system_that_cannot_copy_ranges_is_read_the_plain_way(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "spool")
-    proc = os.open("/proc/version", os.O_RDONLY)
-    try:
-        copy = spool.take(proc, Identity.of(os.fstat(proc)))
-    finally:
-        os.close(proc)
-    assert copy is not None, "a file of size 0 by its own account"
-    with (tmp_path / "big").open("w+b") as big:
-        big.write(os.urandom(3_000_000))
-        big.flush()
-        copied = spool.take(big.fileno(), Identity.of(os.fstat(big.fileno())))
-        big.seek(0)
-        assert copied is not None
-        assert copied.read_bytes() == big.read()
+    assert [file.name for file in inbox.settled()] == ["bill.csv"]
+    assert "'giant.zip' (larger than 64 GB)" in inbox.unread
 
 
 # --- putting away
@@ -453,8 +393,7 @@ def test_a_file_that_nobody_settled_is_offered_again(inbox: Inbox) -> None:
     inbox.drop("bill.csv")
     (first,) = inbox.settled()
     (again,) = inbox.look_after(10) or inbox.look_after(10)
-    assert again.path != first.path
-    assert [path.name for path in inbox.spool.iterdir()] == [again.path.name]
+    assert again.name == first.name
 
 
 def test_a_folder_that_cannot_be_written_is_told_once_and_its_files_are_not_offered_twice(tmp_path: Path) -> None:
@@ -470,7 +409,6 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_its_files_are_not_offe
             for _ in range(5):
                 assert inbox.look_after(4000) == []
         assert [(entry["event"], entry["reason"]) for entry in logs] == [("original_not_moved", "Read-only file system")]
-        assert list(inbox.spool.iterdir()) == []
     (inbox.path / "1.csv").write_text("a\n7\n", encoding="utf-8")
     assert inbox.texts(inbox.settled()) == [("1.csv", "a\n7\n")]
 
@@ -579,7 +517,6 @@ def test_an_unmounted_folder_is_no_trouble_for_a_file_in_hand(tmp_path: Path) ->
         inbox.drop("bill.csv")
         held = inbox.settled()
     inbox.source.keep(held[0])
-    assert list(inbox.spool.iterdir()) == []
     assert inbox.settled() == []
 
 
@@ -692,7 +629,6 @@ def test_a_slow_writer_never_has_half_a_line_read_and_the_last_reading_is_whole(
     source = FolderSource(
         SourceName("inbox"),
         path,
-        tmp_path / "spool",
         timedelta(milliseconds=80),
         time.monotonic,
         memory=ScratchMemory(tmp_path / "ledger.db"),

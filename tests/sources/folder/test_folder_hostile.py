@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -19,12 +20,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from bill_builder import AMOUNT, a_bill, a_line, a_line_id
 from scratch_memory import ScratchMemory
-from spendwatch.domain.errors import SourceUnavailableError
-from spendwatch.domain.statement import BillFile, SourceName
+from spendwatch.bills.client.process import ReadingProcess
+from spendwatch.domain.errors import ReaderFailedError, SourceUnavailableError
+from spendwatch.domain.statement import BillFile, ReadingHints, SourceName
 from spendwatch.domain.trouble import Trouble
-from spendwatch.sources.files.originals import OddFileError, plain_file
-from spendwatch.sources.files.spool import Identity, Spool
+from spendwatch.sources.files.identity import Identity
+from spendwatch.sources.files.originals import OddFileError, path_of, plain_file
 from spendwatch.sources.folder.source import FolderSource
 
 NOW = datetime(2026, 9, 16, 4, 0, tzinfo=UTC)
@@ -37,13 +40,11 @@ class Trap:
     def __init__(self, place: Path) -> None:
         self.path = place / "inbox"
         self.path.mkdir()
-        self.spool = place / "spool"
         self.seconds = 0.0
         self.unread = ""
         self.source = FolderSource(
             SourceName("inbox"),
             self.path,
-            self.spool,
             timedelta(seconds=10),
             lambda: self.seconds,
             memory=ScratchMemory(place / "ledger.db"),
@@ -183,7 +184,7 @@ from spendwatch.store.source_memory import SourceMemory
 seconds = 0.0
 place = Path(sys.argv[1])
 memory = SourceMemory(open_database(str(place / "ledger.db")))
-source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), lambda: seconds, memory=memory)
+source = FolderSource("inbox", place / "inbox", timedelta(0), lambda: seconds, memory=memory)
 with capture_logs() as logs:
     for look in range(100):
         seconds += 40.0
@@ -252,7 +253,6 @@ def test_any_name_is_carried_through_as_data(trap: Trap, raw: bytes, shelf: str)
         trap.seconds += 10
         (bill,) = trap.source.arrivals(NOW)
         bill.name.encode("utf-8")
-        assert bill.path.parent == trap.spool
         if shelf == "done":
             trap.source.keep(bill)
         else:
@@ -319,69 +319,62 @@ def _busy(work: Callable[[], None]) -> Iterator[None]:
         thread.join()
 
 
-FULL = 1 << 20
 RESTED = 0.012
 """Longer than one tick of any kernel's file clock: the source reads nothing younger, because it looks twice."""
 
 
-def _copies_of_a_file_in_use(spool: Spool, path: Path, tries: int) -> Iterator[bytes | None]:
-    """Copy, over and over, a file that somebody rewrites in place every few milliseconds."""
-    contents = [mark * FULL for mark in (b"a", b"b")]
+def test_a_file_that_is_rewritten_while_it_is_read_is_understood_as_it_was_or_not_at_all(
+    tmp_path: Path, shared_reader: ReadingProcess
+) -> None:
+    """The writer changes it in place: the time of a file may then belong to neither of its contents."""
+    folder, moment = tmp_path / "inbox", 1000.0
+    folder.mkdir()
+    memory = ScratchMemory(tmp_path / "ledger.db")
+    source = FolderSource(SourceName("inbox"), folder, timedelta(0), lambda: moment, memory=memory)
+    bills = [a_bill([a_line(line_id=a_line_id(one), cells={AMOUNT: cost}) for one in range(20)]) for cost in ("1.25", "9.75")]
+    name, contents = bills[0][0], [content for _, content in bills]
+    whole = {hashlib.sha256(content).hexdigest() for content in contents}
+    path = folder / name
     path.write_bytes(contents[0])
     dice = random.Random(7)  # noqa: S311 -- a test's dice
 
     def rewrite() -> None:
-        threading.Event().wait(RESTED + dice.random() * 0.01)
+        threading.Event().wait(RESTED + dice.random() * 0.6)
         path.write_bytes(dice.choice(contents))
 
+    outcomes = {"whole": 0, "changed": 0}
+    hints = ReadingHints({})
     with _busy(rewrite):
-        while tries:
-            with path.open("rb") as original:
-                settled = os.fstat(original.fileno())
-                if settled.st_size != FULL or time.time() - settled.st_mtime < RESTED:
+        while min(outcomes.values()) < 5 and sum(outcomes.values()) < 400:
+            moment += 4000.0
+            for file in source.arrivals(NOW):
+                if time.time() - path.stat().st_mtime < RESTED:
+                    source.leave(file)
                     continue
-                tries -= 1
-                copy = spool.take(original.fileno(), Identity.of(settled))
-            yield copy.read_bytes() if copy else None
-            if copy:
-                spool.drop(copy)
-
-
-def _is_mixed(copy: bytes) -> bool:
-    return len(copy) != FULL or copy.count(copy[:1]) != FULL
-
-
-def test_a_copy_of_a_file_that_is_rewritten_meanwhile_is_whole_or_discarded(tmp_path: Path) -> None:
-    outcomes = {"whole": 0, "discarded": 0}
-    for copy in _copies_of_a_file_in_use(Spool(tmp_path / "spool"), tmp_path / "bill.csv", 2000):
-        assert copy is None or not _is_mixed(copy)
-        outcomes["discarded" if copy is None else "whole"] += 1
-    print(f"\n2,000 copies against a busy writer: {outcomes}")
+                try:
+                    with shared_reader.read(file, hints) as reading:
+                        assert reading.statement.digest in whole
+                        assert reading.statement.lines == 20
+                except ReaderFailedError as error:
+                    outcomes["changed"] += error.is_innocent and str(error) == "the file was changed while being read"
+                else:
+                    outcomes["whole"] += 1
+                source.leave(file)
+    print(f"\nread against a busy writer: {outcomes}")
     assert min(outcomes.values()) > 0
 
 
-@pytest.mark.parametrize("has_second_look", [True, False])
-def test_only_the_second_look_keeps_a_mixed_copy_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_second_look: bool
+@pytest.mark.parametrize("content", [b"", b"no bill at all\n"])
+def test_what_was_wrong_with_a_file_that_was_changed_meanwhile_is_no_refusal(
+    content: bytes, tmp_path: Path, shared_reader: ReadingProcess
 ) -> None:
-    """The writer strikes in the middle of the copy. Without the second look, this test must see the damage."""
     path = tmp_path / "bill.csv"
-    path.write_bytes(b"a" * FULL)
-    really = os.copy_file_range
-
-    def with_a_writer_in_between(source: int, target: int, count: int, at: int, to: int) -> int:
-        step = really(source, target, min(count, FULL // 2), at, to)
-        path.write_bytes(b"b" * FULL)
-        return step
-
-    with path.open("rb") as original:
-        settled = Identity.of(os.fstat(original.fileno()))
-        monkeypatch.setattr(os, "copy_file_range", with_a_writer_in_between)
-        if not has_second_look:
-            monkeypatch.setattr(Identity, "of", lambda _: settled)
-        copy = Spool(tmp_path / "spool").take(original.fileno(), settled)
-    assert (copy is None) == has_second_look
-    assert copy is None or _is_mixed(copy.read_bytes())
+    path.write_bytes(b"as it had come to rest\n")
+    settled = BillFile("bill.csv", path, 9, SourceName("inbox"), NOW, Identity.of(path.stat()))
+    path.write_bytes(content)
+    with pytest.raises(ReaderFailedError, match="the file was changed while being read") as caught:
+        shared_reader.read(settled, ReadingHints({}))
+    assert caught.value.is_innocent
 
 
 def test_two_thousand_replacements_while_files_are_read_and_kept_lose_no_bytes(tmp_path: Path) -> None:
@@ -390,7 +383,6 @@ def test_two_thousand_replacements_while_files_are_read_and_kept_lose_no_bytes(t
     source = FolderSource(
         SourceName("inbox"),
         path,
-        tmp_path / "spool",
         timedelta(milliseconds=5),
         time.monotonic,
         memory=ScratchMemory(tmp_path / "ledger.db"),
@@ -424,7 +416,6 @@ def test_two_thousand_replacements_while_files_are_read_and_kept_lose_no_bytes(t
     assert seen[-1] == 2000, "the last word counts"
     assert seen == sorted(seen)
     assert all(len(numbers) == 1 and numbers <= read for numbers in kept), "nothing was put away unread"
-    assert list((tmp_path / "spool").iterdir()) == []
 
 
 def test_a_name_that_swaps_between_a_bill_and_a_link_to_a_secret_never_leaks_it(tmp_path: Path) -> None:
@@ -443,7 +434,6 @@ def test_a_name_that_swaps_between_a_bill_and_a_link_to_a_secret_never_leaks_it(
         link.symlink_to(secret)
         link.rename(path)
 
-    spool = Spool(tmp_path / "spool")
     folder = os.open(folder_path, os.O_RDONLY)
     refused = taken = 0
     try:
@@ -451,14 +441,12 @@ def test_a_name_that_swaps_between_a_bill_and_a_link_to_a_secret_never_leaks_it(
             for _ in range(10_000):
                 try:
                     with plain_file(folder, "x.csv") as original:
-                        copy = spool.take(original, Identity.of(os.fstat(original)))
+                        content = path_of(original).read_bytes()
                 except (OddFileError, OSError):
                     refused += 1
                     continue
-                if copy:
-                    taken += 1
-                    assert copy.read_bytes() == b"a\n1\n"
-                    spool.drop(copy)
+                taken += 1
+                assert content == b"a\n1\n"
     finally:
         os.close(folder)
     print(f"\n10,000 tries on a swapping name: {taken} bills, {refused} refused")
@@ -500,7 +488,7 @@ from spendwatch.store.opening import open_database
 from spendwatch.store.source_memory import SourceMemory
 place = Path(sys.argv[1])
 memory = SourceMemory(open_database(str(place / "ledger.db")))
-source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), time.monotonic, memory=memory)
+source = FolderSource("inbox", place / "inbox", timedelta(0), time.monotonic, memory=memory)
 def peak():
     # The kernel's other figure, that of getrusage, begins with the peak of the process that started this one.
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])

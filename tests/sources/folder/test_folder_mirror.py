@@ -42,7 +42,6 @@ def test_what_is_kept_or_rejected_stays_and_is_not_offered_again(inbox: Inbox) -
     assert tree_of(inbox) == before
     for _ in range(5):
         assert inbox.look_after(4000) == []
-    assert list(inbox.spool.iterdir()) == []
 
 
 def test_why_a_file_was_rejected_stands_in_the_log(inbox: Inbox) -> None:
@@ -184,13 +183,6 @@ def test_a_mount_that_comes_back_with_another_device_number_is_known(inbox: Inbo
     assert len(devices) == 2
 
 
-def test_what_an_earlier_version_left_beside_the_spool_is_of_no_meaning(inbox: Inbox) -> None:
-    for name in ("spool.settled", "spool.seen"):
-        inbox.spool.with_name(name).write_bytes(os.urandom(100))
-    inbox.drop("push/x.csv")
-    assert inbox.kept() == ["push/x.csv"]
-
-
 def test_a_ledger_that_lacks_what_was_read_is_given_it_again(inbox: Inbox) -> None:
     """It comes from a backup: it may lack what was read since, and its figures would be too low."""
     inbox.drop("1/x.csv")
@@ -326,7 +318,7 @@ from spendwatch.store.source_memory import SourceMemory
 place = Path(sys.argv[1])
 seconds = 0.0
 memory = SourceMemory(open_database(str(place / "ledger.db")))
-source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), lambda: seconds, move=False, memory=memory)
+source = FolderSource("inbox", place / "inbox", timedelta(0), lambda: seconds, move=False, memory=memory)
 assert not list(source.arrivals(datetime.now(UTC)))
 for number, file in enumerate(source.arrivals(datetime.now(UTC))):
     source.keep(file)

@@ -178,7 +178,7 @@ from spendwatch.store.source_memory import SourceMemory
 place = Path(sys.argv[1])
 seconds = 0.0
 memory = SourceMemory(open_database(str(place / "ledger.db")))
-source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), lambda: seconds, recursive=True, memory=memory)
+source = FolderSource("inbox", place / "inbox", timedelta(0), lambda: seconds, recursive=True, memory=memory)
 def look():
     global seconds
     seconds += 4000.0
@@ -444,7 +444,7 @@ from spendwatch.store.source_memory import SourceMemory
 place = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 memory = SourceMemory(open_database(str(place / "ledger.db")))
-source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), time.monotonic, recursive=True, memory=memory)
+source = FolderSource("inbox", place / "inbox", timedelta(0), time.monotonic, recursive=True, memory=memory)
 def peak():
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 before = peak()

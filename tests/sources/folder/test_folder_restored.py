@@ -123,7 +123,7 @@ from spendwatch.store.opening import open_database
 from spendwatch.store.source_memory import SourceMemory
 place = Path(sys.argv[1])
 memory = SourceMemory(open_database(str(place / "ledger.db")))
-source = FolderSource("inbox", place / "inbox", place / "spool", timedelta(0), lambda: 0.0, memory=memory)
+source = FolderSource("inbox", place / "inbox", timedelta(0), lambda: 0.0, memory=memory)
 assert not list(source.arrivals(datetime.now(UTC)))
 for file in source.arrivals(datetime.now(UTC)):
     source.keep(file)
@@ -211,7 +211,7 @@ def test_a_source_is_opened_while_the_ledger_cannot_be_asked_and_goes_on_when_it
     database = open_database(str(inbox.memory.path))
     memory = SourceMemory(database)
     inbox.drop("a.csv")
-    source = FolderSource(SourceName("inbox"), inbox.path, inbox.spool, SETTLE, lambda: inbox.seconds, memory=memory)
+    source = FolderSource(SourceName("inbox"), inbox.path, SETTLE, lambda: inbox.seconds, memory=memory)
     database.close()
     inbox.memory.path.rename(inbox.memory.path.with_name("away"))
     inbox.memory.path.mkdir()

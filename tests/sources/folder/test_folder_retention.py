@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import threading
 import time
 from collections.abc import Callable
@@ -320,18 +319,16 @@ def test_of_a_folder_where_nothing_is_moved_what_the_ledger_has_is_found_again(t
     assert sorted(texts(inbox)) == ["push/x.csv", "x.csv"]
 
 
-def test_only_a_private_copy_is_handed_out_and_it_is_gone_with_the_next(inbox: Inbox) -> None:
+def test_each_is_open_until_the_next_is_asked_for(inbox: Inbox) -> None:
     settle(inbox, "x.csv", "y.csv")
     found = inbox.source.originals()
     first = next(found)
     assert first.path is not None
-    assert first.path.parent == inbox.spool
-    assert stat.S_IMODE(first.path.stat().st_mode) == 0o600
+    (inbox.path / "done" / first.name).rename(inbox.path / "done" / "z.csv")
+    assert first.path.read_text(encoding="utf-8") == f"a\n{first.name}\n"
     second = next(found)
-    assert not first.path.exists()
     assert second.path is not None
-    del found
-    assert list(inbox.spool.iterdir()) == []
+    assert second.path.read_text(encoding="utf-8") == f"a\n{second.name}\n"
 
 
 def test_finding_changes_nothing(inbox: Inbox) -> None:

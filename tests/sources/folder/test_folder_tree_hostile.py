@@ -20,9 +20,9 @@ from drop_folder import NOW, open_descriptors
 from scratch_memory import ScratchMemory
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import SourceName
+from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.originals import plain_file
 from spendwatch.sources.files.shelves import Shelf, bring_back, lay_beside, put_away
-from spendwatch.sources.files.spool import Identity
 from spendwatch.sources.files.tree import Tree, find
 from spendwatch.sources.folder.source import FolderSource
 
@@ -226,7 +226,6 @@ def test_a_source_on_a_swapping_folder_gives_and_keeps_nothing_but_its_bills(sce
     source = FolderSource(
         SourceName("inbox"),
         scene.inbox,
-        tmp_path / "spool",
         timedelta(0),
         lambda: seconds,
         recursive=True,
@@ -261,5 +260,4 @@ def test_a_source_on_a_swapping_folder_gives_and_keeps_nothing_but_its_bills(sce
     assert {path.read_text(encoding="utf-8") for path in kept} == {BILL}
     assert len(calm) == passes - 1, "the others go on, and the last one only just came"
     assert outcomes["push"] >= len(kept) - len(calm) > 0
-    assert list((tmp_path / "spool").iterdir()) == []
     assert scene.is_untouched_outside

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from structlog.testing import capture_logs
 from bucket_watch import Bucket
 from servers_oss import OssServer
 from spendwatch.bills.names import told_by
+from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.statement import Kind
 
 pytestmark = pytest.mark.anyio
@@ -205,33 +207,52 @@ async def test_a_refused_file_lies_beside_its_reason_and_is_not_given_again(stag
     assert stage.bucket.shelf("originals/rejected") == {"d/a.csv": BILL, "d/a.csv.why.txt": b"line 3 is no line\n"}
 
 
-async def test_a_memory_that_was_lost_means_that_everything_is_given_once_more(stage: Stage) -> None:
+async def test_a_download_that_is_lost_before_it_is_on_record_is_fetched_again(stage: Stage) -> None:
     stage.server.put("a.csv", BILL)
-    for damage in (b"", b"spendwatch objects, 2\n", b"nonsense"):
-        await stage.bucket.enter()
-        (stage.bucket.place / "objects").write_bytes(damage)
-        stage.bucket.restarted()
-        assert await stage.bucket.enter() == [("a.csv", BILL)]
-        stage.bucket.restarted()
-        assert await stage.bucket.enter() == []
-
-
-@pytest.mark.parametrize(("revision", "ledger"), [(4, "a"), (4, "b"), (50, "b")])
-async def test_a_ledger_that_lacks_what_was_given_is_given_everything_once_more(
-    stage: Stage, revision: int, ledger: str
-) -> None:
-    stage.server.put("a.csv", BILL)
-    stage.bucket.past.revision = 5
+    await stage.bucket.round()
+    shutil.rmtree(stage.bucket.place)
+    stage.bucket.restarted()
     assert await stage.bucket.enter() == [("a.csv", BILL)]
-    stage.bucket.restarted()
     assert await stage.bucket.enter() == []
-    stage.bucket.past.revision, stage.bucket.past.ledger = revision, ledger
-    stage.bucket.restarted()
+
+
+async def test_a_ledger_that_lacks_what_was_given_is_given_it_from_the_archive(stage: Stage) -> None:
+    stage.server.put("d/a.csv", BILL)
+    await stage.bucket.enter()
+    backup = stage.bucket.memory.backup()
+    stage.server.put("d/b.csv", BILL * 2)
+    await stage.bucket.enter()
+    stage.bucket.memory.restore(backup)
+    stage.server.objects.clear()
     with capture_logs() as logs:
-        assert await stage.bucket.enter() == [("a.csv", BILL)]
-    assert "known_bills_forgotten" in {log["event"] for log in logs}
+        assert await stage.bucket.enter() == [("d/b.csv", BILL * 2)]
+    assert [(log["event"], log["count"]) for log in logs] == [("archived_files_read_again", 1)]
     stage.bucket.restarted()
     assert await stage.bucket.enter() == []
+    stage.bucket.memory.begin_anew()
+    assert sorted(await stage.bucket.enter()) == [("d/a.csv", BILL), ("d/b.csv", BILL * 2)]
+    assert await stage.bucket.enter() == []
+
+
+async def test_a_bill_that_waited_when_the_backup_was_made_is_not_taken_for_known_by_it(stage: Stage) -> None:
+    stage.server.put("a.csv", BILL)
+    (file,) = await stage.bucket.round()
+    backup = stage.bucket.memory.backup()
+    stage.bucket.source.keep(file)
+    stage.bucket.memory.restore(backup)
+    stage.bucket.restarted()
+    assert [content for _, content in await stage.bucket.enter()] == [BILL, BILL], "from the archive, and from the bucket"
+    assert await stage.bucket.enter() == []
+
+
+async def test_what_earlier_versions_left_does_no_harm(stage: Stage) -> None:
+    stage.bucket.place.mkdir()
+    for name in ("known.json", "objects", "history"):
+        (stage.bucket.place / name).write_bytes(b"what an earlier version knew")
+    (stage.bucket.place / "pending").mkdir()
+    (stage.bucket.place / "pending" / "flat.csv").write_bytes(BILL)
+    stage.server.put("a.csv", BILL)
+    assert await stage.bucket.enter() == [("a.csv", BILL)]
 
 
 async def test_what_was_entered_is_found_again_under_its_name_and_forgotten_in_time(stage: Stage) -> None:
@@ -240,11 +261,9 @@ async def test_what_was_entered_is_found_again_under_its_name_and_forgotten_in_t
     await stage.bucket.enter()
     kept = [(one.name, one.path.read_bytes() if one.path else None) for one in stage.bucket.source.originals()]
     assert kept == [("20260914/a.csv", BILL), ("b.csv", BILL + b"\n")]
-    assert not list((stage.bucket.place / "incoming").iterdir()), "copies are private, and gone when they were looked at"
-    now = datetime.now(UTC)  # noqa: TID251 -- the file system stamps what is moved
-    assert stage.bucket.source.forget_originals(now - timedelta(days=1)) == 0
-    assert stage.bucket.source.forget_originals(now + timedelta(days=1)) == 0, "its clock lags: nothing is removed"
-    assert stage.bucket.source.forget_originals(now) == 2
+    now = stage.bucket.watch.now
+    assert stage.bucket.source.forget_originals(now) == 0
+    assert stage.bucket.source.forget_originals(now + timedelta(seconds=1)) == 2
     assert stage.bucket.shelf() == {}
 
 
@@ -265,15 +284,21 @@ async def test_an_original_that_cannot_be_moved_is_told_and_given_once_more(stag
     assert (stage.bucket.shelf(), await stage.bucket.round()) == ({"d/a.csv": BILL}, [])
 
 
-async def test_what_cannot_be_remembered_stays_where_it_is_and_is_given_once_more(stage: Stage) -> None:
+async def test_what_cannot_be_remembered_stays_where_it_is_and_is_given_once_more(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage.server.put("a.csv", BILL)
     (file,) = await stage.bucket.round()
-    (stage.bucket.place / "objects.new").mkdir()
-    with capture_logs() as logs:
-        stage.bucket.source.keep(file)
-    assert [(log["event"], log["name"]) for log in logs] == [("object_not_remembered", "a.csv")]
+    with monkeypatch.context() as broken:
+        broken.setattr(stage.bucket.memory, "settle", _unavailable)
+        with pytest.raises(LedgerUnavailableError):
+            stage.bucket.source.keep(file)
     assert stage.bucket.waiting() == [replace(file, arrived_at=stage.bucket.watch.now)]
-    (stage.bucket.place / "objects.new").rmdir()
     stage.bucket.source.keep(file)
     stage.bucket.restarted()
     assert await stage.bucket.enter() == []
+
+
+def _unavailable(*_: object) -> str:
+    msg = "the ledger cannot be reached"
+    raise LedgerUnavailableError(msg)

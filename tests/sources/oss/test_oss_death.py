@@ -15,7 +15,6 @@ from bucket_watch import Bucket
 from folders import environment
 from oss_lies import Call
 from servers_oss import OssServer
-from spendwatch.sources.oss.versions import Version, Versions
 
 pytestmark = pytest.mark.anyio
 
@@ -115,48 +114,3 @@ async def test_killed_at_every_step_the_next_round_is_exact(stage: Stage, tmp_pa
         bucket.restarted()
         assert await bucket.enter() == []
     assert min(died_while.values()) >= 5
-
-
-def _version(number: int, object_number: int = 1, state: int = 1) -> Version:
-    return Version(number, bytes([object_number]) * 16, bytes([state]) * 16, bytes([number]) * 16)
-
-
-@pytest.mark.parametrize("size", [*range(1, 56), 1000])
-def test_a_record_that_was_half_written_is_no_record_and_does_not_spoil_the_next(size: int, tmp_path: Path) -> None:
-    file = tmp_path / "objects"
-    Versions(file, ()).settled(_version(1))
-    whole = file.read_bytes()
-    file.write_bytes(whole + bytes(range(200))[:size] * (1 if size < 56 else 7))
-    versions = Versions(file, ())
-    assert versions.knows(bytes([1]) * 16, bytes([1]) * 16)
-    versions.settled(_version(2, 2))
-    again = Versions(file, ())
-    assert again.knows(bytes([1]) * 16, bytes([1]) * 16)
-    assert again.knows(bytes([2]) * 16, bytes([1]) * 16)
-
-
-def test_of_two_versions_the_one_that_was_given_later_counts_whenever_they_are_put_away(tmp_path: Path) -> None:
-    versions = Versions(tmp_path / "objects", [_version(5, state=1), _version(6, state=2)])
-    versions.settled(_version(6, state=2))
-    versions.settled(_version(5, state=1))
-    for known in (versions, Versions(tmp_path / "objects", ())):
-        assert known.knows(bytes([1]) * 16, bytes([2]) * 16)
-        assert not known.knows(bytes([1]) * 16, bytes([1]) * 16)
-    assert versions.following(b"", b"", b"").number == 7
-
-
-def test_the_file_of_versions_does_not_grow_for_ever(tmp_path: Path) -> None:
-    versions = Versions(tmp_path / "objects", ())
-    for number in range(1, 3000):
-        versions.settled(_version(number % 250, number % 10, number % 7))
-    assert (tmp_path / "objects").stat().st_size < 1100 * 56
-
-
-def test_only_what_is_listed_is_remembered_of_very_many_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spendwatch.sources.oss.versions._MOST_KNOWN", 3)
-    versions = Versions(tmp_path / "objects", ())
-    for number in range(1, 6):
-        versions.settled(_version(number, number))
-    versions.make_room({bytes([2]) * 16, bytes([5]) * 16})
-    known = [number for number in range(1, 6) if versions.knows(bytes([number]) * 16, bytes([1]) * 16)]
-    assert known == [2, 5]

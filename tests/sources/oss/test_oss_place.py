@@ -14,14 +14,13 @@ import pytest
 from pydantic import ValidationError
 
 from bucket_watch import Bucket
-from endpoint_watch import LOOPBACK, StopWatch
+from endpoint_watch import LOOPBACK
 from oss_lies import BUCKET, KEY_ID, REGION, SECRET, TOKEN
 from servers_oss import OssServer
 from spendwatch.outgoing import Outgoing
-from spendwatch.sources.opening import open_credentials
 from spendwatch.sources.oss.settings import OssConfig, Signature
 from spendwatch.sources.provider.acs3 import Signer
-from spendwatch.sources.provider.credentials import LentKey, Loan
+from spendwatch.sources.provider.credentials import LentKey, Loan, OwnKey, key_in
 from spendwatch.sources.provider.credentials_settings import Provider
 from spendwatch.sources.trouble import Trouble
 
@@ -96,10 +95,7 @@ async def test_the_environment_may_hold_the_key(stage: Stage) -> None:
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET": SECRET,
         "ALIBABA_CLOUD_SECURITY_TOKEN": TOKEN,
     }
-    config = _config(provider="environment")
-    client, watch = Outgoing(LOOPBACK), StopWatch()
-    credentials = open_credentials(config, client=client, metadata=lambda: client, clock=watch.clock, environ=environ)
-    stage.bucket.restarted(credentials=credentials)
+    stage.bucket.restarted(credentials=OwnKey(key_in(environ)))
     assert await stage.bucket.enter() == [("a.csv", BILL)]
 
 

@@ -6,7 +6,7 @@ import itertools
 import shutil
 import threading
 from collections.abc import Collection, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -14,8 +14,8 @@ from spendwatch.bills.client.child import InvalidAnswerError
 from spendwatch.bills.client.dialogue import Dialogue, Progress, usable
 from spendwatch.bills.client.reading import ProcessReading
 from spendwatch.bills.messages import BillRead, Done, ExportRequest, ForgetRequest, ReadRequest
-from spendwatch.bills.survey import digest_of
-from spendwatch.domain.errors import ReaderFailedError
+from spendwatch.bills.survey import digest_of, identity
+from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from spendwatch.domain.statement import BillFile, DayKey, Digest, ReadingHints, Statement
 
 MEMORY = 4 * 1024**3
@@ -89,8 +89,11 @@ class ReadingProcess:
             with usable():
                 folder.mkdir(mode=0o700)
             try:
-                return self._read(file, hints, number, folder)
+                with _unchanged(file):
+                    return self._read(file, hints, number, folder)
             except BaseException:
+                if self._open.pop(number, None) is not None:
+                    self._dialogue.dismiss()  # it holds a bill that nobody will ask for
                 shutil.rmtree(folder, ignore_errors=True)
                 self._spare(file.size)
                 raise
@@ -158,6 +161,21 @@ class ReadingProcess:
             return False
         self._dialogue.dismiss()
         return True
+
+
+@contextmanager
+def _unchanged(file: BillFile) -> Iterator[None]:
+    """Believe what was understood of a file, and what was wrong with it, only if it is still what had come to rest."""
+    error: Exception | None = None
+    try:
+        yield
+    except (UnreadableBillError, ReaderFailedError) as failure:
+        error = failure
+    if file.as_settled and identity(file.path) != file.as_settled:
+        msg = "the file was changed while being read"
+        raise ReaderFailedError(msg, is_innocent=True) from error
+    if error:
+        raise error
 
 
 def _makes_sense(statement: Statement) -> bool:

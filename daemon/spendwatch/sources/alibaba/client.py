@@ -16,6 +16,7 @@ from spendwatch.domain.period import BillingPeriod, Clock
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId
 from spendwatch.pacing import Pace
+from spendwatch.request import Request
 from spendwatch.sources.alibaba.balance_answers import account_balance, fund_account
 from spendwatch.sources.alibaba.bill_pages import MOST_PAGES, Page, Paging, Wanted, page_of, sums
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
@@ -203,14 +204,16 @@ class BssClient:
         query = f"?{request.canonical_query}" if request.query else ""
         try:
             return await self._client.fetch(
-                f"{self._endpoint}/{query}",
-                method="POST",
-                content=request.body,
-                headers={"accept": "application/json"},
-                credentials=headers,
-                most_bytes=_MOST_BYTES,
-                deadline=self._timeout,
-                silence=self._silence,
+                Request(
+                    url=f"{self._endpoint}/{query}",
+                    method="POST",
+                    content=request.body,
+                    headers={"accept": "application/json"},
+                    credentials=headers,
+                    most_bytes=_MOST_BYTES,
+                    deadline=self._timeout,
+                    silence=self._silence,
+                )
             )
         except (UnreachableError, ForbiddenAddressError) as error:
             raise not_fetched(request.action, error) from error

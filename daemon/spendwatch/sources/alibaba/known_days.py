@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from spendwatch.domain.errors import InvalidAmountError
 from spendwatch.domain.money import EXACT, parse_amount, plain
-from spendwatch.domain.period import PROVIDER_ZONE, STAMP, BillingPeriod, is_final, open_periods
+from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod, is_final, open_periods
 
 Totals = Mapping[str, Decimal]
 """What is payable, by currency."""
@@ -32,6 +31,12 @@ class KnownDay:
     doubted: Totals | None = None
     """Lower totals that were said once since then."""
 
+    @property
+    def text(self) -> str:
+        """All of it, to be remembered."""
+        doubted = None if self.doubted is None else texts(self.doubted)
+        return json.dumps({"digest": self.digest, "totals": texts(self.totals), "fetched": self.fetched, "doubted": doubted})
+
     def believes(self, totals: Totals) -> bool:
         """Tell whether these may replace the known ones: more at once, less only when two fetches agree that it is less.
 
@@ -40,13 +45,12 @@ class KnownDay:
         return not _is_less(totals, self.totals) or (self.doubted is not None and not _is_less(totals, self.doubted))
 
 
-class Memory:
-    """The days, and the months that were not yet asked for as a whole after they had become final."""
+class OpenMonths:
+    """The months that were not yet asked for as a whole after they had become final."""
 
-    def __init__(self, found: Mapping[str, object]) -> None:
-        """Take in what was remembered; what cannot be read is forgotten, and offered once more."""
-        self.days = dict(read(found))
-        self._unfinished = set(_months(found.get(_UNFINISHED)))
+    def __init__(self, known: Mapping[str, str]) -> None:
+        """Take in what is remembered."""
+        self._unfinished = {BillingPeriod.parse(label) for label in known.get(_UNFINISHED, "").split()}
 
     def cycles(self, now: datetime, *, final_on: int) -> tuple[BillingPeriod, ...]:
         """Return the months to be asked for, the latest first: those that may change, and those that did while we were away."""
@@ -68,15 +72,9 @@ class Memory:
         self._unfinished -= {cycle} if is_news else set()
         return is_news
 
-    def written(self) -> dict[str, object]:
-        """Return it as JSON holds it."""
-        return {**written(self.days), _UNFINISHED: sorted(cycle.label for cycle in self._unfinished)}
-
-
-def _months(found: object) -> Iterator[BillingPeriod]:
-    for label in found if isinstance(found, list) else ():
-        with suppress(ValueError):
-            yield BillingPeriod.parse(str(label))
+    def written(self) -> Mapping[str, str]:
+        """Return it as it is remembered."""
+        return {_UNFINISHED: " ".join(sorted(cycle.label for cycle in self._unfinished))}
 
 
 def agree(one: Totals, other: Totals, tolerance: Decimal) -> bool:
@@ -90,42 +88,18 @@ def texts(totals: Totals) -> dict[str, str]:
     return {currency: plain(amount) for currency, amount in sorted(totals.items())}
 
 
-def written(days: Mapping[str, KnownDay]) -> dict[str, object]:
-    """Return the days as JSON holds them."""
-    return {
-        key: {
-            "digest": day.digest,
-            "totals": texts(day.totals),
-            "fetched": day.fetched,
-            **({} if day.doubted is None else {"doubted": texts(day.doubted)}),
-        }
-        for key, day in sorted(days.items())
-    }
-
-
-def read(memory: Mapping[str, object]) -> Iterator[tuple[str, KnownDay]]:
-    """Yield what was remembered; a day that cannot be read is forgotten, and offered once more."""
-    for key, day in memory.items():
-        with suppress(ValueError, TypeError, KeyError, InvalidAmountError):
-            yield key, _day(day)
+def known_day(text: str) -> KnownDay | None:
+    """Return the day that such a text tells; None if there is none."""
+    if not text:
+        return None
+    found = json.loads(text)
+    doubted = None if found["doubted"] is None else _amounts(found["doubted"])
+    return KnownDay(found["digest"], _amounts(found["totals"]), found["fetched"], doubted)
 
 
 def _is_less(totals: Totals, than: Totals) -> bool:
     return any(totals.get(currency, _ZERO) < than.get(currency, _ZERO) for currency in {*totals, *than})
 
 
-def _day(found: object) -> KnownDay:
-    if not isinstance(found, dict):
-        msg = "no day"
-        raise TypeError(msg)
-    fetched = str(found["fetched"])
-    datetime.strptime(fetched, STAMP)  # noqa: DTZ007 -- only asked whether it is one
-    doubted = _amounts(found["doubted"]) if "doubted" in found else None
-    return KnownDay(str(found["digest"]), _amounts(found["totals"]), fetched, doubted)
-
-
-def _amounts(found: object) -> Totals:
-    if not isinstance(found, dict):
-        msg = "no amounts"
-        raise TypeError(msg)
-    return {str(currency): parse_amount(str(text)) for currency, text in found.items()}
+def _amounts(found: Mapping[str, str]) -> Totals:
+    return {currency: parse_amount(text) for currency, text in found.items()}

@@ -19,10 +19,10 @@ from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod, stamp_after
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.sources.alibaba.bill_pages import NO_LINES, DayBill, Wanted
 from spendwatch.sources.alibaba.client import BssClient
-from spendwatch.sources.alibaba.known_days import KnownDay, Memory, Totals, agree, texts
+from spendwatch.sources.alibaba.known_days import KnownDay, OpenMonths, Totals, agree, known_day, texts
 from spendwatch.sources.fetching_source import FetchingSource
-from spendwatch.sources.files.kept import NO_HISTORY, History
-from spendwatch.sources.holding import Holding, Incoming
+from spendwatch.sources.holding import Incoming
+from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.trouble import EndpointError, Trouble
 
 _log: FilteringBoundLogger = structlog.get_logger()
@@ -46,21 +46,16 @@ class AlibabaSource(FetchingSource):
         *,
         account: AccountId,
         final_on: int,
+        memory: SourceMemory,
         monotonic: Callable[[], float],
         product: str = "sfm",
-        history: History = NO_HISTORY,
     ) -> None:
-        """Keep files below `place`. `final_on` is the day of a month until whose end the previous month may still change.
-
-        What was given is given again to a ledger that lacks it by its `history`.
-        """
-        self._holding = Holding(place, name, history)
-        super().__init__(name, self._holding, monotonic=monotonic)
+        """Keep files below `place`. `final_on` is the day of a month until whose end the previous month may still change."""
+        super().__init__(name, place, memory, monotonic)
         self._api = api
         self._account = account
         self._final_on = final_on
         self._product = product
-        self._recalled: Memory | None = None
         self._disagreed: set[BillingPeriod] = set()
         self._new_checks: list[CrossCheck] = []
 
@@ -77,23 +72,17 @@ class AlibabaSource(FetchingSource):
 
         A month that became final while we could not ask is asked for once more, as a whole.
         """
-        memory = await self._memory()
-        cycles = memory.cycles(now, final_on=self._final_on)
-        if memory.begin(cycles):
-            await self._remember(memory)
+        months = OpenMonths(self._known)
+        cycles = months.cycles(now, final_on=self._final_on)
+        if months.begin(cycles):
+            await self._remember(months.written())
         first: EndpointError | None = None
         for cycle in cycles:
             trouble = await self._fetch_cycle(cycle, now)
-            if trouble is None and memory.finish(cycle, now, final_on=self._final_on):
-                await self._remember(memory)
+            if trouble is None and months.finish(cycle, now, final_on=self._final_on):
+                await self._remember(months.written())
             first = first or trouble
         return first
-
-    async def _memory(self) -> Memory:
-        """Return what is remembered. It is not read before somebody asks: until then another may have this place."""
-        if self._recalled is None:
-            self._recalled = Memory(await asyncio.to_thread(self._holding.recall))
-        return self._recalled
 
     async def _fetch_cycle(self, cycle: BillingPeriod, now: datetime) -> EndpointError | None:
         """Fetch the days of a cycle, the latest first; return what was wrong with some of them, if it did not stop the rest."""
@@ -144,24 +133,25 @@ class AlibabaSource(FetchingSource):
 
     async def _take(self, wanted: Wanted, bill: DayBill, file: Incoming, now: datetime) -> None:
         """Offer the day's bill, unless it says nothing new, or less than before and for the first time."""
-        key, memory = f"{wanted.cycle.label}/{wanted.day.isoformat()}", await self._memory()
-        known = memory.days.get(key)
+        key = f"{wanted.cycle.label}/{wanted.day.isoformat()}"
+        known = known_day(self._known.get(key, ""))
         if bill.digest == (known.digest if known else NO_LINES):
             if known and known.doubted is not None:
-                await self._remember_day(key, replace(known, doubted=None))
+                await self._remember({key: replace(known, doubted=None).text})
             return
         if bill.is_doubtful:
             await self._hold_against_total(wanted, bill)
         if known and not known.believes(bill.totals):
             before, said = texts(known.totals), texts(bill.totals)
             _log.warning("lower_bill_unconfirmed", source=self._name, day=str(wanted), before=before, said=said)
-            await self._remember_day(key, replace(known, doubted=bill.totals))
+            await self._remember({key: replace(known, doubted=bill.totals).text})
             return
         fetched = stamp_after(now, known.fetched if known else "")
         name = f"{self._account}_DescribeInstanceBill_{wanted.day:%Y%m%d}_{fetched}.json"
-        # The file first: what is remembered without a file would never be offered.
-        await asyncio.to_thread(self._holding.offer, file, name)
-        await self._remember_day(key, KnownDay(bill.digest, bill.totals, fetched))
+        await asyncio.to_thread(self._holding.offer, file, name, {key: KnownDay(bill.digest, bill.totals, fetched).text})
+        # Of the months that may ever be asked for; that is as exact as forgetting has to be.
+        if too_many := sorted(key for key in self._known if "/" in key)[:-_MOST_KNOWN]:
+            await asyncio.to_thread(self._holding.forget, too_many)
 
     async def _hold_against_total(self, wanted: Wanted, bill: DayBill) -> None:
         """Raise unless the provider's own total of the day, too, has the lines twice that came twice."""
@@ -169,15 +159,6 @@ class AlibabaSource(FetchingSource):
         if not agree(bill.totals, total, _TOLERANCE):
             msg = f"the bill of {wanted}: lines stand on two pages, and together they are not what the day is said to cost"
             raise EndpointError(msg, Trouble.CHANGING)
-
-    async def _remember_day(self, key: str, day: KnownDay) -> None:
-        memory = await self._memory()
-        # Of the months that may ever be asked for; that is as exact as forgetting has to be.
-        memory.days = dict(sorted({**memory.days, key: day}.items())[-_MOST_KNOWN:])
-        await self._remember(memory)
-
-    async def _remember(self, memory: Memory) -> None:
-        await asyncio.to_thread(self._holding.remember, memory.written())
 
     async def _cross_check(self, cycle: BillingPeriod, days: Totals, tolerance: Decimal, now: datetime) -> None:
         try:

@@ -15,8 +15,8 @@ from spendwatch.domain.money import Currency
 from spendwatch.domain.statement import AccountId
 from spendwatch.sources.balances.document import NoBalanceError, balance_in
 from spendwatch.sources.balances.flat_text import MOST_BYTES
+from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.originals import OddFileError, folder_at, plain_file
-from spendwatch.sources.files.spool import Identity
 
 
 class FileBalance:

@@ -9,6 +9,7 @@ from spendwatch.domain.errors import BalanceUnavailableError, ForbiddenAddressEr
 from spendwatch.domain.money import Currency
 from spendwatch.domain.statement import AccountId
 from spendwatch.pacing import asked_pause
+from spendwatch.request import Request
 from spendwatch.sources.balances.document import NoBalanceError, balance_in
 from spendwatch.sources.balances.flat_text import MOST_BYTES
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
@@ -38,12 +39,14 @@ class UrlBalance:
         """Return what the endpoint says, or raise `BalanceUnavailableError`."""
         try:
             answer = await self._client.fetch(
-                self._access.url,
-                most_bytes=MOST_BYTES,
-                deadline=self._timeout,
-                silence=min(_LONGEST_SILENCE, self._timeout),
-                headers={"accept": "application/json"},
-                credentials=self._access.credentials(),
+                Request(
+                    url=self._access.url,
+                    most_bytes=MOST_BYTES,
+                    deadline=self._timeout,
+                    silence=min(_LONGEST_SILENCE, self._timeout),
+                    headers={"accept": "application/json"},
+                    credentials=self._access.credentials(),
+                )
             )
         except UnreachableError as error:
             raise self._trouble(str(error), Trouble.UNREACHABLE, is_lasting=False) from error

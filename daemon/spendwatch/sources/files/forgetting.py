@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from spendwatch.domain.original import Original
+from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.naming import reason_name, spelled
 from spendwatch.sources.files.shelves import Shelf
 from spendwatch.sources.files.skipped import reason_of
-from spendwatch.sources.files.spool import Identity
 from spendwatch.sources.files.tree import DEEPEST, enter
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 
 from spendwatch.domain.original import Original
 from spendwatch.domain.statement import SourceName
@@ -28,11 +29,16 @@ class OnRecord:
         """Whether the record is not the one that was read last: at first, and when the ledger was replaced."""
         return self._version is None or self._memory.version(self._source) != self._version
 
-    def read(self) -> Iterator[Original]:
-        """Yield all originals on record; what was not written down yet belongs to another record, or is read again."""
-        self._new = {}
-        self._version = self._memory.version(self._source)
-        yield from self._memory.originals(self._source)
+    @contextmanager
+    def read(self) -> Iterator[Iterator[Original]]:
+        """Give all originals on record, which is known once the block has come to its end.
+
+        What was not written down yet belongs to another record, or is read again.
+        """
+        self._new, self._version = {}, None
+        version = self._memory.version(self._source)
+        yield self._memory.originals(self._source)
+        self._version = version
 
     def all(self) -> Iterator[Original]:
         """Yield all originals on record, for whoever only looks."""
@@ -41,6 +47,12 @@ class OnRecord:
     def is_not_over(self) -> None:
         """Take the record for another one at the next look, too."""
         self._version = None
+
+    def settle(self, waiting: str, original: Original, latest: Collection[str]) -> None:
+        """Put an original on record at once, with all that was known by it as a download."""
+        is_another = self.is_another
+        version = self._memory.settle(self._source, waiting, original, latest)
+        self._version = None if is_another else version
 
     def add(self, original: Original) -> None:
         """Put an original on record soon."""

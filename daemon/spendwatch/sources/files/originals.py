@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from spendwatch.domain.errors import SourceUnavailableError
+from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.skipped import HARD_LINK, LINK
-from spendwatch.sources.files.spool import Identity
 from spendwatch.sources.files.tree import find
 
 _TAIL = 64
@@ -27,6 +27,8 @@ class Offered:
     """Below the folder, its parts joined by `/`."""
     identity: Identity
     seen_at: datetime
+    descriptor: int
+    """It is open, so that nothing takes its place while it is read."""
 
 
 class OddFileError(Exception):
@@ -70,6 +72,11 @@ def plain_file(folder: int, name: str) -> Iterator[int]:
         yield original
     finally:
         os.close(original)
+
+
+def path_of(original: int) -> Path:
+    """Return a path that leads to an open file, whatever its name leads to by now, for the reading process, too."""
+    return Path(f"/proc/{os.getpid()}/fd/{original}")
 
 
 def ends_like(original: int, endings: tuple[bytes, ...]) -> bool:

@@ -8,8 +8,8 @@ import os
 import stat
 from enum import StrEnum
 
+from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.naming import MANY, reason_name, twins
-from spendwatch.sources.files.spool import Identity
 from spendwatch.sources.files.tree import Place, enter, find, make_folder, make_way
 
 _OURS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC

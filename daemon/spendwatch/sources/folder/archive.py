@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -16,12 +16,12 @@ from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.original import Original
 from spendwatch.domain.statement import SourceName
 from spendwatch.sources.files.forgetting import forget
+from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.naming import readable, spelled
 from spendwatch.sources.files.on_record import OnRecord
 from spendwatch.sources.files.originals import Offered, folder_at, oddity
 from spendwatch.sources.files.shelves import Shelf, bring_back, lay_beside, put_away, seen_on
 from spendwatch.sources.files.skipped import Once, reason_of
-from spendwatch.sources.files.spool import Identity
 from spendwatch.sources.files.tree import MOST_FOLDERS, Tree, enter
 from spendwatch.sources.folder.settling import Looks
 
@@ -109,14 +109,8 @@ class Archive:
         return len(removed)
 
     def _bring_back_what_is_not_on_record(self, folder: int) -> None:
-        known = {one.place: one.identity for one in self._record.read()}
-        found = [
-            (shelf, name, known.get(spelled(f"{shelf}/{name}")), Identity.of(seen))
-            for shelf in Shelf
-            for name, seen in self._lying(folder, shelf, self._not_brought_back)
-        ]
-        # What is rejected and unknown may be a reason, or was laid there by a person.
-        changed = [(shelf, name) for shelf, name, was, seen in found if was != seen.archived and (was or shelf is Shelf.DONE)]
+        with self._record.read() as originals:
+            changed = self._changed(folder, {one.place: one.identity for one in originals})
         if changed:
             reason = "they are not on record as they are: they are read again"
             self._once.tell("archived_files_read_again", count=len(changed), reason=reason)
@@ -130,6 +124,16 @@ class Archive:
             self._once.is_over("archived_files_read_again")
         else:
             self._record.is_not_over()
+
+    def _changed(self, folder: int, known: Mapping[str, str]) -> list[tuple[Shelf, str]]:
+        """Return what is not on record as it lies in the archive."""
+        found = [
+            (shelf, name, known.get(spelled(f"{shelf}/{name}")), Identity.of(seen).archived)
+            for shelf in Shelf
+            for name, seen in self._lying(folder, shelf, self._not_brought_back)
+        ]
+        # What is rejected and unknown may be a reason, or was laid there by a person.
+        return [(shelf, name) for shelf, name, was, now in found if was != now and (was or shelf is Shelf.DONE)]
 
     def _bring_back(self, folder: int, shelf: Shelf, final: str, name: str) -> bool:
         """Move a file from the archive back into the folder, where it has to settle anew; tell whether that was possible."""

@@ -12,11 +12,11 @@ from structlog.typing import FilteringBoundLogger
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.original import Original
 from spendwatch.domain.statement import SourceName
+from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.naming import readable, spelled
 from spendwatch.sources.files.on_record import OnRecord
 from spendwatch.sources.files.originals import Offered
 from spendwatch.sources.files.shelves import Shelf
-from spendwatch.sources.files.spool import Identity
 from spendwatch.sources.files.tree import MOST_FOLDERS, Tree
 from spendwatch.sources.folder.settling import Looks
 
@@ -96,7 +96,8 @@ class InPlace:
 
     def _know(self) -> None:
         if self._record.is_another:
-            self._met = {_fingerprint(one): 0 for one in self._record.read()}
+            with self._record.read() as originals:
+                self._met = {_fingerprint(one): 0 for one in originals}
 
     def _meets(self, name: str, identity: Identity, reader: str) -> bool:
         fingerprint = _fingerprint_of(spelled(name), identity.in_place, reader)

@@ -11,11 +11,11 @@ from pathlib import Path
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import SourceName
 from spendwatch.domain.trouble import Trouble
+from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.naming import spelled
 from spendwatch.sources.files.originals import OddFileError, folder_at, oddity, plain_file
 from spendwatch.sources.files.shelves import Shelf
 from spendwatch.sources.files.skipped import Once, Skipped, reason_of
-from spendwatch.sources.files.spool import Identity
 from spendwatch.sources.files.tree import MOST_FOLDERS, Tree
 from spendwatch.sources.folder.settling import Looks
 from spendwatch.sources.memory import SourceMemory
@@ -124,7 +124,7 @@ class Presence:
         return is_there
 
     def _is_remembered(self) -> bool:
-        return self._memory.recall(self._source).get(_FOLDER) == spelled(str(self._path))
+        return self._memory.recall(self._source).get(_FOLDER) == (spelled(str(self._path)), "")
 
 
 def waiting(

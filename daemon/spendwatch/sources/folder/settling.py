@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, KeysView
 from dataclasses import dataclass, replace
 
-from spendwatch.sources.files.spool import Identity
+from spendwatch.sources.files.identity import Identity
 
 ENOUGH_LOOKS = 2
 _LONGEST_PAUSE = 3600.0

@@ -7,21 +7,21 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
 from spendwatch import __version__
-from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.files.kept import KeptOriginal, copied
+from spendwatch.sources.files.identity import Identity
+from spendwatch.sources.files.kept import KeptOriginal, opened
 from spendwatch.sources.files.naming import endings, readable
 from spendwatch.sources.files.on_record import OnRecord
-from spendwatch.sources.files.originals import OddFileError, Offered, ends_like, folder_at, plain_file
+from spendwatch.sources.files.originals import OddFileError, Offered, ends_like, folder_at, path_of, plain_file
 from spendwatch.sources.files.shelves import Shelf
 from spendwatch.sources.files.skipped import Once, Skipped, reason_of
-from spendwatch.sources.files.spool import Identity, Spool
 from spendwatch.sources.folder.archive import Archive
 from spendwatch.sources.folder.in_place import InPlace
 from spendwatch.sources.folder.listing import Listing, Presence
@@ -30,18 +30,20 @@ from spendwatch.sources.memory import SourceMemory
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
+_LARGEST = 64 << 30
+"""A sparse file costs its maker nothing, and would keep the reading process busy for days."""
+
 BATCH = 1000
 """Files given in one pass; the rest comes with the next, so that a flood delays other work only so much."""
 
 
 class FolderSource:
-    """Gives private copies of the bill files that lie in a folder and have come to rest."""
+    """Gives the bill files that lie in a folder and have come to rest; they are read where they lie."""
 
     def __init__(
         self,
         name: SourceName,
         path: Path,
-        spool: Path,
         settle: timedelta,
         monotonic: Callable[[], float],
         *,
@@ -51,7 +53,7 @@ class FolderSource:
         hints: Callable[[], str] = lambda: "",
         others: Callable[[], Iterable[Path]] = tuple,
     ) -> None:
-        """Watch `path`, if `recursive` with all folders below it; copies go to `spool`, whose orphans are removed now.
+        """Watch `path`, if `recursive` with all folders below it.
 
         What the `memory` says is on record as it lies is done with; what is not is read again. Without `move`, what is done
         with stays where it is, and what was rejected is done with as long as the `hints` to the reader are the same. `others`
@@ -60,7 +62,6 @@ class FolderSource:
         self._name = name
         self._path = path
         self._hints = hints
-        self._spool = Spool(spool)
         self._looks = Looks(settle.total_seconds(), monotonic)
         self._skipped = Skipped(name)
         self._once = Once(name)
@@ -75,7 +76,6 @@ class FolderSource:
             self._looks, self._skipped, self._once, deep=recursive, is_settled=self._finished.is_settled, others=others
         )
         self._held: dict[Path, Offered] = {}
-        self.clear_spool()
 
     @property
     def name(self) -> SourceName:
@@ -87,19 +87,15 @@ class FolderSource:
         """Whether another look, a settle time from now, may find more that is ready."""
         return self._looks.is_unsettled
 
-    def clear_spool(self) -> int:
-        """Remove the copies that a dead process left, and return how many they were."""
-        return self._spool.clear()
-
     async def fetch(self, now: datetime) -> bool:
         """Bring nothing here: the folder is here already."""
         del now
         return True
 
     def arrivals(self, now: datetime) -> Iterator[BillFile]:
-        """Yield the files that are ready, oldest first; each is copied only when it is asked for."""
-        for copy in tuple(self._held):
-            self._leave(copy)  # the last pass was broken off: nobody will settle these
+        """Yield the files that are ready, oldest first; each is opened only when it is asked for."""
+        for path in tuple(self._held):
+            self._leave(path)  # the last pass was broken off: nobody will settle these
         try:
             with folder_at(self._path) as folder:
                 self._warn_of_strangers(folder)
@@ -127,16 +123,12 @@ class FolderSource:
         self._leave(file.path)
 
     def originals(self) -> Iterator[KeptOriginal]:
-        """Yield what the ledger was made from, as far as it is here: private copies, each gone when the next is asked for."""
+        """Yield what the ledger was made from, as far as it is here, each open until the next is asked for."""
         missed: list[tuple[str, str]] = []
         with folder_at(self._path) as folder:
             for name, place in self._finished.kept(folder, lambda *what: missed.append(what)):
-                found = copied(folder, place, name, self._spool)
-                try:
+                with opened(folder, place, name) as found:
                     yield found
-                finally:
-                    if found.path:
-                        self._spool.drop(found.path)
         for name, trouble in missed:
             yield KeptOriginal(readable(name), None, trouble)
 
@@ -147,44 +139,34 @@ class FolderSource:
             _log.info("originals_forgotten", source=self._name, count=removed, before=before)
         return removed
 
-    def _settle(self, copy: Path, shelf: Shelf, why: str | None) -> None:
-        if original := self._held.get(copy):
+    def _settle(self, path: Path, shelf: Shelf, why: str | None) -> None:
+        if original := self._held.pop(path, None):
+            os.close(original.descriptor)
             self._finished.settle(original, shelf, why, "" if why is None else self._reader())
-            del self._held[copy]
-        self._spool.drop(copy)
 
-    def _leave(self, copy: Path) -> None:
-        if original := self._held.pop(copy, None):
+    def _leave(self, path: Path) -> None:
+        if original := self._held.pop(path, None):
+            os.close(original.descriptor)
             self._looks.pause(original.name)
-        self._spool.drop(copy)
 
     def _offer(self, folder: int, now: datetime) -> Iterator[BillFile]:
-        given = 0
-        no_room: SourceUnavailableError | None = None
-        too_big = 0
-        for name, identity in self._looks.settled():
-            if no_room and identity.size >= too_big:
-                continue
-            try:
-                copy = self._take(folder, name, identity)
-            except SourceUnavailableError as error:
-                no_room, too_big = error, identity.size
-                continue
-            if copy is None:
-                continue
-            self._held[copy] = Offered(name, identity, now)
-            given += 1
-            yield BillFile(name=readable(name), path=copy, size=identity.size, source=self._name, arrived_at=now)
-            if given == BATCH:
-                break
-        if no_room:
-            raise no_room
+        found = ((name, identity, self._opened(folder, name, identity)) for name, identity in self._looks.settled())
+        offered = (Offered(name, identity, now, opened) for name, identity, opened in found if opened is not None)
+        for original in islice(offered, BATCH):
+            path = path_of(original.descriptor)
+            self._held[path] = original
+            yield BillFile(readable(original.name), path, original.identity.size, self._name, now, original.identity)
 
-    def _take(self, folder: int, name: str, identity: Identity) -> Path | None:
+    def _opened(self, folder: int, name: str, identity: Identity) -> int | None:
+        """Return the open file, or None if it is not what it was when it had settled, or not to be read (yet)."""
         try:
             with plain_file(folder, name) as original:
+                if identity.size > _LARGEST:
+                    self._skipped.tell(name, f"larger than {_LARGEST >> 30} GB")
+                    return None
                 self._skipped.is_over(name)
-                return self._spool.take(original, identity) if self._is_complete(original, name) else None
+                is_ready = Identity.of(os.fstat(original)) == identity and self._is_complete(original, name)
+                return os.dup(original) if is_ready else None
         except FileNotFoundError:
             return None
         except OddFileError as error:

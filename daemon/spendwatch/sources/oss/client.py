@@ -8,12 +8,13 @@ from urllib.parse import quote, urlsplit
 
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.domain.period import Clock
-from spendwatch.sources.fetching import HttpAnswer, HttpClient, Receiver
+from spendwatch.request import Receiver, Request
+from spendwatch.sources.download import PART, WHOLE, Download
+from spendwatch.sources.fetching import HttpAnswer, HttpClient
 from spendwatch.sources.oss.answers import refusal_of
 from spendwatch.sources.oss.listing import OPERATION, PAGE_SIZE, Listing, ListingPage, page_of
 from spendwatch.sources.oss.settings import OssConfig, Signature
 from spendwatch.sources.oss.signing import AWS4, OSS4, StoreRequest, signed
-from spendwatch.sources.oss.transfer import PART, WHOLE, ObjectTransfer
 from spendwatch.sources.provider.acs3 import Signer
 from spendwatch.sources.provider.answers import Asked, Operation, keeping
 from spendwatch.sources.provider.credentials import Credentials
@@ -58,11 +59,11 @@ class OssClient:
             if not token:
                 return
 
-    async def download(self, key: str, transfer: ObjectTransfer) -> None:
-        """Fill the transfer's file with the object; `EndpointError` unless all of it came, and in one version."""
+    async def download(self, key: str, download: Download) -> None:
+        """Fill the download's file with the object; `EndpointError` unless all of it came, and in one version."""
         needs = f"{'s3' if self._dialect is AWS4 else 'the RAM action oss'}:GetObject on the objects of {self._config.bucket}"
-        await self._ask(Operation(transfer.operation, "", needs), key, {}, transfer.headers, transfer.receive)
-        transfer.check()
+        await self._ask(Operation(download.what, "", needs), key, {}, download.headers, download.receive)
+        download.check()
 
     async def _ask(
         self,
@@ -107,12 +108,14 @@ class OssClient:
     async def _fetched(self, operation: Operation, url: str, headers: Mapping[str, str], into: Receiver | None) -> HttpAnswer:
         try:
             return await self._client.fetch(
-                url,
-                credentials=headers,
-                most_bytes=self._config.most_bytes if into else _LARGEST_PAGE,
-                deadline=self._config.timeout,
-                silence=min(_SILENCE, self._config.timeout),
-                into=into,
+                Request(
+                    url=url,
+                    credentials=headers,
+                    most_bytes=self._config.most_bytes if into else _LARGEST_PAGE,
+                    deadline=self._config.timeout,
+                    silence=min(_SILENCE, self._config.timeout),
+                    into=into,
+                )
             )
         except (UnreachableError, ForbiddenAddressError) as error:
             raise not_fetched(operation.name, error) from error

@@ -57,7 +57,7 @@ class Listing:
         """Begin with nothing taken."""
         self._bucket = bucket
         self._tokens: set[str] = set()
-        self._keys: set[bytes] = set()
+        self._keys: set[str] = set()
         self._empty = 0
 
     def take(self, page: ListingPage) -> None:

@@ -35,14 +35,14 @@ class StoredObject:
     """As it was told: it is compared, and orders objects, nothing more."""
     is_link: bool = False
 
-    def identity(self, bucket: str) -> bytes:
+    def identity(self, bucket: str) -> str:
         """Return what stands for the object, whichever version of it there is."""
-        return blake2b(f"{bucket}\0{self.key}".encode(), digest_size=_DIGEST).digest()
+        return blake2b(f"{bucket}\0{self.key}".encode(), digest_size=_DIGEST).hexdigest()
 
     @property
-    def state(self) -> bytes:
+    def state(self) -> str:
         """What stands for this version of it."""
-        return blake2b(f"{self.etag}\0{self.size}\0{self.modified}".encode(), digest_size=_DIGEST).digest()
+        return blake2b(f"{self.etag}\0{self.size}\0{self.modified}".encode(), digest_size=_DIGEST).hexdigest()
 
     @property
     def shown(self) -> str:

@@ -12,11 +12,13 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.statement import SourceName
+from spendwatch.sources.download import Download
 from spendwatch.sources.fetching_source import FetchingSource
-from spendwatch.sources.files.kept import NO_HISTORY, History
 from spendwatch.sources.files.skipped import Skipped
+from spendwatch.sources.holding import Incoming
+from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.oss.client import OssClient
-from spendwatch.sources.oss.intake import Intake
+from spendwatch.sources.oss.names import name_of
 from spendwatch.sources.oss.objects import StoredObject
 from spendwatch.sources.oss.settings import OssConfig
 from spendwatch.sources.trouble import EndpointError, Trouble
@@ -30,6 +32,11 @@ _IN_A_ROW = 3
 _OF_ONE_OBJECT = frozenset({Trouble.CHANGING, Trouble.UNEXPECTED, Trouble.PERMISSION, Trouble.REFUSED})
 _ARCHIVED_FOR = 6 * 3600.0
 """How long an object that nobody can read is not asked for again. It looks the same when it has been restored."""
+_MOST_KNOWN = 200_000
+"""Objects of one source; so many cost 60 MB."""
+_DIGEST_DIGITS = 32
+_OBJECT = "object/"
+"""Before what stands for an object, the key under which its last version is remembered: its state and its content."""
 
 
 class OssSource(FetchingSource):
@@ -42,82 +49,118 @@ class OssSource(FetchingSource):
         store: OssClient,
         config: OssConfig,
         *,
+        memory: SourceMemory,
         monotonic: Callable[[], float],
-        history: History = NO_HISTORY,
     ) -> None:
-        """Keep files below `place`. What was given is given again to a ledger that lacks it by its `history`."""
-        self._intake = Intake(name, place, store, config, history)
-        super().__init__(name, self._intake, monotonic=monotonic)
+        """Keep files below `place`."""
+        super().__init__(name, place, memory, monotonic)
         self._store = store
-        self._bucket = config.bucket
+        self._config = config
         self._monotonic = monotonic
         self._skipped = Skipped(name)
-        self._troubled: set[bytes] = set()
+        self._troubled: set[str] = set()
         """Objects that were in trouble when they were asked for last: they come after all others."""
-        self._archived: dict[bytes, float] = {}
+        self._archived: dict[str, float] = {}
         """Objects that nobody can read, and when they are asked for again."""
 
     async def _ask_for_news(self, now: datetime) -> EndpointError | None:
         del now  # names tell when bills were written, and keys are names
         try:
-            await asyncio.to_thread(self._intake.recall)
-            return await self._take(await self._new())
+            return await self._take_each(await self._new())
         except EndpointError as error:
             if error.answer:
-                self._intake.note_refused(error.answer)
+                self._holding.note_refused(error.answer)
             raise
 
     async def _new(self) -> Sequence[StoredObject]:
         """Return what is new, in the order in which it is fetched. Nothing is, unless the whole listing came."""
         wanted: list[StoredObject] = []
-        listed: set[bytes] = set()
+        listed: set[str] = set()
         async with aclosing(self._store.pages()) as pages:
             async for page in pages:
-                listed.update(map(self._identity, page.objects))
+                listed.update(map(self._key, page.objects))
                 wanted += filter(self._is_wanted, page.objects)
-        self._intake.versions.make_room(listed)
+        if len(self._known) > _MOST_KNOWN:
+            gone = [key for key in self._known if key.startswith(_OBJECT) and key not in listed]
+            await asyncio.to_thread(self._holding.forget, gone)
         self._troubled &= listed
-        self._archived = {identity: until for identity, until in self._archived.items() if identity in listed}
+        self._archived = {key: until for key, until in self._archived.items() if key in listed}
         self._skipped.forget_but(())
-        return sorted(wanted, key=self._turn)[:BATCH]
+        begun = self._holding.part.of
+        return sorted(wanted, key=lambda found: self._turn(found, begun))[:BATCH]
 
     def _is_wanted(self, found: StoredObject) -> bool:
-        if not found.is_bill or self._intake.versions.knows(self._identity(found), found.state):
+        state, _, _ = self._known.get(self._key(found), "").partition(" ")
+        if not found.is_bill or state == found.state:
             return False
         if found.is_link:
             self._skipped.tell(found.key, "a symbolic link")
-        return not found.is_link and self._archived.get(self._identity(found), 0.0) <= self._monotonic()
+        return not found.is_link and self._archived.get(self._key(found), 0.0) <= self._monotonic()
 
-    def _turn(self, found: StoredObject) -> tuple[bool, bool, str, str]:
+    def _turn(self, found: StoredObject, begun: str) -> tuple[bool, bool, str, str]:
         """Order what is wanted: what was begun, then the oldest first, what was in trouble last."""
-        return self._identity(found) in self._troubled, not self._intake.come_so_far(found), found.modified, found.key
+        return self._key(found) in self._troubled, self._version(found) != begun, found.modified, found.key
 
-    async def _take(self, wanted: Sequence[StoredObject]) -> EndpointError | None:
+    async def _take_each(self, wanted: Sequence[StoredObject]) -> EndpointError | None:
         """Take the objects in; return what was wrong with some of them, if it did not stop the rest."""
         trouble: EndpointError | None = None
         in_a_row = 0
         for found in wanted:
-            had = self._intake.come_so_far(found)
+            had = self._come_so_far(found)
             try:
-                await self._intake.take(found)
+                await self._take(found)
             except EndpointError as error:
                 if error.trouble is Trouble.ARCHIVED:
-                    self._set_aside(found)
+                    self._archived[self._key(found)] = self._monotonic() + _ARCHIVED_FOR
+                    self._skipped.tell(found.key, "archived: restore it to have it read")
                     continue
-                if self._intake.come_so_far(found) <= had:
-                    self._troubled.add(self._identity(found))
+                if self._come_so_far(found) <= had:
+                    self._troubled.add(self._key(found))
                 _log.warning("object_not_fetched", source=self._name, name=found.shown, reason=str(error))
                 trouble, in_a_row = trouble or error, in_a_row + 1
                 if error.trouble not in _OF_ONE_OBJECT or in_a_row == _IN_A_ROW:
                     raise
             else:
-                self._troubled.discard(self._identity(found))
+                self._troubled.discard(self._key(found))
                 in_a_row = 0
         return trouble
 
-    def _set_aside(self, found: StoredObject) -> None:
-        self._archived[self._identity(found)] = self._monotonic() + _ARCHIVED_FOR
-        self._skipped.tell(found.key, "archived: restore it to have it read")
+    async def _take(self, found: StoredObject) -> None:
+        """Fetch the object and let it wait, unless it says what it said last. `EndpointError` unless all of it came."""
+        most = self._config.most_bytes
+        if found.size > most:
+            msg = f"the object {found.shown} has {found.size} bytes, more than max_megabytes allows"
+            raise EndpointError(msg, Trouble.UNEXPECTED)
+        have = self._come_so_far(found)
+        with self._holding.resumed_file() as file:
+            download = Download(
+                f"GetObject {found.shown}", file, etag=f'"{found.etag}"', have=have, most_bytes=most, listed_size=found.size
+            )
+            try:
+                await self._store.download(found.key, download)
+            except (EndpointError, asyncio.CancelledError):  # the daemon may stop: what is here need not be sent again
+                await asyncio.to_thread(self._holding.keep_part, file, download.etag and self._version(found))
+                raise
+            await self._offer(found, file)
 
-    def _identity(self, found: StoredObject) -> bytes:
-        return found.identity(self._bucket)
+    async def _offer(self, found: StoredObject, file: Incoming) -> None:
+        digest = (await asyncio.to_thread(file.digest))[:_DIGEST_DIGITS]
+        key = self._key(found)
+        _, _, before = self._known.get(key, "").partition(" ")
+        known = {key: f"{found.state} {digest}"}
+        if before == digest:
+            file.cut(0)
+            await self._remember(known)
+        else:
+            await asyncio.to_thread(self._holding.offer, file, name_of(found.key, self._config.prefix), known)
+
+    def _come_so_far(self, found: StoredObject) -> int:
+        """Return how many bytes of this version are safely here."""
+        part = self._holding.part
+        return part.size if part.of == self._version(found) else 0
+
+    def _version(self, found: StoredObject) -> str:
+        return f"{self._key(found)} {found.state}"
+
+    def _key(self, found: StoredObject) -> str:
+        return f"{_OBJECT}{found.identity(self._config.bucket)}"

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.domain.period import Clock
 from spendwatch.exact_json import NoJsonError, parse
+from spendwatch.request import Request
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
 from spendwatch.sources.header_text import is_sendable
 from spendwatch.sources.provider.acs3 import Signer
@@ -163,14 +164,16 @@ async def _fetched(
 ) -> HttpAnswer:
     try:
         return await client.fetch(
-            url,
-            method=method,
-            content=content,
-            headers=headers,
-            credentials=credentials,
-            most_bytes=_MOST_BYTES,
-            deadline=patience,
-            silence=patience,
+            Request(
+                url=url,
+                method=method,
+                content=content,
+                headers=headers or {},
+                credentials=credentials or {},
+                most_bytes=_MOST_BYTES,
+                deadline=patience,
+                silence=patience,
+            )
         )
     except (UnreachableError, ForbiddenAddressError) as error:
         raise not_fetched(what, error) from error

@@ -1,0 +1,34 @@
+"""One HTTP request, and how its answer is taken: what sources ask and the client fetches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeAlias
+
+Writer: TypeAlias = Callable[[bytes], object]
+Receiver: TypeAlias = Callable[[int, Mapping[str, str]], Writer | None]
+"""Is told the status and the headers, and returns what takes the body; None: the body is of no interest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request that is not sent yet. Its address and its headers may be secrets."""
+
+    url: str = field(repr=False)
+    most_bytes: int
+    """Of the body; a larger one is an error."""
+    deadline: timedelta
+    """How long all of it may take."""
+    silence: timedelta
+    """How long the other side may send nothing."""
+    method: str = "GET"
+    content: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Headers for the URL's own host: no redirect takes them to another."""
+    redirects: int = 0
+    """How many are followed, by `GET` alone, never from https to http."""
+    into: Receiver | None = None
+    """Takes the body, which is kept in memory otherwise."""
