@@ -11,7 +11,7 @@ import pytest
 
 from oracle import Hints, month_to_date, unsettled
 from small_ledger import Copies, SmallLedger, read_here
-from spendwatch.domain.category import Category, category_of
+from spendwatch.domain.commodity import Category, category_of
 from spendwatch.domain.errors import UnreadableBillError
 from spendwatch.domain.money import Currency
 from spendwatch.domain.statement import AccountId, ReadingHints

@@ -19,8 +19,7 @@ from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.balance import Billed, Position
 from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.balance_watch import TopUp
-from spendwatch.domain.category import Category
-from spendwatch.domain.cover import NOTHING_TO_FEAR, Cover, Exposure
+from spendwatch.domain.commodity import NOTHING_TO_FEAR, Category, Cover, Exposure
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.money import Currency, Money

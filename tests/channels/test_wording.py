@@ -19,8 +19,7 @@ from spendwatch.channels.parts import clean
 from spendwatch.channels.phrases import Language, Phrases
 from spendwatch.channels.wording import Wording, width
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.category import Category
-from spendwatch.domain.cover import Cover, Exposure
+from spendwatch.domain.commodity import Category, Cover, Exposure
 from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import Counts, NamedScope, Subject

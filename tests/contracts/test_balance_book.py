@@ -134,10 +134,10 @@ def test_what_is_remembered_of_a_look_replaces_the_one_before(book: BalanceBook)
     runway = (RunwayReached(timedelta(days=3), date(2026, 9, 13), date(2026, 9, 12)), RunwayReached(timedelta(days=7)))
     first = BalanceWatch(ACME, Origin.API, cny("10"), cny("-5.5"), TopUp(cny("3"), NOON), None, runway)
     other = BalanceWatch(OTHER, Origin.MANUAL, Money(Decimal(1), USD), None, None, NOON)
-    book.remember([(first, CNY), (other, USD)])
+    book.remember([first, other])
     assert book.watches() == {ACME: first, OTHER: other}
     second = replace(first, net=None, top_up=None, positive_since=NOON, overdue_since=NOON - MINUTE, runway=runway[:1])
-    book.remember([(second, CNY)])
+    book.remember([second])
     assert book.watches() == {ACME: second, OTHER: other}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spendwatch.domain.cover import Cover, Exposure, covers_seen, exposure_of
+from spendwatch.domain.commodity import Cover, Exposure, covers_seen, exposure_of
 from spendwatch.domain.statement import ChargeKind
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain_builders import ACME, CNY, NOW, RESEARCH, SEPTEMBER, USD, a_watch, cny, share, standing
-from spendwatch.domain.category import Category
+from spendwatch.domain.commodity import Category
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.policy import Watch
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, Match

@@ -22,8 +22,7 @@ from spendwatch.cli.outlook import balance_lines
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.balance_watch import TopUp
-from spendwatch.domain.category import Category
-from spendwatch.domain.cover import Cover
+from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.money import EXACT, Currency, Money
 from spendwatch.domain.notification import Notification, Reason
 from spendwatch.domain.owed import SettledPeriod

@@ -14,7 +14,7 @@ from rich.console import Console
 from rounds_builder import FINANCE, FIRST, ZONE, Rounds, cny, told
 from spendwatch.cli.show import workspaces_table
 from spendwatch.domain.balance import Position
-from spendwatch.domain.category import Category
+from spendwatch.domain.commodity import Category
 from spendwatch.domain.health import DaemonHealth
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import BalancePolicy, FinerBudget, Threshold, WorkspacePolicy

@@ -9,7 +9,7 @@ from spendwatch.channels.balance_figures import equation, lasting
 from spendwatch.channels.parts import Bar, Chart, Row, Table, clean
 from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.category import Category
+from spendwatch.domain.commodity import Category
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.money import EXACT, Money, percent, share_of, shown
 from spendwatch.domain.period import days_text

@@ -11,7 +11,7 @@ from spendwatch.channels.parts import Letter, Points, Section, clean
 from spendwatch.channels.phrases import Phrases
 from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.cover import Cover
+from spendwatch.domain.commodity import Cover
 from spendwatch.domain.notification import Notification, Reason
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import Counts

@@ -9,8 +9,7 @@ from enum import StrEnum
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Explanation
 from spendwatch.domain.balance_reading import Origin
-from spendwatch.domain.category import Category
-from spendwatch.domain.cover import Cover
+from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import Counts

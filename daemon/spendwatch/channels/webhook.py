@@ -19,10 +19,9 @@ from spendwatch.domain.alert import Rule
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.errors import ForbiddenAddressError, PermanentDeliveryError, TemporaryDeliveryError, UnreachableError
 from spendwatch.domain.forecast import Crossing, Runway
-from spendwatch.domain.money import Money, plain
 from spendwatch.domain.notification import Delivery, Facts, Notification
 from spendwatch.domain.period import Clock
-from spendwatch.exact_json import json_fields, position_json
+from spendwatch.exact_json import json_fields, json_value, position_json
 from spendwatch.pacing import asked_pause
 
 SCHEMA_VERSION = 1
@@ -84,7 +83,7 @@ class WebhookChannel:
         """Return the body; its signature is made for each attempt, over the time of the attempt."""
         body = {
             "type": notification.type,
-            "timestamp": self._moment(notification.created_at),
+            "timestamp": json_value(notification.created_at, self._zone),
             "schema_version": SCHEMA_VERSION,
             "data": self._data(notification),
         }
@@ -114,98 +113,78 @@ class WebhookChannel:
         return headers
 
     def _data(self, notification: Notification) -> dict[str, object]:
-        facts = notification.facts
+        facts, zone = notification.facts, self._zone
+        top_up, likely, balance = facts.top_up, facts.forecast, facts.balance
         return {
-            "alert_id": notification.alert,
-            "notification_id": notification.id,
-            "rule": notification.rule.type,
-            "reason": notification.reason.value,
-            "severity": notification.severity.value,
-            "state": notification.state.value,
-            "since": self._moment(notification.since),
-            **self._figures(facts),
-            "balance": position_json(balance, self._zone) | {"stale": balance.is_stale} if (balance := facts.balance) else None,
+            **json_fields(notification, alert_id="alert", notification_id="id", rule="rule.type"),
+            **json_fields(notification, "reason", "severity", "state", "since", zone=zone),
+            **_figures(facts, zone),
+            "balance": position_json(balance, zone) | {"stale": balance.is_stale} if balance else None,
             "runway": _runway(facts.runway) if facts.runway else None,
-            "runway_reason": "too_old" if facts.too_old and facts.balance else None,
-            "forecast": json_fields(facts.forecast, "low", "likely", "high", currency="spent.currency", through="through")
-            if facts.forecast
-            else None,
+            "runway_reason": "too_old" if facts.too_old and balance else None,
+            "forecast": likely and json_fields(likely, "low", "likely", "high", currency="spent.currency", through="through"),
             "forecast_reason": "too_old" if facts.too_old and facts.spend else None,
-            "top_up": json_fields(facts.top_up, zone=self._zone, amount="amount", currency="amount.currency", seen_at="seen_at")
-            if facts.top_up
-            else None,
+            "top_up": top_up and json_fields(top_up, zone=zone, amount="amount", currency="amount.currency", seen_at="seen_at"),
             "by_settlement": facts.by_settlement,
             "escalated": notification.rule is Rule.ESCALATED,
-            "data_until": self._moment(facts.data_until),
-            "data_lags": facts.lags,
+            **json_fields(facts, zone=zone, data_until="data_until", data_lags="lags"),
             "used_on": {category.value: day.isoformat() for category, day in facts.used_on},
-            "last_bill_at": self._moment(facts.last_bill_at),
+            **json_fields(facts, "last_bill_at", zone=zone),
             "files": [{"name": clean(name), "why": clean(why)} for name, why in facts.files],
             "detail": clean(facts.detail),
-            "cause": facts.cause.value if facts.cause else None,
+            "cause": facts.cause,
             "summary": self._wording.summary(notification),
             "text": self._wording.text(notification),
         }
 
-    def _figures(self, facts: Facts) -> dict[str, object]:
-        return {
-            "account": clean(facts.scope.account),
-            "account_name": clean(facts.account_name),
-            "scope": clean(facts.scope.label),
-            "name": clean(facts.name),
-            "month": facts.period or None,
-            "currency": _currency(facts),
-            "spend": _amount(facts.spend),
-            "counts": facts.counts.value,
-            "pay_as_you_go": _amount(facts.split.pay_as_you_go if facts.split else None),
-            "subscription": _amount(facts.split.subscription if facts.split else None),
-            "subscribed": [
-                {"category": category.value, "spend": _amount(money), "currency": money.currency}
-                for category, money in facts.subscribed
-            ],
-            "budget": _amount(facts.budget),
-            "used": None if facts.used is None else plain(facts.used),
-            "threshold": clean(facts.threshold) or None,
-            "reached_at": _amount(facts.reached_at),
-            "also": [clean(label) for label in facts.also],
-            "next_threshold": clean(facts.next_threshold) or None,
-            "next_at": _amount(facts.next_at),
-            "earlier": _amount(facts.earlier),
-            "earlier_at": self._moment(facts.earlier_at),
-            "floor": _amount(facts.floor),
-            "foreign": [{"amount": _amount(money), "currency": money.currency} for money in facts.foreign],
-            **_discrepancy(facts.discrepancy),
-            "growth": [
-                {
-                    "label": clean(growth.label),
-                    "recent": _amount(growth.recent),
-                    "before": _amount(growth.before),
-                    "currency": growth.recent.currency,
-                }
-                for growth in facts.course.growth
-            ],
-            "daily": [
-                {"day": day.isoformat(), "spend": _amount(spend), "currency": spend.currency}
-                for day, spend in facts.course.daily
-            ],
-            "covers": [cover.value for cover in facts.exposure.covers],
-            "plans": [clean(code) for code in facts.exposure.plans],
-            "stops": [clean(code) for code in facts.exposure.stops],
-        }
 
-    def _moment(self, moment: datetime | None) -> str | None:
-        return None if moment is None else moment.astimezone(self._zone).isoformat(timespec="seconds")
+def _figures(facts: Facts, zone: tzinfo) -> dict[str, object]:
+    exposure = facts.exposure
+    return {
+        "account": clean(facts.scope.account),
+        "account_name": clean(facts.account_name),
+        "scope": clean(facts.scope.label),
+        "name": clean(facts.name),
+        "month": facts.period or None,
+        "currency": _currency(facts),
+        **json_fields(facts, "spend", "counts"),
+        "pay_as_you_go": json_value(facts.split and facts.split.pay_as_you_go),
+        "subscription": json_value(facts.split and facts.split.subscription),
+        "subscribed": [
+            {"category": category, "spend": json_value(money), "currency": money.currency}
+            for category, money in facts.subscribed
+        ],
+        **json_fields(facts, "budget", "used"),
+        "threshold": clean(facts.threshold) or None,
+        **json_fields(facts, "reached_at"),
+        "also": [clean(label) for label in facts.also],
+        "next_threshold": clean(facts.next_threshold) or None,
+        **json_fields(facts, "next_at", "earlier", "earlier_at", "floor", zone=zone),
+        "foreign": [json_fields(money, "amount", "currency") for money in facts.foreign],
+        **_discrepancy(facts.discrepancy),
+        "growth": [
+            {"label": clean(growth.label), **json_fields(growth, "recent", "before", currency="recent.currency")}
+            for growth in facts.course.growth
+        ],
+        "daily": [
+            {"day": day.isoformat(), "spend": json_value(spend), "currency": spend.currency}
+            for day, spend in facts.course.daily
+        ],
+        "covers": exposure.covers,
+        "plans": [clean(code) for code in exposure.plans],
+        "stops": [clean(code) for code in exposure.stops],
+    }
 
 
 def _discrepancy(found: Discrepancy | None) -> dict[str, object]:
     lacking = found.lacking if found else None
     return {
-        "before": _amount(found.before if found else None),
+        "before": json_value(found.before if found else None),
         "series": [
-            {"series": clean(series), "spend": _amount(money), "currency": money.currency}
+            {"series": clean(series), "spend": json_value(money), "currency": money.currency}
             for series, money in (found.by_series if found else ())
         ],
-        "uncounted": _amount(lacking),
+        "uncounted": json_value(lacking),
         "uncounted_on": [day.isoformat() for day in found.days] if found and lacking else [],
         "bills": [clean(found.file)] if found and found.file else [],
     }
@@ -226,10 +205,6 @@ def _signature(key: bytes, signed: bytes) -> str:
 def _currency(facts: Facts) -> str | None:
     money = facts.spend or facts.floor or facts.budget or (facts.discrepancy.counted if facts.discrepancy else None)
     return money.currency if money else facts.balance.currency if facts.balance else None
-
-
-def _amount(money: Money | None) -> str | None:
-    return None if money is None else plain(money.amount)
 
 
 def _raise_unless_taken(answer: HttpAnswer, now: datetime) -> None:

@@ -9,7 +9,7 @@ from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
 from spendwatch.cli.screen import clean, console, print_json, print_list, table, the_one, when
 from spendwatch.domain.alert import Alert
-from spendwatch.domain.category import category_of
+from spendwatch.domain.commodity import category_of
 from spendwatch.domain.count import counted
 from spendwatch.domain.money import plain, shown
 from spendwatch.domain.period import BillingPeriod

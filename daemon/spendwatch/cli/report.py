@@ -15,7 +15,7 @@ from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
 from spendwatch.cli.screen import Rows, clean, console, fitting, print_json, print_whole, table
 from spendwatch.cli.totals import outside_json, outside_of, outside_text
-from spendwatch.domain.category import category_of
+from spendwatch.domain.commodity import category_of
 from spendwatch.domain.money import Currency, shown
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension, parse_tags

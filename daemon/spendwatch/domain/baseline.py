@@ -56,7 +56,7 @@ class _Mean:
     def warm_up(self, amount: float, share: float) -> None:
         """Count one of the first days."""
         self._put(amount, share)
-        if self.value > 0:
+        if len(self.amounts) == WARM_UP and self.value > 0:
             off = sum(abs(amount - share * self.value) for amount, share in zip(self.amounts, self.shares, strict=True))
             self.spread = max(_FIRST_SPREAD * off / WARM_UP / self.value, _LEAST_FIRST_SPREAD)
 

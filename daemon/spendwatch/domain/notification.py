@@ -13,8 +13,7 @@ from typing import NewType
 from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.balance_watch import TopUp
-from spendwatch.domain.category import Category
-from spendwatch.domain.cover import NOTHING_TO_FEAR, Exposure
+from spendwatch.domain.commodity import NOTHING_TO_FEAR, Category, Exposure
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.money import Money

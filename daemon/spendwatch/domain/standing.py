@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 
-from spendwatch.domain.category import Category, category_of
+from spendwatch.domain.commodity import Category, category_of
 from spendwatch.domain.money import EXACT, Currency, Money, share_of
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Watch

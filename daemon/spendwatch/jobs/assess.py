@@ -8,7 +8,6 @@ from datetime import datetime
 
 from spendwatch.domain.balance_watch import BalanceWatch
 from spendwatch.domain.health import Freshness
-from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import Policies, Watch
 from spendwatch.domain.review import AlertsKnown, Verdict, expire, review_conditions
@@ -91,7 +90,7 @@ class _Judged:
     """What follows from one round, apart from what is only foreseen."""
 
     verdict: Verdict
-    looks: Sequence[tuple[BalanceWatch, Currency]]
+    looks: Sequence[BalanceWatch]
     """What is to be remembered of the balances."""
     standings: Sequence[Standing]
     """Those of the current month."""

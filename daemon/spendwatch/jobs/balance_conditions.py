@@ -12,7 +12,7 @@ from spendwatch.domain.balance import Position
 from spendwatch.domain.balance_watch import BalanceWatch, is_clear, watch_balance, with_runway
 from spendwatch.domain.forecast import Runway
 from spendwatch.domain.health import BalanceHealth, Freshness
-from spendwatch.domain.money import EXACT, Currency, Money, plain
+from spendwatch.domain.money import EXACT, Money, plain
 from spendwatch.domain.notification import Facts
 from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.period import duration_label, duration_text
@@ -324,11 +324,11 @@ def judge_balances(
     fresh: Freshness,
     *,
     zone: tzinfo,
-) -> tuple[list[Condition], list[tuple[BalanceWatch, Currency]]]:
+) -> tuple[list[Condition], list[BalanceWatch]]:
     """Return which conditions hold about balances, and what is to be remembered of this look, as far as it is new."""
     found: list[Condition] = []
     now = fresh.now
-    looks: list[tuple[BalanceWatch, Currency]] = []
+    looks: list[BalanceWatch] = []
     for policy in policies.accounts:
         if policy.balance is None:
             continue
@@ -343,5 +343,5 @@ def judge_balances(
         found += balance_conditions(Look(policy, policy.balance, balance, watch, lasts), known, now)
         found.append(differing_condition(policy, balance, policies.operators))
         if watch != before:
-            looks.append((watch, balance.currency))
+            looks.append(watch)
     return found, looks

@@ -8,12 +8,12 @@ from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, TypeVar
 
 from spendwatch.domain.authority import DayTotal
-from spendwatch.domain.category import Category
-from spendwatch.domain.cover import Exposure, exposure_of
+from spendwatch.domain.commodity import Category, Exposure, exposure_of
 from spendwatch.domain.layouts import lags
 from spendwatch.domain.owed import Charged, OwedDay, believed_since, earlier_periods
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
+from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId
 from spendwatch.jobs.ports import Ledger
 
@@ -55,6 +55,10 @@ class LedgerView:
     def once(self, what: Hashable, read: Callable[[], _T]) -> _T:
         """Return what is read, or was read before in this round."""
         return _known(self._read, what, read)
+
+    def spend(self, period: BillingPeriod, by: tuple[Dimension, ...], products: tuple[str, ...]) -> Sequence[SpendSum]:
+        """Return the month's exact sums by these dimensions and the currency."""
+        return self.once(("spend", period, by, products), lambda: self.ledger.spend(period, by, products=products))
 
     def totals(self, period: BillingPeriod) -> Sequence[DayTotal]:
         """Return what every series says of that period, by day and product."""

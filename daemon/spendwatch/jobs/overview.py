@@ -11,7 +11,7 @@ from enum import StrEnum
 from spendwatch.domain.alert import Alert, AlertId
 from spendwatch.domain.authority import Unwatched, authorities, uncounted, unwatched
 from spendwatch.domain.balance import Position
-from spendwatch.domain.category import Category
+from spendwatch.domain.commodity import Category
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.forecast import Forecast, Runway
@@ -19,7 +19,7 @@ from spendwatch.domain.health import Freshness, ReadingProgress, SourceHealth
 from spendwatch.domain.money import Currency, Money, share_of
 from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.period import BillingPeriod, open_periods
-from spendwatch.domain.policy import AccountPolicy, Policies, Severity, WorkspacePolicy
+from spendwatch.domain.policy import AccountPolicy, Policies, Severity
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension
 from spendwatch.domain.standing import SpendSum, Split, Standing, foreign_of
 from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, WorkspaceId
@@ -198,7 +198,9 @@ def look(
     with LedgerView.opened(ledger, insight.kept) as view:
         firing = tuple(alert for alert in book.known() if alert.is_firing)
         fresh = Freshness(now, stale_after, health.account_bills())
-        accounts = _accounts(view, policies, balances, insight.paces, fresh, month=month, zone=zone)
+        is_of_now = month == BillingPeriod.containing(now, zone)
+        seen = _Month(month, view, policies, insight.paces, fresh, zone, is_of_now)
+        accounts = _accounts(seen, balances)
         sources = {source.name: source for source in health.sources()}
         checks, readings = ledger.checks(month), tuple(health.readings())
     return Overview(
@@ -217,140 +219,94 @@ def look(
         readings=readings,
         notified=book.notified(),
         undelivered=frozenset(one.alert for one in book.undelivered()),
-        is_of_now=month == BillingPeriod.containing(now, zone),
+        is_of_now=is_of_now,
     )
 
 
-def _accounts(
-    view: LedgerView,
-    policies: Policies,
-    balances: Balances | None,
-    paces: Paces,
-    fresh: Freshness,
-    *,
-    month: BillingPeriod,
-    zone: tzinfo,
-) -> tuple[AccountOverview, ...]:
-    now = fresh.now
-    sums = view.ledger.spend(month, dimensions(finer=False), products=policies.products)
+@dataclass(frozen=True, slots=True)
+class _Month:
+    """One month of the ledger, seen at one moment."""
+
+    period: BillingPeriod
+    view: LedgerView
+    policies: Policies
+    paces: Paces
+    fresh: Freshness
+    zone: tzinfo
+    is_of_now: bool
+    """Whether it is the current one."""
+
+    def forecast(self, scope: BudgetScope, split: Split, until: datetime | None) -> Forecast | None:
+        """Return what a budget of this scope will probably have counted at its end; other months are over."""
+        if not self.is_of_now:
+            return None
+        spent = split.counted(scope.counts)
+        return forecast(self.paces, scope, spent, self.period, self.fresh, until=until, zone=self.zone)
+
+
+def _accounts(month: _Month, balances: Balances | None) -> tuple[AccountOverview, ...]:
+    view, policies, fresh, zone = month.view, month.policies, month.fresh, month.zone
     until = view.data_until(policies.products)
-    periods = open_periods(now, zone, final_on=policies.month_final_on)
-    totals = view.totals(month)
-    outside = unwatched(totals, policies.products)
-    missing = uncounted(totals, policies.products, authorities(totals, policies.products))
-    started = datetime.combine(month.first_day, time(), zone)
-    is_of_now = month == BillingPeriod.containing(now, zone)
+    periods = open_periods(fresh.now, zone, final_on=policies.month_final_on)
+    started = datetime.combine(month.period.first_day, time(), zone)
     blind = {
         policy.account
         for policy in policies.accounts
-        if until.get(policy.account, started) <= started or (is_of_now and fresh.silence(policy.account))
+        if until.get(policy.account, started) <= started or (month.is_of_now and fresh.silence(policy.account))
     }
-    lagging = view.lagging(month, policies.products)
-    surveyed = survey(policies, view, balances, paces, periods, zone=zone, now=now)
-    if is_of_now:
-        paces.look(view, policies, (), zone)
-    marks = _marks(stand(view, policies, month), blind)
-    return tuple(
-        _with_outlook(
-            _account(
-                policy,
-                policies,
-                sums,
-                marks,
-                fresh,
-                data_until=until.get(policy.account),
-                lags=lagging.get(policy.account, False),
-                balance=surveyed.balances.get(policy.account),
-                missing=[one for one in missing if one.account == policy.account],
-                outside=[one for one in outside if one.account == policy.account],
-                used_on=view.used_on(policy.account, policies.products),
-            ),
-            policy,
-            surveyed,
-            paces,
-            fresh,
-            month=month,
-            zone=zone,
-        )
-        for policy in policies.accounts
-    )
+    surveyed = survey(policies, view, balances, month.paces, periods, zone=zone, now=fresh.now)
+    if month.is_of_now:
+        month.paces.look(view, policies, (), zone)
+    marks = _marks(stand(view, policies, month.period), blind)
+    return tuple(_account(policy, month, surveyed, marks, until.get(policy.account)) for policy in policies.accounts)
 
 
-def _account(
-    policy: AccountPolicy,
-    policies: Policies,
-    sums: Sequence[SpendSum],
-    marks: Marks,
-    fresh: Freshness,
-    *,
-    data_until: datetime | None,
-    lags: bool,
-    balance: Position | None,
-    missing: Sequence[Discrepancy],
-    outside: Sequence[Unwatched],
-    used_on: tuple[tuple[Category, date], ...],
-) -> AccountOverview:
-    mine = [spent for spent in sums if spent.values[Dimension.ACCOUNT] == policy.account]
+def _account(policy: AccountPolicy, month: _Month, surveyed: Surveyed, marks: Marks, until: datetime | None) -> AccountOverview:
+    account, fresh, products = policy.account, month.fresh, month.policies.products
+    sums = month.view.spend(month.period, dimensions(finer=False), products)
+    mine = [spent for spent in sums if spent.values[Dimension.ACCOUNT] == account]
     split = Split.of(mine, policy.currency)
     budget = None if policy.budget is None else Money(policy.budget, policy.currency)
+    totals = month.view.totals(month.period)
+    balance, trouble, cause = surveyed.balances.get(account), "", None
+    if policy.balance and policy.balance.cash is None:
+        health = surveyed.health.get(account)
+        trouble, cause = trouble_of(balance, health, fresh.now), cause_of(health)
+    missing = uncounted(totals, products, authorities(totals, products))
     return AccountOverview(
-        account=policy.account,
+        account=account,
         name=policy.name,
         currency=policy.currency,
         split=split,
         budget=budget,
         counts=policy.counts,
         used=share_of(split.counted(policy.counts).amount, budget.amount) if budget else None,
-        mark=marks(policy.account, None),
+        mark=marks(account, None),
         foreign=foreign_of(mine, policy.currency),
-        workspaces=_workspaces(policy, policies.workspaces, mine, marks),
+        workspaces=_workspaces(policy, month, mine, marks, until),
         balance=balance,
-        data_until=data_until,
-        silence=fresh.silence(policy.account),
-        is_too_old=fresh.is_too_old(policy.account, data_until),
-        lags=lags,
-        used_on=used_on,
-        uncounted=tuple(missing),
-        outside=tuple(outside),
+        data_until=until,
+        silence=fresh.silence(account),
+        is_too_old=fresh.is_too_old(account, until),
+        lags=month.view.lagging(month.period, products).get(account, False),
+        used_on=month.view.used_on(account, products),
+        uncounted=tuple(one for one in missing if one.account == account),
+        outside=tuple(one for one in unwatched(totals, products) if one.account == account),
+        forecast=month.forecast(BudgetScope(account, counts=policy.counts), split, until),
+        runway=runway(policy, balance, month.paces, fresh, zone=month.zone) if balance else None,
+        balance_trouble=trouble,
+        balance_cause=cause,
     )
 
 
-def _with_outlook(
-    seen: AccountOverview,
-    policy: AccountPolicy,
-    surveyed: Surveyed,
-    paces: Paces,
-    fresh: Freshness,
-    *,
-    month: BillingPeriod,
-    zone: tzinfo,
-) -> AccountOverview:
-    """Return the account with what is to be expected: of this month, as others are over, and of its balance."""
-    balance, trouble, cause, now = seen.balance, "", None, fresh.now
-    if policy.balance and policy.balance.cash is None:
-        health = surveyed.health.get(policy.account)
-        trouble, cause = trouble_of(balance, health, now), cause_of(health)
-    lasts = runway(policy, balance, paces, fresh, zone=zone) if balance else None
-    seen = replace(seen, runway=lasts, balance_trouble=trouble, balance_cause=cause)
-    if month != BillingPeriod.containing(now, zone):
-        return seen
-
-    def expected(one: AccountOverview | WorkspaceLine, workspace: WorkspaceId | None = None) -> Forecast | None:
-        scope, spent = BudgetScope(seen.account, workspace, counts=one.counts), one.split.counted(one.counts)
-        return forecast(paces, scope, spent, month, fresh, until=seen.data_until, zone=zone)
-
-    lines = (replace(line, forecast=expected(line, line.workspace)) for line in seen.workspaces)
-    return replace(seen, forecast=expected(seen), workspaces=tuple(lines))
-
-
 def _workspaces(
-    payer: AccountPolicy, policies: Sequence[WorkspacePolicy], mine: Sequence[SpendSum], marks: Marks
+    payer: AccountPolicy, month: _Month, mine: Sequence[SpendSum], marks: Marks, until: datetime | None
 ) -> tuple[WorkspaceLine, ...]:
     spent: dict[WorkspaceId, list[SpendSum]] = {}
     for row in mine:
         if row.currency == payer.currency:
             spent.setdefault(WorkspaceId(row.values[Dimension.WORKSPACE]), []).append(row)
-    known = {policy.workspace: policy for policy in policies if policy.account in {None, payer.account}}
+    known = {policy.workspace: policy for policy in month.policies.workspaces if policy.account in {None, payer.account}}
     found = []
     for workspace in (*spent, *(workspace for workspace in known if workspace not in spent)):
         rows, policy = spent.get(workspace, ()), known.get(workspace)
@@ -366,6 +322,7 @@ def _workspaces(
                 used=share_of(split.counted(counts).amount, budget.amount) if budget else None,
                 mark=marks(payer.account, workspace),
                 lines=sum(row.lines for row in rows),
+                forecast=month.forecast(BudgetScope(payer.account, workspace, counts=counts), split, until),
             )
         )
     return tuple(sorted(found, key=lambda line: (line.workspace == UNASSIGNED, -line.spend.amount, line.workspace)))

@@ -11,14 +11,13 @@ from spendwatch.domain.alert import Alert, AlertId
 from spendwatch.domain.authority import DayTotal
 from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
 from spendwatch.domain.balance_watch import BalanceWatch
-from spendwatch.domain.category import Category
+from spendwatch.domain.commodity import Category
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.health import AccountBills, BalanceHealth, ChannelHealth, ReadingProgress, Rejection, SourceHealth
 from spendwatch.domain.late import Closing
 from spendwatch.domain.merging import Held, MergedDay, Reading
-from spendwatch.domain.money import Currency
 from spendwatch.domain.notification import Delivery, DeliveryId, Notification
 from spendwatch.domain.owed import Charged, OwedDay
 from spendwatch.domain.period import BillingPeriod
@@ -233,7 +232,7 @@ class Balances(Protocol):
     def watches(self) -> Mapping[AccountId, BalanceWatch]:
         """Return the last look at each balance."""
 
-    def remember(self, watches: Collection[tuple[BalanceWatch, Currency]]) -> None:
+    def remember(self, watches: Collection[BalanceWatch]) -> None:
         """Remember these looks in place of the ones before."""
 
     def foretold(self) -> Foretold:

@@ -12,7 +12,7 @@ from spendwatch.jobs.ledger_view import LedgerView
 def stand(view: LedgerView, policies: Policies, period: BillingPeriod) -> tuple[Standing, ...]:
     """Return the standing of every watched budget in one period."""
     finer = any(policy.budgets for policy in policies.accounts) or any(policy.budgets for policy in policies.workspaces)
-    sums = view.ledger.spend(period, dimensions(finer=finer), products=policies.products)
+    sums = view.spend(period, dimensions(finer=finer), policies.products)
     return reckon(watches(policies, seen_workspaces(sums)), sums, period, view.data_until(policies.products))
 
 

@@ -7,7 +7,7 @@ from datetime import date, timedelta, tzinfo
 from typing import Any
 
 from spendwatch.domain.alert import AlertState
-from spendwatch.domain.category import Category
+from spendwatch.domain.commodity import Category
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money
 from spendwatch.domain.notification import Notification

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Boolean, Column, Integer, Table, func, select
+from sqlalchemy import Boolean, Column, Integer, Table, select
 
 from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
 from spendwatch.domain.balance_watch import BalanceWatch
 from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.health import BalanceHealth
-from spendwatch.domain.money import Currency
 from spendwatch.domain.statement import AccountId
 from spendwatch.domain.trouble import Trouble
 from spendwatch.store.balance_memory import foretold_on_record, put_foretold, put_watch, watches_on_record
 from spendwatch.store.balance_reading import latest_readings, put_reading, readings_of
-from spendwatch.store.columns import Choice, Moment, Row, Words, insert_into, metadata
+from spendwatch.store.columns import WELL, Choice, Moment, Row, Words, insert_into, metadata, note_failure
 from spendwatch.store.database import Database
 
 balance_health = Table(
@@ -32,7 +31,7 @@ balance_health = Table(
     Column("cause", Choice(Trouble)),
 )
 
-_WELL: Row = {"failing_since": None, "failures": 0, "trouble": "", "is_lasting": False, "cause": None}
+_WELL: Row = {**WELL, "is_lasting": False, "cause": None}
 
 
 class BalanceBook:
@@ -53,16 +52,9 @@ class BalanceBook:
 
     def failed(self, account: AccountId, why: str, *, at: datetime, is_lasting: bool, cause: Trouble | None = None) -> None:
         """Note that the balance could not be read; `cause`: what kind of trouble it is, as far as its place can tell."""
-        kind: Row = {"trouble": why, "is_lasting": is_lasting, "cause": cause}
-        row: Row = {"failing_since": at, "failures": 1, **kind}
+        kind: Row = {"is_lasting": is_lasting, "cause": cause}
         with self._database.writing() as connection:
-            insertion = insert_into(connection, balance_health).values({"account": account, "first_tried_at": at, **row})
-            again = {
-                "failures": balance_health.c.failures + 1,
-                "failing_since": func.coalesce(balance_health.c.failing_since, insertion.excluded.failing_since),
-                **{name: insertion.excluded[name] for name in kind},
-            }
-            connection.execute(insertion.on_conflict_do_update(index_elements=[balance_health.c.account], set_=again))
+            note_failure(connection, balance_health, {"account": account, "first_tried_at": at}, why, at=at, always=kind)
 
     def latest(self) -> Mapping[AccountId, RecordedReading]:
         """Return of each account the reading that holds for the latest moment."""
@@ -84,11 +76,11 @@ class BalanceBook:
         with self._database.reading() as connection:
             return watches_on_record(connection)
 
-    def remember(self, watches: Collection[tuple[BalanceWatch, Currency]]) -> None:
+    def remember(self, watches: Collection[BalanceWatch]) -> None:
         """Remember these looks in place of the ones before."""
         with self._database.writing() as connection:
-            for watch, currency in watches:
-                put_watch(connection, watch, currency)
+            for watch in watches:
+                put_watch(connection, watch)
 
     def foretold(self) -> Foretold:
         """Return what forecasts reached when they were judged last."""

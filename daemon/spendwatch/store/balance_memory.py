@@ -1,46 +1,29 @@
-"""The tables `balance_watch`, `runway_reached` and `foretold`: the memory between two rounds."""
+"""The tables `balance_watch` and `foretold`: the memory between two rounds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import replace
 
-from sqlalchemy import Column, Connection, Date, Integer, PrimaryKeyConstraint, Table, and_, delete, select
+from sqlalchemy import Column, Connection, Date, PrimaryKeyConstraint, Table, and_, delete, select
 
 from spendwatch.domain.alert import AlertKey, Rule
-from spendwatch.domain.balance_reading import Origin
-from spendwatch.domain.balance_watch import BalanceWatch, TopUp
-from spendwatch.domain.forecast import RunwayReached
+from spendwatch.domain.balance_watch import BalanceWatch
 from spendwatch.domain.forecast_alerts import Foretold
-from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.scope import parse_scope
 from spendwatch.domain.statement import AccountId
 from spendwatch.store.bulk import put_many
-from spendwatch.store.columns import Choice, Insertion, Moment, Row, Total, Words, insert_into, metadata
+from spendwatch.store.columns import Document, Insertion, Moment, Row, Words, insert_into, metadata
 
 balance_watch = Table(
     "balance_watch",
     metadata,
     Column("account", Words, primary_key=True),
-    Column("origin", Choice(Origin), nullable=False),
-    Column("currency", Words, nullable=False),
-    Column("funds", Total),
-    Column("net", Total),
-    Column("top_up", Total),
+    Column("body", Document(BalanceWatch), nullable=False),
+    # Beside the rest, so that they can be corrected when the clock was wrong.
     Column("topped_up_at", Moment),
     Column("positive_since", Moment),
     Column("overdue_since", Moment),
-)
-
-runway_reached = Table(
-    "runway_reached",
-    metadata,
-    Column("account", Words, nullable=False),
-    # In seconds.
-    Column("threshold", Integer, nullable=False),
-    Column("clear_on", Date),
-    Column("reached_on", Date),
-    PrimaryKeyConstraint("account", "threshold"),
 )
 
 foretold = Table(
@@ -56,50 +39,30 @@ foretold = Table(
 )
 
 
-def put_watch(connection: Connection, watch: BalanceWatch, currency: Currency) -> None:
+def put_watch(connection: Connection, watch: BalanceWatch) -> None:
     """Remember a look at a balance in place of the one before."""
-    top_up = watch.top_up
     row: Row = {
         "account": watch.account,
-        "origin": watch.origin,
-        "currency": currency,
-        "funds": watch.funds.amount if watch.funds else None,
-        "net": watch.net.amount if watch.net else None,
-        "top_up": top_up.amount.amount if top_up else None,
-        "topped_up_at": top_up.seen_at if top_up else None,
+        "body": watch,
+        "topped_up_at": watch.top_up.seen_at if watch.top_up else None,
         "positive_since": watch.positive_since,
         "overdue_since": watch.overdue_since,
     }
     insertion = insert_into(connection, balance_watch).values(row)
     connection.execute(insertion.on_conflict_do_update(index_elements=[balance_watch.c.account], set_=row))
-    connection.execute(delete(runway_reached).where(runway_reached.c.account == watch.account))
-    for reached in watch.runway:
-        seconds = int(reached.threshold.total_seconds())
-        days: Row = {"clear_on": reached.clear_on, "reached_on": reached.reached_on}
-        place: Row = {"account": watch.account, "threshold": seconds, **days}
-        connection.execute(insert_into(connection, runway_reached).values(place))
 
 
 def watches_on_record(connection: Connection) -> Mapping[AccountId, BalanceWatch]:
     """Return the last look at each balance."""
-    reached: dict[str, list[RunwayReached]] = {}
-    for row in connection.execute(select(runway_reached).order_by(*runway_reached.primary_key)):
-        one = RunwayReached(timedelta(seconds=row.threshold), row.clear_on, row.reached_on)
-        reached.setdefault(row.account, []).append(one)
-    found: dict[AccountId, BalanceWatch] = {}
-    for row in connection.execute(select(balance_watch)):
-        currency = Currency(row.currency)
-        found[AccountId(row.account)] = BalanceWatch(
-            account=AccountId(row.account),
-            origin=row.origin,
-            funds=None if row.funds is None else Money(row.funds, currency),
-            net=None if row.net is None else Money(row.net, currency),
-            top_up=None if row.top_up is None else TopUp(Money(row.top_up, currency), row.topped_up_at),
-            positive_since=row.positive_since,
-            overdue_since=row.overdue_since,
-            runway=tuple(reached.get(row.account, ())),
+    return {
+        account: replace(
+            watch,
+            top_up=replace(watch.top_up, seen_at=topped_up_at) if watch.top_up else None,
+            positive_since=positive_since,
+            overdue_since=overdue_since,
         )
-    return found
+        for account, watch, topped_up_at, positive_since, overdue_since in connection.execute(select(balance_watch))
+    }
 
 
 def put_foretold(connection: Connection, reached: Foretold) -> None:

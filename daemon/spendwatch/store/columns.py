@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, DateTime, MetaData, Numeric, Table, Text
+from sqlalchemy import ColumnElement, Connection, DateTime, MetaData, Numeric, Table, Text, func
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -249,6 +249,23 @@ def insert_into(connection: Connection, table: Table) -> Insertion:
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415 -- loading it costs what a quick command cannot spare
 
     return postgresql.insert(table)
+
+
+WELL: Row = {"failing_since": None, "failures": 0, "trouble": ""}
+"""Of what works."""
+
+
+def note_failure(connection: Connection, table: Table, first: Row, why: str, *, at: datetime, always: Row) -> None:
+    """Count one more failure in a row of what `first` says which it is; `always` is written whether or not it is the first."""
+    row = {**first, **always, "failures": 1, "failing_since": at, "trouble": why}
+    insertion = insert_into(connection, table).values(row)
+    again = {
+        **always,
+        "failures": table.c.failures + 1,
+        "failing_since": func.coalesce(table.c.failing_since, insertion.excluded.failing_since),
+        "trouble": why,
+    }
+    connection.execute(insertion.on_conflict_do_update(index_elements=list(table.primary_key), set_=again))
 
 
 BATCH = 5000

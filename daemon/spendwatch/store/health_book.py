@@ -13,7 +13,6 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
-    func,
     select,
     update,
 )
@@ -23,7 +22,7 @@ from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.domain.trouble import Trouble
 from spendwatch.store.attempt import forget_progress, note_progress, progress_of_all
-from spendwatch.store.columns import Choice, Moment, Row, Words, insert_into, metadata
+from spendwatch.store.columns import WELL, Choice, Moment, Row, Words, insert_into, metadata, note_failure
 from spendwatch.store.database import Database
 
 source_health = Table(
@@ -68,8 +67,7 @@ daemon_health = Table(
     CheckConstraint("one = 1", name="one"),
 )
 
-_WELL: Row = {"failing_since": None, "failures": 0, "trouble": ""}
-_REACHED: Row = {**_WELL, "cause": None}
+_REACHED: Row = {**WELL, "cause": None}
 
 
 class HealthBook:
@@ -104,7 +102,8 @@ class HealthBook:
     def source_failed(self, source: SourceName, why: str, *, at: datetime, cause: Trouble | None = None) -> None:
         """The source could not be reached; `cause`: what kind of trouble it is, as far as it can tell."""
         kind: Row = {"cause": cause}
-        self._note_failure(source_health, {"name": source, "first_seen_at": at, **kind}, why, at, kind)
+        with self._database.writing() as connection:
+            note_failure(connection, source_health, {"name": source, "first_seen_at": at}, why, at=at, always=kind)
 
     def reading_goes_on(self, progress: ReadingProgress) -> None:
         """Note how much of a long file is read."""
@@ -132,12 +131,13 @@ class HealthBook:
         with self._database.reading() as connection:
             found = connection.execute(select(channel_health).where(channel_health.c.name == channel)).mappings().first()
         if found is None or ChannelHealth(**found) != ChannelHealth(channel):  # spares a write for each delivery
-            self._note(channel_health, {"name": channel}, {**_WELL, "disabled": False})
+            self._note(channel_health, {"name": channel}, {**WELL, "disabled": False})
 
     def channel_failed(self, channel: ChannelName, why: str, *, at: datetime, disable: bool = False) -> None:
         """The channel did not take a notification; `disable`: it wants none at all."""
         lasting: Row = {"disabled": True} if disable else {}
-        self._note_failure(channel_health, {"name": channel, "disabled": disable}, why, at, lasting)
+        with self._database.writing() as connection:
+            note_failure(connection, channel_health, {"name": channel, "disabled": disable}, why, at=at, always=lasting)
 
     def beat(self, *, at: datetime, is_daemon: bool = True, trouble: str = "") -> None:
         """Everything was evaluated, by a daemon or in one round."""
@@ -163,15 +163,3 @@ class HealthBook:
         with self._database.writing() as connection:
             insertion = insert_into(connection, table).values({**first, **always})
             connection.execute(insertion.on_conflict_do_update(index_elements=list(table.primary_key), set_=dict(always)))
-
-    def _note_failure(self, table: Table, first: Row, why: str, at: datetime, lasting: Row) -> None:
-        with self._database.writing() as connection:
-            row = {**first, "failures": 1, "failing_since": at, "trouble": why}
-            insertion = insert_into(connection, table).values(row)
-            again = {
-                "failures": table.c.failures + 1,
-                "failing_since": func.coalesce(table.c.failing_since, insertion.excluded.failing_since),
-                "trouble": insertion.excluded.trouble,
-                **lasting,
-            }
-            connection.execute(insertion.on_conflict_do_update(index_elements=[table.c.name], set_=again))

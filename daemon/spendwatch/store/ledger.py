@@ -9,7 +9,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection
 
 from spendwatch.domain.authority import DayTotal
-from spendwatch.domain.category import Category
+from spendwatch.domain.commodity import Category
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.errors import LedgerChangedError

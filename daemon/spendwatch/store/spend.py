@@ -108,7 +108,7 @@ def sums(
     has_days = Dimension.DAY in by
     return tuple(
         SpendSum(dict(zip(by, map(str, values) if has_days else values, strict=True)), currency, total, int(charges))
-        for *values, currency, total, charges in connection.execute(query)
+        for *values, currency, total, charges in connection.execute(query).all()
     )
 
 

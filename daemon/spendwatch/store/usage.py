@@ -9,7 +9,7 @@ from itertools import groupby
 
 from sqlalchemy import Connection, case, func, or_, select
 
-from spendwatch.domain.category import Category, category_of
+from spendwatch.domain.commodity import Category, category_of
 from spendwatch.domain.money import EXACT, Currency
 from spendwatch.domain.owed import Charged, OwedDay
 from spendwatch.domain.period import BillingPeriod

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from spendwatch.domain.cover import Cover, cover_of
+from spendwatch.domain.commodity import Cover, cover_of
 from spendwatch.domain.statement import ChargeKind, Kind, TaxBasis
 
 _PAID = (ChargeKind.USAGE, ChargeKind.SUBSCRIPTION)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from spendwatch.domain.category import Category, category_of
+from spendwatch.domain.commodity import Category, category_of
 
 
 @pytest.mark.parametrize(
