@@ -1,14 +1,17 @@
-"""File to committed ledger, assessment included, beside two baselines, process against process, in one run.
+"""File to committed ledger, assessment included, beside three baselines, process against process, in one run.
 
     python tests/benchmarks/ingest.py [--rows 100000,1000000] [--runs 3]
 
-`scan` is the process of a bare Polars scan-and-sum of the payable column; `standard` that of a csv-and-Decimal sum.
+`scan` is the process of a bare Polars scan-and-sum of the payable column; `bare` that of a bare Polars script which does the
+same work; `standard` that of a csv-and-Decimal sum. Each ratio is of wall time and of CPU time.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import shutil
+import statistics
 import sys
 import tempfile
 from pathlib import Path
@@ -16,7 +19,7 @@ from pathlib import Path
 sys.path.extend(str(Path(__file__).parents[1] / room) for room in (".", "builders", "fakes", "servers", "fuzz"))
 
 from benchmarks.generate import generated_bill
-from benchmarks.measuring import Measured, measure, median, spendwatch
+from benchmarks.measuring import Measured, measure, median, ratio, spendwatch
 from bill_builder import ACCOUNT
 
 HERE = Path(__file__).parent
@@ -42,6 +45,17 @@ def ours(bill: Path) -> Measured:
         shutil.rmtree(folder)
 
 
+def bare(bill: Path) -> Measured:
+    """Do the same work without us."""
+    with tempfile.TemporaryDirectory(prefix="spendwatch-bench-") as folder:
+        return measure([sys.executable, str(HERE / "bare.py"), str(bill), folder])
+
+
+def scan(bill: Path) -> Measured:
+    """Only add up the payable column."""
+    return measure([sys.executable, str(HERE / "scan.py"), str(bill)])
+
+
 def main() -> None:
     """Print a table of ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -49,27 +63,42 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--skip-standard", action="store_true", help="leave out the slow baseline")
     options = parser.parse_args()
-    headings = ("rows", "MB", "ours s", "scan s", "standard s", "/scan", "/standard", "worker MB", "main MB")
-    print(" ".join(f"{heading:>10}" for heading in headings))
+    headings = (
+        "rows",
+        "file",
+        "MB",
+        "ours s",
+        "CPU s",
+        "scan s",
+        "bare s",
+        "/scan",
+        "/bare",
+        "/standard",
+        "worker MB",
+        "main MB",
+    )
+    print(" ".join(f"{heading:>9}" for heading in headings))
 
-    for rows in (int(part) for part in options.rows.split(",")):
-        bill = generated_bill(rows)
-        scans, imports = [], []
-        measure([sys.executable, str(HERE / "scan.py"), str(bill)])  # the page cache, once for both
-        for _ in range(options.runs):
-            scans.append(measure([sys.executable, str(HERE / "scan.py"), str(bill)]))
-            imports.append(ours(bill))
-        standard = None if options.skip_standard else measure([sys.executable, str(HERE / "standard.py"), str(bill)]).seconds
-        ratio = sorted(a.seconds / b.seconds for a, b in zip(imports, scans, strict=True))[len(scans) // 2]
-        worker = max(run.peaks.get("worker", 0) for run in imports)
-        own = max(run.peaks.get("main", 0) for run in imports)
-        shown = f"{standard:10.2f}" if standard else " " * 10
-        beside = f"{median(imports) / standard:9.2f}" if standard else " " * 9
-        print(
-            f"{rows:10d} {bill.stat().st_size >> 20:6d} {median(imports):8.2f} {median(scans):8.2f} {shown} "
-            f"{ratio:6.2f} {beside} {worker:9d} {own:8d}",
-            flush=True,
+    for rows, is_shuffled in itertools.product((int(part) for part in options.rows.split(",")), (False, True)):
+        bill = generated_bill(rows, is_shuffled=is_shuffled)
+        scan(bill)  # the page cache, once for all
+        scans, bares, imports = zip(*((scan(bill), bare(bill), ours(bill)) for _ in range(options.runs)), strict=True)
+        standard = [] if options.skip_standard else [measure([sys.executable, str(HERE / "standard.py"), str(bill)])]
+        cells: tuple[object, ...] = (
+            rows,
+            "shuffled" if is_shuffled else "sorted",
+            bill.stat().st_size >> 20,
+            f"{median(imports):.2f}",
+            f"{statistics.median(run.cpu for run in imports):.2f}",
+            f"{median(scans):.2f}",
+            f"{median(bares):.2f}",
+            ratio(imports, scans),
+            ratio(imports, bares),
+            ratio(imports[:1], standard) if standard else "",
+            max(run.peaks.get("worker", 0) for run in imports),
+            max(run.peaks.get("main", 0) for run in imports),
         )
+        print(" ".join(f"{cell:>9}" for cell in cells), flush=True)
 
 
 if __name__ == "__main__":

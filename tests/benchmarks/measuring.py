@@ -1,4 +1,4 @@
-"""Whole processes measured from outside: wall time, and the peak memory of each process by what it is."""
+"""Whole processes measured from outside: wall time, CPU time, and the peak memory of each process by what it is."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class Measured:
     """One run of one command."""
 
     seconds: float
+    cpu: float = 0.0
+    """CPU seconds of the command and of all its children: less than wall time they depend on what else the machine does."""
     peaks: Mapping[str, int] = field(default_factory=dict)
     """Peak resident memory in MB, of the command itself (`main`) and of its reading process (`worker`)."""
 
@@ -30,13 +32,14 @@ def measure(command: Sequence[str], *, env: Mapping[str, str] | None = None) -> 
     ended = threading.Event()
     watcher = threading.Thread(target=_watch, args=(process.pid, peaks, ended), daemon=True)
     watcher.start()
-    code = process.wait()
+    _, status, usage = os.wait4(process.pid, 0)
+    code = process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - started
     ended.set()
     watcher.join()
     if code:
         raise subprocess.CalledProcessError(code, command)
-    return Measured(seconds, peaks)
+    return Measured(seconds, usage.ru_utime + usage.ru_stime, peaks)
 
 
 def _watch(pid: int, peaks: dict[str, int], ended: threading.Event) -> None:
@@ -78,6 +81,13 @@ def memory(pid: int, field_name: str) -> int:
 def median(runs: Sequence[Measured]) -> float:
     """Return the median wall time."""
     return statistics.median(run.seconds for run in runs)
+
+
+def ratio(runs: Sequence[Measured], others: Sequence[Measured]) -> str:
+    """Return how many times the others' wall and CPU time it took, the median of runs that followed each other."""
+    wall = statistics.median(run.seconds / other.seconds for run, other in zip(runs, others, strict=True))
+    cpu = statistics.median(run.cpu / other.cpu for run, other in zip(runs, others, strict=True))
+    return f"{wall:.2f}/{cpu:.2f}"
 
 
 def spendwatch(*arguments: str) -> list[str]:
