@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NoReturn, Self
 
@@ -71,19 +70,29 @@ class MatchPart(Closed):
         return self
 
 
-class BudgetPart(Closed):
-    """A finer budget within an account or a workspace."""
-
-    name: Title
-    match: MatchPart
+class _Budgeted(Closed):
     budget: Budget | None = None
     thresholds: Thresholds | None = None
     counts: Counts = Counts.ALL
 
     @model_validator(mode="after")
-    def _means_something(self) -> Self:
-        _shares_need_a_budget(self.budget, self.thresholds)
-        _forecasts_need_a_pace(self.counts, self.thresholds)
+    def _can_be_reached(self) -> Self:
+        for one in self.thresholds or ():
+            if one.share is not None and self.budget is None:
+                _refuse_at("thresholds", f"{one.label} is a share of a budget, and there is no budget")
+            if one.is_forecast and self.counts is Counts.SUBSCRIPTION:
+                _refuse_at("thresholds", f"{one.label} can never be reached: there is no forecast of subscriptions")
+        return self
+
+
+class BudgetPart(_Budgeted):
+    """A finer budget within an account or a workspace."""
+
+    name: Title
+    match: MatchPart
+
+    @model_validator(mode="after")
+    def _watches_something(self) -> Self:
         if self.budget is None and not self.thresholds:
             msg = "watches nothing: add a budget, or thresholds that are amounts"
             raise ValueError(msg)
@@ -128,18 +137,13 @@ class ApiBalancePart(ApiBalanceConfig, _Heard):
 BalancePart = Annotated[ManualBalancePart | FileBalancePart | UrlBalancePart | ApiBalancePart, Field(discriminator="from_")]
 
 
-class _Watched(Closed):
-    budget: Budget | None = None
-    thresholds: Thresholds | None = None
+class _Watched(_Budgeted):
     budgets: list[BudgetPart] = Field(default_factory=list)
     channels: ChannelNames | None = None
     remind: Remind | None = None
-    counts: Counts = Counts.ALL
 
     @model_validator(mode="after")
-    def _means_something(self) -> Self:
-        _shares_need_a_budget(self.budget, self.thresholds)
-        _forecasts_need_a_pace(self.counts, self.thresholds)
+    def _names_each_once(self) -> Self:
         if twice := repeated(part.name for part in self.budgets):
             _refuse_at("budgets", f"two of them are named {printable(twice)}: their alerts would have the same name")
         return self
@@ -218,15 +222,3 @@ class DaemonFile(BaseSettings):
 
 def _refuse_at(key: str, what: str) -> NoReturn:
     raise PydanticCustomError(MEANING, "{what}", {"at": key, "what": what})
-
-
-def _shares_need_a_budget(budget: Decimal | None, thresholds: Iterable[Any] | None) -> None:
-    share = next((one for one in thresholds or () if one.share is not None), None)
-    if budget is None and share is not None:
-        _refuse_at("thresholds", f"{share.label} is a share of a budget, and there is no budget")
-
-
-def _forecasts_need_a_pace(counts: Counts, thresholds: Iterable[Any] | None) -> None:
-    foreseen = next((one for one in thresholds or () if one.is_forecast), None)
-    if counts is Counts.SUBSCRIPTION and foreseen is not None:
-        _refuse_at("thresholds", f"{foreseen.label} can never be reached: there is no forecast of subscriptions")
