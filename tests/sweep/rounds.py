@@ -187,8 +187,8 @@ class Scene:
         assert bare.run().code == 0, bare.runs
         (bare.inbox / scene.name).write_bytes(scene.bill)
         full = fresh.copy(folder / Stage.OUTBOX)
-        # The first after it began to connect.
-        assert full.run(Point("setsockopt", 1)).victim is Victim.PROGRAM, full.runs
+        # The first after it began to connect; two before it are about the way to the reading process.
+        assert full.run(Point("setsockopt", 3)).victim is Victim.PROGRAM, full.runs
         assert not full.arrivals(), (full.arrivals(), full.runs)
         assert full.states()
         return scene
@@ -261,7 +261,6 @@ class Round:
             self.inbox / self.scene.name,
             self.inbox / "done",
             self.folder / "var" / "spool",
-            self.folder / "var" / "spool" / "arrivals" / "inbox",
             self.folder / "var" / "spool" / "reading",
         ]
         command = [*self.start, "--config", str(self.folder), *arguments]
