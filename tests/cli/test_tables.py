@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from io import StringIO
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import pytest
 from rich.cells import cell_len
@@ -16,6 +19,9 @@ from rich.table import Table
 from rich.text import Text
 
 from spendwatch.cli.screen import bar, clean, print_json, table
+from spendwatch.domain.money import Currency, Money
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.exact_json import json_fields
 
 HEADINGS = ("WORKSPACE", "NAME", "SPENT", "", "STATE")
 NUMBERS = ("SPENT",)
@@ -85,3 +91,28 @@ def test_json_is_written_as_the_standard_library_writes_it(capsys: pytest.Captur
     assert capsys.readouterr().out == json.dumps(value, ensure_ascii=False, indent=2) + "\n"
     with pytest.raises(UnicodeEncodeError, match="surrogates"):
         print_json({"file": "\udcff.csv"})
+
+
+@dataclass(frozen=True)
+class _Row:
+    name: str = "x"
+    spend: Money = Money(Decimal("12.50"), Currency("CNY"))  # noqa: RUF009 -- it cannot change
+    share: Decimal = Decimal("1E+2")
+    at: datetime = datetime(2026, 9, 16, 4, 0, 0, 123456, UTC)
+    days: tuple[date, ...] = (date(2026, 9, 1),)
+    month: BillingPeriod = BillingPeriod.parse("2026-09")  # noqa: RUF009 -- the same
+    nothing: Decimal | None = None
+
+
+def test_values_of_ours_are_json_without_floats_and_in_the_order_they_are_asked_for() -> None:
+    found = json_fields(_Row(), "share", "name", spent="spend", currency="spend.currency", until="at", on="days")
+    assert list(found.items()) == [
+        ("share", "100"),
+        ("name", "x"),
+        ("spent", "12.5"),
+        ("currency", "CNY"),
+        ("until", "2026-09-16T04:00:00.123456+00:00"),
+        ("on", ["2026-09-01"]),
+    ]
+    in_zone = json_fields(_Row(), "at", "month", "nothing", zone=ZoneInfo("Asia/Shanghai"))
+    assert in_zone == {"at": "2026-09-16T12:00:00+08:00", "month": "2026-09", "nothing": None}
