@@ -29,17 +29,18 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Whether one condition holds. Findings of one group are told together, the gravest first."""
+    """Whether one condition holds. Those of one group are told together, the gravest first."""
 
     key: AlertKey
     holds: bool
     severity: Severity
-    group: str
-    grave: int
-    """The order within the group."""
     summary: str
     facts: Facts
     channels: tuple[ChannelName, ...]
+    group: str = ""
+    """Empty: it is a group of its own."""
+    grave: int = 0
+    """The order within the group."""
     amount: str = ""
     remind: timedelta | None = None
     """None, too, while it holds only because it is not clear yet that it has ended: no reminder says what figures deny."""
@@ -72,9 +73,9 @@ class AlertsKnown:
 
 def review_conditions(conditions: Sequence[Condition], known: AlertsKnown, *, now: datetime) -> Verdict:
     """Judge conditions that begin and end, group by group: fire, remind, resolve; each at most one notification a group."""
-    groups: dict[str, list[Condition]] = {}
+    groups: dict[str | AlertKey, list[Condition]] = {}
     for condition in conditions:
-        groups.setdefault(condition.group, []).append(condition)
+        groups.setdefault(condition.group or condition.key, []).append(condition)
     verdict = Verdict()
     for group in groups.values():
         verdict += _review_group(sorted(group, key=lambda condition: condition.grave), known, now)

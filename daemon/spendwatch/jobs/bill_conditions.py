@@ -65,8 +65,6 @@ def _condition(one: Discrepancy, policies: Policies, until: Mapping[AccountId, d
         key=key,
         holds=True,
         severity=severity,
-        group=f"{one.kind}:{one.account}:{period}:{key.scope.label}:{key.threshold}",
-        grave=0,
         summary=f"{period} of {name} {what}" if is_late else f"bills of {name} for {period} do not agree: {what}",
         facts=Facts(
             scope=key.scope,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
+from typing import Any
 
 from spendwatch.domain.alert import Alert, AlertKey, Rule
 from spendwatch.domain.errors import printable
@@ -62,8 +63,6 @@ def _foreign(standing: Standing, money: Money, account_name: str) -> Condition:
         key=AlertKey(Rule.FOREIGN_CURRENCY, scope, money.currency, period),
         holds=True,
         severity=Severity.WARNING,
-        group=f"foreign:{scope.account}:{period}:{money.currency}",
-        grave=0,
         summary=f"{standing.watch.name} has {money} in {period}, not in the sum",
         facts=Facts(
             scope=scope,
@@ -80,19 +79,39 @@ def _foreign(standing: Standing, money: Money, account_name: str) -> Condition:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Troubles:
+    """What all troubles of the program's own surroundings have in common."""
+
+    operators: tuple[ChannelName, ...]
+    until: datetime | None
+    """Up to when there are bills."""
+
+    def of(self, rule: Rule, scope: AlertScope, *, holds: bool, summary: str, detail: str, **facts: Any) -> Condition:  # noqa: ANN401 -- any figures
+        """Return whether there is one."""
+        told = {"name": scope.name} if isinstance(scope, NamedScope) else {}
+        return Condition(
+            key=AlertKey(rule, scope),
+            holds=holds,
+            severity=Severity.WARNING,
+            summary=summary,
+            facts=Facts(**{"scope": scope, "detail": detail, "data_until": self.until, **told, **facts}),
+            channels=self.operators,
+            remind=_DAILY,
+        )
+
+
 def health_conditions(
     health: Health, view: LedgerView, around: Surroundings, known: AlertsKnown, fresh: Freshness
 ) -> list[Condition]:
     """Return the troubles of sources, files, channels and the configuration."""
     until = max(view.data_until(around.policies.products).values(), default=None)
-    operators, now = around.policies.operators, fresh.now
+    troubles, now = _Troubles(around.policies.operators, until), fresh.now
     found: list[Condition] = []
     going_on: set[SourceName] = set()
     for source in health.sources():
         if after := around.stale_after.get(source.name):
-            before = known.latest(AlertKey(Rule.SOURCE_FAILING, NamedScope(Subject.SOURCE, source.name)))
-            is_told = _is_told(source, before)
-            found += _source_conditions(source, after, until, operators, now, is_told=is_told)
+            found += _source_conditions(source, after, troubles, known, now)
             if not source.is_stale(now, after):
                 going_on.add(source.name)
     found += _silent_accounts(view, around, known, fresh, going_on)
@@ -105,66 +124,30 @@ def health_conditions(
     }
     for channel in (*(one for one in health.channels() if one.name in around.targets), *gone):
         found.append(_channel_condition(channel, around, until, untold))
-    mistakes = "\n".join(around.config_mistakes)
-    found.append(
-        _trouble(
-            Rule.CONFIG_REJECTED,
-            NamedScope(Subject.DAEMON, "config"),
-            holds=bool(mistakes),
-            summary="a changed configuration was rejected",
-            detail=mistakes,
-            channels=operators,
-            until=until,
-        )
-    )
-    found.append(
-        _trouble(
-            Rule.CLOCK_WRONG,
-            NamedScope(Subject.DAEMON, "clock"),
-            holds=bool(around.clock_trouble),
-            summary=f"the clock of this machine is or was wrong: {around.clock_trouble}",
-            detail=around.clock_trouble,
-            channels=operators,
-            until=until,
-        )
-    )
+    mistakes, clock = "\n".join(around.config_mistakes), around.clock_trouble
+    what = f"the clock of this machine is or was wrong: {clock}"
+    for rule, part, detail, summary in (
+        (Rule.CONFIG_REJECTED, "config", mistakes, "a changed configuration was rejected"),
+        (Rule.CLOCK_WRONG, "clock", clock, what),
+    ):
+        scope = NamedScope(Subject.DAEMON, part)
+        found.append(troubles.of(rule, scope, holds=bool(detail), summary=summary, detail=detail))
     since = now - ONE_SHOT_LASTS
-    found += [_unassigned(layout, told, operators, until) for layout, told in view.ledger.unassigned(since).items()]
-    return found + _rejection_conditions(view.ledger.rejections(since), operators, known, until)
+    found += [_unassigned(layout, told, troubles) for layout, told in view.ledger.unassigned(since).items()]
+    return found + _rejection_conditions(view.ledger.rejections(since), troubles, known)
 
 
 def _source_conditions(
-    source: SourceHealth,
-    after: timedelta,
-    until: datetime | None,
-    operators: tuple[ChannelName, ...],
-    now: datetime,
-    *,
-    is_told: bool,
-) -> list[Condition]:
-    scope = NamedScope(Subject.SOURCE, source.name)
-    stale = _trouble(
-        Rule.STALE,
-        scope,
-        holds=source.is_stale(now, after),
-        summary=f"no new bill from {source.name} for {source.silence(now)}",
-        detail=source.silence(now),
-        channels=operators,
-        until=until,
-    )
-    failing = _trouble(
-        Rule.SOURCE_FAILING,
-        scope,
-        holds=is_told,
-        summary=f"{source.name}: {source.trouble}",
-        detail=source.trouble,
-        channels=operators,
-        until=until,
-    )
-    return [
-        replace(condition, facts=replace(condition.facts, last_bill_at=source.last_bill_at, cause=source.cause))
-        for condition in (stale, failing)
-    ]
+    source: SourceHealth, after: timedelta, troubles: _Troubles, known: AlertsKnown, now: datetime
+) -> Iterator[Condition]:
+    scope, silence = NamedScope(Subject.SOURCE, source.name), source.silence(now)
+    is_told = _is_told(source, known.latest(AlertKey(Rule.SOURCE_FAILING, scope)))
+    for rule, holds, summary, detail in (
+        (Rule.STALE, source.is_stale(now, after), f"no new bill from {source.name} for {silence}", silence),
+        (Rule.SOURCE_FAILING, is_told, f"{source.name}: {source.trouble}", source.trouble),
+    ):
+        last, cause = source.last_bill_at, source.cause
+        yield troubles.of(rule, scope, holds=holds, summary=summary, detail=detail, last_bill_at=last, cause=cause)
 
 
 def _silent_accounts(
@@ -177,17 +160,16 @@ def _silent_accounts(
         before = known.latest(AlertKey(Rule.STALE, scope))
         others_come = not fresh.sources_of(policy.account).isdisjoint(going_on)
         text = duration_text(silence or timedelta())
-        trouble = _trouble(
+        yield _Troubles(around.policies.operators, until.get(policy.account)).of(
             Rule.STALE,
             scope,
             holds=silence is not None and (others_come or (before is not None and before.is_firing)),
             summary=f"no new bill of account {name} for {text}",
             detail=text,
-            channels=around.policies.operators,
-            until=until.get(policy.account),
+            account_name=policy.name,
+            name=name,
+            last_bill_at=fresh.now - silence if silence else None,
         )
-        last = fresh.now - silence if silence else None
-        yield replace(trouble, facts=replace(trouble.facts, account_name=policy.name, name=name, last_bill_at=last))
 
 
 def _is_told(source: SourceHealth, before: Alert | None) -> bool:
@@ -229,59 +211,25 @@ def _channel_condition(
     troubles = {target: why for (name, target), why in around.troubles.items() if name == channel.name}
     died = "\n".join(dict.fromkeys(why for target, why in troubles.items() if targets is None or target in targets))
     trouble = channel.trouble or died.partition("\n")[0]
-    condition = _trouble(
+    return _Troubles(_ways_around(channel.name, around), until).of(
         Rule.CHANNEL_FAILING,
         NamedScope(Subject.CHANNEL, channel.name),
         holds=channel.failures >= FAILURES_TOLD or channel.disabled or bool(died),
         summary=f"{channel.name}: {trouble}",
         detail="\n".join((died or trouble, *(f"nobody could be notified: {summary}" for summary in untold))),
-        channels=_ways_around(channel.name, around),
-        until=until,
-    )
-    return replace(condition, facts=replace(condition.facts, gone=channel.disabled))
-
-
-def _trouble(
-    rule: Rule,
-    scope: AlertScope,
-    *,
-    holds: bool,
-    summary: str,
-    detail: str,
-    channels: tuple[ChannelName, ...],
-    until: datetime | None,
-) -> Condition:
-    return Condition(
-        key=AlertKey(rule, scope),
-        holds=holds,
-        severity=Severity.WARNING,
-        group=f"{rule}:{scope.account}:{scope.label}",
-        grave=0,
-        summary=summary,
-        facts=Facts(scope=scope, name=scope.name if isinstance(scope, NamedScope) else "", detail=detail, data_until=until),
-        channels=channels,
-        remind=_DAILY,
+        gone=channel.disabled,
     )
 
 
-def _unassigned(layout: str, examples: Sequence[str], operators: tuple[ChannelName, ...], until: datetime | None) -> Condition:
+def _unassigned(layout: str, examples: Sequence[str], troubles: _Troubles) -> Condition:
     """Return that bills of a layout have usage that belongs to no workspace: told once, as others of its kind follow."""
     shown = [printable(example) if example else "no instance id" for example in examples]
-    told = _trouble(
-        Rule.UNASSIGNED,
-        NamedScope(Subject.LAYOUT, layout),
-        holds=True,
-        summary=f"{layout}: usage whose workspace cannot be read, for example {shown[0]}",
-        detail="\n".join(shown),
-        channels=operators,
-        until=until,
-    )
-    return replace(told, remind=None)
+    what = f"{layout}: usage whose workspace cannot be read, for example {shown[0]}"
+    scope = NamedScope(Subject.LAYOUT, layout)
+    return replace(troubles.of(Rule.UNASSIGNED, scope, holds=True, summary=what, detail="\n".join(shown)), remind=None)
 
 
-def _rejection_conditions(
-    rejections: Sequence[Rejection], operators: tuple[ChannelName, ...], known: AlertsKnown, until: datetime | None
-) -> list[Condition]:
+def _rejection_conditions(rejections: Sequence[Rejection], troubles: _Troubles, known: AlertsKnown) -> list[Condition]:
     keys = [AlertKey(Rule.REJECTED, NamedScope(Subject.FILE, rejection.digest)) for rejection in rejections]
     fresh = tuple(
         (rejection.name, rejection.reason) for rejection, key in zip(rejections, keys, strict=True) if known.latest(key) is None
@@ -295,9 +243,12 @@ def _rejection_conditions(
             grave=order,
             summary=f"{rejection.name} was rejected: {rejection.reason}",
             facts=Facts(
-                scope=NamedScope(Subject.SOURCE, rejection.source), name=rejection.source, files=fresh, data_until=until
+                scope=NamedScope(Subject.SOURCE, rejection.source),
+                name=rejection.source,
+                files=fresh,
+                data_until=troubles.until,
             ),
-            channels=operators,
+            channels=troubles.operators,
         )
         for order, (rejection, key) in enumerate(zip(rejections, keys, strict=True))
     ]

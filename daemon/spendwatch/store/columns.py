@@ -223,16 +223,16 @@ class DecimalSum:
 
     def __init__(self) -> None:
         """Begin with no amounts."""
-        self._amounts: list[Decimal] = []
+        self._amounts: list[str] = []
 
     def step(self, text: str | None) -> None:
         """Take one more amount."""
         if text is not None:
-            self._amounts.append(Decimal(text))
+            self._amounts.append(text)
 
     def finalize(self) -> str:
-        """Return the sum as plain text."""
-        return plain(exact_sum(self._amounts))
+        """Return the sum as plain text; a single amount is that already."""
+        return self._amounts[0] if len(self._amounts) == 1 else plain(exact_sum(map(Decimal, self._amounts)))
 
 
 if TYPE_CHECKING:
