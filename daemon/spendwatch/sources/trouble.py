@@ -7,9 +7,18 @@ from datetime import timedelta
 from spendwatch.domain.errors import ForbiddenAddressError, SourceUnavailableError, UnreachableError, printable
 from spendwatch.domain.trouble import Trouble
 
-__all__ = ["EndpointError", "Trouble", "not_fetched", "quoted"]
+__all__ = ["EndpointError", "Trouble", "not_fetched", "quoted", "trouble_of_status"]
 
 _LONGEST_QUOTE = 200
+_BY_STATUS = {
+    401: Trouble.CREDENTIALS,
+    403: Trouble.PERMISSION,
+    407: Trouble.CREDENTIALS,
+    408: Trouble.UNAVAILABLE,
+    425: Trouble.UNAVAILABLE,
+    429: Trouble.THROTTLED,
+}
+_FIRST_OF_THE_SERVER = 500
 
 
 _PASSING = frozenset({Trouble.UNREACHABLE, Trouble.UNAVAILABLE, Trouble.THROTTLED})
@@ -42,6 +51,12 @@ class EndpointError(SourceUnavailableError):
     def is_of_one_day(self) -> bool:
         """Whether only the bill that was asked for is in trouble, so that others may be asked for."""
         return self.trouble in _OF_ONE_DAY
+
+
+def trouble_of_status(status: int) -> Trouble:
+    """Return what a status alone means."""
+    usual = Trouble.UNAVAILABLE if status >= _FIRST_OF_THE_SERVER else Trouble.REFUSED
+    return _BY_STATUS.get(status, usual)
 
 
 def not_fetched(what: str, error: UnreachableError | ForbiddenAddressError) -> EndpointError:

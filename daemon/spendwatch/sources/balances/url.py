@@ -13,9 +13,8 @@ from spendwatch.request import Request
 from spendwatch.sources.balances.document import NoBalanceError, balance_in
 from spendwatch.sources.balances.flat_text import MOST_BYTES
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
-from spendwatch.sources.trouble import Trouble, quoted
+from spendwatch.sources.trouble import Trouble, quoted, trouble_of_status
 from spendwatch.sources.url.access import UrlAccess
-from spendwatch.sources.url.refusal import trouble_of
 
 _OK = 200
 _LONGEST_SILENCE = timedelta(seconds=20)
@@ -63,7 +62,7 @@ class UrlBalance:
     def _refused(self, answer: HttpAnswer, now: datetime) -> BalanceUnavailableError:
         text = answer.body.decode("utf-8", errors="replace").strip()
         said = "" if not text or text.startswith("<") else f": {quoted(self._clean(text))}"
-        trouble = trouble_of(answer.status)
+        trouble = trouble_of_status(answer.status)
         error = self._trouble(f"status {answer.status}{said}", trouble, is_lasting=trouble not in _PASSING)
         error.retry_after = asked_pause(answer.headers, now)
         return error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from hashlib import blake2b
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -23,7 +22,7 @@ from spendwatch.sources.folder.settling import Looks
 _log: FilteringBoundLogger = structlog.get_logger()
 
 MOST_REMEMBERED = 200_000
-"""Files of one source; so many cost 25 MB."""
+"""Files of one source; so many cost some 60 MB."""
 
 
 class InPlace:
@@ -40,32 +39,36 @@ class InPlace:
         self._reader = reader
         self._reads_now = ""
         self._deep = deep
-        self._look = 0
-        self._met: dict[bytes, int] = {}
-        """A fingerprint of each original on record, and the number of the look that met it last."""
+        self._known: dict[str, tuple[str, str]] = {}
+        """Of each original on record, by its place, what it is and which reader rejected it."""
+        self._met: set[str] = set()
+        """What the last look met of it."""
 
     def is_settled(self, name: str, identity: Identity) -> bool:
         """Tell whether the file is done with as it is."""
-        return self._meets(name, identity, "") or self._meets(name, identity, self._reads_now)
+        place = spelled(name)
+        known = self._known.get(place)
+        self._met.add(place if known else "")
+        return known in {(identity.in_place, ""), (identity.in_place, self._reads_now)}
 
     def begin(self, folder: int) -> None:
         """Before a look: know what is on record."""
         del folder
         self._know()
         self._reads_now = self._reader()
-        self._look += 1
+        self._met.clear()
 
     def seen_all(self) -> None:
         """After a look: forget what it did not meet, if too much is on record.
 
         `SourceUnavailableError` when the folder holds more than can be remembered.
         """
-        if len(self._met) <= MOST_REMEMBERED:
+        if len(self._known) <= MOST_REMEMBERED:
             return
-        self._met = {one: look for one, look in self._met.items() if look == self._look}
-        gone = [one.place for one in self._record.all() if _fingerprint(one) not in self._met]
+        gone = self._known.keys() - self._met
         self._record.forget(gone)
-        if len(self._met) > MOST_REMEMBERED:
+        self._known = {place: known for place, known in self._known.items() if place in self._met}
+        if len(self._known) > MOST_REMEMBERED:
             msg = f"the folder holds more than {MOST_REMEMBERED} files that were read and may not be moved: remove some"
             raise SourceUnavailableError(msg)
 
@@ -74,7 +77,7 @@ class InPlace:
         del shelf
         original = Original(spelled(file.name), file.identity.in_place, file.seen_at, reader)
         self._record.add(original)
-        self._met[_fingerprint(original)] = self._look
+        self._known[original.place] = original.identity, reader
         self._looks.forget(file.name)
         if why is not None:
             _log.warning("original_rejected", source=self._source, name=readable(file.name), why=why)
@@ -84,7 +87,7 @@ class InPlace:
         self._know()
         tree = Tree(folder, deep=self._deep, shut=tuple(Shelf), missed=missed)
         for name, seen in tree.files():
-            if self._meets(name, Identity.of(seen), ""):
+            if self._known.get(spelled(name)) == (Identity.of(seen).in_place, ""):
                 yield name, name
         if tree.is_cut:
             missed("./", f"has more than {MOST_FOLDERS} folders below it: not all are read")
@@ -97,19 +100,4 @@ class InPlace:
     def _know(self) -> None:
         if self._record.is_another:
             with self._record.read() as originals:
-                self._met = {_fingerprint(one): 0 for one in originals}
-
-    def _meets(self, name: str, identity: Identity, reader: str) -> bool:
-        fingerprint = _fingerprint_of(spelled(name), identity.in_place, reader)
-        if fingerprint not in self._met:
-            return False
-        self._met[fingerprint] = self._look
-        return True
-
-
-def _fingerprint(original: Original) -> bytes:
-    return _fingerprint_of(original.place, original.identity, original.refused_by)
-
-
-def _fingerprint_of(*parts: str) -> bytes:
-    return blake2b("\0".join(parts).encode("utf-8", "backslashreplace"), digest_size=16).digest()
+                self._known = {one.place: (one.identity, one.refused_by) for one in originals}

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from spendwatch.sources.fetching import HttpAnswer
 from spendwatch.sources.oss.small_xml import beginning
-from spendwatch.sources.provider.answers import Asked, Refusal, told, trouble_of_status
-from spendwatch.sources.trouble import EndpointError, Trouble, quoted
+from spendwatch.sources.provider.answers import Asked, Refusal, told
+from spendwatch.sources.trouble import EndpointError, Trouble, quoted, trouble_of_status
 
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
 _BY_CODE: Mapping[str, Trouble] = {
@@ -45,14 +45,14 @@ def refusal_of(answer: HttpAnswer, asked: Asked) -> EndpointError:
     """Return what it means that the store did not give what was asked for."""
     error = beginning(answer.body)
     # Nobody but the store makes codes: what does not look like one is not repeated.
-    code = said if _CODE.fullmatch(said := error.said("Code").strip()) else ""
-    endpoint = error.said("Endpoint").strip()
+    code = said if _CODE.fullmatch(said := error.findtext("Code", "").strip()) else ""
+    endpoint = error.findtext("Endpoint", "").strip()
     if endpoint or code in _ELSEWHERE:
         # The provider says this as a lack of permission.
         named = f": its endpoint is {quoted(endpoint, asked.secrets)}" if endpoint else ""
         msg = f"{asked.operation.name}: the bucket is not in this region{named} ({code or answer.status})"
         return EndpointError(msg, Trouble.REFUSED)
-    return told(_trouble(code, answer.status), Refusal(code, error.said("Message").strip()), answer, asked)
+    return told(_trouble(code, answer.status), Refusal(code, error.findtext("Message", "").strip()), answer, asked)
 
 
 def _trouble(code: str, status: int) -> Trouble:

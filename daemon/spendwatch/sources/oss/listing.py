@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
+from xml.etree.ElementTree import Element
 
 from spendwatch.domain.count import counted
 from spendwatch.sources.oss.objects import NoObjectError, StoredObject, object_of
-from spendwatch.sources.oss.small_xml import Element, NoXmlError, parse
+from spendwatch.sources.oss.small_xml import NoXmlError, parse
 from spendwatch.sources.trouble import EndpointError, Trouble, quoted
 
 OPERATION = "ListObjectsV2"
@@ -37,16 +38,16 @@ def page_of(document: bytes, *, bucket: str, prefix: str) -> ListingPage:
         root = parse(document)
     except NoXmlError as error:
         raise _error(Trouble.NOT_A_BILL, f"the answer cannot be read: {error}") from error
-    if root.name != "ListBucketResult":
-        raise _error(Trouble.NOT_A_BILL, f"the response is not a listing but {quoted(root.name)}")
-    is_escaped = root.said("EncodingType") == "url"
-    if root.said("Name") not in {"", bucket}:
-        raise _error(Trouble.UNEXPECTED, f"it lists the bucket {quoted(root.said('Name'))}, requested was {bucket}")
-    objects = [_object(number, entry, is_escaped=is_escaped) for number, entry in enumerate(root.all("Contents"), start=1)]
+    if root.tag != "ListBucketResult":
+        raise _error(Trouble.NOT_A_BILL, f"the response is not a listing but {quoted(root.tag)}")
+    is_escaped = root.findtext("EncodingType", "") == "url"
+    if root.findtext("Name", "") not in {"", bucket}:
+        raise _error(Trouble.UNEXPECTED, f"it lists the bucket {quoted(root.findtext('Name', ''))}, requested was {bucket}")
+    objects = [_object(number, entry, is_escaped=is_escaped) for number, entry in enumerate(root.iterfind("Contents"), start=1)]
     stray = next((found for found in objects if not found.key.startswith(prefix)), None)
     if stray:
         raise _error(Trouble.UNEXPECTED, f"the key {quoted(stray.key)} does not begin with {quoted(prefix)}")
-    _check_count(root.said("KeyCount"), len(objects))
+    _check_count(root.findtext("KeyCount", ""), len(objects))
     return ListingPage(objects, _token(root, is_escaped=is_escaped))
 
 
@@ -93,12 +94,12 @@ def _check_count(said: str, count: int) -> None:
 
 
 def _token(root: Element, *, is_escaped: bool) -> str:
-    said = root.said("IsTruncated")
+    said = root.findtext("IsTruncated", "")
     if said not in {"true", "false"}:
         raise _error(Trouble.UNEXPECTED, "it does not state whether there is more")
     if said == "false":
         return ""
-    token = root.said("NextContinuationToken")
+    token = root.findtext("NextContinuationToken", "")
     if not 0 < len(token) <= _LONGEST_TOKEN or not token.isprintable():
         raise _error(Trouble.UNEXPECTED, "there is more, but no token to request it")
     # The provider escapes it with the keys; where it is not escaped, it holds no percent sign.

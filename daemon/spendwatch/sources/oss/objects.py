@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from hashlib import blake2b
 from urllib.parse import unquote_plus
+from xml.etree.ElementTree import Element
 
 from spendwatch.domain.errors import printable
 from spendwatch.sources.files.naming import is_temporary
-from spendwatch.sources.oss.small_xml import Element
 
 _LONGEST_KEY = 1024
 _LONGEST_SHOWN = 200
@@ -61,11 +61,11 @@ def object_of(entry: Element, *, is_escaped: bool) -> StoredObject:
         _matching(entry, name, pattern) for name, pattern in (("Size", _SIZE), ("ETag", _ETAG), ("LastModified", _MOMENT))
     )
     return StoredObject(
-        _key(entry.said("Key"), is_escaped=is_escaped),
+        _key(entry.findtext("Key", ""), is_escaped=is_escaped),
         etag.strip('"'),
         int(size),
         modified,
-        is_link=entry.said("Type") == "Symlink",
+        is_link=entry.findtext("Type", "") == "Symlink",
     )
 
 
@@ -82,7 +82,7 @@ def _key(said: str, *, is_escaped: bool) -> str:
 
 
 def _matching(entry: Element, name: str, pattern: re.Pattern[str]) -> str:
-    said = entry.said(name).strip()
+    said = entry.findtext(name, "").strip()
     if not pattern.fullmatch(said):
         msg = f"it has no {name}" if not said else f"its {name} is none"
         raise NoObjectError(msg)

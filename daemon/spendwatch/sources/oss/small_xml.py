@@ -1,11 +1,10 @@
-"""Strict XML of object stores: no document type, no entities, bounded depth and size."""
+"""Strict XML of object stores: no document type, no entities, bounded depth and size; names without their namespaces."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import NoReturn
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 from xml.parsers import expat
 
 _DEEPEST = 8
@@ -19,83 +18,58 @@ class NoXmlError(ValueError):
     """Bytes that are no small XML document."""
 
 
-@dataclass(slots=True)
-class Element:
-    """An element, what stands in it, and the elements in it."""
-
-    name: str
-    text: str = ""
-    children: list[Element] = field(default_factory=list)
-
-    def all(self, name: str) -> Iterator[Element]:
-        """Yield the elements of that name that stand right in it."""
-        return (child for child in self.children if child.name == name)
-
-    def said(self, name: str) -> str:
-        """Return the text of the first element of that name; empty where there is none."""
-        return next(self.all(name), _NONE).text
-
-
-_NONE = Element("")
-
-
 def parse(document: bytes) -> Element:
     """Return the root element; `NoXmlError` with the reason in words. Attributes and comments are left aside."""
-    reading = _Reading()
-    reading.take(document)
-    return reading.root
+    builder = _Builder()
+    try:
+        # Whatever the document declares: all whom we ask write UTF-8.
+        parser = XMLParser(target=builder, encoding="utf-8")  # noqa: S314 -- as above
+        parser.feed(document)
+        parser.close()
+    except ParseError as error:
+        msg = f"it is no XML ({expat.ErrorString(error.code)}, line {error.position[0]})"
+        raise NoXmlError(msg) from None
+    return builder.root
 
 
 def beginning(document: bytes) -> Element:
     """Return of the root element what stands before the end, or before the first mistake."""
-    reading = _Reading()
-    with suppress(NoXmlError):
-        reading.take(document)
-    return reading.root
+    builder = _Builder()
+    with suppress(NoXmlError, ParseError):
+        XMLParser(target=builder, encoding="utf-8").feed(document)  # noqa: S314 -- as above
+    return builder.root
 
 
-class _Reading:
+class _Builder(TreeBuilder):
+    """Builds the tree, as far as it is small."""
+
     def __init__(self) -> None:
-        self._open = [Element("")]
-        self._count = 0
-        # Whatever the document declares: all whom we ask write UTF-8.
-        self._parser = expat.ParserCreate("utf-8")
-        self._parser.buffer_text = True
-        self._parser.StartElementHandler = self._begin
-        self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._say
-        self._parser.StartDoctypeDeclHandler = self._refuse
+        super().__init__()
+        self.root = Element("")
+        self._depth = self._count = self._length = 0
 
-    @property
-    def root(self) -> Element:
-        return next(iter(self._open[0].children), _NONE)
+    def start(self, tag: str, attrs: dict[str, str]) -> Element:
+        del attrs
+        self._depth, self._count, self._length = self._depth + 1, self._count + 1, 0
+        if self._depth > _DEEPEST or self._count > _MOST_ELEMENTS:
+            self._refuse("it is nested too deeply" if self._depth > _DEEPEST else f"it has more than {_MOST_ELEMENTS} elements")
+        element = super().start(tag.rpartition("}")[2], {})
+        if self._count == 1:
+            self.root = element
+        return element
 
-    def take(self, document: bytes) -> None:
-        try:
-            self._parser.Parse(document, True)  # noqa: FBT003 -- expat's own signature
-        except expat.ExpatError as error:
-            msg = f"it is no XML ({expat.ErrorString(error.code)}, line {error.lineno})"
-            raise NoXmlError(msg) from None
+    def end(self, tag: str) -> Element:
+        self._depth, self._length = self._depth - 1, 0
+        return super().end(tag)
 
-    def _begin(self, name: str, _attributes: object) -> None:
-        self._count += 1
-        if len(self._open) > _DEEPEST or self._count > _MOST_ELEMENTS:
-            msg = "it is nested too deeply" if len(self._open) > _DEEPEST else f"it has more than {_MOST_ELEMENTS} elements"
-            raise NoXmlError(msg)
-        element = Element(name)
-        self._open[-1].children.append(element)
-        self._open.append(element)
+    def data(self, data: str) -> None:
+        self._length += len(data)
+        if self._length > _LONGEST_TEXT:
+            self._refuse(f"it has a text of more than {_LONGEST_TEXT} characters")
+        super().data(data)
 
-    def _end(self, _name: str) -> None:
-        self._open.pop()
+    def doctype(self, *_: object) -> NoReturn:
+        self._refuse("it has a document type of its own")
 
-    def _say(self, text: str) -> None:
-        element = self._open[-1]
-        if len(element.text) + len(text) > _LONGEST_TEXT:
-            msg = f"it has a text of more than {_LONGEST_TEXT} characters"
-            raise NoXmlError(msg)
-        element.text += text
-
-    def _refuse(self, *_: object) -> NoReturn:
-        msg = "it has a document type of its own"
-        raise NoXmlError(msg)
+    def _refuse(self, what: str) -> NoReturn:
+        raise NoXmlError(what)

@@ -12,7 +12,7 @@ from spendwatch.domain.period import duration_text
 from spendwatch.exact_json import NoJsonError, parse
 from spendwatch.pacing import asked_pause, moment_of
 from spendwatch.sources.fetching import HttpAnswer
-from spendwatch.sources.trouble import EndpointError, Trouble, quoted
+from spendwatch.sources.trouble import EndpointError, Trouble, quoted, trouble_of_status
 
 _OK = 200
 _FINE = frozenset({"", "200", "Success", "success", "OK"})
@@ -39,8 +39,6 @@ _KEY_TROUBLES = {
     "InvalidSecurityToken": "it has expired, or its token belongs to another key",
     "SignatureDoesNotMatch": "the secret does not belong to this key",
 }
-_BY_STATUS = {401: Trouble.CREDENTIALS, 403: Trouble.PERMISSION, 408: Trouble.UNAVAILABLE, 429: Trouble.THROTTLED}
-_FIRST_OF_THE_SERVER = 500
 
 _XML_CODE = re.compile(r"<Code>([A-Za-z0-9._-]{1,100})</Code>", re.ASCII)
 _XML_MESSAGE = re.compile(r"<Message>([^<]{0,1000})</Message>")
@@ -164,13 +162,6 @@ def _trouble(code: str, status: int) -> Trouble:
         if code.startswith(beginning):
             return trouble
     return trouble_of_status(status)
-
-
-def trouble_of_status(status: int) -> Trouble:
-    """Return what a status alone means."""
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
-    return Trouble.UNAVAILABLE if status >= _FIRST_OF_THE_SERVER else Trouble.REFUSED
 
 
 def _words(trouble: Trouble, refusal: Refusal, answer: HttpAnswer, asked: Asked) -> str:

@@ -20,11 +20,10 @@ from spendwatch.sources.fetching import HttpAnswer, HttpClient
 from spendwatch.sources.fetching_source import FetchingSource
 from spendwatch.sources.holding import Incoming
 from spendwatch.sources.memory import SourceMemory
-from spendwatch.sources.trouble import EndpointError, Trouble, not_fetched, quoted
+from spendwatch.sources.trouble import EndpointError, Trouble, not_fetched, quoted, trouble_of_status
 from spendwatch.sources.url.looks import why_no_bill
 from spendwatch.sources.url.names import file_name
 from spendwatch.sources.url.pages import Pages
-from spendwatch.sources.url.refusal import trouble_of
 from spendwatch.sources.url.settings import PagingKind, UrlConfig
 
 _REDIRECTS = 3
@@ -180,7 +179,7 @@ class UrlSource(FetchingSource):
     def _refused(self, answer: HttpAnswer, now: datetime) -> EndpointError:
         text = answer.body.decode("utf-8", errors="replace").strip()
         said = "" if not text or text.startswith("<") else f": {quoted(text, self._config.secrets())}"
-        error = self._error(trouble_of(answer.status), f"status {answer.status}{said}")
+        error = self._error(trouble_of_status(answer.status), f"status {answer.status}{said}")
         error.retry_after = asked_pause(answer.headers, now)
         return error
 
