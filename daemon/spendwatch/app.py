@@ -11,8 +11,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-import structlog
+from spendwatch.lean import without_drawing
 
+with without_drawing():
+    import structlog
+
+# isort: split
 from spendwatch.bills.client.folder import sweep
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.channels.opening import open_channel

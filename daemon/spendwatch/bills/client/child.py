@@ -12,13 +12,14 @@ from contextlib import suppress
 from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field, TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Annotated
 
 import spendwatch
 from spendwatch.bills.messages import Answer, Request
 from spendwatch.domain.errors import ReaderFailedError, printable
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 LONGEST = 64 * 1024 * 1024
 """How many bytes an answer may have."""
@@ -95,7 +96,7 @@ class Child:
             answer = _answers().validate_json(self._connection.recv_bytes(LONGEST))
         except (EOFError, ConnectionError) as error:
             raise self._death() from error
-        except (OSError, ValidationError) as error:  # too long, not whole, or nonsense
+        except (OSError, ValueError) as error:  # too long, not whole, or nonsense
             raise InvalidAnswerError from error
         self._has_answered = True
         return answer
@@ -131,6 +132,8 @@ class Child:
 
 @cache
 def _answers() -> TypeAdapter[Answer]:
+    from pydantic import Field, TypeAdapter  # noqa: PLC0415 -- it loads while the process, which was started before, does so, too
+
     return TypeAdapter(Annotated[Answer, Field(discriminator="answer")])
 
 

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Self
-
-from pydantic import Field, TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from spendwatch.bills.client.child import Child, InvalidAnswerError
 from spendwatch.bills.client.dialogue import Dialogue, usable
@@ -19,6 +17,9 @@ from spendwatch.bills.messages import DaysMerged, MergedCounts, MergeRequest
 from spendwatch.domain.merging import MergePlan
 from spendwatch.domain.money import CURRENCY, PLAIN_AMOUNT
 from spendwatch.domain.statement import ChargeKind, DayKey, SpendRow, Statement
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
 class ProcessReading:
@@ -101,24 +102,22 @@ class ProcessDay(MergedCounts):
         return rows_from(self.rows_file.read_bytes())
 
 
-_Currency = Annotated[str, Field(pattern=f"^{CURRENCY}$")]
-_Amount = Annotated[str, Field(pattern=f"^{PLAIN_AMOUNT}$")]
-_Lines = Annotated[int, Field(ge=0)]
-_Row = tuple[
-    str, str, str, str, str, str, str, str, str, str, str, ChargeKind, _Currency, _Amount, _Lines, _Amount | None
-]  # fmt: skip
-
-
 def rows_from(document: bytes) -> Iterator[SpendRow]:
     """Yield the rows of a day's roll-up, as the process wrote them."""
     try:
         rows = _roll_up().validate_json(document)
-    except ValidationError as error:
+    except ValueError as error:
         raise InvalidAnswerError from error
     for *key, cost, lines, outstanding in rows:
         yield SpendRow._make((*key, Decimal(cost), lines, None if outstanding is None else Decimal(outstanding)))
 
 
 @cache
-def _roll_up() -> TypeAdapter[list[_Row]]:
-    return TypeAdapter(list[_Row])
+def _roll_up() -> TypeAdapter[list[tuple[Any, ...]]]:
+    from pydantic import Field, TypeAdapter  # noqa: PLC0415 -- as in `child`
+
+    currency = Annotated[str, Field(pattern=f"^{CURRENCY}$")]
+    amount = Annotated[str, Field(pattern=f"^{PLAIN_AMOUNT}$")]
+    texts = (str,) * SpendRow._fields.index("charge")
+    row: Any = tuple[(*texts, ChargeKind, currency, amount, Annotated[int, Field(ge=0)], amount | None)]  # type: ignore[valid-type]
+    return TypeAdapter(list[row])
