@@ -25,7 +25,7 @@ from spendwatch.bills.cells import (
 )
 from spendwatch.bills.header import Header
 from spendwatch.bills.layouts.layout import Field
-from spendwatch.bills.traits import PLACE, CellError, Interpreter
+from spendwatch.bills.traits import PLACE, SEPARATOR, CellError, Interpreter
 from spendwatch.domain.errors import InvalidAmountError, Refusal, UnreadableBillError
 from spendwatch.domain.money import EXACT, SCALE, WHOLE_DIGITS, plain
 
@@ -198,12 +198,18 @@ class CarefulReader:
                 self._interpreter.key(*place)
                 self._places.add(place)
             if traits not in self._understood:
+                self._refuse_separators(traits)
                 self._understood[traits] = self._interpreter.traits(traits).currency
             if rounding:
                 self._interpreter.note_rounding(self._understood[traits], 1, rounding)
         except CellError as error:
             self._refuse_cell(error, line)
         return cells
+
+    def _refuse_separators(self, cells: tuple[str, ...]) -> None:
+        for field, cell in zip(self._interpreter.fields, cells, strict=True):
+            if SEPARATOR in cell:
+                raise CellError(field, cell, "a control character inside the cell", "text")
 
     def _amount(self, field: Field, cell: str, line: int) -> tuple[str, Decimal]:
         """Return the amount, and what was added to it by rounding."""

@@ -140,10 +140,9 @@ class Lines:
         return self._heaps[key]
 
     def _weigh(self, amounts: pl.Series) -> None:
-        # The sum of what the amounts weigh without their signs bounds every sum of some of them.
-        for extreme in (amounts.min(), amounts.max()):
-            if isinstance(extreme, Decimal):
-                self._weight = EXACT.add(self._weight, EXACT.multiply(abs(extreme), Decimal(amounts.len())))
+        # As many as there are of the largest, without signs, bound every sum of some of them.
+        largest = max((abs(one) for one in (amounts.min(), amounts.max()) if isinstance(one, Decimal)), default=Decimal(0))
+        self._weight = EXACT.add(self._weight, EXACT.multiply(largest, Decimal(amounts.len())))
         if self._weight >= _TOO_MUCH:
             raise UnreadableBillError(Refusal(f"the amounts are too large to be added up with {WHOLE_DIGITS} digits"))
 

@@ -45,6 +45,9 @@ KEPT = (Field.PROVIDER, Field.PUBLISHER, Field.ISSUER, Field.CATEGORY, Field.CHA
 _INSTEAD = {Field.SERVICE: Field.PRODUCT, Field.ITEM_NAME: Field.ITEM, Field.SELECTOR: Field.INSTANCE}
 """What is only read where a better column is missing."""
 
+_VARYING = frozenset({Field.INSTANCE, Field.SELECTOR, Field.TAGS})
+"""These may be others in every line."""
+
 SEPARATOR = "\x1f"
 """Stands between those cells where they travel as one text; a cell that holds it is refused."""
 
@@ -121,7 +124,7 @@ class Interpreter:
     """Whether lines without a date were met."""
     _has_unknown_tags: bool = False
     _accounts: dict[str, AccountId] = field(default_factory=dict)
-    _charges: dict[tuple[str, str, str], ChargeKind] = field(default_factory=dict)
+    _common: dict[tuple[str, ...], Traits] = field(default_factory=dict)
 
     def note_rounding(self, currency: str, lines: int, added: Decimal) -> None:
         """Note that amounts were rounded to the decimals that we keep."""
@@ -212,38 +215,51 @@ class Interpreter:
         return period, day
 
     def traits(self, cells: Sequence[str]) -> Traits:
-        """Return the traits that these cells tell, which stand as in `fields`; or raise `CellError`."""
-        for column, value in zip(self.fields, cells, strict=True):
-            if SEPARATOR in value:
-                raise CellError(column, value, "a control character inside the cell", "text")
-        account = self._account(cells[0])
-        raw = {column: self._said(value) for column, value in zip(self.fields, cells, strict=True)}
-        product = self._product(raw)
-        charge = self._charge(raw.get(Field.CHARGE, ""), raw.get(Field.TRADE, ""), raw.get(Field.COMMODITY, ""))
-        instance = self._instance(raw, product, charge)
+        """Return the traits that these cells tell, which stand as in `fields`; or raise `CellError`.
+
+        A file may have as many resources as lines. What all of them have in common is read once.
+        """
+        varying = {field: self._said(cells[place]) for place, field in enumerate(self.fields) if field in _VARYING}
+        common = tuple(cell for cell, field in zip(cells, self.fields, strict=True) if field not in _VARYING)
+        if common not in self._common:
+            self._common[common] = self._read_common(cells)
+        shared = self._common[common]
+        instance = self._instance(varying, shared.product, shared.charge)
         return Traits(
-            owner=self._owner(raw.get(Field.OWNER, ""), account),
-            product=product,
-            commodity=raw.get(Field.COMMODITY, ""),
-            item=raw.get(Field.ITEM, "") or raw.get(Field.ITEM_NAME, ""),
-            instance=raw.get(Field.INSTANCE, ""),
-            unit=raw.get(Field.UNIT, ""),
-            currency=self._currency(raw.get(Field.CURRENCY, ""), account),
-            charge=charge,
-            tags=self._tags(raw.get(Field.TAGS, "")),
+            owner=shared.owner,
+            product=shared.product,
+            commodity=shared.commodity,
+            item=shared.item,
+            instance=varying.get(Field.INSTANCE, ""),
+            unit=shared.unit,
+            currency=shared.currency,
+            charge=shared.charge,
+            tags=self._tags(varying.get(Field.TAGS, "")),
             workspace=instance.workspace,
             api_key=instance.api_key,
             model=instance.model,
             type=instance.type,
             channel=instance.channel,
             safe_mode=instance.safe_mode,
-            kept=SEPARATOR.join(raw.get(column, "") for column in KEPT) if Field.PROVIDER in self.layout.columns else "",
+            kept=shared.kept,
         )
 
-    def _charge(self, *cells: *tuple[str, str, str]) -> ChargeKind:
-        if cells not in self._charges:
-            self._charges[cells] = self.layout.charge_kind(*cells)
-        return self._charges[cells]
+    def _read_common(self, cells: Sequence[str]) -> Traits:
+        raw = {field: self._said(cell) for field, cell in zip(self.fields, cells, strict=True)}
+        account, commodity = self._account(cells[0]), raw.get(Field.COMMODITY, "")
+        return Traits(
+            owner=self._owner(raw.get(Field.OWNER, ""), account),
+            product=self._product(raw),
+            commodity=commodity,
+            item=raw.get(Field.ITEM, "") or raw.get(Field.ITEM_NAME, ""),
+            instance="",
+            unit=raw.get(Field.UNIT, ""),
+            currency=self._currency(raw.get(Field.CURRENCY, ""), account),
+            charge=self.layout.charge_kind(raw.get(Field.CHARGE, ""), raw.get(Field.TRADE, ""), commodity),
+            tags="",
+            **dict.fromkeys(InstanceId._fields, ""),
+            kept=SEPARATOR.join(raw.get(column, "") for column in KEPT) if Field.PROVIDER in self.layout.columns else "",
+        )
 
     def _tags(self, cell: str) -> str:
         tags = canonical_tags(cell)
@@ -264,7 +280,7 @@ class Interpreter:
     def _owner(self, cell: str, account: AccountId) -> str:
         return account if looks_shortened(cell) and ids_meant(cell, (account,)) else cell
 
-    def _instance(self, raw: Mapping[Field, str], product: str, charge: ChargeKind) -> InstanceId:
+    def _instance(self, raw: Mapping[Field, str], product: str, charge: str) -> InstanceId:
         if product not in {MODEL_STUDIO, ""}:
             return InstanceId()
         cell = raw.get(Field.INSTANCE, "")
