@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
+from typing import Any
 
 from spendwatch.domain.alert import Alert, AlertKey, Rule
 from spendwatch.domain.balance import Position
-from spendwatch.domain.balance_watch import BalanceWatch, is_clear, watch_balance, with_runway
+from spendwatch.domain.balance_watch import BalanceWatch, TopUp, is_clear, watch_balance, with_runway
 from spendwatch.domain.forecast import Runway
 from spendwatch.domain.health import BalanceHealth, Freshness
 from spendwatch.domain.money import EXACT, Money, plain
@@ -39,193 +40,172 @@ class Look:
     balance: Position
     watch: BalanceWatch
     runway: Runway | TooEarly | TooOld
+    known: AlertsKnown
+    now: datetime
+
+    @property
+    def name(self) -> str:
+        """What people call the account."""
+        return self.policy.name or self.policy.account
+
+    def key(self, rule: Rule, label: str = "") -> AlertKey:
+        """Return the key of an alert about the balance."""
+        return AlertKey(rule, BudgetScope(self.policy.account), label)
+
+    def firing(self, key: AlertKey) -> Alert | None:
+        """Return the alert of this key, if it fires."""
+        alert = self.known.latest(key)
+        return alert if alert and alert.is_firing else None
+
+    def top_up(self, key: AlertKey) -> TopUp | None:
+        """Return what came in since the alert of this key began."""
+        seen, alert = self.watch.top_up, self.firing(key)
+        return seen if seen and alert and seen.seen_at >= alert.since else None
+
+    def is_settled(self, key: AlertKey, level: Decimal) -> bool:
+        """Tell whether available would still be below that level had no month become final since the alert began."""
+        settled, alert = self.balance.settled, self.firing(key)
+        if settled is None or alert is None or settled.at <= alert.since:
+            return False
+        return (self.balance.available - settled.amount).amount < level
+
+    def condition(
+        self,
+        key: AlertKey,
+        severity: Severity,
+        summary: str,
+        *,
+        holds: bool,
+        group: str,
+        grave: int,
+        **facts: Any,  # noqa: ANN401 -- any figures
+    ) -> Condition:
+        """Return a condition about the balance."""
+        told = Facts(
+            scope=key.scope,
+            account_name=self.name,
+            name=self.name,
+            threshold=key.threshold,
+            balance=self.balance,
+            runway=self.runway if isinstance(self.runway, Runway) else None,
+            too_old=isinstance(self.runway, TooOld),
+            top_up=self.top_up(key),
+            data_until=self.balance.billed.until,
+            **facts,
+        )
+        amount, group = plain(self.balance.available.amount), f"{group}:{self.policy.account}"
+        return Condition(key, holds, severity, summary, told, self.policy.channels, group, grave, amount, self.policy.remind)
 
 
-def balance_conditions(look: Look, known: AlertsKnown, now: datetime) -> list[Condition]:
+def balance_conditions(look: Look) -> list[Condition]:
     """Return whether the balance is below each floor, and overdue; who must hear of it, too; and how long it will last.
 
     What was told before does not end by a reading that is too old to tell.
     """
-    overdue = _overdue(look, known, now, grave=len(look.wanted.floors))
-    floors = list(_floors(look, known, lingers=overdue.holds))
-    group = [*floors, overdue]
-    ends = any(_is_firing(known, condition.key) and not condition.holds for condition in group)
-    found = [*group, *_runways(look, known, is_overdue=overdue.holds, ends=ends)]
-    if escalated := _escalation(look, overdue, known, now):
-        found.append(escalated)
-    return found
+    overdue = _overdue(look)
+    group = [*_floors(look, lingers=overdue.holds), overdue]
+    ends = any(look.firing(condition.key) and not condition.holds for condition in group)
+    return [*group, *_runways(look, is_overdue=overdue.holds, ends=ends), *_escalations(look, overdue)]
 
 
 def conditions_without_balance(policy: AccountPolicy, known: AlertsKnown) -> list[Condition]:
     """Return that everything still holds that was told of a balance of which nothing is known now: silence is no news."""
+    scope, name = BudgetScope(policy.account), policy.name or policy.account
     rules = (Rule.BALANCE_LOW, Rule.OVERDUE, Rule.ESCALATED, Rule.RUNWAY)
-    scope = BudgetScope(policy.account)
     told = (alert for rule in rules for alert in known.of(rule, scope) if alert.is_firing)
-    return [_still(policy, alert) for alert in told]
+    facts = Facts(scope=scope, account_name=name, name=name)
+    return [
+        Condition(
+            alert.key,
+            holds=True,
+            severity=alert.severity,
+            summary=alert.summary,
+            facts=replace(facts, threshold=alert.key.threshold),
+            channels=policy.channels,
+        )
+        for alert in told
+    ]
 
 
-def _still(policy: AccountPolicy, alert: Alert) -> Condition:
-    key, name = alert.key, policy.name or policy.account
-    facts = Facts(scope=key.scope, account_name=name, name=name, threshold=key.threshold)
-    return Condition(
-        key=key,
-        holds=True,
-        severity=alert.severity,
-        summary=alert.summary,
-        facts=facts,
-        channels=policy.channels,
-    )
-
-
-def _facts(look: Look, known: AlertsKnown, key: AlertKey) -> Facts:
-    policy, balance = look.policy, look.balance
-    name, alert, top_up = policy.name or policy.account, known.latest(key), look.watch.top_up
-    return Facts(
-        scope=key.scope,
-        account_name=name,
-        name=name,
-        threshold=key.threshold,
-        balance=balance,
-        runway=look.runway if isinstance(look.runway, Runway) else None,
-        too_old=isinstance(look.runway, TooOld),
-        top_up=top_up if top_up and alert and alert.is_firing and top_up.seen_at >= alert.since else None,
-        data_until=balance.billed.until,
-    )
-
-
-def _condition(
-    look: Look,
-    facts: Facts,
-    key: AlertKey,
-    severity: Severity,
-    *,
-    holds: bool,
-    group: str,
-    grave: int,
-    summary: str,
-    is_so: bool,
-) -> Condition:
-    """Return the condition; `is_so`: the figures of now say the same, so that a reminder would be true."""
-    return Condition(
-        key=key,
-        holds=holds,
-        severity=severity,
-        group=f"{group}:{look.policy.account}",
-        grave=grave,
-        summary=summary,
-        facts=facts,
-        channels=look.policy.channels,
-        amount=plain(look.balance.available.amount),
-        remind=look.policy.remind if is_so else None,
-    )
-
-
-def _key(look: Look, rule: Rule, label: str) -> AlertKey:
-    return AlertKey(rule, BudgetScope(look.policy.account), label)
-
-
-def _is_firing(known: AlertsKnown, key: AlertKey) -> bool:
-    alert = known.latest(key)
-    return alert is not None and alert.is_firing
-
-
-def _floors(look: Look, known: AlertsKnown, *, lingers: bool) -> Iterator[Condition]:
+def _floors(look: Look, *, lingers: bool) -> Iterator[Condition]:
     """Yield whether the balance is below each floor; `lingers`: what was told of a floor ends together with the debt."""
     available, floors = look.balance.available, sorted(look.wanted.floors, reverse=True)
     for grave, floor in enumerate(floors):
-        key, money = _key(look, Rule.BALANCE_LOW, plain(floor)), Money(floor, look.policy.currency)
-        facts = replace(_facts(look, known, key), floor=money)
-        is_firing = _is_firing(known, key)
-        limit = EXACT.multiply(floor, _BACK_ABOVE) if is_firing and facts.top_up is None else floor
+        key, money = look.key(Rule.BALANCE_LOW, plain(floor)), Money(floor, look.policy.currency)
+        is_firing = look.firing(key) is not None
+        limit = EXACT.multiply(floor, _BACK_ABOVE) if is_firing and look.top_up(key) is None else floor
         holds = available.amount < limit or (is_firing and (lingers or look.balance.is_stale))
-        by_settlement = not holds and _is_by_settlement(look, known.latest(key), floor)
-        yield _condition(
-            look,
-            replace(facts, by_settlement=by_settlement),
+        found = look.condition(
             key,
             Severity.CRITICAL if grave == len(floors) - 1 and grave else Severity.WARNING,
+            f"available balance of {look.name} is {available}, floor {money}",
             holds=holds,
             group="balance",
             grave=grave,
-            summary=f"available balance of {facts.name} is {available}, floor {money}",
-            is_so=available.amount < floor,
+            floor=money,
+            by_settlement=not holds and look.is_settled(key, floor),
         )
+        yield found if available.amount < floor else replace(found, remind=None)
 
 
-def _overdue(look: Look, known: AlertsKnown, now: datetime, *, grave: int) -> Condition:
-    balance, key = look.balance, _key(look, Rule.OVERDUE, "")
-    facts, alert = _facts(look, known, key), known.latest(key)
-    since = alert.since if alert and alert.is_firing else None
-    lingers = since is not None and (balance.is_stale or not is_clear(look.watch, since, now=now))
+def _overdue(look: Look) -> Condition:
+    balance, key = look.balance, look.key(Rule.OVERDUE)
+    alert = look.firing(key)
+    lingers = alert is not None and (balance.is_stale or not is_clear(look.watch, alert.since, now=look.now))
     holds = balance.is_overdue or lingers
-    condition = _condition(
-        look,
-        replace(facts, by_settlement=not holds and _is_by_settlement(look, alert, _NOTHING)),
+    found = look.condition(
         key,
         Severity.CRITICAL,
+        f"{look.name} is overdue: available {balance.available}",
         holds=holds,
         group="balance",
-        grave=grave,
-        summary=f"{facts.name} is overdue: available {balance.available}",
-        is_so=balance.is_overdue,
+        grave=len(look.wanted.floors),
+        by_settlement=not holds and look.is_settled(key, _NOTHING),
     )
     # While it is not below zero and not yet clear, nobody is reminded of a debt that is not there.
-    return replace(condition, remind=(look.policy.remind or _DAILY) if balance.is_overdue else None)
+    return replace(found, remind=(look.policy.remind or _DAILY) if balance.is_overdue else None)
 
 
-def _is_by_settlement(look: Look, alert: Alert | None, level: Decimal) -> bool:
-    """Tell whether available would still be below that level had no month become final since the alert began."""
-    settled = look.balance.settled
-    if settled is None or alert is None or not alert.is_firing or settled.at <= alert.since:
-        return False
-    return (look.balance.available - settled.amount).amount < level
-
-
-def _escalation(look: Look, overdue: Condition, known: AlertsKnown, now: datetime) -> Condition | None:
-    wanted = look.wanted.escalation
-    if wanted is None:
-        return None
-    alert, label = known.latest(overdue.key), duration_label(wanted.after)
-    key, since = _key(look, Rule.ESCALATED, label), look.watch.overdue_since
+def _escalations(look: Look, overdue: Condition) -> Iterator[Condition]:
+    """Yield whether those must hear of it, too, who do so when an account stays overdue."""
+    if (wanted := look.wanted.escalation) is None:
+        return
+    alert, label = look.known.latest(overdue.key), duration_label(wanted.after)
+    key, since = look.key(Rule.ESCALATED, label), look.watch.overdue_since
     # Whom it was told to hears of its end when the others do; nobody new is called while the balance is not below zero.
-    is_due = look.balance.is_overdue and since is not None and now - since >= wanted.after
-    is_told = alert is not None and alert.is_firing
-    lasts = overdue.holds and is_told and (is_due or _is_firing(known, key))
-    facts = replace(overdue.facts, threshold=label, earlier_at=alert.since if alert else None)
-    return replace(
+    is_due = look.balance.is_overdue and since is not None and look.now - since >= wanted.after
+    is_told = look.firing(overdue.key) is not None
+    yield replace(
         overdue,
         key=key,
-        holds=lasts,
+        holds=overdue.holds and is_told and (is_due or look.firing(key) is not None),
         group="",
-        summary=f"{facts.name} is overdue for more than {label}: available {look.balance.available}",
-        facts=facts,
+        summary=f"{look.name} is overdue for more than {label}: available {look.balance.available}",
+        facts=replace(overdue.facts, threshold=label, earlier_at=alert.since if alert else None),
         channels=wanted.channels,
     )
 
 
-def _runways(look: Look, known: AlertsKnown, *, is_overdue: bool, ends: bool) -> Iterator[Condition]:
+def _runways(look: Look, *, is_overdue: bool, ends: bool) -> Iterator[Condition]:
     """Yield whether each runway is reached. What a graver word tells of in the same round is not told twice."""
     thresholds = sorted(look.wanted.runway, reverse=True)
     reached = {one.threshold for one in look.watch.runway}
     days = look.runway.zero.days if isinstance(look.runway, Runway) else None
     tells_nothing = look.balance.is_stale or isinstance(look.runway, TooOld)
     for order, threshold in enumerate(thresholds):
-        key = _key(look, Rule.RUNWAY, duration_label(threshold))
-        is_firing = _is_firing(known, key)
+        key = look.key(Rule.RUNWAY, duration_label(threshold))
+        is_firing = look.firing(key) is not None
         holds = threshold in reached or (is_firing and tells_nothing)
         with_others = is_overdue or (ends and is_firing and not holds)
-        facts = _facts(look, known, key)
-        yield _condition(
-            look,
-            facts,
+        found = look.condition(
             key,
             Severity.CRITICAL if order == len(thresholds) - 1 and order else Severity.WARNING,
+            _lasts(look.name, look.runway, key.threshold),
             holds=holds,
             group="balance" if with_others else "runway",
             grave=order - len(thresholds),
-            summary=_lasts(facts.name, look.runway, key.threshold),
-            is_so=days is not None and timedelta(days=days) <= threshold,
         )
+        yield found if days is not None and timedelta(days=days) <= threshold else replace(found, remind=None)
 
 
 def _lasts(name: str, runway: Runway | TooEarly | TooOld, label: str) -> str:
@@ -242,20 +222,14 @@ def failing_condition(
 ) -> Condition:
     """Return whether the balance of an account cannot be read: for a trouble that lasts at once, else after a few times.
 
-    What was read too long ago is a trouble, too, whatever the reason.
+    What was read too long ago is a trouble, too, whatever the reason; so is a first reading that should have come long ago.
     """
-    trouble = trouble_of(balance, health, now)
+    trouble, after = trouble_of(balance, health, now), policy.balance.stale_after if policy.balance else None
     has_failed = health.failures >= (1 if health.is_lasting else FAILURES_TOLD)
-    is_old = balance.is_stale if balance else _is_never_read(policy, health, now)
-    condition = _of_source(policy, balance, Rule.BALANCE_FAILING, operators, trouble)
-    name = condition.facts.name
-    return replace(
-        condition,
-        holds=has_failed or is_old,
-        facts=replace(condition.facts, cause=cause_of(health)),
-        summary=f"the balance of {name} cannot be read: {trouble}",
-        remind=_DAILY,
-    )
+    is_old = balance.is_stale if balance else after is not None and now - health.first_tried_at > after
+    summary = f"the balance of {policy.name or policy.account} cannot be read: {trouble}"
+    found = _of_source(policy, balance, Rule.BALANCE_FAILING, operators, summary, holds=has_failed or is_old)
+    return replace(found, facts=replace(found.facts, detail=trouble, cause=cause_of(health)), remind=_DAILY)
 
 
 def trouble_of(balance: Position | None, health: BalanceHealth | None, now: datetime) -> str:
@@ -276,40 +250,26 @@ def cause_of(health: BalanceHealth | None) -> Trouble | None:
 
 def differing_condition(policy: AccountPolicy, balance: Position, operators: tuple[ChannelName, ...]) -> Condition:
     """Return whether what is reported is not what its own terms make, and nothing that is known explains it."""
-    difference = balance.difference
-    condition = _of_source(policy, balance, Rule.BALANCE_DIFFERING, operators, "")
-    if difference is None or difference.explained_by:
-        return condition
-    said = f"computed {balance.computed}, reported {balance.reading.reported}"
-    return replace(condition, holds=True, summary=f"the balance of {condition.facts.name} does not add up: {said}")
-
-
-def _is_never_read(policy: AccountPolicy, health: BalanceHealth, now: datetime) -> bool:
-    """Tell whether a first reading should have come long ago."""
-    after = policy.balance.stale_after if policy.balance else None
-    return after is not None and now - health.first_tried_at > after
+    difference, name = balance.difference, policy.name or policy.account
+    holds = difference is not None and not difference.explained_by
+    said = f"does not add up: computed {balance.computed}, reported {balance.reading.reported}" if holds else "adds up"
+    return _of_source(policy, balance, Rule.BALANCE_DIFFERING, operators, f"the balance of {name} {said}", holds=holds)
 
 
 def _of_source(
-    policy: AccountPolicy, balance: Position | None, rule: Rule, operators: tuple[ChannelName, ...], detail: str
+    policy: AccountPolicy,
+    balance: Position | None,
+    rule: Rule,
+    operators: tuple[ChannelName, ...],
+    summary: str,
+    *,
+    holds: bool,
 ) -> Condition:
-    name = policy.name or policy.account
-    return Condition(
-        key=AlertKey(rule, BudgetScope(policy.account)),
-        holds=False,
-        severity=Severity.WARNING,
-        summary=f"the balance of {name} adds up",
-        facts=Facts(
-            scope=BudgetScope(policy.account),
-            account_name=name,
-            name=name,
-            balance=balance,
-            detail=detail,
-            data_until=balance.billed.until if balance else None,
-        ),
-        channels=operators,
-        amount=plain(balance.available.amount) if balance else "",
-    )
+    scope, name = BudgetScope(policy.account), policy.name or policy.account
+    until = balance.billed.until if balance else None
+    facts = Facts(scope=scope, account_name=name, name=name, balance=balance, data_until=until)
+    amount = plain(balance.available.amount) if balance else ""
+    return Condition(AlertKey(rule, scope), holds, Severity.WARNING, summary, facts, operators, amount=amount)
 
 
 def judge_balances(
@@ -336,7 +296,7 @@ def judge_balances(
             continue
         before, lasts = surveyed.watches.get(policy.account), runway(policy, balance, paces, fresh, zone=zone)
         watch = with_runway(watch_balance(before, balance, now=now), lasts, policy.balance.runway)
-        found += balance_conditions(Look(policy, policy.balance, balance, watch, lasts), known, now)
+        found += balance_conditions(Look(policy, policy.balance, balance, watch, lasts, known, now))
         found.append(differing_condition(policy, balance, policies.operators))
         if watch != before:
             looks.append(watch)
