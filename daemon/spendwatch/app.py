@@ -107,7 +107,7 @@ class App:
         self.on_news: Callable[[], None] = lambda: None
         self.on_settled: Callable[[Settled], None] = lambda _: None
         self.on_answer: Callable[[SourceName], None] = lambda _: None
-        """Is told of each answer that a source got: a long fetch lives."""
+        """Called for each response that a source receives: a long download is alive."""
         self.config_mistakes: tuple[ConfigMistake, ...] = ()
         self._monotonic = monotonic
         self._assessing = threading.Lock()
@@ -263,7 +263,7 @@ class App:
         return done
 
     def _has_turned(self, name: SourceName) -> bool:
-        """Tell whether the source has begun or ceased to fail since this was asked last: somebody may be waiting for it."""
+        """Return whether the source started or stopped failing since the last call."""
         is_failing = any(source.name == name and source.failing_since for source in self.store.health.sources())
         was_failing, self._failing[name] = self._failing.get(name, False), is_failing
         return is_failing != was_failing
@@ -341,7 +341,7 @@ class App:
         return asked
 
     def tidy(self) -> None:
-        """Let go of what the settings say is to be kept no longer; how old that is, bills tell, and never the clock alone."""
+        """Delete what `retention` no longer keeps. Ages are measured from the newest bill, never by the clock alone."""
         self.check_ledger()  # of a damaged one the bills are needed
         newest, retention = self._newest(), self.settings.retention
         if newest is None:
@@ -379,7 +379,7 @@ class App:
         self.on_settled(settled)
 
     def reload(self) -> None:
-        """Take over a changed configuration; what is wrong in it keeps its last good state, and is told."""
+        """Apply a changed configuration; invalid parts keep their last good state and are reported."""
         settings, self.config_mistakes = reload(self.settings)
         for mistake in self.config_mistakes:
             log.error("config_refused", mistake=str(mistake))

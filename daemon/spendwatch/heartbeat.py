@@ -88,7 +88,7 @@ class Heartbeat:
                 self._path.touch(mode=0o600)
 
     def _notify(self, *lines: str) -> bool:
-        """Send one datagram, and tell whether it left. Never raises: a deaf manager is no reason to fall over."""
+        """Send one datagram and return whether it was sent. Never raises: the daemon must not fail with its service manager."""
         if not self._address.startswith(("/", "@")):
             return False
         # An address with @ lives in the abstract name space, where the first byte is zero.

@@ -190,7 +190,7 @@ def _tidy(text: object, longest: int, *, keep_lines: bool = False) -> str:
         clean = "".join(char if char.isprintable() or char in kept else _escaped(char) for char in clean)
     if len(clean) <= longest:
         return clean
-    # The end of a traceback says what went wrong; of everything else the beginning tells more.
+    # Keep the end of a traceback, where the error is, and the beginning of everything else.
     return f"…{clean[-longest:]}" if keep_lines else f"{clean[:longest]}…"
 
 

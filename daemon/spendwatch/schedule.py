@@ -33,7 +33,7 @@ DELIVER_EVERY = timedelta(seconds=2)
 """How often retries are looked for. New notifications do not wait for it."""
 
 ALARM_EVERY = timedelta(seconds=2)
-"""How often it is looked whether trouble with the ledger is to be told."""
+"""How often to check whether a failure of the ledger must be reported."""
 
 TIDY_EVERY = timedelta(hours=6)
 """How often the ledger is looked through for damage, and for what is to be kept no longer."""
@@ -48,7 +48,7 @@ STEP = timedelta(seconds=2)
 """From so much on the wall clock did not drift but was set."""
 
 PATIENCE = timedelta(minutes=5)
-"""How long a job may take for one round before we no longer claim to live. Long bills and long fetches tell their progress."""
+"""How long a round of a job may take before the heartbeat stops. Long bills and long downloads report progress."""
 
 BILL_GRACE = timedelta(seconds=3)
 """How long a stop waits for a bill that is being read; after that it is left for the next start."""
@@ -76,7 +76,7 @@ class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
 
 
 class Daemon:
-    """Runs an app's jobs until it is told to stop."""
+    """Runs an app's jobs until it is stopped."""
 
     def __init__(self, app: App, heartbeat: Heartbeat) -> None:
         """Take the app and the one who says that we live."""
@@ -111,7 +111,7 @@ class Daemon:
             app.beat()
             if recovered := app.store.outbox.take_up():
                 log.warning("deliveries_recovered", count=recovered)
-        except LedgerUnavailableError as error:  # whoever ends here tells nobody
+        except LedgerUnavailableError as error:  # ending here would notify nobody
             app.alarm.failed("assess", error)
             log.error("start_incomplete", why=str(error))  # noqa: TRY400 -- as above
         self._plan()
@@ -181,9 +181,9 @@ class Daemon:
                 is_wanted = name in self._again
         except LedgerUnavailableError as error:
             self._app.alarm.failed(name, error)
-            self._heartbeat.progress(name)  # no restart would help, and who restarts tells nobody
+            self._heartbeat.progress(name)  # a restart would not help, and would notify nobody
             log.error("job_failed", job=name, why=str(error))  # noqa: TRY400 -- where it was raised tells nothing more
-        except Exception as error:  # a job that fails is told and tried again at its next time; the others go on
+        except Exception as error:  # a failed job is reported and retried at its next time; the others go on
             self._app.alarm.failed(name, error)
             log.exception("job_failed", job=name)
         finally:

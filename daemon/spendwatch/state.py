@@ -21,7 +21,7 @@ def system_clock() -> datetime:
 
 
 def clock_offset() -> float:
-    """Return how far that is from a clock that nobody sets, in seconds: a change of it tells that the clock was set.
+    """Return the difference to a steady clock, in seconds: it changes when the wall clock is set.
 
     Where there is one, that clock goes on while the machine sleeps: to wake up later is no step.
     """

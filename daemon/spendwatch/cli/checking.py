@@ -29,7 +29,7 @@ _WIDTH = 80
 
 
 def check_all(place: Place, *, strict: bool, as_json: bool) -> Exit:
-    """Print everything that is to be said about the configuration that lies there."""
+    """Print every mistake and warning of the configuration in that place."""
     try:
         path = place.path()
         examined = examine(path)

@@ -45,7 +45,7 @@ def import_files(
     dry_run: bool,
     as_json: bool,
 ) -> Exit:
-    """Enter the files, or with `dry_run` only show what they say and what would be said."""
+    """Import the files; with `dry_run` only show what they contain and which notifications they would cause."""
     configure("auto", level="warning")
     settings = load(place.path(), with_secrets=False)
     if source is not None and source not in settings.sources:

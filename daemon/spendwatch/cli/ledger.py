@@ -99,7 +99,7 @@ def verify(place: Place, files: tuple[Path, ...], month: BillingPeriod | None, *
     configure("auto", level="warning")
     settings = place.settings()
     with opened_store(settings, read_only=True) as store, scratch_database() as seen:
-        # A daemon may record meanwhile: what is compared is what the ledger said when the statements were listed.
+        # A daemon may record bills meanwhile: compare with the ledger as it was when the statements were listed.
         with store.database.snapshot():
             wanted = [one for one in store.ledger.statements() if month is None or month in one.periods]
             copy_sums(store.database, seen, month)
@@ -124,7 +124,7 @@ def verify(place: Place, files: tuple[Path, ...], month: BillingPeriod | None, *
 
 
 def _unrecorded(store: Store, found: Rebuilt) -> list[tuple[SourceName, str]]:
-    """Return the kept files that should be on record and are not: those of which nobody took the statement back."""
+    """Return the archived files that are not on record although their statements were not removed."""
     removed = store.ledger.removed()
     others = ((digest, kept) for digest, kept in found.others.items() if digest not in removed)
     return sorted(kept for digest, kept in others if not store.ledger.has(digest))

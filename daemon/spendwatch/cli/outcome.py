@@ -75,7 +75,7 @@ def attempted(app: App, path: Path, *, source: SourceName = IMPORTED) -> Outcome
 
 
 def waiting_text(count: int) -> str:
-    """Return what is said of notifications that were just put into the outbox."""
+    """Return a line about notifications that were just put into the outbox."""
     wait = "waits" if count == 1 else "wait"
     return f"{counted(count, 'notification')} {wait} in the outbox: the daemon or `spendwatch once` sends them."
 

@@ -63,7 +63,7 @@ def balance_lines(account: AccountOverview, now: datetime, zone: tzinfo) -> list
 
 
 def forecast_cell(forecast: Forecast | None) -> str:
-    """Return a forecast with its band; empty while it is too early to tell."""
+    """Return a forecast with its band; empty while there are too few days for a forecast."""
     if forecast is None:
         return ""
     return f"{_rough(forecast.likely)} ({_rough(forecast.low)}-{_rough(forecast.high)})"

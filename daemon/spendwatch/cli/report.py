@@ -89,7 +89,7 @@ def _row(values: tuple[str, ...], currency: Currency, sums: Sequence[SpendSum]) 
 
 
 def _needed(column: str) -> tuple[Dimension, ...]:
-    """Return what must be told apart on record for that column."""
+    """Return the dimensions that this column needs."""
     if column == _CATEGORY:
         return Dimension.COMMODITY, Dimension.ITEM
     return (Dimension.TAGS if column.startswith("tag:") else Dimension(column),)

@@ -33,7 +33,7 @@ _MOST_PRODUCTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one series says of a month that several series tell of."""
+    """The total of one of several series of a month."""
 
     series: SeriesKey
     amount: Decimal
@@ -59,7 +59,7 @@ def months_of(app: App) -> list[BillingPeriod]:
 
 
 def told_by_several(app: App, months: Iterable[BillingPeriod]) -> Iterator[Told]:
-    """Yield what each series says of those months of an account that several series tell of."""
+    """Yield the totals of each series, for the months of an account that have several."""
     products = app.settings.policies.products
     for month in months:
         totals = app.store.ledger.totals(month)

@@ -64,7 +64,7 @@ class Habit:
 PLAN = "spn-demo0001"
 PLAN_PRICE = Decimal("20.00")
 PACE = Decimal("1.3")
-"""So many times the ordinary tokens are used in the month that the demo tells."""
+"""How many times the ordinary tokens are used in the month of the demo."""
 RESEARCH, TRAINING = "llm-demo0a1b2c3d4e", "llm-demo5f6a7b8c9d"
 
 HABITS = (

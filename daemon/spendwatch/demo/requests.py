@@ -26,7 +26,7 @@ class Request:
 
 @asynccontextmanager
 async def listening(serve: Serve) -> AsyncIterator[int]:
-    """Serve every connection on a port of the loopback that is free; which one, is told."""
+    """Serve every connection on a free port of the loopback and return the port."""
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]

@@ -23,7 +23,7 @@ _DROP_TOTAL = Decimal(480)
 
 
 async def tell(say: Callable[[str], None]) -> int:
-    """Let last month pass again, day by day, on invented bills; return how many notifications were said."""
+    """Replay last month, day by day, on invented bills; return the number of notifications."""
     async with furnished() as scene:
         return await _month(scene, say)
 

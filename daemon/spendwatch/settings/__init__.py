@@ -28,7 +28,7 @@ __all__ = ["Outside", "Retention", "Settings", "examine", "find_config", "load",
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """For how long things are kept; None is for ever."""
+    """How long things are kept; None means without limit."""
 
     originals: timedelta | None = None
     """Of the bill files in `done/` and `rejected/`, since they were put there."""
@@ -80,7 +80,7 @@ class Settings:
 
     @property
     def balance_files(self) -> tuple[Path, ...]:
-        """Files that tell a balance: they may lie in a drop folder, and are no bills."""
+        """Files that contain a balance: they may lie in a drop folder and are not read as bills."""
         return tuple(Path(config.path) for config in self.balances.values() if config.from_ == "file")
 
     @property

@@ -18,7 +18,7 @@ from spendwatch.yaml_text import KeyPath
 
 _MOST_LOOKED_AT = 1000
 _TAGS = ("type", "from")
-"""Keys that tell apart what else may stand beside them."""
+"""Keys whose value decides which other keys are allowed."""
 _PRIVATE = SECRET_KEYS | {"url", "state"}
 _ELSEWHERE = frozenset(
     {"accounts", "sources", "defaults", "operators", "state", "spool", "products", "time_zone", "allow_networks", "retention"}
@@ -64,7 +64,7 @@ def known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
 
 
 def known_types(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    """Return the values of `type`, or of `from`, that tell apart what may stand there."""
+    """Return the allowed values of `type`, or of `from`, at that place."""
     return sorted({str(word) for kind in _models(model, loc) for word in _tags_of(kind)})
 
 

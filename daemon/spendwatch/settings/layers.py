@@ -73,14 +73,14 @@ class Layers:
         return (key if of_key else None) or _place_of(value) or key or Place(self.document.file)
 
     def tell(self, path: KeyPath, what: str, *, at_key: bool = False) -> None:
-        """Note a mistake, unless something was said about this very place before."""
+        """Record a mistake, unless one is recorded for the same place."""
         place = self.place(path, of_key=at_key or self.look(path) is None)
         if path not in self._told_paths and place not in self._told:
             self._told_paths.add(path)
             self._add(place, place.mistake(path_text(path), what))
 
     def _note(self, place: Place, mistake: ConfigMistake) -> None:
-        """Note a mistake; nothing more need be said about this place."""
+        """Record a mistake; later ones at the same place are left out."""
         self._told.add(place)
         self._add(place, mistake)
 

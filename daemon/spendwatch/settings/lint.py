@@ -1,4 +1,4 @@
-"""Warnings: valid settings that would leave somebody without an alert, or with a false one."""
+"""Warnings: valid settings that would suppress an alert or cause a false one."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def _about_threshold(one: Threshold, budget: Decimal) -> str:
     is_tiny = at < EXACT.multiply(budget, _ONE_PERCENT)
     if one.amount is None:
         return f"{figure} is less than 1% of the budget" if is_tiny else ""
-    # 80 is taken for a forgotten 80%, 80.00 is not: nobody writes a share like that.
+    # 80 is probably 80% without its sign; 80.00 is an amount.
     is_bare = one.amount.as_tuple().exponent == 0 and one.amount <= _HUNDRED != budget
     if not is_tiny and not is_bare:
         return ""

@@ -92,7 +92,7 @@ def reload(previous: Settings) -> tuple[Settings, tuple[ConfigMistake, ...]]:
 
 
 def _still_heard(policy: WorkspacePolicy, settings: Settings, defaults: Defaults) -> WorkspacePolicy:
-    """Leave out channels that are no longer there: a policy that is kept must not talk to nobody."""
+    """Leave out channels that no longer exist; if none is left, use the default channels."""
     there = tuple(name for name in policy.channels if name in settings.channels)
     return replace(policy, channels=there or defaults.channels)
 

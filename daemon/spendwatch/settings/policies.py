@@ -31,14 +31,14 @@ from spendwatch.settings.schema import (
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What holds where nothing is said."""
+    """The defaults of a workspace file."""
 
     thresholds: tuple[Threshold, ...]
     channels: tuple[ChannelName, ...]
 
     @classmethod
     def of(cls, daemon: DaemonFile) -> Defaults:
-        """Return the defaults; without any, every channel is told, so that nothing is lost silently."""
+        """Return the defaults; without configured ones every channel is notified, so that no alert is lost."""
         return cls(tuple(daemon.defaults.thresholds), _channels(daemon.defaults.channels, tuple(daemon.channels)))
 
 

@@ -31,7 +31,7 @@ from spendwatch.yaml_text import KeyPath
 BalanceSettings: TypeAlias = FileBalancePart | UrlBalancePart | ApiBalancePart
 _Local = TypeVar("_Local", FolderConfig, FileBalancePart)
 _Asking = TypeVar("_Asking", AlibabaConfig, OssConfig, ApiBalancePart)
-"""The settings of somebody who asks the provider."""
+"""Settings of a client of the provider's API."""
 
 _POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 _SQLITE = "sqlite:///"

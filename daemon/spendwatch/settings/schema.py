@@ -100,14 +100,14 @@ class BudgetPart(_Budgeted):
 
 
 class EscalationPart(Closed):
-    """Who hears, too, when the account stays overdue for that long."""
+    """Additional channels if the account stays overdue for that long."""
 
     after: EscalateAfter
     channels: ChannelNames
 
 
 class _Heard(Closed):
-    """When somebody must hear of the balance."""
+    """When to notify about the balance."""
 
     floors: Floors = Field(default_factory=list)
     runway: RunwayThresholds = Field(default_factory=list)
@@ -166,7 +166,7 @@ class DefaultsPart(Closed):
 
 
 class RetentionPart(Closed):
-    """For how long things are kept; what is left out is kept for ever."""
+    """How long things are kept; without a value, without limit."""
 
     originals: KeepOriginals | None = None
     lines: KeepLines | None = None
