@@ -29,7 +29,9 @@ from bill_builder import (
 from oracle import month_to_date
 from small_ledger import NO_HINTS, SmallLedger, a_bill_file, read_here
 from spendwatch.bills import frames, pile
+from spendwatch.bills import reader as reader_of_bills
 from spendwatch.bills.client.process import ReadingProcess
+from spendwatch.bills.traits import Interpreter, Traits
 from spendwatch.bills.unpacking import transcoding
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
@@ -361,6 +363,21 @@ def test_a_line_that_returns_to_its_first_version_keeps_it_although_its_day_was_
     )
     for order in permutations([first, between, last]):
         assert read_here(order).total() == Decimal(5)
+
+
+def test_each_text_of_a_file_is_understood_once_however_many_batches_it_is_read_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    understood: list[Sequence[str]] = []
+
+    class Watched(Interpreter):
+        def traits(self, cells: Sequence[str]) -> Traits:
+            understood.append(cells)
+            return super().traits(cells)
+
+    lines = [a_line(line_id=f"id-{n}", day=f"202609{n % 9 + 1:02d}", tags=f"team:t{n % 7}") for n in range(300)]
+    monkeypatch.setattr(frames, "BATCH", 40)
+    monkeypatch.setattr(reader_of_bills, "Interpreter", Watched)
+    assert SmallLedger().enter_here(*a_bill(lines)).lines == 300
+    assert len(understood) == 7
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])

@@ -71,7 +71,8 @@ class Lines:
         return {name: (fields[name], dictionary.categories) for name, dictionary in self._dictionaries.items()}
 
     def settle(self) -> int:
-        """Drop all but one of the lines that have the same id; return how many were dropped."""
+        """Add no more lines; drop all but one of those that have the same id, and return how many were dropped."""
+        self._dictionaries.clear()
         return self.pile.settle(self.book, self._keys) if self.identity is Identity.ID else 0
 
     def days(self) -> tuple[DayKey, ...]:

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import FileIO
 from pathlib import Path
 
-from spendwatch.bills.unpacking.contents import HEAD, Form, is_text_bill, recognised
+from spendwatch.bills.unpacking.file_types import HEAD, Form, Opened, Part, is_text_bill, recognised
 from spendwatch.bills.unpacking.limits import Meter
-from spendwatch.bills.unpacking.parts import Opened, Part
 from spendwatch.bills.unpacking.zip_archive import PIECE, Member, ZipArchive
 from spendwatch.domain.errors import Refusal, UnreadableBillError, printable
 

@@ -7,9 +7,8 @@ from io import FileIO
 from pathlib import Path
 
 from spendwatch.bills.unpacking.archives import unpacked_gzip, unpacked_zip
-from spendwatch.bills.unpacking.contents import HEAD, Form, recognised
+from spendwatch.bills.unpacking.file_types import HEAD, Form, Opened, Part, recognised
 from spendwatch.bills.unpacking.limits import LIMITS, Limits, Meter
-from spendwatch.bills.unpacking.parts import Opened, Part
 from spendwatch.bills.unpacking.spreadsheet import written_out
 from spendwatch.bills.unpacking.workbook import WORKBOOK
 from spendwatch.bills.unpacking.zip_archive import ZipArchive

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import reduce
 
-from spendwatch.bills.unpacking.figures import Look, NoNumberError, written
+from spendwatch.bills.unpacking.cell_numbers import Look, NoNumberError, written
 from spendwatch.bills.unpacking.limits import Limits
 from spendwatch.bills.unpacking.workbook import Workbook, as_number, unescaped
 from spendwatch.domain.errors import Refusal, UnreadableBillError

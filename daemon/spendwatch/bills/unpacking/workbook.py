@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from spendwatch.bills.unpacking.figures import Look, look_of
+from spendwatch.bills.unpacking.cell_numbers import Look, look_of
 from spendwatch.bills.unpacking.limits import Meter
-from spendwatch.bills.unpacking.markup import Listener, MarkupError, listening
+from spendwatch.bills.unpacking.xml_stream import Listener, MarkupError, listening
 from spendwatch.bills.unpacking.zip_archive import ZipArchive
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 

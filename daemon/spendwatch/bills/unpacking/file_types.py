@@ -1,4 +1,4 @@
-"""Detects the type of a file by its first bytes, never by its name."""
+"""The types of files, detected by their first bytes and never by their names, and what a file consists of."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import codecs
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 HEAD = 4096
 """How many bytes are looked at."""
@@ -66,6 +67,24 @@ class Content:
     def is_archive(self) -> bool:
         """Whether there may be another file in it."""
         return self.form in {Form.GZIP, Form.ZIP, Form.OTHER_ARCHIVE}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A text bill, csv or json, in whatever encoding it came."""
+
+    name: str
+    """The member's name, folders included; the file's own where it is no archive. Nobody has checked it."""
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The text bills of one bill file, in the order of their names; at least one."""
+
+    parts: tuple[Part, ...]
+    remarks: tuple[str, ...] = ()
+    """What the operator should know, though it is no reason to refuse."""
 
 
 def recognised(head: bytes) -> Content:
