@@ -6,8 +6,10 @@ from datetime import timedelta
 
 from spendwatch.domain.errors import ForbiddenAddressError, SourceUnavailableError, UnreachableError, printable
 from spendwatch.domain.trouble import Trouble
+from spendwatch.request import Request
+from spendwatch.sources.fetching import HttpAnswer, HttpClient
 
-__all__ = ["EndpointError", "Trouble", "not_fetched", "quoted", "trouble_of_status"]
+__all__ = ["EndpointError", "Trouble", "fetched", "quoted", "trouble_of_status"]
 
 _LONGEST_QUOTE = 200
 _BY_STATUS = {
@@ -59,10 +61,14 @@ def trouble_of_status(status: int) -> Trouble:
     return _BY_STATUS.get(status, usual)
 
 
-def not_fetched(what: str, error: UnreachableError | ForbiddenAddressError) -> EndpointError:
-    """Return what it means that the client brought no answer to what was asked for."""
-    trouble = Trouble.FORBIDDEN if isinstance(error, ForbiddenAddressError) else Trouble.UNREACHABLE
-    return EndpointError(f"{what}: {error}", trouble)
+async def fetched(client: HttpClient, what: str, request: Request) -> HttpAnswer:
+    """Return the answer, or raise `EndpointError` if there is none; `what` says to people what was asked for."""
+    try:
+        return await client.fetch(request)
+    except (UnreachableError, ForbiddenAddressError) as error:
+        trouble = Trouble.FORBIDDEN if isinstance(error, ForbiddenAddressError) else Trouble.UNREACHABLE
+        msg = f"{what}: {error}"
+        raise EndpointError(msg, trouble) from error
 
 
 def quoted(text: str, secrets: tuple[str, ...] = ()) -> str:

@@ -11,7 +11,6 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from spendwatch.domain.balance_reading import BalanceReading
 from spendwatch.domain.count import counted
-from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.domain.period import BillingPeriod, Clock
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId
@@ -23,7 +22,7 @@ from spendwatch.sources.fetching import HttpAnswer, HttpClient
 from spendwatch.sources.provider.acs3 import ApiRequest, signed
 from spendwatch.sources.provider.answers import Asked, Operation, document, keeping, successful
 from spendwatch.sources.provider.credentials import Credentials
-from spendwatch.sources.trouble import EndpointError, Trouble, not_fetched, quoted
+from spendwatch.sources.trouble import EndpointError, Trouble, fetched, quoted
 
 ENDPOINTS: Mapping[Site, str] = {
     Site.CN: "https://business.aliyuncs.com",
@@ -202,21 +201,17 @@ class BssClient:
 
     async def _fetched(self, request: ApiRequest, headers: Mapping[str, str]) -> HttpAnswer:
         query = f"?{request.canonical_query}" if request.query else ""
-        try:
-            return await self._client.fetch(
-                Request(
-                    url=f"{self._endpoint}/{query}",
-                    method="POST",
-                    content=request.body,
-                    headers={"accept": "application/json"},
-                    credentials=headers,
-                    most_bytes=_MOST_BYTES,
-                    deadline=self._timeout,
-                    silence=self._silence,
-                )
-            )
-        except (UnreachableError, ForbiddenAddressError) as error:
-            raise not_fetched(request.action, error) from error
+        asking = Request(
+            url=f"{self._endpoint}/{query}",
+            method="POST",
+            content=request.body,
+            headers={"accept": "application/json"},
+            credentials=headers,
+            most_bytes=_MOST_BYTES,
+            deadline=self._timeout,
+            silence=self._silence,
+        )
+        return await fetched(self._client, request.action, asking)
 
 
 def _summary(

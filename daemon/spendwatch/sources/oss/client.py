@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import timedelta
 from urllib.parse import quote, urlsplit
 
-from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.domain.period import Clock
 from spendwatch.request import Receiver, Request
 from spendwatch.sources.download import PART, WHOLE, Download
@@ -18,7 +17,7 @@ from spendwatch.sources.oss.signing import AWS4, OSS4, StoreRequest, signed
 from spendwatch.sources.provider.acs3 import Signer
 from spendwatch.sources.provider.answers import Asked, Operation, keeping
 from spendwatch.sources.provider.credentials import Credentials
-from spendwatch.sources.trouble import EndpointError, Trouble, not_fetched
+from spendwatch.sources.trouble import EndpointError, Trouble, fetched
 
 _SILENCE = timedelta(seconds=60)
 _LARGEST_PAGE = 8 << 20
@@ -87,7 +86,15 @@ class OssClient:
         signer, at = await self._credentials.current(), self._clock()
         request = self._request(key, query, headers)
         proven = signed(request, signer, self._dialect, region=self._config.region, at=at)
-        answer = await self._fetched(operation, self._url(key, request), proven, into)
+        asking = Request(
+            url=self._url(key, request),
+            credentials=proven,
+            most_bytes=self._config.most_bytes if into else _LARGEST_PAGE,
+            deadline=self._config.timeout,
+            silence=min(_SILENCE, self._config.timeout),
+            into=into,
+        )
+        answer = await fetched(self._client, operation.name, asking)
         asked = Asked(operation, at, _secrets(signer))
         if answer.status not in ({WHOLE, PART} if into else {WHOLE}):
             raise refusal_of(answer, asked)
@@ -104,21 +111,6 @@ class OssClient:
         path = f"/{self._config.bucket}/{_travelling(key)}" if self._config.path_style else f"/{_travelling(key)}"
         query = request.canonical_query(self._dialect)
         return f"{self._scheme}://{self._host}{path}{'?' if query else ''}{query}"
-
-    async def _fetched(self, operation: Operation, url: str, headers: Mapping[str, str], into: Receiver | None) -> HttpAnswer:
-        try:
-            return await self._client.fetch(
-                Request(
-                    url=url,
-                    credentials=headers,
-                    most_bytes=self._config.most_bytes if into else _LARGEST_PAGE,
-                    deadline=self._config.timeout,
-                    silence=min(_SILENCE, self._config.timeout),
-                    into=into,
-                )
-            )
-        except (UnreachableError, ForbiddenAddressError) as error:
-            raise not_fetched(operation.name, error) from error
 
 
 def _secrets(signer: Signer) -> tuple[str, ...]:

@@ -8,16 +8,15 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 
-from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.domain.period import Clock
 from spendwatch.exact_json import NoJsonError, parse
 from spendwatch.request import Request
-from spendwatch.sources.fetching import HttpAnswer, HttpClient
+from spendwatch.sources.fetching import HttpClient
 from spendwatch.sources.header_text import is_sendable
 from spendwatch.sources.provider.acs3 import Signer
 from spendwatch.sources.provider.answers import Asked, Operation, document, successful
 from spendwatch.sources.provider.credentials import Loan
-from spendwatch.sources.trouble import EndpointError, Trouble, not_fetched
+from spendwatch.sources.trouble import EndpointError, Trouble, fetched
 
 METADATA_URL = "http://100.100.100.200"
 STS_URL = "https://sts.aliyuncs.com"
@@ -71,14 +70,15 @@ class MachineRole:
         return token
 
     async def _ask(self, method: str, path: str, credentials: Mapping[str, str]) -> str:
-        answer = await _fetched(
-            self._client,
-            _METADATA,
-            f"{self._url}{path}",
-            patience=_METADATA_PATIENCE,
+        request = Request(
+            url=f"{self._url}{path}",
             method=method,
             credentials=credentials,
+            most_bytes=_MOST_BYTES,
+            deadline=_METADATA_PATIENCE,
+            silence=_METADATA_PATIENCE,
         )
+        answer = await fetched(self._client, _METADATA, request)
         if answer.status != _OK:
             msg = f"{_METADATA} answers with status {answer.status}: has this instance a RAM role?"
             raise EndpointError(msg, Trouble.CREDENTIALS)
@@ -117,15 +117,16 @@ class ServiceAccountRole:
         }
         # The token travels in the body: URLs are written down on the way.
         body = urlencode({**self._form, "OIDCToken": token, "DurationSeconds": str(_LOAN_SECONDS)}, quote_via=quote).encode()
-        answer = await _fetched(
-            self._client,
-            _ASSUME.name,
-            f"{self._url}/?{urlencode(query, quote_via=quote)}",
-            patience=_STS_PATIENCE,
+        request = Request(
+            url=f"{self._url}/?{urlencode(query, quote_via=quote)}",
             method="POST",
             content=body,
             headers={"content-type": "application/x-www-form-urlencoded", "accept": "application/json"},
+            most_bytes=_MOST_BYTES,
+            deadline=_STS_PATIENCE,
+            silence=_STS_PATIENCE,
         )
+        answer = await fetched(self._client, _ASSUME.name, request)
         asked = Asked(_ASSUME, now, (token,))
         try:
             found = successful(document(answer, asked), answer, asked)
@@ -149,34 +150,6 @@ class ServiceAccountRole:
             msg = "the file with the OIDC token is empty"
             raise EndpointError(msg, Trouble.CREDENTIALS)
         return token
-
-
-async def _fetched(
-    client: HttpClient,
-    what: str,
-    url: str,
-    *,
-    patience: timedelta,
-    method: str,
-    content: bytes = b"",
-    headers: Mapping[str, str] | None = None,
-    credentials: Mapping[str, str] | None = None,
-) -> HttpAnswer:
-    try:
-        return await client.fetch(
-            Request(
-                url=url,
-                method=method,
-                content=content,
-                headers=headers or {},
-                credentials=credentials or {},
-                most_bytes=_MOST_BYTES,
-                deadline=patience,
-                silence=patience,
-            )
-        )
-    except (UnreachableError, ForbiddenAddressError) as error:
-        raise not_fetched(what, error) from error
 
 
 def _loan(found: Mapping[str, object], lender: str) -> Loan:

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.domain.period import stamp_after
 from spendwatch.domain.statement import SourceName
 from spendwatch.pacing import asked_pause
@@ -20,7 +19,7 @@ from spendwatch.sources.fetching import HttpAnswer, HttpClient
 from spendwatch.sources.fetching_source import FetchingSource
 from spendwatch.sources.holding import Incoming
 from spendwatch.sources.memory import SourceMemory
-from spendwatch.sources.trouble import EndpointError, Trouble, not_fetched, quoted, trouble_of_status
+from spendwatch.sources.trouble import EndpointError, Trouble, fetched, quoted, trouble_of_status
 from spendwatch.sources.url.looks import why_no_bill
 from spendwatch.sources.url.names import file_name
 from spendwatch.sources.url.pages import Pages
@@ -160,21 +159,17 @@ class UrlSource(FetchingSource):
     async def _ask(
         self, url: str, most_bytes: int, headers: Mapping[str, str] | None = None, into: Receiver | None = None
     ) -> HttpAnswer:
-        try:
-            return await self._client.fetch(
-                Request(
-                    url=url,
-                    most_bytes=most_bytes,
-                    deadline=self._config.timeout,
-                    silence=min(_SILENCE, self._config.timeout),
-                    headers=headers or {},
-                    credentials=self._config.credentials(),
-                    redirects=_REDIRECTS if into else 0,
-                    into=into,
-                )
-            )
-        except (UnreachableError, ForbiddenAddressError) as error:
-            raise not_fetched(self._name, error) from error
+        request = Request(
+            url=url,
+            most_bytes=most_bytes,
+            deadline=self._config.timeout,
+            silence=min(_SILENCE, self._config.timeout),
+            headers=headers or {},
+            credentials=self._config.credentials(),
+            redirects=_REDIRECTS if into else 0,
+            into=into,
+        )
+        return await fetched(self._client, self._name, request)
 
     def _refused(self, answer: HttpAnswer, now: datetime) -> EndpointError:
         text = answer.body.decode("utf-8", errors="replace").strip()
