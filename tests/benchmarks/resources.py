@@ -64,7 +64,8 @@ def main() -> None:
             run = measure(spendwatch("--config", str(folder), "import", str(bill)))
         worker, own = (run.peaks.get(name, 0) for name in ("worker", "main"))
         print(
-            f"{options.rows} rows, {options.resources} resources: {run.seconds:.1f} s, {run.cpu:.1f} CPU s, {worker} and {own} MB"
+            f"{options.rows} rows, {options.resources} resources: {run.seconds:.1f} s, {run.cpu:.1f} CPU s, "
+            f"{worker} and {own} MB"
         )
 
 
