@@ -9,8 +9,10 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from bill_builder import a_bill, a_line
@@ -204,6 +206,12 @@ def test_the_process_knows_no_secret_of_the_daemon(
     environment = Path(f"/proc/{reader.pid}/environ").read_bytes()
     assert b"hush" not in environment
     assert b"POLARS_SKIP_CPU_CHECK=1" in environment
+
+
+def test_polars_still_knows_the_switch_that_keeps_it_small() -> None:
+    (library,) = Path(pl.__file__).parent.parent.glob("_polars_runtime*/*.so")
+    with library.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        assert content.find(b"POLARS_CSV_CHUNK_SIZE") > 0
 
 
 def test_nothing_is_left_behind(exchange: Path, bill: BillFile) -> None:
