@@ -8,6 +8,8 @@ the one that shows most; of equals the one that sums up less, then that with mor
 - lines of files made by rule (pushes), which have no id, are known by their whole content, and by how often it occurs;
 - other lines without an id are replaced together with all that are for the same thing on the same day; of equally new versions
   the one with more lines counts, then the dearest;
+- a line with an id counts on one day of a month;
+- of numbered parts of which nothing tells when they were written, the one that came last under a name replaces the others;
 - a complete statement takes away what it lacks and what is older: than itself, if it came from complete ones alone, else than
   what it reaches. It does so on the days from its first to its last line, and of the owners that its lines have, where its
   layout tells owners.
@@ -215,6 +217,8 @@ class Statement:
     """Those that a complete one is complete for; None: all."""
     part: int
     """Its number; 0 where it has none."""
+    slot: str
+    """The name of a part of which nothing tells when it was written; empty for all others."""
     lines: Sequence[Line]
 
 
@@ -325,7 +329,7 @@ def _no_number(text: str) -> Any:  # noqa: ANN401 -- it never returns
 
 def _items(pages: Sequence[Any]) -> list[list[str]]:
     """Return the items of the answers as a table."""
-    read = [one for one in (*vars(API).values(), *API.alike, *API.content) if isinstance(one, str)]
+    read = [one for one in (*vars(API).values(), *API.alike, *API.content, *API.paid) if isinstance(one, str)]
     known = {name for one in read for name in one.split("|")}
     rows: list[dict[str, str]] = []
     for page in pages:
@@ -463,8 +467,8 @@ def _statement(name: str, layout: Layout, kind: str, table: list[list[str]], hin
             place = (line.account, line.month)
             end = (date.fromisoformat(line.day) + timedelta(days=1)).strftime("%Y%m%d000000")
             reach[place] = max(reach.get(place, ""), min(end, data_until))
-    elif _part(name) and not exported and identity == "group":
-        stamp += "~"
+    slot = name.casefold() if _part(name) and not exported and kind != "snapshot" else ""
+    stamp += "~" if slot else ""
     days = {
         place: _complete_days(
             {line.day for line in lines if (line.account, line.month) == place}, layout, _pushed(name, place[1])
@@ -474,7 +478,7 @@ def _statement(name: str, layout: Layout, kind: str, table: list[list[str]], hin
     owns = any(normal(one) in columns for told in _OWNERS.intersection(layout.alike) for one in told.split("|"))
     owners = frozenset(line.owner for line in lines) if owns and layout is not API else None
     series = ".".join((_series(layout, columns, identity), *_selection(name, layout, kind)))
-    return Statement(series, identity, kind, stamp, reach, days, owners, _part(name), lines)
+    return Statement(series, identity, kind, stamp, reach, days, owners, _part(name), slot, lines)
 
 
 def _pushed(name: str, month: str) -> str:
@@ -741,7 +745,8 @@ def unsettled(files: Iterable[tuple[str, bytes]], hints: Hints = NO_HINTS) -> di
 def _chosen(files: Iterable[tuple[str, bytes]], hints: Hints, products: Sequence[str] | None) -> Iterator[Line]:
     """Yield the lines that count, of the one series of each account and month that counts."""
     found: dict[tuple[str, str], dict[str, list[Line]]] = defaultdict(dict)
-    statements = [read_statement(name, content, hints) for name, content in files]
+    # The same file once more changes nothing.
+    statements = [read_statement(name, content, hints) for name, content in dict.fromkeys(files)]
     for series in {statement.series for statement in statements}:
         mine = [statement for statement in statements if statement.series == series]
         for place in {(line.account, line.month) for statement in mine for line in statement.lines}:
@@ -780,22 +785,33 @@ def _counting(statements: Sequence[Statement], place: tuple[str, str]) -> Iterat
 
     versions: dict[tuple[object, int], list[tuple[tuple[Any, ...], Sequence[Line]]]] = defaultdict(list)
     newest: dict[object, str] = defaultdict(str)
+    is_group = statements[0].identity == "group"
+    last = {
+        statement.slot: statement
+        for statement in statements
+        if any((one.account, one.month) == place for one in statement.lines)
+    }
     for statement in statements:
+        if statement.slot and last.get(statement.slot) is not statement:
+            continue
         lines = [line for line in statement.lines if (line.account, line.month) == place]
         part = 0 if statement.identity == "id" else statement.part
         for known_by, age, members in _VERSIONS[statement.identity](lines):
             versions[known_by, part].append(((statement.stamp, *age), members))
             newest[known_by] = max(newest[known_by], statement.stamp)
-    found: list[_Found] = []
+    found: list[tuple[tuple[Any, ...], _Found]] = []
     for (known_by, part), told in versions.items():
         latest = max((age[0] for age, _ in told if age[0].endswith("~")), default="")
-        by_age = {(latest if age[0].endswith("~") else age[0], *age[1:]): (age, members) for age, members in told}
+        by_age = {(latest if is_group and age[0].endswith("~") else age[0], *age[1:]): (age, members) for age, members in told}
         age, members = by_age[max(by_age)]
         are_undated = age[0].endswith("~") and newest[known_by].endswith("~")
-        is_newest = age[0] == newest[known_by] or are_undated or statements[0].identity != "group"
+        is_newest = age[0] == newest[known_by] or are_undated or not is_group
         if is_newest and not is_gone(age[0], members[0]):
-            found.append((part if age[0].endswith("~") else 0, part > 0, members))
-    return _without_copies(found)
+            found.append((age, (part if age[0].endswith("~") else 0, part > 0, members)))
+    if statements[0].identity == "id":
+        by_id = {members[0].line_id: members for _, (_, _, members) in sorted(found, key=lambda one: one[0])}
+        return (line for members in by_id.values() for line in members)
+    return _without_copies([one for _, one in found])
 
 
 _Found = tuple[int, bool, Sequence[Line]]
@@ -826,7 +842,7 @@ _Version = tuple[object, tuple[Any, ...], Sequence[Line]]
 
 
 def _by_id(lines: Sequence[Line]) -> Iterator[_Version]:
-    return ((line.line_id, _rank(line), [line]) for line in lines)
+    return (((line.line_id, line.day), _rank(line), [line]) for line in lines)
 
 
 def _by_content(lines: Sequence[Line]) -> Iterator[_Version]:

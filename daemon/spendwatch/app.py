@@ -353,10 +353,11 @@ class App:
                     source.forget_originals(now - retention.originals)
                 except SourceUnavailableError as error:
                     log.warning("originals_not_forgotten", source=name, why=str(error))
+        self.store.ledger.compact(closing_of(self.settings, self.store.ledger, self.clock()))
         if retention.lines:
             given_up = self.store.ledger.give_up_lines((now - retention.lines).astimezone(self.settings.zone).date())
             if given_up:
-                log.info("lines_given_up", days=given_up)
+                log.info("lines_given_up", contents=given_up)
 
     async def deliver(self, name: ChannelName) -> int:
         """Hand over what is due on one channel; return how many attempts were made.

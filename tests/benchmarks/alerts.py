@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +27,7 @@ sys.path.extend(str(Path(__file__).parents[1] / room) for room in (".", "builder
 
 from spendwatch.cli import COLLECT_AFTER
 from spendwatch.domain.merging import Held
-from spendwatch.domain.money import Currency
+from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Site, Threshold, WorkspacePolicy
 from spendwatch.domain.review import Verdict
@@ -36,12 +37,13 @@ from spendwatch.domain.statement import (
     DayContent,
     DayKey,
     Digest,
+    Identity,
     Kind,
     SourceName,
     SpendRow,
-    Stamp,
     Statement,
     TaxBasis,
+    Version,
     WorkspaceId,
 )
 from spendwatch.jobs.assess import assess
@@ -70,15 +72,24 @@ class Day:
         self.cost = Decimal(cost)
         self.lines = self.new = workspaces
         self.changed = self.gone = 0
-        self.stamps = ()
+        self.is_linked = False
         self._names = [WorkspaceId(f"llm-{number:012d}") for number in range(workspaces)]
-
-    def chunk(self) -> bytes:
-        return b""
 
     def rows(self) -> Iterator[SpendRow]:
         same = ("1200345", "qwen3.8-max", "output_token", "", "", "token_number", "sfm_inference_public_cn", "sfm", ACCOUNT, "")
         return (SpendRow(name, *same, ChargeKind.USAGE, Currency("CNY"), self.cost, 1) for name in self._names)
+
+
+@dataclass
+class Resolved:
+    """What became of the days."""
+
+    days: tuple[Day, ...]
+    lost: tuple[Money, ...] = ()
+    lost_lines: int = 0
+
+    def contents(self) -> Iterator[tuple[Digest, int, bytes]]:
+        yield from ((day.digest, day.lines, b"") for day in self.days)
 
 
 def record(database: Database, day: Day, workspaces: int, until: datetime = NOW) -> None:
@@ -94,10 +105,12 @@ def record(database: Database, day: Day, workspaces: int, until: datetime = NOW)
         lines=workspaces,
         data_until=until,
         exported_at=until,
-        stamp=Stamp(f"{until:%Y%m%d%H%M%S}"),
-        days=(DayContent(day.key, day.digest, workspaces),),
+        version=Version(until),
+        days=(DayContent(day.key, day.digest, workspaces, Identity.ID, Version(until)),),
     )
-    Ledger(database).record(statement, (day,), name="bench.csv", source=SourceName("inbox"), held=_held(database, day), now=NOW)
+    Ledger(database).record(
+        statement, Resolved((day,)), name="bench.csv", source=SourceName("inbox"), held=_held(database, day), now=NOW
+    )
 
 
 def _held(database: Database, day: Day) -> Held:

@@ -65,7 +65,7 @@ def shuffled(files: Sequence[NamedFile], dice: Random) -> list[NamedFile]:
 def check(seed: int, most: int) -> tuple[Decimal, Decimal]:
     """Enter some files of a random month in several orders; return what is right and what a naive sum says."""
     dice = dice_of(seed)
-    files = every_file(a_month(dice, owners=OWNERS), dice)
+    files = every_file(a_month(dice, may_move=True, owners=OWNERS), dice)
     files = dice.sample(files, min(len(files), dice.randrange(1, most)))
     expected, owed = month_to_date(files, PLAIN), unsettled(files, PLAIN)
     copies = Copies(HINTS)
@@ -82,6 +82,21 @@ def check(seed: int, most: int) -> tuple[Decimal, Decimal]:
 def test_random_months_in_any_order_equal_the_oracle(block: int) -> None:
     for seed in range(block * 20, block * 20 + 20):
         check(seed, most=16)
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_what_is_removed_is_as_if_it_had_never_come(block: int) -> None:
+    for seed in range(block * 10, block * 10 + 10):
+        dice = dice_of(seed)
+        files = dice.sample(every_file(a_month(dice, may_move=True, owners=OWNERS), dice), 10)
+        ledger, kept = entered(files), dice.sample(files, 5)
+        others = {one.identity for one in entered(kept).statements}
+        for one in ledger.statements:
+            if one.identity not in others:
+                ledger.remove(one.identity)
+        assert ledger.sums() == month_to_date(kept, PLAIN), [name for name, _ in kept]
+        ledger.enter_here(*files[0], hints=HINTS)
+        assert ledger.sums() == month_to_date([*kept, files[0]], PLAIN)
 
 
 @pytest.mark.long
@@ -235,6 +250,28 @@ def test_the_same_bytes_under_names_that_mean_several_things_are_one_truth_in_an
     rebuilt = [(one.name, contents[one.digest]) for one in ledger.ledger.statements()]
     ledger.database.close()
     assert _of_september(rebuilt) == 10_010
+
+
+def test_what_a_bill_takes_away_is_remarked_and_a_trifle_is_not(
+    empty_ledger: Path, tmp_path: Path, shared_reader: ReadingProcess
+) -> None:
+    ledger = RealLedger(open_database(str(shutil.copy(empty_ledger, tmp_path / "ledger.db"))), shared_reader, tmp_path, HINTS)
+    charges = [Charge(day, date(2026, 9, day), Decimal(amount)) for day, amount in ((1, "5"), (2, "7.5"), (3, "0.9"), (4, "2"))]
+    assert ledger.enter(*focus(charges, "20260905/focus.csv")).remarks == ()
+    receipt = ledger.enter(*focus([charges[0], *charges[2:]], "20260906/focus.csv"))
+    assert (receipt.gone, receipt.lost_lines) == (1, 1)
+    (remark,) = receipt.remarks
+    assert remark.startswith("1 line of CNY 7.50 no longer counts: this newer bill does not contain it")
+    # Less than one unit, and a charge that was corrected on its day, go without.
+    assert ledger.enter(*focus([charges[0], charges[3]], "20260907/focus.csv")).remarks == ()
+    corrected = [replace(charges[0], amount=Decimal("4.2")), charges[3]]
+    assert ledger.enter(*focus(corrected, "20260908/focus.csv")).remarks == ()
+    # A line that has moved to another day is not lost.
+    name, content = detail([Charge(1, date(2026, 9, 1), Decimal(9))], "20260910120000")
+    ledger.enter(name, content)
+    moved = ledger.enter(*detail([Charge(1, date(2026, 9, 2), Decimal(9))], "20260911120000"))
+    assert (moved.new, moved.gone, moved.remarks) == (1, 1, ())
+    ledger.database.close()
 
 
 def _of_september(files: Sequence[NamedFile]) -> Decimal:

@@ -226,8 +226,39 @@ def test_the_next_push_in_parts_without_a_time_may_be_cut_elsewhere(
     before = [written(lines[:2], "_1"), written(lines[2:4], "_2")]
     after = [written(lines[:1], "_1"), written(lines[1:], "_2")]
     for files in permutations([*before, *after]):
-        assert entered(*files).total() == Decimal(12)
-    assert month_to_date([*before, *after], PLAIN) == entered(*before, *after).sums()
+        assert entered(*files).sums() == month_to_date(files, PLAIN)
+        if all(files.index(old) < files.index(new) for old, new in zip(before, after, strict=True)):
+            assert entered(*files).total() == Decimal(12)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_the_numbered_parts_of_an_export_are_overwritten_under_the_same_names(suffix: str) -> None:
+    """A charge was withdrawn meanwhile, and the cut between the parts has moved."""
+    lines = [_uncut(1, 3, "100"), _uncut(2, 4, "50"), _uncut(3, 4, "9.99"), _uncut(4, 4, "7.25"), _uncut(5, 5, "2.75")]
+
+    def part(number: int, charges: Sequence[Charge]) -> NamedFile:
+        name, content = focus(charges, f"data/BILLING_PERIOD=2026-09/corp-focus-0000{number}.csv{suffix}")
+        return name, gzip.compress(content, mtime=0) if suffix else content
+
+    before = [part(1, lines[:3]), part(2, lines[3:])]
+    after = [part(1, [*lines[:2], lines[3]]), part(2, [lines[4], _uncut(6, 6, "8")])]
+    for files in ([*before, *after], [*before[::-1], *after[::-1]], [*before, *after, *before, *after]):
+        assert entered(*files).total() == Decimal(168)
+    plainly = [
+        (name.removesuffix(".gz"), content if not suffix else gzip.decompress(content)) for name, content in (*before, *after)
+    ]
+    assert month_to_date(plainly, PLAIN) == entered(*before, *after).sums()
+
+
+def test_the_parts_of_one_run_add_up_and_a_later_run_takes_their_place() -> None:
+    charges = [_uncut(number, number, f"{number}") for number in range(1, 7)]
+    runs = [
+        [focus(some, f"corp/20260901-20260930/{run}/guid/part_{at}_0001.csv") for at, some in enumerate(parts)]
+        for run, parts in (("202609150307", (charges[:3], charges[3:])), ("202609150907", (charges[:2], charges[3:])))
+    ]
+    for files in ([*runs[0]], [*runs[0][::-1]]):
+        assert entered(*files).total() == Decimal(21)
+    assert entered(*runs[1]).total() == Decimal(18)
 
 
 @pytest.mark.parametrize("seed", range(60))

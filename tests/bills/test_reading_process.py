@@ -23,8 +23,8 @@ from spendwatch.bills.client import process as daemon_side
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.bills.client.reading import rows_from
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
-from spendwatch.domain.merging import Held, plan_merge
-from spendwatch.domain.statement import BillFile, DayKey, SourceName
+from spendwatch.domain.merging import Held, Plan, plan_change
+from spendwatch.domain.statement import BillFile, Digest, SourceName, Statement
 
 BIG = 300_000
 
@@ -65,11 +65,13 @@ def enter(reader: ReadingProcess, file: BillFile, ledger: SmallLedger | None = N
     return ledger
 
 
-NOTHING_HELD = Held({}, ())
+def planned(statement: Statement) -> Plan:
+    """Return what is to be done with it where nothing is on record."""
+    return plan_change(Held(), Held().with_statement(statement, datetime(2026, 9, 15, tzinfo=UTC)))
 
 
-def nothing(key: DayKey) -> bytes:
-    raise KeyError(key)
+def nothing(digest: Digest) -> bytes:
+    raise KeyError(digest)
 
 
 def kill(reader: ReadingProcess) -> None:
@@ -119,19 +121,22 @@ def test_a_process_killed_between_reading_and_merging_fails_the_merge(reader: Re
     with reader.read(bill, NO_HINTS) as reading:
         kill(reader)
         with pytest.raises(ReaderFailedError, match="died of signal 9"):
-            reading.merge(plan_merge(reading.statement, NOTHING_HELD), nothing)
+            reading.resolve(planned(reading.statement), nothing)
         with pytest.raises(ReaderFailedError, match="is gone"):
-            reading.merge(plan_merge(reading.statement, NOTHING_HELD), nothing)
+            reading.resolve(planned(reading.statement), nothing)
     assert enter(reader, bill).total() == Decimal(2)
 
 
 def test_days_are_written_when_the_merge_is_done(reader: ReadingProcess, big_bill: BillFile) -> None:
     with reader.read(big_bill, NO_HINTS) as reading:
-        (day,) = reading.merge(plan_merge(reading.statement, NOTHING_HELD), nothing)
+        resolution = reading.resolve(planned(reading.statement), nothing)
         kill(reader)
+        (day,) = resolution.days
         assert (day.new, day.changed, day.lines) == (BIG, 0, BIG)
         assert sum(row.billed_cost for row in day.rows()) == BIG * Decimal("0.25")
-        assert day.chunk()
+        ((digest, lines, packed),) = resolution.contents()
+        assert (digest, lines) == (reading.statement.days[0].digest, BIG)
+        assert packed
 
 
 def test_a_process_that_takes_too_long_is_ended(exchange: Path, bill: BillFile, big_bill: BillFile) -> None:
@@ -301,7 +306,7 @@ def statement(**changes: object) -> bytes:
         "lines": 0,
         "data_until": "2026-09-15T00:00:00+08:00",
         "exported_at": None,
-        "stamp": "",
+        "version": None,
         "days": [],
     }
     return json.dumps({"answer": "read", "statement": told | changes}).encode()
@@ -321,6 +326,8 @@ def statement(**changes: object) -> bytes:
         statement(kind="gift"),
         statement(data_until="2026-09-15T00:00:00"),
         statement(periods=[{"year": 2026, "month": 13}]),
+        statement(version={"moment": "2026-09-15T00:00:00"}),
+        statement(version={"moment": "2026-09-15T00:00:00+08:00", "cost": "NaN"}),
     ],
 )
 def test_what_a_hostile_process_says_is_not_believed(

@@ -326,7 +326,13 @@ OWNERS = (ACCOUNT, "5000000000000003", "")
 
 
 def a_month(
-    dice: Random, *, days: int = 8, most: int = 5, may_vanish: bool = True, owners: Sequence[str] = (ACCOUNT,)
+    dice: Random,
+    *,
+    days: int = 8,
+    most: int = 5,
+    may_vanish: bool = True,
+    may_move: bool = False,
+    owners: Sequence[str] = (ACCOUNT,),
 ) -> Month:
     """Return a random month."""
     start, numbers = date(2026, 9, 1), iter(range(1, 100_000))
@@ -343,6 +349,9 @@ def a_month(
         if seen and dice.random() < 0.3:
             at = dice.randrange(len(seen))
             seen[at] = replace(seen[at], amount=_an_amount(dice))
+        if may_move and seen and dice.random() < 0.3:
+            at = dice.randrange(len(seen))
+            seen[at] = replace(seen[at], day=start + timedelta(days=dice.randrange(days)))
         if may_vanish and seen and dice.random() < 0.15:
             seen.pop(dice.randrange(len(seen)))
         views[today] = tuple(seen)

@@ -22,7 +22,7 @@ from spendwatch.domain.policy import (
     WorkspacePolicy,
 )
 from spendwatch.domain.review import Verdict
-from spendwatch.domain.statement import AccountId, DayKey, SourceName, SpendRow, Stamp
+from spendwatch.domain.statement import AccountId, DayKey, SourceName, SpendRow, Version
 from spendwatch.jobs.assess import assess
 from spendwatch.jobs.balances import manual_reading
 from spendwatch.jobs.conditions import Surroundings
@@ -33,7 +33,7 @@ from spendwatch.store.balance_book import BalanceBook
 from spendwatch.store.database import Database
 from spendwatch.store.health_book import HealthBook
 from spendwatch.store.ledger import Ledger
-from store_builders import ACME, CNY, Day, row, statement
+from store_builders import ACME, CNY, Day, Resolved, row, statement
 
 ZONE = ZoneInfo("Asia/Shanghai")
 FINANCE, OPS, BOSS = ChannelName("finance"), ChannelName("ops"), ChannelName("boss")
@@ -103,15 +103,16 @@ class Rounds:
     def bill(
         self, day: date, *rows: SpendRow | str, until: datetime | None = None, told: str = "", account: AccountId = ACME
     ) -> None:
-        """Put the bill of a day on record: rows, or amounts of one workspace; `told`: the stamp of its lines."""
+        """Put the bill of a day on record: rows, or amounts of one workspace; `told`: how new it is."""
         lines = tuple(row(one) if isinstance(one, str) else one for one in rows)
         key = DayKey(account, BillingPeriod(day.year, day.month), "v2", day)
         self._numbers += 1
         end = until or datetime(day.year, day.month, day.day, tzinfo=ZONE) + timedelta(days=1)
         held = self.ledger.held([key.month])
-        merged = Day(key, lines, salt=f"{self._numbers} of {self.now}", stamps=(Stamp(told),) if told else ())
-        said = statement(f"bill {self._numbers} of {self.now}", [merged], data_until=end)
-        self.ledger.record(said, [merged], name=f"{day}.csv", source=SourceName("inbox"), held=held, now=self.now)
+        resolved = Day(key, lines, salt=f"{self._numbers} of {self.now}")
+        version = Version(datetime.strptime(told, "%Y%m%d%H%M%S").replace(tzinfo=ZONE) if told else end)
+        said = statement(f"bill {self._numbers} of {self.now}", [resolved], version, data_until=end)
+        self.ledger.record(said, Resolved([resolved]), name=f"{day}.csv", source=SourceName("inbox"), held=held, now=self.now)
 
     def read(self, available: str | int, *, cash: str | int | None = None, at: datetime | None = None, **terms: Money) -> None:
         """Put a reading of the provider's on record."""

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
-from functools import partial
 from pathlib import Path
 
 from spendwatch.bills.bill import UnderstoodBill
 from spendwatch.bills.client.reading import rows_from
-from spendwatch.bills.merging import HeldChunk, Merging
-from spendwatch.bills.messages import MergedCounts
+from spendwatch.bills.merging import Resolving
 from spendwatch.bills.reader import read
 from spendwatch.domain.authority import DayTotal, authorities
-from spendwatch.domain.merging import Held, HeldDay, MergePlan, Reading, plan_merge
+from spendwatch.domain.merging import DayPlan, Held, HeldStatement, Plan, Reading, plan_change, resolve
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import (
     AccountId,
     BillFile,
-    Coverage,
     DayKey,
+    Digest,
     ReadingHints,
     SeriesKey,
     SourceName,
     SpendRow,
-    Stamp,
     Statement,
 )
 
@@ -46,95 +43,105 @@ def a_bill_file(path: Path, name: str | None = None) -> BillFile:
 class Kept:
     """One day on record."""
 
-    held: HeldDay
-    chunk: bytes
     rows: Sequence[SpendRow]
     lines: int
+    is_linked: bool
+
+
+BEGIN = datetime(2026, 9, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
 class SmallLedger:
     """What the ledger keeps, in memory."""
 
+    statements: tuple[HeldStatement, ...] = ()
+    contents: dict[Digest, bytes] = field(default_factory=dict)
     days: dict[DayKey, Kept] = field(default_factory=dict)
-    coverage: tuple[Coverage, ...] = ()
 
     def enter(self, reading: Reading, *, is_eager: bool = False) -> tuple[int, int]:
-        """Merge the days that differ (or all, if eager) and keep the outcome; return how many lines were new and changed."""
-        statement = reading.statement
-        plan = self._plan(statement, is_eager=is_eager)
-        merged = reading.merge(plan, lambda key: self.days[key].chunk)
-        for day in merged:
-            counts = MergedCounts(day.digest, day.lines, day.new, day.changed, day.gone, day.stamps)
-            self._keep(day.key, counts, day.chunk, day.rows)
-        self._conclude(statement, {day.key for day in merged})
-        return sum(day.new for day in merged), sum(day.changed for day in merged)
+        """Resolve the days that change (or all, if eager) and keep the outcome; return how many lines were new and changed."""
+        plan = self._plan(reading.statement, is_eager=is_eager)
+        resolution = reading.resolve(plan, self.contents.__getitem__)
+        self.contents |= {digest: packed for digest, _, packed in resolution.contents()}
+        for day in resolution.days:
+            self._keep(day.key, tuple(day.rows()), day.lines, is_linked=day.is_linked)
+        self.conclude(reading.statement)
+        return sum(day.new for day in resolution.days), sum(day.changed for day in resolution.days)
 
     def enter_here(self, name: str, content: bytes, *, is_eager: bool = False, hints: ReadingHints = NO_HINTS) -> Statement:
-        """Read the file in this very process, and merge it."""
+        """Read the file in this very process, and record it."""
         with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
-            bill = read_into(folder, name, content, hints)
-            self._merge_here(bill, self._plan(bill.statement, is_eager=is_eager), folder)
+            bill = read_into(Path(place), name, content, hints)
+            self.enter_bill(bill, is_eager=is_eager)
             return bill.statement
 
-    def enter_bill(self, bill: UnderstoodBill) -> None:
-        """Merge a file that has been read in this very process."""
+    def enter_bill(self, bill: UnderstoodBill, *, is_eager: bool = False) -> None:
+        """Record a file that has been read in this very process."""
+        statement = bill.statement
+        if any(one.identity == statement.identity and _is_as_new(one, statement) for one in self.statements):
+            return
         with tempfile.TemporaryDirectory() as place:
-            self._merge_here(bill, self._plan(bill.statement, is_eager=False), Path(place))
+            folder = Path(place)
+            self._resolve(self._plan(statement, is_eager=is_eager), bill, folder)
+        self.conclude(statement)
 
-    def _merge_here(self, bill: UnderstoodBill, plan: MergePlan, folder: Path) -> None:
-        held: dict[DayKey, HeldChunk] = {}
-        for number, key in enumerate((*plan.differing, *plan.elsewhere)):
-            path = folder / f"held-{number}"
-            path.write_bytes(self.days[key].chunk)
-            held[key] = HeldChunk(key, path, plan.confirmed[key])
-        days = (*plan.differing, *plan.fresh)
-        merging = Merging(bill, days, held, plan.coverage, folder)
-        merging.find_moves()
-        outcomes: dict[DayKey, MergedCounts | None] = {}
-        for number, key in enumerate(days):
-            outcomes[key] = merging.day(key, str(number))
-        for number, key in enumerate(plan.elsewhere, start=len(days)):
-            outcomes[key] = merging.elsewhere(key, str(number))
-        for number, (key, counts) in enumerate(outcomes.items()):
-            if counts:
-                self._keep(key, counts, (folder / f"chunk-{number}").read_bytes, partial(_rows, folder / f"rows-{number}"))
-        self._conclude(bill.statement, {key for key, counts in outcomes.items() if counts})
+    def remove(self, statement: Digest) -> None:
+        """Remove a statement."""
+        held = self.held({day.key.month for one in self.statements for day in one.days})
+        with tempfile.TemporaryDirectory() as place:
+            self._resolve(plan_change(held, held.without(statement)), None, Path(place))
+        self.statements = held.without(statement).statements
 
-    def _plan(self, statement: Statement, *, is_eager: bool) -> MergePlan:
-        months = statement.months
-        held = Held(
-            {key: kept.held for key, kept in self.days.items() if key.month in months},
-            tuple(one for one in self.coverage if one.series in months),
+    def _resolve(self, plan: Plan, bill: UnderstoodBill | None, folder: Path) -> None:
+        paths = {digest: folder / f"held-{digest}" for digest in plan.contents}
+        for digest, path in paths.items():
+            path.write_bytes(self.contents[digest])
+        resolving = Resolving(plan, paths, bill, folder)
+        places = (*plan.days, *plan.others)
+        for group in resolving.groups():
+            for place, outcome in resolving.resolve(group):
+                rows = rows_from((folder / f"rows-{place}").read_bytes()) if outcome.lines else ()
+                self._keep(places[place].key, tuple(rows), outcome.lines, is_linked=outcome.is_linked)
+        resolving.pack_unused()
+        self.contents |= {digest: (folder / f"content-{at}").read_bytes() for at, digest in enumerate(plan.fresh)}
+
+    def held(self, months: Collection[SeriesKey]) -> Held:
+        """Return what is on record of these series."""
+        told = (
+            HeldStatement(
+                one.identity,
+                one.received_at,
+                tuple(day for day in one.days if day.key.month in months),
+                tuple(cover for cover in one.coverage if cover.series in months),
+            )
+            for one in self.statements
         )
-        plan = plan_merge(statement, held)
+        linked = frozenset(key for key, kept in self.days.items() if kept.is_linked and key.month in months)
+        return Held(tuple(one for one in told if one.days or one.coverage), linked)
+
+    def _plan(self, statement: Statement, *, is_eager: bool) -> Plan:
+        held = self.held(statement.months)
+        after = held.with_statement(statement, BEGIN + timedelta(seconds=len(self.statements)))
+        plan = plan_change(held, after)
         if not is_eager:
             return plan
-        named = [day.key for day in statement.days if day.key in held.days]
-        elsewhere = tuple(key for key in held.days if key not in named)
-        fresh = tuple(day.key for day in statement.days if day.key not in held.days)
-        confirmed = {key: day.confirmed for key, day in held.days.items()}
-        return MergePlan(fresh, tuple(named), elsewhere, confirmed, plan.coverage)
+        was, becomes = resolve(held.statements), resolve(after.statements)
+        identities = {day.key: day.identity for one in after.statements for day in one.days}
+        days = (DayPlan(key, one, was.get(key, ()), becomes.get(key, ())) for key, one in identities.items())
+        return replace(plan, days=tuple(days), others=())
 
-    def _keep(
-        self, key: DayKey, counts: MergedCounts, chunk: Callable[[], bytes], rows: Callable[[], Iterable[SpendRow]]
-    ) -> None:
-        if not counts.lines:
-            self.days.pop(key, None)
+    def _keep(self, key: DayKey, rows: Sequence[SpendRow], lines: int, *, is_linked: bool) -> None:
+        self.days.pop(key, None)
+        if lines:
+            self.days[key] = Kept(rows, lines, is_linked)
+
+    def conclude(self, statement: Statement) -> None:
+        """Remember the statement, unless it is known as it is."""
+        if any(one.identity == statement.identity and _is_as_new(one, statement) for one in self.statements):
             return
-        held = HeldDay(key, counts.digest, Stamp(""), counts.stamps)
-        self.days[key] = Kept(held, chunk(), tuple(rows()), counts.lines)
-
-    def _conclude(self, statement: Statement, written: set[DayKey]) -> None:
-        """Of the days that were not written remember how new the statement is that says the same; and what it covers."""
-        for day in statement.days:
-            kept = self.days.get(day.key)
-            if kept and day.key not in written and kept.held.digest == day.digest:
-                held = kept.held
-                newer = HeldDay(held.key, held.digest, max(held.confirmed, statement.stamp), held.stamps)
-                self.days[day.key] = Kept(newer, kept.chunk, kept.rows, kept.lines)
-        self.coverage = tuple(dict.fromkeys((*self.coverage, *statement.coverage)))
+        held = Held(self.statements)
+        self.statements = held.with_statement(statement, BEGIN + timedelta(seconds=len(self.statements))).statements
 
     @property
     def lines(self) -> int:
@@ -143,8 +150,8 @@ class SmallLedger:
 
     @property
     def digests(self) -> dict[DayKey, str]:
-        """The content digest of each day."""
-        return {key: kept.held.digest for key, kept in self.days.items()}
+        """What tells apart what counts of each day."""
+        return {key: repr(sorted(map(repr, kept.rows))) for key, kept in self.days.items()}
 
     @property
     def rows(self) -> list[SpendRow]:
@@ -190,6 +197,11 @@ class SmallLedger:
             return sum(fits, Decimal(0))
 
 
+def _is_as_new(held: HeldStatement, statement: Statement) -> bool:
+    moments = [*(one.version.moment for one in held.days), *(one.version.moment for one in held.coverage)]
+    return statement.version is None or max(moments) >= statement.version.moment
+
+
 @dataclass(slots=True)
 class Copies:
     """Files that are entered time and again, in many orders: each is read once, and each merge is made once.
@@ -199,24 +211,22 @@ class Copies:
 
     hints: ReadingHints = NO_HINTS
     _bills: dict[tuple[str, bytes], UnderstoodBill] = field(default_factory=dict)
-    _merges: dict[object, tuple[Mapping[DayKey, Kept], tuple[Coverage, ...]]] = field(default_factory=dict)
+    _changes: dict[object, dict[DayKey, Kept]] = field(default_factory=dict)
+    _contents: dict[Digest, bytes] = field(default_factory=dict)
 
     def enter(self, ledger: SmallLedger, name: str, content: bytes) -> None:
         """Enter the file."""
         bill = self._read(name, content)
         months = bill.statement.months
+        held = ledger.held(months)
+        before = (name, bill.statement.digest, tuple((one.identity, one.days) for one in held.statements), held.linked)
         mine = {key: kept for key, kept in ledger.days.items() if key.month in months}
-        covered = tuple(one for one in ledger.coverage if one.series in months)
-        held = tuple((key, kept.held, kept.chunk) for key, kept in sorted(mine.items()))
-        before = (name, bill.statement.digest, held, covered)
-        if before not in self._merges:
-            alone = SmallLedger(dict(mine), covered)
+        if before not in self._changes:
+            alone = SmallLedger(ledger.statements, self._contents, dict(mine))
             alone.enter_bill(bill)
-            self._merges[before] = alone.days, alone.coverage
-        days, coverage = self._merges[before]
-        others = {key: kept for key, kept in ledger.days.items() if key not in mine}
-        ledger.days = {**others, **days}
-        ledger.coverage = (*(one for one in ledger.coverage if one not in covered), *coverage)
+            self._changes[before] = alone.days
+        ledger.days = {key: kept for key, kept in ledger.days.items() if key not in mine} | self._changes[before]
+        ledger.conclude(bill.statement)
 
     def entered(self, files: Iterable[tuple[str, bytes]]) -> SmallLedger:
         """Return a ledger that these files were entered into, in this order."""
@@ -237,10 +247,6 @@ def read_into(folder: Path, name: str, content: bytes, hints: ReadingHints) -> U
     path = folder / "bill"
     path.write_bytes(content)
     return read(path, name=name, hints=hints, folder=folder, progress=lambda _phase, _share: None)
-
-
-def _rows(path: Path) -> Iterable[SpendRow]:
-    return rows_from(path.read_bytes())
 
 
 def series_key(account: str, month: str, series: str) -> SeriesKey:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule, alert_id
 from spendwatch.domain.money import Currency, Money
@@ -20,12 +21,13 @@ from spendwatch.domain.statement import (
     DayContent,
     DayKey,
     Digest,
+    Identity,
     Kind,
     SourceName,
     SpendRow,
-    Stamp,
     Statement,
     TaxBasis,
+    Version,
     WorkspaceId,
 )
 
@@ -72,7 +74,7 @@ def row(cost: str = "1", **changes: object) -> SpendRow:
 
 @dataclass(frozen=True)
 class Day:
-    """One day after the merge."""
+    """One day after a change."""
 
     key: DayKey
     spent: Sequence[SpendRow] = field(default_factory=lambda: (row(),))
@@ -80,7 +82,7 @@ class Day:
     changed: int = 0
     gone: int = 0
     salt: str = ""
-    stamps: tuple[Stamp, ...] = (Stamp("20260915094100"),)
+    is_linked: bool = False
 
     @property
     def digest(self) -> Digest:
@@ -90,15 +92,36 @@ class Day:
     def lines(self) -> int:
         return sum(one.lines for one in self.spent)
 
-    def chunk(self) -> bytes:
-        return f"chunk of {self.digest}".encode()
+    def packed(self) -> bytes:
+        return f"lines of {self.digest}".encode()
 
     def rows(self) -> Iterator[SpendRow]:
         yield from self.spent
 
 
-def statement(name: object = "first", days: Sequence[Day] = (), **changes: object) -> Statement:
+@dataclass(frozen=True)
+class Resolved:
+    """What became of days, and the contents of all that have lines."""
+
+    days: Sequence[Day] = ()
+    lost: Sequence[Money] = ()
+    lost_lines: int = 0
+
+    def contents(self) -> Iterator[tuple[Digest, int, bytes]]:
+        yield from ((day.digest, day.lines, day.packed()) for day in self.days if day.lines)
+
+
+MORNING = Version(datetime(2026, 9, 15, 9, 41, tzinfo=CHINA))
+
+
+def statement(
+    name: object = "first",
+    days: Sequence[Day] = (),
+    version: Version | None = MORNING,
+    **changes: Any,  # noqa: ANN401 -- a builder takes any field
+) -> Statement:
     """Return what a file of that name says about those days."""
+    told = (DayContent(day.key, day.digest, day.lines, Identity.ID, version) for day in days if day.lines and version)
     plain = Statement(
         digest=digest(name),
         layout="v2",
@@ -110,10 +133,10 @@ def statement(name: object = "first", days: Sequence[Day] = (), **changes: objec
         lines=sum(day.lines for day in days),
         data_until=datetime(2026, 9, 15, 9, 41, tzinfo=CHINA),
         exported_at=None,
-        stamp=Stamp("20260915094100"),
-        days=tuple(DayContent(day.key, day.digest, day.lines) for day in days),
+        version=version,
+        days=tuple(told),
     )
-    return replace(plain, **changes)  # type: ignore[arg-type]  # a builder takes any field
+    return replace(plain, **changes)
 
 
 def matter(

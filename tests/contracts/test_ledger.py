@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,18 +17,18 @@ from hypothesis import strategies as st
 
 from spendwatch.domain.errors import InvalidAmountError, LedgerChangedError
 from spendwatch.domain.health import Rejection
-from spendwatch.domain.merging import Held, HeldDay
+from spendwatch.domain.merging import Held
 from spendwatch.domain.money import Currency, exact_sum, plain
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
-from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, Kind, SpendRow, Stamp, WorkspaceId
+from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, Kind, SpendRow, Version, WorkspaceId
 from spendwatch.store.audit import REMOVED, Deed, note_deed
 from spendwatch.store.database import Database
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
 from spendwatch.store.rebuilding import copy_sums, mismatches, series_on_record
-from store_builders import ACME, CHINA, INBOX, NOON, SEPTEMBER, Day, digest, key, row, statement
+from store_builders import ACME, CHINA, CNY, INBOX, MORNING, NOON, SEPTEMBER, Day, Resolved, digest, key, row, statement
 
 OTHER = AccountId("2000000000000002")
 
@@ -37,10 +38,16 @@ def ledger(database: Database) -> Ledger:
     return Ledger(database)
 
 
-def enter(ledger: Ledger, name: object, *days: Day, held: Held | None = None, **changes: object) -> None:
+def enter(
+    ledger: Ledger,
+    name: object,
+    *days: Day,
+    held: Held | None = None,
+    **changes: Any,  # noqa: ANN401 -- any field
+) -> None:
     """Enter a file of that name that says this of those days."""
     known = ledger.held(day.key.month for day in days) if held is None else held
-    ledger.record(statement(name, days, **changes), days, name=f"{name}.csv", source=INBOX, held=known, now=NOON)
+    ledger.record(statement(name, days, **changes), Resolved(days), name=f"{name}.csv", source=INBOX, held=known, now=NOON)
 
 
 def total(ledger: Ledger, period: BillingPeriod = SEPTEMBER) -> str:
@@ -56,19 +63,29 @@ def test_a_recorded_file_is_known_by_its_digest(ledger: Ledger) -> None:
 
 
 def test_the_lines_of_a_day_come_back_as_they_were_recorded(ledger: Ledger) -> None:
+    day = Day(key(3), is_linked=True)
+    enter(ledger, "first", day)
+    assert ledger.content(day.digest) == day.packed()
+    assert ledger.content(digest("other")) is None
+    (told,) = (held := ledger.held([key().month, key(account=OTHER).month])).statements
+    assert told.days == statement("first", [day]).days
+    assert told.received_at == NOON
+    assert held.linked == {key(3)}
+
+
+def test_equal_days_are_stored_once(ledger: Ledger, database: Database) -> None:
     day = Day(key(3))
     enter(ledger, "first", day)
-    assert ledger.chunk(key(3)) == day.chunk()
-    assert ledger.chunk(key(4)) is None
-    held = ledger.held([key().month, key(account=OTHER).month])
-    assert held.days == {key(3): HeldDay(key(3), day.digest, Stamp(""), day.stamps)}
+    enter(ledger, "second", day)
+    assert len(ledger.held([key().month]).statements) == 2
+    with database.reading() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM content").scalar() == 1
 
 
 def test_a_restated_day_replaces_the_first(ledger: Ledger) -> None:
     enter(ledger, "first", Day(key(1), (row("1"), row("2"))), Day(key(2), (row("10"),)))
     enter(ledger, "second", Day(key(1), (row("5"),)))
     assert total(ledger) == "15"
-    assert ledger.chunk(key(1)) == Day(key(1), (row("5"),)).chunk()
 
 
 def test_the_same_file_twice_changes_nothing(ledger: Ledger) -> None:
@@ -117,7 +134,7 @@ def test_a_day_changed_by_somebody_else_meanwhile_is_not_overwritten(ledger: Led
 def test_a_day_that_somebody_else_made_meanwhile_is_not_overwritten(ledger: Ledger) -> None:
     enter(ledger, "first", Day(key(), (row("1"),)))
     with pytest.raises(LedgerChangedError):
-        enter(ledger, "second", Day(key(), (row("2"),)), held=Held({}, ()))
+        enter(ledger, "second", Day(key(), (row("2"),)), held=Held())
 
 
 def test_an_unchanged_day_that_the_merge_relied_on_is_checked_too(ledger: Ledger) -> None:
@@ -136,7 +153,7 @@ def test_of_many_who_enter_the_same_day_at_once_exactly_one_wins(place: str) -> 
         database = open_database(place)
         try:
             start.wait(30)
-            enter(Ledger(database), number, Day(key(), (row(str(number + 1)),)), held=Held({}, ()))
+            enter(Ledger(database), number, Day(key(), (row(str(number + 1)),)), held=Held())
         except LedgerChangedError:
             return False
         finally:
@@ -167,7 +184,7 @@ def test_nothing_is_left_of_a_file_whose_recording_breaks_off(ledger: Ledger) ->
     with pytest.raises(OSError):  # noqa: PT011 -- the very error of the reader
         enter(ledger, "second", *days)
     assert total(ledger) == "1"
-    assert ledger.chunk(key(1)) == Day(key(1), (row("1"),)).chunk()
+    assert ledger.content(days[0].digest) is None
     assert not ledger.has(digest("second"))
     assert ledger.revision() == 1
     enter(ledger, "second", Day(key(2), (row("7"),)))
@@ -330,10 +347,10 @@ def test_statements_are_listed_with_what_the_ledger_took_in(ledger: Ledger) -> N
 
 
 def test_a_statement_that_came_once_more_is_the_latest(ledger: Ledger) -> None:
-    older, newer = "20260915", "20260916"
-    for hours, name, stamp in ((0, "first", older), (1, "second", older), (2, "third", older), (3, "first", newer)):
-        told = statement(name, stamp=Stamp(stamp))
-        ledger.record(told, [], name=name, source=INBOX, held=ledger.held([]), now=NOON + timedelta(hours=hours))
+    older, newer = MORNING, Version(NOON)
+    for hours, name, version in ((0, "first", older), (1, "second", older), (2, "third", older), (3, "first", newer)):
+        told = statement(name, version=version)
+        ledger.record(told, Resolved(), name=name, source=INBOX, held=ledger.held([]), now=NOON + timedelta(hours=hours))
     assert [one.name for one in ledger.statements()] == ["first", "third", "second"]
     assert [one.name for one in ledger.statements(2)] == ["first", "third"]
 
@@ -348,14 +365,14 @@ def test_what_people_took_back_is_known_by_its_digest(ledger: Ledger, database: 
 
 def test_the_same_bytes_that_mean_something_else_are_another_statement(ledger: Ledger) -> None:
     bytes_alike = statement("alike")
-    pushed = replace(bytes_alike, kind=Kind.SNAPSHOT, stamp=Stamp("20260910000000/1"))
+    pushed = replace(bytes_alike, kind=Kind.SNAPSHOT, version=replace(MORNING, is_complete=True))
     for told in (bytes_alike, pushed, replace(bytes_alike, parts=(2,)), replace(bytes_alike, accounts=(OTHER,))):
         assert not ledger.has_statement(told)
-        ledger.record(told, [], name="alike.csv", source=INBOX, held=ledger.held([]), now=NOON)
+        ledger.record(told, Resolved(), name="alike.csv", source=INBOX, held=ledger.held([]), now=NOON)
         assert ledger.has_statement(told)
-    later = replace(bytes_alike, stamp=Stamp("20260916094100"))
+    later = replace(bytes_alike, version=Version(NOON))
     assert not ledger.has_statement(later)
-    ledger.record(later, [], name="later.csv", source=INBOX, held=ledger.held([]), now=NOON)
+    ledger.record(later, Resolved(), name="later.csv", source=INBOX, held=ledger.held([]), now=NOON)
     assert ledger.has_statement(bytes_alike)
     found = ledger.statements()
     assert [(one.kind, one.name) for one in found].count((Kind.UPSERT, "later.csv")) == 1
@@ -449,8 +466,9 @@ def test_use_of_two_months_is_one_course(ledger: Ledger) -> None:
 def test_what_is_not_paid_is_told_by_day_with_how_new_that_word_is(ledger: Ledger) -> None:
     owing = (row("5", outstanding=Decimal("3.5")), row("2", outstanding=Decimal(1), workspace="llm-b"), row("9"))
     silent = Day(key(2), (row("4"),))
-    enter(ledger, "first", Day(key(1), owing, stamps=(Stamp("20260901000000"), Stamp("20261005120000"))), silent)
-    (owed,) = ledger.owed([SEPTEMBER, SEPTEMBER.previous()], Stamp("20261005120000"))
-    assert (owed.key, owed.currency, owed.amount, owed.newest) == (key(1), "CNY", Decimal("4.5"), "20261005120000")
-    assert ledger.owed([SEPTEMBER], Stamp("20261005120001")) == ()
-    assert ledger.owed([SEPTEMBER.next()], Stamp("")) == ()
+    enter(ledger, "first", Day(key(1), owing), silent)
+    enter(ledger, "later", Day(key(1), owing), version=Version(late := NOON + timedelta(days=20)))
+    (owed,) = ledger.owed([SEPTEMBER, SEPTEMBER.previous()], late)
+    assert (owed.key, owed.currency, owed.amount, owed.newest) == (key(1), CNY, Decimal("4.5"), late)
+    assert ledger.owed([SEPTEMBER], late + timedelta(seconds=1)) == ()
+    assert ledger.owed([SEPTEMBER.next()], NOON) == ()

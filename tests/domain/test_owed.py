@@ -14,17 +14,17 @@ from domain_builders import ACME, CNY, USD, cny
 from spendwatch.domain.money import Money
 from spendwatch.domain.owed import OwedDay, SettledPeriod, earlier_periods, owed, settled_period
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.statement import AccountId, DayKey, Stamp
+from spendwatch.domain.statement import AccountId, DayKey
 
 ZONE = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2026, 9, 16, 4, tzinfo=UTC)
 AUGUST = BillingPeriod(2026, 8)
-CLOSED = Stamp("20260905000000")
+CLOSED = datetime(2026, 9, 5, tzinfo=ZONE)
 """The first moment at which August is final, if months are so at the end of the 4th."""
 
 
-def a_day(amount: str, newest: str = CLOSED, *, series: str = "instancedetail", day: int = 3) -> OwedDay:
-    return OwedDay(DayKey(ACME, AUGUST, series, date(2026, 8, day)), CNY, Decimal(amount), Stamp(newest))
+def a_day(amount: str, newest: datetime = CLOSED, *, series: str = "instancedetail", day: int = 3) -> OwedDay:
+    return OwedDay(DayKey(ACME, AUGUST, series, date(2026, 8, day)), CNY, Decimal(amount), newest)
 
 
 def told(*days: OwedDay, now: datetime = NOW) -> Money:
@@ -33,7 +33,7 @@ def told(*days: OwedDay, now: datetime = NOW) -> Money:
 
 def test_what_was_told_after_a_month_was_final_counts_and_nothing_told_before() -> None:
     assert told(a_day("7.5"), a_day("2", day=4)) == cny("9.5")
-    assert told(a_day("7.5", "20260904235959")) == cny(0)
+    assert told(a_day("7.5", CLOSED - timedelta(seconds=1))) == cny(0)
 
 
 def test_what_was_told_too_long_ago_may_have_been_paid() -> None:

@@ -234,16 +234,34 @@ def test_a_statement_is_taken_back_as_if_it_had_never_come(home: Home) -> None:
     assert home.json("status")["accounts"][0]["spend"] == "63"
 
 
-def test_nothing_is_taken_back_while_other_files_of_the_month_are_missing(quiet_home: Home) -> None:
+def test_a_statement_is_taken_back_without_any_bill_file(quiet_home: Home) -> None:
     quiet_home.furnish()
     first = quiet_home.drop(lines_worth("40"), exported=today() - timedelta(hours=2))
     second = quiet_home.drop(lines_worth("60", first=2), exported=today() - timedelta(hours=1))
     quiet_home.call("once")
-    (quiet_home.inbox / "done" / first.name).unlink()
-    done = quiet_home.call("ledger", "remove", statement_of(quiet_home, second.name), "--yes", expect=75)
-    assert "nothing was changed" in done.stderr
+    for path in (first, second):
+        (quiet_home.inbox / "done" / path.name).unlink()
+    done = quiet_home.call("ledger", "remove", statement_of(quiet_home, second.name), "--yes")
+    assert "CNY 100 becomes CNY 40" in done.stdout
+    assert quiet_home.json("status")["accounts"][0]["spend"] == "40"
+
+
+def test_where_lines_were_given_up_the_archived_files_are_read_and_without_them_nothing_is_taken_back(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    first = quiet_home.drop(lines_worth("40"), exported=today() - timedelta(hours=2))
+    second = quiet_home.drop(lines_worth("60", first=2), exported=today() - timedelta(hours=1))
+    quiet_home.call("once")
+    with closing(sqlite3.connect(quiet_home.state)) as state, state:
+        state.execute("UPDATE content SET packed = x''")
+    kept = quiet_home.inbox / "done" / first.name
+    kept.rename(elsewhere := quiet_home.folder / first.name)
+    wrong = statement_of(quiet_home, second.name)
+    assert "nothing was changed" in quiet_home.call("ledger", "remove", wrong, "--yes", expect=75).stderr
     assert quiet_home.json("status")["accounts"][0]["spend"] == "100"
     assert "No manual changes." in quiet_home.call("ledger", "audit").stdout
+    done = quiet_home.call("ledger", "remove", wrong, str(elsewhere), "--yes")
+    assert "CNY 100 becomes CNY 40" in done.stdout
+    assert quiet_home.json("status")["accounts"][0]["spend"] == "40"
     assert "no statement begins with 'ffff'" in quiet_home.call("ledger", "remove", "ffff", expect=1).stderr
 
 
@@ -332,7 +350,8 @@ def test_lines_that_are_given_up_leave_every_figure_and_refuse_what_they_would_b
     quiet_home.until(lambda: "lines_given_up" in daemon.log())
     assert daemon.stop() == 0
     with closing(sqlite3.connect(quiet_home.state)) as state:
-        sizes = dict(state.execute("SELECT period, length(content) FROM chunk"))
+        days = "SELECT period, length(packed) FROM statement_day JOIN content ON digest = content"
+        sizes = dict(state.execute(days))
     assert sizes[old.strftime("%Y-%m")] == 0 < sizes[this_month()]
     assert report(quiet_home, "day", old.strftime("%Y-%m")) == before
     month = old.strftime("%Y-%m")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from threading import Barrier
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -17,7 +17,7 @@ from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import ReadingProgress, Rejection
 from spendwatch.domain.late import Closing
-from spendwatch.domain.merging import Held, MergePlan
+from spendwatch.domain.merging import Held, Plan
 from spendwatch.domain.money import Currency, Money, exact_sum
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import (
@@ -25,26 +25,27 @@ from spendwatch.domain.statement import (
     BillFile,
     Coverage,
     DayContent,
-    DayKey,
     Digest,
+    Identity,
     ReadingHints,
     SeriesKey,
     SourceName,
     SpendRow,
-    Stamp,
     Statement,
+    Version,
 )
 from spendwatch.jobs.collect import Desk, enter
+from spendwatch.store.audit import REMOVED, Deed
 from spendwatch.store.database import Database
 from spendwatch.store.health_book import HealthBook
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
-from store_builders import ACME, CHINA, CNY, INBOX, NOON, SEPTEMBER, Day, digest, key, row, statement
+from store_builders import ACME, CHINA, CNY, INBOX, MORNING, NOON, SEPTEMBER, Day, Resolved, digest, key, row, statement
 
 OTHER = AccountId("2000000000000002")
 USD = Currency("USD")
 V2, FOCUS = "v2", "focus"
-OLD, NEW = Stamp("20260910000000"), Stamp("20260920000000")
+OLD, NEW = (datetime(2026, 9, day, tzinfo=CHINA) for day in (10, 20))
 MONTH = key().month
 
 
@@ -65,13 +66,13 @@ def record(
     held: Held | None = None,
     at: datetime = NOON,
     closing: Closing | None = None,
-    **more: object,
+    **more: Any,  # noqa: ANN401 -- any field
 ) -> None:
     """Enter a file of that name that says this of those days; that a day is empty it says by covering it."""
     gone = tuple(cover(OLD, OLD, day=day.key.day, series=day.key.month) for day in days if not day.spent)
     told = statement(name, [day for day in days if day.spent], **{"coverage": gone, **more})
     known = ledger.held(told.months) if held is None else held
-    ledger.record(told, days, name=f"{name}.csv", source=INBOX, held=known, now=at, closing=closing)
+    ledger.record(told, Resolved(days), name=f"{name}.csv", source=INBOX, held=known, now=at, closing=closing)
 
 
 def spent(ledger: Ledger, period: BillingPeriod = SEPTEMBER, products: Sequence[str] | None = None) -> Decimal:
@@ -83,9 +84,13 @@ def empty(day: int, **more: str) -> Day:
     return Day(key(day, **more), ())  # type: ignore[arg-type] # a builder takes any field
 
 
-def cover(stamp: Stamp = NEW, reach: Stamp = NEW, *, day: date | None = None, series: SeriesKey = MONTH) -> Coverage:
+def cover(moment: datetime = NEW, reach: datetime = NEW, *, day: date | None = None, series: SeriesKey = MONTH) -> Coverage:
     first, last = (day, day) if day else (series.period.first_day, series.period.first_day.replace(day=28))
-    return Coverage(series, first, last, None, stamp, reach)
+    return Coverage(series, first, last, None, Version(moment, is_complete=True), reach)
+
+
+def covered(ledger: Ledger, *series: SeriesKey) -> set[Coverage]:
+    return {cover for one in ledger.held(series).statements for cover in one.coverage}
 
 
 # -- what complete statements cover --
@@ -95,11 +100,11 @@ def test_what_a_statement_covers_is_known_with_its_series_and_of_no_other(ledger
     theirs = [key(account=OTHER).month, key(series=FOCUS).month, key(period=SEPTEMBER.next()).month]
     whole, one_day = cover(), cover(OLD, day=date(2026, 9, 2))
     record(ledger, "first", Day(key()), coverage=(whole, one_day))
-    assert set(ledger.held([MONTH]).coverage) == {whole, one_day}
-    assert [ledger.held([series]).coverage for series in theirs] == [(), (), ()]
+    assert covered(ledger, MONTH) == {whole, one_day}
+    assert [covered(ledger, series) for series in theirs] == [set(), set(), set()]
     record(ledger, "second", coverage=tuple(cover(series=series) for series in theirs))
-    assert set(ledger.held([MONTH]).coverage) == {whole, one_day}
-    assert set(ledger.held(theirs).coverage) == {cover(series=series) for series in theirs}
+    assert covered(ledger, MONTH) == {whole, one_day}
+    assert covered(ledger, *theirs) == {cover(series=series) for series in theirs}
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 0)])
@@ -107,13 +112,14 @@ def test_what_each_statement_covers_is_known_whichever_comes_first(ledger: Ledge
     both = [cover(OLD, NEW), replace(cover(NEW, OLD), owners=("a", "b"))]
     for number, at in enumerate(order):
         record(ledger, number, coverage=(both[at],))
-    assert set(ledger.held([MONTH]).coverage) == set(both)
+    assert covered(ledger, MONTH) == set(both)
 
 
 def test_a_statement_that_says_nothing_is_there_is_on_record_with_what_it_covers(ledger: Ledger) -> None:
     record(ledger, "first", Day(key(2)))
     record(ledger, "empty", empty(2), coverage=(cover(day=date(2026, 9, 2)),))
-    assert ledger.held([MONTH]) == Held({}, (cover(day=date(2026, 9, 2)),))
+    assert covered(ledger, MONTH) == {cover(day=date(2026, 9, 2))}
+    assert ledger.totals(SEPTEMBER) == ()
     assert ledger.has(digest("empty"))
 
 
@@ -125,7 +131,7 @@ def test_a_merge_that_did_not_know_what_is_covered_is_not_recorded(ledger: Ledge
     assert not ledger.has(digest("older"))
     record(ledger, "older", Day(key()))
     with pytest.raises(LedgerChangedError):
-        record(ledger, "newer", Day(key(2)), held=Held(ledger.held([MONTH]).days, (cover(OLD),)))
+        record(ledger, "newer", Day(key(2)), held=Held(ledger.held([MONTH]).statements[:1]))
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,7 @@ def test_of_a_file_whose_recording_breaks_off_neither_coverage_nor_totals_nor_la
     late = Closing({SEPTEMBER: NOON}, ("sfm",))
     with pytest.raises(OSError):  # noqa: PT011 -- the very error of the reader
         record(ledger, "second", Day(key(2)), BrokenDay(key(3)), coverage=(cover(),), closing=late, at=NOON)
-    assert ledger.held([MONTH]).coverage == ()
+    assert covered(ledger, MONTH) == set()
     assert [one.day.day for one in ledger.totals(SEPTEMBER)] == [1]
     assert ledger.late(NOON - timedelta(days=99)) == ()
     assert ledger.revision() == 1
@@ -218,8 +224,7 @@ def test_of_a_day_that_becomes_empty_nothing_is_left(ledger: Ledger) -> None:
     record(ledger, "first", Day(key(1), (row("3"),)), Day(key(2), (row("8"),)))
     record(ledger, "second", empty(1))
     assert spent(ledger) == 8
-    assert ledger.chunk(key(1)) is None
-    assert list(ledger.held([MONTH]).days) == [key(2)]
+    assert [one.day.day for one in ledger.totals(SEPTEMBER)] == [2]
     assert [one.lines for one in ledger.spend(SEPTEMBER, (), days=(date(2026, 9, 1), date(2026, 9, 2)))] == []
     record(ledger, "third", Day(key(1), (row("4"),)))
     assert spent(ledger) == 12
@@ -235,26 +240,49 @@ def test_a_month_whose_last_day_becomes_empty_has_no_sum(ledger: Ledger) -> None
 
 def test_a_day_that_was_never_there_may_be_said_to_be_empty(ledger: Ledger) -> None:
     record(ledger, "first", empty(1))
-    assert ledger.held([MONTH]).days == {}
+    assert ledger.totals(SEPTEMBER) == ()
     assert ledger.revision() == 1
 
 
-def test_a_day_that_a_later_statement_repeats_is_as_new_as_that_and_never_older(ledger: Ledger) -> None:
+def test_a_day_is_as_new_as_the_newest_statement_that_has_lines_of_it(ledger: Ledger) -> None:
     day = Day(key(1))
-    record(ledger, "first", day, stamp=OLD)
+    for name, moment, expected in (("first", OLD, OLD), ("again", NEW, NEW), ("older", OLD, NEW)):
+        record(ledger, name, day, version=Version(moment))
+        (found,) = ledger.telling_days([MONTH]).lines.values()
+        assert found[0] == expected
 
-    def confirmed() -> Stamp:
-        return ledger.held([MONTH]).days[key(1)].confirmed
 
-    for name, stamp, expected in (("again", NEW, NEW), ("older", OLD, NEW)):
-        told = statement(name, [day], stamp=stamp)
-        ledger.record(told, [], name=name, source=INBOX, held=ledger.held([MONTH]), now=NOON)
-        assert confirmed() == expected
-    differing = statement("other", [Day(key(1), salt="x")], stamp=Stamp("20260930000000"))
-    ledger.record(differing, [], name="other", source=INBOX, held=ledger.held([MONTH]), now=NOON)
-    assert confirmed() == NEW
-    record(ledger, "written", Day(key(1), (row("9"),)))
-    assert confirmed() == ""
+def test_a_statement_is_removed_with_all_it_says_and_who_did_it_is_noted(ledger: Ledger) -> None:
+    shared = Day(key(1), (row("3"),))
+    record(ledger, "first", shared, data_until=datetime(2026, 9, 1, 12, tzinfo=CHINA))
+    record(ledger, "second", shared, Day(key(2), (row("8"),)), coverage=(cover(),))
+    held = ledger.held([MONTH])
+    (second,) = (one for one in ledger.statements() if one.name == "second.csv")
+    assert ledger.series_of(second.identity) == {MONTH}
+    deed = Deed(NOON, "li", REMOVED, "second.csv", "", second.digest)
+    ledger.remove(second.identity, Resolved([empty(2)]), deed, held=held, series={MONTH})
+    assert spent(ledger) == 3
+    assert covered(ledger, MONTH) == set()
+    assert ledger.removed() == {second.digest}
+    assert ledger.data_until() == {ACME: datetime(2026, 9, 1, 12, tzinfo=CHINA)}
+    assert ledger.content(shared.digest)
+    assert ledger.content(Day(key(2), (row("8"),)).digest) is None
+    with pytest.raises(LedgerChangedError):
+        ledger.remove(second.identity, Resolved(), deed, held=held, series={MONTH})
+
+
+def test_lines_that_can_never_count_again_are_dropped_once_their_month_is_over(ledger: Ledger) -> None:
+    early, late, other = (Day(key(1), (row(cost),)) for cost in ("3", "4", "5"))
+    whole = replace(cover(NEW, NEW), version=Version(NEW, is_complete=True))
+    record(ledger, "early", early, version=Version(OLD, is_complete=True))
+    record(ledger, "late", late, version=whole.version, coverage=(whole,))
+    record(ledger, "export", other, version=Version(NEW + timedelta(days=1)))
+    for closing in (Closing(), Closing(first_open=SEPTEMBER)):
+        ledger.compact(closing)
+        assert ledger.given_up([early.digest, late.digest, other.digest]) == set()
+    ledger.compact(Closing(first_open=SEPTEMBER.next()))
+    assert ledger.given_up([early.digest, late.digest, other.digest]) == {early.digest}
+    assert spent(ledger) == 5
 
 
 # -- months that should have been final --
@@ -407,11 +435,10 @@ class OneDay:
     day: Day
     merges: list[int]
 
-    def merge(self, plan: MergePlan, chunk: Callable[[DayKey], bytes]) -> tuple[Day, ...]:
-        self.merges.append(len(plan.fresh) + len(plan.differing))
-        for held in plan.differing:
-            assert chunk(held)
-        return (self.day,) if self.day.key in {*plan.fresh, *plan.differing} else ()
+    def resolve(self, plan: Plan, content: Callable[[Digest], bytes]) -> Resolved:
+        self.merges.append(len(plan.days))
+        assert all(map(content, plan.contents))
+        return Resolved([self.day] if self.day.key in {one.key for one in plan.days} else [])
 
     def __enter__(self) -> Self:
         return self
@@ -434,7 +461,7 @@ class DayReader:
         assert hints == ReadingHints()
         day = self.bills[file.name]
         told = statement(file.name, [day], coverage=(cover(OLD, OLD, day=day.key.day),))
-        content = DayContent(day.key, Digest(day.digest), day.lines, has_ids=False)
+        content = DayContent(day.key, Digest(day.digest), day.lines, Identity.GROUP, MORNING)
         return OneDay(replace(told, days=(content,)), day, self.merges)
 
 
@@ -467,7 +494,7 @@ def test_those_who_lose_a_race_begin_anew_until_everything_is_on_record(place: s
     database = open_database(place, read_only=True)
     ledger = Ledger(database)
     assert spent(ledger) == 3 * 111
-    assert len(ledger.held([MONTH]).days) == len(ledger.held([MONTH]).coverage) == 6
+    assert len(ledger.totals(SEPTEMBER)) == len(covered(ledger, MONTH)) == 6
     assert (ledger.revision(), len(ledger.statements())) == (6, 6)
     assert sum(len(reader.merges) for reader in readers) >= 6
     database.close()
@@ -483,14 +510,14 @@ def test_who_loses_time_and_again_gives_up_and_leaves_nothing_behind(ledger: Led
 
         def read(self, file: BillFile, hints: ReadingHints) -> OneDay:
             reading = super().read(file, hints)
-            merge = reading.merge
+            resolve = reading.resolve
 
-            def raced(plan: MergePlan, chunk: Callable[[DayKey], bytes]) -> tuple[Day, ...]:
+            def raced(plan: Plan, content: Callable[[Digest], bytes]) -> Resolved:
                 number = next(rivals)
                 record(ledger, f"rival {number}", Day(key(2 + number)))
-                return merge(plan, chunk)
+                return resolve(plan, content)
 
-            reading.merge = raced  # type: ignore[method-assign] # only of this one
+            reading.resolve = raced  # type: ignore[method-assign] # only of this one
             return reading
 
     raced = RacedReader(reader.bills)
@@ -499,4 +526,4 @@ def test_who_loses_time_and_again_gives_up_and_leaves_nothing_behind(ledger: Led
         enter(BillFile("mine", None, 1, INBOX, NOON), desk)  # type: ignore[arg-type] # never opened
     assert len(raced.merges) == 5
     assert not ledger.has(digest("mine"))
-    assert sorted(day.day.day for day in ledger.held([MONTH]).days) == [2, 3, 4, 5, 6]
+    assert sorted(one.day.day for one in ledger.totals(SEPTEMBER)) == [2, 3, 4, 5, 6]

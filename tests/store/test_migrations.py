@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -75,7 +76,7 @@ def test_an_older_ledger_says_the_same_after_the_update(updated: RealLedger) -> 
         assert inspect(connection).has_table("added")
     assert updated.spent(SEPTEMBER) == {"CNY": Decimal("170.4593912")}
     (only,) = updated.ledger.statements(9)
-    assert (only.name, only.stamp) == (FIRST, "20260915093012")
+    assert (only.name, only.moment) == (FIRST, datetime(2026, 9, 15, 1, 30, 12, tzinfo=UTC))
 
 
 def test_the_same_bill_is_known_and_the_next_one_is_merged_line_by_line(updated: RealLedger) -> None:

@@ -12,28 +12,24 @@ from typing import TypeVar
 import polars as pl
 
 from spendwatch.bills.chunk import TraitBook, content_digest
-from spendwatch.bills.layouts.layout import Identity
 from spendwatch.bills.lines import Lines
 from spendwatch.bills.names import Told
-from spendwatch.bills.versions import merge
-from spendwatch.domain.money import EXACT, SCALE, WHOLE_DIGITS, exact_sum
-from spendwatch.domain.period import PROVIDER_ZONE, STAMP
+from spendwatch.domain.money import exact_sum
+from spendwatch.domain.period import PROVIDER_ZONE
 from spendwatch.domain.statement import (
-    EDITION,
-    UNDATED_PART,
     Coverage,
     DayContent,
     DayKey,
     Digest,
+    Identity,
     Kind,
-    Stamp,
     Statement,
     TaxBasis,
+    Version,
 )
 
 T = TypeVar("T")
 
-_UNTOLD = Digest("")
 _DAY = timedelta(days=1)
 _EXAMPLES, _SHOWN = 5, 200
 """Of instance ids that name no workspace: how many, and how much of each."""
@@ -46,12 +42,15 @@ _UNDATED = (
 class Portion:
     """The lines of a file that are one statement: most files are just that."""
 
-    def __init__(self, lines: Lines, told: Told, kind: Kind, *, dropped: int, nothing_on: DayKey | None = None) -> None:
+    def __init__(
+        self, lines: Lines, told: Told, kind: Kind, *, name: str, dropped: int, nothing_on: DayKey | None = None
+    ) -> None:
         """Take lines that are settled; `dropped` is how many were left out of them as repeated.
 
         `nothing_on` is the day of which a statement without lines says that there are none.
         """
         self._lines = lines
+        self._name = name
         self.told = told
         self.kind = kind
         self.layout = lines.layout
@@ -64,70 +63,71 @@ class Portion:
         self._nothing_on = nothing_on
         repeat = "1 line of the file repeats" if dropped == 1 else f"{dropped} lines of the file repeat"
         again = (f"{repeat} the id of another one; one of each counts",) if dropped else ()
-        undated = (_UNDATED,) if self._is_undated_part else ()
+        undated = (_UNDATED,) if self._slot and self.identity is Identity.GROUP else ()
         self.unassigned = tuple(lines.interpreter.unassigned)
         self.remarks = (*lines.interpreter.remarks(), *again, *undated)
 
     @property
     def contents(self) -> tuple[DayContent, ...]:
         """What it holds for each day, in the order of days."""
-        return tuple(content for content, _ in self._weighed)
+        version = self.version
+        weighed = self._weighed if version else ()
+        return tuple(DayContent(key, digest, lines, self.identity, version) for key, digest, lines, _ in weighed if version)
 
     @cached_property
-    def _weighed(self) -> tuple[tuple[DayContent, Decimal], ...]:
-        """The days, and what the lines of each cost, whatever their currencies."""
+    def _weighed(self) -> tuple[tuple[DayKey, Digest, int, Decimal], ...]:
+        """The days, the digest and the number of the lines of each, and what they cost, whatever their currencies."""
         return tuple(self._weigh(key, self._lines.of(key)) for key in self.days)
 
-    def _weigh(self, key: DayKey, lines: pl.DataFrame) -> tuple[DayContent, Decimal]:
-        content = DayContent(key, content_digest(lines, self._lines.book), lines.height, self.identity is Identity.ID)
-        return content, Decimal(str(lines["billed_cost"].sum()))
+    def _weigh(self, key: DayKey, lines: pl.DataFrame) -> tuple[DayKey, Digest, int, Decimal]:
+        return key, content_digest(lines, self._lines.book), lines.height, Decimal(str(lines["billed_cost"].sum()))
 
     @cached_property
-    def stamp(self) -> Stamp:
-        """How new it is; empty without lines."""
+    def version(self) -> Version | None:
+        """How new it is; None without lines."""
         until = _midnight(self._nothing_on.day) if self._nothing_on else self.reaches
         moment = self.told.exported_at or until
         if moment is None or until is None:
-            return Stamp("")
+            return None
         if self.kind is not Kind.SNAPSHOT:
-            return Stamp(f"{_stamp(moment)}{UNDATED_PART if self._is_undated_part else ''}")
+            return Version(moment, slot=self._slot)
         # A complete statement is not older than what it reaches, whatever its name says.
-        stamp = f"{_stamp(max(moment, until))}{EDITION}"
-        return Stamp(stamp if self.told.part else f"{stamp}{self._edition()}")
+        moment = max(moment, until)
+        if self.told.part:
+            return Version(moment, is_complete=True)
+        content = "".join(digest for _, digest, _, _ in self._weighed)
+        lines, cost = sum(lines for _, _, lines, _ in self._weighed), exact_sum(cost for _, _, _, cost in self._weighed)
+        return Version(moment, True, lines, cost, hashlib.sha256(content.encode()).hexdigest()[:16])  # noqa: FBT003 -- in order
 
     @property
-    def _is_undated_part(self) -> bool:
-        return bool(self.told.part) and not self.told.exported_at and self.identity is Identity.GROUP
-
-    def _edition(self) -> str:
-        """Return a text by which of two editions the one with more lines, then the dearer one counts.
-
-        Nothing says which one is newer, and no spend may be missed. More lines before more money, as a file that was cut off
-        may lack just the refunds.
-        """
-        content = "".join(content.digest for content in self.contents)
-        lines = sum(content.lines for content in self.contents)
-        cost = exact_sum(cost for _, cost in self._weighed)
-        return f"{lines:012d}/{_rank(cost)}/{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+    def _slot(self) -> str:
+        """Return under what name a part without a time came; empty for all others."""
+        is_undated_part = self.told.part and not self.told.exported_at
+        return (
+            hashlib.sha256(self._name.casefold().encode("utf-8", "surrogatepass")).hexdigest()[:32] if is_undated_part else ""
+        )
 
     def coverage(self) -> Iterator[Coverage]:
         """Yield what the statement is complete for."""
+        version = self.version
+        if version is None:
+            return
         if key := self._nothing_on:
-            yield Coverage(key.month, key.day, key.day, None, self.stamp, _stamp(_midnight(key.day)))
+            yield Coverage(key.month, key.day, key.day, None, version, _midnight(key.day))
         if self.kind is not Kind.SNAPSHOT or self.reaches is None:
             return
         if self.layout.covers_days and self._lines.has_days:
             for key in self.days:
-                yield Coverage(key.month, key.day, key.day, None, self.stamp, _stamp(_midnight(key.day)))
+                yield Coverage(key.month, key.day, key.day, None, version, _midnight(key.day))
             return
         first = {key.month: key.period.first_day if self.told.has_whole_month else key.day for key in reversed(self.days)}
         for series, last in {key.month: key.day for key in self.days}.items():
-            end = _midnight(last + timedelta(days=1))
-            yield Coverage(series, first[series], last, self._lines.owners(), self.stamp, _stamp(min(end, self.reaches)))
+            end = min(_midnight(last + _DAY), self.reaches)
+            yield Coverage(series, first[series], last, self._lines.owners(), version, end)
 
     def fresh(self, key: DayKey, book: TraitBook) -> pl.DataFrame:
-        """Return the lines of one day with their stamp."""
-        return self._lines.fresh(key, book).with_columns(pl.lit(self.stamp).alias("stamp"))
+        """Return the lines of one day."""
+        return self._lines.fresh(key, book)
 
 
 class UnderstoodBill:
@@ -135,23 +135,18 @@ class UnderstoodBill:
 
     def __init__(self, portions: Iterable[Portion], digest: Digest, remarks: Sequence[str] = ()) -> None:
         """Keep its portions, the oldest first; there is one at least. The remarks are about the file as a whole."""
-        self._portions = sorted(portions, key=lambda portion: portion.stamp)
+        self._portions = sorted(portions, key=lambda one: (one.version is not None, one.version.order if one.version else ()))
+        self._places = {content.digest: (one, content.key) for one in self._portions for content in one.contents}
         self.statement = self._stated(digest, remarks)
 
-    def fresh(self, key: DayKey, book: TraitBook) -> pl.DataFrame:
-        """Return the lines of one day with their stamps, their traits numbered by the book."""
-        first, *others = (portion for portion in self._portions if key in portion.days)
-        lines = first.fresh(key, book)
-        for portion in others:
-            lines = merge(portion.fresh(key, book), lines, book, portion.identity, ()).frame
-        return lines
-
-    def identity(self, key: DayKey) -> Identity:
-        """Return by what the lines of that day are known again."""
-        return next(portion.identity for portion in self._portions if portion.series == key.series)
+    def fresh(self, digest: Digest, book: TraitBook) -> pl.DataFrame:
+        """Return the lines of one content, their traits numbered by the book."""
+        portion, key = self._places[digest]
+        return portion.fresh(key, book)
 
     def _stated(self, digest: Digest, remarks: Sequence[str]) -> Statement:
-        portions, days = self._portions, self._days()
+        portions = self._portions
+        days = tuple(dict.fromkeys(content for portion in portions for content in portion.contents))
         coverage = tuple(one for portion in portions for one in portion.coverage())
         newest = portions[-1]
         return Statement(
@@ -165,21 +160,13 @@ class UnderstoodBill:
             lines=sum(day.lines for day in days),
             data_until=max((portion.data_until for portion in portions if portion.data_until), default=None),
             exported_at=newest.told.exported_at,
-            stamp=newest.stamp,
+            version=newest.version,
             days=days,
             coverage=coverage,
             unassigned=tuple(dict.fromkeys(one[:_SHOWN] for portion in portions for one in portion.unassigned))[:_EXAMPLES],
             remarks=tuple(dict.fromkeys((*remarks, *(remark for portion in portions for remark in portion.remarks)))),
             parts=tuple(portion.told.part for portion in portions),
         )
-
-    def _days(self) -> tuple[DayContent, ...]:
-        if len(self._portions) == 1:
-            return self._portions[0].contents
-        # Their lines are of different age: no day can be compared as a whole.
-        keys = sorted({key for portion in self._portions for key in portion.days})
-        lines = ((key, self.fresh(key, TraitBook()).height) for key in keys)
-        return tuple(DayContent(key, _UNTOLD, height, self.identity(key) is Identity.ID) for key, height in lines)
 
 
 def _common(portions: Sequence[Portion], told: Callable[[Portion], T], otherwise: T) -> T:
@@ -213,15 +200,5 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-def _rank(amount: Decimal) -> str:
-    """Return a text that sorts as the amount does, below zero, too."""
-    units = int(amount.scaleb(SCALE, EXACT)) + 10 ** (WHOLE_DIGITS + SCALE)
-    return f"{units:0{WHOLE_DIGITS + SCALE + 1}d}"
-
-
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), PROVIDER_ZONE)
-
-
-def _stamp(moment: datetime) -> Stamp:
-    return Stamp(moment.astimezone(PROVIDER_ZONE).strftime(STAMP))

@@ -1,6 +1,6 @@
-"""One day's lines in the ledger: a Parquet file of lines whose repeating dimensions are stored once, in its metadata.
+"""One content in the ledger: a Parquet file of a day's lines whose repeating dimensions are stored once, in its metadata.
 
-A line is its id, a stamp (which says how new this version of it is), time, usage, list cost, billed cost, what of it is
+A line is its id, the number of the part in which it stands if it does, time, usage, list cost, billed cost, what of it is
 outstanding if its bills tell, and the number of its traits.
 """
 
@@ -21,11 +21,11 @@ from spendwatch.bills.traits import Traits
 from spendwatch.domain.money import SCALE
 from spendwatch.domain.statement import Digest
 
-CONTENT = ("time", "usage", "list_cost", "billed_cost", "traits")
-"""What makes two versions of a line different, the stamp left aside: a bill exported once more changes nothing."""
-
 OUTSTANDING = "outstanding"
 """A column that only the lines of some layouts have."""
+
+PART = "part"
+"""A column that only lines of numbered parts without an id have; 0 for none."""
 
 _TRAITS_KEY = "spendwatch.traits"
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -36,7 +36,7 @@ SPEND_KEY = (
 )
 """The traits that the roll-up tells apart."""
 
-_COLUMNS = ("line_id", "stamp", "time", "usage", "list_cost", "billed_cost", OUTSTANDING, "traits")
+_COLUMNS = ("line_id", PART, "time", "usage", "list_cost", "billed_cost", OUTSTANDING, "traits")
 
 
 _SPEND = itemgetter(*map(Traits._fields.index, SPEND_KEY))
@@ -100,7 +100,7 @@ def _hash(texts: Iterable[str]) -> bytes:
 
 
 def content_digest(frame: pl.DataFrame, book: TraitBook) -> Digest:
-    """Return a digest of the lines' content that does not depend on their order or stamps.
+    """Return a digest of the lines' content that does not depend on their order.
 
     It is made of Polars' row hashes: another release of Polars may give another digest, which costs one needless merge.
     """
@@ -109,10 +109,10 @@ def content_digest(frame: pl.DataFrame, book: TraitBook) -> Digest:
 
 
 def content_marks(frame: pl.DataFrame, book: TraitBook) -> pl.Series:
-    """Return for each line a number that tells its content, the stamp left aside."""
+    """Return for each line a number that tells its content."""
     hashes = pl.Series(book.hashes, dtype=pl.UInt64).gather(frame["traits"])
-    owed = [OUTSTANDING] if OUTSTANDING in frame.columns else []
-    content = frame.select("line_id", "time", "usage", "list_cost", "billed_cost", *owed, hashes.alias("traits"))
+    more = [column for column in (PART, OUTSTANDING) if column in frame.columns]
+    content = frame.select("line_id", "time", "usage", "list_cost", "billed_cost", *more, hashes.alias("traits"))
     return content.hash_rows(seed=1)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
 from typing import TextIO
 
+import polars as pl
+
 from spendwatch.bills.cells import guarded
-from spendwatch.bills.chunk import TraitBook, read_chunk
+from spendwatch.bills.chunk import TraitBook
 from spendwatch.bills.focus_columns import COLUMNS
 from spendwatch.bills.traits import MODEL_STUDIO, SEPARATOR, Traits
-from spendwatch.bills.versions import without_copies
 from spendwatch.domain.errors import InvalidAmountError
 from spendwatch.domain.money import parse_amount, plain
 from spendwatch.domain.statement import ChargeKind, DayKey
@@ -31,7 +31,7 @@ _CATEGORIES: Mapping[str, tuple[str, str]] = {
 }
 
 
-def write_day(file: TextIO, key: DayKey, chunk: Path, products: Collection[str] | None) -> int:
+def write_day(file: TextIO, key: DayKey, lines: pl.DataFrame, book: TraitBook, products: Collection[str] | None) -> int:
     """Write the lines of a day that are for these products (None: for all), and return how many they were.
 
     What was contracted and what is effective is not known to us. Of bills of our provider both are what was billed, and so is
@@ -40,17 +40,15 @@ def write_day(file: TextIO, key: DayKey, chunk: Path, products: Collection[str] 
     """
     written = 0
     writer = csv.writer(file, lineterminator="\n")
-    for row in _rows(key, chunk, products):
+    for row in _rows(key, lines, book, products):
         writer.writerow(row)
         written += 1
     return written
 
 
-def _rows(key: DayKey, chunk: Path, products: Collection[str] | None) -> Iterator[tuple[str, ...]]:
-    book = TraitBook()
-    frame = without_copies(read_chunk(chunk, book), book)
+def _rows(key: DayKey, lines: pl.DataFrame, book: TraitBook, products: Collection[str] | None) -> Iterator[tuple[str, ...]]:
     shared = [_shared(key, traits) for traits in book.traits]
-    for line_id, usage, list_cost, cost, number in frame.select(
+    for line_id, usage, list_cost, cost, number in lines.select(
         "line_id", "usage", "list_cost", "billed_cost", "traits"
     ).iter_rows():
         traits, told = book.traits[number], shared[number]

@@ -13,13 +13,14 @@ import polars as pl
 
 from spendwatch.bills.cells import BLANKS, QUOTES, SHORTENED
 from spendwatch.bills.header import Header
-from spendwatch.bills.layouts.layout import PAYMENTS, Field, Identity
+from spendwatch.bills.layouts.layout import PAYMENTS, Field
 from spendwatch.bills.survey import Survey
 from spendwatch.bills.texts import Text
 from spendwatch.bills.traits import DATE_LENGTH, SEPARATOR
 from spendwatch.bills.unpacking.encodings import Encoding
 from spendwatch.bills.unpacking.transcoding import UndecodableError, from_gb18030
 from spendwatch.domain.money import SCALE, WHOLE_DIGITS
+from spendwatch.domain.statement import Identity
 
 MONEY = pl.Decimal(38, SCALE)
 

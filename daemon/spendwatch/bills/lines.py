@@ -9,14 +9,14 @@ from pathlib import Path
 
 import polars as pl
 
-from spendwatch.bills.chunk import TraitBook
+from spendwatch.bills.chunk import PART, TraitBook
 from spendwatch.bills.frames import BETWEEN, Categories, DoubtError
-from spendwatch.bills.layouts.layout import Field, Identity, Layout
+from spendwatch.bills.layouts.layout import Field, Layout
 from spendwatch.bills.pile import Pile
 from spendwatch.bills.traits import PLACE, SEPARATOR, Interpreter
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 from spendwatch.domain.money import EXACT, WHOLE_DIGITS
-from spendwatch.domain.statement import ChargeKind, DayKey
+from spendwatch.domain.statement import ChargeKind, DayKey, Identity
 
 _MOMENT = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}"
 _MOMENT_LENGTH = len("2026-09-12 11:21:00")
@@ -61,7 +61,9 @@ class Lines:
             frame = frame.drop("rounding")
         numbered = frame.drop("ends", "place").with_columns(traits.alias("traits"), days.alias("day"))
         self.pile.add(
-            numbered if self.identity is Identity.ID else numbered.with_columns(self._group(numbered["traits"], part))
+            numbered
+            if self.identity is Identity.ID
+            else numbered.with_columns(self._group(numbered["traits"]), pl.lit(part, pl.UInt32).alias(PART))
         )
 
     @property
@@ -108,17 +110,18 @@ class Lines:
         self._are_usage += [ChargeKind(one.charge).is_usage for one in self.book.traits[len(self._are_usage) :]]
         return frame if all(self._are_usage) else frame.filter(pl.Series(self._are_usage).gather(traits))
 
-    def _group(self, traits: pl.Series, part: int) -> pl.Expr:
-        """Return keys that say what a line is for, too, and the part in which it stands."""
+    def _group(self, traits: pl.Series) -> pl.Expr:
+        """Return keys that say what a line is for, too."""
         marks = pl.Series(self.book.marks, dtype=pl.String).gather(traits)
-        ending = pl.lit(f"#{part}." if part else "#")
-        return (pl.concat_str("line_id", marks, separator=BETWEEN) + ending).alias("line_id")
+        return (pl.concat_str("line_id", marks, separator=BETWEEN) + "#").alias("line_id")
 
     def _told_apart(self, lines: pl.DataFrame) -> pl.DataFrame:
         """Return the lines numbered within what they have in common, in an order that does not depend on the file's."""
         rank = pl.Series(self.book.hashes, dtype=pl.UInt64).gather(lines["traits"]).alias("rank")
-        order = ["line_id", "billed_cost", "list_cost", "usage", "time", "rank"]
-        number = pl.col("line_id").cum_count().over("line_id").cast(pl.String)
+        lines = lines if (lines[PART] > 0).any() else lines.drop(PART)
+        keys = ["line_id", PART] if PART in lines.columns else ["line_id"]
+        number = pl.col("line_id").cum_count().over(keys).cast(pl.String)
+        order = [*keys, "billed_cost", "list_cost", "usage", "time", "rank"]
         return lines.with_columns(rank).sort(order).with_columns(pl.col("line_id") + number).drop("rank")
 
     def _day(self, text: str) -> int:

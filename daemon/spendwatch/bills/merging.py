@@ -1,117 +1,187 @@
-"""Merges a bill with the ledger in the reading process: merges each day, finds moved lines, writes the results as files."""
+"""Resolves days in the reading process: which lines of all contents of a day count. Writes contents and roll-ups as files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
 
 from spendwatch.bills.bill import UnderstoodBill
-from spendwatch.bills.chunk import TraitBook, content_digest, read_chunk, read_ids, roll_up, write_chunk
-from spendwatch.bills.layouts.layout import Identity
-from spendwatch.bills.messages import MergedCounts
-from spendwatch.bills.moves import days_with, losers, new_ids, without
-from spendwatch.bills.versions import MergedLines, alive, counted, merge, without_copies
-from spendwatch.domain.merging import covering
-from spendwatch.domain.statement import Coverage, DayKey, Digest, Stamp
-
-_MOST_STAMPS = 64
+from spendwatch.bills.chunk import TraitBook, read_chunk, read_ids, roll_up, write_chunk
+from spendwatch.bills.messages import DayOutcome
+from spendwatch.bills.versions import DAY_RANK, aligned, changes, counting, newest, without_copies
+from spendwatch.domain.merging import DayPlan, Pieces, Plan
+from spendwatch.domain.money import EXACT, plain
+from spendwatch.domain.statement import DayKey, Digest, Identity, SeriesKey
 
 
-@dataclass(frozen=True, slots=True)
-class HeldChunk:
-    """The lines of a day as the ledger holds them."""
+class Resolving:
+    """One change of the ledger: the days that are to be resolved."""
 
-    key: DayKey
-    path: Path
-    confirmed: Stamp
-    """Up to which stamp later statements said the same of the whole day."""
+    def __init__(self, plan: Plan, contents: Mapping[Digest, Path], bill: UnderstoodBill | None, folder: Path) -> None:
+        """Keep where the contents of the ledger are, and the bill that has the fresh ones."""
+        self._plan = plan
+        self._contents = contents
+        self._bill = bill
+        self._folder = folder
+        self._days = (*plan.days, *plan.others)
+        self._places = {one.key: place for place, one in enumerate(self._days)}
+        self._shared = self._find_shared()
+        used = {piece.content: one.key for one in reversed(plan.days) for piece in one.after}
+        self._numbers = {digest: number for number, digest in enumerate(plan.fresh)}
+        self._packed_with: dict[DayKey, list[Digest]] = defaultdict(list)
+        for digest in plan.fresh:
+            if digest in used:
+                self._packed_with[used[digest]].append(digest)
+        self._unused = [digest for digest in plan.fresh if digest not in used]
 
-    def lines(self, book: TraitBook) -> pl.DataFrame:
-        """Return the lines, none of them older than confirmed."""
-        frame = read_chunk(self.path, book)
-        return frame.with_columns(pl.max_horizontal("stamp", pl.lit(self.confirmed)).alias("stamp"))
+    def groups(self) -> list[list[DayPlan]]:
+        """Return the days, those together that have lines in common."""
+        linked: dict[SeriesKey, list[DayPlan]] = defaultdict(list)
+        together = self._shared | self._plan.linked
+        for one in self._days:
+            if one.key in together:
+                linked[one.key.month].append(one)
+        return [*([one] for one in self._plan.days if one.key not in together), *linked.values()]
 
-
-@dataclass(slots=True)
-class Merging:
-    """One merge of a bill with the days that the ledger holds."""
-
-    bill: UnderstoodBill
-    days: Sequence[DayKey]
-    """The bill's days that are to be merged."""
-    held: Mapping[DayKey, HeldChunk]
-    """What the ledger holds of these, and of others where lines may be gone or have moved from."""
-    coverage: Sequence[Coverage]
-    folder: Path
-    _dropped: dict[DayKey, list[pl.Series]] = field(default_factory=dict)
-    """Ids that the bill has on that day and that count elsewhere."""
-    _left: dict[DayKey, list[pl.Series]] = field(default_factory=dict)
-    """Ids that the ledger has on that day and that have moved elsewhere."""
-
-    def find_moves(self) -> None:
-        """Look for lines that the bill has on another day than the ledger, and decide where they count."""
-        found = ((key, self._new_ids(key)) for key in self.days if self.bill.identity(key) is Identity.ID)
-        news = {key: ids for key, ids in found if ids.len()}
-        for chunk in self.held.values():
-            mine = {key: ids for key, ids in news.items() if key.month == chunk.key.month}
-            for key in days_with(mine, read_ids(chunk.path), but=chunk.key) if mine else ():
-                self._settle_move(key, chunk)
-
-    def day(self, key: DayKey, name: str) -> MergedCounts:
-        """Merge one day of the bill; leave `chunk-…` and `rows-…` of that name behind."""
+    def resolve(self, group: Sequence[DayPlan]) -> list[tuple[int, DayOutcome]]:
+        """Resolve days, and return each by its place in the plan; leave roll-ups and fresh contents behind."""
         book = TraitBook()
-        fresh = without(self.bill.fresh(key, book), self._dropped.get(key, ()))
-        chunk = self.held.get(key)
-        identity = self.bill.identity(key)
-        if chunk is None:
-            merged = merge(fresh, None, book, identity, self._covering(key))
-            stated = next(content for content in self.bill.statement.days if content.key == key)
-            digest = stated.digest if merged.frame.height == stated.lines else ""
-            return self._leave(merged, book, name, digest)
-        held = chunk.lines(book)
-        merged = merge(fresh, without(held, self._left.get(key, ())), book, identity, self._covering(key))
-        return self._leave(counted(merged.frame, held), book, name)
+        loaded: dict[Digest, pl.DataFrame] = {}
 
-    def elsewhere(self, key: DayKey, name: str) -> MergedCounts | None:
-        """Look through a day that the bill does not name; None if all its lines stay."""
-        book = TraitBook()
-        held = self.held[key].lines(book)
-        stays = alive(without(held, self._left.get(key, ())), book, self._covering(key))
-        return None if stays.height == held.height else self._leave(counted(stays, held), book, name)
+        def lines(pieces: Callable[[DayPlan], Pieces]) -> dict[DayKey, pl.DataFrame]:
+            with_lines = [one for one in group if pieces(one)]
+            return self._counting(with_lines, pieces, book, loaded)
 
-    def _covering(self, key: DayKey) -> Sequence[Coverage]:
-        return covering(key, self.coverage)
+        before, after = lines(lambda one: one.before), lines(lambda one: one.after)
+        for one in group:
+            for digest in self._packed_with[one.key]:
+                self._pack(digest, loaded[digest], book)
+        left = [frame["line_id"] for frame in after.values()] if len(group) > 1 else []
+        return [
+            (self._places[one.key], self._outcome(one.key, before.get(one.key), after.get(one.key), book, left))
+            for one in group
+        ]
 
-    def _new_ids(self, key: DayKey) -> pl.Series:
-        chunk = self.held.get(key)
-        return new_ids(self.bill.fresh(key, TraitBook())["line_id"], read_ids(chunk.path) if chunk else None)
+    def pack_unused(self) -> None:
+        """Leave the fresh contents behind that no day needs now."""
+        for digest in self._unused:
+            book = TraitBook()
+            self._pack(digest, self._lines(digest, book), book)
 
-    def _settle_move(self, key: DayKey, chunk: HeldChunk) -> None:
-        book = TraitBook()
-        fresh, held = self.bill.fresh(key, book), chunk.lines(book)
-        new = ~fresh["line_id"].is_in(read_ids(self.held[key].path).implode()) if key in self.held else pl.lit(value=True)
-        stay, move = losers(fresh.filter(new), _rank(key), held, _rank(chunk.key), book)
-        if stay.len():
-            self._dropped.setdefault(key, []).append(stay)
-        if move.len():
-            self._left.setdefault(chunk.key, []).append(move)
+    def lines_of(self, key: DayKey, book: TraitBook) -> pl.DataFrame:
+        """Return the lines of that day which are in its sum, after the change."""
+        counting = self._counting(self._plan.days, lambda one: one.after, book, {})
+        return without_copies(counting[key], book)
 
-    def _leave(self, merged: MergedLines, book: TraitBook, name: str, digest: str = "") -> MergedCounts:
-        frame = merged.frame
-        self._write(frame, book, name)
-        stamps = frame["stamp"].unique()
-        told = tuple(Stamp(stamp) for stamp in sorted(stamps)) if stamps.len() <= _MOST_STAMPS else ()
-        digest = Digest(digest or content_digest(frame, book))
-        return MergedCounts(digest, frame.height, merged.new, merged.changed, merged.gone, told)
+    def _counting(
+        self,
+        days: Sequence[DayPlan],
+        pieces: Callable[[DayPlan], Pieces],
+        book: TraitBook,
+        loaded: dict[Digest, pl.DataFrame],
+    ) -> dict[DayKey, pl.DataFrame]:
+        """Return the lines that count of each day; a line that stands on several of them, where it is newest."""
+        frames = []
+        for one in days:
+            for piece in pieces(one):
+                if piece.content not in loaded:
+                    loaded[piece.content] = self._lines(piece.content, book)
+            frames.append(counting([(piece, loaded[piece.content]) for piece in pieces(one)], book, one.identity))
+        if len(days) > 1:
+            frames = _each_once(frames, book)
+        return dict(zip((one.key for one in days), frames, strict=True))
 
-    def _write(self, frame: pl.DataFrame, book: TraitBook, name: str) -> None:
-        write_chunk(frame, book, self.folder / f"chunk-{name}")
-        rows = roll_up(without_copies(frame, book), book)
-        (self.folder / f"rows-{name}").write_text(rows, encoding="utf-8")
+    def _outcome(
+        self,
+        key: DayKey,
+        before: pl.DataFrame | None,
+        after: pl.DataFrame | None,
+        book: TraitBook,
+        left: Sequence[pl.Series],
+    ) -> DayOutcome:
+        lines = 0 if after is None else after.height
+        if after is not None and lines:
+            rows = roll_up(without_copies(after, book), book)
+            (self._folder / f"rows-{self._places[key]}").write_text(rows, encoding="utf-8")
+        is_linked = key in self._shared
+        if before is None or after is None:
+            gone = before if before is not None else pl.DataFrame()
+            lost = _fallen(gone, gone.clear(), book) if gone.height else ()
+            return DayOutcome(lines, lines, 0, gone.height, is_linked, gone.height, lost)
+        found = changes(before, after)
+        gone = found.gone.filter(~pl.col("line_id").is_in(pl.concat(left).implode())) if left else found.gone
+        lost = _fallen(gone, found.new, book)
+        return DayOutcome(
+            lines, found.new.height, found.changed, found.gone.height, is_linked, gone.height if lost else 0, lost
+        )
+
+    def _pack(self, digest: Digest, lines: pl.DataFrame, book: TraitBook) -> None:
+        write_chunk(lines, book, self._folder / f"content-{self._numbers[digest]}")
+
+    def _lines(self, digest: Digest, book: TraitBook) -> pl.DataFrame:
+        if digest in self._contents:
+            return read_chunk(self._contents[digest], book)
+        assert self._bill is not None  # noqa: S101 -- what is fresh is the bill's
+        return self._bill.fresh(digest, book)
+
+    def _ids(self, pieces: Iterable[tuple[DayKey, Digest]]) -> pl.DataFrame:
+        """Return the ids of contents, hashed, with the days on which they stand."""
+        frames = []
+        for key, digest in pieces:
+            known = self._contents.get(digest)
+            ids = read_ids(known) if known else self._lines(digest, TraitBook())["line_id"]
+            frames.append(ids.hash().alias("id").to_frame().with_columns(pl.lit(key.day).alias("day")))
+        return pl.concat(frames) if frames else pl.DataFrame(schema={"id": pl.UInt64, "day": pl.Date})
+
+    def _find_shared(self) -> frozenset[DayKey]:
+        """Return the days of which a line seems to stand on another day of its month, too."""
+        months: dict[SeriesKey, list[DayPlan]] = defaultdict(list)
+        for one in self._days:
+            if one.identity is Identity.ID:
+                months[one.key.month].append(one)
+        return frozenset(key for month in months.values() for key in self._shared_of(month))
+
+    def _shared_of(self, month: Sequence[DayPlan]) -> Iterator[DayKey]:
+        told = {(one.key, one.digest) for one in self._bill.statement.days} if self._bill else set()
+        after = [(one.key, piece.content) for one in month for piece in one.after]
+        linked = [one for one in month if one.key in self._plan.linked]
+        # Within one statement each line has but one day.
+        if told.issuperset(after) and not linked:
+            return
+        touched = {one.key for one in self._plan.days}
+        before = {one.key: {piece.content for piece in one.before} for one in month}
+        news = self._ids(place for place in after if place[0] in touched and place[1] not in before[place[0]])
+        known = self._ids((one.key, content) for one in month if one.key in touched for content in before[one.key])
+        news = news.join(known, on=["id", "day"], how="anti")
+        if linked:
+            news = pl.concat([news, self._ids(place for place in after if place[0] in self._plan.linked)])
+        if not news.height:
+            return
+        days = {one.key.day: one.key for one in month}
+        both = self._ids(after).join(news.unique(), on="id", suffix="_other").filter(pl.col("day") != pl.col("day_other"))
+        for day in {*both["day"], *both["day_other"]}:
+            yield days[day]
 
 
-def _rank(key: DayKey) -> str:
-    return f"{key.period.label} {key.day}"
+def _each_once(frames: Sequence[pl.DataFrame], book: TraitBook) -> list[pl.DataFrame]:
+    """Return the lines of several days; a line with an id that stands on several of them, where it is newest."""
+    lines = pl.concat(frame.with_columns(pl.lit(day, pl.UInt32).alias(DAY_RANK)) for day, frame in enumerate(aligned(frames)))
+    repeated = lines.filter(pl.col("line_id").is_duplicated())
+    winners = newest(repeated, book).select("line_id", DAY_RANK)
+    losers = repeated.select("line_id", DAY_RANK).join(winners, on=["line_id", DAY_RANK], how="anti")
+    kept = lines.join(losers, on=["line_id", DAY_RANK], how="anti", maintain_order="left")
+    return [kept.filter(pl.col(DAY_RANK) == day).drop(DAY_RANK) for day in range(len(frames))]
+
+
+def _fallen(gone: pl.DataFrame, new: pl.DataFrame, book: TraitBook) -> tuple[tuple[str, str], ...]:
+    """Return by how much the lines that are gone cost more than the new ones, by currency."""
+    sums: dict[str, Decimal] = {}
+    for lines, sign in ((gone, 1), (new, -1)):
+        for number, cost in lines.group_by("traits").agg(pl.col("billed_cost").sum()).iter_rows():
+            currency = book.traits[number].currency
+            sums[currency] = EXACT.add(sums.get(currency, Decimal(0)), EXACT.multiply(cost, Decimal(sign)))
+    return tuple((currency, plain(cost)) for currency, cost in sorted(sums.items()) if cost > 0)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from spendwatch.domain.errors import Refusal
-from spendwatch.domain.statement import Coverage, DayKey, Digest, ReadingHints, Stamp, Statement
+from spendwatch.domain.merging import Plan
+from spendwatch.domain.statement import DayKey, Digest, ReadingHints, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +29,15 @@ class ReadRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class MergeRequest:
-    """Merge a bill with what the ledger holds, and write the results as files."""
+class ResolveRequest:
+    """Resolve days, and write roll-ups and fresh contents as files."""
 
     bill: int
-    days: tuple[DayKey, ...]
-    """Of the bill."""
-    held: tuple[tuple[DayKey, Path, Stamp], ...]
-    """Days that the ledger holds: where their lines are, and up to which stamp they were confirmed."""
-    coverage: tuple[Coverage, ...]
-
-    @property
-    def places(self) -> tuple[DayKey, ...]:
-        """All days; the place of one of them is the name of its files."""
-        others = (key for key, _, _ in self.held if key not in self.days)
-        return (*self.days, *others)
+    """Which bill has the fresh contents; 0 for none."""
+    plan: Plan
+    contents: dict[Digest, Path]
+    """Where those are that the ledger holds."""
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +45,8 @@ class ExportRequest:
     """Write the lines of a day in the columns of FOCUS."""
 
     day: DayKey
-    chunk: Path
+    plan: Plan
+    contents: dict[Digest, Path]
     into: Path
     products: tuple[str, ...] | None
     """Only lines of these; None means all."""
@@ -63,7 +59,7 @@ class ForgetRequest:
     bill: int
 
 
-Request = ReadRequest | MergeRequest | ExportRequest | ForgetRequest
+Request = ReadRequest | ResolveRequest | ExportRequest | ForgetRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +89,27 @@ class BillRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class MergedCounts:
-    """What became of a day in the merge."""
+class DayOutcome:
+    """What became of a day."""
 
-    digest: Digest
     lines: int
     new: int
     changed: int
     gone: int
-    stamps: tuple[Stamp, ...]
+    is_linked: bool
+    """Lines of it stand on another day of the month, too."""
+    lost_lines: int
+    """How many lines counted before and count on no day now."""
+    lost: tuple[tuple[str, str], ...]
+    """What these cost, by currency, beyond what is new on the day."""
 
 
 @dataclass(frozen=True, slots=True)
-class DaysMerged:
-    """What became of each day of the request, in the order of its places; None where nothing changed. The files are written."""
+class DaysResolved:
+    """What became of each day of the plan, and then of the others; None where nothing changed. The files are written."""
 
-    days: tuple[MergedCounts | None, ...]
-    answer: Literal["merged"] = "merged"
+    days: tuple[DayOutcome | None, ...]
+    answer: Literal["resolved"] = "resolved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,4 +129,4 @@ class Failed:
     answer: Literal["failed"] = "failed"
 
 
-Answer = ProgressMade | BillRead | BillRefused | DaysMerged | Done | Failed
+Answer = ProgressMade | BillRead | BillRefused | DaysResolved | Done | Failed

@@ -59,7 +59,7 @@ class Pile:
             return 0
         repeated = hashes.filter(hashes.is_duplicated()).unique()
         doubtful = stacked([self._set_apart(day, repeated, keys) for day in self.heaps()])
-        kept = stacked([newest(lines, book) for lines in doubtful.partition_by("account")]).drop("account", "stamp", DAY_RANK)
+        kept = stacked([newest(lines, book) for lines in doubtful.partition_by("account")]).drop("account", DAY_RANK)
         for day, lines in _by_day(kept):
             self._heaps[day].append(lines)
         for day in self.heaps():
@@ -73,7 +73,6 @@ class Pile:
         self._heaps[day] = [lines.filter(~is_repeated)]
         return lines.filter(is_repeated).with_columns(
             pl.lit(day, dtype=pl.UInt32).alias("day"),
-            pl.lit("").alias("stamp"),
             pl.lit(keys[day].account).alias("account"),
             pl.lit(f"{keys[day].period.label} {keys[day].day}").alias(DAY_RANK),
         )

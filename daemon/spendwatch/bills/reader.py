@@ -16,7 +16,7 @@ from spendwatch.bills.frames import DoubtError, exact_columns, fast_frames, has_
 from spendwatch.bills.header import Expected, Header, find_header
 from spendwatch.bills.layouts import LAYOUTS
 from spendwatch.bills.layouts.describeinstancebill import DESCRIBE_INSTANCE_BILL
-from spendwatch.bills.layouts.layout import Field, Identity
+from spendwatch.bills.layouts.layout import Field
 from spendwatch.bills.lines import Lines
 from spendwatch.bills.names import Told, without_part
 from spendwatch.bills.pages import as_items, looks_like_pages, read_pages
@@ -25,7 +25,7 @@ from spendwatch.bills.texts import Text, head_of, texts_of
 from spendwatch.bills.traits import PLACE, CellError, Interpreter, trait_fields
 from spendwatch.bills.unpacking.encodings import Encoding, as_utf8
 from spendwatch.domain.errors import Refusal, UnreadableBillError
-from spendwatch.domain.statement import DayKey, Kind, ReadingHints
+from spendwatch.domain.statement import DayKey, Identity, Kind, ReadingHints
 
 Progress = Callable[[str, float], None]
 
@@ -118,7 +118,8 @@ class _Reader:
         except (DoubtError, CellError):
             found = self._read_carefully(tables, lines())
         nothing_on = _empty_day(found.interpreter, *nothing_of, told.day) if nothing_of and told.day else None
-        return Portion(found, told, kind, dropped=found.settle(), nothing_on=nothing_on)
+        name = f"{self.name} {tables[0].text.name}"
+        return Portion(found, told, kind, name=name, dropped=found.settle(), nothing_on=nothing_on)
 
     def _read_fast(self, tables: Iterable[_Table], lines: Lines) -> Lines:
         for table in tables:

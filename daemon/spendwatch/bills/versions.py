@@ -1,8 +1,8 @@
-"""Decides which of several versions of a line counts and which lines are removed. The order of files does not matter.
+"""Decides which lines of a day count, where several statements have lines of it. The order of files does not matter.
 
-Of two versions of a line the one with the newer stamp counts, then the higher billed cost, then the later text. Lines
-without a distinct id are replaced together, group by group; of two equally new versions of a group the one with more lines
-counts. Lines that a complete statement covers but does not contain are removed.
+Of two versions of a line the newer one counts, then the higher billed cost, then the later text. Lines without a distinct id
+are replaced together, group by group; of two equally new versions of a group the one with more lines counts. Lines that a
+complete statement speaks of but does not contain are removed.
 
 Numbered parts of a statement are added. A file without a number beside them may be one more part, or the whole statement
 under another name: without ids, lines in both are the same charges. Parts without a time may belong to one push or to
@@ -11,87 +11,139 @@ several: they are added, and lines in several of them count once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from spendwatch.bills.chunk import OUTSTANDING, TraitBook, content_marks
-from spendwatch.bills.layouts.layout import Identity
-from spendwatch.domain.statement import EDITION, UNDATED_PART, Coverage
+from spendwatch.bills.chunk import OUTSTANDING, PART, TraitBook, content_marks
+from spendwatch.domain.merging import Piece
+from spendwatch.domain.statement import Identity
 
-DAY_RANK = "day_rank"
-"""Stands beside lines of several days, where one line occurs on two of them."""
+RANK, UNDATED, DAY_RANK = "rank", "is_undated", "day_rank"
+"""Stand beside lines: how new their statement is, whether it is a part without a time, and where they are of several days, how
+late their own is.
+"""
 
 CONTENT = ("time", "usage", "list_cost", "billed_cost", "traits")
-"""What makes two versions of a line different, the stamp left aside: a bill exported once more changes nothing."""
+"""What makes two versions of a line different: a bill exported once more changes nothing."""
 
-_RANK = "rank"
-_GROUP = "group"
-_PART = (_GROUP, "part")
-_GROUP_OF = pl.col("line_id").str.replace(r"#[0-9.]+$", "")
-_IN_PART = r"#([0-9]+)\.[0-9]+$"
-"""How the id of a line of a numbered part ends."""
+_PIECE, _GROUP, _TRAITS = "piece", "group", "traits_rank"
+_PLACE = (_GROUP, PART)
+_GROUP_OF = pl.col("line_id").str.replace(r"#[0-9]+$", "")
 
 
 @dataclass(frozen=True, slots=True)
-class MergedLines:
-    """A day's lines after the merge, with their stamps."""
+class Changes:
+    """How the lines that count differ from those that counted before."""
 
-    frame: pl.DataFrame
-    new: int
+    new: pl.DataFrame
+    """The lines that did not count before."""
     changed: int
-    gone: int
+    gone: pl.DataFrame
+    """The lines that counted before and do no longer."""
 
 
-def merge(
-    fresh: pl.DataFrame, held: pl.DataFrame | None, book: TraitBook, identity: Identity, coverage: Iterable[Coverage]
-) -> MergedLines:
-    """Return a day's lines after the merge of a statement's lines with those of the ledger. Both have unique ids."""
-    if held is None:
-        frame = alive(fresh, book, coverage)
-        return MergedLines(frame, new=frame.height, changed=0, gone=0)
-    fresh, held = _alike(fresh, held)
-    frame = _by_group(fresh, held, book) if identity is Identity.GROUP else _by_line(fresh, held, book)
-    return counted(alive(frame, book, coverage), held)
-
-
-def alive(frame: pl.DataFrame, book: TraitBook, coverage: Iterable[Coverage]) -> pl.DataFrame:
-    """Return the lines that are not gone."""
-    for one in coverage:
-        bound = (
-            pl.when(pl.col("stamp").str.contains(EDITION, literal=True)).then(pl.lit(one.stamp)).otherwise(pl.lit(one.reach))
+def counting(pieces: Sequence[tuple[Piece, pl.DataFrame]], book: TraitBook, identity: Identity) -> pl.DataFrame:
+    """Return the lines that count of a day, the oldest piece first, each with how new it is. Within a piece ids are unique."""
+    frames = aligned([frame for _, frame in pieces])
+    marked = [
+        frame.with_columns(
+            pl.lit(number, pl.UInt32).alias(_PIECE),
+            pl.lit(piece.rank, pl.UInt32).alias(RANK),
+            pl.lit(piece.is_undated).alias(UNDATED),
         )
-        stays = pl.col("stamp") >= bound
-        if one.owners is not None:
-            owners = frozenset(one.owners)
-            of_others = pl.Series([traits.owner not in owners for traits in book.traits], dtype=pl.Boolean)
-            stays |= of_others.gather(frame["traits"])
-        frame = frame.filter(stays)
-    return frame
+        for number, ((piece, _), frame) in enumerate(zip(pieces, frames, strict=True))
+    ]
+    if len(marked) == 1:
+        lines = marked[0]
+    else:
+        together = pl.concat(marked)
+        lines = _newest_groups(together, book) if identity is Identity.GROUP else newest(together, book)
+    for number, (piece, _) in enumerate(pieces):
+        if piece.gone is None:
+            lines = lines.filter(pl.col(_PIECE) != number)
+        elif piece.gone:
+            is_gone = (pl.col(_PIECE) == number) & _of_owners(lines, book, piece.gone)
+            lines = lines.filter(~is_gone)
+    return lines.drop(_PIECE)
 
 
-def counted(frame: pl.DataFrame, held: pl.DataFrame) -> MergedLines:
-    """Return the lines, and how they differ from those that the ledger holds."""
-    both = frame.join(held, on="line_id", how="inner", suffix="_held")
-    same = both.filter(_is_same(frame))
-    return MergedLines(frame, frame.height - both.height, both.height - same.height, held.height - both.height)
+def _of_owners(lines: pl.DataFrame, book: TraitBook, owners: Iterable[str]) -> pl.Series:
+    wanted = frozenset(owners)
+    return pl.Series([traits.owner in wanted for traits in book.traits], dtype=pl.Boolean).gather(lines["traits"])
+
+
+def aligned(frames: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Return the frames with the same columns in the same order."""
+    names = dict.fromkeys(name for frame in frames for name in frame.columns)
+    missing = {PART: pl.lit(0, pl.UInt32), OUTSTANDING: pl.lit(None, frames[0]["billed_cost"].dtype)}
+    return [
+        frame.with_columns(missing[name].alias(name) for name in names if name not in frame.columns).select(list(names))
+        for frame in frames
+    ]
+
+
+def line_keys(frame: pl.DataFrame) -> list[str]:
+    """Return the columns that tell lines apart."""
+    return ["line_id", PART] if PART in frame.columns else ["line_id"]
+
+
+def newest(frame: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
+    """Return of several versions of the same lines the one that counts. All other columns are kept."""
+    ranked = frame.with_columns(book.ranks().gather(frame["traits"]).alias(_TRAITS))
+    order = [RANK, "billed_cost", DAY_RANK, OUTSTANDING, "list_cost", "usage", "time", _TRAITS]
+    ranked = ranked.sort([column for column in order if column in ranked.columns])
+    return ranked.unique(line_keys(frame), keep="last", maintain_order=True).drop(_TRAITS)
+
+
+def _newest_groups(lines: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
+    """Return of each group of lines the newer version, whole: the parts of one export, which are equally new, are one."""
+    lines = lines if PART in lines.columns else lines.with_columns(pl.lit(0, pl.UInt32).alias(PART))
+    marked = lines.with_columns(_GROUP_OF.alias(_GROUP), content_marks(lines, book).alias("mark"))
+    weights = marked.group_by(*_PLACE, _PIECE).agg(
+        pl.col(RANK).first(),
+        pl.col(UNDATED).first(),
+        pl.col("billed_cost").sum(),
+        pl.len().alias("lines"),
+        pl.col("mark").sum(),
+    )
+    # How far a part without a time reaches depends on where the push was cut: it does not tell which one is newer.
+    age = pl.when(UNDATED).then(pl.col(RANK).filter(UNDATED).max().over(_PLACE)).otherwise(RANK).alias("age")
+    # More lines before more money: a file that was cut off may lack just the refunds.
+    order = ["age", "lines", "billed_cost", "mark", _PIECE]
+    parts = weights.with_columns(age).sort(order).unique(_PLACE, keep="last", maintain_order=True)
+    latest = pl.col(RANK).max().over(_GROUP)
+    may_be_of_one_push = pl.col(UNDATED) & pl.col(UNDATED).filter(pl.col(RANK) == pl.col(RANK).max()).any().over(_GROUP)
+    winners = parts.filter((pl.col(RANK) == latest) | may_be_of_one_push).select(*_PLACE, _PIECE)
+    return marked.join(winners, on=[*_PLACE, _PIECE], how="semi", maintain_order="left").select(lines.columns)
+
+
+def changes(before: pl.DataFrame, after: pl.DataFrame) -> Changes:
+    """Return how the lines that count differ from those that counted before."""
+    before, after = aligned([before, after])
+    keys = line_keys(after)
+    both = after.join(before, on=keys, how="inner", suffix="_before")
+    content = [name for name in (*CONTENT, OUTSTANDING) if name in after.columns]
+    is_same = pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_before")) for name in content)
+    new, gone = after.join(before, on=keys, how="anti"), before.join(after, on=keys, how="anti")
+    return Changes(new, both.height - both.filter(is_same).height, gone)
 
 
 def without_copies(frame: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
-    """Return the lines that count: those of a file without a number only as far as numbered parts do not have them, too.
+    """Return the lines of the sum: those of a file without a number only as far as numbered parts do not have them, too.
 
-    The ledger keeps both: which of them is the copy may look otherwise when the next part comes. So it does with lines that
-    stand in several parts without a time: those of the part count that has most of them.
+    Which of them is the copy may look otherwise when the next part comes. So it does with lines that stand in several parts
+    without a time: those of the part count that has most of them.
     """
-    in_part = frame["line_id"].str.contains(_IN_PART)
-    if not in_part.any() or (in_part.all() and not frame["stamp"].str.ends_with(UNDATED_PART).any()):
+    if PART not in frame.columns:
         return frame
-    marks = content_marks(frame.with_columns(_GROUP_OF), book)
-    part = (
-        pl.when(frame["stamp"].str.ends_with(UNDATED_PART)).then(frame["line_id"].str.extract(_IN_PART)).otherwise(pl.lit(""))
-    )
-    told = pl.DataFrame({"mark": marks, "in_part": in_part}).with_columns(part.fill_null("").alias("push"))
+    in_part = frame[PART] > 0
+    if not in_part.any() or (in_part.all() and not frame[UNDATED].any()):
+        return frame
+    marks = content_marks(frame.drop(PART).with_columns(_GROUP_OF), book)
+    push = pl.when(UNDATED).then(PART).otherwise(0)
+    told = frame.select(push.alias("push")).with_columns(marks.alias("mark"), in_part.alias("in_part"))
     told = told.with_columns(pl.col("in_part").sum().over("mark", "push").alias("alike"))
     told = told.with_columns((pl.col("in_part") & (pl.col("alike") == pl.col("alike").max().over("mark"))).alias("most"))
     latest = pl.col("push").filter("most").max().over("mark")
@@ -99,66 +151,3 @@ def without_copies(frame: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
     number = pl.col("in_part").not_().cum_sum().over("mark")
     is_more = ~pl.col("in_part") & (number > pl.col("counts").sum().over("mark"))
     return frame.filter(told.select(pl.col("counts") | is_more).to_series())
-
-
-def newest(frame: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
-    """Return of several versions of the same lines the one that counts. All other columns are kept."""
-    ranked = frame.with_columns(book.ranks().gather(frame["traits"]).alias(_RANK))
-    more = [column for column in (DAY_RANK, OUTSTANDING) if column in frame.columns]
-    order = ["stamp", "billed_cost", *more, "list_cost", "usage", "time", _RANK]
-    return ranked.sort(order).unique("line_id", keep="last", maintain_order=True).drop(_RANK)
-
-
-def _alike(fresh: pl.DataFrame, held: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return both with the same columns."""
-    columns = [*(column for column in fresh.columns if column != OUTSTANDING)]
-    if OUTSTANDING in (*fresh.columns, *held.columns):
-        nothing = pl.lit(None, dtype=fresh["billed_cost"].dtype).alias(OUTSTANDING)
-        columns.append(OUTSTANDING)
-        fresh, held = (one if OUTSTANDING in one.columns else one.with_columns(nothing) for one in (fresh, held))
-    return fresh.select(columns), held.select(columns)
-
-
-def _is_same(frame: pl.DataFrame) -> pl.Expr:
-    content = [name for name in (*CONTENT, OUTSTANDING) if name in frame.columns]
-    return pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_held")) for name in content)
-
-
-def _by_line(fresh: pl.DataFrame, held: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
-    columns = fresh.columns
-    both = fresh.join(held, on="line_id", how="left", suffix="_held", maintain_order="left")
-    is_new, is_same = pl.col("stamp_held").is_null(), _is_same(fresh)
-    added = both.filter(is_new).select(columns)
-    same = both.filter(~is_new & is_same).with_columns(pl.max_horizontal("stamp", "stamp_held").alias("stamp")).select(columns)
-    differing = both.filter(~is_new & ~is_same).select(columns)
-    earlier = held.join(differing.select("line_id"), on="line_id", how="semi")
-    restated = newest(pl.concat([earlier, differing]), book)
-    untouched = held.join(fresh.select("line_id"), on="line_id", how="anti", maintain_order="left")
-    return pl.concat([untouched, same, restated.select(columns), added])
-
-
-def _by_group(fresh: pl.DataFrame, held: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
-    """Return of each group of lines the newer version, whole: the parts of one export, which are of one stamp, are one."""
-    both = pl.concat([_grouped(held, book, is_fresh=False), _grouped(fresh, book, is_fresh=True)])
-    weights = both.group_by(*_PART, "is_fresh").agg(
-        pl.col("stamp").max(), pl.col("billed_cost").sum(), pl.len().alias("lines"), pl.col("mark").sum()
-    )
-    is_undated = pl.col("stamp").str.ends_with(UNDATED_PART)
-    # How far a part without a time reaches depends on where the push was cut: it does not tell which one is newer.
-    age = pl.when(is_undated).then(pl.col("stamp").filter(is_undated).max().over(_PART)).otherwise("stamp").alias("age")
-    # More lines before more money: a file that was cut off may lack just the refunds.
-    order = ["age", "lines", "billed_cost", "mark", "is_fresh"]
-    parts = weights.with_columns(age).sort(order).unique(_PART, keep="last", maintain_order=True)
-    newest_of_group = pl.col("stamp").max().over(_GROUP)
-    may_be_of_one_push = pl.all_horizontal(stamp.str.ends_with(UNDATED_PART) for stamp in (pl.col("stamp"), newest_of_group))
-    winners = parts.filter((pl.col("stamp") == newest_of_group) | may_be_of_one_push).select(*_PART, "is_fresh")
-    return both.join(winners, on=[*_PART, "is_fresh"], how="semi", maintain_order="left").select(fresh.columns)
-
-
-def _grouped(frame: pl.DataFrame, book: TraitBook, *, is_fresh: bool) -> pl.DataFrame:
-    return frame.with_columns(
-        _GROUP_OF.alias(_GROUP),
-        pl.col("line_id").str.extract(_IN_PART).fill_null("").alias("part"),
-        pl.lit(is_fresh).alias("is_fresh"),
-        content_marks(frame, book).alias("mark"),
-    )

@@ -11,36 +11,34 @@ import queue
 import resource
 import threading
 import traceback
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 from polars.exceptions import PolarsError
 from pydantic_core import to_json
 
 from spendwatch.bills.bill import UnderstoodBill
+from spendwatch.bills.chunk import TraitBook
 from spendwatch.bills.focus_lines import write_day
-from spendwatch.bills.merging import HeldChunk, Merging
+from spendwatch.bills.merging import Resolving
 from spendwatch.bills.messages import (
     Answer,
     BillRead,
     BillRefused,
-    DaysMerged,
+    DayOutcome,
+    DaysResolved,
     Done,
     ExportRequest,
     Failed,
     ForgetRequest,
-    MergedCounts,
-    MergeRequest,
     ProgressMade,
     ReadRequest,
     Request,
+    ResolveRequest,
 )
 from spendwatch.bills.reader import read
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
-from spendwatch.domain.statement import DayKey
 
 _AT_ONCE = 2
 """How many days are merged at the same time. Within one, Polars uses the other cores."""
@@ -59,7 +57,7 @@ class Worker:
         """Keep the connection to the daemon."""
         self._daemon = daemon
         self._telling = threading.Lock()
-        self._bills: dict[int, tuple[UnderstoodBill, Path]] = {}
+        self._bills: dict[int, UnderstoodBill] = {}
         self._told = ("", 0.0)
         self._pool = ThreadPoolExecutor(_AT_ONCE)
 
@@ -92,31 +90,29 @@ class Worker:
                 bill = read(
                     request.path, name=request.name, hints=request.hints, folder=request.folder, progress=self._progress
                 )
-                self._bills[request.bill] = bill, request.folder
+                self._bills[request.bill] = bill
                 return BillRead(bill.statement)
-            case MergeRequest():
-                return DaysMerged(tuple(self._merged(request)))
+            case ResolveRequest():
+                return DaysResolved(self._resolved(request))
             case ExportRequest():
+                book = TraitBook()
+                lines = Resolving(request.plan, request.contents, None, request.into.parent).lines_of(request.day, book)
                 with request.into.open("w", encoding="utf-8", newline="") as file:
-                    write_day(file, request.day, request.chunk, request.products)
+                    write_day(file, request.day, lines, book, request.products)
             case ForgetRequest():
                 self._bills.pop(request.bill, None)
         return Done()
 
-    def _merged(self, request: MergeRequest) -> Iterator[MergedCounts | None]:
-        bill, folder = self._bills[request.bill]
-        held = {key: HeldChunk(key, path, stamp) for key, path, stamp in request.held}
-        merging = Merging(bill, request.days, held, request.coverage, folder)
-        if held:
-            merging.find_moves()
-
-        def merged(place: int, key: DayKey) -> MergedCounts | None:
-            return merging.day(key, str(place)) if place < len(request.days) else merging.elsewhere(key, str(place))
-
-        places = request.places
-        for number, counts in enumerate(self._pool.map(merged, range(len(places)), places), start=1):
-            self._progress("merging", number / len(places))
-            yield counts
+    def _resolved(self, request: ResolveRequest) -> tuple[DayOutcome | None, ...]:
+        bill = self._bills.get(request.bill)
+        resolving = Resolving(request.plan, request.contents, bill, request.folder)
+        outcomes: dict[int, DayOutcome] = {}
+        groups = resolving.groups()
+        for number, found in enumerate(self._pool.map(resolving.resolve, groups), start=1):
+            self._progress("merging", number / len(groups))
+            outcomes |= found
+        resolving.pack_unused()
+        return tuple(outcomes.get(place) for place in range(len(request.plan.days) + len(request.plan.others)))
 
     def _progress(self, phase: str, share: float) -> None:
         told_phase, told_share = self._told

@@ -16,6 +16,7 @@ from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import month_option
 from spendwatch.domain.authority import authorities
 from spendwatch.domain.count import counted
+from spendwatch.domain.merging import Plan, plans_of_days
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import DayKey
 from spendwatch.state import Store, opened_store, system_clock
@@ -44,23 +45,21 @@ def focus(place: Place, month: BillingPeriod | None, *, all_products: bool) -> i
         tempfile.TemporaryDirectory(prefix="spendwatch-") as folder,
         ReadingProcess(Path(folder)) as reader,
     ):
-        days = list(_days(store, period, products))
-        given_up = [day for day in days if not store.ledger.chunk(day)]
-        if given_up:
+        plans = dict(_plans(store, period, products))
+        lost = store.ledger.given_up(frozenset(digest for plan in plans.values() for digest in plan.contents))
+        if given_up := [day for day, plan in plans.items() if plan.contents & lost]:
             more = f" and {counted(len(given_up) - 1, 'more day')}" if len(given_up) > 1 else ""
             click.echo(f"The lines of {given_up[0].day}{more} were removed by `retention`.", err=True)
             return Exit.TRY_AGAIN
         output = sys.stdout.buffer
         output.write(f"{','.join(COLUMNS)}\n".encode())
-        for day in days:
-            for piece in reader.focus_lines(day, store.ledger.chunk(day) or b"", products):
+        for day, plan in plans.items():
+            for piece in reader.focus_lines(day, plan, lambda digest: store.ledger.content(digest) or b"", products):
                 output.write(piece)
     return Exit.DONE
 
 
-def _days(store: Store, period: BillingPeriod, products: tuple[str, ...] | None) -> Iterator[DayKey]:
-    """Yield the days of the series that counts, of each account."""
-    totals = store.ledger.totals(period)
-    counting = set(authorities(totals, products).values())
-    series = ((one.series, one.day) for one in totals if one.series in counting)
-    yield from sorted({DayKey(one.account, one.period, one.series, day) for one, day in series})
+def _plans(store: Store, period: BillingPeriod, products: tuple[str, ...] | None) -> Iterator[tuple[DayKey, Plan]]:
+    """Yield the days of the series that counts, of each account, with what decides about them."""
+    for series in sorted(set(authorities(store.ledger.totals(period), products).values())):
+        yield from plans_of_days(store.ledger.held([series])).items()

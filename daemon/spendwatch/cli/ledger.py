@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import getpass
 import os
+import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
 from spendwatch.app import App
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
@@ -18,14 +21,15 @@ from spendwatch.cli.rebuilding import Rebuilt, rebuilt, scratch_database, series
 from spendwatch.cli.screen import clean, print_json, print_list, when
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import printable
+from spendwatch.domain.merging import plan_change
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.statement import SeriesKey, SourceName
+from spendwatch.domain.statement import Digest, SeriesKey, SourceName
 from spendwatch.exact_json import json_fields
 from spendwatch.logs import configure
 from spendwatch.settings import Settings, load
 from spendwatch.state import Store, opened_store, system_clock
 from spendwatch.store.audit import REMOVED, Deed
-from spendwatch.store.rebuilding import Mismatch, copy_sums, mismatches, replace_series, series_on_record
+from spendwatch.store.rebuilding import Mismatch, changes_of, copy_sums, mismatches, series_on_record
 from spendwatch.store.statement import EnteredStatement
 
 
@@ -172,8 +176,9 @@ def _verdict(found: Rebuilt, checked: Sequence[SeriesKey], differing: Sequence[M
 def remove(place: Place, statement: str, files: tuple[Path, ...], reason: str, *, yes: bool) -> int:
     """Remove STATEMENT (an id from `ledger list`, or its beginning) from the ledger.
 
-    Its months are rebuilt from the archived files of all other statements; pass manually imported files as FILES. `ledger
-    audit` shows who removed it. The bill file itself stays in place. If it is dropped again, it is recorded again.
+    Its days are computed again from all other statements. If `retention` removed lines that are needed for it, the archived
+    files of these statements are read again; pass manually imported files as FILES. `ledger audit` shows who removed it. The
+    bill file itself stays in place. If it is dropped again, it is recorded again.
     """
     configure("auto", level="warning")
     settings = load(place.path(), with_secrets=False)
@@ -184,18 +189,27 @@ def remove(place: Place, statement: str, files: tuple[Path, ...], reason: str, *
 def _remove(
     settings: Settings, store: Store, removed: EnteredStatement, files: Sequence[Path], reason: str, *, yes: bool
 ) -> Exit:
-    revision = store.ledger.revision()
-    touched = series_of(removed)
-    others = [one for one in store.ledger.statements() if one.identity != removed.identity and series_of(one) & touched]
-    with rebuilt(settings, store, others, files) as found:
-        if found.missing:
-            for one, why in found.missing:
-                click.echo(f"{one.identity[:8]} {printable(one.name)}: {why}", err=True)
-            click.echo(
-                "Without these files the months cannot be computed without the statement: nothing was changed.", err=True
-            )
-            return Exit.TRY_AGAIN
-        changes = list(mismatches(store.database, found.store.database, touched))
+    series = store.ledger.series_of(removed.identity)
+    held = store.ledger.held(series)
+    plan = plan_change(held, held.without(removed.identity))
+    given_up = store.ledger.given_up(plan.contents)
+    with ExitStack() as stack:
+        lines = store.ledger.content
+        if given_up:
+            tellers = {one.identity for one in held.statements if given_up.intersection(day.digest for day in one.days)}
+            wanted = [one for one in store.ledger.statements() if one.identity in tellers]
+            found = stack.enter_context(rebuilt(settings, store, wanted, files))
+            if found.missing:
+                return _cannot_compute(found)
+            archived = found.store.ledger.content
+
+            def lines(digest: Digest) -> bytes | None:
+                return archived(digest) if digest in given_up else store.ledger.content(digest)
+
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="spendwatch-"))
+        reader = stack.enter_context(ReadingProcess(Path(folder)))
+        resolution = stack.enter_context(reader.resolved(plan, lambda digest: lines(digest) or b""))
+        changes = list(changes_of(store.database, resolution.days))
         for change in changes:
             day = change.day
             click.echo(f"{day.day} of {day.account} by {day.series}: {change.here} becomes {change.there}")
@@ -205,7 +219,7 @@ def _remove(
             return Exit.INTERRUPTED
         detail = "; ".join(filter(None, (f"{counted(len(changes), 'day')} changed", reason)))
         deed = Deed(system_clock(), _actor(), REMOVED, f"{removed.identity[:8]} {removed.name}", detail, removed.digest)
-        replace_series(store.database, found.store.database, touched, removed.identity, deed, revision=revision)
+        store.ledger.remove(removed.identity, resolution, deed, held=held, series=series)
     app = App(settings, store)
     try:
         waiting = app.assess()
@@ -213,6 +227,13 @@ def _remove(
         app.close()
     click.echo(f"Removed. {waiting_text(waiting)}")
     return Exit.DONE
+
+
+def _cannot_compute(found: Rebuilt) -> Exit:
+    for one, why in found.missing:
+        click.echo(f"{one.identity[:8]} {printable(one.name)}: {why}", err=True)
+    click.echo("Without these files the months cannot be computed without the statement: nothing was changed.", err=True)
+    return Exit.TRY_AGAIN
 
 
 def _actor() -> str:

@@ -13,7 +13,7 @@ from spendwatch.app import App
 from spendwatch.cli.outcome import IMPORTED
 from spendwatch.domain.errors import ReaderFailedError, SourceUnavailableError, UnreadableBillError
 from spendwatch.domain.statement import BillFile, Digest, SeriesKey, SourceName
-from spendwatch.jobs.collect import enter
+from spendwatch.jobs.collect import Desk, enter
 from spendwatch.settings import Settings
 from spendwatch.state import Store
 from spendwatch.store.database import Database
@@ -110,9 +110,13 @@ class _Rebuilding:
             self._others[digest] = kept
         for statement in self._wanted.pop(digest, ()):
             try:
-                enter(self._file(path, statement), self._app.desk(statement.source))
+                enter(self._file(path, statement), self._desk(statement))
             except (UnreadableBillError, ReaderFailedError) as error:
                 self._unreadable.append((statement, str(error)))
+
+    def _desk(self, statement: EnteredStatement) -> Desk:
+        """Return what enters the statement as received when it was: of two files under one name that tells the newer one."""
+        return replace(self._app.desk(statement.source), clock=lambda: statement.received_at)
 
     def _file(self, path: Path, statement: EnteredStatement | None) -> BillFile:
         """Return the file under the name by which it was entered: names tell how new a bill is, and what it relates to."""

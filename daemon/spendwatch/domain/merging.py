@@ -1,195 +1,148 @@
-"""How a statement changes the ledger: which days are merged, which are only confirmed, where lines may be removed."""
+"""Decides which of all that statements say of a day counts. The order in which they came does not matter.
+
+Of two versions of a line the one from the newer statement counts. Older lines are gone if a complete statement speaks of their
+day and their owner and lacks them. The lines themselves are compared by the reader; here it is decided which contents it needs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, Self
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple, Protocol, Self
 
 from spendwatch.domain.late import Closing
+from spendwatch.domain.money import Money
 from spendwatch.domain.statement import (
-    EDITION,
-    UNDATED_PART,
     AccountId,
     Coverage,
     DayContent,
     DayKey,
     Digest,
+    Identity,
+    Order,
+    SeriesKey,
     SpendRow,
-    Stamp,
     Statement,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class HeldDay:
-    """What the ledger holds of a day, its lines left aside."""
+class HeldStatement:
+    """What one statement says of some series, its lines left aside."""
 
-    key: DayKey
-    digest: Digest
-    confirmed: Stamp
-    """Later statements up to this stamp said the same of the whole day; empty for none."""
-    stamps: tuple[Stamp, ...]
-    """The different stamps of its lines; none if they are too many to tell."""
-
-    def may_lack(self, coverage: Coverage) -> bool:
-        """Tell whether some of its lines may be gone under that coverage."""
-        return not self.stamps or any(coverage.lacks(max(stamp, self.confirmed)) for stamp in self.stamps)
+    identity: Digest
+    received_at: datetime
+    days: tuple[DayContent, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the ledger holds of the series that a statement speaks of, and what a merge is based on."""
+    """What the ledger holds of some series, and what a change is based on."""
 
-    days: Mapping[DayKey, HeldDay]
-    coverage: tuple[Coverage, ...]
+    statements: tuple[HeldStatement, ...] = ()
+    """In the order in which they came."""
+    linked: frozenset[DayKey] = frozenset()
+    """Days of which a line stands on another day of the month, too, in another statement: it counts once."""
 
-    @property
-    def digests(self) -> dict[DayKey, Digest]:
-        """The content digest of each day."""
-        return {key: day.digest for key, day in self.days.items()}
+    def with_statement(self, statement: Statement, received_at: datetime) -> Held:
+        """Return what is held once the statement is recorded, in place of the same one as it was before."""
+        told = HeldStatement(statement.identity, received_at, statement.days, statement.coverage)
+        others = self.without(statement.identity).statements
+        return replace(self, statements=tuple(sorted((*others, told), key=lambda one: one.received_at)))
+
+    def without(self, identity: Digest) -> Held:
+        """Return what is held once that statement is removed."""
+        return replace(self, statements=tuple(one for one in self.statements if one.identity != identity))
 
 
 @dataclass(frozen=True, slots=True)
-class MergePlan:
-    """What is to be done with a statement's days, and with other days of its series."""
+class Piece:
+    """A content whose lines may count on a day, or take the place of older ones."""
 
-    fresh: tuple[DayKey, ...]
-    """Days of the statement that the ledger does not hold."""
-    differing: tuple[DayKey, ...]
-    """Days of the statement that the ledger holds otherwise."""
-    elsewhere: tuple[DayKey, ...]
-    """Days that the statement lacks and the ledger holds, where lines may be gone, or found that have moved."""
-    confirmed: Mapping[DayKey, Stamp]
-    """Of the differing days and those elsewhere, up to which stamp they were confirmed as a whole."""
-    coverage: tuple[Coverage, ...]
-    """All that is covered when the statement is entered."""
+    content: Digest
+    rank: int
+    """How new its statement is, among all that speak of the month: greater is newer."""
+    is_undated: bool = False
+    """It is a part of which nothing tells when it was written."""
+    gone: tuple[str, ...] | None = ()
+    """The owners whose lines are gone; None: all of them."""
 
 
-class MergedDay(Protocol):
-    """One day after the merge, ready to be recorded; its content is fetched when it is asked for, not before."""
-
-    @property
-    def key(self) -> DayKey:
-        """Which day."""
-
-    @property
-    def digest(self) -> Digest:
-        """Of the merged content."""
-
-    @property
-    def lines(self) -> int:
-        """How many lines the day has now; none: it is to be removed."""
-
-    @property
-    def new(self) -> int:
-        """How many lines the ledger did not have."""
-
-    @property
-    def changed(self) -> int:
-        """How many lines the ledger had otherwise."""
-
-    @property
-    def gone(self) -> int:
-        """How many lines the ledger had that complete statements lack, or that have moved to another day."""
-
-    @property
-    def stamps(self) -> tuple[Stamp, ...]:
-        """The different stamps of the lines; none if they are too many to tell."""
-
-    def chunk(self) -> bytes:
-        """Return the day's lines as one compressed columnar chunk."""
-
-    def rows(self) -> Iterator[SpendRow]:
-        """Yield the day's roll-up."""
+Pieces = tuple[Piece, ...]
 
 
-class Reading(Protocol):
-    """A bill file that has been understood and is held by the reader until closed. A context manager."""
+class _Told(NamedTuple):
+    """What one statement says of one day."""
 
-    @property
-    def statement(self) -> Statement:
-        """What the file says."""
-
-    def merge(self, plan: MergePlan, chunk: Callable[[DayKey], bytes]) -> tuple[MergedDay, ...]:
-        """Merge the statement with what the ledger holds, as planned, and return the days that are to be written.
-
-        `chunk` gives the lines that the ledger holds of a day; it is asked for one day after the other.
-        """
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-
-    def __exit__(self, *_: object) -> None:
-        """Let the reader forget the file."""
+    number: int
+    day: DayContent
+    owners: tuple[str, ...] | None
+    """Of a complete statement; None where they are unknown."""
 
 
-def plan_merge(statement: Statement, held: Held) -> MergePlan:
-    """Decide what is to be merged, so that the outcome does not depend on the order in which statements come.
+def resolve(statements: Sequence[HeldStatement]) -> dict[DayKey, Pieces]:
+    """Return which contents decide about each day, the oldest first. A single one counts whole, but for what is gone of it."""
+    found: dict[DayKey, Pieces] = {}
+    for told, coverage in _by_month(statements):
+        ranks = {order: rank for rank, order in enumerate(sorted({one.day.version.order for one in told}))}
+        by_day: dict[DayKey, list[_Told]] = defaultdict(list)
+        for one in told:
+            by_day[one.day.key].append(one)
+        for key, ones in by_day.items():
+            if pieces := _pieces(ones, ranks, covering(key, coverage)):
+                found[key] = pieces
+    return found
 
-    A day that the ledger holds just so is only confirmed. A statement that is older than what complete ones cover can neither
-    add nor change anything.
-    """
-    coverage = tuple(dict.fromkeys((*held.coverage, *statement.coverage)))
-    counts = [day for day in statement.days if not (day.digest and _is_gone_whole(statement.stamp, day.key, coverage))]
-    fresh = tuple(day.key for day in counts if day.key not in held.days)
-    differing = tuple(day.key for day in counts if day.key in held.days and day.digest != held.days[day.key].digest)
-    elsewhere = _elsewhere(statement.days, {*fresh, *differing}, held, coverage)
-    confirmed = {key: held.days[key].confirmed for key in (*differing, *elsewhere)}
-    return MergePlan(fresh, differing, elsewhere, confirmed, coverage)
+
+def _by_month(statements: Sequence[HeldStatement]) -> Iterator[tuple[list[_Told], list[Coverage]]]:
+    """Yield what is said of each month; of files that came under one name, and are parts without a time, only the last one."""
+    months: dict[SeriesKey, list[_Told]] = defaultdict(list)
+    coverage: dict[SeriesKey, list[Coverage]] = defaultdict(list)
+    for number, statement in enumerate(statements):
+        owners = {(one.series, one.version): one.owners for one in statement.coverage}
+        for day in statement.days:
+            months[day.key.month].append(_Told(number, day, owners.get((day.key.month, day.version))))
+        for one in statement.coverage:
+            coverage[one.series].append(one)
+    for series, told in months.items():
+        last = {one.day.version.slot: one.number for one in told}
+        yield [one for one in told if not one.day.version.slot or last[one.day.version.slot] == one.number], coverage[series]
 
 
-def _elsewhere(days: Sequence[DayContent], merged: set[DayKey], held: Held, coverage: Sequence[Coverage]) -> tuple[DayKey, ...]:
-    """Return the held days where lines of the statement's series may be gone, or found that have moved.
-
-    Of the days that the statement repeats to the letter none can have moved: within it, each line has but one day.
-    """
-    named = {day.key for day in days}
-    may_move = {day.key.month for day in days if day.has_ids and day.key in merged}
+def _pieces(told: Iterable[_Told], ranks: Mapping[Order, int], coverage: Sequence[Coverage]) -> Pieces:
+    newest: dict[tuple[Digest, bool], _Told] = {}
+    for one in told:
+        place = one.day.digest, bool(one.day.version.slot)
+        if place not in newest or newest[place].day.version.order < one.day.version.order:
+            newest[place] = one
+    pieces = sorted(
+        (
+            Piece(digest, ranks[one.day.version.order], is_undated, _gone(one, coverage))
+            for (digest, is_undated), one in newest.items()
+        ),
+        key=lambda piece: (piece.rank, piece.content),
+    )
+    alive = [piece for piece in pieces if piece.gone is not None]
+    if not alive:
+        return ()
+    # What is gone as a whole only matters where it is newer than something that is not: the older version is gone with it.
+    oldest, has_undated = alive[0].rank, any(piece.is_undated for piece in alive)
     return tuple(
-        key
-        for key, day in sorted(held.days.items())
-        if key not in named and (key.month in may_move or any(day.may_lack(one) for one in covering(key, coverage)))
+        piece for piece in pieces if piece.gone is not None or piece.rank > oldest or (piece.is_undated and has_undated)
     )
 
 
-def fresh_accounts(statement: Statement, merged: Sequence[MergedDay], held: Held, closing: Closing) -> frozenset[AccountId]:
-    """Return the accounts of which a statement shows that bills still come."""
-    accounts = {month.account for month in statement.months}
-    return frozenset(account for account in accounts if _is_fresh(account, statement, merged, held, closing))
-
-
-def _is_fresh(account: AccountId, statement: Statement, merged: Iterable[MergedDay], held: Held, closing: Closing) -> bool:
-    """Tell whether it is news about a month of the account that is still open.
-
-    It is news if it changed something there, or if it was exported later than everything that was known of that month in its
-    series: a new export of quiet days confirms them. The same bill once more is no news, whatever it is called, and neither
-    is a bill of a month that is over, whatever it changes.
-    """
-    months = {month for month in statement.months if month.account == account and not closing.is_over(month.period)}
-    if any(day.key.month in months and (day.new or day.changed or day.gone) for day in merged):
-        return True
-    of_months = (day for day in held.days.values() if day.key.month in months)
-    known = {stamp for day in of_months for stamp in (day.confirmed, *day.stamps)}
-    known |= {one.stamp for one in held.coverage if one.series in months}
-    return bool(months) and _moment(statement.stamp) > max(map(_moment, known), default="")
-
-
-def is_outranked(statement: Statement, held: Held) -> bool:
-    """Tell whether another complete statement counts instead of this one, although nothing says which of them is newer."""
-    return any(
-        one.stamp < other.stamp and _moment(one.stamp) == _moment(other.stamp)
-        for one in statement.coverage
-        for other in held.coverage
-        if (EDITION in one.stamp and EDITION in other.stamp and one.series == other.series)
-        and (one.first <= other.last and other.first <= one.last)
-        and (one.owners is None or other.owners is None or set(one.owners) & set(other.owners))
-    )
-
-
-def _moment(stamp: Stamp) -> str:
-    """Return the stamp without what tells editions and parts apart."""
-    return stamp.partition(EDITION)[0].removesuffix(UNDATED_PART)
+def _gone(told: _Told, coverage: Sequence[Coverage]) -> tuple[str, ...] | None:
+    gone: set[str] = set()
+    for one in coverage:
+        if one.lacks(told.day.version):
+            if one.owners is None or one.owners == told.owners:
+                return None
+            gone.update(one.owners)
+    return None if told.owners is not None and gone.issuperset(told.owners) else tuple(sorted(gone))
 
 
 def covering(key: DayKey, coverage: Iterable[Coverage]) -> list[Coverage]:
@@ -201,6 +154,201 @@ def covering(key: DayKey, coverage: Iterable[Coverage]) -> list[Coverage]:
     return found
 
 
-def _is_gone_whole(stamp: Stamp, key: DayKey, coverage: Iterable[Coverage]) -> bool:
-    """Tell whether every line of that day is gone that was last seen in a statement of that stamp, whoever its owner is."""
-    return any(one.owners is None and one.lacks(stamp) for one in covering(key, coverage))
+def never_needed(statements: Sequence[HeldStatement]) -> frozenset[Digest]:
+    """Return the contents that cannot count, whatever may come: a newer complete statement reaches beyond them."""
+    superseded: set[Digest] = set()
+    needed: set[Digest] = set()
+    for told, coverage in _by_month(statements):
+        for one in told:
+            version = one.day.version
+            is_superseded = not version.slot and any(
+                cover.reach > version.moment
+                and cover.version.order > version.order
+                and (cover.owners is None or (one.owners is not None and set(one.owners) <= set(cover.owners)))
+                for cover in covering(one.day.key, coverage)
+            )
+            (superseded if is_superseded else needed).add(one.day.digest)
+    return frozenset(superseded - needed)
+
+
+@dataclass(frozen=True, slots=True)
+class DayPlan:
+    """A day, what decided about it before a change, and what does now."""
+
+    key: DayKey
+    identity: Identity
+    before: Pieces
+    after: Pieces
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be resolved anew when a statement is recorded or removed."""
+
+    days: tuple[DayPlan, ...] = ()
+    others: tuple[DayPlan, ...] = ()
+    """Days on which nothing changes, unless lines of them are found on one of the days above."""
+    fresh: tuple[Digest, ...] = ()
+    """Contents of the new statement that the ledger does not hold."""
+    linked: frozenset[DayKey] = frozenset()
+    """Days of which a line stood on another day of the month, too, before the change."""
+
+    @property
+    def contents(self) -> frozenset[Digest]:
+        """What is needed of the ledger."""
+        days = (*self.days, *self.others)
+        return frozenset(piece.content for one in days for piece in (*one.before, *one.after)) - frozenset(self.fresh)
+
+
+def plan_change(before: Held, after: Held) -> Plan:
+    """Decide which days are to be resolved: those about which something else decides than before.
+
+    Days with lines that also stand on other days are resolved whenever anything of their months changes.
+    """
+    if before.statements == after.statements:
+        return Plan()
+    was, becomes = resolve(before.statements), resolve(after.statements)
+    identities = {day.key: day.identity for held in (before, after) for one in held.statements for day in one.days}
+    keys = sorted(was.keys() | becomes.keys())
+    plans = {key: DayPlan(key, identities[key], was.get(key, ()), becomes.get(key, ())) for key in keys}
+    touched = {key for key, plan in plans.items() if outcome(plan.before) != outcome(plan.after)}
+    linked = before.linked & plans.keys()
+    touched |= linked
+    new = [one for one in after.statements if one not in before.statements]
+    known = {day.digest for one in before.statements for day in one.days}
+    fresh = dict.fromkeys(day.digest for one in new for day in one.days if day.digest not in known)
+    # Within one statement each line has but one day.
+    told = {(day.key, day.digest) for one in new for day in one.days}
+    may_move = {key.month for key in touched if plans[key].identity is Identity.ID and _enters(plans[key])}
+    others = (
+        plan
+        for key, plan in plans.items()
+        if key not in touched and key.month in may_move and any((key, piece.content) not in told for piece in plan.after)
+    )
+    return Plan(tuple(plans[key] for key in keys if key in touched), tuple(others), tuple(fresh), linked)
+
+
+def plans_of_days(held: Held) -> dict[DayKey, Plan]:
+    """Return for each day with lines what decides about it, together with the days that it has lines in common with."""
+    identities = {day.key: day.identity for one in held.statements for day in one.days}
+    days = {key: DayPlan(key, identities[key], (), pieces) for key, pieces in sorted(resolve(held.statements).items())}
+
+    def together(key: DayKey) -> tuple[DayPlan, ...]:
+        return tuple(
+            one for one in days.values() if one.key == key or ({key, one.key} <= held.linked and one.key.month == key.month)
+        )
+
+    return {key: Plan(together(key)) for key in days}
+
+
+def outcome(pieces: Pieces) -> Hashable:
+    """Return what is the same as long as the same lines count."""
+    if len(pieces) == 1:
+        return pieces[0].content, pieces[0].gone
+    ranks = sorted({piece.rank for piece in pieces})
+    return tuple((piece.content, ranks.index(piece.rank), piece.is_undated, piece.gone) for piece in pieces)
+
+
+def _enters(plan: DayPlan) -> bool:
+    return not {piece.content for piece in plan.after} <= {piece.content for piece in plan.before}
+
+
+class ResolvedDay(Protocol):
+    """One day after a change, ready to be recorded."""
+
+    @property
+    def key(self) -> DayKey:
+        """Which day."""
+
+    @property
+    def lines(self) -> int:
+        """How many lines the day has now; none: it is to be removed."""
+
+    @property
+    def new(self) -> int:
+        """How many lines did not count before."""
+
+    @property
+    def changed(self) -> int:
+        """How many lines counted otherwise before."""
+
+    @property
+    def gone(self) -> int:
+        """How many lines counted before that complete statements lack, or that have moved to another day."""
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether lines of it stand on another day of the month, too."""
+
+    def rows(self) -> Iterator[SpendRow]:
+        """Yield the day's roll-up."""
+
+
+class Resolution(Protocol):
+    """The days that a change touches, and the contents that the ledger does not hold yet."""
+
+    @property
+    def days(self) -> Sequence[ResolvedDay]:
+        """The days to be written."""
+
+    @property
+    def lost(self) -> Sequence[Money]:
+        """What the change takes away, by currency: lines that count no more, beyond what is new on the same days."""
+
+    @property
+    def lost_lines(self) -> int:
+        """How many lines it takes away."""
+
+    def contents(self) -> Iterator[tuple[Digest, int, bytes]]:
+        """Yield the fresh contents with their number of lines, one after the other."""
+
+
+class Reading(Protocol):
+    """A bill file that has been understood and is held by the reader until closed. A context manager."""
+
+    @property
+    def statement(self) -> Statement:
+        """What the file says."""
+
+    def resolve(self, plan: Plan, content: Callable[[Digest], bytes]) -> Resolution:
+        """Resolve the days as planned. `content` gives what the ledger holds, one after the other."""
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+
+    def __exit__(self, *_: object) -> None:
+        """Let the reader forget the file."""
+
+
+def fresh_accounts(statement: Statement, resolved: Sequence[ResolvedDay], held: Held, closing: Closing) -> frozenset[AccountId]:
+    """Return the accounts of which a statement shows that bills still come."""
+    accounts = {month.account for month in statement.months}
+    return frozenset(account for account in accounts if _is_fresh(account, statement, resolved, held, closing))
+
+
+def _is_fresh(account: AccountId, statement: Statement, resolved: Iterable[ResolvedDay], held: Held, closing: Closing) -> bool:
+    """Tell whether it is news about a month of the account that is still open.
+
+    It is news if it changed something there, or if it was exported later than everything that was known of that month in its
+    series: a new export of quiet days confirms them. The same bill once more is no news, whatever it is called, and neither
+    is a bill of a month that is over, whatever it changes.
+    """
+    months = {month for month in statement.months if month.account == account and not closing.is_over(month.period)}
+    if any(day.key.month in months and (day.new or day.changed or day.gone) for day in resolved):
+        return True
+    known = {day.version.moment for one in held.statements for day in one.days if day.key.month in months}
+    known |= {cover.version.moment for one in held.statements for cover in one.coverage if cover.series in months}
+    newest = statement.version
+    return bool(months) and newest is not None and (not known or newest.moment > max(known))
+
+
+def is_outranked(statement: Statement, held: Held) -> bool:
+    """Tell whether another complete statement counts instead of this one, although nothing says which of them is newer."""
+    return any(
+        one.version.order < other.version.order
+        and one.version.moment == other.version.moment
+        and (one.version.is_complete and other.version.is_complete and one.overlaps(other))
+        for one in statement.coverage
+        for known in held.statements
+        for other in known.coverage
+    )

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from spendwatch.domain.money import EXACT, Currency, Money
 from spendwatch.domain.period import BillingPeriod, closes_at
-from spendwatch.domain.statement import AccountId, DayKey, Stamp
+from spendwatch.domain.statement import AccountId, DayKey
 
 BELIEVED_FOR = timedelta(days=40)
 """What was told longer ago may have been paid meanwhile, and no bill would say so."""
@@ -20,12 +20,12 @@ EARLIER = 12
 
 @dataclass(frozen=True, slots=True)
 class OwedDay:
-    """What one series says of one day that is not paid, and by which stamp it last said so."""
+    """What one series says of one day that is not paid, and when it last said so."""
 
     key: DayKey
     currency: Currency
     amount: Decimal
-    newest: Stamp
+    newest: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ def earlier_periods(oldest_open: BillingPeriod) -> tuple[BillingPeriod, ...]:
     return tuple(found)
 
 
-def believed_since(now: datetime, zone: tzinfo) -> Stamp:
-    """Return from which stamp on it is believed that something is not paid."""
-    return _stamp(now - BELIEVED_FOR, zone)
+def believed_since(now: datetime) -> datetime:
+    """Return since when it is believed that something is not paid."""
+    return now - BELIEVED_FOR
 
 
 def settled_period(
@@ -96,10 +96,6 @@ def settled_period(
     return None
 
 
-def _stamp(moment: datetime, zone: tzinfo) -> Stamp:
-    return Stamp(moment.astimezone(zone).strftime("%Y%m%d%H%M%S"))
-
-
 def owed(
     days: Iterable[OwedDay], account: AccountId, currency: Currency, *, now: datetime, zone: tzinfo, final_on: int
 ) -> Money:
@@ -113,7 +109,7 @@ def owed(
         key = day.key
         if key.account != account or day.currency != currency:
             continue
-        if day.newest >= max(believed_since(now, zone), _stamp(closes_at(key.period, zone, final_on=final_on), zone)):
+        if day.newest >= max(believed_since(now), closes_at(key.period, zone, final_on=final_on)):
             told = sums.setdefault(key.period, {})
             told[key.series] = EXACT.add(told.get(key.series, Decimal(0)), day.amount)
     return Money.total((max(Decimal(0), *told.values()) for told in sums.values()), currency)

@@ -11,7 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, NewType
 
-from spendwatch.domain.money import Currency
+from spendwatch.domain.count import counted
+from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod
 
 AccountId = NewType("AccountId", str)
@@ -19,8 +20,6 @@ WorkspaceId = NewType("WorkspaceId", str)
 SourceName = NewType("SourceName", str)
 Digest = NewType("Digest", str)
 """A SHA-256 in lower-case hexadecimal."""
-Stamp = NewType("Stamp", str)
-"""How new a statement is: `YYYYMMDDhhmmss` in the billing zone, for complete ones `/` and an edition behind it."""
 
 ACCOUNT_ID = r"[!-~]{1,256}"
 """The provider's own ids are digits; those of other makers of FOCUS files are names, or paths of resources."""
@@ -40,6 +39,17 @@ class Kind(StrEnum):
     """The statement adds lines to those already there."""
     AGGREGATE = "aggregate"
     """The same money again, summed up: never added to a detailed series."""
+
+
+class Identity(StrEnum):
+    """By what a line of one file is known again in another."""
+
+    ID = "id"
+    """The provider's own id of the line."""
+    CONTENT = "content"
+    """All that it says. For files that are made by rule: they add to each other, or are complete."""
+    GROUP = "group"
+    """Nothing: all lines of a day that are for the same thing are replaced together. For files that may be a selection."""
 
 
 class TaxBasis(StrEnum):
@@ -140,6 +150,30 @@ class DayKey:
         return SeriesKey(self.account, self.period, self.series)
 
 
+Order = tuple[datetime, int, int, Decimal, str]
+"""What is greater for newer versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """How new a statement is, or one of several in a file. Of two versions of a line the newer one counts."""
+
+    moment: datetime
+    """When it was written, as far as names tell, else up to when it reaches."""
+    is_complete: bool = False
+    lines: int = 0
+    """Of two complete ones of the same moment the one with more lines counts, then the dearer one: no spend may be missed."""
+    cost: Decimal = Decimal(0)
+    content: str = ""
+    slot: str = ""
+    """The name of a numbered part of which nothing tells when it was written: what comes later under that name replaces it."""
+
+    @property
+    def order(self) -> Order:
+        """What is greater for newer versions."""
+        return self.moment, 2 if self.slot else int(self.is_complete), self.lines, self.cost, self.content
+
+
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """What a complete statement speaks of, and never more: older lines of these days and owners that it lacks are gone."""
@@ -150,42 +184,40 @@ class Coverage:
     """The days of its first and its last line."""
     owners: tuple[str, ...] | None
     """The owners of its lines: accounts, sub-accounts; None where the bill does not tell owners at all: all of them."""
-    stamp: Stamp
+    version: Version
     """Of the statement. What came from complete statements alone and is older is gone."""
-    reach: Stamp
+    reach: datetime
     """Up to when the statement reaches. What came from others and is older than that is gone, too."""
 
     def covers(self, day: DayKey) -> bool:
         """Tell whether the statement speaks of that day."""
         return self.series == day.month and self.first <= day.day <= self.last
 
-    def lacks(self, line: Stamp) -> bool:
-        """Tell whether a line of one of its owners is gone that was last seen in a statement of that stamp."""
-        return line < (self.stamp if EDITION in line else self.reach)
+    def lacks(self, line: Version) -> bool:
+        """Tell whether a line of one of its owners is gone that was last seen in a statement of that version."""
+        return line.order < self.version.order if line.is_complete else line.moment < self.reach
 
     def is_within(self, other: Coverage) -> bool:
         """Tell whether on a day that both cover the other takes away everything that this one does."""
-        is_older = self.stamp <= other.stamp and self.reach <= other.reach
+        is_older = self.version.order <= other.version.order and self.reach <= other.reach
         return is_older and (other.owners is None or (self.owners is not None and set(self.owners) <= set(other.owners)))
 
-
-EDITION = "/"
-"""Stands in the stamp of a complete statement before what tells its edition apart."""
-
-UNDATED_PART = "~"
-"""Ends the stamp of a numbered part of which nothing says when it was written: it is only as new as its latest line."""
+    def overlaps(self, other: Coverage) -> bool:
+        """Tell whether both speak of the same charges."""
+        has_owners = self.owners is None or other.owners is None or not set(self.owners).isdisjoint(other.owners)
+        return self.series == other.series and self.first <= other.last and other.first <= self.last and has_owners
 
 
 @dataclass(frozen=True, slots=True)
 class DayContent:
-    """What a statement holds for one day, before it meets the ledger."""
+    """What a statement holds for one day."""
 
     key: DayKey
     digest: Digest
-    """Of the lines' content in a fixed order: equal digests mean that nothing is to be merged. Empty: merge in any case."""
+    """Of the lines' content in a fixed order: equal days are stored once."""
     lines: int
-    has_ids: bool = True
-    """Whether lines have ids of the provider, by which one is found again should it have moved to another day."""
+    identity: Identity
+    version: Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +237,8 @@ class Statement:
     """The latest moment that a line charges for; None without lines."""
     exported_at: datetime | None
     """When the provider wrote the file, as far as its name tells."""
-    stamp: Stamp
-    """Of two versions of a line the one with the later stamp counts, whichever came first. Empty without lines."""
+    version: Version | None
+    """How new its newest part is; None without lines."""
     days: tuple[DayContent, ...]
     coverage: tuple[Coverage, ...] = ()
     """What the statement is complete for."""
@@ -265,6 +297,10 @@ _OUTRANKED = (
 )
 
 
+TRIFLE = Decimal(1)
+"""Lines that cost no more than this, in any currency, are removed without a remark."""
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What the ledger took in from one file."""
@@ -276,6 +312,9 @@ class Receipt:
     gone: int = 0
     repeated: bool = False
     """The very same statement was entered before; nothing was done."""
+    lost: tuple[Money, ...] = ()
+    """What it took away, by currency: lines that counted before and count no more, beyond what it put in their place."""
+    lost_lines: int = 0
     is_outranked: bool = False
     """Another edition, as new as far as anything tells, counts instead."""
     fresh: frozenset[AccountId] = frozenset()
@@ -284,4 +323,12 @@ class Receipt:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What an operator should know."""
-        return (*self.statement.remarks, *([_OUTRANKED] if self.is_outranked else []))
+        return (*self.statement.remarks, *self._lost, *([_OUTRANKED] if self.is_outranked else []))
+
+    @property
+    def _lost(self) -> tuple[str, ...]:
+        costs = [cost for cost in self.lost if cost.amount > TRIFLE]
+        counts, them = ("counts", "it") if self.lost_lines == 1 else ("count", "them")
+        lines = f"{counted(self.lost_lines, 'line')} of {', '.join(map(str, costs))} no longer {counts}"
+        why = f"this newer bill does not contain {them}; if that is wrong, remove this bill with `ledger remove`"
+        return (f"{lines}: {why}",) if costs else ()

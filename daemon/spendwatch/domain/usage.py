@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 
-from spendwatch.domain.merging import Held, HeldDay
 from spendwatch.domain.money import Currency
 from spendwatch.domain.pace import REMEMBERED
+from spendwatch.domain.period import PROVIDER_ZONE
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.statement import ChargeKind, DayKey, SeriesKey
 
@@ -40,34 +40,35 @@ def days_that_count(through: date) -> tuple[date, date]:
     return through - timedelta(days=REMEMBERED - 1), through + _DAY
 
 
-def unknown_days(series: Iterable[SeriesKey], held: Held, through: date) -> frozenset[date]:
+@dataclass(frozen=True, slots=True)
+class TellingDays:
+    """Of which days statements have lines, and what complete ones speak of."""
+
+    lines: Mapping[DayKey, tuple[datetime, int]]
+    """How new the newest statement is that has lines of a day, and how many statements have."""
+    complete: tuple[tuple[SeriesKey, date, date, datetime], ...] = ()
+    """Series, first and last day, and up to when the statement reaches."""
+
+
+def unknown_days(series: Iterable[SeriesKey], told: TellingDays, through: date) -> frozenset[date]:
     """Return the days, of those that count for a pace, of which nobody knows whether anything was used.
 
     A day without lines used nothing if a bill tells of it all the same: one that is complete, or one that was written after
     it and tells of days before it. Else its bill may just be missing, as where each day comes in a file of its own.
     """
     first, end = days_that_count(through)
-    with_lines = {key.day for key in held.days}
-    wanted = tuple(series)
+    with_lines, wanted = {key.day for key in told.lines}, tuple(series)
     days = (first + timedelta(days=count) for count in range((end - first).days))
-    return frozenset(day for day in days if day not in with_lines and not _is_told(day, wanted, held))
+    return frozenset(day for day in days if day not in with_lines and not _is_told(day, wanted, told))
 
 
-def _is_told(day: date, series: Iterable[SeriesKey], held: Held) -> bool:
-    over = (day + _DAY).strftime("%Y%m%d000000")
+def _is_told(day: date, series: Iterable[SeriesKey], told: TellingDays) -> bool:
+    over = datetime.combine(day + _DAY, time(), PROVIDER_ZONE)
     for one in series:
         if day not in one.period:
             continue
-        key = DayKey(one.account, one.period, one.series, day)
-        if any(told.covers(key) or (told.series == one and told.reach >= over) for told in held.coverage):
+        spoken_of = (span for span in told.complete if span[0] == one)
+        if any(first <= day <= last or reach >= over for _, first, last, reach in spoken_of):
             return True
-        return any(_is_newer(earlier, over) for earlier in _before(day, one, held))
+        return any(newest >= over for key, (newest, _) in told.lines.items() if key.month == one and key.day < day)
     return False
-
-
-def _before(day: date, series: SeriesKey, held: Held) -> Iterator[HeldDay]:
-    return (known for key, known in held.days.items() if key.month == series and key.day < day)
-
-
-def _is_newer(day: HeldDay, stamp: str) -> bool:
-    return not day.stamps or max(day.confirmed, *day.stamps) >= stamp

@@ -16,9 +16,9 @@ from spendwatch.domain.errors import (
 )
 from spendwatch.domain.health import Rejection
 from spendwatch.domain.late import Closing
-from spendwatch.domain.merging import Reading, fresh_accounts, is_outranked, plan_merge
+from spendwatch.domain.merging import Plan, Reading, fresh_accounts, is_outranked, plan_change
 from spendwatch.domain.period import Clock
-from spendwatch.domain.statement import BillFile, DayKey, Digest, ReadingHints, Receipt
+from spendwatch.domain.statement import BillFile, Digest, ReadingHints, Receipt
 from spendwatch.jobs.ports import BillReader, BillSource, Health, Ledger
 
 _TRIES = 5
@@ -92,18 +92,19 @@ def _enter(file: BillFile, desk: Desk) -> Receipt:
 
 def _merge(file: BillFile, reading: Reading, desk: Desk) -> Receipt:
     statement = reading.statement
-    held, closing = desk.ledger.held(statement.months), desk.closing()
-    merged = reading.merge(plan_merge(statement, held), lambda day: _chunk(desk.ledger, day))
+    held, closing, now = desk.ledger.held(statement.months), desk.closing(), desk.clock()
+    plan = plan_change(held, held.with_statement(statement, now))
+    resolution = reading.resolve(plan, lambda digest: _content(desk.ledger, digest, plan))
     desk.ledger.record(
         statement,
-        merged,
+        resolution,
         name=file.name,
         source=file.source,
         held=held,
-        now=desk.clock(),
+        now=now,
         closing=closing,
     )
-    new, changed, gone = (sum(getattr(day, name) for day in merged) for name in ("new", "changed", "gone"))
+    new, changed, gone = (sum(getattr(day, name) for day in resolution.days) for name in ("new", "changed", "gone"))
     same = max(0, statement.lines - new - changed)
     return Receipt(
         statement,
@@ -112,19 +113,23 @@ def _merge(file: BillFile, reading: Reading, desk: Desk) -> Receipt:
         same=same,
         gone=gone,
         is_outranked=is_outranked(statement, held),
-        fresh=fresh_accounts(statement, merged, held, closing),
+        lost=tuple(resolution.lost),
+        lost_lines=resolution.lost_lines,
+        fresh=fresh_accounts(statement, resolution.days, held, closing),
     )
 
 
-def _chunk(ledger: Ledger, day: DayKey) -> bytes:
-    chunk = ledger.chunk(day)
-    if chunk is None:
-        msg = "a day to be merged was removed by somebody else"
+def _content(ledger: Ledger, digest: Digest, plan: Plan) -> bytes:
+    lines = ledger.content(digest)
+    if lines is None:
+        msg = "lines that are needed were removed by somebody else"
         raise LedgerChangedError(msg)
-    if not chunk:
-        reason = f"it would change {day.day} in the bill of {day.period.label}, whose lines were removed by `retention`"
+    if not lines:
+        days = (*plan.days, *plan.others)
+        key = next(one.key for one in days for piece in (*one.before, *one.after) if piece.content == digest)
+        reason = f"it would change {key.day} in the bill of {key.period.label}, whose lines were removed by `retention`"
         raise UnreadableBillError(Refusal(reason, accepts="bills of days that `retention.lines` still keeps"))
-    return chunk
+    return lines
 
 
 def collect(source: BillSource, desk: Desk, health: Health) -> Iterator[Taken]:

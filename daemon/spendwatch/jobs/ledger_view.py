@@ -95,7 +95,7 @@ class LedgerView:
 
     def owed(self, oldest_open: BillingPeriod, now: datetime, zone: tzinfo) -> Sequence[OwedDay]:
         """Return what the bills of the months before the open ones show as not paid."""
-        place, since = ("owed", oldest_open, now.astimezone(zone).date()), believed_since(now, zone)
+        place, since = ("owed", oldest_open, now.astimezone(zone).date()), believed_since(now)
         return _known(self._kept, place, lambda: self.ledger.owed(earlier_periods(oldest_open), since))
 
     def charged(self, period: BillingPeriod) -> Sequence[Charged]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from decimal import Decimal
@@ -14,7 +14,7 @@ from spendwatch.domain.pace import Pace, TooEarly, pace_of
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, Policies, Watch
 from spendwatch.domain.scope import MATCHABLE, BudgetScope, Counts, Dimension
-from spendwatch.domain.statement import AccountId, DayKey, Digest, SeriesKey, WorkspaceId
+from spendwatch.domain.statement import AccountId, SeriesKey, WorkspaceId
 from spendwatch.domain.usage import Usage, days_that_count, last_complete_day, unknown_days
 from spendwatch.jobs.ledger_view import LedgerView
 
@@ -29,7 +29,7 @@ class _Ground:
 
     through: date
     series: tuple[SeriesKey, ...]
-    days: frozenset[tuple[DayKey, Digest]]
+    days: frozenset[Hashable]
     unknown: frozenset[date]
 
 
@@ -120,10 +120,11 @@ def _ground(
 ) -> _Ground:
     mine = [total for total in totals if total.series.account == account]
     series = tuple(sorted(authorities(mine, products).values()))
-    held = view.ledger.held(series)
+    told = view.ledger.telling_days(series)
     first, end = days_that_count(through)
-    days = frozenset((key, day.digest) for key, day in held.days.items() if first <= key.day < end)
-    return _Ground(through, series, days, unknown_days(series, held, through))
+    days = {(key, *newest) for key, newest in told.lines.items() if first <= key.day < end}
+    sums = {total for total in mine if total.series in series and first <= total.day < end}
+    return _Ground(through, series, frozenset((*days, *sums)), unknown_days(series, told, through))
 
 
 def _paces(

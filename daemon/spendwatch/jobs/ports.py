@@ -17,7 +17,7 @@ from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.health import AccountBills, BalanceHealth, ChannelHealth, ReadingProgress, Rejection, SourceHealth
 from spendwatch.domain.late import Closing
-from spendwatch.domain.merging import Held, MergedDay, Reading
+from spendwatch.domain.merging import Held, Reading, Resolution
 from spendwatch.domain.notification import Delivery, DeliveryId, Notification
 from spendwatch.domain.owed import Charged, OwedDay
 from spendwatch.domain.period import BillingPeriod
@@ -29,17 +29,15 @@ from spendwatch.domain.statement import (
     AccountId,
     BillFile,
     ChargeKind,
-    DayKey,
     Digest,
     ReadingHints,
     SeriesKey,
     SourceName,
-    Stamp,
     Statement,
     WorkspaceId,
 )
 from spendwatch.domain.trouble import Trouble
-from spendwatch.domain.usage import Usage
+from spendwatch.domain.usage import TellingDays, Usage
 
 
 class BillSource(Protocol):
@@ -91,13 +89,16 @@ class Ledger(Protocol):
     def held(self, series: Iterable[SeriesKey]) -> Held:
         """Return what is on record of these series, the lines left aside."""
 
-    def chunk(self, day: DayKey) -> bytes | None:
-        """Return the lines of a day as they were recorded."""
+    def telling_days(self, series: Iterable[SeriesKey]) -> TellingDays:
+        """Return of which days of these series statements have lines, and what complete ones speak of."""
+
+    def content(self, digest: Digest) -> bytes | None:
+        """Return lines as they were recorded; empty if they were given up."""
 
     def record(
         self,
         statement: Statement,
-        days: Sequence[MergedDay],
+        resolution: Resolution,
         *,
         name: str,
         source: SourceName,
@@ -105,9 +106,9 @@ class Ledger(Protocol):
         now: datetime,
         closing: Closing | None = None,
     ) -> None:
-        """Record a statement and the merged days in one transaction. Its other days are confirmed: it says the same of them.
+        """Record a statement and the resolved days in one transaction.
 
-        `held` is what the merge was based on; if it is no longer so: `LedgerChangedError`. `closing` tells which months are
+        `held` is what they were based on; if it is no longer so: `LedgerChangedError`. `closing` tells which months are
         final: what changes in them is noted.
         """
 
@@ -172,7 +173,7 @@ class Ledger(Protocol):
         Subscriptions, refunds and adjustments are no use. Take all of it, and soon: a view of the data is held meanwhile.
         """
 
-    def owed(self, periods: Sequence[BillingPeriod], since: Stamp) -> Sequence[OwedDay]:
+    def owed(self, periods: Sequence[BillingPeriod], since: datetime) -> Sequence[OwedDay]:
         """Return what each series says of these periods that is not paid, by day, as far as it said so since then."""
 
     def unassigned(self, since: datetime) -> Mapping[str, tuple[str, ...]]:

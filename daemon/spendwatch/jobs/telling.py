@@ -137,7 +137,7 @@ class _History:
     def _unknown_days(self, account: AccountId, period: BillingPeriod, last: date) -> frozenset[date]:
         counting = ((month, self._view.counting(month, self._products).get(account)) for month in (period.previous(), period))
         series = [SeriesKey(account, month, name) for month, name in counting if name]
-        return unknown_days(series, self._view.ledger.held(series), last)
+        return unknown_days(series, self._view.ledger.telling_days(series), last)
 
     def _lasts(self, period: BillingPeriod) -> Mapping[AccountId, date]:
         """Return the last day of each account in the period."""

@@ -22,8 +22,8 @@ from spendwatch.domain.authority import DayTotal, authorities
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, DayKey, SeriesKey
-from spendwatch.store.chunk import is_day
 from spendwatch.store.columns import ExactSum, Total, Words, metadata
+from spendwatch.store.day import is_day
 from spendwatch.store.spend import spend
 
 _PLACE = ("period", "account", "series", "day", "product", "currency")
@@ -40,9 +40,7 @@ day_total = Table(
     Column("amount", Total, nullable=False),
     Column("lines", Integer, nullable=False),
     PrimaryKeyConstraint(*_PLACE),
-    ForeignKeyConstraint(
-        ["period", "account", "series", "day"], ["chunk.period", "chunk.account", "chunk.series", "chunk.day"]
-    ),
+    ForeignKeyConstraint(["period", "account", "series", "day"], ["day.period", "day.account", "day.series", "day.day"]),
     sqlite_with_rowid=False,
 )
 

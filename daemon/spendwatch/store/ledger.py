@@ -15,7 +15,7 @@ from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import Rejection
 from spendwatch.domain.late import Closing
-from spendwatch.domain.merging import Held, MergedDay
+from spendwatch.domain.merging import Held, Resolution, ResolvedDay, never_needed
 from spendwatch.domain.owed import Charged, OwedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension, Seen
@@ -23,21 +23,27 @@ from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import (
     AccountId,
     ChargeKind,
-    DayKey,
     Digest,
     SeriesKey,
     SourceName,
-    Stamp,
     Statement,
     WorkspaceId,
 )
-from spendwatch.domain.usage import Usage
+from spendwatch.domain.usage import TellingDays, Usage
 from spendwatch.store.attempt import forget_attempts, note_attempt
-from spendwatch.store.audit import Deed, deeds, removed_files
-from spendwatch.store.chunk import confirm, content_of, give_up, held_days, newest_day, put_chunk, remove_chunk
-from spendwatch.store.coverage import cover, covered
+from spendwatch.store.audit import Deed, deeds, note_deed, removed_files
+from spendwatch.store.content import (
+    content_of,
+    crowded_series,
+    forget_unused,
+    give_up,
+    give_up_contents,
+    given_up_contents,
+    put_contents,
+)
 from spendwatch.store.cross_check import checks_of, put_checks
 from spendwatch.store.database import Database
+from spendwatch.store.day import newest_day, put_lines, remove_lines
 from spendwatch.store.day_total import put_totals, remove_totals, series_that_count, totals_of
 from spendwatch.store.late import late_since, put_late, spent_in_closed
 from spendwatch.store.reach import (
@@ -47,6 +53,7 @@ from spendwatch.store.reach import (
     next_revision,
     periods_by_account,
     reach_of,
+    recompute_reach,
 )
 from spendwatch.store.spend import charges_since, names_seen, put_rows, remove_rows, sums
 from spendwatch.store.statement import (
@@ -55,11 +62,13 @@ from spendwatch.store.statement import (
     is_entered,
     is_on_record,
     latest_statements,
+    number_of,
     put_rejection,
     rejections_since,
     statements_beginning,
     unassigned_since,
 )
+from spendwatch.store.statement_day import held_of, put_statement_days, remove_statement, series_of, telling_days
 from spendwatch.store.usage import charged, owed_days, products_since, usage_by_day, used_on
 
 _LATEST = 2
@@ -87,19 +96,28 @@ class Ledger:
 
     def held(self, series: Iterable[SeriesKey]) -> Held:
         """Return what is on record of these series, the lines left aside."""
-        wanted = frozenset(series)
         with self._database.reading() as connection:
-            return Held(held_days(connection, wanted), covered(connection, wanted))
+            return held_of(connection, series)
 
-    def chunk(self, day: DayKey) -> bytes | None:
-        """Return the lines of a day as they were recorded; empty if they were given up."""
+    def telling_days(self, series: Iterable[SeriesKey]) -> TellingDays:
+        """Return of which days of these series statements have lines, and what complete ones speak of."""
         with self._database.reading() as connection:
-            return content_of(connection, day)
+            return telling_days(connection, series)
+
+    def content(self, digest: Digest) -> bytes | None:
+        """Return lines as they were recorded; empty if they were given up."""
+        with self._database.reading() as connection:
+            return content_of(connection, digest)
+
+    def given_up(self, digests: Collection[Digest]) -> frozenset[Digest]:
+        """Return which of these contents were given up."""
+        with self._database.reading() as connection:
+            return given_up_contents(connection, digests)
 
     def record(
         self,
         statement: Statement,
-        days: Sequence[MergedDay],
+        resolution: Resolution,
         *,
         name: str,
         source: SourceName,
@@ -107,28 +125,50 @@ class Ledger:
         now: datetime,
         closing: Closing | None = None,
     ) -> None:
-        """Record a statement and the merged days in one transaction. One that is on record already changes nothing.
+        """Record a statement and the resolved days in one transaction. One that is on record already changes nothing.
 
-        `held` is what the merge was based on; if it is no longer so: `LedgerChangedError`. `closing` tells which months are
+        `held` is what they were based on; if it is no longer so: `LedgerChangedError`. `closing` tells which months are
         final: what changes in them is noted.
         """
         with self._database.writing() as connection:
             hold_revision(connection)
             if is_on_record(connection, statement):
                 return
-            _require_unchanged(connection, statement, held)
+            _require_unchanged(connection, statement.months, held)
             closed = closing or Closing()
             before = spent_in_closed(connection, statement, closed)
-            _confirm_the_same(connection, statement, held, days)
-            enter(connection, statement, days, name=name, source=source, now=now)
-            for day in days:
+            number = enter(connection, statement, resolution.days, name=name, source=source, now=now)
+            put_contents(connection, resolution)
+            put_statement_days(connection, number, statement)
+            for day in resolution.days:
                 put_day(connection, day)
-            cover(connection, statement.identity, statement.coverage)
             after = spent_in_closed(connection, statement, closed, like=before)
             put_late(connection, statement, before, after, name=name, now=now)
             extend_reach(connection, statement, now)
             forget_attempts(connection, statement.digest)
             next_revision(connection)
+
+    def remove(self, removed: Digest, resolution: Resolution, deed: Deed, *, held: Held, series: Collection[SeriesKey]) -> None:
+        """Remove a statement, record its days as they are without it, and note who did it: all or nothing.
+
+        `held` is what was on record of its series; if it is no longer so: `LedgerChangedError`.
+        """
+        with self._database.writing() as connection:
+            hold_revision(connection)
+            _require_unchanged(connection, series, held)
+            remove_statement(connection, removed)
+            for day in resolution.days:
+                put_day(connection, day)
+            for one in series:
+                recompute_reach(connection, one)
+            forget_unused(connection)
+            note_deed(connection, deed)
+            next_revision(connection)
+
+    def series_of(self, statement: Digest) -> frozenset[SeriesKey]:
+        """Return the series that a statement on record speaks of."""
+        with self._database.reading() as connection:
+            return series_of(connection, number_of(connection, statement))
 
     def refuse(self, rejection: Rejection) -> None:
         """Record that a file was refused. The same digest twice is recorded once."""
@@ -217,9 +257,16 @@ class Ledger:
             return newest_day(connection)
 
     def give_up_lines(self, before: date) -> int:
-        """Drop the lines of the days before that one, to save room; every sum stays. Return how many days that were."""
+        """Drop the lines of the days before that one, to save room; every sum stays. Return how many contents that were."""
         with self._database.writing() as connection:
             return give_up(connection, before)
+
+    def compact(self, closing: Closing) -> None:
+        """Drop the lines of months that are over which cannot count any more, whatever may come; every sum stays."""
+        with self._database.writing() as connection:
+            for series in crowded_series(connection):
+                if closing.is_over(series.period):
+                    give_up_contents(connection, never_needed(held_of(connection, [series]).statements))
 
     def late(self, since: datetime) -> Sequence[Discrepancy]:
         """Return the final months that were changed since then, the earliest change first."""
@@ -281,7 +328,7 @@ class Ledger:
         with self._database.reading() as connection:
             yield from usage_by_day(connection, series, by, products=products, days=days)
 
-    def owed(self, periods: Sequence[BillingPeriod], since: Stamp) -> Sequence[OwedDay]:
+    def owed(self, periods: Sequence[BillingPeriod], since: datetime) -> Sequence[OwedDay]:
         """Return what each series says of these periods that is not paid, as far as it said so since then."""
         with self._database.reading() as connection:
             return owed_days(connection, periods, since)
@@ -293,29 +340,18 @@ def _latest_series(connection: Connection, products: Sequence[str] | None) -> li
     return [one for period in sorted(periods) for one in series_that_count(connection, period, products)]
 
 
-def put_day(connection: Connection, day: MergedDay) -> None:
+def put_day(connection: Connection, day: ResolvedDay) -> None:
     """Record a day in place of what was there; one without lines is removed."""
     if day.lines:
-        put_chunk(connection, day)
+        put_lines(connection, day)
         put_rows(connection, day)
         put_totals(connection, day.key)
         return
     remove_totals(connection, day.key)
     remove_rows(connection, day.key)
-    remove_chunk(connection, day.key)
+    remove_lines(connection, day.key)
 
 
-def _confirm_the_same(connection: Connection, statement: Statement, held: Held, days: Sequence[MergedDay]) -> None:
-    """Note of the days that the statement only repeats how new they are now."""
-    written = {day.key for day in days}
-    for day in statement.days:
-        on_record = held.days.get(day.key)
-        if on_record and on_record.digest == day.digest and day.key not in written:
-            confirm(connection, day.key, statement.stamp)
-
-
-def _require_unchanged(connection: Connection, statement: Statement, held: Held) -> None:
-    series = statement.months
-    now = Held(held_days(connection, series), covered(connection, series))
-    if now.digests != held.digests or set(now.coverage) != set(held.coverage):
+def _require_unchanged(connection: Connection, series: Iterable[SeriesKey], held: Held) -> None:
+    if held_of(connection, series) != held:
         raise LedgerChangedError(_CHANGED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 
 from sqlalchemy import (
     CheckConstraint,
@@ -13,6 +13,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
+    delete,
     func,
     insert,
     or_,
@@ -20,10 +21,12 @@ from sqlalchemy import (
     update,
 )
 
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod
 from spendwatch.domain.statement import AccountId, SeriesKey, Statement
-from spendwatch.store.chunk import is_month
 from spendwatch.store.columns import Moment, Row, Words, insert_into, metadata
+from spendwatch.store.day import is_month
+from spendwatch.store.statement import statement as statement_table
+from spendwatch.store.statement_day import statement_day
 
 reach = Table(
     "reach",
@@ -85,6 +88,20 @@ def extend_reach(connection: Connection, statement: Statement, now: datetime) ->
         )
 
 
+def recompute_reach(connection: Connection, series: SeriesKey) -> None:
+    """Note up to when a series reaches after a statement was removed. Since when the month is known stays as it was."""
+    days = select(statement_day.c.statement, func.max(statement_day.c.day).label("last")).where(is_month(statement_day, series))
+    latest = days.group_by(statement_day.c.statement).subquery()
+    query = select(statement_table.c.data_until, latest.c.last).join(latest, latest.c.statement == statement_table.c.id)
+    found = [_not_beyond(until, last) for until, last in connection.execute(query) if until]
+    mine = is_month(reach, series)
+    connection.execute(update(reach).where(mine).values(data_until=max(found)) if found else delete(reach).where(mine))
+
+
+def _not_beyond(until: datetime, last: date) -> datetime:
+    return min(until, datetime.combine(last + timedelta(days=1), time(), PROVIDER_ZONE))
+
+
 def _reaches(statement: Statement) -> Iterator[tuple[SeriesKey, datetime]]:
     """Yield each series' own reach: what the statement reaches as a whole, but not beyond the series' own last day."""
     until = statement.data_until
@@ -92,7 +109,7 @@ def _reaches(statement: Statement) -> Iterator[tuple[SeriesKey, datetime]]:
         return
     last_days = {day.key.month: day.key.day for day in sorted(statement.days, key=lambda day: day.key.day)}
     for series, day in last_days.items():
-        yield series, min(until, datetime.combine(day + timedelta(days=1), time(), until.tzinfo))
+        yield series, _not_beyond(until, day)
 
 
 def reach_of(connection: Connection, series: Iterable[SeriesKey]) -> dict[SeriesKey, datetime]:

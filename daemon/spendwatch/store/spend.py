@@ -19,14 +19,14 @@ from sqlalchemy import (
     select,
 )
 
-from spendwatch.domain.merging import MergedDay
+from spendwatch.domain.merging import ResolvedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension, Seen
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, SeriesKey, WorkspaceId
 from spendwatch.store.bulk import no_conflict, put_many
-from spendwatch.store.chunk import is_day, is_month
 from spendwatch.store.columns import Amount, ExactSum, Row, Words, metadata
+from spendwatch.store.day import day_row, is_day, is_month
 
 _WHO = ("workspace", "api_key", "model", "type", "channel", "safe_mode")
 _ROW_DIMENSIONS = (*_WHO, "item", "commodity", "product", "owner", "tags")
@@ -48,17 +48,15 @@ spend = Table(
     Column("outstanding", Amount),
     # A month's rows lie together: sums over a period, and over some of its days, read nothing else.
     PrimaryKeyConstraint("period", "account", "series", "day", "position"),
-    ForeignKeyConstraint(
-        ["period", "account", "series", "day"], ["chunk.period", "chunk.account", "chunk.series", "chunk.day"]
-    ),
+    ForeignKeyConstraint(["period", "account", "series", "day"], ["day.period", "day.account", "day.series", "day.day"]),
     sqlite_with_rowid=False,
 )
 
 
-def put_rows(connection: Connection, day: MergedDay) -> None:
+def put_rows(connection: Connection, day: ResolvedDay) -> None:
     """Record the roll-up of a day in place of what was there."""
     remove_rows(connection, day.key)
-    put_many(connection, spend, _rows(day), no_conflict)
+    put_many(connection, spend, spend_rows(day), no_conflict)
 
 
 def remove_rows(connection: Connection, day: DayKey) -> None:
@@ -66,9 +64,9 @@ def remove_rows(connection: Connection, day: DayKey) -> None:
     connection.execute(delete(spend).where(is_day(spend, day)))
 
 
-def _rows(day: MergedDay) -> Iterable[Row]:
-    key = day.key
-    place: Row = {"period": key.period.label, "account": key.account, "series": key.series, "day": key.day}
+def spend_rows(day: ResolvedDay) -> Iterable[Row]:
+    """Yield the rows of a day."""
+    place = day_row(day.key)
     for position, row in enumerate(day.rows()):
         yield {
             **place,

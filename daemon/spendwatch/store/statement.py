@@ -9,9 +9,9 @@ from datetime import datetime
 from sqlalchemy import Column, Connection, Integer, Table, UniqueConstraint, or_, select
 
 from spendwatch.domain.health import Rejection
-from spendwatch.domain.merging import MergedDay
+from spendwatch.domain.merging import ResolvedDay
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.statement import AccountId, Digest, Kind, SourceName, Stamp, Statement, TaxBasis
+from spendwatch.domain.statement import AccountId, Digest, Kind, SourceName, Statement, TaxBasis
 from spendwatch.store.columns import Moment, Row, Texts, Words, begins_with, insert_into, metadata
 
 statement = Table(
@@ -36,7 +36,8 @@ statement = Table(
     Column("gone", Integer, nullable=False),
     Column("data_until", Moment),
     Column("exported_at", Moment),
-    Column("stamp", Words, nullable=False),
+    # How new it is; nothing without lines.
+    Column("moment", Moment),
     Column("received_at", Moment, nullable=False),
     Column("remarks", Texts, nullable=False),
     Column("unassigned", Texts, nullable=False),
@@ -76,7 +77,7 @@ class EnteredStatement:
     gone: int
     data_until: datetime | None
     exported_at: datetime | None
-    stamp: Stamp
+    moment: datetime | None
     received_at: datetime
     remarks: tuple[str, ...]
 
@@ -88,14 +89,21 @@ def is_entered(connection: Connection, digest: Digest) -> bool:
 
 def is_on_record(connection: Connection, one: Statement) -> bool:
     """Tell whether that statement is on record, as it was then or later."""
-    same = select(statement.c.id).where(statement.c.identity == one.identity, statement.c.stamp >= one.stamp)
-    return connection.scalar(same) is not None
+    same = select(statement.c.id).where(statement.c.identity == one.identity)
+    # The same bytes that mean the same differ in their time alone.
+    return connection.scalar(same.where(statement.c.moment >= one.version.moment) if one.version else same) is not None
+
+
+def number_of(connection: Connection, identity: Digest) -> int | None:
+    """Return the number of a statement on record."""
+    number: int | None = connection.scalar(select(statement.c.id).where(statement.c.identity == identity))
+    return number
 
 
 def enter(
-    connection: Connection, entered: Statement, days: Sequence[MergedDay], *, name: str, source: SourceName, now: datetime
-) -> None:
-    """Put a statement on record. The same one exported once more is only newer."""
+    connection: Connection, entered: Statement, days: Sequence[ResolvedDay], *, name: str, source: SourceName, now: datetime
+) -> int:
+    """Put a statement on record, and return its number. The same one exported once more is only newer."""
     new, changed, gone = (sum(getattr(day, name) for day in days) for name in ("new", "changed", "gone"))
     row: Row = {
         "identity": entered.identity,
@@ -115,14 +123,15 @@ def enter(
         "gone": gone,
         "data_until": entered.data_until,
         "exported_at": entered.exported_at,
-        "stamp": entered.stamp,
+        "moment": entered.version.moment if entered.version else None,
         "received_at": now,
         "remarks": entered.remarks,
         "unassigned": entered.unassigned,
     }
     insertion = insert_into(connection, statement).values(row)
-    newer = {name: insertion.excluded[name] for name in ("name", "exported_at", "stamp", "received_at")}
+    newer = {name: insertion.excluded[name] for name in ("name", "exported_at", "moment", "received_at")}
     connection.execute(insertion.on_conflict_do_update(index_elements=[statement.c.identity], set_=newer))
+    return int(connection.execute(select(statement.c.id).where(statement.c.identity == entered.identity)).scalar_one())
 
 
 def latest_statements(connection: Connection, limit: int | None) -> tuple[EnteredStatement, ...]:

@@ -7,9 +7,9 @@ from spendwatch.store import (
     balance_book,
     balance_memory,
     balance_reading,
-    chunk,
-    coverage,
+    content,
     cross_check,
+    day,
     day_total,
     delivery,
     health_book,
@@ -19,6 +19,7 @@ from spendwatch.store import (
     source_memory,
     spend,
     statement,
+    statement_day,
 )
 from spendwatch.store.columns import metadata
 
@@ -29,9 +30,9 @@ __all__ = [
     "balance_book",
     "balance_memory",
     "balance_reading",
-    "chunk",
-    "coverage",
+    "content",
     "cross_check",
+    "day",
     "day_total",
     "delivery",
     "health_book",
@@ -42,4 +43,5 @@ __all__ = [
     "source_memory",
     "spend",
     "statement",
+    "statement_day",
 ]

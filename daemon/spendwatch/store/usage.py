@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby
 
@@ -14,11 +14,12 @@ from spendwatch.domain.money import EXACT, Currency
 from spendwatch.domain.owed import Charged, OwedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
-from spendwatch.domain.statement import SUBSCRIPTIONS, AccountId, ChargeKind, DayKey, SeriesKey, Stamp
+from spendwatch.domain.statement import SUBSCRIPTIONS, AccountId, ChargeKind, DayKey, SeriesKey
 from spendwatch.domain.usage import PACED, Usage
-from spendwatch.store.chunk import chunk, is_month
 from spendwatch.store.columns import ExactSum
+from spendwatch.store.day import is_month
 from spendwatch.store.spend import spend
+from spendwatch.store.statement_day import newest_told
 
 _AT_ONCE = 5000
 """Rows fetched at once."""
@@ -96,9 +97,9 @@ def products_since(connection: Connection, since: date) -> Mapping[AccountId, fr
     return {account: frozenset(products) for account, products in found.items()}
 
 
-def owed_days(connection: Connection, periods: Sequence[BillingPeriod], since: Stamp) -> tuple[OwedDay, ...]:
+def owed_days(connection: Connection, periods: Sequence[BillingPeriod], since: datetime) -> tuple[OwedDay, ...]:
     """Return what each series says of these periods that is not paid, by day and currency, as far as it said so since then."""
-    newest = {day: stamp for day, stamp in _newest(connection, periods) if stamp >= since}
+    newest = {day: moment for day, moment in newest_told(connection, periods) if moment >= since}
     found = []
     for month in sorted({day.month for day in newest}):
         columns = (spend.c.day, spend.c.currency)
@@ -110,11 +111,3 @@ def owed_days(connection: Connection, periods: Sequence[BillingPeriod], since: S
             if key in newest:
                 found.append(OwedDay(key, Currency(currency), amount, newest[key]))
     return tuple(found)
-
-
-def _newest(connection: Connection, periods: Sequence[BillingPeriod]) -> Iterator[tuple[DayKey, Stamp]]:
-    """Yield the days of these periods, each with the stamp of the newest statement that tells of it."""
-    columns = (chunk.c.account, chunk.c.period, chunk.c.series, chunk.c.day, chunk.c.confirmed, chunk.c.stamps)
-    query = select(*columns).where(chunk.c.period.in_([period.label for period in periods]))
-    for account, label, series, day, confirmed, stamps in connection.execute(query):
-        yield DayKey(AccountId(account), BillingPeriod.parse(label), series, day), Stamp(max(confirmed, *stamps, ""))

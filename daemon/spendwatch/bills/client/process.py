@@ -5,17 +5,18 @@ from __future__ import annotations
 import itertools
 import shutil
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
 from spendwatch.bills.client.child import InvalidAnswerError
 from spendwatch.bills.client.dialogue import Dialogue, Progress, usable
-from spendwatch.bills.client.reading import ProcessReading
-from spendwatch.bills.messages import BillRead, Done, ExportRequest, ForgetRequest, ReadRequest
+from spendwatch.bills.client.reading import ProcessReading, ProcessResolution, hand_over
+from spendwatch.bills.messages import BillRead, DaysResolved, Done, ExportRequest, ForgetRequest, ReadRequest, ResolveRequest
 from spendwatch.bills.survey import digest_of, identity
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
+from spendwatch.domain.merging import Plan
 from spendwatch.domain.statement import BillFile, DayKey, Digest, ReadingHints, Statement
 
 MEMORY = 4 * 1024**3
@@ -98,21 +99,37 @@ class ReadingProcess:
                 self._spare(file.size)
                 raise
 
-    def focus_lines(self, key: DayKey, chunk: bytes, products: Collection[str] | None) -> Iterator[bytes]:
-        """Yield the lines of a day, as the ledger holds them, in the columns of `focus_columns`, piece by piece.
+    @contextmanager
+    def resolved(self, plan: Plan, content: Callable[[Digest], bytes]) -> Iterator[ProcessResolution]:
+        """Resolve days of the ledger without a new bill; `content` gives what it holds. The results last until the end."""
+        with self._private_folder("resolve") as folder:
+            held = hand_over(plan, content, folder)
+            seconds = self.patience + sum(path.stat().st_size for path in held.values()) / SLOWEST
+            _, answer = self._dialogue.ask_anyone(ResolveRequest(0, plan, held, folder), DaysResolved, seconds=seconds)
+            yield ProcessResolution(plan, answer, folder, {})
+
+    def focus_lines(
+        self, key: DayKey, plan: Plan, content: Callable[[Digest], bytes], products: Collection[str] | None
+    ) -> Iterator[bytes]:
+        """Yield the lines of a day that count by the plan, in the columns of `focus_columns`, piece by piece.
 
         Only those of these products; None means all. `ReaderFailedError` when the process fails.
         """
+        with self._private_folder("export") as folder:
+            held, into = hand_over(plan, content, folder), folder / "lines"
+            seconds = self.patience + sum(path.stat().st_size for path in held.values()) / SLOWEST
+            request = ExportRequest(key, plan, held, into, None if products is None else tuple(products))
+            self._dialogue.ask_anyone(request, Done, seconds=seconds)
+            with into.open("rb") as file:
+                yield from iter(lambda: file.read(_PIECE), b"")
+
+    @contextmanager
+    def _private_folder(self, name: str) -> Iterator[Path]:
         with self._dialogue.lock:
-            folder = self._dialogue.folder() / f"export-{next(self._numbers)}"
+            folder = self._dialogue.folder() / f"{name}-{next(self._numbers)}"
             folder.mkdir(mode=0o700)
             try:
-                held, into = folder / "chunk", folder / "lines"
-                held.write_bytes(chunk)
-                request = ExportRequest(key, held, into, None if products is None else tuple(products))
-                self._dialogue.ask_anyone(request, Done, seconds=self.patience + len(chunk) / SLOWEST)
-                with into.open("rb") as file:
-                    yield from iter(lambda: file.read(_PIECE), b"")
+                yield folder
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -180,6 +197,9 @@ def _unchanged(file: BillFile) -> Iterator[None]:
 
 def _makes_sense(statement: Statement) -> bool:
     """Tell whether a statement that the process sent holds what types do not tell."""
-    moments = (statement.data_until, statement.exported_at)
-    counts = (statement.lines, *(day.lines for day in statement.days), *statement.parts)
-    return all(moment is None or moment.tzinfo for moment in moments) and min(counts) >= 0
+    days, coverage = statement.days, statement.coverage
+    versions = [one for one in (statement.version, *(day.version for day in days), *(one.version for one in coverage)) if one]
+    moments = (statement.data_until, statement.exported_at, *(one.moment for one in versions), *(one.reach for one in coverage))
+    counts = (statement.lines, *(day.lines for day in days), *statement.parts)
+    is_sound = all(moment is None or moment.tzinfo for moment in moments) and all(one.cost.is_finite() for one in versions)
+    return is_sound and min(counts) >= 0

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from spendwatch.bills.client.child import Child, InvalidAnswerError
 from spendwatch.bills.client.dialogue import Dialogue, usable
-from spendwatch.bills.messages import DaysMerged, MergedCounts, MergeRequest
-from spendwatch.domain.merging import MergePlan
-from spendwatch.domain.money import CURRENCY, PLAIN_AMOUNT
-from spendwatch.domain.statement import ChargeKind, DayKey, SpendRow, Statement
+from spendwatch.bills.messages import DayOutcome, DaysResolved, ResolveRequest
+from spendwatch.domain.errors import InvalidAmountError
+from spendwatch.domain.merging import Plan
+from spendwatch.domain.money import CURRENCY, PLAIN_AMOUNT, Currency, Money, is_currency, parse_amount
+from spendwatch.domain.statement import ChargeKind, DayKey, Digest, SpendRow, Statement
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -41,20 +41,17 @@ class ProcessReading:
         self._folder = folder
         self._seconds = seconds
         self._forget = forget
-        self._handed = itertools.count()
         self.child = child
         self.statement = statement
         self.number = number
 
-    def merge(self, plan: MergePlan, chunk: Callable[[DayKey], bytes]) -> tuple[ProcessDay, ...]:
-        """Merge the statement with what the ledger holds, as planned, and return the days that are to be written."""
-        held = ((key, self._hand_over(key, chunk), plan.confirmed[key]) for key in (*plan.differing, *plan.elsewhere))
-        request = MergeRequest(self.number, (*plan.differing, *plan.fresh), tuple(held), plan.coverage)
-        answer = self._dialogue.ask(self.child, request, DaysMerged, seconds=self._seconds)
-        if len(answer.days) != len(request.places):
-            raise InvalidAnswerError
-        merged = enumerate(zip(request.places, answer.days, strict=True))
-        return tuple(self._day(place, key, counts) for place, (key, counts) in merged if counts)
+    def resolve(self, plan: Plan, content: Callable[[Digest], bytes]) -> ProcessResolution:
+        """Resolve the days as planned. `content` gives what the ledger holds, one after the other."""
+        held = hand_over(plan, content, self._folder)
+        request = ResolveRequest(self.number, plan, held, self._folder)
+        answer = self._dialogue.ask(self.child, request, DaysResolved, seconds=self._seconds)
+        lines = {day.digest: day.lines for day in self.statement.days}
+        return ProcessResolution(plan, answer, self._folder, lines)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -65,41 +62,72 @@ class ProcessReading:
         self._forget(self)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _day(self, place: int, key: DayKey, counts: MergedCounts) -> ProcessDay:
-        return ProcessDay(
-            digest=counts.digest,
-            lines=counts.lines,
-            new=counts.new,
-            changed=counts.changed,
-            gone=counts.gone,
-            stamps=counts.stamps,
-            key=key,
-            chunk_file=self._folder / f"chunk-{place}",
-            rows_file=self._folder / f"rows-{place}",
-        )
 
-    def _hand_over(self, key: DayKey, chunk: Callable[[DayKey], bytes]) -> Path:
-        path, content = self._folder / f"held-{next(self._handed)}", chunk(key)
+def hand_over(plan: Plan, content: Callable[[Digest], bytes], folder: Path) -> dict[Digest, Path]:
+    """Write the contents that the plan needs and the bill does not have where the process can read them."""
+    held: dict[Digest, Path] = {}
+    for digest in plan.contents:
+        held[digest] = folder / f"held-{len(held)}"
+        lines = content(digest)
         with usable():
-            path.write_bytes(content)
-        return path
+            held[digest].write_bytes(lines)
+    return held
+
+
+class ProcessResolution:
+    """What the process made of a plan, as files."""
+
+    def __init__(self, plan: Plan, answer: DaysResolved, folder: Path, lines: Mapping[Digest, int]) -> None:
+        """Keep the outcomes of the days; `lines` tells of each fresh content how many lines it has."""
+        places = (*plan.days, *plan.others)
+        if len(answer.days) != len(places):
+            raise InvalidAnswerError
+        outcomes = enumerate(zip(places, answer.days, strict=True))
+        self.days = [_day(one.key, outcome, folder / f"rows-{place}") for place, (one, outcome) in outcomes if outcome]
+        self.lost_lines = sum(outcome.lost_lines for outcome in answer.days if outcome)
+        self._lost = [part for outcome in answer.days if outcome for part in outcome.lost]
+        self._fresh = [(digest, lines[digest], folder / f"content-{place}") for place, digest in enumerate(plan.fresh)]
+
+    @property
+    def lost(self) -> list[Money]:
+        """What the change takes away, by currency."""
+        try:
+            costs = [Money(parse_amount(cost), Currency(currency)) for currency, cost in self._lost if is_currency(currency)]
+        except InvalidAmountError as error:
+            raise InvalidAnswerError from error
+        currencies = sorted({cost.currency for cost in costs})
+        return [Money.total((cost.amount for cost in costs if cost.currency == code), code) for code in currencies]
+
+    def contents(self) -> Iterator[tuple[Digest, int, bytes]]:
+        """Yield the fresh contents with their number of lines, one after the other."""
+        for digest, lines, path in self._fresh:
+            yield digest, lines, path.read_bytes()
+
+
+def _day(key: DayKey, outcome: DayOutcome, rows: Path) -> ProcessDay:
+    return ProcessDay(
+        lines=outcome.lines,
+        new=outcome.new,
+        changed=outcome.changed,
+        gone=outcome.gone,
+        is_linked=outcome.is_linked,
+        lost_lines=outcome.lost_lines,
+        lost=outcome.lost,
+        key=key,
+        rows_file=rows,
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessDay(MergedCounts):
-    """One day after the merge."""
+class ProcessDay(DayOutcome):
+    """One day after a change."""
 
     key: DayKey
-    chunk_file: Path
     rows_file: Path
-
-    def chunk(self) -> bytes:
-        """Return the day's lines as one compressed columnar chunk."""
-        return self.chunk_file.read_bytes()
 
     def rows(self) -> Iterator[SpendRow]:
         """Yield the day's roll-up."""
-        return rows_from(self.rows_file.read_bytes())
+        return rows_from(self.rows_file.read_bytes()) if self.lines else iter(())
 
 
 def rows_from(document: bytes) -> Iterator[SpendRow]:

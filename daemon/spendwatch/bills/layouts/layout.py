@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from spendwatch.domain.commodity import Cover, cover_of
-from spendwatch.domain.statement import ChargeKind, Kind, TaxBasis
+from spendwatch.domain.statement import ChargeKind, Identity, Kind, TaxBasis
 
 _PAID = (ChargeKind.USAGE, ChargeKind.SUBSCRIPTION)
 """What tells how a charge is paid: as it is used, or when it is ordered."""
@@ -59,17 +59,6 @@ class Field(StrEnum):
 
 PAYMENTS = (Field.PAID_IN_CASH, Field.PAID_BY_VOUCHER, Field.PAID_BY_CARD, Field.PAID_BY_REFUND)
 """What was paid of a line: without any of it, nothing outstanding is no word about what is payable."""
-
-
-class Identity(StrEnum):
-    """By what a line of one file is known again in another."""
-
-    ID = "id"
-    """The provider's own id of the line."""
-    CONTENT = "content"
-    """All that it says. For files that are made by rule: they add to each other, or are complete."""
-    GROUP = "group"
-    """Nothing: all lines of a day that are for the same thing are replaced together. For files that may be a selection."""
 
 
 class Account(StrEnum):

@@ -1,0 +1,65 @@
+"""The table `day`: what became of everything that statements say of one account, billing period, series and day."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from sqlalchemy import Boolean, Column, Connection, Date, Integer, PrimaryKeyConstraint, Table, and_, delete, func, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from spendwatch.domain.merging import ResolvedDay
+from spendwatch.domain.statement import DayKey, SeriesKey
+from spendwatch.store.columns import Row, Words, insert_into, metadata
+
+day = Table(
+    "day",
+    metadata,
+    Column("period", Words, nullable=False),
+    Column("account", Words, nullable=False),
+    Column("series", Words, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("lines", Integer, nullable=False),
+    # Whether lines of it stand on another day of the month, too, in another statement.
+    Column("is_linked", Boolean, nullable=False),
+    PrimaryKeyConstraint("period", "account", "series", "day"),
+)
+
+
+def is_day(table: Table, key: DayKey) -> ColumnElement[bool]:
+    """Return the condition that a row belongs to that day."""
+    return and_(is_month(table, key.month), table.c.day == key.day)
+
+
+def is_month(table: Table, series: SeriesKey) -> ColumnElement[bool]:
+    """Return the condition that a row belongs to that account, period and series."""
+    return and_(table.c.period == series.period.label, table.c.account == series.account, table.c.series == series.series)
+
+
+def day_row(key: DayKey) -> Row:
+    """Return the columns that tell which day."""
+    return {"period": key.period.label, "account": key.account, "series": key.series, "day": key.day}
+
+
+def linked_days(connection: Connection, series: SeriesKey) -> frozenset[DayKey]:
+    """Return the days of which a line stands on another day, too."""
+    found = connection.scalars(select(day.c.day).where(is_month(day, series), day.c.is_linked))
+    return frozenset(DayKey(series.account, series.period, series.series, one) for one in found)
+
+
+def put_lines(connection: Connection, resolved: ResolvedDay) -> None:
+    """Record how many lines of a day count."""
+    row: Row = {**day_row(resolved.key), "lines": resolved.lines, "is_linked": resolved.is_linked}
+    insertion = insert_into(connection, day).values(row)
+    fresh = {name: insertion.excluded[name] for name in ("lines", "is_linked")}
+    connection.execute(insertion.on_conflict_do_update(index_elements=list(day.primary_key), set_=fresh))
+
+
+def remove_lines(connection: Connection, key: DayKey) -> None:
+    """Record that no line of a day counts."""
+    connection.execute(delete(day).where(is_day(day, key)))
+
+
+def newest_day(connection: Connection) -> date | None:
+    """Return the latest day of which there is a line."""
+    found: date | None = connection.scalar(select(func.max(day.c.day)))
+    return found

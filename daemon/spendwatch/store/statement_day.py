@@ -1,0 +1,219 @@
+"""The tables `version`, `statement_day` and `coverage`: how new statements are, what they say, and what they speak of."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Date,
+    ForeignKey,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    delete,
+    func,
+    select,
+)
+from sqlalchemy.sql.elements import ColumnElement
+
+from spendwatch.domain.merging import Held, HeldStatement
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.statement import (
+    AccountId,
+    Coverage,
+    DayContent,
+    DayKey,
+    Digest,
+    Identity,
+    SeriesKey,
+    Statement,
+    Version,
+)
+from spendwatch.domain.usage import TellingDays
+from spendwatch.store.bulk import no_conflict, put_many
+from spendwatch.store.columns import Moment, Row, Texts, Total, Words, metadata
+from spendwatch.store.day import day_row, is_month, linked_days
+from spendwatch.store.statement import number_of, statement
+
+version = Table(
+    "version",
+    metadata,
+    Column("statement", ForeignKey("statement.id"), nullable=False),
+    # A file may hold several statements.
+    Column("number", Integer, nullable=False),
+    Column("moment", Moment, nullable=False),
+    Column("is_complete", Boolean, nullable=False),
+    # What decides between complete statements of one moment.
+    Column("lines", Integer, nullable=False),
+    Column("cost", Total, nullable=False),
+    Column("content", Words, nullable=False),
+    # Which file name a part without a time replaces; empty for others.
+    Column("slot", Words, nullable=False),
+    PrimaryKeyConstraint("statement", "number"),
+)
+
+statement_day = Table(
+    "statement_day",
+    metadata,
+    Column("period", Words, nullable=False),
+    Column("account", Words, nullable=False),
+    Column("series", Words, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("statement", ForeignKey("statement.id"), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("content", Words, nullable=False, index=True),
+    Column("lines", Integer, nullable=False),
+    Column("identity", Words, nullable=False),
+    PrimaryKeyConstraint("period", "account", "series", "day", "statement", "version", "content"),
+    sqlite_with_rowid=False,
+)
+
+coverage = Table(
+    "coverage",
+    metadata,
+    Column("period", Words, nullable=False),
+    Column("account", Words, nullable=False),
+    Column("series", Words, nullable=False),
+    Column("statement", ForeignKey("statement.id"), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+    # The owners of its lines; nothing where the bill does not tell owners.
+    Column("owners", Texts),
+    Column("reach", Moment, nullable=False),
+    PrimaryKeyConstraint("period", "account", "series", "statement", "version", "first_day"),
+)
+
+_OF_STATEMENT = (coverage, statement_day, version)
+
+
+def put_statement_days(connection: Connection, number: int, told: Statement) -> None:
+    """Record what a statement says, in place of what it said before."""
+    remove_statement_days(connection, number)
+    versions = dict.fromkeys([*(one.version for one in told.days), *(one.version for one in told.coverage)])
+    places = {one: place for place, one in enumerate(versions)}
+    put_many(connection, version, (_version_row(number, place, one) for place, one in enumerate(versions)), no_conflict)
+    put_many(connection, statement_day, (_day_row(number, one, places) for one in told.days), no_conflict)
+    put_many(connection, coverage, (_coverage_row(number, one, places) for one in told.coverage), no_conflict)
+
+
+def remove_statement_days(connection: Connection, number: int) -> None:
+    """Forget what a statement says."""
+    for table in _OF_STATEMENT:
+        connection.execute(delete(table).where(table.c.statement == number))
+
+
+def remove_statement(connection: Connection, identity: Digest) -> None:
+    """Forget a statement and what it says."""
+    if number := number_of(connection, identity):
+        remove_statement_days(connection, number)
+        connection.execute(delete(statement).where(statement.c.id == number))
+
+
+def _version_row(number: int, place: int, one: Version) -> Row:
+    names = ("moment", "is_complete", "lines", "cost", "content", "slot")
+    return {"statement": number, "number": place, **{name: getattr(one, name) for name in names}}
+
+
+def _day_row(number: int, one: DayContent, places: Mapping[Version, int]) -> Row:
+    told = {"content": one.digest, "lines": one.lines, "identity": one.identity.value}
+    return {**day_row(one.key), "statement": number, "version": places[one.version], **told}
+
+
+def _coverage_row(number: int, one: Coverage, places: Mapping[Version, int]) -> Row:
+    return {
+        "period": one.series.period.label,
+        "account": one.series.account,
+        "series": one.series.series,
+        "statement": number,
+        "version": places[one.version],
+        "first_day": one.first,
+        "last_day": one.last,
+        "owners": one.owners,
+        "reach": one.reach,
+    }
+
+
+def held_of(connection: Connection, series: Iterable[SeriesKey]) -> Held:
+    """Return what is on record of these series."""
+    days: dict[int, list[DayContent]] = defaultdict(list)
+    covers: dict[int, list[Coverage]] = defaultdict(list)
+    linked: frozenset[DayKey] = frozenset()
+    for one in sorted(set(series)):
+        versions = _versions(connection, one)
+        for number, told in _days(connection, one, versions):
+            days[number].append(told)
+        for row in connection.execute(select(coverage).where(is_month(coverage, one)).order_by(*coverage.primary_key)):
+            known = versions[row.statement, row.version]
+            covers[row.statement].append(Coverage(one, row.first_day, row.last_day, row.owners, known, row.reach))
+        linked |= linked_days(connection, one)
+    numbers = days.keys() | covers.keys()
+    query = select(statement.c.id, statement.c.identity, statement.c.received_at).where(statement.c.id.in_(numbers))
+    held = (
+        HeldStatement(Digest(identity), received_at, tuple(days[number]), tuple(covers[number]))
+        for number, identity, received_at in connection.execute(query.order_by(statement.c.received_at, statement.c.id))
+    )
+    return Held(tuple(held), linked)
+
+
+def _versions(connection: Connection, series: SeriesKey) -> dict[tuple[int, int], Version]:
+    days, covers = (select(table.c.statement).where(is_month(table, series)) for table in (statement_day, coverage))
+    found = connection.execute(select(version).where(version.c.statement.in_(days.union(covers))))
+    return {
+        (row.statement, row.number): Version(row.moment, row.is_complete, row.lines, row.cost, row.content, row.slot)
+        for row in found
+    }
+
+
+def _days(
+    connection: Connection, series: SeriesKey, versions: Mapping[tuple[int, int], Version]
+) -> Iterator[tuple[int, DayContent]]:
+    query = select(statement_day).where(is_month(statement_day, series)).order_by(*statement_day.primary_key)
+    for row in connection.execute(query):
+        key = DayKey(series.account, series.period, series.series, row.day)
+        known = versions[row.statement, row.version]
+        yield row.statement, DayContent(key, Digest(row.content), row.lines, Identity(row.identity), known)
+
+
+def telling_days(connection: Connection, series: Iterable[SeriesKey]) -> TellingDays:
+    """Return of which days of these series statements have lines, and what complete ones speak of."""
+    wanted = sorted(set(series))
+    days = (coverage.c.first_day, coverage.c.last_day)
+    span = select(*days, func.max(coverage.c.reach))
+    complete = (
+        (one, first, last, reach)
+        for one in wanted
+        for first, last, reach in connection.execute(span.where(is_month(coverage, one)).group_by(*days))
+    )
+    found = (row for one in wanted for row in _newest(connection, is_month(statement_day, one)))
+    return TellingDays({key: (moment, count) for key, moment, count in found}, tuple(complete))
+
+
+def newest_told(connection: Connection, periods: Sequence[BillingPeriod]) -> Iterator[tuple[DayKey, datetime]]:
+    """Yield the days of these periods, each with how new the newest statement is that has lines of it."""
+    for key, moment, _ in _newest(connection, statement_day.c.period.in_([period.label for period in periods])):
+        yield key, moment
+
+
+def _newest(connection: Connection, which: ColumnElement[bool]) -> Iterator[tuple[DayKey, datetime, int]]:
+    columns = (statement_day.c.account, statement_day.c.period, statement_day.c.series, statement_day.c.day)
+    query = select(*columns, func.max(version.c.moment), func.count()).join(
+        version, (version.c.statement == statement_day.c.statement) & (version.c.number == statement_day.c.version)
+    )
+    for account, label, series, day, moment, count in connection.execute(query.where(which).group_by(*columns)):
+        yield DayKey(AccountId(account), BillingPeriod.parse(label), series, day), moment, count
+
+
+def series_of(connection: Connection, number: int | None) -> frozenset[SeriesKey]:
+    """Return the series that a statement speaks of."""
+    names = ("account", "period", "series")
+    days, covers = (
+        select(*(table.c[name] for name in names)).where(table.c.statement == number) for table in (statement_day, coverage)
+    )
+    found = connection.execute(days.union(covers))
+    return frozenset(SeriesKey(AccountId(account), BillingPeriod.parse(label), series) for account, label, series in found)
