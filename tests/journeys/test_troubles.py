@@ -215,7 +215,7 @@ def test_nothing_is_lost_when_the_state_has_no_room(home: Home) -> None:
     home.watch(budget="100.00")
     var = home.folder / "var"
     var.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(var)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=320k", "tmpfs", str(var)], check=True)
     try:
         path = home.drop(lines_worth("0.01", count=6000))
         home.call("once", expect=75)
