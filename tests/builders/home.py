@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import loaded
 import shifted
 from bill_builder import ACCOUNT, a_bill, a_line
 from servers_http import HttpSink, Reply, Request
@@ -24,6 +29,8 @@ from servers_smtp import SmtpSink
 
 ZONE = ZoneInfo("Asia/Shanghai")
 RESEARCH, TRAINING = "llm-demo0a1b2c3d4e", "llm-demo5f6a7b8c9d"
+_PATIENCE = 120
+"""Seconds after which a command is killed."""
 SECRET = "whsec_c3BlbmR3YXRjaCB0ZXN0IHNlY3JldCwgbm90IHNlY3JldA=="
 
 
@@ -35,6 +42,45 @@ def today() -> datetime:
 def this_month() -> str:
     """Return the current billing month as `YYYY-MM`."""
     return today().strftime("%Y-%m")
+
+
+class LoadedProgram:
+    """The program, loaded once for all commands that are called to their end: each in a process of its own."""
+
+    def __init__(self) -> None:
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            command = [sys.executable, loaded.__file__, str(theirs.fileno())]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+
+    def call(self, arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end, as `subprocess.run` does."""
+        request = {"arguments": arguments, "environment": environment, "folder": str(Path.cwd()), "seconds": _PATIENCE}
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as out, tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
+            theirs, ours = socket.socketpair()
+            with theirs:
+                socket.send_fds(
+                    self._requests, [json.dumps(request).encode()], [out.fileno(), errors.fileno(), theirs.fileno()]
+                )
+            with ours:
+                code = int(ours.recv(16))
+            said = []
+            for file in (out, errors):
+                file.seek(0)
+                said.append(file.read())
+        return subprocess.CompletedProcess(list(arguments), code, *said)
+
+    def close(self) -> None:
+        self._requests.close()
+        self._process.wait(30)
+
+
+@cache
+def loaded_program() -> LoadedProgram:
+    """Return the one of this process."""
+    program = LoadedProgram()
+    atexit.register(program.close)
+    return program
 
 
 @dataclass(slots=True)
@@ -112,17 +158,21 @@ class Home:
         part.write_bytes(content)
         return part.rename(self.inbox / name)
 
+    @property
+    def clock(self) -> str:
+        """Which time it is in this home, as `shifted` takes it; empty for the real one."""
+        return ""
+
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "spendwatch", "--config", str(self.folder), *arguments]
+        program = [shifted.__file__, self.clock] if self.clock else ["-m", "spendwatch"]
+        return [sys.executable, *program, "--config", str(self.folder), *arguments]
 
     def env(self) -> dict[str, str]:
         return {**os.environ, "NO_COLOR": "1", **self.environment}
 
     def call(self, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
         """Run one command to its end; another exit code than expected fails the test with all that was printed."""
-        done = subprocess.run(
-            self.command(*arguments), env=self.env(), capture_output=True, text=True, timeout=120, check=False, encoding="utf-8"
-        )
+        done = loaded_program().call([self.clock, "--config", str(self.folder), *arguments], self.env())
         assert done.returncode == expect, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -153,7 +203,7 @@ class Home:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, "it did not happen in time"
-            subprocess.run(["sleep", "0.05"], check=True)
+            threading.Event().wait(0.05)
 
     def start(self) -> Running:
         return Running.of(self)
@@ -165,8 +215,9 @@ class TimedHome(Home):
 
     now: datetime = datetime(2026, 9, 20, 12, tzinfo=ZONE)
 
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, shifted.__file__, self.now.isoformat(), "--config", str(self.folder), *arguments]
+    @property
+    def clock(self) -> str:
+        return self.now.isoformat()
 
     def at(self, moment: str) -> None:
         self.now = datetime.fromisoformat(moment).replace(tzinfo=ZONE)
@@ -176,8 +227,9 @@ class TimedHome(Home):
 class SteppedHome(Home):
     """A home whose wall clock can be set while the program runs; the clock that nobody sets goes on."""
 
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, shifted.__file__, f"@{self.folder / 'ahead'}", "--config", str(self.folder), *arguments]
+    @property
+    def clock(self) -> str:
+        return f"@{self.folder / 'ahead'}"
 
     def set_clock(self, ahead: timedelta) -> None:
         """Let the wall clock be so far ahead of the real time."""

@@ -15,14 +15,29 @@ from apscheduler.schedulers import base
 
 from spendwatch import state
 
-
-def shift(began_at: datetime) -> None:
-    """Let the one clock of the program show that moment now."""
-    started = time.monotonic()
-    state.system_clock = lambda: began_at + timedelta(seconds=time.monotonic() - started)
+_clocks = [state.system_clock]
+"""The last one is asked."""
 
 
-def follow(file: Path) -> None:
+def _now() -> datetime:
+    return _clocks[-1]()
+
+
+def put_in() -> None:
+    """Put in a clock that can be set later: whoever asks for the clock gets it when imported."""
+    state.system_clock = _now
+
+
+def set_clock(wanted: str) -> None:
+    """Set the clock to a moment, from where it goes on, or as far ahead as a file says; or leave it."""
+    if wanted.startswith("@"):
+        _follow(Path(wanted[1:]))
+    elif wanted:
+        began_at, started = datetime.fromisoformat(wanted), time.monotonic()
+        _clocks.append(lambda: began_at + timedelta(seconds=time.monotonic() - started))
+
+
+def _follow(file: Path) -> None:
     """Let the program's clock, and that of its scheduler, be as far ahead as the file says."""
 
     class Shifted(datetime):
@@ -31,16 +46,12 @@ def follow(file: Path) -> None:
             return datetime.now(tz) + timedelta(seconds=float(file.read_text()))  # noqa: TID251 -- the real time to be shifted
 
     base.datetime = Shifted
-    state.system_clock = lambda: Shifted.now(UTC)
+    _clocks.append(lambda: Shifted.now(UTC))
 
 
 if __name__ == "__main__":
-    wanted = sys.argv.pop(1)
-    if wanted.startswith("@"):
-        follow(Path(wanted[1:]))
-    else:
-        shift(datetime.fromisoformat(wanted))
-    # Whoever asks for the clock gets it when imported: only now.
+    put_in()
+    set_clock(sys.argv.pop(1))
     from spendwatch.cli import main
 
     main()
