@@ -647,8 +647,10 @@ def _amount(text: str, *, decimals: int = 10) -> Decimal:
         raise UnreadableError
     with localcontext(prec=400):
         amount = Decimal(text.replace(",", ""))
-        most = Decimal("1e28") if amount == amount.quantize(Decimal("1e-10")) else Decimal("1e27")
-        if abs(amount) >= most or amount != amount.quantize(Decimal(1).scaleb(-decimals)):
+        if abs(amount) >= Decimal("1e28"):
+            raise UnreadableError
+        is_long = amount != amount.quantize(Decimal("1e-10"))
+        if is_long and (abs(amount) >= Decimal("1e27") or amount != amount.quantize(Decimal(1).scaleb(-decimals))):
             raise UnreadableError
         return amount.quantize(Decimal("1e-10"))
 
