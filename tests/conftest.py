@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -72,9 +73,10 @@ def new_place(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> It
 def place(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Where an empty ledger with all its tables is."""
     if engine == "sqlite":
-        path = str(tmp_path / "state" / "spendwatch.db")
-        open_database(path).close()
-        yield path
+        path = tmp_path / "state" / "spendwatch.db"
+        path.parent.mkdir(mode=0o700)
+        shutil.copy(request.getfixturevalue("empty_ledger"), path)
+        yield str(path)
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
     name = f"ledger_{next(_numbers)}"

@@ -28,7 +28,7 @@ from bss_told import LIES
 from endpoint_watch import NOW, Endpoint, StopWatch, day_of, lines_of
 from folders import environment
 from servers_bss import ACCOUNT, BssServer, an_item
-from small_ledger import read_here
+from small_ledger import Copies
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import BillFile, SourceName
@@ -324,8 +324,9 @@ async def test_entered_in_whatever_order_the_files_mean_what_the_endpoint_said_l
                 given.append((file.name, file.path.read_bytes()))
                 stage.endpoint.source.keep(file)
     assert len(given) == 5
+    copies = Copies()
     for order in permutations(given):
-        ledger = read_here(order)
+        ledger = copies.entered(order)
         assert sum(row.billed_cost for row in ledger.rows) == Decimal("0.049632") + Decimal("0.000138")
         assert ledger.lines == 4
 
