@@ -22,7 +22,7 @@ _DENIED: tuple[Network, ...] = (
         "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16",
         "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
     )),
-    # Protocol assignments with Teredo among them, documentation, 6to4, documentation again: nobody's receiver lives there.
+    # Protocol assignments with Teredo among them, documentation, 6to4, documentation again: no receiver has such an address.
     *map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")),
 )  # fmt: skip
 _GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")
@@ -37,7 +37,7 @@ class Reach:
     is_for_metadata: bool = False
 
     def is_listed(self, address: Address) -> bool:
-        """Tell whether the address may be called though it be private, and without encryption."""
+        """Return whether the address may be called though it be private, and without encryption."""
         inner = _unwrapped(address)
         if self.is_for_metadata or inner == METADATA_SERVICE:
             # Whoever lists 100.64.0.0/10 for receivers does not mean to hand them the machine's rights.
@@ -45,16 +45,16 @@ class Reach:
         return any(inner in network for network in self.allow if network.version == inner.version)
 
     def may_be_plain(self, host: str) -> bool:
-        """Tell whether nothing need be encrypted on the way to the host, as far as its name alone shows."""
+        """Return whether nothing need be encrypted on the way to the host, as far as its name alone shows."""
         address = address_in(host)
         return bool(self.allow) if address is None else self.is_listed(address)
 
     def may_be_called(self, address: Address) -> bool:
-        """Tell whether the address may be called as far as the address alone shows."""
+        """Return whether the address may be called as far as the address alone shows."""
         return self.is_listed(address) or not (self.is_for_metadata or _is_denied(address))
 
     def may_be_dialled(self, address: Address, port: int) -> bool:
-        """Tell whether the address may be called from this very machine."""
+        """Return whether the address may be called from this very machine."""
         return self.is_listed(address) or (self.may_be_called(address) and not is_own(address, port))
 
 
@@ -84,7 +84,7 @@ def why_no_connection(error: BaseException | None) -> str:
 
 
 def is_own(address: Address, port: int) -> bool:
-    """Tell whether the address is one of this machine's: the kernel then chooses it as the source too. Sends nothing."""
+    """Return whether the address is one of this machine's: the kernel then chooses it as the source too. Sends nothing."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004 -- the version of IP
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:

@@ -20,18 +20,18 @@ _MOST = 32
 
 
 async def aside(call: Callable[[], T]) -> T:
-    """Call it in a thread of its own and return what it returns. If nobody waits any more, the thread is left to itself."""
+    """Call it in a thread of its own and return what it returns. If the caller is cancelled, the thread ends by itself."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[T] = loop.create_future()
 
     def settle(put: Callable[[], None]) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(lambda: None if answer.done() else put())
 
     def work() -> None:
         try:
             result = call()
-        except Exception as error:  # noqa: BLE001 -- it belongs to whoever waits
+        except Exception as error:  # noqa: BLE001 -- it is raised in the caller
             trouble = error
             settle(lambda: answer.set_exception(trouble))
         else:
@@ -64,7 +64,7 @@ class LookUps:
     def _ended(self, place: tuple[str, int], done: asyncio.Task[Sequence[str]]) -> None:
         self._under_way.pop(place, None)
         if not done.cancelled():
-            done.exception()  # it may be that nobody waits for it any more
+            done.exception()  # the caller may have been cancelled
 
 
 def _addresses(host: str, port: int) -> Sequence[str]:

@@ -22,7 +22,7 @@ class NoJsonError(ValueError):
     """Bytes that are no JSON document that means one thing only."""
 
     line: int | None = None
-    """Where it stops being JSON, if that can be told."""
+    """Where it stops being JSON, if known."""
     problem: str = ""
     """Why it is no JSON there, in the parser's words."""
 

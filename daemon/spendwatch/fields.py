@@ -41,7 +41,7 @@ def duration(value: object) -> timedelta:
 
 
 def must(holds: Callable[[Any], object], words: Callable[[Any], str]) -> AfterValidator:
-    """Return the rule that must hold for a value, and what is said of a value for which it does not."""
+    """Return the rule for a value, and the message about a value that breaks it."""
 
     def check(value: object) -> object:
         if not holds(value):

@@ -103,7 +103,7 @@ class Heartbeat:
 
 
 def is_alive(path: Path, within: timedelta, now_seconds: float) -> bool:
-    """Tell whether the file was touched within that time. A touch in the far future, by a clock set back, proves nothing."""
+    """Return whether the file was touched within that time. A touch in the far future, by a clock set back, proves nothing."""
     try:
         touched = path.stat().st_mtime
     except OSError:

@@ -18,7 +18,7 @@ def without_drawing() -> Iterator[None]:
     structlog would load it for tracebacks that we never print, httpx for its own command line: 6 MB, and 50 ms of each start.
     """
     hidden = [name for name in _DRAWING if name not in sys.modules]
-    # None is how the import system is told that there is no such module.
+    # None makes the import system treat the module as missing.
     sys.modules.update(dict.fromkeys(hidden, cast("ModuleType", None)))
     try:
         yield

@@ -114,7 +114,7 @@ def _is_terminal(stream: TextIO) -> bool:
 
 
 def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Tell whether the stream ends in systemd's journal, which reads a priority off the start of each line."""
+    """Return whether the stream ends in systemd's journal, which reads a priority off the start of each line."""
     named = environ.get("JOURNAL_STREAM", "")
     if not named:
         return bool(environ.get("INVOCATION_ID")) and not _is_terminal(stream)

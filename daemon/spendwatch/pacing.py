@@ -40,14 +40,14 @@ class Pace:
         """Wait until the next call may go out. Turns are given in the order in which they are asked for."""
         now = self._monotonic()
         at = max(now, self._not_before, _freed(self._last_second, _SECOND), _freed(self._last_minute, _MINUTE))
-        # Taken before the wait: whoever asks meanwhile queues up behind.
+        # Reserved before the wait: later callers queue up behind.
         self._last_second.append(at)
         self._last_minute.append(at)
         if at > now:
             await self._sleep(at - now)
 
     def hold(self, pause: timedelta) -> None:
-        """Let nobody call before the pause is over: the endpoint has told one of us that all of us are too fast."""
+        """Block all callers until the pause is over: the endpoint has asked one of them to slow down."""
         self._not_before = max(self._not_before, self._monotonic() + pause.total_seconds())
 
     async def wait(self, pause: timedelta) -> None:
@@ -56,7 +56,7 @@ class Pace:
 
 
 class SlowDown:
-    """After trouble nobody asks again before a pause is over that doubles each time, up to a quarter of an hour."""
+    """After a failure, retries wait for a pause that doubles each time, up to a quarter of an hour."""
 
     def __init__(
         self, monotonic: Callable[[], float], *, shortest: float = _SHORTEST_PAUSE, longest: float = _LONGEST_PAUSE
@@ -84,7 +84,7 @@ class SlowDown:
         self._not_before, self._wished = self._monotonic() + pause.total_seconds(), -math.inf
 
     def hasten(self) -> None:
-        """Let somebody ask at once, because a person wants it; only what the endpoint itself asked for is waited for."""
+        """Allow a retry at once, because a person wants it; a pause that the endpoint asked for remains."""
         self._not_before = min(self._not_before, self._wished)
 
     def failed(self, wish: timedelta | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 Writer: TypeAlias = Callable[[bytes], object]
 Receiver: TypeAlias = Callable[[int, Mapping[str, str]], Writer | None]
-"""Is told the status and the headers, and returns what takes the body; None: the body is of no interest."""
+"""Called with status and headers; returns what receives the body, or None to ignore it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

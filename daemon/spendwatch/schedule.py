@@ -182,7 +182,7 @@ class Daemon:
         except LedgerUnavailableError as error:
             self._app.alarm.failed(name, error)
             self._heartbeat.progress(name)  # a restart would not help, and would notify nobody
-            log.error("job_failed", job=name, why=str(error))  # noqa: TRY400 -- where it was raised tells nothing more
+            log.error("job_failed", job=name, why=str(error))  # noqa: TRY400 -- a traceback would add nothing
         except Exception as error:  # a failed job is reported and retried at its next time; the others go on
             self._app.alarm.failed(name, error)
             log.exception("job_failed", job=name)

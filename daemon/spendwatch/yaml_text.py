@@ -19,7 +19,7 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 MAX_VALUES = 10_000
 MAX_MISTAKES = 50
-"""Of one file; whoever makes more is not helped by reading them all, and nobody else is flooded."""
+"""Mistakes listed for one file."""
 
 NOT_LISTED = "further mistakes of this file are not listed"
 
@@ -218,7 +218,7 @@ class _Reader:
         if tag is not None:
             tag = _shown(tag.replace("tag:yaml.org,2002:", "!!"))
             refused.append(f"tags ({tag}) are not supported: every value is a string")
-        # Once a line: whoever writes aliases writes many.
+        # Once a line: aliases come in numbers.
         if refused and not any(mistake.line == place.line for mistake in self._document.mistakes):
             self._refuse(place, above, refused[0])
         return place

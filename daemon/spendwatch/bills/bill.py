@@ -58,7 +58,7 @@ class Portion:
         self.identity = lines.identity
         self.days = lines.days()
         self.reaches = _reach(lines.latest, self.days)
-        """Up to when it tells of anything; None without lines."""
+        """Up to when it has charges; None without lines."""
         self.data_until = _used_until(self.reaches, lines.latest_time, told.exported_at)
         self._nothing_on = nothing_on
         repeat = "1 line of the file repeats" if dropped == 1 else f"{dropped} lines of the file repeat"
@@ -183,7 +183,7 @@ def _reach(latest: str, days: Sequence[DayKey]) -> datetime | None:
 def _used_until(reaches: datetime | None, latest_time: str, exported_at: datetime | None) -> datetime | None:
     """Return up to when data are surely there: that an hour or a day will end says nothing of what was used since the export.
 
-    Where lines tell whole days, nothing tells how much of the last one is there.
+    Where lines are for whole days, it is unknown how much of the last one is there.
     """
     began = _moment(latest_time)
     if reaches is None or began is None:

@@ -68,7 +68,7 @@ class CarefulReader:
     """One careful pass over one file."""
 
     def __init__(self, path: Path, header: Header, interpreter: Interpreter, progress: Callable[[float], None]) -> None:
-        """Read nothing yet; `progress` is told how much of the file is done."""
+        """Read nothing yet; `progress` is called with the share of the file that is done."""
         self._path = path
         self._header = header
         self._interpreter = interpreter
@@ -79,7 +79,7 @@ class CarefulReader:
         self._understood: dict[tuple[str, ...], str] = {}
         """The currencies of traits."""
         self._told: set[str] = set()
-        """Reasons that need not be told again."""
+        """Reasons that are reported already."""
         self._sum = Decimal(0)
         self._totals: list[tuple[int, Decimal]] = []
 
@@ -151,7 +151,7 @@ class CarefulReader:
         return 1
 
     def _is_total(self, row: list[str], line: int) -> bool:
-        """Tell whether the row sums up the others. What it says of the amount is kept, to be compared in the end."""
+        """Return whether the row sums up the others. What it says of the amount is kept, to be compared in the end."""
         words = set(map(_word, row))
         if not words & _SUMS:
             return False
@@ -162,7 +162,7 @@ class CarefulReader:
         if said and words & TOTALS:
             try:
                 amount = amount_in(said)
-                # As it is written: how many decimals it has tells how far it may be rounded.
+                # As it is written: its number of decimals shows how far it may be rounded.
                 self._totals.append((line, Decimal(said.replace(",", "") if amount != "0" else amount)))
             except InvalidAmountError:
                 self._interpreter.assumed[f"line {line} is a line of totals whose amount cannot be read"] = None

@@ -53,7 +53,7 @@ def guarded(text: str) -> str:
 
 
 def says_nothing(cell: str) -> bool:
-    """Tell whether no amount stands in a cell, not even zero."""
+    """Return whether no amount stands in a cell, not even zero."""
     return cleaned(cell) in _NOTHING
 
 
@@ -97,7 +97,7 @@ def rounded_amount_in(cell: str) -> tuple[str, Decimal] | None:
 
 
 def is_scientific(cell: str) -> bool:
-    """Tell whether a spreadsheet shortened the amount; it may have lost digits by that."""
+    """Return whether a spreadsheet shortened the amount; it may have lost digits by that."""
     return _SCIENTIFIC.fullmatch(cleaned(cell)) is not None
 
 
@@ -146,5 +146,5 @@ def _as_shown(number: str, decimals: int) -> Decimal:
 
 
 def looks_shortened(cell: str) -> bool:
-    """Tell whether a spreadsheet made this of a long id."""
+    """Return whether a spreadsheet made this of a long id."""
     return _SHORTENED_ID.fullmatch(cell) is not None

@@ -34,7 +34,7 @@ SPEND_KEY = (
     *("workspace", "api_key", "model", "type", "channel", "safe_mode"),
     *("item", "commodity", "product", "owner", "tags", "charge", "currency"),
 )
-"""The traits that the roll-up tells apart."""
+"""The dimensions of the roll-up."""
 
 _COLUMNS = ("line_id", PART, "time", "usage", "list_cost", "billed_cost", OUTSTANDING, "traits")
 
@@ -51,7 +51,7 @@ class TraitBook:
     packed: list[str] = field(default_factory=list)
     """For each number the traits as JSON."""
     spends: list[str] = field(default_factory=list)
-    """For each number the traits that the roll-up tells apart, as JSON without brackets."""
+    """For each number the dimensions of the roll-up, as JSON without brackets."""
     _marks: list[str] = field(default_factory=list)
     _numbers: dict[Traits, int] = field(default_factory=dict)
 
@@ -83,7 +83,7 @@ class TraitBook:
 
     @property
     def marks(self) -> list[str]:
-        """For each number a short text that is the same for ever, whatever may change about a charge that is told once more."""
+        """For each number a short text that stays the same when a charge is exported again."""
         self._marks += [_hash(traits.lasting).hex() for traits in self.traits[len(self._marks) :]]
         return self._marks
 
@@ -151,7 +151,7 @@ def read_ids(path: Path) -> pl.Series:
 def roll_up(frame: pl.DataFrame, book: TraitBook) -> str:
     """Return as JSON a row for all lines that agree in `SPEND_KEY`: that, cost, lines, and what is outstanding.
 
-    Lines that tell what is outstanding make a row of their own: of the others, all that is billed may be.
+    Lines with an outstanding amount make a row of their own: of the others, all that is billed may be outstanding.
     """
     owed = pl.col(OUTSTANDING) if OUTSTANDING in frame.columns else pl.lit(None, dtype=pl.Decimal(38, SCALE))
     by_traits = (

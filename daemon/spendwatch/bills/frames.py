@@ -117,7 +117,7 @@ def _key(cell: Mapping[Field, pl.Expr], billed: pl.Expr, identity: Identity) -> 
 
 
 def _is_told(outstanding: pl.Expr, amount: pl.Expr, paid: Sequence[pl.Expr]) -> pl.Expr:
-    """Tell whether a line says what is outstanding: nothing is, though nothing was paid of an amount, is no answer."""
+    """Return whether a line says what is outstanding: nothing is, though nothing was paid of an amount, is no answer."""
     return (
         ~amount.str.contains(_SOME)
         | outstanding.str.contains(_SOME)
@@ -126,7 +126,7 @@ def _is_told(outstanding: pl.Expr, amount: pl.Expr, paid: Sequence[pl.Expr]) -> 
 
 
 def _is_id(key: pl.Expr) -> pl.Expr:
-    """Tell whether a line's id can be one: not empty, and not a number that a spreadsheet has shortened."""
+    """Return whether a line's id can be one: not empty, and not a number that a spreadsheet has shortened."""
     return (key != "") & ~key.str.contains(SHORTENED)
 
 
@@ -137,7 +137,7 @@ def _cleaned(cell: pl.Expr) -> pl.Expr:
 def fast_frames(text: Text, header: Header, categories: Categories, identity: Identity) -> Iterator[pl.DataFrame]:
     """Yield the file's lines as exact columns, or raise `DoubtError`. Believe them only if `vouch` agrees in the end.
 
-    The head, for most files the whole, is checked as strictly as CSV can be. Behind it, stray quotes in cells that nobody
+    The head, for most files the whole, is checked as strictly as CSV can be. Behind it, stray quotes in cells that are not
     reads are not looked for, as long as they leave lines and cells in their places.
     """
     _check_strictly(text.head, header)
@@ -181,7 +181,7 @@ def vouch(path: Path, survey: Survey, header: Header, lines: int) -> None:
 
 
 def has_quotes_in_place(text: Text, header: Header) -> bool:
-    """Tell whether each quote in the file encloses a cell, or is doubled inside of one. The parser does not mind others."""
+    """Return whether each quote in the file encloses a cell, or is doubled inside of one. The parser does not mind others."""
     if text.encoding is not Encoding.UTF_8:
         return False
     lines = pl.scan_csv(

@@ -71,7 +71,7 @@ def find_header(head: bytes, expected: Expected = NOTHING_EXPECTED, layouts: Seq
 
 
 def is_header(line: str, separator: str = ",") -> bool:
-    """Tell whether a line is the header of some layout, or nearly so: then it names too many columns to do so by chance."""
+    """Return whether a line is the header of some layout, or nearly so: then it names too many columns to do so by chance."""
     try:
         cells = next(csv.reader([line.rstrip("\r\n")], strict=True, delimiter=separator), [])
     except csv.Error:
@@ -166,7 +166,7 @@ def _none(found: Sequence[tuple[Layout, Mapping[Field, int]]], line: int) -> Ref
 
 
 def _refuse_repeated(cells: Sequence[str], places: Mapping[Field, int], *, line: int) -> None:
-    """Refuse a header that names twice what we read: nobody could tell which of the two is meant."""
+    """Refuse a header that names a column twice that we read: it would be ambiguous."""
     times = Counter(map(normalised, cells))
     repeated = [cells[place] for place in sorted(set(places.values())) if times[normalised(cells[place])] > 1]
     if repeated:

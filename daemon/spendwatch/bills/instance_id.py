@@ -54,7 +54,7 @@ def _training(parts: Sequence[str]) -> InstanceId | None:
 
 def _inference(parts: Sequence[str]) -> InstanceId | None:
     if len(parts) == _FIVE:
-        # Two shapes have five fields. Only the last one tells them apart: a flag means that the channel is missing.
+        # Two shapes have five fields. Only the last one distinguishes them: a flag means that the channel is missing.
         parts = [*parts[:4], "", parts[4]] if parts[4] in _FLAGS else [*parts, ""]
     if len(parts) != _SIX:
         return None

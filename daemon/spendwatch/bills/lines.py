@@ -36,7 +36,7 @@ class Lines:
         self.pile = Pile(folder)
         self.count = 0
         self.latest = ""
-        """The latest moment that a line of usage tells, as the bill writes it: a plan's time ends in months, say."""
+        """The latest time in a line of usage, as the bill writes it: the period of a plan may end months later."""
         self.latest_time = ""
         """The same of the times of lines alone, their ends left aside."""
         self.has_quotes = False
@@ -83,11 +83,11 @@ class Lines:
 
     @property
     def has_days(self) -> bool:
-        """Whether every line told its day."""
+        """Whether every line has a day."""
         return not self.interpreter.has_undated
 
     def owners(self) -> tuple[str, ...] | None:
-        """Return whose lines there are; None where the bill has no column that tells it."""
+        """Return the owners of the lines; None where the bill has no such column."""
         return tuple(sorted({one.owner for one in self.book.traits})) if Field.OWNER in self.interpreter.fields else None
 
     def of(self, key: DayKey) -> pl.DataFrame:

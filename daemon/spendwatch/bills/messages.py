@@ -24,7 +24,7 @@ class ReadRequest:
     path: Path
     name: str
     folder: Path
-    """For the results; nobody else uses it."""
+    """For the results; private to the reading process."""
     hints: ReadingHints
 
 

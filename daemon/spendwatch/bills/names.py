@@ -21,7 +21,7 @@ _CHUNK = re.compile(r"^part_([0-9]{1,3})_([0-9]{4})(?:\.[a-z0-9]+)*$|-(0[0-9]{4}
 _RUN = re.compile(r"(?<![0-9])(20[0-9]{10})(?![0-9])", re.ASCII)
 """The folder of one run of an Azure export: its minute."""
 _RANGE = re.compile(r"20[0-9]{2}-?[0-9]{2}-?[0-9]{2}[-_]20[0-9]{2}-?[0-9]{2}-?[0-9]{2}(?![0-9])", re.ASCII)
-"""A range of days, say the month that Azure exports into a folder: it does not tell when anything was written."""
+"""A range of days, say the month that Azure exports into a folder: it does not show when a file was written."""
 
 _PUSHED = re.compile(r"^[0-9]+_(?:[0-9]+_)?[a-z0-9]+_(20[0-9]{4})([0-9]{2})?(?![0-9-])", re.ASCII)
 _DAILY = re.compile(r"(?:billingitemdetail|instancedetail)_20[0-9]{6}(?![0-9])", re.ASCII)
@@ -33,11 +33,11 @@ _OTHER_BILLS = ("splitdetailbillv2", "costdetailbillv2", "splititemdetail")
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the name tells; empty where it is silent."""
+    """The facts in a name; empty where there are none."""
 
     account: AccountId | None = None
     exported_at: datetime | None = None
-    """When the provider wrote the file, as far as the name of the file or of a folder around it tells."""
+    """When the provider wrote the file, as far as the name of the file or of a folder around it shows."""
     kind: Kind | None = None
     selection: str = ""
     """What else than the usual bill it is: each charge split over its users, say, which is the whole money once more."""
@@ -54,7 +54,7 @@ class Told:
 
 
 def told_by_part(name: str, part: str) -> Told:
-    """Return what the names of a file and of one of its parts tell; where the part's is silent, the file's counts."""
+    """Return the facts in the names of a file and of one of its parts; the part's name counts first."""
     outer = told_by(name)
     if part == name:
         return outer
@@ -79,7 +79,7 @@ def without_part(name: str) -> str:
 
 
 def told_by(name: str, *, is_in_archive: bool = False) -> Told:
-    """Return what the name of a file tells; folders around it stand before it, parted by `/`."""
+    """Return the facts in the name of a file; its folders stand before it, separated by `/`."""
     *folders, own = name.casefold().split("/")
     found = _ACCOUNT.match(own)
     kind = _kind(own)
@@ -118,7 +118,7 @@ def _kind(name: str) -> Kind | None:
 
 
 def _exported(name: str, kind: Kind | None) -> datetime | None:
-    """Return when the file was written. Pushes are named by the day they tell of, and are written on the next."""
+    """Return when the file was written. Pushes are named by the day of their charges, and are written on the next."""
     if found := _EXPORTED.search(name):
         return _parsed(found[1], STAMP)
     if pushed := _PUSHED.match(name):

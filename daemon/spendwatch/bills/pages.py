@@ -47,7 +47,7 @@ class Pages:
 
 
 def looks_like_pages(head: bytes) -> bool:
-    """Tell whether a file is JSON and no table."""
+    """Return whether a file is JSON and no table."""
     return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in {b"{", b"["}
 
 
@@ -146,7 +146,7 @@ def _items(answer: Json, number: int) -> Iterator[dict[str, str]]:
 
 
 def _what_else(answer: Json) -> str:
-    """Return what an answer is that tells no bills."""
+    """Return a description of an answer without bills."""
     data = _data(answer)
     if "AvailableAmount" in answer or "AvailableAmount" in data:
         return "contains a balance, not bills"

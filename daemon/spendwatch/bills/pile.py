@@ -31,7 +31,7 @@ class Pile:
         self._names = itertools.count()
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Add lines; their column `day` tells the heap."""
+        """Add lines; their column `day` names the bucket."""
         self._ids.append(frame["line_id"].hash())
         for day, lines in _by_day(frame):
             self._heaps[day].append(lines)

@@ -127,7 +127,7 @@ class _Reader:
             surveyor = self._survey(text)
             for frame in fast_frames(text, header, lines.categories, lines.identity):
                 lines.add(frame, text.told.part)
-            # A line without a date may tell it in a time, or sum up the others.
+            # A line without a date may have a time, or sum up the others.
             if lines.interpreter.has_undated or (lines.has_quotes and not has_quotes_in_place(text, header)):
                 raise DoubtError
             vouch(text.path, surveyor.finish(), header, lines.count - before)
@@ -166,7 +166,7 @@ def _kind(header: Header, told: Told, hints: ReadingHints) -> Kind:
     """Return how the file relates to others: as configured, else as its name says, else as is usual for its layout."""
     kind = hints.kind or (header.layout.kind if header.layout.kind is Kind.AGGREGATE else told.kind) or header.layout.kind
     if kind is Kind.SNAPSHOT and told.part and not told.exported_at:
-        return Kind.UPSERT  # one of several parts, and nothing tells which others belong to it: so it takes nothing away
+        return Kind.UPSERT  # one of several parts, without the others: so it removes nothing
     return kind
 
 

@@ -22,7 +22,7 @@ Identity = tuple[int, int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What the bytes of a file tell without being understood."""
+    """What the bytes of a file show before parsing."""
 
     digest: Digest
     newlines: int
@@ -40,7 +40,7 @@ class Surveyor:
         """Begin at once. Without the digest it is quicker, and its survey has none."""
         self.path = path
         self.progress: Callable[[float], None] = lambda _: None
-        """Is told how much of the file is done."""
+        """Called with the share of the file that is done."""
         self._with_digest = with_digest
         self._before = identity(path)
         self._survey: Survey | None = None
@@ -66,7 +66,7 @@ class Surveyor:
             self._trouble = error
 
     def _say(self, share: float) -> None:
-        self.progress(share)  # to whoever listens by now
+        self.progress(share)
 
 
 def digest_of(path: Path) -> Digest:

@@ -25,7 +25,7 @@ class Text:
     head: bytes
     """Its first lines, as UTF-8."""
     told: Told
-    """What the names of the text and of the file that it came in tell."""
+    """The facts in the names of the text and of the file that it came in."""
     is_member: bool
     """Whether it is one of several in its file."""
 

@@ -20,7 +20,7 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import ACCOUNT_ID, AccountId, ChargeKind, DayKey, ReadingHints
 
 PLACE = (Field.ACCOUNT, Field.PERIOD, Field.DAY)
-"""These tell the day of a line. The account and all other fields tell its traits."""
+"""These decide the day of a line. The account and all other fields decide its dimensions."""
 
 _RAW = (
     Field.OWNER,
@@ -67,7 +67,7 @@ def trait_fields(places: Mapping[Field, int]) -> tuple[Field, ...]:
 
 
 class Traits(NamedTuple):
-    """Everything by which spend can be told apart but the day; the order decides between two versions of one line."""
+    """Everything that spend can be grouped by except the day; the order decides between two versions of one line."""
 
     owner: str
     product: str
@@ -89,7 +89,7 @@ class Traits(NamedTuple):
 
     @property
     def lasting(self) -> tuple[str, ...]:
-        """What does not change when a line is told once more; tags are put on and taken off."""
+        """What does not change when a line is exported again; tags may change."""
         return (*self[:8], "")
 
 
@@ -97,7 +97,7 @@ class CellError(Exception):
     """A cell that cannot be understood."""
 
     def __init__(self, column: Field, value: str, reason: str, accepts: str, *, is_of_all: bool = False) -> None:
-        """Keep what a refusal must tell; `is_of_all`: every line of the file is like that, so that one of them says enough."""
+        """Keep the content of a refusal; `is_of_all`: every line of the file is like that, so one refusal is enough."""
         self.column, self.value, self.reason, self.accepts = column, value, reason, accepts
         self.is_of_all = is_of_all
         super().__init__(reason)
@@ -112,12 +112,12 @@ class Interpreter:
     named_account: AccountId | None
     """The account that the file's name begins with."""
     fields: tuple[Field, ...]
-    """Which cells tell the traits, in this order."""
+    """The fields of the dimensions, in this order."""
     series: str
     assumed: dict[str, None] = field(default_factory=dict)
-    """What was taken from elsewhere because the bill is silent, in words; each said once."""
+    """What was taken from elsewhere because the bill lacks it, as text; each once."""
     unassigned: dict[str, None] = field(default_factory=dict)
-    """Instance ids of usage whose workspace cannot be told, or that there was none."""
+    """Instance ids of usage without a known workspace; an empty text where there was no id."""
     rounded: dict[str, tuple[int, Decimal]] = field(default_factory=dict)
     """For each currency how many amounts had more decimals than we keep, and what rounding added to their sum."""
     has_undated: bool = False
@@ -215,7 +215,7 @@ class Interpreter:
         return period, day
 
     def traits(self, cells: Sequence[str]) -> Traits:
-        """Return the traits that these cells tell, which stand as in `fields`; or raise `CellError`.
+        """Return the dimensions in these cells, ordered as in `fields`, or raise `CellError`.
 
         A file may have as many resources as lines. What all of them have in common is read once.
         """

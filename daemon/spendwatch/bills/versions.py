@@ -108,7 +108,7 @@ def _newest_groups(lines: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
         pl.len().alias("lines"),
         pl.col("mark").sum(),
     )
-    # How far a part without a time reaches depends on where the push was cut: it does not tell which one is newer.
+    # How far a part without a time reaches depends on where the push was cut, not on its age.
     age = pl.when(UNDATED).then(pl.col(RANK).filter(UNDATED).max().over(_PLACE)).otherwise(RANK).alias("age")
     # More lines before more money: a file that was cut off may lack just the refunds.
     order = ["age", "lines", "billed_cost", "mark", _PIECE]

@@ -44,7 +44,7 @@ _AT_ONCE = 2
 """How many days are merged at the same time. Within one, Polars uses the other cores."""
 
 _STEP = 0.02
-"""Progress is told in steps of this share."""
+"""Progress is reported in steps of this share."""
 
 _OS_ERROR = "(os error "
 """How Rust ends what the operating system had to say."""
@@ -67,7 +67,7 @@ class Worker:
         return not self._bills
 
     def answer(self, request: Request) -> None:
-        """Do what the request asks; whatever goes wrong is told."""
+        """Do what the request asks; every failure is answered."""
         try:
             self._tell(self._done(request))
         except UnreadableBillError as error:
@@ -76,7 +76,7 @@ class Worker:
             self._tell(Failed(str(error), error.is_innocent))
         except MemoryError:
             self._tell(Failed("ran out of memory"))
-        except Exception as error:  # noqa: BLE001 -- the daemon must hear of it; the traceback goes to standard error
+        except Exception as error:  # noqa: BLE001 -- it is answered to the daemon; the traceback goes to standard error
             with suppress(OSError):  # which lies on the disk that may just be full
                 traceback.print_exc()
             # Neither a full disk nor a file that is gone is the bill's fault. Polars packs such errors into its own.

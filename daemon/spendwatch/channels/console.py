@@ -19,7 +19,7 @@ from spendwatch.domain.notification import Delivery, DeliveryId, Notification, R
 from spendwatch.domain.policy import Severity
 
 _PATIENCE = 5.0
-"""Seconds for whoever looks to take a block."""
+"""Seconds for the reader to accept a block."""
 
 
 class ConsoleChannel:
@@ -33,11 +33,11 @@ class ConsoleChannel:
         self._wording = Wording(config.language, zone)
         self._turn = asyncio.Lock()
         self._last: tuple[DeliveryId, asyncio.Task[None]] | None = None
-        """What was begun to be written last: it stands as long as nobody reads."""
+        """The block that is being written: it waits as long as nothing reads it."""
 
     @property
     def targets(self) -> Sequence[str]:
-        """Whoever looks."""
+        """The reader of the screen."""
         return ("",)
 
     @property
@@ -60,7 +60,7 @@ class ConsoleChannel:
                 if self._last and not self._last[1].done():
                     await asyncio.wait((self._last[1],))
                 if self._last and self._last[0] == delivery.id and not self._last[1].exception():
-                    return  # it was given up, and somebody looked after all
+                    return  # it was given up, and then read after all
                 writing = asyncio.create_task(aside(lambda: _write(self._stream, shown)))
                 self._last = (delivery.id, writing)
                 await asyncio.shield(writing)

@@ -13,7 +13,7 @@ class Colour(StrEnum):
     """Whether to paint."""
 
     AUTO = "auto"
-    """When somebody looks at a terminal and `NO_COLOR` is not set."""
+    """On a terminal, unless `NO_COLOR` is set."""
     ALWAYS = "always"
     NEVER = "never"
 

@@ -59,7 +59,7 @@ class EmailConfig(Closed):
     at_once: int = Field(default=4, ge=1, le=64)
     """How many connections to the server are open at a time."""
     data_timeout: PositiveDuration = timedelta(minutes=10)
-    """Of the mail itself: relays may answer late, and whoever hangs up early is delivered twice (RFC 5321, 4.5.3.2)."""
+    """Of the mail itself: relays may answer late, and closing early delivers twice (RFC 5321, 4.5.3.2)."""
 
     @field_validator("from_")
     @classmethod

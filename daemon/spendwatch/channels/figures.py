@@ -115,7 +115,7 @@ def _other_rows(words: Words) -> Iterator[Row]:
 def _discrepancy_rows(words: Words, found: Discrepancy) -> Iterator[Row]:
     phrases, count = words.phrases, len(found.days)
     for place, (series, money) in enumerate(found.by_series):
-        # A month's total stands beside the days of which it is one: which of them counts is not said.
+        # A month's total and one of its days have the same date: the text names neither.
         counts = not place and found.kind is not Disagreement.TOTAL
         yield Row(clean(series, NAME_LENGTH), str(money), phrases.counts if counts else "")
     if found.kind is Disagreement.AMOUNTS:

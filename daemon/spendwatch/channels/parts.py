@@ -62,7 +62,7 @@ Section: TypeAlias = Table | Chart | Points
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """Everything that is said."""
+    """All parts of the message."""
 
     tone: str
     """`notice`, `warning`, `critical`, or `calm` for endings and tests."""

@@ -25,7 +25,7 @@ class Language(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """How one rule is told. The fields are formats; the words they may use are those of `words.Words`."""
+    """The texts of one rule. The fields are formats; their placeholders are the properties of `words.Words`."""
 
     fired: str
     repeated: str
@@ -76,7 +76,7 @@ class Phrases:
     comma: str
     """Between the names of a list."""
     then: str
-    """Between one thing that is said and the next."""
+    """Between two items."""
     spent: Mapping[Counts, str]
     """Before what is spent of it."""
     budget_of: Mapping[Counts, str]
@@ -110,7 +110,7 @@ class Phrases:
     growth: str
     growth_hint: str
     costs: str
-    """In its place where bills do not tell of all the days before."""
+    """In its place where bills lack some of the days before."""
     costs_hint: str
     new: str
     daily: str
@@ -189,7 +189,7 @@ class Phrases:
     many_files: str
     more_files: str
     refused: str
-    """A refused file with {file} and {why}: the reason is told in English, as it quotes what the file says."""
+    """A rejected file with {file} and {why}: the reason is in English, as it quotes the file."""
     details: str
     last_bill: str
     never: str
@@ -199,7 +199,7 @@ class Phrases:
     based_on: str
     based_on_nothing: str
     based_on_api: str
-    """Of figures that the billing API told, which is late."""
+    """Of figures from the billing API, which is late."""
     next_threshold: str
     no_next_threshold: str
     next_episode: str

@@ -19,7 +19,7 @@ from spendwatch.channels.parts import clean
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
 
 _CREDENTIALS_REFUSED = frozenset({454, 530, 534, 535, 538})
-"""Answers about who we are, not about the mail: somebody must mend the settings, and the mail waits."""
+"""Replies about our identity, not about the mail: the settings must be fixed, and the mail waits."""
 _PERMANENT = 500
 _QUIT_LIMIT = 5.0
 _CONNECT_LIMIT = 10.0
@@ -69,7 +69,7 @@ class Relay:
             client = await self._prepare(limit)
         transport: asyncio.BaseTransport | None = None
         try:
-            # Each step has its own limit; together they must not take for ever, or one byte a minute would hold us.
+            # Each step has its own limit; a total one guards against a byte a minute.
             async with asyncio.timeout(2 * limit):
                 await client.connect()
                 transport = client.transport

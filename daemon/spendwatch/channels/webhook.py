@@ -90,7 +90,7 @@ class WebhookChannel:
         return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
     async def send(self, delivery: Delivery) -> None:
-        """Post the body once, and tell from the answer whether it was taken."""
+        """Post the body once, and raise an error unless the answer accepts it."""
         body = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
         try:
             answer = await self._client.post(
@@ -223,7 +223,7 @@ def _raise_unless_taken(answer: HttpAnswer, now: datetime) -> None:
     if 300 <= status < 400:  # noqa: PLR2004 -- redirects
         msg = f"HTTP {status}: a redirect, which is never followed; configure the final URL"
         raise PermanentDeliveryError(msg)
-    # Any other 4xx: perhaps the receiver is just being deployed anew.
+    # Any other 4xx: the receiver may be in the middle of a deployment.
     raise TemporaryDeliveryError(said, is_refusal=True)
 
 

@@ -36,7 +36,7 @@ class Words:
 
     @property
     def telling(self) -> Telling:
-        """How the notification's rule is told."""
+        """The texts of the notification's rule."""
         if self.notification.rule is Rule.CORRECTED and self.facts.threshold == BELOW_ZERO:
             return self.phrases.below_zero
         if self.notification.rule is Rule.STALE and self.facts.scope.account:
@@ -45,7 +45,7 @@ class Words:
 
     @property
     def is_test(self) -> bool:
-        """Whether somebody merely tries the channel."""
+        """Whether it is a test of the channel."""
         return self.notification.reason is Reason.TEST
 
     @property
@@ -77,7 +77,7 @@ class Words:
             return clean(label, NAME_LENGTH)
 
     def is_duration(self, label: str) -> bool:
-        """Tell whether the label is that of a runway or an escalation."""
+        """Return whether the label is that of a runway or an escalation."""
         return _DURATION.fullmatch(label) is not None
 
     def days(self, count: int) -> str:

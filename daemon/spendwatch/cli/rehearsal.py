@@ -109,7 +109,7 @@ def rehearse(settings: Settings) -> Exit:
 
 
 def _is_here(config: BalanceConfig | None) -> bool:
-    """Tell whether a balance is known without asking an endpoint."""
+    """Return whether a balance is known without asking an endpoint."""
     return config is None or isinstance(config, FileBalanceConfig)
 
 

@@ -37,7 +37,7 @@ class Rule(StrEnum):
     CLOCK_WRONG = "clock.wrong"
     LEDGER_FAILING = "ledger.failing"
     ESCALATED = "balance.escalated"
-    """Somebody else hears of an account that stays overdue."""
+    """An account stays overdue: additional channels are notified."""
 
     # Enum hashes its name in Python, at every look-up; every known alert is looked up in every round.
     __hash__ = str.__hash__
@@ -99,7 +99,7 @@ class AlertKey:
 
 
 def alert_id(key: AlertKey, episode: int) -> AlertId:
-    """Return the alert's identity, which is its content: the same key in the same episode is the same alert for ever."""
+    """Return the alert's identity, a hash of its content: the same key in the same episode is always the same alert."""
     scope = key.scope
     content = "\x1f".join((key.rule, scope.account, scope.text, key.threshold, key.period, str(episode), key.height))
     return AlertId(hashlib.sha256(content.encode()).hexdigest()[:20])
@@ -141,7 +141,7 @@ class Alert:
         episode: int = 1,
         budget: str = "",
     ) -> Alert:
-        """Return an alert that begins now; unless it tells, a graver one speaks for it."""
+        """Return an alert that starts now; if it does not notify, a more severe one does."""
         return cls(
             id=alert_id(key, episode),
             key=key,

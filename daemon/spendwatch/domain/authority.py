@@ -102,7 +102,7 @@ def differences(
 def uncounted(
     totals: Iterable[DayTotal], products: Collection[str], counts: Mapping[tuple[AccountId, BillingPeriod], SeriesKey]
 ) -> tuple[Discrepancy, ...]:
-    """Return where another series of a month tells of days that the one that counts does not have, and of money on them."""
+    """Return where another series of a month has charges on days that the authoritative series lacks."""
     found = (_uncounted(counted, told, products) for counted, told in _beside(totals, counts))
     return tuple(one for one in found if one)
 

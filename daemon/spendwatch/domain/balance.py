@@ -24,7 +24,7 @@ class Explanation(StrEnum):
     BANK_ACCEPTANCE = "bank_acceptance"
     NEGATIVE_BILL = "negative_bill"
     OTHER_CURRENCIES = "other_currencies"
-    """Some of the cash lies in other currencies, and nobody tells at which rate the provider counts it."""
+    """Some of the cash is in other currencies, at an unknown rate."""
     RESELLER_QUOTA = "reseller_quota"
     """The account lives on a reseller's quota, to which the formula does not apply."""
 
@@ -104,7 +104,7 @@ class Position:
 
     @property
     def settled(self) -> SettledPeriod | None:
-        """The last month whose charges are no longer subtracted, because it is final: by the bills nobody sees payments."""
+        """The last month whose charges are no longer subtracted, because it is final: bills do not show payments."""
         return self.billed.settled if self.is_by_bills else None
 
     @property
@@ -119,7 +119,7 @@ class Position:
 
     @property
     def unsettled(self) -> Money | None:
-        """Everything used and not yet paid; where it is not told, what is missing between the terms that are."""
+        """Everything used and not yet paid; where the source gives no such sum, the difference of the terms that it gives."""
         if self.unsettled_current is not None and self.unsettled_previous is not None:
             return self.unsettled_current + self.unsettled_previous
         return self.reading.unsettled_both or self._derived
@@ -137,7 +137,7 @@ class Position:
 
     @property
     def computed(self) -> Money | None:
-        """(cash + credit limit) − (unsettled this month + unsettled previous months); None where that cannot be told."""
+        """(cash + credit limit) − (unsettled this month + unsettled previous months); None where it is unknown."""
         if self._means is None or self.reading.is_reseller_quota or (unsettled := self.unsettled) is None:
             return None
         return self._means - unsettled

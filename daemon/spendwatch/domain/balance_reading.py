@@ -42,7 +42,7 @@ class BalanceReading:
     unsettled_previous: Money | None = None
     """Of earlier months."""
     unsettled_both: Money | None = None
-    """Of all months, where it is told in one."""
+    """Of all months, where the source gives one sum."""
     reported: Money | None = None
     """What may still be spent."""
     available_credit: Money | None = None
@@ -59,7 +59,7 @@ class BalanceReading:
     is_reseller_quota: bool = False
     """The account lives on a reseller's quota: the formula of cash and credit does not apply."""
     owner: AccountId | None = None
-    """Whose money it is, where that is told."""
+    """Whose money it is, where the source states it."""
 
     def __post_init__(self) -> None:
         """Refuse what says nothing, and terms that no formula can add up."""
@@ -72,12 +72,12 @@ class BalanceReading:
             raise CurrencyMismatchError(msg)
 
     def says_the_same(self, other: BalanceReading) -> bool:
-        """Tell whether nothing but the time differs."""
+        """Return whether nothing but the time differs."""
         return replace(self, as_of=other.as_of, read_at=other.read_at) == other
 
     @property
     def is_by_bills(self) -> bool:
-        """Whether it tells neither what is unsettled nor what is available, so that the bills have to."""
+        """Whether it gives neither the unsettled nor the available amount, so that the bills are used."""
         has_both = self.unsettled_current is not None and self.unsettled_previous is not None
         return not has_both and self.unsettled_both is None and self.reported is None
 
@@ -97,4 +97,4 @@ class RecordedReading:
 
     reading: BalanceReading
     since: datetime
-    """The moment of the first of the readings, one after the other, that said the same."""
+    """The time of the first of the successive readings with equal values."""

@@ -60,7 +60,7 @@ def watch_balance(before: BalanceWatch | None, balance: Position, *, now: dateti
             runway=before.runway,
         )
         if came_in := _came_in(before, watch):
-            # Several that only together bring the account out of its debt are told as one.
+            # Several payments that only together settle the debt are one.
             one_of_several = earlier if before.positive_since is None else None
             watch = replace(watch, top_up=_together(one_of_several, came_in, now), runway=())
     if balance.is_overdue:
@@ -74,7 +74,7 @@ def with_runway(watch: BalanceWatch, runway: Runway | TooEarly | TooOld, thresho
 
 
 def is_clear(watch: BalanceWatch, since: datetime, *, now: datetime) -> bool:
-    """Tell whether an account that was overdue since then has recovered: by a top-up, or for some time.
+    """Return whether an account that was overdue since then has recovered: by a top-up, or for some time.
 
     An available balance that wavers about zero is one episode and not many.
     """

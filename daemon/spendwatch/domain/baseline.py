@@ -10,7 +10,7 @@ LEVEL_DAYS = 14
 """Days in the mean."""
 
 WARM_UP = 4
-"""Days after which it can be told what is odd."""
+"""Days after which outliers are recognized."""
 
 # A rise is dangerous and believed soon, a fall is not.
 _RISE_DAYS, _MOST_RISE_DAYS, _FALL_DAYS = 2, 5, 3
@@ -119,7 +119,7 @@ def follow(amounts: Sequence[float | None], shares: Sequence[float]) -> tuple[Ba
 
 
 def _is_enough(days: _Days) -> bool:
-    """Tell whether these days make a mean: quiet weekdays alone do not."""
+    """Return whether these days make a mean: quiet weekdays alone do not."""
     return sum(share for _, share in days) >= _LEAST_SHARE
 
 

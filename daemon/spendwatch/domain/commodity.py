@@ -1,4 +1,4 @@
-"""What commodity codes tell: the category of a charge as on the provider's cost page, and what being overdue does to it."""
+"""What commodity codes mean: the category of a charge on the provider's cost page, and the effect of an overdue account."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class CrossCheck:
 
     @property
     def discrepancy(self) -> Discrepancy | None:
-        """What there is to tell once lateness no longer explains the difference."""
+        """What to report once lateness no longer explains the difference."""
         if self.since is None or self.at - self.since < API_LAG:
             return None
         return Discrepancy(

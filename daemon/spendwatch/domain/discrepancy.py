@@ -19,7 +19,7 @@ class Disagreement(StrEnum):
     """What does not agree."""
 
     AMOUNTS = "amounts"
-    """Two series, about the days that both tell completely, by more than rounding explains."""
+    """Two series differ by more than rounding, over the days that both contain completely."""
     DAYS = "days"
     """Two series, about which days there are: some lie in the one alone that does not count, and are in no sum.
 

@@ -84,7 +84,7 @@ class ReaderFailedError(SpendwatchError):
 
 
 class LedgerChangedError(SpendwatchError):
-    """The days to be written were changed by somebody else since they were read."""
+    """The days to be written were changed by another process since they were read."""
 
 
 class LedgerUnavailableError(SpendwatchError):
@@ -99,7 +99,7 @@ class SourceUnavailableError(SpendwatchError):
     """The place where bills come from cannot be reached now."""
 
     def __init__(self, message: str, trouble: Trouble | None = None) -> None:
-        """Keep what kind of trouble it is, where that tells what is to be done."""
+        """Keep the kind of failure, where it decides what to do."""
         self.trouble = trouble
         super().__init__(message)
 
@@ -110,7 +110,7 @@ class BalanceUnavailableError(SourceUnavailableError):
     def __init__(
         self, message: str, *, is_lasting: bool, trouble: Trouble | None = None, retry_after: timedelta | None = None
     ) -> None:
-        """Keep whether somebody has to mend it, what kind of trouble it is, and the pause that was asked for."""
+        """Keep whether a person must act, the kind of failure, and the pause that the endpoint asked for."""
         self.is_lasting = is_lasting
         self.retry_after = retry_after
         super().__init__(message, trouble)
@@ -160,7 +160,7 @@ class ConfigMistake:
 
 
 class ConfigError(SpendwatchError):
-    """The configuration has mistakes; all of them are told at once."""
+    """The configuration has mistakes; all of them are listed at once."""
 
     def __init__(self, *mistakes: ConfigMistake) -> None:
         """Keep every mistake; the message lists them, one a line."""

@@ -22,7 +22,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What one period will probably cost, all told. Estimates; only `spent` is exact."""
+    """The probable cost of one period. Estimates; only `spent` is exact."""
 
     period: BillingPeriod
     spent: Money

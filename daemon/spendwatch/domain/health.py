@@ -28,10 +28,10 @@ class SourceHealth:
     """Looks in a row that failed."""
     trouble: str = ""
     cause: Trouble | None = None
-    """What kind of trouble it is, where the source can tell."""
+    """The kind of failure, where the source knows it."""
 
     def is_stale(self, now: datetime, after: timedelta) -> bool:
-        """Tell whether no new bill came for that long."""
+        """Return whether no new bill came for that long."""
         return now - (self.last_bill_at or self.first_seen_at) >= after
 
     def silence(self, now: datetime) -> str:
@@ -57,7 +57,7 @@ _FORETOLD_FOR = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Whose bills have stopped, and whose data are too old to tell what is to come."""
+    """The accounts whose bills have stopped, and those whose data are too old for a forecast."""
 
     now: datetime
     stale_after: Mapping[SourceName, timedelta]
@@ -70,7 +70,7 @@ class Freshness:
         return silent if mine and silent >= self._patience(account) else None
 
     def is_too_old(self, account: AccountId, until: datetime | None) -> bool:
-        """Tell whether data up to then are too old for a forecast or a runway of the account."""
+        """Return whether data up to then are too old for a forecast or a runway of the account."""
         return until is not None and self.now - until > self._patience(account) + _FORETOLD_FOR
 
     def sources_of(self, account: AccountId) -> frozenset[SourceName]:
@@ -127,7 +127,7 @@ class ChannelHealth:
 
 @dataclass(frozen=True, slots=True)
 class DaemonHealth:
-    """What the daemon last said of itself."""
+    """The daemon's last report about itself."""
 
     beat_at: datetime
     """When it last evaluated everything."""
@@ -152,4 +152,4 @@ class BalanceHealth:
     is_lasting: bool = False
     """The last trouble will not pass by itself."""
     cause: Trouble | None = None
-    """What kind of trouble it is, where its place can tell."""
+    """The kind of failure, where it is known."""

@@ -20,5 +20,5 @@ class Closing:
     """The oldest month whose bills may still change, on record or not; None: no month is over."""
 
     def is_over(self, period: BillingPeriod) -> bool:
-        """Tell whether the month is no longer open."""
+        """Return whether the month is no longer open."""
         return self.first_open is not None and period < self.first_open

@@ -28,16 +28,16 @@ _SUMMED_UP = frozenset({"aggregate", "instance", _WITHOUT_DAYS})
 
 
 def coarseness(series: str) -> int:
-    """Return in how many ways the series sums up what others tell one by one; 0 for those that tell every charge."""
+    """Return how coarse the series is: in how many ways it sums up single charges; 0 for a series of single charges."""
     layout, *parts = series.split(".")
     return (layout in {_DAY_SUMMARY, API_LAYOUT}) + len(_SUMMED_UP.intersection(parts))
 
 
 def has_days(series: str) -> bool:
-    """Tell whether the lines of the series have dates; those of others all stand on the first of their month."""
+    """Return whether the lines of the series have dates; those of others all stand on the first of their month."""
     return _WITHOUT_DAYS not in series.split(".")
 
 
 def lags(series: str) -> bool:
-    """Tell whether the series is made of what the billing API gives."""
+    """Return whether the series is made of what the billing API gives."""
     return series.partition(".")[0] == API_LAYOUT

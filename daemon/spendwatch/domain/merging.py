@@ -327,7 +327,7 @@ def fresh_accounts(statement: Statement, resolved: Sequence[ResolvedDay], held: 
 
 
 def _is_fresh(account: AccountId, statement: Statement, resolved: Iterable[ResolvedDay], held: Held, closing: Closing) -> bool:
-    """Tell whether it is news about a month of the account that is still open.
+    """Return whether it is news about a month of the account that is still open.
 
     It is news if it changed something there, or if it was exported later than everything that was known of that month in its
     series: a new export of quiet days confirms them. The same bill once more is no news, whatever it is called, and neither
@@ -343,7 +343,7 @@ def _is_fresh(account: AccountId, statement: Statement, resolved: Iterable[Resol
 
 
 def is_outranked(statement: Statement, held: Held) -> bool:
-    """Tell whether another complete statement counts instead of this one, although nothing says which of them is newer."""
+    """Return whether another complete statement counts instead of this one, although nothing says which of them is newer."""
     return any(
         one.version.order < other.version.order
         and one.version.moment == other.version.moment

@@ -55,7 +55,7 @@ def parse_amount(text: str) -> Decimal:
 
 
 def is_currency(text: str) -> bool:
-    """Tell whether `text` looks like an ISO 4217 code."""
+    """Return whether `text` looks like an ISO 4217 code."""
     return _CURRENCY.fullmatch(text) is not None
 
 

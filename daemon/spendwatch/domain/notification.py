@@ -48,7 +48,7 @@ class Facts:
     """Of what its budget counts."""
     counts: Counts = Counts.ALL
     split: Split | None = None
-    """Everything in the scope, whether the budget counts it or not; None where it is not told apart."""
+    """Everything in the scope, whether the budget counts it or not; None where it is not listed apart."""
     subscribed: tuple[tuple[Category, Money], ...] = ()
     """The subscription charges of the period by what they are for, the largest first."""
     budget: Money | None = None
@@ -85,7 +85,7 @@ class Facts:
     """File names, each with the reason of its refusal."""
     detail: str = ""
     cause: Trouble | None = None
-    """What kind of trouble a source is in, where it can tell."""
+    """The kind of failure of a source, where it is known."""
     gone: bool = False
     """Whether a channel's receiver asked never to be called again."""
     lags: bool = False
@@ -94,7 +94,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One change of one alert, as it is told. All its copies, to whomever, carry this id."""
+    """One change of one alert, for notification. All copies carry this id."""
 
     id: NotificationId
     alert: AlertId
@@ -198,7 +198,7 @@ PAUSES = tuple(
 
 
 REFUSED_PAUSES = (timedelta(minutes=1), timedelta(minutes=9))
-"""Pauses after an answer that refuses and may pass, as while a receiver is deployed anew: three attempts in ten minutes."""
+"""Pauses after a refusal that may pass, as while a receiver is redeployed: three attempts in ten minutes."""
 
 
 def pause_after(attempts: int, refusals: int = 0) -> timedelta | None:

@@ -12,7 +12,7 @@ from spendwatch.domain.period import BillingPeriod, closes_at
 from spendwatch.domain.statement import AccountId, DayKey
 
 BELIEVED_FOR = timedelta(days=40)
-"""What was told longer ago may have been paid meanwhile, and no bill would say so."""
+"""What was last billed longer ago may have been paid since; no bill shows that."""
 
 EARLIER = 12
 """So many months before the open ones are asked after."""
@@ -35,7 +35,7 @@ class Charged:
     account: AccountId
     currency: Currency
     unsettled: Decimal = Decimal(0)
-    """Pay-as-you-go: what the bills show as outstanding where they tell, else what they bill."""
+    """Pay-as-you-go: the outstanding amount where bills show one, else the billed cost."""
     ordered: Decimal = Decimal(0)
     """Subscriptions, less their refunds: paid when ordered, so it is never unsettled."""
 

@@ -43,7 +43,7 @@ _SOON, _LATER = 2, 14
 _TRIED_FROM = 5
 _LEAST_USUAL = 0.1
 _BAND_END = 0.9
-# Halved to doubled: what an account of a few days may do that nobody has seen yet.
+# Halved to doubled: what an account with few days of data may do next.
 _DOUBTS = (0.5, 0.75, 1.0, 4 / 3, 2.0)
 _WORST = 10.0
 
@@ -59,7 +59,7 @@ class TooEarly:
 
 @dataclass(frozen=True, slots=True)
 class TooOld:
-    """The data are too old to tell what is to come."""
+    """The data are too old for a forecast."""
 
     until: datetime
     """Up to when there are bills."""

@@ -83,7 +83,7 @@ class BillingPeriod:
         return (self.after_last_day - self.first_day).days
 
     def __contains__(self, day: date) -> bool:
-        """Tell whether the day belongs to the period."""
+        """Return whether the day belongs to the period."""
         return self.first_day <= day < self.after_last_day
 
     def next(self) -> BillingPeriod:
@@ -116,7 +116,7 @@ def open_periods(now: datetime, zone: tzinfo, *, final_on: int) -> tuple[Billing
 
 
 def is_final(period: BillingPeriod, now: datetime, zone: tzinfo, *, final_on: int) -> bool:
-    """Tell whether the provider should no longer change the period."""
+    """Return whether the provider should no longer change the period."""
     return period < open_periods(now, zone, final_on=final_on)[0]
 
 

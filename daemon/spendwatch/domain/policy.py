@@ -130,7 +130,7 @@ class WorkspacePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """Who hears, too, when an account stays overdue for that long."""
+    """Additional channels if an account stays overdue for that long."""
 
     after: timedelta
     channels: tuple[ChannelName, ...]
@@ -138,7 +138,7 @@ class Escalation:
 
 @dataclass(frozen=True, slots=True)
 class BalancePolicy:
-    """Where the balance is known from, and when somebody must hear of it."""
+    """Where the balance comes from, and when to notify about it."""
 
     cash: Decimal | None = None
     """As the configuration says; None where the balance is read from elsewhere."""
@@ -175,7 +175,7 @@ class Policies:
     accounts: tuple[AccountPolicy, ...]
     workspaces: tuple[WorkspacePolicy, ...]
     operators: tuple[ChannelName, ...]
-    """Who hears of trouble with sources, files, channels and the configuration."""
+    """The channels for failures of sources, files, channels and the configuration."""
     products: tuple[str, ...]
     """Product codes that count as spend."""
     month_final_on: int
@@ -187,7 +187,7 @@ class Policies:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """One budget as it is watched: its scope, what it picks, its amount, its thresholds, who hears of it."""
+    """One watched budget: scope, selection, amount, thresholds, channels."""
 
     scope: BudgetScope
     name: str

@@ -17,7 +17,7 @@ ONE_SHOT_LASTS = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What follows from a review: alerts that are new or have changed, and what is to be said."""
+    """The result of a review: alerts that are new or changed, and notifications."""
 
     alerts: tuple[Alert, ...] = ()
     notifications: tuple[Notification, ...] = ()
@@ -29,7 +29,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Whether one condition holds. Those of one group are told together, the gravest first."""
+    """Whether one condition holds. Conditions of one group share a notification, the most severe first."""
 
     key: AlertKey
     holds: bool
@@ -174,7 +174,7 @@ def _is_over(alert: Alert, judged: set[AlertKey], open_labels: frozenset[str], n
 
 
 def say(alert: Alert, reason: Reason, channels: tuple[ChannelName, ...], facts: Facts, now: datetime) -> Notification:
-    """Return the notification that tells of the alert, with these figures."""
+    """Return the notification of the alert, with these figures."""
     return Notification(
         id=notification_id(alert.id, reason, alert.times_told),
         alert=alert.id,

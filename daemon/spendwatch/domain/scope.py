@@ -16,7 +16,7 @@ from spendwatch.domain.statement import AccountId, WorkspaceId
 
 
 class Dimension(StrEnum):
-    """What spend can be told apart by. The names stand in configuration, reports and tables alike."""
+    """What spend can be grouped by. Configuration, reports and tables use the same names."""
 
     ACCOUNT = "account"
     DAY = "day"
@@ -68,7 +68,7 @@ class Match:
     tags: tuple[tuple[str, str], ...] = ()
 
     def fits(self, values: dict[Dimension, str]) -> bool:
-        """Tell whether a row with these values is picked. Missing values count as empty."""
+        """Return whether a row with these values is picked. Missing values count as empty."""
         if not all(fnmatchcase(values.get(dimension, ""), pattern) for dimension, pattern in self.patterns):
             return False
         if not self.tags:
@@ -78,7 +78,7 @@ class Match:
 
 
 def can_fit(pattern: str) -> bool:
-    """Tell whether any value fits the pattern: none does where a set runs backwards, like `[9-0]`."""
+    """Return whether any value fits the pattern: none does where a set runs backwards, like `[9-0]`."""
     return "(?!)" not in translate(pattern)
 
 

@@ -31,7 +31,7 @@ class SpendSum:
 
     @property
     def is_subscription(self) -> bool:
-        """Whether it is subscription money. The sums must be told apart by charge."""
+        """Whether it is a subscription charge. The sums must be grouped by charge."""
         return self.values[Dimension.CHARGE] in _SUBSCRIBED
 
 
@@ -96,7 +96,7 @@ class Standing:
     """What the budget counts."""
     lines: int
     foreign: tuple[Money, ...]
-    """Spend in other currencies than the budget's: never added, told apart."""
+    """Spend in other currencies than the budget's: never added, listed apart."""
     data_until: datetime | None
     split: Split
     """Everything in its scope, whether the budget counts it or not."""
@@ -155,7 +155,7 @@ class Growth:
     label: str
     recent: Money
     before: Money | None
-    """None where bills do not tell of all of those days."""
+    """None where bills lack some of those days."""
 
 
 _SHOWN = 4
@@ -168,7 +168,7 @@ class Course:
     growth: tuple[Growth, ...] = ()
     """What cost most, each beside its cost in as many days before."""
     daily: tuple[tuple[date, Money], ...] = ()
-    """The spend of each day that bills tell of, those without any included."""
+    """The spend of each day that bills cover, days without spend included."""
 
 
 NO_COURSE = Course()

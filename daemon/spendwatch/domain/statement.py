@@ -104,7 +104,7 @@ class BillFile:
 
     name: str
     path: Path
-    """Where the bytes can be read, as long as the source is not told what became of the file."""
+    """Where the bytes can be read, until the source learns the result."""
     size: int
     source: SourceName
     arrived_at: datetime
@@ -121,14 +121,14 @@ class ReadingHints:
     account: AccountId | None = None
     """Whose bills these are where neither a line nor the file's name says so."""
     kind: Kind | None = None
-    """How the statements relate to earlier ones; None: as layout and name tell."""
+    """How the statements relate to earlier ones; None: derived from layout and file name."""
     layout: str = ""
-    """The name of the layout; empty: as the header tells."""
+    """The name of the layout; empty: recognized by the header."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class SeriesKey:
-    """One account's billing period as one series of files tells it. Two series of a period are the same money told twice."""
+    """One account's billing period in one series of files. Two series of a period contain the same charges."""
 
     account: AccountId
     period: BillingPeriod
@@ -190,20 +190,20 @@ class Coverage:
     """Up to when the statement reaches. What came from others and is older than that is gone, too."""
 
     def covers(self, day: DayKey) -> bool:
-        """Tell whether the statement speaks of that day."""
+        """Return whether the statement speaks of that day."""
         return self.series == day.month and self.first <= day.day <= self.last
 
     def lacks(self, line: Version) -> bool:
-        """Tell whether a line of one of its owners is gone that was last seen in a statement of that version."""
+        """Return whether a line of one of its owners is gone that was last seen in a statement of that version."""
         return line.order < self.version.order if line.is_complete else line.moment < self.reach
 
     def is_within(self, other: Coverage) -> bool:
-        """Tell whether on a day that both cover the other takes away everything that this one does."""
+        """Return whether on a day that both cover the other takes away everything that this one does."""
         is_older = self.version.order <= other.version.order and self.reach <= other.reach
         return is_older and (other.owners is None or (self.owners is not None and set(self.owners) <= set(other.owners)))
 
     def overlaps(self, other: Coverage) -> bool:
-        """Tell whether both speak of the same charges."""
+        """Return whether both speak of the same charges."""
         has_owners = self.owners is None or other.owners is None or not set(self.owners).isdisjoint(other.owners)
         return self.series == other.series and self.first <= other.last and other.first <= self.last and has_owners
 
@@ -236,7 +236,7 @@ class Statement:
     data_until: datetime | None
     """The latest moment that a line charges for; None without lines."""
     exported_at: datetime | None
-    """When the provider wrote the file, as far as its name tells."""
+    """When the provider wrote the file, as far as its name shows."""
     version: Version | None
     """How new its newest part is; None without lines."""
     days: tuple[DayContent, ...]
@@ -245,9 +245,9 @@ class Statement:
     remarks: tuple[str, ...] = ()
     """Things an operator should know: a currency taken from the configuration, instance ids of an unknown shape."""
     unassigned: tuple[str, ...] = ()
-    """Examples of instance ids of usage whose workspace cannot be told; empty texts where usage has no instance id."""
+    """Examples of instance ids of usage without a known workspace; empty texts where usage has no instance id."""
     parts: tuple[int, ...] = ()
-    """Which numbered parts of other statements it holds, as names tell; 0 for what is whole."""
+    """Which numbered parts it contains, by file names; 0 for a whole statement."""
 
     @property
     def identity(self) -> Digest:
@@ -274,7 +274,7 @@ class SpendRow(NamedTuple):
     type: str
     channel: str
     safe_mode: str
-    """Whether calls stop once the free quota is used up: `1` or `0`; empty where the bill does not tell."""
+    """Whether calls stop once the free quota is used up: `1` or `0`; empty where the bill has no such column."""
     item: str
     """The billing item's code."""
     commodity: str
@@ -288,7 +288,7 @@ class SpendRow(NamedTuple):
     billed_cost: Decimal
     lines: int
     outstanding: Decimal | None = None
-    """What of it is not paid yet; None where the bills do not tell."""
+    """What of it is not paid yet; None where the bills do not show it."""
 
 
 _OUTRANKED = (
@@ -316,7 +316,7 @@ class Receipt:
     """What it took away, by currency: lines that counted before and count no more, beyond what it put in their place."""
     lost_lines: int = 0
     is_outranked: bool = False
-    """Another edition, as new as far as anything tells, counts instead."""
+    """Another edition, as new as this one as far as known, counts instead."""
     fresh: frozenset[AccountId] = frozenset()
     """The accounts of which it shows that bills still come: it is news about a month that is still open."""
 

@@ -85,7 +85,7 @@ def gravity(standing: Standing) -> Severity | None:
 
 
 def is_news(level: Level, alerts: Iterable[Alert], budget: Money | None) -> bool:
-    """Tell whether nothing was told that is at least as grave as to reach this threshold of the budget as it is now."""
+    """Return whether nothing was told that is at least as grave as to reach this threshold of the budget as it is now."""
     return not any(alert.told_at and _is_as_grave(alert, level, budget) for alert in alerts)
 
 
@@ -184,7 +184,7 @@ BELOW_ZERO = "0"
 """How zero is called where a total fell below it."""
 
 _RULES = (Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED)
-"""Every way to speak of a watched budget. Reminders are told by the alert they remind of."""
+"""The rules of watched budgets. A reminder has the rule of its alert."""
 
 
 def _last_word(standing: Standing, known: AlertsKnown) -> tuple[Money | None, datetime | None]:

@@ -1,4 +1,4 @@
-"""The kinds of failure of a source, by what somebody has to do about them."""
+"""The kinds of failure of a source, by what to do about them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Trouble(StrEnum):
     CLOCK = "clock"
     """Our clock and its clock differ too much for a signature."""
     ARCHIVED = "archived"
-    """It has what was asked for, and nobody can read it before it is brought out of an archive."""
+    """The object exists, and can only be read after it is restored from an archive."""
     REFUSED = "refused"
     """It does not take the request."""
     NOT_A_BILL = "not_a_bill"
@@ -48,7 +48,7 @@ class Trouble(StrEnum):
 
     @property
     def needs_somebody(self) -> bool:
-        """Whether it stays until a person does something: waiting to tell of it would only lose time."""
+        """Whether it lasts until a person acts: it is reported at once."""
         return self.is_about_credentials or self in _FOR_SOMEBODY
 
 

@@ -26,7 +26,7 @@ from spendwatch.jobs.standings import stand
 from spendwatch.jobs.telling import Watched, told_in_full
 
 _FEW = 500
-"""So many budgets have their paces reckoned before anybody is told of them, so that each message can say what to expect."""
+"""For so many budgets the run rate is computed before notifications, so that each message can show a forecast."""
 
 
 def assess(
@@ -133,7 +133,7 @@ def _foresee(here: _Round, judged: _Judged, ledger: Ledger, book: AlertBook) -> 
         return 0
     with LedgerView.opened(ledger, insight.kept) as view:
         if view.revision != here.view.revision:
-            return 0  # whoever recorded meanwhile asks for a round of its own, on what it recorded
+            return 0  # who recorded a bill meanwhile starts a round of its own
         insight.paces.look(view, here.policies, judged.watched.values(), zone)
         if here.balances is None or not wanted:
             return 0

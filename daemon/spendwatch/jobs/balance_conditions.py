@@ -63,7 +63,7 @@ class Look:
         return seen if seen and alert and seen.seen_at >= alert.since else None
 
     def is_settled(self, key: AlertKey, level: Decimal) -> bool:
-        """Tell whether available would still be below that level had no month become final since the alert began."""
+        """Return whether available would still be below that level had no month become final since the alert began."""
         settled, alert = self.balance.settled, self.firing(key)
         if settled is None or alert is None or settled.at <= alert.since:
             return False
@@ -100,7 +100,7 @@ class Look:
 def balance_conditions(look: Look) -> list[Condition]:
     """Return whether the balance is below each floor, and overdue; who must hear of it, too; and how long it will last.
 
-    What was told before does not end by a reading that is too old to tell.
+    A reading that is too old does not resolve an alert.
     """
     overdue = _overdue(look)
     group = [*_floors(look, lingers=overdue.holds), overdue]
@@ -109,7 +109,7 @@ def balance_conditions(look: Look) -> list[Condition]:
 
 
 def conditions_without_balance(policy: AccountPolicy, known: AlertsKnown) -> list[Condition]:
-    """Return that everything still holds that was told of a balance of which nothing is known now: silence is no news."""
+    """Return that all firing conditions of an unknown balance still hold: silence is no news."""
     scope, name = BudgetScope(policy.account), policy.name or policy.account
     rules = (Rule.BALANCE_LOW, Rule.OVERDUE, Rule.ESCALATED, Rule.RUNWAY)
     told = (alert for rule in rules for alert in known.of(rule, scope) if alert.is_firing)
@@ -128,7 +128,7 @@ def conditions_without_balance(policy: AccountPolicy, known: AlertsKnown) -> lis
 
 
 def _floors(look: Look, *, lingers: bool) -> Iterator[Condition]:
-    """Yield whether the balance is below each floor; `lingers`: what was told of a floor ends together with the debt."""
+    """Yield whether the balance is below each floor; `lingers`: the alert of a floor ends together with the debt."""
     available, floors = look.balance.available, sorted(look.wanted.floors, reverse=True)
     for grave, floor in enumerate(floors):
         key, money = look.key(Rule.BALANCE_LOW, plain(floor)), Money(floor, look.policy.currency)
@@ -162,17 +162,17 @@ def _overdue(look: Look) -> Condition:
         grave=len(look.wanted.floors),
         by_settlement=not holds and look.is_settled(key, _NOTHING),
     )
-    # While it is not below zero and not yet clear, nobody is reminded of a debt that is not there.
+    # While it is not below zero and not yet clear, there are no reminders.
     return replace(found, remind=(look.policy.remind or _DAILY) if balance.is_overdue else None)
 
 
 def _escalations(look: Look, overdue: Condition) -> Iterator[Condition]:
-    """Yield whether those must hear of it, too, who do so when an account stays overdue."""
+    """Yield whether an overdue account is escalated to additional channels."""
     if (wanted := look.wanted.escalation) is None:
         return
     alert, label = look.known.latest(overdue.key), duration_label(wanted.after)
     key, since = look.key(Rule.ESCALATED, label), look.watch.overdue_since
-    # Whom it was told to hears of its end when the others do; nobody new is called while the balance is not below zero.
+    # Escalated channels learn of the end with the others; nothing is escalated while the balance is not below zero.
     is_due = look.balance.is_overdue and since is not None and look.now - since >= wanted.after
     is_told = look.firing(overdue.key) is not None
     yield replace(
@@ -187,7 +187,7 @@ def _escalations(look: Look, overdue: Condition) -> Iterator[Condition]:
 
 
 def _runways(look: Look, *, is_overdue: bool, ends: bool) -> Iterator[Condition]:
-    """Yield whether each runway is reached. What a graver word tells of in the same round is not told twice."""
+    """Yield whether each runway is reached. A more severe alert of the same round covers it."""
     thresholds = sorted(look.wanted.runway, reverse=True)
     reached = {one.threshold for one in look.watch.runway}
     days = look.runway.zero.days if isinstance(look.runway, Runway) else None
@@ -244,7 +244,7 @@ def trouble_of(balance: Position | None, health: BalanceHealth | None, now: date
 
 
 def cause_of(health: BalanceHealth | None) -> Trouble | None:
-    """Return what kind of trouble keeps a balance from being read, where its place can tell."""
+    """Return the kind of failure that prevents reading a balance, where known."""
     return health.cause if health and health.failing_since else None
 
 

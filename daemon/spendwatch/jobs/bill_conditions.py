@@ -41,7 +41,7 @@ def bill_conditions(
 ) -> list[Condition]:
     """Return where bills do not agree.
 
-    Of late bills only those are told that changed a final month by a cent at least.
+    Of late bills only those are reported that changed a final month by a cent at least.
     """
     found = [one for one in late if one.at and now - one.at < ONE_SHOT_LASTS and one.size >= TELLABLE]
     for period in periods:
@@ -92,7 +92,7 @@ def _described(one: Discrepancy) -> tuple[AlertKey, Severity, str]:
             what = f"{one.counts} has {one.counted}, {one.series} has {one.other}"
             return AlertKey(Rule.DIFFERING, series, one.counts, period), Severity.NOTICE, what
         case Disagreement.DAYS:
-            # Beside that of days that both tell: that one was told does not say the other.
+            # Beside the difference on common days: either is reported on its own.
             what = f"is not counted: {one.counts} counts and lacks these days, {one.series} has them"
             key = AlertKey(Rule.DIFFERING, series, f"{one.counts} lacks days", period)
             return key, Severity.WARNING, f"{one.lacking} of {days_text(one.days)} {what}"

@@ -22,7 +22,7 @@ from spendwatch.domain.statement import BillFile, Digest, ReadingHints, Receipt
 from spendwatch.jobs.ports import BillReader, BillSource, Health, Ledger
 
 _TRIES = 5
-"""How often a merge is begun anew when somebody else enters the same days."""
+"""How often recording is retried when another process changes the same days."""
 
 ASIDE = "This copy will not be read again unless it is moved back to where it was dropped.\n"
 """Stands at the end of the reason beside a refused file."""
@@ -54,7 +54,7 @@ class Desk:
     """Tells which months are final now, and which are over."""
     clock: Clock
     turn_to: Callable[[BillFile | None], None] = lambda _: None
-    """Is told which file is being read, and in the end that none is."""
+    """Called with the file that is being read, and at the end with None."""
 
 
 def enter(file: BillFile, desk: Desk) -> Receipt:
@@ -173,7 +173,7 @@ def _refuse(file: BillFile, source: BillSource, desk: Desk, error: UnreadableBil
 
 
 def has_used_its_chances(file: BillFile, desk: Desk, error: ReaderFailedError) -> bool:
-    """Note that the reading process failed at the file; tell whether it did so often enough. A restart forgets nothing."""
+    """Record that the reading process failed at the file; return whether its chances are used up. A restart forgets nothing."""
     if error.is_innocent:
         return False
     return desk.ledger.failed(desk.reader.digest(file), file.name, str(error), at=desk.clock()) >= _CHANCES
@@ -185,7 +185,7 @@ def beyond_us(error: ReaderFailedError) -> UnreadableBillError:
 
 
 def refusal_text(file: BillFile, error: UnreadableBillError) -> str:
-    """Return what is said of a refused file: every refusal with its place, and what to do."""
+    """Return the text about a rejected file: every reason with its place, and what to do."""
     is_of_account = any(ADD_ACCOUNT in (refusal.accepts or "") for refusal in error.refusals)
     lines = [f"{printable(file.name, 200)} was rejected. None of its lines is counted.", ""]
     lines += [f"  {refusal}" for refusal in error.refusals]

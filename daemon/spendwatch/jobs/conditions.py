@@ -42,7 +42,7 @@ class Surroundings:
     troubles: Mapping[tuple[ChannelName, str], str] = field(default_factory=dict)
     """Channels and targets whose deliveries died lately, each with the last reason."""
     undelivered: tuple[Notification, ...] = ()
-    """The latest of firing alerts of which nobody could be notified."""
+    """The latest notifications of firing alerts that reached nobody."""
     strayed: str = ""
     """The reason why what waited for a channel that is gone was given up."""
 
@@ -173,7 +173,7 @@ def _silent_accounts(
 
 
 def _is_told(source: SourceHealth, before: Alert | None) -> bool:
-    """Tell whether the source is called failing: trouble that may pass is given some time, once told it lasts to its end."""
+    """Return whether the source is called failing: trouble that may pass is given some time, once told it lasts to its end."""
     if not source.failures:
         return False
     needs_somebody = source.cause is not None and source.cause.needs_somebody
@@ -181,7 +181,7 @@ def _is_told(source: SourceHealth, before: Alert | None) -> bool:
 
 
 def ways_of(said: Notification, around: Surroundings) -> tuple[ChannelName, ...]:
-    """Return the channels over which the same would be said now."""
+    """Return the channels that the same notification would use now."""
     policies, rule, scope = around.policies, said.rule, said.facts.scope
     payer = policies.account(scope.account) if scope.account else None
     if rule is Rule.CHANNEL_FAILING:
@@ -197,7 +197,7 @@ def ways_of(said: Notification, around: Surroundings) -> tuple[ChannelName, ...]
 
 
 def _ways_around(channel: ChannelName, around: Surroundings) -> tuple[ChannelName, ...]:
-    """Return how to tell that a channel fails: by another, even one not meant for operators, else to its other recipients."""
+    """Return how a failing channel is reported: by another, even one not meant for operators, else to its other recipients."""
     others = tuple(name for name in around.policies.operators if name != channel and name in around.targets)
     refused = {target for name, target in around.troubles if name == channel}
     reached = (channel,) if refused and set(around.targets.get(channel, ())) - refused else ()
@@ -222,7 +222,7 @@ def _channel_condition(
 
 
 def _unassigned(layout: str, examples: Sequence[str], troubles: _Troubles) -> Condition:
-    """Return that bills of a layout have usage that belongs to no workspace: told once, as others of its kind follow."""
+    """Return that bills of a layout have usage of no workspace: reported once for each layout."""
     shown = [printable(example) if example else "no instance id" for example in examples]
     what = f"{layout}: usage whose workspace cannot be read, for example {shown[0]}"
     scope = NamedScope(Subject.LAYOUT, layout)

@@ -20,7 +20,7 @@ TERM = timedelta(hours=1)
 """The longest that one attempt may take, whatever its channel allows itself: the term of a claim."""
 
 _TRIED_AGAIN = timedelta(days=1)
-"""After so long what reached nobody is tried again, as long as the alert fires."""
+"""After this time a notification that reached nobody is sent again, as long as the alert fires."""
 
 _JITTER = 0.1
 _DISABLED = "the channel is disabled: "
@@ -76,7 +76,7 @@ async def deliver(
         try:
             closed = await asyncio.to_thread(_closed, name, health)
             ready = await asyncio.to_thread(_prepare, channel, batch, outbox, closed)
-            # All of them come to their end before a failure of one is told.
+            # All of them end before a failure of one is raised.
             ends = await asyncio.gather(*(carry(one) for one in ready), return_exceptions=True)
         finally:
             outbox.release([delivery.id for delivery in batch], begun)

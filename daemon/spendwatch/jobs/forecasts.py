@@ -28,7 +28,7 @@ def forecast(
     until: datetime | None,
     zone: tzinfo,
 ) -> Forecast | None:
-    """Return what the period will probably cost; None while it is too early to tell, or where the data are too old."""
+    """Return what the period will probably cost; None while it is too early, or where the data are too old."""
     pace = paces.of(scope)
     if until is None or not isinstance(pace, Pace) or fresh.is_too_old(scope.account, until):
         return None

@@ -31,14 +31,14 @@ class Insight:
         return self._kept[1]
 
     def is_rested(self, now: datetime) -> bool:
-        """Tell whether it is time again for what takes long where there is much of it; if so, its time begins anew."""
+        """Return whether it is time again for what takes long where there is much of it; if so, its time begins anew."""
         if self._looked_at is not None and timedelta() <= now - self._looked_at < _REST:
             return False
         self._looked_at = now
         return True
 
     def has_foreseen(self, ground: tuple[int, BillingPeriod], policies: Policies) -> bool:
-        """Tell whether forecasts were judged on that revision of the ledger, in that month, by these policies."""
+        """Return whether forecasts were judged on that revision of the ledger, in that month, by these policies."""
         return self._foreseen is not None and self._foreseen[0] == ground and self._foreseen[1] is policies
 
     def foresaw(self, ground: tuple[int, BillingPeriod], policies: Policies) -> None:

@@ -30,7 +30,7 @@ _SCOPE = NamedScope(Subject.DAEMON, "ledger")
 
 
 class LedgerAlarm:
-    """Knows which jobs fail, and who was told. What is damaged is told at once, what may pass after half a minute."""
+    """Tracks which jobs fail and who was notified. Damage is reported at once, what may pass after half a minute."""
 
     def __init__(self, clock: Clock, monotonic: Callable[[], float]) -> None:
         """Nothing fails yet."""
@@ -38,7 +38,7 @@ class LedgerAlarm:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._failing: dict[str, tuple[float, float, str]] = {}
-        """By job: when it first failed, from when on that is told, and why it failed last."""
+        """By job: when it first failed, when that is due to be reported, and the last reason."""
         self._alert: Alert | None = None
         self._told_at = -math.inf
         self._waiting: dict[tuple[ChannelName, str], tuple[float, Delivery]] = {}
@@ -65,12 +65,12 @@ class LedgerAlarm:
 
     @property
     def trouble(self) -> str:
-        """What is to be told; empty while all is well, or may be by itself."""
+        """What to report; empty while all is well, or may soon be."""
         with self._lock:
             return min(((at, why) for _, at, why in self._failing.values() if at < math.inf), default=(0.0, ""))[1]
 
     async def tell(self, channels: Mapping[ChannelName, Channel], operators: Sequence[ChannelName]) -> None:
-        """Send what is to be said, over every channel of the operators, and again what could not be delivered."""
+        """Notify over every channel of the operators, and retry what was not delivered."""
         now, trouble = self._monotonic(), self.trouble
         if trouble and self._alert is None:
             moment = self._clock()
@@ -103,7 +103,7 @@ class LedgerAlarm:
             for target in channels[name].targets if name in channels else ():
                 unheard = self._waiting.pop((name, target), None)
                 if unheard and reason is Reason.RESOLVED:
-                    continue  # whoever never heard that it began need not hear that it is over
+                    continue  # it never received the alert, so it needs no resolution
                 notification = say(self._alert, reason, (name,), facts, now)
                 rendered = channels[name].render(notification, target)
                 self._waiting[name, target] = (-math.inf, first_attempt(notification, name, target, rendered))

@@ -36,7 +36,7 @@ from spendwatch.jobs.standings import dimensions, stand
 
 
 class Mark(StrEnum):
-    """How much of a budget is spent now. It is judged from the spend alone, whatever was told and whichever alerts fire."""
+    """How much of a budget is spent now. It depends on the spend alone, not on notifications or alerts."""
 
     NONE = "none"
     """There is no budget, and no amount that is watched for."""
@@ -113,7 +113,7 @@ class AccountOverview:
     balance_trouble: str = ""
     """Why there is no fresh reading of the balance."""
     balance_cause: Trouble | None = None
-    """What kind of trouble that is, where the place of the balance can tell."""
+    """The kind of that failure, where known."""
 
     @property
     def spend(self) -> Money:
@@ -138,7 +138,7 @@ class SourceOverview:
     last_bill: datetime | None
     trouble: str
     cause: Trouble | None
-    """What kind of trouble it is, where the source can tell."""
+    """The kind of failure, where the source knows it."""
     checks: tuple[CrossCheck, ...]
     """Its days beside the provider's own total of the month, where it asks for that."""
 
@@ -157,7 +157,7 @@ class Overview:
     notified: Mapping[AlertId, int] = field(default_factory=dict)
     """How many deliveries of each alert arrived."""
     undelivered: frozenset[AlertId] = frozenset()
-    """Firing alerts of which nobody could be notified."""
+    """Firing alerts whose notification reached nobody."""
     is_of_now: bool = True
     """Whether the month is the current one. Balances are those of now, whatever the month."""
 

@@ -130,7 +130,7 @@ def _balance(account: AccountOverview, now: datetime, zone: tzinfo) -> _Plain | 
 
 
 def forecast_json(forecast: Forecast | None) -> _Plain | None:
-    """Return a forecast; None while it is too early to tell."""
+    """Return a forecast; None while it is too early."""
     return json_fields(forecast, "low", "likely", "high", "through", "days") if forecast else None
 
 

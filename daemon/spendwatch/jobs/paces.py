@@ -56,7 +56,7 @@ class Paces:
         return self._balances.get(account, _NOTHING_YET)
 
     def look(self, view: LedgerView, policies: Policies, watches: Iterable[Watch], zone: tzinfo) -> None:
-        """See whether the paces of budgets still hold, and reckon anew those that do not."""
+        """Check whether the run rates of budgets still hold, and recompute those that do not."""
         if (seen := self._news(view, policies, is_whole=False)) is None:
             return
         finer = [watch for watch in watches if watch.match is not None]

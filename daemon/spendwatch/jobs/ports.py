@@ -84,7 +84,7 @@ class Ledger(Protocol):
     """Statements on record, their lines, and the roll-up."""
 
     def has_statement(self, statement: Statement) -> bool:
-        """Tell whether the same statement was entered before, as it was then or later."""
+        """Return whether the same statement was entered before, as it was then or later."""
 
     def held(self, series: Iterable[SeriesKey]) -> Held:
         """Return what is on record of these series, the lines left aside."""
@@ -157,7 +157,7 @@ class Ledger(Protocol):
         """Return the latest day on which each account used anything of each category, by the series that count."""
 
     def products_since(self, since: date) -> Mapping[AccountId, frozenset[str]]:
-        """Return for each account the products that were charged for since that day, whatever series tells of it."""
+        """Return for each account the products that were charged for since that day, in any series."""
 
     def late(self, since: datetime) -> Sequence[Discrepancy]:
         """Return the final months that were changed since then, the earliest change first."""
@@ -174,10 +174,10 @@ class Ledger(Protocol):
         """
 
     def owed(self, periods: Sequence[BillingPeriod], since: datetime) -> Sequence[OwedDay]:
-        """Return what each series says of these periods that is not paid, by day, as far as it said so since then."""
+        """Return what each series shows as unpaid in these periods, by day, as far as statements since then show it."""
 
     def unassigned(self, since: datetime) -> Mapping[str, tuple[str, ...]]:
-        """Return by layout examples of instance ids whose workspace could not be told, in bills received since then."""
+        """Return by layout examples of instance ids without a known workspace, in bills received since then."""
 
     def rejections(self, since: datetime) -> Sequence[Rejection]:
         """Return the files refused since then and not entered after all, the oldest first."""
@@ -202,7 +202,7 @@ class AlertBook(Protocol):
         """
 
     def undelivered(self) -> Sequence[Notification]:
-        """Return of each firing alert the latest notification, if it reached nobody and is on its way to nobody."""
+        """Return the latest notification of each firing alert that reached nobody and is not being sent."""
 
     def notified(self) -> Mapping[AlertId, int]:
         """Return for each alert how many deliveries arrived; alerts of which none did are left out."""
@@ -212,7 +212,7 @@ class BalanceSource(Protocol):
     """A place where an account's balance is known. It is asked by a job of its own, never inside a transaction."""
 
     async def read(self, now: datetime) -> BalanceReading:
-        """Return what is said now, or raise `BalanceUnavailableError`."""
+        """Return the current reading, or raise `BalanceUnavailableError`."""
 
 
 class Balances(Protocol):
@@ -222,7 +222,7 @@ class Balances(Protocol):
         """Record a reading, in whichever order readings come; its source works."""
 
     def failed(self, account: AccountId, why: str, *, at: datetime, is_lasting: bool, cause: Trouble | None = None) -> None:
-        """Note that the balance could not be read; `cause`: what kind of trouble it is, as far as its place can tell."""
+        """Record that the balance could not be read; `cause`: the kind of failure, where known."""
 
     def latest(self) -> Mapping[AccountId, RecordedReading]:
         """Return of each account the reading that holds for the latest moment."""
@@ -293,7 +293,7 @@ class Outbox(Protocol):
         """
 
     def take_up(self) -> int:
-        """Make pending again what nobody attempts any more: its process is dead, or its task has ended. How many."""
+        """Make abandoned deliveries pending again: their process or task has ended. Return their number."""
 
 
 class Health(Protocol):
@@ -321,7 +321,7 @@ class Health(Protocol):
         """Return when each source last gave such a bill of each account."""
 
     def source_failed(self, source: SourceName, why: str, *, at: datetime, cause: Trouble | None = None) -> None:
-        """The source could not be reached; `cause`: what kind of trouble it is, as far as it can tell."""
+        """Record that the source could not be reached; `cause`: the kind of failure, where known."""
 
     def channels(self) -> Sequence[ChannelHealth]:
         """Return what is known about every channel."""

@@ -35,19 +35,19 @@ class Asked:
     why: str = ""
     """Why there is no reading."""
     is_news: bool = True
-    """It is not what was said the last time."""
+    """It differs from the last answer."""
 
 
 @dataclass(slots=True)
 class _Turn:
-    """When a source is asked next, and what it said last."""
+    """When a source is asked next, and its last answer."""
 
     wait: SlowDown
     last: BalanceReading | None = None
 
 
 class BalanceRounds:
-    """Asks every balance source when its time has come. One that hangs or fails holds up nobody else."""
+    """Asks every balance source when it is due. One that hangs or fails delays no other."""
 
     def __init__(
         self, polled: Mapping[AccountId, Polled], book: Balances, clock: Clock, monotonic: Callable[[], float]

@@ -18,7 +18,7 @@ _BEAT_LASTS = timedelta(minutes=3)
 """A daemon evaluates every half minute; a clock that was set shows until the next time."""
 
 _ROUND_LASTS = timedelta(hours=25)
-"""Whoever lets `once` run by a timer does so every day at least."""
+"""A timer for `once` runs every day at least."""
 
 _STUCK = timedelta(minutes=5)
 """So long a message may wait after it was due: its channel may be busy."""
@@ -26,7 +26,7 @@ _STUCK = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What is known of the daemon: that it holds its lock, which no clock tells, and what it last noted."""
+    """What is known of the daemon: whether it holds its lock, and its last report."""
 
     is_running: bool
     health: DaemonHealth | None
@@ -41,7 +41,7 @@ class Running:
 
     @property
     def dead(self) -> int:
-        """Messages that nobody tries to send any more."""
+        """Deliveries that are no longer retried."""
         return sum(number for (_, state), number in self.counts.items() if state is DeliveryState.DEAD)
 
     def trouble(self, now: datetime, zone: tzinfo) -> str:

@@ -17,6 +17,6 @@ def stand(view: LedgerView, policies: Policies, period: BillingPeriod) -> tuple[
 
 
 def dimensions(*, finer: bool) -> tuple[Dimension, ...]:
-    """Return by what spend is told apart to judge budgets, finer ones too or not."""
+    """Return the dimensions that budgets need, with or without finer budgets."""
     base = (Dimension.ACCOUNT, Dimension.WORKSPACE, Dimension.CHARGE)
     return (*base, *MATCHABLE, Dimension.TAGS) if finer else base

@@ -24,7 +24,7 @@ from spendwatch.jobs.standings import dimensions
 
 _GROWTH_DAYS = 7
 _CATEGORY = (Dimension.COMMODITY, Dimension.ITEM)
-"""By what is told which category a charge is of."""
+"""The dimensions that decide the category of a charge."""
 
 Watched = Mapping[AlertScope, Watch]
 """The budgets by their scopes."""
@@ -67,7 +67,7 @@ def _lags(said: Notification, view: LedgerView, policies: Policies, month: Billi
     lagging = view.lagging(BillingPeriod.parse(facts.period) if facts.period else month, policies.products)
     if facts.scope.account:
         return lagging.get(facts.scope.account, False)
-    # What is said of no account tells the latest bill of all of them.
+    # A notification without an account shows the latest bill of all accounts.
     return bool(lagging) and all(lagging.values())
 
 
@@ -110,7 +110,7 @@ class _History:
         self._named = {name for name in named if name is not None} if None not in named and len(named) <= _FEW else None
 
     def course(self, watch: Watch, period: BillingPeriod) -> Course | None:
-        """Return how the spend went in the last days of the period that its account's bills tell of."""
+        """Return the spend of the last days of the period that its account's bills cover."""
         lasts = self._view.once(("last days", period), lambda: self._lasts(period))
         account = watch.scope.account
         if (last := lasts.get(account)) is None:

@@ -28,7 +28,7 @@ class _GzipError(Exception):
 
 
 class _Gunzip:
-    """Unpacks gzip members piece by piece; a bomb comes out in small pieces, so that whoever counts them can stop."""
+    """Unpacks gzip members piece by piece; a bomb comes out in small pieces, so that the caller can stop."""
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(_GZIP)
@@ -94,7 +94,7 @@ async def beginning(response: httpx.Response) -> bytes:
 
 
 def clean(body: bytes, secrets: Sequence[str] = ()) -> str:
-    """Return the body's beginning as one clean line, without these words: whoever answers may repeat what was sent."""
+    """Return the body's beginning as one clean line, without these words: an answer may repeat the request."""
     text = body.decode("utf-8", errors="replace")
     if secrets:
         text = re.sub("|".join(map(re.escape, secrets)), "***", text, flags=re.IGNORECASE)

@@ -203,7 +203,7 @@ class Outgoing:
             # Certificates, and the libraries that only a request needs, take longer to load than the loop may stand still.
             await asyncio.to_thread(self._load)
         for address in await self._resolve(place):
-            # A transport for each request: pooled connections are told apart by address, and one address may serve several
+            # A transport for each request: pooled connections are keyed by address, and one address may serve several
             # names. Above it, httpx's own client would read the places of redirects, and fail where one is no URL.
             async with httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False) as transport:
                 try:

@@ -60,13 +60,13 @@ class Place:
         return tuple(sorted(texts, key=len, reverse=True))
 
     def is_origin_of(self, other: Place) -> bool:
-        """Tell whether the other one is on the same host and port, reached the same way."""
+        """Return whether the other one is on the same host and port, reached the same way."""
         return (self.url.scheme, self.host, self.port) == (other.url.scheme, other.host, other.port)
 
     def led_to(self, location: str) -> Place:
         """Return where a redirect leads, or raise `ForbiddenAddressError`."""
         try:
-            # The part behind the # is for whoever shows the page; it is never sent.
+            # The fragment is for browsers; it is never sent.
             target = parse(str(self.url.join(_plain(location.partition("#")[0]))))
         except (httpx.InvalidURL, ValueError) as error:
             msg = f"{self.name} redirects to an invalid URL"

@@ -50,7 +50,7 @@ class Layers:
         return None if isinstance(found, Scalar) and found.is_nothing else found
 
     def has(self, path: KeyPath) -> bool:
-        """Tell whether there is such a key or list item, even with nothing in it."""
+        """Return whether there is such a key or list item, even with nothing in it."""
         return _at(self.tree, path) is not None
 
     def names(self, path: KeyPath) -> list[str]:

@@ -56,7 +56,7 @@ _HUNDRED = Decimal(100)
 
 
 def is_draft(warnings: Collection[ConfigMistake]) -> bool:
-    """Tell whether placeholders are among them: nothing real is watched there."""
+    """Return whether placeholders are among them: nothing real is watched there."""
     return any(one.what == _STILL_DRAFT for one in warnings)
 
 

@@ -1,4 +1,4 @@
-"""One request for a file and its response. A part is only joined to its own version, or begun anew."""
+"""One request for a file and its response. A part is only joined to its own version, or the download restarts."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Download:
 
     def _begin(self, headers: Mapping[str, str], said: str, *, is_plain: bool) -> None:
         self._file.cut(0)
-        # Whoever stored it may say that it is packed: it is unpacked on the way, and a part of it could not be.
+        # It may be stored as packed: it is unpacked on the way, which a part of it could not be.
         self._total = self._listed_size if is_plain else None
         strong = self._wanted if self._listed_size is not None else said if _STRONG.fullmatch(said) else ""
         self.etag = strong if is_plain else ""

@@ -57,7 +57,7 @@ class Feeds:
         return open_api(config, site, client, self._context, pace=pace)
 
     async def fetch(self, name: SourceName, now: datetime) -> bool:
-        """Let the source fetch; return whether there is anything to be said of it: not when it was broken off, or too early."""
+        """Let the source fetch; return whether there is a result: not when it was interrupted, or too early."""
         source = self.sources[name]
         task = asyncio.create_task(source.fetch(now))
         self._fetching.add(task)
@@ -74,13 +74,13 @@ class Feeds:
             task.cancel()
 
     def hasten(self) -> None:
-        """Let sources ask at once that would wait after trouble: a person wants it."""
+        """Let sources retry at once that would wait after a failure: a person wants it."""
         for source in self.sources.values():
             if not isinstance(source, FolderSource):
                 source.hasten()
 
     def are_days(self, name: SourceName) -> bool:
-        """Whether the files of the source are the days of one bill, each of which alone tells only a part of it."""
+        """Whether the files of the source are the days of one bill."""
         return isinstance(self.sources[name], AlibabaSource)
 
     def checks(self, name: SourceName) -> Sequence[CrossCheck]:

@@ -66,11 +66,11 @@ class FetchingSource(ABC):
         return self._holding.forget_originals(before)
 
     def hasten(self) -> None:
-        """Ask at the next opportunity, because a person wants it, though the pause after trouble is not over."""
+        """Ask at the next opportunity although the pause after a failure is not over, because a person wants it."""
         self._slow.hasten()
 
     async def fetch(self, now: datetime) -> bool:
-        """Ask for what is new. What goes wrong is kept in `trouble`; what was whole by then stays.
+        """Fetch what is new. A failure is kept in `trouble`; what was complete by then stays.
 
         After trouble, does nothing until a pause is over that grows, or that the endpoint asked for, and returns False: nobody
         is hammered who refuses us.
@@ -92,7 +92,7 @@ class FetchingSource(ABC):
         return True
 
     def _recall(self) -> Mapping[str, str]:
-        """Return what is remembered. It is not read before somebody asks: until then another may have this place."""
+        """Return the memory. It is only read on demand: until then another source may have this place."""
         return self._holding.known
 
     async def _remember(self, known: Mapping[str, str]) -> None:

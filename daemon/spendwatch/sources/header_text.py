@@ -4,5 +4,5 @@ from __future__ import annotations
 
 
 def is_sendable(text: str) -> bool:
-    """Tell whether a header can carry the text as it is."""
+    """Return whether a header can carry the text as it is."""
     return text.isascii() and text.isprintable()

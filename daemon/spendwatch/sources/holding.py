@@ -80,7 +80,7 @@ class Incoming:
 
     @property
     def identity(self) -> str:
-        """What stays the same as long as nobody writes."""
+        """What stays the same as long as the file is not written."""
         return Identity.of(os.fstat(self._descriptor)).in_place
 
     def write(self, piece: bytes) -> None:
@@ -189,7 +189,7 @@ class Holding:
         """Let a file that is whole wait to be entered under that name, and remember what is known by it."""
         file.store()
         token = secrets.token_hex(8)
-        # First what is known: it counts for nothing until the file is there. A file that nobody knew would be fetched again.
+        # First what is known: it counts for nothing until the file is there. An unrecorded file would be fetched again.
         self._memory.remember(self._source, known, waiting=token)
         with usable(self._pending):
             _move(file.path, self._pending / token / name)
@@ -331,7 +331,7 @@ class Holding:
         with folder_at(top) as opened_top:
             place, way = make_way(opened_top, "/".join(names))
             with place:
-                # The folders are ours alone, and one process at a time works on them: nobody takes the name meanwhile.
+                # The folders are ours alone, and one process at a time works on them: the name stays free.
                 return next(free for number in range(1, MANY) if not (free := top / way / again(names[-1], number)).exists())
 
     def _not_forgotten(self, name: str, reason: str) -> None:
@@ -366,7 +366,7 @@ def make_sure_of_room(folder: Path, more: int = 0) -> None:
 
 
 def waiting(place: Path) -> list[tuple[Path, str]]:
-    """Return what was fetched and is not entered yet, each file with its name; nothing is made, swept away or told."""
+    """Return what was fetched and is not entered yet, each file with its name; nothing is created, removed or reported."""
     pending = place / "pending"
     return sorted((pending / token / name, name) for token, name, _ in waiting_in(pending))
 
@@ -402,7 +402,7 @@ def _make_private(folder: Path) -> None:
 
 
 def _removed_if_orphaned(path: Path) -> bool:
-    """Remove a file of ours that no living process holds, and tell whether it is gone."""
+    """Remove a file of ours that no living process holds; return whether it is gone."""
     try:
         found = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

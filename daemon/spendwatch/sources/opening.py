@@ -54,7 +54,7 @@ class SourceContext:
     hints: Callable[[SourceName], str]
     """Tells what decides, beside the program's version, whether the files of a source can be understood."""
     got_on: Callable[[SourceName], None]
-    """Is told of each answer that a source got: a long fetch lives."""
+    """Called for each response that a source receives: a long download is alive."""
     clock: Clock
     monotonic: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
@@ -131,7 +131,7 @@ def open_api(config: AlibabaAccess, site: Site, client: HttpClient, context: Sou
 
 
 def open_credentials(config: CredentialsConfig, client: HttpClient, context: SourceContext) -> Credentials:
-    """Return by what right is asked. Nothing is asked yet, nor looked for: who calls first hears what is missing."""
+    """Return the credentials. They are looked up on the first call, which raises an error if any are missing."""
     return Awaited(partial(_credentials, config, client, context))
 
 

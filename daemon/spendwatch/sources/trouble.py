@@ -33,7 +33,7 @@ class EndpointError(SourceUnavailableError):
     trouble: Trouble
 
     def __init__(self, message: str, trouble: Trouble, *, retry_after: timedelta | None = None) -> None:
-        """Keep what kind of trouble it is, and the pause that the endpoint asked for."""
+        """Keep the kind of failure, and the pause that the endpoint asked for."""
         super().__init__(message, trouble)
         self.retry_after = retry_after
         self.answer = b""
@@ -51,7 +51,7 @@ class EndpointError(SourceUnavailableError):
 
     @property
     def is_of_one_day(self) -> bool:
-        """Whether only the bill that was asked for is in trouble, so that others may be asked for."""
+        """Whether the failure concerns this bill only, so that others can be fetched."""
         return self.trouble in _OF_ONE_DAY
 
 

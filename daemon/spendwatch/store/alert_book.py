@@ -58,12 +58,12 @@ class AlertBook:
             return alerts_beginning(connection, id_prefix, limit)
 
     def notifications_of(self, which: AlertId) -> Sequence[Notification]:
-        """Return what was said about the alert, the oldest first."""
+        """Return the alert's notifications, the oldest first."""
         with self._database.reading() as connection:
             return notifications_about(connection, which)
 
     def undelivered(self) -> Sequence[Notification]:
-        """Return of each firing alert the latest notification, if it reached nobody and is on its way to nobody."""
+        """Return the latest notification of each firing alert that reached nobody and is not being sent."""
         later, copy = notification.alias(), select(delivery.c.id).where(delivery.c.notification == notification.c.id)
         # From the notification on: of ten thousand, next to none has no living copy, but all of their alerts may fire.
         query = select(notification.c.body).where(
@@ -84,7 +84,7 @@ class AlertBook:
         return {AlertId(which): number for which, number in found}
 
     def deliveries_of(self, which: AlertId) -> Sequence[Delivery]:
-        """Return every copy of what was said about the alert, the oldest first."""
+        """Return every delivery of the alert's notifications, the oldest first."""
         query = select_deliveries(notification.c.alert == which)
         with self._database.reading() as connection:
             return deliveries(connection, query.order_by(notification.c.created_at, delivery.c.channel, delivery.c.target))

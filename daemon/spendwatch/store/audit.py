@@ -32,7 +32,7 @@ REMOVED = "remove"
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One thing that somebody did."""
+    """One change that a person made."""
 
     at: datetime
     actor: str

@@ -51,7 +51,7 @@ class BalanceBook:
             connection.execute(insertion.on_conflict_do_update(index_elements=[balance_health.c.account], set_=dict(well)))
 
     def failed(self, account: AccountId, why: str, *, at: datetime, is_lasting: bool, cause: Trouble | None = None) -> None:
-        """Note that the balance could not be read; `cause`: what kind of trouble it is, as far as its place can tell."""
+        """Record that the balance could not be read; `cause`: the kind of failure, where known."""
         kind: Row = {"is_lasting": is_lasting, "cause": cause}
         with self._database.writing() as connection:
             note_failure(connection, balance_health, {"account": account, "first_tried_at": at}, why, at=at, always=kind)
@@ -62,7 +62,7 @@ class BalanceBook:
             return latest_readings(connection)
 
     def history(self, account: AccountId, limit: int = 1000) -> Sequence[RecordedReading]:
-        """Return what was said of an account's balance, the latest first."""
+        """Return the readings of an account's balance, the latest first."""
         with self._database.reading() as connection:
             return readings_of(connection, account, limit)
 

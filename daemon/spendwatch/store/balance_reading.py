@@ -18,7 +18,7 @@ balance_reading = Table(
     Column("account", Words, nullable=False),
     Column("as_of", Moment, nullable=False),
     Column("read_at", Moment, nullable=False),
-    # From when on readings one after the other said the same: such a row stands for all of them.
+    # Since when successive readings are equal: such a row stands for all of them.
     Column("since", Moment, nullable=False),
     Column("body", Document(BalanceReading), nullable=False),
     PrimaryKeyConstraint("account", "as_of"),
@@ -54,7 +54,7 @@ def latest_readings(connection: Connection) -> Mapping[AccountId, RecordedReadin
 
 
 def readings_of(connection: Connection, account: AccountId, limit: int) -> tuple[RecordedReading, ...]:
-    """Return what was said of an account's balance, the latest first."""
+    """Return the readings of an account's balance, the latest first."""
     query = select(balance_reading).where(balance_reading.c.account == account)
     rows = connection.execute(query.order_by(balance_reading.c.as_of.desc()).limit(limit)).mappings()
     return tuple(map(_recorded, rows))

@@ -75,7 +75,7 @@ class Database:
         return self._is_alone
 
     def is_taken(self) -> bool:
-        """Tell whether some daemon works here, whatever any clock says."""
+        """Return whether some daemon works here, whatever any clock says."""
         with as_unavailable(self.place):
             return self._storage.is_taken()
 

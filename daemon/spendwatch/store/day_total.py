@@ -46,7 +46,7 @@ day_total = Table(
 
 
 def put_totals(connection: Connection, day: DayKey) -> None:
-    """Sum up the roll-up of a day anew."""
+    """Recompute the totals of a day from its roll-up."""
     remove_totals(connection, day)
     places = [spend.c[name] for name in _PLACE]
     total = select(*places, ExactSum(spend.c.billed_cost), func.sum(spend.c.lines)).where(is_day(spend, day))

@@ -63,7 +63,7 @@ def file_system_of(path: Path, mounts: str) -> str:
 
 
 def is_shared_between_hosts(file_system: str) -> bool:
-    """Tell whether several hosts, or a foreign kernel, may see the same files: SQLite's write-ahead log needs one host."""
+    """Return whether several hosts, or a foreign kernel, may see the same files: SQLite's write-ahead log needs one host."""
     return file_system in _SHARED or (file_system.startswith("fuse.") and file_system not in _LOCAL_FUSE)
 
 
@@ -99,7 +99,7 @@ class FileLock:
         return True
 
     def is_taken(self) -> bool:
-        """Tell whether another process holds the lock."""
+        """Return whether another process holds the lock."""
         try:
             file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -137,7 +137,7 @@ class Turn:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Hold the turn; `LedgerUnavailableError` when nobody gives it up in time."""
+        """Hold the turn; `LedgerUnavailableError` when it does not become free in time."""
         end = time.monotonic() + self._patience
         if not self._threads.acquire(timeout=self._patience):
             raise self._busy()

@@ -100,7 +100,7 @@ class HealthBook:
             return tuple(AccountBills(**row) for row in found)
 
     def source_failed(self, source: SourceName, why: str, *, at: datetime, cause: Trouble | None = None) -> None:
-        """The source could not be reached; `cause`: what kind of trouble it is, as far as it can tell."""
+        """Record that the source could not be reached; `cause`: the kind of failure, where known."""
         kind: Row = {"cause": cause}
         with self._database.writing() as connection:
             note_failure(connection, source_health, {"name": source, "first_seen_at": at}, why, at=at, always=kind)
@@ -152,7 +152,7 @@ class HealthBook:
             connection.execute(update(daemon_health).values(trouble=trouble))
 
     def daemon(self) -> DaemonHealth | None:
-        """Return what the daemon last said of itself."""
+        """Return the daemon's last report about itself."""
         query = select(daemon_health.c.beat_at, daemon_health.c.is_daemon, daemon_health.c.trouble)
         with self._database.reading() as connection:
             found = connection.execute(query).mappings().first()

@@ -85,12 +85,12 @@ class Ledger:
         self._database = database
 
     def has(self, digest: Digest) -> bool:
-        """Tell whether the same bytes were entered before, whatever they were taken for."""
+        """Return whether the same bytes were entered before, whatever they were taken for."""
         with self._database.reading() as connection:
             return is_entered(connection, digest)
 
     def has_statement(self, statement: Statement) -> bool:
-        """Tell whether the same statement was entered before, as it was then or later."""
+        """Return whether the same statement was entered before, as it was then or later."""
         with self._database.reading() as connection:
             return is_on_record(connection, statement)
 
@@ -247,7 +247,7 @@ class Ledger:
             return used_on(connection, _latest_series(connection, products), products)
 
     def products_since(self, since: date) -> Mapping[AccountId, frozenset[str]]:
-        """Return for each account the products that were charged for since that day, whatever series tells of it."""
+        """Return for each account the products that were charged for since that day, in any series."""
         with self._database.reading() as connection:
             return products_since(connection, since)
 
@@ -274,7 +274,7 @@ class Ledger:
             return late_since(connection, since)
 
     def unassigned(self, since: datetime) -> Mapping[str, tuple[str, ...]]:
-        """Return by layout examples of instance ids whose workspace could not be told, in bills received since then."""
+        """Return by layout examples of instance ids without a known workspace, in bills received since then."""
         with self._database.reading() as connection:
             return unassigned_since(connection, since)
 
@@ -329,7 +329,7 @@ class Ledger:
             yield from usage_by_day(connection, series, by, products=products, days=days)
 
     def owed(self, periods: Sequence[BillingPeriod], since: datetime) -> Sequence[OwedDay]:
-        """Return what each series says of these periods that is not paid, as far as it said so since then."""
+        """Return what each series shows as unpaid in these periods, as far as statements since then show it."""
         with self._database.reading() as connection:
             return owed_days(connection, periods, since)
 

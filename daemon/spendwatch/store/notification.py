@@ -31,6 +31,6 @@ def put_notifications(connection: Connection, notifications: Iterable[Notificati
 
 
 def notifications_about(connection: Connection, alert: AlertId) -> tuple[Notification, ...]:
-    """Return what was said about an alert, the oldest first."""
+    """Return an alert's notifications, the oldest first."""
     query = select(notification.c.body).where(notification.c.alert == alert)
     return tuple(connection.scalars(query.order_by(notification.c.created_at, notification.c.id)))

@@ -92,7 +92,7 @@ class Outbox:
                 self._lease.held.discard(which)
 
     def take_up(self) -> int:
-        """Make pending again what nobody attempts any more: its process is dead, or its task has ended. How many.
+        """Make abandoned deliveries pending again: their process or task has ended. Return their number.
 
         It is marked as maybe repeated unless it is known that it was never sent.
         """
@@ -108,7 +108,7 @@ class Outbox:
             return len(unsent) + len(unanswered)
 
     def _expired(self, connection: Connection, *, for_update: bool = False) -> tuple[list[DeliveryId], list[DeliveryId]]:
-        """Return the deliveries whose lease has ended: those that were never sent, and those of which nobody knows."""
+        """Return the deliveries whose lease has ended: those never sent, and those with an unknown outcome."""
         query = select(delivery.c.id, delivery.c.owner).where(_is_attempting)
         claimed = connection.execute(query.with_for_update(skip_locked=True) if for_update else query).all()
         with self._mind:  # after the look: what is seen there was held before

@@ -35,7 +35,7 @@ _CLIENT: Mapping[str, str] = {
     "application_name": "spendwatch",
 }
 _LIFE = 0x5350454E
-"""The first half of the advisory lock's number; the second tells schemas of one database apart."""
+"""The first half of the advisory lock's number; the second half is the schema's."""
 
 _TAKE = text("SELECT pg_backend_pid() WHERE pg_try_advisory_lock(:life, hashtext(current_schema()))")
 _TAKEN = text(

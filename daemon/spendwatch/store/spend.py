@@ -44,7 +44,7 @@ spend = Table(
     Column("currency", Words, nullable=False),
     Column("billed_cost", Amount, nullable=False),
     Column("lines", Integer, nullable=False),
-    # What of it is not paid yet; nothing where the bills do not tell.
+    # What of it is not paid yet; nothing where the bills do not show it.
     Column("outstanding", Amount),
     # A month's rows lie together: sums over a period, and over some of its days, read nothing else.
     PrimaryKeyConstraint("period", "account", "series", "day", "position"),
@@ -119,7 +119,7 @@ def names_seen(connection: Connection) -> frozenset[Seen]:
 def charges_since(connection: Connection, since: date) -> Mapping[AccountId, frozenset[tuple[str, ChargeKind]]]:
     """Return for each account the commodity codes it was charged for since that day, each with the kinds of charge.
 
-    Whatever series tells of them: nothing is summed up here.
+    In any series: nothing is summed up here.
     """
     # The billing month wins over the date: a day's lines may stand in the bill of the month before.
     earliest = BillingPeriod(since.year, since.month).previous().label

@@ -90,7 +90,7 @@ class SqliteStorage:
     def lock_for_life(self) -> None:
         """Be the only daemon on this file, by a lock on a file beside it."""
         with file_trouble(self.place):
-            # Whoever asks `is_taken` holds it for a moment.
+            # `is_taken` itself holds it for a moment.
             taken = any(self._life.take() or self._pause.wait(_SOON) for _ in range(_TRIES))
         if not taken:
             msg = f"another spendwatch uses {self.place}"

@@ -83,12 +83,12 @@ class EnteredStatement:
 
 
 def is_entered(connection: Connection, digest: Digest) -> bool:
-    """Tell whether a file of that digest is on record, whatever it was taken for."""
+    """Return whether a file of that digest is on record, whatever it was taken for."""
     return connection.scalar(select(statement.c.id).where(statement.c.digest == digest).limit(1)) is not None
 
 
 def is_on_record(connection: Connection, one: Statement) -> bool:
-    """Tell whether that statement is on record, as it was then or later."""
+    """Return whether that statement is on record, as it was then or later."""
     same = select(statement.c.id).where(statement.c.identity == one.identity)
     # The same bytes that mean the same differ in their time alone.
     return connection.scalar(same.where(statement.c.moment >= one.version.moment) if one.version else same) is not None
@@ -171,7 +171,7 @@ def put_rejection(connection: Connection, refused: Rejection) -> None:
 
 
 def unassigned_since(connection: Connection, since: datetime) -> Mapping[str, tuple[str, ...]]:
-    """Return by layout examples of instance ids whose workspace could not be told, in bills received since then."""
+    """Return by layout examples of instance ids without a known workspace, in bills received since then."""
     columns = statement.c.layout, statement.c.unassigned
     query = select(*columns).where(statement.c.received_at >= since, statement.c.unassigned != ()).order_by(statement.c.id)
     found: dict[str, tuple[str, ...]] = {}

@@ -83,7 +83,7 @@ coverage = Table(
     Column("version", Integer, nullable=False),
     Column("first_day", Date, nullable=False),
     Column("last_day", Date, nullable=False),
-    # The owners of its lines; nothing where the bill does not tell owners.
+    # The owners of its lines; nothing where the bill has no owners.
     Column("owners", Texts),
     Column("reach", Moment, nullable=False),
     PrimaryKeyConstraint("period", "account", "series", "statement", "version", "first_day"),

@@ -36,7 +36,7 @@ def _code(error: exc.DBAPIError) -> int | None:
 
 
 def is_defect(error: exc.DBAPIError) -> bool:
-    """Tell whether the error is our own mistake and no trouble of the database."""
+    """Return whether the error is our own mistake and no trouble of the database."""
     if _code(error) == sqlite3.SQLITE_ERROR:  # no such table, wrong syntax
         return True
     return isinstance(error, _DEFECTS) and getattr(error.orig, "sqlstate", None) != _NOT_ALLOWED

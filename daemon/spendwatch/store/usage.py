@@ -87,7 +87,7 @@ def used_on(
 
 
 def products_since(connection: Connection, since: date) -> Mapping[AccountId, frozenset[str]]:
-    """Return the products that anything was charged for since that day, whatever series tells of it."""
+    """Return the products that anything was charged for since that day, in any series."""
     # The billing month wins over the date: a day's lines may stand in the bill of the month before.
     earliest = BillingPeriod(since.year, since.month).previous().label
     query = select(spend.c.account, spend.c.product).distinct().where(spend.c.period >= earliest, spend.c.day >= since)
@@ -98,7 +98,7 @@ def products_since(connection: Connection, since: date) -> Mapping[AccountId, fr
 
 
 def owed_days(connection: Connection, periods: Sequence[BillingPeriod], since: datetime) -> tuple[OwedDay, ...]:
-    """Return what each series says of these periods that is not paid, by day and currency, as far as it said so since then."""
+    """Return what each series shows as unpaid in these periods, by day and currency, in statements since then."""
     newest = {day: moment for day, moment in newest_told(connection, periods) if moment >= since}
     found = []
     for month in sorted({day.month for day in newest}):

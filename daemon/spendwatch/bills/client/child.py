@@ -102,7 +102,7 @@ class Child:
         return answer
 
     def kill(self) -> None:
-        """Kill the process; whoever waits for its answer is told so. Any thread may call this at any time."""
+        """Kill the process; a running request fails. Any thread may call this at any time."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 

@@ -14,7 +14,7 @@ from spendwatch.bills.messages import BillRefused, Failed, ProgressMade, Request
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError, printable
 
 Progress = Callable[[str, float], None]
-"""Is told a phase (`unpacking`, `reading`, `merging`) and how much of it is done, from 0 to 1."""
+"""Called with a phase (`unpacking`, `reading`, `merging`) and the share of it that is done, from 0 to 1."""
 
 A = TypeVar("A")
 
@@ -50,7 +50,7 @@ class Dialogue:
             return self._child
 
     def interrupt(self) -> None:
-        """Kill the process without waiting for a turn: whoever has it is told so."""
+        """Kill the process without waiting for a turn: a running request fails."""
         self._is_broken_off = True
         if child := self._child:
             child.kill()
@@ -66,7 +66,7 @@ class Dialogue:
         """Return the private folder."""
         with self.lock:
             if self._folder and not self._folder.path.is_dir():
-                self._folder.remove()  # somebody tidied up
+                self._folder.remove()
                 self._folder = None
             if self._folder is None:
                 with usable():
@@ -109,7 +109,7 @@ class Dialogue:
                     raise ReaderFailedError(str(error), is_innocent=True) from error
                 raise
             except BaseException:
-                # Even an interrupt: an answer that nobody waits for would be taken for that of the next question.
+                # Even an interrupt: an answer that is not read would be taken for that of the next request.
                 self.dismiss()
                 raise
         if isinstance(answer, BillRefused):
@@ -133,7 +133,7 @@ class Dialogue:
 
 @contextmanager
 def usable() -> Iterator[None]:
-    """Let a private folder that is full or gone be nobody's fault, neither the file's nor the process's."""
+    """Blame neither the file nor the process for a private folder that is full or gone."""
     try:
         yield
     except OSError as error:

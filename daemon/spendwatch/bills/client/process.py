@@ -94,7 +94,7 @@ class ReadingProcess:
                     return self._read(file, hints, number, folder)
             except BaseException:
                 if self._open.pop(number, None) is not None:
-                    self._dialogue.dismiss()  # it holds a bill that nobody will ask for
+                    self._dialogue.dismiss()  # it holds a bill that is no longer needed
                 shutil.rmtree(folder, ignore_errors=True)
                 self._spare(file.size)
                 raise
@@ -138,7 +138,7 @@ class ReadingProcess:
         self._dialogue.interrupt()
 
     def close(self) -> None:
-        """End the process and remove the private folder. Another read starts both anew."""
+        """End the process and remove the private folder. Another read starts both again."""
         self._dialogue.close()
 
     def __enter__(self) -> Self:
@@ -173,7 +173,7 @@ class ReadingProcess:
             self._turn.release()
 
     def _spare(self, size: int) -> bool:
-        """End a process that has read a heavy file, unless it is still needed; tell whether it was ended."""
+        """End a process that has read a heavy file, unless it is still needed; return whether it was ended."""
         if size <= HEAVY or self._open:
             return False
         self._dialogue.dismiss()
@@ -196,7 +196,7 @@ def _unchanged(file: BillFile) -> Iterator[None]:
 
 
 def _makes_sense(statement: Statement) -> bool:
-    """Tell whether a statement that the process sent holds what types do not tell."""
+    """Return whether a statement that the process sent holds what types do not tell."""
     days, coverage = statement.days, statement.coverage
     versions = [one for one in (statement.version, *(day.version for day in days), *(one.version for one in coverage)) if one]
     moments = (statement.data_until, statement.exported_at, *(one.moment for one in versions), *(one.reach for one in coverage))

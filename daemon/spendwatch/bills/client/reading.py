@@ -36,7 +36,7 @@ class ProcessReading:
         seconds: float,
         forget: Callable[[ProcessReading], None],
     ) -> None:
-        """Keep what the process said; `seconds` is how long it may take for anything more."""
+        """Keep the process's answer; `seconds` is the limit for each further one."""
         self._dialogue = dialogue
         self._folder = folder
         self._seconds = seconds

@@ -46,4 +46,4 @@ OTHER_DATASETS = {
     "BillingPeriod": "BillingPeriodStatus",
     "ContractCommitment": "ContractCommitmentId",
 }
-"""The datasets of FOCUS beside cost and usage, each with a column that tells it where no charge period and no service is."""
+"""The datasets of FOCUS beside cost and usage, each with its own column, where charge period and service are missing."""

@@ -68,4 +68,4 @@ INSTANCE_DETAIL_ENGLISH = Layout(
     signature=((Field.PERIOD,), (Field.BILLED_COST,)),
     charges=ENGLISH,
 )
-"""The vendor's list of names has no currency: it is taken from the configuration, and that is said."""
+"""The vendor's list of names has no currency: it is taken from the configuration, with a remark."""

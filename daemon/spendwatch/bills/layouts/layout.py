@@ -12,7 +12,7 @@ from spendwatch.domain.commodity import Cover, cover_of
 from spendwatch.domain.statement import ChargeKind, Identity, Kind, TaxBasis
 
 _PAID = (ChargeKind.USAGE, ChargeKind.SUBSCRIPTION)
-"""What tells how a charge is paid: as it is used, or when it is ordered."""
+"""Words that show how a charge is paid: as it is used, or when it is ordered."""
 
 
 class Field(StrEnum):
@@ -43,7 +43,7 @@ class Field(StrEnum):
     ITEM_NAME = "item_name"
     INSTANCE = "instance"
     SELECTOR = "selector"
-    """What the instance id would tell of model and type, as JSON."""
+    """Model and type, as JSON, where the instance id lacks them."""
     USAGE = "usage"
     UNIT = "unit"
     CURRENCY = "currency"
@@ -125,16 +125,16 @@ class Layout:
         return tuple(self.columns[field][0] for field in self.absent if field in found)
 
     def fits(self, found: Mapping[Field, int]) -> bool:
-        """Tell whether a header with these fields is of this layout."""
+        """Return whether a header with these fields is of this layout."""
         return not self.missing(found) and not self.surplus(found)
 
     def column(self, field: Field) -> str:
-        """Return the field's name in the header, for people; a day without a column of its own is told by a time."""
+        """Return the field's name in the header, for people; a day without a column of its own comes from a time."""
         instead = (Field.STARTS, Field.TIME) if field is Field.DAY else ()
         return next((self.columns[one][0] for one in (field, *instead) if one in self.columns), field.value)
 
     def charge_kind(self, charge: str, trade: str, commodity: str) -> ChargeKind:
-        """Return what sort of charge these cells name; where they leave open how it is paid, a plan's commodity tells."""
+        """Return what sort of charge these cells name; where they leave open how it is paid, a plan's commodity decides."""
         said = [kind for cell in (charge.casefold(), trade.casefold()) for word, kind in self.charges if word in cell]
         is_plan = cover_of(commodity) is not Cover.NONE
         paid = next((kind for kind in said if kind in _PAID), ChargeKind.SUBSCRIPTION if is_plan else ChargeKind.OTHER)

@@ -20,7 +20,7 @@ _LITTER = re.compile(r"(.*[/\\])?(__MACOSX[/\\].*|\.DS_Store|Thumbs\.db|desktop\
 
 _BILL_ENDS = (".csv", ".json")
 _MANY = 5
-"""How many names are told one by one."""
+"""How many names are listed one by one."""
 
 
 def unpacked_gzip(file: FileIO, name: str, folder: Path, meter: Meter, progress: Callable[[float], None]) -> Opened:
@@ -86,7 +86,7 @@ def _worthwhile(members: Sequence[Member]) -> list[Member]:
 
 
 def _is_bill(member: Member, head: bytes) -> bool:
-    """Tell whether the member is a bill. What is called as one and is none, or hides more files, refuses the archive."""
+    """Return whether the member is a bill. What is called as one and is none, or hides more files, refuses the archive."""
     content = recognised(head)
     if content.is_archive:
         reason = f"an archive in an archive: the member {printable(member.name)} is {content.what}"

@@ -23,7 +23,7 @@ _OTHER_OFFICE = {
     "ppt/presentation.xml": "a PowerPoint presentation",
 }
 _SHORTEST = 4
-"""Fewer bytes are no bill, and too few to tell what they are the beginning of."""
+"""Fewer bytes are no bill, and too few to recognize a format."""
 
 
 def _tell_nobody(_share: float) -> None:

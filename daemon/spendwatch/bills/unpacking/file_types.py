@@ -103,7 +103,7 @@ def recognised(head: bytes) -> Content:
 
 
 def is_text_bill(head: bytes) -> bool:
-    """Tell whether these are the first bytes of csv or json, and not of some other text."""
+    """Return whether these are the first bytes of csv or json, and not of some other text."""
     if recognised(head).form is not Form.TEXT:
         return False
     text = head.decode("utf-16", "replace") if head.startswith(_UTF_16) else head.decode("latin-1")

@@ -16,14 +16,14 @@ _UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is taken at most from one bill file. The defaults leave room for the largest month that we have heard of."""
+    """Limits for one bill file. The defaults leave room for the largest known month."""
 
     unpacked: int = 16 * 1024**3
     """Bytes. A busy account's month is 10 GB of csv."""
     ratio: int = 250
     """Unpacked bytes for one packed byte. Bills pack 1:20 to 1:40; a bomb of zeros 1:1000."""
     unquestioned: int = 256 * 1024**2
-    """Up to so many unpacked bytes the ratio is nobody's concern."""
+    """Up to so many unpacked bytes the ratio is not checked."""
     members: int = 1000
     """Members of an archive, folders included. The provider begins a new file every 300,000 lines or so."""
     free: int = 512 * 1024**2

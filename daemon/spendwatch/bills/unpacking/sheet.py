@@ -106,7 +106,7 @@ class Sheet:
             raise UnreadableBillError(Refusal(reason, accepts="csv"))
 
     def _place(self) -> int:
-        """Return in which column the cell stands, counting from 0; -1 if it cannot be told."""
+        """Return in which column the cell stands, counting from 0; -1 if unknown."""
         reference = self._attributes.get("r")
         if reference is None:
             return self._next if self._row else -1

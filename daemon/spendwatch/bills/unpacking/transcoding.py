@@ -35,7 +35,7 @@ def from_gb18030(file: FileIO) -> Iterator[bytes]:
 
 
 def from_utf_16(file: FileIO, encoding: str) -> Iterator[bytes]:
-    """Yield the file's text, of which a mark at the start has told the byte order, as UTF-8 without a mark."""
+    """Yield the file's text, whose byte order a mark at the start has shown, as UTF-8 without a mark."""
     decoder = codecs.getincrementaldecoder(encoding)()
     file.seek(len(codecs.BOM_UTF16))
     line, piece = 1, b" "

@@ -21,7 +21,7 @@ class MarkupError(Exception):
 
 
 class Listener(Protocol):
-    """Is told what the XML holds; names come without their namespace."""
+    """Receives the content of the XML; names come without their namespace."""
 
     def starts(self, name: str, attributes: dict[str, str]) -> None:
         """An element starts."""

@@ -20,7 +20,7 @@ _GROUPED = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?", re.ASCII)
 
 
 class BalanceOperation(StrEnum):
-    """Which operation of the API told it."""
+    """The operation of the API that returned it."""
 
     FUND_ACCOUNT = "GetFundAccountAvailableAmount"
     """Every term of the formula."""
@@ -29,7 +29,7 @@ class BalanceOperation(StrEnum):
 
 
 def fund_account(found: Mapping[str, object], at: datetime) -> BalanceReading:
-    """Return what `GetFundAccountAvailableAmount` says, as of the account whose fund account it is, if that is told."""
+    """Return the answer of `GetFundAccountAvailableAmount`, with the account that owns the fund account, if named."""
     terms = _Terms(found, BalanceOperation.FUND_ACCOUNT)
     owner = AccountId(terms.text("FundAccountOwnerAccountId"))
     return BalanceReading(

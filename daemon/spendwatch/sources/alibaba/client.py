@@ -48,7 +48,7 @@ _MOST_BYTES = 8 << 20
 _TRIES = 3
 _FIRST_PAUSE = timedelta(seconds=1)
 _LONGEST_PAUSE = timedelta(seconds=60)
-"""Who is told to wait longer gives up for this time, and comes back with the next round."""
+"""If asked to wait longer, the client gives up and retries in the next round."""
 
 
 class BssClient:
@@ -106,7 +106,7 @@ class BssClient:
                 return
 
     def paging(self, wanted: Wanted) -> Paging:
-        """Return what `day` is given to know afterwards what the pages said together."""
+        """Return the summary that `day` fills from all pages."""
         return Paging(wanted, self._most_pages)
 
     async def account_total(
@@ -150,7 +150,7 @@ class BssClient:
         return fund_account(found, at)
 
     async def account_balance(self) -> BalanceReading:
-        """Return the balance as the older operation tells it."""
+        """Return the balance by the older operation."""
         at = self._clock()
         found, _ = await self._call(_BALANCE)
         return account_balance(found, at)
@@ -158,7 +158,7 @@ class BssClient:
     async def _call(
         self, operation: Operation, query: Mapping[str, str] | None = None, *, form: Mapping[str, str] | None = None
     ) -> tuple[Mapping[str, object], HttpAnswer]:
-        """Call once, and again after passing trouble, a few times."""
+        """Call once, and retry temporary failures a few times."""
         for tried in range(1, _TRIES):
             try:
                 return await self._once(operation, query or {}, form)

@@ -17,7 +17,7 @@ Totals = Mapping[str, Decimal]
 _ZERO = Decimal(0)
 _UNFINISHED = "unfinished"
 _MOST_MONTHS = 18
-"""So far back the provider tells bills."""
+"""How far back the provider keeps bills."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class KnownDay:
     fetched: str
     """When: fourteen digits, as file names have them."""
     doubted: Totals | None = None
-    """Lower totals that were said once since then."""
+    """Lower totals that were received once since then."""
 
     @property
     def text(self) -> str:
@@ -38,7 +38,7 @@ class KnownDay:
         return json.dumps({"digest": self.digest, "totals": texts(self.totals), "fetched": self.fetched, "doubted": doubted})
 
     def believes(self, totals: Totals) -> bool:
-        """Tell whether these may replace the known ones: more at once, less only when two fetches agree that it is less.
+        """Return whether these may replace the known ones: more at once, less only when two fetches agree that it is less.
 
         An endpoint that is in trouble shows a month without spend, and whoever trusts it goes on spending.
         """
@@ -62,12 +62,12 @@ class OpenMonths:
         return tuple(wanted)
 
     def begin(self, cycles: Iterable[BillingPeriod]) -> bool:
-        """Note that these months are asked for; tell whether that is news."""
+        """Record that these months are requested; return whether that is new."""
         before, self._unfinished = self._unfinished, set(cycles)
         return before != self._unfinished
 
     def finish(self, cycle: BillingPeriod, now: datetime, *, final_on: int) -> bool:
-        """Note that the month was asked for as a whole; tell whether that is news: whether it will not change any more."""
+        """Record that the month was requested as a whole; return whether that is new: it will not change any more."""
         is_news = cycle in self._unfinished and is_final(cycle, now, PROVIDER_ZONE, final_on=final_on)
         self._unfinished -= {cycle} if is_news else set()
         return is_news
@@ -78,7 +78,7 @@ class OpenMonths:
 
 
 def agree(one: Totals, other: Totals, tolerance: Decimal) -> bool:
-    """Tell whether two totals are the same, but for so much in each currency."""
+    """Return whether two totals are the same, but for so much in each currency."""
     differences = (EXACT.subtract(one.get(currency, _ZERO), other.get(currency, _ZERO)) for currency in {*one, *other})
     return all(difference.copy_abs() <= tolerance for difference in differences)
 
@@ -89,7 +89,7 @@ def texts(totals: Totals) -> dict[str, str]:
 
 
 def known_day(text: str) -> KnownDay | None:
-    """Return the day that such a text tells; None if there is none."""
+    """Return the day in such a text; None if there is none."""
     if not text:
         return None
     found = json.loads(text)

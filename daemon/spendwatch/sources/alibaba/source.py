@@ -28,7 +28,7 @@ from spendwatch.sources.trouble import EndpointError, Trouble
 _log: FilteringBoundLogger = structlog.get_logger()
 
 _FETCHES = 3
-"""How often a day is begun anew when it changes while it is read."""
+"""How often reading a day restarts when it changes meanwhile."""
 _TOLERANCE = Decimal("0.01")
 """For each day: the provider drops what is below a cent when it settles."""
 _MOST_KNOWN = 600

@@ -29,7 +29,7 @@ class BalanceApi(Protocol):
         """Return the balance with every term of the formula."""
 
     async def account_balance(self) -> BalanceReading:
-        """Return the balance as the older operation tells it."""
+        """Return the balance by the older operation."""
 
 
 class ApiBalance:
@@ -77,7 +77,7 @@ class ApiBalance:
         return answer
 
     def _checked(self, answer: BalanceReading, operation: BalanceOperation) -> BalanceReading:
-        """Refuse what is no balance of this account: nothing is converted, and nobody else's money is shown as ours."""
+        """Refuse what is no balance of this account: nothing is converted, and no other account's money is shown."""
         if answer.currency != self._currency:
             msg = f"{operation}: the balance is in {answer.currency}, the account is configured in {self._currency}"
             raise BalanceUnavailableError(msg, is_lasting=True)

@@ -23,18 +23,18 @@ TERMS: Mapping[str, str] = {
     "unsettled": "unsettled_both",
     "available": "reported",
 }
-"""The document's amounts, each with the term that it tells. `available` is net of everything unsettled."""
+"""The document's amounts, each with its term. `available` is net of everything unsettled."""
 
 KEYS = ("account", "currency", "as_of", *TERMS)
 
 _AHEAD = timedelta(minutes=5)
-"""By so much the clock of whoever writes may be ahead of ours."""
+"""How far the writer's clock may be ahead of ours."""
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})")
 _MOST_TOLD = 10
 
 
 class NoBalanceError(ValueError):
-    """A document that tells no balance of this account; the message names each line and key."""
+    """A document without a valid balance of this account; the message names each line and key."""
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class _Looking:
 
 
 def balance_in(data: bytes, *, account: AccountId, currency: Currency, origin: Origin, now: datetime) -> BalanceReading:
-    """Return the reading that the document tells, or raise `NoBalanceError` with everything that is wrong with it."""
+    """Return the document's reading, or raise `NoBalanceError` with every mistake in it."""
     try:
         looking = _Looking(read_flat_text(data))
     except NoFlatTextError as error:

@@ -57,7 +57,7 @@ class ApiBalanceConfig(AlibabaAccess):
         return bool(self.model_fields_set & _ACCESS)
 
     def misfit(self) -> str:
-        """Return what does not fit together in what is said of the rights; empty where all does, or nothing is said."""
+        """Return which credential settings contradict each other; empty if none do, or there are none."""
         if self.source and self.has_own_access:
             own = ", ".join(sorted(self.model_fields_set & _ACCESS))
             return f"source: {self.source} has its own credentials: leave out {own}"

@@ -21,7 +21,7 @@ from spendwatch.sources.files.tree import DEEPEST, enter
 def forget(folder: int, originals: Iterable[Original], before: datetime, missed: Callable[[str, str], None]) -> list[str]:
     """Remove what was archived before that moment, with the reasons beside it; return the places of these originals.
 
-    What is not on record as it lies there stays. `missed` hears the name of what could not be removed, and why.
+    What is not on record as it lies there stays. `missed` is called with the name of a file that could not be removed, and why.
     """
     old = {one.place: one.identity for one in originals if one.kept_at < before}
     sweep = _Sweep(old, before, missed)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 MANY = 10_000
-"""So many files of one name are told apart; with more, something is wrong."""
+"""So many files of one name are numbered; with more, something is wrong."""
 
 _TEMPORARY_STARTS = (".", "~$")
 _TEMPORARY_ENDS = (".part", ".tmp", ".crdownload", ".download", ".partial", ".filepart", ".swp", "~")
@@ -22,7 +22,7 @@ _LONGEST_SUFFIX = 16
 
 
 def is_temporary(name: str) -> bool:
-    """Tell whether the name is one of files that are still being written, that people do not see, or that go with others.
+    """Return whether the name is one of files that are still being written, that people do not see, or that go with others.
 
     Checksums and marks of completion lie beside bills, and every system leaves folders and files of its own.
     """
@@ -31,7 +31,7 @@ def is_temporary(name: str) -> bool:
 
 
 def endings(name: str) -> tuple[bytes, ...]:
-    """Return how a file of this name ends when it is complete; nothing where the end does not tell."""
+    """Return how a complete file of this name ends; nothing where the format has no end mark."""
     if name.lower().endswith(_PACKED):
         return ()
     return (b"}", b"]") if name.lower().endswith(".json") else (b"\n", b"\n\x00")

@@ -41,7 +41,7 @@ class OnRecord:
         self._version = version
 
     def all(self) -> Iterator[Original]:
-        """Yield all originals on record, for whoever only looks."""
+        """Yield all originals on record."""
         return self._memory.originals(self._source)
 
     def is_not_over(self) -> None:

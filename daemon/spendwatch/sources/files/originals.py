@@ -37,7 +37,7 @@ class OddFileError(Exception):
 
 @contextlib.contextmanager
 def folder_at(path: Path) -> Iterator[int]:
-    """Hold the drop folder open, or raise `SourceUnavailableError`. Nothing is created: a missing folder is a fact to tell."""
+    """Hold the drop folder open, or raise `SourceUnavailableError`. Nothing is created: a missing folder is reported."""
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -80,6 +80,6 @@ def path_of(original: int) -> Path:
 
 
 def ends_like(original: int, endings: tuple[bytes, ...]) -> bool:
-    """Tell whether the file ends with one of these, blanks behind it left aside."""
+    """Return whether the file ends with one of these, blanks behind it left aside."""
     tail = os.pread(original, _TAIL, max(0, os.fstat(original).st_size - _TAIL))
     return tail.endswith(endings) or tail.rstrip().endswith(endings)

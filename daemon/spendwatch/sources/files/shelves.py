@@ -38,7 +38,7 @@ def put_away(folder: int, name: str, identity: Identity, shelf: Shelf) -> str | 
         with target:
             final = _move(source, target, identity)
             if not _is_there(Place(target.folder, final), identity):
-                # Replaced between the look and the move: nobody has read this one yet, so it goes back.
+                # Replaced between the check and the move: this one is not read yet, so it goes back.
                 _move(Place(target.folder, final), source, None)
                 return None
             with contextlib.suppress(OSError):  # some file systems cannot; a move undone by a power cut is only done again
@@ -110,7 +110,7 @@ def _move(source: Place, target: Place, identity: Identity | None) -> str:
 
 
 def _reserve(folder: int, wanted: str) -> tuple[str, int]:
-    """Take the first free name by creating an empty file: a rename onto our own placeholder overwrites nobody's file.
+    """Take the first free name by creating an empty file: a rename onto our own placeholder overwrites no other file.
 
     An empty file of that name is a placeholder too: of a process that was killed before its rename.
     """

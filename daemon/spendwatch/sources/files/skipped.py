@@ -39,7 +39,7 @@ def reason_of(error: OSError) -> str:
 
 
 class Once:
-    """Remembers what was said about the folder itself."""
+    """Remembers what was reported about the folder itself."""
 
     def __init__(self, source: SourceName) -> None:
         """Report in the name of that source."""
@@ -72,7 +72,7 @@ class Skipped:
             self._met.add(name)
             return
         if len(self._told) >= _MOST_TOLD:
-            return  # somebody floods the folder: a thousand lines say so well enough
+            return  # the folder is flooded: a thousand lines are enough
         self._told[name] = reason
         self._met.add(name)
         event = "folder_skipped" if name.endswith("/") else "file_skipped"

@@ -68,7 +68,7 @@ class Archive:
         """Lest an archive folder is removed as empty in the moment in which a file is about to be put into it."""
 
     def is_settled(self, name: str, identity: Identity) -> bool:
-        """Tell whether the file is done with as it is: what is done with does not lie here any more."""
+        """Return whether the file is done with as it is: what is done with does not lie here any more."""
         del name, identity
         return False
 
@@ -136,11 +136,11 @@ class Archive:
         return [(shelf, name) for shelf, name, was, now in found if was != now and (was or shelf is Shelf.DONE)]
 
     def _bring_back(self, folder: int, shelf: Shelf, final: str, name: str) -> bool:
-        """Move a file from the archive back into the folder, where it has to settle anew; tell whether that was possible."""
+        """Move a file from the archive back into the folder, where it has to settle again; return whether that was possible."""
         try:
             bring_back(folder, shelf, final, name)
         except FileNotFoundError:
-            pass  # somebody took it away
+            pass  # it was removed meanwhile
         except OSError as error:
             self._not_brought_back(name, reason_of(error))
             return False

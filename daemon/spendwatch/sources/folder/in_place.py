@@ -26,7 +26,7 @@ MOST_REMEMBERED = 200_000
 
 
 class InPlace:
-    """A folder that somebody else keeps as it is."""
+    """A folder from which no file may be moved."""
 
     def __init__(self, source: SourceName, looks: Looks, record: OnRecord, reader: Callable[[], str], *, deep: bool) -> None:
         """Report in the name of that source; `deep`: its folder is looked at with those below it.
@@ -45,7 +45,7 @@ class InPlace:
         """What the last look met of it."""
 
     def is_settled(self, name: str, identity: Identity) -> bool:
-        """Tell whether the file is done with as it is."""
+        """Return whether the file is done with as it is."""
         place = spelled(name)
         known = self._known.get(place)
         self._met.add(place if known else "")

@@ -54,7 +54,7 @@ class Listing:
         self._others = others
 
     def look(self, path: Path, folder: int) -> SourceUnavailableError | None:
-        """Look at the open folder. Returns what is to be told when the files found have had their turn."""
+        """List the open folder. Returns what to report after the files found have been processed."""
         shut = () if self._deep else _below(path, self._others())
         tree = Tree(folder, deep=self._deep, shut=(*Shelf, *shut), missed=self._skipped.tell)
         try:
@@ -114,7 +114,7 @@ class Presence:
             self.require(folder)
 
     def note(self, folder: int) -> bool:
-        """Remember if something is in the open folder by which it will be known; tell whether there is."""
+        """Remember an entry that identifies the open folder later; return whether there is one."""
         with os.scandir(folder) as entries:
             is_there = any(not self._marks or entry.name in self._marks for entry in entries)
         if is_there and not self._was_there:
@@ -159,7 +159,7 @@ def _below(path: Path, others: Iterable[Path]) -> Iterator[str]:
 
 
 def _files_of(paths: Iterable[Path]) -> frozenset[tuple[int, int]]:
-    """Return which files these are, however a path spells them; what is not there is nobody's."""
+    """Return the identities of these files, however a path spells them; missing files are left out."""
     found = []
     for path in paths:
         with suppress(OSError):

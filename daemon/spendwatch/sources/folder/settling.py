@@ -61,20 +61,20 @@ class Looks:
 
     @property
     def is_unsettled(self) -> bool:
-        """Whether some file has not come to rest yet, as far as the looks so far tell."""
+        """Whether some file has not settled yet, by the checks so far."""
         now = self._monotonic()
         resting = (look.looks >= ENOUGH_LOOKS and now - look.since >= self._settle for look in self._looks.values())
         waiting = (now >= look.not_before for look in self._looks.values())
         return any(waits and not rests for rests, waits in zip(resting, waiting, strict=True))
 
     def is_patience_over(self, name: str) -> bool:
-        """Tell whether the file is quiet for so long that whatever is missing at its end will not come."""
+        """Return whether the file is quiet for so long that whatever is missing at its end will not come."""
         look = self._looks.get(name)
         patience = max(_SHORTEST_PATIENCE, self._settle * _SETTLE_TIMES)
         return look is not None and self._monotonic() - look.since >= patience
 
     def is_retired(self, name: str, identity: Identity) -> bool:
-        """Tell whether the file was put out of the game as it is."""
+        """Return whether the file was put out of the game as it is."""
         look = self._looks.get(name)
         return look is not None and look.not_before == math.inf and look.identity == identity
 

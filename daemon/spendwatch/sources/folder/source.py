@@ -95,7 +95,7 @@ class FolderSource:
     def arrivals(self, now: datetime) -> Iterator[BillFile]:
         """Yield the files that are ready, oldest first; each is opened only when it is asked for."""
         for path in tuple(self._held):
-            self._leave(path)  # the last pass was broken off: nobody will settle these
+            self._leave(path)  # the last pass was interrupted: these will not settle
         try:
             with folder_at(self._path) as folder:
                 self._warn_of_strangers(folder)
@@ -181,7 +181,7 @@ class FolderSource:
         return blake2b(f"{__version__} {self._hints()}".encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
 
     def _is_complete(self, original: int, name: str) -> bool:
-        # A line that is cut short may still look like a smaller amount: wait for its end, but not for ever.
+        # A line that is cut short may still look like a smaller amount: wait for its end, within limits.
         expected = endings(name)
         return not expected or ends_like(original, expected) or self._looks.is_patience_over(name)
 

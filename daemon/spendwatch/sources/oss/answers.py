@@ -22,7 +22,7 @@ _BY_CODE: Mapping[str, Trouble] = {
     "RequestTimeTooSkewed": Trouble.CLOCK,
     "SlowDown": Trouble.THROTTLED,
     "InvalidObjectState": Trouble.ARCHIVED,
-    # No permission helps whoever has to pay first, or to ask elsewhere.
+    # No permission helps where a payment or another endpoint is needed.
     "InDebt": Trouble.REFUSED,
     "InDebtOverdue": Trouble.REFUSED,
     "UserDisable": Trouble.REFUSED,

@@ -26,7 +26,7 @@ _USUAL_PORTS = {"https": 443, "http": 80}
 
 
 class OssClient:
-    """Calls an object store in somebody's name."""
+    """Calls an object store with credentials."""
 
     def __init__(self, client: HttpClient, credentials: Credentials, config: OssConfig, *, clock: Clock) -> None:
         """Call the endpoint that the settings name."""

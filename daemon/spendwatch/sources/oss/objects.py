@@ -20,7 +20,7 @@ _DIGEST = 16
 
 
 class NoObjectError(ValueError):
-    """An entry of a listing that does not tell of an object; the message says what is missing."""
+    """An entry of a listing without an object; the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class StoredObject:
     """Without quotation marks."""
     size: int
     modified: str
-    """As it was told: it is compared, and orders objects, nothing more."""
+    """As received: it is only compared, and orders objects."""
     is_link: bool = False
 
     def identity(self, bucket: str) -> str:
@@ -56,7 +56,7 @@ class StoredObject:
 
 
 def object_of(entry: Element, *, is_escaped: bool) -> StoredObject:
-    """Return what an entry of a listing tells of, or raise `NoObjectError`."""
+    """Return the object of a listing's entry, or raise `NoObjectError`."""
     size, etag, modified = (
         _matching(entry, name, pattern) for name, pattern in (("Size", _SIZE), ("ETag", _ETAG), ("LastModified", _MOMENT))
     )

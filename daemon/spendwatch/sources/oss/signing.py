@@ -30,7 +30,7 @@ class Dialect:
     own: str
     """How the family's own headers begin."""
     signs_all: bool
-    """Whether all headers are signed, and named; if not, those alone that are its own or tell what the body is."""
+    """Whether all headers are signed and named; if not, only its own and those that describe the body."""
 
 
 OSS4 = Dialect("OSS4-HMAC-SHA256", "aliyun_v4", "oss", "aliyun_v4_request", "x-oss-", signs_all=False)

@@ -28,10 +28,10 @@ _log: FilteringBoundLogger = structlog.get_logger()
 BATCH = 1000
 """Objects fetched in one round; the rest comes with the next."""
 _IN_A_ROW = 3
-"""So many objects in trouble one after the other: it is not the objects."""
+"""After so many failing objects in a row the store is at fault."""
 _OF_ONE_OBJECT = frozenset({Trouble.CHANGING, Trouble.UNEXPECTED, Trouble.PERMISSION, Trouble.REFUSED})
 _ARCHIVED_FOR = 6 * 3600.0
-"""How long an object that nobody can read is not asked for again. It looks the same when it has been restored."""
+"""How long an unreadable object is not requested again. A restored one looks the same in the listing."""
 _MOST_KNOWN = 200_000
 """Objects of one source; so many cost 60 MB."""
 _DIGEST_DIGITS = 32
@@ -59,9 +59,9 @@ class OssSource(FetchingSource):
         self._monotonic = monotonic
         self._skipped = Skipped(name)
         self._troubled: set[str] = set()
-        """Objects that were in trouble when they were asked for last: they come after all others."""
+        """Objects whose last request failed: they come after all others."""
         self._archived: dict[str, float] = {}
-        """Objects that nobody can read, and when they are asked for again."""
+        """Unreadable objects, and when they are requested again."""
 
     async def _ask_for_news(self, now: datetime) -> EndpointError | None:
         del now  # names tell when bills were written, and keys are names
@@ -98,7 +98,7 @@ class OssSource(FetchingSource):
         return not found.is_link and self._archived.get(self._key(found), 0.0) <= self._monotonic()
 
     def _turn(self, found: StoredObject, begun: str) -> tuple[bool, bool, str, str]:
-        """Order what is wanted: what was begun, then the oldest first, what was in trouble last."""
+        """Order what is wanted: started downloads first, then the oldest; failed ones last."""
         return self._key(found) in self._troubled, self._version(found) != begun, found.modified, found.key
 
     async def _take_each(self, wanted: Sequence[StoredObject]) -> EndpointError | None:
@@ -126,7 +126,7 @@ class OssSource(FetchingSource):
         return trouble
 
     async def _take(self, found: StoredObject) -> None:
-        """Fetch the object and let it wait, unless it says what it said last. `EndpointError` unless all of it came."""
+        """Fetch the object and keep it for entering, unless its content is unchanged. `EndpointError` unless all of it came."""
         most = self._config.most_bytes
         if found.size > most:
             msg = f"the object {found.shown} has {found.size} bytes, more than max_megabytes allows"

@@ -24,7 +24,7 @@ _BY_CODE = {
     "SignatureDoesNotMatch": Trouble.CREDENTIALS,
     # Somebody on the way sent the request twice: the next one has another nonce.
     "SignatureNonceUsed": Trouble.UNAVAILABLE,
-    # The balance operations say this with status 400, and mean a passing trouble of their own.
+    # The balance operations answer so, with status 400, for temporary failures of their own.
     "InternalError": Trouble.UNAVAILABLE,
     "UndefinedError": Trouble.UNAVAILABLE,
     "CreditInnerError": Trouble.UNAVAILABLE,
@@ -53,7 +53,7 @@ class Operation:
     name: str
     version: str
     needs: str
-    """Which permission, in words for whoever has to give it."""
+    """The missing permission, as text for the administrator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def _error(refusal: Refusal, answer: HttpAnswer, asked: Asked) -> EndpointError:
 
 
 def told(trouble: Trouble, refusal: Refusal, answer: HttpAnswer, asked: Asked) -> EndpointError:
-    """Return a refusal in words for whoever has to do something about it."""
+    """Return a refusal as text that says what to do."""
     words = _words(trouble, refusal, answer, asked)
     return EndpointError(f"{asked.operation.name}: {words}", trouble, retry_after=asked_pause(answer.headers, asked.at))
 

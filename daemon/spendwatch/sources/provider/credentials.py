@@ -28,20 +28,20 @@ _BETWEEN_TRIES = timedelta(minutes=1)
 
 
 class Credentials(Protocol):
-    """Whoever can say by what right the next request is signed."""
+    """Provides the credentials for the next request."""
 
     async def current(self) -> Signer:
         """Return what is valid now, or raise `EndpointError`."""
 
     def forget(self) -> bool:
-        """Give up what was just refused; tell whether asking again may bring something else."""
+        """Drop credentials that were just refused; return whether asking again may yield others."""
 
 
 class Awaited:
-    """Credentials that are looked for when somebody first needs them: who only looks at the ledger needs none."""
+    """Credentials that are looked up on first use: commands that only read the ledger need none."""
 
     def __init__(self, find: Callable[[], Credentials]) -> None:
-        """Know how to find them; `ValueError` of that becomes trouble with credentials."""
+        """Keep how to find them; its `ValueError` becomes a failure of the credentials."""
         self._find = find
         self._found: Credentials | None = None
 
@@ -56,7 +56,7 @@ class Awaited:
         return await self._found.current()
 
     def forget(self) -> bool:
-        """Give up what was just refused; tell whether asking again may bring something else."""
+        """Drop credentials that were just refused; return whether asking again may yield others."""
         return self._found is not None and self._found.forget()
 
 
@@ -99,17 +99,17 @@ class Loan:
 
 
 class Lender(Protocol):
-    """Whoever hands out temporary credentials."""
+    """Issues temporary credentials."""
 
     async def lend(self) -> Loan:
         """Return new ones, or raise `EndpointError`."""
 
 
 class LentKey:
-    """Temporary credentials, renewed before they run out; a lender that fails is no trouble while they are good."""
+    """Temporary credentials, renewed before they expire; a failing issuer does not matter while they are valid."""
 
     def __init__(self, lender: Lender, clock: Clock) -> None:
-        """Ask the lender when somebody first needs them."""
+        """Ask the issuer on first use."""
         self._lender = lender
         self._clock = clock
         self._loan: Loan | None = None

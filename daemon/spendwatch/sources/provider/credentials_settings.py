@@ -56,7 +56,7 @@ class Provider(StrEnum):
 
 
 class CredentialsConfig(Closed):
-    """A source that asks the provider in somebody's name."""
+    """A source that calls the provider with credentials."""
 
     provider: Provider = Field(default=Provider.KEY, description="where the credentials come from")
     key_id_file: str | None = Field(default=None, description="holds the AccessKey ID")
@@ -79,7 +79,7 @@ class CredentialsConfig(Closed):
         return self
 
     def misfit(self) -> str:
-        """Return what does not fit together in what is said of the rights; empty where all does."""
+        """Return which credential settings contradict each other; empty if none do."""
         missing = [shown for shown, name in _NEEDED.get(self.provider, {}).items() if not self._is_given(name)]
         if missing:
             return f"provider: {self.provider} needs also {', '.join(missing)}"

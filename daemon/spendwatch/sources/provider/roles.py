@@ -99,7 +99,7 @@ class ServiceAccountRole:
         session: str = "spendwatch",
         url: str = STS_URL,
     ) -> None:
-        """Read the token anew for each loan: whoever mounts it renews it. `read_token` may block."""
+        """Re-read the token for each request of credentials: its mount is renewed. `read_token` may block."""
         self._client = client
         self._clock = clock
         self._form = {"RoleArn": role_arn, "OIDCProviderArn": provider_arn, "RoleSessionName": session}

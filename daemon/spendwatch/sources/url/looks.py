@@ -10,7 +10,7 @@ from spendwatch.sources.trouble import quoted
 
 _HEAD = 4096
 _LARGEST_JSON = 8 << 20
-"""A larger document is left to whoever reads it."""
+"""A larger document is not inspected here."""
 _BLANK = b" \t\r\n\xef\xbb\xbf\x00"
 _PAGES = ("text/html", "application/xhtml+xml")
 _SAYS_WHY = ("Message", "message", "error_description", "error", "Code", "code")

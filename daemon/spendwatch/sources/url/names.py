@@ -30,7 +30,7 @@ def _disposition(text: str) -> str:
     message["content-disposition"] = text.replace("\r", "").replace("\n", "")
     try:
         return message.get_filename() or ""
-    except (LookupError, ValueError, UnicodeError):  # a charset that nobody knows
+    except (LookupError, ValueError, UnicodeError):  # an unknown charset
         return ""
 
 

@@ -21,7 +21,7 @@ _NOT_CONTENT = frozenset({"RequestId", "requestId"})
 
 
 class Pages:
-    """Takes the pages one after the other; tells where the next one is, and in the end whether they are one bill."""
+    """Takes the pages one after the other; returns where the next one is, and at the end whether they are one bill."""
 
     def __init__(self, config: UrlConfig) -> None:
         """Begin with nothing taken."""

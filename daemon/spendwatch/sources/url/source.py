@@ -27,7 +27,7 @@ from spendwatch.sources.url.settings import PagingKind, UrlConfig
 
 _REDIRECTS = 3
 _FETCHES = 3
-"""How often pages are begun anew when they change while they are read."""
+"""How often reading restarts when pages change meanwhile."""
 _SILENCE = timedelta(seconds=60)
 _LARGEST_PAGE = 8 << 20
 _HEAD = 64
