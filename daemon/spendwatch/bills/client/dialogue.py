@@ -11,7 +11,7 @@ from typing import TypeVar
 from spendwatch.bills.client.child import Child, GoneError, InvalidAnswerError
 from spendwatch.bills.client.folder import PrivateFolder
 from spendwatch.bills.messages import BillRefused, Failed, ProgressMade, Request
-from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError, printable
+from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError, printable, what_to_do
 
 Progress = Callable[[str, float], None]
 """Called with a phase (`unpacking`, `reading`, `merging`) and the share of it that is done, from 0 to 1."""
@@ -137,5 +137,7 @@ def usable() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        msg = f"the folder of the reading process cannot be used: {error.strerror}"
+        where = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+        why = "; ".join(filter(None, (where, what_to_do(error))))
+        msg = f"the folder of the reading process cannot be used: {why}"
         raise ReaderFailedError(msg, is_innocent=True) from error
