@@ -16,7 +16,7 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, Statement
 from spendwatch.store.columns import Document, Moment, Row, Words, insert_into, metadata
 from spendwatch.store.day_total import totals_of
-from spendwatch.store.reach import known_since
+from spendwatch.store.watermark import known_since
 
 late = Table(
     "late",

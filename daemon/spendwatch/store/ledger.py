@@ -46,15 +46,6 @@ from spendwatch.store.database import Database
 from spendwatch.store.day import newest_day, put_lines, remove_lines
 from spendwatch.store.day_total import put_totals, remove_totals, series_that_count, totals_of
 from spendwatch.store.late import late_since, put_late, spent_in_closed
-from spendwatch.store.reach import (
-    current_revision,
-    extend_reach,
-    hold_revision,
-    next_revision,
-    periods_by_account,
-    reach_of,
-    recompute_reach,
-)
 from spendwatch.store.spend import charges_since, names_seen, put_rows, remove_rows, sums
 from spendwatch.store.statement import (
     EnteredStatement,
@@ -70,6 +61,15 @@ from spendwatch.store.statement import (
 )
 from spendwatch.store.statement_day import held_of, put_statement_days, remove_statement, series_of, telling_days
 from spendwatch.store.usage import charged, owed_days, products_since, usage_by_day, used_on
+from spendwatch.store.watermark import (
+    current_revision,
+    extend_watermark,
+    hold_revision,
+    next_revision,
+    periods_by_account,
+    recompute_reach,
+    watermark_of,
+)
 
 _LATEST = 2
 """Of how many latest periods the reach is asked for: last month's bills may reach further than the first of this month."""
@@ -144,7 +144,7 @@ class Ledger:
                 put_day(connection, day)
             after = spent_in_closed(connection, statement, closed, like=before)
             put_late(connection, statement, before, after, name=name, now=now)
-            extend_reach(connection, statement, now)
+            extend_watermark(connection, statement, now)
             forget_attempts(connection, statement.digest)
             next_revision(connection)
 
@@ -237,7 +237,7 @@ class Ledger:
         """Return for each account the latest moment that a line charges for, of the series that count for these products."""
         latest: dict[AccountId, datetime] = {}
         with self._database.reading() as connection:
-            for one, until in reach_of(connection, _latest_series(connection, products)).items():
+            for one, until in watermark_of(connection, _latest_series(connection, products)).items():
                 latest[one.account] = max(until, latest.get(one.account, until))
         return latest
 

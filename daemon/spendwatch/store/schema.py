@@ -8,9 +8,9 @@ from __future__ import annotations
 from sqlalchemy import Connection, inspect, text
 
 from spendwatch.domain.errors import LedgerUnavailableError
-from spendwatch.store.reach import begin_revision
 from spendwatch.store.storage import Storage
 from spendwatch.store.tables import metadata
+from spendwatch.store.watermark import begin_revision
 
 REVISIONS = ("0.1.0",)
 """Every revision this program can bring up to date, the oldest first. A new migration adds its own here."""

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-from spendwatch.store.reach import begin_revision
 from spendwatch.store.tables import metadata
+from spendwatch.store.watermark import begin_revision
 
 revision = "0.1.0"
 down_revision = None

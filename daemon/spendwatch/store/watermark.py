@@ -69,7 +69,7 @@ def current_revision(connection: Connection) -> int:
     return connection.scalar(select(revision.c.number)) or 0
 
 
-def extend_reach(connection: Connection, statement: Statement, now: datetime) -> None:
+def extend_watermark(connection: Connection, statement: Statement, now: datetime) -> None:
     """Note up to when the statement's series now reach. It never goes back: later files may cover earlier days."""
     for series, until in _reaches(statement):
         row: Row = {
@@ -112,7 +112,7 @@ def _reaches(statement: Statement) -> Iterator[tuple[SeriesKey, datetime]]:
         yield series, _not_beyond(until, day)
 
 
-def reach_of(connection: Connection, series: Iterable[SeriesKey]) -> dict[SeriesKey, datetime]:
+def watermark_of(connection: Connection, series: Iterable[SeriesKey]) -> dict[SeriesKey, datetime]:
     """Return for each of these series the latest moment that any of its lines charges for."""
     wanted = tuple(series)
     query = select(reach.c.account, reach.c.period, reach.c.series, reach.c.data_until)
