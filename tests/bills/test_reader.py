@@ -28,7 +28,7 @@ from bill_builder import (
 )
 from oracle import month_to_date
 from small_ledger import NO_HINTS, SmallLedger, a_bill_file, read_here
-from spendwatch.bills import frames, pile
+from spendwatch.bills import columnar_reader, pile
 from spendwatch.bills import reader as reader_of_bills
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.bills.traits import Interpreter, Traits
@@ -374,7 +374,7 @@ def test_each_text_of_a_file_is_understood_once_however_many_batches_it_is_read_
             return super().traits(cells)
 
     lines = [a_line(line_id=f"id-{n}", day=f"202609{n % 9 + 1:02d}", tags=f"team:t{n % 7}") for n in range(300)]
-    monkeypatch.setattr(frames, "BATCH", 40)
+    monkeypatch.setattr(columnar_reader, "BATCH", 40)
     monkeypatch.setattr(reader_of_bills, "Interpreter", Watched)
     assert SmallLedger().enter_here(*a_bill(lines)).lines == 300
     assert len(understood) == 7
@@ -387,8 +387,8 @@ def test_a_file_too_long_for_memory_is_read_in_parts_and_says_the_same(monkeypat
     sent = content.decode("utf-8-sig").encode(encoding)
     whole = SmallLedger()
     statement = whole.enter_here(name, sent)
-    monkeypatch.setattr(frames, "BATCH", 40)
-    monkeypatch.setattr(frames, "SEGMENT", 20_000)
+    monkeypatch.setattr(columnar_reader, "BATCH", 40)
+    monkeypatch.setattr(columnar_reader, "SEGMENT", 20_000)
     monkeypatch.setattr(transcoding, "_PIECE", 5_000)
     monkeypatch.setattr(pile, "ROOM", 50)
     monkeypatch.setattr(pile, "_FEW_RUNS", 5)

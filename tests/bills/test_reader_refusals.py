@@ -11,10 +11,10 @@ from bill_builder import ACCOUNT, AMOUNT, COLUMNS, CURRENCY, DAY, LINE_ID, MONTH
 from oracle import month_to_date
 from small_ledger import NO_HINTS, SmallLedger, read_here
 from spendwatch.bills import reader
-from spendwatch.bills.careful import LINE_IDS
 from spendwatch.bills.header import recognise
 from spendwatch.bills.layouts import LAYOUTS
 from spendwatch.bills.layouts.layout import normalised
+from spendwatch.bills.strict_reader import LINE_IDS
 from spendwatch.domain.errors import UnreadableBillError
 from spendwatch.domain.money import Currency
 from spendwatch.domain.statement import AccountId, ReadingHints

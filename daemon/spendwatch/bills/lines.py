@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from spendwatch.bills.chunk import PART, TraitBook
-from spendwatch.bills.frames import BETWEEN, Categories, DoubtError
+from spendwatch.bills.columnar_reader import BETWEEN, Categories, DoubtError
 from spendwatch.bills.layouts.layout import Field, Layout
 from spendwatch.bills.pile import Pile
 from spendwatch.bills.traits import PLACE, SEPARATOR, Interpreter

@@ -11,8 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from spendwatch.bills.bill import Portion, UnderstoodBill
-from spendwatch.bills.careful import CarefulReader
-from spendwatch.bills.frames import DoubtError, exact_columns, fast_frames, has_quotes_in_place, vouch
+from spendwatch.bills.columnar_reader import DoubtError, columnar_frames, exact_columns, has_quotes_in_place, vouch
 from spendwatch.bills.header import Expected, Header, find_header
 from spendwatch.bills.layouts import LAYOUTS
 from spendwatch.bills.layouts.describeinstancebill import DESCRIBE_INSTANCE_BILL
@@ -20,6 +19,7 @@ from spendwatch.bills.layouts.layout import Field
 from spendwatch.bills.lines import Lines
 from spendwatch.bills.names import Told, without_part
 from spendwatch.bills.pages import as_items, looks_like_pages, read_pages
+from spendwatch.bills.strict_reader import StrictReader
 from spendwatch.bills.survey import Surveyor
 from spendwatch.bills.texts import Text, head_of, texts_of
 from spendwatch.bills.traits import PLACE, CellError, Interpreter, trait_fields
@@ -114,18 +114,18 @@ class _Reader:
             return Lines(header.layout, interpreter, identity, self.folder)
 
         try:
-            found = self._read_fast(tables, lines())
+            found = self._read_columnar(tables, lines())
         except (DoubtError, CellError):
-            found = self._read_carefully(tables, lines())
+            found = self._read_strictly(tables, lines())
         nothing_on = _empty_day(found.interpreter, *nothing_of, told.day) if nothing_of and told.day else None
         name = f"{self.name} {tables[0].text.name}"
         return Portion(found, told, kind, name=name, dropped=found.settle(), nothing_on=nothing_on)
 
-    def _read_fast(self, tables: Iterable[_Table], lines: Lines) -> Lines:
+    def _read_columnar(self, tables: Iterable[_Table], lines: Lines) -> Lines:
         for table in tables:
             text, header, before = table.text, table.header, lines.count
             surveyor = self._survey(text)
-            for frame in fast_frames(text, header, lines.categories, lines.identity):
+            for frame in columnar_frames(text, header, lines.categories, lines.identity):
                 lines.add(frame, text.told.part)
             # A line without a date may have a time, or sum up the others.
             if lines.interpreter.has_undated or (lines.has_quotes and not has_quotes_in_place(text, header)):
@@ -133,7 +133,7 @@ class _Reader:
             vouch(text.path, surveyor.finish(), header, lines.count - before)
         return lines
 
-    def _read_carefully(self, tables: Iterable[_Table], lines: Lines) -> Lines:
+    def _read_strictly(self, tables: Iterable[_Table], lines: Lines) -> Lines:
         for table in tables:
             header = table.header
             fields: Sequence[Field] = tuple(dict.fromkeys((*header.places, *PLACE, *lines.interpreter.fields)))
@@ -141,7 +141,7 @@ class _Reader:
             progress = partial(self.progress, "reading with care")
             try:
                 path = as_utf8(table.text.path, table.text.encoding, self.folder)
-                for batch in CarefulReader(path, header, lines.interpreter, progress).batches():
+                for batch in StrictReader(path, header, lines.interpreter, progress).batches():
                     raw = pl.LazyFrame(batch, schema=dict.fromkeys(columns, pl.String))
                     for frame in exact_columns(raw, columns, lines.categories, lines.identity):
                         lines.add(frame, table.text.told.part)

@@ -64,7 +64,7 @@ def _word(cell: str) -> str:
     return cleaned(cell).rstrip(":：").casefold()
 
 
-class CarefulReader:
+class StrictReader:
     """One careful pass over one file."""
 
     def __init__(self, path: Path, header: Header, interpreter: Interpreter, progress: Callable[[float], None]) -> None:

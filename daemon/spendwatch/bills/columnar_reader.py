@@ -134,7 +134,7 @@ def _cleaned(cell: pl.Expr) -> pl.Expr:
     return cell.str.strip_chars(BLANKS).str.strip_chars_start(QUOTES)
 
 
-def fast_frames(text: Text, header: Header, categories: Categories, identity: Identity) -> Iterator[pl.DataFrame]:
+def columnar_frames(text: Text, header: Header, categories: Categories, identity: Identity) -> Iterator[pl.DataFrame]:
     """Yield the file's lines as exact columns, or raise `DoubtError`. Believe them only if `vouch` agrees in the end.
 
     The head, for most files the whole, is checked as strictly as CSV can be. Behind it, stray quotes in cells that are not
