@@ -12,9 +12,9 @@ from pathlib import Path
 import polars as pl
 
 from spendwatch.bills.cells import BLANKS, QUOTES, SHORTENED
+from spendwatch.bills.checksum_scan import ScanResult
 from spendwatch.bills.header import Header
 from spendwatch.bills.layouts.layout import PAYMENTS, Field
-from spendwatch.bills.survey import Survey
 from spendwatch.bills.texts import Text
 from spendwatch.bills.traits import DATE_LENGTH, SEPARATOR
 from spendwatch.bills.unpacking.encodings import Encoding
@@ -164,7 +164,7 @@ def columnar_frames(text: Text, header: Header, categories: Categories, identity
         raise DoubtError from error
 
 
-def vouch(path: Path, survey: Survey, header: Header, lines: int) -> None:
+def vouch(path: Path, survey: ScanResult, header: Header, lines: int) -> None:
     """Raise `DoubtError` unless every line break ends a line, and every line has as many cells as the header.
 
     Where the amount comes last, it tells: it is never empty, so no line has fewer cells; one more cell would stand in the

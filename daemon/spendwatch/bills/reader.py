@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from spendwatch.bills.bill import Portion, UnderstoodBill
+from spendwatch.bills.checksum_scan import ChecksumScan
 from spendwatch.bills.columnar_reader import DoubtError, columnar_frames, exact_columns, has_quotes_in_place, vouch
 from spendwatch.bills.header import Expected, Header, find_header
 from spendwatch.bills.layouts import LAYOUTS
@@ -20,7 +21,6 @@ from spendwatch.bills.lines import Lines
 from spendwatch.bills.names import Told, without_part
 from spendwatch.bills.pages import as_items, looks_like_pages, read_pages
 from spendwatch.bills.strict_reader import StrictReader
-from spendwatch.bills.survey import Surveyor
 from spendwatch.bills.texts import Text, head_of, texts_of
 from spendwatch.bills.traits import PLACE, CellError, Interpreter, trait_fields
 from spendwatch.bills.unpacking.encodings import Encoding, as_utf8
@@ -32,14 +32,14 @@ Progress = Callable[[str, float], None]
 
 def read(path: Path, *, name: str, hints: ReadingHints, folder: Path, progress: Progress) -> UnderstoodBill:
     """Understand the file, or raise `UnreadableBillError` with every refusal. The folder is ours alone."""
-    surveyor = Surveyor(path)
+    scan = ChecksumScan(path)
     try:
         found = texts_of(path, name=name, folder=folder, progress=lambda share: progress("unpacking", share))
-        reader = _Reader(name, hints, folder, surveyor, progress)
+        reader = _Reader(name, hints, folder, scan, progress)
         portions = reader.portions(found.texts)
-        return UnderstoodBill(portions, surveyor.finish().digest, found.remarks)
+        return UnderstoodBill(portions, scan.finish().digest, found.remarks)
     except UnreadableBillError as error:
-        raise UnreadableBillError(*error.refusals, digest=surveyor.finish().digest) from error
+        raise UnreadableBillError(*error.refusals, digest=scan.finish().digest) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class _Reader:
     name: str
     hints: ReadingHints
     folder: Path
-    surveyor: Surveyor
+    scan: ChecksumScan
     """Of the file as it came."""
     progress: Progress
 
@@ -124,13 +124,13 @@ class _Reader:
     def _read_columnar(self, tables: Iterable[_Table], lines: Lines) -> Lines:
         for table in tables:
             text, header, before = table.text, table.header, lines.count
-            surveyor = self._survey(text)
+            scan = self._survey(text)
             for frame in columnar_frames(text, header, lines.categories, lines.identity):
                 lines.add(frame, text.told.part)
             # A line without a date may have a time, or sum up the others.
             if lines.interpreter.has_undated or (lines.has_quotes and not has_quotes_in_place(text, header)):
                 raise DoubtError
-            vouch(text.path, surveyor.finish(), header, lines.count - before)
+            vouch(text.path, scan.finish(), header, lines.count - before)
         return lines
 
     def _read_strictly(self, tables: Iterable[_Table], lines: Lines) -> Lines:
@@ -149,10 +149,10 @@ class _Reader:
                 raise table.text.refused(error) from error
         return lines
 
-    def _survey(self, text: Text) -> Surveyor:
-        surveyor = self.surveyor if text.path == self.surveyor.path else Surveyor(text.path, with_digest=False)
-        surveyor.progress = partial(self.progress, "reading")
-        return surveyor
+    def _survey(self, text: Text) -> ChecksumScan:
+        scan = self.scan if text.path == self.scan.path else ChecksumScan(text.path, with_digest=False)
+        scan.progress = partial(self.progress, "reading")
+        return scan
 
 
 def _empty_day(interpreter: Interpreter, account: str, cycle: str, day: date) -> DayKey:

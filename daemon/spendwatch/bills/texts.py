@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from spendwatch.bills.checksum_scan import digest_of
 from spendwatch.bills.header import HEAD_SIZE, is_header
 from spendwatch.bills.names import Told, told_by_part
-from spendwatch.bills.survey import digest_of
 from spendwatch.bills.unpacking.containers import opened
 from spendwatch.bills.unpacking.encodings import Encoding, decodable
 from spendwatch.domain.errors import UnreadableBillError, printable

@@ -21,7 +21,7 @@ from spendwatch.domain.policy import AccountPolicy, BalancePolicy, ChannelName, 
 from spendwatch.domain.review import AlertsKnown, Condition
 from spendwatch.domain.scope import BudgetScope
 from spendwatch.domain.trouble import Trouble
-from spendwatch.jobs.balances import Surveyed, runway
+from spendwatch.jobs.balances import Scanned, runway
 from spendwatch.jobs.conditions import FAILURES_TOLD
 from spendwatch.jobs.paces import Paces
 
@@ -273,7 +273,7 @@ def _of_source(
 
 
 def judge_balances(
-    surveyed: Surveyed,
+    surveyed: Scanned,
     policies: Policies,
     paces: Paces,
     known: AlertsKnown,

@@ -26,7 +26,7 @@ from spendwatch.jobs.ports import Balances
 
 
 @dataclass(frozen=True, slots=True)
-class Surveyed:
+class Scanned:
     """What is known of all balances at one moment."""
 
     balances: Mapping[AccountId, Position]
@@ -44,14 +44,14 @@ def survey(
     *,
     zone: tzinfo,
     now: datetime,
-) -> Surveyed:
+) -> Scanned:
     """Return what is known of all balances. Without a balance book only what the configuration says."""
     if not any(policy.balance for policy in policies.accounts):
-        return Surveyed({}, {}, {})
+        return Scanned({}, {}, {})
     paces.look_at_balances(view, policies, zone)
     latest = book.latest() if book else {}
     balances = balances_of(policies, view, periods, latest, zone=zone, now=now)
-    return Surveyed(balances, book.health() if book else {}, book.watches() if book else {})
+    return Scanned(balances, book.health() if book else {}, book.watches() if book else {})
 
 
 def runway(

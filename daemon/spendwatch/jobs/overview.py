@@ -26,7 +26,7 @@ from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, Works
 from spendwatch.domain.thresholds import gravity, levels_of
 from spendwatch.domain.trouble import Trouble
 from spendwatch.jobs.balance_conditions import cause_of, trouble_of
-from spendwatch.jobs.balances import Surveyed, runway, survey
+from spendwatch.jobs.balances import Scanned, runway, survey
 from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView
@@ -261,7 +261,7 @@ def _accounts(month: _Month, balances: Balances | None) -> tuple[AccountOverview
     return tuple(_account(policy, month, surveyed, marks, until.get(policy.account)) for policy in policies.accounts)
 
 
-def _account(policy: AccountPolicy, month: _Month, surveyed: Surveyed, marks: Marks, until: datetime | None) -> AccountOverview:
+def _account(policy: AccountPolicy, month: _Month, surveyed: Scanned, marks: Marks, until: datetime | None) -> AccountOverview:
     account, fresh, products = policy.account, month.fresh, month.policies.products
     sums = month.view.spend(month.period, dimensions(finer=False), products)
     mine = [spent for spent in sums if spent.values[Dimension.ACCOUNT] == account]

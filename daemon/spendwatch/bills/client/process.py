@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+from spendwatch.bills.checksum_scan import digest_of, identity
 from spendwatch.bills.client.child import InvalidAnswerError
 from spendwatch.bills.client.dialogue import Dialogue, Progress, usable
 from spendwatch.bills.client.reading import ProcessReading, ProcessResolution, hand_over
 from spendwatch.bills.messages import BillRead, DaysResolved, Done, ExportRequest, ForgetRequest, ReadRequest, ResolveRequest
-from spendwatch.bills.survey import digest_of, identity
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from spendwatch.domain.merging import Plan
 from spendwatch.domain.statement import BillFile, DayKey, Digest, ReadingHints, Statement

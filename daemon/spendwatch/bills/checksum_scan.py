@@ -21,7 +21,7 @@ Identity = tuple[int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class ScanResult:
     """What the bytes of a file show before parsing."""
 
     digest: Digest
@@ -33,7 +33,7 @@ class Survey:
     """Without NUL bytes and carriage returns."""
 
 
-class Surveyor:
+class ChecksumScan:
     """Surveys a file in a thread of its own. Hashing frees the interpreter, so the parser loses little."""
 
     def __init__(self, path: Path, *, with_digest: bool = True) -> None:
@@ -43,12 +43,12 @@ class Surveyor:
         """Called with the share of the file that is done."""
         self._with_digest = with_digest
         self._before = identity(path)
-        self._survey: Survey | None = None
+        self._survey: ScanResult | None = None
         self._trouble: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="survey", daemon=True)
         self._thread.start()
 
-    def finish(self) -> Survey:
+    def finish(self) -> ScanResult:
         """Return the survey when it is done. A file that has changed since the beginning raises `ReaderFailedError`."""
         self._thread.join()
         if self._trouble:
@@ -81,7 +81,7 @@ def identity(path: Path) -> Identity:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _surveyed(file: FileIO, progress: Callable[[float], None], *, with_digest: bool) -> Survey:
+def _surveyed(file: FileIO, progress: Callable[[float], None], *, with_digest: bool) -> ScanResult:
     size = max(1, os.fstat(file.fileno()).st_size)
     digest, block, last = hashlib.sha256(), bytearray(_BLOCK), 0
     view = memoryview(block)
@@ -100,4 +100,4 @@ def _surveyed(file: FileIO, progress: Callable[[float], None], *, with_digest: b
         last = block[count - 1]
         done += count
         progress(done / size)
-    return Survey(Digest(digest.hexdigest() if with_digest else ""), newlines, otherwise, last == _NEWLINE, is_plain)
+    return ScanResult(Digest(digest.hexdigest() if with_digest else ""), newlines, otherwise, last == _NEWLINE, is_plain)
