@@ -28,7 +28,7 @@ from bill_builder import (
 )
 from oracle import month_to_date
 from small_ledger import NO_HINTS, SmallLedger, a_bill_file, read_here
-from spendwatch.bills import columnar_reader, pile
+from spendwatch.bills import columnar_reader, day_buckets
 from spendwatch.bills import reader as reader_of_bills
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.bills.traits import Interpreter, Traits
@@ -390,8 +390,8 @@ def test_a_file_too_long_for_memory_is_read_in_parts_and_says_the_same(monkeypat
     monkeypatch.setattr(columnar_reader, "BATCH", 40)
     monkeypatch.setattr(columnar_reader, "SEGMENT", 20_000)
     monkeypatch.setattr(transcoding, "_PIECE", 5_000)
-    monkeypatch.setattr(pile, "ROOM", 50)
-    monkeypatch.setattr(pile, "_FEW_RUNS", 5)
+    monkeypatch.setattr(day_buckets, "ROOM", 50)
+    monkeypatch.setattr(day_buckets, "_FEW_RUNS", 5)
     parts = SmallLedger()
     assert parts.enter_here(name, sent) == statement
     assert parts.sums() == whole.sums() == month_to_date([(name, content)])

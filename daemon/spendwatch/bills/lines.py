@@ -11,8 +11,8 @@ import polars as pl
 
 from spendwatch.bills.chunk import PART, TraitBook
 from spendwatch.bills.columnar_reader import BETWEEN, Categories, DoubtError
+from spendwatch.bills.day_buckets import DayBuckets
 from spendwatch.bills.layouts.layout import Field, Layout
-from spendwatch.bills.pile import Pile
 from spendwatch.bills.traits import PLACE, SEPARATOR, Interpreter
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 from spendwatch.domain.money import EXACT, WHOLE_DIGITS
@@ -33,7 +33,7 @@ class Lines:
         self.interpreter = interpreter
         self.identity = identity
         self.book = TraitBook()
-        self.pile = Pile(folder)
+        self.pile = DayBuckets(folder)
         self.count = 0
         self.latest = ""
         """The latest time in a line of usage, as the bill writes it: the period of a plan may end months later."""

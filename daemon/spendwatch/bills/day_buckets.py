@@ -19,7 +19,7 @@ ROOM = 1_500_000
 _FEW_RUNS = 400
 
 
-class Pile:
+class DayBuckets:
     """The lines of a file by day. Each line's id and day once, after `settle`."""
 
     def __init__(self, folder: Path) -> None:
