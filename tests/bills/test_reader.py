@@ -31,7 +31,7 @@ from small_ledger import NO_HINTS, SmallLedger, a_bill_file, read_here
 from spendwatch.bills import columnar_reader, day_buckets
 from spendwatch.bills import reader as reader_of_bills
 from spendwatch.bills.client.process import ReadingProcess
-from spendwatch.bills.traits import Interpreter, Traits
+from spendwatch.bills.dimensions import ChargeDimensions, Interpreter
 from spendwatch.bills.unpacking import transcoding
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
@@ -369,7 +369,7 @@ def test_each_text_of_a_file_is_understood_once_however_many_batches_it_is_read_
     understood: list[Sequence[str]] = []
 
     class Watched(Interpreter):
-        def traits(self, cells: Sequence[str]) -> Traits:
+        def traits(self, cells: Sequence[str]) -> ChargeDimensions:
             understood.append(cells)
             return super().traits(cells)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from small_ledger import NO_HINTS, SmallLedger, Sums
 from spendwatch.bills.bill import Portion, UnderstoodBill
+from spendwatch.bills.dimensions import ChargeDimensions
 from spendwatch.bills.reader import read
-from spendwatch.bills.traits import Traits
 from spendwatch.domain.errors import UnreadableBillError
 from spendwatch.domain.statement import ReadingHints
 
@@ -72,7 +72,7 @@ def sums_of(portion: Portion) -> Sums:
     return dict(sums)
 
 
-def costs_of(portion: Portion) -> Iterator[tuple[Traits, Decimal]]:
+def costs_of(portion: Portion) -> Iterator[tuple[ChargeDimensions, Decimal]]:
     """Yield the traits and the cost of each line."""
     lines = portion._lines
     for key in portion.days:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import polars as pl
 
-from spendwatch.bills.chunk import TraitBook, content_digest
+from spendwatch.bills.chunk import DimensionDictionary, content_digest
 from spendwatch.bills.lines import Lines
 from spendwatch.bills.names import Told
 from spendwatch.domain.money import exact_sum
@@ -125,7 +125,7 @@ class Portion:
             end = min(_midnight(last + _DAY), self.reaches)
             yield Coverage(series, first[series], last, self._lines.owners(), version, end)
 
-    def fresh(self, key: DayKey, book: TraitBook) -> pl.DataFrame:
+    def fresh(self, key: DayKey, book: DimensionDictionary) -> pl.DataFrame:
         """Return the lines of one day."""
         return self._lines.fresh(key, book)
 
@@ -139,7 +139,7 @@ class UnderstoodBill:
         self._places = {content.digest: (one, content.key) for one in self._portions for content in one.contents}
         self.statement = self._stated(digest, remarks)
 
-    def fresh(self, digest: Digest, book: TraitBook) -> pl.DataFrame:
+    def fresh(self, digest: Digest, book: DimensionDictionary) -> pl.DataFrame:
         """Return the lines of one content, their traits numbered by the book."""
         portion, key = self._places[digest]
         return portion.fresh(key, book)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
-from spendwatch.bills.traits import Traits
+from spendwatch.bills.dimensions import ChargeDimensions
 from spendwatch.domain.money import SCALE
 from spendwatch.domain.statement import Digest
 
@@ -39,43 +39,43 @@ SPEND_KEY = (
 _COLUMNS = ("line_id", PART, "time", "usage", "list_cost", "billed_cost", OUTSTANDING, "traits")
 
 
-_SPEND = itemgetter(*map(Traits._fields.index, SPEND_KEY))
+_SPEND = itemgetter(*map(ChargeDimensions._fields.index, SPEND_KEY))
 
 
 @dataclass(slots=True)
-class TraitBook:
+class DimensionDictionary:
     """Numbers for traits, so that millions of lines can refer to a few of them."""
 
-    traits: list[Traits] = field(default_factory=list)
+    traits: list[ChargeDimensions] = field(default_factory=list)
     hashes: list[int] = field(default_factory=list)
     packed: list[str] = field(default_factory=list)
     """For each number the traits as JSON."""
     spends: list[str] = field(default_factory=list)
     """For each number the dimensions of the roll-up, as JSON without brackets."""
     _marks: list[str] = field(default_factory=list)
-    _numbers: dict[Traits, int] = field(default_factory=dict)
+    _numbers: dict[ChargeDimensions, int] = field(default_factory=dict)
 
-    def number(self, traits: Traits) -> int:
+    def number(self, traits: ChargeDimensions) -> int:
         """Return the number of these traits, a new one if they are new."""
         number = self._numbers.setdefault(traits, len(self.traits))
         if number == len(self.traits):
             self._add(traits, int.from_bytes(_hash(traits), "big"), _JSON(traits), _JSON(_SPEND(traits))[1:-1])
         return number
 
-    def renumbered(self, numbers: pl.Series, other: TraitBook) -> pl.Series:
+    def renumbered(self, numbers: pl.Series, other: DimensionDictionary) -> pl.Series:
         """Return as our numbers those of another book."""
         distinct = numbers.unique()
         ours = pl.Series((self._take(other, number) for number in distinct), dtype=pl.UInt32)
         return pl.zeros(len(other.traits), dtype=pl.UInt32, eager=True).scatter(distinct, ours).gather(numbers)
 
-    def _take(self, other: TraitBook, number: int) -> int:
+    def _take(self, other: DimensionDictionary, number: int) -> int:
         traits = other.traits[number]
         ours = self._numbers.setdefault(traits, len(self.traits))
         if ours == len(self.traits):
             self._add(traits, other.hashes[number], other.packed[number], other.spends[number])
         return ours
 
-    def _add(self, traits: Traits, hashed: int, packed: str, spend: str) -> None:
+    def _add(self, traits: ChargeDimensions, hashed: int, packed: str, spend: str) -> None:
         self.traits.append(traits)
         self.hashes.append(hashed)
         self.packed.append(packed)
@@ -99,7 +99,7 @@ def _hash(texts: Iterable[str]) -> bytes:
     return hashlib.blake2b("\x1f".join(texts).encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-def content_digest(frame: pl.DataFrame, book: TraitBook) -> Digest:
+def content_digest(frame: pl.DataFrame, book: DimensionDictionary) -> Digest:
     """Return a digest of the lines' content that does not depend on their order.
 
     It is made of Polars' row hashes: another release of Polars may give another digest, which costs one needless merge.
@@ -108,7 +108,7 @@ def content_digest(frame: pl.DataFrame, book: TraitBook) -> Digest:
     return Digest(hashlib.sha256(f"{marks.len()} {marks.bitwise_xor()!r} {marks.sum()!r}".encode()).hexdigest())
 
 
-def content_marks(frame: pl.DataFrame, book: TraitBook) -> pl.Series:
+def content_marks(frame: pl.DataFrame, book: DimensionDictionary) -> pl.Series:
     """Return for each line a number that tells its content."""
     hashes = pl.Series(book.hashes, dtype=pl.UInt64).gather(frame["traits"])
     more = [column for column in (PART, OUTSTANDING) if column in frame.columns]
@@ -116,7 +116,7 @@ def content_marks(frame: pl.DataFrame, book: TraitBook) -> pl.Series:
     return content.hash_rows(seed=1)
 
 
-def write_chunk(frame: pl.DataFrame, book: TraitBook, path: Path) -> None:
+def write_chunk(frame: pl.DataFrame, book: DimensionDictionary, path: Path) -> None:
     """Write the lines as one compressed file that needs nothing else to be understood."""
     texts, lines = _without_unused(frame, book)
     # Level 1 packs these columns as well as higher ones, at a third of their time.
@@ -125,7 +125,7 @@ def write_chunk(frame: pl.DataFrame, book: TraitBook, path: Path) -> None:
     )
 
 
-def _without_unused(frame: pl.DataFrame, book: TraitBook) -> tuple[list[str], pl.DataFrame]:
+def _without_unused(frame: pl.DataFrame, book: DimensionDictionary) -> tuple[list[str], pl.DataFrame]:
     """Return the traits that the lines refer to, and the lines with numbers into these."""
     used = frame["traits"].unique().sort()
     if used.len() == len(book.traits):
@@ -135,7 +135,7 @@ def _without_unused(frame: pl.DataFrame, book: TraitBook) -> tuple[list[str], pl
     return [book.packed[number] for number in used], frame.with_columns(places.gather(frame["traits"]).alias("traits"))
 
 
-def read_chunk(path: Path, book: TraitBook) -> pl.DataFrame:
+def read_chunk(path: Path, book: DimensionDictionary) -> pl.DataFrame:
     """Return the lines of a chunk, their traits numbered by the book."""
     traits = _unpacked(pl.read_parquet_metadata(path)[_TRAITS_KEY])
     numbers = pl.Series(map(book.number, traits), dtype=pl.UInt32)
@@ -148,7 +148,7 @@ def read_ids(path: Path) -> pl.Series:
     return pl.read_parquet(path, columns=["line_id"])["line_id"]
 
 
-def roll_up(frame: pl.DataFrame, book: TraitBook) -> str:
+def roll_up(frame: pl.DataFrame, book: DimensionDictionary) -> str:
     """Return as JSON a row for all lines that agree in `SPEND_KEY`: that, cost, lines, and what is outstanding.
 
     Lines with an outstanding amount make a row of their own: of the others, all that is billed may be outstanding.
@@ -183,9 +183,9 @@ def _packed(texts: Sequence[str]) -> str:
     return base64.b64encode(packed.getbuffer()).decode("ascii")
 
 
-def _unpacked(packed: str) -> Iterator[Traits]:
+def _unpacked(packed: str) -> Iterator[ChargeDimensions]:
     for text in pl.read_parquet(BytesIO(base64.b64decode(packed)))["traits"]:
-        yield Traits(*json.loads(text))
+        yield ChargeDimensions(*json.loads(text))
 
 
 def stacked(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

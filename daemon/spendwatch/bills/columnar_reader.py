@@ -13,10 +13,10 @@ import polars as pl
 
 from spendwatch.bills.cells import BLANKS, QUOTES, SHORTENED
 from spendwatch.bills.checksum_scan import ScanResult
+from spendwatch.bills.dimensions import DATE_LENGTH, SEPARATOR
 from spendwatch.bills.header import Header
 from spendwatch.bills.layouts.layout import PAYMENTS, Field
 from spendwatch.bills.texts import Text
-from spendwatch.bills.traits import DATE_LENGTH, SEPARATOR
 from spendwatch.bills.unpacking.encodings import Encoding
 from spendwatch.bills.unpacking.transcoding import UndecodableError, from_gb18030
 from spendwatch.domain.money import SCALE, WHOLE_DIGITS

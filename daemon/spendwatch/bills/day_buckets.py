@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from spendwatch.bills.chunk import TraitBook, stacked
+from spendwatch.bills.chunk import DimensionDictionary, stacked
 from spendwatch.bills.versions import DAY_RANK, newest
 from spendwatch.domain.statement import DayKey
 
@@ -48,7 +48,7 @@ class DayBuckets:
         pieces = [pl.read_ipc(piece) if isinstance(piece, Path) else piece for piece in self._heaps[day]]
         return stacked(pieces)
 
-    def settle(self, book: TraitBook, keys: Sequence[DayKey]) -> int:
+    def settle(self, book: DimensionDictionary, keys: Sequence[DayKey]) -> int:
         """Keep of lines that occur more than once the one that counts; return how many were dropped.
 
         `keys` tells which day each number means. Ids are unique within an account.

@@ -9,9 +9,9 @@ from typing import TextIO
 import polars as pl
 
 from spendwatch.bills.cells import guarded
-from spendwatch.bills.chunk import TraitBook
+from spendwatch.bills.chunk import DimensionDictionary
+from spendwatch.bills.dimensions import MODEL_STUDIO, SEPARATOR, ChargeDimensions
 from spendwatch.bills.focus_columns import COLUMNS
-from spendwatch.bills.traits import MODEL_STUDIO, SEPARATOR, Traits
 from spendwatch.domain.errors import InvalidAmountError
 from spendwatch.domain.money import parse_amount, plain
 from spendwatch.domain.statement import ChargeKind, DayKey
@@ -31,7 +31,9 @@ _CATEGORIES: Mapping[str, tuple[str, str]] = {
 }
 
 
-def write_day(file: TextIO, key: DayKey, lines: pl.DataFrame, book: TraitBook, products: Collection[str] | None) -> int:
+def write_day(
+    file: TextIO, key: DayKey, lines: pl.DataFrame, book: DimensionDictionary, products: Collection[str] | None
+) -> int:
     """Write the lines of a day that are for these products (None: for all), and return how many they were.
 
     What was contracted and what is effective is not known to us. Of bills of our provider both are what was billed, and so is
@@ -46,7 +48,9 @@ def write_day(file: TextIO, key: DayKey, lines: pl.DataFrame, book: TraitBook, p
     return written
 
 
-def _rows(key: DayKey, lines: pl.DataFrame, book: TraitBook, products: Collection[str] | None) -> Iterator[tuple[str, ...]]:
+def _rows(
+    key: DayKey, lines: pl.DataFrame, book: DimensionDictionary, products: Collection[str] | None
+) -> Iterator[tuple[str, ...]]:
     shared = [_shared(key, traits) for traits in book.traits]
     for line_id, usage, list_cost, cost, number in lines.select(
         "line_id", "usage", "list_cost", "billed_cost", "traits"
@@ -67,7 +71,7 @@ def _rows(key: DayKey, lines: pl.DataFrame, book: TraitBook, products: Collectio
         yield tuple(own[column] if column in own else told[column] for column in COLUMNS)
 
 
-def _shared(key: DayKey, traits: Traits) -> dict[str, str]:
+def _shared(key: DayKey, traits: ChargeDimensions) -> dict[str, str]:
     is_ours = traits.product == MODEL_STUDIO
     service = "AI and Machine Learning" if is_ours else "Other"
     kept = traits.kept.split(SEPARATOR) if traits.kept else (*[_PROVIDER] * 3, service, *_CATEGORIES[traits.charge])

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import polars as pl
 
-from spendwatch.bills.chunk import PART, TraitBook
+from spendwatch.bills.chunk import PART, DimensionDictionary
 from spendwatch.bills.columnar_reader import BETWEEN, Categories, DoubtError
 from spendwatch.bills.day_buckets import DayBuckets
+from spendwatch.bills.dimensions import PLACE, SEPARATOR, Interpreter
 from spendwatch.bills.layouts.layout import Field, Layout
-from spendwatch.bills.traits import PLACE, SEPARATOR, Interpreter
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 from spendwatch.domain.money import EXACT, WHOLE_DIGITS
 from spendwatch.domain.statement import ChargeKind, DayKey, Identity
@@ -32,7 +32,7 @@ class Lines:
         self.layout = layout
         self.interpreter = interpreter
         self.identity = identity
-        self.book = TraitBook()
+        self.book = DimensionDictionary()
         self.pile = DayBuckets(folder)
         self.count = 0
         self.latest = ""
@@ -95,7 +95,7 @@ class Lines:
         lines = self.pile.lines(self._heaps[key])
         return lines if self.identity is Identity.ID else self._told_apart(lines)
 
-    def fresh(self, key: DayKey, book: TraitBook) -> pl.DataFrame:
+    def fresh(self, key: DayKey, book: DimensionDictionary) -> pl.DataFrame:
         """Return the lines of one day, their traits numbered by another book."""
         lines = self.of(key)
         return lines.with_columns(book.renumbered(lines["traits"], self.book).alias("traits"))

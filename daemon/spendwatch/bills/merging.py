@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from spendwatch.bills.bill import UnderstoodBill
-from spendwatch.bills.chunk import TraitBook, read_chunk, read_ids, roll_up, write_chunk
+from spendwatch.bills.chunk import DimensionDictionary, read_chunk, read_ids, roll_up, write_chunk
 from spendwatch.bills.messages import DayOutcome
 from spendwatch.bills.versions import DAY_RANK, aligned, changes, counting, newest, without_copies
 from spendwatch.domain.merging import DayPlan, Pieces, Plan
@@ -49,7 +49,7 @@ class Resolving:
 
     def resolve(self, group: Sequence[DayPlan]) -> list[tuple[int, DayOutcome]]:
         """Resolve days, and return each by its place in the plan; leave roll-ups and fresh contents behind."""
-        book = TraitBook()
+        book = DimensionDictionary()
         loaded: dict[Digest, pl.DataFrame] = {}
 
         def lines(pieces: Callable[[DayPlan], Pieces]) -> dict[DayKey, pl.DataFrame]:
@@ -69,10 +69,10 @@ class Resolving:
     def pack_unused(self) -> None:
         """Leave the fresh contents behind that no day needs now."""
         for digest in self._unused:
-            book = TraitBook()
+            book = DimensionDictionary()
             self._pack(digest, self._lines(digest, book), book)
 
-    def lines_of(self, key: DayKey, book: TraitBook) -> pl.DataFrame:
+    def lines_of(self, key: DayKey, book: DimensionDictionary) -> pl.DataFrame:
         """Return the lines of that day which are in its sum, after the change."""
         counting = self._counting(self._plan.days, lambda one: one.after, book, {})
         return without_copies(counting[key], book)
@@ -81,7 +81,7 @@ class Resolving:
         self,
         days: Sequence[DayPlan],
         pieces: Callable[[DayPlan], Pieces],
-        book: TraitBook,
+        book: DimensionDictionary,
         loaded: dict[Digest, pl.DataFrame],
     ) -> dict[DayKey, pl.DataFrame]:
         """Return the lines that count of each day; a line that stands on several of them, where it is newest."""
@@ -100,7 +100,7 @@ class Resolving:
         key: DayKey,
         before: pl.DataFrame | None,
         after: pl.DataFrame | None,
-        book: TraitBook,
+        book: DimensionDictionary,
         left: Sequence[pl.Series],
     ) -> DayOutcome:
         lines = 0 if after is None else after.height
@@ -119,10 +119,10 @@ class Resolving:
             lines, found.new.height, found.changed, found.gone.height, is_linked, gone.height if lost else 0, lost
         )
 
-    def _pack(self, digest: Digest, lines: pl.DataFrame, book: TraitBook) -> None:
+    def _pack(self, digest: Digest, lines: pl.DataFrame, book: DimensionDictionary) -> None:
         write_chunk(lines, book, self._folder / f"content-{self._numbers[digest]}")
 
-    def _lines(self, digest: Digest, book: TraitBook) -> pl.DataFrame:
+    def _lines(self, digest: Digest, book: DimensionDictionary) -> pl.DataFrame:
         if digest in self._contents:
             return read_chunk(self._contents[digest], book)
         assert self._bill is not None  # noqa: S101 -- what is fresh is the bill's
@@ -133,7 +133,7 @@ class Resolving:
         frames = []
         for key, digest in pieces:
             known = self._contents.get(digest)
-            ids = read_ids(known) if known else self._lines(digest, TraitBook())["line_id"]
+            ids = read_ids(known) if known else self._lines(digest, DimensionDictionary())["line_id"]
             frames.append(ids.hash().alias("id").to_frame().with_columns(pl.lit(key.day).alias("day")))
         return pl.concat(frames) if frames else pl.DataFrame(schema={"id": pl.UInt64, "day": pl.Date})
 
@@ -167,7 +167,7 @@ class Resolving:
             yield days[day]
 
 
-def _each_once(frames: Sequence[pl.DataFrame], book: TraitBook) -> list[pl.DataFrame]:
+def _each_once(frames: Sequence[pl.DataFrame], book: DimensionDictionary) -> list[pl.DataFrame]:
     """Return the lines of several days; a line with an id that stands on several of them, where it is newest."""
     lines = pl.concat(frame.with_columns(pl.lit(day, pl.UInt32).alias(DAY_RANK)) for day, frame in enumerate(aligned(frames)))
     repeated = lines.filter(pl.col("line_id").is_duplicated())
@@ -177,7 +177,7 @@ def _each_once(frames: Sequence[pl.DataFrame], book: TraitBook) -> list[pl.DataF
     return [kept.filter(pl.col(DAY_RANK) == day).drop(DAY_RANK) for day in range(len(frames))]
 
 
-def _fallen(gone: pl.DataFrame, new: pl.DataFrame, book: TraitBook) -> tuple[tuple[str, str], ...]:
+def _fallen(gone: pl.DataFrame, new: pl.DataFrame, book: DimensionDictionary) -> tuple[tuple[str, str], ...]:
     """Return by how much the lines that are gone cost more than the new ones, by currency."""
     sums: dict[str, Decimal] = {}
     for lines, sign in ((gone, 1), (new, -1)):

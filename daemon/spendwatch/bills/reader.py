@@ -13,6 +13,7 @@ import polars as pl
 from spendwatch.bills.bill import Portion, UnderstoodBill
 from spendwatch.bills.checksum_scan import ChecksumScan
 from spendwatch.bills.columnar_reader import DoubtError, columnar_frames, exact_columns, has_quotes_in_place, vouch
+from spendwatch.bills.dimensions import PLACE, CellError, Interpreter, trait_fields
 from spendwatch.bills.header import Expected, Header, find_header
 from spendwatch.bills.layouts import LAYOUTS
 from spendwatch.bills.layouts.describeinstancebill import DESCRIBE_INSTANCE_BILL
@@ -22,7 +23,6 @@ from spendwatch.bills.names import Told, without_part
 from spendwatch.bills.pages import as_items, looks_like_pages, read_pages
 from spendwatch.bills.strict_reader import StrictReader
 from spendwatch.bills.texts import Text, head_of, texts_of
-from spendwatch.bills.traits import PLACE, CellError, Interpreter, trait_fields
 from spendwatch.bills.unpacking.encodings import Encoding, as_utf8
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 from spendwatch.domain.statement import DayKey, Identity, Kind, ReadingHints

@@ -23,9 +23,9 @@ from spendwatch.bills.cells import (
     rounded_amount_in,
     says_nothing,
 )
+from spendwatch.bills.dimensions import PLACE, SEPARATOR, CellError, Interpreter
 from spendwatch.bills.header import Header
 from spendwatch.bills.layouts.layout import Field
-from spendwatch.bills.traits import PLACE, SEPARATOR, CellError, Interpreter
 from spendwatch.domain.errors import InvalidAmountError, Refusal, UnreadableBillError
 from spendwatch.domain.money import EXACT, SCALE, WHOLE_DIGITS, plain
 

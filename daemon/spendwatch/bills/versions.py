@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from spendwatch.bills.chunk import OUTSTANDING, PART, TraitBook, content_marks
+from spendwatch.bills.chunk import OUTSTANDING, PART, DimensionDictionary, content_marks
 from spendwatch.domain.merging import Piece
 from spendwatch.domain.statement import Identity
 
@@ -44,7 +44,7 @@ class Changes:
     """The lines that counted before and do no longer."""
 
 
-def counting(pieces: Sequence[tuple[Piece, pl.DataFrame]], book: TraitBook, identity: Identity) -> pl.DataFrame:
+def counting(pieces: Sequence[tuple[Piece, pl.DataFrame]], book: DimensionDictionary, identity: Identity) -> pl.DataFrame:
     """Return the lines that count of a day, the oldest piece first, each with how new it is. Within a piece ids are unique."""
     frames = aligned([frame for _, frame in pieces])
     marked = [
@@ -69,7 +69,7 @@ def counting(pieces: Sequence[tuple[Piece, pl.DataFrame]], book: TraitBook, iden
     return lines.drop(_PIECE)
 
 
-def _of_owners(lines: pl.DataFrame, book: TraitBook, owners: Iterable[str]) -> pl.Series:
+def _of_owners(lines: pl.DataFrame, book: DimensionDictionary, owners: Iterable[str]) -> pl.Series:
     wanted = frozenset(owners)
     return pl.Series([traits.owner in wanted for traits in book.traits], dtype=pl.Boolean).gather(lines["traits"])
 
@@ -89,7 +89,7 @@ def line_keys(frame: pl.DataFrame) -> list[str]:
     return ["line_id", PART] if PART in frame.columns else ["line_id"]
 
 
-def newest(frame: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
+def newest(frame: pl.DataFrame, book: DimensionDictionary) -> pl.DataFrame:
     """Return of several versions of the same lines the one that counts. All other columns are kept."""
     ranked = frame.with_columns(book.ranks().gather(frame["traits"]).alias(_TRAITS))
     order = [RANK, "billed_cost", DAY_RANK, OUTSTANDING, "list_cost", "usage", "time", _TRAITS]
@@ -97,7 +97,7 @@ def newest(frame: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
     return ranked.unique(line_keys(frame), keep="last", maintain_order=True).drop(_TRAITS)
 
 
-def _newest_groups(lines: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
+def _newest_groups(lines: pl.DataFrame, book: DimensionDictionary) -> pl.DataFrame:
     """Return of each group of lines the newer version, whole: the parts of one export, which are equally new, are one."""
     lines = lines if PART in lines.columns else lines.with_columns(pl.lit(0, pl.UInt32).alias(PART))
     marked = lines.with_columns(_GROUP_OF.alias(_GROUP), content_marks(lines, book).alias("mark"))
@@ -130,7 +130,7 @@ def changes(before: pl.DataFrame, after: pl.DataFrame) -> Changes:
     return Changes(new, both.height - both.filter(is_same).height, gone)
 
 
-def without_copies(frame: pl.DataFrame, book: TraitBook) -> pl.DataFrame:
+def without_copies(frame: pl.DataFrame, book: DimensionDictionary) -> pl.DataFrame:
     """Return the lines of the sum: those of a file without a number only as far as numbered parts do not have them, too.
 
     Which of them is the copy may look otherwise when the next part comes. So it does with lines that stand in several parts

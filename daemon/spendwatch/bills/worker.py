@@ -19,7 +19,7 @@ from polars.exceptions import PolarsError
 from pydantic_core import to_json
 
 from spendwatch.bills.bill import UnderstoodBill
-from spendwatch.bills.chunk import TraitBook
+from spendwatch.bills.chunk import DimensionDictionary
 from spendwatch.bills.focus_lines import write_day
 from spendwatch.bills.merging import Resolving
 from spendwatch.bills.messages import (
@@ -95,7 +95,7 @@ class Worker:
             case ResolveRequest():
                 return DaysResolved(self._resolved(request))
             case ExportRequest():
-                book = TraitBook()
+                book = DimensionDictionary()
                 lines = Resolving(request.plan, request.contents, None, request.into.parent).lines_of(request.day, book)
                 with request.into.open("w", encoding="utf-8", newline="") as file:
                     write_day(file, request.day, lines, book, request.products)

@@ -66,7 +66,7 @@ def trait_fields(places: Mapping[Field, int]) -> tuple[Field, ...]:
     return (Field.ACCOUNT, *(field for field in _RAW if field in places), *instead)
 
 
-class Traits(NamedTuple):
+class ChargeDimensions(NamedTuple):
     """Everything that spend can be grouped by except the day; the order decides between two versions of one line."""
 
     owner: str
@@ -124,7 +124,7 @@ class Interpreter:
     """Whether lines without a date were met."""
     _has_unknown_tags: bool = False
     _accounts: dict[str, AccountId] = field(default_factory=dict)
-    _common: dict[tuple[str, ...], Traits] = field(default_factory=dict)
+    _common: dict[tuple[str, ...], ChargeDimensions] = field(default_factory=dict)
 
     def note_rounding(self, currency: str, lines: int, added: Decimal) -> None:
         """Note that amounts were rounded to the decimals that we keep."""
@@ -214,7 +214,7 @@ class Interpreter:
             day = period.first_day
         return period, day
 
-    def traits(self, cells: Sequence[str]) -> Traits:
+    def traits(self, cells: Sequence[str]) -> ChargeDimensions:
         """Return the dimensions in these cells, ordered as in `fields`, or raise `CellError`.
 
         A file may have as many resources as lines. What all of them have in common is read once.
@@ -225,7 +225,7 @@ class Interpreter:
             self._common[common] = self._read_common(cells)
         shared = self._common[common]
         instance = self._instance(varying, shared.product, shared.charge)
-        return Traits(
+        return ChargeDimensions(
             owner=shared.owner,
             product=shared.product,
             commodity=shared.commodity,
@@ -244,10 +244,10 @@ class Interpreter:
             kept=shared.kept,
         )
 
-    def _read_common(self, cells: Sequence[str]) -> Traits:
+    def _read_common(self, cells: Sequence[str]) -> ChargeDimensions:
         raw = {field: self._said(cell) for field, cell in zip(self.fields, cells, strict=True)}
         account, commodity = self._account(cells[0]), raw.get(Field.COMMODITY, "")
-        return Traits(
+        return ChargeDimensions(
             owner=self._owner(raw.get(Field.OWNER, ""), account),
             product=self._product(raw),
             commodity=commodity,
