@@ -32,7 +32,7 @@ from spendwatch.domain.notification import (
     notification_id,
     pause_after,
 )
-from spendwatch.domain.owed import SettledPeriod
+from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.scope import BudgetScope, Counts, NamedScope, Subject

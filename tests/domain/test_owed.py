@@ -12,7 +12,7 @@ import pytest
 
 from domain_builders import ACME, CNY, USD, cny
 from spendwatch.domain.money import Money
-from spendwatch.domain.owed import OwedDay, SettledPeriod, earlier_periods, owed, settled_period
+from spendwatch.domain.outstanding import OutstandingDay, SettledPeriod, earlier_periods, owed, settled_period
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, DayKey
 
@@ -23,11 +23,11 @@ CLOSED = datetime(2026, 9, 5, tzinfo=ZONE)
 """The first moment at which August is final, if months are so at the end of the 4th."""
 
 
-def a_day(amount: str, newest: datetime = CLOSED, *, series: str = "instancedetail", day: int = 3) -> OwedDay:
-    return OwedDay(DayKey(ACME, AUGUST, series, date(2026, 8, day)), CNY, Decimal(amount), newest)
+def a_day(amount: str, newest: datetime = CLOSED, *, series: str = "instancedetail", day: int = 3) -> OutstandingDay:
+    return OutstandingDay(DayKey(ACME, AUGUST, series, date(2026, 8, day)), CNY, Decimal(amount), newest)
 
 
-def told(*days: OwedDay, now: datetime = NOW) -> Money:
+def told(*days: OutstandingDay, now: datetime = NOW) -> Money:
     return owed(days, ACME, CNY, now=now, zone=ZONE, final_on=4)
 
 
@@ -55,7 +55,7 @@ def test_other_accounts_and_other_currencies_are_left_aside() -> None:
     assert told(a_day("1"), other, replace(a_day("6"), currency=USD)) == cny(1)
 
 
-def settled(charged: dict[BillingPeriod, str], *days: OwedDay, told_at: datetime = NOW) -> SettledPeriod | None:
+def settled(charged: dict[BillingPeriod, str], *days: OutstandingDay, told_at: datetime = NOW) -> SettledPeriod | None:
     return settled_period(
         lambda period: cny(charged.get(period, "0")),
         days,

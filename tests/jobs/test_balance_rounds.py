@@ -25,7 +25,7 @@ from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.money import EXACT, Currency, Money
 from spendwatch.domain.notification import Notification, Reason
-from spendwatch.domain.owed import SettledPeriod
+from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Escalation, Policies, Site
 from spendwatch.domain.statement import AccountId, ChargeKind, ReadingHints

@@ -10,7 +10,7 @@ from itertools import combinations
 
 from spendwatch.domain.balance_reading import BalanceReading
 from spendwatch.domain.money import Currency, Money
-from spendwatch.domain.owed import SettledPeriod
+from spendwatch.domain.outstanding import SettledPeriod
 
 TOLERANCE = Decimal("0.06")
 """By so much two figures of one balance may differ: each of the formula's terms is rounded to a cent somewhere."""

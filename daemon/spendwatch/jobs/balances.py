@@ -15,7 +15,7 @@ from spendwatch.domain.errors import BalanceUnavailableError
 from spendwatch.domain.forecast import Runway, runway_of
 from spendwatch.domain.health import BalanceHealth, Freshness
 from spendwatch.domain.money import Money
-from spendwatch.domain.owed import Charged, OwedDay, owed, settled_period
+from spendwatch.domain.outstanding import Charged, OutstandingDay, owed, settled_period
 from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Policies
@@ -83,7 +83,7 @@ def balances_of(
     watched = [(policy, policy.balance) for policy in policies.accounts if policy.balance]
     if not watched:
         return {}
-    owed_days = view.owed(periods[0], now, zone)
+    outstanding_days = view.owed(periods[0], now, zone)
     until = view.data_until(policies.products)
     found = {}
     for policy, wanted in watched:
@@ -93,7 +93,7 @@ def balances_of(
         unsettled = partial(_in_month, view, policy, "unsettled")
         settled = settled_period(
             unsettled,
-            owed_days,
+            outstanding_days,
             policy.account,
             oldest_open=periods[0],
             told_at=reading.as_of,
@@ -105,7 +105,7 @@ def balances_of(
         ordered = (_in_month(view, policy, "ordered", period) for period in periods)
         billed = Billed(
             current=unsettled(periods[-1]),
-            previous=sum(map(unsettled, periods[:-1]), _owed(policy, owed_days, policies, zone, now)),
+            previous=sum(map(unsettled, periods[:-1]), _owed(policy, outstanding_days, policies, zone, now)),
             since=Money(since.unsettled, policy.currency),
             until=until.get(policy.account),
             settled=settled,
@@ -171,7 +171,7 @@ def _in_month(view: LedgerView, policy: AccountPolicy, part: Literal["unsettled"
     return Money(getattr(_mine(view.charged(period), policy), part), policy.currency)
 
 
-def _owed(policy: AccountPolicy, days: Sequence[OwedDay], policies: Policies, zone: tzinfo, now: datetime) -> Money:
+def _owed(policy: AccountPolicy, days: Sequence[OutstandingDay], policies: Policies, zone: tzinfo, now: datetime) -> Money:
     return owed(days, policy.account, policy.currency, now=now, zone=zone, final_on=policies.month_final_on)
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from spendwatch.domain.authority import DayTotal
 from spendwatch.domain.commodity import Category, Exposure, exposure_of
 from spendwatch.domain.layouts import lags
-from spendwatch.domain.owed import Charged, OwedDay, believed_since, earlier_periods
+from spendwatch.domain.outstanding import Charged, OutstandingDay, believed_since, earlier_periods
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
@@ -93,7 +93,7 @@ class LedgerView:
         known = _known(self._kept, ("products since", since), lambda: self.ledger.products_since(since))
         return tuple(sorted(known.get(account, frozenset()) - set(products)))
 
-    def owed(self, oldest_open: BillingPeriod, now: datetime, zone: tzinfo) -> Sequence[OwedDay]:
+    def owed(self, oldest_open: BillingPeriod, now: datetime, zone: tzinfo) -> Sequence[OutstandingDay]:
         """Return what the bills of the months before the open ones show as not paid."""
         place, since = ("owed", oldest_open, now.astimezone(zone).date()), believed_since(now)
         return _known(self._kept, place, lambda: self.ledger.owed(earlier_periods(oldest_open), since))

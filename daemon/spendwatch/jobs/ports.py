@@ -19,7 +19,7 @@ from spendwatch.domain.health import AccountBills, BalanceHealth, ChannelHealth,
 from spendwatch.domain.late import Closing
 from spendwatch.domain.merging import Held, Reading, Resolution
 from spendwatch.domain.notification import Delivery, DeliveryId, Notification
-from spendwatch.domain.owed import Charged, OwedDay
+from spendwatch.domain.outstanding import Charged, OutstandingDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
@@ -173,7 +173,7 @@ class Ledger(Protocol):
         Subscriptions, refunds and adjustments are no use. Take all of it, and soon: a view of the data is held meanwhile.
         """
 
-    def owed(self, periods: Sequence[BillingPeriod], since: datetime) -> Sequence[OwedDay]:
+    def owed(self, periods: Sequence[BillingPeriod], since: datetime) -> Sequence[OutstandingDay]:
         """Return what each series shows as unpaid in these periods, by day, as far as statements since then show it."""
 
     def unassigned(self, since: datetime) -> Mapping[str, tuple[str, ...]]:

@@ -16,7 +16,7 @@ from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import Rejection
 from spendwatch.domain.late import Closing
 from spendwatch.domain.merging import Held, Resolution, ResolvedDay, never_needed
-from spendwatch.domain.owed import Charged, OwedDay
+from spendwatch.domain.outstanding import Charged, OutstandingDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension, Seen
 from spendwatch.domain.standing import SpendSum
@@ -60,7 +60,7 @@ from spendwatch.store.statement import (
     unassigned_since,
 )
 from spendwatch.store.statement_day import held_of, put_statement_days, remove_statement, series_of, telling_days
-from spendwatch.store.usage import charged, owed_days, products_since, usage_by_day, used_on
+from spendwatch.store.usage import charged, outstanding_days, products_since, usage_by_day, used_on
 from spendwatch.store.watermark import (
     current_revision,
     extend_watermark,
@@ -328,10 +328,10 @@ class Ledger:
         with self._database.reading() as connection:
             yield from usage_by_day(connection, series, by, products=products, days=days)
 
-    def owed(self, periods: Sequence[BillingPeriod], since: datetime) -> Sequence[OwedDay]:
+    def owed(self, periods: Sequence[BillingPeriod], since: datetime) -> Sequence[OutstandingDay]:
         """Return what each series shows as unpaid in these periods, as far as statements since then show it."""
         with self._database.reading() as connection:
-            return owed_days(connection, periods, since)
+            return outstanding_days(connection, periods, since)
 
 
 def _latest_series(connection: Connection, products: Sequence[str] | None) -> list[SeriesKey]:

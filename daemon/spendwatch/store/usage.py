@@ -11,7 +11,7 @@ from sqlalchemy import Connection, case, func, or_, select
 
 from spendwatch.domain.commodity import Category, category_of
 from spendwatch.domain.money import EXACT, Currency
-from spendwatch.domain.owed import Charged, OwedDay
+from spendwatch.domain.outstanding import Charged, OutstandingDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.statement import SUBSCRIPTIONS, AccountId, ChargeKind, DayKey, SeriesKey
@@ -97,7 +97,7 @@ def products_since(connection: Connection, since: date) -> Mapping[AccountId, fr
     return {account: frozenset(products) for account, products in found.items()}
 
 
-def owed_days(connection: Connection, periods: Sequence[BillingPeriod], since: datetime) -> tuple[OwedDay, ...]:
+def outstanding_days(connection: Connection, periods: Sequence[BillingPeriod], since: datetime) -> tuple[OutstandingDay, ...]:
     """Return what each series shows as unpaid in these periods, by day and currency, in statements since then."""
     newest = {day: moment for day, moment in newest_told(connection, periods) if moment >= since}
     found = []
@@ -109,5 +109,5 @@ def owed_days(connection: Connection, periods: Sequence[BillingPeriod], since: d
         for day, currency, amount in connection.execute(query):
             key = DayKey(month.account, month.period, month.series, day)
             if key in newest:
-                found.append(OwedDay(key, Currency(currency), amount, newest[key]))
+                found.append(OutstandingDay(key, Currency(currency), amount, newest[key]))
     return tuple(found)

@@ -19,7 +19,7 @@ EARLIER = 12
 
 
 @dataclass(frozen=True, slots=True)
-class OwedDay:
+class OutstandingDay:
     """What one series says of one day that is not paid, and when it last said so."""
 
     key: DayKey
@@ -71,7 +71,7 @@ def believed_since(now: datetime) -> datetime:
 
 def settled_period(
     unsettled: Callable[[BillingPeriod], Money],
-    days: Iterable[OwedDay],
+    days: Iterable[OutstandingDay],
     account: AccountId,
     *,
     oldest_open: BillingPeriod,
@@ -97,7 +97,7 @@ def settled_period(
 
 
 def owed(
-    days: Iterable[OwedDay], account: AccountId, currency: Currency, *, now: datetime, zone: tzinfo, final_on: int
+    days: Iterable[OutstandingDay], account: AccountId, currency: Currency, *, now: datetime, zone: tzinfo, final_on: int
 ) -> Money:
     """Return what the account owes of closed months.
 
