@@ -22,7 +22,7 @@ from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
 from spendwatch.clock_watch import ClockWatch
 from spendwatch.domain.errors import ConfigMistake, LedgerDamagedError, LedgerUnavailableError, SourceUnavailableError
-from spendwatch.domain.late import Closing
+from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.period import closes_at, open_periods
 from spendwatch.domain.policy import AccountPolicy, ChannelName
 from spendwatch.domain.statement import AccountId, ReadingHints, SourceName
@@ -75,13 +75,13 @@ def hints_of(settings: Settings, source: SourceName | None = None) -> ReadingHin
             return ReadingHints(known, config.account, config.kind, config.layout or "")
 
 
-def closing_of(settings: Settings, ledger: ledger.Ledger, now: datetime) -> Closing:
+def closing_of(settings: Settings, ledger: ledger.Ledger, now: datetime) -> PeriodClose:
     """Return which of the months on record are final, and which month is the oldest that is not."""
     policies, zone = settings.policies, settings.zone
     known = {period for periods in ledger.periods().values() for period in periods}
     closed = {period: closes_at(period, zone, final_on=policies.month_final_on) for period in known}
     first_open = open_periods(now, zone, final_on=policies.month_final_on)[0]
-    return Closing({period: at for period, at in closed.items() if at <= now}, policies.products, first_open)
+    return PeriodClose({period: at for period, at in closed.items() if at <= now}, policies.products, first_open)
 
 
 class App:

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from spendwatch.bills.client.process import ReadingProcess
-from spendwatch.domain.late import Closing
+from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.statement import BillFile, ReadingHints, Receipt, SourceName
@@ -30,7 +30,7 @@ class RealLedger:
     reader: ReadingProcess
     folder: Path
     hints: ReadingHints = _NO_HINTS
-    closing: Callable[[], Closing] = Closing
+    closing: Callable[[], PeriodClose] = PeriodClose
     now: datetime = _BEGIN
     _numbers: count[int] = field(default_factory=lambda: count(1))
 

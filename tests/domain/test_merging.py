@@ -9,7 +9,7 @@ from itertools import permutations
 
 import pytest
 
-from spendwatch.domain.late import Closing
+from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.merging import (
     Held,
     HeldStatement,
@@ -230,14 +230,14 @@ def test_what_a_complete_statement_reaches_beyond_can_never_count_again() -> Non
 
 # -- whether it is news --
 
-OPEN, OVER = Closing(first_open=SEPTEMBER), Closing(first_open=SEPTEMBER.next())
+OPEN, OVER = PeriodClose(first_open=SEPTEMBER), PeriodClose(first_open=SEPTEMBER.next())
 CHANGED = Day(key(1))
 
 
 def test_what_changes_an_open_month_shows_that_bills_come() -> None:
     known = held(told("x", content(1, "b", NOW)))
     assert fresh_accounts(a_statement(content(1, "a", OLD)), [CHANGED], known, OPEN)
-    assert fresh_accounts(a_statement(content(1, "a", OLD)), [CHANGED], known, Closing())
+    assert fresh_accounts(a_statement(content(1, "a", OLD)), [CHANGED], known, PeriodClose())
 
 
 def test_what_changes_nothing_shows_it_only_if_it_was_exported_later_than_everything_known() -> None:

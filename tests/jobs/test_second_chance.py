@@ -28,7 +28,7 @@ from drop_folder import Inbox, mounted
 from spendwatch.bills.client.process import MEMORY, ReadingProcess
 from spendwatch.domain.errors import UnreadableBillError
 from spendwatch.domain.health import ReadingProgress
-from spendwatch.domain.late import Closing
+from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.merging import Held
 from spendwatch.domain.money import exact_sum
 from spendwatch.domain.period import BillingPeriod
@@ -115,7 +115,7 @@ class Station:
     def round(self) -> dict[str, str]:
         """Try whatever is there, an hour after the last time; return what became of each file."""
         ledger = WatchedLedger(self.database, self._tell)
-        desk = Desk(self.reader, ledger, ReadingHints(), Closing, lambda: NOW, turn_to=self._turn_to)
+        desk = Desk(self.reader, ledger, ReadingHints(), PeriodClose, lambda: NOW, turn_to=self._turn_to)
         found: list[Taken] = []
         for _ in range(2):
             self.inbox.seconds += 3600
@@ -337,7 +337,7 @@ def packed(path: Path, lines: int) -> BillFile:
 def test_how_far_a_long_file_is_read_stands_in_the_store_until_it_is_done(station: Station, tmp_path: Path) -> None:
     looks, file = looked_at(station.database), packed(tmp_path / "long.gz", 20_000)
     with ReadingProcess(tmp_path / "other", progress=looks) as reader:
-        desk = Desk(reader, Ledger(station.database), ReadingHints(), Closing, lambda: NOW, turn_to=looks.notes.turn_to)
+        desk = Desk(reader, Ledger(station.database), ReadingHints(), PeriodClose, lambda: NOW, turn_to=looks.notes.turn_to)
         enter(file, desk)
         assert looks.health.readings() == ()
         shares = [one.share for one in looks.seen if one.phase == "unpacking"]
@@ -356,7 +356,7 @@ def test_of_two_sources_that_read_at_once_each_stands_beside_its_own_file(statio
     looks = looked_at(station.database)
     files = [packed(tmp_path / f"{name}.gz", 10_000) for name in ("one", "other")]
     with ReadingProcess(tmp_path / "shared", progress=looks) as reader:
-        desk = Desk(reader, Ledger(station.database), ReadingHints(), Closing, lambda: NOW, turn_to=looks.notes.turn_to)
+        desk = Desk(reader, Ledger(station.database), ReadingHints(), PeriodClose, lambda: NOW, turn_to=looks.notes.turn_to)
         threads = [threading.Thread(target=enter, args=(file, desk)) for file in files]
         for thread in threads:
             thread.start()
@@ -373,7 +373,7 @@ def test_who_records_a_bill_does_not_wait_for_another_one_that_is_read_meanwhile
     shorts = [BillFile(path.name, path, path.stat().st_size, SourceName("shorts"), NOW) for path in lines]
     troubles: list[BaseException] = []
     with ReadingProcess(tmp_path / "shared", progress=looks) as reader:
-        desk = Desk(reader, Ledger(station.database), ReadingHints(), Closing, lambda: NOW, turn_to=looks.notes.turn_to)
+        desk = Desk(reader, Ledger(station.database), ReadingHints(), PeriodClose, lambda: NOW, turn_to=looks.notes.turn_to)
 
         def enter_all(files: Sequence[BillFile]) -> None:
             try:

@@ -16,7 +16,7 @@ from spendwatch.domain.authority import DayTotal
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import ReadingProgress, Rejection
-from spendwatch.domain.late import Closing
+from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.merging import Held, Plan
 from spendwatch.domain.money import Currency, Money, exact_sum
 from spendwatch.domain.period import BillingPeriod
@@ -65,7 +65,7 @@ def record(
     *days: Day,
     held: Held | None = None,
     at: datetime = NOON,
-    closing: Closing | None = None,
+    closing: PeriodClose | None = None,
     **more: Any,  # noqa: ANN401 -- any field
 ) -> None:
     """Enter a file of that name that says this of those days; that a day is empty it says by covering it."""
@@ -145,7 +145,7 @@ class BrokenDay(Day):
 
 def test_of_a_file_whose_recording_breaks_off_neither_coverage_nor_totals_nor_lateness_stays(ledger: Ledger) -> None:
     record(ledger, "first", Day(key(1)), at=NOON - timedelta(days=40))
-    late = Closing({SEPTEMBER: NOON}, ("sfm",))
+    late = PeriodClose({SEPTEMBER: NOON}, ("sfm",))
     with pytest.raises(OSError):  # noqa: PT011 -- the very error of the reader
         record(ledger, "second", Day(key(2)), BrokenDay(key(3)), coverage=(cover(),), closing=late, at=NOON)
     assert covered(ledger, MONTH) == set()
@@ -277,10 +277,10 @@ def test_lines_that_can_never_count_again_are_dropped_once_their_month_is_over(l
     record(ledger, "early", early, version=Version(OLD, is_complete=True))
     record(ledger, "late", late, version=whole.version, coverage=(whole,))
     record(ledger, "export", other, version=Version(NEW + timedelta(days=1)))
-    for closing in (Closing(), Closing(first_open=SEPTEMBER)):
+    for closing in (PeriodClose(), PeriodClose(first_open=SEPTEMBER)):
         ledger.compact(closing)
         assert ledger.given_up([early.digest, late.digest, other.digest]) == set()
-    ledger.compact(Closing(first_open=SEPTEMBER.next()))
+    ledger.compact(PeriodClose(first_open=SEPTEMBER.next()))
     assert ledger.given_up([early.digest, late.digest, other.digest]) == {early.digest}
     assert spent(ledger) == 5
 
@@ -288,7 +288,7 @@ def test_lines_that_can_never_count_again_are_dropped_once_their_month_is_over(l
 # -- months that should have been final --
 
 CLOSED_AT = datetime(2026, 10, 5, tzinfo=CHINA)
-CLOSING = Closing({SEPTEMBER: CLOSED_AT}, ("sfm",))
+CLOSING = PeriodClose({SEPTEMBER: CLOSED_AT}, ("sfm",))
 IN_TIME, TOO_LATE = CLOSED_AT - timedelta(seconds=1), CLOSED_AT + timedelta(days=1)
 
 
@@ -352,8 +352,8 @@ def test_a_month_that_nobody_watched_while_it_was_open_is_no_matter(ledger: Ledg
 
 
 def test_a_month_that_is_open_is_never_late(ledger: Ledger) -> None:
-    record(ledger, "first", Day(key(1), (row("5"),)), at=IN_TIME, closing=Closing({}, ("sfm",)))
-    record(ledger, "second", Day(key(1), (row("6"),)), at=TOO_LATE, closing=Closing({}, ("sfm",)))
+    record(ledger, "first", Day(key(1), (row("5"),)), at=IN_TIME, closing=PeriodClose({}, ("sfm",)))
+    record(ledger, "second", Day(key(1), (row("6"),)), at=TOO_LATE, closing=PeriodClose({}, ("sfm",)))
     assert lateness(ledger) == []
 
 
@@ -480,7 +480,7 @@ def test_those_who_lose_a_race_begin_anew_until_everything_is_on_record(place: s
 
     def work(one: int) -> None:
         database = open_database(place)
-        desk = Desk(readers[one], Ledger(database), ReadingHints(), Closing, lambda: NOON)
+        desk = Desk(readers[one], Ledger(database), ReadingHints(), PeriodClose, lambda: NOON)
         try:
             start.wait(30)
             for number in range(2):
@@ -521,7 +521,7 @@ def test_who_loses_time_and_again_gives_up_and_leaves_nothing_behind(ledger: Led
             return reading
 
     raced = RacedReader(reader.bills)
-    desk = Desk(raced, ledger, ReadingHints(), Closing, lambda: NOON)
+    desk = Desk(raced, ledger, ReadingHints(), PeriodClose, lambda: NOON)
     with pytest.raises(LedgerChangedError):
         enter(BillFile("mine", None, 1, INBOX, NOON), desk)  # type: ignore[arg-type] # never opened
     assert len(raced.merges) == 5

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple, Protocol, Self
 
-from spendwatch.domain.late import Closing
+from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.money import Money
 from spendwatch.domain.statement import (
     AccountId,
@@ -320,13 +320,17 @@ class Reading(Protocol):
         """Let the reader forget the file."""
 
 
-def fresh_accounts(statement: Statement, resolved: Sequence[ResolvedDay], held: Held, closing: Closing) -> frozenset[AccountId]:
+def fresh_accounts(
+    statement: Statement, resolved: Sequence[ResolvedDay], held: Held, closing: PeriodClose
+) -> frozenset[AccountId]:
     """Return the accounts of which a statement shows that bills still come."""
     accounts = {month.account for month in statement.months}
     return frozenset(account for account in accounts if _is_fresh(account, statement, resolved, held, closing))
 
 
-def _is_fresh(account: AccountId, statement: Statement, resolved: Iterable[ResolvedDay], held: Held, closing: Closing) -> bool:
+def _is_fresh(
+    account: AccountId, statement: Statement, resolved: Iterable[ResolvedDay], held: Held, closing: PeriodClose
+) -> bool:
     """Return whether it is news about a month of the account that is still open.
 
     It is news if it changed something there, or if it was exported later than everything that was known of that month in its

@@ -15,7 +15,7 @@ from spendwatch.domain.errors import (
     printable,
 )
 from spendwatch.domain.health import Rejection
-from spendwatch.domain.late import Closing
+from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.merging import Plan, Reading, fresh_accounts, is_outranked, plan_change
 from spendwatch.domain.period import Clock
 from spendwatch.domain.statement import BillFile, Digest, ReadingHints, Receipt
@@ -50,7 +50,7 @@ class Desk:
     reader: BillReader
     ledger: Ledger
     hints: ReadingHints
-    closing: Callable[[], Closing]
+    closing: Callable[[], PeriodClose]
     """Tells which months are final now, and which are over."""
     clock: Clock
     turn_to: Callable[[BillFile | None], None] = lambda _: None

@@ -16,7 +16,7 @@ from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.health import AccountBills, BalanceHealth, ChannelHealth, ReadingProgress, Rejection, SourceHealth
-from spendwatch.domain.late import Closing
+from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.merging import Held, Reading, Resolution
 from spendwatch.domain.notification import Delivery, DeliveryId, Notification
 from spendwatch.domain.outstanding import Charged, OutstandingDay
@@ -104,7 +104,7 @@ class Ledger(Protocol):
         source: SourceName,
         held: Held,
         now: datetime,
-        closing: Closing | None = None,
+        closing: PeriodClose | None = None,
     ) -> None:
         """Record a statement and the resolved days in one transaction.
 

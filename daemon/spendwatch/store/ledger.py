@@ -14,7 +14,7 @@ from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import Rejection
-from spendwatch.domain.late import Closing
+from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.merging import Held, Resolution, ResolvedDay, never_needed
 from spendwatch.domain.outstanding import Charged, OutstandingDay
 from spendwatch.domain.period import BillingPeriod
@@ -45,7 +45,7 @@ from spendwatch.store.cross_check import checks_of, put_checks
 from spendwatch.store.database import Database
 from spendwatch.store.day import newest_day, put_lines, remove_lines
 from spendwatch.store.day_total import put_totals, remove_totals, series_that_count, totals_of
-from spendwatch.store.late import late_since, put_late, spent_in_closed
+from spendwatch.store.late_charges import late_since, put_late, spent_in_closed
 from spendwatch.store.spend import charges_since, names_seen, put_rows, remove_rows, sums
 from spendwatch.store.statement import (
     EnteredStatement,
@@ -123,7 +123,7 @@ class Ledger:
         source: SourceName,
         held: Held,
         now: datetime,
-        closing: Closing | None = None,
+        closing: PeriodClose | None = None,
     ) -> None:
         """Record a statement and the resolved days in one transaction. One that is on record already changes nothing.
 
@@ -135,7 +135,7 @@ class Ledger:
             if is_on_record(connection, statement):
                 return
             _require_unchanged(connection, statement.months, held)
-            closed = closing or Closing()
+            closed = closing or PeriodClose()
             before = spent_in_closed(connection, statement, closed)
             number = enter(connection, statement, resolution.days, name=name, source=source, now=now)
             put_contents(connection, resolution)
@@ -261,7 +261,7 @@ class Ledger:
         with self._database.writing() as connection:
             return give_up(connection, before)
 
-    def compact(self, closing: Closing) -> None:
+    def compact(self, closing: PeriodClose) -> None:
         """Drop the lines of months that are over which cannot count any more, whatever may come; every sum stays."""
         with self._database.writing() as connection:
             for series in crowded_series(connection):

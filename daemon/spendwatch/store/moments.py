@@ -18,7 +18,7 @@ from spendwatch.store.balance_reading import balance_reading
 from spendwatch.store.columns import Moment
 from spendwatch.store.database import Database
 from spendwatch.store.health_book import account_bills, channel_health, source_health
-from spendwatch.store.late import late
+from spendwatch.store.late_charges import late
 from spendwatch.store.source_memory import original
 from spendwatch.store.statement import rejection
 

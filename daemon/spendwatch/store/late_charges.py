@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, PrimaryKeyConstraint, Table, select
 
 from spendwatch.domain.authority import DayTotal, authorities, main_currency
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
-from spendwatch.domain.late import Closing
+from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, Statement
@@ -35,7 +35,7 @@ NO_CURRENCY = Currency("")
 Spent = Mapping[tuple[AccountId, BillingPeriod], Money]
 
 
-def spent_in_closed(connection: Connection, statement: Statement, closing: Closing, *, like: Spent | None = None) -> Spent:
+def spent_in_closed(connection: Connection, statement: Statement, closing: PeriodClose, *, like: Spent | None = None) -> Spent:
     """Return what was spent in the statement's final months, as far as they were watched while they were open.
 
     In the currency of what it is to be compared with, if that has one.
@@ -55,7 +55,7 @@ def spent_in_closed(connection: Connection, statement: Statement, closing: Closi
     return found
 
 
-def _spent(totals: list[DayTotal], closing: Closing, currency: Currency) -> Money:
+def _spent(totals: list[DayTotal], closing: PeriodClose, currency: Currency) -> Money:
     counts = set(authorities(totals, closing.products).values())
     wanted = currency or main_currency(totals)
     mine = (one for one in totals if one.series in counts and one.product in closing.products and one.currency == wanted)

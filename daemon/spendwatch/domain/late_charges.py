@@ -10,7 +10,7 @@ from spendwatch.domain.period import BillingPeriod
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
+class PeriodClose:
     """Which months are final, and what counts as spend in them."""
 
     closed: Mapping[BillingPeriod, datetime] = field(default_factory=dict)
