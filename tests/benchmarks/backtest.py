@@ -25,8 +25,8 @@ from itertools import accumulate
 
 from spendwatch.domain.forecast import Crossing, Runway, RunwayReached, forecast_period, runway_of, runway_reached
 from spendwatch.domain.money import Currency, Money
-from spendwatch.domain.pace import HORIZON, TooEarly, pace_of
 from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.run_rate import HORIZON, TooEarly, run_rate_of
 
 CNY = Currency("CNY")
 DAY = timedelta(days=1)
@@ -204,7 +204,7 @@ class Told:
 
 def ours(asked: Asked) -> Told | None:
     """Return what the daemon would say."""
-    pace = pace_of(asked.complete, through=asked.through)
+    pace = run_rate_of(asked.complete, through=asked.through)
     if isinstance(pace, TooEarly):
         return None
     spent, floor = money(asked.on_record), money(asked.account.available / 4)
@@ -399,7 +399,7 @@ def timing(scopes: int = 10_000, days: int = 60) -> None:
     spent, month, until = money(1000), BillingPeriod(2026, 9), datetime(2026, 9, 15, 9, tzinfo=UTC)
     gc.freeze()  # as the daemon does at its start
     started = time.perf_counter()
-    paces = [pace for pace in (pace_of(daily, through=last) for daily in many) if not isinstance(pace, TooEarly)]
+    paces = [pace for pace in (run_rate_of(daily, through=last) for daily in many) if not isinstance(pace, TooEarly)]
     paced = time.perf_counter()
     for pace in paces:
         forecast_period(pace, spent, month, data_until=until, zone=UTC)

@@ -17,7 +17,7 @@ from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.balance_watch import BalanceWatch, TopUp, is_clear, watch_balance, with_runway
 from spendwatch.domain.forecast import Crossing, Runway, RunwayReached
 from spendwatch.domain.money import Money
-from spendwatch.domain.pace import TooEarly
+from spendwatch.domain.run_rate import TooEarly
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SEVEN, THREE = timedelta(days=7), timedelta(days=3)

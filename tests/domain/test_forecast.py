@@ -23,7 +23,7 @@ from spendwatch.domain.forecast import (
     runway_reached,
 )
 from spendwatch.domain.money import EXACT, Money
-from spendwatch.domain.pace import Pace, TooEarly, pace_of
+from spendwatch.domain.run_rate import RunRate, TooEarly, run_rate_of
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 DAY = timedelta(days=1)
@@ -42,10 +42,10 @@ DAILY = st.dictionaries(
 MOMENTS = st.datetimes(datetime(2026, 8, 1), datetime(2026, 11, 30), timezones=st.just(UTC))  # noqa: DTZ001 -- hypothesis adds it
 
 
-def a_pace(*amounts: int | str, through: date = THROUGH) -> Pace:
+def a_pace(*amounts: int | str, through: date = THROUGH) -> RunRate:
     daily = {through - back * DAY: Decimal(amount) for back, amount in enumerate(reversed(amounts))}
-    pace = pace_of(daily, through=through)
-    assert isinstance(pace, Pace)
+    pace = run_rate_of(daily, through=through)
+    assert isinstance(pace, RunRate)
     return pace
 
 
@@ -54,11 +54,11 @@ YOUNG = a_pace(*["10"] * 10)
 WORKING_DAYS = a_pace(*[10, 10, 10, 10, 10, 0, 0] * 6)
 
 
-def a_forecast(pace: Pace, spent: str | int, data_until: datetime = MIDNIGHT) -> Forecast:
+def a_forecast(pace: RunRate, spent: str | int, data_until: datetime = MIDNIGHT) -> Forecast:
     return forecast_period(pace, cny(spent), SEPTEMBER, data_until=data_until, zone=SHANGHAI)
 
 
-def a_runway(pace: Pace, available: str | int | Decimal, *floors: int, data_until: datetime = MIDNIGHT) -> Runway:
+def a_runway(pace: RunRate, available: str | int | Decimal, *floors: int, data_until: datetime = MIDNIGHT) -> Runway:
     today = data_until.astimezone(SHANGHAI).date()
     return runway_of(pace, cny(available), map(cny, floors), data_until=data_until, zone=SHANGHAI, today=today)
 
@@ -284,7 +284,7 @@ def test_a_threshold_that_is_no_longer_wanted_is_forgotten() -> None:
 def test_more_available_never_brings_the_crossing_nearer(
     daily: dict[date, Decimal], one: Decimal, other: Decimal, until: datetime
 ) -> None:
-    pace = pace_of(daily, through=THROUGH)
+    pace = run_rate_of(daily, through=THROUGH)
     if isinstance(pace, TooEarly):
         return
     less, more = sorted((one, other))
@@ -299,7 +299,7 @@ def test_more_available_never_brings_the_crossing_nearer(
 def test_whatever_was_spent_the_answers_are_in_order(
     daily: dict[date, Decimal], spent: Decimal, available: Decimal, until: datetime
 ) -> None:
-    pace = pace_of(daily, through=THROUGH)
+    pace = run_rate_of(daily, through=THROUGH)
     if isinstance(pace, TooEarly):
         return
     forecast = forecast_period(pace, cny(spent), SEPTEMBER, data_until=until, zone=SHANGHAI)
@@ -322,7 +322,7 @@ def test_the_same_spend_in_other_money_has_the_same_forecast(
 ) -> None:
     daily = {THROUGH - back * DAY: amount for back, amount in enumerate(amounts)}
     scaled = {day: EXACT.multiply(amount, rate) for day, amount in daily.items()}
-    pace, other = pace_of(daily, through=THROUGH), pace_of(scaled, through=THROUGH)
+    pace, other = run_rate_of(daily, through=THROUGH), run_rate_of(scaled, through=THROUGH)
     if isinstance(pace, TooEarly) or isinstance(other, TooEarly):
         assert pace == other
         return
@@ -337,7 +337,7 @@ def test_the_same_spend_in_other_money_has_the_same_forecast(
 def test_nothing_around_changes_the_forecast(
     daily: dict[date, Decimal], spent: Decimal, available: Decimal, until: datetime
 ) -> None:
-    pace = pace_of(daily, through=THROUGH)
+    pace = run_rate_of(daily, through=THROUGH)
     if isinstance(pace, TooEarly):
         return
     usual = a_forecast(pace, str(spent), until), a_runway(pace, available, 1000, data_until=until)

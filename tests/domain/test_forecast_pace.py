@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spendwatch.domain.money import EXACT
-from spendwatch.domain.pace import HORIZON, Pace, TooEarly, pace_of
+from spendwatch.domain.run_rate import HORIZON, RunRate, TooEarly, run_rate_of
 
 DAY = timedelta(days=1)
 THROUGH = date(2026, 9, 13)
@@ -34,17 +34,17 @@ def days(*amounts: int | str | Decimal, through: date = THROUGH) -> dict[date, D
     return {through - back * DAY: Decimal(amount) for back, amount in enumerate(reversed(amounts))}
 
 
-def a_pace(daily: Mapping[date, Decimal], unknown: frozenset[date] = frozenset()) -> Pace:
-    pace = pace_of(daily, through=THROUGH, unknown=unknown)
-    assert isinstance(pace, Pace)
+def a_pace(daily: Mapping[date, Decimal], unknown: frozenset[date] = frozenset()) -> RunRate:
+    pace = run_rate_of(daily, through=THROUGH, unknown=unknown)
+    assert isinstance(pace, RunRate)
     return pace
 
 
-def usual_day(pace: Pace) -> float:
+def usual_day(pace: RunRate) -> float:
     return pace.level * float(pace.unit)
 
 
-def ahead(pace: Pace, count: int) -> Sequence[tuple[float, float, float]]:
+def ahead(pace: RunRate, count: int) -> Sequence[tuple[float, float, float]]:
     """The low, likely and high spend up to the end of each of the next days."""
     unit = float(pace.unit)
     sums = [(low * unit, likely * unit, high * unit) for _, low, likely, high in pace.ahead(pace.through + DAY, 0.0)]
@@ -53,7 +53,7 @@ def ahead(pace: Pace, count: int) -> Sequence[tuple[float, float, float]]:
 
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_below_five_complete_days_it_is_too_early(count: int) -> None:
-    assert pace_of(days(*["10"] * count), through=THROUGH) == TooEarly(count, needed=5)
+    assert run_rate_of(days(*["10"] * count), through=THROUGH) == TooEarly(count, needed=5)
 
 
 def test_from_five_complete_days_on_there_is_a_pace() -> None:
@@ -78,7 +78,7 @@ def test_an_unknown_day_is_no_day_without_spend() -> None:
     daily = days(*["10"] * 6)
     outage = frozenset({THROUGH - 2 * DAY, THROUGH})
     with_outage = {day: amount for day, amount in daily.items() if day not in outage}
-    assert pace_of(with_outage, through=THROUGH, unknown=outage) == TooEarly(4)
+    assert run_rate_of(with_outage, through=THROUGH, unknown=outage) == TooEarly(4)
     assert usual_day(a_pace({**with_outage, THROUGH - 6 * DAY: Decimal(10)}, outage)) == pytest.approx(10)
 
 
@@ -257,7 +257,7 @@ def test_a_day_that_has_partly_passed_costs_only_its_rest() -> None:
 @example(days(*[str(10**28 - 1)] * 42), frozenset())
 @example(days("0.0000000001", *[str(10**28 - 1)] * 6, *["0.0000000001"] * 35), frozenset())
 def test_whatever_was_spent_there_is_a_pace_or_it_is_too_early(daily: dict[date, Decimal], unknown: frozenset[date]) -> None:
-    pace = pace_of(daily, through=THROUGH, unknown=unknown)
+    pace = run_rate_of(daily, through=THROUGH, unknown=unknown)
     if isinstance(pace, TooEarly):
         assert pace.days < pace.needed
         return
@@ -272,8 +272,8 @@ def test_whatever_was_spent_there_is_a_pace_or_it_is_too_early(daily: dict[date,
 def test_the_same_spend_in_other_money_has_the_same_pace(
     daily: dict[date, Decimal], unknown: frozenset[date], rate: Decimal
 ) -> None:
-    pace = pace_of(daily, through=THROUGH, unknown=unknown)
-    scaled = pace_of({day: EXACT.multiply(spent, rate) for day, spent in daily.items()}, through=THROUGH, unknown=unknown)
+    pace = run_rate_of(daily, through=THROUGH, unknown=unknown)
+    scaled = run_rate_of({day: EXACT.multiply(spent, rate) for day, spent in daily.items()}, through=THROUGH, unknown=unknown)
     if isinstance(pace, TooEarly) or isinstance(scaled, TooEarly):
         assert pace == scaled
     else:
@@ -288,7 +288,7 @@ def test_unknown_days_before_all_others_change_nothing(
 ) -> None:
     first = min((*daily, *unknown, THROUGH))
     prefix = {first - back * DAY: Decimal(0) for back in range(1, count + 1)}
-    assert pace_of({**prefix, **daily}, through=THROUGH, unknown=unknown | prefix.keys()) == pace_of(
+    assert run_rate_of({**prefix, **daily}, through=THROUGH, unknown=unknown | prefix.keys()) == run_rate_of(
         daily, through=THROUGH, unknown=unknown
     )
 
@@ -297,11 +297,11 @@ def test_unknown_days_before_all_others_change_nothing(
 def test_the_order_of_the_days_does_not_matter(daily: dict[date, Decimal], source: Random) -> None:
     items = list(daily.items())
     source.shuffle(items)
-    assert pace_of(dict(items), through=THROUGH) == pace_of(daily, through=THROUGH)
+    assert run_rate_of(dict(items), through=THROUGH) == run_rate_of(daily, through=THROUGH)
 
 
 @given(DAILY, UNKNOWN)
 def test_nothing_around_changes_the_pace(daily: dict[date, Decimal], unknown: frozenset[date]) -> None:
-    pace = pace_of(daily, through=THROUGH, unknown=unknown)
+    pace = run_rate_of(daily, through=THROUGH, unknown=unknown)
     with decimal.localcontext(HOSTILE):
-        assert pace_of(daily, through=THROUGH, unknown=unknown) == pace
+        assert run_rate_of(daily, through=THROUGH, unknown=unknown) == pace

@@ -14,8 +14,8 @@ from spendwatch.channels.phrases import Language
 from spendwatch.channels.wording import Wording
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.forecast import Runway
-from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.policy import BalancePolicy, FinerBudget, Severity, Threshold, WorkspacePolicy
+from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.statement import ChargeKind, WorkspaceId
 from spendwatch.jobs.overview import AccountOverview

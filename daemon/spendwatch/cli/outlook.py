@@ -13,8 +13,8 @@ from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.count import counted
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.money import Money, shown
-from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.period import duration_text
+from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.jobs.overview import AccountOverview
 
 _ORIGINS = {

@@ -10,7 +10,7 @@ from spendwatch.domain.balance import TOLERANCE, Position
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.forecast import Runway, RunwayReached, runway_reached
 from spendwatch.domain.money import Money
-from spendwatch.domain.pace import TooEarly, TooOld
+from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.statement import AccountId
 
 CLEAR_FOR = timedelta(hours=1)

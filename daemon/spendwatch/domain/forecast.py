@@ -12,8 +12,8 @@ from datetime import date, datetime, timedelta, tzinfo
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 from spendwatch.domain.money import Money
-from spendwatch.domain.pace import Pace, TooEarly, TooOld
 from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.run_rate import RunRate, TooEarly, TooOld
 
 _ROUGH = Context(prec=60)
 _CENT = Decimal("0.01")
@@ -36,7 +36,7 @@ class Forecast:
     """How many complete days it rests on."""
 
 
-def forecast_period(pace: Pace, spent: Money, period: BillingPeriod, *, data_until: datetime, zone: tzinfo) -> Forecast:
+def forecast_period(pace: RunRate, spent: Money, period: BillingPeriod, *, data_until: datetime, zone: tzinfo) -> Forecast:
     """Return what the period will probably cost: what is spent on record, and the spend to be expected since the data end.
 
     `spent` is everything on record, what the pace leaves out included.
@@ -54,7 +54,7 @@ def forecast_period(pace: Pace, spent: Money, period: BillingPeriod, *, data_unt
     return Forecast(period, spent, low_sum, likely_sum, high_sum, pace.through, pace.days)
 
 
-def _reach(pace: Pace, data_until: datetime, zone: tzinfo) -> tuple[date, float]:
+def _reach(pace: RunRate, data_until: datetime, zone: tzinfo) -> tuple[date, float]:
     """Return the day in which the data end, and its share that has passed by then; never before the last complete day's end."""
     local = data_until.astimezone(zone)
     if local.date() <= pace.through:
@@ -62,7 +62,7 @@ def _reach(pace: Pace, data_until: datetime, zone: tzinfo) -> tuple[date, float]
     return local.date(), timedelta(hours=local.hour, minutes=local.minute, seconds=local.second) / _DAY
 
 
-def _estimate(spent: Money, pace: Pace, spend: float) -> Money:
+def _estimate(spent: Money, pace: RunRate, spend: float) -> Money:
     expected = _ROUGH.multiply(_ROUGH.create_decimal_from_float(spend), pace.unit)
     total = _ROUGH.add(spent.amount, expected)
     return Money(total.quantize(_CENT, rounding=ROUND_HALF_UP, context=_ROUGH), spent.currency)
@@ -113,7 +113,7 @@ class Runway:
 
 
 def runway_of(
-    pace: Pace, available: Money, floors: Iterable[Money], *, data_until: datetime, zone: tzinfo, today: date
+    pace: RunRate, available: Money, floors: Iterable[Money], *, data_until: datetime, zone: tzinfo, today: date
 ) -> Runway:
     """Return when the available balance will probably be down to zero and to each floor.
 
@@ -131,7 +131,7 @@ def runway_of(
     return Runway(zero, tuple(others), pace.through, pace.days)
 
 
-def _paths(pace: Pace, start: date, elapsed: float, *, up_to: float) -> tuple[list[float], list[float], list[float]]:
+def _paths(pace: RunRate, start: date, elapsed: float, *, up_to: float) -> tuple[list[float], list[float], list[float]]:
     """Return the low, likely and high spend up to the end of each day from `start` on, as far as it matters."""
     low: list[float] = []
     likely: list[float] = []

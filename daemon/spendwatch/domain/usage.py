@@ -8,8 +8,8 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 
 from spendwatch.domain.money import Currency
-from spendwatch.domain.pace import REMEMBERED
 from spendwatch.domain.period import PROVIDER_ZONE
+from spendwatch.domain.run_rate import REMEMBERED
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.statement import ChargeKind, DayKey, SeriesKey
 

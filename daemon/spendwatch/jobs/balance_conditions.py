@@ -15,15 +15,15 @@ from spendwatch.domain.forecast import Runway
 from spendwatch.domain.health import BalanceHealth, Freshness
 from spendwatch.domain.money import EXACT, Money, plain
 from spendwatch.domain.notification import Facts
-from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.period import duration_label, duration_text
 from spendwatch.domain.policy import AccountPolicy, BalancePolicy, ChannelName, Policies, Severity
 from spendwatch.domain.review import AlertsKnown, Condition
+from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.scope import BudgetScope
 from spendwatch.domain.trouble import Trouble
 from spendwatch.jobs.balances import Scanned, runway
 from spendwatch.jobs.conditions import FAILURES_TOLD
-from spendwatch.jobs.paces import Paces
+from spendwatch.jobs.run_rates import RunRates
 
 _DAILY = timedelta(days=1)
 _BACK_ABOVE = EXACT.create_decimal("1.01")
@@ -275,7 +275,7 @@ def _of_source(
 def judge_balances(
     surveyed: Scanned,
     policies: Policies,
-    paces: Paces,
+    paces: RunRates,
     known: AlertsKnown,
     fresh: Freshness,
     *,

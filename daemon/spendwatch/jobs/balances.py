@@ -16,13 +16,13 @@ from spendwatch.domain.forecast import Runway, runway_of
 from spendwatch.domain.health import BalanceHealth, Freshness
 from spendwatch.domain.money import Money
 from spendwatch.domain.outstanding import Charged, OutstandingDay, owed, settled_period
-from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Policies
+from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.statement import AccountId
 from spendwatch.jobs.ledger_view import LedgerView
-from spendwatch.jobs.paces import Paces
 from spendwatch.jobs.ports import Balances
+from spendwatch.jobs.run_rates import RunRates
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def survey(
     policies: Policies,
     view: LedgerView,
     book: Balances | None,
-    paces: Paces,
+    paces: RunRates,
     periods: Sequence[BillingPeriod],
     *,
     zone: tzinfo,
@@ -55,7 +55,7 @@ def survey(
 
 
 def runway(
-    policy: AccountPolicy, balance: Position, paces: Paces, fresh: Freshness, *, zone: tzinfo
+    policy: AccountPolicy, balance: Position, paces: RunRates, fresh: Freshness, *, zone: tzinfo
 ) -> Runway | TooEarly | TooOld:
     """Return how long the balance will probably last, down to each floor and to zero."""
     if balance.billed.until and fresh.is_too_old(policy.account, balance.billed.until):

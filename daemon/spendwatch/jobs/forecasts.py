@@ -10,16 +10,16 @@ from spendwatch.domain.forecast import Forecast, forecast_period
 from spendwatch.domain.forecast_alerts import Foretold, review_forecast
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money
-from spendwatch.domain.pace import Pace
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.review import AlertsKnown, Verdict
+from spendwatch.domain.run_rate import RunRate
 from spendwatch.domain.scope import BudgetScope
 from spendwatch.domain.standing import Standing
-from spendwatch.jobs.paces import Paces
+from spendwatch.jobs.run_rates import RunRates
 
 
 def forecast(
-    paces: Paces,
+    paces: RunRates,
     scope: BudgetScope,
     spent: Money,
     period: BillingPeriod,
@@ -30,14 +30,14 @@ def forecast(
 ) -> Forecast | None:
     """Return what the period will probably cost; None while it is too early, or where the data are too old."""
     pace = paces.of(scope)
-    if until is None or not isinstance(pace, Pace) or fresh.is_too_old(scope.account, until):
+    if until is None or not isinstance(pace, RunRate) or fresh.is_too_old(scope.account, until):
         return None
     return forecast_period(pace, spent, period, data_until=until, zone=zone)
 
 
 def foresee(
     standings: Iterable[Standing],
-    paces: Paces,
+    paces: RunRates,
     known: AlertsKnown,
     held: Foretold,
     fresh: Freshness,

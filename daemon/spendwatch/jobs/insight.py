@@ -8,7 +8,7 @@ from typing import Any
 
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Policies
-from spendwatch.jobs.paces import Paces
+from spendwatch.jobs.run_rates import RunRates
 
 _REST = timedelta(minutes=10)
 """Where there are very many budgets, forecasts wait so long for each other: they rest on days, not on minutes."""
@@ -19,7 +19,7 @@ class Insight:
 
     def __init__(self) -> None:
         """Know nothing yet."""
-        self.paces = Paces()
+        self.paces = RunRates()
         self._looked_at: datetime | None = None
         self._foreseen: tuple[tuple[int, BillingPeriod], Policies] | None = None
         self._kept: tuple[int, dict[Hashable, Any]] = (-1, {})

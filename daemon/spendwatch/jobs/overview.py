@@ -17,9 +17,9 @@ from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.health import Freshness, ReadingProgress, SourceHealth
 from spendwatch.domain.money import Currency, Money, share_of
-from spendwatch.domain.pace import TooEarly, TooOld
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity
+from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension
 from spendwatch.domain.standing import SpendSum, Split, Standing, foreign_of
 from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, WorkspaceId
@@ -30,8 +30,8 @@ from spendwatch.jobs.balances import Scanned, runway, survey
 from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView
-from spendwatch.jobs.paces import Paces
 from spendwatch.jobs.ports import AlertBook, Balances, Health, Ledger
+from spendwatch.jobs.run_rates import RunRates
 from spendwatch.jobs.standings import dimensions, stand
 
 
@@ -230,7 +230,7 @@ class _Month:
     period: BillingPeriod
     view: LedgerView
     policies: Policies
-    paces: Paces
+    paces: RunRates
     fresh: Freshness
     zone: tzinfo
     is_of_now: bool

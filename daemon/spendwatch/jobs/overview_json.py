@@ -9,7 +9,7 @@ from spendwatch.domain.balance import Position
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.layouts import API_LAG
 from spendwatch.domain.money import plain
-from spendwatch.domain.pace import TooEarly, TooOld
+from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.standing import Split
 from spendwatch.exact_json import json_fields, json_value, position_json
 from spendwatch.jobs.overview import AccountOverview, Overview, SourceOverview, WorkspaceLine

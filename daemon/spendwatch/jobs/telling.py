@@ -19,7 +19,7 @@ from spendwatch.domain.statement import AccountId, SeriesKey
 from spendwatch.domain.usage import unknown_days
 from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.ledger_view import LedgerView
-from spendwatch.jobs.paces import Paces
+from spendwatch.jobs.run_rates import RunRates
 from spendwatch.jobs.standings import dimensions
 
 _GROWTH_DAYS = 7
@@ -38,7 +38,7 @@ def told_in_full(
     view: LedgerView,
     policies: Policies,
     watched: Watched,
-    paces: Paces,
+    paces: RunRates,
     *,
     fresh: Freshness,
     zone: tzinfo,
@@ -81,7 +81,7 @@ def _grown(said: Notification, history: _History, watch: Watch) -> _Figures:
 
 
 def _foreseen(
-    said: Notification, watch: Watch, paces: Paces, month: BillingPeriod, zone: tzinfo, *, fresh: Freshness
+    said: Notification, watch: Watch, paces: RunRates, month: BillingPeriod, zone: tzinfo, *, fresh: Freshness
 ) -> _Figures:
     facts = said.facts
     if facts.forecast is not None or facts.spend is None or facts.period != month.label:

@@ -66,7 +66,7 @@ class TooOld:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RunRate:
     """How the spend goes from day to day."""
 
     through: date
@@ -115,7 +115,9 @@ class Pace:
             yield day, min(low, likely), likely, max(high, likely)
 
 
-def pace_of(daily: Mapping[date, Decimal], *, through: date, unknown: AbstractSet[date] = frozenset()) -> Pace | TooEarly:
+def run_rate_of(
+    daily: Mapping[date, Decimal], *, through: date, unknown: AbstractSet[date] = frozenset()
+) -> RunRate | TooEarly:
     """Return the pace of the spend up to `through`, the last complete day.
 
     `daily` is usage alone: subscriptions and other upfront purchases, refunds and adjustments are no pace, and the caller
@@ -137,7 +139,7 @@ def pace_of(daily: Mapping[date, Decimal], *, through: date, unknown: AbstractSe
     shares = (week * (len(amounts) // _WEEK + 2))[first : first + len(amounts)]
     baseline, before = follow(amounts, shares)
     soon, later = _misses(amounts, shares, before, days, baseline.days)
-    return Pace(through, days, unit, baseline.value, week, growth, soon, later, baseline.rival)
+    return RunRate(through, days, unit, baseline.value, week, growth, soon, later, baseline.rival)
 
 
 def _series(daily: Mapping[date, Decimal], through: date, unknown: AbstractSet[date]) -> tuple[list[float | None], Decimal]:

@@ -10,9 +10,9 @@ from itertools import groupby
 
 from spendwatch.domain.authority import DayTotal, authorities
 from spendwatch.domain.money import EXACT, Currency
-from spendwatch.domain.pace import Pace, TooEarly, pace_of
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, Policies, Watch
+from spendwatch.domain.run_rate import RunRate, TooEarly, run_rate_of
 from spendwatch.domain.scope import MATCHABLE, BudgetScope, Counts, Dimension
 from spendwatch.domain.statement import AccountId, SeriesKey, WorkspaceId
 from spendwatch.domain.usage import Usage, days_that_count, last_complete_day, unknown_days
@@ -33,17 +33,17 @@ class _Ground:
     unknown: frozenset[date]
 
 
-class Paces:
+class RunRates:
     """Paces, kept from round to round."""
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._scopes: dict[AccountId, dict[BudgetScope, Pace | TooEarly]] = {}
-        self._balances: dict[AccountId, Pace | TooEarly] = {}
+        self._scopes: dict[AccountId, dict[BudgetScope, RunRate | TooEarly]] = {}
+        self._balances: dict[AccountId, RunRate | TooEarly] = {}
         self._grounds: dict[tuple[AccountId, bool], _Ground] = {}
         self._seen: dict[bool, tuple[int, Policies]] = {}
 
-    def of(self, scope: BudgetScope) -> Pace | TooEarly | None:
+    def of(self, scope: BudgetScope) -> RunRate | TooEarly | None:
         """Return the pace of what a budget watches; None if the account was never looked at, and for subscriptions alone.
 
         What is subscribed has no pace: a budget that counts it, too, goes by the same one as pay-as-you-go alone.
@@ -51,7 +51,7 @@ class Paces:
         known = self._scopes.get(scope.account)
         return None if known is None or scope.counts is Counts.SUBSCRIPTION else known.get(scope.of_all, _NOTHING_YET)
 
-    def of_balance(self, account: AccountId) -> Pace | TooEarly:
+    def of_balance(self, account: AccountId) -> RunRate | TooEarly:
         """Return the pace at which the balance is used up: that of all products."""
         return self._balances.get(account, _NOTHING_YET)
 
@@ -78,7 +78,7 @@ class Paces:
         for policy, ground in self._changed(view, policies, watched, zone, is_whole=True):
             usage = view.ledger.usage(ground.series, (Dimension.ACCOUNT,), products=None, days=days_that_count(ground.through))
             daily = {one.currency: one.daily for one in usage}.get(policy.currency, {})
-            self._balances[policy.account] = pace_of(daily, through=ground.through, unknown=ground.unknown)
+            self._balances[policy.account] = run_rate_of(daily, through=ground.through, unknown=ground.unknown)
         self._seen[True] = seen
 
     def _news(self, view: LedgerView, policies: Policies, *, is_whole: bool) -> tuple[int, Policies] | None:
@@ -129,9 +129,9 @@ def _ground(
 
 def _paces(
     usage: Iterable[Usage], policy: AccountPolicy, ground: _Ground, finer: Sequence[Watch]
-) -> Iterator[tuple[BudgetScope, Pace | TooEarly]]:
-    def pace(daily: Mapping[date, Decimal]) -> Pace | TooEarly:
-        return pace_of(daily, through=ground.through, unknown=ground.unknown)
+) -> Iterator[tuple[BudgetScope, RunRate | TooEarly]]:
+    def pace(daily: Mapping[date, Decimal]) -> RunRate | TooEarly:
+        return run_rate_of(daily, through=ground.through, unknown=ground.unknown)
 
     account, whole = policy.account, Daily()
     picked: dict[BudgetScope, Daily] = {watch.scope.of_all: {} for watch in finer}
