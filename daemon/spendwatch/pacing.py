@@ -18,7 +18,7 @@ _MOST_DIGITS = 9
 """Beyond these a pause overflows; all of it is longer than anybody waits."""
 
 
-class Pace:
+class RateLimiter:
     """Lets calls through at the pace that one account is allowed; everybody who calls in its name shares it."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Pace:
         await self._sleep(pause.total_seconds())
 
 
-class SlowDown:
+class BackOff:
     """After a failure, retries wait for a pause that doubles each time, up to a quarter of an hour."""
 
     def __init__(

@@ -21,7 +21,7 @@ from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId, BillFile, SourceName
 from spendwatch.outgoing import Outgoing
-from spendwatch.pacing import Pace
+from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.source import AlibabaSource
 from spendwatch.sources.provider.acs3 import Signer
@@ -65,7 +65,7 @@ class Endpoint:
         self.place = place
         self.memory = ScratchMemory(place.parent.parent / f"{place.parent.name}-{place.name}.db")
         self.watch = watch
-        self.pace = Pace(watch.monotonic, watch.sleep)
+        self.pace = RateLimiter(watch.monotonic, watch.sleep)
         self.api = BssClient(
             Outgoing(LOOPBACK),
             credentials or OwnKey(Signer(KEY_ID, SECRET)),

@@ -21,7 +21,7 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId
 from spendwatch.outgoing import Outgoing
-from spendwatch.pacing import Pace
+from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.provider.acs3 import ApiRequest, Signer, signed
 from spendwatch.sources.provider.credentials import OwnKey
@@ -104,7 +104,7 @@ async def test_a_client_that_calls_too_fast_is_told_to_pause_and_gets_all_the_sa
     watch = StopWatch()
     bills = {DAY: [an_item(DAY)]}
     with BssServer(bills, clock=watch.clock, limit=10) as server:
-        pace = Pace(watch.monotonic, watch.sleep, per_second=25)
+        pace = RateLimiter(watch.monotonic, watch.sleep, per_second=25)
         client = BssClient(
             Outgoing(LOOPBACK), OwnKey(Signer(KEY_ID, SECRET)), site=Site.CN, clock=watch.clock, pace=pace, endpoint=server.url
         )

@@ -12,7 +12,7 @@ from spendwatch.domain.errors import BalanceUnavailableError
 from spendwatch.domain.period import Clock
 from spendwatch.domain.statement import AccountId
 from spendwatch.jobs.ports import Balances, BalanceSource
-from spendwatch.pacing import SlowDown
+from spendwatch.pacing import BackOff
 
 _FIRST_PAUSE = 60.0
 """After trouble a balance is asked for sooner than usual, and ever more seldom."""
@@ -42,7 +42,7 @@ class Asked:
 class _Turn:
     """When a source is asked next, and its last answer."""
 
-    wait: SlowDown
+    wait: BackOff
     last: BalanceReading | None = None
 
 
@@ -105,4 +105,4 @@ class BalanceRounds:
 
     def _turn(self, account: AccountId) -> _Turn:
         longest = self._polled[account].poll.total_seconds()
-        return self._turns.setdefault(account, _Turn(SlowDown(self._monotonic, shortest=_FIRST_PAUSE, longest=longest)))
+        return self._turns.setdefault(account, _Turn(BackOff(self._monotonic, shortest=_FIRST_PAUSE, longest=longest)))

@@ -10,7 +10,7 @@ from functools import partial
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId, SourceName
-from spendwatch.pacing import Pace
+from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.settings import AlibabaAccess
 from spendwatch.sources.alibaba.source import AlibabaSource
@@ -30,7 +30,7 @@ class Feeds:
         """The billing API of each source of that type."""
         self._context = context
         self._recipes: Mapping[SourceName, Recipe] = {}
-        self._paces: dict[AccountId, Pace] = {}
+        self._paces: dict[AccountId, RateLimiter] = {}
         self._fetching: set[asyncio.Task[bool]] = set()
 
     def renew(
@@ -53,7 +53,7 @@ class Feeds:
 
     def open_api(self, config: AlibabaAccess, account: AccountId, site: Site, client: HttpClient) -> BssClient:
         """Return the billing API that these settings describe, at the pace that the account allows to all who ask it."""
-        pace = self._paces.setdefault(account, Pace(self._context.monotonic, self._context.sleep))
+        pace = self._paces.setdefault(account, RateLimiter(self._context.monotonic, self._context.sleep))
         return open_api(config, site, client, self._context, pace=pace)
 
     async def fetch(self, name: SourceName, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.pacing import SlowDown
+from spendwatch.pacing import BackOff
 from spendwatch.sources.files.kept import KeptOriginal
 from spendwatch.sources.holding import Holding
 from spendwatch.sources.memory import SourceMemory
@@ -26,7 +26,7 @@ class FetchingSource(ABC):
         self._holding = Holding(place, name, memory, monotonic)
         self._known: Mapping[str, str] = {}
         """What is remembered, in a round."""
-        self._slow = SlowDown(monotonic)
+        self._slow = BackOff(monotonic)
         self.trouble: SourceUnavailableError | None = None
         """What was wrong with the last round; `arrivals` raises it."""
 

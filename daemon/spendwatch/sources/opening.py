@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import SourceName
-from spendwatch.pacing import Pace
+from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.settings import AlibabaAccess
 from spendwatch.sources.alibaba.source import AlibabaSource
@@ -116,7 +116,7 @@ def _open_oss(name: SourceName, config: OssConfig, client: HttpClient, context: 
     return OssSource(name, place, store, config, memory=context.memory, monotonic=context.monotonic)
 
 
-def open_api(config: AlibabaAccess, site: Site, client: HttpClient, context: SourceContext, *, pace: Pace) -> BssClient:
+def open_api(config: AlibabaAccess, site: Site, client: HttpClient, context: SourceContext, *, pace: RateLimiter) -> BssClient:
     """Return the API that the settings describe. `pace` is shared by all who call in the name of one account."""
     return BssClient(
         client,

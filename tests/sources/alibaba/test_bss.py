@@ -27,7 +27,7 @@ from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId
 from spendwatch.exact_json import NoJsonError, exact_amount, parse
 from spendwatch.outgoing import Outgoing
-from spendwatch.pacing import Pace, SlowDown, asked_pause
+from spendwatch.pacing import BackOff, RateLimiter, asked_pause
 from spendwatch.sources.alibaba.bill_pages import Wanted
 from spendwatch.sources.alibaba.client import ENDPOINTS, BssClient
 from spendwatch.sources.provider.acs3 import Signer
@@ -54,7 +54,7 @@ def _client(url: str, watch: StopWatch, site: Site = Site.CN) -> BssClient:
         OwnKey(Signer(KEY_ID, SECRET)),
         site=site,
         clock=watch.clock,
-        pace=Pace(watch.monotonic, watch.sleep),
+        pace=RateLimiter(watch.monotonic, watch.sleep),
         endpoint=url,
     )
 
@@ -370,7 +370,7 @@ def test_what_is_no_json_is_told_why(body: bytes, says: str) -> None:
 
 async def test_no_second_sees_more_than_ten_calls_and_no_minute_more_than_six_hundred() -> None:
     watch = StopWatch()
-    pace = Pace(watch.monotonic, watch.sleep)
+    pace = RateLimiter(watch.monotonic, watch.sleep)
     times = []
     for _ in range(1500):
         await pace.turn()
@@ -387,14 +387,14 @@ async def test_all_who_share_a_pace_queue_up_behind_each_other() -> None:
         asked.append(seconds)
         await asyncio.sleep(0)
 
-    pace = Pace(lambda: 1000.0, sleep, per_second=2)
+    pace = RateLimiter(lambda: 1000.0, sleep, per_second=2)
     await asyncio.gather(*(pace.turn() for _ in range(7)))
     assert asked == [1, 1, 2, 2, 3]
 
 
 async def test_one_who_was_told_to_wait_makes_all_of_them_wait() -> None:
     watch = StopWatch()
-    pace = Pace(watch.monotonic, watch.sleep)
+    pace = RateLimiter(watch.monotonic, watch.sleep)
     pace.hold(timedelta(seconds=7))
     pace.hold(timedelta(seconds=3))
     await pace.turn()
@@ -405,7 +405,7 @@ async def test_one_who_was_told_to_wait_makes_all_of_them_wait() -> None:
 
 def test_a_slow_down_doubles_up_to_a_quarter_of_an_hour_and_ends_with_success() -> None:
     watch = StopWatch()
-    slow = SlowDown(watch.monotonic)
+    slow = BackOff(watch.monotonic)
     pauses = []
     for _ in range(8):
         slow.failed()
@@ -422,7 +422,7 @@ def test_a_slow_down_doubles_up_to_a_quarter_of_an_hour_and_ends_with_success() 
 @pytest.mark.parametrize(("wish", "seconds"), [(1, 30), (45, 45), (72_000, 3600)])
 def test_a_slow_down_lasts_as_long_as_it_is_asked_to_within_reason(wish: int, seconds: int) -> None:
     watch = StopWatch()
-    slow = SlowDown(watch.monotonic)
+    slow = BackOff(watch.monotonic)
     slow.failed(timedelta(seconds=wish))
     watch.pass_by(seconds - 1)
     before = slow.is_on

@@ -22,7 +22,7 @@ from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId
 from spendwatch.outgoing import Outgoing
-from spendwatch.pacing import Pace
+from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.balances.api import ApiBalance
 from spendwatch.sources.provider.acs3 import Signer
@@ -54,7 +54,7 @@ class Stage:
             OwnKey(Signer(KEY_ID, SECRET)),
             site=Site.CN,
             clock=self.watch.clock,
-            pace=Pace(self.watch.monotonic, self.watch.sleep),
+            pace=RateLimiter(self.watch.monotonic, self.watch.sleep),
             endpoint=self.server.url,
         )
         return ApiBalance(

@@ -14,7 +14,7 @@ from spendwatch.domain.count import counted
 from spendwatch.domain.period import BillingPeriod, Clock
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId
-from spendwatch.pacing import Pace
+from spendwatch.pacing import RateLimiter
 from spendwatch.request import Request
 from spendwatch.sources.alibaba.balance_answers import account_balance, fund_account
 from spendwatch.sources.alibaba.bill_pages import MOST_PAGES, Page, Paging, Wanted, page_of, sums
@@ -61,7 +61,7 @@ class BssClient:
         *,
         site: Site,
         clock: Clock,
-        pace: Pace,
+        pace: RateLimiter,
         endpoint: str = "",
         timeout: timedelta = timedelta(seconds=30),
         silence: timedelta = timedelta(seconds=20),
