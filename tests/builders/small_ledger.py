@@ -14,9 +14,9 @@ from spendwatch.bills.bill import UnderstoodBill
 from spendwatch.bills.client.reading import rows_from
 from spendwatch.bills.merging import Resolving
 from spendwatch.bills.reader import read
-from spendwatch.domain.authority import DayTotal, authorities
 from spendwatch.domain.merging import DayPlan, Held, HeldStatement, Plan, Reading, plan_change, resolve
 from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.series_selection import DayTotal, authorities
 from spendwatch.domain.statement import (
     AccountId,
     BillFile,

@@ -8,7 +8,10 @@ from itertools import permutations
 import pytest
 
 from domain_builders import cny
-from spendwatch.domain.authority import (
+from spendwatch.domain.discrepancy import Disagreement, Discrepancy
+from spendwatch.domain.money import Currency, Money
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.series_selection import (
     DayTotal,
     Unwatched,
     authorities,
@@ -17,9 +20,6 @@ from spendwatch.domain.authority import (
     uncounted,
     unwatched,
 )
-from spendwatch.domain.discrepancy import Disagreement, Discrepancy
-from spendwatch.domain.money import Currency, Money
-from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, SeriesKey
 
 ACME, OTHER = AccountId("1000000000000001"), AccountId("2000000000000002")

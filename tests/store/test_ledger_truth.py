@@ -12,7 +12,6 @@ from typing import Any, Self
 
 import pytest
 
-from spendwatch.domain.authority import DayTotal
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import ReadingProgress, Rejection
@@ -20,6 +19,7 @@ from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.merging import Held, Plan
 from spendwatch.domain.money import Currency, Money, exact_sum
 from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.series_selection import DayTotal
 from spendwatch.domain.statement import (
     AccountId,
     BillFile,

@@ -14,10 +14,10 @@ from spendwatch.bills.focus_columns import COLUMNS
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import month_option
-from spendwatch.domain.authority import authorities
 from spendwatch.domain.count import counted
 from spendwatch.domain.merging import Plan, plans_of_days
 from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.series_selection import authorities
 from spendwatch.domain.statement import DayKey
 from spendwatch.state import Store, opened_store, system_clock
 

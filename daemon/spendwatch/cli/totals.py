@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from spendwatch.cli.screen import Rows, clean, fitting, table
-from spendwatch.domain.authority import DayTotal, Unwatched, authorities, uncounted, unwatched
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.money import EXACT, Currency, Money, exact_sum, plain, shown
 from spendwatch.domain.period import BillingPeriod, days_text
 from spendwatch.domain.scope import Dimension
+from spendwatch.domain.series_selection import DayTotal, Unwatched, authorities, uncounted, unwatched
 from spendwatch.domain.standing import SpendSum, Split
 from spendwatch.domain.statement import AccountId, SeriesKey
 from spendwatch.exact_json import json_fields, json_value

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from spendwatch.domain.alert import AlertKey, Rule
-from spendwatch.domain.authority import authorities, differences, uncounted
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.money import plain
 from spendwatch.domain.notification import Facts
@@ -15,6 +14,7 @@ from spendwatch.domain.period import BillingPeriod, days_text
 from spendwatch.domain.policy import Policies, Severity
 from spendwatch.domain.review import ONE_SHOT_LASTS, Condition
 from spendwatch.domain.scope import NamedScope, Subject
+from spendwatch.domain.series_selection import authorities, differences, uncounted
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.jobs.ledger_view import LedgerView
 

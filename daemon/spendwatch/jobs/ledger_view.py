@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, TypeVar
 
-from spendwatch.domain.authority import DayTotal
 from spendwatch.domain.commodity import Category, Exposure, exposure_of
 from spendwatch.domain.layouts import lags
 from spendwatch.domain.outstanding import Charged, OutstandingDay, believed_since, earlier_periods
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
+from spendwatch.domain.series_selection import DayTotal
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId
 from spendwatch.jobs.ports import Ledger

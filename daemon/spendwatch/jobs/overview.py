@@ -9,7 +9,6 @@ from decimal import Decimal
 from enum import StrEnum
 
 from spendwatch.domain.alert import Alert, AlertId
-from spendwatch.domain.authority import Unwatched, authorities, uncounted, unwatched
 from spendwatch.domain.balance import Position
 from spendwatch.domain.commodity import Category
 from spendwatch.domain.cross_check import CrossCheck
@@ -21,6 +20,7 @@ from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity
 from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension
+from spendwatch.domain.series_selection import Unwatched, authorities, uncounted, unwatched
 from spendwatch.domain.standing import SpendSum, Split, Standing, foreign_of
 from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, WorkspaceId
 from spendwatch.domain.thresholds import gravity, levels_of

@@ -8,7 +8,6 @@ from datetime import date, datetime
 from typing import Protocol
 
 from spendwatch.domain.alert import Alert, AlertId
-from spendwatch.domain.authority import DayTotal
 from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
 from spendwatch.domain.balance_watch import BalanceWatch
 from spendwatch.domain.commodity import Category
@@ -24,6 +23,7 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.scope import Dimension
+from spendwatch.domain.series_selection import DayTotal
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import (
     AccountId,

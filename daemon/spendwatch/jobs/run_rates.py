@@ -8,12 +8,12 @@ from datetime import date, tzinfo
 from decimal import Decimal
 from itertools import groupby
 
-from spendwatch.domain.authority import DayTotal, authorities
 from spendwatch.domain.money import EXACT, Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, Policies, Watch
 from spendwatch.domain.run_rate import RunRate, TooEarly, run_rate_of
 from spendwatch.domain.scope import MATCHABLE, BudgetScope, Counts, Dimension
+from spendwatch.domain.series_selection import DayTotal, authorities
 from spendwatch.domain.statement import AccountId, SeriesKey, WorkspaceId
 from spendwatch.domain.usage import Usage, days_that_count, last_complete_day, unknown_days
 from spendwatch.jobs.ledger_view import LedgerView

@@ -18,9 +18,9 @@ from sqlalchemy import (
     select,
 )
 
-from spendwatch.domain.authority import DayTotal, authorities
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.series_selection import DayTotal, authorities
 from spendwatch.domain.statement import AccountId, DayKey, SeriesKey
 from spendwatch.store.columns import ExactSum, Total, Words, metadata
 from spendwatch.store.day import is_day

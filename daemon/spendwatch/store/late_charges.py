@@ -8,11 +8,11 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, PrimaryKeyConstraint, Table, select
 
-from spendwatch.domain.authority import DayTotal, authorities, main_currency
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.series_selection import DayTotal, authorities, main_currency
 from spendwatch.domain.statement import AccountId, Statement
 from spendwatch.store.columns import Document, Moment, Row, Words, insert_into, metadata
 from spendwatch.store.day_total import totals_of

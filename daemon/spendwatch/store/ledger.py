@@ -8,7 +8,6 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection
 
-from spendwatch.domain.authority import DayTotal
 from spendwatch.domain.commodity import Category
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.discrepancy import Discrepancy
@@ -19,6 +18,7 @@ from spendwatch.domain.merging import Held, Resolution, ResolvedDay, never_neede
 from spendwatch.domain.outstanding import Charged, OutstandingDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension, Seen
+from spendwatch.domain.series_selection import DayTotal
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import (
     AccountId,
