@@ -28,7 +28,7 @@ from spendwatch.domain.policy import AccountPolicy, ChannelName
 from spendwatch.domain.statement import AccountId, ReadingHints, SourceName
 from spendwatch.jobs.assess import assess
 from spendwatch.jobs.balances import ConfiguredBalance
-from spendwatch.jobs.collect import Desk, Taken, collect
+from spendwatch.jobs.collect import IngestContext, IngestResult, collect
 from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.deliver import Settled, deliver, find_ways
 from spendwatch.jobs.insight import Insight
@@ -198,9 +198,9 @@ class App:
             self._client = Outgoing(self.settings.allow_networks)
         return self._client
 
-    def desk(self, source: SourceName | None = None) -> Desk:
+    def desk(self, source: SourceName | None = None) -> IngestContext:
         """Return where bills of that source are entered, or such that were brought by hand."""
-        return Desk(
+        return IngestContext(
             reader=self.reader,
             ledger=self.store.ledger,
             hints=hints_of(self.settings, source),
@@ -217,7 +217,7 @@ class App:
         if self._progress:
             self._progress(phase, share)
 
-    async def gather(self, name: SourceName) -> list[Taken]:
+    async def gather(self, name: SourceName) -> list[IngestResult]:
         """Fetch what lies elsewhere, then enter everything that the source has."""
         while source := self.sources.get(name):
             if not await self._feeds.fetch(name, self.clock()):
@@ -236,17 +236,17 @@ class App:
         self.stopping.set()
         self._feeds.stop()
 
-    def collect(self, name: SourceName) -> list[Taken]:
+    def collect(self, name: SourceName) -> list[IngestResult]:
         """Enter everything that the source has, and assess it."""
         self.store.ledger.check(self._feeds.checks(name))
         return self.judge_each(name, collect(self.sources[name], self.desk(name), self.store.health))
 
-    def judge_each(self, name: SourceName, takings: Iterable[Taken]) -> list[Taken]:
+    def judge_each(self, name: SourceName, takings: Iterable[IngestResult]) -> list[IngestResult]:
         """Assess after each bill that the source gives, so that no alert waits behind a later one; return all of them.
 
         Of a bill that comes day by day many days are judged at once: nobody is to hear of a part of what we know.
         """
-        done: list[Taken] = []
+        done: list[IngestResult] = []
         wait = _TOGETHER if self._feeds.are_days(name) else 0.0
         is_due, judged = False, self._monotonic()
         for taken in takings:
@@ -401,7 +401,7 @@ class App:
         self._furnish()
         log.info("config_reloaded", workspaces=len(self.settings.policies.workspaces), mistakes=len(self.config_mistakes))
 
-    async def once(self) -> list[Taken]:
+    async def once(self) -> list[IngestResult]:
         """Make one full round: collect what is there and settled, assess, deliver what is due now."""
         await self.ask_balances(at_once=True)
         taken = await asyncio.gather(*(self._gather_settled(name) for name in self.sources))
@@ -410,7 +410,7 @@ class App:
         await asyncio.gather(*(self.deliver(name) for name in self.channels))
         return [one for of_source in taken for one in of_source]
 
-    async def _gather_settled(self, name: SourceName) -> list[Taken]:
+    async def _gather_settled(self, name: SourceName) -> list[IngestResult]:
         taken, config = await self.gather(name), self.settings.sources[name]
         if self.sources[name].is_unsettled and isinstance(config, FolderConfig):
             # A file must look the same twice, its settle time apart.
@@ -457,7 +457,7 @@ def _balance_ports(_balances: Balances, *_sources: BalanceSource) -> None:
     """The same for balances."""
 
 
-def _log_taken(taken: Taken) -> None:
+def _log_taken(taken: IngestResult) -> None:
     file = taken.file
     if taken.refused:
         log.warning("bill_refused", file=file.name, source=file.source, why=taken.refused)

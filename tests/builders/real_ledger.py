@@ -14,7 +14,7 @@ from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.statement import BillFile, ReadingHints, Receipt, SourceName
-from spendwatch.jobs.collect import Desk, enter
+from spendwatch.jobs.collect import IngestContext, enter
 from spendwatch.store.database import Database
 from spendwatch.store.ledger import Ledger
 
@@ -45,7 +45,7 @@ class RealLedger:
         path.write_bytes(content)
         self.now += timedelta(minutes=1)
         file = BillFile(name, path, len(content), SourceName("inbox"), self.now)
-        return enter(file, Desk(self.reader, self.ledger, self.hints, self.closing, lambda: self.now))
+        return enter(file, IngestContext(self.reader, self.ledger, self.hints, self.closing, lambda: self.now))
 
     def spent(self, period: BillingPeriod, *, products: tuple[str, ...] | None = None) -> dict[str, Decimal]:
         """Return what is on record by currency."""

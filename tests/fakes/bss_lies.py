@@ -137,7 +137,7 @@ class Page:
     call: Call
 
 
-class Desk(Protocol):
+class IngestContext(Protocol):
     """Where a liar finds the truth, and tokens that will be taken."""
 
     bills: dict[date, Sequence[Document]]
@@ -286,108 +286,108 @@ REFUSALS: Mapping[Lie, FalseRefusal] = {
 }
 
 
-def _in_data(name: str, value: object) -> Callable[[Page, Desk], None]:
-    def change(page: Page, _desk: Desk) -> None:
+def _in_data(name: str, value: object) -> Callable[[Page, IngestContext], None]:
+    def change(page: Page, _desk: IngestContext) -> None:
         page.document["Data"][name] = value
 
     return change
 
 
-def _in_head(**changes: object) -> Callable[[Page, Desk], None]:
-    def change(page: Page, _desk: Desk) -> None:
+def _in_head(**changes: object) -> Callable[[Page, IngestContext], None]:
+    def change(page: Page, _desk: IngestContext) -> None:
         page.document.update(changes)
 
     return change
 
 
-def _without(name: str) -> Callable[[Page, Desk], None]:
-    def change(page: Page, _desk: Desk) -> None:
+def _without(name: str) -> Callable[[Page, IngestContext], None]:
+    def change(page: Page, _desk: IngestContext) -> None:
         del page.document["Data"][name]
 
     return change
 
 
-def _in_item(name: str, value: object) -> Callable[[Page, Desk], None]:
-    def change(page: Page, _desk: Desk) -> None:
+def _in_item(name: str, value: object) -> Callable[[Page, IngestContext], None]:
+    def change(page: Page, _desk: IngestContext) -> None:
         page.document["Data"]["Items"][0][name] = value
 
     return change
 
 
-def _item_no_object(page: Page, _desk: Desk) -> None:
+def _item_no_object(page: Page, _desk: IngestContext) -> None:
     page.document["Data"]["Items"][0] = "item"
 
 
-def _missing_field(page: Page, _desk: Desk) -> None:
+def _missing_field(page: Page, _desk: IngestContext) -> None:
     del page.document["Data"]["Items"][0]["PretaxAmount"]
 
 
-def _renamed_field(page: Page, _desk: Desk) -> None:
+def _renamed_field(page: Page, _desk: IngestContext) -> None:
     item = page.document["Data"]["Items"][0]
     item["PreTaxAmount"] = item.pop("PretaxAmount")
 
 
-def _nested_items(page: Page, _desk: Desk) -> None:
+def _nested_items(page: Page, _desk: IngestContext) -> None:
     page.document["Data"]["Items"] = {"Item": page.document["Data"]["Items"]}
 
 
-def _count_off_by(more: int) -> Callable[[Page, Desk], None]:
-    def change(page: Page, _desk: Desk) -> None:
+def _count_off_by(more: int) -> Callable[[Page, IngestContext], None]:
+    def change(page: Page, _desk: IngestContext) -> None:
         page.document["Data"]["TotalCount"] += more
 
     return change
 
 
-def _count_changes(page: Page, _desk: Desk) -> None:
+def _count_changes(page: Page, _desk: IngestContext) -> None:
     page.document["Data"]["TotalCount"] += page.number - 1
 
 
-def _same_token(page: Page, desk: Desk) -> None:
+def _same_token(page: Page, desk: IngestContext) -> None:
     desk.accept("SAME", page.document["Data"]["MaxResults"])
     page.document["Data"] |= {"NextToken": "SAME", "TotalCount": 1000}
     _new_lines(page, desk)
 
 
-def _tokens_in_a_ring(page: Page, desk: Desk) -> None:
+def _tokens_in_a_ring(page: Page, desk: IngestContext) -> None:
     token = f"RING-{len(desk.calls) % 3}"
     desk.accept(token, 0)
     page.document["Data"] |= {"NextToken": token, "TotalCount": 1000}
     _new_lines(page, desk)
 
 
-def _new_lines(page: Page, desk: Desk) -> None:
+def _new_lines(page: Page, desk: IngestContext) -> None:
     for number, item in enumerate(page.document["Data"]["Items"]):
         item["InstanceID"] = f"{len(desk.calls)}-{number}"
 
 
-def _duplicate_page(page: Page, desk: Desk) -> None:
+def _duplicate_page(page: Page, desk: IngestContext) -> None:
     if page.number == 2:
         day = date.fromisoformat(page.call.query["BillingDate"])
         page.document["Data"]["Items"] = [dict(line) for line in desk.bills[day][: len(page.document["Data"]["Items"])]]
 
 
-def _overlapping_pages(page: Page, desk: Desk) -> None:
+def _overlapping_pages(page: Page, desk: IngestContext) -> None:
     if page.number == 2:
         day = date.fromisoformat(page.call.query["BillingDate"])
         page.document["Data"]["Items"][0] = dict(desk.bills[day][0])
 
 
-def _empty_pages(page: Page, desk: Desk) -> None:
+def _empty_pages(page: Page, desk: IngestContext) -> None:
     page.document["Data"] |= {"Items": [], "NextToken": desk.token(0)}
 
 
-def _endless_pages(page: Page, desk: Desk) -> None:
+def _endless_pages(page: Page, desk: IngestContext) -> None:
     page.document["Data"] |= {"NextToken": desk.token(0), "TotalCount": 10_000_000}
     _new_lines(page, desk)
 
 
-def _line_limit(page: Page, _desk: Desk) -> None:
+def _line_limit(page: Page, _desk: IngestContext) -> None:
     day = date.fromisoformat(page.call.query["BillingDate"])
     lines = [{"BillingDate": day.isoformat(), "Currency": "CNY", "PretaxAmount": 1, "Tag": str(n)} for n in range(50_000)]
     page.document["Data"] |= {"Items": lines, "TotalCount": 50_000, "NextToken": ""}
 
 
-FALSIFIED: Mapping[Lie, Callable[[Page, Desk], None]] = {
+FALSIFIED: Mapping[Lie, Callable[[Page, IngestContext], None]] = {
     Lie.SUCCESS_TEXT: _in_head(Success="true"),
     Lie.SUCCESS_WITH_ERROR_CODE: _in_head(Code="ParameterError"),
     Lie.OTHER_ACCOUNT: _in_data("AccountID", "1000000000000009"),

@@ -33,7 +33,7 @@ from spendwatch.domain.merging import Held
 from spendwatch.domain.money import exact_sum
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import BillFile, ReadingHints, SeriesKey, SourceName
-from spendwatch.jobs.collect import Desk, Taken, collect, enter
+from spendwatch.jobs.collect import IngestContext, IngestResult, collect, enter
 from spendwatch.jobs.progress import ProgressNotes
 from spendwatch.store.attempt import attempt
 from spendwatch.store.database import Database
@@ -115,8 +115,8 @@ class Station:
     def round(self) -> dict[str, str]:
         """Try whatever is there, an hour after the last time; return what became of each file."""
         ledger = WatchedLedger(self.database, self._tell)
-        desk = Desk(self.reader, ledger, ReadingHints(), PeriodClose, lambda: NOW, turn_to=self._turn_to)
-        found: list[Taken] = []
+        desk = IngestContext(self.reader, ledger, ReadingHints(), PeriodClose, lambda: NOW, turn_to=self._turn_to)
+        found: list[IngestResult] = []
         for _ in range(2):
             self.inbox.seconds += 3600
             found += collect(self.inbox.source, desk, HealthBook(self.database))
@@ -337,7 +337,9 @@ def packed(path: Path, lines: int) -> BillFile:
 def test_how_far_a_long_file_is_read_stands_in_the_store_until_it_is_done(station: Station, tmp_path: Path) -> None:
     looks, file = looked_at(station.database), packed(tmp_path / "long.gz", 20_000)
     with ReadingProcess(tmp_path / "other", progress=looks) as reader:
-        desk = Desk(reader, Ledger(station.database), ReadingHints(), PeriodClose, lambda: NOW, turn_to=looks.notes.turn_to)
+        desk = IngestContext(
+            reader, Ledger(station.database), ReadingHints(), PeriodClose, lambda: NOW, turn_to=looks.notes.turn_to
+        )
         enter(file, desk)
         assert looks.health.readings() == ()
         shares = [one.share for one in looks.seen if one.phase == "unpacking"]
@@ -356,7 +358,9 @@ def test_of_two_sources_that_read_at_once_each_stands_beside_its_own_file(statio
     looks = looked_at(station.database)
     files = [packed(tmp_path / f"{name}.gz", 10_000) for name in ("one", "other")]
     with ReadingProcess(tmp_path / "shared", progress=looks) as reader:
-        desk = Desk(reader, Ledger(station.database), ReadingHints(), PeriodClose, lambda: NOW, turn_to=looks.notes.turn_to)
+        desk = IngestContext(
+            reader, Ledger(station.database), ReadingHints(), PeriodClose, lambda: NOW, turn_to=looks.notes.turn_to
+        )
         threads = [threading.Thread(target=enter, args=(file, desk)) for file in files]
         for thread in threads:
             thread.start()
@@ -373,7 +377,9 @@ def test_who_records_a_bill_does_not_wait_for_another_one_that_is_read_meanwhile
     shorts = [BillFile(path.name, path, path.stat().st_size, SourceName("shorts"), NOW) for path in lines]
     troubles: list[BaseException] = []
     with ReadingProcess(tmp_path / "shared", progress=looks) as reader:
-        desk = Desk(reader, Ledger(station.database), ReadingHints(), PeriodClose, lambda: NOW, turn_to=looks.notes.turn_to)
+        desk = IngestContext(
+            reader, Ledger(station.database), ReadingHints(), PeriodClose, lambda: NOW, turn_to=looks.notes.turn_to
+        )
 
         def enter_all(files: Sequence[BillFile]) -> None:
             try:

@@ -34,7 +34,7 @@ from spendwatch.domain.statement import (
     Statement,
     Version,
 )
-from spendwatch.jobs.collect import Desk, enter
+from spendwatch.jobs.collect import IngestContext, enter
 from spendwatch.store.audit import REMOVED, Deed
 from spendwatch.store.database import Database
 from spendwatch.store.health_book import HealthBook
@@ -480,7 +480,7 @@ def test_those_who_lose_a_race_begin_anew_until_everything_is_on_record(place: s
 
     def work(one: int) -> None:
         database = open_database(place)
-        desk = Desk(readers[one], Ledger(database), ReadingHints(), PeriodClose, lambda: NOON)
+        desk = IngestContext(readers[one], Ledger(database), ReadingHints(), PeriodClose, lambda: NOON)
         try:
             start.wait(30)
             for number in range(2):
@@ -521,7 +521,7 @@ def test_who_loses_time_and_again_gives_up_and_leaves_nothing_behind(ledger: Led
             return reading
 
     raced = RacedReader(reader.bills)
-    desk = Desk(raced, ledger, ReadingHints(), PeriodClose, lambda: NOON)
+    desk = IngestContext(raced, ledger, ReadingHints(), PeriodClose, lambda: NOON)
     with pytest.raises(LedgerChangedError):
         enter(BillFile("mine", None, 1, INBOX, NOON), desk)  # type: ignore[arg-type] # never opened
     assert len(raced.merges) == 5

@@ -15,7 +15,7 @@ from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from spendwatch.domain.health import BalanceHealth, SourceHealth
 from spendwatch.domain.statement import BillFile, Receipt, SourceName, Statement
 from spendwatch.exact_json import json_fields
-from spendwatch.jobs.collect import Taken, enter, refusal_text
+from spendwatch.jobs.collect import IngestResult, enter, refusal_text
 from spendwatch.jobs.deliver import Settled
 from spendwatch.settings import Settings
 from spendwatch.state import Store
@@ -80,7 +80,7 @@ def waiting_text(count: int) -> str:
     return f"{counted(count, 'notification')} {wait} in the outbox: the daemon or `spendwatch once` sends them."
 
 
-def say_outside(settings: Settings, store: Store, taken: list[Taken]) -> None:
+def say_outside(settings: Settings, store: Store, taken: list[IngestResult]) -> None:
     """Say what the bills of this round charge for products that are not watched."""
     from spendwatch.cli.totals import outside_of, outside_text  # noqa: PLC0415 -- tables cost the daemon memory
 
@@ -90,7 +90,9 @@ def say_outside(settings: Settings, store: Store, taken: list[Taken]) -> None:
         click.echo(outside_text(settings.policies.products, outside), file=sys.stderr)
 
 
-def exit_code(taken: list[Taken], settled: list[Settled], failing: list[SourceHealth], unread: list[BalanceHealth]) -> Exit:
+def exit_code(
+    taken: list[IngestResult], settled: list[Settled], failing: list[SourceHealth], unread: list[BalanceHealth]
+) -> Exit:
     """Return how a round ended; `failing`: the sources that could not be looked at; `unread`: the balances."""
     if any(one.refused for one in taken):
         return Exit.BILL

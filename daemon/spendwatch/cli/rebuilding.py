@@ -13,7 +13,7 @@ from spendwatch.app import App
 from spendwatch.cli.outcome import IMPORTED
 from spendwatch.domain.errors import ReaderFailedError, SourceUnavailableError, UnreadableBillError
 from spendwatch.domain.statement import BillFile, Digest, SeriesKey, SourceName
-from spendwatch.jobs.collect import Desk, enter
+from spendwatch.jobs.collect import IngestContext, enter
 from spendwatch.settings import Settings
 from spendwatch.state import Store
 from spendwatch.store.database import Database
@@ -114,7 +114,7 @@ class _Rebuilding:
             except (UnreadableBillError, ReaderFailedError) as error:
                 self._unreadable.append((statement, str(error)))
 
-    def _desk(self, statement: EnteredStatement) -> Desk:
+    def _desk(self, statement: EnteredStatement) -> IngestContext:
         """Return what enters the statement as received when it was: of two files under one name that tells the newer one."""
         return replace(self._app.desk(statement.source), clock=lambda: statement.received_at)
 

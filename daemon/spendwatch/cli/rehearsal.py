@@ -21,7 +21,7 @@ from spendwatch.domain.notification import DeliveryState, Notification
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.jobs.collect import ASIDE, Taken, collect, take
+from spendwatch.jobs.collect import ASIDE, IngestResult, collect, take
 from spendwatch.settings import Settings
 from spendwatch.sources.balances.settings import BalanceConfig, FileBalanceConfig
 from spendwatch.sources.config import FolderConfig, SourceConfig
@@ -86,7 +86,7 @@ def rehearse(settings: Settings) -> Exit:
     """Show what a full round would record and say, by making one on a copy: the same steps in the same order."""
     here = {policy.account for policy in settings.accounts if _is_here(settings.balances.get(policy.account))}
     with copied_app(settings) as (app, book):
-        taken: list[Taken] = []
+        taken: list[IngestResult] = []
         unsent = len(app.store.outbox.listing(_UNSENT, limit=_ALL))
         asyncio.run(app.ask_balances(at_once=True, of=here))
         for name, config in settings.sources.items():
@@ -113,7 +113,7 @@ def _is_here(config: BalanceConfig | None) -> bool:
     return config is None or isinstance(config, FileBalanceConfig)
 
 
-def _round(app: App, source: _Waiting, *, asks: bool) -> list[Taken]:
+def _round(app: App, source: _Waiting, *, asks: bool) -> list[IngestResult]:
     desk, health = app.desk(source.name), app.store.health
     # Whether an endpoint can be reached, nobody knows who does not ask it.
     given = (take(file, source, desk, health) for file in source.arrivals(app.clock()))
@@ -162,7 +162,7 @@ class _Waiting:
     def leave(self, file: BillFile) -> None:
         """Leave it."""
 
-    def text(self, taken: Taken) -> str:
+    def text(self, taken: IngestResult) -> str:
         """Return what became of a file."""
         return self._whys.get(taken.file.path) or Outcome(taken.file, taken.receipt, failed=taken.failed).text
 

@@ -32,7 +32,7 @@ _CHANCES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class IngestResult:
     """What became of one bill file: a receipt, or the reason why there is none."""
 
     file: BillFile
@@ -44,7 +44,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class IngestContext:
     """What is needed to enter bills."""
 
     reader: BillReader
@@ -57,7 +57,7 @@ class Desk:
     """Called with the file that is being read, and at the end with None."""
 
 
-def enter(file: BillFile, desk: Desk) -> Receipt:
+def enter(file: BillFile, desk: IngestContext) -> Receipt:
     """Read one bill file and record what it says, whole or not at all.
 
     Raises `UnreadableBillError`, `ReaderFailedError`, or `LedgerUnavailableError`.
@@ -69,7 +69,7 @@ def enter(file: BillFile, desk: Desk) -> Receipt:
         desk.turn_to(None)
 
 
-def enter_of_source(file: BillFile, desk: Desk, health: Health) -> Receipt:
+def enter_of_source(file: BillFile, desk: IngestContext, health: Health) -> Receipt:
     """Enter one bill file that its source gave, and note that bills still come from there if the bill shows it."""
     receipt = enter(file, desk)
     if receipt.fresh:
@@ -77,7 +77,7 @@ def enter_of_source(file: BillFile, desk: Desk, health: Health) -> Receipt:
     return receipt
 
 
-def _enter(file: BillFile, desk: Desk) -> Receipt:
+def _enter(file: BillFile, desk: IngestContext) -> Receipt:
     with desk.reader.read(file, desk.hints) as reading:
         statement = reading.statement
         if desk.ledger.has_statement(statement):
@@ -90,7 +90,7 @@ def _enter(file: BillFile, desk: Desk) -> Receipt:
         return _merge(file, reading, desk)
 
 
-def _merge(file: BillFile, reading: Reading, desk: Desk) -> Receipt:
+def _merge(file: BillFile, reading: Reading, desk: IngestContext) -> Receipt:
     statement = reading.statement
     held, closing, now = desk.ledger.held(statement.months), desk.closing(), desk.clock()
     plan = plan_change(held, held.with_statement(statement, now))
@@ -132,7 +132,7 @@ def _content(ledger: Ledger, digest: Digest, plan: Plan) -> bytes:
     return lines
 
 
-def collect(source: BillSource, desk: Desk, health: Health) -> Iterator[Taken]:
+def collect(source: BillSource, desk: IngestContext, health: Health) -> Iterator[IngestResult]:
     """Enter what the source has, file by file; yield after each, so that it can be assessed before the next.
 
     One bad file never holds up the others: it is set aside with the reason. A file that we failed to read stays, and gets
@@ -147,7 +147,7 @@ def collect(source: BillSource, desk: Desk, health: Health) -> Iterator[Taken]:
         health.looked(source.name, at=desk.clock())
 
 
-def take(file: BillFile, source: BillSource, desk: Desk, health: Health) -> Taken:
+def take(file: BillFile, source: BillSource, desk: IngestContext, health: Health) -> IngestResult:
     """Enter one file that the source has given, and say to the source what became of it."""
     try:
         receipt = enter_of_source(file, desk, health)
@@ -157,22 +157,22 @@ def take(file: BillFile, source: BillSource, desk: Desk, health: Health) -> Take
         if has_used_its_chances(file, desk, error):
             return _refuse(file, source, desk, beyond_us(error))
         source.leave(file)
-        return Taken(file, failed=str(error))
+        return IngestResult(file, failed=str(error))
     except BaseException:
         source.leave(file)
         raise
     source.keep(file)
-    return Taken(file, receipt=receipt)
+    return IngestResult(file, receipt=receipt)
 
 
-def _refuse(file: BillFile, source: BillSource, desk: Desk, error: UnreadableBillError) -> Taken:
+def _refuse(file: BillFile, source: BillSource, desk: IngestContext, error: UnreadableBillError) -> IngestResult:
     digest = error.digest or desk.reader.digest(file)
     desk.ledger.refuse(Rejection(Digest(digest), file.name, file.source, desk.clock(), str(error)))
     source.reject(file, f"{refusal_text(file, error)}{ASIDE}")
-    return Taken(file, refused=str(error))
+    return IngestResult(file, refused=str(error))
 
 
-def has_used_its_chances(file: BillFile, desk: Desk, error: ReaderFailedError) -> bool:
+def has_used_its_chances(file: BillFile, desk: IngestContext, error: ReaderFailedError) -> bool:
     """Record that the reading process failed at the file; return whether its chances are used up. A restart forgets nothing."""
     if error.is_innocent:
         return False

@@ -26,7 +26,7 @@ ACME = AccountId("1000000000000001")
 
 
 @dataclass
-class Desk:
+class IngestContext:
     """A balance file, and what happens while its reader waits."""
 
     path: Path
@@ -48,8 +48,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "balance.json")
+def desk(tmp_path: Path) -> IngestContext:
+    return IngestContext(tmp_path / "balance.json")
 
 
 async def refused(source: FileBalance) -> BalanceUnavailableError:
@@ -58,13 +58,13 @@ async def refused(source: FileBalance) -> BalanceUnavailableError:
     return caught.value
 
 
-async def test_a_file_is_read_when_it_does_not_change_for_its_settle_time(desk: Desk) -> None:
+async def test_a_file_is_read_when_it_does_not_change_for_its_settle_time(desk: IngestContext) -> None:
     desk.write("10.00")
     reading = await desk.source().read(NOW)
     assert (reading.cash, reading.read_at, desk.waited) == (Money(Decimal("10.00"), Currency("CNY")), NOW, 2.0)
 
 
-async def test_a_file_that_did_not_change_is_not_waited_for_again(desk: Desk) -> None:
+async def test_a_file_that_did_not_change_is_not_waited_for_again(desk: IngestContext) -> None:
     desk.write("10.00")
     source = desk.source()
     first = await source.read(NOW)
@@ -77,7 +77,7 @@ async def test_a_file_that_did_not_change_is_not_waited_for_again(desk: Desk) ->
     assert desk.waited == 4.0
 
 
-async def test_a_file_that_is_being_written_waits_for_another_time(desk: Desk) -> None:
+async def test_a_file_that_is_being_written_waits_for_another_time(desk: IngestContext) -> None:
     desk.write("10.00")
     desk.meanwhile = lambda: desk.write("11.00")
     error = await refused(desk.source())
@@ -86,14 +86,14 @@ async def test_a_file_that_is_being_written_waits_for_another_time(desk: Desk) -
     assert "cannot be read: No such file" in str(await refused(desk.source()))
 
 
-async def test_a_broken_file_is_told_with_its_name_line_and_key(desk: Desk) -> None:
+async def test_a_broken_file_is_told_with_its_name_line_and_key(desk: IngestContext) -> None:
     desk.path.write_text('{"as_of": "2026-09-15T10:00:00+08:00",\n "cash": "1e3"}')
     error = await refused(desk.source())
     assert f"{desk.path}: line 2, cash: not a plain amount: '1e3'" in str(error)
     assert error.is_lasting
 
 
-async def test_what_is_no_plain_file_is_not_read(desk: Desk, tmp_path: Path) -> None:
+async def test_what_is_no_plain_file_is_not_read(desk: IngestContext, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_text("{}")
     traps: dict[str, Callable[[], object]] = {
@@ -108,11 +108,11 @@ async def test_what_is_no_plain_file_is_not_read(desk: Desk, tmp_path: Path) -> 
 
 
 async def test_a_missing_folder_is_told(tmp_path: Path) -> None:
-    error = await refused(Desk(tmp_path / "gone" / "balance.json").source())
+    error = await refused(IngestContext(tmp_path / "gone" / "balance.json").source())
     assert f"the folder {tmp_path / 'gone'} cannot be read" in str(error)
 
 
-async def test_a_file_without_end_is_read_to_its_limit_only(desk: Desk) -> None:
+async def test_a_file_without_end_is_read_to_its_limit_only(desk: IngestContext) -> None:
     with desk.path.open("wb") as file:
         file.truncate(1 << 40)
     assert "larger than 64 KiB" in str(await refused(desk.source()))
@@ -124,10 +124,10 @@ async def test_a_balance_in_a_drop_folder_is_no_bill(tmp_path: Path, place: str)
     balance = inbox.path / place
     balance.parent.mkdir(exist_ok=True)
     inbox.others = (inbox.path / ".." / "inbox" / place,)
-    Desk(balance).write("10.00")
+    IngestContext(balance).write("10.00")
     inbox.drop("bill.csv")
     assert inbox.kept() == ["bill.csv"]
-    Desk(balance).write("12.00")
+    IngestContext(balance).write("12.00")
     assert inbox.settled() == []
     assert waiting(SourceName("inbox"), inbox.path, deep=True, others=inbox.others) == ([], None)
     balance.rename(balance.with_name("other.json"))
