@@ -226,10 +226,10 @@ class App:
                 return await asyncio.to_thread(self.collect, name)
         return []
 
-    def hasten(self) -> None:
+    def trigger_now(self) -> None:
         """Let be asked at once what would wait, after trouble or for its time: a person wants it."""
-        self._feeds.hasten()
-        self.balance_rounds.hasten()
+        self._feeds.trigger_now()
+        self.balance_rounds.trigger_now()
 
     def stop(self) -> None:
         """Take up nothing new, and break off what waits for an answer of an endpoint."""

@@ -83,7 +83,7 @@ class BackOff:
         self._failures = 0
         self._not_before, self._wished = self._monotonic() + pause.total_seconds(), -math.inf
 
-    def hasten(self) -> None:
+    def trigger_now(self) -> None:
         """Allow a retry at once, because a person wants it; a pause that the endpoint asked for remains."""
         self._not_before = min(self._not_before, self._wished)
 

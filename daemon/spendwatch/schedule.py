@@ -215,13 +215,13 @@ class Daemon:
         return work
 
     def _deliver_now(self) -> None:
-        self._hasten("deliver:")
+        self._trigger_now("deliver:")
 
     def _look_now(self) -> None:
-        self._app.hasten()
-        self._hasten("collect:", "balances", "assess")
+        self._app.trigger_now()
+        self._trigger_now("collect:", "balances", "assess")
 
-    def _hasten(self, *beginnings: str) -> None:
+    def _trigger_now(self, *beginnings: str) -> None:
         if self._scheduler is None or self._stop.is_set():
             return
         for job in self._scheduler.get_jobs():
@@ -276,7 +276,7 @@ class Daemon:
             if abs(step) < STEP:
                 continue
             self._follow(step)
-            self._hasten("assess")
+            self._trigger_now("assess")
 
     def _follow(self, step: timedelta) -> None:
         """Plan every job as if the clock had not been set: one set ahead makes jobs due, one set back would make them wait."""

@@ -114,9 +114,9 @@ async def test_a_pause_that_is_asked_for_is_kept(stage: Stage) -> None:
 async def test_a_persons_hurry_shortens_every_wait_but_the_pause_that_was_asked_for(stage: Stage) -> None:
     stage.source.trouble = trouble(retry_after=timedelta(minutes=40))
     await stage.after(0)
-    stage.rounds.hasten()
+    stage.rounds.trigger_now()
     assert await stage.after(1) == [LABS]
-    stage.rounds.hasten()
+    stage.rounds.trigger_now()
     assert await stage.after(2399) == [f"{ACME}: refused", LABS]
 
 

@@ -138,7 +138,7 @@ async def test_looks_within_the_pause_after_trouble_are_no_further_failures(stag
         await stage.house.round(after=1)
     assert len(stage.server.calls) == asked
     assert stage.house.said() == []
-    stage.house.app.hasten()
+    stage.house.app.trigger_now()
     await stage.house.round(after=1)
     assert len(stage.server.calls) > asked, "a person who wants it now need not wait"
 

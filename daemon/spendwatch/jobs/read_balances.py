@@ -71,10 +71,10 @@ class BalanceRounds:
         }
         self._polled = polled
 
-    def hasten(self) -> None:
+    def trigger_now(self) -> None:
         """Let every source be asked with the next round, because a person wants it, unless it asked for a pause."""
         for turn in self._turns.values():
-            turn.wait.hasten()
+            turn.wait.trigger_now()
 
     async def ask(self, *, at_once: bool = False, of: Collection[AccountId] | None = None) -> list[Asked]:
         """Ask those whose time has come, or all of them; if accounts are named, theirs alone. Return what became of it."""

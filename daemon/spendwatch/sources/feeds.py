@@ -73,11 +73,11 @@ class Feeds:
         for task in self._fetching:
             task.cancel()
 
-    def hasten(self) -> None:
+    def trigger_now(self) -> None:
         """Let sources retry at once that would wait after a failure: a person wants it."""
         for source in self.sources.values():
             if not isinstance(source, FolderSource):
-                source.hasten()
+                source.trigger_now()
 
     def are_days(self, name: SourceName) -> bool:
         """Whether the files of the source are the days of one bill."""

@@ -65,9 +65,9 @@ class FetchingSource(ABC):
         """Remove what was put away before that moment, with the reasons beside it; return how many originals that were."""
         return self._holding.forget_originals(before)
 
-    def hasten(self) -> None:
+    def trigger_now(self) -> None:
         """Ask at the next opportunity although the pause after a failure is not over, because a person wants it."""
-        self._slow.hasten()
+        self._slow.trigger_now()
 
     async def fetch(self, now: datetime) -> bool:
         """Fetch what is new. A failure is kept in `trouble`; what was complete by then stays.
