@@ -17,7 +17,7 @@ from spendwatch.outgoing import Outgoing
 from spendwatch.sources.oss.client import OssClient
 from spendwatch.sources.oss.settings import OssConfig
 from spendwatch.sources.oss.source import OssSource
-from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import Credentials, OwnKey
 from spendwatch.sources.trouble import EndpointError, Trouble
 
@@ -44,7 +44,7 @@ class Bucket:
 
     def restarted(self, *, credentials: Credentials | None = None, client: Outgoing | None = None) -> OssSource:
         config = OssConfig.model_validate(self.said)
-        right = credentials or OwnKey(Signer(str(self.said["key_id"]), str(self.said["secret"])))
+        right = credentials or OwnKey(AccessKey(str(self.said["key_id"]), str(self.said["secret"])))
         store = OssClient(client or Outgoing(LOOPBACK), right, config, clock=self.watch.clock)
         self.source = OssSource(
             SourceName("pushes"), self.place, store, config, memory=self.memory, monotonic=self.watch.monotonic

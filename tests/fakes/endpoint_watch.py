@@ -24,7 +24,7 @@ from spendwatch.outgoing import Outgoing
 from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.source import AlibabaSource
-from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import Credentials, OwnKey
 
 NOW = datetime(2026, 9, 5, 4, 0, tzinfo=UTC)
@@ -68,7 +68,7 @@ class Endpoint:
         self.pace = RateLimiter(watch.monotonic, watch.sleep)
         self.api = BssClient(
             Outgoing(LOOPBACK),
-            credentials or OwnKey(Signer(KEY_ID, SECRET)),
+            credentials or OwnKey(AccessKey(KEY_ID, SECRET)),
             site=Site.CN,
             clock=watch.clock,
             pace=self.pace,

@@ -23,7 +23,7 @@ from spendwatch.domain.statement import AccountId
 from spendwatch.outgoing import Outgoing
 from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.client import BssClient
-from spendwatch.sources.provider.acs3 import ApiRequest, Signer, signed
+from spendwatch.sources.provider.acs3 import AccessKey, ApiRequest, signed
 from spendwatch.sources.provider.credentials import OwnKey
 
 pytestmark = pytest.mark.anyio
@@ -34,7 +34,7 @@ QUERY = {"BillingCycle": "2026-09", "BillingDate": DAY.isoformat(), "Granularity
 
 def _request(*, key_id: str = KEY_ID, secret: str = SECRET, nonce: str = "1", body: bytes = b"") -> Request:
     asked = ApiRequest("127.0.0.1", "DescribeInstanceBill", "2017-12-14", QUERY, body)
-    headers = signed(asked, Signer(key_id, secret), at=NOW, nonce=nonce)
+    headers = signed(asked, AccessKey(key_id, secret), at=NOW, nonce=nonce)
     return Request("POST", f"/?{asked.canonical_query}", headers, body)
 
 
@@ -106,7 +106,12 @@ async def test_a_client_that_calls_too_fast_is_told_to_pause_and_gets_all_the_sa
     with BssServer(bills, clock=watch.clock, limit=10) as server:
         pace = RateLimiter(watch.monotonic, watch.sleep, per_second=25)
         client = BssClient(
-            Outgoing(LOOPBACK), OwnKey(Signer(KEY_ID, SECRET)), site=Site.CN, clock=watch.clock, pace=pace, endpoint=server.url
+            Outgoing(LOOPBACK),
+            OwnKey(AccessKey(KEY_ID, SECRET)),
+            site=Site.CN,
+            clock=watch.clock,
+            pace=pace,
+            endpoint=server.url,
         )
         for _ in range(15):
             assert await client.account_total(AccountId(ACCOUNT), BillingPeriod(2026, 9))

@@ -22,7 +22,7 @@ from endpoint_watch import NOW, Endpoint, StopWatch
 from servers_bss import BssServer
 from servers_http import Fault, HttpSink, Reply
 from spendwatch.outgoing import Outgoing
-from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import LentKey, Loan, OwnKey, key_in
 from spendwatch.sources.provider.official_chain import OfficialChain
 from spendwatch.sources.provider.roles import MachineRole, ServiceAccountRole
@@ -38,7 +38,7 @@ LENT = {
     "SecurityToken": "canary-token",
     "Expiration": EXPIRES,
 }
-SIGNER = Signer("STS.canary-id", "canary-secret", "canary-token")
+SIGNER = AccessKey("STS.canary-id", "canary-secret", "canary-token")
 
 
 def _json(document: object, status: int = 200) -> Reply:
@@ -54,8 +54,8 @@ def _text(text: str, status: int = 200) -> Reply:
 
 def test_the_environment_holds_a_key_under_the_provider_s_names() -> None:
     environ = {"ALIBABA_CLOUD_ACCESS_KEY_ID": " LTAI1 ", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "s\n"}
-    assert key_in(environ) == Signer("LTAI1", "s")
-    assert key_in({**environ, "ALIBABA_CLOUD_SECURITY_TOKEN": "t"}) == Signer("LTAI1", "s", "t")
+    assert key_in(environ) == AccessKey("LTAI1", "s")
+    assert key_in({**environ, "ALIBABA_CLOUD_SECURITY_TOKEN": "t"}) == AccessKey("LTAI1", "s", "t")
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_half_a_key_is_no_key(environ: Mapping[str, str], says: str) -> None:
 
 
 async def test_a_key_of_one_s_own_stays_as_it_is() -> None:
-    key = OwnKey(Signer("id", "secret"))
-    assert await key.current() == Signer("id", "secret")
+    key = OwnKey(AccessKey("id", "secret"))
+    assert await key.current() == AccessKey("id", "secret")
     assert not key.forget()
 
 
@@ -247,7 +247,7 @@ class ScriptedLender:
         if self.trouble:
             raise self.trouble
         self.lent.append(f"id-{self.asked}")
-        return Loan(Signer(self.lent[-1], "canary", "canary"), self.watch.now + self.lasts)
+        return Loan(AccessKey(self.lent[-1], "canary", "canary"), self.watch.now + self.lasts)
 
 
 @pytest.fixture
@@ -329,7 +329,7 @@ async def test_a_temporary_key_is_taken_with_its_token_and_not_without(tmp_path:
         await without.round()
         assert isinstance(without.source.trouble, EndpointError)
         assert without.source.trouble.trouble is Trouble.CREDENTIALS
-        with_token = Endpoint(server.url, tmp_path / "with", watch, credentials=OwnKey(Signer(KEY_ID, SECRET, TOKEN)))
+        with_token = Endpoint(server.url, tmp_path / "with", watch, credentials=OwnKey(AccessKey(KEY_ID, SECRET, TOKEN)))
         await with_token.round()
         assert with_token.source.trouble is None
 

@@ -22,7 +22,7 @@ from spendwatch.sources.config import AlibabaConfig, FolderConfig, OssConfig, So
 from spendwatch.sources.fetching import Attended, HttpClient
 from spendwatch.sources.folder.source import FolderSource
 from spendwatch.sources.memory import SourceMemory
-from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import Awaited, Credentials, LentKey, OwnKey, key_in
 from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Provider
 from spendwatch.sources.provider.official_chain import OfficialChain
@@ -139,7 +139,7 @@ def _credentials(config: CredentialsConfig, client: HttpClient, context: SourceC
     """Return by what right is asked; `ValueError` where the settings or the environment hold too little."""
     match config.provider:
         case Provider.KEY:
-            return OwnKey(Signer(_told(config.key_id), _told(config.secret), _told(config.token)))
+            return OwnKey(AccessKey(_told(config.key_id), _told(config.secret), _told(config.token)))
         case Provider.ENVIRONMENT:
             return OwnKey(key_in(context.environ))
         case Provider.MACHINE_ROLE:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_gateway import signature_of, signed_names
-from spendwatch.sources.provider.acs3 import ApiRequest, Signer, canonical, signed
+from spendwatch.sources.provider.acs3 import AccessKey, ApiRequest, canonical, signed
 
 CAPTURE = Path(__file__).parents[2] / "data" / "endpoint" / "sdk_capture.jsonl"
 CAPTURED_SECRET = "test-secret/+="
@@ -28,7 +28,7 @@ VENDOR = (
         version="2014-05-26",
         query={"ImageId": "win2019_1809_x64_dtc_zh-cn_40G_alibase_20230811.vhd", "RegionId": "cn-shanghai"},
     ),
-    Signer("YourAccessKeyId", "YourAccessKeySecret"),
+    AccessKey("YourAccessKeyId", "YourAccessKeySecret"),
     datetime(2023, 10, 26, 10, 22, 32, tzinfo=UTC),
     "3156853299f313e23d1673dc12e1703d",
     "7ea06492da5221eba5297e897ce16e55f964061054b7695beedaac1145b1e259",
@@ -47,7 +47,7 @@ BILL = (
             "Granularity": "DAILY",
         },
     ),
-    Signer("ExampleAccessKeyId", "ExampleAccessKeySecret"),
+    AccessKey("ExampleAccessKeyId", "ExampleAccessKeySecret"),
     datetime(2026, 9, 13, 2, 0, 0, tzinfo=UTC),
     "0123456789abcdef0123456789abcdef",
     "84bd36911edd1abaf63fd434797f0d50f462ebb33628a6fe047200f00144e3ee",
@@ -57,7 +57,7 @@ BILL = (
 
 @pytest.mark.parametrize(("request_", "signer", "at", "nonce", "hashed", "signature"), [VENDOR, BILL])
 def test_the_published_examples_come_out(
-    *, request_: ApiRequest, signer: Signer, at: datetime, nonce: str, hashed: str, signature: str
+    *, request_: ApiRequest, signer: AccessKey, at: datetime, nonce: str, hashed: str, signature: str
 ) -> None:
     headers = signed(request_, signer, at=at, nonce=nonce)
     unsigned = {name: value for name, value in headers.items() if name != "authorization"}
@@ -90,7 +90,7 @@ def test_what_the_official_sdk_sent_is_signed_as_we_sign() -> None:
 
 def test_the_headers_that_the_sdk_adds_for_a_token_are_those_that_we_add() -> None:
     (with_token,) = (headers for _, headers, _ in _captured() if "x-acs-security-token" in headers)
-    signer = Signer(with_token["x-acs-accesskey-id"], CAPTURED_SECRET, with_token["x-acs-security-token"])
+    signer = AccessKey(with_token["x-acs-accesskey-id"], CAPTURED_SECRET, with_token["x-acs-security-token"])
     request = ApiRequest(with_token["host"], with_token["x-acs-action"], with_token["x-acs-version"])
     at = datetime.strptime(with_token["x-acs-date"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     ours = signed(request, signer, at=at, nonce=with_token["x-acs-signature-nonce"])
@@ -116,7 +116,7 @@ def test_a_second_implementation_agrees_on_everything(
 ) -> None:
     request = ApiRequest("business.aliyuncs.com:8443", "DoIt", "2017-12-14", query, body, content_type)
     moment = at.replace(tzinfo=timezone(timedelta(hours=8)))
-    headers = signed(request, Signer("LTAItestid", secret, token), at=moment, nonce=nonce)
+    headers = signed(request, AccessKey("LTAItestid", secret, token), at=moment, nonce=nonce)
     expected = signature_of(f"/?{request.canonical_query}", headers, body, secret)
     assert headers["authorization"].endswith(f",Signature={expected}")
     assert headers["x-acs-date"] == moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -124,5 +124,5 @@ def test_a_second_implementation_agrees_on_everything(
 
 
 def test_nothing_of_a_key_shows_in_its_text() -> None:
-    signer = Signer("canary-id", "canary-secret", "canary-token")
+    signer = AccessKey("canary-id", "canary-secret", "canary-token")
     assert "canary" not in f"{signer} {signer!r}"

@@ -22,7 +22,7 @@ from spendwatch.outgoing import Outgoing
 from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.settings import AlibabaConfig
 from spendwatch.sources.opening import Recipe, SourceContext, open_api, open_credentials, open_source
-from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import Credentials
 from spendwatch.sources.provider.credentials_settings import Provider
 from spendwatch.sources.trouble import EndpointError, Trouble
@@ -146,7 +146,7 @@ async def test_a_service_account_reads_its_token_from_the_file_each_time(tmp_pat
         credentials = _open(config, watch, tmp_path)
         for content in ("first", "second"):
             token.write_text(content, encoding="utf-8")
-            assert await credentials.current() == Signer("i", "s", "t")
+            assert await credentials.current() == AccessKey("i", "s", "t")
             credentials.forget()
         assert [b"OIDCToken=first" in sink.requests[0].body, b"OIDCToken=second" in sink.requests[1].body] == [True, True]
 

@@ -19,7 +19,7 @@ from oss_lies import BUCKET, KEY_ID, REGION, SECRET, TOKEN
 from servers_oss import OssServer
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.oss.settings import OssConfig, Signature
-from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import LentKey, Loan, OwnKey, key_in
 from spendwatch.sources.provider.credentials_settings import Provider
 from spendwatch.sources.trouble import Trouble
@@ -54,7 +54,7 @@ async def test_credentials_that_are_refused_are_lent_anew_once(stage: Stage) -> 
         async def lend(self) -> Loan:
             self.lent += 1
             token = TOKEN if self.lent > 1 else "worn out"
-            return Loan(Signer(KEY_ID, SECRET, token), stage.bucket.watch.now + timedelta(hours=1))
+            return Loan(AccessKey(KEY_ID, SECRET, token), stage.bucket.watch.now + timedelta(hours=1))
 
     stage.server.put("a.csv", BILL)
     stage.server.session_token = TOKEN

@@ -20,7 +20,7 @@ from spendwatch.outgoing import Outgoing
 from spendwatch.sources.oss.client import OssClient
 from spendwatch.sources.oss.settings import OssConfig
 from spendwatch.sources.oss.signing import AWS4, OSS4, StoreRequest, signed
-from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import OwnKey
 
 RECORDED = Path(__file__).parents[2] / "data" / "buckets" / "signed_requests.json"
@@ -40,7 +40,7 @@ def test_the_provider_s_own_test_values_come_out(token: str, moment: int, signat
     headers = {"x-oss-head1": "value", "abc": "value", "zabc": "value", "xyz": "value", "content-type": "text/plain"}
     request = StoreRequest("/bucket/1234+-/123/1.txt", query, headers, method="PUT")
     at = datetime.fromtimestamp(moment, UTC)
-    proven = signed(request, Signer("ak", "sk", token), OSS4, region="cn-hangzhou", at=at)
+    proven = signed(request, AccessKey("ak", "sk", token), OSS4, region="cn-hangzhou", at=at)
     scope = f"{at:%Y%m%d}/cn-hangzhou/oss/aliyun_v4_request"
     assert proven["authorization"] == f"OSS4-HMAC-SHA256 Credential=ak/{scope},Signature={signature}"
 
@@ -63,7 +63,7 @@ def test_the_examples_of_the_s3_documents_come_out(
 ) -> None:
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     told = {"host": "examplebucket.s3.amazonaws.com", "x-amz-content-sha256": empty, **headers}
-    signer = Signer("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+    signer = AccessKey("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
     at = datetime(2013, 5, 24, tzinfo=UTC)
     proven = signed(StoreRequest(path, query, told), signer, AWS4, region="us-east-1", at=at)
     assert proven["authorization"].endswith(f",Signature={signature}")
@@ -78,7 +78,7 @@ def test_what_the_provider_s_own_package_sends_is_what_we_send(recorded: Mapping
     request = StoreRequest(
         f"/{BUCKET}/{key}", query, {name: theirs[name] for name in ("content-type", "content-md5") if name in theirs}
     )
-    signer = Signer(KEY_ID, SECRET, theirs.get("x-oss-security-token", ""))
+    signer = AccessKey(KEY_ID, SECRET, theirs.get("x-oss-security-token", ""))
     at = datetime.strptime(theirs["x-oss-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     assert signed(request, signer, OSS4, region=REGION, at=at) == theirs
     sent = urlsplit(_client()._url(key, request))
@@ -93,7 +93,7 @@ KEYS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60)
 def test_whatever_a_key_is_the_other_side_reads_the_same_out_of_the_wire(key: str, query: dict[str, str], token: str) -> None:
     client = _client()
     request = StoreRequest(f"/{BUCKET}/{key}", query)
-    proven = signed(request, Signer(KEY_ID, SECRET, token), OSS4, region=REGION, at=StopWatch().now)
+    proven = signed(request, AccessKey(KEY_ID, SECRET, token), OSS4, region=REGION, at=StopWatch().now)
     url = urlsplit(client._url(key, request))
     assert unquote(url.path) == f"/{BUCKET}/{key}"
     assert dict(parse_qsl(url.query, keep_blank_values=True)) == query
@@ -105,4 +105,4 @@ def test_whatever_a_key_is_the_other_side_reads_the_same_out_of_the_wire(key: st
 def _client() -> OssClient:
     said = {"type": "oss", "bucket": BUCKET, "region": REGION, "endpoint": "http://127.0.0.1:9", "path_style": True}
     config = OssConfig.model_validate({**said, "key_id": KEY_ID, "secret": SECRET})
-    return OssClient(Outgoing(LOOPBACK), OwnKey(Signer(KEY_ID, SECRET)), config, clock=StopWatch().clock)
+    return OssClient(Outgoing(LOOPBACK), OwnKey(AccessKey(KEY_ID, SECRET)), config, clock=StopWatch().clock)

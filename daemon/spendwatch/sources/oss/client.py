@@ -14,7 +14,7 @@ from spendwatch.sources.oss.answers import refusal_of
 from spendwatch.sources.oss.listing import OPERATION, PAGE_SIZE, Listing, ListingPage, page_of
 from spendwatch.sources.oss.settings import OssConfig, Signature
 from spendwatch.sources.oss.signing import AWS4, OSS4, StoreRequest, signed
-from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.answers import Asked, Operation, keeping
 from spendwatch.sources.provider.credentials import Credentials
 from spendwatch.sources.trouble import EndpointError, Trouble, fetched
@@ -113,7 +113,7 @@ class OssClient:
         return f"{self._scheme}://{self._host}{path}{'?' if query else ''}{query}"
 
 
-def _secrets(signer: Signer) -> tuple[str, ...]:
+def _secrets(signer: AccessKey) -> tuple[str, ...]:
     return signer.key_id, signer.secret, signer.token
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import reduce
 from urllib.parse import quote
 
-from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.acs3 import AccessKey
 
 _UNSIGNED = "UNSIGNED-PAYLOAD"
 
@@ -56,7 +56,7 @@ class StoreRequest:
         return "&".join(f"{name}={value}" if value or dialect.signs_all else name for name, value in pairs)
 
 
-def signed(request: StoreRequest, signer: Signer, dialect: Dialect, *, region: str, at: datetime) -> dict[str, str]:
+def signed(request: StoreRequest, signer: AccessKey, dialect: Dialect, *, region: str, at: datetime) -> dict[str, str]:
     """Return the request's headers with those that prove who asks."""
     moment = at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     headers = {f"{dialect.own}content-sha256": _UNSIGNED, **request.headers, f"{dialect.own}date": moment}

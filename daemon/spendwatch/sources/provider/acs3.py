@@ -14,7 +14,7 @@ _UNESCAPED = "-_.~"
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
+class AccessKey:
     """A key pair, and the token that a temporary one comes with."""
 
     key_id: str = field(repr=False)
@@ -40,7 +40,7 @@ class ApiRequest:
         return "&".join(f"{_escaped(name)}={_escaped(value)}" for name, value in sorted(self.query.items()))
 
 
-def signed(request: ApiRequest, signer: Signer, *, at: datetime, nonce: str) -> dict[str, str]:
+def signed(request: ApiRequest, signer: AccessKey, *, at: datetime, nonce: str) -> dict[str, str]:
     """Return the headers that the request is sent with. A nonce is good for one request only."""
     headers = {
         "host": request.host,
@@ -57,7 +57,7 @@ def signed(request: ApiRequest, signer: Signer, *, at: datetime, nonce: str) -> 
     return headers | {"authorization": _authorization(request, signer, headers)}
 
 
-def _authorization(request: ApiRequest, signer: Signer, headers: Mapping[str, str]) -> str:
+def _authorization(request: ApiRequest, signer: AccessKey, headers: Mapping[str, str]) -> str:
     names = ";".join(sorted(headers))
     to_sign = f"{ALGORITHM}\n{hashlib.sha256(canonical(request, headers).encode()).hexdigest()}"
     signature = hmac.new(signer.secret.encode(), to_sign.encode(), hashlib.sha256).hexdigest()

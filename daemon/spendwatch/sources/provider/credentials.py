@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.period import Clock
 from spendwatch.sources.header_text import is_sendable
-from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.trouble import EndpointError, Trouble
 
 _log: FilteringBoundLogger = structlog.get_logger()
@@ -30,7 +30,7 @@ _BETWEEN_TRIES = timedelta(minutes=1)
 class Credentials(Protocol):
     """Provides the credentials for the next request."""
 
-    async def current(self) -> Signer:
+    async def current(self) -> AccessKey:
         """Return what is valid now, or raise `EndpointError`."""
 
     def forget(self) -> bool:
@@ -45,7 +45,7 @@ class Awaited:
         self._find = find
         self._found: Credentials | None = None
 
-    async def current(self) -> Signer:
+    async def current(self) -> AccessKey:
         """Return what is valid now, or raise `EndpointError`."""
         if self._found is None:
             try:
@@ -63,11 +63,11 @@ class Awaited:
 class OwnKey:
     """A key pair that a person made and put into a file or the environment."""
 
-    def __init__(self, signer: Signer) -> None:
+    def __init__(self, signer: AccessKey) -> None:
         """Use this one as long as we live."""
         self._signer = signer
 
-    async def current(self) -> Signer:
+    async def current(self) -> AccessKey:
         """Return it."""
         return self._signer
 
@@ -76,13 +76,13 @@ class OwnKey:
         return False
 
 
-def key_in(environ: Mapping[str, str]) -> Signer:
+def key_in(environ: Mapping[str, str]) -> AccessKey:
     """Return the key pair that the environment holds under the provider's names, or raise `ValueError`."""
     missing = [name for name in (KEY_ID, SECRET) if not environ.get(name, "").strip()]
     if missing:
         msg = f"the environment does not hold {' and '.join(missing)}"
         raise ValueError(msg)
-    signer = Signer(environ[KEY_ID].strip(), environ[SECRET].strip(), environ.get(TOKEN, "").strip())
+    signer = AccessKey(environ[KEY_ID].strip(), environ[SECRET].strip(), environ.get(TOKEN, "").strip())
     unsendable = [name for name, text in ((KEY_ID, signer.key_id), (TOKEN, signer.token)) if not is_sendable(text)]
     if unsendable:
         msg = f"{unsendable[0]} contains characters that are not allowed in a header"
@@ -94,7 +94,7 @@ def key_in(environ: Mapping[str, str]) -> Signer:
 class Loan:
     """A key pair with its token, and until when it is good."""
 
-    signer: Signer
+    signer: AccessKey
     expires_at: datetime
 
 
@@ -116,7 +116,7 @@ class LentKey:
         self._renew_at = datetime.min.replace(tzinfo=UTC)
         self._lock = asyncio.Lock()
 
-    async def current(self) -> Signer:
+    async def current(self) -> AccessKey:
         """Return what is good for half a minute at least."""
         async with self._lock:
             now = self._clock()

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.trouble import EndpointError, Trouble
 
 
@@ -29,11 +29,11 @@ class OfficialChain:
         self._make: Callable[[], Any] = Client
         self._chain: Any = None
 
-    async def current(self) -> Signer:
+    async def current(self) -> AccessKey:
         """Return what the chain finds now."""
         try:
             found = await asyncio.to_thread(self._find)
-            return Signer(found.access_key_id, found.access_key_secret, found.security_token or "")
+            return AccessKey(found.access_key_id, found.access_key_secret, found.security_token or "")
         except Exception as error:  # noqa: BLE001 -- whatever it raises may quote an answer with credentials in it
             msg = f"the package alibabacloud-credentials finds no credentials ({type(error).__name__})"
             raise EndpointError(msg, Trouble.CREDENTIALS) from None

@@ -13,7 +13,7 @@ from spendwatch.exact_json import NoJsonError, parse
 from spendwatch.request import Request
 from spendwatch.sources.fetching import HttpClient
 from spendwatch.sources.header_text import is_sendable
-from spendwatch.sources.provider.acs3 import Signer
+from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.answers import Asked, Operation, document, successful
 from spendwatch.sources.provider.credentials import Loan
 from spendwatch.sources.trouble import EndpointError, Trouble, fetched
@@ -159,7 +159,7 @@ def _loan(found: Mapping[str, object], lender: str) -> Loan:
     texts = [text for text in (key_id, secret, token, expires) if isinstance(text, str) and text and is_sendable(text)]
     try:
         key_id, secret, token, expires = texts
-        return Loan(Signer(key_id, secret, token), datetime.strptime(expires, _EXPIRES).replace(tzinfo=UTC))
+        return Loan(AccessKey(key_id, secret, token), datetime.strptime(expires, _EXPIRES).replace(tzinfo=UTC))
     except ValueError:
         raise _no_loan(lender) from None
 
