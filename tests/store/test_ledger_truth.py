@@ -35,7 +35,7 @@ from spendwatch.domain.statement import (
     Version,
 )
 from spendwatch.jobs.collect import IngestContext, enter
-from spendwatch.store.audit import REMOVED, Deed
+from spendwatch.store.audit import REMOVED, AuditEntry
 from spendwatch.store.database import Database
 from spendwatch.store.health_book import HealthBook
 from spendwatch.store.ledger import Ledger
@@ -259,7 +259,7 @@ def test_a_statement_is_removed_with_all_it_says_and_who_did_it_is_noted(ledger:
     held = ledger.held([MONTH])
     (second,) = (one for one in ledger.statements() if one.name == "second.csv")
     assert ledger.series_of(second.identity) == {MONTH}
-    deed = Deed(NOON, "li", REMOVED, "second.csv", "", second.digest)
+    deed = AuditEntry(NOON, "li", REMOVED, "second.csv", "", second.digest)
     ledger.remove(second.identity, Resolved([empty(2)]), deed, held=held, series={MONTH})
     assert spent(ledger) == 3
     assert covered(ledger, MONTH) == set()

@@ -28,7 +28,7 @@ from spendwatch.exact_json import json_fields
 from spendwatch.logs import configure
 from spendwatch.settings import Settings, load
 from spendwatch.state import Store, opened_store, system_clock
-from spendwatch.store.audit import REMOVED, Deed
+from spendwatch.store.audit import REMOVED, AuditEntry
 from spendwatch.store.rebuilding import Mismatch, changes_of, copy_sums, mismatches, series_on_record
 from spendwatch.store.statement import EnteredStatement
 
@@ -68,16 +68,16 @@ def list_statements(place: Place, limit: int = 50, *, as_json: bool = False) -> 
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1))
 @json_option
 @click.pass_obj
-def list_deeds(place: Place, limit: int, *, as_json: bool) -> int:
+def list_audit_entries(place: Place, limit: int, *, as_json: bool) -> int:
     """List manual changes, the latest first."""
     settings = place.settings()
     with opened_store(settings, read_only=True) as store:
-        found = store.ledger.deeds(limit)
+        found = store.ledger.audit_entries(limit)
 
-    def json(one: Deed) -> dict[str, object]:
+    def json(one: AuditEntry) -> dict[str, object]:
         return json_fields(one, "at", "actor", "action", "subject", "detail")
 
-    def row(one: Deed) -> tuple[str, ...]:
+    def row(one: AuditEntry) -> tuple[str, ...]:
         return when(one.at, settings.zone), clean(one.actor), one.action, clean(one.subject), clean(one.detail)
 
     headings = ("WHEN", "WHO", "WHAT", "STATEMENT", "DETAIL")
@@ -218,7 +218,7 @@ def _remove(
         if not yes and not click.confirm(f"Remove {printable(removed.name)}?", err=True):
             return Exit.INTERRUPTED
         detail = "; ".join(filter(None, (f"{counted(len(changes), 'day')} changed", reason)))
-        deed = Deed(system_clock(), _actor(), REMOVED, f"{removed.identity[:8]} {removed.name}", detail, removed.digest)
+        deed = AuditEntry(system_clock(), _actor(), REMOVED, f"{removed.identity[:8]} {removed.name}", detail, removed.digest)
         store.ledger.remove(removed.identity, resolution, deed, held=held, series=series)
     app = App(settings, store)
     try:

@@ -31,7 +31,7 @@ REMOVED = "remove"
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class AuditEntry:
     """One change that a person made."""
 
     at: datetime
@@ -43,15 +43,15 @@ class Deed:
     """Of the bytes of the statement that it is about."""
 
 
-def note_deed(connection: Connection, deed: Deed) -> None:
+def add_audit_entry(connection: Connection, entry: AuditEntry) -> None:
     """Put a deed on record."""
-    connection.execute(insert(audit).values(asdict(deed)))
+    connection.execute(insert(audit).values(asdict(entry)))
 
 
-def deeds(connection: Connection, limit: int) -> tuple[Deed, ...]:
+def audit_entries(connection: Connection, limit: int) -> tuple[AuditEntry, ...]:
     """Return what was done last, the latest first."""
     columns = (audit.c.at, audit.c.actor, audit.c.action, audit.c.subject, audit.c.detail, audit.c.digest)
-    return tuple(Deed(*row) for row in connection.execute(select(*columns).order_by(audit.c.id.desc()).limit(limit)))
+    return tuple(AuditEntry(*row) for row in connection.execute(select(*columns).order_by(audit.c.id.desc()).limit(limit)))
 
 
 def removed_files(connection: Connection) -> frozenset[Digest]:

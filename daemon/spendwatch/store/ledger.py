@@ -31,7 +31,7 @@ from spendwatch.domain.statement import (
 )
 from spendwatch.domain.usage import TellingDays, Usage
 from spendwatch.store.attempt import forget_attempts, note_attempt
-from spendwatch.store.audit import Deed, deeds, note_deed, removed_files
+from spendwatch.store.audit import AuditEntry, add_audit_entry, audit_entries, removed_files
 from spendwatch.store.content import (
     content_of,
     crowded_series,
@@ -148,7 +148,9 @@ class Ledger:
             forget_attempts(connection, statement.digest)
             next_revision(connection)
 
-    def remove(self, removed: Digest, resolution: Resolution, deed: Deed, *, held: Held, series: Collection[SeriesKey]) -> None:
+    def remove(
+        self, removed: Digest, resolution: Resolution, deed: AuditEntry, *, held: Held, series: Collection[SeriesKey]
+    ) -> None:
         """Remove a statement, record its days as they are without it, and note who did it: all or nothing.
 
         `held` is what was on record of its series; if it is no longer so: `LedgerChangedError`.
@@ -162,7 +164,7 @@ class Ledger:
             for one in series:
                 recompute_reach(connection, one)
             forget_unused(connection)
-            note_deed(connection, deed)
+            add_audit_entry(connection, deed)
             next_revision(connection)
 
     def series_of(self, statement: Digest) -> frozenset[SeriesKey]:
@@ -293,10 +295,10 @@ class Ledger:
         with self._database.reading() as connection:
             return statements_beginning(connection, digest_prefix, limit)
 
-    def deeds(self, limit: int) -> Sequence[Deed]:
+    def audit_entries(self, limit: int) -> Sequence[AuditEntry]:
         """Return what people did to the ledger by hand, the latest first."""
         with self._database.reading() as connection:
-            return deeds(connection, limit)
+            return audit_entries(connection, limit)
 
     def removed(self) -> frozenset[Digest]:
         """Return the digests of all files whose statements people ever took back."""
