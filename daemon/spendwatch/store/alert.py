@@ -12,18 +12,18 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import parse_scope
 from spendwatch.store.bulk import put_columns
-from spendwatch.store.columns import BATCH, Choice, Insertion, Moment, Words, begins_with, metadata
+from spendwatch.store.columns import BATCH, Choice, Insertion, Moment, StoredText, begins_with, metadata
 
 alert = Table(
     "alert",
     metadata,
-    Column("id", Words, primary_key=True),
+    Column("id", StoredText, primary_key=True),
     Column("rule", Choice(Rule), nullable=False),
-    Column("account", Words, nullable=False),
-    Column("scope", Words, nullable=False),
-    Column("threshold", Words, nullable=False),
-    Column("period", Words, nullable=False, index=True),
-    Column("height", Words, nullable=False),
+    Column("account", StoredText, nullable=False),
+    Column("scope", StoredText, nullable=False),
+    Column("threshold", StoredText, nullable=False),
+    Column("period", StoredText, nullable=False, index=True),
+    Column("height", StoredText, nullable=False),
     Column("episode", Integer, nullable=False),
     Column("severity", Choice(Severity), nullable=False),
     Column("state", Choice(AlertState), nullable=False, index=True),
@@ -31,10 +31,10 @@ alert = Table(
     Column("resolved_at", Moment),
     Column("told_at", Moment),
     Column("times_told", Integer, nullable=False),
-    Column("amount", Words, nullable=False),
-    Column("summary", Words, nullable=False),
-    Column("budget", Words, nullable=False),
-    Column("told_amount", Words, nullable=False),
+    Column("amount", StoredText, nullable=False),
+    Column("summary", StoredText, nullable=False),
+    Column("budget", StoredText, nullable=False),
+    Column("told_amount", StoredText, nullable=False),
     CheckConstraint("state IN ('firing', 'resolved')", name="state"),
 )
 """A column for each field of an alert and of its key, in their order."""

@@ -9,25 +9,25 @@ from sqlalchemy import BigInteger, Column, Connection, Float, Integer, Table, de
 
 from spendwatch.domain.health import ReadingProgress
 from spendwatch.domain.statement import Digest, SourceName
-from spendwatch.store.columns import Moment, Row, Words, insert_into, metadata
+from spendwatch.store.columns import Moment, Row, StoredText, insert_into, metadata
 
 attempt = Table(
     "attempt",
     metadata,
-    Column("digest", Words, primary_key=True),
-    Column("name", Words, nullable=False),
+    Column("digest", StoredText, primary_key=True),
+    Column("name", StoredText, nullable=False),
     Column("tries", Integer, nullable=False),
-    Column("why", Words, nullable=False),
+    Column("why", StoredText, nullable=False),
     Column("at", Moment, nullable=False),
 )
 
 reading = Table(
     "reading",
     metadata,
-    Column("source", Words, primary_key=True),
-    Column("file", Words, nullable=False),
+    Column("source", StoredText, primary_key=True),
+    Column("file", StoredText, nullable=False),
     Column("size", BigInteger, nullable=False),
-    Column("phase", Words, nullable=False),
+    Column("phase", StoredText, nullable=False),
     Column("share", Float, nullable=False),
     Column("began_at", Moment, nullable=False),
     Column("at", Moment, nullable=False),

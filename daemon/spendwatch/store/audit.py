@@ -8,19 +8,19 @@ from datetime import datetime
 from sqlalchemy import Column, Connection, Integer, Table, insert, select
 
 from spendwatch.domain.statement import Digest
-from spendwatch.store.columns import Moment, Words, metadata
+from spendwatch.store.columns import Moment, StoredText, metadata
 
 audit = Table(
     "audit",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("at", Moment, nullable=False),
-    Column("actor", Words, nullable=False),
-    Column("action", Words, nullable=False),
-    Column("subject", Words, nullable=False),
+    Column("actor", StoredText, nullable=False),
+    Column("action", StoredText, nullable=False),
+    Column("subject", StoredText, nullable=False),
     # Of the bytes of the statement that it is about; empty for none.
-    Column("digest", Words, nullable=False),
-    Column("detail", Words, nullable=False),
+    Column("digest", StoredText, nullable=False),
+    Column("detail", StoredText, nullable=False),
 )
 
 

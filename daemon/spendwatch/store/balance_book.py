@@ -15,18 +15,18 @@ from spendwatch.domain.statement import AccountId
 from spendwatch.domain.trouble import Trouble
 from spendwatch.store.balance_memory import foretold_on_record, put_foretold, put_watch, watches_on_record
 from spendwatch.store.balance_reading import latest_readings, put_reading, readings_of
-from spendwatch.store.columns import WELL, Choice, Moment, Row, Words, insert_into, metadata, note_failure
+from spendwatch.store.columns import WELL, Choice, Moment, Row, StoredText, insert_into, metadata, note_failure
 from spendwatch.store.database import Database
 
 balance_health = Table(
     "balance_health",
     metadata,
-    Column("account", Words, primary_key=True),
+    Column("account", StoredText, primary_key=True),
     Column("first_tried_at", Moment, nullable=False),
     Column("last_read_at", Moment),
     Column("failing_since", Moment),
     Column("failures", Integer, nullable=False),
-    Column("trouble", Words, nullable=False),
+    Column("trouble", StoredText, nullable=False),
     Column("is_lasting", Boolean, nullable=False),
     Column("cause", Choice(Trouble)),
 )

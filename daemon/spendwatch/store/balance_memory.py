@@ -13,12 +13,12 @@ from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.scope import parse_scope
 from spendwatch.domain.statement import AccountId
 from spendwatch.store.bulk import put_many
-from spendwatch.store.columns import Document, Insertion, Moment, Row, Words, insert_into, metadata
+from spendwatch.store.columns import Document, Insertion, Moment, Row, StoredText, insert_into, metadata
 
 balance_watch = Table(
     "balance_watch",
     metadata,
-    Column("account", Words, primary_key=True),
+    Column("account", StoredText, primary_key=True),
     Column("body", Document(BalanceWatch), nullable=False),
     # Beside the rest, so that they can be corrected when the clock was wrong.
     Column("topped_up_at", Moment),
@@ -29,11 +29,11 @@ balance_watch = Table(
 foretold = Table(
     "foretold",
     metadata,
-    Column("period", Words, nullable=False),
-    Column("account", Words, nullable=False),
-    Column("scope", Words, nullable=False),
-    Column("threshold", Words, nullable=False),
-    Column("height", Words, nullable=False),
+    Column("period", StoredText, nullable=False),
+    Column("account", StoredText, nullable=False),
+    Column("scope", StoredText, nullable=False),
+    Column("threshold", StoredText, nullable=False),
+    Column("height", StoredText, nullable=False),
     Column("through", Date, nullable=False),
     PrimaryKeyConstraint("period", "account", "scope", "threshold", "height"),
 )

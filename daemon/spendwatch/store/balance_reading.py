@@ -10,12 +10,12 @@ from sqlalchemy.engine import RowMapping
 
 from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
 from spendwatch.domain.statement import AccountId
-from spendwatch.store.columns import Document, Moment, Row, Words, insert_into, metadata
+from spendwatch.store.columns import Document, Moment, Row, StoredText, insert_into, metadata
 
 balance_reading = Table(
     "balance_reading",
     metadata,
-    Column("account", Words, nullable=False),
+    Column("account", StoredText, nullable=False),
     Column("as_of", Moment, nullable=False),
     Column("read_at", Moment, nullable=False),
     # Since when successive readings are equal: such a row stands for all of them.

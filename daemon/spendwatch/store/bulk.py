@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Table, bindparam, column, func, select
 from sqlalchemy.dialects import sqlite
 
-from spendwatch.store.columns import Insertion, Row, Words, batches, insert_into, storable
+from spendwatch.store.columns import Insertion, Row, StoredText, batches, insert_into, storable
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -55,7 +55,7 @@ def put_columns(connection: Connection, table: Table, columns: Mapping[str, Sequ
 def _bound(connection: Connection, table: Table, name: str, values: Sequence[Any]) -> Iterable[Any]:
     """Return a column's values as the driver takes them."""
     kind = table.c[name].type
-    if isinstance(kind, Words) and None not in values:
+    if isinstance(kind, StoredText) and None not in values:
         together = "".join(values)  # looked at at once: a million calls that change nothing take their time
         return values if together.isascii() and "\0" not in together else map(storable, values)
     convert = kind.dialect_impl(connection.dialect).bind_processor(connection.dialect)

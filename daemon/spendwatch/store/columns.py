@@ -39,7 +39,7 @@ Row = Mapping[str, Any]
 """A row on its way into or out of a table, by column."""
 
 
-class Words(TypeDecorator[str]):
+class StoredText(TypeDecorator[str]):
     """Text as it came, save what no database takes: NUL and unpaired surrogates (of file names) are written out."""
 
     impl = Text

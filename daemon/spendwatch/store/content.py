@@ -10,13 +10,13 @@ from sqlalchemy import Column, Connection, Integer, LargeBinary, Table, delete, 
 from spendwatch.domain.merging import Resolution
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, Digest, SeriesKey
-from spendwatch.store.columns import Row, Words, insert_into, metadata
+from spendwatch.store.columns import Row, StoredText, insert_into, metadata
 from spendwatch.store.statement_day import statement_day
 
 content = Table(
     "content",
     metadata,
-    Column("digest", Words, primary_key=True),
+    Column("digest", StoredText, primary_key=True),
     Column("lines", Integer, nullable=False),
     # Empty once the lines were given up to save room: what was made of them stays.
     Column("packed", LargeBinary, nullable=False),

@@ -10,14 +10,14 @@ from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import SourceName
-from spendwatch.store.columns import Document, Row, Words, insert_into, metadata
+from spendwatch.store.columns import Document, Row, StoredText, insert_into, metadata
 
 cross_check = Table(
     "cross_check",
     metadata,
-    Column("source", Words, nullable=False),
-    Column("period", Words, nullable=False),
-    Column("currency", Words, nullable=False),
+    Column("source", StoredText, nullable=False),
+    Column("period", StoredText, nullable=False),
+    Column("currency", StoredText, nullable=False),
     Column("body", Document(CrossCheck), nullable=False),
     PrimaryKeyConstraint("source", "period", "currency"),
 )

@@ -9,14 +9,14 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from spendwatch.domain.merging import ResolvedDay
 from spendwatch.domain.statement import DayKey, SeriesKey
-from spendwatch.store.columns import Row, Words, insert_into, metadata
+from spendwatch.store.columns import Row, StoredText, insert_into, metadata
 
 day = Table(
     "day",
     metadata,
-    Column("period", Words, nullable=False),
-    Column("account", Words, nullable=False),
-    Column("series", Words, nullable=False),
+    Column("period", StoredText, nullable=False),
+    Column("account", StoredText, nullable=False),
+    Column("series", StoredText, nullable=False),
     Column("day", Date, nullable=False),
     Column("lines", Integer, nullable=False),
     # Whether lines of it stand on another day of the month, too, in another statement.

@@ -25,25 +25,25 @@ from sqlalchemy import (
 from spendwatch.domain.notification import Delivery, DeliveryState, Notification, delivery_id
 from spendwatch.domain.policy import ChannelName
 from spendwatch.store.bulk import keep_the_old, put_columns
-from spendwatch.store.columns import Choice, Moment, Words, metadata
+from spendwatch.store.columns import Choice, Moment, StoredText, metadata
 from spendwatch.store.notification import notification
 
 delivery = Table(
     "delivery",
     metadata,
-    Column("id", Words, primary_key=True),
-    Column("notification", Words, ForeignKey(notification.c.id), nullable=False, index=True),
-    Column("channel", Words, nullable=False),
-    Column("target", Words, nullable=False),
+    Column("id", StoredText, primary_key=True),
+    Column("notification", StoredText, ForeignKey(notification.c.id), nullable=False, index=True),
+    Column("channel", StoredText, nullable=False),
+    Column("target", StoredText, nullable=False),
     Column("state", Choice(DeliveryState), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("refusals", Integer, nullable=False),
     Column("due_at", Moment, nullable=False),
     Column("attempt_started_at", Moment),
-    Column("owner", Words),
+    Column("owner", StoredText),
     Column("maybe_repeated", Boolean, nullable=False),
     Column("rendered", LargeBinary),
-    Column("last_error", Words, nullable=False),
+    Column("last_error", StoredText, nullable=False),
     Column("settled_at", Moment),
     Column("created_at", Moment, nullable=False),
     CheckConstraint("state IN ('pending', 'attempting', 'delivered', 'dead', 'cancelled')", name="state"),

@@ -22,27 +22,27 @@ from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.domain.trouble import Trouble
 from spendwatch.store.attempt import forget_progress, note_progress, progress_of_all
-from spendwatch.store.columns import WELL, Choice, Moment, Row, Words, insert_into, metadata, note_failure
+from spendwatch.store.columns import WELL, Choice, Moment, Row, StoredText, insert_into, metadata, note_failure
 from spendwatch.store.database import Database
 
 source_health = Table(
     "source_health",
     metadata,
-    Column("name", Words, primary_key=True),
+    Column("name", StoredText, primary_key=True),
     Column("first_seen_at", Moment, nullable=False),
     Column("last_looked_at", Moment),
     Column("last_bill_at", Moment),
     Column("failing_since", Moment),
     Column("failures", Integer, nullable=False),
-    Column("trouble", Words, nullable=False),
+    Column("trouble", StoredText, nullable=False),
     Column("cause", Choice(Trouble)),
 )
 
 account_bills = Table(
     "account_bills",
     metadata,
-    Column("account", Words, nullable=False),
-    Column("source", Words, nullable=False),
+    Column("account", StoredText, nullable=False),
+    Column("source", StoredText, nullable=False),
     Column("last_bill_at", Moment, nullable=False),
     PrimaryKeyConstraint("account", "source"),
 )
@@ -50,10 +50,10 @@ account_bills = Table(
 channel_health = Table(
     "channel_health",
     metadata,
-    Column("name", Words, primary_key=True),
+    Column("name", StoredText, primary_key=True),
     Column("failing_since", Moment),
     Column("failures", Integer, nullable=False),
-    Column("trouble", Words, nullable=False),
+    Column("trouble", StoredText, nullable=False),
     Column("disabled", Boolean, nullable=False),
 )
 
@@ -63,7 +63,7 @@ daemon_health = Table(
     Column("one", SmallInteger, primary_key=True, autoincrement=False),
     Column("beat_at", Moment, nullable=False),
     Column("is_daemon", Boolean, nullable=False),
-    Column("trouble", Words, nullable=False),
+    Column("trouble", StoredText, nullable=False),
     CheckConstraint("one = 1", name="one"),
 )
 

@@ -14,16 +14,16 @@ from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.series_selection import DayTotal, authorities, main_currency
 from spendwatch.domain.statement import AccountId, Statement
-from spendwatch.store.columns import Document, Moment, Row, Words, insert_into, metadata
+from spendwatch.store.columns import Document, Moment, Row, StoredText, insert_into, metadata
 from spendwatch.store.day_total import totals_of
 from spendwatch.store.watermark import known_since
 
 late = Table(
     "late",
     metadata,
-    Column("digest", Words, nullable=False),
-    Column("account", Words, nullable=False),
-    Column("period", Words, nullable=False),
+    Column("digest", StoredText, nullable=False),
+    Column("account", StoredText, nullable=False),
+    Column("period", StoredText, nullable=False),
     Column("at", Moment, nullable=False, index=True),
     Column("body", Document(Discrepancy), nullable=False),
     PrimaryKeyConstraint("digest", "account", "period"),

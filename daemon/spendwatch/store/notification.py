@@ -9,14 +9,14 @@ from sqlalchemy import Column, Connection, Table, select
 from spendwatch.domain.alert import AlertId
 from spendwatch.domain.notification import Notification
 from spendwatch.store.bulk import keep_the_old, put_columns
-from spendwatch.store.columns import Document, Moment, Words, metadata
+from spendwatch.store.columns import Document, Moment, StoredText, metadata
 
 notification = Table(
     "notification",
     metadata,
-    Column("id", Words, primary_key=True),
+    Column("id", StoredText, primary_key=True),
     # No foreign key: a test notification belongs to no alert.
-    Column("alert", Words, nullable=False, index=True),
+    Column("alert", StoredText, nullable=False, index=True),
     Column("created_at", Moment, nullable=False),
     Column("body", Document(Notification), nullable=False),
 )

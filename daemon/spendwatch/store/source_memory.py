@@ -15,27 +15,27 @@ from sqlalchemy import Column, Connection, PrimaryKeyConstraint, Table, delete, 
 from spendwatch.domain.original import Original
 from spendwatch.domain.statement import SourceName
 from spendwatch.store.bulk import put_many
-from spendwatch.store.columns import Insertion, Moment, Words, batches, metadata
+from spendwatch.store.columns import Insertion, Moment, StoredText, batches, metadata
 from spendwatch.store.database import Database
 
 source_memory = Table(
     "source_memory",
     metadata,
-    Column("source", Words, nullable=False),
-    Column("key", Words, nullable=False),
+    Column("source", StoredText, nullable=False),
+    Column("key", StoredText, nullable=False),
     # The download by which the source knows it, until that is on record; then empty.
-    Column("waiting", Words, nullable=False),
-    Column("value", Words, nullable=False),
+    Column("waiting", StoredText, nullable=False),
+    Column("value", StoredText, nullable=False),
     PrimaryKeyConstraint("source", "key", "waiting"),
 )
 
 original = Table(
     "original",
     metadata,
-    Column("source", Words, nullable=False),
-    Column("place", Words, nullable=False),
-    Column("identity", Words, nullable=False),
-    Column("refused_by", Words, nullable=False),
+    Column("source", StoredText, nullable=False),
+    Column("place", StoredText, nullable=False),
+    Column("identity", StoredText, nullable=False),
+    Column("refused_by", StoredText, nullable=False),
     Column("kept_at", Moment, nullable=False),
     PrimaryKeyConstraint("source", "place"),
 )

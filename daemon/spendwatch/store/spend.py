@@ -25,7 +25,7 @@ from spendwatch.domain.scope import Dimension, Seen
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, SeriesKey, WorkspaceId
 from spendwatch.store.bulk import no_conflict, put_many
-from spendwatch.store.columns import Amount, ExactSum, Row, Words, metadata
+from spendwatch.store.columns import Amount, ExactSum, Row, StoredText, metadata
 from spendwatch.store.day import day_row, is_day, is_month
 
 _WHO = ("workspace", "api_key", "model", "type", "channel", "safe_mode")
@@ -34,14 +34,14 @@ _ROW_DIMENSIONS = (*_WHO, "item", "commodity", "product", "owner", "tags")
 spend = Table(
     "spend",
     metadata,
-    Column("period", Words, nullable=False),
-    Column("account", Words, nullable=False),
-    Column("series", Words, nullable=False),
+    Column("period", StoredText, nullable=False),
+    Column("account", StoredText, nullable=False),
+    Column("series", StoredText, nullable=False),
     Column("day", Date, nullable=False),
     Column("position", Integer, nullable=False),
-    *(Column(name, Words, nullable=False) for name in _ROW_DIMENSIONS),
-    Column("charge", Words, nullable=False),
-    Column("currency", Words, nullable=False),
+    *(Column(name, StoredText, nullable=False) for name in _ROW_DIMENSIONS),
+    Column("charge", StoredText, nullable=False),
+    Column("currency", StoredText, nullable=False),
     Column("billed_cost", Amount, nullable=False),
     Column("lines", Integer, nullable=False),
     # What of it is not paid yet; nothing where the bills do not show it.

@@ -12,21 +12,21 @@ from spendwatch.domain.health import Rejection
 from spendwatch.domain.merging import ResolvedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, Digest, Kind, SourceName, Statement, TaxBasis
-from spendwatch.store.columns import Moment, Row, Texts, Words, begins_with, insert_into, metadata
+from spendwatch.store.columns import Moment, Row, StoredText, Texts, begins_with, insert_into, metadata
 
 statement = Table(
     "statement",
     metadata,
     Column("id", Integer, primary_key=True),
     # Which statement it is: the bytes, whose digest follows, and what they mean.
-    Column("identity", Words, nullable=False),
-    Column("digest", Words, nullable=False, index=True),
-    Column("name", Words, nullable=False),
-    Column("source", Words, nullable=False),
-    Column("layout", Words, nullable=False),
-    Column("series", Words, nullable=False),
-    Column("kind", Words, nullable=False),
-    Column("tax_basis", Words, nullable=False),
+    Column("identity", StoredText, nullable=False),
+    Column("digest", StoredText, nullable=False, index=True),
+    Column("name", StoredText, nullable=False),
+    Column("source", StoredText, nullable=False),
+    Column("layout", StoredText, nullable=False),
+    Column("series", StoredText, nullable=False),
+    Column("kind", StoredText, nullable=False),
+    Column("tax_basis", StoredText, nullable=False),
     Column("accounts", Texts, nullable=False),
     Column("periods", Texts, nullable=False),
     Column("lines", Integer, nullable=False),
@@ -47,11 +47,11 @@ statement = Table(
 rejection = Table(
     "rejection",
     metadata,
-    Column("digest", Words, primary_key=True),
-    Column("name", Words, nullable=False),
-    Column("source", Words, nullable=False),
+    Column("digest", StoredText, primary_key=True),
+    Column("name", StoredText, nullable=False),
+    Column("source", StoredText, nullable=False),
     Column("at", Moment, nullable=False, index=True),
-    Column("reason", Words, nullable=False),
+    Column("reason", StoredText, nullable=False),
 )
 
 

@@ -36,7 +36,7 @@ from spendwatch.domain.statement import (
 )
 from spendwatch.domain.usage import TellingDays
 from spendwatch.store.bulk import no_conflict, put_many
-from spendwatch.store.columns import Moment, Row, Texts, Total, Words, metadata
+from spendwatch.store.columns import Moment, Row, StoredText, Texts, Total, metadata
 from spendwatch.store.day import day_row, is_month, linked_days
 from spendwatch.store.statement import number_of, statement
 
@@ -51,24 +51,24 @@ version = Table(
     # What decides between complete statements of one moment.
     Column("lines", Integer, nullable=False),
     Column("cost", Total, nullable=False),
-    Column("content", Words, nullable=False),
+    Column("content", StoredText, nullable=False),
     # Which file name a part without a time replaces; empty for others.
-    Column("slot", Words, nullable=False),
+    Column("slot", StoredText, nullable=False),
     PrimaryKeyConstraint("statement", "number"),
 )
 
 statement_day = Table(
     "statement_day",
     metadata,
-    Column("period", Words, nullable=False),
-    Column("account", Words, nullable=False),
-    Column("series", Words, nullable=False),
+    Column("period", StoredText, nullable=False),
+    Column("account", StoredText, nullable=False),
+    Column("series", StoredText, nullable=False),
     Column("day", Date, nullable=False),
     Column("statement", ForeignKey("statement.id"), nullable=False, index=True),
     Column("version", Integer, nullable=False),
-    Column("content", Words, nullable=False, index=True),
+    Column("content", StoredText, nullable=False, index=True),
     Column("lines", Integer, nullable=False),
-    Column("identity", Words, nullable=False),
+    Column("identity", StoredText, nullable=False),
     PrimaryKeyConstraint("period", "account", "series", "day", "statement", "version", "content"),
     sqlite_with_rowid=False,
 )
@@ -76,9 +76,9 @@ statement_day = Table(
 coverage = Table(
     "coverage",
     metadata,
-    Column("period", Words, nullable=False),
-    Column("account", Words, nullable=False),
-    Column("series", Words, nullable=False),
+    Column("period", StoredText, nullable=False),
+    Column("account", StoredText, nullable=False),
+    Column("series", StoredText, nullable=False),
     Column("statement", ForeignKey("statement.id"), nullable=False, index=True),
     Column("version", Integer, nullable=False),
     Column("first_day", Date, nullable=False),
