@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from spendwatch.lean import without_drawing
+from spendwatch.lean import without_rich
 
-with without_drawing():
+with without_rich():
     import structlog
 
 # isort: split

@@ -12,7 +12,7 @@ _DRAWING = ("rich", "pygments")
 
 
 @contextmanager
-def without_drawing() -> Iterator[None]:
+def without_rich() -> Iterator[None]:
     """Let libraries be imported as if rich were not installed; who imports it later gets it.
 
     structlog would load it for tracebacks that we never print, httpx for its own command line: 6 MB, and 50 ms of each start.

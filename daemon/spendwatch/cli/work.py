@@ -9,9 +9,9 @@ import sys
 import time
 
 from spendwatch.domain.count import counted
-from spendwatch.lean import without_drawing
+from spendwatch.lean import without_rich
 
-with without_drawing():
+with without_rich():
     import structlog
 
 # isort: split

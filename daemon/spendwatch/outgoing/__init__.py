@@ -5,9 +5,9 @@ Does not know what is sent or fetched. The only package that imports the HTTP li
 
 from __future__ import annotations
 
-from spendwatch.lean import without_drawing
+from spendwatch.lean import without_rich
 
-with without_drawing():
+with without_rich():
     import httpx  # noqa: F401 -- before the rooms that use it
 
 # isort: split
