@@ -11,10 +11,10 @@ import click
 from spendwatch.app import App
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli import Place
+from spendwatch.cli.dry_run import HeardBook, copied_app, show_said
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.outcome import IMPORTED, Outcome, attempted, waiting_text
 from spendwatch.cli.progress import Progress
-from spendwatch.cli.rehearsal import HeardBook, copied_app, show_said
 from spendwatch.cli.screen import console, print_json, print_whole
 from spendwatch.cli.totals import (
     months_of,

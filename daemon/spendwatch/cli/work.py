@@ -97,7 +97,7 @@ def once(place: Place, log_format: str, *, dry_run: bool) -> int:
     configure(log_format, level="warning" if dry_run else "info")
     settings = _hidden(load(place.path()))
     if dry_run:
-        from spendwatch.cli.rehearsal import rehearse  # noqa: PLC0415 -- seldom needed
+        from spendwatch.cli.dry_run import rehearse  # noqa: PLC0415 -- seldom needed
 
         return rehearse(settings)
     with opened_store(settings) as store:
