@@ -18,12 +18,12 @@ from spendwatch.jobs.balance_conditions import judge_balances
 from spendwatch.jobs.balances import survey
 from spendwatch.jobs.bill_conditions import LATE_WATCHED, bill_conditions, late_periods
 from spendwatch.jobs.conditions import Surroundings, foreign_conditions, health_conditions
+from spendwatch.jobs.enrichment import Watched, enriched
 from spendwatch.jobs.forecasts import foresee, watched_for_forecasts
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView
 from spendwatch.jobs.ports import AlertBook, Balances, Health, Ledger
 from spendwatch.jobs.standings import stand
-from spendwatch.jobs.telling import Watched, told_in_full
 
 _FEW = 500
 """For so many budgets the run rate is computed before notifications, so that each message can show a forecast."""
@@ -151,4 +151,4 @@ def _in_full(here: _Round, view: LedgerView, verdicts: Sequence[Verdict], watche
     alerts = tuple(alert for verdict in verdicts for alert in verdict.alerts)
     said = tuple(notification for verdict in verdicts for notification in verdict.notifications)
     zone, paces = here.around.zone, here.insight.paces
-    return Verdict(alerts, told_in_full(said, view, here.policies, watched, paces, fresh=here.fresh, zone=zone))
+    return Verdict(alerts, enriched(said, view, here.policies, watched, paces, fresh=here.fresh, zone=zone))

@@ -33,7 +33,7 @@ _Figures = dict[str, Any]
 """What is to be added to the facts, by field."""
 
 
-def told_in_full(
+def enriched(
     said: Sequence[Notification],
     view: LedgerView,
     policies: Policies,
