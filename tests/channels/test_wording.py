@@ -170,8 +170,8 @@ def _placeholders(form: str) -> set[str]:
 
 def _forms(phrases: Phrases) -> dict[str, str]:
     found = {field.name: value for field in fields(Phrases) if isinstance(value := getattr(phrases, field.name), str)}
-    for rule, telling in phrases.tellings.items():
-        found |= {f"{rule}.{field.name}": getattr(telling, field.name) for field in fields(telling)}
+    for rule, texts in phrases.rule_texts.items():
+        found |= {f"{rule}.{field.name}": getattr(texts, field.name) for field in fields(texts)}
     return found
 
 
@@ -181,7 +181,7 @@ def test_both_languages_fill_in_the_same_words() -> None:
         name: _placeholders(form) for name, form in chinese.items()
     }
     for phrases in (ENGLISH, CHINESE):
-        assert set(phrases.tellings) == set(Rule)
+        assert set(phrases.rule_texts) == set(Rule)
         assert set(phrases.severities) == set(Severity)
         assert set(phrases.covers) == set(Cover)
         assert set(phrases.categories) == set(Category)

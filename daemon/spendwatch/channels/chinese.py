@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spendwatch.channels.phrases import Phrases, Telling
+from spendwatch.channels.phrases import Phrases, RuleTexts
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Explanation
 from spendwatch.domain.balance_reading import Origin
@@ -13,7 +13,7 @@ from spendwatch.domain.scope import Counts
 from spendwatch.domain.trouble import Trouble
 
 _TELLINGS = {
-    Rule.THRESHOLD_REACHED: Telling(
+    Rule.THRESHOLD_REACHED: RuleTexts(
         fired="{name} 已达到{limit}",
         repeated="{name} 仍高于{limit}",
         resolved="{name} 已不再高于{limit}",
@@ -21,7 +21,7 @@ _TELLINGS = {
         lead="",
         rule="{name} 的阈值 {threshold}",
     ),
-    Rule.FORECAST: Telling(
+    Rule.FORECAST: RuleTexts(
         fired="{name} 预计将达到{limit}",
         repeated="{name} 预计仍将达到{limit}",
         resolved="{name} 预计不再达到{limit}",
@@ -29,7 +29,7 @@ _TELLINGS = {
         lead="根据已有的完整日期估算。在两个不同日期的数据都如此之后才发出通知，但仍可能与实际不符。",
         rule="{name} 的预测阈值 {threshold}",
     ),
-    Rule.CORRECTED: Telling(
+    Rule.CORRECTED: RuleTexts(
         fired="{name} 已回落到{limit} 以下",
         repeated="{name} 仍低于{limit}",
         resolved="{name} 的更正已失效",
@@ -37,7 +37,7 @@ _TELLINGS = {
         lead="退款、账单重新出具或有账单从账本中移除，使合计下降。先前的通知依据当时的账单并无错误，记录予以保留；费用再次上升时不会重复发送。",
         rule="合计回落到已通知过的阈值以下",
     ),
-    Rule.FOREIGN_CURRENCY: Telling(
+    Rule.FOREIGN_CURRENCY: RuleTexts(
         fired="{name} 出现其他币种的费用：{foreign}",
         repeated="{name} 仍有其他币种的费用：{foreign}",
         resolved="{name} 已没有其他币种的费用",
@@ -45,7 +45,7 @@ _TELLINGS = {
         lead="不同币种的金额从不相加，因此这些费用未计入本月支出，也不触发任何阈值。",
         rule="出现预算未计入的币种",
     ),
-    Rule.LATE: Telling(
+    Rule.LATE: RuleTexts(
         fired="{name} {month}的账单本已确定，现变为 {spend}",
         repeated="{name} {month}的账单本已确定，现变为 {spend}",
         resolved="{name} {month}的账单已恢复原状",
@@ -53,7 +53,7 @@ _TELLINGS = {
         lead="一份迟到的账单改变了本应关闭的账期。其金额照样计入该账期，请与已付款项核对。",
         rule="账单改变了已确定的账期",
     ),
-    Rule.DIFFERING: Telling(
+    Rule.DIFFERING: RuleTexts(
         fired="{name} {month}的账单互不一致",
         repeated="{name} {month}的账单仍不一致",
         resolved="{name} {month}的账单已恢复一致",
@@ -61,7 +61,7 @@ _TELLINGS = {
         lead="两种账单涵盖相同的费用，合计却不相同。两者从不相加：以金额较大者为准，以免少报。",
         rule="两种账单的差额超出取整误差",
     ),
-    Rule.BALANCE_LOW: Telling(
+    Rule.BALANCE_LOW: RuleTexts(
         fired="{name} 的可用额度低于 {floor}",
         repeated="{name} 的可用额度仍低于 {floor}",
         resolved="{name} 的可用额度已恢复到 {floor} 以上",
@@ -69,7 +69,7 @@ _TELLINGS = {
         lead="",
         rule="{name} 的额度下限 {floor}",
     ),
-    Rule.ESCALATED: Telling(
+    Rule.ESCALATED: RuleTexts(
         fired="{name} 欠费已超过 {threshold}，金额 {short}",
         repeated="{name} 仍欠费 {short}",
         resolved="{name} 已不再欠费",
@@ -77,7 +77,7 @@ _TELLINGS = {
         lead="其他人已在 {began} 开始时收到通知。{threshold}后仍未结清，因此也通知您。",
         rule="可用额度低于零超过 {threshold}",
     ),
-    Rule.OVERDUE: Telling(
+    Rule.OVERDUE: RuleTexts(
         fired="{name} 已欠费 {short}",
         repeated="{name} 仍欠费 {short}",
         resolved="{name} 已不再欠费",
@@ -85,7 +85,7 @@ _TELLINGS = {
         lead="未结清金额已超过现金余额与信用额度之和，云厂商将此账号视为欠费。",
         rule="可用额度低于零",
     ),
-    Rule.RUNWAY: Telling(
+    Rule.RUNWAY: RuleTexts(
         fired="{name} 的可用额度预计可用到 {used_up}",
         repeated="{name} 的可用额度仍只够用到 {used_up} 左右",
         resolved="{name} 的可用额度可用时间已延长",
@@ -93,7 +93,7 @@ _TELLINGS = {
         lead="按最近完整日期的消费速度估算，区间表示其可靠程度。额度用完后，账号即为欠费。",
         rule="{name} 的可用额度只够用 {threshold}",
     ),
-    Rule.BALANCE_FAILING: Telling(
+    Rule.BALANCE_FAILING: RuleTexts(
         fired="无法读取 {name} 的账户余额",
         repeated="仍无法读取 {name} 的账户余额",
         resolved="已恢复读取 {name} 的账户余额",
@@ -101,7 +101,7 @@ _TELLINGS = {
         lead="在修复之前，按最近一次读到的余额减去此后各日账单的费用来判断下限、欠费和可用时间。期间无法看到充值。",
         rule="账户余额无法读取",
     ),
-    Rule.BALANCE_DIFFERING: Telling(
+    Rule.BALANCE_DIFFERING: RuleTexts(
         fired="{name} 的账户余额对不上",
         repeated="{name} 的账户余额仍对不上",
         resolved="{name} 的账户余额已对上",
@@ -109,7 +109,7 @@ _TELLINGS = {
         lead="对方报告的可用额度与其各项金额算出的不一致，已知的各项都无法解释差额。以两者中较小的为准，以免通知过晚。",
         rule="报告的可用额度与其各项金额不符",
     ),
-    Rule.STALE: Telling(
+    Rule.STALE: RuleTexts(
         fired="{name} 已有 {silence}没有新账单",
         repeated="{name} 仍没有新账单，至今 {silence}",
         resolved="{name} 已恢复收到账单",
@@ -117,7 +117,7 @@ _TELLINGS = {
         lead="当前数字可能已过时。收到新账单之前无法看到新的费用，也无法就此发出提醒。",
         rule="{name} 在设定时间内没有新账单",
     ),
-    Rule.REJECTED: Telling(
+    Rule.REJECTED: RuleTexts(
         fired="{files}无法读取",
         repeated="{files}仍无法读取",
         resolved="{files}已可读取",
@@ -126,7 +126,7 @@ _TELLINGS = {
         "文件已移至 rejected/ 并附上原因，其余处理照常进行。",
         rule="账单文件无法读取",
     ),
-    Rule.UNASSIGNED: Telling(
+    Rule.UNASSIGNED: RuleTexts(
         fired="账单（{name}）中有无法识别业务空间的用量",
         repeated="账单（{name}）中仍有无法识别业务空间的用量",
         resolved="账单（{name}）中所有用量的业务空间均可识别",
@@ -135,7 +135,7 @@ _TELLINGS = {
         "百炼的实例 ID 以 llm- 开头的字段表示业务空间，下列实例 ID 中没有该字段。",
         rule="实例 ID 未标明业务空间的用量，每种账单文件只通知一次",
     ),
-    Rule.SOURCE_FAILING: Telling(
+    Rule.SOURCE_FAILING: RuleTexts(
         fired="无法从 {name} 获取账单",
         repeated="仍无法从 {name} 获取账单",
         resolved="已恢复从 {name} 获取账单",
@@ -143,7 +143,7 @@ _TELLINGS = {
         lead="账单不会丢失；但在修复之前数字不会更新，也无法就新的费用发出提醒。",
         rule="无法从 {name} 获取账单",
     ),
-    Rule.CHANNEL_FAILING: Telling(
+    Rule.CHANNEL_FAILING: RuleTexts(
         fired="通过 {name} 发送的通知未能送达",
         repeated="通过 {name} 发送的通知仍未能送达",
         resolved="通过 {name} 发送的通知已恢复送达",
@@ -151,7 +151,7 @@ _TELLINGS = {
         lead="您收到本通知，是因为通过 {name} 联系的人可能不知道当前的告警。",
         rule="通过 {name} 发送的通知未能送达",
     ),
-    Rule.CONFIG_REJECTED: Telling(
+    Rule.CONFIG_REJECTED: RuleTexts(
         fired="修改后的配置被拒绝",
         repeated="修改后的配置仍被拒绝",
         resolved="配置已重新生效",
@@ -159,7 +159,7 @@ _TELLINGS = {
         lead="在错误修正之前，继续使用上一份正确的配置。",
         rule="配置中有错误",
     ),
-    Rule.CLOCK_WRONG: Telling(
+    Rule.CLOCK_WRONG: RuleTexts(
         fired="运行 spendwatch 的机器时钟不正确，或曾经不正确",
         repeated="运行 spendwatch 的机器时钟再次不正确",
         resolved="运行 spendwatch 的机器时钟一天来保持正确",
@@ -168,7 +168,7 @@ _TELLINGS = {
         "请检查该机器是否通过 NTP 对时。",
         rule="时钟被调整超过五分钟，或落后于账单",
     ),
-    Rule.LEDGER_FAILING: Telling(
+    Rule.LEDGER_FAILING: RuleTexts(
         fired="spendwatch 的账本无法使用",
         repeated="spendwatch 的账本仍无法使用",
         resolved="spendwatch 的账本已恢复使用",
@@ -179,7 +179,7 @@ _TELLINGS = {
 }
 
 CHINESE = Phrases(
-    tellings=_TELLINGS,
+    rule_texts=_TELLINGS,
     severities={Severity.NOTICE: "提示", Severity.WARNING: "警告", Severity.CRITICAL: "严重"},
     covers={
         Cover.FREE_QUOTA: "免费额度：可继续使用，用完即停。",
@@ -216,7 +216,7 @@ CHINESE = Phrases(
     },
     months=tuple(f"{{year}}年{month}月" for month in range(1, 13)),
     units={"d": " 天", "h": " 小时", "min": " 分钟", "s": " 秒"},
-    below_zero=Telling(
+    below_zero=RuleTexts(
         fired="{name} 在{month}的合计低于零",
         repeated="{name} 在{month}的合计仍低于零",
         resolved="{name} 的更正已失效",
@@ -225,7 +225,7 @@ CHINESE = Phrases(
         "请用以下命令核对最新的账单：spendwatch ledger list",
         rule="合计低于零",
     ),
-    silent_account=Telling(
+    silent_account=RuleTexts(
         fired="账号 {name} 已有 {silence}没有新账单",
         repeated="账号 {name} 仍没有新账单，至今 {silence}",
         resolved="账号 {name} 已恢复收到账单",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spendwatch.channels.phrases import Phrases, Telling
+from spendwatch.channels.phrases import Phrases, RuleTexts
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Explanation
 from spendwatch.domain.balance_reading import Origin
@@ -13,7 +13,7 @@ from spendwatch.domain.scope import Counts
 from spendwatch.domain.trouble import Trouble
 
 _TELLINGS = {
-    Rule.THRESHOLD_REACHED: Telling(
+    Rule.THRESHOLD_REACHED: RuleTexts(
         fired="{name} has reached {limit}",
         repeated="{name} is still above {limit}",
         resolved="{name} is no longer above {limit}",
@@ -21,7 +21,7 @@ _TELLINGS = {
         lead="",
         rule="the threshold {threshold} of {name}",
     ),
-    Rule.FORECAST: Telling(
+    Rule.FORECAST: RuleTexts(
         fired="{name} will probably reach {limit}",
         repeated="{name} will probably still reach {limit}",
         resolved="{name} will probably no longer reach {limit}",
@@ -30,7 +30,7 @@ _TELLINGS = {
         "still be wrong.",
         rule="the forecast threshold {threshold} of {name}",
     ),
-    Rule.CORRECTED: Telling(
+    Rule.CORRECTED: RuleTexts(
         fired="{name} is back below {limit}",
         repeated="{name} is still below {limit}",
         resolved="The correction for {name} is no longer in force",
@@ -39,7 +39,7 @@ _TELLINGS = {
         "was correct for the bills of its time. It stays on record and is not sent again if the spend rises again.",
         rule="a total that fell below a threshold that was reported to you",
     ),
-    Rule.FOREIGN_CURRENCY: Telling(
+    Rule.FOREIGN_CURRENCY: RuleTexts(
         fired="{name} has charges in another currency: {foreign}",
         repeated="{name} still has charges in another currency: {foreign}",
         resolved="{name} has no charges in another currency any more",
@@ -47,7 +47,7 @@ _TELLINGS = {
         lead="Amounts in two currencies are never added: these charges are not included in the spend or in any threshold.",
         rule="charges in a currency that the budget does not count",
     ),
-    Rule.LATE: Telling(
+    Rule.LATE: RuleTexts(
         fired="{month} of {name} was final and has changed to {spend}",
         repeated="{month} of {name} was final and has changed to {spend}",
         resolved="{month} of {name} is back at its final total",
@@ -56,7 +56,7 @@ _TELLINGS = {
         "with what was paid.",
         rule="a bill that changed a final month",
     ),
-    Rule.DIFFERING: Telling(
+    Rule.DIFFERING: RuleTexts(
         fired="Bills of {name} for {month} do not agree",
         repeated="Bills of {name} for {month} still do not agree",
         resolved="Bills of {name} for {month} agree again",
@@ -65,7 +65,7 @@ _TELLINGS = {
         "higher total counts, so that spend is never reported too low.",
         rule="two series of bills that differ by more than rounding",
     ),
-    Rule.BALANCE_LOW: Telling(
+    Rule.BALANCE_LOW: RuleTexts(
         fired="The available balance of {name} is below {floor}",
         repeated="The available balance of {name} is still below {floor}",
         resolved="The available balance of {name} is above {floor} again",
@@ -73,7 +73,7 @@ _TELLINGS = {
         lead="",
         rule="the balance floor {floor} of {name}",
     ),
-    Rule.ESCALATED: Telling(
+    Rule.ESCALATED: RuleTexts(
         fired="{name} is overdue for more than {threshold}, by {short}",
         repeated="{name} is still overdue by {short}",
         resolved="{name} is no longer overdue",
@@ -81,7 +81,7 @@ _TELLINGS = {
         lead="Others were notified when it began, on {began}. You are copied in because it is still unpaid after {threshold}.",
         rule="an available balance below zero for more than {threshold}",
     ),
-    Rule.OVERDUE: Telling(
+    Rule.OVERDUE: RuleTexts(
         fired="{name} is overdue by {short}",
         repeated="{name} is still overdue by {short}",
         resolved="{name} is no longer overdue",
@@ -89,7 +89,7 @@ _TELLINGS = {
         lead="The unsettled amount is higher than cash and credit limit together. The provider calls such an account overdue.",
         rule="an available balance below zero",
     ),
-    Rule.RUNWAY: Telling(
+    Rule.RUNWAY: RuleTexts(
         fired="The available balance of {name} will probably last until {used_up}",
         repeated="The available balance of {name} will still last only until about {used_up}",
         resolved="The available balance of {name} lasts longer again",
@@ -98,7 +98,7 @@ _TELLINGS = {
         "is used up, the account is overdue.",
         rule="a balance of {name} that lasts no longer than {threshold}",
     ),
-    Rule.BALANCE_FAILING: Telling(
+    Rule.BALANCE_FAILING: RuleTexts(
         fired="The balance of {name} cannot be read",
         repeated="The balance of {name} still cannot be read",
         resolved="The balance of {name} can be read again",
@@ -107,7 +107,7 @@ _TELLINGS = {
         "days. A top-up is not visible until then.",
         rule="the balance could not be read",
     ),
-    Rule.BALANCE_DIFFERING: Telling(
+    Rule.BALANCE_DIFFERING: RuleTexts(
         fired="The balance of {name} does not add up",
         repeated="The balance of {name} still does not add up",
         resolved="The balance of {name} adds up again",
@@ -116,7 +116,7 @@ _TELLINGS = {
         "The lower of the two figures counts, so that no warning comes too late.",
         rule="a reported balance that differs from its own terms",
     ),
-    Rule.STALE: Telling(
+    Rule.STALE: RuleTexts(
         fired="No new bill from {name} for {silence}",
         repeated="Still no new bill from {name}, now for {silence}",
         resolved="Bills from {name} arrive again",
@@ -124,7 +124,7 @@ _TELLINGS = {
         lead="The figures may be out of date. Until bills arrive, new spend is not visible, and nobody can be warned of it.",
         rule="no new bill within the time you set for {name}",
     ),
-    Rule.REJECTED: Telling(
+    Rule.REJECTED: RuleTexts(
         fired="{files} could not be read",
         repeated="{files} still could not be read",
         resolved="{files} can be read again",
@@ -133,7 +133,7 @@ _TELLINGS = {
         "arrives. The file is in rejected/ with the reason beside it. Other files are not affected.",
         rule="a bill file that could not be read",
     ),
-    Rule.UNASSIGNED: Telling(
+    Rule.UNASSIGNED: RuleTexts(
         fired="Bills ({name}) have usage whose workspace cannot be read",
         repeated="Bills ({name}) still have usage whose workspace cannot be read",
         resolved="The workspace of all usage in bills ({name}) can be read again",
@@ -142,7 +142,7 @@ _TELLINGS = {
         "Instance ids of Model Studio name the workspace in the field that begins with llm-; these do not.",
         rule="usage whose instance id names no workspace, reported once for each kind of bill file",
     ),
-    Rule.SOURCE_FAILING: Telling(
+    Rule.SOURCE_FAILING: RuleTexts(
         fired="Bills cannot be fetched from {name}",
         repeated="Bills still cannot be fetched from {name}",
         resolved="Bills can be fetched from {name} again",
@@ -150,7 +150,7 @@ _TELLINGS = {
         lead="No bill is lost, but until this is fixed the figures do not change, and nobody can be warned of new spend.",
         rule="bills that cannot be fetched from {name}",
     ),
-    Rule.CHANNEL_FAILING: Telling(
+    Rule.CHANNEL_FAILING: RuleTexts(
         fired="Messages over {name} do not get through",
         repeated="Messages over {name} still do not get through",
         resolved="Messages over {name} get through again",
@@ -158,7 +158,7 @@ _TELLINGS = {
         lead="You receive this because the recipients of {name} may not know of current alerts.",
         rule="messages over {name} that did not get through",
     ),
-    Rule.CONFIG_REJECTED: Telling(
+    Rule.CONFIG_REJECTED: RuleTexts(
         fired="A changed configuration was rejected",
         repeated="A changed configuration is still rejected",
         resolved="The configuration is accepted again",
@@ -166,7 +166,7 @@ _TELLINGS = {
         lead="The last valid configuration stays in force until the mistakes are fixed.",
         rule="a configuration with mistakes in it",
     ),
-    Rule.CLOCK_WRONG: Telling(
+    Rule.CLOCK_WRONG: RuleTexts(
         fired="The clock of the machine that runs spendwatch is or was wrong",
         repeated="The clock of the machine that runs spendwatch was wrong again",
         resolved="The clock of the machine that runs spendwatch has been right for a day",
@@ -175,7 +175,7 @@ _TELLINGS = {
         "and evaluated as usual. Check that the machine synchronises its time by NTP.",
         rule="a clock that was set by more than five minutes, or is behind the bills",
     ),
-    Rule.LEDGER_FAILING: Telling(
+    Rule.LEDGER_FAILING: RuleTexts(
         fired="The ledger of spendwatch cannot be used",
         repeated="The ledger of spendwatch still cannot be used",
         resolved="The ledger of spendwatch can be used again",
@@ -187,7 +187,7 @@ _TELLINGS = {
 }
 
 ENGLISH = Phrases(
-    tellings=_TELLINGS,
+    rule_texts=_TELLINGS,
     severities={Severity.NOTICE: "Notice", Severity.WARNING: "Warning", Severity.CRITICAL: "Critical"},
     covers={
         Cover.FREE_QUOTA: "Free quota: works until it is used up, then stops.",
@@ -216,7 +216,7 @@ ENGLISH = Phrases(
         "July {year}", "August {year}", "September {year}", "October {year}", "November {year}", "December {year}",
     ),
     units={"d": " d", "h": " h", "min": " min", "s": " s"},
-    below_zero=Telling(
+    below_zero=RuleTexts(
         fired="{name} is below zero in {month}",
         repeated="{name} is still below zero in {month}",
         resolved="The correction for {name} is no longer in force",
@@ -225,7 +225,7 @@ ENGLISH = Phrases(
         "zero, no threshold can be reached. Check the latest bills with: spendwatch ledger list",
         rule="a total that fell below zero",
     ),
-    silent_account=Telling(
+    silent_account=RuleTexts(
         fired="No new bill of account {name} for {silence}",
         repeated="Still no new bill of account {name}, now for {silence}",
         resolved="Bills of account {name} arrive again",

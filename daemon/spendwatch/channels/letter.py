@@ -58,11 +58,11 @@ def _headline(words: Words) -> str:
         case Reason.TEST:
             return words.put(words.phrases.test_headline)
         case Reason.FIRED:
-            return words.put(words.telling.fired)
+            return words.put(words.texts.fired)
         case Reason.REPEATED:
-            return words.put(words.telling.repeated)
+            return words.put(words.texts.repeated)
         case Reason.RESOLVED:
-            ending = words.put(words.telling.resolved)
+            ending = words.put(words.texts.resolved)
             return words.put(words.phrases.by_figures, ending=ending) if words.facts.by_settlement else ending
 
 
@@ -71,8 +71,8 @@ def _subject(words: Words) -> str:
     if words.is_test:
         return ""
     if words.holds:
-        return words.put(words.telling.subject)
-    ending = words.put(words.telling.resolved)
+        return words.put(words.texts.subject)
+    ending = words.put(words.texts.resolved)
     return words.put(words.phrases.by_settlement, ending=ending) if words.facts.by_settlement else ""
 
 
@@ -83,7 +83,7 @@ def _lead(words: Words) -> str:
         return words.put(words.phrases.ended_by_settlement)
     if words.holds and (found := words.facts.discrepancy) and found.kind in words.phrases.discrepancy_leads:
         return words.phrases.discrepancy_leads[found.kind]
-    return words.put(words.telling.lead if words.holds else words.phrases.ended_lead)
+    return words.put(words.texts.lead if words.holds else words.phrases.ended_lead)
 
 
 def _sections(words: Words) -> Iterator[Section]:

@@ -24,7 +24,7 @@ class Language(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class RuleTexts:
     """The texts of one rule. The fields are formats; their placeholders are the properties of `words.Words`."""
 
     fired: str
@@ -42,7 +42,7 @@ class Telling:
 class Phrases:
     """Every phrase of one language. Names in braces are filled in."""
 
-    tellings: Mapping[Rule, Telling]
+    rule_texts: Mapping[Rule, RuleTexts]
     severities: Mapping[Severity, str]
     covers: Mapping[Cover, str]
     categories: Mapping[Category, str]
@@ -54,9 +54,9 @@ class Phrases:
     """Twelve formats of a month, with {year}."""
     units: Mapping[str, str]
     """Of durations: d, h, min, s."""
-    below_zero: Telling
+    below_zero: RuleTexts
     """A total that fell below zero, whether or not anything was reported before."""
-    silent_account: Telling
+    silent_account: RuleTexts
     """An account whose bills have stopped while those of others still come."""
     tag: str
     tag_repeated: str

@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta, tzinfo
 
 from spendwatch.channels.parts import clean
-from spendwatch.channels.phrases import Phrases, Telling
+from spendwatch.channels.phrases import Phrases, RuleTexts
 from spendwatch.domain.alert import AlertState, Rule
 from spendwatch.domain.errors import InvalidAmountError
 from spendwatch.domain.money import Money, parse_amount, percent, shown
@@ -35,13 +35,13 @@ class Words:
         return self.notification.facts
 
     @property
-    def telling(self) -> Telling:
+    def texts(self) -> RuleTexts:
         """The texts of the notification's rule."""
         if self.notification.rule is Rule.CORRECTED and self.facts.threshold == BELOW_ZERO:
             return self.phrases.below_zero
         if self.notification.rule is Rule.STALE and self.facts.scope.account:
             return self.phrases.silent_account
-        return self.phrases.tellings[self.notification.rule]
+        return self.phrases.rule_texts[self.notification.rule]
 
     @property
     def is_test(self) -> bool:
@@ -119,7 +119,7 @@ class Words:
         filled["limit"] = (phrases.share_limit if is_share else phrases.amount_limit).format_map(filled)
         has_share = facts.budget is not None and facts.used is not None
         filled["standing"] = (phrases.is_at if has_share else phrases.has_spent).format_map(filled)
-        rule = phrases.gone if facts.gone else self.telling.rule
+        rule = phrases.gone if facts.gone else self.texts.rule
         return filled | {"rule": rule.format_map(filled)}
 
     def _used_up(self) -> str:
