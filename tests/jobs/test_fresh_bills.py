@@ -16,7 +16,7 @@ from feed_house import FeedHouse
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.jobs.collect import enter_of_source
-from spendwatch.jobs.overview import Mark
+from spendwatch.jobs.overview import BudgetState
 
 pytestmark = pytest.mark.anyio
 
@@ -179,8 +179,8 @@ async def test_an_account_whose_bills_stop_while_anothers_go_on_is_reported_once
     overview = two_accounts.house.overview()
     assert overview.is_stale
     assert [(account.silence is not None, account.mark) for account in overview.accounts] == [
-        (False, Mark.OK),
-        (True, Mark.UNKNOWN),
+        (False, BudgetState.OK),
+        (True, BudgetState.UNKNOWN),
     ]
     two_accounts.put_bytes(*of_other("20260904"))
     two_accounts.put(SEPTEMBER, exported="20260904200000")

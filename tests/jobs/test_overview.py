@@ -21,7 +21,7 @@ from spendwatch.domain.policy import BalancePolicy, FinerBudget, Threshold, Work
 from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.standing import Split
 from spendwatch.domain.statement import AccountId, ChargeKind, WorkspaceId
-from spendwatch.jobs.overview import Mark, Overview, look
+from spendwatch.jobs.overview import BudgetState, Overview, look
 from spendwatch.jobs.overview_json import overview_json
 from spendwatch.jobs.running import Running
 from spendwatch.store.database import Database
@@ -49,7 +49,7 @@ def spent(rounds: Rounds, amount: str, day: date = FIRST) -> None:
     rounds.round(after=timedelta(hours=1))
 
 
-def marks(rounds: Rounds) -> tuple[Mark, Mark]:
+def marks(rounds: Rounds) -> tuple[BudgetState, BudgetState]:
     """Return the marks of the account and of its workspace."""
     (account,) = rounds.overview().accounts
     return account.mark, account.workspaces[0].mark
@@ -77,49 +77,54 @@ def rounds(database: Database) -> Rounds:
 @pytest.mark.parametrize(
     ("amount", "mark"),
     [
-        ("-25", Mark.OK),
-        ("50", Mark.OK),
-        ("74.99", Mark.OK),
-        ("75", Mark.WARNING),
-        ("99.99", Mark.WARNING),
-        ("100", Mark.CRITICAL),
+        ("-25", BudgetState.OK),
+        ("50", BudgetState.OK),
+        ("74.99", BudgetState.OK),
+        ("75", BudgetState.WARNING),
+        ("99.99", BudgetState.WARNING),
+        ("100", BudgetState.CRITICAL),
     ],
 )
-def test_the_state_is_that_of_the_spend(rounds: Rounds, amount: str, mark: Mark) -> None:
+def test_the_state_is_that_of_the_spend(rounds: Rounds, amount: str, mark: BudgetState) -> None:
     spent(rounds, amount)
-    assert marks(rounds) == (Mark.NONE, mark)
+    assert marks(rounds) == (BudgetState.NONE, mark)
 
 
 def test_a_total_that_fell_is_no_longer_critical_though_its_alert_fires(rounds: Rounds) -> None:
     spent(rounds, "110")
-    assert marks(rounds) == (Mark.NONE, Mark.CRITICAL)
+    assert marks(rounds) == (BudgetState.NONE, BudgetState.CRITICAL)
     spent(rounds, "-25")
-    assert marks(rounds) == (Mark.NONE, Mark.OK)
+    assert marks(rounds) == (BudgetState.NONE, BudgetState.OK)
     assert rounds.overview().is_firing
 
 
 def test_the_state_follows_a_budget_that_is_raised_lowered_or_removed(rounds: Rounds) -> None:
     spent(rounds, "110")
-    for wanted, mark in (((140,), Mark.WARNING), ((300,), Mark.OK), ((None, ()), Mark.NONE), ((100,), Mark.CRITICAL)):
+    for wanted, mark in (
+        ((140,), BudgetState.WARNING),
+        ((300,), BudgetState.OK),
+        ((None, ()), BudgetState.NONE),
+        ((100,), BudgetState.CRITICAL),
+    ):
         rounds.wanted(None, policy(*wanted))
         assert marks(rounds)[1] is mark
     rounds.wanted(None)
-    assert marks(rounds)[1] is Mark.NONE
+    assert marks(rounds)[1] is BudgetState.NONE
 
 
 def test_from_three_quarters_on_it_is_a_warning_whatever_the_thresholds_are(rounds: Rounds) -> None:
     rounds.wanted(None, policy(100, (share(50),)))
     spent(rounds, "74")
-    assert marks(rounds)[1] is Mark.OK
+    assert marks(rounds)[1] is BudgetState.OK
     spent(rounds, "85")
-    assert marks(rounds)[1] is Mark.WARNING
+    assert marks(rounds)[1] is BudgetState.WARNING
 
 
 def test_a_finer_budget_that_stands_worse_is_that_of_its_workspace(rounds: Rounds) -> None:
     images = FinerBudget("images", Match(((Dimension.MODEL, "*"),)), Decimal(10), USUAL)
     rounds.wanted(None, replace(policy(), budgets=(images,)))
     spent(rounds, "12")
-    assert marks(rounds) == (Mark.NONE, Mark.CRITICAL)
+    assert marks(rounds) == (BudgetState.NONE, BudgetState.CRITICAL)
 
 
 def test_what_is_only_foretold_leaves_the_state_as_it_is(rounds: Rounds) -> None:
@@ -128,13 +133,13 @@ def test_what_is_only_foretold_leaves_the_state_as_it_is(rounds: Rounds) -> None
         spent(rounds, "1", FIRST + back * DAY)
         rounds.round(after=DAY)
     assert [kind for kind, *_ in told(rounds.book.said)] == ["spend.forecast"]
-    assert marks(rounds)[1] is Mark.OK
+    assert marks(rounds)[1] is BudgetState.OK
 
 
 def test_a_low_balance_is_no_matter_of_the_budget(rounds: Rounds) -> None:
     rounds.wanted(BalancePolicy(cash=Decimal(10)), policy(1000))
     spent(rounds, "20")
-    assert marks(rounds) == (Mark.NONE, Mark.OK)
+    assert marks(rounds) == (BudgetState.NONE, BudgetState.OK)
     assert rounds.overview().is_firing
 
 
@@ -143,8 +148,8 @@ def test_a_month_that_is_over_has_the_state_it_ended_with(rounds: Rounds) -> Non
     rounds.round(after=40 * DAY)
     assert not rounds.overview().is_firing
     (account,) = month_of(rounds, SEPTEMBER).accounts
-    assert account.workspaces[0].mark is Mark.CRITICAL
-    assert marks(rounds) == (Mark.UNKNOWN, Mark.UNKNOWN)
+    assert account.workspaces[0].mark is BudgetState.CRITICAL
+    assert marks(rounds) == (BudgetState.UNKNOWN, BudgetState.UNKNOWN)
 
 
 def test_the_balance_of_now_is_not_shown_under_another_month(rounds: Rounds) -> None:
@@ -286,7 +291,7 @@ def test_no_figure_is_cut_on_a_narrow_screen(rounds: Rounds, width: int, *, show
 
 def test_without_any_bill_nothing_is_known(rounds: Rounds) -> None:
     rounds.wanted(None, policy())
-    assert marks(rounds) == (Mark.UNKNOWN, Mark.UNKNOWN)
+    assert marks(rounds) == (BudgetState.UNKNOWN, BudgetState.UNKNOWN)
     assert rounds.overview().is_stale
 
 
@@ -297,12 +302,12 @@ def test_an_account_without_any_bill_beside_one_that_has_some_is_no_verdict(roun
     rounds.policies = replace(rounds.policies, accounts=(*rounds.policies.accounts, other))
     overview = rounds.overview()
     assert overview.is_stale
-    assert [account.mark for account in overview.accounts] == [Mark.NONE, Mark.UNKNOWN]
+    assert [account.mark for account in overview.accounts] == [BudgetState.NONE, BudgetState.UNKNOWN]
 
 
 def test_where_only_an_amount_is_watched_for_its_state_is_shown(rounds: Rounds) -> None:
     rounds.wanted(None, policy(None, (Threshold(amount=Decimal(90)),)))
     spent(rounds, "10")
-    assert marks(rounds) == (Mark.NONE, Mark.OK)
+    assert marks(rounds) == (BudgetState.NONE, BudgetState.OK)
     spent(rounds, "90")
-    assert marks(rounds) == (Mark.NONE, Mark.WARNING)
+    assert marks(rounds) == (BudgetState.NONE, BudgetState.WARNING)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from rounds_builder import Rounds, cny
 from spendwatch.domain.money import Money
 from spendwatch.domain.policy import BalancePolicy, Threshold
-from spendwatch.jobs.overview import Mark
+from spendwatch.jobs.overview import BudgetState
 from spendwatch.store.database import Database
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
@@ -83,7 +83,7 @@ def test_status_shows_one_state_while_another_writer_records(disturbed: Disturbe
     rounds.bill(FIRST, "60")
     disturbed.left = read
     (seen,) = rounds.overview().accounts
-    assert seen.mark is (Mark.CRITICAL if seen.spend > cny(100) else Mark.OK)
+    assert seen.mark is (BudgetState.CRITICAL if seen.spend > cny(100) else BudgetState.OK)
     assert seen.balance
     assert seen.balance.available + seen.spend == cny(1000)
 

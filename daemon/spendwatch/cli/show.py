@@ -24,13 +24,19 @@ from spendwatch.domain.money import shown
 from spendwatch.domain.period import BillingPeriod, days_text, duration_text
 from spendwatch.domain.scope import Counts
 from spendwatch.jobs.insight import Insight
-from spendwatch.jobs.overview import AccountOverview, Mark, Overview, WorkspaceLine, look
+from spendwatch.jobs.overview import AccountOverview, BudgetState, Overview, WorkspaceLine, look
 from spendwatch.jobs.overview_json import overview_json
 from spendwatch.jobs.running import Running
 from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock
 
-_STYLES = {Mark.NONE: "", Mark.OK: "", Mark.UNKNOWN: "yellow", Mark.WARNING: "yellow", Mark.CRITICAL: "bold red"}
+_STYLES = {
+    BudgetState.NONE: "",
+    BudgetState.OK: "",
+    BudgetState.UNKNOWN: "yellow",
+    BudgetState.WARNING: "yellow",
+    BudgetState.CRITICAL: "bold red",
+}
 _WATCH_EVERY = 2.0
 
 
@@ -194,7 +200,7 @@ def workspaces_table(account: AccountOverview, screen: Console) -> Rows:
 
 
 def _row(place: str, name: str, one: WorkspaceLine | AccountOverview) -> dict[str, str]:
-    style, state = _STYLES[one.mark], "-" if one.mark is Mark.NONE else one.mark.value
+    style, state = _STYLES[one.mark], "-" if one.mark is BudgetState.NONE else one.mark.value
     return {
         "who": clean(name or place),
         "workspace": clean(place),

@@ -35,7 +35,7 @@ from spendwatch.jobs.run_rates import RunRates
 from spendwatch.jobs.standings import dimensions, stand
 
 
-class Mark(StrEnum):
+class BudgetState(StrEnum):
     """How much of a budget is spent now. It depends on the spend alone, not on notifications or alerts."""
 
     NONE = "none"
@@ -50,7 +50,7 @@ class Mark(StrEnum):
     """No bill of the month is on record, or bills have stopped: more may be spent than is known."""
 
 
-Marks = Callable[[AccountId, WorkspaceId | None], Mark]
+Marks = Callable[[AccountId, WorkspaceId | None], BudgetState]
 """By account and workspace; by no workspace for the account as a whole."""
 
 
@@ -66,7 +66,7 @@ class WorkspaceLine:
     """What the budget counts."""
     used: Decimal | None
     """The share of the budget that is spent, by what it counts."""
-    mark: Mark
+    mark: BudgetState
     """Of its budgets, finer ones included, that which stands worst."""
     lines: int
     forecast: Forecast | None = None
@@ -90,7 +90,7 @@ class AccountOverview:
     counts: Counts
     """What the budget counts."""
     used: Decimal | None
-    mark: Mark
+    mark: BudgetState
     foreign: tuple[Money, ...]
     workspaces: tuple[WorkspaceLine, ...]
     balance: Position | None
@@ -330,31 +330,31 @@ def _workspaces(
 
 def _marks(standings: Iterable[Standing], blind: Container[AccountId]) -> Marks:
     """Return of each account and workspace the mark of that budget which stands worst; nothing is well of those in `blind`."""
-    found: dict[tuple[AccountId, WorkspaceId | None], Mark] = {}
-    ranks = tuple(Mark)
+    found: dict[tuple[AccountId, WorkspaceId | None], BudgetState] = {}
+    ranks = tuple(BudgetState)
     for standing in standings:
         scope = standing.watch.scope
         place = scope.account, scope.workspace
-        found[place] = max(found.get(place, Mark.NONE), _mark(standing), key=ranks.index)
+        found[place] = max(found.get(place, BudgetState.NONE), _mark(standing), key=ranks.index)
 
-    def mark(account: AccountId, workspace: WorkspaceId | None) -> Mark:
-        worst = found.get((account, workspace), Mark.NONE)
-        return Mark.UNKNOWN if account in blind and worst in {Mark.NONE, Mark.OK} else worst
+    def mark(account: AccountId, workspace: WorkspaceId | None) -> BudgetState:
+        worst = found.get((account, workspace), BudgetState.NONE)
+        return BudgetState.UNKNOWN if account in blind and worst in {BudgetState.NONE, BudgetState.OK} else worst
 
     return mark
 
 
-def _mark(standing: Standing) -> Mark:
+def _mark(standing: Standing) -> BudgetState:
     watch = standing.watch
     if watch.budget is None and not levels_of(watch.thresholds, None):
-        return Mark.NONE
+        return BudgetState.NONE
     match gravity(standing):
         case None | Severity.NOTICE:
-            return Mark.OK
+            return BudgetState.OK
         case Severity.WARNING:
-            return Mark.WARNING
+            return BudgetState.WARNING
         case Severity.CRITICAL:
-            return Mark.CRITICAL
+            return BudgetState.CRITICAL
 
 
 def _source(name: SourceName, health: SourceHealth | None, after: timedelta, now: datetime) -> SourceOverview:
