@@ -28,7 +28,7 @@ from servers_http import Fault, HttpSink, Reply
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.outgoing import Outgoing
-from spendwatch.sources.holding import Incoming
+from spendwatch.sources.download_store import Incoming
 from spendwatch.sources.trouble import EndpointError, Trouble
 from spendwatch.sources.url.names import file_name
 from spendwatch.sources.url.settings import UrlConfig

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from spendwatch.domain.errors import printable
 from spendwatch.request import Writer
-from spendwatch.sources.holding import Incoming, make_sure_of_room
+from spendwatch.sources.download_store import Incoming, make_sure_of_room
 from spendwatch.sources.trouble import EndpointError, Trouble
 
 WHOLE, PART, NOT_MODIFIED = 200, 206, 304

@@ -11,8 +11,8 @@ from pathlib import Path
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.pacing import BackOff
+from spendwatch.sources.download_store import DownloadStore
 from spendwatch.sources.files.kept import KeptOriginal
-from spendwatch.sources.holding import Holding
 from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.trouble import EndpointError
 
@@ -23,7 +23,7 @@ class FetchingSource(ABC):
     def __init__(self, name: SourceName, place: Path, memory: SourceMemory, monotonic: Callable[[], float]) -> None:
         """Keep files below `place`. What was given is given again to a ledger that lacks it, as its `memory` lacks it, too."""
         self._name = name
-        self._holding = Holding(place, name, memory, monotonic)
+        self._holding = DownloadStore(place, name, memory, monotonic)
         self._known: Mapping[str, str] = {}
         """What is remembered, in a round."""
         self._slow = BackOff(monotonic)

@@ -32,7 +32,7 @@ from small_ledger import Copies
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.sources.holding import Holding
+from spendwatch.sources.download_store import DownloadStore
 from spendwatch.sources.trouble import EndpointError, Trouble
 
 pytestmark = pytest.mark.anyio
@@ -497,7 +497,7 @@ endpoint_watch.main()
 
 
 async def test_what_another_living_process_is_writing_is_not_swept_away(stage: Stage) -> None:
-    holding = Holding(stage.endpoint.place, SourceName("api"), stage.endpoint.memory, stage.watch.monotonic)
+    holding = DownloadStore(stage.endpoint.place, SourceName("api"), stage.endpoint.memory, stage.watch.monotonic)
     with holding.new_file() as file:
         stage.endpoint.restarted()
         assert file.path.exists()

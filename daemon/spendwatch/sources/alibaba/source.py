@@ -20,8 +20,8 @@ from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.sources.alibaba.bill_pages import NO_LINES, DayBill, Wanted
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.known_days import KnownDay, OpenMonths, Totals, agree, known_day, texts
+from spendwatch.sources.download_store import Incoming
 from spendwatch.sources.fetching_source import FetchingSource
-from spendwatch.sources.holding import Incoming
 from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.trouble import EndpointError, Trouble
 

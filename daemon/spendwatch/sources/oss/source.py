@@ -13,9 +13,9 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.statement import SourceName
 from spendwatch.sources.download import Download
+from spendwatch.sources.download_store import Incoming
 from spendwatch.sources.fetching_source import FetchingSource
 from spendwatch.sources.files.skipped import Skipped
-from spendwatch.sources.holding import Incoming
 from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.oss.client import OssClient
 from spendwatch.sources.oss.names import name_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from spendwatch.exact_json import NoJsonError, parse
-from spendwatch.sources.holding import Incoming
+from spendwatch.sources.download_store import Incoming
 from spendwatch.sources.trouble import quoted
 
 _HEAD = 4096

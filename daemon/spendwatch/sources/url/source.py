@@ -15,9 +15,9 @@ from spendwatch.domain.statement import SourceName
 from spendwatch.pacing import asked_pause
 from spendwatch.request import Receiver, Request
 from spendwatch.sources.download import NOT_MODIFIED, PART, WHOLE, Download
+from spendwatch.sources.download_store import Incoming
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
 from spendwatch.sources.fetching_source import FetchingSource
-from spendwatch.sources.holding import Incoming
 from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.trouble import EndpointError, Trouble, fetched, quoted, trouble_of_status
 from spendwatch.sources.url.looks import why_no_bill

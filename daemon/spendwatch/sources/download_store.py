@@ -123,7 +123,7 @@ class Incoming:
             self._descriptor = -1
 
 
-class Holding:
+class DownloadStore:
     """The folders of one source that fetches its files, and what the source remembers."""
 
     def __init__(self, place: Path, source: SourceName, memory: SourceMemory, monotonic: Callable[[], float]) -> None:
