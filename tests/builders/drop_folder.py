@@ -13,8 +13,8 @@ import pytest
 
 from scratch_memory import ScratchMemory
 from spendwatch.domain.errors import SourceUnavailableError
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.domain.trouble import Trouble
 from spendwatch.sources.folder.source import FolderSource
 
 NOW = datetime(2026, 9, 16, 4, 0, tzinfo=UTC)
@@ -72,7 +72,7 @@ class Inbox:
         try:
             yield
         except SourceUnavailableError as error:
-            if error.trouble is not Trouble.UNREAD:
+            if error.trouble is not Failure.UNREAD:
                 raise
             self.unread = str(error)
 

@@ -21,6 +21,7 @@ from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.commodity import NOTHING_TO_FEAR, Category, Cover, Exposure
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.notification import (
@@ -38,7 +39,6 @@ from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.scope import BudgetScope, Counts, NamedScope, Subject
 from spendwatch.domain.standing import NO_COURSE, Course, Growth, Split
 from spendwatch.domain.statement import AccountId, WorkspaceId
-from spendwatch.domain.trouble import Trouble
 
 ZONE = ZoneInfo("Asia/Shanghai")
 SINCE = datetime(2026, 9, 15, 2, 0, tzinfo=UTC)
@@ -528,7 +528,7 @@ SAMPLES: Mapping[str, Notification] = {
             name="api",
             detail="DescribeInstanceBill: not permitted (NotAuthorized): it needs the RAM action bssapi:DescribeInstanceBill, "
             "or the policy AliyunBSSReadOnlyAccess",
-            cause=Trouble.PERMISSION,
+            cause=Failure.PERMISSION,
             lags=True,
         ),
     ),

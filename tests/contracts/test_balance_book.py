@@ -16,12 +16,12 @@ from sqlalchemy import text
 from spendwatch.domain.alert import AlertKey, Rule
 from spendwatch.domain.balance_reading import TERMS, BalanceReading, Origin
 from spendwatch.domain.balance_watch import BalanceWatch, TopUp
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import RunwayReached
 from spendwatch.domain.health import BalanceHealth
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.scope import BudgetScope
 from spendwatch.domain.statement import AccountId, WorkspaceId
-from spendwatch.domain.trouble import Trouble
 from spendwatch.store.balance_book import BalanceBook
 from spendwatch.store.database import Database
 from store_builders import ACME, CNY, NOON
@@ -120,8 +120,8 @@ def test_the_order_of_readings_does_not_matter(
 
 def test_a_source_is_known_to_fail_until_it_gives_a_reading(book: BalanceBook) -> None:
     book.failed(ACME, "refused", at=NOON, is_lasting=False)
-    book.failed(ACME, "no right", at=NOON + MINUTE, is_lasting=True, cause=Trouble.PERMISSION)
-    health = BalanceHealth(ACME, NOON, None, NOON, 2, "no right", is_lasting=True, cause=Trouble.PERMISSION)
+    book.failed(ACME, "no right", at=NOON + MINUTE, is_lasting=True, cause=Failure.PERMISSION)
+    health = BalanceHealth(ACME, NOON, None, NOON, 2, "no right", is_lasting=True, cause=Failure.PERMISSION)
     assert book.health() == {ACME: health}
     book.record(reading("1", 2))
     assert book.health() == {ACME: BalanceHealth(ACME, NOON, NOON + 2 * MINUTE)}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bss_lies import Lie
-from spendwatch.domain.trouble import Trouble
+from spendwatch.domain.failure import Failure
 
-T = Trouble
+T = Failure
 CUT = "cut off in the middle of the answer"
-LIES: Mapping[Lie, tuple[Trouble, str]] = {
+LIES: Mapping[Lie, tuple[Failure, str]] = {
     Lie.HANG: (T.UNREACHABLE, "DescribeInstanceBill: http://127.0.0.1:[0-9]+: timed out"),
     Lie.RESET: (T.UNREACHABLE, "cut off before an answer"),
     Lie.RESET_IN_BODY: (T.UNREACHABLE, CUT),

@@ -19,7 +19,7 @@ from spendwatch.sources.oss.settings import OssConfig
 from spendwatch.sources.oss.source import OssSource
 from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import Credentials, OwnKey
-from spendwatch.sources.trouble import EndpointError, Trouble
+from spendwatch.sources.trouble import EndpointError, Failure
 
 
 class Bucket:
@@ -52,7 +52,7 @@ class Bucket:
         return self.source
 
     @property
-    def trouble(self) -> Trouble | None:
+    def trouble(self) -> Failure | None:
         """What was wrong with the last round."""
         return self.source.trouble.trouble if isinstance(self.source.trouble, EndpointError) else None
 

@@ -26,7 +26,7 @@ from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import LentKey, Loan, OwnKey, key_in
 from spendwatch.sources.provider.official_chain import OfficialChain
 from spendwatch.sources.provider.roles import MachineRole, ServiceAccountRole
-from spendwatch.sources.trouble import EndpointError, Trouble
+from spendwatch.sources.trouble import EndpointError, Failure
 
 pytestmark = pytest.mark.anyio
 
@@ -121,7 +121,7 @@ async def test_what_is_no_loan_is_told_without_a_word_of_it(loan: object) -> Non
         pytest.raises(EndpointError, match="something other than credentials") as caught,
     ):
         await MachineRole(Outgoing(LOOPBACK), "mine", url=sink.url("")).lend()
-    assert caught.value.trouble is Trouble.CREDENTIALS
+    assert caught.value.trouble is Failure.CREDENTIALS
     assert "canary" not in repr(caught.value)
     assert caught.value.__cause__ is None
 
@@ -129,21 +129,21 @@ async def test_what_is_no_loan_is_told_without_a_word_of_it(loan: object) -> Non
 @pytest.mark.parametrize(
     ("replies", "says", "trouble"),
     [
-        ([_text("", 404)], "answers with status 404: has this instance a RAM role", Trouble.CREDENTIALS),
-        ([_text("ticket"), _text("", 404)], "answers with status 404", Trouble.CREDENTIALS),
-        ([_text("ticket"), _text("../../etc/passwd")], "names no RAM role", Trouble.CREDENTIALS),
-        ([_text("ticket"), _text("")], "names no RAM role", Trouble.CREDENTIALS),
-        ([_text("ti\ncket")], "something other than credentials", Trouble.CREDENTIALS),
-        ([_text("")], "something other than credentials", Trouble.CREDENTIALS),
+        ([_text("", 404)], "answers with status 404: has this instance a RAM role", Failure.CREDENTIALS),
+        ([_text("ticket"), _text("", 404)], "answers with status 404", Failure.CREDENTIALS),
+        ([_text("ticket"), _text("../../etc/passwd")], "names no RAM role", Failure.CREDENTIALS),
+        ([_text("ticket"), _text("")], "names no RAM role", Failure.CREDENTIALS),
+        ([_text("ti\ncket")], "something other than credentials", Failure.CREDENTIALS),
+        ([_text("")], "something other than credentials", Failure.CREDENTIALS),
         (
             [Reply(fault=Fault.CUT)],
             "the metadata service: http://127.0.0.1:[0-9]+: the connection was cut",
-            Trouble.UNREACHABLE,
+            Failure.UNREACHABLE,
         ),
-        ([_text("ticket"), _text("mine"), _text("<html>")], "something other than credentials", Trouble.CREDENTIALS),
+        ([_text("ticket"), _text("mine"), _text("<html>")], "something other than credentials", Failure.CREDENTIALS),
     ],
 )
-async def test_a_metadata_service_that_does_not_help_is_told(replies: list[Reply], says: str, trouble: Trouble) -> None:
+async def test_a_metadata_service_that_does_not_help_is_told(replies: list[Reply], says: str, trouble: Failure) -> None:
     with HttpSink(replies) as sink, pytest.raises(EndpointError, match=says) as caught:
         await MachineRole(Outgoing(LOOPBACK), url=sink.url("")).lend()
     assert caught.value.trouble is trouble
@@ -152,7 +152,7 @@ async def test_a_metadata_service_that_does_not_help_is_told(replies: list[Reply
 async def test_with_the_usual_client_the_metadata_service_is_out_of_reach() -> None:
     with pytest.raises(EndpointError, match="private or special address") as caught:
         await MachineRole(Outgoing((ipaddress.ip_network("100.64.0.0/10"),))).lend()
-    assert caught.value.trouble is Trouble.FORBIDDEN
+    assert caught.value.trouble is Failure.FORBIDDEN
 
 
 # --- the role of a service account
@@ -197,18 +197,18 @@ async def test_a_role_is_assumed_with_the_token_which_travels_in_the_body_alone(
         (
             _json({"Code": "AuthenticationFail.OIDCToken.Expired", "Message": "This JWT canary-oidc has expired."}, 400),
             r"rejected with status 400 \(AuthenticationFail.OIDCToken.Expired\): 'This JWT \*\*\* has expired.'",
-            Trouble.CREDENTIALS,
+            Failure.CREDENTIALS,
         ),
-        (_json({"Code": "NoPermission", "Message": "no"}, 403), "not permitted .* a trust policy", Trouble.PERMISSION),
-        (_json({"Code": "Throttling.User"}, 400), "too many calls", Trouble.THROTTLED),
-        (_json({"Code": "ServiceUnavailable"}, 503), "rejected with status 503", Trouble.UNAVAILABLE),
-        (_json({"RequestId": "R-1"}), "something other than credentials", Trouble.CREDENTIALS),
-        (_json({"Credentials": {**LENT, "AccessKeySecret": 1}}), "something other than credentials", Trouble.CREDENTIALS),
-        (_text("<html>canary-oidc</html>"), "not JSON: it may be the page of a login or a proxy", Trouble.NOT_A_BILL),
-        (Reply(fault=Fault.CUT), "cut off", Trouble.UNREACHABLE),
+        (_json({"Code": "NoPermission", "Message": "no"}, 403), "not permitted .* a trust policy", Failure.PERMISSION),
+        (_json({"Code": "Throttling.User"}, 400), "too many calls", Failure.THROTTLED),
+        (_json({"Code": "ServiceUnavailable"}, 503), "rejected with status 503", Failure.UNAVAILABLE),
+        (_json({"RequestId": "R-1"}), "something other than credentials", Failure.CREDENTIALS),
+        (_json({"Credentials": {**LENT, "AccessKeySecret": 1}}), "something other than credentials", Failure.CREDENTIALS),
+        (_text("<html>canary-oidc</html>"), "not JSON: it may be the page of a login or a proxy", Failure.NOT_A_BILL),
+        (Reply(fault=Fault.CUT), "cut off", Failure.UNREACHABLE),
     ],
 )
-async def test_a_role_that_cannot_be_assumed_is_told_without_the_token(reply: Reply, says: str, trouble: Trouble) -> None:
+async def test_a_role_that_cannot_be_assumed_is_told_without_the_token(reply: Reply, says: str, trouble: Failure) -> None:
     with HttpSink([reply]) as sink, pytest.raises(EndpointError, match=says) as caught:
         await _service_account(sink).lend()
     assert caught.value.trouble is trouble
@@ -225,7 +225,7 @@ async def test_a_token_that_cannot_be_read_is_told(content: str | bytes | None, 
     )
     with pytest.raises(EndpointError, match=says) as caught:
         await role.lend()
-    assert caught.value.trouble is Trouble.CREDENTIALS
+    assert caught.value.trouble is Failure.CREDENTIALS
 
 
 # --- what is lent, and renewed
@@ -279,7 +279,7 @@ async def test_a_lender_that_fails_is_asked_once_a_minute_while_the_loan_is_good
     key = LentKey(lender, lender.watch.clock)
     await key.current()
     lender.watch.pass_by(45 * 60)
-    lender.trouble = EndpointError("the metadata service: timed out", Trouble.UNREACHABLE)
+    lender.trouble = EndpointError("the metadata service: timed out", Failure.UNREACHABLE)
     with capture_logs() as logs:
         for _ in range(10):
             assert (await key.current()).key_id == "id-1"
@@ -328,7 +328,7 @@ async def test_a_temporary_key_is_taken_with_its_token_and_not_without(tmp_path:
         without = Endpoint(server.url, tmp_path / "without", watch)
         await without.round()
         assert isinstance(without.source.trouble, EndpointError)
-        assert without.source.trouble.trouble is Trouble.CREDENTIALS
+        assert without.source.trouble.trouble is Failure.CREDENTIALS
         with_token = Endpoint(server.url, tmp_path / "with", watch, credentials=OwnKey(AccessKey(KEY_ID, SECRET, TOKEN)))
         await with_token.round()
         assert with_token.source.trouble is None

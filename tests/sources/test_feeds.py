@@ -22,9 +22,9 @@ from endpoint_watch import StopWatch
 from feed_house import FeedHouse, a_house, at
 from servers_bss import BssServer, an_item
 from spendwatch.bills.client.process import ReadingProcess
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.money import plain
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.trouble import Trouble
 from spendwatch.jobs.overview_json import overview_json
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +33,7 @@ FIRST, DAY = date(2026, 9, 2), date(2026, 9, 3)
 HONEST = Decimal("1.099632")
 
 _PATIENT = 60.0
-_WAITED_FOR = {lie for lie, (trouble, _) in LIES.items() if trouble is Trouble.UNREACHABLE} - {Lie.GIANT, Lie.GZIP_BOMB}
+_WAITED_FOR = {lie for lie, (trouble, _) in LIES.items() if trouble is Failure.UNREACHABLE} - {Lie.GIANT, Lie.GZIP_BOMB}
 """A slow machine must not make others of them: how large an answer is shows however long it takes."""
 
 
@@ -126,7 +126,7 @@ async def test_one_trouble_after_the_other_is_one_alert(stage: Stage) -> None:
     await stage.house.round()
     stage.lie(Lie.RESET)
     await stage.house.round()
-    assert stage.house.source().cause is Trouble.UNREACHABLE
+    assert stage.house.source().cause is Failure.UNREACHABLE
     assert [said.type for said in stage.house.said()] == ["source.failing"], "that it is another trouble does not end it"
 
 

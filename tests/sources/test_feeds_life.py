@@ -21,8 +21,8 @@ from feed_house import API, SEPTEMBER, FeedHouse, api_source
 from servers_bss import ACCOUNT, BssServer, an_item
 from servers_file import FileServer
 from spendwatch.bills.client.process import ReadingProcess
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.statement import AccountId, Kind, SourceName
-from spendwatch.domain.trouble import Trouble
 from spendwatch.heartbeat import Heartbeat
 from spendwatch.logs import masked
 from spendwatch.schedule import PATIENCE, Daemon
@@ -74,7 +74,7 @@ async def test_a_file_behind_an_address_is_fetched_entered_and_shown(stage: Stag
     stage.files.served.content = b"<!doctype html><title>Sign in</title>"
     for _ in range(3):
         await house.round()
-    assert (house.source(FEED).cause, house.spent()) == (Trouble.NOT_A_BILL, Decimal("2.5"))
+    assert (house.source(FEED).cause, house.spent()) == (Failure.NOT_A_BILL, Decimal("2.5"))
     assert [said.type for said in house.said()] == ["source.failing"]
 
 
@@ -185,7 +185,7 @@ async def test_a_reload_in_the_middle_of_a_failing_fetch_does_not_make_it_look_w
     house.configure(house.sources.replace("}\n", ", poll: 2h}\n"))
     await asyncio.to_thread(house.app.reload)
     await work
-    assert (house.source().state, house.source().cause) == ("failing", Trouble.CREDENTIALS)
+    assert (house.source().state, house.source().cause) == ("failing", Failure.CREDENTIALS)
 
 
 async def test_a_source_that_a_reload_takes_away_while_it_fetches_ends_quietly(stage: Stage) -> None:

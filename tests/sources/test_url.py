@@ -29,7 +29,7 @@ from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.download_store import Incoming
-from spendwatch.sources.trouble import EndpointError, Trouble
+from spendwatch.sources.trouble import EndpointError, Failure
 from spendwatch.sources.url.names import file_name
 from spendwatch.sources.url.settings import UrlConfig
 from spendwatch.sources.url.source import UrlSource
@@ -78,7 +78,7 @@ class Asking:
         return taken
 
     @property
-    def trouble(self) -> Trouble | None:
+    def trouble(self) -> Failure | None:
         return self.source.trouble.trouble if isinstance(self.source.trouble, EndpointError) else None
 
     def half(self) -> bytes:
@@ -159,7 +159,7 @@ async def test_not_modified_without_having_been_asked_is_no_answer(tmp_path: Pat
     with HttpSink([Reply(304)]) as sink:
         asking = Asking(sink.url(), tmp_path / "feed")
         assert await asking.round() == []
-    assert asking.trouble is Trouble.REFUSED
+    assert asking.trouble is Failure.REFUSED
 
 
 async def test_a_file_that_was_left_waits_and_one_that_was_refused_is_not_given_again(stage: Stage) -> None:
@@ -186,7 +186,7 @@ async def test_a_packed_answer_is_unpacked_and_never_resumed(stage: Stage) -> No
     stage.server.served.content = gzip.compress(BILL * 5000, 0)
     stage.server.served.cut_after = 100_000
     assert await stage.asking.enter() == []
-    assert (stage.asking.trouble, stage.asking.half()) == (Trouble.UNREACHABLE, b"")
+    assert (stage.asking.trouble, stage.asking.half()) == (Failure.UNREACHABLE, b"")
 
 
 # --- over several connections
@@ -198,7 +198,7 @@ BIG = BILL * 20_000
 async def test_a_connection_that_breaks_is_gone_on_with_where_it_broke(stage: Stage) -> None:
     stage.server.served.content, stage.server.served.cut_after = BIG, 500_000
     assert await stage.asking.enter() == []
-    assert stage.asking.trouble is Trouble.UNREACHABLE
+    assert stage.asking.trouble is Failure.UNREACHABLE
     assert stage.asking.half() == BIG[:500_000]
     assert await stage.asking.enter() == []
     stage.asking.restarted()
@@ -252,7 +252,7 @@ async def test_a_part_that_does_not_fit_is_never_joined(falsify: dict[str, str],
     await stage.asking.enter()
     stage.server.served.cut_after, stage.server.served.falsify = None, falsify
     assert await stage.asking.enter() == []
-    assert stage.asking.trouble is Trouble.UNEXPECTED
+    assert stage.asking.trouble is Failure.UNEXPECTED
     assert stage.asking.half() == b""
     stage.server.served.falsify = {}
     assert await stage.asking.enter() == [("bill.csv", BIG)]
@@ -263,7 +263,7 @@ async def test_a_rest_that_is_shorter_than_announced_is_no_whole(stage: Stage) -
     await stage.asking.enter()
     stage.server.served.cut_after, stage.server.served.rest = None, b"short"
     assert await stage.asking.enter() == []
-    assert (stage.asking.trouble, stage.asking.half()) == (Trouble.CHANGING, b"")
+    assert (stage.asking.trouble, stage.asking.half()) == (Failure.CHANGING, b"")
     assert f"500005 bytes arrived, {len(BIG)} were announced" in str(stage.asking.source.trouble)
 
 
@@ -272,7 +272,7 @@ async def test_a_part_that_the_server_no_longer_has_is_dropped(stage: Stage) -> 
     await stage.asking.enter()
     stage.server.served.cut_after, stage.server.served.has_part = None, False
     assert await stage.asking.enter() == []
-    assert (stage.asking.trouble, stage.asking.half()) == (Trouble.REFUSED, b"")
+    assert (stage.asking.trouble, stage.asking.half()) == (Failure.REFUSED, b"")
     assert await stage.asking.enter() == [("bill.csv", BIG)]
 
 
@@ -341,38 +341,38 @@ async def test_two_processes_never_write_into_one_half(stage: Stage) -> None:
 # --- what is no bill
 
 
-NO_BILLS: Sequence[tuple[str, Reply, Trouble, str]] = [
-    ("empty", Reply(200, JSON), Trouble.NOT_A_BILL, "an empty answer"),
-    ("blank", Reply(200, {}, b" \r\n\xef\xbb\xbf"), Trouble.NOT_A_BILL, "an empty answer"),
-    ("login", Reply(200, {}, b"\xef\xbb\xbf\n<!doctype html><title>Sign in"), Trouble.NOT_A_BILL, "HTML or XML page"),
-    ("xml", Reply(200, JSON, b"<Error><Code>x</Code></Error>"), Trouble.NOT_A_BILL, "HTML or XML"),
-    ("html", Reply(200, {"content-type": "Text/HTML; charset=x"}, BILL), Trouble.NOT_A_BILL, "claims to be HTML"),
-    ("half", Reply(200, JSON, b'{"Data": {"Items": ['), Trouble.NOT_A_BILL, "it is not JSON"),
-    ("nan", Reply(200, JSON, b'{"Data": {"a": NaN}}'), Trouble.NOT_A_BILL, "NaN is no number"),
-    ("twice", Reply(200, JSON, b'{"Data": {}, "Data": {}}'), Trouble.NOT_A_BILL, "'Data' is in it twice"),
-    ("error", Reply(200, JSON, b'{"Code": "NoPermission", "Message": "no \\u202e"}'), Trouble.NOT_A_BILL, "'no \\\\u202e'"),
-    ("failed", Reply(200, JSON, b'{"success": false, "data": {}}'), Trouble.NOT_A_BILL, "an error instead of a bill"),
-    ("oauth", Reply(200, JSON, b'{"error": {"code": 1}}'), Trouble.NOT_A_BILL, "an error instead of a bill"),
-    ("nothing", Reply(200, JSON, b"{}"), Trouble.NOT_A_BILL, "an empty answer"),
-    ("no list", Reply(200, JSON, b"[]"), Trouble.NOT_A_BILL, "an empty answer"),
-    ("401", Reply(401, {}, b"who are you"), Trouble.CREDENTIALS, "status 401: 'who are you'"),
-    ("403", Reply(403, {}, b"<html>no</html>"), Trouble.PERMISSION, "status 403$"),
-    ("404", Reply(404), Trouble.REFUSED, "status 404$"),
-    ("429", Reply(429, {"retry-after": "120"}), Trouble.THROTTLED, "status 429"),
-    ("500", Reply(500), Trouble.UNAVAILABLE, "status 500"),
-    ("503", Reply(503, {"retry-after": "120"}, f"{SECRET} Bearer".encode()), Trouble.UNAVAILABLE, r"'\*\*\* Bearer'"),
-    ("300", Reply(300, {}), Trouble.REFUSED, "status 300"),
-    ("unasked part", Reply(206, {"content-range": "bytes 0-9/10"}, BILL[:10]), Trouble.UNEXPECTED, "not requested"),
-    ("cut", Reply(200, {"content-length": "9999"}, BILL), Trouble.UNREACHABLE, "cut off in the middle"),
-    ("huge", Reply(200, {"content-length": "2000000001"}, BILL), Trouble.UNREACHABLE, "larger than 2000000 bytes"),
-    ("silent", Reply(fault=Fault.SILENT), Trouble.UNREACHABLE, "timed out|no whole answer"),
-    ("garbage", Reply(fault=Fault.GARBAGE), Trouble.UNREACHABLE, "cut off"),
+NO_BILLS: Sequence[tuple[str, Reply, Failure, str]] = [
+    ("empty", Reply(200, JSON), Failure.NOT_A_BILL, "an empty answer"),
+    ("blank", Reply(200, {}, b" \r\n\xef\xbb\xbf"), Failure.NOT_A_BILL, "an empty answer"),
+    ("login", Reply(200, {}, b"\xef\xbb\xbf\n<!doctype html><title>Sign in"), Failure.NOT_A_BILL, "HTML or XML page"),
+    ("xml", Reply(200, JSON, b"<Error><Code>x</Code></Error>"), Failure.NOT_A_BILL, "HTML or XML"),
+    ("html", Reply(200, {"content-type": "Text/HTML; charset=x"}, BILL), Failure.NOT_A_BILL, "claims to be HTML"),
+    ("half", Reply(200, JSON, b'{"Data": {"Items": ['), Failure.NOT_A_BILL, "it is not JSON"),
+    ("nan", Reply(200, JSON, b'{"Data": {"a": NaN}}'), Failure.NOT_A_BILL, "NaN is no number"),
+    ("twice", Reply(200, JSON, b'{"Data": {}, "Data": {}}'), Failure.NOT_A_BILL, "'Data' is in it twice"),
+    ("error", Reply(200, JSON, b'{"Code": "NoPermission", "Message": "no \\u202e"}'), Failure.NOT_A_BILL, "'no \\\\u202e'"),
+    ("failed", Reply(200, JSON, b'{"success": false, "data": {}}'), Failure.NOT_A_BILL, "an error instead of a bill"),
+    ("oauth", Reply(200, JSON, b'{"error": {"code": 1}}'), Failure.NOT_A_BILL, "an error instead of a bill"),
+    ("nothing", Reply(200, JSON, b"{}"), Failure.NOT_A_BILL, "an empty answer"),
+    ("no list", Reply(200, JSON, b"[]"), Failure.NOT_A_BILL, "an empty answer"),
+    ("401", Reply(401, {}, b"who are you"), Failure.CREDENTIALS, "status 401: 'who are you'"),
+    ("403", Reply(403, {}, b"<html>no</html>"), Failure.PERMISSION, "status 403$"),
+    ("404", Reply(404), Failure.REFUSED, "status 404$"),
+    ("429", Reply(429, {"retry-after": "120"}), Failure.THROTTLED, "status 429"),
+    ("500", Reply(500), Failure.UNAVAILABLE, "status 500"),
+    ("503", Reply(503, {"retry-after": "120"}, f"{SECRET} Bearer".encode()), Failure.UNAVAILABLE, r"'\*\*\* Bearer'"),
+    ("300", Reply(300, {}), Failure.REFUSED, "status 300"),
+    ("unasked part", Reply(206, {"content-range": "bytes 0-9/10"}, BILL[:10]), Failure.UNEXPECTED, "not requested"),
+    ("cut", Reply(200, {"content-length": "9999"}, BILL), Failure.UNREACHABLE, "cut off in the middle"),
+    ("huge", Reply(200, {"content-length": "2000000001"}, BILL), Failure.UNREACHABLE, "larger than 2000000 bytes"),
+    ("silent", Reply(fault=Fault.SILENT), Failure.UNREACHABLE, "timed out|no whole answer"),
+    ("garbage", Reply(fault=Fault.GARBAGE), Failure.UNREACHABLE, "cut off"),
 ]
 
 
 @pytest.mark.parametrize(("reply", "trouble", "says"), [one[1:] for one in NO_BILLS], ids=[one[0] for one in NO_BILLS])
 async def test_what_is_no_bill_is_told_and_not_given_and_forgotten_with_the_next_honest_answer(
-    reply: Reply, trouble: Trouble, says: str, tmp_path: Path
+    reply: Reply, trouble: Failure, says: str, tmp_path: Path
 ) -> None:
     with HttpSink([reply, Reply(200, {}, BILL)]) as sink:
         url = sink.url("/canary?canary")
@@ -512,21 +512,21 @@ async def test_pages_that_say_the_same_under_another_request_id_are_not_given_ag
 
 
 LOOP = '</bills?page=2>; rel="next"'
-NO_ONE_BILL: Sequence[tuple[str, str, list[Reply], Trouble, str]] = [
-    ("loop", "link", _pages(_page(1), _page(2), links=[LOOP, LOOP]), Trouble.UNEXPECTED, "the same next page again"),
-    ("home", "link", _pages(_page(1), links=["</bills>; rel=next"]), Trouble.UNEXPECTED, "the same next page again"),
-    ("same token", "token", _pages(_page(1, "T"), _page(2, "T")), Trouble.UNEXPECTED, "the same next page again"),
-    ("away", "link", _pages(_page(1), links=["<https://evil.example.com/>; rel=next"]), Trouble.UNEXPECTED, "on another host"),
-    ("number", "token", _pages(_page(1, 7)), Trouble.UNEXPECTED, "Data.NextToken is not a token"),
-    ("twice", "token", _pages(_page(1, "T"), _page(1, "T")), Trouble.CHANGING, "the same page came twice"),
-    ("too few", "token", _pages(_page(1, "T"), _page(2)), Trouble.CHANGING, "2 lines arrived, not the announced number"),
-    ("changing", "token", _pages(_page(1, "T", 2), _page(2, "", 3)), Trouble.CHANGING, "2 lines arrived"),
-    ("not json", "token", _pages(BILL), Trouble.NOT_A_BILL, "it is not JSON"),
-    ("login", "token", _pages(_page(1, "T"), b"<html>"), Trouble.NOT_A_BILL, "it is not JSON"),
-    ("error", "token", _pages(_page(1, "T"), b'{"Code": "x"}'), Trouble.NOT_A_BILL, "an error instead of a bill: 'x'"),
-    ("503", "token", [*_pages(_page(1, "T")), Reply(503)], Trouble.UNAVAILABLE, "status 503"),
-    ("cut", "token", [*_pages(_page(1, "T")), Reply(fault=Fault.CUT)], Trouble.UNREACHABLE, "cut off"),
-    ("redirect", "token", [Reply(302, {"location": "/x"})], Trouble.REFUSED, "status 302"),
+NO_ONE_BILL: Sequence[tuple[str, str, list[Reply], Failure, str]] = [
+    ("loop", "link", _pages(_page(1), _page(2), links=[LOOP, LOOP]), Failure.UNEXPECTED, "the same next page again"),
+    ("home", "link", _pages(_page(1), links=["</bills>; rel=next"]), Failure.UNEXPECTED, "the same next page again"),
+    ("same token", "token", _pages(_page(1, "T"), _page(2, "T")), Failure.UNEXPECTED, "the same next page again"),
+    ("away", "link", _pages(_page(1), links=["<https://evil.example.com/>; rel=next"]), Failure.UNEXPECTED, "on another host"),
+    ("number", "token", _pages(_page(1, 7)), Failure.UNEXPECTED, "Data.NextToken is not a token"),
+    ("twice", "token", _pages(_page(1, "T"), _page(1, "T")), Failure.CHANGING, "the same page came twice"),
+    ("too few", "token", _pages(_page(1, "T"), _page(2)), Failure.CHANGING, "2 lines arrived, not the announced number"),
+    ("changing", "token", _pages(_page(1, "T", 2), _page(2, "", 3)), Failure.CHANGING, "2 lines arrived"),
+    ("not json", "token", _pages(BILL), Failure.NOT_A_BILL, "it is not JSON"),
+    ("login", "token", _pages(_page(1, "T"), b"<html>"), Failure.NOT_A_BILL, "it is not JSON"),
+    ("error", "token", _pages(_page(1, "T"), b'{"Code": "x"}'), Failure.NOT_A_BILL, "an error instead of a bill: 'x'"),
+    ("503", "token", [*_pages(_page(1, "T")), Reply(503)], Failure.UNAVAILABLE, "status 503"),
+    ("cut", "token", [*_pages(_page(1, "T")), Reply(fault=Fault.CUT)], Failure.UNREACHABLE, "cut off"),
+    ("redirect", "token", [Reply(302, {"location": "/x"})], Failure.REFUSED, "status 302"),
 ]
 
 
@@ -534,9 +534,9 @@ NO_ONE_BILL: Sequence[tuple[str, str, list[Reply], Trouble, str]] = [
     ("paging", "replies", "trouble", "says"), [one[1:] for one in NO_ONE_BILL], ids=[one[0] for one in NO_ONE_BILL]
 )
 async def test_pages_that_are_no_one_bill_are_told_and_not_given(
-    *, paging: str, replies: list[Reply], trouble: Trouble, says: str, tmp_path: Path
+    *, paging: str, replies: list[Reply], trouble: Failure, says: str, tmp_path: Path
 ) -> None:
-    rounds = 3 if trouble is Trouble.CHANGING else 1
+    rounds = 3 if trouble is Failure.CHANGING else 1
     with HttpSink([*replies * rounds, *_pages(_page(1, total=1))]) as sink:
         asking = Asking(sink.url("/bills"), tmp_path / "feed", paging=paging)
         assert await asking.round() == []
@@ -560,7 +560,7 @@ async def test_endless_pages_are_given_up(tmp_path: Path, monkeypatch: pytest.Mo
     with HttpSink(_pages(*(_page(number, f"T{number}") for number in range(9)))) as sink:
         asking = Asking(sink.url("/bills"), tmp_path / "feed", paging="token")
         await asking.round()
-        assert (asking.trouble, len(sink.requests)) == (Trouble.UNEXPECTED, 5)
+        assert (asking.trouble, len(sink.requests)) == (Failure.UNEXPECTED, 5)
 
 
 async def test_pages_that_are_too_large_together_are_given_up(tmp_path: Path) -> None:

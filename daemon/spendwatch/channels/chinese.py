@@ -8,9 +8,9 @@ from spendwatch.domain.balance import Explanation
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.discrepancy import Disagreement
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import Counts
-from spendwatch.domain.trouble import Trouble
 
 _TELLINGS = {
     Rule.THRESHOLD_REACHED: RuleTexts(
@@ -347,22 +347,22 @@ CHINESE = Phrases(
     advice_prevent="想更早得知：在此提高额度下限，并在云厂商的“高额消费预警”页面设置阈值。",
     advice_source="请检查账单导出或下载是否仍在运行，是否仍写入此位置。",
     advice_endpoint={
-        Trouble.UNREACHABLE: "请检查本机能否访问该接口：域名解析、防火墙、代理以及接口本身。",
-        Trouble.FORBIDDEN: "如确需访问该内网地址，请将其网段列入 allow_networks；否则请查明域名解析为何被更改。",
-        Trouble.UNAVAILABLE: "接口自身出现故障；将以逐渐加长的间隔重试，直至恢复。",
-        Trouble.THROTTLED: "请降低查询频率（poll），或查明还有谁在使用该账号调用接口。",
-        Trouble.CREDENTIALS: "请提供有效的访问密钥并重新加载配置；在此之前每天提醒一次。",
-        Trouble.PERMISSION: "请为该 RAM 用户或角色授予此权限，之后会自动恢复；在此之前每天提醒一次。",
-        Trouble.WRONG_SITE: "请核对配置中账号的 site 与其所属控制台是否一致：cn 或 intl。",
-        Trouble.OTHER_ACCOUNT: "请填入所配置账号的密钥，或将配置改为该密钥所属的账号；在此之前每天提醒一次。",
-        Trouble.CLOCK: "请校准本机时间（建议使用 NTP）；签名仅在 15 分钟内有效。",
-        Trouble.REFUSED: "请核对数据源的配置与接口的要求；`spendwatch once` 可再次查询。",
-        Trouble.NOT_A_BILL: "请在本机打开该地址：返回的可能是登录页、代理页面，或地址已变更。",
-        Trouble.CHANGING: "账单在读取过程中发生变化；将再次查询，直至稳定。",
-        Trouble.UNREAD: "请让运行 spendwatch 的用户能够读取（chmod g+r、chgrp；对目录设置 chmod g+s，写入方 umask 027），"
+        Failure.UNREACHABLE: "请检查本机能否访问该接口：域名解析、防火墙、代理以及接口本身。",
+        Failure.FORBIDDEN: "如确需访问该内网地址，请将其网段列入 allow_networks；否则请查明域名解析为何被更改。",
+        Failure.UNAVAILABLE: "接口自身出现故障；将以逐渐加长的间隔重试，直至恢复。",
+        Failure.THROTTLED: "请降低查询频率（poll），或查明还有谁在使用该账号调用接口。",
+        Failure.CREDENTIALS: "请提供有效的访问密钥并重新加载配置；在此之前每天提醒一次。",
+        Failure.PERMISSION: "请为该 RAM 用户或角色授予此权限，之后会自动恢复；在此之前每天提醒一次。",
+        Failure.WRONG_SITE: "请核对配置中账号的 site 与其所属控制台是否一致：cn 或 intl。",
+        Failure.OTHER_ACCOUNT: "请填入所配置账号的密钥，或将配置改为该密钥所属的账号；在此之前每天提醒一次。",
+        Failure.CLOCK: "请校准本机时间（建议使用 NTP）；签名仅在 15 分钟内有效。",
+        Failure.REFUSED: "请核对数据源的配置与接口的要求；`spendwatch once` 可再次查询。",
+        Failure.NOT_A_BILL: "请在本机打开该地址：返回的可能是登录页、代理页面，或地址已变更。",
+        Failure.CHANGING: "账单在读取过程中发生变化；将再次查询，直至稳定。",
+        Failure.UNREAD: "请让运行 spendwatch 的用户能够读取（chmod g+r、chgrp；对目录设置 chmod g+s，写入方 umask 027），"
         "子目录请设置 recursive: true，链接请换成文件本身；可读后会自动读取，在此之前每天提醒一次。",
-        Trouble.GONE: "请检查该目录是否已挂载；恢复后会自动继续读取。若确为有意清空，请按上文提示在其中建立标记。",
-        Trouble.UNEXPECTED: "若来自 API，其应答保存在该数据源目录下的 originals/last_refused_answer.txt。",
+        Failure.GONE: "请检查该目录是否已挂载；恢复后会自动继续读取。若确为有意清空，请按上文提示在其中建立标记。",
+        Failure.UNEXPECTED: "若来自 API，其应答保存在该数据源目录下的 originals/last_refused_answer.txt。",
     },
     advice_differing="请检查其中一种导出是否带有筛选条件或已停止：`spendwatch ledger list` 可列出已读入的账单。",
     advice_uncounted="请用同一种格式导出整个账期。若新版账单在账期中途启用，请用旧版导出：旧版会继续显示全部日期。",

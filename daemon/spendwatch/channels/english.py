@@ -8,9 +8,9 @@ from spendwatch.domain.balance import Explanation
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.discrepancy import Disagreement
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import Counts
-from spendwatch.domain.trouble import Trouble
 
 _TELLINGS = {
     Rule.THRESHOLD_REACHED: RuleTexts(
@@ -350,24 +350,24 @@ ENGLISH = Phrases(
     "alerts page.",
     advice_source="Check whether the bill export or download still runs and still writes to this place.",
     advice_endpoint={
-        Trouble.UNREACHABLE: "Check whether this machine reaches the endpoint: DNS, firewall, proxy, or the endpoint itself.",
-        Trouble.FORBIDDEN: "If the private address is intended, list its network in allow_networks. If not, find out who "
+        Failure.UNREACHABLE: "Check whether this machine reaches the endpoint: DNS, firewall, proxy, or the endpoint itself.",
+        Failure.FORBIDDEN: "If the private address is intended, list its network in allow_networks. If not, find out who "
         "changed the DNS record.",
-        Trouble.UNAVAILABLE: "The endpoint itself has a problem. It is called again at increasing intervals.",
-        Trouble.THROTTLED: "Call it less often (poll), or find out who else makes calls with this account.",
-        Trouble.CREDENTIALS: "Configure a valid key and reload. Until then you are reminded daily.",
-        Trouble.PERMISSION: "Grant the user or role that permission; bills then arrive automatically. Until then you are "
+        Failure.UNAVAILABLE: "The endpoint itself has a problem. It is called again at increasing intervals.",
+        Failure.THROTTLED: "Call it less often (poll), or find out who else makes calls with this account.",
+        Failure.CREDENTIALS: "Configure a valid key and reload. Until then you are reminded daily.",
+        Failure.PERMISSION: "Grant the user or role that permission; bills then arrive automatically. Until then you are "
         "reminded daily.",
-        Trouble.WRONG_SITE: "Compare the account's site in the configuration with its console: cn or intl.",
-        Trouble.OTHER_ACCOUNT: "Configure a key of the configured account, or the account of the key. Until then you are "
+        Failure.WRONG_SITE: "Compare the account's site in the configuration with its console: cn or intl.",
+        Failure.OTHER_ACCOUNT: "Configure a key of the configured account, or the account of the key. Until then you are "
         "reminded daily.",
-        Trouble.CLOCK: "Set this machine's clock, preferably by NTP: a signature is valid for 15 minutes.",
-        Trouble.REFUSED: "Compare the source's settings with what the endpoint expects; `spendwatch once` tries again.",
-        Trouble.NOT_A_BILL: "Open the address from this machine: a login page, a proxy or another service may answer instead.",
-        Trouble.CHANGING: "The bill changes while it is read. It is fetched again until it stays unchanged.",
-        Trouble.UNREAD: "It is read as soon as possible; other bills are not affected. Until then you are reminded daily.",
-        Trouble.GONE: "Check whether the folder is mounted. It is read again as soon as it is back.",
-        Trouble.UNEXPECTED: "The response of an API is kept beside the source's files, as originals/last_refused_answer.txt.",
+        Failure.CLOCK: "Set this machine's clock, preferably by NTP: a signature is valid for 15 minutes.",
+        Failure.REFUSED: "Compare the source's settings with what the endpoint expects; `spendwatch once` tries again.",
+        Failure.NOT_A_BILL: "Open the address from this machine: a login page, a proxy or another service may answer instead.",
+        Failure.CHANGING: "The bill changes while it is read. It is fetched again until it stays unchanged.",
+        Failure.UNREAD: "It is read as soon as possible; other bills are not affected. Until then you are reminded daily.",
+        Failure.GONE: "Check whether the folder is mounted. It is read again as soon as it is back.",
+        Failure.UNEXPECTED: "The response of an API is kept beside the source's files, as originals/last_refused_answer.txt.",
     },
     advice_differing="Check whether one of the exports is filtered or stopped: `spendwatch ledger list` shows what was read.",
     advice_uncounted="Export the whole month in one layout. If the new version of the bills was enabled within the month, "

@@ -11,9 +11,9 @@ from spendwatch.domain.balance import Explanation
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.discrepancy import Disagreement
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import Counts
-from spendwatch.domain.trouble import Trouble
 
 
 class Language(StrEnum):
@@ -177,7 +177,7 @@ class Phrases:
     advice_late: str
     advice_prevent: str
     advice_source: str
-    advice_endpoint: Mapping[Trouble, str]
+    advice_endpoint: Mapping[Failure, str]
     """By what is wrong with an endpoint."""
     advice_differing: str
     advice_uncounted: str

@@ -23,7 +23,7 @@ import errno
 from dataclasses import dataclass
 from datetime import timedelta
 
-from spendwatch.domain.trouble import Trouble
+from spendwatch.domain.failure import Failure
 
 
 class SpendwatchError(Exception):
@@ -98,7 +98,7 @@ class LedgerDamagedError(LedgerUnavailableError):
 class SourceUnavailableError(SpendwatchError):
     """The place where bills come from cannot be reached now."""
 
-    def __init__(self, message: str, trouble: Trouble | None = None) -> None:
+    def __init__(self, message: str, trouble: Failure | None = None) -> None:
         """Keep the kind of failure, where it decides what to do."""
         self.trouble = trouble
         super().__init__(message)
@@ -108,7 +108,7 @@ class BalanceUnavailableError(SourceUnavailableError):
     """A balance cannot be read now; the message says what is wrong and, as far as that is known, what to do."""
 
     def __init__(
-        self, message: str, *, is_lasting: bool, trouble: Trouble | None = None, retry_after: timedelta | None = None
+        self, message: str, *, is_lasting: bool, trouble: Failure | None = None, retry_after: timedelta | None = None
     ) -> None:
         """Keep whether a person must act, the kind of failure, and the pause that the endpoint asked for."""
         self.is_lasting = is_lasting

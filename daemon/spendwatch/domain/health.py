@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.period import duration_text
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, Digest, SourceName
-from spendwatch.domain.trouble import Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class SourceHealth:
     failures: int = 0
     """Looks in a row that failed."""
     trouble: str = ""
-    cause: Trouble | None = None
+    cause: Failure | None = None
     """The kind of failure, where the source knows it."""
 
     def is_stale(self, now: datetime, after: timedelta) -> bool:
@@ -151,5 +151,5 @@ class BalanceHealth:
     trouble: str = ""
     is_lasting: bool = False
     """The last trouble will not pass by itself."""
-    cause: Trouble | None = None
+    cause: Failure | None = None
     """The kind of failure, where it is known."""

@@ -15,12 +15,12 @@ from spendwatch.domain.balance import Position
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.commodity import NOTHING_TO_FEAR, Category, Exposure
 from spendwatch.domain.discrepancy import Discrepancy
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.money import Money
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.scope import NOTHING, AlertScope, Counts
 from spendwatch.domain.standing import NO_COURSE, Course, Split
-from spendwatch.domain.trouble import Trouble
 
 NotificationId = NewType("NotificationId", str)
 DeliveryId = NewType("DeliveryId", str)
@@ -84,7 +84,7 @@ class Facts:
     files: tuple[tuple[str, str], ...] = ()
     """File names, each with the reason of its refusal."""
     detail: str = ""
-    cause: Trouble | None = None
+    cause: Failure | None = None
     """The kind of failure of a source, where it is known."""
     gone: bool = False
     """Whether a channel's receiver asked never to be called again."""

@@ -11,6 +11,7 @@ from typing import Any
 from spendwatch.domain.alert import Alert, AlertKey, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.balance_watch import BalanceWatch, TopUp, is_clear, watch_balance, with_runway
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import Runway
 from spendwatch.domain.health import BalanceHealth, Freshness
 from spendwatch.domain.money import EXACT, Money, plain
@@ -20,7 +21,6 @@ from spendwatch.domain.policy import AccountPolicy, BalancePolicy, ChannelName, 
 from spendwatch.domain.review import AlertsKnown, Condition
 from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.scope import BudgetScope
-from spendwatch.domain.trouble import Trouble
 from spendwatch.jobs.balances import Scanned, runway
 from spendwatch.jobs.conditions import FAILURES_TOLD
 from spendwatch.jobs.run_rates import RunRates
@@ -243,7 +243,7 @@ def trouble_of(balance: Position | None, health: BalanceHealth | None, now: date
     return ""
 
 
-def cause_of(health: BalanceHealth | None) -> Trouble | None:
+def cause_of(health: BalanceHealth | None) -> Failure | None:
     """Return the kind of failure that prevents reading a balance, where known."""
     return health.cause if health and health.failing_since else None
 

@@ -13,6 +13,7 @@ from spendwatch.domain.balance import Position
 from spendwatch.domain.commodity import Category
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.discrepancy import Discrepancy
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.health import Freshness, ReadingProgress, SourceHealth
 from spendwatch.domain.money import Currency, Money, share_of
@@ -24,7 +25,6 @@ from spendwatch.domain.series_selection import Unwatched, authorities, uncounted
 from spendwatch.domain.standing import SpendSum, Split, Standing, foreign_of
 from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, WorkspaceId
 from spendwatch.domain.thresholds import gravity, levels_of
-from spendwatch.domain.trouble import Trouble
 from spendwatch.jobs.balance_conditions import cause_of, trouble_of
 from spendwatch.jobs.balances import Scanned, runway, survey
 from spendwatch.jobs.forecasts import forecast
@@ -112,7 +112,7 @@ class AccountOverview:
     """How long the balance lasts; None where there is none."""
     balance_trouble: str = ""
     """Why there is no fresh reading of the balance."""
-    balance_cause: Trouble | None = None
+    balance_cause: Failure | None = None
     """The kind of that failure, where known."""
 
     @property
@@ -137,7 +137,7 @@ class SourceOverview:
     last_success: datetime | None
     last_bill: datetime | None
     trouble: str
-    cause: Trouble | None
+    cause: Failure | None
     """The kind of failure, where the source knows it."""
     checks: tuple[CrossCheck, ...]
     """Its days beside the provider's own total of the month, where it asks for that."""

@@ -13,6 +13,7 @@ from spendwatch.domain.balance_watch import BalanceWatch
 from spendwatch.domain.commodity import Category
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.discrepancy import Discrepancy
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.health import AccountBills, BalanceHealth, ChannelHealth, ReadingProgress, Rejection, SourceHealth
 from spendwatch.domain.late_charges import PeriodClose
@@ -36,7 +37,6 @@ from spendwatch.domain.statement import (
     Statement,
     WorkspaceId,
 )
-from spendwatch.domain.trouble import Trouble
 from spendwatch.domain.usage import TellingDays, Usage
 
 
@@ -221,7 +221,7 @@ class Balances(Protocol):
     def record(self, reading: BalanceReading) -> None:
         """Record a reading, in whichever order readings come; its source works."""
 
-    def failed(self, account: AccountId, why: str, *, at: datetime, is_lasting: bool, cause: Trouble | None = None) -> None:
+    def failed(self, account: AccountId, why: str, *, at: datetime, is_lasting: bool, cause: Failure | None = None) -> None:
         """Record that the balance could not be read; `cause`: the kind of failure, where known."""
 
     def latest(self) -> Mapping[AccountId, RecordedReading]:
@@ -320,7 +320,7 @@ class Health(Protocol):
     def account_bills(self) -> Sequence[AccountBills]:
         """Return when each source last gave such a bill of each account."""
 
-    def source_failed(self, source: SourceName, why: str, *, at: datetime, cause: Trouble | None = None) -> None:
+    def source_failed(self, source: SourceName, why: str, *, at: datetime, cause: Failure | None = None) -> None:
         """Record that the source could not be reached; `cause`: the kind of failure, where known."""
 
     def channels(self) -> Sequence[ChannelHealth]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from spendwatch.domain.errors import printable
 from spendwatch.request import Writer
 from spendwatch.sources.download_store import Incoming, make_sure_of_room
-from spendwatch.sources.trouble import EndpointError, Trouble
+from spendwatch.sources.trouble import EndpointError, Failure
 
 WHOLE, PART, NOT_MODIFIED = 200, 206, 304
 
@@ -52,7 +52,7 @@ class Download:
             return None
         said = headers.get("etag", "")
         if self._listed_size is not None and said.strip('"') != self._wanted.strip('"'):
-            raise self._misfit(Trouble.CHANGING if said else Trouble.UNEXPECTED, "the version differs from the listed one")
+            raise self._misfit(Failure.CHANGING if said else Failure.UNEXPECTED, "the version differs from the listed one")
         is_plain = headers.get("content-encoding", "").lower() in {"", "identity"}
         if status == WHOLE:
             self._begin(headers, said, is_plain=is_plain)
@@ -66,12 +66,12 @@ class Download:
     def check(self) -> None:
         """Raise unless everything came that was announced for the whole file."""
         if self._total is not None and self._file.size != self._total:
-            kind = Trouble.CHANGING if self._listed_size is None else Trouble.UNEXPECTED
+            kind = Failure.CHANGING if self._listed_size is None else Failure.UNEXPECTED
             raise self._misfit(kind, f"{self._file.size} bytes arrived, {self._total} were announced")
 
     def _write(self, piece: bytes) -> None:
         if self._listed_size is not None and self._total is not None and self._file.size + len(piece) > self._total:
-            raise self._misfit(Trouble.UNEXPECTED, f"more than the listed {self._total} bytes arrived")
+            raise self._misfit(Failure.UNEXPECTED, f"more than the listed {self._total} bytes arrived")
         self._file.write(piece)
 
     def _begin(self, headers: Mapping[str, str], said: str, *, is_plain: bool) -> None:
@@ -82,21 +82,21 @@ class Download:
         self.etag = strong if is_plain else ""
         length = headers.get("content-length", "")
         if length and self._listed_size is not None and length != str(self._listed_size):
-            raise self._misfit(Trouble.UNEXPECTED, f"its length is {printable(length)} bytes, {self._listed_size} were listed")
+            raise self._misfit(Failure.UNEXPECTED, f"its length is {printable(length)} bytes, {self._listed_size} were listed")
 
     def _go_on(self, headers: Mapping[str, str], said: str, *, is_plain: bool) -> None:
         found = _RANGE.fullmatch(headers.get("content-range", ""))
         is_same = self._listed_size is not None or not said or said == self.etag
         if not (self._asked_from and found and is_plain and is_same):
-            raise self._misfit(Trouble.UNEXPECTED, "it sends a part that was not requested")
+            raise self._misfit(Failure.UNEXPECTED, "it sends a part that was not requested")
         start, end, total = (int(number) for number in found.groups())
         is_wanted = total <= self._most_bytes if self._listed_size is None else total == self._listed_size
         if start != self._asked_from or end + 1 != total or not is_wanted:
             what = f"it sends bytes {start} to {end} of {total}; requested was the rest from {self._asked_from}"
-            raise self._misfit(Trouble.UNEXPECTED, what)
+            raise self._misfit(Failure.UNEXPECTED, what)
         self._total = total
 
-    def _misfit(self, trouble: Trouble, what: str) -> EndpointError:
+    def _misfit(self, trouble: Failure, what: str) -> EndpointError:
         self._file.cut(0)
         self.etag = ""
         return EndpointError(f"{self.what}: {what}", trouble)

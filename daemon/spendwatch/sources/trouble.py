@@ -5,34 +5,34 @@ from __future__ import annotations
 from datetime import timedelta
 
 from spendwatch.domain.errors import ForbiddenAddressError, SourceUnavailableError, UnreachableError, printable
-from spendwatch.domain.trouble import Trouble
+from spendwatch.domain.failure import Failure
 from spendwatch.request import Request
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
 
-__all__ = ["EndpointError", "Trouble", "fetched", "quoted", "trouble_of_status"]
+__all__ = ["EndpointError", "Failure", "fetched", "quoted", "trouble_of_status"]
 
 _LONGEST_QUOTE = 200
 _BY_STATUS = {
-    401: Trouble.CREDENTIALS,
-    403: Trouble.PERMISSION,
-    407: Trouble.CREDENTIALS,
-    408: Trouble.UNAVAILABLE,
-    425: Trouble.UNAVAILABLE,
-    429: Trouble.THROTTLED,
+    401: Failure.CREDENTIALS,
+    403: Failure.PERMISSION,
+    407: Failure.CREDENTIALS,
+    408: Failure.UNAVAILABLE,
+    425: Failure.UNAVAILABLE,
+    429: Failure.THROTTLED,
 }
 _FIRST_OF_THE_SERVER = 500
 
 
-_PASSING = frozenset({Trouble.UNREACHABLE, Trouble.UNAVAILABLE, Trouble.THROTTLED})
-_OF_ONE_DAY = frozenset({Trouble.CHANGING, Trouble.UNEXPECTED})
+_PASSING = frozenset({Failure.UNREACHABLE, Failure.UNAVAILABLE, Failure.THROTTLED})
+_OF_ONE_DAY = frozenset({Failure.CHANGING, Failure.UNEXPECTED})
 
 
 class EndpointError(SourceUnavailableError):
     """An endpoint gave us nothing that we may use. The message holds no secret."""
 
-    trouble: Trouble
+    trouble: Failure
 
-    def __init__(self, message: str, trouble: Trouble, *, retry_after: timedelta | None = None) -> None:
+    def __init__(self, message: str, trouble: Failure, *, retry_after: timedelta | None = None) -> None:
         """Keep the kind of failure, and the pause that the endpoint asked for."""
         super().__init__(message, trouble)
         self.retry_after = retry_after
@@ -55,9 +55,9 @@ class EndpointError(SourceUnavailableError):
         return self.trouble in _OF_ONE_DAY
 
 
-def trouble_of_status(status: int) -> Trouble:
+def trouble_of_status(status: int) -> Failure:
     """Return what a status alone means."""
-    usual = Trouble.UNAVAILABLE if status >= _FIRST_OF_THE_SERVER else Trouble.REFUSED
+    usual = Failure.UNAVAILABLE if status >= _FIRST_OF_THE_SERVER else Failure.REFUSED
     return _BY_STATUS.get(status, usual)
 
 
@@ -66,7 +66,7 @@ async def fetched(client: HttpClient, what: str, request: Request) -> HttpAnswer
     try:
         return await client.fetch(request)
     except (UnreachableError, ForbiddenAddressError) as error:
-        trouble = Trouble.FORBIDDEN if isinstance(error, ForbiddenAddressError) else Trouble.UNREACHABLE
+        trouble = Failure.FORBIDDEN if isinstance(error, ForbiddenAddressError) else Failure.UNREACHABLE
         msg = f"{what}: {error}"
         raise EndpointError(msg, trouble) from error
 

@@ -9,10 +9,10 @@ from sqlalchemy import Boolean, Column, Integer, Table, select
 
 from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
 from spendwatch.domain.balance_watch import BalanceWatch
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.health import BalanceHealth
 from spendwatch.domain.statement import AccountId
-from spendwatch.domain.trouble import Trouble
 from spendwatch.store.balance_memory import foretold_on_record, put_foretold, put_watch, watches_on_record
 from spendwatch.store.balance_reading import latest_readings, put_reading, readings_of
 from spendwatch.store.columns import WELL, Choice, Moment, Row, StoredText, insert_into, metadata, note_failure
@@ -28,7 +28,7 @@ balance_health = Table(
     Column("failures", Integer, nullable=False),
     Column("trouble", StoredText, nullable=False),
     Column("is_lasting", Boolean, nullable=False),
-    Column("cause", Choice(Trouble)),
+    Column("cause", Choice(Failure)),
 )
 
 _WELL: Row = {**WELL, "is_lasting": False, "cause": None}
@@ -50,7 +50,7 @@ class BalanceBook:
             insertion = insert_into(connection, balance_health).values({**first, **well})
             connection.execute(insertion.on_conflict_do_update(index_elements=[balance_health.c.account], set_=dict(well)))
 
-    def failed(self, account: AccountId, why: str, *, at: datetime, is_lasting: bool, cause: Trouble | None = None) -> None:
+    def failed(self, account: AccountId, why: str, *, at: datetime, is_lasting: bool, cause: Failure | None = None) -> None:
         """Record that the balance could not be read; `cause`: the kind of failure, where known."""
         kind: Row = {"is_lasting": is_lasting, "cause": cause}
         with self._database.writing() as connection:

@@ -17,10 +17,10 @@ from sqlalchemy import (
     update,
 )
 
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.health import AccountBills, ChannelHealth, DaemonHealth, ReadingProgress, SourceHealth
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
-from spendwatch.domain.trouble import Trouble
 from spendwatch.store.attempt import forget_progress, note_progress, progress_of_all
 from spendwatch.store.columns import WELL, Choice, Moment, Row, StoredText, insert_into, metadata, note_failure
 from spendwatch.store.database import Database
@@ -35,7 +35,7 @@ source_health = Table(
     Column("failing_since", Moment),
     Column("failures", Integer, nullable=False),
     Column("trouble", StoredText, nullable=False),
-    Column("cause", Choice(Trouble)),
+    Column("cause", Choice(Failure)),
 )
 
 account_bills = Table(
@@ -99,7 +99,7 @@ class HealthBook:
             found = connection.execute(select(account_bills).order_by(*account_bills.primary_key)).mappings()
             return tuple(AccountBills(**row) for row in found)
 
-    def source_failed(self, source: SourceName, why: str, *, at: datetime, cause: Trouble | None = None) -> None:
+    def source_failed(self, source: SourceName, why: str, *, at: datetime, cause: Failure | None = None) -> None:
         """Record that the source could not be reached; `cause`: the kind of failure, where known."""
         kind: Row = {"cause": cause}
         with self._database.writing() as connection:

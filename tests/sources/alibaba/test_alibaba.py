@@ -33,7 +33,7 @@ from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.sources.download_store import DownloadStore
-from spendwatch.sources.trouble import EndpointError, Trouble
+from spendwatch.sources.trouble import EndpointError, Failure
 
 pytestmark = pytest.mark.anyio
 
@@ -106,7 +106,7 @@ def test_every_lie_is_tried_and_they_are_many() -> None:
     assert len(LIES) >= 40
 
 
-_PASSING = {Trouble.UNREACHABLE, Trouble.UNAVAILABLE, Trouble.THROTTLED, Trouble.CHANGING}
+_PASSING = {Failure.UNREACHABLE, Failure.UNAVAILABLE, Failure.THROTTLED, Failure.CHANGING}
 PASSING = [lie for lie, (trouble, _) in LIES.items() if trouble in _PASSING]
 
 

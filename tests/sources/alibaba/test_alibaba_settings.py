@@ -25,7 +25,7 @@ from spendwatch.sources.opening import Recipe, SourceContext, open_api, open_cre
 from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import Credentials
 from spendwatch.sources.provider.credentials_settings import Provider
-from spendwatch.sources.trouble import EndpointError, Trouble
+from spendwatch.sources.trouble import EndpointError, Failure
 
 pytestmark = pytest.mark.anyio
 
@@ -134,7 +134,7 @@ async def test_an_environment_without_a_key_is_told_to_whoever_asks_first_and_to
     assert not credentials.forget()
     with pytest.raises(EndpointError, match="the environment does not hold ALIBABA_CLOUD_ACCESS_KEY_ID") as caught:
         await credentials.current()
-    assert caught.value.trouble is Trouble.CREDENTIALS
+    assert caught.value.trouble is Failure.CREDENTIALS
 
 
 async def test_a_service_account_reads_its_token_from_the_file_each_time(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ async def test_the_machine_s_role_goes_over_the_client_made_for_it(tmp_path: Pat
     wrong = open_credentials(config, client, replace(_context(watch, tmp_path), metadata=lambda: client))
     with pytest.raises(EndpointError) as caught:
         await wrong.current()
-    assert caught.value.trouble is Trouble.FORBIDDEN
+    assert caught.value.trouble is Failure.FORBIDDEN
 
 
 async def test_the_provider_s_package_is_asked_for_by_name_and_not_there(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from spendwatch.sources.alibaba.bill_pages import Wanted
 from spendwatch.sources.alibaba.client import ENDPOINTS, BssClient
 from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import OwnKey
-from spendwatch.sources.trouble import EndpointError, Trouble
+from spendwatch.sources.trouble import EndpointError, Failure
 
 pytestmark = pytest.mark.anyio
 
@@ -164,7 +164,7 @@ async def test_a_term_that_is_no_amount_is_told(kind: str, changes: Document, sa
     setattr(stage.server, kind, {**found.get("Data", found), **changes})
     with pytest.raises(EndpointError, match=says) as caught:
         await ask(stage.client)
-    assert caught.value.trouble is Trouble.UNEXPECTED
+    assert caught.value.trouble is Failure.UNEXPECTED
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ async def test_a_missing_permission_names_what_is_missing(ask: Callable[[BssClie
     stage.server.lie, stage.server.lies_to = Lie.NOT_AUTHORIZED, lambda _: True
     with pytest.raises(EndpointError, match=needs) as caught:
         await ask(stage.client)
-    assert caught.value.trouble is Trouble.PERMISSION
+    assert caught.value.trouble is Failure.PERMISSION
     assert len(stage.server.calls) == 1
 
 
@@ -240,7 +240,7 @@ async def test_a_clock_that_is_off_is_told_by_how_much_and_which_way(ahead: floa
     with BssServer(clock=theirs.clock) as server:
         with pytest.raises(EndpointError, match=f"this machine's clock is {says} the provider's") as caught:
             await _client(server.url, ours).account_balance()
-        assert caught.value.trouble is Trouble.CLOCK
+        assert caught.value.trouble is Failure.CLOCK
 
 
 def test_each_site_has_its_own_endpoint() -> None:
@@ -253,7 +253,7 @@ def test_each_site_has_its_own_endpoint() -> None:
 async def test_a_forbidden_endpoint_is_no_passing_trouble(stage: Stage) -> None:
     with pytest.raises(EndpointError, match=r"QueryAccountBalance: https://10\.0\.0\.1 is a private") as caught:
         await _client("https://10.0.0.1", stage.watch).account_balance()
-    assert caught.value.trouble is Trouble.FORBIDDEN
+    assert caught.value.trouble is Failure.FORBIDDEN
     assert stage.watch.slept == []
 
 

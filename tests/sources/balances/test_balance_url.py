@@ -14,9 +14,9 @@ from pydantic import SecretStr
 from servers_http import Fault, HttpSink, Reply
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.errors import BalanceUnavailableError
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.statement import AccountId
-from spendwatch.domain.trouble import Trouble
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.balances.url import UrlBalance
 from spendwatch.sources.url.access import Auth, UrlAccess
@@ -84,17 +84,17 @@ async def test_an_address_that_nobody_allowed_is_not_called(sink: HttpSink) -> N
 @pytest.mark.parametrize(
     ("status", "trouble", "is_lasting"),
     [
-        (401, Trouble.CREDENTIALS, True),
-        (403, Trouble.PERMISSION, True),
-        (404, Trouble.REFUSED, True),
-        (302, Trouble.REFUSED, True),
-        (429, Trouble.THROTTLED, False),
-        (500, Trouble.UNAVAILABLE, False),
-        (503, Trouble.UNAVAILABLE, False),
+        (401, Failure.CREDENTIALS, True),
+        (403, Failure.PERMISSION, True),
+        (404, Failure.REFUSED, True),
+        (302, Failure.REFUSED, True),
+        (429, Failure.THROTTLED, False),
+        (500, Failure.UNAVAILABLE, False),
+        (503, Failure.UNAVAILABLE, False),
     ],
 )
 async def test_a_refusal_is_told_with_its_status_and_what_kind_of_trouble_it_is(
-    sink: HttpSink, status: int, trouble: Trouble, *, is_lasting: bool
+    sink: HttpSink, status: int, trouble: Failure, *, is_lasting: bool
 ) -> None:
     sink.replies[:] = [Reply(status, {"location": "/elsewhere", "retry-after": "90"}, f"no, {SECRET}".encode())]
     error = await refused(source(sink))

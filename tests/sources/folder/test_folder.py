@@ -18,8 +18,8 @@ from structlog.testing import capture_logs
 from drop_folder import IS_ROOT, NOW, Inbox, mounted, open_descriptors
 from scratch_memory import ScratchMemory
 from spendwatch.domain.errors import SourceUnavailableError
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.domain.trouble import Trouble
 from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.folder.settings import FolderConfig
 from spendwatch.sources.folder.source import FolderSource
@@ -531,7 +531,7 @@ def test_an_unmounted_folder_is_no_empty_one(tmp_path: Path, *, is_restarted: bo
     for _ in range(2):
         with pytest.raises(SourceUnavailableError, match=r"gone from .*inbox: mount it again; .* mkdir done") as raised:
             inbox.look()
-        assert raised.value.trouble is Trouble.GONE
+        assert raised.value.trouble is Failure.GONE
     (inbox.path / "done").mkdir()
     inbox.drop("bill.csv")
     assert len(inbox.settled()) == 1

@@ -24,8 +24,8 @@ from bill_builder import AMOUNT, a_bill, a_line, a_line_id
 from scratch_memory import ScratchMemory
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.errors import ReaderFailedError, SourceUnavailableError
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.statement import BillFile, ReadingHints, SourceName
-from spendwatch.domain.trouble import Trouble
 from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.originals import OddFileError, path_of, plain_file
 from spendwatch.sources.folder.source import FolderSource
@@ -59,7 +59,7 @@ class Trap:
                     files.append(file)
                     self.source.keep(file)
             except SourceUnavailableError as error:
-                if error.trouble is not Trouble.UNREAD:
+                if error.trouble is not Failure.UNREAD:
                     raise
                 self.unread = str(error)
             else:

@@ -16,16 +16,16 @@ from oss_lies import BUCKET, KEY_ID, LISTING_LIES, OBJECT_LIES, REFUSALS, SECRET
 from servers_oss import OssServer
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.sources.oss.listing import page_of
-from spendwatch.sources.trouble import EndpointError, Trouble
+from spendwatch.sources.trouble import EndpointError, Failure
 
 pytestmark = pytest.mark.anyio
 
-T = Trouble
+T = Failure
 ONE, TWO = "push/20260904/1000000000000001_BillingItemDetail_20260903.csv", "push/2.csv"
 OBJECTS = {ONE: b"a,b\n1,2\n" * 500, TWO: b"c,d\n"}
 CUT = "cut off in the middle of the answer"
 
-LISTING: Mapping[str, tuple[Trouble, str]] = {
+LISTING: Mapping[str, tuple[Failure, str]] = {
     "empty": (T.NOT_A_BILL, "ListObjectsV2: an empty answer"),
     "blank": (T.NOT_A_BILL, "an empty answer"),
     "html": (T.NOT_A_BILL, r"it is no XML \(syntax error, line 1\)"),
@@ -68,7 +68,7 @@ LISTING: Mapping[str, tuple[Trouble, str]] = {
     "endless pages": (T.UNEXPECTED, "more than 7 pages"),
     "empty pages": (T.UNEXPECTED, "3 empty pages in a row announce more"),
 }
-REFUSED: Mapping[str, tuple[Trouble, str]] = {
+REFUSED: Mapping[str, tuple[Failure, str]] = {
     "no permission": (T.PERMISSION, r"not permitted \(AccessDenied\): it needs the RAM action oss:(ListObjects|GetObject)"),
     "bad signature": (
         T.CREDENTIALS,
@@ -102,7 +102,7 @@ REFUSED: Mapping[str, tuple[Trouble, str]] = {
     "bare": (T.UNAVAILABLE, "rejected with status 502"),
     "not modified": (T.REFUSED, "rejected with status 304"),
 }
-OBJECT: Mapping[str, tuple[Trouble, str]] = {
+OBJECT: Mapping[str, tuple[Failure, str]] = {
     "html": (T.UNEXPECTED, "GetObject 'push/2.csv': the version differs from the listed one"),
     "empty": (T.UNEXPECTED, "the version differs from the listed one"),
     "no etag": (T.UNEXPECTED, "the version differs from the listed one"),
@@ -131,7 +131,7 @@ class Stage:
         """Lie to those calls."""
         self.server.lie, self.server.lies_to = lie, to
 
-    async def expect(self, trouble: Trouble, says: str) -> None:
+    async def expect(self, trouble: Failure, says: str) -> None:
         """Look, and check what is told, and that nothing secret is."""
         await self.bucket.round()
         told = self.bucket.source.trouble
@@ -159,14 +159,14 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield Stage(server, bucket)
 
 
-def _by_name(lies: tuple[Lie, ...], told: Mapping[str, tuple[Trouble, str]]) -> list[object]:
+def _by_name(lies: tuple[Lie, ...], told: Mapping[str, tuple[Failure, str]]) -> list[object]:
     assert {lie.name for lie in lies} == set(told), "every lie is tried"
     return [pytest.param(lie, *told[lie.name], id=lie.name) for lie in lies]
 
 
 @pytest.mark.parametrize(("lie", "trouble", "says"), _by_name(LISTING_LIES, LISTING))
 async def test_a_listing_that_lies_gives_nothing(
-    lie: Lie, trouble: Trouble, says: str, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    lie: Lie, trouble: Failure, says: str, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("spendwatch.sources.oss.listing.MOST_PAGES", 7)
     stage.lie(lie, lambda call: not call.key)
@@ -177,7 +177,7 @@ async def test_a_listing_that_lies_gives_nothing(
 
 
 @pytest.mark.parametrize(("lie", "trouble", "says"), _by_name(REFUSALS, REFUSED))
-async def test_a_listing_that_is_refused_gives_nothing(lie: Lie, trouble: Trouble, says: str, stage: Stage) -> None:
+async def test_a_listing_that_is_refused_gives_nothing(lie: Lie, trouble: Failure, says: str, stage: Stage) -> None:
     stage.lie(lie, lambda call: not call.key)
     await stage.expect(trouble, says)
     assert (stage.bucket.waiting(), stage.server.gets()) == ([], [])
@@ -185,7 +185,7 @@ async def test_a_listing_that_is_refused_gives_nothing(lie: Lie, trouble: Troubl
 
 
 @pytest.mark.parametrize(("lie", "trouble", "says"), _by_name((*OBJECT_LIES, *REFUSALS), {**OBJECT, **REFUSED}))
-async def test_an_object_that_lies_is_not_given(lie: Lie, trouble: Trouble, says: str, stage: Stage) -> None:
+async def test_an_object_that_lies_is_not_given(lie: Lie, trouble: Failure, says: str, stage: Stage) -> None:
     stage.lie(lie, lambda call: call.key == TWO)
     await stage.expect(trouble, says)
     assert "2.csv" not in [file.name for file in stage.bucket.waiting()]

@@ -22,7 +22,7 @@ from spendwatch.sources.oss.settings import OssConfig, Signature
 from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import LentKey, Loan, OwnKey, key_in
 from spendwatch.sources.provider.credentials_settings import Provider
-from spendwatch.sources.trouble import Trouble
+from spendwatch.sources.trouble import Failure
 
 pytestmark = pytest.mark.anyio
 
@@ -83,7 +83,7 @@ async def test_an_internal_endpoint_is_called_only_where_its_network_is_allowed(
     stage.bucket.said |= {"endpoint": f"https://oss-{REGION}-internal.aliyuncs.com", "path_style": False}
     stage.bucket.restarted(client=Outgoing((), resolver=lambda _host, _port: ["100.118.28.1"]))
     assert await stage.bucket.round() == []
-    assert stage.bucket.trouble is Trouble.FORBIDDEN
+    assert stage.bucket.trouble is Failure.FORBIDDEN
     assert "list its network in allow_networks if intended" in str(stage.bucket.source.trouble)
 
 

@@ -13,7 +13,7 @@ from bucket_watch import Bucket
 from endpoint_watch import StopWatch
 from servers_moto import BUCKET, REGION, MotoServer
 from servers_proxy import CuttingProxy
-from spendwatch.sources.trouble import Trouble
+from spendwatch.sources.trouble import Failure
 
 pytestmark = pytest.mark.anyio
 
@@ -99,7 +99,7 @@ async def test_a_connection_that_breaks_is_gone_on_with_where_it_broke(server: M
             assert await bucket.enter(after=0) == []
             reached.append(len(bucket.half()))
             assert content.startswith(bucket.half())
-        assert bucket.trouble is Trouble.UNREACHABLE
+        assert bucket.trouble is Failure.UNREACHABLE
         assert 1_990_000 < reached[0] < 2_000_000 < reached[1] - reached[0] + 10_000
         proxy.cut_after = None
         bucket.restarted()
@@ -126,13 +126,13 @@ async def test_an_object_that_is_replaced_while_its_half_lies_here_is_not_mixed_
 @pytest.mark.parametrize(
     ("said", "trouble", "says"),
     [
-        ({"secret": "wrong"}, Trouble.CREDENTIALS, r"the access key is not accepted \(SignatureDoesNotMatch\)"),
-        ({"key_id": "AKIAUNKNOWN"}, Trouble.CREDENTIALS, r"the access key is not accepted \(InvalidAccessKeyId\)"),
-        ({"bucket": "no-such-bucket"}, Trouble.PERMISSION, r"not permitted \(AccessDenied\): it needs s3:ListBucket"),
+        ({"secret": "wrong"}, Failure.CREDENTIALS, r"the access key is not accepted \(SignatureDoesNotMatch\)"),
+        ({"key_id": "AKIAUNKNOWN"}, Failure.CREDENTIALS, r"the access key is not accepted \(InvalidAccessKeyId\)"),
+        ({"bucket": "no-such-bucket"}, Failure.PERMISSION, r"not permitted \(AccessDenied\): it needs s3:ListBucket"),
     ],
 )
 async def test_what_a_real_server_refuses_is_told_by_its_name(
-    said: dict[str, str], trouble: Trouble, says: str, server: MotoServer, bucket: Bucket
+    said: dict[str, str], trouble: Failure, says: str, server: MotoServer, bucket: Bucket
 ) -> None:
     _put(server, bucket, "a.csv", b"a")
     before = dict(bucket.said)
@@ -151,7 +151,7 @@ async def test_a_bucket_that_is_not_there_is_told(server: MotoServer, bucket: Bu
     bucket.said["bucket"] = "no-such-bucket"
     bucket.restarted()
     await bucket.enter(after=0)
-    assert (bucket.trouble, "(NoSuchBucket)" in str(bucket.source.trouble)) == (Trouble.REFUSED, True)
+    assert (bucket.trouble, "(NoSuchBucket)" in str(bucket.source.trouble)) == (Failure.REFUSED, True)
 
 
 async def test_who_may_list_and_not_read_is_told_what_is_missing(server: MotoServer, bucket: Bucket) -> None:
@@ -162,5 +162,5 @@ async def test_who_may_list_and_not_read_is_told_what_is_missing(server: MotoSer
     bucket.said |= {"key_id": key_id, "secret": secret}
     bucket.restarted()
     assert await bucket.enter(after=0) == []
-    assert bucket.trouble is Trouble.PERMISSION
+    assert bucket.trouble is Failure.PERMISSION
     assert "GetObject" in str(bucket.source.trouble)

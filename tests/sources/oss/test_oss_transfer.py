@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from bucket_watch import Bucket
 from oss_lies import Stored
 from servers_oss import OssServer
-from spendwatch.sources.trouble import Trouble
+from spendwatch.sources.trouble import Failure
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +45,7 @@ async def test_a_connection_that_breaks_is_gone_on_with_where_it_broke(stage: St
     stage.server.cut_after = 500_000
     for reached in (500_000, 1_000_000):
         assert await stage.bucket.enter() == []
-        assert (stage.bucket.trouble, stage.bucket.half()) == (Trouble.UNREACHABLE, BIG[:reached])
+        assert (stage.bucket.trouble, stage.bucket.half()) == (Failure.UNREACHABLE, BIG[:reached])
         stage.bucket.restarted()
     stage.server.cut_after = None
     assert await stage.bucket.enter() == [("a.csv", BIG), ("b.csv", BILL)]
@@ -74,7 +74,7 @@ async def test_an_object_that_is_replaced_between_the_listing_and_the_request_co
 
     stage.server.pause_before = replaced_when_asked_for
     assert await stage.bucket.enter() == []
-    assert stage.bucket.trouble is Trouble.CHANGING
+    assert stage.bucket.trouble is Failure.CHANGING
     assert await stage.bucket.enter() == [("a.csv", BIG[::-1])]
     assert stage.bucket.source.trouble is None
 

@@ -11,7 +11,7 @@ from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.errors import InvalidAmountError, printable
 from spendwatch.domain.money import Currency, Money, is_currency, parse_amount
 from spendwatch.domain.statement import AccountId
-from spendwatch.sources.trouble import EndpointError, Trouble, quoted
+from spendwatch.sources.trouble import EndpointError, Failure, quoted
 
 _CURRENCY = "Currency"
 _RESELLER = "RESELLER_QUOTA"
@@ -63,7 +63,7 @@ def account_balance(found: Mapping[str, object], at: datetime) -> BalanceReading
     data = found.get("Data")
     if not isinstance(data, dict):
         msg = f"{BalanceOperation.ACCOUNT}: the answer has no Data"
-        raise EndpointError(msg, Trouble.UNEXPECTED)
+        raise EndpointError(msg, Failure.UNEXPECTED)
     terms = _Terms(data, BalanceOperation.ACCOUNT)
     return BalanceReading(
         account=AccountId(""),
@@ -115,7 +115,7 @@ class _Terms:
 
     def _unexpected(self, name: str, value: object) -> EndpointError:
         what = "missing" if value is None else quoted(str(value))
-        return EndpointError(f"{self._operation}: {name} is {what}", Trouble.UNEXPECTED)
+        return EndpointError(f"{self._operation}: {name} is {what}", Failure.UNEXPECTED)
 
 
 def _ungrouped(value: object) -> str:

@@ -18,7 +18,7 @@ from spendwatch.domain.money import EXACT, is_currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, Digest
 from spendwatch.exact_json import exact_amount
-from spendwatch.sources.trouble import EndpointError, Trouble, quoted
+from spendwatch.sources.trouble import EndpointError, Failure, quoted
 
 MOST_PAGES = 1000
 """Of one day. A page holds up to 300 lines."""
@@ -171,7 +171,7 @@ def _check_whose(data: Mapping[str, object], wanted: Wanted) -> None:
         raise _unexpected(wanted, f"AccountID is {quoted(str(account))}")
     if account != wanted.account:
         msg = f"the key belongs to account {quoted(account)}: requested was the bill of {wanted.account}"
-        raise EndpointError(msg, Trouble.OTHER_ACCOUNT)
+        raise EndpointError(msg, Failure.OTHER_ACCOUNT)
     if cycle != wanted.cycle.label:
         raise _unexpected(wanted, f"the bill is for the cycle {quoted(str(cycle))}, requested was {wanted.cycle.label}")
 
@@ -221,11 +221,11 @@ def _digest_of(item: Mapping[str, object]) -> bytes:
 
 
 def _unexpected(wanted: Wanted, what: str) -> EndpointError:
-    return EndpointError(f"the bill of {wanted}: {what}", Trouble.UNEXPECTED)
+    return EndpointError(f"the bill of {wanted}: {what}", Failure.UNEXPECTED)
 
 
 def _changing(wanted: Wanted, what: str) -> EndpointError:
-    return EndpointError(f"the bill of {wanted}: {what}", Trouble.CHANGING)
+    return EndpointError(f"the bill of {wanted}: {what}", Failure.CHANGING)
 
 
 def sums(items: Sequence[object], whose: str) -> Mapping[str, Decimal]:
@@ -235,11 +235,11 @@ def sums(items: Sequence[object], whose: str) -> Mapping[str, Decimal]:
         currency = item.get("Currency") if isinstance(item, dict) else None
         if not isinstance(item, dict) or not isinstance(currency, str) or not is_currency(currency):
             msg = f"{whose}: item {number} has no Currency"
-            raise EndpointError(msg, Trouble.UNEXPECTED)
+            raise EndpointError(msg, Failure.UNEXPECTED)
         try:
             amount = exact_amount(item.get(_PAYABLE))
         except InvalidAmountError as error:
             msg = f"{whose}: item {number}: {_PAYABLE} is {error}"
-            raise EndpointError(msg, Trouble.UNEXPECTED) from error
+            raise EndpointError(msg, Failure.UNEXPECTED) from error
         totals[currency] = EXACT.add(totals.get(currency, Decimal(0)), amount)
     return totals

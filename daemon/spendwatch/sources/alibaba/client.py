@@ -22,7 +22,7 @@ from spendwatch.sources.fetching import HttpAnswer, HttpClient
 from spendwatch.sources.provider.acs3 import ApiRequest, signed
 from spendwatch.sources.provider.answers import Asked, Operation, document, keeping, successful
 from spendwatch.sources.provider.credentials import Credentials
-from spendwatch.sources.trouble import EndpointError, Trouble, fetched, quoted
+from spendwatch.sources.trouble import EndpointError, Failure, fetched, quoted
 
 ENDPOINTS: Mapping[Site, str] = {
     Site.CN: "https://business.aliyuncs.com",
@@ -133,7 +133,7 @@ class BssClient:
                 return sums(taken, _ACCOUNT_BILL.name)
             before = items
         msg = f"{_ACCOUNT_BILL.name}: {counted(len(taken), 'item')} arrived, not the announced number"
-        raise EndpointError(msg, Trouble.CHANGING)
+        raise EndpointError(msg, Failure.CHANGING)
 
     async def overview_total(self, account: AccountId, cycle: BillingPeriod, *, product: str = "") -> Mapping[str, Decimal]:
         """Return what the bill overview says was charged in a cycle, by currency."""
@@ -168,12 +168,12 @@ class BssClient:
         return await self._once(operation, query or {}, form)
 
     async def _may_try_again(self, error: EndpointError, tried: int) -> bool:
-        if error.trouble is Trouble.CREDENTIALS:
+        if error.trouble is Failure.CREDENTIALS:
             return tried == 1 and self._credentials.forget()
         pause = error.retry_after or _FIRST_PAUSE * 3 ** (tried - 1)
         if not error.is_temporary or pause > _LONGEST_PAUSE:
             return False
-        if error.trouble is Trouble.THROTTLED:
+        if error.trouble is Failure.THROTTLED:
             self._pace.hold(pause)
         else:
             await self._pace.wait(pause)
@@ -220,14 +220,14 @@ def _summary(
     data = found.get("Data")
     if not isinstance(data, dict):
         msg = f"{operation.name}: the answer has no Data"
-        raise EndpointError(msg, Trouble.UNEXPECTED)
+        raise EndpointError(msg, Failure.UNEXPECTED)
     if data.get("AccountID") != account or data.get("BillingCycle") != cycle.label:
         said = quoted(f"{data.get('AccountID')}, {data.get('BillingCycle')}")
         msg = f"{operation.name}: the totals are for {said}, requested was {account}, {cycle.label}"
-        raise EndpointError(msg, Trouble.UNEXPECTED)
+        raise EndpointError(msg, Failure.UNEXPECTED)
     items = data.get("Items")
     listed = items.get("Item") if isinstance(items, dict) else None
     if not isinstance(listed, list):
         msg = f"{operation.name}: Data has no list of items"
-        raise EndpointError(msg, Trouble.UNEXPECTED)
+        raise EndpointError(msg, Failure.UNEXPECTED)
     return data, listed

@@ -23,7 +23,7 @@ from spendwatch.sources.alibaba.known_days import KnownDay, OpenMonths, Totals, 
 from spendwatch.sources.download_store import Incoming
 from spendwatch.sources.fetching_source import FetchingSource
 from spendwatch.sources.memory import SourceMemory
-from spendwatch.sources.trouble import EndpointError, Trouble
+from spendwatch.sources.trouble import EndpointError, Failure
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
@@ -109,7 +109,7 @@ class AlibabaSource(FetchingSource):
             try:
                 return await self._fetch_day_once(wanted, now)
             except EndpointError as error:
-                if error.trouble is not Trouble.CHANGING:
+                if error.trouble is not Failure.CHANGING:
                     raise
         return await self._fetch_day_once(wanted, now)
 
@@ -158,7 +158,7 @@ class AlibabaSource(FetchingSource):
         total = await self._api.account_total(wanted.account, wanted.cycle, day=wanted.day, product=wanted.product)
         if not agree(bill.totals, total, _TOLERANCE):
             msg = f"the bill of {wanted}: lines stand on two pages, and together they are not what the day is said to cost"
-            raise EndpointError(msg, Trouble.CHANGING)
+            raise EndpointError(msg, Failure.CHANGING)
 
     async def _cross_check(self, cycle: BillingPeriod, days: Totals, tolerance: Decimal, now: datetime) -> None:
         try:
@@ -187,7 +187,7 @@ class AlibabaSource(FetchingSource):
         try:
             return await self._api.account_total(self._account, cycle, product=self._product)
         except EndpointError as error:
-            if error.trouble is not Trouble.PERMISSION:
+            if error.trouble is not Failure.PERMISSION:
                 raise
         return await self._api.overview_total(self._account, cycle, product=self._product)
 

@@ -14,11 +14,11 @@ from spendwatch.domain.errors import BalanceUnavailableError
 from spendwatch.domain.money import Currency
 from spendwatch.domain.statement import AccountId
 from spendwatch.sources.alibaba.balance_answers import BalanceOperation
-from spendwatch.sources.trouble import EndpointError, Trouble
+from spendwatch.sources.trouble import EndpointError, Failure
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
-_NOT_OFFERED = frozenset({Trouble.PERMISSION, Trouble.WRONG_SITE, Trouble.REFUSED, Trouble.UNEXPECTED})
+_NOT_OFFERED = frozenset({Failure.PERMISSION, Failure.WRONG_SITE, Failure.REFUSED, Failure.UNEXPECTED})
 """Of the newer operation: no right to it, not for this kind of account, not known at this site, or no longer what it was."""
 
 
@@ -86,5 +86,5 @@ class ApiBalance:
                 f"{operation}: this is the balance of {answer.owner}, not of {self._owner}: is it the key of another "
                 f'account? If that account pays for this one, write owner: "{answer.owner}" beside from: api'
             )
-            raise BalanceUnavailableError(msg, is_lasting=True, trouble=Trouble.OTHER_ACCOUNT)
+            raise BalanceUnavailableError(msg, is_lasting=True, trouble=Failure.OTHER_ACCOUNT)
         return answer

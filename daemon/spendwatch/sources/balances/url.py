@@ -13,12 +13,12 @@ from spendwatch.request import Request
 from spendwatch.sources.balances.document import NoBalanceError, balance_in
 from spendwatch.sources.balances.flat_text import MOST_BYTES
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
-from spendwatch.sources.trouble import Trouble, quoted, trouble_of_status
+from spendwatch.sources.trouble import Failure, quoted, trouble_of_status
 from spendwatch.sources.url.access import UrlAccess
 
 _OK = 200
 _LONGEST_SILENCE = timedelta(seconds=20)
-_PASSING = frozenset({Trouble.UNAVAILABLE, Trouble.THROTTLED})
+_PASSING = frozenset({Failure.UNAVAILABLE, Failure.THROTTLED})
 
 
 class UrlBalance:
@@ -48,10 +48,10 @@ class UrlBalance:
                 )
             )
         except UnreachableError as error:
-            raise self._trouble(str(error), Trouble.UNREACHABLE, is_lasting=False) from error
+            raise self._trouble(str(error), Failure.UNREACHABLE, is_lasting=False) from error
         except ForbiddenAddressError as error:
             msg = f"{error}; list its network in allow_networks if intended"
-            raise self._trouble(msg, Trouble.FORBIDDEN) from error
+            raise self._trouble(msg, Failure.FORBIDDEN) from error
         if answer.status != _OK:
             raise self._refused(answer, now)
         try:
@@ -67,7 +67,7 @@ class UrlBalance:
         error.retry_after = asked_pause(answer.headers, now)
         return error
 
-    def _trouble(self, what: str, trouble: Trouble | None, *, is_lasting: bool = True) -> BalanceUnavailableError:
+    def _trouble(self, what: str, trouble: Failure | None, *, is_lasting: bool = True) -> BalanceUnavailableError:
         return BalanceUnavailableError(f"{self._access.host}: {what}", is_lasting=is_lasting, trouble=trouble)
 
     def _clean(self, text: str) -> str:

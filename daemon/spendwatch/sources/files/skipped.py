@@ -11,8 +11,8 @@ from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import SourceUnavailableError, printable
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.statement import SourceName
-from spendwatch.domain.trouble import Trouble
 from spendwatch.sources.files.naming import readable
 
 _log: FilteringBoundLogger = structlog.get_logger()
@@ -91,7 +91,7 @@ class Skipped:
         more = [f"{len(self._told) - len(shown)} more"] if len(self._told) > len(shown) else []
         advice = dict.fromkeys(_ADVICE.get(reason.partition(":")[0], "") for reason in self._told.values())
         what = f"{counted(len(self._told), 'thing')} there cannot be read: {', '.join([*shown, *more])}"
-        return SourceUnavailableError("; ".join(filter(None, (what, *advice))), Trouble.UNREAD)
+        return SourceUnavailableError("; ".join(filter(None, (what, *advice))), Failure.UNREAD)
 
     def forget_but(self, watched: Container[str]) -> None:
         """After a look at the whole folder: forget the names that are gone."""

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from spendwatch.domain.errors import SourceUnavailableError
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.statement import SourceName
-from spendwatch.domain.trouble import Trouble
 from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.naming import spelled
 from spendwatch.sources.files.originals import OddFileError, folder_at, oddity, plain_file
@@ -106,7 +106,7 @@ class Presence:
         if self._was_there:
             what, mark = ("done/ and rejected/ are", "mkdir done") if self._marks else ("all that was there is", "touch .keep")
             msg = f"{what} gone from {self._path}: mount it again; if it is empty on purpose, say so there: {mark}"
-            raise SourceUnavailableError(msg, Trouble.GONE)
+            raise SourceUnavailableError(msg, Failure.GONE)
 
     def require_at(self, path: Path) -> None:
         """Do the same with the folder at that path."""

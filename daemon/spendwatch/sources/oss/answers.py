@@ -8,36 +8,36 @@ from collections.abc import Mapping
 from spendwatch.sources.fetching import HttpAnswer
 from spendwatch.sources.oss.small_xml import beginning
 from spendwatch.sources.provider.answers import Asked, Refusal, told
-from spendwatch.sources.trouble import EndpointError, Trouble, quoted, trouble_of_status
+from spendwatch.sources.trouble import EndpointError, Failure, quoted, trouble_of_status
 
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
-_BY_CODE: Mapping[str, Trouble] = {
-    "InvalidAccessKeyId": Trouble.CREDENTIALS,
-    "SignatureDoesNotMatch": Trouble.CREDENTIALS,
-    "InvalidSecurityToken": Trouble.CREDENTIALS,
-    "SecurityTokenExpired": Trouble.CREDENTIALS,
-    "AccessKeyIdAndSecurityTokenNotMatch": Trouble.CREDENTIALS,
-    "ExpiredToken": Trouble.CREDENTIALS,
-    "InvalidToken": Trouble.CREDENTIALS,
-    "RequestTimeTooSkewed": Trouble.CLOCK,
-    "SlowDown": Trouble.THROTTLED,
-    "InvalidObjectState": Trouble.ARCHIVED,
+_BY_CODE: Mapping[str, Failure] = {
+    "InvalidAccessKeyId": Failure.CREDENTIALS,
+    "SignatureDoesNotMatch": Failure.CREDENTIALS,
+    "InvalidSecurityToken": Failure.CREDENTIALS,
+    "SecurityTokenExpired": Failure.CREDENTIALS,
+    "AccessKeyIdAndSecurityTokenNotMatch": Failure.CREDENTIALS,
+    "ExpiredToken": Failure.CREDENTIALS,
+    "InvalidToken": Failure.CREDENTIALS,
+    "RequestTimeTooSkewed": Failure.CLOCK,
+    "SlowDown": Failure.THROTTLED,
+    "InvalidObjectState": Failure.ARCHIVED,
     # No permission helps where a payment or another endpoint is needed.
-    "InDebt": Trouble.REFUSED,
-    "InDebtOverdue": Trouble.REFUSED,
-    "UserDisable": Trouble.REFUSED,
-    "BucketDisable": Trouble.REFUSED,
-    "AbnormalBucketOwnerStatus": Trouble.REFUSED,
-    "SecondLevelDomainForbidden": Trouble.REFUSED,
-    "NonStandardHostForbidden": Trouble.REFUSED,
+    "InDebt": Failure.REFUSED,
+    "InDebtOverdue": Failure.REFUSED,
+    "UserDisable": Failure.REFUSED,
+    "BucketDisable": Failure.REFUSED,
+    "AbnormalBucketOwnerStatus": Failure.REFUSED,
+    "SecondLevelDomainForbidden": Failure.REFUSED,
+    "NonStandardHostForbidden": Failure.REFUSED,
     # It was there when it was listed.
-    "NoSuchKey": Trouble.CHANGING,
-    "PreconditionFailed": Trouble.CHANGING,
-    "InvalidRange": Trouble.CHANGING,
+    "NoSuchKey": Failure.CHANGING,
+    "PreconditionFailed": Failure.CHANGING,
+    "InvalidRange": Failure.CHANGING,
 }
 _LIMIT = "LimitExceeded"
 """So the codes of the provider end that speak of requests, traffic and the like."""
-_BY_STATUS = {412: Trouble.CHANGING, 416: Trouble.CHANGING}
+_BY_STATUS = {412: Failure.CHANGING, 416: Failure.CHANGING}
 _ELSEWHERE = frozenset({"PermanentRedirect", "TemporaryRedirect"})
 
 
@@ -51,11 +51,11 @@ def refusal_of(answer: HttpAnswer, asked: Asked) -> EndpointError:
         # The provider says this as a lack of permission.
         named = f": its endpoint is {quoted(endpoint, asked.secrets)}" if endpoint else ""
         msg = f"{asked.operation.name}: the bucket is not in this region{named} ({code or answer.status})"
-        return EndpointError(msg, Trouble.REFUSED)
+        return EndpointError(msg, Failure.REFUSED)
     return told(_trouble(code, answer.status), Refusal(code, error.findtext("Message", "").strip()), answer, asked)
 
 
-def _trouble(code: str, status: int) -> Trouble:
+def _trouble(code: str, status: int) -> Failure:
     if code.endswith(_LIMIT):
-        return Trouble.THROTTLED
+        return Failure.THROTTLED
     return _BY_CODE.get(code) or _BY_STATUS.get(status) or trouble_of_status(status)

@@ -17,7 +17,7 @@ from spendwatch.sources.oss.signing import AWS4, OSS4, StoreRequest, signed
 from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.answers import Asked, Operation, keeping
 from spendwatch.sources.provider.credentials import Credentials
-from spendwatch.sources.trouble import EndpointError, Trouble, fetched
+from spendwatch.sources.trouble import EndpointError, Failure, fetched
 
 _SILENCE = timedelta(seconds=60)
 _LARGEST_PAGE = 8 << 20
@@ -76,7 +76,7 @@ class OssClient:
         try:
             return await self._once(operation, key, query, headers or {}, into)
         except EndpointError as error:
-            if error.trouble is not Trouble.CREDENTIALS or not self._credentials.forget():
+            if error.trouble is not Failure.CREDENTIALS or not self._credentials.forget():
                 raise
         return await self._once(operation, key, query, headers or {}, into)
 

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 from spendwatch.domain.count import counted
 from spendwatch.sources.oss.objects import NoObjectError, StoredObject, object_of
 from spendwatch.sources.oss.small_xml import NoXmlError, parse
-from spendwatch.sources.trouble import EndpointError, Trouble, quoted
+from spendwatch.sources.trouble import EndpointError, Failure, quoted
 
 OPERATION = "ListObjectsV2"
 PAGE_SIZE = 1000
@@ -33,20 +33,20 @@ class ListingPage:
 def page_of(document: bytes, *, bucket: str, prefix: str) -> ListingPage:
     """Return what a page says, or raise `EndpointError` where it does not say what was asked for."""
     if not document.strip():
-        raise _error(Trouble.NOT_A_BILL, "an empty answer")
+        raise _error(Failure.NOT_A_BILL, "an empty answer")
     try:
         root = parse(document)
     except NoXmlError as error:
-        raise _error(Trouble.NOT_A_BILL, f"the answer cannot be read: {error}") from error
+        raise _error(Failure.NOT_A_BILL, f"the answer cannot be read: {error}") from error
     if root.tag != "ListBucketResult":
-        raise _error(Trouble.NOT_A_BILL, f"the response is not a listing but {quoted(root.tag)}")
+        raise _error(Failure.NOT_A_BILL, f"the response is not a listing but {quoted(root.tag)}")
     is_escaped = root.findtext("EncodingType", "") == "url"
     if root.findtext("Name", "") not in {"", bucket}:
-        raise _error(Trouble.UNEXPECTED, f"it lists the bucket {quoted(root.findtext('Name', ''))}, requested was {bucket}")
+        raise _error(Failure.UNEXPECTED, f"it lists the bucket {quoted(root.findtext('Name', ''))}, requested was {bucket}")
     objects = [_object(number, entry, is_escaped=is_escaped) for number, entry in enumerate(root.iterfind("Contents"), start=1)]
     stray = next((found for found in objects if not found.key.startswith(prefix)), None)
     if stray:
-        raise _error(Trouble.UNEXPECTED, f"the key {quoted(stray.key)} does not begin with {quoted(prefix)}")
+        raise _error(Failure.UNEXPECTED, f"the key {quoted(stray.key)} does not begin with {quoted(prefix)}")
     _check_count(root.findtext("KeyCount", ""), len(objects))
     return ListingPage(objects, _token(root, is_escaped=is_escaped))
 
@@ -66,16 +66,16 @@ class Listing:
         before = len(self._keys)
         self._keys.update(found.identity(self._bucket) for found in page.objects)
         if len(self._keys) != before + len(page.objects):
-            raise _error(Trouble.CHANGING, "the same key came twice")
+            raise _error(Failure.CHANGING, "the same key came twice")
         if len(self._keys) > MOST_OBJECTS:
-            raise _error(Trouble.UNEXPECTED, f"more than {MOST_OBJECTS} objects: configure a longer prefix, or remove some")
+            raise _error(Failure.UNEXPECTED, f"more than {MOST_OBJECTS} objects: configure a longer prefix, or remove some")
         self._empty = 0 if page.objects else self._empty + 1
         if page.token and self._empty == _MOST_EMPTY:
-            raise _error(Trouble.UNEXPECTED, f"{_MOST_EMPTY} empty pages in a row announce more")
+            raise _error(Failure.UNEXPECTED, f"{_MOST_EMPTY} empty pages in a row announce more")
         if len(self._tokens) == MOST_PAGES:
-            raise _error(Trouble.UNEXPECTED, f"more than {MOST_PAGES} pages")
+            raise _error(Failure.UNEXPECTED, f"more than {MOST_PAGES} pages")
         if page.token in self._tokens:
-            raise _error(Trouble.UNEXPECTED, "the same page token came again")
+            raise _error(Failure.UNEXPECTED, "the same page token came again")
         if page.token:
             self._tokens.add(page.token)
 
@@ -84,27 +84,27 @@ def _object(number: int, entry: Element, *, is_escaped: bool) -> StoredObject:
     try:
         return object_of(entry, is_escaped=is_escaped)
     except NoObjectError as error:
-        raise _error(Trouble.UNEXPECTED, f"object {number} of a page: {error}") from error
+        raise _error(Failure.UNEXPECTED, f"object {number} of a page: {error}") from error
 
 
 def _check_count(said: str, count: int) -> None:
     """Raise unless as many objects came as the page announces, where it does."""
     if said and (not (said.isascii() and said.isdigit() and len(said) <= _COUNT_DIGITS) or int(said) != count):
-        raise _error(Trouble.UNEXPECTED, f"{counted(count, 'object')} arrived, not the announced number")
+        raise _error(Failure.UNEXPECTED, f"{counted(count, 'object')} arrived, not the announced number")
 
 
 def _token(root: Element, *, is_escaped: bool) -> str:
     said = root.findtext("IsTruncated", "")
     if said not in {"true", "false"}:
-        raise _error(Trouble.UNEXPECTED, "it does not state whether there is more")
+        raise _error(Failure.UNEXPECTED, "it does not state whether there is more")
     if said == "false":
         return ""
     token = root.findtext("NextContinuationToken", "")
     if not 0 < len(token) <= _LONGEST_TOKEN or not token.isprintable():
-        raise _error(Trouble.UNEXPECTED, "there is more, but no token to request it")
+        raise _error(Failure.UNEXPECTED, "there is more, but no token to request it")
     # The provider escapes it with the keys; where it is not escaped, it holds no percent sign.
     return unquote(token) if is_escaped else token
 
 
-def _error(trouble: Trouble, what: str) -> EndpointError:
+def _error(trouble: Failure, what: str) -> EndpointError:
     return EndpointError(f"{OPERATION}: {what}", trouble)

@@ -21,7 +21,7 @@ from spendwatch.sources.oss.client import OssClient
 from spendwatch.sources.oss.names import name_of
 from spendwatch.sources.oss.objects import StoredObject
 from spendwatch.sources.oss.settings import OssConfig
-from spendwatch.sources.trouble import EndpointError, Trouble
+from spendwatch.sources.trouble import EndpointError, Failure
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
@@ -29,7 +29,7 @@ BATCH = 1000
 """Objects fetched in one round; the rest comes with the next."""
 _IN_A_ROW = 3
 """After so many failing objects in a row the store is at fault."""
-_OF_ONE_OBJECT = frozenset({Trouble.CHANGING, Trouble.UNEXPECTED, Trouble.PERMISSION, Trouble.REFUSED})
+_OF_ONE_OBJECT = frozenset({Failure.CHANGING, Failure.UNEXPECTED, Failure.PERMISSION, Failure.REFUSED})
 _ARCHIVED_FOR = 6 * 3600.0
 """How long an unreadable object is not requested again. A restored one looks the same in the listing."""
 _MOST_KNOWN = 200_000
@@ -110,7 +110,7 @@ class OssSource(FetchingSource):
             try:
                 await self._take(found)
             except EndpointError as error:
-                if error.trouble is Trouble.ARCHIVED:
+                if error.trouble is Failure.ARCHIVED:
                     self._archived[self._key(found)] = self._monotonic() + _ARCHIVED_FOR
                     self._skipped.tell(found.key, "archived: restore it to have it read")
                     continue
@@ -130,7 +130,7 @@ class OssSource(FetchingSource):
         most = self._config.most_bytes
         if found.size > most:
             msg = f"the object {found.shown} has {found.size} bytes, more than max_megabytes allows"
-            raise EndpointError(msg, Trouble.UNEXPECTED)
+            raise EndpointError(msg, Failure.UNEXPECTED)
         have = self._come_so_far(found)
         with self._holding.resumed_file() as file:
             download = Download(

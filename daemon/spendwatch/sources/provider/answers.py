@@ -12,27 +12,27 @@ from spendwatch.domain.period import duration_text
 from spendwatch.exact_json import NoJsonError, parse
 from spendwatch.pacing import asked_pause, moment_of
 from spendwatch.sources.fetching import HttpAnswer
-from spendwatch.sources.trouble import EndpointError, Trouble, quoted, trouble_of_status
+from spendwatch.sources.trouble import EndpointError, Failure, quoted, trouble_of_status
 
 _OK = 200
 _FINE = frozenset({"", "200", "Success", "success", "OK"})
 
 _BY_CODE = {
-    "NotApplicable": Trouble.WRONG_SITE,
-    "NotAuthorized": Trouble.PERMISSION,
-    "InvalidTimeStamp.Expired": Trouble.CLOCK,
-    "SignatureDoesNotMatch": Trouble.CREDENTIALS,
+    "NotApplicable": Failure.WRONG_SITE,
+    "NotAuthorized": Failure.PERMISSION,
+    "InvalidTimeStamp.Expired": Failure.CLOCK,
+    "SignatureDoesNotMatch": Failure.CREDENTIALS,
     # Somebody on the way sent the request twice: the next one has another nonce.
-    "SignatureNonceUsed": Trouble.UNAVAILABLE,
+    "SignatureNonceUsed": Failure.UNAVAILABLE,
     # The balance operations answer so, with status 400, for temporary failures of their own.
-    "InternalError": Trouble.UNAVAILABLE,
-    "UndefinedError": Trouble.UNAVAILABLE,
-    "CreditInnerError": Trouble.UNAVAILABLE,
+    "InternalError": Failure.UNAVAILABLE,
+    "UndefinedError": Failure.UNAVAILABLE,
+    "CreditInnerError": Failure.UNAVAILABLE,
 }
 _BY_BEGINNING = {
-    "Throttling": Trouble.THROTTLED,
-    "InvalidAccessKeyId": Trouble.CREDENTIALS,
-    "InvalidSecurityToken": Trouble.CREDENTIALS,
+    "Throttling": Failure.THROTTLED,
+    "InvalidAccessKeyId": Failure.CREDENTIALS,
+    "InvalidSecurityToken": Failure.CREDENTIALS,
 }
 _KEY_TROUBLES = {
     "InvalidAccessKeyId": "it is not known there, deleted or disabled",
@@ -84,20 +84,20 @@ def document(answer: HttpAnswer, asked: Asked) -> Mapping[str, object]:
     name = asked.operation.name
     if not answer.body.strip():
         msg = f"{name}: an empty answer"
-        raise EndpointError(msg, Trouble.NOT_A_BILL)
+        raise EndpointError(msg, Failure.NOT_A_BILL)
     if "json" not in answer.headers.get("content-type", "").lower():
         claimed = quoted(answer.headers.get("content-type", ""))
         msg = f"{name}: the response has the type {claimed}, not JSON: it may be the page of a login or a proxy"
-        raise EndpointError(msg, Trouble.NOT_A_BILL)
+        raise EndpointError(msg, Failure.NOT_A_BILL)
     try:
         found = parse(answer.body)
     except NoJsonError as error:
         what = "an HTML or XML page, perhaps of a login" if answer.body.lstrip()[:1] == b"<" else error
         msg = f"{name}: the answer cannot be read: {what}"
-        raise EndpointError(msg, Trouble.NOT_A_BILL) from error
+        raise EndpointError(msg, Failure.NOT_A_BILL) from error
     if not isinstance(found, dict):
         msg = f"{name}: the answer is no JSON object"
-        raise EndpointError(msg, Trouble.NOT_A_BILL)
+        raise EndpointError(msg, Failure.NOT_A_BILL)
     return found
 
 
@@ -108,7 +108,7 @@ def successful(found: Mapping[str, object], answer: HttpAnswer, asked: Asked) ->
         return found
     if "Success" in found and not isinstance(found["Success"], bool):
         msg = f"{asked.operation.name}: Success is {quoted(str(found['Success']))}, neither true nor false"
-        raise EndpointError(msg, Trouble.UNEXPECTED)
+        raise EndpointError(msg, Failure.UNEXPECTED)
     raise _error(refusal, answer, asked)
 
 
@@ -136,7 +136,7 @@ def _error(refusal: Refusal, answer: HttpAnswer, asked: Asked) -> EndpointError:
     return told(_trouble(refusal.code, answer.status), refusal, answer, asked)
 
 
-def told(trouble: Trouble, refusal: Refusal, answer: HttpAnswer, asked: Asked) -> EndpointError:
+def told(trouble: Failure, refusal: Refusal, answer: HttpAnswer, asked: Asked) -> EndpointError:
     """Return a refusal as text that says what to do."""
     words = _words(trouble, refusal, answer, asked)
     return EndpointError(f"{asked.operation.name}: {words}", trouble, retry_after=asked_pause(answer.headers, asked.at))
@@ -148,14 +148,14 @@ def keeping(answer: HttpAnswer, our_secrets: tuple[str, ...] = ()) -> Iterator[N
     try:
         yield
     except EndpointError as error:
-        if error.trouble in {Trouble.NOT_A_BILL, Trouble.UNEXPECTED}:
+        if error.trouble in {Failure.NOT_A_BILL, Failure.UNEXPECTED}:
             error.answer = answer.body
             for secret in filter(None, our_secrets):
                 error.answer = error.answer.replace(secret.encode(), b"***")
         raise
 
 
-def _trouble(code: str, status: int) -> Trouble:
+def _trouble(code: str, status: int) -> Failure:
     if code in _BY_CODE:
         return _BY_CODE[code]
     for beginning, trouble in _BY_BEGINNING.items():
@@ -164,20 +164,20 @@ def _trouble(code: str, status: int) -> Trouble:
     return trouble_of_status(status)
 
 
-def _words(trouble: Trouble, refusal: Refusal, answer: HttpAnswer, asked: Asked) -> str:
+def _words(trouble: Failure, refusal: Refusal, answer: HttpAnswer, asked: Asked) -> str:
     code = refusal.code or f"HTTP {answer.status}"
     match trouble:
-        case Trouble.WRONG_SITE:
+        case Failure.WRONG_SITE:
             other = {"cn": "intl", "intl": "cn"}.get(asked.site, "the other one")
             return f"not for this account ({code}); is it an account of the wrong site? If so, configure site: {other}"
-        case Trouble.PERMISSION:
+        case Failure.PERMISSION:
             return f"not permitted ({code}): it needs {asked.operation.needs}"
-        case Trouble.CLOCK:
+        case Failure.CLOCK:
             return f"the time of the signature is not accepted ({code}): {_clocks(answer, asked.at)}"
-        case Trouble.CREDENTIALS:
+        case Failure.CREDENTIALS:
             # What the gateway says of a signature may repeat the request that was signed.
             return f"the access key is not accepted ({code}){_hint(code)}"
-        case Trouble.THROTTLED:
+        case Failure.THROTTLED:
             return f"too many calls ({code})"
         case _:
             said = f": {quoted(refusal.message, asked.secrets)}" if refusal.message else ""

@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 from spendwatch.domain.period import Clock
 from spendwatch.sources.header_text import is_sendable
 from spendwatch.sources.provider.acs3 import AccessKey
-from spendwatch.sources.trouble import EndpointError, Trouble
+from spendwatch.sources.trouble import EndpointError, Failure
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
@@ -52,7 +52,7 @@ class Awaited:
                 # In a thread: the provider's package takes its time to load.
                 self._found = await asyncio.to_thread(self._find)
             except ValueError as error:
-                raise EndpointError(str(error), Trouble.CREDENTIALS) from error
+                raise EndpointError(str(error), Failure.CREDENTIALS) from error
         return await self._found.current()
 
     def forget(self) -> bool:
@@ -148,5 +148,5 @@ class LentKey:
         loan = await self._lender.lend()
         if loan.expires_at <= now + _LEAST_LEFT:
             msg = f"the temporary credentials expired at {loan.expires_at.isoformat()}; is this machine's clock right?"
-            raise EndpointError(msg, Trouble.CREDENTIALS)
+            raise EndpointError(msg, Failure.CREDENTIALS)
         return loan

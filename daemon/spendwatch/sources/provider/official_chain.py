@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from spendwatch.sources.provider.acs3 import AccessKey
-from spendwatch.sources.trouble import EndpointError, Trouble
+from spendwatch.sources.trouble import EndpointError, Failure
 
 
 class OfficialChain:
@@ -36,7 +36,7 @@ class OfficialChain:
             return AccessKey(found.access_key_id, found.access_key_secret, found.security_token or "")
         except Exception as error:  # noqa: BLE001 -- whatever it raises may quote an answer with credentials in it
             msg = f"the package alibabacloud-credentials finds no credentials ({type(error).__name__})"
-            raise EndpointError(msg, Trouble.CREDENTIALS) from None
+            raise EndpointError(msg, Failure.CREDENTIALS) from None
 
     def forget(self) -> bool:
         """Leave that to the package."""

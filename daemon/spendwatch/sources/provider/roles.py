@@ -16,7 +16,7 @@ from spendwatch.sources.header_text import is_sendable
 from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.answers import Asked, Operation, document, successful
 from spendwatch.sources.provider.credentials import Loan
-from spendwatch.sources.trouble import EndpointError, Trouble, fetched
+from spendwatch.sources.trouble import EndpointError, Failure, fetched
 
 METADATA_URL = "http://100.100.100.200"
 STS_URL = "https://sts.aliyuncs.com"
@@ -53,7 +53,7 @@ class MachineRole:
         role = self._role or (await self._ask("GET", _ROLES, ticket)).split("\n")[0].strip()
         if not _ROLE_NAME.fullmatch(role):
             msg = f"{_METADATA} names no RAM role: attach one to the instance, or configure other credentials"
-            raise EndpointError(msg, Trouble.CREDENTIALS)
+            raise EndpointError(msg, Failure.CREDENTIALS)
         try:
             found = parse((await self._ask("GET", f"{_ROLES}{role}", ticket)).encode())
         except NoJsonError:
@@ -81,7 +81,7 @@ class MachineRole:
         answer = await fetched(self._client, _METADATA, request)
         if answer.status != _OK:
             msg = f"{_METADATA} answers with status {answer.status}: has this instance a RAM role?"
-            raise EndpointError(msg, Trouble.CREDENTIALS)
+            raise EndpointError(msg, Failure.CREDENTIALS)
         return answer.body.decode("utf-8", errors="replace")
 
 
@@ -131,8 +131,8 @@ class ServiceAccountRole:
         try:
             found = successful(document(answer, asked), answer, asked)
         except EndpointError as error:
-            if error.trouble is Trouble.REFUSED:  # an expired token, an unknown role, a provider that does not trust us
-                raise EndpointError(str(error), Trouble.CREDENTIALS) from error
+            if error.trouble is Failure.REFUSED:  # an expired token, an unknown role, a provider that does not trust us
+                raise EndpointError(str(error), Failure.CREDENTIALS) from error
             raise
         credentials = found.get("Credentials")
         if not isinstance(credentials, dict):
@@ -145,10 +145,10 @@ class ServiceAccountRole:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             msg = f"the OIDC token cannot be read: {reason}"
-            raise EndpointError(msg, Trouble.CREDENTIALS) from error
+            raise EndpointError(msg, Failure.CREDENTIALS) from error
         if not token:
             msg = "the file with the OIDC token is empty"
-            raise EndpointError(msg, Trouble.CREDENTIALS)
+            raise EndpointError(msg, Failure.CREDENTIALS)
         return token
 
 
@@ -166,4 +166,4 @@ def _loan(found: Mapping[str, object], lender: str) -> Loan:
 
 def _no_loan(lender: str) -> EndpointError:
     # Not a word of what came: half of the credentials may stand in it.
-    return EndpointError(f"{lender} returns something other than credentials", Trouble.CREDENTIALS)
+    return EndpointError(f"{lender} returns something other than credentials", Failure.CREDENTIALS)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit, urlunsp
 from spendwatch.domain.count import counted
 from spendwatch.exact_json import parse
 from spendwatch.sources.fetching import HttpAnswer
-from spendwatch.sources.trouble import EndpointError, Trouble
+from spendwatch.sources.trouble import EndpointError, Failure
 from spendwatch.sources.url.looks import why_no_bill_of
 from spendwatch.sources.url.settings import PagingKind, UrlConfig
 
@@ -41,19 +41,19 @@ class Pages:
     def take(self, answer: HttpAnswer) -> str:
         """Take a page; return the address of the next one, empty after the last. `EndpointError` when they are no one bill."""
         if why := why_no_bill_of(answer.body):
-            raise self._error(Trouble.NOT_A_BILL, why)
+            raise self._error(Failure.NOT_A_BILL, why)
         self._size += len(answer.body)
         if self._size > self._most_bytes:
-            raise self._error(Trouble.UNEXPECTED, f"its pages are larger than {self._most_bytes} bytes together")
+            raise self._error(Failure.UNEXPECTED, f"its pages are larger than {self._most_bytes} bytes together")
         found = parse(answer.body)
         self._note(found)
         following = self._next(found, answer)
         if not following:
             self._check_counts()
         elif following in self._asked:
-            raise self._error(Trouble.UNEXPECTED, "it names the same next page again")
+            raise self._error(Failure.UNEXPECTED, "it names the same next page again")
         elif len(self._digests) == MOST_PAGES:
-            raise self._error(Trouble.UNEXPECTED, f"more than {MOST_PAGES} pages")
+            raise self._error(Failure.UNEXPECTED, f"more than {MOST_PAGES} pages")
         self._asked.add(following)
         return following
 
@@ -63,7 +63,7 @@ class Pages:
         )
         digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).digest()
         if digest in self._digests:
-            raise self._error(Trouble.CHANGING, "the same page came twice")
+            raise self._error(Failure.CHANGING, "the same page came twice")
         self._digests[digest] = None
         data = found.get("Data") if isinstance(found, dict) else None
         if isinstance(data, dict) and isinstance(items := data.get("Items"), list):
@@ -74,13 +74,13 @@ class Pages:
     def _check_counts(self) -> None:
         """Raise unless as many lines came as every page announced, where pages announce any number."""
         if self._counts - {None} and self._counts != {self._lines}:
-            raise self._error(Trouble.CHANGING, f"{counted(self._lines, 'line')} arrived, not the announced number")
+            raise self._error(Failure.CHANGING, f"{counted(self._lines, 'line')} arrived, not the announced number")
 
     def _next(self, found: object, answer: HttpAnswer) -> str:
         if self._config.paging is PagingKind.TOKEN:
             token = _at(found, self._config.token_field)
             if not isinstance(token, str | None):
-                raise self._error(Trouble.UNEXPECTED, f"{self._config.token_field} is not a token")
+                raise self._error(Failure.UNEXPECTED, f"{self._config.token_field} is not a token")
             return _with_parameter(self._config.url, self._config.token_parameter, token) if token else ""
         link = _next_link(answer.headers.get("link", ""))
         if not link:
@@ -88,10 +88,10 @@ class Pages:
         target = urljoin(answer.url, link)
         if urlsplit(target)[:2] != urlsplit(self._config.url)[:2]:
             # Who we are goes with each request: only to the host that was configured.
-            raise self._error(Trouble.UNEXPECTED, "it names a next page on another host")
+            raise self._error(Failure.UNEXPECTED, "it names a next page on another host")
         return target
 
-    def _error(self, trouble: Trouble, what: str) -> EndpointError:
+    def _error(self, trouble: Failure, what: str) -> EndpointError:
         return EndpointError(f"{self._config.host}: {what}", trouble)
 
 

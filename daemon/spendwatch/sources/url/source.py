@@ -19,7 +19,7 @@ from spendwatch.sources.download_store import Incoming
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
 from spendwatch.sources.fetching_source import FetchingSource
 from spendwatch.sources.memory import SourceMemory
-from spendwatch.sources.trouble import EndpointError, Trouble, fetched, quoted, trouble_of_status
+from spendwatch.sources.trouble import EndpointError, Failure, fetched, quoted, trouble_of_status
 from spendwatch.sources.url.looks import why_no_bill
 from spendwatch.sources.url.names import file_name
 from spendwatch.sources.url.pages import Pages
@@ -97,7 +97,7 @@ class UrlSource(FetchingSource):
             try:
                 answer = await self._ask(self._config.url, self._config.most_bytes, headers, download.receive)
             except EndpointError as error:
-                if error.trouble is Trouble.UNREACHABLE:
+                if error.trouble is Failure.UNREACHABLE:
                     await self._keep_part(file, download)
                 raise
             except asyncio.CancelledError:  # the daemon stops: what is here need not be sent again
@@ -117,7 +117,7 @@ class UrlSource(FetchingSource):
         """Offer the file, unless it can be no bill, or is the same as last time."""
         if why := await asyncio.to_thread(why_no_bill, file, answer.headers.get("content-type", "")):
             file.cut(0)
-            raise self._error(Trouble.NOT_A_BILL, why)
+            raise self._error(Failure.NOT_A_BILL, why)
         last, digest = self._last, await asyncio.to_thread(file.digest)
         versions = {"etag": answer.headers.get("etag", ""), "last_modified": answer.headers.get("last-modified", "")}
         known = replace(last, digest=digest, **versions)
@@ -134,7 +134,7 @@ class UrlSource(FetchingSource):
             try:
                 return await self._fetch_pages_once(now)
             except EndpointError as error:
-                if error.trouble is not Trouble.CHANGING:
+                if error.trouble is not Failure.CHANGING:
                     raise
         return await self._fetch_pages_once(now)
 
@@ -178,5 +178,5 @@ class UrlSource(FetchingSource):
         error.retry_after = asked_pause(answer.headers, now)
         return error
 
-    def _error(self, trouble: Trouble, what: str) -> EndpointError:
+    def _error(self, trouble: Failure, what: str) -> EndpointError:
         return EndpointError(f"{self._config.host}: {what}", trouble)

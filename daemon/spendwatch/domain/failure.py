@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Trouble(StrEnum):
+class Failure(StrEnum):
     """Why a source gave us nothing that we may use."""
 
     UNREACHABLE = "unreachable"
@@ -44,7 +44,7 @@ class Trouble(StrEnum):
     @property
     def is_about_credentials(self) -> bool:
         """Whether a person has to look at keys or permissions."""
-        return self in {Trouble.CREDENTIALS, Trouble.PERMISSION, Trouble.OTHER_ACCOUNT}
+        return self in {Failure.CREDENTIALS, Failure.PERMISSION, Failure.OTHER_ACCOUNT}
 
     @property
     def needs_somebody(self) -> bool:
@@ -52,4 +52,4 @@ class Trouble(StrEnum):
         return self.is_about_credentials or self in _FOR_SOMEBODY
 
 
-_FOR_SOMEBODY = frozenset({Trouble.WRONG_SITE, Trouble.CLOCK, Trouble.UNREAD, Trouble.GONE})
+_FOR_SOMEBODY = frozenset({Failure.WRONG_SITE, Failure.CLOCK, Failure.UNREAD, Failure.GONE})
