@@ -133,7 +133,7 @@ def test_behind_the_head_of_a_long_file_stray_quotes_in_unread_cells_change_noth
 
 
 def test_a_small_file_that_is_sound_is_read_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "CarefulReader", None)
+    monkeypatch.setattr(reader, "StrictReader", None)
     for content in (CONTENT, OTHER_ORDER, QUOTED):
         assert verdict(content) == truth(content)
 

@@ -129,7 +129,7 @@ def test_both_ways_of_reading_round_alike(amounts: list[str]) -> None:
 
 
 def test_a_file_of_doubles_is_read_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "CarefulReader", None)
+    monkeypatch.setattr(reader, "StrictReader", None)
     assert SmallLedger().enter_here(*costs(*DOUBLES)).lines == len(DOUBLES)
 
 

@@ -383,7 +383,7 @@ else:
 
 def test_the_provider_s_package_finds_credentials_in_its_own_ways_and_is_kept_quiet(tmp_path: Path) -> None:
     ran = _chain(tmp_path, fails=False, program=ASK)
-    assert ran.stdout.strip() == "id-from-the-chain|True|True|False|Signer()"
+    assert ran.stdout.strip() == "id-from-the-chain|True|True|False|AccessKey()"
     assert ran.stderr == ""
 
 

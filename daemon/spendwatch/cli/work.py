@@ -93,7 +93,7 @@ def once(place: Place, log_format: str, *, dry_run: bool) -> int:
     Exits with 65 if a bill was rejected, 69 if a receiver returned an error, 77 if an endpoint does not accept the
     credentials, 75 if something has to be tried again. A dry run calls no endpoint: it uses what was fetched before.
     """
-    # What a rehearsal records and commits goes to a copy: that is no event.
+    # What a dry run records and commits goes to a copy: that is no event.
     configure(log_format, level="warning" if dry_run else "info")
     settings = _hidden(load(place.path()))
     if dry_run:

@@ -13,13 +13,13 @@ from spendwatch.store import (
     day_total,
     delivery,
     health_book,
-    late,
+    late_charges,
     notification,
-    reach,
     source_memory,
     spend,
     statement,
     statement_day,
+    watermark,
 )
 from spendwatch.store.columns import metadata
 
@@ -36,12 +36,12 @@ __all__ = [
     "day_total",
     "delivery",
     "health_book",
-    "late",
+    "late_charges",
     "metadata",
     "notification",
-    "reach",
     "source_memory",
     "spend",
     "statement",
     "statement_day",
+    "watermark",
 ]
