@@ -17,6 +17,7 @@ from spendwatch.store.opening import open_database
 
 _TEMPLATE = "ledger_template"
 _numbers = count(1)
+_MINUTES = ("tests/sweep/", "tests/deploy/", "tests/bills/test_fuzz.py", "tests/journeys/")
 
 settings.register_profile("everyday", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("everyday")
@@ -33,12 +34,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also the long tests; sweeps take all their points, not a sample")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked `long`, unless asked for. Left out is not skipped: nobody wanted it now."""
-    if config.getoption("--long"):
-        return
-    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
-    items[:] = [item for item in items if not item.get_closest_marker("long")]
+    """Leave out what is marked `long`, unless asked for, and begin with the files that take minutes: else one ends last, alone.
+
+    Left out is not skipped: nobody wanted it now.
+    """
+    if not config.getoption("--long"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+    items.sort(key=lambda item: not item.nodeid.startswith(_MINUTES))
 
 
 @pytest.fixture(scope="session")

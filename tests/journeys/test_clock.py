@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -98,8 +97,6 @@ def test_one_start_with_a_clock_far_ahead_gives_up_neither_lines_nor_bill_files(
     home.set_clock(timedelta())
     bill = home.drop(lines_worth("60"), exported=today() - timedelta(hours=1))
     home.call("once")
-    old = today() - timedelta(days=70)
-    os.utime(home.inbox / "done" / bill.name, (old.timestamp(), old.timestamp()))
     home.set_clock(timedelta(days=400))
     running = home.start()
     home.until(lambda: ("bills.stale", None) in told(home))

@@ -36,6 +36,9 @@ SEGMENT = 64 * 1024 * 1024
 BETWEEN = "|"
 """Stands between the parts of a key that is no id."""
 
+SURPLUS = 16
+"""How many columns beyond the header's are looked at for cells that should not be there."""
+
 _LONG = pl.Decimal(38, 18)
 _LONG_AMOUNT = r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$"
 _LONG_IN_HEAD = re.compile(rb"[0-9]\.[0-9]{11}")
@@ -59,7 +62,7 @@ def exact_columns(
     identity: Identity,
     *,
     watched: Sequence[pl.Expr] = (),
-    surplus: pl.Expr | None = None,
+    surplus: Sequence[str] = (),
     rounds: bool = False,
 ) -> Iterator[pl.DataFrame]:
     """Yield of each line its key, time, usage, list cost, billed cost, end, and the cells of some fields as one category each.
@@ -74,6 +77,7 @@ def exact_columns(
         # One character more than a date has: what stands there must not be a digit.
         cell[Field.DAY] = starts.str.head(DATE_LENGTH + 1).str.strip_chars_end(" T")
     amount = cell[Field.BILLED_COST]
+    has_surplus = pl.any_horizontal(pl.col(surplus).is_not_null()) if surplus else pl.lit(value=False)
     owed = [cell[Field.OUTSTANDING]] if Field.OUTSTANDING in columns else []
     paid = [cell[field].str.contains(_SOME) for field in PAYMENTS if field in columns]
     pattern, exact = (_LONG_AMOUNT if rounds else _PLAIN_AMOUNT), amount.cast(_LONG, strict=False)
@@ -95,7 +99,7 @@ def exact_columns(
         (
             pl.all_horizontal(amount.str.contains(pattern), *(cost.str.contains(_PLAIN_OR_EMPTY) for cost in owed))
             & (_is_id(key) if identity is Identity.ID else pl.lit(value=True))
-            & (pl.lit(value=True) if surplus is None else surplus == "")
+            & ~has_surplus
         ).alias("is_plain"),
         *(column.str.len_bytes().alias(f"{_WATCHED}{number}") for number, column in enumerate(watched)),
     )
@@ -147,14 +151,14 @@ def columnar_frames(text: Text, header: Header, categories: Categories, identity
     # The last cell of a line may be empty if it is not the amount. Then every column is parsed, even those that nobody reads,
     # as only the parser's own complaint tells that a line has too many cells.
     watched = [] if header.ends_with_amount else [pl.col(name) for name in names]
-    surplus = pl.col("surplus") if header.ends_with_amount else None
+    surplus = [f"surplus {number}" for number in range(SURPLUS)] if header.ends_with_amount else []
     try:
         for source, skip in _sources(text.path, text.encoding, header):
             raw = pl.scan_csv(
                 source,
                 has_header=False,
                 skip_lines=skip,
-                schema=dict.fromkeys([*names, *(["surplus"] if header.ends_with_amount else [])], pl.String),
+                schema=dict.fromkeys(names, pl.String) | dict.fromkeys(surplus, pl.Boolean),
                 missing_columns="insert",
                 empty_string_is_null=False,
                 glob=False,
@@ -167,9 +171,9 @@ def columnar_frames(text: Text, header: Header, categories: Categories, identity
 def vouch(path: Path, survey: ScanResult, header: Header, lines: int) -> None:
     """Raise `DoubtError` unless every line break ends a line, and every line has as many cells as the header.
 
-    Where the amount comes last, it tells: it is never empty, so no line has fewer cells; one more cell would stand in the
-    surplus column, or, if it is empty, not let the line end with a digit. Of lines with still more cells, and elsewhere of any
-    with more, the parser has complained; there the sum of all commas tells that none has fewer.
+    Where the amount comes last, it is never empty, so no line has fewer cells; with up to `SURPLUS` more, a cell would stand in
+    a surplus column, and empty cells behind it would not let the line end with a digit. Elsewhere the parser has complained of
+    lines with more cells, and the sum of all commas shows that none has fewer.
     """
     is_whole = survey.is_plain and survey.ends_with_newline and survey.newlines == lines + header.lines
     if header.ends_with_amount:
