@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import scratch_memory
 from servers_postgres import PostgresServer, running_server
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.store.database import Database
@@ -53,6 +54,13 @@ def postgres_server() -> Iterator[PostgresServer]:
         server.execute(f"CREATE DATABASE {_TEMPLATE}")
         open_database(server.url(_TEMPLATE)).close()
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _scratch_ledgers() -> Iterator[None]:
+    """Close what a test opened for the memory of its sources: open files would add up to thousands."""
+    yield
+    scratch_memory.close_all()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

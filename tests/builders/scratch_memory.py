@@ -8,10 +8,18 @@ from itertools import count
 from pathlib import Path
 
 from spendwatch.store.copying import copy_all
+from spendwatch.store.database import Database
 from spendwatch.store.opening import open_database
 from spendwatch.store.source_memory import SourceMemory
 
 _numbers = count(1)
+_opened: list[Database] = []
+
+
+def close_all() -> None:
+    """Close every ledger that a test has opened here."""
+    while _opened:
+        _opened.pop().close()
 
 
 @cache
@@ -31,6 +39,7 @@ class ScratchMemory(SourceMemory):
             path.write_bytes(_empty_ledger())
         self.path = path
         self.ledger = open_database(str(path))
+        _opened.append(self.ledger)
         super().__init__(self.ledger)
 
     def backup(self) -> Path:
