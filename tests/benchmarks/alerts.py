@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo
 sys.path.extend(str(Path(__file__).parents[1] / room) for room in (".", "builders", "fakes", "servers", "fuzz"))
 
 from spendwatch.cli import COLLECT_AFTER
-from spendwatch.domain.merging import Held
+from spendwatch.domain.merging import Held, NewContent
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Site, Threshold, WorkspacePolicy
@@ -88,8 +88,8 @@ class Resolved:
     lost: tuple[Money, ...] = ()
     lost_lines: int = 0
 
-    def contents(self) -> Iterator[tuple[Digest, int, bytes]]:
-        yield from ((day.digest, day.lines, b"") for day in self.days)
+    def contents(self) -> Iterator[NewContent]:
+        yield from (NewContent(day.digest, day.lines, b"", b"") for day in self.days)
 
 
 def record(database: Database, day: Day, workspaces: int, until: datetime = NOW) -> None:

@@ -121,22 +121,23 @@ def test_a_process_killed_between_reading_and_merging_fails_the_merge(reader: Re
     with reader.read(bill, NO_HINTS) as reading:
         kill(reader)
         with pytest.raises(ReaderFailedError, match="died of signal 9"):
-            reading.resolve(planned(reading.statement), nothing)
+            reading.resolve(planned(reading.statement), nothing, lambda _: {})
         with pytest.raises(ReaderFailedError, match="is gone"):
-            reading.resolve(planned(reading.statement), nothing)
+            reading.resolve(planned(reading.statement), nothing, lambda _: {})
     assert enter(reader, bill).total() == Decimal(2)
 
 
 def test_days_are_written_when_the_merge_is_done(reader: ReadingProcess, big_bill: BillFile) -> None:
     with reader.read(big_bill, NO_HINTS) as reading:
-        resolution = reading.resolve(planned(reading.statement), nothing)
+        resolution = reading.resolve(planned(reading.statement), nothing, lambda _: {})
         kill(reader)
         (day,) = resolution.days
         assert (day.new, day.changed, day.lines) == (BIG, 0, BIG)
         assert sum(row.billed_cost for row in day.rows()) == BIG * Decimal("0.25")
-        ((digest, lines, packed),) = resolution.contents()
-        assert (digest, lines) == (reading.statement.days[0].digest, BIG)
-        assert packed
+        (content,) = resolution.contents()
+        assert (content.digest, content.lines) == (reading.statement.days[0].digest, BIG)
+        assert content.packed
+        assert len(content.ids) > BIG * 8
 
 
 def test_a_process_that_takes_too_long_is_ended(exchange: Path, bill: BillFile, big_bill: BillFile) -> None:

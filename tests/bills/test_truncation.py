@@ -143,7 +143,7 @@ def fate(form: Form, length: int, bench: Bench) -> Fate:
 
 def _joined(bills: tuple[str, ...]) -> SmallLedger:
     base = others(bills)
-    return SmallLedger(base.statements, dict(base.contents), dict(base.days))
+    return SmallLedger(base.statements, dict(base.contents), dict(base.ids), dict(base.days))
 
 
 def cuts(form: Form, folder: Path) -> Iterator[tuple[int, bool]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spendwatch.bills.bill import UnderstoodBill
 from spendwatch.bills.client.reading import rows_from
-from spendwatch.bills.merging import Resolving
+from spendwatch.bills.merging import Resolving, SharedIds
 from spendwatch.bills.reader import read
 from spendwatch.domain.merging import DayPlan, Held, HeldStatement, Plan, Reading, plan_change, resolve
 from spendwatch.domain.period import BillingPeriod
@@ -57,13 +57,15 @@ class SmallLedger:
 
     statements: tuple[HeldStatement, ...] = ()
     contents: dict[Digest, bytes] = field(default_factory=dict)
+    ids: dict[Digest, bytes] = field(default_factory=dict)
     days: dict[DayKey, Kept] = field(default_factory=dict)
 
     def enter(self, reading: Reading, *, is_eager: bool = False) -> tuple[int, int]:
         """Resolve the days that change (or all, if eager) and keep the outcome; return how many lines were new and changed."""
         plan = self._plan(reading.statement, is_eager=is_eager)
-        resolution = reading.resolve(plan, self.contents.__getitem__)
-        self.contents |= {digest: packed for digest, _, packed in resolution.contents()}
+        resolution = reading.resolve(plan, self.contents.__getitem__, self._ids_of)
+        for one in resolution.contents():
+            self.contents[one.digest], self.ids[one.digest] = one.packed, one.ids
         for day in resolution.days:
             self._keep(day.key, tuple(day.rows()), day.lines, is_linked=day.is_linked)
         self.conclude(reading.statement)
@@ -93,7 +95,11 @@ class SmallLedger:
             self._resolve(plan_change(held, held.without(statement)), None, Path(place))
         self.statements = held.without(statement).statements
 
+    def _ids_of(self, digests: Collection[Digest]) -> dict[Digest, bytes]:
+        return {digest: self.ids[digest] for digest in digests}
+
     def _resolve(self, plan: Plan, bill: UnderstoodBill | None, folder: Path) -> None:
+        plan = plan.with_shared(SharedIds(plan, bill, self._ids_of(plan.contents)).days())
         paths = {digest: folder / f"held-{digest}" for digest in plan.contents}
         for digest, path in paths.items():
             path.write_bytes(self.contents[digest])
@@ -105,6 +111,7 @@ class SmallLedger:
                 self._keep(places[place].key, tuple(rows), outcome.lines, is_linked=outcome.is_linked)
         resolving.pack_unused()
         self.contents |= {digest: (folder / f"content-{at}").read_bytes() for at, digest in enumerate(plan.fresh)}
+        self.ids |= {digest: (folder / f"ids-{at}").read_bytes() for at, digest in enumerate(plan.fresh)}
 
     def held(self, months: Collection[SeriesKey]) -> Held:
         """Return what is on record of these series."""
@@ -213,6 +220,7 @@ class Copies:
     _bills: dict[tuple[str, bytes], UnderstoodBill] = field(default_factory=dict)
     _changes: dict[object, dict[DayKey, Kept]] = field(default_factory=dict)
     _contents: dict[Digest, bytes] = field(default_factory=dict)
+    _ids: dict[Digest, bytes] = field(default_factory=dict)
 
     def enter(self, ledger: SmallLedger, name: str, content: bytes) -> None:
         """Enter the file."""
@@ -222,7 +230,7 @@ class Copies:
         before = (name, bill.statement.digest, tuple((one.identity, one.days) for one in held.statements), held.linked)
         mine = {key: kept for key, kept in ledger.days.items() if key.month in months}
         if before not in self._changes:
-            alone = SmallLedger(ledger.statements, self._contents, dict(mine))
+            alone = SmallLedger(ledger.statements, self._contents, self._ids, dict(mine))
             alone.enter_bill(bill)
             self._changes[before] = alone.days
         ledger.days = {key: kept for key, kept in ledger.days.items() if key not in mine} | self._changes[before]

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule, alert_id
+from spendwatch.domain.merging import NewContent
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.notification import Facts, Notification, Reason, notification_id
 from spendwatch.domain.period import BillingPeriod
@@ -107,8 +108,8 @@ class Resolved:
     lost: Sequence[Money] = ()
     lost_lines: int = 0
 
-    def contents(self) -> Iterator[tuple[Digest, int, bytes]]:
-        yield from ((day.digest, day.lines, day.packed()) for day in self.days if day.lines)
+    def contents(self) -> Iterator[NewContent]:
+        yield from (NewContent(day.digest, day.lines, day.packed(), b"") for day in self.days if day.lines)
 
 
 MORNING = Version(datetime(2026, 9, 15, 9, 41, tzinfo=CHINA))

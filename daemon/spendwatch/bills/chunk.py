@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -143,9 +144,27 @@ def read_chunk(path: Path, book: DimensionDictionary) -> pl.DataFrame:
     return frame.with_columns(numbers.gather(frame["traits"]).alias("traits"))
 
 
-def read_ids(path: Path) -> pl.Series:
-    """Return nothing of a chunk but the ids of its lines."""
-    return pl.read_parquet(path, columns=["line_id"])["line_id"]
+_RELEASE = f"{pl.__version__}\n".encode()
+"""Before packed ids: hashes are only comparable within one release of Polars."""
+
+
+def ids_of(frame: pl.DataFrame) -> array[int]:
+    """Return a hash of each line's id."""
+    return array("Q", frame["line_id"].hash().to_list())
+
+
+def packed_ids(hashes: array[int]) -> bytes:
+    """Return the hashes as they are kept beside a content, eight bytes each."""
+    return _RELEASE + hashes.tobytes()
+
+
+def unpacked_ids(packed: bytes) -> array[int] | None:
+    """Return the hashes; None if another release of Polars made them."""
+    if not packed.startswith(_RELEASE):
+        return None
+    hashes = array("Q")
+    hashes.frombytes(packed[len(_RELEASE) :])
+    return hashes
 
 
 def roll_up(frame: pl.DataFrame, book: DimensionDictionary) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -10,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from spendwatch.bills.bill import UnderstoodBill
-from spendwatch.bills.chunk import DimensionDictionary, read_chunk, read_ids, roll_up, write_chunk
+from spendwatch.bills.chunk import DimensionDictionary, ids_of, packed_ids, read_chunk, roll_up, unpacked_ids, write_chunk
 from spendwatch.bills.messages import DayOutcome
 from spendwatch.bills.versions import DAY_RANK, aligned, changes, counting, newest, without_copies
 from spendwatch.domain.merging import DayPlan, Pieces, Plan
@@ -29,7 +30,6 @@ class Resolving:
         self._folder = folder
         self._days = (*plan.days, *plan.others)
         self._places = {one.key: place for place, one in enumerate(self._days)}
-        self._shared = self._find_shared()
         used = {piece.content: one.key for one in reversed(plan.days) for piece in one.after}
         self._numbers = {digest: number for number, digest in enumerate(plan.fresh)}
         self._packed_with: dict[DayKey, list[Digest]] = defaultdict(list)
@@ -41,7 +41,7 @@ class Resolving:
     def groups(self) -> list[list[DayPlan]]:
         """Return the days, those together that have lines in common."""
         linked: dict[SeriesKey, list[DayPlan]] = defaultdict(list)
-        together = self._shared | self._plan.linked
+        together = self._plan.shared | self._plan.linked
         for one in self._days:
             if one.key in together:
                 linked[one.key.month].append(one)
@@ -107,7 +107,7 @@ class Resolving:
         if after is not None and lines:
             rows = roll_up(without_copies(after, book), book)
             (self._folder / f"rows-{self._places[key]}").write_text(rows, encoding="utf-8")
-        is_linked = key in self._shared
+        is_linked = key in self._plan.shared
         if before is None or after is None:
             gone = before if before is not None else pl.DataFrame()
             lost = _fallen(gone, gone.clear(), book) if gone.height else ()
@@ -121,6 +121,12 @@ class Resolving:
 
     def _pack(self, digest: Digest, lines: pl.DataFrame, book: DimensionDictionary) -> None:
         write_chunk(lines, book, self._folder / f"content-{self._numbers[digest]}")
+        ids = packed_ids(ids_of(lines)) if self._has_ids(digest) else b""
+        (self._folder / f"ids-{self._numbers[digest]}").write_bytes(ids)
+
+    def _has_ids(self, digest: Digest) -> bool:
+        days = self._bill.statement.days if self._bill else ()
+        return any(day.digest == digest and day.identity is Identity.ID for day in days)
 
     def _lines(self, digest: Digest, book: DimensionDictionary) -> pl.DataFrame:
         if digest in self._contents:
@@ -128,24 +134,25 @@ class Resolving:
         assert self._bill is not None  # noqa: S101 -- what is fresh is the bill's
         return self._bill.fresh(digest, book)
 
-    def _ids(self, pieces: Iterable[tuple[DayKey, Digest]]) -> pl.DataFrame:
-        """Return the ids of contents, hashed, with the days on which they stand."""
-        frames = []
-        for key, digest in pieces:
-            known = self._contents.get(digest)
-            ids = read_ids(known) if known else self._lines(digest, DimensionDictionary())["line_id"]
-            frames.append(ids.hash().alias("id").to_frame().with_columns(pl.lit(key.day).alias("day")))
-        return pl.concat(frames) if frames else pl.DataFrame(schema={"id": pl.UInt64, "day": pl.Date})
 
-    def _find_shared(self) -> frozenset[DayKey]:
+class SharedIds:
+    """Looks for lines that stand on several days of a month, by hashes of their ids alone."""
+
+    def __init__(self, plan: Plan, bill: UnderstoodBill | None, packed: Mapping[Digest, bytes]) -> None:
+        """Keep the ids of what the ledger holds; the bill has the others."""
+        self._plan = plan
+        self._bill = bill
+        self._packed = packed
+
+    def days(self) -> frozenset[DayKey]:
         """Return the days of which a line seems to stand on another day of its month, too."""
         months: dict[SeriesKey, list[DayPlan]] = defaultdict(list)
-        for one in self._days:
+        for one in (*self._plan.days, *self._plan.others):
             if one.identity is Identity.ID:
                 months[one.key.month].append(one)
-        return frozenset(key for month in months.values() for key in self._shared_of(month))
+        return frozenset(key for month in months.values() for key in self._days_of(month))
 
-    def _shared_of(self, month: Sequence[DayPlan]) -> Iterator[DayKey]:
+    def _days_of(self, month: Sequence[DayPlan]) -> Iterator[DayKey]:
         told = {(one.key, one.digest) for one in self._bill.statement.days} if self._bill else set()
         after = [(one.key, piece.content) for one in month for piece in one.after]
         linked = [one for one in month if one.key in self._plan.linked]
@@ -154,17 +161,48 @@ class Resolving:
             return
         touched = {one.key for one in self._plan.days}
         before = {one.key: {piece.content for piece in one.before} for one in month}
-        news = self._ids(place for place in after if place[0] in touched and place[1] not in before[place[0]])
-        known = self._ids((one.key, content) for one in month if one.key in touched for content in before[one.key])
-        news = news.join(known, on=["id", "day"], how="anti")
-        if linked:
-            news = pl.concat([news, self._ids(place for place in after if place[0] in self._plan.linked)])
-        if not news.height:
+        try:
+            news = self._ids(place for place in after if place[0] in touched and place[1] not in before[place[0]])
+            known = self._ids((one.key, content) for one in month if one.key in touched for content in before[one.key])
+            news = news.join(known, on=["id", "day"], how="anti")
+            if linked:
+                news = pl.concat([news, self._ids(place for place in after if place[0] in self._plan.linked)])
+            if not news.height:
+                return
+            both = self._ids(after).join(news.unique(), on="id", suffix="_other").filter(pl.col("day") != pl.col("day_other"))
+        except _IncomparableError:
+            yield from (key for key, _ in after)
             return
         days = {one.key.day: one.key for one in month}
-        both = self._ids(after).join(news.unique(), on="id", suffix="_other").filter(pl.col("day") != pl.col("day_other"))
         for day in {*both["day"], *both["day_other"]}:
             yield days[day]
+
+    def _ids(self, pieces: Iterable[tuple[DayKey, Digest]]) -> pl.DataFrame:
+        """Return the hashes of the ids of contents, with the days on which they stand."""
+        hashes, days = array("Q"), []
+        for key, digest in pieces:
+            found = self._of(digest)
+            hashes.extend(found)
+            days.append((key.day, len(found)))
+        repeated = pl.DataFrame(days, schema={"day": pl.Date, "lines": pl.UInt32}, orient="row")
+        return pl.DataFrame(
+            {
+                "id": pl.Series(hashes, dtype=pl.UInt64),
+                "day": repeated.select(pl.col("day").repeat_by("lines").explode())["day"],
+            }
+        )
+
+    def _of(self, digest: Digest) -> array[int]:
+        if digest not in self._packed:
+            assert self._bill is not None  # noqa: S101 -- what is fresh is the bill's
+            return ids_of(self._bill.fresh(digest, DimensionDictionary()))
+        if (hashes := unpacked_ids(self._packed[digest])) is None:
+            raise _IncomparableError
+        return hashes
+
+
+class _IncomparableError(Exception):
+    """Another release of Polars made the hashes: every day is compared line by line."""
 
 
 def _each_once(frames: Sequence[pl.DataFrame], book: DimensionDictionary) -> list[pl.DataFrame]:

@@ -29,6 +29,19 @@ class ReadRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class FindSharedRequest:
+    """Find the days of a plan that have a line in common with another day of their month."""
+
+    bill: int
+    """Which bill has the fresh contents; 0 for none."""
+    plan: Plan
+    ids: Path
+    """The ids of what the ledger holds, one content after the other."""
+    sizes: dict[Digest, int]
+    """How many bytes of that belong to each."""
+
+
+@dataclass(frozen=True, slots=True)
 class ResolveRequest:
     """Resolve days, and write roll-ups and fresh contents as files."""
 
@@ -59,7 +72,7 @@ class ForgetRequest:
     bill: int
 
 
-Request = ReadRequest | ResolveRequest | ExportRequest | ForgetRequest
+Request = ReadRequest | FindSharedRequest | ResolveRequest | ExportRequest | ForgetRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +99,14 @@ class BillRefused:
     refusals: tuple[Refusal, ...]
     digest: str
     answer: Literal["refused"] = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFound:
+    """Which days of the plan, and of the others behind them, have a line in common with another one, by their places."""
+
+    places: tuple[int, ...]
+    answer: Literal["shared"] = "shared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,4 +150,4 @@ class Failed:
     answer: Literal["failed"] = "failed"
 
 
-Answer = ProgressMade | BillRead | BillRefused | DaysResolved | Done | Failed
+Answer = ProgressMade | BillRead | BillRefused | SharedFound | DaysResolved | Done | Failed

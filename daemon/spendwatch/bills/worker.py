@@ -21,7 +21,7 @@ from pydantic_core import to_json
 from spendwatch.bills.bill import UnderstoodBill
 from spendwatch.bills.chunk import DimensionDictionary
 from spendwatch.bills.focus_lines import write_day
-from spendwatch.bills.merging import Resolving
+from spendwatch.bills.merging import Resolving, SharedIds
 from spendwatch.bills.messages import (
     Answer,
     BillRead,
@@ -31,11 +31,13 @@ from spendwatch.bills.messages import (
     Done,
     ExportRequest,
     Failed,
+    FindSharedRequest,
     ForgetRequest,
     ProgressMade,
     ReadRequest,
     Request,
     ResolveRequest,
+    SharedFound,
 )
 from spendwatch.bills.reader import read
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
@@ -92,6 +94,8 @@ class Worker:
                 )
                 self._bills[request.bill] = bill
                 return BillRead(bill.statement)
+            case FindSharedRequest():
+                return SharedFound(self._shared(request))
             case ResolveRequest():
                 return DaysResolved(self._resolved(request))
             case ExportRequest():
@@ -102,6 +106,15 @@ class Worker:
             case ForgetRequest():
                 self._bills.pop(request.bill, None)
         return Done()
+
+    def _shared(self, request: FindSharedRequest) -> tuple[int, ...]:
+        packed = {}
+        with request.ids.open("rb") as file:
+            for digest, size in request.sizes.items():
+                packed[digest] = file.read(size)
+        shared = SharedIds(request.plan, self._bills.get(request.bill), packed).days()
+        places = enumerate((*request.plan.days, *request.plan.others))
+        return tuple(place for place, one in places if one.key in shared)
 
     def _resolved(self, request: ResolveRequest) -> tuple[DayOutcome | None, ...]:
         bill = self._bills.get(request.bill)

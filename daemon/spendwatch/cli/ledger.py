@@ -208,7 +208,7 @@ def _remove(
 
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="spendwatch-"))
         reader = stack.enter_context(ReadingProcess(Path(folder)))
-        resolution = stack.enter_context(reader.resolved(plan, lambda digest: lines(digest) or b""))
+        resolution = stack.enter_context(reader.resolved(plan, lambda digest: lines(digest) or b"", store.ledger.ids))
         changes = list(changes_of(store.database, resolution.days))
         for change in changes:
             day = change.day

@@ -7,7 +7,7 @@ day and their owner and lacks them. The lines themselves are compared by the rea
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple, Protocol, Self
@@ -192,6 +192,13 @@ class Plan:
     """Contents of the new statement that the ledger does not hold."""
     linked: frozenset[DayKey] = frozenset()
     """Days of which a line stood on another day of the month, too, before the change."""
+    shared: frozenset[DayKey] = frozenset()
+    """Days of which a line stands on another day of the month, too, after the change, as far as the reader has found."""
+
+    def with_shared(self, shared: frozenset[DayKey]) -> Plan:
+        """Return the plan with what the reader has found: only these of the other days are needed."""
+        together = shared | self.linked
+        return replace(self, shared=shared, others=tuple(one for one in self.others if one.key in together))
 
     @property
     def contents(self) -> frozenset[Digest]:
@@ -214,7 +221,8 @@ def plan_change(before: Held, after: Held) -> Plan:
     touched = {key for key, plan in plans.items() if outcome(plan.before) != outcome(plan.after)}
     linked = before.linked & plans.keys()
     touched |= linked
-    new = [one for one in after.statements if one not in before.statements]
+    on_record = {one.identity: one for one in before.statements}
+    new = [one for one in after.statements if on_record.get(one.identity) != one]
     known = {day.digest for one in before.statements for day in one.days}
     fresh = dict.fromkeys(day.digest for one in new for day in one.days if day.digest not in known)
     # Within one statement each line has but one day.
@@ -299,8 +307,22 @@ class Resolution(Protocol):
     def lost_lines(self) -> int:
         """How many lines it takes away."""
 
-    def contents(self) -> Iterator[tuple[Digest, int, bytes]]:
-        """Yield the fresh contents with their number of lines, one after the other."""
+    def contents(self) -> Iterator[NewContent]:
+        """Yield the fresh contents, one after the other."""
+
+
+class NewContent(NamedTuple):
+    """A content that the ledger does not hold yet."""
+
+    digest: Digest
+    lines: int
+    packed: bytes
+    ids: bytes
+    """By which the reader finds a line on another day without unpacking; empty where lines have no ids."""
+
+
+IdsOf = Callable[[Collection[Digest]], Mapping[Digest, bytes]]
+"""Gives the ids of contents that the ledger holds."""
 
 
 class Reading(Protocol):
@@ -310,8 +332,8 @@ class Reading(Protocol):
     def statement(self) -> Statement:
         """What the file says."""
 
-    def resolve(self, plan: Plan, content: Callable[[Digest], bytes]) -> Resolution:
-        """Resolve the days as planned. `content` gives what the ledger holds, one after the other."""
+    def resolve(self, plan: Plan, content: Callable[[Digest], bytes], ids: IdsOf) -> Resolution:
+        """Resolve the days as planned. `content` gives what the ledger holds, one after the other; `ids` their ids."""
 
     def __enter__(self) -> Self:
         """Return itself."""

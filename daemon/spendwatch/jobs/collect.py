@@ -94,7 +94,7 @@ def _merge(file: BillFile, reading: Reading, desk: IngestContext) -> Receipt:
     statement = reading.statement
     held, closing, now = desk.ledger.held(statement.months), desk.closing(), desk.clock()
     plan = plan_change(held, held.with_statement(statement, now))
-    resolution = reading.resolve(plan, lambda digest: _content(desk.ledger, digest, plan))
+    resolution = reading.resolve(plan, lambda digest: _content(desk.ledger, digest, plan), desk.ledger.ids)
     desk.ledger.record(
         statement,
         resolution,

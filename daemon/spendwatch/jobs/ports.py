@@ -95,6 +95,9 @@ class Ledger(Protocol):
     def content(self, digest: Digest) -> bytes | None:
         """Return lines as they were recorded; empty if they were given up."""
 
+    def ids(self, digests: Collection[Digest]) -> Mapping[Digest, bytes]:
+        """Return the ids of the lines of these contents, packed by the reader."""
+
     def record(
         self,
         statement: Statement,

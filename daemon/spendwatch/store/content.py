@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Integer, LargeBinary, Table, delete, 
 from spendwatch.domain.merging import Resolution
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, Digest, SeriesKey
-from spendwatch.store.columns import Row, StoredText, insert_into, metadata
+from spendwatch.store.columns import Row, StoredText, batches, insert_into, metadata
 from spendwatch.store.statement_day import statement_day
 
 content = Table(
@@ -18,6 +18,8 @@ content = Table(
     metadata,
     Column("digest", StoredText, primary_key=True),
     Column("lines", Integer, nullable=False),
+    # By which a line is found on another day without unpacking; empty where lines have no ids.
+    Column("ids", LargeBinary, nullable=False),
     # Empty once the lines were given up to save room: what was made of them stays.
     Column("packed", LargeBinary, nullable=False),
 )
@@ -29,10 +31,21 @@ def content_of(connection: Connection, digest: Digest) -> bytes | None:
     return packed
 
 
+def ids_of(connection: Connection, digests: Collection[Digest]) -> dict[Digest, bytes]:
+    """Return the ids of these contents."""
+    found: dict[Digest, bytes] = {}
+    for batch in batches({"digest": digest} for digest in sorted(digests)):
+        which = content.c.digest.in_([row["digest"] for row in batch])
+        found |= {
+            Digest(digest): ids for digest, ids in connection.execute(select(content.c.digest, content.c.ids).where(which))
+        }
+    return found
+
+
 def put_contents(connection: Connection, resolution: Resolution) -> None:
     """Record the fresh contents; one at a time is in memory."""
-    for digest, lines, packed in resolution.contents():
-        row: Row = {"digest": digest, "lines": lines, "packed": packed}
+    for one in resolution.contents():
+        row: Row = one._asdict()
         connection.execute(insert_into(connection, content).values(row).on_conflict_do_nothing())
 
 

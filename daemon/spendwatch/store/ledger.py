@@ -39,6 +39,7 @@ from spendwatch.store.content import (
     give_up,
     give_up_contents,
     given_up_contents,
+    ids_of,
     put_contents,
 )
 from spendwatch.store.cross_check import checks_of, put_checks
@@ -108,6 +109,11 @@ class Ledger:
         """Return lines as they were recorded; empty if they were given up."""
         with self._database.reading() as connection:
             return content_of(connection, digest)
+
+    def ids(self, digests: Collection[Digest]) -> Mapping[Digest, bytes]:
+        """Return the ids of the lines of these contents, packed by the reader."""
+        with self._database.reading() as connection:
+            return ids_of(connection, digests)
 
     def given_up(self, digests: Collection[Digest]) -> frozenset[Digest]:
         """Return which of these contents were given up."""

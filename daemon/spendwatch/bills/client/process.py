@@ -13,10 +13,20 @@ from typing import Self
 from spendwatch.bills.checksum_scan import digest_of, identity
 from spendwatch.bills.client.child import InvalidAnswerError
 from spendwatch.bills.client.dialogue import Dialogue, Progress, usable
-from spendwatch.bills.client.reading import ProcessReading, ProcessResolution, hand_over
-from spendwatch.bills.messages import BillRead, DaysResolved, Done, ExportRequest, ForgetRequest, ReadRequest, ResolveRequest
+from spendwatch.bills.client.reading import ProcessReading, ProcessResolution, hand_over, with_shared
+from spendwatch.bills.messages import (
+    BillRead,
+    DaysResolved,
+    Done,
+    ExportRequest,
+    FindSharedRequest,
+    ForgetRequest,
+    ReadRequest,
+    ResolveRequest,
+    SharedFound,
+)
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
-from spendwatch.domain.merging import Plan
+from spendwatch.domain.merging import IdsOf, Plan
 from spendwatch.domain.statement import BillFile, DayKey, Digest, ReadingHints, Statement
 
 MEMORY = 4 * 1024**3
@@ -100,9 +110,14 @@ class ReadingProcess:
                 raise
 
     @contextmanager
-    def resolved(self, plan: Plan, content: Callable[[Digest], bytes]) -> Iterator[ProcessResolution]:
-        """Resolve days of the ledger without a new bill; `content` gives what it holds. The results last until the end."""
+    def resolved(self, plan: Plan, content: Callable[[Digest], bytes], ids: IdsOf) -> Iterator[ProcessResolution]:
+        """Resolve days of the ledger without a new bill; `content` and `ids` give what it holds. Results last until the end."""
+
+        def ask(request: FindSharedRequest) -> SharedFound:
+            return self._dialogue.ask_anyone(request, SharedFound, seconds=self.patience)[1]
+
         with self._private_folder("resolve") as folder:
+            plan = with_shared(plan, 0, ids, folder, ask)
             held = hand_over(plan, content, folder)
             seconds = self.patience + sum(path.stat().st_size for path in held.values()) / SLOWEST
             _, answer = self._dialogue.ask_anyone(ResolveRequest(0, plan, held, folder), DaysResolved, seconds=seconds)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from spendwatch.bills.client.child import Child, InvalidAnswerError
 from spendwatch.bills.client.dialogue import Dialogue, usable
-from spendwatch.bills.messages import DayOutcome, DaysResolved, ResolveRequest
+from spendwatch.bills.messages import DayOutcome, DaysResolved, FindSharedRequest, ResolveRequest, SharedFound
 from spendwatch.domain.errors import InvalidAmountError
-from spendwatch.domain.merging import Plan
+from spendwatch.domain.merging import IdsOf, NewContent, Plan
 from spendwatch.domain.money import CURRENCY, PLAIN_AMOUNT, Currency, Money, is_currency, parse_amount
 from spendwatch.domain.statement import ChargeKind, DayKey, Digest, SpendRow, Statement
 
@@ -45,8 +45,13 @@ class ProcessReading:
         self.statement = statement
         self.number = number
 
-    def resolve(self, plan: Plan, content: Callable[[Digest], bytes]) -> ProcessResolution:
-        """Resolve the days as planned. `content` gives what the ledger holds, one after the other."""
+    def resolve(self, plan: Plan, content: Callable[[Digest], bytes], ids: IdsOf) -> ProcessResolution:
+        """Resolve the days as planned. `content` gives what the ledger holds, one after the other; `ids` their ids."""
+
+        def ask(request: FindSharedRequest) -> SharedFound:
+            return self._dialogue.ask(self.child, request, SharedFound, seconds=self._seconds)
+
+        plan = with_shared(plan, self.number, ids, self._folder, ask)
         held = hand_over(plan, content, self._folder)
         request = ResolveRequest(self.number, plan, held, self._folder)
         answer = self._dialogue.ask(self.child, request, DaysResolved, seconds=self._seconds)
@@ -61,6 +66,27 @@ class ProcessReading:
         """Let the process forget the file."""
         self._forget(self)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def with_shared(
+    plan: Plan,
+    bill: int,
+    ids: IdsOf,
+    folder: Path,
+    ask: Callable[[FindSharedRequest], SharedFound],
+) -> Plan:
+    """Return the plan with the days that have lines in common, which the process finds by ids alone."""
+    if not plan.days or not plan.contents:
+        return plan
+    packed, path = ids(plan.contents), folder / "ids"
+    with usable():
+        path.write_bytes(b"".join(packed.values()))
+    request = FindSharedRequest(bill, plan, path, {digest: len(some) for digest, some in packed.items()})
+    places = dict(enumerate(one.key for one in (*plan.days, *plan.others)))
+    found = ask(request).places
+    if not places.keys() >= set(found):
+        raise InvalidAnswerError
+    return plan.with_shared(frozenset(places[place] for place in found))
 
 
 def hand_over(plan: Plan, content: Callable[[Digest], bytes], folder: Path) -> dict[Digest, Path]:
@@ -86,7 +112,8 @@ class ProcessResolution:
         self.days = [_day(one.key, outcome, folder / f"rows-{place}") for place, (one, outcome) in outcomes if outcome]
         self.lost_lines = sum(outcome.lost_lines for outcome in answer.days if outcome)
         self._lost = [part for outcome in answer.days if outcome for part in outcome.lost]
-        self._fresh = [(digest, lines[digest], folder / f"content-{place}") for place, digest in enumerate(plan.fresh)]
+        self._folder = folder
+        self._fresh = [(digest, lines[digest]) for digest in plan.fresh]
 
     @property
     def lost(self) -> list[Money]:
@@ -98,10 +125,11 @@ class ProcessResolution:
         currencies = sorted({cost.currency for cost in costs})
         return [Money.total((cost.amount for cost in costs if cost.currency == code), code) for code in currencies]
 
-    def contents(self) -> Iterator[tuple[Digest, int, bytes]]:
-        """Yield the fresh contents with their number of lines, one after the other."""
-        for digest, lines, path in self._fresh:
-            yield digest, lines, path.read_bytes()
+    def contents(self) -> Iterator[NewContent]:
+        """Yield the fresh contents, one after the other."""
+        for place, (digest, lines) in enumerate(self._fresh):
+            packed, ids = ((self._folder / f"{name}-{place}").read_bytes() for name in ("content", "ids"))
+            yield NewContent(digest, lines, packed, ids)
 
 
 def _day(key: DayKey, outcome: DayOutcome, rows: Path) -> ProcessDay:
