@@ -77,3 +77,15 @@ def test_what_belongs_to_a_month_or_happens_once_has_no_episodes() -> None:
 def test_an_alert_fires_until_it_is_resolved() -> None:
     assert _alert(1).is_firing
     assert not replace(_alert(1), state=AlertState.RESOLVED).is_firing
+
+
+def test_all_that_is_said_of_one_budget_or_one_balance_is_one_matter() -> None:
+    forecast = replace(KEY, rule=Rule.FORECAST, threshold="forecast 100%")
+    assert KEY.matter == replace(KEY, threshold="100%", height="500").matter == forecast.matter
+    account = BudgetScope(ACME)
+    assert AlertKey(Rule.BALANCE_LOW, account, "300.00").matter == AlertKey(Rule.RUNWAY, account, "7d").matter
+    assert AlertKey(Rule.OVERDUE, account).matter == AlertKey(Rule.ESCALATED, account, "12h").matter
+    assert KEY.matter != replace(KEY, scope=account).matter
+    assert KEY.matter != replace(KEY, period="2026-10").matter
+    late = replace(KEY, rule=Rule.LATE)
+    assert late.matter not in {KEY.matter, replace(late, threshold="other").matter}

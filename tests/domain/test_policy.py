@@ -14,6 +14,7 @@ from spendwatch.domain.money import Money
 from spendwatch.domain.policy import (
     AccountPolicy,
     FinerBudget,
+    Names,
     Policies,
     Severity,
     Site,
@@ -213,3 +214,10 @@ def test_a_budget_that_counts_something_else_has_another_identity() -> None:
     keys = {BudgetScope(ACME, workspace, "b", counts).label for workspace in (None, RESEARCH) for counts in Counts}
     assert len(keys) == 6
     assert {BudgetScope(ACME, RESEARCH, "b", counts).of_all.label for counts in Counts} == {f"workspace:{RESEARCH}/b"}
+
+
+def test_an_id_is_shown_with_its_name_or_alone() -> None:
+    names = Names({(Dimension.API_KEY, "1200345"): "chatbot"})
+    assert names.label(Dimension.API_KEY, "1200345") == "chatbot (1200345)"
+    assert names.label(Dimension.MODEL, "1200345") == "1200345"
+    assert names.of(Dimension.API_KEY, "7") == ""

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import AlertScope
@@ -84,6 +84,17 @@ class AlertState(StrEnum):
     RESOLVED = "resolved"
 
 
+class Matter(NamedTuple):
+    """What several alerts are about together: one budget in its period, the balance of one account, or one other condition."""
+
+    about: str
+    """`spend`, `balance`, or the rule of an alert that stands alone."""
+    account: str
+    scope: str
+    threshold: str
+    period: str
+
+
 @dataclass(frozen=True, slots=True)
 class AlertKey:
     """What a condition is about, apart from when: the same key may have several episodes."""
@@ -96,6 +107,16 @@ class AlertKey:
     """The billing period's label; empty for what has episodes, or happens once."""
     height: str = ""
     """The amount at which a threshold is reached, as plain decimal text: 80% of a raised budget is another key."""
+
+    @property
+    def matter(self) -> Matter:
+        """What people are told about once: all thresholds of a budget are one matter, and so are floors, runway and overdue."""
+        rule, scope = self.rule, self.scope
+        if rule.is_about_balance:
+            return Matter("balance", scope.account, "", "", "")
+        if rule.is_about_spend:
+            return Matter("spend", scope.account, scope.text, "", self.period)
+        return Matter(rule.value, scope.account, scope.text, self.threshold, self.period)
 
 
 def alert_id(key: AlertKey, episode: int) -> AlertId:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -10,7 +11,7 @@ from functools import lru_cache
 from typing import NewType
 
 from spendwatch.domain.money import EXACT, Currency, Money, plain
-from spendwatch.domain.scope import BudgetScope, Counts, Match
+from spendwatch.domain.scope import BudgetScope, Counts, Dimension, Match
 from spendwatch.domain.statement import AccountId, WorkspaceId
 
 ChannelName = NewType("ChannelName", str)
@@ -169,6 +170,22 @@ class AccountPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """What people call the ids of bills: `chatbot` for the API key 1200345."""
+
+    known: Mapping[tuple[Dimension, str], str] = field(default_factory=dict)
+
+    def of(self, dimension: Dimension, value: str) -> str:
+        """Return the configured name of a value; empty where it has none."""
+        return self.known.get((dimension, value), "")
+
+    def label(self, dimension: Dimension, value: str) -> str:
+        """Return name and id, `chatbot (1200345)`; the id alone where it has no name."""
+        name = self.of(dimension, value)
+        return f"{name} ({value})" if name else value
+
+
+@dataclass(frozen=True, slots=True)
 class Policies:
     """Everything that the judgement needs to know about what is wanted."""
 
@@ -179,6 +196,7 @@ class Policies:
     products: tuple[str, ...]
     """Product codes that count as spend."""
     month_final_on: int
+    names: Names = Names()
 
     def account(self, account: AccountId) -> AccountPolicy | None:
         """Return the policy of that account."""
