@@ -30,9 +30,9 @@ _EXAMPLES = """\b
 """
 
 _COMMANDS = {
-    "demo": ("spendwatch.cli.setup", "demo", "Play a whole month on sample bills; needs no configuration or network."),
+    "demo": ("spendwatch.cli.demo", "demo", "Play a whole month on sample bills; needs no configuration or network."),
     "init": ("spendwatch.cli.setup", "init", "Write a commented configuration."),
-    "check": ("spendwatch.cli.setup", "check", "Check the configuration without sending anything."),
+    "check": ("spendwatch.cli.checking", "check", "Check the configuration without sending anything."),
     "run": ("spendwatch.cli.work", "run", "Run the daemon."),
     "once": ("spendwatch.cli.work", "once", "Run one full round (collect, assess, deliver), then exit."),
     "import": ("spendwatch.cli.bills", "import_bills", "Import bill files."),

@@ -1,4 +1,4 @@
-"""The output of `check`: mistakes, warnings, and the policy as spendwatch understands it."""
+"""`check`: mistakes, warnings, and the policy as spendwatch understands it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.table import Table
 from spendwatch.channels.config import ChannelConfig
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
+from spendwatch.cli.options import json_option
 from spendwatch.cli.screen import clean, console, print_json
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import ConfigError, ConfigMistake, LedgerUnavailableError
@@ -28,7 +29,20 @@ from spendwatch.state import opened_store
 _WIDTH = 80
 
 
-def check_all(place: Place, *, strict: bool, as_json: bool) -> Exit:
+@click.command()
+@click.option("--strict", is_flag=True, help="Also exit with 78 on warnings.")
+@json_option
+@click.pass_obj
+def check(place: Place, *, strict: bool, as_json: bool) -> int:
+    """Check the configuration and show the policy as spendwatch understands it; start and send nothing.
+
+    A mistake prevents the daemon from starting (exit code 78). A warning does not: it names settings that would leave somebody
+    without an alert. If there is a ledger, ids and currencies are compared with the bills on record.
+    """
+    return _check_all(place, strict=strict, as_json=as_json)
+
+
+def _check_all(place: Place, *, strict: bool, as_json: bool) -> Exit:
     """Print every mistake and warning of the configuration in that place."""
     try:
         path = place.path()
