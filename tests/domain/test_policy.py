@@ -221,3 +221,10 @@ def test_an_id_is_shown_with_its_name_or_alone() -> None:
     assert names.label(Dimension.API_KEY, "1200345") == "chatbot (1200345)"
     assert names.label(Dimension.MODEL, "1200345") == "1200345"
     assert names.of(Dimension.API_KEY, "7") == ""
+
+
+def test_a_workspace_without_a_name_of_its_own_is_called_as_names_say() -> None:
+    policies = replace(
+        _policies(_account(), WorkspacePolicy(RESEARCH)), names=Names({(Dimension.WORKSPACE, RESEARCH): "Research"})
+    )
+    assert watches(policies, frozenset())[1].name == "Research"

@@ -202,3 +202,25 @@ def test_the_address_of_a_chat_robot_is_told_without_its_secret(tmp_path: Path, 
     why = f"a {robot} chat robot does not accept the JSON of a webhook: put a service in between that translates it"
     expected = f"spendwatch.yaml:8:29: channels.ops.url: {why}"
     assert found == ([expected] if robot else [])
+
+
+def test_two_ids_of_one_name_are_named(tmp_path: Path) -> None:
+    main = MAIN + "names:\n  api_keys: {1200345: chatbot, 1200346: chatbot}\n  workspaces: {llm-old: Research}\n"
+    assert warned(tmp_path, main, research=f"{RESEARCH}name: Research\n", other="workspace: llm-b\nbudget: 1\n") == [
+        "spendwatch.yaml:9:41: names.api_keys.1200346: 'chatbot' is also the name of 1200345",
+        "workspaces/research.yaml:3:7: name: 'Research' is also the name of llm-old",
+    ]
+
+
+def test_a_name_that_the_file_of_the_workspace_overrides_is_named(tmp_path: Path) -> None:
+    main = MAIN + "names:\n  workspaces: {llm-research: Lab, llm-unseen: Attic}\n"
+    assert warned(tmp_path, main, BILLED, research=f"{RESEARCH}name: Research\n") == [
+        "spendwatch.yaml:9:30: names.workspaces.llm-research: its file names this workspace 'Research': that name is used"
+    ]
+    assert warned(tmp_path, main, BILLED, research=f"{RESEARCH}name: Lab\n") == []
+
+
+def test_a_key_that_stands_where_its_id_belongs_is_reported_and_not_repeated(tmp_path: Path) -> None:
+    [line] = warned(tmp_path, MAIN + "names:\n  api_keys: {sk-0123456789abcdef: chatbot}\n")
+    assert line.startswith("spendwatch.yaml:9:14: names.api_keys: an API key itself stands here")
+    assert "0123" not in line

@@ -230,6 +230,17 @@ def test_a_policy_says_all_that_its_file_says(house: House) -> None:
     assert [threshold.label for threshold in video.thresholds] == ["50%", "80%"]
 
 
+def test_ids_have_the_names_of_the_configuration_and_of_their_own_files(house: House) -> None:
+    names = 'names: {api_keys: {"1200345": chatbot}, workspaces: {llm-demo0a1b2c3d4e: Lab, llm-b: Archive}}\n'
+    house.write("spendwatch.yaml", MAIN + names)
+    house.write("workspaces/research.yaml", RESEARCH + "name: Research\n")
+    found = house.load().policies.names
+    assert found.of(Dimension.API_KEY, "1200345") == "chatbot"
+    assert found.of(Dimension.WORKSPACE, "llm-demo0a1b2c3d4e") == "Research"
+    assert found.label(Dimension.WORKSPACE, "llm-b") == "Archive (llm-b)"
+    assert found.of(Dimension.ACCOUNT, "1000000000000001") == "acme"
+
+
 def test_each_budget_says_what_it_counts(house: House) -> None:
     finer = "budgets:\n  - {name: plans, match: {api_key: ''}, budget: 9, counts: subscription}\n"
     house.write("workspaces/research.yaml", RESEARCH + "counts: pay_as_you_go\n" + finer)

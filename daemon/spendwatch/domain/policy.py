@@ -225,7 +225,7 @@ def watches(policies: Policies, seen: frozenset[tuple[AccountId, WorkspaceId]]) 
         accounts_of.setdefault(workspace, []).append(account)
     by_id = {policy.account: policy for policy in policies.accounts}
     for policy in policies.accounts:
-        found.extend(_watches_of(policy, BudgetScope(policy.account, counts=policy.counts), policy))
+        found.extend(_watches_of(policy, BudgetScope(policy.account, counts=policy.counts), policy, policies.names))
     for workspace_policy in policies.workspaces:
         pinned = workspace_policy.account
         places = (pinned,) if pinned else tuple(accounts_of.get(workspace_policy.workspace, ()))
@@ -234,18 +234,18 @@ def watches(policies: Policies, seen: frozenset[tuple[AccountId, WorkspaceId]]) 
         for account in places:
             if payer := by_id.get(account):
                 scope = BudgetScope(account, workspace_policy.workspace, counts=workspace_policy.counts)
-                found.extend(_watches_of(payer, scope, workspace_policy))
+                found.extend(_watches_of(payer, scope, workspace_policy, policies.names))
     return tuple(found)
 
 
-def _watches_of(payer: AccountPolicy, scope: BudgetScope, policy: AccountPolicy | WorkspacePolicy) -> list[Watch]:
+def _watches_of(payer: AccountPolicy, scope: BudgetScope, policy: AccountPolicy | WorkspacePolicy, names: Names) -> list[Watch]:
     def watch(
         scope: BudgetScope, name: str, budget: Decimal | None, thresholds: tuple[Threshold, ...], match: Match | None
     ) -> Watch:
         money = None if budget is None else Money(budget, payer.currency)
         return Watch(scope, name, payer.currency, money, thresholds, policy.channels, match, policy.remind)
 
-    title = policy.name or (scope.workspace or scope.account)
+    title = policy.name or names.of(Dimension.WORKSPACE, scope.workspace or "") or (scope.workspace or scope.account)
     found = [watch(scope, title, policy.budget, policy.thresholds, None)]
     for finer in policy.budgets:
         inner = BudgetScope(scope.account, scope.workspace, finer.name, finer.counts)

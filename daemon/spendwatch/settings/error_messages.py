@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import duration_text
 from spendwatch.settings.layers import EMPTY, SECRET_KEYS, Layers
-from spendwatch.settings.schema import MEANING
+from spendwatch.settings.schema import MEANING, DaemonFile
 from spendwatch.settings.suggestions import did_you_mean, suggestion
 from spendwatch.yaml_text import KeyPath
 
@@ -20,9 +20,7 @@ _MOST_LOOKED_AT = 1000
 _TAGS = ("type", "from")
 """Keys whose value decides which other keys are allowed."""
 _PRIVATE = SECRET_KEYS | {"url", "state"}
-_ELSEWHERE = frozenset(
-    {"accounts", "sources", "defaults", "operators", "state", "spool", "products", "time_zone", "allow_networks", "retention"}
-)
+_ELSEWHERE = frozenset(DaemonFile.model_fields)
 _NOT_HERE = "belongs in spendwatch.yaml, not in a workspace file"
 _NO_CHANNELS_HERE = "a workspace file names channels, like [finance]; it cannot define one: channels belong in spendwatch.yaml"
 _LIST = "must be a list, like [a, b]"

@@ -11,6 +11,7 @@ from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.money import EXACT, Currency, plain
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Threshold, WorkspacePolicy
 from spendwatch.domain.scope import Dimension, Seen
+from spendwatch.domain.statement import WorkspaceId
 from spendwatch.settings import Settings
 from spendwatch.settings.files import Location
 from spendwatch.settings.layers import Layers
@@ -22,6 +23,7 @@ from spendwatch.yaml_text import KeyPath, Place, path_text
 _PLACEHOLDERS = frozenset({"1000000000000001", "llm-xxxxxxxxxxxxxxxx"})
 """The ids that `init` writes."""
 UNUSED = "no budget, balance or operator uses this channel: no alert is ever sent over it"
+_A_KEY = "an API key itself stands here: it is a secret; write its id, as bills show it, and replace the key"
 _STILL_DRAFT = "still the placeholder of `init`: write the id that your bills show"
 
 _ROBOTS = {
@@ -72,7 +74,7 @@ class Examined:
 
     def warnings(self, seen: Collection[Seen] = ()) -> list[ConfigMistake]:
         """Return every warning in the order of the files, given what the bills on record name."""
-        found = [*self._accounts(seen), *self._channels(), *self._folder()]
+        found = [*self._accounts(seen), *self._channels(), *self._folder(), *self._names()]
         by_workspace: dict[str, list[Seen]] = {}
         for one in seen:
             by_workspace.setdefault(one.workspace, []).append(one)
@@ -111,6 +113,26 @@ class Examined:
             if config.type == "webhook" and (robot := _robot(config.url)):
                 why = f"a {robot} chat robot does not accept the JSON of a webhook: put a service in between that translates it"
                 yield _warning(self.main, ("channels", name, "url"), why)
+
+    def _names(self) -> Iterator[ConfigMistake]:
+        """Yield names that two ids share, or that their workspace's file overrides, and keys that stand where ids belong."""
+        for section in ("api_keys", "workspaces"):
+            path, ids = ("names", section), dict[str, str]()
+            files = self.settings.workspace_files if section == "workspaces" else {}
+            own = {policy.workspace: policy.name for policy in files.values() if policy.name}
+            for one in self.main.names(path):
+                name = str(self.main.look((*path, one)))
+                if section == "api_keys" and one.startswith("sk-"):
+                    # The key is a secret: no warning repeats it.
+                    yield self.main.place((*path, one), of_key=True).mistake(path_text(path), _A_KEY)
+                elif own.get(WorkspaceId(one), name) != name:
+                    why = f"its file names this workspace {own[WorkspaceId(one)]!r}: that name is used"
+                    yield _warning(self.main, (*path, one), why)
+                elif (other := ids.setdefault(name, one)) != one:
+                    yield _warning(self.main, (*path, one), f"{name!r} is also the name of {other}")
+            for file, policy in files.items():
+                if policy.name and (other := ids.setdefault(policy.name, policy.workspace)) != policy.workspace:
+                    yield _warning(self.files[file], ("name",), f"{policy.name!r} is also the name of {other}")
 
     def _folder(self) -> Iterator[ConfigMistake]:
         folder, main = self.location.folder, self.location.main

@@ -12,11 +12,12 @@ from spendwatch.domain.policy import (
     ChannelName,
     Escalation,
     FinerBudget,
+    Names,
     Policies,
     Threshold,
     WorkspacePolicy,
 )
-from spendwatch.domain.scope import MATCHABLE, Counts, Match
+from spendwatch.domain.scope import MATCHABLE, Counts, Dimension, Match
 from spendwatch.domain.statement import AccountId, WorkspaceId
 from spendwatch.settings.schema import (
     AccountPart,
@@ -44,13 +45,18 @@ class Defaults:
 
 def policies(daemon: DaemonFile, workspaces: Iterable[WorkspacePolicy]) -> Policies:
     """Return everything that the judgement needs to know."""
-    defaults = Defaults.of(daemon)
+    defaults, workspaces = Defaults.of(daemon), tuple(workspaces)
+    names = {(Dimension.API_KEY, key): name for key, name in daemon.names.api_keys.items()}
+    names |= {(Dimension.WORKSPACE, workspace): name for workspace, name in daemon.names.workspaces.items()}
+    names |= {(Dimension.WORKSPACE, policy.workspace): policy.name for policy in reversed(workspaces) if policy.name}
+    names |= {(Dimension.ACCOUNT, part.id): name for name, part in daemon.accounts.items()}
     return Policies(
         accounts=tuple(_account_policy(name, part, defaults) for name, part in daemon.accounts.items()),
-        workspaces=tuple(workspaces),
+        workspaces=workspaces,
         operators=_channels(daemon.operators, defaults.channels),
         products=tuple(daemon.products),
         month_final_on=daemon.month_final_on,
+        names=Names(names),
     )
 
 

@@ -172,6 +172,13 @@ class RetentionPart(Closed):
     lines: KeepLines | None = None
 
 
+class NamesPart(Closed):
+    """What people call the ids of bills."""
+
+    api_keys: dict[Title, Title] = Field(default_factory=dict)
+    workspaces: dict[WorkspaceText, Title] = Field(default_factory=dict)
+
+
 class WorkspaceFile(_Watched):
     """`workspaces/*.yaml`: what one workspace may spend."""
 
@@ -197,6 +204,7 @@ class DaemonFile(BaseSettings):
     sources: dict[Name, SourceConfig]
     retention: RetentionPart = Field(default_factory=RetentionPart)
     defaults: DefaultsPart = Field(default_factory=DefaultsPart)
+    names: NamesPart = Field(default_factory=NamesPart)
     channels: Annotated[dict[Name, ChannelConfig], Field(min_length=1)]
     operators: ChannelNames | None = None
 
