@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from domain_builders import (
     ACME,
+    FINANCE,
     NOW,
     SEPTEMBER,
     USD,
@@ -28,10 +29,12 @@ from domain_builders import (
     told,
 )
 from spendwatch.domain.alert import AlertKey, AlertState, Rule
+from spendwatch.domain.forecast import Forecast
+from spendwatch.domain.forecast_alerts import review_forecast
 from spendwatch.domain.money import Money
 from spendwatch.domain.notification import Facts, Notification, Reason
-from spendwatch.domain.policy import Severity, Threshold, Watch
-from spendwatch.domain.review import AlertsKnown, Condition, Verdict, expire, review_conditions
+from spendwatch.domain.policy import ChannelName, Severity, Threshold, Watch
+from spendwatch.domain.review import AlertsKnown, Condition, Verdict, expire, one_message_per_matter, review_conditions
 from spendwatch.domain.scope import BudgetScope, NamedScope, Subject
 from spendwatch.domain.statement import AccountId
 from spendwatch.domain.thresholds import gravity, review_standing
@@ -622,6 +625,122 @@ def test_whatever_the_balance_does_what_fires_is_what_holds(history: Sequence[in
         assert len(said) <= 1
         again = review_conditions(floors(available), book.known(), now=book.now + HOUR)
         assert again == Verdict(), "a second look at the same finds nothing new"
+
+
+# --- one message for one matter
+
+
+BOSS, OPS = ChannelName("boss"), ChannelName("ops")
+
+
+def a_runway(days: int, *, holds: bool, severity: Severity = Severity.WARNING) -> Condition:
+    return replace(
+        a_floor(1, holds=holds, group="runway:acme"),
+        key=AlertKey(Rule.RUNWAY, BudgetScope(ACME), f"{days}d"),
+        severity=severity,
+        grave=-days,
+        facts=Facts(scope=BudgetScope(ACME), threshold=f"{days}d"),
+        channels=(OPS,),
+    )
+
+
+def _one_round(book: Book, *conditions: Condition) -> Verdict:
+    return one_message_per_matter(review_conditions(conditions, book.known(), now=book.now))
+
+
+def test_a_low_balance_that_lasts_few_days_is_one_message_to_all_who_hear_of_either() -> None:
+    book = Book()
+    (said,) = book.enter(_one_round(book, *floors(400), a_runway(7, holds=True)))
+    assert told([said]) == [("fired", "500", ("1000", "7d"))]
+    assert said.channels == (FINANCE, OPS)
+    assert {alert.key.threshold: (alert.told_at, alert.times_told) for alert in book.alerts.values()} == {
+        "1000": (None, 0),
+        "500": (NOW, 1),
+        "7d": (NOW, 0),
+    }
+
+
+def test_the_gravest_of_a_matter_speaks_whatever_its_rule() -> None:
+    book = Book()
+    (said,) = book.enter(_one_round(book, *floors(900), a_runway(3, holds=True, severity=Severity.CRITICAL)))
+    assert (said.rule, said.severity, told([said])) == (Rule.RUNWAY, Severity.CRITICAL, [("fired", "3d", ("1000",))])
+
+
+def test_what_was_told_with_another_does_not_silence_what_gets_worse_later() -> None:
+    book = Book()
+    book.enter(_one_round(book, *floors(900), a_runway(7, holds=True)))
+    later = _one_round(book, *floors(900), a_runway(7, holds=True), a_runway(3, holds=True, severity=Severity.CRITICAL))
+    assert told(book.enter(later)) == [("fired", "3d", ())]
+    overdue = _one_round(book, *floors(-1), a_runway(7, holds=True), a_runway(3, holds=True))
+    assert told(book.enter(overdue)) == [("fired", "", ("500",))]
+
+
+def test_an_escalation_speaks_for_itself() -> None:
+    book = Book()
+    escalated = replace(
+        a_floor(0, holds=True), key=AlertKey(Rule.ESCALATED, BudgetScope(ACME), "4h"), group="", channels=(BOSS,)
+    )
+    said = book.enter(_one_round(book, *floors(-1), escalated))
+    assert [one.channels for one in said] == [(FINANCE,), (BOSS,)]
+
+
+def test_a_threshold_and_a_forecast_of_one_budget_are_one_message_and_two_alerts() -> None:
+    ahead = Threshold(share=Decimal(1), is_forecast=True)
+    watch, now = replace(a_watch(share(50), ahead), channels=(FINANCE, OPS)), NOW + DAY
+    now_at = standing(600, watch)
+    likely = Forecast(SEPTEMBER, cny(600), cny(1000), cny(1100), cny(1200), date(2026, 9, 16), 16)
+    held = review_forecast(now_at, replace(likely, through=date(2026, 9, 15)), AlertsKnown(()), {}, account_name="", now=NOW)[1]
+    book = Book()
+    reached = review_standing(now_at, book.known(), account_name="", now=now)
+    ahead_of, _ = review_forecast(now_at, likely, book.known(), held, account_name="", now=now)
+    (said,) = book.enter(one_message_per_matter(reached + ahead_of))
+    assert told([said]) == [("fired", "forecast 100%", ("50%",))]
+    assert (said.severity, said.facts.forecast, said.channels) == (Severity.WARNING, likely, (FINANCE, OPS))
+    # The threshold was told: it is corrected as if it had had a message of its own.
+    assert [one.rule for one in book.spend(400, watch)] == [Rule.CORRECTED]
+
+
+def test_alerts_of_different_matters_keep_their_messages() -> None:
+    book = Book()
+    other = replace(a_floor(500, holds=True, group="other"), key=AlertKey(Rule.BALANCE_LOW, BudgetScope(AccountId("2")), "500"))
+    said = book.enter(one_message_per_matter(_one_round(book, *floors(900), other) + _spends(600)))
+    assert len(said) == 3
+
+
+def _spends(spent: int) -> Verdict:
+    return review_standing(standing(spent), AlertsKnown(()), account_name="", now=NOW)
+
+
+CHANNELS = st.sets(st.sampled_from([FINANCE, OPS, BOSS]), min_size=1)
+FALL = st.lists(st.tuples(st.integers(-10, 1500), st.integers(0, 10), st.sampled_from(list(Severity))), min_size=1, max_size=20)
+
+
+@given(FALL, CHANNELS, CHANNELS)
+def test_merging_loses_no_alert_no_channel_and_no_threshold(
+    history: Sequence[tuple[int, int, Severity]], low: set[ChannelName], lasting: set[ChannelName]
+) -> None:
+    book = Book()
+    for available, days, severity in history:
+        book.now += HOUR
+        conditions = [
+            *(replace(one, channels=tuple(sorted(low))) for one in floors(available)),
+            *(replace(a_runway(at, holds=days <= at, severity=severity), channels=tuple(sorted(lasting))) for at in (7, 3)),
+        ]
+        apart = review_conditions(conditions, book.known(), now=book.now)
+        together = one_message_per_matter(apart)
+        fired = [one for one in together.notifications if one.reason is Reason.FIRED]
+        assert len(fired) <= 1, "one matter, one message"
+        assert [alert.id for alert in together.alerts] == [alert.id for alert in apart.alerts]
+        before = [one for one in apart.notifications if one.reason is Reason.FIRED]
+        assert bool(before) == bool(fired)
+        for one in before:
+            assert {one.facts.threshold, *one.facts.also} <= {fired[0].facts.threshold, *fired[0].facts.also}
+            assert set(one.channels) <= set(fired[0].channels)
+            assert one.severity.rank <= fired[0].severity.rank
+        assert [one.told_at for one in together.alerts] == [one.told_at for one in apart.alerts]
+        owners = {one.alert for one in together.notifications}
+        assert all(alert.id in owners for alert in together.alerts if alert.times_told and alert.since == book.now)
+        book.enter(together)
 
 
 # --- what is over

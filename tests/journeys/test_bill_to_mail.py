@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from home import RESEARCH, SECRET, TRAINING, Home, lines_worth, this_month, today
+from bill_builder import a_line, a_line_id
+from home import RESEARCH, SECRET, TRAINING, Home, TimedHome, lines_worth, this_month, today
 from oracle import spend_by_workspace
+from servers_smtp import SmtpSink
 
 
 def _parsed(content: bytes) -> EmailMessage:
@@ -44,6 +46,42 @@ def test_thresholds_reached_together_make_one_message_that_names_the_highest_and
     assert call["data"]["threshold"] == "100%"
     assert call["data"]["also"] == ["80%", "50%"]
     assert len(home.json("alerts")["alerts"]) == 3
+
+
+def _days(*amounts: str) -> list[dict[str, str]]:
+    """Return a line of each of these days of September 2026."""
+    return [
+        a_line(line_id=a_line_id(number), day=f"202609{number:02d}", amount=amount) for number, amount in enumerate(amounts, 1)
+    ]
+
+
+def test_one_bill_makes_one_mail_for_each_matter_and_an_alert_for_each_threshold(tmp_path: Path) -> None:
+    """A balance below two floors that lasts few days; a budget half spent that the month will probably exceed."""
+    with SmtpSink() as mail:
+        home = TimedHome(tmp_path, mail)
+        home.furnish(account=", balance: {from: manual, cash: 400.00, floors: [150.00, 120.00], runway: [7d, 3d]}")
+        home.watch(budget="550.00", more="thresholds: [50%, forecast 80%]")
+        home.at("2026-09-17T10:00")
+        home.drop(_days(*["15"] * 16), exported=home.now)
+        home.call("once")
+        home.at("2026-09-18T10:00")
+        home.drop(_days(*["15"] * 16, "60"), exported=home.now)
+        running = home.start()
+        try:
+            home.until(lambda: len(home.mails()) >= 2)
+        finally:
+            assert running.stop() == 0
+        balance, budget = sorted((_parsed(one) for one in home.mails()), key=lambda one: "Research" in str(one["Subject"]))
+        alerts = [one["rule"] + " " + one["threshold"] for one in home.json("alerts")["alerts"]]
+    assert sorted(alerts) == [
+        "balance.low 120",
+        "balance.low 150",
+        "balance.runway 7d",
+        "spend.forecast forecast 80%",
+        "spend.threshold_reached 50%",
+    ]
+    assert "less than CNY 120.00" in str(balance["Subject"])
+    assert "will probably reach 80%" in str(budget["Subject"])
 
 
 def test_the_same_bill_under_another_name_and_an_overlapping_export_say_nothing_new(home: Home) -> None:

@@ -107,7 +107,11 @@ def _explained(alert: Alert, behind: list[SpendSum], store: Store, settings: Set
     if alert.amount:
         screen.print(f"Figure      {alert.amount} when it fired")
     times = counted(alert.times_told, "notification")
-    told = f"{times}, the last {when(alert.told_at, zone)}" if alert.told_at else "covered by a more severe alert"
+    told = (
+        f"{times}, the last {when(alert.told_at, zone)}"
+        if alert.times_told and alert.told_at
+        else "covered by a more severe alert"
+    )
     screen.print(f"Decision    {told}")
     if any(one.alert == alert.id for one in store.book.undelivered()):
         screen.print("Undelivered nobody could be notified; it is sent again when a channel of its policy works")
@@ -144,7 +148,7 @@ def _explained(alert: Alert, behind: list[SpendSum], store: Store, settings: Set
         for delivery in deliveries
     ]
     headings = ("REASON", "CHANNEL", "TARGET", "STATE", "ATTEMPTS", "SETTLED", "LAST ERROR")
-    none = "none: no channel has a recipient" if alert.told_at else "none: covered by a more severe alert"
+    none = "none: no channel has a recipient" if alert.times_told else "none: covered by a more severe alert"
     screen.print(table(headings, rows) if rows else none)
 
 

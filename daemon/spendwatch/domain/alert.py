@@ -138,8 +138,9 @@ class Alert:
     since: datetime
     resolved_at: datetime | None
     told_at: datetime | None
-    """When it was last put into words; None when a graver alert spoke for it."""
+    """When it was last put into words; None while a graver alert of its rule spoke for it."""
     times_told: int
+    """How many notifications it had of its own: none where it was put into the words of a graver alert of its matter."""
     amount: str
     """Spend or available balance when it fired, as plain decimal text; empty where there is none."""
     summary: str

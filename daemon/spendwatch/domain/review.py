@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule
+from spendwatch.domain.alert import Alert, AlertId, AlertKey, AlertState, Matter, Rule
 from spendwatch.domain.notification import Facts, Notification, Reason, notification_id
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.scope import AlertScope
@@ -171,6 +171,41 @@ def _is_over(alert: Alert, judged: set[AlertKey], open_labels: frozenset[str], n
     if alert.key.rule.is_episodic or alert.key.rule is Rule.REJECTED:
         return alert.key not in judged
     return now - alert.since >= ONE_SHOT_LASTS
+
+
+_MERGED = (Rule.OVERDUE, Rule.BALANCE_LOW, Rule.RUNWAY, Rule.THRESHOLD_REACHED, Rule.FORECAST)
+"""The rules whose alerts share a message, the gravest of equal severity first. An escalation has channels of its own."""
+
+
+def one_message_per_matter(verdict: Verdict) -> Verdict:
+    """Return the verdict with one notification for all alerts of one matter that fire together, told by the gravest.
+
+    It names the thresholds of the others and goes to all their channels. They are recorded as told with it: so they are
+    reminded of and corrected as if each had a message of its own.
+    """
+    alerts = {alert.id: alert for alert in verdict.alerts}
+    by_matter: dict[Matter, list[Notification]] = {}
+    for one in verdict.notifications:
+        if one.reason is Reason.FIRED and one.rule in _MERGED:
+            by_matter.setdefault(alerts[one.alert].key.matter, []).append(one)
+    merged: dict[AlertId, Notification | None] = {}
+    for together in by_matter.values():
+        if len(together) > 1:
+            gravest, *others = sorted(together, key=lambda one: (-one.severity.rank, _MERGED.index(one.rule)))
+            merged |= {gravest.alert: _speak_for(gravest, others), **dict.fromkeys(one.alert for one in others)}
+    if not merged:
+        return verdict
+    for told in (alert for alert, message in merged.items() if message is None):
+        alerts[told] = replace(alerts[told], times_told=0)
+    said = (merged.get(one.alert, one) if one.reason is Reason.FIRED else one for one in verdict.notifications)
+    return Verdict(tuple(alerts.values()), tuple(one for one in said if one))
+
+
+def _speak_for(gravest: Notification, others: Sequence[Notification]) -> Notification:
+    also = (*gravest.facts.also, *(label for one in others for label in (one.facts.threshold, *one.facts.also)))
+    channels = dict.fromkeys(name for one in (gravest, *others) for name in one.channels)
+    found = (one.facts.forecast for one in (gravest, *others) if one.facts.forecast)
+    return replace(gravest, channels=tuple(channels), facts=replace(gravest.facts, also=also, forecast=next(found, None)))
 
 
 def say(alert: Alert, reason: Reason, channels: tuple[ChannelName, ...], facts: Facts, now: datetime) -> Notification:

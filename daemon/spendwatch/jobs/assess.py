@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from spendwatch.domain.balance_watch import BalanceWatch
+from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import Policies, Watch
-from spendwatch.domain.review import AlertsKnown, Verdict, expire, review_conditions
+from spendwatch.domain.review import AlertsKnown, Verdict, expire, one_message_per_matter, review_conditions
 from spendwatch.domain.scope import AlertScope
 from spendwatch.domain.standing import Standing
 from spendwatch.domain.thresholds import review_standing
@@ -41,9 +42,9 @@ def assess(
 ) -> int:
     """Judge everything that is watched and commit alerts with their deliveries; return how many deliveries are new.
 
-    All is judged by one state of the ledger. What holds now is committed first, then what is only foreseen. Without
-    `balances` no balance is known but what is configured, and nothing is foreseen; `insight` spares reading again what did
-    not change since the last round.
+    All is judged by one state of the ledger. Where there are very many budgets, what holds now is committed first, then what
+    is only foreseen. Without `balances` no balance is known but what is configured, and nothing is foreseen; `insight` spares
+    reading again what did not change since the last round.
     """
     insight = insight or Insight()
     with LedgerView.opened(ledger, insight.kept) as view:
@@ -54,7 +55,9 @@ def assess(
     # What is to be remembered is written down before what follows from it: after a crash between, it follows again.
     if judged.looks and balances:
         balances.remember(judged.looks)
-    return book.commit(judged.verdict, around.targets, now=now) + _foresee(here, judged, ledger, book)
+    if judged.foreseen is None:
+        return book.commit(judged.verdict, around.targets, now=now) + _foresee_many(here, judged, ledger, book)
+    return _commit_foreseen(here, judged.verdict, judged.foreseen, book)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,22 @@ class _Round:
         """What people call each account."""
         return {policy.account: policy.name for policy in self.policies.accounts}
 
+    @property
+    def ground(self) -> tuple[int, BillingPeriod]:
+        """What forecasts rest on, apart from policies."""
+        return self.view.revision, self.periods[-1]
+
+    def foresees(self, standings: Sequence[Standing]) -> bool:
+        """Return whether forecasts are to be judged: not where nothing has changed since that was done last."""
+        is_done = self.insight.has_foreseen(self.ground, self.policies)
+        return self.balances is not None and not is_done and bool(watched_for_forecasts(standings))
+
+    def forecasts(self, standings: Sequence[Standing]) -> tuple[Sequence[Verdict], Foretold]:
+        """Judge the forecasts of this month by the run rates at hand."""
+        held = self.balances.foretold() if self.balances else {}
+        paces, zone = self.insight.paces, self.around.zone
+        return foresee(standings, paces, self.known, held, self.fresh, names=self.names, zone=zone)
+
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
@@ -95,6 +114,8 @@ class _Judged:
     standings: Sequence[Standing]
     """Those of the current month."""
     watched: Watched
+    foreseen: Foretold | None
+    """What forecasts reach, to be remembered; None where they were not judged."""
 
 
 def _judge(here: _Round, health: Health) -> _Judged:
@@ -119,36 +140,43 @@ def _judge(here: _Round, health: Health) -> _Judged:
     conditions += found
     verdicts.append(review_conditions(conditions, here.known, now=now))
     verdicts.append(expire(here.known, conditions, frozenset(period.label for period in judged), now=now))
+    foreseen: Foretold | None = None
     if len(watched) <= _FEW:
         here.insight.paces.look(view, policies, watched.values(), around.zone)
-    return _Judged(_in_full(here, view, verdicts, watched), looks, standings, watched)
+        if here.foresees(standings):
+            found_ahead, foreseen = here.forecasts(standings)
+            verdicts += found_ahead
+    return _Judged(_in_full(here, view, verdicts, watched), looks, standings, watched, foreseen)
 
 
-def _foresee(here: _Round, judged: _Judged, ledger: Ledger, book: AlertBook) -> int:
-    """Judge the forecasts of this month, unless nothing has changed since that was done last, or just now."""
-    insight, standings, zone, month = here.insight, judged.standings, here.around.zone, here.periods[-1]
-    are_many, ground = len(judged.watched) > _FEW, (here.view.revision, month)
-    wanted = watched_for_forecasts(standings) and not insight.has_foreseen(ground, here.policies)
-    if not (insight.is_rested(here.now) if are_many else wanted):
+def _foresee_many(here: _Round, judged: _Judged, ledger: Ledger, book: AlertBook) -> int:
+    """Judge the forecasts of very many budgets behind everything else, unless that was done just now."""
+    insight = here.insight
+    if len(judged.watched) <= _FEW or not insight.is_rested(here.now):
         return 0
     with LedgerView.opened(ledger, insight.kept) as view:
         if view.revision != here.view.revision:
             return 0  # who recorded a bill meanwhile starts a round of its own
-        insight.paces.look(view, here.policies, judged.watched.values(), zone)
-        if here.balances is None or not wanted:
+        insight.paces.look(view, here.policies, judged.watched.values(), here.around.zone)
+        if not here.foresees(judged.standings):
             return 0
-        held = here.balances.foretold()
-        verdicts, foretold = foresee(standings, insight.paces, here.known, held, here.fresh, names=here.names, zone=zone)
+        verdicts, foreseen = here.forecasts(judged.standings)
         verdict = _in_full(here, view, verdicts, judged.watched)
-    if foretold != held:
-        here.balances.foretell(foretold)
+    return _commit_foreseen(here, verdict, foreseen, book)
+
+
+def _commit_foreseen(here: _Round, verdict: Verdict, foreseen: Foretold, book: AlertBook) -> int:
+    if here.balances and foreseen != here.balances.foretold():
+        here.balances.foretell(foreseen)
     new = book.commit(verdict, here.around.targets, now=here.now)
-    insight.foresaw(ground, here.policies)
+    here.insight.foresaw(here.ground, here.policies)
     return new
 
 
 def _in_full(here: _Round, view: LedgerView, verdicts: Sequence[Verdict], watched: Watched) -> Verdict:
     alerts = tuple(alert for verdict in verdicts for alert in verdict.alerts)
     said = tuple(notification for verdict in verdicts for notification in verdict.notifications)
+    merged = one_message_per_matter(Verdict(alerts, said))
     zone, paces = here.around.zone, here.insight.paces
-    return Verdict(alerts, enriched(said, view, here.policies, watched, paces, fresh=here.fresh, zone=zone))
+    in_full = enriched(merged.notifications, view, here.policies, watched, paces, fresh=here.fresh, zone=zone)
+    return Verdict(merged.alerts, in_full)
