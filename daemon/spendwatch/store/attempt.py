@@ -34,9 +34,9 @@ reading = Table(
 )
 
 
-def note_attempt(connection: Connection, digest: Digest, name: str, why: str, now: datetime) -> int:
+def note_attempt(connection: Connection, digest: Digest, name: str, why: str, *, at: datetime) -> int:
     """Note that a file could not be read, and return how often that happened so far."""
-    row: Row = {"digest": digest, "name": name, "tries": 1, "why": why, "at": now}
+    row: Row = {"digest": digest, "name": name, "tries": 1, "why": why, "at": at}
     insertion = insert_into(connection, attempt).values(row)
     again = {"tries": attempt.c.tries + 1, "why": insertion.excluded.why, "at": insertion.excluded.at}
     connection.execute(insertion.on_conflict_do_update(index_elements=[attempt.c.digest], set_=again))

@@ -48,7 +48,7 @@ def add_audit_entry(connection: Connection, entry: AuditEntry) -> None:
     connection.execute(insert(audit).values(asdict(entry)))
 
 
-def audit_entries(connection: Connection, limit: int) -> tuple[AuditEntry, ...]:
+def latest_audit_entries(connection: Connection, limit: int) -> tuple[AuditEntry, ...]:
     """Return what was done last, the latest first."""
     columns = (audit.c.at, audit.c.actor, audit.c.action, audit.c.subject, audit.c.detail, audit.c.digest)
     return tuple(AuditEntry(*row) for row in connection.execute(select(*columns).order_by(audit.c.id.desc()).limit(limit)))

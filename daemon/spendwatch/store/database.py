@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
 from spendwatch.store.storage import Storage
 from spendwatch.store.trouble import as_unavailable
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Database:
@@ -92,3 +97,33 @@ class Database:
 
 class _Held(threading.local):
     connection: Connection | None = None
+
+
+class Book:
+    """What keeps everything in a database."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep everything in that database."""
+        self._database = database
+
+
+def reads(query: Callable[Concatenate[Connection, P], R]) -> Callable[Concatenate[Book, P], R]:
+    """Make a method of a function that only reads: it is called with one view of the data."""
+
+    @wraps(query)
+    def method(self: Book, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._database.reading() as connection:
+            return query(connection, *args, **kwargs)
+
+    return method
+
+
+def writes(change: Callable[Concatenate[Connection, P], R]) -> Callable[Concatenate[Book, P], R]:
+    """Make a method of a function that writes: it is called in a transaction of its own."""
+
+    @wraps(change)
+    def method(self: Book, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._database.writing() as connection:
+            return change(connection, *args, **kwargs)
+
+    return method

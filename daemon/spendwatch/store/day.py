@@ -59,7 +59,7 @@ def remove_lines(connection: Connection, key: DayKey) -> None:
     connection.execute(delete(day).where(is_day(day, key)))
 
 
-def newest_day(connection: Connection) -> date | None:
+def latest_day(connection: Connection) -> date | None:
     """Return the latest day of which there is a line."""
     found: date | None = connection.scalar(select(func.max(day.c.day)))
     return found

@@ -110,7 +110,7 @@ def sums(
     )
 
 
-def names_seen(connection: Connection) -> frozenset[Seen]:
+def named_together(connection: Connection) -> frozenset[Seen]:
     """Return what the bills on record name together, whatever series."""
     names = (spend.c[name] for name in Seen._fields)
     return frozenset(Seen(*row) for row in connection.execute(select(*names).distinct()))

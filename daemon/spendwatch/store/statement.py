@@ -134,14 +134,14 @@ def enter(
     return int(connection.execute(select(statement.c.id).where(statement.c.identity == entered.identity)).scalar_one())
 
 
-def latest_statements(connection: Connection, limit: int | None) -> tuple[EnteredStatement, ...]:
+def latest_statements(connection: Connection, limit: int | None = None) -> tuple[EnteredStatement, ...]:
     """Return the statements received last, the latest first: the same bytes exported once more were received once more."""
     latest = select(statement).order_by(statement.c.received_at.desc(), statement.c.id.desc())
     found = connection.execute(latest.limit(limit)).mappings()
     return tuple(_entered(dict(row)) for row in found)
 
 
-def statements_beginning(connection: Connection, prefix: str, limit: int) -> tuple[EnteredStatement, ...]:
+def statements_beginning(connection: Connection, prefix: str, limit: int = 10) -> tuple[EnteredStatement, ...]:
     """Return the statements whose id, or the digest of whose bytes, begins so."""
     begins = or_(begins_with(statement.c.identity, prefix), begins_with(statement.c.digest, prefix))
     query = select(statement).where(begins).order_by(statement.c.identity).limit(limit)

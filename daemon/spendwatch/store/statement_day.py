@@ -180,7 +180,7 @@ def _days(
         yield row.statement, DayContent(key, Digest(row.content), row.lines, Identity(row.identity), known)
 
 
-def telling_days(connection: Connection, series: Iterable[SeriesKey]) -> TellingDays:
+def telling_days_of(connection: Connection, series: Iterable[SeriesKey]) -> TellingDays:
     """Return of which days of these series statements have lines, and what complete ones speak of."""
     wanted = sorted(set(series))
     days = (coverage.c.first_day, coverage.c.last_day)
@@ -209,9 +209,9 @@ def _newest(connection: Connection, which: ColumnElement[bool]) -> Iterator[tupl
         yield DayKey(AccountId(account), BillingPeriod.parse(label), series, day), moment, count
 
 
-def series_of(connection: Connection, number: int | None) -> frozenset[SeriesKey]:
-    """Return the series that a statement speaks of."""
-    names = ("account", "period", "series")
+def series_spoken_of(connection: Connection, identity: Digest) -> frozenset[SeriesKey]:
+    """Return the series that a statement on record speaks of."""
+    names, number = ("account", "period", "series"), number_of(connection, identity)
     days, covers = (
         select(*(table.c[name] for name in names)).where(table.c.statement == number) for table in (statement_day, coverage)
     )

@@ -86,7 +86,7 @@ def used_on(
     return found
 
 
-def products_since(connection: Connection, since: date) -> Mapping[AccountId, frozenset[str]]:
+def products_charged_since(connection: Connection, since: date) -> Mapping[AccountId, frozenset[str]]:
     """Return the products that anything was charged for since that day, in any series."""
     # The billing month wins over the date: a day's lines may stand in the bill of the month before.
     earliest = BillingPeriod(since.year, since.month).previous().label
