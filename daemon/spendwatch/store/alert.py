@@ -62,7 +62,10 @@ def _change_course(insertion: Insertion) -> Insertion:
 
 
 def alerts_that_matter(connection: Connection) -> tuple[Alert, ...]:
-    """Return firing alerts, those of the latest three periods, and of matters without a period the latest episode."""
+    """Return firing alerts, those of the latest three periods, and of matters without a period the latest episode.
+
+    What is left out, ended alerts of older periods, is told apart by its identity all the same should it come up again.
+    """
     newest: str | None = connection.scalar(select(func.max(alert.c.period)))
     oldest = BillingPeriod.parse(newest).previous().previous().label if newest else "9999-12"
     latest = select(*_KEY, func.max(alert.c.episode)).where(alert.c.period == "").group_by(*_KEY)
@@ -70,18 +73,20 @@ def alerts_that_matter(connection: Connection) -> tuple[Alert, ...]:
     return _alerts(connection, select(alert).where(or_(firing, alert.c.period >= oldest, is_latest)))
 
 
-def alerts_listed(connection: Connection, *, state: AlertState | None, period: str | None, limit: int) -> tuple[Alert, ...]:
+def alerts_listed(
+    connection: Connection, *, state: AlertState | None = None, period: BillingPeriod | None = None, limit: int = 1000
+) -> tuple[Alert, ...]:
     """Return alerts, the latest first."""
     query = select(alert).order_by(alert.c.since.desc(), alert.c.id).limit(limit)
     if state is not None:
         query = query.where(alert.c.state == state)
     if period is not None:
-        query = query.where(alert.c.period == period)
+        query = query.where(alert.c.period == period.label)
     return _alerts(connection, query)
 
 
-def alerts_beginning(connection: Connection, prefix: str, limit: int) -> tuple[Alert, ...]:
-    """Return the alerts whose id begins so."""
+def alerts_beginning(connection: Connection, prefix: str, limit: int = 10) -> tuple[Alert, ...]:
+    """Return the alerts whose id begins so: none, the one that is meant, or several."""
     if not prefix:
         return ()
     return _alerts(connection, select(alert).where(begins_with(alert.c.id, prefix)).order_by(alert.c.id).limit(limit))

@@ -7,31 +7,23 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from spendwatch.domain.alert import Alert, AlertId, AlertState
+from spendwatch.domain.alert import AlertId, AlertState
 from spendwatch.domain.notification import Delivery, DeliveryState, Notification
-from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.store.alert import alert, alerts_beginning, alerts_listed, alerts_that_matter, put_alerts
-from spendwatch.store.database import Database
+from spendwatch.store.database import Book, reads
 from spendwatch.store.delivery import deliveries, delivery, put_deliveries, select_deliveries
 from spendwatch.store.notification import notification, notifications_about, put_notifications
 
 
-class AlertBook:
+class AlertBook(Book):
     """The alert book in a database."""
 
-    def __init__(self, database: Database) -> None:
-        """Keep everything in that database."""
-        self._database = database
-
-    def known(self) -> Sequence[Alert]:
-        """Return firing alerts, those of the latest three periods, and of matters without a period the latest episode.
-
-        What is left out, ended alerts of older periods, is told apart by its identity all the same should it come up again.
-        """
-        with self._database.reading() as connection:
-            return alerts_that_matter(connection)
+    known = reads(alerts_that_matter)
+    alerts = reads(alerts_listed)
+    find = reads(alerts_beginning)
+    notifications_of = reads(notifications_about)
 
     def commit(self, verdict: Verdict, targets: Mapping[ChannelName, Sequence[str]], *, now: datetime) -> int:
         """Store alerts, and for each notification one delivery a channel and target: all of it or nothing.
@@ -44,23 +36,6 @@ class AlertBook:
             put_alerts(connection, verdict.alerts)
             put_notifications(connection, verdict.notifications)
             return put_deliveries(connection, verdict.notifications, targets, now)
-
-    def alerts(
-        self, *, state: AlertState | None = None, period: BillingPeriod | None = None, limit: int = 1000
-    ) -> Sequence[Alert]:
-        """Return alerts, the latest first."""
-        with self._database.reading() as connection:
-            return alerts_listed(connection, state=state, period=period.label if period else None, limit=limit)
-
-    def find(self, id_prefix: str, limit: int = 10) -> Sequence[Alert]:
-        """Return the alerts whose id begins so: none, the one that is meant, or several."""
-        with self._database.reading() as connection:
-            return alerts_beginning(connection, id_prefix, limit)
-
-    def notifications_of(self, which: AlertId) -> Sequence[Notification]:
-        """Return the alert's notifications, the oldest first."""
-        with self._database.reading() as connection:
-            return notifications_about(connection, which)
 
     def undelivered(self) -> Sequence[Notification]:
         """Return the latest notification of each firing alert that reached nobody and is not being sent."""

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, Connection, Float, Integer, Table, de
 
 from spendwatch.domain.health import ReadingProgress
 from spendwatch.domain.statement import Digest, SourceName
-from spendwatch.store.columns import Moment, Row, StoredText, insert_into, metadata
+from spendwatch.store.columns import Moment, Row, StoredText, metadata, upsert
 
 attempt = Table(
     "attempt",
@@ -37,9 +37,7 @@ reading = Table(
 def note_attempt(connection: Connection, digest: Digest, name: str, why: str, *, at: datetime) -> int:
     """Note that a file could not be read, and return how often that happened so far."""
     row: Row = {"digest": digest, "name": name, "tries": 1, "why": why, "at": at}
-    insertion = insert_into(connection, attempt).values(row)
-    again = {"tries": attempt.c.tries + 1, "why": insertion.excluded.why, "at": insertion.excluded.at}
-    connection.execute(insertion.on_conflict_do_update(index_elements=[attempt.c.digest], set_=again))
+    upsert(connection, attempt, row, {"tries": attempt.c.tries + 1, "why": why, "at": at})
     tries: int = connection.scalar(select(attempt.c.tries).where(attempt.c.digest == digest)) or 0
     return tries
 
@@ -52,10 +50,7 @@ def forget_attempts(connection: Connection, digest: Digest) -> None:
 def note_progress(connection: Connection, progress: ReadingProgress) -> None:
     """Note how much of a file is read."""
     # In thousandths, never rounded up: what is not read yet is not shown as read.
-    row: Row = {**asdict(progress), "share": int(progress.share * 1000) / 1000}
-    insertion = insert_into(connection, reading).values(row)
-    latest = {name: insertion.excluded[name] for name in row if name != "source"}
-    connection.execute(insertion.on_conflict_do_update(index_elements=[reading.c.source], set_=latest))
+    upsert(connection, reading, {**asdict(progress), "share": int(progress.share * 1000) / 1000})
 
 
 def forget_progress(connection: Connection, source: SourceName | None = None) -> None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import Boolean, Column, Integer, Table, select
 
-from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
-from spendwatch.domain.balance_watch import BalanceWatch
+from spendwatch.domain.balance_reading import BalanceReading
 from spendwatch.domain.failure import Failure
-from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.health import BalanceHealth
 from spendwatch.domain.statement import AccountId
-from spendwatch.store.balance_memory import foretold_on_record, put_foretold, put_watch, watches_on_record
+from spendwatch.store.balance_memory import foretold_on_record, put_foretold, put_watches, watches_on_record
 from spendwatch.store.balance_reading import latest_readings, put_reading, readings_of
-from spendwatch.store.columns import WELL, Choice, Moment, Row, StoredText, insert_into, metadata, note_failure
-from spendwatch.store.database import Database
+from spendwatch.store.columns import WELL, Choice, Moment, Row, StoredText, metadata, note_failure, upsert
+from spendwatch.store.database import Book, reads, writes
 
 balance_health = Table(
     "balance_health",
@@ -34,12 +32,15 @@ balance_health = Table(
 _WELL: Row = {**WELL, "is_lasting": False, "cause": None}
 
 
-class BalanceBook:
+class BalanceBook(Book):
     """Balances in a database."""
 
-    def __init__(self, database: Database) -> None:
-        """Keep everything in that database."""
-        self._database = database
+    latest = reads(latest_readings)
+    history = reads(readings_of)
+    watches = reads(watches_on_record)
+    remember = writes(put_watches)
+    foretold = reads(foretold_on_record)
+    foretell = writes(put_foretold)
 
     def record(self, reading: BalanceReading) -> None:
         """Record a reading, in whichever order readings come; its source works."""
@@ -47,8 +48,7 @@ class BalanceBook:
         first: Row = {"account": reading.account, "first_tried_at": reading.read_at}
         with self._database.writing() as connection:
             put_reading(connection, reading)
-            insertion = insert_into(connection, balance_health).values({**first, **well})
-            connection.execute(insertion.on_conflict_do_update(index_elements=[balance_health.c.account], set_=dict(well)))
+            upsert(connection, balance_health, {**first, **well}, well)
 
     def failed(self, account: AccountId, why: str, *, at: datetime, is_lasting: bool, cause: Failure | None = None) -> None:
         """Record that the balance could not be read; `cause`: the kind of failure, where known."""
@@ -56,38 +56,7 @@ class BalanceBook:
         with self._database.writing() as connection:
             note_failure(connection, balance_health, {"account": account, "first_tried_at": at}, why, at=at, always=kind)
 
-    def latest(self) -> Mapping[AccountId, RecordedReading]:
-        """Return of each account the reading that holds for the latest moment."""
-        with self._database.reading() as connection:
-            return latest_readings(connection)
-
-    def history(self, account: AccountId, limit: int = 1000) -> Sequence[RecordedReading]:
-        """Return the readings of an account's balance, the latest first."""
-        with self._database.reading() as connection:
-            return readings_of(connection, account, limit)
-
     def health(self) -> Mapping[AccountId, BalanceHealth]:
         """Return how it went with each balance that was ever to be read."""
         with self._database.reading() as connection:
             return {row["account"]: BalanceHealth(**row) for row in connection.execute(select(balance_health)).mappings()}
-
-    def watches(self) -> Mapping[AccountId, BalanceWatch]:
-        """Return the last look at each balance."""
-        with self._database.reading() as connection:
-            return watches_on_record(connection)
-
-    def remember(self, watches: Collection[BalanceWatch]) -> None:
-        """Remember these looks in place of the ones before."""
-        with self._database.writing() as connection:
-            for watch in watches:
-                put_watch(connection, watch)
-
-    def foretold(self) -> Foretold:
-        """Return what forecasts reached when they were judged last."""
-        with self._database.reading() as connection:
-            return foretold_on_record(connection)
-
-    def foretell(self, foretold: Foretold) -> None:
-        """Remember what forecasts reach in place of what they reached before."""
-        with self._database.writing() as connection:
-            put_foretold(connection, foretold)

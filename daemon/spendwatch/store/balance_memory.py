@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from sqlalchemy import Column, Connection, Date, PrimaryKeyConstraint, Table, and_, delete, select
@@ -12,8 +12,8 @@ from spendwatch.domain.balance_watch import BalanceWatch
 from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.scope import parse_scope
 from spendwatch.domain.statement import AccountId
-from spendwatch.store.bulk import put_many
-from spendwatch.store.columns import Document, Insertion, Moment, Row, StoredText, insert_into, metadata
+from spendwatch.store.bulk import put_many, replace_the_old
+from spendwatch.store.columns import Document, Moment, Row, StoredText, metadata, upsert
 
 balance_watch = Table(
     "balance_watch",
@@ -39,17 +39,17 @@ foretold = Table(
 )
 
 
-def put_watch(connection: Connection, watch: BalanceWatch) -> None:
-    """Remember a look at a balance in place of the one before."""
-    row: Row = {
-        "account": watch.account,
-        "body": watch,
-        "topped_up_at": watch.top_up.seen_at if watch.top_up else None,
-        "positive_since": watch.positive_since,
-        "overdue_since": watch.overdue_since,
-    }
-    insertion = insert_into(connection, balance_watch).values(row)
-    connection.execute(insertion.on_conflict_do_update(index_elements=[balance_watch.c.account], set_=row))
+def put_watches(connection: Connection, watches: Iterable[BalanceWatch]) -> None:
+    """Remember these looks at balances in place of the ones before."""
+    for watch in watches:
+        row: Row = {
+            "account": watch.account,
+            "body": watch,
+            "topped_up_at": watch.top_up.seen_at if watch.top_up else None,
+            "positive_since": watch.positive_since,
+            "overdue_since": watch.overdue_since,
+        }
+        upsert(connection, balance_watch, row)
 
 
 def watches_on_record(connection: Connection) -> Mapping[AccountId, BalanceWatch]:
@@ -69,16 +69,10 @@ def put_foretold(connection: Connection, reached: Foretold) -> None:
     """Remember what forecasts reach in place of what they reached before; most of that has not changed."""
     before = foretold_on_record(connection)
     rows: list[Row] = [{**_place(key), "through": day} for key, day in reached.items() if before.get(key) != day]
-    put_many(connection, foretold, rows, _move_on)
+    put_many(connection, foretold, rows, replace_the_old)
     for key in before.keys() - reached.keys():
         is_it = and_(*(foretold.c[name] == value for name, value in _place(key).items()))
         connection.execute(delete(foretold).where(is_it))
-
-
-def _move_on(insertion: Insertion) -> Insertion:
-    return insertion.on_conflict_do_update(
-        index_elements=list(foretold.primary_key), set_={"through": insertion.excluded.through}
-    )
 
 
 def _place(key: AlertKey) -> Row:

@@ -10,7 +10,7 @@ from sqlalchemy.engine import RowMapping
 
 from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
 from spendwatch.domain.statement import AccountId
-from spendwatch.store.columns import Document, Moment, Row, StoredText, insert_into, metadata
+from spendwatch.store.columns import Document, Moment, Row, StoredText, metadata, upsert
 
 balance_reading = Table(
     "balance_reading",
@@ -37,11 +37,7 @@ def put_reading(connection: Connection, reading: BalanceReading) -> None:
         connection.execute(update(balance_reading).where(place).values(as_of=reading.as_of, read_at=reading.read_at))
         return
     row: Row = {"account": reading.account, "as_of": reading.as_of, "read_at": reading.read_at, "since": reading.as_of}
-    insertion = insert_into(connection, balance_reading).values({**row, "body": reading})
-    later = insertion.excluded.read_at >= balance_reading.c.read_at
-    fresh = {column.name: insertion.excluded[column.name] for column in balance_reading.c if not column.primary_key}
-    columns = list(balance_reading.primary_key)
-    connection.execute(insertion.on_conflict_do_update(index_elements=columns, set_=fresh, where=later))
+    upsert(connection, balance_reading, {**row, "body": reading}, where=balance_reading.c.read_at <= reading.read_at)
 
 
 def latest_readings(connection: Connection) -> Mapping[AccountId, RecordedReading]:
@@ -53,7 +49,7 @@ def latest_readings(connection: Connection) -> Mapping[AccountId, RecordedReadin
     return {AccountId(row["account"]): _recorded(row) for row in rows}
 
 
-def readings_of(connection: Connection, account: AccountId, limit: int) -> tuple[RecordedReading, ...]:
+def readings_of(connection: Connection, account: AccountId, limit: int = 1000) -> tuple[RecordedReading, ...]:
     """Return the readings of an account's balance, the latest first."""
     query = select(balance_reading).where(balance_reading.c.account == account)
     rows = connection.execute(query.order_by(balance_reading.c.as_of.desc()).limit(limit)).mappings()

@@ -24,6 +24,12 @@ def keep_the_old(insertion: Insertion) -> Insertion:
     return insertion.on_conflict_do_nothing()
 
 
+def replace_the_old(insertion: Insertion) -> Insertion:
+    """A row that is there gets all values of the new one."""
+    fresh = {column.name: insertion.excluded[column.name] for column in insertion.table.c if not column.primary_key}
+    return insertion.on_conflict_do_update(index_elements=list(insertion.table.primary_key), set_=fresh)
+
+
 def no_conflict(insertion: Insertion) -> Insertion:
     """A row that is there is a defect."""
     return insertion

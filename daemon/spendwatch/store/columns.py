@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, DateTime, MetaData, Numeric, Table, Text, func
+from sqlalchemy import Column, ColumnElement, Connection, DateTime, MetaData, Numeric, Table, Text, func, literal
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -251,6 +251,25 @@ def insert_into(connection: Connection, table: Table) -> Insertion:
     return postgresql.insert(table)
 
 
+def upsert(
+    connection: Connection,
+    table: Table,
+    row: Row,
+    changes: Row | None = None,
+    *,
+    key: Sequence[Column[Any]] = (),
+    where: ColumnElement[bool] | None = None,
+) -> None:
+    """Insert a row; one that is there already gets these changes, or, without any, all values of the new one.
+
+    `key` tells which row it is, where that is not the primary key; `where`: which rows may be changed.
+    """
+    found = list(key) or list(table.primary_key)
+    fresh = dict(changes) if changes else {name: value for name, value in row.items() if table.c[name] not in found}
+    insertion = insert_into(connection, table).values(row)
+    connection.execute(insertion.on_conflict_do_update(index_elements=found, set_=fresh, where=where))
+
+
 WELL: Row = {"failing_since": None, "failures": 0, "trouble": ""}
 """Of what works."""
 
@@ -258,14 +277,8 @@ WELL: Row = {"failing_since": None, "failures": 0, "trouble": ""}
 def note_failure(connection: Connection, table: Table, first: Row, why: str, *, at: datetime, always: Row) -> None:
     """Count one more failure in a row of what `first` says which it is; `always` is written whether or not it is the first."""
     row = {**first, **always, "failures": 1, "failing_since": at, "trouble": why}
-    insertion = insert_into(connection, table).values(row)
-    again = {
-        **always,
-        "failures": table.c.failures + 1,
-        "failing_since": func.coalesce(table.c.failing_since, insertion.excluded.failing_since),
-        "trouble": why,
-    }
-    connection.execute(insertion.on_conflict_do_update(index_elements=list(table.primary_key), set_=again))
+    since = func.coalesce(table.c.failing_since, literal(at, Moment))
+    upsert(connection, table, row, {**always, "failures": table.c.failures + 1, "failing_since": since, "trouble": why})
 
 
 BATCH = 5000

@@ -10,7 +10,7 @@ from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import SourceName
-from spendwatch.store.columns import Document, Row, StoredText, insert_into, metadata
+from spendwatch.store.columns import Document, Row, StoredText, metadata, upsert
 
 cross_check = Table(
     "cross_check",
@@ -31,9 +31,7 @@ def put_checks(connection: Connection, checks: Iterable[CrossCheck]) -> None:
             before = None  # the source has become another one
         now = check.following(before)
         row: Row = {"source": now.source, "period": now.period.label, "currency": now.currency, "body": now}
-        insertion = insert_into(connection, cross_check).values(row)
-        newer = {"body": insertion.excluded.body}
-        connection.execute(insertion.on_conflict_do_update(index_elements=list(cross_check.primary_key), set_=newer))
+        upsert(connection, cross_check, row)
 
 
 def checks_of(connection: Connection, period: BillingPeriod) -> tuple[CrossCheck, ...]:

@@ -9,7 +9,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from spendwatch.domain.merging import ResolvedDay
 from spendwatch.domain.statement import DayKey, SeriesKey
-from spendwatch.store.columns import Row, StoredText, insert_into, metadata
+from spendwatch.store.columns import Row, StoredText, metadata, upsert
 
 day = Table(
     "day",
@@ -48,10 +48,7 @@ def linked_days(connection: Connection, series: SeriesKey) -> frozenset[DayKey]:
 
 def put_lines(connection: Connection, resolved: ResolvedDay) -> None:
     """Record how many lines of a day count."""
-    row: Row = {**day_row(resolved.key), "lines": resolved.lines, "is_linked": resolved.is_linked}
-    insertion = insert_into(connection, day).values(row)
-    fresh = {name: insertion.excluded[name] for name in ("lines", "is_linked")}
-    connection.execute(insertion.on_conflict_do_update(index_elements=list(day.primary_key), set_=fresh))
+    upsert(connection, day, {**day_row(resolved.key), "lines": resolved.lines, "is_linked": resolved.is_linked})
 
 
 def remove_lines(connection: Connection, key: DayKey) -> None:

@@ -18,12 +18,12 @@ from sqlalchemy import (
 )
 
 from spendwatch.domain.failure import Failure
-from spendwatch.domain.health import AccountBills, ChannelHealth, DaemonHealth, ReadingProgress, SourceHealth
+from spendwatch.domain.health import AccountBills, ChannelHealth, DaemonHealth, SourceHealth
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.store.attempt import forget_progress, note_progress, progress_of_all
-from spendwatch.store.columns import WELL, Choice, Moment, Row, StoredText, insert_into, metadata, note_failure
-from spendwatch.store.database import Database
+from spendwatch.store.columns import WELL, Choice, Moment, Row, StoredText, metadata, note_failure, upsert
+from spendwatch.store.database import Book, reads, writes
 
 source_health = Table(
     "source_health",
@@ -70,12 +70,12 @@ daemon_health = Table(
 _REACHED: Row = {**WELL, "cause": None}
 
 
-class HealthBook:
+class HealthBook(Book):
     """What is known about sources and channels, in a database."""
 
-    def __init__(self, database: Database) -> None:
-        """Keep everything in that database."""
-        self._database = database
+    readings = reads(progress_of_all)
+    reading_goes_on = writes(note_progress)
+    reading_ended = writes(forget_progress)
 
     def sources(self) -> Sequence[SourceHealth]:
         """Return every source ever looked at."""
@@ -105,21 +105,6 @@ class HealthBook:
         with self._database.writing() as connection:
             note_failure(connection, source_health, {"name": source, "first_seen_at": at}, why, at=at, always=kind)
 
-    def reading_goes_on(self, progress: ReadingProgress) -> None:
-        """Note how much of a long file is read."""
-        with self._database.writing() as connection:
-            note_progress(connection, progress)
-
-    def reading_ended(self, source: SourceName | None = None) -> None:
-        """Note that nothing of that source is being read; of no source at all, if none is named."""
-        with self._database.writing() as connection:
-            forget_progress(connection, source)
-
-    def readings(self) -> Sequence[ReadingProgress]:
-        """Return what is being read."""
-        with self._database.reading() as connection:
-            return progress_of_all(connection)
-
     def channels(self) -> Sequence[ChannelHealth]:
         """Return what is known about every channel."""
         with self._database.reading() as connection:
@@ -141,10 +126,8 @@ class HealthBook:
 
     def beat(self, *, at: datetime, is_daemon: bool = True, trouble: str = "") -> None:
         """Everything was evaluated, by a daemon or in one round."""
-        row: Row = {"beat_at": at, "is_daemon": is_daemon, "trouble": trouble}
         with self._database.writing() as connection:
-            insertion = insert_into(connection, daemon_health).values(one=1, **row)
-            connection.execute(insertion.on_conflict_do_update(index_elements=[daemon_health.c.one], set_=dict(row)))
+            upsert(connection, daemon_health, {"one": 1, "beat_at": at, "is_daemon": is_daemon, "trouble": trouble})
 
     def ledger_failed(self, trouble: str) -> None:
         """Something is wrong with the ledger, in which this can be written all the same."""
@@ -161,5 +144,4 @@ class HealthBook:
     def _note(self, table: Table, first: Row, always: Row) -> None:
         """Write a row: `first` only if there is none, `always` in any case."""
         with self._database.writing() as connection:
-            insertion = insert_into(connection, table).values({**first, **always})
-            connection.execute(insertion.on_conflict_do_update(index_elements=list(table.primary_key), set_=dict(always)))
+            upsert(connection, table, {**first, **always}, always)

@@ -14,7 +14,7 @@ from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.series_selection import DayTotal, authorities, main_currency
 from spendwatch.domain.statement import AccountId, Statement
-from spendwatch.store.columns import Document, Moment, Row, StoredText, insert_into, metadata
+from spendwatch.store.columns import Document, Moment, Row, StoredText, metadata, upsert
 from spendwatch.store.day_total import totals_of
 from spendwatch.store.watermark import known_since
 
@@ -70,9 +70,7 @@ def put_late(connection: Connection, statement: Statement, before: Spent, after:
             digest = statement.digest
             change = Discrepancy(Disagreement.FINAL_MONTH, account, period, spent, earlier, digest=digest, file=name, at=now)
             row: Row = {"digest": digest, "account": account, "period": period.label, "at": now, "body": change}
-            insertion = insert_into(connection, late).values(row)
-            latest = {column: insertion.excluded[column] for column in ("at", "body")}
-            connection.execute(insertion.on_conflict_do_update(index_elements=list(late.primary_key), set_=latest))
+            upsert(connection, late, row)
 
 
 def late_since(connection: Connection, since: datetime) -> tuple[Discrepancy, ...]:

@@ -8,15 +8,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict
-from functools import partial
 
 from sqlalchemy import Column, Connection, PrimaryKeyConstraint, Table, delete, select
 
 from spendwatch.domain.original import Original
 from spendwatch.domain.statement import SourceName
-from spendwatch.store.bulk import put_many
-from spendwatch.store.columns import Insertion, Moment, StoredText, batches, metadata
-from spendwatch.store.database import Database
+from spendwatch.store.bulk import put_many, replace_the_old
+from spendwatch.store.columns import Moment, StoredText, batches, metadata
+from spendwatch.store.database import Book
 
 source_memory = Table(
     "source_memory",
@@ -44,12 +43,8 @@ _VERSION = "originals"
 """The key under which a new text is remembered with every change of the originals."""
 
 
-class SourceMemory:
+class SourceMemory(Book):
     """The memory of all sources in a database."""
-
-    def __init__(self, database: Database) -> None:
-        """Keep everything in that database."""
-        self._database = database
 
     def recall(self, source: SourceName, waiting: Collection[str] = ()) -> Mapping[str, tuple[str, str]]:
         """Return under each key what the source remembers, and by which of these downloads, of which the later ones count."""
@@ -109,19 +104,14 @@ class SourceMemory:
 
 def _remember(connection: Connection, source: SourceName, known: Mapping[str, str], waiting: str = "") -> None:
     rows = ({"source": source, "key": key, "waiting": waiting, "value": value} for key, value in known.items())
-    put_many(connection, source_memory, rows, partial(_replace, source_memory))
+    put_many(connection, source_memory, rows, replace_the_old)
 
 
 def _put_originals(connection: Connection, source: SourceName, kept: Collection[Original]) -> str:
-    put_many(connection, original, ({"source": source, **asdict(one)} for one in kept), partial(_replace, original))
+    put_many(connection, original, ({"source": source, **asdict(one)} for one in kept), replace_the_old)
     version = secrets.token_hex(8)
     _remember(connection, source, {_VERSION: version})
     return version
-
-
-def _replace(table: Table, insertion: Insertion) -> Insertion:
-    values = {column.name: insertion.excluded[column.name] for column in table.c if not column.primary_key}
-    return insertion.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
 
 
 def _delete(connection: Connection, table: Table, source: SourceName, column: str, values: Iterable[str]) -> None:

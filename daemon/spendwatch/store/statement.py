@@ -12,7 +12,7 @@ from spendwatch.domain.health import Rejection
 from spendwatch.domain.merging import ResolvedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, Digest, Kind, SourceName, Statement, TaxBasis
-from spendwatch.store.columns import Moment, Row, StoredText, Texts, begins_with, insert_into, metadata
+from spendwatch.store.columns import Moment, Row, StoredText, Texts, begins_with, insert_into, metadata, upsert
 
 statement = Table(
     "statement",
@@ -128,9 +128,8 @@ def enter(
         "remarks": entered.remarks,
         "unassigned": entered.unassigned,
     }
-    insertion = insert_into(connection, statement).values(row)
-    newer = {name: insertion.excluded[name] for name in ("name", "exported_at", "moment", "received_at")}
-    connection.execute(insertion.on_conflict_do_update(index_elements=[statement.c.identity], set_=newer))
+    newer = {name: row[name] for name in ("name", "exported_at", "moment", "received_at")}
+    upsert(connection, statement, row, newer, key=[statement.c.identity])
     return int(connection.execute(select(statement.c.id).where(statement.c.identity == entered.identity)).scalar_one())
 
 

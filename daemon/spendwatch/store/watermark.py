@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod
 from spendwatch.domain.statement import AccountId, SeriesKey, Statement
-from spendwatch.store.columns import Moment, Row, StoredText, insert_into, metadata
+from spendwatch.store.columns import Moment, Row, StoredText, metadata, upsert
 from spendwatch.store.day import is_month
 from spendwatch.store.statement import statement as statement_table
 from spendwatch.store.statement_day import statement_day
@@ -79,13 +79,7 @@ def extend_watermark(connection: Connection, statement: Statement, now: datetime
             "data_until": until,
             "first_received_at": now,
         }
-        insertion = insert_into(connection, reach).values(row)
-        later = insertion.excluded.data_until
-        connection.execute(
-            insertion.on_conflict_do_update(
-                index_elements=list(reach.primary_key), set_={"data_until": later}, where=later > reach.c.data_until
-            )
-        )
+        upsert(connection, reach, row, {"data_until": until}, where=reach.c.data_until < until)
 
 
 def recompute_reach(connection: Connection, series: SeriesKey) -> None:
