@@ -71,7 +71,7 @@ def json_fields(source: object, /, *names: str, zone: tzinfo | None = None, **re
 
 
 def json_value(value: object, zone: tzinfo | None = None) -> object:
-    """Return amounts as text, days and moments in ISO form (in that zone), months by their label; the rest as it is."""
+    """Return amounts as text, days and moments (in that zone) in ISO form, months by their label; the rest as it is."""
     match value:
         case None | str() | int():
             pass
@@ -81,7 +81,10 @@ def json_value(value: object, zone: tzinfo | None = None) -> object:
             value = plain(value)
         case BillingPeriod():
             value = value.label
-        case datetime() if zone:
+        case datetime():
+            if zone is None:
+                msg = f"in which zone is {value} to be shown?"
+                raise ValueError(msg)
             value = value.astimezone(zone).isoformat(timespec="seconds")
         case date():
             value = value.isoformat()

@@ -342,3 +342,25 @@ def test_an_alert_whose_every_copy_died_is_undelivered_until_one_arrives(databas
     outbox.claim(OPS, NOON, 1)
     outbox.delivered(claimed.id, at=NOON)
     assert (book.undelivered(), book.notified()) == ((nowhere,), {fired.id: 1})
+
+
+def test_everything_of_some_channels_is_requeued_or_cancelled_and_what_arrived_is_left_alone(
+    database: Database, outbox: Outbox
+) -> None:
+    put(database, "arrived", "dead", "waiting", "going")
+    put(database, "elsewhere", channel=OPS)
+    by_label = {one.notification.facts.threshold: one.id for one in outbox.claim(FINANCE, NOON, 10)}
+    outbox.delivered(by_label["arrived"], at=NOON)
+    outbox.give_up(by_label["dead"], at=NOON, why="550 no such user")
+    outbox.retry(by_label["waiting"], at=NOON + HOUR, why="451 later")
+    assert outbox.requeue_all([FINANCE], now=NOON) == 2
+    states = {one.notification.facts.threshold: (one.state, one.due_at) for one in outbox.listing()}
+    pending = (DeliveryState.PENDING, NOON)
+    assert [states[name] for name in ("dead", "waiting", "elsewhere")] == [pending] * 3
+    assert (states["arrived"][0], states["going"][0]) == (DeliveryState.DELIVERED, DeliveryState.ATTEMPTING)
+    assert outbox.cancel_all([FINANCE], now=NOON + HOUR) == 3
+    assert outbox.cancel_all([FINANCE], now=NOON + HOUR) == 0
+    ended = {one.notification.facts.threshold: (one.state, one.maybe_repeated) for one in outbox.listing()}
+    cancelled = DeliveryState.CANCELLED
+    assert [ended[name] for name in ("dead", "waiting", "going")] == [(cancelled, False), (cancelled, False), (cancelled, True)]
+    assert [ended[name][0] for name in ("arrived", "elsewhere")] == [DeliveryState.DELIVERED, DeliveryState.PENDING]

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
 import subprocess
 import sys
 from decimal import Decimal
@@ -100,6 +102,83 @@ READING = (
 )
 
 
+@pytest.mark.parametrize("option", ["--config", "-c"])
+def test_the_configuration_is_named_before_or_behind_a_command(quiet_home: Home, tmp_path: Path, option: str) -> None:
+    quiet_home.furnish()
+    quiet_home.call("once")
+    elsewhere, place = Home(tmp_path / "nowhere"), str(quiet_home.folder)
+    assert elsewhere.call("status", expect=78).stdout == ""
+    for command in (("check",), ("status",), ("ledger",), ("ledger", "list"), ("deliveries", "list", "--json")):
+        assert elsewhere.call(*command, option, place).stderr == ""
+    assert elsewhere.call("ledger", option, place, "list").stderr == ""
+    assert "-c, --config" in quiet_home.call("ledger", "verify", "--help").stdout
+
+
+SHOWING = (
+    ("status",),
+    ("report",),
+    ("alerts", "--all"),
+    ("balance",),
+    ("ledger",),
+    ("ledger", "list"),
+    ("ledger", "audit"),
+    ("ledger", "verify"),
+    ("deliveries",),
+    ("deliveries", "list"),
+    ("check",),
+    ("once", "--dry-run"),
+    ("notify-test",),
+)
+A_MOMENT = re.compile(r'"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][^"]*"')
+OUR_MOMENT = re.compile(r'"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\+08:00"')
+
+
+def test_every_command_that_shows_facts_knows_json_and_all_moments_look_alike(home: Home) -> None:
+    home.furnish(account=", balance: {from: manual, cash: 100.00, floors: [90.00]}")
+    home.watch(budget="100.00")
+    home.drop(lines_worth("60"))
+    home.call("once")
+    removed = home.drop(lines_worth("30", first=2))
+    imported = home.call("import", str(removed), "--json").stdout
+    home.call("ledger", "remove", json.loads(imported)["files"][0]["statement"], "--yes")
+    texts = [imported, *(json.dumps(call) for call in home.calls())]
+    for command in SHOWING:
+        texts.append(home.call(*command, "--json").stdout)
+        assert json.loads(texts[-1])["schema_version"] == 1, command
+    moments = [moment for text in texts for moment in A_MOMENT.findall(text)]
+    assert len(moments) > 20
+    assert [moment for moment in moments if not OUR_MOMENT.fullmatch(moment)] == []
+
+
+def test_a_rehearsed_round_as_json_says_what_would_be_recorded_and_sent(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    bill, _ = home.drop(lines_worth("60")), home.put("strange.csv", b"a,b\n1,2\n")
+    told = home.json("once", "--dry-run", expect=65)
+    files = {one["file"]: one for one in told["files"]}
+    assert (files[bill.name]["state"], files[bill.name]["lines"]) == ("entered", 1)
+    assert (files["strange.csv"]["state"], "header" in files["strange.csv"]["why"]) == ("refused", True)
+    reached, rejected = sorted(told["notifications"], key=lambda one: str(one["type"]), reverse=True)
+    assert (reached["type"], reached["channels"]) == ("spend.threshold_reached", ["screen", "post", "hook"])
+    assert "60%" in reached["subject"]
+    assert "strange.csv" in rejected["text"]
+    assert home.mails() == []
+    assert "--json needs --dry-run" in home.call("once", "--json", expect=2).stderr
+
+
+def test_a_test_message_as_json_names_each_recipient(home: Home) -> None:
+    home.furnish()
+    home.hook_answers(403)
+    told = {one["channel"]: one for one in home.json("notify-test", expect=69)["tests"]}
+    assert (told["post"]["target"], told["post"]["accepted"], told["post"]["error"]) == ("finops@example.com", True, "")
+    assert (told["hook"]["accepted"], "403" in told["hook"]["error"]) == (False, True)
+
+
+def test_a_group_of_commands_says_where_json_belongs(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    assert "write --json behind 'list'" in quiet_home.call("deliveries", "--json", "list", expect=2).stderr
+
+
 def test_one_bad_workspace_file_blocks_no_command_that_reads(quiet_home: Home) -> None:
     quiet_home.furnish()
     quiet_home.watch()
@@ -127,6 +206,7 @@ def test_status_before_the_first_bill_says_so(quiet_home: Home) -> None:
     quiet_home.furnish()
     quiet_home.watch()
     assert "no ledger yet" in quiet_home.call("status", expect=75).stderr
+    assert "no ledger yet" in quiet_home.call("status", "--exit-code", expect=4).stderr
     quiet_home.call("once")
     assert "no bill on record" in quiet_home.call("status").stdout
 

@@ -296,7 +296,7 @@ def test_a_download_that_a_kill_cut_off_goes_on_where_it_was(home: Home) -> None
 
 def test_a_machine_s_clock_that_is_wrong_is_told_with_both_times(stage: Stage) -> None:
     stage.server.clock = lambda: datetime.now(UTC) - timedelta(hours=3)  # noqa: TID251 -- a server has a clock of its own
-    stage.home.call("once", expect=75)
+    stage.home.call("once", expect=69)
     assert stage.seen() == ("failing", Failure.CLOCK.value)
     assert "this machine's clock is 3 h" in _shown(stage)
     assert "ahead of the provider's" in _shown(stage)

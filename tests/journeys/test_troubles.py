@@ -328,6 +328,29 @@ def test_a_retry_by_hand_does_what_it_says_or_says_that_it_cannot(quiet_home: Ho
     assert [one["state"] for one in quiet_home.json("deliveries", "list")["deliveries"]] == ["delivered"]
 
 
+def test_all_that_did_not_arrive_is_retried_or_cancelled_at_once(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00", more="budgets:\n  - {name: key, match: {api_key: '*'}, budget: 100.00}")
+    assert home.hook
+    home.hook.replies[:] = [Reply(410)]
+    home.drop(lines_worth("60"))
+    home.call("once", expect=69)
+    home.hook_answers(200)
+    assert "name one DELIVERY" in home.call("deliveries", "retry", expect=2).stderr
+    assert "known are hook, post, screen" in home.call("deliveries", "retry", "--channel", "hok", expect=2).stderr
+    assert "No delivery is waiting or dead." in home.call("deliveries", "retry", "--channel", "post").stdout
+    assert "2 deliveries are due now" in home.call("deliveries", "retry", "--all").stdout
+    home.call("once")
+    assert {one["state"] for one in home.json("deliveries")["deliveries"]} == {"delivered"}
+    home.hook_answers(503)
+    home.drop(lines_worth("20", first=2), exported=today() + timedelta(seconds=2))
+    home.call("once", expect=75)
+    home.call("deliveries", "cancel", "--all", expect=130)  # nobody answers
+    assert "is cancelled" in home.call("deliveries", "cancel", "--channel", "hook", "--yes").stdout
+    home.call("once")
+    assert [one["channel"] for one in home.json("deliveries", "list", "--state", "cancelled")["deliveries"]] == ["hook"]
+
+
 def test_what_reached_nobody_is_said_everywhere_and_sent_once_a_way_exists(tmp_path: Path) -> None:
     with SmtpSink(refuse={"finops@example.com": "550 5.1.1 no such user"}) as mail, HttpSink() as hook:
         home = Home(tmp_path, mail)

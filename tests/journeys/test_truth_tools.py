@@ -262,7 +262,7 @@ def test_where_lines_were_given_up_the_archived_files_are_read_and_without_them_
     done = quiet_home.call("ledger", "remove", wrong, str(elsewhere), "--yes")
     assert "CNY 100 becomes CNY 40" in done.stdout
     assert quiet_home.json("status")["accounts"][0]["spend"] == "40"
-    assert "no statement begins with 'ffff'" in quiet_home.call("ledger", "remove", "ffff", expect=1).stderr
+    assert "no statement with an id beginning with 'ffff'" in quiet_home.call("ledger", "remove", "ffff", expect=2).stderr
 
 
 def test_it_is_asked_before_a_statement_is_taken_back(quiet_home: Home) -> None:

@@ -76,6 +76,29 @@ class Place:
         return settings
 
 
+def _set_place(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    ctx.obj = ctx.obj if ctx.obj and value is None else Place(value)
+
+
+_CONFIG = click.Option(
+    ["--config", "-c"],
+    metavar="PATH",
+    expose_value=False,
+    callback=_set_place,
+    help="Folder with spendwatch.yaml and workspaces/, or that file; before or after the command.",
+)
+_WITHOUT_CONFIG = ("demo", "init")
+
+
+def _with_config(command: click.Command) -> click.Command:
+    """Return the command; it and its own commands take `--config`, too."""
+    if _CONFIG not in command.params:
+        command.params.append(_CONFIG)
+        for inner in command.commands.values() if isinstance(command, click.Group) else ():
+            _with_config(inner)
+    return command
+
+
 class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
         return list(_COMMANDS)
@@ -86,7 +109,7 @@ class _LazyGroup(click.Group):
         module, name, _ = _COMMANDS[cmd_name]
         command = getattr(importlib.import_module(module), name)
         assert isinstance(command, click.Command)  # noqa: S101 -- the table above and the modules must agree
-        return command
+        return command if cmd_name in _WITHOUT_CONFIG else _with_config(command)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
@@ -102,21 +125,23 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
 
 
-@click.group(cls=_LazyGroup, epilog=f"Examples:\n\n{_EXAMPLES}", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--config", metavar="PATH", help="Folder with spendwatch.yaml and workspaces/, or that file.")
+@click.group(
+    cls=_LazyGroup,
+    params=[_CONFIG],
+    epilog=f"Examples:\n\n{_EXAMPLES}",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="spendwatch")
-@click.pass_context
-def root(ctx: click.Context, config: str | None) -> None:
+def root() -> None:
     """Warn the right person before the money runs out: spending alerts for Alibaba Cloud Model Studio.
 
     The configuration is read from $SPENDWATCH_CONFIG, ./config or /etc/spendwatch.
 
     \b
     Exit codes: 0 done, 1 unexpected, 2 usage, 3 an alert fires (status --exit-code),
-    4 stale figures, 65 a bill was rejected, 69 a receiver returned an error,
+    4 stale figures or no ledger, 65 a bill was rejected, 69 a receiver or API refused,
     75 try again, 77 credentials, 78 configuration, 130 interrupted.
     """  # noqa: D301 -- the backspace is one, by which click leaves the lines as they are
-    ctx.obj = Place(config)
 
 
 def main() -> None:

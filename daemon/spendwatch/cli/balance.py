@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
+
 import click
 
 from spendwatch.cli import Place
@@ -36,7 +38,7 @@ def balance(place: Place, account: str | None, limit: int, *, as_json: bool) -> 
     return print_list(
         "readings",
         readings,
-        (lambda one: _json(*one)) if as_json else None,
+        (lambda one: _json(*one, settings.zone)) if as_json else None,
         ("ACCOUNT", "SINCE", "AS OF", "FROM", *_NUMBERS),
         lambda one: _row(*one, settings),
         none="No balance on record.",
@@ -51,7 +53,7 @@ def _wanted(settings: Settings, account: str | None) -> list[AccountPolicy]:
     if not found:
         known = ", ".join(policy.name or policy.account for policy in settings.accounts)
         msg = f"no account is named {account!r}; known: {known}"
-        raise click.ClickException(msg)
+        raise click.BadParameter(msg, param_hint="ACCOUNT")
     return found
 
 
@@ -78,12 +80,12 @@ def _shown(money: Money | None) -> str:
     return "" if money is None else shown(money.amount)
 
 
-def _json(policy: AccountPolicy, one: RecordedReading) -> dict[str, object]:
+def _json(policy: AccountPolicy, one: RecordedReading, zone: tzinfo) -> dict[str, object]:
     return {
         "account": one.reading.account,
         "name": policy.name,
         "from": one.reading.origin.value,
-        **json_fields(one, since="since", as_of="reading.as_of", read_at="reading.read_at"),
+        **json_fields(one, since="since", as_of="reading.as_of", read_at="reading.read_at", zone=zone),
         **json_fields(one.reading, "currency", *TERMS),
         "other_cash": [json_fields(money, "amount", "currency") for money in one.reading.other_cash],
         **json_fields(one.reading, reseller_quota="is_reseller_quota", owner="owner"),

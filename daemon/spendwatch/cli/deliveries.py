@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import uuid
-from contextlib import suppress
-from datetime import datetime
+from collections.abc import Set as AbstractSet
+from contextlib import redirect_stdout, suppress
+from datetime import datetime, tzinfo
+from typing import NamedTuple
 
 import click
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.options import json_option
-from spendwatch.cli.screen import clean, print_list, the_one, when
+from spendwatch.cli.options import json_option, list_unless_told
+from spendwatch.cli.screen import clean, print_json, print_list, the_one, when
 from spendwatch.domain.alert import AlertId, AlertState, Rule
+from spendwatch.domain.count import counted
 from spendwatch.domain.errors import DeliveryError, LedgerUnavailableError
 from spendwatch.domain.notification import (
     Delivery,
@@ -29,15 +33,15 @@ from spendwatch.domain.scope import NamedScope, Subject
 from spendwatch.exact_json import json_fields
 from spendwatch.jobs.ports import Channel
 from spendwatch.settings import Settings
-from spendwatch.state import opened_store, system_clock
+from spendwatch.state import Store, opened_store, system_clock
 
 
 @click.group(invoke_without_command=True)
+@json_option
 @click.pass_context
-def deliveries(ctx: click.Context) -> None:
+def deliveries(ctx: click.Context, *, as_json: bool) -> None:
     """List, retry or cancel deliveries."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(list_deliveries)
+    list_unless_told(ctx, list_deliveries, as_json=as_json)
 
 
 @deliveries.command("list")
@@ -59,37 +63,80 @@ def list_deliveries(place: Place, state: str | None = None, limit: int = 50, *, 
 
     headings = ("ID", "CHANNEL", "TARGET", "STATE", "ATTEMPTS", "SETTLED OR DUE", "WHAT", "LAST ERROR")
     none = "No delivery on record."
-    return print_list("deliveries", found, _json if as_json else None, headings, row, none=none, wraps="LAST ERROR")
+
+    def json(one: Delivery) -> dict[str, object]:
+        return _json(one, settings.zone)
+
+    return print_list("deliveries", found, json if as_json else None, headings, row, none=none, wraps="LAST ERROR")
 
 
-def _json(delivery: Delivery) -> dict[str, object]:
+def _json(delivery: Delivery, zone: tzinfo) -> dict[str, object]:
     return {
         **json_fields(delivery, "id", notification="notification.id", alert="notification.alert", type="notification.type"),
-        **json_fields(
-            delivery, "channel", "target", "state", "attempts", "due_at", "settled_at", "maybe_repeated", "last_error"
-        ),
+        **json_fields(delivery, "channel", "target", "state", "attempts", "due_at", "settled_at", zone=zone),
+        **json_fields(delivery, "maybe_repeated", "last_error"),
     }
 
 
+_delivery = click.argument("delivery", required=False)
+_everything = click.option("--all", "everything", is_flag=True, help="All deliveries that have not arrived.")
+_of_channel = click.option("--channel", metavar="NAME", help="All of this channel that have not arrived.")
+
+
 @deliveries.command()
-@click.argument("delivery")
+@_delivery
+@_everything
+@_of_channel
 @click.pass_obj
-def retry(place: Place, delivery: str) -> int:
-    """Retry DELIVERY (an id or its beginning) now, even if it is dead."""
+def retry(place: Place, delivery: str | None, channel: str | None, *, everything: bool) -> int:
+    """Retry DELIVERY (an id or its beginning) now, even if it is dead; or all waiting and dead ones."""
     settings = place.settings()
     with opened_store(settings) as store:
+        if delivery is None or channel or everything:
+            return _retry_all(settings, store, _named(store, settings, delivery, channel, everything=everything))
         found = the_one(store.outbox.find(delivery), "delivery", delivery, "spendwatch deliveries list")
         if found.channel not in settings.channels:
             msg = f"{found.id} cannot be sent: the configuration has no channel {found.channel!r}"
             raise click.BadParameter(msg, param_hint="DELIVERY")
         if found.state is DeliveryState.ATTEMPTING:
-            with suppress(LedgerUnavailableError):  # a daemon runs, and knows what it is sending
-                store.database.lock_for_life()
-                store.outbox.take_up()
+            _take_up(store)
         (now,) = store.outbox.requeue(found.id, now=system_clock())
         if now.state is DeliveryState.PENDING:
             store.health.channel_worked(found.channel)
     return _retried(now)
+
+
+def _take_up(store: Store) -> None:
+    with suppress(LedgerUnavailableError):  # a daemon runs, and knows what it is sending
+        store.database.lock_for_life()
+        store.outbox.take_up()
+
+
+def _named(
+    store: Store, settings: Settings, delivery: str | None, channel: str | None, *, everything: bool
+) -> AbstractSet[ChannelName]:
+    """Return the channels that are meant, configured or with deliveries on record."""
+    if (delivery is not None) + (channel is not None) + everything != 1:
+        msg = "name one DELIVERY, or --channel NAME, or --all"
+        raise click.UsageError(msg)
+    known = settings.channels.keys() | {name for name, _ in store.outbox.counts()}
+    if channel is not None and channel not in known:
+        msg = f"there is no channel {channel!r}; known are {', '.join(sorted(known))}"
+        raise click.BadParameter(msg, param_hint="--channel")
+    return {name for name in known if channel in {None, name}}
+
+
+def _retry_all(settings: Settings, store: Store, channels: AbstractSet[ChannelName]) -> Exit:
+    _take_up(store)
+    reachable = channels & settings.channels.keys()
+    count = store.outbox.requeue_all(reachable, now=system_clock())
+    for name in sorted(reachable):
+        store.health.channel_worked(name)
+    if gone := sorted(channels - reachable):
+        click.echo(f"Not retried, because the configuration does not have the channel any more: {', '.join(gone)}", err=True)
+    due = counted(count, "delivery is", "deliveries are")
+    click.echo(f"{due} due now: the daemon or `spendwatch once` retries." if count else "No delivery is waiting or dead.")
+    return Exit.DONE
 
 
 def _retried(delivery: Delivery) -> Exit:
@@ -106,12 +153,22 @@ def _retried(delivery: Delivery) -> Exit:
 
 
 @deliveries.command()
-@click.argument("delivery")
+@_delivery
+@_everything
+@_of_channel
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
-def cancel(place: Place, delivery: str) -> int:
-    """Cancel DELIVERY (an id or its beginning). It stays on record as cancelled."""
+def cancel(place: Place, delivery: str | None, channel: str | None, *, everything: bool, yes: bool) -> int:
+    """Cancel DELIVERY (an id or its beginning), or all that wait. They stay on record as cancelled."""
     settings = place.settings()
     with opened_store(settings) as store:
+        if delivery is None or channel or everything:
+            channels = _named(store, settings, delivery, channel, everything=everything)
+            if not yes and not click.confirm(f"Cancel everything that waits for {', '.join(sorted(channels))}?", err=True):
+                return Exit.INTERRUPTED
+            count = store.outbox.cancel_all(channels, now=system_clock())
+            click.echo(f"{counted(count, 'delivery is', 'deliveries are')} cancelled.")
+            return Exit.DONE
         found = the_one(store.outbox.find(delivery), "delivery", delivery, "spendwatch deliveries list")
         store.outbox.cancel(found.id, now=system_clock())
     click.echo(f"{found.id} is cancelled.")
@@ -120,8 +177,9 @@ def cancel(place: Place, delivery: str) -> int:
 
 @click.command()
 @click.argument("channel", required=False)
+@json_option
 @click.pass_obj
-def notify_test(place: Place, channel: str | None) -> int:
+def notify_test(place: Place, channel: str | None, *, as_json: bool) -> int:
     """Send a message marked TEST over CHANNEL, or over every channel, and show the response."""
     from spendwatch.app import open_channels  # noqa: PLC0415 -- the other commands here only look
     from spendwatch.logs import configure, hide  # noqa: PLC0415 -- the same
@@ -131,19 +189,25 @@ def notify_test(place: Place, channel: str | None) -> int:
     settings = place.settings(with_secrets=True)
     for secret in settings.secrets:
         hide(secret)
-    channels = open_channels(settings, system_clock)
-    if channel is not None and channel not in channels:
-        msg = f"there is no channel {channel!r}; configured are {', '.join(sorted(channels))}"
-        raise click.BadParameter(msg, param_hint="CHANNEL")
-    chosen = {name: one for name, one in channels.items() if channel in {None, name}}
-    codes = {name: asyncio.run(_test(name, one)) for name, one in chosen.items()}
-    _reopen(settings, {name for name, code in codes.items() if code is Exit.DONE})
-    for name in sorted(codes.keys() - used_channels(settings.policies)):
+    # The console channel prints its message to standard output, which holds the document and nothing else.
+    with redirect_stdout(sys.stderr if as_json else sys.stdout):
+        channels = open_channels(settings, system_clock)
+        if channel is not None and channel not in channels:
+            msg = f"there is no channel {channel!r}; configured are {', '.join(sorted(channels))}"
+            raise click.BadParameter(msg, param_hint="CHANNEL")
+        chosen = {name: one for name, one in channels.items() if channel in {None, name}}
+        tests = [test for name, one in chosen.items() for test in asyncio.run(_test(name, one))]
+        failed = {test.channel for test in tests if test.error}
+        _reopen(settings, chosen.keys() - failed)
+    if as_json:
+        told = [json_fields(test, "channel", "target", "error") | {"accepted": not test.error} for test in tests]
+        print_json({"schema_version": 1, "tests": told})
+    for name in sorted(chosen.keys() - used_channels(settings.policies)):
         click.echo(f"warning: {name}: {UNUSED}", err=True)
-    return max(codes.values(), default=Exit.DONE)
+    return Exit.REFUSED if failed else Exit.DONE
 
 
-def _reopen(settings: Settings, passed: set[ChannelName]) -> None:
+def _reopen(settings: Settings, passed: AbstractSet[ChannelName]) -> None:
     """Use those channels again that had been disabled or called failing."""
     with suppress(LedgerUnavailableError):
         with opened_store(settings, read_only=True) as store:
@@ -156,18 +220,24 @@ def _reopen(settings: Settings, passed: set[ChannelName]) -> None:
                 click.echo(f"{name} is enabled again")
 
 
-async def _test(name: ChannelName, channel: Channel) -> Exit:
-    code = Exit.DONE
+class _Test(NamedTuple):
+    channel: ChannelName
+    target: str
+    error: str
+    """Empty where it was accepted."""
+
+
+async def _test(name: ChannelName, channel: Channel) -> list[_Test]:
+    found = []
     for target in channel.targets:
-        where = f"{name} ({target})" if target else name
+        error = ""
         try:
             await channel.send(_test_delivery(name, channel, target, system_clock()))
-        except DeliveryError as error:
-            click.echo(f"{where}: {error}", err=True)
-            code = Exit.REFUSED
-        else:
-            click.echo(f"{where}: accepted")
-    return code
+        except DeliveryError as refused:
+            error = str(refused)
+        found.append(_Test(name, target, error))
+        click.echo(f"{f'{name} ({target})' if target else name}: {error or 'accepted'}", err=bool(error))
+    return found
 
 
 def _test_delivery(name: ChannelName, channel: Channel, target: str, now: datetime) -> Delivery:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, tzinfo
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from spendwatch.app import App
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.outcome import Outcome, exit_code, say_outside
+from spendwatch.cli.screen import print_json
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import LedgerUnavailableError, SourceUnavailableError
 from spendwatch.domain.notification import DeliveryState, Notification
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.statement import BillFile, SourceName
+from spendwatch.exact_json import json_fields
 from spendwatch.jobs.collect import ASIDE, IngestResult, collect, take
 from spendwatch.settings import Settings
 from spendwatch.sources.balances.settings import BalanceConfig, FileBalanceConfig
@@ -34,6 +38,9 @@ from spendwatch.store.copying import copy_all
 from spendwatch.store.database import Database
 from spendwatch.store.opening import open_database
 from spendwatch.store.source_memory import SourceMemory
+
+if TYPE_CHECKING:
+    from spendwatch.channels.wording import Wording
 
 _ALL = 1_000_000
 """More deliveries than ever wait."""
@@ -82,15 +89,17 @@ def _copy(settings: Settings, into: Store) -> None:
         click.echo(f"starting from an empty ledger: {error}", err=True)
 
 
-def rehearse(settings: Settings) -> Exit:
+def rehearse(settings: Settings, *, as_json: bool = False) -> Exit:
     """Show what a full round would record and say, by making one on a copy: the same steps in the same order."""
+    say = partial(click.echo, err=as_json)
     here = {policy.account for policy in settings.accounts if _is_here(settings.balances.get(policy.account))}
     with copied_app(settings) as (app, book):
         taken: list[IngestResult] = []
         unsent = len(app.store.outbox.listing(_UNSENT, limit=_ALL))
         asyncio.run(app.ask_balances(at_once=True, of=here))
         for name, config in settings.sources.items():
-            taken += _round(app, _Waiting(name, config, settings, app.store.memory), asks=not isinstance(config, FolderConfig))
+            place = _Waiting(name, config, settings, app.store.memory, say)
+            taken += _round(app, place, asks=not isinstance(config, FolderConfig), say=say)
         app.assess()
         failing = [
             source
@@ -102,9 +111,17 @@ def rehearse(settings: Settings) -> Exit:
         unread = [one for one in app.store.balances.health().values() if one.failing_since and one.account in here]
         if unsent:
             wait = "waits" if unsent == 1 else "wait"
-            click.echo(f"{counted(unsent, 'delivery', 'deliveries')} of earlier rounds {wait} in the outbox")
+            say(f"{counted(unsent, 'delivery', 'deliveries')} of earlier rounds {wait} in the outbox")
         say_outside(settings, app.store, taken)
-        show_said(book.said, settings.zone)
+        if as_json:
+            troubles = {source.name: source.trouble for source in failing}
+            balances = {one.account: one.trouble for one in unread}
+            print_json(
+                {"schema_version": 1, "files": [_json(one, settings.zone) for one in taken], "waiting": unsent}
+                | {"sources": troubles, "balances": balances, "notifications": _said_json(book.said, settings.zone)}
+            )
+        else:
+            show_said(book.said, settings.zone)
         return exit_code(taken, [], failing, unread)
 
 
@@ -113,26 +130,51 @@ def _is_here(config: BalanceConfig | None) -> bool:
     return config is None or isinstance(config, FileBalanceConfig)
 
 
-def _round(app: App, source: _Waiting, *, asks: bool) -> list[IngestResult]:
+def _json(taken: IngestResult, zone: tzinfo) -> dict[str, object]:
+    if taken.refused:
+        return {"file": taken.file.name, "source": taken.file.source, "state": "refused", "why": taken.refused}
+    return Outcome(taken.file, taken.receipt, failed=taken.failed).json(zone) | {"source": taken.file.source}
+
+
+def _said_json(said: Sequence[Notification], zone: tzinfo) -> list[dict[str, object]]:
+    wording = _wording(zone)
+    return [
+        json_fields(one, "type", "reason", "severity", alert="alert", account="facts.scope.account", scope="facts.scope.label")
+        | {"channels": list(one.channels), "subject": wording.subject(one), "text": wording.text(one)}
+        for one in said
+    ]
+
+
+def _wording(zone: tzinfo) -> Wording:
+    from spendwatch.channels.phrases import Language  # noqa: PLC0415 -- with the next line
+    from spendwatch.channels.wording import Wording  # noqa: PLC0415 -- jinja costs 0.05 s
+
+    return Wording(Language.EN, zone)
+
+
+def _round(app: App, source: _Waiting, *, asks: bool, say: Callable[[str], None]) -> list[IngestResult]:
     desk, health = app.desk(source.name), app.store.health
     # Whether an endpoint can be reached, nobody knows who does not ask it.
     given = (take(file, source, desk, health) for file in source.arrivals(app.clock()))
     taken = app.judge_each(source.name, given if asks else collect(source, desk, health))
     for one in taken:
-        click.echo(f"  {source.text(one)}")
+        say(f"  {source.text(one)}")
     return taken
 
 
 class _Waiting:
     """What lies at a source to be entered. Nothing is fetched, moved or noted."""
 
-    def __init__(self, name: SourceName, config: SourceConfig, settings: Settings, memory: SourceMemory) -> None:
+    def __init__(
+        self, name: SourceName, config: SourceConfig, settings: Settings, memory: SourceMemory, say: Callable[[str], None]
+    ) -> None:
         """Look there when asked for what waits."""
         self.name = name
         self.is_unsettled = False
         self._config = config
         self._settings = settings
         self._memory = memory
+        self._say = say
         self._whys: dict[Path, str] = {}
         self._unread: SourceUnavailableError | None = None
 
@@ -148,7 +190,7 @@ class _Waiting:
             if size := path.stat().st_size:
                 yield BillFile(called, path, size, self.name, now)
             else:
-                click.echo(f"  {called}: empty, ignored")
+                self._say(f"  {called}: empty, ignored")
         if self._unread:
             raise self._unread
 
@@ -172,21 +214,18 @@ class _Waiting:
             folder, deep = Path(self._config.path), self._config.recursive
             Presence(self.name, folder, self._memory, move=self._config.move).require_at(folder)
             files, self._unread = waiting(self.name, folder, deep=deep, others=self._settings.not_bills)
-            click.echo(f"{self.name}: {counted(len(files), 'file')} in {folder}")
+            self._say(f"{self.name}: {counted(len(files), 'file')} in {folder}")
             return [(folder / file, readable(file)) for file in files]
         fetched = fetched_and_waiting(self._settings.fetched / self.name)
         lying = counted(len(fetched), "file")
-        click.echo(f"{self.name}: {lying} fetched and not recorded yet; a dry run does not call the endpoint")
+        self._say(f"{self.name}: {lying} fetched and not recorded yet; a dry run does not call the endpoint")
         return fetched
 
 
 def show_said(said: Sequence[Notification], zone: tzinfo) -> None:
     """Show these notifications as their readers would see them."""
     click.echo(f"{counted(len(said), 'notification')} would be sent")
-    from spendwatch.channels.phrases import Language  # noqa: PLC0415 -- with the next line
-    from spendwatch.channels.wording import Wording  # noqa: PLC0415 -- jinja costs 0.05 s
-
-    wording = Wording(Language.EN, zone)
+    wording = _wording(zone)
     for notification in said:
         click.echo(f"\n--- to {', '.join(notification.channels)}: {wording.subject(notification)}\n")
         click.echo(wording.text(notification))

@@ -83,7 +83,7 @@ def _import(
     series = list(told_by_several(app, months)) if is_dry else []
     outside = outside_of(app.store.ledger, products, months)
     if as_json:
-        document = {"schema_version": 1, "files": [outcome.json() for outcome in outcomes]}
+        document = {"schema_version": 1, "files": [outcome.json(app.settings.zone) for outcome in outcomes]}
         if is_dry:
             document |= {"totals": totals_json(before, after, months), "series": [series_json(one) for one in series]}
         print_json({**document, "not_watched": outside_json(outside), "notifications": len(book.said)})

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import tzinfo
 from pathlib import Path
 
 import click
@@ -15,10 +16,10 @@ from spendwatch.app import App
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.options import json_option, month_option
+from spendwatch.cli.options import json_option, list_unless_told, month_option
 from spendwatch.cli.outcome import statement_json, waiting_text
 from spendwatch.cli.rebuilding import Rebuilt, rebuilt, scratch_database, series_of
-from spendwatch.cli.screen import clean, print_json, print_list, when
+from spendwatch.cli.screen import clean, print_json, print_list, the_one, when
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import printable
 from spendwatch.domain.merging import plan_change
@@ -34,11 +35,11 @@ from spendwatch.store.statement import EnteredStatement
 
 
 @click.group(invoke_without_command=True)
+@json_option
 @click.pass_context
-def ledger(ctx: click.Context) -> None:
+def ledger(ctx: click.Context, *, as_json: bool) -> None:
     """List, verify and remove recorded statements."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(list_statements)
+    list_unless_told(ctx, list_statements, as_json=as_json)
 
 
 @ledger.command("list")
@@ -60,8 +61,12 @@ def list_statements(place: Place, limit: int = 50, *, as_json: bool = False) -> 
     counts = ("LINES", "NEW", "CHANGED", "GONE")
     headings = ("ID", "ENTERED", "SOURCE", "LAYOUT", "MONTHS", *counts, "FILE")
     none = "No statement on record."
+
+    def json(one: EnteredStatement) -> dict[str, object]:
+        return _json(one, settings.zone)
+
     # Names of bills differ in their middle, by the time of the export.
-    return print_list("statements", found, _json if as_json else None, headings, row, none=none, right=counts, is_whole=True)
+    return print_list("statements", found, json if as_json else None, headings, row, none=none, right=counts, is_whole=True)
 
 
 @ledger.command("audit")
@@ -75,7 +80,7 @@ def list_audit_entries(place: Place, limit: int, *, as_json: bool) -> int:
         found = store.ledger.audit_entries(limit)
 
     def json(one: AuditEntry) -> dict[str, object]:
-        return json_fields(one, "at", "actor", "action", "subject", "detail")
+        return json_fields(one, "at", "actor", "action", "subject", "detail", zone=settings.zone)
 
     def row(one: AuditEntry) -> tuple[str, ...]:
         return when(one.at, settings.zone), clean(one.actor), one.action, clean(one.subject), clean(one.detail)
@@ -183,7 +188,8 @@ def remove(place: Place, statement: str, files: tuple[Path, ...], reason: str, *
     configure("auto", level="warning")
     settings = load(place.path(), with_secrets=False)
     with opened_store(settings) as store:
-        return _remove(settings, store, _the_one(store, statement), files, reason, yes=yes)
+        found = the_one(store.ledger.find_statements(statement), "statement", statement, "spendwatch ledger list")
+        return _remove(settings, store, found, files, reason, yes=yes)
 
 
 def _remove(
@@ -241,17 +247,10 @@ def _actor() -> str:
     return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
-def _the_one(store: Store, prefix: str) -> EnteredStatement:
-    found = store.ledger.find_statements(prefix)
-    if len(found) == 1:
-        return found[0]
-    msg = f"several statements begin with {prefix!r}: use more of the id" if found else f"no statement begins with {prefix!r}"
-    raise click.ClickException(msg)
-
-
-def _json(statement: EnteredStatement) -> dict[str, object]:
+def _json(statement: EnteredStatement, zone: tzinfo) -> dict[str, object]:
     return {
-        **json_fields(statement, statement="identity", sha256="digest", file="name", source="source", entered_at="received_at"),
-        **statement_json(statement),
+        **json_fields(statement, statement="identity", sha256="digest", file="name", source="source"),
+        **json_fields(statement, entered_at="received_at", zone=zone),
+        **statement_json(statement, zone),
         **json_fields(statement, "new", "changed", "same", "gone", "remarks"),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 
 import click
@@ -47,10 +48,10 @@ class Outcome:
             return f"{self.file.name}: {self.failed}" if self.failed else f"{self.file.name}: empty, ignored"
         return "\n".join((_summary(self.file.name, self.receipt), *(f"  note: {one}" for one in self.receipt.remarks)))
 
-    def json(self) -> dict[str, object]:
-        """Return all that is known of it."""
+    def json(self, zone: tzinfo) -> dict[str, object]:
+        """Return all that is known of it, times in that zone."""
         if self.receipt:
-            return _receipt_json(self.file.name, self.receipt)
+            return _receipt_json(self.file.name, self.receipt, zone)
         if not self.refused:
             return {"file": self.file.name, "state": "failed" if self.failed else "empty", "why": self.failed}
         refusals = [json_fields(one, "line", "column", "value", "reason", "accepts") for one in self.refused.refusals]
@@ -101,6 +102,8 @@ def exit_code(
     causes = [*(source.cause for source in failing), *(balance.cause for balance in unread)]
     if any(cause and cause.is_about_credentials for cause in causes):
         return Exit.CREDENTIALS
+    if any(cause and cause.is_refusal for cause in causes):
+        return Exit.REFUSED
     if any(one.failed for one in taken) or any(one.why for one in settled) or failing or unread:
         return Exit.TRY_AGAIN
     return Exit.DONE
@@ -120,19 +123,19 @@ def _summary(name: str, receipt: Receipt) -> str:
     )
 
 
-def _receipt_json(name: str, receipt: Receipt) -> dict[str, object]:
+def _receipt_json(name: str, receipt: Receipt, zone: tzinfo) -> dict[str, object]:
     return {
         "file": name,
         "state": "repeated" if receipt.repeated else "entered",
         **json_fields(receipt.statement, statement="identity", sha256="digest"),
-        **statement_json(receipt.statement),
+        **statement_json(receipt.statement, zone),
         **json_fields(receipt, "new", "changed", "same", "gone", "remarks"),
     }
 
 
-def statement_json(statement: Statement | EnteredStatement) -> dict[str, object]:
+def statement_json(statement: Statement | EnteredStatement, zone: tzinfo) -> dict[str, object]:
     """Return what a bill file says of itself."""
     return {
         **json_fields(statement, "layout", "series", "kind", "tax_basis", "accounts", months="periods"),
-        **json_fields(statement, "data_until", "exported_at", "lines"),
+        **json_fields(statement, "data_until", "exported_at", "lines", zone=zone),
     }

@@ -19,7 +19,7 @@ from spendwatch.cli.screen import Rows, bar, clean, console, fitting, print_json
 from spendwatch.cli.totals import outside_text
 from spendwatch.domain.count import counted
 from spendwatch.domain.discrepancy import Discrepancy
-from spendwatch.domain.errors import printable
+from spendwatch.domain.errors import LedgerUnavailableError, printable
 from spendwatch.domain.money import shown
 from spendwatch.domain.period import BillingPeriod, days_text, duration_text
 from spendwatch.domain.scope import Counts
@@ -49,15 +49,20 @@ _WATCH_EVERY = 2.0
 def status(place: Place, month: BillingPeriod | None, *, as_json: bool, watch: bool, exit_code: bool) -> int:
     """Show spend and budget per workspace, the balance, alerts, sources, and the age of the figures."""
     settings = place.settings()
-    with opened_store(settings, read_only=True) as store:
-        overview = _look(settings, store, month)
-        running = _running(store)
-        if as_json:
-            print_json({**overview_json(overview, settings.zone), **running.json(settings.zone)})
-        elif watch:
-            _watch(settings, store, month)
-        else:
-            console().print(_page(overview, running, settings, console()))
+    try:
+        with opened_store(settings, read_only=True) as store:
+            overview, running = _look(settings, store, month), _running(store)
+            if as_json:
+                print_json({**overview_json(overview, settings.zone), **running.json(settings.zone)})
+            elif watch:
+                _watch(settings, store, month)
+            else:
+                console().print(_page(overview, running, settings, console()))
+    except LedgerUnavailableError as error:
+        if not exit_code:
+            raise
+        click.echo(f"spendwatch: {error}", err=True)
+        return Exit.STALE
     if not exit_code:
         return Exit.DONE
     is_stale = overview.is_stale or bool(running.trouble(overview.as_of, settings.zone))

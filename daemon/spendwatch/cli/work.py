@@ -20,6 +20,7 @@ import click
 from spendwatch import __version__
 from spendwatch.app import App, lock_state
 from spendwatch.cli import Place
+from spendwatch.cli.options import json_option
 from spendwatch.cli.outcome import exit_code, say_outside
 from spendwatch.heartbeat import Heartbeat
 from spendwatch.jobs.deliver import Settled
@@ -85,21 +86,26 @@ def _hidden(settings: Settings) -> Settings:
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Show what would be recorded and sent; change and send nothing.")
+@json_option
 @log_format
 @click.pass_obj
-def once(place: Place, log_format: str, *, dry_run: bool) -> int:
+def once(place: Place, log_format: str, *, dry_run: bool, as_json: bool) -> int:
     """Run one full round (collect, assess, deliver what is due), then exit.
 
-    Exits with 65 if a bill was rejected, 69 if a receiver returned an error, 77 if an endpoint does not accept the
-    credentials, 75 if something has to be tried again. A dry run calls no endpoint: it uses what was fetched before.
+    Exits with 65 if a bill was rejected, 69 if a receiver returned an error or an endpoint refuses until a person acts, 77 if
+    an endpoint does not accept the credentials, 75 if something has to be tried again. A dry run calls no endpoint: it uses
+    what was fetched before.
     """
+    if as_json and not dry_run:
+        msg = "--json needs --dry-run; a real round writes JSON logs with --log-format json"
+        raise click.UsageError(msg)
     # What a dry run records and commits goes to a copy: that is no event.
     configure(log_format, level="warning" if dry_run else "info")
     settings = _hidden(load(place.path()))
     if dry_run:
         from spendwatch.cli.dry_run import rehearse  # noqa: PLC0415 -- seldom needed
 
-        return rehearse(settings)
+        return rehearse(settings, as_json=as_json)
     with opened_store(settings) as store:
         lock_state(store)
         return _round(settings, store)

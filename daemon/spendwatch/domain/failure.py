@@ -47,6 +47,11 @@ class Failure(StrEnum):
         return self in {Failure.CREDENTIALS, Failure.PERMISSION, Failure.OTHER_ACCOUNT}
 
     @property
+    def is_refusal(self) -> bool:
+        """Whether an endpoint refuses until a person acts, for another reason than keys or permissions."""
+        return self in {Failure.REFUSED, Failure.WRONG_SITE, Failure.CLOCK, Failure.ARCHIVED}
+
+    @property
     def needs_somebody(self) -> bool:
         """Whether it lasts until a person acts: it is reported at once."""
         return self.is_about_credentials or self in _FOR_SOMEBODY

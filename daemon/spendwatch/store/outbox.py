@@ -166,23 +166,22 @@ class Outbox:
 
         Returns what the prefix fits, as it is afterwards; when it fits several, nothing is done.
         """
-        return self._by_hand(
-            id_prefix,
-            update(delivery).where(_is_pending).values(due_at=now),
-            update(delivery).where(_is_dead).values(**_afresh(now, _REQUEUED)),
-        )
+        return self._by_hand(id_prefix, *_requeued(now))
+
+    def requeue_all(self, channels: Collection[ChannelName], *, now: datetime) -> int:
+        """Do the same with every waiting or dead delivery of these channels; return their number."""
+        return self._all_by_hand(delivery.c.channel.in_(channels), *_requeued(now))
 
     def cancel(self, id_prefix: str, *, now: datetime) -> Sequence[Delivery]:
         """Cancel the one unsettled delivery whose id begins so.
 
         Returns what the prefix fits, as it is afterwards; when it fits several, nothing is done.
         """
-        end = {"state": DeliveryState.CANCELLED, "settled_at": now}
-        return self._by_hand(
-            id_prefix,
-            update(delivery).where(_is_pending).values(**end, last_error=_CANCELLED),
-            update(delivery).where(_is_attempting).values(**end, last_error=_CANCELLED_LATE, maybe_repeated=True),
-        )
+        return self._by_hand(id_prefix, *_cancelled(now))
+
+    def cancel_all(self, channels: Collection[ChannelName], *, now: datetime) -> int:
+        """Cancel every unsettled delivery of these channels; return their number."""
+        return self._all_by_hand(delivery.c.channel.in_(channels), *_cancelled(now))
 
     def counts(self) -> Mapping[tuple[ChannelName, DeliveryState], int]:
         """Return how many deliveries of each channel are in each state."""
@@ -262,6 +261,21 @@ class Outbox:
             for change in changes:
                 connection.execute(change.where(delivery.c.id == found[0].id))
             return deliveries(connection, select_deliveries(delivery.c.id == found[0].id))
+
+    def _all_by_hand(self, which: ColumnElement[bool], *changes: Update) -> int:
+        with self._database.writing() as connection:
+            return sum(connection.execute(change.where(which)).rowcount for change in changes)
+
+
+def _requeued(now: datetime) -> tuple[Update, Update]:
+    waiting = update(delivery).where(_is_pending).values(due_at=now)
+    return waiting, update(delivery).where(_is_dead).values(**_afresh(now, _REQUEUED))
+
+
+def _cancelled(now: datetime) -> tuple[Update, Update]:
+    end = {"state": DeliveryState.CANCELLED, "settled_at": now}
+    waiting = update(delivery).where(_is_pending).values(**end, last_error=_CANCELLED)
+    return waiting, update(delivery).where(_is_attempting).values(**end, last_error=_CANCELLED_LATE, maybe_repeated=True)
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
