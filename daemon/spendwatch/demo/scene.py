@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 
 from spendwatch.app import App
 from spendwatch.demo.bills import ACCOUNT, RESEARCH, TRAINING
 from spendwatch.demo.sinks import Sink, mail_sink, webhook_sink
 from spendwatch.domain.count import counted
+from spendwatch.domain.money import plain
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod
 from spendwatch.settings import Outside, Settings, load
 from spendwatch.state import Store, opened_store, system_clock
@@ -23,15 +30,16 @@ accounts:
     site: cn
     currency: CNY
     budget: 2000.00
-    balance: {{from: manual, cash: 900.00, credit: 0, floors: [400.00, 200.00]}}
+    balance: {{from: file, path: balance.json, settle: 0s, floors: [300.00, 100.00], escalate: {{after: 4h, channels: [boss]}}}}
     channels: [screen, mail, hook]
 sources:
-  inbox: {{type: folder, path: inbox, stale_after: 3d}}
+  inbox: {{type: folder, path: inbox, settle: 0s, stale_after: 3d}}
 defaults: {{thresholds: [50%, 80%, 100%], channels: [screen, mail, hook]}}
 allow_networks: [127.0.0.0/8]
 channels:
   screen: {{type: console}}
   mail: {{type: email, host: 127.0.0.1, port: {mail}, security: none, from: alerts@example.com, to: [finops@example.com]}}
+  boss: {{type: email, host: 127.0.0.1, port: {mail}, security: none, from: alerts@example.com, to: [boss@example.com]}}
   hook: {{type: webhook, url: "http://127.0.0.1:{hook}/spend", secret_file: hook}}
 """
 
@@ -62,10 +70,32 @@ class Scene:
     @property
     def summary(self) -> str:
         """What came of a month in which the same bills were exported again and again."""
+        boss = sum(b"\r\nTo: boss@" in mail for mail in self.mail.received)
         return (
             f"The month is over: {counted(self.said, 'notification')}. Each was printed here, came as a mail "
-            f"({len(self.mail.received)} arrived)\nand as a signed webhook; each was sent once, whatever was exported again."
+            f"({len(self.mail.received)} arrived, {boss} of them for the boss)\n"
+            "and as a signed webhook; each was sent once, whatever was exported again."
         )
+
+    def tell_balance(self, cash: Decimal, now: datetime) -> None:
+        """Write how much cash the account has, as a job that asks the console would every morning."""
+        balance = {"as_of": now.isoformat(), "account": ACCOUNT, "currency": "CNY", "cash": plain(cash)}
+        (self.folder / "balance.json").write_text(json.dumps(balance), encoding="utf-8")
+
+    def keep(self) -> None:
+        """Write what the receivers got into the folder: mails as they came and their HTML, and the webhook calls."""
+        for name in ("mails", "webhooks"):
+            (self.folder / name).mkdir()
+        for number, content in enumerate(self.mail.received, start=1):
+            mail = message_from_bytes(content, policy=default)
+            words = re.findall(r"\w+", f"{mail['To']} {mail['Subject']}".replace("@example.com", "").lower())
+            file = self.folder / "mails" / f"{number:02}-{'-'.join(words)[:60]}.eml"
+            file.write_bytes(content)
+            if html := mail.get_body(("html",)):
+                file.with_suffix(".html").write_text(html.get_content(), encoding="utf-8")
+        for number, content in enumerate(self.hook.received, start=1):
+            name = f"{number:02}-{json.loads(content)['type']}.json"
+            (self.folder / "webhooks" / name).write_bytes(content)
 
 
 def last_month() -> BillingPeriod:
@@ -74,10 +104,10 @@ def last_month() -> BillingPeriod:
 
 
 @asynccontextmanager
-async def furnished() -> AsyncIterator[Scene]:
-    """Set the scene; clear it in the end."""
+async def furnished(kept: Path | None = None) -> AsyncIterator[Scene]:
+    """Set the scene, in a folder that is cleared in the end or in that empty one."""
     with tempfile.TemporaryDirectory(prefix="spendwatch-demo-") as name:
-        folder = Path(name)
+        folder = kept or Path(name)
         async with mail_sink() as mail, webhook_sink() as hook:
             config = _CONFIG.format(account=ACCOUNT, mail=mail.port, hook=hook.port)
             (folder / "spendwatch.yaml").write_text(config, encoding="utf-8")
@@ -91,7 +121,7 @@ async def furnished() -> AsyncIterator[Scene]:
 def _furnish(folder: Path) -> None:
     (folder / "workspaces").mkdir()
     (folder / "inbox").mkdir()
-    for workspace, title, budget in ((RESEARCH, "Research", "700.00"), (TRAINING, "Training", "150.00")):
+    for workspace, title, budget in ((RESEARCH, "Research", "560.00"), (TRAINING, "Training", "150.00")):
         text = _WORKSPACE.format(workspace=workspace, name=title, budget=budget)
         (folder / "workspaces" / f"{title.lower()}.yaml").write_text(text, encoding="utf-8")
     path = folder / "hook"

@@ -29,7 +29,7 @@ async def mail_sink() -> AsyncIterator[Sink]:
             command = line[:4].upper()
             if command == b"DATA":
                 await _say(writer, b"354 go on")
-                sink.received.append((await reader.readuntil(b"\r\n.\r\n"))[:-3])
+                sink.received.append((await reader.readuntil(b"\r\n.\r\n"))[:-3].replace(b"\r\n..", b"\r\n."))
             await _say(writer, b"221 bye" if command == b"QUIT" else b"250 ok")
             if command == b"QUIT":
                 break

@@ -14,46 +14,57 @@ from spendwatch.demo.bills import PACE, growing_bills, sample_bill
 from spendwatch.demo.scene import Scene, furnished, last_month, speak
 from spendwatch.domain.count import counted
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.statement import BillFile, SourceName
-from spendwatch.jobs.collect import enter_of_source
+from spendwatch.domain.statement import SourceName
 from spendwatch.state import system_clock
+
+_INBOX = SourceName("inbox")
+_CASH, _CASH_THEN = Decimal(540), Decimal(1200)
+"""CNY at the beginning, and once somebody has recharged: two days after the account became overdue."""
+_LOGIN_PAGE_ON, _RECHARGED_ON = 12, 25
+"""Days of the month, from 0, on which the download of a bill is only a login page, and on which money comes in."""
+_LOGIN_PAGE = "<!DOCTYPE html><html><title>Log in</title></html>\n"
 
 _DROP_SHARES = (Decimal("0.45"), Decimal("0.65"), Decimal("0.85"), Decimal("1.1"))
 _DROP_TOTAL = Decimal(480)
 
 
-async def tell(say: Callable[[str], None]) -> int:
-    """Replay last month, day by day, on invented bills; return the number of notifications."""
-    async with furnished() as scene:
-        return await _month(scene, say)
+async def tell(say: Callable[[str], None], kept: Path | None = None) -> int:
+    """Replay last month, day by day, on invented bills; return the number of notifications. `kept`: leave all of it there."""
+    async with furnished(kept) as scene:
+        await _month(scene, say)
+        say("\n" + scene.summary)
+        if kept:
+            scene.keep()
+        return scene.said
 
 
-async def _month(scene: Scene, say: Callable[[str], None]) -> int:
+async def _month(scene: Scene, say: Callable[[str], None]) -> None:
     month = last_month()
     start = month.starts_at(scene.settings.zone)
     moment = [start]
     app = App(scene.settings, scene.store, clock=lambda: moment[0])
-    say(f"{month.label} again, a bill every morning. Workspaces Research (CNY 700) and Training (CNY 150); cash CNY 900.\n")
+    say(f"{month.label} again, a bill every morning. Workspaces Research (CNY 560) and Training (CNY 150); cash CNY {_CASH}.\n")
     try:
-        await app.ask_balances()
         for day in range(1, month.days):
-            moment[0] = start + timedelta(days=day, hours=9, minutes=30)
-            await _morning(app, scene.folder, start, moment[0], say)
+            moment[0] = now = start + timedelta(days=day, hours=9, minutes=30)
+            if day == _LOGIN_PAGE_ON:
+                (scene.folder / "inbox" / "bill.csv").write_text(_LOGIN_PAGE, encoding="utf-8")
+            if day == _RECHARGED_ON:
+                say(f"{now:%m-%d %H:%M}  somebody recharges the account: its cash is CNY {_CASH_THEN} now")
+            scene.tell_balance(_CASH_THEN if day >= _RECHARGED_ON else _CASH, now)
+            await _morning(app, scene.folder / "inbox", start, now, say)
     finally:
         app.close()
-    say("\n" + scene.summary)
-    say("Next: `spendwatch init` writes a configuration for your own bills.")
-    return scene.said
 
 
-async def _morning(app: App, folder: Path, start: datetime, now: datetime, say: Callable[[str], None]) -> None:
+async def _morning(app: App, inbox: Path, start: datetime, now: datetime, say: Callable[[str], None]) -> None:
     name, content = sample_bill(start, now, pace=PACE)
-    path = folder / "inbox" / name
-    path.write_bytes(content)
-    file = BillFile(name, path, len(content), SourceName("inbox"), now)
-    receipt = await asyncio.to_thread(enter_of_source, file, app.desk(), app.store.health)
-    app.store.health.looked(file.source, at=now)
-    say(f"{now:%m-%d %H:%M}  {name}: {counted(receipt.statement.lines, 'line')}, {receipt.new} new")
+    (inbox / name).write_bytes(content)
+    await app.ask_balances(at_once=True)
+    # A file must look the same twice.
+    for taken in await app.gather(_INBOX) + await app.gather(_INBOX):
+        what = f"{counted(taken.receipt.statement.lines, 'line')}, {taken.receipt.new} new" if taken.receipt else "rejected"
+        say(f"{now:%m-%d %H:%M}  {taken.file.name}: {what}")
     await asyncio.to_thread(app.assess)
     await speak(app)
 
