@@ -18,6 +18,8 @@ from spendwatch.cli.exits import Exit
 from spendwatch.domain.count import counted
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from spendwatch.settings import Settings
 
 _EXAMPLES = """\b
@@ -45,7 +47,11 @@ _COMMANDS = {
     "explain": ("spendwatch.cli.alerts", "explain", "Show why an alert was sent: rule, figures, bills, deliveries."),
     "deliveries": ("spendwatch.cli.deliveries", "deliveries", "List, retry or cancel deliveries."),
     "notify-test": ("spendwatch.cli.deliveries", "notify_test", "Send a message marked TEST."),
+    "completion": ("spendwatch.cli.manual", "completion", "Print the completion script for bash, zsh or fish."),
 }
+
+_HIDDEN = {"man": ("spendwatch.cli.manual", "man", "")}
+"""For installers: not in the list of commands."""
 
 
 COLLECT_AFTER = (50_000, 20, 50)
@@ -87,7 +93,7 @@ _CONFIG = click.Option(
     callback=_set_place,
     help="Folder with spendwatch.yaml and workspaces/, or that file; before or after the command.",
 )
-_WITHOUT_CONFIG = ("demo", "init")
+_WITHOUT_CONFIG = ("demo", "init", "completion", "man")
 
 
 def _with_config(command: click.Command) -> click.Command:
@@ -104,15 +110,15 @@ class _LazyGroup(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 -- click's signature
-        if cmd_name not in _COMMANDS:
+        if not (found := _COMMANDS.get(cmd_name) or _HIDDEN.get(cmd_name)):
             return None
-        module, name, _ = _COMMANDS[cmd_name]
+        module, name, _ = found
         command = getattr(importlib.import_module(module), name)
         assert isinstance(command, click.Command)  # noqa: S101 -- the table above and the modules must agree
         return command if cmd_name in _WITHOUT_CONFIG else _with_config(command)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in {**_COMMANDS, **_HIDDEN} and not args[0].startswith("-"):
             import difflib  # noqa: PLC0415 -- only needed for a typing mistake
 
             close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
@@ -120,9 +126,25 @@ class _LazyGroup(click.Group):
             ctx.fail(f"There is no command {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete names of commands without loading the commands."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 -- only needed by shells
+
+        names = [CompletionItem(name, help=text) for name, (_, _, text) in _COMMANDS.items() if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- click's signature
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 -- click's signature
+    """Show what a report of a mistake needs: our version, Python's and SQLite's."""
+    if value and not ctx.resilient_parsing:
+        import sqlite3  # noqa: PLC0415 -- only needed here
+
+        click.echo(f"spendwatch {__version__} (Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version})")
+        ctx.exit()
 
 
 @click.group(
@@ -131,7 +153,9 @@ class _LazyGroup(click.Group):
     epilog=f"Examples:\n\n{_EXAMPLES}",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(__version__, prog_name="spendwatch")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show versions and exit."
+)
 def root() -> None:
     """Warn the right person before the money runs out: spending alerts for Alibaba Cloud Model Studio.
 
@@ -153,7 +177,7 @@ def main() -> None:
     # Nor need it look through all of them once more at the end, which took a fifth of a quick command.
     atexit.register(gc.freeze)
     try:
-        code = root.main(standalone_mode=False)
+        code = root.main(prog_name="spendwatch", standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(Exit.INTERRUPTED)
     except KeyboardInterrupt:
