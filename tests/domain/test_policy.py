@@ -13,6 +13,7 @@ from domain_builders import ACME, CNY, FINANCE, RESEARCH, USD, amount, cny, shar
 from spendwatch.domain.money import Money
 from spendwatch.domain.policy import (
     AccountPolicy,
+    ChannelName,
     FinerBudget,
     Names,
     Policies,
@@ -27,6 +28,7 @@ from spendwatch.domain.policy import (
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, Match
 from spendwatch.domain.statement import AccountId, WorkspaceId
 
+OPS = ChannelName("ops")
 GLOBEX = AccountId("2000000000000002")
 
 
@@ -228,3 +230,48 @@ def test_a_workspace_without_a_name_of_its_own_is_called_as_names_say() -> None:
         _policies(_account(), WorkspacePolicy(RESEARCH)), names=Names({(Dimension.WORKSPACE, RESEARCH): "Research"})
     )
     assert watches(policies, frozenset())[1].name == "Research"
+
+
+def _each(column: str = "api_key", **more: object) -> FinerBudget:
+    named = {"name": "key", "match": Match(), "budget": Decimal(50), "thresholds": (share(80),), "for_each": column, **more}
+    return FinerBudget(**named)  # type: ignore[arg-type]  # a builder hands through what a test names
+
+
+def _each_of(finer: FinerBudget, *values: str) -> dict[str, Decimal | None]:
+    found = watches(_policies(_account(budgets=(finer,))), frozenset(), lambda *_: values)
+    return {one.scope.value: one.budget.amount if one.budget else None for one in found if one.scope.budget}
+
+
+def test_every_value_has_a_budget_of_its_own_and_exceptions_have_another_or_none() -> None:
+    finer = _each(exceptions=(("17*", Decimal(80)), ("1200345", Decimal(200)), ("1700002", None), ("9*", None)))
+    found = _each_of(finer, "1200345", "1200346", "1700001", "1700002", "90")
+    assert found == {"1200345": Decimal(200), "1200346": Decimal(50), "1700001": Decimal(80)}
+
+
+def test_a_value_that_looks_like_a_pattern_is_compared_as_it_is() -> None:
+    assert _each_of(_each("tag:team", exceptions=(("a[b", Decimal(7)),)), "a[b", "ab") == {"a[b": Decimal(7), "ab": Decimal(50)}
+
+
+def test_amounts_of_each_value_need_no_budget() -> None:
+    finer = _each(budget=None, thresholds=(amount(9),), exceptions=(("2", None), ("3", Decimal(4))))
+    assert _each_of(finer, "1", "2", "3") == {"1": None, "3": Decimal(4)}
+
+
+def test_a_budget_of_one_value_counts_its_rows_alone() -> None:
+    [_, watch] = watches(_policies(_account(budgets=(_each("tag:team"),))), frozenset(), lambda *_: ["a*"])
+    assert watch.fits({Dimension.TAGS: '{"team":"a*"}'})
+    assert not watch.fits({Dimension.TAGS: '{"team":"ab"}'})
+    assert not watch.fits({})
+
+
+def test_a_budget_of_one_value_is_called_by_the_name_of_its_value() -> None:
+    policies = replace(_policies(_account(budgets=(_each(),))), names=Names({(Dimension.API_KEY, "1"): "chatbot"}))
+    found = watches(policies, frozenset(), lambda *_: ["1", "2"])
+    assert [one.name for one in found] == ["acme", "acme: key chatbot (1)", "acme: key 2"]
+
+
+def test_a_finer_budget_has_its_own_channels_or_those_of_its_policy() -> None:
+    finer = FinerBudget("a", Match(), Decimal(9), (share(80),))
+    own = replace(finer, name="b", channels=(OPS,))
+    found = watches(_policies(_account(budgets=(finer, own))), frozenset())
+    assert [one.channels for one in found] == [(FINANCE,), (FINANCE,), (OPS,)]

@@ -809,3 +809,28 @@ def test_a_raised_budget_sets_its_thresholds_higher_and_they_are_told_when_reach
     assert [one.facts.threshold for one in book.spend("1600", raised)] == ["80%"]
     assert [one.facts.threshold for one in book.spend("2000", raised)] == ["100%"]
     assert book.of(Rule.CORRECTED) == []
+
+
+SMS, OPS = ChannelName("sms"), ChannelName("ops")
+ROUTED = a_watch(share(50), replace(share(80), channels=(OPS,)), replace(share(100), channels=(SMS, OPS)))
+
+
+def test_a_threshold_with_channels_of_its_own_goes_there_alone() -> None:
+    book = Book()
+    assert [one.channels for spent in (500, 800, 1000) for one in book.spend(spent, ROUTED)] == [(FINANCE,), (OPS,), (SMS, OPS)]
+
+
+def test_thresholds_reached_at_once_go_to_all_their_channels() -> None:
+    [said] = Book().spend(1000, ROUTED)
+    assert said.channels == (SMS, OPS, FINANCE)
+
+
+def test_a_reminder_and_a_correction_go_to_all_who_were_notified() -> None:
+    book, watch = Book(), replace(ROUTED, remind=timedelta(days=1))
+    for spent in (500, 800, 1000):
+        book.spend(spent, watch)
+    book.now += timedelta(days=1)
+    assert [one.channels for one in book.spend(1000, watch)] == [(SMS, OPS, FINANCE)]
+    [corrected] = book.spend(900, watch)
+    assert corrected.rule is Rule.CORRECTED
+    assert set(corrected.channels) == {SMS, OPS, FINANCE}

@@ -137,3 +137,24 @@ def test_every_scope_reads_back_as_it_was(scope: AlertScope) -> None:
 
 def test_a_slash_in_the_id_of_a_workspace_is_not_that_before_a_finer_budget() -> None:
     assert BudgetScope(ACME, WorkspaceId("a/b")).text != BudgetScope(ACME, WorkspaceId("a"), "b").text
+
+
+_TITLES = st.text(st.characters(categories=["L", "N", "P", "Zs"]), min_size=1, max_size=20)
+
+
+@given(
+    st.sampled_from([None, RESEARCH, WorkspaceId("a/b%2F")]),
+    st.one_of(_TITLES, st.sampled_from(["each:key", "each:a/b", "key/1200345", "50%"])),
+    st.one_of(st.just(""), _TITLES, st.sampled_from(["a/b", "each:x", "%2F"])),
+    st.sampled_from(Counts),
+)
+def test_the_scope_of_one_value_has_a_text_of_its_own_that_is_read_back(
+    workspace: WorkspaceId | None, budget: str, value: str, counts: Counts
+) -> None:
+    scope = BudgetScope(ACME, workspace, budget, counts, value)
+    assert parse_scope(ACME, scope.text) == scope
+    assert scope.of_all == BudgetScope(ACME, workspace, budget, Counts.ALL, value)
+
+
+def test_a_scope_is_shown_with_its_value() -> None:
+    assert BudgetScope(ACME, None, "key", Counts.PAY_AS_YOU_GO, "1200345").label == "pay_as_you_go:account/key/1200345"

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from domain_builders import ACME, CNY, NOW, RESEARCH, SEPTEMBER, USD, a_watch, cny, share, standing
 from spendwatch.domain.commodity import Category
 from spendwatch.domain.money import Currency, Money
-from spendwatch.domain.policy import Watch
-from spendwatch.domain.scope import BudgetScope, Counts, Dimension, Match
-from spendwatch.domain.standing import SpendSum, Split, Standing, course_of, reckon, seen_workspaces, subscribed
+from spendwatch.domain.policy import AccountPolicy, FinerBudget, Policies, Site, Watch, WorkspacePolicy, watches
+from spendwatch.domain.scope import BudgetScope, Counts, Dimension, Match, value_of
+from spendwatch.domain.standing import SpendSum, Split, Standing, course_of, reckon, seen_values, seen_workspaces, subscribed
 from spendwatch.domain.statement import UNASSIGNED, AccountId
 
 WHOLE = a_watch(scope=BudgetScope(ACME))
@@ -247,3 +247,36 @@ def test_daily_spend_has_every_day_across_a_year_end() -> None:
     sums = [_daily("2026-12-30", "1"), _daily("2027-01-01", "2"), _daily("2027-01-01", "4"), _daily("2027-01-02", "8")]
     found = course_of(sums, WHOLE, last=date(2027, 1, 1), days=3).daily
     assert found == ((date(2026, 12, 30), cny(1)), (date(2026, 12, 31), cny(0)), (date(2027, 1, 1), cny(6)))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("12"), st.sampled_from(["a", "b", ""]), st.integers(1, 9)), max_size=12),
+    st.sampled_from([None, RESEARCH]),
+    st.sampled_from(["api_key", "model", "tag:team", "workspace"]),
+)
+def test_each_value_is_counted_once_and_exactly(rows: list[tuple[str, str, int]], place: str | None, column: str) -> None:
+    sums = [
+        spent(str(cost), workspace, api_key=key, model=key, tags=f'{{"team":"{key}"}}' if key else "")
+        for number, key, cost in rows
+        for workspace in (RESEARCH if number == "1" else "llm-other",)
+    ]
+    finer = FinerBudget("each", Match(), Decimal(5), (share(80),), for_each=column)
+    account = AccountPolicy(ACME, "acme", Site.CN, CNY, budgets=() if place else (finer,))
+    policy = WorkspacePolicy(RESEARCH, budgets=(finer,) if place else ())
+    policies = Policies((account,), (policy,), (), ("sfm",), 4)
+    watched = watches(policies, seen_workspaces(sums), seen_values(sums))
+    expected: dict[str, Decimal] = {}
+    for one in sums:
+        value = value_of(column, one.values)
+        if value and place in {None, one.values[Dimension.WORKSPACE]}:
+            expected[value] = expected.get(value, Decimal(0)) + one.amount
+    found = reckon(watched, sums, SEPTEMBER, {})
+    assert {each.watch.scope.value: each.spend.amount for each in found if each.watch.scope.value} == expected
+    for standing_of in found:
+        watch = standing_of.watch
+        mine = (
+            one.amount
+            for one in sums
+            if watch.fits(one.values) and watch.scope.workspace in {None, one.values[Dimension.WORKSPACE]}
+        )
+        assert standing_of.spend.amount == sum(mine, Decimal(0))

@@ -224,3 +224,25 @@ def test_a_key_that_stands_where_its_id_belongs_is_reported_and_not_repeated(tmp
     [line] = warned(tmp_path, MAIN + "names:\n  api_keys: {sk-0123456789abcdef: chatbot}\n")
     assert line.startswith("spendwatch.yaml:9:14: names.api_keys: an API key itself stands here")
     assert "0123" not in line
+
+
+def test_an_exception_for_a_key_that_no_bill_names_is_named(tmp_path: Path) -> None:
+    each = "budgets:\n  - {name: key, for_each: api_key, budget: 9, exceptions: {1200345: 20, '12*': 30, 1200346: none}}\n"
+    [line] = warned(tmp_path, MAIN, BILLED, research=RESEARCH + each)
+    assert line.startswith("workspaces/research.yaml:4:")
+    assert "budgets[0].exceptions.1200346: no bill on record names this key" in line
+
+
+def test_channels_of_finer_budgets_and_thresholds_are_used(tmp_path: Path) -> None:
+    main = MAIN + "defaults: {channels: [screen]}\n"
+    finer = "budgets:\n  - {name: a, match: {model: a}, budget: 9.00, "
+    assert warned(tmp_path, main, research=RESEARCH + finer + "channels: [finance]}\n") == []
+    assert warned(tmp_path, main, research=RESEARCH + "thresholds: [{at: 80%, channels: [finance]}]\n") == []
+    # Where every threshold has channels of its own, those of the budget are used by none.
+    own = finer + "channels: [finance], thresholds: [{at: 80%, channels: [screen]}]}\n"
+    assert [line.split(": ")[1] for line in warned(tmp_path, main, research=RESEARCH + own)] == ["channels.finance"]
+
+
+def test_a_bare_number_among_the_default_thresholds_is_named_with_channels_too(tmp_path: Path) -> None:
+    main = MAIN + "defaults: {thresholds: [{at: 0.5%, channels: [screen]}]}\n"
+    assert warned(tmp_path, main) == ["spendwatch.yaml:8:25: defaults.thresholds[0]: 0.5% is less than 1% of the budget"]

@@ -26,6 +26,7 @@ from spendwatch.domain.statement import AccountId, Kind, WorkspaceId
 from spendwatch.settings import Outside, Retention, Settings, find_config, load, reload
 from spendwatch.sources.config import AlibabaConfig, FolderConfig, UrlConfig
 
+SCREEN, OPS = ChannelName("screen"), ChannelName("ops")
 REPOSITORY = Path(__file__).parents[2]
 MAIN = """\
 accounts:
@@ -239,6 +240,44 @@ def test_ids_have_the_names_of_the_configuration_and_of_their_own_files(house: H
     assert found.of(Dimension.WORKSPACE, "llm-demo0a1b2c3d4e") == "Research"
     assert found.label(Dimension.WORKSPACE, "llm-b") == "Archive (llm-b)"
     assert found.of(Dimension.ACCOUNT, "1000000000000001") == "acme"
+
+
+def test_finer_budgets_and_thresholds_may_have_channels_of_their_own(house: House) -> None:
+    text = MAIN.replace("[50%, 80%]", "[50%, {at: 80%, channels: [sms]}]") + "  sms: {type: console}\n  ops: {type: console}\n"
+    house.write("spendwatch.yaml", text)
+    finer = (
+        "budgets:\n  - {name: a, match: {model: a}, budget: 9, channels: [ops]}\n  - {name: b, match: {model: b}, budget: 9}\n"
+    )
+    house.write("workspaces/research.yaml", RESEARCH + finer + "thresholds: [{at: forecast 900.00, channels: [ops, screen]}]\n")
+    settings = house.load()
+    [research] = settings.policies.workspaces
+    assert research.thresholds == (Threshold(amount=Decimal("900.00"), is_forecast=True, channels=(OPS, SCREEN)),)
+    assert [finer.channels for finer in research.budgets] == [(OPS,), ()]
+    usual = (Threshold(share=Decimal("0.5")), Threshold(share=Decimal("0.8"), channels=(ChannelName("sms"),)))
+    assert [finer.thresholds for finer in research.budgets] == [usual, usual]
+
+
+def test_channels_that_are_gone_leave_a_kept_policy_its_others(house: House) -> None:
+    house.write("spendwatch.yaml", MAIN + "  ops: {type: console}\n")
+    finer = "budgets:\n  - {name: a, match: {model: a}, budget: 9, channels: [ops], thresholds: [{at: 80%, channels: [ops]}]}\n"
+    house.write("workspaces/research.yaml", RESEARCH + finer)
+    before = house.load()
+    house.write("spendwatch.yaml", MAIN)
+    house.write("workspaces/research.yaml", RESEARCH + finer + "budgte: 1\n")
+    after, mistakes = reload(before)
+    [research] = after.policies.workspaces
+    assert mistakes
+    assert (research.budgets[0].channels, research.budgets[0].thresholds[0].channels) == ((), ())
+
+
+def test_one_rule_gives_each_value_a_budget_with_exceptions(house: House) -> None:
+    each = "budgets: [{name: key, for_each: api_key, budget: 50, exceptions: {1200345: 200.50, '17*': none}}, TEAM]"
+    team = "{name: team, for_each: 'tag:team', match: {model: 'qwen*'}, budget: 9}"
+    house.write("spendwatch.yaml", MAIN.replace("budget: 5000.00", each.replace("TEAM", team)))
+    [key, team_of] = house.load().policies.accounts[0].budgets
+    assert (key.for_each, key.budget, key.match) == ("api_key", Decimal(50), Match())
+    assert key.exceptions == (("1200345", Decimal("200.50")), ("17*", None))
+    assert (team_of.for_each, team_of.match) == ("tag:team", Match(((Dimension.MODEL, "qwen*"),)))
 
 
 def test_each_budget_says_what_it_counts(house: House) -> None:

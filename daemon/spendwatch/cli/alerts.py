@@ -15,7 +15,7 @@ from spendwatch.domain.money import plain, shown
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import watches
 from spendwatch.domain.scope import Counts, Dimension
-from spendwatch.domain.standing import SpendSum, seen_workspaces
+from spendwatch.domain.standing import SpendSum, seen_values, seen_workspaces
 from spendwatch.exact_json import json_fields
 from spendwatch.jobs.overview_json import alert_json
 from spendwatch.jobs.standings import dimensions
@@ -75,7 +75,11 @@ def _behind(alert: Alert, settings: Settings, store: Store) -> list[SpendSum]:
     by = (*dimensions(finer=True), Dimension.DAY, Dimension.COMMODITY)
     sums = store.ledger.spend(period, by, products=settings.policies.products)
     watch = next(
-        (watch for watch in watches(settings.policies, seen_workspaces(sums)) if watch.scope == alert.key.scope),
+        (
+            watch
+            for watch in watches(settings.policies, seen_workspaces(sums), seen_values(sums))
+            if watch.scope == alert.key.scope
+        ),
         None,
     )
     if watch is None:
@@ -86,7 +90,7 @@ def _behind(alert: Alert, settings: Settings, store: Store) -> list[SpendSum]:
         if spent.values[Dimension.ACCOUNT] == watch.scope.account
         and watch.scope.workspace in {None, spent.values[Dimension.WORKSPACE]}
         and watch.scope.counts in {Counts.ALL, Counts.SUBSCRIPTION if spent.is_subscription else Counts.PAY_AS_YOU_GO}
-        and (watch.match is None or watch.match.fits(dict(spent.values)))
+        and watch.fits(spent.values)
     ]
     return sorted(mine, key=lambda spent: -spent.amount)
 

@@ -19,7 +19,7 @@ from spendwatch.domain.count import counted
 from spendwatch.domain.errors import ConfigError, ConfigMistake, LedgerUnavailableError
 from spendwatch.domain.money import shown
 from spendwatch.domain.period import duration_text
-from spendwatch.domain.policy import AccountPolicy, Policies, Threshold, Watch, watches
+from spendwatch.domain.policy import AccountPolicy, Names, Policies, Threshold, Watch, watches
 from spendwatch.domain.scope import Seen
 from spendwatch.exact_json import json_fields, json_value
 from spendwatch.settings import Settings, examine
@@ -84,7 +84,8 @@ def _watched(policies: Policies, seen: Iterable[Seen]) -> Sequence[Watch]:
     known = {workspace for _, workspace in on_record}
     unknown = (policy.workspace for policy in policies.workspaces if policy.workspace not in known)
     anywhere = {(account.account, workspace) for workspace in unknown for account in policies.accounts}
-    return watches(policies, frozenset(on_record | anywhere))
+    # An empty value stands for all that have no budget of their own.
+    return watches(policies, frozenset(on_record | anywhere), lambda _, finer: ("", *dict(finer.exceptions)))
 
 
 def _notes(settings: Settings) -> Iterator[str]:
@@ -136,7 +137,12 @@ def _print_policy(settings: Settings, watched: Sequence[Watch]) -> None:
         for one in watched:
             if one.scope.account == account.account:
                 points = ", ".join(_point(threshold, one) for threshold in one.thresholds) or "never"
-                found.add_row(_title(one), shown(one.budget.amount) if one.budget else "none", points, ", ".join(one.channels))
+                found.add_row(
+                    _title(one, settings.policies.names),
+                    shown(one.budget.amount) if one.budget else "none",
+                    points,
+                    ", ".join(one.channels),
+                )
         for points, channels in _balance_points(account):
             found.add_row("available balance", "", points, ", ".join(channels))
         screen.print(found)
@@ -155,19 +161,21 @@ def _table(*headings: str) -> Table:
     return found
 
 
-def _title(one: Watch) -> str:
+def _title(one: Watch, names: Names) -> str:
     scope = one.scope
     if scope.is_whole_account:
         return f"whole account{scope.counts.note}"
     if scope.budget:
-        return f"  {clean(scope.budget)}{scope.counts.note}"
+        each = names.label(one.dimension, scope.value) if scope.value else f"(each {one.column})" if one.column else ""
+        return f"  {clean(f'{scope.budget} {each}'.rstrip())}{scope.counts.note}"
     return clean(one.name) + scope.counts.note + (f"\n{scope.workspace}" if one.name != scope.workspace else "")
 
 
 def _point(threshold: Threshold, one: Watch) -> str:
     at = threshold.reached_at(one.budget.amount if one.budget else None)
     share = f" ({threshold.label.split()[-1]})" if threshold.share is not None else ""
-    return f"{'forecast ' if threshold.is_forecast else ''}{shown(at) if at else ''}{share}"
+    to = f" to {' and '.join(threshold.channels)}" if threshold.channels else ""
+    return f"{'forecast ' if threshold.is_forecast else ''}{shown(at) if at else ''}{share}{to}"
 
 
 def _balance_points(account: AccountPolicy) -> Iterator[tuple[str, Sequence[str]]]:
@@ -219,10 +227,13 @@ def _policy_json(settings: Settings, watched: Sequence[Watch]) -> dict[str, obje
 
 def _json(one: Watch) -> dict[str, object]:
     budget = one.budget.amount if one.budget else None
-    points = [(each.label, each.reached_at(budget)) for each in one.thresholds]
     return {
         **json_fields(one, account="scope.account", scope="scope.label", name="name", currency="currency"),
         **json_fields(one, counts="scope.counts", budget="budget"),
-        "notifies_at": [{"threshold": label, "amount": json_value(at)} for label, at in points],
+        **json_fields(one, "owner", for_each="column", value="scope.value"),
+        "notifies_at": [
+            {"threshold": each.label, "amount": json_value(each.reached_at(budget)), "channels": each.channels or one.channels}
+            for each in one.thresholds
+        ],
         "channels": list(one.channels),
     }

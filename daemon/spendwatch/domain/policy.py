@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import NewType
+from typing import NewType, Protocol
 
 from spendwatch.domain.money import EXACT, Currency, Money, plain
-from spendwatch.domain.scope import BudgetScope, Counts, Dimension, Match
+from spendwatch.domain.scope import BudgetScope, Counts, Dimension, Match, dimension_of, value_of
 from spendwatch.domain.statement import AccountId, WorkspaceId
 
 ChannelName = NewType("ChannelName", str)
@@ -53,6 +54,8 @@ class Threshold:
     amount: Decimal | None = None
     is_forecast: bool = False
     """It is reached when the whole period will probably cost so much."""
+    channels: tuple[ChannelName, ...] = ()
+    """Its own channels; empty: those of its budget."""
 
     def __post_init__(self) -> None:
         """Hold exactly one of the two, above zero."""
@@ -103,13 +106,29 @@ def threshold_text(label: str, at: Money, budget: Money | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FinerBudget:
-    """A budget for what `match` picks out of a workspace or an account."""
+    """A budget for what `match` picks out of a workspace or an account, or for each value that bills name in a column."""
 
     name: str
     match: Match
     budget: Decimal | None
     thresholds: tuple[Threshold, ...]
     counts: Counts = Counts.ALL
+    channels: tuple[ChannelName, ...] = ()
+    """Its own channels; empty: those of its policy."""
+    for_each: str = ""
+    """`api_key`, `model`, `workspace` or `tag:KEY`: each value has this budget for itself. Empty: there is one budget."""
+    exceptions: tuple[tuple[str, Decimal | None], ...] = ()
+    """Patterns of values with another budget, or with None: these are not watched."""
+
+    def each(self, values: Iterable[str]) -> Iterator[tuple[str, Decimal | None]]:
+        """Yield each watched value with its budget. Of the exceptions the exact value counts, else the first that fits."""
+        exact = dict(self.exceptions)
+        patterns = [(pattern, own) for pattern, own in self.exceptions if not set("*?[").isdisjoint(pattern)]
+        for value in sorted(values):
+            fitting = (pattern for pattern, _ in patterns if fnmatchcase(value, pattern))
+            pattern = value if value in exact else next(fitting, None)
+            if pattern is None or exact[pattern] is not None:
+                yield value, self.budget if pattern is None else exact[pattern]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +198,9 @@ class Names:
         """Return the configured name of a value; empty where it has none."""
         return self.known.get((dimension, value), "")
 
-    def label(self, dimension: Dimension, value: str) -> str:
+    def label(self, dimension: Dimension | None, value: str) -> str:
         """Return name and id, `chatbot (1200345)`; the id alone where it has no name."""
-        name = self.of(dimension, value)
+        name = self.of(dimension, value) if dimension else ""
         return f"{name} ({value})" if name else value
 
 
@@ -203,6 +222,16 @@ class Policies:
         return next((policy for policy in self.accounts if policy.account == account), None)
 
 
+class _HasChannels(Protocol):
+    @property
+    def channels(self) -> tuple[ChannelName, ...]: ...
+
+
+def channels_of(reached: Iterable[_HasChannels], usual: Iterable[ChannelName]) -> tuple[ChannelName, ...]:
+    """Return the channels of a message that speaks for these thresholds: every channel of every one of them."""
+    return tuple(dict.fromkeys(name for one in reached for name in one.channels or usual))
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """One watched budget: scope, selection, amount, thresholds, channels."""
@@ -214,18 +243,38 @@ class Watch:
     thresholds: tuple[Threshold, ...]
     channels: tuple[ChannelName, ...]
     match: Match | None = None
+    """None: everything in the scope."""
     remind: timedelta | None = None
+    column: str = ""
+    """Where the value of the scope stands in roll-up rows."""
+    owner: str = ""
+
+    @property
+    def dimension(self) -> Dimension | None:
+        """That of the column; None for a tag."""
+        return dimension_of(self.column)
+
+    def fits(self, values: Mapping[Dimension, str]) -> bool:
+        """Return whether it counts a roll-up row of its account and workspace."""
+        is_picked = self.match is None or self.match.fits(values)
+        return is_picked and (not self.column or value_of(self.column, values) == self.scope.value)
 
 
-def watches(policies: Policies, seen: frozenset[tuple[AccountId, WorkspaceId]]) -> tuple[Watch, ...]:
-    """Return every budget to be watched, given in which accounts which workspaces have turned up."""
+Values = Callable[[BudgetScope, FinerBudget], Iterable[str]]
+"""Returns the values that bills of this scope name in the column of a finer budget that each has for itself."""
+
+
+def watches(
+    policies: Policies, seen: frozenset[tuple[AccountId, WorkspaceId]], values: Values = lambda *_: ()
+) -> tuple[Watch, ...]:
+    """Return every budget to be watched, given in which accounts which workspaces have turned up, and which values."""
     found: list[Watch] = []
     accounts_of: dict[WorkspaceId, list[AccountId]] = {}
     for account, workspace in sorted(seen):
         accounts_of.setdefault(workspace, []).append(account)
     by_id = {policy.account: policy for policy in policies.accounts}
     for policy in policies.accounts:
-        found.extend(_watches_of(policy, BudgetScope(policy.account, counts=policy.counts), policy, policies.names))
+        found.extend(_watches_of(policy, BudgetScope(policy.account, counts=policy.counts), policy, policies.names, values))
     for workspace_policy in policies.workspaces:
         pinned = workspace_policy.account
         places = (pinned,) if pinned else tuple(accounts_of.get(workspace_policy.workspace, ()))
@@ -234,20 +283,29 @@ def watches(policies: Policies, seen: frozenset[tuple[AccountId, WorkspaceId]]) 
         for account in places:
             if payer := by_id.get(account):
                 scope = BudgetScope(account, workspace_policy.workspace, counts=workspace_policy.counts)
-                found.extend(_watches_of(payer, scope, workspace_policy, policies.names))
+                found.extend(_watches_of(payer, scope, workspace_policy, policies.names, values))
     return tuple(found)
 
 
-def _watches_of(payer: AccountPolicy, scope: BudgetScope, policy: AccountPolicy | WorkspacePolicy, names: Names) -> list[Watch]:
-    def watch(
-        scope: BudgetScope, name: str, budget: Decimal | None, thresholds: tuple[Threshold, ...], match: Match | None
-    ) -> Watch:
-        money = None if budget is None else Money(budget, payer.currency)
-        return Watch(scope, name, payer.currency, money, thresholds, policy.channels, match, policy.remind)
-
+def _watches_of(
+    payer: AccountPolicy, scope: BudgetScope, policy: AccountPolicy | WorkspacePolicy, names: Names, values: Values
+) -> Iterator[Watch]:
     title = policy.name or names.of(Dimension.WORKSPACE, scope.workspace or "") or (scope.workspace or scope.account)
-    found = [watch(scope, title, policy.budget, policy.thresholds, None)]
+    owner = policy.owner if isinstance(policy, WorkspacePolicy) else ""
+
+    def watch(scope: BudgetScope, name: str, budget: Decimal | None, finer: FinerBudget | None = None) -> Watch:
+        money = None if budget is None else Money(budget, payer.currency)
+        thresholds, channels = (finer or policy).thresholds, (finer and finer.channels) or policy.channels
+        match, column = (finer.match, finer.for_each) if finer else (None, "")
+        return Watch(scope, name, payer.currency, money, thresholds, channels, match, policy.remind, column, owner)
+
+    yield watch(scope, title, policy.budget)
     for finer in policy.budgets:
-        inner = BudgetScope(scope.account, scope.workspace, finer.name, finer.counts)
-        found.append(watch(inner, f"{title}: {finer.name}", finer.budget, finer.thresholds, finer.match))
-    return found
+        inner, name = BudgetScope(scope.account, scope.workspace, finer.name, finer.counts), f"{title}: {finer.name}"
+        if not finer.for_each:
+            yield watch(inner, name, finer.budget, finer)
+            continue
+        for value, budget in finer.each(values(inner, finer)):
+            own = BudgetScope(inner.account, inner.workspace, inner.budget, inner.counts, value)
+            label = names.label(dimension_of(finer.for_each), value)
+            yield watch(own, f"{name} {label}".rstrip(), budget, finer)

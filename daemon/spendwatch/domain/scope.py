@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase, translate
@@ -56,6 +57,23 @@ class Counts(StrEnum):
 MATCHABLE = (Dimension.API_KEY, Dimension.MODEL, Dimension.CHANNEL, Dimension.TYPE, Dimension.ITEM, Dimension.OWNER)
 """What a finer budget may match on, beside tags."""
 
+TAG = "tag:"
+"""Stands before the key of a tag by whose values spend is grouped."""
+EACH = (Dimension.API_KEY, Dimension.MODEL, Dimension.WORKSPACE)
+"""Each value of these may have a budget of its own, beside each value of a tag."""
+
+
+def dimension_of(column: str) -> Dimension | None:
+    """Return the dimension of a column; None for that of a tag."""
+    return None if not column or column.startswith(TAG) else Dimension(column)
+
+
+def value_of(column: str, values: Mapping[Dimension, str]) -> str:
+    """Return the value of a roll-up row in a column: a dimension's, or that of one tag as in `tag:team`."""
+    if column.startswith(TAG):
+        return parse_tags(values.get(Dimension.TAGS, "")).get(column.removeprefix(TAG), "")
+    return values.get(Dimension(column), "")
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -67,7 +85,7 @@ class Match:
     patterns: tuple[tuple[Dimension, str], ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
 
-    def fits(self, values: dict[Dimension, str]) -> bool:
+    def fits(self, values: Mapping[Dimension, str]) -> bool:
         """Return whether a row with these values is picked. Missing values count as empty."""
         if not all(fnmatchcase(values.get(dimension, ""), pattern) for dimension, pattern in self.patterns):
             return False
@@ -91,7 +109,8 @@ class Seen(NamedTuple):
     currency: Currency
 
 
-def parse_tags(text: str) -> dict[str, str]:
+@lru_cache(maxsize=4096)
+def parse_tags(text: str) -> Mapping[str, str]:
     """Return the tags of a roll-up row, written as a canonical JSON object; what is no text is returned as JSON writes it."""
     if not text:
         return {}
@@ -107,6 +126,8 @@ def _as_json(value: object) -> str:
 class BudgetScope:
     """Whose spend, of which account. Without a workspace: the whole account. `budget` names a finer budget.
 
+    Of a finer budget that each key, model, workspace or tag has for itself, `value` says whose it is.
+
     A budget that counts something else has alerts and forecasts of its own: the two amounts do not compare.
     """
 
@@ -114,11 +135,12 @@ class BudgetScope:
     workspace: WorkspaceId | None = None
     budget: str = ""
     counts: Counts = Counts.ALL
+    value: str = ""
 
     @property
     def of_all(self) -> BudgetScope:
         """The same with everything that is charged."""
-        return self if self.counts is Counts.ALL else BudgetScope(self.account, self.workspace, self.budget)
+        return self if self.counts is Counts.ALL else replace(self, counts=Counts.ALL)
 
     @property
     def is_whole_account(self) -> bool:
@@ -129,15 +151,18 @@ class BudgetScope:
     def label(self) -> str:
         """The scope as one text, as JSON shows it."""
         place = "account" if self.workspace is None else f"workspace:{self.workspace}"
-        whole = f"{place}/{self.budget}" if self.budget else place
+        whole = "/".join(filter(None, (place, self.budget, self.value)))
         return whole if self.counts is Counts.ALL else f"{self.counts.value}:{whole}"
 
     @property
     def text(self) -> str:
-        """The same so that it can be parsed: no slash of a workspace's id passes for the one before a finer budget."""
+        """The same so that it can be parsed: no slash of an id or a name passes for the one that ends it."""
+        plain = self
         if self.workspace and ("/" in self.workspace or "%" in self.workspace):
-            return replace(self, workspace=WorkspaceId(quote(self.workspace, safe=""))).label
-        return self.label
+            plain = replace(plain, workspace=WorkspaceId(quote(self.workspace, safe="")))
+        if self.value or self.budget.startswith(_EACH):
+            plain = replace(plain, budget=f"{_EACH}{quote(self.budget, safe=' ')}/{self.value}", value="")
+        return plain.label
 
 
 class Subject(StrEnum):
@@ -183,6 +208,8 @@ AlertScope = BudgetScope | NamedScope
 NOTHING = NamedScope(Subject.DAEMON, "")
 """The scope of what is about nothing in particular."""
 
+_EACH = "each:"
+"""Stands before the name of a finer budget that a value follows."""
 _BUDGET = re.compile(r"(?:(pay_as_you_go|subscription):)?(?:account|workspace:([^/]*))(?:/(.*))?", re.DOTALL)
 
 
@@ -192,6 +219,10 @@ def parse_scope(account: AccountId, text: str) -> AlertScope:
     if found := _BUDGET.fullmatch(text):
         counts, workspace, budget = found.groups()
         place = None if workspace is None else WorkspaceId(unquote(workspace))
-        return BudgetScope(account, place, budget or "", Counts(counts or Counts.ALL))
+        name, value = budget or "", ""
+        if name.startswith(_EACH):
+            name, _, value = name.removeprefix(_EACH).partition("/")
+            name = unquote(name)
+        return BudgetScope(account, place, name, Counts(counts or Counts.ALL), value)
     subject, _, name = text.partition(":")
     return NamedScope(Subject(subject), name, account)

@@ -12,8 +12,8 @@ from functools import lru_cache
 from spendwatch.domain.commodity import Category, category_of
 from spendwatch.domain.money import EXACT, Currency, Money, share_of
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.policy import Watch
-from spendwatch.domain.scope import Counts, Dimension
+from spendwatch.domain.policy import FinerBudget, Values, Watch
+from spendwatch.domain.scope import BudgetScope, Counts, Dimension, value_of
 from spendwatch.domain.statement import AccountId, ChargeKind, WorkspaceId
 
 _NOTHING = Decimal(0)
@@ -122,24 +122,41 @@ def reckon(
 
     `sums` must be grouped by account, workspace and charge, and finer where a watch matches.
     """
-    by_account: dict[str, list[SpendSum]] = {}
-    by_workspace: dict[tuple[str, str], list[SpendSum]] = {}
+    picking = Picking(watches)
+    picked: dict[int, list[SpendSum]] = {id(watch): [] for watch in picking.watches}
     for spent in sums:
-        account = spent.values.get(Dimension.ACCOUNT, "")
-        by_account.setdefault(account, []).append(spent)
-        by_workspace.setdefault((account, spent.values.get(Dimension.WORKSPACE, "")), []).append(spent)
-    standings = []
-    for watch in watches:
-        scope = watch.scope
-        candidates = (
-            by_account.get(scope.account, [])
-            if scope.workspace is None
-            else by_workspace.get((scope.account, scope.workspace), [])
-        )
-        match = watch.match
-        picked = candidates if match is None else [spent for spent in candidates if match.fits(dict(spent.values))]
-        standings.append(_stand(watch, picked, period, data_until.get(scope.account)))
-    return tuple(standings)
+        for watch in picking.of(spent.values):
+            picked[id(watch)].append(spent)
+    return tuple(_stand(watch, picked[id(watch)], period, data_until.get(watch.scope.account)) for watch in picking.watches)
+
+
+class Picking:
+    """Finds the watches that count a roll-up row, however many watches there are."""
+
+    def __init__(self, watches: Iterable[Watch]) -> None:
+        """Index the watches by account and workspace, and those of single values by these."""
+        self.watches = tuple(watches)
+        self._plain: dict[tuple[str, str | None], list[Watch]] = {}
+        self._each: dict[tuple[str, str | None], dict[str, dict[str, list[Watch]]]] = {}
+        for watch in self.watches:
+            place = watch.scope.account, watch.scope.workspace
+            if watch.column:
+                values = self._each.setdefault(place, {}).setdefault(watch.column, {})
+                values.setdefault(watch.scope.value, []).append(watch)
+            else:
+                self._plain.setdefault(place, []).append(watch)
+
+    def of(self, values: Mapping[Dimension, str]) -> Iterator[Watch]:
+        """Yield the watches that count a row with these values."""
+        account = values.get(Dimension.ACCOUNT, "")
+        for place in ((account, None), (account, values.get(Dimension.WORKSPACE, ""))):
+            for watch in self._plain.get(place, ()):
+                if watch.match is None or watch.match.fits(values):
+                    yield watch
+            for column, watches in self._each.get(place, {}).items():
+                for watch in watches.get(value_of(column, values), ()):
+                    if watch.match is None or watch.match.fits(values):
+                        yield watch
 
 
 def _stand(watch: Watch, picked: Sequence[SpendSum], period: BillingPeriod, data_until: datetime | None) -> Standing:
@@ -234,10 +251,9 @@ def _days(last: date, days: int) -> Mapping[str, date]:
 
 
 def _of(sums: Iterable[SpendSum], watch: Watch, *, is_subscription: bool) -> Iterator[SpendSum]:
-    match = watch.match
     for spent in sums:
         is_wanted = spent.currency == watch.currency and spent.is_subscription is is_subscription
-        if is_wanted and (match is None or match.fits(dict(spent.values))):
+        if is_wanted and watch.fits(spent.values):
             yield spent
 
 
@@ -249,6 +265,21 @@ def _label(spent: SpendSum) -> str:
 
 def _category(spent: SpendSum) -> Category:
     return category_of(spent.values[Dimension.COMMODITY], spent.values[Dimension.ITEM])
+
+
+def seen_values(sums: Iterable[SpendSum]) -> Values:
+    """Return what looks up the values of a column that turned up in a scope; an empty one is no value."""
+    rows = tuple(sums)
+
+    def values(scope: BudgetScope, finer: FinerBudget) -> Iterable[str]:
+        mine = (
+            spent.values
+            for spent in rows
+            if spent.values[Dimension.ACCOUNT] == scope.account and scope.workspace in {None, spent.values[Dimension.WORKSPACE]}
+        )
+        return {value_of(finer.for_each, one) for one in mine if finer.match.fits(one)} - {""}
+
+    return values
 
 
 def seen_workspaces(sums: Iterable[SpendSum]) -> frozenset[tuple[AccountId, WorkspaceId]]:

@@ -12,7 +12,7 @@ from spendwatch.domain.alert import Alert, AlertKey, Rule
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import Money, is_no_smaller_share, plain
 from spendwatch.domain.notification import Facts, Reason
-from spendwatch.domain.policy import NEARLY, WHOLE, Severity, Threshold, threshold_text
+from spendwatch.domain.policy import NEARLY, WHOLE, ChannelName, Severity, Threshold, channels_of, threshold_text
 from spendwatch.domain.review import AlertsKnown, Verdict, say
 from spendwatch.domain.standing import Standing
 
@@ -61,6 +61,8 @@ class Level:
     """The same as plain text."""
     label: str
     severity: Severity
+    channels: tuple[ChannelName, ...] = ()
+    """Its own; empty: those of its budget."""
 
 
 @lru_cache(maxsize=4096)
@@ -68,7 +70,7 @@ def levels_of(thresholds: tuple[Threshold, ...], budget: Decimal | None, *, of_f
     """Return the thresholds that the spend can reach, or those that a forecast can, the lowest first."""
     wanted = (threshold for threshold in thresholds if threshold.is_forecast is of_forecasts)
     reachable = ((threshold.reached_at(budget), threshold) for threshold in wanted)
-    found = (Level(at, plain(at), threshold.label, threshold.severity(budget)) for at, threshold in reachable if at is not None)
+    found = (Level(at, plain(at), one.label, one.severity(budget), one.channels) for at, one in reachable if at is not None)
     return tuple(sorted(found, key=lambda level: level.at))
 
 
@@ -134,7 +136,7 @@ def fire_levels(
         return Verdict(alerts)
     also = tuple(level.label for level in reversed(new[:-1]))
     facts = spend_facts(standing, highest, known, account_name, also=also, forecast=forecast)
-    return Verdict(alerts, (say(alerts[-1], Reason.FIRED, watch.channels, facts, now),))
+    return Verdict(alerts, (say(alerts[-1], Reason.FIRED, channels_of(reversed(new), watch.channels), facts, now),))
 
 
 def level_text(level: Level, standing: Standing) -> str:
@@ -210,7 +212,9 @@ def _reminder(standing: Standing, told: Sequence[Alert], known: AlertsKnown, acc
         return Verdict()
     again = latest.told_again(plain(standing.spend.amount), now)
     facts = spend_facts(standing, level, known, account_name)
-    return Verdict((again,), (say(again, Reason.REPEATED, watch.channels, facts, now),))
+    # Whoever was notified of a lower threshold is reminded, too: a reminder speaks for all that is reached.
+    reached = channels_of((one for one in reversed(levels) if standing.spend.amount >= one.at), watch.channels)
+    return Verdict((again,), (say(again, Reason.REPEATED, reached, facts, now),))
 
 
 def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, account_name: str, now: datetime) -> Verdict:
@@ -220,6 +224,9 @@ def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, a
     spoken = ((Decimal(alert.key.height), alert) for alert in told if alert.told_at and alert.key.threshold in labels)
     highest = max((one for one in spoken if spent.amount < one[0]), key=lambda one: one[0], default=None)
     levels = [Level(highest[0], highest[1].key.height, highest[1].key.threshold, highest[1].severity)] if highest else []
+    # There is one notice, however far it falls: it is for all who were notified of any threshold.
+    reached = {alert.key.threshold for alert in told}
+    channels = channels_of((one for one in watch.thresholds if one.label in reached), watch.channels) or watch.channels
     if spent.amount < 0:
         levels.append(Level(Decimal(0), "0", BELOW_ZERO, Severity.NOTICE))
     alerts: list[tuple[Alert, Level]] = []
@@ -241,4 +248,4 @@ def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, a
         return Verdict()
     alert, level = alerts[0]
     facts = spend_facts(standing, level, known, account_name)
-    return Verdict(tuple(alert for alert, _ in alerts), (say(alert, Reason.FIRED, watch.channels, facts, now),))
+    return Verdict(tuple(alert for alert, _ in alerts), (say(alert, Reason.FIRED, channels, facts, now),))

@@ -13,7 +13,7 @@ from spendwatch.domain.health import ChannelHealth, Freshness, Rejection, Source
 from spendwatch.domain.money import Money, plain
 from spendwatch.domain.notification import Facts, Notification
 from spendwatch.domain.period import duration_text
-from spendwatch.domain.policy import ChannelName, Policies, Severity
+from spendwatch.domain.policy import ChannelName, Policies, Severity, channels_of
 from spendwatch.domain.review import ONE_SHOT_LASTS, AlertsKnown, Condition
 from spendwatch.domain.scope import AlertScope, BudgetScope, NamedScope, Subject
 from spendwatch.domain.standing import Standing
@@ -193,7 +193,12 @@ def ways_of(said: Notification, around: Surroundings) -> tuple[ChannelName, ...]
     workspace = scope.workspace if isinstance(scope, BudgetScope) else None
     owners = (one for one in policies.workspaces if one.workspace == workspace and one.account in {None, scope.account})
     owner = next(owners, payer)
-    return owner.channels if owner else ()
+    if owner is None:
+        return ()
+    name = scope.budget if isinstance(scope, BudgetScope) else ""
+    finer = next((one for one in owner.budgets if one.name == name), None)
+    labels, usual = {said.facts.threshold, *said.facts.also}, (finer and finer.channels) or owner.channels
+    return channels_of((one for one in (finer or owner).thresholds if one.label in labels), usual) or usual
 
 
 def _ways_around(channel: ChannelName, around: Surroundings) -> tuple[ChannelName, ...]:

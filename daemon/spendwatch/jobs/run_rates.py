@@ -14,6 +14,7 @@ from spendwatch.domain.policy import AccountPolicy, Policies, Watch
 from spendwatch.domain.run_rate import RunRate, TooEarly, run_rate_of
 from spendwatch.domain.scope import MATCHABLE, BudgetScope, Counts, Dimension
 from spendwatch.domain.series_selection import DayTotal, authorities
+from spendwatch.domain.standing import Picking
 from spendwatch.domain.statement import AccountId, SeriesKey, WorkspaceId
 from spendwatch.domain.usage import Usage, days_that_count, last_complete_day, unknown_days
 from spendwatch.jobs.ledger_view import LedgerView
@@ -59,7 +60,7 @@ class RunRates:
         """Check whether the run rates of budgets still hold, and recompute those that do not."""
         if (seen := self._news(view, policies, is_whole=False)) is None:
             return
-        finer = [watch for watch in watches if watch.match is not None]
+        finer = [watch for watch in watches if watch.scope.budget]
         for policy in policies.accounts:
             self._scopes.setdefault(policy.account, {})
         for policy, ground in self._changed(view, policies, policies.accounts, zone, is_whole=False):
@@ -133,15 +134,14 @@ def _paces(
     def pace(daily: Mapping[date, Decimal]) -> RunRate | TooEarly:
         return run_rate_of(daily, through=ground.through, unknown=ground.unknown)
 
-    account, whole = policy.account, Daily()
+    account, whole, picking = policy.account, Daily(), Picking(finer)
     picked: dict[BudgetScope, Daily] = {watch.scope.of_all: {} for watch in finer}
     for workspace, group in groupby(usage, key=lambda one: WorkspaceId(one.values[Dimension.WORKSPACE])):
         mine = Daily()
         for one in _of_currency(group, policy.currency):
             _add(mine, one.daily)
-            for watch in finer:
-                if watch.scope.workspace in {None, workspace} and watch.match and watch.match.fits(dict(one.values)):
-                    _add(picked[watch.scope.of_all], one.daily)
+            for watch in picking.of(one.values) if finer else ():
+                _add(picked[watch.scope.of_all], one.daily)
         _add(whole, mine)
         yield BudgetScope(account, workspace), pace(mine)
     yield BudgetScope(account), pace(whole)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Policies, watches
 from spendwatch.domain.scope import MATCHABLE, Dimension
-from spendwatch.domain.standing import Standing, reckon, seen_workspaces
+from spendwatch.domain.standing import Standing, reckon, seen_values, seen_workspaces
 from spendwatch.jobs.ledger_view import LedgerView
 
 
@@ -13,7 +13,8 @@ def stand(view: LedgerView, policies: Policies, period: BillingPeriod) -> tuple[
     """Return the standing of every watched budget in one period."""
     finer = any(policy.budgets for policy in policies.accounts) or any(policy.budgets for policy in policies.workspaces)
     sums = view.spend(period, dimensions(finer=finer), policies.products)
-    return reckon(watches(policies, seen_workspaces(sums)), sums, period, view.data_until(policies.products))
+    watched = watches(policies, seen_workspaces(sums), seen_values(sums))
+    return reckon(watched, sums, period, view.data_until(policies.products))
 
 
 def dimensions(*, finer: bool) -> tuple[Dimension, ...]:

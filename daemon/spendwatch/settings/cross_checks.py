@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from spendwatch.domain.errors import printable
 from spendwatch.domain.statement import WorkspaceId
@@ -19,12 +19,7 @@ def check_daemon(daemon: Layers) -> None:
     for section in _NAMED:
         _check_alike(daemon, section)
     _check_account_ids(daemon)
-    for path in (
-        ("operators",),
-        ("defaults", "channels"),
-        *(("accounts", name, "channels") for name in daemon.names(("accounts",))),
-        *(("accounts", name, "balance", "escalate", "channels") for name in daemon.names(("accounts",))),
-    ):
+    for path in (("operators",), *_channel_lists(daemon.tree)):
         _check_channels(daemon, path, daemon)
     for name in daemon.names(("sources",)):
         _check_account(daemon, ("sources", name, "account"), daemon)
@@ -32,7 +27,8 @@ def check_daemon(daemon: Layers) -> None:
 
 def check_workspace(workspace: Layers, daemon: Layers) -> None:
     """Note channels and accounts that a workspace file names and that are not there."""
-    _check_channels(workspace, ("channels",), daemon)
+    for path in _channel_lists(workspace.tree):
+        _check_channels(workspace, path, daemon)
     _check_account(workspace, ("account",), daemon)
 
 
@@ -57,6 +53,15 @@ def check_repeated(workspaces: Mapping[str, Layers], owners: Mapping[str, Worksp
 def _overlap(one: Layers, other: Layers) -> bool:
     accounts = one.look(("account",)), other.look(("account",))
     return None in accounts or accounts[0] == accounts[1]
+
+
+def _channel_lists(tree: object, above: KeyPath = ()) -> Iterator[KeyPath]:
+    """Yield the places that list channels: of accounts, workspaces, finer budgets, thresholds, escalations, defaults."""
+    if isinstance(tree, dict | list):
+        for part, below in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            if part == "channels" and isinstance(below, list):
+                yield (*above, part)
+            yield from _channel_lists(below, (*above, part))
 
 
 def _check_channels(speaker: Layers, path: KeyPath, daemon: Layers) -> None:

@@ -51,8 +51,8 @@ def tell_all(error: ValidationError, layers: Layers, model: type[BaseModel], *, 
         elif in_workspace and path == ("channels",) and isinstance(layers.look(path), dict):
             layers.tell(path, _NO_CHANNELS_HERE)
         else:
-            at = detail.get("ctx", {}).get("at")
-            layers.tell((*path, at) if at else path, _words(detail, path, layers.look(path)), at_key=loc[-1:] == ("[key]",))
+            at = detail.get("ctx", {}).get("at", ())
+            layers.tell((*path, *at), _words(detail, path, layers.look(path)), at_key=loc[-1:] == ("[key]",))
 
 
 def known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from itertools import count, takewhile
 
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.money import EXACT, Currency, plain
-from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Threshold, WorkspacePolicy
+from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Threshold, WorkspacePolicy, channels_of
 from spendwatch.domain.scope import Dimension, Seen
 from spendwatch.domain.statement import WorkspaceId
 from spendwatch.settings import Settings
@@ -94,8 +95,10 @@ class Examined:
             if why := _about_currency(policy.currency, {one.currency for one in mine}):
                 yield _warning(self.main, (*path, "currency"), why)
             yield from _policy(policy, self.main, path, mine)
-        for where, text in self.main.texts(("defaults", "thresholds")):
-            if why := _about_threshold(threshold(text), _HUNDRED):
+        usual: KeyPath = ("defaults", "thresholds")
+        for where in takewhile(self.main.has, ((*usual, number) for number in count())):
+            text = self.main.look((*where, "at")) or self.main.look(where)
+            if why := _about_threshold(threshold(str(text)), _HUNDRED):
                 yield _warning(self.main, where, why)
 
     def _channels(self) -> Iterator[ConfigMistake]:
@@ -176,10 +179,13 @@ def _policy(
                 yield _warning(layers, (*above, "thresholds", number), why)
     keys = {one.api_key for one in mine}
     for number, finer in enumerate(policy.budgets):
-        for dimension, pattern in finer.match.patterns:
-            if dimension is Dimension.API_KEY and keys and not any(fnmatchcase(key, pattern) for key in keys):
-                why = f"no bill on record names this key; {suggestion(pattern, keys - {''})}"
-                yield _warning(layers, (*path, "budgets", number, "match", "api_key"), why)
+        at = (*path, "budgets", number)
+        named = [((*at, "match", str(which)), one) for which, one in finer.match.patterns if which is Dimension.API_KEY]
+        if finer.for_each == Dimension.API_KEY:
+            named += [((*at, "exceptions", pattern), pattern) for pattern, _ in finer.exceptions]
+        for where, pattern in named:
+            if keys and not any(fnmatchcase(key, pattern) for key in keys):
+                yield _warning(layers, where, f"no bill on record names this key; {suggestion(pattern, keys - {''})}")
 
 
 def _about_threshold(one: Threshold, budget: Decimal) -> str:
@@ -213,8 +219,11 @@ def _about_currency(currency: Currency, billed: Collection[Currency]) -> str:
 
 def used_channels(policies: Policies) -> set[ChannelName]:
     """Return the channels over which anything may be sent."""
+    used = set(policies.operators)
     every: list[AccountPolicy | WorkspacePolicy] = [*policies.accounts, *policies.workspaces]
-    used = set(policies.operators).union(*(one.channels for one in every if one.thresholds or one.budgets))
+    for one in every:
+        for part in (one, *one.budgets):
+            used.update(channels_of(part.thresholds, part.channels or one.channels))
     for one in policies.accounts:
         if one.balance:
             used.update(one.channels, one.balance.escalation.channels if one.balance.escalation else ())

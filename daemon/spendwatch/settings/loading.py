@@ -10,7 +10,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from spendwatch.domain.errors import ConfigError, ConfigMistake
-from spendwatch.domain.policy import WorkspacePolicy
+from spendwatch.domain.policy import ChannelName, Threshold, WorkspacePolicy
 from spendwatch.domain.statement import WorkspaceId
 from spendwatch.settings import Outside, Settings
 from spendwatch.settings.cross_checks import check_daemon, check_repeated, check_workspace
@@ -93,8 +93,19 @@ def reload(previous: Settings) -> tuple[Settings, tuple[ConfigMistake, ...]]:
 
 def _still_heard(policy: WorkspacePolicy, settings: Settings, defaults: Defaults) -> WorkspacePolicy:
     """Leave out channels that no longer exist; if none is left, use the default channels."""
-    there = tuple(name for name in policy.channels if name in settings.channels)
-    return replace(policy, channels=there or defaults.channels)
+
+    def there(names: tuple[ChannelName, ...]) -> tuple[ChannelName, ...]:
+        return tuple(name for name in names if name in settings.channels)
+
+    def points(thresholds: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
+        return tuple(replace(one, channels=there(one.channels)) for one in thresholds)
+
+    return replace(
+        policy,
+        channels=there(policy.channels) or defaults.channels,
+        thresholds=points(policy.thresholds),
+        budgets=tuple(replace(one, channels=there(one.channels), thresholds=points(one.thresholds)) for one in policy.budgets),
+    )
 
 
 def _read(place: Path, outside: Outside, owners: dict[str, WorkspaceId], *, with_secrets: bool) -> _Found:

@@ -40,7 +40,10 @@ class Defaults:
     @classmethod
     def of(cls, daemon: DaemonFile) -> Defaults:
         """Return the defaults; without configured ones every channel is notified, so that no alert is lost."""
-        return cls(tuple(daemon.defaults.thresholds), _channels(daemon.defaults.channels, tuple(daemon.channels)))
+        return cls(
+            tuple(part.threshold for part in daemon.defaults.thresholds),
+            _channels(daemon.defaults.channels, tuple(daemon.channels)),
+        )
 
 
 def policies(daemon: DaemonFile, workspaces: Iterable[WorkspacePolicy]) -> Policies:
@@ -106,7 +109,7 @@ def _balance_policy(part: BalancePart) -> BalancePolicy:
 
 def _thresholds(part: AccountPart | WorkspaceFile | BudgetPart, defaults: Defaults) -> tuple[Threshold, ...]:
     if part.thresholds is not None:
-        return tuple(part.thresholds)
+        return tuple(one.threshold for one in part.thresholds)
     # A share of a budget that counts subscriptions alone has no forecast: it is left out of the defaults.
     usual = (one for one in defaults.thresholds if not (one.is_forecast and part.counts is Counts.SUBSCRIPTION))
     return () if part.budget is None else tuple(usual)
@@ -114,7 +117,17 @@ def _thresholds(part: AccountPart | WorkspaceFile | BudgetPart, defaults: Defaul
 
 def _finer_budgets(parts: Sequence[BudgetPart], defaults: Defaults) -> tuple[FinerBudget, ...]:
     return tuple(
-        FinerBudget(part.name, _match(part.match), part.budget, _thresholds(part, defaults), part.counts) for part in parts
+        FinerBudget(
+            name=part.name,
+            match=_match(part.match) if part.match else Match(),
+            budget=part.budget,
+            thresholds=_thresholds(part, defaults),
+            counts=part.counts,
+            channels=_channels(part.channels, ()),
+            for_each=part.for_each or "",
+            exceptions=tuple(part.exceptions.items()),
+        )
+        for part in parts
     )
 
 

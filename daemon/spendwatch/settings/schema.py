@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NoReturn, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from spendwatch.channels.config import ChannelConfig
 from spendwatch.domain.errors import printable
-from spendwatch.domain.policy import Site
-from spendwatch.domain.scope import Counts
+from spendwatch.domain.policy import ChannelName, Site, Threshold
+from spendwatch.domain.scope import Counts, Dimension
 from spendwatch.fields import Closed
 from spendwatch.settings.layers import MainLayers
 from spendwatch.settings.value_types import (
@@ -23,7 +24,9 @@ from spendwatch.settings.value_types import (
     CurrencyCode,
     DayOfMonth,
     EscalateAfter,
+    Exceptional,
     Floors,
+    ForEach,
     KeepLines,
     KeepOriginals,
     Name,
@@ -34,9 +37,8 @@ from spendwatch.settings.value_types import (
     Products,
     Remind,
     RunwayThresholds,
-    ShareThresholds,
     TagPattern,
-    Thresholds,
+    ThresholdText,
     Title,
     WorkspaceText,
     Zone,
@@ -70,6 +72,41 @@ class MatchPart(Closed):
         return self
 
 
+class ThresholdPart(Closed):
+    """A threshold with channels of its own, like `{at: 80%, channels: [ops]}`; without any it is written as `80%` alone."""
+
+    at: ThresholdText
+    channels: ChannelNames | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return value if isinstance(value, dict) else {"at": value}
+
+    @property
+    def threshold(self) -> Threshold:
+        """The threshold that it means."""
+        return replace(self.at, channels=tuple(map(ChannelName, self.channels or ())))
+
+
+def _once_each(parts: list[ThresholdPart]) -> list[ThresholdPart]:
+    if twice := repeated(part.at.label for part in parts):
+        msg = f"{twice} is listed twice"
+        raise ValueError(msg)
+    return parts
+
+
+def _share(part: ThresholdPart) -> ThresholdPart:
+    if part.at.share is None:
+        msg = f"must be a share like 80%, not the amount {part.at.label}: amounts stand beside the budget they belong to"
+        raise ValueError(msg)
+    return part
+
+
+Thresholds = Annotated[list[ThresholdPart], AfterValidator(_once_each)]
+ShareThresholds = Annotated[list[Annotated[ThresholdPart, AfterValidator(_share)]], AfterValidator(_once_each)]
+
+
 class _Budgeted(Closed):
     budget: Budget | None = None
     thresholds: Thresholds | None = None
@@ -77,7 +114,7 @@ class _Budgeted(Closed):
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:
-        for one in self.thresholds or ():
+        for one in (part.at for part in self.thresholds or ()):
             if one.share is not None and self.budget is None:
                 _refuse_at("thresholds", f"{one.label} is a share of a budget, and there is no budget")
             if one.is_forecast and self.counts is Counts.SUBSCRIPTION:
@@ -89,10 +126,17 @@ class BudgetPart(_Budgeted):
     """A finer budget within an account or a workspace."""
 
     name: Title
-    match: MatchPart
+    match: MatchPart | None = None
+    channels: ChannelNames | None = None
+    for_each: ForEach | None = None
+    exceptions: dict[Pattern, Exceptional] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _watches_something(self) -> Self:
+        if self.match is None and self.for_each is None:
+            _refuse_at("match", "is missing")
+        if self.exceptions and self.for_each is None:
+            _refuse_at("exceptions", "there are exceptions only with for_each")
         if self.budget is None and not self.thresholds:
             msg = "watches nothing: add a budget, or thresholds that are amounts"
             raise ValueError(msg)
@@ -187,6 +231,13 @@ class WorkspaceFile(_Watched):
     owner: Title | None = None
     account: Name | None = None
 
+    @model_validator(mode="after")
+    def _is_one_workspace(self) -> Self:
+        for number, part in enumerate(self.budgets):
+            if part.for_each == Dimension.WORKSPACE:
+                _refuse_at("budgets", number, "for_each", "a workspace's file watches one: for_each: workspace is for accounts")
+        return self
+
 
 class DaemonFile(BaseSettings):
     """`spendwatch.yaml`, and what the environment and secret files lay over it."""
@@ -228,5 +279,6 @@ class DaemonFile(BaseSettings):
         return layers.sources(settings_cls)
 
 
-def _refuse_at(key: str, what: str) -> NoReturn:
-    raise PydanticCustomError(MEANING, "{what}", {"at": key, "what": what})
+def _refuse_at(*key_and_what: str | int) -> NoReturn:
+    *path, what = key_and_what
+    raise PydanticCustomError(MEANING, "{what}", {"at": tuple(path), "what": what})

@@ -17,7 +17,7 @@ from spendwatch.domain.errors import InvalidAmountError, printable
 from spendwatch.domain.money import EXACT, Currency, is_currency, parse_amount, plain
 from spendwatch.domain.period import duration_label, duration_text, parse_duration
 from spendwatch.domain.policy import FORECAST, Threshold
-from spendwatch.domain.scope import can_fit
+from spendwatch.domain.scope import EACH, TAG, can_fit
 from spendwatch.domain.statement import ACCOUNT_ID
 from spendwatch.fields import duration, must, one_text
 from spendwatch.settings.suggestions import did_you_mean
@@ -149,18 +149,35 @@ def _not_above_zero(amount: Decimal) -> str:
     return f"must be above zero, not {plain(amount)}"
 
 
-Budget = Annotated[Decimal, _read(_amount), must(lambda amount: amount > 0, _not_above_zero)]
+def _budget(text: str, accepts: str = "digits and at most ten decimals, like 1200.00") -> Decimal:
+    amount = _amount(text, accepts=accepts)
+    if amount <= 0:
+        raise ValueError(_not_above_zero(amount))
+    return amount
+
+
+Budget = Annotated[Decimal, _read(_budget)]
 Cash = Annotated[
     Decimal, _read(_amount), must(lambda amount: amount >= 0, lambda amount: f"must be zero or more, not {plain(amount)}")
 ]
-_Threshold = Annotated[Threshold, _read(threshold)]
-_ShareThreshold = Annotated[
-    _Threshold,
-    must(
-        lambda one: one.share is not None,
-        lambda one: f"must be a share like 80%, not the amount {one.label}: amounts stand beside the budget they belong to",
-    ),
+ThresholdText = Annotated[Threshold, _read(threshold)]
+_EACH = tuple(dimension.value for dimension in EACH)
+
+
+def _for_each(text: str) -> str:
+    key = text.removeprefix(TAG)
+    if text not in _EACH and not (text.startswith(TAG) and _is_line(key)):
+        hint = did_you_mean(text, _EACH)
+        msg = f"not known: {printable(text)}; one of: {', '.join(_EACH)}, tag:KEY" + (f"; {hint}" if hint else "")
+        raise ValueError(msg)
+    return text
+
+
+ForEach = Annotated[str, _read(_for_each)]
+Exceptional = Annotated[
+    Decimal | None, _read(lambda text: None if text == "none" else _budget(text, "an amount like 1200.00, or none"))
 ]
+"""A budget, or `none`."""
 
 
 # --- time
@@ -240,8 +257,6 @@ def repeated(items: Iterable[H]) -> H | None:
 
 def _shown(item: object) -> str:
     match item:
-        case Threshold():
-            return item.label
         case Decimal():
             return plain(item)
         case timedelta():
@@ -268,8 +283,6 @@ _Network = Annotated[
 ]
 Networks = Annotated[list[_Network], _ONCE_EACH]
 Floors = Annotated[list[Cash], _ONCE_EACH]
-Thresholds = Annotated[list[_Threshold], _ONCE_EACH]
-ShareThresholds = Annotated[list[_ShareThreshold], _ONCE_EACH]
 RunwayThresholds = Annotated[list[_Runway], _ONCE_EACH]
 ChannelNames = Annotated[list[Name], _ONCE_EACH, _not_empty("nobody would be notified; leave the key out to use the default")]
 Products = Annotated[list[_Product], _ONCE_EACH, _not_empty("nothing would count as spend")]

@@ -1,0 +1,104 @@
+"""One rule for many: every API key, model, workspace or tag value that turns up has a budget of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+from rounds_builder import FINANCE, OPS, TARGETS, ZONE, Rounds
+from spendwatch.domain.policy import FinerBudget, Threshold, WorkspacePolicy
+from spendwatch.domain.scope import Counts, Dimension, Match
+from spendwatch.domain.statement import ChargeKind, WorkspaceId
+from spendwatch.jobs.conditions import Surroundings, ways_of
+from spendwatch.jobs.overview import BudgetState
+from spendwatch.store.database import Database
+from store_builders import row
+
+DAY = timedelta(days=1)
+FIRST = date(2026, 9, 1)
+USED_UP = Threshold(share=Decimal(1))
+NEARLY = Threshold(share=Decimal("0.8"))
+KEYS = FinerBudget(
+    "key", Match(), Decimal(50), (NEARLY, USED_UP), for_each="api_key", exceptions=(("2", Decimal(200)), ("3", None))
+)
+
+
+def said(rounds: Rounds, *, after: timedelta = DAY) -> dict[str, str]:
+    return {one.facts.scope.label: one.facts.threshold for one in rounds.round(after=after)}
+
+
+def test_every_key_is_watched_from_its_first_bill_on(database: Database) -> None:
+    rounds = Rounds(database, account={"budgets": (KEYS,)})
+    rounds.bill(FIRST, *(row("100", api_key=key) for key in ("", "1", "2", "3")))
+    assert said(rounds) == {"account/key/1": "100%"}
+    rounds.bill(FIRST + DAY, row("60", api_key="2"), row("41", api_key="4"), row("1", api_key="5"))
+    assert said(rounds) == {"account/key/2": "80%", "account/key/4": "80%"}
+    rounds.bill(FIRST + 2 * DAY, row("49", api_key="5"))
+    [told] = rounds.round(after=DAY)
+    assert (told.facts.name, told.facts.scope.label) == ("acme: key 5", "account/key/5")
+    assert told.facts.spend == told.facts.budget
+    assert told.facts.course.daily
+    assert rounds.round(after=DAY) == []
+    assert {alert.key.scope.label for alert in rounds.book.known()} == {f"account/key/{key}" for key in "1245"}
+
+
+def test_in_a_workspace_only_its_own_values_count(database: Database) -> None:
+    policy = WorkspacePolicy(WorkspaceId("llm-a"), budgets=(replace(KEYS, for_each="model"),), channels=(FINANCE,))
+    rounds = Rounds(database, workspaces=(policy,))
+    rounds.bill(
+        FIRST, row("50", workspace=WorkspaceId("llm-a"), model="a"), row("90", workspace=WorkspaceId("llm-b"), model="b")
+    )
+    assert said(rounds) == {"workspace:llm-a/key/a": "100%"}
+
+
+def test_tags_and_workspaces_have_budgets_of_their_own(database: Database) -> None:
+    team, place = replace(KEYS, name="team", for_each="tag:team"), replace(KEYS, name="place", for_each="workspace")
+    rounds = Rounds(database, account={"budgets": (team, place)})
+    tags = ('{"team":"search/ads"}', '{"team":"lab"}', '{"other":"lab"}', "")
+    rounds.bill(FIRST, *(row("25", workspace=WorkspaceId(f"llm-{len(one)}"), tags=one) for one in tags))
+    rounds.bill(FIRST + DAY, row("25", workspace=WorkspaceId("llm-1"), tags='{"a":"b","team":"search/ads"}'))
+    rounds.bill(FIRST + 2 * DAY, row("25", workspace=WorkspaceId("llm-1"), tags=""))
+    assert said(rounds) == {"account/team/search/ads": "100%", "account/place/llm-1": "100%"}
+    assert said(rounds) == {}
+
+
+def test_what_counts_and_what_matches_holds_for_each_value(database: Database) -> None:
+    match = Match(((Dimension.MODEL, "qwen*"),))
+    rounds = Rounds(database, account={"budgets": (replace(KEYS, match=match, counts=Counts.PAY_AS_YOU_GO),)})
+    rounds.bill(
+        FIRST,
+        row("45", api_key="1", model="qwen-max"),
+        row("90", api_key="1", model="wan"),
+        row("90", api_key="1", model="qwen-max", charge=ChargeKind.SUBSCRIPTION),
+        row("90", api_key="2", model="wan"),
+    )
+    assert said(rounds) == {"pay_as_you_go:account/key/1": "80%"}
+
+
+def test_each_value_has_a_forecast_of_its_own(database: Database) -> None:
+    foreseen = Threshold(share=Decimal(1), is_forecast=True)
+    rounds = Rounds(database, account={"budgets": (replace(KEYS, budget=Decimal(290), thresholds=(foreseen,), exceptions=()),)})
+    told: dict[str, str] = {}
+    for number in range(8):
+        rounds.bill(FIRST + number * DAY, row("10", api_key="1"), row("9", api_key="2"))
+        told |= said(rounds)
+    assert told == {"account/key/1": "forecast 100%"}
+
+
+def test_the_state_of_an_account_is_that_of_its_worst_value(database: Database) -> None:
+    rounds = Rounds(database, account={"budgets": (KEYS,)})
+    rounds.bill(FIRST, row("49", api_key="1"), row("1", api_key="4"))
+    assert rounds.overview().accounts[0].mark is BudgetState.WARNING
+
+
+def test_what_reached_nobody_goes_to_the_channels_of_its_own_threshold(database: Database) -> None:
+    thresholds = (replace(NEARLY, channels=(OPS,)), USED_UP)
+    rounds = Rounds(database, account={"budgets": (replace(KEYS, thresholds=thresholds),)})
+    rounds.bill(FIRST, row("40", api_key="1"))
+    [nearly] = rounds.round(after=DAY)
+    rounds.bill(FIRST + DAY, row("50", api_key="4"))
+    [both] = rounds.round(after=DAY)
+    around = Surroundings(rounds.policies, ZONE, TARGETS, {})
+    assert nearly.channels == ways_of(nearly, around) == (OPS,)
+    assert set(both.channels) == set(ways_of(both, around)) == {OPS, FINANCE}
