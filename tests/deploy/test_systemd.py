@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -21,6 +22,16 @@ MOST_EXPOSURE = 1.2
 CONFIGURATION = Path("/etc/spendwatch")
 STATE = Path("/var/lib/spendwatch")
 INBOX = STATE / "inbox"
+UNINSTALL = "/srv/spendwatch/deploy/systemd/uninstall"
+MADE_BY_US = (
+    Path("/opt/spendwatch"),
+    Path("/usr/local/bin/spendwatch"),
+    Path("/usr/local/share/man/man1/spendwatch.1"),
+    Path("/usr/local/share/bash-completion/completions/spendwatch"),
+    Path("/usr/local/share/zsh/site-functions/_spendwatch"),
+    Path("/usr/local/share/fish/vendor_completions.d/spendwatch.fish"),
+    Path("/etc/systemd/system") / UNIT,
+)
 DROP_INS = f"/run/systemd/system/{UNIT}.d"
 
 
@@ -71,6 +82,14 @@ class Service:
     def drop(self, *amounts: str, inbox: Path = INBOX) -> None:
         name, content = a_bill_of(*amounts)
         self.machine.write(inbox / name, content)
+
+    def command(self, *arguments: str) -> str:
+        """Run the command as the service's user, where another configuration lies that this user may not read."""
+        who = "setpriv --reuid=spendwatch --regid=spendwatch --clear-groups"
+        return self.machine.run("sh", "-c", f'cd /srv/spendwatch && exec {who} spendwatch "$@"', "sh", *arguments)
+
+    def there(self, *paths: Path) -> list[Path]:
+        return [path for path in paths if self.machine.attempt("test", "-e", path)[0] == 0]
 
     def journal(self) -> str:
         return self.machine.run("journalctl", "--unit", UNIT, "--output", "cat", "--no-pager", "--boot")
@@ -235,6 +254,39 @@ def test_installing_again_keeps_what_was_configured_and_starts_the_new_version(s
     assert service.machine.run("find", CONFIGURATION, "-type", "f", "-exec", "sha256sum", "{}", "+") == before
     assert service.show("ActiveState") == "active"
     assert service.show("MainPID") != process
+
+
+def test_the_command_is_on_the_path_and_finds_the_services_own_configuration(service: Service) -> None:
+    service.start()
+    service.drop("60.00")
+    service.calls.wait_for(REACHED)
+    assert service.command("--version").startswith("spendwatch ")
+    assert json.loads(service.command("status", "--json"))["accounts"][0]["spend"] == "60"
+    assert service.there(*MADE_BY_US) == list(MADE_BY_US)
+    assert ".SS spendwatch status" in service.machine.run("cat", MADE_BY_US[2])
+    assert "_spendwatch_completion" in service.machine.run("cat", MADE_BY_US[3])
+
+
+def test_uninstalling_keeps_what_is_yours_and_only_a_purge_removes_it(service: Service) -> None:
+    service.start()
+    service.drop("60.00")
+    service.calls.wait_for(REACHED)
+    kept = (CONFIGURATION / "spendwatch.yaml", STATE / "spendwatch.db", INBOX / "done")
+    assert "Nothing was changed" in service.machine.run(UNINSTALL, "--purge", "--dry-run")
+    assert service.there(*MADE_BY_US, *kept) == [*MADE_BY_US, *kept]
+    try:
+        service.machine.run(UNINSTALL)
+        assert service.show("ActiveState") == "inactive"
+        assert service.there(*MADE_BY_US, *kept) == list(kept)
+        service.machine.install("/srv/spendwatch/deploy/systemd/install", env=os.environ)
+        service.start()
+        assert json.loads(service.command("status", "--json"))["accounts"][0]["spend"] == "60"
+        assert len(service.calls.of(REACHED)) == 1
+        service.machine.run(UNINSTALL, "--purge")
+        assert service.there(*MADE_BY_US, CONFIGURATION, STATE) == []
+        assert service.machine.attempt("getent", "passwd", "spendwatch")[0] == 2
+    finally:
+        service.machine.install("/srv/spendwatch/deploy/systemd/install", env=os.environ)
 
 
 def test_a_dry_run_of_the_installer_changes_nothing(service: Service) -> None:
