@@ -372,7 +372,7 @@ def being_hostile(monkeypatch: pytest.MonkeyPatch, exchange: Path, deed: str) ->
     lines = (
         "import os, sys, time",
         "from multiprocessing.connection import Connection",
-        "number = int(sys.argv[1].partition('=')[2])",
+        "number = int(sys.argv[1])",
         "daemon = Connection(number)",
         "daemon.recv_bytes()",
         deed,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from spendwatch.bills.cells import cleaned, day_in, ids_meant, looks_shortened, period_in
 from spendwatch.bills.instance_id import InstanceId, parse_instance_id
-from spendwatch.bills.layouts.layout import Account, Field, Layout
+from spendwatch.bills.layouts.layout import Field, Layout
 from spendwatch.bills.tags import UNKNOWN, canonical_tags
 from spendwatch.domain.errors import ADD_ACCOUNT, printable
 from spendwatch.domain.money import EXACT, SCALE, is_currency, plain
@@ -161,7 +161,7 @@ class Interpreter:
 
     def _known_account(self, cell: str) -> AccountId:
         account = self._unshortened(cell) if cell else self._silent_account()
-        is_any = self.layout.account is Account.ANY
+        is_any = self.layout.is_of_others
         if not (_ANY_ACCOUNT if is_any else _DIGITS).fullmatch(account):
             raise CellError(
                 Field.ACCOUNT, cell, "not an account id", "1 to 256 characters without blanks" if is_any else "digits"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 
 from spendwatch.domain.period import PROVIDER_ZONE, STAMP
@@ -59,15 +59,7 @@ def told_by_part(name: str, part: str) -> Told:
     if part == name:
         return outer
     own = told_by(part, is_in_archive=True)
-    return Told(
-        account=own.account or outer.account,
-        exported_at=own.exported_at or outer.exported_at,
-        kind=own.kind or outer.kind,
-        selection=own.selection or outer.selection,
-        part=own.part or outer.part,
-        has_whole_month=own.has_whole_month or outer.has_whole_month,
-        day=own.day or outer.day,
-    )
+    return Told(**{fact.name: getattr(own, fact.name) or getattr(outer, fact.name) for fact in fields(Told)})
 
 
 def without_part(name: str) -> str:

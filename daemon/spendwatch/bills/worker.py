@@ -5,10 +5,10 @@ It limits its own memory before it touches a file.
 
 from __future__ import annotations
 
-import argparse
 import os
 import queue
 import resource
+import sys
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -140,20 +140,19 @@ class Worker:
 
 
 def main() -> None:
-    """Answer requests until the daemon is gone, or nothing was asked for a while."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--connection", type=int, required=True)
-    parser.add_argument("--memory", type=int, required=True)
-    parser.add_argument("--idle", type=float, required=True)
-    options = parser.parse_args()
-    limit_resources(options.memory)
-    daemon = Connection(options.connection)
+    """Answer requests until the daemon is gone, or nothing was asked for a while.
+
+    The arguments are the connection's file descriptor, the bytes of memory, and the seconds of idleness.
+    """
+    connection, memory, idle = sys.argv[1:]
+    limit_resources(int(memory))
+    daemon = Connection(int(connection))
     worker = Worker(daemon)
     requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(daemon, requests), daemon=True).start()
     while True:
         try:
-            worker.answer(requests.get(timeout=options.idle))
+            worker.answer(requests.get(timeout=float(idle)))
         except queue.Empty:
             if worker.is_idle:
                 # The listening thread sits in a read: an orderly end would trip over it.

@@ -56,10 +56,9 @@ class Child:
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             ours.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", STALLED, 0))
         self._connection = Connection(ours.detach())
-        limits = (f"--memory={memory}", f"--idle={idle}")
         with theirs, self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- our own interpreter and module, no shell
-                [sys.executable, "-P", "-m", WORKER, f"--connection={theirs.fileno()}", *limits],
+                [sys.executable, "-P", "-m", WORKER, *map(str, (theirs.fileno(), memory, idle))],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

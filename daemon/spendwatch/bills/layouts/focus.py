@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spendwatch.bills.layouts.charges import FOCUS as CHARGES
-from spendwatch.bills.layouts.layout import Account, Field, Layout
+from spendwatch.bills.layouts.layout import Field, Layout
 from spendwatch.domain.statement import Kind, TaxBasis
 
 FOCUS = Layout(
@@ -35,7 +35,6 @@ FOCUS = Layout(
     },
     signature=((Field.BILLED_COST,), (Field.PERIOD,)),
     charges=CHARGES,
-    account=Account.ANY,
     null="NULL",
     is_of_others=True,
 )

@@ -61,14 +61,6 @@ PAYMENTS = (Field.PAID_IN_CASH, Field.PAID_BY_VOUCHER, Field.PAID_BY_CARD, Field
 """What was paid of a line: without any of it, nothing outstanding is no word about what is payable."""
 
 
-class Account(StrEnum):
-    """What account ids look like."""
-
-    DIGITS = "digits"
-    ANY = "any"
-    """Those of other providers."""
-
-
 @dataclass(frozen=True, slots=True)
 class Layout:
     """One way in which bills are written."""
@@ -91,11 +83,10 @@ class Layout:
     """In which coarser granularities the same layout comes, each the whole money again: `instance` where no column names the
     billing item, `month` where none has a date.
     """
-    account: Account = Account.DIGITS
     null: str = ""
     """How a cell says that there is nothing, beside being empty."""
     is_of_others: bool = False
-    """Whether other providers write it, too: amounts like 4.56E-7, or with more decimals than we keep, are valid there."""
+    """Whether other providers write it: all account ids, and amounts like 4.56E-7 or with more decimals than we keep."""
     covers_days: bool = False
     """Whether a complete statement is complete for the days that it names, and not for the whole month."""
     _names: Mapping[Field, tuple[str, ...]] = field(init=False, repr=False, compare=False)
