@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 
 from bill_builder import a_bill, a_line
 from small_ledger import NO_HINTS, SmallLedger
+from spendwatch.bills import columnar_reader
 from spendwatch.bills.unpacking.containers import opened
-from spendwatch.bills.unpacking.encodings import HEAD, as_utf8, decodable
+from spendwatch.bills.unpacking.encodings import HEAD, decodable
 from spendwatch.domain.errors import UnreadableBillError
 from zip_builder import STORED, a_member, a_zip
 
@@ -51,9 +52,8 @@ def made_utf8(content: bytes, place: Path) -> tuple[bytes, str]:
     folder.mkdir(exist_ok=True)
     try:
         found = decodable(path, folder, is_header)
-        written = as_utf8(found.path, found.encoding, folder)
-        assert written == path or written.parent == folder
-        return written.read_bytes(), found.remark
+        assert found.path == path or found.path.parent == folder
+        return found.path.read_bytes().decode(found.encoding).encode(), found.remark
     finally:
         assert sorted(item.name for item in place.iterdir()) == ["file", "folder"]
         assert path.read_bytes() == content
@@ -64,6 +64,22 @@ def refusal(content: bytes, place: Path) -> str:
         made_utf8(content, place)
     (one,) = refused.value.refusals
     return str(one)
+
+
+def rows(count: int) -> str:
+    """Return so many lines of a bill."""
+    return a_bill([a_line(line_id=f"id-{n}") for n in range(count)])[1].decode("utf-8-sig").partition("\n")[2]
+
+
+def reading(lines: str, wrong: bytes = b"") -> str:
+    """Return why a bill in GB18030 with these lines, and something wrong behind them, is refused; empty if it is not."""
+    name, bill = a_bill([])
+    content = (bill.decode("utf-8-sig") + lines).encode("gb18030") + wrong
+    try:
+        SmallLedger().enter_here(name, content)
+    except UnreadableBillError as refused:
+        return str(refused.refusals[0])
+    return ""
 
 
 # -- UTF-8 --
@@ -122,50 +138,35 @@ def test_what_merely_could_be_gb18030_is_refused(place: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [b"\xff", b"\x80", b"\xba,", b"\x81\x30\x81,", b"\xfe\x39\xfe\x39"])
-def test_a_byte_that_is_wrong_later_in_gb18030_is_refused_with_its_line(wrong: bytes, place: Path) -> None:
-    content = TEXT.encode("gb18030") * 2
-    assert refusal(content + b"id-3," + wrong + b",1\n" + content, place) == f"line 7: not GB18030 {ACCEPTED}"
-    assert refusal(content + b"id-3,\xba", place) == f"line 7: not GB18030 {ACCEPTED}"
+def test_a_byte_that_is_wrong_later_in_gb18030_is_refused_with_its_line(wrong: bytes) -> None:
+    lines = rows(2)
+    assert reading(lines) == ""
+    assert reading(lines, b"id-3," + wrong + b",1\n" + lines.encode("gb18030")) == f"line 4: not GB18030 {ACCEPTED}"
+    assert reading(lines, b"id-3,\xba") == f"line 4: not GB18030 {ACCEPTED}"
 
 
-def test_a_wrong_byte_in_the_last_of_many_pieces_is_refused_with_its_line(place: Path) -> None:
-    content = TEXT.encode("gb18030") + "id-3,大模型服务平台百炼,1.25\n".encode("gb18030") * 500_000
-    assert refusal(content + b"id-4,\xff,1\n", place) == f"line 500004: not GB18030 {ACCEPTED}"
+def test_a_wrong_byte_in_the_last_of_many_pieces_is_refused_with_its_line() -> None:
+    assert reading(rows(20_000), b"id-4,\xff,1\n") == f"line 20002: not GB18030 {ACCEPTED}"
 
 
-def test_much_gb18030_is_the_same_as_little(place: Path) -> None:
+@pytest.mark.parametrize("is_careful", [False, True])
+def test_much_gb18030_is_the_same_as_little(monkeypatch: pytest.MonkeyPatch, is_careful: bool) -> None:  # noqa: FBT001 -- a case
     dice = random.Random(18030)  # noqa: S311 -- the same every time
-    rare = ["€", "𠮷", "ḿ", "︐", "龴", "\ue5e5", "\ue78d", "ē", "\u0080", "é", "｢", "\U0010ffff"]
-    common = "大模型服务平台百炼,，0123456789abcdefgh\n"
-    text = f"{HEADER}\n" + "".join(dice.choice(common) if dice.random() < 0.9999 else dice.choice(rare) for _ in range(9 * MIB))
-    assert made_utf8(text.encode("gb18030"), place)[0] == text.encode()
+    rare = "€𠮷ḿ︐龴\ue5e5\ue78dē\u0080é｢\U0010ffff"
+    lines = [a_line(line_id=f"{n}", model="".join(dice.choices(rare, k=n % 9))) for n in range(5_000)]
+    name, content = a_bill([*lines, a_line(amount="1,234.5")] if is_careful else lines)
+    monkeypatch.setattr(columnar_reader, "PIECE", 100_000)
+    monkeypatch.setattr(columnar_reader, "SEGMENT", 3)
+    plain, ledger = SmallLedger(), SmallLedger()
+    plain.enter_here(name, content)
+    ledger.enter_here(name, content.decode("utf-8-sig").encode("gb18030"))
+    assert ledger.digests == plain.digests
 
 
-def test_a_long_line_is_read_up_to_a_limit(place: Path) -> None:
-    start = TEXT.encode("gb18030") + b"id-3,"
-    content = start + "模型".encode("gb18030") * (2 * MIB) + b",1\n"
-    assert made_utf8(content, place)[0] == content.decode("gb18030").encode()
-    told = refusal(start + "模型".encode("gb18030") * (5 * MIB), place)
-    assert told == "line 4: 16 MiB without a comma or a line break"
-
-
-def test_much_text_takes_little_memory(place: Path) -> None:
-    with (place / "file").open("wb") as file:
-        file.write(TEXT.encode("gb18030"))
-        for _ in range(200):
-            file.write("id-3,大模型服务平台百炼,1.25\n".encode("gb18030") * 20_000)
-    (place / "folder").mkdir()
-    script = textwrap.dedent("""
-        from pathlib import Path
-        from spendwatch.bills.unpacking.encodings import as_utf8, decodable
-        found = decodable(Path("file"), Path("folder"), lambda line: line.startswith("标识信息"))
-        as_utf8(found.path, found.encoding, Path("folder"))
-        status = Path("/proc/self/status").read_text().splitlines()
-        print(next(line for line in status if line.startswith("VmHWM")).split()[1])
-    """)
-    done = subprocess.run([sys.executable, "-c", script], cwd=place, capture_output=True, text=True, check=True)
-    assert (place / "file").stat().st_size > 110 * MIB
-    assert int(done.stdout) < 60 * 1024
+def test_a_long_line_is_read_up_to_a_limit() -> None:
+    name, content = a_bill([a_line(tags="模型" * 2 * MIB)])
+    SmallLedger().enter_here(name, content.decode("utf-8-sig").encode("gb18030"))
+    assert reading("id-3," + "模型" * 9 * MIB) == "line 2: not valid CSV: field larger than field limit (16777216)"
 
 
 # -- UTF-16 --
@@ -176,6 +177,24 @@ def test_utf_16_is_known_by_its_mark(mark: bytes, encoding: str, place: Path) ->
     assert made_utf8(mark + TEXT.encode(encoding), place) == (TEXT.encode(), "the bill came as UTF-16")
     long = TEXT + "id-3,𠮷𠮷𠮷,1\n" * 200_000
     assert made_utf8(mark + long.encode(encoding), place)[0] == long.encode()
+
+
+def test_much_text_takes_little_memory(place: Path) -> None:
+    with (place / "file").open("wb") as file:
+        file.write(TEXT.encode("utf-16"))
+        for _ in range(150):
+            file.write("id-3,大模型服务平台百炼,1.25\n".encode("utf-16-le") * 20_000)
+    (place / "folder").mkdir()
+    script = textwrap.dedent("""
+        from pathlib import Path
+        from spendwatch.bills.unpacking.encodings import decodable
+        decodable(Path("file"), Path("folder"), lambda line: line.startswith("标识信息"))
+        status = Path("/proc/self/status").read_text().splitlines()
+        print(next(line for line in status if line.startswith("VmHWM")).split()[1])
+    """)
+    done = subprocess.run([sys.executable, "-c", script], cwd=place, capture_output=True, text=True, check=True)
+    assert (place / "file").stat().st_size > 110 * MIB
+    assert int(done.stdout) < 60 * 1024
 
 
 @pytest.mark.parametrize("wrong", [b"\x00\xd8,\x00", b"\x00\xdc", b"\x00\xd8"])
@@ -250,7 +269,7 @@ def unwrapped(content: bytes, place: Path) -> bytes:
     path.write_bytes(content)
     (part,) = opened(path, name="bill.csv", folder=place).parts
     found = decodable(part.path, place, is_header)
-    return as_utf8(found.path, found.encoding, place).read_bytes().removeprefix(codecs.BOM_UTF8)
+    return found.path.read_bytes().decode(found.encoding).encode().removeprefix(codecs.BOM_UTF8)
 
 
 def test_a_bill_says_the_same_in_every_wrapping() -> None:
@@ -282,6 +301,9 @@ STARTS = [codecs.BOM_UTF16_LE, codecs.BOM_UTF8, f"{HEADER}\n".encode("gb18030"),
 
 
 @given(st.builds(bytes.__add__, st.sampled_from([b"", *STARTS]), st.binary(max_size=300)))
-def test_any_bytes_become_utf_8_or_are_refused(content: bytes) -> None:
-    with tempfile.TemporaryDirectory() as place, suppress(UnreadableBillError):
+def test_any_bytes_are_read_as_what_they_are_or_are_refused(content: bytes) -> None:
+    # What is GB18030 up to its header is refused by who reads the lines.
+    with tempfile.TemporaryDirectory() as place, suppress(UnreadableBillError, UnicodeDecodeError):
         assert made_utf8(content, Path(place))[0].decode("utf-8") is not None
+    with suppress(UnreadableBillError):
+        SmallLedger().enter_here("bill.csv", content)

@@ -32,7 +32,6 @@ from spendwatch.bills import columnar_reader, day_buckets
 from spendwatch.bills import reader as reader_of_bills
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.bills.dimensions import ChargeDimensions, Interpreter
-from spendwatch.bills.unpacking import transcoding
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, ChargeKind, Kind, ReadingHints, Statement, TaxBasis
@@ -388,8 +387,8 @@ def test_a_file_too_long_for_memory_is_read_in_parts_and_says_the_same(monkeypat
     whole = SmallLedger()
     statement = whole.enter_here(name, sent)
     monkeypatch.setattr(columnar_reader, "BATCH", 40)
-    monkeypatch.setattr(columnar_reader, "SEGMENT", 20_000)
-    monkeypatch.setattr(transcoding, "_PIECE", 5_000)
+    monkeypatch.setattr(columnar_reader, "SEGMENT", 4)
+    monkeypatch.setattr(columnar_reader, "PIECE", 5_000)
     monkeypatch.setattr(day_buckets, "ROOM", 50)
     monkeypatch.setattr(day_buckets, "_FEW_RUNS", 5)
     parts = SmallLedger()

@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, repeat
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +18,6 @@ from spendwatch.bills.header import Header
 from spendwatch.bills.layouts.layout import PAYMENTS, Field
 from spendwatch.bills.texts import Text
 from spendwatch.bills.unpacking.encodings import Encoding
-from spendwatch.bills.unpacking.transcoding import UndecodableError, from_gb18030
 from spendwatch.domain.money import SCALE, WHOLE_DIGITS
 from spendwatch.domain.statement import Identity
 
@@ -30,8 +29,8 @@ Categories = Mapping[str, tuple[Sequence[Field], pl.Categories]]
 BATCH = 100_000
 """How many lines are handed on at once. The parser goes on meanwhile, and waits when they are not fetched."""
 
-SEGMENT = 64 * 1024 * 1024
-"""How many bytes of a file in another encoding are rewritten at once."""
+SEGMENT, PIECE, LONGEST = 64, 1024 * 1024, 16 * 1024 * 1024
+"""So many pieces of so many bytes of a file in GB18030 are rewritten at once; no line is longer."""
 
 BETWEEN = "|"
 """Stands between the parts of a key that is no id."""
@@ -164,7 +163,7 @@ def columnar_frames(text: Text, header: Header, categories: Categories, identity
                 glob=False,
             )
             yield from exact_columns(raw, columns, categories, identity, watched=watched, surplus=surplus, rounds=rounds)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, UndecodableError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, UnicodeDecodeError) as error:
         raise DoubtError from error
 
 
@@ -212,10 +211,13 @@ def _commas(path: Path) -> int:
 
 def _sources(path: Path, encoding: Encoding, header: Header) -> Iterator[tuple[Path | bytes, int]]:
     """Yield what is to be parsed as UTF-8, and how many lines of it to skip."""
-    if encoding is Encoding.GB18030:
-        yield from zip(_ahead(_rewritten(path)), chain([header.lines], repeat(0)), strict=False)
-    else:
+    if encoding is Encoding.UTF_8:
         yield path, header.lines
+        return
+    skip = header.lines
+    for segment in _ahead(_rewritten(path)):
+        yield segment, skip
+        skip = 0
 
 
 def _ahead(segments: Iterator[bytes]) -> Iterator[bytes]:
@@ -228,18 +230,11 @@ def _ahead(segments: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _rewritten(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a file in GB18030, some more than a segment holds at once."""
-    with path.open("rb", buffering=0) as file:
-        pieces: list[bytes | bytearray] = []
-        size = 0
-        for piece in from_gb18030(file):
-            pieces.append(piece)
-            size += len(piece)
-            if size >= SEGMENT and piece.endswith(b"\n"):
-                yield b"".join(pieces)
-                pieces, size = [], 0
-        if pieces:
-            yield b"".join(pieces)
+    """Yield the lines of a file in GB18030, where no longer character holds a line break; a segment of them at once."""
+    with path.open("rb") as file:
+        pieces = iter(lambda: file.read(PIECE) + file.readline(LONGEST), b"")
+        while segment := b"".join(piece.decode("gb18030").encode() for piece in islice(pieces, SEGMENT)):
+            yield segment
 
 
 def _check_strictly(head: bytes, header: Header) -> None:

@@ -23,7 +23,7 @@ from spendwatch.bills.names import Told, without_part
 from spendwatch.bills.pages import as_items, looks_like_pages, read_pages
 from spendwatch.bills.strict_reader import StrictReader
 from spendwatch.bills.texts import Text, head_of, texts_of
-from spendwatch.bills.unpacking.encodings import Encoding, as_utf8
+from spendwatch.bills.unpacking.encodings import Encoding
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 from spendwatch.domain.statement import DayKey, Identity, Kind, ReadingHints
 
@@ -140,8 +140,7 @@ class _Reader:
             columns = {field: pl.col(field) for field in fields}
             progress = partial(self.progress, "reading with care")
             try:
-                path = as_utf8(table.text.path, table.text.encoding, self.folder)
-                for batch in StrictReader(path, header, lines.interpreter, progress).batches():
+                for batch in StrictReader(table.text, header, lines.interpreter, progress).batches():
                     raw = pl.LazyFrame(batch, schema=dict.fromkeys(columns, pl.String))
                     for frame in exact_columns(raw, columns, lines.categories, lines.identity):
                         lines.add(frame, table.text.told.part)

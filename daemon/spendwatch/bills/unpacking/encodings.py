@@ -1,4 +1,4 @@
-"""Converts a text bill of any encoding to UTF-8.
+"""Finds out the encoding of a text bill, and converts what is neither UTF-8 nor GB18030.
 
 Nearly everything can be decoded as GB18030, so this proves nothing: the header must also be a known one.
 """
@@ -14,7 +14,6 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from spendwatch.bills.unpacking.limits import LIMITS, Meter
-from spendwatch.bills.unpacking.transcoding import UndecodableError, from_gb18030, from_utf_16
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 
 HEAD = 1024 * 1024
@@ -31,7 +30,7 @@ IsHeader = Callable[[str], bool]
 
 
 class Encoding(StrEnum):
-    """In which encoding a text is handed on."""
+    """In which encoding a text is handed on, as Python calls it, too."""
 
     UTF_8 = "UTF-8"
     GB18030 = "GB18030"
@@ -56,7 +55,7 @@ def decodable(path: Path, folder: Path, is_header: IsHeader) -> Decodable:
     with path.open("rb", buffering=0) as file:
         head = file.read(HEAD)
         if encoding := _UTF_16.get(head[:2]):
-            written = _written(from_utf_16(file, encoding), "UTF-16", path, folder)
+            written = _written(_from_utf_16(file, encoding), path, folder)
             return Decodable(written, Encoding.UTF_8, "the bill came as UTF-16")
         wrong = _undecodable_line(head)
         if wrong:
@@ -68,15 +67,7 @@ def decodable(path: Path, folder: Path, is_header: IsHeader) -> Decodable:
             return Decodable(path, Encoding.UTF_8)
         pieces = _with(repaired.encode(), head[:start], file, end)
         remark = "the bill's header was garbled, its UTF-8 taken for another encoding"
-        return Decodable(_written(pieces, "UTF-8", path, folder), Encoding.UTF_8, remark)
-
-
-def as_utf8(path: Path, encoding: Encoding, folder: Path) -> Path:
-    """Return where the text stands as UTF-8; it is rewritten if need be, or refused with the line that cannot be decoded."""
-    if encoding is Encoding.UTF_8:
-        return path
-    with path.open("rb", buffering=0) as file:
-        return _written(from_gb18030(file), "GB18030", path, folder)
+        return Decodable(_written(pieces, path, folder), Encoding.UTF_8, remark)
 
 
 def _undecodable_line(head: bytes) -> int:
@@ -145,13 +136,26 @@ def _with(header: bytes, before: bytes, file: FileIO, end: int) -> Iterator[byte
         yield piece
 
 
-def _written(pieces: Iterable[bytes], encoding: str, path: Path, folder: Path) -> Path:
+def _from_utf_16(file: FileIO, encoding: str) -> Iterator[bytes]:
+    """Yield the text behind the byte-order mark as UTF-8."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    file.seek(len(codecs.BOM_UTF16))
+    line, piece = 1, b" "
+    while piece:
+        piece = file.read(_PIECE)
+        try:
+            text = decoder.decode(piece, final=not piece)
+        except UnicodeDecodeError as error:
+            line += error.object[: error.start].decode(encoding).count("\n")
+            raise UnreadableBillError(Refusal("not UTF-16", line=line, accepts=ACCEPTED)) from error
+        line += text.count("\n")
+        yield text.encode()
+
+
+def _written(pieces: Iterable[bytes], path: Path, folder: Path) -> Path:
     meter = Meter(LIMITS, folder, packed=path.stat().st_size)
     with NamedTemporaryFile(dir=folder, prefix="text-", delete=False) as target:
-        try:
-            for piece in pieces:
-                meter.count(len(piece))
-                target.write(piece)
-        except UndecodableError as error:
-            raise UnreadableBillError(Refusal(f"not {encoding}", line=error.line, accepts=ACCEPTED)) from error
+        for piece in pieces:
+            meter.count(len(piece))
+            target.write(piece)
     return Path(target.name)
