@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from operator import attrgetter
 from typing import NoReturn
 
 from spendwatch.domain.balance import Position
+from spendwatch.domain.causes import Cause
 from spendwatch.domain.errors import InvalidAmountError, printable
 from spendwatch.domain.money import WHOLE_DIGITS, Money, parse_amount, plain
 from spendwatch.domain.period import BillingPeriod
@@ -93,6 +94,21 @@ def json_value(value: object, zone: tzinfo | None = None) -> object:
         case _:
             pass
     return value
+
+
+def cause_json(cause: Cause, amount: str, text: Callable[[str], str] = str) -> dict[str, object]:
+    """Return what some of the spend went to, its amount under that key, and each value that bills name by its dimension."""
+    named = {part.dimension.value: text(part.value) for part in cause.parts}
+    named |= {f"{part.dimension.value}_name": text(part.name) for part in cause.parts if part.name}
+    label = " / ".join(text(part.short) for part in cause.parts) or cause.category or ""
+    return {
+        "label": label,
+        **named,
+        "category": cause.category,
+        amount: json_value(cause.spent),
+        **json_fields(cause, "before", "share", currency="spent.currency"),
+        "more": "" if cause.parts or cause.category else str(cause.count),
+    }
 
 
 def position_json(balance: Position, zone: tzinfo) -> dict[str, object]:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from notices import SAMPLES, ZONE, notice
 from oracle import Hints, month_to_date, unsettled
 from small_ledger import Copies, SmallLedger, read_here
+from spendwatch.channels.english import ENGLISH as ENGLISH_PHRASES
+from spendwatch.channels.phrases import Language
+from spendwatch.channels.wording import Wording
+from spendwatch.domain.alert import Rule
+from spendwatch.domain.causes import TELLING, Course, splitting_of
 from spendwatch.domain.commodity import Category, category_of
 from spendwatch.domain.errors import UnreadableBillError
 from spendwatch.domain.money import Currency
-from spendwatch.domain.statement import AccountId, ReadingHints
+from spendwatch.domain.policy import Names, Watch
+from spendwatch.domain.scope import BudgetScope, Dimension
+from spendwatch.domain.standing import SpendSum
+from spendwatch.domain.statement import AccountId, ReadingHints, SpendRow, WorkspaceId
 
 FOLDER = Path(__file__).parent.parent / "data" / "bills"
 CHINA, INTERNATIONAL = "1000000000000001", "5000000000000003"
@@ -168,3 +178,53 @@ def test_all_samples_together_give_one_truth_in_two_hundred_random_orders_with_r
 def test_no_model_studio_code_of_a_sample_is_of_an_unnamed_category(name: str) -> None:
     codes = {(row.commodity, row.item) for row in entered(name).rows if row.product == "sfm" and row.commodity + row.item}
     assert not [code for code in codes if category_of(*code) is Category.OTHER]
+
+
+def _spend_sums(rows: Sequence[SpendRow], workspace: str | None) -> list[SpendSum]:
+    mine = [row for row in rows if workspace in {None, row.workspace} and row.product == "sfm"]
+    return [
+        SpendSum({one: getattr(row, one.value) for one in TELLING}, row.currency, row.billed_cost, row.lines) for row in mine
+    ]
+
+
+def _named(sums: Sequence[SpendSum], scope: BudgetScope) -> tuple[Decimal, Decimal]:
+    """Return how much bills name by key, workspace or commodity, and how much of that a mail about the scope names, too."""
+    watch = Watch(scope, "Team", sums[0].currency, None, (), ())
+    facts = replace(SAMPLES["threshold"].facts, course=Course(splitting_of(watch, Names(), ("sfm",)).of(sums)))
+    wording = Wording(Language.EN, ZONE)
+    mail = " ".join(wording.text(notice(Rule.THRESHOLD_REACHED, facts)).split("Where it went")[1].split("Daily")[0].split())
+    known = named = Decimal(0)
+    for one in sums:
+        values = one.values
+        workspace = "" if scope.workspace else values[Dimension.WORKSPACE]
+        tells = [value for value in (values[Dimension.API_KEY], workspace, values[Dimension.COMMODITY]) if value]
+        if tells:
+            category = ENGLISH_PHRASES.categories[category_of(values[Dimension.COMMODITY], values[Dimension.ITEM])]
+            known += one.amount
+            named += one.amount if any(value in mail for value in (*tells, category)) else 0
+    return known, named
+
+
+@pytest.mark.parametrize("names", [[name] for name in ALL] + [DETAIL, PAGES])
+def test_a_mail_names_who_or_what_spent_at_least_80_percent_wherever_the_bill_names_it(names: Sequence[str]) -> None:
+    rows = entered(*names).rows
+    for workspace in {None, *(row.workspace for row in rows)}:
+        sums = _spend_sums(rows, workspace)
+        if sum(one.amount for one in sums) > 0:
+            known, named = _named(sums, BudgetScope(AccountId(CHINA), workspace))
+            assert named >= known * 8 / 10
+
+
+@pytest.mark.parametrize(("workspaces", "keys", "models"), [(40, 3, 2), (1, 200, 1), (1, 200, 60), (60, 1, 60), (3, 40, 9)])
+def test_a_mail_names_it_however_many_there_are(workspaces: int, keys: int, models: int) -> None:
+    (usual,) = (row for row in entered(DETAIL[1]).rows[:1])
+    rows = [
+        usual._replace(
+            workspace=WorkspaceId(f"llm-{number % workspaces:04d}"), api_key=f"{number % keys:07d}",
+            model=f"qwen-{number % models:03d}", billed_cost=Decimal(number % 7 + 1),
+        )
+        for number in range(workspaces * keys)
+    ]  # fmt: skip
+    for workspace in (None, WorkspaceId("llm-0000")):
+        known, named = _named(_spend_sums(rows, workspace), BudgetScope(AccountId(CHINA), workspace))
+        assert named >= known * 8 / 10

@@ -19,6 +19,7 @@ from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.balance import Billed, Position
 from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.balance_watch import TopUp
+from spendwatch.domain.causes import NO_COURSE, Cause, Causes, Course, Part
 from spendwatch.domain.commodity import NOTHING_TO_FEAR, Category, Cover, Exposure
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.failure import Failure
@@ -36,8 +37,8 @@ from spendwatch.domain.notification import (
 from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity
-from spendwatch.domain.scope import BudgetScope, Counts, NamedScope, Subject
-from spendwatch.domain.standing import NO_COURSE, Course, Growth, Split
+from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
+from spendwatch.domain.standing import Split
 from spendwatch.domain.statement import AccountId, WorkspaceId
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -88,6 +89,34 @@ def delivery(notification: Notification, target: str, rendered: bytes | None, *,
     )
 
 
+def model(name: str) -> Part:
+    """Return a model as bills name it."""
+    return Part(Dimension.MODEL, name)
+
+
+def key(number: str, name: str = "") -> Part:
+    """Return an API key as bills name it."""
+    return Part(Dimension.API_KEY, number, name)
+
+
+def charge(commodity: str, item: str = "") -> tuple[Part, ...]:
+    """Return what names a charge that is of no model."""
+    return (Part(Dimension.COMMODITY, commodity), *([Part(Dimension.ITEM, item)] if item else []))
+
+
+def orders(*ordered: tuple[Category, str, str, str]) -> Causes:
+    """Return subscriptions: category, commodity, amount, share."""
+    rows = tuple(Cause(cny(amount), Decimal(share), charge(code), category) for category, code, amount, share in ordered)
+    return Causes(rows, None, (), tuple(category for category, *_ in ordered))
+
+
+def a_cause(text: str) -> Cause:
+    """Return a cause whose every name is that text."""
+    parts = tuple(Part(dimension, text, text) for dimension in (Dimension.MODEL, Dimension.API_KEY, Dimension.WORKSPACE))
+    return Cause(cny("5"), Decimal(1), parts, Category.INFERENCE, cny("1"))
+
+
+CHATBOT, PLAYGROUND = key("1200345", "chatbot"), Part(Dimension.CHANNEL, "bmp")
 _ACME = AccountId("1000000000000001")
 _SPENT = Facts(
     scope=BudgetScope(_ACME, WorkspaceId("llm-demo0a1b2c3d4e")),
@@ -104,11 +133,19 @@ _SPENT = Facts(
     earlier=cny("612.3"),
     earlier_at=datetime(2026, 9, 9, 1, 0, tzinfo=UTC),
     course=Course(
-        (
-            Growth("qwen-max / output_token", cny("391.2"), cny("125")),
-            Growth("qwen-vl-max / 输入", cny("124"), cny("105.1")),
-            Growth("web search", cny("40.2"), cny("0")),
-            Growth("text-embedding-v4", cny("0.004"), cny("3")),
+        Causes(
+            (
+                Cause(cny("391.2"), Decimal("0.693"), (model("qwen-max"), CHATBOT), Category.INFERENCE, cny("125")),
+                Cause(cny("124"), Decimal("0.22"), (model("qwen-vl-输入"), key("1200777")), Category.INFERENCE, cny("105.1")),
+                Cause(cny("40.2"), Decimal("0.071"), (CHATBOT, *charge("sfm_search_public_cn")), Category.WEB_SEARCH, cny("0")),
+                Cause(cny("5"), Decimal("0.009"), (model("qwen3.6-plus"), PLAYGROUND), Category.INFERENCE, cny("3")),
+            ),
+            Cause(cny("4.004"), Decimal("0.007"), before=cny("2.5"), count=17),
+            (
+                Cause(cny("431.4"), Decimal("0.7643"), (CHATBOT,)),
+                Cause(cny("391.2"), Decimal("0.6931"), (model("qwen-max"),)),
+            ),
+            (Category.INFERENCE, Category.WEB_SEARCH),
         ),
         tuple(
             (date(2026, 9, 9 + day), cny(spent))
@@ -130,8 +167,27 @@ def _but(balance: Position, **terms: object) -> Position:
 
 
 _ACCOUNT = Facts(scope=BudgetScope(_ACME), account_name="acme", name="acme", balance=_BALANCE, data_until=UNTIL)
+_SPENDS = Course(
+    Causes(
+        (
+            Cause(
+                cny("350.4"),
+                Decimal("0.72"),
+                (model("qwen-max"), CHATBOT, Part(Dimension.WORKSPACE, "llm-demo0a1b2c3d4e", "Research")),
+                Category.INFERENCE,
+                cny("125"),
+            ),
+            Cause(cny("96"), Decimal("0.197"), charge("sfm_training_public_cn", "training_unit"), Category.TRAINING, cny("0")),
+            Cause(cny("40"), Decimal("0.083"), charge("oss", "storage"), None, cny("40")),
+        ),
+        None,
+        (Cause(cny("350.4"), Decimal("0.7203"), (CHATBOT,)),),
+        (Category.INFERENCE, Category.TRAINING),
+    )
+)
 _LOW = replace(
     _ACCOUNT,
+    course=_SPENDS,
     floor=cny("1000"),
     threshold="1000",
     also=("2000",),
@@ -277,7 +333,15 @@ SAMPLES: Mapping[str, Notification] = {
         Rule.THRESHOLD_REACHED,
         replace(
             _SPENT,
-            course=Course((Growth("qwen-max / output_token", cny("391.2"), None),), _SPENT.course.daily[-2:]),
+            course=Course(
+                Causes(
+                    (Cause(cny("391.2"), Decimal(1), (model("qwen-max"),), Category.INFERENCE),),
+                    None,
+                    (),
+                    (Category.INFERENCE,),
+                ),
+                _SPENT.course.daily[-2:],
+            ),
             earlier=None,
         ),
     ),
@@ -300,7 +364,10 @@ SAMPLES: Mapping[str, Notification] = {
         replace(
             _SPENT,
             split=Split(cny("521.4"), cny("500")),
-            subscribed=((Category.TOKEN_PLAN, cny("320")), (Category.PROVISIONED_THROUGHPUT, cny("180"))),
+            subscribed=orders(
+                (Category.TOKEN_PLAN, "sfm_tokenplanteams_dp_cn", "320", "0.64"),
+                (Category.PROVISIONED_THROUGHPUT, "sfm_ptu_public_cn", "180", "0.36"),
+            ),
         ),
     ),
     "threshold-pay-as-you-go": notice(
@@ -313,7 +380,12 @@ SAMPLES: Mapping[str, Notification] = {
             _SPENT,
             counts=Counts.SUBSCRIPTION,
             split=Split(cny("170.332385"), cny("1021.4")),
-            subscribed=((Category.MODEL_UNITS, cny("1100")), (Category.SAVINGS_PLAN, cny("-78.6"))),
+            subscribed=Causes(
+                orders((Category.MODEL_UNITS, "sfm_modelunit_public_cn", "1100", "1.077")).rows,
+                Cause(cny("-78.6"), Decimal("-0.077")),
+                (),
+                (Category.MODEL_UNITS,),
+            ),
             budget=None,
             used=None,
             threshold="960",
@@ -417,6 +489,10 @@ SAMPLES: Mapping[str, Notification] = {
         Rule.OVERDUE,
         replace(
             _OVERDUE,
+            subscribed=orders(
+                (Category.TOKEN_PLAN, "sfm_tokenplanteams_dp_cn", "100", "0.667"),
+                (Category.CODING_PLAN, "sfm_codingplan_public_cn", "50", "0.333"),
+            ),
             balance=replace(
                 _but(_BY_API, cash=cny("0"), credit=cny("5900"), reported=cny("100")),
                 billed=replace(_BY_API.billed, ordered=cny("150")),

@@ -5,6 +5,7 @@ import ipaddress
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from email.utils import format_datetime
 from itertools import count
 from pathlib import Path
@@ -119,7 +120,21 @@ def test_the_body_holds_exact_amounts_as_text_with_their_currency() -> None:
         "month": "2026-09",
     }
     assert data["foreign"] == [{"amount": "5.5", "currency": "USD"}]
-    assert data["growth"][3] == {"label": "text-embedding-v4", "recent": "0.004", "before": "3", "currency": "CNY"}
+    assert data["growth"][0] == {
+        "label": "qwen-max / chatbot",
+        "model": "qwen-max",
+        "api_key": "1200345",
+        "api_key_name": "chatbot",
+        "category": "inference",
+        "recent": "391.2",
+        "before": "125",
+        "share": "0.693",
+        "currency": "CNY",
+        "more": "",
+    }
+    assert (data["growth"][-1]["more"], data["growth"][-1]["recent"]) == ("17", "4.004")
+    assert sum(Decimal(one["share"]) for one in data["growth"]) == 1
+    assert [(one["api_key"], one["share"]) for one in data["makes_most"][:1]] == [("1200345", "0.7643")]
     assert data["data_until"] == "2026-09-15T09:41:00+08:00"
     assert (data["alert_id"], data["severity"], data["state"]) == ("3f9c1e07b2d84a6655d1", "critical", "firing")
     assert data["summary"].startswith("[Critical] Research is at 116%")

@@ -18,6 +18,7 @@ from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.balance import Billed, Position
 from spendwatch.domain.balance_reading import TERMS, BalanceReading, Origin
 from spendwatch.domain.balance_watch import TopUp
+from spendwatch.domain.causes import Cause, Causes, Course, Part
 from spendwatch.domain.commodity import Category, Cover, Exposure
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
@@ -35,8 +36,8 @@ from spendwatch.domain.notification import (
 from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity
-from spendwatch.domain.scope import BudgetScope, Counts, NamedScope, Subject
-from spendwatch.domain.standing import Course, Growth, Split
+from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
+from spendwatch.domain.standing import Split
 from spendwatch.domain.statement import AccountId, WorkspaceId
 from spendwatch.store.columns import Document
 
@@ -87,6 +88,16 @@ BALANCES = st.builds(Position, READINGS, BILLED, st.booleans(), st.booleans())
 FORECASTS = st.builds(Forecast, PERIODS, MONEY, MONEY, MONEY, MONEY, st.dates(), st.integers(0, 99))
 CROSSINGS = st.builds(Crossing, MONEY, st.dates(), DATES, DATES, DATES)
 RUNWAYS = st.builds(Runway, CROSSINGS, _tuples(CROSSINGS), st.dates(), st.integers(0, 99))
+CAUSE = st.builds(
+    Cause,
+    MONEY,
+    st.none() | st.decimals(min_value=-1, max_value=1, places=3),
+    _tuples(st.builds(Part, st.sampled_from(Dimension), TEXTS, TEXTS)),
+    st.none() | st.sampled_from(Category),
+    st.none() | MONEY,
+    st.integers(1, 99),
+)
+CAUSES = st.builds(Causes, _tuples(CAUSE), st.none() | CAUSE, _tuples(CAUSE), _tuples(st.sampled_from(Category)))
 FACTS = st.builds(
     Facts,
     scope=st.builds(BudgetScope, TEXTS.map(AccountId), st.none() | TEXTS.map(WorkspaceId), TEXTS, st.sampled_from(Counts))
@@ -97,7 +108,7 @@ FACTS = st.builds(
     spend=st.none() | MONEY,
     counts=st.sampled_from(Counts),
     split=st.none() | st.builds(Split, MONEY, MONEY),
-    subscribed=_tuples(st.tuples(st.sampled_from(Category), MONEY)),
+    subscribed=CAUSES,
     budget=st.none() | MONEY,
     used=st.none() | st.decimals(min_value=-1000, max_value=1000, places=4),
     threshold=TEXTS,
@@ -107,9 +118,7 @@ FACTS = st.builds(
     next_at=st.none() | MONEY,
     earlier=st.none() | MONEY,
     earlier_at=st.none() | MOMENTS,
-    course=st.builds(
-        Course, _tuples(st.builds(Growth, TEXTS, MONEY, st.none() | MONEY)), _tuples(st.tuples(st.dates(), MONEY))
-    ),
+    course=st.builds(Course, CAUSES, _tuples(st.tuples(st.dates(), MONEY))),
     foreign=_tuples(MONEY),
     balance=st.none() | BALANCES,
     floor=st.none() | MONEY,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
@@ -12,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain_builders import ACME, CNY, NOW, RESEARCH, SEPTEMBER, USD, a_watch, cny, share, standing
-from spendwatch.domain.commodity import Category
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.policy import AccountPolicy, FinerBudget, Policies, Site, Watch, WorkspacePolicy, watches
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, Match, value_of
-from spendwatch.domain.standing import SpendSum, Split, Standing, course_of, reckon, seen_values, seen_workspaces, subscribed
+from spendwatch.domain.standing import SpendSum, Split, Standing, reckon, seen_values, seen_workspaces
 from spendwatch.domain.statement import UNASSIGNED, AccountId
 
 WHOLE = a_watch(scope=BudgetScope(ACME))
@@ -108,31 +106,6 @@ def test_sums_that_are_not_told_apart_by_charge_are_refused() -> None:
         stand(WHOLE, unknown)
 
 
-def test_the_course_of_the_last_days_is_that_of_pay_as_you_go_alone() -> None:
-    sums = [_daily("2026-09-15", "4"), _daily("2026-09-16", "2")]
-    sums += [spent("300", day="2026-09-16", model="", type="", charge=ORDER)]
-    course = course_of(sums, WHOLE, last=date(2026, 9, 16), days=2)
-    assert course.daily == ((date(2026, 9, 15), cny(4)), (date(2026, 9, 16), cny(2)))
-    assert [(growth.label, growth.recent) for growth in course.growth] == [("qwen / out", cny(6))]
-
-
-def test_subscriptions_are_named_by_what_they_are_for_the_largest_first() -> None:
-    def order(amount: str, commodity: str, charge: str = ORDER, currency: Currency = CNY) -> SpendSum:
-        return spent(amount, commodity=commodity, item="", charge=charge, currency=currency)
-
-    sums = [
-        order("180", "sfm_ptu_public_cn"),
-        order("150", "sfm_tokenplanteams_dp_cn"),
-        order("200", "sfm_tokenplanteamsaddon_dp_cn"),
-        order("-30", "sfm_tokenplanteams_dp_cn", GIVEN_BACK),
-        order("50", "sfm_codingplan_public_cn"),
-        order("-50", "sfm_codingplan_public_cn", GIVEN_BACK),
-        order("9", "sfm_inference_public_cn", "usage"),
-        order("9", "sfm_modelunit_public_cn", currency=USD),
-    ]
-    assert subscribed(sums, WHOLE) == ((Category.TOKEN_PLAN, cny(320)), (Category.PROVISIONED_THROUGHPUT, cny(180)))
-
-
 def test_refunds_count_against_the_spend() -> None:
     assert stand(WHOLE, spent("5"), spent("-7.25")).spend == cny("-2.25")
 
@@ -195,58 +168,6 @@ def test_the_order_of_the_sums_does_not_matter(sums: list[SpendSum], dice: objec
 def test_workspaces_are_seen_where_they_turned_up() -> None:
     sums = [spent("1"), spent("1", UNASSIGNED), spent("2", account="other")]
     assert seen_workspaces(sums) == {(ACME, RESEARCH), (ACME, UNASSIGNED), ("other", RESEARCH)}
-
-
-def _daily(day: str, amount: str, model: str = "qwen", kind: str = "out", currency: Currency = CNY, **more: str) -> SpendSum:
-    return spent(amount, currency=currency, day=day, model=model, type=kind, **more)
-
-
-def test_growth_compares_the_last_days_with_as_many_before() -> None:
-    sums = [
-        _daily("2026-09-08", "100"),
-        _daily("2026-09-09", "1"),
-        _daily("2026-09-12", "2"),
-        _daily("2026-09-13", "4"),
-        _daily("2026-09-16", "8"),
-        _daily("2026-09-17", "100"),
-        _daily("2026-09-16", "16", currency=USD),
-        _daily("2026-09-16", "1", "", "", commodity="sfm_training_public_cn"),
-        _daily("2026-09-16", "0.5", "", ""),
-    ]
-    found = course_of(sums, WHOLE, last=date(2026, 9, 16), days=4).growth
-    assert [(growth.label, growth.recent, growth.before) for growth in found] == [
-        ("qwen / out", cny(12), cny(3)),
-        ("training", cny(1), cny(0)),
-        ("other", cny("0.5"), cny(0)),
-    ]
-
-
-def test_growth_is_compared_with_nothing_where_a_day_before_is_unknown() -> None:
-    sums = [_daily("2026-09-09", "1"), _daily("2026-09-16", "8")]
-    unknown = {date(2026, 9, 10)}
-    (growth,) = course_of(sums, WHOLE, last=date(2026, 9, 16), days=4, unknown=unknown).growth
-    assert (growth.recent, growth.before) == (cny(8), None)
-    (growth,) = course_of(sums, WHOLE, last=date(2026, 9, 16), days=4, unknown={date(2026, 9, 8)}).growth
-    assert growth.before == cny(1)
-
-
-def test_growth_names_the_four_that_cost_most_and_no_refunds() -> None:
-    sums = [_daily("2026-09-16", str(number), f"m{number}") for number in range(-2, 8)]
-    found = course_of(sums, WHOLE, last=date(2026, 9, 16), days=7).growth
-    assert [growth.label for growth in found] == ["m7 / out", "m6 / out", "m5 / out", "m4 / out"]
-
-
-def test_daily_spend_leaves_out_the_days_of_which_nobody_knows() -> None:
-    sums = [_daily("2026-09-14", "1"), _daily("2026-09-16", "2")]
-    unknown = {date(2026, 9, 13)}
-    found = course_of(sums, WHOLE, last=date(2026, 9, 16), days=4, unknown=unknown).daily
-    assert found == ((date(2026, 9, 14), cny(1)), (date(2026, 9, 15), cny(0)), (date(2026, 9, 16), cny(2)))
-
-
-def test_daily_spend_has_every_day_across_a_year_end() -> None:
-    sums = [_daily("2026-12-30", "1"), _daily("2027-01-01", "2"), _daily("2027-01-01", "4"), _daily("2027-01-02", "8")]
-    found = course_of(sums, WHOLE, last=date(2027, 1, 1), days=3).daily
-    assert found == ((date(2026, 12, 30), cny(1)), (date(2026, 12, 31), cny(0)), (date(2027, 1, 1), cny(6)))
 
 
 @given(

@@ -34,7 +34,7 @@ def test_another_accounts_later_bills_make_no_days_of_this_account(rounds: Round
     rounds.bill(date(2026, 9, 5), "10", told="20260906093000")
     facts = _said(rounds)
     assert facts.course.daily == ((date(2026, 9, 3), cny(60)), (date(2026, 9, 4), cny(0)), (date(2026, 9, 5), cny(10)))
-    assert [(growth.recent, growth.before) for growth in facts.course.growth] == [(cny(70), None)]
+    assert [(cause.spent, cause.before) for cause in facts.course.causes.rows] == [(cny(70), None)]
 
 
 def test_days_of_a_month_that_no_bill_tells_of_are_not_shown(rounds: Rounds) -> None:
@@ -52,8 +52,8 @@ def test_days_before_the_month_are_shown_where_bills_tell_of_them(rounds: Rounds
         "2026-09-01",
     ]
     assert dict(facts.course.daily)[date(2026, 8, 30)] == cny(0)
-    (growth,) = facts.course.growth
-    assert (growth.recent, growth.before) == (cny(70), cny(14))
+    (cause,) = facts.course.causes.rows
+    assert (cause.spent, cause.before) == (cny(70), cny(14))
 
 
 def test_a_day_whose_own_file_has_not_come_is_not_shown_as_nothing_spent(rounds: Rounds) -> None:

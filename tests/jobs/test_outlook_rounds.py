@@ -173,7 +173,7 @@ def test_a_month_that_will_cost_too_much_is_told_by_the_data_of_two_days(databas
     assert told([said]) == [("spend.forecast", "fired", "forecast 100%", (FINANCE,))]
     assert said.facts.forecast
     assert (said.facts.forecast.likely, said.facts.spend, said.facts.reached_at) == (cny("300.00"), cny(70), cny(290))
-    assert said.facts.course.growth
+    assert said.facts.course.causes.rows
     assert pass_days(rounds, *["10"] * 10, first=FIRST + 7 * DAY) == []
     (alert,) = [alert for alert in rounds.book.known() if alert.is_firing]
     assert alert.key.threshold == "forecast 100%"

@@ -14,6 +14,7 @@ from rich.console import Console
 from rounds_builder import FINANCE, FIRST, ZONE, Rounds, cny, told
 from spendwatch.cli.show import workspaces_table
 from spendwatch.domain.balance import Position
+from spendwatch.domain.causes import NO_CAUSES
 from spendwatch.domain.commodity import Category
 from spendwatch.domain.health import DaemonHealth
 from spendwatch.domain.period import BillingPeriod
@@ -194,7 +195,7 @@ def test_an_order_alone_brings_no_pay_as_you_go_budget_to_its_threshold(rounds: 
     ordered(rounds)
     (said,) = rounds.book.said
     assert (said.facts.threshold, said.facts.spend, said.facts.split) == ("50%", cny(60), Split(cny(60), cny(280)))
-    assert (said.facts.scope.label, said.facts.subscribed) == ("pay_as_you_go:workspace:llm-a", ())
+    assert (said.facts.scope.label, said.facts.subscribed) == ("pay_as_you_go:workspace:llm-a", NO_CAUSES)
     (alert,) = rounds.overview().alerts
     assert alert.summary == "llm-a reached 50% of CNY 100.00 (pay-as-you-go only) in 2026-09: CNY 60.00 spent"
 
@@ -203,9 +204,11 @@ def test_a_message_names_the_order_that_brought_a_budget_to_its_threshold(rounds
     ordered(rounds)
     (said,) = rounds.book.said
     assert (said.facts.threshold, said.facts.spend, said.facts.split) == ("100%", cny(340), Split(cny(60), cny(280)))
-    assert said.facts.subscribed == ((Category.TOKEN_PLAN, cny(280)),)
+    (order,) = said.facts.subscribed.rows
+    assert (order.category, order.spent, order.share) == (Category.TOKEN_PLAN, cny(280), Decimal(1))
+    assert [part.value for part in order.parts][:1] == ["sfm_tokenplanteams_dp_cn"]
     assert [money for _, money in said.facts.course.daily] == [cny(60)]
-    assert [growth.recent for growth in said.facts.course.growth] == [cny(60)]
+    assert [cause.spent for cause in said.facts.course.causes.rows] == [cny(60)]
 
 
 def test_a_budget_that_counts_something_else_from_now_on_is_judged_anew(rounds: Rounds) -> None:

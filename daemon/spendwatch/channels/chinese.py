@@ -10,7 +10,7 @@ from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.policy import Severity
-from spendwatch.domain.scope import Counts
+from spendwatch.domain.scope import Counts, Dimension
 
 _TELLINGS = {
     Rule.THRESHOLD_REACHED: RuleTexts(
@@ -280,10 +280,20 @@ CHINESE = Phrases(
     other_currencies="其他币种",
     not_counted="未计入上述金额",
     account="账号",
-    growth="增长来源",
-    growth_hint="最近 7 天与之前 7 天相比",
-    costs="费用最高",
-    costs_hint="最近 7 天；之前 7 天的账单不完整，无法相比",
+    growth="费用去向",
+    growth_hint="最近 7 天的按量付费，与之前 7 天相比",
+    costs_hint="最近 7 天的按量付费；之前 7 天的账单不完整，无法相比",
+    parts={
+        Dimension.API_KEY: "API Key {name}",
+        Dimension.CHANNEL: "无 API Key，渠道 {name}",
+        Dimension.WORKSPACE: "业务空间 {name}",
+        Dimension.MODEL: "模型 {name}",
+        Dimension.COMMODITY: "商品 {name}",
+        Dimension.ITEM: "计费项 {name}",
+        Dimension.PRODUCT: "产品 {name}",
+    },
+    playground="无 API Key，控制台体验中心",
+    makes_most="{who} 占最近 7 天按量付费支出的 {share}。",
     new="新增",
     daily="每日按量付费",
     so_far="截至目前",
@@ -339,11 +349,23 @@ CHINESE = Phrases(
     "如果该笔费用尚未从中扣除，此处的可用额度偏高：请将 `cash` 更新为结算之后的余额。",
     settle="结清方式：在“费用与成本”页面充值，被暂停的服务随后恢复。",
     advice="如何停止产生费用",
-    advice_calls="调用：在代码和体验中心停止调用，删除不再需要的 API Key。",
-    advice_search="联网搜索（enable_search）按次单独计费。",
-    advice_deployments="部署：下线；预付费部署：下线后退订。",
-    advice_plans="套餐：关闭 Coding Plan 的自动续费；退订 Token Plan 团队版未使用的席位。",
-    advice_late="找不到的调用可能尚未出账：账单会在几分钟到几小时后产生。",
+    advice_first="请先检查 {who}：限制或停止其用量。",
+    charged={
+        Category.INFERENCE: "调用：在代码和体验中心停止调用，删除不再需要的 API Key。",
+        Category.WEB_SEARCH: "联网搜索（enable_search）按次单独计费：不需要时请关闭。",
+        Category.TRAINING: "模型训练：没有任务运行时不产生费用；请停止仍在运行的任务。",
+        Category.DEPLOYMENT: "模型部署：下线；按调用量计费的，删除其 API Key 也会停止计费。",
+    },
+    ordered={
+        Category.CODING_PLAN: "Coding Plan：到期自动结束，期内不支持取消或退款。请关闭自动续费。",
+        Category.TOKEN_PLAN: "Token Plan 团队版：可退订未使用的席位，款项退回原付款账号。请关闭自动续费。",
+        **dict.fromkeys(
+            (Category.DEPLOYMENT, Category.PROVISIONED_THROUGHPUT, Category.MODEL_UNITS),
+            "预付费部署：先下线，再到“退订管理”申请退款；退款金额为实付金额减去已使用部分。",
+        ),
+    },
+    advice_hourly="模型训练、知识库和批量推理按小时出账：最近的费用稍后才会出现。",
+    advice_late="找不到的调用可能尚未出账：账单通常在 2 至 10 分钟后产生，高峰时更晚。公测或邀测的模型不产生账单。",
     advice_prevent="想更早得知：在此提高额度下限，并在云厂商的“高额消费预警”页面设置阈值。",
     advice_source="请检查账单导出或下载是否仍在运行，是否仍写入此位置。",
     advice_endpoint={

@@ -10,7 +10,7 @@ from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.policy import Severity
-from spendwatch.domain.scope import Counts
+from spendwatch.domain.scope import Counts, Dimension
 
 _TELLINGS = {
     Rule.THRESHOLD_REACHED: RuleTexts(
@@ -282,10 +282,20 @@ ENGLISH = Phrases(
     other_currencies="Other currencies",
     not_counted="not counted above",
     account="Account",
-    growth="What grew",
-    growth_hint="last 7 days, compared with the 7 before",
-    costs="What cost most",
-    costs_hint="last 7 days; your bills do not cover all of the 7 before",
+    growth="Where it went",
+    growth_hint="pay-as-you-go of the last 7 days, compared with the 7 before",
+    costs_hint="pay-as-you-go of the last 7 days; bills lack days before",
+    parts={
+        Dimension.API_KEY: "API key {name}",
+        Dimension.CHANNEL: "no API key, channel {name}",
+        Dimension.WORKSPACE: "workspace {name}",
+        Dimension.MODEL: "model {name}",
+        Dimension.COMMODITY: "commodity {name}",
+        Dimension.ITEM: "item {name}",
+        Dimension.PRODUCT: "product {name}",
+    },
+    playground="no API key, Playground of the console",
+    makes_most="{who} makes {share} of the pay-as-you-go spend of the last 7 days.",
     new="new",
     daily="Daily pay-as-you-go",
     so_far="so far",
@@ -341,11 +351,26 @@ ENGLISH = Phrases(
     "If that payment is not deducted from it yet, this balance is too high: update `cash` to the balance after the settlement.",
     settle="To settle: recharge on the provider's Expenses and Costs page; suspended services are then restored.",
     advice="How to stop the cost",
-    advice_calls="Calls: stop them in your code and in the Playground; delete API keys that are no longer needed.",
-    advice_search="Web search (enable_search) is billed separately for each call.",
-    advice_deployments="Deployments: unpublish them; prepaid ones: unpublish, then unsubscribe.",
-    advice_plans="Plans: switch off the Coding Plan's auto-renewal; unsubscribe unused seats of Token Plan Team.",
-    advice_late="A call that you cannot find may not be billed yet: bills follow minutes to hours later.",
+    advice_first="Begin with {who}: limit or stop what makes most of the spend.",
+    charged={
+        Category.INFERENCE: "Calls: stop them in your code and in the Playground; delete API keys that are no longer needed.",
+        Category.WEB_SEARCH: "Web search (enable_search) is billed separately for each call: switch it off where unused.",
+        Category.TRAINING: "Training: nothing is charged while no task runs; stop tasks that still run.",
+        Category.DEPLOYMENT: "Deployments: unpublish them; those billed by call also end when their API key is deleted.",
+    },
+    ordered={
+        Category.CODING_PLAN: "Coding Plan: it ends by itself at the end of its term, and is neither cancelled nor refunded "
+        "before. Switch off its auto-renewal.",
+        Category.TOKEN_PLAN: "Token Plan Team: unsubscribe unused seats; the refund goes to the account that paid. Switch off "
+        "its auto-renewal.",
+        **dict.fromkeys(
+            (Category.DEPLOYMENT, Category.PROVISIONED_THROUGHPUT, Category.MODEL_UNITS),
+            "Prepaid deployments: unpublish them, then apply in Refund Management; the refund is the payment minus the usage.",
+        ),
+    },
+    advice_hourly="Training, knowledge base and batch inference are billed by the hour: their latest charges come later.",
+    advice_late="A call that you cannot find may not be billed yet: bills follow 2 to 10 minutes later, at peak times more. "
+    "Models in public preview or invitation tests are not billed.",
     advice_prevent="For an earlier warning: set a higher floor here, and a threshold on the provider's High consumption "
     "alerts page.",
     advice_source="Check whether the bill export or download still runs and still writes to this place.",

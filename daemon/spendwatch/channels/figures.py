@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 from spendwatch.channels.balance_figures import equation, lasting
-from spendwatch.channels.parts import Bar, Chart, Row, Table, clean
+from spendwatch.channels.parts import Bar, Chart, Points, Row, Section, Table, clean
 from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import Rule
+from spendwatch.domain.causes import Cause, Part
 from spendwatch.domain.commodity import Category
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
-from spendwatch.domain.money import EXACT, Money, percent, share_of, shown
+from spendwatch.domain.money import EXACT, Money, percent, plain, share_of, shown
 from spendwatch.domain.period import days_text
-from spendwatch.domain.scope import Counts
+from spendwatch.domain.scope import Counts, Dimension
 
 _MOST_LABELS = 10
-_MOST_GROWTH = 5
 _MOST_DAYS = 14
-_LABEL_LENGTH = 48
-_CATEGORIES = {category.value: category for category in Category}
+_WHO = frozenset({Dimension.API_KEY, Dimension.WORKSPACE})
+_PLAYGROUND = "bmp"
 
 
-def figures(words: Words) -> Iterator[Table | Chart]:
-    """Yield the tables and charts that the facts give reason for."""
+def figures(words: Words) -> Iterator[Section]:
+    """Yield the tables and charts that the facts give reason for, and who makes most of the spend."""
     if rows := (*_spend_rows(words), *_other_rows(words)):
         yield Table("", rows)
     if balance := words.facts.balance:
@@ -32,8 +33,12 @@ def figures(words: Words) -> Iterator[Table | Chart]:
             yield Table(words.phrases.runway, tuple(lasting(words, words.facts.runway, balance)))
         if words.facts.too_old and words.holds and not balance.is_overdue:
             yield Table(words.phrases.runway, (Row(words.phrases.used_up, words.phrases.too_old, is_amount=False),))
-    if words.facts.course.growth:
-        yield _growth(words)
+        if words.facts.subscribed.rows:
+            yield Table(words.phrases.spent[Counts.SUBSCRIPTION], tuple(_ordered(words)))
+    if words.facts.course.causes.rows:
+        yield _causes(words)
+        if most := makes_most(words)[1]:
+            yield Points("", (most,))
     if any(spend.amount for _, spend in words.facts.course.daily):
         yield _daily(words)
 
@@ -75,7 +80,7 @@ def _split_rows(words: Words) -> Iterator[Row]:
     facts, phrases, split = words.facts, words.phrases, words.facts.split
     if split is None or not split.subscription.amount:
         return
-    orders = [Row(f"– {phrases.categories[category]}", str(money)) for category, money in facts.subscribed]
+    orders = [replace(row, label=f"– {row.label}") for row in _ordered(words)]
     note = phrases.counts_not if facts.counts is not Counts.ALL else ""
     if facts.counts is Counts.SUBSCRIPTION:
         yield from orders
@@ -132,22 +137,59 @@ def _also(words: Words) -> str:
     return (phrases.also if words.holds else phrases.also_ended).format(labels=labels) if labels else ""
 
 
-def _growth(words: Words) -> Chart:
-    phrases = words.phrases
-    grown = words.facts.course.growth[:_MOST_GROWTH]
-    lengths = _lengths(growth.recent for growth in grown)
+def _ordered(words: Words) -> Iterator[Row]:
+    for cause in words.facts.subscribed.all:
+        label, detail = _named(words, cause)
+        yield Row(label, str(cause.spent), detail)
+
+
+def _causes(words: Words) -> Chart:
+    phrases, causes = words.phrases, words.facts.course.causes.all
+    named = [_named(words, cause) for cause in causes]
+    lengths = _lengths(cause.spent for cause in causes)
     bars = (
-        Bar(_named(words, growth.label), length, str(growth.recent), _change(growth.recent, growth.before, phrases.new))
-        for growth, length in zip(grown, lengths, strict=True)
+        Bar(label, length, str(cause.spent), phrases.comma.join(filter(None, _notes(words, cause))), detail)
+        for cause, (label, detail), length in zip(causes, named, lengths, strict=True)
     )
-    if any(growth.before is None for growth in grown):
-        return Chart(phrases.costs, phrases.costs_hint, tuple(bars))
-    return Chart(phrases.growth, phrases.growth_hint, tuple(bars))
+    hint = phrases.costs_hint if any(cause.before is None for cause in causes) else phrases.growth_hint
+    return Chart(phrases.growth, hint, tuple(bars))
 
 
-def _named(words: Words, label: str) -> str:
-    category = _CATEGORIES.get(label)
-    return words.phrases.categories[category] if category else clean(label, _LABEL_LENGTH)
+def _notes(words: Words, cause: Cause) -> Iterator[str]:
+    if cause.share is not None:
+        yield f"{plain(EXACT.multiply(cause.share, Decimal(100)))}%" if cause.share else "<0.1%"
+    yield _change(cause.spent, cause.before, words.phrases.new)
+
+
+def _named(words: Words, cause: Cause) -> tuple[str, str]:
+    """Return what a cause is, and the rest of what is known of it: model or category first, then who spent it."""
+    if cause.count > 1 or not (cause.parts or cause.category):
+        return words.phrases.more_files.format(count=cause.count), ""
+    model = [clean(part.short, NAME_LENGTH) for part in cause.parts if part.dimension is Dimension.MODEL]
+    others = [part_named(words, part) for part in cause.parts if part.dimension is not Dimension.MODEL]
+    tells_who = any(part.dimension in _WHO for part in cause.parts)
+    # A model is for inference, unless its commodity says something else.
+    is_usual = cause.category is Category.INFERENCE and model and tells_who
+    is_vague = cause.category is Category.OTHER and cause.parts
+    kind = [] if cause.category is None or is_usual or is_vague else [words.phrases.categories[cause.category]]
+    label, *rest = [*model, *kind, *others]
+    return label, words.phrases.comma.join(rest)
+
+
+def part_named(words: Words, part: Part) -> str:
+    """Return what kind of thing it is, its name and its id."""
+    if part.dimension is Dimension.CHANNEL and part.value == _PLAYGROUND:
+        return words.phrases.playground
+    return words.phrases.parts[part.dimension].format(name=clean(part.label, NAME_LENGTH))
+
+
+def makes_most(words: Words) -> tuple[str, str]:
+    """Return the API key, workspace or model that makes most of the spend, and the sentence that says so; else nothing."""
+    for cause in words.facts.course.causes.main[:1]:
+        who = part_named(words, cause.parts[0])
+        share = percent(cause.share or Decimal(0))
+        return who, words.phrases.makes_most.format(who=f"{who[0].upper()}{who[1:]}", share=share)
+    return "", ""
 
 
 def _daily(words: Words) -> Chart:

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from datetime import tzinfo
 
 from spendwatch.channels.balance_figures import remarks
-from spendwatch.channels.figures import figures
+from spendwatch.channels.figures import figures, makes_most
 from spendwatch.channels.parts import Letter, Points, Section, clean
 from spendwatch.channels.phrases import Phrases
 from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.commodity import Cover
+from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.notification import Notification, Reason
 from spendwatch.domain.policy import Severity
-from spendwatch.domain.scope import Counts
 
 SUBJECT_LENGTH = 120
 _MOST_POINTS = 10
@@ -192,12 +191,20 @@ def _advice(words: Words) -> Iterator[str]:
 
 
 def _how_to_stop(words: Words) -> Iterator[str]:
-    phrases = words.phrases
-    if words.facts.counts is Counts.SUBSCRIPTION:
-        yield from (phrases.advice_deployments, phrases.advice_plans)
-        return
-    yield from (phrases.advice_calls, phrases.advice_search, phrases.advice_deployments, phrases.advice_plans)
-    yield phrases.advice_prevent if words.notification.rule.is_about_balance else phrases.advice_late
+    """Tell how to end what was charged, whatever is not in the bills left aside."""
+    phrases, facts, rule = words.phrases, words.facts, words.notification.rule
+    charged = set(facts.course.causes.categories)
+    who, _ = makes_most(words)
+    if who:
+        yield phrases.advice_first.format(who=who)
+    yield from (advice for category, advice in phrases.charged.items() if category in charged)
+    yield from dict.fromkeys(advice for category, advice in phrases.ordered.items() if category in facts.subscribed.categories)
+    if rule.is_about_balance:
+        yield phrases.advice_prevent
+    elif Category.INFERENCE in charged:
+        yield phrases.advice_late
+    if charged & {Category.TRAINING, Category.KNOWLEDGE_BASE}:
+        yield phrases.advice_hourly
 
 
 def _closing(words: Words) -> Iterator[str]:

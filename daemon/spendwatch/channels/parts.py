@@ -34,6 +34,8 @@ class Bar:
     length: int
     value: str
     note: str = ""
+    detail: str = ""
+    """What else is known of it, below the label."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.policy import Severity
-from spendwatch.domain.scope import Counts
+from spendwatch.domain.scope import Counts, Dimension
 
 
 class Language(StrEnum):
@@ -108,10 +108,16 @@ class Phrases:
     not_counted: str
     account: str
     growth: str
+    """The heading of what the money went to."""
     growth_hint: str
-    costs: str
-    """In its place where bills lack some of the days before."""
     costs_hint: str
+    """In its place where bills lack some of the days before."""
+    parts: Mapping[Dimension, str]
+    """What kind of thing a {name} is that bills name."""
+    playground: str
+    """In place of the channel of calls without an API key from there."""
+    makes_most: str
+    """That {who} makes {share} of what was spent in the last days."""
     new: str
     daily: str
     so_far: str
@@ -170,10 +176,13 @@ class Phrases:
     """Of cash that is known from before a month counted as settled."""
     settle: str
     advice: str
-    advice_calls: str
-    advice_search: str
-    advice_deployments: str
-    advice_plans: str
+    advice_first: str
+    """About {who} makes most of the spend."""
+    charged: Mapping[Category, str]
+    """How to stop what is paid as it is used, by what was charged."""
+    ordered: Mapping[Category, str]
+    """How to end subscriptions, by what was ordered."""
+    advice_hourly: str
     advice_late: str
     advice_prevent: str
     advice_source: str

@@ -21,7 +21,7 @@ from spendwatch.domain.errors import ForbiddenAddressError, PermanentDeliveryErr
 from spendwatch.domain.forecast import Crossing, Runway
 from spendwatch.domain.notification import Delivery, Facts, Notification
 from spendwatch.domain.period import Clock
-from spendwatch.exact_json import json_fields, json_value, position_json
+from spendwatch.exact_json import cause_json, json_fields, json_value, position_json
 from spendwatch.pacing import asked_pause
 
 SCHEMA_VERSION = 1
@@ -150,10 +150,7 @@ def _figures(facts: Facts, zone: tzinfo) -> dict[str, object]:
         **json_fields(facts, "spend", "counts"),
         "pay_as_you_go": json_value(facts.split and facts.split.pay_as_you_go),
         "subscription": json_value(facts.split and facts.split.subscription),
-        "subscribed": [
-            {"category": category, "spend": json_value(money), "currency": money.currency}
-            for category, money in facts.subscribed
-        ],
+        "subscribed": [cause_json(cause, "spend", clean) for cause in facts.subscribed.all],
         **json_fields(facts, "budget", "used"),
         "threshold": clean(facts.threshold) or None,
         **json_fields(facts, "reached_at"),
@@ -162,10 +159,8 @@ def _figures(facts: Facts, zone: tzinfo) -> dict[str, object]:
         **json_fields(facts, "next_at", "earlier", "earlier_at", "floor", zone=zone),
         "foreign": [json_fields(money, "amount", "currency") for money in facts.foreign],
         **_discrepancy(facts.discrepancy),
-        "growth": [
-            {"label": clean(growth.label), **json_fields(growth, "recent", "before", currency="recent.currency")}
-            for growth in facts.course.growth
-        ],
+        "growth": [cause_json(cause, "recent", clean) for cause in facts.course.causes.all],
+        "makes_most": [cause_json(cause, "recent", clean) for cause in facts.course.causes.main],
         "daily": [
             {"day": day.isoformat(), "spend": json_value(spend), "currency": spend.currency}
             for day, spend in facts.course.daily

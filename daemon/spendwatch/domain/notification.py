@@ -13,6 +13,7 @@ from typing import NewType
 from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.balance_watch import TopUp
+from spendwatch.domain.causes import NO_CAUSES, NO_COURSE, Causes, Course
 from spendwatch.domain.commodity import NOTHING_TO_FEAR, Category, Exposure
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.failure import Failure
@@ -20,7 +21,7 @@ from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.money import Money
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.scope import NOTHING, AlertScope, Counts
-from spendwatch.domain.standing import NO_COURSE, Course, Split
+from spendwatch.domain.standing import Split
 
 NotificationId = NewType("NotificationId", str)
 DeliveryId = NewType("DeliveryId", str)
@@ -49,8 +50,8 @@ class Facts:
     counts: Counts = Counts.ALL
     split: Split | None = None
     """Everything in the scope, whether the budget counts it or not; None where it is not listed apart."""
-    subscribed: tuple[tuple[Category, Money], ...] = ()
-    """The subscription charges of the period by what they are for, the largest first."""
+    subscribed: Causes = NO_CAUSES
+    """What subscriptions were ordered for in the period."""
     budget: Money | None = None
     used: Decimal | None = None
     threshold: str = ""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 
-from spendwatch.domain.commodity import Category, category_of
 from spendwatch.domain.money import EXACT, Currency, Money, share_of
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import FinerBudget, Values, Watch
@@ -163,108 +160,6 @@ def _stand(watch: Watch, picked: Sequence[SpendSum], period: BillingPeriod, data
     split, foreign = Split.of(picked, watch.currency), foreign_of(picked, watch.currency)
     lines = sum(spent.lines for spent in picked)
     return Standing(watch, period, split.counted(watch.scope.counts), lines, foreign, data_until, split)
-
-
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """What one model and type cost in the last days, and in as many days before."""
-
-    label: str
-    recent: Money
-    before: Money | None
-    """None where bills lack some of those days."""
-
-
-_SHOWN = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """How the pay-as-you-go spend of one scope went in the last days."""
-
-    growth: tuple[Growth, ...] = ()
-    """What cost most, each beside its cost in as many days before."""
-    daily: tuple[tuple[date, Money], ...] = ()
-    """The spend of each day that bills cover, days without spend included."""
-
-
-NO_COURSE = Course()
-
-
-def course_of(
-    sums: Iterable[SpendSum], watch: Watch, *, last: date, days: int, unknown: AbstractSet[date] = frozenset()
-) -> Course:
-    """Return how pay-as-you-go went in the `days` up to `last`.
-
-    `sums` must be grouped by day, model, type, commodity, item and charge. An order of a subscription says nothing of what is
-    used, and would dwarf every day beside it. Of the days in `unknown` nobody knows what was spent: they are left out.
-    """
-    daily = dict.fromkeys(_days(last, days), _NOTHING)
-    earlier = _days(last - timedelta(days=days), days)
-    recent: dict[str, Decimal] = {}
-    before: dict[str, Decimal] = {}
-    for spent in _of(sums, watch, is_subscription=False):
-        day = spent.values[Dimension.DAY]
-        if day in daily:
-            daily[day] = EXACT.add(daily[day], spent.amount)
-            side = recent
-        elif day in earlier:
-            side = before
-        else:
-            continue
-        label = _label(spent)
-        side[label] = EXACT.add(side.get(label, _NOTHING), spent.amount)
-    most = sorted(((amount, label) for label, amount in recent.items() if amount > 0), reverse=True)[:_SHOWN]
-    currency = watch.currency
-    nothing = Money(_NOTHING, currency)
-    is_known = unknown.isdisjoint(earlier.values())
-    return Course(
-        tuple(
-            Growth(label, Money(amount, currency), Money(before.get(label, _NOTHING), currency) if is_known else None)
-            for amount, label in most
-        ),
-        tuple(
-            (moment, Money(daily[day], currency) if daily[day] else nothing)
-            for day, moment in _days(last, days).items()
-            if moment not in unknown
-        ),
-    )
-
-
-def subscribed(sums: Iterable[SpendSum], watch: Watch) -> tuple[tuple[Category, Money], ...]:
-    """Return subscription charges by what they are for, the largest first.
-
-    `sums` must be grouped by commodity, item and charge.
-    """
-    totals: dict[Category, Decimal] = {}
-    for spent in _of(sums, watch, is_subscription=True):
-        category = _category(spent)
-        totals[category] = EXACT.add(totals.get(category, _NOTHING), spent.amount)
-    largest = sorted(totals.items(), key=lambda one: (-one[1], one[0]))
-    return tuple((category, Money(amount, watch.currency)) for category, amount in largest if amount)
-
-
-@lru_cache(maxsize=64)
-def _days(last: date, days: int) -> Mapping[str, date]:
-    """Return the `days` up to `last` by their ISO text, the oldest first."""
-    return {(day := last - timedelta(days=back)).isoformat(): day for back in range(days - 1, -1, -1)}
-
-
-def _of(sums: Iterable[SpendSum], watch: Watch, *, is_subscription: bool) -> Iterator[SpendSum]:
-    for spent in sums:
-        is_wanted = spent.currency == watch.currency and spent.is_subscription is is_subscription
-        if is_wanted and watch.fits(spent.values):
-            yield spent
-
-
-def _label(spent: SpendSum) -> str:
-    """Return model and type, or the category of what names neither: training, knowledge base, web search."""
-    model, kind = spent.values.get(Dimension.MODEL, ""), spent.values.get(Dimension.TYPE, "")
-    return " / ".join(part for part in (model, kind) if part) or _category(spent).value
-
-
-def _category(spent: SpendSum) -> Category:
-    return category_of(spent.values[Dimension.COMMODITY], spent.values[Dimension.ITEM])
 
 
 def seen_values(sums: Iterable[SpendSum]) -> Values:

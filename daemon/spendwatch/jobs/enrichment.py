@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta, tzinfo
 from typing import Any
 
 from spendwatch.domain.alert import AlertState
-from spendwatch.domain.commodity import Category
+from spendwatch.domain.causes import NO_COURSE, TELLING, Causes, Course, course_of, splitting_of, subscribed
 from spendwatch.domain.health import Freshness
-from spendwatch.domain.money import Money
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Policies, Watch
-from spendwatch.domain.scope import AlertScope, Counts, Dimension
-from spendwatch.domain.standing import Course, SpendSum, course_of, subscribed
+from spendwatch.domain.scope import AlertScope, BudgetScope, Counts, Dimension
+from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, SeriesKey
 from spendwatch.domain.usage import unknown_days
 from spendwatch.jobs.forecasts import forecast
@@ -23,9 +23,6 @@ from spendwatch.jobs.run_rates import RunRates
 from spendwatch.jobs.standings import dimensions
 
 _GROWTH_DAYS = 7
-_CATEGORY = (Dimension.COMMODITY, Dimension.ITEM)
-"""The dimensions that decide the category of a charge."""
-
 Watched = Mapping[AlertScope, Watch]
 """The budgets by their scopes."""
 
@@ -44,7 +41,8 @@ def enriched(
     zone: tzinfo,
 ) -> tuple[Notification, ...]:
     """Return the notifications with all their figures, each of which says whether they are late."""
-    history = _History(view, policies.products, [watch for one in said if (watch := watched.get(one.facts.scope))])
+    history = _History(view, policies, [watch for one in said if (watch := watched.get(one.facts.scope))])
+    of_balance = _History(view, policies, [], of_all_products=True)
     month = BillingPeriod.containing(fresh.now, zone)
 
     def in_full(one: Notification) -> Notification:
@@ -57,6 +55,7 @@ def enriched(
             found |= _grown(one, history, watch) | _foreseen(one, watch, paces, month, zone, fresh=fresh)
         elif rule.is_about_balance and one.state is AlertState.FIRING:
             found["exposure"] = view.exposure(scope.account, fresh.now.astimezone(zone).date())
+            found |= _spending(scope.account, of_balance, policies, month)
         return one.with_figures(**found) if found else one
 
     return tuple(map(in_full, said))
@@ -78,6 +77,15 @@ def _grown(said: Notification, history: _History, watch: Watch) -> _Figures:
     if counts is not Counts.PAY_AS_YOU_GO and facts.split and facts.split.subscription.amount:
         found["subscribed"] = history.subscribed(watch, period)
     return found
+
+
+def _spending(account: AccountId, history: _History, policies: Policies, month: BillingPeriod) -> _Figures:
+    """Return what spends the money of an account, whatever the product. Where a month has just begun, the one before tells."""
+    if (policy := policies.account(account)) is None:
+        return {}
+    watch = Watch(BudgetScope(account), policy.name, policy.currency, None, (), ())
+    course = history.course(watch, month) or history.course(watch, month.previous()) or NO_COURSE
+    return {"course": replace(course, daily=()), "subscribed": history.subscribed(watch, month)}
 
 
 def _foreseen(
@@ -102,33 +110,41 @@ _FEW = 500
 class _History:
     """The last days' spend of the workspaces that notifications are about, fetched once for all of them."""
 
-    def __init__(self, view: LedgerView, products: Sequence[str], watches: Sequence[Watch]) -> None:
+    def __init__(
+        self, view: LedgerView, policies: Policies, watches: Sequence[Watch], *, of_all_products: bool = False
+    ) -> None:
         self._view = view
-        self._products = products
+        self._watched = policies.products
+        self._products = None if of_all_products else policies.products
+        self._names = policies.names
         self._finer = any(watch.match for watch in watches)
         named = {watch.scope.workspace for watch in watches}
-        self._named = {name for name in named if name is not None} if None not in named and len(named) <= _FEW else None
+        is_few = watches and None not in named and len(named) <= _FEW
+        self._named = {name for name in named if name is not None} if is_few else None
 
     def course(self, watch: Watch, period: BillingPeriod) -> Course | None:
         """Return the spend of the last days of the period that its account's bills cover."""
-        lasts = self._view.once(("last days", period), lambda: self._lasts(period))
+        lasts = self._view.once(("last days", period, self._products), lambda: self._lasts(period))
         account = watch.scope.account
         if (last := lasts.get(account)) is None:
             return None
-        grouped = self._view.once(("history", period), lambda: self._fetch(period, lasts))
+        grouped = self._view.once(("history", period, self._products), lambda: self._fetch(period, lasts))
         sums = grouped.get((account, watch.scope.workspace or ""), ())
-        unknown = self._view.once(("unknown", account, period), lambda: self._unknown_days(account, period, last))
-        return course_of(sums, watch, last=last, days=_GROWTH_DAYS, unknown=unknown)
+        place = ("unknown", account, period, self._products)
+        unknown = self._view.once(place, lambda: self._unknown_days(account, period, last))
+        splitting = splitting_of(watch, self._names, self._watched)
+        return course_of(sums, watch, splitting, last=last, days=_GROWTH_DAYS, unknown=unknown)
 
-    def subscribed(self, watch: Watch, period: BillingPeriod) -> tuple[tuple[Category, Money], ...]:
-        """Return the subscription charges of the period by what they are for, the largest first."""
-        orders = self._view.once(("orders", period), lambda: self._ordered(period))
-        return subscribed(orders.get((watch.scope.account, watch.scope.workspace or ""), ()), watch)
+    def subscribed(self, watch: Watch, period: BillingPeriod) -> Causes:
+        """Return what subscriptions of the period were ordered for, the largest first."""
+        orders = self._view.once(("orders", period, self._products), lambda: self._ordered(period))
+        mine = orders.get((watch.scope.account, watch.scope.workspace or ""), ())
+        return subscribed(mine, watch, splitting_of(watch, self._names, self._watched))
 
     def _spend(
         self, period: BillingPeriod, more: tuple[Dimension, ...], days: tuple[date, date] | None = None
     ) -> Sequence[SpendSum]:
-        by = tuple(dict.fromkeys((*dimensions(finer=self._finer), *more, *_CATEGORY)))
+        by = tuple(dict.fromkeys((*dimensions(finer=self._finer), *more, *TELLING)))
         return self._view.ledger.spend(period, by, products=self._products, days=days, workspaces=self._named)
 
     def _ordered(self, period: BillingPeriod) -> _Grouped:
@@ -144,19 +160,18 @@ class _History:
         counting, lasts = self._view.counting(period, self._products), dict[AccountId, date]()
         for total in self._view.totals(period):
             account = total.series.account
-            counts = counting.get(account) == total.series.series and total.product in self._products
-            if counts and total.day in period:
+            counts = counting.get(account) == total.series.series
+            if counts and (self._products is None or total.product in self._products) and total.day in period:
                 lasts[account] = max(total.day, lasts.get(account, total.day))
         return lasts
 
     def _fetch(self, period: BillingPeriod, lasts: Mapping[AccountId, date]) -> _Grouped:
         """Return the sums of each account's last days."""
-        named = (Dimension.DAY, Dimension.MODEL, Dimension.TYPE)
         firsts = {account: last - timedelta(days=2 * _GROWTH_DAYS - 1) for account, last in lasts.items()}
         first, end = min(firsts.values()), max(lasts.values()) + timedelta(days=1)
-        rows = list(self._spend(period, named, (first, end)))
+        rows = list(self._spend(period, (Dimension.DAY,), (first, end)))
         if first < period.first_day:
-            rows += self._spend(period.previous(), named, (first, period.first_day))
+            rows += self._spend(period.previous(), (Dimension.DAY,), (first, period.first_day))
         dated = ((row, firsts.get(AccountId(row.values[Dimension.ACCOUNT]))) for row in rows)
         return _grouped(row for row, since in dated if since and row.values[Dimension.DAY] >= since.isoformat())
 

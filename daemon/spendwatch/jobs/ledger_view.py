@@ -64,9 +64,9 @@ class LedgerView:
         """Return what every series says of that period, by day and product."""
         return _known(self._kept, ("totals", period), lambda: self.ledger.totals(period))
 
-    def counting(self, period: BillingPeriod, products: Sequence[str]) -> Mapping[AccountId, str]:
+    def counting(self, period: BillingPeriod, products: Sequence[str] | None) -> Mapping[AccountId, str]:
         """Return for each account the series of that period that counts for these products."""
-        place = ("counting", period, tuple(products))
+        place = ("counting", period, None if products is None else tuple(products))
         return _known(self._kept, place, lambda: self.ledger.counting(period, products))
 
     def data_until(self, products: Sequence[str] | None) -> Mapping[AccountId, datetime]:

@@ -147,7 +147,7 @@ class Ledger(Protocol):
     def totals(self, period: BillingPeriod) -> Sequence[DayTotal]:
         """Return what every series says of that period, by day and product."""
 
-    def counting(self, period: BillingPeriod, products: Sequence[str]) -> Mapping[AccountId, str]:
+    def counting(self, period: BillingPeriod, products: Sequence[str] | None) -> Mapping[AccountId, str]:
         """Return for each account the series of that period that counts for these products."""
 
     def checks(self, period: BillingPeriod) -> Sequence[CrossCheck]:

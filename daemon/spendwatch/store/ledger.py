@@ -191,7 +191,7 @@ class Ledger(Book):
         with self._database.reading() as connection:
             return charged(connection, series_that_count(connection, period, None), days)
 
-    def counting(self, period: BillingPeriod, products: Sequence[str]) -> Mapping[AccountId, str]:
+    def counting(self, period: BillingPeriod, products: Sequence[str] | None) -> Mapping[AccountId, str]:
         """Return for each account the series of that period that counts for these products."""
         with self._database.reading() as connection:
             return {one.account: one.series for one in series_that_count(connection, period, products)}

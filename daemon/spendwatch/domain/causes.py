@@ -1,0 +1,302 @@
+"""What the money of one scope went to: by model, API key and workspace, else by category, commodity and item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from functools import lru_cache
+from math import floor
+
+from spendwatch.domain.commodity import Category, category_of
+from spendwatch.domain.money import EXACT, Currency, Money, exact_sum, share_of
+from spendwatch.domain.policy import Names, Watch
+from spendwatch.domain.scope import Dimension
+from spendwatch.domain.standing import SpendSum
+
+SHOWN = 5
+"""So many causes are listed; what is left is one further row."""
+
+ENOUGH = Decimal("0.8")
+"""The listed causes make so much of the whole, or it is split less finely."""
+
+_MOST = Decimal("0.5")
+"""From this share on, one value makes most of the whole."""
+
+_CHARGE = (Dimension.COMMODITY, Dimension.ITEM)
+_USED = (
+    (Dimension.MODEL, Dimension.API_KEY, Dimension.WORKSPACE, *_CHARGE),
+    (Dimension.API_KEY, Dimension.WORKSPACE),
+    (Dimension.MODEL, Dimension.WORKSPACE, *_CHARGE),
+    (Dimension.WORKSPACE,),
+    (Dimension.MODEL, *_CHARGE),
+    (Dimension.COMMODITY,),
+)
+"""How pay-as-you-go is split, the most telling way first. What names a model needs no commodity and no item."""
+_ORDERED = ((Dimension.WORKSPACE, *_CHARGE), (Dimension.COMMODITY,))
+"""How subscriptions are split."""
+_MAIN = (Dimension.API_KEY, Dimension.WORKSPACE, Dimension.MODEL, Dimension.COMMODITY)
+
+TELLING = (
+    Dimension.WORKSPACE,
+    Dimension.API_KEY,
+    Dimension.CHANNEL,
+    Dimension.MODEL,
+    *_CHARGE,
+    Dimension.PRODUCT,
+    Dimension.CHARGE,
+)
+"""The dimensions that sums must be grouped by for their causes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A value that bills name, and what people call it."""
+
+    dimension: Dimension
+    value: str
+    name: str = ""
+
+    @property
+    def short(self) -> str:
+        """Its name, or the value where it has none."""
+        return self.name or self.value
+
+    @property
+    def label(self) -> str:
+        """Name and id, `chatbot (1200345)`."""
+        return f"{self.name} ({self.value})" if self.name else self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A part of the spend, and who or what it was spent by."""
+
+    spent: Money
+    share: Decimal | None = None
+    """Of the whole, in tenths of a percent; all shares add up to one. None where the whole is not above zero."""
+    parts: tuple[Part, ...] = ()
+    """The most telling first."""
+    category: Category | None = None
+    """None where it is of several, or of a product that is not watched."""
+    before: Money | None = None
+    """In as many days before; None where bills lack some of those days."""
+    count: int = 1
+    """How many further causes it sums up, of the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Causes:
+    """What the money of one scope went to, the largest first."""
+
+    rows: tuple[Cause, ...] = ()
+    rest: Cause | None = None
+    """All that is not listed, so that the shares add up."""
+    main: tuple[Cause, ...] = ()
+    """The one API key, workspace, model and commodity that makes at least half of it, as far as there is one."""
+    categories: tuple[Category, ...] = ()
+    """All that was charged for, the largest first."""
+
+    @property
+    def all(self) -> tuple[Cause, ...]:
+        """The listed causes and the rest."""
+        return (*self.rows, self.rest) if self.rest else self.rows
+
+
+NO_CAUSES = Causes()
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How the pay-as-you-go spend of one scope went in the last days."""
+
+    causes: Causes = NO_CAUSES
+    """What cost most, each beside its cost in as many days before."""
+    daily: tuple[tuple[date, Money], ...] = ()
+    """The spend of each day that bills cover, days without spend included."""
+
+
+NO_COURSE = Course()
+
+_Key = tuple[tuple[tuple[Dimension, str], ...], Category | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Splitting:
+    """How sums become causes: what is called what, which workspace all of it is of, which products have categories."""
+
+    currency: Currency
+    names: Names
+    is_of_workspace: bool
+    """Whether all of it is of one workspace, which then tells nothing."""
+    products: Sequence[str]
+    """The watched products: charges for others have no category."""
+
+    def of(
+        self,
+        sums: Sequence[SpendSum],
+        before: Iterable[SpendSum] | None = None,
+        *,
+        ways: Sequence[tuple[Dimension, ...]] = _USED,
+        most: int = SHOWN,
+        enough: Decimal = ENOUGH,
+    ) -> Causes:
+        """Return the causes of the sums, split as finely as `most` of them make `enough` of the whole."""
+        whole = exact_sum(spent.amount for spent in sums)
+        groups, listed, telling = dict[_Key, Decimal](), list[_Key](), dict.fromkeys(map(self._telling, ways))
+        way: tuple[Dimension, ...] = ()
+        for way in telling:
+            groups = self._grouped(sums, way)
+            ordered = sorted(groups, key=lambda key: (-groups[key], key))
+            listed = [key for key in ordered[:most] if groups[key] > 0]
+            if exact_sum(groups[key] for key in listed) >= EXACT.multiply(enough, whole):
+                break
+        if not listed:
+            return NO_CAUSES
+        earlier = None if before is None else self._grouped(before, way)
+        rows, rest = self._rows(groups, listed, earlier, whole)
+        return Causes(rows, rest, tuple(self._main(sums, whole)), self._categories(sums))
+
+    def _rows(
+        self, groups: Mapping[_Key, Decimal], listed: Sequence[_Key], earlier: Mapping[_Key, Decimal] | None, whole: Decimal
+    ) -> tuple[tuple[Cause, ...], Cause | None]:
+        amounts = [groups[key] for key in listed]
+        then = None if earlier is None else [earlier.get(key, Decimal(0)) for key in listed]
+        count = len(groups) - len(listed)
+        if count:
+            amounts.append(EXACT.subtract(whole, exact_sum(amounts)))
+            if then is not None and earlier is not None:
+                then.append(EXACT.subtract(exact_sum(earlier.values()), exact_sum(then)))
+        shares = _shares(amounts, whole)
+        befores = [None] * len(amounts) if then is None else [self._money(amount) for amount in then]
+        found = zip(map(self._money, amounts), shares, befores, strict=True)
+        rows = tuple(
+            Cause(spent, share, tuple(map(self._part, named)), category, before)
+            for (named, category), (spent, share, before) in zip(listed, found, strict=False)
+        )
+        return rows, Cause(self._money(amounts[-1]), shares[-1], before=befores[-1], count=count) if count else None
+
+    def _telling(self, way: tuple[Dimension, ...]) -> tuple[Dimension, ...]:
+        return tuple(one for one in way if one is not Dimension.WORKSPACE) if self.is_of_workspace else way
+
+    def _money(self, amount: Decimal) -> Money:
+        return Money(amount, self.currency)
+
+    def _part(self, named: tuple[Dimension, str]) -> Part:
+        return Part(*named, self.names.of(*named))
+
+    def _grouped(self, sums: Iterable[SpendSum], way: tuple[Dimension, ...]) -> dict[_Key, Decimal]:
+        groups: dict[_Key, Decimal] = {}
+        for spent in sums:
+            key = self._key(spent, way)
+            groups[key] = EXACT.add(groups.get(key, Decimal(0)), spent.amount)
+        return {key: amount for key, amount in groups.items() if amount}
+
+    def _key(self, spent: SpendSum, way: tuple[Dimension, ...]) -> _Key:
+        values = spent.values
+        has_model = Dimension.MODEL in way and bool(values[Dimension.MODEL])
+        named = [(one, values[one]) for one in way if values[one] and not (has_model and one in _CHARGE)]
+        if Dimension.API_KEY in way and not values[Dimension.API_KEY] and values[Dimension.CHANNEL]:
+            # No key: a call from the console. Its channel says which part of it.
+            named.append((Dimension.CHANNEL, values[Dimension.CHANNEL]))
+        is_by_charge = Dimension.COMMODITY in way or not named
+        if not named:
+            named = [(one, value) for one in (*_CHARGE, Dimension.PRODUCT) if (value := values[one])]
+        return tuple(named), self._category(spent) if is_by_charge else None
+
+    def _category(self, spent: SpendSum) -> Category | None:
+        values = spent.values
+        is_watched = values[Dimension.PRODUCT] in self.products
+        return category_of(values[Dimension.COMMODITY], values[Dimension.ITEM]) if is_watched else None
+
+    def _categories(self, sums: Iterable[SpendSum]) -> tuple[Category, ...]:
+        totals: dict[Category, Decimal] = {}
+        for spent in sums:
+            if category := self._category(spent):
+                totals[category] = EXACT.add(totals.get(category, Decimal(0)), spent.amount)
+        return tuple(sorted((one for one, amount in totals.items() if amount > 0), key=lambda one: (-totals[one], one)))
+
+    def _main(self, sums: Sequence[SpendSum], whole: Decimal) -> Iterator[Cause]:
+        for dimension in self._telling(_MAIN):
+            totals: dict[str, Decimal] = {}
+            for spent in sums:
+                if value := spent.values[dimension]:
+                    totals[value] = EXACT.add(totals.get(value, Decimal(0)), spent.amount)
+            if not totals:
+                continue
+            value = max(totals, key=lambda one: (totals[one], one))
+            share = share_of(totals[value], whole)
+            if share is not None and share >= _MOST:
+                yield Cause(self._money(totals[value]), min(share, Decimal(1)), (self._part((dimension, value)),))
+
+
+def splitting_of(watch: Watch, names: Names, products: Sequence[str]) -> Splitting:
+    """Return how the sums of one scope become causes."""
+    return Splitting(watch.currency, names, watch.scope.workspace is not None, products)
+
+
+def course_of(
+    sums: Iterable[SpendSum],
+    watch: Watch,
+    splitting: Splitting,
+    *,
+    last: date,
+    days: int,
+    unknown: AbstractSet[date] = frozenset(),
+) -> Course:
+    """Return how pay-as-you-go went in the `days` up to `last`.
+
+    `sums` must be grouped by day and by all that is `TELLING`. An order of a subscription says nothing of what is used, and
+    would dwarf every day beside it. Of the days in `unknown` nobody knows what was spent: they are left out.
+    """
+    daily = dict.fromkeys(_days(last, days), Decimal(0))
+    earlier = _days(last - timedelta(days=days), days)
+    recent: list[SpendSum] = []
+    before: list[SpendSum] = []
+    for spent in _of(sums, watch, is_subscription=False):
+        day = spent.values[Dimension.DAY]
+        if day in daily:
+            daily[day] = EXACT.add(daily[day], spent.amount)
+            recent.append(spent)
+        elif day in earlier:
+            before.append(spent)
+    is_known = unknown.isdisjoint(earlier.values())
+    return Course(
+        splitting.of(recent, before if is_known else None),
+        tuple(
+            (moment, Money(daily[day], watch.currency)) for day, moment in _days(last, days).items() if moment not in unknown
+        ),
+    )
+
+
+def subscribed(sums: Iterable[SpendSum], watch: Watch, splitting: Splitting) -> Causes:
+    """Return what subscriptions were ordered for, by commodity and item. `sums` must be grouped by all that is `TELLING`."""
+    return splitting.of(list(_of(sums, watch, is_subscription=True)), ways=_ORDERED)
+
+
+@lru_cache(maxsize=64)
+def _days(last: date, days: int) -> Mapping[str, date]:
+    """Return the `days` up to `last` by their ISO text, the oldest first."""
+    return {(day := last - timedelta(days=back)).isoformat(): day for back in range(days - 1, -1, -1)}
+
+
+def _of(sums: Iterable[SpendSum], watch: Watch, *, is_subscription: bool) -> Iterator[SpendSum]:
+    for spent in sums:
+        is_wanted = spent.currency == watch.currency and spent.is_subscription is is_subscription
+        if is_wanted and watch.fits(spent.values):
+            yield spent
+
+
+def _shares(amounts: Sequence[Decimal], whole: Decimal) -> Sequence[Decimal | None]:
+    """Return the shares in tenths of a percent so that they add up: what a cut leaves over goes to what lost most by it."""
+    if whole <= 0:
+        return [None] * len(amounts)
+    exact = [Fraction(amount) * 1000 / Fraction(whole) for amount in amounts]
+    cut = [floor(one) for one in exact]
+    most_lost = sorted(range(len(cut)), key=lambda place: (cut[place] - exact[place], place))
+    for place in most_lost[: 1000 - sum(cut)]:
+        cut[place] += 1
+    return [Decimal(one).scaleb(-3) for one in cut]
