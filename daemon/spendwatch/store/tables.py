@@ -1,6 +1,6 @@
 """Every table of the ledger: what migrations must build."""
 
-from spendwatch.store import (
+from spendwatch.store import (  # noqa: F401 -- each adds its tables to the metadata
     alert,
     attempt,
     audit,
@@ -23,25 +23,4 @@ from spendwatch.store import (
 )
 from spendwatch.store.columns import metadata
 
-__all__ = [
-    "alert",
-    "attempt",
-    "audit",
-    "balance_book",
-    "balance_memory",
-    "balance_reading",
-    "content",
-    "cross_check",
-    "day",
-    "day_total",
-    "delivery",
-    "health_book",
-    "late_charges",
-    "metadata",
-    "notification",
-    "source_memory",
-    "spend",
-    "statement",
-    "statement_day",
-    "watermark",
-]
+__all__ = ["metadata"]
