@@ -70,6 +70,7 @@ def test_a_settled_delivery_is_not_opened_again_by_the_same_verdict(book: AlertB
     outbox = Outbox(database)
     for one in outbox.claim(FINANCE, NOON, 10):
         outbox.delivered(one.id, at=NOON)
+        outbox.write_down()
     assert book.commit(verdict, TARGETS, now=NOON) == 0
     assert outbox.claim(FINANCE, NOON, 10) == ()
 

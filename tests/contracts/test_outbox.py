@@ -65,6 +65,7 @@ def test_only_what_is_due_on_the_channel_is_claimed_oldest_first(database: Datab
     (third,) = outbox.claim(FINANCE, NOON, 2)
     assert labels((third,)) == ["third"]
     outbox.retry(third.id, at=NOON + HOUR, why="later")
+    outbox.write_down()
     assert outbox.claim(FINANCE, NOON, 2) == ()
     assert outbox.next_due() == NOON
     assert labels(outbox.claim(OPS, NOON, 2)) == ["elsewhere"]
@@ -75,9 +76,12 @@ def test_a_delivered_copy_is_settled_for_ever(database: Database, outbox: Outbox
     put(database, "80%")
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
     outbox.delivered(claimed.id, at=NOON + HOUR)
+    outbox.write_down()
     assert (the_one(outbox).state, the_one(outbox).settled_at) == (DeliveryState.DELIVERED, NOON + HOUR)
     outbox.retry(claimed.id, at=NOON, why="too late")
+    outbox.write_down()
     outbox.give_up(claimed.id, at=NOON, why="too late")
+    outbox.write_down()
     assert outbox.take_up() == 0
     assert the_one(outbox).state is DeliveryState.DELIVERED
     assert outbox.next_due() is None
@@ -88,6 +92,7 @@ def test_a_postponed_copy_is_due_again_then_and_sends_the_same_bytes(database: D
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
     outbox.keep_rendered({claimed.id: b"\0the letter\xff"})
     outbox.retry(claimed.id, at=NOON + HOUR, why="451 later")
+    outbox.write_down()
     assert the_one(outbox).last_error == "451 later"
     assert outbox.claim(FINANCE, NOON + HOUR - timedelta(seconds=1), 10) == ()
     assert outbox.take_up() == 0
@@ -106,6 +111,7 @@ def test_a_dead_copy_says_why(database: Database, outbox: Outbox) -> None:
     put(database, "80%")
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
     outbox.give_up(claimed.id, at=NOON + HOUR, why="550 no such user\0")
+    outbox.write_down()
     dead = the_one(outbox)
     assert (dead.state, dead.last_error) == (DeliveryState.DEAD, "550 no such user\\x00")
     assert outbox.dead_since(NOON + HOUR) == {(FINANCE, "a@example.com"): "550 no such user\\x00"}
@@ -126,6 +132,7 @@ def test_after_a_start_what_was_being_attempted_is_tried_again_and_marked_if_it_
     assert (again[first.id].maybe_repeated, again[first.id].attempts) == (True, 2)
     assert (again[second.id].maybe_repeated, again[second.id].attempts) == (False, 2)
     outbox.delivered(first.id, at=NOON)  # by the dead one: the attempt is another's now
+    outbox.write_down()
     assert {one.state for one in started.listing()} == {DeliveryState.ATTEMPTING}
 
 
@@ -142,6 +149,7 @@ def test_what_was_claimed_and_never_sent_is_due_again_unmarked_and_uncounted(dat
     put(database, "sent", "never sent", "settled")
     claimed = {one.notification.facts.threshold: one.id for one in outbox.claim(FINANCE, NOON, 3)}
     outbox.retry(claimed["settled"], at=NOON + HOUR, why="451 later")
+    outbox.write_down()
     outbox.release(claimed.values(), begun={claimed["sent"], claimed["settled"]})
     again = {one.notification.facts.threshold: one for one in outbox.claim(FINANCE, NOON, 10)}
     assert again.keys() == {"sent", "never sent"}
@@ -159,6 +167,7 @@ def test_a_clock_that_was_ahead_puts_nothing_off(database: Database, outbox: Out
     put(database, "tried", hours=8)
     (tried,) = outbox.claim(FINANCE, NOON + 8 * HOUR, 10)
     outbox.retry(tried.id, at=NOON + 8 * HOUR + timedelta(seconds=5), why="503 no")
+    outbox.write_down()
     put(database, "never tried", hours=8)
     assert labels(outbox.claim(FINANCE, NOON, 10)) == ["never tried", "tried"]
 
@@ -183,6 +192,7 @@ def test_a_dead_copy_can_be_requeued_by_hand(database: Database, outbox: Outbox)
     put(database, "80%")
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
     outbox.give_up(claimed.id, at=NOON, why="550 no")
+    outbox.write_down()
     (again,) = outbox.requeue(claimed.id[:10], now=NOON + HOUR)
     assert (again.state, again.attempts, again.due_at) == (DeliveryState.PENDING, 0, NOON + HOUR)
     assert (again.settled_at, again.last_error) == (None, "requeued by operator; before: 550 no")
@@ -192,6 +202,7 @@ def test_a_waiting_copy_can_be_made_due_by_hand_and_keeps_its_attempts(database:
     put(database, "80%")
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
     outbox.retry(claimed.id, at=NOON + 9 * HOUR, why="451 later")
+    outbox.write_down()
     (again,) = outbox.requeue(claimed.id, now=NOON + HOUR)
     assert (again.state, again.attempts, again.due_at) == (DeliveryState.PENDING, 1, NOON + HOUR)
     assert again.last_error == "451 later"
@@ -202,6 +213,7 @@ def test_a_copy_that_arrived_or_is_being_attempted_is_not_requeued(database: Dat
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
     assert outbox.requeue(claimed.id, now=NOON + HOUR) == (claimed,)
     outbox.delivered(claimed.id, at=NOON)
+    outbox.write_down()
     (settled,) = outbox.requeue(claimed.id, now=NOON + HOUR)
     assert settled.state is DeliveryState.DELIVERED
 
@@ -220,6 +232,7 @@ def test_a_copy_cancelled_while_being_attempted_says_that_it_may_have_arrived(da
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
     (cancelled,) = outbox.cancel(claimed.id, now=NOON)
     outbox.delivered(claimed.id, at=NOON)
+    outbox.write_down()
     assert the_one(outbox) == cancelled
     assert (cancelled.state, cancelled.maybe_repeated) == (DeliveryState.CANCELLED, True)
     assert cancelled.last_error == "cancelled by operator while being attempted: it may have arrived"
@@ -240,6 +253,7 @@ def test_deliveries_are_listed_and_counted_by_state(database: Database, outbox: 
     put(database, "elsewhere", channel=OPS, hours=-3)
     (claimed,) = outbox.claim(FINANCE, NOON, 1)
     outbox.give_up(claimed.id, at=NOON, why="no")
+    outbox.write_down()
     assert labels(outbox.listing()) == ["new", "old", "elsewhere"]
     assert labels(outbox.listing([DeliveryState.DEAD])) == ["old"]
     assert labels(outbox.listing(limit=1)) == ["new"]
@@ -258,8 +272,9 @@ def test_an_outcome_that_could_not_be_written_down_is_not_forgotten(database: Da
     with database.writing() as connection:
         connection.exec_driver_sql("ALTER TABLE delivery RENAME TO delivery_away")
     for one in claimed:
+        outbox.delivered(one.id, at=NOON)
         with pytest.raises(Exception, match="delivery"):
-            outbox.delivered(one.id, at=NOON)
+            outbox.write_down()
     with database.writing() as connection:
         connection.exec_driver_sql("ALTER TABLE delivery_away RENAME TO delivery")
     assert outbox.claim(FINANCE, NOON, 10) == ()
@@ -310,6 +325,7 @@ def test_what_was_given_up_is_due_again_where_its_channel_works_or_after_a_day(d
     put(database, "80%")
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
     outbox.give_up(claimed.id, at=NOON, why="550 no")
+    outbox.write_down()
     ways = [(claimed.notification, {FINANCE: ("a@example.com", "b@example.com")})]
     assert outbox.offer(ways, again=(), before=NOON, now=NOON) == 1
     assert {one.target: one.state for one in outbox.listing()} == {
@@ -335,12 +351,14 @@ def test_an_alert_whose_every_copy_died_is_undelivered_until_one_arrives(databas
     for copy in (claimed, other):
         assert told.id not in [one.id for one in book.undelivered()]
         outbox.give_up(copy.id, at=NOON, why="550 no")
+        outbox.write_down()
     assert {one.id for one in book.undelivered()} == {nowhere.id, told.id}
     assert book.notified() == {}
     outbox.requeue(claimed.id, now=NOON)
     assert book.undelivered() == (nowhere,)
     outbox.claim(OPS, NOON, 1)
     outbox.delivered(claimed.id, at=NOON)
+    outbox.write_down()
     assert (book.undelivered(), book.notified()) == ((nowhere,), {fired.id: 1})
 
 
@@ -353,6 +371,7 @@ def test_everything_of_some_channels_is_requeued_or_cancelled_and_what_arrived_i
     outbox.delivered(by_label["arrived"], at=NOON)
     outbox.give_up(by_label["dead"], at=NOON, why="550 no such user")
     outbox.retry(by_label["waiting"], at=NOON + HOUR, why="451 later")
+    outbox.write_down()
     assert outbox.requeue_all([FINANCE], now=NOON) == 2
     states = {one.notification.facts.threshold: (one.state, one.due_at) for one in outbox.listing()}
     pending = (DeliveryState.PENDING, NOON)

@@ -29,6 +29,7 @@ import store_worker
 from folders import environment
 from servers_postgres import PASSWORD, PostgresServer, missing
 from spendwatch.domain.errors import LedgerChangedError, LedgerDamagedError, LedgerUnavailableError
+from spendwatch.domain.notification import DeliveryState
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.scope import Dimension
 from spendwatch.store.alert_book import AlertBook
@@ -557,8 +558,11 @@ def test_a_full_disk_is_told_and_everything_goes_on_when_there_is_room(tmp_path:
         enter(database, "third", Day(key(3), (row("2"),)))
         (only,) = Ledger(database).spend(SEPTEMBER, ())
         assert str(only.amount) == "3"
-        (claimed,) = Outbox(database).claim(FINANCE, NOON, 10)
-        Outbox(database).delivered(claimed.id, at=NOON)
+        outbox = Outbox(database)
+        (claimed,) = outbox.claim(FINANCE, NOON, 10)
+        outbox.delivered(claimed.id, at=NOON)
+        outbox.write_down()
+        assert outbox.counts() == {(FINANCE, DeliveryState.DELIVERED): 1}
         assert database.complaints() == ()
         database.close()
 

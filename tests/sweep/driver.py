@@ -33,6 +33,7 @@ def settle_first() -> None:
         claimed = claim(self, channel, now, limit)
         for delivery in claimed:
             self.delivered(delivery.id, at=now)
+        self.write_down()
         return claimed
 
     Outbox.claim = claim_as_delivered  # type: ignore[method-assign] # to break it is the purpose

@@ -164,18 +164,18 @@ def _ended(outcome: _Outcome, outbox: Outbox, now: datetime) -> Settled:
     delivery, error, why = outcome.delivery, outcome.error, str(outcome.error or "")
     match error:
         case None:
-            outbox.delivered(delivery.id, at=now, later=True)
+            outbox.delivered(delivery.id, at=now)
             return Settled(delivery)
         case TemporaryDeliveryError():
             refusals = delivery.refusals + 1 if error.is_refusal else 0
             if (pause := pause_after(delivery.attempts, refusals)) is None:
-                outbox.give_up(delivery.id, at=now, why=why, maybe_taken=error.maybe_taken, later=True)
+                outbox.give_up(delivery.id, at=now, why=why, maybe_taken=error.maybe_taken)
             else:
                 at = now + max(pause * _spread(), error.retry_after or timedelta())
-                outbox.retry(delivery.id, at=at, why=why, maybe_taken=error.maybe_taken, refusals=refusals, later=True)
+                outbox.retry(delivery.id, at=at, why=why, maybe_taken=error.maybe_taken, refusals=refusals)
             return Settled(delivery, why, final=pause is None)
         case PermanentDeliveryError():
-            outbox.give_up(delivery.id, at=now, why=why, later=True)
+            outbox.give_up(delivery.id, at=now, why=why)
             return Settled(delivery, why, final=True)
 
 

@@ -255,23 +255,14 @@ class Outbox(Protocol):
     def keep_rendered(self, rendered: Mapping[DeliveryId, bytes]) -> None:
         """Store the bytes that this and every later attempt sends."""
 
-    def delivered(self, delivery: DeliveryId, *, at: datetime, later: bool = False) -> None:
-        """Settle: the receiver accepted it. `later`: it is written together with others, by `write_down`."""
+    def delivered(self, delivery: DeliveryId, *, at: datetime) -> None:
+        """Settle, with the next `write_down`: the receiver accepted it."""
 
-    def retry(
-        self,
-        delivery: DeliveryId,
-        *,
-        at: datetime,
-        why: str,
-        maybe_taken: bool = False,
-        refusals: int = 0,
-        later: bool = False,
-    ) -> None:
-        """Try again then; `maybe_taken`: the receiver may have it, so that every later copy is marked."""
+    def retry(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False, refusals: int = 0) -> None:
+        """The same: try again then; `maybe_taken`: the receiver may have it, so that every later copy is marked."""
 
-    def give_up(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False, later: bool = False) -> None:
-        """Settle: it will not be accepted."""
+    def give_up(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False) -> None:
+        """The same: it will not be accepted."""
 
     def write_down(self) -> None:
         """Write down how attempts ended, one transaction for all of them."""

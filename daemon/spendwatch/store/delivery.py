@@ -25,7 +25,7 @@ from sqlalchemy import (
 from spendwatch.domain.notification import Delivery, DeliveryState, Notification, delivery_id
 from spendwatch.domain.policy import ChannelName
 from spendwatch.store.bulk import keep_the_old, put_columns
-from spendwatch.store.columns import Choice, Moment, StoredText, metadata
+from spendwatch.store.columns import Choice, Moment, StoredText, begins_with, metadata
 from spendwatch.store.notification import notification
 
 delivery = Table(
@@ -84,3 +84,9 @@ def deliveries(connection: Connection, query: Select[*tuple[object, ...]]) -> tu
     """Return what a query of `select_deliveries` finds."""
     rows = connection.execute(query).mappings().all()
     return tuple(Delivery(**{name: row[name] for name in _OWN}, notification=row["body"]) for row in rows)
+
+
+def deliveries_beginning(connection: Connection, prefix: str, limit: int = 10) -> tuple[Delivery, ...]:
+    """Return the deliveries whose id begins so: none, the one that is meant, or several."""
+    query = select_deliveries(begins_with(delivery.c.id, prefix)).order_by(delivery.c.id).limit(limit)
+    return deliveries(connection, query) if prefix else ()

@@ -17,9 +17,9 @@ from sqlalchemy import ColumnElement, Connection, Update, and_, bindparam, false
 
 from spendwatch.domain.notification import Delivery, DeliveryId, DeliveryState, Notification
 from spendwatch.domain.policy import ChannelName
-from spendwatch.store.columns import Row, begins_with
-from spendwatch.store.database import Database
-from spendwatch.store.delivery import deliveries, delivery, put_deliveries, select_deliveries
+from spendwatch.store.columns import Row
+from spendwatch.store.database import Book, Database, reads
+from spendwatch.store.delivery import deliveries, deliveries_beginning, delivery, put_deliveries, select_deliveries
 
 _PENDING, _ATTEMPTING = DeliveryState.PENDING, DeliveryState.ATTEMPTING
 _is_pending = delivery.c.state == _PENDING
@@ -47,16 +47,18 @@ class Lease:
     held: set[DeliveryId] = field(default_factory=set)
 
 
-class Outbox:
+class Outbox(Book):
     """The outbox in a database.
 
     When the database fails just as an attempt ends, the outcome is kept in mind and written down before the next claim;
     if we die before that, the attempt counts as unanswered, which it was for anybody who asks the database.
     """
 
+    find = reads(deliveries_beginning)
+
     def __init__(self, database: Database) -> None:
         """Keep everything in that database."""
-        self._database = database
+        super().__init__(database)
         self._lease = Lease(uuid4().hex)
         self._mind = threading.Lock()
         self._outcomes: dict[DeliveryId, Row] = {}
@@ -125,28 +127,19 @@ class Outbox:
         with self._database.writing() as connection:
             connection.execute(keep, [{"which": which, "content": content} for which, content in sorted(rendered.items())])
 
-    def delivered(self, delivery: DeliveryId, *, at: datetime, later: bool = False) -> None:
-        """Settle: the receiver accepted it. `later`: it is written together with others, by `write_down`."""
-        self._conclude(delivery, {"state": DeliveryState.DELIVERED, "settled_at": at, "last_error": ""}, later=later)
+    def delivered(self, delivery: DeliveryId, *, at: datetime) -> None:
+        """Settle, with the next `write_down`: the receiver accepted it."""
+        self._conclude(delivery, {"state": DeliveryState.DELIVERED, "settled_at": at, "last_error": ""})
 
-    def retry(
-        self,
-        delivery: DeliveryId,
-        *,
-        at: datetime,
-        why: str,
-        maybe_taken: bool = False,
-        refusals: int = 0,
-        later: bool = False,
-    ) -> None:
-        """Try again then; `maybe_taken`: the receiver may have it, so that every later copy is marked."""
+    def retry(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False, refusals: int = 0) -> None:
+        """The same: try again then; `maybe_taken`: the receiver may have it, so that every later copy is marked."""
         outcome: Row = {"state": _PENDING, "due_at": at, "last_error": why, "refusals": refusals}
-        self._conclude(delivery, {**outcome, **_mark(maybe_taken=maybe_taken)}, later=later)
+        self._conclude(delivery, outcome, maybe_taken=maybe_taken)
 
-    def give_up(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False, later: bool = False) -> None:
-        """Settle: it will not be accepted."""
+    def give_up(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False) -> None:
+        """The same: it will not be accepted."""
         outcome: Row = {"state": DeliveryState.DEAD, "settled_at": at, "last_error": why}
-        self._conclude(delivery, {**outcome, **_mark(maybe_taken=maybe_taken)}, later=later)
+        self._conclude(delivery, outcome, maybe_taken=maybe_taken)
 
     def listing(self, states: Collection[DeliveryState] | None = None, limit: int = 100) -> Sequence[Delivery]:
         """Return deliveries in these states (None: in any), the latest first."""
@@ -155,11 +148,6 @@ class Outbox:
             query = query.where(delivery.c.state.in_(states))
         with self._database.reading() as connection:
             return deliveries(connection, query)
-
-    def find(self, id_prefix: str, limit: int = 10) -> Sequence[Delivery]:
-        """Return the deliveries whose id begins so: none, the one that is meant, or several."""
-        with self._database.reading() as connection:
-            return _beginning(connection, id_prefix, limit)
 
     def requeue(self, id_prefix: str, *, now: datetime) -> Sequence[Delivery]:
         """Make the one delivery whose id begins so due now: a dead one from its first attempt on, a waiting one as it is.
@@ -231,11 +219,9 @@ class Outbox:
                 due += connection.execute(dead.values(**_afresh(now, _OFFERED))).rowcount
         return due
 
-    def _conclude(self, which: DeliveryId, outcome: Row, *, later: bool) -> None:
+    def _conclude(self, which: DeliveryId, outcome: Row, *, maybe_taken: bool = False) -> None:
         with self._mind:
-            self._outcomes[which] = outcome
-        if not later:
-            self.write_down()
+            self._outcomes[which] = {**outcome, "maybe_repeated": True} if maybe_taken else outcome
 
     def write_down(self) -> None:
         """Write down the outcomes in mind, one caller after the other: an old outcome must not meet a new attempt."""
@@ -255,7 +241,7 @@ class Outbox:
 
     def _by_hand(self, prefix: str, *changes: Update) -> Sequence[Delivery]:
         with self._database.writing() as connection:
-            found = _beginning(connection, prefix, limit=2)
+            found = deliveries_beginning(connection, prefix, limit=2)
             if len(found) != 1:
                 return found
             for change in changes:
@@ -294,14 +280,3 @@ def _afresh(now: datetime, why: str) -> Row:
     """Return what a delivery that was given up becomes: due now, from its first attempt on."""
     note = why + func.coalesce("; before: " + func.nullif(delivery.c.last_error, ""), "")
     return {"state": _PENDING, "attempts": 0, "refusals": 0, "due_at": now, "settled_at": None, "last_error": note}
-
-
-def _mark(*, maybe_taken: bool) -> Row:
-    return {"maybe_repeated": True} if maybe_taken else {}
-
-
-def _beginning(connection: Connection, prefix: str, limit: int) -> tuple[Delivery, ...]:
-    if not prefix:
-        return ()
-    query = select_deliveries(begins_with(delivery.c.id, prefix)).order_by(delivery.c.id).limit(limit)
-    return deliveries(connection, query)
