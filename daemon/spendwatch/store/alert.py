@@ -5,42 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, Connection, Integer, Select, Table, func, or_, select, tuple_
+from sqlalchemy import CheckConstraint, Column, Connection, Index, Select, Table, func, or_, select, tuple_
 
 from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import parse_scope
 from spendwatch.store.bulk import put_columns
-from spendwatch.store.columns import BATCH, Choice, Insertion, Moment, StoredText, begins_with, metadata
+from spendwatch.store.columns import BATCH, Choice, Insertion, begins_with, columns_of, metadata, texts
 
 alert = Table(
     "alert",
     metadata,
-    Column("id", StoredText, primary_key=True),
+    *columns_of(Alert, key="id", but=("key",)),
     Column("rule", Choice(Rule), nullable=False),
-    Column("account", StoredText, nullable=False),
-    Column("scope", StoredText, nullable=False),
-    Column("threshold", StoredText, nullable=False),
-    Column("period", StoredText, nullable=False, index=True),
-    Column("height", StoredText, nullable=False),
-    Column("episode", Integer, nullable=False),
-    Column("severity", Choice(Severity), nullable=False),
-    Column("state", Choice(AlertState), nullable=False, index=True),
-    Column("since", Moment, nullable=False),
-    Column("resolved_at", Moment),
-    Column("told_at", Moment),
-    Column("times_told", Integer, nullable=False),
-    Column("amount", StoredText, nullable=False),
-    Column("summary", StoredText, nullable=False),
-    Column("budget", StoredText, nullable=False),
-    Column("told_amount", StoredText, nullable=False),
+    *texts("account", "scope", "threshold", "period", "height"),
+    Index(None, "period"),
+    Index(None, "state"),
     CheckConstraint("state IN ('firing', 'resolved')", name="state"),
 )
-"""A column for each field of an alert and of its key, in their order."""
 
-_KEY = tuple(alert.c)[1:7]
-_OWN = tuple(column.name for column in alert.c if column not in _KEY)
+_KEY = tuple(alert.c[name] for name in ("rule", "account", "scope", "threshold", "period", "height"))
+_OWN = tuple(column for column in alert.c if column not in _KEY)
 
 
 def put_alerts(connection: Connection, alerts: Iterable[Alert]) -> None:
@@ -50,7 +35,7 @@ def put_alerts(connection: Connection, alerts: Iterable[Alert]) -> None:
     for first in range(0, len(ordered), BATCH):
         some = ordered[first : first + BATCH]
         keys = [one.key for one in some]
-        columns: dict[str, list[Any]] = {name: [getattr(one, name) for one in some] for name in _OWN}
+        columns: dict[str, list[Any]] = {own.name: [getattr(one, own.name) for one in some] for own in _OWN}
         columns |= {name: [getattr(key, name) for key in keys] for name in ("rule", "threshold", "period", "height")}
         columns |= {"account": [key.scope.account for key in keys], "scope": [key.scope.text for key in keys]}
         put_columns(connection, alert, columns, _change_course)
@@ -70,14 +55,14 @@ def alerts_that_matter(connection: Connection) -> tuple[Alert, ...]:
     oldest = BillingPeriod.parse(newest).previous().previous().label if newest else "9999-12"
     latest = select(*_KEY, func.max(alert.c.episode)).where(alert.c.period == "").group_by(*_KEY)
     firing, is_latest = alert.c.state == AlertState.FIRING, tuple_(*_KEY, alert.c.episode).in_(latest)
-    return _alerts(connection, select(alert).where(or_(firing, alert.c.period >= oldest, is_latest)))
+    return _alerts(connection, select(*_KEY, *_OWN).where(or_(firing, alert.c.period >= oldest, is_latest)))
 
 
 def alerts_listed(
     connection: Connection, *, state: AlertState | None = None, period: BillingPeriod | None = None, limit: int = 1000
 ) -> tuple[Alert, ...]:
     """Return alerts, the latest first."""
-    query = select(alert).order_by(alert.c.since.desc(), alert.c.id).limit(limit)
+    query = select(*_KEY, *_OWN).order_by(alert.c.since.desc(), alert.c.id).limit(limit)
     if state is not None:
         query = query.where(alert.c.state == state)
     if period is not None:
@@ -89,11 +74,11 @@ def alerts_beginning(connection: Connection, prefix: str, limit: int = 10) -> tu
     """Return the alerts whose id begins so: none, the one that is meant, or several."""
     if not prefix:
         return ()
-    return _alerts(connection, select(alert).where(begins_with(alert.c.id, prefix)).order_by(alert.c.id).limit(limit))
+    return _alerts(connection, select(*_KEY, *_OWN).where(begins_with(alert.c.id, prefix)).order_by(alert.c.id).limit(limit))
 
 
 def _alerts(connection: Connection, query: Select[*tuple[Any, ...]]) -> tuple[Alert, ...]:
     return tuple(
-        Alert(which, AlertKey(rule, parse_scope(account, scope), *rest[:3]), *rest[3:])
-        for which, rule, account, scope, *rest in connection.execute(query)
+        Alert(which, AlertKey(rule, parse_scope(account, scope), threshold, period, height), *rest)
+        for rule, account, scope, threshold, period, height, which, *rest in connection.execute(query)
     )

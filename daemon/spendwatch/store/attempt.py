@@ -5,33 +5,22 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Connection, Float, Integer, Table, delete, select
+from sqlalchemy import Column, Connection, Integer, Table, delete, select
 
 from spendwatch.domain.health import ReadingProgress
 from spendwatch.domain.statement import Digest, SourceName
-from spendwatch.store.columns import Moment, Row, StoredText, metadata, upsert
+from spendwatch.store.columns import Moment, Row, StoredText, columns_of, metadata, texts, upsert
 
 attempt = Table(
     "attempt",
     metadata,
     Column("digest", StoredText, primary_key=True),
-    Column("name", StoredText, nullable=False),
+    *texts("name", "why"),
     Column("tries", Integer, nullable=False),
-    Column("why", StoredText, nullable=False),
     Column("at", Moment, nullable=False),
 )
 
-reading = Table(
-    "reading",
-    metadata,
-    Column("source", StoredText, primary_key=True),
-    Column("file", StoredText, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("phase", StoredText, nullable=False),
-    Column("share", Float, nullable=False),
-    Column("began_at", Moment, nullable=False),
-    Column("at", Moment, nullable=False),
-)
+reading = Table("reading", metadata, *columns_of(ReadingProgress, key="source"))
 
 
 def note_attempt(connection: Connection, digest: Digest, name: str, why: str, *, at: datetime) -> int:

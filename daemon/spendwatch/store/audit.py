@@ -8,21 +8,7 @@ from datetime import datetime
 from sqlalchemy import Column, Connection, Integer, Table, insert, select
 
 from spendwatch.domain.statement import Digest
-from spendwatch.store.columns import Moment, StoredText, metadata
-
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("at", Moment, nullable=False),
-    Column("actor", StoredText, nullable=False),
-    Column("action", StoredText, nullable=False),
-    Column("subject", StoredText, nullable=False),
-    # Of the bytes of the statement that it is about; empty for none.
-    Column("digest", StoredText, nullable=False),
-    Column("detail", StoredText, nullable=False),
-)
-
+from spendwatch.store.columns import columns_of, metadata
 
 NO_DIGEST = Digest("")
 
@@ -40,7 +26,10 @@ class AuditEntry:
     subject: str
     detail: str
     digest: Digest = NO_DIGEST
-    """Of the bytes of the statement that it is about."""
+    """Of the bytes of the statement that it is about; empty for none."""
+
+
+audit = Table("audit", metadata, Column("id", Integer, primary_key=True), *columns_of(AuditEntry))
 
 
 def add_audit_entry(connection: Connection, entry: AuditEntry) -> None:
@@ -50,8 +39,9 @@ def add_audit_entry(connection: Connection, entry: AuditEntry) -> None:
 
 def latest_audit_entries(connection: Connection, limit: int) -> tuple[AuditEntry, ...]:
     """Return what was done last, the latest first."""
-    columns = (audit.c.at, audit.c.actor, audit.c.action, audit.c.subject, audit.c.detail, audit.c.digest)
-    return tuple(AuditEntry(*row) for row in connection.execute(select(*columns).order_by(audit.c.id.desc()).limit(limit)))
+    columns = (column for column in audit.c if not column.primary_key)
+    found = connection.execute(select(*columns).order_by(audit.c.id.desc()).limit(limit))
+    return tuple(AuditEntry(*row) for row in found)
 
 
 def removed_files(connection: Connection) -> frozenset[Digest]:

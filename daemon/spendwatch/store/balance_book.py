@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Boolean, Column, Integer, Table, select
+from sqlalchemy import Table, select
 
 from spendwatch.domain.balance_reading import BalanceReading
 from spendwatch.domain.failure import Failure
@@ -13,21 +13,10 @@ from spendwatch.domain.health import BalanceHealth
 from spendwatch.domain.statement import AccountId
 from spendwatch.store.balance_memory import foretold_on_record, put_foretold, put_watches, watches_on_record
 from spendwatch.store.balance_reading import latest_readings, put_reading, readings_of
-from spendwatch.store.columns import WELL, Choice, Moment, Row, StoredText, metadata, note_failure, upsert
+from spendwatch.store.columns import WELL, Row, columns_of, metadata, note_failure, upsert
 from spendwatch.store.database import Book, reads, writes
 
-balance_health = Table(
-    "balance_health",
-    metadata,
-    Column("account", StoredText, primary_key=True),
-    Column("first_tried_at", Moment, nullable=False),
-    Column("last_read_at", Moment),
-    Column("failing_since", Moment),
-    Column("failures", Integer, nullable=False),
-    Column("trouble", StoredText, nullable=False),
-    Column("is_lasting", Boolean, nullable=False),
-    Column("cause", Choice(Failure)),
-)
+balance_health = Table("balance_health", metadata, *columns_of(BalanceHealth, key="account"))
 
 _WELL: Row = {**WELL, "is_lasting": False, "cause": None}
 

@@ -13,7 +13,7 @@ from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.scope import parse_scope
 from spendwatch.domain.statement import AccountId
 from spendwatch.store.bulk import put_many, replace_the_old
-from spendwatch.store.columns import Document, Moment, Row, StoredText, metadata, upsert
+from spendwatch.store.columns import Document, Moment, Row, StoredText, metadata, texts, upsert
 
 balance_watch = Table(
     "balance_watch",
@@ -29,11 +29,7 @@ balance_watch = Table(
 foretold = Table(
     "foretold",
     metadata,
-    Column("period", StoredText, nullable=False),
-    Column("account", StoredText, nullable=False),
-    Column("scope", StoredText, nullable=False),
-    Column("threshold", StoredText, nullable=False),
-    Column("height", StoredText, nullable=False),
+    *texts("period", "account", "scope", "threshold", "height"),
     Column("through", Date, nullable=False),
     PrimaryKeyConstraint("period", "account", "scope", "threshold", "height"),
 )

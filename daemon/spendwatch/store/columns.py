@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache, lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from types import NoneType
+from typing import TYPE_CHECKING, Any, NewType, TypeAlias, get_args, get_origin, get_type_hints
 
-from sqlalchemy import Column, ColumnElement, Connection, DateTime, MetaData, Numeric, Table, Text, func, literal
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Date,
+    DateTime,
+    Float,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    func,
+    literal,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -199,6 +217,36 @@ def _in_utc(moment: datetime) -> datetime:
 @lru_cache(maxsize=256)
 def _as_text(moment: datetime) -> str:
     return _in_utc(moment).isoformat(timespec="microseconds")
+
+
+_TYPES: Mapping[object, type[TypeEngine[Any]]] = {
+    str: StoredText,
+    int: BigInteger,
+    float: Float,
+    bool: Boolean,
+    bytes: LargeBinary,
+    date: Date,
+    datetime: Moment,
+    Decimal: Total,
+    tuple: Texts,
+}
+
+
+def columns_of(kind: type[Any], *, key: str = "", but: Collection[str] = ()) -> Iterator[Column[Any]]:
+    """Yield a column for each field of a dataclass, without those of `but`; it may be empty where the field may be None."""
+    hints = get_type_hints(kind)
+    for name in (field.name for field in fields(kind) if field.name not in but):
+        choices = get_args(hints[name])
+        hint = choices[0] if NoneType in choices else hints[name]
+        while isinstance(hint, NewType):
+            hint = hint.__supertype__
+        own = _TYPES.get(get_origin(hint) or hint) or Choice(hint)
+        yield Column(name, own, primary_key=name == key, nullable=NoneType in choices)
+
+
+def texts(*names: str) -> Iterator[Column[str]]:
+    """Yield columns of texts, which may be empty but not missing."""
+    return (Column(name, StoredText, nullable=False) for name in names)
 
 
 class ExactSum(FunctionElement[Decimal]):

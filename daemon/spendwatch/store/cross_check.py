@@ -10,14 +10,12 @@ from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import SourceName
-from spendwatch.store.columns import Document, Row, StoredText, metadata, upsert
+from spendwatch.store.columns import Document, Row, metadata, texts, upsert
 
 cross_check = Table(
     "cross_check",
     metadata,
-    Column("source", StoredText, nullable=False),
-    Column("period", StoredText, nullable=False),
-    Column("currency", StoredText, nullable=False),
+    *texts("source", "period", "currency"),
     Column("body", Document(CrossCheck), nullable=False),
     PrimaryKeyConstraint("source", "period", "currency"),
 )

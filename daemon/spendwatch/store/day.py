@@ -9,14 +9,12 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from spendwatch.domain.merging import ResolvedDay
 from spendwatch.domain.statement import DayKey, SeriesKey
-from spendwatch.store.columns import Row, StoredText, metadata, upsert
+from spendwatch.store.columns import Row, metadata, texts, upsert
 
 day = Table(
     "day",
     metadata,
-    Column("period", StoredText, nullable=False),
-    Column("account", StoredText, nullable=False),
-    Column("series", StoredText, nullable=False),
+    *texts("period", "account", "series"),
     Column("day", Date, nullable=False),
     Column("lines", Integer, nullable=False),
     # Whether lines of it stand on another day of the month, too, in another statement.

@@ -22,7 +22,7 @@ from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.series_selection import DayTotal, authorities
 from spendwatch.domain.statement import AccountId, DayKey, SeriesKey
-from spendwatch.store.columns import ExactSum, StoredText, Total, metadata
+from spendwatch.store.columns import ExactSum, Total, metadata, texts
 from spendwatch.store.day import is_day
 from spendwatch.store.spend import spend
 
@@ -31,12 +31,9 @@ _PLACE = ("period", "account", "series", "day", "product", "currency")
 day_total = Table(
     "day_total",
     metadata,
-    Column("period", StoredText, nullable=False),
-    Column("account", StoredText, nullable=False),
-    Column("series", StoredText, nullable=False),
+    *texts("period", "account", "series"),
     Column("day", Date, nullable=False),
-    Column("product", StoredText, nullable=False),
-    Column("currency", StoredText, nullable=False),
+    *texts("product", "currency"),
     Column("amount", Total, nullable=False),
     Column("lines", Integer, nullable=False),
     PrimaryKeyConstraint(*_PLACE),

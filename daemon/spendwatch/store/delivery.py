@@ -8,15 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    Boolean,
     CheckConstraint,
     Column,
     ColumnElement,
     Connection,
     ForeignKey,
     Index,
-    Integer,
-    LargeBinary,
     Select,
     Table,
     select,
@@ -25,31 +22,21 @@ from sqlalchemy import (
 from spendwatch.domain.notification import Delivery, DeliveryState, Notification, delivery_id
 from spendwatch.domain.policy import ChannelName
 from spendwatch.store.bulk import keep_the_old, put_columns
-from spendwatch.store.columns import Choice, Moment, StoredText, begins_with, metadata
+from spendwatch.store.columns import Moment, StoredText, begins_with, columns_of, metadata
 from spendwatch.store.notification import notification
 
 delivery = Table(
     "delivery",
     metadata,
-    Column("id", StoredText, primary_key=True),
+    *columns_of(Delivery, key="id", but=("notification",)),
     Column("notification", StoredText, ForeignKey(notification.c.id), nullable=False, index=True),
-    Column("channel", StoredText, nullable=False),
-    Column("target", StoredText, nullable=False),
-    Column("state", Choice(DeliveryState), nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("refusals", Integer, nullable=False),
-    Column("due_at", Moment, nullable=False),
     Column("attempt_started_at", Moment),
     Column("owner", StoredText),
-    Column("maybe_repeated", Boolean, nullable=False),
-    Column("rendered", LargeBinary),
-    Column("last_error", StoredText, nullable=False),
-    Column("settled_at", Moment),
     Column("created_at", Moment, nullable=False),
     CheckConstraint("state IN ('pending', 'attempting', 'delivered', 'dead', 'cancelled')", name="state"),
     Index(None, "state", "channel", "due_at"),
 )
-"""`owner`: the run of the program that makes the present attempt; `refusals`: answers in a row that refused and may pass."""
+"""`owner`: the run of the program that makes the present attempt."""
 
 
 def put_deliveries(

@@ -6,10 +6,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import (
-    Boolean,
     CheckConstraint,
     Column,
-    Integer,
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
@@ -22,48 +20,20 @@ from spendwatch.domain.health import AccountBills, ChannelHealth, DaemonHealth, 
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.store.attempt import forget_progress, note_progress, progress_of_all
-from spendwatch.store.columns import WELL, Choice, Moment, Row, StoredText, metadata, note_failure, upsert
+from spendwatch.store.columns import WELL, Row, columns_of, metadata, note_failure, upsert
 from spendwatch.store.database import Book, reads, writes
 
-source_health = Table(
-    "source_health",
-    metadata,
-    Column("name", StoredText, primary_key=True),
-    Column("first_seen_at", Moment, nullable=False),
-    Column("last_looked_at", Moment),
-    Column("last_bill_at", Moment),
-    Column("failing_since", Moment),
-    Column("failures", Integer, nullable=False),
-    Column("trouble", StoredText, nullable=False),
-    Column("cause", Choice(Failure)),
-)
+source_health = Table("source_health", metadata, *columns_of(SourceHealth, key="name"))
 
-account_bills = Table(
-    "account_bills",
-    metadata,
-    Column("account", StoredText, nullable=False),
-    Column("source", StoredText, nullable=False),
-    Column("last_bill_at", Moment, nullable=False),
-    PrimaryKeyConstraint("account", "source"),
-)
+account_bills = Table("account_bills", metadata, *columns_of(AccountBills), PrimaryKeyConstraint("account", "source"))
 
-channel_health = Table(
-    "channel_health",
-    metadata,
-    Column("name", StoredText, primary_key=True),
-    Column("failing_since", Moment),
-    Column("failures", Integer, nullable=False),
-    Column("trouble", StoredText, nullable=False),
-    Column("disabled", Boolean, nullable=False),
-)
+channel_health = Table("channel_health", metadata, *columns_of(ChannelHealth, key="name"))
 
 daemon_health = Table(
     "daemon_health",
     metadata,
     Column("one", SmallInteger, primary_key=True, autoincrement=False),
-    Column("beat_at", Moment, nullable=False),
-    Column("is_daemon", Boolean, nullable=False),
-    Column("trouble", StoredText, nullable=False),
+    *columns_of(DaemonHealth),
     CheckConstraint("one = 1", name="one"),
 )
 

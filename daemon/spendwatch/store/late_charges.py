@@ -14,16 +14,14 @@ from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.series_selection import DayTotal, authorities, main_currency
 from spendwatch.domain.statement import AccountId, Statement
-from spendwatch.store.columns import Document, Moment, Row, StoredText, metadata, upsert
+from spendwatch.store.columns import Document, Moment, Row, metadata, texts, upsert
 from spendwatch.store.day_total import totals_of
 from spendwatch.store.watermark import known_since
 
 late = Table(
     "late",
     metadata,
-    Column("digest", StoredText, nullable=False),
-    Column("account", StoredText, nullable=False),
-    Column("period", StoredText, nullable=False),
+    *texts("digest", "account", "period"),
     Column("at", Moment, nullable=False, index=True),
     Column("body", Document(Discrepancy), nullable=False),
     PrimaryKeyConstraint("digest", "account", "period"),

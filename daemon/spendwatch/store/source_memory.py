@@ -7,35 +7,29 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
-from sqlalchemy import Column, Connection, PrimaryKeyConstraint, Table, delete, select
+from sqlalchemy import Connection, PrimaryKeyConstraint, Table, delete, select
 
 from spendwatch.domain.original import Original
 from spendwatch.domain.statement import SourceName
 from spendwatch.store.bulk import put_many, replace_the_old
-from spendwatch.store.columns import Moment, StoredText, batches, metadata
+from spendwatch.store.columns import batches, columns_of, metadata, texts
 from spendwatch.store.database import Book
 
 source_memory = Table(
     "source_memory",
     metadata,
-    Column("source", StoredText, nullable=False),
-    Column("key", StoredText, nullable=False),
-    # The download by which the source knows it, until that is on record; then empty.
-    Column("waiting", StoredText, nullable=False),
-    Column("value", StoredText, nullable=False),
+    # `waiting`: the download by which the source knows it, until that is on record; then empty.
+    *texts("source", "key", "waiting", "value"),
     PrimaryKeyConstraint("source", "key", "waiting"),
 )
 
 original = Table(
     "original",
     metadata,
-    Column("source", StoredText, nullable=False),
-    Column("place", StoredText, nullable=False),
-    Column("identity", StoredText, nullable=False),
-    Column("refused_by", StoredText, nullable=False),
-    Column("kept_at", Moment, nullable=False),
+    *texts("source"),
+    *columns_of(Original),
     PrimaryKeyConstraint("source", "place"),
 )
 
@@ -85,7 +79,7 @@ class SourceMemory(Book):
 
     def originals(self, source: SourceName) -> Iterator[Original]:
         """Yield the originals of the source. Take all of them, and soon: a view of the data is held meanwhile."""
-        columns = (original.c[name] for name in ("place", "identity", "kept_at", "refused_by"))
+        columns = (original.c[field.name] for field in fields(Original))
         with self._database.reading() as connection:
             for row in connection.execute(select(*columns).where(original.c.source == source)):
                 yield Original(*row)

@@ -23,25 +23,21 @@ from spendwatch.domain.merging import ResolvedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension, Seen
 from spendwatch.domain.standing import SpendSum
-from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, SeriesKey, WorkspaceId
+from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, SeriesKey, SpendRow, WorkspaceId
 from spendwatch.store.bulk import no_conflict, put_many
-from spendwatch.store.columns import Amount, ExactSum, Row, StoredText, metadata
+from spendwatch.store.columns import Amount, ExactSum, Row, metadata, texts
 from spendwatch.store.day import day_row, is_day, is_month
 
-_WHO = ("workspace", "api_key", "model", "type", "channel", "safe_mode")
-_ROW_DIMENSIONS = (*_WHO, "item", "commodity", "product", "owner", "tags")
+_DIMENSIONS = SpendRow._fields[:-3]
+"""What rows are told apart by."""
 
 spend = Table(
     "spend",
     metadata,
-    Column("period", StoredText, nullable=False),
-    Column("account", StoredText, nullable=False),
-    Column("series", StoredText, nullable=False),
+    *texts("period", "account", "series"),
     Column("day", Date, nullable=False),
     Column("position", Integer, nullable=False),
-    *(Column(name, StoredText, nullable=False) for name in _ROW_DIMENSIONS),
-    Column("charge", StoredText, nullable=False),
-    Column("currency", StoredText, nullable=False),
+    *texts(*_DIMENSIONS),
     Column("billed_cost", Amount, nullable=False),
     Column("lines", Integer, nullable=False),
     # What of it is not paid yet; nothing where the bills do not show it.
@@ -68,16 +64,7 @@ def spend_rows(day: ResolvedDay) -> Iterable[Row]:
     """Yield the rows of a day."""
     place = day_row(day.key)
     for position, row in enumerate(day.rows()):
-        yield {
-            **place,
-            "position": position,
-            **{name: getattr(row, name) for name in _ROW_DIMENSIONS},
-            "charge": row.charge.value,
-            "currency": row.currency,
-            "billed_cost": row.billed_cost,
-            "lines": row.lines,
-            "outstanding": row.outstanding,
-        }
+        yield {**place, "position": position, **row._asdict(), "charge": row.charge.value}
 
 
 def sums(

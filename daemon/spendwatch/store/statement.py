@@ -3,56 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, Integer, Table, UniqueConstraint, or_, select
+from sqlalchemy import Column, Connection, Index, Integer, Table, UniqueConstraint, or_, select
 
 from spendwatch.domain.health import Rejection
 from spendwatch.domain.merging import ResolvedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, Digest, Kind, SourceName, Statement, TaxBasis
-from spendwatch.store.columns import Moment, Row, StoredText, Texts, begins_with, insert_into, metadata, upsert
-
-statement = Table(
-    "statement",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    # Which statement it is: the bytes, whose digest follows, and what they mean.
-    Column("identity", StoredText, nullable=False),
-    Column("digest", StoredText, nullable=False, index=True),
-    Column("name", StoredText, nullable=False),
-    Column("source", StoredText, nullable=False),
-    Column("layout", StoredText, nullable=False),
-    Column("series", StoredText, nullable=False),
-    Column("kind", StoredText, nullable=False),
-    Column("tax_basis", StoredText, nullable=False),
-    Column("accounts", Texts, nullable=False),
-    Column("periods", Texts, nullable=False),
-    Column("lines", Integer, nullable=False),
-    Column("new", Integer, nullable=False),
-    Column("changed", Integer, nullable=False),
-    Column("same", Integer, nullable=False),
-    Column("gone", Integer, nullable=False),
-    Column("data_until", Moment),
-    Column("exported_at", Moment),
-    # How new it is; nothing without lines.
-    Column("moment", Moment),
-    Column("received_at", Moment, nullable=False),
-    Column("remarks", Texts, nullable=False),
-    Column("unassigned", Texts, nullable=False),
-    UniqueConstraint("identity"),
-)
-
-rejection = Table(
-    "rejection",
-    metadata,
-    Column("digest", StoredText, primary_key=True),
-    Column("name", StoredText, nullable=False),
-    Column("source", StoredText, nullable=False),
-    Column("at", Moment, nullable=False, index=True),
-    Column("reason", StoredText, nullable=False),
-)
+from spendwatch.store.columns import Row, Texts, begins_with, columns_of, insert_into, metadata, upsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +38,26 @@ class EnteredStatement:
     data_until: datetime | None
     exported_at: datetime | None
     moment: datetime | None
+    """How new it is; nothing without lines."""
     received_at: datetime
     remarks: tuple[str, ...]
+
+
+statement = Table(
+    "statement",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    *columns_of(EnteredStatement, but=("periods",)),
+    Column("periods", Texts, nullable=False),
+    Column("unassigned", Texts, nullable=False),
+    Index(None, "digest"),
+    UniqueConstraint("identity"),
+)
+
+_SAME = tuple(field.name for field in fields(EnteredStatement) if hasattr(Statement, field.name))
+"""What an entered statement has of the statement itself."""
+
+rejection = Table("rejection", metadata, *columns_of(Rejection, key="digest"), Index(None, "at"))
 
 
 def is_entered(connection: Connection, digest: Digest) -> bool:
@@ -106,26 +84,16 @@ def enter(
     """Put a statement on record, and return its number. The same one exported once more is only newer."""
     new, changed, gone = (sum(getattr(day, name) for day in days) for name in ("new", "changed", "gone"))
     row: Row = {
-        "identity": entered.identity,
-        "digest": entered.digest,
+        **{name: getattr(entered, name) for name in _SAME},
         "name": name,
         "source": source,
-        "layout": entered.layout,
-        "series": entered.series,
-        "kind": entered.kind.value,
-        "tax_basis": entered.tax_basis.value,
-        "accounts": entered.accounts,
         "periods": [period.label for period in entered.periods],
-        "lines": entered.lines,
         "new": new,
         "changed": changed,
         "same": max(0, entered.lines - new - changed),
         "gone": gone,
-        "data_until": entered.data_until,
-        "exported_at": entered.exported_at,
         "moment": entered.version.moment if entered.version else None,
         "received_at": now,
-        "remarks": entered.remarks,
         "unassigned": entered.unassigned,
     }
     newer = {name: row[name] for name in ("name", "exported_at", "moment", "received_at")}
@@ -148,25 +116,13 @@ def statements_beginning(connection: Connection, prefix: str, limit: int = 10) -
 
 
 def _entered(row: Row) -> EnteredStatement:
-    plain = {name: value for name, value in row.items() if name not in {"id", "unassigned"}}
-    converted = {
-        "kind": Kind(row["kind"]),
-        "tax_basis": TaxBasis(row["tax_basis"]),
-        "periods": tuple(BillingPeriod.parse(label) for label in row["periods"]),
-    }
-    return EnteredStatement(**(plain | converted))
+    own = {name: value for name, value in row.items() if name not in {"id", "unassigned"}}
+    return EnteredStatement(**{**own, "periods": tuple(map(BillingPeriod.parse, row["periods"]))})
 
 
 def put_rejection(connection: Connection, refused: Rejection) -> None:
     """Put a refused file on record, once for each digest."""
-    row: Row = {
-        "digest": refused.digest,
-        "name": refused.name,
-        "source": refused.source,
-        "at": refused.at,
-        "reason": refused.reason,
-    }
-    connection.execute(insert_into(connection, rejection).values(row).on_conflict_do_nothing())
+    connection.execute(insert_into(connection, rejection).values(asdict(refused)).on_conflict_do_nothing())
 
 
 def unassigned_since(connection: Connection, since: datetime) -> Mapping[str, tuple[str, ...]]:

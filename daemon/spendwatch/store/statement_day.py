@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import (
-    Boolean,
     Column,
     Connection,
     Date,
@@ -36,7 +36,7 @@ from spendwatch.domain.statement import (
 )
 from spendwatch.domain.usage import TellingDays
 from spendwatch.store.bulk import no_conflict, put_many
-from spendwatch.store.columns import Moment, Row, StoredText, Texts, Total, metadata
+from spendwatch.store.columns import Moment, Row, StoredText, Texts, columns_of, metadata, texts
 from spendwatch.store.day import day_row, is_month, linked_days
 from spendwatch.store.statement import number_of, statement
 
@@ -46,23 +46,14 @@ version = Table(
     Column("statement", ForeignKey("statement.id"), nullable=False),
     # A file may hold several statements.
     Column("number", Integer, nullable=False),
-    Column("moment", Moment, nullable=False),
-    Column("is_complete", Boolean, nullable=False),
-    # What decides between complete statements of one moment.
-    Column("lines", Integer, nullable=False),
-    Column("cost", Total, nullable=False),
-    Column("content", StoredText, nullable=False),
-    # Which file name a part without a time replaces; empty for others.
-    Column("slot", StoredText, nullable=False),
+    *columns_of(Version),
     PrimaryKeyConstraint("statement", "number"),
 )
 
 statement_day = Table(
     "statement_day",
     metadata,
-    Column("period", StoredText, nullable=False),
-    Column("account", StoredText, nullable=False),
-    Column("series", StoredText, nullable=False),
+    *texts("period", "account", "series"),
     Column("day", Date, nullable=False),
     Column("statement", ForeignKey("statement.id"), nullable=False, index=True),
     Column("version", Integer, nullable=False),
@@ -76,9 +67,7 @@ statement_day = Table(
 coverage = Table(
     "coverage",
     metadata,
-    Column("period", StoredText, nullable=False),
-    Column("account", StoredText, nullable=False),
-    Column("series", StoredText, nullable=False),
+    *texts("period", "account", "series"),
     Column("statement", ForeignKey("statement.id"), nullable=False, index=True),
     Column("version", Integer, nullable=False),
     Column("first_day", Date, nullable=False),
@@ -116,8 +105,7 @@ def remove_statement(connection: Connection, identity: Digest) -> None:
 
 
 def _version_row(number: int, place: int, one: Version) -> Row:
-    names = ("moment", "is_complete", "lines", "cost", "content", "slot")
-    return {"statement": number, "number": place, **{name: getattr(one, name) for name in names}}
+    return {"statement": number, "number": place, **asdict(one)}
 
 
 def _day_row(number: int, one: DayContent, places: Mapping[Version, int]) -> Row:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod
 from spendwatch.domain.statement import AccountId, SeriesKey, Statement
-from spendwatch.store.columns import Moment, Row, StoredText, metadata, upsert
+from spendwatch.store.columns import Moment, Row, metadata, texts, upsert
 from spendwatch.store.day import is_month
 from spendwatch.store.statement import statement as statement_table
 from spendwatch.store.statement_day import statement_day
@@ -31,9 +31,7 @@ from spendwatch.store.statement_day import statement_day
 reach = Table(
     "reach",
     metadata,
-    Column("account", StoredText, nullable=False),
-    Column("period", StoredText, nullable=False),
-    Column("series", StoredText, nullable=False),
+    *texts("account", "period", "series"),
     Column("data_until", Moment, nullable=False),
     Column("first_received_at", Moment, nullable=False),
     PrimaryKeyConstraint("account", "period", "series"),
