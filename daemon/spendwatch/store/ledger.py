@@ -44,7 +44,7 @@ from spendwatch.store.database import Book, reads, writes
 from spendwatch.store.day import latest_day, put_lines, remove_lines
 from spendwatch.store.day_total import put_totals, remove_totals, series_that_count, totals_of
 from spendwatch.store.late_charges import late_since, put_late, spent_in_closed
-from spendwatch.store.spend import charges_since, named_together, put_rows, remove_rows, sums
+from spendwatch.store.spend import charges_since, named_together, products_charged_since, put_rows, remove_rows, sums
 from spendwatch.store.statement import (
     enter,
     is_entered,
@@ -56,7 +56,7 @@ from spendwatch.store.statement import (
     unassigned_since,
 )
 from spendwatch.store.statement_day import held_of, put_statement_days, remove_statement, series_spoken_of, telling_days_of
-from spendwatch.store.usage import charged, outstanding_days, products_charged_since, usage_by_day, used_on
+from spendwatch.store.usage import charged, outstanding_days, usage_by_day, used_on
 from spendwatch.store.watermark import (
     current_revision,
     extend_watermark,

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Date,
     ForeignKeyConstraint,
     Integer,
     PrimaryKeyConstraint,
+    Select,
     Table,
     delete,
+    false,
     func,
     or_,
     select,
@@ -27,6 +31,8 @@ from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, SeriesKey
 from spendwatch.store.bulk import no_conflict, put_many
 from spendwatch.store.columns import Amount, ExactSum, Row, metadata, texts
 from spendwatch.store.day import day_row, is_day, is_month
+
+T = TypeVar("T")
 
 _DIMENSIONS = SpendRow._fields[:-3]
 """What rows are told apart by."""
@@ -67,6 +73,16 @@ def spend_rows(day: ResolvedDay) -> Iterable[Row]:
         yield {**place, "position": position, **row._asdict(), "charge": row.charge.value}
 
 
+def rows_of(
+    series: Iterable[SeriesKey], products: Collection[str] | None = None, days: tuple[date, date] | None = None
+) -> ColumnElement[bool]:
+    """Return the condition that a row belongs to one of these series, and to these products and days."""
+    wanted = or_(false(), *(is_month(spend, one) for one in series))
+    if products is not None:
+        wanted &= spend.c.product.in_(products)
+    return wanted if days is None else wanted & (spend.c.day >= days[0]) & (spend.c.day < days[1])
+
+
 def sums(
     connection: Connection,
     series: Sequence[SeriesKey],
@@ -77,16 +93,10 @@ def sums(
     workspaces: Collection[WorkspaceId] | None = None,
 ) -> tuple[SpendSum, ...]:
     """Return exact sums over these series of one period by these dimensions and the currency, in their order."""
-    if not series:
-        return ()
     groups = [spend.c[dimension.value] for dimension in by]
     total = ExactSum(spend.c.billed_cost).label("total")
     query = select(*groups, spend.c.currency, total, func.sum(spend.c.lines).label("charges"))
-    query = query.where(or_(*(is_month(spend, one) for one in series)))
-    if products is not None:
-        query = query.where(spend.c.product.in_(products))
-    if days is not None:
-        query = query.where(spend.c.day >= days[0], spend.c.day < days[1])
+    query = query.where(rows_of(series, products, days))
     if workspaces is not None:
         query = query.where(spend.c.workspace.in_(workspaces))
     query = query.group_by(*groups, spend.c.currency).order_by(*groups, spend.c.currency)
@@ -108,11 +118,24 @@ def charges_since(connection: Connection, since: date) -> Mapping[AccountId, fro
 
     In any series: nothing is summed up here.
     """
+    found = connection.execute(_charged_since(since, spend.c.account, spend.c.commodity, spend.c.charge))
+    return _by_account((account, (commodity, ChargeKind(charge))) for account, commodity, charge in found)
+
+
+def products_charged_since(connection: Connection, since: date) -> Mapping[AccountId, frozenset[str]]:
+    """Return for each account the products that it was charged for since that day, in any series."""
+    found = connection.execute(_charged_since(since, spend.c.account, spend.c.product))
+    return _by_account((account, product) for account, product in found)
+
+
+def _charged_since(since: date, *columns: Column[Any]) -> Select[*tuple[Any, ...]]:
     # The billing month wins over the date: a day's lines may stand in the bill of the month before.
     earliest = BillingPeriod(since.year, since.month).previous().label
-    columns = (spend.c.account, spend.c.commodity, spend.c.charge)
-    query = select(*columns).distinct().where(spend.c.period >= earliest, spend.c.day >= since)
-    found: dict[AccountId, set[tuple[str, ChargeKind]]] = {}
-    for account, commodity, charge in connection.execute(query):
-        found.setdefault(AccountId(account), set()).add((commodity, ChargeKind(charge)))
-    return {account: frozenset(charges) for account, charges in found.items()}
+    return select(*columns).distinct().where(spend.c.period >= earliest, spend.c.day >= since)
+
+
+def _by_account(found: Iterable[tuple[str, T]]) -> Mapping[AccountId, frozenset[T]]:
+    sets: dict[AccountId, set[T]] = {}
+    for account, one in found:
+        sets.setdefault(AccountId(account), set()).add(one)
+    return {account: frozenset(ones) for account, ones in sets.items()}

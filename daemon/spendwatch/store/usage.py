@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby
 
-from sqlalchemy import Connection, case, func, or_, select
+from sqlalchemy import Connection, case, func, select
 
 from spendwatch.domain.commodity import Category, category_of
 from spendwatch.domain.money import EXACT, Currency
@@ -18,7 +18,7 @@ from spendwatch.domain.statement import SUBSCRIPTIONS, AccountId, ChargeKind, Da
 from spendwatch.domain.usage import PACED, Usage
 from spendwatch.store.columns import ExactSum
 from spendwatch.store.day import is_month
-from spendwatch.store.spend import spend
+from spendwatch.store.spend import rows_of, spend
 from spendwatch.store.statement_day import newest_told
 
 _AT_ONCE = 5000
@@ -34,15 +34,10 @@ def usage_by_day(
     days: tuple[date, date],
 ) -> Iterator[Usage]:
     """Yield what was used on these days, for each combination of these dimensions and each currency, in their order."""
-    if not series:
-        return
     groups = [spend.c[dimension.value] for dimension in by]
     keys = [*groups, spend.c.currency, spend.c.day]
     query = select(*keys, ExactSum(spend.c.billed_cost))
-    query = query.where(or_(*(is_month(spend, one) for one in series)), spend.c.charge.in_(PACED))
-    query = query.where(spend.c.day >= days[0], spend.c.day < days[1])
-    if products is not None:
-        query = query.where(spend.c.product.in_(products))
+    query = query.where(rows_of(series, products, days), spend.c.charge.in_(PACED))
     rows = connection.execute(query.group_by(*keys).order_by(*keys), execution_options={"yield_per": _AT_ONCE})
     for values, found in groupby(rows, key=lambda row: tuple(row[:-2])):
         named = {dimension: str(value) for dimension, value in zip(by, values, strict=False)}
@@ -51,14 +46,10 @@ def usage_by_day(
 
 def charged(connection: Connection, series: Sequence[SeriesKey], days: tuple[date, date] | None) -> tuple[Charged, ...]:
     """Return what these series charge on these days, by how it is paid."""
-    if not series:
-        return ()
     is_ordered = spend.c.charge.in_(SUBSCRIPTIONS)
     rest = case((is_ordered, spend.c.billed_cost), else_=func.coalesce(spend.c.outstanding, spend.c.billed_cost))
     columns = (spend.c.account, spend.c.currency, spend.c.charge)
-    query = select(*columns, ExactSum(rest)).where(or_(*(is_month(spend, one) for one in series)))
-    if days is not None:
-        query = query.where(spend.c.day >= days[0], spend.c.day < days[1])
+    query = select(*columns, ExactSum(rest)).where(rows_of(series, days=days))
     found: dict[tuple[str, str], dict[bool, Decimal]] = {}
     for account, currency, charge, total in connection.execute(query.group_by(*columns).order_by(*columns)):
         sums = found.setdefault((account, currency), {False: Decimal(0), True: Decimal(0)})
@@ -72,29 +63,14 @@ def used_on(
     connection: Connection, series: Sequence[SeriesKey], products: Sequence[str] | None
 ) -> Mapping[tuple[AccountId, Category], date]:
     """Return the latest day of these series on which anything of each category was used."""
-    if not series:
-        return {}
     columns = (spend.c.account, spend.c.commodity, spend.c.item)
-    query = select(*columns, func.max(spend.c.day)).where(or_(*(is_month(spend, one) for one in series)))
+    query = select(*columns, func.max(spend.c.day)).where(rows_of(series, products))
     query = query.where(spend.c.charge.in_([kind for kind in ChargeKind if kind.is_usage]))
-    if products is not None:
-        query = query.where(spend.c.product.in_(products))
     found: dict[tuple[AccountId, Category], date] = {}
     for account, commodity, item, day in connection.execute(query.group_by(*columns)):
         place = AccountId(account), category_of(commodity, item)
         found[place] = max(day, found.get(place, day))
     return found
-
-
-def products_charged_since(connection: Connection, since: date) -> Mapping[AccountId, frozenset[str]]:
-    """Return the products that anything was charged for since that day, in any series."""
-    # The billing month wins over the date: a day's lines may stand in the bill of the month before.
-    earliest = BillingPeriod(since.year, since.month).previous().label
-    query = select(spend.c.account, spend.c.product).distinct().where(spend.c.period >= earliest, spend.c.day >= since)
-    found: dict[AccountId, set[str]] = {}
-    for account, product in connection.execute(query):
-        found.setdefault(AccountId(account), set()).add(product)
-    return {account: frozenset(products) for account, products in found.items()}
 
 
 def outstanding_days(connection: Connection, periods: Sequence[BillingPeriod], since: datetime) -> tuple[OutstandingDay, ...]:
