@@ -121,15 +121,15 @@ def test_a_process_killed_between_reading_and_merging_fails_the_merge(reader: Re
     with reader.read(bill, NO_HINTS) as reading:
         kill(reader)
         with pytest.raises(ReaderFailedError, match="died of signal 9"):
-            reading.resolve(planned(reading.statement), nothing, lambda _: {})
+            reading.resolve(planned(reading.statement), nothing, nothing)
         with pytest.raises(ReaderFailedError, match="is gone"):
-            reading.resolve(planned(reading.statement), nothing, lambda _: {})
+            reading.resolve(planned(reading.statement), nothing, nothing)
     assert enter(reader, bill).total() == Decimal(2)
 
 
 def test_days_are_written_when_the_merge_is_done(reader: ReadingProcess, big_bill: BillFile) -> None:
     with reader.read(big_bill, NO_HINTS) as reading:
-        resolution = reading.resolve(planned(reading.statement), nothing, lambda _: {})
+        resolution = reading.resolve(planned(reading.statement), nothing, nothing)
         kill(reader)
         (day,) = resolution.days
         assert (day.new, day.changed, day.lines) == (BIG, 0, BIG)

@@ -63,7 +63,7 @@ class SmallLedger:
     def enter(self, reading: Reading, *, is_eager: bool = False) -> tuple[int, int]:
         """Resolve the days that change (or all, if eager) and keep the outcome; return how many lines were new and changed."""
         plan = self._plan(reading.statement, is_eager=is_eager)
-        resolution = reading.resolve(plan, self.contents.__getitem__, self._ids_of)
+        resolution = reading.resolve(plan, self.contents.__getitem__, self.ids.__getitem__)
         for one in resolution.contents():
             self.contents[one.digest], self.ids[one.digest] = one.packed, one.ids
         for day in resolution.days:
@@ -95,11 +95,8 @@ class SmallLedger:
             self._resolve(plan_change(held, held.without(statement)), None, Path(place))
         self.statements = held.without(statement).statements
 
-    def _ids_of(self, digests: Collection[Digest]) -> dict[Digest, bytes]:
-        return {digest: self.ids[digest] for digest in digests}
-
     def _resolve(self, plan: Plan, bill: UnderstoodBill | None, folder: Path) -> None:
-        plan = plan.with_shared(SharedIds(plan, bill, self._ids_of(plan.contents)).days())
+        plan = plan.with_shared(SharedIds(plan, bill, {one: self.ids[one] for one in plan.contents}).days())
         paths = {digest: folder / f"held-{digest}" for digest in plan.contents}
         for digest, path in paths.items():
             path.write_bytes(self.contents[digest])

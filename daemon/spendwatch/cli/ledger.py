@@ -214,7 +214,9 @@ def _remove(
 
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="spendwatch-"))
         reader = stack.enter_context(ReadingProcess(Path(folder)))
-        resolution = stack.enter_context(reader.resolved(plan, lambda digest: lines(digest) or b"", store.ledger.ids))
+        resolution = stack.enter_context(
+            reader.resolved(plan, lambda digest: lines(digest) or b"", lambda digest: store.ledger.ids(digest) or b"")
+        )
         changes = list(changes_of(store.database, resolution.days))
         for change in changes:
             day = change.day

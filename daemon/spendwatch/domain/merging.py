@@ -7,7 +7,7 @@ day and their owner and lacks them. The lines themselves are compared by the rea
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple, Protocol, Self
@@ -321,10 +321,6 @@ class NewContent(NamedTuple):
     """By which the reader finds a line on another day without unpacking; empty where lines have no ids."""
 
 
-IdsOf = Callable[[Collection[Digest]], Mapping[Digest, bytes]]
-"""Gives the ids of contents that the ledger holds."""
-
-
 class Reading(Protocol):
     """A bill file that has been understood and is held by the reader until closed. A context manager."""
 
@@ -332,8 +328,8 @@ class Reading(Protocol):
     def statement(self) -> Statement:
         """What the file says."""
 
-    def resolve(self, plan: Plan, content: Callable[[Digest], bytes], ids: IdsOf) -> Resolution:
-        """Resolve the days as planned. `content` gives what the ledger holds, one after the other; `ids` their ids."""
+    def resolve(self, plan: Plan, content: Callable[[Digest], bytes], ids: Callable[[Digest], bytes]) -> Resolution:
+        """Resolve the days as planned. `content` gives what the ledger holds, one after the other; `ids` the ids of it."""
 
     def __enter__(self) -> Self:
         """Return itself."""

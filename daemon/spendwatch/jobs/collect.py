@@ -94,7 +94,9 @@ def _merge(file: BillFile, reading: Reading, desk: IngestContext) -> Receipt:
     statement = reading.statement
     held, closing, now = desk.ledger.held(statement.months), desk.closing(), desk.clock()
     plan = plan_change(held, held.with_statement(statement, now))
-    resolution = reading.resolve(plan, lambda digest: _content(desk.ledger, digest, plan), desk.ledger.ids)
+    resolution = reading.resolve(
+        plan, lambda digest: _content(desk.ledger, digest, plan), lambda digest: _there(desk.ledger.ids(digest))
+    )
     desk.ledger.record(
         statement,
         resolution,
@@ -120,16 +122,19 @@ def _merge(file: BillFile, reading: Reading, desk: IngestContext) -> Receipt:
 
 
 def _content(ledger: Ledger, digest: Digest, plan: Plan) -> bytes:
-    lines = ledger.content(digest)
-    if lines is None:
-        msg = "lines that are needed were removed by somebody else"
-        raise LedgerChangedError(msg)
-    if not lines:
+    if not (lines := _there(ledger.content(digest))):
         days = (*plan.days, *plan.others)
         key = next(one.key for one in days for piece in (*one.before, *one.after) if piece.content == digest)
         reason = f"it would change {key.day} in the bill of {key.period.label}, whose lines were removed by `retention`"
         raise UnreadableBillError(Refusal(reason, accepts="bills of days that `retention.lines` still keeps"))
     return lines
+
+
+def _there(found: bytes | None) -> bytes:
+    if found is None:
+        msg = "lines that are needed were removed by somebody else"
+        raise LedgerChangedError(msg)
+    return found
 
 
 def collect(source: BillSource, desk: IngestContext, health: Health) -> Iterator[IngestResult]:

@@ -95,8 +95,8 @@ class Ledger(Protocol):
     def content(self, digest: Digest) -> bytes | None:
         """Return lines as they were recorded; empty if they were given up."""
 
-    def ids(self, digests: Collection[Digest]) -> Mapping[Digest, bytes]:
-        """Return the ids of the lines of these contents, packed by the reader."""
+    def ids(self, digest: Digest) -> bytes | None:
+        """Return the ids of the lines of a content, packed by the reader; None if it is not on record."""
 
     def record(
         self,

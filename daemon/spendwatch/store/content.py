@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Integer, LargeBinary, Table, delete, 
 from spendwatch.domain.merging import Resolution
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, Digest, SeriesKey
-from spendwatch.store.columns import Row, StoredText, batches, insert_into, metadata
+from spendwatch.store.columns import Row, StoredText, insert_into, metadata
 from spendwatch.store.statement_day import statement_day
 
 content = Table(
@@ -31,15 +31,10 @@ def content_of(connection: Connection, digest: Digest) -> bytes | None:
     return packed
 
 
-def ids_of(connection: Connection, digests: Collection[Digest]) -> dict[Digest, bytes]:
-    """Return the ids of these contents."""
-    found: dict[Digest, bytes] = {}
-    for batch in batches({"digest": digest} for digest in sorted(digests)):
-        which = content.c.digest.in_([row["digest"] for row in batch])
-        found |= {
-            Digest(digest): ids for digest, ids in connection.execute(select(content.c.digest, content.c.ids).where(which))
-        }
-    return found
+def ids_of(connection: Connection, digest: Digest) -> bytes | None:
+    """Return the ids of lines as they were recorded; nothing in it where lines have none."""
+    ids: bytes | None = connection.scalar(select(content.c.ids).where(content.c.digest == digest))
+    return ids
 
 
 def put_contents(connection: Connection, resolution: Resolution) -> None:
@@ -65,9 +60,9 @@ def give_up(connection: Connection, before: date) -> int:
 
 
 def give_up_contents(connection: Connection, digests: Collection[Digest]) -> None:
-    """Drop the lines of these contents."""
+    """Drop the lines of these contents, which no statement can ever need again."""
     if digests:
-        connection.execute(update(content).where(content.c.digest.in_(list(digests))).values(packed=b""))
+        connection.execute(update(content).where(content.c.digest.in_(list(digests))).values(packed=b"", ids=b""))
 
 
 def crowded_series(connection: Connection) -> list[SeriesKey]:

@@ -26,7 +26,7 @@ from spendwatch.bills.messages import (
     SharedFound,
 )
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
-from spendwatch.domain.merging import IdsOf, Plan
+from spendwatch.domain.merging import Plan
 from spendwatch.domain.statement import BillFile, DayKey, Digest, ReadingHints, Statement
 
 MEMORY = 4 * 1024**3
@@ -110,7 +110,9 @@ class ReadingProcess:
                 raise
 
     @contextmanager
-    def resolved(self, plan: Plan, content: Callable[[Digest], bytes], ids: IdsOf) -> Iterator[ProcessResolution]:
+    def resolved(
+        self, plan: Plan, content: Callable[[Digest], bytes], ids: Callable[[Digest], bytes]
+    ) -> Iterator[ProcessResolution]:
         """Resolve days of the ledger without a new bill; `content` and `ids` give what it holds. Results last until the end."""
 
         def ask(request: FindSharedRequest) -> SharedFound:

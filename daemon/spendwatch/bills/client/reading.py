@@ -14,7 +14,7 @@ from spendwatch.bills.client.child import Child, InvalidAnswerError
 from spendwatch.bills.client.dialogue import Dialogue, usable
 from spendwatch.bills.messages import DayOutcome, DaysResolved, FindSharedRequest, ResolveRequest, SharedFound
 from spendwatch.domain.errors import InvalidAmountError
-from spendwatch.domain.merging import IdsOf, NewContent, Plan
+from spendwatch.domain.merging import NewContent, Plan
 from spendwatch.domain.money import CURRENCY, PLAIN_AMOUNT, Currency, Money, is_currency, parse_amount
 from spendwatch.domain.statement import ChargeKind, DayKey, Digest, SpendRow, Statement
 
@@ -45,8 +45,8 @@ class ProcessReading:
         self.statement = statement
         self.number = number
 
-    def resolve(self, plan: Plan, content: Callable[[Digest], bytes], ids: IdsOf) -> ProcessResolution:
-        """Resolve the days as planned. `content` gives what the ledger holds, one after the other; `ids` their ids."""
+    def resolve(self, plan: Plan, content: Callable[[Digest], bytes], ids: Callable[[Digest], bytes]) -> ProcessResolution:
+        """Resolve the days as planned. `content` gives what the ledger holds, one after the other; `ids` the ids of it."""
 
         def ask(request: FindSharedRequest) -> SharedFound:
             return self._dialogue.ask(self.child, request, SharedFound, seconds=self._seconds)
@@ -71,17 +71,20 @@ class ProcessReading:
 def with_shared(
     plan: Plan,
     bill: int,
-    ids: IdsOf,
+    ids: Callable[[Digest], bytes],
     folder: Path,
     ask: Callable[[FindSharedRequest], SharedFound],
 ) -> Plan:
     """Return the plan with the days that have lines in common, which the process finds by ids alone."""
     if not plan.days or not plan.contents:
         return plan
-    packed, path = ids(plan.contents), folder / "ids"
-    with usable():
-        path.write_bytes(b"".join(packed.values()))
-    request = FindSharedRequest(bill, plan, path, {digest: len(some) for digest, some in packed.items()})
+    path, sizes = folder / "ids", dict[Digest, int]()
+    path.unlink(missing_ok=True)
+    for digest in plan.contents:
+        some = ids(digest)
+        with usable(), path.open("ab") as file:
+            sizes[digest] = file.write(some)
+    request = FindSharedRequest(bill, plan, path, sizes)
     places = dict(enumerate(one.key for one in (*plan.days, *plan.others)))
     found = ask(request).places
     if not places.keys() >= set(found):
