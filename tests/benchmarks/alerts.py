@@ -1,11 +1,11 @@
 """How long it takes until everybody is told, on paper: one bill in which every workspace crosses three thresholds.
 
-    python tests/benchmarks/alerts.py [--workspaces 10000] [--history 0]
+    python tests/benchmarks/alerts.py [--workspaces 10000] [--history 0] [--each]
 
 Prints the time from the recorded bill to committed alerts and deliveries, and beside it, as the baseline, that of writing as
 many bare rows with the standard library's sqlite3 under the same settings. With days of history, every workspace also has a
 threshold for its forecast; printed is, too, how long a round takes after the next day's bill, in which all of them are told.
-Processor time stands in brackets: on a shared machine it says more.
+With --each there is one rule, `for_each: api_key`, and as many keys as there were workspaces. Processor time stands in brackets: on a shared machine it says more.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from spendwatch.cli import COLLECT_AFTER
 from spendwatch.domain.merging import Held, NewContent
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Site, Threshold, WorkspacePolicy
+from spendwatch.domain.policy import AccountPolicy, ChannelName, FinerBudget, Policies, Site, Threshold, WorkspacePolicy
 from spendwatch.domain.review import Verdict
+from spendwatch.domain.scope import Match
 from spendwatch.domain.statement import (
     AccountId,
     ChargeKind,
@@ -76,8 +77,8 @@ class Day:
         self._names = [WorkspaceId(f"llm-{number:012d}") for number in range(workspaces)]
 
     def rows(self) -> Iterator[SpendRow]:
-        same = ("1200345", "qwen3.8-max", "output_token", "", "", "token_number", "sfm_inference_public_cn", "sfm", ACCOUNT, "")
-        return (SpendRow(name, *same, ChargeKind.USAGE, Currency("CNY"), self.cost, 1) for name in self._names)
+        same = ("qwen3.8-max", "output_token", "", "", "token_number", "sfm_inference_public_cn", "sfm", ACCOUNT, "")
+        return (SpendRow(name, name, *same, ChargeKind.USAGE, Currency("CNY"), self.cost, 1) for name in self._names)
 
 
 @dataclass
@@ -117,15 +118,20 @@ def _held(database: Database, day: Day) -> Held:
     return Ledger(database).held([day.key.month])
 
 
-def policies(workspaces: int, *, with_forecast: bool) -> Policies:
-    """Return a policy with three thresholds for each workspace, and one for its forecast."""
+def policies(workspaces: int, *, with_forecast: bool, by_rule: bool) -> Policies:
+    """Return three thresholds for each workspace, and one for its forecast; or one rule with these for each API key."""
     thresholds = tuple(Threshold(share=Decimal(share)) for share in ("0.5", "0.8", "1"))
     if with_forecast:
         thresholds += (Threshold(share=Decimal("1.5"), is_forecast=True),)
     finance = (ChannelName("finance"),)
+    each = FinerBudget("key", Match(), Decimal(100), thresholds, for_each="api_key")
     return Policies(
-        accounts=(AccountPolicy(ACCOUNT, "bench", Site.CN, Currency("CNY"), channels=finance),),
-        workspaces=tuple(
+        accounts=(
+            AccountPolicy(ACCOUNT, "bench", Site.CN, Currency("CNY"), channels=finance, budgets=(each,) if by_rule else ()),
+        ),
+        workspaces=()
+        if by_rule
+        else tuple(
             WorkspacePolicy(WorkspaceId(f"llm-{number:012d}"), budget=Decimal(100), thresholds=thresholds, channels=finance)
             for number in range(workspaces)
         ),
@@ -178,6 +184,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workspaces", type=int, default=10_000)
     parser.add_argument("--history", type=int, default=0)
+    parser.add_argument("--each", action="store_true")
     given = parser.parse_args()
     count = given.workspaces
     with tempfile.TemporaryDirectory(prefix="spendwatch-bench-") as name:
@@ -186,7 +193,7 @@ def main() -> None:
         for back in range(given.history, 0, -1):
             record(database, Day(count, date(2026, 9, 14) - timedelta(days=back), "1.25"), count)
         record(database, Day(count), count)
-        wanted = policies(count, with_forecast=bool(given.history))
+        wanted = policies(count, with_forecast=bool(given.history), by_rule=given.each)
         around = Surroundings(wanted, ZONE, {ChannelName("finance"): ("finops@example.com",)}, {})
         ledger, health, balances, insight = Ledger(database), HealthBook(database), BalanceBook(database), Insight()
         gc.freeze()  # as the daemon does at its start

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
+
 import click
 
+from spendwatch.domain.errors import printable
 from spendwatch.domain.period import BillingPeriod
 
 
@@ -19,6 +22,23 @@ class _Month(click.ParamType[BillingPeriod]):
             self.fail(str(error), param, ctx)
 
 
+class _Day(click.ParamType[date]):
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            day = datetime.strptime(str(value), "%Y-%m-%d").date()  # noqa: DTZ007 -- a day has no zone
+        except ValueError:
+            self.fail(f"not a day: {printable(str(value))}; write it like 2026-09-14", param, ctx)
+        if not _EARLIEST <= day <= _LATEST:
+            self.fail(f"must be from {_EARLIEST} to {_LATEST}, not {day}", param, ctx)
+        return day
+
+
+_EARLIEST, _LATEST = date(2000, 1, 1), date(2199, 12, 31)
+DAY = _Day()
 month_option = click.option("--month", type=_Month(), help="Default: the current month; for `ledger verify` all.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document; amounts are strings.")
 

@@ -4,150 +4,427 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from decimal import ROUND_DOWN, Decimal
+from fnmatch import fnmatchcase
 
 import click
 
 from spendwatch.bills.cells import guarded
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.options import json_option, month_option
+from spendwatch.cli.options import DAY, json_option, month_option
 from spendwatch.cli.screen import Rows, clean, console, fitting, print_json, print_whole, table
-from spendwatch.cli.totals import outside_json, outside_of, outside_text
+from spendwatch.cli.totals import outside_json, outside_text
 from spendwatch.domain.commodity import category_of
-from spendwatch.domain.money import Currency, shown
-from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.scope import Dimension, parse_tags
+from spendwatch.domain.errors import printable
+from spendwatch.domain.money import EXACT, Currency, Money, share_of, shown
+from spendwatch.domain.period import BillingPeriod, DaySpan, days_text
+from spendwatch.domain.policy import Policies
+from spendwatch.domain.scope import TAG, Dimension, can_fit, value_of
+from spendwatch.domain.series_selection import Unwatched, authorities, unwatched
 from spendwatch.domain.standing import SpendSum, Split
+from spendwatch.domain.statement import AccountId, WorkspaceId
+from spendwatch.domain.usage import unknown_among
+from spendwatch.exact_json import json_value
 from spendwatch.jobs.overview_json import split_json
+from spendwatch.settings.suggestions import did_you_mean
 from spendwatch.state import Store, opened_store, system_clock
 
-_CATEGORY = "category"
-"""Not on record: derived from commodity and item."""
+_MONTH, _CATEGORY = "month", "category"
+"""No dimensions of the ledger: the billing month, and what is derived from commodity and item."""
 
-_BY = (*(dimension.value for dimension in Dimension if dimension is not Dimension.TAGS), _CATEGORY)
+_BY = (*(dimension.value for dimension in Dimension if dimension is not Dimension.TAGS), _MONTH, _CATEGORY)
+_TIMES = frozenset({Dimension.DAY.value, _MONTH})
+"""Rows of these have no counterpart in the period before."""
+
+_NAMED = {one.value: one for one in (Dimension.WORKSPACE, Dimension.API_KEY, Dimension.ACCOUNT)}
+"""What people give names."""
+
+_MONTHS = 12
+"""So many months are shown by month where no range is given."""
 
 
 @click.command()
 @month_option
+@click.option("--from", "first", type=DAY, help="First day, instead of a month. Default: the first of the month of --to.")
+@click.option("--to", "last", type=DAY, help="Last day, included. Default: today.")
 @click.option("--by", default="workspace", show_default=True, metavar="A,B,…", help=f"Any of {', '.join(_BY)}, tag:KEY.")
+@click.option(
+    "--where", multiple=True, metavar="KEY=PATTERN", help="Only spend that matches, as in `match`, by id or name; repeatable."
+)
 @click.option("--all-products", is_flag=True, help="Include products that are not watched.")
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line.")
 @click.pass_obj
-def report(place: Place, month: BillingPeriod | None, by: str, *, all_products: bool, as_json: bool, as_csv: bool) -> int:
-    """Break down the spend of one month. The rows add up to the month's total."""
-    columns = tuple(part.strip() for part in by.split(",") if part.strip())
-    unknown = [column for column in columns if column not in _BY and not column.startswith("tag:")]
-    if unknown or not columns:
-        msg = f"cannot break down by {', '.join(unknown) or 'nothing'}; use any of {', '.join(_BY)}, tag:KEY"
+def report(
+    place: Place,
+    *,
+    month: BillingPeriod | None,
+    first: date | None,
+    last: date | None,
+    by: str,
+    where: Sequence[str],
+    all_products: bool,
+    as_json: bool,
+    as_csv: bool,
+) -> int:
+    """Break down the spend of a month, or of some days. The rows add up to the total.
+
+    The spend of the month before, or of as many days before, stands beside it. By month and without a range, the last twelve
+    months are shown. A charge that is dated outside its billing month counts on that month's first or last day.
+    """
+    columns = tuple(_known(part.strip(), "--by") for part in by.split(",") if part.strip())
+    if not columns:
+        msg = f"names nothing; use any of {', '.join(_BY)}, tag:KEY"
         raise click.BadParameter(msg, param_hint="--by")
+    filters = tuple(map(_filter, where))
     settings = place.settings()
     now: datetime = system_clock()
-    period = month or BillingPeriod.containing(now, settings.zone)
-    products = settings.policies.products
+    today = now.astimezone(settings.zone).date()
+    span = _span(month, first, last, today, is_by_month=_MONTH in columns)
+    products = None if all_products else settings.policies.products
     with opened_store(settings, read_only=True) as store, store.ledger.snapshot():
-        rows = _sums(store, period, columns, None if all_products else products)
-        outside = () if all_products else outside_of(store.ledger, products, [period])
+        found = _Ledger(store, settings.policies, settings.zone, products, columns, filters).report(span)
     if as_json:
-        document = {
-            "schema_version": 1,
-            "month": period.label,
-            "by": list(columns),
-            "rows": [_json(columns, row) for row in rows],
-            "totals": [{"currency": one, **split_json(split), "lines": n} for one, (split, n) in _totals(rows).items()],
-            "not_watched": outside_json(outside),
-        }
-        print_json(document)
+        print_json({"schema_version": 1, "as_of": json_value(now, settings.zone), **_json(found)})
     elif as_csv:
-        _write_csv(columns, rows)
+        _write_csv(found)
     else:
-        _print_report(period, columns, rows)
-    if outside and not as_json:
-        click.echo(outside_text(products, outside), err=as_csv)
+        _print_report(found)
+    for line in () if as_json else _remarks(found, settings.policies):
+        click.echo(line, err=as_csv)
     return Exit.DONE
 
 
-_Row = tuple[tuple[str, ...], Currency, Split, int]
+def _known(column: str, hint: str) -> str:
+    if column not in _BY and not (column.startswith(TAG) and column != TAG):
+        msg = f"cannot use {printable(column)}; use any of {', '.join(_BY)}, tag:KEY; {did_you_mean(column, _BY)}".rstrip("; ")
+        raise click.BadParameter(msg, param_hint=hint)
+    return column
 
 
-def _sums(store: Store, period: BillingPeriod, columns: Sequence[str], products: Sequence[str] | None) -> list[_Row]:
-    needed = (dimension for column in columns for dimension in _needed(column))
-    found: dict[tuple[tuple[str, ...], Currency], list[SpendSum]] = {}
-    for spent in store.ledger.spend(period, tuple(dict.fromkeys((*needed, Dimension.CHARGE))), products=products):
-        values = tuple(_value(column, spent.values) for column in columns)
-        found.setdefault((values, spent.currency), []).append(spent)
-    rows = [_row(values, currency, sums) for (values, currency), sums in found.items()]
-    if columns[0] == "day":
-        return sorted(rows, key=lambda row: (row[0], row[1]))
-    return sorted(rows, key=lambda row: (-row[2].total.amount, row[0], row[1]))
+def _filter(text: str) -> tuple[str, str]:
+    key, equals, pattern = text.partition("=")
+    if not equals or not can_fit(pattern):
+        msg = f"{printable(text)} can never match" if equals else f"{printable(text)}: write KEY=PATTERN, like model=qwen*"
+        raise click.BadParameter(msg, param_hint="--where")
+    return _known(key.strip(), "--where"), pattern
 
 
-def _row(values: tuple[str, ...], currency: Currency, sums: Sequence[SpendSum]) -> _Row:
-    return values, currency, Split.of(sums, currency), sum(spent.lines for spent in sums)
+def _span(month: BillingPeriod | None, first: date | None, last: date | None, today: date, *, is_by_month: bool) -> DaySpan:
+    if month and (first or last):
+        msg = "give either --month, or --from and --to"
+        raise click.UsageError(msg)
+    if first or last:
+        until = last or max(today, first or today)
+        begin = first or until.replace(day=1)
+        if begin > until:
+            msg = f"{begin} is after {until}"
+            raise click.BadParameter(msg, param_hint="--from")
+        return DaySpan(begin, until + timedelta(days=1))
+    return DaySpan.of_months(month or BillingPeriod(today.year, today.month), _MONTHS if is_by_month and not month else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What is spent by what has these values, in one currency."""
+
+    values: tuple[str, ...]
+    names: tuple[str, ...]
+    """What people call the values; empty where they have no name."""
+    owner: str
+    """Of the workspace, by its policy."""
+    split: Split
+    lines: int
+    share: Decimal | None
+    """Of all rows in the currency; None where these are not above zero."""
+    before: Money | None
+    """In the period before; None where nothing is on record then."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """Days of an account of which no bill tells."""
+
+    account: AccountId
+    series: str
+    """Empty where no bill of the month is on record."""
+    days: tuple[date, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """Everything that is shown."""
+
+    span: DaySpan
+    before: DaySpan | None
+    """None where nothing is on record then, or rows have no counterpart there."""
+    columns: tuple[str, ...]
+    rows: tuple[_Row, ...]
+    gone: tuple[_Row, ...]
+    """What was spent in the period before only."""
+    totals: Mapping[Currency, _Row]
+    missing: tuple[_Missing, ...]
+    missing_before: tuple[_Missing, ...]
+    outside: tuple[Unwatched, ...]
+    """What is charged for products that are not watched."""
+
+
+_Sums = dict[tuple[tuple[str, ...], Currency], list[SpendSum]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ledger:
+    """One state of the ledger, and what is asked of it."""
+
+    store: Store
+    policies: Policies
+    zone: tzinfo
+    products: Sequence[str] | None
+    columns: tuple[str, ...]
+    filters: tuple[tuple[str, str], ...]
+
+    def report(self, span: DaySpan) -> _Report:
+        """Return the spend of these days beside that of as many before."""
+        sums, before = self._sums(span), {} if _TIMES & {*self.columns} else self._sums(span.previous())
+        owners = {one.workspace: one.owner for one in reversed(self.policies.workspaces)}
+        place = self.columns.index(Dimension.WORKSPACE) if Dimension.WORKSPACE in self.columns else None
+        currencies = sorted({currency for _, currency in (*sums, *before)})
+        wholes = {one: Split.of(_all(sums, one), one).total for one in currencies}
+
+        def row(key: tuple[tuple[str, ...], Currency], mine: Sequence[SpendSum], was: Iterable[SpendSum]) -> _Row:
+            values, currency = key
+            split = Split.of(mine, currency)
+            share = share_of(split.total.amount, wholes[currency].amount)
+            then = Split.of(was, currency).total if before else None
+            named = tuple(map(self._name, self.columns, values))
+            owner = "" if place is None else owners.get(WorkspaceId(values[place]), "")
+            return _Row(values, named, owner, split, sum(one.lines for one in mine), share, then)
+
+        rows = [row(key, mine, before.get(key, ())) for key, mine in sums.items()]
+        past = (row(key, (), was) for key, was in before.items() if key not in sums)
+        gone = [one for one in past if one.before and one.before.amount]
+        order = _by_values if self.columns[0] in _TIMES else _by_spend
+        blank = ("",) * len(self.columns)
+        return _Report(
+            span=span,
+            before=span.previous() if before else None,
+            columns=self.columns,
+            rows=tuple(sorted(rows, key=order)),
+            gone=tuple(sorted(gone, key=_by_values)),
+            totals={one: row((blank, one), _all(sums, one), _all(before, one)) for one in currencies},
+            missing=tuple(self._missing(span)),
+            missing_before=tuple(self._missing(span.previous())) if before else (),
+            outside=self._outside(span),
+        )
+
+    def _sums(self, span: DaySpan) -> _Sums:
+        asked = (*self.columns, *(column for column, _ in self.filters))
+        needed = tuple(dict.fromkeys((*(one for column in asked for one in _needed(column)), Dimension.CHARGE)))
+        found: _Sums = {}
+        for period in self._on_record(span):
+            for spent in self.store.ledger.spend(period, needed, products=self.products, days=span.within(period)):
+                if all(self._fits(_value(column, period, spent), column, pattern) for column, pattern in self.filters):
+                    values = tuple(_value(column, period, spent) for column in self.columns)
+                    found.setdefault((values, spent.currency), []).append(spent)
+        return found
+
+    def _on_record(self, span: DaySpan) -> list[BillingPeriod]:
+        known = {period for periods in self.store.ledger.periods().values() for period in periods}
+        return [period for period in span.months if period in known]
+
+    def _fits(self, value: str, column: str, pattern: str) -> bool:
+        name = self._name(column, value)
+        return fnmatchcase(value, pattern) or (bool(name) and fnmatchcase(name, pattern))
+
+    def _name(self, column: str, value: str) -> str:
+        return self.policies.names.of(_NAMED[column], value) if column in _NAMED else ""
+
+    def _missing(self, span: DaySpan) -> Iterator[_Missing]:
+        """Yield the days of which no bill of the series that counts tells, up to the newest bill of each account."""
+        ledger = self.store.ledger
+        until = {one: moment.astimezone(self.zone).date() for one, moment in ledger.data_until(self.products).items()}
+        found: dict[tuple[AccountId, str], set[date]] = {}
+        for period in span.months:
+            counting = authorities(ledger.totals(period), self.products)
+            begin = max(span.first, period.first_day)
+            for account, newest in until.items():
+                days = [
+                    begin + timedelta(days=number)
+                    for number in range((min(newest, span.end, period.after_last_day) - begin).days)
+                ]
+                series = counting.get((account, period))
+                unknown = unknown_among(days, [series], ledger.telling_days([series])) if series else days
+                found.setdefault((account, series.series if series else ""), set()).update(unknown)
+        for (account, name), missing in sorted(found.items()):
+            if missing:
+                yield _Missing(account, name, tuple(sorted(missing)))
+
+    def _outside(self, span: DaySpan) -> tuple[Unwatched, ...]:
+        if self.products is None:
+            return ()
+        totals = []
+        for period in self._on_record(span):
+            days = span.within(period)
+            totals += [one for one in self.store.ledger.totals(period) if days is None or days[0] <= one.day < days[1]]
+        return unwatched(totals, self.products)
+
+
+def _by_values(row: _Row) -> tuple[object, ...]:
+    return row.values, row.split.total.currency
+
+
+def _by_spend(row: _Row) -> tuple[object, ...]:
+    return -row.split.total.amount, row.values, row.split.total.currency
+
+
+def _all(sums: _Sums, currency: Currency) -> list[SpendSum]:
+    return [one for (_, in_currency), mine in sums.items() if in_currency == currency for one in mine]
 
 
 def _needed(column: str) -> tuple[Dimension, ...]:
     """Return the dimensions that this column needs."""
+    if column in {_CATEGORY, _MONTH}:
+        return (Dimension.COMMODITY, Dimension.ITEM) if column == _CATEGORY else ()
+    return (Dimension.TAGS if column.startswith(TAG) else Dimension(column),)
+
+
+def _value(column: str, period: BillingPeriod, spent: SpendSum) -> str:
+    if column == _MONTH:
+        return period.label
     if column == _CATEGORY:
-        return Dimension.COMMODITY, Dimension.ITEM
-    return (Dimension.TAGS if column.startswith("tag:") else Dimension(column),)
+        return category_of(spent.values[Dimension.COMMODITY], spent.values[Dimension.ITEM]).value
+    return value_of(column, spent.values)
 
 
-def _value(column: str, values: Mapping[Dimension, str]) -> str:
-    if column == _CATEGORY:
-        return category_of(values[Dimension.COMMODITY], values[Dimension.ITEM]).value
-    if column.startswith("tag:"):
-        return parse_tags(values[Dimension.TAGS]).get(column.removeprefix("tag:"), "")
-    return values[Dimension(column)]
+def _json(found: _Report) -> dict[str, object]:
+    month, before = found.span.month, found.before
+    return {
+        "month": json_value(month),
+        "from": json_value(found.span.first),
+        "to": json_value(found.span.last),
+        "previous": {
+            "from": json_value(before.first),
+            "to": json_value(before.last),
+            "missing": _missing_json(found.missing_before),
+        }
+        if before
+        else None,
+        "by": list(found.columns),
+        "rows": [_row_json(found.columns, row) for row in found.rows],
+        "gone": [_row_json(found.columns, row) for row in found.gone],
+        "totals": [_figures_json(row) for row in found.totals.values()],
+        "missing": _missing_json(found.missing),
+        "not_watched": outside_json(found.outside),
+    }
 
 
-def _json(columns: Sequence[str], row: _Row) -> dict[str, object]:
-    values, currency, split, lines = row
-    spend = split_json(split)["spend"]
-    return {**dict(zip(columns, values, strict=True)), "currency": currency, "spend": spend, "lines": lines}
+def _missing_json(missing: Iterable[_Missing]) -> list[dict[str, object]]:
+    return [{"account": one.account, "series": one.series, "days": json_value(one.days)} for one in missing]
 
 
-def _totals(rows: Sequence[_Row]) -> dict[Currency, tuple[Split, int]]:
-    found: dict[Currency, tuple[Split, int]] = {}
-    for _, currency, split, lines in rows:
-        before, count = found.get(currency, (Split.nothing(currency), 0))
-        found[currency] = before + split, count + lines
-    return found
+def _row_json(columns: Sequence[str], row: _Row) -> dict[str, object]:
+    return {**dict(_cells(columns, row)), **_figures_json(row)}
 
 
-def _write_csv(columns: Sequence[str], rows: Sequence[_Row]) -> None:
+def _cells(columns: Sequence[str], row: _Row) -> Iterator[tuple[str, str]]:
+    """Yield the values of a row by their columns, each with its name behind it, and the owner of a workspace."""
+    for column, value, name in zip(columns, row.values, row.names, strict=True):
+        yield column, value
+        if column in _NAMED:
+            yield f"{column}_name", name
+        if column == Dimension.WORKSPACE:
+            yield "workspace_owner", row.owner
+
+
+def _figures_json(row: _Row) -> dict[str, object]:
+    figures = {"lines": row.lines, "share": json_value(row.share), "previous": json_value(row.before)}
+    return {"currency": row.split.total.currency, **split_json(row.split), **figures}
+
+
+def _write_csv(found: _Report) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow([*columns, "currency", "spend", "pay_as_you_go", "subscription", "lines"])
-    for values, currency, split, lines in rows:
+    blank = _Row(("",) * len(found.columns), ("",) * len(found.columns), "", Split.nothing(Currency("")), 0, None, None)
+    writer.writerow([*dict(_cells(found.columns, blank)), *_figures_json(blank)])
+    for row in (*found.rows, *found.gone):
         # Amounts stay numbers.
-        writer.writerow([*map(guarded, values), currency, *split_json(split).values(), lines])
+        writer.writerow([*(guarded(cell) for _, cell in _cells(found.columns, row)), *_figures_json(row).values()])
 
 
-def _print_report(period: BillingPeriod, columns: Sequence[str], rows: Sequence[_Row]) -> None:
+_LESS = ("owner", "pay_as_you_go", "lines", "subscription", "share", "before")
+"""What is left out one after the other on ever narrower screens."""
+_WIDEST_NAME = 30
+
+
+def _print_report(found: _Report) -> None:
     screen = console()
-    screen.print(f"Spend in {period.label}" if rows else f"No spend on record in {period.label}.")
-    blanks = ("",) * (len(columns) - 1)
-    body = [(tuple(clean(value or "-") for value in row[0]), *row[1:]) for row in rows]
-    body += [(("TOTAL", *blanks), currency, split, lines) for currency, (split, lines) in _totals(rows).items()]
-    # Both sides are shown where there are both and the columns do not say it already; one of them if the screen is narrow.
-    is_mixed = "charge" not in columns and any(split.subscription.amount for _, _, split, _ in rows)
-    if rows:
-        sides = _SIDES if is_mixed else _SIDES[-1:]
-        print_whole(screen, fitting(screen, (_table(columns, body, one) for one in sides)))
+    word = "in" if found.span.month else "from"
+    screen.print(f"Spend {word} {found.span.label}" if found.rows else f"No spend on record {word} {found.span.label}.")
+    if found.rows or found.gone:
+        tables = (_table(found, set(_LESS[:number])) for number in range(len(_LESS) + 1))
+        print_whole(screen, fitting(screen, tables))
 
 
-_SIDES = (("pay_as_you_go", "subscription"), ("subscription",), ())
+def _table(found: _Report, left_out: set[str]) -> Rows:
+    rows = (*found.rows, *found.gone)
+    # Both sides are shown where there are both and the columns do not say it already.
+    if "charge" in found.columns or not any(row.split.subscription.amount for row in rows):
+        left_out = left_out | {"pay_as_you_go", "subscription"}
+    if not any(row.owner for row in rows):
+        left_out = left_out | {"owner"}
+    if not found.before:
+        left_out = left_out | {"before"}
+    before = found.before.month if found.before else None
+    headings = {
+        "spend": "SPEND",
+        "share": "SHARE",
+        "before": before.label if before else "BEFORE",
+        "pay_as_you_go": "PAY-AS-YOU-GO",
+        "subscription": "SUBSCRIPTION",
+        "lines": "LINES",
+    }
+    figures = [key for key in headings if key not in left_out]
+    owner = ["OWNER"] if "owner" not in left_out else []
+
+    def cells(label: Sequence[str], row: _Row) -> tuple[str, ...]:
+        split = row.split
+        shown_figures = {
+            "spend": shown(split.total.amount),
+            "share": _percent(row),
+            "before": shown(row.before.amount) if row.before else "",
+            "pay_as_you_go": shown(split.pay_as_you_go.amount),
+            "subscription": shown(split.subscription.amount),
+            "lines": str(row.lines),
+        }
+        return (*label, *([clean(row.owner)] if owner else []), split.total.currency, *(shown_figures[key] for key in figures))
+
+    body = [cells([_label(*pair) for pair in zip(row.values, row.names, strict=True)], row) for row in rows]
+    body += [cells(("TOTAL", *("",) * (len(found.columns) - 1)), row) for row in found.totals.values()]
+    heads = [*map(str.upper, found.columns), *owner, "", *(headings[key] for key in figures)]
+    wraps = heads[0] if left_out >= set(_LESS) else ""
+    return table(heads, body, right=tuple(headings.values()), wraps=wraps, wraps_at=_WIDEST_NAME)
 
 
-def _table(columns: Sequence[str], rows: Sequence[_Row], sides: Sequence[str]) -> Rows:
-    numbers = ("SPEND", *(side.upper().replace("_", "-") for side in sides), "LINES")
-    return table(
-        [*map(str.upper, columns), "", *numbers],
-        [
-            (*values, currency, *(shown(getattr(split, side).amount) for side in ("total", *sides)), str(lines))
-            for values, currency, split, lines in rows
-        ],
-        right=numbers,
-    )
+def _label(value: str, name: str) -> str:
+    return clean(f"{name} ({value})" if name else value or "-")
+
+
+def _percent(row: _Row) -> str:
+    if row.share is None:
+        return ""
+    tenths = EXACT.multiply(row.share, Decimal(100)).quantize(Decimal("0.1"), rounding=ROUND_DOWN)
+    return f"{tenths}%" if tenths or row.split.total.amount <= 0 else "<0.1%"
+
+
+def _remarks(found: _Report, policies: Policies) -> Iterator[str]:
+    """Yield what the figures do not say."""
+    if found.before and not found.before.month:
+        yield f"Before: from {found.before.label}."
+    for one in (*found.missing, *found.missing_before) if found.rows else ():
+        name, by = policies.names.of(Dimension.ACCOUNT, one.account) or one.account, f" ({one.series})" if one.series else ""
+        yield f"Account {name}: no bill{by} covers {days_text(one.days)}; spend of these days may be missing."
+    if found.outside:
+        yield outside_text(policies.products, found.outside)

@@ -99,6 +99,65 @@ class BillingPeriod:
         return datetime(self.year, self.month, 1, tzinfo=zone)
 
 
+@dataclass(frozen=True, slots=True)
+class DaySpan:
+    """Days in a row: the first, and the first that no longer belongs."""
+
+    first: date
+    end: date
+
+    @classmethod
+    def of_months(cls, last: BillingPeriod, count: int = 1) -> DaySpan:
+        """Return so many whole months up to that one."""
+        first = last
+        for _ in range(count - 1):
+            first = first.previous()
+        return cls(first.first_day, last.after_last_day)
+
+    @property
+    def last(self) -> date:
+        """The last day."""
+        return self.end - timedelta(days=1)
+
+    @property
+    def months(self) -> tuple[BillingPeriod, ...]:
+        """The billing months that it has days of."""
+        found = [BillingPeriod(self.first.year, self.first.month)]
+        while self.last not in found[-1]:
+            found.append(found[-1].next())
+        return tuple(found)
+
+    @property
+    def month(self) -> BillingPeriod | None:
+        """The month that it is, if it is a whole one and no more."""
+        months = self.months
+        return months[0] if len(months) == 1 and self == DaySpan.of_months(months[0]) else None
+
+    @property
+    def label(self) -> str:
+        """The span for people."""
+        month = self.month
+        return month.label if month else f"{self.first} to {self.last}" if self.last > self.first else str(self.first)
+
+    def previous(self) -> DaySpan:
+        """Return as many whole months before whole months, else as many days before."""
+        if self.first.day == 1 and self.end.day == 1:
+            return DaySpan.of_months(self.months[0].previous(), len(self.months))
+        return DaySpan(self.first - (self.end - self.first), self.first)
+
+    def within(self, period: BillingPeriod) -> tuple[date, date] | None:
+        """Return which days of a billing month belong; None for all.
+
+        Some bills date a charge outside its month, which wins over the date: it belongs to the month's first or last day.
+        """
+        if self.first <= period.first_day and period.after_last_day <= self.end:
+            return None
+        return (
+            date.min if self.first <= period.first_day else self.first,
+            date.max if period.after_last_day <= self.end else self.end,
+        )
+
+
 @lru_cache(maxsize=256)
 def _label(year: int, month: int) -> str:
     return f"{year:04d}-{month:02d}"

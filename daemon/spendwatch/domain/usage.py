@@ -57,8 +57,12 @@ def unknown_days(series: Iterable[SeriesKey], told: TellingDays, through: date) 
     it and tells of days before it. Else its bill may just be missing, as where each day comes in a file of its own.
     """
     first, end = days_that_count(through)
+    return unknown_among((first + timedelta(days=count) for count in range((end - first).days)), series, told)
+
+
+def unknown_among(days: Iterable[date], series: Iterable[SeriesKey], told: TellingDays) -> frozenset[date]:
+    """Return those of these days of which no bill of the series tells."""
     with_lines, wanted = {key.day for key in told.lines}, tuple(series)
-    days = (first + timedelta(days=count) for count in range((end - first).days))
     return frozenset(day for day in days if day not in with_lines and not _is_told(day, wanted, told))
 
 
