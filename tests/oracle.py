@@ -873,6 +873,17 @@ def _summed(lines: Iterable[Line]) -> Sums:
     return dict(sums)
 
 
+def spend_by_day(
+    files: Iterable[tuple[str, bytes]], hints: Hints = NO_HINTS, products: Sequence[str] | None = None
+) -> dict[tuple[str, str, str, str], Decimal]:
+    """Return the exact sums over the files by month, day, workspace and currency."""
+    found: dict[tuple[str, str, str, str], Decimal] = defaultdict(Decimal)
+    with localcontext(prec=60):
+        for line in _chosen(files, hints, products):
+            found[line.month, line.day, line.workspace, line.currency] += line.amount
+    return dict(found)
+
+
 def spend_by_tags(content: NamedContent, hints: Hints = NO_HINTS) -> dict[tuple[str, str], Decimal]:
     """Return the sums over the lines of one file by their tags and currency."""
     found: dict[tuple[str, str], Decimal] = defaultdict(Decimal)

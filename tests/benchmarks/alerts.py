@@ -5,7 +5,8 @@
 Prints the time from the recorded bill to committed alerts and deliveries, and beside it, as the baseline, that of writing as
 many bare rows with the standard library's sqlite3 under the same settings. With days of history, every workspace also has a
 threshold for its forecast; printed is, too, how long a round takes after the next day's bill, in which all of them are told.
-With --each there is one rule, `for_each: api_key`, and as many keys as there were workspaces. Processor time stands in brackets: on a shared machine it says more.
+With --each there is one rule, `for_each: api_key`, and as many keys as there were workspaces. Processor time stands in
+brackets: on a shared machine it says more.
 """
 
 from __future__ import annotations

@@ -338,7 +338,7 @@ def test_a_report_as_csv_holds_no_formula(quiet_home: Home) -> None:
     quiet_home.drop(lines_worth("1", model='=HYPERLINK("x")') + lines_worth("-2", first=2, model="plain"))
     quiet_home.call("once")
     rows = list(csv.reader(io.StringIO(quiet_home.call("report", "--by", "model", "--csv").stdout)))
-    assert rows[0] == ["model", "currency", "spend", "pay_as_you_go", "subscription", "lines"]
+    assert rows[0] == ["model", "currency", "spend", "pay_as_you_go", "subscription", "lines", "share", "previous"]
     assert {row[0]: row[2] for row in rows[1:]} == {'\'=HYPERLINK("x")': "1", "plain": "-2"}
 
 
@@ -364,12 +364,13 @@ def test_every_command_that_shows_spend_shows_subscription_apart(quiet_home: Hom
     wanted = [("", "280", "0", "280"), (RESEARCH, "60", "60", "0")]
     keys = ("workspace", "spend", "pay_as_you_go", "subscription")
     (total,) = quiet_home.json("report")["totals"]
-    assert total == {"currency": "CNY", "spend": "340", "pay_as_you_go": "60", "subscription": "280", "lines": 3}
+    figures = {"spend": "340", "pay_as_you_go": "60", "subscription": "280", "lines": 3}
+    assert total == {"currency": "CNY", **figures, "share": "1", "previous": None}
     for rows in (rehearsed, quiet_home.json("status")["accounts"][0]["workspaces"]):
         assert sorted(tuple(row[key] for key in keys) for row in rows) == wanted
     report = quiet_home.call("report").stdout
     assert "PAY-AS-YOU-GO" in report
-    assert ["TOTAL", "CNY", "340.00", "60.00", "280.00", "3"] in [line.split() for line in report.splitlines()]
+    assert ["TOTAL", "CNY", "340.00", "100.0%", "60.00", "280.00", "3"] in [line.split() for line in report.splitlines()]
     assert "PAY-AS-YOU-GO" not in quiet_home.call("report", "--by", "charge").stdout
     assert quiet_home.json("report", "--by", "category")["rows"][0]["category"] == "Token Plan"
     assert "The budget counts pay-as-you-go only: Research" in quiet_home.call("status").stdout
