@@ -186,7 +186,7 @@ def test_a_bill_cut_to_the_bone_takes_account_and_currency_from_elsewhere_and_sa
     assert statement.accounts == (ACCOUNT,)
     assert statement.remarks == (
         f"the bill names no account; its file name says {ACCOUNT}",
-        f"the bill names no currency; CNY is configured for account {ACCOUNT}",
+        f"the bill names no currency; CNY is used for account {ACCOUNT}",
     )
 
 

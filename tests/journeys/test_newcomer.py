@@ -61,6 +61,7 @@ def fill_in_mail(home: Home, port: int) -> None:
 def test_filling_in_the_mail_block_of_init_is_enough_to_be_warned_by_mail(started: Home) -> None:
     with SmtpSink() as relay:
         fill_in_mail(started, relay.port)
+        edit(started.folder / "spendwatch.yaml", ("0000000000000000", ACCOUNT))
         edit(started.folder / "workspaces" / "research.yaml", ("llm-xxxxxxxxxxxxxxxx", RESEARCH))
         checked = started.call("check")
         assert re.search(r"finance +email +finops@example\.com", checked.stdout)

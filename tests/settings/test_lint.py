@@ -41,7 +41,7 @@ def test_a_plain_configuration_whose_ids_are_in_the_bills_gives_no_warning(tmp_p
 
 def test_the_ids_of_init_are_placeholders_until_a_bill_names_them(tmp_path: Path) -> None:
     main, research = (
-        MAIN.replace("2000000000000002", "1000000000000001"),
+        MAIN.replace("2000000000000002", "0000000000000000"),
         RESEARCH.replace("llm-research", "llm-xxxxxxxxxxxxxxxx"),
     )
     told = "still the placeholder of `init`: write the id that your bills show"
@@ -49,7 +49,7 @@ def test_the_ids_of_init_are_placeholders_until_a_bill_names_them(tmp_path: Path
         f"spendwatch.yaml:2:14: accounts.acme.id: {told}",
         f"workspaces/research.yaml:1:12: workspace: {told}",
     ]
-    billed = BILLED._replace(account=AccountId("1000000000000001"), workspace=WorkspaceId("llm-xxxxxxxxxxxxxxxx"))
+    billed = BILLED._replace(account=AccountId("0000000000000000"), workspace=WorkspaceId("llm-xxxxxxxxxxxxxxxx"))
     assert warned(tmp_path, main, billed, research=research) == []
 
 

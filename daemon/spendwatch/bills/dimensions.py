@@ -296,10 +296,9 @@ class Interpreter:
             return cell
         if cell:
             raise CellError(Field.CURRENCY, cell, "not a currency", "an ISO 4217 code such as CNY")
-        if account not in self.hints.currencies:
+        if not (currency := self.hints.currencies.get(account, self.hints.currency)):
             raise CellError(Field.CURRENCY, cell, f"no currency, and none is configured for account {account}", "CNY, say")
-        currency = self.hints.currencies[account]
-        self.assumed[f"the bill names no currency; {currency} is configured for account {account}"] = None
+        self.assumed[f"the bill names no currency; {currency} is used for account {account}"] = None
         return currency
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 from spendwatch.app import App
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli import Place
+from spendwatch.cli.discovery import show_contents
 from spendwatch.cli.dry_run import HeardBook, copied_app, show_said
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.outcome import IMPORTED, Outcome, attempted, waiting_text
@@ -28,10 +30,12 @@ from spendwatch.cli.totals import (
     totals_json,
     totals_table,
 )
+from spendwatch.domain.errors import ConfigError
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import SourceName
 from spendwatch.logs import configure
 from spendwatch.settings import load
+from spendwatch.settings.files import VARIABLE
 from spendwatch.state import opened_store
 
 
@@ -47,7 +51,14 @@ def import_files(
 ) -> Exit:
     """Import the files; with `dry_run` only show what they contain and which notifications they would cause."""
     configure("auto", level="warning")
-    settings = load(place.path(), with_secrets=False)
+    try:
+        path = place.path()
+    except ConfigError:
+        # Where one was named, or is needed, its absence is a mistake.
+        if not dry_run or source is not None or place.config or os.environ.get(VARIABLE):
+            raise
+        return show_contents(files, reader, progress, as_json=as_json)
+    settings = load(path, with_secrets=False)
     if source is not None and source not in settings.sources:
         known = ", ".join(settings.sources) or "none"
         msg = f"no source is called {source!r}; configured are {known}"
@@ -72,15 +83,16 @@ def _import(
     as_json: bool,
     is_dry: bool = False,
 ) -> Exit:
-    before, outcomes = spent_by_workspace(app) if is_dry else {}, []
+    products, outcomes = app.settings.policies.products, []
+    before = spent_by_workspace(app.store.ledger, products) if is_dry else {}
     for outcome in _entered(app, files, source, progress):
         outcomes.append(outcome)
         if not as_json:
             click.echo(outcome.text, err=outcome.receipt is None and not is_dry)
-    told, products = _months(outcomes), app.settings.policies.products
-    months = [month for month in months_of(app) if month in told]
-    after = spent_by_workspace(app) if is_dry else {}
-    series = list(told_by_several(app, months)) if is_dry else []
+    told = _months(outcomes)
+    months = [month for month in months_of(app.store.ledger) if month in told]
+    after = spent_by_workspace(app.store.ledger, products) if is_dry else {}
+    series = list(told_by_several(app.store.ledger, products, months)) if is_dry else []
     outside = outside_of(app.store.ledger, products, months)
     if as_json:
         document = {"schema_version": 1, "files": [outcome.json(app.settings.zone) for outcome in outcomes]}
@@ -107,7 +119,7 @@ def _entered(app: App, files: tuple[Path, ...], source: SourceName, progress: Pr
     for path in files:
         if progress:
             progress.begin(path.name)
-        outcome = attempted(app, path, source=source)
+        outcome = attempted(app.desk(source), path, source=source)
         if progress:
             progress.end()
         if outcome.receipt and not outcome.receipt.repeated:

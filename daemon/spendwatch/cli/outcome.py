@@ -9,14 +9,13 @@ from pathlib import Path
 
 import click
 
-from spendwatch.app import App
 from spendwatch.cli.exits import Exit
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from spendwatch.domain.health import BalanceHealth, SourceHealth
 from spendwatch.domain.statement import BillFile, Receipt, SourceName, Statement
 from spendwatch.exact_json import json_fields
-from spendwatch.jobs.collect import IngestResult, enter, refusal_text
+from spendwatch.jobs.collect import IngestContext, IngestResult, enter, refusal_text
 from spendwatch.jobs.deliver import Settled
 from spendwatch.settings import Settings
 from spendwatch.state import Store
@@ -62,13 +61,13 @@ IMPORTED = SourceName("import")
 """The source of files that were named on the command line."""
 
 
-def attempted(app: App, path: Path, *, source: SourceName = IMPORTED) -> Outcome:
+def attempted(desk: IngestContext, path: Path, *, source: SourceName = IMPORTED) -> Outcome:
     """Enter one file as that source's; it stays where it is."""
-    file = BillFile(path.name, path, path.stat().st_size, source, app.clock())
+    file = BillFile(path.name, path, path.stat().st_size, source, desk.clock())
     if not file.size:
         return Outcome(file)
     try:
-        return Outcome(file, receipt=enter(file, app.desk(source)))
+        return Outcome(file, receipt=enter(file, desk))
     except UnreadableBillError as error:
         return Outcome(file, refused=error)
     except ReaderFailedError as error:

@@ -22,7 +22,6 @@ from spendwatch.jobs.overview_json import split_json
 from spendwatch.jobs.standings import dimensions
 
 if TYPE_CHECKING:
-    from spendwatch.app import App
     from spendwatch.store.ledger import Ledger
 
 Place = tuple[BillingPeriod, str, str, Currency]
@@ -43,26 +42,25 @@ class Told:
     """What it says of days that the series that counts does not have."""
 
 
-def spent_by_workspace(app: App) -> dict[Place, Split]:
+def spent_by_workspace(ledger: Ledger, products: Sequence[str]) -> dict[Place, Split]:
     """Return what is spent, in all months on record, of the products that are watched."""
     found: dict[Place, list[SpendSum]] = {}
-    for period in months_of(app):
-        for spent in app.store.ledger.spend(period, dimensions(finer=False), products=app.settings.policies.products):
+    for period in months_of(ledger):
+        for spent in ledger.spend(period, dimensions(finer=False), products=products):
             account, workspace = spent.values[Dimension.ACCOUNT], spent.values[Dimension.WORKSPACE]
             found.setdefault((period, account, workspace, spent.currency), []).append(spent)
     return {place: Split.of(sums, place[3]) for place, sums in found.items()}
 
 
-def months_of(app: App) -> list[BillingPeriod]:
+def months_of(ledger: Ledger) -> list[BillingPeriod]:
     """Return the months on record."""
-    return sorted({period for periods in app.store.ledger.periods().values() for period in periods})
+    return sorted({period for periods in ledger.periods().values() for period in periods})
 
 
-def told_by_several(app: App, months: Iterable[BillingPeriod]) -> Iterator[Told]:
+def told_by_several(ledger: Ledger, products: Sequence[str], months: Iterable[BillingPeriod]) -> Iterator[Told]:
     """Yield the totals of each series, for the months of an account that have several."""
-    products = app.settings.policies.products
     for month in months:
-        totals = app.store.ledger.totals(month)
+        totals = ledger.totals(month)
         counting = authorities(totals, products)
         lacking = {(one.account, one.series): one for one in uncounted(totals, products, counting)}
         by_account: dict[AccountId, dict[SeriesKey, list[DayTotal]]] = {}

@@ -124,6 +124,8 @@ class ReadingHints:
     """How the statements relate to earlier ones; None: derived from layout and file name."""
     layout: str = ""
     """The name of the layout; empty: recognized by the header."""
+    currency: Currency | None = None
+    """What a bill is in that names no currency, of an account that is not known; None: such a bill is refused."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -21,7 +21,7 @@ from spendwatch.settings.urls import split
 from spendwatch.settings.value_types import threshold
 from spendwatch.yaml_text import KeyPath, Place, path_text
 
-_PLACEHOLDERS = frozenset({"1000000000000001", "llm-xxxxxxxxxxxxxxxx"})
+_PLACEHOLDERS = frozenset({"0000000000000000", "llm-xxxxxxxxxxxxxxxx"})
 """The ids that `init` writes."""
 UNUSED = "no budget, balance or operator uses this channel: no alert is ever sent over it"
 _A_KEY = "an API key itself stands here: it is a secret; write its id, as bills show it, and replace the key"
@@ -139,7 +139,7 @@ class Examined:
 
     def _folder(self) -> Iterator[ConfigMistake]:
         folder, main = self.location.folder, self.location.main
-        if self.files:
+        if self.files or all(one.thresholds for one in self.settings.accounts):
             return
         stray = ", ".join(sorted(file.name for file in folder.glob("*.y*ml") if file.name != main.name))
         why = "there is no workspace file in this folder: no budget of a workspace is watched"

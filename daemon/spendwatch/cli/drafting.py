@@ -1,0 +1,201 @@
+"""The configuration that `init` writes: suggested budgets, texts, and files of which all appear or none."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from spendwatch.channels.email_settings import EmailConfig, Security
+from spendwatch.cli.discovery import MODEL_STUDIO, FoundAccount
+from spendwatch.domain.money import Currency, Money, plain
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.policy import Site
+from spendwatch.domain.standing import Split
+from spendwatch.settings.files import MAIN
+
+MAIL, HOOK = "mail", "hook"
+PASSWORD, SIGNING_KEY = "secrets/smtp", "secrets/hook"
+_SECRET, _ORDINARY = 0o600, 0o644
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._@-]*")
+_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+_MORE = Decimal("1.2")
+_LEAST = Decimal(1)
+_ROUND = tuple(map(Decimal, ("1", "1.2", "1.5", "2", "2.5", "3", "4", "5", "6", "8", "10")))
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A budget to begin with, and the spend of a month on which it rests."""
+
+    budget: Decimal
+    month: BillingPeriod
+    spend: Money
+    is_projected: bool
+    """Whether the month is not whole, and its spend was projected."""
+
+    @property
+    def why(self) -> str:
+        """How it was found."""
+        return f"{self.month.label}{' projected to its end' if self.is_projected else ''}: {self.spend}"
+
+
+def suggest(account: FoundAccount, workspaces: Sequence[str]) -> Suggestion:
+    """Suggest a budget for these workspaces together: the last whole month and a fifth, rounded.
+
+    Where that month has no spend, or this one has used up such a budget already, this month counts, projected to its end.
+    """
+    whole, newest = account.whole, max(account.months)
+    if whole:
+        spend = _sum(account, workspaces, whole).total
+        found = Suggestion(_rounded(spend.amount * _MORE), whole, spend, is_projected=False)
+        if newest == whole or (spend.amount > 0 and _sum(account, workspaces, newest).total.amount < found.budget):
+            return found
+    split, until = _sum(account, workspaces, newest), account.months[newest]
+    days = Decimal(newest.days) / (until.day if until else newest.days)
+    projected = Money(round(split.pay_as_you_go.amount * days, 2), account.currency) + split.subscription
+    return Suggestion(_rounded(projected.amount * _MORE), newest, projected, is_projected=until is not None)
+
+
+def _sum(account: FoundAccount, workspaces: Sequence[str], month: BillingPeriod) -> Split:
+    return sum((account.split(workspace, month) for workspace in workspaces), start=Split.nothing(account.currency))
+
+
+def _rounded(amount: Decimal) -> Decimal:
+    """Return the nearest round number, one at least."""
+    if amount <= _LEAST:
+        return _LEAST
+    power = Decimal(1).scaleb(amount.adjusted())
+    return min((figure * power for figure in _ROUND), key=lambda one: abs(one - amount))
+
+
+@dataclass(frozen=True, slots=True)
+class AccountDraft:
+    """An account to be written."""
+
+    account: str
+    site: Site
+    currency: Currency
+    name: str = ""
+    budget: Suggestion | None = None
+    """For charges that name no workspace."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceDraft:
+    """A workspace to be written."""
+
+    workspace: str
+    budget: Decimal
+    why: str = ""
+    account: str = ""
+    """The only account that it is of; empty: any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Everything that is to be written."""
+
+    accounts: Sequence[AccountDraft]
+    workspaces: Sequence[WorkspaceDraft]
+    products: Sequence[str]
+    nameless: str = ""
+    """The account of bills that name none, where there are several accounts."""
+    mail: EmailConfig | None = None
+    password: str = ""
+    webhook: str = ""
+
+    def files(self) -> Mapping[str, tuple[str, int]]:
+        """Return the text and the mode of each file by its name; what the main file names comes before it."""
+        found = {PASSWORD: (f"{self.password}\n", _SECRET)} if self.password else {}
+        if self.webhook:
+            found[SIGNING_KEY] = f"whsec_{base64.b64encode(os.urandom(_KEY_BYTES)).decode()}\n", _SECRET
+        names: set[str] = set()
+        names_of = {one.account: one.name for one in self.accounts} if len(self.accounts) > 1 else {}
+        for one in self.workspaces:
+            why = f"   # {one.why}" if one.why else ""
+            pinned = f"account: {_text(names_of[one.account])}\n" if one.account in names_of else ""
+            text = f"workspace: {_text(one.workspace)}\nbudget: {plain(one.budget)}{why}\n{pinned}"
+            found[f"workspaces/{_file_name(one.workspace, names)}.yaml"] = text, _ORDINARY
+        return {**found, MAIN: (self._main(), _ORDINARY)}
+
+    def _main(self) -> str:
+        lines = ["# Written by `spendwatch init`. Without options it writes a commented example with more keys.", "accounts:"]
+        for one in self.accounts:
+            budget = f", budget: {plain(one.budget.budget)}" if one.budget else ""
+            values = f"id: {_text(one.account)}, site: {one.site}, currency: {one.currency}{budget}"
+            lines.append(f"  {_text(one.name)}: {{{values}}}")
+        if tuple(self.products) != (MODEL_STUDIO,):
+            lines.append(f"products: [{', '.join(map(_text, self.products))}]")
+        whose = next((f", account: {_text(one.name)}" for one in self.accounts if one.account == self.nameless), "")
+        lines += ["sources:", f"  inbox: {{type: folder, path: inbox{whose}}}", "channels:"]
+        if self.mail:
+            lines += [f"  {MAIL}:", "    type: email", *_mail_lines(self.mail)]
+        if self.webhook:
+            lines += [f"  {HOOK}: {{type: webhook, url: {_text(self.webhook)}, secret_file: {SIGNING_KEY}}}"]
+        return "\n".join([*lines, "  screen: {type: console}", ""])
+
+
+def _mail_lines(mail: EmailConfig) -> Iterator[str]:
+    yield from (f"    host: {_text(mail.host)}", f"    port: {mail.connects_to}", f"    security: {mail.security}")
+    if mail.username:
+        yield from (f"    username: {_text(mail.username)}", f"    password_file: {PASSWORD}")
+    yield from (f"    from: {_text(mail.from_)}", f"    to: [{', '.join(map(_text, mail.to))}]")
+
+
+def security_of(host: str, port: int) -> Security:
+    """Return how a server on that port is usually reached; one on this machine without encryption."""
+    if port == 465:  # noqa: PLR2004 -- submission with TLS from the start, RFC 8314
+        return Security.TLS
+    is_here = host in {"localhost", "::1"} or host.startswith("127.")
+    return Security.NONE if is_here and port != 587 else Security.STARTTLS  # noqa: PLR2004 -- submission, RFC 6409
+
+
+def _text(value: str) -> str:
+    """Return a text as YAML: in quotes wherever any reader might take it for something else."""
+    is_plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
+    return value if is_plain else json.dumps(value, ensure_ascii=False)
+
+
+def _file_name(workspace: str, taken: set[str]) -> str:
+    """Return a file's name that no other one has, also where capitals do not count."""
+    base = re.sub(r"[^A-Za-z0-9_-]", "_", workspace)
+    name, number = base, 1
+    while name.lower() in taken:
+        number += 1
+        name = f"{base}_{number}"
+    taken.add(name.lower())
+    return name
+
+
+@contextmanager
+def written(folder: Path, files: Mapping[str, tuple[str, int]]) -> Iterator[None]:
+    """Write the files, and an inbox; if anything fails, here or in the body, none of them stays."""
+    made: list[Path] = []
+    try:
+        for name, (text, mode) in files.items():
+            _make_folder((folder / name).parent, made, private=mode == _SECRET)
+            handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            made.append(folder / name)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+        _make_folder(folder / "inbox", made)
+        yield
+    except BaseException:
+        for path in reversed(made):
+            path.rmdir() if path.is_dir() else path.unlink()
+        raise
+
+
+def _make_folder(folder: Path, made: list[Path], *, private: bool = False) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent, made)
+        folder.mkdir(mode=0o700 if private else 0o777)
+        made.append(folder)
