@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import floor
+from typing import NamedTuple
 
 from spendwatch.domain.commodity import Category, category_of
 from spendwatch.domain.money import EXACT, Currency, Money, exact_sum, share_of
@@ -22,9 +23,6 @@ SHOWN = 5
 
 ENOUGH = Decimal("0.8")
 """The listed causes make so much of the whole, or it is split less finely."""
-
-_MOST = Decimal("0.5")
-"""From this share on, one value makes most of the whole."""
 
 _CHARGE = (Dimension.COMMODITY, Dimension.ITEM)
 _USED = (
@@ -39,6 +37,7 @@ _USED = (
 _ORDERED = ((Dimension.WORKSPACE, *_CHARGE), (Dimension.COMMODITY,))
 """How subscriptions are split."""
 _MAIN = (Dimension.API_KEY, Dimension.WORKSPACE, Dimension.MODEL, Dimension.COMMODITY)
+_NOTHING, _ALL = Decimal(0), Decimal(1)
 
 TELLING = (
     Dimension.WORKSPACE,
@@ -52,8 +51,7 @@ TELLING = (
 """The dimensions that sums must be grouped by for their causes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A value that bills name, and what people call it."""
 
     dimension: Dimension
@@ -96,7 +94,7 @@ class Causes:
     rest: Cause | None = None
     """All that is not listed, so that the shares add up."""
     main: tuple[Cause, ...] = ()
-    """The one API key, workspace, model and commodity that makes at least half of it, as far as there is one."""
+    """The one API key, workspace and model that makes at least half of it, else the commodity."""
     categories: tuple[Category, ...] = ()
     """All that was charged for, the largest first."""
 
@@ -146,13 +144,12 @@ class Splitting:
     ) -> Causes:
         """Return the causes of the sums, split as finely as `most` of them make `enough` of the whole."""
         whole = exact_sum(spent.amount for spent in sums)
-        groups, listed, telling = dict[_Key, Decimal](), list[_Key](), dict.fromkeys(map(self._telling, ways))
-        way: tuple[Dimension, ...] = ()
-        for way in telling:
+        groups, listed, way = dict[_Key, Decimal](), list[_Key](), ways[0]
+        for way in _telling(ways, is_of_workspace=self.is_of_workspace):
             groups = self._grouped(sums, way)
-            ordered = sorted(groups, key=lambda key: (-groups[key], key))
-            listed = [key for key in ordered[:most] if groups[key] > 0]
-            if exact_sum(groups[key] for key in listed) >= EXACT.multiply(enough, whole):
+            ordered = sorted(groups.items(), key=lambda one: (-one[1], one[0]))
+            listed = [key for key, amount in ordered[:most] if amount > 0]
+            if len(listed) == len(groups) or exact_sum(map(groups.__getitem__, listed)) >= EXACT.multiply(enough, whole):
                 break
         if not listed:
             return NO_CAUSES
@@ -164,7 +161,7 @@ class Splitting:
         self, groups: Mapping[_Key, Decimal], listed: Sequence[_Key], earlier: Mapping[_Key, Decimal] | None, whole: Decimal
     ) -> tuple[tuple[Cause, ...], Cause | None]:
         amounts = [groups[key] for key in listed]
-        then = None if earlier is None else [earlier.get(key, Decimal(0)) for key in listed]
+        then = None if earlier is None else [earlier.get(key, _NOTHING) for key in listed]
         count = len(groups) - len(listed)
         if count:
             amounts.append(EXACT.subtract(whole, exact_sum(amounts)))
@@ -179,20 +176,17 @@ class Splitting:
         )
         return rows, Cause(self._money(amounts[-1]), shares[-1], before=befores[-1], count=count) if count else None
 
-    def _telling(self, way: tuple[Dimension, ...]) -> tuple[Dimension, ...]:
-        return tuple(one for one in way if one is not Dimension.WORKSPACE) if self.is_of_workspace else way
-
     def _money(self, amount: Decimal) -> Money:
         return Money(amount, self.currency)
 
     def _part(self, named: tuple[Dimension, str]) -> Part:
-        return Part(*named, self.names.of(*named))
+        return Part(*named, self.names.known.get(named, ""))
 
     def _grouped(self, sums: Iterable[SpendSum], way: tuple[Dimension, ...]) -> dict[_Key, Decimal]:
         groups: dict[_Key, Decimal] = {}
         for spent in sums:
             key = self._key(spent, way)
-            groups[key] = EXACT.add(groups.get(key, Decimal(0)), spent.amount)
+            groups[key] = EXACT.add(groups[key], spent.amount) if key in groups else spent.amount
         return {key: amount for key, amount in groups.items() if amount}
 
     def _key(self, spent: SpendSum, way: tuple[Dimension, ...]) -> _Key:
@@ -216,21 +210,25 @@ class Splitting:
         totals: dict[Category, Decimal] = {}
         for spent in sums:
             if category := self._category(spent):
-                totals[category] = EXACT.add(totals.get(category, Decimal(0)), spent.amount)
+                totals[category] = EXACT.add(totals.get(category, _NOTHING), spent.amount)
         return tuple(sorted((one for one, amount in totals.items() if amount > 0), key=lambda one: (-totals[one], one)))
 
     def _main(self, sums: Sequence[SpendSum], whole: Decimal) -> Iterator[Cause]:
-        for dimension in self._telling(_MAIN):
+        if whole <= 0:
+            return
+        has_main = False
+        for dimension in _MAIN:
+            if (self.is_of_workspace and dimension is Dimension.WORKSPACE) or (has_main and dimension is Dimension.COMMODITY):
+                continue
             totals: dict[str, Decimal] = {}
             for spent in sums:
                 if value := spent.values[dimension]:
-                    totals[value] = EXACT.add(totals.get(value, Decimal(0)), spent.amount)
-            if not totals:
-                continue
-            value = max(totals, key=lambda one: (totals[one], one))
-            share = share_of(totals[value], whole)
-            if share is not None and share >= _MOST:
-                yield Cause(self._money(totals[value]), min(share, Decimal(1)), (self._part((dimension, value)),))
+                    totals[value] = EXACT.add(totals[value], spent.amount) if value in totals else spent.amount
+            value = max(totals, key=totals.__getitem__, default="")
+            if value and EXACT.add(totals[value], totals[value]) >= whole:
+                has_main = True
+                share = _ALL if totals[value] >= whole else share_of(totals[value], whole)
+                yield Cause(self._money(totals[value]), share, (self._part((dimension, value)),))
 
 
 def splitting_of(watch: Watch, names: Names, products: Sequence[str]) -> Splitting:
@@ -252,7 +250,7 @@ def course_of(
     `sums` must be grouped by day and by all that is `TELLING`. An order of a subscription says nothing of what is used, and
     would dwarf every day beside it. Of the days in `unknown` nobody knows what was spent: they are left out.
     """
-    daily = dict.fromkeys(_days(last, days), Decimal(0))
+    daily = dict.fromkeys(_days(last, days), _NOTHING)
     earlier = _days(last - timedelta(days=days), days)
     recent: list[SpendSum] = []
     before: list[SpendSum] = []
@@ -263,11 +261,13 @@ def course_of(
             recent.append(spent)
         elif day in earlier:
             before.append(spent)
-    is_known = unknown.isdisjoint(earlier.values())
+    nothing, is_known = Money(_NOTHING, watch.currency), unknown.isdisjoint(earlier.values())
     return Course(
         splitting.of(recent, before if is_known else None),
         tuple(
-            (moment, Money(daily[day], watch.currency)) for day, moment in _days(last, days).items() if moment not in unknown
+            (moment, Money(daily[day], watch.currency) if daily[day] else nothing)
+            for day, moment in _days(last, days).items()
+            if moment not in unknown
         ),
     )
 
@@ -275,6 +275,14 @@ def course_of(
 def subscribed(sums: Iterable[SpendSum], watch: Watch, splitting: Splitting) -> Causes:
     """Return what subscriptions were ordered for, by commodity and item. `sums` must be grouped by all that is `TELLING`."""
     return splitting.of(list(_of(sums, watch, is_subscription=True)), ways=_ORDERED)
+
+
+@cache
+def _telling(ways: Sequence[tuple[Dimension, ...]], *, is_of_workspace: bool) -> Sequence[tuple[Dimension, ...]]:
+    """Return the ways to split without the workspace that all is of; never one that splits by nothing in place of another."""
+    if not is_of_workspace:
+        return ways
+    return tuple(dict.fromkeys(tuple(one for one in way if one is not Dimension.WORKSPACE) for way in ways))
 
 
 @lru_cache(maxsize=64)
@@ -292,8 +300,8 @@ def _of(sums: Iterable[SpendSum], watch: Watch, *, is_subscription: bool) -> Ite
 
 def _shares(amounts: Sequence[Decimal], whole: Decimal) -> Sequence[Decimal | None]:
     """Return the shares in tenths of a percent so that they add up: what a cut leaves over goes to what lost most by it."""
-    if whole <= 0:
-        return [None] * len(amounts)
+    if whole <= 0 or len(amounts) == 1:
+        return [_ALL if whole > 0 else None] * len(amounts)
     exact = [Fraction(amount) * 1000 / Fraction(whole) for amount in amounts]
     cut = [floor(one) for one in exact]
     most_lost = sorted(range(len(cut)), key=lambda place: (cut[place] - exact[place], place))

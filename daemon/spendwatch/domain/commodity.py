@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from spendwatch.domain.statement import ChargeKind
 
@@ -44,6 +45,7 @@ _MARKS = (
 )
 
 
+@lru_cache(maxsize=1024)
 def category_of(commodity: str, item: str = "") -> Category:
     """Return the category of a charge by the codes of its commodity and of its billing item."""
     codes = f"{commodity}\n{item}".lower()
