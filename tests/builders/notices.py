@@ -36,7 +36,7 @@ from spendwatch.domain.notification import (
 )
 from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.policy import ChannelName, Severity
+from spendwatch.domain.policy import ChannelName, Page, Severity
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
 from spendwatch.domain.standing import Split
 from spendwatch.domain.statement import AccountId, WorkspaceId
@@ -116,6 +116,13 @@ def a_cause(text: str) -> Cause:
     return Cause(cny("5"), Decimal(1), parts, Category.INFERENCE, cny("1"))
 
 
+_CONSOLE = {
+    Page.BILL_DETAILS: "https://usercenter2.aliyun.com/finance/expense-report/expense-detail",
+    Page.RECHARGE: "https://billing-cost.console.aliyun.com/fortune/fund-management/recharge",
+    Page.API_KEYS: "https://bailian.console.aliyun.com/?tab=model#/api-key",
+}
+OF_SPEND = tuple((page, _CONSOLE[page]) for page in (Page.BILL_DETAILS, Page.API_KEYS))
+OF_BALANCE = tuple((page, _CONSOLE[page]) for page in (Page.RECHARGE, Page.BILL_DETAILS))
 CHATBOT, PLAYGROUND = key("1200345", "chatbot"), Part(Dimension.CHANNEL, "bmp")
 _ACME = AccountId("1000000000000001")
 _SPENT = Facts(
@@ -274,6 +281,7 @@ _RUNWAY = Runway(
 )
 _LASTING = replace(
     _ACCOUNT,
+    course=_SPENDS,
     threshold="7d",
     also=("14d",),
     runway=_RUNWAY,
@@ -356,6 +364,7 @@ SAMPLES: Mapping[str, Notification] = {
             next_threshold="",
             next_at=None,
             foreign=(Money(Decimal("5.5"), Currency("USD")),),
+            links=OF_SPEND,
         ),
         severity=Severity.CRITICAL,
     ),
@@ -450,11 +459,13 @@ SAMPLES: Mapping[str, Notification] = {
         replace(_DIFFERING, discrepancy=replace(_TWO_SERIES, days=(date(2026, 9, 1),))),
         severity=Severity.NOTICE,
     ),
-    "balance-low": notice(Rule.BALANCE_LOW, _LOW),
+    "balance-low": notice(Rule.BALANCE_LOW, replace(_LOW, links=OF_BALANCE)),
     "balance-low-resolved": notice(
         Rule.BALANCE_LOW, replace(_LOW, balance=_but(_BALANCE, cash=cny("5000"))), reason=Reason.RESOLVED
     ),
-    "overdue": notice(Rule.OVERDUE, replace(_OVERDUE, also=("1000",)), severity=Severity.CRITICAL),
+    "overdue": notice(
+        Rule.OVERDUE, replace(_OVERDUE, also=("1000",), course=_SPENDS, links=OF_BALANCE), severity=Severity.CRITICAL
+    ),
     "overdue-repeated": notice(
         Rule.OVERDUE, replace(_OVERDUE, exposure=NOTHING_TO_FEAR), severity=Severity.CRITICAL, reason=Reason.REPEATED
     ),

@@ -119,6 +119,7 @@ def test_the_body_holds_exact_amounts_as_text_with_their_currency() -> None:
         "currency": "CNY",
         "month": "2026-09",
     }
+    assert data["links"] == {page.value: address for page, address in SAMPLES["threshold-overspent"].facts.links}
     assert data["foreign"] == [{"amount": "5.5", "currency": "USD"}]
     assert data["growth"][0] == {
         "label": "qwen-max / chatbot",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import date
 from decimal import Decimal
@@ -32,7 +33,7 @@ _VOID = {"meta", "br"}
 
 
 class Page(HTMLParser):
-    """What a browser would see: tags that fit, and text."""
+    """What a browser would see: tags that fit, and text, addresses of links included."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -47,6 +48,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.attributes += [(name, value or "") for name, value in attrs]
+        self.text += "".join(f" {value} " for name, value in attrs if name == "href")
         if tag in _VOID:
             self.text += " "
         else:
@@ -117,6 +119,18 @@ def test_a_message_names_every_figure_a_reader_needs() -> None:
         "spendwatch explain 3f9c1e07b2d84a6655d1",
     ):
         assert said in text
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [("threshold-overspent", ("Bill details", "API keys")), ("balance-low", ("Recharge", "Bill details"))],
+)
+def test_mail_and_screen_link_to_the_two_pages_where_something_can_be_done(name: str, labels: Sequence[str]) -> None:
+    told = SAMPLES[name]
+    for label, (_, address) in zip(labels, told.facts.links, strict=True):
+        assert f"{label}: {address}" in ENGLISH_WORDS.brief(told)
+        assert f"{label}\n  {address}\n" in ENGLISH_WORDS.text(told)
+        assert label in Page(ENGLISH_WORDS.html(told)).text
 
 
 def test_99_99_percent_never_reads_100() -> None:
@@ -251,10 +265,13 @@ def test_markup_and_templates_in_names_are_shown_and_not_obeyed(payload: str) ->
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))
-def test_a_page_asks_nothing_of_the_outside(name: str) -> None:
+def test_a_page_asks_nothing_of_the_outside_and_links_only_to_the_console(name: str) -> None:
     page = Page(ENGLISH_WORDS.html(SAMPLES[name]))
-    assert not {"img", "script", "link", "a", "iframe", "form", "object", "svg"} & set(page.tags)
-    assert not [value for attribute, value in page.attributes if attribute in {"src", "href"} or "url(" in value]
+    assert not {"img", "script", "link", "iframe", "form", "object", "svg"} & set(page.tags)
+    assert not [value for attribute, value in page.attributes if attribute == "src" or "url(" in value]
+    links = [value for attribute, value in page.attributes if attribute == "href"]
+    assert links == [address for _, address in SAMPLES[name].facts.links]
+    assert page.tags.count("a") == len(links)
     assert not [attribute for attribute, _ in page.attributes if attribute.startswith("on")]
 
 

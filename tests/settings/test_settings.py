@@ -11,6 +11,7 @@ from datetime import timedelta
 from decimal import Decimal
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ from spendwatch.bills.layouts import LAYOUTS as READABLE_LAYOUTS
 from spendwatch.channels.config import ConsoleConfig, EmailConfig, WebhookConfig
 from spendwatch.domain.errors import ConfigError
 from spendwatch.domain.layouts import LAYOUTS as NAMES_OF_LAYOUTS
-from spendwatch.domain.policy import ChannelName, Threshold
+from spendwatch.domain.policy import ChannelName, Page, Site, Threshold
 from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.statement import AccountId, Kind, WorkspaceId
 from spendwatch.settings import Outside, Retention, Settings, find_config, load, reload
@@ -240,6 +241,27 @@ def test_ids_have_the_names_of_the_configuration_and_of_their_own_files(house: H
     assert found.of(Dimension.WORKSPACE, "llm-demo0a1b2c3d4e") == "Research"
     assert found.label(Dimension.WORKSPACE, "llm-b") == "Archive (llm-b)"
     assert found.of(Dimension.ACCOUNT, "1000000000000001") == "acme"
+
+
+def test_messages_link_to_the_console_of_the_site_unless_told_otherwise(house: House) -> None:
+    usual = house.load().policies.links
+    assert {site: set(links) for site, links in usual.items()} == {site: set(Page) for site in Site}
+    assert all(address.startswith("https://") for links in usual.values() for address in links.values())
+    assert {urlsplit(address).hostname for address in usual[Site.CN].values()}.isdisjoint(
+        urlsplit(address).hostname for address in usual[Site.INTL].values()
+    )
+    house.write("spendwatch.yaml", MAIN + "links: {cn: {recharge: https://example.com/pay, api_keys: off}}\n")
+    changed = house.load().policies.links
+    assert changed[Site.CN] == {
+        Page.BILL_DETAILS: usual[Site.CN][Page.BILL_DETAILS],
+        Page.RECHARGE: "https://example.com/pay",
+    }
+    assert changed[Site.INTL] == usual[Site.INTL]
+
+
+def test_links_may_be_off(house: House) -> None:
+    house.write("spendwatch.yaml", MAIN + "links: off\n")
+    assert house.load().policies.links == {site: {} for site in Site}
 
 
 def test_finer_budgets_and_thresholds_may_have_channels_of_their_own(house: House) -> None:

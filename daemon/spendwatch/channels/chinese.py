@@ -9,7 +9,7 @@ from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.failure import Failure
-from spendwatch.domain.policy import Severity
+from spendwatch.domain.policy import Page, Severity
 from spendwatch.domain.scope import Counts, Dimension
 
 _TELLINGS = {
@@ -348,6 +348,7 @@ CHINESE = Phrases(
     before_settlement="现金余额是{settled_month}视为已结清（{settled_amount}，自 {settled_since} 起）之前的。"
     "如果该笔费用尚未从中扣除，此处的可用额度偏高：请将 `cash` 更新为结算之后的余额。",
     settle="结清方式：在“费用与成本”页面充值，被暂停的服务随后恢复。",
+    links={Page.BILL_DETAILS: "账单详情", Page.RECHARGE: "充值", Page.API_KEYS: "API Key 管理"},
     advice="如何停止产生费用",
     advice_first="请先检查 {who}：限制或停止其用量。",
     charged={

@@ -9,7 +9,7 @@ from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.failure import Failure
-from spendwatch.domain.policy import Severity
+from spendwatch.domain.policy import Page, Severity
 from spendwatch.domain.scope import Counts, Dimension
 
 _TELLINGS = {
@@ -350,6 +350,7 @@ ENGLISH = Phrases(
     before_settlement="The cash is from before {settled_month} counted as settled ({settled_amount}, since {settled_since}). "
     "If that payment is not deducted from it yet, this balance is too high: update `cash` to the balance after the settlement.",
     settle="To settle: recharge on the provider's Expenses and Costs page; suspended services are then restored.",
+    links={Page.BILL_DETAILS: "Bill details", Page.RECHARGE: "Recharge", Page.API_KEYS: "API keys"},
     advice="How to stop the cost",
     advice_first="Begin with {who}: limit or stop what makes most of the spend.",
     charged={

@@ -7,7 +7,7 @@ from datetime import tzinfo
 
 from spendwatch.channels.balance_figures import remarks
 from spendwatch.channels.figures import figures, makes_most
-from spendwatch.channels.parts import Letter, Points, Section, clean
+from spendwatch.channels.parts import Letter, Link, Points, Section, clean
 from spendwatch.channels.phrases import Phrases
 from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import Rule
@@ -37,6 +37,7 @@ def compose(notification: Notification, phrases: Phrases, zone: tzinfo) -> Lette
         sections=() if words.is_test else tuple(_sections(words)),
         closing=tuple(_closing(words)),
         footer=() if words.is_test else (words.put(phrases.explain), words.put(phrases.footer)),
+        links=tuple(Link(phrases.links[page], clean(address)) for page, address in notification.facts.links),
     )
 
 

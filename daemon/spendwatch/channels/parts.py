@@ -59,6 +59,14 @@ class Points:
     """Whether even the briefest telling must have them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A page where the reader can see more or act."""
+
+    label: str
+    url: str
+
+
 Section: TypeAlias = Table | Chart | Points
 
 
@@ -75,6 +83,7 @@ class Letter:
     sections: tuple[Section, ...]
     closing: tuple[str, ...]
     footer: tuple[str, ...]
+    links: tuple[Link, ...] = ()
 
 
 def clean(text: str, limit: int = 400) -> str:

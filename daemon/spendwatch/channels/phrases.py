@@ -12,7 +12,7 @@ from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.failure import Failure
-from spendwatch.domain.policy import Severity
+from spendwatch.domain.policy import Page, Severity
 from spendwatch.domain.scope import Counts, Dimension
 
 
@@ -175,6 +175,7 @@ class Phrases:
     before_settlement: str
     """Of cash that is known from before a month counted as settled."""
     settle: str
+    links: Mapping[Page, str]
     advice: str
     advice_first: str
     """About {who} makes most of the spend."""

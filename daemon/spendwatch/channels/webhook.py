@@ -133,6 +133,7 @@ class WebhookChannel:
             "files": [{"name": clean(name), "why": clean(why)} for name, why in facts.files],
             "detail": clean(facts.detail),
             "cause": facts.cause,
+            "links": {page.value: address for page, address in facts.links},
             "summary": self._wording.summary(notification),
             "text": self._wording.text(notification),
         }

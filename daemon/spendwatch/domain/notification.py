@@ -19,7 +19,7 @@ from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.money import Money
-from spendwatch.domain.policy import ChannelName, Severity
+from spendwatch.domain.policy import ChannelName, Page, Severity
 from spendwatch.domain.scope import NOTHING, AlertScope, Counts
 from spendwatch.domain.standing import Split
 
@@ -91,6 +91,8 @@ class Facts:
     """Whether a channel's receiver asked never to be called again."""
     lags: bool = False
     """Whether the figures are those of the billing API, which is late and leaves out what is not settled yet."""
+    links: tuple[tuple[Page, str], ...] = ()
+    """Pages of the provider's console where something can be done, with their addresses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,14 @@ class Site(StrEnum):
     INTL = "intl"
 
 
+class Page(StrEnum):
+    """A page of the provider's console that messages link to."""
+
+    BILL_DETAILS = "bill_details"
+    RECHARGE = "recharge"
+    API_KEYS = "api_keys"
+
+
 class Severity(StrEnum):
     """How bad it is, the mildest first."""
 
@@ -216,6 +224,8 @@ class Policies:
     """Product codes that count as spend."""
     month_final_on: int
     names: Names = Names()
+    links: Mapping[Site, Mapping[Page, str]] = field(default_factory=dict)
+    """The addresses of the console's pages; what is left out is not linked to."""
 
     def account(self, account: AccountId) -> AccountPolicy | None:
         """Return the policy of that account."""

@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import date, timedelta, tzinfo
 from typing import Any
 
-from spendwatch.domain.alert import AlertState
+from spendwatch.domain.alert import AlertState, Rule
 from spendwatch.domain.causes import NO_COURSE, TELLING, Causes, Course, course_of, splitting_of, subscribed
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.policy import Policies, Watch
+from spendwatch.domain.policy import Page, Policies, Watch
 from spendwatch.domain.scope import AlertScope, BudgetScope, Counts, Dimension
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, SeriesKey
@@ -44,6 +44,7 @@ def enriched(
     history = _History(view, policies, [watch for one in said if (watch := watched.get(one.facts.scope))])
     of_balance = _History(view, policies, [], of_all_products=True)
     month = BillingPeriod.containing(fresh.now, zone)
+    pages = {policy.account: policies.links.get(policy.site, {}) for policy in policies.accounts}
 
     def in_full(one: Notification) -> Notification:
         scope, rule, found = one.facts.scope, one.rule, _Figures()
@@ -56,9 +57,17 @@ def enriched(
         elif rule.is_about_balance and one.state is AlertState.FIRING:
             found["exposure"] = view.exposure(scope.account, fresh.now.astimezone(zone).date())
             found |= _spending(scope.account, of_balance, policies, month)
+        if one.state is AlertState.FIRING and (wanted := _linked(rule)) and (known := pages.get(scope.account)):
+            found["links"] = tuple((page, known[page]) for page in wanted if page in known)
         return one.with_figures(**found) if found else one
 
     return tuple(map(in_full, said))
+
+
+def _linked(rule: Rule) -> tuple[Page, ...]:
+    if rule.is_about_balance:
+        return Page.RECHARGE, Page.BILL_DETAILS
+    return (Page.BILL_DETAILS, Page.API_KEYS) if rule.is_about_spend else ()
 
 
 def _lags(said: Notification, view: LedgerView, policies: Policies, month: BillingPeriod) -> bool:

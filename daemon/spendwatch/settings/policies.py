@@ -13,7 +13,9 @@ from spendwatch.domain.policy import (
     Escalation,
     FinerBudget,
     Names,
+    Page,
     Policies,
+    Site,
     Threshold,
     WorkspacePolicy,
 )
@@ -23,11 +25,14 @@ from spendwatch.settings.schema import (
     AccountPart,
     BalancePart,
     BudgetPart,
+    ChinaLinks,
     DaemonFile,
+    InternationalLinks,
     ManualBalancePart,
     MatchPart,
     WorkspaceFile,
 )
+from spendwatch.settings.value_types import NO_LINK
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,13 @@ def policies(daemon: DaemonFile, workspaces: Iterable[WorkspacePolicy]) -> Polic
         products=tuple(daemon.products),
         month_final_on=daemon.month_final_on,
         names=Names(names),
+        links={site: _links(getattr(daemon.links, site.value)) for site in Site},
     )
+
+
+def _links(part: ChinaLinks | InternationalLinks) -> Mapping[Page, str]:
+    said = ((page, getattr(part, page.value)) for page in Page)
+    return {page: address for page, address in said if address != NO_LINK}
 
 
 def workspace_policy(said: WorkspaceFile, accounts: Mapping[str, AccountPart], defaults: Defaults) -> WorkspacePolicy:

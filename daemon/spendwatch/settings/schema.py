@@ -12,11 +12,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from spendwatch.channels.config import ChannelConfig
 from spendwatch.domain.errors import printable
-from spendwatch.domain.policy import ChannelName, Site, Threshold
+from spendwatch.domain.policy import ChannelName, Page, Site, Threshold
 from spendwatch.domain.scope import Counts, Dimension
 from spendwatch.fields import Closed
 from spendwatch.settings.layers import MainLayers
 from spendwatch.settings.value_types import (
+    NO_LINK,
     AccountIdText,
     Budget,
     Cash,
@@ -29,6 +30,7 @@ from spendwatch.settings.value_types import (
     ForEach,
     KeepLines,
     KeepOriginals,
+    Link,
     Name,
     Networks,
     PartPattern,
@@ -223,6 +225,34 @@ class NamesPart(Closed):
     workspaces: dict[WorkspaceText, Title] = Field(default_factory=dict)
 
 
+class ChinaLinks(Closed):
+    """Pages of the China site's console, as the provider's help pages link to them."""
+
+    bill_details: Link = "https://usercenter2.aliyun.com/finance/expense-report/expense-detail"
+    recharge: Link = "https://billing-cost.console.aliyun.com/fortune/fund-management/recharge"
+    api_keys: Link = "https://bailian.console.aliyun.com/?tab=model#/api-key"
+
+
+class InternationalLinks(Closed):
+    """Pages of the international site's console, as the provider's help pages link to them."""
+
+    bill_details: Link = "https://billing-cost.console.alibabacloud.com/finance/expense-report/expense-detail-by-instance"
+    recharge: Link = "https://billing-cost.console.alibabacloud.com/fortune/billing-account"
+    api_keys: Link = "https://modelstudio.console.alibabacloud.com/?tab=dashboard#/api-key"
+
+
+class LinksPart(Closed):
+    """What messages link to, by the site of the account; `off` in place of all or of one means no link."""
+
+    cn: ChinaLinks = Field(default_factory=ChinaLinks)
+    intl: InternationalLinks = Field(default_factory=InternationalLinks)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none(cls, value: object) -> object:
+        return {site.value: {page.value: NO_LINK for page in Page} for site in Site} if value == NO_LINK else value
+
+
 class WorkspaceFile(_Watched):
     """`workspaces/*.yaml`: what one workspace may spend."""
 
@@ -256,6 +286,7 @@ class DaemonFile(BaseSettings):
     retention: RetentionPart = Field(default_factory=RetentionPart)
     defaults: DefaultsPart = Field(default_factory=DefaultsPart)
     names: NamesPart = Field(default_factory=NamesPart)
+    links: LinksPart = Field(default_factory=LinksPart)
     channels: Annotated[dict[Name, ChannelConfig], Field(min_length=1)]
     operators: ChannelNames | None = None
 

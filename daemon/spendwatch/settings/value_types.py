@@ -95,6 +95,14 @@ PartPattern = Annotated[
 PlaceText = Annotated[
     Text, must(lambda text: text.strip() and text.isprintable(), lambda _: "must be one line of printable characters")
 ]
+NO_LINK = "off"
+Link = Annotated[
+    Text,
+    must(
+        lambda text: text == NO_LINK or (text.startswith("https://") and text.isprintable() and " " not in text),
+        lambda text: f"not an address: {printable(text)}; write https://…, or {NO_LINK} for no link",
+    ),
+]
 WorkspaceText = Annotated[Text, _fits(r"[A-Za-z0-9._-]{1,64}", "a workspace id", "1 to 64 letters, digits, '.', '_' and '-'")]
 AccountIdText = Annotated[
     Text,
