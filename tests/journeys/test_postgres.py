@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
 from datetime import timedelta
 
 import pytest
 
 from home import RESEARCH, Home, lines_worth, today
-from servers_postgres import PASSWORD, PostgresServer, running_server
+from servers_postgres import PASSWORD, PostgresServer, programs, running_server
 
 pytestmark = pytest.mark.postgres
 
@@ -27,6 +30,7 @@ def test_the_whole_journey_on_postgres(home: Home) -> None:
         assert len(home.mails()) == 2
         (row,) = home.json("report")["rows"]
         assert (row["workspace"], row["spend"]) == (RESEARCH, "85.0000000001")
+        _is_backed_up_by_the_servers_own_program(home)
         running = home.start()
         try:
             _is_told_while_it_is_away(home, server)
@@ -38,6 +42,16 @@ def test_the_whole_journey_on_postgres(home: Home) -> None:
         finally:
             assert running.stop() == 0
         assert home.calls()[4]["data"]["threshold"] == "100%"
+
+
+def _is_backed_up_by_the_servers_own_program(home: Home) -> None:
+    file = home.folder / "backup.pgdump"
+    said = home.call("ledger", "backup", str(file), expect=2).stderr
+    (command,) = (line for line in said.splitlines() if line.startswith("pg_dump "))
+    assert PASSWORD not in said
+    environ = {**os.environ, "PGPASSWORD": PASSWORD, "PATH": f"{programs()}:{os.environ['PATH']}"}
+    subprocess.run(shlex.split(command), env=environ, check=True)
+    assert file.read_bytes().startswith(b"PGDMP")
 
 
 def _is_told_while_it_is_away(home: Home, server: PostgresServer) -> None:

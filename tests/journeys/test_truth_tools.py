@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 import sqlite3
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
+from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from threading import Event
@@ -176,25 +178,94 @@ def test_a_kept_file_whose_statement_was_taken_back_is_no_trouble(quiet_home: Ho
     assert quiet_home.json("ledger", "verify")["unrecorded"] == []
 
 
+def restore(home: Home, backup: Path) -> None:
+    for path in home.state.parent.glob(f"{home.state.name}*"):
+        path.unlink()
+    shutil.copy(backup, home.state)
+
+
 def test_a_ledger_from_a_backup_is_given_what_was_read_since(home: Home) -> None:
     home.furnish()
     home.watch(budget="100.00")
     first = home.drop(lines_worth("40"), exported=today() - timedelta(hours=2))
     home.call("once")
-    with sqlite3.connect(home.state) as ledger, sqlite3.connect(home.folder / "backup.db") as backup:
-        ledger.backup(backup)
+    backup = home.folder / "backup.db"
+    home.call("ledger", "backup", str(backup))
     second = home.drop(lines_worth("45", first=2), exported=today() - timedelta(hours=1))
     home.call("once")
     right = report(home, "workspace,model,day", this_month())
-    for path in home.state.parent.glob(f"{home.state.name}*"):
-        path.unlink()
-    (home.folder / "backup.db").rename(home.state)
+    restore(home, backup)
     assert f"inbox: '{second.name}': not on record" in home.call("ledger", "verify", expect=1).stderr
     assert "archived_files_read_again" in home.call("once").stderr
     assert report(home, "workspace,model,day", this_month()) == right
     assert sorted(path.name for path in (home.inbox / "done").iterdir()) == sorted([first.name, second.name])
     home.call("ledger", "verify")
     assert "archived_files_read_again" not in home.call("once").stderr
+
+
+def test_a_backup_beside_a_busy_daemon_is_one_state_and_its_owners_alone(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    running = home.start()
+    backups = home.folder / "backups"
+    backups.mkdir()
+    try:
+        for number in range(1, 7):
+            home.drop(lines_worth("10", first=number), exported=today() + timedelta(seconds=number))
+            home.call("ledger", "backup", str(backups / f"{number}.db"))
+        home.until(lambda: len(list((home.inbox / "done").glob("*.csv"))) == 6)
+        assert home.json("ledger", "backup", str(backups / "last.db"))["bytes"] > 0
+        right = report(home, "workspace,model,day", this_month())
+    finally:
+        assert running.stop() == 0
+    assert {path.suffix for path in backups.iterdir()} == {".db"}
+    totals = []
+    for backup in sorted(backups.iterdir()):
+        assert backup.stat().st_mode & 0o777 == 0o600
+        restore(home, backup)
+        totals.append(sum(Decimal(row["spend"]) for row in home.json("report", "--by", "day")["rows"]))
+    assert totals == sorted(totals)
+    assert totals[-1] == 60
+    assert report(home, "workspace,model,day", this_month()) == right
+    home.call("ledger", "verify")
+
+
+def test_a_backup_overwrites_nothing_and_says_what_is_in_the_way(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    quiet_home.drop(lines_worth("1"))
+    quiet_home.call("once")
+    taken = quiet_home.folder / "mine.db"
+    taken.write_text("mine")
+    assert "already exists; name a new file" in quiet_home.call("ledger", "backup", str(taken), expect=2).stderr
+    assert taken.read_text() == "mine"
+    nowhere = quiet_home.folder / "no" / "x.db"
+    assert f"mkdir -p {nowhere.parent}" in quiet_home.call("ledger", "backup", str(nowhere), expect=2).stderr
+    assert not [path for path in quiet_home.folder.iterdir() if path.name.endswith(".part")]
+
+
+def test_a_killed_backup_leaves_no_half_file_under_its_name(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    quiet_home.drop(lines_worth("1", count=3000))
+    quiet_home.call("once")
+    right = report(quiet_home, "day", this_month())
+    whole = 0
+    for number in range(24):
+        target = quiet_home.folder / f"{number}.db"
+        process = subprocess.Popen(
+            quiet_home.command("ledger", "backup", str(target)), stdout=subprocess.DEVNULL, env=quiet_home.env()
+        )
+        parts: list[Path] = []
+        # From the moment on at which it begins to write, a little later each time.
+        while process.poll() is None and not parts and not target.exists():
+            parts = list(quiet_home.folder.glob(f".{target.name}.*"))
+        Event().wait(number * 0.0005)
+        process.kill()
+        process.wait(30)
+        if target.exists():
+            whole += 1
+            restore(quiet_home, target)
+            assert report(quiet_home, "day", this_month()) == right
+    assert whole > 0
 
 
 def test_the_names_of_bills_are_listed_whole_however_narrow_the_screen_is(quiet_home: Home) -> None:

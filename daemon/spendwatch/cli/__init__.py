@@ -41,7 +41,7 @@ _COMMANDS = {
     "status": ("spendwatch.cli.show", "status", "Show spend and budgets, balance, alerts, sources."),
     "report": ("spendwatch.cli.report", "report", "Show spend by day, workspace, key, model, …"),
     "balance": ("spendwatch.cli.balance", "balance", "Show the history of each balance."),
-    "ledger": ("spendwatch.cli.ledger", "ledger", "List, verify and remove recorded statements."),
+    "ledger": ("spendwatch.cli.ledger", "ledger", "List, verify, remove recorded statements; back up."),
     "export": ("spendwatch.cli.exporting", "export", "Export the ledger's lines in another format."),
     "alerts": ("spendwatch.cli.alerts", "alerts", "List alerts."),
     "explain": ("spendwatch.cli.alerts", "explain", "Show why an alert was sent: rule, figures, bills, deliveries."),

@@ -1,4 +1,4 @@
-"""`ledger`: lists, verifies and removes recorded statements."""
+"""`ledger`: lists, verifies and removes recorded statements, and backs all of it up."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from spendwatch.store.statement import EnteredStatement
 @json_option
 @click.pass_context
 def ledger(ctx: click.Context, *, as_json: bool) -> None:
-    """List, verify and remove recorded statements."""
+    """List, verify and remove recorded statements; back up the ledger."""
     list_unless_told(ctx, list_statements, as_json=as_json)
 
 
@@ -190,6 +190,37 @@ def remove(place: Place, statement: str, files: tuple[Path, ...], reason: str, *
     with opened_store(settings) as store:
         found = the_one(store.ledger.find_statements(statement), "statement", statement, "spendwatch ledger list")
         return _remove(settings, store, found, files, reason, yes=yes)
+
+
+@ledger.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+@click.pass_obj
+def backup(place: Place, file: Path, *, as_json: bool) -> int:
+    """Copy the ledger to the new FILE, also while the daemon runs. An existing file is never overwritten.
+
+    It holds all that spendwatch stores: bills, alerts, deliveries, what sources remember. To restore it, stop the daemon, put
+    FILE in the place of the ledger, and start the daemon: bills kept in `done/` that it lacks are read again.
+    """
+    settings = place.settings()
+    if not file.absolute().parent.is_dir():
+        msg = f"there is no folder {file.parent}; create it with: mkdir -p {file.parent}"
+        raise click.UsageError(msg)
+    with opened_store(settings, read_only=True) as store:
+        try:
+            command = store.database.back_up(file)
+        except FileExistsError:
+            msg = f"{file} already exists; name a new file."
+            raise click.UsageError(msg) from None
+    if command:
+        msg = f"the ledger is in PostgreSQL. Back it up with:\n{command}"
+        raise click.UsageError(msg)
+    size = file.stat().st_size
+    if as_json:
+        print_json({"schema_version": 1, "file": str(file), "bytes": size})
+    else:
+        click.echo(f"{file}: the whole ledger, {size / 1_000_000:,.1f} MB")
+    return Exit.DONE
 
 
 def _remove(

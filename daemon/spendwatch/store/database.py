@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
@@ -88,6 +89,11 @@ class Database:
         """Look for damage, which may take a while; empty when all is well."""
         with as_unavailable(self.place):
             return self._storage.complaints()
+
+    def back_up(self, target: Path) -> str:
+        """Copy the data of this moment to a new file while others write; or return the command of the server that does."""
+        with as_unavailable(self.place):
+            return self._storage.back_up(target)
 
     def close(self) -> None:
         """Give every connection and lock back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
@@ -46,6 +47,28 @@ def make_private_file(path: Path) -> None:
         os.fchmod(file, _FILE_MODE)
     finally:
         os.close(file)
+
+
+def publish_new(part: Path, target: Path) -> None:
+    """Give a whole file its final name, so that it survives a power cut; `FileExistsError` where there is one already."""
+    _sync(part)
+    try:
+        os.link(part, target)  # a rename would overwrite
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        part.rename(target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def file_system_of(path: Path, mounts: str) -> str:

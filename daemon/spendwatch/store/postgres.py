@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -103,6 +104,12 @@ class PostgresStorage:
     def complaints(self) -> tuple[str, ...]:
         """Damage is the server's own business."""
         return ()
+
+    def back_up(self, target: Path) -> str:
+        """Leave it to the server's own program, which asks for the password or finds it in PGPASSFILE."""
+        url = self._url.difference_update_query(["password", "sslpassword"])
+        url = URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
+        return shlex.join(["pg_dump", "--format=custom", f"--file={target}", url.render_as_string()])
 
     def close(self) -> None:
         """Close every connection."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -13,10 +14,10 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
-from spendwatch.domain.errors import LedgerUnavailableError
+from spendwatch.domain.errors import LedgerDamagedError, LedgerUnavailableError
 from spendwatch.store.columns import DecimalSum
-from spendwatch.store.files import FileLock, Turn, make_private_file, make_private_folder, require_local_disk
-from spendwatch.store.trouble import file_trouble
+from spendwatch.store.files import FileLock, Turn, make_private_file, make_private_folder, publish_new, require_local_disk
+from spendwatch.store.trouble import file_trouble, in_words
 
 _OLDEST = (3, 35, 0)
 """The first with RETURNING."""
@@ -106,6 +107,26 @@ class SqliteStorage:
         with self.reading() as connection:
             lines = connection.exec_driver_sql("PRAGMA quick_check(20)").scalars().all()
         return tuple(str(line) for line in lines if line != "ok")
+
+    def back_up(self, target: Path) -> str:
+        """Copy the file of this moment beside the new one, look through the copy, and only then give it its name."""
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        make_private_file(part)
+        try:
+            with self.reading() as connection, closing(sqlite3.connect(part, isolation_level=None)) as copy:
+                cast("sqlite3.Connection", connection.connection.driver_connection).backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")  # a file on its own, without a log beside it
+                complaint = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if complaint != "ok":
+                msg = f"the ledger at {self.place} is damaged, and so would be its backup: {complaint}"
+                raise LedgerDamagedError(msg)
+            publish_new(part, target)
+        except sqlite3.Error as error:
+            msg = f"the backup {target} cannot be written: {in_words(error)}"
+            raise LedgerUnavailableError(msg) from None
+        finally:
+            part.unlink(missing_ok=True)
+        return ""
 
     def close(self) -> None:
         """Close the readers first: the last writer folds the log back into the file and removes it."""

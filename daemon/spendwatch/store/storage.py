@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Connection
@@ -33,6 +34,9 @@ class Storage(Protocol):
 
     def complaints(self) -> tuple[str, ...]:
         """Look for damage; empty when all is well."""
+
+    def back_up(self, target: Path) -> str:
+        """Copy the data of this moment to a new file, whole or not at all; or return the command of the server that does."""
 
     def close(self) -> None:
         """Give everything back."""
