@@ -141,9 +141,9 @@ class _LazyGroup(click.Group):
 def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 -- click's signature
     """Show what a report of a mistake needs: our version, Python's and SQLite's."""
     if value and not ctx.resilient_parsing:
-        import sqlite3  # noqa: PLC0415 -- only needed here
+        from spendwatch.store import sqlite_version  # noqa: PLC0415 -- only needed here
 
-        click.echo(f"spendwatch {__version__} (Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version})")
+        click.echo(f"spendwatch {__version__} (Python {sys.version.split()[0]}, SQLite {sqlite_version()})")
         ctx.exit()
 
 
