@@ -13,7 +13,7 @@ from io import FileIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from spendwatch.bills.unpacking.limits import LIMITS, Meter
+from spendwatch.bills.unpacking.limits import Meter
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 
 HEAD = 1024 * 1024
@@ -153,7 +153,7 @@ def _from_utf_16(file: FileIO, encoding: str) -> Iterator[bytes]:
 
 
 def _written(pieces: Iterable[bytes], path: Path, folder: Path) -> Path:
-    meter = Meter(LIMITS, folder, packed=path.stat().st_size)
+    meter = Meter(path, folder)
     with NamedTemporaryFile(dir=folder, prefix="text-", delete=False) as target:
         for piece in pieces:
             meter.count(len(piece))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,15 +42,25 @@ class Limits:
 LIMITS = Limits()
 
 
-class Meter:
-    """Counts what one bill file is unpacked to."""
+def tell_nobody(_share: float) -> None:
+    """Report no progress."""
 
-    def __init__(self, limits: Limits, folder: Path, *, packed: int) -> None:
-        """Nothing is unpacked yet; `packed` is the size of the file as it came."""
+
+class Meter:
+    """Counts what one bill file is unpacked to, and reports the progress of that."""
+
+    def __init__(
+        self, path: Path, folder: Path, limits: Limits = LIMITS, progress: Callable[[float], None] = tell_nobody
+    ) -> None:
+        """Nothing of the file is unpacked into the folder yet."""
         self.limits = limits
+        self.unpacked = 0
+        """So many bytes."""
+        self.share: Callable[[], float] = lambda: 0.0
+        """Tells how much of the file that is, from 0 to 1."""
         self._folder = folder
-        self._packed = packed
-        self._unpacked = 0
+        self._packed = path.stat().st_size
+        self._progress = progress
         self._looked = 0
 
     def count(self, size: int) -> None:
@@ -57,16 +68,17 @@ class Meter:
 
         A disk that is too full is not the bill's fault: it raises `ReaderFailedError`, so that the file is tried again later.
         """
-        self._unpacked += size
+        self.unpacked += size
         limits = self.limits
-        if self._unpacked > limits.unpacked:
+        if self.unpacked > limits.unpacked:
             raise UnreadableBillError(Refusal(f"unpacks to more than {shown(limits.unpacked)}, the maximum"))
-        if self._unpacked > limits.unquestioned and self._unpacked > limits.ratio * self._packed:
+        if self.unpacked > limits.unquestioned and self.unpacked > limits.ratio * self._packed:
             reason = f"its {shown(self._packed)} unpack to more than {limits.ratio} times as much: not plausible for a bill"
             raise UnreadableBillError(Refusal(reason))
-        if self._unpacked - self._looked >= _LOOK:
-            self._looked = self._unpacked
+        if self.unpacked - self._looked >= _LOOK:
+            self._looked = self.unpacked
             self._look()
+        self._progress(min(1.0, self.share()))
 
     def _look(self) -> None:
         disk = os.statvfs(self._folder)

@@ -8,7 +8,7 @@ memory. calamine shows `#N/A` as an empty cell. Read as a stream, a hostile shee
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from spendwatch.bills.unpacking.file_types import Opened, Part
@@ -26,14 +26,14 @@ _HEADER = 2
 """A row of fewer filled cells is no header, but a title above it."""
 
 
-def written_out(archive: ZipArchive, name: str, folder: Path, meter: Meter, progress: Callable[[float], None]) -> Opened:
+def written_out(archive: ZipArchive, name: str, folder: Path, meter: Meter) -> Opened:
     """Return the bill that the spreadsheet holds, as UTF-8 csv."""
     limits, parts = meter.limits, XmlParts(archive, meter)
     workbook = read_workbook(parts, longest=limits.texts, most=limits.cells)
     sheet_name, part = _chosen(workbook, parts, limits)
     path = folder / "part-1"
     sheet = Sheet(workbook, limits)
-    _write(_rows(sheet, parts, part, progress), path, meter)
+    _write((list(sheet.rows()) for _ in parts.listening(part, sheet)), path, meter)
     if sheet.refusals:
         raise UnreadableBillError(*sheet.refusals)
     if not path.stat().st_size:
@@ -60,11 +60,6 @@ def _is_filled(sheet: Sheet, parts: XmlParts, part: str) -> bool:
         if any(cells for _, cells in sheet.rows()):
             return True
     return bool(sheet.refusals)
-
-
-def _rows(sheet: Sheet, parts: XmlParts, part: str, progress: Callable[[float], None]) -> Iterator[list[Row]]:
-    for _ in parts.listening(part, sheet, progress):
-        yield list(sheet.rows())
 
 
 def _write(batches: Iterator[list[Row]], path: Path, meter: Meter) -> None:

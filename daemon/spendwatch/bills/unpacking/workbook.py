@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from spendwatch.bills.unpacking.cell_numbers import Look, look_of
@@ -41,7 +41,7 @@ class XmlParts:
     def __init__(self, archive: ZipArchive, meter: Meter) -> None:
         """Read nothing yet."""
         self._archive = archive
-        self._members = {member.name: member for member in archive.members}
+        self._members = {member.filename: member for member in archive.members}
         self._meter = meter
 
     def heard(self, name: str, listener: Listener) -> None:
@@ -49,23 +49,19 @@ class XmlParts:
         for _ in self.listening(name, listener):
             pass
 
-    def listening(self, name: str, listener: Listener, progress: Callable[[float], None] | None = None) -> Iterator[None]:
+    def listening(self, name: str, listener: Listener) -> Iterator[None]:
         """Tell the listener of the part, and yield now and then: who has heard enough stops there."""
         if name not in self._members:
             raise UnreadableBillError(Refusal(f"the spreadsheet is damaged: it lacks its part {name}"))
         try:
-            yield from listening(self._pieces(name, progress), listener, most=self._meter.limits.tags)
+            yield from listening(self._pieces(name), listener, most=self._meter.limits.tags)
         except MarkupError as error:
             raise UnreadableBillError(Refusal(f"the spreadsheet's part {name} {error}")) from error
 
-    def _pieces(self, name: str, progress: Callable[[float], None] | None) -> Iterator[bytes]:
-        member, done = self._members[name], 0
-        for piece in self._archive.pieces(member):
+    def _pieces(self, name: str) -> Iterator[bytes]:
+        for piece in self._archive.pieces(self._members[name]):
             self._meter.count(len(piece))
             yield piece
-            done += len(piece)
-            if progress:
-                progress(min(1.0, done / max(1, member.size)))
 
 
 def read_workbook(parts: XmlParts, *, longest: int, most: int) -> Workbook:

@@ -6,7 +6,6 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import FileIO
 from itertools import pairwise
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
@@ -33,15 +32,6 @@ _DAMAGED = (BadZipFile, EOFError, OverflowError, NotImplementedError, ValueError
 """What the library raises where an archive is not as it should be. A disk that cannot be read is not the archive's fault."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One file in an archive, as the directory describes it. Its size and its sum are claims."""
-
-    name: str
-    size: int
-    info: ZipInfo
-
-
 class ZipArchive:
     """An open archive whose directory is sound: no two members share bytes, none reaches into the directory."""
 
@@ -56,28 +46,31 @@ class ZipArchive:
             raise _cut_off() from error
         if len(infos) != count:
             raise _cut_off()
-        self.members = tuple(Member(_name(info), info.file_size, info) for info in infos)
+        self.members = tuple(infos)
+        """As the directory describes them: sizes and sums are claims."""
+        for info in infos:
+            info.filename = _name(info)
         start = self._archive.start_dir
         if any(end > begin for (_, end), (begin, _) in pairwise([*spans, (start, start)])):
             raise UnreadableBillError(Refusal("the zip archive is damaged or malicious: its members overlap"))
 
-    def pieces(self, member: Member) -> Iterator[bytes]:
+    def pieces(self, member: ZipInfo) -> Iterator[bytes]:
         """Yield what the member holds; an `UnreadableBillError`, also after the last piece, takes all of it back."""
-        if member.info.flag_bits & _ENCRYPTED:
+        if member.flag_bits & _ENCRYPTED:
             raise _refused(member, "is encrypted", accepts="an archive without a password")
-        method, size = member.info.compress_type, 0
+        method, size = member.compress_type, 0
         if method not in {ZIP_STORED, ZIP_DEFLATED}:
             how = f"is packed by method {method} ({_METHODS.get(method, 'unknown')})"
             raise _refused(member, how, accepts="a zip with stored or deflated members, or gzip")
         try:
-            with self._archive.open(member.info) as unpacked:
+            with self._archive.open(member) as unpacked:
                 while piece := unpacked.read(PIECE):
                     size += len(piece)
                     yield piece
         except _DAMAGED as error:
             raise _refused(member, _how(error)) from error
-        if size != member.size:
-            raise _refused(member, f"is damaged: it has {size} bytes, and should have {member.size}")
+        if size != member.file_size:
+            raise _refused(member, f"is damaged: it has {size} bytes, and should have {member.file_size}")
 
 
 def _counted(file: FileIO, limits: Limits) -> int:
@@ -136,5 +129,5 @@ def _cut_off() -> UnreadableBillError:
     return UnreadableBillError(Refusal("the zip archive is cut off or damaged: its directory cannot be followed"))
 
 
-def _refused(member: Member, how: str, *, accepts: str | None = None) -> UnreadableBillError:
-    return UnreadableBillError(Refusal(f"the archive's member {printable(member.name)} {how}", accepts=accepts))
+def _refused(member: ZipInfo, how: str, *, accepts: str | None = None) -> UnreadableBillError:
+    return UnreadableBillError(Refusal(f"the archive's member {printable(member.filename)} {how}", accepts=accepts))
