@@ -21,7 +21,7 @@ from small_ledger import NO_HINTS, SmallLedger, a_bill_file
 from spendwatch.bills.client import child
 from spendwatch.bills.client import process as daemon_side
 from spendwatch.bills.client.process import ReadingProcess
-from spendwatch.bills.client.reading import rows_from
+from spendwatch.bills.client.reading import SLOWEST, rows_from
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from spendwatch.domain.merging import Held, Plan, plan_change
 from spendwatch.domain.statement import BillFile, Digest, SourceName, Statement
@@ -112,7 +112,7 @@ def test_a_stop_does_not_wait_for_a_bill_that_is_being_read(reader: ReadingProce
     stop = threading.Timer(0.5, reader.interrupt)
     stop.start()
     with pytest.raises(ReaderFailedError, match="died of signal 9"):
-        reader.read(endless, NO_HINTS)
+        enter(reader, endless)
     stop.join()
     assert enter(reader, bill).total() == Decimal(2)
 
@@ -141,9 +141,9 @@ def test_days_are_written_when_the_merge_is_done(reader: ReadingProcess, big_bil
 
 
 def test_a_process_that_takes_too_long_is_ended(exchange: Path, bill: BillFile, big_bill: BillFile) -> None:
-    with ReadingProcess(exchange, patience=-big_bill.size / daemon_side.SLOWEST) as reader:
+    with ReadingProcess(exchange, patience=-big_bill.size / SLOWEST) as reader:
         with pytest.raises(ReaderFailedError, match="took too long"):
-            reader.read(big_bill, NO_HINTS)
+            enter(reader, big_bill)
         assert reader.pid is None
         reader.patience = 60
         assert enter(reader, bill).total() == Decimal(2)
@@ -185,7 +185,7 @@ from spendwatch.bills.client.process import ReadingProcess
 reader = ReadingProcess(Path({str(exchange)!r}))
 reader.prepare()
 print(reader.pid, flush=True)
-reader.read(a_bill_file(Path({str(big_bill.path)!r})), NO_HINTS)
+reader.read(a_bill_file(Path({str(big_bill.path)!r})), NO_HINTS).__enter__()
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment()) as daemon:
         assert daemon.stdout
@@ -244,7 +244,7 @@ def test_what_a_dead_daemon_left_behind_is_removed_and_a_living_ones_folder_is_n
 def test_a_refused_file_does_no_harm_to_the_process(reader: ReadingProcess, bill: BillFile, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UnreadableBillError, match="matches no known layout"):
-        reader.read(a_bill_file(tmp_path / "bad.csv"), NO_HINTS)
+        enter(reader, a_bill_file(tmp_path / "bad.csv"))
     first = reader.pid
     assert enter(reader, bill).total() == Decimal(2)
     assert reader.pid == first
@@ -253,7 +253,7 @@ def test_a_refused_file_does_no_harm_to_the_process(reader: ReadingProcess, bill
 def test_a_file_that_vanished_is_our_failure_and_not_the_files(reader: ReadingProcess, tmp_path: Path) -> None:
     gone = BillFile("gone.csv", tmp_path / "gone.csv", 1, SourceName("inbox"), datetime(2026, 9, 16, tzinfo=UTC))
     with pytest.raises(ReaderFailedError, match="FileNotFoundError"):
-        reader.read(gone, NO_HINTS)
+        enter(reader, gone)
 
 
 def test_a_file_that_is_written_to_while_being_read_fails_the_reading(reader: ReadingProcess, big_bill: BillFile) -> None:
@@ -268,7 +268,7 @@ def test_a_file_that_is_written_to_while_being_read_fails_the_reading(reader: Re
     toucher.start()
     try:
         with pytest.raises(ReaderFailedError, match="the file was changed while being read"):
-            reader.read(big_bill, NO_HINTS)
+            enter(reader, big_bill)
     finally:
         stopping.set()
         toucher.join()
@@ -336,7 +336,7 @@ def test_what_a_hostile_process_says_is_not_believed(
 ) -> None:
     being_hostile(monkeypatch, exchange, f"daemon.send_bytes({said!r})")
     with ReadingProcess(exchange) as reader, pytest.raises(ReaderFailedError, match="invalid message"):
-        reader.read(bill, NO_HINTS)
+        enter(reader, bill)
 
 
 def test_a_sound_statement_of_that_process_is_believed(exchange: Path, bill: BillFile, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,7 +352,7 @@ def test_a_message_that_is_not_whole_or_too_long_fails_the_reading(
     monkeypatch.setattr(child, "STALLED", 1)
     being_hostile(monkeypatch, exchange, deed)
     with ReadingProcess(exchange) as reader, pytest.raises(ReaderFailedError, match="invalid message"):
-        reader.read(bill, NO_HINTS)
+        enter(reader, bill)
 
 
 @pytest.mark.parametrize(

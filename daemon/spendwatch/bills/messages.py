@@ -17,10 +17,8 @@ from spendwatch.domain.statement import DayKey, Digest, ReadingHints, Statement
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """Read a file, and hold its lines."""
+    """Read a file, and hold its lines instead of those of the last one."""
 
-    bill: int
-    """The number by which later requests name it."""
     path: Path
     name: str
     folder: Path
@@ -32,8 +30,6 @@ class ReadRequest:
 class FindSharedRequest:
     """Find the days of a plan that have a line in common with another day of their month."""
 
-    bill: int
-    """Which bill has the fresh contents; 0 for none."""
     plan: Plan
     ids: Path
     """The ids of what the ledger holds, one content after the other."""
@@ -43,10 +39,8 @@ class FindSharedRequest:
 
 @dataclass(frozen=True, slots=True)
 class ResolveRequest:
-    """Resolve days, and write roll-ups and fresh contents as files."""
+    """Resolve days, and write roll-ups and fresh contents, which the bill has that is held, as files."""
 
-    bill: int
-    """Which bill has the fresh contents; 0 for none."""
     plan: Plan
     contents: dict[Digest, Path]
     """Where those are that the ledger holds."""
@@ -67,9 +61,7 @@ class ExportRequest:
 
 @dataclass(frozen=True, slots=True)
 class ForgetRequest:
-    """Forget a bill."""
-
-    bill: int
+    """Forget the bill that is held."""
 
 
 Request = ReadRequest | FindSharedRequest | ResolveRequest | ExportRequest | ForgetRequest

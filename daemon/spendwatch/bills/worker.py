@@ -59,14 +59,14 @@ class Worker:
         """Keep the connection to the daemon."""
         self._daemon = daemon
         self._telling = threading.Lock()
-        self._bills: dict[int, UnderstoodBill] = {}
+        self._bill: UnderstoodBill | None = None
         self._told = ("", 0.0)
         self._pool = ThreadPoolExecutor(_AT_ONCE)
 
     @property
     def is_idle(self) -> bool:
         """Whether no bill is held."""
-        return not self._bills
+        return self._bill is None
 
     def answer(self, request: Request) -> None:
         """Do what the request asks; every failure is answered."""
@@ -89,11 +89,10 @@ class Worker:
         match request:
             case ReadRequest():
                 self._told = ("", 0.0)
-                bill = read(
+                self._bill = read(
                     request.path, name=request.name, hints=request.hints, folder=request.folder, progress=self._progress
                 )
-                self._bills[request.bill] = bill
-                return BillRead(bill.statement)
+                return BillRead(self._bill.statement)
             case FindSharedRequest():
                 return SharedFound(self._shared(request))
             case ResolveRequest():
@@ -104,7 +103,7 @@ class Worker:
                 with request.into.open("w", encoding="utf-8", newline="") as file:
                     write_day(file, request.day, lines, book, request.products)
             case ForgetRequest():
-                self._bills.pop(request.bill, None)
+                self._bill = None
         return Done()
 
     def _shared(self, request: FindSharedRequest) -> tuple[int, ...]:
@@ -112,13 +111,12 @@ class Worker:
         with request.ids.open("rb") as file:
             for digest, size in request.sizes.items():
                 packed[digest] = file.read(size)
-        shared = SharedIds(request.plan, self._bills.get(request.bill), packed).days()
+        shared = SharedIds(request.plan, self._bill, packed).days()
         places = enumerate((*request.plan.days, *request.plan.others))
         return tuple(place for place, one in places if one.key in shared)
 
     def _resolved(self, request: ResolveRequest) -> tuple[DayOutcome | None, ...]:
-        bill = self._bills.get(request.bill)
-        resolving = Resolving(request.plan, request.contents, bill, request.folder)
+        resolving = Resolving(request.plan, request.contents, self._bill, request.folder)
         outcomes: dict[int, DayOutcome] = {}
         groups = resolving.groups()
         for number, found in enumerate(self._pool.map(resolving.resolve, groups), start=1):

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol
 
 from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.money import Money
@@ -322,7 +322,7 @@ class NewContent(NamedTuple):
 
 
 class Reading(Protocol):
-    """A bill file that has been understood and is held by the reader until closed. A context manager."""
+    """A bill file that has been understood and is held by the reader."""
 
     @property
     def statement(self) -> Statement:
@@ -330,12 +330,6 @@ class Reading(Protocol):
 
     def resolve(self, plan: Plan, content: Callable[[Digest], bytes], ids: Callable[[Digest], bytes]) -> Resolution:
         """Resolve the days as planned. `content` gives what the ledger holds, one after the other; `ids` the ids of it."""
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-
-    def __exit__(self, *_: object) -> None:
-        """Let the reader forget the file."""
 
 
 def fresh_accounts(

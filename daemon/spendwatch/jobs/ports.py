@@ -76,8 +76,8 @@ class BillReader(Protocol):
     def digest(self, file: BillFile) -> Digest:
         """Return the SHA-256 of the file's bytes, without understanding them."""
 
-    def read(self, file: BillFile, hints: ReadingHints) -> Reading:
-        """Understand the file, or raise `UnreadableBillError` with every refusal, or `ReaderFailedError`."""
+    def read(self, file: BillFile, hints: ReadingHints) -> AbstractContextManager[Reading]:
+        """Understand the file and hold it until the end; `UnreadableBillError` with every refusal, or `ReaderFailedError`."""
 
 
 class Ledger(Protocol):

@@ -372,8 +372,9 @@ def test_what_was_wrong_with_a_file_that_was_changed_meanwhile_is_no_refusal(
     path.write_bytes(b"as it had come to rest\n")
     settled = BillFile("bill.csv", path, 9, SourceName("inbox"), NOW, Identity.of(path.stat()))
     path.write_bytes(content)
-    with pytest.raises(ReaderFailedError, match="the file was changed while being read") as caught:
-        shared_reader.read(settled, ReadingHints({}))
+    changed = pytest.raises(ReaderFailedError, match="the file was changed while being read")
+    with changed as caught, shared_reader.read(settled, ReadingHints({})):
+        pytest.fail("it was understood")
     assert caught.value.is_innocent
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,98 +19,86 @@ A = TypeVar("A")
 
 
 class Dialogue:
-    """What the daemon's side knows of the process: the process itself, and the private folder."""
+    """What the daemon's side knows of the process: the process itself, and the private folder. One thread at a time uses it."""
 
     def __init__(self, exchange: Path, *, memory: int, idle: float, progress: Progress | None) -> None:
         """Start nothing yet."""
-        self.lock = threading.RLock()
+        self.child: Child | None = None
+        """The process, if one was started."""
         self._exchange = exchange
         self._memory = memory
         self._idle = idle
         self._progress = progress
         self._folder: PrivateFolder | None = None
-        self._child: Child | None = None
         self._is_broken_off = False
-
-    @property
-    def child(self) -> Child | None:
-        """The process, if one was started."""
-        return self._child
 
     def running(self) -> Child:
         """Return the process, a new one if there is none or it has ended."""
-        with self.lock:
-            if self._child is None or not self._child.is_alive:
-                self.dismiss()
-                self._is_broken_off = False
-                folder = self.folder()
-                with usable():
-                    self._child = Child(folder, memory=self._memory, idle=self._idle)
-            return self._child
+        if self.child is None or not self.child.is_alive:
+            self.dismiss()
+            self._is_broken_off = False
+            folder = self.folder()
+            with usable():
+                self.child = Child(folder, memory=self._memory, idle=self._idle)
+        return self.child
 
     def interrupt(self) -> None:
-        """Kill the process without waiting for a turn: a running request fails."""
+        """Kill the process without waiting for a turn, from any thread: a running request fails."""
         self._is_broken_off = True
-        if child := self._child:
+        if child := self.child:
             child.kill()
 
     def dismiss(self) -> None:
         """End the process; the next question starts another."""
-        with self.lock:
-            if self._child:
-                self._child.end()
-                self._child = None
+        if self.child:
+            self.child.end()
+            self.child = None
 
     def folder(self) -> Path:
         """Return the private folder."""
-        with self.lock:
-            if self._folder and not self._folder.path.is_dir():
-                self._folder.remove()
-                self._folder = None
-            if self._folder is None:
-                with usable():
-                    self._folder = PrivateFolder(self._exchange)
-            return self._folder.path
+        if self._folder and not self._folder.path.is_dir():
+            self._folder.remove()
+            self._folder = None
+        if self._folder is None:
+            with usable():
+                self._folder = PrivateFolder(self._exchange)
+        return self._folder.path
 
     def close(self) -> None:
         """End the process and remove the folder."""
-        with self.lock:
-            self.dismiss()
-            if self._folder:
-                self._folder.remove()
-                self._folder = None
+        self.dismiss()
+        if self._folder:
+            self._folder.remove()
+            self._folder = None
 
-    def ask_anyone(self, request: Request, expected: type[A], *, seconds: float) -> tuple[Child, A]:
-        """Ask the running process, or a new one; return it with its answer."""
-        with self.lock:
-            child = self.running()
-            try:
-                return child, self.ask(child, request, expected, seconds=seconds)
-            except GoneError:
-                # It had been idle for long, and ended just when it was asked.
-                child = self.running()
-                return child, self.ask(child, request, expected, seconds=seconds)
+    def ask(self, request: Request, expected: type[A], *, seconds: float, child: Child | None = None) -> A:
+        """Return the answer of that process, or of any, or raise `UnreadableBillError`.
 
-    def ask(self, child: Child, request: Request, expected: type[A], *, seconds: float) -> A:
-        """Return the answer, or raise `UnreadableBillError`; a failure ends the process and raises `ReaderFailedError`.
-
-        So many seconds without an answer or any progress are a failure, too.
+        A failure ends the process and raises `ReaderFailedError`. So many seconds without an answer or any progress are one.
         """
-        with self.lock:
-            if child is not self._child:
+        if child:
+            if child is not self.child:
                 msg = "the reading process that held the file is gone"
                 raise ReaderFailedError(msg, is_innocent=True)
-            try:
-                answer = self._answer(child, request, expected, seconds)
-            except ReaderFailedError as error:
-                self.dismiss()
-                if self._is_broken_off:
-                    raise ReaderFailedError(str(error), is_innocent=True) from error
-                raise
-            except BaseException:
-                # Even an interrupt: an answer that is not read would be taken for that of the next request.
-                self.dismiss()
-                raise
+            return self._asked(child, request, expected, seconds)
+        try:
+            return self._asked(self.running(), request, expected, seconds)
+        except GoneError:
+            # It had been idle for long, and ended just when it was asked.
+            return self._asked(self.running(), request, expected, seconds)
+
+    def _asked(self, child: Child, request: Request, expected: type[A], seconds: float) -> A:
+        try:
+            answer = self._answer(child, request, expected, seconds)
+        except ReaderFailedError as error:
+            self.dismiss()
+            if self._is_broken_off:
+                raise ReaderFailedError(str(error), is_innocent=True) from error
+            raise
+        except BaseException:
+            # Even an interrupt: an answer that is not read would be taken for that of the next request.
+            self.dismiss()
+            raise
         if isinstance(answer, BillRefused):
             raise UnreadableBillError(*answer.refusals, digest=answer.digest)
         return answer

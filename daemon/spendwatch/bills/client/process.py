@@ -13,18 +13,8 @@ from typing import Self
 from spendwatch.bills.checksum_scan import digest_of, identity
 from spendwatch.bills.client.child import InvalidAnswerError
 from spendwatch.bills.client.dialogue import Dialogue, Progress, usable
-from spendwatch.bills.client.reading import ProcessReading, ProcessResolution, hand_over, with_shared
-from spendwatch.bills.messages import (
-    BillRead,
-    DaysResolved,
-    Done,
-    ExportRequest,
-    FindSharedRequest,
-    ForgetRequest,
-    ReadRequest,
-    ResolveRequest,
-    SharedFound,
-)
+from spendwatch.bills.client.reading import SLOWEST, ProcessReading, ProcessResolution, Resolver
+from spendwatch.bills.messages import BillRead, Done, ExportRequest, ForgetRequest, ReadRequest
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from spendwatch.domain.merging import Plan
 from spendwatch.domain.statement import BillFile, DayKey, Digest, ReadingHints, Statement
@@ -41,14 +31,11 @@ HEAVY = 256 * 1024 * 1024
 PATIENCE = 120.0
 """How many seconds may pass without an answer or any progress, plus what the file's size allows."""
 
-SLOWEST = 4 * 1024 * 1024
-"""How many bytes a second are read at the very least; a careful reading does four times as many on a modest machine."""
-
 _PIECE = 1024 * 1024
 
 
 class ReadingProcess:
-    """Understands bill files in a process of its own. Any thread may use it, one after the other; each closes its readings."""
+    """Understands bill files in a process of its own. Any thread may use it, one after the other."""
 
     def __init__(
         self,
@@ -64,7 +51,6 @@ class ReadingProcess:
         self._dialogue = Dialogue(exchange, memory=memory, idle=idle, progress=progress)
         self._numbers = itertools.count(1)
         self._turn = threading.RLock()
-        self._open: dict[int, int] = {}
 
     @property
     def pid(self) -> int | None:
@@ -74,56 +60,41 @@ class ReadingProcess:
 
     def prepare(self) -> None:
         """Start the process ahead of the first file, so that both need not wait for each other."""
-        self._dialogue.running()
+        with self._turn:
+            self._dialogue.running()
 
     def digest(self, file: BillFile) -> Digest:
         """Return the SHA-256 of the file's bytes, without understanding them."""
         return digest_of(file.path)
 
-    def read(self, file: BillFile, hints: ReadingHints) -> ProcessReading:
-        """Understand the file, or raise `UnreadableBillError` with every refusal, or `ReaderFailedError`.
+    @contextmanager
+    def read(self, file: BillFile, hints: ReadingHints) -> Iterator[ProcessReading]:
+        """Understand the file and hold it until the end; `UnreadableBillError` with every refusal, or `ReaderFailedError`.
 
-        Until the reading is closed, other threads wait for their turn: who writes what one file says must not have to wait for
-        another one to be read, with everybody who wants to write waiting behind.
+        Meanwhile other threads wait for their turn: who writes what one file says must not have to wait for another one to be
+        read, with everybody who wants to write waiting behind.
         """
-        self._turn.acquire()
-        try:
-            return self._begin(file, hints)
-        except BaseException:
-            self._turn.release()
-            raise
-
-    def _begin(self, file: BillFile, hints: ReadingHints) -> ProcessReading:
-        with self._dialogue.lock:
-            number = next(self._numbers)
-            folder = self._dialogue.folder() / f"bill-{number}"
-            with usable():
-                folder.mkdir(mode=0o700)
+        with self._private_folder() as folder:
+            request = ReadRequest(file.path.absolute(), file.name, folder, hints)
+            seconds = self.patience + file.size / SLOWEST
             try:
                 with _unchanged(file):
-                    return self._read(file, hints, number, folder)
-            except BaseException:
-                if self._open.pop(number, None) is not None:
-                    self._dialogue.dismiss()  # it holds a bill that is no longer needed
-                shutil.rmtree(folder, ignore_errors=True)
-                self._spare(file.size)
-                raise
+                    statement = self._dialogue.ask(request, BillRead, seconds=seconds).statement
+                    if not _makes_sense(statement):
+                        self._dialogue.dismiss()
+                        raise InvalidAnswerError
+                lines = {day.digest: day.lines for day in statement.days}
+                yield ProcessReading(self._dialogue, folder, seconds, self._dialogue.child, lines, statement=statement)
+            finally:
+                self._forget(file.size)
 
     @contextmanager
     def resolved(
         self, plan: Plan, content: Callable[[Digest], bytes], ids: Callable[[Digest], bytes]
     ) -> Iterator[ProcessResolution]:
         """Resolve days of the ledger without a new bill; `content` and `ids` give what it holds. Results last until the end."""
-
-        def ask(request: FindSharedRequest) -> SharedFound:
-            return self._dialogue.ask_anyone(request, SharedFound, seconds=self.patience)[1]
-
-        with self._private_folder("resolve") as folder:
-            plan = with_shared(plan, 0, ids, folder, ask)
-            held = hand_over(plan, content, folder)
-            seconds = self.patience + sum(path.stat().st_size for path in held.values()) / SLOWEST
-            _, answer = self._dialogue.ask_anyone(ResolveRequest(0, plan, held, folder), DaysResolved, seconds=seconds)
-            yield ProcessResolution(plan, answer, folder, {})
+        with self._private_folder() as folder:
+            yield Resolver(self._dialogue, folder, self.patience).resolve(plan, content, ids)
 
     def focus_lines(
         self, key: DayKey, plan: Plan, content: Callable[[Digest], bytes], products: Collection[str] | None
@@ -132,23 +103,31 @@ class ReadingProcess:
 
         Only those of these products; None means all. `ReaderFailedError` when the process fails.
         """
-        with self._private_folder("export") as folder:
-            held, into = hand_over(plan, content, folder), folder / "lines"
-            seconds = self.patience + sum(path.stat().st_size for path in held.values()) / SLOWEST
-            request = ExportRequest(key, plan, held, into, None if products is None else tuple(products))
-            self._dialogue.ask_anyone(request, Done, seconds=seconds)
+        with self._private_folder() as folder:
+            resolver, into = Resolver(self._dialogue, folder, self.patience), folder / "lines"
+            held = resolver.hand_over(plan, content)
+            resolver.ask(ExportRequest(key, plan, held, into, None if products is None else tuple(products)), Done, held)
             with into.open("rb") as file:
                 yield from iter(lambda: file.read(_PIECE), b"")
 
     @contextmanager
-    def _private_folder(self, name: str) -> Iterator[Path]:
-        with self._dialogue.lock:
-            folder = self._dialogue.folder() / f"{name}-{next(self._numbers)}"
-            folder.mkdir(mode=0o700)
+    def _private_folder(self) -> Iterator[Path]:
+        with self._turn:
+            folder = self._dialogue.folder() / f"request-{next(self._numbers)}"
+            with usable():
+                folder.mkdir(mode=0o700)
             try:
                 yield folder
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _forget(self, size: int) -> None:
+        """Let the process forget a bill, or replace the process after a heavy one."""
+        if size > HEAVY:
+            self._dialogue.dismiss()
+        elif child := self._dialogue.child:
+            with suppress(ReaderFailedError):
+                self._dialogue.ask(ForgetRequest(), Done, seconds=self.patience, child=child)
 
     def interrupt(self) -> None:
         """End the process at once, also in the middle of a file: who waits for it gets a `ReaderFailedError`."""
@@ -156,7 +135,8 @@ class ReadingProcess:
 
     def close(self) -> None:
         """End the process and remove the private folder. Another read starts both again."""
-        self._dialogue.close()
+        with self._turn:
+            self._dialogue.close()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -165,36 +145,6 @@ class ReadingProcess:
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
-
-    def _read(self, file: BillFile, hints: ReadingHints, number: int, folder: Path) -> ProcessReading:
-        request = ReadRequest(number, file.path.absolute(), file.name, folder, hints)
-        seconds = self.patience + file.size / SLOWEST
-        child, answer = self._dialogue.ask_anyone(request, BillRead, seconds=seconds)
-        if not _makes_sense(answer.statement):
-            raise InvalidAnswerError
-        self._open[number] = file.size
-        return ProcessReading(
-            self._dialogue, child, answer.statement, number=number, folder=folder, seconds=seconds, forget=self._forget
-        )
-
-    def _forget(self, reading: ProcessReading) -> None:
-        """Let the process forget a bill, or replace the process after a heavy one; then it is the next one's turn."""
-        dialogue = self._dialogue
-        try:
-            with dialogue.lock:
-                size = self._open.pop(reading.number, 0)
-                if reading.child is dialogue.child and not self._spare(size):
-                    with suppress(ReaderFailedError):
-                        dialogue.ask(reading.child, ForgetRequest(reading.number), Done, seconds=self.patience)
-        finally:
-            self._turn.release()
-
-    def _spare(self, size: int) -> bool:
-        """End a process that has read a heavy file, unless it is still needed; return whether it was ended."""
-        if size <= HEAVY or self._open:
-            return False
-        self._dialogue.dismiss()
-        return True
 
 
 @contextmanager

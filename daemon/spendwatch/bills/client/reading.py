@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from spendwatch.bills.client.child import Child, InvalidAnswerError
 from spendwatch.bills.client.dialogue import Dialogue, usable
-from spendwatch.bills.messages import DayOutcome, DaysResolved, FindSharedRequest, ResolveRequest, SharedFound
+from spendwatch.bills.messages import DayOutcome, DaysResolved, FindSharedRequest, Request, ResolveRequest, SharedFound
 from spendwatch.domain.errors import InvalidAmountError
 from spendwatch.domain.merging import NewContent, Plan
 from spendwatch.domain.money import CURRENCY, PLAIN_AMOUNT, Currency, Money, is_currency, parse_amount
@@ -22,85 +21,71 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 
-class ProcessReading:
-    """A bill file that the reading process has understood and still holds."""
+A = TypeVar("A")
 
-    def __init__(
-        self,
-        dialogue: Dialogue,
-        child: Child,
-        statement: Statement,
-        *,
-        number: int,
-        folder: Path,
-        seconds: float,
-        forget: Callable[[ProcessReading], None],
-    ) -> None:
-        """Keep the process's answer; `seconds` is the limit for each further one."""
-        self._dialogue = dialogue
-        self._folder = folder
-        self._seconds = seconds
-        self._forget = forget
-        self.child = child
-        self.statement = statement
-        self.number = number
+SLOWEST = 4 * 1024 * 1024
+"""How many bytes a second are read at the very least; a careful reading does four times as many on a modest machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Lets the reading process resolve days."""
+
+    dialogue: Dialogue
+    folder: Path
+    """For what is handed over."""
+    seconds: float
+    """The limit for each answer, beside what the size of the contents allows."""
+    child: Child | None = None
+    """Which process is asked; None for any."""
+    lines: Mapping[Digest, int] = field(default_factory=dict)
+    """How many lines each fresh content has."""
 
     def resolve(self, plan: Plan, content: Callable[[Digest], bytes], ids: Callable[[Digest], bytes]) -> ProcessResolution:
         """Resolve the days as planned. `content` gives what the ledger holds, one after the other; `ids` the ids of it."""
+        plan = self._with_shared(plan, ids)
+        held = self.hand_over(plan, content)
+        answer = self.ask(ResolveRequest(plan, held, self.folder), DaysResolved, held)
+        return ProcessResolution(plan, answer, self.folder, self.lines)
 
-        def ask(request: FindSharedRequest) -> SharedFound:
-            return self._dialogue.ask(self.child, request, SharedFound, seconds=self._seconds)
+    def hand_over(self, plan: Plan, content: Callable[[Digest], bytes]) -> dict[Digest, Path]:
+        """Write the contents that the plan needs and the bill does not have where the process can read them."""
+        held: dict[Digest, Path] = {}
+        for digest in plan.contents:
+            held[digest] = self.folder / f"held-{len(held)}"
+            lines = content(digest)
+            with usable():
+                held[digest].write_bytes(lines)
+        return held
 
-        plan = with_shared(plan, self.number, ids, self._folder, ask)
-        held = hand_over(plan, content, self._folder)
-        request = ResolveRequest(self.number, plan, held, self._folder)
-        answer = self._dialogue.ask(self.child, request, DaysResolved, seconds=self._seconds)
-        lines = {day.digest: day.lines for day in self.statement.days}
-        return ProcessResolution(plan, answer, self._folder, lines)
+    def ask(self, request: Request, expected: type[A], held: Mapping[Digest, Path]) -> A:
+        """Return the answer to a request about these contents."""
+        seconds = self.seconds + sum(path.stat().st_size for path in held.values()) / SLOWEST
+        return self.dialogue.ask(request, expected, seconds=seconds, child=self.child)
 
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Let the process forget the file."""
-        self._forget(self)
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def with_shared(
-    plan: Plan,
-    bill: int,
-    ids: Callable[[Digest], bytes],
-    folder: Path,
-    ask: Callable[[FindSharedRequest], SharedFound],
-) -> Plan:
-    """Return the plan with the days that have lines in common, which the process finds by ids alone."""
-    if not plan.days or not plan.contents:
-        return plan
-    path, sizes = folder / "ids", dict[Digest, int]()
-    path.unlink(missing_ok=True)
-    for digest in plan.contents:
-        some = ids(digest)
-        with usable(), path.open("ab") as file:
-            sizes[digest] = file.write(some)
-    request = FindSharedRequest(bill, plan, path, sizes)
-    places = dict(enumerate(one.key for one in (*plan.days, *plan.others)))
-    found = ask(request).places
-    if not places.keys() >= set(found):
-        raise InvalidAnswerError
-    return plan.with_shared(frozenset(places[place] for place in found))
+    def _with_shared(self, plan: Plan, ids: Callable[[Digest], bytes]) -> Plan:
+        """Return the plan with the days that have lines in common, which the process finds by ids alone."""
+        if not plan.days or not plan.contents:
+            return plan
+        path, sizes = self.folder / "ids", dict[Digest, int]()
+        path.unlink(missing_ok=True)
+        for digest in plan.contents:
+            some = ids(digest)
+            with usable(), path.open("ab") as file:
+                sizes[digest] = file.write(some)
+        request = FindSharedRequest(plan, path, sizes)
+        places = dict(enumerate(one.key for one in (*plan.days, *plan.others)))
+        found = self.ask(request, SharedFound, {}).places
+        if not places.keys() >= set(found):
+            raise InvalidAnswerError
+        return plan.with_shared(frozenset(places[place] for place in found))
 
 
-def hand_over(plan: Plan, content: Callable[[Digest], bytes], folder: Path) -> dict[Digest, Path]:
-    """Write the contents that the plan needs and the bill does not have where the process can read them."""
-    held: dict[Digest, Path] = {}
-    for digest in plan.contents:
-        held[digest] = folder / f"held-{len(held)}"
-        lines = content(digest)
-        with usable():
-            held[digest].write_bytes(lines)
-    return held
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessReading(Resolver):
+    """A bill file that the reading process has understood and still holds."""
+
+    statement: Statement
 
 
 class ProcessResolution:
@@ -112,7 +97,11 @@ class ProcessResolution:
         if len(answer.days) != len(places):
             raise InvalidAnswerError
         outcomes = enumerate(zip(places, answer.days, strict=True))
-        self.days = [_day(one.key, outcome, folder / f"rows-{place}") for place, (one, outcome) in outcomes if outcome]
+        self.days = [
+            ProcessDay(**asdict(outcome), key=one.key, rows_file=folder / f"rows-{place}")
+            for place, (one, outcome) in outcomes
+            if outcome
+        ]
         self.lost_lines = sum(outcome.lost_lines for outcome in answer.days if outcome)
         self._lost = [part for outcome in answer.days if outcome for part in outcome.lost]
         self._folder = folder
@@ -133,20 +122,6 @@ class ProcessResolution:
         for place, (digest, lines) in enumerate(self._fresh):
             packed, ids = ((self._folder / f"{name}-{place}").read_bytes() for name in ("content", "ids"))
             yield NewContent(digest, lines, packed, ids)
-
-
-def _day(key: DayKey, outcome: DayOutcome, rows: Path) -> ProcessDay:
-    return ProcessDay(
-        lines=outcome.lines,
-        new=outcome.new,
-        changed=outcome.changed,
-        gone=outcome.gone,
-        is_linked=outcome.is_linked,
-        lost_lines=outcome.lost_lines,
-        lost=outcome.lost,
-        key=key,
-        rows_file=rows,
-    )
 
 
 @dataclass(frozen=True, slots=True)
