@@ -224,24 +224,10 @@ class Interpreter:
         if common not in self._common:
             self._common[common] = self._read_common(cells)
         shared = self._common[common]
-        instance = self._instance(varying, shared.product, shared.charge)
-        return ChargeDimensions(
-            owner=shared.owner,
-            product=shared.product,
-            commodity=shared.commodity,
-            item=shared.item,
+        return shared._replace(
             instance=varying.get(Field.INSTANCE, ""),
-            unit=shared.unit,
-            currency=shared.currency,
-            charge=shared.charge,
             tags=self._tags(varying.get(Field.TAGS, "")),
-            workspace=instance.workspace,
-            api_key=instance.api_key,
-            model=instance.model,
-            type=instance.type,
-            channel=instance.channel,
-            safe_mode=instance.safe_mode,
-            kept=shared.kept,
+            **self._instance(varying, shared.product, shared.charge)._asdict(),
         )
 
     def _read_common(self, cells: Sequence[str]) -> ChargeDimensions:

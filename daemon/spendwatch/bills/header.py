@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,11 +10,8 @@ from dataclasses import dataclass
 from spendwatch.bills.layouts import ALL_LAYOUTS, LAYOUTS
 from spendwatch.bills.layouts.focus import FOCUS, OTHER_DATASETS
 from spendwatch.bills.layouts.layout import Field, Layout, normalised
+from spendwatch.bills.unpacking.encodings import first_line
 from spendwatch.domain.errors import Refusal, UnreadableBillError
-
-HEAD_SIZE = 1024 * 1024
-"""How much of a file is looked at to find the header; also how much of it is always checked strictly."""
-
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _AS_EXPORTED = "the bill as exported, with commas: do not save it from a spreadsheet"
@@ -59,15 +55,11 @@ NOTHING_EXPECTED = Expected()
 
 def find_header(head: bytes, expected: Expected = NOTHING_EXPECTED, layouts: Sequence[Layout] = LAYOUTS) -> Header:
     """Return the header that the first bytes of a file hold, or raise `UnreadableBillError`."""
-    start = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
-    lines = 0
-    while start < len(head):
-        end = head.find(b"\n", start) + 1 or len(head)
-        lines += 1
-        line, start = head[start:end], end
-        if line.strip():
-            return _header(line, expected, layouts, lines=lines, size=end)
-    raise UnreadableBillError(Refusal("the file has no header line"))
+    start, end = first_line(head)
+    if start == end:
+        raise UnreadableBillError(Refusal("the file has no header line"))
+    size = head.find(b"\n", end) + 1 or len(head)
+    return _header(head[start:end], expected, layouts, lines=1 + head.count(b"\n", 0, start), size=size)
 
 
 def is_header(line: str, separator: str = ",") -> bool:
@@ -84,7 +76,7 @@ def is_header(line: str, separator: str = ",") -> bool:
 def _header(line: bytes, expected: Expected, layouts: Sequence[Layout], *, lines: int, size: int) -> Header:
     try:
         text = line.decode("utf-8")
-        cells = tuple(next(csv.reader([text.rstrip("\r\n")], strict=True)))
+        cells = tuple(next(csv.reader([text], strict=True)))
     except UnicodeDecodeError as error:
         refusal = Refusal("the header is not UTF-8", line=lines, accepts="UTF-8, with or without byte-order mark")
         raise UnreadableBillError(refusal) from error

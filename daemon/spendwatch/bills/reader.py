@@ -34,10 +34,9 @@ def read(path: Path, *, name: str, hints: ReadingHints, folder: Path, progress: 
     """Understand the file, or raise `UnreadableBillError` with every refusal. The folder is ours alone."""
     scan = ChecksumScan(path)
     try:
-        found = texts_of(path, name=name, folder=folder, progress=lambda share: progress("unpacking", share))
-        reader = _Reader(name, hints, folder, scan, progress)
-        portions = reader.portions(found.texts)
-        return UnderstoodBill(portions, scan.finish().digest, found.remarks)
+        texts, remarks = texts_of(path, name=name, folder=folder, progress=lambda share: progress("unpacking", share))
+        portions = _Reader(name, hints, folder, scan, progress).portions(texts)
+        return UnderstoodBill(portions, scan.finish().digest, remarks)
     except UnreadableBillError as error:
         raise UnreadableBillError(*error.refusals, digest=scan.finish().digest) from error
 

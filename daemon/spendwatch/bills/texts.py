@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spendwatch.bills.checksum_scan import digest_of
-from spendwatch.bills.header import HEAD_SIZE, is_header
+from spendwatch.bills.header import is_header
 from spendwatch.bills.names import Told, told_by_part
 from spendwatch.bills.unpacking.containers import opened
-from spendwatch.bills.unpacking.encodings import Encoding, decodable
+from spendwatch.bills.unpacking.encodings import HEAD, Encoding, decodable
 from spendwatch.domain.errors import UnreadableBillError, printable
 
 
@@ -37,16 +37,11 @@ class Text:
         return UnreadableBillError(*refusals, digest=error.digest)
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """All texts of a file, and what the operator should know about how they came."""
+def texts_of(path: Path, *, name: str, folder: Path, progress: Callable[[float], None]) -> tuple[list[Text], list[str]]:
+    """Return the texts of the file, and what the operator should know about how they came; the folder is ours alone.
 
-    texts: tuple[Text, ...]
-    remarks: tuple[str, ...]
-
-
-def texts_of(path: Path, *, name: str, folder: Path, progress: Callable[[float], None]) -> Texts:
-    """Open the file and return its texts; `UnreadableBillError` if one of them cannot be read. The folder is ours alone."""
+    `UnreadableBillError` if one of them cannot be read.
+    """
     found = opened(path, name=name, folder=folder, progress=progress)
     distinct = {digest_of(part.path): part for part in found.parts} if len(found.parts) > 1 else {"": found.parts[0]}
     remarks = list(found.remarks)
@@ -56,17 +51,16 @@ def texts_of(path: Path, *, name: str, folder: Path, progress: Callable[[float],
     texts = []
     for part in distinct.values():
         told = told_by_part(name, part.name)
-        text = Text(part.name, part.path, Encoding.UTF_8, b"", told, is_member=len(distinct) > 1)
-        text, remark = _decoded(text, folder)
+        text, remark = _decoded(Text(part.name, part.path, Encoding.UTF_8, b"", told, is_member=len(distinct) > 1), folder)
         texts.append(text)
         remarks.append(remark)
-    return Texts(tuple(texts), tuple(dict.fromkeys(filter(None, remarks))))
+    return texts, list(dict.fromkeys(filter(None, remarks)))
 
 
 def head_of(path: Path, encoding: Encoding = Encoding.UTF_8) -> bytes:
     """Return the first bytes of a file as UTF-8: those in which its header is looked for."""
     with path.open("rb") as file:
-        head = file.read(HEAD_SIZE)
+        head = file.read(HEAD)
     if encoding is Encoding.UTF_8:
         return head
     # A character that the end of the head cuts in two is left out with its line; what else is wrong is found by who reads it.

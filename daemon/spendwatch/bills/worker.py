@@ -59,14 +59,10 @@ class Worker:
         """Keep the connection to the daemon."""
         self._daemon = daemon
         self._telling = threading.Lock()
-        self._bill: UnderstoodBill | None = None
+        self.bill: UnderstoodBill | None = None
+        """The one that is held."""
         self._told = ("", 0.0)
         self._pool = ThreadPoolExecutor(_AT_ONCE)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no bill is held."""
-        return self._bill is None
 
     def answer(self, request: Request) -> None:
         """Do what the request asks; every failure is answered."""
@@ -89,10 +85,10 @@ class Worker:
         match request:
             case ReadRequest():
                 self._told = ("", 0.0)
-                self._bill = read(
+                self.bill = read(
                     request.path, name=request.name, hints=request.hints, folder=request.folder, progress=self._progress
                 )
-                return BillRead(self._bill.statement)
+                return BillRead(self.bill.statement)
             case FindSharedRequest():
                 return SharedFound(self._shared(request))
             case ResolveRequest():
@@ -103,7 +99,7 @@ class Worker:
                 with request.into.open("w", encoding="utf-8", newline="") as file:
                     write_day(file, request.day, lines, book, request.products)
             case ForgetRequest():
-                self._bill = None
+                self.bill = None
         return Done()
 
     def _shared(self, request: FindSharedRequest) -> tuple[int, ...]:
@@ -111,12 +107,12 @@ class Worker:
         with request.ids.open("rb") as file:
             for digest, size in request.sizes.items():
                 packed[digest] = file.read(size)
-        shared = SharedIds(request.plan, self._bill, packed).days()
+        shared = SharedIds(request.plan, self.bill, packed).days()
         places = enumerate((*request.plan.days, *request.plan.others))
         return tuple(place for place, one in places if one.key in shared)
 
     def _resolved(self, request: ResolveRequest) -> tuple[DayOutcome | None, ...]:
-        resolving = Resolving(request.plan, request.contents, self._bill, request.folder)
+        resolving = Resolving(request.plan, request.contents, self.bill, request.folder)
         outcomes: dict[int, DayOutcome] = {}
         groups = resolving.groups()
         for number, found in enumerate(self._pool.map(resolving.resolve, groups), start=1):
@@ -152,7 +148,7 @@ def main() -> None:
         try:
             worker.answer(requests.get(timeout=float(idle)))
         except queue.Empty:
-            if worker.is_idle:
+            if worker.bill is None:
                 # The listening thread sits in a read: an orderly end would trip over it.
                 os._exit(0)
 

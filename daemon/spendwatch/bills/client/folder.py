@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
 
 _PREFIX = "reader-"
 
@@ -26,14 +25,6 @@ class PrivateFolder:
         """Remove the folder with all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Remove the folder."""
-        self.remove()
 
 
 def sweep(above: Path) -> None:

@@ -1,11 +1,13 @@
-"""One declarative table per layout: it maps header names to fields. A new layout is one more file and one more entry."""
+"""One declarative table per layout: it maps header names to fields. A new layout is one more table and one more entry."""
 
 from __future__ import annotations
 
 from spendwatch.bills.layouts.billingitemdetail import BILLING_ITEM_DETAIL
-from spendwatch.bills.layouts.consumedetailbillv2 import CONSUME_DETAIL_V2
-from spendwatch.bills.layouts.consumedetailbillv2_daysummary import CONSUME_DETAIL_V2_DAY_SUMMARY
-from spendwatch.bills.layouts.consumedetailbillv2_english import CONSUME_DETAIL_V2_ENGLISH
+from spendwatch.bills.layouts.consumedetailbillv2 import (
+    CONSUME_DETAIL_V2,
+    CONSUME_DETAIL_V2_DAY_SUMMARY,
+    CONSUME_DETAIL_V2_ENGLISH,
+)
 from spendwatch.bills.layouts.describeinstancebill import DESCRIBE_INSTANCE_BILL
 from spendwatch.bills.layouts.focus import FOCUS
 from spendwatch.bills.layouts.instancedetail import INSTANCE_DETAIL, INSTANCE_DETAIL_ENGLISH

@@ -1,8 +1,8 @@
-"""The console's new bill detail in Chinese: up to 61 columns, with a stable id in every line."""
+"""The console's new bill detail in Chinese, its summary by day, and the detail of the international site."""
 
 from __future__ import annotations
 
-from spendwatch.bills.layouts.charges import CHINESE
+from spendwatch.bills.layouts.charges import CHINESE, ENGLISH
 from spendwatch.bills.layouts.layout import Field, Layout
 from spendwatch.domain.statement import Kind, TaxBasis
 
@@ -44,3 +44,44 @@ CONSUME_DETAIL_V2 = Layout(
     charges=CHINESE,
     marks=("consumedetailbillv2",),
 )
+"""Up to 61 columns, with a stable id in every line."""
+
+CONSUME_DETAIL_V2_DAY_SUMMARY = Layout(
+    name="consumedetailbillv2daysummary",
+    kind=Kind.AGGREGATE,
+    tax_basis=TaxBasis.INCLUDED,
+    columns={**NEW_COLUMNS, Field.TIME: ("账单信息/消费时间",), Field.STARTS: ("账单信息/服务开始时间",)},
+    signature=((Field.DAY,), (Field.BILLED_COST,)),
+    absent=(Field.TIME, Field.STARTS),
+    charges=CHINESE,
+    marks=("daysummary",),
+)
+"""The same charges as the detail. Its ids, if any, are not reliable."""
+
+CONSUME_DETAIL_V2_ENGLISH = Layout(
+    name="consumedetailbillv2-en",
+    kind=Kind.UPSERT,
+    tax_basis=TaxBasis.EXCLUDED,
+    columns={
+        Field.RECORD: ("LineItemDetails/OrderId",),
+        Field.ACCOUNT: ("IdentityDetails/ResourcePurchaseAccountId",),
+        Field.OWNER: ("IdentityDetails/ResourceOwnerAccountId",),
+        Field.PERIOD: ("BillingDetails/BillingMonth",),
+        Field.DAY: ("BillingDetails/BillingDate",),
+        Field.CHARGE: ("BillingDetails/LineItemType",),
+        Field.PRODUCT: ("ProductDetails/ProductCode",),
+        Field.SERVICE: ("ProductDetails/ProductName",),
+        Field.COMMODITY: ("ProductDetails/CommodityCode",),
+        Field.ITEM: ("ProductDetails/BillingItemCode",),
+        Field.INSTANCE: ("ResourceDetails/InstanceId",),
+        Field.USAGE: ("UsageDetails/Usage",),
+        Field.UNIT: ("UsageDetails/UsageUnit",),
+        Field.CURRENCY: ("PricingDetails/Currency",),
+        Field.LIST_COST: ("FeeDetails/GrossAmount",),
+        Field.BILLED_COST: ("PayableDetails/TaxExclusivePayableAmount",),
+        Field.TAGS: ("ResourceDetails/ResourceTag",),
+    },
+    signature=((Field.PERIOD, Field.DAY), (Field.BILLED_COST,)),
+    charges=ENGLISH,
+)
+"""`Group/Field`: no known header has an id of the line."""

@@ -17,7 +17,7 @@ from spendwatch.bills.unpacking.limits import Meter
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 
 HEAD = 1024 * 1024
-"""So much of a file decides about its encoding."""
+"""So much of a file decides about its encoding and its header, and is always checked strictly."""
 
 ACCEPTED = "UTF-8, UTF-16 with a byte-order mark, or GB18030"
 
@@ -61,7 +61,7 @@ def decodable(path: Path, folder: Path, is_header: IsHeader) -> Decodable:
         if wrong:
             _check_gb18030(head, is_header, wrong)
             return Decodable(path, Encoding.GB18030, "the bill came as GB18030")
-        start, end = _first_line(head)
+        start, end = first_line(head)
         repaired = _repaired(head[start:end].decode("utf-8", "replace"), is_header)
         if repaired is None:
             return Decodable(path, Encoding.UTF_8)
@@ -81,7 +81,7 @@ def _undecodable_line(head: bytes) -> int:
 
 def _check_gb18030(head: bytes, is_header: IsHeader, wrong: int) -> None:
     """Raise `UnreadableBillError` unless the head is GB18030 beyond doubt."""
-    start, end = _first_line(head)
+    start, end = first_line(head)
     try:
         is_known = is_header(head[start:end].decode("gb18030").lstrip("\ufeff"))
     except UnicodeDecodeError:
@@ -103,7 +103,7 @@ def _is_utf_8(line: bytes) -> bool:
     return True
 
 
-def _first_line(head: bytes) -> tuple[int, int]:
+def first_line(head: bytes) -> tuple[int, int]:
     """Return where the first line that is not blank starts and ends, without a byte-order mark and its line break."""
     start = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
     while start < len(head):

@@ -9,6 +9,7 @@ from functools import reduce
 from spendwatch.bills.unpacking.cell_numbers import Look, NoNumberError, written
 from spendwatch.bills.unpacking.limits import Limits
 from spendwatch.bills.unpacking.workbook import Workbook, as_number, unescaped
+from spendwatch.bills.unpacking.xml_stream import Listener
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 
 _ENOUGH = 20
@@ -22,7 +23,7 @@ Row = tuple[int, list[str]]
 """A row's number, counting from 1, and its cells up to the last filled one."""
 
 
-class Sheet:
+class Sheet(Listener):
     """Listens to the XML of a sheet, and collects its rows. Formulas count as what they gave when the file was stored."""
 
     def __init__(self, workbook: Workbook, limits: Limits) -> None:

@@ -97,7 +97,7 @@ def _character(found: re.Match[str]) -> str:
     return found[0] if "\ud800" <= character <= "\udfff" else character
 
 
-class _Links:
+class _Links(Listener):
     """Where the parts are that the workbook refers to: their names by link, by kind."""
 
     def __init__(self) -> None:
@@ -109,11 +109,8 @@ class _Links:
             target = posixpath.normpath(posixpath.join("/xl", attributes.get("Target", ""))).lstrip("/")
             self.found.setdefault(kind, {})[attributes.get("Id", "")] = target
 
-    def ends(self, name: str, text: str) -> None:
-        pass
 
-
-class _Names:
+class _Names(Listener):
     """The sheets' names and links, in their order."""
 
     def __init__(self) -> None:
@@ -127,11 +124,8 @@ class _Names:
         elif name == "workbookPr":
             self.is_1904 = attributes.get("date1904", "").lower() in _TRUE
 
-    def ends(self, name: str, text: str) -> None:
-        pass
 
-
-class _Texts:
+class _Texts(Listener):
     """The texts that sheets share; how Chinese is pronounced is not part of them."""
 
     def __init__(self, longest: int, most: int) -> None:
@@ -158,7 +152,7 @@ class _Texts:
             raise UnreadableBillError(Refusal("the spreadsheet's shared texts are too many or too long", accepts="csv"))
 
 
-class _Styles:
+class _Styles(Listener):
     """The number formats of the cells' styles."""
 
     def __init__(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
 from xml.parsers import expat
 
 _LONGEST = 1024 * 1024
@@ -20,8 +19,8 @@ class MarkupError(Exception):
     """XML that is not well formed, or a trap. The message says how, in words that follow a name."""
 
 
-class Listener(Protocol):
-    """Receives the content of the XML; names come without their namespace."""
+class Listener:
+    """Receives the content of the XML; names come without their namespace. This one ignores it."""
 
     def starts(self, name: str, attributes: dict[str, str]) -> None:
         """An element starts."""
