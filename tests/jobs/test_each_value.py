@@ -38,7 +38,7 @@ def test_every_key_is_watched_from_its_first_bill_on(database: Database) -> None
     [told] = rounds.round(after=DAY)
     assert (told.facts.name, told.facts.scope.label) == ("acme: key 5", "account/key/5")
     assert told.facts.spend == told.facts.budget
-    assert told.facts.course.daily
+    assert sum(spend.amount for _, spend in told.facts.course.daily) == 50
     assert rounds.round(after=DAY) == []
     assert {alert.key.scope.label for alert in rounds.book.known()} == {f"account/key/{key}" for key in "1245"}
 

@@ -150,19 +150,23 @@ class BudgetScope:
     @property
     def label(self) -> str:
         """The scope as one text, as JSON shows it."""
-        place = "account" if self.workspace is None else f"workspace:{self.workspace}"
-        whole = "/".join(filter(None, (place, self.budget, self.value)))
-        return whole if self.counts is Counts.ALL else f"{self.counts.value}:{whole}"
+        return _written(self.workspace, "/".join(filter(None, (self.budget, self.value))), self.counts)
 
     @property
     def text(self) -> str:
         """The same so that it can be parsed: no slash of an id or a name passes for the one that ends it."""
-        plain = self
-        if self.workspace and ("/" in self.workspace or "%" in self.workspace):
-            plain = replace(plain, workspace=WorkspaceId(quote(self.workspace, safe="")))
-        if self.value or self.budget.startswith(_EACH):
-            plain = replace(plain, budget=f"{_EACH}{quote(self.budget, safe=' ')}/{self.value}", value="")
-        return plain.label
+        workspace, budget = self.workspace, self.budget
+        if workspace and ("/" in workspace or "%" in workspace):
+            workspace = WorkspaceId(quote(workspace, safe=""))
+        if self.value or budget.startswith(_EACH):
+            budget = f"{_EACH}{quote(budget, safe=' ')}/{self.value}"
+        return _written(workspace, budget, self.counts)
+
+
+def _written(workspace: WorkspaceId | None, budget: str, counts: Counts) -> str:
+    place = "account" if workspace is None else f"workspace:{workspace}"
+    whole = f"{place}/{budget}" if budget else place
+    return whole if counts is Counts.ALL else f"{counts.value}:{whole}"
 
 
 class Subject(StrEnum):

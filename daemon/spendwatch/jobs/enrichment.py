@@ -13,7 +13,7 @@ from spendwatch.domain.health import Freshness
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Page, Policies, Watch
-from spendwatch.domain.scope import AlertScope, BudgetScope, Counts, Dimension
+from spendwatch.domain.scope import AlertScope, BudgetScope, Counts, Dimension, value_of
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, SeriesKey
 from spendwatch.domain.usage import unknown_days
@@ -138,7 +138,7 @@ class _History:
         if (last := lasts.get(account)) is None:
             return None
         grouped = self._view.once(("history", period, self._products), lambda: self._fetch(period, lasts))
-        sums = grouped.get((account, watch.scope.workspace or ""), ())
+        sums = self._of(watch, ("history", period), grouped)
         place = ("unknown", account, period, self._products)
         unknown = self._view.once(place, lambda: self._unknown_days(account, period, last))
         splitting = splitting_of(watch, self._names, self._watched)
@@ -147,8 +147,17 @@ class _History:
     def subscribed(self, watch: Watch, period: BillingPeriod) -> Causes:
         """Return what subscriptions of the period were ordered for, the largest first."""
         orders = self._view.once(("orders", period, self._products), lambda: self._ordered(period))
-        mine = orders.get((watch.scope.account, watch.scope.workspace or ""), ())
+        mine = self._of(watch, ("orders", period), orders)
         return subscribed(mine, watch, splitting_of(watch, self._names, self._watched))
+
+    def _of(self, watch: Watch, what: tuple[str, BillingPeriod], grouped: _Grouped) -> Sequence[SpendSum]:
+        """Return the sums that a watch may count; of very many values that have a budget each, only those of its own."""
+        place = watch.scope.account, watch.scope.workspace or ""
+        mine = grouped.get(place, ())
+        if not watch.column:
+            return mine
+        key = (*what, self._products, place, watch.column)
+        return self._view.once(key, lambda: _by_value(mine, watch.column)).get(watch.scope.value, ())
 
     def _spend(
         self, period: BillingPeriod, more: tuple[Dimension, ...], days: tuple[date, date] | None = None
@@ -192,4 +201,11 @@ def _grouped(rows: Iterable[SpendSum]) -> _Grouped:
         found.setdefault((account, workspace), []).append(row)
         if workspace:
             found.setdefault((account, ""), []).append(row)
+    return found
+
+
+def _by_value(rows: Iterable[SpendSum], column: str) -> Mapping[str, Sequence[SpendSum]]:
+    found: dict[str, list[SpendSum]] = {}
+    for row in rows:
+        found.setdefault(value_of(column, row.values), []).append(row)
     return found
