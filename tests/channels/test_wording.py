@@ -133,6 +133,17 @@ def test_mail_and_screen_link_to_the_two_pages_where_something_can_be_done(name:
         assert label in Page(ENGLISH_WORDS.html(told)).text
 
 
+@pytest.mark.parametrize(("language", "label"), [(Language.EN, "Owner"), (Language.ZH, "负责人")])
+def test_a_message_names_the_owner_of_a_workspace(language: Language, label: str) -> None:
+    said = SAMPLES["threshold"]
+    owned = replace(said, facts=replace(said.facts, owner="Li Wei"))
+    wording = Wording(language, ZONE)
+    for text in (wording.text(owned), wording.html(owned)):
+        assert label in text
+        assert "Li Wei" in text
+    assert label not in wording.text(said)
+
+
 def test_99_99_percent_never_reads_100() -> None:
     facts = replace(SAMPLES["threshold"].facts, spend=cny("1199.99"), used=Decimal("0.9999"))
     assert "is at 99% of" in ENGLISH_WORDS.subject(notice(Rule.THRESHOLD_REACHED, facts))

@@ -275,3 +275,9 @@ def test_a_finer_budget_has_its_own_channels_or_those_of_its_policy() -> None:
     own = replace(finer, name="b", channels=(OPS,))
     found = watches(_policies(_account(budgets=(finer, own))), frozenset())
     assert [one.channels for one in found] == [(FINANCE,), (FINANCE,), (OPS,)]
+
+
+def test_the_owner_of_a_workspace_belongs_to_all_its_budgets() -> None:
+    policy = WorkspacePolicy(RESEARCH, owner="Li Wei", budgets=(_each(), replace(_each(), name="b", for_each="")))
+    found = watches(_policies(_account(), policy), frozenset(), lambda *_: ["1"])
+    assert [one.owner for one in found] == ["", "Li Wei", "Li Wei", "Li Wei"]

@@ -280,6 +280,7 @@ CHINESE = Phrases(
     other_currencies="其他币种",
     not_counted="未计入上述金额",
     account="账号",
+    owner="负责人",
     growth="费用去向",
     growth_hint="最近 7 天的按量付费，与之前 7 天相比",
     costs_hint="最近 7 天的按量付费；之前 7 天的账单不完整，无法相比",

@@ -282,6 +282,7 @@ ENGLISH = Phrases(
     other_currencies="Other currencies",
     not_counted="not counted above",
     account="Account",
+    owner="Owner",
     growth="Where it went",
     growth_hint="pay-as-you-go of the last 7 days, compared with the 7 before",
     costs_hint="pay-as-you-go of the last 7 days; bills lack days before",

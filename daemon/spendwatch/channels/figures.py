@@ -112,6 +112,8 @@ def _other_rows(words: Words) -> Iterator[Row]:
     if rule in {Rule.STALE, Rule.SOURCE_FAILING}:
         last = facts.last_bill_at
         yield Row(phrases.last_bill, words.moment(last) if last else phrases.never, is_amount=False)
+    if facts.owner:
+        yield Row(phrases.owner, clean(facts.owner, NAME_LENGTH), is_amount=False)
     if account := facts.scope.account:
         name, number = clean(facts.account_name, NAME_LENGTH), clean(account, NAME_LENGTH)
         yield Row(phrases.account, name or number, number if name else "", is_amount=False)

@@ -107,6 +107,7 @@ class Phrases:
     other_currencies: str
     not_counted: str
     account: str
+    owner: str
     growth: str
     """The heading of what the money went to."""
     growth_hint: str

@@ -146,6 +146,7 @@ def _figures(facts: Facts, zone: tzinfo) -> dict[str, object]:
         "account_name": clean(facts.account_name),
         "scope": clean(facts.scope.label),
         "name": clean(facts.name),
+        "owner": clean(facts.owner),
         "month": facts.period or None,
         "currency": _currency(facts),
         **json_fields(facts, "spend", "counts"),

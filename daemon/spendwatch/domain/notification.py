@@ -44,6 +44,8 @@ class Facts:
     account_name: str = ""
     name: str = ""
     """The scope as people call it."""
+    owner: str = ""
+    """Of the workspace, by its policy."""
     period: str = ""
     spend: Money | None = None
     """Of what its budget counts."""

@@ -163,6 +163,7 @@ def spend_facts(
         scope=watch.scope,
         account_name=account_name,
         name=watch.name,
+        owner=watch.owner,
         period=standing.period.label,
         spend=standing.spend,
         counts=watch.scope.counts,
