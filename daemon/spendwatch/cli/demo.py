@@ -12,15 +12,15 @@ from spendwatch.cli.exits import Exit
 
 _NEXT = """
 Try next:
-  spendwatch demo --keep demo     the same, and keeps the mails, the webhook calls and the ledger
-  spendwatch init                 a configuration for your own bills"""
+  spendwatch demo --keep demo         the same, and keeps the mails, the webhook calls and the ledger
+  spendwatch init --from BILL         a configuration for your own bills"""
 
 _KEPT = """
 Kept in {folder}: mails/ (open an .html file in a browser), webhooks/, and the ledger. Try next:
   spendwatch --config {folder} explain ID     (an ID from the messages above)
   spendwatch --config {folder} alerts --all
   spendwatch --config {folder} balance
-  spendwatch init                 a configuration for your own bills"""
+  spendwatch init --from BILL         a configuration for your own bills"""
 
 
 @click.command()
