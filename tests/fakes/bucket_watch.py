@@ -14,6 +14,7 @@ from scratch_memory import ScratchMemory
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.outgoing import Outgoing
+from spendwatch.sources.download_store import DownloadStore
 from spendwatch.sources.oss.client import OssClient
 from spendwatch.sources.oss.settings import OssConfig
 from spendwatch.sources.oss.source import OssSource
@@ -46,9 +47,8 @@ class Bucket:
         config = OssConfig.model_validate(self.said)
         right = credentials or OwnKey(AccessKey(str(self.said["key_id"]), str(self.said["secret"])))
         store = OssClient(client or Outgoing(LOOPBACK), right, config, clock=self.watch.clock)
-        self.source = OssSource(
-            SourceName("pushes"), self.place, store, config, memory=self.memory, monotonic=self.watch.monotonic
-        )
+        downloads = DownloadStore(self.place, SourceName("pushes"), self.memory, self.watch.monotonic)
+        self.source = OssSource(downloads, store, config)
         return self.source
 
     @property

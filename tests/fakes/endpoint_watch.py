@@ -24,6 +24,7 @@ from spendwatch.outgoing import Outgoing
 from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.source import AlibabaSource
+from spendwatch.sources.download_store import DownloadStore
 from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import Credentials, OwnKey
 
@@ -80,16 +81,8 @@ class Endpoint:
         self.source = self.restarted()
 
     def restarted(self, *, final_on: int = 4, product: str = "sfm") -> AlibabaSource:
-        self.source = AlibabaSource(
-            SourceName("api"),
-            self.place,
-            self.api,
-            account=AccountId(ACCOUNT),
-            final_on=final_on,
-            memory=self.memory,
-            monotonic=self.watch.monotonic,
-            product=product,
-        )
+        downloads = DownloadStore(self.place, SourceName("api"), self.memory, self.watch.monotonic)
+        self.source = AlibabaSource(downloads, self.api, account=AccountId(ACCOUNT), final_on=final_on, product=product)
         return self.source
 
     async def round(self, *, after: float = 3600) -> Sequence[BillFile]:

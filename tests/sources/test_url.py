@@ -28,7 +28,7 @@ from servers_http import Fault, HttpSink, Reply
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.outgoing import Outgoing
-from spendwatch.sources.download_store import Incoming
+from spendwatch.sources.download_store import DownloadStore, Incoming
 from spendwatch.sources.trouble import EndpointError, Failure
 from spendwatch.sources.url.names import file_name
 from spendwatch.sources.url.settings import UrlConfig
@@ -52,10 +52,8 @@ class Asking:
         self.source = self.restarted()
 
     def restarted(self) -> UrlSource:
-        client = Outgoing(LOOPBACK)
-        self.source = UrlSource(
-            SourceName("feed"), self.place, client, self.config, memory=self.memory, monotonic=self.watch.monotonic
-        )
+        downloads = DownloadStore(self.place, SourceName("feed"), self.memory, self.watch.monotonic)
+        self.source = UrlSource(downloads, Outgoing(LOOPBACK), self.config)
         return self.source
 
     async def round(self, *, after: float = 3600) -> Sequence[BillFile]:

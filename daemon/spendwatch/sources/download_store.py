@@ -128,8 +128,9 @@ class DownloadStore:
 
     def __init__(self, place: Path, source: SourceName, memory: SourceMemory, monotonic: Callable[[], float]) -> None:
         """Use this folder; it is made, for our eyes alone, when it is first needed."""
+        self.source = source
+        self.monotonic = monotonic
         self._place = place
-        self._source = source
         self._memory = memory
         self._record = OnRecord(source, memory, monotonic)
         self._known: dict[str, str] = {}
@@ -190,7 +191,7 @@ class DownloadStore:
         file.store()
         token = secrets.token_hex(8)
         # First what is known: it counts for nothing until the file is there. An unrecorded file would be fetched again.
-        self._memory.remember(self._source, known, waiting=token)
+        self._memory.remember(self.source, known, waiting=token)
         with usable(self._pending):
             _move(file.path, self._pending / token / name)
         self._known.update(known)
@@ -202,7 +203,7 @@ class DownloadStore:
         for token, name, _ in self._waiting():
             path = self._pending / token / name
             with contextlib.suppress(FileNotFoundError):
-                yield BillFile(name, path, path.stat().st_size, self._source, now)
+                yield BillFile(name, path, path.stat().st_size, self.source, now)
 
     def keep(self, file: BillFile) -> None:
         """Put a file away that was entered."""
@@ -234,7 +235,7 @@ class DownloadStore:
             removed = forget(folder, self._record.all(), before, self._not_forgotten)
         self._record.forget(removed)
         if removed:
-            _log.info("originals_forgotten", source=self._source, count=len(removed), before=before)
+            _log.info("originals_forgotten", source=self.source, count=len(removed), before=before)
         return len(removed)
 
     @property
@@ -248,12 +249,12 @@ class DownloadStore:
         for key, value in known.items():
             token = self._by.get(key, "")
             token = token if (self._pending / token).is_dir() else ""
-            self._memory.remember(self._source, {key: value}, waiting=token)
+            self._memory.remember(self.source, {key: value}, waiting=token)
             self._known[key] = value
 
     def forget(self, keys: Collection[str]) -> None:
         """Forget what is remembered under these keys."""
-        self._memory.forget(self._source, keys)
+        self._memory.forget(self.source, keys)
         for key in keys:
             self._known.pop(key, None)
 
@@ -278,11 +279,11 @@ class DownloadStore:
             missing = [name for name, identity in lying if on_record.get(spelled(f"{Shelf.DONE}/{name}")) != identity]
             if missing:
                 reason = "the ledger lacks them: they are read again"
-                _log.warning("archived_files_read_again", source=self._source, count=len(missing), reason=reason)
+                _log.warning("archived_files_read_again", source=self.source, count=len(missing), reason=reason)
             for name in missing:
                 with usable(self._pending), contextlib.suppress(FileNotFoundError):
                     _move(self._place / "originals" / Shelf.DONE / name, self._pending / secrets.token_hex(8) / name)
-            found = self._memory.recall(self._source, [token for token, _, _ in self._waiting()])
+            found = self._memory.recall(self.source, [token for token, _, _ in self._waiting()])
             self._known = {key: value for key, (value, _) in found.items()}
             self._by = {key: token for key, (_, token) in found.items() if token}
 
@@ -316,7 +317,7 @@ class DownloadStore:
         except (OSError, SourceUnavailableError) as error:
             # It is offered once more, and the ledger knows its bytes already.
             reason = reason_of(error) if isinstance(error, OSError) else str(error)
-            _log.warning("original_not_moved", source=self._source, name=file.name, shelf=shelf.value, reason=reason)
+            _log.warning("original_not_moved", source=self.source, name=file.name, shelf=shelf.value, reason=reason)
             return None
         for key in latest:
             del self._by[key]

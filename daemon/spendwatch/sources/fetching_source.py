@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from pathlib import Path
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.pacing import BackOff
 from spendwatch.sources.download_store import DownloadStore
 from spendwatch.sources.files.kept import KeptOriginal
-from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.trouble import EndpointError
 
 
 class FetchingSource(ABC):
     """A source that asks an endpoint."""
 
-    def __init__(self, name: SourceName, place: Path, memory: SourceMemory, monotonic: Callable[[], float]) -> None:
-        """Keep files below `place`. What was given is given again to a ledger that lacks it, as its `memory` lacks it, too."""
-        self._name = name
-        self._holding = DownloadStore(place, name, memory, monotonic)
+    def __init__(self, downloads: DownloadStore) -> None:
+        """Keep files there. What was given is given again to a ledger that lacks it, as its memory lacks it, too."""
+        self._name = downloads.source
+        self._downloads = downloads
         self._known: Mapping[str, str] = {}
         """What is remembered, in a round."""
-        self._slow = BackOff(monotonic)
+        self._slow = BackOff(downloads.monotonic)
         self.trouble: SourceUnavailableError | None = None
         """What was wrong with the last round; `arrivals` raises it."""
 
@@ -42,28 +40,28 @@ class FetchingSource(ABC):
 
     def arrivals(self, now: datetime) -> Iterator[BillFile]:
         """Yield what was fetched and is not entered yet; then raise what was wrong with the last round, if anything was."""
-        yield from self._holding.arrivals(now)
+        yield from self._downloads.arrivals(now)
         if self.trouble:
             raise self.trouble
 
     def keep(self, file: BillFile) -> None:
         """Put the file away: the ledger has it."""
-        self._holding.keep(file)
+        self._downloads.keep(file)
 
     def reject(self, file: BillFile, why: str) -> None:
         """Put the file away with the reason beside it."""
-        self._holding.reject(file, why)
+        self._downloads.reject(file, why)
 
     def leave(self, file: BillFile) -> None:  # noqa: B027 -- nothing is to be done, whatever the source
         """Let the file wait: it is offered again, as it lies."""
 
     def originals(self) -> Iterator[KeptOriginal]:
         """Yield what the ledger was made from, as far as it is here, each open until the next is asked for."""
-        return self._holding.originals()
+        return self._downloads.originals()
 
     def forget_originals(self, before: datetime) -> int:
         """Remove what was put away before that moment, with the reasons beside it; return how many originals that were."""
-        return self._holding.forget_originals(before)
+        return self._downloads.forget_originals(before)
 
     def trigger_now(self) -> None:
         """Ask at the next opportunity although the pause after a failure is not over, because a person wants it."""
@@ -93,10 +91,10 @@ class FetchingSource(ABC):
 
     def _recall(self) -> Mapping[str, str]:
         """Return the memory. It is only read on demand: until then another source may have this place."""
-        return self._holding.known
+        return self._downloads.known
 
     async def _remember(self, known: Mapping[str, str]) -> None:
-        await asyncio.to_thread(self._holding.remember, known)
+        await asyncio.to_thread(self._downloads.remember, known)
 
     @abstractmethod
     async def _ask_for_news(self, now: datetime) -> EndpointError | None:

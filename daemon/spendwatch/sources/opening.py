@@ -19,6 +19,7 @@ from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.settings import AlibabaAccess
 from spendwatch.sources.alibaba.source import AlibabaSource
 from spendwatch.sources.config import AlibabaConfig, FolderConfig, OssConfig, SourceConfig, UrlConfig
+from spendwatch.sources.download_store import DownloadStore
 from spendwatch.sources.fetching import Attended, HttpClient
 from spendwatch.sources.folder.source import FolderSource
 from spendwatch.sources.memory import SourceMemory
@@ -74,46 +75,32 @@ class Recipe:
 
 def open_source(name: SourceName, recipe: Recipe, context: SourceContext, api: BssClient | None) -> Source:
     """Return the source that the settings describe; nothing is asked yet. `api` is the billing API, for those who ask it."""
-    place, memory, monotonic = context.fetched / name, context.memory, context.monotonic
     client = Attended(recipe.client, partial(context.got_on, name))
+    downloads = partial(DownloadStore, context.fetched / name, name, context.memory, context.monotonic)
     match recipe.config:
         case FolderConfig() as config:
             return FolderSource(
                 name,
                 Path(config.path),
                 config.settle,
-                monotonic,
-                memory=memory,
+                context.monotonic,
+                memory=context.memory,
                 recursive=config.recursive,
                 move=config.move,
                 hints=partial(context.hints, name),
                 others=context.others,
             )
         case UrlConfig() as config:
-            return UrlSource(name, place, client, config, memory=memory, monotonic=monotonic)
+            return UrlSource(downloads(), client, config)
         case AlibabaConfig() as config:
             assert api  # noqa: S101 -- it was opened from the same settings
-            return AlibabaSource(
-                name,
-                place,
-                api,
-                account=config.account,
-                final_on=recipe.final_on,
-                product=config.product,
-                memory=memory,
-                monotonic=monotonic,
-            )
+            return AlibabaSource(downloads(), api, account=config.account, final_on=recipe.final_on, product=config.product)
         case OssConfig() as config:
-            return _open_oss(name, config, client, context)
+            from spendwatch.sources.oss.client import OssClient  # noqa: PLC0415 -- few have a bucket
+            from spendwatch.sources.oss.source import OssSource  # noqa: PLC0415 -- the same
 
-
-def _open_oss(name: SourceName, config: OssConfig, client: HttpClient, context: SourceContext) -> OssSource:
-    from spendwatch.sources.oss.client import OssClient  # noqa: PLC0415 -- the same
-    from spendwatch.sources.oss.source import OssSource  # noqa: PLC0415 -- few have a bucket
-
-    store = OssClient(client, open_credentials(config, client, context), config, clock=context.clock)
-    place = context.fetched / name
-    return OssSource(name, place, store, config, memory=context.memory, monotonic=context.monotonic)
+            store = OssClient(client, open_credentials(config, client, context), config, clock=context.clock)
+            return OssSource(downloads(), store, config)
 
 
 def open_api(config: AlibabaAccess, site: Site, client: HttpClient, context: SourceContext, *, pace: RateLimiter) -> BssClient:

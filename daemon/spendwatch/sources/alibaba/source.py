@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -16,13 +15,12 @@ from structlog.typing import FilteringBoundLogger
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.money import EXACT, Currency
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod, stamp_after
-from spendwatch.domain.statement import AccountId, SourceName
+from spendwatch.domain.statement import AccountId
 from spendwatch.sources.alibaba.bill_pages import NO_LINES, DayBill, Wanted
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.known_days import KnownDay, OpenMonths, Totals, agree, known_day, texts
-from spendwatch.sources.download_store import Incoming
+from spendwatch.sources.download_store import DownloadStore, Incoming
 from spendwatch.sources.fetching_source import FetchingSource
-from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.trouble import EndpointError, Failure
 
 _log: FilteringBoundLogger = structlog.get_logger()
@@ -39,19 +37,10 @@ class AlibabaSource(FetchingSource):
     """Asks the billing API for every day that may still change, and gives what is new as files."""
 
     def __init__(
-        self,
-        name: SourceName,
-        place: Path,
-        api: BssClient,
-        *,
-        account: AccountId,
-        final_on: int,
-        memory: SourceMemory,
-        monotonic: Callable[[], float],
-        product: str = "sfm",
+        self, downloads: DownloadStore, api: BssClient, *, account: AccountId, final_on: int, product: str = "sfm"
     ) -> None:
-        """Keep files below `place`. `final_on` is the day of a month until whose end the previous month may still change."""
-        super().__init__(name, place, memory, monotonic)
+        """Keep files in that store. `final_on`: until the end of that day of a month the previous one may still change."""
+        super().__init__(downloads)
         self._api = api
         self._account = account
         self._final_on = final_on
@@ -115,7 +104,7 @@ class AlibabaSource(FetchingSource):
 
     async def _fetch_day_once(self, wanted: Wanted, now: datetime) -> DayBill:
         paging = self._api.paging(wanted)
-        with self._holding.new_file() as file:
+        with self._downloads.new_file() as file:
             separator = b"["
             try:
                 async with aclosing(self._api.day(wanted, paging)) as pages:
@@ -124,7 +113,7 @@ class AlibabaSource(FetchingSource):
                         separator = b",\n"
             except EndpointError as error:
                 if error.answer:
-                    self._holding.note_refused(error.answer)
+                    self._downloads.note_refused(error.answer)
                 raise
             file.write(b"]\n")
             bill = paging.bill()
@@ -148,10 +137,10 @@ class AlibabaSource(FetchingSource):
             return
         fetched = stamp_after(now, known.fetched if known else "")
         name = f"{self._account}_DescribeInstanceBill_{wanted.day:%Y%m%d}_{fetched}.json"
-        await asyncio.to_thread(self._holding.offer, file, name, {key: KnownDay(bill.digest, bill.totals, fetched).text})
+        await asyncio.to_thread(self._downloads.offer, file, name, {key: KnownDay(bill.digest, bill.totals, fetched).text})
         # Of the months that may ever be asked for; that is as exact as forgetting has to be.
         if too_many := sorted(key for key in self._known if "/" in key)[:-_MOST_KNOWN]:
-            await asyncio.to_thread(self._holding.forget, too_many)
+            await asyncio.to_thread(self._downloads.forget, too_many)
 
     async def _hold_against_total(self, wanted: Wanted, bill: DayBill) -> None:
         """Raise unless the provider's own total of the day, too, has the lines twice that came twice."""

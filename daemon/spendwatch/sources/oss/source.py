@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import datetime
-from pathlib import Path
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from spendwatch.domain.statement import SourceName
 from spendwatch.sources.download import Download
-from spendwatch.sources.download_store import Incoming
+from spendwatch.sources.download_store import DownloadStore, Incoming
 from spendwatch.sources.fetching_source import FetchingSource
 from spendwatch.sources.files.skipped import Skipped
-from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.oss.client import OssClient
 from spendwatch.sources.oss.names import name_of
 from spendwatch.sources.oss.objects import StoredObject
@@ -42,22 +39,12 @@ _OBJECT = "object/"
 class OssSource(FetchingSource):
     """Looks what a bucket holds, and gives what is new as files."""
 
-    def __init__(
-        self,
-        name: SourceName,
-        place: Path,
-        store: OssClient,
-        config: OssConfig,
-        *,
-        memory: SourceMemory,
-        monotonic: Callable[[], float],
-    ) -> None:
-        """Keep files below `place`."""
-        super().__init__(name, place, memory, monotonic)
+    def __init__(self, downloads: DownloadStore, store: OssClient, config: OssConfig) -> None:
+        """Keep files in that store."""
+        super().__init__(downloads)
         self._store = store
         self._config = config
-        self._monotonic = monotonic
-        self._skipped = Skipped(name)
+        self._skipped = Skipped(downloads.source)
         self._troubled: set[str] = set()
         """Objects whose last request failed: they come after all others."""
         self._archived: dict[str, float] = {}
@@ -69,7 +56,7 @@ class OssSource(FetchingSource):
             return await self._take_each(await self._new())
         except EndpointError as error:
             if error.answer:
-                self._holding.note_refused(error.answer)
+                self._downloads.note_refused(error.answer)
             raise
 
     async def _new(self) -> Sequence[StoredObject]:
@@ -82,11 +69,11 @@ class OssSource(FetchingSource):
                 wanted += filter(self._is_wanted, page.objects)
         if len(self._known) > _MOST_KNOWN:
             gone = [key for key in self._known if key.startswith(_OBJECT) and key not in listed]
-            await asyncio.to_thread(self._holding.forget, gone)
+            await asyncio.to_thread(self._downloads.forget, gone)
         self._troubled &= listed
         self._archived = {key: until for key, until in self._archived.items() if key in listed}
         self._skipped.forget_but(())
-        begun = self._holding.part.of
+        begun = self._downloads.part.of
         return sorted(wanted, key=lambda found: self._turn(found, begun))[:BATCH]
 
     def _is_wanted(self, found: StoredObject) -> bool:
@@ -95,7 +82,7 @@ class OssSource(FetchingSource):
             return False
         if found.is_link:
             self._skipped.tell(found.key, "a symbolic link")
-        return not found.is_link and self._archived.get(self._key(found), 0.0) <= self._monotonic()
+        return not found.is_link and self._archived.get(self._key(found), 0.0) <= self._downloads.monotonic()
 
     def _turn(self, found: StoredObject, begun: str) -> tuple[bool, bool, str, str]:
         """Order what is wanted: started downloads first, then the oldest; failed ones last."""
@@ -111,7 +98,7 @@ class OssSource(FetchingSource):
                 await self._take(found)
             except EndpointError as error:
                 if error.trouble is Failure.ARCHIVED:
-                    self._archived[self._key(found)] = self._monotonic() + _ARCHIVED_FOR
+                    self._archived[self._key(found)] = self._downloads.monotonic() + _ARCHIVED_FOR
                     self._skipped.tell(found.key, "archived: restore it to have it read")
                     continue
                 if self._come_so_far(found) <= had:
@@ -132,14 +119,14 @@ class OssSource(FetchingSource):
             msg = f"the object {found.shown} has {found.size} bytes, more than max_megabytes allows"
             raise EndpointError(msg, Failure.UNEXPECTED)
         have = self._come_so_far(found)
-        with self._holding.resumed_file() as file:
+        with self._downloads.resumed_file() as file:
             download = Download(
                 f"GetObject {found.shown}", file, etag=f'"{found.etag}"', have=have, most_bytes=most, listed_size=found.size
             )
             try:
                 await self._store.download(found.key, download)
             except (EndpointError, asyncio.CancelledError):  # the daemon may stop: what is here need not be sent again
-                await asyncio.to_thread(self._holding.keep_part, file, download.etag and self._version(found))
+                await asyncio.to_thread(self._downloads.keep_part, file, download.etag and self._version(found))
                 raise
             await self._offer(found, file)
 
@@ -152,11 +139,11 @@ class OssSource(FetchingSource):
             file.cut(0)
             await self._remember(known)
         else:
-            await asyncio.to_thread(self._holding.offer, file, name_of(found.key, self._config.prefix), known)
+            await asyncio.to_thread(self._downloads.offer, file, name_of(found.key, self._config.prefix), known)
 
     def _come_so_far(self, found: StoredObject) -> int:
         """Return how many bytes of this version are safely here."""
-        part = self._holding.part
+        part = self._downloads.part
         return part.size if part.of == self._version(found) else 0
 
     def _version(self, found: StoredObject) -> str:

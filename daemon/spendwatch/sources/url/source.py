@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from spendwatch.domain.period import stamp_after
-from spendwatch.domain.statement import SourceName
 from spendwatch.pacing import asked_pause
 from spendwatch.request import Receiver, Request
 from spendwatch.sources.download import NOT_MODIFIED, PART, WHOLE, Download
-from spendwatch.sources.download_store import Incoming
+from spendwatch.sources.download_store import DownloadStore, Incoming
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
 from spendwatch.sources.fetching_source import FetchingSource
-from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.trouble import EndpointError, Failure, fetched, quoted, trouble_of_status
 from spendwatch.sources.url.looks import why_no_bill
 from spendwatch.sources.url.names import file_name
@@ -61,18 +58,9 @@ def known_file(text: str) -> KnownFile:
 class UrlSource(FetchingSource):
     """Asks one address for a bill, and gives what is new as a file."""
 
-    def __init__(
-        self,
-        name: SourceName,
-        place: Path,
-        client: HttpClient,
-        config: UrlConfig,
-        *,
-        memory: SourceMemory,
-        monotonic: Callable[[], float],
-    ) -> None:
-        """Keep files below `place`. The configuration's secret has been read already."""
-        super().__init__(name, place, memory, monotonic)
+    def __init__(self, downloads: DownloadStore, client: HttpClient, config: UrlConfig) -> None:
+        """Keep files in that store. The configuration's secret has been read already."""
+        super().__init__(downloads)
         self._client = client
         self._config = config
         self._of = hashlib.sha256(config.url.encode()).hexdigest()
@@ -87,10 +75,10 @@ class UrlSource(FetchingSource):
         return found if found.of == self._of else KnownFile(self._of)
 
     async def _fetch_file(self, now: datetime) -> None:
-        part, last = self._holding.part, self._last
+        part, last = self._downloads.part, self._last
         of, _, etag = part.of.partition(" ")
         have = part.size if of == self._of else 0
-        with self._holding.resumed_file() as file:
+        with self._downloads.resumed_file() as file:
             download = Download(self._config.host, file, etag=etag, have=have, most_bytes=self._config.most_bytes)
             newer = {"if-none-match": last.etag, "if-modified-since": last.last_modified}
             headers = download.headers or {name: value for name, value in newer.items() if value}
@@ -111,7 +99,7 @@ class UrlSource(FetchingSource):
                 raise self._refused(answer, now)
 
     async def _keep_part(self, file: Incoming, download: Download) -> None:
-        await asyncio.to_thread(self._holding.keep_part, file, download.etag and f"{self._of} {download.etag}")
+        await asyncio.to_thread(self._downloads.keep_part, file, download.etag and f"{self._of} {download.etag}")
 
     async def _take(self, file: Incoming, answer: HttpAnswer, now: datetime) -> None:
         """Offer the file, unless it can be no bill, or is the same as last time."""
@@ -127,7 +115,7 @@ class UrlSource(FetchingSource):
         else:
             known = replace(known, named_at=stamp_after(now, last.named_at))
             name = file_name(answer.headers, answer.url, self._name, file.read(_HEAD), known.named_at)
-            await asyncio.to_thread(self._holding.offer, file, name, {_FILE: known.text})
+            await asyncio.to_thread(self._downloads.offer, file, name, {_FILE: known.text})
 
     async def _fetch_pages(self, now: datetime) -> None:
         for _ in range(_FETCHES - 1):
@@ -140,7 +128,7 @@ class UrlSource(FetchingSource):
 
     async def _fetch_pages_once(self, now: datetime) -> None:
         pages = Pages(self._config)
-        with self._holding.new_file() as file:
+        with self._downloads.new_file() as file:
             separator, following = b"[", self._config.url
             while following:
                 answer = await self._ask(following, _LARGEST_PAGE)
@@ -154,7 +142,7 @@ class UrlSource(FetchingSource):
             if pages.digest != last.digest:
                 known = replace(last, digest=pages.digest, named_at=stamp_after(now, last.named_at))
                 name = file_name({}, "", self._name, b"[", known.named_at)
-                await asyncio.to_thread(self._holding.offer, file, name, {_FILE: known.text})
+                await asyncio.to_thread(self._downloads.offer, file, name, {_FILE: known.text})
 
     async def _ask(
         self, url: str, most_bytes: int, headers: Mapping[str, str] | None = None, into: Receiver | None = None
