@@ -232,7 +232,7 @@ class DownloadStore:
             return 0
         self._once.is_over("original_not_forgotten")
         with folder_at(self._place / "originals") as folder:
-            removed = forget(folder, self._record.all(), before, self._not_forgotten)
+            removed = forget(folder, self._record.all(), before, self._once.missed("original_not_forgotten"))
         self._record.forget(removed)
         if removed:
             _log.info("originals_forgotten", source=self.source, count=len(removed), before=before)
@@ -274,7 +274,7 @@ class DownloadStore:
             return
         with self._record.read() as originals:
             on_record = {one.place: one.identity for one in originals}
-            with self._done(self._not_brought_back) as (_, files):
+            with self._done(self._once.missed("file_not_brought_back")) as (_, files):
                 lying = [(name, Identity.of(seen).archived) for name, seen in files]
             missing = [name for name, identity in lying if on_record.get(spelled(f"{Shelf.DONE}/{name}")) != identity]
             if missing:
@@ -334,12 +334,6 @@ class DownloadStore:
             with place:
                 # The folders are ours alone, and one process at a time works on them: the name stays free.
                 return next(free for number in range(1, MANY) if not (free := top / way / again(names[-1], number)).exists())
-
-    def _not_forgotten(self, name: str, reason: str) -> None:
-        self._once.tell("original_not_forgotten", name=readable(name), reason=reason)
-
-    def _not_brought_back(self, name: str, reason: str) -> None:
-        self._once.tell("file_not_brought_back", name=readable(name), reason=reason)
 
     def _make_folders(self) -> None:
         with usable(self._place):

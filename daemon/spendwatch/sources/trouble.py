@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from spendwatch.domain.errors import ForbiddenAddressError, SourceUnavailableError, UnreachableError, printable
+from spendwatch.domain.errors import (
+    BalanceUnavailableError,
+    ForbiddenAddressError,
+    SourceUnavailableError,
+    UnreachableError,
+    printable,
+)
 from spendwatch.domain.failure import Failure
+from spendwatch.pacing import asked_pause
 from spendwatch.request import Request
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
 
-__all__ = ["EndpointError", "Failure", "fetched", "quoted", "trouble_of_status"]
+__all__ = ["EndpointError", "Failure", "fetched", "quoted", "refused", "trouble_of_status", "unavailable", "without"]
 
 _LONGEST_QUOTE = 200
 _BY_STATUS = {
@@ -71,9 +78,28 @@ async def fetched(client: HttpClient, what: str, request: Request) -> HttpAnswer
         raise EndpointError(msg, trouble) from error
 
 
+def refused(what: str, answer: HttpAnswer, now: datetime, secrets: tuple[str, ...]) -> EndpointError:
+    """Return what it means that an endpoint of the operator's gave no file, with what it says itself."""
+    text = answer.body.decode("utf-8", errors="replace").strip()
+    said = "" if not text or text.startswith("<") else f": {quoted(text, secrets)}"
+    pause = asked_pause(answer.headers, now)
+    return EndpointError(f"{what}: status {answer.status}{said}", trouble_of_status(answer.status), retry_after=pause)
+
+
 def quoted(text: str, secrets: tuple[str, ...] = ()) -> str:
     """Return what an endpoint says, cut, on one line, and without our own secrets: some repeat what they were sent."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
-    return printable(text, _LONGEST_QUOTE)
+    return printable(without(secrets, text), _LONGEST_QUOTE)
+
+
+def without(secrets: tuple[str, ...], text: str) -> str:
+    """Return the text with our own secrets struck out: some endpoints repeat what they were sent."""
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
+    return text
+
+
+def unavailable(error: EndpointError, advice: str = "") -> BalanceUnavailableError:
+    """Return what an endpoint's failure means for the balance that it was asked for."""
+    message = f"{error}; {advice}" if advice else str(error)
+    lasting = not error.is_temporary
+    return BalanceUnavailableError(message, is_lasting=lasting, trouble=error.trouble, retry_after=error.retry_after)

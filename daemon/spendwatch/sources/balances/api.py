@@ -14,7 +14,7 @@ from spendwatch.domain.errors import BalanceUnavailableError
 from spendwatch.domain.money import Currency
 from spendwatch.domain.statement import AccountId
 from spendwatch.sources.alibaba.balance_answers import BalanceOperation
-from spendwatch.sources.trouble import EndpointError, Failure
+from spendwatch.sources.trouble import EndpointError, Failure, unavailable
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
@@ -51,10 +51,7 @@ class ApiBalance:
         try:
             answer = await self._asked()
         except EndpointError as error:
-            lasting = not error.is_temporary
-            raise BalanceUnavailableError(
-                str(error), is_lasting=lasting, trouble=error.trouble, retry_after=error.retry_after
-            ) from error
+            raise unavailable(error) from error
         return replace(answer, account=self._account, read_at=now)
 
     async def _asked(self) -> BalanceReading:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Container
+from collections.abc import Callable, Container
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -51,6 +51,10 @@ class Once:
         if event not in self._told:
             self._told.add(event)
             _log.warning(event, source=self._source, **fields)
+
+    def missed(self, event: str) -> Callable[[str, str], None]:
+        """Return what logs the event in the same way, with the name of a file and why it was missed."""
+        return lambda name, reason: self.tell(event, name=readable(name), reason=reason)
 
     def is_over(self, event: str) -> None:
         """Log it again when it happens again."""

@@ -63,6 +63,7 @@ class Archive:
         self._record = record
         self._monotonic = monotonic
         self._deep = deep
+        self._not_brought_back = once.missed("file_not_brought_back")
         self._lately: dict[tuple[Shelf, str], _Lately] = {}
         self._tidying = threading.Lock()
         """Lest an archive folder is removed as empty in the moment in which a file is about to be put into it."""
@@ -104,7 +105,7 @@ class Archive:
         """Remove what was archived before that moment; return how many originals that were."""
         self._once.is_over("original_not_forgotten")
         with self._tidying, folder_at(self._path) as folder:
-            removed = forget(folder, self._record.all(), before, self._not_forgotten)
+            removed = forget(folder, self._record.all(), before, self._once.missed("original_not_forgotten"))
         self._record.forget(removed)
         return len(removed)
 
@@ -195,9 +196,3 @@ class Archive:
         # Moving is a courtesy: the ledger knows the bytes already, and as long as the file stays as it is, so do we.
         self._looks.retire(file.name, file.identity)
         self._once.tell("original_not_moved", name=readable(file.name), shelf=shelf.value, reason=reason)
-
-    def _not_brought_back(self, name: str, reason: str) -> None:
-        self._once.tell("file_not_brought_back", name=readable(name), reason=reason)
-
-    def _not_forgotten(self, name: str, reason: str) -> None:
-        self._once.tell("original_not_forgotten", name=readable(name), reason=reason)

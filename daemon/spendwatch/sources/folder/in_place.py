@@ -48,7 +48,8 @@ class InPlace:
         """Return whether the file is done with as it is."""
         place = spelled(name)
         known = self._known.get(place)
-        self._met.add(place if known else "")
+        if known:
+            self._met.add(place)
         return known in {(identity.in_place, ""), (identity.in_place, self._reads_now)}
 
     def begin(self, folder: int) -> None:

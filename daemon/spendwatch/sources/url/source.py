@@ -10,13 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 from spendwatch.domain.period import stamp_after
-from spendwatch.pacing import asked_pause
 from spendwatch.request import Receiver, Request
 from spendwatch.sources.download import NOT_MODIFIED, PART, WHOLE, Download
 from spendwatch.sources.download_store import DownloadStore, Incoming
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
 from spendwatch.sources.fetching_source import FetchingSource
-from spendwatch.sources.trouble import EndpointError, Failure, fetched, quoted, trouble_of_status
+from spendwatch.sources.trouble import EndpointError, Failure, fetched, refused
 from spendwatch.sources.url.looks import why_no_bill
 from spendwatch.sources.url.names import file_name
 from spendwatch.sources.url.pages import Pages
@@ -96,7 +95,7 @@ class UrlSource(FetchingSource):
                 await self._take(file, answer, now)
             elif not (answer.status == NOT_MODIFIED and last.digest and not file.size):
                 file.cut(0)
-                raise self._refused(answer, now)
+                raise refused(self._config.host, answer, now, self._config.secrets())
 
     async def _keep_part(self, file: Incoming, download: Download) -> None:
         await asyncio.to_thread(self._downloads.keep_part, file, download.etag and f"{self._of} {download.etag}")
@@ -133,7 +132,7 @@ class UrlSource(FetchingSource):
             while following:
                 answer = await self._ask(following, _LARGEST_PAGE)
                 if answer.status != WHOLE:
-                    raise self._refused(answer, now)
+                    raise refused(self._config.host, answer, now, self._config.secrets())
                 following = await asyncio.to_thread(pages.take, answer)
                 file.write(separator + answer.body)
                 separator = b",\n"
@@ -158,13 +157,6 @@ class UrlSource(FetchingSource):
             into=into,
         )
         return await fetched(self._client, self._name, request)
-
-    def _refused(self, answer: HttpAnswer, now: datetime) -> EndpointError:
-        text = answer.body.decode("utf-8", errors="replace").strip()
-        said = "" if not text or text.startswith("<") else f": {quoted(text, self._config.secrets())}"
-        error = self._error(trouble_of_status(answer.status), f"status {answer.status}{said}")
-        error.retry_after = asked_pause(answer.headers, now)
-        return error
 
     def _error(self, trouble: Failure, what: str) -> EndpointError:
         return EndpointError(f"{self._config.host}: {what}", trouble)
