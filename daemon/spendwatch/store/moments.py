@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy import Column, Connection, and_, func, or_, select, update
@@ -25,19 +24,12 @@ from spendwatch.store.statement import rejection
 _AHEAD = timedelta(minutes=1)
 """The clocks of two machines that take turns may differ by so much."""
 
-_NOTED: Iterable[Column[datetime]] = (
-    *(source_health.c[name] for name in ("first_seen_at", "last_looked_at", "last_bill_at", "failing_since")),
-    *(balance_health.c[name] for name in ("first_tried_at", "last_read_at", "failing_since")),
-    *(balance_watch.c[name] for name in ("topped_up_at", "positive_since", "overdue_since")),
-    *(alert.c[name] for name in ("since", "told_at", "resolved_at")),
-    *(
-        account_bills.c.last_bill_at,
-        channel_health.c.failing_since,
-        attempt.c.at,
-        late.c.at,
-        rejection.c.at,
-        original.c.kept_at,
-    ),
+_BY_AGE = (source_health, account_bills, channel_health, balance_health, balance_watch)
+_NOTED = tuple(
+    column
+    for table in (*_BY_AGE, alert, attempt, late, rejection, original)
+    for column in table.c
+    if isinstance(column.type, Moment)
 )
 """What waits and ages go by. What a person reads afterwards (the audit, notifications, deliveries) stays as it was written."""
 
@@ -45,8 +37,8 @@ _NOTED: Iterable[Column[datetime]] = (
 def shift_moments(database: Database, step: timedelta) -> None:
     """Let what goes by ages keep them when the clock is set: a bill that came a minute ago came a minute ago."""
     with database.writing() as connection:
-        for table in (source_health, account_bills, channel_health, balance_health, balance_watch):
-            keys, columns = tuple(table.primary_key), [column for column in table.c if isinstance(column.type, Moment)]
+        for table in _BY_AGE:
+            keys, columns = tuple(table.primary_key), [column for column in _NOTED if column.table is table]
             for row in connection.execute(select(*keys, *columns)).all():
                 moments = zip(columns, row[len(keys) :], strict=True)
                 moved = {column.name: moment + step for column, moment in moments if moment}
