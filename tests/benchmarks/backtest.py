@@ -261,9 +261,9 @@ class Score:
         if lead <= 7:
             self.off_soon.append(off)
         self.inside.append((crossing.soonest or date.max) <= truth <= (crossing.latest or date.max))
-        if crossing.fewest_days is not None:
-            most = NEVER if crossing.most_days is None else min(NEVER, crossing.most_days)
-            self.width.append((most - crossing.fewest_days) / lead)
+        if crossing.soonest is not None:
+            most = NEVER if crossing.latest is None else min(NEVER, (crossing.latest - crossing.today).days)
+            self.width.append((most - (crossing.soonest - crossing.today).days) / lead)
 
     def add_total(self, told: tuple[float, float, float], truth: float) -> None:
         """Note by how many percent the month's total was off."""

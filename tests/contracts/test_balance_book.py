@@ -108,7 +108,7 @@ def test_the_order_of_readings_does_not_matter(
 ) -> None:
     """What is said of one moment is told apart by when it was read; of both equal, it is one reading."""
     readings = list({(at, later): reading(cash, at, read=at + later) for at, later, cash in drawn}.values())
-    expected = max(readings, key=lambda one: one.newness)
+    expected = max(readings, key=lambda one: (one.as_of, one.read_at))
     shuffled = list(readings)
     source.shuffle(shuffled)  # type: ignore[attr-defined]  # it is a random source
     with database.writing() as connection:

@@ -81,11 +81,6 @@ class BalanceReading:
         has_both = self.unsettled_current is not None and self.unsettled_previous is not None
         return not has_both and self.unsettled_both is None and self.reported is None
 
-    @property
-    def newness(self) -> tuple[datetime, datetime]:
-        """By which the newer of two readings is found, whichever came first."""
-        return self.as_of, self.read_at
-
 
 TERMS = tuple(field.name for field in fields(BalanceReading) if field.type == "Money | None")
 """The names of all terms that are amounts of the account's currency."""

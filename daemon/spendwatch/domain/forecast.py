@@ -82,21 +82,7 @@ class Crossing:
     @property
     def days(self) -> int | None:
         """Whole days from today to the likely day; 0 when the level is reached."""
-        return _days_between(self.today, self.likely)
-
-    @property
-    def fewest_days(self) -> int | None:
-        """Whole days from today to the soonest day."""
-        return _days_between(self.today, self.soonest)
-
-    @property
-    def most_days(self) -> int | None:
-        """Whole days from today to the latest day."""
-        return _days_between(self.today, self.latest)
-
-
-def _days_between(today: date, day: date | None) -> int | None:
-    return None if day is None else (day - today).days
+        return None if self.likely is None else (self.likely - self.today).days
 
 
 @dataclass(frozen=True, slots=True)
