@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Clamped, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
-from typing import TYPE_CHECKING, NewType
+from typing import TYPE_CHECKING, NewType, TypeVar
 
 from spendwatch.domain.errors import CurrencyMismatchError, InvalidAmountError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+K = TypeVar("K")
 
 Currency = NewType("Currency", str)
 
@@ -65,6 +67,14 @@ def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
     for amount in amounts:
         total = EXACT.add(total, amount)
     return total
+
+
+def exact_sums(amounts: Iterable[tuple[K, Decimal]]) -> dict[K, Decimal]:
+    """Return the exact sum of the amounts of each key."""
+    totals: dict[K, Decimal] = {}
+    for key, amount in amounts:
+        totals[key] = EXACT.add(totals.get(key, _ZERO), amount)
+    return totals
 
 
 def plain(amount: Decimal) -> str:

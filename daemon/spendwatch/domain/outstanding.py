@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
-from spendwatch.domain.money import EXACT, Currency, Money
+from spendwatch.domain.money import EXACT, Currency, Money, exact_sums
 from spendwatch.domain.period import BillingPeriod, closes_at
 from spendwatch.domain.statement import AccountId, DayKey
 
@@ -104,12 +104,10 @@ def owed(
     Only that counts which was told after the month was final: before, everything is unpaid in the normal course of things.
     Of several series of a month the one counts that shows more, as everywhere.
     """
-    sums: dict[BillingPeriod, dict[str, Decimal]] = {}
-    for day in days:
-        key = day.key
-        if key.account != account or day.currency != currency:
-            continue
-        if day.newest >= max(believed_since(now), closes_at(key.period, zone, final_on=final_on)):
-            told = sums.setdefault(key.period, {})
-            told[key.series] = EXACT.add(told.get(key.series, Decimal(0)), day.amount)
-    return Money.total((max(Decimal(0), *told.values()) for told in sums.values()), currency)
+    mine = (day for day in days if day.key.account == account and day.currency == currency)
+    since = believed_since(now)
+    told = (day for day in mine if day.newest >= max(since, closes_at(day.key.period, zone, final_on=final_on)))
+    most: dict[BillingPeriod, Decimal] = {}
+    for series, amount in exact_sums((day.key.month, day.amount) for day in told).items():
+        most[series.period] = max(amount, most.get(series.period, Decimal(0)))
+    return Money.total(most.values(), currency)

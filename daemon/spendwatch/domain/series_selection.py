@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.layouts import coarseness, has_days
-from spendwatch.domain.money import EXACT, Currency, Money, exact_sum
+from spendwatch.domain.money import EXACT, Currency, Money, exact_sum, exact_sums
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, SeriesKey
 
@@ -82,11 +82,11 @@ def unwatched(totals: Iterable[DayTotal], products: Collection[str]) -> tuple[Un
     """Return what lies outside the watched products, the largest amount first."""
     told = tuple(totals)
     counts = set(authorities(told, None).values())
-    sums: dict[tuple[AccountId, str, Currency], Decimal] = {}
-    for total in told:
-        if total.series in counts and total.product not in products:
-            place = (total.series.account, total.product, total.currency)
-            sums[place] = EXACT.add(sums.get(place, Decimal(0)), total.amount)
+    sums = exact_sums(
+        ((total.series.account, total.product, total.currency), total.amount)
+        for total in told
+        if total.series in counts and total.product not in products
+    )
     found = (Unwatched(*place, amount) for place, amount in sums.items() if amount)
     return tuple(sorted(found, key=lambda one: (-one.amount.copy_abs(), one.account, one.product, one.currency)))
 
@@ -160,8 +160,5 @@ def _discrepancy(
 
 
 def _by_day(totals: Sequence[DayTotal], products: Collection[str], currency: Currency) -> dict[date, Decimal]:
-    found: dict[date, Decimal] = {}
-    for total in totals:
-        if total.currency == currency and total.product in products:
-            found[total.day] = EXACT.add(found.get(total.day, Decimal(0)), total.amount)
-    return found
+    wanted = (total for total in totals if total.currency == currency and total.product in products)
+    return exact_sums((total.day, total.amount) for total in wanted)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from spendwatch.domain.money import EXACT, Currency, Money, share_of
+from spendwatch.domain.money import EXACT, Currency, Money, exact_sums, share_of
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import FinerBudget, Values, Watch
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, value_of
@@ -76,10 +76,7 @@ class Split:
 
 def foreign_of(sums: Iterable[SpendSum], currency: Currency) -> tuple[Money, ...]:
     """Return what is in other currencies, each on its own."""
-    totals: dict[Currency, Decimal] = {}
-    for spent in sums:
-        if spent.currency != currency:
-            totals[spent.currency] = EXACT.add(totals.get(spent.currency, _NOTHING), spent.amount)
+    totals = exact_sums((spent.currency, spent.amount) for spent in sums if spent.currency != currency)
     return tuple(Money(amount, other) for other, amount in sorted(totals.items()) if amount)
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, insert, select
 
 from spendwatch.domain.merging import ResolvedDay
-from spendwatch.domain.money import EXACT, plain
+from spendwatch.domain.money import exact_sums, plain
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, DayKey, SeriesKey
 from spendwatch.store.columns import BATCH, batches
@@ -79,8 +79,5 @@ def _roll_up(connection: Connection, key: SeriesKey) -> dict[DayKey, tuple[tuple
 
 def _sums(rows: Iterable[tuple[object, ...]]) -> str:
     """Return what the rows add up to, by currency."""
-    totals: dict[str, Decimal] = {}
-    for row in rows:
-        currency, cost = str(row[_CURRENCY]), row[_COST]
-        totals[currency] = EXACT.add(totals.get(currency, Decimal(0)), Decimal(str(cost)))
+    totals = exact_sums((str(row[_CURRENCY]), Decimal(str(row[_COST]))) for row in rows)
     return ", ".join(f"{currency} {plain(amount)}" for currency, amount in sorted(totals.items())) or "nothing"

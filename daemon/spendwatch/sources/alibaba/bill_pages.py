@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import InvalidAmountError
-from spendwatch.domain.money import EXACT, is_currency
+from spendwatch.domain.money import exact_sums, is_currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, Digest
 from spendwatch.exact_json import exact_amount
@@ -92,14 +92,13 @@ def page_of(found: Mapping[str, object], raw: bytes, wanted: Wanted) -> Page:
     items = data.get("Items")
     if not isinstance(items, list):
         raise _unexpected(wanted, "Data has no list of Items")
-    lines, totals = [], dict[str, Decimal]()
+    lines, paid = [], list[tuple[str, Decimal]]()
     for number, item in enumerate(items, start=1):
         if not isinstance(item, dict):
             raise _unexpected(wanted, f"item {number} is no object")
-        payable, currency = _checked(item, number, wanted)
-        totals[currency] = EXACT.add(totals.get(currency, Decimal(0)), payable)
+        paid.append(_checked(item, number, wanted))
         lines.append(_digest_of(item))
-    return Page(raw, tuple(lines), totals, _count(data, wanted), _token(data, wanted))
+    return Page(raw, tuple(lines), exact_sums(paid), _count(data, wanted), _token(data, wanted))
 
 
 class Paging:
@@ -125,8 +124,7 @@ class Paging:
         self._look_for_repetition(page)
         self._lines.extend(page.lines)
         self._seen.update(page.lines)
-        for currency, amount in page.totals.items():
-            self._totals[currency] = EXACT.add(self._totals.get(currency, Decimal(0)), amount)
+        self._totals = exact_sums([*self._totals.items(), *page.totals.items()])
         if len(self._lines) > self._count:
             raise _changing(self._wanted, f"more lines arrived than the {self._count} announced")
         if page.next_token:
@@ -192,8 +190,8 @@ def _token(data: Mapping[str, object], wanted: Wanted) -> str:
     return token
 
 
-def _checked(item: Mapping[str, object], number: int, wanted: Wanted) -> tuple[Decimal, str]:
-    """Return what the line adds to the amount payable, and its currency."""
+def _checked(item: Mapping[str, object], number: int, wanted: Wanted) -> tuple[str, Decimal]:
+    """Return the line's currency, and what it adds to the amount payable."""
     place = f"item {number}"
     if item.get("BillingDate") != wanted.day.isoformat():
         raise _unexpected(wanted, f"{place}: BillingDate is {quoted(str(item.get('BillingDate')))}")
@@ -211,7 +209,7 @@ def _checked(item: Mapping[str, object], number: int, wanted: Wanted) -> tuple[D
         for name in _AMOUNTS:
             if item.get(name) is not None:
                 exact_amount(item[name])
-        return exact_amount(item[_PAYABLE]), currency
+        return currency, exact_amount(item[_PAYABLE])
     except InvalidAmountError as error:
         raise _unexpected(wanted, f"{place}: {error}") from error
 
@@ -230,16 +228,15 @@ def _changing(wanted: Wanted, what: str) -> EndpointError:
 
 def sums(items: Sequence[object], whose: str) -> Mapping[str, Decimal]:
     """Return what the items of a summary add up to, by currency; `EndpointError` when one is no item."""
-    totals: dict[str, Decimal] = {}
+    amounts: list[tuple[str, Decimal]] = []
     for number, item in enumerate(items, start=1):
         currency = item.get("Currency") if isinstance(item, dict) else None
         if not isinstance(item, dict) or not isinstance(currency, str) or not is_currency(currency):
             msg = f"{whose}: item {number} has no Currency"
             raise EndpointError(msg, Failure.UNEXPECTED)
         try:
-            amount = exact_amount(item.get(_PAYABLE))
+            amounts.append((currency, exact_amount(item.get(_PAYABLE))))
         except InvalidAmountError as error:
             msg = f"{whose}: item {number}: {_PAYABLE} is {error}"
             raise EndpointError(msg, Failure.UNEXPECTED) from error
-        totals[currency] = EXACT.add(totals.get(currency, Decimal(0)), amount)
-    return totals
+    return exact_sums(amounts)

@@ -13,7 +13,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.cross_check import CrossCheck
-from spendwatch.domain.money import EXACT, Currency
+from spendwatch.domain.money import Currency, exact_sums
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod, stamp_after
 from spendwatch.domain.statement import AccountId
 from spendwatch.sources.alibaba.bill_pages import NO_LINES, DayBill, Wanted
@@ -76,20 +76,18 @@ class AlibabaSource(FetchingSource):
     async def _fetch_cycle(self, cycle: BillingPeriod, now: datetime) -> EndpointError | None:
         """Fetch the days of a cycle, the latest first; return what was wrong with some of them, if it did not stop the rest."""
         trouble: EndpointError | None = None
-        totals: dict[str, Decimal] = {}
+        bills: list[DayBill] = []
         days = _days(cycle, now.astimezone(PROVIDER_ZONE).date())
         for day in days:
             try:
-                bill = await self._fetch_day(Wanted(self._account, cycle, day, self._product), now)
+                bills.append(await self._fetch_day(Wanted(self._account, cycle, day, self._product), now))
             except EndpointError as error:
                 if not error.is_of_one_day:
                     raise
                 _log.warning("bill_not_fetched", source=self._name, day=day.isoformat(), reason=str(error))
                 trouble = trouble or error
-            else:
-                for currency, amount in bill.totals.items():
-                    totals[currency] = EXACT.add(totals.get(currency, Decimal(0)), amount)
         if trouble is None:
+            totals = exact_sums(total for bill in bills for total in bill.totals.items())
             await self._cross_check(cycle, totals, _TOLERANCE * len(days), now)
         return trouble
 
