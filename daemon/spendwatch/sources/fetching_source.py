@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
+from typing import TypeVar
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.pacing import BackOff
 from spendwatch.sources.download_store import DownloadStore
 from spendwatch.sources.files.kept import KeptOriginal
-from spendwatch.sources.trouble import EndpointError
+from spendwatch.sources.trouble import EndpointError, Failure
+
+T = TypeVar("T")
+
+_FETCHES = 3
 
 
 class FetchingSource(ABC):
@@ -88,6 +93,16 @@ class FetchingSource(ABC):
             self._slow.worked()
         self.trouble = trouble
         return True
+
+    async def _whole(self, fetch: Callable[[], Awaitable[T]]) -> T:
+        """Fetch once more, and once again, what changed while it was fetched."""
+        for _ in range(_FETCHES - 1):
+            try:
+                return await fetch()
+            except EndpointError as error:
+                if error.trouble is not Failure.CHANGING:
+                    raise
+        return await fetch()
 
     def _recall(self) -> Mapping[str, str]:
         """Return the memory. It is only read on demand: until then another source may have this place."""

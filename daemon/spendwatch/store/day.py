@@ -33,9 +33,14 @@ def is_month(table: Table, series: SeriesKey) -> ColumnElement[bool]:
     return and_(table.c.period == series.period.label, table.c.account == series.account, table.c.series == series.series)
 
 
+def month_row(series: SeriesKey) -> Row:
+    """Return the columns that tell which account, period and series."""
+    return {"period": series.period.label, "account": series.account, "series": series.series}
+
+
 def day_row(key: DayKey) -> Row:
     """Return the columns that tell which day."""
-    return {"period": key.period.label, "account": key.account, "series": key.series, "day": key.day}
+    return {**month_row(key.month), "day": key.day}
 
 
 def linked_days(connection: Connection, series: SeriesKey) -> frozenset[DayKey]:

@@ -37,7 +37,7 @@ from spendwatch.domain.statement import (
 from spendwatch.domain.usage import TellingDays
 from spendwatch.store.bulk import no_conflict, put_many
 from spendwatch.store.columns import Moment, Row, StoredText, Texts, columns_of, metadata, texts
-from spendwatch.store.day import day_row, is_month, linked_days
+from spendwatch.store.day import day_row, is_month, linked_days, month_row
 from spendwatch.store.statement import number_of, statement
 
 version = Table(
@@ -115,9 +115,7 @@ def _day_row(number: int, one: DayContent, places: Mapping[Version, int]) -> Row
 
 def _coverage_row(number: int, one: Coverage, places: Mapping[Version, int]) -> Row:
     return {
-        "period": one.series.period.label,
-        "account": one.series.account,
-        "series": one.series.series,
+        **month_row(one.series),
         "statement": number,
         "version": places[one.version],
         "first_day": one.first,

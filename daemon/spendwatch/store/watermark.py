@@ -24,7 +24,7 @@ from sqlalchemy import (
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod
 from spendwatch.domain.statement import AccountId, SeriesKey, Statement
 from spendwatch.store.columns import Moment, Row, metadata, texts, upsert
-from spendwatch.store.day import is_month
+from spendwatch.store.day import is_month, month_row
 from spendwatch.store.statement import statement as statement_table
 from spendwatch.store.statement_day import statement_day
 
@@ -70,13 +70,7 @@ def current_revision(connection: Connection) -> int:
 def extend_watermark(connection: Connection, statement: Statement, now: datetime) -> None:
     """Note up to when the statement's series now reach. It never goes back: later files may cover earlier days."""
     for series, until in _reaches(statement):
-        row: Row = {
-            "account": series.account,
-            "period": series.period.label,
-            "series": series.series,
-            "data_until": until,
-            "first_received_at": now,
-        }
+        row: Row = {**month_row(series), "data_until": until, "first_received_at": now}
         upsert(connection, reach, row, {"data_until": until}, where=reach.c.data_until < until)
 
 

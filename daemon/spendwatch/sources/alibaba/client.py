@@ -193,7 +193,7 @@ class BssClient:
             content_type="" if form is None else "application/x-www-form-urlencoded",
         )
         at = self._clock()
-        asked = Asked(operation, at, (signer.key_id, signer.secret, signer.token), self._site)
+        asked = Asked(operation, at, signer.secrets, self._site)
         answer = await self._fetched(request, signed(request, signer, at=at, nonce=secrets.token_hex(16)))
         with keeping(answer, asked.secrets):
             found = await asyncio.to_thread(document, answer, asked)

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -25,8 +26,6 @@ from spendwatch.sources.trouble import EndpointError, Failure
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
-_FETCHES = 3
-"""How often reading a day restarts when it changes meanwhile."""
 _TOLERANCE = Decimal("0.01")
 """For each day: the provider drops what is below a cent when it settles."""
 _MOST_KNOWN = 600
@@ -80,7 +79,8 @@ class AlibabaSource(FetchingSource):
         days = _days(cycle, now.astimezone(PROVIDER_ZONE).date())
         for day in days:
             try:
-                bills.append(await self._fetch_day(Wanted(self._account, cycle, day, self._product), now))
+                wanted = Wanted(self._account, cycle, day, self._product)
+                bills.append(await self._whole(partial(self._fetch_day, wanted, now)))
             except EndpointError as error:
                 if not error.is_of_one_day:
                     raise
@@ -92,15 +92,6 @@ class AlibabaSource(FetchingSource):
         return trouble
 
     async def _fetch_day(self, wanted: Wanted, now: datetime) -> DayBill:
-        for _ in range(_FETCHES - 1):
-            try:
-                return await self._fetch_day_once(wanted, now)
-            except EndpointError as error:
-                if error.trouble is not Failure.CHANGING:
-                    raise
-        return await self._fetch_day_once(wanted, now)
-
-    async def _fetch_day_once(self, wanted: Wanted, now: datetime) -> DayBill:
         paging = self._api.paging(wanted)
         with self._downloads.new_file() as file:
             separator = b"["

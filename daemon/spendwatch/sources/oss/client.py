@@ -14,7 +14,6 @@ from spendwatch.sources.oss.answers import refusal_of
 from spendwatch.sources.oss.listing import OPERATION, PAGE_SIZE, Listing, ListingPage, page_of
 from spendwatch.sources.oss.settings import OssConfig, Signature
 from spendwatch.sources.oss.signing import AWS4, OSS4, StoreRequest, signed
-from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.answers import Asked, Operation, keeping
 from spendwatch.sources.provider.credentials import Credentials
 from spendwatch.sources.trouble import EndpointError, Failure, fetched
@@ -73,18 +72,18 @@ class OssClient:
         into: Receiver | None = None,
     ) -> tuple[HttpAnswer, tuple[str, ...]]:
         """Ask once, and once more with other credentials, if there may be others."""
+        request = self._request(key, query, headers or {})
         try:
-            return await self._once(operation, key, query, headers or {}, into)
+            return await self._once(operation, key, request, into)
         except EndpointError as error:
             if error.trouble is not Failure.CREDENTIALS or not self._credentials.forget():
                 raise
-        return await self._once(operation, key, query, headers or {}, into)
+        return await self._once(operation, key, request, into)
 
     async def _once(
-        self, operation: Operation, key: str, query: Mapping[str, str], headers: Mapping[str, str], into: Receiver | None
+        self, operation: Operation, key: str, request: StoreRequest, into: Receiver | None
     ) -> tuple[HttpAnswer, tuple[str, ...]]:
         signer, at = await self._credentials.current(), self._clock()
-        request = self._request(key, query, headers)
         proven = signed(request, signer, self._dialect, region=self._config.region, at=at)
         asking = Request(
             url=self._url(key, request),
@@ -95,7 +94,7 @@ class OssClient:
             into=into,
         )
         answer = await fetched(self._client, operation.name, asking)
-        asked = Asked(operation, at, _secrets(signer))
+        asked = Asked(operation, at, signer.secrets)
         if answer.status not in ({WHOLE, PART} if into else {WHOLE}):
             raise refusal_of(answer, asked)
         return answer, asked.secrets
@@ -111,10 +110,6 @@ class OssClient:
         path = f"/{self._config.bucket}/{_travelling(key)}" if self._config.path_style else f"/{_travelling(key)}"
         query = request.canonical_query(self._dialect)
         return f"{self._scheme}://{self._host}{path}{'?' if query else ''}{query}"
-
-
-def _secrets(signer: AccessKey) -> tuple[str, ...]:
-    return signer.key_id, signer.secret, signer.token
 
 
 def _travelling(key: str) -> str:

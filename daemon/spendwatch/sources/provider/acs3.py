@@ -21,6 +21,11 @@ class AccessKey:
     secret: str = field(repr=False)
     token: str = field(default="", repr=False)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be repeated to anybody."""
+        return self.key_id, self.secret, self.token
+
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:

@@ -81,24 +81,24 @@ def document(answer: HttpAnswer, asked: Asked) -> Mapping[str, object]:
     """Return the JSON object that the answer holds, or raise `EndpointError` for refusals and for what is no answer at all."""
     if answer.status != _OK:
         raise _refused(answer, asked)
-    name = asked.operation.name
     if not answer.body.strip():
-        msg = f"{name}: an empty answer"
-        raise EndpointError(msg, Failure.NOT_A_BILL)
+        raise _no_answer(asked, "an empty answer")
     if "json" not in answer.headers.get("content-type", "").lower():
         claimed = quoted(answer.headers.get("content-type", ""))
-        msg = f"{name}: the response has the type {claimed}, not JSON: it may be the page of a login or a proxy"
-        raise EndpointError(msg, Failure.NOT_A_BILL)
+        what = f"the response has the type {claimed}, not JSON: it may be the page of a login or a proxy"
+        raise _no_answer(asked, what)
     try:
         found = parse(answer.body)
     except NoJsonError as error:
-        what = "an HTML or XML page, perhaps of a login" if answer.body.lstrip()[:1] == b"<" else error
-        msg = f"{name}: the answer cannot be read: {what}"
-        raise EndpointError(msg, Failure.NOT_A_BILL) from error
+        what = "an HTML or XML page, perhaps of a login" if answer.body.lstrip()[:1] == b"<" else str(error)
+        raise _no_answer(asked, f"the answer cannot be read: {what}") from error
     if not isinstance(found, dict):
-        msg = f"{name}: the answer is no JSON object"
-        raise EndpointError(msg, Failure.NOT_A_BILL)
+        raise _no_answer(asked, "the answer is no JSON object")
     return found
+
+
+def _no_answer(asked: Asked, what: str) -> EndpointError:
+    return EndpointError(f"{asked.operation.name}: {what}", Failure.NOT_A_BILL)
 
 
 def successful(found: Mapping[str, object], answer: HttpAnswer, asked: Asked) -> Mapping[str, object]:

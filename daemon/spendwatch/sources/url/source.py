@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from spendwatch.domain.period import stamp_after
 from spendwatch.request import Receiver, Request
@@ -22,8 +23,6 @@ from spendwatch.sources.url.pages import Pages
 from spendwatch.sources.url.settings import PagingKind, UrlConfig
 
 _REDIRECTS = 3
-_FETCHES = 3
-"""How often reading restarts when pages change meanwhile."""
 _SILENCE = timedelta(seconds=60)
 _LARGEST_PAGE = 8 << 20
 _HEAD = 64
@@ -65,7 +64,10 @@ class UrlSource(FetchingSource):
         self._of = hashlib.sha256(config.url.encode()).hexdigest()
 
     async def _ask_for_news(self, now: datetime) -> None:
-        await (self._fetch_file(now) if self._config.paging is PagingKind.NONE else self._fetch_pages(now))
+        if self._config.paging is PagingKind.NONE:
+            await self._fetch_file(now)
+        else:
+            await self._whole(partial(self._fetch_pages, now))
 
     @property
     def _last(self) -> KnownFile:
@@ -117,15 +119,6 @@ class UrlSource(FetchingSource):
             await asyncio.to_thread(self._downloads.offer, file, name, {_FILE: known.text})
 
     async def _fetch_pages(self, now: datetime) -> None:
-        for _ in range(_FETCHES - 1):
-            try:
-                return await self._fetch_pages_once(now)
-            except EndpointError as error:
-                if error.trouble is not Failure.CHANGING:
-                    raise
-        return await self._fetch_pages_once(now)
-
-    async def _fetch_pages_once(self, now: datetime) -> None:
         pages = Pages(self._config)
         with self._downloads.new_file() as file:
             separator, following = b"[", self._config.url
