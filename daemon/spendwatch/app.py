@@ -40,11 +40,10 @@ from spendwatch.logs import hide
 from spendwatch.settings import Settings, reload
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.balances.api import BalanceApi
-from spendwatch.sources.balances.opening import open_balance
 from spendwatch.sources.balances.settings import ApiBalanceConfig, BalanceConfig
 from spendwatch.sources.config import AlibabaConfig, FolderConfig
 from spendwatch.sources.feeds import Feeds
-from spendwatch.sources.opening import Source, SourceContext
+from spendwatch.sources.opening import Source, SourceContext, open_balance
 from spendwatch.state import Store, not_before, system_clock
 from spendwatch.store import ledger, outbox
 

@@ -1,4 +1,4 @@
-"""Creates the source and credentials for given settings: a new type of source is added here."""
+"""Creates sources of bills and balances, and credentials, for given settings: a new type of source is added here."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import SecretStr
 
+from spendwatch.domain.money import Currency
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import Site
-from spendwatch.domain.statement import SourceName
+from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.settings import AlibabaAccess
 from spendwatch.sources.alibaba.source import AlibabaSource
+from spendwatch.sources.balances.api import ApiBalance, BalanceApi
+from spendwatch.sources.balances.file import FileBalance
+from spendwatch.sources.balances.settings import ApiBalanceConfig, BalanceConfig, FileBalanceConfig, UrlBalanceConfig
+from spendwatch.sources.balances.url import UrlBalance
 from spendwatch.sources.config import AlibabaConfig, FolderConfig, OssConfig, SourceConfig, UrlConfig
 from spendwatch.sources.download_store import DownloadStore
 from spendwatch.sources.fetching import Attended, HttpClient
@@ -143,6 +148,29 @@ def _credentials(config: CredentialsConfig, client: HttpClient, context: SourceC
             return LentKey(role, context.clock)
         case Provider.SDK:
             return OfficialChain()
+
+
+def open_balance(
+    config: BalanceConfig,
+    *,
+    account: AccountId,
+    currency: Currency,
+    client: Callable[[], HttpClient],
+    api: Callable[[ApiBalanceConfig], BalanceApi],
+) -> FileBalance | UrlBalance | ApiBalance:
+    """Return the balance source that the settings describe.
+
+    `client` makes the one that may call what the operator allows; `api` gives the opened API. Neither is asked for what needs
+    none.
+    """
+    match config:
+        case FileBalanceConfig():
+            return FileBalance(Path(config.path), config.settle, account=account, currency=currency)
+        case UrlBalanceConfig():
+            return UrlBalance(config, client(), config.timeout, account=account, currency=currency)
+        case ApiBalanceConfig():
+            owner = AccountId(config.owner) if config.owner else None
+            return ApiBalance(api(config), account=account, currency=currency, owner=owner, fund_account=config.fund_account)
 
 
 def _told(secret: SecretStr | None) -> str:
