@@ -31,10 +31,9 @@ from spendwatch.domain.original import Original
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.sources.files.forgetting import forget
 from spendwatch.sources.files.identity import Identity
-from spendwatch.sources.files.kept import KeptOriginal, opened
 from spendwatch.sources.files.naming import MANY, again, readable, reason_name, spelled
 from spendwatch.sources.files.on_record import OnRecord
-from spendwatch.sources.files.originals import folder_at
+from spendwatch.sources.files.originals import KeptOriginal, folder_at, opened
 from spendwatch.sources.files.shelves import Shelf
 from spendwatch.sources.files.skipped import Once, reason_of
 from spendwatch.sources.files.tree import Tree, make_way

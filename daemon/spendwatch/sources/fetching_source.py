@@ -12,7 +12,7 @@ from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.pacing import BackOff
 from spendwatch.sources.download_store import DownloadStore
-from spendwatch.sources.files.kept import KeptOriginal
+from spendwatch.sources.files.originals import KeptOriginal
 from spendwatch.sources.trouble import EndpointError, Failure
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from drop_folder import Inbox, mounted, open_descriptors
 from spendwatch.domain.errors import SourceUnavailableError
-from spendwatch.sources.files.kept import KeptOriginal
+from spendwatch.sources.files.originals import KeptOriginal
 from spendwatch.sources.files.tree import Place, make_way
 
 TICK = 0.02

@@ -1,4 +1,4 @@
-"""Opens the files of a drop folder safely. Never parses them."""
+"""Opens the files of a folder safely, new ones and archived ones. Never parses them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.sources.files.identity import Identity
-from spendwatch.sources.files.skipped import HARD_LINK, LINK
+from spendwatch.sources.files.naming import readable
+from spendwatch.sources.files.skipped import HARD_LINK, LINK, reason_of
 from spendwatch.sources.files.tree import find
 
 _TAIL = 64
@@ -83,3 +84,28 @@ def ends_like(original: int, endings: tuple[bytes, ...]) -> bool:
     """Return whether the file ends with one of these, blanks behind it left aside."""
     tail = os.pread(original, _TAIL, max(0, os.fstat(original).st_size - _TAIL))
     return tail.endswith(endings) or tail.rstrip().endswith(endings)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOriginal:
+    """An original, or a folder of them, that should be readable."""
+
+    name: str
+    """As the ledger has it, unless another of that name was there before; a folder's ends with `/`."""
+    path: Path | None
+    """Where it is open, until the next is asked for; None if it cannot be read."""
+    trouble: str = ""
+    """Why it cannot be read."""
+
+
+@contextlib.contextmanager
+def opened(folder: int, place: str, name: str) -> Iterator[KeptOriginal]:
+    """Hold a kept original open."""
+    with contextlib.ExitStack() as stack:
+        try:
+            found = KeptOriginal(readable(name), path_of(stack.enter_context(plain_file(folder, place))))
+        except OddFileError as error:
+            found = KeptOriginal(readable(name), None, str(error))
+        except OSError as error:
+            found = KeptOriginal(readable(name), None, reason_of(error))
+        yield found

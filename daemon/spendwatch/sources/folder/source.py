@@ -16,10 +16,18 @@ from structlog.typing import FilteringBoundLogger
 from spendwatch import __version__
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.sources.files.identity import Identity
-from spendwatch.sources.files.kept import KeptOriginal, opened
 from spendwatch.sources.files.naming import endings, readable
 from spendwatch.sources.files.on_record import OnRecord
-from spendwatch.sources.files.originals import OddFileError, Offered, ends_like, folder_at, path_of, plain_file
+from spendwatch.sources.files.originals import (
+    KeptOriginal,
+    OddFileError,
+    Offered,
+    ends_like,
+    folder_at,
+    opened,
+    path_of,
+    plain_file,
+)
 from spendwatch.sources.files.shelves import Shelf
 from spendwatch.sources.files.skipped import Once, Skipped, reason_of
 from spendwatch.sources.folder.archive import Archive
