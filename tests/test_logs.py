@@ -277,6 +277,10 @@ def test_a_reader_that_went_away_does_not_matter() -> None:
         os.close(reader)
         for _ in range(10):
             structlog.get_logger().info("spoken_to_nobody")
+    heard = io.StringIO()
+    logs.configure("json", stream=heard, environ={})
+    structlog.get_logger().info("spoken_to_somebody")
+    assert [json.loads(line)["event"] for line in _lines(heard)] == ["spoken_to_somebody"]
 
 
 def test_a_closed_stream_does_not_matter(tmp_path: Path) -> None:

@@ -583,8 +583,15 @@ def test_progress_is_told_up_to_the_end(place: Path) -> None:
 
 
 def open_or_refuse(content: bytes) -> None:
-    with tempfile.TemporaryDirectory() as place, suppress(UnreadableBillError):
-        opened_here(content, Path(place))
+    """Open it, and read all that was found; a refusal says why."""
+    with tempfile.TemporaryDirectory() as place:
+        told: list[str] = []
+        try:
+            told = [part.path.read_bytes().hex() or "empty" for part in opened_here(content, Path(place)).parts]
+        except UnreadableBillError as error:
+            told = [refusal.reason for refusal in error.refusals]
+        assert told
+        assert all(told)
 
 
 SEEDS = (

@@ -11,7 +11,6 @@ import textwrap
 import time
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
 from datetime import time as clock_time
@@ -521,5 +520,14 @@ def test_damaged_spreadsheets_are_opened_or_refused(part: str, damages: list[tup
     content = PARTS[part].encode()
     for at, removed, added in damages:
         content = content[: at % len(content)] + added + content[at % len(content) + removed :]
-    with tempfile.TemporaryDirectory() as place, suppress(UnreadableBillError):
-        opened_here(zipped({**PARTS, part: content}), Path(place))
+    with tempfile.TemporaryDirectory() as place:
+        told: list[str] = []
+        try:
+            told = [
+                part.path.read_bytes().hex() or "empty"
+                for part in opened_here(zipped({**PARTS, part: content}), Path(place)).parts
+            ]
+        except UnreadableBillError as error:
+            told = [refusal.reason for refusal in error.refusals]
+        assert told
+        assert all(told)

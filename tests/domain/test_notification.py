@@ -203,7 +203,11 @@ def test_no_amount_is_ever_a_number_in_json(notification: Notification) -> None:
     def no_number(text: str) -> object:
         pytest.fail(f"a number: {text}")
 
-    json.loads(encode(notification), parse_float=no_number)
+    def money(found: dict[str, object]) -> dict[str, object]:
+        assert not isinstance(found.get("amount"), int), found
+        return found
+
+    json.loads(encode(notification), parse_float=no_number, object_hook=money)
 
 
 def test_facts_without_use_take_no_room() -> None:

@@ -176,6 +176,7 @@ def test_a_second_death_in_the_recovery_loses_nothing_either(
     seconds = random.sample(changes[Stage.OUTBOX], len(firsts))
     outcomes = sweep.all([Plan(Stage.LEDGER, pair) for pair in zip(firsts, seconds, strict=True)])
     require_no_fault(outcomes, capsys)
+    assert sum(outcome.is_killed for outcome in outcomes) >= effort(2, 30)
 
 
 @pytest.mark.parametrize(
