@@ -21,6 +21,21 @@ NOW = datetime(2026, 9, 16, 4, 0, tzinfo=UTC)
 SETTLE = timedelta(seconds=10)
 IS_ROOT = os.geteuid() == 0
 
+STRANGER = """
+import json, os, resource, sys, time
+from structlog.testing import capture_logs
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from spendwatch.domain.errors import SourceUnavailableError
+from spendwatch.sources.folder.source import FolderSource
+from spendwatch.store.opening import open_database
+from spendwatch.store.source_memory import SourceMemory
+place = Path(sys.argv[1])
+memory = SourceMemory(open_database(str(place / "ledger.db")))
+"""
+"""How a program begins that has a source of its own on the same folder and ledger; it is told where they lie."""
+
 
 class Inbox:
     """A drop folder, its source, and a monotonic clock that only the test moves."""
@@ -62,12 +77,12 @@ class Inbox:
     def look(self) -> list[BillFile]:
         """Return what is given; what cannot be read stands in `unread`."""
         found: list[BillFile] = []
-        with self._unread():
+        with self.noting_unread():
             found.extend(self.source.arrivals(self.clock()))
         return found
 
     @contextmanager
-    def _unread(self) -> Iterator[None]:
+    def noting_unread(self) -> Iterator[None]:
         self.unread = ""
         try:
             yield
@@ -90,7 +105,7 @@ class Inbox:
         self.look()
         self.seconds += self.settle.total_seconds()
         names = []
-        with self._unread():
+        with self.noting_unread():
             for file in self.source.arrivals(self.clock()):
                 self.source.keep(file)
                 names.append(file.name)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from endpoint_watch import LOOPBACK, NOW, StopWatch
 from oss_lies import BUCKET, KEY_ID, REGION, SECRET
 from scratch_memory import ScratchMemory
+from servers_oss import OssServer
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.outgoing import Outgoing
@@ -86,6 +89,23 @@ class Bucket:
         """Return what is half here."""
         path = self.place / "incoming" / "resumed.download"
         return path.read_bytes() if path.exists() else b""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The stand-in of the object store, and the source that looks at it."""
+
+    server: OssServer
+    bucket: Bucket
+
+    @classmethod
+    @contextmanager
+    def opened(cls, place: Path, objects: Mapping[str, bytes] | None = None, **said: object) -> Iterator[Self]:
+        """Run both on one clock."""
+        with OssServer(objects or {}) as server:
+            bucket = Bucket(server.url, place / "bucket", None, **said)
+            server._clock = bucket.watch.clock
+            yield cls(server, bucket)
 
 
 def work(url: str, place: Path) -> None:

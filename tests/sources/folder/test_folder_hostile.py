@@ -14,56 +14,36 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from bill_builder import AMOUNT, a_bill, a_line, a_line_id
+from drop_folder import NOW, STRANGER, Inbox
 from scratch_memory import ScratchMemory
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.errors import ReaderFailedError, SourceUnavailableError
-from spendwatch.domain.failure import Failure
 from spendwatch.domain.statement import BillFile, ReadingHints, SourceName
 from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.originals import OddFileError, path_of, plain_file
 from spendwatch.sources.folder.source import FolderSource
 
-NOW = datetime(2026, 9, 16, 4, 0, tzinfo=UTC)
 ODD_BYTES = b"bill\xff\xfe.csv"
 
 
-class Trap:
+class Trap(Inbox):
     """A drop folder with a source whose clock jumps from look to look."""
-
-    def __init__(self, place: Path) -> None:
-        self.path = place / "inbox"
-        self.path.mkdir()
-        self.seconds = 0.0
-        self.unread = ""
-        self.source = FolderSource(
-            SourceName("inbox"),
-            self.path,
-            timedelta(seconds=10),
-            lambda: self.seconds,
-            memory=ScratchMemory(place / "ledger.db"),
-        )
 
     def looks(self, times: int = 3) -> list[BillFile]:
         files: list[BillFile] = []
         for _ in range(times):
             self.seconds += 3700
-            try:
+            with self.noting_unread():
                 for file in self.source.arrivals(NOW):
                     files.append(file)
                     self.source.keep(file)
-            except SourceUnavailableError as error:
-                if error.trouble is not Failure.UNREAD:
-                    raise
-                self.unread = str(error)
-            else:
-                self.unread = ""
         return files
 
 
@@ -171,19 +151,10 @@ def test_an_unreadable_file_is_told_once_and_tried_again_when_it_changes(tmp_pat
     path = place / "inbox" / "bill.csv"
     path.write_text("a\n1\n", encoding="utf-8")
     path.chmod(0)
-    program = """
-import json, sys
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from structlog.testing import capture_logs
-from spendwatch.domain.errors import SourceUnavailableError
-from spendwatch.sources.folder.source import FolderSource
-from spendwatch.store.opening import open_database
-from spendwatch.store.source_memory import SourceMemory
+    program = (
+        STRANGER
+        + """
 seconds = 0.0
-place = Path(sys.argv[1])
-memory = SourceMemory(open_database(str(place / "ledger.db")))
 source = FolderSource("inbox", place / "inbox", timedelta(0), lambda: seconds, memory=memory)
 with capture_logs() as logs:
     for look in range(100):
@@ -204,6 +175,7 @@ with capture_logs() as logs:
         print(texts)
     list(source.arrivals(datetime.now(UTC)))
 """
+    )
     with subprocess.Popen(
         ["setpriv", "--bounding-set=-dac_override,-dac_read_search", sys.executable, "-c", program, str(place)],
         stdin=subprocess.PIPE,
@@ -480,15 +452,9 @@ def test_a_hundred_thousand_files_are_looked_at_in_bounded_memory(tmp_path: Path
         os.write(file, b"a\n1\n")
         os.close(file)
     os.close(folder)
-    program = """
-import sys, time
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from spendwatch.sources.folder.source import FolderSource
-from spendwatch.store.opening import open_database
-from spendwatch.store.source_memory import SourceMemory
-place = Path(sys.argv[1])
-memory = SourceMemory(open_database(str(place / "ledger.db")))
+    program = (
+        STRANGER
+        + """
 source = FolderSource("inbox", place / "inbox", timedelta(0), time.monotonic, memory=memory)
 def peak():
     # The kernel's other figure, that of getrusage, begins with the peak of the process that started this one.
@@ -504,6 +470,7 @@ for file in source.arrivals(datetime.now(UTC)):
 grown = peak() - before
 print(f"{look:.2f} {time.monotonic() - started - look:.2f} {grown // 1024} {given}")
 """
+    )
     answer = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
     look, batch, grown, given = answer.stdout.split()
     print(f"\n100,000 files: one look {look} s, look and a batch of {given} in {batch} s, {grown} MB more")

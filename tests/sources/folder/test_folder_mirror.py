@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from drop_folder import NOW, Inbox, mounted, open_descriptors
+from drop_folder import NOW, STRANGER, Inbox, mounted, open_descriptors
 from spendwatch.domain.errors import LedgerUnavailableError, SourceUnavailableError
 from spendwatch.domain.statement import SourceName
 from spendwatch.sources.folder import in_place, source
@@ -308,16 +308,10 @@ def test_a_folder_that_holds_more_than_can_be_remembered_is_a_trouble_of_the_sou
 def test_a_killed_process_costs_no_more_than_what_it_settled_in_its_last_half_minute(inbox: Inbox) -> None:
     for number in range(100):
         inbox.drop(f"{number:02}.csv")
-    program = """
-import os, sys
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from spendwatch.sources.folder.source import FolderSource
-from spendwatch.store.opening import open_database
-from spendwatch.store.source_memory import SourceMemory
-place = Path(sys.argv[1])
+    program = (
+        STRANGER
+        + """
 seconds = 0.0
-memory = SourceMemory(open_database(str(place / "ledger.db")))
 source = FolderSource("inbox", place / "inbox", timedelta(0), lambda: seconds, move=False, memory=memory)
 assert not list(source.arrivals(datetime.now(UTC)))
 for number, file in enumerate(source.arrivals(datetime.now(UTC))):
@@ -326,6 +320,7 @@ for number, file in enumerate(source.arrivals(datetime.now(UTC))):
     if number == 70:
         os.kill(os.getpid(), 9)
 """
+    )
     subprocess.run([sys.executable, "-c", program, str(inbox.path.parent)], check=False)
     inbox.restarted()
     again = inbox.kept()

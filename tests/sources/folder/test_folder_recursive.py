@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from drop_folder import IS_ROOT, NOW, Inbox, mounted, open_descriptors
+from drop_folder import IS_ROOT, NOW, STRANGER, Inbox, mounted, open_descriptors
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import SourceName
 from spendwatch.sources.files import tree
@@ -166,18 +166,10 @@ def test_an_unreadable_folder_is_told_once_and_the_rest_goes_on(inbox: Inbox) ->
     inbox.drop("good/x.csv")
     (inbox.path / "bad").chmod(0)
     (inbox.path / "bad too" / "deep").chmod(0o100)
-    program = """
-import json, sys
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from structlog.testing import capture_logs
-from spendwatch.domain.errors import SourceUnavailableError
-from spendwatch.sources.folder.source import FolderSource
-from spendwatch.store.opening import open_database
-from spendwatch.store.source_memory import SourceMemory
-place = Path(sys.argv[1])
+    program = (
+        STRANGER
+        + """
 seconds = 0.0
-memory = SourceMemory(open_database(str(place / "ledger.db")))
 source = FolderSource("inbox", place / "inbox", timedelta(0), lambda: seconds, recursive=True, memory=memory)
 def look():
     global seconds
@@ -195,6 +187,7 @@ print(json.dumps([logs, looks, *troubles]), flush=True)
 input()
 print(json.dumps([look() for _ in range(3)]))
 """
+    )
     with subprocess.Popen(
         ["setpriv", "--bounding-set=-dac_override,-dac_read_search", sys.executable, "-c", program, str(inbox.path.parent)],
         stdin=subprocess.PIPE,
@@ -434,16 +427,10 @@ def test_twenty_thousand_files_in_five_hundred_folders_are_looked_at_in_bounded_
             os.write(file, b"a\n1\n")
             os.close(file)
         os.close(opened)
-    program = """
-import resource, sys, time
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from spendwatch.sources.folder.source import FolderSource
-from spendwatch.store.opening import open_database
-from spendwatch.store.source_memory import SourceMemory
-place = Path(sys.argv[1])
+    program = (
+        STRANGER
+        + """
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-memory = SourceMemory(open_database(str(place / "ledger.db")))
 source = FolderSource("inbox", place / "inbox", timedelta(0), time.monotonic, recursive=True, memory=memory)
 def peak():
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
@@ -454,6 +441,7 @@ look = time.monotonic() - started
 given = [len([source.keep(file) for file in source.arrivals(datetime.now(UTC))]) for _ in range(3)]
 print(f"{look:.2f} {time.monotonic() - started - look:.1f} {(peak() - before) / 1024:.1f} {sum(given)}")
 """
+    )
     answer = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
     look, rest, grown, given = answer.stdout.split()
     print(f"\n20,000 files in 520 folders: one look {look} s, {given} kept in {rest} s, {grown} MB more")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from drop_folder import NOW, SETTLE, Inbox, mounted
+from drop_folder import NOW, SETTLE, STRANGER, Inbox, mounted
 from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.statement import SourceName
 from spendwatch.sources.folder.source import FolderSource
@@ -114,21 +114,16 @@ def test_a_process_that_is_killed_while_files_are_brought_back_goes_on_with_the_
 
 def test_a_process_that_is_killed_between_the_move_and_the_record_has_the_file_read_again(inbox: Inbox) -> None:
     inbox.drop("a.csv")
-    program = """
-import os, sys
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from spendwatch.sources.folder.source import FolderSource
-from spendwatch.store.opening import open_database
-from spendwatch.store.source_memory import SourceMemory
-place = Path(sys.argv[1])
-memory = SourceMemory(open_database(str(place / "ledger.db")))
+    program = (
+        STRANGER
+        + """
 source = FolderSource("inbox", place / "inbox", timedelta(0), lambda: 0.0, memory=memory)
 assert not list(source.arrivals(datetime.now(UTC)))
 for file in source.arrivals(datetime.now(UTC)):
     source.keep(file)
     os.kill(os.getpid(), 9)
 """
+    )
     subprocess.run([sys.executable, "-c", program, str(inbox.path.parent)], check=False)
     assert list(inbox.held_in("done")) == ["a.csv"]
     inbox.restarted()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from bucket_watch import Bucket
-from servers_oss import OssServer
+from bucket_watch import Stage
 from spendwatch.bills.names import told_by
 from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.statement import Kind
@@ -23,20 +22,10 @@ UID = "1000000000000001"
 BILL = "账单信息/账单月份,应付信息/应付金额（含税）\n202609,0.000069\n".encode()
 
 
-@dataclass(frozen=True)
-class Stage:
-    """The stand-in, and the source that looks at it."""
-
-    server: OssServer
-    bucket: Bucket
-
-
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with OssServer() as server:
-        bucket = Bucket(server.url, tmp_path / "bucket")
-        server._clock = bucket.watch.clock
-        yield Stage(server, bucket)
+    with Stage.opened(tmp_path) as opened:
+        yield opened
 
 
 # --- what is given

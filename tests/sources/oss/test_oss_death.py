@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bucket_watch import Bucket
+from bucket_watch import Bucket, Stage
 from folders import environment
 from oss_lies import Call
-from servers_oss import OssServer
 
 pytestmark = pytest.mark.anyio
 
@@ -23,11 +22,8 @@ OBJECTS = {OLD: b"a,b\n1,2\n", NEW: b"a,b\n" + b"3,4\n" * 100_000}
 
 
 @dataclass(frozen=True)
-class Stage:
+class Deaths(Stage):
     """The stand-in, and a source beside which a process of its own works."""
-
-    server: OssServer
-    bucket: Bucket
 
     def killed(self, *, once: Callable[[], bool]) -> None:
         """Let a real process fetch and put away, and kill it in that moment."""
@@ -42,13 +38,11 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    with OssServer() as server:
+def stage(tmp_path: Path) -> Iterator[Deaths]:
+    with Deaths.opened(tmp_path, timeout="60s") as opened:
         for key, content in OBJECTS.items():
-            server.put(key, content)
-        bucket = Bucket(server.url, tmp_path / "bucket", timeout="60s")
-        server._clock = bucket.watch.clock
-        yield Stage(server, bucket)
+            opened.server.put(key, content)
+        yield opened
 
 
 def _is_get(key: str) -> Callable[[Call], bool]:
@@ -56,7 +50,7 @@ def _is_get(key: str) -> Callable[[Call], bool]:
 
 
 @pytest.mark.parametrize("key", ["", OLD, NEW])
-async def test_a_kill_before_any_answer_loses_nothing(key: str, stage: Stage) -> None:
+async def test_a_kill_before_any_answer_loses_nothing(key: str, stage: Deaths) -> None:
     stage.server.pause_before = _is_get(key)
     stage.killed(once=lambda: stage.server.hanging == 1)
     waiting = [file.name for file in stage.bucket.waiting()]
@@ -67,7 +61,7 @@ async def test_a_kill_before_any_answer_loses_nothing(key: str, stage: Stage) ->
 
 
 @pytest.mark.parametrize("has_part_already", [False, True])
-async def test_a_kill_in_the_middle_of_an_object_gives_no_part_of_it(*, has_part_already: bool, stage: Stage) -> None:
+async def test_a_kill_in_the_middle_of_an_object_gives_no_part_of_it(*, has_part_already: bool, stage: Deaths) -> None:
     stage.server.cut_after = 100_000
     if has_part_already:
         await stage.bucket.round(after=0)
@@ -81,7 +75,7 @@ async def test_a_kill_in_the_middle_of_an_object_gives_no_part_of_it(*, has_part
     assert "range" not in stage.server.calls[-1].headers, "what was not stored for sure is not gone on with"
 
 
-async def test_an_object_that_was_replaced_while_its_half_lay_here_is_begun_anew(stage: Stage) -> None:
+async def test_an_object_that_was_replaced_while_its_half_lay_here_is_begun_anew(stage: Deaths) -> None:
     stage.server.cut_after = 100_000
     await stage.bucket.round(after=0)
     stage.server.put(NEW, OBJECTS[NEW][::-1])
@@ -97,7 +91,7 @@ def _killed_at_each_step(url: str, place: Path) -> int:
     return int(subprocess.run(program, env=environment(), check=True, capture_output=True, text=True).stdout)
 
 
-async def test_killed_at_every_step_the_next_round_is_exact(stage: Stage, tmp_path: Path) -> None:
+async def test_killed_at_every_step_the_next_round_is_exact(stage: Deaths, tmp_path: Path) -> None:
     steps = _killed_at_each_step(stage.server.url, tmp_path / "deaths")
     assert steps > 40
     died_while = {"fetching": 0, "waiting": 0, "put away": 0}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucket_watch import Bucket
+from bucket_watch import Stage
 from oss_lies import BUCKET, KEY_ID, LISTING_LIES, OBJECT_LIES, REFUSALS, SECRET, Call, Lie
 from servers_oss import OssServer
 from spendwatch.domain.errors import SourceUnavailableError
@@ -121,11 +121,8 @@ OBJECT: Mapping[str, tuple[Failure, str]] = {
 
 
 @dataclass(frozen=True)
-class Stage:
-    """The stand-in, and the source that looks at it."""
-
-    server: OssServer
-    bucket: Bucket
+class Liar(Stage):
+    """A stand-in that lies, and the source that looks at it."""
 
     def lie(self, lie: Lie, to: Callable[[Call], bool]) -> None:
         """Lie to those calls."""
@@ -152,11 +149,9 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    with OssServer(OBJECTS) as server:
-        bucket = Bucket(server.url, tmp_path / "bucket", prefix="push/")
-        server._clock = bucket.watch.clock
-        yield Stage(server, bucket)
+def stage(tmp_path: Path) -> Iterator[Liar]:
+    with Liar.opened(tmp_path, OBJECTS, prefix="push/") as opened:
+        yield opened
 
 
 def _by_name(lies: tuple[Lie, ...], told: Mapping[str, tuple[Failure, str]]) -> list[object]:
@@ -166,7 +161,7 @@ def _by_name(lies: tuple[Lie, ...], told: Mapping[str, tuple[Failure, str]]) -> 
 
 @pytest.mark.parametrize(("lie", "trouble", "says"), _by_name(LISTING_LIES, LISTING))
 async def test_a_listing_that_lies_gives_nothing(
-    lie: Lie, trouble: Failure, says: str, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    lie: Lie, trouble: Failure, says: str, stage: Liar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("spendwatch.sources.oss.listing.MOST_PAGES", 7)
     stage.lie(lie, lambda call: not call.key)
@@ -177,7 +172,7 @@ async def test_a_listing_that_lies_gives_nothing(
 
 
 @pytest.mark.parametrize(("lie", "trouble", "says"), _by_name(REFUSALS, REFUSED))
-async def test_a_listing_that_is_refused_gives_nothing(lie: Lie, trouble: Failure, says: str, stage: Stage) -> None:
+async def test_a_listing_that_is_refused_gives_nothing(lie: Lie, trouble: Failure, says: str, stage: Liar) -> None:
     stage.lie(lie, lambda call: not call.key)
     await stage.expect(trouble, says)
     assert (stage.bucket.waiting(), stage.server.gets()) == ([], [])
@@ -185,7 +180,7 @@ async def test_a_listing_that_is_refused_gives_nothing(lie: Lie, trouble: Failur
 
 
 @pytest.mark.parametrize(("lie", "trouble", "says"), _by_name((*OBJECT_LIES, *REFUSALS), {**OBJECT, **REFUSED}))
-async def test_an_object_that_lies_is_not_given(lie: Lie, trouble: Failure, says: str, stage: Stage) -> None:
+async def test_an_object_that_lies_is_not_given(lie: Lie, trouble: Failure, says: str, stage: Liar) -> None:
     stage.lie(lie, lambda call: call.key == TWO)
     await stage.expect(trouble, says)
     assert "2.csv" not in [file.name for file in stage.bucket.waiting()]
@@ -196,7 +191,7 @@ OF_ONE = {T.CHANGING, T.UNEXPECTED, T.PERMISSION, T.REFUSED}
 
 
 @pytest.mark.parametrize("lie", [*OBJECT_LIES, *REFUSALS], ids=lambda lie: lie.name)
-async def test_what_is_wrong_with_one_object_does_not_hold_up_the_others(lie: Lie, stage: Stage) -> None:
+async def test_what_is_wrong_with_one_object_does_not_hold_up_the_others(lie: Lie, stage: Liar) -> None:
     stage.lie(lie, lambda call: call.key == TWO)
     await stage.bucket.round()
     first_round = [file.name for file in stage.bucket.waiting()]
@@ -208,7 +203,7 @@ async def test_what_is_wrong_with_one_object_does_not_hold_up_the_others(lie: Li
 
 
 @pytest.mark.parametrize("lie", [lie for lie in REFUSALS if REFUSED[lie.name][0] is T.THROTTLED], ids=lambda lie: lie.name)
-async def test_a_store_that_is_asked_too_often_is_left_alone_for_as_long_as_it_says(lie: Lie, stage: Stage) -> None:
+async def test_a_store_that_is_asked_too_often_is_left_alone_for_as_long_as_it_says(lie: Lie, stage: Liar) -> None:
     stage.lie(lie, lambda call: bool(call.key))
     await stage.bucket.round()
     asked = len(stage.server.calls)
@@ -220,7 +215,7 @@ async def test_a_store_that_is_asked_too_often_is_left_alone_for_as_long_as_it_s
     assert stage.bucket.source.trouble is None
 
 
-async def test_a_store_in_trouble_is_asked_ever_more_seldom(stage: Stage) -> None:
+async def test_a_store_in_trouble_is_asked_ever_more_seldom(stage: Liar) -> None:
     stage.server.keys.clear()
     pauses = []
     for _ in range(7):
@@ -233,7 +228,7 @@ async def test_a_store_in_trouble_is_asked_ever_more_seldom(stage: Stage) -> Non
     assert pauses == [30, 60, 120, 240, 480, 900, 900]
 
 
-async def test_three_objects_in_a_row_that_may_not_be_read_end_the_round(stage: Stage) -> None:
+async def test_three_objects_in_a_row_that_may_not_be_read_end_the_round(stage: Liar) -> None:
     denied = next(lie for lie in REFUSALS if lie.name == "no permission")
     for number in range(10):
         stage.server.put(f"push/more{number}.csv", b"x")
@@ -246,7 +241,7 @@ async def test_three_objects_in_a_row_that_may_not_be_read_end_the_round(stage: 
     assert len(files) == 8, "those that were refused come last, and hold up none"
 
 
-async def test_an_answer_that_was_not_understood_is_laid_down_for_a_person_without_our_secrets(stage: Stage) -> None:
+async def test_an_answer_that_was_not_understood_is_laid_down_for_a_person_without_our_secrets(stage: Liar) -> None:
     odd = Lie("odd", lambda answer, call: type(answer)(200, {}, f"<html>{call.headers['authorization']}</html>".encode()))
     stage.lie(odd, lambda _: True)
     await stage.bucket.round()

@@ -6,17 +6,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from bucket_watch import Bucket
+from bucket_watch import Stage
 from endpoint_watch import LOOPBACK
 from oss_lies import BUCKET, KEY_ID, REGION, SECRET, TOKEN
-from servers_oss import OssServer
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.oss.settings import OssConfig, Signature
 from spendwatch.sources.provider.acs3 import AccessKey
@@ -30,20 +28,10 @@ BILL = b"a,b\n1,2\n"
 KEY = {"key_id": KEY_ID, "secret": SECRET}
 
 
-@dataclass(frozen=True)
-class Stage:
-    """The stand-in, and the source that looks at it."""
-
-    server: OssServer
-    bucket: Bucket
-
-
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with OssServer() as server:
-        bucket = Bucket(server.url, tmp_path / "bucket")
-        server._clock = bucket.watch.clock
-        yield Stage(server, bucket)
+    with Stage.opened(tmp_path) as opened:
+        yield opened
 
 
 async def test_credentials_that_are_refused_are_lent_anew_once(stage: Stage) -> None:

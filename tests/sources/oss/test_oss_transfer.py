@@ -6,15 +6,13 @@ import asyncio
 import gzip
 import resource
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from bucket_watch import Bucket
+from bucket_watch import Bucket, Stage
 from oss_lies import Stored
-from servers_oss import OssServer
 from spendwatch.sources.trouble import Failure
 
 pytestmark = pytest.mark.anyio
@@ -23,20 +21,10 @@ BILL = "账单信息/账单月份,应付信息/应付金额（含税）\n202609,
 BIG = BILL * 20_000
 
 
-@dataclass(frozen=True)
-class Stage:
-    """The stand-in, and the source that looks at it."""
-
-    server: OssServer
-    bucket: Bucket
-
-
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with OssServer() as server:
-        bucket = Bucket(server.url, tmp_path / "bucket")
-        server._clock = bucket.watch.clock
-        yield Stage(server, bucket)
+    with Stage.opened(tmp_path) as opened:
+        yield opened
 
 
 async def test_a_connection_that_breaks_is_gone_on_with_where_it_broke(stage: Stage) -> None:
