@@ -22,8 +22,7 @@ from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
 from spendwatch.clock_watch import ClockWatch
 from spendwatch.domain.errors import ConfigMistake, LedgerDamagedError, LedgerUnavailableError, SourceUnavailableError
-from spendwatch.domain.late_charges import PeriodClose
-from spendwatch.domain.period import closes_at, open_periods
+from spendwatch.domain.period import PeriodClose, closes_at, open_periods
 from spendwatch.domain.policy import AccountPolicy, ChannelName
 from spendwatch.domain.statement import AccountId, ReadingHints, SourceName
 from spendwatch.jobs.assess import assess

@@ -10,8 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from spendwatch.bills.client.process import ReadingProcess
-from spendwatch.domain.late_charges import PeriodClose
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, PeriodClose
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.statement import BillFile, ReadingHints, Receipt, SourceName
 from spendwatch.jobs.collect import IngestContext, enter

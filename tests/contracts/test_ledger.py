@@ -24,10 +24,11 @@ from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, Kind, SpendRow, Version, WorkspaceId
 from spendwatch.store.audit import REMOVED, AuditEntry, add_audit_entry
+from spendwatch.store.copying import copy_sums
 from spendwatch.store.database import Database
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
-from spendwatch.store.rebuilding import copy_sums, mismatches, series_on_record
+from spendwatch.store.rebuilding import mismatches, series_on_record
 from store_builders import ACME, CHINA, CNY, INBOX, MORNING, NOON, SEPTEMBER, Day, Resolved, digest, key, row, statement
 
 OTHER = AccountId("2000000000000002")

@@ -9,7 +9,6 @@ from itertools import permutations
 
 import pytest
 
-from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.merging import (
     Held,
     HeldStatement,
@@ -22,6 +21,7 @@ from spendwatch.domain.merging import (
     plans_of_days,
     resolve,
 )
+from spendwatch.domain.period import PeriodClose
 from spendwatch.domain.statement import AccountId, Coverage, DayContent, DayKey, Digest, Identity, Statement, Version
 from store_builders import ACME, CHINA, SEPTEMBER, Day, digest, key, statement
 

@@ -28,10 +28,9 @@ from drop_folder import Inbox, mounted
 from spendwatch.bills.client.process import MEMORY, ReadingProcess
 from spendwatch.domain.errors import UnreadableBillError
 from spendwatch.domain.health import ReadingProgress
-from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.merging import Held
 from spendwatch.domain.money import exact_sum
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, PeriodClose
 from spendwatch.domain.statement import BillFile, ReadingHints, SeriesKey, SourceName
 from spendwatch.jobs.collect import IngestContext, IngestResult, collect, enter
 from spendwatch.jobs.progress import ProgressNotes

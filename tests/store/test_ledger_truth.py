@@ -15,10 +15,9 @@ import pytest
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import ReadingProgress, Rejection
-from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.merging import Held, Plan
 from spendwatch.domain.money import Currency, Money, exact_sum
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, PeriodClose
 from spendwatch.domain.series_selection import DayTotal
 from spendwatch.domain.statement import (
     AccountId,

@@ -15,10 +15,9 @@ from rounds_builder import Rounds, cny
 from spendwatch.domain.money import Money
 from spendwatch.domain.policy import BalancePolicy, Threshold
 from spendwatch.jobs.overview import BudgetState
-from spendwatch.store.database import Database
+from spendwatch.store.database import Database, Storage
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
-from spendwatch.store.storage import Storage
 
 DAY = timedelta(days=1)
 FIRST = date(2026, 9, 1)

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from spendwatch.domain.original import Original
-from spendwatch.domain.statement import SourceName
+from spendwatch.domain.statement import Original, SourceName
 from spendwatch.store.database import Database
 from spendwatch.store.moments import correct_moments
 from spendwatch.store.source_memory import SourceMemory

@@ -29,9 +29,8 @@ from spendwatch.cli.totals import (
     totals_json,
 )
 from spendwatch.domain.commodity import category_of
-from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.money import Currency, shown
-from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod
+from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod, PeriodClose
 from spendwatch.domain.policy import Site
 from spendwatch.domain.scope import Dimension, Seen
 from spendwatch.domain.series_selection import DayTotal, Unwatched, main_currency, unwatched

@@ -30,7 +30,8 @@ from spendwatch.logs import configure
 from spendwatch.settings import Settings, load
 from spendwatch.state import Store, opened_store, system_clock
 from spendwatch.store.audit import REMOVED, AuditEntry
-from spendwatch.store.rebuilding import Mismatch, changes_of, copy_sums, mismatches, series_on_record
+from spendwatch.store.copying import copy_sums
+from spendwatch.store.rebuilding import Mismatch, changes_of, mismatches, series_on_record
 from spendwatch.store.statement import EnteredStatement
 
 

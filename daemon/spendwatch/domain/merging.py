@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.money import Money
+from spendwatch.domain.period import PeriodClose
 from spendwatch.domain.statement import (
     AccountId,
     Coverage,

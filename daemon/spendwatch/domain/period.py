@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 
@@ -183,6 +183,21 @@ def closes_at(period: BillingPeriod, zone: tzinfo, *, final_on: int) -> datetime
     """Return the moment from which on the provider should no longer change the period: the end of day `final_on` behind it."""
     last = period.next().first_day + timedelta(days=final_on)
     return datetime(last.year, last.month, last.day, tzinfo=zone)
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodClose:
+    """Which months are final, and what counts as spend in them."""
+
+    closed: Mapping[BillingPeriod, datetime] = field(default_factory=dict)
+    """The final months, each with the moment at which it became so."""
+    products: tuple[str, ...] = ()
+    first_open: BillingPeriod | None = None
+    """The oldest month whose bills may still change, on record or not; None: no month is over."""
+
+    def is_over(self, period: BillingPeriod) -> bool:
+        """Return whether the month is no longer open."""
+        return self.first_open is not None and period < self.first_open
 
 
 def days_text(days: Iterable[date], *, span: str = "{low} to {high}", comma: str = ", ") -> str:

@@ -15,9 +15,8 @@ from spendwatch.domain.errors import (
     printable,
 )
 from spendwatch.domain.health import Rejection
-from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.merging import Plan, Reading, fresh_accounts, is_outranked, plan_change
-from spendwatch.domain.period import Clock
+from spendwatch.domain.period import Clock, PeriodClose
 from spendwatch.domain.statement import BillFile, Digest, ReadingHints, Receipt
 from spendwatch.jobs.ports import BillReader, BillSource, Health, Ledger
 

@@ -16,11 +16,10 @@ from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.health import AccountBills, BalanceHealth, ChannelHealth, ReadingProgress, Rejection, SourceHealth
-from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.merging import Held, Reading, Resolution
 from spendwatch.domain.notification import Delivery, DeliveryId, Notification
 from spendwatch.domain.outstanding import Charged, OutstandingDay
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, PeriodClose
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.scope import Dimension

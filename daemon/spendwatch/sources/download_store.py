@@ -27,8 +27,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.errors import SourceUnavailableError
-from spendwatch.domain.original import Original
-from spendwatch.domain.statement import BillFile, SourceName
+from spendwatch.domain.statement import BillFile, Original, SourceName
 from spendwatch.sources.files.forgetting import forget
 from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.naming import MANY, again, readable, reason_name, spelled
@@ -237,9 +236,8 @@ class DownloadStore:
             _log.info("originals_forgotten", source=self.source, count=len(removed), before=before)
         return len(removed)
 
-    @property
     def known(self) -> Mapping[str, str]:
-        """What the source remembers, now and as long as it asks no more; who asks may have to wait for the database."""
+        """Return what the source remembers, now and as long as it asks no more; that may have to wait for the database."""
         self._look()
         return self._known
 

@@ -82,7 +82,8 @@ class FetchingSource(ABC):
             return False
         trouble: SourceUnavailableError | None = None
         try:
-            self._known = await asyncio.to_thread(self._recall)
+            # It is only read on demand: until then another source may have this place.
+            self._known = await asyncio.to_thread(self._downloads.known)
             trouble = await self._ask_for_news(now)
         except EndpointError as error:
             trouble = error
@@ -103,10 +104,6 @@ class FetchingSource(ABC):
                 if error.trouble is not Failure.CHANGING:
                     raise
         return await fetch()
-
-    def _recall(self) -> Mapping[str, str]:
-        """Return the memory. It is only read on demand: until then another source may have this place."""
-        return self._downloads.known
 
     async def _remember(self, known: Mapping[str, str]) -> None:
         await asyncio.to_thread(self._downloads.remember, known)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Protocol
 
-from spendwatch.domain.original import Original
-from spendwatch.domain.statement import SourceName
+from spendwatch.domain.statement import Original, SourceName
 
 
 class SourceMemory(Protocol):

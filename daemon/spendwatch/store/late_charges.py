@@ -9,9 +9,8 @@ from datetime import datetime
 from sqlalchemy import Column, Connection, PrimaryKeyConstraint, Table, select
 
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
-from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.money import Currency, Money
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, PeriodClose
 from spendwatch.domain.series_selection import DayTotal, authorities, main_currency
 from spendwatch.domain.statement import AccountId, Statement
 from spendwatch.store.columns import Document, Moment, Row, metadata, texts, upsert

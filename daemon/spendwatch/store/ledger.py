@@ -12,10 +12,9 @@ from spendwatch.domain.commodity import Category
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import Rejection
-from spendwatch.domain.late_charges import PeriodClose
 from spendwatch.domain.merging import Held, Resolution, ResolvedDay, never_needed
 from spendwatch.domain.outstanding import Charged
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, PeriodClose
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import (

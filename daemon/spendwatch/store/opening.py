@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from spendwatch.store.database import Database
+from spendwatch.store.database import Database, Storage
 from spendwatch.store.schema import require_current
-from spendwatch.store.storage import Storage
 from spendwatch.store.trouble import as_unavailable
 
 _POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg://")

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from spendwatch.domain.merging import ResolvedDay
 from spendwatch.domain.money import exact_sums, plain
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, DayKey, SeriesKey
-from spendwatch.store.columns import BATCH, batches
 from spendwatch.store.database import Database
 from spendwatch.store.day import day, is_month
 from spendwatch.store.spend import spend, spend_rows
@@ -49,16 +48,6 @@ def changes_of(database: Database, days: Iterable[ResolvedDay]) -> Iterator[Mism
             rows = (tuple(row[column.name] for column in _TOLD) for row in spend_rows(resolved))
             if found != (told := tuple(sorted(rows, key=repr))):
                 yield Mismatch(resolved.key, _sums(found), _sums(told))
-
-
-def copy_sums(original: Database, copy: Database, month: BillingPeriod | None) -> None:
-    """Give an empty copy what the original says at this moment, of that month or of all, its lines left aside."""
-    with original.reading() as source, copy.writing() as target:
-        for table in (day, spend):
-            query = select(table) if month is None else select(table).where(table.c.period == month.label)
-            found = source.execution_options(yield_per=BATCH).execute(query).mappings()
-            for batch in batches(dict(row) for row in found):
-                target.execute(insert(table), batch)
 
 
 def series_on_record(database: Database) -> frozenset[SeriesKey]:

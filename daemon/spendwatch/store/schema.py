@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, inspect, text
 
 from spendwatch.domain.errors import LedgerUnavailableError
-from spendwatch.store.storage import Storage
+from spendwatch.store.database import Storage
 from spendwatch.store.tables import metadata
 from spendwatch.store.watermark import begin_revision
 

@@ -11,8 +11,7 @@ from dataclasses import asdict, fields
 
 from sqlalchemy import Connection, PrimaryKeyConstraint, Table, delete, select
 
-from spendwatch.domain.original import Original
-from spendwatch.domain.statement import SourceName
+from spendwatch.domain.statement import Original, SourceName
 from spendwatch.store.bulk import put_many, replace_the_old
 from spendwatch.store.columns import batches, columns_of, metadata, texts
 from spendwatch.store.database import Book

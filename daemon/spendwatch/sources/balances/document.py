@@ -12,7 +12,7 @@ from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.errors import InvalidAmountError, printable
 from spendwatch.domain.money import Currency, Money, parse_amount
 from spendwatch.domain.statement import AccountId
-from spendwatch.sources.balances.flat_text import Entry, NoFlatTextError, read_flat_text
+from spendwatch.sources.balances.flat_text import Entry, NoBalanceError, read_flat_text
 
 TERMS: Mapping[str, str] = {
     "cash": "cash",
@@ -33,10 +33,6 @@ _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}
 _MOST_TOLD = 10
 
 
-class NoBalanceError(ValueError):
-    """A document without a valid balance of this account; the message names each line and key."""
-
-
 @dataclass(slots=True)
 class _Looking:
     """The entries, and what is wrong with them."""
@@ -51,10 +47,7 @@ class _Looking:
 
 def balance_in(data: bytes, *, account: AccountId, currency: Currency, origin: Origin, now: datetime) -> BalanceReading:
     """Return the document's reading, or raise `NoBalanceError` with every mistake in it."""
-    try:
-        looking = _Looking(read_flat_text(data))
-    except NoFlatTextError as error:
-        raise NoBalanceError(str(error)) from None
+    looking = _Looking(read_flat_text(data))
     for key, entry in looking.entries.items():
         if key not in KEYS:
             looking.wrong.append(f"line {entry.line}, {printable(key)}: unknown key; known: {', '.join(KEYS)}")

@@ -14,8 +14,8 @@ _MOST_TOLD = 10
 _NO_KEYS = "it must contain keys with values, on one level"
 
 
-class NoFlatTextError(ValueError):
-    """Bytes that are no such document; the message begins with the line, where there is one."""
+class NoBalanceError(ValueError):
+    """A document without a valid balance of this account; the message names each line and key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +28,19 @@ class Entry:
 
 
 def read_flat_text(data: bytes) -> Mapping[str, Entry]:
-    """Return the document's entries, in their order, or raise `NoFlatTextError`."""
+    """Return the document's entries, in their order, or raise `NoBalanceError`."""
     if len(data) > MOST_BYTES:
         msg = f"it is larger than {MOST_BYTES // 1024} KiB"
-        raise NoFlatTextError(msg)
+        raise NoBalanceError(msg)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         msg = f"line {line}: it is not UTF-8"
-        raise NoFlatTextError(msg) from None
+        raise NoBalanceError(msg) from None
     if not text.strip():
         msg = "it is empty"
-        raise NoFlatTextError(msg)
+        raise NoBalanceError(msg)
     return _json(text) if text.lstrip()[0] in "{[" else _yaml(data)
 
 
@@ -48,7 +48,7 @@ def _json(text: str) -> Mapping[str, Entry]:
     try:
         found = exact_json.parse(text)
     except exact_json.NoJsonError as error:
-        raise NoFlatTextError(f"line {error.line}: {error}" if error.line else str(error)) from None
+        raise NoBalanceError(f"line {error.line}: {error}" if error.line else str(error)) from None
     return _entries(found, lambda key: _line_of(key, text))
 
 
@@ -63,21 +63,21 @@ def _yaml(data: bytes) -> Mapping[str, Entry]:
             f"line {one.line}, {one.key}: {one.what}" if one.key else f"line {one.line}: {one.what}"
             for one in mistakes[:_MOST_TOLD]
         )
-        raise NoFlatTextError("; ".join(told))
+        raise NoBalanceError("; ".join(told))
     keys = document.tree if isinstance(document.tree, yaml_text.Keys) else None
     return _entries(keys, lambda key: place.line if keys and (place := keys.key_place(key)) else 1)
 
 
 def _entries(found: object, line_of: Callable[[str], int]) -> Mapping[str, Entry]:
     if not isinstance(found, dict):
-        raise NoFlatTextError(_NO_KEYS)
+        raise NoBalanceError(_NO_KEYS)
     entries = {}
     for key, value in found.items():
         line = line_of(key)
         if isinstance(value, dict | list) or value is None or getattr(value, "is_nothing", False):
             kind = "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else "nothing"
             msg = f"line {line}, {_shown(key)}: must be one text, not {kind}"
-            raise NoFlatTextError(msg)
+            raise NoBalanceError(msg)
         entries[key] = Entry(str(value), line, is_text=isinstance(value, str))
     return entries
 

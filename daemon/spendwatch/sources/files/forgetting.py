@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from spendwatch.domain.original import Original
+from spendwatch.domain.statement import Original
 from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.naming import reason_name, spelled
 from spendwatch.sources.files.shelves import Shelf

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
-from spendwatch.domain.original import Original
-from spendwatch.domain.statement import SourceName
+from spendwatch.domain.statement import Original, SourceName
 from spendwatch.sources.memory import SourceMemory
 
 _SAVE_AFTER = 30.0

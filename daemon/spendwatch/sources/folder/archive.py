@@ -13,8 +13,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.errors import SourceUnavailableError
-from spendwatch.domain.original import Original
-from spendwatch.domain.statement import SourceName
+from spendwatch.domain.statement import Original, SourceName
 from spendwatch.sources.files.forgetting import forget
 from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.naming import readable, spelled

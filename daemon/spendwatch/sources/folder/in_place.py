@@ -9,8 +9,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.errors import SourceUnavailableError
-from spendwatch.domain.original import Original
-from spendwatch.domain.statement import SourceName
+from spendwatch.domain.statement import Original, SourceName
 from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.naming import readable, spelled
 from spendwatch.sources.files.on_record import OnRecord

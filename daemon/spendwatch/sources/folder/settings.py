@@ -8,8 +8,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from spendwatch.fields import Duration, PositiveDuration, show_defaults_as_written
-from spendwatch.sources.choices import Switch
-from spendwatch.sources.hints_settings import HintedConfig
+from spendwatch.sources.shared_settings import HintedConfig, Switch
 
 
 class FolderConfig(HintedConfig):

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
 from spendwatch.domain.count import counted
-from spendwatch.sources.oss.objects import NoObjectError, StoredObject, object_of
+from spendwatch.sources.oss.objects import StoredObject, object_of
 from spendwatch.sources.oss.small_xml import NoXmlError, parse
 from spendwatch.sources.trouble import EndpointError, Failure, quoted
 
@@ -83,7 +83,7 @@ class Listing:
 def _object(number: int, entry: Element, *, is_escaped: bool) -> StoredObject:
     try:
         return object_of(entry, is_escaped=is_escaped)
-    except NoObjectError as error:
+    except ValueError as error:
         raise _error(Failure.UNEXPECTED, f"object {number} of a page: {error}") from error
 
 

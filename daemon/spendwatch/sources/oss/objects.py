@@ -19,10 +19,6 @@ _MOMENT = re.compile(r"[0-9TZ:.+-]{1,40}", re.ASCII)
 _DIGEST = 16
 
 
-class NoObjectError(ValueError):
-    """An entry of a listing without an object; the message says what is missing."""
-
-
 @dataclass(frozen=True, slots=True)
 class StoredObject:
     """One version of one object."""
@@ -56,7 +52,7 @@ class StoredObject:
 
 
 def object_of(entry: Element, *, is_escaped: bool) -> StoredObject:
-    """Return the object of a listing's entry, or raise `NoObjectError`."""
+    """Return the object of a listing's entry, or raise `ValueError`, which says what is missing."""
     size, etag, modified = (
         _matching(entry, name, pattern) for name, pattern in (("Size", _SIZE), ("ETag", _ETAG), ("LastModified", _MOMENT))
     )
@@ -74,10 +70,10 @@ def _key(said: str, *, is_escaped: bool) -> str:
         key = unquote_plus(said, errors="strict") if is_escaped else said
     except UnicodeDecodeError as error:
         msg = "its Key is no UTF-8"
-        raise NoObjectError(msg) from error
+        raise ValueError(msg) from error
     if not 0 < len(key.encode()) <= _LONGEST_KEY:
         msg = f"its Key is not 1 to {_LONGEST_KEY} bytes long"
-        raise NoObjectError(msg)
+        raise ValueError(msg)
     return key
 
 
@@ -85,5 +81,5 @@ def _matching(entry: Element, name: str, pattern: re.Pattern[str]) -> str:
     said = entry.findtext(name, "").strip()
     if not pattern.fullmatch(said):
         msg = f"it has no {name}" if not said else f"its {name} is none"
-        raise NoObjectError(msg)
+        raise ValueError(msg)
     return said

@@ -11,9 +11,8 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from spendwatch.addresses import address_in
 from spendwatch.fields import PositiveDuration, show_defaults_as_written
-from spendwatch.sources.choices import Switch
-from spendwatch.sources.hints_settings import DownloadedConfig
 from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Endpoint
+from spendwatch.sources.shared_settings import DownloadedConfig, Switch
 
 _LONGEST_KEY = 1023
 _PROVIDERS_PREFIX = "oss-"

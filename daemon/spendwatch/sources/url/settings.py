@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from spendwatch.fields import PositiveDuration, show_defaults_as_written
-from spendwatch.sources.hints_settings import DownloadedConfig
+from spendwatch.sources.shared_settings import DownloadedConfig
 from spendwatch.sources.url.access import Auth, UrlAccess
 
 __all__ = ["Auth", "PagingKind", "UrlConfig"]
