@@ -39,7 +39,7 @@ from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
 from spendwatch.domain.standing import Split
 from spendwatch.domain.statement import AccountId, WorkspaceId
-from spendwatch.store.columns import Document
+from spendwatch.store.columns import document
 
 ZONES = st.sampled_from([UTC, timezone(timedelta(hours=8)), timezone(timedelta(hours=-3, minutes=-30))])
 MOMENTS = st.datetimes(timezones=ZONES)
@@ -163,7 +163,7 @@ NOTIFICATIONS = st.builds(
 )
 
 
-DOCUMENT, DIALECT = Document(Notification), sqlite.dialect()
+DOCUMENT, DIALECT = document(Notification), sqlite.dialect()
 
 
 def encode(notification: Notification) -> str:

@@ -11,13 +11,13 @@ from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import parse_scope
 from spendwatch.store.bulk import put_columns
-from spendwatch.store.columns import BATCH, Choice, Insertion, begins_with, columns_of, metadata, texts
+from spendwatch.store.columns import BATCH, Insertion, begins_with, choice, columns_of, metadata, texts
 
 alert = Table(
     "alert",
     metadata,
     *columns_of(Alert, key="id", but=("key",)),
-    Column("rule", Choice(Rule), nullable=False),
+    Column("rule", choice(Rule), nullable=False),
     *texts("account", "scope", "threshold", "period", "height"),
     Index(None, "period"),
     Index(None, "state"),

@@ -13,13 +13,13 @@ from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.scope import parse_scope
 from spendwatch.domain.statement import AccountId
 from spendwatch.store.bulk import put_many, replace_the_old
-from spendwatch.store.columns import Document, Moment, Row, StoredText, metadata, texts, upsert
+from spendwatch.store.columns import Moment, Row, StoredText, document, metadata, texts, upsert
 
 balance_watch = Table(
     "balance_watch",
     metadata,
     Column("account", StoredText, primary_key=True),
-    Column("body", Document(BalanceWatch), nullable=False),
+    Column("body", document(BalanceWatch), nullable=False),
     # Beside the rest, so that they can be corrected when the clock was wrong.
     Column("topped_up_at", Moment),
     Column("positive_since", Moment),

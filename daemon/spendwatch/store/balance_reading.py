@@ -10,7 +10,7 @@ from sqlalchemy.engine import RowMapping
 
 from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
 from spendwatch.domain.statement import AccountId
-from spendwatch.store.columns import Document, Moment, Row, StoredText, metadata, upsert
+from spendwatch.store.columns import Moment, Row, StoredText, document, metadata, upsert
 
 balance_reading = Table(
     "balance_reading",
@@ -20,7 +20,7 @@ balance_reading = Table(
     Column("read_at", Moment, nullable=False),
     # Since when successive readings are equal: such a row stands for all of them.
     Column("since", Moment, nullable=False),
-    Column("body", Document(BalanceReading), nullable=False),
+    Column("body", document(BalanceReading), nullable=False),
     PrimaryKeyConstraint("account", "as_of"),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -66,77 +66,56 @@ class StoredText(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Return the text as every database can hold it."""
         del dialect
-        return storable(value)
+        return None if value is None else storable(value)
 
 
-def storable(text: str | None) -> str | None:
+def storable(text: str) -> str:
     """Return the text with NUL and unpaired surrogates escaped."""
-    if text is None:
-        return None
     if not text.isascii():
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return text.replace("\0", "\\x00") if "\0" in text else text
 
 
-class Texts(TypeDecorator[tuple[str, ...]]):
-    """Several texts in one column, as a JSON list."""
+class Written(TypeDecorator[Any]):
+    """A value as text, by the two functions that write and read it."""
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Iterable[str] | None, dialect: Dialect) -> str | None:
-        """Return the list as JSON; its escapes hold whatever a text may contain."""
-        del dialect
-        return None if value is None else json.dumps(list(value))
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> tuple[str, ...] | None:  # noqa: ANN401 -- the base class says so
-        """Return the texts."""
-        del dialect
-        return None if value is None else tuple(json.loads(value))
-
-
-class Choice(TypeDecorator[StrEnum]):
-    """One of an enumeration's words."""
-
-    impl = Text
-    cache_ok = True
-
-    def __init__(self, kind: type[StrEnum]) -> None:
-        """Hold words of that kind."""
+    def __init__(self, write: Callable[[Any], str], read: Callable[[str], Any]) -> None:
+        """Hold values that these functions know."""
         super().__init__()
-        self.kind = kind
-
-    def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:
-        """Return the word."""
-        del dialect
-        return None if value is None else value.value
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> StrEnum | None:  # noqa: ANN401 -- the base class says so
-        """Return the choice."""
-        del dialect
-        return None if value is None else self.kind(value)
-
-
-class Document(TypeDecorator[Any]):
-    """A dataclass as JSON. Amounts are strings, and what is as by default is left out."""
-
-    impl = Text
-    cache_ok = True
-
-    def __init__(self, kind: type) -> None:
-        """Hold values of that class."""
-        super().__init__()
-        self.kind = kind
+        self.write = write
+        self.read = read
 
     def process_bind_param(self, value: Any | None, dialect: Dialect) -> str | None:  # noqa: ANN401 -- the base class says so
-        """Return the value as JSON."""
+        """Return the text."""
         del dialect
-        return None if value is None else storable(_adapter(self.kind).dump_json(value, exclude_defaults=True).decode())
+        return None if value is None else self.write(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> Any | None:  # noqa: ANN401 -- the base class says so
         """Return the value."""
         del dialect
-        return None if value is None else _adapter(self.kind).validate_json(value)
+        return None if value is None else self.read(value)
+
+
+Texts = Written(lambda several: json.dumps(list(several)), lambda text: tuple(json.loads(text)))
+"""Several texts in one column, as a JSON list; its escapes hold whatever a text may contain."""
+
+
+def choice(kind: type[StrEnum]) -> Written:
+    """Return the type of columns that hold one of an enumeration's words."""
+    return Written(lambda one: str(one.value), kind)
+
+
+def document(kind: type) -> Written:
+    """Return the type of columns that hold a dataclass as JSON. Amounts are strings, and what is as by default is left out."""
+
+    def write(value: object) -> str:
+        text = _adapter(kind).dump_json(value, exclude_defaults=True).decode()
+        return storable(text)
+
+    return Written(write, lambda text: _adapter(kind).validate_json(text))
 
 
 @cache
@@ -151,11 +130,11 @@ class Amount(TypeDecorator[Decimal]):
 
     impl = Numeric
     cache_ok = True
+    digits = WHOLE_DIGITS + SCALE
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the column type for the database at hand."""
-        column = Text() if dialect.name == "sqlite" else Numeric(WHOLE_DIGITS + SCALE, SCALE)
-        return dialect.type_descriptor(column)
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else Numeric(self.digits, SCALE))
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Decimal | str | None:
         """Return what the column holds. PostgreSQL would round surplus decimals silently, so they are refused here."""
@@ -176,11 +155,7 @@ class Total(Amount):
     """The exact sum of many amounts, which may have more digits than any of them."""
 
     cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return the column type for the database at hand."""
-        column = Text() if dialect.name == "sqlite" else Numeric(TOTAL_DIGITS, SCALE)
-        return dialect.type_descriptor(column)
+    digits = TOTAL_DIGITS
 
 
 class Moment(TypeDecorator[datetime]):
@@ -219,7 +194,7 @@ def _as_text(moment: datetime) -> str:
     return _in_utc(moment).isoformat(timespec="microseconds")
 
 
-_TYPES: Mapping[object, type[TypeEngine[Any]]] = {
+_TYPES: Mapping[object, TypeEngine[Any] | type[TypeEngine[Any]]] = {
     str: StoredText,
     int: BigInteger,
     float: Float,
@@ -240,7 +215,7 @@ def columns_of(kind: type[Any], *, key: str = "", but: Collection[str] = ()) -> 
         hint = choices[0] if NoneType in choices else hints[name]
         while isinstance(hint, NewType):
             hint = hint.__supertype__
-        own = _TYPES.get(get_origin(hint) or hint) or Choice(hint)
+        own = _TYPES.get(get_origin(hint) or hint) or choice(hint)
         yield Column(name, own, primary_key=name == key, nullable=NoneType in choices)
 
 

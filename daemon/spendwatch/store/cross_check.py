@@ -10,13 +10,13 @@ from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import SourceName
-from spendwatch.store.columns import Document, Row, metadata, texts, upsert
+from spendwatch.store.columns import Row, document, metadata, texts, upsert
 
 cross_check = Table(
     "cross_check",
     metadata,
     *texts("source", "period", "currency"),
-    Column("body", Document(CrossCheck), nullable=False),
+    Column("body", document(CrossCheck), nullable=False),
     PrimaryKeyConstraint("source", "period", "currency"),
 )
 

@@ -13,7 +13,7 @@ from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod, PeriodClose
 from spendwatch.domain.series_selection import DayTotal, authorities, main_currency
 from spendwatch.domain.statement import AccountId, Statement
-from spendwatch.store.columns import Document, Moment, Row, metadata, texts, upsert
+from spendwatch.store.columns import Moment, Row, document, metadata, texts, upsert
 from spendwatch.store.day_total import totals_of
 from spendwatch.store.watermark import known_since
 
@@ -22,7 +22,7 @@ late = Table(
     metadata,
     *texts("digest", "account", "period"),
     Column("at", Moment, nullable=False, index=True),
-    Column("body", Document(Discrepancy), nullable=False),
+    Column("body", document(Discrepancy), nullable=False),
     PrimaryKeyConstraint("digest", "account", "period"),
 )
 

@@ -9,7 +9,7 @@ from sqlalchemy import Column, Connection, Table, select
 from spendwatch.domain.alert import AlertId
 from spendwatch.domain.notification import Notification
 from spendwatch.store.bulk import keep_the_old, put_columns
-from spendwatch.store.columns import Document, Moment, StoredText, metadata
+from spendwatch.store.columns import Moment, StoredText, document, metadata
 
 notification = Table(
     "notification",
@@ -18,7 +18,7 @@ notification = Table(
     # No foreign key: a test notification belongs to no alert.
     Column("alert", StoredText, nullable=False, index=True),
     Column("created_at", Moment, nullable=False),
-    Column("body", Document(Notification), nullable=False),
+    Column("body", document(Notification), nullable=False),
 )
 
 
