@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import email
 import email.policy
+import json
 import os
 import re
 import socket
@@ -12,12 +13,13 @@ import stat
 import sys
 import threading
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from bill_builder import ACCOUNT, a_bill, a_line
-from home import RESEARCH, TRAINING, Home, TimedHome
+from home import RESEARCH, TRAINING, Home, TimedHome, loaded_program
 from servers_smtp import SmtpSink
 from spendwatch.cli.mail_servers import guess
 from terminal import Terminal
@@ -112,6 +114,29 @@ def test_a_dry_run_without_a_configuration_shows_what_the_bills_contain(tmp_path
     assert files_of(tmp_path) == []
 
 
+def test_what_the_bills_contain_is_there_for_programs_too(fresh: Home) -> None:
+    names = paths(*DETAIL, SUMMARY, INSTANCES[1])
+    done = loaded_program().call(["", "import", "--dry-run", "--json", *names], fresh.env())
+    found = json.loads(done.stdout)
+    assert (done.returncode, [one["state"] for one in found["files"]]) == (0, ["entered"] * 4)
+    china, international = found["accounts"]
+    assert (china["account"], china["currency"], china["currency_assumed"], china["site"], china["site_guessed"]) == (
+        ACCOUNT, "CNY", False, "cn", False,
+    )  # fmt: skip
+    assert china["months"] == [{"month": "2026-09", "whole": False, "until": "2026-09-15"}]
+    assert [(one["workspace"], one["api_keys"]) for one in china["workspaces"]] == [(RESEARCH, 1), (TRAINING, 1), ("", 0)]
+    spent = [Decimal(month["spend"]) for one in china["workspaces"] for month in one["months"]]
+    assert sum(spent, Decimal(0)) == Decimal("170.332385")
+    assert (international["currency_assumed"], international["site_guessed"]) == (True, True)
+    plan = next(one for one in found["services"] if one["commodity"] == "sfm_GenAI_spn_cn")
+    assert (plan["product"], plan["category"], plan["subscription"]) == ("sfm", "savings plan", plan["spend"])
+    assert {one["series"] for one in found["series"]} == {"consumedetailbillv2", "consumedetailbillv2daysummary"}
+    refused = loaded_program().call(["", "import", "--dry-run", *paths("api_error_wrong_site.json")], fresh.env())
+    assert (refused.returncode, "an error of the API" in refused.stdout) == (65, True)
+    named = loaded_program().call(["", "--config", "none", "import", "--dry-run", *names], fresh.env())
+    assert (named.returncode, named.stdout) == (78, "")
+
+
 def test_budgets_begin_with_the_last_whole_month_and_a_fifth_or_with_this_one_projected(fresh: Home) -> None:
     lines = [
         a_line(workspace="llm-big", amount="416.93", day="20260831", month="202608"),
@@ -150,6 +175,8 @@ def test_without_a_terminal_what_is_missing_is_named_and_nothing_is_asked_or_wri
     assert "not a plain mail address" in init(fresh, "--from", bill, "--email", "li", "--yes", expect=2)
     assert "not a plain amount" in init(fresh, "--from", bill, *MAIL, "--workspace", "llm-a=1,5", "--yes", expect=2)
     assert "are in CNY: leave --currency out" in init(fresh, "--from", bill, *MAIL, "--currency", "USD", "--yes", expect=2)
+    Path("empty").write_text("\n")
+    assert "must hold one line" in init(fresh, "--from", bill, *MAIL, "--smtp-password-file", "empty", "--yes", expect=2)
     assert "stands before --from" in init(fresh, "--from", bill, "elsewhere", *MAIL, "--yes", expect=2)
     assert not fresh.folder.exists()
 
@@ -188,7 +215,7 @@ def test_an_own_budget_and_several_accounts(fresh: Home) -> None:
     texts = [path.read_text() for path in sorted((fresh.folder / "workspaces").iterdir())]
     assert sorted(texts)[:2] == [f"workspace: {RESEARCH}\nbudget: 77.5\naccount: account-000{number}\n" for number in (1, 3)]
     assert len(texts) == 4, "each workspace is in both accounts"
-    assert "charges without a workspace as well" in shown
+    assert "Charges without a workspace count only for the account" in shown
     assert "ok (2 accounts, 4 workspaces" in fresh.call("check", "--strict").stdout
 
 
@@ -242,7 +269,8 @@ def test_ids_of_workspaces_make_safe_names_of_files_and_texts(fresh: Home) -> No
 def test_bills_without_model_studio_are_watched_as_a_whole(fresh: Home) -> None:
     name, content = a_bill([a_line(product="o: s", instance="", amount="5"), a_line(product="ecs", instance="", amount="7")])
     Path(name).write_bytes(content)
-    init(fresh, "--from", name, *MAIL, "--yes")
+    shown = init(fresh, "--from", name, *MAIL, "--yes")
+    assert "No charges of Model Studio (sfm): all products of the bills are watched." in shown
     main = (fresh.folder / "spendwatch.yaml").read_text()
     assert 'products: [ecs, "o: s"]\n' in main
     assert "budget: 40}" in main, "12 in 12 of 30 days, and a fifth"
@@ -270,7 +298,7 @@ def test_a_newcomer_gets_from_bills_to_the_first_warning_with_three_commands_six
                 ("Mail server", f"127.0.0.1:{relay.port}"),
                 ("User of 127.0.0.1 (-: none)", "li@acme.example"),
                 ("Password", "p#ss: word"),
-                ("Write my config and send a test message to li@acme.example? [Y/n; w: only write; ", ""),
+                ("y: write my config and send a test message to li@acme.example; w: only write", ""),
             ):
                 screen.answer(question, answer)
                 answers += 1
@@ -305,10 +333,10 @@ def test_a_wrong_answer_is_asked_again_and_a_budget_can_be_changed(tmp_path: Pat
         screen.expect("Error: not a mail server")
         screen.answer("Mail server", "127.0.0.1:9")
         screen.answer("User of", "")
-        screen.answer("Write c", f"{RESEARCH}=0")
+        screen.answer("Write it?", f"{RESEARCH}=0")
         screen.expect("Error: must be above zero")
-        screen.answer("Write c", f"{RESEARCH}=321")
-        screen.answer("Write c", "w")
+        screen.answer("Write it?", f"{RESEARCH}=321")
+        screen.answer("Write it?", "w")
         assert screen.end() == 0
     assert (tmp_path / "c" / "workspaces" / f"{RESEARCH}.yaml").read_text() == f"workspace: {RESEARCH}\nbudget: 321\n"
     assert "spendwatch --config c notify-test" in screen.shown
@@ -323,7 +351,7 @@ def test_to_break_off_writes_nothing(end: str, tmp_path: Path) -> None:
         screen.answer("Mail server", "127.0.0.1:9")
         screen.answer("User of", "li")
         screen.answer("Password", "secret")
-        screen.expect("Write c and send")
+        screen.expect("Write it? [Y/n/w]")
         screen.type(end)
         assert screen.end() == (0 if end == "n\r" else 130)
     assert "Nothing was written." in screen.shown
@@ -339,10 +367,10 @@ def test_a_test_message_that_fails_leaves_the_configuration_and_says_what_to_do(
         screen.answer("Mail server", f"127.0.0.1:{relay.port}")
         screen.answer("User of", "li")
         screen.answer("Password", "wrong")
-        screen.answer("Write c and send", "y")
+        screen.answer("Write it?", "y")
         assert screen.end() == 69
     assert "rejected the user name or the password" in screen.shown
-    assert "Correct c/spendwatch.yaml or the password in c/secrets/smtp, then test again." in screen.shown
+    assert "\nCorrect c/spendwatch.yaml or the password in c/secrets/smtp, then test again." in screen.shown
     assert "spendwatch --config c notify-test" in screen.shown
     assert "c/secrets/smtp" in [str(path) for path in map(Path, files_of(tmp_path))]
 

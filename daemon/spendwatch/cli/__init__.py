@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """\b
   spendwatch demo                         play a whole month in half a minute
-  spendwatch init                         write a commented configuration to ./config
+  spendwatch init --from *.csv            write a configuration to ./config from your bills
   spendwatch check                        find all mistakes in it
   spendwatch import bill.csv --dry-run    show what a bill says, without recording it
   spendwatch run                          run the daemon
@@ -33,7 +33,7 @@ _EXAMPLES = """\b
 
 _COMMANDS = {
     "demo": ("spendwatch.cli.demo", "demo", "Play a whole month on sample bills; needs no configuration or network."),
-    "init": ("spendwatch.cli.setup", "init", "Write a commented configuration."),
+    "init": ("spendwatch.cli.setup", "init", "Write a configuration, from bills or to edit."),
     "check": ("spendwatch.cli.checking", "check", "Check the configuration without sending anything."),
     "run": ("spendwatch.cli.work", "run", "Run the daemon."),
     "once": ("spendwatch.cli.work", "once", "Run one full round (collect, assess, deliver), then exit."),

@@ -38,7 +38,7 @@ def write_own(
     *,
     emails: Sequence[str],
     budgets: Sequence[str],
-    password: str | None,
+    password: bytes | None,
     yes: bool,
     given: Mapping[str, str | None],
 ) -> Exit:
@@ -72,7 +72,7 @@ def write_own(
     return _write(folder, bills, draft, sends_test=sends_test)
 
 
-def _checked(given: Mapping[str, str | None], emails: Sequence[str], budgets: Sequence[str], password: str | None) -> Given:
+def _checked(given: Mapping[str, str | None], emails: Sequence[str], budgets: Sequence[str], password: bytes | None) -> Given:
     """Return the options as the configuration will hold them, or raise `click.BadParameter`."""
     kinds = {"account": AccountIdText, "site": Site, "currency": CurrencyCode, "name": Name}
     for option, kind in kinds.items():
@@ -86,10 +86,21 @@ def _checked(given: Mapping[str, str | None], emails: Sequence[str], budgets: Se
         emails=[mailbox(address, "--email") for address in emails],
         smtp=given["smtp"],
         user=given["user"],
-        password=None if password is None else password.removesuffix("\n").removesuffix("\r"),
+        password=None if password is None else _secret(password),
         webhook=given["webhook"],
         budgets=dict(workspace_budget(one, "--workspace") for one in budgets),
     )
+
+
+def _secret(data: bytes) -> str:
+    try:
+        text = data.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        text = ""
+    if not text or not text.isprintable():
+        msg = "must hold one line of UTF-8 text"
+        raise click.BadParameter(msg, param_hint="--smtp-password-file")
+    return text
 
 
 def _in_the_way(folder: Path) -> Sequence[Path]:
@@ -137,12 +148,12 @@ def _write(folder: Path, bills: Sequence[Path], draft: Draft, *, sends_test: boo
     except ConfigError as error:
         click.echo(f"{error}\nNothing was written.", err=True)
         return Exit.CONFIG
-    lines = files[MAIN][0].count("\n")
-    workspaces = counted(len(draft.workspaces), "file")
-    secrets = "".join(f", {name} (mode 0600)" for name in (PASSWORD, SIGNING_KEY) if name in files)
-    click.echo(f"\nWrote {folder}: {MAIN} ({lines} lines), workspaces/ ({workspaces}), inbox/{secrets}")
+    click.echo(f"\nWrote {folder}:\n  {MAIN} ({counted(files[MAIN][0].count(chr(10)), 'line')})")
+    click.echo(f"  workspaces/ ({counted(len(draft.workspaces), 'file')})\n  inbox/")
+    if PASSWORD in files:
+        click.echo(f"  {PASSWORD} (mode 0600): the password of the mail server")
     if SIGNING_KEY in files:
-        click.echo(f"{SIGNING_KEY} is a new key that signs each call: the receiver needs it to check the signatures.")
+        click.echo(f"  {SIGNING_KEY} (mode 0600): signs each call; the receiver needs it, too")
     for warning in examined.warnings():
         click.echo(f"warning: {warning}", err=True)
     code = _test(folder, draft) if sends_test else Exit.DONE
@@ -159,7 +170,7 @@ def _test(folder: Path, draft: Draft) -> Exit:
     if code is not Exit.DONE:
         password = f" or the password in {folder / PASSWORD}" if draft.password else ""
         advice = f"Correct {folder / MAIN}{password}, then test again."
-        click.echo(f"The test failed; the configuration is written. {advice}", err=True)
+        click.echo(f"The test failed; the configuration is written.\n{advice}", err=True)
     return code
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -47,6 +47,8 @@ MODEL_STUDIO = "sfm"
 _CNY, _USD = Currency("CNY"), Currency("USD")
 _NONE_NAMED = Currency("XXX")
 """The currency of charges that name none, until it is known; ISO 4217 keeps this code for that."""
+_OF_BOTH_SITES = {"focus", "describeinstancebill"}
+"""The layouts that are the same on both sites."""
 _MOST_READINGS = 3
 _LAST_DAY_COMES = timedelta(days=1)
 """So long after the end of a month its bill may still lack charges of the last day."""
@@ -61,14 +63,14 @@ class FoundAccount:
     account: AccountId
     currency: Currency
     site: Site
-    is_currency_assumed: bool
+    is_currency_assumed: bool = False
     """Whether the bills name no currency."""
-    is_site_guessed: bool
-    months: Mapping[BillingPeriod, date | None]
+    is_site_guessed: bool = False
+    months: Mapping[BillingPeriod, date | None] = field(default_factory=dict)
     """Each month in the bills, with the last day that they charge for; None: the bills have the whole month."""
-    spent: Mapping[tuple[BillingPeriod, str], Split]
+    spent: Mapping[tuple[BillingPeriod, str], Split] = field(default_factory=dict)
     """By month and workspace, of the watched products, in the account's currency."""
-    keys: Mapping[str, int]
+    keys: Mapping[str, int] = field(default_factory=dict)
     """How many API keys the bills name, by workspace."""
 
     @property
@@ -84,7 +86,7 @@ class FoundAccount:
     @property
     def title(self) -> str:
         """The account and what it is, on two lines."""
-        currency = f"{self.currency}{' (assumed: the bills name none)' if self.is_currency_assumed else ''}"
+        currency = f"{self.currency}{' (assumed)' if self.is_currency_assumed else ''}"
         site = f"{'China' if self.site is Site.CN else 'international'} site{' (a guess)' if self.is_site_guessed else ''}"
         months = ", ".join(f"{month.label} {f'up to {day}' if day else 'whole'}" for month, day in self.months.items())
         return f"Account {clean(self.account)}: {currency}, {site}\nMonths: {months}"
@@ -192,7 +194,7 @@ def _account(
     currency = main_currency(named) or (_USD if is_english else _CNY)
     # The China site charges CNY, the international one other currencies; the language is that of the person who exported.
     site = Site.CN if currency == _CNY else Site.INTL
-    is_certain = named and not is_assumed and any(_is_of(site, layout) for layout in layouts)
+    is_shown = any(layout.endswith("-en") == (site is Site.INTL) for layout in layouts - _OF_BOTH_SITES)
     last: dict[BillingPeriod, date] = {}
     for total in mine:
         last[total.series.period] = max(total.day, last.get(total.series.period, total.day))
@@ -205,7 +207,7 @@ def _account(
         currency=currency,
         site=site,
         is_currency_assumed=is_assumed or not named,
-        is_site_guessed=not is_certain,
+        is_site_guessed=is_assumed or not named or not is_shown,
         months={period: None if _is_whole(period, day, bills) else day for period, day in sorted(last.items())},
         spent={
             (month, place): split
@@ -214,13 +216,6 @@ def _account(
         },
         keys={workspace: len(names) for workspace, names in keys.items()},
     )
-
-
-def _is_of(site: Site, layout: str) -> bool:
-    """Return whether a layout is one that this site's console writes; FOCUS and the API are the same on both."""
-    if layout in {"focus", "describeinstancebill"}:
-        return False
-    return layout.endswith("-en") == (site is Site.INTL)
 
 
 def _is_whole(period: BillingPeriod, last: date, bills: Sequence[Statement]) -> bool:

@@ -14,78 +14,47 @@ from pathlib import Path
 
 from spendwatch.channels.email_settings import EmailConfig, Security
 from spendwatch.cli.discovery import MODEL_STUDIO, FoundAccount
-from spendwatch.domain.money import Currency, Money, plain
+from spendwatch.domain.money import Money, plain
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.policy import Site
 from spendwatch.domain.standing import Split
 from spendwatch.settings.files import MAIN
 
 MAIL, HOOK = "mail", "hook"
 PASSWORD, SIGNING_KEY = "secrets/smtp", "secrets/hook"
 _SECRET, _ORDINARY = 0o600, 0o644
+_KEY_BYTES = 32
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._@-]*")
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
-_MORE = Decimal("1.2")
-_LEAST = Decimal(1)
+_MORE, _LEAST = Decimal("1.2"), Decimal(1)
 _ROUND = tuple(map(Decimal, ("1", "1.2", "1.5", "2", "2.5", "3", "4", "5", "6", "8", "10")))
-_KEY_BYTES = 32
+_TLS_PORT, _STARTTLS_PORT = 465, 587
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """A budget to begin with, and the spend of a month on which it rests."""
-
-    budget: Decimal
-    month: BillingPeriod
-    spend: Money
-    is_projected: bool
-    """Whether the month is not whole, and its spend was projected."""
-
-    @property
-    def why(self) -> str:
-        """How it was found."""
-        return f"{self.month.label}{' projected to its end' if self.is_projected else ''}: {self.spend}"
-
-
-def suggest(account: FoundAccount, workspaces: Sequence[str]) -> Suggestion:
-    """Suggest a budget for these workspaces together: the last whole month and a fifth, rounded.
+def suggest(account: FoundAccount, workspaces: Sequence[str]) -> tuple[Decimal, str]:
+    """Suggest a budget for these workspaces together, and say why: the last whole month and a fifth, rounded.
 
     Where that month has no spend, or this one has used up such a budget already, this month counts, projected to its end.
     """
+
+    def spent(month: BillingPeriod) -> Split:
+        return sum((account.split(workspace, month) for workspace in workspaces), start=Split.nothing(account.currency))
+
     whole, newest = account.whole, max(account.months)
     if whole:
-        spend = _sum(account, workspaces, whole).total
-        found = Suggestion(_rounded(spend.amount * _MORE), whole, spend, is_projected=False)
-        if newest == whole or (spend.amount > 0 and _sum(account, workspaces, newest).total.amount < found.budget):
-            return found
-    split, until = _sum(account, workspaces, newest), account.months[newest]
+        spend = spent(whole).total
+        budget = _rounded(spend.amount * _MORE)
+        if newest == whole or (spend.amount > 0 and spent(newest).total.amount < budget):
+            return budget, f"{whole.label}: {spend}"
+    until, split = account.months[newest], spent(newest)
     days = Decimal(newest.days) / (until.day if until else newest.days)
-    projected = Money(round(split.pay_as_you_go.amount * days, 2), account.currency) + split.subscription
-    return Suggestion(_rounded(projected.amount * _MORE), newest, projected, is_projected=until is not None)
-
-
-def _sum(account: FoundAccount, workspaces: Sequence[str], month: BillingPeriod) -> Split:
-    return sum((account.split(workspace, month) for workspace in workspaces), start=Split.nothing(account.currency))
+    spend = Money(round(split.pay_as_you_go.amount * days, 2), account.currency) + split.subscription
+    return _rounded(spend.amount * _MORE), f"{newest.label}{' projected to its end' if until else ''}: {spend}"
 
 
 def _rounded(amount: Decimal) -> Decimal:
     """Return the nearest round number, one at least."""
-    if amount <= _LEAST:
-        return _LEAST
-    power = Decimal(1).scaleb(amount.adjusted())
+    power = Decimal(1).scaleb(max(amount, _LEAST).adjusted())
     return min((figure * power for figure in _ROUND), key=lambda one: abs(one - amount))
-
-
-@dataclass(frozen=True, slots=True)
-class AccountDraft:
-    """An account to be written."""
-
-    account: str
-    site: Site
-    currency: Currency
-    name: str = ""
-    budget: Suggestion | None = None
-    """For charges that name no workspace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +65,21 @@ class WorkspaceDraft:
     budget: Decimal
     why: str = ""
     account: str = ""
-    """The only account that it is of; empty: any."""
+    """The id of the only account that it is of; empty: any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """Everything that is to be written."""
 
-    accounts: Sequence[AccountDraft]
+    accounts: Mapping[str, FoundAccount]
+    """By name."""
+    budgets: Mapping[str, Decimal]
+    """Of accounts as a whole, by id."""
     workspaces: Sequence[WorkspaceDraft]
     products: Sequence[str]
     nameless: str = ""
-    """The account of bills that name none, where there are several accounts."""
+    """The id of the account of bills that name none, where there are several accounts."""
     mail: EmailConfig | None = None
     password: str = ""
     webhook: str = ""
@@ -117,24 +89,25 @@ class Draft:
         found = {PASSWORD: (f"{self.password}\n", _SECRET)} if self.password else {}
         if self.webhook:
             found[SIGNING_KEY] = f"whsec_{base64.b64encode(os.urandom(_KEY_BYTES)).decode()}\n", _SECRET
-        names: set[str] = set()
-        names_of = {one.account: one.name for one in self.accounts} if len(self.accounts) > 1 else {}
+        names: dict[str, str] = {one.account: name for name, one in self.accounts.items()} if len(self.accounts) > 1 else {}
+        taken: set[str] = set()
         for one in self.workspaces:
             why = f"   # {one.why}" if one.why else ""
-            pinned = f"account: {_text(names_of[one.account])}\n" if one.account in names_of else ""
+            pinned = f"account: {_text(names[one.account])}\n" if one.account in names else ""
             text = f"workspace: {_text(one.workspace)}\nbudget: {plain(one.budget)}{why}\n{pinned}"
-            found[f"workspaces/{_file_name(one.workspace, names)}.yaml"] = text, _ORDINARY
+            found[f"workspaces/{_file_name(one.workspace, taken)}.yaml"] = text, _ORDINARY
         return {**found, MAIN: (self._main(), _ORDINARY)}
 
     def _main(self) -> str:
         lines = ["# Written by `spendwatch init`. Without options it writes a commented example with more keys.", "accounts:"]
-        for one in self.accounts:
-            budget = f", budget: {plain(one.budget.budget)}" if one.budget else ""
+        whose = ""
+        for name, one in self.accounts.items():
+            budget = f", budget: {plain(self.budgets[one.account])}" if one.account in self.budgets else ""
             values = f"id: {_text(one.account)}, site: {one.site}, currency: {one.currency}{budget}"
-            lines.append(f"  {_text(one.name)}: {{{values}}}")
+            lines.append(f"  {_text(name)}: {{{values}}}")
+            whose = f", account: {_text(name)}" if one.account == self.nameless else whose
         if tuple(self.products) != (MODEL_STUDIO,):
             lines.append(f"products: [{', '.join(map(_text, self.products))}]")
-        whose = next((f", account: {_text(one.name)}" for one in self.accounts if one.account == self.nameless), "")
         lines += ["sources:", f"  inbox: {{type: folder, path: inbox{whose}}}", "channels:"]
         if self.mail:
             lines += [f"  {MAIL}:", "    type: email", *_mail_lines(self.mail)]
@@ -152,10 +125,10 @@ def _mail_lines(mail: EmailConfig) -> Iterator[str]:
 
 def security_of(host: str, port: int) -> Security:
     """Return how a server on that port is usually reached; one on this machine without encryption."""
-    if port == 465:  # noqa: PLR2004 -- submission with TLS from the start, RFC 8314
+    if port == _TLS_PORT:
         return Security.TLS
     is_here = host in {"localhost", "::1"} or host.startswith("127.")
-    return Security.NONE if is_here and port != 587 else Security.STARTTLS  # noqa: PLR2004 -- submission, RFC 6409
+    return Security.NONE if is_here and port != _STARTTLS_PORT else Security.STARTTLS
 
 
 def _text(value: str) -> str:
@@ -167,10 +140,8 @@ def _text(value: str) -> str:
 def _file_name(workspace: str, taken: set[str]) -> str:
     """Return a file's name that no other one has, also where capitals do not count."""
     base = re.sub(r"[^A-Za-z0-9_-]", "_", workspace)
-    name, number = base, 1
-    while name.lower() in taken:
-        number += 1
-        name = f"{base}_{number}"
+    names = (f"{base}_{number}" if number else base for number in (0, *range(2, len(taken) + 3)))
+    name = next(name for name in names if name.lower() not in taken)
     taken.add(name.lower())
     return name
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -14,17 +13,22 @@ from pydantic import TypeAdapter, ValidationError
 
 from spendwatch.channels.email_settings import EmailConfig, Security
 from spendwatch.cli.discovery import MODEL_STUDIO, Discovery, FoundAccount, workspace_table
-from spendwatch.cli.drafting import AccountDraft, Draft, Suggestion, WorkspaceDraft, security_of, suggest
-from spendwatch.cli.mail_servers import guess, is_public
+from spendwatch.cli.drafting import Draft, WorkspaceDraft, security_of, suggest
+from spendwatch.cli.mail_servers import PUBLIC_DOMAINS, guess
 from spendwatch.cli.screen import console, print_whole
 from spendwatch.domain.money import Currency, plain
 from spendwatch.domain.policy import Site
+from spendwatch.domain.statement import AccountId
 from spendwatch.settings.value_types import AccountIdText, Budget, Name, WorkspaceText
 
 CURRENCIES = {Site.CN: Currency("CNY"), Site.INTL: Currency("USD")}
 """What a site charges in, as far as nothing else is said."""
 _NO_USER = "-"
-_YES, _NO, _ONLY_WRITE = frozenset({"y", "yes"}), frozenset({"n", "no"}), frozenset({"w", "write"})
+_SITE = "cn: China, intl: international"
+_COMPANY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,30}[A-Za-z0-9])?", re.ASCII)
+_BASIS = """
+Budgets: the last whole month + 20%, rounded. Where it has no spend, or this
+month has used that up: this month, projected to its end, + 20%."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,44 +73,42 @@ class Interview:
         self._given = given
         self._found = found
         self._asks = asks
+        self._budgets: dict[str, Decimal] = {}
+        """Of accounts as a whole, by id."""
         self.missing: list[str] = []
-        """The options that are needed, each with what it is for."""
+        """The options that are needed."""
 
     def draft(self) -> Draft:
         """Return what is to be written; if `missing` is not empty, it is not complete."""
-        given = self._given
-        accounts, workspaces = self._from_bills(self._found) if self._found else self._from_options()
+        given, found = self._given, self._found
+        accounts, workspaces = self._from_bills(found) if found else self._from_options()
         to = self._recipients()
-        named = self._named(accounts, to[0] if to else "")
-        mail, password = self._mail(to)
+        named = dict(self._named(accounts, to[0] if to else ""))
+        mail, password = self._mail(to) if to else (None, "")
         if not to and not given.webhook and not self._asks:
-            self.missing.insert(0, "--email ADDRESS with --smtp HOST:PORT, or --webhook URL: where alerts are sent")
-        products = self._found.products if self._found else (MODEL_STUDIO,)
+            self.missing.insert(0, "--email ADDRESS with --smtp HOST:PORT, or --webhook URL")
         nameless = given.account or "" if len(accounts) > 1 else ""
-        return Draft(named, workspaces, products, nameless, mail, password, given.webhook or "")
+        products = found.products if found else (MODEL_STUDIO,)
+        return Draft(named, self._budgets, workspaces, products, nameless, mail, password, given.webhook or "")
 
     def confirmed(self, draft: Draft, folder: str) -> tuple[Draft | None, bool]:
         """Ask whether to write it; return it, perhaps with other budgets, or None, and whether to send a test message."""
         reached = ", ".join([*(draft.mail.to if draft.mail else ()), *(["the webhook"] if draft.webhook else [])])
-        if not reached:
-            click.echo("Without a mail address alerts are only printed by the daemon.")
-        test = f" and send a test message to {reached}" if reached else ""
-        only = "; w: only write" if reached else ""
+        test = f" and send a test message to {reached}; w: only write" if reached else "; alerts will only be printed"
+        click.echo(f"\ny: write {folder}{test}\nn: write nothing; or WORKSPACE=BUDGET to change a budget")
         while True:
-            text = f"Write {folder}{test}? [Y/n{only}; or WORKSPACE=BUDGET to change a budget]"
-            answer = str(click.prompt(text, default="y", show_default=False)).strip()
-            if answer.lower() in _YES | _ONLY_WRITE:
-                return draft, bool(reached) and answer.lower() in _YES
-            if answer.lower() in _NO:
-                return None, False
+            answer = str(click.prompt(f"Write it? [Y/n{'/w' if reached else ''}]", default="y", show_default=False)).strip()
+            if answer.lower() in {"y", "yes", "w", "n", "no"}:
+                begins = answer[0].lower()
+                return None if begins == "n" else draft, bool(reached) and begins == "y"
             try:
                 workspace, budget = workspace_budget(answer)
             except click.BadParameter as error:
                 click.echo(f"Error: {error.message}")
                 continue
+            changed = [replace(one, budget=budget, why="") for one in draft.workspaces if one.workspace == workspace]
             others = [one for one in draft.workspaces if one.workspace != workspace]
-            before = [one for one in draft.workspaces if one.workspace == workspace] or [WorkspaceDraft(workspace, budget)]
-            draft = replace(draft, workspaces=[*others, *(replace(one, budget=budget, why="") for one in before)])
+            draft = replace(draft, workspaces=[*others, *(changed or [WorkspaceDraft(workspace, budget)])])
             click.echo(f"{workspace}: {plain(budget)}")
 
     def _ask(self, option: str, text: str, suggestion: str, parse: Callable[[str], Any]) -> Any:  # noqa: ANN401 -- as parsed
@@ -120,64 +122,68 @@ class Interview:
 
     # --- accounts and workspaces
 
-    def _from_bills(self, found: Discovery) -> tuple[list[AccountDraft], list[WorkspaceDraft]]:
+    def _from_bills(self, found: Discovery) -> tuple[Sequence[FoundAccount], Sequence[WorkspaceDraft]]:
         """Show what the bills contain, and return it with budgets."""
-        given, accounts, workspaces = self._given, list[AccountDraft](), list[WorkspaceDraft]()
-        single = next((one.account for one in found.accounts if given.account in {None, one.account}), "")
-        if len(found.accounts) > 1 and not given.account and (given.site or given.currency or given.name):
-            msg = "the bills are of several accounts: name with --account the one that --site, --currency and --name are for"
+        given, workspaces = self._given, list[WorkspaceDraft]()
+        meant = [one for one in found.accounts if given.account in {None, one.account}]
+        if (given.site or given.currency or given.name) and len(meant) != 1:
+            msg = "name with --account the account of these bills that --site, --currency and --name are for"
+            raise click.UsageError(msg)
+        if given.currency and given.currency != meant[0].currency:
+            msg = f"the bills of account {meant[0].account} are in {meant[0].currency}: leave --currency out"
             raise click.UsageError(msg)
         for account in found.accounts:
-            is_meant = account.account == single and (given.account or len(found.accounts) == 1)
-            site = given.site if is_meant else None
-            if is_meant and given.currency and given.currency != account.currency:
-                msg = f"the bills of account {account.account} are in {account.currency}: leave --currency out"
-                raise click.UsageError(msg)
-            suggested = dict(_suggestions(account, given.budgets))
-            overall = suggest(account, account.workspaces) if _needs_overall(account, suggested) else None
-            _show(account, suggested, overall)
-            if not site and account.is_site_guessed:
-                text = f"Site of account {account.account} (cn: China, intl: international)"
-                site = self._ask("--site cn|intl", text, account.site, lambda answer: valid(Site, answer))
-            accounts.append(AccountDraft(account.account, site or account.site, account.currency, budget=overall))
-            workspaces += suggested.values()
+            drafts = {one.workspace: one for one in _workspaces(account, given.budgets)}
+            _show(account, drafts)
+            if not drafts or any(not workspace and split.total.amount > 0 for (_, workspace), split in account.spent.items()):
+                self._budgets[account.account], why = suggest(account, account.workspaces)
+                budget = plain(self._budgets[account.account])
+                click.echo(f"\nCharges without a workspace count only for the account.\nIts budget: {budget} ({why})")
+            workspaces += drafts.values()
+        if MODEL_STUDIO not in found.products:
+            click.echo(f"\nNo charges of Model Studio ({MODEL_STUDIO}): all products of the bills are watched.")
+        click.echo(_BASIS)
         named = {one.workspace for one in workspaces}
         workspaces += [WorkspaceDraft(one, budget) for one, budget in given.budgets.items() if one not in named]
-        return accounts, workspaces
+        return [self._located(one, given.site if one in meant else None) for one in found.accounts], workspaces
 
-    def _from_options(self) -> tuple[list[AccountDraft], list[WorkspaceDraft]]:
+    def _located(self, account: FoundAccount, site: Site | None) -> FoundAccount:
+        """Return the account with its site: given, certain, or answered."""
+        if not site and account.is_site_guessed:
+            text = f"Site of account {account.account} ({_SITE})"
+            site = self._ask("--site cn|intl", text, account.site, lambda answer: valid(Site, answer))
+        return replace(account, site=site or account.site)
+
+    def _from_options(self) -> tuple[Sequence[FoundAccount], Sequence[WorkspaceDraft]]:
         """Return the account and the workspaces that the options name."""
         given = self._given
         account = given.account or self._ask(
-            "--account ID, or --from FILE...: the account that pays", "Account id", "", lambda text: valid(AccountIdText, text)
+            "--account ID, or --from FILE...", "Account id", "", lambda text: valid(AccountIdText, text)
         )
-        by_currency = {currency: site for site, currency in CURRENCIES.items()}
-        suggested = by_currency.get(Currency(given.currency or ""), Site.INTL if given.currency else "")
-        site = given.site or self._ask(
-            "--site cn|intl", "Site (cn: China, intl: international)", suggested, lambda answer: valid(Site, answer)
+        suggested = "" if not given.currency else Site.CN if given.currency == CURRENCIES[Site.CN] else Site.INTL
+        site = (
+            given.site or self._ask("--site cn|intl", f"Site ({_SITE})", suggested, lambda text: valid(Site, text)) or Site.CN
         )
-        budgets = dict(given.budgets)
-        if not budgets and (
-            first := self._ask("--workspace ID=BUDGET", "A workspace and its budget a month (ID=BUDGET)", "", workspace_budget)
-        ):
-            budgets = dict([first])
+        text = "A workspace and its budget a month (ID=BUDGET)"
+        budgets = given.budgets or dict(filter(None, [self._ask("--workspace ID=BUDGET", text, "", workspace_budget)]))
         currency = Currency(given.currency) if given.currency else CURRENCIES[site or Site.CN]
-        drafts = [WorkspaceDraft(workspace, budget) for workspace, budget in budgets.items()]
-        return [AccountDraft(account or "", site or Site.CN, currency)], drafts
+        found = FoundAccount(AccountId(account or ""), currency, site or Site.CN)
+        return [found], [WorkspaceDraft(*one) for one in budgets.items()]
 
-    def _named(self, accounts: Sequence[AccountDraft], address: str) -> list[AccountDraft]:
-        """Return the accounts with names: given, answered or suggested."""
-        named: list[AccountDraft] = []
+    def _named(self, accounts: Sequence[FoundAccount], address: str) -> Iterator[tuple[str, FoundAccount]]:
+        """Yield the accounts with their names: given, answered or suggested."""
         domain, is_only = address.rpartition("@")[2], len(accounts) == 1
+        company = domain.partition(".")[0] if is_only and domain not in PUBLIC_DOMAINS else ""
+        taken: set[str] = set()
         for one in accounts:
-            company = domain.partition(".")[0] if is_only and domain and not is_public(domain) else ""
+            usual = f"account-{re.sub('[^A-Za-z0-9]+', '', one.account)[-4:] or 1}"
+            names = (company if _COMPANY.fullmatch(company) else usual, usual, f"{usual}-{len(taken) + 1}")
             name = self._given.name if is_only or one.account == self._given.account else None
-            if name is None and (self._asks or not self.missing):
-                taken = {other.name.lower() for other in named}
-                text = f"A name for account {one.account}"
-                name = self._ask("--name NAME", text, _name(company, one.account, taken), lambda text: valid(Name, text))
-            named.append(replace(one, name=name or ""))
-        return named
+            suggestion = next(name for name in names if name.lower() not in taken)
+            text = f"A name for account {one.account}"
+            name = name or str(self._ask("--name NAME", text, suggestion, lambda text: valid(Name, text)))
+            taken.add(name.lower())
+            yield name, one
 
     # --- mail
 
@@ -188,16 +194,13 @@ class Interview:
             found: Sequence[str] = click.prompt(text, default="", show_default=False, value_proc=_addresses)
             return found
         if not given.emails and (given.smtp or given.user or given.password is not None):
-            self.missing.append("--email ADDRESS: who is notified by mail")
+            self.missing.append("--email ADDRESS")
         return given.emails
 
     def _mail(self, to: Sequence[str]) -> tuple[EmailConfig | None, str]:
         """Return how mail is sent to them, and the password."""
-        given = self._given
-        if not to:
-            return None, ""
-        domain = to[0].rpartition("@")[2]
-        server = _server(given.smtp) if given.smtp else self._ask("--smtp HOST:PORT", "Mail server", guess(domain), _server)
+        given, suggestion = self._given, "" if self._given.smtp else guess(to[0].rpartition("@")[2])
+        server = _server(given.smtp) if given.smtp else self._ask("--smtp HOST:PORT", "Mail server", suggestion, _server)
         if not server:
             return None, ""
         host, port = server
@@ -210,7 +213,7 @@ class Interview:
         if user in {None, _NO_USER}:
             return _mail_config(host, port, None, to), ""
         if password is None and self._asks:
-            text = "Password (of Gmail, QQ Mail, 163 and others: an app password or authorization code)"
+            text = "Password (Gmail, QQ Mail, 163, ...: an app password or authorization code)"
             password = str(click.prompt(text, hide_input=True))
         elif password is None:
             self.missing.append(f"--smtp-password-file FILE: the password of {user}")
@@ -230,7 +233,7 @@ def mailbox(address: str, option: str = "") -> str:
     return address
 
 
-def _addresses(text: str) -> tuple[str, ...]:
+def _addresses(text: str) -> Sequence[str]:
     return tuple(dict.fromkeys(mailbox(one) for one in re.split(r"[,;\s]+", text) if one))
 
 
@@ -245,47 +248,24 @@ def _server(text: str) -> tuple[str, int]:
     return found.host, found.connects_to
 
 
-def _suggestions(account: FoundAccount, budgets: Mapping[str, Decimal]) -> Iterator[tuple[str, WorkspaceDraft]]:
+def _workspaces(account: FoundAccount, budgets: Mapping[str, Decimal]) -> Iterator[WorkspaceDraft]:
     """Yield a budget for each workspace that was charged for in the months that count."""
-    for workspace in account.workspaces:
-        is_recent = any((month, workspace) in account.spent for month in (account.whole, max(account.months)) if month)
-        if not workspace or not (is_recent or workspace in budgets):
+    months = (account.whole, max(account.months))
+    for workspace in filter(None, account.workspaces):
+        if workspace not in budgets and not any((month, workspace) in account.spent for month in months):
             continue
         try:
             valid(WorkspaceText, workspace)
         except click.BadParameter as error:
             click.echo(f"No budget for a workspace with this id: {error.message}", err=True)
             continue
-        if workspace in budgets:
-            yield workspace, WorkspaceDraft(workspace, budgets[workspace], account=account.account)
-        else:
-            found = suggest(account, [workspace])
-            yield workspace, WorkspaceDraft(workspace, found.budget, found.why, account.account)
+        budget, why = (budgets[workspace], "") if workspace in budgets else suggest(account, [workspace])
+        yield WorkspaceDraft(workspace, budget, why, account.account)
 
 
-def _needs_overall(account: FoundAccount, suggested: Mapping[str, object]) -> bool:
-    """Return whether money is spent that no budget of a workspace counts."""
-    unassigned = (split.total.amount for (_, workspace), split in account.spent.items() if not workspace)
-    return not suggested or any(amount > 0 for amount in unassigned)
-
-
-def _show(account: FoundAccount, suggested: Mapping[str, WorkspaceDraft], overall: Suggestion | None) -> None:
+def _show(account: FoundAccount, drafts: Mapping[str, WorkspaceDraft]) -> None:
     click.echo(f"\n{account.title}\n")
     whole, newest = account.whole, max(account.months)
     months = {month.label if month == whole else f"{month.label} SO FAR": month for month in (whole, newest) if month}
-    budgets = {workspace: plain(one.budget) for workspace, one in suggested.items()}
+    budgets = {workspace: plain(one.budget) for workspace, one in drafts.items()}
     print_whole(console(), workspace_table(account, months, budgets, "BUDGET"))
-    click.echo("\nBudgets: the last whole month + 20%, rounded. Where it has no spend, or this month")
-    click.echo("has used that up: this month, projected to its end, + 20%. Each file says which.")
-    if overall:
-        click.echo(f"A budget of the account, {plain(overall.budget)}, covers charges without a workspace as well.")
-
-
-def _name(company: str, account: str, taken: set[str]) -> str:
-    """Return a name for an account that no other one has."""
-    ending = re.sub("[^A-Za-z0-9]+", "", account)[-4:] or "1"
-    for name in (company, f"account-{ending}", *(f"account-{ending}-{number}" for number in range(2, len(taken) + 3))):
-        with suppress(click.BadParameter):
-            if name and name.lower() not in taken:
-                return str(valid(Name, name))
-    return ""

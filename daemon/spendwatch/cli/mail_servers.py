@@ -8,56 +8,45 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
-_BY_DOMAIN = {
-    "gmail.com": "smtp.gmail.com:465",
-    "googlemail.com": "smtp.gmail.com:465",
-    "qq.com": "smtp.qq.com:465",
-    "foxmail.com": "smtp.qq.com:465",
-    "163.com": "smtp.163.com:465",
-    "126.com": "smtp.126.com:465",
-    "yeah.net": "smtp.yeah.net:465",
-    "sina.com": "smtp.sina.com:465",
-    "139.com": "smtp.139.com:465",
-    "aliyun.com": "smtp.aliyun.com:465",
-    "outlook.com": "smtp-mail.outlook.com:587",
-    "hotmail.com": "smtp-mail.outlook.com:587",
-    "live.com": "smtp-mail.outlook.com:587",
-    "icloud.com": "smtp.mail.me.com:587",
-    "yahoo.com": "smtp.mail.yahoo.com:465",
-}
-_BY_MX = {
-    b"\x02qq": "smtp.exmail.qq.com:465",
-    b"\x09mxhichina": "smtp.qiye.aliyun.com:465",
-    b"\x07netease": "smtp.qiye.163.com:465",
-    b"\x06feishu": "smtp.feishu.cn:465",
-    b"\x06google": "smtp.gmail.com:465",
-    b"\x07outlook": "smtp.office365.com:587",
-}
-"""By a label of the receiving server's name, as DNS writes it: its length, then its letters."""
-
+_SERVERS = (
+    ("smtp.gmail.com:465", ("gmail.com", "googlemail.com"), b"\x06google"),
+    ("smtp.exmail.qq.com:465", (), b"\x02qq"),
+    ("smtp.qq.com:465", ("qq.com", "foxmail.com"), b""),
+    ("smtp.qiye.163.com:465", (), b"\x07netease"),
+    ("smtp.163.com:465", ("163.com",), b""),
+    ("smtp.126.com:465", ("126.com",), b""),
+    ("smtp.yeah.net:465", ("yeah.net",), b""),
+    ("smtp.sina.com:465", ("sina.com",), b""),
+    ("smtp.139.com:465", ("139.com",), b""),
+    ("smtp.qiye.aliyun.com:465", (), b"\x09mxhichina"),
+    ("smtp.aliyun.com:465", ("aliyun.com",), b""),
+    ("smtp.feishu.cn:465", (), b"\x06feishu"),
+    ("smtp.office365.com:587", (), b"\x07outlook"),
+    ("smtp-mail.outlook.com:587", ("outlook.com", "hotmail.com", "live.com"), b""),
+    ("smtp.mail.me.com:587", ("icloud.com",), b""),
+    ("smtp.mail.yahoo.com:465", ("yahoo.com",), b""),
+)
+"""Each server with the domains where anybody may have an address, and with the part of a receiving server's name by which
+companies are recognized that are customers there, as DNS writes it: the length, then the letters."""
+PUBLIC_DOMAINS = frozenset(domain for _, domains, _ in _SERVERS for domain in domains)
 _PATIENCE = 1.5
 _MX, _INTERNET, _RECURSE = 15, 1, 0x0100
 
 
-def is_public(domain: str) -> bool:
-    """Return whether anybody may have an address there: the domain names no company."""
-    return domain.lower() in _BY_DOMAIN
-
-
 def guess(domain: str, *, resolvers: Path = Path("/etc/resolv.conf"), port: int = 53) -> str:
     """Return the likely server as `HOST:PORT`, or nothing: there may be no network, and nobody waits long for a guess."""
-    if known := _BY_DOMAIN.get(domain.lower()):
-        return known
+    if domain.lower() in PUBLIC_DOMAINS:
+        return next(server for server, domains, _ in _SERVERS if domain.lower() in domains)
     with suppress(OSError, ValueError):
         answer = _mail_exchangers(domain, resolvers, port)
-        return next((server for label, server in _BY_MX.items() if label in answer), "")
+        return next((server for server, _, label in _SERVERS if label and label in answer), "")
     return ""
 
 
 def _mail_exchangers(domain: str, resolvers: Path, port: int) -> bytes:
     """Return the name server's answer to who receives mail of that domain, behind the question."""
     lines = (line.split() for line in resolvers.read_text(encoding="ascii").splitlines())
-    resolver = next(words[1] for words in [*lines, ["nameserver", "127.0.0.1"]] if words[:1] == ["nameserver"] and words[1:])
+    resolver = next((words[1] for words in lines if words[:1] == ["nameserver"] and words[1:]), "127.0.0.1")
     number = os.urandom(2)
     labels = (label.encode("idna") for label in domain.split("."))
     name = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"

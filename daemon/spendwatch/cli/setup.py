@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 import click
 
@@ -50,14 +50,14 @@ class _TakesFiles(click.Command):
 @click.option("--email", "emails", multiple=True, metavar="ADDRESS", help="Who is notified by mail (repeatable).")
 @click.option("--smtp", metavar="HOST:PORT", help="The mail server; default: guessed from the address.")
 @click.option("--smtp-user", "user", metavar="USER", help="Default, if there is a password: the first address.")
-@click.option("--smtp-password-file", "password", metavar="FILE", type=click.File(), help="Is copied. `-`: standard input.")
+@click.option("--smtp-password-file", "password", metavar="FILE", type=click.File("rb"), help="Is copied. `-`: standard input.")
 @click.option("--webhook", metavar="URL", help="An https address that gets signed JSON.")
 @click.option("--workspace", "budgets", multiple=True, metavar="ID=BUDGET", help="A budget per month (repeatable).")
 @click.option("--yes", is_flag=True, help="Ask nothing and accept what is suggested.")
 def init(
     folder: Path,
     bills: tuple[Path, ...],
-    password: TextIO | None,
+    password: BinaryIO | None,
     *,
     emails: tuple[str, ...],
     budgets: tuple[str, ...],
