@@ -338,7 +338,7 @@ def test_a_report_as_csv_holds_no_formula(quiet_home: Home) -> None:
     quiet_home.drop(lines_worth("1", model='=HYPERLINK("x")') + lines_worth("-2", first=2, model="plain"))
     quiet_home.call("once")
     rows = list(csv.reader(io.StringIO(quiet_home.call("report", "--by", "model", "--csv").stdout)))
-    assert rows[0] == ["model", "currency", "spend", "pay_as_you_go", "subscription", "lines", "share", "previous"]
+    assert rows[0] == ["model", "currency", "spend", "pay_as_you_go", "subscription", "lines", "share", "previous", "usage"]
     assert {row[0]: row[2] for row in rows[1:]} == {'\'=HYPERLINK("x")': "1", "plain": "-2"}
 
 
@@ -365,7 +365,7 @@ def test_every_command_that_shows_spend_shows_subscription_apart(quiet_home: Hom
     keys = ("workspace", "spend", "pay_as_you_go", "subscription")
     (total,) = quiet_home.json("report")["totals"]
     figures = {"spend": "340", "pay_as_you_go": "60", "subscription": "280", "lines": 3}
-    assert total == {"currency": "CNY", **figures, "share": "1", "previous": None}
+    assert total == {"currency": "CNY", **figures, "share": "1", "previous": None, "usage": None}
     for rows in (rehearsed, quiet_home.json("status")["accounts"][0]["workspaces"]):
         assert sorted(tuple(row[key] for key in keys) for row in rows) == wanted
     report = quiet_home.call("report").stdout

@@ -8,14 +8,17 @@ import json
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import oracle
-from bill_builder import a_bill, a_line
+from bill_builder import INSTANCE, PRODUCT, UNIT, USAGE, a_bill, a_line
 from home import Home
 
+SAMPLES = Path(__file__).parents[1] / "data" / "bills"
+DETAIL = "1000000000000001-20260915093012_consumedetailbillv2.csv"
 RESEARCH, TRAINING = "llm-demo0a1b2c3d4e", "llm-demo5f6a7b8c9d"
 NAMES = 'names: {api_keys: {"1200345": chatbot}, workspaces: {llm-demo5f6a7b8c9d: Training}}'
 
@@ -213,3 +216,25 @@ def test_by_month_shows_a_year(reported: Home) -> None:
     found = json.loads(reported.call("report", "--by", "month", "--json").stdout)
     first, last = date.fromisoformat(found["from"]), date.fromisoformat(found["to"])
     assert (last - first).days in {364, 365}
+
+
+def test_usage_is_summed_by_unit_over_the_lines_that_count(quiet_home: Home) -> None:
+    quiet_home.furnish(extra=NAMES)
+    content = (SAMPLES / DETAIL).read_bytes()
+    for name in (DETAIL, f"again-{DETAIL}"):
+        quiet_home.call("import", str(quiet_home.put(name, content)))
+    wanted: dict[tuple[str, str], Decimal] = {}
+    for row in csv.DictReader(io.StringIO(content.decode("utf-8-sig"))):
+        workspace = oracle.workspace_in(row[INSTANCE]) if row[PRODUCT] == "sfm" else ""
+        if row[PRODUCT] == "sfm" and row[USAGE] and Decimal(row[USAGE]):
+            place = workspace, row[UNIT]
+            wanted[place] = wanted.get(place, Decimal(0)) + Decimal(row[USAGE])
+    found = quiet_home.json("report", "--month", "2026-09", "--usage")
+    used = {(row["workspace"], one["unit"]): Decimal(one["quantity"]) for row in found["rows"] for one in row["usage"]}
+    assert used == wanted
+    whole = {one["unit"]: Decimal(one["quantity"]) for one in found["totals"][0]["usage"]}
+    assert whole == {unit: sum(many for (_, of), many in wanted.items() if of == unit) for _, unit in wanted}
+    days = quiet_home.json("report", "--from", "2026-09-01", "--to", "2026-09-01", "--usage", "--where", "model=qwen3.6*")
+    assert days["totals"][0]["usage"] == [{"unit": "千tokens", "quantity": "15.523"}]
+    assert "k tokens" in quiet_home.call("report", "--month", "2026-09", "--usage").stdout
+    assert quiet_home.json("report", "--month", "2026-09")["rows"][0]["usage"] is None

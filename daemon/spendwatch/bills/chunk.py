@@ -10,16 +10,20 @@ import base64
 import hashlib
 import json
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from io import BytesIO
 from operator import itemgetter
 from pathlib import Path
+from typing import TextIO
 
 import polars as pl
 
 from spendwatch.bills.dimensions import ChargeDimensions
-from spendwatch.domain.money import SCALE
+from spendwatch.domain.errors import InvalidAmountError
+from spendwatch.domain.money import EXACT, SCALE, parse_amount, plain
 from spendwatch.domain.statement import Digest
 
 OUTSTANDING = "outstanding"
@@ -188,6 +192,22 @@ def roll_up(frame: pl.DataFrame, book: DimensionDictionary) -> str:
         .select(pl.format('[{},"{}",{},{}]', "spend", "billed_cost", "len", rest))
     )
     return f"[{','.join(rows.to_series())}]"
+
+
+def write_usage(file: TextIO, lines: pl.DataFrame, book: DimensionDictionary, products: Collection[str] | None) -> None:
+    """Write as JSON how much the lines for these products used: a row for each combination of `SPEND_KEY` and unit.
+
+    What is no number is nothing used: not every charge is for a quantity.
+    """
+    totals: dict[tuple[str, ...], Decimal] = {}
+    for number, usage, count in lines.group_by("traits", "usage").len().iter_rows():
+        traits = book.traits[number]
+        with suppress(InvalidAmountError):
+            if products is None or traits.product in products:
+                key = (*_SPEND(traits), traits.unit)
+                more = EXACT.multiply(parse_amount(usage), Decimal(count))
+                totals[key] = EXACT.add(totals.get(key, Decimal(0)), more)
+    json.dump([(*key, plain(amount)) for key, amount in sorted(totals.items()) if amount], file, ensure_ascii=False)
 
 
 def _plain(amount: pl.Expr) -> pl.Expr:

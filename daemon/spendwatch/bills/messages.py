@@ -49,7 +49,7 @@ class ResolveRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """Write the lines of a day in the columns of FOCUS."""
+    """Write the lines of a day in the columns of FOCUS, or how much was used."""
 
     day: DayKey
     plan: Plan
@@ -57,6 +57,7 @@ class ExportRequest:
     into: Path
     products: tuple[str, ...] | None
     """Only lines of these; None means all."""
+    is_usage: bool = False
 
 
 @dataclass(frozen=True, slots=True)

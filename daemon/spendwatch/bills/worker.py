@@ -19,7 +19,7 @@ from polars.exceptions import PolarsError
 from pydantic_core import to_json
 
 from spendwatch.bills.bill import UnderstoodBill
-from spendwatch.bills.chunk import DimensionDictionary
+from spendwatch.bills.chunk import DimensionDictionary, write_usage
 from spendwatch.bills.focus_lines import write_day
 from spendwatch.bills.merging import Resolving, SharedIds
 from spendwatch.bills.messages import (
@@ -97,7 +97,10 @@ class Worker:
                 book = DimensionDictionary()
                 lines = Resolving(request.plan, request.contents, None, request.into.parent).lines_of(request.day, book)
                 with request.into.open("w", encoding="utf-8", newline="") as file:
-                    write_day(file, request.day, lines, book, request.products)
+                    if request.is_usage:
+                        write_usage(file, lines, book, request.products)
+                    else:
+                        write_day(file, request.day, lines, book, request.products)
             case ForgetRequest():
                 self.bill = None
         return Done()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import ROUND_DOWN, Decimal
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import click
 
 from spendwatch.bills.cells import guarded
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import DAY, json_option, month_option
@@ -20,13 +23,14 @@ from spendwatch.cli.screen import Rows, clean, console, fitting, print_json, pri
 from spendwatch.cli.totals import outside_json, outside_text
 from spendwatch.domain.commodity import category_of
 from spendwatch.domain.errors import printable
-from spendwatch.domain.money import EXACT, Currency, Money, share_of, shown
+from spendwatch.domain.merging import Plan, plans_of_days
+from spendwatch.domain.money import EXACT, Currency, Money, plain, share_of, shown
 from spendwatch.domain.period import BillingPeriod, DaySpan, days_text
 from spendwatch.domain.policy import Policies
 from spendwatch.domain.scope import TAG, Dimension, can_fit, value_of
 from spendwatch.domain.series_selection import Unwatched, authorities, unwatched
 from spendwatch.domain.standing import SpendSum, Split
-from spendwatch.domain.statement import AccountId, WorkspaceId
+from spendwatch.domain.statement import AccountId, DayKey, WorkspaceId
 from spendwatch.domain.usage import unknown_among
 from spendwatch.exact_json import json_value
 from spendwatch.jobs.overview_json import split_json
@@ -55,6 +59,7 @@ _MONTHS = 12
 @click.option(
     "--where", multiple=True, metavar="KEY=PATTERN", help="Only spend that matches, as in `match`, by id or name; repeatable."
 )
+@click.option("--usage", is_flag=True, help="Show tokens, images, seconds, too; reads the lines on record, so it takes longer.")
 @click.option("--all-products", is_flag=True, help="Include products that are not watched.")
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line.")
@@ -67,6 +72,7 @@ def report(
     last: date | None,
     by: str,
     where: Sequence[str],
+    usage: bool,
     all_products: bool,
     as_json: bool,
     as_csv: bool,
@@ -87,7 +93,8 @@ def report(
     span = _span(month, first, last, today, is_by_month=_MONTH in columns)
     products = None if all_products else settings.policies.products
     with opened_store(settings, read_only=True) as store, store.ledger.snapshot():
-        found = _Ledger(store, settings.policies, settings.zone, products, columns, filters).report(span)
+        seen = _Ledger(store, settings.policies, settings.zone, products, columns, filters)
+        found = seen.report(span, seen.used(span) if usage else _Used())
     if as_json:
         print_json({"schema_version": 1, "as_of": json_value(now, settings.zone), **_json(found)})
     elif as_csv:
@@ -143,6 +150,8 @@ class _Row:
     """Of all rows in the currency; None where these are not above zero."""
     before: Money | None
     """In the period before; None where nothing is on record then."""
+    usage: Mapping[str, Decimal] | None
+    """Quantities by the provider's units; None where they were not asked for, or are not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +178,32 @@ class _Report:
     totals: Mapping[Currency, _Row]
     missing: tuple[_Missing, ...]
     missing_before: tuple[_Missing, ...]
+    lost: tuple[date, ...]
+    """Days whose lines are removed, so that usage is not known."""
     outside: tuple[Unwatched, ...]
     """What is charged for products that are not watched."""
 
 
-_Sums = dict[tuple[tuple[str, ...], Currency], list[SpendSum]]
+_Key = tuple[tuple[str, ...], Currency]
+_Sums = dict[_Key, list[SpendSum]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """Quantities by row and unit."""
+
+    quantities: Mapping[_Key, Mapping[str, Decimal]] | None = None
+    lost: tuple[date, ...] = ()
+
+    def of(self, keys: Iterable[_Key]) -> Mapping[str, Decimal] | None:
+        """Return those of some rows together."""
+        if self.quantities is None or self.lost:
+            return None
+        found: dict[str, Decimal] = {}
+        for key in keys:
+            for unit, quantity in self.quantities.get(key, {}).items():
+                found[unit] = EXACT.add(found.get(unit, Decimal(0)), quantity)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +217,7 @@ class _Ledger:
     columns: tuple[str, ...]
     filters: tuple[tuple[str, str], ...]
 
-    def report(self, span: DaySpan) -> _Report:
+    def report(self, span: DaySpan, used: _Used) -> _Report:
         """Return the spend of these days beside that of as many before."""
         sums, before = self._sums(span), {} if _TIMES & {*self.columns} else self._sums(span.previous())
         owners = {one.workspace: one.owner for one in reversed(self.policies.workspaces)}
@@ -195,16 +225,18 @@ class _Ledger:
         currencies = sorted({currency for _, currency in (*sums, *before)})
         wholes = {one: Split.of(_all(sums, one), one).total for one in currencies}
 
-        def row(key: tuple[tuple[str, ...], Currency], mine: Sequence[SpendSum], was: Iterable[SpendSum]) -> _Row:
+        def row(
+            key: _Key, mine: Sequence[SpendSum], was: Iterable[SpendSum], usage: Mapping[str, Decimal] | None = None
+        ) -> _Row:
             values, currency = key
             split = Split.of(mine, currency)
             share = share_of(split.total.amount, wholes[currency].amount)
             then = Split.of(was, currency).total if before else None
             named = tuple(map(self._name, self.columns, values))
             owner = "" if place is None else owners.get(WorkspaceId(values[place]), "")
-            return _Row(values, named, owner, split, sum(one.lines for one in mine), share, then)
+            return _Row(values, named, owner, split, sum(one.lines for one in mine), share, then, usage)
 
-        rows = [row(key, mine, before.get(key, ())) for key, mine in sums.items()]
+        rows = [row(key, mine, before.get(key, ()), used.of([key])) for key, mine in sums.items()]
         past = (row(key, (), was) for key, was in before.items() if key not in sums)
         gone = [one for one in past if one.before and one.before.amount]
         order = _by_values if self.columns[0] in _TIMES else _by_spend
@@ -215,9 +247,13 @@ class _Ledger:
             columns=self.columns,
             rows=tuple(sorted(rows, key=order)),
             gone=tuple(sorted(gone, key=_by_values)),
-            totals={one: row((blank, one), _all(sums, one), _all(before, one)) for one in currencies},
+            totals={
+                one: row((blank, one), _all(sums, one), _all(before, one), used.of(key for key in sums if key[1] == one))
+                for one in currencies
+            },
             missing=tuple(self._missing(span)),
             missing_before=tuple(self._missing(span.previous())) if before else (),
+            lost=used.lost,
             outside=self._outside(span),
         )
 
@@ -227,10 +263,40 @@ class _Ledger:
         found: _Sums = {}
         for period in self._on_record(span):
             for spent in self.store.ledger.spend(period, needed, products=self.products, days=span.within(period)):
-                if all(self._fits(_value(column, period, spent), column, pattern) for column, pattern in self.filters):
-                    values = tuple(_value(column, period, spent) for column in self.columns)
-                    found.setdefault((values, spent.currency), []).append(spent)
+                if self._is_wanted(period, spent):
+                    found.setdefault((self._values(period, spent), spent.currency), []).append(spent)
         return found
+
+    def used(self, span: DaySpan) -> _Used:
+        """Return how much was used, from the lines that count."""
+        ledger, found, lost = self.store.ledger, dict[_Key, dict[str, Decimal]](), list[date]()
+        with tempfile.TemporaryDirectory(prefix="spendwatch-") as folder, ReadingProcess(Path(folder)) as reader:
+            for period, day, plan in self._days(span):
+                if ledger.given_up(plan.contents):
+                    lost.append(day.day)
+                    continue
+                for used in reader.usage(day, plan, lambda digest: ledger.content(digest) or b"", self.products):
+                    values = {Dimension(name): value for name, value in used.values.items() if name != "currency"}
+                    values |= {Dimension.ACCOUNT: day.account, Dimension.DAY: day.day.isoformat()}
+                    spent = SpendSum(values, Currency(used.values["currency"]), used.quantity, 0)
+                    if self._is_wanted(period, spent):
+                        units = found.setdefault((self._values(period, spent), spent.currency), {})
+                        units[used.unit] = EXACT.add(units.get(used.unit, Decimal(0)), used.quantity)
+        return _Used(found, tuple(lost))
+
+    def _days(self, span: DaySpan) -> Iterator[tuple[BillingPeriod, DayKey, Plan]]:
+        for period in self._on_record(span):
+            days = span.within(period)
+            for series in sorted(set(authorities(self.store.ledger.totals(period), self.products).values())):
+                for day, plan in plans_of_days(self.store.ledger.held([series])).items():
+                    if days is None or days[0] <= day.day < days[1]:
+                        yield period, day, plan
+
+    def _is_wanted(self, period: BillingPeriod, spent: SpendSum) -> bool:
+        return all(self._fits(_value(column, period, spent), column, pattern) for column, pattern in self.filters)
+
+    def _values(self, period: BillingPeriod, spent: SpendSum) -> tuple[str, ...]:
+        return tuple(_value(column, period, spent) for column in self.columns)
 
     def _on_record(self, span: DaySpan) -> list[BillingPeriod]:
         known = {period for periods in self.store.ledger.periods().values() for period in periods}
@@ -341,17 +407,19 @@ def _cells(columns: Sequence[str], row: _Row) -> Iterator[tuple[str, str]]:
 
 
 def _figures_json(row: _Row) -> dict[str, object]:
-    figures = {"lines": row.lines, "share": json_value(row.share), "previous": json_value(row.before)}
+    units = None if row.usage is None else [{"unit": unit, "quantity": plain(many)} for unit, many in sorted(row.usage.items())]
+    figures = {"lines": row.lines, "share": json_value(row.share), "previous": json_value(row.before), "usage": units}
     return {"currency": row.split.total.currency, **split_json(row.split), **figures}
 
 
 def _write_csv(found: _Report) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    blank = _Row(("",) * len(found.columns), ("",) * len(found.columns), "", Split.nothing(Currency("")), 0, None, None)
+    blank = _Row(("",) * len(found.columns), ("",) * len(found.columns), "", Split.nothing(Currency("")), 0, None, None, None)
     writer.writerow([*dict(_cells(found.columns, blank)), *_figures_json(blank)])
     for row in (*found.rows, *found.gone):
         # Amounts stay numbers.
-        writer.writerow([*(guarded(cell) for _, cell in _cells(found.columns, row)), *_figures_json(row).values()])
+        figures = {**_figures_json(row), "usage": guarded(_usage(row, {}))}
+        writer.writerow([*(guarded(cell) for _, cell in _cells(found.columns, row)), *figures.values()])
 
 
 _LESS = ("owner", "pay_as_you_go", "lines", "subscription", "share", "before")
@@ -377,6 +445,8 @@ def _table(found: _Report, left_out: set[str]) -> Rows:
         left_out = left_out | {"owner"}
     if not found.before:
         left_out = left_out | {"before"}
+    if not any(row.usage for row in rows):
+        left_out = left_out | {"usage"}
     before = found.before.month if found.before else None
     headings = {
         "spend": "SPEND",
@@ -385,6 +455,7 @@ def _table(found: _Report, left_out: set[str]) -> Rows:
         "pay_as_you_go": "PAY-AS-YOU-GO",
         "subscription": "SUBSCRIPTION",
         "lines": "LINES",
+        "usage": "USAGE",
     }
     figures = [key for key in headings if key not in left_out]
     owner = ["OWNER"] if "owner" not in left_out else []
@@ -398,14 +469,32 @@ def _table(found: _Report, left_out: set[str]) -> Rows:
             "pay_as_you_go": shown(split.pay_as_you_go.amount),
             "subscription": shown(split.subscription.amount),
             "lines": str(row.lines),
+            "usage": clean(_usage(row, _UNITS)),
         }
         return (*label, *([clean(row.owner)] if owner else []), split.total.currency, *(shown_figures[key] for key in figures))
 
     body = [cells([_label(*pair) for pair in zip(row.values, row.names, strict=True)], row) for row in rows]
     body += [cells(("TOTAL", *("",) * (len(found.columns) - 1)), row) for row in found.totals.values()]
     heads = [*map(str.upper, found.columns), *owner, "", *(headings[key] for key in figures)]
-    wraps = heads[0] if left_out >= set(_LESS) else ""
+    # A row may have several units; the first column wraps only where nothing else can be left out.
+    wraps = "USAGE" if "usage" in figures else heads[0] if left_out >= set(_LESS) else ""
     return table(heads, body, right=tuple(headings.values()), wraps=wraps, wraps_at=_WIDEST_NAME)
+
+
+_UNITS = {
+    "千tokens": "k tokens",
+    "张": "images",
+    "秒": "s",
+    "次": "calls",
+    "个": "pieces",
+    "字符": "characters",
+    "万字": "10k characters",
+}
+"""The provider's units in English."""
+
+
+def _usage(row: _Row, names: Mapping[str, str]) -> str:
+    return " + ".join(f"{plain(many)} {names.get(unit, unit)}".strip() for unit, many in sorted((row.usage or {}).items()))
 
 
 def _label(value: str, name: str) -> str:
@@ -423,6 +512,8 @@ def _remarks(found: _Report, policies: Policies) -> Iterator[str]:
     """Yield what the figures do not say."""
     if found.before and not found.before.month:
         yield f"Before: from {found.before.label}."
+    if found.lost:
+        yield f"Usage is not shown: the lines of {days_text(found.lost)} were removed by `retention`."
     for one in (*found.missing, *found.missing_before) if found.rows else ():
         name, by = policies.names.of(Dimension.ACCOUNT, one.account) or one.account, f" ({one.series})" if one.series else ""
         yield f"Account {name}: no bill{by} covers {days_text(one.days)}; spend of these days may be missing."

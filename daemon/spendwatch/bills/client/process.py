@@ -13,7 +13,7 @@ from typing import Self
 from spendwatch.bills.checksum_scan import digest_of, identity
 from spendwatch.bills.client.child import InvalidAnswerError
 from spendwatch.bills.client.dialogue import Dialogue, Progress, usable
-from spendwatch.bills.client.reading import SLOWEST, ProcessReading, ProcessResolution, Resolver
+from spendwatch.bills.client.reading import SLOWEST, ProcessReading, ProcessResolution, Resolver, UsedQuantity, used_from
 from spendwatch.bills.messages import BillRead, Done, ExportRequest, ForgetRequest, ReadRequest
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from spendwatch.domain.merging import Plan
@@ -103,12 +103,32 @@ class ReadingProcess:
 
         Only those of these products; None means all. `ReaderFailedError` when the process fails.
         """
+        with self._exported(key, plan, content, products) as into, into.open("rb") as file:
+            yield from iter(lambda: file.read(_PIECE), b"")
+
+    def usage(
+        self, key: DayKey, plan: Plan, content: Callable[[Digest], bytes], products: Collection[str] | None
+    ) -> Iterator[UsedQuantity]:
+        """Yield how much these lines used, by everything that spend is summed by and the unit."""
+        with self._exported(key, plan, content, products, is_usage=True) as into:
+            yield from used_from(into.read_bytes())
+
+    @contextmanager
+    def _exported(
+        self,
+        key: DayKey,
+        plan: Plan,
+        content: Callable[[Digest], bytes],
+        products: Collection[str] | None,
+        *,
+        is_usage: bool = False,
+    ) -> Iterator[Path]:
         with self._private_folder() as folder:
             resolver, into = Resolver(self._dialogue, folder, self.patience), folder / "lines"
             held = resolver.hand_over(plan, content)
-            resolver.ask(ExportRequest(key, plan, held, into, None if products is None else tuple(products)), Done, held)
-            with into.open("rb") as file:
-                yield from iter(lambda: file.read(_PIECE), b"")
+            request = ExportRequest(key, plan, held, into, None if products is None else tuple(products), is_usage)
+            resolver.ask(request, Done, held)
+            yield into
 
     @contextmanager
     def _private_folder(self) -> Iterator[Path]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 from spendwatch.bills.client.child import Child, InvalidAnswerError
 from spendwatch.bills.client.dialogue import Dialogue, usable
@@ -144,6 +144,37 @@ def rows_from(document: bytes) -> Iterator[SpendRow]:
         raise InvalidAnswerError from error
     for *key, cost, lines, outstanding in rows:
         yield SpendRow._make((*key, Decimal(cost), lines, None if outstanding is None else Decimal(outstanding)))
+
+
+class UsedQuantity(NamedTuple):
+    """How much was used, in one unit of the provider, by all lines that agree in everything but time and id."""
+
+    values: Mapping[str, str]
+    """By the names of the roll-up's columns."""
+    unit: str
+    quantity: Decimal
+
+
+_USED_BY = SpendRow._fields[: SpendRow._fields.index("billed_cost")]
+
+
+def used_from(document: bytes) -> Iterator[UsedQuantity]:
+    """Yield what was used, as the process wrote it."""
+    try:
+        rows = _used().validate_json(document)
+    except ValueError as error:
+        raise InvalidAnswerError from error
+    for *values, unit, quantity in rows:
+        yield UsedQuantity(dict(zip(_USED_BY, values, strict=True)), unit, Decimal(quantity))
+
+
+@cache
+def _used() -> TypeAdapter[list[tuple[Any, ...]]]:
+    from pydantic import Field, TypeAdapter  # noqa: PLC0415 -- as in `child`
+
+    quantity = Annotated[str, Field(pattern=r"^-?[0-9]{1,60}(?:\.[0-9]{1,60})?$")]
+    row: Any = tuple[(*(str,) * len(_USED_BY), str, quantity)]  # type: ignore[misc]
+    return TypeAdapter(list[row])
 
 
 @cache
