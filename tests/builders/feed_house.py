@@ -110,7 +110,7 @@ class FeedHouse:
     def be_impatient(self, seconds: float = 0.4) -> None:
         """Wait for no answer longer than that; a configuration knows no less than a second."""
         for api in self.app.apis.values():
-            api._timeout, api._silence, api._most_pages = timedelta(seconds=seconds), timedelta(seconds=seconds / 2), 50
+            api.timeout, api.silence, api.most_pages = timedelta(seconds=seconds), timedelta(seconds=seconds / 2), 50
 
     async def round(self, *, after: float = 3600) -> None:
         """Do what the daemon does an hour after the last time: gather from every source, then judge."""

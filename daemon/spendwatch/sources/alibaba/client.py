@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import KW_ONLY, dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from urllib.parse import quote, urlencode, urlsplit
@@ -51,40 +52,29 @@ _LONGEST_PAUSE = timedelta(seconds=60)
 """If asked to wait longer, the client gives up and retries in the next round."""
 
 
+@dataclass(slots=True, eq=False)
 class BssClient:
     """Calls the billing API in the name of one account, at the pace that the account is allowed."""
 
-    def __init__(
-        self,
-        client: HttpClient,
-        credentials: Credentials,
-        *,
-        site: Site,
-        clock: Clock,
-        pace: RateLimiter,
-        endpoint: str = "",
-        timeout: timedelta = timedelta(seconds=30),
-        silence: timedelta = timedelta(seconds=20),
-        most_pages: int = MOST_PAGES,
-    ) -> None:
-        """Call the site's own endpoint, unless another is given. `pace` is shared by all who call for the account."""
-        self._client = client
-        self._credentials = credentials
-        self._site = site
-        self._clock = clock
-        self._pace = pace
-        self._endpoint = (endpoint or ENDPOINTS[site]).rstrip("/")
-        self._host = urlsplit(self._endpoint).netloc.lower()
-        self._timeout = timeout
-        self._silence = silence
-        self._most_pages = most_pages
+    client: HttpClient
+    credentials: Credentials
+    _: KW_ONLY
+    site: Site
+    clock: Clock
+    pace: RateLimiter
+    """It is shared by all who call for the account."""
+    endpoint: str = ""
+    """Another than the site's own."""
+    timeout: timedelta = timedelta(seconds=30)
+    silence: timedelta = timedelta(seconds=20)
+    most_pages: int = MOST_PAGES
 
     async def day(self, wanted: Wanted, paging: Paging | None = None) -> AsyncGenerator[Page, None]:
         """Yield the pages of one day's bill by billing item, each checked; `EndpointError` unless they are one whole bill.
 
         What was yielded before an error is worth nothing. `paging` afterwards knows what the pages say together.
         """
-        paging = paging or Paging(wanted, self._most_pages)
+        paging = paging or Paging(wanted, self.most_pages)
         query = {
             "BillingCycle": wanted.cycle.label,
             "BillingDate": wanted.day.isoformat(),
@@ -107,7 +97,7 @@ class BssClient:
 
     def paging(self, wanted: Wanted) -> Paging:
         """Return the summary that `day` fills from all pages."""
-        return Paging(wanted, self._most_pages)
+        return Paging(wanted, self.most_pages)
 
     async def account_total(
         self, account: AccountId, cycle: BillingPeriod, *, day: date | None = None, product: str = ""
@@ -145,15 +135,19 @@ class BssClient:
     async def fund_account(self, fund_account_id: str = "") -> BalanceReading:
         """Return the balance with every term of the formula."""
         form = {"FundAccountId": fund_account_id} if fund_account_id else {}
-        at = self._clock()
+        at = self.clock()
         found, _ = await self._call(_FUND_ACCOUNT, form=form)
         return fund_account(found, at)
 
     async def account_balance(self) -> BalanceReading:
         """Return the balance by the older operation."""
-        at = self._clock()
+        at = self.clock()
         found, _ = await self._call(_BALANCE)
         return account_balance(found, at)
+
+    @property
+    def _base(self) -> str:
+        return (self.endpoint or ENDPOINTS[self.site]).rstrip("/")
 
     async def _call(
         self, operation: Operation, query: Mapping[str, str] | None = None, *, form: Mapping[str, str] | None = None
@@ -169,31 +163,31 @@ class BssClient:
 
     async def _may_try_again(self, error: EndpointError, tried: int) -> bool:
         if error.trouble is Failure.CREDENTIALS:
-            return tried == 1 and self._credentials.forget()
+            return tried == 1 and self.credentials.forget()
         pause = error.retry_after or _FIRST_PAUSE * 3 ** (tried - 1)
         if not error.is_temporary or pause > _LONGEST_PAUSE:
             return False
         if error.trouble is Failure.THROTTLED:
-            self._pace.hold(pause)
+            self.pace.hold(pause)
         else:
-            await self._pace.wait(pause)
+            await self.pace.wait(pause)
         return True
 
     async def _once(
         self, operation: Operation, query: Mapping[str, str], form: Mapping[str, str] | None
     ) -> tuple[Mapping[str, object], HttpAnswer]:
-        signer = await self._credentials.current()
-        await self._pace.turn()
+        signer = await self.credentials.current()
+        await self.pace.turn()
         request = ApiRequest(
-            host=self._host,
+            host=urlsplit(self._base).netloc.lower(),
             action=operation.name,
             version=operation.version,
             query=query,
             body=urlencode(form or {}, quote_via=quote).encode(),
             content_type="" if form is None else "application/x-www-form-urlencoded",
         )
-        at = self._clock()
-        asked = Asked(operation, at, signer.secrets, self._site)
+        at = self.clock()
+        asked = Asked(operation, at, signer.secrets, self.site)
         answer = await self._fetched(request, signed(request, signer, at=at, nonce=secrets.token_hex(16)))
         with keeping(answer, asked.secrets):
             found = await asyncio.to_thread(document, answer, asked)
@@ -202,16 +196,16 @@ class BssClient:
     async def _fetched(self, request: ApiRequest, headers: Mapping[str, str]) -> HttpAnswer:
         query = f"?{request.canonical_query}" if request.query else ""
         asking = Request(
-            url=f"{self._endpoint}/{query}",
+            url=f"{self._base}/{query}",
             method="POST",
             content=request.body,
             headers={"accept": "application/json"},
             credentials=headers,
             most_bytes=_MOST_BYTES,
-            deadline=self._timeout,
-            silence=self._silence,
+            deadline=self.timeout,
+            silence=self.silence,
         )
-        return await fetched(self._client, request.action, asking)
+        return await fetched(self.client, request.action, asking)
 
 
 def _summary(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from spendwatch.domain.balance_reading import BalanceReading, Origin
@@ -19,39 +20,37 @@ _OK = 200
 _LONGEST_SILENCE = timedelta(seconds=20)
 
 
+@dataclass(slots=True, eq=False)
 class UrlBalance:
     """Asks one address; no redirect is followed, and no more is read than a balance takes."""
 
-    def __init__(
-        self, access: UrlAccess, client: HttpClient, timeout: timedelta, *, account: AccountId, currency: Currency
-    ) -> None:
-        """Ask with the rights that `access` gives. Its secret has been read already."""
-        self._access = access
-        self._client = client
-        self._timeout = timeout
-        self._account = account
-        self._currency = currency
+    access: UrlAccess
+    """Its secret has been read already."""
+    client: HttpClient
+    timeout: timedelta
+    account: AccountId
+    currency: Currency
 
     async def read(self, now: datetime) -> BalanceReading:
         """Return what the endpoint says, or raise `BalanceUnavailableError`."""
-        host, secrets = self._access.host, self._access.secrets()
+        host, secrets = self.access.host, self.access.secrets()
         request = Request(
-            url=self._access.url,
+            url=self.access.url,
             most_bytes=MOST_BYTES,
-            deadline=self._timeout,
-            silence=min(_LONGEST_SILENCE, self._timeout),
+            deadline=self.timeout,
+            silence=min(_LONGEST_SILENCE, self.timeout),
             headers={"accept": "application/json"},
-            credentials=self._access.credentials(),
+            credentials=self.access.credentials(),
         )
         try:
-            answer = await fetched(self._client, host, request)
+            answer = await fetched(self.client, host, request)
         except EndpointError as error:
             is_forbidden = error.trouble is Failure.FORBIDDEN
             raise unavailable(error, "list its network in allow_networks if intended" if is_forbidden else "") from error
         if answer.status != _OK:
             raise unavailable(refused(host, answer, now, secrets))
         try:
-            return balance_in(answer.body, account=self._account, currency=self._currency, origin=Origin.URL, now=now)
+            return balance_in(answer.body, account=self.account, currency=self.currency, origin=Origin.URL, now=now)
         except NoBalanceError as error:
             msg = f"{host}: {without(secrets, str(error))}"
             raise BalanceUnavailableError(msg, is_lasting=True) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +37,7 @@ class _Lately(NamedTuple):
     until: float
 
 
+@dataclass(slots=True, eq=False)
 class Archive:
     """The folders `done/` and `rejected/` in a drop folder.
 
@@ -43,29 +45,17 @@ class Archive:
     was archived lately is looked at each time, and everything at first, and when the ledger is another one.
     """
 
-    def __init__(
-        self,
-        source: SourceName,
-        path: Path,
-        looks: Looks,
-        once: Once,
-        record: OnRecord,
-        *,
-        monotonic: Callable[[], float],
-        deep: bool,
-    ) -> None:
-        """Report in the name of that source; `deep`: files may lie in sub-folders."""
-        self._source = source
-        self._path = path
-        self._looks = looks
-        self._once = once
-        self._record = record
-        self._monotonic = monotonic
-        self._deep = deep
-        self._not_brought_back = once.missed("file_not_brought_back")
-        self._lately: dict[tuple[Shelf, str], _Lately] = {}
-        self._tidying = threading.Lock()
-        """Lest an archive folder is removed as empty in the moment in which a file is about to be put into it."""
+    source: SourceName
+    path: Path
+    looks: Looks
+    once: Once
+    record: OnRecord
+    monotonic: Callable[[], float]
+    deep: bool
+    """Whether files may lie in sub-folders."""
+    _lately: dict[tuple[Shelf, str], _Lately] = field(default_factory=dict)
+    _tidying: threading.Lock = field(default_factory=threading.Lock)
+    """Lest an archive folder is removed as empty in the moment in which a file is about to be put into it."""
 
     def is_settled(self, name: str, identity: Identity) -> bool:
         """Return whether the file is done with as it is: what is done with does not lie here any more."""
@@ -74,15 +64,15 @@ class Archive:
 
     def begin(self, folder: int) -> None:
         """Before a look: bring back what is not on record as it lies in the archive."""
-        if self._record.is_another:
+        if self.record.is_another:
             self._bring_back_what_is_not_on_record(folder)
         for (shelf, final), put in tuple(self._lately.items()):
             found = seen_on(folder, shelf, final)
             has_grown = found is not None and found.inode == put.identity.inode and not found.is_same_file(put.identity)
-            if has_grown or found is None or self._monotonic() >= put.until:
+            if has_grown or found is None or self.monotonic() >= put.until:
                 del self._lately[shelf, final]
             if has_grown and self._bring_back(folder, shelf, final, put.name):
-                _log.info("file_brought_back", source=self._source, name=readable(put.name), shelf=shelf.value)
+                _log.info("file_brought_back", source=self.source, name=readable(put.name), shelf=shelf.value)
 
     def seen_all(self) -> None:
         """After a look: nothing to do."""
@@ -90,7 +80,7 @@ class Archive:
     def settle(self, file: Offered, shelf: Shelf, why: str | None, reader: str) -> None:
         """Archive the file, the reason beside it, unless it was replaced meanwhile."""
         try:
-            with self._tidying, folder_at(self._path) as folder:
+            with self._tidying, folder_at(self.path) as folder:
                 self._move(folder, file, shelf, why, reader)
         except SourceUnavailableError as error:
             self._not_moved(file, shelf, str(error))
@@ -102,28 +92,28 @@ class Archive:
 
     def forget(self, before: datetime) -> int:
         """Remove what was archived before that moment; return how many originals that were."""
-        self._once.is_over("original_not_forgotten")
-        with self._tidying, folder_at(self._path) as folder:
-            removed = forget(folder, self._record.all(), before, self._once.missed("original_not_forgotten"))
-        self._record.forget(removed)
+        self.once.is_over("original_not_forgotten")
+        with self._tidying, folder_at(self.path) as folder:
+            removed = forget(folder, self.record.all(), before, self.once.missed("original_not_forgotten"))
+        self.record.forget(removed)
         return len(removed)
 
     def _bring_back_what_is_not_on_record(self, folder: int) -> None:
-        with self._record.read() as originals:
+        with self.record.read() as originals:
             changed = self._changed(folder, {one.place: one.identity for one in originals})
         if changed:
             reason = "they are not on record as they are: they are read again"
-            self._once.tell("archived_files_read_again", count=len(changed), reason=reason)
+            self.once.tell("archived_files_read_again", count=len(changed), reason=reason)
         is_done = True
         for shelf, name in changed:
-            if "/" in name and not self._deep:
+            if "/" in name and not self.deep:
                 self._not_brought_back(name, "it came from a sub-folder, and sub-folders are no longer read")
             else:
                 is_done &= self._bring_back(folder, shelf, name, name)
         if is_done:
-            self._once.is_over("archived_files_read_again")
+            self.once.is_over("archived_files_read_again")
         else:
-            self._record.is_not_over()
+            self.record.is_not_over()
 
     def _changed(self, folder: int, known: Mapping[str, str]) -> list[tuple[Shelf, str]]:
         """Return what is not on record as it lies in the archive."""
@@ -173,25 +163,28 @@ class Archive:
         except OSError as error:
             self._not_moved(file, shelf, reason_of(error))
             return
-        self._once.is_over("original_not_moved")
-        self._looks.forget(file.name)
+        self.once.is_over("original_not_moved")
+        self.looks.forget(file.name)
         if final is None:
             return
-        self._record.add(Original(spelled(f"{shelf}/{final}"), file.identity.archived, file.seen_at, reader))
+        self.record.add(Original(spelled(f"{shelf}/{final}"), file.identity.archived, file.seen_at, reader))
         self._watch(shelf, final, file)
         if why is not None:
             try:
                 lay_beside(folder, shelf, final, why)
             except OSError as error:
-                _log.warning("reason_not_written", source=self._source, name=readable(final), reason=reason_of(error))
+                _log.warning("reason_not_written", source=self.source, name=readable(final), reason=reason_of(error))
 
     def _watch(self, shelf: Shelf, final: str, file: Offered) -> None:
         """Look at this file each time for an hour; of very many only at the latest."""
-        self._lately[shelf, final] = _Lately(file.name, file.identity, self._monotonic() + _WATCHED_FOR)
+        self._lately[shelf, final] = _Lately(file.name, file.identity, self.monotonic() + _WATCHED_FOR)
         if len(self._lately) > _MOST_WATCHED:
             del self._lately[next(iter(self._lately))]
 
     def _not_moved(self, file: Offered, shelf: Shelf, reason: str) -> None:
         # Moving is a courtesy: the ledger knows the bytes already, and as long as the file stays as it is, so do we.
-        self._looks.retire(file.name, file.identity)
-        self._once.tell("original_not_moved", name=readable(file.name), shelf=shelf.value, reason=reason)
+        self.looks.retire(file.name, file.identity)
+        self.once.tell("original_not_moved", name=readable(file.name), shelf=shelf.value, reason=reason)
+
+    def _not_brought_back(self, name: str, reason: str) -> None:
+        self.once.missed("file_not_brought_back")(name, reason)

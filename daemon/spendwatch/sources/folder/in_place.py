@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -24,24 +25,22 @@ MOST_REMEMBERED = 200_000
 """Files of one source; so many cost some 60 MB."""
 
 
+@dataclass(slots=True, eq=False)
 class InPlace:
     """A folder from which no file may be moved."""
 
-    def __init__(self, source: SourceName, looks: Looks, record: OnRecord, reader: Callable[[], str], *, deep: bool) -> None:
-        """Report in the name of that source; `deep`: its folder is looked at with those below it.
-
-        `reader` tells by which reader files are rejected: another one may understand them.
-        """
-        self._source = source
-        self._looks = looks
-        self._record = record
-        self._reader = reader
-        self._reads_now = ""
-        self._deep = deep
-        self._known: dict[str, tuple[str, str]] = {}
-        """Of each original on record, by its place, what it is and which reader rejected it."""
-        self._met: set[str] = set()
-        """What the last look met of it."""
+    source: SourceName
+    looks: Looks
+    record: OnRecord
+    reader: Callable[[], str]
+    """Tells by which reader files are rejected: another one may understand them."""
+    deep: bool
+    """Whether its folder is looked at with those below it."""
+    _reads_now: str = ""
+    _known: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Of each original on record, by its place, what it is and which reader rejected it."""
+    _met: set[str] = field(default_factory=set)
+    """What the last look met of it."""
 
     def is_settled(self, name: str, identity: Identity) -> bool:
         """Return whether the file is done with as it is."""
@@ -55,7 +54,7 @@ class InPlace:
         """Before a look: know what is on record."""
         del folder
         self._know()
-        self._reads_now = self._reader()
+        self._reads_now = self.reader()
         self._met.clear()
 
     def seen_all(self) -> None:
@@ -66,7 +65,7 @@ class InPlace:
         if len(self._known) <= MOST_REMEMBERED:
             return
         gone = self._known.keys() - self._met
-        self._record.forget(gone)
+        self.record.forget(gone)
         self._known = {place: known for place, known in self._known.items() if place in self._met}
         if len(self._known) > MOST_REMEMBERED:
             msg = f"the folder holds more than {MOST_REMEMBERED} files that were read and may not be moved: remove some"
@@ -76,16 +75,16 @@ class InPlace:
         """Put the file on record; why it was rejected stands in the log alone."""
         del shelf
         original = Original(spelled(file.name), file.identity.in_place, file.seen_at, reader)
-        self._record.add(original)
+        self.record.add(original)
         self._known[original.place] = original.identity, reader
-        self._looks.forget(file.name)
+        self.looks.forget(file.name)
         if why is not None:
-            _log.warning("original_rejected", source=self._source, name=readable(file.name), why=why)
+            _log.warning("original_rejected", source=self.source, name=readable(file.name), why=why)
 
     def kept(self, folder: int, missed: Callable[[str, str], None]) -> Iterator[tuple[str, str]]:
         """Yield the originals of what the ledger has, each with its name and with where it lies below the folder."""
         self._know()
-        tree = Tree(folder, deep=self._deep, shut=tuple(Shelf), missed=missed)
+        tree = Tree(folder, deep=self.deep, shut=tuple(Shelf), missed=missed)
         for name, seen in tree.files():
             if self._known.get(spelled(name)) == (Identity.of(seen).in_place, ""):
                 yield name, name
@@ -98,6 +97,6 @@ class InPlace:
         return 0
 
     def _know(self) -> None:
-        if self._record.is_another:
-            with self._record.read() as originals:
+        if self.record.is_another:
+            with self.record.read() as originals:
                 self._known = {one.place: (one.identity, one.refused_by) for one in originals}

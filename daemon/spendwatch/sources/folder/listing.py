@@ -6,6 +6,7 @@ import heapq
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from spendwatch.domain.errors import SourceUnavailableError
@@ -29,40 +30,30 @@ _FOLDER = "folder"
 IsSettled = Callable[[str, Identity], bool]
 
 
+@dataclass(slots=True, eq=False)
 class Listing:
     """Looks at a folder, and at those below it if they may hold bills, too."""
 
-    def __init__(
-        self,
-        looks: Looks,
-        skipped: Skipped,
-        once: Once,
-        *,
-        deep: bool,
-        is_settled: IsSettled,
-        others: Callable[[], Iterable[Path]] = tuple,
-    ) -> None:
-        """Note in `looks` what there is.
-
-        Files that are settled already, and stay where they are, are none of it, and neither are those of `others`.
-        """
-        self._looks = looks
-        self._skipped = skipped
-        self._once = once
-        self._deep = deep
-        self._is_settled = is_settled
-        self._others = others
+    looks: Looks
+    """Where is noted what there is."""
+    skipped: Skipped
+    once: Once
+    deep: bool
+    is_settled: IsSettled
+    """Tells which files are done with, and stay where they are: they are no candidates."""
+    others: Callable[[], Iterable[Path]] = tuple
+    """Tells which are none either."""
 
     def look(self, path: Path, folder: int) -> SourceUnavailableError | None:
         """List the open folder. Returns what to report after the files found have been processed."""
-        shut = () if self._deep else _below(path, self._others())
-        tree = Tree(folder, deep=self._deep, shut=(*Shelf, *shut), missed=self._skipped.tell)
+        shut = () if self.deep else _below(path, self.others())
+        tree = Tree(folder, deep=self.deep, shut=(*Shelf, *shut), missed=self.skipped.tell)
         try:
-            self._looks.renew(self._oldest_first(tree))
+            self.looks.renew(self._oldest_first(tree))
         except OSError as error:
             msg = f"the folder {path} cannot be read: {error.strerror}"
             raise SourceUnavailableError(msg) from error
-        self._skipped.forget_but(self._looks.names)
+        self.skipped.forget_but(self.looks.names)
         if not tree.is_cut:
             return None
         return SourceUnavailableError(f"the folder {path} has more than {MOST_FOLDERS} folders below it: not all are read")
@@ -71,20 +62,20 @@ class Listing:
         """Return the candidates, the oldest first, those that are out of the game last."""
         found = heapq.nsmallest(MOST_WATCHED + 1, self._candidates(tree))
         if len(found) > MOST_WATCHED:
-            self._once.tell("folder_crowded", watched=MOST_WATCHED)
+            self.once.tell("folder_crowded", watched=MOST_WATCHED)
         return ((name, identity) for _, _, name, identity in found[:MOST_WATCHED])
 
     def _candidates(self, tree: Tree) -> Iterator[tuple[bool, int, str, Identity]]:
-        others = _files_of(self._others())
+        others = _files_of(self.others())
         for name, seen in tree.files():
             if (seen.st_dev, seen.st_ino) in others:
                 continue
             if odd := oddity(seen):
-                self._skipped.tell(name, odd)
+                self.skipped.tell(name, odd)
             elif seen.st_size:
                 identity = Identity.of(seen)
-                if not self._is_settled(name, identity):
-                    yield self._looks.is_retired(name, identity), seen.st_mtime_ns, name, identity
+                if not self.is_settled(name, identity):
+                    yield self.looks.is_retired(name, identity), seen.st_mtime_ns, name, identity
 
 
 class Presence:
