@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
 from uuid import uuid4
@@ -39,14 +39,6 @@ STRAYED = "the configuration no longer has this channel or recipient"
 Targets: TypeAlias = Mapping[ChannelName, Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """What one run of the program may attempt. It has no term of its own: an attempt has one, and the lease ends with it."""
-
-    owner: str
-    held: set[DeliveryId] = field(default_factory=set)
-
-
 class Outbox(Book):
     """The outbox in a database.
 
@@ -59,7 +51,9 @@ class Outbox(Book):
     def __init__(self, database: Database) -> None:
         """Keep everything in that database."""
         super().__init__(database)
-        self._lease = Lease(uuid4().hex)
+        self._owner = uuid4().hex
+        """Of this run of the program. A lease has no term of its own: an attempt has one, and the lease ends with it."""
+        self._leased: set[DeliveryId] = set()
         self._mind = threading.Lock()
         self._outcomes: dict[DeliveryId, Row] = {}
         self._writing_down = threading.Lock()
@@ -72,13 +66,13 @@ class Outbox(Book):
             if connection.scalar(select(delivery.c.id).where(*due).limit(1)) is None:
                 return ()
         oldest = select(delivery.c.id).where(*due).order_by(*_BY_AGE).limit(limit).with_for_update(skip_locked=True)
-        begun: Row = {"attempts": delivery.c.attempts + 1, "attempt_started_at": now, "owner": self._lease.owner}
+        begun: Row = {"attempts": delivery.c.attempts + 1, "attempt_started_at": now, "owner": self._owner}
         mine: Sequence[DeliveryId] = ()
         try:
             with self._database.writing() as connection:
                 mine = connection.scalars(oldest).all()
                 with self._mind:
-                    self._lease.held.update(mine)  # before the commit: who sees the claim must see that it is held
+                    self._leased.update(mine)  # before the commit: who sees the claim must see that it is held
                 connection.execute(update(delivery).where(delivery.c.id.in_(mine)).values(state=_ATTEMPTING, **begun))
                 return deliveries(connection, select_deliveries(delivery.c.id.in_(mine)).order_by(*_BY_AGE))
         except BaseException:
@@ -88,10 +82,10 @@ class Outbox(Book):
     def release(self, claimed: Iterable[DeliveryId], begun: Collection[DeliveryId] = ()) -> None:
         """End the lease of these: what has no outcome is taken up before the next claim. `begun`: what may have been sent."""
         with self._mind:
-            for which in self._lease.held.intersection(claimed):
+            for which in self._leased.intersection(claimed):
                 if which in begun:
                     self._outcomes.setdefault(which, {"state": _PENDING, "maybe_repeated": True})
-                self._lease.held.discard(which)
+                self._leased.discard(which)
 
     def take_up(self) -> int:
         """Make abandoned deliveries pending again: their process or task has ended. Return their number.
@@ -114,10 +108,10 @@ class Outbox(Book):
         query = select(delivery.c.id, delivery.c.owner).where(_is_attempting)
         claimed = connection.execute(query.with_for_update(skip_locked=True) if for_update else query).all()
         with self._mind:  # after the look: what is seen there was held before
-            held = {*self._lease.held, *self._outcomes}
+            held = {*self._leased, *self._outcomes}
         ended = [(which, owner) for which, owner in claimed if which not in held]
-        others = [which for which, owner in ended if owner != self._lease.owner and self._database.is_alone]
-        return [which for which, owner in ended if owner == self._lease.owner], others
+        others = [which for which, owner in ended if owner != self._owner and self._database.is_alone]
+        return [which for which, owner in ended if owner == self._owner], others
 
     def keep_rendered(self, rendered: Mapping[DeliveryId, bytes]) -> None:
         """Store the bytes that this and every later attempt sends."""
@@ -230,14 +224,14 @@ class Outbox(Book):
                 outcomes = dict(self._outcomes)
             if not outcomes:
                 return
-            mine = update(delivery).where(_is_attempting, delivery.c.owner == self._lease.owner)
+            mine = update(delivery).where(_is_attempting, delivery.c.owner == self._owner)
             with self._database.writing() as connection:
                 for which, outcome in sorted(outcomes.items()):
                     connection.execute(mine.where(delivery.c.id == which).values(owner=None, **outcome))
             with self._mind:
                 for which in outcomes:
                     self._outcomes.pop(which, None)
-                    self._lease.held.discard(which)
+                    self._leased.discard(which)
 
     def _by_hand(self, prefix: str, *changes: Update) -> Sequence[Delivery]:
         with self._database.writing() as connection:
