@@ -16,7 +16,8 @@ Try next:
   spendwatch init --from BILL         a configuration for your own bills"""
 
 _KEPT = """
-Kept in {folder}: mails/ (open an .html file in a browser), webhooks/, and the ledger. Try next:
+Kept in {folder}:
+mails/ (open an .html file in a browser), webhooks/, the ledger. Try next:
   spendwatch --config {folder} explain ID     (an ID from the messages above)
   spendwatch --config {folder} alerts --all
   spendwatch --config {folder} balance

@@ -35,6 +35,7 @@ accounts:
 sources:
   inbox: {{type: folder, path: inbox, settle: 0s, stale_after: 3d}}
 defaults: {{thresholds: [50%, 80%, 100%], channels: [screen, mail, hook]}}
+names: {{api_keys: {{"1200345": chatbot, "1200346": evaluation}}}}
 allow_networks: [127.0.0.0/8]
 channels:
   screen: {{type: console}}
@@ -72,9 +73,9 @@ class Scene:
         """What came of a month in which the same bills were exported again and again."""
         boss = sum(b"\r\nTo: boss@" in mail for mail in self.mail.received)
         return (
-            f"The month is over: {counted(self.said, 'notification')}. Each was printed here, came as a mail "
-            f"({len(self.mail.received)} arrived, {boss} of them for the boss)\n"
-            "and as a signed webhook; each was sent once, whatever was exported again."
+            f"The month is over: {counted(self.said, 'notification')}. Each was printed here, came as a mail\n"
+            f"({len(self.mail.received)} arrived, {boss} of them for the boss) and as a signed webhook; each was sent\n"
+            "once, whatever was exported again."
         )
 
     def tell_balance(self, cash: Decimal, now: datetime) -> None:

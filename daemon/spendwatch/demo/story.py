@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 from spendwatch.app import App
 from spendwatch.demo.bills import PACE, growing_bills, sample_bill
 from spendwatch.demo.scene import Scene, furnished, last_month, speak
-from spendwatch.domain.count import counted
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import SourceName
 from spendwatch.state import system_clock
@@ -43,7 +42,8 @@ async def _month(scene: Scene, say: Callable[[str], None]) -> None:
     start = month.starts_at(scene.settings.zone)
     moment = [start]
     app = App(scene.settings, scene.store, clock=lambda: moment[0])
-    say(f"{month.label} again, a bill every morning. Workspaces Research (CNY 560) and Training (CNY 150); cash CNY {_CASH}.\n")
+    say(f"{month.label} again, with an export of the month to date every morning.")
+    say(f"Budgets: Research CNY 560, Training CNY 150. The account has CNY {_CASH} in cash.\n")
     try:
         for day in range(1, month.days):
             moment[0] = now = start + timedelta(days=day, hours=9, minutes=30)
@@ -63,8 +63,9 @@ async def _morning(app: App, inbox: Path, start: datetime, now: datetime, say: C
     await app.ask_balances(at_once=True)
     # A file must look the same twice.
     for taken in await app.gather(_INBOX) + await app.gather(_INBOX):
-        what = f"{counted(taken.receipt.statement.lines, 'line')}, {taken.receipt.new} new" if taken.receipt else "rejected"
-        say(f"{now:%m-%d %H:%M}  {taken.file.name}: {what}")
+        receipt = taken.receipt
+        what = f"export: {receipt.statement.lines} lines, {receipt.new} new" if receipt else f"{taken.file.name}: rejected"
+        say(f"{now:%m-%d %H:%M}  {what}")
     await asyncio.to_thread(app.assess)
     await speak(app)
 
