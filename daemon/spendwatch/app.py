@@ -323,6 +323,7 @@ class App:
             zone=self.settings.zone,
             targets={name: tuple(channel.targets) for name, channel in self.channels.items()},
             stale_after=self.settings.stale_after,
+            rejected_in=self.settings.rejected_in,
             config_mistakes=tuple(str(mistake) for mistake in self.config_mistakes),
             clock_trouble=self.clock_watch.trouble_at(now),
             troubles=self.store.outbox.dead_since(now - _DEAD_TOLD),

@@ -125,6 +125,7 @@ OF_SPEND = tuple((page, _CONSOLE[page]) for page in (Page.BILL_DETAILS, Page.API
 OF_BALANCE = tuple((page, _CONSOLE[page]) for page in (Page.RECHARGE, Page.BILL_DETAILS))
 CHATBOT, PLAYGROUND = key("1200345", "chatbot"), Part(Dimension.CHANNEL, "bmp")
 _ACME = AccountId("1000000000000001")
+_LIKELY = Forecast(BillingPeriod(2026, 9), cny("1021.4"), cny("1180.1"), cny("1344.25"), cny("1502"), date(2026, 9, 13), 38)
 _SPENT = Facts(
     scope=BudgetScope(_ACME, WorkspaceId("llm-demo0a1b2c3d4e")),
     account_name="acme",
@@ -460,6 +461,28 @@ SAMPLES: Mapping[str, Notification] = {
         severity=Severity.NOTICE,
     ),
     "balance-low": notice(Rule.BALANCE_LOW, replace(_LOW, links=OF_BALANCE)),
+    "balance-low-lasting": notice(
+        Rule.BALANCE_LOW, replace(_LOW, also=("2000", "7d"), runway=_RUNWAY), severity=Severity.CRITICAL
+    ),
+    "threshold-used-up": notice(
+        Rule.THRESHOLD_REACHED,
+        replace(
+            _SPENT, spend=cny("1200"), used=Decimal(1), threshold="100%", reached_at=cny("1200"), also=("80%", "forecast 100%")
+        ),
+        severity=Severity.CRITICAL,
+    ),
+    "foreign-only": notice(
+        Rule.FOREIGN_CURRENCY,
+        Facts(
+            scope=BudgetScope(_ACME),
+            account_name="acme",
+            name="acme",
+            period="2026-09",
+            spend=cny("0"),
+            foreign=(Money(Decimal("170.33"), Currency("USD")),),
+            data_until=UNTIL,
+        ),
+    ),
     "balance-low-resolved": notice(
         Rule.BALANCE_LOW, replace(_LOW, balance=_but(_BALANCE, cash=cny("5000"))), reason=Reason.RESOLVED
     ),
@@ -535,18 +558,14 @@ SAMPLES: Mapping[str, Notification] = {
             reached_at=cny("1200"),
             also=("forecast 80%",),
             earlier=None,
-            forecast=Forecast(
-                BillingPeriod(2026, 9), cny("1021.4"), cny("1180.1"), cny("1344.25"), cny("1502"), date(2026, 9, 13), 38
-            ),
+            forecast=_LIKELY,
         ),
     ),
     "threshold-forecast": notice(
         Rule.THRESHOLD_REACHED,
         replace(
             _SPENT,
-            forecast=Forecast(
-                BillingPeriod(2026, 9), cny("1021.4"), cny("1180.1"), cny("1344.25"), cny("1502"), date(2026, 9, 13), 38
-            ),
+            forecast=_LIKELY,
         ),
     ),
     "balance-failing": notice(
@@ -594,6 +613,7 @@ SAMPLES: Mapping[str, Notification] = {
                 ("2026-09 明细.csv", "line 12, column PretaxAmount: not a plain decimal with at most 10 decimals: '1e9'"),
                 ("notes.pdf", "no bill layout fits"),
             ),
+            folder="/etc/spendwatch/inbox/rejected",
             detail="",
         ),
     ),
@@ -687,8 +707,21 @@ SAMPLES: Mapping[str, Notification] = {
         ),
     ),
     "test": notice(
-        Rule.CHANNEL_FAILING,
-        Facts(scope=NamedScope(Subject.CHANNEL, "ops"), name="ops"),
+        Rule.THRESHOLD_REACHED,
+        replace(
+            _SPENT,
+            course=Course(daily=_SPENT.course.daily),
+            earlier=None,
+            earlier_at=None,
+            forecast=_LIKELY,
+            detail="li on finance-1\nacme\nResearch\noperators",
+        ),
+        reason=Reason.TEST,
+        severity=Severity.NOTICE,
+    ),
+    "test-of-nobody": notice(
+        Rule.THRESHOLD_REACHED,
+        replace(_SPENT, course=NO_COURSE, earlier=None, earlier_at=None, detail="li on finance-1"),
         reason=Reason.TEST,
         severity=Severity.NOTICE,
     ),

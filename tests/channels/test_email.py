@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from notices import NOW, SAMPLES, ZONE, a_cause, delivery, notice
+from notices import NOW, SAMPLES, ZONE, a_cause, cny, delivery, notice
 from servers_smtp import SmtpSink, Tls
 from spendwatch.channels.config import EmailConfig
 from spendwatch.channels.email import EmailChannel
@@ -96,6 +96,17 @@ async def test_a_mail_arrives_over_a_proven_connection_after_login(tls: Tls, sec
     assert parsedate_to_datetime(str(message["Date"])) == NOW
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+@given(name=st.text(st.sampled_from("ab  éü测试-_/"), min_size=1, max_size=60), spend=st.integers(1, 10**12))
+def test_the_subject_begins_on_the_first_line_of_its_header(language: str, name: str, spend: int) -> None:
+    notification = notice(Rule.THRESHOLD_REACHED, replace(SAMPLES["threshold"].facts, name=name, spend=cny(str(spend))))
+    header = _channel(language=language).render(notification, LI).partition(b"\r\nFrom:")[0]
+    first, *others = header.split(b"\r\n")
+    assert first.startswith((b"Subject: [Warning] ", b"Subject: =?utf-8?"))
+    assert all(line.startswith(b" ") and line.strip() for line in others)
+    assert max(len(line) for line in (first, *others)) <= 160
+
+
 async def test_text_comes_first_and_the_page_says_the_same() -> None:
     message = _read(_channel().render(SAMPLES["threshold"], LI))
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
@@ -156,6 +167,16 @@ def test_all_mails_about_one_budget_and_month_are_one_thread() -> None:
     assert _thread(SAMPLES["threshold"]) == _thread(later) == _thread(SAMPLES["corrected"])
     october = replace(SAMPLES["threshold"], facts=replace(SAMPLES["threshold"].facts, period="2026-10"))
     assert _thread(SAMPLES["threshold"]) != _thread(october)
+
+
+def test_mails_about_one_balance_are_one_thread_from_its_floors_and_runway_to_the_payment() -> None:
+    """The alerts of a balance share messages, so each of them may be the first that a reader saw."""
+    samples = ("balance-low", "runway", "overdue", "overdue-escalated", "overdue-topped-up", "balance-low-resolved")
+    alerts = (replace(SAMPLES[name], alert=AlertId(name)) for name in samples)
+    assert len({_thread(one) for one in alerts}) == 1
+    other = replace(SAMPLES["overdue"], since=SAMPLES["overdue"].since.replace(month=10))
+    assert _thread(other) != _thread(SAMPLES["overdue"])
+    assert _thread(SAMPLES["forecast"]) == _thread(SAMPLES["threshold"])
 
 
 def test_the_end_of_an_alert_answers_its_beginning() -> None:

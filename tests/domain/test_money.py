@@ -136,6 +136,9 @@ def test_plain_text_has_neither_exponent_nor_needless_zeros(amount: str, expecte
     assert plain(Decimal(amount)) == expected
 
 
+NINES = ",".join(["9", *["999"] * 9]) + ".00"
+
+
 @pytest.mark.parametrize(
     ("amount", "expected"),
     [
@@ -152,7 +155,23 @@ def test_plain_text_has_neither_exponent_nor_needless_zeros(amount: str, expecte
 )
 def test_amounts_for_people_never_hide_that_there_is_something(amount: str, expected: str) -> None:
     assert shown(Decimal(amount)) == expected
-    assert str(Money(Decimal(amount), CNY)) == f"CNY {expected}"
+
+
+@pytest.mark.parametrize(
+    ("amount", "english", "chinese", "change"),
+    [
+        ("0", "CNY 0.00", "¥0.00", "CNY 0.00"),
+        ("0.0049999999", "<CNY 0.01", "<¥0.01", "<CNY 0.01"),
+        ("-0.0000000001", ">−CNY 0.01", ">−¥0.01", ">−CNY 0.01"),
+        ("-0.005", "−CNY 0.01", "−¥0.01", "−CNY 0.01"),
+        ("409.1", "CNY 409.10", "¥409.10", "+CNY 409.10"),
+        ("-1234567.895", "−CNY 1,234,567.90", "−¥1,234,567.90", "−CNY 1,234,567.90"),
+        ("9" * 28, f"CNY {NINES}", f"¥{NINES}", f"+CNY {NINES}"),
+    ],
+)
+def test_money_is_written_with_its_sign_before_its_unit(amount: str, english: str, chinese: str, change: str) -> None:
+    money = Money(Decimal(amount), CNY)
+    assert (str(money), money.written("¥"), money.written("CNY ", "+")) == (english, chinese, change)
 
 
 @pytest.mark.parametrize(

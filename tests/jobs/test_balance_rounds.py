@@ -182,7 +182,7 @@ def test_a_prepaid_order_is_paid_when_it_is_ordered_and_its_refund_gives_nothing
     assert seen.balance == low.facts.balance
     assert (low.rule, low.facts.balance.available, low.facts.balance.paid_at_order) == (Rule.BALANCE_LOW, cny(97), cny(150))
     assert "Not subtracted: CNY 150.00 for subscriptions" in Wording(Language.EN, ZONE).text(low)
-    assert "订阅费用 CNY 150.00，下单时已支付" in Wording(Language.ZH, ZONE).text(low)
+    assert "订阅费用 ¥150.00，下单时已支付" in Wording(Language.ZH, ZONE).text(low)
     lines = "\n".join(map(str, balance_lines(seen, rounds.now, ZONE)))
     assert "Not subtracted: 150.00 for subscriptions, paid when ordered" in lines
     back = row("-25", charge=ChargeKind.SUBSCRIPTION_REFUND)

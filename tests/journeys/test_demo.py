@@ -43,7 +43,7 @@ def _amount(text: str) -> Decimal:
 
 
 def test_the_thresholds_come_with_their_amounts_and_once_each(shown: str) -> None:
-    reached = r"\| (\w+) has reached (\d+)% of its .* budget\n  Spent so far +CNY ([0-9,.]+) +(\d+)% of CNY"
+    reached = r"\| (\w+) has reached (\d+)% of its .* budget\n  Spent so far +CNY ([0-9,.]+) +of CNY [0-9,.]+ · (\d+)%"
     found = re.findall(reached, shown)
     budgets = {"Research": Decimal(560), "Training": Decimal(150)}
     assert sorted((name, int(share)) for name, share, *_ in found) == [

@@ -17,15 +17,15 @@ def equation(words: Words, balance: Position) -> Iterator[Row]:
     phrases = words.phrases
     yield from _quota(words, balance) if balance.reading.is_reseller_quota else _terms(words, balance)
     if balance.computed == balance.available:
-        yield Row(phrases.available, str(balance.available), sign="=")
+        yield Row(phrases.available, words.money(balance.available), sign="=")
         yield from _reported(words, balance)
     else:
         if balance.computed is not None:
-            yield Row(phrases.by_formula, str(balance.computed), sign="=")
+            yield Row(phrases.by_formula, words.money(balance.computed), sign="=")
         yield from _reported(words, balance)
         if balance.spent_since is not None:
-            yield Row(phrases.spent_since, str(balance.spent_since), sign="−")
-        yield Row(phrases.available, str(balance.available), sign="=")
+            yield Row(phrases.spent_since, words.money(balance.spent_since), sign="−")
+        yield Row(phrases.available, words.money(balance.available), sign="=")
 
 
 def _quota(words: Words, balance: Position) -> Iterator[Row]:
@@ -34,20 +34,20 @@ def _quota(words: Words, balance: Position) -> Iterator[Row]:
         (words.phrases.quota_consumed, balance.reading.quota_consumed),
     ):
         if money is not None:
-            yield Row(label, str(money))
+            yield Row(label, words.money(money))
 
 
 def _terms(words: Words, balance: Position) -> Iterator[Row]:
     phrases = words.phrases
     if balance.reading.cash is not None:
-        yield Row(phrases.cash, str(balance.reading.cash))
+        yield Row(phrases.cash, words.money(balance.reading.cash))
     if balance.reading.credit is not None:
-        yield Row(phrases.credit, str(balance.reading.credit), sign="+" if balance.reading.cash else "")
+        yield Row(phrases.credit, words.money(balance.reading.credit), sign="+" if balance.reading.cash else "")
     if balance.unsettled_current is not None and balance.unsettled_previous is not None:
-        yield Row(phrases.unsettled_current, str(balance.unsettled_current), sign="−")
-        yield Row(phrases.unsettled_previous, str(balance.unsettled_previous), sign="−")
+        yield Row(phrases.unsettled_current, words.money(balance.unsettled_current), sign="−")
+        yield Row(phrases.unsettled_previous, words.money(balance.unsettled_previous), sign="−")
     elif (unsettled := balance.unsettled) is not None:
-        yield Row(phrases.unsettled, str(unsettled), phrases.unsettled_derived if balance.is_derived else "", sign="−")
+        yield Row(phrases.unsettled, words.money(unsettled), phrases.unsettled_derived if balance.is_derived else "", sign="−")
 
 
 def _reported(words: Words, balance: Position) -> Iterator[Row]:
@@ -56,7 +56,7 @@ def _reported(words: Words, balance: Position) -> Iterator[Row]:
     is_own = balance.reading.origin in {Origin.FILE, Origin.URL}
     yield Row(
         words.phrases.reported,
-        str(balance.reading.reported),
+        words.money(balance.reading.reported),
         words.phrases.reported_elsewhere if is_own else words.phrases.reported_note,
     )
 
@@ -67,7 +67,7 @@ def remarks(words: Words, balance: Position) -> Iterator[str]:
     if balance.as_of is not None:
         yield _as_of(words, balance.as_of, balance)
     if balance.paid_at_order is not None:
-        yield phrases.paid_at_order.format(amount=balance.paid_at_order)
+        yield phrases.paid_at_order.format(amount=words.money(balance.paid_at_order))
     if balance.unseen:
         yield phrases.unseen.format(products=phrases.comma.join(clean(product, NAME_LENGTH) for product in balance.unseen))
     if balance.is_before_settlement:
@@ -76,17 +76,17 @@ def remarks(words: Words, balance: Position) -> Iterator[str]:
         return
     for explanation in difference.explained_by:
         amount = balance.explaining(explanation)
-        others = phrases.comma.join(str(money) for money in balance.reading.other_cash)
-        yield phrases.explained[explanation].format(amount=amount or others)
+        others = phrases.comma.join(words.money(money) for money in balance.reading.other_cash)
+        yield phrases.explained[explanation].format(amount=words.money(amount) if amount else others)
     if not difference.explained_by:
-        yield phrases.unexplained.format(amount=difference.amount)
+        yield phrases.unexplained.format(amount=words.money(difference.amount))
     if (
         balance.is_overdue
         and balance.reading.reported is not None
         and balance.reading.reported.amount >= 0
         and balance.spent_since is None
     ):
-        yield phrases.not_overdue_there.format(reported=balance.reading.reported)
+        yield phrases.not_overdue_there.format(reported=words.money(balance.reading.reported))
 
 
 def _as_of(words: Words, as_of: datetime, balance: Position) -> str:
@@ -102,7 +102,7 @@ def lasting(words: Words, runway: Runway, balance: Position) -> Iterator[Row]:
     phrases = words.phrases
     ahead = [floor for floor in runway.floors if floor.level < balance.available]
     for floor in ahead:
-        yield _crossing(words, str(floor.level), floor)
+        yield _crossing(words, words.money(floor.level), floor)
     yield _crossing(words, phrases.used_up, runway.zero)
     days = phrases.pace_days.format(days=runway.days, through=runway.through.isoformat())
     yield Row(phrases.pace, days, is_amount=False)

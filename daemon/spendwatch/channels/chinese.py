@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spendwatch.channels.phrases import Phrases, RuleTexts
+from spendwatch.channels.phrases import Phrases, RuleTexts, State
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Explanation
 from spendwatch.domain.balance_reading import Origin
@@ -122,8 +122,7 @@ _TELLINGS = {
         repeated="{files}仍无法读取",
         resolved="{files}已可读取",
         subject="",
-        lead="被拒绝的文件完全不计入，部分内容也不计入：在收到可读取的账单之前，其费用不在数字之内。"
-        "文件已移至 rejected/ 并附上原因，其余处理照常进行。",
+        lead="被拒绝的文件完全不计入，部分内容也不计入：在收到可读取的账单之前，其费用不在数字之内。其他文件不受影响。",
         rule="账单文件无法读取",
     ),
     Rule.UNASSIGNED: RuleTexts(
@@ -181,6 +180,19 @@ _TELLINGS = {
 CHINESE = Phrases(
     rule_texts=_TELLINGS,
     severities={Severity.NOTICE: "提示", Severity.WARNING: "警告", Severity.CRITICAL: "严重"},
+    states={
+        State.OVER_BUDGET: "超出预算",
+        State.BUDGET_USED_UP: "预算用完",
+        State.SHARE_OF_BUDGET: "已用预算 {used}",
+        State.THRESHOLD_REACHED: "达到阈值",
+        State.FORECAST: "预测",
+        State.FORECAST_OVER_BUDGET: "预计超出预算",
+        State.CORRECTED: "更正",
+        State.LOW_BALANCE: "余额不足",
+        State.SHORT_RUNWAY: "余额即将用完",
+        State.OVERDUE: "欠费",
+    },
+    units_of={"CNY": "¥"},
     covers={
         Cover.FREE_QUOTA: "免费额度：可继续使用，用完即停。",
         Cover.SAVINGS_PLAN: "节省计划或资源包：额度未用完前可继续使用。",
@@ -234,13 +246,19 @@ CHINESE = Phrases(
         rule="账号 {name} 在设定时间内没有新账单",
     ),
     gone="{name} 的接收方要求不再发送",
+    reminder="再次提醒",
+    between_sentences="",
     tag="{severity}",
     tag_repeated="{severity}·再次提醒",
     tag_resolved="已解除",
     tag_test="测试",
-    test_headline="这是一条测试通知",
-    test_lead="能看到这条通知，说明该渠道工作正常。没有任何异常，无需处理。",
-    test_why="为什么收到此通知：有人在 {created} 请求发送测试通知。",
+    test_headline="这是一条测试通知，告警的样式如下",
+    test_lead="该渠道工作正常。没有任何异常，无需处理。以下数字均为虚构。",
+    test_where="发往此处的告警：{places}。",
+    test_nobody="目前没有告警发往此处：没有账号、业务空间或运维人员使用该渠道。",
+    test_why="为什么收到此通知：{who} 在 {created} 请求发送测试通知。",
+    somebody="有人",
+    operators="来源、文件和渠道的故障",
     ended_lead="持续时间：{since} 至 {created}。",
     share_limit="{month}{of}预算的 {threshold}",
     amount_limit="{month}{on}支出阈值 {at}",
@@ -253,13 +271,16 @@ CHINESE = Phrases(
     budget_of={Counts.ALL: "", Counts.PAY_AS_YOU_GO: "按量付费", Counts.SUBSCRIPTION: "订阅"},
     amount_of={Counts.ALL: "", Counts.PAY_AS_YOU_GO: "按量付费", Counts.SUBSCRIPTION: "订阅"},
     counts_not="不计入此预算",
-    of_budget="为 {budget} 的 {used}",
+    of_budget="预算 {budget}，已用 {used}",
     no_budget="未设预算",
     left="预算剩余",
     over="超出预算",
     threshold="阈值",
     also="同时越过：{labels}",
+    also_expected="预计达到：{labels}",
     also_ended="同时解除：{labels}",
+    also_below="同时低于 {labels}。",
+    enough_until="预计可用到 {used_up} 左右。",
     since_last="距上次通知",
     since="自 {moment} 起",
     now="现为",
@@ -273,6 +294,7 @@ CHINESE = Phrases(
     },
     counts="以此为准",
     uncounted="未计入",
+    month_total="月度总额",
     compared="对比范围",
     compared_day="双方都完整的 1 天",
     compared_days="双方都完整的 {days} 天",
@@ -296,6 +318,9 @@ CHINESE = Phrases(
     playground="无 API Key，控制台体验中心",
     makes_most="{who} 占最近 7 天按量付费支出的 {share}。",
     new="新增",
+    day_of="第 {day} 天，共 {days} 天",
+    month_about="全月约 {likely}（{range}）",
+    budget="预算",
     daily="每日按量付费",
     so_far="截至目前",
     expected="预计全月",
@@ -351,6 +376,7 @@ CHINESE = Phrases(
     settle="结清方式：在“费用与成本”页面充值，被暂停的服务随后恢复。",
     links={Page.BILL_DETAILS: "账单详情", Page.RECHARGE: "充值", Page.API_KEYS: "API Key 管理"},
     advice="如何停止产生费用",
+    what_to_do="可以怎么做",
     advice_first="请先检查 {who}：限制或停止其用量。",
     charged={
         Category.INFERENCE: "调用：在代码和体验中心停止调用，删除不再需要的 API Key。",
@@ -390,6 +416,10 @@ CHINESE = Phrases(
     },
     advice_differing="请检查其中一种导出是否带有筛选条件或已停止：`spendwatch ledger list` 可列出已读入的账单。",
     advice_uncounted="请用同一种格式导出整个账期。若新版账单在账期中途启用，请用旧版导出：旧版会继续显示全部日期。",
+    advice_foreign="若由其他账号或站点付费，请将该账号按其币种另行配置，这样就有各自的预算和阈值。",
+    advice_all_foreign="该账号的账单中没有 {currency} 费用，其 `currency` 很可能填错：请改为账单的币种，并按该币种填写预算。",
+    advice_rejected="请修正该文件或重新导出后再放入；此份文件不会再次读取。",
+    advice_rejected_in="该文件位于 {path}，完整原因见其旁的 .why.txt（英文）。",
     advice_channel="修复后：先运行 `spendwatch notify-test`，再用 `spendwatch deliveries retry` 重发已放弃的通知。",
     advice_balance="请检查 spendwatch.yaml 中该账号的 balance 及其所指位置；`spendwatch check` 会指出错误。",
     advice_adding_up="请与云厂商“费用与成本”页面核对两个金额。",

@@ -23,7 +23,10 @@ from spendwatch.domain.policy import Severity
 MAYBE_REPEATED = b"X-Spendwatch-Maybe-Repeated: yes\r\n"
 """Put in front of a mail that an earlier attempt may have delivered already."""
 
-_ONE_THREAD = frozenset({Rule.THRESHOLD_REACHED, Rule.CORRECTED, Rule.FOREIGN_CURRENCY})
+_UNFOLDED = SMTP.clone(max_line_length=160)
+"""A subject of a little more than 70 letters would begin on the header's second line, where filters do not find its tag."""
+
+_ONE_THREAD = frozenset({Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED, Rule.FOREIGN_CURRENCY})
 
 
 class EmailChannel:
@@ -59,10 +62,11 @@ class EmailChannel:
 
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- all recipients get the same bytes
         """Return the whole mail."""
-        mail = EmailMessage(policy=SMTP)
+        subject = self._wording.subject(notification)
+        mail = EmailMessage(policy=_UNFOLDED if subject.isascii() else SMTP)
         domain = self._sender.domain
         # Everything but the subject and the names comes from the settings or is a hash of ours.
-        mail["Subject"] = self._wording.subject(notification)
+        mail["Subject"] = subject
         mail["From"] = self._sender
         mail["To"] = tuple(Address(addr_spec=address) for address in self._config.to)
         mail["Date"] = format_datetime(notification.created_at.astimezone(self._zone))
@@ -101,9 +105,11 @@ def _is_urgent(notification: Notification) -> bool:
 
 
 def _thread(notification: Notification) -> str:
-    """Return the id that all mails of one matter refer to: one budget's month, or one episode."""
+    """Return the id that all mails of one matter refer to: one budget's month, a balance since some month, or one episode."""
     facts = notification.facts
-    if notification.rule in _ONE_THREAD:
+    if notification.rule.is_about_balance:
+        root = f"{facts.scope.account}\x1fbalance\x1f{notification.since:%Y-%m}"
+    elif notification.rule in _ONE_THREAD:
         root = f"{facts.scope.account}\x1f{facts.scope.label}\x1f{facts.period}"
     else:
         root = str(notification.alert)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spendwatch.channels.phrases import Phrases, RuleTexts
+from spendwatch.channels.phrases import Phrases, RuleTexts, State
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Explanation
 from spendwatch.domain.balance_reading import Origin
@@ -130,7 +130,7 @@ _TELLINGS = {
         resolved="{files} can be read again",
         subject="",
         lead="No part of a rejected file is counted: its charges are missing from the figures until a readable bill "
-        "arrives. The file is in rejected/ with the reason beside it. Other files are not affected.",
+        "arrives. Other files are not affected.",
         rule="a bill file that could not be read",
     ),
     Rule.UNASSIGNED: RuleTexts(
@@ -189,6 +189,19 @@ _TELLINGS = {
 ENGLISH = Phrases(
     rule_texts=_TELLINGS,
     severities={Severity.NOTICE: "Notice", Severity.WARNING: "Warning", Severity.CRITICAL: "Critical"},
+    states={
+        State.OVER_BUDGET: "Over budget",
+        State.BUDGET_USED_UP: "Budget used up",
+        State.SHARE_OF_BUDGET: "{used} of budget",
+        State.THRESHOLD_REACHED: "Threshold reached",
+        State.FORECAST: "Forecast",
+        State.FORECAST_OVER_BUDGET: "Forecast over budget",
+        State.CORRECTED: "Corrected",
+        State.LOW_BALANCE: "Low balance",
+        State.SHORT_RUNWAY: "Balance running out",
+        State.OVERDUE: "Overdue",
+    },
+    units_of={},
     covers={
         Cover.FREE_QUOTA: "Free quota: works until it is used up, then stops.",
         Cover.SAVINGS_PLAN: "Savings plan or resource plan: works while its quota lasts.",
@@ -235,13 +248,19 @@ ENGLISH = Phrases(
         rule="no new bill of account {name} within the time you set",
     ),
     gone="the receiver of {name} asked for no further messages",
+    reminder="reminder",
+    between_sentences=" ",
     tag="{severity}",
     tag_repeated="{severity}, reminder",
-    tag_resolved="Over",
+    tag_resolved="Resolved",
     tag_test="Test",
-    test_headline="This is a test message",
-    test_lead="If you can read this, the channel works. There is no problem, and you need not do anything.",
-    test_why="Why you got this: somebody requested a test message on {created}.",
+    test_headline="This is a test: alerts look like this one",
+    test_lead="The channel works. There is no problem, and you need not do anything. The figures below are invented.",
+    test_where="Alerts that come here: {places}.",
+    test_nobody="No alert comes here yet: no account, workspace or operator uses this channel.",
+    test_why="Why you got this: {who} requested a test message on {created}.",
+    somebody="somebody",
+    operators="failures of sources, files and channels",
     ended_lead="It lasted from {since} to {created}.",
     share_limit="{threshold} of its {month} {of}budget",
     amount_limit="{at}{on} in {month}",
@@ -254,13 +273,16 @@ ENGLISH = Phrases(
     budget_of={Counts.ALL: "", Counts.PAY_AS_YOU_GO: "pay-as-you-go ", Counts.SUBSCRIPTION: "subscription "},
     amount_of={Counts.ALL: "", Counts.PAY_AS_YOU_GO: " on pay-as-you-go", Counts.SUBSCRIPTION: " on subscriptions"},
     counts_not="not counted by this budget",
-    of_budget="{used} of {budget}",
+    of_budget="of {budget} · {used}",
     no_budget="no budget is set",
     left="Left of the budget",
     over="Over the budget",
     threshold="Threshold",
     also="also passed: {labels}",
-    also_ended="also over: {labels}",
+    also_expected="expected: {labels}",
+    also_ended="also resolved: {labels}",
+    also_below="It is also below {labels}.",
+    enough_until="It is enough until about {used_up}.",
     since_last="Since last message",
     since="since {moment}",
     now="Now",
@@ -275,6 +297,7 @@ ENGLISH = Phrases(
     },
     counts="counted",
     uncounted="Not counted",
+    month_total="Total of the month",
     compared="Compared",
     compared_day="1 day that is complete in both",
     compared_days="{days} days that are complete in both",
@@ -298,6 +321,9 @@ ENGLISH = Phrases(
     playground="no API key, Playground of the console",
     makes_most="{who} makes {share} of the pay-as-you-go spend of the last 7 days.",
     new="new",
+    day_of="day {day} of {days}",
+    month_about="month about {likely} ({range})",
+    budget="budget",
     daily="Daily pay-as-you-go",
     so_far="so far",
     expected="Expected in total",
@@ -353,6 +379,7 @@ ENGLISH = Phrases(
     settle="To settle: recharge on the provider's Expenses and Costs page; suspended services are then restored.",
     links={Page.BILL_DETAILS: "Bill details", Page.RECHARGE: "Recharge", Page.API_KEYS: "API keys"},
     advice="How to stop the cost",
+    what_to_do="What you can do",
     advice_first="Begin with {who}: limit or stop what makes most of the spend.",
     charged={
         Category.INFERENCE: "Calls: stop them in your code and in the Playground; delete API keys that are no longer needed.",
@@ -399,6 +426,12 @@ ENGLISH = Phrases(
     advice_differing="Check whether one of the exports is filtered or stopped: `spendwatch ledger list` shows what was read.",
     advice_uncounted="Export the whole month in one layout. If the new version of the bills was enabled within the month, "
     "use the old one: it still shows all days.",
+    advice_foreign="If another account or site pays for them, configure that account with its own currency; it then has "
+    "budgets and thresholds of its own.",
+    advice_all_foreign="The bills of this account contain nothing in {currency}, so its `currency` is probably wrong: set it "
+    "to the currency of the bills, and its budgets and floors to amounts in that currency.",
+    advice_rejected="Fix the file or export it again, then drop it in. This copy is not read again.",
+    advice_rejected_in="The file is in {path}, with the whole reason beside it as .why.txt.",
     advice_channel="After fixing it: `spendwatch notify-test`, then `spendwatch deliveries retry` for dead deliveries.",
     advice_balance="Check `balance` of this account in spendwatch.yaml and the place it names, and run `spendwatch check`.",
     advice_adding_up="Compare both figures with the provider's Expenses and Costs page.",

@@ -4,23 +4,66 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from spendwatch.channels.balance_figures import equation, lasting
-from spendwatch.channels.parts import Bar, Chart, Points, Row, Section, Table, clean
+from spendwatch.channels.parts import Bar, Chart, Gauge, Points, Row, Section, Table, clean
 from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.causes import Cause, Part
 from spendwatch.domain.commodity import Category
-from spendwatch.domain.discrepancy import Disagreement, Discrepancy
+from spendwatch.domain.discrepancy import MONTH_TOTAL, Disagreement, Discrepancy
 from spendwatch.domain.money import EXACT, Money, percent, plain, share_of, shown
 from spendwatch.domain.period import days_text
+from spendwatch.domain.policy import FORECAST
 from spendwatch.domain.scope import Counts, Dimension
 
 _MOST_LABELS = 10
-_MOST_DAYS = 14
+_MOST_DAYS = 7
+_THOUSAND, _MILLION = Decimal(1000), Decimal(1_000_000)
 _WHO = frozenset({Dimension.API_KEY, Dimension.WORKSPACE})
 _PLAYGROUND = "bmp"
+_WITH_AMOUNT = frozenset({Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED})
+
+
+def amount(words: Words) -> Row | None:
+    """Return the figure that the message is about: what is spent, or what is available."""
+    facts, phrases, rule = words.facts, words.phrases, words.notification.rule
+    if rule.is_about_balance and facts.balance:
+        return Row(phrases.available, words.money(facts.balance.available))
+    if rule not in _WITH_AMOUNT or facts.spend is None:
+        return None
+    label = phrases.spent[facts.counts]
+    if facts.budget is None:
+        return Row(label, words.money(facts.spend), phrases.no_budget)
+    note = words.put(phrases.of_budget, budget=words.money(facts.budget)) if facts.used is not None else ""
+    return Row(label, words.money(facts.spend), note)
+
+
+def gauge(words: Words) -> Gauge | None:
+    """Return the bar of spend: its end is the budget, the spend or the expected spend, whichever is the most."""
+    facts, whole = words.facts, words.facts.budget or words.facts.reached_at
+    if words.notification.rule not in _WITH_AMOUNT or facts.spend is None or whole is None or whole.amount <= 0:
+        return None
+    spent = max(facts.spend, Money.zero(whole.currency))
+    expected = max(spent, facts.forecast.likely) if facts.forecast else spent
+    end = max(whole, expected).amount
+    spent_share, expected_share, mark = (int((share_of(one.amount, end) or 0) * 100) for one in (spent, expected, whole))
+    label = words.phrases.budget if facts.budget else words.phrases.threshold.lower()
+    return Gauge(label, spent_share, expected_share, mark)
+
+
+def captions(words: Words) -> Iterator[str]:
+    """Yield which day of the month the data reach, and what the month will probably cost."""
+    facts, phrases = words.facts, words.phrases
+    if words.notification.rule not in _WITH_AMOUNT or not (until := facts.data_until):
+        return
+    last, month = until.astimezone(words.zone).date(), words.billing_month
+    if month is not None and last in month:
+        yield phrases.day_of.format(day=last.day, days=month.days)
+    if likely := facts.forecast:
+        span = words.span(likely.low, likely.high)
+        yield phrases.month_about.format(likely=words.money(likely.likely), range=span)
 
 
 def figures(words: Words) -> Iterator[Section]:
@@ -48,27 +91,22 @@ def _spend_rows(words: Words) -> Iterator[Row]:
     if spend is None:
         return
     if facts.discrepancy and (before := facts.discrepancy.before):
-        yield Row(phrases.now, str(spend))
-        yield Row(phrases.before, str(before))
+        yield Row(phrases.now, words.money(spend))
+        yield Row(phrases.before, words.money(before))
         yield _change_row(words, spend - before, "")
         return
-    label = phrases.spent[facts.counts]
-    if facts.budget is None:
-        yield Row(label, str(spend), phrases.no_budget)
-        yield from _split_rows(words)
-    else:
-        note = words.put(phrases.of_budget, budget=str(facts.budget)) if facts.used is not None else ""
-        yield Row(label, str(spend), note)
-        yield from _split_rows(words)
+    if words.notification.rule not in _WITH_AMOUNT:
+        yield Row(phrases.spent[facts.counts], words.money(spend), "" if facts.budget else phrases.no_budget)
+    yield from _split_rows(words)
+    if facts.budget is not None:
         left = facts.budget - spend
-        yield Row(phrases.over, str(spend - facts.budget)) if left.amount < 0 else Row(phrases.left, str(left))
+        is_over = left.amount < 0
+        yield Row(phrases.over, words.money(spend - facts.budget)) if is_over else Row(phrases.left, words.money(left))
     if facts.reached_at is not None:
         share = words.label(facts.threshold) if facts.threshold.endswith("%") else ""
-        yield Row(phrases.threshold, str(facts.reached_at), phrases.then.join(filter(None, (share, _also(words)))))
-    if facts.forecast is not None:
-        low, high = shown(facts.forecast.low.amount), shown(facts.forecast.high.amount)
-        yield Row(phrases.expected, str(facts.forecast.likely), phrases.between.format(low=low, high=high))
-    elif facts.too_old:
+        notes = filter(None, (share, *_also(words)))
+        yield Row(phrases.threshold, words.money(facts.reached_at), phrases.then.join(notes))
+    if facts.too_old:
         yield Row(phrases.expected, phrases.too_old, is_amount=False)
     if facts.earlier is not None and facts.earlier_at:
         since = phrases.since.format(moment=words.moment(facts.earlier_at))
@@ -85,16 +123,15 @@ def _split_rows(words: Words) -> Iterator[Row]:
     if facts.counts is Counts.SUBSCRIPTION:
         yield from orders
     if facts.counts is not Counts.PAY_AS_YOU_GO:
-        yield Row(phrases.spent[Counts.PAY_AS_YOU_GO], str(split.pay_as_you_go), note)
+        yield Row(phrases.spent[Counts.PAY_AS_YOU_GO], words.money(split.pay_as_you_go), note)
     if facts.counts is not Counts.SUBSCRIPTION:
-        yield Row(phrases.spent[Counts.SUBSCRIPTION], str(split.subscription), note)
+        yield Row(phrases.spent[Counts.SUBSCRIPTION], words.money(split.subscription), note)
         yield from orders
 
 
 def _change_row(words: Words, change: Money, since: str) -> Row:
-    sign = "+" if change.amount > 0 else ""
     label = words.phrases.since_last if since else words.phrases.change
-    return Row(label, f"{change.currency} {sign}{shown(change.amount)}", since)
+    return Row(label, words.money(change, "+"), since)
 
 
 def _other_rows(words: Words) -> Iterator[Row]:
@@ -102,21 +139,19 @@ def _other_rows(words: Words) -> Iterator[Row]:
     if facts.discrepancy:
         yield from _discrepancy_rows(words, facts.discrepancy)
     for money in facts.foreign:
-        yield Row(phrases.other_currencies, str(money), phrases.not_counted)
+        yield Row(phrases.other_currencies, words.money(money), phrases.not_counted)
+    also = "" if words.holds else phrases.then.join(_also(words))
     if facts.floor is not None:
-        yield Row(phrases.floor, str(facts.floor), _also(words))
-    elif rule in {Rule.OVERDUE, Rule.ESCALATED} and (also := _also(words)):
+        yield Row(phrases.floor, words.money(facts.floor), also)
+    elif rule.is_about_balance and also:
         yield Row(phrases.floor, also, is_amount=False)
     if facts.top_up is not None:
-        yield Row(phrases.top_up, str(facts.top_up.amount), words.moment(facts.top_up.seen_at))
+        yield Row(phrases.top_up, words.money(facts.top_up.amount), words.moment(facts.top_up.seen_at))
     if rule in {Rule.STALE, Rule.SOURCE_FAILING}:
         last = facts.last_bill_at
         yield Row(phrases.last_bill, words.moment(last) if last else phrases.never, is_amount=False)
     if facts.owner:
         yield Row(phrases.owner, clean(facts.owner, NAME_LENGTH), is_amount=False)
-    if account := facts.scope.account:
-        name, number = clean(facts.account_name, NAME_LENGTH), clean(account, NAME_LENGTH)
-        yield Row(phrases.account, name or number, number if name else "", is_amount=False)
 
 
 def _discrepancy_rows(words: Words, found: Discrepancy) -> Iterator[Row]:
@@ -124,25 +159,30 @@ def _discrepancy_rows(words: Words, found: Discrepancy) -> Iterator[Row]:
     for place, (series, money) in enumerate(found.by_series):
         # A month's total and one of its days have the same date: the text names neither.
         counts = not place and found.kind is not Disagreement.TOTAL
-        yield Row(clean(series, NAME_LENGTH), str(money), phrases.counts if counts else "")
+        label = phrases.month_total if series == MONTH_TOTAL else clean(series, NAME_LENGTH)
+        yield Row(label, words.money(money), phrases.counts if counts else "")
     if found.kind is Disagreement.AMOUNTS:
         days = phrases.compared_day if count == 1 else words.put(phrases.compared_days, days=str(count))
         yield Row(phrases.compared, days, is_amount=False)
     if found.lacking is not None:
-        yield Row(phrases.uncounted, str(found.lacking), days_text(found.days, span=phrases.between, comma=phrases.comma))
+        yield Row(
+            phrases.uncounted, words.money(found.lacking), days_text(found.days, span=phrases.between, comma=phrases.comma)
+        )
 
 
-def _also(words: Words) -> str:
+def _also(words: Words) -> Iterator[str]:
+    """Yield the thresholds or floors for which the message speaks, too: those passed, and those that are only expected."""
     phrases = words.phrases
-    named = [label for label in words.facts.also if label and not words.is_duration(label)]
-    labels = phrases.comma.join(words.label(label) for label in named[:_MOST_LABELS])
-    return (phrases.also if words.holds else phrases.also_ended).format(labels=labels) if labels else ""
+    named = [label for label in words.facts.also if label and not words.is_duration(label)][:_MOST_LABELS]
+    for form, is_wanted in ((phrases.also if words.holds else phrases.also_ended, False), (phrases.also_expected, True)):
+        if labels := phrases.comma.join(words.label(one) for one in named if one.startswith(FORECAST) is is_wanted):
+            yield form.format(labels=labels)
 
 
 def _ordered(words: Words) -> Iterator[Row]:
     for cause in words.facts.subscribed.all:
         label, detail = _named(words, cause)
-        yield Row(label, str(cause.spent), detail)
+        yield Row(label, words.money(cause.spent), detail)
 
 
 def _causes(words: Words) -> Chart:
@@ -150,7 +190,7 @@ def _causes(words: Words) -> Chart:
     named = [_named(words, cause) for cause in causes]
     lengths = _lengths(cause.spent for cause in causes)
     bars = (
-        Bar(label, length, str(cause.spent), phrases.comma.join(filter(None, _notes(words, cause))), detail)
+        Bar(label, length, words.money(cause.spent), phrases.comma.join(filter(None, _notes(words, cause))), detail)
         for cause, (label, detail), length in zip(causes, named, lengths, strict=True)
     )
     hint = phrases.costs_hint if any(cause.before is None for cause in causes) else phrases.growth_hint
@@ -198,11 +238,22 @@ def _daily(words: Words) -> Chart:
     days = words.facts.course.daily[-_MOST_DAYS:]
     until = words.facts.data_until
     last = until.astimezone(words.zone).date() if until else None
+    most, currency = max(spend.amount.copy_abs() for _, spend in days), days[0][1].currency
+    unit = words.phrases.units_of.get(currency, currency)
     bars = (
-        Bar(day.strftime("%m-%d"), length, str(spend), words.phrases.so_far if day == last else "")
+        Bar(day.strftime("%m-%d"), length, _short(spend.amount, most), words.phrases.so_far if day == last else "")
         for (day, spend), length in zip(days, _lengths(spend for _, spend in days), strict=True)
     )
-    return Chart(words.phrases.daily, "", tuple(bars))
+    return Chart(words.phrases.daily, unit, tuple(bars), is_upright=True)
+
+
+def _short(amount: Decimal, most: Decimal) -> str:
+    """Return an amount that fits above a column, as exact as the largest beside it: `22.19`, `1,021` or `1,234k`."""
+    if most < _THOUSAND:
+        return shown(amount).replace("-", "−")
+    unit, end = (Decimal(1), "") if most < _MILLION else (_THOUSAND, "k")
+    rounded = (amount / unit).quantize(Decimal(1), rounding=ROUND_HALF_UP)
+    return f"{rounded:,f}{end if rounded else ''}".replace("-", "−")
 
 
 def _lengths(amounts: Iterable[Money]) -> list[int]:

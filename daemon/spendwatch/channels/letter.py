@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from datetime import tzinfo
 
 from spendwatch.channels.balance_figures import remarks
-from spendwatch.channels.figures import figures, makes_most
+from spendwatch.channels.figures import amount, captions, figures, gauge, makes_most
 from spendwatch.channels.parts import Letter, Link, Points, Section, clean
-from spendwatch.channels.phrases import Phrases
+from spendwatch.channels.phrases import Phrases, State
 from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.commodity import Category, Cover
-from spendwatch.domain.notification import Notification, Reason
+from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.policy import Severity
 
 SUBJECT_LENGTH = 120
 _MOST_POINTS = 10
+_OPERATORS = "operators"
+"""How a test message says that failures are reported over the channel, too."""
 _ONCE = frozenset(
     {Rule.FORECAST, Rule.CORRECTED, Rule.LATE, Rule.DIFFERING, Rule.FOREIGN_CURRENCY, Rule.REJECTED, Rule.UNASSIGNED}
 )
@@ -31,10 +33,15 @@ def compose(notification: Notification, phrases: Phrases, zone: tzinfo) -> Lette
     return Letter(
         tone=notification.severity.value if speaks else "calm",
         tag=tag,
+        state=_state(words, tag),
+        account=_account(words),
         subject=clean(f"[{tag}] {_subject(words) or headline}", SUBJECT_LENGTH),
         headline=headline,
         lead=_lead(words),
-        sections=() if words.is_test else tuple(_sections(words)),
+        amount=amount(words),
+        gauge=gauge(words),
+        captions=tuple(captions(words)),
+        sections=tuple(_sections(words)),
         closing=tuple(_closing(words)),
         footer=() if words.is_test else (words.put(phrases.explain), words.put(phrases.footer)),
         links=tuple(Link(phrases.links[page], clean(address)) for page, address in notification.facts.links),
@@ -51,6 +58,42 @@ def _tag(words: Words) -> str:
             return words.put(words.phrases.tag_repeated)
         case Reason.RESOLVED:
             return words.put(words.phrases.tag_resolved)
+
+
+_OF_BALANCE = {Rule.BALANCE_LOW: State.LOW_BALANCE, Rule.RUNWAY: State.SHORT_RUNWAY}
+
+
+def _state(words: Words, tag: str) -> str:
+    """Return how things stand, in a few words; the tag where nothing says more."""
+    facts, phrases, rule = words.facts, words.phrases, words.notification.rule
+    if words.is_test or not words.holds:
+        return tag
+    found: State | None = None
+    if rule.is_about_balance:
+        found = _OF_BALANCE.get(rule, State.OVERDUE)
+    elif rule is Rule.CORRECTED:
+        found = State.CORRECTED
+    elif rule is Rule.FORECAST:
+        is_over = facts.budget and facts.forecast and facts.forecast.likely >= facts.budget
+        found = State.FORECAST_OVER_BUDGET if is_over else State.FORECAST
+    elif rule is Rule.THRESHOLD_REACHED:
+        found = _state_of_budget(facts)
+    state = words.put(phrases.states[found]) if found else phrases.severities[words.notification.severity]
+    return phrases.then.join(filter(None, (state, phrases.reminder if words.notification.reason is Reason.REPEATED else "")))
+
+
+def _state_of_budget(facts: Facts) -> State:
+    if facts.budget is None or facts.spend is None or facts.used is None:
+        return State.THRESHOLD_REACHED
+    if facts.spend < facts.budget:
+        return State.SHARE_OF_BUDGET
+    return State.OVER_BUDGET if facts.budget < facts.spend else State.BUDGET_USED_UP
+
+
+def _account(words: Words) -> str:
+    facts = words.facts
+    name, number = clean(facts.account_name, NAME_LENGTH), clean(facts.scope.account, NAME_LENGTH)
+    return f"{name} · {number}" if name and number else f"{words.phrases.account} {number}" if number else ""
 
 
 def _headline(words: Words) -> str:
@@ -78,12 +121,35 @@ def _subject(words: Words) -> str:
 
 def _lead(words: Words) -> str:
     if words.is_test:
-        return words.phrases.test_lead
+        return words.phrases.between_sentences.join((words.phrases.test_lead, _destinations(words)))
     if not words.holds and words.facts.by_settlement:
         return words.put(words.phrases.ended_by_settlement)
     if words.holds and (found := words.facts.discrepancy) and found.kind in words.phrases.discrepancy_leads:
         return words.phrases.discrepancy_leads[found.kind]
-    return words.put(words.texts.lead if words.holds else words.phrases.ended_lead)
+    if not words.holds:
+        return words.put(words.phrases.ended_lead)
+    return words.phrases.between_sentences.join(filter(None, (words.put(words.texts.lead), *_also_low(words))))
+
+
+def _destinations(words: Words) -> str:
+    """Tell which accounts, workspaces and troubles are reported over the channel that is tested."""
+    phrases, lines = words.phrases, words.facts.detail.split("\n")[1:]
+    places = [phrases.operators if line == _OPERATORS else clean(line, NAME_LENGTH) for line in lines]
+    more = len(places) - _MOST_POINTS
+    named = [*places[:_MOST_POINTS], *([phrases.more_files.format(count=more)] if more > 0 else [])]
+    return phrases.test_where.format(places=phrases.comma.join(named)) if places else phrases.test_nobody
+
+
+def _also_low(words: Words) -> Iterator[str]:
+    """Tell what else is true of a balance that is about to end, where the message is about something graver."""
+    facts, phrases, rule = words.facts, words.phrases, words.notification.rule
+    if not rule.is_about_balance:
+        return
+    floors = [words.label(label) for label in facts.also if label and not words.is_duration(label)]
+    if floors:
+        yield phrases.also_below.format(labels=phrases.comma.join(floors[:_MOST_POINTS]))
+    if rule is Rule.BALANCE_LOW and any(words.is_duration(label) for label in facts.also):
+        yield words.put(phrases.enough_until)
 
 
 def _sections(words: Words) -> Iterator[Section]:
@@ -99,12 +165,12 @@ def _sections(words: Words) -> Iterator[Section]:
         if rule.is_about_balance and (points := tuple(_ending(words))):
             yield Points("", points)
         return
-    if facts.detail and rule is not Rule.STALE:
+    if facts.detail and rule is not Rule.STALE and not words.is_test:
         yield Points(phrases.details, tuple(_details(words)))
     if rule.is_about_balance:
         yield _consequences(words)
     if advice := tuple(_advice(words)):
-        yield Points(phrases.advice if rule in _COSTLY else "", advice, is_vital=False)
+        yield Points(phrases.advice if rule in _COSTLY else phrases.what_to_do, advice, is_vital=False)
 
 
 def _files(words: Words) -> Iterator[str]:
@@ -178,17 +244,21 @@ def _advice(words: Words) -> Iterator[str]:
         case Rule.DIFFERING:
             lacks = words.facts.discrepancy is not None and words.facts.discrepancy.lacking is not None
             yield phrases.advice_uncounted if lacks else phrases.advice_differing
-        case (
-            Rule.CORRECTED
-            | Rule.LATE
-            | Rule.FOREIGN_CURRENCY
-            | Rule.REJECTED
-            | Rule.UNASSIGNED
-            | Rule.CONFIG_REJECTED
-            | Rule.CLOCK_WRONG
-            | Rule.LEDGER_FAILING
-        ):
+        case Rule.FOREIGN_CURRENCY | Rule.REJECTED:
+            yield from _advice_on_bills(words)
+        case Rule.CORRECTED | Rule.LATE | Rule.UNASSIGNED | Rule.CONFIG_REJECTED | Rule.CLOCK_WRONG | Rule.LEDGER_FAILING:
             return
+
+
+def _advice_on_bills(words: Words) -> Iterator[str]:
+    phrases, facts = words.phrases, words.facts
+    if words.notification.rule is Rule.FOREIGN_CURRENCY:
+        is_all = facts.spend is not None and not facts.spend.amount
+        yield words.put(phrases.advice_all_foreign if is_all else phrases.advice_foreign)
+        return
+    yield phrases.advice_rejected
+    if facts.folder:
+        yield words.put(phrases.advice_rejected_in)
 
 
 def _how_to_stop(words: Words) -> Iterator[str]:
@@ -211,7 +281,8 @@ def _how_to_stop(words: Words) -> Iterator[str]:
 def _closing(words: Words) -> Iterator[str]:
     phrases, facts = words.phrases, words.facts
     if words.is_test:
-        yield words.put(phrases.test_why)
+        who = clean(facts.detail.partition("\n")[0], NAME_LENGTH) or phrases.somebody
+        yield words.put(phrases.test_why, who=who)
         return
     yield words.put(_why(words))
     if words.notification.rule is Rule.LEDGER_FAILING:
@@ -239,7 +310,8 @@ def _next(words: Words) -> str:
             if facts.next_at is None:
                 return words.put(phrases.no_next_threshold)
             label = clean(facts.next_threshold, NAME_LENGTH)
-            following = f"{label} ({facts.next_at})" if label.endswith("%") else str(facts.next_at)
+            at = words.money(facts.next_at)
+            following = f"{label} ({at})" if label.endswith("%") else at
             return words.put(phrases.next_threshold, next=following)
         case Rule.BALANCE_LOW | Rule.RUNWAY:
             return phrases.next_floor

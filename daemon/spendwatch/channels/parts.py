@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar, TypeAlias
 
 
@@ -27,6 +28,29 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Gauge:
+    """A bar of spend: how far it is filled, where it will probably end and where the budget stands, in percent of it."""
+
+    mark_label: str
+    spent: int
+    expected: int
+    mark: int
+
+    @property
+    def pieces(self) -> tuple[tuple[str, int, str], ...]:
+        """What the bar is made of, from the left: `spent`, `expected` or `free`, its length, and at which end the mark is."""
+        cuts = sorted({0, self.spent, self.expected, self.mark, 100})
+        return tuple(
+            (
+                "spent" if end <= self.spent else "expected" if end <= self.expected else "free",
+                end - start,
+                "left" if start == self.mark else "right" if end == self.mark == cuts[-1] else "",
+            )
+            for start, end in pairwise(cuts)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """One bar: its length in whole percent of the longest."""
 
@@ -40,12 +64,13 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Bars under each other."""
+    """Bars under each other, or columns beside each other."""
 
     kind: ClassVar[str] = "chart"
     title: str
     hint: str
     bars: tuple[Bar, ...]
+    is_upright: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +102,38 @@ class Letter:
     tone: str
     """`notice`, `warning`, `critical`, or `calm` for endings and tests."""
     tag: str
+    state: str
+    """How things stand, in one to three words."""
+    account: str
+    """Name and number of the account it is about; empty where it is about none."""
     subject: str
     headline: str
     lead: str
+    amount: Row | None
+    """The one figure that everybody looks for."""
+    gauge: Gauge | None
+    captions: tuple[str, ...]
+    """Where the month stands."""
     sections: tuple[Section, ...]
     closing: tuple[str, ...]
     footer: tuple[str, ...]
     links: tuple[Link, ...] = ()
+
+    @property
+    def preheader(self) -> str:
+        """What a list of messages shows beside the subject: figures instead of the subject once more."""
+        figure = f"{self.amount.label} {self.amount.value} {self.amount.note}".strip() if self.amount else ""
+        return " · ".join(filter(None, (figure, *self.captions, self.lead))) or self.headline
+
+    @property
+    def listed(self) -> tuple[Section, ...]:
+        """The sections for layouts without large type: the amount is the first row."""
+        rows = (self.amount,) if self.amount else ()
+        match self.sections:
+            case (Table(title="") as first, *others):
+                return (Table("", (*rows, *first.rows)), *others)
+            case others:
+                return (*((Table("", rows),) if rows else ()), *others)
 
 
 def clean(text: str, limit: int = 400) -> str:

@@ -23,6 +23,21 @@ class Language(StrEnum):
     ZH = "zh"
 
 
+class State(StrEnum):
+    """How things stand, where it says more than the severity."""
+
+    OVER_BUDGET = "over_budget"
+    BUDGET_USED_UP = "budget_used_up"
+    SHARE_OF_BUDGET = "share_of_budget"
+    THRESHOLD_REACHED = "threshold_reached"
+    FORECAST = "forecast"
+    FORECAST_OVER_BUDGET = "forecast_over_budget"
+    CORRECTED = "corrected"
+    LOW_BALANCE = "low_balance"
+    SHORT_RUNWAY = "short_runway"
+    OVERDUE = "overdue"
+
+
 @dataclass(frozen=True, slots=True)
 class RuleTexts:
     """The texts of one rule. The fields are formats; their placeholders are the properties of `words.Words`."""
@@ -44,6 +59,9 @@ class Phrases:
 
     rule_texts: Mapping[Rule, RuleTexts]
     severities: Mapping[Severity, str]
+    states: Mapping[State, str]
+    units_of: Mapping[str, str]
+    """What stands before amounts of a currency instead of its code and a blank."""
     covers: Mapping[Cover, str]
     categories: Mapping[Category, str]
     explained: Mapping[Explanation, str]
@@ -58,6 +76,8 @@ class Phrases:
     """A total that fell below zero, whether or not anything was reported before."""
     silent_account: RuleTexts
     """An account whose bills have stopped while those of others still come."""
+    reminder: str
+    between_sentences: str
     tag: str
     tag_repeated: str
     tag_resolved: str
@@ -66,7 +86,12 @@ class Phrases:
     """In place of the rule of a failing channel: its receiver wants nothing more."""
     test_headline: str
     test_lead: str
+    test_where: str
+    test_nobody: str
     test_why: str
+    somebody: str
+    operators: str
+    """What operators are told of."""
     ended_lead: str
     share_limit: str
     amount_limit: str
@@ -90,7 +115,11 @@ class Phrases:
     over: str
     threshold: str
     also: str
+    also_expected: str
     also_ended: str
+    also_below: str
+    enough_until: str
+    """How long a balance lasts, where the message is about something graver."""
     since_last: str
     since: str
     now: str
@@ -100,6 +129,8 @@ class Phrases:
     """In place of the rule's lead, of bills that disagree in such a way."""
     counts: str
     uncounted: str
+    month_total: str
+    """A month's own total, beside the sum of its days."""
     compared: str
     compared_day: str
     compared_days: str
@@ -120,6 +151,10 @@ class Phrases:
     makes_most: str
     """That {who} makes {share} of what was spent in the last days."""
     new: str
+    day_of: str
+    month_about: str
+    budget: str
+    """Under the mark of the budget."""
     daily: str
     so_far: str
     expected: str
@@ -178,6 +213,7 @@ class Phrases:
     settle: str
     links: Mapping[Page, str]
     advice: str
+    what_to_do: str
     advice_first: str
     """About {who} makes most of the spend."""
     charged: Mapping[Category, str]
@@ -192,6 +228,11 @@ class Phrases:
     """By what is wrong with an endpoint."""
     advice_differing: str
     advice_uncounted: str
+    advice_foreign: str
+    advice_all_foreign: str
+    """Where the account has charges in no other currency."""
+    advice_rejected: str
+    advice_rejected_in: str
     advice_channel: str
     advice_balance: str
     advice_adding_up: str

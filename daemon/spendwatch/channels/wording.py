@@ -17,9 +17,11 @@ from spendwatch.domain.notification import Notification
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 _LINE = 76
 _BAR = 16
+_DATE = re.compile(r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])", re.ASCII)
 _WORD = re.compile(r"[^\s\u1100-\uffef]+\s*|[\u1100-\uffef][，。；：、！？）”」·]*\s*|\s+")
 
 
@@ -86,8 +88,15 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(pad=pad, align=_align, hashes=_hashes, lines=_lines, widest=_widest)
+    environment.filters.update(pad=pad, align=_align, hashes=_hashes, lines=_lines, widest=_widest, whole=_whole)
     return environment
+
+
+def _whole(text: str) -> Markup:
+    """Return the text for a page on which lines do not end within a date."""
+    from markupsafe import Markup, escape  # noqa: PLC0415 -- as above
+
+    return Markup(_DATE.sub(r'<span style="white-space:nowrap">\g<0></span>', str(escape(text))))  # noqa: S704 -- it is escaped
 
 
 def width(text: str) -> int:

@@ -72,9 +72,19 @@ class Words:
         if currency is None:
             return clean(label, NAME_LENGTH)
         try:
-            return str(Money(parse_amount(label), currency))
+            return self.money(Money(parse_amount(label), currency))
         except InvalidAmountError:
             return clean(label, NAME_LENGTH)
+
+    def money(self, money: Money | None, plus: str = "") -> str:
+        """Return the amount as readers of the language write it; `plus` stands before what is above zero."""
+        if money is None:
+            return self.phrases.unknown
+        return money.written(self.phrases.units_of.get(money.currency, f"{money.currency} "), plus)
+
+    def span(self, low: Money, high: Money) -> str:
+        """Return from how much to how much."""
+        return self.phrases.between.format(low=shown(low.amount), high=shown(high.amount))
 
     def is_duration(self, label: str) -> bool:
         """Return whether the label is that of a runway or an escalation."""
@@ -93,19 +103,21 @@ class Words:
         filled = {
             "name": clean(facts.name or facts.account_name or facts.scope.label, NAME_LENGTH) or phrases.unknown,
             "threshold": self.label(facts.threshold),
-            "expected": self._money(facts.forecast.likely if facts.forecast else None),
+            "expected": self.money(facts.forecast.likely if facts.forecast else None),
             "used_up": self._used_up(),
             "began": self.moment(facts.earlier_at) if facts.earlier_at else phrases.unknown,
             "month": self._month(),
-            "at": self._money(facts.reached_at),
-            "spend": self._money(facts.spend),
-            "budget": shown(facts.budget.amount) if facts.budget else phrases.unknown,
+            "at": self.money(facts.reached_at),
+            "spend": self.money(facts.spend),
+            "budget": self._bare(facts.budget),
+            "currency": facts.spend.currency if facts.spend else phrases.unknown,
+            "path": clean(facts.folder, 200),
             "used": percent(facts.used) if facts.used is not None else phrases.unknown,
-            "floor": self._money(facts.floor),
-            "available": self._money(facts.balance.available if facts.balance else None),
-            "short": self._money(self._shortage()),
+            "floor": self.money(facts.floor),
+            "available": self.money(facts.balance.available if facts.balance else None),
+            "short": self.money(self._shortage()),
             **self._settled(),
-            "foreign": phrases.comma.join(str(money) for money in facts.foreign) or phrases.unknown,
+            "foreign": phrases.comma.join(self.money(money) for money in facts.foreign) or phrases.unknown,
             "silence": self._silence(),
             "of": phrases.budget_of[facts.counts],
             "on": phrases.amount_of[facts.counts],
@@ -126,8 +138,9 @@ class Words:
         day = self.facts.runway.zero.likely if self.facts.runway else None
         return day.isoformat() if day else self.phrases.unknown
 
-    def _money(self, money: Money | None) -> str:
-        return self.phrases.unknown if money is None else str(money)
+    def _bare(self, money: Money | None) -> str:
+        """Return the amount where its currency stands nearby."""
+        return money.written(self.phrases.units_of.get(money.currency, "")) if money else self.phrases.unknown
 
     def _shortage(self) -> Money | None:
         balance = self.facts.balance
@@ -137,16 +150,20 @@ class Words:
         settled = self.facts.balance.settled if self.facts.balance else None
         return {
             "settled_month": self._named(settled.period) if settled else self.phrases.unknown,
-            "settled_amount": self._money(settled.amount if settled else None),
+            "settled_amount": self.money(settled.amount if settled else None),
             "settled_since": self.moment(settled.at) if settled else self.phrases.unknown,
         }
 
-    def _month(self) -> str:
+    @property
+    def billing_month(self) -> BillingPeriod | None:
+        """The month that the figures are of."""
         try:
-            period = BillingPeriod.parse(self.facts.period)
+            return BillingPeriod.parse(self.facts.period)
         except ValueError:
-            period = BillingPeriod.containing(self.notification.created_at, self.zone)
-        return self._named(period)
+            return None
+
+    def _month(self) -> str:
+        return self._named(self.billing_month or BillingPeriod.containing(self.notification.created_at, self.zone))
 
     def _named(self, period: BillingPeriod) -> str:
         return self.phrases.months[period.month - 1].format(year=period.year)

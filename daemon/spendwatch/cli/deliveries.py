@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
+import socket
 import sys
-import uuid
 from collections.abc import Set as AbstractSet
 from contextlib import redirect_stdout, suppress
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import NamedTuple
 
 import click
@@ -16,22 +17,13 @@ from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, list_unless_told
 from spendwatch.cli.screen import clean, print_json, print_list, the_one, when
-from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import DeliveryError, LedgerUnavailableError
-from spendwatch.domain.notification import (
-    Delivery,
-    DeliveryState,
-    Facts,
-    Notification,
-    NotificationId,
-    Reason,
-    first_attempt,
-)
-from spendwatch.domain.policy import ChannelName, Severity
-from spendwatch.domain.scope import NamedScope, Subject
+from spendwatch.domain.notification import Delivery, DeliveryState, first_attempt
+from spendwatch.domain.policy import ChannelName
 from spendwatch.exact_json import json_fields
 from spendwatch.jobs.ports import Channel
+from spendwatch.jobs.sample_alert import sample_alert
 from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock
 
@@ -196,7 +188,7 @@ def notify_test(place: Place, channel: str | None, *, as_json: bool) -> int:
             msg = f"there is no channel {channel!r}; configured are {', '.join(sorted(channels))}"
             raise click.BadParameter(msg, param_hint="CHANNEL")
         chosen = {name: one for name, one in channels.items() if channel in {None, name}}
-        tests = [test for name, one in chosen.items() for test in asyncio.run(_test(name, one))]
+        tests = [test for name, one in chosen.items() for test in asyncio.run(_test(name, one, settings))]
         failed = {test.channel for test in tests if test.error}
         _reopen(settings, chosen.keys() - failed)
     if as_json:
@@ -227,31 +219,15 @@ class _Test(NamedTuple):
     """Empty where it was accepted."""
 
 
-async def _test(name: ChannelName, channel: Channel) -> list[_Test]:
-    found = []
+async def _test(name: ChannelName, channel: Channel, settings: Settings) -> list[_Test]:
+    found, who = [], f"{getpass.getuser()} on {socket.gethostname()}"
+    sample = sample_alert(name, settings.policies, who=who, now=system_clock(), zone=settings.zone)
     for target in channel.targets:
         error = ""
         try:
-            await channel.send(_test_delivery(name, channel, target, system_clock()))
+            await channel.send(first_attempt(sample, name, target, channel.render(sample, target)))
         except DeliveryError as refused:
             error = str(refused)
         found.append(_Test(name, target, error))
         click.echo(f"{f'{name} ({target})' if target else name}: {error or 'accepted'}", err=bool(error))
     return found
-
-
-def _test_delivery(name: ChannelName, channel: Channel, target: str, now: datetime) -> Delivery:
-    test = uuid.uuid4().hex
-    notification = Notification(
-        id=NotificationId(f"test-{test[:16]}"),
-        alert=AlertId(f"test-{test[16:]}"),
-        rule=Rule.THRESHOLD_REACHED,
-        reason=Reason.TEST,
-        severity=Severity.NOTICE,
-        state=AlertState.FIRING,
-        since=now,
-        created_at=now,
-        channels=(name,),
-        facts=Facts(name=name, scope=NamedScope(Subject.CHANNEL, name)),
-    )
-    return first_attempt(notification, name, target, channel.render(notification, target))

@@ -127,7 +127,15 @@ class Money:
 
     def __str__(self) -> str:
         """Return the amount for people: ISO code, grouped digits, two decimals; never 0.00 for something."""
-        return f"{self.currency} {shown(self.amount)}"
+        return self.written(f"{self.currency} ")
+
+    def written(self, unit: str, plus: str = "") -> str:
+        """Return the amount for people behind its unit, as `−CNY 50.76`, `<¥0.01`; `plus` stands before what is above zero."""
+        size = self.amount.copy_abs()
+        if 0 < size < _HALF_CENT:
+            return f"<{unit}0.01" if self.amount > 0 else f">−{unit}0.01"
+        sign = "−" if self.amount < 0 else plus if self.amount else ""
+        return f"{sign}{unit}{shown(size)}"
 
     def _same(self, other: Money) -> None:
         if self.currency != other.currency:

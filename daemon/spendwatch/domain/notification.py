@@ -86,6 +86,8 @@ class Facts:
     last_bill_at: datetime | None = None
     files: tuple[tuple[str, str], ...] = ()
     """File names, each with the reason of its refusal."""
+    folder: str = ""
+    """Where rejected files are, each with its reason beside it; empty where they stay in place."""
     detail: str = ""
     cause: Failure | None = None
     """The kind of failure of a source, where it is known."""

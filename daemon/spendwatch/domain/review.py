@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from spendwatch.domain.alert import Alert, AlertId, AlertKey, AlertState, Matter, Rule
 from spendwatch.domain.notification import Facts, Notification, Reason, notification_id
-from spendwatch.domain.policy import ChannelName, Severity
+from spendwatch.domain.policy import ChannelName, Severity, channels_of
 from spendwatch.domain.scope import AlertScope
 
 ONE_SHOT_LASTS = timedelta(days=1)
@@ -203,9 +203,12 @@ def one_message_per_matter(verdict: Verdict) -> Verdict:
 
 def _speak_for(gravest: Notification, others: Sequence[Notification]) -> Notification:
     also = (*gravest.facts.also, *(label for one in others for label in (one.facts.threshold, *one.facts.also)))
-    channels = dict.fromkeys(name for one in (gravest, *others) for name in one.channels)
     found = (one.facts.forecast for one in (gravest, *others) if one.facts.forecast)
-    return replace(gravest, channels=tuple(channels), facts=replace(gravest.facts, also=also, forecast=next(found, None)))
+    return replace(
+        gravest,
+        channels=channels_of((gravest, *others), ()),
+        facts=replace(gravest.facts, also=also, forecast=next(found, None)),
+    )
 
 
 def say(alert: Alert, reason: Reason, channels: tuple[ChannelName, ...], facts: Facts, now: datetime) -> Notification:

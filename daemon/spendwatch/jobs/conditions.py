@@ -43,6 +43,8 @@ class Surroundings:
     """Channels and targets whose deliveries died lately, each with the last reason."""
     undelivered: tuple[Notification, ...] = ()
     """The latest notifications of firing alerts that reached nobody."""
+    rejected_in: Mapping[SourceName, str] = field(default_factory=dict)
+    """Where the rejected files of each source are, each with its reason beside it; empty where they stay in place."""
     strayed: str = ""
     """The reason why what waited for a channel that is gone was given up."""
 
@@ -134,7 +136,7 @@ def health_conditions(
         found.append(troubles.of(rule, scope, holds=bool(detail), summary=summary, detail=detail))
     since = now - ONE_SHOT_LASTS
     found += [_unassigned(layout, told, troubles) for layout, told in view.ledger.unassigned(since).items()]
-    return found + _rejection_conditions(view.ledger.rejections(since), troubles, known)
+    return found + _rejection_conditions(view.ledger.rejections(since), troubles, known, around.rejected_in)
 
 
 def _source_conditions(
@@ -234,7 +236,9 @@ def _unassigned(layout: str, examples: Sequence[str], troubles: _Troubles) -> Co
     return replace(troubles.of(Rule.UNASSIGNED, scope, holds=True, summary=what, detail="\n".join(shown)), remind=None)
 
 
-def _rejection_conditions(rejections: Sequence[Rejection], troubles: _Troubles, known: AlertsKnown) -> list[Condition]:
+def _rejection_conditions(
+    rejections: Sequence[Rejection], troubles: _Troubles, known: AlertsKnown, rejected_in: Mapping[SourceName, str]
+) -> list[Condition]:
     keys = [AlertKey(Rule.REJECTED, NamedScope(Subject.FILE, rejection.digest)) for rejection in rejections]
     fresh = tuple(
         (rejection.name, rejection.reason) for rejection, key in zip(rejections, keys, strict=True) if known.latest(key) is None
@@ -251,6 +255,7 @@ def _rejection_conditions(rejections: Sequence[Rejection], troubles: _Troubles, 
                 scope=NamedScope(Subject.SOURCE, rejection.source),
                 name=rejection.source,
                 files=fresh,
+                folder=rejected_in.get(rejection.source, ""),
                 data_until=troubles.until,
             ),
             channels=troubles.operators,

@@ -74,6 +74,13 @@ class Settings:
         return {name: config.stale_after for name, config in self.sources.items()}
 
     @property
+    def rejected_in(self) -> Mapping[SourceName, str]:
+        """Where the rejected files of each source are; nowhere if they stay in their folder."""
+        folders = {name: Path(config.path) for name, config in self.sources.items() if config.type == "folder" and config.move}
+        fetched = {name: self.fetched / name / "originals" for name, config in self.sources.items() if config.type != "folder"}
+        return {name: str(place / "rejected") for name, place in (folders | fetched).items()}
+
+    @property
     def source_types(self) -> Mapping[SourceName, str]:
         """What kind each source is of."""
         return {name: config.type for name, config in self.sources.items()}

@@ -1,0 +1,85 @@
+"""An invented alert that shows what a channel is for. It is never stored."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import datetime, timedelta, tzinfo
+from decimal import ROUND_HALF_UP, Decimal
+
+from spendwatch.domain.alert import AlertId, AlertState, Rule
+from spendwatch.domain.causes import Course
+from spendwatch.domain.forecast import Forecast
+from spendwatch.domain.money import Money
+from spendwatch.domain.notification import Facts, Notification, NotificationId, Reason
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Severity, WorkspacePolicy
+from spendwatch.domain.scope import BudgetScope
+
+OPERATORS = "operators"
+"""Among the destinations of a channel: it reports failures of the program's own surroundings."""
+
+_EXAMPLE_BUDGET = Decimal(1000)
+_SPENT, _LIKELY, _LOW, _HIGH = Decimal("0.85"), Decimal("1.12"), Decimal("1.04"), Decimal("1.21")
+_DAILY = tuple(Decimal(share) for share in ("0.05", "0.06", "0.055", "0.02", "0.065", "0.09", "0.075"))
+_CENT = Decimal("0.01")
+
+
+def sample_alert(channel: ChannelName, policies: Policies, *, who: str, now: datetime, zone: tzinfo) -> Notification:
+    """Return a test message: an alert of the first budget that uses the channel, by whom it was asked for, what comes here."""
+    month, until, test = BillingPeriod.containing(now, zone), now.astimezone(zone), uuid.uuid4().hex
+    every: list[AccountPolicy | WorkspacePolicy] = [*policies.workspaces, *policies.accounts]
+    one = next((one for one in every if channel in _channels(one) and one.budget), policies.accounts[0])
+    payer = policies.account(one.account) if one.account else None
+    payer = payer or policies.accounts[0]
+
+    def part(share: Decimal) -> Money:
+        whole = one.budget or _EXAMPLE_BUDGET
+        return Money((whole * share).quantize(_CENT, rounding=ROUND_HALF_UP), payer.currency)
+
+    first = until.date() - timedelta(days=len(_DAILY) - 1)
+    return Notification(
+        id=NotificationId(f"test-{test[:16]}"),
+        alert=AlertId(f"test-{test[16:]}"),
+        rule=Rule.THRESHOLD_REACHED,
+        reason=Reason.TEST,
+        severity=Severity.NOTICE,
+        state=AlertState.FIRING,
+        since=now,
+        created_at=now,
+        channels=(channel,),
+        facts=Facts(
+            scope=BudgetScope(payer.account, one.workspace if isinstance(one, WorkspacePolicy) else None),
+            account_name=payer.name,
+            name=one.name or (one.workspace if isinstance(one, WorkspacePolicy) else one.account),
+            period=month.label,
+            spend=part(_SPENT),
+            budget=part(Decimal(1)),
+            used=_SPENT,
+            threshold="80%",
+            reached_at=part(Decimal("0.8")),
+            next_threshold="100%",
+            next_at=part(Decimal(1)),
+            forecast=Forecast(month, part(_SPENT), part(_LOW), part(_LIKELY), part(_HIGH), until.date(), until.day),
+            course=Course(daily=tuple((first + timedelta(days=day), part(share)) for day, share in enumerate(_DAILY))),
+            data_until=until,
+            detail="\n".join((who, *dict.fromkeys(_destinations(channel, policies)))),
+        ),
+    )
+
+
+def _channels(policy: AccountPolicy | WorkspacePolicy) -> set[ChannelName]:
+    thresholds = (one for part in (policy, *policy.budgets) for one in part.thresholds)
+    return {name for part in (policy, *policy.budgets, *thresholds) for name in part.channels}
+
+
+def _destinations(channel: ChannelName, policies: Policies) -> Iterator[str]:
+    for account in policies.accounts:
+        escalation = account.balance.escalation if account.balance else None
+        if channel in _channels(account) or (escalation and channel in escalation.channels):
+            yield account.name or account.account
+    for workspace in policies.workspaces:
+        if channel in _channels(workspace):
+            yield workspace.name or workspace.workspace
+    if channel in policies.operators:
+        yield OPERATORS

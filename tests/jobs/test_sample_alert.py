@@ -1,0 +1,83 @@
+"""The message of `notify-test`: an alert as it would come, by whom it was asked for, and what is reported here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from spendwatch.channels.phrases import Language
+from spendwatch.channels.wording import Wording
+from spendwatch.domain.money import Currency
+from spendwatch.domain.policy import (
+    AccountPolicy,
+    BalancePolicy,
+    ChannelName,
+    Escalation,
+    FinerBudget,
+    Policies,
+    Site,
+    Threshold,
+    WorkspacePolicy,
+)
+from spendwatch.domain.scope import Match
+from spendwatch.domain.statement import AccountId, WorkspaceId
+from spendwatch.jobs.sample_alert import sample_alert
+
+ZONE = ZoneInfo("Asia/Shanghai")
+NOW = datetime(2026, 9, 16, 4, tzinfo=UTC)
+FINANCE, BOSS, OPS, NOBODY = ChannelName("finance"), ChannelName("boss"), ChannelName("ops"), ChannelName("nobody")
+ALL = (Threshold(share=Decimal(1)),)
+RESEARCH = WorkspacePolicy(
+    WorkspaceId("llm-a"),
+    "Research",
+    budget=Decimal(400),
+    thresholds=ALL,
+    budgets=(FinerBudget("images", Match(), Decimal(50), (replace(ALL[0], channels=(OPS,)),)),),
+    channels=(FINANCE,),
+)
+BALANCE = BalancePolicy(cash=Decimal(1), escalation=Escalation(NOW - NOW, (BOSS,)))
+POLICIES = Policies(
+    accounts=(AccountPolicy(AccountId("1000000000000001"), "acme", Site.CN, Currency("CNY"), balance=BALANCE),),
+    workspaces=(RESEARCH,),
+    operators=(OPS,),
+    products=("sfm",),
+    month_final_on=4,
+)
+
+
+def _text(channel: ChannelName, language: Language = Language.EN) -> str:
+    sample = sample_alert(channel, POLICIES, who="li on finance-1", now=NOW, zone=ZONE)
+    return " ".join(Wording(language, ZONE).text(sample).split())
+
+
+@pytest.mark.parametrize(
+    ("channel", "places"),
+    [
+        (FINANCE, "Alerts that come here: Research."),
+        (BOSS, "Alerts that come here: acme."),
+        (OPS, "Alerts that come here: Research, failures of sources, files and channels."),
+        (NOBODY, "No alert comes here yet: no account, workspace or operator uses this channel."),
+    ],
+)
+def test_it_says_by_whom_and_what_comes_here(channel: ChannelName, places: str) -> None:
+    text = _text(channel)
+    assert text.startswith("Test · acme · 1000000000000001 This is a test")
+    assert places in text
+    assert "li on finance-1 requested a test message on 2026-09-16 12:00" in text
+    assert "invented" in text
+
+
+def test_it_shows_an_alert_of_the_first_budget_that_the_channel_is_for() -> None:
+    assert "CNY 340.00 of CNY 400.00 · 85%" in _text(FINANCE)
+    assert "day 16 of 30 · month about CNY 448.00" in _text(FINANCE)
+    assert "¥850.00 预算 ¥1,000.00，已用 85%" in _text(NOBODY, Language.ZH)
+
+
+def test_two_test_messages_are_two_messages() -> None:
+    first, second = (sample_alert(FINANCE, POLICIES, who="li", now=NOW, zone=ZONE) for _ in range(2))
+    assert (first.id, first.alert) != (second.id, second.alert)
+    assert first.type == "test"
