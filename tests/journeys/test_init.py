@@ -277,6 +277,15 @@ def test_bills_without_model_studio_are_watched_as_a_whole(fresh: Home) -> None:
     fresh.call("check", "--strict")
 
 
+def test_charges_in_another_currency_are_never_hidden(fresh: Home) -> None:
+    lines = [a_line(amount="5"), a_line(amount="6", line_id="b"), a_line(amount="3.5", currency="USD")]
+    name, content = a_bill(lines)
+    Path(name).write_bytes(content)
+    shown = init(fresh, "--from", name, *MAIL, "--yes")
+    assert f"Account {ACCOUNT}: CNY, China site\n" in shown
+    assert "Charges in another currency count towards no budget: USD 3.50\n" in shown
+
+
 # --- the dialogue
 
 
@@ -340,6 +349,19 @@ def test_a_wrong_answer_is_asked_again_and_a_budget_can_be_changed(tmp_path: Pat
         assert screen.end() == 0
     assert (tmp_path / "c" / "workspaces" / f"{RESEARCH}.yaml").read_text() == f"workspace: {RESEARCH}\nbudget: 321\n"
     assert "spendwatch --config c notify-test" in screen.shown
+
+
+def test_two_accounts_have_two_names(tmp_path: Path) -> None:
+    names = paths(DETAIL[0], ENGLISH)
+    with on_terminal(tmp_path, "init", "c", "--from", *names, "--email", "li@acme.example", "--smtp", "127.0.0.1:9") as screen:
+        screen.answer(f"A name for account {ACCOUNT} [account-0001]", "acme")
+        screen.answer(f"A name for account {OTHER} [account-0003]", "ACME")
+        screen.expect("Error: ACME is the name of another account")
+        screen.answer(f"A name for account {OTHER}", "acme-intl")
+        screen.answer("User of", "-")
+        screen.answer("Write it?", "w")
+        assert screen.end() == 0
+    assert re.findall(r"(?m)^  (\S+): {id:", (tmp_path / "c" / "spendwatch.yaml").read_text()) == ["acme", "acme-intl"]
 
 
 @pytest.mark.parametrize("end", ["\x03", "\x04", "n\r"])

@@ -133,7 +133,7 @@ def _read(bills: Sequence[Path], options: Given) -> Discovery:
     for outcome in found.outcomes:
         if not outcome.receipt:
             click.echo(outcome.text, err=True)
-    if not options.account and any(one.refused for one in found.outcomes):
+    if not options.account and any("account" in str(one.refused) for one in found.outcomes if one.refused):
         click.echo("If a bill does not name its account, or a spreadsheet shortened the id, add: --account ID\n", err=True)
     read = sum(bool(one.receipt) for one in found.outcomes)
     click.echo(f"Read {counted(read, 'bill')}{f' of {len(bills)}' if read < len(bills) else ''}.")
@@ -149,7 +149,9 @@ def _write(folder: Path, bills: Sequence[Path], draft: Draft, *, sends_test: boo
         click.echo(f"{error}\nNothing was written.", err=True)
         return Exit.CONFIG
     click.echo(f"\nWrote {folder}:\n  {MAIN} ({counted(files[MAIN][0].count(chr(10)), 'line')})")
-    click.echo(f"  workspaces/ ({counted(len(draft.workspaces), 'file')})\n  inbox/")
+    if draft.workspaces:
+        click.echo(f"  workspaces/ ({counted(len(draft.workspaces), 'file')})")
+    click.echo("  inbox/")
     if PASSWORD in files:
         click.echo(f"  {PASSWORD} (mode 0600): the password of the mail server")
     if SIGNING_KEY in files:

@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
+from textwrap import fill
 
 import click
 from rich.console import Console
@@ -29,7 +30,7 @@ from spendwatch.cli.totals import (
     totals_json,
 )
 from spendwatch.domain.commodity import category_of
-from spendwatch.domain.money import Currency, shown
+from spendwatch.domain.money import Currency, Money, shown
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod, PeriodClose
 from spendwatch.domain.policy import Site
 from spendwatch.domain.scope import Dimension, Seen
@@ -53,7 +54,7 @@ _MOST_READINGS = 3
 _LAST_DAY_COMES = timedelta(days=1)
 """So long after the end of a month its bill may still lack charges of the last day."""
 _SERVICE = (Dimension.ACCOUNT, Dimension.PRODUCT, Dimension.COMMODITY)
-_MOST_SERVICES, _MOST_MONTHS = 20, 3
+_MOST_SERVICES, _MOST_MONTHS, _WIDTH = 20, 3, 79
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ class FoundAccount:
     """By month and workspace, of the watched products, in the account's currency."""
     keys: Mapping[str, int] = field(default_factory=dict)
     """How many API keys the bills name, by workspace."""
+    foreign: Sequence[Money] = ()
+    """What is charged in other currencies, of the watched products, in all months."""
 
     @property
     def whole(self) -> BillingPeriod | None:
@@ -85,11 +88,14 @@ class FoundAccount:
 
     @property
     def title(self) -> str:
-        """The account and what it is, on two lines."""
+        """The account and what it is, on a few lines."""
         currency = f"{self.currency}{' (assumed)' if self.is_currency_assumed else ''}"
         site = f"{'China' if self.site is Site.CN else 'international'} site{' (a guess)' if self.is_site_guessed else ''}"
         months = ", ".join(f"{month.label} {f'up to {day}' if day else 'whole'}" for month, day in self.months.items())
-        return f"Account {clean(self.account)}: {currency}, {site}\nMonths: {months}"
+        lines = [f"Account {self.account}: {currency}, {site}", fill(f"Months: {months}", _WIDTH)]
+        if self.foreign:
+            lines.append(f"Charges in another currency count towards no budget: {', '.join(map(str, self.foreign))}")
+        return "\n".join(lines)
 
     def split(self, workspace: str, period: BillingPeriod) -> Split:
         """Return what a workspace spent in that month."""
@@ -198,6 +204,10 @@ def _account(
     last: dict[BillingPeriod, date] = {}
     for total in mine:
         last[total.series.period] = max(total.day, last.get(total.series.period, total.day))
+    charged: dict[Currency, Money] = {}
+    for (_, payer, _, unit), split in spent.items():
+        if payer == account:
+            charged[unit] = split.total + charged.get(unit, Money.zero(unit))
     keys: dict[str, set[str]] = {}
     for one in seen:
         if one.account == account and one.api_key:
@@ -215,6 +225,7 @@ def _account(
             if (payer, unit) == (account, currency)
         },
         keys={workspace: len(names) for workspace, names in keys.items()},
+        foreign=[total for unit, total in sorted(charged.items()) if unit not in {currency, _NONE_NAMED}],
     )
 
 

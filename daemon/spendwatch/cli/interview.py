@@ -171,17 +171,26 @@ class Interview:
         return [found], [WorkspaceDraft(*one) for one in budgets.items()]
 
     def _named(self, accounts: Sequence[FoundAccount], address: str) -> Iterator[tuple[str, FoundAccount]]:
-        """Yield the accounts with their names: given, answered or suggested."""
+        """Yield the accounts with their names: given, answered or suggested; each has its own."""
         domain, is_only = address.rpartition("@")[2], len(accounts) == 1
         company = domain.partition(".")[0] if is_only and domain not in PUBLIC_DOMAINS else ""
-        taken: set[str] = set()
+        taken = {(self._given.name or "").lower()}
+
+        def new(text: str) -> str:
+            if text.lower() in taken:
+                msg = f"{text} is the name of another account"
+                raise click.BadParameter(msg)
+            return str(valid(Name, text))
+
         for one in accounts:
-            usual = f"account-{re.sub('[^A-Za-z0-9]+', '', one.account)[-4:] or 1}"
+            ending = re.sub("[^A-Za-z0-9]+", "", one.account)[-4:] or "1"
+            is_name = _COMPANY.fullmatch(one.account) and not one.account.isdecimal()
+            usual = str(one.account) if is_name else f"account-{ending}"
             names = (company if _COMPANY.fullmatch(company) else usual, usual, f"{usual}-{len(taken) + 1}")
             name = self._given.name if is_only or one.account == self._given.account else None
             suggestion = next(name for name in names if name.lower() not in taken)
             text = f"A name for account {one.account}"
-            name = name or str(self._ask("--name NAME", text, suggestion, lambda text: valid(Name, text)))
+            name = name or str(self._ask("--name NAME", text, suggestion, new))
             taken.add(name.lower())
             yield name, one
 
