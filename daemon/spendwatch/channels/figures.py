@@ -181,13 +181,13 @@ def _also(words: Words) -> Iterator[str]:
 
 def _ordered(words: Words) -> Iterator[Row]:
     for cause in words.facts.subscribed.all:
-        label, detail = _named(words, cause)
+        label, detail = cause_named(words, cause)
         yield Row(label, words.money(cause.spent), detail)
 
 
 def _causes(words: Words) -> Chart:
     phrases, causes = words.phrases, words.facts.course.causes.all
-    named = [_named(words, cause) for cause in causes]
+    named = [cause_named(words, cause) for cause in causes]
     lengths = _lengths(cause.spent for cause in causes)
     bars = (
         Bar(label, length, words.money(cause.spent), phrases.comma.join(filter(None, _notes(words, cause))), detail)
@@ -197,13 +197,19 @@ def _causes(words: Words) -> Chart:
     return Chart(phrases.growth, hint, tuple(bars))
 
 
+def share_text(cause: Cause) -> str:
+    """Return a cause's share of the whole, with a tenth of a percent, so that all add up; empty where there is no whole."""
+    if cause.share is None:
+        return ""
+    return f"{plain(EXACT.multiply(cause.share, Decimal(100)))}%" if cause.share else "<0.1%"
+
+
 def _notes(words: Words, cause: Cause) -> Iterator[str]:
-    if cause.share is not None:
-        yield f"{plain(EXACT.multiply(cause.share, Decimal(100)))}%" if cause.share else "<0.1%"
+    yield share_text(cause)
     yield _change(cause.spent, cause.before, words.phrases.new)
 
 
-def _named(words: Words, cause: Cause) -> tuple[str, str]:
+def cause_named(words: Words, cause: Cause) -> tuple[str, str]:
     """Return what a cause is, and the rest of what is known of it: model or category first, then who spent it."""
     if cause.count > 1 or not (cause.parts or cause.category):
         return words.phrases.more_files.format(count=cause.count), ""

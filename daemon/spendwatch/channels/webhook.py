@@ -113,30 +113,36 @@ class WebhookChannel:
         return headers
 
     def _data(self, notification: Notification) -> dict[str, object]:
-        facts, zone = notification.facts, self._zone
-        top_up, likely, balance = facts.top_up, facts.forecast, facts.balance
         return {
             **json_fields(notification, alert_id="alert", notification_id="id", rule="rule.type"),
-            **json_fields(notification, "reason", "severity", "state", "since", zone=zone),
-            **_figures(facts, zone),
-            "balance": position_json(balance, zone) | {"stale": balance.is_stale} if balance else None,
-            "runway": _runway(facts.runway) if facts.runway else None,
-            "runway_reason": "too_old" if facts.too_old and balance else None,
-            "forecast": likely and json_fields(likely, "low", "likely", "high", currency="spent.currency", through="through"),
-            "forecast_reason": "too_old" if facts.too_old and facts.spend else None,
-            "top_up": top_up and json_fields(top_up, zone=zone, amount="amount", currency="amount.currency", seen_at="seen_at"),
-            "by_settlement": facts.by_settlement,
+            **json_fields(notification, "reason", "severity", "state", "since", zone=self._zone),
+            **facts_json(notification.facts, self._zone),
             "escalated": notification.rule is Rule.ESCALATED,
-            **json_fields(facts, zone=zone, data_until="data_until", data_lags="lags"),
-            "used_on": {category.value: day.isoformat() for category, day in facts.used_on},
-            **json_fields(facts, "last_bill_at", zone=zone),
-            "files": [{"name": clean(name), "why": clean(why)} for name, why in facts.files],
-            "detail": clean(facts.detail),
-            "cause": facts.cause,
-            "links": {page.value: address for page, address in facts.links},
             "summary": self._wording.summary(notification),
             "text": self._wording.text(notification),
         }
+
+
+def facts_json(facts: Facts, zone: tzinfo) -> dict[str, object]:
+    """Return all figures of a message."""
+    top_up, likely, balance = facts.top_up, facts.forecast, facts.balance
+    return {
+        **_figures(facts, zone),
+        "balance": position_json(balance, zone) | {"stale": balance.is_stale} if balance else None,
+        "runway": _runway(facts.runway) if facts.runway else None,
+        "runway_reason": "too_old" if facts.too_old and balance else None,
+        "forecast": likely and json_fields(likely, "low", "likely", "high", currency="spent.currency", through="through"),
+        "forecast_reason": "too_old" if facts.too_old and facts.spend else None,
+        "top_up": top_up and json_fields(top_up, zone=zone, amount="amount", currency="amount.currency", seen_at="seen_at"),
+        "by_settlement": facts.by_settlement,
+        **json_fields(facts, zone=zone, data_until="data_until", data_lags="lags"),
+        "used_on": {category.value: day.isoformat() for category, day in facts.used_on},
+        **json_fields(facts, "last_bill_at", zone=zone),
+        "files": [{"name": clean(name), "why": clean(why)} for name, why in facts.files],
+        "detail": clean(facts.detail),
+        "cause": facts.cause,
+        "links": {page.value: address for page, address in facts.links},
+    }
 
 
 def _figures(facts: Facts, zone: tzinfo) -> dict[str, object]:

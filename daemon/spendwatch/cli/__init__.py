@@ -44,7 +44,7 @@ _COMMANDS = {
     "ledger": ("spendwatch.cli.ledger", "ledger", "List, verify, remove recorded statements; back up."),
     "export": ("spendwatch.cli.exporting", "export", "Export the ledger's lines in another format."),
     "alerts": ("spendwatch.cli.alerts", "alerts", "List alerts."),
-    "explain": ("spendwatch.cli.alerts", "explain", "Show why an alert was sent: rule, figures, bills, deliveries."),
+    "explain": ("spendwatch.cli.explain", "explain", "Show why an alert was sent: rule, figures, bills, deliveries."),
     "deliveries": ("spendwatch.cli.deliveries", "deliveries", "List, retry or cancel deliveries."),
     "notify-test": ("spendwatch.cli.deliveries", "notify_test", "Send a message marked TEST."),
     "completion": ("spendwatch.cli.manual", "completion", "Print the completion script for bash, zsh or fish."),

@@ -1,0 +1,409 @@
+"""`explain`: an alert with the figures of its decision and those of now, the bills behind it, and every delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import click
+
+from spendwatch.channels.english import ENGLISH
+from spendwatch.channels.figures import cause_named, share_text
+from spendwatch.channels.webhook import facts_json
+from spendwatch.channels.words import Words
+from spendwatch.cli import Place
+from spendwatch.cli.exits import Exit
+from spendwatch.cli.options import json_option
+from spendwatch.cli.screen import clean, console, print_json, table, the_one, when
+from spendwatch.domain.alert import Alert, AlertState, Rule
+from spendwatch.domain.balance import Position
+from spendwatch.domain.causes import TELLING, Cause, Causes, splitting_of
+from spendwatch.domain.count import counted
+from spendwatch.domain.forecast import Runway
+from spendwatch.domain.money import Money, percent, plain, shown
+from spendwatch.domain.notification import Delivery, Facts, Notification, NotificationId, Reason
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.policy import watches
+from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
+from spendwatch.domain.standing import Picking, SpendSum, reckon, seen_values, seen_workspaces
+from spendwatch.exact_json import cause_json, json_fields, json_value
+from spendwatch.jobs.overview import look
+from spendwatch.jobs.overview_json import alert_json
+from spendwatch.jobs.standings import dimensions
+from spendwatch.settings import Settings
+from spendwatch.state import Store, opened_store, system_clock
+from spendwatch.store.statement import EnteredStatement
+
+_MOST, _MOST_BILLS = 12, 6
+_OF_BALANCE = frozenset({Rule.BALANCE_FAILING, Rule.BALANCE_DIFFERING})
+
+
+@dataclass(frozen=True, slots=True)
+class _Explained:
+    """All that is known of an alert."""
+
+    alert: Alert
+    decision: Notification | None
+    """As it was first put into words, by itself or by a graver alert; None where it never was."""
+    now: Facts
+    made_of: tuple[SpendSum, ...]
+    """The sums that make up the scope's spend now, the largest first."""
+    causes: Causes
+    """The same by causes."""
+    bills: Sequence[EnteredStatement]
+    deliveries: Sequence[Delivery]
+    times_notified: int
+    is_undelivered: bool
+
+    @property
+    def told(self) -> Facts | None:
+        """The figures of the decision."""
+        return _own(self.decision.facts, self.alert) if self.decision else None
+
+
+@click.command()
+@click.argument("alert")
+@json_option
+@click.pass_obj
+def explain(place: Place, alert: str, *, as_json: bool) -> int:
+    """Show why ALERT (an id or its beginning) was sent: the rule, the figures then and now, the bills, who was notified."""
+    settings = place.settings()
+    with opened_store(settings, read_only=True) as store:
+        found = _explained(the_one(store.book.find(alert), "alert", alert, "spendwatch alerts --all"), store, settings)
+    if as_json:
+        print_json(_json(found, settings))
+    else:
+        _print(found, settings)
+    return Exit.DONE
+
+
+# --- what is known
+
+
+def _explained(alert: Alert, store: Store, settings: Settings) -> _Explained:
+    decision = _decision(alert, store)
+    told = decision.facts if decision else Facts(alert.key.scope)
+    now, sums, causes = _now(alert, told, store, settings)
+    return _Explained(
+        alert,
+        decision,
+        _own(now, alert),
+        tuple(sums),
+        causes,
+        _bills(alert, told, store),
+        store.book.deliveries_of(alert.id),
+        store.book.notified().get(alert.id, 0),
+        any(one.alert == alert.id for one in store.book.undelivered()),
+    )
+
+
+def _own(facts: Facts, alert: Alert) -> Facts:
+    """Return the figures with the threshold or floor of this very alert, for which a graver one may have spoken."""
+    key = alert.key
+    facts = replace(facts, threshold=key.threshold)
+    if facts.spend and key.height:
+        return replace(facts, reached_at=Money(Decimal(key.height), facts.spend.currency))
+    if facts.balance:
+        is_floor = key.rule is Rule.BALANCE_LOW
+        return replace(facts, floor=Money(Decimal(key.threshold), facts.balance.currency) if is_floor else None)
+    return facts
+
+
+def _decision(alert: Alert, store: Store) -> Notification | None:
+    """Return the notification that tells of it first: its own, else that of the graver alert of the same matter and round."""
+    if own := store.book.notifications_of(alert.id):
+        return own[0]
+    others = (one for one in store.book.alerts() if one.key.matter == alert.key.matter)
+    told = (said for other in others for said in store.book.notifications_of(other.id))
+    return next((said for said in told if said.created_at == alert.since and said.reason is Reason.FIRED), None)
+
+
+def _now(alert: Alert, told: Facts, store: Store, settings: Settings) -> tuple[Facts, Sequence[SpendSum], Causes]:
+    """Return the figures as they are now, as far as they can be known."""
+    scope, rule = alert.key.scope, alert.key.rule
+    if rule.is_about_spend and alert.key.period and isinstance(scope, BudgetScope):
+        return _spend_now(alert, scope, store, settings)
+    facts = Facts(scope, account_name=told.account_name, name=told.name, period=told.period)
+    if rule.is_about_balance or rule in _OF_BALANCE:
+        seen = look(
+            store.ledger, store.book, store.health, settings.policies, settings.stale_after,
+            zone=settings.zone, now=system_clock(), balances=store.balances,
+        )  # fmt: skip
+        account = next((one for one in seen.accounts if one.account == scope.account), None)
+        if account is not None:
+            runway = account.runway if isinstance(account.runway, Runway) else None
+            until, trouble = account.data_until, account.balance_trouble
+            facts = replace(facts, balance=account.balance, runway=runway, data_until=until, detail=trouble)
+    elif isinstance(scope, NamedScope) and scope.subject is Subject.CHANNEL:
+        channel = next((one for one in store.health.channels() if one.name == scope.name), None)
+        facts = replace(facts, detail=channel.trouble if channel else "")
+    elif rule in {Rule.STALE, Rule.SOURCE_FAILING}:
+        facts = _source_now(alert, facts, store)
+    return facts, (), Causes()
+
+
+def _source_now(alert: Alert, facts: Facts, store: Store) -> Facts:
+    scope = alert.key.scope
+    if isinstance(scope, BudgetScope):
+        lasts = [one.last_bill_at for one in store.health.account_bills() if one.account == scope.account]
+        return replace(facts, last_bill_at=max(lasts, default=None))
+    source = next((one for one in store.health.sources() if one.name == scope.name), None)
+    if source is None:
+        return facts
+    return replace(facts, last_bill_at=source.last_bill_at, detail=source.trouble, cause=source.cause)
+
+
+def _spend_now(alert: Alert, scope: BudgetScope, store: Store, settings: Settings) -> tuple[Facts, Sequence[SpendSum], Causes]:
+    period, policies = BillingPeriod.parse(alert.key.period), settings.policies
+    by = tuple(dict.fromkeys((*dimensions(finer=True), *TELLING, Dimension.DAY)))
+    sums = store.ledger.spend(period, by, products=policies.products)
+    wanted = watches(policies, seen_workspaces(sums), seen_values(sums))
+    watch = next((one for one in wanted if one.scope == scope), None)
+    if watch is None:
+        return Facts(scope, period=period.label), (), Causes()
+    picking = Picking([watch])
+    mine = [spent for spent in sums if any(picking.of(spent.values)) and _is_counted(spent, scope.counts)]
+    (standing,) = reckon([watch], sums, period, store.ledger.data_until(policies.products))
+    facts = Facts(
+        scope,
+        name=watch.name,
+        period=period.label,
+        spend=standing.spend,
+        counts=scope.counts,
+        split=standing.split,
+        budget=watch.budget,
+        used=standing.used,
+        foreign=standing.foreign,
+        data_until=standing.data_until,
+    )
+    counts = [spent for spent in mine if spent.currency == watch.currency]
+    causes = splitting_of(watch, policies.names, policies.products).of(counts, most=_MOST, enough=Decimal(0))
+    return facts, sorted(mine, key=lambda spent: -spent.amount), causes
+
+
+def _is_counted(spent: SpendSum, counts: Counts) -> bool:
+    return counts in {Counts.ALL, Counts.SUBSCRIPTION if spent.is_subscription else Counts.PAY_AS_YOU_GO}
+
+
+def _bills(alert: Alert, told: Facts, store: Store) -> Sequence[EnteredStatement]:
+    """Return the bills that its figures come from, the latest first: of its month, else of the month and the one before."""
+    scope, rule = alert.key.scope, alert.key.rule
+    bills = store.ledger.statements()
+    if isinstance(scope, NamedScope) and scope.subject is Subject.SOURCE:
+        return [one for one in bills if one.source == scope.name]
+    if rule is Rule.REJECTED or not scope.account:
+        return [one for one in bills if any(one.name == name for name, _ in told.files)]
+    mine = [one for one in bills if scope.account in one.accounts]
+    if alert.key.period:
+        return [one for one in mine if BillingPeriod.parse(alert.key.period) in one.periods]
+    last = BillingPeriod(alert.since.year, alert.since.month)
+    return [one for one in mine if any(period >= last.previous() for period in one.periods)]
+
+
+# --- on the screen
+
+
+def _print(found: _Explained, settings: Settings) -> None:
+    screen, alert = console(), found.alert
+    screen.print(f"[bold]Alert {alert.id}[/bold]   {alert.severity.value}, {alert.state.value}")
+    screen.print(f"{clean(alert.summary)}\n", soft_wrap=False)
+    for label, value in _heading(found, settings):
+        screen.print(f"{label:<12}{clean(value)}")
+    screen.print()
+    told, words = found.told, _words(alert, found.now, settings)
+    then, now = dict(_figures(told, settings)) if told else {}, dict(_figures(found.now, settings))
+    names = list(dict.fromkeys((*then, *now)))
+    if names:
+        rows = [(name, then.get(name, "-"), now.get(name, "-")) for name in names]
+        screen.print(table(("", "AT THE DECISION", "NOW"), rows, right=("AT THE DECISION", "NOW")))
+    for line in _troubles(told, found.now):
+        screen.print(clean(line), soft_wrap=False)
+    if told:
+        _print_causes("Pay-as-you-go of the 7 days before the decision", told.course.causes, words)
+        _print_causes("Subscriptions of the month until the decision", told.subscribed, words)
+    _print_causes(f"What the spend of {found.now.period} is made of now", found.causes, words)
+    _print_bills(found, settings)
+    _print_deliveries(found, settings)
+
+
+def _words(alert: Alert, facts: Facts, settings: Settings) -> Words:
+    """Return the words for these figures of the alert."""
+    said = Notification(
+        id=NotificationId(""),
+        alert=alert.id,
+        rule=alert.key.rule,
+        reason=Reason.FIRED,
+        severity=alert.severity,
+        state=AlertState.FIRING,
+        since=alert.since,
+        created_at=alert.since,
+        channels=(),
+        facts=facts,
+    )
+    return Words(said, ENGLISH, settings.zone)
+
+
+def _heading(found: _Explained, settings: Settings) -> Iterator[tuple[str, str]]:
+    alert, zone = found.alert, settings.zone
+    words = _words(alert, found.told or found.now, settings)
+    yield "Rule", f"{alert.key.rule.type}: {words.put(words.texts.rule)}"
+    yield "About", _scope(found)
+    if account := alert.key.scope.account:
+        yield "Account", settings.policies.names.label(Dimension.ACCOUNT, account)
+    yield "Period", alert.key.period or f"episode {alert.episode}"
+    yield "Since", when(alert.since, zone) + (f", ended {when(alert.resolved_at, zone)}" if alert.resolved_at else "")
+    if alert.told_at:
+        yield "Notified", f"{counted(alert.times_told, 'notification')}, the last {when(alert.told_at, zone)}"
+    else:
+        yield "Notified", "covered by a more severe alert" + (f" ({found.decision.alert[:8]})" if found.decision else "")
+    if alert.amount and not found.decision:
+        yield "Figure", f"{alert.amount} when it fired"
+    if found.is_undelivered:
+        yield "Undelivered", "nobody could be notified; it is sent again when a channel of its policy works"
+
+
+def _scope(found: _Explained) -> str:
+    """Return what it is about, by name and id."""
+    scope, facts = found.alert.key.scope, found.now
+    if isinstance(scope, NamedScope):
+        is_file = scope.subject is Subject.FILE
+        return f"a file of source {facts.name}, sha256 {scope.name[:12]}…" if is_file else f"{scope.subject} {scope.name}"
+    if scope.is_whole_account:
+        return "the whole account"
+    return f"{facts.name} ({scope.label})" if facts.name else scope.label
+
+
+def _figures(facts: Facts, settings: Settings) -> Iterator[tuple[str, str]]:
+    zone, split, likely = settings.zone, facts.split, facts.forecast
+    split = split if split and split.subscription.amount else None
+    span = f" ({shown(likely.low.amount)}-{shown(likely.high.amount)})" if likely else ""
+    figures: tuple[tuple[str, object], ...] = (
+        ("Data until", facts.data_until and when(facts.data_until, zone)),
+        ("Spend", facts.spend),
+        ("  pay-as-you-go", split and split.pay_as_you_go),
+        ("  subscription", split and split.subscription),
+        ("Budget", facts.budget),
+        ("Used", None if facts.used is None else percent(facts.used)),
+        (f"Threshold {facts.threshold}", facts.reached_at),
+        ("Expected", likely and f"{likely.likely}{span}"),
+        *((f"Not counted, {money.currency}", money) for money in facts.foreign),
+        *(_terms(facts.balance, settings) if facts.balance else ()),
+        ("Floor", facts.floor),
+        ("Used up", facts.runway and str(facts.runway.zero.likely or "not in sight")),
+        ("Last new bill", facts.last_bill_at and when(facts.last_bill_at, zone)),
+    )
+    yield from ((label, str(value)) for label, value in figures if value is not None)
+
+
+def _terms(balance: Position, settings: Settings) -> Iterator[tuple[str, object]]:
+    """Yield the balance as a sum."""
+    yield "  cash", balance.reading.cash
+    yield "+ credit limit", balance.reading.credit
+    yield "- unsettled this month", balance.unsettled_current
+    yield "- unsettled earlier months", balance.unsettled_previous
+    yield "- unsettled", balance.unsettled if balance.unsettled_current is None else None
+    yield "- billed since the reading", balance.spent_since
+    yield "= available", balance.available
+    yield "Reported", balance.reading.reported
+    yield "Balance as of", balance.as_of and when(balance.as_of, settings.zone)
+
+
+def _troubles(told: Facts | None, now: Facts) -> Iterator[str]:
+    """Yield what went wrong, then and now, and which files were rejected."""
+    for moment, facts in (("At the decision", told), ("Now", now)):
+        if facts and facts.detail:
+            yield f"{moment}: {facts.detail.replace(chr(10), '; ')}"
+    for name, why in told.files if told else ():
+        yield f"Rejected: {name}: {why}"
+    if told and (found := told.discrepancy):
+        yield "Compared: " + ", ".join(f"{series} {money}" for series, money in found.by_series)
+
+
+def _print_causes(title: str, causes: Causes, words: Words) -> None:
+    if not causes.rows:
+        return
+    has_before = any(cause.before is not None for cause in causes.all)
+
+    def row(cause: Cause) -> tuple[str, ...]:
+        what, who = cause_named(words, cause)
+        before = shown(cause.before.amount) if cause.before else "-"
+        return shown(cause.spent.amount), share_text(cause), *([before] if has_before else []), clean(what), clean(who)
+
+    headings = ("SPEND", "SHARE", *(["WEEK BEFORE"] if has_before else []), "WHAT", "WHO")
+    whole = Money.total((cause.spent.amount for cause in causes.all), causes.rows[0].spent.currency)
+    console().print(f"\n{clean(title)}: {whole}")
+    console().print(table(headings, [row(one) for one in causes.all], right=("SPEND", "SHARE", "WEEK BEFORE"), wraps="WHO"))
+
+
+def _print_bills(found: _Explained, settings: Settings) -> None:
+    screen, decided = console(), found.alert.since
+    then = [one for one in found.bills if one.received_at <= decided]
+    later = found.bills[: len(found.bills) - len(then)]
+    for title, bills in (("Bills behind the decision", then), ("Bills since then", later)):
+        if bills:
+            screen.print(f"\n{title}")
+        for one in bills[:_MOST_BILLS]:
+            counts = f"{counted(one.lines, 'line')}, {one.new} new, {one.changed} changed"
+            screen.print(f"  {when(one.received_at, settings.zone)}  {counts}\n    {clean(one.name)}")
+        if len(bills) > _MOST_BILLS:
+            screen.print(f"  and {len(bills) - _MOST_BILLS} more")
+
+
+def _print_deliveries(found: _Explained, settings: Settings) -> None:
+    screen = console()
+    screen.print("\nDeliveries")
+    if not found.deliveries:
+        none = "none: no channel has a recipient" if found.alert.told_at else "none: covered by a more severe alert"
+        screen.print(none)
+        return
+    rows = [
+        (
+            one.notification.reason.value,
+            one.channel,
+            clean(one.target or "-"),
+            one.state.value,
+            str(one.attempts),
+            when(one.settled_at, settings.zone) if one.settled_at else "",
+        )
+        for one in found.deliveries
+    ]
+    screen.print(table(("REASON", "CHANNEL", "TARGET", "STATE", "TRIES", "SETTLED"), rows, right=("TRIES",), wraps="TARGET"))
+    errors = dict.fromkeys((one.channel, one.target, one.last_error) for one in found.deliveries if one.last_error)
+    for channel, target, error in errors:
+        screen.print(f"  {channel}{f', {clean(target)}' if target else ''}: {clean(error)}", soft_wrap=False)
+
+
+# --- as JSON
+
+
+def _json(found: _Explained, settings: Settings) -> dict[str, object]:
+    alert, zone = found.alert, settings.zone
+    words = _words(alert, found.told or found.now, settings)
+    return {
+        "schema_version": 1,
+        "alert": alert_json(alert, zone, found.times_notified, is_undelivered=found.is_undelivered),
+        "rule": words.put(words.texts.rule),
+        "amount_when_fired": alert.amount or None,
+        "decision": found.decision
+        and found.told
+        and {
+            **json_fields(found.decision, "created_at", zone=zone, told_by="alert"),
+            **facts_json(found.told, zone),
+        },
+        "now": {"at": json_value(system_clock(), zone), **facts_json(found.now, zone)},
+        "causes": [cause_json(cause, "spend") for cause in found.causes.all],
+        "made_of": [
+            {**{dimension.value: value for dimension, value in spent.values.items()}, "currency": spent.currency}
+            | {"spend": plain(spent.amount), "lines": spent.lines}
+            for spent in found.made_of
+        ],
+        "bills": [
+            json_fields(one, "name", "layout", "received_at", "lines", "new", "changed", zone=zone) for one in found.bills
+        ],
+        "deliveries": [
+            json_fields(one, "id", notification="notification.id", reason="notification.reason")
+            | json_fields(one, "channel", "target", "state", "attempts", "last_error", "settled_at", zone=zone)
+            for one in found.deliveries
+        ],
+    }
