@@ -54,12 +54,13 @@ def test_a_dry_run_says_what_would_change_in_each_workspace(quiet_home: Home) ->
     (file,) = told["files"]
     assert (file["state"], file["layout"], file["kind"], file["lines"]) == ("entered", "consumedetailbillv2", "upsert", 3)
     assert (file["new"], file["changed"], file["same"], file["gone"]) == (2, 0, 1, 0)
-    assert [(one["workspace"], one["before"], one["spend"]) for one in told["totals"]] == [
-        (RESEARCH, "60", "65"),
-        (TRAINING, "0", "1"),
+    assert [(one["workspace"], one["name"], one["before"], one["spend"]) for one in told["totals"]] == [
+        (RESEARCH, "Research", "60", "65"),
+        (TRAINING, "", "0", "1"),
     ]
     shown = quiet_home.call("import", str(path), "--dry-run").stdout
     assert "BEFORE" in shown
+    assert f"Research ({RESEARCH})" in shown
     assert "+5.00" in shown
     assert quiet_home.json("status")["accounts"][0]["spend"] == "60"
 

@@ -97,12 +97,15 @@ def _import(
     if as_json:
         document = {"schema_version": 1, "files": [outcome.json(app.settings.zone) for outcome in outcomes]}
         if is_dry:
-            document |= {"totals": totals_json(before, after, months), "series": [series_json(one) for one in series]}
+            document |= {
+                "totals": totals_json(before, after, months, app.settings.policies.names),
+                "series": [series_json(one) for one in series],
+            }
         print_json({**document, "not_watched": outside_json(outside), "notifications": len(book.said)})
         return _code(outcomes)
     if is_dry and months:
         screen = console()
-        print_whole(screen, totals_table(screen, before, after, months))
+        print_whole(screen, totals_table(screen, before, after, months, app.settings.policies.names))
     for one in series:
         click.echo(series_text(one))
     if outside:

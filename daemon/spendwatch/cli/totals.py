@@ -13,6 +13,7 @@ from spendwatch.cli.screen import Rows, clean, fitting, table
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.money import EXACT, Currency, Money, exact_sum, plain, shown
 from spendwatch.domain.period import BillingPeriod, days_text
+from spendwatch.domain.policy import NO_NAMES, Names
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.series_selection import DayTotal, Unwatched, authorities, uncounted, unwatched
 from spendwatch.domain.standing import SpendSum, Split
@@ -96,7 +97,11 @@ def outside_json(outside: Iterable[Unwatched]) -> list[dict[str, object]]:
 
 
 def totals_table(
-    screen: Console, before: Mapping[Place, Split], after: Mapping[Place, Split], months: Iterable[BillingPeriod]
+    screen: Console,
+    before: Mapping[Place, Split],
+    after: Mapping[Place, Split],
+    months: Iterable[BillingPeriod],
+    names: Names,
 ) -> Rows:
     """Return a table of what is spent in these months, and what it was before; of narrow screens the account is left out."""
     places = _within(before, after, months)
@@ -105,7 +110,7 @@ def totals_table(
 
     def without(left_out: set[str]) -> Rows:
         shown = [place for place, heading in enumerate(headings) if heading not in left_out]
-        rows = [_cells(place, before.get(place), split) for place, split in places]
+        rows = [_cells(place, before.get(place), split, names) for place, split in places]
         return table(
             [headings[place] for place in shown], [tuple(row[place] for place in shown) for row in rows], right=headings[4:]
         )
@@ -114,21 +119,29 @@ def totals_table(
     return fitting(screen, map(without, (absent, absent | {"BEFORE"}, absent | {"BEFORE", "ACCOUNT"})))
 
 
-def _cells(place: Place, before: Split | None, after: Split) -> tuple[str, ...]:
+def _cells(place: Place, before: Split | None, after: Split, names: Names) -> tuple[str, ...]:
     month, account, workspace, currency = place
-    names = (month.label, account, clean(workspace or "(no workspace)"), currency)
-    return (*names, *_amounts(before.total.amount if before else None, after.total.amount), shown(after.subscription.amount))
+    named = names.label(Dimension.WORKSPACE, workspace) or "(no workspace)"
+    return (
+        month.label,
+        account,
+        clean(named),
+        currency,
+        *_amounts(before.total.amount if before else None, after.total.amount),
+        shown(after.subscription.amount),
+    )
 
 
 def totals_json(
-    before: Mapping[Place, Split], after: Mapping[Place, Split], months: Iterable[BillingPeriod]
+    before: Mapping[Place, Split], after: Mapping[Place, Split], months: Iterable[BillingPeriod], names: Names = NO_NAMES
 ) -> list[dict[str, str]]:
     """Return the same for programs."""
     found = []
     for place, split in _within(before, after, months):
         month, account, workspace, currency = place
         was = plain(before.get(place, Split.nothing(currency)).total.amount)
-        named = {"month": month.label, "account": account, "workspace": workspace, "currency": currency, "before": was}
+        named = {"month": month.label, "account": account, "workspace": workspace}
+        named |= {"name": names.of(Dimension.WORKSPACE, workspace), "currency": currency, "before": was}
         found.append(named | split_json(split))
     return found
 

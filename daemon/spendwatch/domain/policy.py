@@ -212,6 +212,9 @@ class Names:
         return f"{name} ({value})" if name else value
 
 
+NO_NAMES = Names()
+
+
 @dataclass(frozen=True, slots=True)
 class Policies:
     """Everything that the judgement needs to know about what is wanted."""
@@ -223,7 +226,7 @@ class Policies:
     products: tuple[str, ...]
     """Product codes that count as spend."""
     month_final_on: int
-    names: Names = Names()
+    names: Names = NO_NAMES
     links: Mapping[Site, Mapping[Page, str]] = field(default_factory=dict)
     """The addresses of the console's pages; what is left out is not linked to."""
 
