@@ -39,6 +39,12 @@ def test_every_key_is_watched_from_its_first_bill_on(database: Database) -> None
     assert (told.facts.name, told.facts.scope.label) == ("acme: key 5", "account/key/5")
     assert told.facts.spend == told.facts.budget
     assert sum(spend.amount for _, spend in told.facts.course.daily) == 50
+    # That all of it is the key's own is no news.
+    assert {part.dimension for cause in told.facts.course.causes.main for part in cause.parts} == {
+        Dimension.WORKSPACE,
+        Dimension.MODEL,
+    }
+    assert all(part.dimension is not Dimension.API_KEY for cause in told.facts.course.causes.all for part in cause.parts)
     assert rounds.round(after=DAY) == []
     assert {alert.key.scope.label for alert in rounds.book.known()} == {f"account/key/{key}" for key in "1245"}
 

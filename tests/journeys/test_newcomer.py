@@ -105,7 +105,7 @@ def test_check_tells_programs_what_it_tells_people(started: Home) -> None:
     assert all({"file", "line", "column", "key", "what"} == set(one) for one in found["warnings"])
     policy = found["policy"]
     (workspace,) = (one for one in policy["watched"] if one["scope"].startswith("workspace:"))
-    assert workspace["notifies_at"][0] == {"threshold": "50%", "amount": "600"}
+    assert workspace["notifies_at"][0] == {"threshold": "50%", "amount": "600", "channels": ["screen"]}
     assert workspace["channels"] == policy["operators"] == ["screen"]
     assert started.json("check", "--strict", expect=78)["warnings"] == found["warnings"]
     edit(started.folder / "spendwatch.yaml", ("site: cn", "site: china"))
@@ -310,3 +310,30 @@ def test_a_relay_that_refuses_the_password_never_looks_like_somebody_was_notifie
         (waiting,) = (one for one in home.json("deliveries", "list")["deliveries"] if one["channel"] == "post")
         assert (waiting["state"], home.mails()) == ("pending", [])
         assert "rejected the user name or the password" in waiting["last_error"]
+
+
+def test_one_rule_watches_every_key_and_check_shows_it(quiet_home: Home) -> None:
+    budgets = (
+        "{name: key, for_each: api_key, budget: 50, exceptions: {'1200345': 200, '1200346': none}, thresholds: [80%, 100%]}"
+    )
+    quiet_home.furnish(account=f", budgets: [{budgets}]", extra='names: {api_keys: {"1200345": chatbot}}')
+    quiet_home.watch(budget="1000.00", more="owner: Li Wei")
+    shown = quiet_home.call("check").stdout
+    for said in ("key (each api_key)", "key chatbot (1200345)", "160.00 (80%), 200.00 (100%)", "Not watched by key: 1200346"):
+        assert said in shown
+    watched = quiet_home.json("check")["policy"]["watched"]
+    assert [(one["value"], one["for_each"], one["budget"]) for one in watched if one["scope"].startswith("account/")] == [
+        ("", "api_key", "50"),
+        ("1200345", "api_key", "200"),
+    ]
+    keys = (("1200345", "170"), ("1200346", "900"), ("1200347", "60"), ("", "70"))
+    lines = [
+        line for first, (key, amount) in enumerate(keys, start=1) for line in lines_worth(amount, first=first, api_key=key)
+    ]
+    quiet_home.drop(lines)
+    quiet_home.call("once")
+    told = {one["scope"]: one["summary"] for one in quiet_home.json("alerts")["alerts"] if one["scope"].startswith("account/")}
+    assert set(told) == {"account/key/1200345", "account/key/1200347"}
+    assert told["account/key/1200345"].startswith("acme: key chatbot (1200345) reached 80% of CNY 200.00")
+    (alert,) = [one for one in quiet_home.json("alerts")["alerts"] if one["scope"] == "account/key/1200345"]
+    assert "acme: key chatbot (1200345)" in quiet_home.call("explain", alert["id"]).stdout

@@ -20,7 +20,7 @@ from spendwatch.domain.errors import ConfigError, ConfigMistake, LedgerUnavailab
 from spendwatch.domain.money import shown
 from spendwatch.domain.period import duration_text
 from spendwatch.domain.policy import AccountPolicy, Names, Policies, Threshold, Watch, watches
-from spendwatch.domain.scope import Seen
+from spendwatch.domain.scope import Seen, dimension_of
 from spendwatch.exact_json import json_fields, json_value
 from spendwatch.settings import Settings, examine
 from spendwatch.settings.lint import is_draft
@@ -146,11 +146,23 @@ def _print_policy(settings: Settings, watched: Sequence[Watch]) -> None:
         for points, channels in _balance_points(account):
             found.add_row("available balance", "", points, ", ".join(channels))
         screen.print(found)
+        for name, label in _unwatched(settings.policies, account):
+            screen.print(f"Not watched by {clean(name)}: {clean(label)}")
     found = _table("CHANNEL", "TYPE", "REACHES")
     for name, config in settings.channels.items():
         found.add_row(name, config.type, clean(", ".join(_reached(config))))
     screen.print("", found, sep="\n")
     screen.print(f"\nRejected bills, silent sources, failing channels: {', '.join(settings.policies.operators)}")
+
+
+def _unwatched(policies: Policies, account: AccountPolicy) -> Iterator[tuple[str, str]]:
+    """Yield the finer budgets with values that they do not watch."""
+    own = (policy.budgets for policy in policies.workspaces if policy.account in {None, account.account})
+    for budgets in (account.budgets, *own):
+        for finer in budgets:
+            dimension = dimension_of(finer.for_each)
+            if none := [policies.names.label(dimension, value) for value, budget in finer.exceptions if budget is None]:
+                yield finer.name, ", ".join(none)
 
 
 def _table(*headings: str) -> Table:

@@ -124,12 +124,12 @@ _Key = tuple[tuple[tuple[Dimension, str], ...], Category | None]
 
 @dataclass(frozen=True, slots=True)
 class Splitting:
-    """How sums become causes: what is called what, which workspace all of it is of, which products have categories."""
+    """How sums become causes: what is called what, what all of it has in common, which products have categories."""
 
     currency: Currency
     names: Names
-    is_of_workspace: bool
-    """Whether all of it is of one workspace, which then tells nothing."""
+    shared: frozenset[Dimension]
+    """What is the same in all of it, as the workspace in the spend of one: it tells nothing."""
     products: Sequence[str]
     """The watched products: charges for others have no category."""
 
@@ -145,7 +145,7 @@ class Splitting:
         """Return the causes of the sums, split as finely as `most` of them make `enough` of the whole."""
         whole = exact_sum(spent.amount for spent in sums)
         groups, listed, way = dict[_Key, Decimal](), list[_Key](), ways[0]
-        for way in _telling(ways, is_of_workspace=self.is_of_workspace):
+        for way in _telling(ways, self.shared):
             groups = self._grouped(sums, way)
             ordered = sorted(groups.items(), key=lambda one: (-one[1], one[0]))
             listed = [key for key, amount in ordered[:most] if amount > 0]
@@ -218,7 +218,7 @@ class Splitting:
             return
         has_main = False
         for dimension in _MAIN:
-            if (self.is_of_workspace and dimension is Dimension.WORKSPACE) or (has_main and dimension is Dimension.COMMODITY):
+            if dimension in self.shared or (has_main and dimension is Dimension.COMMODITY):
                 continue
             totals: dict[str, Decimal] = {}
             for spent in sums:
@@ -233,7 +233,8 @@ class Splitting:
 
 def splitting_of(watch: Watch, names: Names, products: Sequence[str]) -> Splitting:
     """Return how the sums of one scope become causes."""
-    return Splitting(watch.currency, names, watch.scope.workspace is not None, products)
+    workspace = None if watch.scope.workspace is None else Dimension.WORKSPACE
+    return Splitting(watch.currency, names, frozenset(filter(None, (workspace, watch.dimension))), products)
 
 
 def course_of(
@@ -278,11 +279,9 @@ def subscribed(sums: Iterable[SpendSum], watch: Watch, splitting: Splitting) -> 
 
 
 @cache
-def _telling(ways: Sequence[tuple[Dimension, ...]], *, is_of_workspace: bool) -> Sequence[tuple[Dimension, ...]]:
-    """Return the ways to split without the workspace that all is of; never one that splits by nothing in place of another."""
-    if not is_of_workspace:
-        return ways
-    return tuple(dict.fromkeys(tuple(one for one in way if one is not Dimension.WORKSPACE) for way in ways))
+def _telling(ways: Sequence[tuple[Dimension, ...]], shared: frozenset[Dimension]) -> Sequence[tuple[Dimension, ...]]:
+    """Return the ways to split without what all has in common; never one that splits by nothing in place of another."""
+    return tuple(dict.fromkeys(tuple(one for one in way if one not in shared) for way in ways)) if shared else ways
 
 
 @lru_cache(maxsize=64)
