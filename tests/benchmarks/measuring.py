@@ -28,7 +28,9 @@ def measure(command: Sequence[str], *, env: Mapping[str, str] | None = None) -> 
     """Run the command to its end; a failure raises `CalledProcessError`."""
     peaks: dict[str, int] = {}
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=None if env is None else dict(env))
+    told = dict(os.environ if env is None else env)
+    told.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled already
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=told)
     ended = threading.Event()
     watcher = threading.Thread(target=_watch, args=(process.pid, peaks, ended), daemon=True)
     watcher.start()

@@ -33,19 +33,14 @@ _CATEGORIES: Mapping[str, tuple[str, str]] = {
 
 def write_day(
     file: TextIO, key: DayKey, lines: pl.DataFrame, book: DimensionDictionary, products: Collection[str] | None
-) -> int:
-    """Write the lines of a day that are for these products (None: for all), and return how many they were.
+) -> None:
+    """Write the lines of a day that are for these products (None: for all).
 
     What was contracted and what is effective is not known to us. Of bills of our provider both are what was billed, and so is
     the list cost where it is not told; of FOCUS files, which told it themselves, they are left empty: nothing is invented. Days
     are the provider's own, written without its offset from UTC, as it does itself.
     """
-    written = 0
-    writer = csv.writer(file, lineterminator="\n")
-    for row in _rows(key, lines, book, products):
-        writer.writerow(row)
-        written += 1
-    return written
+    csv.writer(file, lineterminator="\n").writerows(_rows(key, lines, book, products))
 
 
 def _rows(

@@ -41,8 +41,8 @@ class Lines:
         """The same of the times of lines alone, their ends left aside."""
         self.has_quotes = False
         """Whether a trait holds a quote: the fast parser does not mind stray ones, the careful reader does."""
-        self._keys: list[DayKey] = []
         self._heaps: dict[DayKey, int] = {}
+        """The numbers of the days, in the order of these."""
         self._weight = Decimal(0)
         self._dictionaries = {"place": _Dictionary(self._day), "traits": _Dictionary(self._traits)}
         self._are_usage: list[bool] = []
@@ -75,11 +75,12 @@ class Lines:
     def settle(self) -> int:
         """Add no more lines; drop all but one of those that have the same id, and return how many were dropped."""
         self._dictionaries.clear()
-        return self.pile.settle(self.book, self._keys) if self.identity is Identity.ID else 0
+        return self.pile.settle(self.book, list(self._heaps)) if self.identity is Identity.ID else 0
 
     def days(self) -> tuple[DayKey, ...]:
         """Return the days that have lines, in their order."""
-        return tuple(sorted(self._keys[heap] for heap in self.pile.heaps()))
+        filled = self.pile.heaps()
+        return tuple(sorted(key for key, heap in self._heaps.items() if heap in filled))
 
     @property
     def has_days(self) -> bool:
@@ -125,7 +126,7 @@ class Lines:
         return lines.with_columns(rank).sort(order).with_columns(pl.col("line_id") + number).drop("rank")
 
     def _day(self, text: str) -> int:
-        return self._heap(self.interpreter.key(*self._cells(text, PLACE)))
+        return self._heaps.setdefault(self.interpreter.key(*self._cells(text, PLACE)), len(self._heaps))
 
     def _traits(self, text: str) -> int:
         return self.book.number(self.interpreter.traits(self._cells(text, self.interpreter.fields)))
@@ -136,12 +137,6 @@ class Lines:
             raise DoubtError
         self.has_quotes = self.has_quotes or '"' in text
         return cells
-
-    def _heap(self, key: DayKey) -> int:
-        if key not in self._heaps:
-            self._heaps[key] = len(self._keys)
-            self._keys.append(key)
-        return self._heaps[key]
 
     def _weigh(self, amounts: pl.Series) -> None:
         # As many as there are of the largest, without signs, bound every sum of some of them.

@@ -50,10 +50,6 @@ _OF_CHARGES = (Field.DAY, Field.STARTS, Field.TIME, Field.INSTANCE)
 """In a line of totals none of these says anything."""
 
 
-class _EnoughError(Exception):
-    """Enough has been refused."""
-
-
 def _no_id(cell: str) -> str:
     """Return why the cell cannot be a line's id; empty if it can."""
     if not cell:
@@ -85,24 +81,21 @@ class StrictReader:
         self._totals: list[tuple[int, Decimal]] = []
 
     def batches(self) -> Iterator[Batch]:
-        """Yield the cells of the fields, in batches of lines. In the end raise `UnreadableBillError` if any was refused.
+        """Yield the cells of the fields, in batches of lines. `UnreadableBillError` in the end, or when enough was refused.
 
         What is written in unusual ways is yielded as plainly as the fast way wants it.
         """
         fields = tuple(dict.fromkeys((*self._header.places, *PLACE, *self._interpreter.fields)))
         batch: Batch = {field: [] for field in fields}
-        try:
-            for line, row in self._rows():
-                if self._is_total(row, line):
-                    continue
-                cells = self._understand(row, line)
-                for field in fields:
-                    batch[field].append(cells.get(field, ""))
-                if len(batch[Field.BILLED_COST]) >= _BATCH:
-                    yield batch
-                    batch = {field: [] for field in fields}
-        except _EnoughError:
-            pass
+        for line, row in self._rows():
+            if self._is_total(row, line):
+                continue
+            cells = self._understand(row, line)
+            for field in fields:
+                batch[field].append(cells.get(field, ""))
+            if len(batch[Field.BILLED_COST]) >= _BATCH:
+                yield batch
+                batch = {field: [] for field in fields}
         if self._refusals:
             raise UnreadableBillError(*self._refusals)
         self._compare_totals()
@@ -240,4 +233,4 @@ class StrictReader:
     def _refuse(self, refusal: Refusal) -> None:
         self._refusals.append(refusal)
         if len(self._refusals) >= ENOUGH:
-            raise _EnoughError
+            raise UnreadableBillError(*self._refusals)
