@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from operator import attrgetter
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from spendwatch.domain.balance import Position
-from spendwatch.domain.causes import Cause
 from spendwatch.domain.errors import InvalidAmountError, printable
 from spendwatch.domain.money import WHOLE_DIGITS, Money, parse_amount, plain
 from spendwatch.domain.period import BillingPeriod
+
+if TYPE_CHECKING:  # the reading process needs none of what they import
+    from spendwatch.domain.balance import Position
+    from spendwatch.domain.causes import Cause
 
 _FINEST = -60
 """Decimals of a number that may still be zeros; a number with more is not looked at."""
