@@ -62,7 +62,7 @@ class Bench:
 def sums_of(portion: Portion) -> Sums:
     """Return the exact sums over the lines of a statement, before they meet a ledger."""
     sums: Sums = defaultdict(Decimal)
-    lines = portion._lines
+    lines = portion.lines
     with localcontext(prec=60):
         for key in portion.days:
             frame = lines.pile.lines(lines._heaps[key])
@@ -74,7 +74,7 @@ def sums_of(portion: Portion) -> Sums:
 
 def costs_of(portion: Portion) -> Iterator[tuple[ChargeDimensions, Decimal]]:
     """Yield the traits and the cost of each line."""
-    lines = portion._lines
+    lines = portion.lines
     for key in portion.days:
         for number, cost in lines.pile.lines(lines._heaps[key]).select("traits", "billed_cost").iter_rows():
             yield lines.book.traits[number], cost

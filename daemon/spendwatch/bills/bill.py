@@ -49,7 +49,7 @@ class Portion:
 
         `nothing_on` is the day of which a statement without lines says that there are none.
         """
-        self._lines = lines
+        self.lines = lines
         self._name = name
         self.told = told
         self.kind = kind
@@ -77,10 +77,10 @@ class Portion:
     @cached_property
     def _weighed(self) -> tuple[tuple[DayKey, Digest, int, Decimal], ...]:
         """The days, the digest and the number of the lines of each, and what they cost, whatever their currencies."""
-        return tuple(self._weigh(key, self._lines.of(key)) for key in self.days)
+        return tuple(self._weigh(key, self.lines.of(key)) for key in self.days)
 
     def _weigh(self, key: DayKey, lines: pl.DataFrame) -> tuple[DayKey, Digest, int, Decimal]:
-        return key, content_digest(lines, self._lines.book), lines.height, Decimal(str(lines["billed_cost"].sum()))
+        return key, content_digest(lines, self.lines.book), lines.height, Decimal(str(lines["billed_cost"].sum()))
 
     @cached_property
     def version(self) -> Version | None:
@@ -116,18 +116,14 @@ class Portion:
             yield Coverage(key.month, key.day, key.day, None, version, _midnight(key.day))
         if self.kind is not Kind.SNAPSHOT or self.reaches is None:
             return
-        if self.layout.covers_days and self._lines.has_days:
+        if self.layout.covers_days and self.lines.has_days:
             for key in self.days:
                 yield Coverage(key.month, key.day, key.day, None, version, _midnight(key.day))
             return
         first = {key.month: key.period.first_day if self.told.has_whole_month else key.day for key in reversed(self.days)}
         for series, last in {key.month: key.day for key in self.days}.items():
             end = min(_midnight(last + _DAY), self.reaches)
-            yield Coverage(series, first[series], last, self._lines.owners(), version, end)
-
-    def fresh(self, key: DayKey, book: DimensionDictionary) -> pl.DataFrame:
-        """Return the lines of one day."""
-        return self._lines.fresh(key, book)
+            yield Coverage(series, first[series], last, self.lines.owners(), version, end)
 
 
 class UnderstoodBill:
@@ -136,13 +132,13 @@ class UnderstoodBill:
     def __init__(self, portions: Iterable[Portion], digest: Digest, remarks: Sequence[str] = ()) -> None:
         """Keep its portions, the oldest first; there is one at least. The remarks are about the file as a whole."""
         self._portions = sorted(portions, key=lambda one: (one.version is not None, one.version.order if one.version else ()))
-        self._places = {content.digest: (one, content.key) for one in self._portions for content in one.contents}
+        self._places = {content.digest: (one.lines, content.key) for one in self._portions for content in one.contents}
         self.statement = self._stated(digest, remarks)
 
     def fresh(self, digest: Digest, book: DimensionDictionary) -> pl.DataFrame:
         """Return the lines of one content, their traits numbered by the book."""
-        portion, key = self._places[digest]
-        return portion.fresh(key, book)
+        lines, key = self._places[digest]
+        return lines.fresh(key, book)
 
     def _stated(self, digest: Digest, remarks: Sequence[str]) -> Statement:
         portions = self._portions

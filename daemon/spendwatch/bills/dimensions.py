@@ -202,8 +202,11 @@ class Interpreter:
         raise CellError(Field.ACCOUNT, "", reason, accepts, is_of_all=True)
 
     def _when(self, month_cell: str, day_cell: str) -> tuple[BillingPeriod, date]:
-        day = _day(day_cell) if day_cell else None
-        period = _month(month_cell) if month_cell else None
+        day, period = day_in(day_cell), period_in(month_cell)
+        if day_cell and not day:
+            raise CellError(Field.DAY, day_cell, "not a billing date", "20260912, 2026-09-12 or 2026/9/12")
+        if month_cell and not period:
+            raise CellError(Field.PERIOD, month_cell, "not a billing month", "202609, 2026-09 or 2026/9")
         if period is None:
             if day is None:
                 raise CellError(Field.PERIOD, "", "neither a billing month nor a billing date", "202609 or 2026-09")
@@ -286,18 +289,6 @@ class Interpreter:
             raise CellError(Field.CURRENCY, cell, f"no currency, and none is configured for account {account}", "CNY, say")
         self.assumed[f"the bill names no currency; {currency} is used for account {account}"] = None
         return currency
-
-
-def _month(cell: str) -> BillingPeriod:
-    if period := period_in(cell):
-        return period
-    raise CellError(Field.PERIOD, cell, "not a billing month", "202609, 2026-09 or 2026/9")
-
-
-def _day(cell: str) -> date:
-    if day := day_in(cell):
-        return day
-    raise CellError(Field.DAY, cell, "not a billing date", "20260912, 2026-09-12 or 2026/9/12")
 
 
 def _selected(cell: str) -> InstanceId:

@@ -96,9 +96,9 @@ class BillRefused:
 
 @dataclass(frozen=True, slots=True)
 class SharedFound:
-    """Which days of the plan, and of the others behind them, have a line in common with another one, by their places."""
+    """Which days of the plan have a line in common with another one."""
 
-    places: tuple[int, ...]
+    days: tuple[DayKey, ...]
     answer: Literal["shared"] = "shared"
 
 

@@ -41,6 +41,7 @@ from spendwatch.bills.messages import (
 )
 from spendwatch.bills.reader import read
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
+from spendwatch.domain.statement import DayKey
 
 _AT_ONCE = 2
 """How many days are merged at the same time. Within one, Polars uses the other cores."""
@@ -105,14 +106,12 @@ class Worker:
                 self.bill = None
         return Done()
 
-    def _shared(self, request: FindSharedRequest) -> tuple[int, ...]:
+    def _shared(self, request: FindSharedRequest) -> tuple[DayKey, ...]:
         packed = {}
         with request.ids.open("rb") as file:
             for digest, size in request.sizes.items():
                 packed[digest] = file.read(size)
-        shared = SharedIds(request.plan, self.bill, packed).days()
-        places = enumerate((*request.plan.days, *request.plan.others))
-        return tuple(place for place, one in places if one.key in shared)
+        return tuple(SharedIds(request.plan, self.bill, packed).days())
 
     def _resolved(self, request: ResolveRequest) -> tuple[DayOutcome | None, ...]:
         resolving = Resolving(request.plan, request.contents, self.bill, request.folder)

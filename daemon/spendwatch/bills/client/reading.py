@@ -74,11 +74,10 @@ class Resolver:
             with usable(), path.open("ab") as file:
                 sizes[digest] = file.write(some)
         request = FindSharedRequest(plan, path, sizes)
-        places = dict(enumerate(one.key for one in (*plan.days, *plan.others)))
-        found = self.ask(request, SharedFound, {}).places
-        if not places.keys() >= set(found):
+        found = frozenset(self.ask(request, SharedFound, {}).days)
+        if not found <= {one.key for one in (*plan.days, *plan.others)}:
             raise InvalidAnswerError
-        return plan.with_shared(frozenset(places[place] for place in found))
+        return plan.with_shared(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from spendwatch.domain.commodity import Cover, cover_of
 from spendwatch.domain.statement import ChargeKind, Identity, Kind, TaxBasis
@@ -89,19 +90,13 @@ class Layout:
     """Whether other providers write it: all account ids, and amounts like 4.56E-7 or with more decimals than we keep."""
     covers_days: bool = False
     """Whether a complete statement is complete for the days that it names, and not for the whole month."""
-    _names: Mapping[Field, tuple[str, ...]] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        """Normalise the names once."""
-        names = {field: tuple(map(normalised, names)) for field, names in self.columns.items()}
-        object.__setattr__(self, "_names", names)
 
     def find(self, header: Sequence[str]) -> Mapping[Field, int]:
         """Return where in the normalised header each field stands. Names must be equal: one is often part of another."""
         places = {name: place for place, name in reversed(list(enumerate(header)))}
         found = {}
-        for wanted, names in self._names.items():
-            place = next((places[name] for name in names if name in places), None)
+        for wanted, names in self.columns.items():
+            place = next((places[name] for name in map(normalised, names) if name in places), None)
             if place is not None:
                 found[wanted] = place
         return found
@@ -147,6 +142,7 @@ _BLANKS = re.compile(r"\s+")
 _GROUP = re.compile(r"^(?:[^/]*信息|[a-z]+details)/")
 
 
+@lru_cache(maxsize=1000)
 def normalised(name: str) -> str:
     """Return a header cell as it is compared: no byte-order mark, blanks or group prefix, plain signs, small letters."""
     text = unicodedata.normalize("NFKC", name.replace("\ufeff", "")).casefold()

@@ -20,7 +20,7 @@ _UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _COMMAS = 4
 """The header of a bill has more columns than a sentence has commas. Other signs are refused where the bill is read."""
 
-_SIGNS: tuple[tuple[int, bytes, str], ...] = (
+_SIGNS = (
     (0, b"%PDF-", "a PDF document"),
     (0, b"PAR1", "a Parquet file"),
     (0, b"\x89PNG\r\n", "an image"),
@@ -30,7 +30,7 @@ _SIGNS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"II*\0", "an image"),
     (0, b"MM\0*", "an image"),
 )
-_ARCHIVES: tuple[tuple[int, bytes, str], ...] = (
+_ARCHIVES = (
     (0, b"Rar!\x1a\x07", "a RAR archive"),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (0, b"\x28\xb5\x2f\xfd", "a zstd archive"),
