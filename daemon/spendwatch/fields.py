@@ -17,7 +17,7 @@ LONGEST_DURATION = timedelta(days=366)
 class Closed(BaseModel):
     """Settings that know all their keys. Values may arrive as text."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
 def one_text(value: object) -> str:

@@ -18,7 +18,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from spendwatch.cli.screen import bar, clean, print_json, table
+from spendwatch.cli.screen import clean, print_json, table
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.exact_json import json_fields
@@ -44,7 +44,7 @@ def some_rows(seed: int) -> list[tuple[str, ...]]:
             f"llm-{dice.randrange(10 ** dice.randrange(1, 12))}",
             clean(dice.choice(NAMES)),
             f"{dice.randrange(10 ** dice.randrange(1, 9)):,}.00",
-            bar(dice.choice((None, Decimal("0.5"), Decimal("1.2")))),
+            dice.choice(("", "[green]━━[/][dim]──┃ [/]", "[bold red]━━━━┃━[/]")),
             dice.choice(STATES),
         )
         for _ in range(dice.randrange(8))

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from rich.console import Console
 
 from bill_builder import ACCOUNT
 from many_layouts import a_month, every_file
@@ -42,6 +43,8 @@ TODAY = date(2026, 9, 1)
 FLOORS = (Decimal(200), Decimal(1000))
 MANUAL = BalancePolicy(cash=Decimal(1500), floors=FLOORS)
 BY_API = BalancePolicy(floors=FLOORS, stale_after=timedelta(hours=6))
+
+SCREEN = Console(width=400)
 
 
 @pytest.fixture
@@ -183,7 +186,7 @@ def test_a_prepaid_order_is_paid_when_it_is_ordered_and_its_refund_gives_nothing
     assert (low.rule, low.facts.balance.available, low.facts.balance.paid_at_order) == (Rule.BALANCE_LOW, cny(97), cny(150))
     assert "Not subtracted: CNY 150.00 for subscriptions" in Wording(Language.EN, ZONE).text(low)
     assert "订阅费用 ¥150.00，下单时已支付" in Wording(Language.ZH, ZONE).text(low)
-    lines = "\n".join(map(str, balance_lines(seen, rounds.now, ZONE)))
+    lines = "\n".join(map(str, balance_lines(seen, rounds.now, ZONE, SCREEN)))
     assert "Not subtracted: 150.00 for subscriptions, paid when ordered" in lines
     back = row("-25", charge=ChargeKind.SUBSCRIPTION_REFUND)
     owing = row("9", outstanding=Decimal("4.5")), row("-0.01", charge=ChargeKind.ADJUSTMENT), row("7", outstanding=Decimal(0))
@@ -228,7 +231,7 @@ def test_bills_that_lack_what_was_billed_before_are_said_to_be_filtered_beside_t
     assert "no charges for oss, billed within the last 62 days" in Wording(Language.EN, ZONE).text(low)
     assert "近期账单中没有 oss" in Wording(Language.ZH, ZONE).text(low)
     seen = rounds.overview().accounts[0]
-    assert "bills have no oss" in "\n".join(map(str, balance_lines(seen, rounds.now, ZONE)))
+    assert "bills have no oss" in "\n".join(map(str, balance_lines(seen, rounds.now, ZONE, SCREEN)))
     rounds.bill(TODAY, "1", oss)
     assert _unseen(rounds) == ()
     rounds.bill(TODAY, "1")
@@ -393,7 +396,7 @@ def test_a_floor_that_is_left_behind_because_a_month_is_final_is_told_so(broke: 
 
 def test_status_says_that_the_cash_is_from_before_a_month_counted_as_settled(broke: Rounds) -> None:
     def shown() -> str:
-        return "\n".join(line.plain for line in balance_lines(broke.overview().accounts[0], broke.now, ZONE))
+        return "\n".join(line.plain for line in balance_lines(broke.overview().accounts[0], broke.now, ZONE, SCREEN))
 
     assert "counts as settled" not in shown()
     _recovery(broke)

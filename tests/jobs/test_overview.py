@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from rounds_builder import FINANCE, FIRST, ZONE, Rounds, cny, told
-from spendwatch.cli.show import workspaces_table
+from spendwatch.cli.spending import spending_table
 from spendwatch.domain.balance import Position
 from spendwatch.domain.causes import NO_CAUSES
 from spendwatch.domain.commodity import Category
@@ -283,7 +283,7 @@ def test_no_figure_is_cut_on_a_narrow_screen(rounds: Rounds, width: int, *, show
         rounds.round(after=DAY)
     (account,) = rounds.overview().accounts
     screen = Console(width=width, file=StringIO(), soft_wrap=True)
-    screen.print(workspaces_table(account, screen))
+    screen.print(spending_table(account, screen, None))
     shown = str(screen.file.getvalue())  # type: ignore[attr-defined]  # it is the one given
     assert max(map(len, shown.splitlines())) <= width
     assert "…" not in shown

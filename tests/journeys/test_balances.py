@@ -229,6 +229,6 @@ def test_three_weeks_of_bills_tell_how_long_a_balance_lasts_and_what_the_month_w
     shown = home.call("status").stdout
     assert "At the daily rate of 19 complete days" in shown
     assert f"zero  about {used_up}" in shown
-    assert "FORECAST" in shown
+    assert "MONTH ABOUT" in shown
     home.call("once")
     assert kinds(home) == ["balance.runway"]

@@ -108,7 +108,8 @@ def test_the_configuration_is_named_before_or_behind_a_command(quiet_home: Home,
     quiet_home.call("once")
     elsewhere, place = Home(tmp_path / "nowhere"), str(quiet_home.folder)
     assert elsewhere.call("status", expect=78).stdout == ""
-    for command in (("check",), ("status",), ("ledger",), ("ledger", "list"), ("deliveries", "list", "--json")):
+    elsewhere.call("check", option, place)
+    for command in (("status",), ("ledger",), ("ledger", "list"), ("deliveries", "list", "--json")):
         assert elsewhere.call(*command, option, place).stderr == ""
     assert elsewhere.call("ledger", option, place, "list").stderr == ""
     assert "-c, --config" in quiet_home.call("ledger", "verify", "--help").stdout
@@ -279,7 +280,17 @@ def test_status_keeps_its_contract(quiet_home: Home) -> None:
     }
     (source,) = document["sources"]
     assert (source["name"], source["state"]) == ("inbox", "ok")
-    assert "2 alerts firing" in quiet_home.call("status", "--exit-code", expect=3).stdout
+    (matter,) = document["matters"]
+    assert (matter["severity"], matter["rule"], matter["scope"]) == (
+        "warning",
+        "spend.threshold_reached",
+        f"workspace:{RESEARCH}",
+    )
+    assert (matter["text"], matter["reached"]) == ("Research used 85% of CNY 100.00", ["50%", "80%"])
+    assert sorted(matter["alerts"]) == sorted(alert["id"] for alert in document["alerts"])
+    assert (account["budgets"], research["budgets"]) == ([], [])
+    shown = quiet_home.call("status", "--exit-code", expect=3).stdout
+    assert "Research used 85% of CNY 100.00; notified at 50, 80%" in shown
 
 
 @pytest.mark.parametrize("by", ["workspace", "day,model", "api_key,type", "channel", "item", "tag:team", "account,charge"])

@@ -96,7 +96,7 @@ def test_bills_of_the_api_reach_people_who_are_told_how_late_they_are(stage: Sta
     assert call["data"]["data_lags"] is True
     assert b"up to 24" in stage.home.mails()[-1]
     shown = stage.home.call("status").stdout
-    for expected in ("From the billing API: up to 24 h late", "api     alibaba  ok", "inbox   folder   ok"):
+    for expected in ("From the billing API: up to 24 h late", "✓ api ok, last bill ", "✓ inbox ok, last bill "):
         assert expected in shown
     document = stage.home.json("status")
     assert document["accounts"][0]["lag"] == {"hours": 24, "leaves_out": "unsettled usage"}
@@ -320,7 +320,8 @@ def test_bills_of_a_bucket_are_entered_once_and_a_refusal_of_its_owner_is_told(h
         assert "0 bills recorded" in home.call("once").stderr
         assert len(server.gets()) == asked
         shown = home.call("status").stdout
-        assert "pushes  oss     ok" in shown
+        assert "✓ pushes ok, last bill " in shown
+        assert "pushes  oss     ok" in home.call("status", "--all").stdout
         kept = home.folder / "var" / "sources" / "pushes" / "originals" / "done"
         assert sorted(path.parent.name for path in kept.rglob("*.csv")) == [f"{month}02", f"{month}03"]
         assert "all days are equal" in home.call("ledger", "verify").stdout

@@ -208,7 +208,7 @@ def test_quickstart_tells_the_same_story_each_time_and_leaves_what_is_yours_alon
         )
         assert "4 bills recorded, " in done.stderr
         assert "That was the last sample bill. Try next:" in done.stdout
-        stories.append(sorted(re.findall(r"(?m)^[0-9a-f]{8}  .*?(?:critical|warning|notice) .*?:\d\d  (.*?) *$", done.stdout)))
+        stories.append(sorted(re.findall(r"(?m)^. (?:critical|warning|notice) +(.*?) +[0-9a-f]{8} *$", done.stdout)))
     assert stories[0] == stories[1]
     assert len(stories[0]) > 1
     assert (_tree(checkout), mine.mails(), mine.requests()) == (before, [], [])

@@ -35,8 +35,10 @@ def test_a_month_that_is_over_is_shown_with_its_end_and_without_todays_balance(h
     drop(home, "10", day="20261019", exported="20261020110000")
     home.call("once")
     shown = home.call("status", "--month", "2026-09").stdout
+    assert shown.startswith("acme  CNY  September 2026\n")
     assert "275%" in shown
     assert "critical" in shown
+    assert "WHAT NEEDS YOU" not in shown
     assert "Available balance" not in shown
     assert "Available balance" in home.call("status").stdout
     (account,) = home.json("status", "--month", "2026-09")["accounts"]
@@ -61,12 +63,12 @@ def test_a_dead_daemon_never_looks_well(quiet_home: Home) -> None:
     seen = quiet_home.json("status", "--exit-code")
     assert seen["daemon"]["state"] == "running"
     assert seen["daemon"]["heartbeat_at"]
-    assert quiet_home.call("status").stdout.startswith("Daemon running, evaluated ")
+    assert "✓ daemon running, evaluated " in quiet_home.call("status").stdout.splitlines()[1]
     running.kill()
     seen = quiet_home.json("status", "--exit-code", expect=4)
     assert seen["daemon"]["state"] == "stopped"
     shown = quiet_home.call("status").stdout
-    assert shown.startswith("Daemon stopped, evaluated ")
+    assert "✗ daemon stopped, evaluated " in shown.splitlines()[1]
     assert "STALE  the daemon is not running: nothing was read since " in shown
 
 
@@ -76,7 +78,9 @@ def test_messages_that_wait_are_shown_first(home: TimedHome) -> None:
     drop(home, "60", day="20260919", exported="20260920110000")
     home.call("once", expect=75)
     assert home.json("status")["deliveries"] == {"pending": 1, "dead": 0}
-    assert "Messages: 1 delivery pending" in home.call("status").stdout.splitlines()[1]
+    assert "· 1 message waiting" in home.call("status").stdout
+    home.at("2026-09-20 12:30")
+    assert "! 1 message stuck, due 2" in home.call("status").stdout
 
 
 def test_an_account_without_any_bill_is_unknown_and_named_as_the_reason_of_the_exit_code(quiet_home: Home) -> None:

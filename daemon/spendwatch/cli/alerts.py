@@ -6,7 +6,7 @@ import click
 
 from spendwatch.cli import Place
 from spendwatch.cli.options import json_option
-from spendwatch.cli.screen import clean, print_list, when
+from spendwatch.cli.screen import clean, console, marked, print_list, when
 from spendwatch.domain.alert import Alert
 from spendwatch.jobs.overview_json import alert_json
 from spendwatch.state import opened_store
@@ -26,11 +26,14 @@ def alerts(place: Place, *, everything: bool, as_json: bool) -> int:
     def json(alert: Alert) -> dict[str, object]:
         return alert_json(alert, settings.zone, notified.get(alert.id, 0), is_undelivered=alert.id in undelivered)
 
+    screen = console()
+
     def row(alert: Alert) -> tuple[str, ...]:
         times = f"{notified.get(alert.id, 0)}x" if alert.times_told else "with another"
         times = "undelivered" if alert.id in undelivered else times
         since = when(alert.since, settings.zone)
-        return alert.id[:8], alert.severity.value, alert.state.value, since, times, clean(alert.summary)
+        severity = marked(alert.severity.value, screen) if alert.is_firing else f"  {alert.severity.value}"
+        return alert.id[:8], severity, alert.state.value, since, times, clean(alert.summary)
 
     headings = ("ID", "SEVERITY", "STATE", "SINCE", "NOTIFIED", "WHAT")
     none = "No alert on record." if everything else "No alert fires."

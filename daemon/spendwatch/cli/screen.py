@@ -6,9 +6,10 @@ import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache
+from io import TextIOWrapper
 from typing import Literal, TypeVar
 
 import click
@@ -22,8 +23,8 @@ from rich.table import Table
 from rich.text import Text
 
 from spendwatch.cli.exits import Exit
+from spendwatch.domain.period import duration_text
 
-_BAR = 20
 _SAFE_WIDTH = 120
 _ENDLESS = 10_000
 _GAP = 2
@@ -35,6 +36,8 @@ _LINE = Segment.line()
 def console(*, err: bool = False) -> Console:
     """Return a console; plain and wide enough for a table where there is no terminal."""
     stream = sys.stderr if err else sys.stdout
+    if isinstance(stream, TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+        stream.reconfigure(errors="replace")  # names in other scripts must not end the command
     return Console(file=stream, highlight=False, soft_wrap=True, width=None if stream.isatty() else _SAFE_WIDTH)
 
 
@@ -59,15 +62,28 @@ class Rows:
     wrapped: int | None
     """The one column that may wrap."""
 
+    @property
+    def width(self) -> int:
+        """How wide it is where nothing else wraps or is cut."""
+        return sum(self.widths) + _GAP * (len(self.widths) - 1)
+
+    @property
+    def least(self) -> int:
+        """How wide it is where one column wraps, and no word of it is cut."""
+        if self.wrapped is None:
+            return self.width
+        names = (Text.from_markup(row[self.wrapped]).plain for row in self.rows)
+        words = (word for name in (self.headings[self.wrapped], *names) for word in name.split())
+        return self.width - self.widths[self.wrapped] + max(map(cell_len, words))
+
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         """Return how wide it is when nothing else wraps or is cut."""
         del console
-        width = sum(self.widths) + _GAP * (len(self.widths) - 1)
-        return Measurement(width, width).with_maximum(options.max_width)
+        return Measurement(self.width, self.width).with_maximum(options.max_width)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield its lines."""
-        excess = sum(self.widths) + _GAP * (len(self.widths) - 1) - options.max_width
+        excess = self.width - options.max_width
         widths = list(self.widths)
         if excess > 0:
             if self.wrapped is None or widths[self.wrapped] - excess < _NARROW:
@@ -173,18 +189,85 @@ def fitting(screen: Console, tables: Iterable[Rows]) -> Rows:
     return found
 
 
-def bar(share: Decimal | None) -> str:
-    """Return a share as a bar of twenty places; an arrow says that it is more than the whole."""
-    if share is None:
-        return ""
-    filled = min(_BAR, max(0, int(share * _BAR)))
-    inside = "#" * (_BAR - 1) + ">" if share > 1 else "#" * filled + "." * (_BAR - filled)
-    return escape(f"[{inside}]")
+_MARKS = {"critical": "✗", "warning": "!", "notice": "·", "unknown": "?", "ok": "✓"}
+_PLAIN_MARKS = {"critical": "x", "warning": "!", "notice": "-", "unknown": "?", "ok": "+"}
+COLOURS = {"critical": "bold red", "warning": "yellow", "unknown": "yellow", "ok": "green"}
+"""By the word for a severity or a state."""
+_BAR, _PLAIN_BAR = ("━", "─", "┃", "◇"), ("=", "-", "|", "o")
+"""What is spent, what is left, where the budget ends, what is likely."""
+_OVER = Decimal("0.25")
+"""How much more than the budget a bar shows."""
+
+
+def legend(screen: Console) -> str:
+    """Return what the parts of a bar mean."""
+    spent, _, end, ahead = _BAR if _can_draw(screen) else _PLAIN_BAR
+    return f"{spent} spent  {end} budget  {ahead} expected by the end of the month"
+
+
+def _can_draw(screen: Console) -> bool:
+    """Return whether more than ASCII can be shown."""
+    return screen.encoding.startswith("utf")
+
+
+def marked(word: str, screen: Console, text: str = "") -> str:
+    """Return the text behind the mark and in the colour of this severity or state; its own word, unless another is given."""
+    marks, colour = _MARKS if _can_draw(screen) else _PLAIN_MARKS, COLOURS.get(word)
+    shown = f"{marks[word]} {text or word}" if word in marks else text
+    return f"[{colour}]{shown}[/]" if colour else shown
+
+
+def flow(screen: Console, parts: Iterable[str], *, gap: str = "   ", indent: str = "  ") -> Text:
+    """Return parts with markup one after the other; a line ends between two of them, or at a blank of one that is too long."""
+    lines: list[Text] = []
+    for part in map(Text.from_markup, parts):
+        if lines and lines[-1].cell_len + len(gap) + part.cell_len <= screen.width:
+            lines[-1].append(gap).append_text(part)
+        else:
+            room = screen.width - (len(indent) if lines or part.cell_len > screen.width else 0)
+            for piece in part.wrap(screen, room):
+                lines.append(Text(indent if lines else "").append_text(piece))
+    return Text("\n").join(lines)
+
+
+def shortened(text: str, cells: int, screen: Console) -> str:
+    """Return the words of a text that fit."""
+    if cell_len(text) <= cells:
+        return text
+    kept = text[:cells]
+    while cell_len(kept) > cells - len(" ..."):
+        kept = kept.rpartition(" ")[0] if " " in kept else kept[:-1]
+    return f"{kept} {'…' if _can_draw(screen) else '...'}"
+
+
+def bar(share: Decimal, likely: Decimal | None, width: int, screen: Console, colour: str) -> str:
+    """Return a share of a budget as a bar, with a mark where the budget ends, and one at what is likely."""
+    spent, rest, end, ahead = _BAR if _can_draw(screen) else _PLAIN_BAR
+    whole = width * 4 // 5
+
+    def place(part: Decimal) -> int:
+        beyond = int((part - 1) / _OVER * (width - whole - 1))
+        return int(max(part, Decimal(0)) * whole) if part < 1 else min(whole + 1 + beyond, width - 1)
+
+    filled = place(share) + (share > 1)
+    cells = [spent if at < filled else rest if at < whole else " " for at in range(width)]
+    cells[whole] = end
+    if likely is not None and place(likely) >= filled:
+        cells[place(likely)] = ahead
+    used, left = "".join(cells[:filled]), "".join(cells[filled:])
+    for part, its_colour in ((end, "bold"), (ahead, "cyan")):
+        left = left.replace(part, f"[/][{its_colour}]{part}[/][dim]")
+    return (f"[{colour}]{used}[/]" if colour and used else used) + f"[dim]{left}[/]".replace("[dim][/]", "")
 
 
 def when(moment: datetime | None, zone: tzinfo) -> str:
     """Return a time for people."""
     return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M") if moment else "never"
+
+
+def age_text(age: timedelta) -> str:
+    """Return an age in its largest unit."""
+    return " ".join(duration_text(age).split()[:2])
 
 
 T = TypeVar("T")

@@ -2,52 +2,59 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
 
 import click
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.text import Text
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
-from spendwatch.cli.outlook import balance_lines, forecast_cell
-from spendwatch.cli.screen import Rows, bar, clean, console, fitting, print_json, table, when
+from spendwatch.cli.outlook import balance_lines
+from spendwatch.cli.screen import age_text, clean, console, flow, legend, marked, print_json, shortened, table, when
+from spendwatch.cli.spending import budgets_of, spending_table
 from spendwatch.cli.totals import outside_text
+from spendwatch.domain.alert import Rule
 from spendwatch.domain.count import counted
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.errors import LedgerUnavailableError, printable
-from spendwatch.domain.money import shown
+from spendwatch.domain.money import Money
 from spendwatch.domain.period import BillingPeriod, days_text, duration_text
+from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import Counts
+from spendwatch.domain.statement import UNASSIGNED
 from spendwatch.jobs.insight import Insight
-from spendwatch.jobs.overview import AccountOverview, BudgetState, Overview, WorkspaceLine, look
+from spendwatch.jobs.matters import MatterLine
+from spendwatch.jobs.overview import AccountOverview, BudgetState, Overview, look
 from spendwatch.jobs.overview_json import overview_json
 from spendwatch.jobs.running import Running
 from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock
 
-_STYLES = {
-    BudgetState.NONE: "",
-    BudgetState.OK: "",
-    BudgetState.UNKNOWN: "yellow",
-    BudgetState.WARNING: "yellow",
-    BudgetState.CRITICAL: "bold red",
-}
 _WATCH_EVERY = 2.0
+_MOST_ROWS, _MOST_MATTERS = 20, 10
+"""What is shown of all accounts together: forty workspaces that cross at once stay below sixty lines."""
+_MOST_LINES = 2
+"""Of one matter."""
+_MOST_NAMES = 5
+_WHAT = "WHAT NEEDS YOU"
+_SHARES = re.compile(r"(\b[0-9.]+)%, (?=[0-9.]+%)")
+"""`50%, 80%`, which is read more quickly as `50, 80%`."""
 
 
 @click.command()
 @month_option
 @json_option
+@click.option("--all", "everything", is_flag=True, help="Show every workspace, finer budget, alert and source.")
 @click.option("--watch", is_flag=True, help="Refresh every two seconds until Ctrl-C.")
 @click.option("--exit-code", is_flag=True, help="Exit with 3 if an alert fires, with 4 if the figures are stale.")
 @click.pass_obj
-def status(place: Place, month: BillingPeriod | None, *, as_json: bool, watch: bool, exit_code: bool) -> int:
-    """Show spend and budget per workspace, the balance, alerts, sources, and the age of the figures."""
+def status(place: Place, month: BillingPeriod | None, *, as_json: bool, everything: bool, watch: bool, exit_code: bool) -> int:
+    """Show what needs you, spend and budget per workspace, the balance, alerts, and the age of the figures."""
     settings = place.settings()
     try:
         with opened_store(settings, read_only=True) as store:
@@ -55,9 +62,9 @@ def status(place: Place, month: BillingPeriod | None, *, as_json: bool, watch: b
             if as_json:
                 print_json({**overview_json(overview, settings.zone), **running.json(settings.zone)})
             elif watch:
-                _watch(settings, store, month)
+                _watch(settings, store, month, everything=everything)
             else:
-                console().print(_page(overview, running, settings, console()))
+                console().print(_page(overview, running, settings, console(), everything=everything))
     except LedgerUnavailableError as error:
         if not exit_code:
             raise
@@ -85,14 +92,17 @@ def _look(settings: Settings, store: Store, month: BillingPeriod | None, insight
     )
 
 
-def _watch(settings: Settings, store: Store, month: BillingPeriod | None) -> None:
+def _watch(settings: Settings, store: Store, month: BillingPeriod | None, *, everything: bool) -> None:
     import threading  # noqa: PLC0415 -- for its wait, which a signal ends at once
+
+    from rich.live import Live  # noqa: PLC0415 -- only needed here
 
     wait, insight = threading.Event(), Insight()
     screen = console()
     with Live(console=screen, auto_refresh=False, screen=sys.stdout.isatty()) as live:
         while True:
-            live.update(_page(_look(settings, store, month, insight), _running(store), settings, screen), refresh=True)
+            overview = _look(settings, store, month, insight)
+            live.update(_page(overview, _running(store), settings, screen, everything=everything), refresh=True)
             wait.wait(_WATCH_EVERY)
 
 
@@ -100,168 +110,222 @@ def _running(store: Store) -> Running:
     return Running(store.database.is_taken(), store.health.daemon(), store.outbox.counts(), store.outbox.next_due())
 
 
-def _first_lines(running: Running, now: datetime, settings: Settings) -> list[RenderableType]:
-    daemon, messages = running.lines(now)
-    trouble = running.trouble(now, settings.zone)
-    found = [Text(clean(daemon)), *([Text(messages, style="yellow" if running.dead else "")] if messages else [])]
-    return [*found, *([Text(f"STALE  {clean(trouble)}", style="bold red")] if trouble else []), Text()]
+def _page(overview: Overview, running: Running, settings: Settings, screen: Console, *, everything: bool) -> RenderableType:
+    products = settings.policies.products
+    return page(overview, running, screen, zone=settings.zone, products=products, everything=everything)
 
 
-def _page(overview: Overview, running: Running, settings: Settings, screen: Console) -> RenderableType:
-    parts: list[RenderableType] = _first_lines(running, overview.as_of, settings)
+def page(
+    overview: Overview,
+    running: Running,
+    screen: Console,
+    *,
+    zone: tzinfo,
+    products: Sequence[str] = (),
+    everything: bool = False,
+) -> RenderableType:
+    """Return what `status` shows; `everything`: nothing is folded."""
+    accounts = overview.accounts
+    rows = None if everything else max(5, _MOST_ROWS // max(1, len(accounts)))
+    parts: list[RenderableType] = [_title(overview, zone, screen), *_service(overview, running, zone, screen)]
+    for account in accounts:
+        parts += ["", flow(screen, [_name(account), _until(account, overview.as_of, zone)])] if len(accounts) > 1 else [""]
+        parts += [flow(screen, [line]) for line in _remarks(account, overview, products)]
+        parts += [spending_table(account, screen, rows), *(flow(screen, [line]) for line in _counting(account))]
+        balance = balance_lines(account, overview.as_of, zone, screen) if overview.is_of_now else []
+        parts += ["", *balance] if balance else []
+    parts += [*_matters(overview, zone, screen, everything=everything), ""]
+    parts += _sources(overview, zone, screen, everything=everything)
+    return Group(*parts, *(flow(screen, [line]) for line in _readings(overview)), _foot(overview, zone, screen))
+
+
+def _title(overview: Overview, zone: tzinfo, screen: Console) -> Text:
+    """Return the first line: whose money, and which month."""
+    now = overview.as_of.astimezone(zone)
+    day = f", day {now.day} of {overview.period.days}" if now.date() in overview.period else ""
+    month = f"[bold]{overview.period.first_day:%B %Y}[/]{day}"
+    names = [_name(account) for account in overview.accounts]
+    return flow(screen, [*names, month] if len(names) == 1 else [month, counted(len(names), "account")], gap="  ")
+
+
+def _name(account: AccountOverview) -> str:
+    return f"[bold]{clean(account.name or account.account)}[/]  {account.currency}"
+
+
+def _until(account: AccountOverview, now: datetime, zone: tzinfo) -> str:
+    if account.data_until is None:
+        return "[yellow]no bill on record[/]"
+    return f"bills up to {when(account.data_until, zone)} ({age_text(now - account.data_until)} old)"
+
+
+def _service(overview: Overview, running: Running, zone: tzinfo, screen: Console) -> Iterator[Text]:
+    """Yield up to when there are bills, whether the daemon runs, what needs a person, and why more may be spent."""
+    now = overview.as_of
+    state, daemon = running.line(now)
+    until = [_until(account, now, zone) for account in overview.accounts] if len(overview.accounts) == 1 else []
+    yield flow(screen, [*until, marked(state, screen, daemon)], indent="")
+    trouble = running.trouble(now, zone)
+    stale = [*([trouble] if trouble else []), *_stale(overview)]
+    needs = sorted((*_needs(overview), *running.messages(now)), key=lambda need: -Severity(need[0]).rank)
+    if needs or not (stale or overview.matters):
+        yield flow(
+            screen, [marked(word, screen, clean(text)) for word, text in needs or [("ok", "nothing needs you")]], indent=""
+        )
+    for line in stale:
+        yield flow(screen, [marked("critical", screen, f"STALE  {clean(line)}")])
+
+
+def _needs(overview: Overview) -> Iterator[tuple[str, str]]:
+    """Yield what needs a person in a few words, each with the word for how grave it is."""
+    overdue = set()
+    for account in overview.accounts if overview.is_of_now else ():
+        if account.balance and account.balance.is_overdue:
+            overdue.add(account.account)
+            available = account.balance.available
+            yield "critical", f"{account.name or account.account} overdue by {Money(-available.amount, available.currency)}"
+    budgets = [budget for account in overview.accounts for budget in budgets_of(account)]
+    for mark, what in ((BudgetState.CRITICAL, "used up"), (BudgetState.WARNING, "nearly used up")):
+        names = [name for name, its_mark in budgets if its_mark is mark]
+        if names:
+            yield mark.value, f"budget of {names[0]} {what}" if len(names) == 1 else f"{len(names)} budgets {what}"
+    if not overview.is_of_now:
+        return
+    others = [line for line in overview.matters if not line.rule.is_about_spend]
+    if any(line.rule.is_about_balance and line.alerts[0].key.scope.account not in overdue for line in others):
+        yield "warning", "balance low"
+    if rejected := sum(line.rule is Rule.REJECTED for line in others):
+        yield "warning", f"{counted(rejected, 'bill')} rejected"
+    if rest := sum(not (line.rule.is_about_balance or line.rule is Rule.REJECTED) for line in others):
+        yield "warning", counted(rest, "other alert")
+
+
+def _stale(overview: Overview) -> Iterator[str]:
+    for source in overview.sources:
+        if source.state != "ok":
+            yield f"{source.name} is {source.state}: {': '.join(filter(None, (source.cause, source.trouble)))}"
     for account in overview.accounts:
-        parts += [_head(account, overview, settings), Text(), workspaces_table(account, screen), *_counting(account)]
-        balance = balance_lines(account, overview.as_of, settings.zone) if overview.is_of_now else []
-        parts += [*balance, Text()]
-    parts += [*_sources(overview, settings), *_readings(overview), *_alerts(overview, settings)]
-    return Group(*parts)
+        if account.silence or not account.data_until:
+            what = f"no new bill for {duration_text(account.silence)}" if account.silence else "no bill on record"
+            yield f"account {account.name or account.account}: {what}"
 
 
-def _sources(overview: Overview, settings: Settings) -> list[RenderableType]:
+def _remarks(account: AccountOverview, overview: Overview, products: Sequence[str]) -> Iterator[str]:
+    """Yield what has to be known of the figures below."""
+    if len(account.used_on) > 1:
+        yield f"Latest usage: {', '.join(f'{category} {day}' for category, day in account.used_on)}"
+    if account.lags:
+        yield "From the billing API: up to 24 h late, and without usage that is not settled yet; actual spend may be higher."
+    if account.is_too_old and overview.is_of_now:
+        yield "Forecast and runway: not available, the data are too old."
+    yield from map(_not_counted, account.uncounted)
+    if outside := outside_text(products, account.outside):
+        yield f"{clean(outside[:1].upper() + outside[1:])}."
+
+
+def _not_counted(one: Discrepancy) -> str:
+    told = f"{one.lacking} of {days_text(one.days)} by {clean(one.series)}"
+    return f"Not counted: {told}; {clean(one.counts)} counts and lacks these days."
+
+
+def _counting(account: AccountOverview) -> Iterator[str]:
+    """Yield which budgets do not count everything: their shares, forecasts and states go by what they count."""
+    for counts in (Counts.PAY_AS_YOU_GO, Counts.SUBSCRIPTION):
+        lines = (clean(line.name or line.workspace) for line in account.workspaces if line.counts is counts)
+        names = [*(["the whole account"] if account.counts is counts else []), *lines]
+        if names:
+            more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+            yield f"The budget counts {counts.note.strip(' ()')}: {', '.join(names[:_MOST_NAMES])}{more}"
+
+
+def _matters(overview: Overview, zone: tzinfo, screen: Console, *, everything: bool) -> Iterator[RenderableType]:
+    """Yield one row for all alerts of one matter, and what is spent without a budget; then every alert, if wanted."""
+    month = overview.period.label
+    wanted = [line for line in overview.matters if overview.is_of_now or line.alerts[0].key.period == month]
+    shown = wanted if everything else wanted[:_MOST_MATTERS]
+    rows = [(marked(line.severity.value, screen), _matter_text(line), line.alerts[0].id[:8]) for line in shown]
+    rows += [(marked("notice", screen), text, "") for account in overview.accounts if (text := _unlimited(account))]
+    if rows and overview.is_of_now:
+        room = _MOST_LINES * (screen.width - len("x critical") - len("12345678") - 4) - len(" …")
+        cells = [(mark, clean(text if everything else shortened(text, room, screen)), name) for mark, text, name in rows]
+        yield ""
+        yield table(("SEVERITY", _WHAT, "ID"), cells, wraps=_WHAT)
+    if len(wanted) > len(shown):
+        yield f"and {len(wanted) - len(shown)} more: spendwatch status --all"
+    if everything and overview.alerts:
+        each = [
+            (marked(one.severity.value, screen), when(one.since, zone), clean(one.summary), one.id[:8])
+            for one in overview.alerts
+        ]
+        yield ""
+        yield table(("SEVERITY", "SINCE", "EACH ALERT AS IT BEGAN", "ID"), each, wraps="EACH ALERT AS IT BEGAN")
+
+
+def _matter_text(line: MatterLine) -> str:
+    if line.is_undelivered:
+        return f"UNDELIVERED, nobody could be notified: {line.text}"
+    if not line.notified:
+        return f"{line.text}; not delivered yet"
+    reached = _SHARES.sub(r"\1, ", ", ".join(line.reached))
+    at = " at " if line.rule.is_about_spend else ": "
+    return f"{line.text}; notified{at}{reached}" if reached else line.text
+
+
+def _unlimited(account: AccountOverview) -> str:
+    """Return what is spent in workspaces without a budget, where others have one."""
+    workspaces = [line for line in account.workspaces if line.workspace != UNASSIGNED]
+    without = [line for line in workspaces if line.mark in {BudgetState.NONE, BudgetState.UNKNOWN} and not line.budget]
+    without = [line for line in without if line.spend.amount > 0 and not line.budgets]
+    if not without or not any(line.budget for line in workspaces):
+        return ""
+    if len(without) == 1:
+        return f"{without[0].name or without[0].workspace} spends {without[0].spend} and has no budget"
+    total = Money.total((line.spend.amount for line in without), account.currency)
+    return f"{len(without)} workspaces spend {total} and have no budget"
+
+
+def _sources(overview: Overview, zone: tzinfo, screen: Console, *, everything: bool) -> Iterator[RenderableType]:
+    if not everything:
+        found = (
+            f"{marked('ok' if one.state == 'ok' else 'warning', screen, clean(one.name))} {one.state}, "
+            f"last bill {when(one.last_bill, zone)}"
+            for one in overview.sources
+        )
+        yield flow(screen, ["Sources", *found])
+        return
     headings = ("SOURCE", "TYPE", "STATE", "LAST SUCCESS", "LAST BILL", "TROUBLE")
     rows = [
         (
             clean(source.name),
             source.type,
             source.state,
-            when(source.last_success, settings.zone),
-            when(source.last_bill, settings.zone),
+            when(source.last_success, zone),
+            when(source.last_bill, zone),
             clean(": ".join(filter(None, (source.cause, source.trouble)))),
         )
         for source in overview.sources
     ]
-    return [table(headings, rows, wraps="TROUBLE"), Text()] if rows else []
+    if rows:
+        yield table(headings, rows, wraps="TROUBLE")
 
 
-def _head(account: AccountOverview, overview: Overview, settings: Settings) -> Text:
-    now = overview.as_of.astimezone(settings.zone)
-    day = f" (day {now.day} of {overview.period.days})" if now.date() in overview.period else ""
-    text = Text(f"Account {account.name or account.account}   {account.currency}   {overview.period.label}{day}", style="bold")
-    age = f"{duration_text(overview.as_of - account.data_until)} old" if account.data_until else "no bill on record"
-    until = when(account.data_until, settings.zone)
-    sources = ", ".join(f"{source.name} {source.state}" for source in overview.sources)
-    line = Text(f"\nData until {until} ({age}, {settings.zone})   sources: {sources or 'none'}", style="not bold")
-    days = ", ".join(f"{category} {day}" for category, day in account.used_on) if len(account.used_on) > 1 else ""
-    line += Text(f"\nLatest usage: {days}" if days else "")
-    late = "\nFrom the billing API: up to 24 h late, and without usage that is not settled yet; actual spend may be higher."
-    missing = "".join(f"\n{_not_counted(one)}" for one in account.uncounted)
-    old = "\nForecast and runway: not available, the data are too old." if account.is_too_old and overview.is_of_now else ""
-    outside = outside_text(settings.policies.products, account.outside)
-    others = f"\n{outside[:1].upper()}{outside[1:]}." if outside else ""
-    return text + line + Text(f"{late if account.lags else ''}{old}{missing}{others}", style="not bold")
-
-
-def _not_counted(one: Discrepancy) -> str:
-    told = f"{one.lacking} of {days_text(one.days)} by {one.series}"
-    return f"Not counted: {told}; {one.counts} counts and lacks these days."
-
-
-_HEADINGS = {
-    "who": "WORKSPACE",
-    "workspace": "WORKSPACE",
-    "name": "NAME",
-    "spent": "SPENT",
-    "pay_as_you_go": "PAY-AS-YOU-GO",
-    "subscription": "SUBSCRIPTION",
-    "budget": "BUDGET",
-    "used": "USED",
-    "bar": "",
-    "forecast": "FORECAST",
-    "about": "FORECAST",
-    "state": "STATE",
-}
-_NUMBERS = ("SPENT", "PAY-AS-YOU-GO", "SUBSCRIPTION", "BUDGET", "USED", "FORECAST")
-_LONGEST_NAME = 24
-_NARROWER = (
-    {"who", "about"},
-    {"who", "about", "bar"},
-    {"who", "forecast", "bar"},
-    {"who", "forecast", "bar", "pay_as_you_go"},
-    {"workspace", "name", "forecast", "bar", "pay_as_you_go"},
-    {"workspace", "name", "forecast", "bar", "pay_as_you_go", "about"},
-)
-"""What is left out, on ever narrower screens: the picture, the band of the forecast, what can be subtracted, ids."""
-
-
-def workspaces_table(account: AccountOverview, screen: Console) -> Rows:
-    """Return what the screen has room for: fewer columns rather than figures that are cut."""
-    rows = [_row(line.workspace or "(no workspace)", line.name, line) for line in account.workspaces]
-    rows.append(_row("TOTAL", "", account))
-    for money in account.foreign:
-        other = f"also in {money.currency}"
-        rows.append({"who": other, "workspace": other, "spent": shown(money.amount)})
-    lines: list[WorkspaceLine | AccountOverview] = [account, *account.workspaces]
-    absent: set[str] = set() if any(line.forecast for line in lines) else {"forecast", "about"}
-    if not any(line.split.subscription.amount for line in lines):
-        absent |= {"pay_as_you_go", "subscription"}
-
-    def without(left_out: set[str]) -> Rows:
-        keys = [key for key in _HEADINGS if key not in left_out | absent]
-        cells = [tuple(row.get(key, "") for key in keys) for row in rows]
-        names = "NAME" if "name" in keys else "WORKSPACE"
-        return table([_HEADINGS[key] for key in keys], cells, right=_NUMBERS, wraps=names, wraps_at=_LONGEST_NAME)
-
-    return fitting(screen, map(without, _NARROWER))
-
-
-def _row(place: str, name: str, one: WorkspaceLine | AccountOverview) -> dict[str, str]:
-    style, state = _STYLES[one.mark], "-" if one.mark is BudgetState.NONE else one.mark.value
-    return {
-        "who": clean(name or place),
-        "workspace": clean(place),
-        "name": clean(name),
-        "spent": shown(one.spend.amount),
-        "pay_as_you_go": shown(one.split.pay_as_you_go.amount),
-        "subscription": shown(one.split.subscription.amount),
-        "budget": shown(one.budget.amount) if one.budget else "none",
-        "used": f"{int(one.used * 100)}%" if one.used is not None else "",
-        "bar": bar(one.used),
-        "forecast": forecast_cell(one.forecast),
-        "about": forecast_cell(one.forecast).partition(" ")[0],
-        "state": f"[{style}]{state}[/]" if style else state,
-    }
-
-
-_MOST_NAMES = 5
-
-
-def _counting(account: AccountOverview) -> Iterator[Text]:
-    """Yield which budgets do not count everything: their shares, forecasts and states go by what they count."""
-    for counts in (Counts.PAY_AS_YOU_GO, Counts.SUBSCRIPTION):
-        lines = (line for line in account.workspaces if line.counts is counts)
-        names = [*(["TOTAL"] if account.counts is counts else []), *(line.name or line.workspace for line in lines)]
-        if names:
-            more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-            yield Text(f"The budget counts {counts.note.strip(' ()')}: {', '.join(names[:_MOST_NAMES])}{more}")
-
-
-def _readings(overview: Overview) -> list[RenderableType]:
-    """Return how far long bills are read: what they say is not in the figures yet."""
-    return [
-        Text(
+def _readings(overview: Overview) -> Iterator[str]:
+    """Yield how far long bills are read: what they say is not in the figures yet."""
+    for reading in overview.readings:
+        yield clean(
             f"Reading {printable(reading.file)} ({reading.size / 1e6:,.0f} MB, {reading.source}): {reading.phase} "
             f"{int(reading.share * 100)}%, for {duration_text(overview.as_of - reading.began_at)}"
         )
-        for reading in overview.readings
-    ]
 
 
-def _alerts(overview: Overview, settings: Settings) -> list[RenderableType]:
-    troubles = [f"{source.name} is {source.state}: {source.trouble}" for source in overview.sources if source.state != "ok"]
-    for account in overview.accounts:
-        if account.silence or not account.data_until:
-            what = f"no new bill for {duration_text(account.silence)}" if account.silence else "no bill on record"
-            troubles.append(f"account {account.name or account.account}: {what}")
-    found: list[RenderableType] = [Text(f"STALE  {trouble}", style="yellow") for trouble in troubles]
-    if not overview.alerts:
-        return [*found, Text("No alert fires.")]
-    rows = [
-        (alert.id[:8], alert.severity.value, when(alert.since, settings.zone), clean(alert.summary))
-        for alert in overview.alerts
-    ]
-    found.append(Text(f"{counted(len(rows), 'alert')} firing", style="bold"))
-    found.append(table(("ID", "SEVERITY", "SINCE", "WHAT"), rows, wraps="WHAT"))
-    untold = (alert.id[:8] for alert in overview.alerts if alert.id in overview.undelivered)
-    found += [Text(f"UNDELIVERED  {one}: nobody could be notified; see `spendwatch deliveries`", style="red") for one in untold]
-    found.append(Text(f"Try: spendwatch explain {rows[0][0]}"))
-    return found
+def _foot(overview: Overview, zone: tzinfo, screen: Console) -> Text:
+    """Return what the marks of bars mean, in which zone times are, and where to read more."""
+    known = [account for account in overview.accounts if account.data_until]
+    bars = any(account.budget or any(line.budget for line in account.workspaces) for account in known)
+    if not overview.is_of_now:
+        more = "balance and alerts of now: spendwatch status"
+    else:
+        explain = f"spendwatch explain {overview.matters[0].alerts[0].id[:8]}, " if overview.matters else ""
+        more = f"more: {explain}spendwatch report --by model,api_key"
+    parts = [legend(screen)] if bars else []
+    parts += [f"times: {zone}", more]
+    return flow(screen, [f"[dim]{part}[/]" for part in parts], indent="")

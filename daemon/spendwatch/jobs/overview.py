@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
@@ -20,7 +20,7 @@ from spendwatch.domain.money import Currency, Money, share_of
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity
 from spendwatch.domain.run_rate import TooEarly, TooOld
-from spendwatch.domain.scope import BudgetScope, Counts, Dimension
+from spendwatch.domain.scope import AlertScope, BudgetScope, Counts, Dimension
 from spendwatch.domain.series_selection import Unwatched, authorities, uncounted, unwatched
 from spendwatch.domain.standing import SpendSum, Split, Standing, foreign_of
 from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, WorkspaceId
@@ -30,9 +30,13 @@ from spendwatch.jobs.balances import Scanned, runway, survey
 from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView
+from spendwatch.jobs.matters import BalanceNow, Figures, MatterLine, matter_lines
 from spendwatch.jobs.ports import AlertBook, Balances, Health, Ledger
 from spendwatch.jobs.run_rates import RunRates
 from spendwatch.jobs.standings import dimensions, stand
+
+Place = tuple[AccountId, WorkspaceId | None]
+"""An account, or one of its workspaces."""
 
 
 class BudgetState(StrEnum):
@@ -50,8 +54,24 @@ class BudgetState(StrEnum):
     """No bill of the month is on record, or bills have stopped: more may be spent than is known."""
 
 
-Marks = Callable[[AccountId, WorkspaceId | None], BudgetState]
-"""By account and workspace; by no workspace for the account as a whole."""
+@dataclass(frozen=True, slots=True)
+class BudgetLine:
+    """One finer budget of a workspace or an account."""
+
+    scope: BudgetScope
+    name: str
+    """As it is called within its workspace or account."""
+    spend: Money
+    """What it counts."""
+    budget: Money | None
+    used: Decimal | None
+    mark: BudgetState
+    forecast: Forecast | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """What it counts."""
+        return self.scope.counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +88,13 @@ class WorkspaceLine:
     """The share of the budget that is spent, by what it counts."""
     mark: BudgetState
     """Of its budgets, finer ones included, that which stands worst."""
+    own: BudgetState
+    """The same of its own budget alone."""
     lines: int
     forecast: Forecast | None = None
     """What its budget will probably have counted at the end of this month; None where it is too early, and for other months."""
+    budgets: tuple[BudgetLine, ...] = ()
+    """Its finer budgets."""
 
     @property
     def spend(self) -> Money:
@@ -91,6 +115,8 @@ class AccountOverview:
     """What the budget counts."""
     used: Decimal | None
     mark: BudgetState
+    own: BudgetState
+    """The mark of its own budget alone."""
     foreign: tuple[Money, ...]
     workspaces: tuple[WorkspaceLine, ...]
     balance: Position | None
@@ -108,6 +134,8 @@ class AccountOverview:
     outside: tuple[Unwatched, ...] = ()
     """What its bills charge for products that are not watched, the largest amount first."""
     forecast: Forecast | None = None
+    budgets: tuple[BudgetLine, ...] = ()
+    """Its finer budgets."""
     runway: Runway | TooEarly | TooOld | None = None
     """How long the balance lasts; None where there is none."""
     balance_trouble: str = ""
@@ -158,6 +186,8 @@ class Overview:
     """How many deliveries of each alert arrived."""
     undelivered: frozenset[AlertId] = frozenset()
     """Firing alerts whose notification reached nobody."""
+    matters: tuple[MatterLine, ...] = ()
+    """The same alerts, one row for all that are about the same."""
     is_of_now: bool = True
     """Whether the month is the current one. Balances are those of now, whatever the month."""
 
@@ -200,14 +230,18 @@ def look(
         fresh = Freshness(now, stale_after, health.account_bills())
         is_of_now = month == BillingPeriod.containing(now, zone)
         seen = _Month(month, view, policies, insight.paces, fresh, zone, is_of_now)
-        accounts = _accounts(seen, balances)
+        standings = _Standings.of(seen)
+        accounts = _accounts(seen, standings, balances)
         sources = {source.name: source for source in health.sources()}
         checks, readings = ledger.checks(month), tuple(health.readings())
+    firing = tuple(sorted(firing, key=lambda alert: (-alert.severity.rank, alert.since, alert.id)))
+    notified, undelivered = book.notified(), frozenset(one.alert for one in book.undelivered())
+    figures = Figures(month, standings.by_scope, _likely(accounts), _balances(accounts) if is_of_now else {})
     return Overview(
         as_of=now,
         period=month,
         accounts=accounts,
-        alerts=tuple(sorted(firing, key=lambda alert: (-alert.severity.rank, alert.since, alert.id))),
+        alerts=firing,
         sources=tuple(
             replace(
                 _source(name, sources.get(name), after, now),
@@ -217,10 +251,33 @@ def look(
             for name, after in stale_after.items()
         ),
         readings=readings,
-        notified=book.notified(),
-        undelivered=frozenset(one.alert for one in book.undelivered()),
+        notified=notified,
+        undelivered=undelivered,
+        matters=matter_lines(firing, figures, notified, undelivered),
         is_of_now=is_of_now,
     )
+
+
+def _likely(accounts: Iterable[AccountOverview]) -> Mapping[AlertScope, Money]:
+    """Return what each budget will probably have counted at the end of the month, where that is known."""
+    found: dict[AlertScope, Money] = {}
+    for account in accounts:
+        lines: Sequence[AccountOverview | WorkspaceLine] = (account, *account.workspaces)
+        for line in lines:
+            place = line.workspace if isinstance(line, WorkspaceLine) else None
+            own = BudgetScope(account.account, place, counts=line.counts)
+            for scope, likely in ((own, line.forecast), *((one.scope, one.forecast) for one in line.budgets)):
+                if likely:
+                    found[scope] = likely.likely
+    return found
+
+
+def _balances(accounts: Iterable[AccountOverview]) -> Mapping[AccountId, BalanceNow]:
+    return {
+        one.account: BalanceNow(one.name or one.account, one.balance, one.runway if isinstance(one.runway, Runway) else None)
+        for one in accounts
+        if one.balance
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,24 +301,72 @@ class _Month:
         return forecast(self.paces, scope, spent, self.period, self.fresh, until=until, zone=self.zone)
 
 
-def _accounts(month: _Month, balances: Balances | None) -> tuple[AccountOverview, ...]:
+@dataclass(frozen=True, slots=True)
+class _Standings:
+    """Every watched budget of the month."""
+
+    month: _Month
+    by_scope: Mapping[AlertScope, Standing]
+    by_place: Mapping[Place, Sequence[Standing]]
+    seen: Container[WorkspaceId | None]
+    """The workspaces that are watched in some account."""
+    blind: Container[AccountId]
+    """Accounts of which nothing is well: bills are missing."""
+
+    @classmethod
+    def of(cls, month: _Month) -> _Standings:
+        fresh, until = month.fresh, month.view.data_until(month.policies.products)
+        started = datetime.combine(month.period.first_day, time(), month.zone)
+        blind = {
+            policy.account
+            for policy in month.policies.accounts
+            if until.get(policy.account, started) <= started or (month.is_of_now and fresh.silence(policy.account))
+        }
+        standings = stand(month.view, month.policies, month.period)
+        by_place: dict[Place, list[Standing]] = {}
+        for standing in standings:
+            by_place.setdefault((standing.watch.scope.account, standing.watch.scope.workspace), []).append(standing)
+        by_scope: dict[AlertScope, Standing] = {standing.watch.scope: standing for standing in standings}
+        return cls(month, by_scope, by_place, {workspace for _, workspace in by_place}, blind)
+
+    def may_be_in(self, account: AccountId, workspace: WorkspaceId) -> bool:
+        """Return whether a workspace that is pinned to no account turned up in this one, or in none so far."""
+        return (account, workspace) in self.by_place or workspace not in self.seen
+
+    def marks(self, account: AccountId, workspace: WorkspaceId | None = None) -> tuple[BudgetState, BudgetState]:
+        """Return the mark of the budget that stands worst, finer ones included, and that of the place's own."""
+        found = self.by_place.get((account, workspace), ())
+        return self._worst(account, found), self._worst(account, [one for one in found if not one.watch.scope.budget])
+
+    def finer(self, account: AccountId, workspace: WorkspaceId | None = None) -> tuple[BudgetLine, ...]:
+        found = self.by_place.get((account, workspace), ())
+        title = next((one.watch.name for one in found if not one.watch.scope.budget), "")
+        return tuple(self._line(one, one.watch.name.removeprefix(f"{title}: ")) for one in found if one.watch.scope.budget)
+
+    def _line(self, one: Standing, name: str) -> BudgetLine:
+        scope = one.watch.scope
+        likely = self.month.forecast(scope, one.split, one.data_until)
+        mark = self._worst(scope.account, [one])
+        return BudgetLine(scope, name, one.spend, one.watch.budget, one.used, mark, likely)
+
+    def _worst(self, account: AccountId, standings: Iterable[Standing]) -> BudgetState:
+        worst = max(map(_mark, standings), key=tuple(BudgetState).index, default=BudgetState.NONE)
+        return BudgetState.UNKNOWN if account in self.blind and worst in {BudgetState.NONE, BudgetState.OK} else worst
+
+
+def _accounts(month: _Month, standings: _Standings, balances: Balances | None) -> tuple[AccountOverview, ...]:
     view, policies, fresh, zone = month.view, month.policies, month.fresh, month.zone
     until = view.data_until(policies.products)
     periods = open_periods(fresh.now, zone, final_on=policies.month_final_on)
-    started = datetime.combine(month.period.first_day, time(), zone)
-    blind = {
-        policy.account
-        for policy in policies.accounts
-        if until.get(policy.account, started) <= started or (month.is_of_now and fresh.silence(policy.account))
-    }
     surveyed = survey(policies, view, balances, month.paces, periods, zone=zone, now=fresh.now)
     if month.is_of_now:
-        month.paces.look(view, policies, (), zone)
-    marks = _marks(stand(view, policies, month.period), blind)
-    return tuple(_account(policy, month, surveyed, marks, until.get(policy.account)) for policy in policies.accounts)
+        month.paces.look(view, policies, (one.watch for one in standings.by_scope.values()), zone)
+    return tuple(_account(policy, month, surveyed, standings, until.get(policy.account)) for policy in policies.accounts)
 
 
-def _account(policy: AccountPolicy, month: _Month, surveyed: Scanned, marks: Marks, until: datetime | None) -> AccountOverview:
+def _account(
+    policy: AccountPolicy, month: _Month, surveyed: Scanned, standings: _Standings, until: datetime | None
+) -> AccountOverview:
     account, fresh, products = policy.account, month.fresh, month.policies.products
     sums = month.view.spend(month.period, dimensions(finer=False), products)
     mine = [spent for spent in sums if spent.values[Dimension.ACCOUNT] == account]
@@ -273,6 +378,7 @@ def _account(policy: AccountPolicy, month: _Month, surveyed: Scanned, marks: Mar
         health = surveyed.health.get(account)
         trouble, cause = trouble_of(balance, health, fresh.now), cause_of(health)
     missing = uncounted(totals, products, authorities(totals, products))
+    mark, own = standings.marks(account)
     return AccountOverview(
         account=account,
         name=policy.name,
@@ -281,9 +387,10 @@ def _account(policy: AccountPolicy, month: _Month, surveyed: Scanned, marks: Mar
         budget=budget,
         counts=policy.counts,
         used=share_of(split.counted(policy.counts).amount, budget.amount) if budget else None,
-        mark=marks(account, None),
+        mark=mark,
+        own=own,
         foreign=foreign_of(mine, policy.currency),
-        workspaces=_workspaces(policy, month, mine, marks, until),
+        workspaces=_workspaces(policy, month, mine, standings, until),
         balance=balance,
         data_until=until,
         silence=fresh.silence(account),
@@ -293,6 +400,7 @@ def _account(policy: AccountPolicy, month: _Month, surveyed: Scanned, marks: Mar
         uncounted=tuple(one for one in missing if one.account == account),
         outside=tuple(one for one in unwatched(totals, products) if one.account == account),
         forecast=month.forecast(BudgetScope(account, counts=policy.counts), split, until),
+        budgets=standings.finer(account),
         runway=runway(policy, balance, month.paces, fresh, zone=month.zone) if balance else None,
         balance_trouble=trouble,
         balance_cause=cause,
@@ -300,48 +408,39 @@ def _account(policy: AccountPolicy, month: _Month, surveyed: Scanned, marks: Mar
 
 
 def _workspaces(
-    payer: AccountPolicy, month: _Month, mine: Sequence[SpendSum], marks: Marks, until: datetime | None
+    payer: AccountPolicy, month: _Month, mine: Sequence[SpendSum], standings: _Standings, until: datetime | None
 ) -> tuple[WorkspaceLine, ...]:
     spent: dict[WorkspaceId, list[SpendSum]] = {}
     for row in mine:
         if row.currency == payer.currency:
             spent.setdefault(WorkspaceId(row.values[Dimension.WORKSPACE]), []).append(row)
-    known = {policy.workspace: policy for policy in month.policies.workspaces if policy.account in {None, payer.account}}
+    known = {
+        policy.workspace: policy
+        for policy in month.policies.workspaces
+        if policy.account == payer.account or (policy.account is None and standings.may_be_in(payer.account, policy.workspace))
+    }
     found = []
     for workspace in (*spent, *(workspace for workspace in known if workspace not in spent)):
         rows, policy = spent.get(workspace, ()), known.get(workspace)
         split, counts = Split.of(rows, payer.currency), policy.counts if policy else Counts.ALL
         budget = Money(policy.budget, payer.currency) if policy and policy.budget is not None else None
+        mark, own = standings.marks(payer.account, workspace)
         found.append(
             WorkspaceLine(
                 workspace=workspace,
-                name=policy.name if policy else "",
+                name=(policy.name if policy else "") or month.policies.names.of(Dimension.WORKSPACE, workspace),
                 split=split,
                 budget=budget,
                 counts=counts,
                 used=share_of(split.counted(counts).amount, budget.amount) if budget else None,
-                mark=marks(payer.account, workspace),
+                mark=mark,
+                own=own,
                 lines=sum(row.lines for row in rows),
                 forecast=month.forecast(BudgetScope(payer.account, workspace, counts=counts), split, until),
+                budgets=standings.finer(payer.account, workspace),
             )
         )
     return tuple(sorted(found, key=lambda line: (line.workspace == UNASSIGNED, -line.spend.amount, line.workspace)))
-
-
-def _marks(standings: Iterable[Standing], blind: Container[AccountId]) -> Marks:
-    """Return of each account and workspace the mark of that budget which stands worst; nothing is well of those in `blind`."""
-    found: dict[tuple[AccountId, WorkspaceId | None], BudgetState] = {}
-    ranks = tuple(BudgetState)
-    for standing in standings:
-        scope = standing.watch.scope
-        place = scope.account, scope.workspace
-        found[place] = max(found.get(place, BudgetState.NONE), _mark(standing), key=ranks.index)
-
-    def mark(account: AccountId, workspace: WorkspaceId | None) -> BudgetState:
-        worst = found.get((account, workspace), BudgetState.NONE)
-        return BudgetState.UNKNOWN if account in blind and worst in {BudgetState.NONE, BudgetState.OK} else worst
-
-    return mark
 
 
 def _mark(standing: Standing) -> BudgetState:

@@ -12,7 +12,8 @@ from spendwatch.domain.money import plain
 from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.standing import Split
 from spendwatch.exact_json import json_fields, json_value, position_json
-from spendwatch.jobs.overview import AccountOverview, Overview, SourceOverview, WorkspaceLine
+from spendwatch.jobs.matters import MatterLine
+from spendwatch.jobs.overview import AccountOverview, BudgetLine, Overview, SourceOverview, WorkspaceLine
 
 _Plain = dict[str, object]
 
@@ -27,6 +28,7 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
             alert_json(alert, zone, overview.notified.get(alert.id, 0), is_undelivered=alert.id in overview.undelivered)
             for alert in overview.alerts
         ],
+        "matters": [_matter_json(line) for line in overview.matters],
         "sources": [_source_json(source, zone) for source in overview.sources],
         "reading": [
             json_fields(one, source="source", file="file", bytes="size", phase="phase")
@@ -53,6 +55,7 @@ def _account_json(account: AccountOverview, overview: Overview, zone: tzinfo) ->
         ],
         "forecast": forecast_json(account.forecast),
         "forecast_reason": _no_forecast(account, overview),
+        "budgets": [_budget_json(one) for one in account.budgets],
         "workspaces": [_workspace_json(line) for line in account.workspaces],
         **_balance_told(account, overview, zone),
     }
@@ -70,6 +73,24 @@ def _workspace_json(line: WorkspaceLine) -> _Plain:
         "state": line.mark.value,
         "lines": line.lines,
         "forecast": forecast_json(line.forecast),
+        "budgets": [_budget_json(one) for one in line.budgets],
+    }
+
+
+def _budget_json(one: BudgetLine) -> _Plain:
+    fields = json_fields(one, scope="scope.label")
+    fields |= json_fields(one, "name", "counts", "spend", "budget", "used", state="mark")
+    return {**fields, "forecast": forecast_json(one.forecast)}
+
+
+def _matter_json(line: MatterLine) -> _Plain:
+    """Return alerts that are about the same, the gravest first, and what there is to say of them now."""
+    first = line.alerts[0].key
+    return {
+        **json_fields(line, "severity", "text", "reached", "notified", undelivered="is_undelivered", rule="rule.type"),
+        **json_fields(first, account="scope.account", scope="scope.label"),
+        "month": first.period or None,
+        "alerts": [alert.id for alert in line.alerts],
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
@@ -59,15 +59,23 @@ class Running:
         is_fresh = -_BEAT_LASTS <= age <= _ROUND_LASTS
         return "" if is_fresh else f"the last round of `spendwatch once` was at {since} ({_words(age)})"
 
-    def lines(self, now: datetime) -> tuple[str, str]:
-        """Return one line about the daemon and one about its messages; the second is empty where nothing waits."""
-        last = f", evaluated {_words(now - self.health.beat_at)}" if self.health else ""
-        waiting = f"{counted(self.pending, 'delivery', 'deliveries')} pending"
-        if self.next_due and now - self.next_due > _STUCK:
-            waiting += f", the first was due {_words(now - self.next_due)}"
-        dead = f"{self.dead} dead (spendwatch deliveries list --state dead)"
-        said = "; ".join(text for text, number in ((waiting, self.pending), (dead, self.dead)) if number)
-        return f"Daemon {self.state}{last}", f"Messages: {said}" if said else ""
+    def line(self, now: datetime) -> tuple[str, str]:
+        """Return one line about the daemon, behind the word for how well that is."""
+        last = f"evaluated {_words(now - self.health.beat_at)}" if self.health else "nothing evaluated yet"
+        if self.is_running:
+            return "ok", f"daemon running, {last}"
+        if self.health is None or self.health.is_daemon:
+            return "critical", f"daemon stopped, {last}"
+        return "ok", f"{last} by `spendwatch once`"
+
+    def messages(self, now: datetime) -> Iterator[tuple[str, str]]:
+        """Yield what became of messages that have not arrived, behind the word for how grave that is."""
+        if self.dead:
+            yield "critical", f"{counted(self.dead, 'message')} undelivered (spendwatch deliveries)"
+        if self.pending and self.next_due and now - self.next_due > _STUCK:
+            yield "warning", f"{counted(self.pending, 'message')} stuck, due {_words(now - self.next_due)}"
+        elif self.pending:
+            yield "notice", f"{counted(self.pending, 'message')} waiting"
 
     @property
     def state(self) -> str:

@@ -15,7 +15,7 @@ from spendwatch.sources.provider.credentials_settings import CredentialsConfig, 
 class AlibabaAccess(CredentialsConfig):
     """By what right, and at which endpoint, the billing API is asked."""
 
-    model_config = ConfigDict(json_schema_extra=show_defaults_as_written)
+    model_config = ConfigDict(defer_build=True, json_schema_extra=show_defaults_as_written)
 
     endpoint: Endpoint | None = Field(default=None, description="another endpoint than the site's own, in a VPC, say")
     timeout: PositiveDuration = Field(default=timedelta(seconds=30), description="how long one answer may take")

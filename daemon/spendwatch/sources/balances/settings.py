@@ -17,7 +17,7 @@ _OLD = "an older reading is shown as stale, and the operators are notified"
 class FileBalanceConfig(BaseModel):
     """A file that a person or a program writes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=show_defaults_as_written)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, json_schema_extra=show_defaults_as_written)
 
     from_: Literal["file"] = Field(alias="from")
     path: str = Field(min_length=1, description="JSON or YAML; relative to the configuration's own folder")
@@ -29,7 +29,7 @@ class FileBalanceConfig(BaseModel):
 class UrlBalanceConfig(UrlAccess):
     """An https endpoint that gives the same document as JSON."""
 
-    model_config = ConfigDict(json_schema_extra=show_defaults_as_written)
+    model_config = ConfigDict(defer_build=True, json_schema_extra=show_defaults_as_written)
 
     from_: Literal["url"] = Field(alias="from")
     poll: PositiveDuration = Field(default=timedelta(minutes=15), description="how often to ask")

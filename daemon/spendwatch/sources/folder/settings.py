@@ -14,7 +14,7 @@ from spendwatch.sources.shared_settings import HintedConfig, Switch
 class FolderConfig(HintedConfig):
     """A folder into which bill files are dropped."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=show_defaults_as_written)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, json_schema_extra=show_defaults_as_written)
 
     type: Literal["folder"]
     path: str = Field(min_length=1, description="the folder; relative to the configuration's own")

@@ -30,7 +30,7 @@ class Signature(StrEnum):
 class OssConfig(DownloadedConfig, CredentialsConfig):
     """A bucket of the provider's object store, or of a server that speaks like one. It is only ever read."""
 
-    model_config = ConfigDict(json_schema_extra=show_defaults_as_written)
+    model_config = ConfigDict(defer_build=True, json_schema_extra=show_defaults_as_written)
 
     type: Literal["oss"]
     bucket: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="the bucket")

@@ -28,7 +28,7 @@ class PagingKind(StrEnum):
 class UrlConfig(DownloadedConfig, UrlAccess):
     """An https endpoint that gives a bill file: CSV, zip, or pages of JSON."""
 
-    model_config = ConfigDict(json_schema_extra=show_defaults_as_written)
+    model_config = ConfigDict(defer_build=True, json_schema_extra=show_defaults_as_written)
 
     type: Literal["url"]
     paging: PagingKind = Field(default=PagingKind.NONE, description="where the next page is named")
