@@ -207,6 +207,14 @@ def test_options_alone_write_a_configuration_too(fresh: Home) -> None:
     assert "it's secret" not in main + key
 
 
+def test_the_folder_of_config_is_where_it_is_written(fresh: Home) -> None:
+    done = loaded_program().call(["", "init", "--config", "first"], fresh.env())
+    assert (done.returncode, Path("first/spendwatch.yaml").is_file()) == (0, True)
+    done = loaded_program().call(["", "--config", "second", "init", "--from", *paths(LEGACY), *MAIL, "--yes"], fresh.env())
+    assert "Wrote second:" in done.stdout
+    assert not Path("config").exists()
+
+
 def test_an_own_budget_and_several_accounts(fresh: Home) -> None:
     names = paths(DETAIL[0], ENGLISH)
     shown = init(fresh, "--from", *names, *MAIL, "--workspace", f"{RESEARCH}=77.5", "--yes")

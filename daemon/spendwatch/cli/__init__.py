@@ -93,7 +93,7 @@ _CONFIG = click.Option(
     callback=_set_place,
     help="Folder with spendwatch.yaml and workspaces/, or that file; before or after the command.",
 )
-_WITHOUT_CONFIG = ("demo", "init", "completion", "man")
+_WITHOUT_CONFIG = ("demo", "completion", "man")
 
 
 def _with_config(command: click.Command) -> click.Command:

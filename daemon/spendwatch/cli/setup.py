@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import click
 
+from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 
 _FILES = (("spendwatch.yaml", "spendwatch.yaml"), ("workspace.yaml", "workspaces/research.yaml"))
@@ -41,7 +42,7 @@ class _TakesFiles(click.Command):
 
 
 @click.command(cls=_TakesFiles)
-@click.argument("folder", default="config", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--from", "bills", multiple=True, metavar="FILE...", type=click.Path(path_type=Path), help="Bills to start from.")
 @click.option("--account", metavar="ID", help="The account that pays, where the bills do not name it.")
 @click.option("--site", type=click.Choice(["cn", "intl"]), help="China or international; default: as the bills suggest.")
@@ -54,8 +55,11 @@ class _TakesFiles(click.Command):
 @click.option("--webhook", metavar="URL", help="An https address that gets signed JSON.")
 @click.option("--workspace", "budgets", multiple=True, metavar="ID=BUDGET", help="A budget per month (repeatable).")
 @click.option("--yes", is_flag=True, help="Ask nothing and accept what is suggested.")
+@click.pass_obj
 def init(
-    folder: Path,
+    place: Place,
+    /,
+    folder: Path | None,
     bills: tuple[Path, ...],
     password: BinaryIO | None,
     *,
@@ -64,12 +68,13 @@ def init(
     yes: bool,
     **given: str | None,
 ) -> int:
-    """Write a configuration to FOLDER, from bills and a few answers.
+    """Write a configuration to FOLDER (default: that of --config, else ./config), from bills and a few answers.
 
     It reads the bills, shows their accounts and workspaces, suggests budgets and asks for the rest. An option answers in
     advance; with --yes, or without a terminal, nothing is asked. Without any option it writes a commented example to edit.
     Existing files are never overwritten.
     """
+    folder = folder or Path(place.config or "config")
     if not (bills or emails or budgets or yes or password or any(given.values())):
         return _write_example(folder)
     from spendwatch.cli.configuring import write_own  # noqa: PLC0415 -- pydantic and Polars' process take their time
