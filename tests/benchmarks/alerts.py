@@ -17,8 +17,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -27,27 +26,12 @@ from zoneinfo import ZoneInfo
 sys.path.extend(str(Path(__file__).parents[1] / room) for room in (".", "builders", "fakes", "servers", "fuzz"))
 
 from spendwatch.cli import COLLECT_AFTER
-from spendwatch.domain.merging import Held, NewContent
-from spendwatch.domain.money import Currency, Money
+from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, ChannelName, FinerBudget, Policies, Site, Threshold, WorkspacePolicy
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.scope import Match
-from spendwatch.domain.statement import (
-    AccountId,
-    ChargeKind,
-    DayContent,
-    DayKey,
-    Digest,
-    Identity,
-    Kind,
-    SourceName,
-    SpendRow,
-    Statement,
-    TaxBasis,
-    Version,
-    WorkspaceId,
-)
+from spendwatch.domain.statement import Version, WorkspaceId
 from spendwatch.jobs.assess import assess
 from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.insight import Insight
@@ -57,66 +41,22 @@ from spendwatch.store.database import Database
 from spendwatch.store.health_book import HealthBook
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
+from store_builders import ACME, INBOX, Day, Resolved, key, row, statement
 
 ZONE = ZoneInfo("Asia/Shanghai")
-ACCOUNT = AccountId("1000000000000001")
 NOW = datetime(2026, 9, 15, 4, 0, tzinfo=UTC)
-MONTH = BillingPeriod(2026, 9)
+TODAY = date(2026, 9, 14)
 
 
-class Day:
-    """A day with one line for each workspace."""
-
-    def __init__(self, workspaces: int, day: date = date(2026, 9, 14), cost: str = "130.0000000001") -> None:
-        period = BillingPeriod(day.year, day.month)
-        self.key = DayKey(ACCOUNT, period, "consumedetailbillv2", day)
-        self.digest = Digest(f"{day:%Y%m%d}".rjust(64, "0"))
-        self.cost = Decimal(cost)
-        self.lines = self.new = workspaces
-        self.changed = self.gone = 0
-        self.is_linked = False
-        self._names = [WorkspaceId(f"llm-{number:012d}") for number in range(workspaces)]
-
-    def rows(self) -> Iterator[SpendRow]:
-        same = ("qwen3.8-max", "output_token", "", "", "token_number", "sfm_inference_public_cn", "sfm", ACCOUNT, "")
-        return (SpendRow(name, name, *same, ChargeKind.USAGE, Currency("CNY"), self.cost, 1) for name in self._names)
-
-
-@dataclass
-class Resolved:
-    """What became of the days."""
-
-    days: tuple[Day, ...]
-    lost: tuple[Money, ...] = ()
-    lost_lines: int = 0
-
-    def contents(self) -> Iterator[NewContent]:
-        yield from (NewContent(day.digest, day.lines, b"", b"") for day in self.days)
-
-
-def record(database: Database, day: Day, workspaces: int, until: datetime = NOW) -> None:
-    """Put the bill of a day on record."""
-    statement = Statement(
-        digest=Digest(f"{day.key.day:%Y%m%d}".ljust(64, "1")),
-        layout="bench",
-        series="consumedetailbillv2",
-        kind=Kind.UPSERT,
-        tax_basis=TaxBasis.INCLUDED,
-        accounts=(ACCOUNT,),
-        periods=(day.key.period,),
-        lines=workspaces,
-        data_until=until,
-        exported_at=until,
-        version=Version(until),
-        days=(DayContent(day.key, day.digest, workspaces, Identity.ID, Version(until)),),
-    )
-    Ledger(database).record(
-        statement, Resolved((day,)), name="bench.csv", source=SourceName("inbox"), held=_held(database, day), now=NOW
-    )
-
-
-def _held(database: Database, day: Day) -> Held:
-    return Ledger(database).held([day.key.month])
+def record(database: Database, count: int, day: date = TODAY, cost: str = "130.0000000001", until: datetime = NOW) -> None:
+    """Put the bill of a day on record, with one line for each workspace."""
+    names = [WorkspaceId(f"llm-{number:012d}") for number in range(count)]
+    rows = tuple(row(cost, workspace=name, api_key=name, type="output_token", channel="") for name in names)
+    found = Day(key(day.day, period=BillingPeriod(day.year, day.month)), rows, new=count)
+    said = statement(day, (found,), Version(until), data_until=until, exported_at=until)
+    ledger = Ledger(database)
+    held = ledger.held([found.key.month])
+    ledger.record(said, Resolved((found,)), name="bench.csv", source=INBOX, held=held, now=NOW)
 
 
 def policies(workspaces: int, *, with_forecast: bool, by_rule: bool) -> Policies:
@@ -128,7 +68,7 @@ def policies(workspaces: int, *, with_forecast: bool, by_rule: bool) -> Policies
     each = FinerBudget("key", Match(), Decimal(100), thresholds, for_each="api_key")
     return Policies(
         accounts=(
-            AccountPolicy(ACCOUNT, "bench", Site.CN, Currency("CNY"), channels=finance, budgets=(each,) if by_rule else ()),
+            AccountPolicy(ACME, "bench", Site.CN, Currency("CNY"), channels=finance, budgets=(each,) if by_rule else ()),
         ),
         workspaces=()
         if by_rule
@@ -192,8 +132,8 @@ def main() -> None:
         folder = Path(name)
         database = open_database(str(folder / "ledger.db"))
         for back in range(given.history, 0, -1):
-            record(database, Day(count, date(2026, 9, 14) - timedelta(days=back), "1.25"), count)
-        record(database, Day(count), count)
+            record(database, count, TODAY - timedelta(days=back), "1.25")
+        record(database, count)
         wanted = policies(count, with_forecast=bool(given.history), by_rule=given.each)
         around = Surroundings(wanted, ZONE, {ChannelName("finance"): ("finops@example.com",)}, {})
         ledger, health, balances, insight = Ledger(database), HealthBook(database), BalanceBook(database), Insight()
@@ -215,7 +155,7 @@ def main() -> None:
         print(f"judged again, nothing new ({again}): {idle}")
         if given.history:
             later = NOW + timedelta(days=1)
-            record(database, Day(count, date(2026, 9, 15), "2.5"), count, until=later)
+            record(database, count, TODAY + timedelta(days=1), "2.5", later)
             _, told, took = round_at(later)
             print(f"the next day: {told} forecasts told in {took}")
             print(f"judged again: {round_at(later)[2]}")
