@@ -35,7 +35,8 @@ def put_alerts(connection: Connection, alerts: Iterable[Alert]) -> None:
     for first in range(0, len(ordered), BATCH):
         some = ordered[first : first + BATCH]
         keys = [one.key for one in some]
-        columns: dict[str, list[Any]] = {own.name: [getattr(one, own.name) for one in some] for own in _OWN}
+        names = [column.name for column in _OWN]
+        columns: dict[str, list[Any]] = {name: [getattr(one, name) for one in some] for name in names}
         columns |= {name: [getattr(key, name) for key in keys] for name in ("rule", "threshold", "period", "height")}
         columns |= {"account": [key.scope.account for key in keys], "scope": [key.scope.text for key in keys]}
         put_columns(connection, alert, columns, _change_course)
