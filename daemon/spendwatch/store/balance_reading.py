@@ -31,7 +31,7 @@ def put_reading(connection: Connection, reading: BalanceReading) -> None:
     Where nothing changed since the latest one but the time, that is moved on and no row added: who is asked every minute
     would fill the table with one answer.
     """
-    latest = _latest(connection, reading.account)
+    latest = next(iter(readings_of(connection, reading.account, 1)), None)
     if latest and latest.reading.as_of < reading.as_of and latest.reading.says_the_same(reading):
         place = and_(balance_reading.c.account == reading.account, balance_reading.c.as_of == latest.reading.as_of)
         connection.execute(update(balance_reading).where(place).values(as_of=reading.as_of, read_at=reading.read_at))
@@ -54,10 +54,6 @@ def readings_of(connection: Connection, account: AccountId, limit: int = 1000) -
     query = select(balance_reading).where(balance_reading.c.account == account)
     rows = connection.execute(query.order_by(balance_reading.c.as_of.desc()).limit(limit)).mappings()
     return tuple(map(_recorded, rows))
-
-
-def _latest(connection: Connection, account: AccountId) -> RecordedReading | None:
-    return next(iter(readings_of(connection, account, 1)), None)
 
 
 def _recorded(row: RowMapping) -> RecordedReading:

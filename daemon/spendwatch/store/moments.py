@@ -50,8 +50,8 @@ def shift_moments(database: Database, step: timedelta) -> None:
 def correct_moments(database: Database, now: datetime) -> datetime | None:
     """Let nothing be noted later than now, so that nothing waits for it; return the latest moment that was, if any."""
     with database.reading() as connection:
-        latest = [_latest_wrong(connection, column, now) for column in (*_NOTED, balance_reading.c.as_of)]
-    found = max((moment for moment in latest if moment), default=None)
+        wrong = (select(func.max(column)).where(_is_wrong(column, now)) for column in (*_NOTED, balance_reading.c.as_of))
+        found: datetime | None = max(filter(None, map(connection.scalar, wrong)), default=None)
     if found is None:
         return None
     with database.writing() as connection:
@@ -64,11 +64,6 @@ def correct_moments(database: Database, now: datetime) -> datetime | None:
 
 def _is_wrong(column: Column[datetime], now: datetime) -> ColumnElement[bool]:
     return or_(column > now + _AHEAD, column < FIRST_RELEASE)
-
-
-def _latest_wrong(connection: Connection, column: Column[datetime], now: datetime) -> datetime | None:
-    latest: datetime | None = connection.scalar(select(func.max(column)).where(_is_wrong(column, now)))
-    return latest
 
 
 def _reopen(connection: Connection, now: datetime) -> None:

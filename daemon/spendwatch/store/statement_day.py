@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 
@@ -176,17 +176,12 @@ def telling_days_of(connection: Connection, series: Iterable[SeriesKey]) -> Tell
         for one in wanted
         for first, last, reach in connection.execute(span.where(is_month(coverage, one)).group_by(*days))
     )
-    found = (row for one in wanted for row in _newest(connection, is_month(statement_day, one)))
+    found = (row for one in wanted for row in newest_of(connection, is_month(statement_day, one)))
     return TellingDays({key: (moment, count) for key, moment, count in found}, tuple(complete))
 
 
-def newest_told(connection: Connection, periods: Sequence[BillingPeriod]) -> Iterator[tuple[DayKey, datetime]]:
-    """Yield the days of these periods, each with how new the newest statement is that has lines of it."""
-    for key, moment, _ in _newest(connection, statement_day.c.period.in_([period.label for period in periods])):
-        yield key, moment
-
-
-def _newest(connection: Connection, which: ColumnElement[bool]) -> Iterator[tuple[DayKey, datetime, int]]:
+def newest_of(connection: Connection, which: ColumnElement[bool]) -> Iterator[tuple[DayKey, datetime, int]]:
+    """Yield these days, each with how new the newest statement is that has lines of it, and how many statements have."""
     columns = (statement_day.c.account, statement_day.c.period, statement_day.c.series, statement_day.c.day)
     query = select(*columns, func.max(version.c.moment), func.count()).join(
         version, (version.c.statement == statement_day.c.statement) & (version.c.number == statement_day.c.version)

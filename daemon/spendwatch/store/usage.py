@@ -19,7 +19,7 @@ from spendwatch.domain.usage import PACED, Usage
 from spendwatch.store.columns import ExactSum
 from spendwatch.store.day import is_month
 from spendwatch.store.spend import rows_of, spend
-from spendwatch.store.statement_day import newest_told
+from spendwatch.store.statement_day import newest_of, statement_day
 
 _AT_ONCE = 5000
 """Rows fetched at once."""
@@ -75,7 +75,8 @@ def used_on(
 
 def outstanding_days(connection: Connection, periods: Sequence[BillingPeriod], since: datetime) -> tuple[OutstandingDay, ...]:
     """Return what each series shows as unpaid in these periods, by day and currency, in statements since then."""
-    newest = {day: moment for day, moment in newest_told(connection, periods) if moment >= since}
+    wanted = statement_day.c.period.in_([period.label for period in periods])
+    newest = {day: moment for day, moment, _ in newest_of(connection, wanted) if moment >= since}
     found = []
     for month in sorted({day.month for day in newest}):
         columns = (spend.c.day, spend.c.currency)

@@ -176,17 +176,13 @@ def _words(trouble: Failure, refusal: Refusal, answer: HttpAnswer, asked: Asked)
             return f"the time of the signature is not accepted ({code}): {_clocks(answer, asked.at)}"
         case Failure.CREDENTIALS:
             # What the gateway says of a signature may repeat the request that was signed.
-            return f"the access key is not accepted ({code}){_hint(code)}"
+            hint = next((f": {what}" for beginning, what in _KEY_TROUBLES.items() if code.startswith(beginning)), "")
+            return f"the access key is not accepted ({code}){hint}"
         case Failure.THROTTLED:
             return f"too many calls ({code})"
         case _:
             said = f": {quoted(refusal.message, asked.secrets)}" if refusal.message else ""
             return f"rejected with status {answer.status}" + (f" ({refusal.code})" if refusal.code else "") + said
-
-
-def _hint(code: str) -> str:
-    """Return what is probably wrong with an access key that is refused so."""
-    return next((f": {what}" for beginning, what in _KEY_TROUBLES.items() if code.startswith(beginning)), "")
 
 
 def _clocks(answer: HttpAnswer, ours: datetime) -> str:

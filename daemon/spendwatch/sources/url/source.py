@@ -48,11 +48,6 @@ class KnownFile:
         return json.dumps(asdict(self))
 
 
-def known_file(text: str) -> KnownFile:
-    """Return what such a text says."""
-    return KnownFile(**json.loads(text)) if text else KnownFile("")
-
-
 class UrlSource(FetchingSource):
     """Asks one address for a bill, and gives what is new as a file."""
 
@@ -72,8 +67,8 @@ class UrlSource(FetchingSource):
     @property
     def _last(self) -> KnownFile:
         """What is known of the file; what is known of another URL's is of no use."""
-        found = known_file(self._known.get(_FILE, ""))
-        return found if found.of == self._of else KnownFile(self._of)
+        found = KnownFile(**json.loads(self._known[_FILE])) if _FILE in self._known else None
+        return found if found and found.of == self._of else KnownFile(self._of)
 
     async def _fetch_file(self, now: datetime) -> None:
         part, last = self._downloads.part, self._last
