@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from spendwatch.domain.errors import SourceUnavailableError
-from spendwatch.domain.statement import BillFile, SourceName
+from spendwatch.domain.statement import BillFile
 from spendwatch.pacing import BackOff
 from spendwatch.sources.download_store import DownloadStore
 from spendwatch.sources.files.originals import KeptOriginal
@@ -23,25 +23,19 @@ _FETCHES = 3
 class FetchingSource(ABC):
     """A source that asks an endpoint."""
 
+    is_unsettled = False
+    """Whether another look in a moment may find more: never, for what was fetched is whole at once."""
+
     def __init__(self, downloads: DownloadStore) -> None:
         """Keep files there. What was given is given again to a ledger that lacks it, as its memory lacks it, too."""
-        self._name = downloads.source
+        self.name = downloads.source
+        """As the configuration calls it."""
         self._downloads = downloads
         self._known: Mapping[str, str] = {}
         """What is remembered, in a round."""
         self._slow = BackOff(downloads.monotonic)
         self.trouble: SourceUnavailableError | None = None
         """What was wrong with the last round; `arrivals` raises it."""
-
-    @property
-    def name(self) -> SourceName:
-        """As the configuration calls it."""
-        return self._name
-
-    @property
-    def is_unsettled(self) -> bool:
-        """Whether another look in a moment may find more: never, for what was fetched is whole at once."""
-        return False
 
     def arrivals(self, now: datetime) -> Iterator[BillFile]:
         """Yield what was fetched and is not entered yet; then raise what was wrong with the last round, if anything was."""

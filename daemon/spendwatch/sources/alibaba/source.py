@@ -84,7 +84,7 @@ class AlibabaSource(FetchingSource):
             except EndpointError as error:
                 if not error.is_of_one_day:
                     raise
-                _log.warning("bill_not_fetched", source=self._name, day=day.isoformat(), reason=str(error))
+                _log.warning("bill_not_fetched", source=self.name, day=day.isoformat(), reason=str(error))
                 trouble = trouble or error
         if trouble is None:
             totals = exact_sums(total for bill in bills for total in bill.totals.items())
@@ -121,7 +121,7 @@ class AlibabaSource(FetchingSource):
             await self._hold_against_total(wanted, bill)
         if known and not known.believes(bill.totals):
             before, said = texts(known.totals), texts(bill.totals)
-            _log.warning("lower_bill_unconfirmed", source=self._name, day=str(wanted), before=before, said=said)
+            _log.warning("lower_bill_unconfirmed", source=self.name, day=str(wanted), before=before, said=said)
             await self._remember({key: replace(known, doubted=bill.totals).text})
             return
         fetched = stamp_after(now, known.fetched if known else "")
@@ -142,14 +142,14 @@ class AlibabaSource(FetchingSource):
         try:
             total = await self._month_total(cycle)
         except EndpointError as error:
-            _log.info("bill_not_cross_checked", source=self._name, cycle=cycle.label, reason=str(error))
+            _log.info("bill_not_cross_checked", source=self.name, cycle=cycle.label, reason=str(error))
             return
         if not agree(days, total, tolerance) and cycle not in self._disagreed:
-            _log.warning("bill_totals_differ", source=self._name, cycle=cycle.label, days=texts(days), total=texts(total))
+            _log.warning("bill_totals_differ", source=self.name, cycle=cycle.label, days=texts(days), total=texts(total))
         (self._disagreed.discard if agree(days, total, tolerance) else self._disagreed.add)(cycle)
         self._new_checks += [
             CrossCheck(
-                source=self._name,
+                source=self.name,
                 account=self._account,
                 period=cycle,
                 currency=Currency(currency),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from itertools import islice
@@ -45,50 +46,41 @@ BATCH = 1000
 """Files given in one pass; the rest comes with the next, so that a flood delays other work only so much."""
 
 
+@dataclass(eq=False)
 class FolderSource:
     """Gives the bill files that lie in a folder and have come to rest; they are read where they lie."""
 
-    def __init__(
-        self,
-        name: SourceName,
-        path: Path,
-        settle: timedelta,
-        monotonic: Callable[[], float],
-        *,
-        memory: SourceMemory,
-        recursive: bool = False,
-        move: bool = True,
-        hints: Callable[[], str] = lambda: "",
-        others: Callable[[], Iterable[Path]] = tuple,
-    ) -> None:
-        """Watch `path`, if `recursive` with all folders below it.
+    name: SourceName
+    """As the configuration calls it."""
+    path: Path
+    settle: timedelta
+    monotonic: Callable[[], float]
+    _: KW_ONLY
+    memory: SourceMemory
+    """What it says is on record as it lies is done with; what is not is read again."""
+    recursive: bool = False
+    """Whether all folders below are watched, too."""
+    move: bool = True
+    """Whether what is done with moves; else what was rejected is done with as long as the `hints` are the same."""
+    hints: Callable[[], str] = lambda: ""
+    """Tells what the reader is told."""
+    others: Callable[[], Iterable[Path]] = tuple
+    """Tells which files somebody else reads, wherever they lie: they are no bills."""
 
-        What the `memory` says is on record as it lies is done with; what is not is read again. Without `move`, what is done
-        with stays where it is, and what was rejected is done with as long as the `hints` to the reader are the same. `others`
-        are files that somebody else reads, wherever they lie: they are no bills.
-        """
-        self._name = name
-        self._path = path
-        self._hints = hints
-        self._looks = Looks(settle.total_seconds(), monotonic)
-        self._skipped = Skipped(name)
-        self._once = Once(name)
-        self._presence = Presence(name, path, memory, move=move)
-        self._record = OnRecord(name, memory, monotonic)
+    def __post_init__(self) -> None:
+        """Watch the folder."""
+        self._looks = Looks(self.settle.total_seconds(), self.monotonic)
+        self._skipped = Skipped(self.name)
+        self._once = Once(self.name)
+        self._presence = Presence(self.name, self.path, self.memory, move=self.move)
+        self._record = OnRecord(self.name, self.memory, self.monotonic)
         self._finished = (
-            Archive(name, path, self._looks, self._once, self._record, monotonic=monotonic, deep=recursive)
-            if move
-            else InPlace(name, self._looks, self._record, self._reader, deep=recursive)
+            Archive(self.name, self.path, self._looks, self._once, self._record, self.monotonic, self.recursive)
+            if self.move
+            else InPlace(self.name, self._looks, self._record, self._reader, self.recursive)
         )
-        self._listing = Listing(
-            self._looks, self._skipped, self._once, deep=recursive, is_settled=self._finished.is_settled, others=others
-        )
+        self._listing = Listing(self._looks, self._skipped, self._once, self.recursive, self._finished.is_settled, self.others)
         self._held: dict[Path, Offered] = {}
-
-    @property
-    def name(self) -> SourceName:
-        """As the configuration calls it."""
-        return self._name
 
     @property
     def is_unsettled(self) -> bool:
@@ -105,11 +97,11 @@ class FolderSource:
         for path in tuple(self._held):
             self._leave(path)  # the last pass was interrupted: these will not settle
         try:
-            with folder_at(self._path) as folder:
+            with folder_at(self.path) as folder:
                 self._warn_of_strangers(folder)
                 self._presence.require(folder)
                 self._finished.begin(folder)
-                late = self._listing.look(self._path, folder)
+                late = self._listing.look(self.path, folder)
                 self._finished.seen_all()
                 yield from self._offer(folder, now)
                 self._presence.note(folder)
@@ -133,7 +125,7 @@ class FolderSource:
     def originals(self) -> Iterator[KeptOriginal]:
         """Yield what the ledger was made from, as far as it is here, each open until the next is asked for."""
         missed: list[tuple[str, str]] = []
-        with folder_at(self._path) as folder:
+        with folder_at(self.path) as folder:
             for name, place in self._finished.kept(folder, lambda *what: missed.append(what)):
                 with opened(folder, place, name) as found:
                     yield found
@@ -144,7 +136,7 @@ class FolderSource:
         """Remove what was put away before that moment, with the reasons beside it; return how many originals that were."""
         removed = self._finished.forget(before)
         if removed:
-            _log.info("originals_forgotten", source=self._name, count=removed, before=before)
+            _log.info("originals_forgotten", source=self.name, count=removed, before=before)
         return removed
 
     def _settle(self, path: Path, shelf: Shelf, why: str | None) -> None:
@@ -163,7 +155,7 @@ class FolderSource:
         for original in islice(offered, BATCH):
             path = path_of(original.descriptor)
             self._held[path] = original
-            yield BillFile(readable(original.name), path, original.identity.size, self._name, now, original.identity)
+            yield BillFile(readable(original.name), path, original.identity.size, self.name, now, original.identity)
 
     def _opened(self, folder: int, name: str, identity: Identity) -> int | None:
         """Return the open file, or None if it is not what it was when it had settled, or not to be read (yet)."""
@@ -186,7 +178,7 @@ class FolderSource:
 
     def _reader(self) -> str:
         """Return what stands for the reader as it is now: another one may understand what this one rejects."""
-        return blake2b(f"{__version__} {self._hints()}".encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
+        return blake2b(f"{__version__} {self.hints()}".encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
 
     def _is_complete(self, original: int, name: str) -> bool:
         # A line that is cut short may still look like a smaller amount: wait for its end, within limits.
@@ -198,4 +190,4 @@ class FolderSource:
         is_open_to_all = seen.st_mode & stat.S_IWOTH and not seen.st_mode & stat.S_ISVTX
         if is_open_to_all or seen.st_uid not in {0, os.geteuid()}:
             reason = "anybody may write into it" if is_open_to_all else f"it belongs to the user with the id {seen.st_uid}"
-            self._once.tell("folder_open_to_others", path=str(self._path), reason=reason)
+            self._once.tell("folder_open_to_others", path=str(self.path), reason=reason)

@@ -103,7 +103,7 @@ class OssSource(FetchingSource):
                     continue
                 if self._come_so_far(found) <= had:
                     self._troubled.add(self._key(found))
-                _log.warning("object_not_fetched", source=self._name, name=found.shown, reason=str(error))
+                _log.warning("object_not_fetched", source=self.name, name=found.shown, reason=str(error))
                 trouble, in_a_row = trouble or error, in_a_row + 1
                 if error.trouble not in _OF_ONE_OBJECT or in_a_row == _IN_A_ROW:
                     raise

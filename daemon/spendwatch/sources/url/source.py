@@ -110,7 +110,7 @@ class UrlSource(FetchingSource):
             await self._remember({_FILE: known.text})
         else:
             known = replace(known, named_at=stamp_after(now, last.named_at))
-            name = file_name(answer.headers, answer.url, self._name, file.read(_HEAD), known.named_at)
+            name = file_name(answer.headers, answer.url, self.name, file.read(_HEAD), known.named_at)
             await asyncio.to_thread(self._downloads.offer, file, name, {_FILE: known.text})
 
     async def _fetch_pages(self, now: datetime) -> None:
@@ -128,7 +128,7 @@ class UrlSource(FetchingSource):
             last = self._last
             if pages.digest != last.digest:
                 known = replace(last, digest=pages.digest, named_at=stamp_after(now, last.named_at))
-                name = file_name({}, "", self._name, b"[", known.named_at)
+                name = file_name({}, "", self.name, b"[", known.named_at)
                 await asyncio.to_thread(self._downloads.offer, file, name, {_FILE: known.text})
 
     async def _ask(
@@ -144,7 +144,7 @@ class UrlSource(FetchingSource):
             redirects=_REDIRECTS if into else 0,
             into=into,
         )
-        return await fetched(self._client, self._name, request)
+        return await fetched(self._client, self.name, request)
 
     def _error(self, trouble: Failure, what: str) -> EndpointError:
         return EndpointError(f"{self._config.host}: {what}", trouble)
