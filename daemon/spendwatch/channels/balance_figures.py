@@ -102,7 +102,7 @@ def lasting(words: Words, runway: Runway, balance: Position) -> Iterator[Row]:
     phrases = words.phrases
     ahead = [floor for floor in runway.floors if floor.level < balance.available]
     for floor in ahead:
-        yield _crossing(words, words.money(floor.level), floor)
+        yield _crossing(words, phrases.below.format(level=words.money(floor.level)), floor)
     yield _crossing(words, phrases.used_up, runway.zero)
     days = phrases.pace_days.format(days=runway.days, through=runway.through.isoformat())
     yield Row(phrases.pace, days, is_amount=False)

@@ -352,6 +352,7 @@ CHINESE = Phrases(
     not_overdue_there="按报告的金额 {reported}，账号尚未欠费。",
     top_up="到账",
     runway="可用时间",
+    below="低于 {level}",
     used_up="用完",
     not_in_sight="近期不会",
     about_day="{day}，{days}后",

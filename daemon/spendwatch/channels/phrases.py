@@ -186,6 +186,7 @@ class Phrases:
     not_overdue_there: str
     top_up: str
     runway: str
+    below: str
     used_up: str
     not_in_sight: str
     about_day: str

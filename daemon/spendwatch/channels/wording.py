@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LINE = 76
 _BAR = 16
-_DATE = re.compile(r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])", re.ASCII)
+_WHOLE = re.compile(r"\b(?:[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])|[0-9]+ (?:d|h|min|s)\b|[A-Z]{3} [0-9,]+\.[0-9]{2}\b)", re.ASCII)
 _WORD = re.compile(r"[^\s\u1100-\uffef]+\s*|[\u1100-\uffef][，。；：、！？）”」·]*\s*|\s+")
 
 
@@ -93,10 +93,10 @@ def _environment() -> Environment:
 
 
 def _whole(text: str) -> Markup:
-    """Return the text for a page on which lines do not end within a date."""
+    """Return the text for a page on which lines end neither within a date or a duration nor within an amount."""
     from markupsafe import Markup, escape  # noqa: PLC0415 -- as above
 
-    return Markup(_DATE.sub(r'<span style="white-space:nowrap">\g<0></span>', str(escape(text))))  # noqa: S704 -- it is escaped
+    return Markup(_WHOLE.sub(r'<span style="white-space:nowrap">\g<0></span>', str(escape(text))))  # noqa: S704 -- it is escaped
 
 
 def width(text: str) -> int:
