@@ -1,7 +1,7 @@
 """Makes the pictures of the README, a mail and `status`, from what the program really writes. Needs Chromium.
 
-`python -m pictures [FOLDER]` writes `mail-light.webp`, `mail-dark.webp` and `status.webp`, each at most 60 kB, to
-`tests/data/pictures`.
+In `tests/`, `PYTHONPATH=builders:servers:programs python -m pictures [FOLDER]` writes `mail-light.webp`, `mail-dark.webp` and
+`status.webp`, each at most 60 kB, to `tests/data/pictures`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
+from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,9 +21,11 @@ from rich.text import Text
 from bill_builder import a_line
 from browser import Browser
 from home import RESEARCH, TRAINING, TimedHome, loaded_program
-from notices import SAMPLES, ZONE
+from notices import SAMPLES, ZONE, cny
 from spendwatch.channels.phrases import Language
 from spendwatch.channels.wording import Wording
+from spendwatch.domain.forecast import Forecast
+from spendwatch.domain.period import BillingPeriod
 
 FOLDER = Path(__file__).parent / "data" / "pictures"
 LARGEST = 60_000
@@ -31,6 +35,17 @@ _PAGE = """<!DOCTYPE html><meta charset="utf-8"><style>
 body {{ margin: 0; padding: 18px 22px; background: {background}; color: {foreground}; width: max-content }}
 pre {{ margin: 0; font: 15px/20px "DejaVu Sans Mono", monospace }}
 </style><pre>{code}</pre>"""
+
+
+_SAMPLE = SAMPLES["threshold-overspent"]
+_OVER_BUDGET = replace(
+    _SAMPLE,
+    facts=replace(
+        _SAMPLE.facts,
+        foreign=(),
+        forecast=Forecast(BillingPeriod(2026, 9), cny("1402.1"), cny("1540"), cny("1655"), cny("1790"), date(2026, 9, 13), 38),
+    ),
+)
 
 
 def _bill() -> list[dict[str, str]]:
@@ -82,7 +97,7 @@ def _smallish(browser: Browser, page: str, width: int, height: int | None, *, is
 def main(folder: Path) -> None:
     """Write the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
-    mail = Wording(Language.EN, ZONE).html(SAMPLES["threshold-overspent"])
+    mail = Wording(Language.EN, ZONE).html(_OVER_BUDGET)
     with tempfile.TemporaryDirectory() as name, Browser(Path(name)) as browser:
         status = status_page(Path(name))
         for title, page, width, is_dark, height in (
