@@ -239,6 +239,7 @@ def test_a_backup_overwrites_nothing_and_says_what_is_in_the_way(quiet_home: Hom
     taken.write_text("mine")
     assert "already exists; name a new file" in quiet_home.call("ledger", "backup", str(taken), expect=2).stderr
     assert taken.read_text() == "mine"
+    assert "is a directory" in quiet_home.call("ledger", "backup", str(quiet_home.folder), expect=2).stderr
     nowhere = quiet_home.folder / "no" / "x.db"
     assert f"mkdir -p {nowhere.parent}" in quiet_home.call("ledger", "backup", str(nowhere), expect=2).stderr
     assert not [path for path in quiet_home.folder.iterdir() if path.name.endswith(".part")]

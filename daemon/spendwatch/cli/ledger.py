@@ -194,7 +194,7 @@ def remove(place: Place, statement: str, files: tuple[Path, ...], reason: str, *
 
 
 @ledger.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @json_option
 @click.pass_obj
 def backup(place: Place, file: Path, *, as_json: bool) -> int:
