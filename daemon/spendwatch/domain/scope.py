@@ -159,8 +159,13 @@ class BudgetScope:
         if workspace and ("/" in workspace or "%" in workspace):
             workspace = WorkspaceId(quote(workspace, safe=""))
         if self.value or budget.startswith(_EACH):
-            budget = f"{_EACH}{quote(budget, safe=' ')}/{self.value}"
+            budget = f"{_EACH}{_quoted(budget)}/{self.value}"
         return _written(workspace, budget, self.counts)
+
+
+@lru_cache(maxsize=1024)
+def _quoted(name: str) -> str:
+    return quote(name, safe=" ")
 
 
 def _written(workspace: WorkspaceId | None, budget: str, counts: Counts) -> str:

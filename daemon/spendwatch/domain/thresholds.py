@@ -225,9 +225,6 @@ def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, a
     spoken = ((Decimal(alert.key.height), alert) for alert in told if alert.told_at and alert.key.threshold in labels)
     highest = max((one for one in spoken if spent.amount < one[0]), key=lambda one: one[0], default=None)
     levels = [Level(highest[0], highest[1].key.height, highest[1].key.threshold, highest[1].severity)] if highest else []
-    # There is one notice, however far it falls: it is for all who were notified of any threshold.
-    reached = {alert.key.threshold for alert in told}
-    channels = channels_of((one for one in watch.thresholds if one.label in reached), watch.channels) or watch.channels
     if spent.amount < 0:
         levels.append(Level(Decimal(0), "0", BELOW_ZERO, Severity.NOTICE))
     alerts: list[tuple[Alert, Level]] = []
@@ -248,5 +245,8 @@ def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, a
     if not alerts:
         return Verdict()
     alert, level = alerts[0]
+    # There is one notice, however far it falls: it is for all who were notified of any threshold.
+    reached = {alert.key.threshold for alert in told}
+    channels = channels_of((one for one in watch.thresholds if one.label in reached), watch.channels) or watch.channels
     facts = spend_facts(standing, level, known, account_name)
     return Verdict(tuple(alert for alert, _ in alerts), (say(alert, Reason.FIRED, channels, facts, now),))
