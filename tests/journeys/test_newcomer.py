@@ -335,5 +335,9 @@ def test_one_rule_watches_every_key_and_check_shows_it(quiet_home: Home) -> None
     told = {one["scope"]: one["summary"] for one in quiet_home.json("alerts")["alerts"] if one["scope"].startswith("account/")}
     assert set(told) == {"account/key/1200345", "account/key/1200347"}
     assert told["account/key/1200345"].startswith("acme: key chatbot (1200345) reached 80% of CNY 200.00")
+    (account,) = quiet_home.json("status")["accounts"]
+    assert {one["workspace"]: one["owner"] for one in account["workspaces"]} == {RESEARCH: "Li Wei"}
+    states = {one["scope"]: one["state"] for one in account["budgets"]}
+    assert states == {"account/key/1200345": "warning", "account/key/1200347": "critical"}
     (alert,) = [one for one in quiet_home.json("alerts")["alerts"] if one["scope"] == "account/key/1200345"]
     assert "acme: key chatbot (1200345)" in quiet_home.call("explain", alert["id"]).stdout

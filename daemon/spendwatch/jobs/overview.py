@@ -95,6 +95,7 @@ class WorkspaceLine:
     """What its budget will probably have counted at the end of this month; None where it is too early, and for other months."""
     budgets: tuple[BudgetLine, ...] = ()
     """Its finer budgets."""
+    owner: str = ""
 
     @property
     def spend(self) -> Money:
@@ -438,6 +439,7 @@ def _workspaces(
                 lines=sum(row.lines for row in rows),
                 forecast=month.forecast(BudgetScope(payer.account, workspace, counts=counts), split, until),
                 budgets=standings.finer(payer.account, workspace),
+                owner=policy.owner if policy else "",
             )
         )
     return tuple(sorted(found, key=lambda line: (line.workspace == UNASSIGNED, -line.spend.amount, line.workspace)))

@@ -66,6 +66,7 @@ def _workspace_json(line: WorkspaceLine) -> _Plain:
     return {
         "workspace": line.workspace,
         "name": line.name,
+        "owner": line.owner,
         **split_json(line.split),
         "budget": plain(line.budget.amount) if line.budget else None,
         "counts": line.counts.value,
