@@ -19,7 +19,7 @@ from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.balance import Billed, Position
 from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.balance_watch import TopUp
-from spendwatch.domain.causes import NO_COURSE, Cause, Causes, Course, Part
+from spendwatch.domain.causes import NO_COURSE, Cause, Causes, Course, Main, Part
 from spendwatch.domain.commodity import NOTHING_TO_FEAR, Category, Cover, Exposure
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.failure import Failure
@@ -110,10 +110,10 @@ def orders(*ordered: tuple[Category, str, str, str]) -> Causes:
     return Causes(rows, None, (), tuple(category for category, *_ in ordered))
 
 
-def a_cause(text: str) -> Cause:
-    """Return a cause whose every name is that text."""
+def some_causes(text: str) -> Causes:
+    """Return causes whose every name is that text."""
     parts = tuple(Part(dimension, text, text) for dimension in (Dimension.MODEL, Dimension.API_KEY, Dimension.WORKSPACE))
-    return Cause(cny("5"), Decimal(1), parts, Category.INFERENCE, cny("1"))
+    return Causes((Cause(cny("5"), Decimal(1), parts, Category.INFERENCE, cny("1")),), main=(Main(parts[1], Decimal(1)),))
 
 
 _CONSOLE = {
@@ -149,10 +149,7 @@ _SPENT = Facts(
                 Cause(cny("5"), Decimal("0.009"), (model("qwen3.6-plus"), PLAYGROUND), Category.INFERENCE, cny("3")),
             ),
             Cause(cny("4.004"), Decimal("0.007"), before=cny("2.5"), count=17),
-            (
-                Cause(cny("431.4"), Decimal("0.7643"), (CHATBOT,)),
-                Cause(cny("391.2"), Decimal("0.6931"), (model("qwen-max"),)),
-            ),
+            (Main(CHATBOT, Decimal("0.7643")), Main(model("qwen-max"), Decimal("0.6931"))),
             (Category.INFERENCE, Category.WEB_SEARCH),
         ),
         tuple(
@@ -189,7 +186,7 @@ _SPENDS = Course(
             Cause(cny("40"), Decimal("0.083"), charge("oss", "storage"), None, cny("40")),
         ),
         None,
-        (Cause(cny("350.4"), Decimal("0.7203"), (CHATBOT,)),),
+        (Main(CHATBOT, Decimal("0.7203")),),
         (Category.INFERENCE, Category.TRAINING),
     )
 )

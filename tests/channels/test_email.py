@@ -19,12 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from notices import NOW, SAMPLES, ZONE, a_cause, cny, delivery, notice
+from notices import NOW, SAMPLES, ZONE, cny, delivery, notice, some_causes
 from servers_smtp import SmtpSink, Tls
 from spendwatch.channels.config import EmailConfig
 from spendwatch.channels.email import EmailChannel
 from spendwatch.domain.alert import AlertId, Rule
-from spendwatch.domain.causes import Causes, Course
+from spendwatch.domain.causes import Course
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.policy import Severity
@@ -395,7 +395,7 @@ def test_no_text_out_of_a_bill_can_change_the_header_or_the_parts(text: str, rul
         SAMPLES["threshold"].facts,
         scope=NamedScope(Subject.SOURCE, said, AccountId(said)),
         account_name=said, name=said, period=said, threshold=said, also=(said,), next_threshold=said,
-        course=Course(Causes((a_cause(said),), main=(a_cause(said),))), files=((said, said),), detail=said,
+        course=Course(some_causes(said)), files=((said, said),), detail=said,
     )  # fmt: skip
     raw = _channel(language=language).render(notice(rule, facts, reason=reason, severity=Severity.CRITICAL), LI)
     older, newer = _older(raw), _read(raw)

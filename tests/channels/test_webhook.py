@@ -135,7 +135,7 @@ def test_the_body_holds_exact_amounts_as_text_with_their_currency() -> None:
     }
     assert (data["growth"][-1]["more"], data["growth"][-1]["recent"]) == ("17", "4.004")
     assert sum(Decimal(one["share"]) for one in data["growth"]) == 1
-    assert [(one["api_key"], one["share"]) for one in data["makes_most"][:1]] == [("1200345", "0.7643")]
+    assert data["makes_most"][0] == {"dimension": "api_key", "value": "1200345", "name": "chatbot", "share": "0.7643"}
     assert data["data_until"] == "2026-09-15T09:41:00+08:00"
     assert (data["alert_id"], data["severity"], data["state"]) == ("3f9c1e07b2d84a6655d1", "critical", "firing")
     assert data["summary"].startswith("[Critical] Research is at 116%")

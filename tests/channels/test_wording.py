@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notices import SAMPLES, UNTIL, ZONE, a_cause, cny, golden, notice
+from notices import SAMPLES, UNTIL, ZONE, cny, golden, notice, some_causes
 from spendwatch.channels.chinese import CHINESE
 from spendwatch.channels.english import ENGLISH
 from spendwatch.channels.parts import clean
 from spendwatch.channels.phrases import Language, Phrases
 from spendwatch.channels.wording import Wording, width
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.causes import Causes, Course
+from spendwatch.domain.causes import Course
 from spendwatch.domain.commodity import Category, Cover, Exposure
 from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.policy import Severity
@@ -232,8 +232,8 @@ def _with_text_everywhere(text: str, rule: Rule, reason: Reason) -> Notification
         threshold=text,
         also=(text, text),
         next_threshold=text,
-        course=Course(Causes((a_cause(text),), main=(a_cause(text),)), ((date(2026, 9, 1), cny("1")),)),
-        subscribed=Causes((a_cause(text),)),
+        course=Course(some_causes(text), ((date(2026, 9, 1), cny("1")),)),
+        subscribed=some_causes(text),
         files=((text, text),),
         detail=text.replace("\n", " "),
         data_until=UNTIL,

@@ -62,7 +62,7 @@ def test_a_cause_is_a_model_an_api_key_and_a_workspace_by_name_and_id() -> None:
         (["qwen-plus", "9", "llm-other"], cny(3), Decimal("0.03")),
     ]
     assert causes.rest is None
-    assert [(named(cause), cause.share) for cause in causes.main] == [
+    assert [([main.part.label], main.share) for main in causes.main] == [
         (["chatbot (1200345)"], Decimal("0.97")),
         ([f"Research ({RESEARCH})"], Decimal("0.97")),
         (["qwen-max"], Decimal("0.97")),
@@ -76,7 +76,7 @@ def test_what_names_no_model_is_told_by_category_commodity_and_item() -> None:
         (Category.OTHER, ["sfm_kb", "storage"]),
     ]
     assert causes.categories == (Category.TRAINING, Category.OTHER)
-    assert [(named(cause), cause.share) for cause in causes.main] == [([TRAINING], Decimal("0.8"))]
+    assert [([main.part.label], main.share) for main in causes.main] == [([TRAINING], Decimal("0.8"))]
 
 
 def test_calls_without_an_api_key_are_told_by_their_channel() -> None:
@@ -92,7 +92,7 @@ def test_calls_without_an_api_key_are_told_by_their_channel() -> None:
 def test_the_workspace_of_a_scope_is_not_repeated() -> None:
     causes = splitting(PART).of([spent("8", model="qwen-max", api_key="1200345", workspace=RESEARCH)])
     assert [named(cause) for cause in causes.rows] == [["qwen-max", "chatbot (1200345)"]]
-    assert [named(cause) for cause in causes.main] == [["chatbot (1200345)"], ["qwen-max"]]
+    assert [[main.part.label] for main in causes.main] == [["chatbot (1200345)"], ["qwen-max"]]
 
 
 def test_what_is_too_fine_to_tell_most_of_the_spend_is_split_less_finely() -> None:
@@ -136,7 +136,7 @@ def test_every_cause_can_be_asked_for_as_finely_as_bills_tell() -> None:
 def test_refunds_are_in_the_rest_and_nothing_is_told_of_a_scope_that_got_money_back() -> None:
     causes = splitting().of([spent("10", model="qwen"), spent("-2", model="wan")])
     assert [(cause.spent, cause.share) for cause in causes.all] == [(cny(10), Decimal("1.25")), (cny(-2), Decimal("-0.25"))]
-    assert [cause.share for cause in causes.main] == [1]
+    assert [main.share for main in causes.main] == [1]
     causes = splitting().of([spent("1", model="qwen"), spent("-2", model="wan")])
     assert [(cause.spent, cause.share) for cause in causes.all] == [(cny(1), None), (cny(-2), None)]
     assert splitting().of([spent("-2")]) == splitting().of([]) == Causes()
@@ -248,7 +248,7 @@ def test_subscriptions_are_told_by_commodity_and_item_the_largest_first() -> Non
 def test_nothing_makes_most_of_the_spend_below_half_of_it(dimension: str) -> None:
     def most(**amounts: str) -> set[str]:
         sums = [spent(amount, CNY, **{dimension: value.strip("_")}) for value, amount in amounts.items()]
-        return {cause.parts[0].dimension.value for cause in splitting().of(sums).main}
+        return {main.part.dimension.value for main in splitting().of(sums).main}
 
     assert dimension not in most(a="4.999", b="5.001", c="0.01")
     assert dimension in most(a="5", _="5")

@@ -18,7 +18,7 @@ from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.balance import Billed, Position
 from spendwatch.domain.balance_reading import TERMS, BalanceReading, Origin
 from spendwatch.domain.balance_watch import TopUp
-from spendwatch.domain.causes import Cause, Causes, Course, Part
+from spendwatch.domain.causes import Cause, Causes, Course, Main, Part
 from spendwatch.domain.commodity import Category, Cover, Exposure
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
@@ -97,7 +97,9 @@ CAUSE = st.builds(
     st.none() | MONEY,
     st.integers(1, 99),
 )
-CAUSES = st.builds(Causes, _tuples(CAUSE), st.none() | CAUSE, _tuples(CAUSE), _tuples(st.sampled_from(Category)))
+PARTS = st.builds(Part, st.sampled_from(Dimension), TEXTS, TEXTS)
+MAIN = st.builds(Main, PARTS, st.decimals(min_value=0, max_value=1, places=4))
+CAUSES = st.builds(Causes, _tuples(CAUSE), st.none() | CAUSE, _tuples(MAIN), _tuples(st.sampled_from(Category)))
 FACTS = st.builds(
     Facts,
     scope=st.builds(BudgetScope, TEXTS.map(AccountId), st.none() | TEXTS.map(WorkspaceId), TEXTS, st.sampled_from(Counts))

@@ -84,7 +84,7 @@ def test_a_balance_alert_tells_what_spends_the_money_whatever_the_product_and_wh
     assert [(cause.spent, str(cause.share)) for cause in causes.all] == [(cny(90), "0.918"), (cny(8), "0.082")]
     assert [part.label for part in causes.rows[0].parts][:2] == ["qwen-max", "chatbot (1200345)"]
     assert causes.rows[1].category is None
-    assert causes.main[0].parts[0].label == "chatbot (1200345)"
+    assert causes.main[0].part.label == "chatbot (1200345)"
     assert [(cause.category, cause.spent) for cause in facts.subscribed.all] == [(Category.TOKEN_PLAN, cny(300))]
     assert facts.links == tuple(_LINKS[Site.CN].items())
 

@@ -40,7 +40,7 @@ def test_every_key_is_watched_from_its_first_bill_on(database: Database) -> None
     assert told.facts.spend == told.facts.budget
     assert sum(spend.amount for _, spend in told.facts.course.daily) == 50
     # That all of it is the key's own is no news.
-    assert {part.dimension for cause in told.facts.course.causes.main for part in cause.parts} == {
+    assert {main.part.dimension for main in told.facts.course.causes.main} == {
         Dimension.WORKSPACE,
         Dimension.MODEL,
     }

@@ -233,10 +233,9 @@ def part_named(words: Words, part: Part) -> str:
 
 def makes_most(words: Words) -> tuple[str, str]:
     """Return the API key, workspace or model that makes most of the spend, and the sentence that says so; else nothing."""
-    for cause in words.facts.course.causes.main[:1]:
-        who = part_named(words, cause.parts[0])
-        share = percent(cause.share or Decimal(0))
-        return who, words.phrases.makes_most.format(who=f"{who[0].upper()}{who[1:]}", share=share)
+    for part, share in words.facts.course.causes.main[:1]:
+        who = part_named(words, part)
+        return who, words.phrases.makes_most.format(who=f"{who[0].upper()}{who[1:]}", share=percent(share))
     return "", ""
 
 

@@ -168,7 +168,10 @@ def _figures(facts: Facts, zone: tzinfo) -> dict[str, object]:
         "foreign": [json_fields(money, "amount", "currency") for money in facts.foreign],
         **_discrepancy(facts.discrepancy),
         "growth": [cause_json(cause, "recent", clean) for cause in facts.course.causes.all],
-        "makes_most": [cause_json(cause, "recent", clean) for cause in facts.course.causes.main],
+        "makes_most": [
+            {"dimension": part.dimension, "value": clean(part.value), "name": clean(part.name), "share": json_value(share)}
+            for part, share in facts.course.causes.main
+        ],
         "daily": [
             {"day": day.isoformat(), "spend": json_value(spend), "currency": spend.currency}
             for day, spend in facts.course.daily

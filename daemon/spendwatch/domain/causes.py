@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -69,6 +69,14 @@ class Part(NamedTuple):
         return f"{self.name} ({self.value})" if self.name else self.value
 
 
+class Main(NamedTuple):
+    """A value that makes at least half of the spend."""
+
+    part: Part
+    share: Decimal
+    """Of the whole, cut to four decimals."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """A part of the spend, and who or what it was spent by."""
@@ -93,7 +101,7 @@ class Causes:
     rows: tuple[Cause, ...] = ()
     rest: Cause | None = None
     """All that is not listed, so that the shares add up."""
-    main: tuple[Cause, ...] = ()
+    main: tuple[Main, ...] = ()
     """The one API key, workspace and model that makes at least half of it, else the commodity."""
     categories: tuple[Category, ...] = ()
     """All that was charged for, the largest first."""
@@ -122,6 +130,21 @@ NO_COURSE = Course()
 _Key = tuple[tuple[tuple[Dimension, str], ...], Category | None]
 
 
+class _Split(NamedTuple):
+    """Sums split in one way."""
+
+    way: tuple[Dimension, ...]
+    groups: Mapping[_Key, Decimal]
+    listed: Sequence[tuple[_Key, Decimal]]
+    """The largest."""
+    shown: Decimal
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left."""
+        return len(self.listed) == len(self.groups)
+
+
 @dataclass(frozen=True, slots=True)
 class Splitting:
     """How sums become causes: what is called what, what all of it has in common, which products have categories."""
@@ -144,37 +167,47 @@ class Splitting:
     ) -> Causes:
         """Return the causes of the sums, split as finely as `most` of them make `enough` of the whole."""
         whole = exact_sum(spent.amount for spent in sums)
-        groups, listed, way = dict[_Key, Decimal](), list[_Key](), ways[0]
+        tried: list[_Split] = []
         for way in _telling(ways, self.shared):
-            groups = self._grouped(sums, way)
-            ordered = sorted(groups.items(), key=lambda one: (-one[1], one[0]))
-            listed = [key for key, amount in ordered[:most] if amount > 0]
-            if len(listed) == len(groups) or exact_sum(map(groups.__getitem__, listed)) >= EXACT.multiply(enough, whole):
+            tried.append(self._split(sums, way, most))
+            if tried[-1].is_whole or tried[-1].shown >= EXACT.multiply(enough, whole):
                 break
-        if not listed:
+        finest, chosen = tried[0], tried[-1]
+        if not chosen.listed:
             return NO_CAUSES
-        earlier = None if before is None else self._grouped(before, way)
-        rows, rest = self._rows(groups, listed, earlier, whole)
-        return Causes(rows, rest, tuple(self._main(sums, whole)), self._categories(sums))
+        rest = None if chosen.is_whole else EXACT.subtract(whole, chosen.shown)
+        earlier = None if before is None else self._grouped(before, chosen.way)
+        found = list(self._causes(chosen.listed, rest, earlier, whole))
+        last = None if rest is None else replace(found.pop(), count=len(chosen.groups) - len(chosen.listed))
+        return Causes(tuple(found), last, tuple(self._main(sums, whole)), _categories(finest.groups))
 
-    def _rows(
-        self, groups: Mapping[_Key, Decimal], listed: Sequence[_Key], earlier: Mapping[_Key, Decimal] | None, whole: Decimal
-    ) -> tuple[tuple[Cause, ...], Cause | None]:
-        amounts = [groups[key] for key in listed]
-        then = None if earlier is None else [earlier.get(key, _NOTHING) for key in listed]
-        count = len(groups) - len(listed)
-        if count:
-            amounts.append(EXACT.subtract(whole, exact_sum(amounts)))
-            if then is not None and earlier is not None:
-                then.append(EXACT.subtract(exact_sum(earlier.values()), exact_sum(then)))
-        shares = _shares(amounts, whole)
-        befores = [None] * len(amounts) if then is None else [self._money(amount) for amount in then]
-        found = zip(map(self._money, amounts), shares, befores, strict=True)
-        rows = tuple(
-            Cause(spent, share, tuple(map(self._part, named)), category, before)
-            for (named, category), (spent, share, before) in zip(listed, found, strict=False)
-        )
-        return rows, Cause(self._money(amounts[-1]), shares[-1], before=befores[-1], count=count) if count else None
+    def _split(self, sums: Sequence[SpendSum], way: tuple[Dimension, ...], most: int) -> _Split:
+        groups = self._grouped(sums, way)
+        ordered = sorted(groups.items(), key=lambda one: (-one[1], one[0])) if len(groups) > 1 else list(groups.items())
+        listed = [(key, amount) for key, amount in ordered[:most] if amount > 0]
+        return _Split(way, groups, listed, exact_sum(amount for _, amount in listed))
+
+    def _causes(
+        self,
+        listed: Sequence[tuple[_Key, Decimal]],
+        rest: Decimal | None,
+        earlier: Mapping[_Key, Decimal] | None,
+        whole: Decimal,
+    ) -> Iterator[Cause]:
+        """Yield the listed causes, and what is left."""
+        shares = _shares([*(amount for _, amount in listed), *([] if rest is None else [rest])], whole)
+        compared = _NOTHING
+        for place, (key, amount) in enumerate(listed):
+            before = None if earlier is None else earlier.get(key, _NOTHING)
+            compared = compared if before is None else EXACT.add(compared, before)
+            named, category = key
+            yield Cause(self._money(amount), shares[place], tuple(map(self._part, named)), category, self._money_if(before))
+        if rest is not None:
+            before = None if earlier is None else EXACT.subtract(exact_sum(earlier.values()), compared)
+            yield Cause(self._money(rest), shares[-1], before=self._money_if(before))
+
+    def _money_if(self, amount: Decimal | None) -> Money | None:
+        return None if amount is None else Money(amount, self.currency)
 
     def _money(self, amount: Decimal) -> Money:
         return Money(amount, self.currency)
@@ -206,14 +239,7 @@ class Splitting:
         is_watched = values[Dimension.PRODUCT] in self.products
         return category_of(values[Dimension.COMMODITY], values[Dimension.ITEM]) if is_watched else None
 
-    def _categories(self, sums: Iterable[SpendSum]) -> tuple[Category, ...]:
-        totals: dict[Category, Decimal] = {}
-        for spent in sums:
-            if category := self._category(spent):
-                totals[category] = EXACT.add(totals.get(category, _NOTHING), spent.amount)
-        return tuple(sorted((one for one, amount in totals.items() if amount > 0), key=lambda one: (-totals[one], one)))
-
-    def _main(self, sums: Sequence[SpendSum], whole: Decimal) -> Iterator[Cause]:
+    def _main(self, sums: Sequence[SpendSum], whole: Decimal) -> Iterator[Main]:
         if whole <= 0:
             return
         has_main = False
@@ -227,8 +253,16 @@ class Splitting:
             value = max(totals, key=totals.__getitem__, default="")
             if value and EXACT.add(totals[value], totals[value]) >= whole:
                 has_main = True
-                share = _ALL if totals[value] >= whole else share_of(totals[value], whole)
-                yield Cause(self._money(totals[value]), share, (self._part((dimension, value)),))
+                share = _ALL if totals[value] >= whole else share_of(totals[value], whole) or _NOTHING
+                yield Main(self._part((dimension, value)), share)
+
+
+def _categories(finest: Mapping[_Key, Decimal]) -> tuple[Category, ...]:
+    totals: dict[Category, Decimal] = {}
+    for (_, category), amount in finest.items():
+        if category:
+            totals[category] = EXACT.add(totals.get(category, _NOTHING), amount)
+    return tuple(sorted((one for one, amount in totals.items() if amount > 0), key=lambda one: (-totals[one], one)))
 
 
 def splitting_of(watch: Watch, names: Names, products: Sequence[str]) -> Splitting:
