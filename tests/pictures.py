@@ -7,8 +7,13 @@ In `tests/`, `PYTHONPATH=builders:servers:programs python -m pictures [FOLDER]` 
 from __future__ import annotations
 
 import io
+import os
+import pty
+import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -20,7 +25,7 @@ from rich.text import Text
 
 from bill_builder import a_line
 from browser import Browser
-from home import RESEARCH, TRAINING, TimedHome, loaded_program
+from home import RESEARCH, TRAINING, TimedHome
 from notices import SAMPLES, ZONE, cny
 from spendwatch.channels.phrases import Language
 from spendwatch.channels.wording import Wording
@@ -73,13 +78,31 @@ def status_page(place: Path) -> str:
     home.watch(RESEARCH, budget="400.00", name="Research", more="thresholds: [50%, 80%, 100%]")
     home.watch(TRAINING, budget="150.00", name="Training", more="thresholds: [50%, 80%, forecast 100%]")
     home.drop(_bill(), exported=home.now)
-    home.call("once")
-    colours = {"COLUMNS": str(_COLUMNS), "FORCE_COLOR": "1", "TERM": "xterm-256color"}
-    arguments = [home.clock, "--config", str(home.folder), "status"]
-    shown = loaded_program().call(arguments, {**home.env(), **colours}).stdout
+    running = home.start()
+    try:
+        home.until(lambda: bool(home.json("status")["alerts"]))
+        home.at("2026-11-28T10:00:20")
+        shown = _on_terminal(home.command("status"), home.env())
+    finally:
+        running.stop()
     screen = Console(record=True, width=_COLUMNS, file=io.StringIO(), force_terminal=True)
     screen.print(Text.from_ansi(shown))
     return screen.export_html(theme=DIMMED_MONOKAI, inline_styles=True, code_format=_PAGE)
+
+
+def _on_terminal(command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Return what a command shows on a terminal in colours."""
+    ours, theirs = pty.openpty()
+    environ = {name: value for name, value in environment.items() if name != "NO_COLOR"}
+    environ |= {"COLUMNS": str(_COLUMNS), "TERM": "xterm-256color"}
+    with subprocess.Popen(command, env=environ, stdin=theirs, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # so ends a terminal that nobody writes to any more
+            while part := os.read(ours, 65536):
+                shown += part
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n")
 
 
 def _smallish(browser: Browser, page: str, width: int, height: int | None, *, is_dark: bool) -> bytes:

@@ -28,7 +28,7 @@ def headings(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_link_between_documents_leads_somewhere(document: Path) -> None:
-    for link in re.findall(r"\]\(([^)\s]+)\)", text_of(document)):
+    for link in re.findall(r"(?:\]\(|src=\"|srcset=\")([^)\s\"]+)", text_of(document)):
         if link.startswith(("http://", "https://")):
             continue
         name, _, anchor = link.partition("#")
