@@ -876,11 +876,12 @@ def _summed(lines: Iterable[Line]) -> Sums:
 def spend_by_day(
     files: Iterable[tuple[str, bytes]], hints: Hints = NO_HINTS, products: Sequence[str] | None = None
 ) -> dict[tuple[str, str, str, str], Decimal]:
-    """Return the exact sums over the files by month, day, workspace and currency."""
+    """Return the exact sums over the files of these products, by month, day, workspace and currency."""
     found: dict[tuple[str, str, str, str], Decimal] = defaultdict(Decimal)
     with localcontext(prec=60):
         for line in _chosen(files, hints, products):
-            found[line.month, line.day, line.workspace, line.currency] += line.amount
+            if products is None or line.product in products:
+                found[line.month, line.day, line.workspace, line.currency] += line.amount
     return dict(found)
 
 

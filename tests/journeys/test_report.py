@@ -19,6 +19,8 @@ from home import Home
 
 SAMPLES = Path(__file__).parents[1] / "data" / "bills"
 DETAIL = "1000000000000001-20260915093012_consumedetailbillv2.csv"
+SUMMARY = "1000000000000001-20260916080000_consumedetailbillv2daysummary.csv"
+LEGACY = "1000000000000001-20260903120501_instanceconsumeday_202608.csv"
 RESEARCH, TRAINING = "llm-demo0a1b2c3d4e", "llm-demo5f6a7b8c9d"
 NAMES = 'names: {api_keys: {"1200345": chatbot}, workspaces: {llm-demo5f6a7b8c9d: Training}}'
 
@@ -90,6 +92,21 @@ def test_the_sums_of_any_days_are_those_of_the_oracle(reported: Home, first: str
     assert (found["from"], found["to"]) == (first, last)
     (total,) = found["totals"]
     assert Decimal(total["spend"]) == sum(expected(first, last).values())
+
+
+def test_each_month_of_a_range_counts_the_series_that_counts_there(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    names = [DETAIL, SUMMARY, LEGACY]
+    quiet_home.call("import", *(str(SAMPLES / name) for name in names))
+    files = [(name, (SAMPLES / name).read_bytes()) for name in names]
+    by_day = oracle.spend_by_day(files, products=["sfm"])
+    for first, last in (("2026-08-01", "2026-09-30"), ("2026-08-02", "2026-09-12")):
+        wanted: dict[tuple[str, str], Decimal] = {}
+        for (month, day, workspace, _), amount in by_day.items():
+            if first <= day <= last:
+                wanted[month, workspace] = wanted.get((month, workspace), Decimal(0)) + amount
+        rows = quiet_home.json("report", "--from", first, "--to", last, "--by", "month,workspace")["rows"]
+        assert {(row["month"], row["workspace"]): Decimal(row["spend"]) for row in rows} == wanted
 
 
 def test_ranges_that_follow_each_other_add_up(reported: Home) -> None:

@@ -233,6 +233,13 @@ def test_an_exception_for_a_key_that_no_bill_names_is_named(tmp_path: Path) -> N
     assert "budgets[0].exceptions.1200346: no bill on record names this key" in line
 
 
+def test_an_exception_for_a_workspace_that_no_bill_names_is_named(tmp_path: Path) -> None:
+    each = "budgets: [{name: all, for_each: workspace, budget: 9, exceptions: {llm-reserach: 20, llm-research: 30}}]"
+    main = MAIN.replace("currency: CNY}", f"currency: CNY, {each}}}")
+    [line] = warned(tmp_path, main, BILLED)
+    assert "exceptions.llm-reserach: no bill on record names this workspace; did you mean 'llm-research'?" in line
+
+
 def test_channels_of_finer_budgets_and_thresholds_are_used(tmp_path: Path) -> None:
     main = MAIN + "defaults: {channels: [screen]}\n"
     finer = "budgets:\n  - {name: a, match: {model: a}, budget: 9.00, "

@@ -11,7 +11,7 @@ from itertools import count, takewhile
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.money import EXACT, Currency, plain
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Threshold, WorkspacePolicy, channels_of
-from spendwatch.domain.scope import Dimension, Seen
+from spendwatch.domain.scope import Dimension, Seen, dimension_of
 from spendwatch.domain.statement import WorkspaceId
 from spendwatch.settings import Settings
 from spendwatch.settings.files import Location
@@ -177,15 +177,21 @@ def _policy(
         for number, one in enumerate(own):
             if budget and (why := _about_threshold(one, budget)):
                 yield _warning(layers, (*above, "thresholds", number), why)
-    keys = {one.api_key for one in mine}
+    seen: dict[Dimension | None, set[str]] = {
+        Dimension.API_KEY: {one.api_key for one in mine},
+        Dimension.WORKSPACE: {one.workspace for one in mine},
+    }
     for number, finer in enumerate(policy.budgets):
-        at = (*path, "budgets", number)
-        named = [((*at, "match", str(which)), one) for which, one in finer.match.patterns if which is Dimension.API_KEY]
-        if finer.for_each == Dimension.API_KEY:
-            named += [((*at, "exceptions", pattern), pattern) for pattern, _ in finer.exceptions]
-        for where, pattern in named:
-            if keys and not any(fnmatchcase(key, pattern) for key in keys):
-                yield _warning(layers, where, f"no bill on record names this key; {suggestion(pattern, keys - {''})}")
+        at, each = (*path, "budgets", number), dimension_of(finer.for_each)
+        named: list[tuple[KeyPath, Dimension | None, str]] = [
+            ((*at, "match", which.value), which, one) for which, one in finer.match.patterns
+        ]
+        named += [((*at, "exceptions", pattern), each, pattern) for pattern, _ in finer.exceptions]
+        for where, which, pattern in named:
+            known = seen.get(which, ())
+            if known and not any(fnmatchcase(one, pattern) for one in known):
+                what = "key" if which is Dimension.API_KEY else "workspace"
+                yield _warning(layers, where, f"no bill on record names this {what}; {suggestion(pattern, set(known) - {''})}")
 
 
 def _about_threshold(one: Threshold, budget: Decimal) -> str:
