@@ -18,7 +18,7 @@ from spendwatch.domain.causes import NO_CAUSES
 from spendwatch.domain.commodity import Category
 from spendwatch.domain.health import DaemonHealth
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.policy import BalancePolicy, FinerBudget, Threshold, WorkspacePolicy
+from spendwatch.domain.policy import BalancePolicy, FinerBudget, Severity, Threshold, WorkspacePolicy
 from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.standing import Split
 from spendwatch.domain.statement import AccountId, ChargeKind, WorkspaceId
@@ -314,3 +314,83 @@ def test_where_only_an_amount_is_watched_for_its_state_is_shown(rounds: Rounds) 
     assert marks(rounds) == (BudgetState.NONE, BudgetState.OK)
     spent(rounds, "90")
     assert marks(rounds) == (BudgetState.NONE, BudgetState.WARNING)
+
+
+def test_all_alerts_of_a_budget_are_one_matter_with_the_figures_of_now(rounds: Rounds) -> None:
+    spent(rounds, "110")
+    (matter,) = rounds.overview().matters
+    assert (matter.severity, matter.text) == (Severity.CRITICAL, "llm-a used 110% of CNY 100.00")
+    assert (matter.reached, [alert.key.threshold for alert in matter.alerts]) == (
+        ("50%", "80%", "100%"),
+        ["100%", "80%", "50%"],
+    )
+    rounds.wanted(None, policy(400))
+    (matter,) = rounds.overview().matters
+    assert (matter.severity, matter.text) == (Severity.NOTICE, "llm-a is back at 27% of CNY 400.00")
+    rounds.wanted(None)
+    (matter,) = rounds.overview().matters
+    assert matter.text == "llm-a reached 100% of CNY 100.00 in 2026-09: CNY 110.00 spent"
+
+
+def test_a_forecast_is_said_until_the_budget_is_used_up(rounds: Rounds) -> None:
+    rounds.wanted(None, policy(100, (share(100), share(100, is_forecast=True))))
+    for back in range(8):
+        spent(rounds, "5", FIRST + back * DAY)
+        rounds.round(after=DAY)
+    (matter,) = rounds.overview().matters
+    assert (matter.severity, matter.reached) == (Severity.WARNING, ("forecast 100%",))
+    assert matter.text.startswith("llm-a used 40% of CNY 100.00, about CNY 1")
+    spent(rounds, "70", FIRST + 8 * DAY)
+    (matter,) = rounds.overview().matters
+    assert (matter.severity, matter.reached) == (Severity.CRITICAL, ("100%", "forecast 100%"))
+    assert matter.text == "llm-a used 110% of CNY 100.00"
+
+
+def test_floors_and_debt_are_one_matter_before_all_budgets(rounds: Rounds) -> None:
+    balance = BalancePolicy(cash=Decimal(100), floors=(Decimal(60), Decimal(30)))
+    rounds.wanted(balance, policy())
+    rounds.configured()
+    spent(rounds, "75")
+    low, reached = rounds.overview().matters
+    assert (low.severity, low.reached) == (Severity.CRITICAL, ("below 60", "below 30"))
+    assert low.text == "acme has CNY 25.00 left, less than 30"
+    assert reached.text == "llm-a used 75% of CNY 100.00"
+    spent(rounds, "40", FIRST + DAY)
+    overdue, used_up = rounds.overview().matters
+    assert overdue.text == "acme is overdue by CNY 15.00: recharge now"
+    assert overdue.reached == ("below 60", "below 30", "overdue")
+    assert used_up.severity is Severity.CRITICAL
+
+
+def test_finer_budgets_stand_beneath_their_workspace_each_with_its_own_state(rounds: Rounds) -> None:
+    images = FinerBudget("images", Match(((Dimension.MODEL, "wan*"),)), Decimal(10), USUAL)
+    each = FinerBudget("a key", Match(), Decimal(50), USUAL, for_each="api_key")
+    rounds.wanted(None, replace(policy(1000), budgets=(images, each)))
+    for back in range(8):
+        rows = [row("3", workspace=LLM_A, api_key=key, model=model) for key, model in (("1", "wan2.7"), ("2", "qwen-max"))]
+        rounds.bill(FIRST + back * DAY, *rows)
+        rounds.round(after=DAY)
+    (account,) = rounds.overview().accounts
+    line = account.workspaces[0]
+    found = [(one.name, one.spend, one.used, one.mark, bool(one.forecast)) for one in line.budgets]
+    assert found == [
+        ("images", cny(24), Decimal("2.4"), BudgetState.CRITICAL, True),
+        ("a key 1", cny(24), Decimal("0.48"), BudgetState.OK, True),
+        ("a key 2", cny(24), Decimal("0.48"), BudgetState.OK, True),
+    ]
+    assert (line.mark, line.own) == (BudgetState.CRITICAL, BudgetState.OK)
+    document: Any = overview_json(rounds.overview(), ZONE)
+    (workspace,) = document["accounts"][0]["workspaces"]
+    assert workspace["state"] == "critical"
+    assert [(one["scope"], one["spend"], one["state"]) for one in workspace["budgets"]][1:] == [
+        ("workspace:llm-a/a key/1", "24", "ok"),
+        ("workspace:llm-a/a key/2", "24", "ok"),
+    ]
+
+
+def test_a_workspace_stands_in_the_account_in_which_it_turned_up(rounds: Rounds) -> None:
+    other = replace(rounds.policies.accounts[0], account=AccountId("5000000000000003"), name="other")
+    rounds.policies = replace(rounds.policies, accounts=(*rounds.policies.accounts, other))
+    assert [len(account.workspaces) for account in rounds.overview().accounts] == [1, 1]
+    spent(rounds, "10")
+    assert [len(account.workspaces) for account in rounds.overview().accounts] == [1, 0]

@@ -176,6 +176,8 @@ def main() -> None:
     gc.set_threshold(*COLLECT_AFTER)
     # Nor need it look through all of them once more at the end, which took a fifth of a quick command.
     atexit.register(gc.freeze)
+    # Pydantic would look through every installed package for plugins, which we have no use for.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         code = root.main(prog_name="spendwatch", standalone_mode=False)
     except click.exceptions.Abort:

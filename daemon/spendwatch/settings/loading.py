@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,14 +14,15 @@ from spendwatch.domain.policy import ChannelName, Threshold, WorkspacePolicy
 from spendwatch.domain.statement import WorkspaceId
 from spendwatch.settings import Outside, Settings
 from spendwatch.settings.cross_checks import check_daemon, check_repeated, check_workspace
-from spendwatch.settings.error_messages import tell_all
 from spendwatch.settings.files import Location, read_config_file
 from spendwatch.settings.layers import EMPTY_FILE, Layers, MainLayers
-from spendwatch.settings.lint import Examined
 from spendwatch.settings.policies import Defaults, policies, workspace_policy
 from spendwatch.settings.resolve import resolve
 from spendwatch.settings.schema import DaemonFile, WorkspaceFile
 from spendwatch.yaml_text import Document, Keys, Place, Scalar, parse
+
+if TYPE_CHECKING:
+    from spendwatch.settings.lint import Examined
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -61,6 +62,8 @@ def load(place: Path, outside: Outside | None = None, *, with_secrets: bool = Tr
 
 def examine(place: Path, outside: Outside | None = None, *, with_secrets: bool = True) -> Examined:
     """Read it as `load` does, and keep where everything is written: for warnings."""
+    from spendwatch.settings.lint import Examined  # noqa: PLC0415 -- commands that only look give no warnings
+
     found = _read(place, outside or Outside(), {}, with_secrets=with_secrets)
     if found.mistakes:
         raise ConfigError(*found.mistakes)
@@ -137,6 +140,8 @@ def _validated(model: type[M], layers: Layers, check: Callable[[object], M]) -> 
     try:
         return check(layers.tree)
     except ValidationError as error:
+        from spendwatch.settings.error_messages import tell_all  # noqa: PLC0415 -- only for mistakes
+
         tell_all(error, layers, model, in_workspace=model is WorkspaceFile)
     return None
 

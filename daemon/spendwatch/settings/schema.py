@@ -272,7 +272,7 @@ class WorkspaceFile(_Watched):
 class DaemonFile(BaseSettings):
     """`spendwatch.yaml`, and what the environment and secret files lay over it."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     accounts: Annotated[dict[Name, AccountPart], Field(min_length=1)]
     time_zone: Zone = Field(default="Asia/Shanghai", validate_default=True)

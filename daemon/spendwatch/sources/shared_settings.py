@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Literal, NoReturn
 
-from pydantic import BaseModel, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
 from spendwatch.domain.layouts import LAYOUTS
@@ -59,6 +59,8 @@ LayoutChoice = Annotated[str | None, PlainValidator(_layout), WithJsonSchema({"e
 
 class HintedConfig(BaseModel):
     """A source whose files may leave something open."""
+
+    model_config = ConfigDict(defer_build=True)
 
     account: AccountId | None = Field(
         default=None, description="the account of files that name none; its name here, its id once the settings are complete"
