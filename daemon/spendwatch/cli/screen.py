@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 from io import TextIOWrapper
+from itertools import groupby
 from typing import Literal, TypeVar
 
 import click
@@ -254,10 +255,9 @@ def bar(share: Decimal, likely: Decimal | None, width: int, screen: Console, col
     cells[whole] = end
     if likely is not None and place(likely) >= filled:
         cells[place(likely)] = ahead
-    used, left = "".join(cells[:filled]), "".join(cells[filled:])
-    for part, its_colour in ((end, "bold"), (ahead, "cyan")):
-        left = left.replace(part, f"[/][{its_colour}]{part}[/][dim]")
-    return (f"[{colour}]{used}[/]" if colour and used else used) + f"[dim]{left}[/]".replace("[dim][/]", "")
+    used, colours = "".join(cells[:filled]), {end: "bold", ahead: "cyan"}
+    left = "".join(f"[{colours.get(cell, 'dim')}]{''.join(some)}[/]" for cell, some in groupby(cells[filled:]))
+    return (f"[{colour}]{used}[/]" if colour and used else used) + left
 
 
 def when(moment: datetime | None, zone: tzinfo) -> str:
