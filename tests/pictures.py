@@ -36,6 +36,7 @@ FOLDER = Path(__file__).parent / "data" / "pictures"
 LARGEST = 60_000
 _COLUMNS = 80
 _MAIL_HEIGHT = 860
+_ROW, _EDGE = 20, 18
 _PAGE = """<!DOCTYPE html><meta charset="utf-8"><style>
 body {{ margin: 0; padding: 18px 22px; background: {background}; color: {foreground}; width: max-content }}
 pre {{ margin: 0; font: 15px/20px "DejaVu Sans Mono", monospace }}
@@ -126,7 +127,7 @@ def main(folder: Path) -> None:
         for title, page, width, is_dark, height in (
             ("mail-light", mail, 620, False, _MAIL_HEIGHT),
             ("mail-dark", mail, 620, True, _MAIL_HEIGHT),
-            ("status", status, 100, True, None),
+            ("status", status, 100, True, _ROW * status.partition("<pre>")[2].count("\n") + 2 * _EDGE),
         ):
             picture = _smallish(browser, page, width, height, is_dark=is_dark)
             (folder / f"{title}.webp").write_bytes(picture)
