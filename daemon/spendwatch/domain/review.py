@@ -183,11 +183,17 @@ def one_message_per_matter(verdict: Verdict) -> Verdict:
     It names the thresholds of the others and goes to all their channels. They are recorded as told with it: so they are
     reminded of and corrected as if each had a message of its own.
     """
-    alerts = {alert.id: alert for alert in verdict.alerts}
-    by_matter: dict[Matter, list[Notification]] = {}
+    by_scope: dict[AlertScope, list[Notification]] = {}
     for one in verdict.notifications:
         if one.reason is Reason.FIRED and one.rule in _MERGED:
-            by_matter.setdefault(alerts[one.alert].key.matter, []).append(one)
+            by_scope.setdefault(one.facts.scope, []).append(one)
+    several = [one for together in by_scope.values() if len(together) > 1 for one in together]
+    if not several:
+        return verdict
+    alerts = {alert.id: alert for alert in verdict.alerts}
+    by_matter: dict[Matter, list[Notification]] = {}
+    for one in several:
+        by_matter.setdefault(alerts[one.alert].key.matter, []).append(one)
     merged: dict[AlertId, Notification | None] = {}
     for together in by_matter.values():
         if len(together) > 1:
