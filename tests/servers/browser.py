@@ -57,7 +57,7 @@ class Browser:
         page.write_text(html, encoding="utf-8")
         looks = [{"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}]
         self._ask("Emulation.setEmulatedMedia", features=looks)
-        size = {"width": width, "height": 800, "deviceScaleFactor": scale, "mobile": False}
+        size = {"width": width, "height": 100, "deviceScaleFactor": scale, "mobile": False}
         self._ask("Emulation.setDeviceMetricsOverride", **size)
         self._ask("Page.navigate", url=page.as_uri())
         while self.evaluate("document.readyState + location.href") != f"complete{page.as_uri()}":
