@@ -53,7 +53,7 @@ class Portion:
         self._name = name
         self.told = told
         self.kind = kind
-        self.layout = lines.layout
+        self.layout = lines.interpreter.layout
         self.series = lines.interpreter.series
         self.identity = lines.identity
         self.days = lines.days()

@@ -214,10 +214,8 @@ def _sources(path: Path, encoding: Encoding, header: Header) -> Iterator[tuple[P
     if encoding is Encoding.UTF_8:
         yield path, header.lines
         return
-    skip = header.lines
-    for segment in _ahead(_rewritten(path)):
-        yield segment, skip
-        skip = 0
+    for number, segment in enumerate(_ahead(_rewritten(path))):
+        yield segment, 0 if number else header.lines
 
 
 def _ahead(segments: Iterator[bytes]) -> Iterator[bytes]:

@@ -13,7 +13,8 @@ from spendwatch.bills.chunk import PART, DimensionDictionary
 from spendwatch.bills.columnar_reader import BETWEEN, Categories, DoubtError
 from spendwatch.bills.day_buckets import DayBuckets
 from spendwatch.bills.dimensions import PLACE, SEPARATOR, Interpreter
-from spendwatch.bills.layouts.layout import Field, Layout
+from spendwatch.bills.layouts.layout import Field
+from spendwatch.bills.versions import line_keys
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 from spendwatch.domain.money import EXACT, WHOLE_DIGITS
 from spendwatch.domain.statement import ChargeKind, DayKey, Identity
@@ -27,9 +28,8 @@ _TOO_MUCH = Decimal(10) ** (WHOLE_DIGITS - 1)
 class Lines:
     """Collects the lines of one statement, gives traits their numbers and days their heaps."""
 
-    def __init__(self, layout: Layout, interpreter: Interpreter, identity: Identity, folder: Path) -> None:
+    def __init__(self, interpreter: Interpreter, identity: Identity, folder: Path) -> None:
         """Begin without lines."""
-        self.layout = layout
         self.interpreter = interpreter
         self.identity = identity
         self.book = DimensionDictionary()
@@ -120,7 +120,7 @@ class Lines:
         """Return the lines numbered within what they have in common, in an order that does not depend on the file's."""
         rank = pl.Series(self.book.hashes, dtype=pl.UInt64).gather(lines["traits"]).alias("rank")
         lines = lines if (lines[PART] > 0).any() else lines.drop(PART)
-        keys = ["line_id", PART] if PART in lines.columns else ["line_id"]
+        keys = line_keys(lines)
         number = pl.col("line_id").cum_count().over(keys).cast(pl.String)
         order = [*keys, "billed_cost", "list_cost", "usage", "time", "rank"]
         return lines.with_columns(rank).sort(order).with_columns(pl.col("line_id") + number).drop("rank")

@@ -110,7 +110,7 @@ class _Reader:
         def lines() -> Lines:
             series = header.layout.series(header.places, identity, selection=_selection(header, told, kind))
             interpreter = Interpreter(header.layout, self.hints, told.account, trait_fields(header.places), series)
-            return Lines(header.layout, interpreter, identity, self.folder)
+            return Lines(interpreter, identity, self.folder)
 
         try:
             found = self._read_columnar(tables, lines())
