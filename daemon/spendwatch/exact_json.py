@@ -109,7 +109,7 @@ def cause_json(cause: Cause, amount: str, text: Callable[[str], str] = str) -> d
         "category": cause.category,
         amount: json_value(cause.spent),
         **json_fields(cause, "before", "share", currency="spent.currency"),
-        "more": "" if cause.parts or cause.category else str(cause.count),
+        "more": str(cause.more) if cause.more else "",
     }
 
 

@@ -148,7 +148,7 @@ _SPENT = Facts(
                 Cause(cny("40.2"), Decimal("0.071"), (CHATBOT, *charge("sfm_search_public_cn")), Category.WEB_SEARCH, cny("0")),
                 Cause(cny("5"), Decimal("0.009"), (model("qwen3.6-plus"), PLAYGROUND), Category.INFERENCE, cny("3")),
             ),
-            Cause(cny("4.004"), Decimal("0.007"), before=cny("2.5"), count=17),
+            Cause(cny("4.004"), Decimal("0.007"), before=cny("2.5"), more=17),
             (Main(CHATBOT, Decimal("0.7643")), Main(model("qwen-max"), Decimal("0.6931"))),
             (Category.INFERENCE, Category.WEB_SEARCH),
         ),
@@ -389,7 +389,7 @@ SAMPLES: Mapping[str, Notification] = {
             split=Split(cny("170.332385"), cny("1021.4")),
             subscribed=Causes(
                 orders((Category.MODEL_UNITS, "sfm_modelunit_public_cn", "1100", "1.077")).rows,
-                Cause(cny("-78.6"), Decimal("-0.077")),
+                Cause(cny("-78.6"), Decimal("-0.077"), more=1),
                 (),
                 (Category.MODEL_UNITS,),
             ),

@@ -124,13 +124,13 @@ def test_the_rest_says_how_many_it_is_and_completes_the_sum() -> None:
     assert told == [(cny(16), cny(4)), *[(cny(1), cny(before)) for before in (0, 0, 2, 0)], (cny(4), cny(3))]
     assert [str(cause.share) for cause in causes.all] == ["0.667", "0.042", "0.042", "0.042", "0.041", "0.166"]
     assert causes.rest
-    assert causes.rest.count == 4
+    assert causes.rest.more == 4
 
 
 def test_every_cause_can_be_asked_for_as_finely_as_bills_tell() -> None:
     sums = [spent("1", api_key=str(key), model="qwen") for key in range(100, 220)]
     causes = splitting().of(sums, most=12, enough=Decimal(0))
-    assert (len(causes.rows), causes.rest and causes.rest.count, causes.rest and causes.rest.spent) == (12, 108, cny(108))
+    assert (len(causes.rows), causes.rest and causes.rest.more, causes.rest and causes.rest.spent) == (12, 108, cny(108))
 
 
 def test_refunds_are_in_the_rest_and_nothing_is_told_of_a_scope_that_got_money_back() -> None:

@@ -211,8 +211,8 @@ def _notes(words: Words, cause: Cause) -> Iterator[str]:
 
 def cause_named(words: Words, cause: Cause) -> tuple[str, str]:
     """Return what a cause is, and the rest of what is known of it: model or category first, then who spent it."""
-    if cause.count > 1 or not (cause.parts or cause.category):
-        return words.phrases.more_files.format(count=cause.count), ""
+    if cause.more or not (cause.parts or cause.category):
+        return words.phrases.more_files.format(count=cause.more or 1), ""
     model = [clean(part.short, NAME_LENGTH) for part in cause.parts if part.dimension is Dimension.MODEL]
     others = [part_named(words, part) for part in cause.parts if part.dimension is not Dimension.MODEL]
     tells_who = any(part.dimension in _WHO for part in cause.parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -77,8 +77,7 @@ class Main(NamedTuple):
     """Of the whole, cut to four decimals."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """A part of the spend, and who or what it was spent by."""
 
     spent: Money
@@ -90,8 +89,8 @@ class Cause:
     """None where it is of several, or of a product that is not watched."""
     before: Money | None = None
     """In as many days before; None where bills lack some of those days."""
-    count: int = 1
-    """How many further causes it sums up, of the rest."""
+    more: int = 0
+    """Of the rest: how many further causes it sums up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +177,7 @@ class Splitting:
         rest = None if chosen.is_whole else EXACT.subtract(whole, chosen.shown)
         earlier = None if before is None else self._grouped(before, chosen.way)
         found = list(self._causes(chosen.listed, rest, earlier, whole))
-        last = None if rest is None else replace(found.pop(), count=len(chosen.groups) - len(chosen.listed))
+        last = None if rest is None else found.pop()._replace(more=len(chosen.groups) - len(chosen.listed))
         return Causes(tuple(found), last, tuple(self._main(sums, whole)), _categories(finest.groups))
 
     def _split(self, sums: Sequence[SpendSum], way: tuple[Dimension, ...], most: int) -> _Split:
