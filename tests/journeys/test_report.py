@@ -139,22 +139,22 @@ def test_the_month_before_stands_beside_a_month_and_as_many_days_beside_days(rep
     found = reported.json("report", "--month", "2026-09")
     assert found["previous"] | {"missing": []} == {"from": "2026-08-01", "to": "2026-08-31", "missing": []}
     august = expected("2026-08-01", "2026-08-31")
-    assert {row["workspace"]: Decimal(row["previous"]) for row in (*found["rows"], *found["gone"])} == august
+    assert {row["workspace"]: Decimal(row["previous"]) for row in (*found["details"], *found["gone"])} == august
     assert [row["workspace"] for row in found["gone"]] == [TRAINING]
     (total,) = found["totals"]
     assert Decimal(total["previous"]) == sum(august.values())
     days = reported.json("report", "--from", "2026-08-11", "--to", "2026-08-20")
     assert (days["previous"]["from"], days["previous"]["to"]) == ("2026-08-01", "2026-08-10")
-    assert {row["workspace"]: Decimal(row["previous"]) for row in days["rows"]} == expected("2026-08-01", "2026-08-10")
+    assert {row["workspace"]: Decimal(row["previous"]) for row in days["details"]} == expected("2026-08-01", "2026-08-10")
     assert reported.json("report", "--month", "2026-07")["previous"] is None
     assert reported.json("report", "--month", "2026-09", "--by", "day")["previous"] is None
 
 
 def test_shares_are_of_all_that_is_shown(reported: Home) -> None:
     found = reported.json("report", "--month", "2026-08", "--where", "workspace=llm-*")
-    assert [row["share"] for row in found["rows"]] == ["0.5", "0.5"]
+    assert [row["share"] for row in found["details"]] == ["0.5", "0.5"]
     found = reported.json("report", "--from", "2026-09-02", "--to", "2026-09-02")
-    assert [row["share"] for row in found["rows"]] == [None]
+    assert [row["share"] for row in found["details"]] == [None]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_what_is_not_known_is_answered_with_what_is(reported: Home) -> None:
 
 
 def test_names_and_owners_stand_beside_ids(reported: Home) -> None:
-    (row, *_) = reported.json("report", "--month", "2026-09", "--by", "workspace,api_key,account")["rows"]
+    (row, *_) = reported.json("report", "--month", "2026-09", "--by", "workspace,api_key,account")["details"]
     assert (row["workspace"], row["workspace_name"], row["workspace_owner"]) == (RESEARCH, "Research", "Li Wei")
     assert (row["api_key"], row["api_key_name"], row["account_name"]) == ("1200345", "chatbot", "acme")
     shown = reported.call("report", "--month", "2026-09", "--by", "workspace,api_key").stdout
@@ -211,6 +211,13 @@ def test_a_name_in_csv_is_no_formula(quiet_home: Home) -> None:
     quiet_home.call("once")
     text = quiet_home.call("report", "--month", "2026-09", "--by", "api_key", "--csv").stdout
     assert "'=1+1" in text.splitlines()[1].split(",")
+
+
+def test_rows_hold_what_programs_compare_and_details_the_rest(reported: Home) -> None:
+    found = reported.json("report", "--month", "2026-08", "--by", "workspace,model")
+    for row, more in zip(found["rows"], found["details"], strict=True):
+        assert set(row) == {"workspace", "model", "currency", "spend", "lines"}
+        assert row.items() <= more.items()
 
 
 def test_days_of_which_no_bill_tells_are_named(reported: Home) -> None:
@@ -247,11 +254,11 @@ def test_usage_is_summed_by_unit_over_the_lines_that_count(quiet_home: Home) -> 
             place = workspace, row[UNIT]
             wanted[place] = wanted.get(place, Decimal(0)) + Decimal(row[USAGE])
     found = quiet_home.json("report", "--month", "2026-09", "--usage")
-    used = {(row["workspace"], one["unit"]): Decimal(one["quantity"]) for row in found["rows"] for one in row["usage"]}
+    used = {(row["workspace"], one["unit"]): Decimal(one["quantity"]) for row in found["details"] for one in row["usage"]}
     assert used == wanted
     whole = {one["unit"]: Decimal(one["quantity"]) for one in found["totals"][0]["usage"]}
     assert whole == {unit: sum(many for (_, of), many in wanted.items() if of == unit) for _, unit in wanted}
     days = quiet_home.json("report", "--from", "2026-09-01", "--to", "2026-09-01", "--usage", "--where", "model=qwen3.6*")
     assert days["totals"][0]["usage"] == [{"unit": "千tokens", "quantity": "15.523"}]
     assert "k tokens" in quiet_home.call("report", "--month", "2026-09", "--usage").stdout
-    assert quiet_home.json("report", "--month", "2026-09")["rows"][0]["usage"] is None
+    assert quiet_home.json("report", "--month", "2026-09")["details"][0]["usage"] is None

@@ -433,7 +433,7 @@ def test_lines_that_are_given_up_leave_every_figure_and_refuse_what_they_would_b
     assert report(quiet_home, "day", old.strftime("%Y-%m")) == before
     month = old.strftime("%Y-%m")
     assert "were removed by `retention`" in quiet_home.call("export", "focus", "--month", month, expect=75).stderr
-    assert [row["usage"] for row in quiet_home.json("report", "--month", month, "--usage")["rows"]] == [None]
+    assert [row["usage"] for row in quiet_home.json("report", "--month", month, "--usage")["details"]] == [None]
     removed = f"Usage is not shown: the lines of {old:%Y-%m-%d} were removed by `retention`."
     assert removed in quiet_home.call("report", "--month", month, "--usage").stdout
     assert "all days are equal" in quiet_home.call("ledger", "verify").stdout

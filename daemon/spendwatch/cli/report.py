@@ -380,7 +380,8 @@ def _json(found: _Report) -> dict[str, object]:
         if before
         else None,
         "by": list(found.columns),
-        "rows": [_row_json(found.columns, row) for row in found.rows],
+        "rows": [_plain_row(found.columns, row) for row in found.rows],
+        "details": [_row_json(found.columns, row) for row in found.rows],
         "gone": [_row_json(found.columns, row) for row in found.gone],
         "totals": [_figures_json(row) for row in found.totals.values()],
         "missing": _missing_json(found.missing),
@@ -390,6 +391,12 @@ def _json(found: _Report) -> dict[str, object]:
 
 def _missing_json(missing: Iterable[_Missing]) -> list[dict[str, object]]:
     return [{"account": one.account, "series": one.series, "days": json_value(one.days)} for one in missing]
+
+
+def _plain_row(columns: Sequence[str], row: _Row) -> dict[str, object]:
+    """Return what programs compare rows by: nothing is added here, but to the details."""
+    figures = {"currency": row.split.total.currency, "spend": plain(row.split.total.amount), "lines": row.lines}
+    return {**dict(zip(columns, row.values, strict=True)), **figures}
 
 
 def _row_json(columns: Sequence[str], row: _Row) -> dict[str, object]:
