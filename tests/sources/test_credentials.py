@@ -23,7 +23,7 @@ from servers_bss import BssServer
 from servers_http import Fault, HttpSink, Reply
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.provider.acs3 import AccessKey
-from spendwatch.sources.provider.credentials import LentKey, Loan, OwnKey, key_in
+from spendwatch.sources.provider.credentials import LentKey, OwnKey, TemporaryCredentials, key_in
 from spendwatch.sources.provider.official_chain import OfficialChain
 from spendwatch.sources.provider.roles import MachineRole, ServiceAccountRole
 from spendwatch.sources.trouble import EndpointError, Failure
@@ -88,7 +88,7 @@ async def test_the_machine_s_role_is_asked_for_with_a_token_first() -> None:
     with HttpSink([_text("ticket-1"), _text("spend-reader\n"), _json({"Code": "Success", **LENT})]) as sink:
         loan = await MachineRole(Outgoing(LOOPBACK), url=sink.url("")).lend()
         token, role, credentials = sink.requests
-    assert loan == Loan(SIGNER, datetime(2026, 9, 5, 5, tzinfo=UTC))
+    assert loan == TemporaryCredentials(SIGNER, datetime(2026, 9, 5, 5, tzinfo=UTC))
     assert (token.method, token.path) == ("PUT", "/latest/api/token")
     assert token.headers["x-aliyun-ecs-metadata-token-ttl-seconds"] == "21600"
     assert (role.method, role.path) == ("GET", "/latest/meta-data/ram/security-credentials/")
@@ -173,7 +173,7 @@ async def test_a_role_is_assumed_with_the_token_which_travels_in_the_body_alone(
     with HttpSink([_json({"RequestId": "R-1", "Credentials": LENT})]) as sink:
         loan = await _service_account(sink, "  canary-oidc\n").lend()
         (request,) = sink.requests
-    assert loan == Loan(SIGNER, datetime(2026, 9, 5, 5, tzinfo=UTC))
+    assert loan == TemporaryCredentials(SIGNER, datetime(2026, 9, 5, 5, tzinfo=UTC))
     assert request.method == "POST"
     assert dict(parse_qsl(urlsplit(request.path).query)) == {
         "Action": "AssumeRoleWithOIDC",
@@ -241,13 +241,13 @@ class ScriptedLender:
     asked: int = 0
     lent: list[str] = field(default_factory=list)
 
-    async def lend(self) -> Loan:
+    async def lend(self) -> TemporaryCredentials:
         self.asked += 1
         await asyncio.sleep(0)
         if self.trouble:
             raise self.trouble
         self.lent.append(f"id-{self.asked}")
-        return Loan(AccessKey(self.lent[-1], "canary", "canary"), self.watch.now + self.lasts)
+        return TemporaryCredentials(AccessKey(self.lent[-1], "canary", "canary"), self.watch.now + self.lasts)
 
 
 @pytest.fixture
@@ -410,4 +410,4 @@ async def test_nothing_of_a_key_is_logged(caplog: pytest.LogCaptureFixture, tmp_
         await endpoint.round()
         server.keys = {SIGNER.key_id: SIGNER.secret}
         await endpoint.round()
-    assert "canary" not in f"{caplog.text} {logs} {endpoint.source.trouble!r} {SIGNER!r} {Loan(SIGNER, NOW)!r}"
+    assert "canary" not in f"{caplog.text} {logs} {endpoint.source.trouble!r} {SIGNER!r} {TemporaryCredentials(SIGNER, NOW)!r}"

@@ -18,7 +18,7 @@ from oss_lies import BUCKET, KEY_ID, REGION, SECRET, TOKEN
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.oss.settings import OssConfig, Signature
 from spendwatch.sources.provider.acs3 import AccessKey
-from spendwatch.sources.provider.credentials import LentKey, Loan, OwnKey, key_in
+from spendwatch.sources.provider.credentials import LentKey, OwnKey, TemporaryCredentials, key_in
 from spendwatch.sources.provider.credentials_settings import Provider
 from spendwatch.sources.trouble import Failure
 
@@ -39,10 +39,10 @@ async def test_credentials_that_are_refused_are_lent_anew_once(stage: Stage) -> 
         def __init__(self) -> None:
             self.lent = 0
 
-        async def lend(self) -> Loan:
+        async def lend(self) -> TemporaryCredentials:
             self.lent += 1
             token = TOKEN if self.lent > 1 else "worn out"
-            return Loan(AccessKey(KEY_ID, SECRET, token), stage.bucket.watch.now + timedelta(hours=1))
+            return TemporaryCredentials(AccessKey(KEY_ID, SECRET, token), stage.bucket.watch.now + timedelta(hours=1))
 
     stage.server.put("a.csv", BILL)
     stage.server.session_token = TOKEN

@@ -91,7 +91,7 @@ def key_in(environ: Mapping[str, str]) -> AccessKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Loan:
+class TemporaryCredentials:
     """A key pair with its token, and until when it is good."""
 
     signer: AccessKey
@@ -101,7 +101,7 @@ class Loan:
 class Lender(Protocol):
     """Issues temporary credentials."""
 
-    async def lend(self) -> Loan:
+    async def lend(self) -> TemporaryCredentials:
         """Return new ones, or raise `EndpointError`."""
 
 
@@ -112,7 +112,7 @@ class LentKey:
         """Ask the issuer on first use."""
         self._lender = lender
         self._clock = clock
-        self._loan: Loan | None = None
+        self._held: TemporaryCredentials | None = None
         self._renew_at = datetime.min.replace(tzinfo=UTC)
         self._lock = asyncio.Lock()
 
@@ -120,33 +120,33 @@ class LentKey:
         """Return what is good for half a minute at least."""
         async with self._lock:
             now = self._clock()
-            loan = self._loan
-            if loan is None or now >= self._renew_at:
-                loan = await self._renewed(loan, now)
-            return loan.signer
+            credentials = self._held
+            if credentials is None or now >= self._renew_at:
+                credentials = await self._renewed(credentials, now)
+            return credentials.signer
 
     def forget(self) -> bool:
         """Let go of them: they were refused though they should be good."""
-        had, self._loan = self._loan is not None, None
+        had, self._held = self._held is not None, None
         return had
 
-    async def _renewed(self, held: Loan | None, now: datetime) -> Loan:
+    async def _renewed(self, held: TemporaryCredentials | None, now: datetime) -> TemporaryCredentials:
         try:
-            loan = await self._lent(now)
+            credentials = await self._lent(now)
         except EndpointError as error:
             if held is None or now >= held.expires_at - _LEAST_LEFT:
                 raise
             _log.warning("credentials_not_renewed", reason=str(error), good_until=held.expires_at.isoformat())
             self._renew_at = now + _BETWEEN_TRIES
             return held
-        # Of a short loan a quarter must do, or each request would ask for a new one.
-        self._renew_at = loan.expires_at - min(_RENEWED_BEFORE, (loan.expires_at - now) / 4)
-        self._loan = loan
-        return loan
+        # Of a short life a quarter must do, or each request would ask for a new one.
+        self._renew_at = credentials.expires_at - min(_RENEWED_BEFORE, (credentials.expires_at - now) / 4)
+        self._held = credentials
+        return credentials
 
-    async def _lent(self, now: datetime) -> Loan:
-        loan = await self._lender.lend()
-        if loan.expires_at <= now + _LEAST_LEFT:
-            msg = f"the temporary credentials expired at {loan.expires_at.isoformat()}; is this machine's clock right?"
+    async def _lent(self, now: datetime) -> TemporaryCredentials:
+        credentials = await self._lender.lend()
+        if credentials.expires_at <= now + _LEAST_LEFT:
+            msg = f"the temporary credentials expired at {credentials.expires_at.isoformat()}; is this machine's clock right?"
             raise EndpointError(msg, Failure.CREDENTIALS)
-        return loan
+        return credentials

@@ -15,7 +15,7 @@ from spendwatch.sources.fetching import HttpClient
 from spendwatch.sources.header_text import is_sendable
 from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.answers import Asked, Operation, document, successful
-from spendwatch.sources.provider.credentials import Loan
+from spendwatch.sources.provider.credentials import TemporaryCredentials
 from spendwatch.sources.trouble import EndpointError, Failure, fetched
 
 METADATA_URL = "http://100.100.100.200"
@@ -28,7 +28,7 @@ _MOST_BYTES = 256 * 1024
 _METADATA_PATIENCE = timedelta(seconds=5)
 _STS_PATIENCE = timedelta(seconds=20)
 _TOKEN_SECONDS = 21_600
-_LOAN_SECONDS = 3600
+_SESSION_SECONDS = 3600
 _OK = 200
 _ROLE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _EXPIRES = "%Y-%m-%dT%H:%M:%SZ"
@@ -47,7 +47,7 @@ class MachineRole:
         self._role = role
         self._url = url.rstrip("/")
 
-    async def lend(self) -> Loan:
+    async def lend(self) -> TemporaryCredentials:
         """Ask for a token first, then for what the role may."""
         ticket = {"x-aliyun-ecs-metadata-token": await self._token()}
         role = self._role or (await self._ask("GET", _ROLES, ticket)).split("\n")[0].strip()
@@ -57,16 +57,16 @@ class MachineRole:
         try:
             found = parse((await self._ask("GET", f"{_ROLES}{role}", ticket)).encode())
         except NoJsonError:
-            raise _no_loan(_METADATA) from None
+            raise _no_credentials(_METADATA) from None
         if not isinstance(found, dict) or found.get("Code") != "Success":
-            raise _no_loan(_METADATA)
-        return _loan(found, _METADATA)
+            raise _no_credentials(_METADATA)
+        return _credentials_in(found, _METADATA)
 
     async def _token(self) -> str:
         lifetime = {"x-aliyun-ecs-metadata-token-ttl-seconds": str(_TOKEN_SECONDS)}
         token = (await self._ask("PUT", "/latest/api/token", lifetime)).strip()
         if not (token and is_sendable(token)):
-            raise _no_loan(_METADATA)
+            raise _no_credentials(_METADATA)
         return token
 
     async def _ask(self, method: str, path: str, credentials: Mapping[str, str]) -> str:
@@ -106,7 +106,7 @@ class ServiceAccountRole:
         self._read_token = read_token
         self._url = url.rstrip("/")
 
-    async def lend(self) -> Loan:
+    async def lend(self) -> TemporaryCredentials:
         """Exchange the token for credentials. The request is not signed: the token is its proof."""
         now, token = self._clock(), await self._token()
         query = {
@@ -116,7 +116,7 @@ class ServiceAccountRole:
             "Timestamp": now.astimezone(UTC).strftime(_EXPIRES),
         }
         # The token travels in the body: URLs are written down on the way.
-        body = urlencode({**self._form, "OIDCToken": token, "DurationSeconds": str(_LOAN_SECONDS)}, quote_via=quote).encode()
+        body = urlencode({**self._form, "OIDCToken": token, "DurationSeconds": str(_SESSION_SECONDS)}, quote_via=quote).encode()
         request = Request(
             url=f"{self._url}/?{urlencode(query, quote_via=quote)}",
             method="POST",
@@ -136,8 +136,8 @@ class ServiceAccountRole:
             raise
         credentials = found.get("Credentials")
         if not isinstance(credentials, dict):
-            raise _no_loan(_ASSUME.name)
-        return _loan(credentials, _ASSUME.name)
+            raise _no_credentials(_ASSUME.name)
+        return _credentials_in(credentials, _ASSUME.name)
 
     async def _token(self) -> str:
         try:
@@ -152,18 +152,18 @@ class ServiceAccountRole:
         return token
 
 
-def _loan(found: Mapping[str, object], lender: str) -> Loan:
+def _credentials_in(found: Mapping[str, object], lender: str) -> TemporaryCredentials:
     key_id, secret, token, expires = (
         found.get(name) for name in ("AccessKeyId", "AccessKeySecret", "SecurityToken", "Expiration")
     )
     texts = [text for text in (key_id, secret, token, expires) if isinstance(text, str) and text and is_sendable(text)]
     try:
         key_id, secret, token, expires = texts
-        return Loan(AccessKey(key_id, secret, token), datetime.strptime(expires, _EXPIRES).replace(tzinfo=UTC))
+        return TemporaryCredentials(AccessKey(key_id, secret, token), datetime.strptime(expires, _EXPIRES).replace(tzinfo=UTC))
     except ValueError:
-        raise _no_loan(lender) from None
+        raise _no_credentials(lender) from None
 
 
-def _no_loan(lender: str) -> EndpointError:
+def _no_credentials(lender: str) -> EndpointError:
     # Not a word of what came: half of the credentials may stand in it.
     return EndpointError(f"{lender} returns something other than credentials", Failure.CREDENTIALS)
