@@ -86,7 +86,7 @@ async def test_a_key_of_one_s_own_stays_as_it_is() -> None:
 
 async def test_the_machine_s_role_is_asked_for_with_a_token_first() -> None:
     with HttpSink([_text("ticket-1"), _text("spend-reader\n"), _json({"Code": "Success", **LENT})]) as sink:
-        loan = await MachineRole(Outgoing(LOOPBACK), url=sink.url("")).lend()
+        loan = await MachineRole(Outgoing(LOOPBACK), url=sink.url("")).provide()
         token, role, credentials = sink.requests
     assert loan == TemporaryCredentials(SIGNER, datetime(2026, 9, 5, 5, tzinfo=UTC))
     assert (token.method, token.path) == ("PUT", "/latest/api/token")
@@ -98,7 +98,7 @@ async def test_the_machine_s_role_is_asked_for_with_a_token_first() -> None:
 
 async def test_a_role_that_is_configured_is_not_asked_for() -> None:
     with HttpSink([_text("ticket"), _json({"Code": "Success", **LENT})]) as sink:
-        await MachineRole(Outgoing(LOOPBACK), "mine", url=sink.url("")).lend()
+        await MachineRole(Outgoing(LOOPBACK), "mine", url=sink.url("")).provide()
         assert [request.path for request in sink.requests][1:] == ["/latest/meta-data/ram/security-credentials/mine"]
 
 
@@ -120,7 +120,7 @@ async def test_what_is_no_loan_is_told_without_a_word_of_it(loan: object) -> Non
         HttpSink([_text("ticket"), _json(loan)]) as sink,
         pytest.raises(EndpointError, match="something other than credentials") as caught,
     ):
-        await MachineRole(Outgoing(LOOPBACK), "mine", url=sink.url("")).lend()
+        await MachineRole(Outgoing(LOOPBACK), "mine", url=sink.url("")).provide()
     assert caught.value.trouble is Failure.CREDENTIALS
     assert "canary" not in repr(caught.value)
     assert caught.value.__cause__ is None
@@ -145,13 +145,13 @@ async def test_what_is_no_loan_is_told_without_a_word_of_it(loan: object) -> Non
 )
 async def test_a_metadata_service_that_does_not_help_is_told(replies: list[Reply], says: str, trouble: Failure) -> None:
     with HttpSink(replies) as sink, pytest.raises(EndpointError, match=says) as caught:
-        await MachineRole(Outgoing(LOOPBACK), url=sink.url("")).lend()
+        await MachineRole(Outgoing(LOOPBACK), url=sink.url("")).provide()
     assert caught.value.trouble is trouble
 
 
 async def test_with_the_usual_client_the_metadata_service_is_out_of_reach() -> None:
     with pytest.raises(EndpointError, match="private or special address") as caught:
-        await MachineRole(Outgoing((ipaddress.ip_network("100.64.0.0/10"),))).lend()
+        await MachineRole(Outgoing((ipaddress.ip_network("100.64.0.0/10"),))).provide()
     assert caught.value.trouble is Failure.FORBIDDEN
 
 
@@ -171,7 +171,7 @@ def _service_account(sink: HttpSink, token: str = "canary-oidc") -> ServiceAccou
 
 async def test_a_role_is_assumed_with_the_token_which_travels_in_the_body_alone() -> None:
     with HttpSink([_json({"RequestId": "R-1", "Credentials": LENT})]) as sink:
-        loan = await _service_account(sink, "  canary-oidc\n").lend()
+        loan = await _service_account(sink, "  canary-oidc\n").provide()
         (request,) = sink.requests
     assert loan == TemporaryCredentials(SIGNER, datetime(2026, 9, 5, 5, tzinfo=UTC))
     assert request.method == "POST"
@@ -210,7 +210,7 @@ async def test_a_role_is_assumed_with_the_token_which_travels_in_the_body_alone(
 )
 async def test_a_role_that_cannot_be_assumed_is_told_without_the_token(reply: Reply, says: str, trouble: Failure) -> None:
     with HttpSink([reply]) as sink, pytest.raises(EndpointError, match=says) as caught:
-        await _service_account(sink).lend()
+        await _service_account(sink).provide()
     assert caught.value.trouble is trouble
     assert "canary" not in repr(caught.value)
 
@@ -224,7 +224,7 @@ async def test_a_token_that_cannot_be_read_is_told(content: str | bytes | None, 
         Outgoing(LOOPBACK), lambda: NOW, role_arn="r", provider_arn="p", read_token=lambda: file.read_text(encoding="utf-8")
     )
     with pytest.raises(EndpointError, match=says) as caught:
-        await role.lend()
+        await role.provide()
     assert caught.value.trouble is Failure.CREDENTIALS
 
 
@@ -241,7 +241,7 @@ class ScriptedLender:
     asked: int = 0
     lent: list[str] = field(default_factory=list)
 
-    async def lend(self) -> TemporaryCredentials:
+    async def provide(self) -> TemporaryCredentials:
         self.asked += 1
         await asyncio.sleep(0)
         if self.trouble:

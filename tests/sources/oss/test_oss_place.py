@@ -39,7 +39,7 @@ async def test_credentials_that_are_refused_are_lent_anew_once(stage: Stage) -> 
         def __init__(self) -> None:
             self.lent = 0
 
-        async def lend(self) -> TemporaryCredentials:
+        async def provide(self) -> TemporaryCredentials:
             self.lent += 1
             token = TOKEN if self.lent > 1 else "worn out"
             return TemporaryCredentials(AccessKey(KEY_ID, SECRET, token), stage.bucket.watch.now + timedelta(hours=1))

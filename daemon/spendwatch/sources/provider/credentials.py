@@ -98,19 +98,19 @@ class TemporaryCredentials:
     expires_at: datetime
 
 
-class Lender(Protocol):
+class CredentialsProvider(Protocol):
     """Issues temporary credentials."""
 
-    async def lend(self) -> TemporaryCredentials:
+    async def provide(self) -> TemporaryCredentials:
         """Return new ones, or raise `EndpointError`."""
 
 
 class LentKey:
     """Temporary credentials, renewed before they expire; a failing issuer does not matter while they are valid."""
 
-    def __init__(self, lender: Lender, clock: Clock) -> None:
+    def __init__(self, provider: CredentialsProvider, clock: Clock) -> None:
         """Ask the issuer on first use."""
-        self._lender = lender
+        self._provider = provider
         self._clock = clock
         self._held: TemporaryCredentials | None = None
         self._renew_at = datetime.min.replace(tzinfo=UTC)
@@ -132,7 +132,7 @@ class LentKey:
 
     async def _renewed(self, held: TemporaryCredentials | None, now: datetime) -> TemporaryCredentials:
         try:
-            credentials = await self._lent(now)
+            credentials = await self._provided(now)
         except EndpointError as error:
             if held is None or now >= held.expires_at - _LEAST_LEFT:
                 raise
@@ -144,8 +144,8 @@ class LentKey:
         self._held = credentials
         return credentials
 
-    async def _lent(self, now: datetime) -> TemporaryCredentials:
-        credentials = await self._lender.lend()
+    async def _provided(self, now: datetime) -> TemporaryCredentials:
+        credentials = await self._provider.provide()
         if credentials.expires_at <= now + _LEAST_LEFT:
             msg = f"the temporary credentials expired at {credentials.expires_at.isoformat()}; is this machine's clock right?"
             raise EndpointError(msg, Failure.CREDENTIALS)

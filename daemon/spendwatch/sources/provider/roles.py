@@ -47,7 +47,7 @@ class MachineRole:
         self._role = role
         self._url = url.rstrip("/")
 
-    async def lend(self) -> TemporaryCredentials:
+    async def provide(self) -> TemporaryCredentials:
         """Ask for a token first, then for what the role may."""
         ticket = {"x-aliyun-ecs-metadata-token": await self._token()}
         role = self._role or (await self._ask("GET", _ROLES, ticket)).split("\n")[0].strip()
@@ -106,7 +106,7 @@ class ServiceAccountRole:
         self._read_token = read_token
         self._url = url.rstrip("/")
 
-    async def lend(self) -> TemporaryCredentials:
+    async def provide(self) -> TemporaryCredentials:
         """Exchange the token for credentials. The request is not signed: the token is its proof."""
         now, token = self._clock(), await self._token()
         query = {
@@ -152,7 +152,7 @@ class ServiceAccountRole:
         return token
 
 
-def _credentials_in(found: Mapping[str, object], lender: str) -> TemporaryCredentials:
+def _credentials_in(found: Mapping[str, object], provider: str) -> TemporaryCredentials:
     key_id, secret, token, expires = (
         found.get(name) for name in ("AccessKeyId", "AccessKeySecret", "SecurityToken", "Expiration")
     )
@@ -161,9 +161,9 @@ def _credentials_in(found: Mapping[str, object], lender: str) -> TemporaryCreden
         key_id, secret, token, expires = texts
         return TemporaryCredentials(AccessKey(key_id, secret, token), datetime.strptime(expires, _EXPIRES).replace(tzinfo=UTC))
     except ValueError:
-        raise _no_credentials(lender) from None
+        raise _no_credentials(provider) from None
 
 
-def _no_credentials(lender: str) -> EndpointError:
+def _no_credentials(provider: str) -> EndpointError:
     # Not a word of what came: half of the credentials may stand in it.
-    return EndpointError(f"{lender} returns something other than credentials", Failure.CREDENTIALS)
+    return EndpointError(f"{provider} returns something other than credentials", Failure.CREDENTIALS)
