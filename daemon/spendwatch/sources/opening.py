@@ -29,7 +29,7 @@ from spendwatch.sources.fetching import Attended, HttpClient
 from spendwatch.sources.folder.source import FolderSource
 from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.provider.acs3 import AccessKey
-from spendwatch.sources.provider.credentials import Awaited, Credentials, LentKey, OwnKey, key_in
+from spendwatch.sources.provider.credentials import Awaited, Credentials, OwnKey, RefreshedCredentials, key_in
 from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Provider
 from spendwatch.sources.provider.official_chain import OfficialChain
 from spendwatch.sources.provider.roles import STS_URL, MachineRole, ServiceAccountRole
@@ -135,7 +135,7 @@ def _credentials(config: CredentialsConfig, client: HttpClient, context: SourceC
         case Provider.ENVIRONMENT:
             return OwnKey(key_in(context.environ))
         case Provider.MACHINE_ROLE:
-            return LentKey(MachineRole(context.metadata(), config.role), context.clock)
+            return RefreshedCredentials(MachineRole(context.metadata(), config.role), context.clock)
         case Provider.OIDC_ROLE:
             role = ServiceAccountRole(
                 client,
@@ -145,7 +145,7 @@ def _credentials(config: CredentialsConfig, client: HttpClient, context: SourceC
                 read_token=partial(Path(config.oidc_token_file or "").read_text, encoding="utf-8"),
                 url=config.sts_endpoint or STS_URL,
             )
-            return LentKey(role, context.clock)
+            return RefreshedCredentials(role, context.clock)
         case Provider.SDK:
             return OfficialChain()
 

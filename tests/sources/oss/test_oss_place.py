@@ -18,7 +18,7 @@ from oss_lies import BUCKET, KEY_ID, REGION, SECRET, TOKEN
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.oss.settings import OssConfig, Signature
 from spendwatch.sources.provider.acs3 import AccessKey
-from spendwatch.sources.provider.credentials import LentKey, OwnKey, TemporaryCredentials, key_in
+from spendwatch.sources.provider.credentials import OwnKey, RefreshedCredentials, TemporaryCredentials, key_in
 from spendwatch.sources.provider.credentials_settings import Provider
 from spendwatch.sources.trouble import Failure
 
@@ -47,7 +47,7 @@ async def test_credentials_that_are_refused_are_lent_anew_once(stage: Stage) -> 
     stage.server.put("a.csv", BILL)
     stage.server.session_token = TOKEN
     lender = Lender()
-    stage.bucket.restarted(credentials=LentKey(lender, stage.bucket.watch.clock))
+    stage.bucket.restarted(credentials=RefreshedCredentials(lender, stage.bucket.watch.clock))
     assert await stage.bucket.enter() == [("a.csv", BILL)]
     assert (lender.lent, stage.server.refused) == (2, ["InvalidSecurityToken"])
 

@@ -105,7 +105,7 @@ class CredentialsProvider(Protocol):
         """Return new ones, or raise `EndpointError`."""
 
 
-class LentKey:
+class RefreshedCredentials:
     """Temporary credentials, renewed before they expire; a failing issuer does not matter while they are valid."""
 
     def __init__(self, provider: CredentialsProvider, clock: Clock) -> None:
