@@ -22,7 +22,7 @@ from spendwatch.sources.oss.client import OssClient
 from spendwatch.sources.oss.settings import OssConfig
 from spendwatch.sources.oss.source import OssSource
 from spendwatch.sources.provider.acs3 import AccessKey
-from spendwatch.sources.provider.credentials import Credentials, OwnKey
+from spendwatch.sources.provider.credentials import Credentials, StaticCredentials
 from spendwatch.sources.trouble import EndpointError, Failure
 
 
@@ -48,7 +48,7 @@ class Bucket:
 
     def restarted(self, *, credentials: Credentials | None = None, client: Outgoing | None = None) -> OssSource:
         config = OssConfig.model_validate(self.said)
-        right = credentials or OwnKey(AccessKey(str(self.said["key_id"]), str(self.said["secret"])))
+        right = credentials or StaticCredentials(AccessKey(str(self.said["key_id"]), str(self.said["secret"])))
         store = OssClient(client or Outgoing(LOOPBACK), right, config, clock=self.watch.clock)
         downloads = DownloadStore(self.place, SourceName("pushes"), self.memory, self.watch.monotonic)
         self.source = OssSource(downloads, store, config)

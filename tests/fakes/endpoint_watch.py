@@ -26,7 +26,7 @@ from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.source import AlibabaSource
 from spendwatch.sources.download_store import DownloadStore
 from spendwatch.sources.provider.acs3 import AccessKey
-from spendwatch.sources.provider.credentials import Credentials, OwnKey
+from spendwatch.sources.provider.credentials import Credentials, StaticCredentials
 
 NOW = datetime(2026, 9, 5, 4, 0, tzinfo=UTC)
 """Noon of the 5th on the provider's wall: the previous month is closed, five days may still change."""
@@ -69,7 +69,7 @@ class Endpoint:
         self.pace = RateLimiter(watch.monotonic, watch.sleep)
         self.api = BssClient(
             Outgoing(LOOPBACK),
-            credentials or OwnKey(AccessKey(KEY_ID, SECRET)),
+            credentials or StaticCredentials(AccessKey(KEY_ID, SECRET)),
             site=Site.CN,
             clock=watch.clock,
             pace=self.pace,

@@ -24,7 +24,7 @@ from spendwatch.outgoing import Outgoing
 from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.provider.acs3 import AccessKey, ApiRequest, signed
-from spendwatch.sources.provider.credentials import OwnKey
+from spendwatch.sources.provider.credentials import StaticCredentials
 
 pytestmark = pytest.mark.anyio
 
@@ -107,7 +107,7 @@ async def test_a_client_that_calls_too_fast_is_told_to_pause_and_gets_all_the_sa
         pace = RateLimiter(watch.monotonic, watch.sleep, per_second=25)
         client = BssClient(
             Outgoing(LOOPBACK),
-            OwnKey(AccessKey(KEY_ID, SECRET)),
+            StaticCredentials(AccessKey(KEY_ID, SECRET)),
             site=Site.CN,
             clock=watch.clock,
             pace=pace,

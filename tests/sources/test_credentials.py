@@ -23,7 +23,7 @@ from servers_bss import BssServer
 from servers_http import Fault, HttpSink, Reply
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.provider.acs3 import AccessKey
-from spendwatch.sources.provider.credentials import OwnKey, RefreshedCredentials, TemporaryCredentials, key_in
+from spendwatch.sources.provider.credentials import RefreshedCredentials, StaticCredentials, TemporaryCredentials, key_in
 from spendwatch.sources.provider.official_chain import OfficialChain
 from spendwatch.sources.provider.roles import MachineRole, ServiceAccountRole
 from spendwatch.sources.trouble import EndpointError, Failure
@@ -76,7 +76,7 @@ def test_half_a_key_is_no_key(environ: Mapping[str, str], says: str) -> None:
 
 
 async def test_a_key_of_one_s_own_stays_as_it_is() -> None:
-    key = OwnKey(AccessKey("id", "secret"))
+    key = StaticCredentials(AccessKey("id", "secret"))
     assert await key.current() == AccessKey("id", "secret")
     assert not key.forget()
 
@@ -329,7 +329,9 @@ async def test_a_temporary_key_is_taken_with_its_token_and_not_without(tmp_path:
         await without.round()
         assert isinstance(without.source.trouble, EndpointError)
         assert without.source.trouble.trouble is Failure.CREDENTIALS
-        with_token = Endpoint(server.url, tmp_path / "with", watch, credentials=OwnKey(AccessKey(KEY_ID, SECRET, TOKEN)))
+        with_token = Endpoint(
+            server.url, tmp_path / "with", watch, credentials=StaticCredentials(AccessKey(KEY_ID, SECRET, TOKEN))
+        )
         await with_token.round()
         assert with_token.source.trouble is None
 
@@ -406,7 +408,7 @@ async def test_nothing_of_a_key_is_logged(caplog: pytest.LogCaptureFixture, tmp_
     watch = StopWatch()
     with capture_logs() as logs, BssServer(clock=watch.clock) as server:
         server.keys = {}
-        endpoint = Endpoint(server.url, tmp_path / "api", watch, credentials=OwnKey(SIGNER))
+        endpoint = Endpoint(server.url, tmp_path / "api", watch, credentials=StaticCredentials(SIGNER))
         await endpoint.round()
         server.keys = {SIGNER.key_id: SIGNER.secret}
         await endpoint.round()

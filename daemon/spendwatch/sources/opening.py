@@ -29,7 +29,7 @@ from spendwatch.sources.fetching import Attended, HttpClient
 from spendwatch.sources.folder.source import FolderSource
 from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.provider.acs3 import AccessKey
-from spendwatch.sources.provider.credentials import Awaited, Credentials, OwnKey, RefreshedCredentials, key_in
+from spendwatch.sources.provider.credentials import Awaited, Credentials, RefreshedCredentials, StaticCredentials, key_in
 from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Provider
 from spendwatch.sources.provider.official_chain import OfficialChain
 from spendwatch.sources.provider.roles import STS_URL, MachineRole, ServiceAccountRole
@@ -131,9 +131,9 @@ def _credentials(config: CredentialsConfig, client: HttpClient, context: SourceC
     """Return by what right is asked; `ValueError` where the settings or the environment hold too little."""
     match config.provider:
         case Provider.KEY:
-            return OwnKey(AccessKey(_told(config.key_id), _told(config.secret), _told(config.token)))
+            return StaticCredentials(AccessKey(_told(config.key_id), _told(config.secret), _told(config.token)))
         case Provider.ENVIRONMENT:
-            return OwnKey(key_in(context.environ))
+            return StaticCredentials(key_in(context.environ))
         case Provider.MACHINE_ROLE:
             return RefreshedCredentials(MachineRole(context.metadata(), config.role), context.clock)
         case Provider.OIDC_ROLE:

@@ -31,7 +31,7 @@ from spendwatch.pacing import BackOff, RateLimiter, asked_pause
 from spendwatch.sources.alibaba.bill_pages import Wanted
 from spendwatch.sources.alibaba.client import ENDPOINTS, BssClient
 from spendwatch.sources.provider.acs3 import AccessKey
-from spendwatch.sources.provider.credentials import OwnKey
+from spendwatch.sources.provider.credentials import StaticCredentials
 from spendwatch.sources.trouble import EndpointError, Failure
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +51,7 @@ def _sample(name: str) -> Document:
 def _client(url: str, watch: StopWatch, site: Site = Site.CN) -> BssClient:
     return BssClient(
         Outgoing(LOOPBACK),
-        OwnKey(AccessKey(KEY_ID, SECRET)),
+        StaticCredentials(AccessKey(KEY_ID, SECRET)),
         site=site,
         clock=watch.clock,
         pace=RateLimiter(watch.monotonic, watch.sleep),

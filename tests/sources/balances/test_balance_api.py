@@ -26,7 +26,7 @@ from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.balances.api import ApiBalance
 from spendwatch.sources.provider.acs3 import AccessKey
-from spendwatch.sources.provider.credentials import OwnKey
+from spendwatch.sources.provider.credentials import StaticCredentials
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +51,7 @@ class Stage:
     def source(self, currency: Currency = CNY, *, owner: str = "", fund_account: str = "") -> ApiBalance:
         client = BssClient(
             Outgoing(LOOPBACK),
-            OwnKey(AccessKey(KEY_ID, SECRET)),
+            StaticCredentials(AccessKey(KEY_ID, SECRET)),
             site=Site.CN,
             clock=self.watch.clock,
             pace=RateLimiter(self.watch.monotonic, self.watch.sleep),

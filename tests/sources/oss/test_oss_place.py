@@ -18,7 +18,7 @@ from oss_lies import BUCKET, KEY_ID, REGION, SECRET, TOKEN
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.oss.settings import OssConfig, Signature
 from spendwatch.sources.provider.acs3 import AccessKey
-from spendwatch.sources.provider.credentials import OwnKey, RefreshedCredentials, TemporaryCredentials, key_in
+from spendwatch.sources.provider.credentials import RefreshedCredentials, StaticCredentials, TemporaryCredentials, key_in
 from spendwatch.sources.provider.credentials_settings import Provider
 from spendwatch.sources.trouble import Failure
 
@@ -83,7 +83,7 @@ async def test_the_environment_may_hold_the_key(stage: Stage) -> None:
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET": SECRET,
         "ALIBABA_CLOUD_SECURITY_TOKEN": TOKEN,
     }
-    stage.bucket.restarted(credentials=OwnKey(key_in(environ)))
+    stage.bucket.restarted(credentials=StaticCredentials(key_in(environ)))
     assert await stage.bucket.enter() == [("a.csv", BILL)]
 
 

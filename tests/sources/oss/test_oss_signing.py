@@ -21,7 +21,7 @@ from spendwatch.sources.oss.client import OssClient
 from spendwatch.sources.oss.settings import OssConfig
 from spendwatch.sources.oss.signing import AWS4, OSS4, StoreRequest, signed
 from spendwatch.sources.provider.acs3 import AccessKey
-from spendwatch.sources.provider.credentials import OwnKey
+from spendwatch.sources.provider.credentials import StaticCredentials
 
 RECORDED = Path(__file__).parents[2] / "data" / "buckets" / "signed_requests.json"
 """What the provider's own package (alibabacloud-oss-v2 1.4.1) sent to the stand-in: listings, pages, objects, with and without
@@ -105,4 +105,4 @@ def test_whatever_a_key_is_the_other_side_reads_the_same_out_of_the_wire(key: st
 def _client() -> OssClient:
     said = {"type": "oss", "bucket": BUCKET, "region": REGION, "endpoint": "http://127.0.0.1:9", "path_style": True}
     config = OssConfig.model_validate({**said, "key_id": KEY_ID, "secret": SECRET})
-    return OssClient(Outgoing(LOOPBACK), OwnKey(AccessKey(KEY_ID, SECRET)), config, clock=StopWatch().clock)
+    return OssClient(Outgoing(LOOPBACK), StaticCredentials(AccessKey(KEY_ID, SECRET)), config, clock=StopWatch().clock)

@@ -60,7 +60,7 @@ class Awaited:
         return self._found is not None and self._found.forget()
 
 
-class OwnKey:
+class StaticCredentials:
     """A key pair that a person made and put into a file or the environment."""
 
     def __init__(self, signer: AccessKey) -> None:
