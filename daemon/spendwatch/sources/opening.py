@@ -29,7 +29,13 @@ from spendwatch.sources.fetching import Attended, HttpClient
 from spendwatch.sources.folder.source import FolderSource
 from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.provider.acs3 import AccessKey
-from spendwatch.sources.provider.credentials import Awaited, Credentials, RefreshedCredentials, StaticCredentials, key_in
+from spendwatch.sources.provider.credentials import (
+    Credentials,
+    LazyCredentials,
+    RefreshedCredentials,
+    StaticCredentials,
+    key_in,
+)
 from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Provider
 from spendwatch.sources.provider.official_chain import OfficialChain
 from spendwatch.sources.provider.roles import STS_URL, MachineRole, ServiceAccountRole
@@ -124,7 +130,7 @@ def open_api(config: AlibabaAccess, site: Site, client: HttpClient, context: Sou
 
 def open_credentials(config: CredentialsConfig, client: HttpClient, context: SourceContext) -> Credentials:
     """Return the credentials. They are looked up on the first call, which raises an error if any are missing."""
-    return Awaited(partial(_credentials, config, client, context))
+    return LazyCredentials(partial(_credentials, config, client, context))
 
 
 def _credentials(config: CredentialsConfig, client: HttpClient, context: SourceContext) -> Credentials:

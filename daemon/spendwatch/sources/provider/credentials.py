@@ -37,7 +37,7 @@ class Credentials(Protocol):
         """Drop credentials that were just refused; return whether asking again may yield others."""
 
 
-class Awaited:
+class LazyCredentials:
     """Credentials that are looked up on first use: commands that only read the ledger need none."""
 
     def __init__(self, find: Callable[[], Credentials]) -> None:
