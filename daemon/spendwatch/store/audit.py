@@ -33,7 +33,7 @@ audit = Table("audit", metadata, Column("id", Integer, primary_key=True), *colum
 
 
 def add_audit_entry(connection: Connection, entry: AuditEntry) -> None:
-    """Put a deed on record."""
+    """Put an entry on record."""
     connection.execute(insert(audit).values(asdict(entry)))
 
 

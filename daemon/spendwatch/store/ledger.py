@@ -140,7 +140,7 @@ class Ledger(Book):
             next_revision(connection)
 
     def remove(
-        self, removed: Digest, resolution: Resolution, deed: AuditEntry, *, held: Held, series: Collection[SeriesKey]
+        self, removed: Digest, resolution: Resolution, entry: AuditEntry, *, held: Held, series: Collection[SeriesKey]
     ) -> None:
         """Remove a statement, record its days as they are without it, and note who did it: all or nothing.
 
@@ -155,7 +155,7 @@ class Ledger(Book):
             for one in series:
                 recompute_reach(connection, one)
             forget_unused(connection)
-            add_audit_entry(connection, deed)
+            add_audit_entry(connection, entry)
             next_revision(connection)
 
     def refuse(self, rejection: Rejection) -> None:
