@@ -41,22 +41,19 @@ from spendwatch.store.database import Database
 from spendwatch.store.health_book import HealthBook
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
-from store_builders import ACME, INBOX, Day, Resolved, key, row, statement
+from store_builders import ACME, Day, key, record, row
 
 ZONE = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2026, 9, 15, 4, 0, tzinfo=UTC)
 TODAY = date(2026, 9, 14)
 
 
-def record(database: Database, count: int, day: date = TODAY, cost: str = "130.0000000001", until: datetime = NOW) -> None:
+def enter(database: Database, count: int, day: date = TODAY, cost: str = "130.0000000001", until: datetime = NOW) -> None:
     """Put the bill of a day on record, with one line for each workspace."""
     names = [WorkspaceId(f"llm-{number:012d}") for number in range(count)]
     rows = tuple(row(cost, workspace=name, api_key=name, type="output_token", channel="") for name in names)
     found = Day(key(day.day, period=BillingPeriod(day.year, day.month)), rows, new=count)
-    said = statement(day, (found,), Version(until), data_until=until, exported_at=until)
-    ledger = Ledger(database)
-    held = ledger.held([found.key.month])
-    ledger.record(said, Resolved((found,)), name="bench.csv", source=INBOX, held=held, now=NOW)
+    record(Ledger(database), day, found, version=Version(until), data_until=until, exported_at=until)
 
 
 def policies(workspaces: int, *, with_forecast: bool, by_rule: bool) -> Policies:
@@ -132,8 +129,8 @@ def main() -> None:
         folder = Path(name)
         database = open_database(str(folder / "ledger.db"))
         for back in range(given.history, 0, -1):
-            record(database, count, TODAY - timedelta(days=back), "1.25")
-        record(database, count)
+            enter(database, count, TODAY - timedelta(days=back), "1.25")
+        enter(database, count)
         wanted = policies(count, with_forecast=bool(given.history), by_rule=given.each)
         around = Surroundings(wanted, ZONE, {ChannelName("finance"): ("finops@example.com",)}, {})
         ledger, health, balances, insight = Ledger(database), HealthBook(database), BalanceBook(database), Insight()
@@ -155,7 +152,7 @@ def main() -> None:
         print(f"judged again, nothing new ({again}): {idle}")
         if given.history:
             later = NOW + timedelta(days=1)
-            record(database, count, TODAY + timedelta(days=1), "2.5", later)
+            enter(database, count, TODAY + timedelta(days=1), "2.5", later)
             _, told, took = round_at(later)
             print(f"the next day: {told} forecasts told in {took}")
             print(f"judged again: {round_at(later)[2]}")

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule, alert_id
-from spendwatch.domain.merging import NewContent
+from spendwatch.domain.merging import Held, NewContent
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.notification import Facts, Notification, Reason, notification_id
 from spendwatch.domain.period import BillingPeriod
@@ -31,6 +31,7 @@ from spendwatch.domain.statement import (
     Version,
     WorkspaceId,
 )
+from spendwatch.store.ledger import Ledger
 
 ACME = AccountId("1000000000000001")
 SEPTEMBER = BillingPeriod(2026, 9)
@@ -138,6 +139,18 @@ def statement(
         days=tuple(told),
     )
     return replace(plain, **changes)
+
+
+def record(
+    ledger: Ledger,
+    name: object,
+    *days: Day,
+    held: Held | None = None,
+    **changes: Any,  # noqa: ANN401 -- any field
+) -> None:
+    """Enter a file of that name that says this of those days."""
+    known = ledger.held(day.key.month for day in days) if held is None else held
+    ledger.record(statement(name, days, **changes), Resolved(days), name=f"{name}.csv", source=INBOX, held=known, now=NOON)
 
 
 def matter(

@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from threading import Barrier
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -30,6 +29,7 @@ from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
 from spendwatch.store.rebuilding import mismatches, series_on_record
 from store_builders import ACME, CHINA, CNY, INBOX, MORNING, NOON, SEPTEMBER, Day, Resolved, digest, key, row, statement
+from store_builders import record as enter
 
 OTHER = AccountId("2000000000000002")
 
@@ -37,18 +37,6 @@ OTHER = AccountId("2000000000000002")
 @pytest.fixture
 def ledger(database: Database) -> Ledger:
     return Ledger(database)
-
-
-def enter(
-    ledger: Ledger,
-    name: object,
-    *days: Day,
-    held: Held | None = None,
-    **changes: Any,  # noqa: ANN401 -- any field
-) -> None:
-    """Enter a file of that name that says this of those days."""
-    known = ledger.held(day.key.month for day in days) if held is None else held
-    ledger.record(statement(name, days, **changes), Resolved(days), name=f"{name}.csv", source=INBOX, held=known, now=NOON)
 
 
 def total(ledger: Ledger, period: BillingPeriod = SEPTEMBER) -> str:

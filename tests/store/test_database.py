@@ -43,18 +43,27 @@ from spendwatch.store.schema import HEAD, REVISIONS, VERSION_TABLE
 from spendwatch.store.sqlite import SqliteStorage
 from spendwatch.store.tables import metadata
 from spendwatch.store.trouble import without_secrets
-from store_builders import FINANCE, INBOX, NOON, SEPTEMBER, Day, Resolved, alert, digest, key, notification, row, statement
+from store_builders import (
+    FINANCE,
+    NOON,
+    SEPTEMBER,
+    Day,
+    alert,
+    digest,
+    key,
+    notification,
+    record,
+    row,
+)
 
 WORKER = Path(store_worker.__file__)
 
 
 def enter(database: Database, name: str, *days: Day) -> None:
     """Enter a file, again and again as long as others are quicker."""
-    ledger = Ledger(database)
     while True:
-        held = ledger.held(day.key.month for day in days)
         with suppress(LedgerChangedError):
-            ledger.record(statement(name, days), Resolved(days), name=name, source=INBOX, held=held, now=NOON)
+            record(Ledger(database), name, *days)
             return
 
 
