@@ -32,3 +32,8 @@ class Request:
     """How many are followed, by `GET` alone, never from https to http."""
     into: Receiver | None = None
     """Takes the body, which is kept in memory otherwise."""
+
+
+def is_sendable(text: str) -> bool:
+    """Return whether a header can carry the text as it is."""
+    return text.isascii() and text.isprintable()

@@ -12,7 +12,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from spendwatch.domain.period import Clock
-from spendwatch.sources.header_text import is_sendable
+from spendwatch.request import is_sendable
 from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.trouble import EndpointError, Failure
 

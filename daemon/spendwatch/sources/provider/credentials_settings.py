@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from spendwatch.fields import Closed, must
-from spendwatch.sources.header_text import is_sendable
+from spendwatch.request import is_sendable
 
 _ENDPOINT = r"^https?://[A-Za-z0-9.:\[\]-]{1,253}/?$"
 _ARN = r"^acs:ram::[0-9]{5,32}:[A-Za-z0-9_./-]{1,255}$"

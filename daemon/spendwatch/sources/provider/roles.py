@@ -10,9 +10,8 @@ from urllib.parse import quote, urlencode
 
 from spendwatch.domain.period import Clock
 from spendwatch.exact_json import NoJsonError, parse
-from spendwatch.request import Request
+from spendwatch.request import Request, is_sendable
 from spendwatch.sources.fetching import HttpClient
-from spendwatch.sources.header_text import is_sendable
 from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.answers import Asked, Operation, document, successful
 from spendwatch.sources.provider.credentials import TemporaryCredentials

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from spendwatch.fields import Closed
-from spendwatch.sources.header_text import is_sendable
+from spendwatch.request import is_sendable
 
 _TAKEN = frozenset({"host", "range", "if-range", "if-none-match", "if-modified-since", "accept-encoding", "content-length"})
 
