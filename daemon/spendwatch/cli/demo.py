@@ -19,8 +19,8 @@ _KEPT = """
 Kept in {folder}:
 mails/ (open an .html file in a browser), webhooks/, the ledger. Try next:
   spendwatch --config {folder} explain ID     (an ID from the messages above)
+  spendwatch --config {folder} status --month {month}
   spendwatch --config {folder} alerts --all
-  spendwatch --config {folder} balance
   spendwatch init --from BILL         a configuration for your own bills"""
 
 
@@ -40,7 +40,8 @@ def demo(inbox: Path | None, kept: Path | None, every: float) -> int:
 
     Budgets fill up, the balance falls below its floors, the account becomes overdue, its boss is notified, money comes in.
     """
-    from spendwatch.demo.story import drop, tell  # noqa: PLC0415 -- brings the whole house
+    from spendwatch.demo.scene import last_month  # noqa: PLC0415 -- brings the whole house
+    from spendwatch.demo.story import drop, tell  # noqa: PLC0415 -- the same
     from spendwatch.logs import configure  # noqa: PLC0415 -- the same
 
     configure("auto", level="critical")
@@ -54,5 +55,5 @@ def demo(inbox: Path | None, kept: Path | None, every: float) -> int:
             msg = f"{kept} is not empty; name a new folder."
             raise click.UsageError(msg)
     said = asyncio.run(tell(click.echo, kept and kept.absolute()))
-    click.echo(_KEPT.format(folder=kept) if kept else _NEXT)
+    click.echo(_KEPT.format(folder=kept, month=last_month().label) if kept else _NEXT)
     return Exit.DONE if said else Exit.UNEXPECTED
