@@ -11,17 +11,16 @@ from typing import Any
 from spendwatch.domain.alert import Alert, AlertKey, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.balance_watch import BalanceWatch, TopUp, is_clear, watch_balance, with_runway
-from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import Runway
 from spendwatch.domain.health import BalanceHealth, Freshness
 from spendwatch.domain.money import EXACT, Money, plain
 from spendwatch.domain.notification import Facts
-from spendwatch.domain.period import duration_label, duration_text
+from spendwatch.domain.period import duration_label
 from spendwatch.domain.policy import AccountPolicy, BalancePolicy, ChannelName, Policies, Severity
 from spendwatch.domain.review import AlertsKnown, Condition
 from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.scope import BudgetScope
-from spendwatch.jobs.balances import Scanned, runway
+from spendwatch.jobs.balances import Scanned, cause_of, runway, trouble_of
 from spendwatch.jobs.conditions import FAILURES_TOLD
 from spendwatch.jobs.run_rates import RunRates
 
@@ -230,22 +229,6 @@ def failing_condition(
     summary = f"the balance of {policy.name or policy.account} cannot be read: {trouble}"
     found = _of_source(policy, balance, Rule.BALANCE_FAILING, operators, summary, holds=has_failed or is_old)
     return replace(found, facts=replace(found.facts, detail=trouble, cause=cause_of(health)), remind=_DAILY)
-
-
-def trouble_of(balance: Position | None, health: BalanceHealth | None, now: datetime) -> str:
-    """Return why there is no fresh reading of a balance that is read somewhere, in words; empty where there is one."""
-    if health and health.failing_since:
-        return health.trouble
-    if balance and balance.is_stale and balance.as_of:
-        return f"the latest reading is {duration_text(now - balance.as_of)} old"
-    if balance is None:
-        return "no reading in the account's currency yet" if health else "not read yet"
-    return ""
-
-
-def cause_of(health: BalanceHealth | None) -> Failure | None:
-    """Return the kind of failure that prevents reading a balance, where known."""
-    return health.cause if health and health.failing_since else None
 
 
 def differing_condition(policy: AccountPolicy, balance: Position, operators: tuple[ChannelName, ...]) -> Condition:

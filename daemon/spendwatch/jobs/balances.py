@@ -12,11 +12,12 @@ from spendwatch.domain.balance import Billed, Position
 from spendwatch.domain.balance_reading import BalanceReading, Origin, RecordedReading
 from spendwatch.domain.balance_watch import BalanceWatch
 from spendwatch.domain.errors import BalanceUnavailableError
+from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import Runway, runway_of
 from spendwatch.domain.health import BalanceHealth, Freshness
 from spendwatch.domain.money import Money
 from spendwatch.domain.outstanding import Charged, OutstandingDay, owed, settled_period
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, duration_text
 from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Policies
 from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.statement import AccountId
@@ -184,3 +185,19 @@ def _since(view: LedgerView, policy: AccountPolicy, reading: BalanceReading, tod
             total += _mine(view.ledger.charged(period, (day, end)), policy)
             period = period.next()
     return total
+
+
+def trouble_of(balance: Position | None, health: BalanceHealth | None, now: datetime) -> str:
+    """Return why there is no fresh reading of a balance that is read somewhere, in words; empty where there is one."""
+    if health and health.failing_since:
+        return health.trouble
+    if balance and balance.is_stale and balance.as_of:
+        return f"the latest reading is {duration_text(now - balance.as_of)} old"
+    if balance is None:
+        return "no reading in the account's currency yet" if health else "not read yet"
+    return ""
+
+
+def cause_of(health: BalanceHealth | None) -> Failure | None:
+    """Return the kind of failure that prevents reading a balance, where known."""
+    return health.cause if health and health.failing_since else None

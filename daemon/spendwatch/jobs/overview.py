@@ -25,8 +25,7 @@ from spendwatch.domain.series_selection import Unwatched, authorities, uncounted
 from spendwatch.domain.standing import SpendSum, Split, Standing, foreign_of
 from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, WorkspaceId
 from spendwatch.domain.thresholds import gravity, levels_of
-from spendwatch.jobs.balance_conditions import cause_of, trouble_of
-from spendwatch.jobs.balances import Scanned, runway, survey
+from spendwatch.jobs.balances import Scanned, cause_of, runway, survey, trouble_of
 from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView
