@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
-from home import RESEARCH, TRAINING, Home, lines_worth, this_month, today
+from bill_builder import a_line, a_line_id
+from home import RESEARCH, TRAINING, Home, TimedHome, lines_worth, this_month, today
 
 NAMES = 'names: {api_keys: {"7000100": chatbot}}'
 
@@ -121,3 +123,25 @@ def test_no_line_is_wider_than_a_terminal_and_an_alert_of_a_former_budget_is_exp
     shown = quiet_home.call("explain", alert).stdout
     assert ["Spend", "CNY", "9.00", "-"] in [line.split() for line in shown.splitlines()]
     assert this_month() in shown
+
+
+def test_a_forecast_stands_beside_what_is_expected_now(tmp_path: Path) -> None:
+    home = TimedHome(tmp_path)
+    home.furnish()
+    home.watch(budget="300.00")
+    days = [
+        a_line(line_id=a_line_id(number), day=f"202609{number:02d}", amount="15", workspace=RESEARCH) for number in range(1, 18)
+    ]
+    home.at("2026-09-17T10:00")
+    home.drop(days[:16], exported=home.now)
+    home.call("once")
+    home.at("2026-09-18T10:00")
+    home.drop(days, exported=home.now)
+    alert = alert_of(home, "spend.threshold_reached", threshold="50%")
+    first = home.json("explain", alert)
+    home.call("once")
+    found = home.json("explain", alert)
+    assert found["decision"]["forecast"] == first["decision"]["forecast"]
+    assert (found["decision"]["spend"], found["now"]["spend"]) == ("240", "255")
+    assert 430 < Decimal(found["now"]["forecast"]["likely"]) < 470
+    assert [line.split()[:2] for line in home.call("explain", alert).stdout.splitlines() if line.startswith("Expected")]

@@ -20,16 +20,21 @@ from spendwatch.domain.alert import Alert, AlertState, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.causes import TELLING, Cause, Causes, splitting_of
 from spendwatch.domain.count import counted
-from spendwatch.domain.forecast import Runway
+from spendwatch.domain.forecast import Forecast, Runway
+from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money, percent, plain, shown
 from spendwatch.domain.notification import Delivery, Facts, Notification, NotificationId, Reason
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.policy import watches
+from spendwatch.domain.policy import Watch, watches
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
-from spendwatch.domain.standing import Picking, SpendSum, reckon, seen_values, seen_workspaces
+from spendwatch.domain.standing import Picking, SpendSum, Standing, reckon, seen_values, seen_workspaces
 from spendwatch.exact_json import cause_json, json_fields, json_value
+from spendwatch.jobs.forecasts import forecast
+from spendwatch.jobs.insight import Insight
+from spendwatch.jobs.ledger_view import LedgerView
 from spendwatch.jobs.overview import look
 from spendwatch.jobs.overview_json import alert_json
+from spendwatch.jobs.run_rates import RunRates
 from spendwatch.jobs.standings import dimensions
 from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock
@@ -175,11 +180,23 @@ def _spend_now(alert: Alert, scope: BudgetScope, store: Store, settings: Setting
         budget=watch.budget,
         used=standing.used,
         foreign=standing.foreign,
+        forecast=_forecast_now(watch, standing, store, settings),
         data_until=standing.data_until,
     )
     counts = [spent for spent in mine if spent.currency == watch.currency]
     causes = splitting_of(watch, policies.names, policies.products).of(counts, most=_MOST, enough=Decimal(0))
     return facts, sorted(mine, key=lambda spent: -spent.amount), causes
+
+
+def _forecast_now(watch: Watch, standing: Standing, store: Store, settings: Settings) -> Forecast | None:
+    """Return what the month will probably cost, as far as it still goes on."""
+    now, zone, paces = system_clock(), settings.zone, RunRates()
+    if standing.period != BillingPeriod.containing(now, zone):
+        return None
+    with LedgerView.opened(store.ledger, Insight().kept) as view:
+        paces.look(view, settings.policies, [watch], zone)
+    fresh = Freshness(now, settings.stale_after, store.health.account_bills())
+    return forecast(paces, watch.scope, standing.spend, standing.period, fresh, until=standing.data_until, zone=zone)
 
 
 def _is_counted(spent: SpendSum, counts: Counts) -> bool:
