@@ -227,10 +227,25 @@ class Interpreter:
         if common not in self._common:
             self._common[common] = self._read_common(cells)
         shared = self._common[common]
-        return shared._replace(
+        instance = self._instance(varying, shared.product, shared.charge)
+        # Twice as fast as `_replace`: done for each resource.
+        return ChargeDimensions(
+            owner=shared.owner,
+            product=shared.product,
+            commodity=shared.commodity,
+            item=shared.item,
             instance=varying.get(Field.INSTANCE, ""),
+            unit=shared.unit,
+            currency=shared.currency,
+            charge=shared.charge,
             tags=self._tags(varying.get(Field.TAGS, "")),
-            **self._instance(varying, shared.product, shared.charge)._asdict(),
+            workspace=instance.workspace,
+            api_key=instance.api_key,
+            model=instance.model,
+            type=instance.type,
+            channel=instance.channel,
+            safe_mode=instance.safe_mode,
+            kept=shared.kept,
         )
 
     def _read_common(self, cells: Sequence[str]) -> ChargeDimensions:
