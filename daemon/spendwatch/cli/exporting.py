@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -45,7 +45,7 @@ def focus(place: Place, month: BillingPeriod | None, *, all_products: bool) -> i
         tempfile.TemporaryDirectory(prefix="spendwatch-") as folder,
         ReadingProcess(Path(folder)) as reader,
     ):
-        plans = dict(_plans(store, period, products))
+        plans = dict(counted_days(store, period, products))
         lost = store.ledger.given_up(frozenset(digest for plan in plans.values() for digest in plan.contents))
         if given_up := [day for day, plan in plans.items() if plan.contents & lost]:
             more = f" and {counted(len(given_up) - 1, 'more day')}" if len(given_up) > 1 else ""
@@ -59,7 +59,7 @@ def focus(place: Place, month: BillingPeriod | None, *, all_products: bool) -> i
     return Exit.DONE
 
 
-def _plans(store: Store, period: BillingPeriod, products: tuple[str, ...] | None) -> Iterator[tuple[DayKey, Plan]]:
+def counted_days(store: Store, period: BillingPeriod, products: Sequence[str] | None) -> Iterator[tuple[DayKey, Plan]]:
     """Yield the days of the series that counts, of each account, with what decides about them."""
     for series in sorted(set(authorities(store.ledger.totals(period), products).values())):
         yield from plans_of_days(store.ledger.held([series])).items()

@@ -18,12 +18,13 @@ from spendwatch.bills.cells import guarded
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
+from spendwatch.cli.exporting import counted_days
 from spendwatch.cli.options import DAY, json_option, month_option
 from spendwatch.cli.screen import Rows, clean, console, fitting, print_json, print_whole, table
 from spendwatch.cli.totals import outside_json, outside_text
 from spendwatch.domain.commodity import category_of
 from spendwatch.domain.errors import printable
-from spendwatch.domain.merging import Plan, plans_of_days
+from spendwatch.domain.merging import Plan
 from spendwatch.domain.money import EXACT, Currency, Money, plain, share_of, shown
 from spendwatch.domain.period import BillingPeriod, DaySpan, days_text
 from spendwatch.domain.policy import Policies
@@ -287,10 +288,9 @@ class _Ledger:
     def _days(self, span: DaySpan) -> Iterator[tuple[BillingPeriod, DayKey, Plan]]:
         for period in self._on_record(span):
             days = span.within(period)
-            for series in sorted(set(authorities(self.store.ledger.totals(period), self.products).values())):
-                for day, plan in plans_of_days(self.store.ledger.held([series])).items():
-                    if days is None or days[0] <= day.day < days[1]:
-                        yield period, day, plan
+            for day, plan in counted_days(self.store, period, self.products):
+                if days is None or days[0] <= day.day < days[1]:
+                    yield period, day, plan
 
     def _is_wanted(self, period: BillingPeriod, spent: SpendSum) -> bool:
         return all(self._fits(_value(column, period, spent), column, pattern) for column, pattern in self.filters)
@@ -431,7 +431,8 @@ def _write_csv(found: _Report) -> None:
 
 _LESS = ("owner", "pay_as_you_go", "lines", "subscription", "share", "before")
 """What is left out one after the other on ever narrower screens."""
-_WIDEST_NAME = 30
+_WRAPS = (40, 26)
+"""Where the one column that may wrap does so, and where if the screen is narrow."""
 
 
 def _print_report(found: _Report) -> None:
@@ -484,8 +485,9 @@ def _table(found: _Report, left_out: set[str]) -> Rows:
     body += [cells(("TOTAL", *("",) * (len(found.columns) - 1)), row) for row in found.totals.values()]
     heads = [*map(str.upper, found.columns), *owner, "", *(headings[key] for key in figures)]
     # A row may have several units; the first column wraps only where nothing else can be left out.
-    wraps = "USAGE" if "usage" in figures else heads[0] if left_out >= set(_LESS) else ""
-    return table(heads, body, right=tuple(headings.values()), wraps=wraps, wraps_at=_WIDEST_NAME)
+    is_narrow = left_out >= set(_LESS)
+    wraps = "USAGE" if "usage" in figures else heads[0] if is_narrow else ""
+    return table(heads, body, right=tuple(headings.values()), wraps=wraps, wraps_at=_WRAPS[is_narrow])
 
 
 _UNITS = {
