@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from rounds_builder import FINANCE, ZONE, Rounds, cny, told
+from rounds_builder import FINANCE, OPS, ZONE, Rounds, cny, told
 from spendwatch.channels.phrases import Language
 from spendwatch.channels.wording import Wording
 from spendwatch.domain.balance_watch import TopUp
@@ -177,6 +177,19 @@ def test_a_month_that_will_cost_too_much_is_told_by_the_data_of_two_days(databas
     assert pass_days(rounds, *["10"] * 10, first=FIRST + 7 * DAY) == []
     (alert,) = [alert for alert in rounds.book.known() if alert.is_firing]
     assert alert.key.threshold == "forecast 100%"
+
+
+def test_a_threshold_and_a_forecast_that_come_together_are_one_message_for_all_channels(database: Database) -> None:
+    half = Threshold(share=Decimal("0.24"), channels=(OPS,))
+    rounds = Rounds(database, None, (watched(half, of_forecast(100)),))
+    assert pass_days(rounds, *["10"] * 6) == []
+    rounds.bill(FIRST + 6 * DAY, "10")
+    (said,) = rounds.round(after=DAY)
+    assert told([said]) == [("spend.forecast", "fired", "forecast 100%", (FINANCE, OPS))]
+    assert said.facts.also == ("24%",)
+    alerts = {alert.key.threshold: (alert.told_at, alert.times_told) for alert in rounds.book.known()}
+    assert alerts == {"24%": (rounds.now, 0), "forecast 100%": (rounds.now, 1)}
+    assert rounds.round(after=DAY) == []
 
 
 def test_a_forecast_is_told_only_once_after_a_restart_too(database: Database) -> None:

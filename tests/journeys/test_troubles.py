@@ -35,6 +35,8 @@ def test_a_refused_bill_is_set_aside_with_the_reason_and_the_others_are_read(hom
     assert (home.inbox / "done" / "good.csv").exists()
     told = {call["type"] for call in home.calls()}
     assert told == {"bills.rejected", "spend.threshold_reached"}
+    (rejected,) = (call["data"]["text"] for call in home.calls() if call["type"] == "bills.rejected")
+    assert f"The file is in {home.inbox / 'rejected'}" in " ".join(rejected.split())
     home.call("once")
     assert len(home.calls()) == 2
 

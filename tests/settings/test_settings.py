@@ -365,16 +365,20 @@ def test_whoever_makes_mistakes_by_the_thousand_floods_nobody(house: House) -> N
 def test_a_source_says_of_its_files_what_these_leave_open(house: House) -> None:
     said = "path: inbox, recursive: true, move: false, account: acme, kind: delta, layout: consumedetailbillv2}"
     house.write("spendwatch.yaml", MAIN.replace("path: inbox}", said))
-    [source] = folders_of(house.load())
+    settings = house.load()
+    [source] = folders_of(settings)
     assert (source.recursive, source.move) == (True, False)
+    assert settings.rejected_in == {}, "rejected files stay where they are"
     assert (source.account, source.kind, source.layout) == (AccountId("1000000000000001"), Kind.DELTA, "consumedetailbillv2")
 
 
 @pytest.mark.parametrize("said", ["", ", recursive: false, move: true, kind: auto, layout: auto"])
 def test_a_source_that_leaves_it_open_leaves_it_to_us(house: House, said: str) -> None:
     house.write("spendwatch.yaml", MAIN.replace("path: inbox}", f"path: inbox{said}}}"))
-    [source] = folders_of(house.load())
+    settings = house.load()
+    [source] = folders_of(settings)
     assert (source.recursive, source.move, source.account, source.kind, source.layout) == (False, True, None, None, None)
+    assert settings.rejected_in == {"inbox": str(Path(source.path) / "rejected")}
 
 
 @pytest.mark.parametrize("kind", list(Kind))
