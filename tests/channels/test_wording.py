@@ -310,3 +310,12 @@ def test_lines_of_plain_text_fit_a_narrow_window(name: str, wording: Wording) ->
     lines = wording.text(SAMPLES[name]).splitlines()
     assert max(width(line) for line in lines) <= 80
     assert not [line for line in lines if line != line.rstrip()]
+
+
+def test_the_age_of_a_balance_that_was_just_read_is_not_told() -> None:
+    said = SAMPLES["balance-low-api"]
+    assert said.facts.balance
+    assert said.facts.balance.as_of
+    assert "1 h 5 min before this message" in " ".join(ENGLISH_WORDS.text(said).split())
+    fresh = replace(said, created_at=said.facts.balance.as_of)
+    assert "The balance is as of 2026-09-15 09:00, from the billing API." in " ".join(ENGLISH_WORDS.text(fresh).split())

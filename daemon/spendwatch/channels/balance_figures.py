@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from spendwatch.channels.parts import Row, clean
 from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.balance import Position
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.forecast import Crossing, Runway
+
+_JUST_NOW = timedelta(minutes=1)
 
 
 def equation(words: Words, balance: Position) -> Iterator[Row]:
@@ -90,11 +92,14 @@ def remarks(words: Words, balance: Position) -> Iterator[str]:
 
 
 def _as_of(words: Words, as_of: datetime, balance: Position) -> str:
-    phrases, age = words.phrases, words.duration(words.notification.created_at - as_of)
-    form = phrases.as_of_stale if balance.is_stale else phrases.as_of
+    phrases, age = words.phrases, words.notification.created_at - as_of
+    form = phrases.as_of_now if age < _JUST_NOW else phrases.as_of
+    if balance.is_stale:
+        form = phrases.as_of_stale
     if balance.reading.origin is Origin.MANUAL:
         form = phrases.as_of_configured
-    return form.format(moment=words.moment(as_of), age=age.strip(), origin=phrases.origins[balance.reading.origin])
+    origin = phrases.origins[balance.reading.origin]
+    return form.format(moment=words.moment(as_of), age=words.duration(age).strip(), origin=origin)
 
 
 def lasting(words: Words, runway: Runway, balance: Position) -> Iterator[Row]:

@@ -162,6 +162,8 @@ class Phrases:
     """Instead of a forecast or a runway where the data are too old."""
     between: str
     balance: str
+    as_of_now: str
+    """Of a balance that was read just before the message."""
     as_of: str
     as_of_stale: str
     as_of_configured: str
