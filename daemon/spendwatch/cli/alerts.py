@@ -35,6 +35,6 @@ def alerts(place: Place, *, everything: bool, as_json: bool) -> int:
         severity = marked(alert.severity.value, screen) if alert.is_firing else f"  {alert.severity.value}"
         return alert.id[:8], severity, alert.state.value, since, times, clean(alert.summary)
 
-    headings = ("ID", "SEVERITY", "STATE", "SINCE", "NOTIFIED", "WHAT")
+    headings = ("ID", "SEVERITY", "STATE", "SINCE", "DELIVERED", "WHAT")
     none = "No alert on record." if everything else "No alert fires."
     return print_list("alerts", found, json if as_json else None, headings, row, none=none, wraps="WHAT")
