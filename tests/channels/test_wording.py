@@ -24,7 +24,7 @@ from spendwatch.domain.causes import Course
 from spendwatch.domain.commodity import Category, Cover, Exposure
 from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.policy import Severity
-from spendwatch.domain.scope import Counts, NamedScope, Subject
+from spendwatch.domain.scope import BudgetScope, Counts, NamedScope, Subject
 from spendwatch.domain.statement import AccountId
 
 GOLDEN = Path(__file__).parent.parent / "data" / "wording"
@@ -319,3 +319,15 @@ def test_the_age_of_a_balance_that_was_just_read_is_not_told() -> None:
     assert "1 h 5 min before this message" in " ".join(ENGLISH_WORDS.text(said).split())
     fresh = replace(said, created_at=said.facts.balance.as_of)
     assert "The balance is as of 2026-09-15 09:00, from the billing API." in " ".join(ENGLISH_WORDS.text(fresh).split())
+
+
+@pytest.mark.parametrize("wording", [ENGLISH_WORDS, CHINESE_WORDS])
+def test_of_a_long_name_the_value_that_has_the_budget_is_never_cut(wording: Wording) -> None:
+    sample = SAMPLES["threshold"]
+    for key, letters in (("1200345", 40), ("1200346", 400)):
+        name = f"Research and development: budget of each API key {'x' * letters} ({key})"
+        scope = BudgetScope(AccountId("1"), budget="budget of each API key", value=key)
+        said = replace(sample, facts=replace(sample.facts, name=name, scope=scope))
+        assert f"({key})" in wording.subject(said)
+        assert f"({key})" in wording.text(said)
+        assert "Research and dev" in wording.subject(said)

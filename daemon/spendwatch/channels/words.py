@@ -13,9 +13,11 @@ from spendwatch.domain.money import Money, parse_amount, percent, shown
 from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.period import BillingPeriod, duration_text, parse_duration
 from spendwatch.domain.policy import FORECAST
+from spendwatch.domain.scope import BudgetScope
 from spendwatch.domain.thresholds import BELOW_ZERO
 
 NAME_LENGTH = 60
+_LONGEST = 2000
 _DURATION = re.compile(r"[0-9]{1,6}[dhms]", re.ASCII)
 
 
@@ -101,7 +103,7 @@ class Words:
     def _fill_in(self) -> dict[str, str]:
         facts, phrases = self.facts, self.phrases
         filled = {
-            "name": clean(facts.name or facts.account_name or facts.scope.label, NAME_LENGTH) or phrases.unknown,
+            "name": _name_of(facts) or phrases.unknown,
             "threshold": self.label(facts.threshold),
             "expected": self.money(facts.forecast.likely if facts.forecast else None),
             "used_up": self._used_up(),
@@ -176,3 +178,12 @@ class Words:
     def _in_units(self, text: str) -> str:
         units = self.phrases.units
         return "".join(units.get(word, f" {word}") for word in text.split(" ")).strip() or self.phrases.unknown
+
+
+def _name_of(facts: Facts) -> str:
+    """Return what it is about; of a budget that each value has, what is cut is not the end, which says whose it is."""
+    name, scope = clean(facts.name or facts.account_name or facts.scope.label, _LONGEST), facts.scope
+    if len(name) > NAME_LENGTH and isinstance(scope, BudgetScope) and scope.value:
+        kept = NAME_LENGTH * 2 // 3
+        return f"{name[: NAME_LENGTH - kept - 1].rstrip()}…{name[-kept:].lstrip()}"
+    return clean(name, NAME_LENGTH)
