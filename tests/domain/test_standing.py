@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from domain_builders import ACME, CNY, NOW, RESEARCH, SEPTEMBER, USD, a_watch, cny, share, standing
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.policy import AccountPolicy, FinerBudget, Policies, Site, Watch, WorkspacePolicy, watches
-from spendwatch.domain.scope import BudgetScope, Counts, Dimension, Match, value_of
+from spendwatch.domain.scope import AlertScope, BudgetScope, Counts, Dimension, Match, NamedScope, Subject, value_of
 from spendwatch.domain.standing import SpendSum, Split, Standing, reckon, seen_values, seen_workspaces
 from spendwatch.domain.statement import UNASSIGNED, AccountId
 
@@ -168,6 +168,16 @@ def test_the_order_of_the_sums_does_not_matter(sums: list[SpendSum], dice: objec
 def test_workspaces_are_seen_where_they_turned_up() -> None:
     sums = [spent("1"), spent("1", UNASSIGNED), spent("2", account="other")]
     assert seen_workspaces(sums) == {(ACME, RESEARCH), (ACME, UNASSIGNED), ("other", RESEARCH)}
+
+
+def test_what_was_told_stays_in_sight_when_bills_no_longer_name_it() -> None:
+    each = FinerBudget("key", Match(), Decimal(1), (), for_each="api_key")
+    told: list[AlertScope] = [BudgetScope(ACME, RESEARCH, "key", value="1"), BudgetScope(ACME), NamedScope(Subject.FILE, "x")]
+    assert seen_workspaces([spent("1", UNASSIGNED)], told) == {(ACME, RESEARCH), (ACME, UNASSIGNED)}
+    values = seen_values([spent("1", api_key="2"), spent("1", api_key="")], told)
+    assert values(BudgetScope(ACME, RESEARCH, "key"), each) == {"1", "2"}
+    assert values(BudgetScope(ACME, None, "key"), each) == {"2"}
+    assert values(BudgetScope(ACME, RESEARCH, "key", Counts.SUBSCRIPTION), each) == {"2"}
 
 
 @given(

@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
+from domain_builders import cny
 from rounds_builder import FINANCE, OPS, TARGETS, ZONE, Rounds
-from spendwatch.domain.policy import FinerBudget, Threshold, WorkspacePolicy
+from spendwatch.domain.alert import Rule
+from spendwatch.domain.policy import BalancePolicy, FinerBudget, Threshold, WorkspacePolicy
 from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.statement import ChargeKind, WorkspaceId
 from spendwatch.jobs.conditions import Surroundings, ways_of
@@ -108,3 +110,58 @@ def test_what_reached_nobody_goes_to_the_channels_of_its_own_threshold(database:
     around = Surroundings(rounds.policies, ZONE, TARGETS, {})
     assert nearly.channels == ways_of(nearly, around) == (OPS,)
     assert set(both.channels) == set(ways_of(both, around)) == {OPS, FINANCE}
+
+
+def test_a_value_that_bills_no_longer_name_is_corrected_like_any_total_that_fell(database: Database) -> None:
+    rounds = Rounds(database, account={"budgets": (KEYS,)})
+    rounds.bill(FIRST, row("50", api_key="1"), row("50", api_key="4"))
+    assert said(rounds) == {"account/key/1": "100%", "account/key/4": "100%"}
+    rounds.bill(FIRST, row("100", api_key="5"), told="20260905000000")
+    found = {one.facts.scope.label: (one.rule, one.facts.spend) for one in rounds.round(after=DAY)}
+    assert found == {
+        "account/key/1": (Rule.CORRECTED, cny(0)),
+        "account/key/4": (Rule.CORRECTED, cny(0)),
+        "account/key/5": (Rule.THRESHOLD_REACHED, cny(100)),
+    }
+    assert {line.text for line in rounds.overview().matters} == {
+        "acme: key 1 is back at 0% of CNY 50.00",
+        "acme: key 4 is back at 0% of CNY 50.00",
+        "acme: key 5 used 200% of CNY 50.00",
+    }
+    assert rounds.round(after=DAY) == []
+
+
+def test_what_is_no_longer_watched_is_not_corrected(database: Database) -> None:
+    rounds = Rounds(database, account={"budgets": (KEYS,)})
+    rounds.bill(FIRST, row("50", api_key="1"))
+    assert said(rounds) == {"account/key/1": "100%"}
+    rounds.account = {"budgets": (replace(KEYS, exceptions=(("1", None),)),)}
+    rounds.wanted(None)
+    rounds.bill(FIRST, row("1", api_key="5"), told="20260905000000")
+    assert rounds.round(after=DAY) == []
+
+
+def test_a_correction_and_a_reminder_that_reached_nobody_go_again_to_all_they_were_for(database: Database) -> None:
+    thresholds = (replace(NEARLY, channels=(OPS,)), USED_UP)
+    rounds = Rounds(database, account={"budgets": (replace(KEYS, thresholds=thresholds),), "remind": DAY})
+    rounds.bill(FIRST, row("50", api_key="1"))
+    rounds.round(after=DAY)
+    [reminder] = rounds.round(after=DAY)
+    rounds.bill(FIRST, row("30", api_key="1"), told="20260905000000")
+    [corrected] = rounds.round(after=DAY)
+    around = Surroundings(rounds.policies, ZONE, TARGETS, {})
+    for one in (reminder, corrected):
+        assert set(one.channels) == set(ways_of(one, around)) == {OPS, FINANCE}
+    only_ops = replace(rounds.policies.accounts[0], channels=(OPS,))
+    later = replace(around, policies=replace(rounds.policies, accounts=(only_ops,)))
+    assert ways_of(reminder, later) == (OPS,), "a channel that the policy no longer names is left alone"
+
+
+def test_a_floor_at_the_height_of_a_threshold_goes_again_to_those_of_the_balance(database: Database) -> None:
+    at_thousand = Threshold(amount=Decimal(1000), channels=(OPS,))
+    balance = BalancePolicy(cash=Decimal(900), floors=(Decimal(1000),))
+    rounds = Rounds(database, balance, account={"thresholds": (at_thousand,)})
+    rounds.configured()
+    [low] = rounds.round(after=DAY)
+    assert low.facts.threshold == "1000"
+    assert low.channels == ways_of(low, Surroundings(rounds.policies, ZONE, TARGETS, {})) == (FINANCE,)

@@ -163,7 +163,7 @@ def _spend_now(alert: Alert, scope: BudgetScope, store: Store, settings: Setting
     period, policies = BillingPeriod.parse(alert.key.period), settings.policies
     by = tuple(dict.fromkeys((*dimensions(finer=True), *TELLING, Dimension.DAY)))
     sums = store.ledger.spend(period, by, products=policies.products)
-    wanted = watches(policies, seen_workspaces(sums), seen_values(sums))
+    wanted = watches(policies, seen_workspaces(sums, [scope]), seen_values(sums, [scope]))
     watch = next((one for one in wanted if one.scope == scope), None)
     if watch is None:
         return Facts(scope, period=period.label), (), Causes()

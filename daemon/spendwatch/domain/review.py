@@ -66,6 +66,10 @@ class AlertsKnown:
         """Return the alerts of one rule and scope, whatever their threshold."""
         return self._by_scope.get((rule, scope, period), ())
 
+    def scopes(self, period: str) -> set[AlertScope]:
+        """Return what alerts of that period are about."""
+        return {scope for _, scope, when in self._by_scope if when == period}
+
     def firing(self) -> tuple[Alert, ...]:
         """Return the alerts that have not ended."""
         return tuple(alert for alert in self._latest.values() if alert.is_firing)

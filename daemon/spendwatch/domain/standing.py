@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from spendwatch.domain.money import EXACT, Currency, Money, exact_sums, share_of
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import FinerBudget, Values, Watch
-from spendwatch.domain.scope import BudgetScope, Counts, Dimension, value_of
+from spendwatch.domain.scope import AlertScope, BudgetScope, Counts, Dimension, value_of
 from spendwatch.domain.statement import AccountId, ChargeKind, WorkspaceId
 
 _NOTHING = Decimal(0)
@@ -159,9 +159,16 @@ def _stand(watch: Watch, picked: Sequence[SpendSum], period: BillingPeriod, data
     return Standing(watch, period, split.counted(watch.scope.counts), lines, foreign, data_until, split)
 
 
-def seen_values(sums: Iterable[SpendSum]) -> Values:
-    """Return what looks up the values of a column that turned up in a scope; an empty one is no value."""
+def seen_values(sums: Iterable[SpendSum], told: Iterable[AlertScope] = ()) -> Values:
+    """Return what looks up the values of a column that turned up in a scope; an empty one is no value.
+
+    Of what was `told`, the values are watched on when bills no longer name them: their totals fell, to nothing.
+    """
     rows = tuple(sums)
+    earlier: dict[BudgetScope, set[str]] = {}
+    for scope in told:
+        if isinstance(scope, BudgetScope) and scope.value:
+            earlier.setdefault(replace(scope, value=""), set()).add(scope.value)
 
     def values(scope: BudgetScope, finer: FinerBudget) -> Iterable[str]:
         mine = (
@@ -169,14 +176,16 @@ def seen_values(sums: Iterable[SpendSum]) -> Values:
             for spent in rows
             if spent.values[Dimension.ACCOUNT] == scope.account and scope.workspace in {None, spent.values[Dimension.WORKSPACE]}
         )
-        return {value_of(finer.for_each, one) for one in mine if finer.match.fits(one)} - {""}
+        return ({value_of(finer.for_each, one) for one in mine if finer.match.fits(one)} - {""}) | earlier.get(scope, set())
 
     return values
 
 
-def seen_workspaces(sums: Iterable[SpendSum]) -> frozenset[tuple[AccountId, WorkspaceId]]:
-    """Return which workspaces turned up in which accounts."""
-    return frozenset(
+def seen_workspaces(sums: Iterable[SpendSum], told: Iterable[AlertScope] = ()) -> frozenset[tuple[AccountId, WorkspaceId]]:
+    """Return which workspaces turned up in which accounts, now or when something was `told` of them."""
+    known = ((scope.account, scope.workspace) for scope in told if isinstance(scope, BudgetScope) and scope.workspace)
+    named = (
         (AccountId(spent.values.get(Dimension.ACCOUNT, "")), WorkspaceId(spent.values.get(Dimension.WORKSPACE, "")))
         for spent in sums
     )
+    return frozenset((*named, *known))

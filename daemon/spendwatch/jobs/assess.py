@@ -129,7 +129,7 @@ def _judge(here: _Round, health: Health) -> _Judged:
     standings: Sequence[Standing] = ()
     names = here.names
     for period in judged:
-        standings = stand(view, policies, period)
+        standings = stand(view, policies, period, here.known.scopes(period.label))
         watched |= {standing.watch.scope: standing.watch for standing in standings}
         for standing in standings:
             name = names.get(standing.watch.scope.account, "")

@@ -11,7 +11,7 @@ from spendwatch.domain.alert import Alert, AlertKey, Rule
 from spendwatch.domain.errors import printable
 from spendwatch.domain.health import ChannelHealth, Freshness, Rejection, SourceHealth
 from spendwatch.domain.money import Money, plain
-from spendwatch.domain.notification import Facts, Notification
+from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.period import duration_text
 from spendwatch.domain.policy import ChannelName, Policies, Severity, channels_of
 from spendwatch.domain.review import ONE_SHOT_LASTS, AlertsKnown, Condition
@@ -200,7 +200,15 @@ def ways_of(said: Notification, around: Surroundings) -> tuple[ChannelName, ...]
     name = scope.budget if isinstance(scope, BudgetScope) else ""
     finer = next((one for one in owner.budgets if one.name == name), None)
     labels, usual = {said.facts.threshold, *said.facts.also}, (finer and finer.channels) or owner.channels
-    return channels_of((one for one in (finer or owner).thresholds if one.label in labels), usual) or usual
+    if not rule.is_about_spend:
+        return usual
+    thresholds = (finer or owner).thresholds
+    found = channels_of((one for one in thresholds if one.label in labels), usual) or usual
+    if rule is Rule.CORRECTED or said.reason is Reason.REPEATED:
+        # They are for all who heard before, of more than they name.
+        still = channels_of(thresholds, usual)
+        found += tuple(name for name in said.channels if name in still and name not in found)
+    return found
 
 
 def _ways_around(channel: ChannelName, around: Surroundings) -> tuple[ChannelName, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
@@ -19,6 +19,7 @@ from spendwatch.domain.health import Freshness, ReadingProgress, SourceHealth
 from spendwatch.domain.money import Currency, Money, share_of
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity
+from spendwatch.domain.review import AlertsKnown
 from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.scope import AlertScope, BudgetScope, Counts, Dimension
 from spendwatch.domain.series_selection import Unwatched, authorities, uncounted, unwatched
@@ -230,7 +231,7 @@ def look(
         fresh = Freshness(now, stale_after, health.account_bills())
         is_of_now = month == BillingPeriod.containing(now, zone)
         seen = _Month(month, view, policies, insight.paces, fresh, zone, is_of_now)
-        standings = _Standings.of(seen)
+        standings = _Standings.of(seen, AlertsKnown(firing).scopes(month.label))
         accounts = _accounts(seen, standings, balances)
         sources = {source.name: source for source in health.sources()}
         checks, readings = ledger.checks(month), tuple(health.readings())
@@ -314,7 +315,7 @@ class _Standings:
     """Accounts of which nothing is well: bills are missing."""
 
     @classmethod
-    def of(cls, month: _Month) -> _Standings:
+    def of(cls, month: _Month, told: Collection[AlertScope]) -> _Standings:
         fresh, until = month.fresh, month.view.data_until(month.policies.products)
         started = datetime.combine(month.period.first_day, time(), month.zone)
         blind = {
@@ -322,7 +323,7 @@ class _Standings:
             for policy in month.policies.accounts
             if until.get(policy.account, started) <= started or (month.is_of_now and fresh.silence(policy.account))
         }
-        standings = stand(month.view, month.policies, month.period)
+        standings = stand(month.view, month.policies, month.period, told)
         by_place: dict[Place, list[Standing]] = {}
         for standing in standings:
             by_place.setdefault((standing.watch.scope.account, standing.watch.scope.workspace), []).append(standing)
