@@ -516,6 +516,29 @@ def test_what_fell_back_below_is_not_reminded_of() -> None:
     assert book.spend(700, watch) == ()
 
 
+@pytest.mark.parametrize(
+    ("later", "about"),
+    [
+        (a_watch(share(50), remind=DAY), "50%"),
+        (a_watch(budget=900, remind=DAY), "80%"),
+        (a_watch(budget=1500, remind=DAY), "50%"),
+    ],
+    ids=["the threshold is gone", "the budget is lower", "the budget is higher"],
+)
+def test_reminders_go_on_by_the_thresholds_as_they_are_now(later: Watch, about: str) -> None:
+    book = Book()
+    for spent in (500, 850):
+        book.now += HOUR
+        book.spend(spent, a_watch(remind=DAY))
+    assert book.spend(850, later) == ()
+    book.now += DAY - timedelta(seconds=1)
+    assert book.spend(850, later) == (), "the last word on it counts"
+    book.now += timedelta(seconds=1)
+    assert told(book.spend(850, later)) == [("repeated", about, ())]
+    book.now += DAY
+    assert told(book.spend(850, later)) == [("repeated", about, ())]
+
+
 def test_without_a_wish_there_is_no_reminder() -> None:
     book = Book()
     book.spend(850)
@@ -698,6 +721,27 @@ def test_a_threshold_and_a_forecast_of_one_budget_are_one_message_and_two_alerts
     assert (said.severity, said.facts.forecast, said.channels) == (Severity.WARNING, likely, (FINANCE, OPS))
     # The threshold was told: it is corrected as if it had had a message of its own.
     assert [one.rule for one in book.spend(400, watch)] == [Rule.CORRECTED]
+
+
+def test_who_heard_of_a_threshold_with_a_forecast_is_reminded_of_it_and_hears_of_its_correction() -> None:
+    ahead = Threshold(share=Decimal(1), is_forecast=True, channels=(BOSS,))
+    watch = a_watch(share(50), share(80), ahead, remind=DAY)
+    now_at = standing(600, watch)
+    likely = Forecast(SEPTEMBER, cny(600), cny(1000), cny(1100), cny(1200), date(2026, 9, 16), 16)
+    held = review_forecast(now_at, replace(likely, through=date(2026, 9, 15)), AlertsKnown(()), {}, account_name="", now=NOW)[1]
+    for is_together, reached in ((True, {BOSS, FINANCE}), (False, {FINANCE})):
+        book = Book()
+        first = review_standing(now_at, book.known(), account_name="", now=NOW)
+        book.enter(first if not is_together else Verdict())
+        book.now += HOUR
+        first = review_standing(now_at, book.known(), account_name="", now=book.now)
+        foreseen, _ = review_forecast(now_at, likely, book.known(), held, account_name="", now=book.now)
+        book.enter(one_message_per_matter(first + foreseen))
+        book.now += DAY
+        [reminder] = book.spend(600, watch)
+        [corrected] = book.spend(400, watch)
+        assert (reminder.reason, corrected.rule) == (Reason.REPEATED, Rule.CORRECTED)
+        assert [set(one.channels) for one in (reminder, corrected)] == [reached, reached]
 
 
 def test_alerts_of_different_matters_keep_their_messages() -> None:

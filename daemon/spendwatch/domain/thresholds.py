@@ -200,22 +200,31 @@ def _last_word(standing: Standing, known: AlertsKnown) -> tuple[Money | None, da
 
 
 def _reminder(standing: Standing, told: Sequence[Alert], known: AlertsKnown, account_name: str, now: datetime) -> Verdict:
-    watch = standing.watch
-    spoken = [alert for alert in told if alert.is_firing and alert.told_at]
-    if watch.remind is None or not spoken:
+    """Return a reminder of the highest threshold of now that was ever reached, told or spoken for, while it still is."""
+    watch, spent = standing.watch, standing.spend.amount
+    last = max((alert.told_at for alert in told if alert.is_firing and alert.told_at), default=None)
+    if watch.remind is None or last is None or now - last < watch.remind:
         return Verdict()
-    latest = max(spoken, key=lambda alert: alert.since)
     levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
-    about = (latest.key.threshold, latest.key.height)
-    level = next((level for level in levels if (level.label, level.height) == about), None)
-    is_due = latest.told_at is not None and now - latest.told_at >= watch.remind
-    if level is None or not is_due or standing.spend.amount < level.at:
+    on_record = {(alert.key.threshold, alert.key.height): alert for alert in told if alert.is_firing}
+    found = [(level, alert) for level in levels if (alert := on_record.get((level.label, level.height)))]
+    level, highest = max(found, key=lambda one: (one[0].at, one[1].told_at is not None), default=(None, None))
+    if level is None or highest is None or spent < level.at:
         return Verdict()
-    again = latest.told_again(plain(standing.spend.amount), now)
+    again = highest.told_again(plain(spent), now)
     facts = spend_facts(standing, level, known, account_name)
     # Whoever was notified of a lower threshold is reminded, too: a reminder speaks for all that is reached.
-    reached = channels_of((one for one in reversed(levels) if standing.spend.amount >= one.at), watch.channels)
-    return Verdict((again,), (say(again, Reason.REPEATED, reached, facts, now),))
+    reached = (one for one in reversed(levels) if spent >= one.at)
+    channels = channels_of((*reached, *_told_with(standing, told, known)), watch.channels)
+    return Verdict((again,), (say(again, Reason.REPEATED, channels, facts, now),))
+
+
+def _told_with(standing: Standing, told: Sequence[Alert], known: AlertsKnown) -> Iterable[Threshold]:
+    """Return the thresholds of forecasts that began with one of these: who heard of them heard of these, too."""
+    watch, began = standing.watch, {alert.since for alert in told}
+    foreseen = known.of(Rule.FORECAST, watch.scope, standing.period.label)
+    labels = {alert.key.threshold for alert in foreseen if alert.since in began}
+    return (one for one in watch.thresholds if one.label in labels)
 
 
 def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, account_name: str, now: datetime) -> Verdict:
@@ -247,6 +256,7 @@ def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, a
     alert, level = alerts[0]
     # There is one notice, however far it falls: it is for all who were notified of any threshold.
     reached = {alert.key.threshold for alert in told}
-    channels = channels_of((one for one in watch.thresholds if one.label in reached), watch.channels) or watch.channels
+    heard = (*(one for one in watch.thresholds if one.label in reached), *_told_with(standing, told, known))
+    channels = channels_of(heard, watch.channels) or watch.channels
     facts = spend_facts(standing, level, known, account_name)
     return Verdict(tuple(alert for alert, _ in alerts), (say(alert, Reason.FIRED, channels, facts, now),))
