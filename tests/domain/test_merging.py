@@ -228,6 +228,15 @@ def test_what_a_complete_statement_reaches_beyond_can_never_count_again() -> Non
     assert never_needed([first, told("y", coverage=[complete(late, NEW, owners=("alpha",))])]) == set()
 
 
+def test_what_takes_the_place_of_older_lines_of_other_owners_is_needed() -> None:
+    def by(name: str, version: Version, *owners: str) -> HeldStatement:
+        return told(name, content(1, name, version), coverage=[complete(version, version.moment, owners=owners)])
+
+    of_both, of_alpha, last = by("a", whole(OLD), "alpha", "beta"), by("b", whole(NOW), "alpha"), by("c", whole(NEW), "alpha")
+    assert never_needed([of_alpha, last]) == {"b"}
+    assert never_needed([of_both, of_alpha, last]) == set()
+
+
 # -- whether it is news --
 
 OPEN, OVER = PeriodClose(first_open=SEPTEMBER), PeriodClose(first_open=SEPTEMBER.next())

@@ -340,6 +340,10 @@ def test_where_lines_were_given_up_the_archived_files_are_read_and_without_them_
     assert "CNY 100 becomes CNY 40" in done.stdout
     assert quiet_home.json("status")["accounts"][0]["spend"] == "40"
     assert "no statement with an id beginning with 'ffff'" in quiet_home.call("ledger", "remove", "ffff", expect=2).stderr
+    # What was read again is kept: the next bill of the same day needs it.
+    quiet_home.drop(lines_worth("5", first=9), exported=today())
+    quiet_home.call("once")
+    assert quiet_home.json("status")["accounts"][0]["spend"] == "45"
 
 
 def test_it_is_asked_before_a_statement_is_taken_back(quiet_home: Home) -> None:

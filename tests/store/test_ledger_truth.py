@@ -7,11 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from threading import Barrier
 from typing import Any, Self
 
 import pytest
 
+from bill_builder import AMOUNT, DAY, a_bill, a_line
+from real_ledger import RealLedger
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import ReadingProgress, Rejection
@@ -26,6 +30,7 @@ from spendwatch.domain.statement import (
     DayContent,
     Digest,
     Identity,
+    Kind,
     ReadingHints,
     SeriesKey,
     SourceName,
@@ -282,6 +287,69 @@ def test_lines_that_can_never_count_again_are_dropped_once_their_month_is_over(l
     ledger.compact(PeriodClose(first_open=SEPTEMBER.next()))
     assert ledger.given_up([early.digest, late.digest, other.digest]) == {early.digest}
     assert spent(ledger) == 5
+
+
+OVER = PeriodClose(first_open=SEPTEMBER.next())
+COMPLETE = ReadingHints(kind=Kind.SNAPSHOT)
+
+
+def test_lines_that_were_dropped_are_recorded_again_where_a_newer_bill_has_them(
+    database: Database, shared_reader: ReadingProcess, tmp_path: Path
+) -> None:
+    real = RealLedger(database, shared_reader, tmp_path, COMPLETE)
+    first, last = a_line(day="20260911", amount="1"), a_line(day="20260925", amount="0.5")
+    second = a_line(day="20260912", amount="2")
+    real.enter(*a_bill([first, second], exported="20260913093012"))
+    real.enter(*a_bill([first, second, a_line(day="20260912", amount="5"), last], exported="20260926093012"))
+    real.ledger.compact(OVER)
+    assert real.spent(SEPTEMBER) == {CNY: Decimal("8.5")}
+    # The charge that came meanwhile is gone: the day is as it was at first.
+    real.enter(*a_bill([first, second, last], exported="20261003093012"))
+    assert real.spent(SEPTEMBER) == {CNY: Decimal("3.5")}
+    real.enter(*a_bill([first, second | {DAY: "20260911"}, last], exported="20261004093012"))
+    assert real.spent(SEPTEMBER) == {CNY: Decimal("3.5")}
+    assert [(one.day.day, one.amount) for one in real.ledger.totals(SEPTEMBER)] == [(11, 3), (25, Decimal("0.5"))]
+
+
+def test_lines_that_take_the_place_of_older_ones_of_other_owners_are_not_dropped(
+    database: Database, shared_reader: ReadingProcess, tmp_path: Path
+) -> None:
+    real = RealLedger(database, shared_reader, tmp_path, COMPLETE)
+    theirs = a_line(day="20260912", amount="2", owner=OTHER)
+    ours, last = a_line(day="20260912", amount="1"), a_line(day="20260925", amount="0.5")
+    real.enter(*a_bill([ours, theirs], exported="20260913093012"))
+    real.enter(*a_bill([ours | {AMOUNT: "4"}], exported="20260914093012"))
+    real.enter(*a_bill([ours | {AMOUNT: "8"}, last], exported="20260926093012"))
+    real.ledger.compact(OVER)
+    assert real.spent(SEPTEMBER) == {CNY: Decimal("10.5")}
+    real.enter(*a_bill([ours | {AMOUNT: "16"}, theirs | {AMOUNT: "32"}], exported="20261004093012"))
+    assert real.spent(SEPTEMBER) == {CNY: Decimal("48.5")}
+
+
+@dataclass(frozen=True)
+class Alike(Day):
+    """A day whose lines say nothing that would tell it from those of others."""
+
+    @property
+    def digest(self) -> Digest:
+        return digest(self.spent)
+
+
+def test_lines_that_another_series_has_too_are_not_dropped(ledger: Ledger) -> None:
+    same, whole = Alike(key(1), (row("3"),)), cover(NEW, NEW)
+    record(ledger, "ours", same, version=Version(OLD, is_complete=True))
+    record(ledger, "theirs", replace(same, key=key(1, account=OTHER)))
+    record(ledger, "late", Day(key(1), (row("4"),)), version=whole.version, coverage=(whole,))
+    record(ledger, "more", Day(key(1), (row("5"),)), version=Version(NEW + timedelta(days=1)))
+    ledger.compact(OVER)
+    assert ledger.given_up([same.digest]) == set()
+
+
+def test_of_very_many_contents_it_is_known_which_were_given_up(ledger: Ledger) -> None:
+    record(ledger, "first", Day(key(1), (row("3"),)), version=Version(OLD))
+    ledger.give_up_lines(date(2026, 10, 1))
+    given_up = Day(key(1), (row("3"),)).digest
+    assert ledger.given_up([given_up, *(Digest(f"{number:064x}") for number in range(70_000))]) == {given_up}
 
 
 # -- months that should have been final --

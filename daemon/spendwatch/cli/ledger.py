@@ -22,7 +22,7 @@ from spendwatch.cli.rebuilding import Rebuilt, rebuilt, scratch_database, series
 from spendwatch.cli.screen import clean, print_json, print_list, the_one, when
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import printable
-from spendwatch.domain.merging import plan_change
+from spendwatch.domain.merging import NewContent, plan_change
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import Digest, SeriesKey, SourceName
 from spendwatch.exact_json import json_fields
@@ -232,22 +232,25 @@ def _remove(
     plan = plan_change(held, held.without(removed.identity))
     given_up = store.ledger.given_up(plan.contents)
     with ExitStack() as stack:
-        lines = store.ledger.content
+        lines, ids = store.ledger.content, store.ledger.ids
         if given_up:
             tellers = {one.identity for one in held.statements if given_up.intersection(day.digest for day in one.days)}
             wanted = [one for one in store.ledger.statements() if one.identity in tellers]
             found = stack.enter_context(rebuilt(settings, store, wanted, files))
             if found.missing:
                 return _cannot_compute(found)
-            archived = found.store.ledger.content
+            archived = found.store.ledger
 
             def lines(digest: Digest) -> bytes | None:
-                return archived(digest) if digest in given_up else store.ledger.content(digest)
+                return (archived if digest in given_up else store.ledger).content(digest)
+
+            def ids(digest: Digest) -> bytes | None:
+                return (archived if digest in given_up else store.ledger).ids(digest)
 
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="spendwatch-"))
         reader = stack.enter_context(ReadingProcess(Path(folder)))
         resolution = stack.enter_context(
-            reader.resolved(plan, lambda digest: lines(digest) or b"", lambda digest: store.ledger.ids(digest) or b"")
+            reader.resolved(plan, lambda digest: lines(digest) or b"", lambda digest: ids(digest) or b"")
         )
         changes = list(changes_of(store.database, resolution.days))
         for change in changes:
@@ -259,7 +262,9 @@ def _remove(
             return Exit.INTERRUPTED
         detail = "; ".join(filter(None, (f"{counted(len(changes), 'day')} changed", reason)))
         deed = AuditEntry(system_clock(), _actor(), REMOVED, f"{removed.identity[:8]} {removed.name}", detail, removed.digest)
-        store.ledger.remove(removed.identity, resolution, deed, held=held, series=series)
+        counts = {day.digest: day.lines for one in held.statements for day in one.days}
+        restored = (NewContent(one, counts[one], lines(one) or b"", ids(one) or b"") for one in sorted(given_up))
+        store.ledger.remove(removed.identity, resolution, deed, held=held, series=series, restored=restored)
     app = App(settings, store)
     try:
         waiting = app.assess()

@@ -157,7 +157,8 @@ def covering(key: DayKey, coverage: Iterable[Coverage]) -> list[Coverage]:
 def never_needed(statements: Sequence[HeldStatement]) -> frozenset[Digest]:
     """Return the contents that cannot count, whatever may come: a newer complete statement reaches beyond them."""
     superseded: set[Digest] = set()
-    needed: set[Digest] = set()
+    # What does not count itself may still take the place of older lines, of owners that the complete statement does not have.
+    needed = {piece.content for pieces in resolve(statements).values() for piece in pieces}
     for told, coverage in _by_month(statements):
         for one in told:
             version = one.day.version
@@ -199,6 +200,10 @@ class Plan:
         """Return the plan with what the reader has found: only these of the other days are needed."""
         together = shared | self.linked
         return replace(self, shared=shared, others=tuple(one for one in self.others if one.key in together))
+
+    def with_fresh(self, fresh: Iterable[Digest]) -> Plan:
+        """Return the plan with more contents that are taken from the new statement: the ledger has given up their lines."""
+        return replace(self, fresh=(*self.fresh, *fresh))
 
     @property
     def contents(self) -> frozenset[Digest]:

@@ -93,6 +93,8 @@ def _merge(file: BillFile, reading: Reading, desk: IngestContext) -> Receipt:
     statement = reading.statement
     held, closing, now = desk.ledger.held(statement.months), desk.closing(), desk.clock()
     plan = plan_change(held, held.with_statement(statement, now))
+    told = plan.contents & {day.digest for day in statement.days}
+    plan = plan.with_fresh(sorted(desk.ledger.given_up(told)))
     resolution = reading.resolve(
         plan, lambda digest: _content(desk.ledger, digest, plan), lambda digest: _there(desk.ledger.ids(digest))
     )

@@ -94,6 +94,9 @@ class Ledger(Protocol):
     def content(self, digest: Digest) -> bytes | None:
         """Return lines as they were recorded; empty if they were given up."""
 
+    def given_up(self, digests: Collection[Digest]) -> frozenset[Digest]:
+        """Return of which of these contents the lines were given up."""
+
     def ids(self, digest: Digest) -> bytes | None:
         """Return the ids of the lines of a content, packed by the reader; None if it is not on record."""
 

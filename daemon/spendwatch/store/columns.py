@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from itertools import islice
 from types import NoneType
-from typing import TYPE_CHECKING, Any, NewType, TypeAlias, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, NewType, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from sqlalchemy import (
     BigInteger,
@@ -49,6 +49,8 @@ metadata = MetaData(
     }
 )
 """Every table of the ledger. Named constraints can be changed by a later migration, nameless ones cannot."""
+
+T = TypeVar("T")
 
 TOTAL_DIGITS = 60
 """As many as our own sums hold."""
@@ -308,8 +310,8 @@ BATCH = 5000
 """Rows handed to the driver at once: enough to be fast, few enough to stay small in memory."""
 
 
-def batches(rows: Iterable[Row]) -> Iterable[Sequence[Row]]:
-    """Yield the rows in lists of at most `BATCH`."""
+def batches(rows: Iterable[T]) -> Iterable[Sequence[T]]:
+    """Yield the rows, or what rows are asked for by, in lists of at most `BATCH`."""
     pending = iter(rows)
     while batch := list(islice(pending, BATCH)):
         yield batch

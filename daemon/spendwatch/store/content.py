@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date
 
 from sqlalchemy import Column, Connection, Integer, LargeBinary, Table, delete, distinct, func, select, update
 
-from spendwatch.domain.merging import Resolution
+from spendwatch.domain.merging import NewContent
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, Digest, SeriesKey
-from spendwatch.store.columns import Row, StoredText, insert_into, metadata
+from spendwatch.store.columns import StoredText, batches, insert_into, metadata
+from spendwatch.store.day import is_month
 from spendwatch.store.statement_day import statement_day
 
 content = Table(
@@ -37,17 +38,20 @@ def ids_of(connection: Connection, digest: Digest) -> bytes | None:
     return ids
 
 
-def put_contents(connection: Connection, resolution: Resolution) -> None:
-    """Record the fresh contents; one at a time is in memory."""
-    for one in resolution.contents():
-        row: Row = one._asdict()
-        connection.execute(insert_into(connection, content).values(row).on_conflict_do_nothing())
+def put_contents(connection: Connection, contents: Iterable[NewContent]) -> None:
+    """Record contents, also in place of what was given up; one at a time is in memory."""
+    for one in contents:
+        insertion = insert_into(connection, content).values(one._asdict())
+        fresh = {"packed": insertion.excluded.packed, "ids": insertion.excluded.ids}
+        is_empty = func.length(content.c.packed) == 0
+        connection.execute(insertion.on_conflict_do_update(index_elements=[content.c.digest], set_=fresh, where=is_empty))
 
 
 def given_up_contents(connection: Connection, digests: Collection[Digest]) -> frozenset[Digest]:
     """Return which of these contents were given up."""
-    empty = select(content.c.digest).where(content.c.digest.in_(list(digests)), func.length(content.c.packed) == 0)
-    return frozenset(map(Digest, connection.scalars(empty)))
+    empty = select(content.c.digest).where(func.length(content.c.packed) == 0)
+    found = (connection.scalars(empty.where(content.c.digest.in_(some))) for some in batches(digests))
+    return frozenset(Digest(one) for some in found for one in some)
 
 
 def give_up(connection: Connection, before: date) -> int:
@@ -59,10 +63,13 @@ def give_up(connection: Connection, before: date) -> int:
     return connection.execute(update(content).where(which).values(packed=b"")).rowcount
 
 
-def give_up_contents(connection: Connection, digests: Collection[Digest]) -> None:
-    """Drop the lines of these contents, which no statement can ever need again."""
-    if digests:
-        connection.execute(update(content).where(content.c.digest.in_(list(digests))).values(packed=b"", ids=b""))
+def give_up_contents(connection: Connection, digests: Iterable[Digest], series: SeriesKey) -> None:
+    """Drop the lines of these contents, which no statement of that series can ever need again, unless others have them."""
+    others = select(statement_day.c.content).where(~is_month(statement_day, series))
+    dropped = update(content).values(packed=b"", ids=b"")
+    for some in batches(digests):
+        theirs = others.where(statement_day.c.content.in_(some))
+        connection.execute(dropped.where(content.c.digest.in_(some), content.c.digest.not_in(theirs)))
 
 
 def crowded_series(connection: Connection) -> list[SeriesKey]:

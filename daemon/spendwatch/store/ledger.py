@@ -12,7 +12,7 @@ from spendwatch.domain.commodity import Category
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import Rejection
-from spendwatch.domain.merging import Held, Resolution, ResolvedDay, never_needed
+from spendwatch.domain.merging import Held, NewContent, Resolution, ResolvedDay, never_needed
 from spendwatch.domain.outstanding import Charged
 from spendwatch.domain.period import BillingPeriod, PeriodClose
 from spendwatch.domain.scope import Dimension
@@ -129,7 +129,7 @@ class Ledger(Book):
             closed = closing or PeriodClose()
             before = spent_in_closed(connection, statement, closed)
             number = enter(connection, statement, resolution.days, name=name, source=source, now=now)
-            put_contents(connection, resolution)
+            put_contents(connection, resolution.contents())
             put_statement_days(connection, number, statement)
             for day in resolution.days:
                 put_day(connection, day)
@@ -140,11 +140,19 @@ class Ledger(Book):
             next_revision(connection)
 
     def remove(
-        self, removed: Digest, resolution: Resolution, entry: AuditEntry, *, held: Held, series: Collection[SeriesKey]
+        self,
+        removed: Digest,
+        resolution: Resolution,
+        entry: AuditEntry,
+        *,
+        held: Held,
+        series: Collection[SeriesKey],
+        restored: Iterable[NewContent] = (),
     ) -> None:
         """Remove a statement, record its days as they are without it, and note who did it: all or nothing.
 
-        `held` is what was on record of its series; if it is no longer so: `LedgerChangedError`.
+        `held` is what was on record of its series; if it is no longer so: `LedgerChangedError`. `restored` are contents whose
+        lines were given up and are needed again.
         """
         with self._database.writing() as connection:
             hold_revision(connection)
@@ -154,6 +162,7 @@ class Ledger(Book):
                 put_day(connection, day)
             for one in series:
                 recompute_reach(connection, one)
+            put_contents(connection, restored)
             forget_unused(connection)
             add_audit_entry(connection, entry)
             next_revision(connection)
@@ -219,7 +228,7 @@ class Ledger(Book):
         with self._database.writing() as connection:
             for series in crowded_series(connection):
                 if closing.is_over(series.period):
-                    give_up_contents(connection, never_needed(held_of(connection, [series]).statements))
+                    give_up_contents(connection, never_needed(held_of(connection, [series]).statements), series)
 
     def usage(
         self, series: Sequence[SeriesKey], by: Sequence[Dimension], *, products: Sequence[str] | None, days: tuple[date, date]
