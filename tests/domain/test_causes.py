@@ -142,6 +142,14 @@ def test_refunds_are_in_the_rest_and_nothing_is_told_of_a_scope_that_got_money_b
     assert splitting().of([spent("-2")]) == splitting().of([]) == Causes()
 
 
+def test_equal_charges_for_a_watched_product_and_for_another_are_both_told() -> None:
+    causes = splitting().of([spent("5", model="qwen"), spent("5", model="qwen", product="ecs")])
+    assert [(named(cause), cause.spent, cause.category) for cause in causes.rows] == [
+        (["qwen"], cny(5), None),
+        (["qwen"], cny(5), Category.INFERENCE),
+    ]
+
+
 def test_other_products_have_no_category_but_a_name() -> None:
     causes = splitting().of([spent("5", product="opensearch", commodity="opensearch"), spent("1", product="oss", commodity="")])
     assert [(cause.category, named(cause)) for cause in causes.rows] == [(None, ["opensearch"]), (None, ["oss"])]

@@ -182,7 +182,7 @@ class Splitting:
 
     def _split(self, sums: Sequence[SpendSum], way: tuple[Dimension, ...], most: int) -> _Split:
         groups = self._grouped(sums, way)
-        ordered = sorted(groups.items(), key=lambda one: (-one[1], one[0])) if len(groups) > 1 else list(groups.items())
+        ordered = sorted(groups.items(), key=_largest_first) if len(groups) > 1 else list(groups.items())
         listed = [(key, amount) for key, amount in ordered[:most] if amount > 0]
         return _Split(way, groups, listed, exact_sum(amount for _, amount in listed))
 
@@ -254,6 +254,11 @@ class Splitting:
                 has_main = True
                 share = _ALL if totals[value] >= whole else share_of(totals[value], whole) or _NOTHING
                 yield Main(self._part((dimension, value)), share)
+
+
+def _largest_first(group: tuple[_Key, Decimal]) -> tuple[Decimal, tuple[tuple[Dimension, str], ...], str]:
+    (named, category), amount = group
+    return -amount, named, category or ""
 
 
 def _categories(finest: Mapping[_Key, Decimal]) -> tuple[Category, ...]:
