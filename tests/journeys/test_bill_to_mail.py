@@ -60,7 +60,7 @@ def test_one_bill_makes_one_mail_for_each_matter_and_an_alert_for_each_threshold
     with SmtpSink() as mail:
         home = TimedHome(tmp_path, mail)
         home.furnish(account=", balance: {from: manual, cash: 400.00, floors: [150.00, 120.00], runway: [7d, 3d]}")
-        home.watch(budget="550.00", more="thresholds: [50%, forecast 80%]")
+        home.watch(budget="550.00", more="thresholds: [50%, forecast 80%]\nremind: 1d")
         home.at("2026-09-17T10:00")
         home.drop(_days(*["15"] * 16), exported=home.now)
         home.call("once")
@@ -72,7 +72,17 @@ def test_one_bill_makes_one_mail_for_each_matter_and_an_alert_for_each_threshold
         finally:
             assert running.stop() == 0
         balance, budget = sorted((_parsed(one) for one in home.mails()), key=lambda one: "Research" in str(one["Subject"]))
-        alerts = [one["rule"] + " " + one["threshold"] for one in home.json("alerts")["alerts"]]
+        alerts = {one["rule"] + " " + one["threshold"]: one["id"] for one in home.json("alerts")["alerts"]}
+        half, ahead = alerts["spend.threshold_reached 50%"], alerts["spend.forecast forecast 80%"]
+        shown = home.call("explain", half).stdout
+        home.at("2026-09-19T11:00")
+        home.call("once")
+        reminded = home.json("explain", half)
+    assert f"together with alert {ahead[:8]}" in shown
+    assert f"none of its own: told with {ahead[:8]}" in shown
+    # A reminder is no decision.
+    assert {one["reason"] for one in reminded["deliveries"]} == {"repeated"}
+    assert reminded["decision"]["told_by"] == ahead
     assert sorted(alerts) == [
         "balance.low 120",
         "balance.low 150",

@@ -116,12 +116,17 @@ def _own(facts: Facts, alert: Alert) -> Facts:
 
 
 def _decision(alert: Alert, store: Store) -> Notification | None:
-    """Return the notification that tells of it first: its own, else that of the graver alert of the same matter and round."""
-    if own := store.book.notifications_of(alert.id):
+    """Return the notification that tells of it first: its own, else that of the graver alert of the same matter and round.
+
+    What was told with another has words of its own only later, when it is repeated or ends.
+    """
+    own = store.book.notifications_of(alert.id)
+    if own and own[0].created_at == alert.since:
         return own[0]
     others = (one for one in store.book.alerts() if one.key.matter == alert.key.matter)
     told = (said for other in others for said in store.book.notifications_of(other.id))
-    return next((said for said in told if said.created_at == alert.since and said.reason is Reason.FIRED), None)
+    with_it = (said for said in told if said.created_at == alert.since and said.reason is Reason.FIRED)
+    return next(with_it, own[0] if own else None)
 
 
 def _now(alert: Alert, told: Facts, store: Store, settings: Settings) -> tuple[Facts, Sequence[SpendSum], Causes]:
@@ -270,7 +275,9 @@ def _heading(found: _Explained, settings: Settings) -> Iterator[tuple[str, str]]
         yield "Account", settings.policies.names.label(Dimension.ACCOUNT, account)
     yield "Period", alert.key.period or f"episode {alert.episode}"
     yield "Since", when(alert.since, zone) + (f", ended {when(alert.resolved_at, zone)}" if alert.resolved_at else "")
-    if alert.told_at:
+    if alert.told_at and not alert.times_told and found.decision:
+        yield "Notified", f"together with alert {found.decision.alert[:8]}, {when(alert.told_at, zone)}"
+    elif alert.told_at:
         yield "Notified", f"{counted(alert.times_told, 'notification')}, the last {when(alert.told_at, zone)}"
     else:
         yield "Notified", "covered by a more severe alert" + (f" ({found.decision.alert[:8]})" if found.decision else "")
@@ -371,8 +378,7 @@ def _print_deliveries(found: _Explained, settings: Settings) -> None:
     screen = console()
     screen.print("\nDeliveries")
     if not found.deliveries:
-        none = "none: no channel has a recipient" if found.alert.told_at else "none: covered by a more severe alert"
-        screen.print(none)
+        screen.print(_without_deliveries(found))
         return
     rows = [
         (
@@ -389,6 +395,17 @@ def _print_deliveries(found: _Explained, settings: Settings) -> None:
     errors = dict.fromkeys((one.channel, one.target, one.last_error) for one in found.deliveries if one.last_error)
     for channel, target, error in errors:
         screen.print(f"  {channel}{f', {clean(target)}' if target else ''}: {clean(error)}", soft_wrap=False)
+
+
+def _without_deliveries(found: _Explained) -> str:
+    alert, told = found.alert, found.decision
+    if not alert.told_at:
+        return "none: covered by a more severe alert"
+    return (
+        f"none of its own: told with {told.alert[:8]}"
+        if told and told.alert != alert.id
+        else "none: no channel has a recipient"
+    )
 
 
 # --- as JSON
