@@ -426,6 +426,34 @@ def test_every_commit_is_synced(path: Path) -> None:
     database.close()
 
 
+def test_a_backup_goes_where_it_is_told_and_nowhere_else(path: Path, tmp_path: Path) -> None:
+    database = open_database(str(path))
+    target, other = tmp_path / "backup.db", tmp_path / "other.db"
+    other.touch()
+    # Where a copy of a process of this number could be made.
+    for name in (f".{target.name}.{os.getpid()}.part", f".{target.name}.part"):
+        (tmp_path / name).symlink_to(other)
+    database.back_up(target)
+    assert not other.read_bytes()
+    assert (target.is_symlink(), stat.S_IMODE(target.stat().st_mode)) == (False, 0o600)
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "nowhere.db")
+    with pytest.raises(FileExistsError):
+        database.back_up(link)
+    assert not (tmp_path / "nowhere.db").exists()
+    database.close()
+
+
+@pytest.mark.parametrize(("name", "why"), [("x" * 256, "File name too long"), ("file/backup.db", "Not a directory")])
+def test_a_backup_that_cannot_be_written_says_why_and_leaves_nothing(path: Path, tmp_path: Path, name: str, why: str) -> None:
+    database = open_database(str(path))
+    (tmp_path / "file").touch()
+    with pytest.raises(LedgerUnavailableError, match=f"cannot be written: {why}$"):
+        database.back_up(tmp_path / name)
+    assert {one.name for one in tmp_path.iterdir()} == {"file", "made"}
+    database.close()
+
+
 def test_an_odd_path_is_just_a_path(tmp_path: Path) -> None:
     path = tmp_path / "a b?mode=memory#%20" / "账.db"
     open_database(str(path)).close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -47,6 +48,13 @@ def make_private_file(path: Path) -> None:
         os.fchmod(file, _FILE_MODE)
     finally:
         os.close(file)
+
+
+def new_private_file(folder: Path, prefix: str) -> Path:
+    """Make an empty file for the owner alone, under a name that nobody could know before, and put a link there."""
+    file, name = tempfile.mkstemp(".part", prefix, folder)
+    os.close(file)
+    return Path(name)
 
 
 def publish_new(part: Path, target: Path) -> None:

@@ -16,7 +16,15 @@ from sqlalchemy.pool import QueuePool
 
 from spendwatch.domain.errors import LedgerDamagedError, LedgerUnavailableError
 from spendwatch.store.columns import DecimalSum
-from spendwatch.store.files import FileLock, Turn, make_private_file, make_private_folder, publish_new, require_local_disk
+from spendwatch.store.files import (
+    FileLock,
+    Turn,
+    make_private_file,
+    make_private_folder,
+    new_private_file,
+    publish_new,
+    require_local_disk,
+)
 from spendwatch.store.trouble import file_trouble, in_words
 
 _OLDEST = (3, 35, 0)
@@ -24,6 +32,8 @@ _OLDEST = (3, 35, 0)
 _PATIENCE = 30.0
 """Seconds to wait for other writers, ours and foreign ones."""
 _SOON, _TRIES = 0.1, 5
+_LONGEST = 50
+"""So many characters of a backup's name stand in that of the file that becomes it."""
 _WRITER = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # NORMAL loses acknowledged commits at a power cut
@@ -110,9 +120,9 @@ class SqliteStorage:
 
     def back_up(self, target: Path) -> str:
         """Copy the file of this moment beside the new one, look through the copy, and only then give it its name."""
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        make_private_file(part)
+        part: Path | None = None
         try:
+            part = new_private_file(target.parent, f".{target.name[:_LONGEST]}.")
             with self.reading() as connection, closing(sqlite3.connect(part, isolation_level=None)) as copy:
                 cast("sqlite3.Connection", connection.connection.driver_connection).backup(copy)
                 copy.execute("PRAGMA journal_mode = DELETE")  # a file on its own, without a log beside it
@@ -121,11 +131,15 @@ class SqliteStorage:
                 msg = f"the ledger at {self.place} is damaged, and so would be its backup: {complaint}"
                 raise LedgerDamagedError(msg)
             publish_new(part, target)
-        except sqlite3.Error as error:
-            msg = f"the backup {target} cannot be written: {in_words(error)}"
+        except FileExistsError:
+            raise
+        except (sqlite3.Error, OSError) as error:
+            why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else in_words(error)
+            msg = f"the backup {target} cannot be written: {why}"
             raise LedgerUnavailableError(msg) from None
         finally:
-            part.unlink(missing_ok=True)
+            if part is not None:
+                part.unlink(missing_ok=True)
         return ""
 
     def close(self) -> None:
