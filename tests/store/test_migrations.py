@@ -99,3 +99,15 @@ def test_a_migration_that_fails_leaves_the_ledger_as_it_was(
         assert not inspect(connection).has_table("added")
         assert schema.stored_revision(connection) == schema.HEAD
         assert len(ledger.ledger.statements()) == 1
+
+
+def test_a_ledger_that_no_release_made_is_refused_and_left_as_it_is(place_of_before: str) -> None:
+    database = open_database(place_of_before)
+    with database.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE content DROP COLUMN ids")
+    database.close()
+    for is_read_only in (True, False):
+        with pytest.raises(
+            LedgerUnavailableError, match=r"unfinished spendwatch \(its table content has no ids\): move it away"
+        ):
+            open_database(place_of_before, read_only=is_read_only)

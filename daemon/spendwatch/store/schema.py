@@ -22,6 +22,15 @@ VERSION_TABLE = "spendwatch_revision"
 
 _MIGRATIONS = "spendwatch.store:migrations"
 
+_COLUMNS = {
+    "sqlite": "SELECT t.name, c.name FROM sqlite_master AS t JOIN pragma_table_info(t.name) AS c WHERE t.type = 'table'",
+    "postgresql": (
+        "SELECT t.relname, c.attname FROM pg_class AS t JOIN pg_attribute AS c ON c.attrelid = t.oid AND NOT c.attisdropped "
+        "WHERE t.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())"
+    ),
+}
+"""Ask for every table and each of its columns."""
+
 
 def require_current(storage: Storage, *, read_only: bool) -> None:
     """Bring the tables up to date. Refused, with nothing touched: an unknown schema, and any migration when `read_only`."""
@@ -47,6 +56,7 @@ def stored_revision(connection: Connection) -> str | None:
 def _is_current(connection: Connection, place: str, *, read_only: bool) -> bool:
     revision = stored_revision(connection)
     if revision == HEAD:
+        _require_columns(connection, place)
         return True
     if revision is None and read_only:
         msg = f"no ledger yet at {place}"
@@ -63,6 +73,18 @@ def _is_current(connection: Connection, place: str, *, read_only: bool) -> bool:
         msg = f"the ledger at {place} has an older schema ({revision}): start the daemon once to bring it to {HEAD}"
         raise LedgerUnavailableError(msg)
     return False
+
+
+def _require_columns(connection: Connection, place: str) -> None:
+    """Refuse tables of a version that was never released: its revision says nothing."""
+    found = {tuple(row) for row in connection.execute(text(_COLUMNS[connection.dialect.name]))}
+    wanted = ((table.name, column.name) for table in metadata.tables.values() for column in table.columns)
+    if lacking := next((one for one in wanted if one not in found), None):
+        msg = (
+            f"the ledger at {place} was made by an unfinished spendwatch (its table {lacking[0]} has no {lacking[1]}): move it "
+            "away, and a new one is made from the archived bills"
+        )
+        raise LedgerUnavailableError(msg)
 
 
 def _refuse_foreign_tables(connection: Connection, place: str) -> None:
