@@ -20,6 +20,7 @@ from spendwatch.domain.scope import (
     can_fit,
     parse_scope,
     parse_tags,
+    value_of,
 )
 from spendwatch.domain.statement import UNASSIGNED, AccountId, WorkspaceId
 
@@ -158,3 +159,8 @@ def test_the_scope_of_one_value_has_a_text_of_its_own_that_is_read_back(
 
 def test_a_scope_is_shown_with_its_value() -> None:
     assert BudgetScope(ACME, None, "key", Counts.PAY_AS_YOU_GO, "1200345").label == "pay_as_you_go:account/key/1200345"
+
+
+def test_a_tag_value_is_as_every_database_can_hold_it() -> None:
+    values = {Dimension.TAGS: '{"team":"a\\u0000b"}'}
+    assert value_of("tag:team", values) == r"a\x00b"

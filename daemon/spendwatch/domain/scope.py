@@ -71,7 +71,8 @@ def dimension_of(column: str) -> Dimension | None:
 def value_of(column: str, values: Mapping[Dimension, str]) -> str:
     """Return the value of a roll-up row in a column: a dimension's, or that of one tag as in `tag:team`."""
     if column.startswith(TAG):
-        return parse_tags(values.get(Dimension.TAGS, "")).get(column.removeprefix(TAG), "")
+        # Alerts are about values: without NUL, which no database takes, so that they are found again.
+        return parse_tags(values.get(Dimension.TAGS, "")).get(column.removeprefix(TAG), "").replace("\0", "\\x00")
     return values.get(Dimension(column), "")
 
 
