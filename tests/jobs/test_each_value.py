@@ -152,6 +152,11 @@ def test_a_correction_and_a_reminder_that_reached_nobody_go_again_to_all_they_we
     around = Surroundings(rounds.policies, ZONE, TARGETS, {})
     for one in (reminder, corrected):
         assert set(one.channels) == set(ways_of(one, around)) == {OPS, FINANCE}
+    rounds.bill(FIRST, row("40", api_key="4"))
+    [nearly] = rounds.round(after=DAY)
+    rounds.bill(FIRST, row("-1", api_key="4"), told="20260906000000")
+    [refunded] = rounds.round(after=DAY)
+    assert nearly.channels == refunded.channels == ways_of(refunded, around) == (OPS,)
     only_ops = replace(rounds.policies.accounts[0], channels=(OPS,))
     later = replace(around, policies=replace(rounds.policies, accounts=(only_ops,)))
     assert ways_of(reminder, later) == (OPS,), "a channel that the policy no longer names is left alone"

@@ -200,14 +200,12 @@ def ways_of(said: Notification, around: Surroundings) -> tuple[ChannelName, ...]
     name = scope.budget if isinstance(scope, BudgetScope) else ""
     finer = next((one for one in owner.budgets if one.name == name), None)
     labels, usual = {said.facts.threshold, *said.facts.also}, (finer and finer.channels) or owner.channels
-    if not rule.is_about_spend:
-        return usual
-    thresholds = (finer or owner).thresholds
+    thresholds = (finer or owner).thresholds if rule.is_about_spend else ()
     found = channels_of((one for one in thresholds if one.label in labels), usual) or usual
-    if rule is Rule.CORRECTED or said.reason is Reason.REPEATED:
+    if thresholds and (rule is Rule.CORRECTED or said.reason is Reason.REPEATED):
         # They are for all who heard before, of more than they name.
-        still = channels_of(thresholds, usual)
-        found += tuple(name for name in said.channels if name in still and name not in found)
+        still = {*usual, *channels_of(thresholds, usual)}
+        return tuple(name for name in said.channels if name in still) or found
     return found
 
 
