@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from bill_builder import a_bill
 from home import RESEARCH, TRAINING, Home, lines_worth, this_month
+from terminal import Terminal
 
 COMMANDS = (
     "demo",
@@ -455,3 +457,18 @@ def test_a_cancelled_delivery_is_never_sent_and_stays_on_record(home: Home) -> N
     home.call("once")
     assert len(home.requests()) == 1
     assert [one["state"] for one in home.json("deliveries", "list")["deliveries"] if one["channel"] == "hook"] == ["cancelled"]
+
+
+def test_deliveries_are_listed_on_80_columns_without_a_word_cut(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00")
+    home.hook_answers(500)
+    home.drop(lines_worth("60"))
+    home.call("once", expect=75)
+    command = [sys.executable, "-m", "spendwatch", "--config", str(home.folder), "deliveries"]
+    with Terminal(command, home.folder, os.environ) as screen:
+        assert screen.end() == 0
+    for one in home.json("deliveries", "list")["deliveries"]:
+        assert re.search(rf"^{one['id'][:8]}  {one['channel']} .* {one['state']}  ", screen.shown, re.MULTILINE)
+    assert "…" not in screen.shown
+    assert max(map(len, screen.shown.splitlines())) <= 80

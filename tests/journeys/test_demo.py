@@ -102,6 +102,13 @@ def test_what_is_kept_can_be_explained_and_reported(shown: str, kept: Path) -> N
     month = shown.split(maxsplit=1)[0]
     spent = sum(Decimal(row["spend"]) for row in home.json("report", "--month", month)["rows"])
     assert spent > 700
+    overdue, floor = (
+        next(one for one in home.json("alerts", "--all")["alerts"] if one["summary"].startswith(begins))
+        for begins in ("acme is overdue: ", "available balance of acme is CNY 2")
+    )
+    assert "Notified    3 notifications, the last" in home.call("explain", overdue["id"]).stdout
+    day, time = floor["since"][:16].split("T")
+    assert f"Notified    1 notification, the last {day} {time}\n" in home.call("explain", floor["id"]).stdout
     assert home.call("ledger", "verify").stdout.endswith("all days are equal.\n")
 
 

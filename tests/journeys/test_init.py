@@ -237,6 +237,7 @@ def test_rejected_bills_are_named_and_nothing_is_written_if_none_could_be_read(f
     assert not fresh.folder.exists()
     shown = init(fresh, "--from", *paths(LEGACY), *junk, *MAIL, "--yes")
     assert "Read 1 bill of 4." in shown
+    assert re.findall(r" import (.*)\n", shown) == paths(LEGACY)  # what was rejected is not suggested
     assert "contains a balance, not bills" in shown
 
 

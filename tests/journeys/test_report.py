@@ -213,6 +213,13 @@ def test_a_name_in_csv_is_no_formula(quiet_home: Home) -> None:
     assert "'=1+1" in text.splitlines()[1].split(",")
 
 
+def test_a_report_says_whether_nothing_is_on_record_or_nothing_matches_and_has_one_form(reported: Home) -> None:
+    filtered = ("report", "--month", "2026-09", "--where", "workspace=nobody")
+    assert reported.call(*filtered).stdout.startswith("No spend on record in 2026-09 matches --where.\n")
+    assert reported.call("report", "--month", "2026-01").stdout.startswith("No spend on record in 2026-01.\n")
+    assert "give either --json or --csv" in reported.call("report", "--json", "--csv", expect=2).stderr
+
+
 def test_rows_hold_what_programs_compare_and_details_the_rest(reported: Home) -> None:
     found = reported.json("report", "--month", "2026-08", "--by", "workspace,model")
     for row, more in zip(found["rows"], found["details"], strict=True):

@@ -11,6 +11,8 @@ from bill_builder import a_bill, a_line
 from home import Home, TimedHome, lines_worth
 from servers_http import HttpSink
 
+MONTHS = ("2026-08", "2026-09", "2026-10")
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[TimedHome]:
@@ -44,6 +46,17 @@ def test_a_month_that_is_over_is_shown_with_its_end_and_without_todays_balance(h
     (account,) = home.json("status", "--month", "2026-09")["accounts"]
     assert (account["balance"], account["workspaces"][0]["state"]) == (None, "critical")
     home.call("status", "--month", "2026-09", "--exit-code")
+
+
+def test_a_month_without_any_bill_is_never_called_ok(home: TimedHome) -> None:
+    drop(home, "10", day="20260919", exported="20260920110000")
+    home.call("once")
+    states = {month: home.json("status", "--month", month)["accounts"][0]["workspaces"][0]["state"] for month in MONTHS}
+    assert states == {"2026-08": "unknown", "2026-09": "ok", "2026-10": "unknown"}
+
+
+def test_a_status_that_refreshes_needs_a_terminal(home: TimedHome) -> None:
+    assert "--watch needs a terminal" in home.call("status", "--watch", expect=2).stderr
 
 
 def test_the_exit_code_is_about_alerts_that_fire_and_not_about_the_state(home: TimedHome) -> None:

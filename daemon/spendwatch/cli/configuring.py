@@ -69,7 +69,8 @@ def write_own(
     if draft is None:
         click.echo("Nothing was written.")
         return Exit.DONE
-    return _write(folder, bills, draft, sends_test=sends_test)
+    read = [bill for bill, one in zip(bills, found.outcomes, strict=True) if one.receipt] if found else ()
+    return _write(folder, read, draft, sends_test=sends_test)
 
 
 def _checked(given: Mapping[str, str | None], emails: Sequence[str], budgets: Sequence[str], password: bytes | None) -> Given:

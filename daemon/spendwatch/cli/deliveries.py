@@ -59,7 +59,8 @@ def list_deliveries(place: Place, state: str | None = None, limit: int = 50, *, 
     def json(one: Delivery) -> dict[str, object]:
         return _json(one, settings.zone)
 
-    return print_list("deliveries", found, json if as_json else None, headings, row, none=none, wraps="LAST ERROR")
+    less = ("ATTEMPTS", "WHAT")
+    return print_list("deliveries", found, json if as_json else None, headings, row, none=none, wraps="LAST ERROR", less=less)
 
 
 def _json(delivery: Delivery, zone: tzinfo) -> dict[str, object]:

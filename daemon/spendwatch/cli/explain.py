@@ -278,7 +278,9 @@ def _heading(found: _Explained, settings: Settings) -> Iterator[tuple[str, str]]
     if alert.told_at and not alert.times_told and found.decision:
         yield "Notified", f"together with alert {found.decision.alert[:8]}, {when(alert.told_at, zone)}"
     elif alert.told_at:
-        yield "Notified", f"{counted(alert.times_told, 'notification')}, the last {when(alert.told_at, zone)}"
+        sent = {one.notification.id: one.notification.created_at for one in found.deliveries}
+        last = max(sent.values(), default=alert.told_at)
+        yield "Notified", f"{counted(len(sent) or alert.times_told, 'notification')}, the last {when(last, zone)}"
     else:
         yield "Notified", "covered by a more severe alert" + (f" ({found.decision.alert[:8]})" if found.decision else "")
     if alert.amount and not found.decision:

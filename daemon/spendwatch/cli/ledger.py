@@ -16,7 +16,7 @@ from spendwatch.app import App
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.options import json_option, list_unless_told, month_option
+from spendwatch.cli.options import json_option, list_unless_told, only_month_option
 from spendwatch.cli.outcome import statement_json, waiting_text
 from spendwatch.cli.rebuilding import Rebuilt, rebuilt, scratch_database, series_of
 from spendwatch.cli.screen import clean, print_json, print_list, the_one, when
@@ -96,7 +96,7 @@ _files = click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay
 
 @ledger.command()
 @_files
-@month_option
+@only_month_option
 @json_option
 @click.pass_obj
 def verify(place: Place, files: tuple[Path, ...], month: BillingPeriod | None, *, as_json: bool) -> int:

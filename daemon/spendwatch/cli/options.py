@@ -39,7 +39,8 @@ class _Day(click.ParamType[date]):
 
 _EARLIEST, _LATEST = date(2000, 1, 1), date(2199, 12, 31)
 DAY = _Day()
-month_option = click.option("--month", type=_Month(), help="Default: the current month; for `ledger verify` all.")
+month_option = click.option("--month", type=_Month(), help="Default: the current month.")
+only_month_option = click.option("--month", type=_Month(), help="Only this month. Default: all months.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document; amounts are strings.")
 
 

@@ -83,6 +83,9 @@ def report(
     The spend of the month before, or of as many days before, stands beside it. By month and without a range, the last twelve
     months are shown. A charge that is dated outside its billing month counts on that month's first or last day.
     """
+    if as_json and as_csv:
+        msg = "give either --json or --csv"
+        raise click.UsageError(msg)
     columns = tuple(_known(part.strip(), "--by") for part in by.split(",") if part.strip())
     if not columns:
         msg = f"names nothing; use any of {', '.join(_BY)}, tag:KEY"
@@ -101,7 +104,7 @@ def report(
     elif as_csv:
         _write_csv(found)
     else:
-        _print_report(found)
+        _print_report(found, is_filtered=bool(filters))
     for line in () if as_json else _remarks(found, settings.policies):
         click.echo(line, err=as_csv)
     return Exit.DONE
@@ -435,10 +438,11 @@ _WRAPS = (40, 26)
 """Where the one column that may wrap does so, and where if the screen is narrow."""
 
 
-def _print_report(found: _Report) -> None:
+def _print_report(found: _Report, *, is_filtered: bool) -> None:
     screen = console()
     word = "in" if found.span.month else "from"
-    screen.print(f"Spend {word} {found.span.label}" if found.rows else f"No spend on record {word} {found.span.label}.")
+    none = f"No spend on record {word} {found.span.label}{' matches --where' if is_filtered else ''}."
+    screen.print(f"Spend {word} {found.span.label}" if found.rows else none)
     if found.rows or found.gone:
         tables = (_table(found, set(_LESS[:number])) for number in range(len(_LESS) + 1))
         print_whole(screen, fitting(screen, tables))

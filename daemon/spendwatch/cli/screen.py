@@ -284,15 +284,26 @@ def print_list(
     right: Collection[str] = (),
     wraps: str = "",
     is_whole: bool = False,
+    less: Sequence[str] = (),
 ) -> Exit:
-    """Print what a command lists: one JSON document, a table, or that there is none. `is_whole`: nothing of it may be cut."""
+    """Print what a command lists: one JSON document, a table, or that there is none. `is_whole`: nothing of it may be cut.
+
+    `less`: the columns that a narrow screen does without, in this order, before a word is cut.
+    """
     if as_json:
         print_json({"schema_version": 1, name: [as_json(one) for one in found]})
     elif not found:
         console().print(none)
     else:
-        drawn = table(headings, [row(one) for one in found], right=right, wraps=wraps)
-        (print_whole if is_whole else Console.print)(console(), drawn)
+        screen, rows, names = console(), [row(one) for one in found], list(headings)
+        drawn = table(names, rows, right=right, wraps=wraps)
+        for heading in less:
+            if drawn.least > screen.width:
+                place = names.index(heading)
+                names.pop(place)
+                rows = [(*cells[:place], *cells[place + 1 :]) for cells in rows]
+                drawn = table(names, rows, right=right, wraps=wraps)
+        (print_whole if is_whole else Console.print)(screen, drawn)
     return Exit.DONE
 
 

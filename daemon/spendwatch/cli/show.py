@@ -56,6 +56,9 @@ _SHARES = re.compile(r"(\b[0-9.]+)%, (?=[0-9.]+%)")
 @click.pass_obj
 def status(place: Place, month: BillingPeriod | None, *, as_json: bool, everything: bool, watch: bool, exit_code: bool) -> int:
     """Show what needs you, spend and budget per workspace, the balance, alerts, and the age of the figures."""
+    if watch and (as_json or not sys.stdout.isatty()):
+        msg = "--watch needs a terminal, and no --json"
+        raise click.UsageError(msg)
     if not watch:
         gc.disable()  # it would take a twentieth of the time, of a command that ends at once
     settings = place.settings()
@@ -102,7 +105,7 @@ def _watch(settings: Settings, store: Store, month: BillingPeriod | None, *, eve
 
     wait, insight = threading.Event(), Insight()
     screen = console()
-    with Live(console=screen, auto_refresh=False, screen=sys.stdout.isatty()) as live:
+    with Live(console=screen, auto_refresh=False, screen=True) as live:
         while True:
             overview = _look(settings, store, month, insight)
             live.update(_page(overview, _running(store), settings, screen, everything=everything), refresh=True)

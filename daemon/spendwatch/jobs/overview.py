@@ -318,10 +318,12 @@ class _Standings:
     def of(cls, month: _Month, told: Collection[AlertScope]) -> _Standings:
         fresh, until = month.fresh, month.view.data_until(month.policies.products)
         started = datetime.combine(month.period.first_day, time(), month.zone)
+        recorded = {total.series.account for total in month.view.totals(month.period)}
         blind = {
             policy.account
             for policy in month.policies.accounts
-            if until.get(policy.account, started) <= started or (month.is_of_now and fresh.silence(policy.account))
+            if until.get(policy.account, started) <= started
+            or (fresh.silence(policy.account) if month.is_of_now else policy.account not in recorded)
         }
         standings = stand(month.view, month.policies, month.period, told)
         by_place: dict[Place, list[Standing]] = {}
