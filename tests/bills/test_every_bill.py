@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from hashlib import sha256
+from itertools import permutations
 from pathlib import Path
 from random import Random
 
@@ -31,7 +32,7 @@ from many_layouts import (
     pushed_detail,
     summary,
 )
-from oracle import Hints, month_to_date, naive_sum, unsettled
+from oracle import Hints, month_to_date, naive_sum, spend_by_day, unsettled
 from real_ledger import RealLedger
 from small_ledger import Copies, SmallLedger, read_here
 from spendwatch.bills.client.process import ReadingProcess
@@ -67,12 +68,13 @@ def check(seed: int, most: int) -> tuple[Decimal, Decimal]:
     dice = dice_of(seed)
     files = every_file(a_month(dice, may_move=True, owners=OWNERS), dice)
     files = dice.sample(files, min(len(files), dice.randrange(1, most)))
-    expected, owed = month_to_date(files, PLAIN), unsettled(files, PLAIN)
+    expected, by_day, owed = month_to_date(files, PLAIN), spend_by_day(files, PLAIN), unsettled(files, PLAIN)
     copies = Copies(HINTS)
     for _ in range(2):
         order = shuffled(files, dice)
         ledger = copies.entered(order)
         assert ledger.sums() == expected, [name for name, _ in order]
+        assert ledger.sums_by_day() == by_day, [name for name, _ in order]
         assert ledger.unsettled() == owed, [name for name, _ in order]
     right = exact_sum(amount for key, amount in expected.items() if key[2] == "sfm")
     return right, naive_sum(files, PLAIN, product="sfm")
@@ -213,6 +215,19 @@ def test_complete_exports_of_two_owners_leave_each_other_alone_and_a_later_one_o
     for order in ([of_alpha, of_beta, both], [both, of_beta, of_alpha], [of_beta, both, archive]):
         assert entered(order).total() == 10010
     assert month_to_date([of_alpha, both, of_beta], PLAIN) == entered([of_alpha, both, of_beta]).sums()
+
+
+def test_of_equally_new_bills_a_line_that_has_moved_counts_on_the_later_day_in_any_order() -> None:
+    days = [
+        Charge(1, date(2026, 9, 5), Decimal(3)),
+        Charge(1, date(2026, 9, 12), Decimal(3)),
+        Charge(2, date(2026, 9, 20), Decimal(1)),
+    ]
+    files = [detail([charge], "20260921120000") for charge in days]
+    for order in permutations(files):
+        ledger = entered(order)
+        assert [key.day.day for key in sorted(ledger.days)] == [12, 20]
+        assert ledger.sums_by_day() == spend_by_day(order, PLAIN)
 
 
 def test_a_month_as_a_whole_and_its_days_are_the_same_money() -> None:

@@ -181,6 +181,16 @@ class SmallLedger:
                     sums[key.account, key.period.label, row.product, row.workspace, row.currency] += row.billed_cost
         return dict(sums)
 
+    def sums_by_day(self) -> dict[tuple[str, str, str, str], Decimal]:
+        """Return exact sums of the series that count by month, day, workspace and currency, as the oracle gives them."""
+        sums: dict[tuple[str, str, str, str], Decimal] = defaultdict(Decimal)
+        counting = self.counting()
+        with localcontext(prec=60):
+            for key, kept in self.days.items():
+                for row in kept.rows if key.month in counting else ():
+                    sums[key.period.label, key.day.isoformat(), row.workspace, row.currency] += row.billed_cost
+        return dict(sums)
+
     def unsettled(self) -> dict[tuple[str, str, str], Decimal]:
         """Return what is unsettled by the series that count, as the oracle gives it."""
         sums: dict[tuple[str, str, str], Decimal] = defaultdict(Decimal)

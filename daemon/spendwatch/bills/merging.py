@@ -42,7 +42,7 @@ class Resolving:
         """Return the days, those together that have lines in common."""
         linked: dict[SeriesKey, list[DayPlan]] = defaultdict(list)
         together = self._plan.shared | self._plan.linked
-        for one in self._days:
+        for one in sorted(self._days, key=lambda one: one.key):  # of equally new versions that of the later day counts
             if one.key in together:
                 linked[one.key.month].append(one)
         return [*([one] for one in self._plan.days if one.key not in together), *linked.values()]
