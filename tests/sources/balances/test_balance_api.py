@@ -174,4 +174,4 @@ async def test_a_resellers_quota_and_cash_in_other_currencies_are_marked_as_such
     }
     reading = await stage.source().read(NOW)
     assert (reading.is_reseller_quota, reading.quota) == (True, cny(5000))
-    assert [str(money) for money in reading.other_cash] == ["USD -3.50"]
+    assert [str(money) for money in reading.other_cash] == ["−USD 3.50"]
