@@ -353,7 +353,7 @@ def test_floors_and_debt_are_one_matter_before_all_budgets(rounds: Rounds) -> No
     spent(rounds, "75")
     low, reached = rounds.overview().matters
     assert (low.severity, low.reached) == (Severity.CRITICAL, ("below 60", "below 30"))
-    assert low.text == "acme has CNY 25.00 left, less than 30"
+    assert low.text == "acme has CNY 25.00 left, less than CNY 30.00"
     assert reached.text == "llm-a used 75% of CNY 100.00"
     spent(rounds, "40", FIRST + DAY)
     overdue, used_up = rounds.overview().matters

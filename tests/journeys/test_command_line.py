@@ -208,7 +208,7 @@ def test_a_mistake_in_the_main_file_still_blocks_every_command(quiet_home: Home)
 def test_status_before_the_first_bill_says_so(quiet_home: Home) -> None:
     quiet_home.furnish()
     quiet_home.watch()
-    assert "no ledger yet" in quiet_home.call("status", expect=75).stderr
+    assert "`run`, `once` or `import` creates it" in quiet_home.call("status", expect=75).stderr
     assert "no ledger yet" in quiet_home.call("status", "--exit-code", expect=4).stderr
     quiet_home.call("once")
     assert "no bill on record" in quiet_home.call("status").stdout

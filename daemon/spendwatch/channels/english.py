@@ -451,7 +451,7 @@ ENGLISH = Phrases(
     based_on="Based on bills up to {until} ({zone}); later charges are not included yet.",
     based_on_api="Based on bills up to {until} ({zone}) from the billing API, which is up to 24 h late and omits usage that "
     "is not settled yet: actual spend may be higher.",
-    based_on_nothing="No bill is on record, so this message has no figures.",
+    based_on_nothing="No bill is on record yet, so no charges are included.",
     next_threshold="Next message: when {next} is reached.",
     no_next_threshold="Next message: none for {month}; there is no higher threshold.",
     next_episode="Next message: when it is over, or a reminder while it lasts.",

@@ -9,7 +9,7 @@ from decimal import Decimal
 from spendwatch.domain.alert import Alert, AlertId, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.forecast import Runway
-from spendwatch.domain.money import Money, percent, plain
+from spendwatch.domain.money import Money, percent
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import AlertScope, BudgetScope
@@ -154,6 +154,6 @@ def _balance_now(alerts: Sequence[Alert], balance: BalanceNow) -> str:
     if available.amount < 0:
         return f"{balance.name} is overdue by {Money(-available.amount, available.currency)}: recharge now"
     floors = [Decimal(alert.key.threshold) for alert in alerts if alert.key.rule is Rule.BALANCE_LOW]
-    below = f", less than {plain(min(floors))}" if floors else ""
+    below = f", less than {Money(min(floors), available.currency)}" if floors else ""
     zero = balance.runway.zero.likely if balance.runway else None
     return f"{balance.name} has {available} left{below}" + (f", enough until about {zero}" if zero else "")

@@ -59,7 +59,7 @@ def _is_current(connection: Connection, place: str, *, read_only: bool) -> bool:
         _require_columns(connection, place)
         return True
     if revision is None and read_only:
-        msg = f"no ledger yet at {place}"
+        msg = f"no ledger yet at {place}: `run`, `once` or `import` creates it"
         raise LedgerUnavailableError(msg)
     if revision is None:
         _refuse_foreign_tables(connection, place)

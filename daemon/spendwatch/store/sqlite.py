@@ -154,7 +154,7 @@ class SqliteStorage:
     def _prepare(self, *, any_disk: bool) -> None:
         if self._read_only:
             if not self._path.is_file():
-                msg = f"no ledger yet at {self.place}"
+                msg = f"no ledger yet at {self.place}: `run`, `once` or `import` creates it"
                 raise LedgerUnavailableError(msg)
             return
         make_private_folder(self._path.parent)
