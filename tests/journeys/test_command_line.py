@@ -457,6 +457,9 @@ def test_a_cancelled_delivery_is_never_sent_and_stays_on_record(home: Home) -> N
     home.call("once")
     assert len(home.requests()) == 1
     assert [one["state"] for one in home.json("deliveries", "list")["deliveries"] if one["channel"] == "hook"] == ["cancelled"]
+    arrived = home.json("deliveries", "list", "--state", "delivered")["deliveries"][0]["id"]
+    refused = home.call("deliveries", "cancel", arrived, expect=2).stderr
+    assert f"{arrived} is delivered: only a waiting delivery can be cancelled" in refused
 
 
 def test_deliveries_are_listed_on_80_columns_without_a_word_cut(home: Home) -> None:

@@ -72,14 +72,12 @@ def _json(delivery: Delivery, zone: tzinfo) -> dict[str, object]:
 
 
 _delivery = click.argument("delivery", required=False)
-_everything = click.option("--all", "everything", is_flag=True, help="All deliveries that have not arrived.")
-_of_channel = click.option("--channel", metavar="NAME", help="All of this channel that have not arrived.")
 
 
 @deliveries.command()
 @_delivery
-@_everything
-@_of_channel
+@click.option("--all", "everything", is_flag=True, help="All deliveries that have not arrived.")
+@click.option("--channel", metavar="NAME", help="All of this channel that have not arrived.")
 @click.pass_obj
 def retry(place: Place, delivery: str | None, channel: str | None, *, everything: bool) -> int:
     """Retry DELIVERY (an id or its beginning) now, even if it is dead; or all waiting and dead ones."""
@@ -147,8 +145,8 @@ def _retried(delivery: Delivery) -> Exit:
 
 @deliveries.command()
 @_delivery
-@_everything
-@_of_channel
+@click.option("--all", "everything", is_flag=True, help="All deliveries that wait.")
+@click.option("--channel", metavar="NAME", help="All of this channel that wait.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def cancel(place: Place, delivery: str | None, channel: str | None, *, everything: bool, yes: bool) -> int:
@@ -163,8 +161,11 @@ def cancel(place: Place, delivery: str | None, channel: str | None, *, everythin
             click.echo(f"{counted(count, 'delivery is', 'deliveries are')} cancelled.")
             return Exit.DONE
         found = the_one(store.outbox.find(delivery), "delivery", delivery, "spendwatch deliveries list")
-        store.outbox.cancel(found.id, now=system_clock())
-    click.echo(f"{found.id} is cancelled.")
+        (now,) = store.outbox.cancel(found.id, now=system_clock())
+    if now.state is not DeliveryState.CANCELLED:
+        msg = f"{now.id} is {now.state.value}: only a waiting delivery can be cancelled"
+        raise click.BadParameter(msg, param_hint="DELIVERY")
+    click.echo(f"{now.id} is cancelled.")
     return Exit.DONE
 
 
