@@ -39,6 +39,7 @@ from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.money import Currency, exact_sum
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, ReadingHints
+from spendwatch.store.database import Database
 from spendwatch.store.opening import open_database
 from xlsx_builder import zipped
 
@@ -228,6 +229,23 @@ def test_of_equally_new_bills_a_line_that_has_moved_counts_on_the_later_day_in_a
         ledger = entered(order)
         assert [key.day.day for key in sorted(ledger.days)] == [12, 20]
         assert ledger.sums_by_day() == spend_by_day(order, PLAIN)
+
+
+def test_the_only_line_of_a_day_that_has_moved_is_back_where_the_bill_that_moved_it_is_removed(
+    database: Database, tmp_path: Path, shared_reader: ReadingProcess
+) -> None:
+    days = [Charge(1, date(2026, 9, 5), Decimal(3)), Charge(1, date(2026, 9, 12), Decimal(3))]
+    files = [detail([charge], f"202609{21 + at}120000") for at, charge in enumerate(days)]
+    in_memory, real = entered(files), RealLedger(database, shared_reader, tmp_path, HINTS)
+    in_memory.remove(in_memory.statements[-1].identity)
+    assert in_memory.sums_by_day() == spend_by_day(files[:1], PLAIN)
+    for name, content in files:
+        real.enter(name, content)
+    # Another bill of the month, and the day is still known to be empty for the other's sake.
+    real.enter(*detail([Charge(2, date(2026, 9, 20), Decimal(1))], "20260923120000"))
+    assert [one.day.day for one in real.ledger.totals(BillingPeriod(2026, 9))] == [12, 20]
+    series = real.ledger.held([key.month for key in in_memory.days])
+    assert {key.day.day for key in series.linked} == {5, 12}
 
 
 def test_a_month_as_a_whole_and_its_days_are_the_same_money() -> None:

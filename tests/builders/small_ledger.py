@@ -22,6 +22,7 @@ from spendwatch.domain.statement import (
     BillFile,
     DayKey,
     Digest,
+    Identity,
     ReadingHints,
     SeriesKey,
     SourceName,
@@ -121,8 +122,9 @@ class SmallLedger:
             )
             for one in self.statements
         )
-        linked = frozenset(key for key, kept in self.days.items() if kept.is_linked and key.month in months)
-        return Held(tuple(one for one in told if one.days or one.coverage), linked)
+        found = tuple(one for one in told if one.days or one.coverage)
+        keys = {day.key for one in found for day in one.days if day.identity is Identity.ID}
+        return Held(found, frozenset(key for key in keys if key not in self.days or self.days[key].is_linked))
 
     def _plan(self, statement: Statement, *, is_eager: bool) -> Plan:
         held = self.held(statement.months)

@@ -45,7 +45,10 @@ class Held:
     statements: tuple[HeldStatement, ...] = ()
     """In the order in which they came."""
     linked: frozenset[DayKey] = frozenset()
-    """Days of which a line stands on another day of the month, too, in another statement: it counts once."""
+    """Days of which a line stands on another day of the month, too, in another statement: it counts once.
+
+    That may be all lines of a day: then it has no line that counts.
+    """
 
     def with_statement(self, statement: Statement, received_at: datetime) -> Held:
         """Return what is held once the statement is recorded, in place of the same one as it was before."""

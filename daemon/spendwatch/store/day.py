@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
 from sqlalchemy import Boolean, Column, Connection, Date, Integer, PrimaryKeyConstraint, Table, and_, delete, func, select
@@ -43,10 +44,12 @@ def day_row(key: DayKey) -> Row:
     return {**month_row(key.month), "day": key.day}
 
 
-def linked_days(connection: Connection, series: SeriesKey) -> frozenset[DayKey]:
-    """Return the days of which a line stands on another day, too."""
-    found = connection.scalars(select(day.c.day).where(is_month(day, series), day.c.is_linked))
-    return frozenset(DayKey(series.account, series.period, series.series, one) for one in found)
+def linked_days(connection: Connection, series: SeriesKey, told: Iterable[DayKey]) -> frozenset[DayKey]:
+    """Return of the days that statements tell of those of which a line stands on another day, too."""
+    found = {
+        row.day: row.is_linked for row in connection.execute(select(day.c.day, day.c.is_linked).where(is_month(day, series)))
+    }
+    return frozenset(key for key in told if found.get(key.day, True))  # all lines of a day that is empty count elsewhere
 
 
 def put_lines(connection: Connection, resolved: ResolvedDay) -> None:

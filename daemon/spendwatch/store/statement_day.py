@@ -131,13 +131,15 @@ def held_of(connection: Connection, series: Iterable[SeriesKey]) -> Held:
     covers: dict[int, list[Coverage]] = defaultdict(list)
     linked: frozenset[DayKey] = frozenset()
     for one in sorted(set(series)):
-        versions = _versions(connection, one)
+        versions, with_ids = _versions(connection, one), set[DayKey]()
         for number, told in _days(connection, one, versions):
             days[number].append(told)
+            if told.identity is Identity.ID:
+                with_ids.add(told.key)
         for row in connection.execute(select(coverage).where(is_month(coverage, one)).order_by(*coverage.primary_key)):
             known = versions[row.statement, row.version]
             covers[row.statement].append(Coverage(one, row.first_day, row.last_day, row.owners, known, row.reach))
-        linked |= linked_days(connection, one)
+        linked |= linked_days(connection, one, with_ids)
     numbers = days.keys() | covers.keys()
     query = select(statement.c.id, statement.c.identity, statement.c.received_at).where(statement.c.id.in_(numbers))
     held = (
