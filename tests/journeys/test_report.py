@@ -217,6 +217,7 @@ def test_a_report_says_whether_nothing_is_on_record_or_nothing_matches_and_has_o
     filtered = ("report", "--month", "2026-09", "--where", "workspace=nobody")
     assert reported.call(*filtered).stdout.startswith("No spend on record in 2026-09 matches --where.\n")
     assert reported.call("report", "--month", "2026-01").stdout.startswith("No spend on record in 2026-01.\n")
+    assert reported.json("report", "--month", "2026-09", "--by", "day,workspace,day")["by"] == ["day", "workspace"]
     assert "give either --json or --csv" in reported.call("report", "--json", "--csv", expect=2).stderr
 
 

@@ -86,7 +86,7 @@ def report(
     if as_json and as_csv:
         msg = "give either --json or --csv"
         raise click.UsageError(msg)
-    columns = tuple(_known(part.strip(), "--by") for part in by.split(",") if part.strip())
+    columns = tuple(dict.fromkeys(_known(part.strip(), "--by") for part in by.split(",") if part.strip()))
     if not columns:
         msg = f"names nothing; use any of {', '.join(_BY)}, tag:KEY"
         raise click.BadParameter(msg, param_hint="--by")
