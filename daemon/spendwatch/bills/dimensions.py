@@ -14,6 +14,7 @@ from spendwatch.bills.cells import cleaned, day_in, ids_meant, looks_shortened, 
 from spendwatch.bills.instance_id import InstanceId, parse_instance_id
 from spendwatch.bills.layouts.layout import Field, Layout
 from spendwatch.bills.tags import UNKNOWN, canonical_tags
+from spendwatch.domain.commodity import MODEL_STUDIO
 from spendwatch.domain.errors import ADD_ACCOUNT, printable
 from spendwatch.domain.money import EXACT, SCALE, is_currency, plain
 from spendwatch.domain.period import BillingPeriod
@@ -53,7 +54,6 @@ SEPARATOR = "\x1f"
 
 DATE_LENGTH = len("2026-09-12")
 
-MODEL_STUDIO = "sfm"
 MODEL_STUDIO_NAMES = frozenset({"大模型服务平台百炼", "alibaba cloud model studio"})
 
 _DIGITS = re.compile(r"[0-9]{1,32}", re.ASCII)

@@ -10,8 +10,9 @@ import polars as pl
 
 from spendwatch.bills.cells import guarded
 from spendwatch.bills.chunk import DimensionDictionary
-from spendwatch.bills.dimensions import MODEL_STUDIO, SEPARATOR, ChargeDimensions
+from spendwatch.bills.dimensions import SEPARATOR, ChargeDimensions
 from spendwatch.bills.focus_columns import COLUMNS
+from spendwatch.domain.commodity import MODEL_STUDIO
 from spendwatch.domain.errors import InvalidAmountError
 from spendwatch.domain.money import parse_amount, plain
 from spendwatch.domain.statement import ChargeKind, DayKey

@@ -14,10 +14,10 @@ import click
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.deliveries import notify_test
-from spendwatch.cli.discovery import Discovery, discover
+from spendwatch.cli.discovery import CURRENCIES, NONE_NAMED, Discovery, discover
 from spendwatch.cli.drafting import HOOK, MAIL, PASSWORD, SIGNING_KEY, Draft, written
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.interview import CURRENCIES, Given, Interview, mailbox, valid, workspace_budget
+from spendwatch.cli.interview import Given, Interview, mailbox, valid, workspace_budget
 from spendwatch.cli.progress import Progress
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import ConfigError
@@ -112,8 +112,12 @@ def _in_the_way(folder: Path) -> Sequence[Path]:
 def _require_writable(folder: Path) -> None:
     """Raise `OSError` before anything is asked, where the folder cannot be made or written to."""
     place = next(one for one in (folder, *folder.absolute().parents) if one.exists())
-    with tempfile.TemporaryFile(dir=place):
-        pass
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        error.filename = str(folder)  # not the name that was tried
+        raise
 
 
 def _read(bills: Sequence[Path], options: Given) -> Discovery:
@@ -122,7 +126,7 @@ def _read(bills: Sequence[Path], options: Given) -> Discovery:
             what = "is a folder" if bill.is_dir() else "does not exist"
             msg = f"{str(bill)!r} {what}; the folder of the configuration stands before --from, bills behind it"
             raise click.BadParameter(msg, param_hint="--from")
-    currency = valid(CurrencyCode, options.currency or (CURRENCIES[options.site] if options.site else "XXX"))
+    currency = valid(CurrencyCode, options.currency or (CURRENCIES[options.site] if options.site else NONE_NAMED))
     hints = ReadingHints(account=AccountId(options.account) if options.account else None, currency=currency)
     progress = Progress()
     with (

@@ -74,7 +74,7 @@ def _json(delivery: Delivery, zone: tzinfo) -> dict[str, object]:
 _delivery = click.argument("delivery", required=False)
 
 
-@deliveries.command()
+@deliveries.command(short_help="Retry deliveries now, even if they are dead.")
 @_delivery
 @click.option("--all", "everything", is_flag=True, help="All deliveries that have not arrived.")
 @click.option("--channel", metavar="NAME", help="All of this channel that have not arrived.")

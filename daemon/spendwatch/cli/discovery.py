@@ -29,7 +29,7 @@ from spendwatch.cli.totals import (
     told_by_several,
     totals_json,
 )
-from spendwatch.domain.commodity import category_of
+from spendwatch.domain.commodity import MODEL_STUDIO, category_of
 from spendwatch.domain.money import Currency, Money, shown
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod, PeriodClose
 from spendwatch.domain.policy import Site
@@ -44,9 +44,9 @@ from spendwatch.state import Store, system_clock
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
 
-MODEL_STUDIO = "sfm"
-_CNY, _USD = Currency("CNY"), Currency("USD")
-_NONE_NAMED = Currency("XXX")
+CURRENCIES = {Site.CN: Currency("CNY"), Site.INTL: Currency("USD")}
+"""What a site charges in, as far as nothing else is said."""
+NONE_NAMED = Currency("XXX")
 """The currency of charges that name none, until it is known; ISO 4217 keeps this code for that."""
 _OF_BOTH_SITES = {"focus", "describeinstancebill"}
 """The layouts that are the same on both sites."""
@@ -124,7 +124,12 @@ class Discovery:
     @property
     def is_clear(self) -> bool:
         """Whether nothing may become clearer when the bills are read again with what is known of the accounts now."""
-        return not any(one.refused for one in self.outcomes) and not any(place[3] == _NONE_NAMED for place in self.totals)
+        return not any(one.refused for one in self.outcomes) and not any(place[3] == NONE_NAMED for place in self.totals)
+
+
+def site_of(currency: Currency) -> Site:
+    """Return the site that charges in it."""
+    return Site.CN if currency == CURRENCIES[Site.CN] else Site.INTL
 
 
 def discover(files: Sequence[Path], reader: ReadingProcess, progress: Progress, hints: ReadingHints) -> Discovery:
@@ -133,7 +138,7 @@ def discover(files: Sequence[Path], reader: ReadingProcess, progress: Progress, 
     Bills without an account or a currency, or with ids that a spreadsheet has shortened, may be understood once others
     have shown the accounts: then all are read again.
     """
-    hints, assumed = replace(hints, currency=hints.currency or _NONE_NAMED), frozenset[AccountId]()
+    hints, assumed = replace(hints, currency=hints.currency or NONE_NAMED), frozenset[AccountId]()
     found = _read(files, reader, progress, hints, assumed)
     for _ in range(_MOST_READINGS - 1):
         known = {one.account: one.currency for one in found.accounts}
@@ -196,10 +201,10 @@ def _account(
     bills = [one for one in statements if account in one.accounts]
     layouts = {layout for one in bills for layout in one.layout.split(", ")}
     is_english = any(layout.endswith("-en") for layout in layouts)
-    named = [total for total in mine if total.currency != _NONE_NAMED]
-    currency = main_currency(named) or (_USD if is_english else _CNY)
+    named = [total for total in mine if total.currency != NONE_NAMED]
+    currency = main_currency(named) or CURRENCIES[Site.INTL if is_english else Site.CN]
     # The China site charges CNY, the international one other currencies; the language is that of the person who exported.
-    site = Site.CN if currency == _CNY else Site.INTL
+    site = site_of(currency)
     is_shown = any(layout.endswith("-en") == (site is Site.INTL) for layout in layouts - _OF_BOTH_SITES)
     last: dict[BillingPeriod, date] = {}
     for total in mine:
@@ -225,7 +230,7 @@ def _account(
             if (payer, unit) == (account, currency)
         },
         keys={workspace: len(names) for workspace, names in keys.items()},
-        foreign=[total for unit, total in sorted(charged.items()) if unit not in {currency, _NONE_NAMED}],
+        foreign=[total for unit, total in sorted(charged.items()) if unit not in {currency, NONE_NAMED}],
     )
 
 

@@ -13,7 +13,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from spendwatch.channels.email_settings import EmailConfig, Security
-from spendwatch.cli.discovery import MODEL_STUDIO, FoundAccount
+from spendwatch.cli.discovery import FoundAccount
+from spendwatch.domain.commodity import MODEL_STUDIO
 from spendwatch.domain.money import Money, plain
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.standing import Split

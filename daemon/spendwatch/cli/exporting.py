@@ -27,7 +27,7 @@ def export() -> None:
     """Export the ledger's lines in another format."""
 
 
-@export.command()
+@export.command(short_help="Write the lines of one month in the FOCUS format.")
 @month_option
 @click.option("--all-products", is_flag=True, help="Include products that are not watched.")
 @click.pass_obj

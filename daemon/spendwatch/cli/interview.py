@@ -12,17 +12,16 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from spendwatch.channels.email_settings import EmailConfig, Security
-from spendwatch.cli.discovery import MODEL_STUDIO, Discovery, FoundAccount, workspace_table
+from spendwatch.cli.discovery import CURRENCIES, Discovery, FoundAccount, site_of, workspace_table
 from spendwatch.cli.drafting import Draft, WorkspaceDraft, security_of, suggest
 from spendwatch.cli.mail_servers import PUBLIC_DOMAINS, guess
 from spendwatch.cli.screen import console, print_whole
+from spendwatch.domain.commodity import MODEL_STUDIO
 from spendwatch.domain.money import Currency, plain
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId
 from spendwatch.settings.value_types import AccountIdText, Budget, Name, WorkspaceText
 
-CURRENCIES = {Site.CN: Currency("CNY"), Site.INTL: Currency("USD")}
-"""What a site charges in, as far as nothing else is said."""
 _NO_USER = "-"
 _SITE = "cn: China, intl: international"
 _COMPANY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,30}[A-Za-z0-9])?", re.ASCII)
@@ -160,14 +159,14 @@ class Interview:
         account = given.account or self._ask(
             "--account ID, or --from FILE...", "Account id", "", lambda text: valid(AccountIdText, text)
         )
-        suggested = "" if not given.currency else Site.CN if given.currency == CURRENCIES[Site.CN] else Site.INTL
+        suggested = site_of(Currency(given.currency)) if given.currency else ""
         site = (
             given.site or self._ask("--site cn|intl", f"Site ({_SITE})", suggested, lambda text: valid(Site, text)) or Site.CN
         )
         text = "A workspace and its budget a month (ID=BUDGET)"
         budgets = given.budgets or dict(filter(None, [self._ask("--workspace ID=BUDGET", text, "", workspace_budget)]))
-        currency = Currency(given.currency) if given.currency else CURRENCIES[site or Site.CN]
-        found = FoundAccount(AccountId(account or ""), currency, site or Site.CN)
+        currency = Currency(given.currency) if given.currency else CURRENCIES[site]
+        found = FoundAccount(AccountId(account or ""), currency, site)
         return [found], [WorkspaceDraft(*one) for one in budgets.items()]
 
     def _named(self, accounts: Sequence[FoundAccount], address: str) -> Iterator[tuple[str, FoundAccount]]:

@@ -94,7 +94,7 @@ def list_audit_entries(place: Place, limit: int, *, as_json: bool) -> int:
 _files = click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
 
-@ledger.command()
+@ledger.command(short_help="Compare the ledger with the archived bill files.")
 @_files
 @only_month_option
 @json_option
@@ -173,7 +173,7 @@ def _verdict(found: Rebuilt, checked: Sequence[SeriesKey], differing: Sequence[M
     }
 
 
-@ledger.command()
+@ledger.command(short_help="Remove a statement, and compute its days without it.")
 @click.argument("statement")
 @_files
 @click.option("--reason", default="", help="The reason, shown by `ledger audit`.")

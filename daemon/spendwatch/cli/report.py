@@ -27,7 +27,7 @@ from spendwatch.domain.errors import printable
 from spendwatch.domain.merging import Plan
 from spendwatch.domain.money import EXACT, Currency, Money, plain, share_of, shown
 from spendwatch.domain.period import BillingPeriod, DaySpan, days_text
-from spendwatch.domain.policy import Policies
+from spendwatch.domain.policy import Policies, with_name
 from spendwatch.domain.scope import TAG, Dimension, can_fit, value_of
 from spendwatch.domain.series_selection import Unwatched, authorities, unwatched
 from spendwatch.domain.standing import SpendSum, Split
@@ -511,14 +511,14 @@ def _usage(row: _Row, names: Mapping[str, str]) -> str:
 
 
 def _label(value: str, name: str) -> str:
-    return clean(f"{name} ({value})" if name else value or "-")
+    return clean(with_name(value, name) or "-")
 
 
 def _percent(row: _Row) -> str:
     if row.share is None:
         return ""
     tenths = EXACT.multiply(row.share, Decimal(100)).quantize(Decimal("0.1"), rounding=ROUND_DOWN)
-    return f"{tenths}%" if tenths or row.split.total.amount <= 0 else "<0.1%"
+    return f"{tenths or '0.0'}%" if tenths or row.split.total.amount <= 0 else "<0.1%"
 
 
 def _remarks(found: _Report, policies: Policies) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from spendwatch.domain.commodity import Category, category_of
 from spendwatch.domain.money import EXACT, Currency, Money, exact_sum, share_of
-from spendwatch.domain.policy import Names, Watch
+from spendwatch.domain.policy import Names, Watch, with_name
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
 
@@ -66,7 +66,7 @@ class Part(NamedTuple):
     @property
     def label(self) -> str:
         """Name and id, `chatbot (1200345)`."""
-        return f"{self.name} ({self.value})" if self.name else self.value
+        return with_name(self.value, self.name)
 
 
 class Main(NamedTuple):

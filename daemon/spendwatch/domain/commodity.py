@@ -10,6 +10,9 @@ from functools import lru_cache
 
 from spendwatch.domain.statement import ChargeKind
 
+MODEL_STUDIO = "sfm"
+"""The product code of Model Studio, with which its commodity codes begin, too."""
+
 
 class Category(StrEnum):
     """The categories of the provider's page on billing and cost management; what is ordered in advance by its own name."""

@@ -143,11 +143,16 @@ class Money:
             raise CurrencyMismatchError(msg)
 
 
+def in_cents(amount: Decimal) -> Decimal:
+    """Return the amount rounded to two decimals, as people read it; never for sums."""
+    return amount.quantize(_CENT, rounding=ROUND_HALF_UP, context=_ROUGH)
+
+
 def shown(amount: Decimal) -> str:
     """Return the amount for people: `1,234.50`; an amount that two decimals would hide reads `<0.01` or `>-0.01`."""
     if amount and amount.copy_abs() < _HALF_CENT:
         return "<0.01" if amount > 0 else ">-0.01"
-    return format(amount.quantize(_CENT, rounding=ROUND_HALF_UP, context=_ROUGH), ",f")
+    return format(in_cents(amount), ",f")
 
 
 def percent(share: Decimal) -> str:

@@ -196,6 +196,11 @@ class AccountPolicy:
     counts: Counts = Counts.ALL
 
 
+def with_name(value: str, name: str) -> str:
+    """Return name and id, `chatbot (1200345)`; the id alone where it has no name."""
+    return f"{name} ({value})" if name else value
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """What people call the ids of bills: `chatbot` for the API key 1200345."""
@@ -207,9 +212,8 @@ class Names:
         return self.known.get((dimension, value), "")
 
     def label(self, dimension: Dimension | None, value: str) -> str:
-        """Return name and id, `chatbot (1200345)`; the id alone where it has no name."""
-        name = self.of(dimension, value) if dimension else ""
-        return f"{name} ({value})" if name else value
+        """Return the value with its name, if it has one."""
+        return with_name(value, self.of(dimension, value) if dimension else "")
 
 
 NO_NAMES = Names()

@@ -126,8 +126,9 @@ def _content(ledger: Ledger, digest: Digest, plan: Plan) -> bytes:
     if not (lines := _there(ledger.content(digest))):
         days = (*plan.days, *plan.others)
         key = next(one.key for one in days for piece in (*one.before, *one.after) if piece.content == digest)
-        reason = f"it would change {key.day} in the bill of {key.period.label}, whose lines were removed by `retention`"
-        raise UnreadableBillError(Refusal(reason, accepts="bills of days that `retention.lines` still keeps"))
+        removed = "whose lines were removed by `retention`, or because a newer complete bill has replaced them"
+        reason = f"it would change {key.day} in the bill of {key.period.label}, {removed}"
+        raise UnreadableBillError(Refusal(reason, accepts="bills of days whose lines are kept"))
     return lines
 
 

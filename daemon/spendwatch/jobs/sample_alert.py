@@ -5,16 +5,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.causes import Course
 from spendwatch.domain.forecast import Forecast
-from spendwatch.domain.money import Money
+from spendwatch.domain.money import EXACT, Money, in_cents
 from spendwatch.domain.notification import Facts, Notification, NotificationId, Reason
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Severity, WorkspacePolicy
-from spendwatch.domain.scope import BudgetScope
+from spendwatch.domain.scope import BudgetScope, Dimension
 
 OPERATORS = "operators"
 """Among the destinations of a channel: it reports failures of the program's own surroundings."""
@@ -22,7 +22,6 @@ OPERATORS = "operators"
 _EXAMPLE_BUDGET = Decimal(1000)
 _SPENT, _LIKELY, _LOW, _HIGH = Decimal("0.85"), Decimal("1.12"), Decimal("1.04"), Decimal("1.21")
 _DAILY = tuple(Decimal(share) for share in ("0.05", "0.06", "0.055", "0.02", "0.065", "0.09", "0.075"))
-_CENT = Decimal("0.01")
 
 
 def sample_alert(channel: ChannelName, policies: Policies, *, who: str, now: datetime, zone: tzinfo) -> Notification:
@@ -35,7 +34,7 @@ def sample_alert(channel: ChannelName, policies: Policies, *, who: str, now: dat
 
     def part(share: Decimal) -> Money:
         whole = one.budget or _EXAMPLE_BUDGET
-        return Money((whole * share).quantize(_CENT, rounding=ROUND_HALF_UP), payer.currency)
+        return Money(in_cents(EXACT.multiply(whole, share)), payer.currency)
 
     first = until.date() - timedelta(days=len(_DAILY) - 1)
     return Notification(
@@ -51,7 +50,7 @@ def sample_alert(channel: ChannelName, policies: Policies, *, who: str, now: dat
         facts=Facts(
             scope=BudgetScope(payer.account, one.workspace if isinstance(one, WorkspacePolicy) else None),
             account_name=payer.name,
-            name=one.name or (one.workspace if isinstance(one, WorkspacePolicy) else one.account),
+            name=_called(one, policies),
             period=month.label,
             spend=part(_SPENT),
             budget=part(Decimal(1)),
@@ -68,6 +67,12 @@ def sample_alert(channel: ChannelName, policies: Policies, *, who: str, now: dat
     )
 
 
+def _called(policy: AccountPolicy | WorkspacePolicy, policies: Policies) -> str:
+    if isinstance(policy, AccountPolicy):
+        return policy.name or policy.account
+    return policy.name or policies.names.of(Dimension.WORKSPACE, policy.workspace) or policy.workspace
+
+
 def _channels(policy: AccountPolicy | WorkspacePolicy) -> set[ChannelName]:
     thresholds = (one for part in (policy, *policy.budgets) for one in part.thresholds)
     return {name for part in (policy, *policy.budgets, *thresholds) for name in part.channels}
@@ -77,9 +82,9 @@ def _destinations(channel: ChannelName, policies: Policies) -> Iterator[str]:
     for account in policies.accounts:
         escalation = account.balance.escalation if account.balance else None
         if channel in _channels(account) or (escalation and channel in escalation.channels):
-            yield account.name or account.account
+            yield _called(account, policies)
     for workspace in policies.workspaces:
         if channel in _channels(workspace):
-            yield workspace.name or workspace.workspace
+            yield _called(workspace, policies)
     if channel in policies.operators:
         yield OPERATORS

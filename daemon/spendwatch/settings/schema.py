@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from spendwatch.channels.config import ChannelConfig
+from spendwatch.domain.commodity import MODEL_STUDIO
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import ChannelName, Page, Site, Threshold
 from spendwatch.domain.scope import Counts, Dimension
@@ -277,7 +278,7 @@ class DaemonFile(BaseSettings):
     accounts: Annotated[dict[Name, AccountPart], Field(min_length=1)]
     time_zone: Zone = Field(default="Asia/Shanghai", validate_default=True)
     month_final_on: DayOfMonth = Field(default="4", validate_default=True)
-    products: Products = ["sfm"]
+    products: Products = [MODEL_STUDIO]
     state: PlaceText | None = None
     state_password_file: PlaceText | None = None
     spool: PlaceText | None = None

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
+from spendwatch.domain.commodity import MODEL_STUDIO
 from spendwatch.domain.statement import AccountId
 from spendwatch.fields import PositiveDuration, show_defaults_as_written
 from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Endpoint
@@ -30,7 +31,7 @@ class AlibabaConfig(AlibabaAccess):
         description="the account, which also defines the site; its name here, its id once the settings are complete",
     )
     product: str = Field(
-        default="sfm", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="the product code; empty for all products"
+        default=MODEL_STUDIO, pattern=r"^[A-Za-z0-9_-]{0,64}$", description="the product code; empty for all products"
     )
     poll: PositiveDuration = Field(default=timedelta(hours=1), description="how often to ask")
     stale_after: PositiveDuration = Field(

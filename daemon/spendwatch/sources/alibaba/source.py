@@ -13,6 +13,7 @@ from functools import partial
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from spendwatch.domain.commodity import MODEL_STUDIO
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.money import Currency, exact_sums
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod, stamp_after
@@ -36,7 +37,7 @@ class AlibabaSource(FetchingSource):
     """Asks the billing API for every day that may still change, and gives what is new as files."""
 
     def __init__(
-        self, downloads: DownloadStore, api: BssClient, *, account: AccountId, final_on: int, product: str = "sfm"
+        self, downloads: DownloadStore, api: BssClient, *, account: AccountId, final_on: int, product: str = MODEL_STUDIO
     ) -> None:
         """Keep files in that store. `final_on`: until the end of that day of a month the previous one may still change."""
         super().__init__(downloads)
