@@ -11,19 +11,20 @@ import pytest
 
 from spendwatch.channels.phrases import Language
 from spendwatch.channels.wording import Wording
-from spendwatch.domain.money import Currency
+from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.policy import (
     AccountPolicy,
     BalancePolicy,
     ChannelName,
     Escalation,
     FinerBudget,
+    Names,
     Policies,
     Site,
     Threshold,
     WorkspacePolicy,
 )
-from spendwatch.domain.scope import Match
+from spendwatch.domain.scope import Dimension, Match
 from spendwatch.domain.statement import AccountId, WorkspaceId
 from spendwatch.jobs.sample_alert import sample_alert
 
@@ -75,6 +76,15 @@ def test_it_shows_an_alert_of_the_first_budget_that_the_channel_is_for() -> None
     assert "CNY 340.00 of CNY 400.00 · 85%" in _text(FINANCE)
     assert "day 16 of 30 · month about CNY 448.00" in _text(FINANCE)
     assert "¥850.00 预算 ¥1,000.00，已用 85%" in _text(NOBODY, Language.ZH)
+
+
+def test_a_workspace_is_called_as_names_call_it_and_any_budget_can_be_shown() -> None:
+    workspace = replace(RESEARCH, name="", budget=Decimal("9" * 28))
+    names = Names({(Dimension.WORKSPACE, "llm-a"): "Search"})
+    sample = sample_alert(FINANCE, replace(POLICIES, workspaces=(workspace,), names=names), who="li", now=NOW, zone=ZONE)
+    assert sample.facts.name == "Search"
+    assert "Alerts that come here: Search." in " ".join(Wording(Language.EN, ZONE).text(sample).split())
+    assert sample.facts.budget == Money(Decimal("9" * 28), Currency("CNY"))
 
 
 def test_two_test_messages_are_two_messages() -> None:

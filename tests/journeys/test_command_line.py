@@ -37,7 +37,9 @@ def test_help_names_every_command_with_what_it_does(quiet_home: Home) -> None:
     shown = quiet_home.call("--help").stdout
     for command in COMMANDS:
         assert f"  {command}" in shown
-        assert quiet_home.call(command, "--help").stdout.startswith("Usage: ")
+        described = quiet_home.call(command, "--help").stdout
+        assert described.startswith("Usage: ")
+        assert "..." not in described.partition("\nCommands:")[2]
     assert "  75 try again, 77 credentials, 78 configuration, 130 interrupted.\n" in shown
     assert "\\b" not in shown
 

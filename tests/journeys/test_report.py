@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -155,6 +156,13 @@ def test_shares_are_of_all_that_is_shown(reported: Home) -> None:
     assert [row["share"] for row in found["details"]] == ["0.5", "0.5"]
     found = reported.json("report", "--from", "2026-09-02", "--to", "2026-09-02")
     assert [row["share"] for row in found["details"]] == [None]
+
+
+def test_a_share_that_rounds_to_nothing_has_no_sign(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    quiet_home.put(*bill([("20260801", RESEARCH, "100"), ("20260801", TRAINING, "-0.05")], "20260902120000"))
+    quiet_home.call("once")
+    assert re.search(rf"{TRAINING} .* -0\.05 +0\.0%", quiet_home.call("report", "--month", "2026-08").stdout)
 
 
 @pytest.mark.parametrize(
