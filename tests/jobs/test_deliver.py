@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from spendwatch.domain.errors import LedgerUnavailableError, PermanentDeliveryError, TemporaryDeliveryError
-from spendwatch.domain.notification import Delivery, DeliveryState, Notification
+from spendwatch.domain.notification import Delivery, DeliveryState, Notification, Reason
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.jobs.deliver import Settled, deliver
@@ -16,7 +17,7 @@ from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.database import Database
 from spendwatch.store.health_book import HealthBook
 from spendwatch.store.outbox import Outbox
-from store_builders import FINANCE, alert, notification
+from store_builders import FINANCE, alert, matter, notification
 
 pytestmark = pytest.mark.anyio
 NOW = datetime(2026, 9, 16, 12, tzinfo=UTC)
@@ -122,6 +123,23 @@ async def test_what_was_broken_off_while_it_was_sent_is_sent_again_and_marked(da
     assert (first.id, first.rendered, first.maybe_repeated) == (second.id, second.rendered, False)
     assert (second.maybe_repeated, second.attempts) == (True, 2)
     assert [one.state for one in outbox.listing()] == [DeliveryState.DELIVERED]
+
+
+async def test_what_is_said_about_one_scope_arrives_in_the_order_in_which_it_was_said(database: Database) -> None:
+    book, channel = AlertBook(database), SlowChannel()
+    for minute, reason in enumerate((Reason.FIRED, Reason.RESOLVED)):
+        said, at = notification(alert(), reason=reason), NOW - timedelta(minutes=2 - minute)
+        book.commit(Verdict((alert(),), (replace(said, created_at=at),)), {FINANCE: ("",)}, now=at)
+    elsewhere = alert(matter(scope="workspace:ws-elsewhere"))
+    book.commit(Verdict((elsewhere,), (notification(elsewhere),)), {FINANCE: ("",)}, now=NOW)
+    task = asyncio.create_task(_delivering(channel, Outbox(database), HealthBook(database)))
+    await channel.asked.wait()
+    await asyncio.sleep(0)
+    assert {copy.notification.reason for copy in channel.copies} == {Reason.FIRED}
+    assert len(channel.copies) == 2
+    channel.answers.set()
+    assert await task == 3
+    assert channel.copies[-1].notification.reason is Reason.RESOLVED
 
 
 async def test_what_was_claimed_when_the_store_failed_is_sent_once_it_works(

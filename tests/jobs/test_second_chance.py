@@ -252,16 +252,22 @@ def test_a_file_that_vanishes_while_it_is_read_does_not_count(station: Station) 
 
 def test_a_file_that_is_written_to_while_it_is_read_does_not_count(station: Station) -> None:
     large(station.inbox.path / POISON, 20_000)
-    done = threading.Event()
+    done, touching = threading.Event(), list[threading.Thread]()
 
     def touch(file: BillFile) -> None:
         while not done.wait(0.001):
             with suppress(FileNotFoundError):
                 os.utime(file.path)
 
-    station.mishaps["beginning"] = lambda file: threading.Thread(target=touch, args=(file,), daemon=True).start()
+    def begin(file: BillFile) -> None:
+        touching.append(threading.Thread(target=touch, args=(file,), daemon=True))
+        touching[-1].start()
+
+    station.mishaps["beginning"] = begin
     not_counted(station, "the file was changed while being read")
     done.set()
+    for one in touching:
+        one.join()
     station.mishaps.clear()
     assert station.round() == {POISON: "entered"}
 

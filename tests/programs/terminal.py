@@ -57,7 +57,14 @@ class Terminal:
         return part
 
     def type(self, text: str) -> None:
+        """Type once the program waits: a Ctrl-C between its prompt and its reading would only be seen at the next key."""
+        deadline = time.monotonic() + _PATIENCE
+        while self._state() not in {"S", "Z"} and self._read():
+            assert time.monotonic() < deadline, self.shown
         os.write(self._ours, text.encode())
+
+    def _state(self) -> str:
+        return Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[0]
 
     def answer(self, question: str, text: str) -> None:
         """Wait for the question, and answer it with a line."""

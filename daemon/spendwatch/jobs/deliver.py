@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -13,6 +13,7 @@ from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryEr
 from spendwatch.domain.notification import Delivery, DeliveryId, pause_after
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.scope import AlertScope
 from spendwatch.jobs.conditions import Surroundings, ways_of
 from spendwatch.jobs.ports import Channel, Health, Outbox
 
@@ -73,11 +74,15 @@ async def deliver(
         async def carry(ready: _Outcome, begun: set[DeliveryId] = begun) -> None:
             await settle(ready if ready.error else await _attempt(channel, ready.delivery, begun))
 
+        async def follow(thread: Sequence[_Outcome], carry: Callable[[_Outcome], Awaitable[None]] = carry) -> None:
+            for one in thread:
+                await carry(one)
+
         try:
             closed = await asyncio.to_thread(_closed, name, health)
             ready = await asyncio.to_thread(_prepare, channel, batch, outbox, closed)
             # All of them end before a failure of one is raised.
-            ends = await asyncio.gather(*(carry(one) for one in ready), return_exceptions=True)
+            ends = await asyncio.gather(*(follow(thread) for thread in _threads(ready)), return_exceptions=True)
         finally:
             outbox.release([delivery.id for delivery in batch], begun)
         for failed in (end for end in ends if isinstance(end, BaseException)):
@@ -123,6 +128,14 @@ def _prepare(channel: Channel, batch: Sequence[Delivery], outbox: Outbox, closed
     }
     outbox.keep_rendered({which: content for which, content in fresh.items() if content is not None})
     return ready
+
+
+def _threads(ready: Iterable[_Outcome]) -> Iterable[Sequence[_Outcome]]:
+    """Return the deliveries of which one must not overtake another: those about one scope to one receiver."""
+    found: dict[tuple[AlertScope, str], list[_Outcome]] = {}
+    for one in ready:
+        found.setdefault((one.delivery.notification.facts.scope, one.delivery.target), []).append(one)
+    return found.values()
 
 
 def _rendered(channel: Channel, delivery: Delivery) -> _Outcome:
