@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from spendwatch.domain.alert import Alert, AlertKey, Rule
+from spendwatch.domain.forecast import Forecast
+from spendwatch.domain.forecast_alerts import Foretold, forecast_conditions
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.notification import Facts, Notification
 from spendwatch.domain.period import BillingPeriod
@@ -15,7 +17,7 @@ from spendwatch.domain.review import AlertsKnown, Condition, Verdict, review_con
 from spendwatch.domain.scope import BudgetScope
 from spendwatch.domain.standing import Split, Standing
 from spendwatch.domain.statement import AccountId, WorkspaceId
-from spendwatch.domain.thresholds import review_standing
+from spendwatch.domain.thresholds import threshold_conditions
 
 CNY = Currency("CNY")
 USD = Currency("USD")
@@ -57,6 +59,17 @@ def a_watch(
 
 def standing(spend: str | int | Decimal, watch: Watch | None = None, period: BillingPeriod = SEPTEMBER) -> Standing:
     return Standing(watch or a_watch(), period, cny(spend), 1, (), NOW, Split(cny(spend), cny(0)))
+
+
+def review_standing(standing: Standing, known: AlertsKnown, *, account_name: str, now: datetime) -> Verdict:
+    return review_conditions(threshold_conditions(standing, known, account_name=account_name), known, now=now)
+
+
+def review_forecast(
+    standing: Standing, forecast: Forecast | None, known: AlertsKnown, held: Foretold, *, account_name: str, now: datetime
+) -> tuple[Verdict, Foretold]:
+    conditions, foretold = forecast_conditions(standing, forecast, known, held, account_name=account_name)
+    return review_conditions(conditions, known, now=now), foretold
 
 
 class Book:

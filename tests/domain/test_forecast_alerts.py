@@ -9,10 +9,10 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain_builders import SEPTEMBER, Book, a_watch, cny, share, standing, told
+from domain_builders import SEPTEMBER, Book, a_watch, cny, review_forecast, share, standing, told
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.forecast import Forecast
-from spendwatch.domain.forecast_alerts import Foretold, review_forecast
+from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.policy import Severity, Threshold, Watch
 

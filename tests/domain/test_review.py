@@ -24,20 +24,21 @@ from domain_builders import (
     amount,
     cny,
     floors,
+    review_forecast,
+    review_standing,
     share,
     standing,
     told,
 )
 from spendwatch.domain.alert import AlertKey, AlertState, Rule
 from spendwatch.domain.forecast import Forecast
-from spendwatch.domain.forecast_alerts import review_forecast
 from spendwatch.domain.money import Money
 from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.policy import ChannelName, Severity, Threshold, Watch
 from spendwatch.domain.review import AlertsKnown, Condition, Verdict, expire, one_message_per_matter, review_conditions
 from spendwatch.domain.scope import BudgetScope, NamedScope, Subject
 from spendwatch.domain.statement import AccountId
-from spendwatch.domain.thresholds import gravity, review_standing
+from spendwatch.domain.thresholds import gravity
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

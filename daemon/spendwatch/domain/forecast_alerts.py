@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, datetime
+from collections.abc import Mapping, Sequence
+from datetime import date
 
 from spendwatch.domain.alert import AlertKey, Rule
 from spendwatch.domain.forecast import Forecast
-from spendwatch.domain.review import AlertsKnown, Verdict
+from spendwatch.domain.review import AlertsKnown, Condition
 from spendwatch.domain.standing import Standing
-from spendwatch.domain.thresholds import fire_levels, levels_of
+from spendwatch.domain.thresholds import level_conditions, levels_of
 
 Foretold = Mapping[AlertKey, date]
 """The thresholds that forecasts reach, each with the last complete day by which they first did, without a break since."""
 
 
-def review_forecast(
-    standing: Standing,
-    forecast: Forecast | None,
-    known: AlertsKnown,
-    held: Foretold,
-    *,
-    account_name: str,
-    now: datetime,
-) -> tuple[Verdict, Foretold]:
-    """Judge the forecast of one watched budget; return the verdict, and what the forecast reaches now.
+def forecast_conditions(
+    standing: Standing, forecast: Forecast | None, known: AlertsKnown, held: Foretold, *, account_name: str
+) -> tuple[Sequence[Condition], Foretold]:
+    """Return which thresholds of one watched budget will probably be reached, and what the forecast reaches now.
 
     A threshold is told once a period, when the forecast reaches it by the data of two different days and the spend does not
     yet, unless something at least as grave was foretold. Of several one notification names the highest. `held` is what the
@@ -34,21 +28,9 @@ def review_forecast(
     levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None, of_forecasts=True)
     keys = {AlertKey(Rule.FORECAST, watch.scope, level.label, period, level.height): level for level in levels}
     if forecast is None:
-        return Verdict(), {key: held[key] for key in keys if key in held}
+        return (), {key: held[key] for key in keys if key in held}
     ahead = {key: level for key, level in keys.items() if standing.spend.amount < level.at <= forecast.likely.amount}
     foretold = {key: held.get(key, forecast.through) for key in ahead}
-    new = [ahead[key] for key, through in foretold.items() if through != forecast.through and known.latest(key) is None]
-    if not new:
-        return Verdict(), foretold
-    verdict = fire_levels(
-        Rule.FORECAST,
-        standing,
-        new,
-        known,
-        what="will probably reach",
-        figure=f"about {forecast.likely}",
-        account_name=account_name,
-        now=now,
-        forecast=forecast,
-    )
-    return verdict, foretold
+    sure = [ahead[key] for key, through in foretold.items() if through != forecast.through and known.latest(key) is None]
+    said = ("will probably reach", f"about {forecast.likely}")
+    return level_conditions(Rule.FORECAST, standing, sure, known, said=said, name=account_name, forecast=forecast), foretold

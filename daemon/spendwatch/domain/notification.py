@@ -133,6 +133,8 @@ class Notification:
         return "balance.recovered" if self.rule.is_about_balance else "alert.resolved"
 
 
+NO_FACTS = Facts()
+
 _FACTS = tuple(field.name for field in fields(Facts))
 _facts_of = attrgetter(*_FACTS)
 _told = attrgetter(*(field.name for field in fields(Notification)))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from spendwatch.domain.alert import Alert, AlertId, AlertKey, AlertState, Matter, Rule
 from spendwatch.domain.notification import Facts, Notification, Reason, notification_id
@@ -27,6 +28,9 @@ class Verdict:
         return Verdict(self.alerts + other.alerts, self.notifications + other.notifications)
 
 
+NO_VERDICT = Verdict()
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """Whether one condition holds. Conditions of one group share a notification, the most severe first."""
@@ -44,6 +48,18 @@ class Condition:
     amount: str = ""
     remind: timedelta | None = None
     """None, too, while it holds only because it is not clear yet that it has ended: no reminder says what figures deny."""
+    budget: str = ""
+    """The budget that it is judged by, as plain decimal text."""
+    is_news: bool | None = None
+    """Whether to notify when it begins; None: unless a graver one of its group fires already."""
+    heard: tuple[ChannelName, ...] = ()
+    """Further channels that heard of it when it began: reminders go there, too."""
+    figures: Callable[[tuple[str, ...]], Facts] | None = None
+    """Makes the facts once they are needed, where there are very many conditions of which few are news."""
+
+    def told(self, also: tuple[str, ...] = ()) -> Facts:
+        """Return the figures of the moment, and the labels of further conditions that they speak for."""
+        return self.figures(also) if self.figures else replace(self.facts, also=also) if also else self.facts
 
 
 class AlertsKnown:
@@ -75,92 +91,100 @@ class AlertsKnown:
         return tuple(alert for alert in self._latest.values() if alert.is_firing)
 
 
-def review_conditions(conditions: Sequence[Condition], known: AlertsKnown, *, now: datetime) -> Verdict:
-    """Judge conditions that begin and end, group by group: fire, remind, resolve; each at most one notification a group."""
+def review_conditions(conditions: Iterable[Condition], known: AlertsKnown, *, now: datetime) -> Verdict:
+    """Judge conditions group by group: fire, remind, resolve; each at most one notification a group."""
     groups: dict[str | AlertKey, list[Condition]] = {}
     for condition in conditions:
         groups.setdefault(condition.group or condition.key, []).append(condition)
-    verdict = Verdict()
+    alerts: list[Alert] = []
+    said: list[Notification] = []
     for group in groups.values():
-        verdict += _review_group(sorted(group, key=lambda condition: condition.grave), known, now)
-    return verdict
+        verdict = _review_group(sorted(group, key=attrgetter("grave")), known, now)
+        alerts += verdict.alerts
+        said += verdict.notifications
+    return Verdict(tuple(alerts), tuple(said))
 
 
 def _review_group(group: Sequence[Condition], known: AlertsKnown, now: datetime) -> Verdict:
-    latest = {condition.key: known.latest(condition.key) for condition in group}
-    firing = [condition for condition in group if (alert := latest[condition.key]) and alert.is_firing]
-    new = [
-        condition
-        for condition in group
-        if condition.holds
-        and ((alert := latest[condition.key]) is None or (condition.key.rule.is_episodic and not alert.is_firing))
-    ]
-    ended = [condition for condition in firing if not condition.holds and condition.key.rule.is_episodic]
-    verdict = Verdict()
-    if new:
-        speaks = all(condition.grave < new[-1].grave for condition in firing if condition.holds)
-        verdict += _fire(new, known, speaks=speaks, now=now)
+    new: list[tuple[Condition, int]] = []
+    holding: list[Condition] = []
+    ended: list[Condition] = []
+    for condition in group:
+        alert = known.latest(condition.key)
+        if alert and alert.is_firing:
+            if condition.holds:
+                holding.append(condition)
+            elif condition.key.rule.is_episodic:
+                ended.append(condition)
+        elif condition.holds and (alert is None or condition.key.rule.is_episodic):
+            new.append((condition, alert.episode + 1 if alert else 1))
+    verdict = _fire(new, holding, now) if new else NO_VERDICT
     if ended:
-        verdict += _resolve(ended, known, now=now)
-    if not verdict.notifications:
-        holding = [condition for condition in firing if condition.holds and condition.remind]
-        if holding:
-            spoken = (known.latest(condition.key) for condition in firing)
-            last = max(alert.told_at or alert.since for alert in spoken if alert)
-            verdict += _remind(holding[-1], known, last=last, now=now)
-    return verdict
+        verdict += _resolve(ended, known, now)
+    reminded = [condition for condition in holding if condition.remind]
+    return verdict if verdict.notifications or not reminded else verdict + _remind(reminded[-1], group, known, now)
 
 
-def _fire(new: Sequence[Condition], known: AlertsKnown, *, speaks: bool, now: datetime) -> Verdict:
-    alerts = []
-    for condition in new:
-        before = known.latest(condition.key)
-        episode = before.episode + 1 if before else 1
-        tells = speaks and condition is new[-1]
-        alerts.append(
-            Alert.begun(
-                condition.key,
-                condition.severity,
-                tells=tells,
-                amount=condition.amount,
-                summary=condition.summary,
-                now=now,
-                episode=episode,
-            )
+def _fire(new: Sequence[tuple[Condition, int]], firing: Sequence[Condition], now: datetime) -> Verdict:
+    """Return the alerts that begin, each in its episode, and one notification of the gravest, if it is news."""
+    gravest = new[-1][0]
+    speaks = gravest.is_news
+    if speaks is None:
+        speaks = all(condition.grave < gravest.grave for condition in firing)
+    alerts = tuple(
+        Alert.begun(
+            condition.key,
+            condition.severity,
+            tells=speaks and condition is gravest,
+            amount=condition.amount,
+            summary=condition.summary,
+            now=now,
+            episode=episode,
+            budget=condition.budget,
         )
+        for condition, episode in new
+    )
     if not speaks:
-        return Verdict(tuple(alerts))
-    gravest = new[-1]
-    facts = replace(gravest.facts, also=tuple(condition.key.threshold for condition in reversed(new[:-1])))
-    return Verdict(tuple(alerts), (say(alerts[-1], Reason.FIRED, gravest.channels, facts, now),))
+        return Verdict(alerts)
+    return Verdict(alerts, (_say_all(alerts[-1], Reason.FIRED, [condition for condition, _ in new], now),))
 
 
-def _resolve(ended: Sequence[Condition], known: AlertsKnown, *, now: datetime) -> Verdict:
-    alerts = []
-    for condition in ended:
-        before = known.latest(condition.key)
-        if before:
-            alerts.append(
-                replace(before, state=AlertState.RESOLVED, resolved_at=now, told_at=now, told_amount=condition.amount)
-            )
-    if not alerts:
-        return Verdict()
-    gravest = ended[-1]
-    facts = replace(gravest.facts, also=tuple(condition.key.threshold for condition in reversed(ended[:-1])))
-    return Verdict(tuple(alerts), (say(alerts[-1], Reason.RESOLVED, gravest.channels, facts, now),))
+def _resolve(ended: Sequence[Condition], known: AlertsKnown, now: datetime) -> Verdict:
+    alerts = tuple(
+        replace(before, state=AlertState.RESOLVED, resolved_at=now, told_at=now, told_amount=condition.amount)
+        for condition in ended
+        if (before := known.latest(condition.key))
+    )
+    return Verdict(alerts, (_say_all(alerts[-1], Reason.RESOLVED, ended, now),))
 
 
-def _remind(condition: Condition, known: AlertsKnown, *, last: datetime, now: datetime) -> Verdict:
+def _say_all(alert: Alert, reason: Reason, together: Sequence[Condition], now: datetime) -> Notification:
+    """Return one notification of the last of these for all of them, to all their channels."""
+    also = tuple(condition.key.threshold for condition in reversed(together[:-1]))
+    facts = together[-1].told(() if alert.key.rule is Rule.CORRECTED else also)
+    return say(alert, reason, _channels(together), facts, now)
+
+
+def _channels(together: Sequence[Condition]) -> tuple[ChannelName, ...]:
+    return tuple(dict.fromkeys(name for condition in reversed(together) for name in condition.channels))
+
+
+def _remind(condition: Condition, group: Sequence[Condition], known: AlertsKnown, now: datetime) -> Verdict:
+    """Return a reminder of the condition if the last word on anything of its group was long enough ago."""
+    about = {(one.key.rule, one.key.scope, one.key.period) for one in group}
+    firing = [alert for which in about for alert in known.of(*which) if alert.is_firing]
+    last = max((alert.told_at for alert in firing if alert.told_at), default=None) or max(alert.since for alert in firing)
     alert = known.latest(condition.key)
     if alert is None or condition.remind is None or now - last < condition.remind:
         return Verdict()
     again = alert.told_again(condition.amount, now)
-    return Verdict((again,), (say(again, Reason.REPEATED, condition.channels, condition.facts, now),))
+    channels = dict.fromkeys((*_channels([one for one in group if one.holds]), *condition.heard))
+    return Verdict((again,), (say(again, Reason.REPEATED, tuple(channels), condition.told(), now),))
 
 
 def expire(known: AlertsKnown, conditions: Sequence[Condition], open_labels: frozenset[str], *, now: datetime) -> Verdict:
     """End, without a word, what can no longer hold: closed periods, things no longer watched, one-shots of yesterday."""
-    judged = {condition.key for condition in conditions}
+    judged = {condition.key for condition in conditions if not condition.key.period}
     ended = [
         replace(alert, state=AlertState.RESOLVED, resolved_at=now)
         for alert in known.firing()

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from spendwatch.domain.alert import Alert, AlertKey, Rule
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import Money, is_no_smaller_share, plain
-from spendwatch.domain.notification import Facts, Reason
+from spendwatch.domain.notification import NO_FACTS, Facts
 from spendwatch.domain.policy import NEARLY, WHOLE, ChannelName, Severity, Threshold, channels_of, threshold_text
-from spendwatch.domain.review import AlertsKnown, Verdict, say
+from spendwatch.domain.review import AlertsKnown, Condition
 from spendwatch.domain.standing import Standing
 
 
-def review_standing(standing: Standing, known: AlertsKnown, *, account_name: str, now: datetime) -> Verdict:
-    """Judge one watched budget: thresholds newly reached, a reminder, or a total that fell back.
+def threshold_conditions(standing: Standing, known: AlertsKnown, *, account_name: str) -> Sequence[Condition]:
+    """Return which thresholds of one watched budget are reached, and what the total fell back below, as far as it matters.
 
     Once per threshold, scope and period. If several are reached at once, one notification names the highest and lists the
     others. A threshold is recorded and not told if something at least as grave was told already: no lower an amount, and no
@@ -26,30 +26,32 @@ def review_standing(standing: Standing, known: AlertsKnown, *, account_name: str
     below the spend. A falling total neither ends nor re-arms anything: it gives one correction notice; one below zero does
     so, too, before anything was told.
     """
-    watch = standing.watch
+    watch, spent = standing.watch, standing.spend.amount
     told = known.of(Rule.THRESHOLD_REACHED, watch.scope, standing.period.label)
     if not told and not watch.thresholds and watch.budget is None:
-        return Verdict()
-    known_levels = {(alert.key.threshold, alert.key.height) for alert in told}
+        return ()
     levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
-    new = [level for level in levels if standing.spend.amount >= level.at and (level.label, level.height) not in known_levels]
-    verdict = Verdict()
-    if new:
-        verdict = fire_levels(
+    reached = [level for level in levels if spent >= level.at]
+    on_record = {(alert.key.threshold, alert.key.height): alert for alert in told}
+    found: list[Condition] = []
+    if reached and (watch.remind or any((level.label, level.height) not in on_record for level in reached)):
+        # Of several at one amount that counts which was told. What fell back below its highest is not reminded of.
+        told_of = {which for which, alert in on_record.items() if alert.told_at}
+        reached.sort(key=lambda level: (level.at, (level.label, level.height) in told_of))
+        is_back = any((level.label, level.height) in on_record for level in levels[len(reached) :])
+        found = level_conditions(
             Rule.THRESHOLD_REACHED,
             standing,
-            new,
+            reached,
             known,
-            what="reached",
-            figure=f"{standing.spend} spent",
-            account_name=account_name,
-            now=now,
+            said=("reached", f"{standing.spend} spent"),
+            name=account_name,
+            remind=None if is_back else watch.remind,
+            heard=channels_of(_told_with(standing, told, known), watch.channels) if watch.remind else (),
         )
-    if told and not verdict.notifications and watch.remind:
-        verdict += _reminder(standing, told, known, account_name, now)
-    if told or standing.spend.amount < 0:
-        verdict += _correction(standing, told, known, account_name, now)
-    return verdict
+    if told or spent < 0:
+        found += _corrections(standing, told, known, account_name)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,42 +103,50 @@ def _is_as_grave(alert: Alert, level: Level, budget: Money | None) -> bool:
     return before > 0 and is_no_smaller_share(height, before, of=(level.at, budget.amount))
 
 
-def fire_levels(
+def level_conditions(
     rule: Rule,
     standing: Standing,
-    new: Sequence[Level],
+    levels: Sequence[Level],
     known: AlertsKnown,
     *,
-    what: str,
-    figure: str,
-    account_name: str,
-    now: datetime,
+    said: tuple[str, str],
+    name: str,
     forecast: Forecast | None = None,
-) -> Verdict:
-    """Return the alerts of these thresholds, and one notification that names the highest and lists the others.
+    remind: timedelta | None = None,
+    heard: tuple[ChannelName, ...] = (),
+) -> list[Condition]:
+    """Return that these thresholds are reached, the lowest first. `said`: what lists say the budget does, and the figure.
 
-    There is none if something at least as grave was told already. Lists say `what` the budget does, and the `figure`.
+    They are news unless something at least as grave was told already.
     """
-    watch, period, highest = standing.watch, standing.period.label, new[-1]
-    speaks = is_news(highest, known.of(rule, watch.scope, period), watch.budget)
-    spent, budget = plain(standing.spend.amount), plain(watch.budget.amount) if watch.budget else ""
-    alerts = tuple(
-        Alert.begun(
-            AlertKey(rule, watch.scope, level.label, period, level.height),
-            level.severity,
-            tells=speaks and level is highest,
-            amount=spent,
+    watch, period, (what, figure) = standing.watch, standing.period.label, said
+    before, budget = known.of(rule, watch.scope, period), plain(watch.budget.amount) if watch.budget else ""
+    group, spent = _group(rule, standing), plain(standing.spend.amount)
+    return [
+        Condition(
+            key=AlertKey(rule, watch.scope, level.label, period, level.height),
+            holds=True,
+            severity=level.severity,
             summary=f"{watch.name} {what} {level_text(level, standing)} in {period}: {figure}",
-            now=now,
+            facts=NO_FACTS,
+            channels=level.channels or watch.channels,
+            group=group,
+            grave=grave,
+            amount=spent,
+            remind=remind,
             budget=budget,
+            is_news=is_news(level, before, watch.budget),
+            heard=heard,
+            figures=partial(spend_facts, standing, level, known, name, forecast=forecast),
         )
-        for level in new
-    )
-    if not speaks:
-        return Verdict(alerts)
-    also = tuple(level.label for level in reversed(new[:-1]))
-    facts = spend_facts(standing, highest, known, account_name, also=also, forecast=forecast)
-    return Verdict(alerts, (say(alerts[-1], Reason.FIRED, channels_of(reversed(new), watch.channels), facts, now),))
+        for grave, level in enumerate(levels)
+    ]
+
+
+def _group(rule: Rule, standing: Standing) -> str:
+    """Return the group of a budget's conditions as one text, whose hash is known after the first look-up."""
+    scope = standing.watch.scope
+    return f"{rule}\x1f{scope.account}\x1f{scope.text}\x1f{standing.period.label}"
 
 
 def level_text(level: Level, standing: Standing) -> str:
@@ -150,8 +160,8 @@ def spend_facts(
     level: Level,
     known: AlertsKnown,
     account_name: str,
+    also: tuple[str, ...],
     *,
-    also: tuple[str, ...] = (),
     forecast: Forecast | None = None,
 ) -> Facts:
     """Return the figures of one watched budget, given the level that is spoken of; beside them those of the last word on it."""
@@ -199,26 +209,6 @@ def _last_word(standing: Standing, known: AlertsKnown) -> tuple[Money | None, da
     return (Money(Decimal(amount), standing.watch.currency) if amount else None), at
 
 
-def _reminder(standing: Standing, told: Sequence[Alert], known: AlertsKnown, account_name: str, now: datetime) -> Verdict:
-    """Return a reminder of the highest threshold of now that was ever reached, told or spoken for, while it still is."""
-    watch, spent = standing.watch, standing.spend.amount
-    last = max((alert.told_at for alert in told if alert.is_firing and alert.told_at), default=None)
-    if watch.remind is None or last is None or now - last < watch.remind:
-        return Verdict()
-    levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
-    on_record = {(alert.key.threshold, alert.key.height): alert for alert in told if alert.is_firing}
-    found = [(level, alert) for level in levels if (alert := on_record.get((level.label, level.height)))]
-    level, highest = max(found, key=lambda one: (one[0].at, one[1].told_at is not None), default=(None, None))
-    if level is None or highest is None or spent < level.at:
-        return Verdict()
-    again = highest.told_again(plain(spent), now)
-    facts = spend_facts(standing, level, known, account_name)
-    # Whoever was notified of a lower threshold is reminded, too: a reminder speaks for all that is reached.
-    reached = (one for one in reversed(levels) if spent >= one.at)
-    channels = channels_of((*reached, *_told_with(standing, told, known)), watch.channels)
-    return Verdict((again,), (say(again, Reason.REPEATED, channels, facts, now),))
-
-
 def _told_with(standing: Standing, told: Sequence[Alert], known: AlertsKnown) -> Iterable[Threshold]:
     """Return the thresholds of forecasts that began with one of these: who heard of them heard of these, too."""
     watch, began = standing.watch, {alert.since for alert in told}
@@ -227,36 +217,36 @@ def _told_with(standing: Standing, told: Sequence[Alert], known: AlertsKnown) ->
     return (one for one in watch.thresholds if one.label in labels)
 
 
-def _correction(standing: Standing, told: Sequence[Alert], known: AlertsKnown, account_name: str, now: datetime) -> Verdict:
-    """Return one notice of the highest of what the total fell below: what was told, and zero; the rest it speaks for."""
+def _corrections(standing: Standing, told: Sequence[Alert], known: AlertsKnown, account_name: str) -> Iterator[Condition]:
+    """Yield the highest of what the total fell below, and zero: one notice of what was told, for the rest, too."""
     watch, period, spent = standing.watch, standing.period.label, standing.spend
     labels = {threshold.label for threshold in watch.thresholds}
-    spoken = ((Decimal(alert.key.height), alert) for alert in told if alert.told_at and alert.key.threshold in labels)
-    highest = max((one for one in spoken if spent.amount < one[0]), key=lambda one: one[0], default=None)
-    levels = [Level(highest[0], highest[1].key.height, highest[1].key.threshold, highest[1].severity)] if highest else []
-    if spent.amount < 0:
-        levels.append(Level(Decimal(0), "0", BELOW_ZERO, Severity.NOTICE))
-    alerts: list[tuple[Alert, Level]] = []
-    for level in levels:
-        key = AlertKey(Rule.CORRECTED, watch.scope, level.label, period, level.height)
-        if known.latest(key) is None:
-            back = "" if level.label == BELOW_ZERO else "back "
-            limit = threshold_text(level.label, Money(level.at, watch.currency), None)
-            alert = Alert.begun(
-                key,
-                Severity.NOTICE,
-                tells=not alerts,
-                amount=plain(spent.amount),
-                summary=f"{watch.name} fell {back}below {limit}{watch.scope.counts.note} in {period}: {spent} spent",
-                now=now,
-            )
-            alerts.append((alert, level))
-    if not alerts:
-        return Verdict()
-    alert, level = alerts[0]
+    fallen = [
+        Level(height, alert.key.height, alert.key.threshold, alert.severity)
+        for alert in told
+        if alert.told_at and alert.key.threshold in labels and spent.amount < (height := Decimal(alert.key.height))
+    ]
+    levels = [Level(Decimal(0), "0", BELOW_ZERO, Severity.NOTICE)] if spent.amount < 0 else []
+    levels += [max(fallen, key=lambda level: level.at)] if fallen else []
+    if not levels:
+        return
     # There is one notice, however far it falls: it is for all who were notified of any threshold.
     reached = {alert.key.threshold for alert in told}
     heard = (*(one for one in watch.thresholds if one.label in reached), *_told_with(standing, told, known))
     channels = channels_of(heard, watch.channels) or watch.channels
-    facts = spend_facts(standing, level, known, account_name)
-    return Verdict(tuple(alert for alert, _ in alerts), (say(alert, Reason.FIRED, channels, facts, now),))
+    for grave, level in enumerate(levels):
+        back = "" if level.label == BELOW_ZERO else "back "
+        limit = threshold_text(level.label, Money(level.at, watch.currency), None)
+        yield Condition(
+            key=AlertKey(Rule.CORRECTED, watch.scope, level.label, period, level.height),
+            holds=True,
+            severity=Severity.NOTICE,
+            summary=f"{watch.name} fell {back}below {limit}{watch.scope.counts.note} in {period}: {spent} spent",
+            facts=NO_FACTS,
+            channels=channels,
+            group=_group(Rule.CORRECTED, standing),
+            grave=grave,
+            amount=plain(spent.amount),
+            is_news=True,
+            figures=partial(spend_facts, standing, level, known, account_name),
+        )

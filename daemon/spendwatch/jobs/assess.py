@@ -11,10 +11,18 @@ from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import Policies, Watch
-from spendwatch.domain.review import AlertsKnown, Verdict, expire, one_message_per_matter, review_conditions
+from spendwatch.domain.review import (
+    NO_VERDICT,
+    AlertsKnown,
+    Condition,
+    Verdict,
+    expire,
+    one_message_per_matter,
+    review_conditions,
+)
 from spendwatch.domain.scope import AlertScope
 from spendwatch.domain.standing import Standing
-from spendwatch.domain.thresholds import review_standing
+from spendwatch.domain.thresholds import threshold_conditions
 from spendwatch.jobs.balance_conditions import judge_balances
 from spendwatch.jobs.balances import survey
 from spendwatch.jobs.bill_conditions import LATE_WATCHED, bill_conditions, late_periods
@@ -97,8 +105,8 @@ class _Round:
         is_done = self.insight.has_foreseen(self.ground, self.policies)
         return self.balances is not None and not is_done and bool(watched_for_forecasts(standings))
 
-    def forecasts(self, standings: Sequence[Standing]) -> tuple[Sequence[Verdict], Foretold]:
-        """Judge the forecasts of this month by the run rates at hand."""
+    def forecasts(self, standings: Sequence[Standing]) -> tuple[Sequence[Condition], Foretold]:
+        """Return what is foreseen of this month by the run rates at hand."""
         held = self.balances.foretold() if self.balances else {}
         paces, zone = self.insight.paces, self.around.zone
         return foresee(standings, paces, self.known, held, self.fresh, names=self.names, zone=zone)
@@ -120,10 +128,8 @@ class _Judged:
 
 def _judge(here: _Round, health: Health) -> _Judged:
     view, around, policies, now = here.view, here.around, here.policies, here.now
-    verdicts: list[Verdict] = []
-    conditions = health_conditions(health, view, around, here.known, here.fresh)
+    conditions: list[Condition] = []
     late = view.ledger.late(now - LATE_WATCHED)
-    conditions += bill_conditions(view, late, policies, here.periods, sources=around.stale_after, now=now)
     judged = (*(period for period in late_periods(late) if period not in here.periods), *here.periods)
     watched: dict[AlertScope, Watch] = {}
     standings: Sequence[Standing] = ()
@@ -133,20 +139,21 @@ def _judge(here: _Round, health: Health) -> _Judged:
         watched |= {standing.watch.scope: standing.watch for standing in standings}
         for standing in standings:
             name = names.get(standing.watch.scope.account, "")
-            verdicts.append(review_standing(standing, here.known, account_name=name, now=now))
+            conditions += threshold_conditions(standing, here.known, account_name=name)
         conditions += foreign_conditions(standings, names)
+    conditions += health_conditions(health, view, around, here.known, here.fresh)
+    conditions += bill_conditions(view, late, policies, here.periods, sources=around.stale_after, now=now)
     surveyed = survey(policies, view, here.balances, here.insight.paces, here.periods, zone=around.zone, now=now)
     found, looks = judge_balances(surveyed, policies, here.insight.paces, here.known, here.fresh, zone=around.zone)
     conditions += found
-    verdicts.append(review_conditions(conditions, here.known, now=now))
-    verdicts.append(expire(here.known, conditions, frozenset(period.label for period in judged), now=now))
     foreseen: Foretold | None = None
     if len(watched) <= _FEW:
         here.insight.paces.look(view, policies, watched.values(), around.zone)
         if here.foresees(standings):
-            found_ahead, foreseen = here.forecasts(standings)
-            verdicts += found_ahead
-    return _Judged(_in_full(here, view, verdicts, watched), looks, standings, watched, foreseen)
+            ahead, foreseen = here.forecasts(standings)
+            conditions += ahead
+    over = expire(here.known, conditions, frozenset(period.label for period in judged), now=now)
+    return _Judged(_in_full(here, view, conditions, watched, over), looks, standings, watched, foreseen)
 
 
 def _foresee_many(here: _Round, judged: _Judged, ledger: Ledger, book: AlertBook) -> int:
@@ -160,8 +167,8 @@ def _foresee_many(here: _Round, judged: _Judged, ledger: Ledger, book: AlertBook
         insight.paces.look(view, here.policies, judged.watched.values(), here.around.zone)
         if not here.foresees(judged.standings):
             return 0
-        verdicts, foreseen = here.forecasts(judged.standings)
-        verdict = _in_full(here, view, verdicts, judged.watched)
+        ahead, foreseen = here.forecasts(judged.standings)
+        verdict = _in_full(here, view, ahead, judged.watched)
     return _commit_foreseen(here, verdict, foreseen, book)
 
 
@@ -173,10 +180,11 @@ def _commit_foreseen(here: _Round, verdict: Verdict, foreseen: Foretold, book: A
     return new
 
 
-def _in_full(here: _Round, view: LedgerView, verdicts: Sequence[Verdict], watched: Watched) -> Verdict:
-    alerts = tuple(alert for verdict in verdicts for alert in verdict.alerts)
-    said = tuple(notification for verdict in verdicts for notification in verdict.notifications)
-    merged = one_message_per_matter(Verdict(alerts, said))
+def _in_full(
+    here: _Round, view: LedgerView, conditions: Sequence[Condition], watched: Watched, over: Verdict = NO_VERDICT
+) -> Verdict:
+    """Judge the conditions; return what follows, with all figures, and `over`, what ends without a word."""
+    merged = one_message_per_matter(review_conditions(conditions, here.known, now=here.now))
     zone, paces = here.around.zone, here.insight.paces
     in_full = enriched(merged.notifications, view, here.policies, watched, paces, fresh=here.fresh, zone=zone)
-    return Verdict(merged.alerts, in_full)
+    return Verdict(merged.alerts, in_full) + over

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta, tzinfo
+from functools import cache
 from typing import Any
 
 from spendwatch.domain.alert import AlertState, Rule
@@ -46,12 +47,15 @@ def enriched(
     month = BillingPeriod.containing(fresh.now, zone)
     pages = {policy.account: policies.links.get(policy.site, {}) for policy in policies.accounts}
 
+    @cache
+    def of_account(account: AccountId, period: str, *, uses: bool) -> _Figures:
+        found = _Figures(lags=True) if _lags(account, period, view, policies, month) else _Figures()
+        return found | {"used_on": view.used_on(account, policies.products)} if uses else found
+
     def in_full(one: Notification) -> Notification:
-        scope, rule, found = one.facts.scope, one.rule, _Figures()
-        if _lags(one, view, policies, month):
-            found["lags"] = True
-        if rule.is_about_spend or rule.is_about_balance:
-            found["used_on"] = view.used_on(scope.account, policies.products)
+        scope, rule = one.facts.scope, one.rule
+        uses = rule.is_about_spend or rule.is_about_balance
+        found = dict(of_account(scope.account, one.facts.period, uses=uses))
         if rule.is_about_spend and (watch := watched.get(scope)):
             found |= _grown(one, history, watch) | _foreseen(one, watch, paces, month, zone, fresh=fresh)
         elif rule.is_about_balance and one.state is AlertState.FIRING:
@@ -70,11 +74,10 @@ def _linked(rule: Rule) -> tuple[Page, ...]:
     return (Page.BILL_DETAILS, Page.API_KEYS) if rule.is_about_spend else ()
 
 
-def _lags(said: Notification, view: LedgerView, policies: Policies, month: BillingPeriod) -> bool:
-    facts = said.facts
-    lagging = view.lagging(BillingPeriod.parse(facts.period) if facts.period else month, policies.products)
-    if facts.scope.account:
-        return lagging.get(facts.scope.account, False)
+def _lags(account: AccountId, period: str, view: LedgerView, policies: Policies, month: BillingPeriod) -> bool:
+    lagging = view.lagging(BillingPeriod.parse(period) if period else month, policies.products)
+    if account:
+        return lagging.get(account, False)
     # A notification without an account shows the latest bill of all accounts.
     return bool(lagging) and all(lagging.values())
 

@@ -7,11 +7,11 @@ from datetime import date, datetime, tzinfo
 
 from spendwatch.domain.alert import AlertKey
 from spendwatch.domain.forecast import Forecast, forecast_period
-from spendwatch.domain.forecast_alerts import Foretold, review_forecast
+from spendwatch.domain.forecast_alerts import Foretold, forecast_conditions
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.review import AlertsKnown, Verdict
+from spendwatch.domain.review import AlertsKnown, Condition
 from spendwatch.domain.run_rate import RunRate
 from spendwatch.domain.scope import BudgetScope
 from spendwatch.domain.standing import Standing
@@ -44,19 +44,18 @@ def foresee(
     *,
     names: Mapping[str, str],
     zone: tzinfo,
-) -> tuple[Sequence[Verdict], Foretold]:
-    """Judge the forecasts of all budgets that have thresholds for them; return what they reach, too."""
-    verdicts: list[Verdict] = []
+) -> tuple[Sequence[Condition], Foretold]:
+    """Return which thresholds for forecasts are reached in all budgets that have such, and what the forecasts reach."""
+    found: list[Condition] = []
     reached: dict[AlertKey, date] = {}
     for standing in watched_for_forecasts(standings):
         scope = standing.watch.scope
         likely = forecast(paces, scope, standing.spend, standing.period, fresh, until=standing.data_until, zone=zone)
         name = names.get(scope.account, "")
-        verdict, foretold = review_forecast(standing, likely, known, held, account_name=name, now=fresh.now)
+        conditions, foretold = forecast_conditions(standing, likely, known, held, account_name=name)
         reached |= foretold
-        if verdict.alerts:
-            verdicts.append(verdict)
-    return verdicts, reached
+        found += conditions
+    return found, reached
 
 
 def watched_for_forecasts(standings: Iterable[Standing]) -> Sequence[Standing]:
