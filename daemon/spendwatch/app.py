@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -109,6 +109,8 @@ class App:
         self.config_mistakes: tuple[ConfigMistake, ...] = ()
         self._monotonic = monotonic
         self._assessing = threading.Lock()
+        self._entering: list[SourceName] = []
+        """The sources whose bills are being entered just now."""
         sweep(settings.spool / "reading")
         self._notes = ProgressNotes(store.health, clock, time.monotonic)
         self._progress = progress
@@ -244,6 +246,23 @@ class App:
 
         Of a bill that comes day by day many days are judged at once: nobody is to hear of a part of what we know.
         """
+        with self.entering(name):
+            done, is_due = self._judged_each(name, takings)
+        if is_due or self._has_turned(name):
+            self.assess()
+        return done
+
+    @contextmanager
+    def entering(self, name: SourceName) -> Iterator[None]:
+        """Let what is assessed meanwhile know that more bills of the same import may follow."""
+        self._entering.append(name)
+        try:
+            yield
+        finally:
+            self._entering.remove(name)
+
+    def _judged_each(self, name: SourceName, takings: Iterable[IngestResult]) -> tuple[list[IngestResult], bool]:
+        """Return what became of each bill, and whether something is to be assessed still."""
         done: list[IngestResult] = []
         wait = _TOGETHER if self._feeds.are_days(name) else 0.0
         is_due, judged = False, self._monotonic()
@@ -256,9 +275,7 @@ class App:
                 is_due, judged = False, self._monotonic()
             if self.stopping.is_set():
                 break
-        if is_due or self._has_turned(name):
-            self.assess()
-        return done
+        return done, is_due
 
     def _has_turned(self, name: SourceName) -> bool:
         """Return whether the source started or stopped failing since the last call."""
@@ -324,6 +341,7 @@ class App:
             targets={name: tuple(channel.targets) for name, channel in self.channels.items()},
             stale_after=self.settings.stale_after,
             rejected_in=self.settings.rejected_in,
+            is_amid=bool(self._entering),
             config_mistakes=tuple(str(mistake) for mistake in self.config_mistakes),
             clock_trouble=self.clock_watch.trouble_at(now),
             troubles=self.store.outbox.dead_since(now - _DEAD_TOLD),

@@ -34,6 +34,7 @@ from spendwatch.domain.notification import (
     NotificationId,
     Reason,
 )
+from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Page, Severity
@@ -328,6 +329,21 @@ _INBOX = Facts(
     data_until=UNTIL,
 )
 
+_SEARCH = FirstCost(
+    Part(Dimension.ITEM, "enable_search"),
+    date(2026, 9, 14),
+    cny("3.2"),
+    (CHATBOT, Part(Dimension.WORKSPACE, "llm-demo0a1b2c3d4e", "Research")),
+    Category.WEB_SEARCH,
+)
+_MANY_NEW = (
+    _SEARCH,
+    replace(_SEARCH, part=Part(Dimension.COMMODITY, "sfm_websearch_public_cn")),
+    FirstCost(model("wan2.5-t2v"), date(2026, 9, 14), cny("41.07"), (key("1200777"),)),
+    FirstCost(key("1200777"), date(2026, 9, 14), cny("41.07"), (model("wan2.5-t2v"),)),
+    *(FirstCost(key(f"12007{number:02d}"), date(2026, 9, 13), cny("0.06")) for number in range(80, 90)),
+)
+_NEW = Facts(scope=BudgetScope(_ACME), account_name="acme", name="acme", firsts=(_SEARCH,), data_until=UNTIL, links=OF_SPEND)
 SAMPLES: Mapping[str, Notification] = {
     "threshold": notice(Rule.THRESHOLD_REACHED, replace(_SPENT, also=("50%", "600"))),
     "threshold-notice": notice(
@@ -450,6 +466,8 @@ SAMPLES: Mapping[str, Notification] = {
             discrepancy=replace(_LATE_BILL, counted=cny("-12.5"), other=cny("0"), file="账单 2026-08（退款）.csv"),
         ),
     ),
+    "first-cost": notice(Rule.FIRST_COST, _NEW, severity=Severity.NOTICE),
+    "first-costs": notice(Rule.FIRST_COST, replace(_NEW, firsts=_MANY_NEW), severity=Severity.NOTICE),
     "lacking-days": notice(Rule.DIFFERING, _LACKING),
     "differing": notice(Rule.DIFFERING, _DIFFERING, severity=Severity.NOTICE),
     "differing-on-one-day": notice(

@@ -67,6 +67,7 @@ def test_what_belongs_to_a_month_or_happens_once_has_no_episodes() -> None:
         Rule.FOREIGN_CURRENCY,
         Rule.CORRECTED,
         Rule.LATE,
+        Rule.FIRST_COST,
         Rule.REJECTED,
         Rule.DIFFERING,
         Rule.UNASSIGNED,

@@ -56,6 +56,15 @@ _TELLINGS = {
         "with what was paid.",
         rule="a bill that changed a final month",
     ),
+    Rule.FIRST_COST: RuleTexts(
+        fired="First charge in {name}: {firsts}",
+        repeated="First charge in {name}: {firsts}",
+        resolved="The first charge in {name} is no longer on record: {firsts}",
+        subject="",
+        lead="No bill on record charged for this before. The amounts count from the first charge on, as far as the months are "
+        "still open.",
+        rule="the first charge for something that was never charged before",
+    ),
     Rule.DIFFERING: RuleTexts(
         fired="Bills of {name} for {month} do not agree",
         repeated="Bills of {name} for {month} still do not agree",
@@ -306,6 +315,7 @@ ENGLISH = Phrases(
     not_counted="not counted above",
     account="Account",
     owner="Owner",
+    firsts="New",
     growth="Where it went",
     growth_hint="pay-as-you-go of the last 7 days, compared with the 7 before",
     costs_hint="pay-as-you-go of the last 7 days; bills lack days before",
@@ -428,6 +438,8 @@ ENGLISH = Phrases(
     advice_differing="Check whether one of the exports is filtered or stopped: `spendwatch ledger list` shows what was read.",
     advice_uncounted="Export the whole month in one layout. If the new version of the bills was enabled within the month, "
     "use the old one: it still shows all days.",
+    advice_news="If nobody expects this charge, find out who uses it: the API key and the workspace are named where the bills "
+    "tell them.",
     advice_foreign="If another account or site pays for them, configure that account with its own currency; it then has "
     "budgets and thresholds of its own.",
     advice_all_foreign="The bills of this account contain nothing in {currency}, so its `currency` is probably wrong: set it "

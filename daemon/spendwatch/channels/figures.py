@@ -10,7 +10,7 @@ from spendwatch.channels.balance_figures import equation, lasting
 from spendwatch.channels.parts import Bar, Chart, Gauge, Points, Row, Section, Table, clean
 from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.causes import Cause, Part
+from spendwatch.domain.causes import Cause
 from spendwatch.domain.commodity import Category
 from spendwatch.domain.discrepancy import MONTH_TOTAL, Disagreement, Discrepancy
 from spendwatch.domain.money import EXACT, Money, percent, plain, share_of, shown
@@ -22,7 +22,6 @@ _MOST_LABELS = 10
 _MOST_DAYS = 7
 _THOUSAND, _MILLION = Decimal(1000), Decimal(1_000_000)
 _WHO = frozenset({Dimension.API_KEY, Dimension.WORKSPACE})
-_PLAYGROUND = "bmp"
 _WITH_AMOUNT = frozenset({Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED})
 
 
@@ -78,6 +77,8 @@ def figures(words: Words) -> Iterator[Section]:
             yield Table(words.phrases.runway, (Row(words.phrases.used_up, words.phrases.too_old, is_amount=False),))
         if words.facts.subscribed.rows:
             yield Table(words.phrases.spent[Counts.SUBSCRIPTION], tuple(_ordered(words)))
+    if words.facts.firsts:
+        yield _firsts(words)
     if words.facts.course.causes.rows:
         yield _causes(words)
         if most := makes_most(words)[1]:
@@ -197,6 +198,20 @@ def _causes(words: Words) -> Chart:
     return Chart(phrases.growth, hint, tuple(bars))
 
 
+def _firsts(words: Words) -> Chart:
+    """Return what costs something for the first time, each with its first day, for what and by whom."""
+    phrases, firsts = words.phrases, words.facts.firsts[:_MOST_LABELS]
+    bars = []
+    for one, length in zip(firsts, _lengths(one.spent for one in firsts), strict=True):
+        label, *code = words.first(one)
+        since = phrases.since.format(moment=one.day.isoformat())
+        detail = phrases.comma.join((since, *code, *(words.part(part) for part in one.by)))
+        bars.append(Bar(label, length, words.money(one.spent), "", detail))
+    if (more := len(words.facts.firsts) - len(firsts)) > 0:
+        bars.append(Bar(phrases.more_files.format(count=more), 0, "", ""))
+    return Chart(phrases.firsts, "", tuple(bars))
+
+
 def share_text(cause: Cause) -> str:
     """Return a cause's share of the whole, with a tenth of a percent, so that all add up; empty where there is no whole."""
     if cause.share is None:
@@ -214,7 +229,7 @@ def cause_named(words: Words, cause: Cause) -> tuple[str, str]:
     if cause.more or not (cause.parts or cause.category):
         return words.phrases.more_files.format(count=cause.more or 1), ""
     model = [clean(part.short, NAME_LENGTH) for part in cause.parts if part.dimension is Dimension.MODEL]
-    others = [part_named(words, part) for part in cause.parts if part.dimension is not Dimension.MODEL]
+    others = [words.part(part) for part in cause.parts if part.dimension is not Dimension.MODEL]
     tells_who = any(part.dimension in _WHO for part in cause.parts)
     # A model is for inference, unless its commodity says something else.
     is_usual = cause.category is Category.INFERENCE and model and tells_who
@@ -224,17 +239,10 @@ def cause_named(words: Words, cause: Cause) -> tuple[str, str]:
     return label, words.phrases.comma.join(rest)
 
 
-def part_named(words: Words, part: Part) -> str:
-    """Return what kind of thing it is, its name and its id."""
-    if part.dimension is Dimension.CHANNEL and part.value == _PLAYGROUND:
-        return words.phrases.playground
-    return words.phrases.parts[part.dimension].format(name=clean(part.label, NAME_LENGTH))
-
-
 def makes_most(words: Words) -> tuple[str, str]:
     """Return the API key, workspace or model that makes most of the spend, and the sentence that says so; else nothing."""
     for part, share in words.facts.course.causes.main[:1]:
-        who = part_named(words, part)
+        who = words.part(part)
         return who, words.phrases.makes_most.format(who=f"{who[0].upper()}{who[1:]}", share=percent(share))
     return "", ""
 

@@ -21,6 +21,7 @@ _OPERATORS = "operators"
 """How a test message says that failures are reported over the channel, too."""
 _ONCE = frozenset(
     {Rule.FORECAST, Rule.CORRECTED, Rule.LATE, Rule.DIFFERING, Rule.FOREIGN_CURRENCY, Rule.REJECTED, Rule.UNASSIGNED}
+    | {Rule.FIRST_COST}
 )
 _COSTLY = frozenset({Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.BALANCE_LOW, Rule.OVERDUE, Rule.ESCALATED, Rule.RUNWAY})
 
@@ -244,7 +245,7 @@ def _advice(words: Words) -> Iterator[str]:
         case Rule.DIFFERING:
             lacks = words.facts.discrepancy is not None and words.facts.discrepancy.lacking is not None
             yield phrases.advice_uncounted if lacks else phrases.advice_differing
-        case Rule.FOREIGN_CURRENCY | Rule.REJECTED:
+        case Rule.FOREIGN_CURRENCY | Rule.REJECTED | Rule.FIRST_COST:
             yield from _advice_on_bills(words)
         case Rule.CORRECTED | Rule.LATE | Rule.UNASSIGNED | Rule.CONFIG_REJECTED | Rule.CLOCK_WRONG | Rule.LEDGER_FAILING:
             return
@@ -255,6 +256,10 @@ def _advice_on_bills(words: Words) -> Iterator[str]:
     if words.notification.rule is Rule.FOREIGN_CURRENCY:
         is_all = facts.spend is not None and not facts.spend.amount
         yield words.put(phrases.advice_all_foreign if is_all else phrases.advice_foreign)
+        return
+    if words.notification.rule.is_about_news:
+        found = {one.category for one in facts.firsts}
+        yield from (phrases.advice_news, *(advice for category, advice in phrases.charged.items() if category in found))
         return
     yield phrases.advice_rejected
     if facts.folder:
@@ -329,5 +334,13 @@ def _next(words: Words) -> str:
             | Rule.LEDGER_FAILING
         ):
             return phrases.next_episode
-        case Rule.CORRECTED | Rule.LATE | Rule.DIFFERING | Rule.FOREIGN_CURRENCY | Rule.REJECTED | Rule.UNASSIGNED:
+        case (
+            Rule.FIRST_COST
+            | Rule.CORRECTED
+            | Rule.LATE
+            | Rule.DIFFERING
+            | Rule.FOREIGN_CURRENCY
+            | Rule.REJECTED
+            | Rule.UNASSIGNED
+        ):
             return phrases.once

@@ -139,6 +139,8 @@ class Phrases:
     not_counted: str
     account: str
     owner: str
+    firsts: str
+    """The heading of what costs something for the first time."""
     growth: str
     """The heading of what the money went to."""
     growth_hint: str
@@ -231,6 +233,8 @@ class Phrases:
     """By what is wrong with an endpoint."""
     advice_differing: str
     advice_uncounted: str
+    advice_news: str
+    """About charges that are new."""
     advice_foreign: str
     advice_all_foreign: str
     """Where the account has charges in no other currency."""

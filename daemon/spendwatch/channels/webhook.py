@@ -16,10 +16,12 @@ from spendwatch.channels.phrases import Language
 from spendwatch.channels.webhook_settings import WebhookConfig, signing_keys
 from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import Rule
+from spendwatch.domain.causes import Part
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.errors import ForbiddenAddressError, PermanentDeliveryError, TemporaryDeliveryError, UnreachableError
 from spendwatch.domain.forecast import Crossing, Runway
 from spendwatch.domain.notification import Delivery, Facts, Notification
+from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.period import Clock
 from spendwatch.exact_json import cause_json, json_fields, json_value, position_json
 from spendwatch.pacing import asked_pause
@@ -167,11 +169,9 @@ def _figures(facts: Facts, zone: tzinfo) -> dict[str, object]:
         **json_fields(facts, "next_at", "earlier", "earlier_at", "floor", zone=zone),
         "foreign": [json_fields(money, "amount", "currency") for money in facts.foreign],
         **_discrepancy(facts.discrepancy),
+        "first_costs": [_first(one) for one in facts.firsts],
         "growth": [cause_json(cause, "recent", clean) for cause in facts.course.causes.all],
-        "makes_most": [
-            {"dimension": part.dimension, "value": clean(part.value), "name": clean(part.name), "share": json_value(share)}
-            for part, share in facts.course.causes.main
-        ],
+        "makes_most": [{**_part(part), "share": json_value(share)} for part, share in facts.course.causes.main],
         "daily": [
             {"day": day.isoformat(), "spend": json_value(spend), "currency": spend.currency}
             for day, spend in facts.course.daily
@@ -196,6 +196,21 @@ def _discrepancy(found: Discrepancy | None) -> dict[str, object]:
     }
 
 
+def _first(one: FirstCost) -> dict[str, object]:
+    return {
+        **_part(one.part),
+        "category": one.category,
+        "since": one.day.isoformat(),
+        "spend": json_value(one.spent),
+        "currency": one.spent.currency,
+        "by": [_part(part) for part in one.by],
+    }
+
+
+def _part(part: Part) -> dict[str, object]:
+    return {"dimension": part.dimension, "value": clean(part.value), "name": clean(part.name)}
+
+
 def _runway(runway: Runway) -> dict[str, object]:
     def crossing(one: Crossing) -> dict[str, object]:
         return json_fields(one, "soonest", "likely", "latest")
@@ -210,6 +225,7 @@ def _signature(key: bytes, signed: bytes) -> str:
 
 def _currency(facts: Facts) -> str | None:
     money = facts.spend or facts.floor or facts.budget or (facts.discrepancy.counted if facts.discrepancy else None)
+    money = money or next((one.spent for one in facts.firsts), None)
     return money.currency if money else facts.balance.currency if facts.balance else None
 
 

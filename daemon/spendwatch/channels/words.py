@@ -8,16 +8,19 @@ from datetime import datetime, timedelta, tzinfo
 from spendwatch.channels.parts import clean
 from spendwatch.channels.phrases import Phrases, RuleTexts
 from spendwatch.domain.alert import AlertState, Rule
+from spendwatch.domain.causes import Part
 from spendwatch.domain.errors import InvalidAmountError
 from spendwatch.domain.money import Money, parse_amount, percent, shown
 from spendwatch.domain.notification import Facts, Notification, Reason
+from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.period import BillingPeriod, duration_text, parse_duration
 from spendwatch.domain.policy import FORECAST
-from spendwatch.domain.scope import BudgetScope
+from spendwatch.domain.scope import BudgetScope, Dimension
 from spendwatch.domain.thresholds import BELOW_ZERO
 
 NAME_LENGTH = 60
 _LONGEST = 2000
+_PLAYGROUND = "bmp"
 _DURATION = re.compile(r"[0-9]{1,6}[dhms]", re.ASCII)
 
 
@@ -119,6 +122,7 @@ class Words:
             "available": self.money(facts.balance.available if facts.balance else None),
             "short": self.money(self._shortage()),
             **self._settled(),
+            "firsts": self._firsts(),
             "foreign": phrases.comma.join(self.money(money) for money in facts.foreign) or phrases.unknown,
             "silence": self._silence(),
             "of": phrases.budget_of[facts.counts],
@@ -135,6 +139,27 @@ class Words:
         filled["standing"] = (phrases.is_at if has_share else phrases.has_spent).format_map(filled)
         rule = phrases.gone if facts.gone else self.texts.rule
         return filled | {"rule": rule.format_map(filled)}
+
+    def part(self, part: Part) -> str:
+        """Return what kind of thing a part of the spend is, its name and its id."""
+        if part.dimension is Dimension.CHANNEL and part.value == _PLAYGROUND:
+            return self.phrases.playground
+        return self.phrases.parts[part.dimension].format(name=clean(part.label, NAME_LENGTH))
+
+    def first(self, one: FirstCost) -> tuple[str, ...]:
+        """Return what costs something for the first time: the name of its category before the code, if it has one."""
+        part = self.part(one.part)
+        return (self.phrases.categories[one.category], part) if one.category else (f"{part[0].upper()}{part[1:]}",)
+
+    def _firsts(self) -> str:
+        """Return the most telling first cost, and how many more there are. Web search is item and commodity in one."""
+        firsts = self.facts.firsts
+        if not firsts:
+            return self.phrases.unknown
+        what, *code = self.first(firsts[0])
+        more = len([one for one in firsts if not one.category or one.category != firsts[0].category]) - (not code)
+        named = f"{what}{''.join(f' ({each})' for each in code)} {self.money(firsts[0].spent)}"
+        return self.phrases.comma.join([named, *([self.phrases.more_files.format(count=more)] if more > 0 else [])])
 
     def _used_up(self) -> str:
         day = self.facts.runway.zero.likely if self.facts.runway else None

@@ -145,6 +145,8 @@ def _print_policy(settings: Settings, watched: Sequence[Watch]) -> None:
                 )
         for points, channels in _balance_points(account):
             found.add_row("available balance", "", points, ", ".join(channels))
+        for what, points in _news_points(account):
+            found.add_row(what, "", points, ", ".join(account.channels))
         screen.print(found)
         for name, label in _unwatched(settings.policies, account):
             screen.print(f"Not watched by {clean(name)}: {clean(label)}")
@@ -199,6 +201,12 @@ def _balance_points(account: AccountPolicy) -> Iterator[tuple[str, Sequence[str]
             yield f"below zero for {duration_text(later.after)}", later.channels
 
 
+def _news_points(account: AccountPolicy) -> Iterator[tuple[str, str]]:
+    if first := account.first:
+        least = f", from {shown(first.least)}" if first.least else ""
+        yield "first cost", f"{', '.join(one.value.replace('_', ' ') for one in first.of)}{least}"
+
+
 def _reached(config: ChannelConfig) -> Sequence[str]:
     """Return who is reached; of an address that may be a secret only the host."""
     match config.type:
@@ -234,7 +242,13 @@ def _policy_json(settings: Settings, watched: Sequence[Watch]) -> dict[str, obje
         for points, names in _balance_points(account)
     ]
     operators = list(settings.policies.operators)
-    return {"watched": [_json(one) for one in watched], "balances": balances, "channels": channels, "operators": operators}
+    news = [
+        {"account": account.account, "what": what, "notifies_at": points, "channels": list(account.channels)}
+        for account in settings.accounts
+        for what, points in _news_points(account)
+    ]
+    every = [_json(one) for one in watched]
+    return {"watched": every, "balances": balances, "news": news, "channels": channels, "operators": operators}
 
 
 def _json(one: Watch) -> dict[str, object]:

@@ -26,6 +26,7 @@ _SECRET, _ORDINARY = 0o600, 0o644
 _KEY_BYTES = 32
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._@-]*")
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+_NEWS = "  # With `first: [item, commodity, model, api_key, workspace]` an account reports the first charge of anything new."
 _MORE, _LEAST = Decimal("1.2"), Decimal(1)
 _ROUND = tuple(map(Decimal, ("1", "1.2", "1.5", "2", "2.5", "3", "4", "5", "6", "8", "10")))
 _TLS_PORT, _STARTTLS_PORT = 465, 587
@@ -107,6 +108,7 @@ class Draft:
             values = f"id: {_text(one.account)}, site: {one.site}, currency: {one.currency}{budget}"
             lines.append(f"  {_text(name)}: {{{values}}}")
             whose = f", account: {_text(name)}" if one.account == self.nameless else whose
+        lines.append(_NEWS)
         if tuple(self.products) != (MODEL_STUDIO,):
             lines.append(f"products: [{', '.join(map(_text, self.products))}]")
         lines += ["sources:", f"  inbox: {{type: folder, path: inbox{whose}}}", "channels:"]

@@ -24,7 +24,8 @@ from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money, percent, plain, shown
 from spendwatch.domain.notification import Delivery, Facts, Notification, NotificationId, Reason
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.novelty import first_costs, threshold_of
+from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import Watch, watches
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
 from spendwatch.domain.standing import Picking, SpendSum, Standing, reckon, seen_values, seen_workspaces
@@ -32,6 +33,7 @@ from spendwatch.exact_json import cause_json, json_fields, json_value
 from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView
+from spendwatch.jobs.novelty_conditions import sums_of
 from spendwatch.jobs.overview import look
 from spendwatch.jobs.overview_json import alert_json
 from spendwatch.jobs.run_rates import RunRates
@@ -106,7 +108,8 @@ def _explained(alert: Alert, store: Store, settings: Settings) -> _Explained:
 def _own(facts: Facts, alert: Alert) -> Facts:
     """Return the figures with the threshold or floor of this very alert, for which a graver one may have spoken."""
     key = alert.key
-    facts = replace(facts, threshold=key.threshold)
+    mine = tuple(one for one in facts.firsts if threshold_of(one.part) == key.threshold)
+    facts = replace(facts, threshold=key.threshold, firsts=mine)
     if facts.spend and key.height:
         return replace(facts, reached_at=Money(Decimal(key.height), facts.spend.currency))
     if facts.balance:
@@ -135,6 +138,8 @@ def _now(alert: Alert, told: Facts, store: Store, settings: Settings) -> tuple[F
     if rule.is_about_spend and alert.key.period and isinstance(scope, BudgetScope):
         return _spend_now(alert, scope, store, settings)
     facts = Facts(scope, account_name=told.account_name, name=told.name, period=told.period)
+    if rule is Rule.FIRST_COST:
+        return _firsts_now(_own(told, alert), facts, store, settings), (), Causes()
     if rule.is_about_balance or rule in _OF_BALANCE:
         seen = look(
             store.ledger, store.book, store.health, settings.policies, settings.stale_after,
@@ -191,6 +196,19 @@ def _spend_now(alert: Alert, scope: BudgetScope, store: Store, settings: Setting
     counts = [spent for spent in mine if spent.currency == watch.currency]
     causes = splitting_of(watch, policies.names, policies.products).of(counts, most=_MOST, enough=Decimal(0))
     return facts, sorted(mine, key=lambda spent: -spent.amount), causes
+
+
+def _firsts_now(told: Facts, facts: Facts, store: Store, settings: Settings) -> Facts:
+    """Return what was charged for the first time, with its cost until now."""
+    account, policies = facts.scope.account, settings.policies
+    if (policy := policies.account(account)) is None:
+        return facts
+    open_now = open_periods(system_clock(), settings.zone, final_on=policies.month_final_on)
+    with LedgerView.opened(store.ledger, Insight().kept) as view:
+        sums = tuple(sums_of(view, policies, account, open_now))
+        until = view.data_until(policies.products).get(account)
+    days = {(one.part.dimension, one.part.value): one.day for one in told.firsts}
+    return replace(facts, firsts=tuple(first_costs(days, sums, policy.currency, policies.names)), data_until=until)
 
 
 def _forecast_now(watch: Watch, standing: Standing, store: Store, settings: Settings) -> Forecast | None:
@@ -313,6 +331,7 @@ def _figures(facts: Facts, settings: Settings) -> Iterator[tuple[str, str]]:
         ("Used", None if facts.used is None else percent(facts.used)),
         (f"Threshold {facts.threshold}", facts.reached_at),
         ("Expected", likely and f"{likely.likely}{span}"),
+        *((f"{one.part.dimension} {one.part.label}", f"{one.spent} since {one.day}") for one in facts.firsts),
         *((f"Not counted, {money.currency}", money) for money in facts.foreign),
         *(_terms(facts.balance, settings) if facts.balance else ()),
         ("Floor", facts.floor),

@@ -119,15 +119,20 @@ def _import(
 
 def _entered(app: App, files: tuple[Path, ...], source: SourceName, progress: Progress | None = None) -> Iterator[Outcome]:
     """Enter the files one after the other, each of them judged before the next; yield what became of it."""
-    for path in files:
-        if progress:
-            progress.begin(path.name)
-        outcome = attempted(app.desk(source), path, source=source)
-        if progress:
-            progress.end()
-        if outcome.receipt and not outcome.receipt.repeated:
-            app.assess()
-        yield outcome
+    has_news = False
+    with app.entering(source):
+        for path in files:
+            if progress:
+                progress.begin(path.name)
+            outcome = attempted(app.desk(source), path, source=source)
+            if progress:
+                progress.end()
+            if outcome.receipt and not outcome.receipt.repeated:
+                app.assess()
+                has_news = True
+            yield outcome
+    if has_news:
+        app.assess()
 
 
 def _months(outcomes: list[Outcome]) -> set[BillingPeriod]:

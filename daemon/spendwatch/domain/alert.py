@@ -22,6 +22,7 @@ class Rule(StrEnum):
     FOREIGN_CURRENCY = "spend.foreign_currency"
     CORRECTED = "spend.corrected"
     LATE = "spend.late"
+    FIRST_COST = "spend.first_cost"
     BALANCE_LOW = "balance.low"
     OVERDUE = "balance.overdue"
     RUNWAY = "balance.runway"
@@ -62,7 +63,13 @@ class Rule(StrEnum):
         """Whether it is about an available balance."""
         return self in _OF_BALANCE
 
+    @property
+    def is_about_news(self) -> bool:
+        """Whether it is about something new in an account's bills; alerts of one such rule are one matter for each account."""
+        return self in _NEW
 
+
+_NEW = frozenset({Rule.FIRST_COST})
 _OF_SPEND = frozenset({Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED})
 _OF_BALANCE = frozenset({Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY, Rule.ESCALATED})
 _EPISODIC = _OF_BALANCE | {
@@ -116,7 +123,8 @@ class AlertKey:
             return Matter("balance", scope.account, "", "", "")
         if rule.is_about_spend:
             return Matter("spend", scope.account, scope.text, "", self.period)
-        return Matter(rule.value, scope.account, scope.text, self.threshold, self.period)
+        threshold = "" if rule.is_about_news else self.threshold
+        return Matter(rule.value, scope.account, scope.text, threshold, self.period)
 
 
 def alert_id(key: AlertKey, episode: int) -> AlertId:

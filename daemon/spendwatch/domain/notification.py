@@ -19,6 +19,7 @@ from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.money import Money
+from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.policy import ChannelName, Page, Severity
 from spendwatch.domain.scope import NOTHING, AlertScope, Counts
 from spendwatch.domain.standing import Split
@@ -67,6 +68,8 @@ class Facts:
     earlier_at: datetime | None = None
     course: Course = NO_COURSE
     foreign: tuple[Money, ...] = ()
+    firsts: tuple[FirstCost, ...] = ()
+    """What costs something for the first time, the most telling first."""
     discrepancy: Discrepancy | None = None
     """Two figures that do not agree."""
     balance: Position | None = None

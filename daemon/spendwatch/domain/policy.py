@@ -180,6 +180,15 @@ class BalancePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstCosts:
+    """Which first costs of an account are reported."""
+
+    of: tuple[Dimension, ...]
+    least: Decimal = Decimal(0)
+    """What costs less so far is not reported yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountPolicy:
     """What a paying account may spend, and its balance."""
 
@@ -194,6 +203,12 @@ class AccountPolicy:
     balance: BalancePolicy | None = None
     remind: timedelta | None = None
     counts: Counts = Counts.ALL
+    first: FirstCosts | None = None
+
+    @property
+    def learns(self) -> tuple[str, ...]:
+        """The conditions that report what is new, and have to learn what is not."""
+        return self.first.of if self.first else ()
 
 
 def with_name(value: str, name: str) -> str:

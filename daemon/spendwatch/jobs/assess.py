@@ -31,6 +31,7 @@ from spendwatch.jobs.enrichment import Watched, enriched
 from spendwatch.jobs.forecasts import foresee, watched_for_forecasts
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView
+from spendwatch.jobs.novelty_conditions import Learning, learning, novelty_conditions
 from spendwatch.jobs.ports import AlertBook, Balances, Health, Ledger
 from spendwatch.jobs.standings import stand
 
@@ -63,6 +64,8 @@ def assess(
     # What is to be remembered is written down before what follows from it: after a crash between, it follows again.
     if judged.looks and balances:
         balances.remember(judged.looks)
+    if judged.learning.new or judged.learning.given_up:
+        ledger.learn(judged.learning.new, judged.learning.given_up)
     if judged.foreseen is None:
         return book.commit(judged.verdict, around.targets, now=now) + _foresee_many(here, judged, ledger, book)
     return _commit_foreseen(here, judged.verdict, judged.foreseen, book)
@@ -119,6 +122,7 @@ class _Judged:
     verdict: Verdict
     looks: Sequence[BalanceWatch]
     """What is to be remembered of the balances."""
+    learning: Learning
     standings: Sequence[Standing]
     """Those of the current month."""
     watched: Watched
@@ -143,6 +147,9 @@ def _judge(here: _Round, health: Health) -> _Judged:
         conditions += foreign_conditions(standings, names)
     conditions += health_conditions(health, view, around, here.known, here.fresh)
     conditions += bill_conditions(view, late, policies, here.periods, sources=around.stale_after, now=now)
+    conditions += novelty_conditions(view, policies, here.known, here.periods)
+    # While bills are being entered, more of the same import may follow: all of it is learnt together.
+    learns = Learning() if around.is_amid else learning(view, policies, around.zone)
     surveyed = survey(policies, view, here.balances, here.insight.paces, here.periods, zone=around.zone, now=now)
     found, looks = judge_balances(surveyed, policies, here.insight.paces, here.known, here.fresh, zone=around.zone)
     conditions += found
@@ -153,7 +160,7 @@ def _judge(here: _Round, health: Health) -> _Judged:
             ahead, foreseen = here.forecasts(standings)
             conditions += ahead
     over = expire(here.known, conditions, frozenset(period.label for period in judged), now=now)
-    return _Judged(_in_full(here, view, conditions, watched, over), looks, standings, watched, foreseen)
+    return _Judged(_in_full(here, view, conditions, watched, over), looks, learns, standings, watched, foreseen)
 
 
 def _foresee_many(here: _Round, judged: _Judged, ledger: Ledger, book: AlertBook) -> int:

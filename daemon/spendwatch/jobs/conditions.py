@@ -45,6 +45,8 @@ class Surroundings:
     """The latest notifications of firing alerts that reached nobody."""
     rejected_in: Mapping[SourceName, str] = field(default_factory=dict)
     """Where the rejected files of each source are, each with its reason beside it; empty where they stay in place."""
+    is_amid: bool = False
+    """Whether bills are being entered just now, so that more of the same import may follow."""
     strayed: str = ""
     """The reason why what waited for a channel that is gone was given up."""
 
@@ -188,7 +190,8 @@ def ways_of(said: Notification, around: Surroundings) -> tuple[ChannelName, ...]
     payer = policies.account(scope.account) if scope.account else None
     if rule is Rule.CHANNEL_FAILING:
         return _ways_around(ChannelName(said.facts.name), around)
-    if not (rule.is_about_spend or rule.is_about_balance or rule in {Rule.FOREIGN_CURRENCY, Rule.LATE}):
+    is_about_money = rule.is_about_spend or rule.is_about_balance or rule.is_about_news
+    if not (is_about_money or rule in {Rule.FOREIGN_CURRENCY, Rule.LATE}):
         return policies.operators
     if rule is Rule.ESCALATED and payer and payer.balance and payer.balance.escalation:
         return payer.balance.escalation.channels

@@ -71,7 +71,7 @@ def enriched(
 def _linked(rule: Rule) -> tuple[Page, ...]:
     if rule.is_about_balance:
         return Page.RECHARGE, Page.BILL_DETAILS
-    return (Page.BILL_DETAILS, Page.API_KEYS) if rule.is_about_spend else ()
+    return (Page.BILL_DETAILS, Page.API_KEYS) if rule.is_about_spend or rule.is_about_news else ()
 
 
 def _lags(account: AccountId, period: str, view: LedgerView, policies: Policies, month: BillingPeriod) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from spendwatch.domain.commodity import Category, Exposure, exposure_of
 from spendwatch.domain.layouts import lags
+from spendwatch.domain.novelty import ChargedValue, Learnt
 from spendwatch.domain.outstanding import Charged, OutstandingDay, believed_since, earlier_periods
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
@@ -73,6 +74,18 @@ class LedgerView:
         """Return up to when each account's bills reach."""
         place = ("data until", None if products is None else tuple(products))
         return _known(self._kept, place, lambda: self.ledger.data_until(products))
+
+    def learnt(self) -> Sequence[Learnt]:
+        """Return from where on something new is reported."""
+        return self.once("learnt", self.ledger.learnt)
+
+    def charged_values(self) -> Sequence[ChargedValue]:
+        """Return what came on record for each account since anything new of it is reported, and the models once free."""
+        since: dict[AccountId, int] = {}
+        for one in self.learnt():
+            since[one.account] = min(one.revision, since.get(one.account, one.revision))
+        place = ("charged values", tuple(sorted(since.items())))
+        return _known(self._kept, place, lambda: self.ledger.charged_values(since))
 
     def used_on(self, account: AccountId, products: Sequence[str]) -> tuple[tuple[Category, date], ...]:
         """Return the categories that the account used lately, each with the latest day, the latest first."""

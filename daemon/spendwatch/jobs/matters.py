@@ -97,7 +97,9 @@ def _gravity(alert: Alert) -> tuple[int, int, Decimal, str]:
     rule, key = alert.key.rule, alert.key
     if rule.is_about_balance:
         return alert.severity.rank, _BALANCE.index(rule), -_amount(key.threshold), alert.id
-    return alert.severity.rank, _SPEND.index(rule) if rule.is_about_spend else 0, _amount(key.height), alert.id
+    # Of what was reported together, the one that was spoken of stands first.
+    order = _SPEND.index(rule) if rule.is_about_spend else int(alert.told_at is not None)
+    return alert.severity.rank, order, _amount(key.height), alert.id
 
 
 def _amount(text: str) -> Decimal:
@@ -116,8 +118,8 @@ def _reached(alert: Alert) -> str:
             return f"below {threshold}"
         case Rule.RUNWAY:
             return f"runway {threshold}"
-        case Rule.THRESHOLD_REACHED | Rule.FORECAST:
-            return threshold
+        case Rule.THRESHOLD_REACHED | Rule.FORECAST | Rule.FIRST_COST:
+            return threshold.partition(":")[2] or threshold
         case _:
             return ""
 
@@ -131,7 +133,8 @@ def _now(alerts: Sequence[Alert], figures: Figures) -> tuple[Severity, str]:
             return _spend_now(alerts, standing, figures.likely.get(scope))
     elif first.key.rule.is_about_balance and (balance := figures.balances.get(scope.account)):
         return first.severity, _balance_now(alerts, balance)
-    return first.severity, first.summary
+    more = f", and {len(alerts) - 1} more" if first.key.rule.is_about_news and len(alerts) > 1 else ""
+    return first.severity, f"{first.summary}{more}"
 
 
 def _spend_now(alerts: Sequence[Alert], standing: Standing, likely: Money | None) -> tuple[Severity, str]:

@@ -18,6 +18,7 @@ from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.health import AccountBills, BalanceHealth, ChannelHealth, ReadingProgress, Rejection, SourceHealth
 from spendwatch.domain.merging import Held, Reading, Resolution
 from spendwatch.domain.notification import Delivery, DeliveryId, Notification
+from spendwatch.domain.novelty import ChargedValue, Learnt
 from spendwatch.domain.outstanding import Charged, OutstandingDay
 from spendwatch.domain.period import BillingPeriod, PeriodClose
 from spendwatch.domain.policy import ChannelName
@@ -183,6 +184,18 @@ class Ledger(Protocol):
 
     def unassigned(self, since: datetime) -> Mapping[str, tuple[str, ...]]:
         """Return by layout examples of instance ids without a known workspace, in bills received since then."""
+
+    def charged_values(self, since: Mapping[AccountId, int]) -> Sequence[ChargedValue]:
+        """Return what came on record for these accounts after a revision, and the models that were ever free."""
+
+    def first_days(self) -> Mapping[AccountId, date]:
+        """Return the first day on which each account was charged."""
+
+    def learnt(self) -> Sequence[Learnt]:
+        """Return from where on something new is reported."""
+
+    def learn(self, new: Iterable[Learnt], given_up: Iterable[Learnt]) -> None:
+        """Remember from where on something new is reported; what nobody wants to know any more is to be learnt again."""
 
     def rejections(self, since: datetime) -> Sequence[Rejection]:
         """Return the files refused since then and not entered after all, the oldest first."""

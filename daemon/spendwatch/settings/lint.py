@@ -231,6 +231,7 @@ def used_channels(policies: Policies) -> set[ChannelName]:
         for part in (one, *one.budgets):
             used.update(channels_of(part.thresholds, part.channels or one.channels))
     for one in policies.accounts:
+        used.update(one.channels if one.learns else ())
         if one.balance:
             used.update(one.channels, one.balance.escalation.channels if one.balance.escalation else ())
     return used

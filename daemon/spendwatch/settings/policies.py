@@ -12,6 +12,7 @@ from spendwatch.domain.policy import (
     ChannelName,
     Escalation,
     FinerBudget,
+    FirstCosts,
     Names,
     Page,
     Policies,
@@ -103,6 +104,7 @@ def _account_policy(name: str, part: AccountPart, defaults: Defaults) -> Account
         balance=None if part.balance is None else _balance_policy(part.balance),
         remind=part.remind,
         counts=part.counts,
+        first=None if part.first is None else FirstCosts(tuple(part.first.of), part.first.least or Decimal(0)),
     )
 
 

@@ -34,6 +34,7 @@ from spendwatch.settings.value_types import (
     Link,
     Name,
     Networks,
+    Novelties,
     PartPattern,
     Pattern,
     PlaceText,
@@ -196,6 +197,18 @@ class _Watched(_Budgeted):
         return self
 
 
+class FirstPart(Closed):
+    """Which first costs are reported: `{of: [item, model], min: 1.00}`; without `min` the list alone is enough."""
+
+    of: Novelties
+    least: Budget | None = Field(default=None, alias="min")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, value: object) -> object:
+        return value if isinstance(value, dict) else {"of": value}
+
+
 class AccountPart(_Watched):
     """Who pays."""
 
@@ -203,6 +216,7 @@ class AccountPart(_Watched):
     site: Site
     currency: CurrencyCode
     balance: BalancePart | None = None
+    first: FirstPart | None = None
 
 
 class DefaultsPart(Closed):

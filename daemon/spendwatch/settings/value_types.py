@@ -15,9 +15,10 @@ from pydantic import AfterValidator, PlainValidator
 from spendwatch.addresses import Network
 from spendwatch.domain.errors import InvalidAmountError, printable
 from spendwatch.domain.money import EXACT, Currency, is_currency, parse_amount, plain
+from spendwatch.domain.novelty import NOVEL
 from spendwatch.domain.period import duration_label, duration_text, parse_duration
 from spendwatch.domain.policy import FORECAST, Threshold
-from spendwatch.domain.scope import EACH, TAG, can_fit
+from spendwatch.domain.scope import EACH, TAG, Dimension, can_fit
 from spendwatch.domain.statement import ACCOUNT_ID
 from spendwatch.fields import duration, must, one_text
 from spendwatch.settings.suggestions import did_you_mean
@@ -182,6 +183,17 @@ def _for_each(text: str) -> str:
 
 
 ForEach = Annotated[str, _read(_for_each)]
+
+
+def _novelty(text: str) -> Dimension:
+    known = [dimension.value for dimension in NOVEL]
+    if text not in known:
+        hint = did_you_mean(text, known)
+        msg = f"not known: {printable(text)}; one of: {', '.join(known)}" + (f"; {hint}" if hint else "")
+        raise ValueError(msg)
+    return Dimension(text)
+
+
 Exceptional = Annotated[
     Decimal | None, _read(lambda text: None if text == "none" else _budget(text, "an amount like 1200.00, or none"))
 ]
@@ -292,5 +304,8 @@ _Network = Annotated[
 Networks = Annotated[list[_Network], _ONCE_EACH]
 Floors = Annotated[list[Cash], _ONCE_EACH]
 RunwayThresholds = Annotated[list[_Runway], _ONCE_EACH]
+Novelties = Annotated[
+    list[Annotated[Dimension, _read(_novelty)]], _ONCE_EACH, _not_empty("nothing would be reported; leave the key out")
+]
 ChannelNames = Annotated[list[Name], _ONCE_EACH, _not_empty("nobody would be notified; leave the key out to use the default")]
 Products = Annotated[list[_Product], _ONCE_EACH, _not_empty("nothing would count as spend")]

@@ -28,6 +28,14 @@ from spendwatch.domain.statement import (
 from spendwatch.domain.usage import Usage
 from spendwatch.store.attempt import forget_attempts, note_attempt
 from spendwatch.store.audit import AuditEntry, add_audit_entry, latest_audit_entries, removed_files
+from spendwatch.store.charged_value import (
+    all_learnt,
+    charged_values,
+    first_days,
+    forget_charged,
+    learn,
+    note_charged,
+)
 from spendwatch.store.content import (
     content_of,
     crowded_series,
@@ -94,6 +102,9 @@ class Ledger(Book):
     names_seen = reads(named_together)
     periods = reads(periods_by_account)
     late = reads(late_since)
+    charged_values = reads(charged_values)
+    first_days = reads(first_days)
+    learnt = reads(all_learnt)
 
     statements = reads(latest_statements)
     find_statements = reads(statements_beginning)
@@ -103,6 +114,7 @@ class Ledger(Book):
     audit_entries = reads(latest_audit_entries)
 
     failed = writes(note_attempt)
+    learn = writes(learn)
     give_up_lines = writes(give_up)
 
     def record(
@@ -133,6 +145,7 @@ class Ledger(Book):
             put_statement_days(connection, number, statement)
             for day in resolution.days:
                 put_day(connection, day)
+            note_charged(connection, resolution.days)
             after = spent_in_closed(connection, statement, closed, like=before)
             put_late(connection, statement, before, after, name=name, now=now)
             extend_watermark(connection, statement, now)
@@ -160,6 +173,7 @@ class Ledger(Book):
             remove_statement(connection, removed)
             for day in resolution.days:
                 put_day(connection, day)
+            forget_charged(connection, series)
             for one in series:
                 recompute_reach(connection, one)
             put_contents(connection, restored)

@@ -7,6 +7,7 @@ from spendwatch.store import (  # noqa: F401 -- each adds its tables to the meta
     balance_book,
     balance_memory,
     balance_reading,
+    charged_value,
     content,
     cross_check,
     day,
