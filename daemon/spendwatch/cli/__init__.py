@@ -45,6 +45,7 @@ _COMMANDS = {
     "export": ("spendwatch.cli.exporting", "export", "Export the ledger's lines in another format."),
     "alerts": ("spendwatch.cli.alerts", "alerts", "List alerts."),
     "explain": ("spendwatch.cli.explain", "explain", "Show why an alert was sent: rule, figures, bills, deliveries."),
+    "backtest": ("spendwatch.cli.backtest", "backtest", "Show what past bills would have been notified of."),
     "deliveries": ("spendwatch.cli.deliveries", "deliveries", "List, retry or cancel deliveries."),
     "notify-test": ("spendwatch.cli.deliveries", "notify_test", "Send a message marked TEST."),
     "completion": ("spendwatch.cli.manual", "completion", "Print the completion script for bash, zsh or fish."),

@@ -137,7 +137,7 @@ def _json(taken: IngestResult, zone: tzinfo) -> dict[str, object]:
 
 
 def _said_json(said: Sequence[Notification], zone: tzinfo) -> list[dict[str, object]]:
-    wording = _wording(zone)
+    wording = wording_in(zone)
     return [
         json_fields(one, "type", "reason", "severity", alert="alert", account="facts.scope.account", scope="facts.scope.label")
         | {"channels": list(one.channels), "subject": wording.subject(one), "text": wording.text(one)}
@@ -145,7 +145,8 @@ def _said_json(said: Sequence[Notification], zone: tzinfo) -> list[dict[str, obj
     ]
 
 
-def _wording(zone: tzinfo) -> Wording:
+def wording_in(zone: tzinfo) -> Wording:
+    """Return the words for a person at the screen."""
     from spendwatch.channels.phrases import Language  # noqa: PLC0415 -- with the next line
     from spendwatch.channels.wording import Wording  # noqa: PLC0415 -- jinja costs 0.05 s
 
@@ -225,7 +226,7 @@ class _Waiting:
 def show_said(said: Sequence[Notification], zone: tzinfo) -> None:
     """Show these notifications as their readers would see them."""
     click.echo(f"{counted(len(said), 'notification')} would be sent")
-    wording = _wording(zone)
+    wording = wording_in(zone)
     for notification in said:
         click.echo(f"\n--- to {', '.join(notification.channels)}: {wording.subject(notification)}\n")
         click.echo(wording.text(notification))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import click
 
 from spendwatch.domain.errors import printable
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, DaySpan
 
 
 class _Month(click.ParamType[BillingPeriod]):
@@ -38,7 +38,10 @@ class _Day(click.ParamType[date]):
 
 
 _EARLIEST, _LATEST = date(2000, 1, 1), date(2199, 12, 31)
-DAY = _Day()
+first_option = click.option(
+    "--from", "first", type=_Day(), help="First day, instead of a month. Default: the first of the month of --to."
+)
+last_option = click.option("--to", "last", type=_Day(), help="Last day, included. Default: today.")
 month_option = click.option("--month", type=_Month(), help="Default: the current month.")
 only_month_option = click.option("--month", type=_Month(), help="Only this month. Default: all months.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document; amounts are strings.")
@@ -50,3 +53,18 @@ def list_unless_told(ctx: click.Context, listing: click.Command, *, as_json: boo
         ctx.invoke(listing, as_json=as_json)
     elif as_json:
         ctx.fail(f"write --json behind {ctx.invoked_subcommand!r}")
+
+
+def span_of(month: BillingPeriod | None, first: date | None, last: date | None, today: date, *, months: int = 1) -> DaySpan:
+    """Return the days that are asked for; where nothing is, so many months up to this one."""
+    if month and (first or last):
+        msg = "give either --month, or --from and --to"
+        raise click.UsageError(msg)
+    if first or last:
+        until = last or max(today, first or today)
+        begin = first or until.replace(day=1)
+        if begin > until:
+            msg = f"{begin} is after {until}"
+            raise click.BadParameter(msg, param_hint="--from")
+        return DaySpan(begin, until + timedelta(days=1))
+    return DaySpan.of_months(month or BillingPeriod(today.year, today.month), 1 if month else months)

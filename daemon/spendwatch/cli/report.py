@@ -19,7 +19,7 @@ from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.exporting import counted_days
-from spendwatch.cli.options import DAY, json_option, month_option
+from spendwatch.cli.options import first_option, json_option, last_option, month_option, span_of
 from spendwatch.cli.screen import Rows, clean, console, fitting, print_json, print_whole, table
 from spendwatch.cli.totals import outside_json, outside_text
 from spendwatch.domain.commodity import category_of
@@ -54,8 +54,8 @@ _MONTHS = 12
 
 @click.command()
 @month_option
-@click.option("--from", "first", type=DAY, help="First day, instead of a month. Default: the first of the month of --to.")
-@click.option("--to", "last", type=DAY, help="Last day, included. Default: today.")
+@first_option
+@last_option
 @click.option("--by", default="workspace", show_default=True, metavar="A,B,…", help=f"Any of {', '.join(_BY)}, tag:KEY.")
 @click.option(
     "--where", multiple=True, metavar="KEY=PATTERN", help="Only spend that matches, as in `match`, by id or name; repeatable."
@@ -94,7 +94,7 @@ def report(
     settings = place.settings()
     now: datetime = system_clock()
     today = now.astimezone(settings.zone).date()
-    span = _span(month, first, last, today, is_by_month=_MONTH in columns)
+    span = span_of(month, first, last, today, months=_MONTHS if _MONTH in columns else 1)
     products = None if all_products else settings.policies.products
     with opened_store(settings, read_only=True) as store, store.ledger.snapshot():
         seen = _Ledger(store, settings.policies, settings.zone, products, columns, filters)
@@ -123,20 +123,6 @@ def _filter(text: str) -> tuple[str, str]:
         msg = f"{printable(text)} can never match" if equals else f"{printable(text)}: write KEY=PATTERN, like model=qwen*"
         raise click.BadParameter(msg, param_hint="--where")
     return _known(key.strip(), "--where"), pattern
-
-
-def _span(month: BillingPeriod | None, first: date | None, last: date | None, today: date, *, is_by_month: bool) -> DaySpan:
-    if month and (first or last):
-        msg = "give either --month, or --from and --to"
-        raise click.UsageError(msg)
-    if first or last:
-        until = last or max(today, first or today)
-        begin = first or until.replace(day=1)
-        if begin > until:
-            msg = f"{begin} is after {until}"
-            raise click.BadParameter(msg, param_hint="--from")
-        return DaySpan(begin, until + timedelta(days=1))
-    return DaySpan.of_months(month or BillingPeriod(today.year, today.month), _MONTHS if is_by_month and not month else 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,3 +93,5 @@ class RecordedReading:
     reading: BalanceReading
     since: datetime
     """The time of the first of the successive readings with equal values."""
+    first_read_at: datetime
+    """When we came to know that one."""

@@ -20,6 +20,7 @@ balance_reading = Table(
     Column("read_at", Moment, nullable=False),
     # Since when successive readings are equal: such a row stands for all of them.
     Column("since", Moment, nullable=False),
+    Column("first_read_at", Moment, nullable=False),
     Column("body", document(BalanceReading), nullable=False),
     PrimaryKeyConstraint("account", "as_of"),
 )
@@ -32,11 +33,21 @@ def put_reading(connection: Connection, reading: BalanceReading) -> None:
     would fill the table with one answer.
     """
     latest = next(iter(readings_of(connection, reading.account, 1)), None)
-    if latest and latest.reading.as_of < reading.as_of and latest.reading.says_the_same(reading):
+    if latest and latest.reading.as_of <= reading.as_of and latest.reading.says_the_same(reading):
+        is_new, known = latest.reading.as_of < reading.as_of, latest.reading.read_at
         place = and_(balance_reading.c.account == reading.account, balance_reading.c.as_of == latest.reading.as_of)
-        connection.execute(update(balance_reading).where(place).values(as_of=reading.as_of, read_at=reading.read_at))
+        connection.execute(
+            update(balance_reading)
+            .where(place)
+            .values(
+                as_of=reading.as_of,
+                read_at=reading.read_at if is_new else max(known, reading.read_at),
+                first_read_at=min(latest.first_read_at, reading.read_at),
+            )
+        )
         return
-    row: Row = {"account": reading.account, "as_of": reading.as_of, "read_at": reading.read_at, "since": reading.as_of}
+    as_of, read_at = reading.as_of, reading.read_at
+    row: Row = {"account": reading.account, "as_of": as_of, "read_at": read_at, "since": as_of, "first_read_at": read_at}
     upsert(connection, balance_reading, {**row, "body": reading}, where=balance_reading.c.read_at <= reading.read_at)
 
 
@@ -58,4 +69,4 @@ def readings_of(connection: Connection, account: AccountId, limit: int = 1000) -
 
 def _recorded(row: RowMapping) -> RecordedReading:
     """Return the reading with its times of now: they move on, and the document stays."""
-    return RecordedReading(replace(row["body"], as_of=row["as_of"], read_at=row["read_at"]), row["since"])
+    return RecordedReading(replace(row["body"], as_of=row["as_of"], read_at=row["read_at"]), row["since"], row["first_read_at"])

@@ -73,6 +73,14 @@ def deliveries(connection: Connection, query: Select[*tuple[object, ...]]) -> tu
     return tuple(Delivery(**{name: row[name] for name in _OWN}, notification=row["body"]) for row in rows)
 
 
+def deliveries_created(connection: Connection, since: datetime, until: datetime) -> tuple[tuple[datetime, Delivery], ...]:
+    """Return the deliveries written down in that time, each with the moment, the first one first."""
+    condition = (delivery.c.created_at >= since) & (delivery.c.created_at < until)
+    query = select_deliveries(condition).order_by(delivery.c.created_at, delivery.c.id)
+    created = connection.scalars(select(delivery.c.created_at).where(condition).order_by(delivery.c.created_at, delivery.c.id))
+    return tuple(zip(created.all(), deliveries(connection, query), strict=True))
+
+
 def deliveries_beginning(connection: Connection, prefix: str, limit: int = 10) -> tuple[Delivery, ...]:
     """Return the deliveries whose id begins so: none, the one that is meant, or several."""
     query = select_deliveries(begins_with(delivery.c.id, prefix)).order_by(delivery.c.id).limit(limit)

@@ -79,4 +79,4 @@ def _correct_readings(connection: Connection, now: datetime) -> None:
     for back, (account, as_of) in enumerate(rows):
         moment = now - timedelta(microseconds=back)
         row = update(balance_reading).where(place[0] == account, place[1] == as_of)
-        connection.execute(row.values(as_of=moment, read_at=moment, since=moment))
+        connection.execute(row.values(as_of=moment, read_at=moment, since=moment, first_read_at=moment))

@@ -19,7 +19,14 @@ from spendwatch.domain.notification import Delivery, DeliveryId, DeliveryState, 
 from spendwatch.domain.policy import ChannelName
 from spendwatch.store.columns import Row
 from spendwatch.store.database import Book, Database, reads
-from spendwatch.store.delivery import deliveries, deliveries_beginning, delivery, put_deliveries, select_deliveries
+from spendwatch.store.delivery import (
+    deliveries,
+    deliveries_beginning,
+    deliveries_created,
+    delivery,
+    put_deliveries,
+    select_deliveries,
+)
 
 _PENDING, _ATTEMPTING = DeliveryState.PENDING, DeliveryState.ATTEMPTING
 _is_pending = delivery.c.state == _PENDING
@@ -47,6 +54,7 @@ class Outbox(Book):
     """
 
     find = reads(deliveries_beginning)
+    created = reads(deliveries_created)
 
     def __init__(self, database: Database) -> None:
         """Keep everything in that database."""

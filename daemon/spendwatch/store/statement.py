@@ -40,7 +40,10 @@ class EnteredStatement:
     moment: datetime | None
     """How new it is; nothing without lines."""
     received_at: datetime
+    first_received_at: datetime
+    """An earlier moment where the same bytes were exported once more."""
     remarks: tuple[str, ...]
+    unassigned: tuple[str, ...]
 
 
 statement = Table(
@@ -49,7 +52,6 @@ statement = Table(
     Column("id", Integer, primary_key=True),
     *columns_of(EnteredStatement, but=("periods",)),
     Column("periods", Texts, nullable=False),
-    Column("unassigned", Texts, nullable=False),
     Index(None, "digest"),
     UniqueConstraint("identity"),
 )
@@ -94,7 +96,7 @@ def enter(
         "gone": gone,
         "moment": entered.version.moment if entered.version else None,
         "received_at": now,
-        "unassigned": entered.unassigned,
+        "first_received_at": now,
     }
     newer = {name: row[name] for name in ("name", "exported_at", "moment", "received_at")}
     upsert(connection, statement, row, newer, key=[statement.c.identity])
@@ -116,7 +118,7 @@ def statements_beginning(connection: Connection, prefix: str, limit: int = 10) -
 
 
 def _entered(row: Row) -> EnteredStatement:
-    own = {name: value for name, value in row.items() if name not in {"id", "unassigned"}}
+    own = {name: value for name, value in row.items() if name != "id"}
     return EnteredStatement(**{**own, "periods": tuple(map(BillingPeriod.parse, row["periods"]))})
 
 
