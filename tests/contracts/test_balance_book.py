@@ -94,6 +94,14 @@ def test_readings_that_say_the_same_are_one_row_with_its_beginning_and_its_end(b
     ]
 
 
+def test_to_read_the_same_once_more_changes_nothing_but_when_that_was(book: BalanceBook) -> None:
+    for at, later in ((0, 1), (1, 3), (1, 9)):
+        book.record(reading("1", at, read=at + later))
+    (known,) = book.history(ACME)
+    assert (known.since, known.first_read_at) == (NOON, NOON + MINUTE)
+    assert (known.reading.as_of, known.reading.read_at) == (NOON + MINUTE, NOON + 10 * MINUTE)
+
+
 def test_each_account_has_its_own(book: BalanceBook) -> None:
     book.record(reading("1"))
     book.record(reading("2", account=OTHER))

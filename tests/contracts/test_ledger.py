@@ -341,6 +341,8 @@ def test_a_statement_that_came_once_more_is_the_latest(ledger: Ledger) -> None:
         told = statement(name, version=version)
         ledger.record(told, Resolved(), name=name, source=INBOX, held=ledger.held([]), now=NOON + timedelta(hours=hours))
     assert [one.name for one in ledger.statements()] == ["first", "third", "second"]
+    again = ledger.statements()[0]
+    assert (again.first_received_at, again.received_at) == (NOON, NOON + timedelta(hours=3))
     assert [one.name for one in ledger.statements(2)] == ["first", "third"]
 
 
