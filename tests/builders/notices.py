@@ -39,6 +39,7 @@ from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Page, Severity
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
+from spendwatch.domain.spike import SpendOn, Spike
 from spendwatch.domain.standing import Split
 from spendwatch.domain.statement import AccountId, WorkspaceId
 
@@ -344,6 +345,38 @@ _MANY_NEW = (
     *(FirstCost(key(f"12007{number:02d}"), date(2026, 9, 13), cny("0.06")) for number in range(80, 90)),
 )
 _NEW = Facts(scope=BudgetScope(_ACME), account_name="acme", name="acme", firsts=(_SEARCH,), data_until=UNTIL, links=OF_SPEND)
+
+_UNUSUAL = Spike(
+    date(2026, 9, 15),
+    SpendOn("Research", "workspace:llm-demo0a1b2c3d4e", cny("412.80"), cny("90"), cny("130")),
+    cny("50"),
+    is_complete=True,
+    also=(SpendOn("acme", "account", cny("612.80"), cny("240.5"), cny("350")),),
+)
+_SPIKE = Facts(
+    scope=BudgetScope(_ACME, WorkspaceId("llm-demo0a1b2c3d4e")),
+    account_name="acme",
+    name="Research",
+    owner="Li Wei",
+    period="2026-09",
+    spike=_UNUSUAL,
+    course=replace(
+        _SPENT.course,
+        causes=Causes(
+            (
+                Cause(
+                    cny("300"), Decimal("0.727"), (model("qwen-max"), key("1200345", "chatbot")), Category.INFERENCE, cny("20")
+                ),
+                Cause(cny("112.80"), Decimal("0.273"), (model("qwen-plus"), key("1200346")), Category.INFERENCE, cny("90")),
+            ),
+            main=(Main(key("1200345", "chatbot"), Decimal("0.727")),),
+            categories=(Category.INFERENCE,),
+        ),
+    ),
+    links=_SPENT.links,
+    data_until=UNTIL,
+)
+
 SAMPLES: Mapping[str, Notification] = {
     "threshold": notice(Rule.THRESHOLD_REACHED, replace(_SPENT, also=("50%", "600"))),
     "threshold-notice": notice(
@@ -445,6 +478,8 @@ SAMPLES: Mapping[str, Notification] = {
         ),
         severity=Severity.NOTICE,
     ),
+    "spike": notice(Rule.SPIKE, _SPIKE),
+    "spike-so-far": notice(Rule.SPIKE, replace(_SPIKE, spike=replace(_UNUSUAL, is_complete=False, also=()))),
     "foreign": notice(
         Rule.FOREIGN_CURRENCY,
         Facts(

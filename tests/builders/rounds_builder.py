@@ -114,6 +114,18 @@ class Rounds:
         said = statement(f"bill {self._numbers} of {self.now}", [resolved], version, data_until=end)
         self.ledger.record(said, Resolved([resolved]), name=f"{day}.csv", source=SourceName("inbox"), held=held, now=self.now)
 
+    def bills(self, days: Sequence[tuple[date, str]]) -> None:
+        """Put one bill of several days of a month on record, an amount of one workspace for each."""
+        month = BillingPeriod(days[0][0].year, days[0][0].month)
+        keys = [DayKey(ACME, month, "v2", day) for day, _ in days]
+        held, (last, _) = self.ledger.held([keys[0].month]), days[-1]
+        self._numbers += 1
+        contents = [Day(key, (row(amount),), salt=f"{key.day}") for key, (_, amount) in zip(keys, days, strict=True)]
+        end = datetime(last.year, last.month, last.day, tzinfo=ZONE) + timedelta(days=1)
+        said = statement(f"bill {self._numbers} of {self.now}", contents, Version(end), data_until=end)
+        name = f"{month.label}.csv"
+        self.ledger.record(said, Resolved(contents), name=name, source=SourceName("inbox"), held=held, now=self.now)
+
     def read(self, available: str | int, *, cash: str | int | None = None, at: datetime | None = None, **terms: Money) -> None:
         """Put a reading of the provider's on record."""
         plain = BalanceReading(ACME, CNY, Origin.API, at or self.now, self.now, reported=cny(available))

@@ -39,6 +39,15 @@ _TELLINGS = {
         "was correct for the bills of its time. It stays on record and is not sent again if the spend rises again.",
         rule="a total that fell below a threshold that was reported to you",
     ),
+    Rule.SPIKE: RuleTexts(
+        fired="{name} cost {day_spend} on {spike_day}{so_far}",
+        repeated="{name} cost {day_spend} on {spike_day}{so_far}",
+        resolved="The daily spend of {name} is usual again",
+        subject="{name} cost {day_spend} on {spike_day}{so_far}, usually {usual}",
+        lead="The usual band is that of the same weekday in the last weeks. Only pay-as-you-go counts: no order of a "
+        "subscription and no refund.",
+        rule="a day of {name} at least {least} above its usual band",
+    ),
     Rule.FOREIGN_CURRENCY: RuleTexts(
         fired="{name} has charges in another currency: {foreign}",
         repeated="{name} still has charges in another currency: {foreign}",
@@ -209,6 +218,7 @@ ENGLISH = Phrases(
         State.LOW_BALANCE: "Low balance",
         State.SHORT_RUNWAY: "Balance running out",
         State.OVERDUE: "Overdue",
+        State.SPIKE: "Unusual spend",
     },
     units_of={},
     covers={
@@ -257,6 +267,15 @@ ENGLISH = Phrases(
         rule="no new bill of account {name} within the time you set",
     ),
     gone="the receiver of {name} asked for no further messages",
+    weekdays=("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    day_named="{weekday} {day} {month}",
+    day_so_far=" so far",
+    usual="usually {usual}",
+    above_usual="Above the usual band",
+    spike_hint="pay-as-you-go of that day, compared with one week before",
+    makes_most_of_day="{who} makes {share} of that day's pay-as-you-go spend.",
+    next_spike="Next message: the next day above its band. A day that only continues this level is not reported, unless it "
+    "is half as much again.",
     reminder="reminder",
     between_sentences=" ",
     tag="{severity}",

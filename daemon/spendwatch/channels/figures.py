@@ -30,6 +30,9 @@ def amount(words: Words) -> Row | None:
     facts, phrases, rule = words.facts, words.phrases, words.notification.rule
     if rule.is_about_balance and facts.balance:
         return Row(phrases.available, words.money(facts.balance.available))
+    if spike := facts.spike:
+        note = words.put(phrases.usual)
+        return Row(words.day(spike.day), words.money(spike.found.spend), note)
     if rule not in _WITH_AMOUNT or facts.spend is None:
         return None
     label = phrases.spent[facts.counts]
@@ -137,6 +140,10 @@ def _change_row(words: Words, change: Money, since: str) -> Row:
 
 def _other_rows(words: Words) -> Iterator[Row]:
     facts, phrases, rule = words.facts, words.phrases, words.notification.rule
+    if spike := facts.spike:
+        yield Row(phrases.above_usual, words.money(spike.found.spend - spike.found.high))
+        for one in spike.also:
+            yield Row(clean(one.name, NAME_LENGTH), words.money(one.spend), words.put(phrases.usual, usual=words.usual(one)))
     if facts.discrepancy:
         yield from _discrepancy_rows(words, facts.discrepancy)
     for money in facts.foreign:
@@ -195,6 +202,8 @@ def _causes(words: Words) -> Chart:
         for cause, (label, detail), length in zip(causes, named, lengths, strict=True)
     )
     hint = phrases.costs_hint if any(cause.before is None for cause in causes) else phrases.growth_hint
+    if words.facts.spike:
+        hint = phrases.spike_hint
     return Chart(phrases.growth, hint, tuple(bars))
 
 
@@ -243,7 +252,8 @@ def makes_most(words: Words) -> tuple[str, str]:
     """Return the API key, workspace or model that makes most of the spend, and the sentence that says so; else nothing."""
     for part, share in words.facts.course.causes.main[:1]:
         who = words.part(part)
-        return who, words.phrases.makes_most.format(who=f"{who[0].upper()}{who[1:]}", share=percent(share))
+        form = words.phrases.makes_most_of_day if words.facts.spike else words.phrases.makes_most
+        return who, form.format(who=f"{who[0].upper()}{who[1:]}", share=percent(share))
     return "", ""
 
 

@@ -21,9 +21,11 @@ _OPERATORS = "operators"
 """How a test message says that failures are reported over the channel, too."""
 _ONCE = frozenset(
     {Rule.FORECAST, Rule.CORRECTED, Rule.LATE, Rule.DIFFERING, Rule.FOREIGN_CURRENCY, Rule.REJECTED, Rule.UNASSIGNED}
-    | {Rule.FIRST_COST}
+    | {Rule.FIRST_COST, Rule.SPIKE}
 )
-_COSTLY = frozenset({Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.BALANCE_LOW, Rule.OVERDUE, Rule.ESCALATED, Rule.RUNWAY})
+_COSTLY = frozenset(
+    {Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.BALANCE_LOW, Rule.OVERDUE, Rule.ESCALATED, Rule.RUNWAY, Rule.SPIKE}
+)
 
 
 def compose(notification: Notification, phrases: Phrases, zone: tzinfo) -> Letter:
@@ -72,6 +74,8 @@ def _state(words: Words, tag: str) -> str:
     found: State | None = None
     if rule.is_about_balance:
         found = _OF_BALANCE.get(rule, State.OVERDUE)
+    elif rule is Rule.SPIKE:
+        found = State.SPIKE
     elif rule is Rule.CORRECTED:
         found = State.CORRECTED
     elif rule is Rule.FORECAST:
@@ -230,7 +234,9 @@ def _codes(words: Words, codes: tuple[str, ...]) -> str:
 def _advice(words: Words) -> Iterator[str]:
     phrases, rule = words.phrases, words.notification.rule
     match rule:
-        case Rule.THRESHOLD_REACHED | Rule.FORECAST | Rule.BALANCE_LOW | Rule.OVERDUE | Rule.ESCALATED | Rule.RUNWAY:
+        case (
+            Rule.THRESHOLD_REACHED | Rule.FORECAST | Rule.SPIKE | Rule.BALANCE_LOW | Rule.OVERDUE | Rule.ESCALATED | Rule.RUNWAY
+        ):
             if words.notification.severity is not Severity.NOTICE:
                 yield from _how_to_stop(words)
         case Rule.STALE | Rule.SOURCE_FAILING:
@@ -336,6 +342,7 @@ def _next(words: Words) -> str:
             return phrases.next_episode
         case (
             Rule.FIRST_COST
+            | Rule.SPIKE
             | Rule.CORRECTED
             | Rule.LATE
             | Rule.DIFFERING
@@ -343,4 +350,4 @@ def _next(words: Words) -> str:
             | Rule.REJECTED
             | Rule.UNASSIGNED
         ):
-            return phrases.once
+            return phrases.next_spike if facts.spike else phrases.once

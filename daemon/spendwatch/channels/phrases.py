@@ -36,6 +36,7 @@ class State(StrEnum):
     LOW_BALANCE = "low_balance"
     SHORT_RUNWAY = "short_runway"
     OVERDUE = "overdue"
+    SPIKE = "spike"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,19 @@ class Phrases:
     """A total that fell below zero, whether or not anything was reported before."""
     silent_account: RuleTexts
     """An account whose bills have stopped while those of others still come."""
+    weekdays: tuple[str, ...]
+    """Monday first."""
+    day_named: str
+    """A day in full, with {weekday}, {day} and {month}."""
+    day_so_far: str
+    """Behind what an incomplete day cost."""
+    usual: str
+    """What a day usually costs, with {usual}."""
+    above_usual: str
+    spike_hint: str
+    """In place of the hint of what the money went to, where it is about one day."""
+    makes_most_of_day: str
+    next_spike: str
     reminder: str
     between_sentences: str
     tag: str

@@ -23,6 +23,7 @@ from spendwatch.domain.forecast import Crossing, Runway
 from spendwatch.domain.notification import Delivery, Facts, Notification
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.period import Clock
+from spendwatch.domain.spike import Spike
 from spendwatch.exact_json import cause_json, json_fields, json_value, position_json
 from spendwatch.pacing import asked_pause
 
@@ -168,6 +169,7 @@ def _figures(facts: Facts, zone: tzinfo) -> dict[str, object]:
         "next_threshold": clean(facts.next_threshold) or None,
         **json_fields(facts, "next_at", "earlier", "earlier_at", "floor", zone=zone),
         "foreign": [json_fields(money, "amount", "currency") for money in facts.foreign],
+        "spike": _spike(facts.spike) if facts.spike else None,
         **_discrepancy(facts.discrepancy),
         "first_costs": [_first(one) for one in facts.firsts],
         "growth": [cause_json(cause, "recent", clean) for cause in facts.course.causes.all],
@@ -179,6 +181,18 @@ def _figures(facts: Facts, zone: tzinfo) -> dict[str, object]:
         "covers": exposure.covers,
         "plans": [clean(code) for code in exposure.plans],
         "stops": [clean(code) for code in exposure.stops],
+    }
+
+
+def _spike(spike: Spike) -> dict[str, object]:
+    return {
+        **json_fields(spike, day="day", spend="found.spend", currency="found.spend.currency", complete="is_complete"),
+        **json_fields(spike, usual_low="found.low", usual_high="found.high", min="least"),
+        "also": [
+            {"name": clean(one.name), "scope": clean(one.scope)}
+            | json_fields(one, spend="spend", usual_low="low", usual_high="high")
+            for one in spike.also
+        ],
     }
 
 
@@ -224,7 +238,8 @@ def _signature(key: bytes, signed: bytes) -> str:
 
 
 def _currency(facts: Facts) -> str | None:
-    money = facts.spend or facts.floor or facts.budget or (facts.discrepancy.counted if facts.discrepancy else None)
+    day, two = facts.spike.found if facts.spike else None, facts.discrepancy
+    money = facts.spend or facts.floor or facts.budget or (day.spend if day else two.counted if two else None)
     money = money or next((one.spent for one in facts.firsts), None)
     return money.currency if money else facts.balance.currency if facts.balance else None
 

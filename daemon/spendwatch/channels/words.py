@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 
 from spendwatch.channels.parts import clean
 from spendwatch.channels.phrases import Phrases, RuleTexts
@@ -16,6 +16,7 @@ from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.period import BillingPeriod, duration_text, parse_duration
 from spendwatch.domain.policy import FORECAST
 from spendwatch.domain.scope import BudgetScope, Dimension
+from spendwatch.domain.spike import SpendOn
 from spendwatch.domain.thresholds import BELOW_ZERO
 
 NAME_LENGTH = 60
@@ -123,6 +124,7 @@ class Words:
             "short": self.money(self._shortage()),
             **self._settled(),
             "firsts": self._firsts(),
+            **self._spike(),
             "foreign": phrases.comma.join(self.money(money) for money in facts.foreign) or phrases.unknown,
             "silence": self._silence(),
             "of": phrases.budget_of[facts.counts],
@@ -180,6 +182,25 @@ class Words:
             "settled_amount": self.money(settled.amount if settled else None),
             "settled_since": self.moment(settled.at) if settled else self.phrases.unknown,
         }
+
+    def _spike(self) -> dict[str, str]:
+        spike, phrases = self.facts.spike, self.phrases
+        return {
+            "spike_day": self.day(spike.day) if spike else phrases.unknown,
+            "day_spend": self.money(spike.found.spend if spike else None),
+            "so_far": phrases.day_so_far if spike and not spike.is_complete else "",
+            "usual": self.usual(spike.found) if spike else phrases.unknown,
+            "least": self.money(spike.least if spike else None),
+        }
+
+    def day(self, day: date) -> str:
+        """Return a day in full, with its weekday."""
+        month = self._named(BillingPeriod(day.year, day.month))
+        return self.phrases.day_named.format(weekday=self.phrases.weekdays[day.weekday()], day=day.day, month=month)
+
+    def usual(self, one: SpendOn) -> str:
+        """Return what such a day usually costs."""
+        return self.phrases.between.format(low=self.money(one.low), high=shown(one.high.amount))
 
     @property
     def billing_month(self) -> BillingPeriod | None:

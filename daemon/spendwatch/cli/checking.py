@@ -136,7 +136,9 @@ def _print_policy(settings: Settings, watched: Sequence[Watch]) -> None:
         found = _table("WATCHED", "BUDGET", "NOTIFIES AT", "CHANNELS")
         for one in watched:
             if one.scope.account == account.account:
-                points = ", ".join(_point(threshold, one) for threshold in one.thresholds) or "never"
+                told = [_point(threshold, one) for threshold in one.thresholds]
+                told += [f"spike {shown(one.spike)}"] if one.spike else []
+                points = ", ".join(told) or "never"
                 found.add_row(
                     _title(one, settings.policies.names),
                     shown(one.budget.amount) if one.budget else "none",
@@ -261,5 +263,6 @@ def _json(one: Watch) -> dict[str, object]:
             {"threshold": each.label, "amount": json_value(each.reached_at(budget)), "channels": each.channels or one.channels}
             for each in one.thresholds
         ],
+        "spike": {"min": json_value(one.spike)} if one.spike else None,
         "channels": list(one.channels),
     }

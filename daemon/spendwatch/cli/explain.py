@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 
 import click
@@ -16,7 +17,7 @@ from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
 from spendwatch.cli.screen import clean, console, print_json, table, the_one, when
-from spendwatch.domain.alert import Alert, AlertState, Rule
+from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.causes import TELLING, Cause, Causes, splitting_of
 from spendwatch.domain.count import counted
@@ -28,7 +29,9 @@ from spendwatch.domain.novelty import first_costs, threshold_of
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import Watch, watches
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
+from spendwatch.domain.spike import Spike
 from spendwatch.domain.standing import Picking, SpendSum, Standing, reckon, seen_values, seen_workspaces
+from spendwatch.domain.usage import is_paced
 from spendwatch.exact_json import cause_json, json_fields, json_value
 from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
@@ -108,6 +111,9 @@ def _explained(alert: Alert, store: Store, settings: Settings) -> _Explained:
 def _own(facts: Facts, alert: Alert) -> Facts:
     """Return the figures with the threshold or floor of this very alert, for which a graver one may have spoken."""
     key = alert.key
+    if facts.spike:
+        own = (one for one in (facts.spike.found, *facts.spike.also) if one.scope == key.scope.label)
+        return replace(facts, spike=replace(facts.spike, found=next(own, facts.spike.found)))
     mine = tuple(one for one in facts.firsts if threshold_of(one.part) == key.threshold)
     facts = replace(facts, threshold=key.threshold, firsts=mine)
     if facts.spend and key.height:
@@ -126,10 +132,15 @@ def _decision(alert: Alert, store: Store) -> Notification | None:
     own = store.book.notifications_of(alert.id)
     if own and own[0].created_at == alert.since:
         return own[0]
-    others = (one for one in store.book.alerts() if one.key.matter == alert.key.matter)
+    others = (one for one in store.book.alerts() if one.key.matter == alert.key.matter or _is_same_day(one.key, alert.key))
     told = (said for other in others for said in store.book.notifications_of(other.id))
     with_it = (said for said in told if said.created_at == alert.since and said.reason is Reason.FIRED)
     return next(with_it, own[0] if own else None)
+
+
+def _is_same_day(one: AlertKey, other: AlertKey) -> bool:
+    """Return whether both are about an unusual day of one account: the message of one may speak for the other."""
+    return one.rule is other.rule is Rule.SPIKE and (one.scope.account, one.threshold) == (other.scope.account, other.threshold)
 
 
 def _now(alert: Alert, told: Facts, store: Store, settings: Settings) -> tuple[Facts, Sequence[SpendSum], Causes]:
@@ -140,6 +151,8 @@ def _now(alert: Alert, told: Facts, store: Store, settings: Settings) -> tuple[F
     facts = Facts(scope, account_name=told.account_name, name=told.name, period=told.period)
     if rule is Rule.FIRST_COST:
         return _firsts_now(_own(told, alert), facts, store, settings), (), Causes()
+    if rule is Rule.SPIKE and isinstance(scope, BudgetScope) and told.spike:
+        return _spike_now(_own(told, alert).spike or told.spike, facts, scope, store, settings)
     if rule.is_about_balance or rule in _OF_BALANCE:
         seen = look(
             store.ledger, store.book, store.health, settings.policies, settings.stale_after,
@@ -211,6 +224,26 @@ def _firsts_now(told: Facts, facts: Facts, store: Store, settings: Settings) -> 
     return replace(facts, firsts=tuple(first_costs(days, sums, policy.currency, policies.names)), data_until=until)
 
 
+def _spike_now(
+    told: Spike, facts: Facts, scope: BudgetScope, store: Store, settings: Settings
+) -> tuple[Facts, Sequence[SpendSum], Causes]:
+    """Return what that day costs now, beside the band of the decision: what is usual changes from day to day."""
+    policies, day = settings.policies, told.day
+    by = tuple(dict.fromkeys((*dimensions(finer=True), *TELLING)))
+    period, days = BillingPeriod(day.year, day.month), (day, day + timedelta(days=1))
+    sums = [one for one in store.ledger.spend(period, by, products=policies.products, days=days) if is_paced(one)]
+    watched = watches(policies, seen_workspaces(sums, [scope]), seen_values(sums, [scope]))
+    if (watch := next((one for one in watched if one.scope == scope), None)) is None:
+        return facts, (), Causes()
+    picking = Picking([watch])
+    mine = [one for one in sums if one.currency == watch.currency and any(picking.of(one.values))]
+    spend = Money.total((one.amount for one in mine), watch.currency)
+    until = store.ledger.data_until(policies.products).get(scope.account)
+    causes = splitting_of(watch, policies.names, policies.products).of(mine, most=_MOST, enough=Decimal(0))
+    now = replace(told, found=replace(told.found, spend=spend), also=())
+    return replace(facts, name=watch.name, spike=now, data_until=until), sorted(mine, key=lambda one: -one.amount), causes
+
+
 def _forecast_now(watch: Watch, standing: Standing, store: Store, settings: Settings) -> Forecast | None:
     """Return what the month will probably cost, as far as it still goes on."""
     now, zone, paces = system_clock(), settings.zone, RunRates()
@@ -260,9 +293,11 @@ def _print(found: _Explained, settings: Settings) -> None:
     for line in _troubles(told, found.now):
         screen.print(clean(line), soft_wrap=False)
     if told:
-        _print_causes("Pay-as-you-go of the 7 days before the decision", told.course.causes, words)
+        since = f"on {told.spike.day}" if told.spike else "of the 7 days before the decision"
+        _print_causes(f"Pay-as-you-go {since}", told.course.causes, words)
         _print_causes("Subscriptions of the month until the decision", told.subscribed, words)
-    _print_causes(f"What the spend of {found.now.period} is made of now", found.causes, words)
+    month = str(found.now.spike.day) if found.now.spike else found.now.period
+    _print_causes(f"What the spend of {month} is made of now", found.causes, words)
     _print_bills(found, settings)
     _print_deliveries(found, settings)
 
@@ -300,7 +335,8 @@ def _heading(found: _Explained, settings: Settings) -> Iterator[tuple[str, str]]
         last = max(sent.values(), default=alert.told_at)
         yield "Notified", f"{counted(len(sent) or alert.times_told, 'notification')}, the last {when(last, zone)}"
     else:
-        yield "Notified", "covered by a more severe alert" + (f" ({found.decision.alert[:8]})" if found.decision else "")
+        by = "another alert of that day" if alert.key.rule is Rule.SPIKE else "a more severe alert"
+        yield "Notified", f"covered by {by}" + (f" ({found.decision.alert[:8]})" if found.decision else "")
     if alert.amount and not found.decision:
         yield "Figure", f"{alert.amount} when it fired"
     if found.is_undelivered:
@@ -325,6 +361,7 @@ def _figures(facts: Facts, settings: Settings) -> Iterator[tuple[str, str]]:
     figures: tuple[tuple[str, object], ...] = (
         ("Data until", facts.data_until and when(facts.data_until, zone)),
         ("Spend", facts.spend),
+        *((_day_figures(facts.spike)) if facts.spike else ()),
         ("  pay-as-you-go", split and split.pay_as_you_go),
         ("  subscription", split and split.subscription),
         ("Budget", facts.budget),
@@ -339,6 +376,13 @@ def _figures(facts: Facts, settings: Settings) -> Iterator[tuple[str, str]]:
         ("Last new bill", facts.last_bill_at and when(facts.last_bill_at, zone)),
     )
     yield from ((label, str(value)) for label, value in figures if value is not None)
+
+
+def _day_figures(spike: Spike) -> Iterator[tuple[str, object]]:
+    yield f"Cost of {spike.day}", spike.found.spend
+    yield "Usual band", f"{spike.found.low} to {shown(spike.found.high.amount)}"
+    yield "Above the band", spike.found.spend - spike.found.high
+    yield "Reported from", spike.least
 
 
 def _terms(balance: Position, settings: Settings) -> Iterator[tuple[str, object]]:
@@ -421,7 +465,7 @@ def _print_deliveries(found: _Explained, settings: Settings) -> None:
 def _without_deliveries(found: _Explained) -> str:
     alert, told = found.alert, found.decision
     if not alert.told_at:
-        return "none: covered by a more severe alert"
+        return f"none: covered by {'another alert of that day' if alert.key.rule is Rule.SPIKE else 'a more severe alert'}"
     return (
         f"none of its own: told with {told.alert[:8]}"
         if told and told.alert != alert.id

@@ -21,6 +21,7 @@ class Rule(StrEnum):
     FORECAST = "spend.forecast"
     FOREIGN_CURRENCY = "spend.foreign_currency"
     CORRECTED = "spend.corrected"
+    SPIKE = "spend.spike"
     LATE = "spend.late"
     FIRST_COST = "spend.first_cost"
     BALANCE_LOW = "balance.low"
@@ -57,6 +58,11 @@ class Rule(StrEnum):
     def is_about_spend(self) -> bool:
         """Whether it is about a watched budget."""
         return self in _OF_SPEND
+
+    @property
+    def is_about_a_day(self) -> bool:
+        """Whether it is about what happened on one day of its period: it stays in the lists for a day."""
+        return self is Rule.SPIKE
 
     @property
     def is_about_balance(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 LEVEL_DAYS = 14
@@ -85,9 +85,30 @@ def follow(amounts: Sequence[float | None], shares: Sequence[float]) -> tuple[Ba
     nothing is spent, the first day that fits the former mean takes the step back, and after a rise the next one waits a day
     longer. Until then a fall is believed by and by.
     """
+    means: list[float] = []
+    return _believed(*_walk(amounts, shares, means)), means
+
+
+def band_after(amounts: Sequence[float | None], shares: Sequence[float]) -> Callable[[float], tuple[float, float]]:
+    """Return what gives the band of a day after these, by its weekday's share; it reaches to the mean before a young step."""
+    mean, former, *_ = _walk(amounts, shares, [])
+
+    def band(share: float) -> tuple[float, float]:
+        low, high = mean.band(share)
+        if former is None:
+            return low, high
+        least, most = former.band(share)
+        return min(low, least), max(high, most)
+
+    return band
+
+
+def _walk(
+    amounts: Sequence[float | None], shares: Sequence[float], means: list[float]
+) -> tuple[_Mean, _Mean | None, int, _Days]:
+    """Return the mean after the last day, that before a young step and the step's age, and the last days beyond the band."""
     mean, former, age, patience, known = _Mean([], 0.0), None, 0, _RISE_DAYS, 0
     odd: _Days = []
-    means: list[float] = []
     for amount, share in zip(amounts, shares, strict=True):
         means.append(mean.value)
         if amount is None:
@@ -115,7 +136,7 @@ def follow(amounts: Sequence[float | None], shares: Sequence[float]) -> tuple[Ba
         odd.append((amount, share))
         if len(odd) >= (patience if is_rise else _FALL_DAYS) and _is_enough(odd):
             former, mean, age, odd = former or mean, _Mean(odd, mean.spread), len(odd), []
-    return _believed(mean, former, age, odd), means
+    return mean, former, age, odd
 
 
 def _is_enough(days: _Days) -> bool:

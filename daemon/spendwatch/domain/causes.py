@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -17,6 +17,7 @@ from spendwatch.domain.money import EXACT, Currency, Money, exact_sum, share_of
 from spendwatch.domain.policy import Names, Watch, with_name
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
+from spendwatch.domain.usage import is_paced
 
 SHOWN = 5
 """So many causes are listed; what is left is one further row."""
@@ -309,6 +310,23 @@ def course_of(
             if moment not in unknown
         ),
     )
+
+
+def course_on(
+    sums: Sequence[SpendSum],
+    watch: Watch,
+    splitting: Splitting,
+    *,
+    day: date,
+    days: int,
+    unknown: AbstractSet[date] = frozenset(),
+) -> Course:
+    """Return the same up to `day`, with the causes of that day alone, each beside what it cost a week before."""
+    before = day - timedelta(days=days)
+    parts = {on: [one for one in sums if one.values[Dimension.DAY] == on.isoformat()] for on in (day, before)}
+    found = {on: [one for one in _of(mine, watch, is_subscription=False) if is_paced(one)] for on, mine in parts.items()}
+    causes = splitting.of(found[day], None if before in unknown else found[before])
+    return replace(course_of(sums, watch, splitting, last=day, days=days, unknown=unknown), causes=causes)
 
 
 def subscribed(sums: Iterable[SpendSum], watch: Watch, splitting: Splitting) -> Causes:

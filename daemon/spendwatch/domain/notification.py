@@ -22,6 +22,7 @@ from spendwatch.domain.money import Money
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.policy import ChannelName, Page, Severity
 from spendwatch.domain.scope import NOTHING, AlertScope, Counts
+from spendwatch.domain.spike import Spike
 from spendwatch.domain.standing import Split
 
 NotificationId = NewType("NotificationId", str)
@@ -70,6 +71,8 @@ class Facts:
     foreign: tuple[Money, ...] = ()
     firsts: tuple[FirstCost, ...] = ()
     """What costs something for the first time, the most telling first."""
+    spike: Spike | None = None
+    """A day that cost far more than usual."""
     discrepancy: Discrepancy | None = None
     """Two figures that do not agree."""
     balance: Position | None = None

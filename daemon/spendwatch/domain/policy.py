@@ -127,6 +127,8 @@ class FinerBudget:
     """`api_key`, `model`, `workspace` or `tag:KEY`: each value has this budget for itself. Empty: there is one budget."""
     exceptions: tuple[tuple[str, Decimal | None], ...] = ()
     """Patterns of values with another budget, or with None: these are not watched."""
+    spike: Decimal | None = None
+    """By how much a day has to cost more than usual to be reported; None: no day is."""
 
     def each(self, values: Iterable[str]) -> Iterator[tuple[str, Decimal | None]]:
         """Yield each watched value with its budget. Of the exceptions the exact value counts, else the first that fits."""
@@ -154,6 +156,7 @@ class WorkspacePolicy:
     channels: tuple[ChannelName, ...] = ()
     remind: timedelta | None = None
     counts: Counts = Counts.ALL
+    spike: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +206,7 @@ class AccountPolicy:
     balance: BalancePolicy | None = None
     remind: timedelta | None = None
     counts: Counts = Counts.ALL
+    spike: Decimal | None = None
     first: FirstCosts | None = None
 
     @property
@@ -280,6 +284,8 @@ class Watch:
     column: str = ""
     """Where the value of the scope stands in roll-up rows."""
     owner: str = ""
+    spike: Decimal | None = None
+    """By how much a day has to cost more than usual to be reported; None: no day is."""
 
     @property
     def dimension(self) -> Dimension | None:
@@ -329,7 +335,8 @@ def _watches_of(
         money = None if budget is None else Money(budget, payer.currency)
         thresholds, channels = (finer or policy).thresholds, (finer and finer.channels) or policy.channels
         match, column = (finer.match, finer.for_each) if finer else (None, "")
-        return Watch(scope, name, payer.currency, money, thresholds, channels, match, policy.remind, column, owner)
+        spike = (finer or policy).spike
+        return Watch(scope, name, payer.currency, money, thresholds, channels, match, policy.remind, column, owner, spike)
 
     yield watch(scope, title, policy.budget)
     for finer in policy.budgets:

@@ -161,7 +161,7 @@ def _resolve(ended: Sequence[Condition], known: AlertsKnown, now: datetime) -> V
 def _say_all(alert: Alert, reason: Reason, together: Sequence[Condition], now: datetime) -> Notification:
     """Return one notification of the last of these for all of them, to all their channels."""
     also = tuple(condition.key.threshold for condition in reversed(together[:-1]))
-    facts = together[-1].told(() if alert.key.rule is Rule.CORRECTED else also)
+    facts = together[-1].told(() if alert.key.rule in {Rule.CORRECTED, Rule.SPIKE} else also)
     return say(alert, reason, _channels(together), facts, now)
 
 
@@ -194,7 +194,7 @@ def expire(known: AlertsKnown, conditions: Sequence[Condition], open_labels: fro
 
 
 def _is_over(alert: Alert, judged: set[AlertKey], open_labels: frozenset[str], now: datetime) -> bool:
-    if alert.key.period:
+    if alert.key.period and not alert.key.rule.is_about_a_day:
         return alert.key.period not in open_labels
     if alert.key.rule.is_episodic or alert.key.rule is Rule.REJECTED:
         return alert.key not in judged

@@ -128,14 +128,14 @@ def run_rate_of(
     days = len(amounts) - (amounts.count(None) if unknown else 0)
     if days < FEWEST_DAYS:
         return TooEarly(days)
-    growth = _growth(amounts)
+    growth = growth_of(amounts)
     if growth:
         amounts = [
             None if amount is None else amount * exp(growth * back)
             for amount, back in zip(amounts, range(len(amounts) - 1, -1, -1), strict=True)
         ]
     first = (through.toordinal() - len(amounts)) % _WEEK
-    week = _week(amounts, first)
+    week = shares_of_week(amounts, first)
     shares = (week * (len(amounts) // _WEEK + 2))[first : first + len(amounts)]
     baseline, before = follow(amounts, shares)
     soon, later = _misses(amounts, shares, before, days, baseline.days)
@@ -162,7 +162,7 @@ def _days(through: date) -> tuple[date, ...]:
     return tuple(date.fromordinal(day) for day in range(max(last - REMEMBERED, 0) + 1, last + 1))
 
 
-def _growth(amounts: Sequence[float | None]) -> float:
+def growth_of(amounts: Sequence[float | None]) -> float:
     """Return the daily growth where each of the last four weeks, less its best and its worst day, is above the one before."""
     weeks: list[float] = []
     for end in range(len(amounts), len(amounts) - _WEEKS_OF_GROWTH * _WEEK, -_WEEK):
@@ -174,7 +174,7 @@ def _growth(amounts: Sequence[float | None]) -> float:
     return min(log(weeks[0] / weeks[-1]) / ((_WEEKS_OF_GROWTH - 1) * _WEEK), _MOST_GROWTH)
 
 
-def _week(amounts: Sequence[float | None], first: int) -> tuple[float, ...]:
+def shares_of_week(amounts: Sequence[float | None], first: int) -> tuple[float, ...]:
     """Return each weekday's share of a usual day: the median of its ratios to the week around it, less what may be noise."""
     if len(amounts) < _FEWEST_OF_A_WEEKDAY * _WEEK:
         return _EVEN_WEEK

@@ -11,11 +11,13 @@ from spendwatch.domain.money import Currency
 from spendwatch.domain.period import PROVIDER_ZONE
 from spendwatch.domain.run_rate import REMEMBERED
 from spendwatch.domain.scope import Dimension
+from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import ChargeKind, DayKey, SeriesKey
 
 PACED = (ChargeKind.USAGE, ChargeKind.OTHER)
 """Charges that make a pace: subscriptions, refunds, adjustments and rounding come once and say nothing of tomorrow."""
 
+_PACED = frozenset(kind.value for kind in PACED)
 _LATE = timedelta(days=2)
 """Bills may be late by a day or two: the day in which the data end is incomplete, and so may be the one before."""
 _DAY = timedelta(days=1)
@@ -28,6 +30,11 @@ class Usage:
     values: Mapping[Dimension, str]
     currency: Currency
     daily: Mapping[date, Decimal]
+
+
+def is_paced(spent: SpendSum) -> bool:
+    """Return whether it makes a pace. The sums must be grouped by charge."""
+    return spent.values[Dimension.CHARGE] in _PACED
 
 
 def last_complete_day(data_until: datetime, zone: tzinfo) -> date:

@@ -33,6 +33,7 @@ from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView
 from spendwatch.jobs.novelty_conditions import Learning, learning, novelty_conditions
 from spendwatch.jobs.ports import AlertBook, Balances, Health, Ledger
+from spendwatch.jobs.spikes import spike_conditions, watched_for_spikes
 from spendwatch.jobs.standings import stand
 
 _FEW = 500
@@ -103,16 +104,23 @@ class _Round:
         """What forecasts rest on, apart from policies."""
         return self.view.revision, self.periods[-1]
 
-    def foresees(self, standings: Sequence[Standing]) -> bool:
-        """Return whether forecasts are to be judged: not where nothing has changed since that was done last."""
-        is_done = self.insight.has_foreseen(self.ground, self.policies)
-        return self.balances is not None and not is_done and bool(watched_for_forecasts(standings))
+    def compares(self, standings: Sequence[Standing], watched: Watched) -> bool:
+        """Return whether forecasts and spikes are to be judged: not where nothing has changed since that was done last."""
+        if self.insight.has_foreseen(self.ground, self.policies):
+            return False
+        foresees = self.balances is not None and bool(watched_for_forecasts(standings))
+        return foresees or bool(watched_for_spikes(watched.values()))
 
-    def forecasts(self, standings: Sequence[Standing]) -> tuple[Sequence[Condition], Foretold]:
-        """Return what is foreseen of this month by the run rates at hand."""
+    def compare(
+        self, view: LedgerView, standings: Sequence[Standing], watched: Watched
+    ) -> tuple[Sequence[Condition], Foretold]:
+        """Return what is foreseen of this month, and the spikes of the last days, by the run rates at hand."""
         held = self.balances.foretold() if self.balances else {}
-        paces, zone = self.insight.paces, self.around.zone
-        return foresee(standings, paces, self.known, held, self.fresh, names=self.names, zone=zone)
+        paces, zone, known = self.insight.paces, self.around.zone, self.known
+        ahead, foretold = foresee(standings, paces, known, held, self.fresh, names=self.names, zone=zone)
+        of_spikes = watched_for_spikes(watched.values())
+        spikes = spike_conditions(view, self.policies, of_spikes, paces, known, periods=self.periods, zone=zone, now=self.now)
+        return (*ahead, *spikes), foretold
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +164,9 @@ def _judge(here: _Round, health: Health) -> _Judged:
     foreseen: Foretold | None = None
     if len(watched) <= _FEW:
         here.insight.paces.look(view, policies, watched.values(), around.zone)
-        if here.foresees(standings):
-            ahead, foreseen = here.forecasts(standings)
-            conditions += ahead
+        if here.compares(standings, watched):
+            compared, foreseen = here.compare(view, standings, watched)
+            conditions += compared
     over = expire(here.known, conditions, frozenset(period.label for period in judged), now=now)
     return _Judged(_in_full(here, view, conditions, watched, over), looks, learns, standings, watched, foreseen)
 
@@ -172,10 +180,10 @@ def _foresee_many(here: _Round, judged: _Judged, ledger: Ledger, book: AlertBook
         if view.revision != here.view.revision:
             return 0  # who recorded a bill meanwhile starts a round of its own
         insight.paces.look(view, here.policies, judged.watched.values(), here.around.zone)
-        if not here.foresees(judged.standings):
+        if not here.compares(judged.standings, judged.watched):
             return 0
-        ahead, foreseen = here.forecasts(judged.standings)
-        verdict = _in_full(here, view, ahead, judged.watched)
+        compared, foreseen = here.compare(view, judged.standings, judged.watched)
+        verdict = _in_full(here, view, compared, judged.watched)
     return _commit_foreseen(here, verdict, foreseen, book)
 
 

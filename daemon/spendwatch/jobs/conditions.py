@@ -191,7 +191,7 @@ def ways_of(said: Notification, around: Surroundings) -> tuple[ChannelName, ...]
     if rule is Rule.CHANNEL_FAILING:
         return _ways_around(ChannelName(said.facts.name), around)
     is_about_money = rule.is_about_spend or rule.is_about_balance or rule.is_about_news
-    if not (is_about_money or rule in {Rule.FOREIGN_CURRENCY, Rule.LATE}):
+    if not (is_about_money or rule in {Rule.FOREIGN_CURRENCY, Rule.LATE, Rule.SPIKE}):
         return policies.operators
     if rule is Rule.ESCALATED and payer and payer.balance and payer.balance.escalation:
         return payer.balance.escalation.channels

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from spendwatch.domain.alert import AlertState, Rule
-from spendwatch.domain.causes import NO_COURSE, TELLING, Causes, Course, course_of, splitting_of, subscribed
+from spendwatch.domain.causes import NO_COURSE, TELLING, Causes, Course, course_of, course_on, splitting_of, subscribed
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import BillingPeriod
@@ -54,10 +54,13 @@ def enriched(
 
     def in_full(one: Notification) -> Notification:
         scope, rule = one.facts.scope, one.rule
-        uses = rule.is_about_spend or rule.is_about_balance
+        uses = rule.is_about_spend or rule.is_about_balance or rule is Rule.SPIKE
         found = dict(of_account(scope.account, one.facts.period, uses=uses))
         if rule.is_about_spend and (watch := watched.get(scope)):
             found |= _grown(one, history, watch) | _foreseen(one, watch, paces, month, zone, fresh=fresh)
+        elif (spike := one.facts.spike) and (watch := watched.get(scope)):
+            period = BillingPeriod(spike.day.year, spike.day.month)
+            found["course"] = history.course(watch, period, on=spike.day) or NO_COURSE
         elif rule.is_about_balance and one.state is AlertState.FIRING:
             found["exposure"] = view.exposure(scope.account, fresh.now.astimezone(zone).date())
             found |= _spending(scope.account, of_balance, policies, month)
@@ -71,7 +74,8 @@ def enriched(
 def _linked(rule: Rule) -> tuple[Page, ...]:
     if rule.is_about_balance:
         return Page.RECHARGE, Page.BILL_DETAILS
-    return (Page.BILL_DETAILS, Page.API_KEYS) if rule.is_about_spend or rule.is_about_news else ()
+    is_costly = rule.is_about_spend or rule.is_about_news or rule is Rule.SPIKE
+    return (Page.BILL_DETAILS, Page.API_KEYS) if is_costly else ()
 
 
 def _lags(account: AccountId, period: str, view: LedgerView, policies: Policies, month: BillingPeriod) -> bool:
@@ -134,8 +138,11 @@ class _History:
         is_few = watches and None not in named and len(named) <= _FEW
         self._named = {name for name in named if name is not None} if is_few else None
 
-    def course(self, watch: Watch, period: BillingPeriod) -> Course | None:
-        """Return the spend of the last days of the period that its account's bills cover."""
+    def course(self, watch: Watch, period: BillingPeriod, *, on: date | None = None) -> Course | None:
+        """Return the spend of the last days of the period that its account's bills cover; `on`: of the days up to that one.
+
+        What that day cost is then compared with what it cost a week before.
+        """
         lasts = self._view.once(("last days", period, self._products), lambda: self._lasts(period))
         account = watch.scope.account
         if (last := lasts.get(account)) is None:
@@ -145,6 +152,8 @@ class _History:
         place = ("unknown", account, period, self._products)
         unknown = self._view.once(place, lambda: self._unknown_days(account, period, last))
         splitting = splitting_of(watch, self._names, self._watched)
+        if on is not None:
+            return course_on(sums, watch, splitting, day=on, days=_GROWTH_DAYS, unknown=unknown)
         return course_of(sums, watch, splitting, last=last, days=_GROWTH_DAYS, unknown=unknown)
 
     def subscribed(self, watch: Watch, period: BillingPeriod) -> Causes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, tzinfo
+from datetime import date, timedelta, tzinfo
 from decimal import Decimal
 from itertools import groupby
+from math import nan
 
 from spendwatch.domain.money import EXACT, Currency
 from spendwatch.domain.period import BillingPeriod
@@ -34,12 +36,30 @@ class _Ground:
     unknown: frozenset[date]
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a scope spent on each day that counts for its run rate."""
+
+    through: date
+    """The last complete day."""
+    series: tuple[SeriesKey, ...]
+    amounts: array[float]
+    """The oldest first; NaN where nothing is known."""
+    latest: Mapping[date, Decimal]
+    """The exact amounts of the last `KEPT` days."""
+
+
+KEPT = 5
+"""Complete days whose exact amounts are kept: lines of them may come late."""
+
+
 class RunRates:
     """Paces, kept from round to round."""
 
     def __init__(self) -> None:
         """Begin with none."""
         self._scopes: dict[AccountId, dict[BudgetScope, RunRate | TooEarly]] = {}
+        self._histories: dict[AccountId, dict[BudgetScope, History]] = {}
         self._balances: dict[AccountId, RunRate | TooEarly] = {}
         self._grounds: dict[tuple[AccountId, bool], _Ground] = {}
         self._seen: dict[bool, tuple[int, Policies]] = {}
@@ -52,6 +72,10 @@ class RunRates:
         known = self._scopes.get(scope.account)
         return None if known is None or scope.counts is Counts.SUBSCRIPTION else known.get(scope.of_all, _NOTHING_YET)
 
+    def history(self, scope: BudgetScope) -> History | None:
+        """Return what a scope that is watched for spikes spent so far; None if the account was never looked at."""
+        return self._histories.get(scope.account, {}).get(scope.of_all)
+
     def of_balance(self, account: AccountId) -> RunRate | TooEarly:
         """Return the pace at which the balance is used up: that of all products."""
         return self._balances.get(account, _NOTHING_YET)
@@ -60,7 +84,9 @@ class RunRates:
         """Check whether the run rates of budgets still hold, and recompute those that do not."""
         if (seen := self._news(view, policies, is_whole=False)) is None:
             return
-        finer = [watch for watch in watches if watch.scope.budget]
+        wanted = tuple(watches)
+        finer = [watch for watch in wanted if watch.scope.budget]
+        for_spikes = {watch.scope.of_all for watch in wanted if watch.spike}
         for policy in policies.accounts:
             self._scopes.setdefault(policy.account, {})
         for policy, ground in self._changed(view, policies, policies.accounts, zone, is_whole=False):
@@ -68,7 +94,12 @@ class RunRates:
             by = (*_PLACE, *MATCHABLE, Dimension.TAGS) if mine else _PLACE
             days = days_that_count(ground.through)
             usage = view.ledger.usage(ground.series, by, products=policies.products, days=days)
-            self._scopes[policy.account] = dict(_paces(usage, policy, ground, mine))
+            paces, histories = dict[BudgetScope, RunRate | TooEarly](), dict[BudgetScope, History]()
+            for scope, daily in _daily(usage, policy, mine):
+                paces[scope] = run_rate_of(daily, through=ground.through, unknown=ground.unknown)
+                if scope in for_spikes:
+                    histories[scope] = _history(daily, ground)
+            self._scopes[policy.account], self._histories[policy.account] = paces, histories
         self._seen[False] = seen
 
     def look_at_balances(self, view: LedgerView, policies: Policies, zone: tzinfo) -> None:
@@ -128,31 +159,34 @@ def _ground(
     return _Ground(through, series, frozenset((*days, *sums)), unknown_days(series, told, through))
 
 
-def _paces(
-    usage: Iterable[Usage], policy: AccountPolicy, ground: _Ground, finer: Sequence[Watch]
-) -> Iterator[tuple[BudgetScope, RunRate | TooEarly]]:
-    def pace(daily: Mapping[date, Decimal]) -> RunRate | TooEarly:
-        return run_rate_of(daily, through=ground.through, unknown=ground.unknown)
-
+def _daily(usage: Iterable[Usage], policy: AccountPolicy, finer: Sequence[Watch]) -> Iterator[tuple[BudgetScope, Daily]]:
+    """Yield what each workspace, the account and each finer budget spent on each day."""
     account, whole, picking = policy.account, Daily(), Picking(finer)
     picked: dict[BudgetScope, Daily] = {watch.scope.of_all: {} for watch in finer}
     for workspace, group in groupby(usage, key=lambda one: WorkspaceId(one.values[Dimension.WORKSPACE])):
         mine = Daily()
         for one in _of_currency(group, policy.currency):
-            _add(mine, one.daily)
+            add_daily(mine, one.daily)
             for watch in picking.of(one.values) if finer else ():
-                _add(picked[watch.scope.of_all], one.daily)
-        _add(whole, mine)
-        yield BudgetScope(account, workspace), pace(mine)
-    yield BudgetScope(account), pace(whole)
-    for scope, daily in picked.items():
-        yield scope, pace(daily)
+                add_daily(picked[watch.scope.of_all], one.daily)
+        add_daily(whole, mine)
+        yield BudgetScope(account, workspace), mine
+    yield BudgetScope(account), whole
+    yield from picked.items()
+
+
+def _history(daily: Daily, ground: _Ground) -> History:
+    first, end = days_that_count(ground.through)
+    days = [first + timedelta(days=count) for count in range((end - first).days)]
+    amounts = array("d", (nan if day in ground.unknown else float(daily.get(day, 0)) for day in days))
+    return History(ground.through, ground.series, amounts, {day: daily[day] for day in days[-KEPT:] if day in daily})
 
 
 def _of_currency(usage: Iterable[Usage], currency: Currency) -> Iterator[Usage]:
     return (one for one in usage if one.currency == currency)
 
 
-def _add(daily: Daily, more: Mapping[date, Decimal]) -> None:
+def add_daily(daily: Daily, more: Mapping[date, Decimal]) -> None:
+    """Add what else was spent on each day."""
     for day, amount in more.items():
         daily[day] = EXACT.add(daily[day], amount) if day in daily else amount

@@ -139,7 +139,7 @@ class Examined:
 
     def _folder(self) -> Iterator[ConfigMistake]:
         folder, main = self.location.folder, self.location.main
-        if self.files or all(one.thresholds for one in self.settings.accounts):
+        if self.files or all(one.thresholds or one.spike for one in self.settings.accounts):
             return
         stray = ", ".join(sorted(file.name for file in folder.glob("*.y*ml") if file.name != main.name))
         why = "there is no workspace file in this folder: no budget of a workspace is watched"
@@ -155,7 +155,7 @@ class Examined:
             yield _warning(layers, ("workspace",), _STILL_DRAFT)
         elif seen and not mine:
             yield _warning(layers, ("workspace",), f"no bill on record {_instead(policy, accounts, seen)}")
-        if not policy.thresholds and not any(finer.thresholds for finer in policy.budgets):
+        if not (policy.thresholds or policy.spike or any(finer.thresholds or finer.spike for finer in policy.budgets)):
             yield _warning(layers, ("workspace",), "nothing is watched: there is no budget and no threshold")
         places = {one.account for one in mine}
         payers = {one.currency: one.name for one in accounts if not mine or one.account in places}
@@ -229,7 +229,8 @@ def used_channels(policies: Policies) -> set[ChannelName]:
     every: list[AccountPolicy | WorkspacePolicy] = [*policies.accounts, *policies.workspaces]
     for one in every:
         for part in (one, *one.budgets):
-            used.update(channels_of(part.thresholds, part.channels or one.channels))
+            usual = part.channels or one.channels
+            used.update(channels_of(part.thresholds, usual), usual if part.spike else ())
     for one in policies.accounts:
         used.update(one.channels if one.learns else ())
         if one.balance:

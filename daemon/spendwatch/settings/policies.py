@@ -88,6 +88,7 @@ def workspace_policy(said: WorkspaceFile, accounts: Mapping[str, AccountPart], d
         channels=_channels(said.channels, defaults.channels),
         remind=said.remind,
         counts=said.counts,
+        spike=_spike(said),
     )
 
 
@@ -105,7 +106,12 @@ def _account_policy(name: str, part: AccountPart, defaults: Defaults) -> Account
         remind=part.remind,
         counts=part.counts,
         first=None if part.first is None else FirstCosts(tuple(part.first.of), part.first.least or Decimal(0)),
+        spike=_spike(part),
     )
+
+
+def _spike(part: AccountPart | WorkspaceFile | BudgetPart) -> Decimal | None:
+    return None if part.spike is None else part.spike.min
 
 
 def _balance_policy(part: BalancePart) -> BalancePolicy:
@@ -139,6 +145,7 @@ def _finer_budgets(parts: Sequence[BudgetPart], defaults: Defaults) -> tuple[Fin
             channels=_channels(part.channels, ()),
             for_each=part.for_each or "",
             exceptions=tuple(part.exceptions.items()),
+            spike=_spike(part),
         )
         for part in parts
     )

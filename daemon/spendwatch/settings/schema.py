@@ -111,10 +111,22 @@ Thresholds = Annotated[list[ThresholdPart], AfterValidator(_once_each)]
 ShareThresholds = Annotated[list[Annotated[ThresholdPart, AfterValidator(_share)]], AfterValidator(_once_each)]
 
 
+class SpikePart(Closed):
+    """A day that costs far more than usual: `{min: 50.00}`, or `50.00` alone."""
+
+    min: Budget
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return value if isinstance(value, dict) else {"min": value}
+
+
 class _Budgeted(Closed):
     budget: Budget | None = None
     thresholds: Thresholds | None = None
     counts: Counts = Counts.ALL
+    spike: SpikePart | None = None
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:
@@ -123,6 +135,8 @@ class _Budgeted(Closed):
                 _refuse_at("thresholds", f"{one.label} is a share of a budget, and there is no budget")
             if one.is_forecast and self.counts is Counts.SUBSCRIPTION:
                 _refuse_at("thresholds", f"{one.label} can never be reached: there is no forecast of subscriptions")
+        if self.spike is not None and self.counts is Counts.SUBSCRIPTION:
+            _refuse_at("spike", "no day can be reported: an order of a subscription is no spike")
         return self
 
 
@@ -141,7 +155,7 @@ class BudgetPart(_Budgeted):
             _refuse_at("match", "is missing")
         if self.exceptions and self.for_each is None:
             _refuse_at("exceptions", "there are exceptions only with for_each")
-        if self.budget is None and not self.thresholds:
+        if self.budget is None and not self.thresholds and self.spike is None:
             msg = "watches nothing: add a budget, or thresholds that are amounts"
             raise ValueError(msg)
         return self
