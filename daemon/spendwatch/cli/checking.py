@@ -31,14 +31,22 @@ _WIDTH = 80
 
 @click.command()
 @click.option("--strict", is_flag=True, help="Also exit with 78 on warnings.")
+@click.option("--cases", metavar="FILE", type=click.Path(path_type=Path), help="Play the cases of a file instead.")
 @json_option
 @click.pass_obj
-def check(place: Place, *, strict: bool, as_json: bool) -> int:
+def check(place: Place, *, strict: bool, cases: Path | None, as_json: bool) -> int:
     """Check the configuration and show the policy as spendwatch understands it; start and send nothing.
 
     A mistake prevents the daemon from starting (exit code 78). A warning does not: it names settings that would leave somebody
     without an alert. If there is a ledger, ids and currencies are compared with the bills on record.
+
+    With --cases a file says what is spent and known at which moments, and which alerts are expected on which channels. Each
+    case is played on a scratch ledger by the code of the daemon. Exits with 1 if any ends otherwise.
     """
+    if cases:
+        from spendwatch.cli.cases import check_cases  # noqa: PLC0415 -- loads the whole daemon
+
+        return check_cases(cases, examine(place.path(), with_secrets=False).settings, as_json=as_json)
     return _check_all(place, strict=strict, as_json=as_json)
 
 

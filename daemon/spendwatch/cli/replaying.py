@@ -199,7 +199,7 @@ def _moved(one: RecordedReading, now: datetime) -> RecordedReading:
 
 
 @dataclass(frozen=True, slots=True)
-class _Days:
+class Days:
     """Days to be recorded. Their contents stay where they are."""
 
     days: Sequence[ResolvedDay] = ()
@@ -207,6 +207,7 @@ class _Days:
     lost_lines: int = 0
 
     def contents(self) -> Iterator[NewContent]:
+        """Yield nothing."""
         yield from ()
 
 
@@ -293,15 +294,15 @@ class Replay:
         with self._resolved(plan_change(Held(), Held(tuple(told))), self.past.start, is_base=True) as days:
             for number, one in enumerate(arrivals, start=1):
                 held = self.timeline.store.ledger.held(one.statement.months)
-                self._record(one, days if number == len(arrivals) else _Days(), held, None)
+                self._record(one, days if number == len(arrivals) else Days(), held, None)
 
-    def _record(self, one: _Arrival, days: _Days, held: Held, closing: PeriodClose | None) -> None:
+    def _record(self, one: _Arrival, days: Days, held: Held, closing: PeriodClose | None) -> None:
         self.timeline.store.ledger.record(
             one.statement, days, name=one.name, source=one.source, held=held, now=one.at, closing=closing
         )
 
     @contextmanager
-    def _resolved(self, plan: Plan, at: datetime, *, is_base: bool = False) -> Iterator[_Days]:
+    def _resolved(self, plan: Plan, at: datetime, *, is_base: bool = False) -> Iterator[Days]:
         """Give the days of a plan: as the lines say, or as they are on record where the same decides about them now."""
         recorded = {one.key: day for one in plan.days if (day := self._recorded(one))}
         rest = [one for one in plan.days if not (is_base and one.key in recorded)]
@@ -319,12 +320,12 @@ class Replay:
             else:
                 self.unknown.add(one.key)
         if not days:
-            yield _Days(taken)
+            yield Days(taken)
             return
         others = [one for one in plan.others if not self._missing({piece.content for piece in (*one.before, *one.after)})]
         needed = Plan(tuple(days), tuple(others), (), plan.linked)
         with self._reader.resolved(needed, self._lines, self._ids) as resolution:
-            yield _Days([*resolution.days, *taken])
+            yield Days([*resolution.days, *taken])
 
     def _recorded(self, one: DayPlan) -> RecordedDay | None:
         is_same = outcome(one.after) == outcome(self.past.final.get(one.key, ()))

@@ -113,12 +113,12 @@ def _still_heard(policy: WorkspacePolicy, settings: Settings, defaults: Defaults
 
 def _read(place: Path, outside: Outside, owners: dict[str, WorkspaceId], *, with_secrets: bool) -> _Found:
     location = Location.of(place)
-    layers = MainLayers(_document(location.main), location.folder.absolute(), outside, with_secrets=with_secrets)
-    said = _validated(DaemonFile, layers, lambda _: DaemonFile(layers))
+    layers = MainLayers(read_document(location.main), location.folder.absolute(), outside, with_secrets=with_secrets)
+    said = validated(DaemonFile, layers, lambda _: DaemonFile(layers))
     check_daemon(layers)
     settings = None if said is None else resolve(said, layers, place, outside, with_secrets=with_secrets)
     files, mistakes = _workspace_layers(location)
-    workspaces = {file: _validated(WorkspaceFile, one, WorkspaceFile.model_validate) for file, one in files.items()}
+    workspaces = {file: validated(WorkspaceFile, one, WorkspaceFile.model_validate) for file, one in files.items()}
     for one in files.values():
         check_workspace(one, layers)
     check_repeated(files, owners)
@@ -134,7 +134,8 @@ def _read(place: Path, outside: Outside, owners: dict[str, WorkspaceId], *, with
     )
 
 
-def _validated(model: type[M], layers: Layers, check: Callable[[object], M]) -> M | None:
+def validated(model: type[M], layers: Layers, check: Callable[[object], M]) -> M | None:
+    """Return what the file says by its schema; its mistakes are noted in the layers."""
     if not isinstance(layers.tree, dict):
         return None
     try:
@@ -151,10 +152,10 @@ def _workspace_layers(location: Location) -> tuple[dict[str, Layers], list[Confi
         files = location.workspace_files()
     except ConfigError as error:
         return {}, list(error.mistakes)
-    return {file.name: Layers(_document(file)) for file in files}, []
+    return {file.name: Layers(read_document(file)) for file in files}, []
 
 
-def _document(file: Path) -> Document:
+def read_document(file: Path) -> Document:
     """Return what a file says; when that is not keys with values, a document with nothing but mistakes."""
     name = str(file)
     try:

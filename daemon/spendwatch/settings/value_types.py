@@ -165,6 +165,7 @@ def _budget(text: str, accepts: str = "digits and at most ten decimals, like 120
     return amount
 
 
+SignedAmount = Annotated[Decimal, _read(_amount)]
 Budget = Annotated[Decimal, _read(_budget)]
 Cash = Annotated[
     Decimal, _read(_amount), must(lambda amount: amount >= 0, lambda amount: f"must be zero or more, not {plain(amount)}")
