@@ -27,7 +27,7 @@ from bill_builder import a_line
 from browser import Browser
 from home import RESEARCH, TRAINING, TimedHome
 from notices import SAMPLES, ZONE, cny
-from spendwatch.channels.phrases import Language
+from spendwatch.channels.language import Language
 from spendwatch.channels.wording import Wording
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.period import BillingPeriod

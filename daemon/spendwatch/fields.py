@@ -4,12 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic_core import core_schema
 
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import duration_label, parse_duration
+
+
+class ByKey:
+    """Marks a union of models, told apart by the value of a key; the schema of a kind is built with its first value."""
+
+    def __init__(self, key: str) -> None:
+        """Tell them apart by this key."""
+        self._key = key
+
+    def __get_pydantic_core_schema__(self, union: object, _: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Return the schema of the union."""
+        kinds: dict[Any, core_schema.CoreSchema] = {}
+        for kind in get_args(union):
+            field = next(one for name, one in kind.model_fields.items() if (one.alias or name) == self._key)
+            validate = core_schema.no_info_plain_validator_function(kind.model_validate)
+            kinds |= dict.fromkeys(get_args(field.annotation), validate)
+        return core_schema.tagged_union_schema(kinds, discriminator=self._key)
+
 
 LONGEST_DURATION = timedelta(days=366)
 

@@ -14,7 +14,7 @@ from notices import SAMPLES, ZONE, notice
 from oracle import Hints, month_to_date, unsettled
 from small_ledger import Copies, SmallLedger, read_here
 from spendwatch.channels.english import ENGLISH as ENGLISH_PHRASES
-from spendwatch.channels.phrases import Language
+from spendwatch.channels.language import Language
 from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.causes import TELLING, Course, splitting_of

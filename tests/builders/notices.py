@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from spendwatch.channels.phrases import Language
+from spendwatch.channels.language import Language
 from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.balance import Billed, Position

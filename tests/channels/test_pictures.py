@@ -11,7 +11,7 @@ import pytest
 
 from browser import PROGRAM, Browser
 from notices import SAMPLES, ZONE, cny
-from spendwatch.channels.phrases import Language
+from spendwatch.channels.language import Language
 from spendwatch.channels.wording import Wording
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="needs Chromium")

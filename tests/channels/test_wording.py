@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from notices import SAMPLES, UNTIL, ZONE, cny, golden, notice, some_causes
 from spendwatch.channels.chinese import CHINESE
 from spendwatch.channels.english import ENGLISH
+from spendwatch.channels.language import Language
 from spendwatch.channels.parts import clean
-from spendwatch.channels.phrases import Language, Phrases
+from spendwatch.channels.phrases import Phrases
 from spendwatch.channels.wording import Wording, width
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.causes import Course

@@ -17,7 +17,7 @@ from oracle import Hints, unsettled
 from real_ledger import RealLedger
 from rounds_builder import BOSS, FINANCE, OPS, ZONE, Rounds, cny, told
 from spendwatch.bills.client.process import ReadingProcess
-from spendwatch.channels.phrases import Language
+from spendwatch.channels.language import Language
 from spendwatch.channels.wording import Wording
 from spendwatch.cli.outlook import balance_lines
 from spendwatch.domain.alert import Rule

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
 from spendwatch.channels.console_settings import ConsoleConfig
 from spendwatch.channels.email_settings import EmailConfig
 from spendwatch.channels.webhook_settings import WebhookConfig
+from spendwatch.fields import ByKey
 
 __all__ = ["ChannelConfig", "ConsoleConfig", "EmailConfig", "WebhookConfig"]
 
-ChannelConfig = Annotated[EmailConfig | WebhookConfig | ConsoleConfig, Field(discriminator="type")]
+ChannelConfig = Annotated[EmailConfig | WebhookConfig | ConsoleConfig, ByKey("type")]
 """`type` says which."""

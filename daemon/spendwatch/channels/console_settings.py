@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from spendwatch.channels.phrases import Language
+from spendwatch.channels.language import Language
 from spendwatch.fields import Closed
 
 

@@ -13,8 +13,8 @@ from email.utils import format_datetime
 from spendwatch.addresses import Network
 from spendwatch.aside import LookUps, Resolver
 from spendwatch.channels.email_settings import EmailConfig, parse_sender
+from spendwatch.channels.language import Language
 from spendwatch.channels.parts import clean
-from spendwatch.channels.phrases import Language
 from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import AlertState, Rule
 from spendwatch.domain.notification import Delivery, Notification

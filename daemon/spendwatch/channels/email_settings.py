@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from spendwatch.addresses import LOOPBACK, Network, Reach, address_in
-from spendwatch.channels.phrases import Language
+from spendwatch.channels.language import Language
 from spendwatch.fields import Closed, PositiveDuration
 
 _MAILBOX = re.compile(

@@ -16,13 +16,6 @@ from spendwatch.domain.policy import Page, Severity
 from spendwatch.domain.scope import Counts, Dimension
 
 
-class Language(StrEnum):
-    """Which language people are written to in."""
-
-    EN = "en"
-    ZH = "zh"
-
-
 class State(StrEnum):
     """How things stand, where it says more than the severity."""
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Protocol
 
+from spendwatch.channels.language import Language
 from spendwatch.channels.parts import clean
-from spendwatch.channels.phrases import Language
 from spendwatch.channels.webhook_settings import WebhookConfig, signing_keys
 from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import Rule

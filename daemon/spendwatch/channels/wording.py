@@ -10,9 +10,10 @@ from unicodedata import east_asian_width
 
 from spendwatch.channels.chinese import CHINESE
 from spendwatch.channels.english import ENGLISH
+from spendwatch.channels.language import Language
 from spendwatch.channels.letter import compose
 from spendwatch.channels.parts import Letter
-from spendwatch.channels.phrases import Language, Phrases
+from spendwatch.channels.phrases import Phrases
 from spendwatch.domain.notification import Notification
 
 if TYPE_CHECKING:

@@ -167,13 +167,16 @@ def root() -> None:
     4 stale figures or no ledger, 65 a bill was rejected, 69 a receiver or API refused,
     75 try again, 77 credentials, 78 configuration, 130 interrupted.
     """  # noqa: D301 -- the backspace is one, by which click leaves the lines as they are
+    gc.freeze()
+    gc.enable()
 
 
 def main() -> None:
     """Run one command and exit with its code; an expected error is one line, not a traceback."""
     from spendwatch.domain.errors import ConfigError, SpendwatchError, what_to_do  # noqa: PLC0415 -- kept out of --help
 
-    # Loading makes many objects that stay: at the usual thresholds the collector would take a fifth of the time.
+    # Loading makes many objects that stay: the collector would look at them again and again. It is on when `root` is called.
+    gc.disable()
     gc.set_threshold(*COLLECT_AFTER)
     # Nor need it look through all of them once more at the end, which took a fifth of a quick command.
     atexit.register(gc.freeze)

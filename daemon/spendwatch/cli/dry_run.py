@@ -147,7 +147,7 @@ def _said_json(said: Sequence[Notification], zone: tzinfo) -> list[dict[str, obj
 
 def wording_in(zone: tzinfo) -> Wording:
     """Return the words for a person at the screen."""
-    from spendwatch.channels.phrases import Language  # noqa: PLC0415 -- with the next line
+    from spendwatch.channels.language import Language  # noqa: PLC0415 -- with the next line
     from spendwatch.channels.wording import Wording  # noqa: PLC0415 -- jinja costs 0.05 s
 
     return Wording(Language.EN, zone)

@@ -15,7 +15,7 @@ from spendwatch.domain.commodity import MODEL_STUDIO
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import ChannelName, Page, Site, Threshold
 from spendwatch.domain.scope import Counts, Dimension
-from spendwatch.fields import Closed
+from spendwatch.fields import ByKey, Closed
 from spendwatch.settings.layers import MainLayers
 from spendwatch.settings.value_types import (
     NO_LINK,
@@ -196,7 +196,7 @@ class ApiBalancePart(ApiBalanceConfig, _Heard):
     """The provider's billing API."""
 
 
-BalancePart = Annotated[ManualBalancePart | FileBalancePart | UrlBalancePart | ApiBalancePart, Field(discriminator="from_")]
+BalancePart = Annotated[ManualBalancePart | FileBalancePart | UrlBalancePart | ApiBalancePart, ByKey("from")]
 
 
 class _Watched(_Budgeted):
