@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
-import ssl
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -68,6 +66,9 @@ def address_in(host: str) -> Address | None:
 
 def why_no_connection(error: BaseException | None) -> str:
     """Return why no connection came about, from the innermost cause that says it; empty where none does."""
+    import socket  # noqa: PLC0415 -- only where something is called
+    import ssl  # noqa: PLC0415 -- the same
+
     while error is not None:
         match error:
             case ssl.SSLCertVerificationError():
@@ -85,6 +86,8 @@ def why_no_connection(error: BaseException | None) -> str:
 
 def is_own(address: Address, port: int) -> bool:
     """Return whether the address is one of this machine's: the kernel then chooses it as the source too. Sends nothing."""
+    import socket  # noqa: PLC0415 -- as above
+
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004 -- the version of IP
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:

@@ -1,12 +1,13 @@
-"""Keeps the daemon small: libraries for terminal output are loaded only when needed."""
+"""Keeps the daemon small and commands quick: libraries load only what is needed."""
 
 from __future__ import annotations
 
+import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import cast
+from typing import Any, cast
 
 _DRAWING = ("rich", "pygments")
 
@@ -25,3 +26,36 @@ def without_rich() -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+@contextmanager
+def on_demand(name: str, *functions: str) -> Iterator[None]:
+    """Let libraries import a module that is loaded with its first use; functions of it may be looked up before."""
+    if name in sys.modules:
+        yield
+        return
+    later = sys.modules[name] = _Later(name)
+    for function in functions:
+        setattr(later, function, later.forwarded(function))
+    try:
+        yield
+    finally:
+        later.leave()
+
+
+class _Later(ModuleType):
+    def leave(self) -> None:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+
+    def forwarded(self, function: str) -> Callable[..., object]:
+        def call(*args: object, **named: object) -> object:
+            return self.__getattr__(function)(*args, **named)
+
+        return call
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- whatever there is
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self.leave()
+        return getattr(importlib.import_module(self.__name__), name)

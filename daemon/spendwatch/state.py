@@ -8,9 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from spendwatch.lean import on_demand
+
+# SQLAlchemy imports them for what we do not do with it: 25 ms of each command.
+with on_demand("asyncio", "iscoroutine"), on_demand("importlib.metadata"):
+    from spendwatch.store import alert_book, balance_book, health_book, ledger, outbox, source_memory
+
+# isort: split
 from spendwatch.domain.period import FIRST_RELEASE, Clock
 from spendwatch.settings import Settings
-from spendwatch.store import alert_book, balance_book, health_book, ledger, outbox, source_memory
 from spendwatch.store.database import Database
 from spendwatch.store.opening import open_database
 

@@ -31,6 +31,7 @@ NAMES = (
     "A team with a rather long name of its own",
     "[bold]hostile[/bold]",
     "a\x1b[31m\n",
+    "is :warning: no sign",
     "",
     "x" * 60,
 )
@@ -55,7 +56,11 @@ def drawn_by_the_library(rows: Sequence[Sequence[str]], wraps: str, wraps_at: in
     found = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for place, heading in enumerate(HEADINGS):
         is_fixed = heading != wraps
-        width = max([cell_len(heading), *(Text.from_markup(row[place]).cell_len for row in rows)]) if is_fixed else None
+        width = (
+            max([cell_len(heading), *(Text.from_markup(row[place], emoji=False).cell_len for row in rows)])
+            if is_fixed
+            else None
+        )
         side: Literal["left", "right"] = "right" if heading in NUMBERS else "left"
         most = None if is_fixed else wraps_at
         found.add_column(heading, justify=side, no_wrap=is_fixed, width=width, max_width=most)
@@ -65,7 +70,7 @@ def drawn_by_the_library(rows: Sequence[Sequence[str]], wraps: str, wraps_at: in
 
 
 def shown(what: RenderableType, width: int) -> str:
-    screen = Console(file=StringIO(), width=width, force_terminal=True, color_system="truecolor", soft_wrap=True)
+    screen = Console(file=StringIO(), width=width, force_terminal=True, color_system="truecolor", soft_wrap=True, emoji=False)
     screen.print(what)
     assert isinstance(screen.file, StringIO)
     return screen.file.getvalue().replace("\x1b[0m\x1b[1m", "")

@@ -59,6 +59,30 @@ print(sorted(heavy & set(sys.modules)), file=sys.stderr)
     assert done.stderr.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    ("command", "needed"), [("status", []), ("check", []), ("explain --why-not account", ["asyncio", "ssl"])]
+)
+def test_what_a_command_does_not_need_is_not_loaded(quiet_home: Home, command: str, needed: list[str]) -> None:
+    quiet_home.furnish()
+    quiet_home.watch()
+    quiet_home.drop(lines_worth("85"))
+    quiet_home.call("once")
+    script = """
+import sys
+from spendwatch.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+modules = "alembic httpx aiosmtplib apscheduler polars jinja2 structlog pygments psycopg openpyxl sqlalchemy.orm rich.markdown"
+standard = "asyncio importlib.metadata dotenv email.message ssl xml.etree multiprocessing"
+print(sorted({*modules.split(), *standard.split()} & set(sys.modules)), file=sys.stderr)
+"""
+    arguments = ["--config", str(quiet_home.folder), *command.split()]
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == str(needed)
+
+
 def test_the_daemon_does_not_load_what_draws_on_terminals_and_logs_tracebacks_all_the_same() -> None:
     script = """
 import sys

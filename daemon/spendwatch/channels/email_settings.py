@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import timedelta
-from email.headerregistry import Address
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from spendwatch.addresses import LOOPBACK, Network, Reach, address_in
 from spendwatch.channels.language import Language
 from spendwatch.fields import Closed, PositiveDuration
+
+if TYPE_CHECKING:
+    from email.headerregistry import Address
 
 _MAILBOX = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
@@ -104,6 +106,8 @@ class EmailConfig(Closed):
 
 def parse_sender(text: str) -> Address:
     """Return the address written as `alerts@example.com` or `Spend alerts <alerts@example.com>`."""
+    from email.headerregistry import Address  # noqa: PLC0415 -- only where mail is configured
+
     named = _NAMED.fullmatch(text.strip())
     mailbox = named["mailbox"] if named else text
     name = named["name"].strip().strip('"') if named else ""

@@ -39,7 +39,12 @@ def console(*, err: bool = False) -> Console:
     stream = sys.stderr if err else sys.stdout
     if isinstance(stream, TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
         stream.reconfigure(errors="replace")  # names in other scripts must not end the command
-    return Console(file=stream, highlight=False, soft_wrap=True, width=None if stream.isatty() else _SAFE_WIDTH)
+    return Console(file=stream, highlight=False, emoji=False, soft_wrap=True, width=None if stream.isatty() else _SAFE_WIDTH)
+
+
+def parsed(text: str) -> Text:
+    """Return a text with its markup; what is written like `:cat:` stays what it is."""
+    return Text.from_markup(text, emoji=False)
 
 
 def clean(text: str) -> str:
@@ -73,7 +78,7 @@ class Rows:
         """How wide it is where one column wraps, and no word of it is cut."""
         if self.wrapped is None:
             return self.width
-        names = (Text.from_markup(row[self.wrapped]).plain for row in self.rows)
+        names = (parsed(row[self.wrapped]).plain for row in self.rows)
         words = (word for name in (self.headings[self.wrapped], *names) for word in name.split())
         return self.width - self.widths[self.wrapped] + max(map(cell_len, words))
 
@@ -104,7 +109,7 @@ class Rows:
         if self.wrapped is None or _width(row[self.wrapped]) <= (width := widths[self.wrapped]):
             yield row
             return
-        for number, part in enumerate(Text.from_markup(row[self.wrapped]).wrap(console, width, overflow="ellipsis")):
+        for number, part in enumerate(parsed(row[self.wrapped]).wrap(console, width, overflow="ellipsis")):
             others = ["" for _ in row] if number else row
             yield [*others[: self.wrapped], part.markup, *others[self.wrapped + 1 :]]
 
@@ -162,7 +167,7 @@ def print_whole(screen: Console, wide: Rows) -> None:
 
 
 def _has_markup(cell: str) -> bool:
-    return "[" in cell or cell.count(":") > 1
+    return "[" in cell
 
 
 def _width(cell: str) -> int:
@@ -173,12 +178,12 @@ def _width(cell: str) -> int:
 
 @lru_cache(maxsize=1024)
 def _marked_width(cell: str) -> int:
-    return Text.from_markup(cell).cell_len
+    return parsed(cell).cell_len
 
 
 @lru_cache(maxsize=1024)
 def _styled(cell: str, console: Console) -> tuple[Segment, ...]:
-    return tuple(Text.from_markup(cell).render(console))
+    return tuple(parsed(cell).render(console))
 
 
 def fitting(screen: Console, tables: Iterable[Rows]) -> Rows:
@@ -221,7 +226,7 @@ def marked(word: str, screen: Console, text: str = "") -> str:
 def flow(screen: Console, parts: Iterable[str], *, gap: str = "   ", indent: str = "  ") -> Text:
     """Return parts with markup one after the other; a line ends between two of them, or at a blank of one that is too long."""
     lines: list[Text] = []
-    for part in map(Text.from_markup, parts):
+    for part in map(parsed, parts):
         if lines and lines[-1].cell_len + len(gap) + part.cell_len <= screen.width:
             lines[-1].append(gap).append_text(part)
         else:

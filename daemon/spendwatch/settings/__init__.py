@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from spendwatch.addresses import Network
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, WorkspacePolicy
 from spendwatch.domain.statement import AccountId, SourceName
+from spendwatch.lean import on_demand
 from spendwatch.settings.files import Outside, find_config
 
 if TYPE_CHECKING:
@@ -106,6 +107,9 @@ def __getattr__(name: str) -> object:
     """Import what loads only when it is asked for: a fifth of a second, not to be paid for `--help`."""
     if name not in __all__:
         raise AttributeError(name)
-    from spendwatch.settings import loading  # noqa: PLC0415 -- as said
+    # The libraries import them for what is not done here.
+    with on_demand("asyncio"), on_demand("importlib.metadata", "entry_points"), on_demand("dotenv", "dotenv_values"):
+        from spendwatch.settings import loading  # noqa: PLC0415 -- as said
 
+        loading.prepare()
     return getattr(loading, name)
