@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from rounds_builder import FINANCE, OPS, ZONE, Rounds, cny, told
-from spendwatch.channels.phrases import Language
+from spendwatch.channels.language import Language
 from spendwatch.channels.wording import Wording
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.policy import FinerBudget, WorkspacePolicy
