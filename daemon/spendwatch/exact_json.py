@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from spendwatch.domain.errors import InvalidAmountError, printable
 from spendwatch.domain.money import WHOLE_DIGITS, Money, parse_amount, plain
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, parse_period
 
 if TYPE_CHECKING:  # the reading process needs none of what they import
     from spendwatch.domain.balance import Position
@@ -96,6 +96,13 @@ def json_value(value: object, zone: tzinfo | None = None) -> object:
         case _:
             pass
     return value
+
+
+def period_json(label: str) -> dict[str, object]:
+    """Return a period by its label, of which kind it is, and the billing month of its last day; nothing where there is none."""
+    period = parse_period(label) if label else None
+    kind, month = (period.kind, period.span.months[-1].label) if period else (None, None)
+    return {"month": month, "period": label or None, "period_kind": kind}
 
 
 def cause_json(cause: Cause, amount: str, text: Callable[[str], str] = str) -> dict[str, object]:

@@ -36,7 +36,7 @@ from spendwatch.domain.notification import (
 )
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.outstanding import SettledPeriod
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, PeriodKind
 from spendwatch.domain.policy import ChannelName, Page, Severity
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
 from spendwatch.domain.spike import SpendOn, Spike
@@ -399,6 +399,53 @@ SAMPLES: Mapping[str, Notification] = {
             ),
             earlier=None,
         ),
+    ),
+    "day": notice(
+        Rule.THRESHOLD_REACHED,
+        replace(
+            _SPENT,
+            scope=BudgetScope(_ACME, WorkspaceId("llm-demo0a1b2c3d4e"), counts=Counts.PAY_AS_YOU_GO, per=PeriodKind.DAY),
+            period="2026-09-14",
+            spend=cny("220.5"),
+            counts=Counts.PAY_AS_YOU_GO,
+            budget=cny("200"),
+            used=Decimal("1.1025"),
+            threshold="100%",
+            reached_at=cny("200"),
+            next_threshold="",
+            next_at=None,
+            earlier=None,
+        ),
+        severity=Severity.CRITICAL,
+    ),
+    "week": notice(
+        Rule.THRESHOLD_REACHED,
+        replace(
+            _SPENT,
+            scope=BudgetScope(_ACME, WorkspaceId("llm-demo0a1b2c3d4e"), per=PeriodKind.WEEK),
+            period="2026-W38",
+            spend=cny("820.5"),
+            budget=cny("1000"),
+            used=Decimal("0.8205"),
+            reached_at=cny("800"),
+            next_at=cny("1000"),
+            earlier=None,
+        ),
+    ),
+    "day-corrected": notice(
+        Rule.CORRECTED,
+        replace(
+            _SPENT,
+            scope=BudgetScope(_ACME, WorkspaceId("llm-demo0a1b2c3d4e"), per=PeriodKind.DAY),
+            period="2026-09-14",
+            spend=cny("120.5"),
+            budget=None,
+            used=None,
+            threshold="150",
+            reached_at=cny("150"),
+            earlier=cny("160"),
+        ),
+        severity=Severity.NOTICE,
     ),
     "threshold-overspent": notice(
         Rule.THRESHOLD_REACHED,

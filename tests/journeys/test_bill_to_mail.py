@@ -48,6 +48,44 @@ def test_thresholds_reached_together_make_one_message_that_names_the_highest_and
     assert len(home.json("alerts")["alerts"]) == 3
 
 
+def test_a_day_that_reaches_its_budget_is_told_once_and_shown_everywhere(home: Home) -> None:
+    home.furnish(account=", daily: {budget: 200.00, thresholds: [80%, 100%]}")
+    home.watch(budget="1000.00", more="weekly: 1000.00")
+    home.drop(lines_worth("170"))
+    home.call("once")
+    home.drop([*lines_worth("170"), *lines_worth("50", first=2)])
+    home.call("once")
+    home.call("once")
+    first, second = home.calls()
+    day, data = f"{today():%Y-%m-%d}", second["data"]
+    assert (first["data"]["threshold"], first["data"]["severity"]) == ("80%", "warning")
+    assert (second["type"], data["threshold"], data["spend"], data["budget"]) == (
+        "spend.threshold_reached",
+        "100%",
+        "220",
+        "200",
+    )
+    assert (data["period"], data["period_kind"], data["month"]) == (day, "day", this_month())
+    assert (data["scope"], data["name"], data["counts"]) == ("pay_as_you_go:day:account", "acme", "pay_as_you_go")
+    assert f"acme is at 110% of its daily pay-as-you-go budget for {day}" in str(_parsed(home.mails()[1])["Subject"])
+    found = home.json("status")
+    (daily,), (weekly,) = found["accounts"][0]["budgets"], found["accounts"][0]["workspaces"][0]["budgets"]
+    assert (daily["name"], daily["state"], daily["period_kind"]) == (f"daily {day}", "critical", "day")
+    assert (weekly["name"], weekly["state"], weekly["used"]) == (f"weekly {today():%G-W%V}", "unknown", "0.22")
+    alert = next(one for one in home.json("alerts")["alerts"] if one["threshold"] == "100%")
+    assert (alert["period"], alert["period_kind"], alert["month"]) == (day, "day", this_month())
+    explained = home.json("explain", alert["id"])
+    assert (explained["decision"]["spend"], explained["now"]["spend"], explained["bills"] != []) == ("220", "220", True)
+    shown = home.call("explain", alert["id"]).stdout
+    assert f"Pay-as-you-go of {day} before the decision: CNY 220.00" in shown
+    watched = {one["scope"]: one["period_kind"] for one in home.json("check")["policy"]["watched"]}
+    assert watched["pay_as_you_go:day:account"] == "day"
+    assert watched[f"pay_as_you_go:week:workspace:{RESEARCH}"] == "week"
+    shown = home.call("check").stdout
+    assert "  daily (pay-as-you-go" in shown
+    assert "  weekly (pay-as-you-go" in shown
+
+
 def _days(*amounts: str) -> list[dict[str, str]]:
     """Return a line of each of these days of September 2026."""
     return [

@@ -253,3 +253,13 @@ def test_channels_of_finer_budgets_and_thresholds_are_used(tmp_path: Path) -> No
 def test_a_bare_number_among_the_default_thresholds_is_named_with_channels_too(tmp_path: Path) -> None:
     main = MAIN + "defaults: {thresholds: [{at: 0.5%, channels: [screen]}]}\n"
     assert warned(tmp_path, main) == ["spendwatch.yaml:8:25: defaults.thresholds[0]: 0.5% is less than 1% of the budget"]
+
+
+def test_a_threshold_of_a_day_that_is_probably_a_share_is_named_where_it_stands(tmp_path: Path) -> None:
+    finer = "budgets:\n  - {name: a, match: {model: a}, daily: {budget: 500.00, thresholds: [80]}}\n"
+    daily = "daily: {budget: 200.00, thresholds: [80]}\n"
+    lines = warned(tmp_path, MAIN, research=RESEARCH + finer + daily)
+    assert [line.split(": 80 is")[0] for line in lines] == [
+        "workspaces/research.yaml:4:71: budgets[0].daily.thresholds[0]",
+        "workspaces/research.yaml:5:38: daily.thresholds[0]",
+    ]

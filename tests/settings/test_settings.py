@@ -21,6 +21,7 @@ from spendwatch.bills.layouts import LAYOUTS as READABLE_LAYOUTS
 from spendwatch.channels.config import ConsoleConfig, EmailConfig, WebhookConfig
 from spendwatch.domain.errors import ConfigError
 from spendwatch.domain.layouts import LAYOUTS as NAMES_OF_LAYOUTS
+from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import ChannelName, Page, Site, Threshold
 from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.statement import AccountId, Kind, WorkspaceId
@@ -906,3 +907,29 @@ def test_loading_twice_by_name_is_loading_twice(house: House) -> None:
 def test_an_account_id_may_be_any_256_characters(tmp_path: Path, account: str) -> None:
     (tmp_path / "spendwatch.yaml").write_text(MAIN.replace("1000000000000001", account), encoding="utf-8")
     assert [policy.account for policy in load(tmp_path, Outside(environ={})).policies.accounts] == [account]
+
+
+def test_a_budget_for_each_day_is_an_amount_or_keys(house: House) -> None:
+    """It counts pay-as-you-go and has one threshold, the whole of it, unless something else is written."""
+    finer = "budgets:\n  - {name: key, for_each: api_key, exceptions: {'17*': none, 18: 90}, budget: 50, daily: 9}\n"
+    weekly = "weekly: {budget: 400, thresholds: [80%, {at: 500.00, channels: [screen]}], counts: all, channels: [screen]}\n"
+    house.write("workspaces/research.yaml", RESEARCH + "daily: 60.50\n" + weekly + finer)
+    [research] = house.load().policies.workspaces
+    daily, week, key, daily_key = research.budgets
+    assert (key.name, key.per, len(key.exceptions)) == ("key", PeriodKind.MONTH, 2)
+    assert (daily_key.name, daily_key.per, daily_key.for_each) == ("key", PeriodKind.DAY, "api_key")
+    assert (daily_key.budget, daily_key.exceptions) == (Decimal(9), (("17*", None),))
+    assert (daily.name, daily.per, daily.budget, daily.match) == ("", PeriodKind.DAY, Decimal("60.50"), Match())
+    assert (daily.counts, [one.label for one in daily.thresholds]) == (Counts.PAY_AS_YOU_GO, ["100%"])
+    assert (week.per, week.counts, week.channels) == (PeriodKind.WEEK, Counts.ALL, ("screen",))
+    assert [(one.label, one.channels) for one in week.thresholds] == [("80%", ()), ("500", ("screen",))]
+
+
+def test_a_budget_for_each_day_counts_what_is_written_beside_it(house: House) -> None:
+    finer = "budgets: [{name: plans, match: {api_key: ''}, counts: subscription, daily: 9}]\n"
+    house.write("workspaces/research.yaml", RESEARCH + "counts: all\ndaily: 60\n" + finer)
+    [research] = house.load().policies.workspaces
+    assert [(one.name, one.per.value, one.counts.value) for one in research.budgets] == [
+        ("", "day", "all"),
+        ("plans", "day", "subscription"),
+    ]

@@ -9,6 +9,7 @@ from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.failure import Failure
+from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import Page, Severity
 from spendwatch.domain.scope import Counts, Dimension
 
@@ -244,10 +245,27 @@ CHINESE = Phrases(
         Origin.API: "来自账单接口",
     },
     months=tuple(f"{{year}}年{month}月" for month in range(1, 13)),
+    short_periods={
+        PeriodKind.DAY: "{day.year}年{day.month}月{day.day}日",
+        PeriodKind.WEEK: "{day.year}年{day.month}月{day.day}日起一周",
+    },
+    within=dict.fromkeys(PeriodKind, "{month}"),
+    budgets={
+        PeriodKind.MONTH: "{month}{of}预算",
+        PeriodKind.DAY: "{month}的每日{of}预算",
+        PeriodKind.WEEK: "{month}的每周{of}预算",
+    },
+    spans={
+        PeriodKind.MONTH: ("最近 7 天", "之前 7 天"),
+        PeriodKind.DAY: ("当日", "一周前"),
+        PeriodKind.WEEK: ("该周", "前一周同期"),
+    },
+    spent_short="支出",
+    not_complete="一天的账单约在两天内陆续产生，该金额可能继续增加。",
     units={"d": " 天", "h": " 小时", "min": " 分钟", "s": " 秒"},
     below_zero=RuleTexts(
-        fired="{name} 在{month}的合计低于零",
-        repeated="{name} 在{month}的合计仍低于零",
+        fired="{name} 在{within}的合计低于零",
+        repeated="{name} 在{within}的合计仍低于零",
         resolved="{name} 的更正已失效",
         subject="",
         lead="退款、重新出具的账单或抵扣超过了本月至今的费用。合计如此之低时，新的费用不会达到任何阈值。"
@@ -285,10 +303,10 @@ CHINESE = Phrases(
     somebody="有人",
     operators="来源、文件和渠道的故障",
     ended_lead="持续时间：{since} 至 {created}。",
-    share_limit="{month}{of}预算的 {threshold}",
-    amount_limit="{month}{on}支出阈值 {at}",
-    is_at="已用{month}{of}预算的 {used}（{spend}，预算 {budget}）",
-    has_spent="{month}{on}已支出 {spend}（阈值 {at}）",
+    share_limit="{its_budget}的 {threshold}",
+    amount_limit="{within}{on}支出阈值 {at}",
+    is_at="已用{its_budget}的 {used}（{spend}，预算 {budget}）",
+    has_spent="{within}{on}已支出 {spend}（阈值 {at}）",
     unknown="未知金额",
     comma="、",
     then="，",
@@ -330,8 +348,8 @@ CHINESE = Phrases(
     owner="负责人",
     firsts="新增费用",
     growth="费用去向",
-    growth_hint="最近 7 天的按量付费，与之前 7 天相比",
-    costs_hint="最近 7 天的按量付费；之前 7 天的账单不完整，无法相比",
+    growth_hint="{span}的按量付费，与{span_before}相比",
+    costs_hint="{span}的按量付费；此前的账单不完整，无法相比",
     parts={
         Dimension.API_KEY: "API Key {name}",
         Dimension.CHANNEL: "无 API Key，渠道 {name}",
@@ -342,7 +360,7 @@ CHINESE = Phrases(
         Dimension.PRODUCT: "产品 {name}",
     },
     playground="无 API Key，控制台体验中心",
-    makes_most="{who} 占最近 7 天按量付费支出的 {share}。",
+    makes_most="{who} 占{span}按量付费支出的 {share}。",
     new="新增",
     day_of="第 {day} 天，共 {days} 天",
     month_about="全月约 {likely}（{range}）",

@@ -9,6 +9,7 @@ from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.failure import Failure
+from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import Page, Severity
 from spendwatch.domain.scope import Counts, Dimension
 
@@ -247,10 +248,24 @@ ENGLISH = Phrases(
         "January {year}", "February {year}", "March {year}", "April {year}", "May {year}", "June {year}",
         "July {year}", "August {year}", "September {year}", "October {year}", "November {year}", "December {year}",
     ),
+    short_periods={PeriodKind.DAY: "{day}", PeriodKind.WEEK: "the week from {day}"},
+    within={PeriodKind.MONTH: "in {month}", PeriodKind.DAY: "on {month}", PeriodKind.WEEK: "in {month}"},
+    budgets={
+        PeriodKind.MONTH: "{month} {of}budget",
+        PeriodKind.DAY: "daily {of}budget for {month}",
+        PeriodKind.WEEK: "weekly {of}budget for {month}",
+    },
+    spans={
+        PeriodKind.MONTH: ("the last 7 days", "the 7 before"),
+        PeriodKind.DAY: ("that day", "a week earlier"),
+        PeriodKind.WEEK: ("that week", "the same days a week earlier"),
+    },
+    spent_short="Spent so far",
+    not_complete="Bills of a day arrive over about two days, so this amount may still rise.",
     units={"d": " d", "h": " h", "min": " min", "s": " s"},
     below_zero=RuleTexts(
-        fired="{name} is below zero in {month}",
-        repeated="{name} is still below zero in {month}",
+        fired="{name} is below zero {within}",
+        repeated="{name} is still below zero {within}",
         resolved="The correction for {name} is no longer in force",
         subject="",
         lead="A refund, a re-issued bill or a credit is larger than the spend of the month so far. While the total is below "
@@ -290,10 +305,10 @@ ENGLISH = Phrases(
     somebody="somebody",
     operators="failures of sources, files and channels",
     ended_lead="It lasted from {since} to {created}.",
-    share_limit="{threshold} of its {month} {of}budget",
-    amount_limit="{at}{on} in {month}",
-    is_at="is at {used} of its {month} {of}budget ({spend} of {budget})",
-    has_spent="has spent {spend}{on} in {month} (threshold {at})",
+    share_limit="{threshold} of its {its_budget}",
+    amount_limit="{at}{on} {within}",
+    is_at="is at {used} of its {its_budget} ({spend} of {budget})",
+    has_spent="has spent {spend}{on} {within} (threshold {at})",
     unknown="an unknown amount",
     comma=", ",
     then=", ",
@@ -336,8 +351,8 @@ ENGLISH = Phrases(
     owner="Owner",
     firsts="New",
     growth="Where it went",
-    growth_hint="pay-as-you-go of the last 7 days, compared with the 7 before",
-    costs_hint="pay-as-you-go of the last 7 days; bills lack days before",
+    growth_hint="pay-as-you-go of {span}, compared with {span_before}",
+    costs_hint="pay-as-you-go of {span}; bills lack days before",
     parts={
         Dimension.API_KEY: "API key {name}",
         Dimension.CHANNEL: "no API key, channel {name}",
@@ -348,7 +363,7 @@ ENGLISH = Phrases(
         Dimension.PRODUCT: "product {name}",
     },
     playground="no API key, Playground of the console",
-    makes_most="{who} makes {share} of the pay-as-you-go spend of the last 7 days.",
+    makes_most="{who} makes {share} of the pay-as-you-go spend of {span}.",
     new="new",
     day_of="day {day} of {days}",
     month_about="month about {likely} ({range})",

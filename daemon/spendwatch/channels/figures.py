@@ -35,7 +35,7 @@ def amount(words: Words) -> Row | None:
         return Row(words.day(spike.day), words.money(spike.found.spend), note)
     if rule not in _WITH_AMOUNT or facts.spend is None:
         return None
-    label = phrases.spent[facts.counts]
+    label = phrases.spent_short if words.kind.is_short and facts.counts is Counts.ALL else phrases.spent[facts.counts]
     if facts.budget is None:
         return Row(label, words.money(facts.spend), phrases.no_budget)
     note = words.put(phrases.of_budget, budget=words.money(facts.budget)) if facts.used is not None else ""
@@ -60,9 +60,9 @@ def captions(words: Words) -> Iterator[str]:
     facts, phrases = words.facts, words.phrases
     if words.notification.rule not in _WITH_AMOUNT or not (until := facts.data_until):
         return
-    last, month = until.astimezone(words.zone).date(), words.billing_month
-    if month is not None and last in month:
-        yield phrases.day_of.format(day=last.day, days=month.days)
+    last, period = until.astimezone(words.zone).date(), words.period
+    if period is not None and last in period and period.days > 1:
+        yield phrases.day_of.format(day=(last - period.first_day).days + 1, days=period.days)
     if likely := facts.forecast:
         span = words.span(likely.low, likely.high)
         yield phrases.month_about.format(likely=words.money(likely.likely), range=span)
@@ -204,7 +204,7 @@ def _causes(words: Words) -> Chart:
     hint = phrases.costs_hint if any(cause.before is None for cause in causes) else phrases.growth_hint
     if words.facts.spike:
         hint = phrases.spike_hint
-    return Chart(phrases.growth, hint, tuple(bars))
+    return Chart(phrases.growth, words.put(hint), tuple(bars))
 
 
 def _firsts(words: Words) -> Chart:
@@ -253,7 +253,7 @@ def makes_most(words: Words) -> tuple[str, str]:
     for part, share in words.facts.course.causes.main[:1]:
         who = words.part(part)
         form = words.phrases.makes_most_of_day if words.facts.spike else words.phrases.makes_most
-        return who, form.format(who=f"{who[0].upper()}{who[1:]}", share=percent(share))
+        return who, words.put(form, who=f"{who[0].upper()}{who[1:]}", share=percent(share))
     return "", ""
 
 

@@ -13,7 +13,9 @@ from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.notification import Facts, Notification, Reason
+from spendwatch.domain.period import ShortPeriod
 from spendwatch.domain.policy import Severity
+from spendwatch.domain.usage import is_complete
 
 SUBJECT_LENGTH = 120
 _MOST_POINTS = 10
@@ -133,7 +135,8 @@ def _lead(words: Words) -> str:
         return words.phrases.discrepancy_leads[found.kind]
     if not words.holds:
         return words.put(words.phrases.ended_lead)
-    return words.phrases.between_sentences.join(filter(None, (words.put(words.texts.lead), *_also_low(words))))
+    sentences = (words.put(words.texts.lead), *_also_low(words), *_not_complete(words))
+    return words.phrases.between_sentences.join(filter(None, sentences))
 
 
 def _destinations(words: Words) -> str:
@@ -155,6 +158,13 @@ def _also_low(words: Words) -> Iterator[str]:
         yield phrases.also_below.format(labels=phrases.comma.join(floors[:_MOST_POINTS]))
     if rule is Rule.BALANCE_LOW and any(words.is_duration(label) for label in facts.also):
         yield words.put(phrases.enough_until)
+
+
+def _not_complete(words: Words) -> Iterator[str]:
+    """Tell that bills of the day or the week may still be missing."""
+    period, until = words.period, words.facts.data_until
+    if isinstance(period, ShortPeriod) and until and not is_complete(period, until):
+        yield words.phrases.not_complete
 
 
 def _sections(words: Words) -> Iterator[Section]:

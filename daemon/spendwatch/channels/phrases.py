@@ -12,6 +12,7 @@ from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.failure import Failure
+from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import Page, Severity
 from spendwatch.domain.scope import Counts, Dimension
 
@@ -64,6 +65,18 @@ class Phrases:
     """Where a balance is known from."""
     months: tuple[str, ...]
     """Twelve formats of a month, with {year}."""
+    short_periods: Mapping[PeriodKind, str]
+    """Formats of a day and of a week, with their first {day}."""
+    within: Mapping[PeriodKind, str]
+    """Behind what is spent: that it is in this {month}, on this day."""
+    budgets: Mapping[PeriodKind, str]
+    """Formats of a budget by its period, which is {month} for days and weeks, too."""
+    spans: Mapping[PeriodKind, tuple[str, str]]
+    """Which days causes are of, and with which they are compared."""
+    spent_short: str
+    """What is spent, of a day or a week."""
+    not_complete: str
+    """That more bills of this day or week may come."""
     units: Mapping[str, str]
     """Of durations: d, h, min, s."""
     below_zero: RuleTexts

@@ -24,7 +24,7 @@ from spendwatch.domain.notification import Delivery, Facts, Notification
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.period import Clock
 from spendwatch.domain.spike import Spike
-from spendwatch.exact_json import cause_json, json_fields, json_value, position_json
+from spendwatch.exact_json import cause_json, json_fields, json_value, period_json, position_json
 from spendwatch.pacing import asked_pause
 
 SCHEMA_VERSION = 1
@@ -156,7 +156,7 @@ def _figures(facts: Facts, zone: tzinfo) -> dict[str, object]:
         "scope": clean(facts.scope.label),
         "name": clean(facts.name),
         "owner": clean(facts.owner),
-        "month": facts.period or None,
+        **period_json(facts.period),
         "currency": _currency(facts),
         **json_fields(facts, "spend", "counts"),
         "pay_as_you_go": json_value(facts.split and facts.split.pay_as_you_go),

@@ -13,7 +13,7 @@ from spendwatch.domain.errors import InvalidAmountError
 from spendwatch.domain.money import Money, parse_amount, percent, shown
 from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.novelty import FirstCost
-from spendwatch.domain.period import BillingPeriod, duration_text, parse_duration
+from spendwatch.domain.period import BillingPeriod, Period, PeriodKind, duration_text, parse_duration, parse_period
 from spendwatch.domain.policy import FORECAST
 from spendwatch.domain.scope import BudgetScope, Dimension
 from spendwatch.domain.spike import SpendOn
@@ -112,7 +112,7 @@ class Words:
             "expected": self.money(facts.forecast.likely if facts.forecast else None),
             "used_up": self._used_up(),
             "began": self.moment(facts.earlier_at) if facts.earlier_at else phrases.unknown,
-            "month": self._month(),
+            **self._period(),
             "at": self.money(facts.reached_at),
             "spend": self.money(facts.spend),
             "budget": self._bare(facts.budget),
@@ -134,6 +134,10 @@ class Words:
             "created": self.moment(self.notification.created_at),
             "severity": phrases.severities[self.notification.severity],
             "alert": clean(self.notification.alert, NAME_LENGTH),
+        }
+        filled |= {
+            "within": phrases.within[self.kind].format_map(filled),
+            "its_budget": phrases.budgets[self.kind].format_map(filled),
         }
         is_share = facts.threshold.endswith("%")
         filled["limit"] = (phrases.share_limit if is_share else phrases.amount_limit).format_map(filled)
@@ -203,15 +207,27 @@ class Words:
         return self.phrases.between.format(low=self.money(one.low), high=shown(one.high.amount))
 
     @property
-    def billing_month(self) -> BillingPeriod | None:
-        """The month that the figures are of."""
+    def period(self) -> Period | None:
+        """The month, day or week that the figures are of."""
         try:
-            return BillingPeriod.parse(self.facts.period)
+            return parse_period(self.facts.period)
         except ValueError:
             return None
 
-    def _month(self) -> str:
-        return self._named(self.billing_month or BillingPeriod.containing(self.notification.created_at, self.zone))
+    @property
+    def kind(self) -> PeriodKind:
+        """What kind of period it is."""
+        return self.period.kind if self.period else PeriodKind.MONTH
+
+    def _period(self) -> dict[str, str]:
+        period = self.period or BillingPeriod.containing(self.notification.created_at, self.zone)
+        phrases, kind = self.phrases, period.kind
+        if isinstance(period, BillingPeriod):
+            month = self._named(period)
+        else:
+            month = phrases.short_periods[kind].format(day=period.first_day)
+        span, before = phrases.spans[kind]
+        return {"month": month, "span": span, "span_before": before}
 
     def _named(self, period: BillingPeriod) -> str:
         return self.phrases.months[period.month - 1].format(year=period.year)

@@ -173,7 +173,8 @@ def _unwatched(policies: Policies, account: AccountPolicy) -> Iterator[tuple[str
     for budgets in (account.budgets, *own):
         for finer in budgets:
             dimension = dimension_of(finer.for_each)
-            if none := [policies.names.label(dimension, value) for value, budget in finer.exceptions if budget is None]:
+            none = [policies.names.label(dimension, value) for value, budget in finer.exceptions if budget is None]
+            if none and not finer.per.is_short:
                 yield finer.name, ", ".join(none)
 
 
@@ -187,11 +188,14 @@ def _table(*headings: str) -> Table:
 
 def _title(one: Watch, names: Names) -> str:
     scope = one.scope
-    if scope.is_whole_account:
-        return f"whole account{scope.counts.note}"
+    short = f", {scope.per.adverb}" if scope.per.is_short else ""
     if scope.budget:
         each = names.label(one.dimension, scope.value) if scope.value else f"(each {one.column})" if one.column else ""
-        return f"  {clean(f'{scope.budget} {each}'.rstrip())}{scope.counts.note}"
+        return f"  {clean(f'{scope.budget} {each}'.rstrip())}{short}{scope.counts.note}"
+    if short:
+        return f"  {scope.per.adverb}{scope.counts.note}"
+    if scope.is_whole_account:
+        return f"whole account{scope.counts.note}"
     return clean(one.name) + scope.counts.note + (f"\n{scope.workspace}" if one.name != scope.workspace else "")
 
 
@@ -265,7 +269,7 @@ def _json(one: Watch) -> dict[str, object]:
     budget = one.budget.amount if one.budget else None
     return {
         **json_fields(one, account="scope.account", scope="scope.label", name="name", currency="currency"),
-        **json_fields(one, counts="scope.counts", budget="budget"),
+        **json_fields(one, period_kind="scope.per", counts="scope.counts", budget="budget"),
         **json_fields(one, "owner", for_each="column", value="scope.value"),
         "notifies_at": [
             {"threshold": each.label, "amount": json_value(each.reached_at(budget)), "channels": each.channels or one.channels}

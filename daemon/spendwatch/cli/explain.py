@@ -26,7 +26,7 @@ from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money, percent, plain, shown
 from spendwatch.domain.notification import Delivery, Facts, Notification, NotificationId, Reason
 from spendwatch.domain.novelty import first_costs, threshold_of
-from spendwatch.domain.period import BillingPeriod, open_periods
+from spendwatch.domain.period import BillingPeriod, open_periods, parse_period
 from spendwatch.domain.policy import Watch, watches
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
 from spendwatch.domain.spike import Spike
@@ -35,7 +35,7 @@ from spendwatch.domain.usage import is_paced
 from spendwatch.exact_json import cause_json, json_fields, json_value
 from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
-from spendwatch.jobs.ledger_view import LedgerView
+from spendwatch.jobs.ledger_view import LedgerView, spend_within
 from spendwatch.jobs.novelty_conditions import sums_of
 from spendwatch.jobs.overview import look
 from spendwatch.jobs.overview_json import alert_json
@@ -183,9 +183,9 @@ def _source_now(alert: Alert, facts: Facts, store: Store) -> Facts:
 
 
 def _spend_now(alert: Alert, scope: BudgetScope, store: Store, settings: Settings) -> tuple[Facts, Sequence[SpendSum], Causes]:
-    period, policies = BillingPeriod.parse(alert.key.period), settings.policies
+    period, policies = parse_period(alert.key.period), settings.policies
     by = tuple(dict.fromkeys((*dimensions(finer=True), *TELLING, Dimension.DAY)))
-    sums = store.ledger.spend(period, by, products=policies.products)
+    sums = spend_within(store.ledger, period.span, by, policies.products)
     wanted = watches(policies, seen_workspaces(sums, [scope]), seen_values(sums, [scope]))
     watch = next((one for one in wanted if one.scope == scope), None)
     if watch is None:
@@ -247,12 +247,13 @@ def _spike_now(
 def _forecast_now(watch: Watch, standing: Standing, store: Store, settings: Settings) -> Forecast | None:
     """Return what the month will probably cost, as far as it still goes on."""
     now, zone, paces = system_clock(), settings.zone, RunRates()
-    if standing.period != BillingPeriod.containing(now, zone):
+    month = BillingPeriod.containing(now, zone)
+    if standing.period != month:
         return None
     with LedgerView.opened(store.ledger, Insight().kept) as view:
         paces.look(view, settings.policies, [watch], zone)
     fresh = Freshness(now, settings.stale_after, store.health.account_bills())
-    return forecast(paces, watch.scope, standing.spend, standing.period, fresh, until=standing.data_until, zone=zone)
+    return forecast(paces, watch.scope, standing.spend, month, fresh, until=standing.data_until, zone=zone)
 
 
 def _is_counted(spent: SpendSum, counts: Counts) -> bool:
@@ -269,7 +270,8 @@ def _bills(alert: Alert, told: Facts, store: Store) -> Sequence[EnteredStatement
         return [one for one in bills if any(one.name == name for name, _ in told.files)]
     mine = [one for one in bills if scope.account in one.accounts]
     if alert.key.period:
-        return [one for one in mine if BillingPeriod.parse(alert.key.period) in one.periods]
+        months = parse_period(alert.key.period).span.months
+        return [one for one in mine if not set(months).isdisjoint(one.periods)]
     last = BillingPeriod(alert.since.year, alert.since.month)
     return [one for one in mine if any(period >= last.previous() for period in one.periods)]
 
@@ -293,9 +295,11 @@ def _print(found: _Explained, settings: Settings) -> None:
     for line in _troubles(told, found.now):
         screen.print(clean(line), soft_wrap=False)
     if told:
-        since = f"on {told.spike.day}" if told.spike else "of the 7 days before the decision"
+        period = parse_period(told.period) if told.period else None
+        is_short = period is not None and period.kind.is_short
+        since = f"on {told.spike.day}" if told.spike else f"of {told.period if is_short else 'the 7 days'} before the decision"
         _print_causes(f"Pay-as-you-go {since}", told.course.causes, words)
-        _print_causes("Subscriptions of the month until the decision", told.subscribed, words)
+        _print_causes(f"Subscriptions of {told.period if is_short else 'the month'} until the decision", told.subscribed, words)
     month = str(found.now.spike.day) if found.now.spike else found.now.period
     _print_causes(f"What the spend of {month} is made of now", found.causes, words)
     _print_bills(found, settings)

@@ -24,7 +24,7 @@ from spendwatch.domain.count import counted
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.errors import LedgerUnavailableError, printable
 from spendwatch.domain.money import Money
-from spendwatch.domain.period import BillingPeriod, days_text, duration_text
+from spendwatch.domain.period import BillingPeriod, days_text, duration_text, labels_in
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import Counts
 from spendwatch.domain.statement import UNASSIGNED
@@ -245,8 +245,8 @@ def _counting(account: AccountOverview) -> Iterator[str]:
 
 def _matters(overview: Overview, zone: tzinfo, screen: Console, *, everything: bool) -> Iterator[RenderableType]:
     """Yield one row for all alerts of one matter, and what is spent without a budget; then every alert, if wanted."""
-    month = overview.period.label
-    wanted = [line for line in overview.matters if overview.is_of_now or line.alerts[0].key.period == month]
+    month = labels_in(overview.period)
+    wanted = [line for line in overview.matters if overview.is_of_now or line.alerts[0].key.period in month]
     shown = wanted if everything else wanted[:_MOST_MATTERS]
     rows = [(marked(line.severity.value, screen), _matter_text(line), line.alerts[0].id[:8]) for line in shown]
     rows += [(marked("notice", screen), text, "") for account in overview.accounts if (text := _unlimited(account))]

@@ -148,7 +148,7 @@ def _row(workspace: str, name: str, one: _Line, screen: Console) -> _Row:
     mark = one.mark if isinstance(one, BudgetLine) else one.own
     weight = "[bold]{}[/]" if isinstance(one, AccountOverview) else "{}"
     cells = {
-        "state": _state(mark, screen),
+        "state": "" if isinstance(one, BudgetLine) and one.is_so_far else _state(mark, screen),
         "who": weight.format(clean(name or workspace)),
         "workspace": weight.format(clean(workspace)),
         "name": clean(name),

@@ -284,20 +284,23 @@ def course_of(
     last: date,
     days: int,
     unknown: AbstractSet[date] = frozenset(),
+    causes_of: int = 0,
 ) -> Course:
-    """Return how pay-as-you-go went in the `days` up to `last`.
+    """Return how pay-as-you-go went in the `days` up to `last`; `causes_of`: its causes are of fewer of the last days.
 
     `sums` must be grouped by day and by all that is `TELLING`. An order of a subscription says nothing of what is used, and
     would dwarf every day beside it. Of the days in `unknown` nobody knows what was spent: they are left out.
     """
     daily = dict.fromkeys(_days(last, days), _NOTHING)
-    earlier = _days(last - timedelta(days=days), days)
+    late = _days(last, causes_of or days)
+    earlier = _days(last - timedelta(days=days), causes_of or days)
     recent: list[SpendSum] = []
     before: list[SpendSum] = []
     for spent in _of(sums, watch, is_subscription=False):
         day = spent.values[Dimension.DAY]
         if day in daily:
             daily[day] = EXACT.add(daily[day], spent.amount)
+        if day in late:
             recent.append(spent)
         elif day in earlier:
             before.append(spent)

@@ -1,11 +1,12 @@
-"""The billing period: one calendar month in the billing time zone; its start included, its end excluded."""
+"""Billing periods: a calendar month, and the days and weeks within; the start included, the end excluded."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from enum import StrEnum
 from functools import lru_cache
 
 from spendwatch.domain.errors import printable
@@ -23,7 +24,29 @@ STAMP = "%Y%m%d%H%M%S"
 """How file names write a moment by that clock."""
 
 _LABEL = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])", re.ASCII)
+_WEEK_LABEL = re.compile(r"([0-9]{4})-W([0-9]{2})", re.ASCII)
 _DECEMBER = 12
+_ONE_DAY = timedelta(days=1)
+
+
+class PeriodKind(StrEnum):
+    """For how long a budget is."""
+
+    MONTH = "month"
+    DAY = "day"
+    WEEK = "week"
+
+    __hash__ = str.__hash__
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is shorter than a billing month."""
+        return self is not PeriodKind.MONTH
+
+    @property
+    def adverb(self) -> str:
+        """How often there is one: also the key of such a budget in the configuration."""
+        return "daily" if self is PeriodKind.DAY else f"{self.value}ly"
 
 
 def stamp_after(now: datetime, last: str) -> str:
@@ -81,6 +104,21 @@ class BillingPeriod:
     def days(self) -> int:
         """How many days the period has."""
         return (self.after_last_day - self.first_day).days
+
+    @property
+    def kind(self) -> PeriodKind:
+        """That it is a month."""
+        return PeriodKind.MONTH
+
+    @property
+    def span(self) -> DaySpan:
+        """Its days."""
+        return DaySpan(self.first_day, self.after_last_day)
+
+    @property
+    def within(self) -> str:
+        """The period for people, with its preposition."""
+        return f"in {self.label}"
 
     def __contains__(self, day: date) -> bool:
         """Return whether the day belongs to the period."""
@@ -156,6 +194,79 @@ class DaySpan:
             date.min if self.first <= period.first_day else self.first,
             date.max if period.after_last_day <= self.end else self.end,
         )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ShortPeriod:
+    """A day by the provider's clock, or a week of such days from Monday on."""
+
+    first_day: date
+    kind: PeriodKind
+
+    @classmethod
+    def containing(cls, day: date, kind: PeriodKind) -> ShortPeriod:
+        """Return the day itself, or its week."""
+        return cls(day - timedelta(days=day.weekday()) if kind is PeriodKind.WEEK else day, kind)
+
+    @property
+    def label(self) -> str:
+        """The day as `YYYY-MM-DD`, the week as ISO 8601 counts it: `YYYY-Www`."""
+        return self.first_day.strftime("%G-W%V" if self.kind is PeriodKind.WEEK else "%Y-%m-%d")
+
+    @property
+    def after_last_day(self) -> date:
+        """The first day behind it."""
+        return self.first_day + timedelta(days=7 if self.kind is PeriodKind.WEEK else 1)
+
+    @property
+    def last_day(self) -> date:
+        """The last day."""
+        return self.after_last_day - _ONE_DAY
+
+    @property
+    def days(self) -> int:
+        """How many days it has."""
+        return (self.after_last_day - self.first_day).days
+
+    @property
+    def span(self) -> DaySpan:
+        """Its days."""
+        return DaySpan(self.first_day, self.after_last_day)
+
+    @property
+    def within(self) -> str:
+        """The period for people, with its preposition."""
+        return f"{'in' if self.kind is PeriodKind.WEEK else 'on'} {self.label}"
+
+    def __contains__(self, day: date) -> bool:
+        """Return whether the day belongs to the period."""
+        return self.first_day <= day < self.after_last_day
+
+
+Period = BillingPeriod | ShortPeriod
+"""What a budget is for."""
+
+
+@lru_cache(maxsize=1024)
+def parse_period(label: str) -> Period:
+    """Return the period with this label: `2026-09`, `2026-09-16` or `2026-W38`; anything else raises `ValueError`."""
+    if found := _WEEK_LABEL.fullmatch(label):
+        return ShortPeriod(date.fromisocalendar(int(found[1]), int(found[2]), 1), PeriodKind.WEEK)
+    if len(label) == len("2026-09-16"):
+        return ShortPeriod(date.fromisoformat(label), PeriodKind.DAY)
+    return BillingPeriod.parse(label)
+
+
+def labels_in(month: BillingPeriod) -> Sequence[str]:
+    """Return the labels of a month, its days and its weeks, those included that end behind it."""
+    days = [month.first_day + timedelta(days=count) for count in range(month.days)]
+    short = (ShortPeriod.containing(day, kind).label for day in days for kind in PeriodKind if kind.is_short)
+    return month.label, *dict.fromkeys(short)
+
+
+def month_of(label: str) -> BillingPeriod:
+    """Return the billing month of a period by its label; of a week that of its last day."""
+    return parse_period(label).span.months[-1]
 
 
 @lru_cache(maxsize=256)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -12,6 +13,7 @@ from functools import lru_cache
 from typing import NewType, Protocol
 
 from spendwatch.domain.money import EXACT, Currency, Money, plain
+from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, Match, dimension_of, value_of
 from spendwatch.domain.statement import AccountId, WorkspaceId
 
@@ -114,7 +116,10 @@ def threshold_text(label: str, at: Money, budget: Money | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FinerBudget:
-    """A budget for what `match` picks out of a workspace or an account, or for each value that bills name in a column."""
+    """A budget for what `match` picks out of a workspace or an account, or for each value that bills name in a column.
+
+    One for a day or a week without a name is for all of the workspace or account.
+    """
 
     name: str
     match: Match
@@ -129,6 +134,21 @@ class FinerBudget:
     """Patterns of values with another budget, or with None: these are not watched."""
     spike: Decimal | None = None
     """By how much a day has to cost more than usual to be reported; None: no day is."""
+    per: PeriodKind = PeriodKind.MONTH
+
+    @property
+    def needs_detail(self) -> bool:
+        """Whether it is told apart by more than account and workspace."""
+        return bool(self.for_each or self.match.patterns or self.match.tags)
+
+    @property
+    def version(self) -> str:
+        """What changes when it begins to watch for something else."""
+        amounts = f"{self.budget}: {' '.join(str(one.share or one.amount) for one in self.thresholds)}"
+        if not self.needs_detail:
+            return amounts
+        picked = hashlib.sha256(repr((self.match, self.for_each, self.exceptions)).encode()).hexdigest()
+        return f"{amounts} {picked[:16]}"
 
     def each(self, values: Iterable[str]) -> Iterator[tuple[str, Decimal | None]]:
         """Yield each watched value with its budget. Of the exceptions the exact value counts, else the first that fits."""
@@ -253,6 +273,11 @@ class Policies:
     links: Mapping[Site, Mapping[Page, str]] = field(default_factory=dict)
     """The addresses of the console's pages; what is left out is not linked to."""
 
+    @property
+    def every(self) -> tuple[AccountPolicy | WorkspacePolicy, ...]:
+        """The policies of accounts, then those of workspaces."""
+        return (*self.accounts, *self.workspaces)
+
     def account(self, account: AccountId) -> AccountPolicy | None:
         """Return the policy of that account."""
         return next((policy for policy in self.accounts if policy.account == account), None)
@@ -286,6 +311,8 @@ class Watch:
     owner: str = ""
     spike: Decimal | None = None
     """By how much a day has to cost more than usual to be reported; None: no day is."""
+    version: str = ""
+    """Of a budget for a day or a week: what changes when it begins to watch for something else."""
 
     @property
     def dimension(self) -> Dimension | None:
@@ -303,16 +330,23 @@ Values = Callable[[BudgetScope, FinerBudget], Iterable[str]]
 
 
 def watches(
-    policies: Policies, seen: frozenset[tuple[AccountId, WorkspaceId]], values: Values = lambda *_: ()
+    policies: Policies,
+    seen: frozenset[tuple[AccountId, WorkspaceId]],
+    values: Values = lambda *_: (),
+    per: PeriodKind | None = None,
 ) -> tuple[Watch, ...]:
-    """Return every budget to be watched, given in which accounts which workspaces have turned up, and which values."""
+    """Return every budget to be watched, given in which accounts which workspaces have turned up, and which values.
+
+    `per`: only those for that kind of period.
+    """
     found: list[Watch] = []
     accounts_of: dict[WorkspaceId, list[AccountId]] = {}
     for account, workspace in sorted(seen):
         accounts_of.setdefault(workspace, []).append(account)
     by_id = {policy.account: policy for policy in policies.accounts}
     for policy in policies.accounts:
-        found.extend(_watches_of(policy, BudgetScope(policy.account, counts=policy.counts), policy, policies.names, values))
+        scope = BudgetScope(policy.account, counts=policy.counts)
+        found.extend(_watches_of(policy, scope, policy, policies.names, values, per=per))
     for workspace_policy in policies.workspaces:
         pinned = workspace_policy.account
         places = (pinned,) if pinned else tuple(accounts_of.get(workspace_policy.workspace, ()))
@@ -321,30 +355,41 @@ def watches(
         for account in places:
             if payer := by_id.get(account):
                 scope = BudgetScope(account, workspace_policy.workspace, counts=workspace_policy.counts)
-                found.extend(_watches_of(payer, scope, workspace_policy, policies.names, values))
+                found.extend(_watches_of(payer, scope, workspace_policy, policies.names, values, per=per))
     return tuple(found)
 
 
 def _watches_of(
-    payer: AccountPolicy, scope: BudgetScope, policy: AccountPolicy | WorkspacePolicy, names: Names, values: Values
+    payer: AccountPolicy,
+    scope: BudgetScope,
+    policy: AccountPolicy | WorkspacePolicy,
+    names: Names,
+    values: Values,
+    *,
+    per: PeriodKind | None,
 ) -> Iterator[Watch]:
+    wanted = [finer for finer in policy.budgets if per is None or finer.per is per]
+    if not wanted and per and per.is_short:
+        return
     title = policy.name or names.of(Dimension.WORKSPACE, scope.workspace or "") or (scope.workspace or scope.account)
     owner = policy.owner if isinstance(policy, WorkspacePolicy) else ""
 
     def watch(scope: BudgetScope, name: str, budget: Decimal | None, finer: FinerBudget | None = None) -> Watch:
         money = None if budget is None else Money(budget, payer.currency)
         thresholds, channels = (finer or policy).thresholds, (finer and finer.channels) or policy.channels
-        match, column = (finer.match, finer.for_each) if finer else (None, "")
-        spike = (finer or policy).spike
-        return Watch(scope, name, payer.currency, money, thresholds, channels, match, policy.remind, column, owner, spike)
+        match, column = (finer.match if finer.name else None, finer.for_each) if finer else (None, "")
+        common = (payer.currency, money, thresholds, channels, match, policy.remind, column, owner, (finer or policy).spike)
+        return Watch(scope, name, *common, finer.version if finer and finer.per.is_short else "")
 
-    yield watch(scope, title, policy.budget)
-    for finer in policy.budgets:
-        inner, name = BudgetScope(scope.account, scope.workspace, finer.name, finer.counts), f"{title}: {finer.name}"
+    if per is None or not per.is_short:
+        yield watch(scope, title, policy.budget)
+    for finer in wanted:
+        inner = BudgetScope(scope.account, scope.workspace, finer.name, finer.counts, per=finer.per)
+        name = f"{title}: {finer.name}" if finer.name else title
         if not finer.for_each:
             yield watch(inner, name, finer.budget, finer)
             continue
         for value, budget in finer.each(values(inner, finer)):
-            own = BudgetScope(inner.account, inner.workspace, inner.budget, inner.counts, value)
+            own = replace(inner, value=value)
             label = names.label(dimension_of(finer.for_each), value)
             yield watch(own, f"{name} {label}".rstrip(), budget, finer)

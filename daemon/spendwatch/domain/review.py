@@ -9,6 +9,7 @@ from operator import attrgetter
 
 from spendwatch.domain.alert import Alert, AlertId, AlertKey, AlertState, Matter, Rule
 from spendwatch.domain.notification import Facts, Notification, Reason, notification_id
+from spendwatch.domain.period import parse_period
 from spendwatch.domain.policy import ChannelName, Severity, channels_of
 from spendwatch.domain.scope import AlertScope
 
@@ -195,7 +196,9 @@ def expire(known: AlertsKnown, conditions: Sequence[Condition], open_labels: fro
 
 def _is_over(alert: Alert, judged: set[AlertKey], open_labels: frozenset[str], now: datetime) -> bool:
     if alert.key.period and not alert.key.rule.is_about_a_day:
-        return alert.key.period not in open_labels
+        # That of a day may fire when the day is long over: it stays in the lists for a day, too.
+        is_short = parse_period(alert.key.period).kind.is_short
+        return alert.key.period not in open_labels and not (is_short and now - alert.since < ONE_SHOT_LASTS)
     if alert.key.rule.is_episodic or alert.key.rule is Rule.REJECTED:
         return alert.key not in judged
     return now - alert.since >= ONE_SHOT_LASTS

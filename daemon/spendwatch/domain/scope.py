@@ -13,6 +13,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from spendwatch.domain.money import Currency
+from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.statement import AccountId, WorkspaceId
 
 
@@ -129,7 +130,8 @@ class BudgetScope:
 
     Of a finer budget that each key, model, workspace or tag has for itself, `value` says whose it is.
 
-    A budget that counts something else has alerts and forecasts of its own: the two amounts do not compare.
+    A budget that counts something else, or is for another kind of period, has alerts of its own: the two amounts do not
+    compare.
     """
 
     account: AccountId
@@ -137,11 +139,18 @@ class BudgetScope:
     budget: str = ""
     counts: Counts = Counts.ALL
     value: str = ""
+    per: PeriodKind = PeriodKind.MONTH
 
     @property
     def of_all(self) -> BudgetScope:
-        """The same with everything that is charged."""
-        return self if self.counts is Counts.ALL else replace(self, counts=Counts.ALL)
+        """The same with everything that is charged, by the month."""
+        is_it = self.counts is Counts.ALL and not self.per.is_short
+        return self if is_it else replace(self, counts=Counts.ALL, per=PeriodKind.MONTH)
+
+    @property
+    def rule(self) -> BudgetScope:
+        """The same without the value: all values of a finer budget together."""
+        return replace(self, value="") if self.value else self
 
     @property
     def is_whole_account(self) -> bool:
@@ -151,7 +160,7 @@ class BudgetScope:
     @property
     def label(self) -> str:
         """The scope as one text, as JSON shows it."""
-        return _written(self.workspace, "/".join(filter(None, (self.budget, self.value))), self.counts)
+        return _written(self, self.workspace, "/".join(filter(None, (self.budget, self.value))))
 
     @property
     def text(self) -> str:
@@ -161,7 +170,7 @@ class BudgetScope:
             workspace = WorkspaceId(quote(workspace, safe=""))
         if self.value or budget.startswith(_EACH):
             budget = f"{_EACH}{_quoted(budget)}/{self.value}"
-        return _written(workspace, budget, self.counts)
+        return _written(self, workspace, budget)
 
 
 @lru_cache(maxsize=1024)
@@ -169,10 +178,12 @@ def _quoted(name: str) -> str:
     return quote(name, safe=" ")
 
 
-def _written(workspace: WorkspaceId | None, budget: str, counts: Counts) -> str:
+def _written(scope: BudgetScope, workspace: WorkspaceId | None, budget: str) -> str:
     place = "account" if workspace is None else f"workspace:{workspace}"
     whole = f"{place}/{budget}" if budget else place
-    return whole if counts is Counts.ALL else f"{counts.value}:{whole}"
+    if scope.per.is_short:
+        whole = f"{scope.per.value}:{whole}"
+    return whole if scope.counts is Counts.ALL else f"{scope.counts.value}:{whole}"
 
 
 class Subject(StrEnum):
@@ -220,19 +231,19 @@ NOTHING = NamedScope(Subject.DAEMON, "")
 
 _EACH = "each:"
 """Stands before the name of a finer budget that a value follows."""
-_BUDGET = re.compile(r"(?:(pay_as_you_go|subscription):)?(?:account|workspace:([^/]*))(?:/(.*))?", re.DOTALL)
+_BUDGET = re.compile(r"(?:(pay_as_you_go|subscription):)?(?:(day|week):)?(?:account|workspace:([^/]*))(?:/(.*))?", re.DOTALL)
 
 
 @lru_cache(maxsize=4096)
 def parse_scope(account: AccountId, text: str) -> AlertScope:
     """Return the scope of that account which has this text."""
     if found := _BUDGET.fullmatch(text):
-        counts, workspace, budget = found.groups()
+        counts, per, workspace, budget = found.groups()
         place = None if workspace is None else WorkspaceId(unquote(workspace))
         name, value = budget or "", ""
         if name.startswith(_EACH):
             name, _, value = name.removeprefix(_EACH).partition("/")
             name = unquote(name)
-        return BudgetScope(account, place, name, Counts(counts or Counts.ALL), value)
+        return BudgetScope(account, place, name, Counts(counts or Counts.ALL), value, PeriodKind(per or PeriodKind.MONTH))
     subject, _, name = text.partition(":")
     return NamedScope(Subject(subject), name, account)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from spendwatch.domain.money import EXACT, Currency, Money, exact_sums, share_of
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import Period
 from spendwatch.domain.policy import FinerBudget, Values, Watch
 from spendwatch.domain.scope import AlertScope, BudgetScope, Counts, Dimension, value_of
 from spendwatch.domain.statement import AccountId, ChargeKind, WorkspaceId
+
+WatchedSince = Mapping[BudgetScope, tuple[str, date]]
+"""The budgets for days or weeks, of all values together: the version of each, and the first day that it is watched for."""
 
 _NOTHING = Decimal(0)
 _SUBSCRIBED = frozenset(kind.value for kind in ChargeKind if kind.is_subscription)
@@ -85,7 +88,7 @@ class Standing:
     """How much of one watched budget is spent."""
 
     watch: Watch
-    period: BillingPeriod
+    period: Period
     spend: Money
     """What the budget counts."""
     lines: int
@@ -109,7 +112,7 @@ class Standing:
 def reckon(
     watches: Iterable[Watch],
     sums: Sequence[SpendSum],
-    period: BillingPeriod,
+    period: Period,
     data_until: Mapping[AccountId, datetime],
 ) -> tuple[Standing, ...]:
     """Return the standing of every watch.
@@ -153,7 +156,7 @@ class Picking:
                         yield watch
 
 
-def _stand(watch: Watch, picked: Sequence[SpendSum], period: BillingPeriod, data_until: datetime | None) -> Standing:
+def _stand(watch: Watch, picked: Sequence[SpendSum], period: Period, data_until: datetime | None) -> Standing:
     split, foreign = Split.of(picked, watch.currency), foreign_of(picked, watch.currency)
     lines = sum(spent.lines for spent in picked)
     return Standing(watch, period, split.counted(watch.scope.counts), lines, foreign, data_until, split)

@@ -127,7 +127,7 @@ def level_conditions(
             key=AlertKey(rule, watch.scope, level.label, period, level.height),
             holds=True,
             severity=level.severity,
-            summary=f"{watch.name} {what} {level_text(level, standing)} in {period}: {figure}",
+            summary=f"{watch.name} {what} {level_text(level, standing)} {standing.period.within}: {figure}",
             facts=NO_FACTS,
             channels=level.channels or watch.channels,
             group=group,
@@ -219,7 +219,7 @@ def _told_with(standing: Standing, told: Sequence[Alert], known: AlertsKnown) ->
 
 def _corrections(standing: Standing, told: Sequence[Alert], known: AlertsKnown, account_name: str) -> Iterator[Condition]:
     """Yield the highest of what the total fell below, and zero: one notice of what was told, for the rest, too."""
-    watch, period, spent = standing.watch, standing.period.label, standing.spend
+    watch, period, spent, when = standing.watch, standing.period.label, standing.spend, standing.period.within
     labels = {threshold.label for threshold in watch.thresholds}
     fallen = [
         Level(height, alert.key.height, alert.key.threshold, alert.severity)
@@ -241,7 +241,7 @@ def _corrections(standing: Standing, told: Sequence[Alert], known: AlertsKnown, 
             key=AlertKey(Rule.CORRECTED, watch.scope, level.label, period, level.height),
             holds=True,
             severity=Severity.NOTICE,
-            summary=f"{watch.name} fell {back}below {limit}{watch.scope.counts.note} in {period}: {spent} spent",
+            summary=f"{watch.name} fell {back}below {limit}{watch.scope.counts.note} {when}: {spent} spent",
             facts=NO_FACTS,
             channels=channels,
             group=_group(Rule.CORRECTED, standing),

@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 
 from spendwatch.domain.money import Currency
-from spendwatch.domain.period import PROVIDER_ZONE
+from spendwatch.domain.period import PROVIDER_ZONE, ShortPeriod
 from spendwatch.domain.run_rate import REMEMBERED
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
@@ -40,6 +40,11 @@ def is_paced(spent: SpendSum) -> bool:
 def last_complete_day(data_until: datetime, zone: tzinfo) -> date:
     """Return the last day of which everything should be on record."""
     return data_until.astimezone(zone).date() - _LATE
+
+
+def is_complete(period: ShortPeriod, data_until: datetime | None) -> bool:
+    """Return whether everything of a day or a week should be on record."""
+    return data_until is not None and last_complete_day(data_until, PROVIDER_ZONE) >= period.last_day
 
 
 def days_that_count(through: date) -> tuple[date, date]:

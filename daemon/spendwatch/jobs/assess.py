@@ -27,6 +27,7 @@ from spendwatch.jobs.balance_conditions import judge_balances
 from spendwatch.jobs.balances import survey
 from spendwatch.jobs.bill_conditions import LATE_WATCHED, bill_conditions, late_periods
 from spendwatch.jobs.conditions import Surroundings, foreign_conditions, health_conditions
+from spendwatch.jobs.days_and_weeks import ShortStandings, kinds_of, open_labels, stand_short
 from spendwatch.jobs.enrichment import Watched, enriched
 from spendwatch.jobs.forecasts import foresee, watched_for_forecasts
 from spendwatch.jobs.insight import Insight
@@ -65,11 +66,16 @@ def assess(
     # What is to be remembered is written down before what follows from it: after a crash between, it follows again.
     if judged.looks and balances:
         balances.remember(judged.looks)
+    if judged.short.begun and balances:
+        balances.watch_since(judged.short.begun)
     if judged.learning.new or judged.learning.given_up:
         ledger.learn(judged.learning.new, judged.learning.given_up)
     if judged.foreseen is None:
-        return book.commit(judged.verdict, around.targets, now=now) + _foresee_many(here, judged, ledger, book)
-    return _commit_foreseen(here, judged.verdict, judged.foreseen, book)
+        new = book.commit(judged.verdict, around.targets, now=now) + _foresee_many(here, judged, ledger, book)
+    else:
+        new = _commit_foreseen(here, judged.verdict, judged.foreseen, book)
+    insight.judged_days = judged.short.judged
+    return new
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,14 @@ class _Round:
         """What forecasts rest on, apart from policies."""
         return self.view.revision, self.periods[-1]
 
+    def short_standings(self) -> ShortStandings:
+        """Return how budgets for days and weeks stand that are to be judged."""
+        if not kinds_of(self.policies):
+            return ShortStandings()
+        since = self.balances.watched_since() if self.balances else {}
+        last = self.insight.judged_days
+        return stand_short(self.view, self.policies, self.periods, self.known, since=since, last=last, now=self.now)
+
     def compares(self, standings: Sequence[Standing], watched: Watched) -> bool:
         """Return whether forecasts and spikes are to be judged: not where nothing has changed since that was done last."""
         if self.insight.has_foreseen(self.ground, self.policies):
@@ -136,6 +150,8 @@ class _Judged:
     watched: Watched
     foreseen: Foretold | None
     """What forecasts reach, to be remembered; None where they were not judged."""
+    short: ShortStandings
+    """Those of days and weeks that may be new."""
 
 
 def _judge(here: _Round, health: Health) -> _Judged:
@@ -153,6 +169,10 @@ def _judge(here: _Round, health: Health) -> _Judged:
             name = names.get(standing.watch.scope.account, "")
             conditions += threshold_conditions(standing, here.known, account_name=name)
         conditions += foreign_conditions(standings, names)
+    short = here.short_standings()
+    for standing in short.standings:
+        conditions += threshold_conditions(standing, here.known, account_name=names.get(standing.watch.scope.account, ""))
+    told = watched | {standing.watch.scope: standing.watch for standing in short.standings}
     conditions += health_conditions(health, view, around, here.known, here.fresh)
     conditions += bill_conditions(view, late, policies, here.periods, sources=around.stale_after, now=now)
     conditions += novelty_conditions(view, policies, here.known, here.periods)
@@ -167,8 +187,9 @@ def _judge(here: _Round, health: Health) -> _Judged:
         if here.compares(standings, watched):
             compared, foreseen = here.compare(view, standings, watched)
             conditions += compared
-    over = expire(here.known, conditions, frozenset(period.label for period in judged), now=now)
-    return _Judged(_in_full(here, view, conditions, watched, over), looks, learns, standings, watched, foreseen)
+    labels = open_labels(now) | {period.label for period in judged}
+    over = expire(here.known, conditions, labels, now=now)
+    return _Judged(_in_full(here, view, conditions, told, over), looks, learns, standings, watched, foreseen, short)
 
 
 def _foresee_many(here: _Round, judged: _Judged, ledger: Ledger, book: AlertBook) -> int:

@@ -12,7 +12,7 @@ from spendwatch.domain.errors import printable
 from spendwatch.domain.health import ChannelHealth, Freshness, Rejection, SourceHealth
 from spendwatch.domain.money import Money, plain
 from spendwatch.domain.notification import Facts, Notification, Reason
-from spendwatch.domain.period import duration_text
+from spendwatch.domain.period import PeriodKind, duration_text
 from spendwatch.domain.policy import ChannelName, Policies, Severity, channels_of
 from spendwatch.domain.review import ONE_SHOT_LASTS, AlertsKnown, Condition
 from spendwatch.domain.scope import AlertScope, BudgetScope, NamedScope, Subject
@@ -200,8 +200,8 @@ def ways_of(said: Notification, around: Surroundings) -> tuple[ChannelName, ...]
     owner = next(owners, payer)
     if owner is None:
         return ()
-    name = scope.budget if isinstance(scope, BudgetScope) else ""
-    finer = next((one for one in owner.budgets if one.name == name), None)
+    which = (scope.budget, scope.per) if isinstance(scope, BudgetScope) else ("", PeriodKind.MONTH)
+    finer = next((one for one in owner.budgets if (one.name, one.per) == which), None)
     labels, usual = {said.facts.threshold, *said.facts.also}, (finer and finer.channels) or owner.channels
     thresholds = (finer or owner).thresholds if rule.is_about_spend else ()
     found = channels_of((one for one in thresholds if one.label in labels), usual) or usual

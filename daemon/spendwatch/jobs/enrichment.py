@@ -12,14 +12,14 @@ from spendwatch.domain.alert import AlertState, Rule
 from spendwatch.domain.causes import NO_COURSE, TELLING, Causes, Course, course_of, course_on, splitting_of, subscribed
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.notification import Notification
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, DaySpan, Period, ShortPeriod, month_of, parse_period
 from spendwatch.domain.policy import Page, Policies, Watch
 from spendwatch.domain.scope import AlertScope, BudgetScope, Counts, Dimension, value_of
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, SeriesKey
 from spendwatch.domain.usage import unknown_days
 from spendwatch.jobs.forecasts import forecast
-from spendwatch.jobs.ledger_view import LedgerView
+from spendwatch.jobs.ledger_view import LedgerView, spend_within
 from spendwatch.jobs.run_rates import RunRates
 from spendwatch.jobs.standings import dimensions
 
@@ -79,7 +79,7 @@ def _linked(rule: Rule) -> tuple[Page, ...]:
 
 
 def _lags(account: AccountId, period: str, view: LedgerView, policies: Policies, month: BillingPeriod) -> bool:
-    lagging = view.lagging(BillingPeriod.parse(period) if period else month, policies.products)
+    lagging = view.lagging(month_of(period) if period else month, policies.products)
     if account:
         return lagging.get(account, False)
     # A notification without an account shows the latest bill of all accounts.
@@ -87,7 +87,7 @@ def _lags(account: AccountId, period: str, view: LedgerView, policies: Policies,
 
 
 def _grown(said: Notification, history: _History, watch: Watch) -> _Figures:
-    facts, period, counts = said.facts, BillingPeriod.parse(said.facts.period), watch.scope.counts
+    facts, period, counts = said.facts, parse_period(said.facts.period), watch.scope.counts
     course = None if counts is Counts.SUBSCRIPTION else history.course(watch, period)
     found = _Figures(course=course) if course else _Figures()
     if counts is not Counts.PAY_AS_YOU_GO and facts.split and facts.split.subscription.amount:
@@ -138,31 +138,32 @@ class _History:
         is_few = watches and None not in named and len(named) <= _FEW
         self._named = {name for name in named if name is not None} if is_few else None
 
-    def course(self, watch: Watch, period: BillingPeriod, *, on: date | None = None) -> Course | None:
+    def course(self, watch: Watch, period: Period, *, on: date | None = None) -> Course | None:
         """Return the spend of the last days of the period that its account's bills cover; `on`: of the days up to that one.
 
-        What that day cost is then compared with what it cost a week before.
+        What that day cost is then compared with what it cost a week before; so is what a day or a week cost so far.
         """
         lasts = self._view.once(("last days", period, self._products), lambda: self._lasts(period))
         account = watch.scope.account
         if (last := lasts.get(account)) is None:
             return None
-        grouped = self._view.once(("history", period, self._products), lambda: self._fetch(period, lasts))
+        grouped = self._view.once(("history", period, self._products), lambda: self._fetch(lasts))
         sums = self._of(watch, ("history", period), grouped)
         place = ("unknown", account, period, self._products)
         unknown = self._view.once(place, lambda: self._unknown_days(account, period, last))
         splitting = splitting_of(watch, self._names, self._watched)
         if on is not None:
             return course_on(sums, watch, splitting, day=on, days=_GROWTH_DAYS, unknown=unknown)
-        return course_of(sums, watch, splitting, last=last, days=_GROWTH_DAYS, unknown=unknown)
+        mine = (last - period.first_day).days + 1 if isinstance(period, ShortPeriod) else 0
+        return course_of(sums, watch, splitting, last=last, days=_GROWTH_DAYS, unknown=unknown, causes_of=mine)
 
-    def subscribed(self, watch: Watch, period: BillingPeriod) -> Causes:
+    def subscribed(self, watch: Watch, period: Period) -> Causes:
         """Return what subscriptions of the period were ordered for, the largest first."""
         orders = self._view.once(("orders", period, self._products), lambda: self._ordered(period))
         mine = self._of(watch, ("orders", period), orders)
         return subscribed(mine, watch, splitting_of(watch, self._names, self._watched))
 
-    def _of(self, watch: Watch, what: tuple[str, BillingPeriod], grouped: _Grouped) -> Sequence[SpendSum]:
+    def _of(self, watch: Watch, what: tuple[str, Period], grouped: _Grouped) -> Sequence[SpendSum]:
         """Return the sums that a watch may count; of very many values that have a budget each, only those of its own."""
         place = watch.scope.account, watch.scope.workspace or ""
         mine = grouped.get(place, ())
@@ -171,38 +172,36 @@ class _History:
         key = (*what, self._products, place, watch.column)
         return self._view.once(key, lambda: _by_value(mine, watch.column)).get(watch.scope.value, ())
 
-    def _spend(
-        self, period: BillingPeriod, more: tuple[Dimension, ...], days: tuple[date, date] | None = None
-    ) -> Sequence[SpendSum]:
+    def _spend(self, span: DaySpan, *more: Dimension) -> Sequence[SpendSum]:
         by = tuple(dict.fromkeys((*dimensions(finer=self._finer), *more, *TELLING)))
-        return self._view.ledger.spend(period, by, products=self._products, days=days, workspaces=self._named)
+        return spend_within(self._view.ledger, span, by, self._products, self._named)
 
-    def _ordered(self, period: BillingPeriod) -> _Grouped:
-        return _grouped(row for row in self._spend(period, ()) if row.is_subscription)
+    def _ordered(self, period: Period) -> _Grouped:
+        return _grouped(row for row in self._spend(period.span) if row.is_subscription)
 
-    def _unknown_days(self, account: AccountId, period: BillingPeriod, last: date) -> frozenset[date]:
-        counting = ((month, self._view.counting(month, self._products).get(account)) for month in (period.previous(), period))
+    def _unknown_days(self, account: AccountId, period: Period, last: date) -> frozenset[date]:
+        months = (period.span.months[0].previous(), *period.span.months)
+        counting = ((month, self._view.counting(month, self._products).get(account)) for month in months)
         series = [SeriesKey(account, month, name) for month, name in counting if name]
         return unknown_days(series, self._view.ledger.telling_days(series), last)
 
-    def _lasts(self, period: BillingPeriod) -> Mapping[AccountId, date]:
+    def _lasts(self, period: Period) -> Mapping[AccountId, date]:
         """Return the last day of each account in the period."""
-        counting, lasts = self._view.counting(period, self._products), dict[AccountId, date]()
-        for total in self._view.totals(period):
-            account = total.series.account
-            counts = counting.get(account) == total.series.series
-            if counts and (self._products is None or total.product in self._products) and total.day in period:
-                lasts[account] = max(total.day, lasts.get(account, total.day))
+        lasts = dict[AccountId, date]()
+        for month in period.span.months:
+            counting = self._view.counting(month, self._products)
+            for total in self._view.totals(month):
+                account = total.series.account
+                counts = counting.get(account) == total.series.series
+                if counts and (self._products is None or total.product in self._products) and total.day in period:
+                    lasts[account] = max(total.day, lasts.get(account, total.day))
         return lasts
 
-    def _fetch(self, period: BillingPeriod, lasts: Mapping[AccountId, date]) -> _Grouped:
+    def _fetch(self, lasts: Mapping[AccountId, date]) -> _Grouped:
         """Return the sums of each account's last days."""
         firsts = {account: last - timedelta(days=2 * _GROWTH_DAYS - 1) for account, last in lasts.items()}
-        first, end = min(firsts.values()), max(lasts.values()) + timedelta(days=1)
-        rows = list(self._spend(period, (Dimension.DAY,), (first, end)))
-        if first < period.first_day:
-            rows += self._spend(period.previous(), (Dimension.DAY,), (first, period.first_day))
-        dated = ((row, firsts.get(AccountId(row.values[Dimension.ACCOUNT]))) for row in rows)
+        span = DaySpan(min(firsts.values()), max(lasts.values()) + timedelta(days=1))
+        dated = ((row, firsts.get(AccountId(row.values[Dimension.ACCOUNT]))) for row in self._spend(span, Dimension.DAY))
         return _grouped(row for row, since in dated if since and row.values[Dimension.DAY] >= since.isoformat())
 
 

@@ -10,7 +10,7 @@ from spendwatch.domain.forecast import Forecast, forecast_period
 from spendwatch.domain.forecast_alerts import Foretold, forecast_conditions
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, month_of
 from spendwatch.domain.review import AlertsKnown, Condition
 from spendwatch.domain.run_rate import RunRate
 from spendwatch.domain.scope import BudgetScope
@@ -49,8 +49,8 @@ def foresee(
     found: list[Condition] = []
     reached: dict[AlertKey, date] = {}
     for standing in watched_for_forecasts(standings):
-        scope = standing.watch.scope
-        likely = forecast(paces, scope, standing.spend, standing.period, fresh, until=standing.data_until, zone=zone)
+        scope, month = standing.watch.scope, month_of(standing.period.label)
+        likely = forecast(paces, scope, standing.spend, month, fresh, until=standing.data_until, zone=zone)
         name = names.get(scope.account, "")
         conditions, foretold = forecast_conditions(standing, likely, known, held, account_name=name)
         reached |= foretold

@@ -8,6 +8,7 @@ from typing import Any
 
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Policies
+from spendwatch.jobs.days_and_weeks import JudgedDays
 from spendwatch.jobs.run_rates import RunRates
 
 _REST = timedelta(minutes=10)
@@ -20,6 +21,7 @@ class Insight:
     def __init__(self) -> None:
         """Know nothing yet."""
         self.paces = RunRates()
+        self.judged_days = JudgedDays()
         self._looked_at: datetime | None = None
         self._foreseen: tuple[tuple[int, BillingPeriod], Policies] | None = None
         self._kept: tuple[int, dict[Hashable, Any]] = (-1, {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, TypeVar
@@ -11,11 +11,11 @@ from spendwatch.domain.commodity import Category, Exposure, exposure_of
 from spendwatch.domain.layouts import lags
 from spendwatch.domain.novelty import ChargedValue, Learnt
 from spendwatch.domain.outstanding import Charged, OutstandingDay, believed_since, earlier_periods
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, DaySpan, Period
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.series_selection import DayTotal
 from spendwatch.domain.standing import SpendSum
-from spendwatch.domain.statement import AccountId
+from spendwatch.domain.statement import AccountId, DayKey, WorkspaceId
 from spendwatch.jobs.ports import Ledger
 
 _PLANS_SEEN = timedelta(days=40)
@@ -57,9 +57,21 @@ class LedgerView:
         """Return what is read, or was read before in this round."""
         return _known(self._read, what, read)
 
-    def spend(self, period: BillingPeriod, by: tuple[Dimension, ...], products: tuple[str, ...]) -> Sequence[SpendSum]:
-        """Return the month's exact sums by these dimensions and the currency."""
-        return self.once(("spend", period, by, products), lambda: self.ledger.spend(period, by, products=products))
+    def spend(self, period: Period, by: tuple[Dimension, ...], products: tuple[str, ...]) -> Sequence[SpendSum]:
+        """Return the period's exact sums by these dimensions and the currency; of a week those of each of its months."""
+        if isinstance(period, BillingPeriod):
+            return self.once(("spend", period, by, products), lambda: self.ledger.spend(period, by, products=products))
+        return _known(self._kept, ("spend", period, by, products), lambda: spend_within(self.ledger, period.span, by, products))
+
+    def days(self, periods: Sequence[BillingPeriod], products: Sequence[str]) -> Mapping[DayKey, int]:
+        """Return each day with lines that count for these products, and the revision that made it what it is."""
+
+        def read() -> Mapping[DayKey, int]:
+            counting = {period: self.counting(period, products) for period in periods}
+            days = self.ledger.days(periods)
+            return {key: one for key, one in days.items() if counting[key.period].get(key.account) == key.series}
+
+        return _known(self._kept, ("days", tuple(periods), tuple(products)), read)
 
     def totals(self, period: BillingPeriod) -> Sequence[DayTotal]:
         """Return what every series says of that period, by day and product."""
@@ -132,6 +144,21 @@ class LedgerView:
             return {account: lags(one) for account, one in series.items()}
 
         return self.once(("lagging", period), read)
+
+
+def spend_within(
+    ledger: Ledger,
+    span: DaySpan,
+    by: Sequence[Dimension],
+    products: Sequence[str] | None,
+    workspaces: Collection[WorkspaceId] | None = None,
+) -> tuple[SpendSum, ...]:
+    """Return the exact sums of some days by these dimensions and the currency, month by month."""
+    return tuple(
+        spent
+        for month in span.months
+        for spent in ledger.spend(month, by, products=products, days=span.within(month), workspaces=workspaces)
+    )
 
 
 def _known(known: dict[Hashable, Any], what: Hashable, read: Callable[[], _T]) -> _T:

@@ -128,8 +128,9 @@ def _now(alerts: Sequence[Alert], figures: Figures) -> tuple[Severity, str]:
     """Return how grave a matter is, and what there is to say; where no figure is known, what was said when it fired."""
     first = alerts[0]
     scope = first.key.scope
-    if first.key.rule.is_about_spend and first.key.period == figures.period.label and isinstance(scope, BudgetScope):
-        if standing := figures.standings.get(scope):
+    if first.key.rule.is_about_spend and isinstance(scope, BudgetScope):
+        standing = figures.standings.get(scope)
+        if standing and standing.period.label == first.key.period:
             return _spend_now(alerts, standing, figures.likely.get(scope))
     elif first.key.rule.is_about_balance and (balance := figures.balances.get(scope.account)):
         return first.severity, _balance_now(alerts, balance)
@@ -149,7 +150,8 @@ def _spend_now(alerts: Sequence[Alert], standing: Standing, likely: Money | None
         what = f"{'is back at' if is_back else 'spent'} {standing.spend}"
     else:
         what = f"{'is back at' if is_back else 'used'} {percent(used)} of {watch.budget}"
-    return now, f"{watch.name} {what}{watch.scope.counts.note}{expected}"
+    when = f" {standing.period.within}" if watch.scope.per.is_short else ""
+    return now, f"{watch.name} {what}{watch.scope.counts.note}{when}{expected}"
 
 
 def _balance_now(alerts: Sequence[Alert], balance: BalanceNow) -> str:

@@ -17,7 +17,7 @@ from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.health import Freshness, ReadingProgress, SourceHealth
 from spendwatch.domain.money import Currency, Money, share_of
-from spendwatch.domain.period import BillingPeriod, open_periods
+from spendwatch.domain.period import BillingPeriod, Period, ShortPeriod, open_periods
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity
 from spendwatch.domain.review import AlertsKnown
 from spendwatch.domain.run_rate import TooEarly, TooOld
@@ -26,7 +26,9 @@ from spendwatch.domain.series_selection import Unwatched, authorities, uncounted
 from spendwatch.domain.standing import SpendSum, Split, Standing, foreign_of
 from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, WorkspaceId
 from spendwatch.domain.thresholds import gravity, levels_of
+from spendwatch.domain.usage import is_complete
 from spendwatch.jobs.balances import Scanned, cause_of, runway, survey, trouble_of
+from spendwatch.jobs.days_and_weeks import worst_now
 from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView
@@ -66,7 +68,15 @@ class BudgetLine:
     budget: Money | None
     used: Decimal | None
     mark: BudgetState
+    """Of a day or a week that may still grow unknown, in place of ok."""
+    period: Period
+    """Of those for days or weeks, the one that stands worst of the latest two."""
     forecast: Forecast | None = None
+
+    @property
+    def is_so_far(self) -> bool:
+        """Whether nothing is known but that it has not reached anything so far."""
+        return self.scope.per.is_short and self.mark is BudgetState.UNKNOWN
 
     @property
     def counts(self) -> Counts:
@@ -237,7 +247,8 @@ def look(
         checks, readings = ledger.checks(month), tuple(health.readings())
     firing = tuple(sorted(firing, key=lambda alert: (-alert.severity.rank, alert.since, alert.id)))
     notified, undelivered = book.notified(), frozenset(one.alert for one in book.undelivered())
-    figures = Figures(month, standings.by_scope, _likely(accounts), _balances(accounts) if is_of_now else {})
+    by_scope = standings.by_scope | {one.watch.scope: one for one in standings.short}
+    figures = Figures(month, by_scope, _likely(accounts), _balances(accounts) if is_of_now else {})
     return Overview(
         as_of=now,
         period=month,
@@ -307,8 +318,10 @@ class _Standings:
     """Every watched budget of the month."""
 
     month: _Month
-    by_scope: Mapping[AlertScope, Standing]
+    by_scope: dict[AlertScope, Standing]
     by_place: Mapping[Place, Sequence[Standing]]
+    short: Sequence[Standing]
+    """Of each budget for days or weeks the one that stands worst now: that of yesterday, or of today."""
     seen: Container[WorkspaceId | None]
     """The workspaces that are watched in some account."""
     blind: Container[AccountId]
@@ -330,7 +343,11 @@ class _Standings:
         for standing in standings:
             by_place.setdefault((standing.watch.scope.account, standing.watch.scope.workspace), []).append(standing)
         by_scope: dict[AlertScope, Standing] = {standing.watch.scope: standing for standing in standings}
-        return cls(month, by_scope, by_place, {workspace for _, workspace in by_place}, blind)
+        seen = {workspace for _, workspace in by_place}
+        short = tuple(worst_now(month.view, month.policies, fresh.now)) if month.is_of_now else ()
+        for standing in short:
+            by_place.setdefault((standing.watch.scope.account, standing.watch.scope.workspace), []).append(standing)
+        return cls(month, by_scope, by_place, short, seen, blind)
 
     def may_be_in(self, account: AccountId, workspace: WorkspaceId) -> bool:
         """Return whether a workspace that is pinned to no account turned up in this one, or in none so far."""
@@ -339,18 +356,21 @@ class _Standings:
     def marks(self, account: AccountId, workspace: WorkspaceId | None = None) -> tuple[BudgetState, BudgetState]:
         """Return the mark of the budget that stands worst, finer ones included, and that of the place's own."""
         found = self.by_place.get((account, workspace), ())
-        return self._worst(account, found), self._worst(account, [one for one in found if not one.watch.scope.budget])
+        return self._worst(account, found), self._worst(account, [one for one in found if not _is_finer(one)])
 
     def finer(self, account: AccountId, workspace: WorkspaceId | None = None) -> tuple[BudgetLine, ...]:
         found = self.by_place.get((account, workspace), ())
         title = next((one.watch.name for one in found if not one.watch.scope.budget), "")
-        return tuple(self._line(one, one.watch.name.removeprefix(f"{title}: ")) for one in found if one.watch.scope.budget)
+        return tuple(self._line(one, one.watch.name.removeprefix(f"{title}: ")) for one in found if _is_finer(one))
 
     def _line(self, one: Standing, name: str) -> BudgetLine:
         scope = one.watch.scope
         likely = self.month.forecast(scope, one.split, one.data_until)
         mark = self._worst(scope.account, [one])
-        return BudgetLine(scope, name, one.spend, one.watch.budget, one.used, mark, likely)
+        if isinstance(one.period, ShortPeriod):
+            name = f"{f'{name}, ' if scope.budget else ''}{scope.per.adverb} {one.period.label}"
+            mark = BudgetState.UNKNOWN if mark is BudgetState.NONE else mark
+        return BudgetLine(scope, name, one.spend, one.watch.budget, one.used, mark, one.period, likely)
 
     def _worst(self, account: AccountId, standings: Iterable[Standing]) -> BudgetState:
         worst = max(map(_mark, standings), key=tuple(BudgetState).index, default=BudgetState.NONE)
@@ -447,13 +467,20 @@ def _workspaces(
     return tuple(sorted(found, key=lambda line: (line.workspace == UNASSIGNED, -line.spend.amount, line.workspace)))
 
 
+def _is_finer(standing: Standing) -> bool:
+    """Return whether it has a row of its own."""
+    return bool(standing.watch.scope.budget) or standing.watch.scope.per.is_short
+
+
 def _mark(standing: Standing) -> BudgetState:
     watch = standing.watch
     if watch.budget is None and not levels_of(watch.thresholds, None):
         return BudgetState.NONE
     match gravity(standing):
         case None | Severity.NOTICE:
-            return BudgetState.OK
+            # Bills of a day are late: more of it may come.
+            may_grow = isinstance(standing.period, ShortPeriod) and not is_complete(standing.period, standing.data_until)
+            return BudgetState.NONE if may_grow else BudgetState.OK
         case Severity.WARNING:
             return BudgetState.WARNING
         case Severity.CRITICAL:

@@ -11,7 +11,7 @@ from spendwatch.domain.layouts import API_LAG
 from spendwatch.domain.money import plain
 from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.standing import Split
-from spendwatch.exact_json import json_fields, json_value, position_json
+from spendwatch.exact_json import json_fields, json_value, period_json, position_json
 from spendwatch.jobs.matters import MatterLine
 from spendwatch.jobs.overview import AccountOverview, BudgetLine, Overview, SourceOverview, WorkspaceLine
 
@@ -79,7 +79,7 @@ def _workspace_json(line: WorkspaceLine) -> _Plain:
 
 
 def _budget_json(one: BudgetLine) -> _Plain:
-    fields = json_fields(one, scope="scope.label")
+    fields = json_fields(one, scope="scope.label", period="period.label", period_kind="scope.per")
     fields |= json_fields(one, "name", "counts", "spend", "budget", "used", state="mark")
     return {**fields, "forecast": forecast_json(one.forecast)}
 
@@ -90,7 +90,7 @@ def _matter_json(line: MatterLine) -> _Plain:
     return {
         **json_fields(line, "severity", "text", "reached", "notified", undelivered="is_undelivered", rule="rule.type"),
         **json_fields(first, account="scope.account", scope="scope.label"),
-        "month": first.period or None,
+        **period_json(first.period),
         "alerts": [alert.id for alert in line.alerts],
     }
 
@@ -128,7 +128,7 @@ def alert_json(alert: Alert, zone: tzinfo, notified: int, *, is_undelivered: boo
     return {
         **json_fields(alert, "id", rule="key.rule.type", account="key.scope.account", scope="key.scope.label"),
         **json_fields(alert.key, "threshold"),
-        "month": alert.key.period or None,
+        **period_json(alert.key.period),
         **json_fields(alert, "severity", "state", "since", "resolved_at", "times_told", zone=zone),
         "notified": notified,
         "undelivered": is_undelivered,

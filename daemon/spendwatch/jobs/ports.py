@@ -25,11 +25,12 @@ from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.series_selection import DayTotal
-from spendwatch.domain.standing import SpendSum
+from spendwatch.domain.standing import SpendSum, WatchedSince
 from spendwatch.domain.statement import (
     AccountId,
     BillFile,
     ChargeKind,
+    DayKey,
     Digest,
     ReadingHints,
     SeriesKey,
@@ -147,6 +148,9 @@ class Ledger(Protocol):
     def charged(self, period: BillingPeriod, days: tuple[date, date] | None = None) -> Sequence[Charged]:
         """Return what was charged for all products in that period, or on these days of it, by how it is paid."""
 
+    def days(self, periods: Iterable[BillingPeriod]) -> Mapping[DayKey, int]:
+        """Return each day with lines in these periods, and the revision of the ledger that made it what it is."""
+
     def totals(self, period: BillingPeriod) -> Sequence[DayTotal]:
         """Return what every series says of that period, by day and product."""
 
@@ -259,6 +263,12 @@ class Balances(Protocol):
 
     def foretell(self, foretold: Foretold) -> None:
         """Remember what forecasts reach in place of what they reached before."""
+
+    def watched_since(self) -> WatchedSince:
+        """Return since which day each budget for days or weeks is watched."""
+
+    def watch_since(self, begun: WatchedSince) -> None:
+        """Remember since which day these budgets are watched."""
 
 
 class Outbox(Protocol):

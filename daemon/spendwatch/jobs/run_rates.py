@@ -84,7 +84,7 @@ class RunRates:
         """Check whether the run rates of budgets still hold, and recompute those that do not."""
         if (seen := self._news(view, policies, is_whole=False)) is None:
             return
-        wanted = tuple(watches)
+        wanted = tuple(watch for watch in watches if not watch.scope.per.is_short)
         finer = [watch for watch in wanted if watch.scope.budget]
         for_spikes = {watch.scope.of_all for watch in wanted if watch.spike}
         for policy in policies.accounts:

@@ -10,7 +10,7 @@ from itertools import count, takewhile
 
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.money import EXACT, Currency, plain
-from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Threshold, WorkspacePolicy, channels_of
+from spendwatch.domain.policy import AccountPolicy, ChannelName, FinerBudget, Policies, Threshold, WorkspacePolicy, channels_of
 from spendwatch.domain.scope import Dimension, Seen, dimension_of
 from spendwatch.domain.statement import WorkspaceId
 from spendwatch.settings import Settings
@@ -170,8 +170,9 @@ def _policy(
     policy: AccountPolicy | WorkspacePolicy, layers: Layers, path: KeyPath, mine: Collection[Seen]
 ) -> Iterator[ConfigMistake]:
     """Yield what is odd about thresholds and finer budgets, given what bills name of this account or workspace."""
+    finer_ones = {_place_of(one, policy, path): one for one in policy.budgets}
     parts = [(path, policy.budget, policy.thresholds)]
-    parts += [((*path, "budgets", number), one.budget, one.thresholds) for number, one in enumerate(policy.budgets)]
+    parts += [(place, one.budget, one.thresholds) for place, one in finer_ones.items()]
     for above, budget, thresholds in parts:
         own = thresholds if budget and layers.has((*above, "thresholds")) else ()
         for number, one in enumerate(own):
@@ -181,8 +182,8 @@ def _policy(
         Dimension.API_KEY: {one.api_key for one in mine},
         Dimension.WORKSPACE: {one.workspace for one in mine},
     }
-    for number, finer in enumerate(policy.budgets):
-        at, each = (*path, "budgets", number), dimension_of(finer.for_each)
+    for finer in {one.name: one for one in reversed(policy.budgets) if one.name}.values():
+        at, each = _place_of(finer, policy, path)[: len(path) + 2], dimension_of(finer.for_each)
         named: list[tuple[KeyPath, Dimension | None, str]] = [
             ((*at, "match", which.value), which, one) for which, one in finer.match.patterns
         ]
@@ -192,6 +193,13 @@ def _policy(
             if known and not any(fnmatchcase(one, pattern) for one in known):
                 what = "key" if which is Dimension.API_KEY else "workspace"
                 yield _warning(layers, where, f"no bill on record names this {what}; {suggestion(pattern, set(known) - {''})}")
+
+
+def _place_of(finer: FinerBudget, policy: AccountPolicy | WorkspacePolicy, path: KeyPath) -> KeyPath:
+    """Return where a finer budget, or one for days or weeks, is written."""
+    names = list(dict.fromkeys(one.name for one in policy.budgets if one.name))
+    above = (*path, "budgets", names.index(finer.name)) if finer.name else path
+    return (*above, finer.per.adverb) if finer.per.is_short else above
 
 
 def _about_threshold(one: Threshold, budget: Decimal) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import (
+    WHOLE,
     AccountPolicy,
     BalancePolicy,
     ChannelName,
@@ -84,7 +86,7 @@ def workspace_policy(said: WorkspaceFile, accounts: Mapping[str, AccountPart], d
         account=None if said.account is None else AccountId(accounts[said.account].id),
         budget=said.budget,
         thresholds=_thresholds(said, defaults),
-        budgets=_finer_budgets(said.budgets, defaults),
+        budgets=_finer_budgets(said, defaults),
         channels=_channels(said.channels, defaults.channels),
         remind=said.remind,
         counts=said.counts,
@@ -100,7 +102,7 @@ def _account_policy(name: str, part: AccountPart, defaults: Defaults) -> Account
         currency=part.currency,
         budget=part.budget,
         thresholds=_thresholds(part, defaults),
-        budgets=_finer_budgets(part.budgets, defaults),
+        budgets=_finer_budgets(part, defaults),
         channels=_channels(part.channels, defaults.channels),
         balance=None if part.balance is None else _balance_policy(part.balance),
         remind=part.remind,
@@ -134,21 +136,47 @@ def _thresholds(part: AccountPart | WorkspaceFile | BudgetPart, defaults: Defaul
     return () if part.budget is None else tuple(usual)
 
 
-def _finer_budgets(parts: Sequence[BudgetPart], defaults: Defaults) -> tuple[FinerBudget, ...]:
-    return tuple(
-        FinerBudget(
-            name=part.name,
-            match=_match(part.match) if part.match else Match(),
-            budget=part.budget,
-            thresholds=_thresholds(part, defaults),
-            counts=part.counts,
-            channels=_channels(part.channels, ()),
-            for_each=part.for_each or "",
-            exceptions=tuple(part.exceptions.items()),
-            spike=_spike(part),
+def _finer_budgets(part: AccountPart | WorkspaceFile, defaults: Defaults) -> tuple[FinerBudget, ...]:
+    """Return the finer budgets, each with those for its days and weeks, and those for the days and weeks of all."""
+    found: list[FinerBudget] = []
+    for finer in part.budgets:
+        plain = FinerBudget(
+            name=finer.name,
+            match=_match(finer.match) if finer.match else Match(),
+            budget=finer.budget,
+            thresholds=_thresholds(finer, defaults),
+            counts=finer.counts,
+            channels=_channels(finer.channels, ()),
+            for_each=finer.for_each or "",
+            exceptions=tuple(finer.exceptions.items()),
+            spike=_spike(finer),
         )
-        for part in parts
-    )
+        short = tuple(_short_budgets(finer, plain))
+        is_short = short and plain.budget is None and not plain.thresholds and plain.spike is None
+        found += short if is_short else (plain, *short)
+    return (*_short_budgets(part, FinerBudget("", Match(), None, ())), *found)
+
+
+def _short_budgets(part: AccountPart | WorkspaceFile | BudgetPart, of: FinerBudget) -> Iterator[FinerBudget]:
+    """Yield the budgets for days and weeks of what that budget watches.
+
+    They count pay-as-you-go unless something else is written: one order of a plan is no unusual day. The budget of a month has
+    thresholds on the way to it; each ordinary day would reach these.
+    """
+    usual = part.counts if "counts" in part.model_fields_set else Counts.PAY_AS_YOU_GO
+    for kind, short in ((PeriodKind.DAY, part.daily), (PeriodKind.WEEK, part.weekly)):
+        if short:
+            said = None if short.thresholds is None else tuple(one.threshold for one in short.thresholds)
+            yield replace(
+                of,
+                budget=short.budget,
+                spike=None,
+                thresholds=(WHOLE,) if said is None else said,
+                counts=short.counts or usual,
+                channels=_channels(short.channels, of.channels),
+                exceptions=tuple((value, budget) for value, budget in of.exceptions if budget is None),
+                per=kind,
+            )
 
 
 def _match(part: MatchPart) -> Match:

@@ -122,22 +122,53 @@ class SpikePart(Closed):
         return value if isinstance(value, dict) else {"min": value}
 
 
+class ShortBudgetPart(Closed):
+    """A budget for each day or each week; without any other key it is written as the amount alone."""
+
+    budget: Budget | None = None
+    thresholds: Thresholds | None = None
+    counts: Counts | None = None
+    channels: ChannelNames | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return value if isinstance(value, dict) else {"budget": value}
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Self:
+        _require_budget(self.budget, self.thresholds)
+        for one in (part.at for part in self.thresholds or () if part.at.is_forecast):
+            _refuse_at("thresholds", f"{one.label} can never be reached: there are forecasts of months only")
+        if self.budget is None and not self.thresholds:
+            msg = "watches nothing: add a budget, or thresholds that are amounts"
+            raise ValueError(msg)
+        return self
+
+
 class _Budgeted(Closed):
     budget: Budget | None = None
     thresholds: Thresholds | None = None
     counts: Counts = Counts.ALL
     spike: SpikePart | None = None
+    daily: ShortBudgetPart | None = None
+    weekly: ShortBudgetPart | None = None
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:
+        _require_budget(self.budget, self.thresholds)
         for one in (part.at for part in self.thresholds or ()):
-            if one.share is not None and self.budget is None:
-                _refuse_at("thresholds", f"{one.label} is a share of a budget, and there is no budget")
             if one.is_forecast and self.counts is Counts.SUBSCRIPTION:
                 _refuse_at("thresholds", f"{one.label} can never be reached: there is no forecast of subscriptions")
         if self.spike is not None and self.counts is Counts.SUBSCRIPTION:
             _refuse_at("spike", "no day can be reported: an order of a subscription is no spike")
         return self
+
+
+def _require_budget(budget: Decimal | None, thresholds: list[ThresholdPart] | None) -> None:
+    for one in (part.at for part in thresholds or ()):
+        if one.share is not None and budget is None:
+            _refuse_at("thresholds", f"{one.label} is a share of a budget, and there is no budget")
 
 
 class BudgetPart(_Budgeted):
@@ -155,7 +186,8 @@ class BudgetPart(_Budgeted):
             _refuse_at("match", "is missing")
         if self.exceptions and self.for_each is None:
             _refuse_at("exceptions", "there are exceptions only with for_each")
-        if self.budget is None and not self.thresholds and self.spike is None:
+        others = (self.thresholds, self.spike, self.daily, self.weekly)
+        if self.budget is None and not any(others):
             msg = "watches nothing: add a budget, or thresholds that are amounts"
             raise ValueError(msg)
         return self

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, Connection, Index, Select, Table, func, or_, select, tuple_
+from sqlalchemy import CheckConstraint, Column, Connection, Index, Select, Table, and_, func, or_, select, tuple_
 
 from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, PeriodKind, ShortPeriod, labels_in, parse_period
 from spendwatch.domain.scope import parse_scope
 from spendwatch.store.bulk import put_columns
 from spendwatch.store.columns import BATCH, Insertion, begins_with, choice, columns_of, metadata, texts
@@ -24,6 +24,8 @@ alert = Table(
     CheckConstraint("state IN ('firing', 'resolved')", name="state"),
 )
 
+_LAST = BillingPeriod(9998, 12)
+"""Later than any."""
 _KEY = tuple(alert.c[name] for name in ("rule", "account", "scope", "threshold", "period", "height"))
 _OWN = tuple(column for column in alert.c if column not in _KEY)
 
@@ -52,11 +54,16 @@ def alerts_that_matter(connection: Connection) -> tuple[Alert, ...]:
 
     What is left out, ended alerts of older periods, is told apart by its identity all the same should it come up again.
     """
-    newest: str | None = connection.scalar(select(func.max(alert.c.period)))
-    oldest = BillingPeriod.parse(newest).previous().previous().label if newest else "9999-12"
+    is_of_week = alert.c.period.like("%-W%")
+    newest = [connection.scalar(select(func.max(alert.c.period)).where(one)) for one in (~is_of_week, is_of_week)]
+    months = (parse_period(label).span.months[0] for label in newest if label)
+    oldest = max(months, default=_LAST).previous().previous()
+    # Labels of weeks sort among themselves alone.
+    week = ShortPeriod.containing(oldest.first_day, PeriodKind.WEEK).label
+    is_late = or_(and_(~is_of_week, alert.c.period >= oldest.label), and_(is_of_week, alert.c.period >= week))
     latest = select(*_KEY, func.max(alert.c.episode)).where(alert.c.period == "").group_by(*_KEY)
     firing, is_latest = alert.c.state == AlertState.FIRING, tuple_(*_KEY, alert.c.episode).in_(latest)
-    return _alerts(connection, select(*_KEY, *_OWN).where(or_(firing, alert.c.period >= oldest, is_latest)))
+    return _alerts(connection, select(*_KEY, *_OWN).where(or_(firing, is_late, is_latest)))
 
 
 def alerts_listed(
@@ -67,7 +74,7 @@ def alerts_listed(
     if state is not None:
         query = query.where(alert.c.state == state)
     if period is not None:
-        query = query.where(alert.c.period == period.label)
+        query = query.where(alert.c.period.in_(labels_in(period)))
     return _alerts(connection, query)
 
 

@@ -11,7 +11,14 @@ from spendwatch.domain.balance_reading import BalanceReading
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.health import BalanceHealth
 from spendwatch.domain.statement import AccountId
-from spendwatch.store.balance_memory import foretold_on_record, put_foretold, put_watches, watches_on_record
+from spendwatch.store.balance_memory import (
+    foretold_on_record,
+    put_foretold,
+    put_since,
+    put_watches,
+    since_on_record,
+    watches_on_record,
+)
 from spendwatch.store.balance_reading import latest_readings, put_reading, readings_of
 from spendwatch.store.columns import WELL, Row, columns_of, metadata, note_failure, upsert
 from spendwatch.store.database import Book, reads, writes
@@ -30,6 +37,8 @@ class BalanceBook(Book):
     remember = writes(put_watches)
     foretold = reads(foretold_on_record)
     foretell = writes(put_foretold)
+    watched_since = reads(since_on_record)
+    watch_since = writes(put_since)
 
     def record(self, reading: BalanceReading) -> None:
         """Record a reading, in whichever order readings come; its source works."""

@@ -1,4 +1,4 @@
-"""The tables `balance_watch` and `foretold`: the memory between two rounds."""
+"""The tables `balance_watch`, `foretold` and `watched_since`: the memory between two rounds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from sqlalchemy import Column, Connection, Date, PrimaryKeyConstraint, Table, an
 from spendwatch.domain.alert import AlertKey, Rule
 from spendwatch.domain.balance_watch import BalanceWatch
 from spendwatch.domain.forecast_alerts import Foretold
-from spendwatch.domain.scope import parse_scope
+from spendwatch.domain.scope import BudgetScope, parse_scope
+from spendwatch.domain.standing import WatchedSince
 from spendwatch.domain.statement import AccountId
 from spendwatch.store.bulk import put_many, replace_the_old
 from spendwatch.store.columns import Moment, Row, StoredText, document, metadata, texts, upsert
@@ -33,6 +34,31 @@ foretold = Table(
     Column("through", Date, nullable=False),
     PrimaryKeyConstraint("period", "account", "scope", "threshold", "height"),
 )
+
+
+watched_since = Table(
+    "watched_since",
+    metadata,
+    *texts("account", "scope", "version"),
+    Column("since", Date, nullable=False),
+    PrimaryKeyConstraint("account", "scope"),
+)
+
+
+def put_since(connection: Connection, begun: WatchedSince) -> None:
+    """Remember since which day these budgets are watched."""
+    rows: list[Row] = [
+        {"account": scope.account, "scope": scope.text, "version": version, "since": since}
+        for scope, (version, since) in begun.items()
+    ]
+    put_many(connection, watched_since, rows, replace_the_old)
+
+
+def since_on_record(connection: Connection) -> WatchedSince:
+    """Return since which day each budget for days or weeks is watched."""
+    found = connection.execute(select(watched_since))
+    parsed = ((parse_scope(AccountId(account), text), version, since) for account, text, version, since in found)
+    return {scope: (version, since) for scope, version, since in parsed if isinstance(scope, BudgetScope)}
 
 
 def put_watches(connection: Connection, watches: Iterable[BalanceWatch]) -> None:

@@ -9,7 +9,8 @@ from sqlalchemy import Boolean, Column, Connection, Date, Integer, PrimaryKeyCon
 from sqlalchemy.sql.elements import ColumnElement
 
 from spendwatch.domain.merging import ResolvedDay
-from spendwatch.domain.statement import DayKey, SeriesKey
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.statement import AccountId, DayKey, SeriesKey
 from spendwatch.store.columns import Row, metadata, texts, upsert
 
 day = Table(
@@ -20,6 +21,8 @@ day = Table(
     Column("lines", Integer, nullable=False),
     # Whether lines of it stand on another day of the month, too, in another statement.
     Column("is_linked", Boolean, nullable=False),
+    # The revision of the ledger that made the day what it is.
+    Column("changed_in", Integer, nullable=False),
     PrimaryKeyConstraint("period", "account", "series", "day"),
 )
 
@@ -52,9 +55,20 @@ def linked_days(connection: Connection, series: SeriesKey, told: Iterable[DayKey
     return frozenset(key for key in told if found.get(key.day, True))  # all lines of a day that is empty count elsewhere
 
 
-def put_lines(connection: Connection, resolved: ResolvedDay) -> None:
-    """Record how many lines of a day count."""
-    upsert(connection, day, {**day_row(resolved.key), "lines": resolved.lines, "is_linked": resolved.is_linked})
+def put_lines(connection: Connection, resolved: ResolvedDay, revision: int) -> None:
+    """Record how many lines of a day count since that revision."""
+    counted = {"lines": resolved.lines, "is_linked": resolved.is_linked, "changed_in": revision}
+    upsert(connection, day, {**day_row(resolved.key), **counted})
+
+
+def changed_days(connection: Connection, periods: Iterable[BillingPeriod]) -> dict[DayKey, int]:
+    """Return each day with lines in these periods, and the revision of the ledger that made it what it is."""
+    query = select(day.c.account, day.c.period, day.c.series, day.c.day, day.c.changed_in)
+    found = connection.execute(query.where(day.c.period.in_([period.label for period in periods])))
+    return {
+        DayKey(AccountId(account), BillingPeriod.parse(label), series, when): revision
+        for account, label, series, when, revision in found
+    }
 
 
 def remove_lines(connection: Connection, key: DayKey) -> None:

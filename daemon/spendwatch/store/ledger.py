@@ -48,7 +48,7 @@ from spendwatch.store.content import (
 )
 from spendwatch.store.cross_check import checks_of, put_checks
 from spendwatch.store.database import Book, reads, writes
-from spendwatch.store.day import latest_day, put_lines, remove_lines
+from spendwatch.store.day import changed_days, latest_day, put_lines, remove_lines
 from spendwatch.store.day_total import put_totals, remove_totals, series_that_count, totals_of
 from spendwatch.store.late_charges import late_since, put_late, spent_in_closed
 from spendwatch.store.spend import charges_since, named_together, products_charged_since, put_rows, remove_rows, sums
@@ -97,6 +97,7 @@ class Ledger(Book):
     checks = reads(checks_of)
     products_since = reads(products_charged_since)
     newest_day = reads(latest_day)
+    days = reads(changed_days)
     recent_charges = reads(charges_since)
     owed = reads(outstanding_days)
     names_seen = reads(named_together)
@@ -143,8 +144,9 @@ class Ledger(Book):
             number = enter(connection, statement, resolution.days, name=name, source=source, now=now)
             put_contents(connection, resolution.contents())
             put_statement_days(connection, number, statement)
+            revision = current_revision(connection) + 1
             for day in resolution.days:
-                put_day(connection, day)
+                put_day(connection, day, revision)
             note_charged(connection, resolution.days)
             after = spent_in_closed(connection, statement, closed, like=before)
             put_late(connection, statement, before, after, name=name, now=now)
@@ -171,8 +173,9 @@ class Ledger(Book):
             hold_revision(connection)
             _require_unchanged(connection, series, held)
             remove_statement(connection, removed)
+            revision = current_revision(connection) + 1
             for day in resolution.days:
-                put_day(connection, day)
+                put_day(connection, day, revision)
             forget_charged(connection, series)
             for one in series:
                 recompute_reach(connection, one)
@@ -261,10 +264,10 @@ def _latest_series(connection: Connection, products: Sequence[str] | None) -> li
     return [one for period in sorted(periods) for one in series_that_count(connection, period, products)]
 
 
-def put_day(connection: Connection, day: ResolvedDay) -> None:
+def put_day(connection: Connection, day: ResolvedDay, revision: int) -> None:
     """Record a day in place of what was there; one without lines is removed."""
     if day.lines:
-        put_lines(connection, day)
+        put_lines(connection, day, revision)
         put_rows(connection, day)
         put_totals(connection, day.key)
         return
