@@ -155,3 +155,19 @@ def test_thousands_of_alerts_are_committed_together(book: AlertBook) -> None:
     told = tuple(notification(one, channels=(OPS,)) for one in fired)
     assert book.commit(Verdict(tuple(fired), told), TARGETS, now=NOON) == 6000
     assert len(book.known()) == 6000
+
+
+@pytest.mark.parametrize(
+    ("newest", "known", "unknown"),
+    [
+        ("2026-09-16", ["2026-07", "2026-07-01", "2026-W27"], ["2026-06", "2026-06-30", "2026-W26", "2025-W52"]),
+        ("2026-W38", ["2026-07-01", "2026-W27"], ["2026-06-30", "2026-W26"]),
+        ("2026-01", ["2025-11", "2025-11-01", "2025-W44", "2026-W01"], ["2025-10-31", "2025-W43"]),
+    ],
+)
+def test_known_are_ended_alerts_of_days_and_weeks_of_the_latest_three_months(
+    book: AlertBook, newest: str, known: list[str], unknown: list[str]
+) -> None:
+    ended = [resolved(alert(matter(period=label))) for label in (newest, *known, *unknown)]
+    book.commit(Verdict(tuple(ended)), TARGETS, now=NOON)
+    assert {one.key.period for one in book.known()} == {newest, *known}

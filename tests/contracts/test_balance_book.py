@@ -20,6 +20,7 @@ from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import RunwayReached
 from spendwatch.domain.health import BalanceHealth
 from spendwatch.domain.money import Currency, Money
+from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.scope import BudgetScope
 from spendwatch.domain.statement import AccountId, WorkspaceId
 from spendwatch.store.balance_book import BalanceBook
@@ -164,3 +165,10 @@ def test_what_forecasts_reach_is_remembered_until_they_no_longer_do(book: Balanc
 def test_many_forecasts_are_remembered_at_once(book: BalanceBook) -> None:
     book.foretell({key("x", f"llm-{number}"): date(2026, 9, 1) for number in range(12_000)})
     assert len(book.foretold()) == 12_000
+
+
+def test_it_is_remembered_since_when_days_and_weeks_are_watched(book: BalanceBook) -> None:
+    each, week = BudgetScope(ACME, None, "key", per=PeriodKind.DAY), BudgetScope(ACME, per=PeriodKind.WEEK)
+    book.watch_since({each: ("50", date(2026, 9, 15)), week: ("600", date(2026, 9, 15))})
+    book.watch_since({each: ("40", date(2026, 9, 20))})
+    assert book.watched_since() == {each: ("40", date(2026, 9, 20)), week: ("600", date(2026, 9, 15))}

@@ -11,13 +11,18 @@ from hypothesis import strategies as st
 
 from spendwatch.domain.period import (
     BillingPeriod,
+    PeriodKind,
+    ShortPeriod,
     closes_at,
     days_text,
     duration_label,
     duration_text,
     is_final,
+    labels_in,
+    month_of,
     open_periods,
     parse_duration,
+    parse_period,
 )
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -175,3 +180,35 @@ def test_days_in_a_row_are_told_by_the_first_and_the_last() -> None:
     assert days_text(days) == "2026-09-01 to 2026-09-03, 2026-09-09, 2026-09-30 to 2026-10-01"
     assert days_text(days[:2], span="{low} 至 {high}", comma="、") == "2026-09-01、2026-09-30"
     assert days_text([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("day", "kind", "label", "bounds", "months"),
+    [
+        ("2026-09-16", PeriodKind.DAY, "2026-09-16", "2026-09-16 2026-09-17", ["2026-09"]),
+        ("2026-09-16", PeriodKind.WEEK, "2026-W38", "2026-09-14 2026-09-21", ["2026-09"]),
+        ("2026-10-04", PeriodKind.WEEK, "2026-W40", "2026-09-28 2026-10-05", ["2026-09", "2026-10"]),
+        ("2027-01-01", PeriodKind.WEEK, "2026-W53", "2026-12-28 2027-01-04", ["2026-12", "2027-01"]),
+        ("2025-12-29", PeriodKind.WEEK, "2026-W01", "2025-12-29 2026-01-05", ["2025-12", "2026-01"]),
+    ],
+)
+def test_days_and_weeks_have_labels_that_are_read_back(
+    day: str, kind: PeriodKind, label: str, bounds: str, months: list[str]
+) -> None:
+    found = ShortPeriod.containing(date.fromisoformat(day), kind)
+    assert (found.label, f"{found.first_day} {found.after_last_day}") == (label, bounds)
+    assert parse_period(label) == found
+    assert [month.label for month in found.span.months] == months
+    assert month_of(label).label == months[-1]
+
+
+@pytest.mark.parametrize("label", ["2026", "2026-W54", "2026-W00", "2026-09-31", "2026-13", "week"])
+def test_what_is_no_period_is_refused(label: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_period(label)
+
+
+def test_the_labels_of_a_month_are_those_of_its_days_and_weeks_too() -> None:
+    labels = labels_in(BillingPeriod(2026, 9))
+    assert (labels[0], len(labels)) == ("2026-09", 1 + 30 + 5)
+    assert {"2026-09-01", "2026-09-30", "2026-W36", "2026-W40"} < set(labels)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain_builders import ACME, RESEARCH
+from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.scope import (
     AlertScope,
     BudgetScope,
@@ -164,3 +165,13 @@ def test_a_scope_is_shown_with_its_value() -> None:
 def test_a_tag_value_is_as_every_database_can_hold_it() -> None:
     values = {Dimension.TAGS: '{"team":"a\\u0000b"}'}
     assert value_of("tag:team", values) == r"a\x00b"
+
+
+@pytest.mark.parametrize("per", list(PeriodKind))
+@pytest.mark.parametrize("counts", list(Counts))
+@pytest.mark.parametrize("value", ["", "1200345"])
+def test_a_budget_for_days_has_a_scope_of_its_own_that_is_read_back(per: PeriodKind, counts: Counts, value: str) -> None:
+    scope = BudgetScope(ACME, RESEARCH, "key", counts, value, per)
+    assert parse_scope(ACME, scope.text) == scope
+    assert scope.of_all == BudgetScope(ACME, RESEARCH, "key", value=value)
+    assert scope.rule == BudgetScope(ACME, RESEARCH, "key", counts, per=per)
