@@ -258,7 +258,7 @@ ENGLISH = Phrases(
     spans={
         PeriodKind.MONTH: ("the last 7 days", "the 7 before"),
         PeriodKind.DAY: ("that day", "a week earlier"),
-        PeriodKind.WEEK: ("that week", "the same days a week earlier"),
+        PeriodKind.WEEK: ("that week", "the week before"),
     },
     spent_short="Spent so far",
     not_complete="Bills of a day arrive over about two days, so this amount may still rise.",
