@@ -82,6 +82,17 @@ def closing_of(settings: Settings, ledger: ledger.Ledger, now: datetime) -> Peri
     return PeriodClose({period: at for period, at in closed.items() if at <= now}, policies.products, first_open)
 
 
+def surroundings_of(settings: Settings, channels: Mapping[ChannelName, Channel]) -> Surroundings:
+    """Return what is to be judged as far as the settings say it."""
+    return Surroundings(
+        policies=settings.policies,
+        zone=settings.zone,
+        targets={name: tuple(channel.targets) for name, channel in channels.items()},
+        stale_after=settings.stale_after,
+        rejected_in=settings.rejected_in,
+    )
+
+
 class App:
     """The daemon's parts, put together; when each of them works is the schedule's business."""
 
@@ -335,12 +346,8 @@ class App:
         return datetime.combine(day + timedelta(days=1), datetime.min.time(), self.settings.zone) if day else None
 
     def _surroundings(self, now: datetime) -> Surroundings:
-        return Surroundings(
-            policies=self.settings.policies,
-            zone=self.settings.zone,
-            targets={name: tuple(channel.targets) for name, channel in self.channels.items()},
-            stale_after=self.settings.stale_after,
-            rejected_in=self.settings.rejected_in,
+        return replace(
+            surroundings_of(self.settings, self.channels),
             is_amid=bool(self._entering),
             config_mistakes=tuple(str(mistake) for mistake in self.config_mistakes),
             clock_trouble=self.clock_watch.trouble_at(now),

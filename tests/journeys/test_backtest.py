@@ -16,7 +16,7 @@ from spendwatch.settings import load
 from spendwatch.state import opened_store
 
 FIRST = date(2026, 8, 28)
-BALANCE = ", remind: 2d, balance: {from: manual, cash: 900.00, credit: 0.00, floors: [500.00], runway: [3d]}"
+BALANCE = ", remind: 2d, first: [workspace], balance: {from: manual, cash: 900.00, credit: 0.00, floors: [500.00], runway: [3d]}"
 SPENT = ("1", "1.5", "52", "2", "2.5", "2", "1", "3", "9", "9", "9", "14", "20", "30", "20", "40")
 SILENT = {4, 5, 6}
 """The exports that do not come."""
@@ -27,6 +27,7 @@ KINDS = {
     ("spend.forecast", "fired"),
     ("spend.corrected", "fired"),
     ("spend.late", "fired"),
+    ("spend.first_cost", "fired"),
     ("bills.stale", "fired"),
     ("bills.stale", "repeated"),
     ("alert.resolved", "resolved"),
@@ -64,7 +65,8 @@ def live(home: MonthHome, reader: ReadingProcess) -> list[Told]:
         month.collect()
         month.pass_to(at(14))
         late = home.day_lines(date(2026, 8, 30), "7", workspace="llm-late")
-        month.drop([home.day_lines(FIRST + 15 * DAY, "-60"), late])
+        new = home.day_lines(date(2026, 9, 13), "3", workspace="llm-late")
+        month.drop([home.day_lines(FIRST + 15 * DAY, "-60"), late, new])
         main = home.folder / "spendwatch.yaml"
         main.write_text(main.read_text().replace("cash: 900.00", "cash: 2900.00"))
         month.app.reload()

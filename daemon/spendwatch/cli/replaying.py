@@ -216,6 +216,7 @@ class _Event(NamedTuple):
     do: Callable[[], object]
     waits: bool = True
     """Whether it is judged together with what follows at once."""
+    is_bill: bool = False
 
 
 class Replay:
@@ -235,7 +236,7 @@ class Replay:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="spendwatch-"))
         self._reader = stack.enter_context(ReadingProcess(Path(folder)))
         self._archived: Ledger | None = None
-        self._months_of_days = {name for name, config in settings.sources.items() if config.type == "alibaba"}
+        self._of_days = {name for name, config in settings.sources.items() if config.type == "alibaba"}
 
     def play(self, until: datetime) -> None:
         """Let it happen up to that moment."""
@@ -252,7 +253,7 @@ class Replay:
             self.timeline.pass_time(event.at)
             event.do()
             if not event.waits or following - event.at > _AT_ONCE:
-                self.timeline.round(event.at)
+                self.timeline.round(event.at, is_amid=event.is_bill)
             else:
                 self.timeline.now = event.at
         self.timeline.pass_time(until)
@@ -266,7 +267,8 @@ class Replay:
             yield _Event(rejection.at, partial(store.ledger.refuse, rejection), waits=False)
         for arrival in self.past.arrivals:
             if arrival.at >= self.past.start:
-                yield _Event(arrival.at, partial(self._enter, arrival), waits=arrival.source in self._months_of_days)
+                waits = arrival.source in self._of_days
+                yield _Event(arrival.at, partial(self._enter, arrival), waits=waits, is_bill=True)
             if arrival.at < self.past.start or arrival.confirmed_at > arrival.at:
                 yield _Event(arrival.confirmed_at, partial(self._came, arrival, arrival.confirmed_at))
 

@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from spendwatch.app import open_channels
+from spendwatch.app import open_channels, surroundings_of
 from spendwatch.cli.rebuilding import scratch_database
 from spendwatch.domain.balance_reading import RecordedReading
 from spendwatch.domain.balance_watch import BalanceWatch
 from spendwatch.domain.forecast_alerts import Foretold
+from spendwatch.domain.novelty import Learnt
 from spendwatch.domain.policy import ChannelName, Policies
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.statement import AccountId
 from spendwatch.jobs.assess import assess
-from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.insight import Insight
 from spendwatch.settings import Settings
 from spendwatch.state import Store
 from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.balance_book import BalanceBook
+from spendwatch.store.ledger import Ledger
 
 ROUND = timedelta(seconds=30)
 """How often the daemon makes a round."""
@@ -51,6 +52,17 @@ class _Draft:
         for deed in self.deeds:
             deed()
         return self.insight
+
+
+class _DraftLedger(Ledger):
+    """The ledger; what is to be remembered is only noted."""
+
+    def __init__(self, store: Store, draft: _Draft) -> None:
+        super().__init__(store.database)
+        self._ledger, self._draft = store.ledger, draft
+
+    def learn(self, new: Iterable[Learnt], given_up: Iterable[Learnt]) -> None:
+        self._draft.deeds.append(partial(self._ledger.learn, tuple(new), tuple(given_up)))
 
 
 class _DraftBook(AlertBook):
@@ -92,10 +104,8 @@ class Timeline:
         self.now = now
         self.policies: Callable[[datetime], Policies] = lambda _: settings.policies
         self.readings: Readings = lambda _: {}
-        self._settings = settings
         self._insight = Insight()
-        channels = open_channels(settings, lambda: self.now)
-        self._targets = {name: tuple(channel.targets) for name, channel in channels.items()}
+        self._around = surroundings_of(settings, open_channels(settings, lambda: self.now))
 
     @classmethod
     @contextmanager
@@ -112,9 +122,9 @@ class Timeline:
                 point, draft = first, self._draft(first)
             self.now, self._insight = point, draft.write()
 
-    def round(self, at: datetime) -> None:
-        """Make a round then."""
-        self.now, self._insight = at, self._draft(at).write()
+    def round(self, at: datetime, *, is_amid: bool = False) -> None:
+        """Make a round then. `is_amid`: more bills of the same import may follow."""
+        self.now, self._insight = at, self._draft(at, is_amid=is_amid).write()
 
     def _first(self, last: datetime) -> datetime:
         """Return the first round since now that has something to say; that at `last` has."""
@@ -127,18 +137,12 @@ class Timeline:
                 before = middle
         return min(last, _EPOCH + after * ROUND)
 
-    def _draft(self, at: datetime) -> _Draft:
+    def _draft(self, at: datetime, *, is_amid: bool = False) -> _Draft:
         draft, store = _Draft(copy(self._insight)), self.store
-        around = Surroundings(
-            policies=self.policies(at),
-            zone=self._settings.zone,
-            targets=self._targets,
-            stale_after=self._settings.stale_after,
-            rejected_in=self._settings.rejected_in,
-        )
+        around = replace(self._around, policies=self.policies(at), is_amid=is_amid)
+        ledger, book = _DraftLedger(store, draft), _DraftBook(store, draft)
         balances = _DraftBalances(store, draft, self.readings(at))
-        book = _DraftBook(store, draft)
-        assess(store.ledger, book, store.health, around, now=at, balances=balances, insight=draft.insight)
+        assess(ledger, book, store.health, around, now=at, balances=balances, insight=draft.insight)
         return draft
 
 
