@@ -16,7 +16,7 @@ from spendwatch.settings import load
 from spendwatch.state import opened_store
 
 FIRST = date(2026, 8, 28)
-BALANCE = ", remind: 2d, first: [workspace], balance: {from: manual, cash: 900.00, credit: 0.00, floors: [500.00], runway: [3d]}"
+BALANCE = ", remind: 2d, first: [workspace], balance: {from: manual, cash: 900.00, floors: [500.00], runway: [3d]}"
 SPENT = ("1", "1.5", "52", "2", "2.5", "2", "1", "3", "9", "9", "9", "14", "20", "30", "20", "40")
 SILENT = {4, 5, 6}
 """The exports that do not come."""
