@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -19,6 +21,10 @@ from spendwatch.store.opening import open_database
 _TEMPLATE = "ledger_template"
 _numbers = count(1)
 _MINUTES = ("tests/sweep/", "tests/deploy/", "tests/bills/test_fuzz.py", "tests/journeys/")
+
+# Byte code is kept even where the environment forbids it: else each process that a test starts compiles all that it loads.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("everyday", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("everyday")
