@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, ROUND_HALF_UP, Clamped, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import (
+    ROUND_DOWN,
+    ROUND_HALF_UP,
+    Clamped,
+    Context,
+    Decimal,
+    DivisionByZero,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+    localcontext,
+)
 from typing import TYPE_CHECKING, NewType, TypeVar
 
 from spendwatch.domain.errors import CurrencyMismatchError, InvalidAmountError, printable
@@ -63,10 +74,9 @@ def is_currency(text: str) -> bool:
 
 def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
     """Return the exact sum. The built-in sum rounds at the caller's context, by default 28 digits."""
-    total = _ZERO
-    for amount in amounts:
-        total = EXACT.add(total, amount)
-    return total
+    listed = list(amounts)  # whatever makes them computes in a context of its own
+    with localcontext(EXACT):
+        return sum(listed, _ZERO)
 
 
 def exact_sums(amounts: Iterable[tuple[K, Decimal]]) -> dict[K, Decimal]:

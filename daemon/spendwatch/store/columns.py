@@ -243,21 +243,18 @@ def _registered_sum(element: ExactSum, compiler: SQLCompiler, **options: Any) ->
     return f"decimal_sum({compiler.process(element.clauses, **options)})"
 
 
-class DecimalSum:
-    """The aggregate `decimal_sum` of our SQLite connections: SQLite's own SUM would make floats of the amounts."""
+class DecimalSum(list[str | None]):
+    """The aggregate `decimal_sum` of our SQLite connections: SQLite's own SUM would make floats of the amounts.
 
-    def __init__(self) -> None:
-        """Begin with no amounts."""
-        self._amounts: list[str] = []
+    A list of amounts: adding a million of them calls no Python code.
+    """
 
-    def step(self, text: str | None) -> None:
-        """Take one more amount."""
-        if text is not None:
-            self._amounts.append(text)
+    step = list.append
 
     def finalize(self) -> str:
         """Return the sum as plain text; a single amount is that already."""
-        return self._amounts[0] if len(self._amounts) == 1 else plain(exact_sum(map(Decimal, self._amounts)))
+        amounts = [text for text in self if text is not None]
+        return amounts[0] if len(amounts) == 1 else plain(exact_sum(map(Decimal, amounts)))
 
 
 if TYPE_CHECKING:

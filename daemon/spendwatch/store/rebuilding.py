@@ -11,10 +11,10 @@ from sqlalchemy import Connection, select
 from spendwatch.domain.merging import ResolvedDay
 from spendwatch.domain.money import exact_sums, plain
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.statement import AccountId, DayKey, SeriesKey
+from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, SeriesKey
 from spendwatch.store.database import Database
-from spendwatch.store.day import day, is_month
-from spendwatch.store.spend import spend, spend_rows
+from spendwatch.store.day import day, day_row, is_month
+from spendwatch.store.spend import spend
 
 _TOLD = tuple(column for column in spend.c if column.name != "position")
 _CURRENCY, _COST = ([column.name for column in _TOLD].index(name) for name in ("currency", "billed_cost"))
@@ -45,7 +45,8 @@ def changes_of(database: Database, days: Iterable[ResolvedDay]) -> Iterator[Mism
     with database.reading() as connection:
         for resolved in days:
             found = _roll_up(connection, resolved.key.month).get(resolved.key, ())
-            rows = (tuple(row[column.name] for column in _TOLD) for row in spend_rows(resolved))
+            place = day_row(resolved.key).values()
+            rows = ((*place, *(one.value if isinstance(one, ChargeKind) else one for one in row)) for row in resolved.rows())
             if found != (told := tuple(sorted(rows, key=repr))):
                 yield Mismatch(resolved.key, _sums(found), _sums(told))
 

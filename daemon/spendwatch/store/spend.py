@@ -28,8 +28,8 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension, Seen
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, SeriesKey, SpendRow, WorkspaceId
-from spendwatch.store.bulk import no_conflict, put_many
-from spendwatch.store.columns import Amount, ExactSum, Row, metadata, texts
+from spendwatch.store.bulk import no_conflict, put_columns
+from spendwatch.store.columns import Amount, ExactSum, batches, metadata, texts
 from spendwatch.store.day import day_row, is_day, is_month
 
 T = TypeVar("T")
@@ -58,19 +58,19 @@ spend = Table(
 def put_rows(connection: Connection, day: ResolvedDay) -> None:
     """Record the roll-up of a day in place of what was there."""
     remove_rows(connection, day.key)
-    put_many(connection, spend, spend_rows(day), no_conflict)
+    first, place = 0, day_row(day.key)
+    for batch in batches(day.rows()):
+        # Column by column: a bill of many resources has as many rows as lines.
+        columns = dict(zip(SpendRow._fields, zip(*batch, strict=True), strict=True))
+        own = {"position": range(first, first + len(batch)), "charge": [row.charge.value for row in batch]}
+        same = {name: [value] * len(batch) for name, value in place.items()}
+        put_columns(connection, spend, {**columns, **same, **own}, no_conflict)
+        first += len(batch)
 
 
 def remove_rows(connection: Connection, day: DayKey) -> None:
     """Forget the roll-up of a day."""
     connection.execute(delete(spend).where(is_day(spend, day)))
-
-
-def spend_rows(day: ResolvedDay) -> Iterable[Row]:
-    """Yield the rows of a day."""
-    place = day_row(day.key)
-    for position, row in enumerate(day.rows()):
-        yield {**place, "position": position, **row._asdict(), "charge": row.charge.value}
 
 
 def rows_of(
