@@ -140,6 +140,10 @@ class UnderstoodBill:
         lines, key = self._places[digest]
         return lines.fresh(key, book)
 
+    def book_of(self, digest: Digest) -> DimensionDictionary:
+        """Return the dictionary of the lines of one content."""
+        return self._places[digest][0].book
+
     def _stated(self, digest: Digest, remarks: Sequence[str]) -> Statement:
         portions = self._portions
         days = tuple(dict.fromkeys(content for portion in portions for content in portion.contents))

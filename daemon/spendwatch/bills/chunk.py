@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from io import BytesIO
+from json.encoder import encode_basestring
 from operator import itemgetter
 from pathlib import Path
 from typing import TextIO
@@ -33,7 +34,6 @@ PART = "part"
 """A column that only lines of numbered parts without an id have; 0 for none."""
 
 _TRAITS_KEY = "spendwatch.traits"
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 SPEND_KEY = (
     *("workspace", "api_key", "model", "type", "channel", "safe_mode"),
@@ -64,7 +64,8 @@ class DimensionDictionary:
         """Return the number of these traits, a new one if they are new."""
         number = self._numbers.setdefault(traits, len(self.traits))
         if number == len(self.traits):
-            self._add(traits, int.from_bytes(_hash(traits), "big"), _JSON(traits), _JSON(_SPEND(traits))[1:-1])
+            quoted = tuple(map(encode_basestring, traits))
+            self._add(traits, int.from_bytes(_hash(traits), "big"), f"[{','.join(quoted)}]", ",".join(_SPEND(quoted)))
         return number
 
     def renumbered(self, numbers: pl.Series, other: DimensionDictionary) -> pl.Series:

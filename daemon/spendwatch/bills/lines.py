@@ -99,6 +99,8 @@ class Lines:
     def fresh(self, key: DayKey, book: DimensionDictionary) -> pl.DataFrame:
         """Return the lines of one day, their traits numbered by another book."""
         lines = self.of(key)
+        if book is self.book:
+            return lines
         return lines.with_columns(book.renumbered(lines["traits"], self.book).alias("traits"))
 
     def _note_rounding(self, added: pl.Series, traits: pl.Series) -> None:

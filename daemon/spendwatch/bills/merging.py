@@ -49,7 +49,7 @@ class Resolving:
 
     def resolve(self, group: Sequence[DayPlan]) -> list[tuple[int, DayOutcome]]:
         """Resolve days, and return each by its place in the plan; leave roll-ups and fresh contents behind."""
-        book = DimensionDictionary()
+        book = self._book_for(group)
         loaded: dict[Digest, pl.DataFrame] = {}
 
         def lines(pieces: Callable[[DayPlan], Pieces]) -> dict[DayKey, pl.DataFrame]:
@@ -65,6 +65,13 @@ class Resolving:
             (self._places[one.key], self._outcome(one.key, before.get(one.key), after.get(one.key), book, left))
             for one in group
         ]
+
+    def _book_for(self, group: Sequence[DayPlan]) -> DimensionDictionary:
+        """Return a new dictionary; where nothing is put together, that of the bill: it may have as many entries as lines."""
+        contents = {piece.content for one in group for piece in (*one.before, *one.after)}
+        if self._bill and len(contents) == 1 and not contents & self._contents.keys():
+            return self._bill.book_of(contents.pop())
+        return DimensionDictionary()
 
     def pack_unused(self) -> None:
         """Leave the fresh contents behind that no day needs now."""

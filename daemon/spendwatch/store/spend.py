@@ -62,9 +62,9 @@ def put_rows(connection: Connection, day: ResolvedDay) -> None:
     for batch in batches(day.rows()):
         # Column by column: a bill of many resources has as many rows as lines.
         columns = dict(zip(SpendRow._fields, zip(*batch, strict=True), strict=True))
-        own = {"position": range(first, first + len(batch)), "charge": [row.charge.value for row in batch]}
         same = {name: [value] * len(batch) for name, value in place.items()}
-        put_columns(connection, spend, {**columns, **same, **own}, no_conflict)
+        positions = range(first, first + len(batch))
+        put_columns(connection, spend, {**same, "position": positions, **columns}, no_conflict)
         first += len(batch)
 
 
