@@ -29,7 +29,7 @@ class MonthHome(TimedHome):
 
     def day_lines(self, day: date, amount: str, *, workspace: str = RESEARCH, product: str = "sfm") -> Mapping[str, str]:
         """Return one line of that day, under an id of the day."""
-        name = f"{day:%Y%m}_0700v1_019_{workspace}{day:%d}"
+        name = f"{day:%Y%m}_0700v1_019_{workspace}{product}{day:%d}"
         return a_line(line_id=name, day=f"{day:%Y%m%d}", amount=amount, workspace=workspace, product=product)
 
     @contextmanager

@@ -73,12 +73,28 @@ class _Explained:
 
 
 @click.command()
-@click.argument("alert")
+@click.argument("alert", required=False)
+@click.option("--why-not", metavar="SCOPE", help="Why nothing was said about this workspace, account, API key or finer budget.")
+@click.option(
+    "--rule", metavar="RULE", type=click.Choice(sorted({one.type for one in Rule})), help="With --why-not: only this."
+)
 @json_option
 @click.pass_obj
-def explain(place: Place, alert: str, *, as_json: bool) -> int:
-    """Show why ALERT (an id or its beginning) was sent: the rule, the figures then and now, the bills, who was notified."""
+def explain(place: Place, alert: str | None, *, why_not: str | None, rule: str | None, as_json: bool) -> int:
+    """Show why ALERT (an id or its beginning) was sent: the rule, the figures then and now, the bills, who was notified.
+
+    With --why-not and a name or id instead: the figures of now beside each threshold, floor and forecast, how much is missing,
+    what was told already, when and to whom, and what keeps anything from being said.
+    """
+    if (alert is None) == (why_not is None) or (rule and not why_not):
+        msg = "give an ALERT, or --why-not SCOPE and perhaps --rule RULE"
+        raise click.UsageError(msg)
     settings = place.settings()
+    if why_not is not None:
+        from spendwatch.cli.why_not import explain_why_not  # noqa: PLC0415 -- seldom needed
+
+        return explain_why_not(settings, why_not, rule, as_json=as_json)
+    assert alert is not None  # noqa: S101 -- one of both was given
     with opened_store(settings, read_only=True) as store:
         found = _explained(the_one(store.book.find(alert), "alert", alert, "spendwatch alerts --all"), store, settings)
     if as_json:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 from spendwatch.app import open_channels, surroundings_of
 from spendwatch.cli.rebuilding import scratch_database
 from spendwatch.domain.balance_reading import RecordedReading
-from spendwatch.domain.balance_watch import BalanceWatch
-from spendwatch.domain.forecast_alerts import Foretold
-from spendwatch.domain.novelty import Learnt
 from spendwatch.domain.policy import ChannelName, Policies
-from spendwatch.domain.review import Verdict
+from spendwatch.domain.review import NO_VERDICT, Verdict
 from spendwatch.domain.statement import AccountId
 from spendwatch.jobs.assess import assess
 from spendwatch.jobs.insight import Insight
@@ -24,7 +20,7 @@ from spendwatch.settings import Settings
 from spendwatch.state import Store
 from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.balance_book import BalanceBook
-from spendwatch.store.ledger import Ledger
+from spendwatch.store.database import Database
 
 ROUND = timedelta(seconds=30)
 """How often the daemon makes a round."""
@@ -38,61 +34,29 @@ Readings = Callable[[datetime], Mapping[AccountId, RecordedReading]]
 """Return of each account the reading of its balance that is known then."""
 
 
-@dataclass(slots=True)
-class _Draft:
-    """What one round writes, not written yet."""
-
-    insight: Insight
-    deeds: list[Callable[[], object]] = field(default_factory=list)
-    changes: bool = False
-    """Whether an alert changes, or something is said."""
-
-    def write(self) -> Insight:
-        """Write it, and return what the next round may know."""
-        for deed in self.deeds:
-            deed()
-        return self.insight
+class _Undone(Exception):  # noqa: N818 -- no error: it undoes a transaction
+    """What a round has written is not wanted."""
 
 
-class _DraftLedger(Ledger):
-    """The ledger; what is to be remembered is only noted."""
+class _Book(AlertBook):
+    """The alert book, and whether anything came of the round."""
 
-    def __init__(self, store: Store, draft: _Draft) -> None:
-        super().__init__(store.database)
-        self._ledger, self._draft = store.ledger, draft
-
-    def learn(self, new: Iterable[Learnt], given_up: Iterable[Learnt]) -> None:
-        self._draft.deeds.append(partial(self._ledger.learn, tuple(new), tuple(given_up)))
-
-
-class _DraftBook(AlertBook):
-    """The alert book; what is committed is only noted."""
-
-    def __init__(self, store: Store, draft: _Draft) -> None:
-        super().__init__(store.database)
-        self._book, self._draft = store.book, draft
+    has_news = False
 
     def commit(self, verdict: Verdict, targets: Mapping[ChannelName, Sequence[str]], *, now: datetime) -> int:
-        self._draft.changes |= bool(verdict.alerts or verdict.notifications)
-        self._draft.deeds.append(partial(self._book.commit, verdict, targets, now=now))
-        return 0
+        self.has_news |= verdict != NO_VERDICT
+        return super().commit(verdict, targets, now=now)
 
 
-class _DraftBalances(BalanceBook):
-    """The balance book with the readings of a moment; what is to be remembered is only noted."""
+class _Balances(BalanceBook):
+    """The balance book, with the readings that are known at a moment."""
 
-    def __init__(self, store: Store, draft: _Draft, readings: Mapping[AccountId, RecordedReading]) -> None:
-        super().__init__(store.database)
-        self._balances, self._draft, self._readings = store.balances, draft, readings
+    def __init__(self, database: Database, readings: Mapping[AccountId, RecordedReading]) -> None:
+        super().__init__(database)
+        self._readings = readings
 
     def latest(self) -> Mapping[AccountId, RecordedReading]:
         return self._readings
-
-    def remember(self, watches: Iterable[BalanceWatch]) -> None:
-        self._draft.deeds.append(partial(self._balances.remember, tuple(watches)))
-
-    def foretell(self, foretold: Foretold) -> None:
-        self._draft.deeds.append(partial(self._balances.foretell, dict(foretold)))
 
 
 class Timeline:
@@ -117,33 +81,39 @@ class Timeline:
     def pass_time(self, until: datetime) -> None:
         """Make every round before that moment at which time alone gives a reason to speak."""
         while self.now < (point := min(_next(self.now, _LOOK), _last_round_before(until))):
-            draft = self._draft(point)
-            if draft.changes and (first := self._first(point)) < point:
-                point, draft = first, self._draft(first)
-            self.now, self._insight = point, draft.write()
+            if self._judge(point, keeps=lambda has_news: not has_news):
+                point = self._first(point)
+                self._judge(point)
+            self.now = point
 
     def round(self, at: datetime, *, is_amid: bool = False) -> None:
         """Make a round then. `is_amid`: more bills of the same import may follow."""
-        self.now, self._insight = at, self._draft(at, is_amid=is_amid).write()
+        self._judge(at, is_amid=is_amid)
+        self.now = at
 
     def _first(self, last: datetime) -> datetime:
         """Return the first round since now that has something to say; that at `last` has."""
         before, after = _number(self.now), _number(last)
         while after - before > 1:
             middle = (before + after) // 2
-            if self._draft(_EPOCH + middle * ROUND).changes:
+            if self._judge(_EPOCH + middle * ROUND, keeps=lambda _: False):
                 after = middle
             else:
                 before = middle
         return min(last, _EPOCH + after * ROUND)
 
-    def _draft(self, at: datetime, *, is_amid: bool = False) -> _Draft:
-        draft, store = _Draft(copy(self._insight)), self.store
-        around = replace(self._around, policies=self.policies(at), is_amid=is_amid)
-        ledger, book = _DraftLedger(store, draft), _DraftBook(store, draft)
-        balances = _DraftBalances(store, draft, self.readings(at))
-        assess(ledger, book, store.health, around, now=at, balances=balances, insight=draft.insight)
-        return draft
+    def _judge(self, at: datetime, *, is_amid: bool = False, keeps: Callable[[bool], bool] = lambda _: True) -> bool:
+        """Make a round then, and return whether it has something to say; `keeps` tells by that whether it counts."""
+        insight, around = copy(self._insight), replace(self._around, policies=self.policies(at), is_amid=is_amid)
+        has_news = False
+        with suppress(_Undone), self.store.database.attempt() as database:
+            store, book, balances = Store.of(database), _Book(database), _Balances(database, self.readings(at))
+            assess(store.ledger, book, store.health, around, now=at, balances=balances, insight=insight)
+            has_news = book.has_news
+            if not keeps(has_news):
+                raise _Undone
+            self._insight = insight
+        return has_news
 
 
 def _number(moment: datetime) -> int:

@@ -101,6 +101,12 @@ class Database:
         with as_unavailable(self.place), self._storage.writing() as connection:
             yield connection
 
+    @contextmanager
+    def attempt(self) -> Iterator[Database]:
+        """Give the same database within one transaction: what is written is seen at once, and undone by any exception."""
+        with self.writing() as connection:
+            yield _Attempt(self._storage, connection)
+
     def lock_for_life(self) -> None:
         """Be the only daemon here until `close` or the end of the process; `LedgerUnavailableError` when there is one."""
         with as_unavailable(self.place):
@@ -131,6 +137,22 @@ class Database:
         """Give every connection and lock back."""
         with as_unavailable(self.place):
             self._storage.close()
+
+
+class _Attempt(Database):
+    """A database within one transaction."""
+
+    def __init__(self, storage: Storage, connection: Connection) -> None:
+        super().__init__(storage)
+        self._connection = connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        yield self._connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        yield self._connection
 
 
 class _Held(threading.local):
