@@ -1,12 +1,12 @@
 """How long it takes until everybody is told, on paper: one bill in which every workspace crosses three thresholds.
 
-    python tests/benchmarks/alerts.py [--workspaces 10000] [--history 0] [--each]
+    python tests/benchmarks/alerts.py [--workspaces 10000] [--history 0] [--each] [--daily]
 
 Prints the time from the recorded bill to committed alerts and deliveries, and beside it, as the baseline, that of writing as
 many bare rows with the standard library's sqlite3 under the same settings. With days of history, every workspace also has a
 threshold for its forecast; printed is, too, how long a round takes after the next day's bill, in which all of them are told.
-With --each there is one rule, `for_each: api_key`, and as many keys as there were workspaces. Processor time stands in
-brackets: on a shared machine it says more.
+With --each there is one rule, `for_each: api_key`, and as many keys as there were workspaces. With --daily the budgets are
+for each day instead of for the month. Processor time stands in brackets: on a shared machine it says more.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ sys.path.extend(str(Path(__file__).parents[1] / room) for room in (".", "builder
 
 from spendwatch.cli import COLLECT_AFTER
 from spendwatch.domain.money import Currency
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, PeriodKind
 from spendwatch.domain.policy import AccountPolicy, ChannelName, FinerBudget, Policies, Site, Threshold, WorkspacePolicy
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.scope import Match
@@ -56,13 +56,17 @@ def enter(database: Database, count: int, day: date = TODAY, cost: str = "130.00
     record(Ledger(database), day, found, version=Version(until), data_until=until, exported_at=until)
 
 
-def policies(workspaces: int, *, with_forecast: bool, by_rule: bool) -> Policies:
+def policies(workspaces: int, *, with_forecast: bool, by_rule: bool, daily: bool = False) -> Policies:
     """Return three thresholds for each workspace, and one for its forecast; or one rule with these for each API key."""
     thresholds = tuple(Threshold(share=Decimal(share)) for share in ("0.5", "0.8", "1"))
     if with_forecast:
         thresholds += (Threshold(share=Decimal("1.5"), is_forecast=True),)
     finance = (ChannelName("finance"),)
-    each = FinerBudget("key", Match(), Decimal(100), thresholds, for_each="api_key")
+    per = PeriodKind.DAY if daily else PeriodKind.MONTH
+    each = FinerBudget("key", Match(), Decimal(100), thresholds, for_each="api_key", per=per)
+    budget = None if daily else Decimal(100)
+    own = (FinerBudget("", Match(), Decimal(100), thresholds, per=per),) if daily else ()
+    monthly = () if daily else thresholds
     return Policies(
         accounts=(
             AccountPolicy(ACME, "bench", Site.CN, Currency("CNY"), channels=finance, budgets=(each,) if by_rule else ()),
@@ -70,7 +74,7 @@ def policies(workspaces: int, *, with_forecast: bool, by_rule: bool) -> Policies
         workspaces=()
         if by_rule
         else tuple(
-            WorkspacePolicy(WorkspaceId(f"llm-{number:012d}"), budget=Decimal(100), thresholds=thresholds, channels=finance)
+            WorkspacePolicy(WorkspaceId(f"llm-{number:012d}"), "", "", None, budget, monthly, own, finance)
             for number in range(workspaces)
         ),
         operators=finance,
@@ -123,6 +127,7 @@ def main() -> None:
     parser.add_argument("--workspaces", type=int, default=10_000)
     parser.add_argument("--history", type=int, default=0)
     parser.add_argument("--each", action="store_true")
+    parser.add_argument("--daily", action="store_true")
     given = parser.parse_args()
     count = given.workspaces
     with tempfile.TemporaryDirectory(prefix="spendwatch-bench-") as name:
@@ -131,7 +136,8 @@ def main() -> None:
         for back in range(given.history, 0, -1):
             enter(database, count, TODAY - timedelta(days=back), "1.25")
         enter(database, count)
-        wanted = policies(count, with_forecast=bool(given.history), by_rule=given.each)
+        with_forecast = bool(given.history) and not given.daily
+        wanted = policies(count, with_forecast=with_forecast, by_rule=given.each, daily=given.daily)
         around = Surroundings(wanted, ZONE, {ChannelName("finance"): ("finops@example.com",)}, {})
         ledger, health, balances, insight = Ledger(database), HealthBook(database), BalanceBook(database), Insight()
         gc.freeze()  # as the daemon does at its start
