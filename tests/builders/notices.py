@@ -377,6 +377,26 @@ _SPIKE = Facts(
     data_until=UNTIL,
 )
 
+
+def _of_portion(budget: str, spend: str, over: str, workspace: str | None = "llm-demo0a1b2c3d4e") -> Facts:
+    """Return the figures of spend that nobody's budget counts."""
+    name = "Research" if workspace else "acme"
+    return replace(
+        _SPENT,
+        scope=BudgetScope(_ACME, WorkspaceId(workspace) if workspace else None, budget, Counts.PAY_AS_YOU_GO),
+        name=f"{name}: {budget}",
+        spend=cny(spend),
+        counts=Counts.PAY_AS_YOU_GO,
+        budget=None,
+        used=None,
+        threshold=over,
+        reached_at=cny(over),
+        next_threshold="",
+        next_at=None,
+        earlier=None,
+    )
+
+
 SAMPLES: Mapping[str, Notification] = {
     "threshold": notice(Rule.THRESHOLD_REACHED, replace(_SPENT, also=("50%", "600"))),
     "threshold-notice": notice(
@@ -432,6 +452,9 @@ SAMPLES: Mapping[str, Notification] = {
             earlier=None,
         ),
     ),
+    "console": notice(Rule.CONSOLE, _of_portion("console spend", "61.2", "50")),
+    "unassigned-spend": notice(Rule.UNASSIGNED_SPEND, _of_portion("spend without workspace", "20", "20", workspace=None)),
+    "untagged": notice(Rule.UNTAGGED, _of_portion("spend without tag team", "130.5", "100", workspace=None)),
     "day-corrected": notice(
         Rule.CORRECTED,
         replace(

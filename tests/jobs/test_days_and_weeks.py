@@ -14,8 +14,8 @@ from rounds_builder import FINANCE, OPS, Rounds, cny
 from spendwatch.domain.alert import AlertState, Rule
 from spendwatch.domain.notification import Notification, Reason
 from spendwatch.domain.period import BillingPeriod, PeriodKind
-from spendwatch.domain.policy import WHOLE, FinerBudget, Threshold, WorkspacePolicy
-from spendwatch.domain.scope import Counts, Match
+from spendwatch.domain.policy import WHOLE, FinerBudget, Severity, Threshold, WorkspacePolicy
+from spendwatch.domain.scope import PLAYGROUND, Counts, Dimension, Match, Portion
 from spendwatch.domain.statement import ChargeKind, WorkspaceId
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.overview import BudgetState
@@ -289,3 +289,53 @@ def test_an_account_has_days_of_its_own(rounds: Rounds) -> None:
     rounds.bill(date(2026, 9, 16), row("150"), row("150", workspace=WorkspaceId("llm-b")))
     (one,) = rounds.round()
     assert (one.facts.scope.account, one.facts.name, one.channels) == (ACME, "acme", (OPS,))
+
+
+def portions(name: str, match: Match, over: str, per: PeriodKind = PeriodKind.MONTH) -> FinerBudget:
+    return FinerBudget(name, match, None, (Threshold(amount=Decimal(over)),), Counts.PAY_AS_YOU_GO, per=per)
+
+
+def test_console_calls_over_an_amount_are_notified_once_a_month(rounds: Rounds) -> None:
+    console = portions(Portion.CONSOLE, Match(((Dimension.API_KEY, ""), (Dimension.CHANNEL, PLAYGROUND))), "50")
+    rounds.wanted(None, research(console))
+    rounds.bill(date(2026, 9, 15), row("49", api_key="", channel="bmp"), row("900"), row("9", api_key="", channel="app"))
+    assert not rounds.round()
+    rounds.bill(date(2026, 9, 16), row("1", api_key="", channel="bmp"))
+    (one,) = rounds.round(after=HOUR)
+    assert (one.type, one.severity, one.facts.name) == ("spend.console", Severity.WARNING, "Research: console spend")
+    assert (one.facts.spend, one.facts.reached_at) == (cny("50"), cny("50"))
+    assert [str(row.spent) for row in one.facts.course.causes.rows] == ["CNY 50.00"]
+    rounds.bill(date(2026, 9, 16), row("70", api_key="", channel="bmp"))
+    assert not rounds.round(after=HOUR)
+    (line,) = rounds.overview().accounts[0].workspaces[0].budgets
+    assert (line.name, line.mark, line.spend) == ("console spend", BudgetState.WARNING, cny("119"))
+
+
+def test_console_calls_may_be_watched_by_the_day(rounds: Rounds) -> None:
+    match = Match(((Dimension.API_KEY, ""), (Dimension.CHANNEL, PLAYGROUND)))
+    rounds.wanted(None, research(portions(Portion.CONSOLE, match, "50", PeriodKind.DAY)))
+    rounds.bill(date(2026, 9, 15), row("40", api_key="", channel="bmp"))
+    rounds.bill(date(2026, 9, 16), row("60", api_key="", channel="bmp"))
+    assert said(rounds.round()) == [("spend.console", "2026-09-16", "CNY 60.00")]
+
+
+def test_spend_without_a_workspace_is_notified_and_an_order_of_a_plan_is_none(rounds: Rounds) -> None:
+    rounds.account = {"budgets": (portions(Portion.UNASSIGNED, Match(((Dimension.WORKSPACE, ""),)), "20"),)}
+    rounds.wanted(None)
+    order = row("500", charge=ChargeKind.SUBSCRIPTION, workspace=WorkspaceId(""), api_key="", item="plan")
+    rounds.bill(date(2026, 9, 16), row("90"), order, row("19", workspace=WorkspaceId("")))
+    assert not rounds.round()
+    rounds.bill(date(2026, 9, 15), row("1", workspace=WorkspaceId("")))
+    assert said(rounds.round(after=HOUR)) == [("spend.unassigned", "2026-09", "CNY 20.00")]
+
+
+def test_spend_without_a_tag_is_counted_only_once_tags_should_have_arrived(rounds: Rounds) -> None:
+    rounds.account = {"budgets": (portions("spend without tag team", Match(tags=(("team", ""),)), "20"),)}
+    rounds.wanted(None)
+    rounds.bill(date(2026, 9, 15), row("15"), row("100", tags='{"team":"search"}'))
+    rounds.bill(date(2026, 9, 16), row("200"))
+    assert not rounds.round()
+    rounds.bill(date(2026, 9, 16), row("6"), row("194", tags='{"team":"search"}'), told="20260917100000")
+    rounds.bill(date(2026, 9, 18), row("0.01", tags='{"team":"search"}'))
+    (one,) = rounds.round(after=2 * DAY)
+    assert (one.type, one.facts.spend, one.facts.period) == ("spend.untagged", cny("21"), "2026-09")

@@ -86,6 +86,37 @@ def test_a_day_that_reaches_its_budget_is_told_once_and_shown_everywhere(home: H
     assert "  weekly (pay-as-you-go" in shown
 
 
+def test_spend_without_a_key_or_a_workspace_is_told_over_an_amount(home: Home) -> None:
+    home.furnish(account=", unassigned_spend: 20.00")
+    home.watch(budget="1000.00", more="console_spend: {over: 50.00, per: day}")
+    console, unassigned = lines_worth("61", api_key="", channel="bmp"), lines_worth("25", first=2, workspace="")
+    home.drop([*console, *unassigned, *lines_worth("70", first=3)])
+    home.call("once")
+    home.call("once")
+    told = {call["type"]: call["data"] for call in home.calls()}
+    assert set(told) - {"bills.unassigned"} == {"spend.console", "spend.unassigned"}
+    data = told["spend.console"]
+    assert (data["name"], data["spend"], data["threshold"], data["period_kind"]) == (
+        "Research: console spend",
+        "61",
+        "50",
+        "day",
+    )
+    assert (told["spend.unassigned"]["scope"], told["spend.unassigned"]["spend"]) == (
+        "pay_as_you_go:account/spend without workspace",
+        "25",
+    )
+    subjects = " | ".join(sorted(str(_parsed(mail)["Subject"]) for mail in home.mails()))
+    assert "Research: console spend has reached CNY 61.00 on" in subjects
+    assert "acme: spend without workspace has reached CNY 25.00 in" in subjects
+    alerts = {alert["rule"]: alert["id"] for alert in home.json("alerts")["alerts"]}
+    shown = home.call("explain", alerts["spend.console"]).stdout
+    assert "spend.console: the amount CNY 50.00 for Research: console spend" in shown
+    now = home.json("explain", alerts["spend.unassigned"])["now"]
+    assert (now["spend"], now["counts"]) == ("25", "pay_as_you_go")
+    assert "spend without workspace" in home.call("status").stdout
+
+
 def _days(*amounts: str) -> list[dict[str, str]]:
     """Return a line of each of these days of September 2026."""
     return [

@@ -933,3 +933,27 @@ def test_a_budget_for_each_day_counts_what_is_written_beside_it(house: House) ->
         ("", "day", "all"),
         ("plans", "day", "subscription"),
     ]
+
+
+def test_spend_that_nobody_counts_is_watched_over_an_amount(house: House) -> None:
+    account = (
+        "console_spend: {over: 50, per: day, channels: [screen]}, unassigned_spend: 20, untagged_spend: {team: 100, env: 9}"
+    )
+    house.write("spendwatch.yaml", MAIN.replace("budget: 5000.00", account))
+    house.write("workspaces/research.yaml", RESEARCH + "console_spend: 7.50\n")
+    policies = house.load().policies
+    found = [(one.name, one.per.value, one.thresholds[0].label) for one in policies.accounts[0].budgets]
+    assert found == [
+        ("console spend", "day", "50"),
+        ("spend without workspace", "month", "20"),
+        ("spend without tag team", "month", "100"),
+        ("spend without tag env", "month", "9"),
+    ]
+    assert {one.counts for one in policies.accounts[0].budgets} == {Counts.PAY_AS_YOU_GO}
+    assert policies.accounts[0].budgets[0].channels == ("screen",)
+    [console] = policies.workspaces[0].budgets
+    assert (console.name, console.match.fits({Dimension.CHANNEL: "bmp"}), console.match.fits({})) == (
+        "console spend",
+        True,
+        False,
+    )

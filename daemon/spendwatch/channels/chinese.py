@@ -11,7 +11,7 @@ from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import Page, Severity
-from spendwatch.domain.scope import Counts, Dimension
+from spendwatch.domain.scope import Counts, Dimension, Portion
 
 _TELLINGS = {
     Rule.THRESHOLD_REACHED: RuleTexts(
@@ -21,6 +21,30 @@ _TELLINGS = {
         subject="{name} {standing}",
         lead="",
         rule="{name} 的阈值 {threshold}",
+    ),
+    Rule.CONSOLE: RuleTexts(
+        fired="{name}{within}已达到 {at}",
+        repeated="{name}{within}仍高于 {at}",
+        resolved="{name}{within}已不再高于 {at}",
+        subject="{name}{within}已达 {spend}（阈值 {at}）",
+        lead="这些调用来自控制台体验中心，没有 API Key，因此不计入任何 API Key 的预算。",
+        rule="{name}的金额 {at}",
+    ),
+    Rule.UNASSIGNED_SPEND: RuleTexts(
+        fired="{name}{within}已达到 {at}",
+        repeated="{name}{within}仍高于 {at}",
+        resolved="{name}{within}已不再高于 {at}",
+        subject="{name}{within}已达 {spend}（阈值 {at}）",
+        lead="账单未标明这些费用的业务空间，因此不计入任何业务空间的预算。",
+        rule="{name}的金额 {at}",
+    ),
+    Rule.UNTAGGED: RuleTexts(
+        fired="{name}{within}已达到 {at}",
+        repeated="{name}{within}仍高于 {at}",
+        resolved="{name}{within}已不再高于 {at}",
+        subject="{name}{within}已达 {spend}（阈值 {at}）",
+        lead="只计入账单已完整的日期：标签比费用晚一天出现。",
+        rule="{name}的金额 {at}",
     ),
     Rule.FORECAST: RuleTexts(
         fired="{name} 预计将达到{limit}",
@@ -260,6 +284,12 @@ CHINESE = Phrases(
         PeriodKind.DAY: ("当日", "一周前"),
         PeriodKind.WEEK: ("该周", "前一周同期"),
     },
+    portions={
+        Portion.CONSOLE: "{name} 的控制台费用",
+        Portion.UNASSIGNED: "{name} 的无业务空间费用",
+        Portion.UNTAGGED: "{name} 的无标签 {tag} 费用",
+    },
+    advice_unallocated="下方命令可列出这些费用。请将其来源归入某个业务空间或打上标签，以便计入预算；已出账的费用不会改变。",
     spent_short="支出",
     not_complete="一天的账单约在两天内陆续产生，该金额可能继续增加。",
     units={"d": " 天", "h": " 小时", "min": " 分钟", "s": " 秒"},

@@ -16,7 +16,7 @@ from spendwatch.channels.email_settings import EmailConfig, parse_sender
 from spendwatch.channels.language import Language
 from spendwatch.channels.parts import clean
 from spendwatch.channels.wording import Wording
-from spendwatch.domain.alert import AlertState, Rule
+from spendwatch.domain.alert import OF_PORTIONS, AlertState, Rule
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.policy import Severity
 
@@ -26,7 +26,7 @@ MAYBE_REPEATED = b"X-Spendwatch-Maybe-Repeated: yes\r\n"
 _UNFOLDED = SMTP.clone(max_line_length=160)
 """A subject of a little more than 70 letters would begin on the header's second line, where filters do not find its tag."""
 
-_ONE_THREAD = frozenset({Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED, Rule.FOREIGN_CURRENCY})
+_ONE_THREAD = OF_PORTIONS | {Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED, Rule.FOREIGN_CURRENCY}
 
 
 class EmailChannel:

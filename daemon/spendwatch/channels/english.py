@@ -11,7 +11,7 @@ from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import Page, Severity
-from spendwatch.domain.scope import Counts, Dimension
+from spendwatch.domain.scope import Counts, Dimension, Portion
 
 _TELLINGS = {
     Rule.THRESHOLD_REACHED: RuleTexts(
@@ -21,6 +21,30 @@ _TELLINGS = {
         subject="{name} {standing}",
         lead="",
         rule="the threshold {threshold} of {name}",
+    ),
+    Rule.CONSOLE: RuleTexts(
+        fired="{name} has reached {at} {within}",
+        repeated="{name} is still above {at} {within}",
+        resolved="{name} is no longer above {at} {within}",
+        subject="{name} has reached {spend} {within} (threshold {at})",
+        lead="These calls were made in the console's Playground. They have no API key, so no budget of a key counts them.",
+        rule="the amount {at} for {name}",
+    ),
+    Rule.UNASSIGNED_SPEND: RuleTexts(
+        fired="{name} has reached {at} {within}",
+        repeated="{name} is still above {at} {within}",
+        resolved="{name} is no longer above {at} {within}",
+        subject="{name} has reached {spend} {within} (threshold {at})",
+        lead="The bills name no workspace for these charges, so no budget of a workspace counts them.",
+        rule="the amount {at} for {name}",
+    ),
+    Rule.UNTAGGED: RuleTexts(
+        fired="{name} has reached {at} {within}",
+        repeated="{name} is still above {at} {within}",
+        resolved="{name} is no longer above {at} {within}",
+        subject="{name} has reached {spend} {within} (threshold {at})",
+        lead="Only days that are complete in the bills are counted: tags arrive a day later than the charges.",
+        rule="the amount {at} for {name}",
     ),
     Rule.FORECAST: RuleTexts(
         fired="{name} will probably reach {limit}",
@@ -260,6 +284,13 @@ ENGLISH = Phrases(
         PeriodKind.DAY: ("that day", "a week earlier"),
         PeriodKind.WEEK: ("that week", "the week before"),
     },
+    portions={
+        Portion.CONSOLE: "{name}: console spend",
+        Portion.UNASSIGNED: "{name}: spend without workspace",
+        Portion.UNTAGGED: "{name}: spend without tag {tag}",
+    },
+    advice_unallocated="The command below lists these charges. Assign what causes them to a workspace, or tag it, so that a "
+    "budget counts it; charges already billed stay as they are.",
     spent_short="Spent so far",
     not_complete="Bills of a day arrive over about two days, so this amount may still rise.",
     units={"d": " d", "h": " h", "min": " min", "s": " s"},

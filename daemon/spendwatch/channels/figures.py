@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from spendwatch.channels.balance_figures import equation, lasting
 from spendwatch.channels.parts import Bar, Chart, Gauge, Points, Row, Section, Table, clean
 from spendwatch.channels.words import NAME_LENGTH, Words
-from spendwatch.domain.alert import Rule
+from spendwatch.domain.alert import OF_PORTIONS, Rule
 from spendwatch.domain.causes import Cause
 from spendwatch.domain.commodity import Category
 from spendwatch.domain.discrepancy import MONTH_TOTAL, Disagreement, Discrepancy
@@ -22,7 +22,7 @@ _MOST_LABELS = 10
 _MOST_DAYS = 7
 _THOUSAND, _MILLION = Decimal(1000), Decimal(1_000_000)
 _WHO = frozenset({Dimension.API_KEY, Dimension.WORKSPACE})
-_WITH_AMOUNT = frozenset({Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED})
+_WITH_AMOUNT = OF_PORTIONS | {Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED}
 
 
 def amount(words: Words) -> Row | None:

@@ -10,7 +10,7 @@ from spendwatch.channels.figures import amount, captions, figures, gauge, makes_
 from spendwatch.channels.parts import Letter, Link, Points, Section, clean
 from spendwatch.channels.phrases import Phrases, State
 from spendwatch.channels.words import NAME_LENGTH, Words
-from spendwatch.domain.alert import Rule
+from spendwatch.domain.alert import OF_PORTIONS, Rule
 from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.period import ShortPeriod
@@ -27,6 +27,7 @@ _ONCE = frozenset(
 )
 _COSTLY = frozenset(
     {Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.BALANCE_LOW, Rule.OVERDUE, Rule.ESCALATED, Rule.RUNWAY, Rule.SPIKE}
+    | {Rule.CONSOLE}
 )
 
 
@@ -245,7 +246,14 @@ def _advice(words: Words) -> Iterator[str]:
     phrases, rule = words.phrases, words.notification.rule
     match rule:
         case (
-            Rule.THRESHOLD_REACHED | Rule.FORECAST | Rule.SPIKE | Rule.BALANCE_LOW | Rule.OVERDUE | Rule.ESCALATED | Rule.RUNWAY
+            Rule.THRESHOLD_REACHED
+            | Rule.CONSOLE
+            | Rule.FORECAST
+            | Rule.SPIKE
+            | Rule.BALANCE_LOW
+            | Rule.OVERDUE
+            | Rule.ESCALATED
+            | Rule.RUNWAY
         ):
             if words.notification.severity is not Severity.NOTICE:
                 yield from _how_to_stop(words)
@@ -261,7 +269,7 @@ def _advice(words: Words) -> Iterator[str]:
         case Rule.DIFFERING:
             lacks = words.facts.discrepancy is not None and words.facts.discrepancy.lacking is not None
             yield phrases.advice_uncounted if lacks else phrases.advice_differing
-        case Rule.FOREIGN_CURRENCY | Rule.REJECTED | Rule.FIRST_COST:
+        case Rule.FOREIGN_CURRENCY | Rule.REJECTED | Rule.FIRST_COST | Rule.UNASSIGNED_SPEND | Rule.UNTAGGED:
             yield from _advice_on_bills(words)
         case Rule.CORRECTED | Rule.LATE | Rule.UNASSIGNED | Rule.CONFIG_REJECTED | Rule.CLOCK_WRONG | Rule.LEDGER_FAILING:
             return
@@ -269,6 +277,9 @@ def _advice(words: Words) -> Iterator[str]:
 
 def _advice_on_bills(words: Words) -> Iterator[str]:
     phrases, facts = words.phrases, words.facts
+    if words.notification.rule in OF_PORTIONS:
+        yield phrases.advice_unallocated
+        return
     if words.notification.rule is Rule.FOREIGN_CURRENCY:
         is_all = facts.spend is not None and not facts.spend.amount
         yield words.put(phrases.advice_all_foreign if is_all else phrases.advice_foreign)
@@ -327,7 +338,7 @@ def _why(words: Words) -> str:
 def _next(words: Words) -> str:
     phrases, facts = words.phrases, words.facts
     match words.notification.rule:
-        case Rule.THRESHOLD_REACHED | Rule.FORECAST:
+        case Rule.THRESHOLD_REACHED | Rule.FORECAST | Rule.CONSOLE | Rule.UNASSIGNED_SPEND | Rule.UNTAGGED:
             if facts.next_at is None:
                 return words.put(phrases.no_next_threshold)
             label = clean(facts.next_threshold, NAME_LENGTH)

@@ -14,7 +14,7 @@ from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import Page, Severity
-from spendwatch.domain.scope import Counts, Dimension
+from spendwatch.domain.scope import Counts, Dimension, Portion
 
 
 class State(StrEnum):
@@ -73,6 +73,9 @@ class Phrases:
     """Formats of a budget by its period, which is {month} for days and weeks, too."""
     spans: Mapping[PeriodKind, tuple[str, str]]
     """Which days causes are of, and with which they are compared."""
+    portions: Mapping[Portion, str]
+    """Of a {name}, the spend that nobody's budget counts; with its {tag}."""
+    advice_unallocated: str
     spent_short: str
     """What is spent, of a day or a week."""
     not_complete: str

@@ -15,13 +15,12 @@ from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.period import BillingPeriod, Period, PeriodKind, duration_text, parse_duration, parse_period
 from spendwatch.domain.policy import FORECAST
-from spendwatch.domain.scope import BudgetScope, Dimension
+from spendwatch.domain.scope import PLAYGROUND, BudgetScope, Dimension
 from spendwatch.domain.spike import SpendOn
 from spendwatch.domain.thresholds import BELOW_ZERO
 
 NAME_LENGTH = 60
 _LONGEST = 2000
-_PLAYGROUND = "bmp"
 _DURATION = re.compile(r"[0-9]{1,6}[dhms]", re.ASCII)
 
 
@@ -107,7 +106,7 @@ class Words:
     def _fill_in(self) -> dict[str, str]:
         facts, phrases = self.facts, self.phrases
         filled = {
-            "name": _name_of(facts) or phrases.unknown,
+            "name": self._portion() or _name_of(facts) or phrases.unknown,
             "threshold": self.label(facts.threshold),
             "expected": self.money(facts.forecast.likely if facts.forecast else None),
             "used_up": self._used_up(),
@@ -148,7 +147,7 @@ class Words:
 
     def part(self, part: Part) -> str:
         """Return what kind of thing a part of the spend is, its name and its id."""
-        if part.dimension is Dimension.CHANNEL and part.value == _PLAYGROUND:
+        if part.dimension is Dimension.CHANNEL and part.value == PLAYGROUND:
             return self.phrases.playground
         return self.phrases.parts[part.dimension].format(name=clean(part.label, NAME_LENGTH))
 
@@ -166,6 +165,14 @@ class Words:
         more = len([one for one in firsts if not one.category or one.category != firsts[0].category]) - (not code)
         named = f"{what}{''.join(f' ({each})' for each in code)} {self.money(firsts[0].spent)}"
         return self.phrases.comma.join([named, *([self.phrases.more_files.format(count=more)] if more > 0 else [])])
+
+    def _portion(self) -> str:
+        """Return the name of spend that nobody's budget counts, in the reader's language; empty for a budget."""
+        facts, scope = self.facts, self.facts.scope
+        if not isinstance(scope, BudgetScope) or (portion := scope.portion) is None:
+            return ""
+        of, tag = facts.name.removesuffix(f": {scope.budget}"), scope.budget.removeprefix(portion).strip()
+        return self.phrases.portions[portion].format(name=clean(of, NAME_LENGTH), tag=clean(tag, NAME_LENGTH))
 
     def _used_up(self) -> str:
         day = self.facts.runway.zero.likely if self.facts.runway else None

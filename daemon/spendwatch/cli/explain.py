@@ -28,7 +28,7 @@ from spendwatch.domain.notification import Delivery, Facts, Notification, Notifi
 from spendwatch.domain.novelty import first_costs, threshold_of
 from spendwatch.domain.period import BillingPeriod, open_periods, parse_period
 from spendwatch.domain.policy import Watch, watches
-from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
+from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Portion, Subject
 from spendwatch.domain.spike import Spike
 from spendwatch.domain.standing import Picking, SpendSum, Standing, reckon, seen_values, seen_workspaces
 from spendwatch.domain.usage import is_paced
@@ -40,7 +40,7 @@ from spendwatch.jobs.novelty_conditions import sums_of
 from spendwatch.jobs.overview import look
 from spendwatch.jobs.overview_json import alert_json
 from spendwatch.jobs.run_rates import RunRates
-from spendwatch.jobs.standings import dimensions
+from spendwatch.jobs.standings import dimensions, tagged_by_now
 from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock
 from spendwatch.store.statement import EnteredStatement
@@ -201,11 +201,14 @@ def _source_now(alert: Alert, facts: Facts, store: Store) -> Facts:
 def _spend_now(alert: Alert, scope: BudgetScope, store: Store, settings: Settings) -> tuple[Facts, Sequence[SpendSum], Causes]:
     period, policies = parse_period(alert.key.period), settings.policies
     by = tuple(dict.fromkeys((*dimensions(finer=True), *TELLING, Dimension.DAY)))
-    sums = spend_within(store.ledger, period.span, by, policies.products)
+    sums: Sequence[SpendSum] = spend_within(store.ledger, period.span, by, policies.products)
     wanted = watches(policies, seen_workspaces(sums, [scope]), seen_values(sums, [scope]))
     watch = next((one for one in wanted if one.scope == scope), None)
     if watch is None:
         return Facts(scope, period=period.label), (), Causes()
+    if scope.portion is Portion.UNTAGGED:
+        until = store.ledger.data_until(policies.products).get(scope.account)
+        sums = tagged_by_now(store.ledger, period, by, policies.products, until)
     picking = Picking([watch])
     mine = [spent for spent in sums if any(picking.of(spent.values)) and _is_counted(spent, scope.counts)]
     (standing,) = reckon([watch], sums, period, store.ledger.data_until(policies.products))

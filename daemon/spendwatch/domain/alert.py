@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple, NewType
 
 from spendwatch.domain.policy import Severity
-from spendwatch.domain.scope import AlertScope
+from spendwatch.domain.scope import AlertScope, BudgetScope, Portion
 
 AlertId = NewType("AlertId", str)
 
@@ -21,6 +21,9 @@ class Rule(StrEnum):
     FORECAST = "spend.forecast"
     FOREIGN_CURRENCY = "spend.foreign_currency"
     CORRECTED = "spend.corrected"
+    CONSOLE = "spend.console"
+    UNASSIGNED_SPEND = "spend.unassigned"
+    UNTAGGED = "spend.untagged"
     SPIKE = "spend.spike"
     LATE = "spend.late"
     FIRST_COST = "spend.first_cost"
@@ -43,6 +46,19 @@ class Rule(StrEnum):
 
     # Enum hashes its name in Python, at every look-up; every known alert is looked up in every round.
     __hash__ = str.__hash__
+
+    @classmethod
+    def of_budget(cls, scope: BudgetScope) -> Rule:
+        """Return the rule of the thresholds of what is watched there."""
+        match scope.portion:
+            case None:
+                return cls.THRESHOLD_REACHED
+            case Portion.CONSOLE:
+                return cls.CONSOLE
+            case Portion.UNASSIGNED:
+                return cls.UNASSIGNED_SPEND
+            case Portion.UNTAGGED:
+                return cls.UNTAGGED
 
     @property
     def type(self) -> str:
@@ -76,7 +92,9 @@ class Rule(StrEnum):
 
 
 _NEW = frozenset({Rule.FIRST_COST})
-_OF_SPEND = frozenset({Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED})
+OF_PORTIONS = frozenset({Rule.CONSOLE, Rule.UNASSIGNED_SPEND, Rule.UNTAGGED})
+"""Amounts of spend that nobody's budget counts."""
+_OF_SPEND = OF_PORTIONS | {Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED}
 _OF_BALANCE = frozenset({Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY, Rule.ESCALATED})
 _EPISODIC = _OF_BALANCE | {
     Rule.BALANCE_FAILING,

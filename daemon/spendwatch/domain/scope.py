@@ -55,6 +55,27 @@ class Counts(StrEnum):
         return "" if self is Counts.ALL else f" ({self.value.replace('_', '-')} only)"
 
 
+PLAYGROUND = "bmp"
+"""The channel of calls from the console's Playground; they name no API key."""
+
+
+class Portion(StrEnum):
+    """Spend that nobody's budget counts; the values are the names of what watches it."""
+
+    CONSOLE = "console spend"
+    UNASSIGNED = "spend without workspace"
+    UNTAGGED = "spend without tag"
+    """The tag follows."""
+
+    __hash__ = str.__hash__
+
+
+@lru_cache(maxsize=4096)
+def portion_of(name: str) -> Portion | None:
+    """Return which portion what has this name watches; None for every budget that people name."""
+    return next((one for one in Portion if name == one or name.startswith(f"{one} ")), None)
+
+
 MATCHABLE = (Dimension.API_KEY, Dimension.MODEL, Dimension.CHANNEL, Dimension.TYPE, Dimension.ITEM, Dimension.OWNER)
 """What a finer budget may match on, beside tags."""
 
@@ -151,6 +172,11 @@ class BudgetScope:
     def rule(self) -> BudgetScope:
         """The same without the value: all values of a finer budget together."""
         return replace(self, value="") if self.value else self
+
+    @property
+    def portion(self) -> Portion | None:
+        """Which spend it watches that nobody's budget counts."""
+        return portion_of(self.budget) if self.budget else None
 
     @property
     def is_whole_account(self) -> bool:

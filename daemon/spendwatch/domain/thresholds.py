@@ -27,7 +27,8 @@ def threshold_conditions(standing: Standing, known: AlertsKnown, *, account_name
     so, too, before anything was told.
     """
     watch, spent = standing.watch, standing.spend.amount
-    told = known.of(Rule.THRESHOLD_REACHED, watch.scope, standing.period.label)
+    rule = Rule.of_budget(watch.scope)
+    told = known.of(rule, watch.scope, standing.period.label)
     if not told and not watch.thresholds and watch.budget is None:
         return ()
     levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
@@ -40,7 +41,7 @@ def threshold_conditions(standing: Standing, known: AlertsKnown, *, account_name
         reached.sort(key=lambda level: (level.at, (level.label, level.height) in told_of))
         is_back = any((level.label, level.height) in on_record for level in levels[len(reached) :])
         found = level_conditions(
-            Rule.THRESHOLD_REACHED,
+            rule,
             standing,
             reached,
             known,
@@ -196,14 +197,12 @@ def spend_facts(
 BELOW_ZERO = "0"
 """How zero is called where a total fell below it."""
 
-_RULES = (Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED)
-"""The rules of watched budgets. A reminder has the rule of its alert."""
-
 
 def _last_word(standing: Standing, known: AlertsKnown) -> tuple[Money | None, datetime | None]:
     """Return the spend when this budget was last spoken of in this period, and when that was."""
     scope, period = standing.watch.scope, standing.period.label
-    alerts = (alert for rule in _RULES for alert in known.of(rule, scope, period))
+    rules = (Rule.of_budget(scope), Rule.FORECAST, Rule.CORRECTED)
+    alerts = (alert for rule in rules for alert in known.of(rule, scope, period))
     told = ((alert.told_at, alert.told_amount) for alert in alerts if alert.told_at and alert.told_amount)
     at, amount = max(told, key=lambda word: word[0], default=(None, ""))
     return (Money(Decimal(amount), standing.watch.currency) if amount else None), at

@@ -12,12 +12,12 @@ from spendwatch.domain.alert import AlertState, Rule
 from spendwatch.domain.causes import NO_COURSE, TELLING, Causes, Course, course_of, course_on, splitting_of, subscribed
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.notification import Notification
-from spendwatch.domain.period import BillingPeriod, DaySpan, Period, ShortPeriod, month_of, parse_period
+from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod, DaySpan, Period, ShortPeriod, month_of, parse_period
 from spendwatch.domain.policy import Page, Policies, Watch
-from spendwatch.domain.scope import AlertScope, BudgetScope, Counts, Dimension, value_of
+from spendwatch.domain.scope import AlertScope, BudgetScope, Counts, Dimension, Portion, value_of
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, SeriesKey
-from spendwatch.domain.usage import unknown_days
+from spendwatch.domain.usage import last_complete_day, unknown_days
 from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.ledger_view import LedgerView, spend_within
 from spendwatch.jobs.run_rates import RunRates
@@ -147,6 +147,8 @@ class _History:
         account = watch.scope.account
         if (last := lasts.get(account)) is None:
             return None
+        if watch.scope.portion is Portion.UNTAGGED and (until := self._view.data_until(self._products).get(account)):
+            last = min(last, last_complete_day(until, PROVIDER_ZONE))  # tags of later days have not arrived
         grouped = self._view.once(("history", period, self._products), lambda: self._fetch(lasts))
         sums = self._of(watch, ("history", period), grouped)
         place = ("unknown", account, period, self._products)

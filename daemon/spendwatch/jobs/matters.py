@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from spendwatch.domain.alert import Alert, AlertId, Rule
+from spendwatch.domain.alert import OF_PORTIONS, Alert, AlertId, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.forecast import Runway
 from spendwatch.domain.money import Money, percent
@@ -88,7 +88,7 @@ def _order(line: MatterLine, figures: Figures) -> tuple[int, int, Decimal, str]:
 
 
 _BALANCE = (Rule.RUNWAY, Rule.BALANCE_LOW, Rule.OVERDUE, Rule.ESCALATED)
-_SPEND = (Rule.CORRECTED, Rule.FORECAST, Rule.THRESHOLD_REACHED)
+_SPEND = (Rule.CORRECTED, Rule.FORECAST, Rule.THRESHOLD_REACHED, *OF_PORTIONS)
 _NOTHING = Decimal(0)
 
 
@@ -118,7 +118,7 @@ def _reached(alert: Alert) -> str:
             return f"below {threshold}"
         case Rule.RUNWAY:
             return f"runway {threshold}"
-        case Rule.THRESHOLD_REACHED | Rule.FORECAST | Rule.FIRST_COST:
+        case Rule.THRESHOLD_REACHED | Rule.FORECAST | Rule.FIRST_COST | Rule.CONSOLE | Rule.UNASSIGNED_SPEND | Rule.UNTAGGED:
             return threshold.partition(":")[2] or threshold
         case _:
             return ""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime, timedelta
 
-from spendwatch.domain.period import Period
+from spendwatch.domain.period import PROVIDER_ZONE, DaySpan, Period
 from spendwatch.domain.policy import FinerBudget, Policies, watches
-from spendwatch.domain.scope import MATCHABLE, AlertScope, Dimension
-from spendwatch.domain.standing import Standing, reckon, seen_values, seen_workspaces
-from spendwatch.jobs.ledger_view import LedgerView
+from spendwatch.domain.scope import MATCHABLE, AlertScope, Dimension, Portion
+from spendwatch.domain.standing import SpendSum, Standing, reckon, seen_values, seen_workspaces
+from spendwatch.domain.usage import last_complete_day
+from spendwatch.jobs.ledger_view import LedgerView, spend_within
+from spendwatch.jobs.ports import Ledger
 
 
 def stand(view: LedgerView, policies: Policies, period: Period, told: Collection[AlertScope] = ()) -> tuple[Standing, ...]:
@@ -16,7 +19,23 @@ def stand(view: LedgerView, policies: Policies, period: Period, told: Collection
     finer = any(one.needs_detail for one in finer_budgets(policies) if one.per is period.kind)
     sums = view.spend(period, dimensions(finer=finer), policies.products)
     watched = watches(policies, seen_workspaces(sums, told), seen_values(sums, told), period.kind)
-    return reckon(watched, sums, period, view.data_until(policies.products))
+    until = view.data_until(policies.products)
+    plain = [watch for watch in watched if watch.scope.portion is not Portion.UNTAGGED]
+    untagged = [watch for watch in watched if watch.scope.portion is Portion.UNTAGGED]
+    found = reckon(plain, sums, period, until)
+    for account in dict.fromkeys(watch.scope.account for watch in untagged):
+        mine = [watch for watch in untagged if watch.scope.account == account]
+        rows = tagged_by_now(view.ledger, period, dimensions(finer=True), policies.products, until.get(account))
+        found += reckon(mine, rows, period, until)
+    return found
+
+
+def tagged_by_now(
+    ledger: Ledger, period: Period, by: Sequence[Dimension], products: tuple[str, ...], until: datetime | None
+) -> Sequence[SpendSum]:
+    """Return the sums of the days of which tags should be on record: bills name them a day after the charges."""
+    end = min(period.after_last_day, last_complete_day(until, PROVIDER_ZONE) + timedelta(days=1)) if until else period.first_day
+    return spend_within(ledger, DaySpan(period.first_day, end), by, products) if end > period.first_day else ()
 
 
 def finer_budgets(policies: Policies) -> Iterator[FinerBudget]:

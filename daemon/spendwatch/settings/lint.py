@@ -11,7 +11,7 @@ from itertools import count, takewhile
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.money import EXACT, Currency, plain
 from spendwatch.domain.policy import AccountPolicy, ChannelName, FinerBudget, Policies, Threshold, WorkspacePolicy, channels_of
-from spendwatch.domain.scope import Dimension, Seen, dimension_of
+from spendwatch.domain.scope import Dimension, Seen, dimension_of, portion_of
 from spendwatch.domain.statement import WorkspaceId
 from spendwatch.settings import Settings
 from spendwatch.settings.files import Location
@@ -182,7 +182,7 @@ def _policy(
         Dimension.API_KEY: {one.api_key for one in mine},
         Dimension.WORKSPACE: {one.workspace for one in mine},
     }
-    for finer in {one.name: one for one in reversed(policy.budgets) if one.name}.values():
+    for finer in {one.name: one for one in reversed(policy.budgets) if one.name and not portion_of(one.name)}.values():
         at, each = _place_of(finer, policy, path)[: len(path) + 2], dimension_of(finer.for_each)
         named: list[tuple[KeyPath, Dimension | None, str]] = [
             ((*at, "match", which.value), which, one) for which, one in finer.match.patterns

@@ -22,10 +22,11 @@ from spendwatch.domain.policy import (
     Threshold,
     WorkspacePolicy,
 )
-from spendwatch.domain.scope import MATCHABLE, Counts, Dimension, Match
+from spendwatch.domain.scope import MATCHABLE, PLAYGROUND, Counts, Dimension, Match, Portion
 from spendwatch.domain.statement import AccountId, WorkspaceId
 from spendwatch.settings.schema import (
     AccountPart,
+    AmountPart,
     BalancePart,
     BudgetPart,
     ChinaLinks,
@@ -154,7 +155,22 @@ def _finer_budgets(part: AccountPart | WorkspaceFile, defaults: Defaults) -> tup
         short = tuple(_short_budgets(finer, plain))
         is_short = short and plain.budget is None and not plain.thresholds and plain.spike is None
         found += short if is_short else (plain, *short)
-    return (*_short_budgets(part, FinerBudget("", Match(), None, ())), *found)
+    return (*_short_budgets(part, FinerBudget("", Match(), None, ())), *found, *_portions(part))
+
+
+def _portions(part: AccountPart | WorkspaceFile) -> Iterator[FinerBudget]:
+    """Yield the amounts of spend that nobody's budget counts. Orders of plans have neither key nor workspace: they are none."""
+
+    def over(name: str, match: Match, amount: AmountPart, per: PeriodKind = PeriodKind.MONTH) -> FinerBudget:
+        at, channels = (Threshold(amount=amount.over),), _channels(amount.channels, ())
+        return FinerBudget(name, match, None, at, Counts.PAY_AS_YOU_GO, channels, per=per)
+
+    if one := part.console_spend:
+        yield over(Portion.CONSOLE, Match(((Dimension.API_KEY, ""), (Dimension.CHANNEL, PLAYGROUND))), one, one.per)
+    if isinstance(part, AccountPart) and (one := part.unassigned_spend):
+        yield over(Portion.UNASSIGNED, Match(((Dimension.WORKSPACE, ""),)), one, one.per)
+    for tag, amount in part.untagged_spend.items():
+        yield over(f"{Portion.UNTAGGED.value} {tag}", Match(tags=((tag, ""),)), amount)
 
 
 def _short_budgets(part: AccountPart | WorkspaceFile | BudgetPart, of: FinerBudget) -> Iterator[FinerBudget]:

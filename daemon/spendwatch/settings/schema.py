@@ -13,8 +13,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from spendwatch.channels.config import ChannelConfig
 from spendwatch.domain.commodity import MODEL_STUDIO
 from spendwatch.domain.errors import printable
+from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import ChannelName, Page, Site, Threshold
-from spendwatch.domain.scope import Counts, Dimension
+from spendwatch.domain.scope import Counts, Dimension, portion_of
 from spendwatch.fields import ByKey, Closed
 from spendwatch.settings.layers import MainLayers
 from spendwatch.settings.value_types import (
@@ -146,6 +147,24 @@ class ShortBudgetPart(Closed):
         return self
 
 
+class AmountPart(Closed):
+    """An amount that some spend is reported above: `{over: 50.00}`, or `50.00` alone."""
+
+    over: Budget
+    channels: ChannelNames | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return value if isinstance(value, dict) else {"over": value}
+
+
+class PeriodAmountPart(AmountPart):
+    """The same for each month, or for each day or week."""
+
+    per: PeriodKind = PeriodKind.MONTH
+
+
 class _Budgeted(Closed):
     budget: Budget | None = None
     thresholds: Thresholds | None = None
@@ -233,6 +252,8 @@ BalancePart = Annotated[ManualBalancePart | FileBalancePart | UrlBalancePart | A
 
 class _Watched(_Budgeted):
     budgets: list[BudgetPart] = Field(default_factory=list)
+    console_spend: PeriodAmountPart | None = None
+    untagged_spend: dict[Title, AmountPart] = Field(default_factory=dict)
     channels: ChannelNames | None = None
     remind: Remind | None = None
 
@@ -240,6 +261,11 @@ class _Watched(_Budgeted):
     def _names_each_once(self) -> Self:
         if twice := repeated(part.name for part in self.budgets):
             _refuse_at("budgets", f"two of them are named {printable(twice)}: their alerts would have the same name")
+        if taken := next((part.name for part in self.budgets if portion_of(part.name)), None):
+            _refuse_at(
+                "budgets",
+                f"{printable(taken)} is reserved for console_spend, unassigned_spend or untagged_spend: choose another name",
+            )
         return self
 
 
@@ -263,6 +289,7 @@ class AccountPart(_Watched):
     currency: CurrencyCode
     balance: BalancePart | None = None
     first: FirstPart | None = None
+    unassigned_spend: PeriodAmountPart | None = None
 
 
 class DefaultsPart(Closed):
