@@ -4,18 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import (
-    ROUND_DOWN,
-    ROUND_HALF_UP,
-    Clamped,
-    Context,
-    Decimal,
-    DivisionByZero,
-    Inexact,
-    InvalidOperation,
-    Overflow,
-    localcontext,
-)
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Clamped, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from functools import reduce
 from typing import TYPE_CHECKING, NewType, TypeVar
 
 from spendwatch.domain.errors import CurrencyMismatchError, InvalidAmountError, printable
@@ -74,9 +64,7 @@ def is_currency(text: str) -> bool:
 
 def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
     """Return the exact sum. The built-in sum rounds at the caller's context, by default 28 digits."""
-    listed = list(amounts)  # whatever makes them computes in a context of its own
-    with localcontext(EXACT):
-        return sum(listed, _ZERO)
+    return reduce(EXACT.add, amounts, _ZERO)
 
 
 def exact_sums(amounts: Iterable[tuple[K, Decimal]]) -> dict[K, Decimal]:

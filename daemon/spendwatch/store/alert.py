@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import CheckConstraint, Column, Connection, Index, Select, Table, and_, func, or_, select, tuple_
@@ -28,6 +29,8 @@ _LAST = BillingPeriod(9998, 12)
 """Later than any."""
 _KEY = tuple(alert.c[name] for name in ("rule", "account", "scope", "threshold", "period", "height"))
 _OWN = tuple(column for column in alert.c if column not in _KEY)
+_OF_KEY = ("key.rule", "key.scope.account", "key.scope.text", "key.threshold", "key.period", "key.height")
+_VALUES = attrgetter(*(column.name for column in _OWN), *_OF_KEY)
 
 
 def put_alerts(connection: Connection, alerts: Iterable[Alert]) -> None:
@@ -36,11 +39,8 @@ def put_alerts(connection: Connection, alerts: Iterable[Alert]) -> None:
     ordered = [latest[key] for key in sorted(latest)]
     for first in range(0, len(ordered), BATCH):
         some = ordered[first : first + BATCH]
-        keys = [one.key for one in some]
-        names = [column.name for column in _OWN]
-        columns: dict[str, list[Any]] = {name: [getattr(one, name) for one in some] for name in names}
-        columns |= {name: [getattr(key, name) for key in keys] for name in ("rule", "threshold", "period", "height")}
-        columns |= {"account": [key.scope.account for key in keys], "scope": [key.scope.text for key in keys]}
+        values = zip(*map(_VALUES, some), strict=True)
+        columns: dict[str, Sequence[Any]] = dict(zip((column.name for column in (*_OWN, *_KEY)), values, strict=True))
         put_columns(connection, alert, columns, _change_course)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Table, bindparam, column, func, select
 from sqlalchemy.dialects import sqlite
 
-from spendwatch.store.columns import Insertion, Row, StoredText, batches, insert_into, storable
+from spendwatch.store.columns import Insertion, Row, StoredText, Written, batches, insert_into, storable
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -64,6 +64,8 @@ def _bound(connection: Connection, table: Table, name: str, values: Sequence[Any
     if isinstance(kind, StoredText) and None not in values:
         together = "".join(values)  # looked at at once: a million calls that change nothing take their time
         return values if together.isascii() and "\0" not in together else map(storable, values)
+    if isinstance(kind, Written) and None not in values:
+        return map(kind.write, values)
     convert = kind.dialect_impl(connection.dialect).bind_processor(connection.dialect)
     if convert is None:
         return values

@@ -107,7 +107,7 @@ Texts = Written(lambda several: json.dumps(list(several)), lambda text: tuple(js
 
 def choice(kind: type[StrEnum]) -> Written:
     """Return the type of columns that hold one of an enumeration's words."""
-    return Written(lambda one: str(one.value), kind)
+    return Written(str, kind)
 
 
 def document(kind: type) -> Written:
