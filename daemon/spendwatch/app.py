@@ -22,8 +22,10 @@ from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
 from spendwatch.clock_watch import ClockWatch
 from spendwatch.domain.errors import ConfigMistake, LedgerDamagedError, LedgerUnavailableError, SourceUnavailableError
+from spendwatch.domain.notification import HoldReason
 from spendwatch.domain.period import PeriodClose, closes_at, open_periods
 from spendwatch.domain.policy import AccountPolicy, ChannelName
+from spendwatch.domain.routing import FIRST_GATHERING, FOLLOW_UP, GATHERING
 from spendwatch.domain.statement import AccountId, ReadingHints, SourceName
 from spendwatch.jobs.assess import assess
 from spendwatch.jobs.balances import ConfiguredBalance
@@ -120,8 +122,10 @@ class App:
         self.config_mistakes: tuple[ConfigMistake, ...] = ()
         self._monotonic = monotonic
         self._assessing = threading.Lock()
-        self._entering: list[SourceName] = []
-        """The sources whose bills are being entered just now."""
+        self.follow_up = FOLLOW_UP
+        """How long messages wait for each other after a digest; zero where nothing comes after this round."""
+        self._gathering: dict[str, timedelta] = {}
+        """What goes on whose messages come together, and how long they wait for its end."""
         sweep(settings.spool / "reading")
         self._notes = ProgressNotes(store.health, clock, time.monotonic)
         self._progress = progress
@@ -259,18 +263,22 @@ class App:
         """
         with self.entering(name):
             done, is_due = self._judged_each(name, takings)
-        if is_due or self._has_turned(name):
+        waiting = self.store.book.waiting() if done else ()
+        if is_due or self._has_turned(name) or any(one.row and one.row.why is HoldReason.STORM for one in waiting):
             self.assess()
         return done
 
     @contextmanager
-    def entering(self, name: SourceName) -> Iterator[None]:
-        """Let what is assessed meanwhile know that more bills of the same import may follow."""
-        self._entering.append(name)
+    def entering(self, name: str = "") -> Iterator[None]:
+        """Let what is assessed meanwhile know that more bills of the same import may follow.
+
+        Messages wait a little for those of the next bills, and for the end of a first import or of a round by hand.
+        """
+        self._gathering[name] = GATHERING if name and self.store.ledger.newest_day() else FIRST_GATHERING
         try:
             yield
         finally:
-            self._entering.remove(name)
+            self._gathering.pop(name, None)
 
     def _judged_each(self, name: SourceName, takings: Iterable[IngestResult]) -> tuple[list[IngestResult], bool]:
         """Return what became of each bill, and whether something is to be assessed still."""
@@ -348,12 +356,15 @@ class App:
     def _surroundings(self, now: datetime) -> Surroundings:
         return replace(
             surroundings_of(self.settings, self.channels),
-            is_amid=bool(self._entering),
+            is_amid=bool(self._gathering),
             config_mistakes=tuple(str(mistake) for mistake in self.config_mistakes),
             clock_trouble=self.clock_watch.trouble_at(now),
             troubles=self.store.outbox.dead_since(now - _DEAD_TOLD),
             undelivered=tuple(self.store.book.undelivered()),
             strayed=outbox.STRAYED,
+            routes={name: config.route(self.settings.zone) for name, config in self.settings.channels.items()},
+            follow_up=self.follow_up,
+            gathering=max(tuple(self._gathering.values()), default=timedelta()),
         )
 
     async def ask_balances(self, *, at_once: bool = False, of: Collection[AccountId] | None = None) -> list[Asked]:
@@ -428,7 +439,9 @@ class App:
     async def once(self) -> list[IngestResult]:
         """Make one full round: collect what is there and settled, assess, deliver what is due now."""
         await self.ask_balances(at_once=True)
-        taken = await asyncio.gather(*(self._gather_settled(name) for name in self.sources))
+        self.follow_up = timedelta()
+        with self.entering():
+            taken = await asyncio.gather(*(self._gather_settled(name) for name in self.sources))
         await asyncio.to_thread(self.assess)
         await asyncio.to_thread(self.beat, is_daemon=False)
         await asyncio.gather(*(self.deliver(name) for name in self.channels))

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from spendwatch.channels.language import Language
@@ -30,6 +30,8 @@ from spendwatch.domain.notification import (
     DeliveryId,
     DeliveryState,
     Facts,
+    Held,
+    HoldReason,
     Notification,
     NotificationId,
     Reason,
@@ -38,6 +40,7 @@ from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod, PeriodKind
 from spendwatch.domain.policy import ChannelName, Page, Severity
+from spendwatch.domain.routing import Message, digest_of
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
 from spendwatch.domain.spike import SpendOn, Spike
 from spendwatch.domain.standing import Split
@@ -397,7 +400,7 @@ def _of_portion(budget: str, spend: str, over: str, workspace: str | None = "llm
     )
 
 
-SAMPLES: Mapping[str, Notification] = {
+SAMPLES: dict[str, Notification] = {
     "threshold": notice(Rule.THRESHOLD_REACHED, replace(_SPENT, also=("50%", "600"))),
     "threshold-notice": notice(
         Rule.THRESHOLD_REACHED,
@@ -844,6 +847,45 @@ SAMPLES: Mapping[str, Notification] = {
         replace(_SPENT, course=NO_COURSE, earlier=None, earlier_at=None, detail="li on finance-1"),
         reason=Reason.TEST,
         severity=Severity.NOTICE,
+    ),
+}
+
+
+def _one_of_many(sample: str, number: int, **facts: Any) -> Message:  # noqa: ANN401 -- a builder takes any field
+    """Return a sample as one of several messages for a channel."""
+    one = SAMPLES[sample]
+    return Message(
+        replace(
+            one,
+            id=NotificationId(f"0f1e2d3c4b5a69788796a5{number:02}"),
+            alert=AlertId(f"3f9c1e07b2d84a6655{number:02}"[::-1]),
+            facts=replace(one.facts, **facts),
+        )
+    )
+
+
+def _of_the_night(one: Message) -> Message:
+    row = Held(one.said.id, ChannelName("finance"), SINCE, NOW, HoldReason.QUIET_HOURS)
+    return Message(one.said, row)
+
+
+_STORM = (
+    _one_of_many("threshold", 1),
+    _one_of_many("threshold-amount", 2, name="搜索团队"),
+    _one_of_many("threshold-overspent", 3, name="Training"),
+    _one_of_many("overdue", 4),
+    _one_of_many("rejected", 5),
+    _one_of_many("balance-low-resolved", 6),
+    _one_of_many("corrected", 7, name="Evaluation of very many models against very many prompts, by the second team"),
+)
+_DIGEST = digest_of(ChannelName("finance"), _STORM, NOW)
+_NIGHT = digest_of(ChannelName("finance"), [_of_the_night(one) for one in (_STORM[0], _STORM[4])], NOW)
+SAMPLES |= {
+    "digest": replace(_DIGEST, facts=replace(_DIGEST.facts, more=12)),
+    "digest-of-the-night": _NIGHT,
+    "held": replace(
+        SAMPLES["threshold"],
+        facts=replace(SAMPLES["threshold"].facts, held_since=SINCE, held_until=NOW, held_by=HoldReason.SILENCE),
     ),
 }
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from spendwatch.domain.alert import Alert, AlertState, Rule
-from spendwatch.domain.notification import DeliveryState, Reason, delivery_id
+from spendwatch.domain.notification import DeliveryState, Held, HoldReason, Notification, Reason, delivery_id
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
+from spendwatch.domain.routing import Message, Silence, digest_of
 from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.database import Database
 from spendwatch.store.outbox import Outbox
@@ -171,3 +173,78 @@ def test_known_are_ended_alerts_of_days_and_weeks_of_the_latest_three_months(
     ended = [resolved(alert(matter(period=label))) for label in (newest, *known, *unknown)]
     book.commit(Verdict(tuple(ended)), TARGETS, now=NOON)
     assert {one.key.period for one in book.known()} == {newest, *known}
+
+
+# --- messages that wait, digests, silences
+
+
+def held(one: Notification, channel: ChannelName = FINANCE, **changes: Any) -> Held:  # noqa: ANN401 -- a builder takes any field
+    return replace(Held(one.id, channel, NOON, NOON + timedelta(hours=8), HoldReason.QUIET_HOURS), **changes)
+
+
+def digest(*members: Notification, at: datetime = NOON + timedelta(hours=8)) -> Notification:
+    return digest_of(FINANCE, [Message(one, held(one)) for one in members], at)
+
+
+def test_what_is_held_over_one_channel_goes_out_over_the_others_and_counts_as_under_way(book: AlertBook) -> None:
+    told = notification(alert(), channels=(FINANCE, OPS))
+    row = held(told)
+    assert book.commit(Verdict((alert(),), (told,), (row,)), TARGETS, now=NOON) == 1
+    assert [one.channel for one in book.deliveries_of(alert().id)] == [OPS]
+    assert book.waiting() == (Message(told, row),)
+    only = notification(alert(matter("90%")))
+    book.commit(Verdict((alert(matter("90%")),), (only,), (held(only),)), TARGETS, now=NOON)
+    assert book.undelivered() == ()
+
+
+def test_a_digest_reaches_for_all_its_alerts_and_is_itself_undelivered_when_it_dies(
+    book: AlertBook, database: Database
+) -> None:
+    about = [alert(matter(label)) for label in ("80%", "90%")]
+    told = [notification(one) for one in about]
+    book.commit(Verdict(tuple(about), tuple(told), tuple(map(held, told))), TARGETS, now=NOON)
+    later = NOON + timedelta(hours=8)
+    together = digest(*told)
+    rows = tuple(held(one, digest=together.id, ended_at=later) for one in told)
+    verdict = Verdict((), (together,), rows)
+    assert book.commit(verdict, {FINANCE: ("a@example.com",)}, now=later) == 1
+    assert book.commit(verdict, {FINANCE: ("a@example.com",)}, now=later) == 0
+    assert book.waiting() == ()
+    assert book.digested(NOON) == {FINANCE: later}
+    assert book.digested(later + timedelta(seconds=1)) == {}
+    assert [one.notification for one in book.deliveries_of(about[1].id)] == [together]
+    assert (book.undelivered(), book.notified()) == ((), {})
+    outbox = Outbox(database)
+    (one,) = outbox.claim(FINANCE, later, 10)
+    outbox.give_up(one.id, at=later, why="refused")
+    outbox.write_down()
+    assert book.undelivered() == (together,)
+    assert set(together.alerts) == {one.id for one in about}
+    outbox.requeue(one.id, now=later)
+    outbox.claim(FINANCE, later, 10)
+    outbox.delivered(one.id, at=later)
+    outbox.write_down()
+    assert book.undelivered() == ()
+    assert {one.id: 1 for one in about}.items() <= book.notified().items()
+
+
+def test_what_has_waited_goes_out_as_it_was_and_what_has_ended_does_not_wait_again(book: AlertBook) -> None:
+    told = notification(alert())
+    book.commit(Verdict((alert(),), (told,), (held(told, why=HoldReason.STORM),)), TARGETS, now=NOON)
+    ended = held(told, why=HoldReason.STORM, digest=told.id, ended_at=NOON + timedelta(minutes=5))
+    assert book.commit(Verdict((), (told,), (ended,)), TARGETS, now=NOON) == 2
+    book.commit(Verdict((), (), (held(told),)), TARGETS, now=NOON)
+    assert book.waiting() == ()
+    assert book.held_of(alert().id) == (ended,)
+
+
+def test_a_silence_ends_at_its_time_or_when_it_is_expired(book: AlertBook) -> None:
+    one = Silence("5113a", NOON, NOON + timedelta(hours=4), "li", "研究", workspace="llm-*", tags=("team=search",))
+    book.add_silence(one)
+    book.add_silence(replace(one, id="0042b", ends_at=NOON + timedelta(hours=1)))
+    assert [each.id for each in book.silences(at=NOON)] == ["0042b", "5113a"]
+    assert book.silences(at=NOON + timedelta(hours=1)) == (one,)
+    assert book.find_silence("511") == (one,)
+    book.end_silence("5113a", NOON + timedelta(hours=2))
+    assert book.silences(at=NOON + timedelta(hours=2)) == ()
+    assert len(book.silences()) == 2

@@ -9,6 +9,7 @@ from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.failure import Failure
+from spendwatch.domain.notification import HoldReason
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import Page, Severity
 from spendwatch.domain.scope import Counts, Dimension, Portion
@@ -215,6 +216,14 @@ _TELLINGS = {
         subject="",
         lead="在修复之前，账单可能无法入账，告警可能无法判断或发送。本通知不来自账本，重启后可能重复发送。",
         rule="账本无法读取或写入",
+    ),
+    Rule.DIGEST: RuleTexts(
+        fired="{messages}汇总",
+        repeated="{messages}汇总",
+        resolved="{messages}汇总",
+        subject="{messages}：{gravest}",
+        lead="",
+        rule="发往该渠道的{messages}",
     ),
 }
 
@@ -523,4 +532,20 @@ CHINESE = Phrases(
     over_now="下次通知：仅在再次发生时。",
     footer="告警 {alert} · spendwatch",
     explain="查看相关数字与账单：spendwatch explain {alert}",
+    held={
+        HoldReason.QUIET_HOURS: "因免打扰时段",
+        HoldReason.SILENCE: "因静默",
+        HoldReason.STORM: "与其他通知合并，",
+    },
+    late="延迟：本通知{held}自 {due} 推迟到 {sent} 发送，数字为 {due} 时的情况。",
+    digest_leads={
+        HoldReason.QUIET_HOURS: "这些通知因免打扰时段而推迟，最早的应于 {due} 发送。各条显示其应发送时的情况。",
+        HoldReason.SILENCE: "这些通知因静默而推迟，最早的应于 {due} 发送，目前仍然成立。各条显示其应发送时的情况。",
+        HoldReason.STORM: "这些通知几乎同时产生，因此合并为一条发送。",
+    },
+    ended="已解除",
+    one_message="1 条通知",
+    many_messages="{count} 条通知",
+    more_messages="另有 {count} 条：spendwatch alerts",
+    explain_each="查看其中一条的数字和账单：spendwatch explain ID",
 )

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from spendwatch.channels.language import Language
-from spendwatch.fields import Closed
+from spendwatch.channels.route_settings import Routed
 
 
 class Colour(StrEnum):
@@ -18,7 +18,7 @@ class Colour(StrEnum):
     NEVER = "never"
 
 
-class ConsoleConfig(Closed):
+class ConsoleConfig(Routed):
     """The daemon's own standard output."""
 
     type: Literal["console"] = "console"

@@ -6,13 +6,14 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from spendwatch.addresses import LOOPBACK, Network, Reach, address_in
 from spendwatch.channels.language import Language
-from spendwatch.fields import Closed, PositiveDuration
+from spendwatch.channels.route_settings import Routed
+from spendwatch.fields import PositiveDuration
 
 if TYPE_CHECKING:
     from email.headerregistry import Address
@@ -39,9 +40,10 @@ class Security(StrEnum):
 _PORTS = {Security.TLS: 465, Security.STARTTLS: 587, Security.NONE: 25}
 
 
-class EmailConfig(Closed):
+class EmailConfig(Routed):
     """A mail relay, and who is written to through it."""
 
+    usual_max: ClassVar[int] = 2
     type: Literal["email"] = "email"
     host: str = Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")
     port: int = Field(default=0, ge=0, le=65535)

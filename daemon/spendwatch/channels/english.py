@@ -9,6 +9,7 @@ from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.failure import Failure
+from spendwatch.domain.notification import HoldReason
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import Page, Severity
 from spendwatch.domain.scope import Counts, Dimension, Portion
@@ -226,6 +227,14 @@ _TELLINGS = {
         lead="Until this is fixed, bills may not be recorded, and alerts may be neither evaluated nor sent. This "
         "message does not come from the ledger: it may be repeated after a restart.",
         rule="a ledger that cannot be read or written",
+    ),
+    Rule.DIGEST: RuleTexts(
+        fired="{messages} together",
+        repeated="{messages} together",
+        resolved="{messages} together",
+        subject="{messages}: {gravest}",
+        lead="",
+        rule="{messages} for this channel",
     ),
 }
 
@@ -538,4 +547,20 @@ ENGLISH = Phrases(
     over_now="Next message: only if it starts again.",
     footer="Alert {alert} · spendwatch",
     explain="To see its figures and bills: spendwatch explain {alert}",
+    held={
+        HoldReason.QUIET_HOURS: "held by quiet hours",
+        HoldReason.SILENCE: "held by a silence",
+        HoldReason.STORM: "sent together",
+    },
+    late="LATE: this message was {held} from {due} to {sent}; its figures are those of {due}.",
+    digest_leads={
+        HoldReason.QUIET_HOURS: "Held by quiet hours, the first since {due}. Each is as it stood when it was due.",
+        HoldReason.SILENCE: "Held by a silence, the first since {due}. Each is as it stood when it was due.",
+        HoldReason.STORM: "They were due at about the same time and come as one message.",
+    },
+    ended="Resolved",
+    one_message="1 message",
+    many_messages="{count} messages",
+    more_messages="and {count} more: spendwatch alerts",
+    explain_each="To see the figures and bills of one of them: spendwatch explain ID",
 )  # fmt: skip

@@ -7,12 +7,12 @@ from datetime import tzinfo
 
 from spendwatch.channels.balance_figures import remarks
 from spendwatch.channels.figures import amount, captions, figures, gauge, makes_most
-from spendwatch.channels.parts import Letter, Link, Points, Section, clean
+from spendwatch.channels.parts import Entries, Entry, Letter, Link, Points, Section, clean
 from spendwatch.channels.phrases import Phrases, State
 from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import OF_PORTIONS, Rule
 from spendwatch.domain.commodity import Category, Cover
-from spendwatch.domain.notification import Facts, Notification, Reason
+from spendwatch.domain.notification import Facts, HoldReason, Notification, Reason
 from spendwatch.domain.period import ShortPeriod
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.usage import is_complete
@@ -43,13 +43,13 @@ def compose(notification: Notification, phrases: Phrases, zone: tzinfo) -> Lette
         account=_account(words),
         subject=clean(f"[{tag}] {_subject(words) or headline}", SUBJECT_LENGTH),
         headline=headline,
-        lead=_lead(words),
+        lead=phrases.between_sentences.join(filter(None, (_late(words), _lead(words)))),
         amount=amount(words),
         gauge=gauge(words),
         captions=tuple(captions(words)),
         sections=tuple(_sections(words)),
         closing=tuple(_closing(words)),
-        footer=() if words.is_test else (words.put(phrases.explain), words.put(phrases.footer)),
+        footer=_footer(words),
         links=tuple(Link(phrases.links[page], clean(address)) for page, address in notification.facts.links),
     )
 
@@ -58,8 +58,8 @@ def _tag(words: Words) -> str:
     match words.notification.reason:
         case Reason.TEST:
             return words.put(words.phrases.tag_test)
-        case Reason.FIRED:
-            return words.put(words.phrases.tag)
+        case Reason.FIRED | Reason.DIGEST:
+            return words.put(words.phrases.tag if words.holds else words.phrases.tag_resolved)
         case Reason.REPEATED:
             return words.put(words.phrases.tag_repeated)
         case Reason.RESOLVED:
@@ -108,7 +108,7 @@ def _headline(words: Words) -> str:
     match words.notification.reason:
         case Reason.TEST:
             return words.put(words.phrases.test_headline)
-        case Reason.FIRED:
+        case Reason.FIRED | Reason.DIGEST:
             return words.put(words.texts.fired)
         case Reason.REPEATED:
             return words.put(words.texts.repeated)
@@ -121,6 +121,8 @@ def _subject(words: Words) -> str:
     """Return what the subject says; empty where it is the headline."""
     if words.is_test:
         return ""
+    if words.facts.members:
+        return words.put(words.texts.subject, gravest=_headline(_member(words, words.facts.members[0])))
     if words.holds:
         return words.put(words.texts.subject)
     ending = words.put(words.texts.resolved)
@@ -128,6 +130,8 @@ def _subject(words: Words) -> str:
 
 
 def _lead(words: Words) -> str:
+    if words.facts.members:
+        return words.put(words.phrases.digest_leads[words.facts.held_by or HoldReason.STORM])
     if words.is_test:
         return words.phrases.between_sentences.join((words.phrases.test_lead, _destinations(words)))
     if not words.holds and words.facts.by_settlement:
@@ -138,6 +142,11 @@ def _lead(words: Words) -> str:
         return words.put(words.phrases.ended_lead)
     sentences = (words.put(words.texts.lead), *_also_low(words), *_not_complete(words))
     return words.phrases.between_sentences.join(filter(None, sentences))
+
+
+def _late(words: Words) -> str:
+    facts = words.facts
+    return words.put(words.phrases.late) if facts.held_since and not facts.members else ""
 
 
 def _destinations(words: Words) -> str:
@@ -170,6 +179,9 @@ def _not_complete(words: Words) -> Iterator[str]:
 
 def _sections(words: Words) -> Iterator[Section]:
     phrases, facts, rule = words.phrases, words.facts, words.notification.rule
+    if facts.members:
+        yield from _entries(words)
+        return
     yield from figures(words)
     if facts.balance and (points := tuple(remarks(words, facts.balance))):
         yield Points("", points)
@@ -187,6 +199,30 @@ def _sections(words: Words) -> Iterator[Section]:
         yield _consequences(words)
     if advice := tuple(_advice(words)):
         yield Points(phrases.advice if rule in _COSTLY else phrases.what_to_do, advice, is_vital=False)
+
+
+def _member(words: Words, one: Notification) -> Words:
+    return Words(one, words.phrases, words.zone)
+
+
+def _entries(words: Words) -> Iterator[Section]:
+    """Yield the messages of a digest, the gravest first, and how many more there are."""
+    phrases, found = words.phrases, dict[str, list[Entry]]()
+    for one in (_member(words, member) for member in words.facts.members):
+        title = phrases.severities[one.notification.severity] if one.holds else phrases.ended
+        figure = amount(one)
+        note = " · ".join(filter(None, (figure.note if figure else "", one.notification.alert[:8])))
+        found.setdefault(title, []).append(Entry(_headline(one), figure.value if figure else "", note))
+    yield from (Entries(title, tuple(entries)) for title, entries in found.items())
+    if more := words.facts.more:
+        yield Points("", (phrases.more_messages.format(count=more),))
+
+
+def _footer(words: Words) -> tuple[str, ...]:
+    phrases = words.phrases
+    if words.is_test:
+        return ()
+    return (phrases.explain_each,) if words.facts.members else (words.put(phrases.explain), words.put(phrases.footer))
 
 
 def _files(words: Words) -> Iterator[str]:
@@ -271,7 +307,15 @@ def _advice(words: Words) -> Iterator[str]:
             yield phrases.advice_uncounted if lacks else phrases.advice_differing
         case Rule.FOREIGN_CURRENCY | Rule.REJECTED | Rule.FIRST_COST | Rule.UNASSIGNED_SPEND | Rule.UNTAGGED:
             yield from _advice_on_bills(words)
-        case Rule.CORRECTED | Rule.LATE | Rule.UNASSIGNED | Rule.CONFIG_REJECTED | Rule.CLOCK_WRONG | Rule.LEDGER_FAILING:
+        case (
+            Rule.CORRECTED
+            | Rule.LATE
+            | Rule.UNASSIGNED
+            | Rule.CONFIG_REJECTED
+            | Rule.CLOCK_WRONG
+            | Rule.LEDGER_FAILING
+            | Rule.DIGEST
+        ):
             return
 
 
@@ -316,7 +360,8 @@ def _closing(words: Words) -> Iterator[str]:
         who = clean(facts.detail.partition("\n")[0], NAME_LENGTH) or phrases.somebody
         yield words.put(phrases.test_why, who=who)
         return
-    yield words.put(_why(words))
+    if not facts.members:
+        yield words.put(_why(words))
     if words.notification.rule is Rule.LEDGER_FAILING:
         yield _next(words) if words.holds else phrases.over_now
         return
@@ -326,7 +371,8 @@ def _closing(words: Words) -> Iterator[str]:
     if len({day for _, day in facts.used_on}) > 1:
         days = phrases.comma.join(f"{phrases.categories[category]} {day.isoformat()}" for category, day in facts.used_on)
         yield phrases.used_on.format(days=days)
-    yield _next(words) if words.holds else phrases.over_now
+    if not facts.members:
+        yield _next(words) if words.holds else phrases.over_now
 
 
 def _why(words: Words) -> str:
@@ -370,5 +416,6 @@ def _next(words: Words) -> str:
             | Rule.FOREIGN_CURRENCY
             | Rule.REJECTED
             | Rule.UNASSIGNED
+            | Rule.DIGEST
         ):
             return phrases.next_spike if facts.spike else phrases.once

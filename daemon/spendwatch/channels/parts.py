@@ -85,6 +85,24 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """One message of a digest: its sentence, its figure, and its id."""
+
+    text: str
+    value: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The messages of a digest under each other."""
+
+    kind: ClassVar[str] = "entries"
+    title: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """A page where the reader can see more or act."""
 
@@ -92,7 +110,7 @@ class Link:
     url: str
 
 
-Section: TypeAlias = Table | Chart | Points
+Section: TypeAlias = Table | Chart | Points | Entries
 
 
 @dataclass(frozen=True, slots=True)

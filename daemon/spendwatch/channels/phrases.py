@@ -12,6 +12,7 @@ from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.discrepancy import Disagreement
 from spendwatch.domain.failure import Failure
+from spendwatch.domain.notification import HoldReason
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import Page, Severity
 from spendwatch.domain.scope import Counts, Dimension, Portion
@@ -291,3 +292,14 @@ class Phrases:
     over_now: str
     footer: str
     explain: str
+    held: Mapping[HoldReason, str]
+    """Why messages were held."""
+    late: str
+    """Of a message that was {held}."""
+    digest_leads: Mapping[HoldReason, str]
+    ended: str
+    """The heading of what is over, in a digest."""
+    one_message: str
+    many_messages: str
+    more_messages: str
+    explain_each: str

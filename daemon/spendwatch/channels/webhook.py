@@ -30,6 +30,7 @@ from spendwatch.pacing import asked_pause
 SCHEMA_VERSION = 1
 """Grows when a field of the body changes its meaning; new fields do not count."""
 
+_IN_SHORT = ("account", "account_name", "scope", "name", "month", "currency", "spend", "budget", "used", "threshold", "floor")
 _GONE = 410
 _WHOLE = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 _TEAMS_FAILED = "Webhook message delivery failed"
@@ -121,8 +122,22 @@ class WebhookChannel:
             **json_fields(notification, "reason", "severity", "state", "since", zone=self._zone),
             **facts_json(notification.facts, self._zone),
             "escalated": notification.rule is Rule.ESCALATED,
+            "members": [self._member(one) for one in notification.facts.members],
+            "more": str(notification.facts.more or ""),
             "summary": self._wording.summary(notification),
             "text": self._wording.text(notification),
+        }
+
+    def _member(self, one: Notification) -> dict[str, object]:
+        """Return one message of a digest in short."""
+        facts = one.facts
+        return {
+            "type": one.type,
+            **json_fields(one, alert_id="alert", notification_id="id", rule="rule.type"),
+            **json_fields(one, "reason", "severity", "state", "since", "created_at", zone=self._zone),
+            **{key: value for key, value in _figures(facts, self._zone).items() if key in _IN_SHORT},
+            "available": json_value(facts.balance and facts.balance.available),
+            "summary": self._wording.summary(one),
         }
 
 
@@ -140,7 +155,7 @@ def facts_json(facts: Facts, zone: tzinfo) -> dict[str, object]:
         "by_settlement": facts.by_settlement,
         **json_fields(facts, zone=zone, data_until="data_until", data_lags="lags"),
         "used_on": {category.value: day.isoformat() for category, day in facts.used_on},
-        **json_fields(facts, "last_bill_at", zone=zone),
+        **json_fields(facts, "last_bill_at", "held_since", "held_until", "held_by", zone=zone),
         "files": [{"name": clean(name), "why": clean(why)} for name, why in facts.files],
         "detail": clean(facts.detail),
         "cause": facts.cause,

@@ -9,12 +9,13 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from spendwatch.fields import Closed, PositiveDuration
+from spendwatch.channels.route_settings import Routed
+from spendwatch.fields import PositiveDuration
 
 _PREFIX = "whsec_"
 
 
-class WebhookConfig(Closed):
+class WebhookConfig(Routed):
     """A receiver of signed JSON."""
 
     type: Literal["webhook"] = "webhook"

@@ -11,7 +11,7 @@ from spendwatch.domain.alert import AlertState, Rule
 from spendwatch.domain.causes import Part
 from spendwatch.domain.errors import InvalidAmountError
 from spendwatch.domain.money import Money, parse_amount, percent, shown
-from spendwatch.domain.notification import Facts, Notification, Reason
+from spendwatch.domain.notification import Facts, HoldReason, Notification, Reason
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.period import BillingPeriod, Period, PeriodKind, duration_text, parse_duration, parse_period
 from spendwatch.domain.policy import FORECAST
@@ -133,6 +133,7 @@ class Words:
             "created": self.moment(self.notification.created_at),
             "severity": phrases.severities[self.notification.severity],
             "alert": clean(self.notification.alert, NAME_LENGTH),
+            **self._digest(),
         }
         filled |= {
             "within": phrases.within[self.kind].format_map(filled),
@@ -173,6 +174,15 @@ class Words:
             return ""
         of, tag = facts.name.removesuffix(f": {scope.budget}"), scope.budget.removeprefix(portion).strip()
         return self.phrases.portions[portion].format(name=clean(of, NAME_LENGTH), tag=clean(tag, NAME_LENGTH))
+
+    def _digest(self) -> dict[str, str]:
+        facts, phrases = self.facts, self.phrases
+        due, sent = facts.held_since, facts.held_until
+        count = len(facts.members) + facts.more
+        messages = phrases.one_message if count == 1 else phrases.many_messages.format(count=count)
+        held = phrases.held[facts.held_by or HoldReason.STORM]
+        moments = {name: self.moment(moment) if moment else phrases.unknown for name, moment in (("due", due), ("sent", sent))}
+        return {"messages": messages, "held": held, "gravest": phrases.unknown, **moments}
 
     def _used_up(self) -> str:
         day = self.facts.runway.zero.likely if self.facts.runway else None

@@ -46,6 +46,7 @@ _COMMANDS = {
     "alerts": ("spendwatch.cli.alerts", "alerts", "List alerts."),
     "explain": ("spendwatch.cli.explain", "explain", "Show why an alert was sent: rule, figures, bills, deliveries."),
     "backtest": ("spendwatch.cli.backtest", "backtest", "Show what past bills would have been notified of."),
+    "silence": ("spendwatch.cli.silence", "silence", "Hold the messages of some alerts for a while."),
     "deliveries": ("spendwatch.cli.deliveries", "deliveries", "List, retry or cancel deliveries."),
     "notify-test": ("spendwatch.cli.deliveries", "notify_test", "Send a message marked TEST."),
     "completion": ("spendwatch.cli.manual", "completion", "Print the completion script for bash, zsh or fish."),

@@ -21,7 +21,7 @@ def alerts(place: Place, *, everything: bool, as_json: bool) -> int:
     settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         found = [alert for alert in store.book.alerts() if everything or alert.is_firing]
-        notified, undelivered = store.book.notified(), {one.alert for one in store.book.undelivered()}
+        notified, undelivered = store.book.notified(), {which for one in store.book.undelivered() for which in one.alerts}
 
     def json(alert: Alert) -> dict[str, object]:
         return alert_json(alert, settings.zone, notified.get(alert.id, 0), is_undelivered=alert.id in undelivered)

@@ -164,6 +164,9 @@ def _print_policy(settings: Settings, watched: Sequence[Watch]) -> None:
     for name, config in settings.channels.items():
         found.add_row(name, config.type, clean(", ".join(_reached(config))))
     screen.print("", found, sep="\n")
+    for name, config in settings.channels.items():
+        for line in config.route_lines(settings.zone):
+            screen.print(f"{clean(name)}: {clean(line)}")
     screen.print(f"\nRejected bills, silent sources, failing channels: {', '.join(settings.policies.operators)}")
 
 
@@ -249,7 +252,10 @@ def _document(
 
 
 def _policy_json(settings: Settings, watched: Sequence[Watch]) -> dict[str, object]:
-    channels = [{"name": name, "type": one.type, "reaches": list(_reached(one))} for name, one in settings.channels.items()]
+    channels = [
+        {"name": name, "type": one.type, "reaches": list(_reached(one)), **one.route_json(settings.zone)}
+        for name, one in settings.channels.items()
+    ]
     balances = [
         {"account": account.account, "notifies_at": points, "channels": list(names)}
         for account in settings.accounts

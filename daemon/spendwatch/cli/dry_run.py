@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,8 +60,19 @@ class HeardBook(AlertBook):
         """Store alerts and deliveries; what is to be delivered to somebody is said."""
         new = super().commit(verdict, targets, now=now)
         if new:
-            self.said += [one for one in verdict.notifications if any(targets.get(channel) for channel in one.channels)]
+            for one in verdict.sent:
+                if any(targets.get(channel) for channel in one.channels):
+                    self._hear(one)
         return new
+
+    def _hear(self, one: Notification) -> None:
+        """Note what is said; over some channels the same may be said a little later."""
+        before = next((number for number, told in enumerate(self.said) if told.id == one.id), None)
+        if before is None:
+            self.said.append(one)
+        else:
+            channels = dict.fromkeys((*self.said[before].channels, *one.channels))
+            self.said[before] = replace(one, channels=tuple(channels))
 
 
 @contextmanager
@@ -73,6 +84,7 @@ def copied_app(settings: Settings) -> Iterator[tuple[App, HeardBook]]:
         database = open_database(scratch.state)
         book = HeardBook(database)
         app = App(scratch, replace(Store.of(database), book=book))
+        app.follow_up = timedelta()
         try:
             _copy(settings, app.store)
             yield app, book

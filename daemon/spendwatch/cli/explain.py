@@ -16,7 +16,7 @@ from spendwatch.channels.words import Words
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
-from spendwatch.cli.screen import clean, console, print_json, table, the_one, when
+from spendwatch.cli.screen import clean, console, held_by, print_json, table, the_one, when
 from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.causes import TELLING, Cause, Causes, splitting_of
@@ -24,7 +24,7 @@ from spendwatch.domain.count import counted
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money, percent, plain, shown
-from spendwatch.domain.notification import Delivery, Facts, Notification, NotificationId, Reason
+from spendwatch.domain.notification import Delivery, Facts, Held, HoldReason, Notification, NotificationId, Reason
 from spendwatch.domain.novelty import first_costs, threshold_of
 from spendwatch.domain.period import BillingPeriod, open_periods, parse_period
 from spendwatch.domain.policy import Watch, watches
@@ -38,7 +38,7 @@ from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView, spend_within
 from spendwatch.jobs.novelty_conditions import sums_of
 from spendwatch.jobs.overview import look
-from spendwatch.jobs.overview_json import alert_json
+from spendwatch.jobs.overview_json import alert_json, held_json
 from spendwatch.jobs.run_rates import RunRates
 from spendwatch.jobs.standings import dimensions, tagged_by_now
 from spendwatch.settings import Settings
@@ -63,6 +63,7 @@ class _Explained:
     """The same by causes."""
     bills: Sequence[EnteredStatement]
     deliveries: Sequence[Delivery]
+    held: Sequence[Held]
     times_notified: int
     is_undelivered: bool
 
@@ -119,8 +120,9 @@ def _explained(alert: Alert, store: Store, settings: Settings) -> _Explained:
         causes,
         _bills(alert, told, store),
         store.book.deliveries_of(alert.id),
+        store.book.held_of(alert.id),
         store.book.notified().get(alert.id, 0),
-        any(one.alert == alert.id for one in store.book.undelivered()),
+        any(alert.id in one.alerts for one in store.book.undelivered()),
     )
 
 
@@ -465,6 +467,10 @@ def _print_bills(found: _Explained, settings: Settings) -> None:
 def _print_deliveries(found: _Explained, settings: Settings) -> None:
     screen = console()
     screen.print("\nDeliveries")
+    for row in found.held:
+        screen.print(clean(_held_text(row, settings)), soft_wrap=False)
+    if not found.deliveries and found.held:
+        return
     if not found.deliveries:
         screen.print(_without_deliveries(found))
         return
@@ -483,6 +489,20 @@ def _print_deliveries(found: _Explained, settings: Settings) -> None:
     errors = dict.fromkeys((one.channel, one.target, one.last_error) for one in found.deliveries if one.last_error)
     for channel, target, error in errors:
         screen.print(f"  {channel}{f', {clean(target)}' if target else ''}: {clean(error)}", soft_wrap=False)
+
+
+def _held_text(row: Held, settings: Settings) -> str:
+    """Return how long a message waited, and what became of it."""
+    until = when(row.ended_at or row.until, settings.zone)
+    what = f"{row.channel}: held by {held_by(row)} from {when(row.held_at, settings.zone)} to {until}"
+    if row.ended_at == row.held_at:
+        what = f"{row.channel}: {when(row.held_at, settings.zone)}"
+    end = (
+        f", not sent: {row.dropped}" if row.dropped else ", then sent" if row.digest == row.notification else ", then sent late"
+    )
+    if row.digest and row.why is HoldReason.STORM and row.digest != row.notification:
+        end = ", sent in a digest"
+    return what + (end if row.ended_at else "")
 
 
 def _without_deliveries(found: _Explained) -> str:
@@ -523,6 +543,7 @@ def _json(found: _Explained, settings: Settings) -> dict[str, object]:
         "bills": [
             json_fields(one, "name", "layout", "received_at", "lines", "new", "changed", zone=zone) for one in found.bills
         ],
+        "held": [held_json(row, zone) for row in found.held],
         "deliveries": [
             json_fields(one, "id", notification="notification.id", reason="notification.reason")
             | json_fields(one, "channel", "target", "state", "attempts", "last_error", "settled_at", zone=zone)

@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spendwatch.cli.exits import Exit
+from spendwatch.domain.notification import Held, HoldReason
 from spendwatch.domain.period import duration_text
 
 _SAFE_WIDTH = 120
@@ -50,6 +51,17 @@ def parsed(text: str) -> Text:
 def clean(text: str) -> str:
     """Return hostile text for one table cell: no control characters, no markup."""
     return escape(text if text.isprintable() else "".join(char if char.isprintable() else "�" for char in text))
+
+
+def held_by(row: Held) -> str:
+    """Return what a message waits for, or waited for."""
+    match row.why:
+        case HoldReason.QUIET_HOURS:
+            return f"quiet hours of {row.channel}"
+        case HoldReason.SILENCE:
+            return f"silence {row.silence}"
+        case HoldReason.STORM:
+            return f"{row.channel}, to come together"
 
 
 @dataclass(frozen=True, slots=True)

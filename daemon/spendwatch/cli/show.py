@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from datetime import datetime, tzinfo
 
 import click
@@ -16,16 +16,17 @@ from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, month_option
 from spendwatch.cli.outlook import balance_lines
-from spendwatch.cli.screen import age_text, clean, console, flow, legend, marked, print_json, shortened, table, when
+from spendwatch.cli.screen import age_text, clean, console, flow, held_by, legend, marked, print_json, shortened, table, when
 from spendwatch.cli.spending import budgets_of, spending_table
 from spendwatch.cli.totals import outside_text
-from spendwatch.domain.alert import Rule
+from spendwatch.domain.alert import AlertId, Rule
 from spendwatch.domain.count import counted
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.errors import LedgerUnavailableError, printable
 from spendwatch.domain.money import Money
 from spendwatch.domain.period import BillingPeriod, days_text, duration_text, labels_in
 from spendwatch.domain.policy import Severity
+from spendwatch.domain.routing import Message
 from spendwatch.domain.scope import Counts
 from spendwatch.domain.statement import UNASSIGNED
 from spendwatch.jobs.insight import Insight
@@ -177,6 +178,8 @@ def _service(overview: Overview, running: Running, zone: tzinfo, screen: Console
         yield flow(
             screen, [marked(word, screen, clean(text)) for word, text in needs or [("ok", "nothing needs you")]], indent=""
         )
+    for line in _held(overview, zone):
+        yield flow(screen, [marked("notice", screen, line)], indent="")
     for line in stale:
         yield flow(screen, [marked("critical", screen, f"STALE  {clean(line)}")])
 
@@ -203,6 +206,16 @@ def _needs(overview: Overview) -> Iterator[tuple[str, str]]:
         yield "warning", f"{counted(rejected, 'bill')} rejected"
     if rest := sum(not (line.rule.is_about_balance or line.rule is Rule.REJECTED) for line in others):
         yield "warning", counted(rest, "other alert")
+
+
+def _held(overview: Overview, zone: tzinfo) -> Iterator[str]:
+    """Yield how many messages wait, for what and until when."""
+    waiting: dict[tuple[datetime, str], list[Message]] = {}
+    for one in overview.held:
+        if one.row:
+            waiting.setdefault((one.row.until, held_by(one.row)), []).append(one)
+    for (until, why), found in sorted(waiting.items()):
+        yield f"{counted(len(found), 'message')} held by {why} until {when(until, zone)}"
 
 
 def _stale(overview: Overview) -> Iterator[str]:
@@ -248,7 +261,8 @@ def _matters(overview: Overview, zone: tzinfo, screen: Console, *, everything: b
     month = labels_in(overview.period)
     wanted = [line for line in overview.matters if overview.is_of_now or line.alerts[0].key.period in month]
     shown = wanted if everything else wanted[:_MOST_MATTERS]
-    rows = [(marked(line.severity.value, screen), _matter_text(line), line.alerts[0].id[:8]) for line in shown]
+    held = {one.said.alert for one in overview.held}
+    rows = [(marked(line.severity.value, screen), _matter_text(line, held), line.alerts[0].id[:8]) for line in shown]
     rows += [(marked("notice", screen), text, "") for account in overview.accounts if (text := _unlimited(account))]
     if rows and overview.is_of_now:
         room = _MOST_LINES * (screen.width - len("x critical") - len("12345678") - 4) - len(" …")
@@ -266,11 +280,11 @@ def _matters(overview: Overview, zone: tzinfo, screen: Console, *, everything: b
         yield table(("SEVERITY", "SINCE", "EACH ALERT AS IT BEGAN", "ID"), each, wraps="EACH ALERT AS IT BEGAN")
 
 
-def _matter_text(line: MatterLine) -> str:
+def _matter_text(line: MatterLine, held: Container[AlertId]) -> str:
     if line.is_undelivered:
         return f"UNDELIVERED, nobody could be notified: {line.text}"
     if not line.notified:
-        return f"{line.text}; not delivered yet"
+        return f"{line.text}; {'held' if any(one.id in held for one in line.alerts) else 'not delivered yet'}"
     reached = _SHARES.sub(r"\1, ", ", ".join(line.reached))
     at = " at " if line.rule.is_about_spend else ": "
     return f"{line.text}; notified{at}{reached}" if reached else line.text

@@ -43,6 +43,8 @@ class Rule(StrEnum):
     LEDGER_FAILING = "ledger.failing"
     ESCALATED = "balance.escalated"
     """An account stays overdue: additional channels are notified."""
+    DIGEST = "alerts.digest"
+    """No alert: several messages in one."""
 
     # Enum hashes its name in Python, at every look-up; every known alert is looked up in every round.
     __hash__ = str.__hash__

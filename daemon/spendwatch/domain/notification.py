@@ -35,7 +35,18 @@ class Reason(StrEnum):
     FIRED = "fired"
     REPEATED = "repeated"
     RESOLVED = "resolved"
+    DIGEST = "digest"
+    """Several messages in one."""
     TEST = "test"
+
+
+class HoldReason(StrEnum):
+    """Why a message waits."""
+
+    QUIET_HOURS = "quiet_hours"
+    SILENCE = "silence"
+    STORM = "storm"
+    """Too many at once: they come together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +114,14 @@ class Facts:
     """Whether the figures are those of the billing API, which is late and leaves out what is not settled yet."""
     links: tuple[tuple[Page, str], ...] = ()
     """Pages of the provider's console where something can be done, with their addresses."""
+    held_since: datetime | None = None
+    """When the message was due, where it was held; the figures are of that moment."""
+    held_until: datetime | None = None
+    held_by: HoldReason | None = None
+    members: tuple[Notification, ...] = ()
+    """The messages of a digest, the gravest first."""
+    more: int = 0
+    """How many further messages the digest stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +149,36 @@ class Notification:
         return Notification(*told)
 
     @property
+    def alerts(self) -> tuple[AlertId, ...]:
+        """What it tells of: its own alert, or those of a digest."""
+        return tuple(one.alert for one in self.facts.members) or (self.alert,)
+
+    @property
     def type(self) -> str:
         """The `type` of a webhook's body."""
         if self.reason is Reason.TEST:
             return "test"
-        if self.state is AlertState.FIRING:
+        if self.state is AlertState.FIRING or self.reason is Reason.DIGEST:
             return self.rule.type
         return "balance.recovered" if self.rule.is_about_balance else "alert.resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One message that waits, or waited, for its channel."""
+
+    notification: NotificationId
+    channel: ChannelName
+    held_at: datetime
+    until: datetime
+    why: HoldReason
+    silence: str = ""
+    """The silence's id."""
+    digest: NotificationId = NotificationId("")
+    """What told of it in the end: a digest, the message itself, or the same marked as late; empty until then."""
+    ended_at: datetime | None = None
+    dropped: str = ""
+    """Why nothing was sent after all."""
 
 
 NO_FACTS = Facts()

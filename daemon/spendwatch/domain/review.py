@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 
 from spendwatch.domain.alert import Alert, AlertId, AlertKey, AlertState, Matter, Rule
-from spendwatch.domain.notification import Facts, Notification, Reason, notification_id
+from spendwatch.domain.notification import Facts, Held, Notification, Reason, notification_id
 from spendwatch.domain.period import parse_period
 from spendwatch.domain.policy import ChannelName, Severity, channels_of
 from spendwatch.domain.scope import AlertScope
@@ -23,10 +23,22 @@ class Verdict:
 
     alerts: tuple[Alert, ...] = ()
     notifications: tuple[Notification, ...] = ()
+    held: tuple[Held, ...] = ()
+    """What does not go out over a channel now, and what waited until now."""
+
+    @property
+    def sent(self) -> tuple[Notification, ...]:
+        """The notifications that go out now, each with the channels over which it does."""
+        # A message that has waited and goes out as it was is its own digest.
+        withheld = {(row.notification, row.channel) for row in self.held if row.digest != row.notification}
+        if not withheld:
+            return self.notifications
+        ways = ((one, tuple(name for name in one.channels if (one.id, name) not in withheld)) for one in self.notifications)
+        return tuple(one if ways == one.channels else replace(one, channels=ways) for one, ways in ways if ways)
 
     def __add__(self, other: Verdict) -> Verdict:
         """Return both."""
-        return Verdict(self.alerts + other.alerts, self.notifications + other.notifications)
+        return Verdict(self.alerts + other.alerts, self.notifications + other.notifications, self.held + other.held)
 
 
 NO_VERDICT = Verdict()

@@ -20,6 +20,7 @@ from spendwatch.domain.review import (
     one_message_per_matter,
     review_conditions,
 )
+from spendwatch.domain.routing import FOLLOW_UP, Message, Routing, route, tags_of
 from spendwatch.domain.scope import AlertScope
 from spendwatch.domain.standing import Standing
 from spendwatch.domain.thresholds import threshold_conditions
@@ -70,10 +71,11 @@ def assess(
         balances.watch_since(judged.short.begun)
     if judged.learning.new or judged.learning.given_up:
         ledger.learn(judged.learning.new, judged.learning.given_up)
+    routed = _routed(here, judged.verdict, judged.watched, book, book.waiting())
     if judged.foreseen is None:
-        new = book.commit(judged.verdict, around.targets, now=now) + _foresee_many(here, judged, ledger, book)
+        new = book.commit(routed, around.targets, now=now) + _foresee_many(here, judged, ledger, book)
     else:
-        new = _commit_foreseen(here, judged.verdict, judged.foreseen, book)
+        new = _commit_foreseen(here, routed, judged.foreseen, book)
     insight.judged_days = judged.short.judged
     return new
 
@@ -205,7 +207,7 @@ def _foresee_many(here: _Round, judged: _Judged, ledger: Ledger, book: AlertBook
             return 0
         compared, foreseen = here.compare(view, judged.standings, judged.watched)
         verdict = _in_full(here, view, compared, judged.watched)
-    return _commit_foreseen(here, verdict, foreseen, book)
+    return _commit_foreseen(here, _routed(here, verdict, judged.watched, book), foreseen, book)
 
 
 def _commit_foreseen(here: _Round, verdict: Verdict, foreseen: Foretold, book: AlertBook) -> int:
@@ -224,3 +226,21 @@ def _in_full(
     zone, paces = here.around.zone, here.insight.paces
     in_full = enriched(merged.notifications, view, here.policies, watched, paces, fresh=here.fresh, zone=zone)
     return Verdict(merged.alerts, in_full) + over
+
+
+def _routed(here: _Round, verdict: Verdict, watched: Watched, book: AlertBook, waiting: Sequence[Message] = ()) -> Verdict:
+    """Return the verdict with what waits, and with what comes as digests instead; `waiting`: what has waited so far."""
+    around, now = here.around, here.now
+    if not verdict.notifications and not waiting:
+        return verdict
+    routing = Routing(
+        routes=around.routes,
+        silences=book.silences(at=now),
+        waiting=waiting,
+        digested=book.digested(now - 2 * FOLLOW_UP),
+        follow_up=around.follow_up,
+        gathering=around.gathering,
+        tags=lambda scope: tags_of(watch) if (watch := watched.get(scope)) else (),
+    )
+    firing = {alert.id for alert in here.known.firing()} - {alert.id for alert in verdict.alerts}
+    return route(verdict, routing, firing | {alert.id for alert in verdict.alerts if alert.is_firing}, now=now)

@@ -15,6 +15,7 @@ from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.period import PeriodKind, duration_text
 from spendwatch.domain.policy import ChannelName, Policies, Severity, channels_of
 from spendwatch.domain.review import ONE_SHOT_LASTS, AlertsKnown, Condition
+from spendwatch.domain.routing import FOLLOW_UP, Route
 from spendwatch.domain.scope import AlertScope, BudgetScope, NamedScope, Subject
 from spendwatch.domain.standing import Standing
 from spendwatch.domain.statement import SourceName
@@ -49,6 +50,12 @@ class Surroundings:
     """Whether bills are being entered just now, so that more of the same import may follow."""
     strayed: str = ""
     """The reason why what waited for a channel that is gone was given up."""
+    routes: Mapping[ChannelName, Route] = field(default_factory=dict)
+    """What each channel is spared."""
+    follow_up: timedelta = FOLLOW_UP
+    """How long messages wait for each other after a digest."""
+    gathering: timedelta = timedelta()
+    """How long messages wait for further bills."""
 
 
 def foreign_conditions(standings: Sequence[Standing], names: Mapping[str, str]) -> list[Condition]:
@@ -119,7 +126,7 @@ def health_conditions(
             if not source.is_stale(now, after):
                 going_on.add(source.name)
     found += _silent_accounts(view, around, known, fresh, going_on)
-    lost = {one.alert for one in around.undelivered}
+    lost = {alert for one in around.undelivered for alert in one.alerts}
     untold = [alert.summary for alert in known.firing() if alert.id in lost]
     gone = {
         ChannelHealth(name)
@@ -192,7 +199,8 @@ def ways_of(said: Notification, around: Surroundings) -> tuple[ChannelName, ...]
         return _ways_around(ChannelName(said.facts.name), around)
     is_about_money = rule.is_about_spend or rule.is_about_balance or rule.is_about_news
     if not (is_about_money or rule in {Rule.FOREIGN_CURRENCY, Rule.LATE, Rule.SPIKE}):
-        return policies.operators
+        is_there = [name for name in said.channels if name in around.targets and rule is Rule.DIGEST]
+        return tuple(is_there) or policies.operators
     if rule is Rule.ESCALATED and payer and payer.balance and payer.balance.escalation:
         return payer.balance.escalation.channels
     workspace = scope.workspace if isinstance(scope, BudgetScope) else None

@@ -20,6 +20,7 @@ from spendwatch.domain.money import Currency, Money, share_of
 from spendwatch.domain.period import BillingPeriod, Period, ShortPeriod, open_periods
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity
 from spendwatch.domain.review import AlertsKnown
+from spendwatch.domain.routing import Message
 from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.scope import AlertScope, BudgetScope, Counts, Dimension
 from spendwatch.domain.series_selection import Unwatched, authorities, uncounted, unwatched
@@ -197,6 +198,8 @@ class Overview:
     """How many deliveries of each alert arrived."""
     undelivered: frozenset[AlertId] = frozenset()
     """Firing alerts whose notification reached nobody."""
+    held: tuple[Message, ...] = ()
+    """Messages that wait for quiet hours, a silence or the end of a storm."""
     matters: tuple[MatterLine, ...] = ()
     """The same alerts, one row for all that are about the same."""
     is_of_now: bool = True
@@ -246,7 +249,7 @@ def look(
         sources = {source.name: source for source in health.sources()}
         checks, readings = ledger.checks(month), tuple(health.readings())
     firing = tuple(sorted(firing, key=lambda alert: (-alert.severity.rank, alert.since, alert.id)))
-    notified, undelivered = book.notified(), frozenset(one.alert for one in book.undelivered())
+    notified, undelivered = book.notified(), frozenset(alert for one in book.undelivered() for alert in one.alerts)
     by_scope = standings.by_scope | {one.watch.scope: one for one in standings.short}
     figures = Figures(month, by_scope, _likely(accounts), _balances(accounts) if is_of_now else {})
     return Overview(
@@ -265,6 +268,7 @@ def look(
         readings=readings,
         notified=notified,
         undelivered=undelivered,
+        held=tuple(book.waiting()),
         matters=matter_lines(firing, figures, notified, undelivered),
         is_of_now=is_of_now,
     )

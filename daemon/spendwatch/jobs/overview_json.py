@@ -9,6 +9,7 @@ from spendwatch.domain.balance import Position
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.layouts import API_LAG
 from spendwatch.domain.money import plain
+from spendwatch.domain.notification import Held
 from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.standing import Split
 from spendwatch.exact_json import json_fields, json_value, period_json, position_json
@@ -28,6 +29,7 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
             alert_json(alert, zone, overview.notified.get(alert.id, 0), is_undelivered=alert.id in overview.undelivered)
             for alert in overview.alerts
         ],
+        "held": [held_json(one.row, zone) | {"alert": one.said.alert} for one in overview.held if one.row],
         "matters": [_matter_json(line) for line in overview.matters],
         "sources": [_source_json(source, zone) for source in overview.sources],
         "reading": [
@@ -36,6 +38,12 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
             for one in overview.readings
         ],
     }
+
+
+def held_json(row: Held, zone: tzinfo) -> _Plain:
+    """Return how a message waits, or waited, and what became of it."""
+    fields = json_fields(row, "notification", "channel", "held_at", "until", "why", "silence", zone=zone)
+    return fields | json_fields(row, "ended_at", "dropped", told_by="digest", zone=zone)
 
 
 def _account_json(account: AccountOverview, overview: Overview, zone: tzinfo) -> _Plain:

@@ -23,6 +23,7 @@ from spendwatch.domain.outstanding import Charged, OutstandingDay
 from spendwatch.domain.period import BillingPeriod, PeriodClose
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
+from spendwatch.domain.routing import Message, Silence
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.series_selection import DayTotal
 from spendwatch.domain.standing import SpendSum, WatchedSince
@@ -223,8 +224,17 @@ class AlertBook(Protocol):
         What is there already by its identity stays as it is. Returns how many deliveries are new.
         """
 
+    def waiting(self) -> Sequence[Message]:
+        """Return what is held, the oldest first."""
+
+    def digested(self, since: datetime) -> Mapping[ChannelName, datetime]:
+        """Return when each channel last had a digest since then."""
+
+    def silences(self, *, at: datetime | None = None) -> Sequence[Silence]:
+        """Return all silences, or those that have not ended then."""
+
     def undelivered(self) -> Sequence[Notification]:
-        """Return the latest notification of each firing alert that reached nobody and is not being sent."""
+        """Return the latest notification of each firing alert, or the digest with it, that reached nobody and does not wait."""
 
     def notified(self) -> Mapping[AlertId, int]:
         """Return for each alert how many deliveries arrived; alerts of which none did are left out."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from spendwatch.domain.alert import AlertId, AlertState
 from spendwatch.domain.notification import Delivery, DeliveryState, Notification
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.store.alert import alert, alerts_beginning, alerts_listed, alerts_that_matter, put_alerts
-from spendwatch.store.database import Book, reads
+from spendwatch.store.database import Book, reads, writes
 from spendwatch.store.delivery import deliveries, delivery, put_deliveries, select_deliveries
+from spendwatch.store.held import digested_since, held, held_rows, put_held, waiting_messages
 from spendwatch.store.notification import notification, notifications_about, put_notifications
+from spendwatch.store.silence import add_silence, end_silence, silences, silences_beginning
 
 
 class AlertBook(Book):
@@ -24,42 +26,69 @@ class AlertBook(Book):
     alerts = reads(alerts_listed)
     find = reads(alerts_beginning)
     notifications_of = reads(notifications_about)
+    waiting = reads(waiting_messages)
+    digested = reads(digested_since)
+    held_of = reads(held_rows)
+    silences = reads(silences)
+    find_silence = reads(silences_beginning)
+    add_silence = writes(add_silence)
+    end_silence = writes(end_silence)
 
     def commit(self, verdict: Verdict, targets: Mapping[ChannelName, Sequence[str]], *, now: datetime) -> int:
         """Store alerts, and for each notification one delivery a channel and target: all of it or nothing.
 
-        What is there already by its identity stays as it is. Returns how many deliveries are new.
+        What is held gets none. What is there already by its identity stays as it is. Returns how many deliveries are new.
         """
-        if not verdict.alerts and not verdict.notifications:
+        if not verdict.alerts and not verdict.notifications and not verdict.held:
             return 0
         with self._database.writing() as connection:
             put_alerts(connection, verdict.alerts)
             put_notifications(connection, verdict.notifications)
-            return put_deliveries(connection, verdict.notifications, targets, now)
+            put_held(connection, verdict.held)
+            return put_deliveries(connection, verdict.sent, targets, now)
 
     def undelivered(self) -> Sequence[Notification]:
-        """Return the latest notification of each firing alert that reached nobody and is not being sent."""
+        """Return the latest notification of each firing alert, or the digest with it, that reached nobody and is not under way.
+
+        What waits is under way.
+        """
         later, copy = notification.alias(), select(delivery.c.id).where(delivery.c.notification == notification.c.id)
-        # From the notification on: of ten thousand, next to none has no living copy, but all of their alerts may fire.
-        query = select(notification.c.body).where(
-            ~copy.where(delivery.c.state != DeliveryState.DEAD).exists(),
+        is_latest = (
             select(alert.c.id).where(alert.c.id == notification.c.alert, alert.c.state == AlertState.FIRING).exists(),
             ~select(later.c.id)
             .where(later.c.alert == notification.c.alert, later.c.created_at > notification.c.created_at)
             .exists(),
         )
+        # From the notification on: of ten thousand, next to none has no living copy, but all of their alerts may fire.
+        has_none = ~copy.where(delivery.c.state != DeliveryState.DEAD).exists()
+        alone = select(notification.c.body).where(
+            has_none, ~select(held.c.channel).where(held.c.notification == notification.c.id).exists(), *is_latest
+        )
+        digests = select(held.c.digest).join(notification, notification.c.id == held.c.notification).where(*is_latest)
+        died = copy.where(delivery.c.state == DeliveryState.DEAD).exists()
+        lost = select(notification.c.body).where(died, has_none, notification.c.id.in_(digests))
         with self._database.reading() as connection:
-            return tuple(connection.scalars(query.order_by(notification.c.created_at)))
+            found = [one for query in (alone, lost) for one in connection.scalars(query.order_by(notification.c.created_at))]
+        return tuple({one.id: one for one in found}.values())
 
     def notified(self) -> Mapping[AlertId, int]:
-        """Return for each alert how many deliveries arrived; alerts of which none did are left out."""
-        arrived = select(notification.c.alert, func.count()).join(delivery).where(delivery.c.state == DeliveryState.DELIVERED)
+        """Return for each alert how many deliveries arrived, those of digests with it included."""
+        arrived = select(notification.c.alert, delivery.c.id).join(delivery).where(delivery.c.state == DeliveryState.DELIVERED)
+        together = (
+            select(notification.c.alert, delivery.c.id)
+            .join(held, held.c.notification == notification.c.id)
+            .join(delivery, delivery.c.notification == held.c.digest)
+            .where(delivery.c.state == DeliveryState.DELIVERED)
+        )
+        each = arrived.union(together).subquery()
         with self._database.reading() as connection:
-            found = connection.execute(arrived.group_by(notification.c.alert)).all()
+            found = connection.execute(select(each.c.alert, func.count()).group_by(each.c.alert)).all()
         return {AlertId(which): number for which, number in found}
 
     def deliveries_of(self, which: AlertId) -> Sequence[Delivery]:
-        """Return every delivery of the alert's notifications, the oldest first."""
-        query = select_deliveries(notification.c.alert == which)
+        """Return every delivery of the alert's notifications and of the digests with them, the oldest first."""
+        digests = select(held.c.digest).join(notification, notification.c.id == held.c.notification)
+        is_told = delivery.c.notification.in_(digests.where(notification.c.alert == which))
+        query = select_deliveries(or_(notification.c.alert == which, is_told))
         with self._database.reading() as connection:
             return deliveries(connection, query.order_by(notification.c.created_at, delivery.c.channel, delivery.c.target))

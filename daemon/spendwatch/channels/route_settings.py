@@ -1,0 +1,130 @@
+"""What every channel may be spared: quiet hours, and many messages at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import time
+from typing import Annotated, ClassVar, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field, PlainValidator, model_validator
+
+from spendwatch.domain.errors import printable
+from spendwatch.domain.policy import Severity
+from spendwatch.domain.routing import QuietHours, Route
+from spendwatch.fields import Closed, one_text
+
+_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
+_MIDNIGHT = "24:00"
+_UNLIMITED, _MOST = "unlimited", 1000
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAYS: Mapping[str, frozenset[int]] = {
+    "weekdays": frozenset(range(5)),
+    "weekends": frozenset({5, 6}),
+    **{name: frozenset({number}) for number, name in enumerate(_WEEKDAYS)},
+}
+
+
+def _time_of_day(value: object) -> str:
+    text = one_text(value)
+    if text != _MIDNIGHT and not _TIME.fullmatch(text):
+        msg = f"not a time of day: {printable(text)}; write it like 08:00"
+        raise ValueError(msg)
+    return text
+
+
+def _zone(value: object) -> ZoneInfo:
+    try:
+        return ZoneInfo(one_text(value))
+    except (ValueError, OSError, KeyError):
+        msg = f"not a time zone: {printable(one_text(value))}; write an IANA name like Asia/Shanghai"
+        raise ValueError(msg) from None
+
+
+def _most(value: object) -> int:
+    text = one_text(value)
+    if text == _UNLIMITED:
+        return 0
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _MOST):
+        msg = f"must be a whole number from 1 to {_MOST}, or {_UNLIMITED}, not {printable(text)}"
+        raise ValueError(msg)
+    return int(text)
+
+
+def _a_list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+TimeOfDay = Annotated[str, PlainValidator(_time_of_day, json_schema_input_type=str)]
+Days = Annotated[
+    list[Literal["weekdays", "weekends", "mon", "tue", "wed", "thu", "fri", "sat", "sun"]],
+    BeforeValidator(_a_list),
+    Field(min_length=1),
+]
+
+
+class QuietHoursPart(Closed):
+    """A time of day in which a channel keeps quiet."""
+
+    from_: TimeOfDay = Field(alias="from")
+    to: TimeOfDay
+    zone: Annotated[ZoneInfo, PlainValidator(_zone, json_schema_input_type=str)] | None = None
+    """Left out: the billing time zone."""
+    days: Days | None = None
+    """The days on which it begins; left out: every day."""
+    except_: list[Severity] = Field(alias="except", default_factory=list)
+    hold_overdue: bool = False
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Self:
+        if self.from_ == _MIDNIGHT:
+            msg = "from: the day begins at 00:00"
+            raise ValueError(msg)
+        if self.from_ == self.to:
+            msg = f"from and to are both {self.to}: for the whole day write from 00:00 to {_MIDNIGHT}"
+            raise ValueError(msg)
+        return self
+
+    def hours(self, zone: ZoneInfo) -> QuietHours:
+        """What it means."""
+        days = frozenset().union(*(_DAYS[day] for day in self.days)) if self.days else frozenset(range(len(_WEEKDAYS)))
+        end = None if self.to == _MIDNIGHT else time.fromisoformat(self.to)
+        return QuietHours(
+            time.fromisoformat(self.from_), end, self.zone or zone, days, frozenset(self.except_), self.hold_overdue
+        )
+
+    def line(self, zone: ZoneInfo) -> str:
+        """What it means, in one sentence."""
+        days = f" on {', '.join(self.days)}" if self.days else ""
+        passing = [*(one.value for one in self.except_), *([] if self.hold_overdue else ["overdue"])]
+        besides = f", except {' and '.join(passing)}" if passing else ""
+        return f"quiet from {self.from_} to {self.to} ({(self.zone or zone).key}){days}{besides}"
+
+
+QuietHoursParts = Annotated[list[QuietHoursPart], BeforeValidator(_a_list)]
+
+
+class Routed(Closed):
+    """What a channel of any type is spared."""
+
+    usual_max: ClassVar[int] = 0
+    max_messages: Annotated[int, PlainValidator(_most, json_schema_input_type=str)] | None = None
+    """More messages in one round become one digest; 0: no limit; left out: as is usual for the type."""
+    quiet_hours: QuietHoursParts = Field(default_factory=list)
+
+    def route(self, zone: ZoneInfo) -> Route:
+        """What it means."""
+        most = self.usual_max if self.max_messages is None else self.max_messages
+        return Route(most or None, tuple(part.hours(zone) for part in self.quiet_hours))
+
+    def route_lines(self, zone: ZoneInfo) -> tuple[str, ...]:
+        """What it means, in sentences for `check`."""
+        most = self.route(zone).max_messages
+        storm = (f"more than {most} messages in one round come as one",) if most else ()
+        return (*storm, *(part.line(zone) for part in self.quiet_hours))
+
+    def route_json(self, zone: ZoneInfo) -> dict[str, object]:
+        """The same for programs."""
+        parts = ((part.model_dump(mode="json", by_alias=True), part.zone or zone) for part in self.quiet_hours)
+        return {"max_messages": self.route(zone).max_messages, "quiet_hours": [part | {"zone": own.key} for part, own in parts]}

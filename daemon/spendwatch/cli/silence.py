@@ -1,0 +1,169 @@
+"""`silence`."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import uuid
+from collections.abc import Iterable
+from datetime import datetime, timedelta, tzinfo
+
+import click
+
+from spendwatch.cli import Place
+from spendwatch.cli.exits import Exit
+from spendwatch.cli.options import json_option, list_unless_told
+from spendwatch.cli.screen import clean, print_list, the_one, when
+from spendwatch.domain.alert import Rule
+from spendwatch.domain.policy import Policies, Severity
+from spendwatch.domain.routing import Silence
+from spendwatch.domain.scope import can_fit
+from spendwatch.exact_json import json_fields
+from spendwatch.fields import duration
+from spendwatch.settings.suggestions import suggestion
+from spendwatch.state import opened_store, system_clock
+
+LONGEST = timedelta(days=90)
+_MATCHERS = ("rule", "account", "workspace", "tags", "severity")
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def silence(ctx: click.Context, *, as_json: bool) -> None:
+    """Hold the messages of some alerts for a while. Evaluation goes on, and every silence ends by itself."""
+    list_unless_told(ctx, list_silences, as_json=as_json)
+
+
+@silence.command(short_help="Hold messages until a time.")
+@click.option("--rule", metavar="PATTERN", default="", help="A rule like spend.forecast or balance.*; '*': every rule.")
+@click.option("--account", metavar="NAME", default="", help="An account, by its name or id.")
+@click.option("--workspace", metavar="PATTERN", default="", help="Workspaces, by id or name, like 'llm-demo*'.")
+@click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="Budgets that select this tag; several must all fit.")
+@click.option("--severity", type=click.Choice([one.value for one in Severity]))
+@click.option("--for", "lasts", metavar="DURATION", help="How long, like 4h or 2d; 90d at most.")
+@click.option("--until", metavar="TIME", help="Until when, like 2026-09-16T18:00, in the billing time zone.")
+@click.option("--comment", default="", help="Why, for those who see it.")
+@click.option("--by", "author", default="", help="Who wants it. Default: your user name.")
+@click.pass_obj
+def add(
+    place: Place,
+    *,
+    rule: str,
+    account: str,
+    workspace: str,
+    tags: tuple[str, ...],
+    severity: str | None,
+    lasts: str | None,
+    until: str | None,
+    comment: str,
+    author: str,
+) -> int:
+    """Hold the messages of alerts that fit all these options; at the end what still fires is sent as one message.
+
+    What begins and ends during the silence is recorded, and not sent. Expire it earlier with: spendwatch silence expire ID
+    """
+    settings, now = place.settings(), system_clock()
+    if not (rule or account or workspace or tags or severity):
+        msg = "name what to silence: --rule, --account, --workspace, --tag or --severity; --rule '*' is everything"
+        raise click.UsageError(msg)
+    _check_patterns(rule, workspace, tags)
+    one = Silence(
+        id=uuid.uuid4().hex[:8],
+        created_at=now,
+        ends_at=_end(lasts, until, now, settings.zone),
+        author=author or os.environ.get("SUDO_USER") or getpass.getuser(),
+        comment=comment,
+        rule=rule,
+        account=_account(account, settings.policies) if account else "",
+        workspace=workspace,
+        tags=tags,
+        severity=severity or "",
+    )
+    with opened_store(settings) as store:
+        store.book.add_silence(one)
+    click.echo(f"Silence {one.id} ({one.matchers}) until {when(one.ends_at, settings.zone)}.")
+    return Exit.DONE
+
+
+def _check_patterns(rule: str, workspace: str, tags: Iterable[str]) -> None:
+    from fnmatch import fnmatchcase  # noqa: PLC0415 -- needed only here
+
+    names = {name for one in Rule for name in (one.value, one.type)}
+    if rule and not any(fnmatchcase(name, rule) for name in names):
+        msg = f"no rule fits {rule!r}; {suggestion(rule, names)}"
+        raise click.BadParameter(msg, param_hint="--rule")
+    if workspace and not can_fit(workspace):
+        msg = f"{workspace!r} can never match"
+        raise click.BadParameter(msg, param_hint="--workspace")
+    if odd := next((tag for tag in tags if not tag.partition("=")[0] or "=" not in tag), None):
+        msg = f"write it like team=search, not {odd!r}"
+        raise click.BadParameter(msg, param_hint="--tag")
+
+
+def _end(lasts: str | None, until: str | None, now: datetime, zone: tzinfo) -> datetime:
+    """Return when it ends; without an end, or with one too far away, it is refused."""
+    if (lasts is None) == (until is None):
+        msg = "say when it ends: --for 4h, or --until 2026-09-16T18:00"
+        raise click.UsageError(msg)
+    try:
+        if lasts is not None:
+            end, hint = now + duration(lasts), "--for"
+        else:
+            moment, hint = datetime.fromisoformat(until or ""), "--until"
+            end = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--for" if lasts is not None else "--until") from None
+    if not now < end <= now + LONGEST:
+        what = "is not in the future" if end <= now else f"is more than {LONGEST.days} days away"
+        msg = f"{when(end, zone)} {what}"
+        raise click.BadParameter(msg, param_hint=hint)
+    return end
+
+
+def _account(text: str, policies: Policies) -> str:
+    ids = {known: one.account for one in policies.accounts for known in (one.account, one.name)}
+    if text not in ids:
+        msg = f"there is no account {text!r}; {suggestion(text, [one.name for one in policies.accounts])}"
+        raise click.BadParameter(msg, param_hint="--account")
+    return ids[text]
+
+
+@silence.command("list")
+@click.option("--all", "everything", is_flag=True, help="Include silences that have ended.")
+@json_option
+@click.pass_obj
+def list_silences(place: Place, *, everything: bool = False, as_json: bool = False) -> int:
+    """List silences, the one that ends first at the top."""
+    settings, now = place.settings(), system_clock()
+    with opened_store(settings, read_only=True) as store:
+        found = store.book.silences(at=None if everything else now)
+        held = [message.row.silence for message in store.book.waiting() if message.row]
+
+    def row(one: Silence) -> tuple[str, ...]:
+        ends = when(one.ends_at, settings.zone)
+        return one.id, ends, str(held.count(one.id)), clean(one.author), clean(one.matchers), clean(one.comment)
+
+    def json(one: Silence) -> dict[str, object]:
+        fields = json_fields(one, "id", "created_at", "ends_at", "author", "comment", *_MATCHERS, zone=settings.zone)
+        return fields | {"held": held.count(one.id)}
+
+    none = "No silence on record." if everything else "No silence is active."
+    headings = ("ID", "UNTIL", "HELD", "BY", "WHAT", "COMMENT")
+    return print_list("silences", found, json if as_json else None, headings, row, none=none, wraps="COMMENT")
+
+
+@silence.command(short_help="End a silence now.")
+@click.argument("which", metavar="ID")
+@click.pass_obj
+def expire(place: Place, which: str) -> int:
+    """End the silence ID now: what it holds and still fires is sent in the next round."""
+    settings, now = place.settings(), system_clock()
+    with opened_store(settings) as store:
+        one = the_one(store.book.find_silence(which), "silence", which, "spendwatch silence list")
+        if one.ends_at <= now:
+            msg = f"{one.id} ended at {when(one.ends_at, settings.zone)}"
+            raise click.BadParameter(msg, param_hint="ID")
+        store.book.end_silence(one.id, now)
+    click.echo(f"Silence {one.id} has ended.")
+    return Exit.DONE

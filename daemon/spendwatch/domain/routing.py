@@ -1,0 +1,317 @@
+"""Which messages go out over a channel now, which wait, and which become one digest. Pure; evaluation is never held."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from fnmatch import fnmatchcase
+from typing import NamedTuple, TypeAlias
+
+from spendwatch.domain.alert import AlertId, AlertState, Rule
+from spendwatch.domain.causes import NO_CAUSES, NO_COURSE
+from spendwatch.domain.commodity import NOTHING_TO_FEAR
+from spendwatch.domain.notification import Facts, Held, HoldReason, Notification, NotificationId, Reason
+from spendwatch.domain.policy import ChannelName, Severity, Watch
+from spendwatch.domain.review import Verdict
+from spendwatch.domain.scope import NO_ACCOUNT, NOTHING, TAG, AlertScope, BudgetScope
+
+FOLLOW_UP = timedelta(minutes=5)
+"""After a digest, further messages of its channel wait that long for each other."""
+GATHERING, FIRST_GATHERING = timedelta(seconds=10), timedelta(minutes=10)
+"""So long, at most, messages wait for further bills of the same look at a source, and of a first import."""
+MOST_MEMBERS = 100
+"""Of a digest; it tells how many more there are."""
+ENDED_SILENCED = "it began and ended during a silence"
+
+_NOTHING_SENT = NotificationId("")
+_A_DAY = timedelta(days=1)
+_NEVER_QUIET = frozenset({Rule.OVERDUE, Rule.ESCALATED})
+_WEEK = 7
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """A time of day in which a channel keeps quiet; it may begin on some weekdays only (0: Monday)."""
+
+    start: time
+    end: time | None
+    """None: midnight, at the end of the day."""
+    zone: tzinfo
+    weekdays: frozenset[int] = frozenset(range(_WEEK))
+    passing: frozenset[Severity] = frozenset()
+    """What is told all the same while it fires."""
+    hold_overdue: bool = False
+
+    def until(self, now: datetime) -> datetime | None:
+        """Return when the hours end that go on now."""
+        today = now.astimezone(self.zone).date()
+        for day in (today - _A_DAY, today):
+            last = day + _A_DAY if self.end is None or self.end <= self.start else day
+            # Each wall time is turned into a moment by itself: on two days of the year they are an hour more or less apart.
+            places = ((day, self.start), (last, self.end or time()))
+            begin, end = (datetime.combine(on, at, self.zone).astimezone(UTC) for on, at in places)
+            if day.weekday() in self.weekdays and begin <= now < end:
+                return end
+        return None
+
+    def holds(self, one: Notification) -> bool:
+        """Return whether such a message waits."""
+        if one.state is not AlertState.FIRING:
+            return True
+        return one.severity not in self.passing and (self.hold_overdue or one.rule not in _NEVER_QUIET)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a channel is spared."""
+
+    max_messages: int | None = None
+    """More of them in one round become one digest; None: every message comes by itself."""
+    quiet: tuple[QuietHours, ...] = ()
+
+    def quiet_until(self, one: Notification, now: datetime) -> datetime | None:
+        """Return when the quiet hours end that hold the message; those that follow on each other are one."""
+        found, moment = None, now
+        for _ in range(_WEEK + 1):
+            ends = (hours.until(moment) for hours in self.quiet if hours.holds(one))
+            if (end := max(filter(None, ends), default=None)) is None:
+                break
+            found = moment = end
+        return found
+
+
+Tags: TypeAlias = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A person wants to hear nothing of some alerts for a while. What is left empty fits everything."""
+
+    id: str
+    created_at: datetime
+    ends_at: datetime
+    author: str
+    comment: str = ""
+    rule: str = ""
+    account: str = ""
+    workspace: str = ""
+    tags: tuple[str, ...] = ()
+    """Each written as `key=value`."""
+    severity: str = ""
+
+    def fits(self, one: Notification, tags: Tags) -> bool:
+        """Return whether it is about such a message. Rule, workspace and the values of tags are patterns."""
+        scope = one.facts.scope
+        place = (scope.workspace or "", one.facts.name.partition(":")[0]) if isinstance(scope, BudgetScope) else ()
+        return (
+            (not self.rule or any(fnmatchcase(name, self.rule) for name in (one.rule.value, one.rule.type)))
+            and self.account in {"", scope.account}
+            and (not self.workspace or any(fnmatchcase(name, self.workspace) for name in place if name))
+            and self.severity in {"", one.severity.value}
+            and all(_has_tag(said, tags) for said in self.tags)
+        )
+
+    @property
+    def matchers(self) -> str:
+        """What it is about, as it was asked for."""
+        said = (("rule", self.rule), ("account", self.account), ("workspace", self.workspace), ("severity", self.severity))
+        return " ".join((*(f"{name}={value}" for name, value in said if value), *(f"tag:{tag}" for tag in self.tags)))
+
+
+def _has_tag(said: str, tags: Tags) -> bool:
+    key, _, value = said.partition("=")
+    return any(key == name and (fnmatchcase(value, found) or fnmatchcase(found, value)) for name, found in tags)
+
+
+def tags_of(watch: Watch) -> Tags:
+    """Return the tags by which a budget picks what it counts."""
+    own = [(watch.column.removeprefix(TAG), watch.scope.value)] if watch.column.startswith(TAG) else []
+    return (*own, *(watch.match.tags if watch.match else ()))
+
+
+def no_tags(_: AlertScope) -> Tags:
+    """Return no tags."""
+    return ()
+
+
+class Message(NamedTuple):
+    """A message for one channel, and the row of its waiting if it waited."""
+
+    said: Notification
+    row: Held | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """What decides about messages, apart from the messages."""
+
+    routes: Mapping[ChannelName, Route] = field(default_factory=dict)
+    silences: Sequence[Silence] = ()
+    waiting: Sequence[Message] = ()
+    digested: Mapping[ChannelName, datetime] = field(default_factory=dict)
+    """When each channel lately had a digest: what comes after it comes together, too."""
+    follow_up: timedelta = FOLLOW_UP
+    gathering: timedelta = timedelta()
+    """How long messages wait for further bills."""
+    tags: Callable[[AlertScope], Tags] = no_tags
+
+    def hold(self, channel: ChannelName, one: Message, now: datetime) -> tuple[datetime, HoldReason, str] | None:
+        """Return until when a message waits, and why. Who has waited for the end of quiet hours does not wait for the next."""
+        said, row, found = one.said, one.row, list[tuple[datetime, HoldReason, str]]()
+        for silence in self.silences:
+            if silence.created_at <= now < silence.ends_at and silence.fits(said, self.tags(said.facts.scope)):
+                found.append((silence.ends_at, HoldReason.SILENCE, silence.id))
+        if (end := self.routes.get(channel, _OPEN).quiet_until(said, now)) and not (
+            row and row.why is HoldReason.QUIET_HOURS and row.until <= now
+        ):
+            found.append((end, HoldReason.QUIET_HOURS, ""))
+        return max(found, default=None)
+
+
+_OPEN = Route()
+
+
+def route(verdict: Verdict, routing: Routing, firing: Collection[AlertId], *, now: datetime) -> Verdict:
+    """Return the verdict with what each channel is told now: messages, digests, and what waits for how long.
+
+    `firing`: the alerts that fire after this verdict.
+    """
+    by_channel: dict[ChannelName, list[Message]] = {}
+    for message in routing.waiting:
+        if message.row:
+            by_channel.setdefault(message.row.channel, []).append(message)
+    for said in verdict.notifications:
+        for channel in said.channels:
+            by_channel.setdefault(channel, []).append(Message(said))
+    told, held = list(verdict.notifications), list[Held]()
+    for channel, messages in by_channel.items():
+        sent, rows = _route_channel(channel, messages, routing, firing, now)
+        told += sent
+        held += rows
+    return replace(verdict, notifications=tuple(told), held=tuple(held))
+
+
+_Routed: TypeAlias = tuple[list[Notification], list[Held]]
+
+
+def _route_channel(
+    channel: ChannelName, messages: Sequence[Message], routing: Routing, firing: Collection[AlertId], now: datetime
+) -> _Routed:
+    rows: list[Held] = []
+    ready: dict[AlertId, list[Message]] = {}
+    for one in messages:
+        if hold := routing.hold(channel, one, now):
+            rows += _wait(one, channel, *hold, now=now)
+        else:
+            ready.setdefault(one.said.alert, []).append(one)
+    for alert in [alert for alert, mine in ready.items() if alert not in firing and _was_silenced(mine)]:
+        rows += [_ended(one, channel, now, dropped=ENDED_SILENCED) for one in ready.pop(alert)]
+    # Of several messages about one alert the latest tells how it stands; what did not wait comes in any case.
+    news = [max(mine, key=lambda one: one.said.created_at) for mine in ready.values()]
+    limit = routing.routes.get(channel, _OPEN).max_messages
+    if limit is not None and (until := _together_until(channel, news, routing, now)) > now:
+        for one in [one for one in news if one.said.rule not in _NEVER_QUIET]:
+            news.remove(one)
+            for each in ready.pop(one.said.alert):
+                rows += _wait(each, channel, until, HoldReason.STORM, now=now)
+    late = sum(one.row is not None and one.row.why is not HoldReason.STORM for one in news)
+    if limit is not None and (len(news) > (1 if channel in routing.digested else limit) or late > 1):
+        digest = digest_of(channel, news, now)
+        return [digest], [*rows, *(_ended(one, channel, now, digest.id) for mine in ready.values() for one in mine)]
+    sent: list[Notification] = []
+    for one in news:
+        told = _late(one, channel, now) if one.row else one.said
+        sent += [told] if one.row else []
+        others = (other for other in ready[one.said.alert] if other.row or other is not one)
+        rows += [_ended(other, channel, now, told.id) for other in others]
+    return sent, rows
+
+
+def _together_until(channel: ChannelName, news: Sequence[Message], routing: Routing, now: datetime) -> datetime:
+    """Return until when messages wait for more of their kind."""
+    digested, begun = routing.digested.get(channel), (one.row.held_at if one.row else now for one in news)
+    gathered = min(begun, default=now) + routing.gathering
+    return max(gathered, digested + routing.follow_up) if digested else gathered
+
+
+def _was_silenced(mine: Sequence[Message]) -> bool:
+    """Return whether what began and has ended was never told because of a silence. What merely happened is told later."""
+    is_silenced = any(one.row and one.row.why is HoldReason.SILENCE for one in mine)
+    return is_silenced and any(one.said.reason is Reason.FIRED and one.said.rule.is_episodic for one in mine)
+
+
+def _wait(
+    one: Message, channel: ChannelName, until: datetime, why: HoldReason, silence: str = "", *, now: datetime
+) -> Iterable[Held]:
+    row = Held(one.said.id, channel, one.row.held_at if one.row else now, until, why, silence)
+    return () if row == one.row else (row,)
+
+
+def _ended(
+    one: Message, channel: ChannelName, now: datetime, digest: NotificationId = _NOTHING_SENT, *, dropped: str = ""
+) -> Held:
+    row = one.row or Held(one.said.id, channel, now, now, HoldReason.STORM)
+    return replace(row, digest=digest, ended_at=now, dropped=dropped)
+
+
+def _late(one: Message, channel: ChannelName, now: datetime) -> Notification:
+    """Return the message as it is sent after it has waited: marked, but for a few minutes of a storm."""
+    said, row = one.said, one.row
+    if row is None or row.why is HoldReason.STORM:
+        return replace(said, channels=(channel,))
+    name = _identity("late", said.id, channel)
+    facts = replace(said.facts, held_since=said.created_at, held_until=now, held_by=row.why)
+    return replace(said, id=name, channels=(channel,), facts=facts)
+
+
+def digest_of(channel: ChannelName, news: Sequence[Message], now: datetime) -> Notification:
+    """Return one message for all of these. It is the same one whenever it is made of the same."""
+    ordered = sorted((one.said for one in news), key=_gravity)
+    first = {one.rule: one for one in reversed(ordered)}
+    # The first message of each rule has its place, however many graver ones there are.
+    named = set(list(dict.fromkeys(one.id for one in (*first.values(), *ordered)))[:MOST_MEMBERS])
+    members = [one for one in ordered if one.id in named]
+    name = _identity("digest", channel, *sorted(one.said.id for one in news))
+    accounts = {(one.facts.scope.account, one.facts.account_name) for one in ordered}
+    account, account_name = accounts.pop() if len(accounts) == 1 else (NO_ACCOUNT, "")
+    waits = {one.row.why for one in news if one.row} - {HoldReason.STORM}
+    until = [one.facts.data_until for one in ordered if one.facts.data_until]
+    is_firing = any(one.state is AlertState.FIRING for one in ordered)
+    return Notification(
+        id=name,
+        alert=AlertId(f"digest-{name}"),
+        rule=Rule.DIGEST,
+        reason=Reason.DIGEST,
+        severity=ordered[0].severity,
+        state=AlertState.FIRING if is_firing else AlertState.RESOLVED,
+        since=min(one.created_at for one in ordered),
+        created_at=now,
+        channels=(channel,),
+        facts=Facts(
+            scope=BudgetScope(account) if account else NOTHING,
+            account_name=account_name,
+            data_until=min(until, default=None),
+            held_since=min(one.created_at for one in ordered) if waits else None,
+            held_until=now if waits else None,
+            held_by=max(waits, default=None),
+            members=tuple(replace(one, facts=_in_short(one.facts)) for one in members),
+            more=len(ordered) - len(members),
+        ),
+    )
+
+
+def _gravity(one: Notification) -> tuple[bool, int, bool, str, str]:
+    is_over = one.state is not AlertState.FIRING
+    return is_over, -one.severity.rank, not one.rule.is_about_balance, one.rule.value, one.facts.name
+
+
+def _in_short(facts: Facts) -> Facts:
+    """Return the figures that one row has room for."""
+    plain = replace(facts, course=NO_COURSE, subscribed=NO_CAUSES, exposure=NOTHING_TO_FEAR, split=None)
+    return replace(plain, links=(), used_on=(), detail=facts.detail[:200])
+
+
+def _identity(*parts: str) -> NotificationId:
+    return NotificationId(hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:24])

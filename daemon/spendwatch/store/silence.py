@@ -1,0 +1,38 @@
+"""The table `silence`: who wants to hear nothing of which alerts, until when. They stay on record."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import Connection, Select, Table, insert, select, update
+
+from spendwatch.domain.routing import Silence
+from spendwatch.store.columns import begins_with, columns_of, metadata
+
+silence = Table("silence", metadata, *columns_of(Silence, key="id"))
+
+
+def add_silence(connection: Connection, one: Silence) -> None:
+    """Put a silence on record."""
+    connection.execute(insert(silence).values(asdict(one)))
+
+
+def end_silence(connection: Connection, which: str, at: datetime) -> None:
+    """Let a silence end then, if it would last longer."""
+    connection.execute(update(silence).where(silence.c.id == which, silence.c.ends_at > at).values(ends_at=at))
+
+
+def silences(connection: Connection, *, at: datetime | None = None) -> tuple[Silence, ...]:
+    """Return all silences, or those that have not ended then; the one that ends first stands first."""
+    query = select(silence).order_by(silence.c.ends_at, silence.c.id)
+    return _silences(connection, query if at is None else query.where(silence.c.ends_at > at))
+
+
+def silences_beginning(connection: Connection, prefix: str) -> tuple[Silence, ...]:
+    """Return the silences whose id begins so."""
+    return _silences(connection, select(silence).where(begins_with(silence.c.id, prefix))) if prefix else ()
+
+
+def _silences(connection: Connection, query: Select[*tuple[object, ...]]) -> tuple[Silence, ...]:
+    return tuple(Silence(**row) for row in connection.execute(query).mappings())

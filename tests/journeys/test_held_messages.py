@@ -1,0 +1,155 @@
+"""Storms, quiet hours and silences through the real program: who is told what, when, and how often."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from benchmarks.mornings import mornings
+from bill_builder import a_line
+from home import Home, TimedHome
+from servers_http import HttpSink
+from servers_smtp import SmtpSink
+
+_CHANNEL = "to: [finops@example.com]"
+
+
+@pytest.fixture
+def timed(tmp_path: Path) -> Iterator[TimedHome]:
+    with SmtpSink() as mail, HttpSink() as hook:
+        home = TimedHome(tmp_path, mail, hook)
+        home.furnish()
+        yield home
+
+
+def keep_quiet(home: Home, more: str) -> None:
+    """Add to the mail channel."""
+    main = home.folder / "spendwatch.yaml"
+    main.write_text(main.read_text().replace(_CHANNEL, f"{_CHANNEL}, {more}"))
+
+
+def mails(home: Home) -> list[EmailMessage]:
+    return [message_from_bytes(content, policy=policy.default) for content in home.mails()]
+
+
+def text(mail: EmailMessage) -> str:
+    part = mail.get_body(("plain",))
+    assert part
+    return str(part.get_content())
+
+
+def spend(home: TimedHome, amount: str, *workspaces: str, line: str = "") -> None:
+    day = home.now.strftime("%Y%m%d")
+    places = workspaces or ("llm-demo0a1b2c3d4e",)
+    lines = [a_line(line_id=f"{line}{place}", day=day, amount=amount, workspace=place, time="00:00:00") for place in places]
+    home.drop(lines, exported=home.now)
+
+
+def test_forty_workspaces_in_one_bill_are_one_mail_and_each_alert_for_a_program(timed: TimedHome) -> None:
+    names = [f"llm-{number:012d}" for number in range(40)]
+    for number, name in enumerate(names):
+        timed.watch(name, budget="10.00", name=f"Team{number:02}")
+    spend(timed, "9.00", *names[:39], line="a")
+    timed.call("once")
+    (mail,) = mails(timed)
+    assert str(mail["Subject"]).startswith("[Warning] 39 messages: Team00 has reached 80%")
+    assert mail["X-Spendwatch-Type"] == "alerts.digest"
+    body = text(mail)
+    firing = timed.json("alerts")["alerts"]
+    for number in range(39):
+        assert f"Team{number:02} has reached 80%" in body
+    told = {one["id"][:8] for one in firing if "80%" in one["summary"]}
+    assert len(told) == 39
+    assert told <= set(re.findall(r"\b[0-9a-f]{8}\b", body))
+    assert [call["type"] for call in timed.calls()] == ["spend.threshold_reached"] * 39
+    assert {one["undelivered"] for one in firing} == {False}
+    assert {one["notified"] for one in firing} == {0, 3}
+    assert timed.json("deliveries", "list", "--limit", "500")["deliveries"][0]["state"] == "delivered"
+    shown = timed.call("explain", next(iter(told))).stdout
+    assert "sent in a digest" in shown
+    timed.call("once")
+    assert len(timed.mails()) == 1
+
+
+def test_what_is_due_at_night_comes_in_the_morning_once_and_says_so(timed: TimedHome) -> None:
+    keep_quiet(timed, 'quiet_hours: {from: "22:00", to: "08:00", except: [critical]}')
+    timed.watch(budget="100.00")
+    timed.at("2026-09-16T23:10:00")
+    spend(timed, "85.00")
+    timed.call("once")
+    assert (len(timed.mails()), len(timed.calls())) == (0, 1)
+    (held,) = timed.json("status")["held"]
+    assert (held["channel"], held["why"], held["until"]) == ("post", "quiet_hours", "2026-09-17T08:00:00+08:00")
+    status = timed.call("status").stdout
+    assert "1 message held by quiet hours of post until" in status
+    assert "quiet from 22:00 to 08:00 (Asia/Shanghai), except critical and overdue" in timed.call("check").stdout
+    timed.at("2026-09-17T07:59:00")
+    timed.call("once")
+    assert timed.mails() == []
+    timed.at("2026-09-17T08:01:00")
+    timed.call("once")
+    timed.call("once")
+    (mail,) = mails(timed)
+    assert "LATE: this message was held by quiet hours from 2026-09-16 23:10 to 2026-09-17 08:01" in " ".join(
+        text(mail).split()
+    )
+    assert "Research" in str(mail["Subject"])
+    assert timed.json("status")["held"] == []
+    # What is critical passes.
+    timed.at("2026-09-17T23:10:00")
+    spend(timed, "20.00", line="b")
+    timed.call("once")
+    assert [str(one["Subject"])[:10] for one in mails(timed)][1:] == ["[Critical]"]
+
+
+def test_a_silence_holds_what_it_names_and_ends(timed: TimedHome) -> None:
+    timed.watch(budget="100.00")
+    timed.watch("llm-demo5f6a7b8c9d", budget="100.00", name="Training")
+    timed.at("2026-09-16T10:00:00")
+    refused = {
+        (): "name what to silence",
+        ("--workspace", "llm-*"): "say when it ends",
+        ("--workspace", "llm-*", "--for", "91d"): "is more than 90 days away",
+        ("--workspace", "llm-*", "--until", "2026-09-16T09:00"): "is not in the future",
+        ("--rule", "spend.forcast", "--for", "1h"): "did you mean 'spend.forecast'?",
+        ("--account", "acne", "--for", "1h"): "did you mean 'acme'?",
+        ("--tag", "team", "--for", "1h"): "write it like team=search",
+    }
+    for arguments, why in refused.items():
+        assert why in timed.call("silence", "add", *arguments, expect=2).stderr
+    timed.call("once")
+    made = timed.call("silence", "add", "--workspace", "Research", "--for", "4h", "--comment", "moving", "--by", "li").stdout
+    number = made.split()[1]
+    spend(timed, "85.00", "llm-demo0a1b2c3d4e", "llm-demo5f6a7b8c9d")
+    timed.call("once")
+    assert [call["data"]["name"] for call in timed.calls()] == ["Training"]
+    assert ["Training" in str(one["Subject"]) for one in mails(timed)] == [True]
+    (one,) = timed.json("silence")["silences"]
+    assert (one["id"], one["author"], one["comment"], one["workspace"], one["held"]) == (number, "li", "moving", "Research", 3)
+    assert one["ends_at"] == "2026-09-16T14:00:00+08:00"
+    assert f"3 messages held by silence {number} until" in timed.call("status").stdout
+    alert = next(
+        one["id"] for one in timed.json("alerts")["alerts"] if "Research" in one["summary"] and "80%" in one["summary"]
+    )
+    assert f"post: held by silence {number} from" in timed.call("explain", alert).stdout
+    timed.call("silence", "expire", number)
+    timed.at("2026-09-16T11:00:00")
+    assert "ended at" in timed.call("silence", "expire", number, expect=2).stderr
+    timed.call("once")
+    assert [call["data"]["name"] for call in timed.calls()] == ["Training", "Research"]
+    assert timed.calls()[1]["data"]["held_by"] == "silence"
+    assert len(timed.mails()) == 2
+    assert timed.json("silence")["silences"] == []
+    assert "held by silence" in timed.call("explain", alert).stdout
+
+
+def test_the_exports_of_a_morning_are_at_most_two_mails_and_nothing_is_missed(tmp_path: Path) -> None:
+    found = mornings(tmp_path, workspaces=9, keys=2, days=3)
+    assert max(one.mails for one in found) <= 2
+    assert sum(one.begun for one in found) > 10
+    assert [one.missed for one in found] == [0, 0, 0]
