@@ -25,6 +25,7 @@ from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.money import Currency, Money
+from spendwatch.domain.month_close import ClosedMonth, FinalFigure
 from spendwatch.domain.notification import (
     Delivery,
     DeliveryId,
@@ -349,6 +350,30 @@ _MANY_NEW = (
 )
 _NEW = Facts(scope=BudgetScope(_ACME), account_name="acme", name="acme", firsts=(_SEARCH,), data_until=UNTIL, links=OF_SPEND)
 
+_FINAL = (
+    FinalFigure("acme", "account", cny("4812.3"), cny("5000"), cny("4020.11")),
+    FinalFigure("Research", "workspace:llm-demo0a1b2c3d4e", cny("1021.40"), cny("1200"), cny("911.40")),
+    FinalFigure("Training", "workspace:llm-demo5f6a7b8c9d", cny("3.1"), None, None),
+)
+_AUGUST = BillingPeriod(2026, 8)
+_CLOSED = Facts(
+    scope=BudgetScope(_ACME),
+    account_name="acme",
+    name="acme",
+    period="2026-08",
+    spend=cny("4812.3"),
+    budget=cny("5000"),
+    used=Decimal("0.9624"),
+    closed=ClosedMonth(
+        _FINAL,
+        (
+            Forecast(_AUGUST, cny("1500"), cny("4100"), cny("4955.2"), cny("5600"), date(2026, 8, 10), 41),
+            Forecast(_AUGUST, cny("3000"), cny("4500"), cny("4700"), cny("5000"), date(2026, 8, 20), 42),
+        ),
+        (("2026-07", cny("4020.11"), cny("4023.50")),),
+    ),
+    data_until=UNTIL,
+)
 _UNUSUAL = Spike(
     date(2026, 9, 15),
     SpendOn("Research", "workspace:llm-demo0a1b2c3d4e", cny("412.80"), cny("90"), cny("130")),
@@ -549,6 +574,12 @@ SAMPLES: dict[str, Notification] = {
             earlier_at=None,
             course=Course(daily=_SPENT.course.daily),
         ),
+        severity=Severity.NOTICE,
+    ),
+    "month-closed": notice(Rule.MONTH_CLOSED, _CLOSED, severity=Severity.NOTICE),
+    "month-closed-early": notice(
+        Rule.MONTH_CLOSED,
+        replace(_CLOSED, budget=None, used=None, closed=ClosedMonth(_FINAL[:1], (), (), date(2026, 8, 29))),
         severity=Severity.NOTICE,
     ),
     "spike": notice(Rule.SPIKE, _SPIKE),

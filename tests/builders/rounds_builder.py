@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.money import Money
 from spendwatch.domain.notification import Notification
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, PeriodClose
 from spendwatch.domain.policy import (
     AccountPolicy,
     BalancePolicy,
@@ -101,7 +101,13 @@ class Rounds:
         )
 
     def bill(
-        self, day: date, *rows: SpendRow | str, until: datetime | None = None, told: str = "", account: AccountId = ACME
+        self,
+        day: date,
+        *rows: SpendRow | str,
+        until: datetime | None = None,
+        told: str = "",
+        account: AccountId = ACME,
+        closing: PeriodClose | None = None,
     ) -> None:
         """Put the bill of a day on record: rows, or amounts of one workspace; `told`: how new it is."""
         lines = tuple(row(one) if isinstance(one, str) else one for one in rows)
@@ -112,7 +118,8 @@ class Rounds:
         resolved = Day(key, lines, salt=f"{self._numbers} of {self.now}")
         version = Version(datetime.strptime(told, "%Y%m%d%H%M%S").replace(tzinfo=ZONE) if told else end)
         said = statement(f"bill {self._numbers} of {self.now}", [resolved], version, data_until=end)
-        self.ledger.record(said, Resolved([resolved]), name=f"{day}.csv", source=SourceName("inbox"), held=held, now=self.now)
+        name, source = f"{day}.csv", SourceName("inbox")
+        self.ledger.record(said, Resolved([resolved]), name=name, source=source, held=held, now=self.now, closing=closing)
 
     def bills(self, days: Sequence[tuple[date, str]]) -> None:
         """Put one bill of several days of a month on record, an amount of one workspace for each."""

@@ -52,3 +52,39 @@ def test_an_unusual_day_goes_from_the_bill_to_people_and_can_be_explained(tmp_pa
         assert len(home.calls()) == 1
         checked = home.call("check").stdout
         assert "spike 50.00" in " ".join(checked.split())
+
+
+def test_the_final_figures_of_a_month_go_to_people_once_and_can_be_explained(tmp_path: Path) -> None:
+    with SmtpSink() as mail, HttpSink() as hook:
+        home = TimedHome(tmp_path, mail, hook)
+        home.furnish(account=", budget: 5000.00, thresholds: [], month_closed: [hook, post]", stale_after="9d")
+        home.watch(budget="4000.00", more="thresholds: []")
+        home.at("2026-10-02T12:00")
+        days = [(date(2026, 8, 1) + timedelta(days=number)).strftime("%Y%m%d") for number in range(62)]
+        for month in ("202608", "202609", "202610"):
+            home.drop(
+                [a_line(day=day, amount="100.00", time="10:00:00") for day in days if day.startswith(month)],
+                exported=home.now + timedelta(minutes=int(month[-1])),
+            )
+        home.call("once")
+        assert home.calls() == []
+        home.at("2026-10-05T00:30")
+        home.call("once")
+        (call,) = home.calls()
+        closed, data = call["data"]["closed"], call["data"]
+        assert (call["type"], data["month"], data["spend"], data["budget"]) == ("month.closed", "2026-09", "3000", "5000")
+        assert [(one["name"], one["spend"], one["before"]) for one in closed["figures"]] == [
+            ("acme", "3000", "3100"),
+            ("Research", "3000", "3100"),
+        ]
+        assert [(one["through"], one["likely"]) for one in closed["forecasts"]] == [
+            ("2026-09-10", "3000"),
+            ("2026-09-20", "3000"),
+        ]
+        assert b"September 2026 of acme is final" in home.mails()[0]
+        home.call("once")
+        assert (len(home.calls()), len(home.mails())) == (1, 1)
+        (listed,) = home.json("alerts")["alerts"]
+        assert listed["rule"] == "month.closed"
+        assert "2026-09 of acme is final: CNY 3,000.00 of CNY 5,000.00" in home.call("explain", listed["id"]).stdout
+        assert "its final figures" in home.call("check").stdout

@@ -13,13 +13,16 @@ from spendwatch.domain.alert import OF_PORTIONS, Rule
 from spendwatch.domain.causes import Cause
 from spendwatch.domain.commodity import Category
 from spendwatch.domain.discrepancy import MONTH_TOTAL, Disagreement, Discrepancy
+from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import EXACT, Money, percent, plain, share_of, shown
+from spendwatch.domain.month_close import ClosedMonth, FinalFigure
 from spendwatch.domain.period import days_text
 from spendwatch.domain.policy import FORECAST
 from spendwatch.domain.scope import Counts, Dimension
 
 _MOST_LABELS = 10
 _MOST_DAYS = 7
+_MOST_FIGURES = 50
 _THOUSAND, _MILLION = Decimal(1000), Decimal(1_000_000)
 _WHO = frozenset({Dimension.API_KEY, Dimension.WORKSPACE})
 _WITH_AMOUNT = OF_PORTIONS | {Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED}
@@ -33,9 +36,10 @@ def amount(words: Words) -> Row | None:
     if spike := facts.spike:
         note = words.put(phrases.usual)
         return Row(words.day(spike.day), words.money(spike.found.spend), note)
-    if rule not in _WITH_AMOUNT or facts.spend is None:
+    if facts.spend is None or (rule not in _WITH_AMOUNT and not facts.closed):
         return None
     label = phrases.spent_short if words.kind.is_short and facts.counts is Counts.ALL else phrases.spent[facts.counts]
+    label = phrases.final_figure if facts.closed else label
     if facts.budget is None:
         return Row(label, words.money(facts.spend), phrases.no_budget)
     note = words.put(phrases.of_budget, budget=words.money(facts.budget)) if facts.used is not None else ""
@@ -88,6 +92,40 @@ def figures(words: Words) -> Iterator[Section]:
             yield Points("", (most,))
     if any(spend.amount for _, spend in words.facts.course.daily):
         yield _daily(words)
+
+
+def closed_month(words: Words, closed: ClosedMonth) -> Iterator[Section]:
+    """Yield the final figures of each scope, how well the forecast did, and which earlier months changed."""
+    phrases, final = words.phrases, closed.figures[0].spend
+    shown_rows, more = closed.figures[:_MOST_FIGURES], len(closed.figures) - _MOST_FIGURES
+    rows = [Row(clean(one.name, NAME_LENGTH), words.money(one.spend), _final_note(words, one)) for one in shown_rows]
+    yield Table("", (*rows, *([Row(phrases.more_files.format(count=more), "")] if more > 0 else []), *_split_rows(words)))
+    if closed.ends_on:
+        yield Points("", (phrases.ends_early.format(day=closed.ends_on),))
+    if closed.forecasts:
+        yield Table(phrases.forecast_check, tuple(_checked(words, one, final) for one in closed.forecasts))
+    if closed.corrections:
+        changed = (
+            Row(month, words.money(now), phrases.was.format(before=words.money(before)))
+            for month, before, now in closed.corrections
+        )
+        yield Table(phrases.changed_months, tuple(changed))
+
+
+def _final_note(words: Words, one: FinalFigure) -> str:
+    used = share_of(one.spend.amount, one.budget.amount) if one.budget else None
+    of = words.phrases.final_budget.format(used=percent(used), budget=words.money(one.budget)) if used is not None else ""
+    before = ""
+    if one.before is not None:
+        before = words.phrases.month_before.format(before=words.money(one.before))
+    return words.phrases.comma.join(filter(None, (of, before)))
+
+
+def _checked(words: Words, one: Forecast, final: Money) -> Row:
+    off = share_of((one.likely - final).amount.copy_abs(), final.amount)
+    sign = "+" if one.likely >= final else "−"
+    note = words.phrases.off_by.format(off=f"{sign}{off:.1%}", range=words.span(one.low, one.high)) if off is not None else ""
+    return Row(words.phrases.by_day.format(day=one.through.day), words.money(one.likely), note)
 
 
 def _spend_rows(words: Words) -> Iterator[Row]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import tzinfo
 
 from spendwatch.channels.balance_figures import remarks
-from spendwatch.channels.figures import amount, captions, figures, gauge, makes_most
+from spendwatch.channels.figures import amount, captions, closed_month, figures, gauge, makes_most
 from spendwatch.channels.parts import Entries, Entry, Letter, Link, Points, Section, clean
 from spendwatch.channels.phrases import Phrases, State
 from spendwatch.channels.words import NAME_LENGTH, Words
@@ -23,7 +23,7 @@ _OPERATORS = "operators"
 """How a test message says that failures are reported over the channel, too."""
 _ONCE = frozenset(
     {Rule.FORECAST, Rule.CORRECTED, Rule.LATE, Rule.DIFFERING, Rule.FOREIGN_CURRENCY, Rule.REJECTED, Rule.UNASSIGNED}
-    | {Rule.FIRST_COST, Rule.SPIKE}
+    | {Rule.FIRST_COST, Rule.SPIKE, Rule.MONTH_CLOSED}
 )
 _COSTLY = frozenset(
     {Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.BALANCE_LOW, Rule.OVERDUE, Rule.ESCALATED, Rule.RUNWAY, Rule.SPIKE}
@@ -182,7 +182,7 @@ def _sections(words: Words) -> Iterator[Section]:
     if facts.members:
         yield from _entries(words)
         return
-    yield from figures(words)
+    yield from closed_month(words, facts.closed) if facts.closed else figures(words)
     if facts.balance and (points := tuple(remarks(words, facts.balance))):
         yield Points("", points)
     if facts.files:
@@ -309,6 +309,7 @@ def _advice(words: Words) -> Iterator[str]:
             yield from _advice_on_bills(words)
         case (
             Rule.CORRECTED
+            | Rule.MONTH_CLOSED
             | Rule.LATE
             | Rule.UNASSIGNED
             | Rule.CONFIG_REJECTED
@@ -410,6 +411,7 @@ def _next(words: Words) -> str:
         case (
             Rule.FIRST_COST
             | Rule.SPIKE
+            | Rule.MONTH_CLOSED
             | Rule.CORRECTED
             | Rule.LATE
             | Rule.DIFFERING
@@ -418,4 +420,4 @@ def _next(words: Words) -> str:
             | Rule.UNASSIGNED
             | Rule.DIGEST
         ):
-            return phrases.next_spike if facts.spike else phrases.once
+            return phrases.next_spike if facts.spike else phrases.next_closed if facts.closed else phrases.once

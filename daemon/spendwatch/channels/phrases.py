@@ -87,6 +87,20 @@ class Phrases:
     """A total that fell below zero, whether or not anything was reported before."""
     silent_account: RuleTexts
     """An account whose bills have stopped while those of others still come."""
+    final_figure: str
+    final_budget: str
+    """What share of a budget was used, with {used} and {budget}."""
+    month_before: str
+    forecast_check: str
+    by_day: str
+    """By the data of a day of the month, with {day}."""
+    off_by: str
+    """By how much a forecast was off, with {off} and {range}."""
+    changed_months: str
+    was: str
+    """What a month was before it changed, with {before}."""
+    ends_early: str
+    """Where bills do not reach the end of the month, with {day}."""
     weekdays: tuple[str, ...]
     """Monday first."""
     day_named: str
@@ -100,6 +114,7 @@ class Phrases:
     """In place of the hint of what the money went to, where it is about one day."""
     makes_most_of_day: str
     next_spike: str
+    next_closed: str
     reminder: str
     between_sentences: str
     tag: str

@@ -20,6 +20,7 @@ from spendwatch.domain.causes import Part
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.errors import ForbiddenAddressError, PermanentDeliveryError, TemporaryDeliveryError, UnreachableError
 from spendwatch.domain.forecast import Crossing, Runway
+from spendwatch.domain.month_close import ClosedMonth
 from spendwatch.domain.notification import Delivery, Facts, Notification
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.period import Clock
@@ -184,6 +185,7 @@ def _figures(facts: Facts, zone: tzinfo) -> dict[str, object]:
         "next_threshold": clean(facts.next_threshold) or None,
         **json_fields(facts, "next_at", "earlier", "earlier_at", "floor", zone=zone),
         "foreign": [json_fields(money, "amount", "currency") for money in facts.foreign],
+        "closed": _closed(facts.closed) if facts.closed else None,
         "spike": _spike(facts.spike) if facts.spike else None,
         **_discrepancy(facts.discrepancy),
         "first_costs": [_first(one) for one in facts.firsts],
@@ -196,6 +198,21 @@ def _figures(facts: Facts, zone: tzinfo) -> dict[str, object]:
         "covers": exposure.covers,
         "plans": [clean(code) for code in exposure.plans],
         "stops": [clean(code) for code in exposure.stops],
+    }
+
+
+def _closed(closed: ClosedMonth) -> dict[str, object]:
+    return {
+        "figures": [
+            {"name": clean(one.name), "scope": clean(one.scope)} | json_fields(one, "spend", "budget", "before")
+            for one in closed.figures
+        ],
+        "forecasts": [json_fields(one, "through", "low", "likely", "high") for one in closed.forecasts],
+        "corrections": [
+            {"month": month, "before": json_value(before), "spend": json_value(now)}
+            for month, before, now in closed.corrections
+        ],
+        "ends_on": json_value(closed.ends_on),
     }
 
 

@@ -124,6 +124,7 @@ class Words:
             **self._settled(),
             "firsts": self._firsts(),
             **self._spike(),
+            "final": self._final(),
             "foreign": phrases.comma.join(self.money(money) for money in facts.foreign) or phrases.unknown,
             "silence": self._silence(),
             "of": phrases.budget_of[facts.counts],
@@ -203,6 +204,11 @@ class Words:
             "settled_amount": self.money(settled.amount if settled else None),
             "settled_since": self.moment(settled.at) if settled else self.phrases.unknown,
         }
+
+    def _final(self) -> str:
+        facts = self.facts
+        of = self.phrases.final_budget.format(used=percent(facts.used), budget=self.money(facts.budget)) if facts.used else ""
+        return self.phrases.then.join(filter(None, (self.money(facts.spend), of)))
 
     def _spike(self) -> dict[str, str]:
         spike, phrases = self.facts.spike, self.phrases

@@ -219,6 +219,8 @@ def _balance_points(account: AccountPolicy) -> Iterator[tuple[str, Sequence[str]
 
 
 def _news_points(account: AccountPolicy) -> Iterator[tuple[str, str]]:
+    if account.month_closed:
+        yield "month closed", "its final figures"
     if first := account.first:
         least = f", from {shown(first.least)}" if first.least else ""
         yield "first cost", f"{', '.join(one.value.replace('_', ' ') for one in first.of)}{least}"

@@ -164,7 +164,8 @@ def _is_same_day(one: AlertKey, other: AlertKey) -> bool:
 def _now(alert: Alert, told: Facts, store: Store, settings: Settings) -> tuple[Facts, Sequence[SpendSum], Causes]:
     """Return the figures as they are now, as far as they can be known."""
     scope, rule = alert.key.scope, alert.key.rule
-    if rule.is_about_spend and alert.key.period and isinstance(scope, BudgetScope):
+    is_of_month = rule.is_about_spend or rule is Rule.MONTH_CLOSED
+    if is_of_month and alert.key.period and isinstance(scope, BudgetScope):
         return _spend_now(alert, scope, store, settings)
     facts = Facts(scope, account_name=told.account_name, name=told.name, period=told.period)
     if rule is Rule.FIRST_COST:

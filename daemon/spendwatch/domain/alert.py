@@ -25,6 +25,7 @@ class Rule(StrEnum):
     UNASSIGNED_SPEND = "spend.unassigned"
     UNTAGGED = "spend.untagged"
     SPIKE = "spend.spike"
+    MONTH_CLOSED = "month.closed"
     LATE = "spend.late"
     FIRST_COST = "spend.first_cost"
     BALANCE_LOW = "balance.low"
@@ -78,9 +79,9 @@ class Rule(StrEnum):
         return self in _OF_SPEND
 
     @property
-    def is_about_a_day(self) -> bool:
-        """Whether it is about what happened on one day of its period: it stays in the lists for a day."""
-        return self is Rule.SPIKE
+    def happened(self) -> bool:
+        """Whether it is about what happened in its period: it stays in the lists for a day."""
+        return self in {Rule.SPIKE, Rule.MONTH_CLOSED}
 
     @property
     def is_about_balance(self) -> bool:

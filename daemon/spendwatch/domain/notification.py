@@ -19,6 +19,7 @@ from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.money import Money
+from spendwatch.domain.month_close import ClosedMonth
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.policy import ChannelName, Page, Severity
 from spendwatch.domain.scope import NOTHING, AlertScope, Counts
@@ -82,6 +83,8 @@ class Facts:
     foreign: tuple[Money, ...] = ()
     firsts: tuple[FirstCost, ...] = ()
     """What costs something for the first time, the most telling first."""
+    closed: ClosedMonth | None = None
+    """The final figures of a month."""
     spike: Spike | None = None
     """A day that cost far more than usual."""
     discrepancy: Discrepancy | None = None

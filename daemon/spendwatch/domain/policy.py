@@ -177,6 +177,8 @@ class WorkspacePolicy:
     remind: timedelta | None = None
     counts: Counts = Counts.ALL
     spike: Decimal | None = None
+    month_closed: tuple[ChannelName, ...] = ()
+    """The channels for the final figures of each month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +229,8 @@ class AccountPolicy:
     remind: timedelta | None = None
     counts: Counts = Counts.ALL
     spike: Decimal | None = None
+    month_closed: tuple[ChannelName, ...] = ()
+    """The channels for the final figures of each month."""
     first: FirstCosts | None = None
 
     @property
@@ -313,11 +317,18 @@ class Watch:
     """By how much a day has to cost more than usual to be reported; None: no day is."""
     version: str = ""
     """Of a budget for a day or a week: what changes when it begins to watch for something else."""
+    month_closed: tuple[ChannelName, ...] = ()
+    """The channels for the final figures of each month."""
 
     @property
     def dimension(self) -> Dimension | None:
         """That of the column; None for a tag."""
         return dimension_of(self.column)
+
+    def fits_place(self, values: Mapping[Dimension, str]) -> bool:
+        """Return whether a roll-up row is of its account and workspace."""
+        scope = self.scope
+        return values[Dimension.ACCOUNT] == scope.account and scope.workspace in {None, values[Dimension.WORKSPACE]}
 
     def fits(self, values: Mapping[Dimension, str]) -> bool:
         """Return whether it counts a roll-up row of its account and workspace."""
@@ -379,7 +390,8 @@ def _watches_of(
         thresholds, channels = (finer or policy).thresholds, (finer and finer.channels) or policy.channels
         match, column = (finer.match if finer.name else None, finer.for_each) if finer else (None, "")
         common = (payer.currency, money, thresholds, channels, match, policy.remind, column, owner, (finer or policy).spike)
-        return Watch(scope, name, *common, finer.version if finer and finer.per.is_short else "")
+        version = finer.version if finer and finer.per.is_short else ""
+        return Watch(scope, name, *common, version, () if finer else policy.month_closed)
 
     if per is None or not per.is_short:
         yield watch(scope, title, policy.budget)

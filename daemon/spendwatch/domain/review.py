@@ -207,7 +207,7 @@ def expire(known: AlertsKnown, conditions: Sequence[Condition], open_labels: fro
 
 
 def _is_over(alert: Alert, judged: set[AlertKey], open_labels: frozenset[str], now: datetime) -> bool:
-    if alert.key.period and not alert.key.rule.is_about_a_day:
+    if alert.key.period and not alert.key.rule.happened:
         # That of a day may fire when the day is long over: it stays in the lists for a day, too.
         is_short = parse_period(alert.key.period).kind.is_short
         return alert.key.period not in open_labels and not (is_short and now - alert.since < ONE_SHOT_LASTS)

@@ -33,6 +33,7 @@ from spendwatch.jobs.enrichment import Watched, enriched
 from spendwatch.jobs.forecasts import foresee, watched_for_forecasts
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView
+from spendwatch.jobs.month_close import month_close_conditions
 from spendwatch.jobs.novelty_conditions import Learning, learning, novelty_conditions
 from spendwatch.jobs.ports import AlertBook, Balances, Health, Ledger
 from spendwatch.jobs.spikes import spike_conditions, watched_for_spikes
@@ -180,6 +181,7 @@ def _judge(here: _Round, health: Health) -> _Judged:
     conditions += novelty_conditions(view, policies, here.known, here.periods)
     # While bills are being entered, more of the same import may follow: all of it is learnt together.
     learns = Learning() if around.is_amid else learning(view, policies, around.zone)
+    conditions += month_close_conditions(view, policies, here.known, names=names, zone=around.zone, now=now)
     surveyed = survey(policies, view, here.balances, here.insight.paces, here.periods, zone=around.zone, now=now)
     found, looks = judge_balances(surveyed, policies, here.insight.paces, here.known, here.fresh, zone=around.zone)
     conditions += found

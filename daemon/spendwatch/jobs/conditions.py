@@ -198,7 +198,7 @@ def ways_of(said: Notification, around: Surroundings) -> tuple[ChannelName, ...]
     if rule is Rule.CHANNEL_FAILING:
         return _ways_around(ChannelName(said.facts.name), around)
     is_about_money = rule.is_about_spend or rule.is_about_balance or rule.is_about_news
-    if not (is_about_money or rule in {Rule.FOREIGN_CURRENCY, Rule.LATE, Rule.SPIKE}):
+    if not (is_about_money or rule.happened or rule in {Rule.FOREIGN_CURRENCY, Rule.LATE}):
         is_there = [name for name in said.channels if name in around.targets and rule is Rule.DIGEST]
         return tuple(is_there) or policies.operators
     if rule is Rule.ESCALATED and payer and payer.balance and payer.balance.escalation:
@@ -211,6 +211,7 @@ def ways_of(said: Notification, around: Surroundings) -> tuple[ChannelName, ...]
     which = (scope.budget, scope.per) if isinstance(scope, BudgetScope) else ("", PeriodKind.MONTH)
     finer = next((one for one in owner.budgets if (one.name, one.per) == which), None)
     labels, usual = {said.facts.threshold, *said.facts.also}, (finer and finer.channels) or owner.channels
+    usual = owner.month_closed if rule is Rule.MONTH_CLOSED else usual
     thresholds = (finer or owner).thresholds if rule.is_about_spend else ()
     found = channels_of((one for one in thresholds if one.label in labels), usual) or usual
     if thresholds and (rule is Rule.CORRECTED or said.reason is Reason.REPEATED):

@@ -59,7 +59,7 @@ def _channel_lists(tree: object, above: KeyPath = ()) -> Iterator[KeyPath]:
     """Yield the places that list channels: of accounts, workspaces, finer budgets, thresholds, escalations, defaults."""
     if isinstance(tree, dict | list):
         for part, below in tree.items() if isinstance(tree, dict) else enumerate(tree):
-            if part == "channels" and isinstance(below, list):
+            if part in {"channels", "month_closed"} and isinstance(below, list):
                 yield (*above, part)
             yield from _channel_lists(below, (*above, part))
 

@@ -239,6 +239,7 @@ def used_channels(policies: Policies) -> set[ChannelName]:
         for part in (one, *one.budgets):
             usual = part.channels or one.channels
             used.update(channels_of(part.thresholds, usual), usual if part.spike else ())
+        used.update(one.month_closed)
     for one in policies.accounts:
         used.update(one.channels if one.learns else ())
         if one.balance:

@@ -92,6 +92,7 @@ def workspace_policy(said: WorkspaceFile, accounts: Mapping[str, AccountPart], d
         remind=said.remind,
         counts=said.counts,
         spike=_spike(said),
+        month_closed=_month_closed(said, defaults),
     )
 
 
@@ -109,8 +110,15 @@ def _account_policy(name: str, part: AccountPart, defaults: Defaults) -> Account
         remind=part.remind,
         counts=part.counts,
         first=None if part.first is None else FirstCosts(tuple(part.first.of), part.first.least or Decimal(0)),
+        month_closed=_month_closed(part, defaults),
         spike=_spike(part),
     )
+
+
+def _month_closed(part: AccountPart | WorkspaceFile, defaults: Defaults) -> tuple[ChannelName, ...]:
+    if part.month_closed is None:
+        return ()
+    return _channels(part.month_closed.channels, _channels(part.channels, defaults.channels))
 
 
 def _spike(part: AccountPart | WorkspaceFile | BudgetPart) -> Decimal | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NoReturn, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -16,7 +16,7 @@ from spendwatch.domain.errors import printable
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import ChannelName, Page, Site, Threshold
 from spendwatch.domain.scope import Counts, Dimension, portion_of
-from spendwatch.fields import ByKey, Closed
+from spendwatch.fields import ByKey, Closed, one_text
 from spendwatch.settings.layers import MainLayers
 from spendwatch.settings.value_types import (
     NO_LINK,
@@ -250,12 +250,30 @@ class ApiBalancePart(ApiBalanceConfig, _Heard):
 BalancePart = Annotated[ManualBalancePart | FileBalancePart | UrlBalancePart | ApiBalancePart, ByKey("from")]
 
 
+class MonthClosedPart(Closed):
+    """The final figures of each month: `true`, or a list of channels."""
+
+    channels: ChannelNames | None = None
+
+
+def _switched(value: object) -> object:
+    if isinstance(value, list):
+        return {"channels": value}
+    if isinstance(value, dict):
+        return value
+    if (text := one_text(value)) not in {"true", "false"}:
+        msg = f"must be true, false or a list of channels, not {printable(text)}"
+        raise ValueError(msg)
+    return {} if text == "true" else None
+
+
 class _Watched(_Budgeted):
     budgets: list[BudgetPart] = Field(default_factory=list)
     console_spend: PeriodAmountPart | None = None
     untagged_spend: dict[Title, AmountPart] = Field(default_factory=dict)
     channels: ChannelNames | None = None
     remind: Remind | None = None
+    month_closed: Annotated[MonthClosedPart | None, BeforeValidator(_switched)] = None
 
     @model_validator(mode="after")
     def _names_each_once(self) -> Self:
