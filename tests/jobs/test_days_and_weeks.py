@@ -248,6 +248,7 @@ def test_status_shows_the_day_that_stands_worst_and_never_calls_an_incomplete_on
     rounds.bill(date(2026, 9, 15), "20", told="20260917100000")
     line = rounds.overview().accounts[0].workspaces[0]
     (daily,) = line.budgets
+    assert daily.forecast is None
     assert (daily.name, daily.mark, daily.is_so_far, line.mark) == (
         "daily 2026-09-16",
         BudgetState.UNKNOWN,
@@ -261,7 +262,7 @@ def test_a_matter_of_a_day_says_what_holds_now(rounds: Rounds) -> None:
     rounds.round()
     rounds.bill(date(2026, 9, 16), "300")
     (matter,) = rounds.overview().matters
-    assert matter.text == "Research used 150% of CNY 200.00 (pay-as-you-go only) on 2026-09-16"
+    assert matter.text == "Research used 150% of CNY 200.00 on 2026-09-16"
 
 
 def test_alerts_of_a_month_are_those_of_its_days_and_weeks_too(rounds: Rounds) -> None:
@@ -307,8 +308,10 @@ def test_console_calls_over_an_amount_are_notified_once_a_month(rounds: Rounds) 
     assert [str(row.spent) for row in one.facts.course.causes.rows] == ["CNY 50.00"]
     rounds.bill(date(2026, 9, 16), row("70", api_key="", channel="bmp"))
     assert not rounds.round(after=HOUR)
-    (line,) = rounds.overview().accounts[0].workspaces[0].budgets
+    found = rounds.overview()
+    (line,) = found.accounts[0].workspaces[0].budgets
     assert (line.name, line.mark, line.spend) == ("console spend", BudgetState.WARNING, cny("119"))
+    assert found.matters[0].text == "Research: console spend is at CNY 119.00"
 
 
 def test_console_calls_may_be_watched_by_the_day(rounds: Rounds) -> None:

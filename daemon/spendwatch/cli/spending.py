@@ -138,7 +138,7 @@ def _finer_rows(line: AccountOverview | WorkspaceLine, screen: Console, is_whole
     finer = sorted(line.budgets, key=lambda one: _URGENCY.get(one.mark, 2))
     shown = finer if is_whole else [one for one in finer if one.mark in _URGENCY][:_FEW_FINER]
     for one in shown:
-        yield _row("", f"  {one.name}{one.counts.note}", one, screen)
+        yield _row("", f"  {one.name}{one.scope.note}", one, screen)
     if hidden := len(finer) - len(shown):
         more = f"  and {counted(hidden, 'more finer budget')}"
         yield _Row({"who": more, "name": more})

@@ -174,6 +174,12 @@ class BudgetScope:
         return replace(self, value="") if self.value else self
 
     @property
+    def note(self) -> str:
+        """What it counts, behind its name in lists, where that is not what such a budget counts unless told otherwise."""
+        usual = Counts.PAY_AS_YOU_GO if self.per.is_short or self.portion else Counts.ALL
+        return "" if self.counts is usual else self.counts.note or " (subscriptions, too)"
+
+    @property
     def portion(self) -> Portion | None:
         """Which spend it watches that nobody's budget counts."""
         return portion_of(self.budget) if self.budget else None

@@ -153,7 +153,7 @@ def _group(rule: Rule, standing: Standing) -> str:
 def level_text(level: Level, standing: Standing) -> str:
     """Return a threshold for lists, and of what it is if the budget does not count everything."""
     watch = standing.watch
-    return threshold_text(level.label, Money(level.at, watch.currency), watch.budget) + watch.scope.counts.note
+    return threshold_text(level.label, Money(level.at, watch.currency), watch.budget) + watch.scope.note
 
 
 def spend_facts(
@@ -240,7 +240,7 @@ def _corrections(standing: Standing, told: Sequence[Alert], known: AlertsKnown, 
             key=AlertKey(Rule.CORRECTED, watch.scope, level.label, period, level.height),
             holds=True,
             severity=Severity.NOTICE,
-            summary=f"{watch.name} fell {back}below {limit}{watch.scope.counts.note} {when}: {spent} spent",
+            summary=f"{watch.name} fell {back}below {limit}{watch.scope.note} {when}: {spent} spent",
             facts=NO_FACTS,
             channels=channels,
             group=_group(Rule.CORRECTED, standing),

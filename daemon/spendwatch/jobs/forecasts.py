@@ -13,7 +13,7 @@ from spendwatch.domain.money import Money
 from spendwatch.domain.period import BillingPeriod, month_of
 from spendwatch.domain.review import AlertsKnown, Condition
 from spendwatch.domain.run_rate import RunRate
-from spendwatch.domain.scope import BudgetScope
+from spendwatch.domain.scope import BudgetScope, Portion
 from spendwatch.domain.standing import Standing
 from spendwatch.jobs.run_rates import RunRates
 
@@ -30,6 +30,8 @@ def forecast(
 ) -> Forecast | None:
     """Return what the period will probably cost; None while it is too early, or where the data are too old."""
     pace = paces.of(scope)
+    if scope.portion is Portion.UNTAGGED:
+        return None  # its spend lacks the latest days
     if until is None or not isinstance(pace, RunRate) or fresh.is_too_old(scope.account, until):
         return None
     return forecast_period(pace, spent, period, data_until=until, zone=zone)

@@ -147,11 +147,12 @@ def _spend_now(alerts: Sequence[Alert], standing: Standing, likely: Money | None
         now, expected = max(now, Severity.WARNING, key=lambda one: one.rank), f", about {likely} expected this month"
     is_back = now.rank < worst.rank or all(alert.key.rule is Rule.CORRECTED for alert in alerts)
     if watch.budget is None or used is None:
-        what = f"{'is back at' if is_back else 'spent'} {standing.spend}"
+        verb = "is back at" if is_back else "is at" if watch.scope.portion else "spent"
+        what = f"{verb} {standing.spend}"
     else:
         what = f"{'is back at' if is_back else 'used'} {percent(used)} of {watch.budget}"
     when = f" {standing.period.within}" if watch.scope.per.is_short else ""
-    return now, f"{watch.name} {what}{watch.scope.counts.note}{when}{expected}"
+    return now, f"{watch.name} {what}{watch.scope.note}{when}{expected}"
 
 
 def _balance_now(alerts: Sequence[Alert], balance: BalanceNow) -> str:

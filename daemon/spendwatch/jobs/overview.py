@@ -311,7 +311,7 @@ class _Month:
 
     def forecast(self, scope: BudgetScope, split: Split, until: datetime | None) -> Forecast | None:
         """Return what a budget of this scope will probably have counted at its end; other months are over."""
-        if not self.is_of_now:
+        if not self.is_of_now or scope.per.is_short:
             return None
         spent = split.counted(scope.counts)
         return forecast(self.paces, scope, spent, self.period, self.fresh, until=until, zone=self.zone)
