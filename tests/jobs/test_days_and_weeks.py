@@ -86,6 +86,7 @@ def test_a_late_bill_of_an_old_day_is_notified_as_long_as_its_month_is_open(roun
     assert not rounds.round(after=HOUR)
     rounds.now = datetime(2026, 10, 5, 4, tzinfo=UTC)
     rounds.bill(date(2026, 9, 21), "201")
+    rounds.bill(date(2026, 9, 16), "300")
     assert not [one for one in rounds.round() if one.rule is Rule.THRESHOLD_REACHED]
 
 

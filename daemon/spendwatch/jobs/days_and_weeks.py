@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod, PeriodKind, ShortPeriod, parse_period
+from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod, PeriodKind, ShortPeriod
 from spendwatch.domain.policy import Policies
 from spendwatch.domain.review import AlertsKnown
 from spendwatch.domain.scope import BudgetScope
@@ -82,12 +82,14 @@ def stand_short(
     kinds = kinds_of(policies)
     days, yesterday = view.days(months, policies.products), now.astimezone(PROVIDER_ZONE).date() - _ONE_DAY
     before = last.days if last.days is not None and last.policies is policies else {}
-    changed = {key for key, _ in days.items() ^ before.items()}
+    changed = {key for key, _ in days.items() ^ before.items() if key.period in months}
     due = {ShortPeriod.containing(_day_of(key), kind) for key in changed for kind in kinds}
-    reminded = set(_reminded(policies, known, now))
+    # What fires may have to be repeated, whether or not anything changed.
+    labels = {alert.key.period for alert in known.firing()}
+    firing = {one for one in current_periods(now, sorted(kinds)) if one.label in labels}
     begun: dict[BudgetScope, tuple[str, date]] = {}
     standings: list[Standing] = []
-    for period in sorted(due | reminded, key=lambda one: (one.first_day, one.kind)):
+    for period in sorted(due | firing, key=lambda one: (one.first_day, one.kind)):
         if period.last_day < yesterday and not since:
             continue  # nothing was ever watched by then
         for standing in stand(view, policies, period, known.scopes(period.label)):
@@ -103,16 +105,6 @@ def stand_short(
 def _day_of(key: DayKey) -> date:
     """Return the day that it counts on: a bill may date a charge outside its month, which wins over the date."""
     return min(max(key.day, key.period.first_day), key.period.after_last_day - _ONE_DAY)
-
-
-def _reminded(policies: Policies, known: AlertsKnown, now: datetime) -> Iterator[ShortPeriod]:
-    """Yield the days and weeks that go on and of which somebody may have to be reminded."""
-    if any(policy.remind for policy in policies.every):
-        today = now.astimezone(PROVIDER_ZONE).date()
-        for label in {alert.key.period for alert in known.firing()}:
-            period = parse_period(label) if label else None
-            if isinstance(period, ShortPeriod) and today in period:
-                yield period
 
 
 def _reminding(standing: Standing, now: datetime) -> Standing:
