@@ -50,6 +50,9 @@ def test_an_unusual_day_goes_from_the_bill_to_people_and_can_be_explained(tmp_pa
         home.drop([a_line(day="20260914", amount="10.00", time="19:00:00")], exported=home.now + 2 * HOUR)
         home.call("once")
         assert len(home.calls()) == 1
+        points = {one["at"]: one for part in home.json("explain", "--why-not", "Research")["watched"] for one in part["points"]}
+        assert (points["spike 50.00"]["state"], points["spike 50.00"]["rule"]) == ("not_reached", "spend.spike")
+        assert "2026-09-12 cost CNY 30.00, usually CNY" in points["spike 50.00"]["why"]
         checked = home.call("check").stdout
         assert "spike 50.00" in " ".join(checked.split())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 import click
 
@@ -15,13 +16,14 @@ from spendwatch.domain.count import counted
 from spendwatch.domain.errors import printable
 from spendwatch.domain.forecast import Runway
 from spendwatch.domain.health import Freshness
-from spendwatch.domain.money import Money, percent, plain
+from spendwatch.domain.money import Money, in_cents, percent, plain, shown
 from spendwatch.domain.notification import DeliveryState
 from spendwatch.domain.period import BillingPeriod, duration_label, month_of, open_periods
 from spendwatch.domain.policy import AccountPolicy, threshold_text
 from spendwatch.domain.review import AlertsKnown
 from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.scope import MATCHABLE, BudgetScope, Dimension
+from spendwatch.domain.spike import FEWEST_DAYS, UsualSpend, usual_spend
 from spendwatch.domain.standing import Picking, SpendSum, Standing
 from spendwatch.domain.statement import AccountId
 from spendwatch.domain.thresholds import Level, levels_of
@@ -233,7 +235,25 @@ def _of_budget(now: _Now, one: Standing) -> _Part:
     levels = levels_of(watch.thresholds, budget)
     lines = [_threshold(now, one, level) for level in levels]
     lines += [_foreseen(now, one, level) for level in levels_of(watch.thresholds, budget, of_forecasts=True)]
-    return _Part(title, lines)
+    return _Part(title, [*lines, _unusual(now, one, one.watch.spike)] if one.watch.spike else lines)
+
+
+def _unusual(now: _Now, one: Standing, least: Decimal) -> _Line:
+    """Return whether the last complete day was unusual, or how many days are missing to know."""
+    point, history = f"spike {shown(least)}", now.paces.history(one.watch.scope)
+    usual = usual_spend(history.amounts[:-1], history.through) if history else TooEarly(0, FEWEST_DAYS)
+    if history is None or isinstance(usual, TooEarly):
+        days = 0 if isinstance(usual, UsualSpend) else usual.days
+        return _Line(Rule.SPIKE, point, "too early", f"{days} of {counted(FEWEST_DAYS, 'complete day')} are known")
+    day, currency = history.through, one.watch.currency
+    spent = Money(history.latest.get(day, Decimal(0)), currency)
+    low, high = (Money(in_cents(Decimal(amount)), currency) for amount in (usual.low, usual.high))
+    band = f"usually {low} to {shown(high.amount)}, reported from {high + Money(least, currency)}"
+    alert = now.known.latest(AlertKey(Rule.SPIKE, one.watch.scope, day.isoformat(), f"{day:%Y-%m}"))
+    state, goes_on = ("told", "") if alert else ("not reached", "")
+    if not alert and spent - Money(least, currency) >= high:
+        state, goes_on = "covered", "; it continues the level of the days before"
+    return _Line(Rule.SPIKE, point, state, f"{day} cost {spent}, {band}{goes_on}", alert.id if alert else "")
 
 
 def _threshold(now: _Now, one: Standing, level: Level) -> _Line:
