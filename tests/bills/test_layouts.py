@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 
-from bill_builder import ACCOUNT
+from bill_builder import ACCOUNT, a_bill, a_line
 from many_layouts import Charge, NamedFile, detail, english, focus, instance_detail, legacy, summary
 from oracle import Hints, month_to_date
 from small_ledger import SmallLedger, read_here
@@ -365,3 +365,19 @@ def test_a_day_that_a_time_tells_wrongly_is_refused_with_the_column_of_the_time(
     name, content = FILES[-1]
     with pytest.raises(UnreadableBillError, match="line 2, column ChargePeriodStart: not a billing date"):
         read_here([(name, content.replace(b"2026-09-03T00:00:00Z", told.encode()))], hints=HINTS)
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"], ids=["fast", "careful"])
+def test_an_order_tells_when_it_ends_and_a_line_where_it_was_used(line_end: bytes) -> None:
+    plan = a_line(charge="订阅预付费用", trade="新购", commodity="sfm_codingplan_public_cn", until="2026-10-12 00:00:00")
+    short = a_line(charge="订阅预付费用", trade="新购", commodity="sfm_GenAI_spn_cn")
+    refund = a_line(charge="退款", trade="订阅", until="2026-10-12 00:00:00", amount="-5")
+    usage = a_line(until="2026-10-12 00:00:00", cells={"资源信息/地域Code": "", "资源信息/地域": ""})
+    name, content = a_bill([plan, short, refund, usage])
+    rows = read_here([(name, content.replace(b"\n", line_end))], hints=HINTS).rows
+    assert sorted((row.charge.value, row.ends, row.region) for row in rows) == [
+        ("subscription", "", "cn-beijing"),
+        ("subscription", "2026-10-12 00:00", "cn-beijing"),
+        ("subscription_refund", "", "cn-beijing"),
+        ("usage", "", ""),
+    ]

@@ -40,6 +40,7 @@ from spendwatch.domain.notification import (
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod, PeriodKind
+from spendwatch.domain.plans import PlanOrder
 from spendwatch.domain.policy import ChannelName, Page, Severity
 from spendwatch.domain.routing import Message, digest_of
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
@@ -405,6 +406,16 @@ _SPIKE = Facts(
     data_until=UNTIL,
 )
 
+_CODING = PlanOrder(
+    Part(Dimension.COMMODITY, "sfm_codingplan_public_cn"), Category.CODING_PLAN, date(2026, 8, 18), "2026-09-18 00:00"
+)
+_ORDERS = (
+    replace(_CODING, day=date(2026, 9, 15), ends="2026-10-18 00:00", spent=cny("200"), before=date(2026, 8, 18)),
+    PlanOrder(Part(Dimension.COMMODITY, "sfm_GenAI_spn_cn"), Category.SAVINGS_PLAN, date(2026, 9, 15), "", cny("1000")),
+    PlanOrder(Part(Dimension.COMMODITY, "sfm_new_public_cn"), Category.OTHER, date(2026, 9, 15), ""),
+)
+_ORDERED = replace(_NEW, firsts=(), plans=(_CODING,))
+
 
 def _of_portion(budget: str, spend: str, over: str, workspace: str | None = "llm-demo0a1b2c3d4e") -> Facts:
     """Return the figures of spend that nobody's budget counts."""
@@ -607,6 +618,13 @@ SAMPLES: dict[str, Notification] = {
     ),
     "first-cost": notice(Rule.FIRST_COST, _NEW, severity=Severity.NOTICE),
     "first-costs": notice(Rule.FIRST_COST, replace(_NEW, firsts=_MANY_NEW), severity=Severity.NOTICE),
+    "free-quota-ended": notice(Rule.FREE_QUOTA_ENDED, replace(_NEW, firsts=_MANY_NEW[2:3])),
+    "plan-ordered": notice(Rule.PLAN_ORDERED, replace(_ORDERED, plans=_ORDERS), severity=Severity.NOTICE),
+    "plan-ends": notice(Rule.PLAN_ENDS, _ORDERED),
+    "plan-renewed": notice(
+        Rule.PLAN_ENDS, replace(_ORDERED, plans=(replace(_CODING, renewed=date(2026, 9, 15)),)), reason=Reason.RESOLVED
+    ),
+    "plan-over": notice(Rule.PLAN_ENDS, _ORDERED, reason=Reason.RESOLVED),
     "lacking-days": notice(Rule.DIFFERING, _LACKING),
     "differing": notice(Rule.DIFFERING, _DIFFERING, severity=Severity.NOTICE),
     "differing-on-one-day": notice(

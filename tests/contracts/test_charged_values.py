@@ -101,3 +101,16 @@ def test_what_is_learnt_is_remembered_and_given_up(ledger: Ledger) -> None:
     assert set(ledger.learnt()) == {one, other}
     ledger.learn([], [other])
     assert set(ledger.learnt()) == {one}
+
+
+def test_orders_are_known_by_commodity_day_and_end_whenever_they_came(ledger: Ledger) -> None:
+    plan = row(charge=ChargeKind.SUBSCRIPTION, commodity="sfm_codingplan", ends="2026-10-03 00:00")
+    enter(ledger, 3, plan, plan._replace(ends=""), row(ends="2026-10-04"))
+    enter(ledger, 4, plan)
+    orders = [one for one in ledger.charged_values({ACME: ledger.revision()}) if one.dimension is Dimension.ENDS]
+    assert sorted(one.value for one in orders) == [
+        "sfm_codingplan 2026-09-03 ",
+        "sfm_codingplan 2026-09-03 2026-10-03 00:00",
+        "sfm_codingplan 2026-09-04 2026-10-03 00:00",
+    ]
+    assert {one.since for one in orders} == {date(2026, 9, 3), date(2026, 9, 4)}

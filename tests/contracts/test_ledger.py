@@ -253,6 +253,8 @@ def test_spend_can_be_told_apart_by_every_dimension(ledger: Ledger) -> None:
         Dimension.TYPE: "inference",
         Dimension.CHANNEL: "api",
         Dimension.SAFE_MODE: "1",
+        Dimension.REGION: "cn-beijing",
+        Dimension.ENDS: "",
         Dimension.ITEM: "tokens",
         Dimension.COMMODITY: "sfm_inference_public_cn",
         Dimension.PRODUCT: "sfm",

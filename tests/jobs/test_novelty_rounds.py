@@ -81,6 +81,73 @@ def test_free_lines_are_no_cost_and_the_first_paid_ones_are(rounds: Rounds) -> N
     assert bill(rounds, 3, row("2", model="wan"), row("0", model="vl")) == [["wan"]]
 
 
+FREE = row("0", model="wan", charge=ChargeKind.FREE)
+PAID = row("2", model="wan")
+
+
+def ended(said: list[Notification]) -> list[list[tuple[str, str, int]]]:
+    """Return for each message which free quotas have ended, at which cost, since which day."""
+    mine = [each for each in said if each.rule is Rule.FREE_QUOTA_ENDED]
+    return [[(one.part.value, str(one.spent), one.day.day) for one in each.facts.firsts] for each in mine]
+
+
+@pytest.fixture
+def quotas(database: Database) -> Rounds:
+    """An account whose free quotas have been watched for a day."""
+    found = Rounds(database, account={"free_quota": True})
+    found.bill(FIRST, FREE, row("1"))
+    assert found.round(after=DAY) == []
+    return found
+
+
+def test_the_end_of_a_free_quota_is_reported_once_with_its_model_day_and_cost(quotas: Rounds) -> None:
+    quotas.bill(FIRST + DAY, FREE, PAID)
+    assert quotas.round(after=DAY) == []  # batch calls beside free ones look the same on this day
+    quotas.bill(FIRST + 2 * DAY, PAID, row("5"), row("0", model="wan"))
+    [said] = quotas.round(after=DAY)
+    assert (said.type, said.severity.value, said.channels) == ("spend.free_quota_ended", "warning", (FINANCE,))
+    assert ended([said]) == [[("wan", "CNY 4.00", 2)]]
+    quotas.bill(FIRST + 3 * DAY, PAID)
+    assert quotas.round(after=DAY) == []
+
+
+def test_a_model_that_was_never_free_and_one_that_is_paid_beside_free_lines_are_not_reported(quotas: Rounds) -> None:
+    for day in range(1, 6):
+        quotas.bill(FIRST + day * DAY, FREE, PAID, row("1", model="vl"), row("0", model="discounted"))
+        assert quotas.round(after=DAY) == []
+    quotas.bill(FIRST + 6 * DAY, PAID, row("2", model="discounted"))
+    assert quotas.round(after=DAY) == []
+
+
+def test_a_quota_that_had_ended_before_it_was_watched_is_no_news(database: Database) -> None:
+    rounds = Rounds(database)
+    rounds.bill(FIRST, FREE)
+    rounds.bill(FIRST + DAY, PAID)
+    rounds.round(after=2 * DAY)
+    rounds.account = {"free_quota": True}
+    rounds.wanted(None)
+    assert rounds.round() == []
+    rounds.bill(FIRST + 2 * DAY, PAID)
+    assert rounds.round(after=DAY) == []
+
+
+def test_a_first_cost_after_a_free_quota_is_reported_as_its_end_and_not_twice(database: Database) -> None:
+    rounds = Rounds(database, account={"free_quota": True, "first": ALL})
+    rounds.bill(FIRST, FREE, row("1"))
+    rounds.round(after=DAY)
+    rounds.bill(FIRST + DAY, PAID)
+    said = rounds.round(after=DAY)
+    assert (ended(said), news(said)) == ([[("wan", "CNY 2.00", 2)]], [])
+    rounds.bill(FIRST + 2 * DAY, PAID)
+    assert rounds.round(after=DAY) == []
+
+
+def test_several_quotas_that_end_in_one_bill_are_one_message(quotas: Rounds) -> None:
+    quotas.bill(FIRST + DAY, FREE._replace(model="vl"), FREE)
+    quotas.bill(FIRST + 2 * DAY, PAID, PAID._replace(model="vl", billed_cost=Decimal(3)))
+    assert ended(quotas.round(after=DAY)) == [[("vl", "CNY 3.00", 3), ("wan", "CNY 2.00", 3)]]
+
+
 def test_what_is_refunded_at_once_cost_nothing(rounds: Rounds) -> None:
     assert bill(rounds, 2, row("2", model="wan"), row("-2", model="wan", charge=ChargeKind.REFUND)) == []
 
@@ -166,9 +233,89 @@ def test_another_product_and_other_dimensions_are_not_reported(database: Databas
 def test_names_are_told_and_every_dimension_can_be_new(rounds: Rounds) -> None:
     names = Names({(Dimension.API_KEY, "77"): "chatbot", (Dimension.WORKSPACE, "llm-b"): "Research"})
     rounds.policies = replace(rounds.policies, names=names)
-    new = row("1", workspace=WorkspaceId("llm-b"), api_key="77", model="m", channel="app", item="i", commodity="c")
+    new = row("1", workspace=WorkspaceId("llm-b"), api_key="77", model="m", channel="app", item="i", commodity="c", region="r")
     rounds.bill(FIRST + 2 * DAY, new)
     [said] = rounds.round()
     assert [one.part.dimension for one in said.facts.firsts] == list(NOVEL)
     assert [part.label for part in said.facts.firsts[0].by] == ["m", "chatbot (77)", "Research (llm-b)"]
     assert said.facts.scope.account == ACME
+
+
+CODING = row(
+    "200", charge=ChargeKind.SUBSCRIPTION, commodity="sfm_codingplan_public_cn", item="plan", model="", ends="2026-09-20 00:00"
+)
+RENEWED = CODING._replace(ends="2026-10-20 00:00", billed_cost=Decimal(210))
+
+
+@pytest.fixture
+def plans(database: Database) -> Rounds:
+    """An account whose plans have been watched for a day, with bills up to the second."""
+    found = Rounds(database, account={"plans": timedelta(days=7)})
+    found.bill(FIRST, "1")
+    assert found.round(after=DAY) == []
+    return found
+
+
+def told(said: list[Notification]) -> list[tuple[str, str, str]]:
+    """Return of each message its type, which commodity it is about, and until when that was ordered."""
+    return [(one.type, order.commodity.value, order.ends) for one in said for order in one.facts.plans]
+
+
+def test_an_order_is_reported_once_with_its_cost_and_end(plans: Rounds) -> None:
+    savings = CODING._replace(commodity="sfm_GenAI_spn_cn", ends="", billed_cost=Decimal(1000))
+    plans.bill(FIRST + DAY, CODING, CODING._replace(item="fee", billed_cost=Decimal(3)), savings, row("4"))
+    [said] = plans.round(after=DAY)
+    assert (said.type, said.severity.value) == ("plan.ordered", "notice")
+    assert {(one.category, str(one.spent), one.ends) for one in said.facts.plans} == {
+        ("Coding Plan", "CNY 203.00", "2026-09-20 00:00"),
+        ("savings plan", "CNY 1,000.00", ""),
+    }
+    assert plans.round(after=DAY) == []
+
+
+def test_the_end_of_a_plan_is_reported_in_time_and_its_renewal_ends_the_alert(plans: Rounds) -> None:
+    plans.bill(FIRST + DAY, CODING)
+    plans.round(after=DAY)
+    assert plans.round(after=9 * DAY) == []  # the 12th: eight days
+    coming = plans.round(after=2 * DAY)
+    assert told(coming) == [("plan.ends", "sfm_codingplan_public_cn", "2026-09-20 00:00")]
+    assert plans.round(after=DAY) == []
+    plans.bill(FIRST + 14 * DAY, RENEWED)
+    renewed, ordered = sorted(plans.round(after=DAY), key=lambda one: one.type)
+    assert told([renewed]) == [("alert.resolved", "sfm_codingplan_public_cn", "2026-09-20 00:00")]
+    assert renewed.facts.plans[0].renewed == date(2026, 9, 15)
+    assert told([ordered]) == [("plan.ordered", "sfm_codingplan_public_cn", "2026-10-20 00:00")]
+    assert ordered.facts.plans[0].before == date(2026, 9, 2)
+    assert plans.round(after=10 * DAY) == []
+
+
+def test_a_plan_that_is_not_renewed_is_over_when_it_ends(plans: Rounds) -> None:
+    plans.bill(FIRST + DAY, CODING)
+    assert [kind for kind, *_ in told(plans.round(after=13 * DAY))] == ["plan.ordered", "plan.ends"]
+    [over] = plans.round(after=6 * DAY)
+    assert (over.type, over.facts.plans[0].renewed) == ("alert.resolved", None)
+    assert plans.round(after=DAY) == []
+
+
+def test_a_further_order_in_the_middle_of_a_term_is_no_renewal(plans: Rounds) -> None:
+    plans.bill(FIRST + DAY, CODING)
+    plans.bill(FIRST + 3 * DAY, RENEWED)
+    plans.round(after=DAY)
+    assert [kind for kind, *_ in told(plans.round(after=12 * DAY))] == ["plan.ends"]
+
+
+def test_an_order_from_before_it_was_watched_is_no_news_but_its_end_is(database: Database) -> None:
+    rounds = Rounds(database)
+    rounds.bill(FIRST, CODING)
+    rounds.round(after=DAY)
+    rounds.account = {"plans": timedelta(days=7)}
+    rounds.wanted(None)
+    assert rounds.round() == []
+    assert [kind for kind, *_ in told(rounds.round(after=13 * DAY))] == ["plan.ends"]
+
+
+def test_an_order_whose_end_no_bill_tells_has_no_end(plans: Rounds) -> None:
+    plans.bill(FIRST + DAY, CODING._replace(ends=""), CODING._replace(commodity="sfm_x", ends="not a day"))
+    assert {kind for kind, *_ in told(plans.round(after=DAY))} == {"plan.ordered"}
+    for _ in range(4):
+        assert plans.round(after=10 * DAY) == []

@@ -36,7 +36,7 @@ PART = "part"
 _TRAITS_KEY = "spendwatch.traits"
 
 SPEND_KEY = (
-    *("workspace", "api_key", "model", "type", "channel", "safe_mode"),
+    *("workspace", "api_key", "model", "type", "channel", "safe_mode", "region", "ends"),
     *("item", "commodity", "product", "owner", "tags", "charge", "currency"),
 )
 """The dimensions of the roll-up."""

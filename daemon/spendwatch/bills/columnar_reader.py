@@ -48,6 +48,7 @@ _SOME = "^[^1-9eE]*[1-9]"
 _CELL = r'(?:[^",]*|"(?:[^"]|"")*")'
 _WELL_QUOTED = f"^{_CELL}(?:,{_CELL})*$"
 _WATCHED = "watched "
+_MONTH_LENGTH, _TO_THE_MINUTE = len("2026-10"), len("2026-10-11 00:00")
 
 
 class DoubtError(Exception):
@@ -75,6 +76,7 @@ def exact_columns(
         starts = cell[Field.STARTS] if Field.STARTS in columns else time
         # One character more than a date has: what stands there must not be a digit.
         cell[Field.DAY] = starts.str.head(DATE_LENGTH + 1).str.strip_chars_end(" T")
+    cell[Field.TERM] = _term(cell[Field.STARTS] if Field.STARTS in columns else time, cell[Field.ENDS])
     amount = cell[Field.BILLED_COST]
     has_surplus = pl.any_horizontal(pl.col(surplus).is_not_null()) if surplus else pl.lit(value=False)
     owed = [cell[Field.OUTSTANDING]] if Field.OUTSTANDING in columns else []
@@ -106,6 +108,12 @@ def exact_columns(
         if not frame["is_plain"].all() or frame["billed_cost"].has_nulls():
             raise DoubtError
         yield frame.drop("is_plain", pl.selectors.starts_with(_WATCHED))
+
+
+def _term(starts: pl.Expr, ends: pl.Expr) -> pl.Expr:
+    """Return the end of what lasts into another month, as an order does: of minutes there would be as many ends as lines."""
+    is_later = ends.str.head(_MONTH_LENGTH) > starts.str.head(_MONTH_LENGTH)
+    return pl.when(is_later).then(ends.str.head(_TO_THE_MINUTE)).otherwise(pl.lit(""))
 
 
 def _key(cell: Mapping[Field, pl.Expr], billed: pl.Expr, identity: Identity) -> pl.Expr:

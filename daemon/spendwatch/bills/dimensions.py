@@ -34,6 +34,7 @@ _RAW = (
     Field.UNIT,
     Field.CURRENCY,
     Field.TAGS,
+    Field.REGION,
     Field.PROVIDER,
     Field.PUBLISHER,
     Field.ISSUER,
@@ -46,7 +47,7 @@ KEPT = (Field.PROVIDER, Field.PUBLISHER, Field.ISSUER, Field.CATEGORY, Field.CHA
 _INSTEAD = {Field.SERVICE: Field.PRODUCT, Field.ITEM_NAME: Field.ITEM, Field.SELECTOR: Field.INSTANCE}
 """What is only read where a better column is missing."""
 
-_VARYING = frozenset({Field.INSTANCE, Field.SELECTOR, Field.TAGS})
+_VARYING = frozenset({Field.INSTANCE, Field.SELECTOR, Field.TAGS, Field.TERM})
 """These may be others in every line."""
 
 SEPARATOR = "\x1f"
@@ -57,13 +58,15 @@ DATE_LENGTH = len("2026-09-12")
 MODEL_STUDIO_NAMES = frozenset({"大模型服务平台百炼", "alibaba cloud model studio"})
 
 _DIGITS = re.compile(r"[0-9]{1,32}", re.ASCII)
+_DATE = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9](?![0-9])", re.ASCII)
 _ANY_ACCOUNT = re.compile(ACCOUNT_ID, re.ASCII)
 
 
 def trait_fields(places: Mapping[Field, int]) -> tuple[Field, ...]:
     """Return the fields that a line's traits are read from, where these columns are there; the account comes first."""
     instead = (field for field, better in _INSTEAD.items() if field in places and better not in places)
-    return (Field.ACCOUNT, *(field for field in _RAW if field in places), *instead)
+    term = [Field.TERM] if Field.ENDS in places else []
+    return (Field.ACCOUNT, *(field for field in _RAW if field in places), *instead, *term)
 
 
 class ChargeDimensions(NamedTuple):
@@ -84,6 +87,9 @@ class ChargeDimensions(NamedTuple):
     type: str
     channel: str
     safe_mode: str
+    region: str
+    ends: str
+    """When what was ordered ends, by the minute, as the bill writes it; empty for what is used."""
     kept: str
     """The cells of `KEPT`, for layouts that have them; else empty."""
 
@@ -237,12 +243,12 @@ class Interpreter:
             shared = self._common[common] = self._read_common(cells)
         instance = self._instance(varying, shared.product, shared.charge)
         cell, tags = varying.get(Field.INSTANCE, ""), self._tags(varying.get(Field.TAGS, ""))
-        owner, product, commodity, item, _, unit, currency, charge, *_, kept = shared
+        owner, product, commodity, item, _, unit, currency, charge, *_, region, _, kept = shared
         # Without names, which would take twice as long: done for each resource.
         return ChargeDimensions(
             *(owner, product, commodity, item, cell, unit, currency, charge, tags),
             *(instance.workspace, instance.api_key, instance.model, instance.type, instance.channel, instance.safe_mode),
-            kept,
+            *(region, self._end(varying.get(Field.TERM, ""), charge), kept),
         )
 
     def _read_common(self, cells: Sequence[str]) -> ChargeDimensions:
@@ -259,8 +265,15 @@ class Interpreter:
             charge=self.layout.charge_kind(raw.get(Field.CHARGE, ""), raw.get(Field.TRADE, ""), commodity),
             tags="",
             **dict.fromkeys(InstanceId._fields, ""),
+            region=raw.get(Field.REGION, ""),
+            ends="",
             kept=SEPARATOR.join(raw.get(column, "") for column in KEPT) if Field.PROVIDER in self.layout.columns else "",
         )
+
+    def _end(self, term: str, charge: str) -> str:
+        """Return when an order's service period ends; what FOCUS calls a period is that of the charge."""
+        is_term = charge is ChargeKind.SUBSCRIPTION and not self.layout.is_of_others and _DATE.match(term)
+        return term if is_term else ""
 
     def _tags(self, cell: str) -> str:
         tags = canonical_tags(cell)

@@ -108,6 +108,31 @@ _TELLINGS = {
         "still open.",
         rule="the first charge for something that was never charged before",
     ),
+    Rule.FREE_QUOTA_ENDED: RuleTexts(
+        fired="Free quota ended in {name}: {firsts}",
+        repeated="Free quota ended in {name}: {firsts}",
+        resolved="The charge after the end of the free quota in {name} is no longer on record: {firsts}",
+        subject="",
+        lead="The bills had lines of a free quota for it, and have none since it is charged for. Calls go on and cost money. "
+        "The amounts count from the first charge on, as far as the months are still open.",
+        rule="a model that costs money since its free quota ended",
+    ),
+    Rule.PLAN_ORDERED: RuleTexts(
+        fired="Ordered in {name}: {plans}",
+        repeated="Ordered in {name}: {plans}",
+        resolved="The order in {name} is no longer on record: {plans}",
+        subject="",
+        lead="A plan, or something else that is paid in advance, was ordered or renewed.",
+        rule="an order of something that is paid in advance",
+    ),
+    Rule.PLAN_ENDS: RuleTexts(
+        fired="Ends soon in {name}: {plans}",
+        repeated="Still ends soon in {name}: {plans}",
+        resolved="{plans} in {name} {renewed}",
+        subject="",
+        lead="No bill on record shows that it was renewed. What then is used and no plan covers is charged as pay-as-you-go.",
+        rule="a plan whose end, as its order line tells it, is near",
+    ),
     Rule.DIFFERING: RuleTexts(
         fired="Bills of {name} for {month} do not agree",
         repeated="Bills of {name} for {month} still do not agree",
@@ -407,6 +432,14 @@ ENGLISH = Phrases(
     not_counted="not counted above",
     account="Account",
     owner="Owner",
+    ordered_on="ordered {day}",
+    ordered_before="ordered before on {day}",
+    no_end="its bill tells no end",
+    until="until {ends}",
+    renewed="was renewed on {day}",
+    plan_over="has ended",
+    advice_plan="To keep it, check in the provider's console that automatic renewal is on and that the balance is enough: it "
+    "fails while the account is overdue. To let it end, switch automatic renewal off.",
     firsts="New",
     growth="Where it went",
     growth_hint="pay-as-you-go of {span}, compared with {span_before}",
@@ -419,6 +452,7 @@ ENGLISH = Phrases(
         Dimension.COMMODITY: "commodity {name}",
         Dimension.ITEM: "item {name}",
         Dimension.PRODUCT: "product {name}",
+        Dimension.REGION: "region {name}",
     },
     playground="no API key, Playground of the console",
     makes_most="{who} makes {share} of the pay-as-you-go spend of {span}.",
@@ -532,6 +566,8 @@ ENGLISH = Phrases(
     "use the old one: it still shows all days.",
     advice_news="If nobody expects this charge, find out who uses it: the API key and the workspace are named where the bills "
     "tell them.",
+    advice_free_quota="If it is not meant to cost money, stop its calls, or use another model. The provider's console can stop "
+    "calls when a free quota is used up; that has to be switched on for each model before.",
     advice_foreign="If another account or site pays for them, configure that account with its own currency; it then has "
     "budgets and thresholds of its own.",
     advice_all_foreign="The bills of this account contain nothing in {currency}, so its `currency` is probably wrong: set it "

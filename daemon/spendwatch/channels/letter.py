@@ -23,7 +23,7 @@ _OPERATORS = "operators"
 """How a test message says that failures are reported over the channel, too."""
 _ONCE = frozenset(
     {Rule.FORECAST, Rule.CORRECTED, Rule.LATE, Rule.DIFFERING, Rule.FOREIGN_CURRENCY, Rule.REJECTED, Rule.UNASSIGNED}
-    | {Rule.FIRST_COST, Rule.SPIKE, Rule.MONTH_CLOSED}
+    | {Rule.FIRST_COST, Rule.FREE_QUOTA_ENDED, Rule.SPIKE, Rule.MONTH_CLOSED, Rule.PLAN_ORDERED}
 )
 _COSTLY = frozenset(
     {Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.BALANCE_LOW, Rule.OVERDUE, Rule.ESCALATED, Rule.RUNWAY, Rule.SPIKE}
@@ -183,7 +183,7 @@ def _sections(words: Words) -> Iterator[Section]:
         yield from _entries(words)
         return
     yield from closed_month(words, facts.closed) if facts.closed else figures(words)
-    if facts.balance and (points := tuple(remarks(words, facts.balance))):
+    if points := tuple(remarks(words, facts.balance) if facts.balance else _plans(words)):
         yield Points("", points)
     if facts.files:
         yield Points(phrases.files, tuple(_files(words)))
@@ -199,6 +199,18 @@ def _sections(words: Words) -> Iterator[Section]:
         yield _consequences(words)
     if advice := tuple(_advice(words)):
         yield Points(phrases.advice if rule in _COSTLY else phrases.what_to_do, advice, is_vital=False)
+
+
+def _plans(words: Words) -> Iterator[str]:
+    """Tell what was ordered, by its code, for how much and when; and when before that."""
+    phrases = words.phrases
+    for one in words.facts.plans[:_MOST_POINTS]:
+        code = clean(one.commodity.label, NAME_LENGTH)
+        what = (words.plan(one), *([code] if one.category is not Category.OTHER else []))
+        cost = words.money(one.spent) if one.spent else ""
+        before = phrases.ordered_before.format(day=one.before.isoformat()) if one.before else ""
+        ordered = phrases.ordered_on.format(day=one.day.isoformat())
+        yield phrases.comma.join(filter(None, (*what, cost, ordered, before, "" if one.ends else phrases.no_end)))
 
 
 def _member(words: Words, one: Notification) -> Words:
@@ -305,7 +317,16 @@ def _advice(words: Words) -> Iterator[str]:
         case Rule.DIFFERING:
             lacks = words.facts.discrepancy is not None and words.facts.discrepancy.lacking is not None
             yield phrases.advice_uncounted if lacks else phrases.advice_differing
-        case Rule.FOREIGN_CURRENCY | Rule.REJECTED | Rule.FIRST_COST | Rule.UNASSIGNED_SPEND | Rule.UNTAGGED:
+        case (
+            Rule.FOREIGN_CURRENCY
+            | Rule.REJECTED
+            | Rule.FIRST_COST
+            | Rule.FREE_QUOTA_ENDED
+            | Rule.UNASSIGNED_SPEND
+            | Rule.UNTAGGED
+            | Rule.PLAN_ORDERED
+            | Rule.PLAN_ENDS
+        ):
             yield from _advice_on_bills(words)
         case (
             Rule.CORRECTED
@@ -331,7 +352,12 @@ def _advice_on_bills(words: Words) -> Iterator[str]:
         return
     if words.notification.rule.is_about_news:
         found = {one.category for one in facts.firsts}
-        yield from (phrases.advice_news, *(advice for category, advice in phrases.charged.items() if category in found))
+        ordered = {one.category for one in facts.plans}
+        yield {Rule.FIRST_COST: phrases.advice_news, Rule.FREE_QUOTA_ENDED: phrases.advice_free_quota}.get(
+            words.notification.rule, phrases.advice_plan
+        )
+        yield from dict.fromkeys(advice for category, advice in phrases.ordered.items() if category in ordered)
+        yield from (advice for category, advice in phrases.charged.items() if category in found)
         return
     yield phrases.advice_rejected
     if facts.folder:
@@ -394,7 +420,7 @@ def _next(words: Words) -> str:
             return words.put(phrases.next_threshold, next=following)
         case Rule.BALANCE_LOW | Rule.RUNWAY:
             return phrases.next_floor
-        case Rule.BALANCE_DIFFERING:
+        case Rule.BALANCE_DIFFERING | Rule.PLAN_ENDS:
             return phrases.next_end
         case (
             Rule.BALANCE_FAILING
@@ -412,6 +438,8 @@ def _next(words: Words) -> str:
             Rule.FIRST_COST
             | Rule.SPIKE
             | Rule.MONTH_CLOSED
+            | Rule.FREE_QUOTA_ENDED
+            | Rule.PLAN_ORDERED
             | Rule.CORRECTED
             | Rule.LATE
             | Rule.DIFFERING

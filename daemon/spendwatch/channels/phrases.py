@@ -178,6 +178,15 @@ class Phrases:
     not_counted: str
     account: str
     owner: str
+    ordered_on: str
+    ordered_before: str
+    no_end: str
+    """Where no bill tells when an order ends."""
+    until: str
+    renewed: str
+    """How the end of a plan was over."""
+    plan_over: str
+    advice_plan: str
     firsts: str
     """The heading of what costs something for the first time."""
     growth: str
@@ -274,6 +283,7 @@ class Phrases:
     advice_uncounted: str
     advice_news: str
     """About charges that are new."""
+    advice_free_quota: str
     advice_foreign: str
     advice_all_foreign: str
     """Where the account has charges in no other currency."""

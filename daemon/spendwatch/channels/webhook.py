@@ -24,6 +24,7 @@ from spendwatch.domain.month_close import ClosedMonth
 from spendwatch.domain.notification import Delivery, Facts, Notification
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.period import Clock
+from spendwatch.domain.plans import PlanOrder
 from spendwatch.domain.spike import Spike
 from spendwatch.exact_json import cause_json, json_fields, json_value, period_json, position_json
 from spendwatch.pacing import asked_pause
@@ -188,6 +189,7 @@ def _figures(facts: Facts, zone: tzinfo) -> dict[str, object]:
         "closed": _closed(facts.closed) if facts.closed else None,
         "spike": _spike(facts.spike) if facts.spike else None,
         **_discrepancy(facts.discrepancy),
+        "plan_orders": [_plan(one) for one in facts.plans],
         "first_costs": [_first(one) for one in facts.firsts],
         "growth": [cause_json(cause, "recent", clean) for cause in facts.course.causes.all],
         "makes_most": [{**_part(part), "share": json_value(share)} for part, share in facts.course.causes.main],
@@ -250,6 +252,19 @@ def _first(one: FirstCost) -> dict[str, object]:
         "spend": json_value(one.spent),
         "currency": one.spent.currency,
         "by": [_part(part) for part in one.by],
+    }
+
+
+def _plan(one: PlanOrder) -> dict[str, object]:
+    return {
+        "commodity": clean(one.commodity.value),
+        "category": one.category,
+        "ordered_on": one.day.isoformat(),
+        "ends": one.ends or None,
+        "spend": json_value(one.spent),
+        "currency": one.spent.currency if one.spent else None,
+        "ordered_before": json_value(one.before and one.before.isoformat()),
+        "renewed_on": json_value(one.renewed and one.renewed.isoformat()),
     }
 
 

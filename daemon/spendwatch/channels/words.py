@@ -9,11 +9,13 @@ from spendwatch.channels.parts import clean
 from spendwatch.channels.phrases import Phrases, RuleTexts
 from spendwatch.domain.alert import AlertState, Rule
 from spendwatch.domain.causes import Part
+from spendwatch.domain.commodity import Category
 from spendwatch.domain.errors import InvalidAmountError
 from spendwatch.domain.money import Money, parse_amount, percent, shown
 from spendwatch.domain.notification import Facts, HoldReason, Notification, Reason
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.period import BillingPeriod, Period, PeriodKind, duration_text, parse_duration, parse_period
+from spendwatch.domain.plans import PlanOrder
 from spendwatch.domain.policy import FORECAST
 from spendwatch.domain.scope import PLAYGROUND, BudgetScope, Dimension
 from spendwatch.domain.spike import SpendOn
@@ -21,6 +23,7 @@ from spendwatch.domain.thresholds import BELOW_ZERO
 
 NAME_LENGTH = 60
 _LONGEST = 2000
+_MOST_PLANS = 2
 _DURATION = re.compile(r"[0-9]{1,6}[dhms]", re.ASCII)
 
 
@@ -125,6 +128,8 @@ class Words:
             "firsts": self._firsts(),
             **self._spike(),
             "final": self._final(),
+            "plans": phrases.comma.join(self.plan(one) for one in facts.plans[:_MOST_PLANS]) or phrases.unknown,
+            "renewed": self._renewed(),
             "foreign": phrases.comma.join(self.money(money) for money in facts.foreign) or phrases.unknown,
             "silence": self._silence(),
             "of": phrases.budget_of[facts.counts],
@@ -157,6 +162,16 @@ class Words:
         """Return what costs something for the first time: the name of its category before the code, if it has one."""
         part = self.part(one.part)
         return (self.phrases.categories[one.category], part) if one.category else (f"{part[0].upper()}{part[1:]}",)
+
+    def plan(self, one: PlanOrder) -> str:
+        """Return what an order is called, and until when it is for."""
+        is_named = one.category is not Category.OTHER
+        what = self.phrases.categories[one.category] if is_named else clean(one.commodity.label, NAME_LENGTH)
+        return f"{what} {self.phrases.until.format(ends=clean(one.ends, NAME_LENGTH))}" if one.ends else what
+
+    def _renewed(self) -> str:
+        days = [one.renewed for one in self.facts.plans if one.renewed]
+        return self.phrases.renewed.format(day=max(days).isoformat()) if days else self.phrases.plan_over
 
     def _firsts(self) -> str:
         """Return the most telling first cost, and how many more there are. Web search is item and commodity in one."""

@@ -223,7 +223,11 @@ def _news_points(account: AccountPolicy) -> Iterator[tuple[str, str]]:
         yield "month closed", "its final figures"
     if first := account.first:
         least = f", from {shown(first.least)}" if first.least else ""
-        yield "first cost", f"{', '.join(one.value.replace('_', ' ') for one in first.of)}{least}"
+        yield "first cost", f"of each new {', '.join(one.value.replace('_', ' ') for one in first.of)}{least}"
+    if account.plans:
+        yield "plans", f"each order, and {account.plans.days} days before its end"
+    if account.free_quota:
+        yield "free quota", "its end, for each model"
 
 
 def _reached(config: ChannelConfig) -> Sequence[str]:

@@ -27,6 +27,7 @@ from spendwatch.domain.money import Money, percent, plain, shown
 from spendwatch.domain.notification import Delivery, Facts, Held, HoldReason, Notification, NotificationId, Reason
 from spendwatch.domain.novelty import first_costs, threshold_of
 from spendwatch.domain.period import BillingPeriod, open_periods, parse_period
+from spendwatch.domain.plans import PlanOrder, plan_orders
 from spendwatch.domain.policy import Watch, watches
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Portion, Subject
 from spendwatch.domain.spike import Spike
@@ -36,7 +37,7 @@ from spendwatch.exact_json import cause_json, json_fields, json_value
 from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView, spend_within
-from spendwatch.jobs.novelty_conditions import sums_of
+from spendwatch.jobs.novelty_conditions import plan_text, sums_of
 from spendwatch.jobs.overview import look
 from spendwatch.jobs.overview_json import alert_json, held_json
 from spendwatch.jobs.run_rates import RunRates
@@ -133,7 +134,8 @@ def _own(facts: Facts, alert: Alert) -> Facts:
         own = (one for one in (facts.spike.found, *facts.spike.also) if one.scope == key.scope.label)
         return replace(facts, spike=replace(facts.spike, found=next(own, facts.spike.found)))
     mine = tuple(one for one in facts.firsts if threshold_of(one.part) == key.threshold)
-    facts = replace(facts, threshold=key.threshold, firsts=mine)
+    plans = tuple(one for one in facts.plans if one.key == key.threshold)
+    facts = replace(facts, threshold=key.threshold, firsts=mine, plans=plans)
     if facts.spend and key.height:
         return replace(facts, reached_at=Money(Decimal(key.height), facts.spend.currency))
     if facts.balance:
@@ -168,7 +170,7 @@ def _now(alert: Alert, told: Facts, store: Store, settings: Settings) -> tuple[F
     if is_of_month and alert.key.period and isinstance(scope, BudgetScope):
         return _spend_now(alert, scope, store, settings)
     facts = Facts(scope, account_name=told.account_name, name=told.name, period=told.period)
-    if rule is Rule.FIRST_COST:
+    if rule.is_about_news:
         return _firsts_now(_own(told, alert), facts, store, settings), (), Causes()
     if rule is Rule.SPIKE and isinstance(scope, BudgetScope) and told.spike:
         return _spike_now(_own(told, alert).spike or told.spike, facts, scope, store, settings)
@@ -242,8 +244,17 @@ def _firsts_now(told: Facts, facts: Facts, store: Store, settings: Settings) -> 
     with LedgerView.opened(store.ledger, Insight().kept) as view:
         sums = tuple(sums_of(view, policies, account, open_now))
         until = view.data_until(policies.products).get(account)
+        orders = [one for one in view.ledger.charged_values({account: view.revision}) if one.account == account]
+    plans = tuple(one for one in plan_orders(orders, policy.plans or timedelta()) if one.key in {own.key for own in told.plans})
     days = {(one.part.dimension, one.part.value): one.day for one in told.firsts}
-    return replace(facts, firsts=tuple(first_costs(days, sums, policy.currency, policies.names)), data_until=until)
+    firsts = tuple(first_costs(days, sums, policy.currency, policies.names))
+    return replace(facts, firsts=firsts, plans=plans, data_until=until)
+
+
+def plan_state(one: PlanOrder) -> str:
+    """Return when it was ordered, for how much, and whether it was renewed."""
+    cost, renewed = f" for {one.spent}" if one.spent else "", f", renewed {one.renewed}" if one.renewed else ""
+    return f"ordered {one.day}{cost}{renewed}"
 
 
 def _spike_now(
@@ -395,6 +406,7 @@ def _figures(facts: Facts, settings: Settings) -> Iterator[tuple[str, str]]:
         (f"Threshold {facts.threshold}", facts.reached_at),
         ("Expected", likely and f"{likely.likely}{span}"),
         *((f"{one.part.dimension} {one.part.label}", f"{one.spent} since {one.day}") for one in facts.firsts),
+        *((plan_text(one), plan_state(one)) for one in facts.plans),
         *((f"Not counted, {money.currency}", money) for money in facts.foreign),
         *(_terms(facts.balance, settings) if facts.balance else ()),
         ("Floor", facts.floor),

@@ -28,6 +28,9 @@ class Rule(StrEnum):
     MONTH_CLOSED = "month.closed"
     LATE = "spend.late"
     FIRST_COST = "spend.first_cost"
+    FREE_QUOTA_ENDED = "spend.free_quota_ended"
+    PLAN_ORDERED = "plan.ordered"
+    PLAN_ENDS = "plan.ends"
     BALANCE_LOW = "balance.low"
     OVERDUE = "balance.overdue"
     RUNWAY = "balance.runway"
@@ -94,12 +97,13 @@ class Rule(StrEnum):
         return self in _NEW
 
 
-_NEW = frozenset({Rule.FIRST_COST})
+_NEW = frozenset({Rule.FIRST_COST, Rule.FREE_QUOTA_ENDED, Rule.PLAN_ORDERED, Rule.PLAN_ENDS})
 OF_PORTIONS = frozenset({Rule.CONSOLE, Rule.UNASSIGNED_SPEND, Rule.UNTAGGED})
 """Amounts of spend that nobody's budget counts."""
 _OF_SPEND = OF_PORTIONS | {Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED}
 _OF_BALANCE = frozenset({Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY, Rule.ESCALATED})
 _EPISODIC = _OF_BALANCE | {
+    Rule.PLAN_ENDS,
     Rule.BALANCE_FAILING,
     Rule.BALANCE_DIFFERING,
     Rule.STALE,

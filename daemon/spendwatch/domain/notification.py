@@ -21,6 +21,7 @@ from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.money import Money
 from spendwatch.domain.month_close import ClosedMonth
 from spendwatch.domain.novelty import FirstCost
+from spendwatch.domain.plans import PlanOrder
 from spendwatch.domain.policy import ChannelName, Page, Severity
 from spendwatch.domain.scope import NOTHING, AlertScope, Counts
 from spendwatch.domain.spike import Spike
@@ -87,6 +88,8 @@ class Facts:
     """The final figures of a month."""
     spike: Spike | None = None
     """A day that cost far more than usual."""
+    plans: tuple[PlanOrder, ...] = ()
+    """What was ordered, or ends."""
     discrepancy: Discrepancy | None = None
     """Two figures that do not agree."""
     balance: Position | None = None

@@ -22,6 +22,7 @@ NOVEL = (
     Dimension.API_KEY,
     Dimension.WORKSPACE,
     Dimension.CHANNEL,
+    Dimension.REGION,
 )
 """The dimensions whose first costs can be reported, the most telling first."""
 _BY = (Dimension.MODEL, Dimension.ITEM, Dimension.API_KEY, Dimension.WORKSPACE)
@@ -71,6 +72,37 @@ def learnt(account: AccountId, what: str, revision: int, *, until: datetime, fir
     return Learnt(account, what, revision, max(last, first_day + timedelta(days=1)))
 
 
+NewValues = Mapping[tuple[Dimension, str], date]
+"""Values that bills name for the first time, each with its first day."""
+
+
+def new_values(values: Iterable[ChargedValue], reports: Mapping[Dimension, Learnt]) -> NewValues:
+    """Return what is new in these dimensions."""
+    days: dict[tuple[Dimension, str], date] = {}
+    for one in values:
+        report = None if one.is_free else reports.get(one.dimension)
+        if report and not report.knows(one):
+            place = one.dimension, one.value
+            days[place] = min(one.since, days.get(place, one.since))
+    return days
+
+
+def ended_quotas(values: Iterable[ChargedValue], report: Learnt) -> NewValues:
+    """Return the models that cost something since their free quota ended.
+
+    The last free day is not after the first paid one, and paid days follow it. Where free and paid lines go on side by side,
+    the paid ones are something that no free quota covers, as batch calls are.
+    """
+    models = [one for one in values if one.dimension is Dimension.MODEL]
+    free = {(one.product, one.value): one for one in models if one.is_free}
+    days = {}
+    for one in models:
+        before = None if one.is_free or report.knows(one) else free.get((one.product, one.value))
+        if before and before.until <= one.since and before.until < one.until:
+            days[one.dimension, one.value] = one.since
+    return days
+
+
 @dataclass(frozen=True, slots=True)
 class FirstCost:
     """A value that costs something for the first time."""
@@ -85,9 +117,7 @@ class FirstCost:
     """Of a billing item or commodity, where it says more than their codes."""
 
 
-def first_costs(
-    days: Mapping[tuple[Dimension, str], date], sums: Iterable[SpendSum], currency: Currency, names: Names
-) -> Iterator[FirstCost]:
+def first_costs(days: NewValues, sums: Iterable[SpendSum], currency: Currency, names: Names) -> Iterator[FirstCost]:
     """Yield what the new values of one account cost, each with its first day, the most telling dimension first.
 
     `sums` are those of that account.

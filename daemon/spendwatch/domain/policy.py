@@ -22,6 +22,10 @@ ChannelName = NewType("ChannelName", str)
 FORECAST = "forecast"
 """Stands before the share or amount of a threshold that a forecast has to reach."""
 
+FREE_QUOTA = "free_quota"
+PLANS = "plans"
+"""What has to be learnt before the end of a free quota, or an order, is reported."""
+
 _WARNING_SHARE = Decimal("0.75")
 
 
@@ -232,11 +236,16 @@ class AccountPolicy:
     month_closed: tuple[ChannelName, ...] = ()
     """The channels for the final figures of each month."""
     first: FirstCosts | None = None
+    free_quota: bool = False
+    """Whether it is reported that the free quota of a model has ended."""
+    plans: timedelta | None = None
+    """How long before its end a plan is reported, if plans are reported at all."""
 
     @property
     def learns(self) -> tuple[str, ...]:
         """The conditions that report what is new, and have to learn what is not."""
-        return self.first.of if self.first else ()
+        others = {FREE_QUOTA: self.free_quota, PLANS: self.plans}
+        return (*(self.first.of if self.first else ()), *(what for what, wanted in others.items() if wanted))
 
 
 def with_name(value: str, name: str) -> str:

@@ -290,6 +290,9 @@ class SpendRow(NamedTuple):
     channel: str
     safe_mode: str
     """Whether calls stop once the free quota is used up: `1` or `0`; empty where the bill has no such column."""
+    region: str
+    ends: str
+    """When what was ordered ends, as the bill writes it; empty for what is used, and where the bill does not tell."""
     item: str
     """The billing item's code."""
     commodity: str

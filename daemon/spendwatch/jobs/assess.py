@@ -178,7 +178,7 @@ def _judge(here: _Round, health: Health) -> _Judged:
     told = watched | {standing.watch.scope: standing.watch for standing in short.standings}
     conditions += health_conditions(health, view, around, here.known, here.fresh)
     conditions += bill_conditions(view, late, policies, here.periods, sources=around.stale_after, now=now)
-    conditions += novelty_conditions(view, policies, here.known, here.periods)
+    conditions += novelty_conditions(view, policies, here.known, here.periods, now=now)
     # While bills are being entered, more of the same import may follow: all of it is learnt together.
     learns = Learning() if around.is_amid else learning(view, policies, around.zone)
     conditions += month_close_conditions(view, policies, here.known, names=names, zone=around.zone, now=now)

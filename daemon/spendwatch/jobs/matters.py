@@ -118,7 +118,15 @@ def _reached(alert: Alert) -> str:
             return f"below {threshold}"
         case Rule.RUNWAY:
             return f"runway {threshold}"
-        case Rule.THRESHOLD_REACHED | Rule.FORECAST | Rule.FIRST_COST | Rule.CONSOLE | Rule.UNASSIGNED_SPEND | Rule.UNTAGGED:
+        case (
+            Rule.THRESHOLD_REACHED
+            | Rule.FORECAST
+            | Rule.FIRST_COST
+            | Rule.FREE_QUOTA_ENDED
+            | Rule.CONSOLE
+            | Rule.UNASSIGNED_SPEND
+            | Rule.UNTAGGED
+        ):
             return threshold.partition(":")[2] or threshold
         case _:
             return ""

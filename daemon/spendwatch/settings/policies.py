@@ -109,6 +109,8 @@ def _account_policy(name: str, part: AccountPart, defaults: Defaults) -> Account
         balance=None if part.balance is None else _balance_policy(part.balance),
         remind=part.remind,
         counts=part.counts,
+        free_quota=part.free_quota,
+        plans=part.plans,
         first=None if part.first is None else FirstCosts(tuple(part.first.of), part.first.least or Decimal(0)),
         month_closed=_month_closed(part, defaults),
         spike=_spike(part),

@@ -45,12 +45,14 @@ from spendwatch.settings.value_types import (
     TagPattern,
     ThresholdText,
     Title,
+    WholeDays,
     WorkspaceText,
     Zone,
     repeated,
 )
 from spendwatch.sources.balances.settings import ApiBalanceConfig, FileBalanceConfig, UrlBalanceConfig
 from spendwatch.sources.config import SourceConfig
+from spendwatch.sources.shared_settings import Switch
 
 MEANING = "meaning"
 """The kind of mistake that lies in how several values fit together."""
@@ -308,6 +310,8 @@ class AccountPart(_Watched):
     balance: BalancePart | None = None
     first: FirstPart | None = None
     unassigned_spend: PeriodAmountPart | None = None
+    free_quota: Switch = False
+    plans: WholeDays | None = None
 
 
 class DefaultsPart(Closed):

@@ -235,7 +235,7 @@ Remind = Annotated[
     timedelta, _read(duration), must(lambda pause: pause >= timedelta(minutes=1), lambda _: "must be a minute or more")
 ]
 """Shorter ones would fill mailboxes."""
-_Runway = Annotated[
+WholeDays = Annotated[
     timedelta,
     _read(duration),
     must(
@@ -243,7 +243,7 @@ _Runway = Annotated[
         lambda left: f"must be whole days like 7d, not '{duration_label(left)}'",
     ),
 ]
-"""Whole days, as that is what can be forecast."""
+"""Of a runway, as that is what can be forecast; and before the end of a plan."""
 KeepOriginals = Annotated[timedelta, *_kept(SHORTEST_FOR_ORIGINALS)]
 KeepLines = Annotated[timedelta, *_kept(SHORTEST_FOR_LINES)]
 DayOfMonth = Annotated[
@@ -304,7 +304,7 @@ _Network = Annotated[
 ]
 Networks = Annotated[list[_Network], _ONCE_EACH]
 Floors = Annotated[list[Cash], _ONCE_EACH]
-RunwayThresholds = Annotated[list[_Runway], _ONCE_EACH]
+RunwayThresholds = Annotated[list[WholeDays], _ONCE_EACH]
 Novelties = Annotated[
     list[Annotated[Dimension, _read(_novelty)]], _ONCE_EACH, _not_empty("nothing would be reported; leave the key out")
 ]

@@ -24,6 +24,7 @@ BILLING_ITEM_DETAIL = Layout(
         Field.ITEM: ("计费项Code",),
         Field.ITEM_NAME: ("计费项",),
         Field.INSTANCE: ("资产/资源实例ID", "实例ID（出账粒度）", "实例ID", "资产ID"),
+        Field.REGION: ("地域",),
         Field.USAGE: ("用量",),
         Field.UNIT: ("用量单位",),
         Field.CURRENCY: ("定价币种",),

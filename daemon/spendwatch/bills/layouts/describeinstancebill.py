@@ -23,6 +23,7 @@ DESCRIBE_INSTANCE_BILL = Layout(
         Field.ITEM: ("BillingItemCode",),
         Field.ITEM_NAME: ("BillingItem",),
         Field.INSTANCE: ("InstanceID",),
+        Field.REGION: ("Region",),
         Field.USAGE: ("Usage",),
         Field.UNIT: ("UsageUnit",),
         Field.CURRENCY: ("Currency",),

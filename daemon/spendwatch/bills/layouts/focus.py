@@ -26,6 +26,7 @@ FOCUS = Layout(
         Field.COMMODITY: ("x_CommodityCode", "SkuId"),
         Field.ITEM: ("x_BillingItemCode", "SkuPriceId"),
         Field.INSTANCE: ("x_InstanceID", "ResourceId"),
+        Field.REGION: ("RegionId",),
         Field.USAGE: ("PricingQuantity",),
         Field.UNIT: ("PricingUnit",),
         Field.CURRENCY: ("BillingCurrency",),
