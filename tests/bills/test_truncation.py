@@ -133,7 +133,8 @@ def fate(form: Form, length: int, bench: Bench) -> Fate:
     if isinstance(found, UnreadableBillError):
         return Fate.REFUSED
     ledger = _joined(form.bills)
-    ledger.enter_here(name, cut, hints=HINTS)
+    assert bench.bill
+    ledger.enter_bill(bench.bill)
     is_complete = ledger.sums() == everything() and found == bench.sums(name, content)
     if not is_complete:
         ledger.enter_here(name, content, hints=HINTS)

@@ -74,10 +74,9 @@ class SmallLedger:
 
     def enter_here(self, name: str, content: bytes, *, is_eager: bool = False, hints: ReadingHints = NO_HINTS) -> Statement:
         """Read the file in this very process, and record it."""
-        with tempfile.TemporaryDirectory() as place:
-            bill = read_into(Path(place), name, content, hints)
-            self.enter_bill(bill, is_eager=is_eager)
-            return bill.statement
+        bill = _read_once(name, content, hints)
+        self.enter_bill(bill, is_eager=is_eager)
+        return bill.statement
 
     def enter_bill(self, bill: UnderstoodBill, *, is_eager: bool = False) -> None:
         """Record a file that has been read in this very process."""
@@ -257,6 +256,23 @@ class Copies:
             with tempfile.TemporaryDirectory() as place:
                 self._bills[name, content] = read_into(Path(place), name, content, self.hints)
         return self._bills[name, content]
+
+
+_remembered: dict[tuple[str, bytes, str], UnderstoodBill] = {}
+"""Of the last hundred small files: many tests enter the same bytes time and again."""
+
+
+def _read_once(name: str, content: bytes, hints: ReadingHints) -> UnderstoodBill:
+    key = name, content, repr(hints)
+    if (known := _remembered.get(key)) is not None:
+        return known
+    with tempfile.TemporaryDirectory() as place:
+        bill = read_into(Path(place), name, content, hints)
+    if len(content) < 100_000:
+        _remembered[key] = bill
+    if len(_remembered) > 100:
+        del _remembered[next(iter(_remembered))]
+    return bill
 
 
 def read_into(folder: Path, name: str, content: bytes, hints: ReadingHints) -> UnderstoodBill:

@@ -26,6 +26,8 @@ class Bench:
         self._hints = hints
         self.by_tags: dict[tuple[str, str], Decimal] | None = None
         """Of the file that was read last, where it is one statement, what was spent by tags and currency."""
+        self.bill: UnderstoodBill | None = None
+        """The file that was read last, where it was not refused."""
 
     def read(self, name: str, content: bytes) -> UnderstoodBill:
         """Understand a file of that name, or raise `UnreadableBillError`."""
@@ -38,9 +40,9 @@ class Bench:
 
     def sums(self, name: str, content: bytes) -> Sums | UnreadableBillError:
         """Return the sums over the file's lines, or the refusal."""
-        self.by_tags = None
+        self.by_tags = self.bill = None
         try:
-            bill = self.read(name, content)
+            self.bill = bill = self.read(name, content)
         except UnreadableBillError as refused:
             if not (len(refused.digest) == 64 and all(refusal.reason.strip() for refusal in refused.refusals)):
                 msg = f"a refusal without a reason or without the file's digest: {refused!r}"
