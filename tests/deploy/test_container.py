@@ -31,7 +31,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     need(*TOOLS)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     # A short path: the engine keeps sockets below it, and loses track of containers when their names do not fit.
-    with tempfile.TemporaryDirectory(prefix="box-") as place, engine(Path(place)) as box:
+    with tempfile.TemporaryDirectory(prefix="box-", dir="/var/tmp") as place, engine(Path(place)) as box:
         box.make_base(f"{version}-slim-bookworm")
         context = shipped_files(tmp_path_factory.mktemp("shipped"))
         box.build(context, "deploy/docker/Dockerfile", IMAGE, PYTHON_VERSION=version)

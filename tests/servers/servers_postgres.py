@@ -29,8 +29,6 @@ _SETTINGS = {
     "max_wal_size": "128MB",
     "log_min_messages": "warning",
 }
-_MEMORY = "/dev/shm"  # noqa: S108 -- a folder of ours is made in it
-"""Where a new database takes a tenth of the time: a disk makes files slowly for seconds after many were deleted."""
 
 
 def programs() -> Path | None:
@@ -155,8 +153,7 @@ class PostgresServer:
 def running_server() -> Iterator[PostgresServer]:
     """Run a server of our own in a folder of its own; skips where there are no programs."""
     binaries = require_programs()
-    # pytest's own folders are closed to other users.
-    folder = Path(tempfile.mkdtemp(prefix="spendwatch-pg-", dir=_MEMORY if _is_room_in_memory() else None))
+    folder = Path(tempfile.mkdtemp(prefix="spendwatch-pg-"))  # pytest's own folders are closed to other users
     try:
         server = PostgresServer(folder, binaries)
         server.start()
@@ -166,10 +163,6 @@ def running_server() -> Iterator[PostgresServer]:
             server.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_room_in_memory() -> bool:
-    return os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= 1 << 30
 
 
 def _owner() -> Mapping[str, Any]:
