@@ -61,21 +61,27 @@ class Endpoint:
     """A source and what is below it."""
 
     def __init__(
-        self, url: str, place: Path, watch: StopWatch, *, credentials: Credentials | None = None, patience: float = 1.5
+        self, url: str, place: Path, watch: StopWatch, *, credentials: Credentials | None = None, patience: float = 60
     ) -> None:
         self.place = place
         self.memory = ScratchMemory(place.parent.parent / f"{place.parent.name}-{place.name}.db")
         self.watch = watch
         self.pace = RateLimiter(watch.monotonic, watch.sleep)
+        self._url = url
+        self._credentials = credentials or StaticCredentials(AccessKey(KEY_ID, SECRET))
+        self.wait(patience)
+
+    def wait(self, seconds: float) -> None:
+        """Begin anew with a source that waits so long for a whole answer, and half as long for the next part of one."""
         self.api = BssClient(
             Outgoing(LOOPBACK),
-            credentials or StaticCredentials(AccessKey(KEY_ID, SECRET)),
+            self._credentials,
             site=Site.CN,
-            clock=watch.clock,
+            clock=self.watch.clock,
             pace=self.pace,
-            endpoint=url,
-            timeout=timedelta(seconds=patience),
-            silence=timedelta(seconds=patience / 2),
+            endpoint=self._url,
+            timeout=timedelta(seconds=seconds),
+            silence=timedelta(seconds=seconds / 2),
             most_pages=50,
         )
         self.source = self.restarted()
@@ -123,7 +129,7 @@ def day_of(file: BillFile) -> date:
 
 def main() -> None:
     """Fetch once: `python -m endpoint_watch URL PLACE`."""
-    endpoint = Endpoint(sys.argv[1], Path(sys.argv[2]), StopWatch(), patience=60)
+    endpoint = Endpoint(sys.argv[1], Path(sys.argv[2]), StopWatch())
     asyncio.run(endpoint.source.fetch(NOW))
 
 

@@ -271,19 +271,24 @@ async def test_a_redirect_is_an_answer_and_never_followed(status: int) -> None:
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        (Fault.SILENT, "no answer within 0.5 s"),
-        (Fault.ENDLESS_CONTINUE, "no answer within 0.5 s"),
+        (Fault.SILENT, "no answer within"),
+        (Fault.ENDLESS_CONTINUE, "no answer within"),
         (Fault.CUT, "cut off"),
         (Fault.GARBAGE, "cut off"),
         (Fault.ENDLESS_HEADERS, "cut off"),
     ],
 )
 async def test_an_answer_that_never_comes_is_unreachable_within_the_deadline(fault: Fault, says: str) -> None:
-    with HttpSink([Reply(fault=fault)]) as sink:
-        with pytest.raises(UnreachableError, match=says) as caught:
-            await _post(Outgoing(LOOPBACK), sink.url("/secret-path"), seconds=30 if says == "cut off" else 0.5)
-        assert len(sink.requests) == 1
-    assert "secret" not in str(caught.value)
+    # A slow machine may not even ask within half a second: then it is given longer.
+    asked, patience = 0, [30.0] if says == "cut off" else [0.5, 2, 8, 30]
+    while patience and not asked:
+        seconds = patience.pop(0)
+        with HttpSink([Reply(fault=fault)]) as sink:
+            with pytest.raises(UnreachableError, match=f"{says} {seconds:g} s" if says != "cut off" else says) as caught:
+                await _post(Outgoing(LOOPBACK), sink.url("/secret-path"), seconds=seconds)
+            assert "secret" not in str(caught.value)
+            asked = len(sink.requests)
+    assert asked == 1
 
 
 async def test_a_closed_port_and_an_unknown_name_are_unreachable() -> None:

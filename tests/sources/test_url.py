@@ -398,9 +398,9 @@ async def test_after_trouble_a_pause_grows_and_an_endpoint_may_ask_for_a_longer_
         assert (len(sink.requests), asking.source.trouble) == (4, None)
 
 
-async def test_a_large_document_is_left_to_whoever_reads_it(stage: Stage) -> None:
+async def test_a_large_document_is_left_to_whoever_reads_it(stage: Stage, tmp_path: Path) -> None:
     stage.server.served.content = b'[{"Data": {"Items": [' + b"7," * 40_000_000
-    ((_, content),) = await stage.asking.enter()
+    ((_, content),) = await Asking(stage.server.url(), tmp_path / "large", timeout="60s").enter()
     assert len(content) == len(stage.server.served.content)
 
 
