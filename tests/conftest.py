@@ -23,7 +23,10 @@ _TEMPLATE = "ledger_template"
 _numbers = count(1)
 _MEMORY = "/dev/shm"  # noqa: S108 -- folders of our own are made in it
 """Where files are made ten times as quickly: ext4 is slow at it for seconds after many were deleted. TMPDIR says otherwise."""
-_MINUTES = ("tests/sweep/", "tests/deploy/", "tests/bills/test_fuzz.py", "tests/journeys/")
+_MINUTES = (
+    *("tests/sweep/", "tests/deploy/", "tests/bills/test_fuzz.py", "tests/journeys/", "tests/bills/test_every_bill.py"),
+    *("tests/bills/test_packed_bills.py", "tests/bills/test_truncation.py", "tests/sources/test_feeds"),
+)
 
 # Byte code is kept even where the environment forbids it: else each process that a test starts compiles all that it loads.
 sys.dont_write_bytecode = False
