@@ -46,12 +46,19 @@ def test_an_unusual_day_goes_from_the_bill_to_people_and_can_be_explained(tmp_pa
         assert "Usual band" in shown
         assert f"Research (workspace:{RESEARCH})" in shown
         assert "covered by another alert of that day" in shown
-        assert "cost CNY 412.80 on Mon 2026-09-14 so far, usually" in home.call("status").stdout
+        status = home.call("status").stdout
+        assert "cost CNY 412.80 on Mon 2026-09-14 so far, usually" in status
+        assert status.count("cost CNY 412.80") == 1
+        assert "and 2 more" in " ".join(status.split())
         home.drop([a_line(day="20260914", amount="10.00", time="19:00:00")], exported=home.now + 2 * HOUR)
         home.call("once")
         assert len(home.calls()) == 1
         points = {one["at"]: one for part in home.json("explain", "--why-not", "Research")["watched"] for one in part["points"]}
-        assert (points["spike 50.00"]["state"], points["spike 50.00"]["rule"]) == ("not_reached", "spend.spike")
+        assert (points["spike 50.00"]["state"], points["spike 50.00"]["rule"]) == ("told", "spend.spike")
+        assert "cost CNY 412.80" in points["spike 50.00"]["why"]
+        home.at("2026-09-16T20:00")
+        home.call("once")
+        points = {one["at"]: one for part in home.json("explain", "--why-not", "Research")["watched"] for one in part["points"]}
         assert "2026-09-12 cost CNY 30.00, usually CNY" in points["spike 50.00"]["why"]
         checked = home.call("check").stdout
         assert "spike 50.00" in " ".join(checked.split())

@@ -17,7 +17,7 @@ from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
 from spendwatch.cli.screen import clean, console, held_by, print_json, table, the_one, when
-from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule
+from spendwatch.domain.alert import Alert, AlertState, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.causes import TELLING, Cause, Causes, splitting_of
 from spendwatch.domain.count import counted
@@ -131,8 +131,9 @@ def _own(facts: Facts, alert: Alert) -> Facts:
     """Return the figures with the threshold or floor of this very alert, for which a graver one may have spoken."""
     key = alert.key
     if facts.spike:
-        own = (one for one in (facts.spike.found, *facts.spike.also) if one.scope == key.scope.label)
-        return replace(facts, spike=replace(facts.spike, found=next(own, facts.spike.found)))
+        days = (facts.spike.found, *facts.spike.also)
+        own = next((one for one in days if one.scope == key.scope.label), facts.spike.found)
+        return replace(facts, name=own.name, spike=replace(facts.spike, found=own))
     mine = tuple(one for one in facts.firsts if threshold_of(one.part) == key.threshold)
     plans = tuple(one for one in facts.plans if one.key == key.threshold)
     facts = replace(facts, threshold=key.threshold, firsts=mine, plans=plans)
@@ -152,15 +153,10 @@ def _decision(alert: Alert, store: Store) -> Notification | None:
     own = store.book.notifications_of(alert.id)
     if own and own[0].created_at == alert.since:
         return own[0]
-    others = (one for one in store.book.alerts() if one.key.matter == alert.key.matter or _is_same_day(one.key, alert.key))
+    others = (one for one in store.book.alerts() if one.key.matter == alert.key.matter)
     told = (said for other in others for said in store.book.notifications_of(other.id))
     with_it = (said for said in told if said.created_at == alert.since and said.reason is Reason.FIRED)
     return next(with_it, own[0] if own else None)
-
-
-def _is_same_day(one: AlertKey, other: AlertKey) -> bool:
-    """Return whether both are about an unusual day of one account: the message of one may speak for the other."""
-    return one.rule is other.rule is Rule.SPIKE and (one.scope.account, one.threshold) == (other.scope.account, other.threshold)
 
 
 def _now(alert: Alert, told: Facts, store: Store, settings: Settings) -> tuple[Facts, Sequence[SpendSum], Causes]:

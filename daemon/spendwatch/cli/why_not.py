@@ -241,6 +241,9 @@ def _of_budget(now: _Now, one: Standing) -> _Part:
 def _unusual(now: _Now, one: Standing, least: Decimal) -> _Line:
     """Return whether the last complete day was unusual, or how many days are missing to know."""
     point, history = f"spike {shown(least)}", now.paces.history(one.watch.scope)
+    told = next((alert for alert in now.known.of(Rule.SPIKE, one.watch.scope, one.period.label) if alert.is_firing), None)
+    if told:
+        return _Line(Rule.SPIKE, point, "told", told.summary, told.id)
     usual = usual_spend(history.amounts[:-1], history.through) if history else TooEarly(0, FEWEST_DAYS)
     if history is None or isinstance(usual, TooEarly):
         days = 0 if isinstance(usual, UsualSpend) else usual.days

@@ -154,6 +154,8 @@ class AlertKey:
             return Matter("balance", scope.account, "", "", "")
         if rule.is_about_spend:
             return Matter("spend", scope.account, scope.text, "", self.period)
+        if rule is Rule.SPIKE:  # An unusual day of a workspace is one of its account, too.
+            return Matter(rule.value, scope.account, "", self.threshold, self.period)
         threshold = "" if rule.is_about_news else self.threshold
         return Matter(rule.value, scope.account, scope.text, threshold, self.period)
 

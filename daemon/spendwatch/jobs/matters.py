@@ -142,7 +142,8 @@ def _now(alerts: Sequence[Alert], figures: Figures) -> tuple[Severity, str]:
             return _spend_now(alerts, standing, figures.likely.get(scope))
     elif first.key.rule.is_about_balance and (balance := figures.balances.get(scope.account)):
         return first.severity, _balance_now(alerts, balance)
-    more = f", and {len(alerts) - 1} more" if first.key.rule.is_about_news and len(alerts) > 1 else ""
+    is_one_of_many = len(alerts) > 1 and (first.key.rule.is_about_news or first.key.rule is Rule.SPIKE)
+    more = f", and {len(alerts) - 1} more" if is_one_of_many else ""
     return first.severity, f"{first.summary}{more}"
 
 
