@@ -109,7 +109,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(name)
     # The libraries import them for what is not done here.
     with on_demand("asyncio"), on_demand("importlib.metadata", "entry_points"), on_demand("dotenv", "dotenv_values"):
-        from spendwatch.settings import loading  # noqa: PLC0415 -- as said
+        from spendwatch.settings import loading, schema  # noqa: PLC0415 -- as said
 
-        loading.prepare()
+        schema.DaemonFile.model_rebuild()
     return getattr(loading, name)

@@ -52,11 +52,6 @@ class _Found:
         return replace(self.settings, policies=policies(self.said, by_file.values()), workspace_files=by_file)
 
 
-def prepare() -> None:
-    """Build the schema of `spendwatch.yaml` now."""
-    DaemonFile.model_rebuild()
-
-
 def load(place: Path, outside: Outside | None = None, *, with_secrets: bool = True) -> Settings:
     """Read the configuration that lies there; `ConfigError` names every mistake of every file.
 
