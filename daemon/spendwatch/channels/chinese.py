@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from spendwatch.channels.phrases import Phrases, RuleTexts, State
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Explanation
@@ -14,6 +16,15 @@ from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import Page, Severity
 from spendwatch.domain.scope import Counts, Dimension, Portion
 
+_OF_PORTION = RuleTexts(
+    fired="{name}{within}已达到 {at}",
+    repeated="{name}{within}仍高于 {at}",
+    resolved="{name}{within}已不再高于 {at}",
+    subject="{name}{within}已达 {spend}（阈值 {at}）",
+    lead="",
+    rule="{name}的金额 {at}",
+)
+
 _TELLINGS = {
     Rule.THRESHOLD_REACHED: RuleTexts(
         fired="{name} 已达到{limit}",
@@ -23,29 +34,17 @@ _TELLINGS = {
         lead="",
         rule="{name} 的阈值 {threshold}",
     ),
-    Rule.CONSOLE: RuleTexts(
-        fired="{name}{within}已达到 {at}",
-        repeated="{name}{within}仍高于 {at}",
-        resolved="{name}{within}已不再高于 {at}",
-        subject="{name}{within}已达 {spend}（阈值 {at}）",
+    Rule.CONSOLE: replace(
+        _OF_PORTION,
         lead="这些调用来自控制台体验中心，没有 API Key，因此不计入任何 API Key 的预算。",
-        rule="{name}的金额 {at}",
     ),
-    Rule.UNASSIGNED_SPEND: RuleTexts(
-        fired="{name}{within}已达到 {at}",
-        repeated="{name}{within}仍高于 {at}",
-        resolved="{name}{within}已不再高于 {at}",
-        subject="{name}{within}已达 {spend}（阈值 {at}）",
+    Rule.UNASSIGNED_SPEND: replace(
+        _OF_PORTION,
         lead="账单未标明这些费用的业务空间，因此不计入任何业务空间的预算。",
-        rule="{name}的金额 {at}",
     ),
-    Rule.UNTAGGED: RuleTexts(
-        fired="{name}{within}已达到 {at}",
-        repeated="{name}{within}仍高于 {at}",
-        resolved="{name}{within}已不再高于 {at}",
-        subject="{name}{within}已达 {spend}（阈值 {at}）",
+    Rule.UNTAGGED: replace(
+        _OF_PORTION,
         lead="只计入账单已完整的日期：标签比费用晚一天出现。",
-        rule="{name}的金额 {at}",
     ),
     Rule.FORECAST: RuleTexts(
         fired="{name} 预计将达到{limit}",

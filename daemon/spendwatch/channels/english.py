@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from spendwatch.channels.phrases import Phrases, RuleTexts, State
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Explanation
@@ -14,6 +16,15 @@ from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import Page, Severity
 from spendwatch.domain.scope import Counts, Dimension, Portion
 
+_OF_PORTION = RuleTexts(
+    fired="{name} has reached {at} {within}",
+    repeated="{name} is still above {at} {within}",
+    resolved="{name} is no longer above {at} {within}",
+    subject="{name} has reached {spend} {within} (threshold {at})",
+    lead="",
+    rule="the amount {at} for {name}",
+)
+
 _TELLINGS = {
     Rule.THRESHOLD_REACHED: RuleTexts(
         fired="{name} has reached {limit}",
@@ -23,29 +34,17 @@ _TELLINGS = {
         lead="",
         rule="the threshold {threshold} of {name}",
     ),
-    Rule.CONSOLE: RuleTexts(
-        fired="{name} has reached {at} {within}",
-        repeated="{name} is still above {at} {within}",
-        resolved="{name} is no longer above {at} {within}",
-        subject="{name} has reached {spend} {within} (threshold {at})",
+    Rule.CONSOLE: replace(
+        _OF_PORTION,
         lead="These calls were made in the console's Playground. They have no API key, so no budget of a key counts them.",
-        rule="the amount {at} for {name}",
     ),
-    Rule.UNASSIGNED_SPEND: RuleTexts(
-        fired="{name} has reached {at} {within}",
-        repeated="{name} is still above {at} {within}",
-        resolved="{name} is no longer above {at} {within}",
-        subject="{name} has reached {spend} {within} (threshold {at})",
+    Rule.UNASSIGNED_SPEND: replace(
+        _OF_PORTION,
         lead="The bills name no workspace for these charges, so no budget of a workspace counts them.",
-        rule="the amount {at} for {name}",
     ),
-    Rule.UNTAGGED: RuleTexts(
-        fired="{name} has reached {at} {within}",
-        repeated="{name} is still above {at} {within}",
-        resolved="{name} is no longer above {at} {within}",
-        subject="{name} has reached {spend} {within} (threshold {at})",
+    Rule.UNTAGGED: replace(
+        _OF_PORTION,
         lead="Only days that are complete in the bills are counted: tags arrive a day later than the charges.",
-        rule="the amount {at} for {name}",
     ),
     Rule.FORECAST: RuleTexts(
         fired="{name} will probably reach {limit}",
