@@ -260,7 +260,7 @@ def _unusual(now: _Now, one: Standing, least: Decimal) -> _Line:
 
 
 def _threshold(now: _Now, one: Standing, level: Level) -> _Line:
-    rule, money = Rule.THRESHOLD_REACHED, Money(level.at, one.watch.currency)
+    rule, money = Rule.of_budget(one.watch.scope), Money(level.at, one.watch.currency)
     point = threshold_text(level.label, money, one.watch.budget)
     if alert := now.known.latest(AlertKey(rule, one.watch.scope, level.label, one.period.label, level.height)):
         return _told(now, rule, point, alert)
