@@ -112,6 +112,7 @@ def test_spend_without_a_key_or_a_workspace_is_told_over_an_amount(home: Home) -
     alerts = {alert["rule"]: alert["id"] for alert in home.json("alerts")["alerts"]}
     shown = home.call("explain", alerts["spend.console"]).stdout
     assert "spend.console: the amount CNY 50.00 for Research: console spend" in shown
+    assert f"explain {alerts['spend.console'][:8]}" in home.call("explain", "--why-not", RESEARCH).stdout
     now = home.json("explain", alerts["spend.unassigned"])["now"]
     assert (now["spend"], now["counts"]) == ("25", "pay_as_you_go")
     assert "spend without workspace" in home.call("status").stdout
