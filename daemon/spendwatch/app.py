@@ -17,6 +17,7 @@ with without_rich():
     import structlog
 
 # isort: split
+from spendwatch.bills.cells import guarded
 from spendwatch.bills.client.folder import sweep
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
@@ -37,6 +38,7 @@ from spendwatch.jobs.ledger_alarm import LedgerAlarm
 from spendwatch.jobs.ports import AlertBook, Balances, BalanceSource, BillReader, BillSource, Channel, Health, Ledger, Outbox
 from spendwatch.jobs.progress import ProgressNotes
 from spendwatch.jobs.read_balances import Asked, BalanceRounds, Polled
+from spendwatch.jobs.reports import Reports
 from spendwatch.logs import hide
 from spendwatch.settings import Settings, reload
 from spendwatch.sources.alibaba.client import BssClient
@@ -322,10 +324,15 @@ class App:
                 balances=self.store.balances,
                 insight=self._insight,
             )
+            new += Reports(*self._books, around, guarded).send(now)
         if new:
             log.info("notifications_committed", deliveries=new)
             self.on_news()
         return new
+
+    @property
+    def _books(self) -> tuple[Ledger, AlertBook, Health, Balances]:
+        return self.store.ledger, self.store.book, self.store.health, self.store.balances
 
     def beat(self, *, is_daemon: bool = True) -> None:
         """Note that everything was evaluated just now."""

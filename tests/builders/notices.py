@@ -42,6 +42,7 @@ from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod, PeriodKind
 from spendwatch.domain.plans import PlanOrder
 from spendwatch.domain.policy import ChannelName, Page, Severity
+from spendwatch.domain.report import Cadence, Report, ReportAccount, ReportLine
 from spendwatch.domain.routing import Message, digest_of
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
 from spendwatch.domain.spike import SpendOn, Spike
@@ -929,7 +930,61 @@ _STORM = (
 )
 _DIGEST = digest_of(ChannelName("finance"), _STORM, NOW)
 _NIGHT = digest_of(ChannelName("finance"), [_of_the_night(one) for one in (_STORM[0], _STORM[4])], NOW)
+_REPORT = Report(
+    Cadence.MONTHLY,
+    due=datetime(2026, 9, 5, 1, tzinfo=UTC),
+    before="2026-07",
+    is_final=True,
+    accounts=(
+        ReportAccount(
+            _ACME,
+            ReportLine("acme", cny("1621.4"), cny("1480"), cny("2000"), Decimal("0.8107")),
+            (
+                ReportLine("Research", cny("1021.4"), cny("980"), cny("1200"), Decimal("0.8511")),
+                ReportLine("搜索团队", cny("512.3"), cny("500")),
+                ReportLine("", cny("87.7")),
+            ),
+            more=2,
+            available=cny("4789.17"),
+            data_until=UNTIL,
+            causes=_SPENT.course.causes,
+        ),
+        ReportAccount(
+            AccountId("5000000000000003"),
+            ReportLine("global", Money(Decimal("12.5"), Currency("USD")), Money(Decimal(0), Currency("USD"))),
+            available=Money(Decimal("-3.2"), Currency("USD")),
+            is_stale=True,
+        ),
+    ),
+    csv="account,spend\r\n1000000000000001,1621.4\r\n",
+)
+_OF_REPORT = notice(
+    Rule.REPORT,
+    Facts(
+        name="acme, global",
+        period="2026-08",
+        report=_REPORT,
+        data_until=UNTIL,
+        members=tuple(one.said for one in _STORM[:2]),
+        more=3,
+    ),
+    reason=Reason.DIGEST,
+    severity=Severity.NOTICE,
+)
+_DAILY_REPORT = replace(
+    _REPORT,
+    cadence=Cadence.DAILY,
+    before="2026-08",
+    is_final=False,
+    accounts=tuple(replace(one, whole=replace(one.whole, expected=cny("3101"))) for one in _REPORT.accounts[:1]),
+    csv="",
+)
 SAMPLES |= {
+    "report-monthly": _OF_REPORT,
+    "report-not-final": replace(
+        _OF_REPORT, facts=replace(_OF_REPORT.facts, report=replace(_REPORT, is_final=False, accounts=_REPORT.accounts[1:]))
+    ),
+    "report-daily": replace(_OF_REPORT, facts=Facts(name="acme", period="2026-09", report=_DAILY_REPORT, data_until=UNTIL)),
     "digest": replace(_DIGEST, facts=replace(_DIGEST.facts, more=12)),
     "digest-of-the-night": _NIGHT,
     "held": replace(

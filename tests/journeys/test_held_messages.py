@@ -153,3 +153,44 @@ def test_the_exports_of_a_morning_are_at_most_two_mails_and_nothing_is_missed(tm
     assert max(one.mails for one in found) <= 2
     assert sum(one.begun for one in found) > 10
     assert [one.missed for one in found] == [0, 0, 0]
+
+
+def test_reports_come_once_at_their_time_the_monthly_one_with_final_figures_and_a_table(timed: TimedHome) -> None:
+    keep_quiet(timed, 'digest: {daily: "09:00", weekly: "mon 10:00", monthly: "5 09:00"}')
+    timed.watch(budget="100.00", more="thresholds: [200.00]")
+    shown = timed.call("check").stdout
+    assert "post: daily report at 09:00" in shown
+    assert "post: monthly report on day 5, of the month before at 09:00" in shown
+    timed.at("2026-09-20T23:00:00")
+    spend(timed, "42.50", "llm-demo0a1b2c3d4e", line="=1+1;")
+    timed.call("once")
+    first = mails(timed)
+    assert [one["X-Spendwatch-Type"] for one in first] == ["report.daily"]
+    timed.at("2026-10-05T09:01:00")  # a Monday, before ten
+    spend(timed, "7.00", "llm-demo0a1b2c3d4e", line="2")
+    timed.call("once")
+    timed.call("once")
+    monthly, daily = sorted(mails(timed)[1:], key=lambda mail: str(mail["X-Spendwatch-Type"]), reverse=True)
+    assert (monthly["X-Spendwatch-Type"], daily["X-Spendwatch-Type"]) == ("report.monthly", "report.daily")
+    assert "September 2026" in str(monthly["Subject"])
+    assert "CNY 42.50" in text(monthly)
+    assert "not final" not in text(monthly)
+    assert ["October 2026" in text(daily), "September 2026" in text(daily), "CNY 7.00" in text(daily)] == [True] * 3
+    assert "not final" not in text(daily)
+    (table,) = monthly.iter_attachments()
+    assert table.get_filename() == "spendwatch-2026-09.csv"
+    rows = str(table.get_content()).splitlines()
+    assert rows[0] == "account,account_name,workspace,workspace_name,model,currency,spend,lines"
+    assert rows[1].endswith(",acme,llm-demo0a1b2c3d4e,Research,qwen3.6-plus,CNY,42.5,1")
+    assert list(daily.iter_attachments()) == []
+    # Down at its time, it comes when the program is there again, but not a day late.
+    timed.at("2026-10-06T20:00:00")
+    timed.call("once")
+    assert reports(timed)[3:] == ["report.daily"]
+    timed.at("2026-10-14T08:30:00")
+    timed.call("once")
+    assert reports(timed)[4:] == ["report.daily"]
+
+
+def reports(home: Home) -> list[str]:
+    return [found for mail in mails(home) if (found := str(mail["X-Spendwatch-Type"])).startswith("report.")]

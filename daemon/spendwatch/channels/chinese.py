@@ -14,6 +14,7 @@ from spendwatch.domain.failure import Failure
 from spendwatch.domain.notification import HoldReason
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import Page, Severity
+from spendwatch.domain.report import Cadence
 from spendwatch.domain.scope import Counts, Dimension, Portion
 
 _OF_PORTION = RuleTexts(
@@ -255,6 +256,14 @@ _TELLINGS = {
         subject="{messages}：{gravest}",
         lead="",
         rule="发往该渠道的{messages}",
+    ),
+    Rule.REPORT: RuleTexts(
+        fired="{name} {month}{report}",
+        repeated="{name} {month}{report}",
+        resolved="{name} {month}{report}",
+        subject="{name} {month}{report}",
+        lead="{provisional}",
+        rule="{report}",
     ),
 }
 
@@ -598,4 +607,14 @@ CHINESE = Phrases(
     many_messages="{count} 条通知",
     more_messages="另有 {count} 条：spendwatch alerts",
     explain_each="查看其中一条的数字和账单：spendwatch explain ID",
+    tag_report="报告",
+    reports={Cadence.DAILY: "日报", Cadence.WEEKLY: "周报", Cadence.MONTHLY: "月报"},
+    not_final="本账期尚未最终确定，账单仍可能变化。",
+    workspaces="业务空间",
+    no_workspace="（无业务空间）",
+    firing="当前告警",
+    nothing_fires="当前没有告警。",
+    is_overdue="已欠费",
+    bills_until="账单截至",
+    out_of_date="已过时",
 )

@@ -84,10 +84,17 @@ class EmailChannel:
         encoding = "base64" if self._config.language is Language.ZH else "quoted-printable"
         mail.set_content(self._wording.text(notification), cte=encoding)
         mail.add_alternative(self._wording.html(notification), subtype="html", cte=encoding)
-        for part in mail.iter_parts():
+        report = notification.facts.report
+        if report and report.csv:
+            name = f"spendwatch-{notification.facts.period}.csv"
+            mail.add_attachment(report.csv, subtype="csv", cte="base64", filename=name)
+        for part in mail.walk():
+            if part is mail:
+                continue
             # The library says it once for each part; it belongs to the mail as a whole.
             del part["MIME-Version"]
-        mail.set_boundary(f"=_{notification.id}")
+        for number, part in enumerate(part for part in mail.walk() if part.is_multipart()):
+            part.set_boundary(f"=_{notification.id}{f'-{number}' if number else ''}")
         return mail.as_bytes()
 
     async def send(self, delivery: Delivery) -> None:

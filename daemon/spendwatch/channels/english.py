@@ -14,6 +14,7 @@ from spendwatch.domain.failure import Failure
 from spendwatch.domain.notification import HoldReason
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import Page, Severity
+from spendwatch.domain.report import Cadence
 from spendwatch.domain.scope import Counts, Dimension, Portion
 
 _OF_PORTION = RuleTexts(
@@ -267,6 +268,14 @@ _TELLINGS = {
         subject="{messages}: {gravest}",
         lead="",
         rule="{messages} for this channel",
+    ),
+    Rule.REPORT: RuleTexts(
+        fired="{report} of {name}, {month}",
+        repeated="{report} of {name}, {month}",
+        resolved="{report} of {name}, {month}",
+        subject="{report} of {name}, {month}",
+        lead="{provisional}",
+        rule="{report}",
     ),
 }
 
@@ -616,4 +625,14 @@ ENGLISH = Phrases(
     many_messages="{count} messages",
     more_messages="and {count} more: spendwatch alerts",
     explain_each="To see the figures and bills of one of them: spendwatch explain ID",
+    tag_report="Report",
+    reports={Cadence.DAILY: "Daily report", Cadence.WEEKLY: "Weekly report", Cadence.MONTHLY: "Monthly report"},
+    not_final="The month is not final: bills may still change it.",
+    workspaces="Workspaces",
+    no_workspace="(no workspace)",
+    firing="Firing alerts",
+    nothing_fires="No alert fires.",
+    is_overdue="OVERDUE",
+    bills_until="Bills up to",
+    out_of_date="OUT OF DATE",
 )  # fmt: skip

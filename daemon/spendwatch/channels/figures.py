@@ -10,7 +10,7 @@ from spendwatch.channels.balance_figures import equation, lasting
 from spendwatch.channels.parts import Bar, Chart, Gauge, Points, Row, Section, Table, clean
 from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import OF_PORTIONS, Rule
-from spendwatch.domain.causes import Cause
+from spendwatch.domain.causes import Cause, Causes
 from spendwatch.domain.commodity import Category
 from spendwatch.domain.discrepancy import MONTH_TOTAL, Disagreement, Discrepancy
 from spendwatch.domain.forecast import Forecast
@@ -232,17 +232,23 @@ def _ordered(words: Words) -> Iterator[Row]:
 
 
 def _causes(words: Words) -> Chart:
-    phrases, causes = words.phrases, words.facts.course.causes.all
+    phrases, causes = words.phrases, words.facts.course.causes
+    hint = phrases.costs_hint if any(cause.before is None for cause in causes.all) else phrases.growth_hint
+    if words.facts.spike:
+        hint = phrases.spike_hint
+    return cause_chart(words, causes, phrases.growth, words.put(hint))
+
+
+def cause_chart(words: Words, found: Causes, title: str, hint: str) -> Chart:
+    """Return causes as bars."""
+    phrases, causes = words.phrases, found.all
     named = [cause_named(words, cause) for cause in causes]
     lengths = _lengths(cause.spent for cause in causes)
     bars = (
         Bar(label, length, words.money(cause.spent), phrases.comma.join(filter(None, _notes(words, cause))), detail)
         for cause, (label, detail), length in zip(causes, named, lengths, strict=True)
     )
-    hint = phrases.costs_hint if any(cause.before is None for cause in causes) else phrases.growth_hint
-    if words.facts.spike:
-        hint = phrases.spike_hint
-    return Chart(phrases.growth, words.put(hint), tuple(bars))
+    return Chart(title, hint, tuple(bars))
 
 
 def _firsts(words: Words) -> Chart:

@@ -9,6 +9,7 @@ from spendwatch.channels.balance_figures import remarks
 from spendwatch.channels.figures import amount, captions, closed_month, figures, gauge, makes_most
 from spendwatch.channels.parts import Entries, Entry, Letter, Link, Points, Section, clean
 from spendwatch.channels.phrases import Phrases, State
+from spendwatch.channels.report_figures import report_sections
 from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import OF_PORTIONS, Rule
 from spendwatch.domain.commodity import Category, Cover
@@ -34,7 +35,7 @@ _COSTLY = frozenset(
 def compose(notification: Notification, phrases: Phrases, zone: tzinfo) -> Letter:
     """Return what the notification says in the language of `phrases`; moments are shown as clocks in `zone` show them."""
     words = Words(notification, phrases, zone)
-    headline, tag = _headline(words), _tag(words)
+    facts, headline, tag = notification.facts, _headline(words), _tag(words)
     speaks = words.holds and not words.is_test
     return Letter(
         tone=notification.severity.value if speaks else "calm",
@@ -47,7 +48,7 @@ def compose(notification: Notification, phrases: Phrases, zone: tzinfo) -> Lette
         amount=amount(words),
         gauge=gauge(words),
         captions=tuple(captions(words)),
-        sections=tuple(_sections(words)),
+        sections=tuple(_of_several(words) if facts.members or facts.report else _sections(words)),
         closing=tuple(_closing(words)),
         footer=_footer(words),
         links=tuple(Link(phrases.links[page], clean(address)) for page, address in notification.facts.links),
@@ -58,6 +59,8 @@ def _tag(words: Words) -> str:
     match words.notification.reason:
         case Reason.TEST:
             return words.put(words.phrases.tag_test)
+        case Reason.DIGEST if words.facts.report:
+            return words.put(words.phrases.tag_report)
         case Reason.FIRED | Reason.DIGEST:
             return words.put(words.phrases.tag if words.holds else words.phrases.tag_resolved)
         case Reason.REPEATED:
@@ -72,7 +75,7 @@ _OF_BALANCE = {Rule.BALANCE_LOW: State.LOW_BALANCE, Rule.RUNWAY: State.SHORT_RUN
 def _state(words: Words, tag: str) -> str:
     """Return how things stand, in a few words; the tag where nothing says more."""
     facts, phrases, rule = words.facts, words.phrases, words.notification.rule
-    if words.is_test or not words.holds:
+    if words.is_test or not words.holds or facts.report:
         return tag
     found: State | None = None
     if rule.is_about_balance:
@@ -121,7 +124,7 @@ def _subject(words: Words) -> str:
     """Return what the subject says; empty where it is the headline."""
     if words.is_test:
         return ""
-    if words.facts.members:
+    if words.facts.members and not words.facts.report:
         return words.put(words.texts.subject, gravest=_headline(_member(words, words.facts.members[0])))
     if words.holds:
         return words.put(words.texts.subject)
@@ -130,7 +133,7 @@ def _subject(words: Words) -> str:
 
 
 def _lead(words: Words) -> str:
-    if words.facts.members:
+    if words.facts.members and not (words.is_test or words.facts.report):
         return words.put(words.phrases.digest_leads[words.facts.held_by or HoldReason.STORM])
     if words.is_test:
         return words.phrases.between_sentences.join((words.phrases.test_lead, _destinations(words)))
@@ -179,9 +182,6 @@ def _not_complete(words: Words) -> Iterator[str]:
 
 def _sections(words: Words) -> Iterator[Section]:
     phrases, facts, rule = words.phrases, words.facts, words.notification.rule
-    if facts.members:
-        yield from _entries(words)
-        return
     yield from closed_month(words, facts.closed) if facts.closed else figures(words)
     if points := tuple(remarks(words, facts.balance) if facts.balance else _plans(words)):
         yield Points("", points)
@@ -213,6 +213,20 @@ def _plans(words: Words) -> Iterator[str]:
         yield phrases.comma.join(filter(None, (*what, cost, ordered, before, "" if one.ends else phrases.no_end)))
 
 
+def _of_several(words: Words) -> Iterator[Section]:
+    if words.facts.report is None:
+        yield from _entries(words)
+        return
+    yield from report_sections(words, words.facts.report)
+    firing = tuple(
+        Entry(_headline(one), "", f"{words.phrases.severities[one.notification.severity]} · {one.notification.alert[:8]}")
+        for one in (_member(words, member) for member in words.facts.members)
+    )
+    yield Entries(words.phrases.firing, firing) if firing else Points(words.phrases.firing, (words.phrases.nothing_fires,))
+    if more := words.facts.more:
+        yield Points("", (words.phrases.more_messages.format(count=more),))
+
+
 def _member(words: Words, one: Notification) -> Words:
     return Words(one, words.phrases, words.zone)
 
@@ -233,6 +247,8 @@ def _entries(words: Words) -> Iterator[Section]:
 def _footer(words: Words) -> tuple[str, ...]:
     phrases = words.phrases
     if words.is_test:
+        return ()
+    if words.facts.report:
         return ()
     return (phrases.explain_each,) if words.facts.members else (words.put(phrases.explain), words.put(phrases.footer))
 
@@ -337,6 +353,7 @@ def _advice(words: Words) -> Iterator[str]:
             | Rule.CLOCK_WRONG
             | Rule.LEDGER_FAILING
             | Rule.DIGEST
+            | Rule.REPORT
         ):
             return
 
@@ -387,7 +404,7 @@ def _closing(words: Words) -> Iterator[str]:
         who = clean(facts.detail.partition("\n")[0], NAME_LENGTH) or phrases.somebody
         yield words.put(phrases.test_why, who=who)
         return
-    if not facts.members:
+    if not (facts.members or facts.report):
         yield words.put(_why(words))
     if words.notification.rule is Rule.LEDGER_FAILING:
         yield _next(words) if words.holds else phrases.over_now
@@ -398,7 +415,7 @@ def _closing(words: Words) -> Iterator[str]:
     if len({day for _, day in facts.used_on}) > 1:
         days = phrases.comma.join(f"{phrases.categories[category]} {day.isoformat()}" for category, day in facts.used_on)
         yield phrases.used_on.format(days=days)
-    if not facts.members:
+    if not (facts.members or facts.report):
         yield _next(words) if words.holds else phrases.over_now
 
 
@@ -447,5 +464,6 @@ def _next(words: Words) -> str:
             | Rule.REJECTED
             | Rule.UNASSIGNED
             | Rule.DIGEST
+            | Rule.REPORT
         ):
             return phrases.next_spike if facts.spike else phrases.next_closed if facts.closed else phrases.once

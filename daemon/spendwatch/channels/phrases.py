@@ -15,6 +15,7 @@ from spendwatch.domain.failure import Failure
 from spendwatch.domain.notification import HoldReason
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import Page, Severity
+from spendwatch.domain.report import Cadence
 from spendwatch.domain.scope import Counts, Dimension, Portion
 
 
@@ -328,3 +329,14 @@ class Phrases:
     many_messages: str
     more_messages: str
     explain_each: str
+    tag_report: str
+    reports: Mapping[Cadence, str]
+    not_final: str
+    """Of a month that may still change."""
+    workspaces: str
+    no_workspace: str
+    firing: str
+    nothing_fires: str
+    is_overdue: str
+    bills_until: str
+    out_of_date: str

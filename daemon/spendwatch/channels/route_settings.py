@@ -12,10 +12,12 @@ from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import Severity
+from spendwatch.domain.report import Cadence, Schedule
 from spendwatch.domain.routing import QuietHours, Route
 from spendwatch.fields import Closed, one_text
 
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
+_DAY = re.compile(r"[1-9]|1[0-9]|2[0-8]", re.ASCII)
 _MIDNIGHT = "24:00"
 _UNLIMITED, _MOST = "unlimited", 1000
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -102,6 +104,61 @@ class QuietHoursPart(Closed):
         return f"quiet from {self.from_} to {self.to} ({(self.zone or zone).key}){days}{besides}"
 
 
+def _due(value: object) -> tuple[str, time]:
+    """Return the words before a time of day, and that time."""
+    day, _, at = one_text(value).rpartition(" ")
+    if not _TIME.fullmatch(at):
+        msg = f"not a time of day: {printable(at)}; write it like 09:00"
+        raise ValueError(msg)
+    return day.strip(), time.fromisoformat(at)
+
+
+def _daily(value: object) -> Schedule:
+    day, at = _due(value)
+    if day:
+        msg = f"must be a time of day alone, like 09:00, not {printable(one_text(value))}"
+        raise ValueError(msg)
+    return Schedule(Cadence.DAILY, at)
+
+
+def _weekly(value: object) -> Schedule:
+    day, at = _due(value)
+    if day not in _WEEKDAYS:
+        msg = f"must be a day of the week and a time, like mon 09:00, not {printable(one_text(value))}"
+        raise ValueError(msg)
+    return Schedule(Cadence.WEEKLY, at, _WEEKDAYS.index(day))
+
+
+def _monthly(value: object) -> Schedule:
+    day, at = _due(value)
+    if not _DAY.fullmatch(day):
+        msg = f"must be a day from 1 to 28 and a time, like 5 09:00, not {printable(one_text(value))}"
+        raise ValueError(msg)
+    return Schedule(Cadence.MONTHLY, at, int(day))
+
+
+class DigestPart(Closed):
+    """When a channel gets reports."""
+
+    daily: Annotated[Schedule, PlainValidator(_daily, json_schema_input_type=str)] | None = None
+    weekly: Annotated[Schedule, PlainValidator(_weekly, json_schema_input_type=str)] | None = None
+    monthly: Annotated[Schedule, PlainValidator(_monthly, json_schema_input_type=str)] | None = None
+
+    @property
+    def schedules(self) -> tuple[Schedule, ...]:
+        """What it means."""
+        return tuple(filter(None, (self.daily, self.weekly, self.monthly)))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The same, in sentences for `check`."""
+        days = {Cadence.DAILY: "", Cadence.WEEKLY: " on {weekday}", Cadence.MONTHLY: " on day {day}, of the month before"}
+        return tuple(
+            f"{one.cadence} report{days[one.cadence].format(day=one.day, weekday=_WEEKDAYS[one.day % 7])} at {one.at:%H:%M}"
+            for one in self.schedules
+        )
+
+
 QuietHoursParts = Annotated[list[QuietHoursPart], BeforeValidator(_a_list)]
 
 
@@ -112,19 +169,22 @@ class Routed(Closed):
     max_messages: Annotated[int, PlainValidator(_most, json_schema_input_type=str)] | None = None
     """More messages in one round become one digest; 0: no limit; left out: as is usual for the type."""
     quiet_hours: QuietHoursParts = Field(default_factory=list)
+    digest: DigestPart = Field(default_factory=DigestPart)
+    """When it gets reports, in the billing time zone."""
 
     def route(self, zone: ZoneInfo) -> Route:
         """What it means."""
         most = self.usual_max if self.max_messages is None else self.max_messages
-        return Route(most or None, tuple(part.hours(zone) for part in self.quiet_hours))
+        return Route(most or None, tuple(part.hours(zone) for part in self.quiet_hours), self.digest.schedules)
 
     def route_lines(self, zone: ZoneInfo) -> tuple[str, ...]:
         """What it means, in sentences for `check`."""
         most = self.route(zone).max_messages
         storm = (f"more than {most} messages in one round come as one",) if most else ()
-        return (*storm, *(part.line(zone) for part in self.quiet_hours))
+        return (*storm, *(part.line(zone) for part in self.quiet_hours), *self.digest.lines)
 
     def route_json(self, zone: ZoneInfo) -> dict[str, object]:
         """The same for programs."""
         parts = ((part.model_dump(mode="json", by_alias=True), part.zone or zone) for part in self.quiet_hours)
-        return {"max_messages": self.route(zone).max_messages, "quiet_hours": [part | {"zone": own.key} for part, own in parts]}
+        quiet = [part | {"zone": own.key} for part, own in parts]
+        return {"max_messages": self.route(zone).max_messages, "quiet_hours": quiet, "reports": list(self.digest.lines)}

@@ -25,6 +25,7 @@ from spendwatch.domain.notification import Delivery, Facts, Notification
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.period import Clock
 from spendwatch.domain.plans import PlanOrder
+from spendwatch.domain.report import Report, ReportLine
 from spendwatch.domain.spike import Spike
 from spendwatch.exact_json import cause_json, json_fields, json_value, period_json, position_json
 from spendwatch.pacing import asked_pause
@@ -124,6 +125,7 @@ class WebhookChannel:
             **json_fields(notification, "reason", "severity", "state", "since", zone=self._zone),
             **facts_json(notification.facts, self._zone),
             "escalated": notification.rule is Rule.ESCALATED,
+            "report": _report(notification.facts.report, self._zone),
             "members": [self._member(one) for one in notification.facts.members],
             "more": str(notification.facts.more or ""),
             "summary": self._wording.summary(notification),
@@ -270,6 +272,30 @@ def _plan(one: PlanOrder) -> dict[str, object]:
 
 def _part(part: Part) -> dict[str, object]:
     return {"dimension": part.dimension, "value": clean(part.value), "name": clean(part.name)}
+
+
+def _report(report: Report | None, zone: tzinfo) -> dict[str, object] | None:
+    """Return the figures of a scheduled report."""
+    if report is None:
+        return None
+
+    def line(one: ReportLine) -> dict[str, object]:
+        return {"name": clean(one.name), **json_fields(one, "spend", "before", "budget", "used", "expected")}
+
+    accounts = [
+        {
+            "account": one.account,
+            "currency": one.whole.spend.currency,
+            **line(one.whole),
+            **json_fields(one, "available", "data_until", stale="is_stale", zone=zone),
+            "workspaces": [line(each) for each in one.workspaces],
+            "more": str(one.more or ""),
+            "causes": [cause_json(cause, "spend", clean) for cause in one.causes.all],
+        }
+        for one in report.accounts
+    ]
+    fields = json_fields(report, "cadence", "due", "before", "csv", final="is_final", zone=zone)
+    return {**fields, "accounts": accounts}
 
 
 def _runway(runway: Runway) -> dict[str, object]:

@@ -17,6 +17,7 @@ from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.period import BillingPeriod, Period, PeriodKind, duration_text, parse_duration, parse_period
 from spendwatch.domain.plans import PlanOrder
 from spendwatch.domain.policy import FORECAST
+from spendwatch.domain.report import Cadence
 from spendwatch.domain.scope import PLAYGROUND, BudgetScope, Dimension
 from spendwatch.domain.spike import SpendOn
 from spendwatch.domain.thresholds import BELOW_ZERO
@@ -191,14 +192,28 @@ class Words:
         of, tag = facts.name.removesuffix(f": {scope.budget}"), scope.budget.removeprefix(portion).strip()
         return self.phrases.portions[portion].format(name=clean(of, NAME_LENGTH), tag=clean(tag, NAME_LENGTH))
 
+    def month_named(self, label: str) -> str:
+        """Return the name of a month by its label."""
+        return self._named(BillingPeriod.parse(label))
+
     def _digest(self) -> dict[str, str]:
         facts, phrases = self.facts, self.phrases
         due, sent = facts.held_since, facts.held_until
         count = len(facts.members) + facts.more
         messages = phrases.one_message if count == 1 else phrases.many_messages.format(count=count)
         held = phrases.held[facts.held_by or HoldReason.STORM]
+        report = phrases.reports[facts.report.cadence] if facts.report else phrases.unknown
+        is_provisional = facts.report and facts.report.cadence is Cadence.MONTHLY and not facts.report.is_final
+        provisional = phrases.not_final if is_provisional else ""
         moments = {name: self.moment(moment) if moment else phrases.unknown for name, moment in (("due", due), ("sent", sent))}
-        return {"messages": messages, "held": held, "gravest": phrases.unknown, **moments}
+        return {
+            "messages": messages,
+            "held": held,
+            "gravest": phrases.unknown,
+            "report": report,
+            "provisional": provisional,
+            **moments,
+        }
 
     def _used_up(self) -> str:
         day = self.facts.runway.zero.likely if self.facts.runway else None

@@ -23,7 +23,7 @@ from spendwatch.domain.notification import Delivery, DeliveryState, first_attemp
 from spendwatch.domain.policy import ChannelName
 from spendwatch.exact_json import json_fields
 from spendwatch.jobs.ports import Channel
-from spendwatch.jobs.sample_alert import sample_alert
+from spendwatch.jobs.sample_alert import LIKE, sample_alert, sample_like
 from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock
 
@@ -171,9 +171,10 @@ def cancel(place: Place, delivery: str | None, channel: str | None, *, everythin
 
 @click.command()
 @click.argument("channel", required=False)
+@click.option("--like", type=click.Choice(LIKE), default=LIKE[0], show_default=True, help="What the message looks like.")
 @json_option
 @click.pass_obj
-def notify_test(place: Place, channel: str | None, *, as_json: bool) -> int:
+def notify_test(place: Place, channel: str | None, *, like: str, as_json: bool) -> int:
     """Send a message marked TEST over CHANNEL, or over every channel, and show the response."""
     from spendwatch.app import open_channels  # noqa: PLC0415 -- the other commands here only look
     from spendwatch.logs import configure, hide  # noqa: PLC0415 -- the same
@@ -190,7 +191,7 @@ def notify_test(place: Place, channel: str | None, *, as_json: bool) -> int:
             msg = f"there is no channel {channel!r}; configured are {', '.join(sorted(channels))}"
             raise click.BadParameter(msg, param_hint="CHANNEL")
         chosen = {name: one for name, one in channels.items() if channel in {None, name}}
-        tests = [test for name, one in chosen.items() for test in asyncio.run(_test(name, one, settings))]
+        tests = [test for name, one in chosen.items() for test in asyncio.run(_test(name, one, settings, like))]
         failed = {test.channel for test in tests if test.error}
         _reopen(settings, chosen.keys() - failed)
     if as_json:
@@ -221,9 +222,10 @@ class _Test(NamedTuple):
     """Empty where it was accepted."""
 
 
-async def _test(name: ChannelName, channel: Channel, settings: Settings) -> list[_Test]:
+async def _test(name: ChannelName, channel: Channel, settings: Settings, like: str) -> list[_Test]:
     found, who = [], f"{getpass.getuser()} on {socket.gethostname()}"
     sample = sample_alert(name, settings.policies, who=who, now=system_clock(), zone=settings.zone)
+    sample = sample_like(like, sample)
     for target in channel.targets:
         error = ""
         try:

@@ -49,6 +49,8 @@ class Rule(StrEnum):
     """An account stays overdue: additional channels are notified."""
     DIGEST = "alerts.digest"
     """No alert: several messages in one."""
+    REPORT = "report"
+    """No alert: a scheduled report."""
 
     # Enum hashes its name in Python, at every look-up; every known alert is looked up in every round.
     __hash__ = str.__hash__

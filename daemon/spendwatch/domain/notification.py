@@ -23,6 +23,7 @@ from spendwatch.domain.month_close import ClosedMonth
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.plans import PlanOrder
 from spendwatch.domain.policy import ChannelName, Page, Severity
+from spendwatch.domain.report import Report
 from spendwatch.domain.scope import NOTHING, AlertScope, Counts
 from spendwatch.domain.spike import Spike
 from spendwatch.domain.standing import Split
@@ -128,6 +129,8 @@ class Facts:
     """The messages of a digest, the gravest first."""
     more: int = 0
     """How many further messages the digest stands for."""
+    report: Report | None = None
+    """The figures of a scheduled report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,8 @@ class Notification:
         """The `type` of a webhook's body."""
         if self.reason is Reason.TEST:
             return "test"
+        if self.facts.report:
+            return f"{self.rule.type}.{self.facts.report.cadence}"
         if self.state is AlertState.FIRING or self.reason is Reason.DIGEST:
             return self.rule.type
         return "balance.recovered" if self.rule.is_about_balance else "alert.resolved"

@@ -14,6 +14,7 @@ from spendwatch.domain.causes import NO_CAUSES, NO_COURSE
 from spendwatch.domain.commodity import NOTHING_TO_FEAR
 from spendwatch.domain.notification import Facts, Held, HoldReason, Notification, NotificationId, Reason
 from spendwatch.domain.policy import ChannelName, Severity, Watch
+from spendwatch.domain.report import Schedule
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.scope import NO_ACCOUNT, NOTHING, TAG, AlertScope, BudgetScope
 
@@ -65,11 +66,13 @@ class QuietHours:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a channel is spared."""
+    """What a channel is spared, and which reports it gets."""
 
     max_messages: int | None = None
     """More of them in one round become one digest; None: every message comes by itself."""
     quiet: tuple[QuietHours, ...] = ()
+    reports: tuple[Schedule, ...] = ()
+    """When it gets reports. Nothing holds them."""
 
     def quiet_until(self, one: Notification, now: datetime) -> datetime | None:
         """Return when the quiet hours end that hold the message; those that follow on each other are one."""
@@ -296,7 +299,7 @@ def digest_of(channel: ChannelName, news: Sequence[Message], now: datetime) -> N
             held_since=min(one.created_at for one in ordered) if waits else None,
             held_until=now if waits else None,
             held_by=max(waits, default=None),
-            members=tuple(replace(one, facts=_in_short(one.facts)) for one in members),
+            members=tuple(replace(one, facts=in_short(one.facts)) for one in members),
             more=len(ordered) - len(members),
         ),
     )
@@ -307,7 +310,7 @@ def _gravity(one: Notification) -> tuple[bool, int, bool, str, str]:
     return is_over, -one.severity.rank, not one.rule.is_about_balance, one.rule.value, one.facts.name
 
 
-def _in_short(facts: Facts) -> Facts:
+def in_short(facts: Facts) -> Facts:
     """Return the figures that one row has room for."""
     plain = replace(facts, course=NO_COURSE, subscribed=NO_CAUSES, exposure=NOTHING_TO_FEAR, split=None)
     return replace(plain, links=(), used_on=(), detail=facts.detail[:200])

@@ -17,7 +17,7 @@ from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.health import AccountBills, BalanceHealth, ChannelHealth, ReadingProgress, Rejection, SourceHealth
 from spendwatch.domain.merging import Held, Reading, Resolution
-from spendwatch.domain.notification import Delivery, DeliveryId, Notification
+from spendwatch.domain.notification import Delivery, DeliveryId, Notification, NotificationId
 from spendwatch.domain.novelty import ChargedValue, Learnt
 from spendwatch.domain.outstanding import Charged, OutstandingDay
 from spendwatch.domain.period import BillingPeriod, PeriodClose
@@ -232,6 +232,12 @@ class AlertBook(Protocol):
 
     def silences(self, *, at: datetime | None = None) -> Sequence[Silence]:
         """Return all silences, or those that have not ended then."""
+
+    def is_on_record(self, notification: NotificationId) -> bool:
+        """Return whether that notification was ever committed."""
+
+    def notifications_of(self, alert: AlertId) -> Sequence[Notification]:
+        """Return an alert's notifications, the oldest first."""
 
     def undelivered(self) -> Sequence[Notification]:
         """Return the latest notification of each firing alert, or the digest with it, that reached nobody and does not wait."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
@@ -14,6 +15,8 @@ from spendwatch.domain.money import EXACT, Money, in_cents
 from spendwatch.domain.notification import Facts, Notification, NotificationId, Reason
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Severity, WorkspacePolicy
+from spendwatch.domain.report import Cadence, Report, ReportAccount, ReportLine
+from spendwatch.domain.routing import Message, digest_of
 from spendwatch.domain.scope import BudgetScope, Dimension
 
 OPERATORS = "operators"
@@ -88,3 +91,25 @@ def _destinations(channel: ChannelName, policies: Policies) -> Iterator[str]:
             yield _called(workspace, policies)
     if channel in policies.operators:
         yield OPERATORS
+
+
+LIKE = ("alert", "digest", "report")
+"""What a test message may look like."""
+
+
+def sample_like(like: str, sample: Notification) -> Notification:
+    """Return the test message as a digest or a report of invented figures, or as it is."""
+    facts, month = sample.facts, BillingPeriod.parse(sample.facts.period)
+    if like == "digest":
+        fired = replace(sample, reason=Reason.FIRED)
+        others = (replace(fired, id=NotificationId(f"{sample.id}-{grave}"), severity=grave) for grave in Severity)
+        digest = digest_of(sample.channels[0], [Message(one) for one in others], sample.created_at)
+        return replace(sample, facts=replace(digest.facts, detail=facts.detail))
+    if like == "report" and facts.spend and isinstance(facts.scope, BudgetScope):
+        line = ReportLine(facts.name, facts.spend, facts.reached_at, facts.budget, facts.used, facts.next_at)
+        account = ReportAccount(
+            facts.scope.account, replace(line, name=facts.account_name), (line,), data_until=facts.data_until
+        )
+        report = Report(Cadence.DAILY, sample.created_at, month.previous().label, is_final=False, accounts=(account,))
+        return replace(sample, facts=replace(facts, report=report))
+    return sample

@@ -111,7 +111,7 @@ class Examined:
             why = "only the console: alerts are only printed, nobody is notified by mail or webhook"
             yield _warning(self.main, ("channels",), why, at_key=True)
         for name, config in channels.items():
-            if name not in used:
+            if name not in used and not config.digest.schedules:
                 yield _warning(self.main, ("channels", name), UNUSED, at_key=True)
             if config.type == "webhook" and (robot := _robot(config.url)):
                 why = f"a {robot} chat robot does not accept the JSON of a webhook: put a service in between that translates it"

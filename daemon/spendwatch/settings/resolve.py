@@ -137,6 +137,10 @@ class _Resolver:
 
     def channel(self, path: KeyPath, config: ChannelConfig) -> ChannelConfig:
         """Return the channel with whole paths."""
+        monthly, final_on = config.digest.monthly, self.said.month_final_on
+        if monthly and monthly.day <= final_on:
+            what = f"the month before is final after day {final_on} (month_final_on): write day {final_on + 1} or later"
+            self.note((*path, "digest", "monthly"), what)
         if config.type == "webhook":
             self.note((*path, "url"), objection(config.url, self.said.allow_networks))
         if config.type != "email":

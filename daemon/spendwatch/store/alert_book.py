@@ -15,7 +15,7 @@ from spendwatch.store.alert import alert, alerts_beginning, alerts_listed, alert
 from spendwatch.store.database import Book, reads, writes
 from spendwatch.store.delivery import deliveries, delivery, put_deliveries, select_deliveries
 from spendwatch.store.held import digested_since, held, held_rows, put_held, waiting_messages
-from spendwatch.store.notification import notification, notifications_about, put_notifications
+from spendwatch.store.notification import has_notification, notification, notifications_about, put_notifications
 from spendwatch.store.silence import add_silence, end_silence, silences, silences_beginning
 
 
@@ -26,6 +26,7 @@ class AlertBook(Book):
     alerts = reads(alerts_listed)
     find = reads(alerts_beginning)
     notifications_of = reads(notifications_about)
+    is_on_record = reads(has_notification)
     waiting = reads(waiting_messages)
     digested = reads(digested_since)
     held_of = reads(held_rows)

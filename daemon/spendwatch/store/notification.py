@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Column, Connection, Table, select
 
 from spendwatch.domain.alert import AlertId
-from spendwatch.domain.notification import Notification
+from spendwatch.domain.notification import Notification, NotificationId
 from spendwatch.store.bulk import keep_the_old, put_columns
 from spendwatch.store.columns import Moment, StoredText, document, metadata
 
@@ -34,3 +34,8 @@ def notifications_about(connection: Connection, alert: AlertId) -> tuple[Notific
     """Return an alert's notifications, the oldest first."""
     query = select(notification.c.body).where(notification.c.alert == alert)
     return tuple(connection.scalars(query.order_by(notification.c.created_at, notification.c.id)))
+
+
+def has_notification(connection: Connection, which: NotificationId) -> bool:
+    """Return whether that notification is on record."""
+    return connection.scalar(select(notification.c.id).where(notification.c.id == which)) is not None
