@@ -94,6 +94,7 @@ def surroundings_of(settings: Settings, channels: Mapping[ChannelName, Channel])
         targets={name: tuple(channel.targets) for name, channel in channels.items()},
         stale_after=settings.stale_after,
         rejected_in=settings.rejected_in,
+        routes={name: config.route(settings.zone) for name, config in settings.channels.items()},
     )
 
 
@@ -369,7 +370,6 @@ class App:
             troubles=self.store.outbox.dead_since(now - _DEAD_TOLD),
             undelivered=tuple(self.store.book.undelivered()),
             strayed=outbox.STRAYED,
-            routes={name: config.route(self.settings.zone) for name, config in self.settings.channels.items()},
             follow_up=self.follow_up,
             gathering=max(tuple(self._gathering.values()), default=timedelta()),
         )

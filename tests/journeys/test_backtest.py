@@ -17,6 +17,7 @@ from spendwatch.state import opened_store
 
 FIRST = date(2026, 8, 28)
 BALANCE = ", remind: 2d, first: [workspace], balance: {from: manual, cash: 900.00, floors: [500.00], runway: [3d]}"
+QUIET = '{from: "15:00", to: "08:00"}'
 SPENT = ("1", "1.5", "52", "2", "2.5", "2", "1", "3", "9", "9", "9", "14", "20", "30", "20", "40")
 SILENT = {4, 5, 6}
 """The exports that do not come."""
@@ -42,8 +43,12 @@ def at(day: int, hour: int = 10, month: int = 9) -> datetime:
     return datetime(2026, month, day, hour, tzinfo=ZONE)
 
 
-def furnish(home: MonthHome, *, budget: str = "100.00", extra: str = "") -> None:
+def furnish(home: MonthHome, *, budget: str = "100.00", extra: str = "", most: int = 9) -> None:
     home.furnish(account=BALANCE, stale_after="30h", extra=extra)
+    main = home.folder / "spendwatch.yaml"
+    main.write_text(
+        main.read_text().replace("{type: console}", f"{{type: console, max_messages: {most}, quiet_hours: {QUIET}}}")
+    )
     home.watch(budget=budget, more="thresholds: [50%, 80%, 100%, forecast 100%]\nremind: 3d")
     home.watch(TRAINING, budget="60", name="Training")
 
@@ -104,11 +109,14 @@ def test_the_past_is_replayed_as_it_was(home: MonthHome, said: list[Told]) -> No
 
 
 @pytest.mark.postgres
-def test_so_it_is_from_a_server(tmp_path: Path, postgres_server: PostgresServer, shared_reader: ReadingProcess) -> None:
+def test_so_it_is_from_a_server_and_with_digests(
+    tmp_path: Path, postgres_server: PostgresServer, shared_reader: ReadingProcess
+) -> None:
     postgres_server.execute("CREATE DATABASE backtest")
     home = MonthHome(tmp_path / "home")
-    furnish(home, extra=f"state: {postgres_server.url('backtest')}")
+    furnish(home, extra=f"state: {postgres_server.url('backtest')}", most=2)
     said = live(home, shared_reader)
+    assert ("alerts.digest", "digest") in {(kind, why) for _, _, kind, why, _ in said}
     assert told_of(home.backtest(*SPAN)) == said
 
 

@@ -36,6 +36,7 @@ from spendwatch.domain.money import Money
 from spendwatch.domain.period import FIRST_RELEASE, BillingPeriod, PeriodClose
 from spendwatch.domain.policy import AccountPolicy, Policies
 from spendwatch.domain.review import Verdict
+from spendwatch.domain.routing import FIRST_GATHERING, GATHERING, Silence
 from spendwatch.domain.statement import AccountId, DayKey, Digest, SourceName, Statement
 from spendwatch.jobs.balances import manual_reading
 from spendwatch.settings import Settings
@@ -46,8 +47,6 @@ from spendwatch.store.ledger import Ledger
 from spendwatch.store.statement import EnteredStatement
 
 _ALL = 1_000_000
-_AT_ONCE = timedelta(seconds=10)
-"""What comes within so little time from a source that gives days, or beside bills, is judged together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +88,7 @@ class Past:
     sources: Sequence[SourceHealth]
     alerts: Sequence[Alert]
     """Those that were known when the replay begins, as they were then."""
+    silences: Sequence[Silence]
     start: datetime
     """From when on it is judged; what came before is taken in first."""
 
@@ -110,9 +110,9 @@ class Past:
             same |= {day.key for one in held for day in one.days if day.digest in lost}
             readings = {account: store.balances.history(account, limit=_ALL)[::-1] for account in store.balances.latest()}
             rejections, sources = ledger.rejections(FIRST_RELEASE), store.health.sources()
-            alerts = tuple(_alerts_at(store, start))
+            alerts, silences = tuple(_alerts_at(store, start)), store.book.silences()
             days = days_on_record(store.database, same)
-        return cls(entered, arrivals, final, days, rejections, readings, sources, alerts, start)
+        return cls(entered, arrivals, final, days, rejections, readings, sources, alerts, silences, start)
 
 
 def _arrival(entered: EnteredStatement, held: HeldStatement | None) -> _Arrival:
@@ -245,18 +245,31 @@ class Replay:
         self._enter_at_once([one for one in self.past.arrivals if one.at < self.past.start])
         for event in early:
             event.do()
+        for silence in self.past.silences:
+            self.timeline.store.book.add_silence(silence)
         self.timeline.store.book.commit(Verdict(tuple(self.past.alerts)), {}, now=self.past.start)
         events = events[len(early) :]
         if not early and events:
             self.timeline.now = events[0].at
-        for event, following in zip(events, [*(one.at for one in events[1:]), until], strict=False):
+        for event, following in zip(events, [*events[1:], None], strict=False):
             self.timeline.pass_time(event.at)
-            event.do()
-            if not event.waits or following - event.at > _AT_ONCE:
-                self.timeline.round(event.at, is_amid=event.is_bill)
-            else:
-                self.timeline.now = event.at
+            self._happen(event, following)
         self.timeline.pass_time(until)
+
+    def _happen(self, event: _Event, following: _Event | None) -> None:
+        """Let something happen, and judge it: bills one by one, and once more when a look at their source has ended."""
+        timeline = self.timeline
+        if event.is_bill and not timeline.gathering:
+            timeline.gathering = GATHERING if timeline.store.ledger.newest_day() else FIRST_GATHERING
+        event.do()
+        if event.is_bill and not event.waits:
+            timeline.round(event.at)
+        within = timeline.gathering or GATHERING
+        goes_on = following is not None and following.at - event.at <= within and (event.waits or following.is_bill)
+        if not goes_on:
+            timeline.gathering = timedelta()
+            timeline.round(event.at)
+        timeline.now = event.at
 
     def _events(self) -> Iterator[_Event]:
         store = self.timeline.store

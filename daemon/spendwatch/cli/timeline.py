@@ -66,6 +66,8 @@ class Timeline:
         """Begin then, with whatever the store holds. Nothing is ever sent."""
         self.store = store
         self.now = now
+        self.gathering = timedelta()
+        """How long messages wait for more bills of the same import that goes on; zero while none does."""
         self.policies: Callable[[datetime], Policies] = lambda _: settings.policies
         self.readings: Readings = lambda _: {}
         self._insight = Insight()
@@ -86,9 +88,9 @@ class Timeline:
                 self._judge(point)
             self.now = point
 
-    def round(self, at: datetime, *, is_amid: bool = False) -> None:
-        """Make a round then. `is_amid`: more bills of the same import may follow."""
-        self._judge(at, is_amid=is_amid)
+    def round(self, at: datetime) -> None:
+        """Make a round then."""
+        self._judge(at)
         self.now = at
 
     def _first(self, last: datetime) -> datetime:
@@ -102,9 +104,10 @@ class Timeline:
                 before = middle
         return min(last, _EPOCH + after * ROUND)
 
-    def _judge(self, at: datetime, *, is_amid: bool = False, keeps: Callable[[bool], bool] = lambda _: True) -> bool:
+    def _judge(self, at: datetime, *, keeps: Callable[[bool], bool] = lambda _: True) -> bool:
         """Make a round then, and return whether it has something to say; `keeps` tells by that whether it counts."""
-        insight, around = copy(self._insight), replace(self._around, policies=self.policies(at), is_amid=is_amid)
+        insight, policies = copy(self._insight), self.policies(at)
+        around = replace(self._around, policies=policies, is_amid=bool(self.gathering), gathering=self.gathering)
         has_news = False
         with suppress(_Undone), self.store.database.attempt() as database:
             store, book, balances = Store.of(database), _Book(database), _Balances(database, self.readings(at))

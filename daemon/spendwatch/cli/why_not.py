@@ -305,7 +305,10 @@ def _told(now: _Now, rule: Rule, point: str, alert: Alert) -> _Line:
         return _Line(rule, point, "covered", why, alert.id)
     states = {one.channel: one for one in now.store.book.deliveries_of(alert.id)}
     ways = (f"{name} ({_arrival(one.state)})" for name, one in states.items())
-    how = f"over {', '.join(ways)}" if states else "together with a more severe alert"
+    held = [one for one in now.store.book.held_of(alert.id) if one.ended_at is None or one.dropped]
+    waits = [f"{one.channel} until {now.when(one.until)} ({one.dropped or one.why.value.replace('_', ' ')})" for one in held]
+    how = f"over {', '.join(ways)}" if states else "" if waits else "together with a more severe alert"
+    how += f"{', ' if states else ''}held for {', '.join(waits)}" if waits else ""
     times = f"; {counted(alert.times_told, 'time')} in all" if alert.times_told > 1 else ""
     return _Line(rule, point, "told", f"{now.when(alert.since)} {how}{times}{ended}; `explain {alert.id[:8]}`", alert.id)
 
@@ -380,6 +383,8 @@ def _general(now: _Now) -> list[str]:
         daemon = now.store.health.daemon()
         last = f"the last round was made {now.when(daemon.beat_at)}" if daemon else "no round was made yet"
         notes.append(f"no daemon runs: {last}")
+    silences = now.store.book.silences(at=now.now)
+    notes += [f"silence {one.id[:8]} by {one.author} until {now.when(one.ends_at)}: {one.matchers}" for one in silences]
     for one in now.store.health.channels():
         if one.disabled:
             notes.append(f"channel {one.name} is disabled: its receiver asked never to be called again")
