@@ -169,8 +169,16 @@ class _Bills:
         first = part.day or at.astimezone(self._settings.zone).date()
         row = SpendRow(
             workspace=WorkspaceId(part.workspace),
-            **{name: getattr(part, name) for name in ("api_key", "model", "type", "channel", "item", "commodity", "product")},
+            api_key=part.api_key,
+            model=part.model,
+            type=part.type,
+            channel=part.channel,
             safe_mode="",
+            region=part.region,
+            ends="",
+            item=part.item,
+            commodity=part.commodity,
+            product=part.product,
             owner=policy.account,
             tags=json.dumps(part.tags, sort_keys=True, ensure_ascii=False, separators=(",", ":")) if part.tags else "",
             charge=part.charge,

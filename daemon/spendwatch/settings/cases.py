@@ -76,6 +76,7 @@ class SpendPart(Closed):
     model: Text = ""
     type: Text = ""
     channel: Text = ""
+    region: Text = ""
     item: Text = ""
     commodity: Text = ""
     product: Text = MODEL_STUDIO
