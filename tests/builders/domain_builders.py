@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from spendwatch.domain.alert import Alert, AlertKey, Rule
+from spendwatch.domain.alert import Acknowledgement, Alert, AlertKey, Rule
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.forecast_alerts import Foretold, forecast_conditions
 from spendwatch.domain.money import Currency, Money
@@ -78,10 +78,11 @@ class Book:
     def __init__(self) -> None:
         self.alerts: dict[str, Alert] = {}
         self.said: list[Notification] = []
+        self.acknowledgements: list[Acknowledgement] = []
         self.now = NOW
 
     def known(self) -> AlertsKnown:
-        return AlertsKnown(self.alerts.values())
+        return AlertsKnown(self.alerts.values(), self.acknowledgements)
 
     def enter(self, verdict: Verdict) -> tuple[Notification, ...]:
         identities = [alert.id for alert in verdict.alerts]

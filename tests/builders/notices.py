@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -711,8 +711,9 @@ SAMPLES: dict[str, Notification] = {
         severity=Severity.CRITICAL,
     ),
     "overdue-escalated": notice(
-        Rule.ESCALATED,
-        replace(_OVERDUE, threshold="4h", earlier_at=datetime(2026, 9, 14, 22, 0, tzinfo=UTC)),
+        Rule.OVERDUE,
+        replace(_OVERDUE, escalated_after=timedelta(hours=4)),
+        reason=Reason.ESCALATED,
         severity=Severity.CRITICAL,
     ),
     "balance-low-api": notice(Rule.BALANCE_LOW, replace(_LOW, balance=_BY_API, floor=cny("9100"), threshold="9100", also=())),

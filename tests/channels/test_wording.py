@@ -24,6 +24,7 @@ from spendwatch.domain.alert import Rule
 from spendwatch.domain.causes import Course
 from spendwatch.domain.commodity import Category, Cover, Exposure
 from spendwatch.domain.notification import Facts, Notification, Reason
+from spendwatch.domain.period import parse_duration
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import BudgetScope, Counts, NamedScope, Subject
 from spendwatch.domain.statement import AccountId
@@ -80,8 +81,10 @@ def test_the_page_is_that_of_the_golden_file() -> None:
 
 @pytest.mark.parametrize(("label", "words"), [("4h", "4 h"), ("90m", "1 h 30 min"), ("45s", "45 s")])
 def test_an_escalation_says_its_duration_in_words_whatever_its_unit(label: str, words: str) -> None:
-    escalated = replace(SAMPLES["overdue-escalated"], facts=replace(SAMPLES["overdue-escalated"].facts, threshold=label))
-    assert f"for more than {words}" in ENGLISH_WORDS.text(escalated)
+    escalated = replace(
+        SAMPLES["overdue-escalated"], facts=replace(SAMPLES["overdue-escalated"].facts, escalated_after=parse_duration(label))
+    )
+    assert f"has not ended after {words}" in " ".join(ENGLISH_WORDS.text(escalated).split())
 
 
 @pytest.mark.parametrize("reason", list(Reason))

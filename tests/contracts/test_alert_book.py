@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from spendwatch.domain.alert import Alert, AlertState, Rule
+from spendwatch.domain.alert import Acknowledgement, Alert, AlertState, Rule
 from spendwatch.domain.notification import DeliveryState, Held, HoldReason, Notification, Reason, delivery_id
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.routing import Message, Silence, digest_of
 from spendwatch.store.alert_book import AlertBook
+from spendwatch.store.audit import AuditEntry
 from spendwatch.store.database import Database
+from spendwatch.store.ledger import Ledger
 from spendwatch.store.outbox import Outbox
 from store_builders import FINANCE, NOON, alert, matter, notification
 
@@ -173,6 +175,27 @@ def test_known_are_ended_alerts_of_days_and_weeks_of_the_latest_three_months(
     ended = [resolved(alert(matter(period=label))) for label in (newest, *known, *unknown)]
     book.commit(Verdict(tuple(ended)), TARGETS, now=NOON)
     assert {one.key.period for one in book.known()} == {newest, *known}
+
+
+def test_who_takes_care_of_an_alert_is_kept_with_its_audit_entry_until_it_is_taken_back(book: AlertBook) -> None:
+    ledger = Ledger(book._database)
+    book.commit(Verdict((alert(),)), TARGETS, now=NOON)
+    first = Acknowledgement(alert().id, "li", NOON, NOON + timedelta(hours=4), "研究")
+    later = Acknowledgement(alert().id, "wang", NOON + timedelta(hours=1))
+    entry = AuditEntry(NOON, "li", "acknowledge", "an alert", "for 4h")
+    book.acknowledge([first], [entry])
+    assert book.acknowledgements() == (first,)
+    book.acknowledge([later], [entry])
+    assert book.acknowledgements() == (later,), "the latest counts"
+    book.take_back([alert().id], [replace(entry, action="end")])
+    assert book.acknowledgements() == ()
+    assert [one.action for one in ledger.audit_entries(10)] == ["end", "acknowledge", "acknowledge"]
+
+
+def test_when_an_alert_was_escalated_is_kept(book: AlertBook) -> None:
+    book.commit(Verdict((alert(),)), TARGETS, now=NOON)
+    book.commit(Verdict((replace(alert(), escalated_at=NOON),)), TARGETS, now=NOON)
+    assert [one.escalated_at for one in book.known()] == [NOON]
 
 
 # --- messages that wait, digests, silences

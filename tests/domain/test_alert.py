@@ -93,7 +93,7 @@ def test_all_that_is_said_of_one_budget_or_one_balance_is_one_matter() -> None:
     assert KEY.matter == replace(KEY, threshold="100%", height="500").matter == forecast.matter
     account = BudgetScope(ACME)
     assert AlertKey(Rule.BALANCE_LOW, account, "300.00").matter == AlertKey(Rule.RUNWAY, account, "7d").matter
-    assert AlertKey(Rule.OVERDUE, account).matter == AlertKey(Rule.ESCALATED, account, "12h").matter
+    assert AlertKey(Rule.OVERDUE, account).matter == AlertKey(Rule.RUNWAY, account, "7d").matter
     assert KEY.matter != replace(KEY, scope=account).matter
     assert KEY.matter != replace(KEY, period="2026-10").matter
     late = replace(KEY, rule=Rule.LATE)

@@ -30,11 +30,11 @@ from domain_builders import (
     standing,
     told,
 )
-from spendwatch.domain.alert import AlertKey, AlertState, Rule
+from spendwatch.domain.alert import Acknowledgement, AlertKey, AlertState, Rule
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import Money
 from spendwatch.domain.notification import Facts, Notification, Reason
-from spendwatch.domain.policy import ChannelName, Severity, Threshold, Watch
+from spendwatch.domain.policy import ChannelName, Escalation, Severity, Threshold, Watch
 from spendwatch.domain.review import AlertsKnown, Condition, Verdict, expire, one_message_per_matter, review_conditions
 from spendwatch.domain.scope import BudgetScope, NamedScope, Subject
 from spendwatch.domain.statement import AccountId
@@ -194,7 +194,7 @@ def test_a_budget_lowered_below_the_spend_is_told_to_be_used_up_once() -> None:
     assert told(book.spend(55, a_watch(budget=50))) == [("fired", "100%", ("80%", "50%"))]
     assert book.spend(55, a_watch(budget=40)) == (), "it is used up, which was told"
     assert book.spend(55, a_watch(budget=50)) == ()
-    assert book.spend(55, a_watch(budget=100)) == ()
+    assert [one.reason for one in book.spend(55, a_watch(budget=100))] == [Reason.RESOLVED]
 
 
 def test_a_budget_lowered_far_below_the_spend_at_once_is_told_to_be_used_up() -> None:
@@ -265,6 +265,58 @@ def test_a_budget_of_very_many_digits_is_compared_exactly() -> None:
     assert book.spend(digits, a_watch(thresholds[0], budget=digits[:-1] + "8")) == ()
 
 
+def test_a_raised_budget_ends_what_is_no_longer_reached_and_says_from_what_to_what_it_was_raised() -> None:
+    book = Book()
+    book.spend(500)
+    book.spend(850)
+    book.now += HOUR
+    (said,) = book.spend(850, a_watch(budget=1500))
+    assert (said.reason, said.type, said.state, said.channels) == (
+        Reason.RESOLVED,
+        "alert.resolved",
+        AlertState.RESOLVED,
+        (FINANCE,),
+    )
+    facts = said.facts
+    assert (facts.threshold, facts.also, facts.spend, facts.reached_at) == ("80%", (), cny(850), cny(1200))
+    assert (facts.budget_before, facts.budget) == (cny(1000), cny(1500))
+    assert {alert.key.threshold for alert in book.known().firing()} == {"50%"}
+    assert book.spend(900, a_watch(budget=1500)) == ()
+    assert told(book.spend(1200, a_watch(budget=1500))) == [("fired", "80%", ())]
+
+
+def test_a_budget_that_is_lowered_again_fires_again_what_its_raise_had_ended() -> None:
+    book = Book()
+    book.spend(850)
+    book.spend(850, a_watch(budget=1500))
+    assert told(book.spend(850)) == [("fired", "80%", ())]
+    assert book.spend(850) == ()
+    assert sorted(alert.episode for alert in book.alerts.values() if alert.key.threshold == "80%") == [1, 2]
+
+
+def test_what_a_raise_has_ended_is_neither_corrected_nor_told_of_by_its_old_amount() -> None:
+    book = Book()
+    book.spend(850)
+    book.spend(850, a_watch(budget=5000))
+    assert book.spend(790, a_watch(budget=5000)) == ()
+    assert book.spend(850, a_watch(budget=4900)) == ()
+
+
+def test_a_raise_after_the_total_fell_back_says_nothing_more() -> None:
+    book = Book()
+    book.spend(850)
+    book.spend(700)
+    book.spend(450)
+    assert book.spend(450, a_watch(budget=1500)) == ()
+
+
+def test_a_raise_that_leaves_a_lower_share_reached_speaks_for_it() -> None:
+    book = Book()
+    book.spend(850)
+    assert told(book.spend(850, a_watch(budget=1500))) == [("resolved", "80%", ())]
+    assert book.spend(850, a_watch(budget=1400)) == (), "50% of it is reached, which follows from what was said"
+
+
 BUDGETS = st.lists(st.tuples(st.integers(0, 300), st.integers(1, 300)), max_size=30)
 
 
@@ -274,15 +326,24 @@ def test_whatever_becomes_of_the_budget_nothing_reached_goes_untold_and_nothing_
 ) -> None:
     book = Book()
     words: list[tuple[Decimal, Decimal]] = []
-    """Each threshold told: at which amount, and at which share of its budget."""
+    """Each threshold told that was not taken back: at which amount, and at which share of its budget."""
+    implied: list[tuple[Decimal, Decimal]] = []
+    """What follows from how things stood when something was taken back."""
     for spend, budget in history:
-        said = [one.facts for one in book.spend(spend, a_watch(budget=budget)) if one.rule is Rule.THRESHOLD_REACHED]
-        words += [(one.reached_at.amount, Decimal(one.threshold[:-1]) / 100) for one in said if one.reached_at]
-        for percent in (50, 80, 100):
-            height, part = Decimal(budget * percent) / 100, Decimal(percent) / 100
+        reached = {(Decimal(budget * percent) / 100, Decimal(percent) / 100) for percent in (50, 80, 100)}
+        said = [one for one in book.spend(spend, a_watch(budget=budget)) if one.rule is Rule.THRESHOLD_REACHED]
+        for one in said:
+            if one.reason is Reason.RESOLVED:
+                gone = {Decimal(label[:-1]) / 100 for label in (one.facts.threshold, *one.facts.also)}
+                words = [(at, of) for at, of in words if of not in gone or (at, of) in reached]
+                implied += [(at, of) for at, of in reached if spend >= at]
+        fired = [one.facts for one in said if one.reason is Reason.FIRED]
+        new = [(one.reached_at.amount, Decimal(one.threshold[:-1]) / 100) for one in fired if one.reached_at]
+        assert not set(new) & set(words), "nothing is told twice, unless it was taken back"
+        words += new
+        for height, part in reached:
             if spend >= height:
-                assert any(at >= height and of >= part for at, of in words), "something at least as grave was told"
-    assert len(set(words)) == len(words)
+                assert any(at >= height and of >= part for at, of in (*words, *implied)), "something at least as grave was told"
 
 
 # --- a total that falls
@@ -531,7 +592,7 @@ def test_reminders_go_on_by_the_thresholds_as_they_are_now(later: Watch, about: 
     for spent in (500, 850):
         book.now += HOUR
         book.spend(spent, a_watch(remind=DAY))
-    assert book.spend(850, later) == ()
+    assert [one.reason for one in book.spend(850, later)] in ([], [Reason.RESOLVED])
     book.now += DAY - timedelta(seconds=1)
     assert book.spend(850, later) == (), "the last word on it counts"
     book.now += timedelta(seconds=1)
@@ -699,15 +760,6 @@ def test_what_was_told_with_another_does_not_silence_what_gets_worse_later() -> 
     assert told(book.enter(overdue)) == [("fired", "", ("500",))]
 
 
-def test_an_escalation_speaks_for_itself() -> None:
-    book = Book()
-    escalated = replace(
-        a_floor(0, holds=True), key=AlertKey(Rule.ESCALATED, BudgetScope(ACME), "4h"), group="", channels=(BOSS,)
-    )
-    said = book.enter(_one_round(book, *floors(-1), escalated))
-    assert [one.channels for one in said] == [(FINANCE,), (BOSS,)]
-
-
 def test_a_threshold_and_a_forecast_of_one_budget_are_one_message_and_two_alerts() -> None:
     ahead = Threshold(share=Decimal(1), is_forecast=True)
     watch, now = replace(a_watch(share(50), ahead), channels=(FINANCE, OPS)), NOW + DAY
@@ -788,6 +840,171 @@ def test_merging_loses_no_alert_no_channel_and_no_threshold(
         book.enter(together)
 
 
+# --- escalation and acknowledgement
+
+
+WANTED = Escalation(4 * HOUR, (BOSS,))
+
+
+def escalating(*conditions: Condition, wanted: Escalation = WANTED) -> tuple[Condition, ...]:
+    return tuple(replace(condition, escalate=wanted) for condition in conditions)
+
+
+def test_what_still_fires_after_a_time_is_escalated_once_and_its_end_is_heard_there_too() -> None:
+    book = Book()
+    watch = replace(a_watch(), escalate=WANTED, remind=DAY)
+    book.spend(850, watch)
+    book.now += 4 * HOUR - timedelta(seconds=1)
+    assert book.spend(850, watch) == ()
+    book.now += timedelta(seconds=1)
+    (said,) = book.spend(860, watch)
+    assert (said.reason, said.rule, said.channels, said.severity) == (
+        Reason.ESCALATED,
+        Rule.THRESHOLD_REACHED,
+        (BOSS,),
+        Severity.WARNING,
+    )
+    assert (said.facts.threshold, said.facts.escalated_after, said.facts.spend) == ("80%", 4 * HOUR, cny(860))
+    assert said.alert == book.said[0].alert, "it is a notification of the same alert"
+    book.now += HOUR
+    assert book.spend(860, watch) == ()
+    book.now = NOW + DAY
+    (reminder,) = book.spend(860, watch)
+    assert (reminder.reason, reminder.channels) == (Reason.REPEATED, (FINANCE,)), "the others heard of it less than a day ago"
+    book.now += DAY
+    (reminder,) = book.spend(860, watch)
+    assert (reminder.reason, reminder.channels) == (Reason.REPEATED, (FINANCE, BOSS))
+    (corrected,) = book.spend(700, watch)
+    assert (corrected.rule, corrected.channels) == (Rule.CORRECTED, (FINANCE, BOSS))
+    again = Book()
+    for available in (400, 400, 2000):
+        again.find(*escalating(*floors(available)))
+        again.now += 4 * HOUR
+    assert [(one.reason, one.channels) for one in again.said] == [
+        (Reason.FIRED, (FINANCE,)),
+        (Reason.ESCALATED, (BOSS,)),
+        (Reason.RESOLVED, (FINANCE, BOSS)),
+    ]
+
+
+def test_a_graver_alert_of_the_same_matter_is_escalated_in_its_own_time() -> None:
+    book, watch = Book(), replace(a_watch(), escalate=WANTED)
+    book.spend(850, watch)
+    book.now += 4 * HOUR
+    book.spend(850, watch)
+    book.spend(1000, watch)
+    book.now += 4 * HOUR
+    assert [one.facts.threshold for one in book.spend(1000, watch)] == ["100%"]
+    book.now += 10 * DAY
+    assert book.spend(1000, watch) == ()
+    assert [one.reason for one in book.said].count(Reason.ESCALATED) == 2
+
+
+def test_one_escalation_speaks_for_all_that_fires_by_its_gravest() -> None:
+    book = Book()
+    book.find(*escalating(*floors(900)))
+    book.now += 3 * HOUR
+    book.find(*escalating(*floors(400)))
+    book.now += HOUR
+    assert told(book.find(*escalating(*floors(400)))) == [("escalated", "500", ("1000",))]
+    book.now += 10 * DAY
+    assert book.find(*escalating(*floors(400))) == ()
+
+
+def test_milder_alerts_than_wanted_are_not_escalated() -> None:
+    book, watch = Book(), replace(a_watch(), escalate=replace(WANTED, severity=Severity.CRITICAL))
+    book.spend(850, watch)
+    book.now += DAY
+    assert book.spend(850, watch) == ()
+    other, mild = Book(), replace(a_watch(share(50)), escalate=WANTED)
+    other.spend(500, mild)
+    other.now += DAY
+    assert other.spend(500, mild) == (), "a notice is no matter for anybody else, unless wanted"
+
+
+def test_what_fell_back_is_not_escalated() -> None:
+    book, watch = Book(), replace(a_watch(), escalate=WANTED)
+    book.spend(850, watch)
+    book.spend(700, watch)
+    book.now += DAY
+    assert book.spend(700, watch) == ()
+
+
+def test_a_threshold_recorded_in_silence_is_no_new_escalation() -> None:
+    book, watch = Book(), replace(a_watch(), escalate=WANTED)
+    book.spend(850, watch)
+    book.now += 4 * HOUR
+    book.spend(850, watch)
+    added = replace(a_watch(share(50), share(77), share(80), share(100)), escalate=WANTED)
+    book.spend(850, added)
+    book.now += DAY
+    assert book.spend(850, added) == ()
+
+
+def _acknowledged(book: Book, until: datetime | None = None) -> None:
+    book.acknowledgements = [Acknowledgement(book.said[-1].alert, "li", book.now, until, "on it")]
+
+
+def test_an_acknowledgement_holds_reminders_and_escalation_until_its_time_has_passed() -> None:
+    book, watch = Book(), replace(a_watch(remind=HOUR), escalate=WANTED)
+    book.spend(850, watch)
+    _acknowledged(book, until=NOW + 5 * HOUR)
+    for _ in range(4):
+        book.now += HOUR
+        assert book.spend(850, watch) == ()
+    book.now = NOW + 5 * HOUR
+    assert [one.reason for one in book.spend(850, watch)] == [Reason.ESCALATED]
+    assert [one.reason for one in book.spend(850, watch)] == [Reason.REPEATED]
+
+
+def test_an_acknowledgement_never_holds_news_and_ends_with_a_graver_alert() -> None:
+    book, watch = Book(), a_watch(remind=HOUR)
+    book.spend(850, watch)
+    _acknowledged(book)
+    book.now += 2 * HOUR
+    assert book.spend(850, watch) == ()
+    assert told(book.spend(1000, watch)) == [("fired", "100%", ())]
+    book.now += HOUR
+    assert told(book.spend(1000, watch)) == [("repeated", "100%", ())]
+
+
+def test_an_acknowledgement_is_for_the_whole_matter_and_for_no_other() -> None:
+    book = Book()
+    other = replace(
+        a_floor(500, holds=True, remind=HOUR, group="other"), key=AlertKey(Rule.BALANCE_LOW, BudgetScope(AccountId("2")), "500")
+    )
+    book.find(*floors(-1, remind=HOUR), replace(a_runway(7, holds=True), remind=HOUR), other)
+    book.said.reverse()
+    _acknowledged(book)
+    book.now += 2 * HOUR
+    said = book.find(*floors(-1, remind=HOUR), replace(a_runway(7, holds=True), remind=HOUR), other)
+    assert [one.alert for one in said] == [alert.id for alert in book.alerts.values() if alert.key == other.key]
+
+
+def test_the_end_of_what_was_acknowledged_is_told_with_who_it_was_and_the_next_episode_is_not_acknowledged() -> None:
+    book = Book()
+    book.find(*floors(-1, remind=HOUR))
+    _acknowledged(book)
+    book.now += 2 * HOUR
+    (ended,) = book.find(*floors(5000, remind=HOUR))
+    assert ended.facts.acknowledged == book.acknowledgements[0]
+    (fired,) = book.find(*floors(-1, remind=HOUR))
+    assert (fired.reason, fired.facts.acknowledged) == (Reason.FIRED, None)
+    book.now += HOUR
+    assert [one.reason for one in book.find(*floors(-1, remind=HOUR))] == [Reason.REPEATED]
+
+
+def test_a_milder_condition_that_begins_later_leaves_the_acknowledgement() -> None:
+    book = Book()
+    book.find(*floors(-1, remind=HOUR))
+    _acknowledged(book)
+    book.now += HOUR
+    later = a_runway(7, holds=True)
+    assert [one.reason for one in book.find(*floors(-1, remind=HOUR), later)] == [Reason.FIRED]
+    book.now += 10 * HOUR
+    assert book.find(*floors(-1, remind=HOUR), later) == ()
+
+
 # --- what is over
 
 
@@ -850,7 +1067,7 @@ def test_a_raised_budget_sets_its_thresholds_higher_and_they_are_told_when_reach
     book, raised = Book(), a_watch(budget=2000)
     book.spend("1000")
     assert told(book.said) == [("fired", "100%", ("80%", "50%"))]
-    assert book.spend("1000", raised) == ()
+    assert told(book.spend("1000", raised)) == [("resolved", "100%", ("80%",))]
     assert [one.facts.threshold for one in book.spend("1600", raised)] == ["80%"]
     assert [one.facts.threshold for one in book.spend("2000", raised)] == ["100%"]
     assert book.of(Rule.CORRECTED) == []

@@ -28,7 +28,7 @@ from spendwatch.domain.money import EXACT, Currency, Money
 from spendwatch.domain.notification import Notification, Reason
 from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Escalation, Policies, Site
+from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Escalation, Policies, Severity, Site
 from spendwatch.domain.statement import AccountId, ChargeKind, ReadingHints
 from spendwatch.jobs.overview import look
 from spendwatch.store.alert_book import AlertBook
@@ -77,35 +77,38 @@ def test_floors_debt_reminders_and_what_brought_it_out(rounds: Rounds) -> None:
 
 
 def test_a_debt_that_lasts_is_told_to_others_too_until_it_is_settled(rounds: Rounds) -> None:
-    rounds.wanted(replace(MANUAL, escalation=Escalation(4 * HOUR, (BOSS,))))
+    rounds.account = {"escalate": Escalation(4 * HOUR, (BOSS,), Severity.CRITICAL)}
+    rounds.wanted(MANUAL)
     rounds.bill(TODAY, "1600")
     rounds.round()
     assert rounds.round(after=4 * HOUR - MINUTE) == []
     (escalated,) = rounds.round(after=MINUTE)
-    assert told([escalated]) == [("balance.overdue", "fired", "4h", (BOSS,))]
-    assert escalated.facts.earlier_at == rounds.now - 4 * HOUR
+    assert told([escalated]) == [("balance.overdue", "escalated", "", (BOSS,))]
+    assert (escalated.facts.escalated_after, escalated.since) == (4 * HOUR, rounds.now - 4 * HOUR)
     assert rounds.round(after=MINUTE) == []
     daily = rounds.round(after=DAY - 4 * HOUR - MINUTE) + rounds.round(after=4 * HOUR)
-    assert told(daily) == [("balance.overdue", "repeated", "", (FINANCE,)), ("balance.overdue", "repeated", "4h", (BOSS,))]
-    rounds.wanted(replace(MANUAL, cash=Decimal(9000), escalation=Escalation(4 * HOUR, (BOSS,))))
+    assert told(daily) == [("balance.overdue", "repeated", "", (FINANCE,))], "the other heard of it less than a day ago"
+    assert told(rounds.round(after=DAY)) == [("balance.overdue", "repeated", "", (FINANCE, BOSS))]
+    rounds.wanted(replace(MANUAL, cash=Decimal(9000)))
     ended = rounds.round(after=MINUTE)
-    assert [(one.type, one.channels) for one in ended] == [("balance.recovered", (FINANCE,)), ("balance.recovered", (BOSS,))]
+    assert [(one.type, one.channels) for one in ended] == [("balance.recovered", (FINANCE, BOSS))]
     assert all(one.facts.top_up == TopUp(cny(7500), rounds.now) for one in ended)
 
 
 def test_a_debt_that_is_settled_in_time_escalates_to_nobody(rounds: Rounds) -> None:
-    wanted = replace(MANUAL, escalation=Escalation(4 * HOUR, (BOSS,)))
-    rounds.wanted(wanted)
+    rounds.account = {"escalate": Escalation(4 * HOUR, (BOSS,), Severity.CRITICAL)}
+    rounds.wanted(MANUAL)
     rounds.bill(TODAY, "1600")
     rounds.round()
-    rounds.wanted(replace(wanted, cash=Decimal(9000)))
+    rounds.wanted(replace(MANUAL, cash=Decimal(9000)))
     rounds.round(after=HOUR)
     assert rounds.round(after=4 * HOUR) == []
     assert not [one for one in rounds.book.said if BOSS in one.channels]
 
 
 def test_nobody_new_is_called_for_a_debt_while_the_balance_is_above_zero(rounds: Rounds) -> None:
-    rounds.wanted(replace(MANUAL, floors=(), escalation=Escalation(HOUR, (BOSS,))))
+    rounds.account = {"escalate": Escalation(HOUR, (BOSS,))}
+    rounds.wanted(replace(MANUAL, floors=()))
     rounds.bill(TODAY, "1500.02")
     rounds.round()
     rounds.bill(TODAY, "1499.98")
@@ -116,19 +119,19 @@ def test_nobody_new_is_called_for_a_debt_while_the_balance_is_above_zero(rounds:
     assert rounds.round() == []
     assert rounds.round(after=40 * MINUTE - MINUTE) == []
     (escalated,) = rounds.round(after=MINUTE)
-    assert told([escalated]) == [("balance.overdue", "fired", "1h", (BOSS,))]
+    assert told([escalated]) == [("balance.overdue", "escalated", "", (BOSS,))]
     assert escalated.facts.balance
     assert escalated.facts.balance.is_overdue
     # Above zero and not clear yet it is no news for anybody; then it is over for both.
     rounds.bill(TODAY, "1499.98")
     assert rounds.round(after=MINUTE) == []
     assert rounds.round(after=HOUR - MINUTE) == []
-    assert [one.channels for one in rounds.round(after=MINUTE)] == [(FINANCE,), (BOSS,)]
+    assert [one.channels for one in rounds.round(after=MINUTE)] == [(FINANCE, BOSS)]
     # Another debt counts from its own beginning.
     rounds.bill(TODAY, "1500.02")
     assert told(rounds.round(after=MINUTE)) == [("balance.overdue", "fired", "", (FINANCE,))]
     assert rounds.round(after=HOUR - MINUTE) == []
-    assert told(rounds.round(after=MINUTE)) == [("balance.overdue", "fired", "1h", (BOSS,))]
+    assert told(rounds.round(after=MINUTE)) == [("balance.overdue", "escalated", "", (BOSS,))]
 
 
 def test_bills_that_are_corrected_up_and_down_about_zero_make_one_debt(rounds: Rounds) -> None:

@@ -14,7 +14,6 @@ from spendwatch.channels.wording import Wording
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.policy import (
     AccountPolicy,
-    BalancePolicy,
     ChannelName,
     Escalation,
     FinerBudget,
@@ -40,9 +39,9 @@ RESEARCH = WorkspacePolicy(
     budgets=(FinerBudget("images", Match(), Decimal(50), (replace(ALL[0], channels=(OPS,)),)),),
     channels=(FINANCE,),
 )
-BALANCE = BalancePolicy(cash=Decimal(1), escalation=Escalation(NOW - NOW, (BOSS,)))
+ESCALATION = Escalation(NOW - NOW, (BOSS,))
 POLICIES = Policies(
-    accounts=(AccountPolicy(AccountId("1000000000000001"), "acme", Site.CN, Currency("CNY"), balance=BALANCE),),
+    accounts=(AccountPolicy(AccountId("1000000000000001"), "acme", Site.CN, Currency("CNY"), escalate=ESCALATION),),
     workspaces=(RESEARCH,),
     operators=(OPS,),
     products=("sfm",),

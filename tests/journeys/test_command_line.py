@@ -28,6 +28,7 @@ COMMANDS = (
     "report",
     "balance",
     "alerts",
+    "ack",
     "explain",
     "deliveries",
 )
@@ -459,6 +460,53 @@ def test_explain_shows_rule_figures_bills_and_deliveries(home: Home) -> None:
     assert document["made_of"][0]["spend"] == "60"
     assert {one["state"] for one in document["deliveries"]} == {"delivered"}
     assert "no alert with an id beginning with 'zzz'" in home.call("explain", "zzz", expect=2).stderr
+
+
+def test_an_acknowledged_alert_is_shown_as_such_and_escalates_to_nobody_until_it_is_taken_back(home: Home) -> None:
+    home.furnish()
+    home.watch(budget="100.00", more="channels: [post]\nescalate: {after: 1s, channels: [hook]}\n")
+    home.drop(lines_worth("85"))
+    home.call("once")
+    (alert,) = [one for one in home.json("alerts")["alerts"] if one["threshold"] == "80%"]
+    short = alert["id"][:8]
+    said = home.call("ack", short, "--for", "4h", "--comment", "asked for more", "--by", "Li Wei").stdout
+    assert f"{short} acknowledged by Li Wei: Research reached 80%" in said
+    assert home.calls() == []
+    subprocess.run(["sleep", "1.1"], check=True)
+    home.call("once")
+    assert home.calls() == [], "nothing is escalated"
+    assert "acknowledged by Li Wei" in home.call("status").stdout
+    assert "acknowledged" in home.call("alerts").stdout
+    assert "Handled by  Li Wei, since " in home.call("explain", short).stdout
+    found = [
+        home.json("explain", short)["alert"]["acknowledged"],
+        *(one["acknowledged"] for one in home.json("status")["matters"]),
+    ]
+    assert [(one["by"], one["comment"]) for one in found] == [("Li Wei", "asked for more")] * 2
+    assert [one["alert"] for one in home.json("ack", "--list")["acknowledged"]] == [alert["id"]]
+    assert home.json("ledger", "audit")["audit"][0]["actor"] == "Li Wei"
+    assert "no longer acknowledged" in home.call("ack", "--end", short).stdout
+    assert "is not acknowledged" in home.call("ack", "--end", short, expect=2).stderr
+    home.call("once")
+    assert [(one["type"], one["data"]["reason"]) for one in home.calls()] == [("spend.threshold_reached", "escalated")]
+
+
+@pytest.mark.parametrize(
+    ("given", "answer"),
+    [
+        (("zzz",), "no alert with an id beginning with 'zzz'"),
+        ((), "name at least one ALERT"),
+        (("--list", "abc"), "name at least one ALERT"),
+        (("--list", "--for", "4h"), "--list stands alone"),
+        (("abc", "--for", "soon"), "not a duration: 'soon'"),
+        (("abc", "--end", "--for", "4h"), "--end takes neither"),
+        (("abc", "--json"), "--json is for --list"),
+    ],
+)
+def test_what_cannot_be_acknowledged_is_answered_clearly(quiet_home: Home, given: tuple[str, ...], answer: str) -> None:
+    quiet_home.furnish()
+    quiet_home.call("once")
+    assert answer in quiet_home.call("ack", *given, expect=2).stderr
 
 
 def test_a_test_message_reaches_every_channel_and_is_marked(home: Home) -> None:

@@ -80,9 +80,7 @@ def test_a_channel_of_a_workspace_that_watches_nothing_is_not_used(tmp_path: Pat
         "workspace",
     ]
     assert warned(tmp_path, main, research="workspace: llm-r\nbudget: 9\nchannels: [finance]\n") == []
-    escalated = main.replace(
-        "currency: CNY", "currency: CNY, balance: {from: manual, cash: 9, escalate: {after: 4h, channels: [finance]}}"
-    )
+    escalated = main.replace("currency: CNY", "currency: CNY, escalate: {after: 4h, channels: [finance]}")
     assert warned(tmp_path, escalated) == []
 
 

@@ -27,8 +27,7 @@ _ONCE = frozenset(
     | {Rule.FIRST_COST, Rule.FREE_QUOTA_ENDED, Rule.SPIKE, Rule.MONTH_CLOSED, Rule.PLAN_ORDERED}
 )
 _COSTLY = frozenset(
-    {Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.BALANCE_LOW, Rule.OVERDUE, Rule.ESCALATED, Rule.RUNWAY, Rule.SPIKE}
-    | {Rule.CONSOLE}
+    {Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY, Rule.SPIKE, Rule.CONSOLE}
 )
 
 
@@ -65,6 +64,8 @@ def _tag(words: Words) -> str:
             return words.put(words.phrases.tag if words.holds else words.phrases.tag_resolved)
         case Reason.REPEATED:
             return words.put(words.phrases.tag_repeated)
+        case Reason.ESCALATED:
+            return words.put(words.phrases.tag_escalated)
         case Reason.RESOLVED:
             return words.put(words.phrases.tag_resolved)
 
@@ -90,7 +91,8 @@ def _state(words: Words, tag: str) -> str:
     elif rule is Rule.THRESHOLD_REACHED:
         found = _state_of_budget(facts)
     state = words.put(phrases.states[found]) if found else phrases.severities[words.notification.severity]
-    return phrases.then.join(filter(None, (state, phrases.reminder if words.notification.reason is Reason.REPEATED else "")))
+    again = {Reason.REPEATED: phrases.reminder, Reason.ESCALATED: phrases.escalated}.get(words.notification.reason, "")
+    return phrases.then.join(filter(None, (state, again)))
 
 
 def _state_of_budget(facts: Facts) -> State:
@@ -113,7 +115,7 @@ def _headline(words: Words) -> str:
             return words.put(words.phrases.test_headline)
         case Reason.FIRED | Reason.DIGEST:
             return words.put(words.texts.fired)
-        case Reason.REPEATED:
+        case Reason.REPEATED | Reason.ESCALATED:
             return words.put(words.texts.repeated)
         case Reason.RESOLVED:
             ending = words.put(words.texts.resolved)
@@ -137,10 +139,27 @@ def _lead(words: Words) -> str:
         return words.put(words.phrases.digest_leads[words.facts.held_by or HoldReason.STORM])
     if words.is_test:
         return words.phrases.between_sentences.join((words.phrases.test_lead, _destinations(words)))
+    before = _acknowledged(words) if words.facts.acknowledged else ""
+    if words.notification.reason is Reason.ESCALATED:
+        before = words.put(words.phrases.escalated_lead)
+    return words.phrases.between_sentences.join(filter(None, (before, _what_it_is(words))))
+
+
+def _acknowledged(words: Words) -> str:
+    if (said := words.facts.acknowledged) is None:
+        return ""
+    form = words.phrases.acknowledged_with if said.comment else words.phrases.acknowledged
+    who, comment = clean(said.by, NAME_LENGTH), clean(said.comment, SUBJECT_LENGTH)
+    return form.format(who=who, when=words.moment(said.at), comment=comment)
+
+
+def _what_it_is(words: Words) -> str:
     if not words.holds and words.facts.by_settlement:
         return words.put(words.phrases.ended_by_settlement)
     if words.holds and (found := words.facts.discrepancy) and found.kind in words.phrases.discrepancy_leads:
         return words.phrases.discrepancy_leads[found.kind]
+    if not words.holds and (before := words.facts.budget_before):
+        return words.put(words.phrases.budget_raised, before=words.money(before), now=words.money(words.facts.budget))
     if not words.holds:
         return words.put(words.phrases.ended_lead)
     sentences = (words.put(words.texts.lead), *_also_low(words), *_not_complete(words))
@@ -271,7 +290,7 @@ def _consequences(words: Words) -> Points:
     phrases, facts, rule = words.phrases, words.facts, words.notification.rule
     seen = [cover for cover in facts.exposure.covers if cover is not Cover.NONE]
     covers = [*(seen or (cover for cover in Cover if cover is not Cover.NONE)), Cover.NONE]
-    titles = {Rule.OVERDUE: phrases.overdue_now, Rule.ESCALATED: phrases.overdue_now, Rule.RUNWAY: phrases.overdue_on_that_day}
+    titles = {Rule.OVERDUE: phrases.overdue_now, Rule.RUNWAY: phrases.overdue_on_that_day}
     named = [form.format(codes=_codes(words, codes)) for form, codes in _named(words) if codes]
     points = (*(phrases.covers[cover] for cover in covers), *named, phrases.settle)
     return Points(titles.get(rule, phrases.overdue_then), points, is_vital=rule is not Rule.BALANCE_LOW)
@@ -280,7 +299,7 @@ def _consequences(words: Words) -> Points:
 def _ending(words: Words) -> Iterator[str]:
     """Tell what brought the balance back; that a debt is settled only where money was seen or is reported."""
     phrases, facts, balance = words.phrases, words.facts, words.facts.balance
-    is_overdue = words.notification.rule in {Rule.OVERDUE, Rule.ESCALATED}
+    is_overdue = words.notification.rule is Rule.OVERDUE
     is_seen = facts.top_up is not None or (balance is not None and not balance.is_by_bills)
     if is_seen and not facts.by_settlement:
         if is_overdue:
@@ -309,16 +328,7 @@ def _codes(words: Words, codes: tuple[str, ...]) -> str:
 def _advice(words: Words) -> Iterator[str]:
     phrases, rule = words.phrases, words.notification.rule
     match rule:
-        case (
-            Rule.THRESHOLD_REACHED
-            | Rule.CONSOLE
-            | Rule.FORECAST
-            | Rule.SPIKE
-            | Rule.BALANCE_LOW
-            | Rule.OVERDUE
-            | Rule.ESCALATED
-            | Rule.RUNWAY
-        ):
+        case Rule.THRESHOLD_REACHED | Rule.CONSOLE | Rule.FORECAST | Rule.SPIKE | Rule.BALANCE_LOW | Rule.OVERDUE | Rule.RUNWAY:
             if words.notification.severity is not Severity.NOTICE:
                 yield from _how_to_stop(words)
         case Rule.STALE | Rule.SOURCE_FAILING:
@@ -417,6 +427,8 @@ def _closing(words: Words) -> Iterator[str]:
         yield phrases.used_on.format(days=days)
     if not (facts.members or facts.report):
         yield _next(words) if words.holds else phrases.over_now
+    if words.notification.reason in {Reason.REPEATED, Reason.ESCALATED}:
+        yield words.put(phrases.acknowledge)
 
 
 def _why(words: Words) -> str:
@@ -442,7 +454,6 @@ def _next(words: Words) -> str:
         case (
             Rule.BALANCE_FAILING
             | Rule.OVERDUE
-            | Rule.ESCALATED
             | Rule.STALE
             | Rule.SOURCE_FAILING
             | Rule.CHANNEL_FAILING

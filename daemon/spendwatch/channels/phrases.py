@@ -117,9 +117,11 @@ class Phrases:
     next_spike: str
     next_closed: str
     reminder: str
+    escalated: str
     between_sentences: str
     tag: str
     tag_repeated: str
+    tag_escalated: str
     tag_resolved: str
     tag_test: str
     gone: str
@@ -133,6 +135,12 @@ class Phrases:
     operators: str
     """What operators are told of."""
     ended_lead: str
+    budget_raised: str
+    escalated_lead: str
+    acknowledged: str
+    acknowledged_with: str
+    acknowledge: str
+    """How to stop reminders."""
     share_limit: str
     amount_limit: str
     is_at: str

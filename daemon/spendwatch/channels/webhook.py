@@ -15,13 +15,13 @@ from spendwatch.channels.language import Language
 from spendwatch.channels.parts import clean
 from spendwatch.channels.webhook_settings import WebhookConfig, signing_keys
 from spendwatch.channels.wording import Wording
-from spendwatch.domain.alert import Rule
+from spendwatch.domain.alert import Acknowledgement
 from spendwatch.domain.causes import Part
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.errors import ForbiddenAddressError, PermanentDeliveryError, TemporaryDeliveryError, UnreachableError
 from spendwatch.domain.forecast import Crossing, Runway
 from spendwatch.domain.month_close import ClosedMonth
-from spendwatch.domain.notification import Delivery, Facts, Notification
+from spendwatch.domain.notification import Delivery, Facts, Notification, Reason
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.period import Clock
 from spendwatch.domain.plans import PlanOrder
@@ -119,12 +119,18 @@ class WebhookChannel:
             headers["x-spendwatch-maybe-repeated"] = "yes"
         return headers
 
+    def _acknowledged(self, said: Acknowledgement | None) -> dict[str, object] | None:
+        if said is None:
+            return None
+        return {"by": clean(said.by), **json_fields(said, "at", "until", zone=self._zone), "comment": clean(said.comment)}
+
     def _data(self, notification: Notification) -> dict[str, object]:
         return {
             **json_fields(notification, alert_id="alert", notification_id="id", rule="rule.type"),
             **json_fields(notification, "reason", "severity", "state", "since", zone=self._zone),
             **facts_json(notification.facts, self._zone),
-            "escalated": notification.rule is Rule.ESCALATED,
+            "escalated": notification.reason is Reason.ESCALATED,
+            "acknowledged": self._acknowledged(notification.facts.acknowledged),
             "report": _report(notification.facts.report, self._zone),
             "members": [self._member(one) for one in notification.facts.members],
             "more": str(notification.facts.more or ""),
@@ -181,7 +187,7 @@ def _figures(facts: Facts, zone: tzinfo) -> dict[str, object]:
         "pay_as_you_go": json_value(facts.split and facts.split.pay_as_you_go),
         "subscription": json_value(facts.split and facts.split.subscription),
         "subscribed": [cause_json(cause, "spend", clean) for cause in facts.subscribed.all],
-        **json_fields(facts, "budget", "used"),
+        **json_fields(facts, "budget", "budget_before", "used"),
         "threshold": clean(facts.threshold) or None,
         **json_fields(facts, "reached_at"),
         "also": [clean(label) for label in facts.also],

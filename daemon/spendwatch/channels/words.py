@@ -96,7 +96,7 @@ class Words:
         return self.phrases.between.format(low=shown(low.amount), high=shown(high.amount))
 
     def is_duration(self, label: str) -> bool:
-        """Return whether the label is that of a runway or an escalation."""
+        """Return whether the label is that of a runway."""
         return _DURATION.fullmatch(label) is not None
 
     def days(self, count: int) -> str:
@@ -114,7 +114,7 @@ class Words:
             "threshold": self.label(facts.threshold),
             "expected": self.money(facts.forecast.likely if facts.forecast else None),
             "used_up": self._used_up(),
-            "began": self.moment(facts.earlier_at) if facts.earlier_at else phrases.unknown,
+            "after": self.duration(facts.escalated_after) if facts.escalated_after else phrases.unknown,
             **self._period(),
             "at": self.money(facts.reached_at),
             "spend": self.money(facts.spend),

@@ -167,7 +167,28 @@ def _print_policy(settings: Settings, watched: Sequence[Watch]) -> None:
     for name, config in settings.channels.items():
         for line in config.route_lines(settings.zone):
             screen.print(f"{clean(name)}: {clean(line)}")
-    screen.print(f"\nRejected bills, silent sources, failing channels: {', '.join(settings.policies.operators)}")
+    screen.print("", *_of_all(settings.policies), sep="\n")
+
+
+def _of_all(policies: Policies) -> Iterator[str]:
+    yield f"Rejected bills, silent sources, failing channels: {', '.join(policies.operators)}"
+    for what, names in _persistence(policies).items():
+        yield f"{what}: {clean(', '.join(names))}"
+
+
+def _persistence(policies: Policies) -> dict[str, list[str]]:
+    """Return how often alerts are repeated, and where they are escalated to, each with whose alerts these are."""
+    every = [(clean(one.name or one.account), one.remind, one.escalate) for one in policies.accounts]
+    every += [(clean(one.name or one.workspace), one.remind, one.escalate) for one in policies.workspaces]
+    every.append(("operators", policies.operators_remind, policies.operators_escalate))
+    found: dict[str, list[str]] = {}
+    for name, remind, escalate in every:
+        if remind:
+            found.setdefault(f"Reminders every {duration_text(remind)}", []).append(name)
+        if escalate:
+            after = f"Escalation after {duration_text(escalate.after)} from {escalate.severity.value} on"
+            found.setdefault(f"{after} to {', '.join(escalate.channels)}", []).append(name)
+    return found
 
 
 def _unwatched(policies: Policies, account: AccountPolicy) -> Iterator[tuple[str, str]]:
@@ -214,8 +235,6 @@ def _balance_points(account: AccountPolicy) -> Iterator[tuple[str, Sequence[str]
         points = [f"below {shown(floor)}" for floor in reversed(balance.floors)]
         points += [f"{one.days} days before it is used up" for one in reversed(balance.runway)]
         yield ", ".join((*points, "below zero")), account.channels
-        if later := balance.escalation:
-            yield f"below zero for {duration_text(later.after)}", later.channels
 
 
 def _news_points(account: AccountPolicy) -> Iterator[tuple[str, str]]:
@@ -267,14 +286,16 @@ def _policy_json(settings: Settings, watched: Sequence[Watch]) -> dict[str, obje
         for account in settings.accounts
         for points, names in _balance_points(account)
     ]
-    operators = list(settings.policies.operators)
+    operators, persistence = list(settings.policies.operators), _persistence(settings.policies)
     news = [
         {"account": account.account, "what": what, "notifies_at": points, "channels": list(account.channels)}
         for account in settings.accounts
         for what, points in _news_points(account)
     ]
     every = [_json(one) for one in watched]
-    return {"watched": every, "balances": balances, "news": news, "channels": channels, "operators": operators}
+    return {"watched": every, "balances": balances, "news": news, "channels": channels, "operators": operators} | {
+        "persistence": [{"what": what, "of": names} for what, names in persistence.items()]
+    }
 
 
 def _json(one: Watch) -> dict[str, object]:

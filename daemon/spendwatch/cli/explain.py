@@ -17,7 +17,7 @@ from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
 from spendwatch.cli.screen import clean, console, held_by, print_json, table, the_one, when
-from spendwatch.domain.alert import Alert, AlertState, Rule
+from spendwatch.domain.alert import Acknowledgement, Alert, AlertState, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.causes import TELLING, Cause, Causes, splitting_of
 from spendwatch.domain.count import counted
@@ -29,6 +29,7 @@ from spendwatch.domain.novelty import first_costs, threshold_of
 from spendwatch.domain.period import BillingPeriod, open_periods, parse_period
 from spendwatch.domain.plans import PlanOrder, plan_orders
 from spendwatch.domain.policy import Watch, watches
+from spendwatch.domain.review import AlertsKnown
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Portion, Subject
 from spendwatch.domain.spike import Spike
 from spendwatch.domain.standing import Picking, SpendSum, Standing, reckon, seen_values, seen_workspaces
@@ -67,6 +68,7 @@ class _Explained:
     held: Sequence[Held]
     times_notified: int
     is_undelivered: bool
+    acknowledged: Acknowledgement | None
 
     @property
     def told(self) -> Facts | None:
@@ -113,6 +115,7 @@ def _explained(alert: Alert, store: Store, settings: Settings) -> _Explained:
     decision = _decision(alert, store)
     told = decision.facts if decision else Facts(alert.key.scope)
     now, sums, causes = _now(alert, told, store, settings)
+    known = AlertsKnown(store.book.known(), store.book.acknowledgements())
     return _Explained(
         alert,
         decision,
@@ -124,6 +127,7 @@ def _explained(alert: Alert, store: Store, settings: Settings) -> _Explained:
         store.book.held_of(alert.id),
         store.book.notified().get(alert.id, 0),
         any(alert.id in one.alerts for one in store.book.undelivered()),
+        known.acknowledged(alert.key.matter, system_clock()) if alert.is_firing else None,
     )
 
 
@@ -372,6 +376,11 @@ def _heading(found: _Explained, settings: Settings) -> Iterator[tuple[str, str]]
         yield "Notified", f"covered by {by}" + (f" ({found.decision.alert[:8]})" if found.decision else "")
     if alert.amount and not found.decision:
         yield "Figure", f"{alert.amount} when it fired"
+    if alert.escalated_at:
+        yield "Escalated", when(alert.escalated_at, zone)
+    if said := found.acknowledged:
+        until = f", until {when(said.until, zone)}" if said.until else ""
+        yield "Handled by", f"{said.by}, since {when(said.at, zone)}{until}{f': {said.comment}' if said.comment else ''}"
     if found.is_undelivered:
         yield "Undelivered", "nobody could be notified; it is sent again when a channel of its policy works"
 
@@ -533,7 +542,9 @@ def _json(found: _Explained, settings: Settings) -> dict[str, object]:
     words = _words(alert, found.told or found.now, settings)
     return {
         "schema_version": 1,
-        "alert": alert_json(alert, zone, found.times_notified, is_undelivered=found.is_undelivered),
+        "alert": alert_json(
+            alert, zone, found.times_notified, is_undelivered=found.is_undelivered, acknowledged=found.acknowledged
+        ),
         "rule": words.put(words.texts.rule),
         "amount_when_fired": alert.amount or None,
         "decision": found.decision

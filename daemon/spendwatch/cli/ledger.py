@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,7 +14,7 @@ from spendwatch.app import App
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.options import json_option, list_unless_told, only_month_option
+from spendwatch.cli.options import actor, json_option, list_unless_told, only_month_option
 from spendwatch.cli.outcome import statement_json, waiting_text
 from spendwatch.cli.rebuilding import Rebuilt, rebuilt, scratch_database, series_of
 from spendwatch.cli.screen import clean, print_json, print_list, the_one, when
@@ -86,7 +84,7 @@ def list_audit_entries(place: Place, limit: int, *, as_json: bool) -> int:
     def row(one: AuditEntry) -> tuple[str, ...]:
         return when(one.at, settings.zone), clean(one.actor), one.action, clean(one.subject), clean(one.detail)
 
-    headings = ("WHEN", "WHO", "WHAT", "STATEMENT", "DETAIL")
+    headings = ("WHEN", "WHO", "WHAT", "SUBJECT", "DETAIL")
     none = "No manual changes."
     return print_list("audit", found, json if as_json else None, headings, row, none=none, wraps="DETAIL")
 
@@ -261,7 +259,7 @@ def _remove(
         if not yes and not click.confirm(f"Remove {printable(removed.name)}?", err=True):
             return Exit.INTERRUPTED
         detail = "; ".join(filter(None, (f"{counted(len(changes), 'day')} changed", reason)))
-        deed = AuditEntry(system_clock(), _actor(), REMOVED, f"{removed.identity[:8]} {removed.name}", detail, removed.digest)
+        deed = AuditEntry(system_clock(), actor(), REMOVED, f"{removed.identity[:8]} {removed.name}", detail, removed.digest)
         counts = {day.digest: day.lines for one in held.statements for day in one.days}
         restored = (NewContent(one, counts[one], lines(one) or b"", ids(one) or b"") for one in sorted(given_up))
         store.ledger.remove(removed.identity, resolution, deed, held=held, series=series, restored=restored)
@@ -279,11 +277,6 @@ def _cannot_compute(found: Rebuilt) -> Exit:
         click.echo(f"{one.identity[:8]} {printable(one.name)}: {why}", err=True)
     click.echo("Without these files the months cannot be computed without the statement: nothing was changed.", err=True)
     return Exit.TRY_AGAIN
-
-
-def _actor() -> str:
-    """Return who is doing this, behind sudo, too."""
-    return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
 def _json(statement: EnteredStatement, zone: tzinfo) -> dict[str, object]:

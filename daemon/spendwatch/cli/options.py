@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from datetime import date, datetime, timedelta
 
 import click
 
 from spendwatch.domain.errors import printable
-from spendwatch.domain.period import BillingPeriod, DaySpan
+from spendwatch.domain.period import BillingPeriod, DaySpan, parse_duration
 
 
 class _Month(click.ParamType[BillingPeriod]):
@@ -37,6 +39,28 @@ class _Day(click.ParamType[date]):
         return day
 
 
+class _Duration(click.ParamType[timedelta]):
+    name = "DURATION"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        try:
+            found = parse_duration(str(value))
+        except (ValueError, OverflowError):
+            found = None
+        if not found or found > _LONGEST:
+            self.fail(f"not a duration: {printable(str(value))}; write it like 30m, 4h, 2d or 1h30m", param, ctx)
+        return found
+
+
+def actor() -> str:
+    """Return who is doing this, behind sudo, too."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+_LONGEST = timedelta(days=366)
+DURATION = _Duration()
 _EARLIEST, _LATEST = date(2000, 1, 1), date(2199, 12, 31)
 first_option = click.option(
     "--from", "first", type=_Day(), help="First day, instead of a month. Default: the first of the month of --to."

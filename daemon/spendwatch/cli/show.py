@@ -285,9 +285,10 @@ def _matter_text(line: MatterLine, held: Container[AlertId]) -> str:
         return f"UNDELIVERED, nobody could be notified: {line.text}"
     if not line.notified:
         return f"{line.text}; {'held' if any(one.id in held for one in line.alerts) else 'not delivered yet'}"
+    by = f"; acknowledged by {line.acknowledged.by}" if line.acknowledged else ""
     reached = _SHARES.sub(r"\1, ", ", ".join(line.reached))
     at = " at " if line.rule.is_about_spend else ": "
-    return f"{line.text}; notified{at}{reached}" if reached else line.text
+    return f"{line.text}{by}; notified{at}{reached}" if reached else line.text + by
 
 
 def _unlimited(account: AccountOverview) -> str:

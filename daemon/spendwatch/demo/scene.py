@@ -30,7 +30,8 @@ accounts:
     site: cn
     currency: CNY
     budget: 2000.00
-    balance: {{from: file, path: balance.json, settle: 0s, floors: [300.00, 100.00], escalate: {{after: 4h, channels: [boss]}}}}
+    balance: {{from: file, path: balance.json, settle: 0s, floors: [300.00, 100.00]}}
+    escalate: {{after: 4h, channels: [boss], severity: critical}}
     channels: [screen, mail, hook]
 sources:
   inbox: {{type: folder, path: inbox, settle: 0s, stale_after: 3d}}

@@ -15,7 +15,7 @@ AlertId = NewType("AlertId", str)
 
 
 class Rule(StrEnum):
-    """What an alert is about. The values are the `type` of a webhook's body, unless `type` says otherwise."""
+    """What an alert is about. The values are the `type` of a webhook's body."""
 
     THRESHOLD_REACHED = "spend.threshold_reached"
     FORECAST = "spend.forecast"
@@ -45,8 +45,6 @@ class Rule(StrEnum):
     CONFIG_REJECTED = "config.rejected"
     CLOCK_WRONG = "clock.wrong"
     LEDGER_FAILING = "ledger.failing"
-    ESCALATED = "balance.escalated"
-    """An account stays overdue: additional channels are notified."""
     DIGEST = "alerts.digest"
     """No alert: several messages in one."""
     REPORT = "report"
@@ -70,8 +68,8 @@ class Rule(StrEnum):
 
     @property
     def type(self) -> str:
-        """The name of the rule in JSON: an escalation is one more word on an overdue account."""
-        return Rule.OVERDUE.value if self is Rule.ESCALATED else self.value
+        """The name of the rule in JSON."""
+        return self.value
 
     @property
     def is_episodic(self) -> bool:
@@ -103,7 +101,7 @@ _NEW = frozenset({Rule.FIRST_COST, Rule.FREE_QUOTA_ENDED, Rule.PLAN_ORDERED, Rul
 OF_PORTIONS = frozenset({Rule.CONSOLE, Rule.UNASSIGNED_SPEND, Rule.UNTAGGED})
 """Amounts of spend that nobody's budget counts."""
 _OF_SPEND = OF_PORTIONS | {Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED}
-_OF_BALANCE = frozenset({Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY, Rule.ESCALATED})
+_OF_BALANCE = frozenset({Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY})
 _EPISODIC = _OF_BALANCE | {
     Rule.PLAN_ENDS,
     Rule.BALANCE_FAILING,
@@ -142,7 +140,7 @@ class AlertKey:
     rule: Rule
     scope: AlertScope
     threshold: str = ""
-    """The threshold's, floor's, runway's or escalation's label; empty where there is none."""
+    """The threshold's, floor's or runway's label; empty where there is none."""
     period: str = ""
     """The billing period's label; empty for what has episodes, or happens once."""
     height: str = ""
@@ -192,6 +190,10 @@ class Alert:
     """The budget that it was judged by when it fired, as plain decimal text; empty where there was none."""
     told_amount: str = ""
     """Spend or available balance when it was last put into words; empty where there is none."""
+    escalated_at: datetime | None = None
+    """When additional channels were notified of it."""
+    lapsed: bool = False
+    """Whether it ended because the configuration changed: then it may begin again, whatever its rule."""
 
     @classmethod
     def begun(
@@ -231,3 +233,15 @@ class Alert:
     def is_firing(self) -> bool:
         """Whether it has not ended."""
         return self.state is AlertState.FIRING
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Somebody takes care of an alert: no reminders and no escalation of its matter, until it gets graver or ends."""
+
+    alert: AlertId
+    by: str
+    at: datetime
+    until: datetime | None = None
+    """None: as long as it lasts."""
+    comment: str = ""

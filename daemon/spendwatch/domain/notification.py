@@ -10,7 +10,7 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import NewType
 
-from spendwatch.domain.alert import AlertId, AlertState, Rule
+from spendwatch.domain.alert import Acknowledgement, AlertId, AlertState, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.causes import NO_CAUSES, NO_COURSE, Causes, Course
@@ -37,6 +37,7 @@ class Reason(StrEnum):
 
     FIRED = "fired"
     REPEATED = "repeated"
+    ESCALATED = "escalated"
     RESOLVED = "resolved"
     DIGEST = "digest"
     """Several messages in one."""
@@ -71,6 +72,8 @@ class Facts:
     subscribed: Causes = NO_CAUSES
     """What subscriptions were ordered for in the period."""
     budget: Money | None = None
+    budget_before: Money | None = None
+    """Where it was raised, so that a threshold is no longer reached."""
     used: Decimal | None = None
     threshold: str = ""
     reached_at: Money | None = None
@@ -119,6 +122,10 @@ class Facts:
     """Whether a channel's receiver asked never to be called again."""
     lags: bool = False
     """Whether the figures are those of the billing API, which is late and leaves out what is not settled yet."""
+    escalated_after: timedelta | None = None
+    """For how long it has been firing when additional channels are notified."""
+    acknowledged: Acknowledgement | None = None
+    """Who took care of it."""
     links: tuple[tuple[Page, str], ...] = ()
     """Pages of the provider's console where something can be done, with their addresses."""
     held_since: datetime | None = None

@@ -179,6 +179,7 @@ class WorkspacePolicy:
     budgets: tuple[FinerBudget, ...] = ()
     channels: tuple[ChannelName, ...] = ()
     remind: timedelta | None = None
+    escalate: Escalation | None = None
     counts: Counts = Counts.ALL
     spike: Decimal | None = None
     month_closed: tuple[ChannelName, ...] = ()
@@ -187,10 +188,12 @@ class WorkspacePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """Additional channels if an account stays overdue for that long."""
+    """Additional channels for an alert that fires for so long while nobody acknowledges it."""
 
     after: timedelta
     channels: tuple[ChannelName, ...]
+    severity: Severity = Severity.WARNING
+    """Milder alerts are not escalated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,6 @@ class BalancePolicy:
     floors: tuple[Decimal, ...] = ()
     runway: tuple[timedelta, ...] = ()
     """How long before the balance is probably used up."""
-    escalation: Escalation | None = None
     stale_after: timedelta | None = None
     """Older readings are shown as stale; None: it never gets old by itself."""
 
@@ -231,6 +233,7 @@ class AccountPolicy:
     channels: tuple[ChannelName, ...] = ()
     balance: BalancePolicy | None = None
     remind: timedelta | None = None
+    escalate: Escalation | None = None
     counts: Counts = Counts.ALL
     spike: Decimal | None = None
     month_closed: tuple[ChannelName, ...] = ()
@@ -285,6 +288,9 @@ class Policies:
     names: Names = NO_NAMES
     links: Mapping[Site, Mapping[Page, str]] = field(default_factory=dict)
     """The addresses of the console's pages; what is left out is not linked to."""
+    operators_remind: timedelta | None = None
+    """How often operators are reminded; None: of what is failing daily, of the rest never."""
+    operators_escalate: Escalation | None = None
 
     @property
     def every(self) -> tuple[AccountPolicy | WorkspacePolicy, ...]:
@@ -328,6 +334,7 @@ class Watch:
     """Of a budget for a day or a week: what changes when it begins to watch for something else."""
     month_closed: tuple[ChannelName, ...] = ()
     """The channels for the final figures of each month."""
+    escalate: Escalation | None = None
 
     @property
     def dimension(self) -> Dimension | None:
@@ -400,7 +407,8 @@ def _watches_of(
         match, column = (finer.match if finer.name else None, finer.for_each) if finer else (None, "")
         common = (payer.currency, money, thresholds, channels, match, policy.remind, column, owner, (finer or policy).spike)
         version = finer.version if finer and finer.per.is_short else ""
-        return Watch(scope, name, *common, version, () if finer else policy.month_closed)
+        closed = () if finer else policy.month_closed
+        return Watch(scope, name, *common, version, closed, policy.escalate)
 
     if per is None or not per.is_short:
         yield watch(scope, title, policy.budget)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 
-from spendwatch.domain.alert import Alert, AlertId, AlertKey, AlertState, Matter, Rule
+from spendwatch.domain.alert import Acknowledgement, Alert, AlertId, AlertKey, AlertState, Matter, Rule
 from spendwatch.domain.notification import Facts, Held, Notification, Reason, notification_id
 from spendwatch.domain.period import parse_period
-from spendwatch.domain.policy import ChannelName, Severity, channels_of
+from spendwatch.domain.policy import ChannelName, Escalation, Severity, channels_of
 from spendwatch.domain.scope import AlertScope
 
 ONE_SHOT_LASTS = timedelta(days=1)
@@ -61,10 +61,16 @@ class Condition:
     amount: str = ""
     remind: timedelta | None = None
     """None, too, while it holds only because it is not clear yet that it has ended: no reminder says what figures deny."""
+    escalate: Escalation | None = None
+    """None, too, while it is not clear yet whether it has ended."""
+    escalates_from: datetime | None = None
+    """Since when it counts for the escalation; None: since its alert began."""
     budget: str = ""
     """The budget that it is judged by, as plain decimal text."""
     is_news: bool | None = None
     """Whether to notify when it begins; None: unless a graver one of its group fires already."""
+    lapses: bool = False
+    """Whether it ends, whatever its rule, because the configuration changed."""
     heard: tuple[ChannelName, ...] = ()
     """Further channels that heard of it when it began: reminders go there, too."""
     figures: Callable[[tuple[str, ...]], Facts] | None = None
@@ -76,10 +82,12 @@ class Condition:
 
 
 class AlertsKnown:
-    """The alerts on record, for look-ups by key and by rule and scope."""
+    """The alerts on record, for look-ups by key and by rule and scope, and who acknowledged them."""
 
-    def __init__(self, alerts: Iterable[Alert]) -> None:
+    def __init__(self, alerts: Iterable[Alert], acknowledgements: Iterable[Acknowledgement] = ()) -> None:
         """Index the alerts; of several episodes of one key the latest counts."""
+        alerts = tuple(alerts)
+        self._acknowledged = _in_force(alerts, tuple(acknowledgements))
         self._latest: dict[AlertKey, Alert] = {}
         self._by_scope: dict[tuple[Rule, AlertScope, str], list[Alert]] = {}
         for alert in sorted(alerts, key=lambda alert: alert.episode):
@@ -95,6 +103,18 @@ class AlertsKnown:
         """Return the alerts of one rule and scope, whatever their threshold."""
         return self._by_scope.get((rule, scope, period), ())
 
+    def was_escalated(self, key: AlertKey, before: datetime) -> bool:
+        """Return whether additional channels were notified before that moment of what has this key and fires."""
+        found = self._latest.get(key)
+        return bool(found and found.is_firing and found.escalated_at and found.escalated_at <= before)
+
+    def acknowledged(self, matter: Matter, now: datetime) -> Acknowledgement | None:
+        """Return who takes care of the matter now."""
+        if not self._acknowledged:
+            return None
+        found = self._acknowledged.get(matter)
+        return found if found and (found.until is None or now < found.until) else None
+
     def scopes(self, period: str) -> set[AlertScope]:
         """Return what alerts of that period are about."""
         return {scope for _, scope, when in self._by_scope if when == period}
@@ -104,8 +124,32 @@ class AlertsKnown:
         return tuple(alert for alert in self._latest.values() if alert.is_firing)
 
 
+def _in_force(alerts: Sequence[Alert], said: Sequence[Acknowledgement]) -> Mapping[Matter, Acknowledgement]:
+    """Return the acknowledgement of each matter that has neither ended since, nor become graver."""
+    if not said:
+        return {}
+    meant = {one.alert for one in said}
+    matters = {alert.id: alert.key.matter for alert in alerts if alert.id in meant}
+    firing: dict[Matter, list[Alert]] = {matter: [] for matter in matters.values()}
+    for alert in alerts:
+        if alert.is_firing and (about := firing.get(alert.key.matter)) is not None:
+            about.append(alert)
+    found: dict[Matter, Acknowledgement] = {}
+    for one in sorted((one for one in said if one.alert in matters), key=lambda one: one.at):
+        matter = matters[one.alert]
+        if known := [alert for alert in firing[matter] if alert.since <= one.at]:
+            worst = max(alert.severity.rank for alert in known)
+            later = (alert for alert in firing[matter] if alert.since > one.at and alert.told_at)
+            if not any(alert.severity.rank >= worst and alert.key.rule is not Rule.CORRECTED for alert in later):
+                found[matter] = one
+    return found
+
+
 def review_conditions(conditions: Iterable[Condition], known: AlertsKnown, *, now: datetime) -> Verdict:
-    """Judge conditions group by group: fire, remind, resolve; each at most one notification a group."""
+    """Judge conditions group by group: fire, resolve, escalate, remind.
+
+    Of one group several that fire or end are one notification. Nobody is reminded in a round in which there is news.
+    """
     groups: dict[str | AlertKey, list[Condition]] = {}
     for condition in conditions:
         groups.setdefault(condition.group or condition.key, []).append(condition)
@@ -127,18 +171,28 @@ def _review_group(group: Sequence[Condition], known: AlertsKnown, now: datetime)
         if alert and alert.is_firing:
             if condition.holds:
                 holding.append(condition)
-            elif condition.key.rule.is_episodic:
+            elif condition.key.rule.is_episodic or condition.lapses:
                 ended.append(condition)
-        elif condition.holds and (alert is None or condition.key.rule.is_episodic):
+        elif condition.holds and (alert is None or alert.lapsed or condition.key.rule.is_episodic):
             new.append((condition, alert.episode + 1 if alert else 1))
-    verdict = _fire(new, holding, now) if new else NO_VERDICT
+    verdict = _fire(new, holding, known, now) if new else NO_VERDICT
     if ended:
-        verdict += _resolve(ended, known, now)
-    reminded = [condition for condition in holding if condition.remind]
-    return verdict if verdict.notifications or not reminded else verdict + _remind(reminded[-1], group, known, now)
+        over = _resolve(ended, known, now)
+        if over.notifications and ended[-1].lapses:
+            # It says how things stand by the new configuration, and so it speaks for what was recorded without a word.
+            silent = (alert if alert.told_at else replace(alert, told_at=now) for alert in verdict.alerts)
+            verdict = Verdict(tuple(silent), verdict.notifications)
+        verdict += over
+    if not any(condition.remind or condition.escalate for condition in holding):
+        return verdict
+    if verdict.notifications or known.acknowledged(holding[-1].key.matter, now):
+        return verdict
+    about = {(one.key.rule, one.key.scope, one.key.period) for one in holding}
+    firing = [alert for which in about for alert in known.of(*which) if alert.is_firing]
+    return verdict + (_escalate(holding, firing, known, now) or _remind(holding, firing, known, now))
 
 
-def _fire(new: Sequence[tuple[Condition, int]], firing: Sequence[Condition], now: datetime) -> Verdict:
+def _fire(new: Sequence[tuple[Condition, int]], firing: Sequence[Condition], known: AlertsKnown, now: datetime) -> Verdict:
     """Return the alerts that begin, each in its episode, and one notification of the gravest, if it is news."""
     gravest = new[-1][0]
     speaks = gravest.is_news
@@ -159,39 +213,72 @@ def _fire(new: Sequence[tuple[Condition, int]], firing: Sequence[Condition], now
     )
     if not speaks:
         return Verdict(alerts)
-    return Verdict(alerts, (_say_all(alerts[-1], Reason.FIRED, [condition for condition, _ in new], now),))
+    return Verdict(alerts, (_say_all(alerts[-1], Reason.FIRED, [condition for condition, _ in new], known, now),))
 
 
 def _resolve(ended: Sequence[Condition], known: AlertsKnown, now: datetime) -> Verdict:
-    alerts = tuple(
-        replace(before, state=AlertState.RESOLVED, resolved_at=now, told_at=now, told_amount=condition.amount)
+    """Return the alerts that end, and one notification of the gravest, unless nobody was told of them."""
+    speaks = ended[-1].is_news is not False
+    over = [
+        replace(before, state=AlertState.RESOLVED, resolved_at=now, lapsed=condition.lapses)
         for condition in ended
         if (before := known.latest(condition.key))
-    )
-    return Verdict(alerts, (_say_all(alerts[-1], Reason.RESOLVED, ended, now),))
+    ]
+    if not speaks:
+        return Verdict(tuple(over))
+    told = (replace(alert, told_at=now, told_amount=one.amount) for alert, one in zip(over, ended, strict=True))
+    return Verdict(tuple(told), (_say_all(over[-1], Reason.RESOLVED, ended, known, now),))
 
 
-def _say_all(alert: Alert, reason: Reason, together: Sequence[Condition], now: datetime) -> Notification:
+def _say_all(alert: Alert, reason: Reason, together: Sequence[Condition], known: AlertsKnown, now: datetime) -> Notification:
     """Return one notification of the last of these for all of them, to all their channels."""
+    is_correction = alert.key.rule is Rule.CORRECTED
     also = tuple(condition.key.threshold for condition in reversed(together[:-1]))
-    facts = together[-1].told(() if alert.key.rule in {Rule.CORRECTED, Rule.SPIKE} else also)
-    return say(alert, reason, _channels(together), facts, now)
+    facts = together[-1].told(() if is_correction or alert.key.rule is Rule.SPIKE else also)
+    if (reason is Reason.RESOLVED or is_correction) and (one := known.acknowledged(alert.key.matter, now)):
+        facts = replace(facts, acknowledged=one)
+    return say(alert, reason, _channels(together, known, now), facts, now)
 
 
-def _channels(together: Sequence[Condition]) -> tuple[ChannelName, ...]:
-    return tuple(dict.fromkeys(name for condition in reversed(together) for name in condition.channels))
+def _channels(together: Sequence[Condition], known: AlertsKnown, before: datetime) -> tuple[ChannelName, ...]:
+    """Return the channels of all of these, with those to which they were escalated before that moment."""
+    escalated = (one.escalate.channels for one in together if one.escalate and known.was_escalated(one.key, before))
+    found = (*(one.channels for one in reversed(together)), *escalated)
+    return tuple(dict.fromkeys(name for names in found for name in names))
 
 
-def _remind(condition: Condition, group: Sequence[Condition], known: AlertsKnown, now: datetime) -> Verdict:
-    """Return a reminder of the condition if the last word on anything of its group was long enough ago."""
-    about = {(one.key.rule, one.key.scope, one.key.period) for one in group}
-    firing = [alert for which in about for alert in known.of(*which) if alert.is_firing]
-    last = max((alert.told_at for alert in firing if alert.told_at), default=None) or max(alert.since for alert in firing)
-    alert = known.latest(condition.key)
-    if alert is None or condition.remind is None or now - last < condition.remind:
-        return Verdict()
+def _escalate(holding: Sequence[Condition], firing: Sequence[Alert], known: AlertsKnown, now: datetime) -> Verdict | None:
+    """Return one escalation of all that fires, if something that was told fires for long enough; each at most once."""
+    was_escalated = any(alert.escalated_at for alert in firing)
+    waiting: list[tuple[Condition, Escalation, Alert]] = []
+    is_due = False
+    for condition in holding:
+        alert, wanted = known.latest(condition.key), condition.escalate
+        if wanted is None or alert is None or alert.escalated_at or condition.severity.rank < wanted.severity.rank:
+            continue
+        waiting.append((condition, wanted, alert))
+        counts = alert.told_at is not None or not was_escalated
+        is_due |= counts and now - (condition.escalates_from or alert.since) >= wanted.after
+    if not is_due:
+        return None
+    gravest, wanted, alert = waiting[-1]
+    alerts = tuple(replace(alert, escalated_at=now) for _, _, alert in waiting)
+    also = tuple(condition.key.threshold for condition, _, _ in reversed(waiting[:-1]))
+    facts = replace(gravest.told(also), escalated_after=wanted.after)
+    return Verdict(alerts, (say(alert, Reason.ESCALATED, wanted.channels, facts, now),))
+
+
+def _remind(holding: Sequence[Condition], firing: Sequence[Alert], known: AlertsKnown, now: datetime) -> Verdict:
+    """Return a reminder of the gravest that wants any, if the last word on anything of its group was long enough ago."""
+    condition = next((one for one in reversed(holding) if one.remind), None)
+    alert = known.latest(condition.key) if condition else None
+    if condition is None or condition.remind is None or alert is None:
+        return NO_VERDICT
+    last = max((one.told_at for one in firing if one.told_at), default=None) or max(one.since for one in firing)
+    if now - last < condition.remind:
+        return NO_VERDICT
     again = alert.told_again(condition.amount, now)
-    channels = dict.fromkeys((*_channels([one for one in group if one.holds]), *condition.heard))
+    channels = dict.fromkeys((*_channels(holding, known, now - condition.remind), *condition.heard))
     return Verdict((again,), (say(again, Reason.REPEATED, tuple(channels), condition.told(), now),))
 
 
@@ -217,7 +304,7 @@ def _is_over(alert: Alert, judged: set[AlertKey], open_labels: frozenset[str], n
 
 
 _MERGED = (Rule.OVERDUE, Rule.BALANCE_LOW, Rule.RUNWAY, Rule.THRESHOLD_REACHED, Rule.FORECAST)
-"""The rules whose alerts share a message, the gravest of equal severity first. An escalation has channels of its own."""
+"""The rules whose alerts share a message, the gravest of equal severity first."""
 
 
 def one_message_per_matter(verdict: Verdict) -> Verdict:

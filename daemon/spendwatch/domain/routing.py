@@ -28,7 +28,7 @@ ENDED_SILENCED = "it began and ended during a silence"
 
 _NOTHING_SENT = NotificationId("")
 _A_DAY = timedelta(days=1)
-_NEVER_QUIET = frozenset({Rule.OVERDUE, Rule.ESCALATED})
+_NEVER_QUIET = frozenset({Rule.OVERDUE})
 _WEEK = 7
 
 

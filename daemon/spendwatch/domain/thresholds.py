@@ -12,7 +12,7 @@ from spendwatch.domain.alert import Alert, AlertKey, Rule
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import Money, is_no_smaller_share, plain
 from spendwatch.domain.notification import NO_FACTS, Facts
-from spendwatch.domain.policy import NEARLY, WHOLE, ChannelName, Severity, Threshold, channels_of, threshold_text
+from spendwatch.domain.policy import NEARLY, WHOLE, ChannelName, Escalation, Severity, Threshold, channels_of, threshold_text
 from spendwatch.domain.review import AlertsKnown, Condition
 from spendwatch.domain.standing import Standing
 
@@ -33,9 +33,9 @@ def threshold_conditions(standing: Standing, known: AlertsKnown, *, account_name
         return ()
     levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
     reached = [level for level in levels if spent >= level.at]
-    on_record = {(alert.key.threshold, alert.key.height): alert for alert in told}
+    on_record = {(alert.key.threshold, alert.key.height): alert for alert in told if not alert.lapsed}
     found: list[Condition] = []
-    if reached and (watch.remind or any((level.label, level.height) not in on_record for level in reached)):
+    if reached and (watch.remind or watch.escalate or any((level.label, level.height) not in on_record for level in reached)):
         # Of several at one amount that counts which was told. What fell back below its highest is not reminded of.
         told_of = {which for which, alert in on_record.items() if alert.told_at}
         reached.sort(key=lambda level: (level.at, (level.label, level.height) in told_of))
@@ -48,8 +48,11 @@ def threshold_conditions(standing: Standing, known: AlertsKnown, *, account_name
             said=("reached", f"{standing.spend} spent"),
             name=account_name,
             remind=None if is_back else watch.remind,
+            escalate=None if is_back else watch.escalate,
             heard=channels_of(_told_with(standing, told, known), watch.channels) if watch.remind else (),
         )
+    if told:
+        found += _lapses(standing, levels, told, known, account_name)
     if told or spent < 0:
         found += _corrections(standing, told, known, account_name)
     return found
@@ -91,7 +94,7 @@ def gravity(standing: Standing) -> Severity | None:
 
 def is_news(level: Level, alerts: Iterable[Alert], budget: Money | None) -> bool:
     """Return whether nothing was told that is at least as grave as to reach this threshold of the budget as it is now."""
-    return not any(alert.told_at and _is_as_grave(alert, level, budget) for alert in alerts)
+    return not any(alert.told_at and not alert.lapsed and _is_as_grave(alert, level, budget) for alert in alerts)
 
 
 def _is_as_grave(alert: Alert, level: Level, budget: Money | None) -> bool:
@@ -114,6 +117,7 @@ def level_conditions(
     name: str,
     forecast: Forecast | None = None,
     remind: timedelta | None = None,
+    escalate: Escalation | None = None,
     heard: tuple[ChannelName, ...] = (),
 ) -> list[Condition]:
     """Return that these thresholds are reached, the lowest first. `said`: what lists say the budget does, and the figure.
@@ -135,6 +139,7 @@ def level_conditions(
             grave=grave,
             amount=spent,
             remind=remind,
+            escalate=escalate,
             budget=budget,
             is_news=is_news(level, before, watch.budget),
             heard=heard,
@@ -164,6 +169,7 @@ def spend_facts(
     also: tuple[str, ...],
     *,
     forecast: Forecast | None = None,
+    before: Money | None = None,
 ) -> Facts:
     """Return the figures of one watched budget, given the level that is spoken of; beside them those of the last word on it."""
     watch = standing.watch
@@ -180,6 +186,7 @@ def spend_facts(
         counts=watch.scope.counts,
         split=standing.split,
         budget=watch.budget,
+        budget_before=before,
         used=standing.used,
         threshold=level.label,
         reached_at=Money(level.at, watch.currency),
@@ -216,6 +223,47 @@ def _told_with(standing: Standing, told: Sequence[Alert], known: AlertsKnown) ->
     return (one for one in watch.thresholds if one.label in labels)
 
 
+def _lapses(
+    standing: Standing, levels: Sequence[Level], told: Sequence[Alert], known: AlertsKnown, account_name: str
+) -> list[Condition]:
+    """Return which thresholds are not reached any more because the budget was raised; what the total fell below stays."""
+    watch, spent, now = standing.watch, standing.spend.amount, {level.label: level for level in levels}
+    gone = [
+        (Decimal(alert.key.height), alert, level)
+        for alert in told
+        if alert.is_firing and (level := now.get(alert.key.threshold)) and level.height != alert.key.height and spent < level.at
+    ]
+    if all(spent < height for height, _, _ in gone):
+        return []  # the total fell
+    gone.sort(key=lambda one: one[0])
+    is_news = any(alert.told_at for _, alert, _ in gone)
+    return [
+        Condition(
+            key=alert.key,
+            holds=False,
+            severity=alert.severity,
+            summary=alert.summary,
+            facts=NO_FACTS,
+            channels=level.channels or watch.channels,
+            group=_group(alert.key.rule, standing),
+            grave=grave,
+            amount=plain(spent),
+            escalate=watch.escalate,
+            lapses=True,
+            is_news=is_news,
+            figures=partial(
+                spend_facts,
+                standing,
+                level,
+                known,
+                account_name,
+                before=Money(Decimal(alert.budget), watch.currency) if alert.budget else None,
+            ),
+        )
+        for grave, (_, alert, level) in enumerate(gone)
+    ]
+
+
 def _corrections(standing: Standing, told: Sequence[Alert], known: AlertsKnown, account_name: str) -> Iterator[Condition]:
     """Yield the highest of what the total fell below, and zero: one notice of what was told, for the rest, too."""
     watch, period, spent, when = standing.watch, standing.period.label, standing.spend, standing.period.within
@@ -223,7 +271,10 @@ def _corrections(standing: Standing, told: Sequence[Alert], known: AlertsKnown, 
     fallen = [
         Level(height, alert.key.height, alert.key.threshold, alert.severity)
         for alert in told
-        if alert.told_at and alert.key.threshold in labels and spent.amount < (height := Decimal(alert.key.height))
+        if alert.told_at
+        and not alert.lapsed
+        and alert.key.threshold in labels
+        and spent.amount < (height := Decimal(alert.key.height))
     ]
     levels = [Level(Decimal(0), "0", BELOW_ZERO, Severity.NOTICE)] if spent.amount < 0 else []
     levels += [max(fallen, key=lambda level: level.at)] if fallen else []
@@ -233,6 +284,8 @@ def _corrections(standing: Standing, told: Sequence[Alert], known: AlertsKnown, 
     reached = {alert.key.threshold for alert in told}
     heard = (*(one for one in watch.thresholds if one.label in reached), *_told_with(standing, told, known))
     channels = channels_of(heard, watch.channels) or watch.channels
+    if watch.escalate and any(alert.escalated_at for alert in told):
+        channels = tuple(dict.fromkeys((*channels, *watch.escalate.channels)))
     for grave, level in enumerate(levels):
         back = "" if level.label == BELOW_ZERO else "back "
         limit = threshold_text(level.label, Money(level.at, watch.currency), None)

@@ -16,7 +16,7 @@ from spendwatch.domain.health import BalanceHealth, Freshness
 from spendwatch.domain.money import EXACT, Money, plain
 from spendwatch.domain.notification import Facts
 from spendwatch.domain.period import duration_label
-from spendwatch.domain.policy import AccountPolicy, BalancePolicy, ChannelName, Policies, Severity
+from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Policies, Severity
 from spendwatch.domain.review import AlertsKnown, Condition
 from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.scope import BudgetScope
@@ -92,25 +92,37 @@ class Look:
             data_until=self.balance.billed.until,
             **facts,
         )
-        amount, group = plain(self.balance.available.amount), f"{group}:{self.policy.account}"
-        return Condition(key, holds, severity, summary, told, self.policy.channels, group, grave, amount, self.policy.remind)
+        policy, amount = self.policy, plain(self.balance.available.amount)
+        return Condition(
+            key,
+            holds=holds,
+            severity=severity,
+            summary=summary,
+            facts=told,
+            channels=policy.channels,
+            group=f"{group}:{policy.account}",
+            grave=grave,
+            amount=amount,
+            remind=policy.remind,
+            escalate=policy.escalate,
+        )
 
 
 def balance_conditions(look: Look) -> list[Condition]:
-    """Return whether the balance is below each floor, and overdue; who must hear of it, too; and how long it will last.
+    """Return whether the balance is below each floor, and overdue; and how long it will last.
 
     A reading that is too old does not resolve an alert.
     """
     overdue = _overdue(look)
     group = [*_floors(look, lingers=overdue.holds), overdue]
     ends = any(look.firing(condition.key) and not condition.holds for condition in group)
-    return [*group, *_runways(look, is_overdue=overdue.holds, ends=ends), *_escalations(look, overdue)]
+    return [*group, *_runways(look, is_overdue=overdue.holds, ends=ends)]
 
 
 def conditions_without_balance(policy: AccountPolicy, known: AlertsKnown) -> list[Condition]:
     """Return that all firing conditions of an unknown balance still hold: silence is no news."""
     scope, name = BudgetScope(policy.account), policy.name or policy.account
-    rules = (Rule.BALANCE_LOW, Rule.OVERDUE, Rule.ESCALATED, Rule.RUNWAY)
+    rules = (Rule.BALANCE_LOW, Rule.OVERDUE, Rule.RUNWAY)
     told = (alert for rule in rules for alert in known.of(rule, scope) if alert.is_firing)
     facts = Facts(scope=scope, account_name=name, name=name)
     return [
@@ -144,7 +156,7 @@ def _floors(look: Look, *, lingers: bool) -> Iterator[Condition]:
             floor=money,
             by_settlement=not holds and look.is_settled(key, floor),
         )
-        yield found if available.amount < floor else replace(found, remind=None)
+        yield found if available.amount < floor else _unclear(found)
 
 
 def _overdue(look: Look) -> Condition:
@@ -161,28 +173,14 @@ def _overdue(look: Look) -> Condition:
         grave=len(look.wanted.floors),
         by_settlement=not holds and look.is_settled(key, _NOTHING),
     )
-    # While it is not below zero and not yet clear, there are no reminders.
-    return replace(found, remind=(look.policy.remind or _DAILY) if balance.is_overdue else None)
+    if not balance.is_overdue:
+        return _unclear(found)
+    return replace(found, remind=look.policy.remind or _DAILY, escalates_from=look.watch.overdue_since)
 
 
-def _escalations(look: Look, overdue: Condition) -> Iterator[Condition]:
-    """Yield whether an overdue account is escalated to additional channels."""
-    if (wanted := look.wanted.escalation) is None:
-        return
-    alert, label = look.known.latest(overdue.key), duration_label(wanted.after)
-    key, since = look.key(Rule.ESCALATED, label), look.watch.overdue_since
-    # Escalated channels learn of the end with the others; nothing is escalated while the balance is not below zero.
-    is_due = look.balance.is_overdue and since is not None and look.now - since >= wanted.after
-    is_told = look.firing(overdue.key) is not None
-    yield replace(
-        overdue,
-        key=key,
-        holds=overdue.holds and is_told and (is_due or look.firing(key) is not None),
-        group="",
-        summary=f"{look.name} is overdue for more than {label}: available {look.balance.available}",
-        facts=replace(overdue.facts, threshold=label, earlier_at=alert.since if alert else None),
-        channels=wanted.channels,
-    )
+def _unclear(condition: Condition) -> Condition:
+    """Return it while it is not clear yet whether it has ended: there are no reminders, and nobody new is notified."""
+    return condition if not condition.holds else replace(condition, remind=None, escalate=None)
 
 
 def _runways(look: Look, *, is_overdue: bool, ends: bool) -> Iterator[Condition]:
@@ -204,7 +202,7 @@ def _runways(look: Look, *, is_overdue: bool, ends: bool) -> Iterator[Condition]
             group="balance" if with_others else "runway",
             grave=order - len(thresholds),
         )
-        yield found if days is not None and timedelta(days=days) <= threshold else replace(found, remind=None)
+        yield found if days is not None and timedelta(days=days) <= threshold else _unclear(found)
 
 
 def _lasts(name: str, runway: Runway | TooEarly | TooOld, label: str) -> str:
@@ -216,7 +214,7 @@ def failing_condition(
     policy: AccountPolicy,
     balance: Position | None,
     health: BalanceHealth,
-    operators: tuple[ChannelName, ...],
+    policies: Policies,
     now: datetime,
 ) -> Condition:
     """Return whether the balance of an account cannot be read: for a trouble that lasts at once, else after a few times.
@@ -227,23 +225,24 @@ def failing_condition(
     has_failed = health.failures >= (1 if health.is_lasting else FAILURES_TOLD)
     is_old = balance.is_stale if balance else after is not None and now - health.first_tried_at > after
     summary = f"the balance of {policy.name or policy.account} cannot be read: {trouble}"
-    found = _of_source(policy, balance, Rule.BALANCE_FAILING, operators, summary, holds=has_failed or is_old)
-    return replace(found, facts=replace(found.facts, detail=trouble, cause=cause_of(health)), remind=_DAILY)
+    found = _of_source(policy, balance, Rule.BALANCE_FAILING, policies, summary, holds=has_failed or is_old)
+    facts = replace(found.facts, detail=trouble, cause=cause_of(health))
+    return replace(found, facts=facts, remind=policies.operators_remind or _DAILY)
 
 
-def differing_condition(policy: AccountPolicy, balance: Position, operators: tuple[ChannelName, ...]) -> Condition:
+def differing_condition(policy: AccountPolicy, balance: Position, policies: Policies) -> Condition:
     """Return whether what is reported is not what its own terms make, and nothing that is known explains it."""
     difference, name = balance.difference, policy.name or policy.account
     holds = difference is not None and not difference.explained_by
     said = f"does not add up: computed {balance.computed}, reported {balance.reading.reported}" if holds else "adds up"
-    return _of_source(policy, balance, Rule.BALANCE_DIFFERING, operators, f"the balance of {name} {said}", holds=holds)
+    return _of_source(policy, balance, Rule.BALANCE_DIFFERING, policies, f"the balance of {name} {said}", holds=holds)
 
 
 def _of_source(
     policy: AccountPolicy,
     balance: Position | None,
     rule: Rule,
-    operators: tuple[ChannelName, ...],
+    policies: Policies,
     summary: str,
     *,
     holds: bool,
@@ -252,7 +251,17 @@ def _of_source(
     until = balance.billed.until if balance else None
     facts = Facts(scope=scope, account_name=name, name=name, balance=balance, data_until=until)
     amount = plain(balance.available.amount) if balance else ""
-    return Condition(AlertKey(rule, scope), holds, Severity.WARNING, summary, facts, operators, amount=amount)
+    return Condition(
+        AlertKey(rule, scope),
+        holds=holds,
+        severity=Severity.WARNING,
+        summary=summary,
+        facts=facts,
+        channels=policies.operators,
+        amount=amount,
+        remind=policies.operators_remind,
+        escalate=policies.operators_escalate,
+    )
 
 
 def judge_balances(
@@ -273,14 +282,14 @@ def judge_balances(
             continue
         balance, health = surveyed.balances.get(policy.account), surveyed.health.get(policy.account)
         if health and policy.balance.cash is None:
-            found.append(failing_condition(policy, balance, health, policies.operators, now))
+            found.append(failing_condition(policy, balance, health, policies, now))
         if balance is None:
             found += conditions_without_balance(policy, known)
             continue
         before, lasts = surveyed.watches.get(policy.account), runway(policy, balance, paces, fresh, zone=zone)
         watch = with_runway(watch_balance(before, balance, now=now), lasts, policy.balance.runway)
         found += balance_conditions(Look(policy, policy.balance, balance, watch, lasts, known, now))
-        found.append(differing_condition(policy, balance, policies.operators))
+        found.append(differing_condition(policy, balance, policies))
         if watch != before:
             looks.append(watch)
     return found, looks

@@ -77,6 +77,8 @@ def _condition(one: Discrepancy, policies: Policies, until: Mapping[AccountId, d
         ),
         channels=policy.channels if is_late else policies.operators,
         amount=plain(one.counted.amount),
+        remind=None if is_late else policies.operators_remind,
+        escalate=None if is_late else policies.operators_escalate,
     )
 
 

@@ -87,6 +87,8 @@ def _foreign(standing: Standing, money: Money, account_name: str) -> Condition:
         ),
         channels=standing.watch.channels,
         amount=plain(money.amount),
+        remind=standing.watch.remind,
+        escalate=standing.watch.escalate,
     )
 
 
@@ -94,9 +96,14 @@ def _foreign(standing: Standing, money: Money, account_name: str) -> Condition:
 class _Troubles:
     """What all troubles of the program's own surroundings have in common."""
 
-    operators: tuple[ChannelName, ...]
+    policies: Policies
     until: datetime | None
     """Up to when there are bills."""
+
+    @property
+    def operators(self) -> tuple[ChannelName, ...]:
+        """Who is notified."""
+        return self.policies.operators
 
     def of(self, rule: Rule, scope: AlertScope, *, holds: bool, summary: str, detail: str, **facts: Any) -> Condition:  # noqa: ANN401 -- any figures
         """Return whether there is one."""
@@ -108,7 +115,8 @@ class _Troubles:
             summary=summary,
             facts=Facts(**{"scope": scope, "detail": detail, "data_until": self.until, **told, **facts}),
             channels=self.operators,
-            remind=_DAILY,
+            remind=self.policies.operators_remind or _DAILY,
+            escalate=self.policies.operators_escalate,
         )
 
 
@@ -117,7 +125,7 @@ def health_conditions(
 ) -> list[Condition]:
     """Return the troubles of sources, files, channels and the configuration."""
     until = max(view.data_until(around.policies.products).values(), default=None)
-    troubles, now = _Troubles(around.policies.operators, until), fresh.now
+    troubles, now = _Troubles(around.policies, until), fresh.now
     found: list[Condition] = []
     going_on: set[SourceName] = set()
     for source in health.sources():
@@ -171,7 +179,7 @@ def _silent_accounts(
         before = known.latest(AlertKey(Rule.STALE, scope))
         others_come = not fresh.sources_of(policy.account).isdisjoint(going_on)
         text = duration_text(silence or timedelta())
-        yield _Troubles(around.policies.operators, until.get(policy.account)).of(
+        yield _Troubles(around.policies, until.get(policy.account)).of(
             Rule.STALE,
             scope,
             holds=silence is not None and (others_come or (before is not None and before.is_firing)),
@@ -195,19 +203,19 @@ def ways_of(said: Notification, around: Surroundings) -> tuple[ChannelName, ...]
     """Return the channels that the same notification would use now."""
     policies, rule, scope = around.policies, said.rule, said.facts.scope
     payer = policies.account(scope.account) if scope.account else None
-    if rule is Rule.CHANNEL_FAILING:
+    is_escalated = said.reason is Reason.ESCALATED
+    if rule is Rule.CHANNEL_FAILING and not is_escalated:
         return _ways_around(ChannelName(said.facts.name), around)
     is_about_money = rule.is_about_spend or rule.is_about_balance or rule.is_about_news
     if not (is_about_money or rule.happened or rule in {Rule.FOREIGN_CURRENCY, Rule.LATE}):
         is_there = [name for name in said.channels if name in around.targets and rule is Rule.DIGEST]
-        return tuple(is_there) or policies.operators
-    if rule is Rule.ESCALATED and payer and payer.balance and payer.balance.escalation:
-        return payer.balance.escalation.channels
+        wanted = policies.operators_escalate if is_escalated else None
+        return tuple(is_there) or ((wanted.channels if wanted else ()) if is_escalated else policies.operators)
     workspace = scope.workspace if isinstance(scope, BudgetScope) else None
     owners = (one for one in policies.workspaces if one.workspace == workspace and one.account in {None, scope.account})
     owner = next(owners, payer)
-    if owner is None:
-        return ()
+    if owner is None or is_escalated:
+        return owner.escalate.channels if owner and owner.escalate else ()
     which = (scope.budget, scope.per) if isinstance(scope, BudgetScope) else ("", PeriodKind.MONTH)
     finer = next((one for one in owner.budgets if (one.name, one.per) == which), None)
     labels, usual = {said.facts.threshold, *said.facts.also}, (finer and finer.channels) or owner.channels
@@ -236,7 +244,7 @@ def _channel_condition(
     troubles = {target: why for (name, target), why in around.troubles.items() if name == channel.name}
     died = "\n".join(dict.fromkeys(why for target, why in troubles.items() if targets is None or target in targets))
     trouble = channel.trouble or died.partition("\n")[0]
-    return _Troubles(_ways_around(channel.name, around), until).of(
+    found = _Troubles(around.policies, until).of(
         Rule.CHANNEL_FAILING,
         NamedScope(Subject.CHANNEL, channel.name),
         holds=channel.failures >= FAILURES_TOLD or channel.disabled or bool(died),
@@ -244,6 +252,7 @@ def _channel_condition(
         detail="\n".join((died or trouble, *(f"nobody could be notified: {summary}" for summary in untold))),
         gone=channel.disabled,
     )
+    return replace(found, channels=_ways_around(channel.name, around))
 
 
 def _unassigned(layout: str, examples: Sequence[str], troubles: _Troubles) -> Condition:
@@ -251,7 +260,9 @@ def _unassigned(layout: str, examples: Sequence[str], troubles: _Troubles) -> Co
     shown = [printable(example) if example else "no instance id" for example in examples]
     what = f"{layout}: usage whose workspace cannot be read, for example {shown[0]}"
     scope = NamedScope(Subject.LAYOUT, layout)
-    return replace(troubles.of(Rule.UNASSIGNED, scope, holds=True, summary=what, detail="\n".join(shown)), remind=None)
+    return replace(
+        troubles.of(Rule.UNASSIGNED, scope, holds=True, summary=what, detail="\n".join(shown)), remind=None, escalate=None
+    )
 
 
 def _rejection_conditions(

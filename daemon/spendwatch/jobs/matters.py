@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from spendwatch.domain.alert import OF_PORTIONS, Alert, AlertId, Rule
+from spendwatch.domain.alert import OF_PORTIONS, Acknowledgement, Alert, AlertId, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.forecast import Runway
 from spendwatch.domain.money import Money, percent
@@ -53,6 +53,8 @@ class MatterLine:
     """How many deliveries of all these alerts arrived."""
     is_undelivered: bool
     """Whether a notification of one of them reached nobody."""
+    acknowledged: Acknowledgement | None = None
+    """Who takes care of it."""
 
     @property
     def rule(self) -> Rule:
@@ -61,7 +63,11 @@ class MatterLine:
 
 
 def matter_lines(
-    firing: Iterable[Alert], figures: Figures, notified: Mapping[AlertId, int], undelivered: Container[AlertId]
+    firing: Iterable[Alert],
+    figures: Figures,
+    notified: Mapping[AlertId, int],
+    undelivered: Container[AlertId],
+    acknowledged: Mapping[AlertId, Acknowledgement],
 ) -> tuple[MatterLine, ...]:
     """Return what firing alerts are about, the gravest matter first."""
     found: dict[object, list[Alert]] = {}
@@ -75,7 +81,8 @@ def matter_lines(
         labels = dict.fromkeys(filter(None, map(_reached, mildest)))
         arrived = sum(notified.get(alert.id, 0) for alert in alerts)
         is_lost = any(alert.id in undelivered for alert in alerts)
-        lines.append(MatterLine(tuple(alerts), severity, text, tuple(labels), arrived, is_lost))
+        said = acknowledged.get(alerts[0].id)
+        lines.append(MatterLine(tuple(alerts), severity, text, tuple(labels), arrived, is_lost, said))
     return tuple(sorted(lines, key=lambda line: _order(line, figures)))
 
 
@@ -87,7 +94,7 @@ def _order(line: MatterLine, figures: Figures) -> tuple[int, int, Decimal, str]:
     return -line.severity.rank, kind, -((standing.used if standing else None) or _NOTHING), first.summary
 
 
-_BALANCE = (Rule.RUNWAY, Rule.BALANCE_LOW, Rule.OVERDUE, Rule.ESCALATED)
+_BALANCE = (Rule.RUNWAY, Rule.BALANCE_LOW, Rule.OVERDUE)
 _SPEND = (Rule.CORRECTED, Rule.FORECAST, Rule.THRESHOLD_REACHED, *OF_PORTIONS)
 _NOTHING = Decimal(0)
 
@@ -112,8 +119,6 @@ def _reached(alert: Alert) -> str:
     match alert.key.rule:
         case Rule.OVERDUE:
             return "overdue"
-        case Rule.ESCALATED:
-            return f"overdue for {threshold}"
         case Rule.BALANCE_LOW:
             return f"below {threshold}"
         case Rule.RUNWAY:

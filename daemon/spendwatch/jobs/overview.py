@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import StrEnum
 
-from spendwatch.domain.alert import Alert, AlertId
+from spendwatch.domain.alert import Acknowledgement, Alert, AlertId
 from spendwatch.domain.balance import Position
 from spendwatch.domain.commodity import Category
 from spendwatch.domain.cross_check import CrossCheck
@@ -202,6 +202,8 @@ class Overview:
     """Messages that wait for quiet hours, a silence or the end of a storm."""
     matters: tuple[MatterLine, ...] = ()
     """The same alerts, one row for all that are about the same."""
+    acknowledged: Mapping[AlertId, Acknowledgement] = field(default_factory=dict)
+    """Who takes care of which of them."""
     is_of_now: bool = True
     """Whether the month is the current one. Balances are those of now, whatever the month."""
 
@@ -240,16 +242,18 @@ def look(
     insight = insight or Insight()
     month = period or BillingPeriod.containing(now, zone)
     with LedgerView.opened(ledger, insight.kept) as view:
-        firing = tuple(alert for alert in book.known() if alert.is_firing)
+        known = AlertsKnown(book.known(), book.acknowledgements())
+        firing = known.firing()
         fresh = Freshness(now, stale_after, health.account_bills())
         is_of_now = month == BillingPeriod.containing(now, zone)
         seen = _Month(month, view, policies, insight.paces, fresh, zone, is_of_now)
-        standings = _Standings.of(seen, AlertsKnown(firing).scopes(month.label))
+        standings = _Standings.of(seen, {alert.key.scope for alert in firing if alert.key.period == month.label})
         accounts = _accounts(seen, standings, balances)
         sources = {source.name: source for source in health.sources()}
         checks, readings = ledger.checks(month), tuple(health.readings())
     firing = tuple(sorted(firing, key=lambda alert: (-alert.severity.rank, alert.since, alert.id)))
     notified, undelivered = book.notified(), frozenset(alert for one in book.undelivered() for alert in one.alerts)
+    acknowledged = {alert.id: said for alert in firing if (said := known.acknowledged(alert.key.matter, now))}
     by_scope = standings.by_scope | {one.watch.scope: one for one in standings.short}
     figures = Figures(month, by_scope, _likely(accounts), _balances(accounts) if is_of_now else {})
     return Overview(
@@ -269,7 +273,8 @@ def look(
         notified=notified,
         undelivered=undelivered,
         held=tuple(book.waiting()),
-        matters=matter_lines(firing, figures, notified, undelivered),
+        matters=matter_lines(firing, figures, notified, undelivered, acknowledged),
+        acknowledged=acknowledged,
         is_of_now=is_of_now,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, tzinfo
 
-from spendwatch.domain.alert import Alert
+from spendwatch.domain.alert import Acknowledgement, Alert
 from spendwatch.domain.balance import Position
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.layouts import API_LAG
@@ -26,11 +26,17 @@ def overview_json(overview: Overview, zone: tzinfo) -> _Plain:
         **json_fields(overview, zone=zone, as_of="as_of", month="period"),
         "accounts": [_account_json(account, overview, zone) for account in overview.accounts],
         "alerts": [
-            alert_json(alert, zone, overview.notified.get(alert.id, 0), is_undelivered=alert.id in overview.undelivered)
+            alert_json(
+                alert,
+                zone,
+                overview.notified.get(alert.id, 0),
+                is_undelivered=alert.id in overview.undelivered,
+                acknowledged=overview.acknowledged.get(alert.id),
+            )
             for alert in overview.alerts
         ],
         "held": [held_json(one.row, zone) | {"alert": one.said.alert} for one in overview.held if one.row],
-        "matters": [_matter_json(line) for line in overview.matters],
+        "matters": [_matter_json(line, zone) for line in overview.matters],
         "sources": [_source_json(source, zone) for source in overview.sources],
         "reading": [
             json_fields(one, source="source", file="file", bytes="size", phase="phase")
@@ -92,7 +98,7 @@ def _budget_json(one: BudgetLine) -> _Plain:
     return {**fields, "forecast": forecast_json(one.forecast)}
 
 
-def _matter_json(line: MatterLine) -> _Plain:
+def _matter_json(line: MatterLine, zone: tzinfo) -> _Plain:
     """Return alerts that are about the same, the gravest first, and what there is to say of them now."""
     first = line.alerts[0].key
     return {
@@ -100,6 +106,7 @@ def _matter_json(line: MatterLine) -> _Plain:
         **json_fields(first, account="scope.account", scope="scope.label"),
         **period_json(first.period),
         "alerts": [alert.id for alert in line.alerts],
+        "acknowledged": acknowledged_json(line.acknowledged, zone),
     }
 
 
@@ -131,7 +138,14 @@ def _lag(account: AccountOverview) -> _Plain | None:
     return {"hours": int(API_LAG / timedelta(hours=1)), "leaves_out": "unsettled usage"} if account.lags else None
 
 
-def alert_json(alert: Alert, zone: tzinfo, notified: int, *, is_undelivered: bool) -> _Plain:
+def acknowledged_json(said: Acknowledgement | None, zone: tzinfo) -> _Plain | None:
+    """Return who takes care of an alert."""
+    return json_fields(said, "by", "at", "until", "comment", zone=zone) if said else None
+
+
+def alert_json(
+    alert: Alert, zone: tzinfo, notified: int, *, is_undelivered: bool, acknowledged: Acknowledgement | None = None
+) -> _Plain:
     """Return an alert; `notified`: how many deliveries arrived."""
     return {
         **json_fields(alert, "id", rule="key.rule.type", account="key.scope.account", scope="key.scope.label"),
@@ -140,6 +154,8 @@ def alert_json(alert: Alert, zone: tzinfo, notified: int, *, is_undelivered: boo
         **json_fields(alert, "severity", "state", "since", "resolved_at", "times_told", zone=zone),
         "notified": notified,
         "undelivered": is_undelivered,
+        "escalated_at": json_value(alert.escalated_at, zone),
+        "acknowledged": acknowledged_json(acknowledged, zone),
         "summary": alert.summary,
     }
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import Protocol
 
-from spendwatch.domain.alert import Alert, AlertId
+from spendwatch.domain.alert import Acknowledgement, Alert, AlertId
 from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
 from spendwatch.domain.balance_watch import BalanceWatch
 from spendwatch.domain.commodity import Category
@@ -211,6 +211,9 @@ class AlertBook(Protocol):
 
     def known(self) -> Sequence[Alert]:
         """Return every alert that may still matter: firing ones, those of open periods, the latest episode of each matter."""
+
+    def acknowledgements(self) -> Sequence[Acknowledgement]:
+        """Return who takes care of which alert, or did."""
 
     def commit(
         self,

@@ -78,13 +78,13 @@ def _called(policy: AccountPolicy | WorkspacePolicy, policies: Policies) -> str:
 
 def _channels(policy: AccountPolicy | WorkspacePolicy) -> set[ChannelName]:
     thresholds = (one for part in (policy, *policy.budgets) for one in part.thresholds)
-    return {name for part in (policy, *policy.budgets, *thresholds) for name in part.channels}
+    escalated = policy.escalate.channels if policy.escalate else ()
+    return {*escalated, *(name for part in (policy, *policy.budgets, *thresholds) for name in part.channels)}
 
 
 def _destinations(channel: ChannelName, policies: Policies) -> Iterator[str]:
     for account in policies.accounts:
-        escalation = account.balance.escalation if account.balance else None
-        if channel in _channels(account) or (escalation and channel in escalation.channels):
+        if channel in _channels(account):
             yield _called(account, policies)
     for workspace in policies.workspaces:
         if channel in _channels(workspace):

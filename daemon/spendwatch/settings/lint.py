@@ -233,17 +233,16 @@ def _about_currency(currency: Currency, billed: Collection[Currency]) -> str:
 
 def used_channels(policies: Policies) -> set[ChannelName]:
     """Return the channels over which anything may be sent."""
-    used = set(policies.operators)
+    used = {*policies.operators, *(policies.operators_escalate.channels if policies.operators_escalate else ())}
     every: list[AccountPolicy | WorkspacePolicy] = [*policies.accounts, *policies.workspaces]
     for one in every:
         for part in (one, *one.budgets):
             usual = part.channels or one.channels
             used.update(channels_of(part.thresholds, usual), usual if part.spike else ())
         used.update(one.month_closed)
+        used.update(one.escalate.channels if one.escalate else ())
     for one in policies.accounts:
-        used.update(one.channels if one.learns else ())
-        if one.balance:
-            used.update(one.channels, one.balance.escalation.channels if one.balance.escalation else ())
+        used.update(one.channels if one.learns or one.balance else ())
     return used
 
 

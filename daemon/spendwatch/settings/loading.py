@@ -103,8 +103,12 @@ def _still_heard(policy: WorkspacePolicy, settings: Settings, defaults: Defaults
     def points(thresholds: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
         return tuple(replace(one, channels=there(one.channels)) for one in thresholds)
 
+    escalate = policy.escalate
+    if escalate and (left := there(escalate.channels)):
+        escalate = replace(escalate, channels=left)
     return replace(
         policy,
+        escalate=escalate,
         channels=there(policy.channels) or defaults.channels,
         thresholds=points(policy.thresholds),
         budgets=tuple(replace(one, channels=there(one.channels), thresholds=points(one.thresholds)) for one in policy.budgets),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 
 from spendwatch.domain.period import PeriodKind
@@ -31,6 +32,7 @@ from spendwatch.settings.schema import (
     BudgetPart,
     ChinaLinks,
     DaemonFile,
+    EscalationPart,
     InternationalLinks,
     ManualBalancePart,
     MatchPart,
@@ -45,6 +47,8 @@ class Defaults:
 
     thresholds: tuple[Threshold, ...]
     channels: tuple[ChannelName, ...]
+    remind: timedelta | None = None
+    escalate: Escalation | None = None
 
     @classmethod
     def of(cls, daemon: DaemonFile) -> Defaults:
@@ -52,6 +56,8 @@ class Defaults:
         return cls(
             tuple(part.threshold for part in daemon.defaults.thresholds),
             _channels(daemon.defaults.channels, tuple(daemon.channels)),
+            daemon.defaults.remind,
+            _escalation(daemon.defaults.escalate, None),
         )
 
 
@@ -65,11 +71,13 @@ def policies(daemon: DaemonFile, workspaces: Iterable[WorkspacePolicy]) -> Polic
     return Policies(
         accounts=tuple(_account_policy(name, part, defaults) for name, part in daemon.accounts.items()),
         workspaces=workspaces,
-        operators=_channels(daemon.operators, defaults.channels),
+        operators=_channels(daemon.operators.channels, defaults.channels),
         products=tuple(daemon.products),
         month_final_on=daemon.month_final_on,
         names=Names(names),
         links={site: _links(getattr(daemon.links, site.value)) for site in Site},
+        operators_remind=daemon.operators.remind or defaults.remind,
+        operators_escalate=_escalation(daemon.operators.escalate, defaults.escalate),
     )
 
 
@@ -89,7 +97,8 @@ def workspace_policy(said: WorkspaceFile, accounts: Mapping[str, AccountPart], d
         thresholds=_thresholds(said, defaults),
         budgets=_finer_budgets(said, defaults),
         channels=_channels(said.channels, defaults.channels),
-        remind=said.remind,
+        remind=said.remind or defaults.remind,
+        escalate=_escalation(said.escalate, defaults.escalate),
         counts=said.counts,
         spike=_spike(said),
         month_closed=_month_closed(said, defaults),
@@ -107,7 +116,8 @@ def _account_policy(name: str, part: AccountPart, defaults: Defaults) -> Account
         budgets=_finer_budgets(part, defaults),
         channels=_channels(part.channels, defaults.channels),
         balance=None if part.balance is None else _balance_policy(part.balance),
-        remind=part.remind,
+        remind=part.remind or defaults.remind,
+        escalate=_escalation(part.escalate, defaults.escalate),
         counts=part.counts,
         free_quota=part.free_quota,
         plans=part.plans,
@@ -128,15 +138,17 @@ def _spike(part: AccountPart | WorkspaceFile | BudgetPart) -> Decimal | None:
 
 
 def _balance_policy(part: BalancePart) -> BalancePolicy:
-    escalate = part.escalate
     return BalancePolicy(
         cash=part.cash if isinstance(part, ManualBalancePart) else None,
         credit=part.credit if isinstance(part, ManualBalancePart) else Decimal(0),
         floors=tuple(sorted(part.floors)),
         runway=tuple(sorted(part.runway)),
-        escalation=None if escalate is None else Escalation(escalate.after, _channels(escalate.channels, ())),
         stale_after=None if isinstance(part, ManualBalancePart) else part.stale_after,
     )
+
+
+def _escalation(part: EscalationPart | None, default: Escalation | None) -> Escalation | None:
+    return Escalation(part.after, _channels(part.channels, ()), part.severity) if part else default
 
 
 def _thresholds(part: AccountPart | WorkspaceFile | BudgetPart, defaults: Defaults) -> tuple[Threshold, ...]:

@@ -14,7 +14,7 @@ from spendwatch.channels.config import ChannelConfig
 from spendwatch.domain.commodity import MODEL_STUDIO
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import PeriodKind
-from spendwatch.domain.policy import ChannelName, Page, Site, Threshold
+from spendwatch.domain.policy import ChannelName, Page, Severity, Site, Threshold
 from spendwatch.domain.scope import Counts, Dimension, portion_of
 from spendwatch.fields import ByKey, Closed, one_text
 from spendwatch.settings.layers import MainLayers
@@ -214,19 +214,18 @@ class BudgetPart(_Budgeted):
         return self
 
 
-class EscalationPart(Closed):
-    """Additional channels if the account stays overdue for that long."""
-
-    after: EscalateAfter
-    channels: ChannelNames
-
-
 class _Heard(Closed):
     """When to notify about the balance."""
 
     floors: Floors = Field(default_factory=list)
     runway: RunwayThresholds = Field(default_factory=list)
-    escalate: EscalationPart | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _escalates_elsewhere(cls, value: object) -> object:
+        if isinstance(value, dict) and "escalate" in value:
+            _refuse_at("escalate", "stands in the account itself, beside `balance`: it is for all alerts of the account")
+        return value
 
 
 class ManualBalancePart(_Heard):
@@ -269,12 +268,26 @@ def _switched(value: object) -> object:
     return {} if text == "true" else None
 
 
-class _Watched(_Budgeted):
+class EscalationPart(Closed):
+    """Additional channels if an alert fires for that long and nobody acknowledges it."""
+
+    after: EscalateAfter
+    channels: ChannelNames
+    severity: Severity = Severity.WARNING
+
+
+class _Persistent(Closed):
+    """What follows while an alert goes on."""
+
+    remind: Remind | None = None
+    escalate: EscalationPart | None = None
+
+
+class _Watched(_Budgeted, _Persistent):
     budgets: list[BudgetPart] = Field(default_factory=list)
     console_spend: PeriodAmountPart | None = None
     untagged_spend: dict[Title, AmountPart] = Field(default_factory=dict)
     channels: ChannelNames | None = None
-    remind: Remind | None = None
     month_closed: Annotated[MonthClosedPart | None, BeforeValidator(_switched)] = None
 
     @model_validator(mode="after")
@@ -314,8 +327,19 @@ class AccountPart(_Watched):
     plans: WholeDays | None = None
 
 
-class DefaultsPart(Closed):
-    """What holds where an account or a workspace says nothing itself."""
+class OperatorsPart(_Persistent):
+    """Who is notified of failures, like `{channels: [ops], remind: 12h}`; without more it is written as `[ops]` alone."""
+
+    channels: ChannelNames | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, value: object) -> object:
+        return value if isinstance(value, dict) else {"channels": value}
+
+
+class DefaultsPart(_Persistent):
+    """What holds where an account, a workspace or the operators say nothing themselves."""
 
     thresholds: ShareThresholds = Field(default_factory=lambda: list(USUAL_THRESHOLDS), validate_default=True)
     channels: ChannelNames | None = None
@@ -398,7 +422,7 @@ class DaemonFile(BaseSettings):
     names: NamesPart = Field(default_factory=NamesPart)
     links: LinksPart = Field(default_factory=LinksPart)
     channels: Annotated[dict[Name, ChannelConfig], Field(min_length=1)]
-    operators: ChannelNames | None = None
+    operators: OperatorsPart = Field(default_factory=OperatorsPart)
 
     def __init__(self, layers: MainLayers) -> None:
         """Validate what the layers say together."""

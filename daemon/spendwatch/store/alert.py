@@ -45,7 +45,10 @@ def put_alerts(connection: Connection, alerts: Iterable[Alert]) -> None:
 
 
 def _change_course(insertion: Insertion) -> Insertion:
-    course = {name: insertion.excluded[name] for name in ("state", "resolved_at", "told_at", "times_told", "told_amount")}
+    course = {
+        name: insertion.excluded[name]
+        for name in ("state", "resolved_at", "told_at", "times_told", "told_amount", "escalated_at", "lapsed")
+    }
     return insertion.on_conflict_do_update(index_elements=[alert.c.id], set_=course)
 
 

@@ -11,6 +11,7 @@ from spendwatch.domain.alert import AlertId, AlertState
 from spendwatch.domain.notification import Delivery, DeliveryState, Notification
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
+from spendwatch.store.acknowledgement import acknowledge, acknowledgements_made, take_back
 from spendwatch.store.alert import alert, alerts_beginning, alerts_listed, alerts_that_matter, put_alerts
 from spendwatch.store.database import Book, reads, writes
 from spendwatch.store.delivery import deliveries, delivery, put_deliveries, select_deliveries
@@ -34,6 +35,9 @@ class AlertBook(Book):
     find_silence = reads(silences_beginning)
     add_silence = writes(add_silence)
     end_silence = writes(end_silence)
+    acknowledgements = reads(acknowledgements_made)
+    acknowledge = writes(acknowledge)
+    take_back = writes(take_back)
 
     def commit(self, verdict: Verdict, targets: Mapping[ChannelName, Sequence[str]], *, now: datetime) -> int:
         """Store alerts, and for each notification one delivery a channel and target: all of it or nothing.

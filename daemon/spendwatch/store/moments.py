@@ -9,6 +9,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from spendwatch.domain.alert import AlertState
 from spendwatch.domain.period import FIRST_RELEASE
+from spendwatch.store.acknowledgement import acknowledgement
 from spendwatch.store.alert import alert
 from spendwatch.store.attempt import attempt
 from spendwatch.store.balance_book import balance_health
@@ -25,11 +26,10 @@ _AHEAD = timedelta(minutes=1)
 """The clocks of two machines that take turns may differ by so much."""
 
 _BY_AGE = (source_health, account_bills, channel_health, balance_health, balance_watch)
-_NOTED = tuple(
-    column
-    for table in (*_BY_AGE, alert, attempt, late, rejection, original)
-    for column in table.c
-    if isinstance(column.type, Moment)
+_TABLES = (*_BY_AGE, alert, attempt, late, rejection, original)
+_NOTED = (
+    *(column for table in _TABLES for column in table.c if isinstance(column.type, Moment)),
+    acknowledgement.c.at,  # until when it lasts lies ahead
 )
 """What waits and ages go by. What a person reads afterwards (the audit, notifications, deliveries) stays as it was written."""
 

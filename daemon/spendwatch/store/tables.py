@@ -1,6 +1,7 @@
 """Every table of the ledger: what migrations must build."""
 
 from spendwatch.store import (  # noqa: F401 -- each adds its tables to the metadata
+    acknowledgement,
     alert,
     attempt,
     audit,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spendwatch.domain.errors import ConfigError
-from spendwatch.domain.policy import BalancePolicy, Escalation, Threshold
+from spendwatch.domain.policy import BalancePolicy, Threshold
 from spendwatch.settings import Outside, Settings, load, reload
 from spendwatch.settings.resolve import BalanceSettings
 from spendwatch.settings.schema import ApiBalancePart, FileBalancePart, UrlBalancePart
@@ -103,7 +103,7 @@ def test_an_endpoint_may_stand_in_the_environment_alone(house: House) -> None:
 def test_the_api_may_have_rights_of_its_own(house: House) -> None:
     house.secret("ram-id", "LTAIexample\n")
     house.secret("ram-secret")
-    loaded = house.load("{from: api, key_id_file: ram-id, secret_file: ram-secret, escalate: {after: 4h, channels: [boss]}}")
+    loaded = house.load("{from: api, key_id_file: ram-id, secret_file: ram-secret}")
     config = only(loaded)
     assert isinstance(config, ApiBalancePart)
     assert (config.provider, config.has_own_access, config.source) == (Provider.KEY, True, None)
@@ -111,9 +111,6 @@ def test_the_api_may_have_rights_of_its_own(house: House) -> None:
     assert config.secret.get_secret_value() == "hunter2"
     assert (config.poll, config.stale_after) == (timedelta(hours=1), timedelta(hours=6))
     assert {"hunter2", "LTAIexample"} <= set(loaded.secrets)
-    balance = loaded.accounts[0].balance
-    assert balance
-    assert balance.escalation == Escalation(timedelta(hours=4), ("boss",))  # type: ignore[arg-type]  # a name is a text
 
 
 def test_what_is_asked_of_a_role_needs_no_secret_and_its_token_has_its_whole_path(house: House) -> None:
