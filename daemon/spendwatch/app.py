@@ -26,6 +26,7 @@ from spendwatch.domain.errors import ConfigMistake, LedgerDamagedError, LedgerUn
 from spendwatch.domain.notification import HoldReason
 from spendwatch.domain.period import PeriodClose, closes_at, open_periods
 from spendwatch.domain.policy import AccountPolicy, ChannelName
+from spendwatch.domain.policy_changes import policy_changes
 from spendwatch.domain.routing import FIRST_GATHERING, FOLLOW_UP, GATHERING
 from spendwatch.domain.statement import AccountId, ReadingHints, SourceName
 from spendwatch.jobs.assess import assess
@@ -126,6 +127,8 @@ class App:
         self._monotonic = monotonic
         self._assessing = threading.Lock()
         self.follow_up = FOLLOW_UP
+        self.is_complete = False
+        """Whether no file of the configuration was left aside because of its mistakes."""
         """How long messages wait for each other after a digest; zero where nothing comes after this round."""
         self._gathering: dict[str, timedelta] = {}
         """What goes on whose messages come together, and how long they wait for its end."""
@@ -365,6 +368,7 @@ class App:
         return replace(
             surroundings_of(self.settings, self.channels),
             is_amid=bool(self._gathering),
+            is_complete=self.is_complete,
             config_mistakes=tuple(str(mistake) for mistake in self.config_mistakes),
             clock_trouble=self.clock_watch.trouble_at(now),
             troubles=self.store.outbox.dead_since(now - _DEAD_TOLD),
@@ -441,6 +445,8 @@ class App:
             hide(secret)
         self.settings = fixed
         self._furnish()
+        for change in policy_changes(before.policies, fixed.policies):
+            log.info("policy_changed", change=change)
         log.info("config_reloaded", workspaces=len(self.settings.policies.workspaces), mistakes=len(self.config_mistakes))
 
     async def once(self) -> list[IngestResult]:

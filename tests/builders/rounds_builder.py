@@ -150,7 +150,7 @@ class Rounds:
         """Let time pass, assess once, and return what was said."""
         self.now += after
         before = len(self.book.said)
-        around = Surroundings(self.policies, ZONE, TARGETS, {})
+        around = Surroundings(self.policies, ZONE, TARGETS, {}, is_complete=True)
         assess(self.ledger, self.book, self.health, around, now=self.now, balances=self.balances, insight=self.insight)
         return self.book.said[before:]
 

@@ -390,6 +390,9 @@ ENGLISH = Phrases(
     somebody="somebody",
     operators="failures of sources, files and channels",
     ended_lead="It lasted from {since} to {created}.",
+    unwatched="{name} is no longer watched",
+    unwatched_lead="The configuration was changed, so there are no more messages about this: {rule}. It lasted from {since} to "
+    "{created}.",
     budget_raised="The budget was raised from {before} to {now}, and {spend} is spent. It lasted from {since} to {created}.",
     escalated_lead="Others were notified when it began, on {since}. You are notified because it has not ended after {after}, "
     "and nobody has acknowledged it.",

@@ -117,6 +117,8 @@ def _headline(words: Words) -> str:
             return words.put(words.texts.fired)
         case Reason.REPEATED | Reason.ESCALATED:
             return words.put(words.texts.repeated)
+        case Reason.RESOLVED if words.facts.is_unwatched:
+            return words.put(words.phrases.unwatched)
         case Reason.RESOLVED:
             ending = words.put(words.texts.resolved)
             return words.put(words.phrases.by_figures, ending=ending) if words.facts.by_settlement else ending
@@ -154,6 +156,8 @@ def _acknowledged(words: Words) -> str:
 
 
 def _what_it_is(words: Words) -> str:
+    if words.facts.is_unwatched:
+        return words.put(words.phrases.unwatched_lead)
     if not words.holds and words.facts.by_settlement:
         return words.put(words.phrases.ended_by_settlement)
     if words.holds and (found := words.facts.discrepancy) and found.kind in words.phrases.discrepancy_leads:
@@ -209,7 +213,7 @@ def _sections(words: Words) -> Iterator[Section]:
     if facts.discrepancy and (file := facts.discrepancy.file):
         yield Points(phrases.bills, (clean(file, NAME_LENGTH),))
     if not words.holds:
-        if rule.is_about_balance and (points := tuple(_ending(words))):
+        if rule.is_about_balance and not facts.is_unwatched and (points := tuple(_ending(words))):
             yield Points("", points)
         return
     if facts.detail and rule is not Rule.STALE and not words.is_test:

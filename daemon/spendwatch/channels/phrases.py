@@ -136,6 +136,9 @@ class Phrases:
     """What operators are told of."""
     ended_lead: str
     budget_raised: str
+    unwatched: str
+    """What a message says that something is no longer watched."""
+    unwatched_lead: str
     escalated_lead: str
     acknowledged: str
     acknowledged_with: str

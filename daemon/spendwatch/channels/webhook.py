@@ -163,6 +163,7 @@ def facts_json(facts: Facts, zone: tzinfo) -> dict[str, object]:
         "forecast_reason": "too_old" if facts.too_old and facts.spend else None,
         "top_up": top_up and json_fields(top_up, zone=zone, amount="amount", currency="amount.currency", seen_at="seen_at"),
         "by_settlement": facts.by_settlement,
+        "unwatched": facts.is_unwatched,
         **json_fields(facts, zone=zone, data_until="data_until", data_lags="lags"),
         "used_on": {category.value: day.isoformat() for category, day in facts.used_on},
         **json_fields(facts, "last_bill_at", "held_since", "held_until", "held_by", zone=zone),

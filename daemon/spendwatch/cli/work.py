@@ -54,6 +54,7 @@ def run(place: Place, log_format: str) -> None:
         )
         heartbeat = Heartbeat(os.environ, time.monotonic, settings.heartbeat)
         app = App(settings, store, progress=lambda *_: _progressed(heartbeat, app))
+        app.is_complete = True
         # What was loaded stays for good: the collector need not look at it again while ten thousand alerts are made.
         gc.freeze()
         try:
@@ -113,6 +114,7 @@ def once(place: Place, log_format: str, *, dry_run: bool, as_json: bool) -> int:
 
 def _round(settings: Settings, store: Store) -> int:
     app = App(settings, store)
+    app.is_complete = True
     settled: list[Settled] = []
     app.on_settled = settled.append
     try:

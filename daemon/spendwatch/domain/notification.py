@@ -122,6 +122,8 @@ class Facts:
     """Whether a channel's receiver asked never to be called again."""
     lags: bool = False
     """Whether the figures are those of the billing API, which is late and leaves out what is not settled yet."""
+    is_unwatched: bool = False
+    """Whether it ended because the configuration no longer watches it."""
     escalated_after: timedelta | None = None
     """For how long it has been firing when additional channels are notified."""
     acknowledged: Acknowledgement | None = None
@@ -178,7 +180,8 @@ class Notification:
             return f"{self.rule.type}.{self.facts.report.cadence}"
         if self.state is AlertState.FIRING or self.reason is Reason.DIGEST:
             return self.rule.type
-        return "balance.recovered" if self.rule.is_about_balance else "alert.resolved"
+        is_back = self.rule.is_about_balance and not self.facts.is_unwatched
+        return "balance.recovered" if is_back else "alert.resolved"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from spendwatch.domain.thresholds import threshold_conditions
 from spendwatch.jobs.balance_conditions import judge_balances
 from spendwatch.jobs.balances import survey
 from spendwatch.jobs.bill_conditions import LATE_WATCHED, bill_conditions, late_periods
+from spendwatch.jobs.closings import closing_conditions
 from spendwatch.jobs.conditions import Surroundings, foreign_conditions, health_conditions
 from spendwatch.jobs.days_and_weeks import ShortStandings, kinds_of, open_labels, stand_short
 from spendwatch.jobs.enrichment import Watched, enriched
@@ -64,7 +65,7 @@ def assess(
         periods = open_periods(now, around.zone, final_on=around.policies.month_final_on)
         fresh = Freshness(now, around.stale_after, health.account_bills())
         here = _Round(view, around, fresh, balances, insight, AlertsKnown(book.known(), book.acknowledgements()), periods)
-        judged = _judge(here, health)
+        judged = _judge(here, health, book)
     # What is to be remembered is written down before what follows from it: after a crash between, it follows again.
     if judged.looks and balances:
         balances.remember(judged.looks)
@@ -78,6 +79,7 @@ def assess(
     else:
         new = _commit_foreseen(here, routed, judged.foreseen, book)
     insight.judged_days = judged.short.judged
+    insight.closed_by = around.policies
     return new
 
 
@@ -157,7 +159,7 @@ class _Judged:
     """Those of days and weeks that may be new."""
 
 
-def _judge(here: _Round, health: Health) -> _Judged:
+def _judge(here: _Round, health: Health, book: AlertBook) -> _Judged:
     view, around, policies, now = here.view, here.around, here.policies, here.now
     conditions: list[Condition] = []
     late = view.ledger.late(now - LATE_WATCHED)
@@ -191,7 +193,10 @@ def _judge(here: _Round, health: Health) -> _Judged:
         if here.compares(standings, watched):
             compared, foreseen = here.compare(view, standings, watched)
             conditions += compared
-    labels = open_labels(now) | {period.label for period in judged}
+    months = frozenset(period.label for period in judged)
+    if around.is_complete and here.insight.closed_by is not policies:
+        conditions += closing_conditions(book, here.known, conditions, watched, months)
+    labels = open_labels(now) | months
     over = expire(here.known, conditions, labels, now=now)
     return _Judged(_in_full(here, view, conditions, told, over), looks, learns, standings, watched, foreseen, short)
 

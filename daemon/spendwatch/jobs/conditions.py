@@ -38,6 +38,8 @@ class Surroundings:
     """Every channel, with those it reaches."""
     stale_after: Mapping[SourceName, timedelta]
     config_mistakes: tuple[str, ...] = ()
+    is_complete: bool = False
+    """Whether no part of the configuration was left aside, so that what it does not watch is really not to be watched."""
     clock_trouble: str = ""
     """What was wrong with the clock lately."""
     troubles: Mapping[tuple[ChannelName, str], str] = field(default_factory=dict)

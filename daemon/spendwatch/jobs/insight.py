@@ -22,6 +22,8 @@ class Insight:
         """Know nothing yet."""
         self.paces = RunRates()
         self.judged_days = JudgedDays()
+        self.closed_by: Policies | None = None
+        """By which policies it was looked for what is no longer watched."""
         self._looked_at: datetime | None = None
         self._foreseen: tuple[tuple[int, BillingPeriod], Policies] | None = None
         self._kept: tuple[int, dict[Hashable, Any]] = (-1, {})

@@ -1,0 +1,97 @@
+"""What a reload means for alerts that fire, and what becomes of those of a month that is over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from rounds_builder import BOSS, FINANCE, Rounds
+from spendwatch.domain.alert import Rule
+from spendwatch.domain.notification import Notification, Reason
+from spendwatch.domain.policy import BalancePolicy, Threshold, WorkspacePolicy
+from spendwatch.domain.statement import WorkspaceId
+from spendwatch.store.database import Database
+from store_builders import row
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+USUAL = tuple(Threshold(share=Decimal(share)) for share in ("0.5", "0.8", "1"))
+RESEARCH = WorkspaceId("llm-a")
+POLICY = WorkspacePolicy(RESEARCH, "Research", budget=Decimal(100), thresholds=USUAL, channels=(FINANCE, BOSS))
+
+
+@pytest.fixture
+def rounds(database: Database) -> Rounds:
+    return Rounds(database, None, (POLICY,))
+
+
+def spend(rounds: Rounds, day: date, amount: str) -> None:
+    rounds.bill(day, row(amount, workspace=RESEARCH))
+
+
+def short(said: list[Notification]) -> list[tuple[str, Reason, str]]:
+    return [(one.type, one.reason, one.facts.threshold) for one in said]
+
+
+def test_a_workspace_that_is_removed_ends_its_alerts_with_a_word_to_all_who_heard_of_them(rounds: Rounds) -> None:
+    spend(rounds, date(2026, 9, 1), "85")
+    assert short(rounds.round()) == [("spend.threshold_reached", Reason.FIRED, "80%")]
+    rounds.wanted(None)
+    (said,) = rounds.round(after=HOUR)
+    assert (said.type, said.reason, said.facts.is_unwatched, said.facts.name) == (
+        "alert.resolved",
+        Reason.RESOLVED,
+        True,
+        "Research",
+    )
+    assert set(said.channels) == {FINANCE, BOSS}
+    assert not [alert for alert in rounds.book.known() if alert.is_firing]
+    assert rounds.round(after=HOUR) == []
+    rounds.wanted(None, POLICY)
+    assert short(rounds.round(after=HOUR)) == [("spend.threshold_reached", Reason.FIRED, "80%")], (
+        "watched anew, it is told anew"
+    )
+
+
+def test_a_floor_that_is_removed_is_no_recovery(rounds: Rounds) -> None:
+    balance = BalancePolicy(cash=Decimal(500), floors=(Decimal(1000),))
+    rounds.wanted(balance, POLICY)
+    spend(rounds, date(2026, 9, 1), "1")
+    assert [one.type for one in rounds.round()] == ["balance.low"]
+    rounds.wanted(replace(balance, floors=()), POLICY)
+    (said,) = rounds.round(after=HOUR)
+    assert (said.type, said.facts.is_unwatched) == ("alert.resolved", True)
+
+
+def test_a_raised_budget_is_told_once_with_both_amounts(rounds: Rounds) -> None:
+    spend(rounds, date(2026, 9, 1), "85")
+    rounds.round()
+    rounds.wanted(None, replace(POLICY, budget=Decimal(150)))
+    (said,) = rounds.round(after=HOUR)
+    assert short([said]) == [("alert.resolved", Reason.RESOLVED, "80%")]
+    assert [str(money) for money in (said.facts.budget_before, said.facts.budget)] == ["CNY 100.00", "CNY 150.00"]
+    assert rounds.round(after=HOUR) == []
+    rounds.wanted(None, POLICY)
+    assert short(rounds.round(after=HOUR)) == [("spend.threshold_reached", Reason.FIRED, "80%")]
+    assert rounds.round(after=HOUR) == []
+
+
+def test_a_month_that_rolls_over_goes_on_until_it_is_final_and_its_late_lines_fire_for_it(rounds: Rounds) -> None:
+    rounds.now = datetime(2026, 9, 30, 15, 59, 59, tzinfo=UTC)
+    """The last second of September in the billing zone."""
+    spend(rounds, date(2026, 9, 29), "60")
+    assert short(rounds.round()) == [("spend.threshold_reached", Reason.FIRED, "50%")]
+    assert rounds.round(after=timedelta(seconds=1)) == [], "October begins, and September stays open"
+    spend(rounds, date(2026, 9, 30), "25")
+    (late,) = rounds.round(after=HOUR)
+    assert (late.facts.period, late.facts.threshold) == ("2026-09", "80%")
+    spend(rounds, date(2026, 10, 1), "55")
+    (first,) = rounds.round(after=DAY)
+    assert (first.facts.period, first.facts.threshold) == ("2026-10", "50%")
+    assert {alert.key.period for alert in rounds.book.known() if alert.is_firing} == {"2026-09", "2026-10"}
+    rounds.now = datetime(2026, 10, 4, 16, 0, tzinfo=UTC)
+    assert rounds.round() == [], "September is final: its alerts end without a word"
+    assert {alert.key.period for alert in rounds.book.known() if alert.is_firing} == {"2026-10"}
+    assert not [alert for alert in rounds.book.known() if alert.key.rule is Rule.CORRECTED]
