@@ -212,9 +212,6 @@ class AlertBook(Protocol):
     def known(self) -> Sequence[Alert]:
         """Return every alert that may still matter: firing ones, those of open periods, the latest episode of each matter."""
 
-    def notifications_of(self, which: AlertId) -> Sequence[Notification]:
-        """Return the notifications of an alert, the oldest first."""
-
     def acknowledgements(self) -> Sequence[Acknowledgement]:
         """Return who takes care of which alert, or did."""
 
