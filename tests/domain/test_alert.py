@@ -75,6 +75,7 @@ def test_what_belongs_to_a_month_or_happens_once_has_no_episodes() -> None:
         Rule.UNASSIGNED_SPEND,
         Rule.UNTAGGED,
         Rule.DIGEST,
+        Rule.REPORT,
         Rule.PLAN_ORDERED,
         Rule.REJECTED,
         Rule.DIFFERING,
