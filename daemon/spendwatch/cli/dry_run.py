@@ -20,7 +20,7 @@ from spendwatch.cli.outcome import Outcome, exit_code, say_outside
 from spendwatch.cli.screen import print_json
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import LedgerUnavailableError, SourceUnavailableError
-from spendwatch.domain.notification import DeliveryState, Notification
+from spendwatch.domain.notification import DeliveryState, Notification, NotificationId
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.statement import BillFile, SourceName
@@ -55,10 +55,12 @@ class HeardBook(AlertBook):
         """Nothing is said yet."""
         super().__init__(database)
         self.said: list[Notification] = []
+        self._ways: dict[NotificationId, tuple[ChannelName, ...]] = {}
 
     def commit(self, verdict: Verdict, targets: Mapping[ChannelName, Sequence[str]], *, now: datetime) -> int:
         """Store alerts and deliveries; what is to be delivered to somebody is said."""
         new = super().commit(verdict, targets, now=now)
+        self._ways |= {one.id: one.channels for one in verdict.notifications if one.id not in self._ways}
         if new:
             for one in verdict.sent:
                 if any(targets.get(channel) for channel in one.channels):
@@ -71,8 +73,8 @@ class HeardBook(AlertBook):
         if before is None:
             self.said.append(one)
         else:
-            channels = dict.fromkeys((*self.said[before].channels, *one.channels))
-            self.said[before] = replace(one, channels=tuple(channels))
+            channels = {*self.said[before].channels, *one.channels}
+            self.said[before] = replace(one, channels=tuple(name for name in self._ways[one.id] if name in channels))
 
 
 @contextmanager
