@@ -103,10 +103,10 @@ class AlertsKnown:
         """Return the alerts of one rule and scope, whatever their threshold."""
         return self._by_scope.get((rule, scope, period), ())
 
-    def was_escalated(self, key: AlertKey, before: datetime) -> bool:
-        """Return whether additional channels were notified before that moment of what has this key and fires."""
+    def escalated_at(self, key: AlertKey) -> datetime | None:
+        """Return when additional channels were notified of what has this key and fires."""
         found = self._latest.get(key)
-        return bool(found and found.is_firing and found.escalated_at and found.escalated_at <= before)
+        return found.escalated_at if found and found.is_firing else None
 
     def acknowledged(self, matter: Matter, now: datetime) -> Acknowledgement | None:
         """Return who takes care of the matter now."""
@@ -241,8 +241,9 @@ def _say_all(alert: Alert, reason: Reason, together: Sequence[Condition], known:
 
 
 def _channels(together: Sequence[Condition], known: AlertsKnown, before: datetime) -> tuple[ChannelName, ...]:
-    """Return the channels of all of these, with those to which they were escalated before that moment."""
-    escalated = (one.escalate.channels for one in together if one.escalate and known.was_escalated(one.key, before))
+    """Return the channels of all of these, with those to which they were escalated, unless that was after that moment."""
+    heard = [(at, one.escalate.channels) for one in together if one.escalate and (at := known.escalated_at(one.key))]
+    escalated = [names for _, names in heard] if all(at <= before for at, _ in heard) else []
     found = (*(one.channels for one in reversed(together)), *escalated)
     return tuple(dict.fromkeys(name for names in found for name in names))
 
