@@ -254,7 +254,8 @@ def play(seed: int, folder: Path, sink: HttpSink, reader: ReadingProcess, empty_
             step = world.kill if number == kill_at else source.choice(steps(world))
             world.counts[step.__name__] += 1
             step()
-            world.look()
+            if step not in {world.receiver, world.silence}:  # they change nothing by themselves
+                world.look()
         world.settle()
         world.check()
         with pytest.raises(LedgerUnavailableError):
@@ -268,7 +269,7 @@ def play(seed: int, folder: Path, sink: HttpSink, reader: ReadingProcess, empty_
 def test_whatever_happens_in_any_order_the_promises_hold(
     request: pytest.FixtureRequest, tmp_path: Path, sink: HttpSink, shared_reader: ReadingProcess, empty_ledger: Path
 ) -> None:
-    many, counts = 2000 if request.config.getoption("--long") else 20, Counter[str]()
+    many, counts = 2000 if request.config.getoption("--long") else 16, Counter[str]()
     for seed in range(many):
         folder = tmp_path / str(seed)
         try:
