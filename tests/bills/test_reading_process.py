@@ -24,7 +24,7 @@ from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.bills.client.reading import SLOWEST, rows_from
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from spendwatch.domain.merging import Held, Plan, plan_change
-from spendwatch.domain.statement import BillFile, Digest, SourceName, Statement
+from spendwatch.domain.statement import BillFile, Digest, SourceName, SpendRow, Statement
 
 BIG = 300_000
 
@@ -356,13 +356,23 @@ def test_a_message_that_is_not_whole_or_too_long_fails_the_reading(
 
 
 @pytest.mark.parametrize(
-    ("place", "value"),
-    [(11, "gift"), (12, "yuan"), (13, "1e5"), (13, "NaN"), (13, "0.00000000001"), (13, 1.5), (14, -1), (15, "")],
+    ("column", "value"),
+    [
+        ("charge", "gift"),
+        ("currency", "yuan"),
+        ("billed_cost", "1e5"),
+        ("billed_cost", "NaN"),
+        ("billed_cost", "0.00000000001"),
+        ("billed_cost", 1.5),
+        ("lines", -1),
+        ("outstanding", ""),
+    ],
 )
-def test_a_roll_up_that_makes_no_sense_is_not_believed(place: int, value: object) -> None:
-    row: list[object] = [*["x"] * 11, "usage", "CNY", "1.25", 1, None]
+def test_a_roll_up_that_makes_no_sense_is_not_believed(column: str, value: object) -> None:
+    sound = {"charge": "usage", "currency": "CNY", "billed_cost": "1.25", "lines": 1, "outstanding": None}
+    row: list[object] = [sound.get(name, "x") for name in SpendRow._fields]
     assert next(rows_from(json.dumps([row]).encode())).billed_cost == Decimal("1.25")
-    row[place] = value
+    row[SpendRow._fields.index(column)] = value
     with pytest.raises(ReaderFailedError, match="invalid message"):
         list(rows_from(json.dumps([row]).encode()))
 
