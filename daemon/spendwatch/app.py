@@ -127,9 +127,9 @@ class App:
         self._monotonic = monotonic
         self._assessing = threading.Lock()
         self.follow_up = FOLLOW_UP
+        """How long messages wait for each other after a digest; zero where nothing comes after this round."""
         self.is_complete = False
         """Whether no file of the configuration was left aside because of its mistakes."""
-        """How long messages wait for each other after a digest; zero where nothing comes after this round."""
         self._gathering: dict[str, timedelta] = {}
         """What goes on whose messages come together, and how long they wait for its end."""
         sweep(settings.spool / "reading")
