@@ -1,9 +1,9 @@
 """Random sequences of everything that happens to the program, checked against a small model of what must be true.
 
-Bills (new, older, the same, broken), time, reloads, silences, a receiver that fails, the program that breaks off, and the real
-program that is killed. Afterwards: amounts are the exact sum of the newest lines (I1, I2), whatever was to be told has arrived
-(I3), twice only where an answer may have been lost (I4), and nothing that nobody wrote down (I5); every bill file is in one
-place (I6); a rebuilt ledger says the same (I7); a second daemon is refused (I8); no alert is told twice.
+Bills (new, older, the same, broken), time, reloads, silences, acknowledgements, a receiver that fails, the program that breaks
+off, and the real program that is killed. Afterwards: amounts are the exact sum of the newest lines (I1, I2), whatever was to be
+told has arrived (I3), twice only where an answer may have been lost (I4), and nothing that nobody wrote down (I5); every bill
+file is in one place (I6); a rebuilt ledger says the same (I7); a second daemon is refused (I8); no alert is told twice.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from past_month import MonthHome
 from servers_http import Fault, HttpSink, Reply
 from spendwatch.app import App
 from spendwatch.bills.client.process import ReadingProcess
+from spendwatch.domain.alert import Acknowledgement
 from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.notification import DeliveryState, Reason
 from spendwatch.domain.period import BillingPeriod
@@ -152,6 +153,12 @@ class World:
         ends = now + timedelta(hours=self.source.randint(1, 12))
         self.store.book.add_silence(Silence(f"s{number}", now, ends, "a test", rule=rule))
 
+    def acknowledge(self) -> None:
+        firing, now = [one for one in self.store.book.known() if one.is_firing], self.home.now.astimezone(UTC)
+        if firing:
+            until = self.source.choice([None, now + timedelta(hours=self.source.randint(1, 30))])
+            self.store.book.acknowledge([Acknowledgement(self.source.choice(firing).id, "a test", now, until)], [])
+
     def receiver(self) -> None:
         assert self.home.hook
         answers = [Reply(), Reply(), Reply(500), Reply(503, delay=0.01), Reply(fault=Fault.CUT)]
@@ -228,7 +235,16 @@ class World:
 
 def steps(world: World) -> Sequence[Callable[[], None]]:
     many = [world.new_bill] * 4 + [world.time] * 4 + [world.receiver] * 2
-    return [*many, world.older_bill, world.same_bill, world.broken_bill, world.reload, world.silence, world.crash]
+    return [
+        *many,
+        world.older_bill,
+        world.same_bill,
+        world.broken_bill,
+        world.reload,
+        world.silence,
+        world.acknowledge,
+        world.crash,
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +270,7 @@ def play(seed: int, folder: Path, sink: HttpSink, reader: ReadingProcess, empty_
             step = world.kill if number == kill_at else source.choice(steps(world))
             world.counts[step.__name__] += 1
             step()
-            if step not in {world.receiver, world.silence}:  # they change nothing by themselves
+            if step not in {world.receiver, world.silence, world.acknowledge}:  # they change nothing by themselves
                 world.look()
         world.settle()
         world.check()

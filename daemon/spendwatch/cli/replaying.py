@@ -16,7 +16,7 @@ from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli.outcome import IMPORTED
 from spendwatch.cli.rebuilding import rebuilt
 from spendwatch.cli.timeline import Timeline
-from spendwatch.domain.alert import Alert, AlertState
+from spendwatch.domain.alert import Acknowledgement, Alert, AlertState
 from spendwatch.domain.balance_reading import Origin, RecordedReading
 from spendwatch.domain.health import Rejection, SourceHealth
 from spendwatch.domain.merging import (
@@ -89,6 +89,7 @@ class Past:
     alerts: Sequence[Alert]
     """Those that were known when the replay begins, as they were then."""
     silences: Sequence[Silence]
+    acknowledgements: Sequence[Acknowledgement]
     start: datetime
     """From when on it is judged; what came before is taken in first."""
 
@@ -111,8 +112,9 @@ class Past:
             readings = {account: store.balances.history(account, limit=_ALL)[::-1] for account in store.balances.latest()}
             rejections, sources = ledger.rejections(FIRST_RELEASE), store.health.sources()
             alerts, silences = tuple(_alerts_at(store, start)), store.book.silences()
+            acknowledgements = store.book.acknowledgements()
             days = days_on_record(store.database, same)
-        return cls(entered, arrivals, final, days, rejections, readings, sources, alerts, silences, start)
+        return cls(entered, arrivals, final, days, rejections, readings, sources, alerts, silences, acknowledgements, start)
 
 
 def _arrival(entered: EnteredStatement, held: HeldStatement | None) -> _Arrival:
@@ -276,6 +278,8 @@ class Replay:
         for source in self.past.sources:
             yield _Event(source.first_seen_at, partial(store.health.looked, source.name, at=source.first_seen_at))
         yield from (_Event(at, lambda: None) for at in self._balances.news)
+        for made in self.past.acknowledgements:
+            yield _Event(made.at, partial(store.book.acknowledge, (made,), ()))
         for rejection in self.past.rejections:
             yield _Event(rejection.at, partial(store.ledger.refuse, rejection), waits=False)
         for arrival in self.past.arrivals:

@@ -84,7 +84,7 @@ class _Now:
         now, policies, zone = system_clock(), settings.policies, settings.zone
         insight, month = Insight(), BillingPeriod.containing(now, zone)
         with LedgerView.opened(store.ledger, insight.kept) as view:
-            known = AlertsKnown(store.book.known())
+            known = AlertsKnown(store.book.known(), store.book.acknowledgements())
             of_month = stand(view, policies, month, known.scopes(month.label))
             insight.paces.look(view, policies, [one.watch for one in of_month], zone)
             periods = open_periods(now, zone, final_on=policies.month_final_on)
@@ -310,6 +310,9 @@ def _told(now: _Now, rule: Rule, point: str, alert: Alert) -> _Line:
     how = f"over {', '.join(ways)}" if states else "" if waits else "together with a more severe alert"
     how += f"{', ' if states else ''}held for {', '.join(waits)}" if waits else ""
     times = f"; {counted(alert.times_told, 'time')} in all" if alert.times_told > 1 else ""
+    care = now.known.acknowledged(alert.key.matter, now.now) if alert.is_firing else None
+    times += f"; no reminders: acknowledged by {care.by}" if care else ""
+    times += f" until {now.when(care.until)}" if care and care.until else ""
     return _Line(rule, point, "told", f"{now.when(alert.since)} {how}{times}{ended}; `explain {alert.id[:8]}`", alert.id)
 
 
