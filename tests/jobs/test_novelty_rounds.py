@@ -319,3 +319,10 @@ def test_an_order_whose_end_no_bill_tells_has_no_end(plans: Rounds) -> None:
     assert {kind for kind, *_ in told(plans.round(after=DAY))} == {"plan.ordered"}
     for _ in range(4):
         assert plans.round(after=10 * DAY) == []
+
+
+@pytest.mark.parametrize("ends", ["0001-01-01 00:00", "9999-12-31 23:59"])
+def test_an_end_at_either_end_of_time_stops_nothing(plans: Rounds, ends: str) -> None:
+    plans.bill(FIRST + DAY, CODING._replace(ends=ends))
+    plans.bill(FIRST + 2 * DAY, CODING._replace(ends=ends), CODING)
+    assert {kind for kind, *_ in told(plans.round(after=2 * DAY))} == {"plan.ordered"}

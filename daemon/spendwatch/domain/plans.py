@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from spendwatch.domain.causes import Part
@@ -17,6 +17,9 @@ from spendwatch.domain.standing import SpendSum
 
 ORDERED = (Dimension.ACCOUNT, Dimension.COMMODITY, Dimension.DAY, Dimension.ENDS, Dimension.CHARGE)
 """The dimensions that sums must be grouped by for what orders cost."""
+
+
+_ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +68,13 @@ def _in_turn(order: PlanOrder, alike: Sequence[PlanOrder], ahead: timedelta) -> 
     before = max((one.day for one in alike if one.day < order.day), default=None)
     if (end := order.ends_at) is None:
         return replace(order, before=before)
-    later = (one for one in alike if one.day > order.day and one.day >= (end - ahead).date())
+    later = (one for one in alike if one.day > order.day and end - _beginning(one.day) < ahead + _ONE_DAY)
     renewed = min((one.day for one in later if one.ends_at is None or one.ends_at > end), default=None)
     return replace(order, before=before, renewed=renewed)
+
+
+def _beginning(day: date) -> datetime:
+    return datetime.combine(day, time(), PROVIDER_ZONE)
 
 
 def cost_of(order: PlanOrder, sums: Iterable[SpendSum], currency: Currency) -> Money | None:
