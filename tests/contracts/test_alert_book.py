@@ -251,6 +251,18 @@ def test_a_digest_reaches_for_all_its_alerts_and_is_itself_undelivered_when_it_d
     assert {one.id: 1 for one in about}.items() <= book.notified().items()
 
 
+def test_what_has_waited_until_its_channel_was_gone_reached_nobody(book: AlertBook) -> None:
+    about = [alert(matter(label)) for label in ("80%", "90%", "95%")]
+    told = [notification(one) for one in about]
+    book.commit(Verdict(tuple(about), tuple(told), tuple(map(held, told))), TARGETS, now=NOON)
+    later = NOON + timedelta(hours=8)
+    together = digest(*told[:2])
+    became = (together.id, together.id, told[2].id)  # the last one goes out as it was
+    rows = tuple(held(one, digest=which, ended_at=later) for one, which in zip(told, became, strict=True))
+    assert book.commit(Verdict((), (together, told[2]), rows), {OPS: ("",)}, now=later) == 0
+    assert {one.id for one in book.undelivered()} == {together.id, told[2].id}
+
+
 def test_what_has_waited_goes_out_as_it_was_and_what_has_ended_does_not_wait_again(book: AlertBook) -> None:
     told = notification(alert())
     book.commit(Verdict((alert(),), (told,), (held(told, why=HoldReason.STORM),)), TARGETS, now=NOON)

@@ -55,7 +55,7 @@ class AlertBook(Book):
     def undelivered(self) -> Sequence[Notification]:
         """Return the latest notification of each firing alert, or the digest with it, that reached nobody and is not under way.
 
-        What waits is under way.
+        What waits is under way; what has waited until its channel was gone is not.
         """
         later, copy = notification.alias(), select(delivery.c.id).where(delivery.c.notification == notification.c.id)
         is_latest = (
@@ -70,8 +70,7 @@ class AlertBook(Book):
             has_none, ~select(held.c.channel).where(held.c.notification == notification.c.id).exists(), *is_latest
         )
         digests = select(held.c.digest).join(notification, notification.c.id == held.c.notification).where(*is_latest)
-        died = copy.where(delivery.c.state == DeliveryState.DEAD).exists()
-        lost = select(notification.c.body).where(died, has_none, notification.c.id.in_(digests))
+        lost = select(notification.c.body).where(has_none, notification.c.id.in_(digests))
         with self._database.reading() as connection:
             found = [one for query in (alone, lost) for one in connection.scalars(query.order_by(notification.c.created_at))]
         return tuple({one.id: one for one in found}.values())
