@@ -78,8 +78,8 @@ def test_what_differs_is_shown_with_its_line(home: Home) -> None:
     shown = home.call("check", "--cases", file, expect=1).stdout
     assert f"{file}:5: otherwise" in shown
     assert "line 7, until 2026-09-02 10:00:" in shown
-    assert "- expected, not said: alert: spend.threshold_reached, about: Research, threshold: 100%, channels: [screen]" in shown
-    assert "+ said, not expected: alert: spend.threshold_reached, about: Research, threshold: 80%, reason: fired" in shown
+    assert "- expected, not sent: alert: spend.threshold_reached, about: Research, threshold: 100%, channels: [screen]" in shown
+    assert "+ sent, not expected: alert: spend.threshold_reached, about: Research, threshold: 80%, reason: fired" in shown
     assert shown.endswith("2 cases, 1 otherwise than expected\n")
     assert "as it is" not in shown
     document = home.json("check", "--cases", file, expect=1)
@@ -116,7 +116,7 @@ def test_every_mistake_is_named_with_its_place(home: Home) -> None:
         ":5:50: cases[0].moments[0].spend[1].amont: unknown key; did you mean 'amount'?",
         ":6:18: cases[0].moments[0].balance: write either cash (and credit), or available",
         "expect[0].alert: there is no alert 'spend.treshold_reached'; did you mean 'spend.threshold_reached'?",
-        "expect[1].reason: not known: 'fird'; one of: fired, repeated, resolved, ",
+        "expect[1].reason: not known: 'fird'; one of: fired, repeated, ",
         ":8:27: cases[1].moments: is empty: at least one is needed",
     ):
         assert line in said, said

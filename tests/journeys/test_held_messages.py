@@ -160,7 +160,7 @@ def test_reports_come_once_at_their_time_the_monthly_one_with_final_figures_and_
     timed.watch(budget="100.00", more="thresholds: [200.00]")
     shown = timed.call("check").stdout
     assert "post: daily report at 09:00" in shown
-    assert "post: monthly report on day 5, of the month before at 09:00" in shown
+    assert "post: monthly report of the month before on day 5 at 09:00" in shown
     timed.at("2026-09-20T23:00:00")
     spend(timed, "42.50", "llm-demo0a1b2c3d4e", line="=1+1;")
     timed.call("once")

@@ -46,6 +46,7 @@ def test_an_unusual_day_goes_from_the_bill_to_people_and_can_be_explained(tmp_pa
         assert "Usual band" in shown
         assert f"Research (workspace:{RESEARCH})" in shown
         assert "covered by another alert of that day" in shown
+        assert "at least CNY 50.00 above its usual band" in shown
         status = home.call("status").stdout
         assert "cost CNY 412.80 on Mon 2026-09-14 so far, usually" in status
         assert status.count("cost CNY 412.80") == 1
@@ -54,7 +55,7 @@ def test_an_unusual_day_goes_from_the_bill_to_people_and_can_be_explained(tmp_pa
         home.call("once")
         assert len(home.calls()) == 1
         points = {one["at"]: one for part in home.json("explain", "--why-not", "Research")["watched"] for one in part["points"]}
-        assert (points["spike 50.00"]["state"], points["spike 50.00"]["rule"]) == ("told", "spend.spike")
+        assert (points["spike 50.00"]["state"], points["spike 50.00"]["rule"]) == ("sent", "spend.spike")
         assert "cost CNY 412.80" in points["spike 50.00"]["why"]
         home.at("2026-09-16T20:00")
         home.call("once")

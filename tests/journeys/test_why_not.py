@@ -41,7 +41,7 @@ def points(document: Any, title: str) -> dict[str, tuple[str, str]]:  # noqa: AN
 def test_each_threshold_of_a_workspace_is_beside_the_figures_of_now(home: MonthHome) -> None:
     document = home.json("explain", "--why-not", "research")
     found = points(document, "Research, 2026-09: CNY 61.20 spent of CNY 100.00 (61%)")
-    assert found["50% of CNY 100.00"][0] == "told"
+    assert found["50% of CNY 100.00"][0] == "sent"
     assert found["50% of CNY 100.00"][1].startswith("2026-09-12 09:00 over screen (waiting); `explain ")
     assert found["80% of CNY 100.00"] == ("not_reached", "reached at CNY 80.00: CNY 18.80 missing")
     assert found["forecast 120% of CNY 100.00"] == ("too_early", "1 of 5 complete days are known")

@@ -152,7 +152,7 @@ class DigestPart(Closed):
     @property
     def lines(self) -> tuple[str, ...]:
         """The same, in sentences for `check`."""
-        days = {Cadence.DAILY: "", Cadence.WEEKLY: " on {weekday}", Cadence.MONTHLY: " on day {day}, of the month before"}
+        days = {Cadence.DAILY: "", Cadence.WEEKLY: " on {weekday}", Cadence.MONTHLY: " of the month before on day {day}"}
         return tuple(
             f"{one.cadence} report{days[one.cadence].format(day=one.day, weekday=_WEEKDAYS[one.day % 7])} at {one.at:%H:%M}"
             for one in self.schedules

@@ -26,6 +26,7 @@ from spendwatch.exact_json import json_fields, json_value
 from spendwatch.logs import configure
 from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock
+from spendwatch.store.audit import REMOVED
 
 _NOT_REPLAYED = frozenset(
     {
@@ -34,6 +35,7 @@ _NOT_REPLAYED = frozenset(
         Rule.CONFIG_REJECTED,
         Rule.CLOCK_WRONG,
         Rule.LEDGER_FAILING,
+        Rule.REPORT,
         Rule.BALANCE_FAILING,
     }
 )
@@ -149,7 +151,7 @@ def _notes(replay: Replay, store: Store, wanted: Settings, since: datetime, unti
         yield f"not exact: {counted(len(replay.unknown), 'day')} cannot be known; {why}"
     elif replay.unknown_until and replay.unknown_until >= since:
         yield f"exact only after {when(replay.unknown_until, zone)}: {why}"
-    removed = [one for one in store.ledger.audit_entries(1000) if since <= one.at < until]
+    removed = [one for one in store.ledger.audit_entries(1000) if one.action == REMOVED and since <= one.at < until]
     if removed:
         yield f"removed by hand and not replayed: {counted(len(removed), 'statement')}"
     others = sorted({one.source for one in arrivals} - set(wanted.sources) - {"import"})
@@ -171,7 +173,12 @@ def _print(found: _Result, zone: tzinfo) -> None:
 def _print_messages(screen: Console, title: str, messages: Sequence[Message], zone: tzinfo) -> None:
     wording = wording_in(zone)
     rows = [
-        (when(one.at, zone), marked(one.said.severity.value, screen), ", ".join(one.copies), clean(wording.subject(one.said)))
+        (
+            when(one.at, zone),
+            marked(one.said.severity.value, screen),
+            ", ".join(sorted(one.copies)),
+            clean(wording.subject(one.said)),
+        )
         for one in messages
     ]
     if rows:
@@ -199,13 +206,13 @@ def _print_difference(screen: Console, found: _Result, zone: tzinfo) -> None:
     if found.otherwise:
         screen.print("\nSent at another time, or to others:")
     for was, would in found.otherwise:
-        ways = (f"{when(one.at, zone)} to {', '.join(one.copies)}" for one in (was, would))
+        ways = (f"{when(one.at, zone)} to {', '.join(sorted(one.copies))}" for one in (was, would))
         screen.print(f"  {', would be '.join(ways)}: {clean(wording_in(zone).subject(would.said))}", soft_wrap=False)
     if not (found.added or found.dropped or found.otherwise):
         screen.print("\nJust this was sent.")
     if found.left_aside:
         aside = counted(found.left_aside, "notification")
-        screen.print(f"\nNot compared: {aside} about sources, channels and settings, whose failures cannot be replayed.")
+        screen.print(f"\nNot compared: {aside}: reports, and failures of sources, channels and settings.")
 
 
 def _totals(messages: Iterable[Message], zone: tzinfo) -> tuple[Sequence[date], Counter[tuple[ChannelName, date]]]:
@@ -250,7 +257,7 @@ def _message_json(one: Message, zone: tzinfo) -> dict[str, object]:
         "at": json_value(one.at, zone),
         **fields,
         **scope,
-        "channels": list(one.copies),
+        "channels": sorted(one.copies),
         "copies": copies,
         "subject": subject,
     }

@@ -227,10 +227,10 @@ def _print(file: Path, case: CasePart, line: int, outcomes: Sequence[_Outcome], 
     for one in (one for one in outcomes if not one.is_right):
         screen.print(f"  line {one.line}, until {when(one.at, settings.zone)}:")
         for expected in one.missing:
-            screen.print(f"    [red]- expected, not said:[/] {clean(_text(_expected_json(expected)))}", soft_wrap=False)
+            screen.print(f"    [red]- expected, not sent:[/] {clean(_text(_expected_json(expected)))}", soft_wrap=False)
         for message in one.unexpected:
             said = f"{_text(_said_json(message))} ({when(message.at, settings.zone)}: {wording.subject(message.said)})"
-            screen.print(f"    [green]+ said, not expected:[/] {clean(said)}", soft_wrap=False)
+            screen.print(f"    [green]+ sent, not expected:[/] {clean(said)}", soft_wrap=False)
 
 
 def _text(fields: Mapping[str, object]) -> str:

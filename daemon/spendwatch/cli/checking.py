@@ -153,6 +153,8 @@ def _print_policy(settings: Settings, watched: Sequence[Watch]) -> None:
                     points,
                     ", ".join(one.channels),
                 )
+                if one.month_closed:
+                    found.add_row("  month closed", "", "its final figures", ", ".join(one.month_closed))
         for points, channels in _balance_points(account):
             found.add_row("available balance", "", points, ", ".join(channels))
         for what, points in _news_points(account):
@@ -238,11 +240,12 @@ def _balance_points(account: AccountPolicy) -> Iterator[tuple[str, Sequence[str]
 
 
 def _news_points(account: AccountPolicy) -> Iterator[tuple[str, str]]:
-    if account.month_closed:
-        yield "month closed", "its final figures"
     if first := account.first:
         least = f", from {shown(first.least)}" if first.least else ""
-        yield "first cost", f"of each new {', '.join(one.value.replace('_', ' ') for one in first.of)}{least}"
+        yield (
+            "first cost",
+            f"of each new {', '.join(one.value.replace('_', ' ').replace('api', 'API') for one in first.of)}{least}",
+        )
     if account.plans:
         yield "plans", f"each order, and {account.plans.days} days before its end"
     if account.free_quota:

@@ -78,7 +78,7 @@ class _Explained:
 
 @click.command()
 @click.argument("alert", required=False)
-@click.option("--why-not", metavar="SCOPE", help="Why nothing was said about this workspace, account, API key or finer budget.")
+@click.option("--why-not", metavar="SCOPE", help="Why nothing was sent about this workspace, account, API key or finer budget.")
 @click.option(
     "--rule", metavar="RULE", type=click.Choice(sorted({one.type for one in Rule})), help="With --why-not: only this."
 )
@@ -88,7 +88,7 @@ def explain(place: Place, alert: str | None, *, why_not: str | None, rule: str |
     """Show why ALERT (an id or its beginning) was sent: the rule, the figures then and now, the bills, who was notified.
 
     With --why-not and a name or id instead: the figures of now beside each threshold, floor and forecast, how much is missing,
-    what was told already, when and to whom, and what keeps anything from being said.
+    what was sent already, when and to whom, and what keeps messages back.
     """
     if (alert is None) == (why_not is None) or (rule and not why_not):
         msg = "give an ALERT, or --why-not SCOPE and perhaps --rule RULE"
@@ -137,7 +137,7 @@ def _own(facts: Facts, alert: Alert) -> Facts:
     if facts.spike:
         days = (facts.spike.found, *facts.spike.also)
         own = next((one for one in days if one.scope == key.scope.label), facts.spike.found)
-        return replace(facts, name=own.name, spike=replace(facts.spike, found=own))
+        return replace(facts, name=own.name, spike=replace(facts.spike, found=own, least=own.least or facts.spike.least))
     mine = tuple(one for one in facts.firsts if threshold_of(one.part) == key.threshold)
     plans = tuple(one for one in facts.plans if one.key == key.threshold)
     facts = replace(facts, threshold=key.threshold, firsts=mine, plans=plans)
@@ -528,7 +528,7 @@ def _without_deliveries(found: _Explained) -> str:
     if not alert.told_at:
         return f"none: covered by {'another alert of that day' if alert.key.rule is Rule.SPIKE else 'a more severe alert'}"
     return (
-        f"none of its own: told with {told.alert[:8]}"
+        f"none of its own: sent with {told.alert[:8]}"
         if told and told.alert != alert.id
         else "none: no channel has a recipient"
     )

@@ -49,7 +49,7 @@ class _Line:
     rule: Rule
     point: str
     state: str
-    """told, covered, due, not reached, too early, too old."""
+    """sent, covered, due, not reached, too early, too old."""
     why: str
     alert: str = ""
 
@@ -101,7 +101,7 @@ class _Now:
 
 
 def explain_why_not(settings: Settings, asked: str, rule: str | None, *, as_json: bool) -> Exit:
-    """Show why nothing was said about what is called so: a workspace, an account, an API key, a finer budget."""
+    """Show why nothing was sent about what is called so: a workspace, an account, an API key, a finer budget."""
     with opened_store(settings, read_only=True) as store:
         now = _Now.of(settings, store)
         parts, notes = _parts(now, asked)
@@ -243,7 +243,7 @@ def _unusual(now: _Now, one: Standing, least: Decimal) -> _Line:
     point, history = f"spike {shown(least)}", now.paces.history(one.watch.scope)
     told = next((alert for alert in now.known.of(Rule.SPIKE, one.watch.scope, one.period.label) if alert.is_firing), None)
     if told:
-        return _Line(Rule.SPIKE, point, "told", told.summary, told.id)
+        return _Line(Rule.SPIKE, point, "sent", told.summary, told.id)
     usual = usual_spend(history.amounts[:-1], history.through) if history else TooEarly(0, FEWEST_DAYS)
     if history is None or isinstance(usual, TooEarly):
         days = 0 if isinstance(usual, UsualSpend) else usual.days
@@ -253,7 +253,7 @@ def _unusual(now: _Now, one: Standing, least: Decimal) -> _Line:
     low, high = (Money(in_cents(Decimal(amount)), currency) for amount in (usual.low, usual.high))
     band = f"usually {low} to {shown(high.amount)}, reported from {high + Money(least, currency)}"
     alert = now.known.latest(AlertKey(Rule.SPIKE, one.watch.scope, day.isoformat(), f"{day:%Y-%m}"))
-    state, goes_on = ("told", "") if alert else ("not reached", "")
+    state, goes_on = ("sent", "") if alert else ("not reached", "")
     if not alert and spent - Money(least, currency) >= high:
         state, goes_on = "covered", "; it continues the level of the days before"
     return _Line(Rule.SPIKE, point, state, f"{day} cost {spent}, {band}{goes_on}", alert.id if alert else "")
@@ -265,7 +265,7 @@ def _threshold(now: _Now, one: Standing, level: Level) -> _Line:
     if alert := now.known.latest(AlertKey(rule, one.watch.scope, level.label, one.period.label, level.height)):
         return _told(now, rule, point, alert)
     if one.spend.amount >= level.at:
-        return _Line(rule, point, "due", f"reached at {money}, and told with the next round of the daemon")
+        return _Line(rule, point, "due", f"reached at {money}, and sent in the next round of the daemon")
     return _Line(rule, point, "not reached", f"reached at {money}: {money - one.spend} missing")
 
 
@@ -280,7 +280,7 @@ def _foreseen(now: _Now, one: Standing, level: Level) -> _Line:
     pace, month = now.paces.of(scope), month_of(one.period.label)
     likely = forecast(now.paces, scope, one.spend, month, now.fresh, until=one.data_until, zone=now.settings.zone)
     if one.spend.amount >= level.at:
-        return _Line(rule, point, "covered", f"{at} is spent already: nothing is left to foresee")
+        return _Line(rule, point, "covered", f"{at} is spent already: there is nothing left to forecast")
     if likely is None:
         if now.fresh.is_too_old(scope.account, one.data_until):
             return _Line(
@@ -293,7 +293,7 @@ def _foreseen(now: _Now, one: Standing, level: Level) -> _Line:
             rule, point, "not reached", f"about {likely.likely} expected in {month.label}: {at - likely.likely} less than {at}"
         )
     return _Line(
-        rule, point, "too early", f"about {likely.likely} expected, by the data of one day: told if the next day confirms it"
+        rule, point, "too early", f"about {likely.likely} expected, by the data of one day: sent if the next day confirms it"
     )
 
 
@@ -313,7 +313,7 @@ def _told(now: _Now, rule: Rule, point: str, alert: Alert) -> _Line:
     care = now.known.acknowledged(alert.key.matter, now.now) if alert.is_firing else None
     times += f"; no reminders: acknowledged by {care.by}" if care else ""
     times += f" until {now.when(care.until)}" if care and care.until else ""
-    return _Line(rule, point, "told", f"{now.when(alert.since)} {how}{times}{ended}; `explain {alert.id[:8]}`", alert.id)
+    return _Line(rule, point, "sent", f"{now.when(alert.since)} {how}{times}{ended}; `explain {alert.id[:8]}`", alert.id)
 
 
 def _arrival(state: DeliveryState) -> str:
@@ -339,7 +339,7 @@ def _of_balance(now: _Now, policy: AccountPolicy) -> _Part:
         if alert and alert.is_firing:
             part.lines.append(_told(now, rule, point, alert))
         else:
-            before = f"; last told {now.when(alert.since)}" if alert else ""
+            before = f"; last sent {now.when(alert.since)}" if alert else ""
             part.lines.append(_Line(rule, point, "not reached", f"{available - level} more than that are available{before}"))
     left = runway(policy, position, now.paces, now.fresh, zone=now.settings.zone)
     part.lines += [_runway(now, policy, label, left) for label in map(duration_label, policy.balance.runway)]
@@ -355,9 +355,7 @@ def _runway(now: _Now, policy: AccountPolicy, label: str, left: Runway | TooEarl
         case TooEarly():
             return _Line(rule, point, "too early", f"{left.days} of {left.needed} complete days are known")
         case TooOld():
-            return _Line(
-                rule, point, "too old", f"the bills reach up to {now.when(left.until)} only: too old to foresee anything"
-            )
+            return _Line(rule, point, "too old", f"the bills reach up to {now.when(left.until)} only: too old for a forecast")
         case Runway():
             likely = left.zero.likely
             return _Line(rule, point, "not reached", f"enough until about {likely}" if likely else "its end is not in sight")
@@ -375,12 +373,12 @@ def _silence(now: _Now, account: AccountId) -> _Line:
         return _Line(Rule.STALE, point, "not reached", "no configured source has given a bill of it yet: it is not judged")
     silent = now.now - last
     if silent >= patience:
-        return _Line(Rule.STALE, point, "covered", f"none for {age_text(silent)}: told of its source, once")
+        return _Line(Rule.STALE, point, "covered", f"none for {age_text(silent)}: reported once, for its source")
     return _Line(Rule.STALE, point, "not reached", f"the last bill came {age_text(silent)} ago")
 
 
 def _general(now: _Now) -> list[str]:
-    """Return what keeps anything from being said."""
+    """Return what keeps messages back."""
     notes = []
     if not now.store.database.is_taken():
         daemon = now.store.health.daemon()

@@ -54,6 +54,8 @@ class SpendOn:
     spend: Money
     low: Money
     high: Money
+    least: Money | None = None
+    """By how much a day of a wider scope has to be above the band."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,12 +174,11 @@ def plan_text(order: PlanOrder) -> str:
     return f"{what}{f' until {order.ends}' if order.ends else ''}"
 
 
-_TOLD = {Rule.FIRST_COST: "first cost of", Rule.FREE_QUOTA_ENDED: "free quota ended of"}
+_TOLD = {Rule.FIRST_COST: "first cost of", Rule.FREE_QUOTA_ENDED: "end of the free quota of"}
 
 
 def first_text(one: FirstCost) -> str:
     """Return a first cost for lists: what, how much, since when, for what and by whom."""
-    by = "".join(f", {part.dimension.value.replace('_', ' ')} {part.label}" for part in one.by)
-    what = f"{one.part.dimension.value.replace('_', ' ')} {one.part.label}"
+    what, *by = (f"{part.dimension.value.replace('_', ' ').replace('api', 'API')} {part.label}" for part in (one.part, *one.by))
     named = f"{one.category} ({what})" if one.category else what
-    return f"{named}: {one.spent} since {one.day}{by}"
+    return ", ".join((f"{named}: {one.spent} since {one.day}", *by))

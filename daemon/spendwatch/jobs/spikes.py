@@ -140,7 +140,11 @@ def _conditions(
     for key, members in groups.items():
         group = sorted(members, key=lambda one: one.key != key)
         for one in group:
-            also = tuple(each.spike.found for each in group if each.key != key) if one.key == key else ()
+            also = (
+                tuple(replace(each.spike.found, least=each.spike.least) for each in group if each.key != key)
+                if one.key == key
+                else ()
+            )
             yield Condition(
                 key=one.key,
                 holds=True,
