@@ -144,17 +144,7 @@ def _print_policy(settings: Settings, watched: Sequence[Watch]) -> None:
         found = _table("WATCHED", "BUDGET", "NOTIFIES AT", "CHANNELS")
         for one in watched:
             if one.scope.account == account.account:
-                told = [_point(threshold, one) for threshold in one.thresholds]
-                told += [f"spike {shown(one.spike)}"] if one.spike else []
-                points = ", ".join(told) or "never"
-                found.add_row(
-                    _title(one, settings.policies.names),
-                    shown(one.budget.amount) if one.budget else "none",
-                    points,
-                    ", ".join(one.channels),
-                )
-                if one.month_closed:
-                    found.add_row("  month closed", "", "its final figures", ", ".join(one.month_closed))
+                _add_rows(found, one, settings.policies.names)
         for points, channels in _balance_points(account):
             found.add_row("available balance", "", points, ", ".join(channels))
         for what, points in _news_points(account):
@@ -212,6 +202,15 @@ def _table(*headings: str) -> Table:
     return found
 
 
+def _add_rows(found: Table, one: Watch, names: Names) -> None:
+    told = [_point(threshold, one) for threshold in one.thresholds]
+    told += [f"spike {shown(one.spike)}"] if one.spike else []
+    budget = shown(one.budget.amount) if one.budget else "none"
+    found.add_row(_title(one, names), budget, ", ".join(told) or "never", ", ".join(one.channels))
+    if one.month_closed:
+        found.add_row("  month closed", "", "its final figures", ", ".join(one.month_closed))
+
+
 def _title(one: Watch, names: Names) -> str:
     scope = one.scope
     short = f", {scope.per.adverb}" if scope.per.is_short else ""
@@ -242,10 +241,8 @@ def _balance_points(account: AccountPolicy) -> Iterator[tuple[str, Sequence[str]
 def _news_points(account: AccountPolicy) -> Iterator[tuple[str, str]]:
     if first := account.first:
         least = f", from {shown(first.least)}" if first.least else ""
-        yield (
-            "first cost",
-            f"of each new {', '.join(one.value.replace('_', ' ').replace('api', 'API') for one in first.of)}{least}",
-        )
+        kinds = ", ".join(first.of).replace("_", " ").replace("api", "API")
+        yield "first cost", f"of each new {kinds}{least}"
     if account.plans:
         yield "plans", f"each order, and {account.plans.days} days before its end"
     if account.free_quota:
