@@ -25,7 +25,7 @@ from spendwatch.domain.policy import (
 )
 from spendwatch.domain.scope import Dimension, Match
 from spendwatch.domain.statement import AccountId, WorkspaceId
-from spendwatch.jobs.sample_alert import sample_alert
+from spendwatch.jobs.sample_alert import LIKE, sample_alert, sample_like
 
 ZONE = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2026, 9, 16, 4, tzinfo=UTC)
@@ -90,3 +90,28 @@ def test_two_test_messages_are_two_messages() -> None:
     first, second = (sample_alert(FINANCE, POLICIES, who="li", now=NOW, zone=ZONE) for _ in range(2))
     assert (first.id, first.alert) != (second.id, second.alert)
     assert first.type == "test"
+
+
+@pytest.mark.parametrize(
+    ("like", "figure"),
+    [
+        ("alert", "Threshold CNY 320.00 80%"),
+        ("daily", "Threshold CNY 320.00 80%"),
+        ("console_spend", "Pay-as-you-go CNY 340.00 no budget is set"),
+        ("spike", "Wednesday 16 September 2026 CNY 30.00 usually CNY 8.00 to 22.00"),
+        ("first", "Web search ################ CNY 30.00 since 2026-09-16, item enable_search"),
+        ("free_quota", "Model qwen-max ################ CNY 30.00 since 2026-09-16"),
+        ("plans", "Coding Plan until 2026-09-23"),
+        ("month_closed", "Final figure CNY 340.00 of CNY 400.00"),
+        ("digest", "First charge in Research: Web search (item enable_search) CNY 30.00"),
+        ("report", "No alert fires"),
+    ],
+)
+@pytest.mark.parametrize("language", Language)
+def test_each_kind_of_message_can_be_shown(like: str, figure: str, language: Language) -> None:
+    sample = sample_like(like, sample_alert(FINANCE, POLICIES, who="li", now=NOW, zone=ZONE))
+    text = " ".join(Wording(language, ZONE).text(sample).split())
+    assert sample.type == "test"
+    assert like in LIKE
+    if language is Language.EN:
+        assert figure in text

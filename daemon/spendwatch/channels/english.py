@@ -70,7 +70,7 @@ _TELLINGS = {
         repeated="{month} of {name} is final: {spend}",
         resolved="{month} of {name} is no longer final",
         subject="{month} of {name} is final: {final}",
-        lead="The provider does not change this month any more. If a late bill changes it all the same, you are notified.",
+        lead="The provider does not change this month any more. If a late bill still changes it, you are notified.",
         rule="the final figures of each month of {name}",
     ),
     Rule.SPIKE: RuleTexts(
@@ -104,8 +104,8 @@ _TELLINGS = {
         repeated="First charge in {name}: {firsts}",
         resolved="The first charge in {name} is no longer on record: {firsts}",
         subject="",
-        lead="No bill on record charged for this before. The amounts count from the first charge on, as far as the months are "
-        "still open.",
+        lead="No earlier bill on record charges for this. The amounts count from the first charge, in months that are still "
+        "open.",
         rule="the first charge for something that was never charged before",
     ),
     Rule.FREE_QUOTA_ENDED: RuleTexts(
@@ -113,8 +113,8 @@ _TELLINGS = {
         repeated="Free quota ended in {name}: {firsts}",
         resolved="The charge after the end of the free quota in {name} is no longer on record: {firsts}",
         subject="",
-        lead="The bills had lines of a free quota for it, and have none since it is charged for. Calls go on and cost money. "
-        "The amounts count from the first charge on, as far as the months are still open.",
+        lead="Earlier bills list a free quota for it. Now it is charged, and they list none. Calls continue and cost money. "
+        "The amounts count from the first charge, in months that are still open.",
         rule="a model that costs money since its free quota ended",
     ),
     Rule.PLAN_ORDERED: RuleTexts(
@@ -130,8 +130,8 @@ _TELLINGS = {
         repeated="Still ends soon in {name}: {plans}",
         resolved="{plans} in {name} {renewed}",
         subject="",
-        lead="No bill on record shows that it was renewed. What then is used and no plan covers is charged as pay-as-you-go.",
-        rule="a plan whose end, as its order line tells it, is near",
+        lead="No bill on record shows that it was renewed. After its end, usage that no other plan covers is charged as pay-as-you-go.",
+        rule="a plan that ends soon, by its order line",
     ),
     Rule.DIFFERING: RuleTexts(
         fired="Bills of {name} for {month} do not agree",
@@ -358,8 +358,8 @@ ENGLISH = Phrases(
     final_figure="Final figure",
     final_budget="{used} of {budget}",
     month_before="month before {before}",
-    forecast_check="What the forecast says by the data of then, computed today",
-    by_day="To day {day}",
+    forecast_check="Forecast by the data up to that day, computed today",
+    by_day="Up to day {day}",
     off_by="{off} off ({range})",
     changed_months="Earlier months that changed",
     was="was {before}",
@@ -444,8 +444,8 @@ ENGLISH = Phrases(
     account="Account",
     owner="Owner",
     ordered_on="ordered {day}",
-    ordered_before="ordered before on {day}",
-    no_end="its bill tells no end",
+    ordered_before="previous order {day}",
+    no_end="no end in its bill",
     until="until {ends}",
     renewed="was renewed on {day}",
     plan_over="has ended",
@@ -578,7 +578,7 @@ ENGLISH = Phrases(
     advice_news="If nobody expects this charge, find out who uses it: the API key and the workspace are named where the bills "
     "tell them.",
     advice_free_quota="If it is not meant to cost money, stop its calls, or use another model. The provider's console can stop "
-    "calls when a free quota is used up; that has to be switched on for each model before.",
+    "calls when a free quota is used up, if you switch that on for the model beforehand.",
     advice_foreign="If another account or site pays for them, configure that account with its own currency; it then has "
     "budgets and thresholds of its own.",
     advice_all_foreign="The bills of this account contain nothing in {currency}, so its `currency` is probably wrong: set it "

@@ -171,7 +171,13 @@ def cancel(place: Place, delivery: str | None, channel: str | None, *, everythin
 
 @click.command()
 @click.argument("channel", required=False)
-@click.option("--like", type=click.Choice(LIKE), default=LIKE[0], show_default=True, help="What the message looks like.")
+@click.option(
+    "--like",
+    type=click.Choice(LIKE),
+    default=LIKE[0],
+    show_default=True,
+    help="Which message to show: its key in the configuration.",
+)
 @json_option
 @click.pass_obj
 def notify_test(place: Place, channel: str | None, *, like: str, as_json: bool) -> int:

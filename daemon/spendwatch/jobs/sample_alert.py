@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 
 from spendwatch.domain.alert import AlertId, AlertState, Rule
-from spendwatch.domain.causes import Course
+from spendwatch.domain.causes import Course, Part
+from spendwatch.domain.commodity import Category
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import EXACT, Money, in_cents
+from spendwatch.domain.month_close import ClosedMonth, FinalFigure
 from spendwatch.domain.notification import Facts, Notification, NotificationId, Reason
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.novelty import FirstCost
+from spendwatch.domain.period import BillingPeriod, PeriodKind
+from spendwatch.domain.plans import PlanOrder
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Severity, WorkspacePolicy
 from spendwatch.domain.report import Cadence, Report, ReportAccount, ReportLine
 from spendwatch.domain.routing import Message, digest_of
-from spendwatch.domain.scope import BudgetScope, Dimension
+from spendwatch.domain.scope import BudgetScope, Counts, Dimension, Portion
+from spendwatch.domain.spike import SpendOn, Spike
 
 OPERATORS = "operators"
 """Among the destinations of a channel: it reports failures of the program's own surroundings."""
@@ -93,23 +98,63 @@ def _destinations(channel: ChannelName, policies: Policies) -> Iterator[str]:
         yield OPERATORS
 
 
-LIKE = ("alert", "digest", "report")
-"""What a test message may look like."""
+LIKE = ("alert", "daily", "console_spend", "spike", "first", "free_quota", "plans", "month_closed", "digest", "report")
+"""What a test message may look like; by the key of the configuration that asks for such messages."""
+_N, _W = Severity.NOTICE, Severity.WARNING
+_GRAVE = (_W, Severity.CRITICAL, _W, _W, _N, _W, _W, _N)
 
 
 def sample_like(like: str, sample: Notification) -> Notification:
-    """Return the test message as a digest or a report of invented figures, or as it is."""
+    """Return the test message with the invented figures of another kind, or as it is."""
     facts, month = sample.facts, BillingPeriod.parse(sample.facts.period)
+    scope, spend = facts.scope, facts.spend
+    if spend is None or not isinstance(scope, BudgetScope):
+        return sample
     if like == "digest":
-        fired = replace(sample, reason=Reason.FIRED)
-        others = (replace(fired, id=NotificationId(f"{sample.id}-{grave}"), severity=grave) for grave in Severity)
-        digest = digest_of(sample.channels[0], [Message(one) for one in others], sample.created_at)
+        shapes = ((one, grave) for one, grave in zip(LIKE, _GRAVE, strict=False))
+        others = [
+            replace(sample_like(one, sample), id=NotificationId(f"{sample.id}-{one}"), severity=grave) for one, grave in shapes
+        ]
+        news = [Message(replace(one, reason=Reason.FIRED, facts=replace(one.facts, detail=""))) for one in others]
+        digest = digest_of(sample.channels[0], news, sample.created_at)
         return replace(sample, facts=replace(digest.facts, detail=facts.detail))
-    if like == "report" and facts.spend and isinstance(facts.scope, BudgetScope):
-        line = ReportLine(facts.name, facts.spend, facts.reached_at, facts.budget, facts.used, facts.next_at)
-        account = ReportAccount(
-            facts.scope.account, replace(line, name=facts.account_name), (line,), data_until=facts.data_until
-        )
+    if like == "report":
+        line = ReportLine(facts.name, spend, facts.reached_at, facts.budget, facts.used, facts.next_at)
+        account = ReportAccount(scope.account, replace(line, name=facts.account_name), (line,), data_until=facts.data_until)
         report = Report(Cadence.DAILY, sample.created_at, month.previous().label, is_final=False, accounts=(account,))
         return replace(sample, facts=replace(facts, report=report))
-    return sample
+    return _of_rule(like, sample, scope, spend, facts.course.daily)
+
+
+def _of_rule(
+    like: str, sample: Notification, scope: BudgetScope, spend: Money, daily: Sequence[tuple[date, Money]]
+) -> Notification:
+    facts, (day, cost) = sample.facts, daily[-1]
+    low, high = daily[3][1], daily[2][1]
+    of_day = replace(facts, forecast=None, next_threshold="", next_at=None)
+    new = Facts(scope, facts.account_name, facts.name, detail=facts.detail, data_until=facts.data_until)
+    search, model = Part(Dimension.ITEM, "enable_search"), Part(Dimension.MODEL, "qwen-max")
+    plan, ends = Part(Dimension.COMMODITY, "sfm_codingplan_public_cn"), day + timedelta(days=7)
+    name, figure = facts.name, FinalFigure(facts.name, scope.label, spend, facts.budget, facts.reached_at)
+    before = BillingPeriod.parse(facts.period).previous().label
+    console, paid = replace(scope, budget=Portion.CONSOLE, counts=Counts.PAY_AS_YOU_GO), Counts.PAY_AS_YOU_GO
+    spike = Spike(day, SpendOn(name, scope.label, cost, low, high), low, is_complete=False)
+    shapes = {
+        "daily": (sample.rule, replace(of_day, scope=replace(scope, per=PeriodKind.DAY), period=day.isoformat())),
+        "console_spend": (
+            Rule.CONSOLE,
+            replace(
+                of_day, scope=console, name=f"{name}: {Portion.CONSOLE}", counts=paid, budget=None, used=None, threshold=""
+            ),
+        ),
+        "spike": (Rule.SPIKE, replace(new, spike=spike, course=facts.course)),
+        "first": (Rule.FIRST_COST, replace(new, firsts=(FirstCost(search, day, cost, (model,), Category.WEB_SEARCH),))),
+        "free_quota": (Rule.FREE_QUOTA_ENDED, replace(new, firsts=(FirstCost(model, day, cost),))),
+        "plans": (Rule.PLAN_ENDS, replace(new, plans=(PlanOrder(plan, Category.CODING_PLAN, day, str(ends)),))),
+        "month_closed": (
+            Rule.MONTH_CLOSED,
+            replace(of_day, period=before, threshold="", reached_at=None, closed=ClosedMonth((figure,), (), ())),
+        ),
+    }
+    rule, shown = shapes.get(like, (sample.rule, facts))
+    return replace(sample, rule=rule, facts=shown)
