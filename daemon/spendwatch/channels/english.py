@@ -130,7 +130,7 @@ _TELLINGS = {
         repeated="Still ends soon in {name}: {plans}",
         resolved="{plans} in {name} {renewed}",
         subject="",
-        lead="No bill on record shows that it was renewed. After its end, usage that no other plan covers is charged as pay-as-you-go.",
+        lead="No bill on record shows that it was renewed. Usage after its end that no plan covers is pay-as-you-go.",
         rule="a plan that ends soon, by its order line",
     ),
     Rule.DIFFERING: RuleTexts(
