@@ -146,6 +146,8 @@ def test_a_silence_holds_what_it_names_and_ends(timed: TimedHome) -> None:
     assert len(timed.mails()) == 2
     assert timed.json("silence")["silences"] == []
     assert "held by silence" in timed.call("explain", alert).stdout
+    misspelt = timed.call("silence", "add", "--workspace", "Reserch", "--for", "4h")
+    assert "note: no workspace file has an id or name like 'Reserch'" in misspelt.stderr
 
 
 def test_the_exports_of_a_morning_are_at_most_two_mails_and_nothing_is_missed(tmp_path: Path) -> None:
@@ -161,11 +163,14 @@ def test_reports_come_once_at_their_time_the_monthly_one_with_final_figures_and_
     shown = timed.call("check").stdout
     assert "post: daily report at 09:00" in shown
     assert "post: monthly report of the month before on day 5 at 09:00" in shown
+    timed.at("2026-09-20T22:00:00")
+    timed.drop([a_line(line_id="august", day="20260820", amount="1.00")], exported=timed.now)
     timed.at("2026-09-20T23:00:00")
     spend(timed, "42.50", "llm-demo0a1b2c3d4e", line="=1+1;")
     timed.call("once")
     first = mails(timed)
     assert [one["X-Spendwatch-Type"] for one in first] == ["report.daily"]
+    assert "CNY 42.50" in text(first[0])  # not of a moment between two bills of one import
     timed.at("2026-10-05T09:01:00")  # a Monday, before ten
     spend(timed, "7.00", "llm-demo0a1b2c3d4e", line="2")
     timed.call("once")

@@ -193,10 +193,14 @@ def _needs(overview: Overview) -> Iterator[tuple[str, str]]:
             available = account.balance.available
             yield "critical", f"{account.name or account.account} overdue by {Money(-available.amount, available.currency)}"
     budgets = [budget for account in overview.accounts for budget in budgets_of(account)]
-    for mark, what in ((BudgetState.CRITICAL, "used up"), (BudgetState.WARNING, "nearly used up")):
-        names = [name for name, its_mark in budgets if its_mark is mark]
+    for mark, noun, what in (
+        (BudgetState.CRITICAL, "budget", "used up"),
+        (BudgetState.WARNING, "budget", "nearly used up"),
+        (BudgetState.WARNING, "amount", "reached"),
+    ):
+        names = [name for name, its_mark, has_budget in budgets if its_mark is mark and has_budget == (noun == "budget")]
         if names:
-            yield mark.value, f"budget of {names[0]} {what}" if len(names) == 1 else f"{len(names)} budgets {what}"
+            yield mark.value, f"{noun} of {names[0]} {what}" if len(names) == 1 else f"{len(names)} {noun}s {what}"
     if not overview.is_of_now:
         return
     others = [line for line in overview.matters if not line.rule.is_about_spend]

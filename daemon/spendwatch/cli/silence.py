@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
+from fnmatch import fnmatchcase
 
 import click
 
@@ -83,12 +84,13 @@ def add(
     with opened_store(settings) as store:
         store.book.add_silence(one)
     click.echo(f"Silence {one.id} ({one.matchers}) until {when(one.ends_at, settings.zone)}.")
+    watched = (name for each in settings.policies.workspaces for name in (each.workspace, each.name))
+    if workspace and not any(fnmatchcase(name, workspace) for name in watched):
+        click.echo(f"note: no workspace file has an id or name like {workspace!r}", err=True)
     return Exit.DONE
 
 
 def _check_patterns(rule: str, workspace: str, tags: Iterable[str]) -> None:
-    from fnmatch import fnmatchcase  # noqa: PLC0415 -- needed only here
-
     names = {name for one in Rule for name in (one.value, one.type)}
     if rule and not any(fnmatchcase(name, rule) for name in names):
         msg = f"no rule fits {rule!r}; {suggestion(rule, names)}"
@@ -113,7 +115,8 @@ def _end(lasts: str | None, until: str | None, now: datetime, zone: tzinfo) -> d
             moment, hint = datetime.fromisoformat(until or ""), "--until"
             end = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--for" if lasts is not None else "--until") from None
+        what = str(error) if lasts is not None else f"not a time: {until!r}; write it like 2026-09-16T18:00"
+        raise click.BadParameter(what, param_hint="--for" if lasts is not None else "--until") from None
     if not now < end <= now + LONGEST:
         what = "is not in the future" if end <= now else f"is more than {LONGEST.days} days away"
         msg = f"{when(end, zone)} {what}"

@@ -65,14 +65,14 @@ class _Row:
     line: _Line | None = None
 
 
-def budgets_of(account: AccountOverview) -> Iterator[tuple[str, BudgetState]]:
-    """Yield each budget of an account by its name, and how it stands."""
+def budgets_of(account: AccountOverview) -> Iterator[tuple[str, BudgetState, bool]]:
+    """Yield each budget of an account by its name, how it stands, and whether it has an amount of its own to be used up."""
     lines: Sequence[AccountOverview | WorkspaceLine] = (account, *account.workspaces)
     for line in lines:
         name = line.name or (line.workspace if isinstance(line, WorkspaceLine) else line.account)
-        yield name, line.own
+        yield name, line.own, line.budget is not None
         for finer in line.budgets:
-            yield f"{name}: {finer.name}", finer.mark
+            yield f"{name}: {finer.name}", finer.mark, finer.budget is not None
 
 
 def spending_table(account: AccountOverview, screen: Console, room: int | None) -> Rows:

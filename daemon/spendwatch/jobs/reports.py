@@ -45,8 +45,10 @@ class Reports:
     def send(self, now: datetime) -> int:
         """Commit every report that is due and not on record; return how many deliveries are new. Each is sent once.
 
-        What was due while nothing ran is sent later, up to a day.
+        What was due while nothing ran is sent later, up to a day, and what is due amid an import at its end.
         """
+        if self.around.is_amid:
+            return 0
         due = [one for one in self._due(now) if not self.book.is_on_record(one[0])]
         reports = {(schedule.cadence, at): self._report(schedule, at, now) for _, _, schedule, at in due}
         said = [_said(name, channel, reports[schedule.cadence, at], at, now) for name, channel, schedule, at in due]
