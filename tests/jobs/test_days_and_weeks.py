@@ -15,6 +15,7 @@ from spendwatch.domain.alert import AlertState, Rule
 from spendwatch.domain.notification import Notification, Reason
 from spendwatch.domain.period import BillingPeriod, PeriodKind
 from spendwatch.domain.policy import WHOLE, FinerBudget, Severity, Threshold, WorkspacePolicy
+from spendwatch.domain.routing import Silence
 from spendwatch.domain.scope import PLAYGROUND, Counts, Dimension, Match, Portion
 from spendwatch.domain.statement import ChargeKind, WorkspaceId
 from spendwatch.jobs.insight import Insight
@@ -343,3 +344,15 @@ def test_spend_without_a_tag_is_counted_only_once_tags_should_have_arrived(round
     rounds.bill(date(2026, 9, 18), row("0.01", tags='{"team":"search"}'))
     (one,) = rounds.round(after=2 * DAY)
     assert (one.type, one.facts.spend, one.facts.period) == ("spend.untagged", cny("21"), "2026-09")
+
+
+def test_a_silence_of_a_tag_holds_a_day_of_its_budget_until_it_ends(rounds: Rounds) -> None:
+    rounds.wanted(None, research(short(name="ads", match=Match(tags=(("team", "ads"),)))))
+    rounds.book.add_silence(Silence("5113a", rounds.now, rounds.now + 3 * HOUR, "li", tags=("team=ads",)))
+    rounds.bill(date(2026, 9, 16), row("200", tags='{"team":"ads"}'))
+    [told] = rounds.round()
+    for _ in range(2):
+        assert [one.said.id for one in rounds.book.waiting()] == [told.id]
+        rounds.round(after=HOUR)
+    rounds.round(after=HOUR)
+    assert rounds.book.waiting() == ()

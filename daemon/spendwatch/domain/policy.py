@@ -301,6 +301,12 @@ class Policies:
         """Return the policy of that account."""
         return next((policy for policy in self.accounts if policy.account == account), None)
 
+    def finer(self, scope: BudgetScope) -> FinerBudget | None:
+        """Return the finer budget that the scope is of, or one of its values."""
+        owners = (one for one in self.workspaces if one.workspace == scope.workspace and one.account in {None, scope.account})
+        owner = next(owners, None) if scope.workspace else self.account(scope.account)
+        return next((one for one in owner.budgets if (one.name, one.per) == (scope.budget, scope.per)), None) if owner else None
+
 
 class _HasChannels(Protocol):
     @property

@@ -13,7 +13,7 @@ from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.causes import NO_CAUSES, NO_COURSE
 from spendwatch.domain.commodity import NOTHING_TO_FEAR
 from spendwatch.domain.notification import Facts, Held, HoldReason, Notification, NotificationId, Reason
-from spendwatch.domain.policy import ChannelName, Severity, Watch
+from spendwatch.domain.policy import ChannelName, Policies, Severity
 from spendwatch.domain.report import Schedule
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.scope import NO_ACCOUNT, NOTHING, TAG, AlertScope, BudgetScope
@@ -128,10 +128,13 @@ def _has_tag(said: str, tags: Tags) -> bool:
     return any(key == name and (fnmatchcase(value, found) or fnmatchcase(found, value)) for name, found in tags)
 
 
-def tags_of(watch: Watch) -> Tags:
-    """Return the tags by which a budget picks what it counts."""
-    own = [(watch.column.removeprefix(TAG), watch.scope.value)] if watch.column.startswith(TAG) else []
-    return (*own, *(watch.match.tags if watch.match else ()))
+def tags_of(policies: Policies, scope: AlertScope) -> Tags:
+    """Return the tags by which the budget of that scope picks what it counts, whether or not it is judged just now."""
+    finer = policies.finer(scope) if isinstance(scope, BudgetScope) and scope.budget else None
+    if finer is None or not isinstance(scope, BudgetScope):
+        return ()
+    own = [(finer.for_each.removeprefix(TAG), scope.value)] if finer.for_each.startswith(TAG) else []
+    return (*own, *finer.match.tags)
 
 
 def no_tags(_: AlertScope) -> Tags:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from spendwatch.domain.balance_watch import BalanceWatch
 from spendwatch.domain.forecast_alerts import Foretold
@@ -73,7 +74,7 @@ def assess(
         balances.watch_since(judged.short.begun)
     if judged.learning.new or judged.learning.given_up:
         ledger.learn(judged.learning.new, judged.learning.given_up)
-    routed = _routed(here, judged.verdict, judged.watched, book, book.waiting())
+    routed = _routed(here, judged.verdict, book, book.waiting())
     if judged.foreseen is None:
         new = book.commit(routed, around.targets, now=now) + _foresee_many(here, judged, ledger, book)
     else:
@@ -214,7 +215,7 @@ def _foresee_many(here: _Round, judged: _Judged, ledger: Ledger, book: AlertBook
             return 0
         compared, foreseen = here.compare(view, judged.standings, judged.watched)
         verdict = _in_full(here, view, compared, judged.watched)
-    return _commit_foreseen(here, _routed(here, verdict, judged.watched, book), foreseen, book)
+    return _commit_foreseen(here, _routed(here, verdict, book), foreseen, book)
 
 
 def _commit_foreseen(here: _Round, verdict: Verdict, foreseen: Foretold, book: AlertBook) -> int:
@@ -235,7 +236,7 @@ def _in_full(
     return Verdict(merged.alerts, in_full) + over
 
 
-def _routed(here: _Round, verdict: Verdict, watched: Watched, book: AlertBook, waiting: Sequence[Message] = ()) -> Verdict:
+def _routed(here: _Round, verdict: Verdict, book: AlertBook, waiting: Sequence[Message] = ()) -> Verdict:
     """Return the verdict with what waits, and with what comes as digests instead; `waiting`: what has waited so far."""
     around, now = here.around, here.now
     if not verdict.notifications and not waiting:
@@ -247,7 +248,7 @@ def _routed(here: _Round, verdict: Verdict, watched: Watched, book: AlertBook, w
         digested=book.digested(now - 2 * FOLLOW_UP),
         follow_up=around.follow_up,
         gathering=around.gathering,
-        tags=lambda scope: tags_of(watch) if (watch := watched.get(scope)) else (),
+        tags=partial(tags_of, here.policies),
     )
     firing = {alert.id for alert in here.known.firing()} - {alert.id for alert in verdict.alerts}
     return route(verdict, routing, firing | {alert.id for alert in verdict.alerts if alert.is_firing}, now=now)
