@@ -34,7 +34,7 @@ from servers_smtp import SmtpSink
 from spendwatch.cli import root
 from sweep.killing import Ended, Point, Program, Victim
 
-READERS = ("finops@example.com", "lead@example.com")
+READERS = ("finops@example.com", "lead@example.com", "owner@example.com")
 HOOK = "hook"
 PROGRAM = (sys.executable, "-m", "spendwatch")
 MARK = b"X-Spendwatch-Maybe-Repeated: yes\r\n"
