@@ -131,13 +131,15 @@ def test_a_value_that_bills_no_longer_name_is_corrected_like_any_total_that_fell
     assert rounds.round(after=DAY) == []
 
 
-def test_what_is_no_longer_watched_is_not_corrected(database: Database) -> None:
+def test_what_is_no_longer_watched_ends_with_a_word_and_is_not_corrected(database: Database) -> None:
     rounds = Rounds(database, account={"budgets": (KEYS,)})
     rounds.bill(FIRST, row("50", api_key="1"))
     assert said(rounds) == {"account/key/1": "100%"}
     rounds.account = {"budgets": (replace(KEYS, exceptions=(("1", None),)),)}
     rounds.wanted(None)
     rounds.bill(FIRST, row("1", api_key="5"), told="20260905000000")
+    [over] = rounds.round(after=DAY)
+    assert (over.type, over.facts.is_unwatched) == ("alert.resolved", True)
     assert rounds.round(after=DAY) == []
 
 

@@ -149,7 +149,7 @@ def test_one_bill_makes_one_mail_for_each_matter_and_an_alert_for_each_threshold
         home.call("once")
         reminded = home.json("explain", half)
     assert f"together with alert {ahead[:8]}" in shown
-    assert f"none of its own: told with {ahead[:8]}" in shown
+    assert f"none of its own: sent with {ahead[:8]}" in shown
     # A reminder is no decision.
     assert {one["reason"] for one in reminded["deliveries"]} == {"repeated"}
     assert reminded["decision"]["told_by"] == ahead
