@@ -70,7 +70,7 @@ def test_the_forecast_is_checked_by_the_days_on_record(database: Database) -> No
     )
     assert cny(330) < first.likely < cny(365)
     assert second.likely == cny(360)
-    assert "To day 10" in Wording(Language.EN, ZONE).text(said)
+    assert "Up to day 10" in Wording(Language.EN, ZONE).text(said)
 
 
 def test_a_late_change_of_an_earlier_month_is_listed(database: Database) -> None:

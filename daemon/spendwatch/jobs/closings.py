@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from spendwatch.domain.notification import Facts
 from spendwatch.domain.review import AlertsKnown, Condition
-from spendwatch.domain.scope import AlertScope
+from spendwatch.domain.scope import AlertScope, BudgetScope, Counts
 from spendwatch.jobs.ports import AlertBook
 
 
@@ -26,7 +26,7 @@ def closing_conditions(
     for alert in known.firing():
         key = alert.key
         if key.rule.is_about_spend:
-            if key.period not in months or key.scope in watched:
+            if key.period not in months or _is_watched(key.scope, watched):
                 continue
         elif not key.rule.is_episodic or key in judged:
             continue
@@ -45,3 +45,10 @@ def closing_conditions(
             lapses=True,
             is_news=bool(said),
         )
+
+
+def _is_watched(scope: AlertScope, watched: Container[AlertScope]) -> bool:
+    """Return whether it has a budget, which may count something else now."""
+    if not isinstance(scope, BudgetScope):
+        return scope in watched
+    return any(replace(scope, counts=counts) in watched for counts in Counts)
