@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from threading import Thread
 
 import pytest
 from sqlalchemy import Connection
 
-from rounds_builder import Rounds, cny
+from rounds_builder import FINANCE, TARGETS, ZONE, Rounds, cny
 from spendwatch.domain.money import Money
 from spendwatch.domain.policy import BalancePolicy, Threshold
+from spendwatch.domain.report import Cadence, Schedule
+from spendwatch.domain.routing import Route
+from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.overview import BudgetState
+from spendwatch.jobs.reports import Reports
 from spendwatch.store.database import Database, Storage
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
@@ -85,6 +89,21 @@ def test_status_shows_one_state_while_another_writer_records(disturbed: Disturbe
     assert seen.mark is (BudgetState.CRITICAL if seen.spend > cny(100) else BudgetState.OK)
     assert seen.balance
     assert seen.balance.available + seen.spend == cny(1000)
+
+
+@pytest.mark.parametrize("read", range(2, 32, 5))
+def test_a_report_tells_of_one_state_while_another_writer_records(disturbed: Disturbed, read: int) -> None:
+    rounds = Rounds(disturbed, account=BUDGET)
+    rounds.bill(FIRST, "60")
+    routes = {FINANCE: Route(reports=(Schedule(Cadence.DAILY, time()),))}
+    around = Surroundings(rounds.policies, ZONE, TARGETS, {}, routes=routes)
+    disturbed.left = read
+    assert Reports(rounds.ledger, rounds.book, rounds.health, rounds.balances, around, str).send(rounds.now) == 1
+    (said,) = rounds.book.said
+    assert said.facts.report
+    (account,) = said.facts.report.accounts
+    assert account.whole.spend in {cny(60), cny(560)}
+    assert sum((cause.spent for cause in account.causes.all), cny(0)) == account.whole.spend
 
 
 def test_a_snapshot_is_of_its_thread_and_nobody_waits_for_it(place: str, database: Database) -> None:

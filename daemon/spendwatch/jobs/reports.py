@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -20,6 +20,7 @@ from spendwatch.domain.report import LATE, Cadence, Report, ReportAccount, Repor
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.routing import in_short
 from spendwatch.domain.scope import BudgetScope, Dimension
+from spendwatch.domain.standing import SpendSum
 from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.matters import MatterLine
 from spendwatch.jobs.overview import AccountOverview, Overview, WorkspaceLine, look
@@ -49,8 +50,10 @@ class Reports:
         """
         if self.around.is_amid:
             return 0
-        due = [one for one in self._due(now) if not self.book.is_on_record(one[0])]
-        reports = {(schedule.cadence, at): self._report(schedule, at, now) for _, _, schedule, at in due}
+        if not (due := [one for one in self._due(now) if not self.book.is_on_record(one[0])]):
+            return 0
+        with self.ledger.snapshot():  # a bill that is recorded meanwhile is in none of the figures, or in all
+            reports = {(schedule.cadence, at): self._report(schedule, at, now) for _, _, schedule, at in due}
         said = [_said(name, channel, reports[schedule.cadence, at], at, now) for name, channel, schedule, at in due]
         return self.book.commit(Verdict((), tuple(said)), self.around.targets, now=now)
 
@@ -68,12 +71,13 @@ class Reports:
         period = BillingPeriod.containing(at, zone).previous() if is_monthly else current
         seen, before = self._look(period, now), self._look(period.previous(), now)
         earlier = {one.account: one for one in before.accounts}
+        spent = self.ledger.spend(period, (Dimension.ACCOUNT, *TELLING), products=policies.products)
         report = Report(
             cadence=schedule.cadence,
             due=at,
             before=period.previous().label,
             is_final=closes_at(period, zone, final_on=policies.month_final_on) <= now,
-            accounts=tuple(self._account(one, earlier.get(one.account), period) for one in seen.accounts),
+            accounts=tuple(self._account(one, earlier.get(one.account), spent) for one in seen.accounts),
             csv=self._table(period) if is_monthly else "",
         )
         told = (self._told(line) for line in seen.matters[:_MOST])
@@ -100,13 +104,12 @@ class Reports:
             zone=around.zone, now=now, period=period, balances=self.balances,
         )  # fmt: skip
 
-    def _account(self, one: AccountOverview, before: AccountOverview | None, period: BillingPeriod) -> ReportAccount:
+    def _account(self, one: AccountOverview, before: AccountOverview | None, spent: Sequence[SpendSum]) -> ReportAccount:
         earlier = {line.workspace: line for line in before.workspaces} if before else {}
         lines = [_line(line, earlier.get(line.workspace)) for line in one.workspaces if line.spend.amount or line.budget]
         policies = self.around.policies
         watch = Watch(BudgetScope(one.account), one.name, one.currency, None, (), ())
-        sums = self.ledger.spend(period, (Dimension.ACCOUNT, *TELLING), products=policies.products)
-        mine = [row for row in sums if row.values[Dimension.ACCOUNT] == one.account and row.currency == one.currency]
+        mine = [row for row in spent if row.values[Dimension.ACCOUNT] == one.account and row.currency == one.currency]
         return ReportAccount(
             account=one.account,
             whole=_line(one, before),
