@@ -139,20 +139,7 @@ class App:
         self._failing: dict[SourceName, bool] = {}
         """Which sources failed when they were looked at last."""
         self._client: Outgoing | None = None
-        self._feeds = Feeds(
-            SourceContext(
-                fetched=settings.fetched,
-                environ=settings.outside.environ,
-                metadata=_metadata_client,
-                memory=store.memory,
-                hints=lambda name: repr(hints_of(self.settings, name)),
-                others=lambda: self.settings.not_bills,
-                got_on=self._tell_answer,
-                clock=clock,
-                monotonic=monotonic,
-                sleep=sleep,
-            )
-        )
+        self._feeds = Feeds(self._source_context(clock, sleep))
         self.channels: dict[ChannelName, Channel] = {}
         self._insight = Insight()
         self._balances: dict[AccountId, tuple[object, Polled]] = {}
@@ -164,6 +151,20 @@ class App:
         self._furnish()
         _ports(store.ledger, store.book, store.outbox, store.health, self.reader, *self.sources.values())
         _balance_ports(store.balances, *(polled.source for _, polled in self._balances.values()))
+
+    def _source_context(self, clock: Callable[[], datetime], sleep: Callable[[float], Awaitable[object]]) -> SourceContext:
+        return SourceContext(
+            fetched=self.settings.fetched,
+            environ=self.settings.outside.environ,
+            metadata=_metadata_client,
+            memory=self.store.memory,
+            hints=lambda name: repr(hints_of(self.settings, name)),
+            others=lambda: self.settings.not_bills,
+            got_on=self._tell_answer,
+            clock=clock,
+            monotonic=self._monotonic,
+            sleep=sleep,
+        )
 
     @property
     def sources(self) -> Mapping[SourceName, Source]:
@@ -269,7 +270,7 @@ class App:
         """
         with self.entering(name):
             done, is_due = self._judged_each(name, takings)
-        waiting = self.store.book.waiting() if done else ()
+        waiting = self.store.book.waiting(due=self.clock()) if done else ()
         if is_due or self._has_turned(name) or any(one.row and one.row.why is HoldReason.STORM for one in waiting):
             self.assess()
         return done

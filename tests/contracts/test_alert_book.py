@@ -273,6 +273,22 @@ def test_what_has_waited_goes_out_as_it_was_and_what_has_ended_does_not_wait_aga
     assert book.held_of(alert().id) == (ended,)
 
 
+def test_of_what_waits_only_what_may_go_out_is_looked_at(book: AlertBook) -> None:
+    labels = ("70%", "80%", "90%")
+    quiet, silenced, stormy = (notification(alert(matter(label))) for label in labels)
+    one = Silence("5113a", NOON, NOON + timedelta(hours=8), "li", rule="*")
+    book.add_silence(one)
+    rows = (held(quiet), held(silenced, why=HoldReason.SILENCE, silence=one.id), held(stormy, why=HoldReason.STORM))
+    about = tuple(alert(matter(label)) for label in labels)
+    book.commit(Verdict(about, (quiet, silenced, stormy), rows), TARGETS, now=NOON)
+    early = NOON + timedelta(hours=1)
+    assert len(book.waiting()) == 3
+    assert [message.said for message in book.waiting(due=early)] == [stormy]
+    book.end_silence(one.id, early)
+    assert {message.said.id for message in book.waiting(due=early)} == {silenced.id, stormy.id}
+    assert len(book.waiting(due=NOON + timedelta(hours=8))) == 3
+
+
 def test_a_silence_ends_at_its_time_or_when_it_is_expired(book: AlertBook) -> None:
     one = Silence("5113a", NOON, NOON + timedelta(hours=4), "li", "研究", workspace="llm-*", tags=("team=search",))
     book.add_silence(one)

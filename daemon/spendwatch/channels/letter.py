@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 
 from spendwatch.channels.balance_figures import remarks
@@ -237,41 +237,39 @@ def _plans(words: Words) -> Iterator[str]:
 
 
 def _of_several(words: Words) -> Iterator[Section]:
+    """Yield the figures of a report with what fires, or the messages of a digest; and how many more of them there are."""
+    phrases, members = words.phrases, [_member(words, one) for one in words.facts.members]
     if words.facts.report is None:
-        yield from _entries(words)
-        return
-    yield from report_sections(words, words.facts.report)
-    firing = tuple(
-        Entry(_headline(one), "", f"{words.phrases.severities[one.notification.severity]} · {one.notification.alert[:8]}")
-        for one in (_member(words, member) for member in words.facts.members)
-    )
-    yield Entries(words.phrases.firing, firing) if firing else Points(words.phrases.firing, (words.phrases.nothing_fires,))
+        yield from _entries(words, members)
+    else:
+        yield from report_sections(words, words.facts.report)
+        firing = tuple(
+            Entry(_headline(one), "", f"{phrases.severities[one.notification.severity]} · {one.notification.alert[:8]}")
+            for one in members
+        )
+        yield Entries(phrases.firing, firing) if firing else Points(phrases.firing, (phrases.nothing_fires,))
     if more := words.facts.more:
-        yield Points("", (words.phrases.more_messages.format(count=more),))
+        yield Points("", (phrases.more_messages.format(count=more),))
 
 
 def _member(words: Words, one: Notification) -> Words:
     return Words(one, words.phrases, words.zone)
 
 
-def _entries(words: Words) -> Iterator[Section]:
-    """Yield the messages of a digest, the gravest first, and how many more there are."""
+def _entries(words: Words, members: Sequence[Words]) -> Iterator[Section]:
+    """Yield the messages of a digest, the gravest first."""
     phrases, found = words.phrases, dict[str, list[Entry]]()
-    for one in (_member(words, member) for member in words.facts.members):
+    for one in members:
         title = phrases.severities[one.notification.severity] if one.holds else phrases.ended
         figure = amount(one)
         note = " · ".join(filter(None, (figure.note if figure else "", one.notification.alert[:8])))
         found.setdefault(title, []).append(Entry(_headline(one), figure.value if figure else "", note))
     yield from (Entries(title, tuple(entries)) for title, entries in found.items())
-    if more := words.facts.more:
-        yield Points("", (phrases.more_messages.format(count=more),))
 
 
 def _footer(words: Words) -> tuple[str, ...]:
     phrases = words.phrases
-    if words.is_test:
-        return ()
-    if words.facts.report:
+    if words.is_test or words.facts.report:
         return ()
     return (phrases.explain_each,) if words.facts.members else (words.put(phrases.explain), words.put(phrases.footer))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
@@ -13,14 +11,13 @@ import click
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.options import json_option, list_unless_told
+from spendwatch.cli.options import DURATION, actor, json_option, list_unless_told
 from spendwatch.cli.screen import clean, print_list, the_one, when
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.policy import Policies, Severity
 from spendwatch.domain.routing import Silence
 from spendwatch.domain.scope import can_fit
 from spendwatch.exact_json import json_fields
-from spendwatch.fields import duration
 from spendwatch.settings.suggestions import suggestion
 from spendwatch.state import opened_store, system_clock
 
@@ -42,7 +39,7 @@ def silence(ctx: click.Context, *, as_json: bool) -> None:
 @click.option("--workspace", metavar="PATTERN", default="", help="Workspaces, by id or name, like 'llm-demo*'.")
 @click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="Budgets that select this tag; several must all fit.")
 @click.option("--severity", type=click.Choice([one.value for one in Severity]))
-@click.option("--for", "lasts", metavar="DURATION", help="How long, like 4h or 2d; 90d at most.")
+@click.option("--for", "lasts", type=DURATION, help="How long, like 4h or 2d; 90d at most.")
 @click.option("--until", metavar="TIME", help="Until when, like 2026-09-16T18:00, in the billing time zone.")
 @click.option("--comment", default="", help="Why, for those who see it.")
 @click.option("--by", "author", default="", help="Who wants it. Default: your user name.")
@@ -55,7 +52,7 @@ def add(
     workspace: str,
     tags: tuple[str, ...],
     severity: str | None,
-    lasts: str | None,
+    lasts: timedelta | None,
     until: str | None,
     comment: str,
     author: str,
@@ -73,7 +70,7 @@ def add(
         id=uuid.uuid4().hex[:8],
         created_at=now,
         ends_at=_end(lasts, until, now, settings.zone),
-        author=author or os.environ.get("SUDO_USER") or getpass.getuser(),
+        author=author or actor(),
         comment=comment,
         rule=rule,
         account=_account(account, settings.policies) if account else "",
@@ -103,20 +100,18 @@ def _check_patterns(rule: str, workspace: str, tags: Iterable[str]) -> None:
         raise click.BadParameter(msg, param_hint="--tag")
 
 
-def _end(lasts: str | None, until: str | None, now: datetime, zone: tzinfo) -> datetime:
+def _end(lasts: timedelta | None, until: str | None, now: datetime, zone: tzinfo) -> datetime:
     """Return when it ends; without an end, or with one too far away, it is refused."""
     if (lasts is None) == (until is None):
         msg = "say when it ends: --for 4h, or --until 2026-09-16T18:00"
         raise click.UsageError(msg)
+    hint = "--for" if until is None else "--until"
     try:
-        if lasts is not None:
-            end, hint = now + duration(lasts), "--for"
-        else:
-            moment, hint = datetime.fromisoformat(until or ""), "--until"
-            end = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-    except ValueError as error:
-        what = str(error) if lasts is not None else f"not a time: {until!r}; write it like 2026-09-16T18:00"
-        raise click.BadParameter(what, param_hint="--for" if lasts is not None else "--until") from None
+        moment = now + lasts if lasts else datetime.fromisoformat(until or "")
+    except ValueError:
+        msg = f"not a time: {until!r}; write it like 2026-09-16T18:00"
+        raise click.BadParameter(msg, param_hint=hint) from None
+    end = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     if not now < end <= now + LONGEST:
         what = "is not in the future" if end <= now else f"is more than {LONGEST.days} days away"
         msg = f"{when(end, zone)} {what}"

@@ -74,7 +74,7 @@ def assess(
         balances.watch_since(judged.short.begun)
     if judged.learning.new or judged.learning.given_up:
         ledger.learn(judged.learning.new, judged.learning.given_up)
-    routed = _routed(here, judged.verdict, book, book.waiting())
+    routed = _routed(here, judged.verdict, book, book.waiting(due=now))
     if judged.foreseen is None:
         new = book.commit(routed, around.targets, now=now) + _foresee_many(here, judged, ledger, book)
     else:

@@ -227,8 +227,8 @@ class AlertBook(Protocol):
         What is there already by its identity stays as it is. Returns how many deliveries are new.
         """
 
-    def waiting(self) -> Sequence[Message]:
-        """Return what is held, the oldest first."""
+    def waiting(self, *, due: datetime | None = None) -> Sequence[Message]:
+        """Return what is held, the oldest first; given a moment, only what may go out then."""
 
     def digested(self, since: datetime) -> Mapping[ChannelName, datetime]:
         """Return when each channel last had a digest since then."""

@@ -91,5 +91,5 @@ def alerts_beginning(connection: Connection, prefix: str, limit: int = 10) -> tu
 def _alerts(connection: Connection, query: Select[*tuple[Any, ...]]) -> tuple[Alert, ...]:
     return tuple(
         Alert(which, AlertKey(rule, parse_scope(account, scope), threshold, period, height), *rest)
-        for rule, account, scope, threshold, period, height, which, *rest in connection.execute(query)
+        for rule, account, scope, threshold, period, height, which, *rest in connection.execute(query).all()
     )

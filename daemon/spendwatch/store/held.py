@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, ForeignKey, Index, Table, func, select
+from sqlalchemy import Column, Connection, ForeignKey, Index, Table, func, or_, select, update
 
 from spendwatch.domain.alert import AlertId
-from spendwatch.domain.notification import Held
+from spendwatch.domain.notification import Held, HoldReason
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.routing import Message
 from spendwatch.store.bulk import put_many
@@ -41,11 +41,21 @@ def _unless_ended(insertion: Insertion) -> Insertion:
 _KEY = ("notification", "channel")
 
 
-def waiting_messages(connection: Connection) -> tuple[Message, ...]:
-    """Return what waits, the oldest first."""
+def waiting_messages(connection: Connection, *, due: datetime | None = None) -> tuple[Message, ...]:
+    """Return what waits, the oldest first; given a moment, only what may go out then.
+
+    What waits for others in a storm may at any time; all else only at its time, and there may be thousands.
+    """
     query = select(held, notification.c.body).join(notification).where(held.c.ended_at.is_(None))
+    if due is not None:
+        query = query.where(or_(held.c.until <= due, held.c.why == HoldReason.STORM))
     rows = connection.execute(query.order_by(held.c.held_at, held.c.notification, held.c.channel)).all()
     return tuple(Message(row[-1], Held(*row[:-1])) for row in rows)
+
+
+def release_held(connection: Connection, silence: str, at: datetime) -> None:
+    """Let what a silence holds be looked at again from then on."""
+    connection.execute(update(held).where(held.c.silence == silence, held.c.ended_at.is_(None)).values(until=at))
 
 
 def held_rows(connection: Connection, alert: AlertId) -> tuple[Held, ...]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, Table, insert, select, update
 
 from spendwatch.domain.routing import Silence
 from spendwatch.store.columns import begins_with, columns_of, metadata
+from spendwatch.store.held import release_held
 
 silence = Table("silence", metadata, *columns_of(Silence, key="id"))
 
@@ -20,7 +21,9 @@ def add_silence(connection: Connection, one: Silence) -> None:
 
 def end_silence(connection: Connection, which: str, at: datetime) -> None:
     """Let a silence end then, if it would last longer."""
-    connection.execute(update(silence).where(silence.c.id == which, silence.c.ends_at > at).values(ends_at=at))
+    ended = connection.execute(update(silence).where(silence.c.id == which, silence.c.ends_at > at).values(ends_at=at))
+    if ended.rowcount:
+        release_held(connection, which, at)
 
 
 def silences(connection: Connection, *, at: datetime | None = None) -> tuple[Silence, ...]:
