@@ -18,7 +18,10 @@ pytestmark = pytest.mark.skipif(not PROGRAM, reason="needs Chromium")
 
 ARTEFACTS = Path(__file__).parent.parent / "artefacts"
 WIDTHS = (900, 390)
-SHOWN = ("overdue", "balance-low-lasting", "threshold-overspent", "forecast", "balance-low-resolved", "rejected", "test")
+SHOWN = (
+    *("overdue", "balance-low-lasting", "threshold-overspent", "forecast", "balance-low-resolved", "rejected", "test"),
+    *("digest", "report-monthly", "spike", "first-costs", "month-closed"),
+)
 
 # Every visible text with its colour and what is behind it; words and dates that a line break cuts.
 LOOK = """

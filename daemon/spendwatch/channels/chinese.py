@@ -68,7 +68,7 @@ _TELLINGS = {
         repeated="{name} {month}的账单已确定：{spend}",
         resolved="{name} {month}的账单不再是最终账单",
         subject="{name} {month}的账单已确定：{final}",
-        lead="云厂商不再更改该账期。如果迟到的账单仍改变了它，会另行通知您。",
+        lead="该账期预计不会再有新的费用。如果迟到的账单仍改变了它，会另行通知您。",
         rule="{name} 每月的最终金额",
     ),
     Rule.SPIKE: RuleTexts(
@@ -460,6 +460,7 @@ CHINESE = Phrases(
     playground="无 API Key，控制台体验中心",
     makes_most="{who} 占{span}按量付费支出的 {share}。",
     new="新增",
+    overlapping="同一笔费用可能出现在多行中",
     day_of="第 {day} 天，共 {days} 天",
     month_about="全月约 {likely}（{range}）",
     budget="预算",

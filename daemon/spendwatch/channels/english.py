@@ -70,7 +70,7 @@ _TELLINGS = {
         repeated="{month} of {name} is final: {spend}",
         resolved="{month} of {name} is no longer final",
         subject="{month} of {name} is final: {final}",
-        lead="The provider does not change this month any more. If a late bill still changes it, you are notified.",
+        lead="No more charges are expected for this month. If a late bill still changes it, you are notified.",
         rule="the final figures of each month of {name}",
     ),
     Rule.SPIKE: RuleTexts(
@@ -468,6 +468,7 @@ ENGLISH = Phrases(
     playground="no API key, Playground of the console",
     makes_most="{who} makes {share} of the pay-as-you-go spend of {span}.",
     new="new",
+    overlapping="the same charge can be in several lines",
     day_of="day {day} of {days}",
     month_about="month about {likely} ({range})",
     budget="budget",

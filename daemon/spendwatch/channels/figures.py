@@ -262,7 +262,7 @@ def _firsts(words: Words) -> Chart:
         bars.append(Bar(label, length, words.money(one.spent), "", detail))
     if (more := len(words.facts.firsts) - len(firsts)) > 0:
         bars.append(Bar(phrases.more_files.format(count=more), 0, "", ""))
-    return Chart(phrases.firsts, "", tuple(bars))
+    return Chart(phrases.firsts, phrases.overlapping if len(bars) > 1 else "", tuple(bars))
 
 
 def share_text(cause: Cause) -> str:

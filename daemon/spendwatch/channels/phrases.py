@@ -213,6 +213,8 @@ class Phrases:
     makes_most: str
     """That {who} makes {share} of what was spent in the last days."""
     new: str
+    overlapping: str
+    """Beside first costs, whose lines do not add up: a model and its key are two of them."""
     day_of: str
     month_about: str
     budget: str
