@@ -439,9 +439,10 @@ class App:
             heartbeat=before.heartbeat,
             fetched=before.fetched,
             state_password_file=before.state_password_file,
+            web=before.web,
         )
         if fixed != settings:
-            log.warning("config_needs_restart", keys=["state", "spool", "state_password_file"])
+            log.warning("config_needs_restart", keys=["state", "spool", "state_password_file", "web"])
         for secret in fixed.secrets:
             hide(secret)
         self.settings = fixed

@@ -58,9 +58,21 @@ def run(place: Place, log_format: str) -> None:
         # What was loaded stays for good: the collector need not look at it again while ten thousand alerts are made.
         gc.freeze()
         try:
-            asyncio.run(Daemon(app, heartbeat).run())
+            asyncio.run(_run(Daemon(app, heartbeat), app, settings))
         finally:
             app.close()
+
+
+async def _run(daemon: Daemon, app: App, settings: Settings) -> None:
+    if settings.web is None:
+        await daemon.run()
+        return
+    # Whoever wants no page does not pay for the server.
+    from spendwatch.web.app import create_app  # noqa: PLC0415
+    from spendwatch.web.server import serving  # noqa: PLC0415
+
+    async with serving(create_app(app, settings.web), settings.web):
+        await daemon.run()
 
 
 def _progressed(heartbeat: Heartbeat, app: App) -> None:

@@ -28,6 +28,7 @@ _SECRET_FILES: Mapping[str, Mapping[str, str]] = {
     "channels": {"password_file": "password", "secret_file": "secret"},
     "sources": {"key_id_file": "key_id", "secret_file": "secret", "token_file": "token"},
     "accounts": {"key_id_file": "key_id", "secret_file": "secret", "token_file": "token"},
+    "web": {"token_file": "token"},
 }
 
 
@@ -231,6 +232,7 @@ def secret_holders(names: Callable[[KeyPath], Iterable[str]]) -> Iterator[tuple[
     """Yield the places that may name secret files, given the names that stand at a path."""
     yield from ((section, name) for section in ("channels", "sources") for name in names((section,)))
     yield from (("accounts", name, "balance") for name in names(("accounts",)))
+    yield ("web",)
 
 
 def folded(name: str) -> str:

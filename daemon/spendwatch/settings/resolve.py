@@ -51,6 +51,7 @@ def resolve(said: DaemonFile, layers: Layers, place: Path, outside: Outside, *, 
     state_folder = (outside.state_folder or folder / _STATE_FOLDER) if is_server else Path(state).parent
     channels = {ChannelName(name): resolver.channel(("channels", name), config) for name, config in said.channels.items()}
     sources, balances = resolver.sources(), resolver.balances()
+    configs = (*channels.values(), *sources.values(), *balances.values(), *((said.web,) if said.web else ()))
     spool = state_folder / "spool" if said.spool is None else folder / said.spool
     resolver.check_folders(sources, {"configuration": folder, "state": state_folder, "spool": spool})
     return Settings(
@@ -67,8 +68,9 @@ def resolve(said: DaemonFile, layers: Layers, place: Path, outside: Outside, *, 
         heartbeat=state_folder / "heartbeat",
         state_password_file=resolver.state_password_file(is_server=is_server),
         allow_networks=tuple(said.allow_networks),
-        secrets=tuple(dict.fromkeys(_secrets((*channels.values(), *sources.values(), *balances.values()), outside.environ))),
+        secrets=tuple(dict.fromkeys(_secrets(configs, outside.environ))),
         retention=Retention(said.retention.originals, said.retention.lines),
+        web=said.web,
         outside=outside,
     )
 

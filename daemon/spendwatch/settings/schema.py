@@ -50,6 +50,7 @@ from spendwatch.settings.value_types import (
     Zone,
     repeated,
 )
+from spendwatch.settings.web_settings import WebPart
 from spendwatch.sources.balances.settings import ApiBalanceConfig, FileBalanceConfig, UrlBalanceConfig
 from spendwatch.sources.config import SourceConfig
 from spendwatch.sources.shared_settings import Switch
@@ -423,6 +424,7 @@ class DaemonFile(BaseSettings):
     links: LinksPart = Field(default_factory=LinksPart)
     channels: Annotated[dict[Name, ChannelConfig], Field(min_length=1)]
     operators: OperatorsPart = Field(default_factory=OperatorsPart)
+    web: WebPart | None = None
 
     def __init__(self, layers: MainLayers) -> None:
         """Validate what the layers say together."""

@@ -1,0 +1,50 @@
+"""The application: its routes, and what guards them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from spendwatch.app import App
+from spendwatch.settings.web_settings import WebPart
+from spendwatch.web.forms import form_of
+from spendwatch.web.guard import Guard
+from spendwatch.web.problems import on_problem
+from spendwatch.web.rendering import page, static
+
+
+def create_app(app: App, web: WebPart, more: Iterable[BaseRoute] = ()) -> Starlette:
+    """Return the application that shows what this daemon knows; `more`: routes of other modules."""
+    made = Starlette(
+        routes=[Route("/login", _login, methods=["GET", "POST"]), Route("/static/{name}", static), *more],
+        middleware=[Middleware(Guard, web=web)],
+        exception_handlers={HTTPException: on_problem, Exception: on_problem},
+    )
+    made.state.daemon = app
+    return made
+
+
+async def _login(request: Request) -> Response:
+    """Ask for the token; whoever knows it gets a cookie."""
+    guard: Guard = request.state.guard
+    if request.method != "POST":
+        return page(request, "login.html.j2", next=_local(request.query_params.get("next", "/")), is_wrong=False)
+    form = await form_of(request)
+    there = _local(form.get("next", "/"))
+    if not guard.accepts(form.get("token", "").strip()):
+        return page(request, "login.html.j2", HTTPStatus.FORBIDDEN, next=there, is_wrong=True)
+    response = RedirectResponse(there, HTTPStatus.SEE_OTHER)
+    guard.sign_in(response)
+    return response
+
+
+def _local(place: str) -> str:
+    """Return an address of ours; of any other the start."""
+    return place if place.startswith("/") and not place.startswith(("//", "/\\")) and place.isprintable() else "/"

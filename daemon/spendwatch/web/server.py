@@ -1,0 +1,94 @@
+"""Serves the page in the daemon's loop, and stops with it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from spendwatch.settings.web_settings import WebPart
+
+log = structlog.get_logger("spendwatch")
+
+RETRY = 10.0
+"""So many seconds lie between two attempts to listen."""
+_MOST_REQUESTS = 100
+_BACKLOG = 128
+_GRACE = 3
+"""So many seconds a stop waits for requests under way."""
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the daemon, which stops us."""
+        yield
+
+
+@asynccontextmanager
+async def serving(page: ASGIApp, web: WebPart) -> AsyncIterator[None]:
+    """Serve the page until the end. Where it cannot listen, that is logged and tried again: alerts do not depend on it."""
+    task = asyncio.create_task(_serve(page, web))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _serve(page: ASGIApp, web: WebPart) -> None:
+    config = uvicorn.Config(
+        page,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=_MOST_REQUESTS,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    listener = await _listening(web)
+    log.info("web_ready", listen=web.listen)
+    server = _Server(config)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        await asyncio.shield(running)
+    finally:
+        server.should_exit = True
+        await running
+
+
+async def _listening(web: WebPart) -> socket.socket:
+    """Return the socket once nobody else has the port."""
+    told = ""
+    while True:
+        try:
+            return _bound(web)
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno else str(error)
+            if why != told:
+                log.error("web_unavailable", listen=web.listen, why=f"{why}; trying again every {RETRY:.0f} s")  # noqa: TRY400 -- no defect
+            told = why
+            await asyncio.sleep(RETRY)
+
+
+def _bound(web: WebPart) -> socket.socket:
+    family, kind, number, _, address = socket.getaddrinfo(web.host, web.port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, number)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
