@@ -30,6 +30,7 @@ from spendwatch.domain.notification import (
     Delivery,
     DeliveryId,
     DeliveryState,
+    Drill,
     Facts,
     Held,
     HoldReason,
@@ -41,13 +42,14 @@ from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod, PeriodKind
 from spendwatch.domain.plans import PlanOrder
-from spendwatch.domain.policy import ChannelName, Page, Severity
+from spendwatch.domain.policy import AccountPolicy, ChannelName, Page, Policies, Severity, Site, WorkspacePolicy
 from spendwatch.domain.report import Cadence, Report, ReportAccount, ReportLine
 from spendwatch.domain.routing import Message, digest_of
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
 from spendwatch.domain.spike import SpendOn, Spike
 from spendwatch.domain.standing import Split
 from spendwatch.domain.statement import AccountId, WorkspaceId
+from spendwatch.jobs.sample_alert import samples
 
 ZONE = ZoneInfo("Asia/Shanghai")
 SINCE = datetime(2026, 9, 15, 2, 0, tzinfo=UTC)
@@ -418,25 +420,6 @@ _ORDERS = (
 _ORDERED = replace(_NEW, firsts=(), plans=(_CODING,))
 
 
-def _of_portion(budget: str, spend: str, over: str, workspace: str | None = "llm-demo0a1b2c3d4e") -> Facts:
-    """Return the figures of spend that nobody's budget counts."""
-    name = "Research" if workspace else "acme"
-    return replace(
-        _SPENT,
-        scope=BudgetScope(_ACME, WorkspaceId(workspace) if workspace else None, budget, Counts.PAY_AS_YOU_GO),
-        name=f"{name}: {budget}",
-        spend=cny(spend),
-        counts=Counts.PAY_AS_YOU_GO,
-        budget=None,
-        used=None,
-        threshold=over,
-        reached_at=cny(over),
-        next_threshold="",
-        next_at=None,
-        earlier=None,
-    )
-
-
 SAMPLES: dict[str, Notification] = {
     "threshold": notice(Rule.THRESHOLD_REACHED, replace(_SPENT, also=("50%", "600"))),
     "threshold-notice": notice(
@@ -478,23 +461,6 @@ SAMPLES: dict[str, Notification] = {
         ),
         severity=Severity.CRITICAL,
     ),
-    "week": notice(
-        Rule.THRESHOLD_REACHED,
-        replace(
-            _SPENT,
-            scope=BudgetScope(_ACME, WorkspaceId("llm-demo0a1b2c3d4e"), per=PeriodKind.WEEK),
-            period="2026-W38",
-            spend=cny("820.5"),
-            budget=cny("1000"),
-            used=Decimal("0.8205"),
-            reached_at=cny("800"),
-            next_at=cny("1000"),
-            earlier=None,
-        ),
-    ),
-    "console": notice(Rule.CONSOLE, _of_portion("console spend", "61.2", "50")),
-    "unassigned-spend": notice(Rule.UNASSIGNED_SPEND, _of_portion("spend without workspace", "20", "20", workspace=None)),
-    "untagged": notice(Rule.UNTAGGED, _of_portion("spend without tag team", "130.5", "100", workspace=None)),
     "day-corrected": notice(
         Rule.CORRECTED,
         replace(
@@ -596,18 +562,6 @@ SAMPLES: dict[str, Notification] = {
     ),
     "spike": notice(Rule.SPIKE, _SPIKE),
     "spike-so-far": notice(Rule.SPIKE, replace(_SPIKE, spike=replace(_UNUSUAL, is_complete=False, also=()))),
-    "foreign": notice(
-        Rule.FOREIGN_CURRENCY,
-        Facts(
-            scope=BudgetScope(_ACME),
-            account_name="acme",
-            name="acme",
-            period="2026-09",
-            spend=cny("170.332385"),
-            foreign=(Money(Decimal("5.5"), Currency("USD")),),
-            data_until=UNTIL,
-        ),
-    ),
     "late": notice(Rule.LATE, _LATE),
     "late-refund": notice(
         Rule.LATE,
@@ -619,9 +573,7 @@ SAMPLES: dict[str, Notification] = {
     ),
     "first-cost": notice(Rule.FIRST_COST, _NEW, severity=Severity.NOTICE),
     "first-costs": notice(Rule.FIRST_COST, replace(_NEW, firsts=_MANY_NEW), severity=Severity.NOTICE),
-    "free-quota-ended": notice(Rule.FREE_QUOTA_ENDED, replace(_NEW, firsts=_MANY_NEW[2:3])),
     "plan-ordered": notice(Rule.PLAN_ORDERED, replace(_ORDERED, plans=_ORDERS), severity=Severity.NOTICE),
-    "plan-ends": notice(Rule.PLAN_ENDS, _ORDERED),
     "plan-renewed": notice(
         Rule.PLAN_ENDS, replace(_ORDERED, plans=(replace(_CODING, renewed=date(2026, 9, 15)),)), reason=Reason.RESOLVED
     ),
@@ -791,16 +743,6 @@ SAMPLES: dict[str, Notification] = {
             detail="",
         ),
     ),
-    "unassigned": notice(
-        Rule.UNASSIGNED,
-        Facts(
-            scope=NamedScope(Subject.LAYOUT, "consumedetailbillv2"),
-            name="consumedetailbillv2",
-            detail="'12;ws-1;qwen-max;output_token;app;0'\nno instance id",
-            data_until=UNTIL,
-        ),
-    ),
-    "source-failing": notice(Rule.SOURCE_FAILING, replace(_INBOX, detail="the folder inbox cannot be read: permission denied")),
     "endpoint-refuses-us": notice(
         Rule.SOURCE_FAILING,
         replace(
@@ -835,15 +777,6 @@ SAMPLES: dict[str, Notification] = {
         ),
         severity=Severity.NOTICE,
     ),
-    "channel-failing": notice(
-        Rule.CHANNEL_FAILING,
-        Facts(
-            scope=NamedScope(Subject.CHANNEL, "ops"),
-            name="ops",
-            detail="https://hooks.example.com: connection refused",
-            data_until=UNTIL,
-        ),
-    ),
     "channel-gone": notice(
         Rule.CHANNEL_FAILING,
         Facts(
@@ -854,52 +787,62 @@ SAMPLES: dict[str, Notification] = {
             data_until=UNTIL,
         ),
     ),
-    "config-rejected": notice(
-        Rule.CONFIG_REJECTED,
-        Facts(
-            scope=NamedScope(Subject.DAEMON, "config"),
-            name="config",
-            detail="workspaces/research.yaml:4:9: budget: not a plain decimal\nworkspaces/chat.yaml:7:1: owners: unknown",
-            data_until=UNTIL,
-        ),
-    ),
-    "clock-wrong": notice(
-        Rule.CLOCK_WRONG,
-        Facts(
-            scope=NamedScope(Subject.DAEMON, "clock"),
-            name="clock",
-            detail="it was set back by 8 h; now it shows 2026-09-16T12:00:00+08:00",
-            data_until=UNTIL,
-        ),
-    ),
-    "ledger-failing": notice(
-        Rule.LEDGER_FAILING,
-        Facts(
-            scope=NamedScope(Subject.DAEMON, "ledger"),
-            name="ledger",
-            detail="the ledger at /var/lib/spendwatch/spendwatch.db cannot be used: database disk image is malformed",
-        ),
-    ),
-    "test": notice(
-        Rule.THRESHOLD_REACHED,
-        replace(
-            _SPENT,
-            course=Course(daily=_SPENT.course.daily),
-            earlier=None,
-            earlier_at=None,
-            forecast=_LIKELY,
-            detail="li on finance-1\nacme\nResearch\noperators",
-        ),
-        reason=Reason.TEST,
-        severity=Severity.NOTICE,
-    ),
     "test-of-nobody": notice(
         Rule.THRESHOLD_REACHED,
-        replace(_SPENT, course=NO_COURSE, earlier=None, earlier_at=None, detail="li on finance-1"),
+        replace(_SPENT, course=NO_COURSE, earlier=None, earlier_at=None, drill=Drill(Reason.REPEATED, "li on finance-1", ())),
         reason=Reason.TEST,
         severity=Severity.NOTICE,
     ),
 }
+
+_TABLE = samples(
+    ChannelName("finance"),
+    Policies(
+        accounts=(AccountPolicy(_ACME, "acme", Site.CN, Currency("CNY"), Decimal(5000)),),
+        workspaces=(
+            WorkspacePolicy(
+                WorkspaceId("llm-demo0a1b2c3d4e"), "Research", budget=Decimal(1200), channels=(ChannelName("finance"),)
+            ),
+        ),
+        operators=(ChannelName("finance"),),
+        products=("sfm",),
+        month_final_on=4,
+        links={Site.CN: dict(OF_SPEND)},
+    ),
+    now=NOW,
+    zone=ZONE,
+)
+
+
+def _of_table(name: str, *, is_test: bool = False) -> Notification:
+    """Return one of the samples of `notify-test`, under the ids of those here."""
+    one = replace(_TABLE[name], id=SAMPLES["threshold"].id, alert=SAMPLES["threshold"].alert)
+    drill = Drill(one.reason, "li on finance-1", ("acme", "Research", "operators"))
+    members = tuple(replace(member, alert=one.alert) for member in one.facts.members)
+    one = replace(one, facts=replace(one.facts, members=members))
+    return replace(one, reason=Reason.TEST, facts=replace(one.facts, drill=drill)) if is_test else one
+
+
+SAMPLES |= {
+    name: _of_table(of)
+    for name, of in {
+        "week": "weekly",
+        "console": "console_spend",
+        "unassigned-spend": "unassigned_spend",
+        "untagged": "untagged_spend",
+        "foreign": "foreign_currency",
+        "free-quota-ended": "free_quota",
+        "plan-ends": "plan_ends",
+        "unassigned": "unassigned",
+        "source-failing": "source_failing",
+        "channel-failing": "channel_failing",
+        "config-rejected": "config_rejected",
+        "clock-wrong": "clock_wrong",
+        "ledger-failing": "ledger_failing",
+    }.items()
+}
+SAMPLES |= {f"test-{name}": _of_table(name, is_test=True) for name in ("overdue", "resolved", "digest", "report")}
+SAMPLES["test"] = _of_table("threshold", is_test=True)
 
 
 def _one_of_many(sample: str, number: int, **facts: Any) -> Message:  # noqa: ANN401 -- a builder takes any field

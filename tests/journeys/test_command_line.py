@@ -202,6 +202,30 @@ def test_a_test_message_as_json_names_each_recipient(home: Home) -> None:
     told = {one["channel"]: one for one in home.json("notify-test", expect=69)["tests"]}
     assert (told["post"]["target"], told["post"]["accepted"], told["post"]["error"]) == ("finops@example.com", True, "")
     assert (told["hook"]["accepted"], "403" in told["hook"]["error"]) == (False, True)
+    assert told["post"]["answer"].startswith("250 ")
+    assert told["hook"]["answer"] == ""
+    assert all(0 <= one["milliseconds"] < 60_000 for one in told.values())
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        (("--like", "overdeu"), "there is no sample 'overdeu'; did you mean 'overdue'?"),
+        (("--like", "qqqq"), "there is no sample 'qqqq'; known: balance_differing, balance_failing"),
+        (("scren",), "there is no channel 'scren'; did you mean 'screen'?"),
+    ],
+)
+def test_an_unknown_sample_or_channel_is_answered_with_a_hint(quiet_home: Home, given: tuple[str, ...], hint: str) -> None:
+    quiet_home.furnish()
+    assert hint in " ".join(quiet_home.call("notify-test", *given, expect=2).stderr.split())
+
+
+def test_a_sample_can_be_asked_for_by_the_type_of_its_rule(home: Home) -> None:
+    home.furnish()
+    home.call("notify-test", "hook", "--like", "spend.first_cost")
+    (call,) = home.calls()
+    assert (call["type"], call["data"]["rule"], call["data"]["reason"]) == ("test", "spend.first_cost", "test")
+    assert call["data"]["summary"].startswith("[TEST] First charge in ")
 
 
 def test_a_group_of_commands_says_where_json_belongs(quiet_home: Home) -> None:
@@ -512,9 +536,9 @@ def test_what_cannot_be_acknowledged_is_answered_clearly(quiet_home: Home, given
 def test_a_test_message_reaches_every_channel_and_is_marked(home: Home) -> None:
     home.furnish()
     shown = home.call("notify-test").stdout
-    assert "hook: accepted" in shown
+    assert re.search(r"hook: accepted in \d+\.\d\d s: HTTP 2\d\d", shown)
     assert "post (finops@example.com): accepted" in shown
-    assert b"This is a test" in home.mails()[0]
+    assert b"TEST" in home.mails()[0]
     assert home.calls()[0]["type"] == "test"
     home.hook_answers(403)
     assert "403" in home.call("notify-test", "hook", expect=69).stderr

@@ -43,13 +43,13 @@ def send_under_random_ids() -> None:
     """Give every attempt an id of its own: nobody can tell that a repeat is one."""
     mail, post = EmailChannel.send, WebhookChannel.send
 
-    async def mail_randomly(self: EmailChannel, delivery: Delivery) -> None:
+    async def mail_randomly(self: EmailChannel, delivery: Delivery) -> str:
         body = delivery.rendered or self.render(delivery.notification, delivery.target)
-        await mail(self, replace(delivery, rendered=re.sub(rb"(?m)^Message-ID: <[^@]+@", _random_message_id(), body)))
+        return await mail(self, replace(delivery, rendered=re.sub(rb"(?m)^Message-ID: <[^@]+@", _random_message_id(), body)))
 
-    async def post_randomly(self: WebhookChannel, delivery: Delivery) -> None:
+    async def post_randomly(self: WebhookChannel, delivery: Delivery) -> str:
         number = NotificationId(uuid4().hex)
-        await post(self, replace(delivery, notification=replace(delivery.notification, id=number)))
+        return await post(self, replace(delivery, notification=replace(delivery.notification, id=number)))
 
     EmailChannel.send = mail_randomly  # type: ignore[method-assign] # as above
     WebhookChannel.send = post_randomly  # type: ignore[method-assign] # as above

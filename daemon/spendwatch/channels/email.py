@@ -97,14 +97,14 @@ class EmailChannel:
             part.set_boundary(f"=_{notification.id}{f'-{number}' if number else ''}")
         return mail.as_bytes()
 
-    async def send(self, delivery: Delivery) -> None:
+    async def send(self, delivery: Delivery) -> str:
         """Hand the mail over to the relay for one recipient, over a connection of its own."""
         from spendwatch.channels.relay import Relay  # noqa: PLC0415 -- brings the SMTP library, 70 ms that only senders need
 
         body = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
         mail = MAYBE_REPEATED + body if delivery.maybe_repeated else body
         relay = Relay(self._config, allow_networks=self._allow, look_ups=self._look_ups)
-        await relay.hand_over(mail, sender=self._sender.addr_spec, recipient=delivery.target)
+        return await relay.hand_over(mail, sender=self._sender.addr_spec, recipient=delivery.target)
 
 
 def _is_urgent(notification: Notification) -> bool:

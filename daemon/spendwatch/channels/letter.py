@@ -21,7 +21,7 @@ from spendwatch.domain.usage import is_complete
 SUBJECT_LENGTH = 120
 _MOST_POINTS = 10
 _OPERATORS = "operators"
-"""How a test message says that failures are reported over the channel, too."""
+"""Among the destinations of a test message: failures are reported over the channel, too."""
 _ONCE = frozenset(
     {Rule.FORECAST, Rule.CORRECTED, Rule.LATE, Rule.DIFFERING, Rule.FOREIGN_CURRENCY, Rule.REJECTED, Rule.UNASSIGNED}
     | {Rule.FIRST_COST, Rule.FREE_QUOTA_ENDED, Rule.SPIKE, Rule.MONTH_CLOSED, Rule.PLAN_ORDERED}
@@ -34,15 +34,15 @@ _COSTLY = frozenset(
 def compose(notification: Notification, phrases: Phrases, zone: tzinfo) -> Letter:
     """Return what the notification says in the language of `phrases`; moments are shown as clocks in `zone` show them."""
     words = Words(notification, phrases, zone)
-    facts, headline, tag = notification.facts, _headline(words), _tag(words)
+    facts, tag, headline = notification.facts, _tag(words), _headline(words)
     speaks = words.holds and not words.is_test
     return Letter(
         tone=notification.severity.value if speaks else "calm",
         tag=tag,
         state=_state(words, tag),
         account=_account(words),
-        subject=clean(f"[{tag}] {_subject(words) or headline}", SUBJECT_LENGTH),
-        headline=headline,
+        subject=clean(f"[{tag}] {_subject(words) or _headline(words)}", SUBJECT_LENGTH),
+        headline=phrases.test_headline.format(headline=headline) if words.is_test else headline,
         lead=phrases.between_sentences.join(filter(None, (_late(words), _lead(words)))),
         amount=amount(words),
         gauge=gauge(words),
@@ -91,7 +91,7 @@ def _state(words: Words, tag: str) -> str:
     elif rule is Rule.THRESHOLD_REACHED:
         found = _state_of_budget(facts)
     state = words.put(phrases.states[found]) if found else phrases.severities[words.notification.severity]
-    again = {Reason.REPEATED: phrases.reminder, Reason.ESCALATED: phrases.escalated}.get(words.notification.reason, "")
+    again = {Reason.REPEATED: phrases.reminder, Reason.ESCALATED: phrases.escalated}.get(words.reason, "")
     return phrases.then.join(filter(None, (state, again)))
 
 
@@ -110,10 +110,8 @@ def _account(words: Words) -> str:
 
 
 def _headline(words: Words) -> str:
-    match words.notification.reason:
-        case Reason.TEST:
-            return words.put(words.phrases.test_headline)
-        case Reason.FIRED | Reason.DIGEST:
+    match words.reason:
+        case Reason.FIRED | Reason.DIGEST | Reason.TEST:
             return words.put(words.texts.fired)
         case Reason.REPEATED | Reason.ESCALATED:
             return words.put(words.texts.repeated)
@@ -126,8 +124,6 @@ def _headline(words: Words) -> str:
 
 def _subject(words: Words) -> str:
     """Return what the subject says; empty where it is the headline."""
-    if words.is_test:
-        return ""
     if words.facts.members and not words.facts.report:
         return words.put(words.texts.subject, gravest=_headline(_member(words, words.facts.members[0])))
     if words.holds:
@@ -137,14 +133,13 @@ def _subject(words: Words) -> str:
 
 
 def _lead(words: Words) -> str:
-    if words.facts.members and not (words.is_test or words.facts.report):
-        return words.put(words.phrases.digest_leads[words.facts.held_by or HoldReason.STORM])
-    if words.is_test:
-        return words.phrases.between_sentences.join((words.phrases.test_lead, _destinations(words)))
-    before = _acknowledged(words) if words.facts.acknowledged else ""
-    if words.notification.reason is Reason.ESCALATED:
-        before = words.put(words.phrases.escalated_lead)
-    return words.phrases.between_sentences.join(filter(None, (before, _what_it_is(words))))
+    phrases, facts = words.phrases, words.facts
+    before = words.put(phrases.escalated_lead) if words.reason is Reason.ESCALATED else _acknowledged(words)
+    found = [before, _what_it_is(words)]
+    if facts.members and not facts.report:
+        found = [words.put(phrases.digest_leads[facts.held_by or HoldReason.STORM])]
+    test = (phrases.test_lead, _destinations(words)) if words.is_test else ()
+    return phrases.between_sentences.join(filter(None, (*test, *found)))
 
 
 def _acknowledged(words: Words) -> str:
@@ -177,8 +172,8 @@ def _late(words: Words) -> str:
 
 def _destinations(words: Words) -> str:
     """Tell which accounts, workspaces and troubles are reported over the channel that is tested."""
-    phrases, lines = words.phrases, words.facts.detail.split("\n")[1:]
-    places = [phrases.operators if line == _OPERATORS else clean(line, NAME_LENGTH) for line in lines]
+    phrases, drill = words.phrases, words.facts.drill
+    places = [phrases.operators if one == _OPERATORS else clean(one, NAME_LENGTH) for one in (drill.places if drill else ())]
     more = len(places) - _MOST_POINTS
     named = [*places[:_MOST_POINTS], *([phrases.more_files.format(count=more)] if more > 0 else [])]
     return phrases.test_where.format(places=phrases.comma.join(named)) if places else phrases.test_nobody
@@ -216,7 +211,7 @@ def _sections(words: Words) -> Iterator[Section]:
         if rule.is_about_balance and not facts.is_unwatched and (points := tuple(_ending(words))):
             yield Points("", points)
         return
-    if facts.detail and rule is not Rule.STALE and not words.is_test:
+    if facts.detail and rule is not Rule.STALE:
         yield Points(phrases.details, tuple(_details(words)))
     if rule.is_about_balance:
         yield _consequences(words)
@@ -413,7 +408,7 @@ def _how_to_stop(words: Words) -> Iterator[str]:
 def _closing(words: Words) -> Iterator[str]:
     phrases, facts = words.phrases, words.facts
     if words.is_test:
-        who = clean(facts.detail.partition("\n")[0], NAME_LENGTH) or phrases.somebody
+        who = (clean(facts.drill.who, NAME_LENGTH) if facts.drill else "") or phrases.somebody
         yield words.put(phrases.test_why, who=who)
         return
     if not (facts.members or facts.report):
@@ -429,7 +424,7 @@ def _closing(words: Words) -> Iterator[str]:
         yield phrases.used_on.format(days=days)
     if not (facts.members or facts.report):
         yield _next(words) if words.holds else phrases.over_now
-    if words.notification.reason in {Reason.REPEATED, Reason.ESCALATED}:
+    if words.reason in {Reason.REPEATED, Reason.ESCALATED}:
         yield words.put(phrases.acknowledge)
 
 

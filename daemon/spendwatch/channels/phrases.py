@@ -127,6 +127,7 @@ class Phrases:
     gone: str
     """In place of the rule of a failing channel: its receiver wants nothing more."""
     test_headline: str
+    """What stands before the {headline} of such a message."""
     test_lead: str
     test_where: str
     test_nobody: str

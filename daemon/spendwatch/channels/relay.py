@@ -44,10 +44,10 @@ class Relay:
         """Whether the mail was begun to be given: the relay may have it."""
         self._place = f"{config.host}:{config.connects_to}"
 
-    async def hand_over(self, mail: bytes, *, sender: str, recipient: str) -> None:
-        """Hand the mail over, or raise `TemporaryDeliveryError` or `PermanentDeliveryError`."""
+    async def hand_over(self, mail: bytes, *, sender: str, recipient: str) -> str:
+        """Hand the mail over and return the server's answer, or raise `TemporaryDeliveryError` or `PermanentDeliveryError`."""
         try:
-            await self._hand_over(mail, sender, recipient)
+            return await self._hand_over(mail, sender, recipient)
         except aiosmtplib.SMTPRecipientRefused as error:
             raise self._refusal(error, f"{self._place} rejected {recipient}") from error
         except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as error:
@@ -63,7 +63,7 @@ class Relay:
             msg = f"{self._place}: {self._what_failed(error)}"
             raise TemporaryDeliveryError(msg, maybe_taken=self._is_given) from error
 
-    async def _hand_over(self, mail: bytes, sender: str, recipient: str) -> None:
+    async def _hand_over(self, mail: bytes, sender: str, recipient: str) -> str:
         limit = self._config.timeout.total_seconds()
         async with asyncio.timeout(limit):
             client = await self._prepare(limit)
@@ -77,10 +77,11 @@ class Relay:
                 await client.mail(sender)
                 await client.rcpt(recipient)
             self._is_given = True
-            await client.data(mail, timeout=self._config.data_timeout.total_seconds())
+            taken = await client.data(mail, timeout=self._config.data_timeout.total_seconds())
             # The relay has the mail: trouble from here on must not send it again.
             with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
                 await client.quit(timeout=_QUIT_LIMIT)
+            return f"{taken.code} {self._said(taken.message)}"
         finally:
             await _hang_up(client, transport)
 

@@ -96,7 +96,7 @@ class WebhookChannel:
         }
         return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
-    async def send(self, delivery: Delivery) -> None:
+    async def send(self, delivery: Delivery) -> str:
         """Post the body once, and raise an error unless the answer accepts it."""
         body = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
         try:
@@ -108,6 +108,7 @@ class WebhookChannel:
         except ForbiddenAddressError as error:
             raise PermanentDeliveryError(str(error)) from error
         _raise_unless_taken(answer, self._clock())
+        return f"HTTP {answer.status} {answer.excerpt}".rstrip()
 
     def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
         number, moment = str(delivery.notification.id), str(int(self._clock().timestamp()))

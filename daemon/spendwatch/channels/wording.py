@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LINE = 76
 _BAR = 16
 _WHOLE = re.compile(r"\b(?:[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])|[0-9]+ (?:d|h|min|s)\b|[A-Z]{3} [0-9,]+\.[0-9]{2}\b)", re.ASCII)
-_WORD = re.compile(r"[^\s\u1100-\uffef]+\s*|[\u1100-\uffef][，。；：、！？）”」·]*\s*|\s+")
+_WORD = re.compile(r"(?:[^\s\u1100-\uffef]+|[\u1100-\uffef])[，。；：、！？）”」·]*\s*|\s+")
 
 
 class Wording:

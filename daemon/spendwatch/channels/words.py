@@ -58,9 +58,14 @@ class Words:
         return self.notification.reason is Reason.TEST
 
     @property
+    def reason(self) -> Reason:
+        """Why it is sent; of a test, why such a message is sent."""
+        return self.facts.drill.reason if self.facts.drill else self.notification.reason
+
+    @property
     def holds(self) -> bool:
         """Whether it is true now."""
-        return self.notification.state is AlertState.FIRING and self.notification.reason is not Reason.RESOLVED
+        return self.notification.state is AlertState.FIRING and self.reason is not Reason.RESOLVED
 
     def put(self, form: str, **more: str) -> str:
         """Return the phrase with its braces filled in."""

@@ -6,6 +6,7 @@ import asyncio
 import getpass
 import socket
 import sys
+import time
 from collections.abc import Set as AbstractSet
 from contextlib import redirect_stdout, suppress
 from datetime import tzinfo
@@ -19,12 +20,13 @@ from spendwatch.cli.options import json_option, list_unless_told
 from spendwatch.cli.screen import clean, print_json, print_list, the_one, when
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import DeliveryError, LedgerUnavailableError
-from spendwatch.domain.notification import Delivery, DeliveryState, first_attempt
+from spendwatch.domain.notification import Delivery, DeliveryState, Notification, first_attempt
 from spendwatch.domain.policy import ChannelName
 from spendwatch.exact_json import json_fields
 from spendwatch.jobs.ports import Channel
-from spendwatch.jobs.sample_alert import LIKE, sample_alert, sample_like
+from spendwatch.jobs.sample_alert import FIRST, as_test, samples
 from spendwatch.settings import Settings
+from spendwatch.settings.suggestions import did_you_mean, suggestion
 from spendwatch.state import Store, opened_store, system_clock
 
 
@@ -173,15 +175,18 @@ def cancel(place: Place, delivery: str | None, channel: str | None, *, everythin
 @click.argument("channel", required=False)
 @click.option(
     "--like",
-    type=click.Choice(LIKE),
-    default=LIKE[0],
+    metavar="NAME",
+    default=FIRST,
     show_default=True,
-    help="Which message to show: its key in the configuration.",
+    help="Which message to show: overdue, forecast, digest, report, resolved, …, or a rule's type like spend.spike.",
 )
 @json_option
 @click.pass_obj
 def notify_test(place: Place, channel: str | None, *, like: str, as_json: bool) -> int:
-    """Send a message marked TEST over CHANNEL, or over every channel, and show the response."""
+    """Send a message marked TEST over CHANNEL, or over every channel, and show what the receiver answers.
+
+    Its figures are invented. There is a sample of every message that spendwatch sends: an unknown NAME lists them.
+    """
     from spendwatch.app import open_channels  # noqa: PLC0415 -- the other commands here only look
     from spendwatch.logs import configure, hide  # noqa: PLC0415 -- the same
     from spendwatch.settings.lint import UNUSED, used_channels  # noqa: PLC0415 -- the same
@@ -194,14 +199,16 @@ def notify_test(place: Place, channel: str | None, *, like: str, as_json: bool) 
     with redirect_stdout(sys.stderr if as_json else sys.stdout):
         channels = open_channels(settings, system_clock)
         if channel is not None and channel not in channels:
-            msg = f"there is no channel {channel!r}; configured are {', '.join(sorted(channels))}"
+            msg = f"there is no channel {channel!r}; {suggestion(channel, channels)}"
             raise click.BadParameter(msg, param_hint="CHANNEL")
         chosen = {name: one for name, one in channels.items() if channel in {None, name}}
-        tests = [test for name, one in chosen.items() for test in asyncio.run(_test(name, one, settings, like))]
+        messages = {name: _sample(like, name, settings) for name in chosen}
+        tests = [test for name, one in chosen.items() for test in asyncio.run(_test(name, one, messages[name]))]
         failed = {test.channel for test in tests if test.error}
         _reopen(settings, chosen.keys() - failed)
     if as_json:
-        told = [json_fields(test, "channel", "target", "error") | {"accepted": not test.error} for test in tests]
+        names = "channel", "target", "error", "answer", "milliseconds"
+        told = [json_fields(test, *names) | {"accepted": not test.error} for test in tests]
         print_json({"schema_version": 1, "tests": told})
     for name in sorted(chosen.keys() - used_channels(settings.policies)):
         click.echo(f"warning: {name}: {UNUSED}", err=True)
@@ -226,18 +233,32 @@ class _Test(NamedTuple):
     target: str
     error: str
     """Empty where it was accepted."""
+    answer: str
+    """What the receiver said, where it accepted it."""
+    milliseconds: int
 
 
-async def _test(name: ChannelName, channel: Channel, settings: Settings, like: str) -> list[_Test]:
-    found, who = [], f"{getpass.getuser()} on {socket.gethostname()}"
-    sample = sample_alert(name, settings.policies, who=who, now=system_clock(), zone=settings.zone)
-    sample = sample_like(like, sample)
+def _sample(like: str, channel: ChannelName, settings: Settings) -> Notification:
+    """Return the message that is meant by the short name of a sample or the type of its rule."""
+    every = samples(channel, settings.policies, now=system_clock(), zone=settings.zone)
+    found = every.get(like) or next((one for one in every.values() if one.rule.type == like), None)
+    if found is None:
+        hint = did_you_mean(like, every) or f"known: {', '.join(sorted(every))}"
+        msg = f"there is no sample {like!r}; {hint}"
+        raise click.BadParameter(msg, param_hint="--like")
+    return as_test(found, settings.policies, who=f"{getpass.getuser()} on {socket.gethostname()}")
+
+
+async def _test(name: ChannelName, channel: Channel, sample: Notification) -> list[_Test]:
+    found = []
     for target in channel.targets:
-        error = ""
+        error, answer, begun = "", None, time.monotonic()
         try:
-            await channel.send(first_attempt(sample, name, target, channel.render(sample, target)))
+            answer = await channel.send(first_attempt(sample, name, target, channel.render(sample, target)))
         except DeliveryError as refused:
             error = str(refused)
-        found.append(_Test(name, target, error))
-        click.echo(f"{f'{name} ({target})' if target else name}: {error or 'accepted'}", err=bool(error))
+        took = time.monotonic() - begun
+        found.append(_Test(name, target, error, answer or "", int(took * 1000)))
+        said = error or f"accepted in {took:.2f} s{f': {clean(answer)}' if answer else ''}"
+        click.echo(f"{f'{name} ({target})' if target else name}: {said}", err=bool(error))
     return found

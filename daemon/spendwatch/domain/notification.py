@@ -54,6 +54,18 @@ class HoldReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Drill:
+    """What makes a message a test."""
+
+    reason: Reason
+    """Why such a message is sent when it is none."""
+    who: str
+    """Who asked for it."""
+    places: tuple[str, ...]
+    """Accounts and workspaces whose alerts come over the same channel."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """The figures of the moment. What a rule has no use for stays empty."""
 
@@ -140,6 +152,7 @@ class Facts:
     """How many further messages the digest stands for."""
     report: Report | None = None
     """The figures of a scheduled report."""
+    drill: Drill | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -385,8 +385,11 @@ class Channel(Protocol):
     def render(self, notification: Notification, target: str) -> bytes:
         """Return the bytes to be sent, the same for every attempt."""
 
-    async def send(self, delivery: Delivery) -> None:
-        """Hand over `delivery.rendered`, or raise `TemporaryDeliveryError` or `PermanentDeliveryError`."""
+    async def send(self, delivery: Delivery) -> str | None:
+        """Hand over `delivery.rendered`, or raise `TemporaryDeliveryError` or `PermanentDeliveryError`.
+
+        Returns what the receiver answered, where it says anything.
+        """
 
 
 Channels = Mapping[ChannelName, Channel]
