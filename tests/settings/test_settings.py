@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spendwatch.bills.layouts import LAYOUTS as READABLE_LAYOUTS
-from spendwatch.channels.config import ConsoleConfig, EmailConfig, WebhookConfig
+from spendwatch.channels.config import ChatSettings, ConsoleConfig, EmailConfig, WebhookConfig
 from spendwatch.domain.errors import ConfigError
 from spendwatch.domain.layouts import LAYOUTS as NAMES_OF_LAYOUTS
 from spendwatch.domain.period import PeriodKind
@@ -625,6 +625,30 @@ def test_an_address_that_is_a_secret_may_come_from_the_environment_alone(house: 
     config = house.load(SPENDWATCH_CHANNELS__OPS__URL="https://hooks.example.com/t0ken").channels[ChannelName("ops")]
     assert isinstance(config, WebhookConfig)
     assert config.url == "https://hooks.example.com/t0ken"
+
+
+def test_the_address_of_a_robot_is_a_secret(house: House) -> None:
+    robot = "  team: {type: dingtalk, url_file: robot, secret_file: key}\n"
+    house.write("spendwatch.yaml", MAIN + robot)
+    house.secret("robot", "https://oapi.dingtalk.com/robot/send?access_token=t0ken")
+    house.secret("key", "SECx")
+    loaded = house.load()
+    assert set(loaded.secrets) == {"https://oapi.dingtalk.com/robot/send?access_token=t0ken", "SECx"}
+    assert "t0ken" not in repr(loaded)
+    looked_at = load(house.folder, Outside({}), with_secrets=False).channels[ChannelName("team")]
+    assert isinstance(looked_at, ChatSettings)
+    assert looked_at.address == ""
+    house.secret("robot", "http://203.0.113.5/robot")
+    [mistake] = house.mistakes()
+    assert mistake.startswith("config/spendwatch.yaml:8:36: channels.team.url_file: plain http is only for networks")
+    house.write(
+        "spendwatch.yaml", MAIN + "  team: {type: dingtalk, url: 'https://oapi.dingtalk.com/robot/send?access_token=t0ken'}\n"
+    )
+    [mistake] = house.mistakes()
+    assert mistake.endswith("channels.team.url: secrets do not belong in the configuration: use url_file")
+    house.write("spendwatch.yaml", MAIN + "  team: {type: dingtalk}\n")
+    [mistake] = house.mistakes()
+    assert "url_file is missing" in mistake
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660])

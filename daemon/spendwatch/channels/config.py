@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, get_args
 
+from spendwatch.channels.chat_settings import ChatSettings, DingTalkConfig
 from spendwatch.channels.console_settings import ConsoleConfig
 from spendwatch.channels.email_settings import EmailConfig
 from spendwatch.channels.webhook_settings import WebhookConfig
 from spendwatch.fields import ByKey
 
-__all__ = ["ChannelConfig", "ConsoleConfig", "EmailConfig", "WebhookConfig"]
+__all__ = ["ROBOTS", "ChannelConfig", "ChatSettings", "ConsoleConfig", "EmailConfig", "WebhookConfig"]
 
-ChannelConfig = Annotated[EmailConfig | WebhookConfig | ConsoleConfig, ByKey("type")]
+ChannelConfig = Annotated[
+    EmailConfig | WebhookConfig | ConsoleConfig | DingTalkConfig,
+    ByKey("type"),
+]
 """`type` says which."""
+
+ROBOTS = frozenset(
+    kind
+    for model in get_args(get_args(ChannelConfig)[0])
+    if "url_file" in model.model_fields
+    for kind in get_args(model.model_fields["type"].annotation)
+)
+"""The types whose address is a secret."""

@@ -7,13 +7,16 @@ from datetime import tzinfo
 from typing import TypeAlias
 
 from spendwatch.addresses import Network
+from spendwatch.channels.chat_settings import DingTalkConfig
 from spendwatch.channels.config import ChannelConfig, ConsoleConfig, EmailConfig, WebhookConfig
 from spendwatch.channels.console import ConsoleChannel
+from spendwatch.channels.dingtalk import DingTalkChannel
 from spendwatch.channels.email import EmailChannel
-from spendwatch.channels.webhook import HttpClient, WebhookChannel
+from spendwatch.channels.http_channel import HttpChannel, HttpClient
+from spendwatch.channels.webhook import WebhookChannel
 from spendwatch.domain.period import Clock
 
-AnyChannel: TypeAlias = EmailChannel | WebhookChannel | ConsoleChannel
+AnyChannel: TypeAlias = EmailChannel | HttpChannel | ConsoleChannel
 
 
 def open_channel(
@@ -33,3 +36,5 @@ def open_channel(
             return WebhookChannel(config, name, client, zone=zone, clock=clock)
         case ConsoleConfig():
             return ConsoleChannel(config, name, zone=zone)
+        case DingTalkConfig():
+            return DingTalkChannel(config, name, client, zone=zone, clock=clock)

@@ -7,10 +7,9 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, tzinfo
-from typing import Protocol
+from datetime import datetime, tzinfo
 
+from spendwatch.channels.http_channel import HttpAnswer, HttpChannel, HttpClient, Post
 from spendwatch.channels.language import Language
 from spendwatch.channels.parts import clean
 from spendwatch.channels.webhook_settings import WebhookConfig, signing_keys
@@ -18,7 +17,7 @@ from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import Acknowledgement
 from spendwatch.domain.causes import Part
 from spendwatch.domain.discrepancy import Discrepancy
-from spendwatch.domain.errors import ForbiddenAddressError, PermanentDeliveryError, TemporaryDeliveryError, UnreachableError
+from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError
 from spendwatch.domain.forecast import Crossing, Runway
 from spendwatch.domain.month_close import ClosedMonth
 from spendwatch.domain.notification import Delivery, Facts, Notification, Reason
@@ -28,63 +27,25 @@ from spendwatch.domain.plans import PlanOrder
 from spendwatch.domain.report import Report, ReportLine
 from spendwatch.domain.spike import Spike
 from spendwatch.exact_json import cause_json, json_fields, json_value, period_json, position_json
-from spendwatch.pacing import asked_pause
 
 SCHEMA_VERSION = 1
 """Grows when a field of the body changes its meaning; new fields do not count."""
 
 _IN_SHORT = ("account", "account_name", "scope", "name", "month", "currency", "spend", "budget", "used", "threshold", "floor")
-_GONE = 410
 _WHOLE = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 _TEAMS_FAILED = "Webhook message delivery failed"
-_WORTH_RETRYING = frozenset({408, 425, 429})
 
 
-class HttpAnswer(Protocol):
-    """What a receiver answered."""
-
-    @property
-    def status(self) -> int:
-        """The status code."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """By lower-case name."""
-
-    @property
-    def excerpt(self) -> str:
-        """The body's beginning, as one clean line."""
-
-
-class HttpClient(Protocol):
-    """Sends requests; judges addresses; raises `UnreachableError` and `ForbiddenAddressError`."""
-
-    async def post(self, url: str, *, content: bytes, headers: Mapping[str, str], deadline: timedelta) -> HttpAnswer:
-        """Post and return the answer, whatever its status."""
-
-
-class WebhookChannel:
+class WebhookChannel(HttpChannel):
     """One endpoint that takes notifications as JSON."""
 
     def __init__(self, config: WebhookConfig, name: str, client: HttpClient, *, zone: tzinfo, clock: Clock) -> None:
         """Take the endpoint's settings and what is needed to reach it."""
-        self.name = name
-        self._config = config
-        self._client = client
-        self._clock = clock
+        super().__init__(name, client, config, clock=clock)
+        self._url = config.url
         self._keys = signing_keys(config.secret)
         self._wording = Wording(Language.EN, zone)
         self._zone = zone
-
-    @property
-    def targets(self) -> Sequence[str]:
-        """The endpoint itself."""
-        return ("",)
-
-    @property
-    def at_once(self) -> int:
-        """How many copies it carries at a time."""
-        return self._config.at_once
 
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a webhook has one receiver
         """Return the body; its signature is made for each attempt, over the time of the attempt."""
@@ -96,29 +57,21 @@ class WebhookChannel:
         }
         return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
-    async def send(self, delivery: Delivery) -> str:
-        """Post the body once, and raise an error unless the answer accepts it."""
-        body = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
-        try:
-            answer = await self._client.post(
-                self._config.url, content=body, headers=self._headers(delivery, body), deadline=self._config.timeout
-            )
-        except UnreachableError as error:
-            raise TemporaryDeliveryError(str(error), maybe_taken=error.was_sent) from error
-        except ForbiddenAddressError as error:
-            raise PermanentDeliveryError(str(error)) from error
-        _raise_unless_taken(answer, self._clock())
-        return f"HTTP {answer.status} {answer.excerpt}".rstrip()
-
-    def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
-        number, moment = str(delivery.notification.id), str(int(self._clock().timestamp()))
+    def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:
+        number, moment = str(delivery.notification.id), str(int(now.timestamp()))
         headers = {"content-type": "application/json", "webhook-id": number, "webhook-timestamp": moment}
         if self._keys:
             signed = b".".join((number.encode(), moment.encode(), body))
             headers["webhook-signature"] = " ".join(_signature(key, signed) for key in self._keys)
         if delivery.maybe_repeated:
             headers["x-spendwatch-maybe-repeated"] = "yes"
-        return headers
+        return Post(self._url, headers, body)
+
+    def _refusal(self, answer: HttpAnswer) -> DeliveryError | None:
+        """Return the error if an address takes the request and refuses in its body, as chat robots do."""
+        if answer.status // 100 != 2 or not _refuses(answer.body.decode(errors="replace")):  # noqa: PLR2004 -- the successful ones
+            return None
+        return PermanentDeliveryError(f"HTTP {answer.status}, but the response reports an error: {answer.excerpt}")
 
     def _acknowledged(self, said: Acknowledgement | None) -> dict[str, object] | None:
         if said is None:
@@ -325,39 +278,19 @@ def _currency(facts: Facts) -> str | None:
     return money.currency if money else facts.balance.currency if facts.balance else None
 
 
-def _raise_unless_taken(answer: HttpAnswer, now: datetime) -> None:
-    status = answer.status
-    if 200 <= status < 300:  # noqa: PLR2004 -- the successful ones
-        if refused := _refusal_in(answer.excerpt):
-            msg = f"HTTP {status}, but the response reports an error: {refused}"
-            raise PermanentDeliveryError(msg)
-        return
-    said = f"HTTP {status}: {answer.excerpt}" if answer.excerpt else f"HTTP {status}"
-    if status == _GONE:
-        msg = f"{said} (the receiver wants no further notifications)"
-        raise PermanentDeliveryError(msg, gone=True)
-    if status in _WORTH_RETRYING or status >= 500:  # noqa: PLR2004 -- the server's own troubles
-        raise TemporaryDeliveryError(said, retry_after=asked_pause(answer.headers, now))
-    if 300 <= status < 400:  # noqa: PLR2004 -- redirects
-        msg = f"HTTP {status}: a redirect, which is never followed; configure the final URL"
-        raise PermanentDeliveryError(msg)
-    # Any other 4xx: the receiver may be in the middle of a deployment.
-    raise TemporaryDeliveryError(said, is_refusal=True)
-
-
-def _refusal_in(body: str) -> str:
-    """Return the answer if it refuses in its body, as chat robots do with status 200: an `errcode` or `code` other than zero.
+def _refuses(body: str) -> bool:
+    """Return whether a body refuses what its status took: it has an `errcode` or `code` other than zero.
 
     A `code` from 200 to 299, or beside `"success": true`, is the way in which other gateways say that all is well.
     """
     try:
         said = json.loads(body)
     except ValueError:
-        return body if body.startswith(_TEAMS_FAILED) else ""
+        return body.startswith(_TEAMS_FAILED)
     if not isinstance(said, dict) or said.get("success") is True or said.get("ok") is True:
-        return ""
+        return False
     errcode, code = (_number(said.get(key)) for key in ("errcode", "code"))
-    return body if errcode or (code and code // 100 != 2) else ""  # noqa: PLR2004 -- the successful ones
+    return bool(errcode or (code and code // 100 != 2))  # noqa: PLR2004 -- the successful ones
 
 
 def _number(value: object) -> int:

@@ -38,11 +38,11 @@ class Wording:
 
     def subject(self, notification: Notification) -> str:
         """Return the subject line: at most 120 characters, nothing in it that could end a header."""
-        return self._letter(notification).subject
+        return self.letter(notification).subject
 
     def summary(self, notification: Notification) -> str:
         """Return the whole matter in one line."""
-        return self._letter(notification).subject
+        return self.letter(notification).subject
 
     def text(self, notification: Notification) -> str:
         """Return the plain text."""
@@ -56,13 +56,14 @@ class Wording:
         """Return a short block for a screen."""
         return self._fill("brief.txt.j2", notification)
 
-    def _letter(self, notification: Notification) -> Letter:
+    def letter(self, notification: Notification) -> Letter:
+        """Return its parts, for layouts of their own."""
         if (last := self._composed) is None or last[0] is not notification:
             self._composed = last = notification, compose(notification, _phrases(self._language), self._zone)
         return last[1]
 
     def _fill(self, template: str, notification: Notification) -> str:
-        letter = self._letter(notification)
+        letter = self.letter(notification)
         filled = _environment().get_template(template).render(letter=letter, language=self._language.value)
         return filled.strip("\n") + "\n"
 

@@ -258,6 +258,8 @@ def _reached(config: ChannelConfig) -> Sequence[str]:
             return (urlsplit(config.url).hostname or "",)
         case "console":
             return ("the daemon's own output",)
+        case _:
+            return (urlsplit(config.address).hostname or "",)
 
 
 def _document(

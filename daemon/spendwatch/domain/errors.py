@@ -189,12 +189,22 @@ class TemporaryDeliveryError(DeliveryError):
     """The receiver may accept the same notification later."""
 
     def __init__(
-        self, message: str, *, retry_after: timedelta | None = None, maybe_taken: bool = False, is_refusal: bool = False
+        self,
+        message: str,
+        *,
+        retry_after: timedelta | None = None,
+        maybe_taken: bool = False,
+        is_refusal: bool = False,
+        of_channel: bool = False,
     ) -> None:
-        """Keep the pause that was asked for; whether the receiver may have it already; whether it refused, which may pass."""
+        """Keep the pause that was asked for; whether the receiver may have it already; whether it refused, which may pass.
+
+        `of_channel`: no other message would have fared better.
+        """
         self.retry_after = retry_after
         self.maybe_taken = maybe_taken
         self.is_refusal = is_refusal
+        self.of_channel = of_channel
         super().__init__(message)
 
 

@@ -14,6 +14,8 @@ from spendwatch.domain.errors import UnreachableError
 from spendwatch.outgoing.places import Place
 
 EXCERPT_BYTES = 4096
+ANSWER_BYTES = 1 << 16
+"""Of the answer to a message: some receivers refuse in its body."""
 _EXCERPT = 200
 _EXCERPT_SECONDS = 2.0
 """For the body of an answer whose status has already decided: it only serves the error text."""
@@ -79,18 +81,18 @@ async def whole(response: httpx.Response, place: Place, most_bytes: int) -> Asyn
         raise UnreachableError(msg) from error
 
 
-async def beginning(response: httpx.Response) -> bytes:
+async def beginning(response: httpx.Response, most: int = EXCERPT_BYTES) -> bytes:
     """Return the raw beginning of the body, never decompressed; its end or its failure does not matter."""
     body = b""
     try:
         async with asyncio.timeout(_EXCERPT_SECONDS):
             async for chunk in response.aiter_raw():
                 body += chunk
-                if len(body) >= EXCERPT_BYTES:
+                if len(body) >= most:
                     break
     except (TimeoutError, httpx.HTTPError, OSError):
         pass
-    return body[:EXCERPT_BYTES]
+    return body[:most]
 
 
 def clean(body: bytes, secrets: Sequence[str] = ()) -> str:

@@ -22,7 +22,7 @@ from spendwatch import __version__
 from spendwatch.addresses import Address, Network, Reach
 from spendwatch.aside import LOOK_UP_LIMIT, LookUps, Resolver
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
-from spendwatch.outgoing.bodies import beginning, clean, what_failed, whole
+from spendwatch.outgoing.bodies import ANSWER_BYTES, EXCERPT_BYTES, beginning, clean, what_failed, whole
 from spendwatch.outgoing.places import Place, forbidden, judge_place, parse, too_plain
 from spendwatch.request import Receiver, Request
 
@@ -37,11 +37,12 @@ _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: the status, the headers by lower-case name, and the body's beginning as one clean line."""
+    """What came back: status, headers by lower-case name, the beginning of the body as one clean line, the body up to 64 kB."""
 
     status: int
     headers: Mapping[str, str]
     excerpt: str
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,9 @@ class Outgoing:
         ask = _Ask("POST", content, headers)
         try:
             async with asyncio.timeout(seconds), self._opened(place, ask) as response:
-                body = await beginning(response)
-                return Answer(response.status_code, _headers(response), clean(body, place.secrets))
+                body = await beginning(response, ANSWER_BYTES)
+                excerpt = clean(body[:EXCERPT_BYTES], place.secrets)
+                return Answer(response.status_code, _headers(response), excerpt, body)
         except TimeoutError as error:
             msg = f"{place.name}: no answer within {seconds:g} s"
             raise UnreachableError(msg, was_sent=ask.is_sent.is_set()) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from spendwatch.channels.config import ROBOTS
 from spendwatch.domain.errors import printable
 from spendwatch.domain.statement import WorkspaceId
 from spendwatch.settings.layers import SECRET_KEYS, Layers, folded, secret_holders
@@ -81,7 +82,8 @@ def _check_inline_secrets(daemon: Layers) -> None:
     file = Layers(daemon.document)
     for holder in secret_holders(daemon.names):
         is_url = "url" in [daemon.look((*holder, tag)) for tag in ("type", "from")]
-        for key in sorted(SECRET_KEYS):
+        robot = {"url"} if daemon.look((*holder, "type")) in ROBOTS else set()
+        for key in sorted(SECRET_KEYS | robot):
             path = (*holder, key)
             if file.has(path):
                 instead = "secret_file" if is_url else f"{key}_file"

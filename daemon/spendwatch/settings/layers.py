@@ -25,7 +25,7 @@ PREFIX = "SPENDWATCH_"
 SECRET_KEYS = frozenset({"password", "secret", "token", "key_id"})
 _BETWEEN = "__"
 _SECRET_FILES: Mapping[str, Mapping[str, str]] = {
-    "channels": {"password_file": "password", "secret_file": "secret"},
+    "channels": {"password_file": "password", "secret_file": "secret", "url_file": "url", "token_file": "token"},
     "sources": {"key_id_file": "key_id", "secret_file": "secret", "token_file": "token"},
     "accounts": {"key_id_file": "key_id", "secret_file": "secret", "token_file": "token"},
     "web": {"token_file": "token"},

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from pydantic import BaseModel, SecretStr
 
-from spendwatch.channels.config import ChannelConfig, WebhookConfig
+from spendwatch.channels.config import ChannelConfig, ChatSettings, EmailConfig, WebhookConfig
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
@@ -145,7 +145,9 @@ class _Resolver:
             self.note((*path, "digest", "monthly"), what)
         if config.type == "webhook":
             self.note((*path, "url"), objection(config.url, self.said.allow_networks))
-        if config.type != "email":
+        if isinstance(config, ChatSettings) and config.address:
+            self.note((*path, "url_file"), objection(config.address, self.said.allow_networks))
+        if not isinstance(config, EmailConfig):
             return config
         self.note((*path, "security"), config.objection(self.said.allow_networks))
         return config.model_copy(update={"ca_file": self._file(path, "ca_file", config.ca_file)})

@@ -1,0 +1,155 @@
+"""What all chat services share: one layout, their dialects, and the reading of their answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta, tzinfo
+from typing import ClassVar
+
+from spendwatch.channels.blocks import Block, Kind, blocks_of, fitted
+from spendwatch.channels.chat_settings import ChatSettings
+from spendwatch.channels.http_channel import HttpAnswer, HttpChannel, HttpClient, shared_pace
+from spendwatch.channels.parts import Letter
+from spendwatch.channels.wording import Wording
+from spendwatch.domain.alert import AlertState
+from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
+from spendwatch.domain.notification import Notification, Reason
+from spendwatch.domain.period import Clock
+from spendwatch.domain.policy import Severity
+from spendwatch.pacing import RateLimiter, asked_pause
+
+_IN_URL = str.maketrans({sign: f"%{ord(sign):02X}" for sign in " \"'()<>[]|"})
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a service marks text up. `escape` leaves nothing in a foreign text that is markup, a link or a mention."""
+
+    escape: Callable[[str], str]
+    head: str = "### {}"
+    bold: str = "**{}**"
+    link: str = "[{label}]({url})"
+    bullet: str = "- "
+    line: str = "\n"
+    """Between the lines of a paragraph that is no list."""
+
+    def text(self, block: Block) -> str:
+        """Return the block as a paragraph."""
+        if block.kind is Kind.LINKS:
+            named = ((self.escape(one.label), one.text.translate(_IN_URL)) for one in block.lines)
+            return " · ".join(self.link.format(label=label, url=url) for label, url in named)
+        form = self.head if block.kind is Kind.HEAD else "{}"
+        begins = self.bullet if block.kind in {Kind.FACTS, Kind.BULLETS} else ""
+        lines = [f"{begins}{form.format(self._line(line.label, line.text))}" for line in block.lines]
+        title = [self.bold.format(self.escape(block.title))] if block.title else []
+        more = [f"{begins}… +{block.left_out}"] if block.left_out else []
+        return ("\n" if begins else self.line).join([*title, *lines, *more])
+
+    def _line(self, label: str, text: str) -> str:
+        return " ".join(filter(None, (label and self.bold.format(self.escape(label)), self.escape(text))))
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What a refusal means, in words that say what to do. `mark` is searched in the code and the words of the answer."""
+
+    mark: str
+    words: str
+    of_channel: bool = True
+    """Whether no other message would fare better."""
+    pause: timedelta | None = None
+
+
+class ChatChannel(HttpChannel):
+    """A robot in a group of people."""
+
+    service: ClassVar[str]
+    most: ClassVar[int]
+    """The size of a message that the service takes."""
+    dialect: ClassVar[Dialect]
+    troubles: ClassVar[Sequence[Trouble]]
+
+    def __init__(self, config: ChatSettings, name: str, client: HttpClient, *, zone: tzinfo, clock: Clock) -> None:
+        """Take the robot's settings and what is needed to reach it."""
+        super().__init__(name, client, config, clock=clock)
+        self._chat = config
+        self._wording = Wording(config.language, zone)
+
+    def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a group is one receiver
+        """Return the message as JSON: as much as the service takes."""
+        letter = self._wording.letter(notification)
+        if (keyword := getattr(self._chat, "keyword", "")) not in letter.subject:
+            letter = replace(letter, subject=f"{letter.subject} · {keyword}")
+        pings = _pings(notification)
+        body = fitted(blocks_of(letter), lambda blocks: self._body(letter, blocks, pings=pings), self._fits)
+        return as_json(body)
+
+    @abstractmethod
+    def _body(self, letter: Letter, blocks: Sequence[Block], *, pings: bool) -> dict[str, object]:
+        """Return the message in the service's own form; `pings`: whether people may be mentioned."""
+
+    @abstractmethod
+    def _verdict(self, answer: HttpAnswer) -> str | None:
+        """Return code and words of a refusal; empty leaves it to the status; None: no answer of this service."""
+
+    def _fits(self, body: dict[str, object]) -> bool:
+        return len(as_json(body)) <= self.most
+
+    def _text(self, blocks: Sequence[Block], between: str = "\n\n") -> str:
+        return between.join(map(self.dialect.text, blocks))
+
+    def _pace(self) -> RateLimiter:
+        per_second, per_minute = self._chat.pace
+        return shared_pace(self._chat.address, per_second=per_second, per_minute=per_minute)
+
+    def _asked(self, answer: HttpAnswer) -> timedelta | None:
+        """Return the pause that the answer asks for."""
+        return asked_pause(answer.headers, self._clock())
+
+    def _refusal(self, answer: HttpAnswer) -> DeliveryError | None:
+        verdict = self._verdict(answer)
+        said = f"HTTP {answer.status}: {answer.excerpt}"
+        if verdict is None:
+            msg = f"this is not how {self.service} answers, so the message may not have arrived: check the address ({said})"
+            return TemporaryDeliveryError(msg, maybe_taken=True, of_channel=True)
+        if not verdict:
+            return None
+        trouble = next((one for one in self.troubles if re.search(one.mark, verdict, re.IGNORECASE)), None)
+        if trouble is None:
+            return TemporaryDeliveryError(f"{self.service} refuses the message ({said})", is_refusal=True)
+        msg = f"{self.service}: {trouble.words} ({said})"
+        if not trouble.of_channel:
+            return PermanentDeliveryError(msg)
+        return TemporaryDeliveryError(msg, retry_after=self._asked(answer) or trouble.pause, of_channel=True)
+
+
+def _pings(notification: Notification) -> bool:
+    """Return whether it is worth a mention: critical, firing, and no report or test."""
+    is_news = notification.reason is not Reason.TEST and notification.facts.report is None
+    return is_news and notification.severity is Severity.CRITICAL and notification.state is AlertState.FIRING
+
+
+def json_of(answer: HttpAnswer) -> Mapping[str, object]:
+    """Return the object that the answer holds; an empty one where it holds none."""
+    try:
+        found = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def code_in(answer: HttpAnswer, code: str, words: str) -> str | None:
+    """Return the verdict of a robot that answers with a code, zero for success, and words."""
+    found = json_of(answer)
+    if code in found:
+        return "" if found[code] == 0 else f"{found[code]} {found.get(words, '')}"
+    return None if answer.status // 100 == 2 else ""  # noqa: PLR2004 -- the successful ones
+
+
+def as_json(body: object) -> bytes:
+    """Return the body as it is sent."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,93 @@
+"""Notifies a DingTalk group through its custom robot: markdown, signed over the time of the attempt."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import datetime, timedelta, tzinfo
+from typing import ClassVar
+from urllib.parse import quote_plus
+
+from spendwatch.channels.blocks import Block
+from spendwatch.channels.chat import ChatChannel, Dialect, Trouble, code_in
+from spendwatch.channels.chat_settings import DingTalkConfig
+from spendwatch.channels.http_channel import HttpAnswer, HttpClient, Post
+from spendwatch.channels.parts import Letter
+from spendwatch.domain.notification import Delivery
+from spendwatch.domain.period import Clock
+
+_LOOKALIKES = str.maketrans("<>@*`#~|\\", "＜＞＠＊｀＃～｜＼")
+_COLOURS = {"notice": "#1d4ed8", "warning": "#a44a04", "critical": "#b91c1c", "calm": "#15703a"}
+
+
+def plain(text: str) -> str:
+    """Return the text without markup, for a markdown that knows no escapes."""
+    return text.translate(_LOOKALIKES).replace("](", "］(")
+
+
+class DingTalkChannel(ChatChannel):
+    """A custom robot of DingTalk."""
+
+    service = "DingTalk"
+    most = 20_000
+    dialect: ClassVar = Dialect(plain, line="  \n")
+    troubles = (
+        Trouble("310000 .*keyword", "the robot accepts only messages with its keyword: write it as `keyword`"),
+        Trouble("310000 .*timestamp", "the time of the request is wrong: set this machine's clock"),
+        Trouble(
+            "310000 .*sign", "the signature is wrong: write the robot's secret (SEC…) into secret_file, and check the clock"
+        ),
+        Trouble(
+            "310000 .*(ip|whitelist)", "the robot does not accept this machine's public address: add it to the robot's IP list"
+        ),
+        Trouble("310000", "the robot's security settings refuse it: compare them with secret_file and `keyword`"),
+        Trouble(
+            "130101|410100|too fast",
+            "more than 20 messages in a minute: it blocks the robot for 10 minutes",
+            pause=timedelta(minutes=10),
+        ),
+        Trouble(
+            "^(300001|300005|40014|400101|400102|400106|88) ",
+            "the robot or its token is unknown: copy its address anew into url_file",
+        ),
+        Trouble("^400013 ", "the group was dissolved: add a robot to another group, and write its address into url_file"),
+        Trouble("^460101 |too long", "the message is too long", of_channel=False),
+        Trouble("^(43010[1-4]|40035|43004|400105) ", "it does not accept the content of this message", of_channel=False),
+        Trouble("^-1 ", "it is busy"),
+    )
+
+    def __init__(self, config: DingTalkConfig, name: str, client: HttpClient, *, zone: tzinfo, clock: Clock) -> None:
+        """Take the robot's settings and what is needed to reach it."""
+        super().__init__(config, name, client, zone=zone, clock=clock)
+        self._config = config
+
+    def _body(self, letter: Letter, blocks: Sequence[Block], *, pings: bool) -> dict[str, object]:
+        head, *rest = map(self.dialect.text, blocks)
+        text = "\n\n".join((f'<font color="{_COLOURS[letter.tone]}">{head.removeprefix("### ")}</font>', *rest))
+        people = self._config.at if pings else ()
+        mobiles = [one for one in people if one.lstrip("+").replace("-", "").isdigit()]
+        at = {"atMobiles": mobiles, "atUserIds": [one for one in people if one not in mobiles]}
+        mentions = "".join(f"\n\n@{one}" for one in people)
+        return {
+            "msgtype": "markdown",
+            "markdown": {"title": letter.subject, "text": f"### {text}{mentions}"},
+            "at": {**at, "isAtAll": pings and self._config.at_all},
+        }
+
+    def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:  # noqa: ARG002 -- the robot takes no id
+        url = self._chat.address
+        if self._config.secret:
+            secret, moment = self._config.secret.get_secret_value().strip(), str(int(now.timestamp() * 1000))
+            url += f"{'&' if '?' in url else '?'}timestamp={moment}&sign={quote_plus(signature(secret, moment))}"
+        return Post(url, {"content-type": "application/json; charset=utf-8"}, body)
+
+    def _verdict(self, answer: HttpAnswer) -> str | None:
+        return code_in(answer, "errcode", "errmsg")
+
+
+def signature(secret: str, moment: str) -> str:
+    """Return the signature over a time in milliseconds."""
+    digest = hmac.new(secret.encode(), f"{moment}\n{secret}".encode(), hashlib.sha256).digest()
+    return base64.b64encode(digest).decode()

@@ -1,0 +1,157 @@
+"""What all channels over HTTP share: one attempt to post a message, and the judgement of the answer."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from spendwatch.domain.errors import (
+    DeliveryError,
+    ForbiddenAddressError,
+    PermanentDeliveryError,
+    TemporaryDeliveryError,
+    UnreachableError,
+)
+from spendwatch.domain.notification import Delivery, Notification
+from spendwatch.domain.period import Clock
+from spendwatch.pacing import RateLimiter, asked_pause
+
+_GONE = 410
+_WORTH_RETRYING = frozenset({408, 425, 429})
+_paces: dict[tuple[str, int, int], RateLimiter] = {}
+"""By receiver: channels that share one, and the same channel after a reload, share its rate."""
+
+
+class HttpAnswer(Protocol):
+    """What a receiver answered."""
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By lower-case name."""
+
+    @property
+    def excerpt(self) -> str:
+        """The body's beginning, as one clean line without secrets."""
+
+    @property
+    def body(self) -> bytes:
+        """The body as it came, at most 64 kB of it."""
+
+
+class HttpClient(Protocol):
+    """Sends requests; judges addresses; raises `UnreachableError` and `ForbiddenAddressError`."""
+
+    async def post(self, url: str, *, content: bytes, headers: Mapping[str, str], deadline: timedelta) -> HttpAnswer:
+        """Post and return the answer, whatever its status."""
+
+
+class HttpSettings(Protocol):
+    """What every channel over HTTP is told."""
+
+    @property
+    def timeout(self) -> timedelta:
+        """The longest wait for an answer."""
+
+    @property
+    def at_once(self) -> int:
+        """How many requests are under way at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One request, made anew for each attempt."""
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes
+
+
+class HttpChannel(ABC):
+    """A receiver that takes messages over HTTP. What it renders is stored; what it requests is made for each attempt."""
+
+    def __init__(self, name: str, client: HttpClient, settings: HttpSettings, *, clock: Clock) -> None:
+        """Take what is needed to reach the receiver."""
+        self.name = name
+        self._client = client
+        self._settings = settings
+        self._clock = clock
+
+    @property
+    def targets(self) -> Sequence[str]:
+        """The receiver itself."""
+        return ("",)
+
+    @property
+    def at_once(self) -> int:
+        """How many copies it carries at a time."""
+        return self._settings.at_once
+
+    @abstractmethod
+    def render(self, notification: Notification, target: str) -> bytes:
+        """Return what is stored, and the same for every attempt."""
+
+    @abstractmethod
+    def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:
+        """Return the request of this attempt, with its signature and time."""
+
+    def _pace(self) -> RateLimiter | None:
+        """Return the pace that the receiver allows, where it has a rule."""
+        return None
+
+    def _refusal(self, answer: HttpAnswer) -> DeliveryError | None:
+        """Return the error that an answer means by this receiver's own rules; None leaves it to its status."""
+        del answer
+        return None
+
+    async def send(self, delivery: Delivery) -> str:
+        """Post the message once and return the answer; raise an error unless it accepts."""
+        body = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
+        if pace := self._pace():
+            await pace.turn()
+        post = self._request(delivery, body, self._clock())
+        try:
+            answer = await self._client.post(
+                post.url, content=post.content, headers=post.headers, deadline=self._settings.timeout
+            )
+        except UnreachableError as error:
+            raise TemporaryDeliveryError(str(error), maybe_taken=error.was_sent, of_channel=True) from error
+        except ForbiddenAddressError as error:
+            raise PermanentDeliveryError(str(error)) from error
+        if refused := self._refusal(answer):
+            raise refused
+        raise_unless_taken(answer, self._clock())
+        return f"HTTP {answer.status} {answer.excerpt}".rstrip()
+
+
+def shared_pace(receiver: str, *, per_second: int, per_minute: int) -> RateLimiter:
+    """Return the pace of a receiver, the same one for everybody who writes to it."""
+    key = receiver, per_second, per_minute
+    if key not in _paces:
+        _paces[key] = RateLimiter(time.monotonic, per_second=per_second, per_minute=per_minute)
+    return _paces[key]
+
+
+def raise_unless_taken(answer: HttpAnswer, now: datetime) -> None:
+    """Raise what the status of an answer means."""
+    status = answer.status
+    if 200 <= status < 300:  # noqa: PLR2004 -- the successful ones
+        return
+    said = f"HTTP {status}: {answer.excerpt}" if answer.excerpt else f"HTTP {status}"
+    if status == _GONE:
+        msg = f"{said} (the receiver wants no further notifications)"
+        raise PermanentDeliveryError(msg, gone=True)
+    if status in _WORTH_RETRYING or status >= 500:  # noqa: PLR2004 -- the server's own troubles
+        raise TemporaryDeliveryError(said, retry_after=asked_pause(answer.headers, now), of_channel=True)
+    if 300 <= status < 400:  # noqa: PLR2004 -- redirects
+        msg = f"HTTP {status}: a redirect, which is never followed; configure the final URL"
+        raise PermanentDeliveryError(msg)
+    # Any other 4xx: the receiver may be in the middle of a deployment.
+    raise TemporaryDeliveryError(said, is_refusal=True)
