@@ -97,7 +97,7 @@ def test_a_reader_sees_amount_bar_causes_advice_links_and_where_more_is(kind: st
 
 @EACH
 @pytest.mark.parametrize(
-    ("sample", "tag"), [("test", "[Test]"), ("overdue-resolved", "[Resolved]"), ("overdue-repeated", "[Critical, reminder]")]
+    ("sample", "tag"), [("test", "[TEST]"), ("overdue-resolved", "[Resolved]"), ("overdue-repeated", "[Critical, reminder]")]
 )
 def test_tests_endings_and_reminders_are_marked(kind: str, sample: str, tag: str) -> None:
     assert any(text.lstrip("#* ").startswith(("<", tag)) and tag in text for text in texts(body(kind, sample)))
