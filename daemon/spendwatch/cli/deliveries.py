@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Set as AbstractSet
 from contextlib import redirect_stdout, suppress
-from datetime import tzinfo
 from typing import NamedTuple
 
 import click
@@ -28,6 +27,7 @@ from spendwatch.jobs.sample_alert import FIRST, as_test, samples
 from spendwatch.settings import Settings
 from spendwatch.settings.suggestions import did_you_mean, suggestion
 from spendwatch.state import Store, opened_store, system_clock
+from spendwatch.views.listings import delivery_json
 
 
 @click.group(invoke_without_command=True)
@@ -59,18 +59,10 @@ def list_deliveries(place: Place, state: str | None = None, limit: int = 50, *, 
     none = "No delivery on record."
 
     def json(one: Delivery) -> dict[str, object]:
-        return _json(one, settings.zone)
+        return delivery_json(one, settings.zone)
 
     less = ("ATTEMPTS", "WHAT")
     return print_list("deliveries", found, json if as_json else None, headings, row, none=none, wraps="LAST ERROR", less=less)
-
-
-def _json(delivery: Delivery, zone: tzinfo) -> dict[str, object]:
-    return {
-        **json_fields(delivery, "id", notification="notification.id", alert="notification.alert", type="notification.type"),
-        **json_fields(delivery, "channel", "target", "state", "attempts", "due_at", "settled_at", zone=zone),
-        **json_fields(delivery, "maybe_repeated", "last_error"),
-    }
 
 
 _delivery = click.argument("delivery", required=False)

@@ -22,7 +22,6 @@ from spendwatch.cli.totals import (
     Place,
     Told,
     months_of,
-    outside_json,
     series_json,
     series_text,
     spent_by_workspace,
@@ -40,6 +39,7 @@ from spendwatch.domain.statement import AccountId, ReadingHints, Statement
 from spendwatch.exact_json import json_fields
 from spendwatch.jobs.collect import IngestContext
 from spendwatch.jobs.overview_json import split_json
+from spendwatch.jobs.spend_report import outside_json
 from spendwatch.state import Store, system_clock
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database

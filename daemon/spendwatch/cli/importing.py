@@ -20,7 +20,6 @@ from spendwatch.cli.progress import Progress
 from spendwatch.cli.screen import console, print_json, print_whole
 from spendwatch.cli.totals import (
     months_of,
-    outside_json,
     outside_of,
     outside_text,
     series_json,
@@ -33,6 +32,7 @@ from spendwatch.cli.totals import (
 from spendwatch.domain.errors import ConfigError
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import SourceName
+from spendwatch.jobs.spend_report import outside_json
 from spendwatch.logs import configure
 from spendwatch.settings import load
 from spendwatch.settings.files import VARIABLE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import tzinfo
 from pathlib import Path
 
 import click
@@ -15,7 +14,7 @@ from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import actor, json_option, list_unless_told, only_month_option
-from spendwatch.cli.outcome import statement_json, waiting_text
+from spendwatch.cli.outcome import waiting_text
 from spendwatch.cli.rebuilding import Rebuilt, rebuilt, scratch_database, series_of
 from spendwatch.cli.screen import clean, print_json, print_list, the_one, when
 from spendwatch.domain.count import counted
@@ -31,6 +30,7 @@ from spendwatch.store.audit import REMOVED, AuditEntry
 from spendwatch.store.copying import copy_sums
 from spendwatch.store.rebuilding import Mismatch, changes_of, mismatches, series_on_record
 from spendwatch.store.statement import EnteredStatement
+from spendwatch.views.listings import entered_json
 
 
 @click.group(invoke_without_command=True)
@@ -62,7 +62,7 @@ def list_statements(place: Place, limit: int = 50, *, as_json: bool = False) -> 
     none = "No statement on record."
 
     def json(one: EnteredStatement) -> dict[str, object]:
-        return _json(one, settings.zone)
+        return entered_json(one, settings.zone)
 
     # Names of bills differ in their middle, by the time of the export.
     return print_list("statements", found, json if as_json else None, headings, row, none=none, right=counts, is_whole=True)
@@ -277,12 +277,3 @@ def _cannot_compute(found: Rebuilt) -> Exit:
         click.echo(f"{one.identity[:8]} {printable(one.name)}: {why}", err=True)
     click.echo("Without these files the months cannot be computed without the statement: nothing was changed.", err=True)
     return Exit.TRY_AGAIN
-
-
-def _json(statement: EnteredStatement, zone: tzinfo) -> dict[str, object]:
-    return {
-        **json_fields(statement, statement="identity", sha256="digest", file="name", source="source"),
-        **json_fields(statement, entered_at="received_at", zone=zone),
-        **statement_json(statement, zone),
-        **json_fields(statement, "new", "changed", "same", "gone", "remarks"),
-    }

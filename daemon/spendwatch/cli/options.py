@@ -84,11 +84,7 @@ def span_of(month: BillingPeriod | None, first: date | None, last: date | None, 
     if month and (first or last):
         msg = "give either --month, or --from and --to"
         raise click.UsageError(msg)
-    if first or last:
-        until = last or max(today, first or today)
-        begin = first or until.replace(day=1)
-        if begin > until:
-            msg = f"{begin} is after {until}"
-            raise click.BadParameter(msg, param_hint="--from")
-        return DaySpan(begin, until + timedelta(days=1))
-    return DaySpan.of_months(month or BillingPeriod(today.year, today.month), 1 if month else months)
+    try:
+        return DaySpan.asked(month, first, last, today, months=months)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--from") from None

@@ -13,13 +13,13 @@ from spendwatch.cli.exits import Exit
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from spendwatch.domain.health import BalanceHealth, SourceHealth
-from spendwatch.domain.statement import BillFile, Receipt, SourceName, Statement
+from spendwatch.domain.statement import BillFile, Receipt, SourceName
 from spendwatch.exact_json import json_fields
 from spendwatch.jobs.collect import IngestContext, IngestResult, enter, refusal_text
 from spendwatch.jobs.deliver import Settled
 from spendwatch.settings import Settings
 from spendwatch.state import Store
-from spendwatch.store.statement import EnteredStatement
+from spendwatch.views.listings import statement_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +129,4 @@ def _receipt_json(name: str, receipt: Receipt, zone: tzinfo) -> dict[str, object
         **json_fields(receipt.statement, statement="identity", sha256="digest"),
         **statement_json(receipt.statement, zone),
         **json_fields(receipt, "new", "changed", "same", "gone", "remarks"),
-    }
-
-
-def statement_json(statement: Statement | EnteredStatement, zone: tzinfo) -> dict[str, object]:
-    """Return what a bill file says of itself."""
-    return {
-        **json_fields(statement, "layout", "series", "kind", "tax_basis", "accounts", months="periods"),
-        **json_fields(statement, "data_until", "exported_at", "lines", zone=zone),
     }

@@ -31,11 +31,11 @@ from spendwatch.domain.scope import Counts
 from spendwatch.domain.statement import UNASSIGNED
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.matters import MatterLine
-from spendwatch.jobs.overview import AccountOverview, BudgetState, Overview, look
-from spendwatch.jobs.overview_json import overview_json
+from spendwatch.jobs.overview import AccountOverview, BudgetState, Overview
 from spendwatch.jobs.running import Running
 from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock
+from spendwatch.views.status import looked, running_of, status_json
 
 _WATCH_EVERY = 2.0
 _MOST_ROWS, _MOST_MATTERS = 20, 10
@@ -65,9 +65,9 @@ def status(place: Place, month: BillingPeriod | None, *, as_json: bool, everythi
     settings = place.settings()
     try:
         with opened_store(settings, read_only=True) as store:
-            overview, running = _look(settings, store, month), _running(store)
+            overview, running = looked(settings, store, system_clock(), month), running_of(store)
             if as_json:
-                print_json({**overview_json(overview, settings.zone), **running.json(settings.zone)})
+                print_json(status_json(overview, running, settings.zone))
             elif watch:
                 _watch(settings, store, month, everything=everything)
             else:
@@ -83,22 +83,6 @@ def status(place: Place, month: BillingPeriod | None, *, as_json: bool, everythi
     return Exit.STALE if is_stale else Exit.FIRING if overview.is_firing else Exit.DONE
 
 
-def _look(settings: Settings, store: Store, month: BillingPeriod | None, insight: Insight | None = None) -> Overview:
-    return look(
-        store.ledger,
-        store.book,
-        store.health,
-        settings.policies,
-        settings.stale_after,
-        zone=settings.zone,
-        now=system_clock(),
-        period=month,
-        types=settings.source_types,
-        balances=store.balances,
-        insight=insight,
-    )
-
-
 def _watch(settings: Settings, store: Store, month: BillingPeriod | None, *, everything: bool) -> None:
     import threading  # noqa: PLC0415 -- for its wait, which a signal ends at once
 
@@ -108,13 +92,9 @@ def _watch(settings: Settings, store: Store, month: BillingPeriod | None, *, eve
     screen = console()
     with Live(console=screen, auto_refresh=False, screen=True) as live:
         while True:
-            overview = _look(settings, store, month, insight)
-            live.update(_page(overview, _running(store), settings, screen, everything=everything), refresh=True)
+            overview = looked(settings, store, system_clock(), month, insight)
+            live.update(_page(overview, running_of(store), settings, screen, everything=everything), refresh=True)
             wait.wait(_WATCH_EVERY)
-
-
-def _running(store: Store) -> Running:
-    return Running(store.database.is_taken(), store.health.daemon(), store.outbox.counts(), store.outbox.next_due())
 
 
 def _page(overview: Overview, running: Running, settings: Settings, screen: Console, *, everything: bool) -> RenderableType:

@@ -91,11 +91,6 @@ def _printed(code: str) -> str:
     return "".join(char if char.isprintable() else "�" for char in code)
 
 
-def outside_json(outside: Iterable[Unwatched]) -> list[dict[str, object]]:
-    """Return the same for programs."""
-    return [json_fields(one, "account", "product", "currency", spend="amount") for one in outside]
-
-
 def totals_table(
     screen: Console,
     before: Mapping[Place, Split],

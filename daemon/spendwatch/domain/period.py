@@ -145,6 +145,20 @@ class DaySpan:
     end: date
 
     @classmethod
+    def asked(
+        cls, month: BillingPeriod | None, first: date | None, last: date | None, today: date, *, months: int = 1
+    ) -> DaySpan:
+        """Return the days that are asked for; where nothing is, so many months up to this one. `ValueError` if it has none."""
+        if first or last:
+            until = last or max(today, first or today)
+            begin = first or until.replace(day=1)
+            if begin > until:
+                msg = f"{begin} is after {until}"
+                raise ValueError(msg)
+            return cls(begin, until + timedelta(days=1))
+        return cls.of_months(month or BillingPeriod(today.year, today.month), 1 if month else months)
+
+    @classmethod
     def of_months(cls, last: BillingPeriod, count: int = 1) -> DaySpan:
         """Return so many whole months up to that one."""
         first = last

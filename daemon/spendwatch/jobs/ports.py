@@ -149,6 +149,9 @@ class Ledger(Protocol):
     def charged(self, period: BillingPeriod, days: tuple[date, date] | None = None) -> Sequence[Charged]:
         """Return what was charged for all products in that period, or on these days of it, by how it is paid."""
 
+    def periods(self) -> Mapping[AccountId, tuple[BillingPeriod, ...]]:
+        """Return the periods on record of each account, the oldest first."""
+
     def days(self, periods: Iterable[BillingPeriod]) -> Mapping[DayKey, int]:
         """Return each day with lines in these periods, and the revision of the ledger that made it what it is."""
 

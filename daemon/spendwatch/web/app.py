@@ -14,21 +14,27 @@ from starlette.routing import BaseRoute, Route
 
 from spendwatch.app import App
 from spendwatch.settings.web_settings import WebPart
+from spendwatch.web import api
 from spendwatch.web.forms import form_of
 from spendwatch.web.guard import Guard
 from spendwatch.web.problems import on_problem
+from spendwatch.web.reading import Reader
 from spendwatch.web.rendering import page, static
 
 
 def create_app(app: App, web: WebPart, more: Iterable[BaseRoute] = ()) -> Starlette:
     """Return the application that shows what this daemon knows; `more`: routes of other modules."""
-    made = Starlette(
-        routes=[Route("/login", _login, methods=["GET", "POST"]), Route("/static/{name}", static), *more],
+    reader = Reader(app)
+    return Starlette(
+        routes=[
+            Route("/login", _login, methods=["GET", "POST"]),
+            Route("/static/{name}", static),
+            *api.routes(reader),
+            *more,
+        ],
         middleware=[Middleware(Guard, web=web)],
         exception_handlers={HTTPException: on_problem, Exception: on_problem},
     )
-    made.state.daemon = app
-    return made
 
 
 async def _login(request: Request) -> Response:

@@ -1,0 +1,71 @@
+"""Lists as JSON values: alerts, statements, deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from spendwatch.domain.alert import Acknowledgement, Alert, AlertId
+from spendwatch.domain.notification import Delivery
+from spendwatch.domain.review import AlertsKnown
+from spendwatch.domain.statement import Statement
+from spendwatch.exact_json import json_fields
+from spendwatch.jobs.overview_json import alert_json
+from spendwatch.state import Store
+from spendwatch.store.statement import EnteredStatement
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAlerts:
+    """Alerts on record, the latest first, and what became of them."""
+
+    alerts: Sequence[Alert]
+    known: AlertsKnown
+    notified: Mapping[AlertId, int]
+    undelivered: frozenset[AlertId]
+    now: datetime
+
+    @classmethod
+    def of(cls, store: Store, now: datetime, *, everything: bool = False) -> ListedAlerts:
+        """Return what fires, or everything."""
+        book = store.book
+        found = [alert for alert in book.alerts() if everything or alert.is_firing]
+        undelivered = frozenset(which for one in book.undelivered() for which in one.alerts)
+        return cls(found, AlertsKnown(book.known(), book.acknowledgements()), book.notified(), undelivered, now)
+
+    def acknowledged(self, alert: Alert) -> Acknowledgement | None:
+        """Return who takes care of it."""
+        return self.known.acknowledged(alert.key.matter, self.now) if alert.is_firing else None
+
+    def json(self, alert: Alert, zone: tzinfo) -> dict[str, object]:
+        """Return one of them."""
+        is_lost, said = alert.id in self.undelivered, self.acknowledged(alert)
+        return alert_json(alert, zone, self.notified.get(alert.id, 0), is_undelivered=is_lost, acknowledged=said)
+
+
+def entered_json(statement: EnteredStatement, zone: tzinfo) -> dict[str, object]:
+    """Return a statement on record."""
+    return {
+        **json_fields(statement, statement="identity", sha256="digest", file="name", source="source"),
+        **json_fields(statement, entered_at="received_at", zone=zone),
+        **statement_json(statement, zone),
+        **json_fields(statement, "new", "changed", "same", "gone", "remarks"),
+    }
+
+
+def statement_json(statement: Statement | EnteredStatement, zone: tzinfo) -> dict[str, object]:
+    """Return what a bill file says of itself."""
+    return {
+        **json_fields(statement, "layout", "series", "kind", "tax_basis", "accounts", months="periods"),
+        **json_fields(statement, "data_until", "exported_at", "lines", zone=zone),
+    }
+
+
+def delivery_json(delivery: Delivery, zone: tzinfo) -> dict[str, object]:
+    """Return a delivery."""
+    return {
+        **json_fields(delivery, "id", notification="notification.id", alert="notification.alert", type="notification.type"),
+        **json_fields(delivery, "channel", "target", "state", "attempts", "due_at", "settled_at", zone=zone),
+        **json_fields(delivery, "maybe_repeated", "last_error"),
+    }

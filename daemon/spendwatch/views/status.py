@@ -1,0 +1,42 @@
+"""The overview of a state by its settings, and whether the daemon runs: what `status` and the page show."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.jobs.insight import Insight
+from spendwatch.jobs.overview import Overview, look
+from spendwatch.jobs.overview_json import overview_json
+from spendwatch.jobs.running import Running
+from spendwatch.settings import Settings
+from spendwatch.state import Store
+
+
+def looked(
+    settings: Settings, store: Store, now: datetime, month: BillingPeriod | None = None, insight: Insight | None = None
+) -> Overview:
+    """Return the overview of a month, by default the current one."""
+    return look(
+        store.ledger,
+        store.book,
+        store.health,
+        settings.policies,
+        settings.stale_after,
+        zone=settings.zone,
+        now=now,
+        period=month,
+        types=settings.source_types,
+        balances=store.balances,
+        insight=insight,
+    )
+
+
+def running_of(store: Store) -> Running:
+    """Return whether the daemon runs, and what waits to be sent."""
+    return Running(store.database.is_taken(), store.health.daemon(), store.outbox.counts(), store.outbox.next_due())
+
+
+def status_json(overview: Overview, running: Running, zone: tzinfo) -> dict[str, object]:
+    """Return both as JSON values."""
+    return {**overview_json(overview, zone), **running.json(zone)}

@@ -1,0 +1,160 @@
+"""What may be asked of an address: one table for the checks, and for the document that describes the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+from starlette.datastructures import QueryParams
+from starlette.exceptions import HTTPException
+
+from spendwatch.domain.errors import printable
+from spendwatch.domain.notification import DeliveryState
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.jobs.spend_report import COLUMNS, filter_of, is_column
+
+_LONGEST = 300
+_MOST = 500
+_MOST_SKIPPED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One key of a query."""
+
+    name: str
+    parse: Callable[[str], object]
+    """Raises `ValueError` with the reason in words."""
+    schema: Mapping[str, object]
+    what: str
+    default: object = None
+    is_repeatable: bool = False
+
+    def described(self) -> dict[str, object]:
+        """Return it as OpenAPI wants it."""
+        schema = {"type": "array", "items": self.schema, "maxItems": 20} if self.is_repeatable else dict(self.schema)
+        return {"name": self.name, "in": "query", "required": False, "description": self.what, "schema": schema}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The values of the keys, checked."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 -- as its parameter reads it
+        """Return the value of a key, or its default."""
+        return self.values[name]
+
+
+def query_of(given: QueryParams, parameters: Sequence[Parameter]) -> Query:
+    """Return what was asked; what is unknown, given twice or cannot be is refused with the reason."""
+    known = {one.name: one for one in parameters}
+    found: dict[str, object] = {one.name: () if one.is_repeatable else one.default for one in parameters}
+    seen: set[str] = set()
+    for name, text in given.multi_items():
+        one = known.get(name)
+        if one is None:
+            _refuse(f"there is no parameter {printable(name)}; known are {', '.join(known) or 'none'}")
+        if name in seen and not one.is_repeatable:
+            _refuse(f"{name}: given twice")
+        seen.add(name)
+        try:
+            if len(text) > _LONGEST:
+                _refuse(f"{name}: longer than {_LONGEST} characters")
+            value = one.parse(text)
+        except ValueError as error:
+            _refuse(f"{name}: {error}")
+        before = found[name]
+        found[name] = (*before, value) if one.is_repeatable and isinstance(before, tuple) else value
+    return Query(found)
+
+
+def _refuse(why: str) -> NoReturn:
+    raise HTTPException(HTTPStatus.BAD_REQUEST, why)
+
+
+def _day(text: str) -> date:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        found = date.min
+    if not date(2000, 1, 1) <= found <= date(2199, 12, 31) or text != found.isoformat():
+        msg = f"not a day: {printable(text)}; write it like 2026-09-14"
+        raise ValueError(msg)
+    return found
+
+
+def _flag(text: str) -> bool:
+    if text not in {"true", "false"}:
+        msg = f"must be true or false, not {printable(text)}"
+        raise ValueError(msg)
+    return text == "true"
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or len(text) > len(str(most)) or not least <= int(text) <= most:
+            msg = f"must be a number from {least} to {most}, not {printable(text)}"
+            raise ValueError(msg)
+        return int(text)
+
+    return parse
+
+
+def _one_of(*known: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in known:
+            msg = f"not known: {printable(text)}; one of {', '.join(known)}"
+            raise ValueError(msg)
+        return text
+
+    return parse
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not found or not all(map(is_column, found)):
+        msg = f"use any of {', '.join(COLUMNS)}, tag:KEY"
+        raise ValueError(msg)
+    return found
+
+
+def _filter(text: str) -> tuple[str, str]:
+    key, pattern = filter_of(text)
+    return _columns(key)[0], pattern
+
+
+_TEXT: Mapping[str, object] = {"type": "string", "maxLength": _LONGEST}
+_MONTH_FORM = "^20[0-9]{2}-(0[1-9]|1[0-2])$"
+MONTH = Parameter(
+    "month", BillingPeriod.parse, {"type": "string", "pattern": _MONTH_FORM}, "A month like 2026-09; default: the current one."
+)
+FIRST = Parameter("from", _day, {"type": "string", "format": "date"}, "First day, instead of a month.")
+LAST = Parameter("to", _day, {"type": "string", "format": "date"}, "Last day, included; default: today.")
+BY = Parameter("by", _columns, _TEXT, f"Columns, separated by commas: {', '.join(COLUMNS)}, tag:KEY.", ("workspace",))
+WHERE = Parameter("where", _filter, _TEXT, "Only spend that matches KEY=PATTERN.", is_repeatable=True)
+ALL_PRODUCTS = Parameter("all_products", _flag, {"type": "boolean"}, "Include products that are not watched.", default=False)
+FORMAT = Parameter(
+    "format", _one_of("json", "csv"), {"type": "string", "enum": ["json", "csv"]}, "JSON, or a table for spreadsheets.", "json"
+)
+EVERYTHING = Parameter("all", _flag, {"type": "boolean"}, "Include alerts that have ended.", default=False)
+STATE = Parameter(
+    "state",
+    lambda text: DeliveryState(_one_of(*DeliveryState)(text)),
+    {"type": "string", "enum": [state.value for state in DeliveryState]},
+    "Only deliveries in this state.",
+)
+LIMIT = Parameter(
+    "limit", _number(1, _MOST), {"type": "integer", "minimum": 1, "maximum": _MOST}, "At most so many; default: 50.", 50
+)
+OFFSET = Parameter(
+    "offset",
+    _number(0, _MOST_SKIPPED),
+    {"type": "integer", "minimum": 0, "maximum": _MOST_SKIPPED},
+    "Leave out so many; `Link: rel=next` names the next page.",
+    0,
+)

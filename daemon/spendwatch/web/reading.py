@@ -1,0 +1,64 @@
+"""Reads what pages and the API show: in threads, never in the daemon's loop; one overview for everybody who asks at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from http import HTTPStatus
+from typing import TypeVar
+
+from starlette.exceptions import HTTPException
+
+from spendwatch.app import App
+from spendwatch.domain.errors import LedgerUnavailableError
+from spendwatch.domain.period import BillingPeriod
+from spendwatch.jobs.insight import Insight
+from spendwatch.jobs.overview import Overview
+from spendwatch.jobs.running import Running
+from spendwatch.settings import Settings
+from spendwatch.state import Store
+from spendwatch.views.status import looked, running_of
+
+T = TypeVar("T")
+_THREADS = 2
+
+
+class Reader:
+    """What is known, for those who ask over HTTP."""
+
+    def __init__(self, app: App) -> None:
+        """Read what that daemon works with."""
+        self._app = app
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="web")
+        self._looking = threading.Lock()
+        self._insight = Insight()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._app.settings
+
+    @property
+    def store(self) -> Store:
+        """The state."""
+        return self._app.store
+
+    def now(self) -> datetime:
+        """Return the time by which the daemon judges."""
+        return self._app.clock()
+
+    async def read(self, ask: Callable[[], T]) -> T:
+        """Return what is read in a thread; where the ledger cannot be read, that is said."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        except LedgerUnavailableError as error:
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
+
+    def overview(self, month: BillingPeriod | None = None) -> tuple[Overview, Running]:
+        """Return the overview of a month, by default the current one, and whether the daemon runs."""
+        with self._looking:
+            overview = looked(self.settings, self.store, self.now(), month, self._insight)
+        return overview, running_of(self.store)
