@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import pwd
 import re
 import subprocess
 import sys
@@ -404,6 +405,24 @@ def test_a_report_as_csv_holds_no_formula(quiet_home: Home) -> None:
     rows = list(csv.reader(io.StringIO(quiet_home.call("report", "--by", "model", "--csv").stdout)))
     assert rows[0] == ["model", "currency", "spend", "pay_as_you_go", "subscription", "lines", "share", "previous", "usage"]
     assert {row[0]: row[2] for row in rows[1:]} == {'\'=HYPERLINK("x")': "1", "plain": "-2"}
+
+
+def test_a_command_is_shown_by_check_refused_if_others_may_write_it_and_run_once_for_an_alert(quiet_home: Home) -> None:
+    script = quiet_home.folder / "page"
+    quiet_home.furnish(extra="  robot: {type: exec, command: [page, --team, 'a b']}")
+    quiet_home.watch(more="channels: [robot]")
+    script.write_text(f"#!/bin/sh\ncat >> {quiet_home.folder}/read\necho >> {quiet_home.folder}/read\n")
+    script.chmod(0o757)
+    assert "channels.robot.command: " in (refused := quiet_home.call("check", expect=78).stderr)
+    assert "is 0757, writable by others (chmod go-w)" in refused
+    script.chmod(0o755)
+    (reached,) = (one["reaches"] for one in quiet_home.json("check")["policy"]["channels"] if one["name"] == "robot")
+    assert reached == [f"{script} --team 'a b', run as user {pwd.getpwuid(os.geteuid()).pw_name}"]
+    quiet_home.drop(lines_worth("85"))
+    quiet_home.call("once")
+    quiet_home.call("once")
+    (read,) = (quiet_home.folder / "read").read_text().splitlines()
+    assert (json.loads(read)["type"], json.loads(read)["data"]["threshold"]) == ("spend.threshold_reached", "80%")
 
 
 ORDERED: dict[str, Any] = {

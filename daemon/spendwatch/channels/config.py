@@ -7,13 +7,14 @@ from typing import Annotated, get_args
 from spendwatch.channels.chat_settings import ChatSettings, DingTalkConfig
 from spendwatch.channels.console_settings import ConsoleConfig
 from spendwatch.channels.email_settings import EmailConfig
+from spendwatch.channels.exec_settings import ExecConfig
 from spendwatch.channels.webhook_settings import WebhookConfig
 from spendwatch.fields import ByKey
 
-__all__ = ["ROBOTS", "ChannelConfig", "ChatSettings", "ConsoleConfig", "EmailConfig", "WebhookConfig"]
+__all__ = ["ROBOTS", "ChannelConfig", "ChatSettings", "ConsoleConfig", "EmailConfig", "ExecConfig", "WebhookConfig"]
 
 ChannelConfig = Annotated[
-    EmailConfig | WebhookConfig | ConsoleConfig | DingTalkConfig,
+    EmailConfig | WebhookConfig | ExecConfig | ConsoleConfig | DingTalkConfig,
     ByKey("type"),
 ]
 """`type` says which."""

@@ -8,15 +8,16 @@ from typing import TypeAlias
 
 from spendwatch.addresses import Network
 from spendwatch.channels.chat_settings import DingTalkConfig
-from spendwatch.channels.config import ChannelConfig, ConsoleConfig, EmailConfig, WebhookConfig
+from spendwatch.channels.config import ChannelConfig, ConsoleConfig, EmailConfig, ExecConfig, WebhookConfig
 from spendwatch.channels.console import ConsoleChannel
 from spendwatch.channels.dingtalk import DingTalkChannel
 from spendwatch.channels.email import EmailChannel
+from spendwatch.channels.exec import ExecChannel
 from spendwatch.channels.http_channel import HttpChannel, HttpClient
 from spendwatch.channels.webhook import WebhookChannel
 from spendwatch.domain.period import Clock
 
-AnyChannel: TypeAlias = EmailChannel | HttpChannel | ConsoleChannel
+AnyChannel: TypeAlias = EmailChannel | HttpChannel | ExecChannel | ConsoleChannel
 
 
 def open_channel(
@@ -34,6 +35,8 @@ def open_channel(
             return EmailChannel(config, name, zone=zone, allow_networks=allow_networks)
         case WebhookConfig():
             return WebhookChannel(config, name, client, zone=zone, clock=clock)
+        case ExecConfig():
+            return ExecChannel(config, name, zone=zone)
         case ConsoleConfig():
             return ConsoleChannel(config, name, zone=zone)
         case DingTalkConfig():

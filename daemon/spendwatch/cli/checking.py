@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -256,10 +259,19 @@ def _reached(config: ChannelConfig) -> Sequence[str]:
             return config.to
         case "webhook":
             return (urlsplit(config.url).hostname or "",)
+        case "exec":
+            return (f"{shlex.join(config.command)}, run as user {_user()}",)
         case "console":
             return ("the daemon's own output",)
         case _:
             return (urlsplit(config.address).hostname or "",)
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # containers often run as a user without a name
+        return str(os.geteuid())
 
 
 def _document(

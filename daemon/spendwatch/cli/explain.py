@@ -11,7 +11,7 @@ import click
 
 from spendwatch.channels.english import ENGLISH
 from spendwatch.channels.figures import cause_named, share_text
-from spendwatch.channels.webhook import facts_json
+from spendwatch.channels.json_body import facts_json
 from spendwatch.channels.words import Words
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit

@@ -147,6 +147,9 @@ class _Resolver:
             self.note((*path, "url"), objection(config.url, self.said.allow_networks))
         if isinstance(config, ChatSettings) and config.address:
             self.note((*path, "url_file"), objection(config.address, self.said.allow_networks))
+        if config.type == "exec":
+            config = config.model_copy(update={"command": (str(self.folder / config.command[0]), *config.command[1:])})
+            self.note((*path, "command"), config.objection())
         if not isinstance(config, EmailConfig):
             return config
         self.note((*path, "security"), config.objection(self.said.allow_networks))
