@@ -32,6 +32,7 @@ COMMANDS = (
     "ack",
     "explain",
     "deliveries",
+    "schema",
 )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import tzinfo
+from typing import Protocol
+from urllib.parse import quote
 
 from spendwatch.channels.language import Language
 from spendwatch.channels.parts import clean
@@ -26,21 +28,41 @@ SCHEMA_VERSION = 1
 _IN_SHORT = ("account", "account_name", "scope", "name", "month", "currency", "spend", "budget", "used", "threshold", "floor")
 
 
+class HasWords(Protocol):
+    """Says in words what a notification is about."""
+
+    def summary(self, notification: Notification, /) -> str:
+        """Return one line."""
+
+    def text(self, notification: Notification, /) -> str:
+        """Return all of it."""
+
+
 class JsonBody:
     """Makes the document of a notification."""
 
-    def __init__(self, zone: tzinfo) -> None:
-        """Write moments in that zone."""
-        self._wording = Wording(Language.EN, zone)
+    def __init__(self, zone: tzinfo, *, cloudevents: bool = False, wording: HasWords | None = None) -> None:
+        """Write moments in that zone; with `cloudevents`, as an event of CloudEvents 1.0 in structured mode."""
+        self._wording = wording or Wording(Language.EN, zone)
         self._zone = zone
+        self._cloudevents = cloudevents
 
     def of(self, notification: Notification) -> dict[str, object]:
         """Return the whole document."""
+        kind, data = notification.type, self._data(notification)
+        moment = json_value(notification.created_at, self._zone)
+        if not self._cloudevents:
+            return {"type": kind, "timestamp": moment, "schema_version": SCHEMA_VERSION, "data": data}
+        account = quote(notification.facts.scope.account, safe="")
         return {
-            "type": notification.type,
-            "timestamp": json_value(notification.created_at, self._zone),
-            "schema_version": SCHEMA_VERSION,
-            "data": self._data(notification),
+            "specversion": "1.0",
+            "id": notification.id,
+            "source": f"/spendwatch/accounts/{account}" if account else "/spendwatch",
+            "type": kind,
+            "subject": data["scope"] or kind,
+            "time": moment,
+            "datacontenttype": "application/json",
+            "data": {"schema_version": SCHEMA_VERSION, **data},
         }
 
     def rendered(self, notification: Notification) -> bytes:

@@ -50,6 +50,7 @@ _COMMANDS = {
     "silence": ("spendwatch.cli.silence", "silence", "Hold the messages of some alerts for a while."),
     "deliveries": ("spendwatch.cli.deliveries", "deliveries", "List, retry or cancel deliveries."),
     "notify-test": ("spendwatch.cli.deliveries", "notify_test", "Send a message marked TEST."),
+    "schema": ("spendwatch.cli.schema", "schema", "Print the JSON Schema of what programs get from us."),
     "completion": ("spendwatch.cli.manual", "completion", "Print the completion script for bash, zsh or fish."),
 }
 
@@ -96,7 +97,7 @@ _CONFIG = click.Option(
     callback=_set_place,
     help="Folder with spendwatch.yaml and workspaces/, or that file; before or after the command.",
 )
-_WITHOUT_CONFIG = ("demo", "completion", "man")
+_WITHOUT_CONFIG = ("demo", "schema", "completion", "man")
 
 
 def _with_config(command: click.Command) -> click.Command:
