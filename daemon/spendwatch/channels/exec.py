@@ -50,8 +50,8 @@ class ExecChannel:
         """Return what the command reads."""
         return self._body.rendered(notification)
 
-    async def send(self, delivery: Delivery) -> None:
-        """Run the command once, and raise an error unless it ends with 0."""
+    async def send(self, delivery: Delivery) -> str:
+        """Run the command once and return how it ended; raise an error unless that was with 0."""
         body = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
         environment = _environment(self.name, body, maybe_repeated=delivery.maybe_repeated)
         limit = self._config.timeout.total_seconds()
@@ -61,11 +61,12 @@ class ExecChannel:
                 await asyncio.wait_for(asyncio.shield(run.ended), limit)
         except TimeoutError as error:
             msg = f"the command did not end within {limit:g} s and was killed"
-            raise TemporaryDeliveryError(msg, maybe_taken=True) from error
+            raise TemporaryDeliveryError(msg, maybe_taken=True, of_channel=True) from error
         except OSError as error:
             msg = f"the command cannot be run: {error.strerror}"
-            raise TemporaryDeliveryError(msg) from error
+            raise TemporaryDeliveryError(msg, of_channel=True) from error
         _raise_unless_taken(transport.get_returncode(), run.first_line)
+        return f"exit code 0{f': {run.first_line}' if run.first_line else ''}"
 
 
 @asynccontextmanager
@@ -125,7 +126,7 @@ def _raise_unless_taken(status: int | None, said: str) -> None:
     words = f": {said}" if said else ""
     if status == os.EX_TEMPFAIL:
         msg = f"the command asks to try again later (exit code {status}){words}"
-        raise TemporaryDeliveryError(msg)
+        raise TemporaryDeliveryError(msg, of_channel=True)
     if status is None or status < 0:
         msg = f"the command was killed by signal {-(status or 0)}{words}"
         raise TemporaryDeliveryError(msg, maybe_taken=True)
