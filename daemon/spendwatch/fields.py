@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -12,8 +12,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainSerializer,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic_core import core_schema
 
@@ -27,15 +29,27 @@ class ByKey:
     def __init__(self, key: str) -> None:
         """Tell them apart by this key."""
         self._key = key
+        self._kinds: tuple[type[BaseModel], ...] = ()
 
     def __get_pydantic_core_schema__(self, union: object, _: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """Return the schema of the union."""
         kinds: dict[Any, core_schema.CoreSchema] = {}
-        for kind in get_args(union):
+        self._kinds = get_args(union)
+        for kind in self._kinds:
             field = next(one for name, one in kind.model_fields.items() if (one.alias or name) == self._key)
             validate = core_schema.no_info_plain_validator_function(kind.model_validate)
             kinds |= dict.fromkeys(get_args(field.annotation), validate)
         return core_schema.tagged_union_schema(kinds, discriminator=self._key)
+
+    def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return the JSON Schema of the union; the key that tells its members apart is never left out."""
+        found = []
+        for kind in self._kinds:
+            kind.model_rebuild()
+            found.append(handler(kind.__pydantic_core_schema__))
+            schema = handler.resolve_ref_schema(found[-1])
+            schema["required"] = sorted({self._key, *schema.get("required", ())})
+        return {"anyOf": found}
 
 
 LONGEST_DURATION = timedelta(days=366)
@@ -45,6 +59,23 @@ class Closed(BaseModel):
     """Settings that know all their keys. Values may arrive as text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
+
+
+class Brief(Closed):
+    """Settings of which one key may stand alone: its value, in place of keys with values."""
+
+    alone: ClassVar[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_value(cls, value: object) -> object:
+        return value if isinstance(value, dict) else {cls.alone: value}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return the JSON Schema of both forms."""
+        schema = handler.resolve_ref_schema(handler(core))
+        return {"anyOf": [schema, schema["properties"][cls.alone]]}
 
 
 def one_text(value: object) -> str:
@@ -80,7 +111,8 @@ def must(holds: Callable[[Any], object], words: Callable[[Any], str]) -> AfterVa
 
 _SECOND = timedelta(seconds=1)
 _AS_TEXT = PlainSerializer(duration_label, return_type=str)
-_SCHEMA = WithJsonSchema({"type": "string", "pattern": "^([0-9]{1,6}[dhms]){1,4}$", "examples": ["30s", "10m", "26h", "3d"]})
+DURATION = "^([0-9]{1,6}[dhms]){1,4}$"
+_SCHEMA = WithJsonSchema({"type": "string", "pattern": DURATION, "examples": ["30s", "10m", "26h", "3d"]})
 
 Duration = Annotated[timedelta, BeforeValidator(duration), _AS_TEXT, _SCHEMA]
 """A year at most."""

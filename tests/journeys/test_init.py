@@ -37,6 +37,7 @@ INSTANCES = [f"{account}_InstanceDetail_20260914.csv" for account in (ACCOUNT, O
 FOCUS = f"{ACCOUNT}_focus_202609.csv"
 ALL = [*PUSHES, LEGACY, *DETAIL, SUMMARY, ENGLISH, *INSTANCES, FOCUS, DIRTY, RESAVED, *PAGES]
 MAIL = ("--email", "li@acme.example", "--smtp", "127.0.0.1:2525")
+MODELINE = "# yaml-language-server: $schema=../workspace.schema.json\n"
 
 
 def paths(*names: str) -> list[str]:
@@ -151,7 +152,7 @@ def test_budgets_begin_with_the_last_whole_month_and_a_fifth_or_with_this_one_pr
     shown = init(fresh, "--from", name, *MAIL, "--yes")
     assert re.search(r"WORKSPACE +2026-08 +2026-09 SO FAR +KEYS +BUDGET\n", shown)
     assert re.search(r"llm-big +416\.93 +170\.33 +1 +500\n", shown)
-    written = {path.name: path.read_text() for path in (fresh.folder / "workspaces").iterdir()}
+    written = {path.name: path.read_text().removeprefix(MODELINE) for path in (fresh.folder / "workspaces").iterdir()}
     assert written == {
         "llm-big.yaml": "workspace: llm-big\nbudget: 500   # 2026-08: CNY 416.93\n",
         "llm-small.yaml": "workspace: llm-small\nbudget: 120   # 2026-08: CNY 93.83\n",
@@ -220,7 +221,7 @@ def test_an_own_budget_and_several_accounts(fresh: Home) -> None:
     shown = init(fresh, "--from", *names, *MAIL, "--workspace", f"{RESEARCH}=77.5", "--yes")
     assert "account-0001" in (main := (fresh.folder / "spendwatch.yaml").read_text())
     assert "account-0003" in main
-    texts = [path.read_text() for path in sorted((fresh.folder / "workspaces").iterdir())]
+    texts = [path.read_text().removeprefix(MODELINE) for path in sorted((fresh.folder / "workspaces").iterdir())]
     assert sorted(texts)[:2] == [f"workspace: {RESEARCH}\nbudget: 77.5\naccount: account-000{number}\n" for number in (1, 3)]
     assert len(texts) == 4, "each workspace is in both accounts"
     assert "Charges without a workspace count only for the account" in shown
@@ -241,7 +242,7 @@ def test_rejected_bills_are_named_and_nothing_is_written_if_none_could_be_read(f
     assert "contains a balance, not bills" in shown
 
 
-@pytest.mark.parametrize("there", ["spendwatch.yaml", "workspaces/mine.yml", "secrets/smtp"])
+@pytest.mark.parametrize("there", ["spendwatch.yaml", "workspaces/mine.yml", "secrets/smtp", "workspace.schema.json"])
 def test_nothing_is_ever_overwritten(there: str, fresh: Home) -> None:
     file = fresh.folder / there
     file.parent.mkdir(parents=True)
@@ -265,7 +266,7 @@ def test_ids_of_workspaces_make_safe_names_of_files_and_texts(fresh: Home) -> No
     name, content = a_bill([a_line(workspace=one, amount="5") for one in ids])
     Path(name).write_bytes(content)
     shown = init(fresh, "--from", name, *MAIL, "--yes")
-    written = {path.name: path.read_text().splitlines()[0] for path in (fresh.folder / "workspaces").iterdir()}
+    written = {path.name: path.read_text().splitlines()[1] for path in (fresh.folder / "workspaces").iterdir()}
     assert written == {
         "llm-A.yaml": "workspace: llm-A",
         "llm-a_2.yaml": "workspace: llm-a",
@@ -356,7 +357,7 @@ def test_a_wrong_answer_is_asked_again_and_a_budget_can_be_changed(tmp_path: Pat
         screen.answer("Write it?", f"{RESEARCH}=321")
         screen.answer("Write it?", "w")
         assert screen.end() == 0
-    assert (tmp_path / "c" / "workspaces" / f"{RESEARCH}.yaml").read_text() == f"workspace: {RESEARCH}\nbudget: 321\n"
+    assert (tmp_path / "c" / "workspaces" / f"{RESEARCH}.yaml").read_text() == f"{MODELINE}workspace: {RESEARCH}\nbudget: 321\n"
     assert "spendwatch --config c notify-test" in screen.shown
 
 

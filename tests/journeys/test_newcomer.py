@@ -76,7 +76,7 @@ def test_filling_in_the_mail_block_of_init_is_enough_to_be_warned_by_mail(starte
 def test_an_untouched_configuration_of_init_is_never_called_ready(started: Home) -> None:
     checked = started.call("check")
     assert ": not ready, placeholders are left (1 account, 1 workspace, " in checked.stdout
-    assert "spendwatch.yaml:6:9: accounts.main.id: warning: still the placeholder of `init`" in checked.stderr
+    assert "spendwatch.yaml:7:9: accounts.main.id: warning: still the placeholder of `init`" in checked.stderr
     assert "research.yaml:2:12: workspace: warning: still the placeholder of `init`" in checked.stderr
     assert not started.state.exists()
     strict = started.call("check", "--strict", expect=78)

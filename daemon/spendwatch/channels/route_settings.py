@@ -59,11 +59,8 @@ def _a_list(value: object) -> object:
 
 
 TimeOfDay = Annotated[str, PlainValidator(_time_of_day, json_schema_input_type=str)]
-Days = Annotated[
-    list[Literal["weekdays", "weekends", "mon", "tue", "wed", "thu", "fri", "sat", "sun"]],
-    BeforeValidator(_a_list),
-    Field(min_length=1),
-]
+_Day = Literal["weekdays", "weekends", "mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Days = Annotated[list[_Day], BeforeValidator(_a_list, json_schema_input_type=list[_Day] | _Day), Field(min_length=1)]
 
 
 class QuietHoursPart(Closed):
@@ -159,7 +156,9 @@ class DigestPart(Closed):
         )
 
 
-QuietHoursParts = Annotated[list[QuietHoursPart], BeforeValidator(_a_list)]
+QuietHoursParts = Annotated[
+    list[QuietHoursPart], BeforeValidator(_a_list, json_schema_input_type=list[QuietHoursPart] | QuietHoursPart)
+]
 
 
 class Routed(Closed):

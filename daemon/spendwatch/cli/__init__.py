@@ -35,6 +35,7 @@ _COMMANDS = {
     "demo": ("spendwatch.cli.demo", "demo", "Play a whole month on sample bills; needs no configuration or network."),
     "init": ("spendwatch.cli.setup", "init", "Write a configuration, from bills or to edit."),
     "check": ("spendwatch.cli.checking", "check", "Check the configuration without sending anything."),
+    "config": ("spendwatch.cli.effective", "config", "Show the settings in effect."),
     "run": ("spendwatch.cli.work", "run", "Run the daemon."),
     "once": ("spendwatch.cli.work", "once", "Run one full round (collect, assess, deliver), then exit."),
     "import": ("spendwatch.cli.bills", "import_bills", "Import bill files."),
@@ -50,7 +51,7 @@ _COMMANDS = {
     "silence": ("spendwatch.cli.silence", "silence", "Hold the messages of some alerts for a while."),
     "deliveries": ("spendwatch.cli.deliveries", "deliveries", "List, retry or cancel deliveries."),
     "notify-test": ("spendwatch.cli.deliveries", "notify_test", "Send a message marked TEST."),
-    "schema": ("spendwatch.cli.schema", "schema", "Print the JSON Schema of what programs get from us."),
+    "schema": ("spendwatch.cli.schema", "schema", "Print JSON Schemas, for editors and other programs."),
     "completion": ("spendwatch.cli.manual", "completion", "Print the completion script for bash, zsh or fish."),
 }
 

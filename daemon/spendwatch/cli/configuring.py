@@ -26,6 +26,7 @@ from spendwatch.domain.statement import AccountId, ReadingHints
 from spendwatch.logs import configure
 from spendwatch.settings import examine
 from spendwatch.settings.files import MAIN
+from spendwatch.settings.json_schema import MAIN_SCHEMA, WORKSPACE_SCHEMA
 from spendwatch.settings.lint import Examined
 from spendwatch.settings.value_types import AccountIdText, CurrencyCode, Name
 
@@ -106,7 +107,8 @@ def _secret(data: bytes) -> str:
 
 def _in_the_way(folder: Path) -> Sequence[Path]:
     """Return what a configuration is made of: none of it may be there yet."""
-    return (folder / MAIN, *(folder / "workspaces").glob("*.y*ml"), folder / PASSWORD, folder / SIGNING_KEY)
+    made = (MAIN, PASSWORD, SIGNING_KEY, MAIN_SCHEMA, WORKSPACE_SCHEMA)
+    return (*(folder / name for name in made), *(folder / "workspaces").glob("*.y*ml"))
 
 
 def _require_writable(folder: Path) -> None:
@@ -156,7 +158,7 @@ def _write(folder: Path, bills: Sequence[Path], draft: Draft, *, sends_test: boo
     click.echo(f"\nWrote {folder}:\n  {MAIN} ({counted(files[MAIN][0].count(chr(10)), 'line')})")
     if draft.workspaces:
         click.echo(f"  workspaces/ ({counted(len(draft.workspaces), 'file')})")
-    click.echo("  inbox/")
+    click.echo(f"  inbox/\n  {MAIN_SCHEMA}, {WORKSPACE_SCHEMA}: for editors")
     if PASSWORD in files:
         click.echo(f"  {PASSWORD} (mode 0600): the password of the mail server")
     if SIGNING_KEY in files:

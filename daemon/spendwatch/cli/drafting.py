@@ -19,6 +19,7 @@ from spendwatch.domain.money import Money, plain
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.standing import Split
 from spendwatch.settings.files import MAIN
+from spendwatch.settings.json_schema import MAIN_SCHEMA, WORKSPACE_SCHEMA, json_schemas, modeline
 
 MAIL, HOOK = "mail", "hook"
 PASSWORD, SIGNING_KEY = "secrets/smtp", "secrets/hook"
@@ -97,8 +98,9 @@ class Draft:
             why = f"   # {one.why}" if one.why else ""
             pinned = f"account: {_text(names[one.account])}\n" if one.account in names else ""
             text = f"workspace: {_text(one.workspace)}\nbudget: {plain(one.budget)}{why}\n{pinned}"
-            found[f"workspaces/{_file_name(one.workspace, taken)}.yaml"] = text, _ORDINARY
-        return {**found, MAIN: (self._main(), _ORDINARY)}
+            found[f"workspaces/{_file_name(one.workspace, taken)}.yaml"] = modeline(f"../{WORKSPACE_SCHEMA}") + text, _ORDINARY
+        schemas = {name: (text, _ORDINARY) for name, text in json_schemas().items()}
+        return {**found, **schemas, MAIN: (modeline(MAIN_SCHEMA) + self._main(), _ORDINARY)}
 
     def _main(self) -> str:
         lines = ["# Written by `spendwatch init`. Without options it writes a commented example with more keys.", "accounts:"]

@@ -85,14 +85,17 @@ def init(
 
 
 def _write_example(folder: Path) -> Exit:
-    there = [target for _, target in _FILES if (folder / target).exists()]
+    from spendwatch.settings.json_schema import json_schemas  # noqa: PLC0415 -- pydantic costs 0.1 s
+
+    templates = resources.files("spendwatch.cli").joinpath("templates")
+    files = {target: templates.joinpath(name).read_text(encoding="utf-8") for name, target in _FILES} | dict(json_schemas())
+    there = [target for target in files if (folder / target).exists()]
     if there:
         click.echo(f"{folder / there[0]} already exists; nothing was written. Use another folder, or edit that file.", err=True)
         return Exit.CONFIG
-    for name, target in _FILES:
+    for target, text in files.items():
         path = folder / target
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = resources.files("spendwatch.cli").joinpath("templates", name).read_text(encoding="utf-8")
         path.write_text(text, encoding="utf-8")
         click.echo(f"wrote {path}")
     (folder / "inbox").mkdir(exist_ok=True)

@@ -8,6 +8,8 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from itertools import count, takewhile
 
+from pydantic import BaseModel
+
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.money import EXACT, Currency, plain
 from spendwatch.domain.policy import AccountPolicy, ChannelName, FinerBudget, Policies, Threshold, WorkspacePolicy, channels_of
@@ -72,6 +74,8 @@ class Examined:
     main: Layers = field(repr=False)
     files: Mapping[str, Layers] = field(repr=False)
     """By the name of each workspace file."""
+    said: Mapping[str, BaseModel] = field(repr=False)
+    """What each file says, by its name."""
 
     def warnings(self, seen: Collection[Seen] = ()) -> list[ConfigMistake]:
         """Return every warning in the order of the files, given what the bills on record name."""

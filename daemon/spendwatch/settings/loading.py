@@ -14,7 +14,7 @@ from spendwatch.domain.policy import ChannelName, Threshold, WorkspacePolicy
 from spendwatch.domain.statement import WorkspaceId
 from spendwatch.settings import Outside, Settings
 from spendwatch.settings.cross_checks import check_daemon, check_repeated, check_workspace
-from spendwatch.settings.files import Location, read_config_file
+from spendwatch.settings.files import MAIN, Location, read_config_file
 from spendwatch.settings.layers import EMPTY_FILE, Layers, MainLayers
 from spendwatch.settings.policies import Defaults, policies, workspace_policy
 from spendwatch.settings.resolve import resolve
@@ -65,9 +65,10 @@ def examine(place: Path, outside: Outside | None = None, *, with_secrets: bool =
     from spendwatch.settings.lint import Examined  # noqa: PLC0415 -- commands that only look give no warnings
 
     found = _read(place, outside or Outside(), {}, with_secrets=with_secrets)
-    if found.mistakes:
+    if found.mistakes or found.said is None:
         raise ConfigError(*found.mistakes)
-    return Examined(found.complete(), Location.of(place), found.layers, found.files)
+    said = {MAIN: found.said, **found.workspaces}
+    return Examined(found.complete(), Location.of(place), found.layers, found.files, said)
 
 
 def load_usable(

@@ -16,7 +16,7 @@ from spendwatch.domain.errors import printable
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import ChannelName, Page, Severity, Site, Threshold
 from spendwatch.domain.scope import Counts, Dimension, portion_of
-from spendwatch.fields import ByKey, Closed, one_text
+from spendwatch.fields import Brief, ByKey, Closed, one_text
 from spendwatch.settings.layers import MainLayers
 from spendwatch.settings.value_types import (
     NO_LINK,
@@ -80,16 +80,12 @@ class MatchPart(Closed):
         return self
 
 
-class ThresholdPart(Closed):
+class ThresholdPart(Brief):
     """A threshold with channels of its own, like `{at: 80%, channels: [ops]}`; without any it is written as `80%` alone."""
 
+    alone = "at"
     at: ThresholdText
     channels: ChannelNames | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: object) -> object:
-        return value if isinstance(value, dict) else {"at": value}
 
     @property
     def threshold(self) -> Threshold:
@@ -115,29 +111,21 @@ Thresholds = Annotated[list[ThresholdPart], AfterValidator(_once_each)]
 ShareThresholds = Annotated[list[Annotated[ThresholdPart, AfterValidator(_share)]], AfterValidator(_once_each)]
 
 
-class SpikePart(Closed):
+class SpikePart(Brief):
     """A day that costs far more than usual: `{min: 50.00}`, or `50.00` alone."""
 
+    alone = "min"
     min: Budget
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: object) -> object:
-        return value if isinstance(value, dict) else {"min": value}
 
-
-class ShortBudgetPart(Closed):
+class ShortBudgetPart(Brief):
     """A budget for each day or each week; without any other key it is written as the amount alone."""
 
+    alone = "budget"
     budget: Budget | None = None
     thresholds: Thresholds | None = None
     counts: Counts | None = None
     channels: ChannelNames | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: object) -> object:
-        return value if isinstance(value, dict) else {"budget": value}
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:
@@ -150,16 +138,12 @@ class ShortBudgetPart(Closed):
         return self
 
 
-class AmountPart(Closed):
+class AmountPart(Brief):
     """An amount that some spend is reported above: `{over: 50.00}`, or `50.00` alone."""
 
+    alone = "over"
     over: Budget
     channels: ChannelNames | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: object) -> object:
-        return value if isinstance(value, dict) else {"over": value}
 
 
 class PeriodAmountPart(AmountPart):
@@ -269,6 +253,11 @@ def _switched(value: object) -> object:
     return {} if text == "true" else None
 
 
+MonthClosed = Annotated[
+    MonthClosedPart | None, BeforeValidator(_switched, json_schema_input_type=bool | list[Name] | MonthClosedPart)
+]
+
+
 class EscalationPart(Closed):
     """Additional channels if an alert fires for that long and nobody acknowledges it."""
 
@@ -289,7 +278,7 @@ class _Watched(_Budgeted, _Persistent):
     console_spend: PeriodAmountPart | None = None
     untagged_spend: dict[Title, AmountPart] = Field(default_factory=dict)
     channels: ChannelNames | None = None
-    month_closed: Annotated[MonthClosedPart | None, BeforeValidator(_switched)] = None
+    month_closed: MonthClosed | None = None
 
     @model_validator(mode="after")
     def _names_each_once(self) -> Self:
@@ -303,16 +292,12 @@ class _Watched(_Budgeted, _Persistent):
         return self
 
 
-class FirstPart(Closed):
+class FirstPart(Brief):
     """Which first costs are reported: `{of: [item, model], min: 1.00}`; without `min` the list alone is enough."""
 
+    alone = "of"
     of: Novelties
     least: Budget | None = Field(default=None, alias="min")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_list(cls, value: object) -> object:
-        return value if isinstance(value, dict) else {"of": value}
 
 
 class AccountPart(_Watched):
@@ -328,15 +313,11 @@ class AccountPart(_Watched):
     plans: WholeDays | None = None
 
 
-class OperatorsPart(_Persistent):
+class OperatorsPart(_Persistent, Brief):
     """Who is notified of failures, like `{channels: [ops], remind: 12h}`; without more it is written as `[ops]` alone."""
 
+    alone = "channels"
     channels: ChannelNames | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_list(cls, value: object) -> object:
-        return value if isinstance(value, dict) else {"channels": value}
 
 
 class DefaultsPart(_Persistent):
@@ -382,10 +363,9 @@ class LinksPart(Closed):
     cn: ChinaLinks = Field(default_factory=ChinaLinks)
     intl: InternationalLinks = Field(default_factory=InternationalLinks)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _none(cls, value: object) -> object:
-        return {site.value: {page.value: NO_LINK for page in Page} for site in Site} if value == NO_LINK else value
+
+def _links(value: object) -> object:
+    return {site.value: {page.value: NO_LINK for page in Page} for site in Site} if value == NO_LINK else value
 
 
 class WorkspaceFile(_Watched):
@@ -421,7 +401,9 @@ class DaemonFile(BaseSettings):
     retention: RetentionPart = Field(default_factory=RetentionPart)
     defaults: DefaultsPart = Field(default_factory=DefaultsPart)
     names: NamesPart = Field(default_factory=NamesPart)
-    links: LinksPart = Field(default_factory=LinksPart)
+    links: Annotated[LinksPart, BeforeValidator(_links, json_schema_input_type=LinksPart | Literal["off"])] = Field(
+        default_factory=LinksPart
+    )
     channels: Annotated[dict[Name, ChannelConfig], Field(min_length=1)]
     operators: OperatorsPart = Field(default_factory=OperatorsPart)
     web: WebPart | None = None

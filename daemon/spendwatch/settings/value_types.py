@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from typing import Annotated, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, PlainValidator
+from pydantic import AfterValidator, Field, PlainValidator
 
 from spendwatch.addresses import Network
 from spendwatch.domain.errors import InvalidAmountError, printable
@@ -20,7 +20,7 @@ from spendwatch.domain.period import duration_label, duration_text, parse_durati
 from spendwatch.domain.policy import FORECAST, Threshold
 from spendwatch.domain.scope import EACH, TAG, Dimension, can_fit
 from spendwatch.domain.statement import ACCOUNT_ID
-from spendwatch.fields import duration, must, one_text
+from spendwatch.fields import DURATION, duration, must, one_text
 from spendwatch.settings.suggestions import did_you_mean
 
 H = TypeVar("H", bound=Hashable)
@@ -35,12 +35,14 @@ LONGEST_NAME = 100
 LONGEST_PATTERN = 256
 _LEADING_ZEROS = re.compile(r"(-?)0+(?=[0-9])", re.ASCII)
 _DAY = re.compile(r"[1-9]|1[0-9]|2[0-8]", re.ASCII)
+_AMOUNT = r"^-?[0-9]+(\.[0-9]{1,10})?$"
 _ONE_DAY = timedelta(days=1)
 
 
-def _read(parse: Callable[[str], object]) -> PlainValidator:
-    """Return how a text is read."""
-    return PlainValidator(lambda value: parse(one_text(value)), json_schema_input_type=str)
+def _read(parse: Callable[[str], object], form: str | None = None) -> PlainValidator:
+    """Return how a text is read; `form`: what editors are told of it, less strict than the parser."""
+    given = Annotated[str, Field(pattern=form)]
+    return PlainValidator(lambda value: parse(one_text(value)), json_schema_input_type=given)
 
 
 def _fits(form: str, what: str, accepts: str) -> AfterValidator:
@@ -165,12 +167,14 @@ def _budget(text: str, accepts: str = "digits and at most ten decimals, like 120
     return amount
 
 
-SignedAmount = Annotated[Decimal, _read(_amount)]
-Budget = Annotated[Decimal, _read(_budget)]
+SignedAmount = Annotated[Decimal, _read(_amount, _AMOUNT)]
+Budget = Annotated[Decimal, _read(_budget, _AMOUNT)]
 Cash = Annotated[
-    Decimal, _read(_amount), must(lambda amount: amount >= 0, lambda amount: f"must be zero or more, not {plain(amount)}")
+    Decimal,
+    _read(_amount, _AMOUNT),
+    must(lambda amount: amount >= 0, lambda amount: f"must be zero or more, not {plain(amount)}"),
 ]
-ThresholdText = Annotated[Threshold, _read(threshold)]
+ThresholdText = Annotated[Threshold, _read(threshold, r"^(forecast )?[0-9]+(\.[0-9]+)?%?$")]
 _EACH = tuple(dimension.value for dimension in EACH)
 
 
@@ -207,7 +211,7 @@ Exceptional = Annotated[
 def _kept(shortest: timedelta) -> tuple[PlainValidator, AfterValidator, AfterValidator]:
     """Return the rules for how long something is kept: at least so long, and years if need be."""
     return (
-        _read(parse_duration),
+        _read(parse_duration, DURATION),
         must(
             lambda kept: kept >= shortest,
             lambda kept: (
@@ -230,14 +234,16 @@ def _time_zone(text: str) -> ZoneInfo:
         raise ValueError(msg) from None
 
 
-EscalateAfter = Annotated[timedelta, _read(duration), must(bool, lambda _: "must be a second or more")]
+EscalateAfter = Annotated[timedelta, _read(duration, DURATION), must(bool, lambda _: "must be a second or more")]
 Remind = Annotated[
-    timedelta, _read(duration), must(lambda pause: pause >= timedelta(minutes=1), lambda _: "must be a minute or more")
+    timedelta,
+    _read(duration, DURATION),
+    must(lambda pause: pause >= timedelta(minutes=1), lambda _: "must be a minute or more"),
 ]
 """Shorter ones would fill mailboxes."""
 WholeDays = Annotated[
     timedelta,
-    _read(duration),
+    _read(duration, DURATION),
     must(
         lambda left: left >= _ONE_DAY and not left % _ONE_DAY,
         lambda left: f"must be whole days like 7d, not '{duration_label(left)}'",
