@@ -82,7 +82,7 @@ def _check_inline_secrets(daemon: Layers) -> None:
     file = Layers(daemon.document)
     for holder in secret_holders(daemon.names):
         is_url = "url" in [daemon.look((*holder, tag)) for tag in ("type", "from")]
-        robot = {"url"} if daemon.look((*holder, "type")) in ROBOTS else set()
+        robot = {"url"} if str(daemon.look((*holder, "type"))) in ROBOTS else set()
         for key in sorted(SECRET_KEYS | robot):
             path = (*holder, key)
             if file.has(path):
