@@ -23,7 +23,7 @@ from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
 from spendwatch.clock_watch import ClockWatch
 from spendwatch.domain.errors import ConfigMistake, LedgerDamagedError, LedgerUnavailableError, SourceUnavailableError
-from spendwatch.domain.notification import HoldReason
+from spendwatch.domain.notification import DeliveryState, HoldReason
 from spendwatch.domain.period import PeriodClose, closes_at, open_periods
 from spendwatch.domain.policy import AccountPolicy, ChannelName
 from spendwatch.domain.policy_changes import policy_changes
@@ -252,6 +252,11 @@ class App:
         """Let be asked at once what would wait, after trouble or for its time: a person wants it."""
         self._feeds.trigger_now()
         self.balance_rounds.trigger_now()
+
+    def end_pauses(self) -> None:
+        """Try every channel at once: a person wants it."""
+        self.store.health.retry_channels(self.channels.keys())
+        self.store.outbox.free(self.channels.keys(), now=self.clock())
 
     def stop(self) -> None:
         """Take up nothing new, and break off what waits for an answer of an endpoint."""
@@ -539,7 +544,9 @@ def _log_settled(settled: Settled) -> None:
         "alert": delivery.notification.alert,
         "attempts": delivery.attempts,
     }
-    if not settled.why:
+    if delivery.state is DeliveryState.CANCELLED:
+        log.info("delivery_superseded", why=settled.why, **said)
+    elif not settled.why:
         log.info("delivery_delivered", type=delivery.notification.type, **said)
     elif settled.final:
         log.error("delivery_died", why=settled.why, **said)

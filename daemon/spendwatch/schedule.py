@@ -15,10 +15,11 @@ from apscheduler.triggers.base import BaseTrigger
 from spendwatch.app import App
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import LedgerUnavailableError
+from spendwatch.domain.notification import DeliveryState
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import SourceName
 from spendwatch.heartbeat import Heartbeat
-from spendwatch.jobs.deliver import TERM
+from spendwatch.jobs.deliver import TERM, Settled
 from spendwatch.state import clock_offset, system_clock
 
 log = structlog.get_logger("spendwatch")
@@ -104,11 +105,12 @@ class Daemon:
         self._app.on_news = self._tell(loop)
         app = self._app
         app.on_answer = lambda source: self._heartbeat.progress(f"collect:{source}")
-        app.on_settled = lambda settled: self._heartbeat.progress(f"deliver:{settled.delivery.channel}")
+        app.on_settled = self._settled
         try:
             app.store.health.reading_ended()
             app.clock_watch.check()
             app.beat()
+            app.store.health.retry_channels(app.channels.keys())
             if recovered := app.store.outbox.take_up():
                 log.warning("deliveries_recovered", count=recovered)
         except LedgerUnavailableError as error:  # ending here would notify nobody
@@ -214,12 +216,25 @@ class Daemon:
 
         return work
 
+    def _settled(self, settled: Settled) -> None:
+        self._heartbeat.progress(f"deliver:{settled.delivery.channel}")
+        if settled.delivery.state is not DeliveryState.CANCELLED and settled.final:
+            self._trigger_now("assess")  # somebody is to hear of what died
+
     def _deliver_now(self) -> None:
         self._trigger_now("deliver:")
 
     def _look_now(self) -> None:
         self._app.trigger_now()
         self._trigger_now("collect:", "balances", "assess")
+        self._start(self._try_channels())
+
+    async def _try_channels(self) -> None:
+        try:
+            await asyncio.to_thread(self._app.end_pauses)
+        except LedgerUnavailableError as error:
+            log.error("job_failed", job="deliver", why=str(error))  # noqa: TRY400 -- a traceback would add nothing
+        self._deliver_now()
 
     def _trigger_now(self, *beginnings: str) -> None:
         if self._scheduler is None or self._stop.is_set():
@@ -276,7 +291,7 @@ class Daemon:
             if abs(step) < STEP:
                 continue
             self._follow(step)
-            self._trigger_now("assess")
+            self._trigger_now("assess", "deliver:")
 
     def _follow(self, step: timedelta) -> None:
         """Plan every job as if the clock had not been set: one set ahead makes jobs due, one set back would make them wait."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from spendwatch.domain.health import ChannelHealth, DaemonHealth, SourceHealth
+from spendwatch.domain.health import ChannelHealth, ChannelPause, DaemonHealth, SourceHealth
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import SourceName
 from spendwatch.store.database import Database
@@ -69,6 +69,25 @@ def test_a_channel_that_wants_nothing_stays_disabled_until_it_works(health: Heal
     assert health.channels() == (ChannelHealth(ops, NOON, 2, "again", disabled=True),)
     health.channel_worked(ops)
     assert health.channels() == (ChannelHealth(ops),)
+
+
+def test_a_pause_lasts_until_the_channel_works_or_a_person_wants_it_tried(health: HealthBook) -> None:
+    pause = ChannelPause(NOON + 5 * MINUTE, None, 3)
+    health.channel_failed(FINANCE, "connection refused", at=NOON, pause=pause)
+    (known,) = health.channels()
+    assert (known.is_paused(NOON + 4 * MINUTE), known.is_paused(NOON + 5 * MINUTE), known.pauses) == (True, False, 3)
+    assert not known.is_paused(NOON - 99 * MINUTE), "noted by a clock that was ahead"
+    health.channel_failed(FINANCE, "550 no such user", at=NOON)
+    assert health.channels()[0].not_before == NOON + 5 * MINUTE
+    health.retry_channels([FINANCE])
+    (known,) = health.channels()
+    assert (known.not_before, known.pauses, known.failures) == (None, 1, 2)
+    asked = ChannelPause(NOON + 9 * MINUTE, NOON + 8 * MINUTE, 2)
+    health.channel_failed(FINANCE, "HTTP 429", at=NOON, pause=asked)
+    health.retry_channels([FINANCE])
+    assert health.channels()[0].not_before == NOON + 8 * MINUTE, "the receiver asked for it"
+    health.channel_worked(FINANCE)
+    assert health.channels() == (ChannelHealth(FINANCE),)
 
 
 def test_the_daemon_is_known_by_its_last_round_and_by_what_was_wrong_with_the_ledger(health: HealthBook) -> None:

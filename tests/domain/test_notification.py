@@ -29,9 +29,11 @@ from spendwatch.domain.notification import (
     Notification,
     NotificationId,
     Reason,
+    channel_pause,
     delivery_id,
     notification_id,
     pause_after,
+    speaks_for,
 )
 from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
@@ -260,3 +262,20 @@ def test_ten_attempts_reach_three_days_and_the_pauses_grow() -> None:
 def test_a_moment_keeps_its_zone() -> None:
     eight = datetime(2026, 9, 16, 12, tzinfo=timezone(timedelta(hours=8)))
     assert decode(encode(replace(_plain(), since=eight))).since.utcoffset() == timedelta(hours=8)
+
+
+def test_a_channel_is_tried_every_half_hour_and_after_a_refused_password_no_sooner() -> None:
+    assert [channel_pause(pauses)[0].total_seconds() for pauses in range(12)] == [5, 300, *[1800] * 10]
+    assert [channel_pause(pauses, is_login=True)[0] for pauses in range(12)] == [timedelta(minutes=30)] * 12
+
+
+def test_a_later_word_speaks_for_an_earlier_one_that_is_over_or_was_a_reminder() -> None:
+    fired, over = _plain(), replace(_plain(), reason=Reason.RESOLVED, state=AlertState.RESOLVED)
+    reminder = replace(_plain(), reason=Reason.REPEATED)
+    assert speaks_for(over, fired, is_told=False)
+    assert speaks_for(reminder, reminder, is_told=False)
+    assert speaks_for(reminder, fired, is_told=True)
+    assert not speaks_for(reminder, fired, is_told=False), "the first word was never told"
+    of_two = replace(fired, facts=Facts(also=("50%",)))
+    assert not speaks_for(over, of_two, is_told=True), "of 50% nothing else was told"
+    assert speaks_for(replace(over, facts=Facts(also=("50%",))), of_two, is_told=False)

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from spendwatch.domain.errors import LedgerUnavailableError, PermanentDeliveryError, TemporaryDeliveryError
-from spendwatch.domain.notification import Delivery, DeliveryState, Notification, Reason
-from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.health import ChannelHealth
+from spendwatch.domain.notification import Delivery, DeliveryState, Notification, NotificationId, Reason
+from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.review import Verdict
+from spendwatch.jobs.conditions import FAILURES_TOLD
 from spendwatch.jobs.deliver import Settled, deliver
 from spendwatch.jobs.ports import Channel
 from spendwatch.store.alert_book import AlertBook
@@ -64,7 +67,7 @@ async def test_a_defect_of_a_channel_postpones_its_copies_instead_of_leaving_the
     _say(database, 1)
     (outcome,) = await _carry(database, FINANCE, ZeroDivisionError("a defect"))
     assert (outcome.why, outcome.final) == ("unexpected ZeroDivisionError: a defect", False)
-    assert [one.state for one in Outbox(database).listing()] == [DeliveryState.PENDING]
+    assert [one.state for one in Outbox(database).listing()] == [DeliveryState.DEFERRED]
 
 
 async def test_a_disabled_channel_says_why_once_however_many_copies_are_given_up(database: Database) -> None:
@@ -125,23 +128,6 @@ async def test_what_was_broken_off_while_it_was_sent_is_sent_again_and_marked(da
     assert [one.state for one in outbox.listing()] == [DeliveryState.DELIVERED]
 
 
-async def test_what_is_said_about_one_scope_arrives_in_the_order_in_which_it_was_said(database: Database) -> None:
-    book, channel = AlertBook(database), SlowChannel()
-    for minute, reason in enumerate((Reason.FIRED, Reason.RESOLVED)):
-        said, at = notification(alert(), reason=reason), NOW - timedelta(minutes=2 - minute)
-        book.commit(Verdict((alert(),), (replace(said, created_at=at),)), {FINANCE: ("",)}, now=at)
-    elsewhere = alert(matter(scope="workspace:ws-elsewhere"))
-    book.commit(Verdict((elsewhere,), (notification(elsewhere),)), {FINANCE: ("",)}, now=NOW)
-    task = asyncio.create_task(_delivering(channel, Outbox(database), HealthBook(database)))
-    await channel.asked.wait()
-    await asyncio.sleep(0)
-    assert {copy.notification.reason for copy in channel.copies} == {Reason.FIRED}
-    assert len(channel.copies) == 2
-    channel.answers.set()
-    assert await task == 3
-    assert channel.copies[-1].notification.reason is Reason.RESOLVED
-
-
 async def test_what_was_claimed_when_the_store_failed_is_sent_once_it_works(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,7 +163,7 @@ async def test_an_outcome_is_on_record_even_if_the_channels_health_cannot_be_not
     with pytest.raises(LedgerUnavailableError):
         await _delivering(BrokenChannel(TemporaryDeliveryError("HTTP 503")), outbox, health)
     (waiting,) = outbox.listing()
-    assert (waiting.state, waiting.last_error) == (DeliveryState.PENDING, "HTTP 503")
+    assert (waiting.state, waiting.last_error) == (DeliveryState.DEFERRED, "HTTP 503")
 
 
 async def test_a_notification_that_cannot_be_rendered_holds_up_no_other(database: Database) -> None:
@@ -198,7 +184,7 @@ async def test_a_notification_that_cannot_be_rendered_holds_up_no_other(database
     picky.answers.set()
     await _delivering(picky, outbox, HealthBook(database))
     states = {one.notification.id: one.state for one in outbox.listing()}
-    assert states == {bad: DeliveryState.PENDING, good: DeliveryState.DELIVERED}
+    assert states == {bad: DeliveryState.DEFERRED, good: DeliveryState.DELIVERED}
 
 
 async def test_a_refusal_that_may_pass_is_dead_after_three_attempts_in_ten_minutes(database: Database) -> None:
@@ -228,3 +214,226 @@ async def test_a_refusal_that_may_pass_is_dead_after_three_attempts_in_ten_minut
     assert timedelta(minutes=10) <= moment[0] - began <= timedelta(minutes=11)
     assert (await carry(refused)).final
     assert [one.state for one in outbox.listing()] == [DeliveryState.DEAD]
+
+
+class Stage:
+    """A channel with messages to it, at a moment that the test sets. `answer` is asked what becomes of each copy."""
+
+    targets = ("",)
+    at_once = 4
+
+    def __init__(self, database: Database) -> None:
+        self.outbox, self.health = Outbox(database), HealthBook(database)
+        self.book = AlertBook(database)
+        self.now = NOW
+        self.sent: list[str] = []
+        """What was attempted, by its threshold."""
+        self.answer: Callable[[Delivery], Exception | None] = lambda _: None
+
+    def render(self, notification: Notification, target: str) -> bytes:
+        return f"{notification.id}{target}".encode()
+
+    async def send(self, delivery: Delivery) -> None:
+        self.sent.append(_name(delivery.notification))
+        await asyncio.sleep(0)
+        if error := self.answer(delivery):
+            raise error
+
+    def say(
+        self,
+        label: str,
+        reason: Reason = Reason.FIRED,
+        *,
+        scope: str = "",
+        severity: Severity = Severity.WARNING,
+        **facts: Any,  # noqa: ANN401 -- any figures
+    ) -> None:
+        """Commit a word about the alert of that label."""
+        self.now += timedelta(milliseconds=1)
+        about = alert(matter(label, scope=scope or f"workspace:{label}"))
+        said = replace(notification(about, reason=reason), created_at=self.now, severity=severity)
+        said = replace(said, id=NotificationId(f"{label}-{reason}-{self.now:%S%f}"), facts=replace(said.facts, **facts))
+        self.book.commit(Verdict((about,), (said,)), {FINANCE: self.targets}, now=self.now)
+
+    async def deliver(self, after: timedelta = timedelta()) -> list[str]:
+        """Deliver some time later; return what was attempted."""
+        self.now += after
+        self.sent.clear()
+        await deliver(
+            FINANCE,
+            self,
+            outbox=self.outbox,
+            health=self.health,
+            clock=lambda: self.now,
+            settled=lambda _: None,
+            stopping=lambda: False,
+        )
+        return list(self.sent)
+
+    def states(self) -> dict[str, tuple[DeliveryState, int]]:
+        return {_name(one.notification): (one.state, one.attempts) for one in self.outbox.listing()}
+
+    def settled_as(self, state: DeliveryState) -> dict[str, str]:
+        return {_name(one.notification): one.last_error for one in self.outbox.listing([state])}
+
+
+def _name(said: Notification) -> str:
+    return said.facts.threshold if said.reason is Reason.FIRED else f"{said.facts.threshold} {said.reason}"
+
+
+@pytest.fixture
+def stage(database: Database) -> Stage:
+    return Stage(database)
+
+
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+DOWN = TemporaryDeliveryError("connection refused", of_channel=True)
+SIX = tuple("abcdef")
+
+
+async def test_a_failure_of_the_channel_holds_all_its_messages_and_one_tries_again_after_the_pause(stage: Stage) -> None:
+    for label in SIX:
+        stage.say(label)
+    stage.answer = lambda _: DOWN
+    assert await stage.deliver() == ["a"]
+    assert await stage.deliver(4 * SECOND) == []
+    assert await stage.deliver(2 * SECOND) == ["a"]
+    assert await stage.deliver(4 * MINUTE) == []
+    assert stage.states() == {
+        "a": (DeliveryState.DEFERRED, 0),
+        **dict.fromkeys(SIX[1:], (DeliveryState.PENDING, 0)),
+    }
+    stage.answer = lambda _: None
+    assert await stage.deliver(2 * MINUTE) == list(SIX)
+    assert stage.health.channels() == (ChannelHealth(FINANCE),)
+
+
+async def test_a_channel_that_fails_for_long_is_tried_every_half_hour(stage: Stage) -> None:
+    stage.say("a")
+    stage.answer = lambda _: DOWN
+    attempts = [moment for moment in range(0, 6 * 60, 5) if await stage.deliver(5 * MINUTE if moment else timedelta())]
+    assert 11 <= len(attempts) <= 13
+    stage.say("b")
+    assert await stage.deliver() == []
+
+
+async def test_a_pause_that_the_receiver_asks_for_is_kept_whoever_wants_otherwise(stage: Stage) -> None:
+    for label in SIX:
+        stage.say(label)
+    taken: list[Delivery] = []
+
+    def few(delivery: Delivery) -> Exception | None:
+        taken.append(delivery)
+        slow = TemporaryDeliveryError("HTTP 429", retry_after=20 * MINUTE, of_channel=True)
+        return slow if len(taken) > 3 else None
+
+    stage.answer = few
+    assert len(await stage.deliver()) == 6  # one, two, and three that were on their way together
+    assert [state for state, _ in stage.states().values()].count(DeliveryState.DELIVERED) == 3
+    stage.health.retry_channels([FINANCE])
+    stage.answer = lambda _: None
+    assert await stage.deliver(19 * MINUTE) == []
+    assert len(await stage.deliver(2 * MINUTE)) == 3
+
+
+async def test_a_refused_password_is_tried_twice_in_half_an_hour_at_most_and_told_at_once(stage: Stage) -> None:
+    for label in SIX:
+        stage.say(label)
+    stage.answer = lambda _: TemporaryDeliveryError("rejected the password", is_login=True)
+    assert await stage.deliver() == ["a"]
+    assert [await stage.deliver(5 * MINUTE) for _ in range(5)] == [[]] * 5
+    assert stage.health.channels()[0].pauses == FAILURES_TOLD
+    assert await stage.deliver(9 * MINUTE) == ["a"]
+    stage.health.retry_channels([FINANCE])
+    assert await stage.deliver() == ["a"]
+    assert await stage.deliver(29 * MINUTE) == []
+
+
+async def test_one_message_that_breaks_the_receiver_holds_up_no_other(stage: Stage) -> None:
+    for label in SIX:
+        stage.say(label)
+    poison = TemporaryDeliveryError("HTTP 500", of_channel=True, is_doubtful=True)
+    stage.answer = lambda one: poison if one.notification.facts.threshold == "a" else None
+    assert await stage.deliver() == ["a"]
+    assert set(await stage.deliver(6 * SECOND)) == set(SIX)
+    stage.say("later")
+    assert await stage.deliver() == ["later"]
+    assert await stage.deliver(6 * MINUTE) == ["a"]
+    stage.say("last")
+    assert await stage.deliver() == ["last"]
+
+
+async def test_what_comes_through_beside_a_failure_does_not_end_the_pause(stage: Stage) -> None:
+    stage.say("a")
+    await stage.deliver()
+    for label in SIX:
+        stage.say(label, scope=f"workspace:new-{label}")
+    stage.answer = lambda one: DOWN if one.notification.facts.threshold == "b" else None
+    assert await stage.deliver() == ["a", "b", "c"]
+    assert await stage.deliver() == []
+
+
+async def test_the_gravest_come_first_and_what_is_about_one_scope_keeps_its_order(stage: Stage) -> None:
+    stage.say("notice", severity=Severity.NOTICE)
+    stage.say("50%", scope="workspace:acme")
+    stage.say("other")
+    stage.say("100%", scope="workspace:acme", severity=Severity.CRITICAL)
+    stage.at_once = 1
+    assert await stage.deliver() == ["50%", "100%", "other", "notice"]
+
+
+async def test_what_is_over_when_the_channel_works_again_is_told_once_as_over(stage: Stage) -> None:
+    stage.say("overdue")
+    stage.say("overdue", Reason.REPEATED)
+    stage.say("80%", also=("50%",))
+    stage.answer = lambda _: DOWN
+    await stage.deliver()
+    stage.say("overdue", Reason.RESOLVED)
+    stage.say("80%", Reason.RESOLVED)
+    stage.answer = lambda _: None
+    assert await stage.deliver(MINUTE) == ["80%", "overdue resolved", "80% resolved"], "of 50% nothing else tells"
+    dropped = stage.settled_as(DeliveryState.CANCELLED)
+    last = next(one for one in stage.outbox.listing() if _name(one.notification) == "overdue resolved")
+    assert dropped == dict.fromkeys(
+        ("overdue", "overdue repeated"), f"superseded: the later message {last.id[:8]} (resolved) speaks for it"
+    )
+
+
+async def test_of_several_reminders_that_waited_the_last_is_told_beside_the_first_word(stage: Stage) -> None:
+    stage.say("overdue")
+    for _ in range(4):
+        stage.say("overdue", Reason.REPEATED)
+    assert await stage.deliver() == ["overdue", "overdue repeated"]
+    assert len(stage.outbox.listing([DeliveryState.CANCELLED])) == 3
+
+
+async def test_nothing_is_said_to_hold_after_its_end_was_told(stage: Stage) -> None:
+    stage.say("overdue")
+    stage.answer = lambda _: TemporaryDeliveryError("451 not now")
+    await stage.deliver()
+    stage.say("overdue", Reason.RESOLVED)
+    stage.answer = lambda _: None
+    assert await stage.deliver() == ["overdue resolved"]
+    assert await stage.deliver(HOUR) == []
+    assert list(stage.settled_as(DeliveryState.CANCELLED)) == ["overdue"]
+
+
+async def test_what_a_channel_has_not_taken_for_three_days_is_given_up_and_nothing_younger(stage: Stage) -> None:
+    stage.say("old")
+    stage.answer = lambda _: DOWN
+    for hour in range(80):
+        if hour == 40:
+            stage.say("young")
+        await stage.deliver(HOUR if hour else timedelta())
+    assert stage.settled_as(DeliveryState.DEAD) == {"old": "the channel fails: connection refused"}
+    assert list(stage.settled_as(DeliveryState.PENDING) | stage.settled_as(DeliveryState.DEFERRED)) == ["young"]
+
+
+async def test_a_copy_that_may_have_arrived_is_not_sent_more_often_than_before(stage: Stage) -> None:
+    stage.say("a")
+    stage.answer = lambda _: TemporaryDeliveryError("no answer in time", of_channel=True, maybe_taken=True)
+    attempts = 0
+    for minute in range(0, 90 * 60, 30):
+        attempts += len(await stage.deliver(30 * MINUTE if minute else timedelta()))
+    assert attempts == 10
+    assert list(stage.settled_as(DeliveryState.DEAD)) == ["a"]

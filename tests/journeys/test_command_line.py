@@ -570,7 +570,7 @@ def test_a_cancelled_delivery_is_never_sent_and_stays_on_record(home: Home) -> N
     home.hook_answers(500)
     home.drop(lines_worth("60"))
     home.call("once", expect=75)
-    (waiting,) = home.json("deliveries", "list", "--state", "pending")["deliveries"]
+    (waiting,) = home.json("deliveries", "list", "--state", "deferred")["deliveries"]
     home.call("deliveries", "cancel", waiting["id"])
     home.call("once")
     assert len(home.requests()) == 1

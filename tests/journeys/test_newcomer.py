@@ -308,7 +308,7 @@ def test_a_relay_that_refuses_the_password_never_looks_like_somebody_was_notifie
         home.call("once", expect=75)
         assert home.json("status")["deliveries"]["pending"] == 1
         (waiting,) = (one for one in home.json("deliveries", "list")["deliveries"] if one["channel"] == "post")
-        assert (waiting["state"], home.mails()) == ("pending", [])
+        assert (waiting["state"], home.mails()) == ("deferred", [])
         assert "rejected the user name or the password" in waiting["last_error"]
 
 

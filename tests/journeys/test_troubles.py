@@ -81,7 +81,7 @@ def test_a_failing_receiver_gets_the_same_notification_later_and_another_channel
     home.drop(lines_worth("60"))
     home.call("once", expect=75)
     assert len(home.mails()) == 1
-    (waiting,) = home.json("deliveries", "list", "--state", "pending")["deliveries"]
+    (waiting,) = home.json("deliveries", "list", "--state", "deferred")["deliveries"]
     assert waiting["channel"] == "hook"
     home.call("deliveries", "retry", waiting["id"][:10])
     home.call("once")
@@ -350,7 +350,8 @@ def test_all_that_did_not_arrive_is_retried_or_cancelled_at_once(home: Home) -> 
     home.call("deliveries", "cancel", "--all", expect=130)  # nobody answers
     assert "is cancelled" in home.call("deliveries", "cancel", "--channel", "hook", "--yes").stdout
     home.call("once")
-    assert [one["channel"] for one in home.json("deliveries", "list", "--state", "cancelled")["deliveries"]] == ["hook"]
+    cancelled = home.json("deliveries", "list", "--state", "cancelled")["deliveries"]
+    assert [one["channel"] for one in cancelled] == ["hook", "hook"], "the second waited for the first to get through"
 
 
 def test_what_reached_nobody_is_said_everywhere_and_sent_once_a_way_exists(tmp_path: Path) -> None:
@@ -409,7 +410,7 @@ def test_what_waits_for_a_renamed_channel_goes_over_what_the_policy_names_now(ho
     home.call("once", expect=75)
     place = home.folder / "spendwatch.yaml"
     place.write_text(place.read_text().replace("hook:", "pager:").replace(", hook]", ", pager]"))
-    (waiting,) = home.json("deliveries", "list", "--state", "pending")["deliveries"]
+    (waiting,) = home.json("deliveries", "list", "--state", "deferred")["deliveries"]
     refused = home.call("deliveries", "retry", waiting["id"], expect=2).stderr
     assert "the configuration has no channel 'hook'" in refused
     home.call("once")

@@ -30,8 +30,10 @@ def settle_first() -> None:
     """Write down that a copy was delivered before it is sent: what dies in between is lost."""
     claim = Outbox.claim
 
-    def claim_as_delivered(self: Outbox, channel: ChannelName, now: datetime, limit: int) -> Sequence[Delivery]:
-        claimed = claim(self, channel, now, limit)
+    def claim_as_delivered(
+        self: Outbox, channel: ChannelName, now: datetime, limit: int, *, is_probe: bool = False
+    ) -> Sequence[Delivery]:
+        claimed = claim(self, channel, now, limit, is_probe=is_probe)
         for delivery in claimed:
             self.delivered(delivery.id, at=now)
         self.write_down()

@@ -66,10 +66,10 @@ class ConsoleChannel:
                 await asyncio.shield(writing)
         except TimeoutError as error:
             msg = "nobody reads the screen"
-            raise TemporaryDeliveryError(msg, maybe_taken=writing is not None) from error
+            raise TemporaryDeliveryError(msg, of_channel=True, maybe_taken=writing is not None) from error
         except OSError as error:
             msg = f"the screen cannot be written to: {type(error).__name__}"
-            raise TemporaryDeliveryError(msg) from error
+            raise TemporaryDeliveryError(msg, of_channel=True) from error
 
     def _paints(self) -> bool:
         match self._config.colour:

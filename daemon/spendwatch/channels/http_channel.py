@@ -22,6 +22,8 @@ from spendwatch.pacing import RateLimiter, asked_pause
 
 _GONE = 410
 _WORTH_RETRYING = frozenset({408, 425, 429})
+_SURELY_OF_CHANNEL = frozenset({429, 502, 503, 504})
+"""Too many, or nobody there. Other errors of a server may be due to what one message says."""
 _paces: dict[tuple[str, int, int], RateLimiter] = {}
 """By receiver: channels that share one, and the same channel after a reload, share its rate."""
 
@@ -149,7 +151,9 @@ def raise_unless_taken(answer: HttpAnswer, now: datetime) -> None:
         msg = f"{said} (the receiver wants no further notifications)"
         raise PermanentDeliveryError(msg, gone=True)
     if status in _WORTH_RETRYING or status >= 500:  # noqa: PLR2004 -- the server's own troubles
-        raise TemporaryDeliveryError(said, retry_after=asked_pause(answer.headers, now), of_channel=True)
+        is_doubtful = status not in _SURELY_OF_CHANNEL
+        asked = asked_pause(answer.headers, now)
+        raise TemporaryDeliveryError(said, retry_after=asked, of_channel=True, is_doubtful=is_doubtful)
     if 300 <= status < 400:  # noqa: PLR2004 -- redirects
         msg = f"HTTP {status}: a redirect, which is never followed; configure the final URL"
         raise PermanentDeliveryError(msg)

@@ -55,13 +55,13 @@ class Relay:
         except aiosmtplib.SMTPAuthenticationError as error:
             # Not a word of the server's own: some repeat what they were sent.
             msg = f"{self._place} rejected the user name or the password ({error.code})"
-            raise TemporaryDeliveryError(msg) from error
+            raise TemporaryDeliveryError(msg, is_login=True) from error
         except aiosmtplib.SMTPResponseException as error:
             msg = f"{self._place} is not ready: {error.code} {self._said(error.message)}"
-            raise TemporaryDeliveryError(msg) from error
+            raise TemporaryDeliveryError(msg, of_channel=True) from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             msg = f"{self._place}: {self._what_failed(error)}"
-            raise TemporaryDeliveryError(msg, maybe_taken=self._is_given) from error
+            raise TemporaryDeliveryError(msg, of_channel=True, maybe_taken=self._is_given) from error
 
     async def _hand_over(self, mail: bytes, sender: str, recipient: str) -> str:
         limit = self._config.timeout.total_seconds()
@@ -112,7 +112,7 @@ class Relay:
             found = await self._look_ups.addresses(self._config.host, self._config.connects_to)
         except TimeoutError as error:
             msg = f"{self._place}: the host name was not resolved within {LOOK_UP_LIMIT:g} s"
-            raise TemporaryDeliveryError(msg) from error
+            raise TemporaryDeliveryError(msg, of_channel=True) from error
         is_near = found and all(self._plain_reach.is_listed(ipaddress.ip_address(one)) for one in found)
         if self._config.security is Security.NONE and not is_near:
             msg = f"{self._place} is outside this machine and allow_networks; without TLS nothing is sent there"
@@ -142,9 +142,11 @@ class Relay:
 
     def _refusal(self, error: aiosmtplib.SMTPResponseException, what: str) -> TemporaryDeliveryError | PermanentDeliveryError:
         msg = f"{what}: {error.code} {self._said(error.message)}"
-        if error.code >= _PERMANENT and error.code not in _CREDENTIALS_REFUSED:
+        if error.code in _CREDENTIALS_REFUSED:
+            return TemporaryDeliveryError(msg, is_login=True)
+        if error.code >= _PERMANENT:
             return PermanentDeliveryError(msg)
-        return TemporaryDeliveryError(msg)
+        return TemporaryDeliveryError(msg, of_channel=isinstance(error, aiosmtplib.SMTPSenderRefused))
 
     def _said(self, message: str) -> str:
         password = self._config.password.get_secret_value() if self._config.password else ""

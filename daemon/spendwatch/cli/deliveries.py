@@ -87,7 +87,7 @@ def retry(place: Place, delivery: str | None, channel: str | None, *, everything
             _take_up(store)
         (now,) = store.outbox.requeue(found.id, now=system_clock())
         if now.state is DeliveryState.PENDING:
-            store.health.channel_worked(found.channel)
+            store.health.retry_channels([found.channel])
     return _retried(now)
 
 
@@ -115,8 +115,7 @@ def _retry_all(settings: Settings, store: Store, channels: AbstractSet[ChannelNa
     _take_up(store)
     reachable = channels & settings.channels.keys()
     count = store.outbox.requeue_all(reachable, now=system_clock())
-    for name in sorted(reachable):
-        store.health.channel_worked(name)
+    store.health.retry_channels(reachable)
     if gone := sorted(channels - reachable):
         click.echo(f"Not retried, because the configuration does not have the channel any more: {', '.join(gone)}", err=True)
     due = counted(count, "delivery is", "deliveries are")
@@ -132,7 +131,7 @@ def _retried(delivery: Delivery) -> Exit:
         case DeliveryState.ATTEMPTING:
             click.echo(f"{delivery.id} is being sent now; if that fails, the daemon retries.", err=True)
             return Exit.TRY_AGAIN
-        case DeliveryState.DELIVERED | DeliveryState.CANCELLED | DeliveryState.DEAD:
+        case DeliveryState.DELIVERED | DeliveryState.CANCELLED | DeliveryState.DEAD | DeliveryState.DEFERRED:
             msg = f"{delivery.id} is {delivery.state.value}: only a waiting or dead delivery can be retried"
             raise click.BadParameter(msg, param_hint="DELIVERY")
 
@@ -215,9 +214,10 @@ def _reopen(settings: Settings, passed: AbstractSet[ChannelName]) -> None:
         if not troubled:
             return
         with opened_store(settings) as store:
+            store.outbox.free(troubled, now=system_clock())
             for name in sorted(troubled):
                 store.health.channel_worked(name)
-                click.echo(f"{name} is enabled again")
+                click.echo(f"{name} is enabled again: what waits for it is sent now")
 
 
 class _Test(NamedTuple):

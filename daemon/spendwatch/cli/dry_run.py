@@ -20,7 +20,7 @@ from spendwatch.cli.outcome import Outcome, exit_code, say_outside
 from spendwatch.cli.screen import print_json
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import LedgerUnavailableError, SourceUnavailableError
-from spendwatch.domain.notification import DeliveryState, Notification, NotificationId
+from spendwatch.domain.notification import WAITING, DeliveryState, Notification, NotificationId
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.statement import BillFile, SourceName
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _ALL = 1_000_000
 """More deliveries than ever wait."""
 
-_UNSENT = (DeliveryState.PENDING, DeliveryState.ATTEMPTING)
+_UNSENT = (*WAITING, DeliveryState.ATTEMPTING)
 
 
 class HeardBook(AlertBook):

@@ -390,5 +390,6 @@ def _general(now: _Now) -> list[str]:
         if one.disabled:
             notes.append(f"channel {one.name} is disabled: its receiver asked never to be called again")
         elif one.failing_since:
-            notes.append(f"channel {one.name} fails since {now.when(one.failing_since)}: {one.trouble}")
+            until = f"; next attempt at {now.when(one.not_before)}" if one.not_before and one.is_paused(now.now) else ""
+            notes.append(f"channel {one.name} fails since {now.when(one.failing_since)}: {one.trouble}{until}")
     return notes

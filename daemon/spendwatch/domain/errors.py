@@ -196,15 +196,20 @@ class TemporaryDeliveryError(DeliveryError):
         maybe_taken: bool = False,
         is_refusal: bool = False,
         of_channel: bool = False,
+        is_doubtful: bool = False,
+        is_login: bool = False,
     ) -> None:
         """Keep the pause that was asked for; whether the receiver may have it already; whether it refused, which may pass.
 
-        `of_channel`: no other message would have fared better.
+        `of_channel`: any other message would fail now, too; `is_doubtful`: or this one is to blame after all;
+        `is_login`: our name or password was refused, and too many attempts lock the account.
         """
         self.retry_after = retry_after
         self.maybe_taken = maybe_taken
         self.is_refusal = is_refusal
-        self.of_channel = of_channel
+        self.of_channel = of_channel or is_login
+        self.is_doubtful = is_doubtful or maybe_taken
+        self.is_login = is_login
         super().__init__(message)
 
 

@@ -48,6 +48,9 @@ class AccountBills:
     last_bill_at: datetime
 
 
+LONGEST_PAUSE = timedelta(minutes=66)
+"""No channel is left alone for longer: an hour at a receiver's wish, and some spread."""
+
 _USUAL_SILENCE = timedelta(hours=26)
 """Where no source is configured: bills are brought by hand."""
 
@@ -123,6 +126,25 @@ class ChannelHealth:
     trouble: str = ""
     disabled: bool = False
     """The receiver asked never to be called again."""
+    not_before: datetime | None = None
+    """It is left alone until then."""
+    asked_until: datetime | None = None
+    """The receiver itself asked for that: no person's wish ends such a pause."""
+    pauses: int = 0
+    """Failures in a row of the channel as a whole. After one, a single message tries whether it works again."""
+
+    def is_paused(self, now: datetime) -> bool:
+        """Return whether it is to be left alone. What seems longer than any pause was noted by a clock that was ahead."""
+        return self.not_before is not None and now < self.not_before <= now + LONGEST_PAUSE
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPause:
+    """How long a channel is left alone, as `ChannelHealth` has it."""
+
+    not_before: datetime
+    asked_until: datetime | None
+    pauses: int
 
 
 @dataclass(frozen=True, slots=True)

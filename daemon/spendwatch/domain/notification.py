@@ -232,11 +232,19 @@ class DeliveryState(StrEnum):
     """How far one copy has come."""
 
     PENDING = "pending"
+    """Not attempted yet, or due once more."""
     ATTEMPTING = "attempting"
     """An attempt has begun and its outcome is not on record: after a crash, the receiver may have it already."""
+    DEFERRED = "deferred"
+    """An attempt failed; there will be another."""
     DELIVERED = "delivered"
     DEAD = "dead"
     CANCELLED = "cancelled"
+    """By an operator, or because a later message speaks for it."""
+
+
+WAITING = (DeliveryState.PENDING, DeliveryState.DEFERRED)
+"""In these states an attempt is to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,3 +304,30 @@ def pause_after(attempts: int, refusals: int = 0) -> timedelta | None:
     """Return how long to wait after that many attempts or refusals in a row, or None when there will be no further one."""
     pauses, number = (REFUSED_PAUSES, refusals) if refusals else (PAUSES, attempts)
     return pauses[number - 1] if number <= len(pauses) else None
+
+
+DELIVERED_WITHIN = sum(PAUSES, timedelta())
+"""What could not be delivered for so long, for trouble of its channel as a whole, is given up."""
+
+_PROBED_EVERY = timedelta(minutes=30)
+_LOCKS = 2
+
+
+def channel_pause(pauses: int, *, is_login: bool = False) -> tuple[timedelta, int]:
+    """Return how long to leave a channel alone after so many pauses in a row, and how many pauses these are then.
+
+    Half an hour at most, so that what waits goes out soon after the receiver is back. A refused password is not tried again
+    earlier than that: services lock an account after a few attempts.
+    """
+    step = max(pauses, _LOCKS) if is_login else pauses
+    return min(PAUSES[min(step, len(PAUSES) - 1)], _PROBED_EVERY), step + 1
+
+
+def speaks_for(later: Notification, earlier: Notification, *, is_told: bool) -> bool:
+    """Return whether a later word about the same alert makes an earlier one superfluous that was not told.
+
+    `is_told`: the receiver has the later one. What waits speaks for a condition that is over, and for earlier reminders.
+    """
+    if not set(earlier.facts.also) <= set(later.facts.also):  # of those nothing else may tell
+        return False
+    return is_told or later.reason is Reason.RESOLVED or earlier.reason is Reason.REPEATED

@@ -249,7 +249,7 @@ def _channel_condition(
     found = _Troubles(around.policies, until).of(
         Rule.CHANNEL_FAILING,
         NamedScope(Subject.CHANNEL, channel.name),
-        holds=channel.failures >= FAILURES_TOLD or channel.disabled or bool(died),
+        holds=max(channel.failures, channel.pauses) >= FAILURES_TOLD or channel.disabled or bool(died),
         summary=f"{channel.name}: {trouble}",
         detail="\n".join((died or trouble, *(f"nobody could be notified: {summary}" for summary in untold))),
         gone=channel.disabled,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
-from spendwatch.domain.notification import Delivery, DeliveryId, pause_after
+from spendwatch.domain.health import ChannelHealth, ChannelPause
+from spendwatch.domain.notification import DELIVERED_WITHIN, PAUSES, Delivery, DeliveryId, channel_pause, pause_after
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.scope import AlertScope
@@ -48,47 +49,110 @@ async def deliver(
     settled: Callable[[Settled], None],
     stopping: Callable[[], bool],
 ) -> int:
-    """Hand over what is due on one channel until nothing is; return how many attempts were made.
+    """Hand over what is due on one channel until nothing is, or until the channel fails; return how many attempts were made.
 
     Marked as being attempted before, settled after: a crash in between repeats a copy under the same id, and loses none.
-    Whatever goes wrong in between, the claim ends with this call.
+    Whatever goes wrong in between, the claim ends with this call. One message goes first, then twice as many at a time,
+    up to what the channel carries: what fails for all of them is found out by few.
     """
-    attempts = 0
-    ended: list[_Outcome] = []
-    writing = asyncio.Lock()
-
-    async def settle(outcome: _Outcome) -> None:
-        # Settled at once: what is on its way beside it may take minutes. What ends while others are written goes together.
-        ended.append(outcome)
-        async with writing:
-            some, ended[:] = ended[:], []
-            for one in await asyncio.to_thread(_settle, some, outbox=outbox, health=health, now=clock()) if some else ():
-                settled(one)
-
+    attempts, at_once = 0, 1
     while not stopping():
-        batch = await asyncio.to_thread(outbox.claim, name, clock(), channel.at_once)
+        known = await asyncio.to_thread(_known, name, health)
+        if known.is_paused(clock()):
+            await asyncio.to_thread(outbox.take_up)  # what was claimed before the channel failed
+            break
+        if not attempts:
+            for one in await asyncio.to_thread(outbox.drop_superseded, name, clock()):
+                settled(Settled(one, one.last_error, final=True))
+        limit = 1 if known.pauses else min(at_once, channel.at_once)
+        batch = await asyncio.to_thread(outbox.claim, name, clock(), limit, is_probe=bool(known.pauses))
         if not batch:
             break
-        begun: set[DeliveryId] = set()
-
-        async def carry(ready: _Outcome, begun: set[DeliveryId] = begun) -> None:
-            await settle(ready if ready.error else await _attempt(channel, ready.delivery, begun))
-
-        async def follow(thread: Sequence[_Outcome], carry: Callable[[_Outcome], Awaitable[None]] = carry) -> None:
-            for one in thread:
-                await carry(one)
-
+        round_ = _Round(channel, known, outbox, health, clock, settled)
         try:
-            closed = await asyncio.to_thread(_closed, name, health)
-            ready = await asyncio.to_thread(_prepare, channel, batch, outbox, closed)
-            # All of them end before a failure of one is raised.
-            ends = await asyncio.gather(*(follow(thread) for thread in _threads(ready)), return_exceptions=True)
+            await round_.carry(batch)
         finally:
-            outbox.release([delivery.id for delivery in batch], begun)
+            outbox.release([delivery.id for delivery in batch], round_.begun)
+        attempts += len(batch)
+        at_once *= 2
+    return attempts
+
+
+@dataclass(slots=True)
+class _Round:
+    """What is sent at a time over one channel."""
+
+    channel: Channel
+    known: ChannelHealth
+    outbox: Outbox
+    health: Health
+    clock: Clock
+    settled: Callable[[Settled], None]
+    begun: set[DeliveryId] = field(default_factory=set)
+    has_failed: bool = False
+    """Whether the channel failed as a whole: the rest waits."""
+    _ended: list[_Outcome] = field(default_factory=list)
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def carry(self, batch: Sequence[Delivery]) -> None:
+        """Send these; all of them end before a failure of one is raised."""
+        ready = await asyncio.to_thread(self._prepare, batch)
+        ends = await asyncio.gather(*(self._follow(thread) for thread in _threads(ready)), return_exceptions=True)
         for failed in (end for end in ends if isinstance(end, BaseException)):
             raise failed
-        attempts += len(batch)
-    return attempts
+
+    def _prepare(self, batch: Sequence[Delivery]) -> list[_Outcome]:
+        """Return the deliveries with the bytes to be sent, which are on record then, or with what is wrong."""
+        if self.known.disabled:
+            # What was given up for this reason is the channel's latest trouble: say the reason once, not once more each time.
+            closed = f"{_DISABLED}{self.known.trouble.removeprefix(_DISABLED)}"
+            return [_Outcome(delivery, PermanentDeliveryError(closed)) for delivery in batch]
+        ready = [_rendered(self.channel, delivery) for delivery in batch]
+        fresh = {
+            one.delivery.id: one.delivery.rendered for one, before in zip(ready, batch, strict=True) if before.rendered is None
+        }
+        self.outbox.keep_rendered({which: content for which, content in fresh.items() if content is not None})
+        return ready
+
+    async def _follow(self, thread: Sequence[_Outcome]) -> None:
+        for ready in thread:
+            if self.has_failed:
+                break
+            outcome = ready if ready.error else await _attempt(self.channel, ready.delivery, self.begun)
+            self.has_failed |= _is_of_channel(outcome, self.known)
+            await self._settle(outcome)
+
+    async def _settle(self, outcome: _Outcome) -> None:
+        # Settled at once: what is on its way beside it may take minutes. What ends while others are written goes together.
+        self._ended.append(outcome)
+        async with self._writing:
+            some, self._ended[:] = self._ended[:], []
+            for one in await asyncio.to_thread(self._write_down, some) if some else ():
+                self.settled(one)
+
+    def _write_down(self, outcomes: Sequence[_Outcome]) -> list[Settled]:
+        """Write down how attempts ended, all in one transaction."""
+        now, name = self.clock(), self.known.name
+        found = [_ended(one, self.known, self.outbox, now) for one in outcomes]
+        self.outbox.write_down()
+        for error, some in groupby(outcomes, lambda one: one.error):  # of several successes in a row one is news
+            if error is not None:
+                gone = isinstance(error, PermanentDeliveryError) and error.gone
+                pause = _pause(error, self.known, now) if any(_is_of_channel(one, self.known) for one in some) else None
+                self.health.channel_failed(name, str(error), at=now, disable=gone, pause=pause)
+            elif not self.has_failed:  # else it was sent before
+                self.health.channel_worked(name)
+                if self.known.pauses:
+                    self.outbox.free([name], now=now)
+        return found + self._given_up(now)
+
+    def _given_up(self, now: datetime) -> list[Settled]:
+        """Give up what the channel has not taken for three days."""
+        known, since = self.known, now - DELIVERED_WITHIN
+        if not self.has_failed or known.pauses < len(PAUSES) or known.failing_since is None or known.failing_since > since:
+            return []
+        lost = self.outbox.give_up_waiting(known.name, since=since, now=now, why=f"the channel fails: {known.trouble}")
+        return [Settled(one, known.trouble, final=True) for one in lost]
 
 
 def find_ways(strays: Sequence[Delivery], outbox: Outbox, health: Health, around: Surroundings, *, now: datetime) -> int:
@@ -111,23 +175,8 @@ class _Outcome:
     error: TemporaryDeliveryError | PermanentDeliveryError | None = None
 
 
-def _closed(name: ChannelName, health: Health) -> str:
-    """Return why the channel must not be used, or nothing."""
-    found = next((channel for channel in health.channels() if channel.name == name and channel.disabled), None)
-    # What was given up for this reason is the channel's latest trouble: say the reason once, not once more each time.
-    return f"{_DISABLED}{found.trouble.removeprefix(_DISABLED)}" if found else ""
-
-
-def _prepare(channel: Channel, batch: Sequence[Delivery], outbox: Outbox, closed: str) -> list[_Outcome]:
-    """Return the deliveries with the bytes to be sent, which are on record then, or with what is wrong."""
-    if closed:
-        return [_Outcome(delivery, PermanentDeliveryError(closed)) for delivery in batch]
-    ready = [_rendered(channel, delivery) for delivery in batch]
-    fresh = {
-        one.delivery.id: one.delivery.rendered for one, before in zip(ready, batch, strict=True) if before.rendered is None
-    }
-    outbox.keep_rendered({which: content for which, content in fresh.items() if content is not None})
-    return ready
+def _known(name: ChannelName, health: Health) -> ChannelHealth:
+    return next((channel for channel in health.channels() if channel.name == name), ChannelHealth(name))
 
 
 def _threads(ready: Iterable[_Outcome]) -> Iterable[Sequence[_Outcome]]:
@@ -159,26 +208,33 @@ async def _attempt(channel: Channel, delivery: Delivery, begun: set[DeliveryId])
     return _Outcome(delivery)
 
 
-def _settle(outcomes: Sequence[_Outcome], *, outbox: Outbox, health: Health, now: datetime) -> list[Settled]:
-    """Write down how attempts of one channel ended, all in one transaction."""
-    found = [_ended(one, outbox, now) for one in outcomes]
-    outbox.write_down()
-    name = outcomes[0].delivery.channel
-    for error, _ in groupby(outcomes, lambda one: one.error):  # of several successes in a row one is news
-        if error is None:
-            health.channel_worked(name)
-        else:
-            gone = isinstance(error, PermanentDeliveryError) and error.gone
-            health.channel_failed(name, str(error), at=now, disable=gone)
-    return found
+def _is_of_channel(outcome: _Outcome, known: ChannelHealth) -> bool:
+    """Return whether any other message would have failed, too: not so if this one fails again while others get through."""
+    error = outcome.error
+    if not isinstance(error, TemporaryDeliveryError) or not error.of_channel:
+        return False
+    return not error.is_doubtful or known.pauses > 0 or outcome.delivery.attempts == 1
 
 
-def _ended(outcome: _Outcome, outbox: Outbox, now: datetime) -> Settled:
+def _pause(error: TemporaryDeliveryError | PermanentDeliveryError, known: ChannelHealth, now: datetime) -> ChannelPause:
+    is_login, wish = (error.is_login, error.retry_after) if isinstance(error, TemporaryDeliveryError) else (False, None)
+    pause, pauses = channel_pause(known.pauses, is_login=is_login)
+    asked = now + wish if wish else None
+    until = now + pause * _spread()
+    return ChannelPause(max(until, asked) if asked else until, asked, pauses)
+
+
+def _ended(outcome: _Outcome, known: ChannelHealth, outbox: Outbox, now: datetime) -> Settled:
     delivery, error, why = outcome.delivery, outcome.error, str(outcome.error or "")
     match error:
         case None:
             outbox.delivered(delivery.id, at=now)
             return Settled(delivery)
+        case TemporaryDeliveryError() if _is_of_channel(outcome, known) and not error.maybe_taken:
+            # Due as before; of its own attempts at most one counts, so that another one is the first after the pause.
+            own = 1 if error.is_doubtful else delivery.attempts - 1
+            outbox.retry(delivery.id, at=min(delivery.due_at, now), why=why, refusals=delivery.refusals, attempts=own)
+            return Settled(delivery, why)
         case TemporaryDeliveryError():
             refusals = delivery.refusals + 1 if error.is_refusal else 0
             if (pause := pause_after(delivery.attempts, refusals)) is None:

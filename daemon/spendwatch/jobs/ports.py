@@ -15,7 +15,15 @@ from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast_alerts import Foretold
-from spendwatch.domain.health import AccountBills, BalanceHealth, ChannelHealth, ReadingProgress, Rejection, SourceHealth
+from spendwatch.domain.health import (
+    AccountBills,
+    BalanceHealth,
+    ChannelHealth,
+    ChannelPause,
+    ReadingProgress,
+    Rejection,
+    SourceHealth,
+)
 from spendwatch.domain.merging import Held, Reading, Resolution
 from spendwatch.domain.notification import Delivery, DeliveryId, Notification, NotificationId
 from spendwatch.domain.novelty import ChargedValue, Learnt
@@ -296,8 +304,20 @@ class Balances(Protocol):
 class Outbox(Protocol):
     """Deliveries not yet settled."""
 
-    def claim(self, channel: ChannelName, now: datetime, limit: int) -> Sequence[Delivery]:
-        """Mark due deliveries of the channel as being attempted, count the attempt, and return them, oldest first."""
+    def claim(self, channel: ChannelName, now: datetime, limit: int, *, is_probe: bool = False) -> Sequence[Delivery]:
+        """Mark due deliveries of the channel as being attempted, count the attempt, and return them, gravest and oldest first.
+
+        `is_probe`: rather such as have not failed yet, because one message may be what the channel does not bear.
+        """
+
+    def drop_superseded(self, channel: ChannelName, now: datetime) -> Sequence[Delivery]:
+        """Cancel what is due on the channel and needs no telling any more; return it."""
+
+    def free(self, channels: Collection[ChannelName], *, now: datetime) -> None:
+        """Make due what these channels have put off."""
+
+    def give_up_waiting(self, channel: ChannelName, *, since: datetime, now: datetime, why: str) -> Sequence[Delivery]:
+        """Give up what has waited for the channel since then; return it."""
 
     def keep_rendered(self, rendered: Mapping[DeliveryId, bytes]) -> None:
         """Store the bytes that this and every later attempt sends."""
@@ -305,8 +325,20 @@ class Outbox(Protocol):
     def delivered(self, delivery: DeliveryId, *, at: datetime) -> None:
         """Settle, with the next `write_down`: the receiver accepted it."""
 
-    def retry(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False, refusals: int = 0) -> None:
-        """The same: try again then; `maybe_taken`: the receiver may have it, so that every later copy is marked."""
+    def retry(
+        self,
+        delivery: DeliveryId,
+        *,
+        at: datetime,
+        why: str,
+        maybe_taken: bool = False,
+        refusals: int = 0,
+        attempts: int | None = None,
+    ) -> None:
+        """The same: try again then; `maybe_taken`: the receiver may have it, so that every later copy is marked.
+
+        `attempts`: how many of its own there were, where the last one says nothing about this message.
+        """
 
     def give_up(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False) -> None:
         """The same: it will not be accepted."""
@@ -370,8 +402,13 @@ class Health(Protocol):
     def channel_worked(self, channel: ChannelName) -> None:
         """The channel took a notification."""
 
-    def channel_failed(self, channel: ChannelName, why: str, *, at: datetime, disable: bool = False) -> None:
-        """The channel did not take a notification; `disable`: it wants none at all."""
+    def channel_failed(
+        self, channel: ChannelName, why: str, *, at: datetime, disable: bool = False, pause: ChannelPause | None = None
+    ) -> None:
+        """The channel did not take a notification; `disable`: it wants none at all; `pause`: it takes none for now."""
+
+    def retry_channels(self, channels: Collection[ChannelName]) -> None:
+        """Try these channels at once: a person wants it. A pause that the receiver asked for remains."""
 
 
 class Channel(Protocol):

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta, tzinfo
 
 from spendwatch.domain.count import counted
 from spendwatch.domain.health import DaemonHealth
-from spendwatch.domain.notification import DeliveryState
+from spendwatch.domain.notification import WAITING, DeliveryState
 from spendwatch.domain.period import duration_text
 from spendwatch.domain.policy import ChannelName
 
-_UNSENT = (DeliveryState.PENDING, DeliveryState.ATTEMPTING)
+_UNSENT = (*WAITING, DeliveryState.ATTEMPTING)
 
 _BEAT_LASTS = timedelta(minutes=3)
 """A daemon evaluates every half minute; a clock that was set shows until the next time."""

@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Select,
+    SmallInteger,
     Table,
     select,
 )
@@ -33,10 +34,12 @@ delivery = Table(
     Column("attempt_started_at", Moment),
     Column("owner", StoredText),
     Column("created_at", Moment, nullable=False),
-    CheckConstraint("state IN ('pending', 'attempting', 'delivered', 'dead', 'cancelled')", name="state"),
+    Column("thread", StoredText, nullable=False),
+    Column("severity", SmallInteger, nullable=False),
+    CheckConstraint("state IN ('pending', 'attempting', 'deferred', 'delivered', 'dead', 'cancelled')", name="state"),
     Index(None, "state", "channel", "due_at"),
 )
-"""`owner`: the run of the program that makes the present attempt."""
+"""`owner`: the run of the program that makes the present attempt. `thread`: what must arrive in order. `severity`: its rank."""
 
 
 def put_deliveries(
@@ -44,7 +47,7 @@ def put_deliveries(
 ) -> int:
     """Write down a delivery for every channel and target of each notification. Returns how many were not on record."""
     copies = {
-        delivery_id(one.id, channel, target): (one.id, channel, target)
+        delivery_id(one.id, channel, target): (one.id, channel, target, repr(one.facts.scope), one.severity.rank)
         for one in notifications
         for channel in one.channels
         for target in targets.get(channel, ())  # a channel that the settings no longer know has no targets
@@ -54,8 +57,8 @@ def put_deliveries(
     columns: dict[str, Sequence[Any]] = {
         name: [value] * len(ids) for name, value in (same | {"last_error": "", "created_at": now}).items()
     }
-    columns |= {"id": ids, "notification": [copies[which][0] for which in ids]}
-    columns |= {"channel": [copies[which][1] for which in ids], "target": [copies[which][2] for which in ids]}
+    names = ("notification", "channel", "target", "thread", "severity")
+    columns |= {"id": ids} | {name: [copies[which][at] for which in ids] for at, name in enumerate(names)}
     return put_columns(connection, delivery, columns, keep_the_old)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import (
@@ -11,12 +12,13 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
+    case,
     select,
     update,
 )
 
 from spendwatch.domain.failure import Failure
-from spendwatch.domain.health import AccountBills, ChannelHealth, DaemonHealth, SourceHealth
+from spendwatch.domain.health import AccountBills, ChannelHealth, ChannelPause, DaemonHealth, SourceHealth
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.store.attempt import forget_progress, note_progress, progress_of_all
@@ -38,6 +40,7 @@ daemon_health = Table(
 )
 
 _REACHED: Row = {**WELL, "cause": None}
+_NO_PAUSE: Row = {"not_before": None, "asked_until": None, "pauses": 0}
 
 
 class HealthBook(Book):
@@ -86,13 +89,23 @@ class HealthBook(Book):
         with self._database.reading() as connection:
             found = connection.execute(select(channel_health).where(channel_health.c.name == channel)).mappings().first()
         if found is None or ChannelHealth(**found) != ChannelHealth(channel):  # spares a write for each delivery
-            self._note(channel_health, {"name": channel}, {**WELL, "disabled": False})
+            self._note(channel_health, {"name": channel}, {**WELL, **_NO_PAUSE, "disabled": False})
 
-    def channel_failed(self, channel: ChannelName, why: str, *, at: datetime, disable: bool = False) -> None:
-        """The channel did not take a notification; `disable`: it wants none at all."""
-        lasting: Row = {"disabled": True} if disable else {}
+    def channel_failed(
+        self, channel: ChannelName, why: str, *, at: datetime, disable: bool = False, pause: ChannelPause | None = None
+    ) -> None:
+        """The channel did not take a notification; `disable`: it wants none at all; `pause`: it takes none for now."""
+        lasting: Row = {**({"disabled": True} if disable else {}), **(asdict(pause) if pause else {})}
+        first: Row = {"name": channel, "disabled": disable, **_NO_PAUSE}
         with self._database.writing() as connection:
-            note_failure(connection, channel_health, {"name": channel, "disabled": disable}, why, at=at, always=lasting)
+            note_failure(connection, channel_health, first, why, at=at, always=lasting)
+
+    def retry_channels(self, channels: Collection[ChannelName]) -> None:
+        """Try these channels at once: a person wants it. A pause that the receiver asked for remains."""
+        wanted = update(channel_health).where(channel_health.c.name.in_(channels))
+        first = case((channel_health.c.pauses > 0, 1), else_=0)
+        with self._database.writing() as connection:
+            connection.execute(wanted.values(disabled=False, not_before=channel_health.c.asked_until, pauses=first))
 
     def beat(self, *, at: datetime, is_daemon: bool = True, trouble: str = "") -> None:
         """Everything was evaluated, by a daemon or in one round."""

@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Update, and_, bindparam, false, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, false, func, or_, select, update
 
-from spendwatch.domain.notification import Delivery, DeliveryId, DeliveryState, Notification
+from spendwatch.domain.notification import WAITING, Delivery, DeliveryId, DeliveryState, Notification, speaks_for
 from spendwatch.domain.policy import ChannelName
 from spendwatch.store.columns import Row
 from spendwatch.store.database import Book, Database, reads
@@ -27,16 +27,16 @@ from spendwatch.store.delivery import (
     put_deliveries,
     select_deliveries,
 )
+from spendwatch.store.notification import notification
 
-_PENDING, _ATTEMPTING = DeliveryState.PENDING, DeliveryState.ATTEMPTING
-_is_pending = delivery.c.state == _PENDING
+_PENDING, _ATTEMPTING, _DEFERRED = DeliveryState.PENDING, DeliveryState.ATTEMPTING, DeliveryState.DEFERRED
+_waits = delivery.c.state.in_(WAITING)
 _is_dead = delivery.c.state == DeliveryState.DEAD
 _is_attempting = delivery.c.state == _ATTEMPTING
 _MAYBE_SENT = or_(delivery.c.maybe_repeated, delivery.c.rendered.is_not(None))
 """Bytes are on record before they are first sent."""
 
-_BY_AGE = (delivery.c.due_at, delivery.c.created_at, delivery.c.id)
-
+_LATER = {True: "the delivered message", False: "the later message"}
 _CANCELLED = "cancelled by operator"
 _CANCELLED_LATE = "cancelled by operator while being attempted: it may have arrived"
 _REQUEUED = "requeued by operator"
@@ -66,23 +66,28 @@ class Outbox(Book):
         self._outcomes: dict[DeliveryId, Row] = {}
         self._writing_down = threading.Lock()
 
-    def claim(self, channel: ChannelName, now: datetime, limit: int) -> Sequence[Delivery]:
-        """Mark due deliveries of the channel as being attempted, count the attempt, and return them, oldest first."""
+    def claim(self, channel: ChannelName, now: datetime, limit: int, *, is_probe: bool = False) -> Sequence[Delivery]:
+        """Mark due deliveries of the channel as being attempted, count the attempt, and return them, gravest and oldest first.
+
+        `is_probe`: rather such as have not failed yet, because one message may be what the channel does not bear.
+        """
         self.take_up()
-        due = (_is_pending, delivery.c.channel == channel, _is_due(now))
+        due = (_waits, delivery.c.channel == channel, _is_due(now))
         with self._database.reading() as connection:
-            if connection.scalar(select(delivery.c.id).where(*due).limit(1)) is None:
-                return ()
-        oldest = select(delivery.c.id).where(*due).order_by(*_BY_AGE).limit(limit).with_for_update(skip_locked=True)
+            first = connection.scalars(_in_order(due, is_probe=is_probe).limit(limit)).all()
+        if not first:
+            return ()
+        free = select(delivery.c.id).where(delivery.c.id.in_(first), _waits).with_for_update(skip_locked=True)
         begun: Row = {"attempts": delivery.c.attempts + 1, "attempt_started_at": now, "owner": self._owner}
         mine: Sequence[DeliveryId] = ()
         try:
             with self._database.writing() as connection:
-                mine = connection.scalars(oldest).all()
+                mine = connection.scalars(free).all()
                 with self._mind:
                     self._leased.update(mine)  # before the commit: who sees the claim must see that it is held
                 connection.execute(update(delivery).where(delivery.c.id.in_(mine)).values(state=_ATTEMPTING, **begun))
-                return deliveries(connection, select_deliveries(delivery.c.id.in_(mine)).order_by(*_BY_AGE))
+                found = deliveries(connection, select_deliveries(delivery.c.id.in_(mine)))
+                return tuple(sorted(found, key=lambda one: first.index(one.id)))
         except BaseException:
             self.release(mine)  # the commit may have gone through, and only its answer been lost
             raise
@@ -133,10 +138,22 @@ class Outbox(Book):
         """Settle, with the next `write_down`: the receiver accepted it."""
         self._conclude(delivery, {"state": DeliveryState.DELIVERED, "settled_at": at, "last_error": ""})
 
-    def retry(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False, refusals: int = 0) -> None:
-        """The same: try again then; `maybe_taken`: the receiver may have it, so that every later copy is marked."""
-        outcome: Row = {"state": _PENDING, "due_at": at, "last_error": why, "refusals": refusals}
-        self._conclude(delivery, outcome, maybe_taken=maybe_taken)
+    def retry(
+        self,
+        delivery: DeliveryId,
+        *,
+        at: datetime,
+        why: str,
+        maybe_taken: bool = False,
+        refusals: int = 0,
+        attempts: int | None = None,
+    ) -> None:
+        """The same: try again then; `maybe_taken`: the receiver may have it, so that every later copy is marked.
+
+        `attempts`: how many of its own there were, where the last one says nothing about this message.
+        """
+        outcome: Row = {"state": _DEFERRED, "due_at": at, "last_error": why, "refusals": refusals}
+        self._conclude(delivery, outcome if attempts is None else {**outcome, "attempts": attempts}, maybe_taken=maybe_taken)
 
     def give_up(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False) -> None:
         """The same: it will not be accepted."""
@@ -181,8 +198,8 @@ class Outbox(Book):
         return {(channel, state): number for channel, state, number in found}
 
     def next_due(self) -> datetime | None:
-        """Return when the next pending delivery is due."""
-        query = select(delivery.c.due_at).where(_is_pending).order_by(delivery.c.due_at).limit(1)
+        """Return when the next waiting delivery is due."""
+        query = select(delivery.c.due_at).where(_waits).order_by(delivery.c.due_at).limit(1)
         with self._database.reading() as connection:
             due: datetime | None = connection.scalar(query)
         return due
@@ -196,14 +213,58 @@ class Outbox(Book):
 
     def give_up_strays(self, targets: Targets, *, now: datetime) -> Sequence[Delivery]:
         """Give up what waits for a channel, or a recipient, that is none of these; return it."""
-        strays = (_is_pending, ~_leads_to(targets))
+        return self._give_up_all(~_leads_to(targets), now=now, why=STRAYED)
+
+    def give_up_waiting(self, channel: ChannelName, *, since: datetime, now: datetime, why: str) -> Sequence[Delivery]:
+        """Give up what has waited for the channel since then; return it."""
+        waited = and_(delivery.c.channel == channel, delivery.c.created_at <= since)
+        return self._give_up_all(waited, now=now, why=why)
+
+    def _give_up_all(self, which: ColumnElement[bool], *, now: datetime, why: str) -> Sequence[Delivery]:
         with self._database.reading() as connection:
-            found = deliveries(connection, select_deliveries(*strays))
+            found = deliveries(connection, select_deliveries(_waits, which))
         if found:
-            end = update(delivery).where(delivery.c.id.in_([one.id for one in found]), *strays)
+            end = update(delivery).where(delivery.c.id.in_([one.id for one in found]), _waits)
             with self._database.writing() as connection:
-                connection.execute(end.values(state=DeliveryState.DEAD, settled_at=now, last_error=STRAYED))
+                connection.execute(end.values(state=DeliveryState.DEAD, settled_at=now, last_error=why))
         return found
+
+    def free(self, channels: Collection[ChannelName], *, now: datetime) -> None:
+        """Make due what these channels have put off."""
+        put_off = update(delivery).where(delivery.c.channel.in_(channels), delivery.c.state == _DEFERRED)
+        with self._database.writing() as connection:
+            connection.execute(put_off.where(delivery.c.refusals == 0, delivery.c.due_at > now).values(due_at=now))
+
+    def drop_superseded(self, channel: ChannelName, now: datetime) -> Sequence[Delivery]:
+        """Cancel what waits for the channel and needs no telling any more, as a later word speaks for it; return it."""
+        later, word = delivery.alias(), notification.alias()
+        pairs = (
+            select(delivery.c.id, later.c.id)
+            .join(notification, notification.c.id == delivery.c.notification)
+            .join(word, and_(word.c.alert == notification.c.alert, word.c.created_at > notification.c.created_at))
+            .join(
+                later, and_(later.c.notification == word.c.id, later.c.channel == channel, later.c.target == delivery.c.target)
+            )
+            .where(_waits, delivery.c.channel == channel, later.c.state.in_((*WAITING, _ATTEMPTING, DeliveryState.DELIVERED)))
+            .order_by(word.c.created_at)
+        )
+        with self._database.reading() as connection:
+            found = connection.execute(pairs).all()
+            ids = {which for pair in found for which in pair}
+            known = {one.id: one for one in deliveries(connection, select_deliveries(delivery.c.id.in_(ids)))} if ids else {}
+        dropped: dict[DeliveryId, Delivery] = {}
+        for which, after in found:
+            earlier, said = known[which], known[after]
+            is_told = said.state is DeliveryState.DELIVERED
+            if speaks_for(said.notification, earlier.notification, is_told=is_told):
+                why = f"superseded: {_LATER[is_told]} {said.id[:8]} ({said.notification.reason}) speaks for it"
+                dropped[which] = replace(earlier, state=DeliveryState.CANCELLED, settled_at=now, last_error=why)
+        if dropped:
+            with self._database.writing() as connection:
+                for one in dropped.values():
+                    end = update(delivery).where(delivery.c.id == one.id, _waits)
+                    connection.execute(end.values(state=one.state, settled_at=now, last_error=one.last_error))
+        return tuple(dropped.values())
 
     def offer(
         self, ways: Sequence[tuple[Notification, Targets]], *, again: Collection[ChannelName], before: datetime, now: datetime
@@ -256,13 +317,13 @@ class Outbox(Book):
 
 
 def _requeued(now: datetime) -> tuple[Update, Update]:
-    waiting = update(delivery).where(_is_pending).values(due_at=now)
+    waiting = update(delivery).where(_waits).values(state=_PENDING, due_at=now)
     return waiting, update(delivery).where(_is_dead).values(**_afresh(now, _REQUEUED))
 
 
 def _cancelled(now: datetime) -> tuple[Update, Update]:
     end = {"state": DeliveryState.CANCELLED, "settled_at": now}
-    waiting = update(delivery).where(_is_pending).values(**end, last_error=_CANCELLED)
+    waiting = update(delivery).where(_waits).values(**end, last_error=_CANCELLED)
     return waiting, update(delivery).where(_is_attempting).values(**end, last_error=_CANCELLED_LATE, maybe_repeated=True)
 
 
@@ -270,6 +331,15 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
     """Say what is due: what its time has come for, or what a clock that was ahead has put off."""
     was_ahead = or_(delivery.c.attempts == 0, delivery.c.attempt_started_at > now)
     return or_(delivery.c.due_at <= now, was_ahead)
+
+
+def _in_order(due: Iterable[ColumnElement[bool]], *, is_probe: bool) -> Select[tuple[DeliveryId]]:
+    """Return the query for what is due, the gravest first; what is about one scope keeps its order, up to the gravest of it."""
+    of_thread = func.max(delivery.c.severity).over(partition_by=(delivery.c.thread, delivery.c.target)).label("gravest")
+    own = (delivery.c.id, delivery.c.attempts, delivery.c.created_at)
+    found = select(*own, of_thread).where(*due).subquery()
+    failed_last = (found.c.attempts,) if is_probe else ()
+    return select(found.c.id).order_by(*failed_last, found.c.gravest.desc(), found.c.created_at, found.c.id)
 
 
 def _leads_to(targets: Targets) -> ColumnElement[bool]:
