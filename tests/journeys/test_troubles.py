@@ -348,7 +348,7 @@ def test_all_that_did_not_arrive_is_retried_or_cancelled_at_once(home: Home) -> 
     home.drop(lines_worth("20", first=2), exported=today() + timedelta(seconds=2))
     home.call("once", expect=75)
     home.call("deliveries", "cancel", "--all", expect=130)  # nobody answers
-    assert "is cancelled" in home.call("deliveries", "cancel", "--channel", "hook", "--yes").stdout
+    assert "2 deliveries are cancelled" in home.call("deliveries", "cancel", "--channel", "hook", "--yes").stdout
     home.call("once")
     cancelled = home.json("deliveries", "list", "--state", "cancelled")["deliveries"]
     assert [one["channel"] for one in cancelled] == ["hook", "hook"], "the second waited for the first to get through"
