@@ -183,23 +183,31 @@ def test_a_policy_that_counts_in_two_currencies_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "robot"),
     [
-        ("https://oapi.dingtalk.com/robot/send?access_token=hunter2", "DingTalk"),
-        ("https://open.feishu.cn/open-apis/bot/v2/hook/hunter2", "Feishu"),
-        ("https://open.larksuite.com/open-apis/bot/v2/hook/hunter2", "Lark"),
-        ("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=hunter2", "WeCom"),
-        ("https://hooks.slack.com/services/hunter2", "Slack"),
-        ("https://acme.webhook.office.com/webhookb2/hunter2", "Microsoft Teams"),
-        ("https://discord.com/api/webhooks/1/hunter2", "Discord"),
-        ("https://api.telegram.org/bothunter2/sendMessage", "Telegram"),
+        ("https://oapi.dingtalk.com/robot/send?access_token=hunter2", "dingtalk"),
+        ("https://open.feishu.cn/open-apis/bot/v2/hook/hunter2", "feishu"),
+        ("https://open.larksuite.com/open-apis/bot/v2/hook/hunter2", "lark"),
+        ("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=hunter2", "wecom"),
+        ("https://hooks.slack.com/services/hunter2", "slack"),
+        ("https://acme.webhook.office.com/webhookb2/hunter2", "teams"),
+        ("https://discord.com/api/webhooks/1/hunter2", "discord"),
+        ("https://api.telegram.org/bothunter2/sendMessage", "telegram"),
         ("https://hooks.example.com/dingtalk.com", ""),
         ("https://notdingtalk.com/x", ""),
     ],
 )
 def test_the_address_of_a_chat_robot_is_told_without_its_secret(tmp_path: Path, url: str, robot: str) -> None:
     found = warned(tmp_path, f"{MAIN}  ops: {{type: webhook, url: '{url}'}}\n")
-    why = f"a {robot} chat robot does not accept the JSON of a webhook: put a service in between that translates it"
+    why = f"a chat robot does not accept the JSON of a webhook: write type: {robot}, and its address into a file"
     expected = f"spendwatch.yaml:8:29: channels.ops.url: {why}"
     assert found == ([expected] if robot else [])
+
+
+@pytest.mark.parametrize(("kind", "warns"), [("feishu", False), ("lark", False), ("wecom", True)])
+def test_an_address_of_another_chat_service_is_told_without_its_secret(tmp_path: Path, kind: str, *, warns: bool) -> None:
+    (tmp_path / "robot").touch(0o600)
+    (tmp_path / "robot").write_text("https://open.feishu.cn/open-apis/bot/v2/hook/hunter2")
+    found = warned(tmp_path, f"{MAIN}  ops: {{type: {kind}, url_file: robot}}\n")
+    assert found == (["spendwatch.yaml:8:15: channels.ops.type: the address is one of type: feishu"] if warns else [])
 
 
 def test_two_ids_of_one_name_are_named(tmp_path: Path) -> None:

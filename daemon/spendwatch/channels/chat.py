@@ -3,48 +3,63 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta, tzinfo
-from typing import ClassVar
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from spendwatch.channels.blocks import Block, Kind, blocks_of, fitted
-from spendwatch.channels.chat_settings import ChatSettings
-from spendwatch.channels.http_channel import HttpAnswer, HttpChannel, HttpClient, shared_pace
+from spendwatch.channels.chat_settings import ChatSettings, SignedSettings
+from spendwatch.channels.http_channel import HttpAnswer, HttpChannel, HttpClient, Post, shared_pace
 from spendwatch.channels.parts import Letter
 from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import AlertState
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
-from spendwatch.domain.notification import Notification, Reason
+from spendwatch.domain.notification import Delivery, Notification, Reason
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import Severity
 from spendwatch.pacing import RateLimiter, asked_pause
 
+Body: TypeAlias = dict[str, Any]
+_Config = TypeVar("_Config", bound=ChatSettings)
 _IN_URL = str.maketrans({sign: f"%{ord(sign):02X}" for sign in " \"'()<>[]|"})
+_LOOKALIKES = str.maketrans("<>@*`#~|\\", "＜＞＠＊｀＃～｜＼")
+_LONGEST_WISH = 3600
+_OTHERWISE = frozenset({408, 425})
+"""The base knows what these mean."""
+JSON = {"content-type": "application/json; charset=utf-8"}
+COLOURS = {"notice": "#1d4ed8", "warning": "#a44a04", "critical": "#b91c1c", "calm": "#15703a"}
+"""By the tone of a letter."""
+
+
+def plain(text: str) -> str:
+    """Return the text without mentions, links and markup, for a dialect that knows no escapes."""
+    return text.translate(_LOOKALIKES).replace("](", "］(").replace("://", "：//")
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How a service marks text up. `escape` leaves nothing in a foreign text that is markup, a link or a mention."""
 
-    escape: Callable[[str], str]
-    head: str = "### {}"
+    escape: Callable[[str], str] = plain
     bold: str = "**{}**"
     link: str = "[{label}]({url})"
     bullet: str = "- "
     line: str = "\n"
     """Between the lines of a paragraph that is no list."""
+    ampersand: str = "&"
+    """How it is written in an address."""
 
     def text(self, block: Block) -> str:
         """Return the block as a paragraph."""
         if block.kind is Kind.LINKS:
-            named = ((self.escape(one.label), one.text.translate(_IN_URL)) for one in block.lines)
+            named = ((self.escape(one.label), one.text.translate(_IN_URL).replace("&", self.ampersand)) for one in block.lines)
             return " · ".join(self.link.format(label=label, url=url) for label, url in named)
-        form = self.head if block.kind is Kind.HEAD else "{}"
         begins = self.bullet if block.kind in {Kind.FACTS, Kind.BULLETS} else ""
-        lines = [f"{begins}{form.format(self._line(line.label, line.text))}" for line in block.lines]
+        lines = [f"{begins}{self._line(line.label, line.text)}" for line in block.lines]
         title = [self.bold.format(self.escape(block.title))] if block.title else []
         more = [f"{begins}… +{block.left_out}"] if block.left_out else []
         return ("\n" if begins else self.line).join([*title, *lines, *more])
@@ -64,7 +79,25 @@ class Trouble:
     pause: timedelta | None = None
 
 
-class ChatChannel(HttpChannel):
+def of_content(mark: str) -> Trouble:
+    """Return the trouble of a message that is not as the service wants it."""
+    return Trouble(mark, "it does not accept the content of this message", of_channel=False)
+
+
+def too_long(mark: str) -> Trouble:
+    """Return the trouble of a message that is too long."""
+    return Trouble(mark, "the message is too long", of_channel=False)
+
+
+_USUAL = (
+    Trouble("^(401|403|404|410) ", "the robot or its token is unknown: copy its address anew into url_file"),
+    too_long("^413 "),
+    Trouble("^429 ", "more messages than it takes, perhaps from other programs too: lower per_minute"),
+)
+"""What a status says where the service has no words of its own for it."""
+
+
+class ChatChannel(HttpChannel, Generic[_Config]):
     """A robot in a group of people."""
 
     service: ClassVar[str]
@@ -73,7 +106,7 @@ class ChatChannel(HttpChannel):
     dialect: ClassVar[Dialect]
     troubles: ClassVar[Sequence[Trouble]]
 
-    def __init__(self, config: ChatSettings, name: str, client: HttpClient, *, zone: tzinfo, clock: Clock) -> None:
+    def __init__(self, config: _Config, name: str, client: HttpClient, *, zone: tzinfo, clock: Clock) -> None:
         """Take the robot's settings and what is needed to reach it."""
         super().__init__(name, client, config, clock=clock)
         self._chat = config
@@ -82,32 +115,45 @@ class ChatChannel(HttpChannel):
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a group is one receiver
         """Return the message as JSON: as much as the service takes."""
         letter = self._wording.letter(notification)
-        if (keyword := getattr(self._chat, "keyword", "")) not in letter.subject:
-            letter = replace(letter, subject=f"{letter.subject} · {keyword}")
+        if isinstance(self._chat, SignedSettings) and self._chat.keyword not in letter.subject:
+            letter = replace(letter, subject=f"{letter.subject} · {self._chat.keyword}")
         pings = _pings(notification)
-        body = fitted(blocks_of(letter), lambda blocks: self._body(letter, blocks, pings=pings), self._fits)
-        return as_json(body)
+
+        def make(blocks: Sequence[Block]) -> Body:
+            return self._body(letter, [self.dialect.text(block) for block in blocks], pings=pings)
+
+        return as_json(fitted(blocks_of(letter), make, self._fits))
 
     @abstractmethod
-    def _body(self, letter: Letter, blocks: Sequence[Block], *, pings: bool) -> dict[str, object]:
-        """Return the message in the service's own form; `pings`: whether people may be mentioned."""
+    def _body(self, letter: Letter, texts: Sequence[str], *, pings: bool) -> Body:
+        """Return the message in the service's own form, from its headline and paragraphs; `pings`: people may be mentioned."""
 
     @abstractmethod
     def _verdict(self, answer: HttpAnswer) -> str | None:
         """Return code and words of a refusal; empty leaves it to the status; None: no answer of this service."""
 
-    def _fits(self, body: dict[str, object]) -> bool:
-        return len(as_json(body)) <= self.most
+    def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:
+        del delivery, now
+        return Post(self._chat.address, JSON, body)
 
-    def _text(self, blocks: Sequence[Block], between: str = "\n\n") -> str:
-        return between.join(map(self.dialect.text, blocks))
+    def _fits(self, body: Body) -> bool:
+        return self._size(body) <= self.most
+
+    def _size(self, body: Body) -> int:
+        """Return the size as the service counts it."""
+        return len(as_json(body))
 
     def _pace(self) -> RateLimiter:
         per_second, per_minute = self._chat.pace
         return shared_pace(self._chat.address, per_second=per_second, per_minute=per_minute)
 
     def _asked(self, answer: HttpAnswer) -> timedelta | None:
-        """Return the pause that the answer asks for."""
+        """Return the pause that the answer asks for, in a header or in its body."""
+        found = json_of(answer)
+        inner = found.get("parameters")
+        wish = found.get("retry_after") or (inner.get("retry_after") if isinstance(inner, dict) else None)
+        if isinstance(wish, int | float) and 0 < wish <= _LONGEST_WISH:
+            return timedelta(seconds=math.ceil(wish))
         return asked_pause(answer.headers, self._clock())
 
     def _refusal(self, answer: HttpAnswer) -> DeliveryError | None:
@@ -118,7 +164,7 @@ class ChatChannel(HttpChannel):
             return TemporaryDeliveryError(msg, maybe_taken=True, of_channel=True)
         if not verdict:
             return None
-        trouble = next((one for one in self.troubles if re.search(one.mark, verdict, re.IGNORECASE)), None)
+        trouble = next((one for one in (*self.troubles, *_USUAL) if re.search(one.mark, verdict, re.IGNORECASE)), None)
         if trouble is None:
             return TemporaryDeliveryError(f"{self.service} refuses the message ({said})", is_refusal=True)
         msg = f"{self.service}: {trouble.words} ({said})"
@@ -142,12 +188,23 @@ def json_of(answer: HttpAnswer) -> Mapping[str, object]:
     return found if isinstance(found, dict) else {}
 
 
+def by_status(answer: HttpAnswer) -> str:
+    """Return the verdict of a status that refuses, with the words beside it; empty for all others."""
+    refuses = answer.status // 100 == 4 and answer.status not in _OTHERWISE  # noqa: PLR2004 -- the client's fault
+    return f"{answer.status} {answer.excerpt}" if refuses else ""
+
+
 def code_in(answer: HttpAnswer, code: str, words: str) -> str | None:
     """Return the verdict of a robot that answers with a code, zero for success, and words."""
     found = json_of(answer)
     if code in found:
         return "" if found[code] == 0 else f"{found[code]} {found.get(words, '')}"
-    return None if answer.status // 100 == 2 else ""  # noqa: PLR2004 -- the successful ones
+    return None if answer.status // 100 == 2 else by_status(answer)  # noqa: PLR2004 -- the successful ones
+
+
+def utf_16_units(text: str) -> int:
+    """Return the length as services count it whose clients are written in JavaScript; never less than the characters."""
+    return len(text.encode("utf-16-le")) // 2
 
 
 def as_json(body: object) -> bytes:

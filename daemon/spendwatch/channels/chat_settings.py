@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -61,16 +61,92 @@ class RobotSettings(ChatSettings):
         return self.url.get_secret_value().strip() if self.url else ""
 
 
-class DingTalkConfig(RobotSettings):
-    """A custom robot in a DingTalk group."""
+class SignedSettings(RobotSettings):
+    """A robot that may verify signatures, or demand a keyword."""
 
-    usual_pace = (5, 20)
-    type: Literal["dingtalk"] = "dingtalk"
     secret_file: str | None = None
     secret: SecretStr | None = None
     """Where the robot verifies signatures. Never written in the file."""
     keyword: str = Field(default="", pattern=r"^[\w -]{0,40}$")
     """Where the robot accepts only messages with a keyword: is added to each that lacks it."""
     at: tuple[Mentioned, ...] = ()
-    """Mobile numbers or user ids that critical alerts mention."""
+    """Whom critical alerts mention."""
     at_all: bool = False
+
+    @property
+    def key(self) -> str:
+        """What signs; empty where nothing does."""
+        return self.secret.get_secret_value().strip() if self.secret else ""
+
+
+class DingTalkConfig(SignedSettings):
+    """A custom robot in a DingTalk group; `at`: mobile numbers or user ids."""
+
+    usual_pace = (5, 20)
+    type: Literal["dingtalk"] = "dingtalk"
+
+
+class FeishuConfig(SignedSettings):
+    """A custom bot in a group of Feishu or Lark; `at`: open ids."""
+
+    usual_pace = (5, 100)
+    type: Literal["feishu", "lark"] = "feishu"
+
+
+class WeComConfig(RobotSettings):
+    """A group robot of WeCom."""
+
+    usual_pace = (5, 20)
+    type: Literal["wecom"] = "wecom"
+    at: tuple[Mentioned, ...] = ()
+    """User ids that critical alerts mention."""
+
+
+class SlackConfig(RobotSettings):
+    """An incoming webhook of Slack."""
+
+    usual_pace = (1, 60)
+    type: Literal["slack"] = "slack"
+
+
+class TeamsConfig(RobotSettings):
+    """A workflow of Microsoft Teams that posts cards."""
+
+    usual_pace = (1, 60)
+    type: Literal["teams"] = "teams"
+
+
+class DiscordConfig(RobotSettings):
+    """A webhook of a Discord channel."""
+
+    usual_pace = (2, 30)
+    type: Literal["discord"] = "discord"
+
+
+class TelegramConfig(ChatSettings):
+    """A bot of Telegram that writes to one chat."""
+
+    usual_pace = (1, 20)
+    type: Literal["telegram"] = "telegram"
+    token_file: str | None = None
+    token: SecretStr | None = None
+    """Never written in the file: comes from `token_file` or the environment."""
+    chat: str = Field(pattern=r"^(-?[0-9]{1,20}|@[A-Za-z0-9_]{4,32})$")
+    server: str = "https://api.telegram.org"
+    """Another one where you run the bot API yourself."""
+
+    @model_validator(mode="after")
+    def _has_a_token(self) -> Self:
+        if self.token_file is None and self.token is None:
+            msg = "token_file is missing: write the token that BotFather gave you into a file, and the file's name here"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def address(self) -> str:
+        """Where messages go."""
+        token = self.token.get_secret_value().strip() if self.token else ""
+        return f"{self.server.rstrip('/')}/bot{token}/sendMessage"
+
+
+ChatConfig: TypeAlias = DingTalkConfig | FeishuConfig | WeComConfig | SlackConfig | TeamsConfig | DiscordConfig | TelegramConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, get_args
 
-from spendwatch.channels.chat_settings import ChatSettings, DingTalkConfig
+from spendwatch.channels.chat_settings import ChatConfig, ChatSettings
 from spendwatch.channels.console_settings import ConsoleConfig
 from spendwatch.channels.email_settings import EmailConfig
 from spendwatch.channels.exec_settings import ExecConfig
@@ -14,7 +14,7 @@ from spendwatch.fields import ByKey
 __all__ = ["ROBOTS", "ChannelConfig", "ChatSettings", "ConsoleConfig", "EmailConfig", "ExecConfig", "WebhookConfig"]
 
 ChannelConfig = Annotated[
-    EmailConfig | WebhookConfig | ExecConfig | ConsoleConfig | DingTalkConfig,
+    EmailConfig | WebhookConfig | ExecConfig | ConsoleConfig | ChatConfig,
     ByKey("type"),
 ]
 """`type` says which."""

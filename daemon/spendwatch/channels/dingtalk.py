@@ -6,33 +6,22 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
-from datetime import datetime, timedelta, tzinfo
-from typing import ClassVar
+from datetime import datetime, timedelta
 from urllib.parse import quote_plus
 
-from spendwatch.channels.blocks import Block
-from spendwatch.channels.chat import ChatChannel, Dialect, Trouble, code_in
+from spendwatch.channels.chat import COLOURS, JSON, Body, ChatChannel, Dialect, Trouble, code_in, of_content, too_long
 from spendwatch.channels.chat_settings import DingTalkConfig
-from spendwatch.channels.http_channel import HttpAnswer, HttpClient, Post
+from spendwatch.channels.http_channel import HttpAnswer, Post
 from spendwatch.channels.parts import Letter
 from spendwatch.domain.notification import Delivery
-from spendwatch.domain.period import Clock
-
-_LOOKALIKES = str.maketrans("<>@*`#~|\\", "＜＞＠＊｀＃～｜＼")
-_COLOURS = {"notice": "#1d4ed8", "warning": "#a44a04", "critical": "#b91c1c", "calm": "#15703a"}
 
 
-def plain(text: str) -> str:
-    """Return the text without markup, for a markdown that knows no escapes."""
-    return text.translate(_LOOKALIKES).replace("](", "］(")
-
-
-class DingTalkChannel(ChatChannel):
+class DingTalkChannel(ChatChannel[DingTalkConfig]):
     """A custom robot of DingTalk."""
 
     service = "DingTalk"
     most = 20_000
-    dialect: ClassVar = Dialect(plain, line="  \n")
+    dialect = Dialect(line="  \n")
     troubles = (
         Trouble("310000 .*keyword", "the robot accepts only messages with its keyword: write it as `keyword`"),
         Trouble("310000 .*timestamp", "the time of the request is wrong: set this machine's clock"),
@@ -53,35 +42,29 @@ class DingTalkChannel(ChatChannel):
             "the robot or its token is unknown: copy its address anew into url_file",
         ),
         Trouble("^400013 ", "the group was dissolved: add a robot to another group, and write its address into url_file"),
-        Trouble("^460101 |too long", "the message is too long", of_channel=False),
-        Trouble("^(43010[1-4]|40035|43004|400105) ", "it does not accept the content of this message", of_channel=False),
+        too_long("^460101 |too long"),
+        of_content("^(43010[1-4]|40035|43004|400105) "),
         Trouble("^-1 ", "it is busy"),
     )
 
-    def __init__(self, config: DingTalkConfig, name: str, client: HttpClient, *, zone: tzinfo, clock: Clock) -> None:
-        """Take the robot's settings and what is needed to reach it."""
-        super().__init__(config, name, client, zone=zone, clock=clock)
-        self._config = config
-
-    def _body(self, letter: Letter, blocks: Sequence[Block], *, pings: bool) -> dict[str, object]:
-        head, *rest = map(self.dialect.text, blocks)
-        text = "\n\n".join((f'<font color="{_COLOURS[letter.tone]}">{head.removeprefix("### ")}</font>', *rest))
-        people = self._config.at if pings else ()
+    def _body(self, letter: Letter, texts: Sequence[str], *, pings: bool) -> Body:
+        head = f'### <font color="{COLOURS[letter.tone]}">{texts[0]}</font>'
+        people = self._chat.at if pings else ()
         mobiles = [one for one in people if one.lstrip("+").replace("-", "").isdigit()]
         at = {"atMobiles": mobiles, "atUserIds": [one for one in people if one not in mobiles]}
-        mentions = "".join(f"\n\n@{one}" for one in people)
+        mentions = [" ".join(f"@{one}" for one in people)] if people else []
         return {
             "msgtype": "markdown",
-            "markdown": {"title": letter.subject, "text": f"### {text}{mentions}"},
-            "at": {**at, "isAtAll": pings and self._config.at_all},
+            "markdown": {"title": letter.subject, "text": "\n\n".join((head, *texts[1:], *mentions))},
+            "at": {**at, "isAtAll": pings and self._chat.at_all},
         }
 
     def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:  # noqa: ARG002 -- the robot takes no id
         url = self._chat.address
-        if self._config.secret:
-            secret, moment = self._config.secret.get_secret_value().strip(), str(int(now.timestamp() * 1000))
+        if secret := self._chat.key:
+            moment = str(int(now.timestamp() * 1000))
             url += f"{'&' if '?' in url else '?'}timestamp={moment}&sign={quote_plus(signature(secret, moment))}"
-        return Post(url, {"content-type": "application/json; charset=utf-8"}, body)
+        return Post(url, JSON, body)
 
     def _verdict(self, answer: HttpAnswer) -> str | None:
         return code_in(answer, "errcode", "errmsg")

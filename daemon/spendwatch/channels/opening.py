@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from spendwatch.addresses import Network
-from spendwatch.channels.chat_settings import DingTalkConfig
+from spendwatch.channels import chat_settings as chats
+from spendwatch.channels.chat import ChatChannel
 from spendwatch.channels.config import ChannelConfig, ConsoleConfig, EmailConfig, ExecConfig, WebhookConfig
 from spendwatch.channels.console import ConsoleChannel
 from spendwatch.channels.dingtalk import DingTalkChannel
+from spendwatch.channels.discord import DiscordChannel
 from spendwatch.channels.email import EmailChannel
 from spendwatch.channels.exec import ExecChannel
+from spendwatch.channels.feishu import FeishuChannel
 from spendwatch.channels.http_channel import HttpChannel, HttpClient
+from spendwatch.channels.slack import SlackChannel
+from spendwatch.channels.teams import TeamsChannel
+from spendwatch.channels.telegram import TelegramChannel
 from spendwatch.channels.webhook import WebhookChannel
+from spendwatch.channels.wecom import WeComChannel
 from spendwatch.domain.period import Clock
 
 AnyChannel: TypeAlias = EmailChannel | HttpChannel | ExecChannel | ConsoleChannel
+
+_CHATS: Mapping[type[chats.ChatSettings], type[ChatChannel[Any]]] = {
+    chats.DingTalkConfig: DingTalkChannel,
+    chats.FeishuConfig: FeishuChannel,
+    chats.WeComConfig: WeComChannel,
+    chats.SlackConfig: SlackChannel,
+    chats.TeamsConfig: TeamsChannel,
+    chats.DiscordConfig: DiscordChannel,
+    chats.TelegramConfig: TelegramChannel,
+}
 
 
 def open_channel(
@@ -39,5 +56,5 @@ def open_channel(
             return ExecChannel(config, name, zone=zone)
         case ConsoleConfig():
             return ConsoleChannel(config, name, zone=zone)
-        case DingTalkConfig():
-            return DingTalkChannel(config, name, client, zone=zone, clock=clock)
+        case chats.ChatSettings():
+            return _CHATS[type(config)](config, name, client, zone=zone, clock=clock)

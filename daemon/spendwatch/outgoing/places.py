@@ -55,7 +55,7 @@ class Place:
         """What a quotation must not repeat: path and query, whole and in parts, as sent and as meant; the longest first."""
         target = self.url.raw_path.decode("ascii")
         whole = (target, *target.partition("?")[::2])
-        parts = (part for part in re.split(r"/|[?&;](?:[^=&;]*=)?", target) if len(part) >= _SHORTEST_SECRET)
+        parts = (part for part in re.split(r"[/:]|[?&;](?:[^=&;]*=)?", target) if len(part) >= _SHORTEST_SECRET)
         texts = {form for text in (*whole, *parts) for form in (text, unquote_plus(text)) if len(form.strip("/?")) > 1}
         return tuple(sorted(texts, key=len, reverse=True))
 

@@ -10,6 +10,7 @@ from itertools import count, takewhile
 
 from pydantic import BaseModel
 
+from spendwatch.channels.config import ChatSettings
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.money import EXACT, Currency, plain
 from spendwatch.domain.policy import AccountPolicy, ChannelName, FinerBudget, Policies, Threshold, WorkspacePolicy, channels_of
@@ -30,19 +31,21 @@ _A_KEY = "an API key itself stands here: it is a secret; write its id, as bills 
 _STILL_DRAFT = "still the placeholder of `init`: write the id that your bills show"
 
 _ROBOTS = {
-    "dingtalk.com": "DingTalk",
-    "feishu.cn": "Feishu",
-    "larksuite.com": "Lark",
-    "qyapi.weixin.qq.com": "WeCom",
-    "hooks.slack.com": "Slack",
-    "webhook.office.com": "Microsoft Teams",
-    "outlook.office.com": "Microsoft Teams",
-    "logic.azure.com": "Microsoft Teams",
-    "api.powerplatform.com": "Microsoft Teams",
-    "discord.com": "Discord",
-    "discordapp.com": "Discord",
-    "api.telegram.org": "Telegram",
+    "dingtalk.com": "dingtalk",
+    "feishu.cn": "feishu",
+    "larksuite.com": "lark",
+    "qyapi.weixin.qq.com": "wecom",
+    "hooks.slack.com": "slack",
+    "webhook.office.com": "teams",
+    "outlook.office.com": "teams",
+    "logic.azure.com": "teams",
+    "api.powerplatform.com": "teams",
+    "discord.com": "discord",
+    "discordapp.com": "discord",
+    "api.telegram.org": "telegram",
 }
+"""Types of channels by the hosts of their services."""
+_SAME = {"lark": "feishu"}
 _NICKNAMES = {"RMB": "CNY", "CNH": "CNY", "NTD": "TWD", "YEN": "JPY"}
 _USUAL = ("CNY", "USD", "EUR", "HKD", "SGD", "JPY")
 _CODES = (
@@ -118,8 +121,11 @@ class Examined:
             if name not in used and not config.digest.schedules:
                 yield _warning(self.main, ("channels", name), UNUSED, at_key=True)
             if config.type == "webhook" and (robot := _robot(config.url)):
-                why = f"a {robot} chat robot does not accept the JSON of a webhook: put a service in between that translates it"
+                why = f"a chat robot does not accept the JSON of a webhook: write type: {robot}, and its address into a file"
                 yield _warning(self.main, ("channels", name, "url"), why)
+            robot = _robot(config.address) if isinstance(config, ChatSettings) else ""
+            if robot and _SAME.get(robot, robot) != _SAME.get(config.type, config.type):
+                yield _warning(self.main, ("channels", name, "type"), f"the address is one of type: {robot}")
 
     def _names(self) -> Iterator[ConfigMistake]:
         """Yield names that two ids share, or that their workspace's file overrides, and keys that stand where ids belong."""

@@ -1,0 +1,60 @@
+"""Notifies a group of Feishu or Lark through its custom bot: a card, signed over the time of the attempt."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from spendwatch.channels.chat import Body, ChatChannel, Dialect, Trouble, as_json, code_in, of_content
+from spendwatch.channels.chat_settings import FeishuConfig
+from spendwatch.channels.http_channel import HttpAnswer, Post
+from spendwatch.channels.parts import Letter
+from spendwatch.domain.notification import Delivery
+
+_COLOURS = {"notice": "blue", "warning": "orange", "critical": "red", "calm": "green"}
+_SIGNATURE_BYTES = 100
+"""Time and signature come to the stored card at each attempt."""
+
+
+class FeishuChannel(ChatChannel[FeishuConfig]):
+    """A custom bot of Feishu or Lark."""
+
+    service = "Feishu"
+    most = 20_000 - _SIGNATURE_BYTES
+    dialect = Dialect()
+    troubles = (
+        Trouble("^19024 |key words", "the bot accepts only messages with its keyword: write it as `keyword`"),
+        Trouble("^19021 |sign match", "the signature is wrong: write the bot's secret into secret_file, and check the clock"),
+        Trouble("^19022 |ip not allowed", "the bot does not accept this machine's public address: add it to the bot's IP list"),
+        Trouble("^19001 |token invalid", "the bot was removed or its address is wrong: copy it anew into url_file"),
+        Trouble("^19007 ", "the bot is disabled: enable it in the group"),
+        Trouble("^11232 |frequen|too many", "more messages than it takes", pause=timedelta(minutes=1)),
+        of_content("^(19002|9499|11246|230099|2[0-9]{5}) |too large"),
+    )
+
+    def _body(self, letter: Letter, texts: Sequence[str], *, pings: bool) -> Body:
+        people = [*self._chat.at, *(["all"] if self._chat.at_all else [])] if pings else []
+        mentions = [" ".join(f"<at id={one}></at>" for one in people)] if people else []
+        head = {"title": {"tag": "plain_text", "content": letter.subject}, "template": _COLOURS[letter.tone]}
+        elements = [{"tag": "markdown", "content": text} for text in (*texts[1:], *mentions)]
+        card = {"config": {"wide_screen_mode": True}, "header": head, "elements": elements}
+        return {"msg_type": "interactive", "card": card}
+
+    def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:
+        moment = str(int(now.timestamp()))
+        if secret := self._chat.key:
+            body = as_json({"timestamp": moment, "sign": signature(secret, moment), **json.loads(body)})
+        return super()._request(delivery, body, now)
+
+    def _verdict(self, answer: HttpAnswer) -> str | None:
+        found = code_in(answer, "code", "msg")
+        return code_in(answer, "StatusCode", "StatusMessage") if found is None else found
+
+
+def signature(secret: str, moment: str) -> str:
+    """Return the signature over a time in seconds: the key is what others sign, and nothing is signed by it."""
+    return base64.b64encode(hmac.new(f"{moment}\n{secret}".encode(), b"", hashlib.sha256).digest()).decode()
