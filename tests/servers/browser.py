@@ -17,7 +17,7 @@ PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 
 
 class Browser:
-    """One page of a browser that can reach nothing; it is talked to over two pipes."""
+    """One page of a browser that can reach nothing but this machine; it is talked to over two pipes."""
 
     def __init__(self, place: Path) -> None:
         """Start it; its profile and its pages are written to `place`."""
@@ -27,7 +27,7 @@ class Browser:
         their_orders, writes = os.pipe()
         command = (
             'exec "$0" --headless --no-sandbox --hide-scrollbars --disable-gpu --disable-dev-shm-usage --remote-debugging-pipe '
-            '--host-resolver-rules="MAP * ~NOTFOUND" --user-data-dir="$1" about:blank '
+            '--host-resolver-rules="MAP * ~NOTFOUND, EXCLUDE 127.0.0.1" --user-data-dir="$1" about:blank '
             f"3<&{their_orders} 4>&{their_answers} >/dev/null 2>&1"
         )
         self._process = subprocess.Popen(
@@ -37,10 +37,13 @@ class Browser:
         os.close(their_answers)
         self._answers, self._orders = os.fdopen(reads, "rb"), os.fdopen(writes, "wb", 0)
         self._rest = b""
+        self.requests: list[str] = []
+        """The address of everything that pages asked for since they were shown."""
         (target,) = (one for one in self._ask("Target.getTargets")["targetInfos"] if one["type"] == "page")
         attached = self._ask("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self._session: str | None = attached["sessionId"]
         self._ask("Page.enable")
+        self._ask("Network.enable")
 
     def __enter__(self) -> Self:
         return self
@@ -55,17 +58,22 @@ class Browser:
         """Load the page as a window of that width and a reader of that taste have it."""
         page = self._place / "page.html"
         page.write_text(html, encoding="utf-8")
+        self.open(page.as_uri(), width=width, is_dark=is_dark, scale=scale)
+
+    def open(self, url: str, *, width: int, is_dark: bool, scale: float = 1) -> None:
+        """The same with a page of this machine."""
+        self.requests.clear()
         looks = [{"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}]
         self._ask("Emulation.setEmulatedMedia", features=looks)
         size = {"width": width, "height": 100, "deviceScaleFactor": scale, "mobile": False}
         self._ask("Emulation.setDeviceMetricsOverride", **size)
-        self._ask("Page.navigate", url=page.as_uri())
-        while self.evaluate("document.readyState + location.href") != f"complete{page.as_uri()}":
+        self._ask("Page.navigate", url=url)
+        while self.evaluate("document.readyState + location.href") != f"complete{url}":
             pass
 
     def evaluate(self, script: str) -> Any:  # noqa: ANN401 -- whatever a script gives
         """Return what the script gives, as JSON can write it."""
-        answer = self._ask("Runtime.evaluate", expression=script, returnByValue=True)
+        answer = self._ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
@@ -84,6 +92,8 @@ class Browser:
         self._orders.write(json.dumps(order).encode() + b"\0")
         while True:
             answer = json.loads(self._next())
+            if answer.get("method") == "Network.requestWillBeSent":
+                self.requests.append(answer["params"]["request"]["url"])
             if answer.get("id") == number:
                 assert "error" not in answer, answer
                 found = answer["result"]

@@ -65,6 +65,7 @@ def play(house: WebHouse) -> None:
     house.month.collect()
     house.home.now += timedelta(minutes=5)
     asyncio.run(house.month.app.deliver(ChannelName("screen")))
+    house.month.app.store.database.lock_for_life()
     house.month.app.beat()
 
 
@@ -75,4 +76,59 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebHouse]:
     furnish(home)
     with ReadingProcess(tmp_path_factory.mktemp("reading")) as reader, web_house(home, reader) as house:
         play(house)
+        yield house
+
+
+PAYLOADS = (
+    "<script>window.hit=1</script>",
+    "<img src=x onerror=window.hit=1>",
+    '"><svg onload=window.hit=1>',
+    "'-window.hit=1-'",
+    "javascript:window.hit=1",
+    "</title><script>window.hit=1</script>",
+    "<iframe src=//evil.example>",
+    "{{ 7 * 7 }}",
+    "{% for x in y %}",
+    "<style>@import url(//evil.example/x.css)</style>",
+    "<link rel=stylesheet href=//evil.example>",
+    "&lt;script&gt;window.hit=1",
+    "<base href=//evil.example>",
+    "<form action=//evil.example>",
+    "<a href=javascript:window.hit=1>x",
+    "\u202e<script>window.hit=1",
+    "<!--",
+    "]]><script>window.hit=1</script>",
+    "<meta http-equiv=refresh content=0;url=//evil.example>",
+    "<object data=//evil.example>",
+)
+"""What an attacker may call a model, a key, a tag or a workspace."""
+
+
+def hostile_lines() -> Iterator[dict[str, str]]:
+    """Yield two hundred lines, each with a hostile name in each place where a bill has names."""
+    for number in range(200):
+        name = f"{PAYLOADS[number % len(PAYLOADS)]}{number}"
+        model, kind = name.replace(";", ","), name.replace(";", ",")
+        yield a_line(
+            line_id=f"hostile_{number}",
+            day=f"202609{number % 19 + 1:02d}",
+            amount=f"{number + 1}.5",
+            workspace=f"llm-{number:04d}{model}",
+            model=model,
+            type=kind,
+            channel=model,
+            api_key=f"{number}{model}",
+            tags=f"key:team value:{model}",
+        )
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebHouse]:
+    """A month of hostile names, served."""
+    home = MonthHome(tmp_path_factory.mktemp("hostile"))
+    furnish(home)
+    with ReadingProcess(tmp_path_factory.mktemp("reading")) as reader, web_house(home, reader) as house:
+        house.month.drop(list(hostile_lines()))
+        home.put("<script>window.hit=1<img src=x>.csv", b"no bill")
+        house.month.collect()
         yield house

@@ -17,6 +17,7 @@ from spendwatch.settings.web_settings import WebPart
 from spendwatch.web import api
 from spendwatch.web.forms import form_of
 from spendwatch.web.guard import Guard
+from spendwatch.web.pages import Pages
 from spendwatch.web.problems import on_problem
 from spendwatch.web.reading import Reader
 from spendwatch.web.rendering import page, static
@@ -30,6 +31,7 @@ def create_app(app: App, web: WebPart, more: Iterable[BaseRoute] = ()) -> Starle
             Route("/login", _login, methods=["GET", "POST"]),
             Route("/static/{name}", static),
             *api.routes(reader),
+            *Pages(reader).routes(),
             *more,
         ],
         middleware=[Middleware(Guard, web=web)],

@@ -1,0 +1,73 @@
+"""How pages write amounts, moments, durations and names, in the language of the reader and the billing time zone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
+
+from markupsafe import Markup
+
+from spendwatch.channels.chinese import CHINESE
+from spendwatch.channels.english import ENGLISH
+from spendwatch.channels.language import Language
+from spendwatch.channels.phrases import Phrases
+from spendwatch.channels.wording import Wording
+from spendwatch.domain.commodity import Category
+from spendwatch.domain.money import Money, percent, plain, shown
+from spendwatch.domain.notification import Notification
+from spendwatch.domain.period import BillingPeriod, duration_text
+
+_TAG = re.compile(r"^\[[^\]]*\]\s*")
+"""How grave a message is, which pages show beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """One reader's way of reading."""
+
+    language: Language
+    zone: tzinfo
+    texts: Mapping[str, str]
+
+    @property
+    def phrases(self) -> Phrases:
+        """The words that messages have in this language."""
+        return CHINESE if self.language is Language.ZH else ENGLISH
+
+    def money(self, money: Money | None, unit: bool = True) -> Markup:  # noqa: FBT001, FBT002 -- for templates
+        """Return an amount as people read it; programs find it exactly."""
+        if money is None:
+            return Markup("?")
+        written = money.written(f"{money.currency} ") if unit else shown(money.amount)
+        return Markup('<data value="{}">{}</data>').format(plain(money.amount), written.replace(" ", "\xa0"))
+
+    def share(self, share: Decimal | None) -> Markup:
+        """Return a share in percent, rounded down."""
+        return Markup("–") if share is None else Markup('<data value="{}">{}</data>').format(plain(share), percent(share))
+
+    def when(self, moment: datetime | None) -> Markup | str:
+        """Return a moment in the billing zone."""
+        if moment is None:
+            return self.texts["never"]
+        local = moment.astimezone(self.zone)
+        return Markup('<time datetime="{}">{}</time>').format(local.isoformat(timespec="seconds"), f"{local:%Y-%m-%d %H:%M}")
+
+    def age(self, age: timedelta) -> str:
+        """Return a duration in its two largest units."""
+        words = duration_text(max(age, timedelta())).split()[:2]
+        return "".join(self.phrases.units.get(word, f" {word}") for word in words).strip()
+
+    def month(self, period: BillingPeriod) -> str:
+        """Return the name of a month."""
+        return self.phrases.months[period.month - 1].format(year=period.year)
+
+    def category(self, name: str) -> str:
+        """Return what a category of charges is called."""
+        return self.phrases.categories[Category(name)]
+
+    def said(self, notification: Notification) -> str:
+        """Return what a message says, in one line."""
+        return _TAG.sub("", Wording(self.language, self.zone).summary(notification))

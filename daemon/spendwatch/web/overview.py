@@ -1,0 +1,197 @@
+"""What the overview shows beside `status`: the course of the month, how each workspace goes, and what the money went to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from glob import escape
+
+from markupsafe import Markup
+
+from spendwatch.domain.balance import Position
+from spendwatch.domain.money import EXACT, Money, exact_sum, exact_sums, share_of
+from spendwatch.domain.period import BillingPeriod, DaySpan
+from spendwatch.domain.policy import AccountPolicy
+from spendwatch.domain.scope import TAG, Dimension, parse_tags
+from spendwatch.domain.thresholds import levels_of
+from spendwatch.jobs.overview import AccountOverview, Overview
+from spendwatch.jobs.spend_report import CATEGORY, SpendQuery, SpendReport
+from spendwatch.web.charts import MonthChart, sparkline
+from spendwatch.web.formats import Formats
+from spendwatch.web.reading import Reader
+
+TOPS = (Dimension.MODEL, Dimension.API_KEY, Dimension.TYPE, Dimension.CHANNEL)
+_MOST_TAGS = 2
+_WEEK = 7
+_SHOWN_BEFORE = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What one day cost, and the month until its end."""
+
+    day: date
+    spend: Money
+    total: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How the spend of an account or a workspace goes."""
+
+    days: tuple[Day, ...]
+    categories: tuple[str, ...]
+    """The largest first, as the chart colours them."""
+    chart: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """The last weeks of a workspace."""
+
+    spark: Markup
+    change: Decimal | None
+    """The last seven known days beside the seven before: 0.25 is a quarter more."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """One account on the page."""
+
+    line: AccountOverview
+    course: Course
+    trends: Mapping[str, Trend]
+    tops: Sequence[tuple[str, SpendReport]]
+    terms: Sequence[tuple[str, str, Money]]
+    """The balance as a sum: sign, name of the text, amount."""
+
+
+def account_views(overview: Overview, reader: Reader, formats: Formats) -> Iterator[AccountView]:
+    """Yield the accounts of an overview."""
+    policies = {policy.account: policy for policy in reader.settings.policies.accounts}
+    for number, line in enumerate(overview.accounts):
+        asked = Asked(reader, overview.period, (("account", escape(line.account)),))
+        daily = asked.daily(line)
+        yield AccountView(
+            line=line,
+            course=course_of(line, policies.get(line.account), asked, daily, formats, number=number),
+            trends={workspace: _trend(spent, line, reader) for workspace, spent in daily.items()},
+            tops=list(asked.tops()),
+            terms=tuple(_terms(line.balance)) if line.balance else (),
+        )
+
+
+_Daily = Mapping[str, Mapping[tuple[date, str], Decimal]]
+"""By workspace, what each day and category cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A part of a month, of which figures are asked for."""
+
+    reader: Reader
+    period: BillingPeriod
+    filters: tuple[tuple[str, str], ...]
+
+    def by(self, *columns: str, span: DaySpan | None = None) -> SpendReport:
+        """Return its spend by these columns, as `report` does."""
+        settings, ledger = self.reader.settings, self.reader.store.ledger
+        query = SpendQuery(ledger, settings.policies, settings.zone, settings.policies.products, columns, self.filters)
+        return query.report(span or DaySpan.of_months(self.period))
+
+    def daily(self, line: AccountOverview) -> _Daily:
+        """Return what each day cost, from some days before the month on."""
+        month = DaySpan.of_months(self.period)
+        found: dict[str, dict[tuple[date, str], Decimal]] = {}
+        for row in self.by(
+            Dimension.WORKSPACE, Dimension.DAY, CATEGORY, span=DaySpan(month.first - _SHOWN_BEFORE, month.end)
+        ).rows:
+            workspace, day, category = row.values
+            if row.split.total.currency == line.currency:
+                found.setdefault(workspace, {})[date.fromisoformat(day), category] = row.split.total.amount
+        return found
+
+    def tops(self) -> Iterator[tuple[str, SpendReport]]:
+        """Yield the spend by each of the usual columns, and by the tags with the most of it."""
+        sums = self.reader.store.ledger.spend(self.period, (Dimension.TAGS,), products=self.reader.settings.policies.products)
+        keys = Counter[str]()
+        for spent in sums:
+            keys.update(dict.fromkeys(parse_tags(spent.values[Dimension.TAGS]), spent.lines))
+        for column in (*TOPS, *(f"{TAG}{key}" for key, _ in keys.most_common(_MOST_TAGS))):
+            found = self.by(column)
+            if any(row.values[0] for row in found.rows):
+                yield column, found
+
+
+def course_of(
+    line: AccountOverview, policy: AccountPolicy | None, asked: Asked, daily: _Daily, formats: Formats, *, number: int
+) -> Course:
+    """Return the days of the month up to the last that any bill tells of, and their chart."""
+    period, texts = asked.period, formats.texts
+    spent = exact_sums((key, amount) for days in daily.values() for key, amount in days.items() if key[0] in period)
+    sizes = exact_sums((category, amount) for (_, category), amount in spent.items())
+    categories = tuple(sorted(sizes, key=lambda one: -sizes[one]))
+    known = _known_days(line, asked, max((day for day, _ in spent), default=date.min))
+    parts = [[spent.get((day, category), Decimal(0)) for category in categories] for day in known]
+    days, total = [], Decimal(0)
+    for day, amounts in zip(known, parts, strict=True):
+        total = EXACT.add(total, cost := exact_sum(amounts))
+        days.append(Day(day, Money(cost, line.currency), Money(total, line.currency)))
+    levels = [(level.label, level.at, "") for level in levels_of(policy.thresholds, policy.budget)] if policy else []
+    likely = line.forecast
+    name = line.name or line.account
+    chart = MonthChart(
+        title=f"{texts['cumulative']}: {name}, {formats.month(period)}, {line.currency}",
+        description=texts["chart_text"].format(spend=days[-1].total if days else "–", day=days[-1].day if days else "–"),
+        days=period.days,
+        daily=parts,
+        levels=levels or ([("100%", line.budget.amount, "")] if line.budget else []),
+        band=(likely.low.amount, likely.likely.amount, likely.high.amount) if likely else None,
+    )
+    return Course(tuple(days), categories, chart.svg(f"chart-{number}"))
+
+
+def _known_days(line: AccountOverview, asked: Asked, charged: date) -> list[date]:
+    """Return the days of the month that bills tell of: what comes after the last one is not zero but unknown."""
+    if line.data_until is None:
+        return []
+    # Data reach to the end of a day: the moment after it belongs to the next one.
+    last = max(charged, (line.data_until - timedelta(microseconds=1)).astimezone(asked.reader.settings.zone).date())
+    first = asked.period.first_day
+    return [first + timedelta(days=number) for number in range(asked.period.days) if first + timedelta(days=number) <= last]
+
+
+def _trend(spent: Mapping[tuple[date, str], Decimal], line: AccountOverview, reader: Reader) -> Trend:
+    if line.data_until is None:
+        return Trend(Markup(""), None)
+    last = (line.data_until - timedelta(microseconds=1)).astimezone(reader.settings.zone).date()
+    days = [last - timedelta(days=back) for back in reversed(range(_SHOWN_BEFORE.days))]
+    by_day = exact_sums((day, amount) for (day, _), amount in spent.items())
+    daily = [by_day.get(day, Decimal(0)) for day in days]
+    now, before = exact_sum(daily[-_WEEK:]), exact_sum(daily[-2 * _WEEK : -_WEEK])
+    return Trend(sparkline(daily), share_of(EXACT.subtract(now, before), before))
+
+
+def _terms(balance: Position) -> Iterable[tuple[str, str, Money]]:
+    """Yield what the available balance is made of."""
+    reading = balance.reading
+    if reading.cash is None:
+        if reading.reported is not None:
+            yield "", "reported", reading.reported
+    else:
+        yield "", "cash", reading.cash
+        yield "+", "credit", reading.credit or Money.zero(balance.currency)
+        if reading.credit_refund is not None:
+            yield "+", "credit_refund", reading.credit_refund
+        current, previous = balance.unsettled_current, balance.unsettled_previous
+        if current is not None and previous is not None:
+            yield "−", "unsettled_current", current
+            yield "−", "unsettled_previous", previous
+        elif balance.unsettled is not None:
+            yield "−", "unsettled", balance.unsettled
+    if balance.spent_since is not None:
+        yield "−", "spent_since", balance.spent_since
+    yield "=", "available", balance.available

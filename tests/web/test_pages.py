@@ -1,0 +1,206 @@
+"""The pages as a browser shows them, and every number on them beside what the commands say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import axe_core_python
+import pytest
+
+from browser import PROGRAM, Browser
+from servers_web import WebHouse
+from spendwatch.channels.language import Language
+from spendwatch.web.rendering import texts
+
+ARTEFACTS = Path(__file__).parents[1] / "artefacts"
+AXE = Path(axe_core_python.__file__).parent / "axe.min.js"
+WIDTHS = (1280, 768, 360)
+HTML = "text/html"
+LARGEST = 120_000
+needs_chromium = pytest.mark.skipif(not PROGRAM, reason="needs Chromium")
+
+PAGES = {"overview": "/", "overview-before": "/?month=2026-08"}
+
+
+class Figures(HTMLParser):
+    """Collects the exact values of a page by where they stand: account, row, name."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: dict[tuple[str, ...], str] = {}
+        self.every: list[tuple[str, str]] = []
+        """Each value with the text that people read."""
+        self._account = self._row = self._of = self._value = ""
+        self._cells = 0
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if "data-account" in given:
+            self._account, self._row = given["data-account"], ""
+        if tag in {"table", "dl", "section"}:
+            self._row = given.get("data-by", "")
+        for name in ("data-workspace", "data-day"):
+            if name in given:
+                self._row, self._cells = given[name] or "-", 0
+        self._of = given.get("data-of", self._of)
+        if tag == "data":
+            self._value = given["value"]
+            self._cells += 1
+            self.found.setdefault((self._account, self._row, self._of or str(self._cells)), self._value)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in {"td", "span"}:
+            self._of = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._value:
+            self.every.append((self._value, data))
+            self._value = ""
+
+
+def dig(document: Any, path: str) -> Any:  # noqa: ANN401 -- JSON
+    for part in path.split("."):
+        document = document[part] if document is not None else None
+    return document
+
+
+@pytest.mark.parametrize("month", ["2026-09", "2026-08"])
+def test_every_number_of_the_overview_is_that_of_the_commands(scene: WebHouse, month: str) -> None:
+    page = scene.get(f"/?month={month}", accept=HTML)
+    assert page.status_code == 200
+    found = Figures(page.text).found
+    status = scene.home.json("status", "--month", month)
+    (account,) = status["accounts"]
+    checked = 0
+    names = {"spend": "spend", "budget": "budget", "forecast.likely": "forecast.likely", "forecast.low": "forecast.low"}
+    names |= {"forecast.high": "forecast.high", "balance.available": "balance.available", "balance.cash": "balance.cash"}
+    names |= {"balance.credit": "balance.credit", "balance.unsettled_current": "balance.unsettled_current"}
+    for of, path in names.items():
+        if (value := dig(account, path)) is not None:
+            assert found[account["account"], "", of] == value, of
+            checked += 1
+    for line in account["workspaces"]:
+        row = line["workspace"] or "-"
+        for of in ("spend", "budget", "used", "forecast.likely"):
+            if (value := dig(line, of)) is not None:
+                assert found[account["account"], row, of] == value, (row, of)
+                checked += 1
+    days = scene.home.json("report", "--month", month, "--by", "day")["rows"]
+    for day in days:
+        assert found[account["account"], day["day"], "1"] == day["spend"]
+        checked += 1
+    assert checked >= 40
+    assert found[account["account"], days[-1]["day"], "2"] == account["spend"], "the last day's total is the month's"
+
+
+def test_what_the_money_went_to_is_that_of_report(scene: WebHouse) -> None:
+    page = scene.get("/", accept=HTML).text
+    tables = dict(re.findall(r'(?s)<table data-by="([^"]+)">(.*?)</table>', page))
+    assert set(tables) == {"model", "api_key", "type", "tag:team"}
+    for column, table in tables.items():
+        rows = scene.home.json("report", "--by", column)["details"]
+        shown = [value for value, _ in Figures(table).every]
+        assert shown[0::2] == [row["spend"] for row in rows]
+        assert shown[1::2] == [row["share"] for row in rows]
+
+
+def test_what_people_read_is_the_exact_value_rounded(scene: WebHouse) -> None:
+    pairs = Figures(scene.get("/", accept=HTML).text).every
+    assert len(pairs) > 80
+    for value, text in pairs:
+        number = text.replace("CNY", "").replace("\xa0", "").replace(",", "").replace("−", "-")
+        exact = float(value)
+        if number.endswith("%"):
+            assert 0 <= abs(exact) * 100 - abs(float(number[:-1])) < 1
+        elif not number.startswith("<"):
+            assert abs(float(number) - exact) <= 0.005
+
+
+def test_every_text_is_in_both_languages_and_every_text_is_used() -> None:
+    english, chinese = texts(Language.EN), texts(Language.ZH)
+    assert set(english) == set(chinese)
+    for name, text in english.items():
+        assert text.strip()
+        assert chinese[name].strip(), name
+        assert re.findall(r"{\w+}", text) == re.findall(r"{\w+}", chinese[name]) or set(re.findall(r"{\w+}", text)) == set(
+            re.findall(r"{\w+}", chinese[name])
+        ), name
+    package = files("spendwatch.web")
+    sources = [one for folder in (package, package.joinpath("templates")) for one in folder.iterdir()]
+    written = "".join(one.read_text() for one in sources if one.name.endswith((".j2", ".py")))
+    asked = set(re.findall(r"\bt\.(\w+)", written)) | set(re.findall(r"texts\[.(\w+).\]", written))
+    assert asked <= set(english)
+
+
+@pytest.mark.parametrize(("header", "query", "language"), [
+    ("zh-CN,zh;q=0.9,en;q=0.8", "", "zh-CN"), ("en-GB", "", "en"), ("", "", "en"),
+    ("en", "?lang=zh", "zh-CN"), ("zh", "?lang=en", "en"),
+])  # fmt: skip
+def test_the_language_is_that_of_the_browser_or_the_one_asked_for(
+    scene: WebHouse, header: str, query: str, language: str
+) -> None:
+    page = scene.get(f"/{query}", **{"accept-language": header, "accept": HTML})
+    assert f'<html lang="{language}">' in page.text
+    assert ("费用去向" in page.text) == (language == "zh-CN")
+
+
+def test_a_language_chosen_once_stays(scene: WebHouse) -> None:
+    with scene.client(accept=HTML) as client:
+        client.get("/?lang=zh")
+        assert "费用去向" in client.get("/").text
+
+
+def test_pages_are_small_and_files_are_kept_for_good_under_a_name_that_changes_with_them(scene: WebHouse) -> None:
+    page = scene.get("/", accept=HTML)
+    weight = len(page.content)
+    for name in re.findall(r'"(/static/[^"]+)"', page.text):
+        file = scene.get(name)
+        assert "immutable" in file.headers["cache-control"]
+        weight += len(file.content)
+    assert weight < LARGEST
+    assert page.headers["cache-control"] == "no-store"
+    assert scene.get("/static/page.0123456789abcdef.css").status_code == 404
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("browser")) as found:
+        yield found
+
+
+@needs_chromium
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_every_page_fits_every_width_reaches_nothing_else_and_can_be_read_by_all(
+    scene: WebHouse, browser: Browser, name: str, language: Language
+) -> None:
+    ARTEFACTS.mkdir(exist_ok=True)
+    url = f"{scene.url}{PAGES[name]}{'&' if '?' in PAGES[name] else '?'}lang={language}"
+    for is_dark in (False, True):
+        for width in WIDTHS:
+            browser.open(url, width=width, is_dark=is_dark)
+            style = f"{width}-{'dark' if is_dark else 'light'}"
+            (ARTEFACTS / f"web-{name}-{language}-{style}.png").write_bytes(browser.picture())
+            root = browser.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+            assert root[0] <= root[1], f"{style}: no scrolling sideways"
+            assert all(one.startswith((scene.url, "data:")) for one in browser.requests), browser.requests
+        browser.evaluate(AXE.read_text())
+        found = browser.evaluate("axe.run().then(found => found.violations.map(one => [one.id, one.nodes[0].html]))")
+        assert found == []
+
+
+@needs_chromium
+def test_two_hundred_hostile_names_run_no_script_and_ask_for_nothing(hostile: WebHouse, browser: Browser) -> None:
+    for path in ("/?all=true",):
+        browser.open(f"{hostile.url}{path}", width=1280, is_dark=False)
+        assert browser.evaluate("window.hit === undefined && document.querySelectorAll('script').length") == 1
+        odd = "img, iframe, object, embed, svg script, base, form, [onerror], [onload]"
+        assert browser.evaluate(f"document.querySelectorAll('{odd}').length") == 0
+        assert all(one.startswith((hostile.url, "data:")) for one in browser.requests), browser.requests
+    assert browser.evaluate("document.querySelectorAll('[data-workspace]').length") > 100
