@@ -21,6 +21,7 @@ from spendwatch.bills.cells import guarded
 from spendwatch.bills.client.folder import sweep
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
+from spendwatch.channels.own_words import template_mistakes
 from spendwatch.clock_watch import ClockWatch
 from spendwatch.domain.errors import ConfigMistake, LedgerDamagedError, LedgerUnavailableError, SourceUnavailableError
 from spendwatch.domain.notification import DeliveryState, HoldReason
@@ -42,6 +43,7 @@ from spendwatch.jobs.read_balances import Asked, BalanceRounds, Polled
 from spendwatch.jobs.reports import Reports
 from spendwatch.logs import hide
 from spendwatch.settings import Settings, reload
+from spendwatch.settings.lint import failing_templates
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.balances.api import BalanceApi
 from spendwatch.sources.balances.settings import ApiBalanceConfig, BalanceConfig
@@ -181,6 +183,8 @@ class App:
         sites = {policy.account: policy.site for policy in settings.policies.accounts}
         self._feeds.renew(settings.sources, client, sites=sites, final_on=settings.policies.month_final_on)
         self.channels = open_channels(settings, self.clock, client)
+        for mistake in failing_templates(settings, self.clock()):
+            log.error("template_failed", mistake=str(mistake))
         self._balances = {policy.account: self._balance(policy) for policy in settings.accounts if policy.balance}
         self.balance_rounds.take_over({account: polled for account, (_, polled) in self._balances.items()})
 
@@ -375,7 +379,7 @@ class App:
             surroundings_of(self.settings, self.channels),
             is_amid=bool(self._gathering),
             is_complete=self.is_complete,
-            config_mistakes=tuple(str(mistake) for mistake in self.config_mistakes),
+            config_mistakes=tuple(map(str, (*self.config_mistakes, *template_mistakes(self.settings.channels.values())))),
             clock_trouble=self.clock_watch.trouble_at(now),
             troubles=self.store.outbox.dead_since(now - _DEAD_TOLD),
             undelivered=tuple(self.store.book.undelivered()),

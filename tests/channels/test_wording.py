@@ -50,8 +50,10 @@ class Page(HTMLParser):
         assert self._open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
+        # Around what is shaped like an amount, a date or a duration, as a name may be; it changes nothing but line ends.
+        if (tag, attrs) != ("span", [("style", "white-space:nowrap")]):
+            self.tags.append(tag)
+            self.attributes += [(name, value or "") for name, value in attrs]
         self.text += "".join(f" {value} " for name, value in attrs if name == "href")
         if tag in _VOID:
             self.text += " "

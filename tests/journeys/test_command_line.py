@@ -593,3 +593,32 @@ def test_deliveries_are_listed_on_80_columns_without_a_word_cut(home: Home) -> N
         assert re.search(rf"^{one['id'][:8]}  {one['channel']} .* {one['state']}  ", screen.shown, re.MULTILINE)
     assert "…" not in screen.shown
     assert max(map(len, screen.shown.splitlines())) <= 80
+
+
+def test_check_names_file_and_line_of_a_mistake_in_a_template(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    quiet_home.watch()
+    main, own = quiet_home.folder / "spendwatch.yaml", quiet_home.folder / "mine.j2"
+    main.write_text(
+        main.read_text().replace(
+            "screen: {type: console}", "screen: {type: console, templates: {text: mine.j2, subject: mine.j2}}"
+        )
+    )
+    for text, why in (
+        (
+            "ok\n{% if %}",
+            f"channels.screen.templates.text: {own}:2: Expected an expression, got 'end of statement block'",
+        ),
+        ("ok\n\n{{ headlin }}", f"{own}:3:1: 'headlin' is undefined (in a message of "),
+        ("{{ facts.spike.day }}", f"{own}:1:1: 'None' has no attribute 'day' (in a message of spend.threshold_reached)"),
+        ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "takes more than 0.25 s"),
+        ("", f"channels.screen.templates.text: is empty: {own}"),
+    ):
+        own.write_text(text)
+        assert why in quiet_home.call("check", expect=78).stderr
+    own.write_text("ok {{ facts.name }}")
+    quiet_home.call("check")
+    own.unlink()
+    assert "cannot be read: No such file" in quiet_home.call("check", expect=78).stderr
+    main.write_text(main.read_text().replace("subject: mine.j2", "html: mine.j2"))
+    assert "channels.screen.templates.html: unknown key; known: subject, text" in quiet_home.call("check", expect=78).stderr

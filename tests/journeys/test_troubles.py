@@ -419,3 +419,32 @@ def test_what_waits_for_a_renamed_channel_goes_over_what_the_policy_names_now(ho
     (given_up,) = home.json("deliveries", "list", "--state", "dead")["deliveries"]
     assert "no longer has this channel" in given_up["last_error"]
     assert any(json.loads(one.body)["type"] == "channel.failing" for one in later)
+
+
+def test_a_template_that_fails_costs_no_alert_and_its_operators_hear_of_it_once(home: Home) -> None:
+    home.furnish(extra="operators: [hook]")
+    main, own = home.folder / "spendwatch.yaml", home.folder / "mine.j2"
+    main.write_text(
+        main.read_text().replace("to: [finops@example.com]", "to: [finops@example.com], templates: {text: mine.j2}")
+    )
+    own.write_text("Own words\n{{ headlin }}")
+    home.watch(budget="100.00")
+    running = home.start()
+    try:
+        home.drop(lines_worth("60"))
+        home.until(lambda: bool(home.mails()) and "config.rejected" in {one["type"] for one in home.calls()})
+        (told,) = [one["data"] for one in home.calls() if one["type"] == "config.rejected"]
+        assert f"{own}:2:1: 'headlin' is undefined" in told["detail"]
+        assert "template_failed" in running.log()
+        (mail,) = home.mails()
+        assert b"This is the built-in text" in mail
+        assert b"Research has reached 50%" in mail
+        own.write_text("Own words: {{ headline }}")
+        running.process.send_signal(signal.SIGHUP)
+        home.until(lambda: "alert.resolved" in {one["type"] for one in home.calls()})
+        home.drop(lines_worth("90"))
+        home.until(lambda: len(home.mails()) == 2)
+        assert b"Own words: Research has reached 80%" in home.mails()[1]
+        assert [one["type"] for one in home.calls()].count("config.rejected") == 1
+    finally:
+        assert running.stop() == 0

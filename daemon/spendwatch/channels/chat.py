@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 from spendwatch.channels.blocks import Block, Kind, blocks_of, fitted
 from spendwatch.channels.chat_settings import ChatSettings, SignedSettings
 from spendwatch.channels.http_channel import HttpAnswer, HttpChannel, HttpClient, Post, shared_pace
+from spendwatch.channels.own_words import wording_of
 from spendwatch.channels.parts import Letter
-from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import AlertState
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification, Reason
@@ -110,7 +110,7 @@ class ChatChannel(HttpChannel, Generic[_Config]):
         """Take the robot's settings and what is needed to reach it."""
         super().__init__(name, client, config, clock=clock)
         self._chat = config
-        self._wording = Wording(config.language, zone)
+        self._wording = wording_of(config, zone)
 
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a group is one receiver
         """Return the message as JSON: as much as the service takes."""

@@ -217,11 +217,11 @@ _TELLINGS = {
         rule="通过 {name} 发送的通知未能送达",
     ),
     Rule.CONFIG_REJECTED: RuleTexts(
-        fired="修改后的配置被拒绝",
-        repeated="修改后的配置仍被拒绝",
-        resolved="配置已重新生效",
+        fired="配置有错误",
+        repeated="配置仍有错误",
+        resolved="配置已无错误",
         subject="",
-        lead="在错误修正之前，继续使用上一份正确的配置。",
+        lead="有错误的文件不会生效：在修正之前，继续使用上一份正确的配置；出错的模板以内置文本代替。",
         rule="配置中有错误",
     ),
     Rule.CLOCK_WRONG: RuleTexts(
@@ -591,6 +591,7 @@ CHINESE = Phrases(
     next_end="下次通知：解除时。",
     once="下次通知：无，此事只通知一次。",
     over_now="下次通知：仅在再次发生时。",
+    template_failed="此为内置文本：该渠道的模板出错（{files}），已通知运维。",
     footer="告警 {alert} · spendwatch",
     explain="查看相关数字与账单：spendwatch explain {alert}",
     held={

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from spendwatch.aside import aside
 from spendwatch.channels.console_settings import Colour, ConsoleConfig
-from spendwatch.channels.wording import Wording
+from spendwatch.channels.own_words import wording_of
 from spendwatch.domain.alert import AlertState
 from spendwatch.domain.errors import TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, DeliveryId, Notification, Reason
@@ -30,7 +30,7 @@ class ConsoleChannel:
         self.name = name
         self._config = config
         self._stream = stream or sys.stdout
-        self._wording = Wording(config.language, zone)
+        self._wording = wording_of(config, zone)
         self._turn = asyncio.Lock()
         self._last: tuple[DeliveryId, asyncio.Task[None]] | None = None
         """The block that is being written: it waits as long as nothing reads it."""

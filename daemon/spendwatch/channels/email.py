@@ -14,8 +14,8 @@ from spendwatch.addresses import Network
 from spendwatch.aside import LookUps, Resolver
 from spendwatch.channels.email_settings import EmailConfig, parse_sender
 from spendwatch.channels.language import Language
+from spendwatch.channels.own_words import wording_of
 from spendwatch.channels.parts import clean
-from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import OF_PORTIONS, AlertState, Rule
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.policy import Severity
@@ -47,7 +47,7 @@ class EmailChannel:
         self._allow = allow_networks
         self._look_ups = LookUps(resolver)
         self._sender = parse_sender(config.from_)
-        self._wording = Wording(config.language, zone)
+        self._wording = wording_of(config, zone)
         self._zone = zone
 
     @property

@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from spendwatch.addresses import LOOPBACK, Network, Reach, address_in
 from spendwatch.channels.language import Language
-from spendwatch.channels.route_settings import Routed
+from spendwatch.channels.route_settings import Routed, TemplatesPart
 from spendwatch.fields import PositiveDuration
 
 if TYPE_CHECKING:
@@ -40,9 +40,16 @@ class Security(StrEnum):
 _PORTS = {Security.TLS: 465, Security.STARTTLS: 587, Security.NONE: 25}
 
 
+class MailTemplatesPart(TemplatesPart):
+    """A mail has a page, too."""
+
+    html: str | None = None
+
+
 class EmailConfig(Routed):
     """A mail relay, and who is written to through it."""
 
+    templates: MailTemplatesPart = Field(default_factory=MailTemplatesPart)
     usual_max: ClassVar[int] = 2
     type: Literal["email"] = "email"
     host: str = Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")

@@ -228,11 +228,12 @@ _TELLINGS = {
         rule="messages over {name} that did not get through",
     ),
     Rule.CONFIG_REJECTED: RuleTexts(
-        fired="A changed configuration was rejected",
-        repeated="A changed configuration is still rejected",
-        resolved="The configuration is accepted again",
+        fired="The configuration has mistakes",
+        repeated="The configuration still has mistakes",
+        resolved="The configuration has no mistakes now",
         subject="",
-        lead="The last valid configuration stays in force until the mistakes are fixed.",
+        lead="A changed file with mistakes is not used: the last valid configuration stays in force, or the built-in text in "
+        "place of a template.",
         rule="a configuration with mistakes in it",
     ),
     Rule.CLOCK_WRONG: RuleTexts(
@@ -611,6 +612,7 @@ ENGLISH = Phrases(
     next_end="Next message: when it is over.",
     once="Next message: none; this is reported once.",
     over_now="Next message: only if it starts again.",
+    template_failed="This is the built-in text: a template of this channel fails ({files}). The operators are notified.",
     footer="Alert {alert} · spendwatch",
     explain="To see its figures and bills: spendwatch explain {alert}",
     held={

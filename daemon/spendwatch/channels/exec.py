@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from spendwatch.channels.exec_settings import ExecConfig
 from spendwatch.channels.json_body import JsonBody
+from spendwatch.channels.own_words import wording_of
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
 
@@ -34,7 +35,7 @@ class ExecChannel:
         """Take the command's settings."""
         self.name = name
         self._config = config
-        self._body = JsonBody(zone)
+        self._body = JsonBody(zone, wording=wording_of(config, zone))
 
     @property
     def targets(self) -> Sequence[str]:

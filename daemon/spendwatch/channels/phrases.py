@@ -330,6 +330,8 @@ class Phrases:
     next_end: str
     once: str
     over_now: str
+    template_failed: str
+    """That the text is the built-in one, because of {files}."""
     footer: str
     explain: str
     held: Mapping[HoldReason, str]

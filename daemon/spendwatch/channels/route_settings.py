@@ -161,10 +161,18 @@ QuietHoursParts = Annotated[
 ]
 
 
+class TemplatesPart(Closed):
+    """Files with an operator's own words, in the configuration's folder."""
+
+    subject: str | None = None
+    text: str | None = None
+
+
 class Routed(Closed):
-    """What a channel of any type is spared."""
+    """What a channel of any type is spared, and in which words it speaks."""
 
     usual_max: ClassVar[int] = 0
+    templates: TemplatesPart = Field(default_factory=TemplatesPart)
     max_messages: Annotated[int, PlainValidator(_most, json_schema_input_type=str)] | None = None
     """More messages in one round become one digest; 0: no limit; left out: as is usual for the type."""
     quiet_hours: QuietHoursParts = Field(default_factory=list)

@@ -11,6 +11,7 @@ from datetime import datetime, tzinfo
 
 from spendwatch.channels.http_channel import HttpAnswer, HttpChannel, HttpClient, Post
 from spendwatch.channels.json_body import JsonBody
+from spendwatch.channels.own_words import wording_of
 from spendwatch.channels.webhook_settings import WebhookConfig, signing_keys
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
@@ -28,7 +29,7 @@ class WebhookChannel(HttpChannel):
         super().__init__(name, client, config, clock=clock)
         self._url = config.url
         self._keys = signing_keys(config.secret)
-        self._body = JsonBody(zone)
+        self._body = JsonBody(zone, wording=wording_of(config, zone))
 
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a webhook has one receiver
         """Return the body; its signature is made for each attempt, over the time of the attempt."""

@@ -38,11 +38,11 @@ class Wording:
 
     def subject(self, notification: Notification) -> str:
         """Return the subject line: at most 120 characters, nothing in it that could end a header."""
-        return self.letter(notification).subject
+        return self._built_in(notification).subject
 
     def summary(self, notification: Notification) -> str:
         """Return the whole matter in one line."""
-        return self.letter(notification).subject
+        return self._built_in(notification).subject
 
     def text(self, notification: Notification) -> str:
         """Return the plain text."""
@@ -58,17 +58,21 @@ class Wording:
 
     def letter(self, notification: Notification) -> Letter:
         """Return its parts, for layouts of their own."""
+        return self._built_in(notification)
+
+    def _built_in(self, notification: Notification) -> Letter:
         if (last := self._composed) is None or last[0] is not notification:
-            self._composed = last = notification, compose(notification, _phrases(self._language), self._zone)
+            self._composed = last = notification, compose(notification, phrases_in(self._language), self._zone)
         return last[1]
 
     def _fill(self, template: str, notification: Notification) -> str:
-        letter = self.letter(notification)
+        letter = self._built_in(notification)
         filled = _environment().get_template(template).render(letter=letter, language=self._language.value)
         return filled.strip("\n") + "\n"
 
 
-def _phrases(language: Language) -> Phrases:
+def phrases_in(language: Language) -> Phrases:
+    """Return the phrases of a language."""
     match language:
         case Language.EN:
             return ENGLISH

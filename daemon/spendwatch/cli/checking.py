@@ -26,8 +26,8 @@ from spendwatch.domain.policy import AccountPolicy, Names, Policies, Threshold, 
 from spendwatch.domain.scope import Seen, dimension_of
 from spendwatch.exact_json import json_fields, json_value
 from spendwatch.settings import Settings, examine
-from spendwatch.settings.lint import is_draft
-from spendwatch.state import opened_store
+from spendwatch.settings.lint import Examined, failing_templates, is_draft
+from spendwatch.state import opened_store, system_clock
 
 _WIDTH = 80
 
@@ -57,7 +57,7 @@ def _check_all(place: Place, *, strict: bool, as_json: bool) -> Exit:
     """Print every mistake and warning of the configuration in that place."""
     try:
         path = place.path()
-        examined = examine(path)
+        examined = _examined(path)
     except ConfigError as error:
         if not as_json:
             raise
@@ -77,6 +77,13 @@ def _check_all(place: Place, *, strict: bool, as_json: bool) -> Exit:
         click.echo(f"\n{counted(len(warnings), 'warning')}; --strict allows none.", err=True)
         return Exit.CONFIG
     return Exit.DONE
+
+
+def _examined(path: Path) -> Examined:
+    examined = examine(path)
+    if mistakes := failing_templates(examined.settings, system_clock()):
+        raise ConfigError(*mistakes)
+    return examined
 
 
 def _on_record(settings: Settings, notes: list[str]) -> frozenset[Seen]:

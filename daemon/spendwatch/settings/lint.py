@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from itertools import count, takewhile
@@ -11,11 +12,13 @@ from itertools import count, takewhile
 from pydantic import BaseModel
 
 from spendwatch.channels.config import ChatSettings
+from spendwatch.channels.own_words import OwnWords, template_mistakes, wording_of
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.money import EXACT, Currency, plain
 from spendwatch.domain.policy import AccountPolicy, ChannelName, FinerBudget, Policies, Threshold, WorkspacePolicy, channels_of
 from spendwatch.domain.scope import Dimension, Seen, dimension_of, portion_of
 from spendwatch.domain.statement import WorkspaceId
+from spendwatch.jobs.sample_alert import samples
 from spendwatch.settings import Settings
 from spendwatch.settings.files import Location
 from spendwatch.settings.layers import Layers
@@ -174,6 +177,14 @@ class Examined:
             why = f"the same amounts count in {each}: pin this file with `account:`, and write one for each account"
             yield _warning(layers, ("budget",) if policy.budget else ("workspace",), why)
         yield from _policy(policy, layers, (), mine)
+
+
+def failing_templates(settings: Settings, now: datetime) -> list[ConfigMistake]:
+    """Fill in every template with a sample of every message, and return what is wrong with those that fail."""
+    for name, config in settings.channels.items():
+        if isinstance(words := wording_of(config, settings.zone), OwnWords):
+            words.try_all(samples(name, settings.policies, now=now, zone=settings.zone).values())
+    return template_mistakes(settings.channels.values())
 
 
 def _policy(

@@ -51,14 +51,21 @@ Source: TypeAlias = "FolderSource | UrlSource | AlibabaSource | OssSource"
 
 
 @dataclass(frozen=True, slots=True)
-class SourceContext:
+class ApiContext:
+    """What a call of the provider's API needs."""
+
+    environ: Mapping[str, str]
+    metadata: Callable[[], HttpClient]
+    """Makes a client that may call the metadata service; it is used for the machine's role alone."""
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class SourceContext(ApiContext):
     """What all sources work with as long as the process lives."""
 
     fetched: Path
     """Where what is fetched is kept."""
-    environ: Mapping[str, str]
-    metadata: Callable[[], HttpClient]
-    """Makes a client that may call the metadata service; it is used for the machine's role alone."""
     memory: SourceMemory
     """What they know across restarts."""
     others: Callable[[], Collection[Path]]
@@ -67,7 +74,6 @@ class SourceContext:
     """Tells what decides, beside the program's version, whether the files of a source can be understood."""
     got_on: Callable[[SourceName], None]
     """Called for each response that a source receives: a long download is alive."""
-    clock: Clock
     monotonic: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
 
@@ -114,7 +120,7 @@ def open_source(name: SourceName, recipe: Recipe, context: SourceContext, api: B
             return OssSource(downloads(), store, config)
 
 
-def open_api(config: AlibabaAccess, site: Site, client: HttpClient, context: SourceContext, *, pace: RateLimiter) -> BssClient:
+def open_api(config: AlibabaAccess, site: Site, client: HttpClient, context: ApiContext, *, pace: RateLimiter) -> BssClient:
     """Return the API that the settings describe. `pace` is shared by all who call in the name of one account."""
     return BssClient(
         client,
@@ -128,12 +134,12 @@ def open_api(config: AlibabaAccess, site: Site, client: HttpClient, context: Sou
     )
 
 
-def open_credentials(config: CredentialsConfig, client: HttpClient, context: SourceContext) -> Credentials:
+def open_credentials(config: CredentialsConfig, client: HttpClient, context: ApiContext) -> Credentials:
     """Return the credentials. They are looked up on the first call, which raises an error if any are missing."""
     return LazyCredentials(partial(_credentials, config, client, context))
 
 
-def _credentials(config: CredentialsConfig, client: HttpClient, context: SourceContext) -> Credentials:
+def _credentials(config: CredentialsConfig, client: HttpClient, context: ApiContext) -> Credentials:
     """Return by what right is asked; `ValueError` where the settings or the environment hold too little."""
     match config.provider:
         case Provider.KEY:
