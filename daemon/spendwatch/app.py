@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator,
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from spendwatch.lean import without_rich
@@ -23,6 +24,7 @@ from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
 from spendwatch.channels.own_words import template_mistakes
 from spendwatch.clock_watch import ClockWatch
+from spendwatch.connection import Connection, Way
 from spendwatch.domain.errors import ConfigMistake, LedgerDamagedError, LedgerUnavailableError, SourceUnavailableError
 from spendwatch.domain.notification import DeliveryState, HoldReason
 from spendwatch.domain.period import PeriodClose, closes_at, open_periods
@@ -140,7 +142,8 @@ class App:
         self.reader = reader or ReadingProcess(settings.spool / "reading", progress=self._tell_progress)
         self._failing: dict[SourceName, bool] = {}
         """Which sources failed when they were looked at last."""
-        self._client: Outgoing | None = None
+        self._clients = _clients(settings)
+        self._reachable = settings.allow_networks
         self._feeds = Feeds(self._source_context(clock, sleep))
         self.channels: dict[ChannelName, Channel] = {}
         self._insight = Insight()
@@ -179,10 +182,12 @@ class App:
         return self._feeds.apis
 
     def _furnish(self) -> None:
-        settings, client = self.settings, self._outgoing()
+        settings = self.settings
+        if self._reachable != settings.allow_networks:
+            self._clients, self._reachable = _clients(settings), settings.allow_networks
         sites = {policy.account: policy.site for policy in settings.policies.accounts}
-        self._feeds.renew(settings.sources, client, sites=sites, final_on=settings.policies.month_final_on)
-        self.channels = open_channels(settings, self.clock, client)
+        self._feeds.renew(settings.sources, self._outgoing, sites=sites, final_on=settings.policies.month_final_on)
+        self.channels = open_channels(settings, self.clock, self._clients)
         for mistake in failing_templates(settings, self.clock()):
             log.error("template_failed", mistake=str(mistake))
         self._balances = {policy.account: self._balance(policy) for policy in settings.accounts if policy.balance}
@@ -191,7 +196,7 @@ class App:
     def _balance(self, policy: AccountPolicy) -> tuple[object, Polled]:
         """Return where the balance of the account is known; what did not change stays, with what it remembers."""
         config = self.settings.balances.get(policy.account)
-        ground = (config, policy, self._outgoing(), self._api_of_source(config))
+        ground = (config, policy, self._outgoing(config), self._api_of_source(config))
         before = self._balances.get(policy.account)
         if before and before[0] == ground:
             return before
@@ -201,7 +206,7 @@ class App:
             config,
             account=policy.account,
             currency=policy.currency,
-            client=self._outgoing,
+            client=lambda: self._outgoing(config),
             api=lambda config: self._balance_api(config, policy),
         )
         return ground, Polled(source, config.poll)
@@ -214,15 +219,11 @@ class App:
         """Return the billing API with the rights of a source of bills, or with the balance's own; at one pace in any case."""
         if config.source and not config.has_own_access:
             return self.apis[SourceName(config.source)]
-        return self._feeds.open_api(config, policy.account, policy.site, self._outgoing())
+        return self._feeds.open_api(config, policy.account, policy.site, self._outgoing(config))
 
-    def _outgoing(self) -> Outgoing:
-        """Return the one way out; it is another one once other networks may be called."""
-        from spendwatch.outgoing import Outgoing  # noqa: PLC0415 -- httpx costs 0.1 s, and an import of bills sends nothing
-
-        if self._client is None or self._client.allow_networks != self.settings.allow_networks:
-            self._client = Outgoing(self.settings.allow_networks)
-        return self._client
+    def _outgoing(self, config: object) -> Outgoing:
+        """Return the client that connects as these settings say; it is another one once other networks may be called."""
+        return self._clients(config.way if isinstance(config, Connection) else Way())
 
     def desk(self, source: SourceName | None = None) -> IngestContext:
         """Return where bills of that source are entered, or such that were brought by hand."""
@@ -489,15 +490,20 @@ class App:
         self.reader.close()
 
 
-def open_channels(
-    settings: Settings, clock: Callable[[], datetime], client: Outgoing | None = None
-) -> dict[ChannelName, Channel]:
-    """Return the channels named in the settings; without a client they get one of their own."""
-    from spendwatch.outgoing import Outgoing  # noqa: PLC0415 -- as above
+def _clients(settings: Settings) -> Callable[[Way], Outgoing]:
+    """Return what makes clients, one for each way to connect."""
+    from spendwatch.outgoing import Outgoing  # noqa: PLC0415 -- httpx costs 0.1 s, and an import of bills sends nothing
 
-    client = client or Outgoing(settings.allow_networks)
+    return cache(partial(Outgoing, settings.allow_networks))
+
+
+def open_channels(
+    settings: Settings, clock: Callable[[], datetime], clients: Callable[[Way], Outgoing] | None = None
+) -> dict[ChannelName, Channel]:
+    """Return the channels named in the settings; without `clients` they get some of their own."""
+    clients = clients or _clients(settings)
     return {
-        name: open_channel(name, config, client=client, zone=settings.zone, clock=clock, allow_networks=settings.allow_networks)
+        name: open_channel(name, config, clients=clients, zone=settings.zone, clock=clock, allow_networks=settings.allow_networks)
         for name, config in settings.channels.items()
     }
 

@@ -17,6 +17,7 @@ import pytest
 from servers_http import Fault, HttpSink, Reply
 from spendwatch.addresses import is_own
 from spendwatch.aside import Resolver
+from spendwatch.connection import Way
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.outgoing import Answer, Fetched, Outgoing, judge
 from spendwatch.request import Request
@@ -208,7 +209,7 @@ async def test_of_several_addresses_the_denied_ones_are_left_out_and_the_others_
     with HttpSink(tls_names=("hooks.example.test",)) as sink:
         allow = (ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("127.0.0.3/32"))
         resolver: Resolver = lambda _host, _port: ["10.0.0.1", "127.0.0.3", "127.0.0.1"]  # noqa: E731 -- shorter than a def
-        outgoing = Outgoing(allow, ca_file=sink.ca_file, resolver=resolver)
+        outgoing = Outgoing(allow, way=Way(ca_file=str(sink.ca_file)), resolver=resolver)
         assert (await _post(outgoing, f"https://hooks.example.test:{sink.port}/")).status == 200
 
 
@@ -242,7 +243,7 @@ async def test_a_certificate_of_an_unknown_authority_is_refused() -> None:
 
 async def test_a_certificate_for_another_name_is_refused() -> None:
     with HttpSink(tls_names=("other.example.test",)) as sink:
-        outgoing = Outgoing(LOOPBACK, ca_file=sink.ca_file, resolver=lambda _host, _port: ["127.0.0.1"])
+        outgoing = Outgoing(LOOPBACK, way=Way(ca_file=str(sink.ca_file)), resolver=lambda _host, _port: ["127.0.0.1"])
         with pytest.raises(UnreachableError, match="certificate is not valid"):
             await _post(outgoing, f"https://hooks.example.test:{sink.port}/")
         assert sink.requests == []
@@ -250,7 +251,7 @@ async def test_a_certificate_for_another_name_is_refused() -> None:
 
 async def test_tls_is_proven_by_the_name_while_a_judged_address_is_dialled() -> None:
     with HttpSink(tls_names=("hooks.example.test",)) as sink:
-        outgoing = Outgoing(LOOPBACK, ca_file=sink.ca_file, resolver=lambda _host, _port: ["127.0.0.1"])
+        outgoing = Outgoing(LOOPBACK, way=Way(ca_file=str(sink.ca_file)), resolver=lambda _host, _port: ["127.0.0.1"])
         answer = await _post(outgoing, f"https://hooks.example.test:{sink.port}/hook")
     assert answer.status == 200
     assert sink.requests[0].headers["host"] == f"hooks.example.test:{sink.port}"

@@ -16,6 +16,7 @@ import pytest
 
 from servers_http import Fault, HttpSink, Reply
 from spendwatch.addresses import METADATA_SERVICE, Reach
+from spendwatch.connection import Way
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.outgoing import Fetched, Outgoing
 from spendwatch.request import Receiver, Request, Writer
@@ -332,7 +333,7 @@ async def test_another_port_is_another_host() -> None:
 
 async def test_a_redirect_from_https_to_plain_http_is_never_followed() -> None:
     with HttpSink() as plain, HttpSink([Reply(302, {"location": plain.url()})], tls_names=("127.0.0.1",)) as sink:
-        outgoing = Outgoing(LOOPBACK, ca_file=sink.ca_file)
+        outgoing = Outgoing(LOOPBACK, way=Way(ca_file=str(sink.ca_file)))
         with pytest.raises(ForbiddenAddressError, match="from https to plain http"):
             await _fetch(sink.url(), redirects=3, outgoing=outgoing)
         assert plain.connections == 0
@@ -341,7 +342,7 @@ async def test_a_redirect_from_https_to_plain_http_is_never_followed() -> None:
 async def test_a_redirect_from_plain_http_to_https_is_followed() -> None:
     with HttpSink([Reply(body=BODY)], tls_names=("127.0.0.1",)) as secure, HttpSink() as sink:
         sink.replies = [Reply(302, {"location": secure.url()})]
-        outgoing = Outgoing(LOOPBACK, ca_file=secure.ca_file)
+        outgoing = Outgoing(LOOPBACK, way=Way(ca_file=str(secure.ca_file)))
         assert (await _fetch(sink.url(), redirects=1, outgoing=outgoing)).body == BODY
 
 

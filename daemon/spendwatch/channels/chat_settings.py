@@ -9,18 +9,19 @@ from pydantic import Field, SecretStr, model_validator
 
 from spendwatch.channels.language import Language
 from spendwatch.channels.route_settings import Routed
+from spendwatch.connection import Connection
 from spendwatch.fields import PositiveDuration
 
 Mentioned = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@+-]{1,64}$")]
 
 
-class ChatSettings(Routed):
+class ChatSettings(Routed, Connection):
     """What every chat service is told."""
 
     usual_max: ClassVar[int] = 2
     usual_pace: ClassVar[tuple[int, int]]
     """Messages that the service takes in a second and in a minute."""
-    at_once: ClassVar[int] = 1
+    connections: ClassVar[int] = 1
     """One after the other: readers see them in order."""
     language: Language = Language.EN
     timeout: PositiveDuration = timedelta(seconds=20)

@@ -7,23 +7,41 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from email.utils import format_datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from spendwatch.addresses import Network
 from spendwatch.aside import LookUps, Resolver
 from spendwatch.channels.email_settings import EmailConfig, parse_sender
 from spendwatch.channels.language import Language
+from spendwatch.channels.oauth2 import AccessTokens
 from spendwatch.channels.own_words import wording_of
 from spendwatch.channels.parts import clean
 from spendwatch.domain.alert import OF_PORTIONS, AlertState, Rule
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.policy import Severity
 
+if TYPE_CHECKING:
+    from spendwatch.channels.relay import Relay
+
 MAYBE_REPEATED = b"X-Spendwatch-Maybe-Repeated: yes\r\n"
 """Put in front of a mail that an earlier attempt may have delivered already."""
 
-_UNFOLDED = SMTP.clone(max_line_length=160)
+_IDS = frozenset({"Message-ID", "In-Reply-To", "References", "List-Id"})
+
+
+class _Policy(EmailPolicy):
+    """Leaves ids as they are: the library folds a long one into encoded words, which are no ids to any reader (RFC 2047, 5)."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        """Return the header as it is sent."""
+        return f"{name}: {value}\r\n".encode("ascii") if name in _IDS else super().fold_binary(name, value)
+
+
+_FOLDED = _Policy(linesep="\r\n")
+_UNFOLDED = _FOLDED.clone(max_line_length=160)
 """A subject of a little more than 70 letters would begin on the header's second line, where filters do not find its tag."""
 
 _ONE_THREAD = OF_PORTIONS | {Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED, Rule.FOREIGN_CURRENCY}
@@ -40,12 +58,14 @@ class EmailChannel:
         zone: tzinfo,
         allow_networks: Sequence[Network] = (),
         resolver: Resolver | None = None,
+        tokens: AccessTokens | None = None,
     ) -> None:
         """Take the settings; `allow_networks` may be reached without encryption if they say so."""
         self.name = name
         self._config = config
         self._allow = allow_networks
         self._look_ups = LookUps(resolver)
+        self._tokens = tokens
         self._sender = parse_sender(config.from_)
         self._wording = wording_of(config, zone)
         self._zone = zone
@@ -58,12 +78,12 @@ class EmailChannel:
     @property
     def at_once(self) -> int:
         """How many copies it carries at a time."""
-        return self._config.at_once
+        return self._config.connections
 
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- all recipients get the same bytes
         """Return the whole mail."""
         subject = self._wording.subject(notification)
-        mail = EmailMessage(policy=_UNFOLDED if subject.isascii() else SMTP)
+        mail = EmailMessage(policy=_UNFOLDED if subject.isascii() else _FOLDED)
         domain = self._sender.domain
         # Everything but the subject and the names comes from the settings or is a hash of ours.
         mail["Subject"] = subject
@@ -98,13 +118,16 @@ class EmailChannel:
         return mail.as_bytes()
 
     async def send(self, delivery: Delivery) -> str:
-        """Hand the mail over to the relay for one recipient, over a connection of its own."""
-        from spendwatch.channels.relay import Relay  # noqa: PLC0415 -- brings the SMTP library, 70 ms that only senders need
-
+        """Hand the mail over to the relay for one recipient."""
         body = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
         mail = MAYBE_REPEATED + body if delivery.maybe_repeated else body
-        relay = Relay(self._config, allow_networks=self._allow, look_ups=self._look_ups)
-        return await relay.hand_over(mail, sender=self._sender.addr_spec, recipient=delivery.target)
+        return await self._relay.hand_over(mail, sender=self._sender.addr_spec, recipient=delivery.target)
+
+    @cached_property
+    def _relay(self) -> Relay:
+        from spendwatch.channels.relay import Relay  # noqa: PLC0415 -- brings the SMTP library, 70 ms that only senders need
+
+        return Relay(self._config, allow_networks=self._allow, look_ups=self._look_ups, tokens=self._tokens)
 
 
 def _is_urgent(notification: Notification) -> bool:

@@ -6,14 +6,15 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from spendwatch.addresses import LOOPBACK, Network, Reach, address_in
 from spendwatch.channels.language import Language
 from spendwatch.channels.route_settings import Routed, TemplatesPart
-from spendwatch.fields import PositiveDuration
+from spendwatch.connection import Connection, Way
+from spendwatch.fields import Closed, PositiveDuration
 
 if TYPE_CHECKING:
     from email.headerregistry import Address
@@ -46,6 +47,33 @@ class MailTemplatesPart(TemplatesPart):
     html: str | None = None
 
 
+class OAuth2(Connection):
+    """Where a mailbox's access tokens come from."""
+
+    token_url: str = Field(pattern=r"^https?://[!-~]{1,500}$")
+    client_id: str = Field(min_length=1)
+    client_secret_file: str | None = None
+    client_secret: SecretStr | None = None
+    """Never written in the file: comes from `client_secret_file` or the environment. So does `refresh_token`."""
+    refresh_token_file: str | None = None
+    """Left out: the application itself signs in, where the mailbox's owner allows that."""
+    refresh_token: SecretStr | None = None
+    scope: str = ""
+
+    @model_validator(mode="after")
+    def _has_some_secret(self) -> Self:
+        if not any((self.client_secret_file, self.client_secret, self.refresh_token_file, self.refresh_token)):
+            msg = "needs client_secret_file, refresh_token_file or both"
+            raise ValueError(msg)
+        return self
+
+
+class MailAuth(Closed):
+    """How we log in, if not with a password."""
+
+    oauth2: OAuth2
+
+
 class EmailConfig(Routed):
     """A mail relay, and who is written to through it."""
 
@@ -63,11 +91,15 @@ class EmailConfig(Routed):
     from_: str = Field(alias="from")
     to: tuple[str, ...] = Field(min_length=1)
     language: Language = Language.EN
+    auth: MailAuth | None = None
+    """Left out: user name and password, if there is a user name."""
+    hello: str = Field(default="", pattern=r"^(?:[A-Za-z0-9][A-Za-z0-9.-]{0,252})?$")
+    """The name by which we introduce ourselves; left out: our address in brackets."""
     ca_file: str | None = None
     """An additional CA certificate for the mail server."""
     timeout: PositiveDuration = timedelta(seconds=60)
     """Of each step up to the mail itself."""
-    at_once: int = Field(default=4, ge=1, le=64)
+    connections: int = Field(default=4, ge=1, le=64)
     """How many connections to the server are open at a time."""
     data_timeout: PositiveDuration = timedelta(minutes=10)
     """Of the mail itself: relays may answer late, and closing early delivers twice (RFC 5321, 4.5.3.2)."""
@@ -95,10 +127,18 @@ class EmailConfig(Routed):
         if self.security is Security.NONE and self.username and not _is_loopback(self.host):
             msg = "a password is never sent without TLS, except to this machine; set security: starttls or tls"
             raise ValueError(msg)
+        if self.auth and (self.security is Security.NONE or not self.username or self.password_file or self.password):
+            msg = "auth: oauth2 needs TLS and username, the mailbox, and no password_file"
+            raise ValueError(msg)
         if self.username and not (self.username.isprintable() and self.username.strip()):
             msg = "username holds characters that cannot be sent"
             raise ValueError(msg)
         return self
+
+    @property
+    def way(self) -> Way:
+        """How access tokens are fetched."""
+        return self.auth.oauth2.way if self.auth else Way()
 
     @property
     def connects_to(self) -> int:

@@ -63,7 +63,7 @@ class HttpSettings(Protocol):
         """The longest wait for an answer."""
 
     @property
-    def at_once(self) -> int:
+    def connections(self) -> int:
         """How many requests are under way at a time."""
 
 
@@ -94,7 +94,7 @@ class HttpChannel(ABC):
     @property
     def at_once(self) -> int:
         """How many copies it carries at a time."""
-        return self._settings.at_once
+        return self._settings.connections
 
     @abstractmethod
     def render(self, notification: Notification, target: str) -> bytes:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from spendwatch.addresses import Network
 from spendwatch.channels import chat_settings as chats
@@ -17,11 +17,13 @@ from spendwatch.channels.email import EmailChannel
 from spendwatch.channels.exec import ExecChannel
 from spendwatch.channels.feishu import FeishuChannel
 from spendwatch.channels.http_channel import HttpChannel, HttpClient
+from spendwatch.channels.oauth2 import AccessTokens, Fetcher
 from spendwatch.channels.slack import SlackChannel
 from spendwatch.channels.teams import TeamsChannel
 from spendwatch.channels.telegram import TelegramChannel
 from spendwatch.channels.webhook import WebhookChannel
 from spendwatch.channels.wecom import WeComChannel
+from spendwatch.connection import Connection, Way
 from spendwatch.domain.period import Clock
 
 AnyChannel: TypeAlias = EmailChannel | HttpChannel | ExecChannel | ConsoleChannel
@@ -37,19 +39,26 @@ _CHATS: Mapping[type[chats.ChatSettings], type[ChatChannel[Any]]] = {
 }
 
 
+class Client(HttpClient, Fetcher, Protocol):
+    """Whatever channels ask of an HTTP client."""
+
+
 def open_channel(
     name: str,
     config: ChannelConfig,
     *,
-    client: HttpClient,
+    clients: Callable[[Way], Client],
     zone: tzinfo,
     clock: Clock,
     allow_networks: Sequence[Network] = (),
 ) -> AnyChannel:
     """Return the channel that the settings describe; `allow_networks` may get mail without encryption if they say so."""
+    way = config.way if isinstance(config, Connection | EmailConfig) else Way()
+    client = clients(way)
     match config:
         case EmailConfig():
-            return EmailChannel(config, name, zone=zone, allow_networks=allow_networks)
+            tokens = AccessTokens(config.auth.oauth2, client) if config.auth else None
+            return EmailChannel(config, name, zone=zone, allow_networks=allow_networks, tokens=tokens)
         case WebhookConfig():
             return WebhookChannel(config, name, client, zone=zone, clock=clock)
         case ExecConfig():

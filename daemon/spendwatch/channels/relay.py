@@ -1,20 +1,21 @@
-"""Sends mail to a server: one connection and one recipient at a time, TLS verified first, every error classified."""
+"""Sends mail to a server: one recipient at a time, TLS verified first, connections reused, every error classified."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import ipaddress
-import re
 import socket
 import ssl
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import aiosmtplib
 
 from spendwatch.addresses import LOOPBACK, Network, Reach, why_no_connection
 from spendwatch.aside import LOOK_UP_LIMIT, LookUps
 from spendwatch.channels.email_settings import EmailConfig, Security
+from spendwatch.channels.oauth2 import AccessTokens
 from spendwatch.channels.parts import clean
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
 
@@ -24,10 +25,48 @@ _PERMANENT = 500
 _QUIT_LIMIT = 5.0
 _CONNECT_LIMIT = 10.0
 """For one of several addresses."""
+_IDLE = 5.0
+"""For so many seconds a connection waits for the next mail."""
+_AGAIN_LIMIT = 10.0
+"""For a connection that has waited to answer again; then there is a new one."""
+
+
+@dataclass(slots=True, eq=False)
+class _Session:
+    """One connection to the relay, greeted and logged in."""
+
+    client: aiosmtplib.SMTP
+    transport: asyncio.BaseTransport | None = None
+    is_used: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it is taken out of the idle ones."""
+    is_amid: bool = False
+    """Whether a mail was begun that the relay refused: the next one begins with a reset."""
+
+    async def begin(self, sender: str, size: int, limit: float) -> None:
+        """Begin a mail of that size, or raise `PermanentDeliveryError` if the relay says that it takes none so large."""
+        most = self.client.esmtp_extensions.get("size")
+        if most and most.isdecimal() and 0 < int(most) < size:
+            msg = f"the mail has {size:,} bytes; {self.client.hostname} takes {int(most):,} at most"
+            raise PermanentDeliveryError(msg)
+        options = [] if most is None else [f"SIZE={size}"]
+        if self.is_amid:
+            await self.client.rset(timeout=limit)
+        self.is_amid = True
+        await self.client.mail(sender, options=options, timeout=limit)
+
+    async def hang_up(self, *, politely: bool = False) -> None:
+        """Let go at once: a polite end of TLS would wait half a minute for a server that is gone."""
+        if politely:
+            with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
+                await self.client.quit(timeout=_QUIT_LIMIT)
+        self.client.close()
+        if isinstance(self.transport, asyncio.Transport):
+            self.transport.abort()
+            await asyncio.sleep(0)
 
 
 class Relay:
-    """The server that takes our mail."""
+    """The server that takes our mail: over each connection one mail after the other, until none has come for a while."""
 
     def __init__(
         self,
@@ -35,76 +74,153 @@ class Relay:
         *,
         allow_networks: Sequence[Network] = (),
         look_ups: LookUps | None = None,
+        tokens: AccessTokens | None = None,
     ) -> None:
         """Take the settings; `allow_networks` may be reached without encryption if the settings say so."""
         self._config = config
         self._plain_reach = Reach((*LOOPBACK, *allow_networks))
         self._look_ups = look_ups or LookUps()
-        self._is_given = False
-        """Whether the mail was begun to be given: the relay may have it."""
+        self._tokens = tokens
+        self._idle: list[_Session] = []
+        self._keepers: set[asyncio.Task[None]] = set()
         self._place = f"{config.host}:{config.connects_to}"
 
     async def hand_over(self, mail: bytes, *, sender: str, recipient: str) -> str:
         """Hand the mail over and return the server's answer, or raise `TemporaryDeliveryError` or `PermanentDeliveryError`."""
+        is_given = asyncio.Event()
         try:
-            return await self._hand_over(mail, sender, recipient)
+            return await self._hand_over(mail, sender, recipient, is_given)
         except aiosmtplib.SMTPRecipientRefused as error:
             raise self._refusal(error, f"{self._place} rejected {recipient}") from error
         except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as error:
             raise self._refusal(error, f"{self._place} rejected the mail") from error
         except aiosmtplib.SMTPAuthenticationError as error:
             # Not a word of the server's own: some repeat what they were sent.
-            msg = f"{self._place} rejected the user name or the password ({error.code})"
+            what = "the user name or the access token" if self._tokens else "the user name or the password"
+            msg = f"{self._place} rejected {what} ({error.code})"
             raise TemporaryDeliveryError(msg, is_login=True) from error
         except aiosmtplib.SMTPResponseException as error:
             msg = f"{self._place} is not ready: {error.code} {self._said(error.message)}"
             raise TemporaryDeliveryError(msg, of_channel=True) from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             msg = f"{self._place}: {self._what_failed(error)}"
-            raise TemporaryDeliveryError(msg, of_channel=True, maybe_taken=self._is_given) from error
+            raise TemporaryDeliveryError(msg, of_channel=True, maybe_taken=is_given.is_set()) from error
 
-    async def _hand_over(self, mail: bytes, sender: str, recipient: str) -> str:
-        limit = self._config.timeout.total_seconds()
-        async with asyncio.timeout(limit):
-            client = await self._prepare(limit)
-        transport: asyncio.BaseTransport | None = None
+    async def _hand_over(self, mail: bytes, sender: str, recipient: str, is_given: asyncio.Event) -> str:
+        """Give the mail to the relay; `is_given` is set once it was begun to be given: the relay may have it from then on."""
+        # Each step has its own limit; a total one guards against a byte a minute.
+        async with asyncio.timeout(2 * self._limit):
+            session = await self._begun(mail, sender)
         try:
-            # Each step has its own limit; a total one guards against a byte a minute.
-            async with asyncio.timeout(2 * limit):
-                await client.connect()
-                transport = client.transport
-                await self._log_in(client)
-                await client.mail(sender)
-                await client.rcpt(recipient)
-            self._is_given = True
-            taken = await client.data(mail, timeout=self._config.data_timeout.total_seconds())
-            # The relay has the mail: trouble from here on must not send it again.
-            with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
-                await client.quit(timeout=_QUIT_LIMIT)
-            return f"{taken.code} {self._said(taken.message)}"
-        finally:
-            await _hang_up(client, transport)
+            async with asyncio.timeout(self._limit):
+                await session.client.rcpt(recipient)
+            is_given.set()
+            taken = await session.client.data(mail, timeout=self._config.data_timeout.total_seconds())
+            session.is_amid = False
+        except aiosmtplib.SMTPResponseException:
+            await self._keep(session)
+            raise
+        except BaseException:
+            await session.hang_up()
+            raise
+        await self._keep(session)
+        return f"{taken.code} {self._said(taken.message)}"
 
-    async def _prepare(self, limit: float) -> aiosmtplib.SMTP:
+    async def _begun(self, mail: bytes, sender: str) -> _Session:
+        """Return a connection on which the mail is begun: an idle one, or a new one if that says no for whatever reason."""
+        while self._idle:
+            session = self._idle.pop()
+            session.is_used.set()
+            session.is_used = asyncio.Event()
+            try:
+                await session.begin(sender, len(mail), min(_AGAIN_LIMIT, self._limit))
+            except (aiosmtplib.SMTPException, OSError):
+                await session.hang_up()
+            except BaseException:
+                await session.hang_up()
+                raise
+            else:
+                return session
+        session = await self._opened()
+        try:
+            await session.begin(sender, len(mail), self._limit)
+        except BaseException:
+            await session.hang_up(politely=session.client.is_connected)
+            raise
+        return session
+
+    async def _keep(self, session: _Session) -> None:
+        """Have the connection ready for the next mail, for a while."""
+        if not session.client.is_connected:
+            await session.hang_up()
+            return
+        self._idle.append(session)
+        keeper = asyncio.create_task(self._close_later(session, session.is_used))
+        self._keepers.add(keeper)
+        keeper.add_done_callback(self._keepers.discard)
+
+    async def _close_later(self, session: _Session, is_used: asyncio.Event) -> None:
+        try:
+            async with asyncio.timeout(_IDLE):
+                await is_used.wait()
+        except TimeoutError:
+            if not is_used.is_set():
+                self._idle.remove(session)
+                await session.hang_up(politely=True)
+        except asyncio.CancelledError:  # the loop ends
+            if not is_used.is_set():
+                self._idle.remove(session)
+                if isinstance(session.transport, asyncio.Transport):
+                    session.transport.write(b"QUIT\r\n")
+                await session.hang_up()
+            raise
+
+    @property
+    def _limit(self) -> float:
+        return self._config.timeout.total_seconds()
+
+    async def _opened(self) -> _Session:
+        """Return a new connection, secured and logged in."""
         config = self._config
-        secured = config.security is not Security.NONE
-        context = await asyncio.to_thread(_tls, config.ca_file) if secured else None
+        context = await asyncio.to_thread(_tls, config.ca_file) if config.security is not Security.NONE else None
         connection = await self._connected(await self._addresses())
-        return aiosmtplib.SMTP(
+        client = aiosmtplib.SMTP(
             hostname=config.host,
             port=None,
             sock=connection,
-            local_hostname=_own_name(),
-            timeout=limit,
+            local_hostname=config.hello or _literal(connection),
+            timeout=self._limit,
             use_tls=config.security is Security.TLS,
             start_tls=config.security is Security.STARTTLS,
             tls_context=context,
         )
+        session = _Session(client)
+        try:
+            await client.connect()
+            session.transport = client.transport
+            try:
+                await client.ehlo()
+            except aiosmtplib.SMTPHeloError:
+                if not client.is_connected:
+                    raise
+                await client.helo()
+            await self._log_in(client)
+        except BaseException:
+            await session.hang_up()
+            raise
+        return session
 
     async def _log_in(self, client: aiosmtplib.SMTP) -> None:
-        if self._config.username:
-            password = self._config.password.get_secret_value() if self._config.password else ""
-            await client.login(self._config.username, password)
+        user = self._config.username
+        if user and self._tokens:
+            token = await self._tokens.token()
+            try:
+                await client.auth_xoauth2(user, token)
+            except aiosmtplib.SMTPAuthenticationError:
+                # It may have been revoked before its time.
+                await client.auth_xoauth2(user, await self._tokens.token(refused=token))
+        elif user:
+            await client.login(user, self._config.password.get_secret_value() if self._config.password else "")
 
     async def _addresses(self) -> Sequence[str]:
         """Return the addresses that may be dialled: what is judged is not looked up again."""
@@ -161,14 +277,6 @@ class Relay:
         return self._said(str(error)) or type(error).__name__
 
 
-async def _hang_up(client: aiosmtplib.SMTP, transport: asyncio.BaseTransport | None) -> None:
-    """Let go at once: a polite end of TLS would wait half a minute for a server that is gone."""
-    client.close()
-    if isinstance(transport, asyncio.Transport):
-        transport.abort()
-        await asyncio.sleep(0)
-
-
 def _tls(ca_file: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if ca_file:
@@ -177,7 +285,7 @@ def _tls(ca_file: str | None) -> ssl.SSLContext:
     return context
 
 
-def _own_name() -> str:
-    """Return how we introduce ourselves. Not the full name: looking it up may hang where name servers do."""
-    name = socket.gethostname()
-    return name if re.fullmatch(r"[A-Za-z0-9.-]{1,253}", name) else "localhost"
+def _literal(connection: socket.socket) -> str:
+    """Return how we introduce ourselves: by our address, which relays accept that want a full name and containers lack."""
+    address = connection.getsockname()[0].partition("%")[0]
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"

@@ -10,12 +10,13 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 
 from spendwatch.channels.route_settings import Routed
+from spendwatch.connection import AuthorizedConnection
 from spendwatch.fields import PositiveDuration
 
 _PREFIX = "whsec_"
 
 
-class WebhookConfig(Routed):
+class WebhookConfig(Routed, AuthorizedConnection):
     """A receiver of signed JSON."""
 
     type: Literal["webhook"] = "webhook"
@@ -26,7 +27,7 @@ class WebhookConfig(Routed):
     secret: SecretStr | None = None
     """Never written in the file: comes from `secret_file` or the environment."""
     timeout: PositiveDuration = timedelta(seconds=20)
-    at_once: int = Field(default=16, ge=1, le=64)
+    connections: int = Field(default=16, ge=1, le=64)
     """How many requests are under way at a time."""
 
     @field_validator("secret")

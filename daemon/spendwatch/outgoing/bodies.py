@@ -108,9 +108,19 @@ def what_failed(error: BaseException | None, cut: str) -> str:
     """Return what went wrong in words of our own: the library's may quote what was sent. `cut` says what a cut means here."""
     if why := why_no_connection(error):
         return why
+    if isinstance(error, httpx.ProxyError):
+        return _refused_by_proxy(str(error))
     if isinstance(error, httpx.TimeoutException):
         return "timed out"
     return "no connection" if isinstance(error, httpx.ConnectError) else cut
+
+
+def _refused_by_proxy(said: str) -> str:
+    """Return why a proxy does not let us through; the rest of its line may repeat what it was sent."""
+    status = said.partition(" ")[0]
+    if status == "407":
+        return "HTTP 407: it wants another user name or password (proxy_auth_file)"
+    return f"HTTP {status}: it " + ("does not allow that host" if status.startswith("4") else "cannot reach that host")
 
 
 def _unpacking(response: httpx.Response, place: Place) -> _Gunzip | None:

@@ -13,14 +13,16 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
-from pathlib import Path
-from typing import Self
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies_environment
 
 import httpx
 
 from spendwatch import __version__
 from spendwatch.addresses import Address, Network, Reach
 from spendwatch.aside import LOOK_UP_LIMIT, LookUps, Resolver
+from spendwatch.connection import ENVIRONMENT, Way
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.outgoing.bodies import ANSWER_BYTES, EXCERPT_BYTES, beginning, clean, what_failed, whole
 from spendwatch.outgoing.places import Place, forbidden, judge_place, parse, too_plain
@@ -71,9 +73,9 @@ class _Ask:
     is_sent: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
     """Whether its body was begun to be sent: the other side may have it."""
 
-    async def trace(self, step: str, _details: object) -> None:
-        """Take note of the library's steps."""
-        if step == "http11.send_request_body.started":
+    async def trace(self, step: str, details: Mapping[str, Any]) -> None:
+        """Take note of the library's steps; what a proxy is asked for first is not the request."""
+        if step == "http11.send_request_body.started" and details["request"].method != b"CONNECT":
             self.is_sent.set()
 
     def to_another_host(self) -> _Ask:
@@ -88,14 +90,14 @@ class Outgoing:
     def __init__(
         self,
         allow_networks: Sequence[Network] = (),
+        way: Way | None = None,
         *,
-        ca_file: Path | None = None,
         resolver: Resolver | None = None,
     ) -> None:
-        """Allow private receivers in `allow_networks`; trust `ca_file` beside the usual authorities."""
+        """Allow private receivers in `allow_networks`; connect in this way, else directly."""
         self.allow_networks = tuple(allow_networks)
         self._reach = Reach(self.allow_networks)
-        self._ca_file = ca_file
+        self._way = way or Way()
         self._look_ups = LookUps(resolver)
         # Both libraries log whole URLs and headers, which hold secrets.
         for library in ("httpx", "httpcore"):
@@ -118,11 +120,11 @@ class Outgoing:
         """
         place = self._judged(parse(url))
         seconds = deadline.total_seconds()
-        ask = _Ask("POST", content, headers)
+        ask = _Ask("POST", content, headers, dict(self._way.headers))
         try:
             async with asyncio.timeout(seconds), self._opened(place, ask) as response:
                 body = await beginning(response, ANSWER_BYTES)
-                excerpt = clean(body[:EXCERPT_BYTES], place.secrets)
+                excerpt = clean(body[:EXCERPT_BYTES], (*place.secrets, *(value for _, value in self._way.headers)))
                 return Answer(response.status_code, _headers(response), excerpt, body)
         except TimeoutError as error:
             msg = f"{place.name}: no answer within {seconds:g} s"
@@ -142,7 +144,7 @@ class Outgoing:
             request.method,
             request.content,
             request.headers,
-            request.credentials,
+            {**dict(self._way.headers), **request.credentials},
             accepted,
             request.silence.total_seconds(),
         )
@@ -197,19 +199,59 @@ class Outgoing:
             raise ForbiddenAddressError(forbidden(place, found[0]))
         return open_to_us[:_MOST_ADDRESSES]
 
+    async def _routes(self, place: Place) -> Sequence[tuple[str, httpx.Proxy | None]]:
+        """Return what is dialled, in turn: the host's addresses, or the host's name by way of the proxy's.
+
+        A proxy looks the name up itself, perhaps where we cannot. What can be judged here is judged here all the same.
+        """
+        found = self._proxy_for(place)
+        if found is None:
+            return [(str(address), None) for address in await self._resolve(place)]
+        proxy, auth = found
+        try:
+            await self._resolve(place)
+        except UnreachableError:
+            if place.is_plain:
+                raise
+        addresses = await self._resolve(self._judged(proxy))
+        return [(place.host, httpx.Proxy(proxy.url.copy_with(host=str(address)), auth=auth)) for address in addresses]
+
+    def _proxy_for(self, place: Place) -> tuple[Place, tuple[str, str] | None] | None:
+        """Return the proxy by which that place is called, and our user and password for it."""
+        url, auth, excepted = self._way.proxy or "", self._way.proxy_auth, self._way.no_proxy
+        if url == ENVIRONMENT:
+            environ = getproxies_environment()
+            url, excepted = "" if place.is_plain else environ.get("https", ""), (*excepted, *environ.get("no", "").split(","))
+            parts = urlsplit(url if "://" in url or not url else f"http://{url}")
+            user, _, at = parts.netloc.rpartition("@")
+            url, auth = url and f"{parts.scheme}://{at}", auth or unquote(user)
+        if not url or place.is_among(excepted):
+            return None
+        proxy = parse(url)
+        if not proxy.is_plain:
+            msg = "a proxy is called at http://host:port: what goes through it is encrypted nevertheless"
+            raise ForbiddenAddressError(msg)
+        user, _, password = auth.partition(":")
+        return proxy, (user, password) if auth else None
+
     @asynccontextmanager
     async def _opened(self, place: Place, ask: _Ask) -> AsyncIterator[httpx.Response]:
         """Hold the answer of the first address that takes the connection."""
         trouble: httpx.HTTPError | OSError | None = None
         if "_tls" not in vars(self):
             # Certificates, and the libraries that only a request needs, take longer to load than the loop may stand still.
-            await asyncio.to_thread(self._load)
-        for address in await self._resolve(place):
+            try:
+                await asyncio.to_thread(self._load)
+            except OSError as error:
+                msg = f"{place.name}: ca_file holds no certificate that can be read: {self._way.ca_file}"
+                raise UnreachableError(msg) from error
+        proxy = None
+        for host, proxy in await self._routes(place):
             # A transport for each request: pooled connections are keyed by address, and one address may serve several
             # names. Above it, httpx's own client would read the places of redirects, and fail where one is no URL.
-            async with httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False) as transport:
+            async with httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, proxy=proxy) as transport:
                 try:
-                    response = await transport.handle_async_request(_request(ask, place, address))
+                    response = await transport.handle_async_request(_request(ask, place, host))
                 except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                     trouble = error
                     continue
@@ -219,7 +261,8 @@ class Outgoing:
                 async with aclosing(response):
                     yield response
                 return
-        msg = f"{place.name}: {what_failed(trouble, 'the connection was cut off before an answer')}"
+        through = " through the proxy" if proxy else ""
+        msg = f"{place.name}{through}: {what_failed(trouble, 'the connection was cut off before an answer')}"
         raise UnreachableError(msg) from trouble
 
     def _load(self) -> None:
@@ -232,8 +275,8 @@ class Outgoing:
     def _tls(self) -> ssl.SSLContext:
         context = httpx.create_ssl_context(trust_env=False)
         context.load_default_certs()
-        if self._ca_file:
-            context.load_verify_locations(self._ca_file)
+        if self._way.ca_file:
+            context.load_verify_locations(self._way.ca_file)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         return context
 
@@ -251,7 +294,7 @@ async def _taken(response: httpx.Response, place: Place, most_bytes: int, into: 
     return Fetched(response.status_code, headers, bytes(body), str(place.url))
 
 
-def _request(ask: _Ask, place: Place, address: Address) -> httpx.Request:
+def _request(ask: _Ask, place: Place, host: str) -> httpx.Request:
     headers = {
         "user-agent": f"spendwatch/{__version__}",
         "accept": "*/*",
@@ -264,7 +307,7 @@ def _request(ask: _Ask, place: Place, address: Address) -> httpx.Request:
     timeout = httpx.Timeout(ask.silence, connect=_CONNECT_LIMIT).as_dict()
     extensions = {"sni_hostname": place.host, "timeout": timeout, "trace": ask.trace}
     return httpx.Request(
-        ask.method, place.url.copy_with(host=str(address)), headers=headers, content=ask.content, extensions=extensions
+        ask.method, place.url.copy_with(host=host), headers=headers, content=ask.content, extensions=extensions
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
@@ -58,6 +58,11 @@ class Place:
         parts = (part for part in re.split(r"[/:]|[?&;](?:[^=&;]*=)?", target) if len(part) >= _SHORTEST_SECRET)
         texts = {form for text in (*whole, *parts) for form in (text, unquote_plus(text)) if len(form.strip("/?")) > 1}
         return tuple(sorted(texts, key=len, reverse=True))
+
+    def is_among(self, hosts: Iterable[str]) -> bool:
+        """Return whether the host, or a domain that it belongs to, is one of these; `*` is every host."""
+        listed = [one.strip().lower().removeprefix("*.").strip(".") for one in hosts]
+        return any(one == "*" or (one and f".{self.host}".endswith(f".{one}")) for one in listed)
 
     def is_origin_of(self, other: Place) -> bool:
         """Return whether the other one is on the same host and port, reached the same way."""

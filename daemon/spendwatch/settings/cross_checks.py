@@ -86,7 +86,7 @@ def _check_inline_secrets(daemon: Layers) -> None:
         for key in sorted(SECRET_KEYS | robot):
             path = (*holder, key)
             if file.has(path):
-                instead = "secret_file" if is_url else f"{key}_file"
+                instead = "auth_file" if is_url and key != "proxy_auth" else f"{key.removesuffix('_secret')}_file"
                 daemon.tell(path, f"secrets do not belong in the configuration: use {instead}", at_key=True)
 
 

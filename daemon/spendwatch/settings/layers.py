@@ -22,14 +22,13 @@ from spendwatch.yaml_text import MAX_MISTAKES, NOT_LISTED, Document, KeyPath, Ke
 EMPTY = "is empty: give it a value, or leave the key out"
 EMPTY_FILE = "is empty"
 PREFIX = "SPENDWATCH_"
-SECRET_KEYS = frozenset({"password", "secret", "token", "key_id"})
-_BETWEEN = "__"
-_SECRET_FILES: Mapping[str, Mapping[str, str]] = {
-    "channels": {"password_file": "password", "secret_file": "secret", "url_file": "url", "token_file": "token"},
-    "sources": {"key_id_file": "key_id", "secret_file": "secret", "token_file": "token"},
-    "accounts": {"key_id_file": "key_id", "secret_file": "secret", "token_file": "token"},
-    "web": {"token_file": "token"},
+_SECRET_FILES: Mapping[str, str] = {
+    **{f"{key}_file": key for key in ("password", "secret", "token", "key_id", "proxy_auth", "client_secret", "refresh_token")},
+    **{"auth_file": "auth_secret", "url_file": "url"},
 }
+"""Where a key names a file, the key that has the secret."""
+SECRET_KEYS = frozenset(_SECRET_FILES.values()) - {"url"}
+_BETWEEN = "__"
 
 
 class Layers:
@@ -170,7 +169,7 @@ class MainLayers(Layers):
         """Return the content of `password_file` as `password`, and so on, unless the environment gives that itself."""
         contents: dict[str, Any] = {}
         for holder in secret_holders(lambda path: {**_keys(self.tree, path), **_keys(stronger, path)}):
-            for file_key, key in _SECRET_FILES[holder[0]].items():
+            for file_key, key in _SECRET_FILES.items():
                 name = _at(stronger, (*holder, file_key)) or _at(self.tree, (*holder, file_key))
                 if not isinstance(name, Scalar) or name.is_nothing or _at(stronger, (*holder, key)) or self.has((*holder, key)):
                     continue
@@ -231,6 +230,7 @@ class _Step(PydanticBaseSettingsSource):
 def secret_holders(names: Callable[[KeyPath], Iterable[str]]) -> Iterator[tuple[str, ...]]:
     """Yield the places that may name secret files, given the names that stand at a path."""
     yield from ((section, name) for section in ("channels", "sources") for name in names((section,)))
+    yield from (("channels", name, "auth", "oauth2") for name in names(("channels",)))
     yield from (("accounts", name, "balance") for name in names(("accounts",)))
     yield ("web",)
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 
 from spendwatch.channels.config import ChannelConfig, ChatSettings, EmailConfig, WebhookConfig
 from spendwatch.channels.template_process import syntax_mistake
+from spendwatch.connection import ENVIRONMENT, Connection
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
@@ -33,6 +34,8 @@ BalanceSettings: TypeAlias = FileBalancePart | UrlBalancePart | ApiBalancePart
 _Local = TypeVar("_Local", FolderConfig, FileBalancePart)
 _Asking = TypeVar("_Asking", AlibabaConfig, OssConfig, ApiBalancePart)
 """Settings of a client of the provider's API."""
+_Calling = TypeVar("_Calling", bound=BaseModel)
+"""Settings of whatever goes out."""
 
 _POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 _SQLITE = "sqlite:///"
@@ -80,6 +83,7 @@ def _secrets(configs: Iterable[BaseModel], environ: Mapping[str, str]) -> Iterat
     """Yield every text that must not stand in a log."""
     for config in configs:
         yield from (value.get_secret_value() for value in vars(config).values() if isinstance(value, SecretStr))
+        yield from _secrets((value for value in vars(config).values() if isinstance(value, BaseModel)), environ)
         if isinstance(config, WebhookConfig | UrlAccess):
             yield config.url  # an address may be its own secret
         elif isinstance(config, CredentialsConfig) and config.provider is Provider.ENVIRONMENT:
@@ -153,10 +157,20 @@ class _Resolver:
         if config.type == "exec":
             config = config.model_copy(update={"command": (str(self.folder / config.command[0]), *config.command[1:])})
             self.note((*path, "command"), config.objection())
-        if not isinstance(config, EmailConfig):
-            return config
-        self.note((*path, "security"), config.objection(self.said.allow_networks))
-        return config.model_copy(update={"ca_file": self._file(path, "ca_file", config.ca_file)})
+        if isinstance(config, EmailConfig):
+            self.note((*path, "security"), config.objection(self.said.allow_networks))
+            if config.auth:
+                auth = config.auth.model_copy(update={"oauth2": self._connected((*path, "auth", "oauth2"), config.auth.oauth2)})
+                config = config.model_copy(update={"auth": auth})
+        return self._connected(path, config)
+
+    def _connected(self, path: KeyPath, config: _Calling) -> _Calling:
+        """Return the settings with the whole path of their authority; a proxy that may not be called is noted."""
+        if isinstance(config, Connection) and config.proxy not in {None, ENVIRONMENT}:
+            self.note((*path, "proxy"), objection(config.proxy or "", self.said.allow_networks))
+        if ca_file := getattr(config, "ca_file", None):
+            return config.model_copy(update={"ca_file": self._file(path, "ca_file", ca_file)})
+        return config
 
     def _template(self, path: KeyPath, name: str) -> str:
         file = self.folder / name
@@ -183,7 +197,7 @@ class _Resolver:
                 return self._local(path, config, str(path[-1]), "folder")
             case UrlConfig():
                 self.note((*path, "url"), objection(config.url, self.said.allow_networks))
-                return config
+                return self._connected(path, config)
             case AlibabaConfig():
                 return self._access(path, config)
             case OssConfig():
@@ -203,7 +217,7 @@ class _Resolver:
                     found[AccountId(account.id)] = self._local(path, part, name, "balance")
                 case UrlBalancePart() as part:
                     self.note((*path, "url"), objection(part.url, self.said.allow_networks))
-                    found[AccountId(account.id)] = part
+                    found[AccountId(account.id)] = self._connected(path, part)
                 case ApiBalancePart() as part:
                     is_own = part.has_own_access
                     found[AccountId(account.id)] = self._access(path, part) if is_own else self._shared(path, part, name)
@@ -236,7 +250,8 @@ class _Resolver:
             self.note((*path, key), objection(url, self.said.allow_networks) if url else None)
         if self.with_secrets:
             self.note((*path, "provider"), _missing_key(config.provider, self.outside.environ))
-        return config.model_copy(update={"oidc_token_file": self._file(path, "oidc_token_file", config.oidc_token_file)})
+        token_file = self._file(path, "oidc_token_file", config.oidc_token_file)
+        return self._connected(path, config).model_copy(update={"oidc_token_file": token_file})
 
     def _file(self, path: KeyPath, key: str, name: str | None) -> str | None:
         if name is None:

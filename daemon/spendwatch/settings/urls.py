@@ -14,7 +14,7 @@ def objection(url: str, allowed: Sequence[Network]) -> str | None:
     if parts is None or not parts.hostname or parts.scheme not in {"https", "http"}:
         return "not an address that can be called: write https://host/path"
     if parts.username is not None:
-        return "secrets do not belong in the configuration: leave user and password out of the address, use secret_file"
+        return "secrets do not belong in the configuration: no user and password in the address: use auth and auth_file"
     if parts.scheme == "https" or Reach(tuple(allowed)).may_be_plain(parts.hostname):
         return None
     return "plain http is only for networks listed in allow_networks: write https://"

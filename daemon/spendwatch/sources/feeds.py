@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -34,14 +34,19 @@ class Feeds:
         self._fetching: set[asyncio.Task[bool]] = set()
 
     def renew(
-        self, configs: Mapping[SourceName, SourceConfig], client: HttpClient, *, sites: Mapping[AccountId, Site], final_on: int
+        self,
+        configs: Mapping[SourceName, SourceConfig],
+        client: Callable[[SourceConfig], HttpClient],
+        *,
+        sites: Mapping[AccountId, Site],
+        final_on: int,
     ) -> None:
         """Have the sources of these settings from now on.
 
         One that did not change stays: it knows which files are settling, holds copies of those being read, or has to wait
         before it may ask again.
         """
-        recipes = {name: _recipe(config, client, sites, final_on) for name, config in configs.items()}
+        recipes = {name: _recipe(config, client(config), sites, final_on) for name, config in configs.items()}
         kept = {name for name, recipe in recipes.items() if self._recipes.get(name) == recipe}
         apis = {name: api for name, api in self.apis.items() if name in kept}
         apis |= {name: self._api(name, recipe) for name, recipe in recipes.items() if name not in kept and recipe.site}

@@ -15,7 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from spendwatch.fields import Closed, must
+from spendwatch.connection import Connection
+from spendwatch.fields import must
 from spendwatch.request import is_sendable
 
 _ENDPOINT = r"^https?://[A-Za-z0-9.:\[\]-]{1,253}/?$"
@@ -55,7 +56,7 @@ class Provider(StrEnum):
     """The provider's own package with all its ways; an extra of ours."""
 
 
-class CredentialsConfig(Closed):
+class CredentialsConfig(Connection):
     """A source that calls the provider with credentials."""
 
     provider: Provider = Field(default=Provider.KEY, description="where the credentials come from")

@@ -1,0 +1,177 @@
+"""How we connect to whatever is called over HTTP: the same keys for channels, sources and balances."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from spendwatch.fields import Closed, must
+from spendwatch.request import is_sendable
+
+ENVIRONMENT = "environment"
+"""The proxy that HTTPS_PROXY names, unless NO_PROXY lists the host."""
+SECRET_FILES: Mapping[str, str] = {"auth_secret": "auth_file", "secret": "secret_file"}
+"""Which key names the file of a secret, for those that say who we are."""
+_PROXY = re.compile(r"http://(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}/?", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9.:_*-]{1,253}", re.ASCII)
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
+_TAKEN = frozenset({
+    "host", "range", "if-range", "if-none-match", "if-modified-since", "accept-encoding", "content-length", "content-type",
+    "transfer-encoding", "connection", "proxy-authorization", "webhook-id", "webhook-timestamp", "webhook-signature",
+})  # fmt: skip
+
+
+class Auth(StrEnum):
+    """How we say who we are."""
+
+    NONE = "none"
+    BEARER = "bearer"
+    BASIC = "basic"
+    HEADER = "header"
+    """The secret stands in a header of another name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a client connects. Two that are equal can share one client."""
+
+    ca_file: str | None = None
+    proxy: str | None = None
+    no_proxy: tuple[str, ...] = ()
+    proxy_auth: str = field(default="", repr=False)
+    """`user:password`."""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Sent to the host that is called, and to no other that it redirects to."""
+
+
+Sendable = Annotated[
+    SecretStr,
+    must(
+        lambda secret: is_sendable(secret.get_secret_value()),
+        lambda _: "the secret contains characters that are not allowed in a header",
+    ),
+]
+Proxy = Annotated[
+    str,
+    must(
+        lambda text: text == ENVIRONMENT or _PROXY.fullmatch(text),
+        lambda _: f"write http://host:port, or {ENVIRONMENT} for HTTPS_PROXY; user and password belong in proxy_auth_file",
+    ),
+]
+
+
+class Connection(Closed):
+    """The way to an endpoint."""
+
+    ca_file: str | None = Field(default=None, description="an authority to trust beside the system's, in PEM")
+    proxy: Proxy | None = Field(default=None, description=f"an HTTP proxy, http://host:port; `{ENVIRONMENT}`: HTTPS_PROXY's")
+    no_proxy: tuple[Annotated[str, must(_HOST.fullmatch, lambda _: "must be a host or a domain")], ...] = Field(
+        default=(), description="hosts and domains that are called without the proxy"
+    )
+    proxy_auth_file: str | None = Field(default=None, description="holds `user:password` for the proxy")
+    proxy_auth: Sendable | None = None
+    """Never written in the file: comes from `proxy_auth_file` or the environment."""
+    headers: Mapping[str, str] = Field(default_factory=dict, repr=False, description="further headers of each request")
+
+    @field_validator("headers")
+    @classmethod
+    def _can_be_sent(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
+        for name, value in headers.items():
+            if name.lower() == "authorization":
+                msg = "Authorization is a secret: use auth and auth_file"
+                raise ValueError(msg)
+            if name.lower() in _TAKEN:
+                msg = f"the header {name} is reserved"
+                raise ValueError(msg)
+            if not _HEADER.fullmatch(name) or not is_sendable(value):
+                msg = "not a header that can be sent"
+                raise ValueError(msg)
+        return headers
+
+    @model_validator(mode="after")
+    def _has_a_proxy_for_what_is_about_one(self) -> Self:
+        if self.proxy is None and (self.no_proxy or self.proxy_auth_file or self.proxy_auth):
+            msg = "no_proxy and proxy_auth_file need also proxy"
+            raise ValueError(msg)
+        if self.proxy_auth and ":" not in self.proxy_auth.get_secret_value():
+            msg = "proxy_auth_file must hold user:password"
+            raise ValueError(msg)
+        return self
+
+    def credentials(self) -> Mapping[str, str]:
+        """Return the headers that say who we are."""
+        return {}
+
+    @property
+    def way(self) -> Way:
+        """How a client connects."""
+        headers = {name.lower(): value for name, value in self.headers.items()} | dict(self.credentials())
+        return Way(self.ca_file, self.proxy, self.no_proxy, _text(self.proxy_auth), tuple(headers.items()))
+
+
+class AuthorizedConnection(Connection):
+    """The way to an endpoint that asks who we are."""
+
+    proofs: ClassVar[tuple[str, ...]] = ("auth_secret",)
+    """The settings that may hold the secret, each beside one that names its file."""
+
+    auth: Auth = Field(default=Auth.NONE, description="how requests are authenticated")
+    username: str | None = Field(default=None, pattern=r"^[!-9;-~]{1,200}$", description="for `basic`")
+    header: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,100}$", description="the header's name, for `header`")
+    auth_file: str | None = Field(default=None, description="holds the token, the password, or the header's value")
+    auth_secret: Sendable | None = None
+    """Never written in the file: comes from `auth_file` or the environment."""
+
+    @model_validator(mode="after")
+    def _has_what_its_auth_needs_and_nothing_else(self) -> Self:
+        needed = {Auth.BASIC: "username", Auth.HEADER: "header"}.get(self.auth)
+        if needed and not getattr(self, needed):
+            msg = f"auth: {self.auth} needs also {needed}"
+            raise ValueError(msg)
+        files = [SECRET_FILES[key] for key in self.proofs]
+        given = [key for key in (*files, *self.proofs) if getattr(self, key)]
+        if self.auth is not Auth.NONE and not given:
+            msg = f"auth: {self.auth} needs also auth_file"
+            raise ValueError(msg)
+        if self.header and self.header.lower() in _TAKEN:
+            msg = f"the header {self.header} is reserved"
+            raise ValueError(msg)
+        used = {"username": self.auth is Auth.BASIC, "header": self.auth is Auth.HEADER}
+        used |= dict.fromkeys((*files, *self.proofs), self.auth is not Auth.NONE)
+        self.refuse_useless(used, f"auth: {self.auth}")
+        return self
+
+    def refuse_useless(self, used: Mapping[str, bool], here: str) -> None:
+        """Refuse a key that would silently mean nothing."""
+        useless = [name for name, is_used in used.items() if name in self.model_fields_set and not is_used]
+        if useless:
+            msg = f"{here} does not use {', '.join(useless)}"
+            raise ValueError(msg)
+
+    @property
+    def proof(self) -> str:
+        """The secret that says who we are."""
+        return next(filter(None, (_text(getattr(self, key)) for key in self.proofs)), "")
+
+    def credentials(self) -> Mapping[str, str]:
+        """Return the headers that say who we are."""
+        match self.auth:
+            case Auth.NONE:
+                return {}
+            case Auth.BEARER:
+                return {"authorization": f"Bearer {self.proof}"}
+            case Auth.BASIC:
+                pair = base64.b64encode(f"{self.username}:{self.proof}".encode()).decode()
+                return {"authorization": f"Basic {pair}"}
+            case Auth.HEADER:
+                return {(self.header or "").lower(): self.proof}
+
+
+def _text(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
