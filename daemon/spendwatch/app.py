@@ -503,7 +503,9 @@ def open_channels(
     """Return the channels named in the settings; without `clients` they get some of their own."""
     clients = clients or _clients(settings)
     return {
-        name: open_channel(name, config, clients=clients, zone=settings.zone, clock=clock, allow_networks=settings.allow_networks)
+        name: open_channel(
+            name, config, clients=clients, zone=settings.zone, clock=clock, allow_networks=settings.allow_networks
+        )
         for name, config in settings.channels.items()
     }
 

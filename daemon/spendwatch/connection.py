@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
@@ -48,6 +48,8 @@ class Way:
     """`user:password`."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Sent to the host that is called, and to no other that it redirects to."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """What no quotation of an answer may repeat."""
 
 
 Sendable = Annotated[
@@ -108,11 +110,15 @@ class Connection(Closed):
         """Return the headers that say who we are."""
         return {}
 
+    def _proofs(self) -> Sequence[str]:
+        return ()
+
     @property
     def way(self) -> Way:
         """How a client connects."""
         headers = {name.lower(): value for name, value in self.headers.items()} | dict(self.credentials())
-        return Way(self.ca_file, self.proxy, self.no_proxy, _text(self.proxy_auth), tuple(headers.items()))
+        secrets = tuple(filter(None, (*headers.values(), *self._proofs())))
+        return Way(self.ca_file, self.proxy, self.no_proxy, _text(self.proxy_auth), tuple(headers.items()), secrets)
 
 
 class AuthorizedConnection(Connection):
@@ -153,6 +159,9 @@ class AuthorizedConnection(Connection):
         if useless:
             msg = f"{here} does not use {', '.join(useless)}"
             raise ValueError(msg)
+
+    def _proofs(self) -> Sequence[str]:
+        return (self.proof,)
 
     @property
     def proof(self) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Mapping
+import base64
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
@@ -29,6 +31,10 @@ class SmtpSink(ThreadedServer):
         *,
         tls: Tls = Tls.NONE,
         login: tuple[str, str] | None = None,
+        tokens: Sequence[str] = (),
+        answers: Mapping[str, str] | None = None,
+        banner: str = "",
+        most_bytes: int = 1 << 25,
         refuse: Mapping[str, str] | None = None,
         refuse_data: str = "",
         drops_after_data: bool = False,
@@ -42,7 +48,15 @@ class SmtpSink(ThreadedServer):
         self.messages: list[tuple[str, bytes]] = []
         self.senders: list[str] = []
         self.logins: list[tuple[str, str]] = []
-        self.commands = 0
+        self.commands: list[str] = []
+        """Every command line, but for what logs in."""
+        self.mechanisms: list[tuple[str, str]] = []
+        self.tokens = list(tokens)
+        """Access tokens that are accepted; with any, XOAUTH2 is offered."""
+        self.answers = dict(answers or {})
+        """What is answered to a verb in place of the usual."""
+        self.answers_of_used: Mapping[str, str] = {}
+        """The same, by connections that have carried a mail."""
         self.refuse = dict(refuse or {})
         self.refuse_data = refuse_data
         self.drops_after_data = drops_after_data
@@ -52,11 +66,19 @@ class SmtpSink(ThreadedServer):
         self._is_silent = is_silent
         self._names = names
         self._keep_in = keep_in
+        self._banner = banner
+        self._most_bytes = most_bytes
         self._sessions: list[SMTP] = []
+        self._used: set[SMTP] = set()
+
+    @property
+    def connections(self) -> int:
+        """How many connections were taken."""
+        return len(self._sessions)
 
     async def open(self) -> asyncio.Server:
-        if self._is_silent:
-            return await asyncio.start_server(_say_nothing, self.host, self.port)
+        if self._is_silent or self._banner:
+            return await asyncio.start_server(partial(_say, self._banner), self.host, self.port)
         context = None
         if self._tls is not Tls.NONE:
             authority = Authority(self.folder)
@@ -77,7 +99,12 @@ class SmtpSink(ThreadedServer):
                 # aiosmtpd knows only of STARTTLS: with TLS from the start it would offer no AUTH.
                 auth_require_tls=starts,
                 enable_SMTPUTF8=True,
+                data_size_limit=self._most_bytes,
+                auth_exclude_mechanism=() if self.tokens else ("XOAUTH2",),
             )
+            session._smtp_methods = {
+                verb: self._scripted(verb, usual, session) for verb, usual in session._smtp_methods.items()
+            }
             self._sessions.append(session)
             return session
 
@@ -88,6 +115,31 @@ class SmtpSink(ThreadedServer):
         for session in self._sessions:
             if isinstance(session.transport, asyncio.WriteTransport):
                 session.transport.abort()
+
+    def _scripted(self, verb: str, usual: Callable[[str], Awaitable[None]], session: SMTP) -> Callable[[str], Awaitable[None]]:
+        async def answer(argument: str) -> None:
+            self.commands.append(verb if verb == "AUTH" else f"{verb} {argument or ''}".strip())
+            scripted = {**self.answers, **(self.answers_of_used if session in self._used else {})}
+            if verb not in scripted:
+                await usual(argument)
+                return
+            await session.push(scripted[verb])
+            if scripted[verb].startswith("421"):
+                assert isinstance(session.transport, asyncio.WriteTransport)
+                session.transport.close()
+
+        return answer
+
+    async def auth_XOAUTH2(self, server: SMTP, args: list[str]) -> AuthResult:  # noqa: N802 -- aiosmtpd's name
+        user, token = (
+            base64.b64decode(args[1]).decode().removeprefix("user=").removesuffix("\x01\x01").split("\x01auth=Bearer ")
+        )
+        self.mechanisms.append((user, token))
+        is_known = token in self.tokens
+        if not is_known:
+            # Gmail and Microsoft tell why in a challenge, and refuse after the answer to it.
+            await server.challenge_auth(b'{"status":"401"}')
+        return AuthResult(success=is_known, handled=is_known)
 
     def _authenticate(
         self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword
@@ -118,6 +170,7 @@ class SmtpSink(ThreadedServer):
             return self.refuse_data
         content = envelope.content
         assert isinstance(content, bytes)
+        self._used.add(server)
         for recipient in envelope.rcpt_tos:
             self.messages.append((recipient, content))
             if self._keep_in:
@@ -128,8 +181,10 @@ class SmtpSink(ThreadedServer):
         return "250 kept"
 
 
-async def _say_nothing(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _say(banner: str, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Say that, and then nothing more; without a banner not even that."""
     try:
+        writer.write(f"{banner}\r\n".encode() if banner else b"")
         await asyncio.sleep(3600)
     finally:
         writer.transport.abort()

@@ -438,7 +438,7 @@ async def test_who_we_are_is_said_to_the_endpoint_and_to_nobody_it_sends_us_to(
     [
         ({"auth": "basic", "secret": SECRET}, "needs also username"),
         ({"auth": "header", "secret": SECRET}, "needs also header"),
-        ({"auth": "bearer"}, "needs also secret_file"),
+        ({"auth": "bearer"}, "needs also auth_file"),
         ({"auth": "header", "header": "Range", "secret": SECRET}, "the header Range is reserved"),
         ({"auth": "header", "header": "a b", "secret": SECRET}, "pattern"),
         ({"auth": "bearer", "secret": f"{SECRET}\nx: y"}, "characters that are not allowed in a header"),

@@ -124,11 +124,11 @@ class EmailConfig(Routed):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> EmailConfig:
-        if self.security is Security.NONE and self.username and not _is_loopback(self.host):
-            msg = "a password is never sent without TLS, except to this machine; set security: starttls or tls"
-            raise ValueError(msg)
         if self.auth and (self.security is Security.NONE or not self.username or self.password_file or self.password):
             msg = "auth: oauth2 needs TLS and username, the mailbox, and no password_file"
+            raise ValueError(msg)
+        if self.security is Security.NONE and self.username and not _is_loopback(self.host):
+            msg = "a password is never sent without TLS, except to this machine; set security: starttls or tls"
             raise ValueError(msg)
         if self.username and not (self.username.isprintable() and self.username.strip()):
             msg = "username holds characters that cannot be sent"

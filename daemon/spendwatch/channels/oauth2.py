@@ -92,12 +92,12 @@ class AccessTokens:
             answer = await self._client.fetch(request)
         except (UnreachableError, ForbiddenAddressError) as error:
             msg = f"no access token: {error}"
-            raise TemporaryDeliveryError(msg) from error
+            raise TemporaryDeliveryError(msg, of_channel=True) from error
         said = _object(answer.body)
         token, lasts = said.get("access_token"), said.get("expires_in")
         if answer.status != _OK or not (isinstance(token, str) and token and is_sendable(token)):
             msg = f"no access token: {self._place} answered {_refusal(answer.status, said)}"
-            raise TemporaryDeliveryError(msg)
+            raise TemporaryDeliveryError(msg, of_channel=True)
         # Some endpoints give a new refresh token each time; the one in the file goes on to work for a while.
         if isinstance(renewed := said.get("refresh_token"), str) and renewed and self._refresh_token:
             self._refresh_token = renewed

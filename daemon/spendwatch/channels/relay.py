@@ -21,6 +21,8 @@ from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryEr
 
 _CREDENTIALS_REFUSED = frozenset({454, 530, 534, 535, 538})
 """Replies about our identity, not about the mail: the settings must be fixed, and the mail waits."""
+_LOWEST_REFUSAL = 400
+_CLOSING = 421
 _PERMANENT = 500
 _QUIT_LIMIT = 5.0
 _CONNECT_LIMIT = 10.0
@@ -262,7 +264,10 @@ class Relay:
             return TemporaryDeliveryError(msg, is_login=True)
         if error.code >= _PERMANENT:
             return PermanentDeliveryError(msg)
-        return TemporaryDeliveryError(msg, of_channel=isinstance(error, aiosmtplib.SMTPSenderRefused))
+        # An unusual answer that refuses nothing may mean that it was taken.
+        is_open = isinstance(error, aiosmtplib.SMTPDataError) and error.code < _LOWEST_REFUSAL
+        is_closing = error.code == _CLOSING or isinstance(error, aiosmtplib.SMTPSenderRefused)
+        return TemporaryDeliveryError(msg, maybe_taken=is_open, of_channel=is_closing)
 
     def _said(self, message: str) -> str:
         password = self._config.password.get_secret_value() if self._config.password else ""

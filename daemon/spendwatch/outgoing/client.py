@@ -124,7 +124,7 @@ class Outgoing:
         try:
             async with asyncio.timeout(seconds), self._opened(place, ask) as response:
                 body = await beginning(response, ANSWER_BYTES)
-                excerpt = clean(body[:EXCERPT_BYTES], (*place.secrets, *(value for _, value in self._way.headers)))
+                excerpt = clean(body[:EXCERPT_BYTES], (*place.secrets, *self._way.secrets))
                 return Answer(response.status_code, _headers(response), excerpt, body)
         except TimeoutError as error:
             msg = f"{place.name}: no answer within {seconds:g} s"

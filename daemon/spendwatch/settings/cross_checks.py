@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from spendwatch.channels.config import ROBOTS
 from spendwatch.domain.errors import printable
 from spendwatch.domain.statement import WorkspaceId
-from spendwatch.settings.layers import SECRET_KEYS, Layers, folded, secret_holders
+from spendwatch.settings.layers import SECRET_FILES, SECRET_KEYS, Layers, folded, secret_holders
 from spendwatch.settings.suggestions import suggestion
 from spendwatch.yaml_text import KeyPath
 
@@ -83,10 +83,10 @@ def _check_inline_secrets(daemon: Layers) -> None:
     for holder in secret_holders(daemon.names):
         is_url = "url" in [daemon.look((*holder, tag)) for tag in ("type", "from")]
         robot = {"url"} if str(daemon.look((*holder, "type"))) in ROBOTS else set()
-        for key in sorted(SECRET_KEYS | robot):
+        for file_key, key in sorted(SECRET_FILES.items()):
             path = (*holder, key)
-            if file.has(path):
-                instead = "auth_file" if is_url and key != "proxy_auth" else f"{key.removesuffix('_secret')}_file"
+            if key in SECRET_KEYS | robot and file.has(path):
+                instead = "auth_file" if is_url and key == "secret" else file_key
                 daemon.tell(path, f"secrets do not belong in the configuration: use {instead}", at_key=True)
 
 

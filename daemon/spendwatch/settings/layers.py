@@ -22,12 +22,13 @@ from spendwatch.yaml_text import MAX_MISTAKES, NOT_LISTED, Document, KeyPath, Ke
 EMPTY = "is empty: give it a value, or leave the key out"
 EMPTY_FILE = "is empty"
 PREFIX = "SPENDWATCH_"
-_SECRET_FILES: Mapping[str, str] = {
+SECRET_FILES: Mapping[str, str] = {
     **{f"{key}_file": key for key in ("password", "secret", "token", "key_id", "proxy_auth", "client_secret", "refresh_token")},
-    **{"auth_file": "auth_secret", "url_file": "url"},
+    "auth_file": "auth_secret",
+    "url_file": "url",
 }
 """Where a key names a file, the key that has the secret."""
-SECRET_KEYS = frozenset(_SECRET_FILES.values()) - {"url"}
+SECRET_KEYS = frozenset(SECRET_FILES.values()) - {"url"}
 _BETWEEN = "__"
 
 
@@ -169,7 +170,7 @@ class MainLayers(Layers):
         """Return the content of `password_file` as `password`, and so on, unless the environment gives that itself."""
         contents: dict[str, Any] = {}
         for holder in secret_holders(lambda path: {**_keys(self.tree, path), **_keys(stronger, path)}):
-            for file_key, key in _SECRET_FILES.items():
+            for file_key, key in SECRET_FILES.items():
                 name = _at(stronger, (*holder, file_key)) or _at(self.tree, (*holder, file_key))
                 if not isinstance(name, Scalar) or name.is_nothing or _at(stronger, (*holder, key)) or self.has((*holder, key)):
                     continue
