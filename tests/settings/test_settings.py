@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from spendwatch.bills.layouts import LAYOUTS as READABLE_LAYOUTS
 from spendwatch.channels.config import ChatSettings, ConsoleConfig, EmailConfig, WebhookConfig
+from spendwatch.connection import Connection
 from spendwatch.domain.errors import ConfigError
 from spendwatch.domain.layouts import LAYOUTS as NAMES_OF_LAYOUTS
 from spendwatch.domain.period import PeriodKind
@@ -625,6 +626,48 @@ def test_an_address_that_is_a_secret_may_come_from_the_environment_alone(house: 
     config = house.load(SPENDWATCH_CHANNELS__OPS__URL="https://hooks.example.com/t0ken").channels[ChannelName("ops")]
     assert isinstance(config, WebhookConfig)
     assert config.url == "https://hooks.example.com/t0ken"
+
+
+def test_the_keys_of_connections_are_the_same_for_whatever_is_called(house: House) -> None:
+    ways = 'ca_file: ca.pem, proxy: "http://10.0.0.9:3128", no_proxy: [example.com], proxy_auth_file: proxy'
+    ways += ", headers: {X-Team: finops}"
+    oauth2 = "token_url: 'https://login.example.com/t', client_id: i, client_secret_file: cs, refresh_token_file: rt"
+    login = f"username: a@example.com\n    auth: {{oauth2: {{{oauth2}, {ways}}}}}\n    hello: spend.example.com"
+    mail = MAIL.replace("username: alerts", login)
+    hook = "  ops: {type: webhook, url: 'https://hooks.example.com/', secret_file: sign, auth: bearer, auth_file: token"
+    hook += f", {ways}}}\n"
+    robot = f"  team: {{type: dingtalk, url_file: robot, {ways}}}\n"
+    feed = f"  feed: {{type: url, url: 'https://b.example.com/x', auth: basic, username: u, secret_file: token, {ways}}}\n"
+    feed += f"  api: {{type: alibaba, account: acme, key_id_file: id, secret_file: key, {ways}}}\n"
+    whole = MAIN.replace("sources:\n", f"sources:\n{feed}") + mail + hook + robot + "allow_networks: [10.0.0.9/32]\n"
+    house.write("spendwatch.yaml", whole)
+    (house.folder / "ca.pem").write_text("x")
+    kept = {"proxy": "us:pw-9", "cs": "cs-9", "rt": "rt-9", "token": "token-9", "sign": "sign-9", "id": "id-9", "key": "key-9"}
+    for name, text in (kept | {"robot": "https://oapi.dingtalk.com/robot/send?access_token=r-9"}).items():
+        house.secret(name, text)
+    loaded = house.load()
+    assert set(kept.values()) <= set(loaded.secrets)
+    assert not any(text in repr(loaded) for text in kept.values())
+    finance = loaded.channels[ChannelName("Finance")]
+    assert isinstance(finance, EmailConfig)
+    assert finance.auth
+    callers = [*loaded.channels.values(), *loaded.sources.values(), finance.auth.oauth2]
+    ways_of_all = [one.way for one in callers if isinstance(one, Connection)]
+    assert len(ways_of_all) == 5
+    for way in ways_of_all:
+        assert (way.ca_file, way.proxy, way.no_proxy) == (
+            str(house.folder / "ca.pem"),
+            "http://10.0.0.9:3128",
+            ("example.com",),
+        )
+        assert (way.proxy_auth, dict(way.headers)["x-team"]) == ("us:pw-9", "finops")
+    house.write("spendwatch.yaml", whole.replace("10.0.0.9/32", "10.0.0.8/32"))
+    assert [mistake.partition(": ")[2].partition(": ")[0] for mistake in house.mistakes()] == [
+        *(
+            f"{place}.proxy"
+            for place in ("channels.Finance.auth.oauth2", "channels.ops", "channels.team", "sources.feed", "sources.api")
+        )
+    ]
 
 
 def test_the_address_of_a_robot_is_a_secret(house: House) -> None:

@@ -160,7 +160,9 @@ class _Resolver:
         if isinstance(config, EmailConfig):
             self.note((*path, "security"), config.objection(self.said.allow_networks))
             if config.auth:
-                auth = config.auth.model_copy(update={"oauth2": self._connected((*path, "auth", "oauth2"), config.auth.oauth2)})
+                where, oauth2 = (*path, "auth", "oauth2"), config.auth.oauth2
+                self.note((*where, "token_url"), objection(oauth2.token_url, self.said.allow_networks))
+                auth = config.auth.model_copy(update={"oauth2": self._connected(where, oauth2)})
                 config = config.model_copy(update={"auth": auth})
         return self._connected(path, config)
 
