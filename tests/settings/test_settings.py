@@ -651,8 +651,8 @@ def test_the_keys_of_connections_are_the_same_for_whatever_is_called(house: Hous
     finance = loaded.channels[ChannelName("Finance")]
     assert isinstance(finance, EmailConfig)
     assert finance.auth
-    callers = [*loaded.channels.values(), *loaded.sources.values(), finance.auth.oauth2]
-    ways_of_all = [one.way for one in callers if isinstance(one, Connection)]
+    called = [*loaded.channels.values(), *loaded.sources.values(), finance.auth.oauth2]
+    ways_of_all = [one.way for one in called if isinstance(one, Connection)]
     assert len(ways_of_all) == 5
     for way in ways_of_all:
         assert (way.ca_file, way.proxy, way.no_proxy) == (
@@ -662,12 +662,9 @@ def test_the_keys_of_connections_are_the_same_for_whatever_is_called(house: Hous
         )
         assert (way.proxy_auth, dict(way.headers)["x-team"]) == ("us:pw-9", "finops")
     house.write("spendwatch.yaml", whole.replace("10.0.0.9/32", "10.0.0.8/32"))
-    assert [mistake.partition(": ")[2].partition(": ")[0] for mistake in house.mistakes()] == [
-        *(
-            f"{place}.proxy"
-            for place in ("channels.Finance.auth.oauth2", "channels.ops", "channels.team", "sources.feed", "sources.api")
-        )
-    ]
+    callers = ("channels.Finance.auth.oauth2", "channels.ops", "channels.team", "sources.feed", "sources.api")
+    told = {mistake.split(": ")[1] for mistake in house.mistakes()}
+    assert told == {f"{caller}.proxy" for caller in callers}
 
 
 def test_the_address_of_a_robot_is_a_secret(house: House) -> None:
