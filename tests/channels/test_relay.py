@@ -144,7 +144,7 @@ async def test_every_answer_at_every_command_has_a_meaning(verb: str, answer: st
         assert sink.messages == []
     if isinstance(caught.value, TemporaryDeliveryError):
         assert caught.value.maybe_taken == (verb in {"DATA", "END"} and answer < "4")
-        assert caught.value.of_channel == (verb == "EHLO" or answer.startswith("421"))
+        assert caught.value.of_channel == (verb in {"EHLO", "MAIL"} or answer.startswith("421"))
 
 
 @pytest.mark.parametrize("banner", ["421 busy", "450 later", "554 not you", "220"])
@@ -166,6 +166,7 @@ async def test_a_refused_login_holds_every_mail(answer: str) -> None:
         with pytest.raises(TEMPORARY, match=f"{answer[:3]}|not connected") as caught:
             await _send(_channel(sink, **login))
         assert caught.value.of_channel
+        assert caught.value.is_login == (not answer.startswith("421"))
 
 
 # -- what the server can do, and who we are

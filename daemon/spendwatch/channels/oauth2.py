@@ -20,6 +20,7 @@ from spendwatch.request import Request, is_sendable
 _LIMIT = timedelta(seconds=30)
 _MOST_BYTES = 1 << 16
 _OK = 200
+_CREDENTIALS_REFUSED = frozenset({400, 401, 403})
 _USUAL = 3600
 _EARLY = 60
 """So many seconds before its end a token is used no more."""
@@ -97,7 +98,7 @@ class AccessTokens:
         token, lasts = said.get("access_token"), said.get("expires_in")
         if answer.status != _OK or not (isinstance(token, str) and token and is_sendable(token)):
             msg = f"no access token: {self._place} answered {_refusal(answer.status, said)}"
-            raise TemporaryDeliveryError(msg, of_channel=True)
+            raise TemporaryDeliveryError(msg, of_channel=True, is_login=answer.status in _CREDENTIALS_REFUSED)
         # Some endpoints give a new refresh token each time; the one in the file goes on to work for a while.
         if isinstance(renewed := said.get("refresh_token"), str) and renewed and self._refresh_token:
             self._refresh_token = renewed
