@@ -35,7 +35,7 @@ def channel(kind: str, base: str = NOWHERE, **settings: Any) -> ChatChannel[Any]
     service = SERVICES[kind]
     place = {name: value.format(base=base) for name, value in service.settings.items()}
     config = _ADAPTER.validate_python({"type": kind, "timeout": "2s", **place, **settings})
-    opened = open_channel("team", config, client=_CLIENT, zone=ZONE, clock=lambda: NOW)
+    opened = open_channel("team", config, clients=lambda _way: _CLIENT, zone=ZONE, clock=lambda: NOW)
     assert isinstance(opened, ChatChannel)
     return opened
 
