@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -18,11 +19,11 @@ from chat_messages import GOLDEN, channel, golden
 from notices import SAMPLES, ZONE, cny, delivery, some_causes
 from robots import SECRET, SERVICES, TOKEN, Robot
 from servers_http import Fault, HttpSink, Reply, Request
-from spendwatch.channels import dingtalk, feishu, http_channel
+from spendwatch.channels import http_channel
 from spendwatch.channels.language import Language
 from spendwatch.channels.wording import Wording
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
-from spendwatch.domain.notification import Notification
+from spendwatch.domain.notification import Drill, Notification, Reason
 from spendwatch.pacing import RateLimiter
 
 pytestmark = pytest.mark.anyio
@@ -207,7 +208,10 @@ async def test_no_secret_is_told_whatever_goes_wrong(kind: str) -> None:
     ],
 )
 def test_dingtalk_signs_time_and_secret_by_the_secret(secret: str, moment: str, expected: str) -> None:
-    assert dingtalk.signature(secret, moment) == expected
+    now = datetime.fromtimestamp(int(moment) / 1000, UTC)
+    post = channel("dingtalk", secret=secret)._request(delivery(SAMPLES["stale"], "", None), b"{}", now)
+    query = parse_qs(urlsplit(post.url).query)
+    assert (query["timestamp"], query["sign"]) == ([moment], [expected])
 
 
 @pytest.mark.parametrize(
@@ -220,7 +224,9 @@ def test_dingtalk_signs_time_and_secret_by_the_secret(secret: str, moment: str, 
     ],
 )
 def test_feishu_signs_nothing_by_time_and_secret(secret: str, moment: str, expected: str) -> None:
-    assert feishu.signature(secret, moment) == expected
+    now = datetime.fromtimestamp(int(moment), UTC)
+    post = channel("feishu", secret=secret)._request(delivery(SAMPLES["stale"], "", None), b'{"msg_type":"x"}', now)
+    assert json.loads(post.content) == {"timestamp": moment, "sign": expected, "msg_type": "x"}
 
 
 @pytest.mark.parametrize("kind", ["dingtalk", "feishu"])
@@ -234,6 +240,14 @@ async def test_each_attempt_is_signed_over_its_own_time(kind: str) -> None:
 
 
 # --- mentions and keywords
+
+
+def test_a_drill_of_a_critical_alert_mentions_nobody() -> None:
+    overdue = SAMPLES["overdue"]
+    drill = replace(overdue, facts=replace(overdue.facts, drill=Drill(Reason.FIRED, "li", ())), reason=Reason.TEST)
+    found = json.loads(channel("dingtalk", at_all=True, at=["manager7"]).render(drill, ""))
+    assert found["at"] == {"atMobiles": [], "atUserIds": [], "isAtAll": False}
+    assert "TEST" in found["markdown"]["title"]
 
 
 def test_people_are_mentioned_only_where_wanted_and_only_when_it_is_critical_and_fires() -> None:

@@ -19,13 +19,10 @@ _Body = TypeVar("_Body")
 class Kind(StrEnum):
     """How a block is laid out."""
 
-    HEAD = "head"
-    FACTS = "facts"
     TEXT = "text"
-    BULLETS = "bullets"
+    LIST = "list"
     LINKS = "links"
     """Each line is the label of a page and its address."""
-    NOTE = "note"
 
 
 class Rank(StrEnum):
@@ -62,30 +59,30 @@ def blocks_of(letter: Letter) -> list[Block]:
 
 
 def _blocks(letter: Letter) -> Iterator[Block]:
-    yield Block(Kind.HEAD, (Line(letter.subject),), rank=Rank.CORE)
+    yield Block(Kind.TEXT, (Line(letter.subject),), rank=Rank.CORE)
     state = "" if letter.state == letter.tag else letter.state
     yield Block(Kind.TEXT, (Line(_joined(state, letter.account)),))
     if letter.amount:
-        yield Block(Kind.FACTS, (_fact(letter.amount),), rank=Rank.CORE)
+        yield Block(Kind.LIST, (_fact(letter.amount),), rank=Rank.CORE)
     bar = (Line(gauge_text(letter.gauge)),) if letter.gauge else ()
     yield Block(Kind.TEXT, (*bar, Line(_joined(*letter.captions))))
     yield Block(Kind.TEXT, (Line(letter.lead),))
     yield from map(_of_section, letter.sections)
     yield Block(Kind.LINKS, tuple(Line(link.url, link.label) for link in letter.links))
-    yield Block(Kind.NOTE, tuple(map(Line, letter.closing)))
-    yield Block(Kind.NOTE, tuple(map(Line, letter.footer[:1])), rank=Rank.CORE)
+    yield Block(Kind.TEXT, tuple(map(Line, letter.closing)))
+    yield Block(Kind.TEXT, tuple(map(Line, letter.footer[:1])), rank=Rank.CORE)
 
 
 def _of_section(section: Section) -> Block:
     match section:
         case Table():
-            return Block(Kind.FACTS, tuple(map(_fact, section.rows)), section.title)
+            return Block(Kind.LIST, tuple(map(_fact, section.rows)), section.title)
         case Points():
             rank = Rank.VITAL if section.is_vital else Rank.EXTRA
-            return Block(Kind.BULLETS, tuple(map(Line, section.points)), section.title, rank)
+            return Block(Kind.LIST, tuple(map(Line, section.points)), section.title, rank)
         case Entries():
             entries = tuple(Line(_joined(one.value, one.note), one.text) for one in section.entries)
-            return Block(Kind.BULLETS, entries, section.title)
+            return Block(Kind.LIST, entries, section.title)
         case Chart(is_upright=True):
             first, *_, last = section.bars
             columns = "".join(_COLUMNS[bar.length * (len(_COLUMNS) - 1) // 100] for bar in section.bars)
@@ -96,7 +93,7 @@ def _of_section(section: Section) -> Block:
                 Line(_joined(_SHADES["spent"] * max(1, bar.length // 10) + f" {bar.value}", bar.note, bar.detail), bar.label)
                 for bar in section.bars
             )
-            return Block(Kind.BULLETS, bars, _joined(section.title, section.hint), Rank.EXTRA)
+            return Block(Kind.LIST, bars, _joined(section.title, section.hint), Rank.EXTRA)
 
 
 def _fact(row: Row) -> Line:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 import math
 import re
@@ -16,11 +19,9 @@ from spendwatch.channels.chat_settings import ChatSettings, SignedSettings
 from spendwatch.channels.http_channel import HttpAnswer, HttpChannel, HttpClient, Post, shared_pace
 from spendwatch.channels.own_words import wording_of
 from spendwatch.channels.parts import Letter
-from spendwatch.domain.alert import AlertState
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
-from spendwatch.domain.notification import Delivery, Notification, Reason
+from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import Clock
-from spendwatch.domain.policy import Severity
 from spendwatch.pacing import RateLimiter, asked_pause
 
 Body: TypeAlias = dict[str, Any]
@@ -58,7 +59,7 @@ class Dialect:
         if block.kind is Kind.LINKS:
             named = ((self.escape(one.label), one.text.translate(_IN_URL).replace("&", self.ampersand)) for one in block.lines)
             return " · ".join(self.link.format(label=label, url=url) for label, url in named)
-        begins = self.bullet if block.kind in {Kind.FACTS, Kind.BULLETS} else ""
+        begins = self.bullet if block.kind is Kind.LIST else ""
         lines = [f"{begins}{self._line(line.label, line.text)}" for line in block.lines]
         title = [self.bold.format(self.escape(block.title))] if block.title else []
         more = [f"{begins}… +{block.left_out}"] if block.left_out else []
@@ -79,19 +80,10 @@ class Trouble:
     pause: timedelta | None = None
 
 
-def of_content(mark: str) -> Trouble:
-    """Return the trouble of a message that is not as the service wants it."""
-    return Trouble(mark, "it does not accept the content of this message", of_channel=False)
-
-
-def too_long(mark: str) -> Trouble:
-    """Return the trouble of a message that is too long."""
-    return Trouble(mark, "the message is too long", of_channel=False)
-
-
+CONTENT, TOO_LONG = "it does not accept the content of this message", "the message is too long"
 _USUAL = (
     Trouble("^(401|403|404|410) ", "the robot or its token is unknown: copy its address anew into url_file"),
-    too_long("^413 "),
+    Trouble("^413 ", TOO_LONG, of_channel=False),
     Trouble("^429 ", "more messages than it takes, perhaps from other programs too: lower per_minute"),
 )
 """What a status says where the service has no words of its own for it."""
@@ -117,16 +109,12 @@ class ChatChannel(HttpChannel, Generic[_Config]):
         letter = self._wording.letter(notification)
         if isinstance(self._chat, SignedSettings) and self._chat.keyword not in letter.subject:
             letter = replace(letter, subject=f"{letter.subject} · {self._chat.keyword}")
-        pings = _pings(notification)
-
-        def make(blocks: Sequence[Block]) -> Body:
-            return self._body(letter, [self.dialect.text(block) for block in blocks], pings=pings)
-
-        return as_json(fitted(blocks_of(letter), make, self._fits))
+        body = fitted(blocks_of(letter), lambda blocks: self._body(letter, [*map(self.dialect.text, blocks)]), self._fits)
+        return as_json(body)
 
     @abstractmethod
-    def _body(self, letter: Letter, texts: Sequence[str], *, pings: bool) -> Body:
-        """Return the message in the service's own form, from its headline and paragraphs; `pings`: people may be mentioned."""
+    def _body(self, letter: Letter, texts: Sequence[str]) -> Body:
+        """Return the message in the service's own form, from its headline and paragraphs."""
 
     @abstractmethod
     def _verdict(self, answer: HttpAnswer) -> str | None:
@@ -144,8 +132,7 @@ class ChatChannel(HttpChannel, Generic[_Config]):
         return len(as_json(body))
 
     def _pace(self) -> RateLimiter:
-        per_second, per_minute = self._chat.pace
-        return shared_pace(self._chat.address, per_second=per_second, per_minute=per_minute)
+        return shared_pace(self._chat.address, per_second=self._chat.per_second, per_minute=self._chat.per_minute)
 
     def _asked(self, answer: HttpAnswer) -> timedelta | None:
         """Return the pause that the answer asks for, in a header or in its body."""
@@ -173,12 +160,6 @@ class ChatChannel(HttpChannel, Generic[_Config]):
         return TemporaryDeliveryError(msg, retry_after=self._asked(answer) or trouble.pause, of_channel=True)
 
 
-def _pings(notification: Notification) -> bool:
-    """Return whether it is worth a mention: critical, firing, and no report or test."""
-    is_news = notification.reason is not Reason.TEST and notification.facts.report is None
-    return is_news and notification.severity is Severity.CRITICAL and notification.state is AlertState.FIRING
-
-
 def json_of(answer: HttpAnswer) -> Mapping[str, object]:
     """Return the object that the answer holds; an empty one where it holds none."""
     try:
@@ -200,6 +181,11 @@ def code_in(answer: HttpAnswer, code: str, words: str) -> str | None:
     if code in found:
         return "" if found[code] == 0 else f"{found[code]} {found.get(words, '')}"
     return None if answer.status // 100 == 2 else by_status(answer)  # noqa: PLR2004 -- the successful ones
+
+
+def sign(key: str, text: str) -> str:
+    """Return the HMAC-SHA256 in base64."""
+    return base64.b64encode(hmac.new(key.encode(), text.encode(), hashlib.sha256).digest()).decode()
 
 
 def utf_16_units(text: str) -> int:

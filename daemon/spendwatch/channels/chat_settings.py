@@ -14,31 +14,35 @@ from spendwatch.fields import PositiveDuration
 
 Mentioned = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@+-]{1,64}$")]
 
+PerSecond = Annotated[int, Field(ge=1, le=100)]
+PerMinute = Annotated[int, Field(ge=1, le=6000)]
+
 
 class ChatSettings(Routed, Connection):
     """What every chat service is told."""
 
     usual_max: ClassVar[int] = 2
-    usual_pace: ClassVar[tuple[int, int]]
-    """Messages that the service takes in a second and in a minute."""
+    needs: ClassVar[str] = "url"
+    """Which secret it cannot do without."""
     connections: ClassVar[int] = 1
     """One after the other: readers see them in order."""
     language: Language = Language.EN
     timeout: PositiveDuration = timedelta(seconds=20)
-    per_second: int = Field(default=0, ge=0, le=100)
-    """Left out, like `per_minute`: what the service is known to allow."""
-    per_minute: int = Field(default=0, ge=0, le=6000)
+    per_second: PerSecond = 5
+    per_minute: PerMinute = 20
+    """Both are what the service is known to take."""
+
+    @model_validator(mode="after")
+    def _has_its_secret(self) -> Self:
+        if getattr(self, self.needs) is None and getattr(self, f"{self.needs}_file") is None:
+            msg = f"{self.needs}_file is missing: copy what the service shows into a file, and write the file's name here"
+            raise ValueError(msg)
+        return self
 
     @property
     def address(self) -> str:
         """Where messages go; it may hold a secret."""
         raise NotImplementedError
-
-    @property
-    def pace(self) -> tuple[int, int]:
-        """How many messages go in a second and in a minute."""
-        per_second, per_minute = self.usual_pace
-        return self.per_second or per_second, self.per_minute or per_minute
 
 
 class RobotSettings(ChatSettings):
@@ -48,13 +52,6 @@ class RobotSettings(ChatSettings):
     """Holds the whole address as the service shows it."""
     url: SecretStr | None = None
     """Never written in the file: comes from `url_file` or the environment."""
-
-    @model_validator(mode="after")
-    def _has_an_address(self) -> Self:
-        if self.url_file is None and self.url is None:
-            msg = "url_file is missing: write the robot's whole address into a file, and the file's name here"
-            raise ValueError(msg)
-        return self
 
     @property
     def address(self) -> str:
@@ -83,21 +80,19 @@ class SignedSettings(RobotSettings):
 class DingTalkConfig(SignedSettings):
     """A custom robot in a DingTalk group; `at`: mobile numbers or user ids."""
 
-    usual_pace = (5, 20)
     type: Literal["dingtalk"] = "dingtalk"
 
 
 class FeishuConfig(SignedSettings):
     """A custom bot in a group of Feishu or Lark; `at`: open ids."""
 
-    usual_pace = (5, 100)
     type: Literal["feishu", "lark"] = "feishu"
+    per_minute: PerMinute = 100
 
 
 class WeComConfig(RobotSettings):
     """A group robot of WeCom."""
 
-    usual_pace = (5, 20)
     type: Literal["wecom"] = "wecom"
     at: tuple[Mentioned, ...] = ()
     """User ids that critical alerts mention."""
@@ -106,42 +101,44 @@ class WeComConfig(RobotSettings):
 class SlackConfig(RobotSettings):
     """An incoming webhook of Slack."""
 
-    usual_pace = (1, 60)
     type: Literal["slack"] = "slack"
+    per_second: PerSecond = 1
+    per_minute: PerMinute = 60
 
 
 class TeamsConfig(RobotSettings):
     """A workflow of Microsoft Teams that posts cards."""
 
-    usual_pace = (1, 60)
     type: Literal["teams"] = "teams"
+    per_second: PerSecond = 1
+    per_minute: PerMinute = 60
 
 
 class DiscordConfig(RobotSettings):
     """A webhook of a Discord channel."""
 
-    usual_pace = (2, 30)
     type: Literal["discord"] = "discord"
+    per_second: PerSecond = 2
+    per_minute: PerMinute = 30
+
+    @property
+    def address(self) -> str:
+        """Where messages go: without `wait` it answers before it looks at the message."""
+        return f"{super().address}{'&' if '?' in super().address else '?'}wait=true" if self.url else ""
 
 
 class TelegramConfig(ChatSettings):
     """A bot of Telegram that writes to one chat."""
 
-    usual_pace = (1, 20)
+    needs = "token"
     type: Literal["telegram"] = "telegram"
+    per_second: PerSecond = 1
     token_file: str | None = None
     token: SecretStr | None = None
     """Never written in the file: comes from `token_file` or the environment."""
     chat: str = Field(pattern=r"^(-?[0-9]{1,20}|@[A-Za-z0-9_]{4,32})$")
     server: str = "https://api.telegram.org"
     """Another one where you run the bot API yourself."""
-
-    @model_validator(mode="after")
-    def _has_a_token(self) -> Self:
-        if self.token_file is None and self.token is None:
-            msg = "token_file is missing: write the token that BotFather gave you into a file, and the file's name here"
-            raise ValueError(msg)
-        return self
 
     @property
     def address(self) -> str:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from urllib.parse import quote_plus
 
-from spendwatch.channels.chat import COLOURS, JSON, Body, ChatChannel, Dialect, Trouble, code_in, of_content, too_long
+from spendwatch.channels.chat import COLOURS, CONTENT, JSON, TOO_LONG, Body, ChatChannel, Dialect, Trouble, code_in, sign
 from spendwatch.channels.chat_settings import DingTalkConfig
 from spendwatch.channels.http_channel import HttpAnswer, Post
 from spendwatch.channels.parts import Letter
@@ -42,35 +39,30 @@ class DingTalkChannel(ChatChannel[DingTalkConfig]):
             "the robot or its token is unknown: copy its address anew into url_file",
         ),
         Trouble("^400013 ", "the group was dissolved: add a robot to another group, and write its address into url_file"),
-        too_long("^460101 |too long"),
-        of_content("^(43010[1-4]|40035|43004|400105) "),
+        Trouble("^460101 |too long", TOO_LONG, of_channel=False),
+        Trouble("^(43010[1-4]|40035|43004|400105) ", CONTENT, of_channel=False),
         Trouble("^-1 ", "it is busy"),
     )
 
-    def _body(self, letter: Letter, texts: Sequence[str], *, pings: bool) -> Body:
+    def _body(self, letter: Letter, texts: Sequence[str]) -> Body:
         head = f'### <font color="{COLOURS[letter.tone]}">{texts[0]}</font>'
-        people = self._chat.at if pings else ()
+        people = self._chat.at if letter.tone == "critical" else ()
         mobiles = [one for one in people if one.lstrip("+").replace("-", "").isdigit()]
         at = {"atMobiles": mobiles, "atUserIds": [one for one in people if one not in mobiles]}
         mentions = [" ".join(f"@{one}" for one in people)] if people else []
         return {
             "msgtype": "markdown",
             "markdown": {"title": letter.subject, "text": "\n\n".join((head, *texts[1:], *mentions))},
-            "at": {**at, "isAtAll": pings and self._chat.at_all},
+            "at": {**at, "isAtAll": letter.tone == "critical" and self._chat.at_all},
         }
 
     def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:  # noqa: ARG002 -- the robot takes no id
         url = self._chat.address
         if secret := self._chat.key:
             moment = str(int(now.timestamp() * 1000))
-            url += f"{'&' if '?' in url else '?'}timestamp={moment}&sign={quote_plus(signature(secret, moment))}"
+            signed = quote_plus(sign(secret, f"{moment}\n{secret}"))
+            url += f"{'&' if '?' in url else '?'}timestamp={moment}&sign={signed}"
         return Post(url, JSON, body)
 
     def _verdict(self, answer: HttpAnswer) -> str | None:
         return code_in(answer, "errcode", "errmsg")
-
-
-def signature(secret: str, moment: str) -> str:
-    """Return the signature over a time in milliseconds."""
-    digest = hmac.new(secret.encode(), f"{moment}\n{secret}".encode(), hashlib.sha256).digest()
-    return base64.b64encode(digest).decode()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from spendwatch.channels.chat import Body, ChatChannel, Dialect, Trouble, as_json, code_in, of_content
+from spendwatch.channels.chat import CONTENT, Body, ChatChannel, Dialect, Trouble, as_json, code_in, sign
 from spendwatch.channels.chat_settings import FeishuConfig
 from spendwatch.channels.http_channel import HttpAnswer, Post
 from spendwatch.channels.parts import Letter
@@ -33,11 +30,11 @@ class FeishuChannel(ChatChannel[FeishuConfig]):
         Trouble("^19001 |token invalid", "the bot was removed or its address is wrong: copy it anew into url_file"),
         Trouble("^19007 ", "the bot is disabled: enable it in the group"),
         Trouble("^11232 |frequen|too many", "more messages than it takes", pause=timedelta(minutes=1)),
-        of_content("^(19002|9499|11246|230099|2[0-9]{5}) |too large"),
+        Trouble("^(19002|9499|11246|230099|2[0-9]{5}) |too large", CONTENT, of_channel=False),
     )
 
-    def _body(self, letter: Letter, texts: Sequence[str], *, pings: bool) -> Body:
-        people = [*self._chat.at, *(["all"] if self._chat.at_all else [])] if pings else []
+    def _body(self, letter: Letter, texts: Sequence[str]) -> Body:
+        people = [*self._chat.at, *(["all"] if self._chat.at_all else [])] if letter.tone == "critical" else []
         mentions = [" ".join(f"<at id={one}></at>" for one in people)] if people else []
         head = {"title": {"tag": "plain_text", "content": letter.subject}, "template": _COLOURS[letter.tone]}
         elements = [{"tag": "markdown", "content": text} for text in (*texts[1:], *mentions)]
@@ -47,14 +44,10 @@ class FeishuChannel(ChatChannel[FeishuConfig]):
     def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:
         moment = str(int(now.timestamp()))
         if secret := self._chat.key:
-            body = as_json({"timestamp": moment, "sign": signature(secret, moment), **json.loads(body)})
+            # The reverse of DingTalk: what others sign is the key, and nothing is signed by it.
+            body = as_json({"timestamp": moment, "sign": sign(f"{moment}\n{secret}", ""), **json.loads(body)})
         return super()._request(delivery, body, now)
 
     def _verdict(self, answer: HttpAnswer) -> str | None:
         found = code_in(answer, "code", "msg")
         return code_in(answer, "StatusCode", "StatusMessage") if found is None else found
-
-
-def signature(secret: str, moment: str) -> str:
-    """Return the signature over a time in seconds: the key is what others sign, and nothing is signed by it."""
-    return base64.b64encode(hmac.new(f"{moment}\n{secret}".encode(), b"", hashlib.sha256).digest()).decode()

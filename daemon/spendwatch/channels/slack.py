@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spendwatch.channels.chat import COLOURS, Body, ChatChannel, Dialect, Trouble, by_status, of_content
+from spendwatch.channels.chat import COLOURS, CONTENT, Body, ChatChannel, Dialect, Trouble, by_status
 from spendwatch.channels.chat_settings import SlackConfig
 from spendwatch.channels.http_channel import HttpAnswer
 from spendwatch.channels.parts import Letter
@@ -28,11 +28,10 @@ class SlackChannel(ChatChannel[SlackConfig]):
         Trouble("channel_is_archived|channel_not_found", "the channel was archived or deleted: make a webhook for another one"),
         Trouble("action_prohibited|posting_to_general|team_disabled", "an administrator forbids it to post"),
         Trouble("no_service|no_active|no_team|_token|user_not_found", "the webhook was removed: write a new one into url_file"),
-        of_content("invalid_|no_text|too_many_attachments|too_long"),
+        Trouble("invalid_|no_text|too_many_attachments|too_long", CONTENT, of_channel=False),
     )
 
-    def _body(self, letter: Letter, texts: Sequence[str], *, pings: bool) -> Body:
-        del pings
+    def _body(self, letter: Letter, texts: Sequence[str]) -> Body:
         sections = [{"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}} for text in texts[1:]]
         edge = [{"color": COLOURS[letter.tone], "blocks": sections}]
         return {"text": f"*{texts[0]}*", "attachments": edge, "unfurl_links": False, "unfurl_media": False}

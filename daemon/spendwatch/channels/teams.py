@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spendwatch.channels.chat import Body, ChatChannel, Dialect, Trouble, by_status, json_of, of_content
+from spendwatch.channels.chat import CONTENT, Body, ChatChannel, Dialect, Trouble, by_status, json_of
 from spendwatch.channels.chat_settings import TeamsConfig
 from spendwatch.channels.http_channel import HttpAnswer
 from spendwatch.channels.parts import Letter
@@ -24,11 +24,10 @@ class TeamsChannel(ChatChannel[TeamsConfig]):
         Trouble("AuthorizationRequired|Signature|Unauthorized", "copy the address anew; anyone must be able to trigger it"),
         Trouble("NotFound", "the workflow was deleted: make a new one, and write its address into url_file"),
         Trouble(r"\b429\b|throttl|TooManyRequests", "more messages than the workflow takes"),
-        of_content(r"\b413\b|too large|InputSchemaMismatch"),
+        Trouble(r"\b413\b|too large|InputSchemaMismatch", CONTENT, of_channel=False),
     )
 
-    def _body(self, letter: Letter, texts: Sequence[str], *, pings: bool) -> Body:
-        del pings
+    def _body(self, letter: Letter, texts: Sequence[str]) -> Body:
         head = {"type": "TextBlock", "text": texts[0], "weight": "bolder", "size": "medium", "wrap": True}
         top = {"type": "Container", "style": _STYLES[letter.tone], "bleed": True, "items": [head]}
         content = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from spendwatch.channels.chat import Body, ChatChannel, Dialect, Trouble, by_status, json_of, of_content, utf_16_units
+from spendwatch.channels.chat import CONTENT, Body, ChatChannel, Dialect, Trouble, by_status, json_of, utf_16_units
 from spendwatch.channels.chat_settings import TelegramConfig
 from spendwatch.channels.http_channel import HttpAnswer
 from spendwatch.channels.parts import Letter
@@ -27,11 +27,10 @@ class TelegramChannel(ChatChannel[TelegramConfig]):
         Trouble("chat not found|migrated|upgraded", "add the bot to the group, and write the group's id as `chat`"),
         Trouble("blocked|kicked|not a member|deactivated|rights", "the bot may not write to this chat: allow it to"),
         Trouble("^(401|404) ", "the bot is unknown: write the token that BotFather gave you into token_file"),
-        of_content("too long|can't parse|is empty"),
+        Trouble("too long|can't parse|is empty", CONTENT, of_channel=False),
     )
 
-    def _body(self, letter: Letter, texts: Sequence[str], *, pings: bool) -> Body:
-        del pings
+    def _body(self, letter: Letter, texts: Sequence[str]) -> Body:
         head = f"{_COLOURS[letter.tone]} <b>{texts[0]}</b>"
         return {
             "chat_id": self._chat.chat,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from spendwatch.channels.chat import Body, ChatChannel, Dialect, Trouble, code_in, of_content, too_long
+from spendwatch.channels.chat import CONTENT, TOO_LONG, Body, ChatChannel, Dialect, Trouble, code_in
 from spendwatch.channels.chat_settings import WeComConfig
 from spendwatch.channels.http_channel import HttpAnswer
 from spendwatch.channels.parts import Letter
@@ -23,14 +23,14 @@ class WeComChannel(ChatChannel[WeComConfig]):
     troubles = (
         Trouble("^93000 |invalid webhook", "the robot was removed or its address is wrong: copy it anew into url_file"),
         Trouble("^45009 |freq", "more than 20 messages in a minute", pause=timedelta(minutes=1)),
-        too_long("^40058 |max length"),
-        of_content("^(40008|44004|45002) "),
+        Trouble("^40058 |max length", TOO_LONG, of_channel=False),
+        Trouble("^(40008|44004|45002) ", CONTENT, of_channel=False),
         Trouble("^-1 ", "it is busy"),
     )
 
-    def _body(self, letter: Letter, texts: Sequence[str], *, pings: bool) -> Body:
+    def _body(self, letter: Letter, texts: Sequence[str]) -> Body:
         head = f'### <font color="{_COLOURS[letter.tone]}">{texts[0]}</font>'
-        mentions = [" ".join(f"<@{one}>" for one in self._chat.at)] if pings and self._chat.at else []
+        mentions = [" ".join(f"<@{one}>" for one in self._chat.at)] if letter.tone == "critical" and self._chat.at else []
         return {"msgtype": "markdown", "markdown": {"content": "\n\n".join((head, *texts[1:], *mentions))}}
 
     def _size(self, body: Body) -> int:

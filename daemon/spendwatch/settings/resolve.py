@@ -153,7 +153,8 @@ class _Resolver:
         if config.type == "webhook":
             self.note((*path, "url"), objection(config.url, self.said.allow_networks))
         if isinstance(config, ChatSettings) and config.address:
-            self.note((*path, "url_file"), objection(config.address, self.said.allow_networks))
+            key = "server" if config.type == "telegram" else "url_file"
+            self.note((*path, key), objection(config.address, self.said.allow_networks))
         if config.type == "exec":
             config = config.model_copy(update={"command": (str(self.folder / config.command[0]), *config.command[1:])})
             self.note((*path, "command"), config.objection())
