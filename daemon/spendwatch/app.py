@@ -190,6 +190,7 @@ class App:
         self.channels = open_channels(settings, self.clock, self._clients)
         for mistake in failing_templates(settings, self.clock()):
             log.error("template_failed", mistake=str(mistake))
+        self.store.outbox.holding = [name for name, one in settings.channels.items() if one.on_ambiguous == "hold"]
         self._balances = {policy.account: self._balance(policy) for policy in settings.accounts if policy.balance}
         self.balance_rounds.take_over({account: polled for account, (_, polled) in self._balances.items()})
 

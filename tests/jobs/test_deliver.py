@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from spendwatch.domain.alert import AlertKey, Rule
 from spendwatch.domain.errors import LedgerUnavailableError, PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.health import ChannelHealth
 from spendwatch.domain.notification import Delivery, DeliveryState, Notification, NotificationId, Reason
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.review import Verdict
+from spendwatch.domain.scope import NamedScope, Subject
 from spendwatch.jobs.conditions import FAILURES_TOLD
 from spendwatch.jobs.deliver import Settled, deliver
 from spendwatch.jobs.ports import Channel
@@ -437,3 +439,71 @@ async def test_a_copy_that_may_have_arrived_is_not_sent_more_often_than_before(s
         attempts += len(await stage.deliver(30 * MINUTE if minute else timedelta()))
     assert attempts == 10
     assert list(stage.settled_as(DeliveryState.DEAD)) == ["a"]
+
+
+async def test_where_a_person_decides_what_may_have_arrived_is_not_sent_again_by_itself(stage: Stage) -> None:
+    stage.outbox.holding = [FINANCE]
+    stage.say("a")
+    stage.say("b")
+    stage.answer = lambda _: TemporaryDeliveryError("no answer in time", of_channel=True, maybe_taken=True)
+    assert await stage.deliver() == ["a"]
+    stage.answer = lambda _: None
+    assert await stage.deliver(HOUR) == ["b"]
+    stage.outbox.free([FINANCE], now=stage.now)
+    assert await stage.deliver(99 * HOUR) == []
+    (held,) = stage.outbox.listing([DeliveryState.DEFERRED])
+    assert (held.is_held, stage.outbox.held(), stage.outbox.next_due()) == (True, 1, None)
+    (why,) = stage.outbox.dead_since(stage.now).values()
+    assert why.startswith("no answer in time; it may have arrived: `spendwatch deliveries retry`")
+    stage.outbox.requeue(held.id, now=stage.now)
+    assert await stage.deliver() == ["a"]
+    assert stage.outbox.dead_since(stage.now) == {}
+
+
+async def test_what_a_crash_interrupted_is_held_where_a_person_decides(stage: Stage, database: Database) -> None:
+    stage.say("sent")
+    stage.say("never sent")
+    for _ in range(2):
+        (claimed,) = stage.outbox.claim(FINANCE, stage.now, 1)
+        if claimed.notification.facts.threshold == "sent":
+            stage.outbox.keep_rendered({claimed.id: b"the letter"})
+    database.lock_for_life()
+    stage.outbox = Outbox(database)
+    stage.outbox.holding = [FINANCE]
+    assert await stage.deliver() == ["never sent"]
+    assert [_name(one.notification) for one in stage.outbox.listing() if one.is_held] == ["sent"]
+
+
+async def test_two_failing_channels_do_not_keep_each_other_failing(stage: Stage) -> None:
+    about = alert(AlertKey(Rule.CHANNEL_FAILING, NamedScope(Subject.CHANNEL, "post")))
+    for reason in (Reason.FIRED, Reason.REPEATED, Reason.RESOLVED):
+        said = notification(replace(about, times_told=about.times_told + 1), reason=reason)
+        stage.book.commit(Verdict((about,), (said,)), {FINANCE: stage.targets}, now=stage.now)
+        (claimed,) = stage.outbox.claim(FINANCE, stage.now, 1)
+        stage.outbox.give_up(claimed.id, at=stage.now, why=f"550 {reason}")
+        stage.outbox.write_down()
+        stage.now += MINUTE
+    assert stage.outbox.dead_since(NOW) == {(FINANCE, ""): "550 fired"}
+
+
+async def test_a_receiver_that_hangs_delays_no_other_channel(database: Database) -> None:
+    stage, ops, hanging = Stage(database), ChannelName("ops"), SlowChannel()
+    for number in range(20):
+        about = alert(matter(str(number)))
+        said = notification(about, channels=(FINANCE, ops))
+        stage.book.commit(Verdict((about,), (said,)), {FINANCE: ("",), ops: ("",)}, now=NOW)
+    waiting = asyncio.create_task(_delivering(hanging, stage.outbox, stage.health))
+    await hanging.asked.wait()
+    carried = deliver(
+        ops,
+        stage,
+        outbox=stage.outbox,
+        health=stage.health,
+        clock=lambda: stage.now,
+        settled=lambda _: None,
+        stopping=lambda: False,
+    )
+    assert await asyncio.wait_for(carried, 30) == 20
+    assert not waiting.done()
+    hanging.answers.set()
+    assert await waiting == 20

@@ -90,7 +90,7 @@ def test_messages_that_wait_are_shown_first(home: TimedHome) -> None:
     home.hook_answers(503)
     drop(home, "60", day="20260919", exported="20260920110000")
     home.call("once", expect=75)
-    assert home.json("status")["deliveries"] == {"pending": 1, "dead": 0}
+    assert home.json("status")["deliveries"] == {"pending": 1, "held": 0, "dead": 0}
     assert "· 1 message waiting" in home.call("status").stdout
     home.at("2026-09-20 12:30")
     assert "! 1 message stuck, due 2" in home.call("status").stdout

@@ -367,7 +367,7 @@ def test_what_reached_nobody_is_said_everywhere_and_sent_once_a_way_exists(tmp_p
         home.call("once")  # which notices that a message died
         threshold, failing = sorted(home.json("alerts")["alerts"], key=lambda one: str(one["rule"]), reverse=True)
         assert [(one["undelivered"], one["notified"]) for one in (threshold, failing)] == [(True, 0), (True, 0)]
-        assert home.json("status")["deliveries"] == {"pending": 0, "dead": 1}
+        assert home.json("status")["deliveries"] == {"pending": 0, "held": 0, "dead": 1}
         assert "UNDELIVERED" in home.call("status").stdout
         assert "undelivered" in home.call("alerts").stdout
         assert "nobody could be notified" in home.call("explain", threshold["id"]).stdout

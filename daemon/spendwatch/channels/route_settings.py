@@ -178,6 +178,8 @@ class Routed(Closed):
     quiet_hours: QuietHoursParts = Field(default_factory=list)
     digest: DigestPart = Field(default_factory=DigestPart)
     """When it gets reports, in the billing time zone."""
+    on_ambiguous: Literal["resend", "hold"] = "resend"
+    """What becomes of a message that may have arrived: it is sent again, or a person decides."""
 
     def route(self, zone: ZoneInfo) -> Route:
         """What it means."""

@@ -267,6 +267,8 @@ class Delivery:
     settled_at: datetime | None = None
     refusals: int = 0
     """Answers in a row that refused it and may pass."""
+    is_held: bool = False
+    """It may have arrived, and a person decides whether it is sent again."""
 
 
 def first_attempt(notification: Notification, channel: ChannelName, target: str, rendered: bytes) -> Delivery:

@@ -33,6 +33,8 @@ class Running:
     counts: Mapping[tuple[ChannelName, DeliveryState], int]
     next_due: datetime | None
     """When the first message is due that was not sent yet."""
+    held: int = 0
+    """Messages that may have arrived and wait for a person."""
 
     @property
     def pending(self) -> int:
@@ -70,6 +72,8 @@ class Running:
 
     def messages(self, now: datetime) -> Iterator[tuple[str, str]]:
         """Yield what became of messages that have not arrived, behind the word for how grave that is."""
+        if self.held:
+            yield "warning", f"{counted(self.held, 'message')} may have arrived (spendwatch deliveries retry or cancel)"
         if self.dead:
             yield "critical", f"{counted(self.dead, 'message')} undelivered (spendwatch deliveries)"
         if self.pending and self.next_due and now - self.next_due > _STUCK:
@@ -88,7 +92,7 @@ class Running:
         trouble = self.health.trouble if self.health else ""
         return {
             "daemon": {"state": self.state, "heartbeat_at": beat, "trouble": trouble},
-            "deliveries": {"pending": self.pending, "dead": self.dead},
+            "deliveries": {"pending": self.pending, "held": self.held, "dead": self.dead},
         }
 
 

@@ -53,7 +53,14 @@ def put_deliveries(
         for target in targets.get(channel, ())  # a channel that the settings no longer know has no targets
     }
     ids = sorted(copies)
-    same = {"state": DeliveryState.PENDING, "attempts": 0, "refusals": 0, "due_at": now, "maybe_repeated": False}
+    same = {
+        "state": DeliveryState.PENDING,
+        "attempts": 0,
+        "refusals": 0,
+        "due_at": now,
+        "maybe_repeated": False,
+        "is_held": False,
+    }
     columns: dict[str, Sequence[Any]] = {
         name: [value] * len(ids) for name, value in (same | {"last_error": "", "created_at": now}).items()
     }

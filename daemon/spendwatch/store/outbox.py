@@ -13,10 +13,12 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, false, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, case, false, func, or_, select, update
 
-from spendwatch.domain.notification import WAITING, Delivery, DeliveryId, DeliveryState, Notification, speaks_for
+from spendwatch.domain.alert import Rule
+from spendwatch.domain.notification import WAITING, Delivery, DeliveryId, DeliveryState, Notification, Reason, speaks_for
 from spendwatch.domain.policy import ChannelName
+from spendwatch.store.alert import alert
 from spendwatch.store.columns import Row
 from spendwatch.store.database import Book, Database, reads
 from spendwatch.store.delivery import (
@@ -36,6 +38,8 @@ _is_attempting = delivery.c.state == _ATTEMPTING
 _MAYBE_SENT = or_(delivery.c.maybe_repeated, delivery.c.rendered.is_not(None))
 """Bytes are on record before they are first sent."""
 
+_BROKEN_OFF = "the attempt was broken off"
+_ASKS = "it may have arrived: `spendwatch deliveries retry` or `deliveries cancel` decides"
 _LATER = {True: "the delivered message", False: "the later message"}
 _CANCELLED = "cancelled by operator"
 _CANCELLED_LATE = "cancelled by operator while being attempted: it may have arrived"
@@ -65,6 +69,8 @@ class Outbox(Book):
         self._mind = threading.Lock()
         self._outcomes: dict[DeliveryId, Row] = {}
         self._writing_down = threading.Lock()
+        self.holding: Collection[ChannelName] = ()
+        """Channels on which a person decides about what may have arrived."""
 
     def claim(self, channel: ChannelName, now: datetime, limit: int, *, is_probe: bool = False) -> Sequence[Delivery]:
         """Mark due deliveries of the channel as being attempted, count the attempt, and return them, gravest and oldest first.
@@ -72,7 +78,7 @@ class Outbox(Book):
         `is_probe`: rather such as have not failed yet, because one message may be what the channel does not bear.
         """
         self.take_up()
-        due = (_waits, delivery.c.channel == channel, _is_due(now))
+        due = (_waits, ~delivery.c.is_held, delivery.c.channel == channel, _is_due(now))
         with self._database.reading() as connection:
             first = connection.scalars(_in_order(due, is_probe=is_probe).limit(limit)).all()
         if not first:
@@ -97,7 +103,7 @@ class Outbox(Book):
         with self._mind:
             for which in self._leased.intersection(claimed):
                 if which in begun:
-                    self._outcomes.setdefault(which, {"state": _PENDING, "maybe_repeated": True})
+                    self._outcomes.setdefault(which, {"state": _DEFERRED, "last_error": _BROKEN_OFF, **self._ambiguous})
                 self._leased.discard(which)
 
     def take_up(self) -> int:
@@ -113,7 +119,12 @@ class Outbox(Book):
             unsent, unanswered = self._expired(connection, for_update=True)
             again = update(delivery).where(_is_attempting).values(state=_PENDING, owner=None)
             connection.execute(again.where(delivery.c.id.in_(unsent)).values(attempts=delivery.c.attempts - 1))
-            connection.execute(again.where(delivery.c.id.in_(unanswered)).values(maybe_repeated=_MAYBE_SENT))
+            sent, unsent_yet = (
+                again.where(delivery.c.id.in_(unanswered), _MAYBE_SENT),
+                again.where(delivery.c.id.in_(unanswered)),
+            )
+            connection.execute(sent.values(state=_DEFERRED, last_error=_BROKEN_OFF, **self._ambiguous))
+            connection.execute(unsent_yet)
             return len(unsent) + len(unanswered)
 
     def _expired(self, connection: Connection, *, for_update: bool = False) -> tuple[list[DeliveryId], list[DeliveryId]]:
@@ -199,17 +210,32 @@ class Outbox(Book):
 
     def next_due(self) -> datetime | None:
         """Return when the next waiting delivery is due."""
-        query = select(delivery.c.due_at).where(_waits).order_by(delivery.c.due_at).limit(1)
+        query = select(delivery.c.due_at).where(_waits, ~delivery.c.is_held).order_by(delivery.c.due_at).limit(1)
         with self._database.reading() as connection:
             due: datetime | None = connection.scalar(query)
         return due
 
     def dead_since(self, since: datetime) -> Mapping[tuple[ChannelName, str], str]:
-        """Return over which channels to which targets deliveries were given up since then, each with the last reason."""
-        dead = select(delivery.c.channel, delivery.c.target, delivery.c.last_error).where(_is_dead)
-        query = dead.where(delivery.c.settled_at >= since).order_by(delivery.c.settled_at, delivery.c.id)
+        """Return over which channels to which targets deliveries were given up since then or are held, each with the reason.
+
+        Only the first word about another failing channel counts: else two of them would speak of each other for days.
+        """
+        about_channel = select(alert.c.id).where(alert.c.id == notification.c.alert, alert.c.rule == Rule.CHANNEL_FAILING)
+        body = case((about_channel.exists(), notification.c.body))
+        last = select(delivery.c.channel, delivery.c.target, delivery.c.last_error, delivery.c.is_held, body)
+        which = or_(and_(_is_dead, delivery.c.settled_at >= since), and_(_waits, delivery.c.is_held))
+        query = last.join(notification).where(which).order_by(delivery.c.is_held, delivery.c.settled_at, delivery.c.id)
         with self._database.reading() as connection:
-            return {(ChannelName(channel), target): why for channel, target, why in connection.execute(query)}
+            found = connection.execute(query).all()
+        told = (one for one in found if one[-1] is None or one[-1].reason is Reason.FIRED)
+        return {
+            (ChannelName(channel), target): f"{why}; {_ASKS}" if is_held else why for channel, target, why, is_held, _ in told
+        }
+
+    def held(self) -> int:
+        """Return how many deliveries wait for a person to decide."""
+        with self._database.reading() as connection:
+            return connection.scalar(select(func.count()).where(_waits, delivery.c.is_held)) or 0
 
     def give_up_strays(self, targets: Targets, *, now: datetime) -> Sequence[Delivery]:
         """Give up what waits for a channel, or a recipient, that is none of these; return it."""
@@ -217,7 +243,7 @@ class Outbox(Book):
 
     def give_up_waiting(self, channel: ChannelName, *, since: datetime, now: datetime, why: str) -> Sequence[Delivery]:
         """Give up what has waited for the channel since then; return it."""
-        waited = and_(delivery.c.channel == channel, delivery.c.created_at <= since)
+        waited = and_(delivery.c.channel == channel, delivery.c.created_at <= since, ~delivery.c.is_held)
         return self._give_up_all(waited, now=now, why=why)
 
     def _give_up_all(self, which: ColumnElement[bool], *, now: datetime, why: str) -> Sequence[Delivery]:
@@ -246,6 +272,7 @@ class Outbox(Book):
                 later, and_(later.c.notification == word.c.id, later.c.channel == channel, later.c.target == delivery.c.target)
             )
             .where(_waits, delivery.c.channel == channel, later.c.state.in_((*WAITING, _ATTEMPTING, DeliveryState.DELIVERED)))
+            .where(~later.c.is_held)
             .order_by(word.c.created_at)
         )
         with self._database.reading() as connection:
@@ -282,9 +309,13 @@ class Outbox(Book):
                 due += connection.execute(dead.values(**_afresh(now, _OFFERED))).rowcount
         return due
 
+    @property
+    def _ambiguous(self) -> Row:
+        return {"maybe_repeated": True, "is_held": delivery.c.channel.in_(self.holding)}
+
     def _conclude(self, which: DeliveryId, outcome: Row, *, maybe_taken: bool = False) -> None:
         with self._mind:
-            self._outcomes[which] = {**outcome, "maybe_repeated": True} if maybe_taken else outcome
+            self._outcomes[which] = {**outcome, **self._ambiguous} if maybe_taken else outcome
 
     def write_down(self) -> None:
         """Write down the outcomes in mind, one caller after the other: an old outcome must not meet a new attempt."""
@@ -317,7 +348,7 @@ class Outbox(Book):
 
 
 def _requeued(now: datetime) -> tuple[Update, Update]:
-    waiting = update(delivery).where(_waits).values(state=_PENDING, due_at=now)
+    waiting = update(delivery).where(_waits).values(state=_PENDING, due_at=now, is_held=False)
     return waiting, update(delivery).where(_is_dead).values(**_afresh(now, _REQUEUED))
 
 
@@ -351,4 +382,12 @@ def _leads_to(targets: Targets) -> ColumnElement[bool]:
 def _afresh(now: datetime, why: str) -> Row:
     """Return what a delivery that was given up becomes: due now, from its first attempt on."""
     note = why + func.coalesce("; before: " + func.nullif(delivery.c.last_error, ""), "")
-    return {"state": _PENDING, "attempts": 0, "refusals": 0, "due_at": now, "settled_at": None, "last_error": note}
+    return {
+        "state": _PENDING,
+        "attempts": 0,
+        "refusals": 0,
+        "is_held": False,
+        "due_at": now,
+        "settled_at": None,
+        "last_error": note,
+    }

@@ -67,5 +67,5 @@ def delivery_json(delivery: Delivery, zone: tzinfo) -> dict[str, object]:
     return {
         **json_fields(delivery, "id", notification="notification.id", alert="notification.alert", type="notification.type"),
         **json_fields(delivery, "channel", "target", "state", "attempts", "due_at", "settled_at", zone=zone),
-        **json_fields(delivery, "maybe_repeated", "last_error"),
+        **json_fields(delivery, "maybe_repeated", "last_error", held="is_held"),
     }

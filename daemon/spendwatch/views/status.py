@@ -34,7 +34,9 @@ def looked(
 
 def running_of(store: Store) -> Running:
     """Return whether the daemon runs, and what waits to be sent."""
-    return Running(store.database.is_taken(), store.health.daemon(), store.outbox.counts(), store.outbox.next_due())
+    return Running(
+        store.database.is_taken(), store.health.daemon(), store.outbox.counts(), store.outbox.next_due(), store.outbox.held()
+    )
 
 
 def status_json(overview: Overview, running: Running, zone: tzinfo) -> dict[str, object]:
