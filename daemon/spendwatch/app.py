@@ -66,6 +66,9 @@ _TOGETHER = 10.0
 _DEAD_TOLD = timedelta(days=1)
 """For how long a delivery that died keeps its channel called failing."""
 
+_BYTES_KEPT = timedelta(days=30)
+"""How long the bytes of delivered messages are kept: whoever says that nothing came may want to see them."""
+
 _COMPLAINTS_SHOWN = 3
 
 _CONFIGURED_POLL = timedelta(hours=1)
@@ -411,6 +414,8 @@ class App:
                     source.forget_originals(now - retention.originals)
                 except SourceUnavailableError as error:
                     log.warning("originals_not_forgotten", source=name, why=str(error))
+        if forgotten := self.store.book.forget(now - retention.deliveries, now - _BYTES_KEPT):
+            log.info("messages_forgotten", messages=forgotten)
         self.store.ledger.compact(closing_of(self.settings, self.store.ledger, self.clock()))
         if retention.lines:
             given_up = self.store.ledger.give_up_lines((now - retention.lines).astimezone(self.settings.zone).date())

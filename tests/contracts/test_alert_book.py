@@ -236,7 +236,7 @@ def test_a_digest_reaches_for_all_its_alerts_and_is_itself_undelivered_when_it_d
     assert book.digested(NOON) == {FINANCE: later}
     assert book.digested(later + timedelta(seconds=1)) == {}
     assert [one.notification for one in book.deliveries_of(about[1].id)] == [together]
-    assert (book.undelivered(), book.notified()) == ((), {})
+    assert (book.undelivered(), book.notified(one.id for one in about)) == ((), {})
     outbox = Outbox(database)
     (one,) = outbox.claim(FINANCE, later, 10)
     outbox.give_up(one.id, at=later, why="refused")
@@ -248,7 +248,7 @@ def test_a_digest_reaches_for_all_its_alerts_and_is_itself_undelivered_when_it_d
     outbox.delivered(one.id, at=later)
     outbox.write_down()
     assert book.undelivered() == ()
-    assert {one.id: 1 for one in about}.items() <= book.notified().items()
+    assert book.notified(one.id for one in about) == {one.id: 1 for one in about}
 
 
 def test_what_has_waited_until_its_channel_was_gone_reached_nobody(book: AlertBook) -> None:
@@ -299,3 +299,30 @@ def test_a_silence_ends_at_its_time_or_when_it_is_expired(book: AlertBook) -> No
     book.end_silence("5113a", NOON + timedelta(hours=2))
     assert book.silences(at=NOON + timedelta(hours=2)) == ()
     assert len(book.silences()) == 2
+
+
+def test_old_messages_go_with_their_deliveries_and_what_still_matters_stays(book: AlertBook, database: Database) -> None:
+    over, firing = alert(matter("80%"), state=AlertState.RESOLVED), alert(matter("90%"))
+    waits, digested = alert(matter("95%"), state=AlertState.RESOLVED), alert(matter("99%"), state=AlertState.RESOLVED)
+    about = (over, firing, waits, digested)
+    told = {one.id: notification(one) for one in about}
+    book.commit(Verdict(about, tuple(told[one.id] for one in (over, firing, waits))), {FINANCE: ("a",)}, now=NOON)
+    book.commit(Verdict((), (told[digested.id],), (held(told[digested.id]),)), TARGETS, now=NOON)
+    together, later = digest(told[digested.id]), NOON + timedelta(days=1)
+    ended = (held(told[digested.id], digest=together.id, ended_at=later),)
+    book.commit(Verdict((), (together,), ended), {FINANCE: ("a",)}, now=later)
+    outbox = Outbox(database)
+    for one in outbox.claim(FINANCE, later, 10):
+        outbox.keep_rendered({one.id: b"the letter"})
+        if one.notification.alert != waits.id:
+            outbox.delivered(one.id, at=later)
+    outbox.write_down()
+    year = later + timedelta(days=365)
+    assert book.forget(NOON, later + timedelta(seconds=1)) == 0
+    assert {one.notification.alert for one in outbox.listing() if one.rendered} == {waits.id}
+    assert book.forget(year, NOON) == 3
+    assert {one.notification.alert for one in outbox.listing()} == {firing.id, waits.id}
+    assert {which for which, said in told.items() if book.is_on_record(said.id)} == {firing.id, waits.id}
+    assert (book.held_of(digested.id), book.undelivered()) == ((), ())
+    assert {one.id for one in book.alerts()} == {one.id for one in about}, "so that none begins anew"
+    assert book.notified([firing.id]) == {firing.id: 1}

@@ -353,13 +353,13 @@ def test_an_alert_whose_every_copy_died_is_undelivered_until_one_arrives(databas
         outbox.give_up(copy.id, at=NOON, why="550 no")
         outbox.write_down()
     assert {one.id for one in book.undelivered()} == {nowhere.id, told.id}
-    assert book.notified() == {}
+    assert book.notified([fired.id]) == {}
     outbox.requeue(claimed.id, now=NOON)
     assert book.undelivered() == (nowhere,)
     outbox.claim(OPS, NOON, 1)
     outbox.delivered(claimed.id, at=NOON)
     outbox.write_down()
-    assert (book.undelivered(), book.notified()) == ((nowhere,), {fired.id: 1})
+    assert (book.undelivered(), book.notified([fired.id])) == ((nowhere,), {fired.id: 1})
 
 
 def test_everything_of_some_channels_is_requeued_or_cancelled_and_what_arrived_is_left_alone(

@@ -125,7 +125,7 @@ def _explained(alert: Alert, store: Store, settings: Settings) -> _Explained:
         _bills(alert, told, store),
         store.book.deliveries_of(alert.id),
         store.book.held_of(alert.id),
-        store.book.notified().get(alert.id, 0),
+        store.book.notified([alert.id]).get(alert.id, 0),
         any(alert.id in one.alerts for one in store.book.undelivered()),
         known.acknowledged(alert.key.matter, system_clock()) if alert.is_firing else None,
     )

@@ -252,7 +252,8 @@ def look(
         sources = {source.name: source for source in health.sources()}
         checks, readings = ledger.checks(month), tuple(health.readings())
     firing = tuple(sorted(firing, key=lambda alert: (-alert.severity.rank, alert.since, alert.id)))
-    notified, undelivered = book.notified(), frozenset(alert for one in book.undelivered() for alert in one.alerts)
+    notified = book.notified(alert.id for alert in firing)
+    undelivered = frozenset(alert for one in book.undelivered() for alert in one.alerts)
     acknowledged = {alert.id: said for alert in firing if (said := known.acknowledged(alert.key.matter, now))}
     by_scope = standings.by_scope | {one.watch.scope: one for one in standings.short}
     figures = Figures(month, by_scope, _likely(accounts), _balances(accounts) if is_of_now else {})

@@ -256,8 +256,8 @@ class AlertBook(Protocol):
     def undelivered(self) -> Sequence[Notification]:
         """Return the latest notification of each firing alert, or the digest with it, that reached nobody and does not wait."""
 
-    def notified(self) -> Mapping[AlertId, int]:
-        """Return for each alert how many deliveries arrived; alerts of which none did are left out."""
+    def notified(self, alerts: Iterable[AlertId]) -> Mapping[AlertId, int]:
+        """Return for each of these alerts how many deliveries arrived; alerts of which none did are left out."""
 
 
 class BalanceSource(Protocol):

@@ -36,6 +36,8 @@ class Retention:
     """Of the bill files in `done/` and `rejected/`, since they were put there."""
     lines: timedelta | None = None
     """Of the bill lines in the ledger."""
+    deliveries: timedelta = timedelta(days=400)
+    """Of messages and their deliveries."""
 
 
 @dataclass(frozen=True, slots=True)

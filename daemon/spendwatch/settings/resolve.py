@@ -73,7 +73,7 @@ def resolve(said: DaemonFile, layers: Layers, place: Path, outside: Outside, *, 
         state_password_file=resolver.state_password_file(is_server=is_server),
         allow_networks=tuple(said.allow_networks),
         secrets=tuple(dict.fromkeys(_secrets(configs, outside.environ))),
-        retention=Retention(said.retention.originals, said.retention.lines),
+        retention=Retention(said.retention.originals, said.retention.lines, said.retention.deliveries),
         web=said.web,
         outside=outside,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NoReturn, Self
 
@@ -30,6 +31,7 @@ from spendwatch.settings.value_types import (
     Exceptional,
     Floors,
     ForEach,
+    KeepDeliveries,
     KeepLines,
     KeepOriginals,
     Link,
@@ -328,10 +330,11 @@ class DefaultsPart(_Persistent):
 
 
 class RetentionPart(Closed):
-    """How long things are kept; without a value, without limit."""
+    """How long things are kept; without a value, bills without limit."""
 
     originals: KeepOriginals | None = None
     lines: KeepLines | None = None
+    deliveries: KeepDeliveries = timedelta(days=400)
 
 
 class NamesPart(Closed):

@@ -31,6 +31,9 @@ SHORTEST_FOR_ORIGINALS = timedelta(days=62)
 SHORTEST_FOR_LINES = timedelta(days=92)
 """The lines of an open month, and of the one before, are merged with and compared to."""
 
+SHORTEST_FOR_DELIVERIES = timedelta(days=124)
+"""What was told of the latest months is compared with their final figures."""
+
 LONGEST_NAME = 100
 LONGEST_PATTERN = 256
 _LEADING_ZEROS = re.compile(r"(-?)0+(?=[0-9])", re.ASCII)
@@ -252,6 +255,7 @@ WholeDays = Annotated[
 """Of a runway, as that is what can be forecast; and before the end of a plan."""
 KeepOriginals = Annotated[timedelta, *_kept(SHORTEST_FOR_ORIGINALS)]
 KeepLines = Annotated[timedelta, *_kept(SHORTEST_FOR_LINES)]
+KeepDeliveries = Annotated[timedelta, *_kept(SHORTEST_FOR_DELIVERIES)]
 DayOfMonth = Annotated[
     int,
     _read(str),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import delete, func, or_, select, update
 
 from spendwatch.domain.alert import AlertId, AlertState
 from spendwatch.domain.notification import Delivery, DeliveryState, Notification
@@ -13,6 +13,7 @@ from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.store.acknowledgement import acknowledge, acknowledgements_made, take_back
 from spendwatch.store.alert import alert, alerts_beginning, alerts_listed, alerts_that_matter, put_alerts
+from spendwatch.store.columns import BATCH, batches
 from spendwatch.store.database import Book, reads, writes
 from spendwatch.store.delivery import deliveries, delivery, put_deliveries, select_deliveries
 from spendwatch.store.held import digested_since, held, held_rows, put_held, waiting_messages
@@ -59,7 +60,7 @@ class AlertBook(Book):
         """
         later, copy = notification.alias(), select(delivery.c.id).where(delivery.c.notification == notification.c.id)
         is_latest = (
-            select(alert.c.id).where(alert.c.id == notification.c.alert, alert.c.state == AlertState.FIRING).exists(),
+            notification.c.alert.in_(select(alert.c.id).where(alert.c.state == AlertState.FIRING)),
             ~select(later.c.id)
             .where(later.c.alert == notification.c.alert, later.c.created_at > notification.c.created_at)
             .exists(),
@@ -75,8 +76,11 @@ class AlertBook(Book):
             found = [one for query in (alone, lost) for one in connection.scalars(query.order_by(notification.c.created_at))]
         return tuple({one.id: one for one in found}.values())
 
-    def notified(self) -> Mapping[AlertId, int]:
-        """Return for each alert how many deliveries arrived, those of digests with it included."""
+    def notified(self, alerts: Iterable[AlertId]) -> Mapping[AlertId, int]:
+        """Return for each of these alerts how many deliveries arrived, those of digests with it included."""
+        return {which: number for some in batches(alerts) for which, number in self._notified(some).items()}
+
+    def _notified(self, alerts: Sequence[AlertId]) -> Mapping[AlertId, int]:
         arrived = select(notification.c.alert, delivery.c.id).join(delivery).where(delivery.c.state == DeliveryState.DELIVERED)
         together = (
             select(notification.c.alert, delivery.c.id)
@@ -84,10 +88,47 @@ class AlertBook(Book):
             .join(delivery, delivery.c.notification == held.c.digest)
             .where(delivery.c.state == DeliveryState.DELIVERED)
         )
-        each = arrived.union(together).subquery()
+        these = notification.c.alert.in_(alerts)
+        each = arrived.where(these).union(together.where(these)).subquery()
         with self._database.reading() as connection:
             found = connection.execute(select(each.c.alert, func.count()).group_by(each.c.alert)).all()
         return {AlertId(which): number for which, number in found}
+
+    def forget(self, before: datetime, rendered_before: datetime) -> int:
+        """Delete messages older than that with their deliveries, and the bytes of those settled before the other moment.
+
+        What an alert that fires was told stays, and what is not settled; alerts stay, so that no old one begins anew.
+        Returns how many messages were deleted.
+        """
+        firing, of_message = (
+            select(alert.c.id).where(alert.c.state == AlertState.FIRING),
+            delivery.c.notification == notification.c.id,
+        )
+        is_open = or_(delivery.c.settled_at.is_(None), delivery.c.settled_at >= before)
+        member, waited = notification.alias(), or_(held.c.notification == notification.c.id, held.c.digest == notification.c.id)
+        matters = or_(held.c.ended_at.is_(None), held.c.ended_at >= before, member.c.alert.in_(firing))
+        old = select(notification.c.id).where(
+            notification.c.created_at < before,
+            notification.c.alert.not_in(firing),
+            ~select(delivery.c.id).where(of_message, is_open).exists(),
+            ~select(held.c.channel).join(member, member.c.id == held.c.notification).where(waited, matters).exists(),
+        )
+        sent = update(delivery).where(delivery.c.state == DeliveryState.DELIVERED, delivery.c.settled_at < rendered_before)
+        with self._database.writing() as connection:
+            connection.execute(sent.where(delivery.c.rendered.is_not(None)).values(rendered=None))
+        number = 0
+        while True:
+            with self._database.writing() as connection:
+                some = connection.scalars(old.limit(BATCH)).all()
+                for table, key in (
+                    (delivery, delivery.c.notification),
+                    (held, held.c.notification),
+                    (notification, notification.c.id),
+                ):
+                    connection.execute(delete(table).where(key.in_(some)))
+            number += len(some)
+            if len(some) < BATCH:
+                return number
 
     def deliveries_of(self, which: AlertId) -> Sequence[Delivery]:
         """Return every delivery of the alert's notifications and of the digests with them, the oldest first."""

@@ -32,7 +32,8 @@ class ListedAlerts:
         book = store.book
         found = [alert for alert in book.alerts() if everything or alert.is_firing]
         undelivered = frozenset(which for one in book.undelivered() for which in one.alerts)
-        return cls(found, AlertsKnown(book.known(), book.acknowledgements()), book.notified(), undelivered, now)
+        notified = book.notified(alert.id for alert in found)
+        return cls(found, AlertsKnown(book.known(), book.acknowledgements()), notified, undelivered, now)
 
     def acknowledged(self, alert: Alert) -> Acknowledgement | None:
         """Return who takes care of it."""
