@@ -22,6 +22,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import loaded
+import nursery
 import shifted
 from bill_builder import ACCOUNT, a_bill, a_line
 from servers_http import HttpSink, Reply, Request
@@ -44,35 +45,62 @@ def this_month() -> str:
     return today().strftime("%Y-%m")
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """One command of the loaded program, at work."""
+
+    pid: int
+    _end: socket.socket
+
+    def wait(self) -> int:
+        """Wait for its end; return its exit code."""
+        with self._end:
+            return int(self._end.recv(16))
+
+
 class LoadedProgram:
-    """The program, loaded once for all commands that are called to their end: each in a process of its own."""
+    """The program, loaded once for all commands that are called to their end: each in a process of its own.
+
+    So are their reading processes.
+    """
 
     def __init__(self) -> None:
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            command = [sys.executable, loaded.__file__, str(theirs.fileno())]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+        self._reading, of_nursery = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, of_nursery, self._reading:
+            files = [theirs.fileno(), self._reading.fileno()]
+            self._processes = [_started(nursery.__file__, [of_nursery.fileno()]), _started(loaded.__file__, files)]
 
     def call(self, arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         """Run one command to its end, as `subprocess.run` does."""
-        request = {"arguments": arguments, "environment": environment, "folder": str(Path.cwd()), "seconds": _PATIENCE}
         with tempfile.TemporaryFile("w+", encoding="utf-8") as out, tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
-            theirs, ours = socket.socketpair()
-            with theirs:
-                socket.send_fds(
-                    self._requests, [json.dumps(request).encode()], [out.fileno(), errors.fileno(), theirs.fileno()]
-                )
-            with ours:
-                code = int(ours.recv(16))
+            begun = self.begin(arguments, environment, out.fileno(), errors.fileno())
+            code = begun.wait()
             said = []
             for file in (out, errors):
                 file.seek(0)
                 said.append(file.read())
         return subprocess.CompletedProcess(list(arguments), code, *said)
 
+    def begin(
+        self, arguments: Sequence[str], environment: Mapping[str, str], out: int, errors: int, *, is_held: bool = False
+    ) -> Begun:
+        """Begin one command. One that is held stops before it does anything, until it gets SIGCONT."""
+        request = {"arguments": arguments, "environment": environment, "folder": str(Path.cwd()), "seconds": _PATIENCE}
+        theirs, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            message = json.dumps(request | {"is_held": is_held}).encode()
+            socket.send_fds(self._requests, [message], [out, errors, theirs.fileno()])
+        return Begun(int(ours.recv(16)), ours)
+
     def close(self) -> None:
         self._requests.close()
-        self._process.wait(30)
+        for process in self._processes:
+            process.wait(30)
+
+
+def _started(program: str, files: Sequence[int]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, program, *map(str, files)], stdin=subprocess.DEVNULL, pass_fds=files)
 
 
 @cache

@@ -5,6 +5,8 @@ To load the program takes ten times as long as most commands. How it is loaded i
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import gc
 import importlib
 import json
@@ -17,8 +19,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
+import nursery
 import shifted
+
+BROKEN = "SPENDWATCH_TEST_BROKEN"
+"""Names the one thing that is to be broken in a command."""
 
 _MOST = 1 << 20
 """Bytes of a request: arguments and environment."""
@@ -28,6 +35,10 @@ _NOT = ("spendwatch.__main__", "spendwatch.bills.", "spendwatch.demo", "spendwat
 
 _LATER = ("sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.dialects.sqlite", "rich.console", "rich.table")
 """What the program loads when it is needed."""
+
+
+_MAY_BE_TRACED = 0x59616D61
+"""By whoever may do so at all, not only by who started it."""
 
 
 def load() -> None:
@@ -62,14 +73,18 @@ def serve(requests: socket.socket) -> Sequence[str]:
 
 
 def _forked(request: Mapping[str, object], out: int, errors: int, end: int) -> Sequence[str]:
-    """Fork once more and tell the exit code of what becomes of that; return in the one whose exit code is told."""
+    """Fork once more and tell that one's id and exit code; return in it."""
     if child := os.fork():
+        os.write(end, str(child).encode())
         signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
         signal.alarm(int(str(request["seconds"])))
         _, status = os.waitpid(child, 0)
         os.write(end, str(os.waitstatus_to_exitcode(status)).encode())
         os._exit(0)
     os.close(end)
+    if request["is_held"]:
+        ctypes.CDLL(None).prctl(_MAY_BE_TRACED, -1, 0, 0, 0)
+        os.kill(os.getpid(), signal.SIGSTOP)
     for target, file in enumerate((out, errors), start=1):
         os.dup2(file, target)
         os.close(file)
@@ -83,13 +98,38 @@ def _forked(request: Mapping[str, object], out: int, errors: int, end: int) -> S
     return arguments
 
 
+_code = [1]
+"""The last one is how the program ends."""
+
+
+def _leave() -> None:
+    """End at once: what the interpreter would take apart first is ten times as much as most commands do."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(_code[-1])
+
+
 if __name__ == "__main__":
+    atexit.register(_leave)  # before all others, so that it comes after them
     shifted.put_in()
     load()
+    reading = socket.socket(fileno=int(sys.argv[2]))
     with socket.socket(fileno=int(sys.argv[1])) as place:
         clock, *arguments = serve(place)
+    nursery.put_in(reading)
     sys.argv[:] = ["spendwatch", *arguments]
     shifted.set_clock(clock)
+    if broken := os.environ.pop(BROKEN, ""):
+        sys.path.append(str(Path(__file__).parent.parent))
+        from sweep.control_builds import CONTROLS
+
+        CONTROLS[broken]()
     from spendwatch.cli import main
 
-    main()
+    try:
+        main()
+    except SystemExit as end:
+        _code.append(end.code if isinstance(end.code, int) else int(end.code is not None))
+        raise
+    _code.append(0)

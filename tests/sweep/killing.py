@@ -11,12 +11,15 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 import pytest
+
+from home import loaded_program
 
 PATIENCE = 60.0
 """Seconds after which a run hangs. That includes what it left running: strace stays until the last process is gone."""
@@ -83,6 +86,11 @@ class Program:
     """For strace's log and what the program says."""
     state: Sequence[Path]
     """Files and folders, whether they are there yet or not."""
+    loaded: Sequence[str] = ()
+    """The arguments of spendwatch, if it is forked from one that is loaded: loading takes thousands of calls, always the same.
+
+    Its reading process is not among what is traced then.
+    """
 
     def run(self) -> Ended:
         """Run it to its end."""
@@ -93,20 +101,40 @@ class Program:
         log = self.folder / "strace.log"
         log.unlink(missing_ok=True)
         inject = f"inject={point.call}:signal=SIGKILL:when={point.number}"
-        ended = self._end(self._traced(log, (point.call,), point.room, "-e", inject))
+        ended = self._traced(log, (point.call,), point.room, "-e", inject)
         return Ended(ended.code, ended.words, _victim(ended.code, log), ended.hangs)
 
     def calls(self, names: Collection[str], room: Room) -> tuple[Ended, list[Call]]:
         """Run it to its end; return its calls of these names in their order."""
         log = self.folder / "strace.log"
-        ended = self._end(self._traced(log, names, room, "-y"))
+        ended = self._traced(log, names, room, "-y")
         return ended, list(_calls(log.read_text(errors="replace").splitlines()))
 
-    def _traced(self, log: Path, names: Collection[str], room: Room, *more: str) -> list[str]:
+    def _traced(self, log: Path, names: Collection[str], room: Room, *more: str) -> Ended:
         # --seccomp-bpf would make it cheaper, but then the signal is not delivered at the call.
         paths = [part for path in self.state for part in ("-P", str(path))] if room is Room.STATE else []
         trace = ["-e", f"trace={','.join(names)}", "-e", "signal=KILL", *more]
-        return ["strace", "-f", "-qq", "-o", str(log), *paths, *trace, *self.command]
+        tracer = ["strace", "-f", "-qq", "-o", str(log), *paths, *trace]
+        return self._end_held(tracer) if self.loaded else self._end([*tracer, *self.command])
+
+    def _end_held(self, tracer: Sequence[str]) -> Ended:
+        words = self.folder / "words.log"
+        with words.open("wb") as said:
+            held = loaded_program().begin(self.loaded, self.environment, said.fileno(), said.fileno(), is_held=True)
+            traced = subprocess.Popen([*tracer, "-p", str(held.pid)], stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+            status, end = Path(f"/proc/{held.pid}/status"), time.monotonic() + PATIENCE
+            while "TracerPid:\t0" in status.read_text() and time.monotonic() < end:
+                time.sleep(0.005)  # noqa: TID251 -- nothing tells when it is attached
+            os.kill(held.pid, signal.SIGCONT)
+            try:
+                traced.wait(PATIENCE)
+                hangs = False
+            except subprocess.TimeoutExpired:
+                os.kill(held.pid, signal.SIGKILL)
+                traced.kill()
+                traced.wait()
+                hangs = True
+            return Ended(held.wait(), words.read_text(errors="replace"), hangs=hangs)
 
     def _end(self, command: Sequence[str]) -> Ended:
         words = self.folder / "words.log"

@@ -28,6 +28,7 @@ from standardwebhooks import Webhook
 
 from bill_builder import ACCOUNT, a_bill
 from home import RESEARCH, SECRET, TRAINING, lines_worth, loaded_program, this_month, today
+from loaded import BROKEN
 from oracle import spend_by_workspace
 from servers_http import HttpSink, Request
 from servers_smtp import SmtpSink
@@ -37,6 +38,8 @@ from sweep.killing import Ended, Point, Program, Victim
 READERS = ("finops@example.com", "lead@example.com", "owner@example.com")
 HOOK = "hook"
 PROGRAM = (sys.executable, "-m", "spendwatch")
+LOADED = ("loaded",)
+"""The same, forked from one that is loaded; a control build's name may follow."""
 MARK = b"X-Spendwatch-Maybe-Repeated: yes\r\n"
 MARK_NAME = "x-spendwatch-maybe-repeated"
 WITHOUT_BILL = frozenset({"lock", "worker.log"})
@@ -265,15 +268,19 @@ class Round:
             self.folder / "var" / "spool" / "reading",
         ]
         command = [*self.start, "--config", str(self.folder), *arguments]
-        return Program(command, {**os.environ, "NO_COLOR": "1"}, self.folder, state)
+        environment = {**os.environ, "NO_COLOR": "1"}
+        if self.start[:1] != LOADED:
+            return Program(command, environment, self.folder, state)
+        environment[BROKEN] = "".join(self.start[1:])
+        return Program(command, environment, self.folder, state, ["", *command[len(self.start) :]])
 
     def run(self, until: Point | None = None) -> Ended:
         """Run one round of the program, to its end or to a point."""
         program = self.program("once", "--log-format", "json")
         if until:
             self.runs.append(program.run_until(until))
-        elif self.start is PROGRAM:
-            self.runs.append(_called(program))
+        elif self.start is PROGRAM or program.loaded:
+            self.runs.append(_called(program, self.start))
         else:
             self.runs.append(program.run())
         self.ends.append(self.to.taken())
@@ -323,9 +330,9 @@ class Round:
         self.attempting.append(found)
 
 
-def _called(program: Program) -> Ended:
+def _called(program: Program, start: Sequence[str]) -> Ended:
     """Run the program where nobody kills it: forked from one that is loaded, for all that it takes up lies on the disk."""
-    done = loaded_program().call(["", *program.command[len(PROGRAM) :]], program.environment)
+    done = loaded_program().call(["", *program.command[len(start) :]], program.environment)
     return Ended(done.returncode, done.stdout + done.stderr, hangs=done.returncode == -signal.SIGKILL)
 
 

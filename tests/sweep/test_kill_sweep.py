@@ -1,13 +1,13 @@
 """P1, P2 and P3 under `kill -9`: whichever system call the program dies at, nothing is lost, wrong, or repeated needlessly.
 
-Everyday a sample of the points, with `--long` all that are told apart; `-s` shows the table of counts.
+Everyday a sample of the points, in a program that was loaded before; with `--long` all that are told apart, in one that starts
+from nothing. `-s` shows the table of counts.
 """
 
 from __future__ import annotations
 
 import os
 import random
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -18,7 +18,7 @@ from queue import SimpleQueue
 import pytest
 
 from sweep.killing import BEGINNINGS, Point, Room, Victim, points_in, require_strace, spread
-from sweep.rounds import PROGRAM, Finding, Kind, Receivers, Round, Scene, Stage, judge, receivers, truth
+from sweep.rounds import LOADED, PROGRAM, Finding, Kind, Receivers, Round, Scene, Stage, judge, receivers, truth
 from sweep.table import Outcome, table
 
 pytestmark = pytest.mark.sweep
@@ -37,8 +37,6 @@ WORK = (
     *("sched_getaffinity", "sched_yield", "eventfd2", "dup2", "setsid", "chdir", "exit", *BEGINNINGS),
 )
 """Of the worker that reads the bill: what it does more often than the program itself had done by then."""
-
-DRIVER = Path(__file__).with_name("driver.py")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +57,8 @@ class Plan:
 class Sweep:
     """Rounds side by side, each lane with a home and receivers of its own."""
 
-    def __init__(self, folder: Path, lanes: Sequence[Receivers]) -> None:
+    def __init__(self, folder: Path, lanes: Sequence[Receivers], start: Sequence[str]) -> None:
+        self._start = start
         self._scene = Scene.prepare(folder, lanes[0])
         self._free: SimpleQueue[tuple[Path, Receivers]] = SimpleQueue()
         for number, to in enumerate(lanes):
@@ -67,7 +66,7 @@ class Sweep:
         with self._round() as calm:
             self._truth = truth(calm)
 
-    def one(self, plan: Plan, *, start: Sequence[str] = PROGRAM) -> Outcome:
+    def one(self, plan: Plan, *, start: Sequence[str] = ()) -> Outcome:
         """Let the program die, then come to rest; and judge."""
         with self._round(start) as done:
             done.begin(plan.stage)
@@ -76,11 +75,11 @@ class Sweep:
             done.settle()
             return Outcome(plan.stage, plan.killed_at, [run.victim for run in done.runs], judge(done, self._truth))
 
-    def all(self, plans: Sequence[Plan], *, start: Sequence[str] = PROGRAM) -> list[Outcome]:
+    def all(self, plans: Sequence[Plan], *, start: Sequence[str] = ()) -> list[Outcome]:
         with ThreadPoolExecutor(LANES) as lanes:
             return list(lanes.map(lambda plan: self.one(plan, start=start), plans))
 
-    def points(self, stage: Stage, names: Sequence[str], room: Room, *, start: Sequence[str] = PROGRAM) -> list[Point]:
+    def points(self, stage: Stage, names: Sequence[str], room: Room, *, start: Sequence[str] = ()) -> list[Point]:
         """Return the points of an undisturbed round, from the first touch of the state on."""
         with self._round(start) as calm:
             calm.begin(stage)
@@ -97,19 +96,20 @@ class Sweep:
             return dict(zip(Stage, lanes.map(ask, Stage), strict=True))
 
     @contextmanager
-    def _round(self, start: Sequence[str] = PROGRAM) -> Iterator[Round]:
+    def _round(self, start: Sequence[str] = ()) -> Iterator[Round]:
         folder, to = self._free.get()
         try:
-            yield Round(folder, to, self._scene, start)
+            yield Round(folder, to, self._scene, start or self._start)
         finally:
             self._free.put((folder, to))
 
 
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
+def sweep(tmp_path_factory: pytest.TempPathFactory, effort: Callable[[int, int], int]) -> Iterator[Sweep]:
     require_strace()
     with ExitStack() as stack:
-        yield Sweep(tmp_path_factory.mktemp("sweep"), [stack.enter_context(receivers()) for _ in range(LANES)])
+        lanes = [stack.enter_context(receivers()) for _ in range(LANES)]
+        yield Sweep(tmp_path_factory.mktemp("sweep"), lanes, (LOADED, PROGRAM)[effort(0, 1)])
 
 
 @pytest.fixture(scope="module")
@@ -161,8 +161,9 @@ def test_wherever_the_program_dies_nothing_is_lost_wrong_or_needlessly_repeated(
 def test_a_worker_that_dies_while_it_reads_the_bill_loses_nothing(
     sweep: Sweep, effort: Callable[[int, int], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = [point for point in sweep.points(Stage.LEDGER, WORK, Room.WHOLE) if point.victim is Victim.WORKER]
-    outcomes = sweep.all([Plan(Stage.LEDGER, (point,)) for point in spread(found, effort(4, 40))])
+    points = sweep.points(Stage.LEDGER, WORK, Room.WHOLE, start=PROGRAM)
+    found = spread([point for point in points if point.victim is Victim.WORKER], effort(4, 40))
+    outcomes = sweep.all([Plan(Stage.LEDGER, (point,)) for point in found], start=PROGRAM)
     require_no_fault(outcomes, capsys)
     assert sum(Victim.WORKER in outcome.victims for outcome in outcomes) >= effort(2, 20)
 
@@ -190,7 +191,7 @@ def test_a_second_death_in_the_recovery_loses_nothing_either(
 def test_the_sweep_notices_a_program_that_is_broken(
     sweep: Sweep, broken: str, stage: Stage, call: str, seen: set[Kind]
 ) -> None:
-    start = (sys.executable, str(DRIVER), broken)
+    start = (*LOADED, broken)
     found = [Plan(stage, (point,)) for point in sweep.points(stage, (call,), Room.WHOLE, start=start)]
     noticed: list[Finding] = []
     while found and not noticed:

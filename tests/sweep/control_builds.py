@@ -1,12 +1,8 @@
-"""Starts the real program with one thing broken: the sweep must notice each, or it would notice nothing.
-
-python driver.py settled-first --config DIR once
-"""
+"""The real program with one thing broken: the sweep must notice each, or it would notice nothing."""
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -15,7 +11,6 @@ from uuid import uuid4
 from spendwatch.channels.email import EmailChannel
 from spendwatch.channels.http_channel import HttpChannel
 from spendwatch.channels.webhook import WebhookChannel
-from spendwatch.cli import main
 from spendwatch.domain.notification import Delivery, NotificationId
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
@@ -80,7 +75,3 @@ CONTROLS: Mapping[str, Callable[[], None]] = {
     "random-ids": send_under_random_ids,
     "two-transactions": commit_twice,
 }
-
-if __name__ == "__main__":
-    CONTROLS[sys.argv.pop(1)]()
-    main()
