@@ -191,8 +191,8 @@ class Scene:
         assert bare.run().code == 0, bare.runs
         (bare.inbox / scene.name).write_bytes(scene.bill)
         full = fresh.copy(folder / Stage.OUTBOX)
-        # The first after it began to connect; two before it are about the way to the reading process.
-        assert full.run(Point("setsockopt", 3)).victim is Victim.PROGRAM, full.runs
+        full.start = LOADED
+        assert full.run(Point("connect", 1)).victim is Victim.PROGRAM, full.runs
         assert not full.arrivals(), (full.arrivals(), full.runs)
         assert full.states()
         return scene
