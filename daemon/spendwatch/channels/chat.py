@@ -28,6 +28,8 @@ Body: TypeAlias = dict[str, Any]
 _Config = TypeVar("_Config", bound=ChatSettings)
 _IN_URL = str.maketrans({sign: f"%{ord(sign):02X}" for sign in " \"'()<>[]|"})
 _LOOKALIKES = str.maketrans("<>@*`#~|\\", "＜＞＠＊｀＃～｜＼")
+_EMPHASIS = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+"""Underscores at the ends of words: those within a word, as in codes of commodities, are no markup."""
 _LONGEST_WISH = 3600
 _OTHERWISE = frozenset({408, 425})
 """The base knows what these mean."""
@@ -38,7 +40,12 @@ COLOURS = {"notice": "#1d4ed8", "warning": "#a44a04", "critical": "#b91c1c", "ca
 
 def plain(text: str) -> str:
     """Return the text without mentions, links and markup, for a dialect that knows no escapes."""
-    return text.translate(_LOOKALIKES).replace("](", "］(").replace("://", "：//")
+    return without_emphasis(text.translate(_LOOKALIKES).replace("](", "］(").replace("://", "：//"))
+
+
+def without_emphasis(text: str) -> str:
+    """Return the text with lookalikes of the underscores that would be markup."""
+    return _EMPHASIS.sub("＿", text)
 
 
 @dataclass(frozen=True, slots=True)

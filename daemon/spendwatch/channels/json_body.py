@@ -219,7 +219,7 @@ def _plan(one: PlanOrder) -> dict[str, object]:
         "commodity": clean(one.commodity.value),
         "category": one.category,
         "ordered_on": one.day.isoformat(),
-        "ends": one.ends or None,
+        "ends": clean(one.ends) or None,
         "spend": json_value(one.spent),
         "currency": one.spent.currency if one.spent else None,
         "ordered_before": json_value(one.before and one.before.isoformat()),

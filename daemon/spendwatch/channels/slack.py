@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spendwatch.channels.chat import COLOURS, CONTENT, Body, ChatChannel, Dialect, Trouble, by_status
+from spendwatch.channels.chat import COLOURS, CONTENT, Body, ChatChannel, Dialect, Trouble, by_status, without_emphasis
 from spendwatch.channels.chat_settings import SlackConfig
 from spendwatch.channels.http_channel import HttpAnswer
 from spendwatch.channels.parts import Letter
@@ -15,7 +15,7 @@ _SIGNS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "*": "＊", "`":
 
 
 def _escape(text: str) -> str:
-    return text.translate(_SIGNS).replace("://", "：//")
+    return without_emphasis(text.translate(_SIGNS).replace("://", "：//"))
 
 
 class SlackChannel(ChatChannel[SlackConfig]):
