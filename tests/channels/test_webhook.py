@@ -3,6 +3,9 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
+import re
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
@@ -21,6 +26,7 @@ from notices import NOW, SAMPLES, ZONE, cny, delivery, notice
 from servers_http import Fault, HttpSink, Reply
 from spendwatch.channels.config import ChannelConfig, WebhookConfig
 from spendwatch.channels.webhook import WebhookChannel
+from spendwatch.channels.webhook_settings import public_key_text
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Facts, Notification, Reason
@@ -66,6 +72,76 @@ async def test_a_notification_arrives_signed_so_that_others_can_verify_it() -> N
     assert Webhook(SECRET).verify(request.body, dict(request.headers))["type"] == "spend.threshold_reached"
     with pytest.raises(WebhookVerificationError):
         Webhook(OTHER).verify(request.body, dict(request.headers))
+
+
+async def test_ed25519_keys_sign_beside_secrets_so_that_only_their_public_half_is_needed_to_verify() -> None:
+    old, new = Ed25519PrivateKey.from_private_bytes(KEY), Ed25519PrivateKey.from_private_bytes(KEY[::-1])
+    # Both forms in which such keys are written: the seed alone, and with the public key behind it.
+    texts = [KEY, KEY[::-1] + new.public_key().public_bytes_raw()]
+    private = "\n".join(f"whsk_{base64.b64encode(text).decode()}" for text in texts)
+    notification = SAMPLES["threshold"]
+    with HttpSink() as sink:
+        await _send(_channel(sink.url(), private_key=private), notification)
+        (request,) = sink.requests
+    assert Webhook(SECRET).verify(request.body, dict(request.headers))
+    signatures = request.headers["webhook-signature"].split()
+    assert [one.split(",")[0] for one in signatures] == ["v1", "v1a", "v1a"]
+    signed = f"{notification.id}.{request.headers['webhook-timestamp']}.".encode() + request.body
+    for key, signature in zip((old, new), signatures[1:], strict=True):
+        key.public_key().verify(base64.b64decode(signature.partition(",")[2]), signed)
+        with pytest.raises(InvalidSignature):
+            key.public_key().verify(base64.b64decode(signature.partition(",")[2]), signed + b" ")
+    assert public_key_text(old) == f"whpk_{base64.b64encode(old.public_key().public_bytes_raw()).decode()}"
+
+
+@pytest.mark.parametrize("text", ["whsk_!", "whsk_MTIz", f"whsec_{base64.b64encode(KEY).decode()}", "plain"])
+def test_what_is_no_private_key_is_refused_without_being_shown(text: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        _channel("https://hooks.example.com/", private_key=text)
+    assert "whsk_" in str(refused.value)
+    assert text.removeprefix("whsk_") not in str(refused.value)
+
+
+def test_without_its_extra_a_private_key_is_refused_with_the_line_that_installs_it() -> None:
+    script = (
+        "import sys; sys.modules['cryptography.hazmat.primitives.asymmetric.ed25519'] = None\n"
+        "from spendwatch.channels.config import WebhookConfig\n"
+        "print(WebhookConfig.model_validate({'url': 'https://hooks.example.com/'}).private_key)\n"
+        "WebhookConfig.model_validate({'url': 'https://hooks.example.com/', 'private_key': 'whsk_x'})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout == "None\n"
+    assert "needs the package cryptography: pip install 'spendwatch[ed25519]'" in done.stderr
+
+
+async def test_as_a_cloudevent_it_is_read_by_whoever_knows_these() -> None:
+    notification = SAMPLES["threshold"]
+    with HttpSink() as sink:
+        await _send(_channel(sink.url(), format="cloudevents"), notification)
+        (request,) = sink.requests
+    assert request.headers["content-type"] == "application/cloudevents+json; charset=utf-8"
+    assert Webhook(SECRET).verify(request.body, dict(request.headers))
+    event = json.loads(request.body)
+    data = event.pop("data")
+    assert event == {
+        "specversion": "1.0",
+        "id": notification.id,
+        "source": "/spendwatch/accounts/1000000000000001",
+        "type": "spend.threshold_reached",
+        "subject": "workspace:llm-demo0a1b2c3d4e",
+        "time": "2026-09-15T10:05:00+08:00",
+        "datacontenttype": "application/json",
+    }
+    assert data == {"schema_version": 1, **_body(notification)["data"]}
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_every_cloudevent_has_what_the_specification_requires(sample: str) -> None:
+    event = json.loads(_channel("https://hooks.example.com/", format="cloudevents").render(SAMPLES[sample], ""))
+    attributes = {name: value for name, value in event.items() if name != "data"}
+    assert all(isinstance(value, str) and value for value in attributes.values())
+    assert all(re.fullmatch("[a-z0-9]{1,20}", name) for name in event)
+    assert not re.search(r"\s", event["source"])
 
 
 async def test_while_a_secret_is_replaced_both_sign() -> None:

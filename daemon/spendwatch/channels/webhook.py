@@ -12,7 +12,7 @@ from datetime import datetime, tzinfo
 from spendwatch.channels.http_channel import HttpAnswer, HttpChannel, HttpClient, Post
 from spendwatch.channels.json_body import JsonBody
 from spendwatch.channels.own_words import wording_of
-from spendwatch.channels.webhook_settings import WebhookConfig, signing_keys
+from spendwatch.channels.webhook_settings import WebhookConfig, private_keys, signing_keys
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import Clock
@@ -29,7 +29,10 @@ class WebhookChannel(HttpChannel):
         super().__init__(name, client, config, clock=clock)
         self._url = config.url
         self._keys = signing_keys(config.secret)
-        self._body = JsonBody(zone, wording=wording_of(config, zone))
+        self._private_keys = private_keys(config.private_key)
+        is_event = config.format == "cloudevents"
+        self._type = "application/cloudevents+json; charset=utf-8" if is_event else "application/json"
+        self._body = JsonBody(zone, cloudevents=is_event, wording=wording_of(config, zone))
 
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a webhook has one receiver
         """Return the body; its signature is made for each attempt, over the time of the attempt."""
@@ -37,10 +40,12 @@ class WebhookChannel(HttpChannel):
 
     def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:
         number, moment = str(delivery.notification.id), str(int(now.timestamp()))
-        headers = {"content-type": "application/json", "webhook-id": number, "webhook-timestamp": moment}
-        if self._keys:
-            signed = b".".join((number.encode(), moment.encode(), body))
-            headers["webhook-signature"] = " ".join(_signature(key, signed) for key in self._keys)
+        headers = {"content-type": self._type, "webhook-id": number, "webhook-timestamp": moment}
+        signed = b".".join((number.encode(), moment.encode(), body))
+        signatures = [f"v1,{_base64(hmac.digest(key, signed, hashlib.sha256))}" for key in self._keys]
+        signatures += [f"v1a,{_base64(key.sign(signed))}" for key in self._private_keys]
+        if signatures:
+            headers["webhook-signature"] = " ".join(signatures)
         if delivery.maybe_repeated:
             headers["x-spendwatch-maybe-repeated"] = "yes"
         return Post(self._url, headers, body)
@@ -52,8 +57,8 @@ class WebhookChannel(HttpChannel):
         return PermanentDeliveryError(f"HTTP {answer.status}, but the response reports an error: {answer.excerpt}")
 
 
-def _signature(key: bytes, signed: bytes) -> str:
-    return f"v1,{base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()}"
+def _base64(signature: bytes) -> str:
+    return base64.b64encode(signature).decode()
 
 
 def _refuses(body: str) -> bool:

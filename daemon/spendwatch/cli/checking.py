@@ -14,6 +14,7 @@ import click
 from rich.table import Table
 
 from spendwatch.channels.config import ChannelConfig
+from spendwatch.channels.webhook_settings import private_keys, public_key_text
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
@@ -167,7 +168,8 @@ def _print_policy(settings: Settings, watched: Sequence[Watch]) -> None:
         found.add_row(name, config.type, clean(", ".join(_reached(config))))
     screen.print("", found, sep="\n")
     for name, config in settings.channels.items():
-        for line in config.route_lines(settings.zone):
+        keys = private_keys(config.private_key) if config.type == "webhook" else ()
+        for line in (*config.route_lines(settings.zone), *(f"public key {public_key_text(key)}" for key in keys)):
             screen.print(f"{clean(name)}: {clean(line)}")
     screen.print("", *_of_all(settings.policies), sep="\n")
 

@@ -24,6 +24,7 @@ EMPTY_FILE = "is empty"
 PREFIX = "SPENDWATCH_"
 SECRET_FILES: Mapping[str, str] = {
     **{f"{key}_file": key for key in ("password", "secret", "token", "key_id", "proxy_auth", "client_secret", "refresh_token")},
+    **{f"{key}_file": key for key in ("private_key", "routing_key")},
     "auth_file": "auth_secret",
     "url_file": "url",
 }
