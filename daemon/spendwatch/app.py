@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spendwatch.lean import without_rich
 
@@ -23,6 +23,7 @@ from spendwatch.bills.client.folder import sweep
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
 from spendwatch.channels.own_words import template_mistakes
+from spendwatch.channels.programs import ProgramChannel
 from spendwatch.clock_watch import ClockWatch
 from spendwatch.connection import Connection, Way
 from spendwatch.domain.errors import ConfigMistake, LedgerDamagedError, LedgerUnavailableError, SourceUnavailableError
@@ -39,6 +40,7 @@ from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.deliver import Settled, deliver, find_ways
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_alarm import LedgerAlarm
+from spendwatch.jobs.mirror import EVERY, Mirror
 from spendwatch.jobs.ports import AlertBook, Balances, BalanceSource, BillReader, BillSource, Channel, Health, Ledger, Outbox
 from spendwatch.jobs.progress import ProgressNotes
 from spendwatch.jobs.read_balances import Asked, BalanceRounds, Polled
@@ -149,6 +151,8 @@ class App:
         self._reachable = settings.allow_networks
         self._feeds = Feeds(self._source_context(clock, sleep))
         self.channels: dict[ChannelName, Channel] = {}
+        self._mirrors: dict[ChannelName, tuple[Mirror, float]] = {}
+        """What programs that show alerts were told, and when they are to hear more."""
         self._insight = Insight()
         self._balances: dict[AccountId, tuple[object, Polled]] = {}
         """How each balance is read, and on what ground."""
@@ -428,7 +432,7 @@ class App:
         After a reload the channel is another one: what is on its way comes to its end, and nothing more is taken up.
         """
         channel = self.channels[name]
-        return await deliver(
+        attempts = await deliver(
             name,
             channel,
             outbox=self.store.outbox,
@@ -437,6 +441,19 @@ class App:
             settled=self._settled,
             stopping=lambda: self.stopping.is_set() or self.channels.get(name) is not channel,
         )
+        if isinstance(channel, ProgramChannel):
+            await self._mirror(name, channel)
+        return attempts
+
+    async def _mirror(self, name: ChannelName, channel: ProgramChannel[Any]) -> None:
+        """Tell a program from time to time what fires, and what ended without a message."""
+        mirror, due = self._mirrors.get(name, (None, 0.0))
+        if mirror is None or mirror.channel is not channel:
+            mirror, due = Mirror(name, channel), 0.0
+        if self._monotonic() >= due and not self.stopping.is_set():
+            self._mirrors[name] = mirror, self._monotonic() + EVERY.total_seconds()
+            if trouble := await mirror.update(self.store.book, self.clock):
+                log.warning("mirror_failed", channel=name, why=trouble)
 
     def _settled(self, settled: Settled) -> None:
         _log_settled(settled)

@@ -16,6 +16,7 @@ import pytest
 
 from bill_builder import a_bill
 from home import RESEARCH, TRAINING, Home, lines_worth, this_month
+from servers_http import HttpSink, Reply
 from terminal import Terminal
 
 COMMANDS = (
@@ -424,6 +425,24 @@ def test_a_command_is_shown_by_check_refused_if_others_may_write_it_and_run_once
     quiet_home.call("once")
     (read,) = (quiet_home.folder / "read").read_text().splitlines()
     assert (json.loads(read)["type"], json.loads(read)["data"]["threshold"]) == ("spend.threshold_reached", "80%")
+
+
+def test_pagerduty_hears_of_an_alert_of_who_takes_care_of_it_and_of_its_end(quiet_home: Home) -> None:
+    (quiet_home.folder / "key").write_text("0123456789abcdef0123456789abcdef\n")
+    (quiet_home.folder / "key").chmod(0o600)
+    with HttpSink([Reply(202, body=b"{}")]) as sink:
+        quiet_home.furnish(extra=f"  pager: {{type: pagerduty, url: '{sink.url()}', routing_key_file: key}}")
+        quiet_home.watch(more="channels: [pager]")
+        quiet_home.drop(lines_worth("85"))
+        quiet_home.call("once")
+        alert = json.loads(sink.requests[0].body)["dedup_key"]
+        quiet_home.call("ack", alert[:8], "--by", "Li Wei")
+        quiet_home.call("once")
+        (quiet_home.folder / "workspaces" / "research.yaml").unlink()  # nobody watches it any more: the alert ends
+        quiet_home.call("once")
+        events = [json.loads(request.body) for request in sink.requests]
+    assert {(one["routing_key"], one["dedup_key"]) for one in events} == {("0123456789abcdef0123456789abcdef", alert)}
+    assert [one["event_action"] for one in events] == ["trigger", "acknowledge", "resolve"]
 
 
 ORDERED: dict[str, Any] = {

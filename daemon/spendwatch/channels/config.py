@@ -8,13 +8,23 @@ from spendwatch.channels.chat_settings import ChatConfig, ChatSettings
 from spendwatch.channels.console_settings import ConsoleConfig
 from spendwatch.channels.email_settings import EmailConfig
 from spendwatch.channels.exec_settings import ExecConfig
+from spendwatch.channels.program_settings import AlertmanagerConfig, PagerDutyConfig, ProgramConfig
 from spendwatch.channels.webhook_settings import WebhookConfig
 from spendwatch.fields import ByKey
 
-__all__ = ["ROBOTS", "ChannelConfig", "ChatSettings", "ConsoleConfig", "EmailConfig", "ExecConfig", "WebhookConfig"]
+__all__ = [
+    "ROBOTS",
+    "ChannelConfig",
+    "ChatSettings",
+    "ConsoleConfig",
+    "EmailConfig",
+    "ExecConfig",
+    "ProgramConfig",
+    "WebhookConfig",
+]
 
 ChannelConfig = Annotated[
-    EmailConfig | WebhookConfig | ExecConfig | ConsoleConfig | ChatConfig,
+    EmailConfig | WebhookConfig | ExecConfig | AlertmanagerConfig | PagerDutyConfig | ConsoleConfig | ChatConfig,
     ByKey("type"),
 ]
 """`type` says which."""

@@ -8,8 +8,9 @@ from typing import Any, Protocol, TypeAlias
 
 from spendwatch.addresses import Network
 from spendwatch.channels import chat_settings as chats
+from spendwatch.channels.alertmanager import AlertmanagerChannel
 from spendwatch.channels.chat import ChatChannel
-from spendwatch.channels.config import ChannelConfig, ConsoleConfig, EmailConfig, ExecConfig, WebhookConfig
+from spendwatch.channels.config import ChannelConfig, ConsoleConfig, EmailConfig, ExecConfig, ProgramConfig, WebhookConfig
 from spendwatch.channels.console import ConsoleChannel
 from spendwatch.channels.dingtalk import DingTalkChannel
 from spendwatch.channels.discord import DiscordChannel
@@ -18,6 +19,9 @@ from spendwatch.channels.exec import ExecChannel
 from spendwatch.channels.feishu import FeishuChannel
 from spendwatch.channels.http_channel import HttpChannel, HttpClient
 from spendwatch.channels.oauth2 import AccessTokens, Fetcher
+from spendwatch.channels.pagerduty import PagerDutyChannel
+from spendwatch.channels.program_settings import AlertmanagerConfig, PagerDutyConfig
+from spendwatch.channels.programs import ProgramChannel
 from spendwatch.channels.slack import SlackChannel
 from spendwatch.channels.teams import TeamsChannel
 from spendwatch.channels.telegram import TelegramChannel
@@ -36,6 +40,10 @@ _CHATS: Mapping[type[chats.ChatSettings], type[ChatChannel[Any]]] = {
     chats.TeamsConfig: TeamsChannel,
     chats.DiscordConfig: DiscordChannel,
     chats.TelegramConfig: TelegramChannel,
+}
+_PROGRAMS: Mapping[type[ProgramConfig], type[ProgramChannel[Any]]] = {
+    AlertmanagerConfig: AlertmanagerChannel,
+    PagerDutyConfig: PagerDutyChannel,
 }
 
 
@@ -61,6 +69,8 @@ def open_channel(
             return EmailChannel(config, name, zone=zone, allow_networks=allow_networks, tokens=tokens)
         case WebhookConfig():
             return WebhookChannel(config, name, client, zone=zone, clock=clock)
+        case ProgramConfig():
+            return _PROGRAMS[type(config)](config, name, client, zone=zone, clock=clock)
         case ExecConfig():
             return ExecChannel(config, name, zone=zone)
         case ConsoleConfig():

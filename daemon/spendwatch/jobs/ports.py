@@ -256,6 +256,9 @@ class AlertBook(Protocol):
     def undelivered(self) -> Sequence[Notification]:
         """Return the latest notification of each firing alert, or the digest with it, that reached nobody and does not wait."""
 
+    def shown_on(self, channel: ChannelName, since: datetime) -> Sequence[tuple[Notification, bool]]:
+        """Return what arrived last over a channel of each alert, and whether that fires: of what does, or ended since then."""
+
     def notified(self, alerts: Iterable[AlertId]) -> Mapping[AlertId, int]:
         """Return for each of these alerts how many deliveries arrived; alerts of which none did are left out."""
 
@@ -430,6 +433,14 @@ class Channel(Protocol):
 
         Returns what the receiver answered, where it says anything.
         """
+
+
+class MirroringChannel(Channel, Protocol):
+    """A channel to a program that shows an alert until it hears that it is over."""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it forgets an alert of which it does not hear."""
 
 
 Channels = Mapping[ChannelName, Channel]

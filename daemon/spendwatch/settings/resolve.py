@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from pydantic import BaseModel, SecretStr
 
-from spendwatch.channels.config import ChannelConfig, ChatSettings, EmailConfig, WebhookConfig
+from spendwatch.channels.config import ChannelConfig, ChatSettings, EmailConfig, ProgramConfig, WebhookConfig
 from spendwatch.channels.template_process import syntax_mistake
 from spendwatch.connection import ENVIRONMENT, Connection
 from spendwatch.domain.errors import printable
@@ -84,7 +84,7 @@ def _secrets(configs: Iterable[BaseModel], environ: Mapping[str, str]) -> Iterat
     for config in configs:
         yield from (value.get_secret_value() for value in vars(config).values() if isinstance(value, SecretStr))
         yield from _secrets((value for value in vars(config).values() if isinstance(value, BaseModel)), environ)
-        if isinstance(config, WebhookConfig | UrlAccess):
+        if isinstance(config, WebhookConfig | ProgramConfig | UrlAccess):
             yield config.url  # an address may be its own secret
         elif isinstance(config, CredentialsConfig) and config.provider is Provider.ENVIRONMENT:
             names = ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN")
@@ -150,7 +150,7 @@ class _Resolver:
         if monthly and monthly.day <= final_on:
             what = f"the month before is final after day {final_on} (month_final_on): write day {final_on + 1} or later"
             self.note((*path, "digest", "monthly"), what)
-        if config.type == "webhook":
+        if isinstance(config, WebhookConfig | ProgramConfig):
             self.note((*path, "url"), objection(config.url, self.said.allow_networks))
         if isinstance(config, ChatSettings) and config.address:
             key = "server" if config.type == "telegram" else "url_file"

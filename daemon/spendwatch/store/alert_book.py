@@ -76,6 +76,24 @@ class AlertBook(Book):
             found = [one for query in (alone, lost) for one in connection.scalars(query.order_by(notification.c.created_at))]
         return tuple({one.id: one for one in found}.values())
 
+    def shown_on(self, channel: ChannelName, since: datetime) -> Sequence[tuple[Notification, bool]]:
+        """Return what arrived last over a channel of each alert, and whether that fires: of what does, or ended since then."""
+        digests = select(held.c.digest).where(held.c.notification == notification.c.id)
+        arrived = (
+            select(delivery.c.id)
+            .where(delivery.c.channel == channel, func.lower(delivery.c.state) == DeliveryState.DELIVERED.value)
+            .where(or_(delivery.c.notification == notification.c.id, delivery.c.notification.in_(digests)))
+            .exists()
+        )
+        query = (
+            select(notification.c.body, alert.c.state)
+            .join(alert, alert.c.id == notification.c.alert)
+            .where(or_(alert.c.state == AlertState.FIRING, alert.c.resolved_at >= since), arrived)
+        )
+        with self._database.reading() as connection:
+            found = connection.execute(query.order_by(notification.c.created_at)).all()
+        return list({said.alert: (said, state is AlertState.FIRING) for said, state in found}.values())
+
     def notified(self, alerts: Iterable[AlertId]) -> Mapping[AlertId, int]:
         """Return for each of these alerts how many deliveries arrived, those of digests with it included."""
         return {which: number for some in batches(alerts) for which, number in self._notified(some).items()}

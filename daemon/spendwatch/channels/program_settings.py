@@ -1,0 +1,60 @@
+"""The settings of programs that keep a list of alerts. Imports nothing that sends."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from spendwatch.channels.route_settings import Routed
+from spendwatch.connection import AuthorizedConnection
+from spendwatch.fields import PositiveDuration
+
+Label = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,63}$")]
+
+
+class ProgramConfig(Routed, AuthorizedConnection):
+    """What all of them are told."""
+
+    url: str = Field(repr=False, min_length=1)
+    timeout: PositiveDuration = timedelta(seconds=20)
+    connections: int = Field(default=4, ge=1, le=64)
+    """How many requests are under way at a time."""
+
+    @property
+    def address(self) -> str:
+        """Where it answers."""
+        return self.url
+
+    @model_validator(mode="after")
+    def _gets_no_reports(self) -> Self:
+        if self.digest.schedules:
+            msg = "digest: a report is no alert; send it over a channel that people read"
+            raise ValueError(msg)
+        return self
+
+
+class AlertmanagerConfig(ProgramConfig):
+    """A Prometheus Alertmanager, by version 2 of its API."""
+
+    type: Literal["alertmanager"] = "alertmanager"
+    labels: dict[Label, str] = Field(default_factory=dict)
+    """Are added to each alert, for its routes."""
+
+
+class PagerDutyConfig(ProgramConfig):
+    """A service in PagerDuty, by version 2 of the Events API."""
+
+    type: Literal["pagerduty"] = "pagerduty"
+    url: str = Field(default="https://events.pagerduty.com/v2/enqueue", repr=False)
+    routing_key_file: str | None = None
+    routing_key: SecretStr | None = None
+    """The integration's key. Never written in the file."""
+
+    @model_validator(mode="after")
+    def _has_a_key(self) -> Self:
+        if self.routing_key_file is None and self.routing_key is None:
+            msg = "routing_key_file is missing: write the integration key into a file, and the file's name here"
+            raise ValueError(msg)
+        return self

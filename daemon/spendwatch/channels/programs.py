@@ -1,0 +1,55 @@
+"""What programs that keep a list of alerts share: they show an alert until they hear that it is over."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import tzinfo
+from typing import Any, ClassVar, Generic, TypeVar
+
+from spendwatch.channels.http_channel import HttpChannel, HttpClient
+from spendwatch.channels.json_body import JsonBody
+from spendwatch.channels.own_words import wording_of
+from spendwatch.channels.program_settings import ProgramConfig
+from spendwatch.domain.alert import AlertState
+from spendwatch.domain.notification import Notification, Reason
+from spendwatch.domain.period import Clock
+
+_Config = TypeVar("_Config", bound=ProgramConfig)
+
+
+class ProgramChannel(HttpChannel, Generic[_Config]):
+    """A program with a list of alerts. One of ours is one of theirs, whatever is said of it: `Notification.alert` names it."""
+
+    repeats: ClassVar[bool]
+    """Whether it forgets an alert of which it does not hear."""
+
+    def __init__(self, config: _Config, name: str, client: HttpClient, *, zone: tzinfo, clock: Clock) -> None:
+        """Take the program's settings and what is needed to reach it."""
+        super().__init__(name, client, config, clock=clock)
+        self._body = JsonBody(zone, wording=wording_of(config, zone))
+
+    def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a program is one receiver
+        """Return what it is told, without what is secret or differs from one attempt to the next."""
+        document = self._document(notification.facts.members or (notification,))
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @abstractmethod
+    def _document(self, told: Sequence[Notification]) -> object:
+        """Return what these messages are for the program, the gravest first: several only where they have waited."""
+
+    def _details(self, one: Notification) -> Mapping[str, str]:
+        """Return what is known in short, by the names of a webhook's body, and all of it in words."""
+        data: Mapping[str, Any] = self._body.of(one)["data"]  # type: ignore[assignment]  # as every body has it
+        return {name: value for name, value in data.items() if isinstance(value, str) and value}
+
+
+def alert_name(one: Notification) -> str:
+    """Return what kind of alert it is, when it is over, too."""
+    return "test" if one.reason is Reason.TEST else one.rule.type
+
+
+def is_over(one: Notification) -> bool:
+    """Return whether the alert has ended."""
+    return one.state is AlertState.RESOLVED and one.reason is not Reason.TEST
