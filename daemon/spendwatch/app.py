@@ -41,6 +41,7 @@ from spendwatch.jobs.deliver import Settled, deliver, find_ways
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_alarm import LedgerAlarm
 from spendwatch.jobs.mirror import EVERY, Mirror
+from spendwatch.jobs.pings import Pings
 from spendwatch.jobs.ports import AlertBook, Balances, BalanceSource, BillReader, BillSource, Channel, Health, Ledger, Outbox
 from spendwatch.jobs.progress import ProgressNotes
 from spendwatch.jobs.read_balances import Asked, BalanceRounds, Polled
@@ -159,6 +160,7 @@ class App:
         self.balance_rounds = BalanceRounds({}, store.balances, clock, monotonic)
         self.clock_watch = ClockWatch(store.database, self.clock, monotonic, self._newest, lambda: self.settings.zone)
         self.alarm = LedgerAlarm(clock, monotonic)
+        self.pings = Pings(monotonic)
         self._trouble_noted = ""
         self._furnish()
         _ports(store.ledger, store.book, store.outbox, store.health, self.reader, *self.sources.values())
@@ -360,7 +362,12 @@ class App:
     def beat(self, *, is_daemon: bool = True) -> None:
         """Note that everything was evaluated just now."""
         self._trouble_noted = self.alarm.trouble
-        self.store.health.beat(at=self.clock(), is_daemon=is_daemon, trouble=self._trouble_noted)
+        self.store.health.beat(at=self.clock(), is_daemon=is_daemon, trouble=self._trouble_noted, ping=self.pings.trouble)
+
+    async def ping(self, *, failing: str, is_proven: bool) -> None:
+        """Tell the monitoring service, if there is one, whether all jobs get on; `failing`: why not."""
+        if (part := self.settings.pings) and part.url:
+            await self.pings.ping(self._outgoing(part), part.url, part.every, failing=failing, is_proven=is_proven)
 
     async def tell_ledger_trouble(self) -> None:
         """Tell the operators of trouble with the ledger, or that it is over, and note it for `status` if it can be noted."""

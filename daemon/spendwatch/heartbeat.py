@@ -30,6 +30,7 @@ class Heartbeat:
         self._path = path
         self._limits: dict[str, float] = {}
         self._progressed: dict[str, float] = {}
+        self._proven: set[str] = set()
 
     def ready(self, status: str) -> bool:
         """Say that the start, or a reload, is complete."""
@@ -62,11 +63,16 @@ class Heartbeat:
         """Note that the task has completed a round."""
         if task in self._limits:
             self._progressed[task] = self._clock()
+            self._proven.add(task)
 
     def late(self) -> tuple[str, ...]:
         """Return the tasks that did not get on within their limit."""
         now = self._clock()
         return tuple(task for task, limit in self._limits.items() if now - self._progressed[task] > limit)
+
+    def is_proven(self) -> bool:
+        """Return whether every task got on at least once."""
+        return self._limits.keys() <= self._proven
 
     def beat(self) -> tuple[str, ...]:
         """Feed the watchdog and touch the file, unless a task is late; return the late ones."""

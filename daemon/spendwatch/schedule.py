@@ -20,6 +20,7 @@ from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import SourceName
 from spendwatch.heartbeat import Heartbeat
 from spendwatch.jobs.deliver import TERM, Settled
+from spendwatch.jobs.pings import EVERY as PING_EVERY
 from spendwatch.state import clock_offset, system_clock
 
 log = structlog.get_logger("spendwatch")
@@ -131,6 +132,8 @@ class Daemon:
         scheduler.configure(job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
         self._add(scheduler, "assess", self._assess, ASSESS_EVERY)
         self._add(scheduler, "tidy", lambda: asyncio.to_thread(self._app.tidy), TIDY_EVERY)
+        if self._app.settings.pings:
+            self._add(scheduler, "ping", self._ping, PING_EVERY)
         self._add(scheduler, "alarm", self._app.tell_ledger_trouble, ALARM_EVERY)
         for source, config in self._app.settings.sources.items():
             self._add(scheduler, f"collect:{source}", self._collecting(source), config.poll, step=config.longest_step)
@@ -196,6 +199,12 @@ class Daemon:
         await asyncio.to_thread(self._app.assess)
         await asyncio.to_thread(self._app.beat)
         self._heartbeat.status(self._status())
+
+    async def _ping(self) -> None:
+        self._heartbeat.progress("ping")
+        late = ", ".join(self._heartbeat.late())
+        failing = f"no progress: {late}" if late else self._app.alarm.trouble
+        await self._app.ping(failing=failing, is_proven=self._heartbeat.is_proven())
 
     async def _ask_balances(self) -> None:
         asked = await self._app.ask_balances()

@@ -454,6 +454,27 @@ def test_a_backup_that_cannot_be_written_says_why_and_leaves_nothing(path: Path,
     database.close()
 
 
+def test_what_killed_backups_left_is_removed_a_day_later_and_nothing_else(path: Path, tmp_path: Path) -> None:
+    database = open_database(str(path))
+    header, old = b"SQLite format 3\0" + bytes(84), time.time() - 90_000
+    for name, content, at in (
+        (".x.db.abcdefgh.part", header, old),
+        (".young.db.abcdefgh.part", header, time.time()),
+        (".other.part", b"another program's download", old),
+        ("visible.part", header, old),
+    ):
+        (tmp_path / name).write_bytes(content)
+        os.utime(tmp_path / name, (at, at))
+    database.back_up(tmp_path / "new.db")
+    database.close()
+    assert sorted(one.name for one in tmp_path.iterdir() if one.is_file()) == [
+        ".other.part",
+        ".young.db.abcdefgh.part",
+        "new.db",
+        "visible.part",
+    ]
+
+
 def test_an_odd_path_is_just_a_path(tmp_path: Path) -> None:
     path = tmp_path / "a b?mode=memory#%20" / "账.db"
     open_database(str(path)).close()

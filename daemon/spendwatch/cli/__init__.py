@@ -177,7 +177,7 @@ def root() -> None:
 
 def main() -> None:
     """Run one command and exit with its code; an expected error is one line, not a traceback."""
-    from spendwatch.domain.errors import ConfigError, SpendwatchError, what_to_do  # noqa: PLC0415 -- kept out of --help
+    from spendwatch.domain.errors import ConfigError, SpendwatchError, UnsuitableDiskError, what_to_do  # noqa: PLC0415 -- kept out of --help
 
     # Loading makes many objects that stay: the collector would look at them again and again. It is on when `root` is called.
     gc.disable()
@@ -201,7 +201,7 @@ def main() -> None:
         sys.exit(Exit.CONFIG)
     except SpendwatchError as error:
         click.echo(f"spendwatch: {error}", err=True)
-        sys.exit(Exit.TRY_AGAIN)
+        sys.exit(Exit.CONFIG if isinstance(error, UnsuitableDiskError) else Exit.TRY_AGAIN)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.DONE)

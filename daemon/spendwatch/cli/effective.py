@@ -25,7 +25,7 @@ from spendwatch.domain.policy import Threshold
 from spendwatch.fields import Brief
 from spendwatch.settings import examine
 from spendwatch.settings.files import MAIN
-from spendwatch.settings.layers import Layers
+from spendwatch.settings.layers import SECRET_FILES, Layers
 from spendwatch.yaml_text import KeyPath, Scalar
 
 _HIDDEN = "***"
@@ -129,10 +129,14 @@ class _Shown:
             if node is None and not isinstance(value, BaseModel):
                 if not value and key in _DERIVED:
                     value = getattr(model, _DERIVED[key][0]) or _DERIVED[key][1]
-                if file := _at(written, f"{key}_file"):
+                if file := next(
+                    (_at(written, file) for file, of in SECRET_FILES.items() if of == key and _at(written, file)), None
+                ):
                     value, self.origins[_key((*path, key))] = _HIDDEN, f"secret file {file}"
                     yield key, value
                     continue
+            if key == "headers" and isinstance(value, dict):
+                value, node = dict.fromkeys(value, _HIDDEN), node and dict.fromkeys(value, _HIDDEN)
             if isinstance(value, SecretStr):
                 value, node = _HIDDEN, Scalar(_HIDDEN, self.layers.place((*path, key)))
             if key == "url" and isinstance(value, str):

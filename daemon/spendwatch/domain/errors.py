@@ -5,6 +5,8 @@ SpendwatchError
 ├── ReaderFailedError         the reading process crashed or hung; perhaps not because of the file
 ├── LedgerChangedError        another process recorded the same days meanwhile; merge again
 ├── LedgerUnavailableError    the database cannot be used (full disk, lost connection, newer schema)
+│   ├── LedgerDamagedError        no waiting helps
+│   └── UnsuitableDiskError       the configured place is no place for a ledger
 ├── SourceUnavailableError    the place where bills come from cannot be reached
 │   └── BalanceUnavailableError   a balance cannot be read
 ├── CurrencyMismatchError     two currencies met in one sum
@@ -93,6 +95,10 @@ class LedgerUnavailableError(SpendwatchError):
 
 class LedgerDamagedError(LedgerUnavailableError):
     """The database is damaged: no waiting helps."""
+
+
+class UnsuitableDiskError(LedgerUnavailableError):
+    """The configuration puts the database where it may lose data."""
 
 
 class SourceUnavailableError(SpendwatchError):

@@ -157,6 +157,8 @@ class DaemonHealth:
     """Whether that was a daemon, and not one round by hand or by cron."""
     trouble: str = ""
     """What is wrong with the ledger."""
+    ping: str = ""
+    """Why the last ping of the monitoring service failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,8 @@ class Running:
         """Yield what became of messages that have not arrived, behind the word for how grave that is."""
         if self.held:
             yield "warning", f"{counted(self.held, 'message')} may have arrived (spendwatch deliveries retry or cancel)"
+        if self.is_running and self.health and self.health.ping:
+            yield "warning", f"the heartbeat ping fails: {self.health.ping}"
         if self.dead:
             yield "critical", f"{counted(self.dead, 'message')} undelivered (spendwatch deliveries)"
         if self.pending and self.next_due and now - self.next_due > _STUCK:
@@ -89,9 +91,9 @@ class Running:
     def json(self, zone: tzinfo) -> dict[str, object]:
         """Return it as `status --json` has it."""
         beat = self.health.beat_at.astimezone(zone).isoformat(timespec="seconds") if self.health else None
-        trouble = self.health.trouble if self.health else ""
+        trouble, ping = (self.health.trouble, self.health.ping) if self.health else ("", "")
         return {
-            "daemon": {"state": self.state, "heartbeat_at": beat, "trouble": trouble},
+            "daemon": {"state": self.state, "heartbeat_at": beat, "trouble": trouble, "ping_trouble": ping},
             "deliveries": {"pending": self.pending, "held": self.held, "dead": self.dead},
         }
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spendwatch.channels.config import ChannelConfig
     from spendwatch.settings.loading import examine, load, load_usable, reload
     from spendwatch.settings.resolve import BalanceSettings
+    from spendwatch.settings.schema import HeartbeatPart
     from spendwatch.settings.web_settings import WebPart
     from spendwatch.sources.config import SourceConfig
 
@@ -69,6 +70,8 @@ class Settings:
     """What must not stand in any log."""
     retention: Retention = field(default_factory=Retention)
     web: WebPart | None = None
+    pings: HeartbeatPart | None = None
+    """Who is pinged while the daemon gets on."""
     """Where the page is, and who may read it; None where there is none."""
     workspace_files: Mapping[str, WorkspacePolicy] = field(default_factory=dict)
     """The policies by the name of their file; a reload falls back on these."""

@@ -234,7 +234,7 @@ def secret_holders(names: Callable[[KeyPath], Iterable[str]]) -> Iterator[tuple[
     yield from ((section, name) for section in ("channels", "sources") for name in names((section,)))
     yield from (("channels", name, "auth", "oauth2") for name in names(("channels",)))
     yield from (("accounts", name, "balance") for name in names(("accounts",)))
-    yield ("web",)
+    yield from (("web",), ("heartbeat",))
 
 
 def folded(name: str) -> str:

@@ -22,7 +22,7 @@ from spendwatch.settings import Retention, Settings
 from spendwatch.settings.files import Location, Outside, find_secret, read_text_file
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.policies import policies
-from spendwatch.settings.schema import ApiBalancePart, DaemonFile, FileBalancePart, UrlBalancePart
+from spendwatch.settings.schema import ApiBalancePart, DaemonFile, FileBalancePart, HeartbeatPart, UrlBalancePart
 from spendwatch.settings.suggestions import suggestion
 from spendwatch.settings.urls import objection, split
 from spendwatch.sources.config import AlibabaConfig, FolderConfig, OssConfig, SourceConfig, UrlConfig
@@ -55,8 +55,9 @@ def resolve(said: DaemonFile, layers: Layers, place: Path, outside: Outside, *, 
     state_folder = (outside.state_folder or folder / _STATE_FOLDER) if is_server else Path(state).parent
     channels = {ChannelName(name): resolver.channel(("channels", name), config) for name, config in said.channels.items()}
     sources, balances = resolver.sources(), resolver.balances()
-    configs = (*channels.values(), *sources.values(), *balances.values(), *((said.web,) if said.web else ()))
+    configs = (*channels.values(), *sources.values(), *balances.values(), *filter(None, (said.web, said.heartbeat)))
     spool = state_folder / "spool" if said.spool is None else folder / said.spool
+    pings = said.heartbeat and resolver.pings(said.heartbeat)
     resolver.check_folders(sources, {"configuration": folder, "state": state_folder, "spool": spool})
     return Settings(
         place=place,
@@ -75,6 +76,7 @@ def resolve(said: DaemonFile, layers: Layers, place: Path, outside: Outside, *, 
         secrets=tuple(dict.fromkeys(_secrets(configs, outside.environ))),
         retention=Retention(said.retention.originals, said.retention.lines, said.retention.deliveries),
         web=said.web,
+        pings=pings,
         outside=outside,
     )
 
@@ -84,7 +86,7 @@ def _secrets(configs: Iterable[BaseModel], environ: Mapping[str, str]) -> Iterat
     for config in configs:
         yield from (value.get_secret_value() for value in vars(config).values() if isinstance(value, SecretStr))
         yield from _secrets((value for value in vars(config).values() if isinstance(value, BaseModel)), environ)
-        if isinstance(config, WebhookConfig | ProgramConfig | UrlAccess):
+        if isinstance(config, WebhookConfig | ProgramConfig | UrlAccess | HeartbeatPart) and config.url:
             yield config.url  # an address may be its own secret
         elif isinstance(config, CredentialsConfig) and config.provider is Provider.ENVIRONMENT:
             names = ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN")
@@ -183,6 +185,12 @@ class _Resolver:
             except ValueError as error:
                 self.note(path, str(error))
         return str(file)
+
+    def pings(self, config: HeartbeatPart) -> HeartbeatPart:
+        """Return the pings with whole paths."""
+        if config.url:
+            self.note(("heartbeat", "url"), objection(config.url, self.said.allow_networks))
+        return self._connected(("heartbeat",), config)
 
     def sources(self) -> Mapping[SourceName, SourceConfig]:
         """Return the sources with whole paths and the ids of their accounts."""

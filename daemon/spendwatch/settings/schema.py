@@ -7,17 +7,18 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NoReturn, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from spendwatch.channels.config import ChannelConfig
+from spendwatch.connection import Connection
 from spendwatch.domain.commodity import MODEL_STUDIO
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import ChannelName, Page, Severity, Site, Threshold
 from spendwatch.domain.scope import Counts, Dimension, portion_of
-from spendwatch.fields import Brief, ByKey, Closed, one_text
+from spendwatch.fields import Brief, ByKey, Closed, PositiveDuration, one_text, show_defaults_as_written
 from spendwatch.settings.layers import MainLayers
 from spendwatch.settings.value_types import (
     NO_LINK,
@@ -371,6 +372,24 @@ def _links(value: object) -> object:
     return {site.value: {page.value: NO_LINK for page in Page} for site in Site} if value == NO_LINK else value
 
 
+class HeartbeatPart(Connection):
+    """A monitoring service in the manner of healthchecks.io that is pinged while the daemon gets on."""
+
+    url_file: str | None = None
+    """Holds the address, which is a secret with many services."""
+    url: str | None = Field(default=None, repr=False, min_length=1)
+    every: PositiveDuration = timedelta(minutes=5)
+
+    model_config = ConfigDict(json_schema_extra=show_defaults_as_written)
+
+    @model_validator(mode="after")
+    def _has_an_address(self) -> Self:
+        if self.url_file is None and self.url is None:
+            msg = "needs url_file, or url: the address to ping"
+            raise ValueError(msg)
+        return self
+
+
 class WorkspaceFile(_Watched):
     """`workspaces/*.yaml`: what one workspace may spend."""
 
@@ -410,6 +429,7 @@ class DaemonFile(BaseSettings):
     channels: Annotated[dict[Name, ChannelConfig], Field(min_length=1)]
     operators: OperatorsPart = Field(default_factory=OperatorsPart)
     web: WebPart | None = None
+    heartbeat: HeartbeatPart | None = None
 
     def __init__(self, layers: MainLayers) -> None:
         """Validate what the layers say together."""

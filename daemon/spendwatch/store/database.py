@@ -11,6 +11,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from spendwatch.domain.errors import LedgerDamagedError
 from spendwatch.store.trouble import as_unavailable
 
 P = ParamSpec("P")
@@ -58,6 +59,8 @@ class Database:
         self._storage = storage
         self._held = _Held()
         self._is_alone = False
+        self._revision = 0
+        """The highest that any of our transactions saw."""
 
     @property
     def place(self) -> str:
@@ -99,7 +102,18 @@ class Database:
             msg = "nothing is written while a snapshot is held"
             raise RuntimeError(msg)
         with as_unavailable(self.place), self._storage.writing() as connection:
+            self._follow(connection)
             yield connection
+            self._follow(connection)
+
+    def _follow(self, connection: Connection) -> None:
+        """Refuse to write into an older copy that was put in the ledger's place: what we remember is not what it knows."""
+        revision = connection.exec_driver_sql("SELECT number FROM revision").scalar_one()
+        if revision < self._revision:
+            back = f"from change {self._revision} to change {revision}"
+            msg = f"the ledger at {self.place} went back {back} while it was in use, as an older copy does: restart the daemon"
+            raise LedgerDamagedError(msg)
+        self._revision = revision
 
     @contextmanager
     def attempt(self) -> Iterator[Database]:

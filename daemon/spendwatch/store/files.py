@@ -9,21 +9,24 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from spendwatch.domain.errors import LedgerUnavailableError
+from spendwatch.domain.errors import LedgerUnavailableError, UnsuitableDiskError
 from spendwatch.store.trouble import file_trouble
 
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 _SHARED = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "ncpfs", "ocfs2", "gfs2", "virtiofs"}
+    | {"acfs", "beegfs", "gpfs", "orangefs", "prl_fs", "vboxsf"}
 )
 _LOCAL_FUSE = frozenset({"fuse.fuse-overlayfs"})
 """The root file system of rootless containers: one host, whatever its name says."""
 _MOUNTS = Path("/proc/self/mountinfo")
 _SOON = 0.01
+_PART = ".part"
+_OLD = 86400
 
 
 def make_private_folder(folder: Path) -> None:
@@ -50,11 +53,28 @@ def make_private_file(path: Path) -> None:
         os.close(file)
 
 
+def file_id(path: Path) -> tuple[int, int] | None:
+    """Return which file has that name now; None where none has."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def new_private_file(folder: Path, prefix: str) -> Path:
     """Make an empty file for the owner alone, under a name that nobody could know before, and put a link there."""
-    file, name = tempfile.mkstemp(".part", prefix, folder)
+    file, name = tempfile.mkstemp(_PART, prefix, folder)
     os.close(file)
     return Path(name)
+
+
+def remove_old_parts(folder: Path, beginning: bytes) -> None:
+    """Remove what killed programs left of such files, a day after they were written to last: nobody goes on with them."""
+    for part in folder.glob(f".*{_PART}"):
+        with suppress(OSError), part.open("rb") as file:
+            if time.time() - os.fstat(file.fileno()).st_mtime > _OLD and file.read(len(beginning)) == beginning:
+                part.unlink()
 
 
 def publish_new(part: Path, target: Path) -> None:
@@ -106,8 +126,9 @@ def require_local_disk(path: Path) -> None:
         return
     kind = file_system_of(path, mounts)
     if is_shared_between_hosts(kind):
-        msg = f"{path} is on a network file system ({kind}), where SQLite may lose data: use a local disk, or PostgreSQL"
-        raise LedgerUnavailableError(msg)
+        advice = "write state: with a path on a local disk, or postgresql://user@host/database"
+        msg = f"{path} is on a network file system ({kind}), where SQLite may lose data: {advice}"
+        raise UnsuitableDiskError(msg)
 
 
 class FileLock:

@@ -107,10 +107,11 @@ class HealthBook(Book):
         with self._database.writing() as connection:
             connection.execute(wanted.values(disabled=False, not_before=channel_health.c.asked_until, pauses=first))
 
-    def beat(self, *, at: datetime, is_daemon: bool = True, trouble: str = "") -> None:
-        """Everything was evaluated, by a daemon or in one round."""
+    def beat(self, *, at: datetime, is_daemon: bool = True, trouble: str = "", ping: str = "") -> None:
+        """Everything was evaluated, by a daemon or in one round; `ping`: why the monitoring service could not be pinged."""
         with self._database.writing() as connection:
-            upsert(connection, daemon_health, {"one": 1, "beat_at": at, "is_daemon": is_daemon, "trouble": trouble})
+            row = {"one": 1, "beat_at": at, "is_daemon": is_daemon, "trouble": trouble, "ping": ping}
+            upsert(connection, daemon_health, row)
 
     def ledger_failed(self, trouble: str) -> None:
         """Something is wrong with the ledger, in which this can be written all the same."""
@@ -119,7 +120,7 @@ class HealthBook(Book):
 
     def daemon(self) -> DaemonHealth | None:
         """Return the daemon's last report about itself."""
-        query = select(daemon_health.c.beat_at, daemon_health.c.is_daemon, daemon_health.c.trouble)
+        query = select(*(column for column in daemon_health.c if column.name != "one"))
         with self._database.reading() as connection:
             found = connection.execute(query).mappings().first()
         return DaemonHealth(**found) if found else None

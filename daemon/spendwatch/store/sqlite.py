@@ -19,19 +19,22 @@ from spendwatch.store.columns import DecimalSum
 from spendwatch.store.files import (
     FileLock,
     Turn,
+    file_id,
     make_private_file,
     make_private_folder,
     new_private_file,
     publish_new,
+    remove_old_parts,
     require_local_disk,
 )
-from spendwatch.store.trouble import file_trouble, in_words
+from spendwatch.store.trouble import ADVICE, file_trouble, in_words
 
 _OLDEST = (3, 35, 0)
 """The first with RETURNING."""
 _PATIENCE = 30.0
 """Seconds to wait for other writers, ours and foreign ones."""
 _SOON, _TRIES = 0.1, 5
+_BEGINNING = b"SQLite format 3\0"
 _LONGEST = 50
 """So many characters of a backup's name stand in that of the file that becomes it."""
 _WRITER = (
@@ -62,6 +65,7 @@ class SqliteStorage:
         self._turn = Turn(path.with_name(f"{path.name}.write-lock"), patience, self.place)
         self._pause = threading.Event()
         self._life = FileLock(path.with_name(f"{path.name}.lock"))
+        self._file: tuple[int, int] | None = None if read_only else file_id(path)
         self._writer = self._engine("rw", _WRITER, "BEGIN IMMEDIATE", connections=1)
         self._reader = self._engine("ro", _READER, "BEGIN", connections=8)
 
@@ -78,6 +82,7 @@ class SqliteStorage:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One view of the data; it must be short, or the write-ahead log cannot be folded back."""
+        self._require_same_file()
         with self._reader.connect() as connection:
             yield connection
 
@@ -91,6 +96,7 @@ class SqliteStorage:
             msg = f"the ledger at {self.place} was opened for reading only"
             raise LedgerUnavailableError(msg)
         with self._turn.taken():
+            self._require_same_file()
             try:
                 with self._writer.begin() as connection:
                     yield connection
@@ -122,6 +128,7 @@ class SqliteStorage:
         """Copy the file of this moment beside the new one, look through the copy, and only then give it its name."""
         part: Path | None = None
         try:
+            remove_old_parts(target.parent, _BEGINNING)
             part = new_private_file(target.parent, f".{target.name[:_LONGEST]}.")
             with self.reading() as connection, closing(sqlite3.connect(part, isolation_level=None)) as copy:
                 cast("sqlite3.Connection", connection.connection.driver_connection).backup(copy)
@@ -150,6 +157,13 @@ class SqliteStorage:
                 self._writer.dispose()
         self._turn.close()
         self._life.close()
+
+    def _require_same_file(self) -> None:
+        """Refuse to go on in a file that nobody else sees any more: what is written there is lost."""
+        if self._file and (now := file_id(self._path)) != self._file:
+            was = "was replaced by another file" if now else "was deleted, or its disk is no longer mounted"
+            msg = f"the ledger at {self.place} {was} while it was in use: {ADVICE}"
+            raise LedgerDamagedError(msg)
 
     def _prepare(self, *, any_disk: bool) -> None:
         if self._read_only:

@@ -18,6 +18,7 @@ _CREDENTIALS = re.compile(r"(://[^\s:/@]*):[^\s@]*@|(password\s*=\s*)('[^']*'|\S
 _LONGEST = 300
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
+ADVICE = "stop the daemon, put the ledger or a backup in its place, and start it again"
 _HINTS = {
     "database or disk is full": "the disk is full",
     "disk I/O error": "the disk failed or rejected a write",
