@@ -61,7 +61,7 @@ class PostgresServer:
     """One server process and its data."""
 
     def __init__(self, folder: Path, programs: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._programs = programs
         self._data = folder / "data"
         self._log: IO[bytes] = (folder / "log").open("ab")
@@ -71,7 +71,7 @@ class PostgresServer:
 
     def url(self, database: str) -> str:
         """Return the URL over the unix socket, where everybody is trusted."""
-        return f"postgresql://postgres@/{database}?host={self._folder}&port={self.port}"
+        return f"postgresql://postgres@/{database}?host={self.folder}&port={self.port}"
 
     def tcp_url(self, database: str, password: str = "") -> str:
         """Return the URL over TCP, where the password is asked for."""
@@ -86,7 +86,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server and wait until it takes connections."""
-        settings = _SETTINGS | {"unix_socket_directories": str(self._folder), "listen_addresses": "127.0.0.1"}
+        settings = _SETTINGS | {"unix_socket_directories": str(self.folder), "listen_addresses": "127.0.0.1"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(self._programs / "postgres"), "-D", str(self._data), "-p", str(self.port), *options]
         self._process = subprocess.Popen(
@@ -99,7 +99,7 @@ class PostgresServer:
             if self._is_ready():
                 return
             Event().wait(0.02)
-        raise RuntimeError((self._folder / "log").read_text())
+        raise RuntimeError((self.folder / "log").read_text())
 
     def kill(self) -> None:
         """Kill the server and all its children at once, as a power cut would."""
@@ -129,9 +129,9 @@ class PostgresServer:
         return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"  # else: a killed one left the file
 
     def _init(self) -> None:
-        secret = self._folder / "password"
+        secret = self.folder / "password"
         secret.write_text(PASSWORD)
-        for path in (self._folder, secret):
+        for path in (self.folder, secret):
             if os.geteuid() == 0:
                 os.chown(path, _owner()["user"], _owner()["group"])
         command = [

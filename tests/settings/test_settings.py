@@ -6,11 +6,14 @@ import importlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from ipaddress import ip_network
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import pytest
@@ -27,6 +30,7 @@ from spendwatch.domain.policy import ChannelName, Page, Site, Threshold
 from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.statement import AccountId, Kind, WorkspaceId
 from spendwatch.settings import Outside, Retention, Settings, find_config, load, reload
+from spendwatch.settings.files import find_secret, read_text_file
 from spendwatch.sources.config import AlibabaConfig, FolderConfig, UrlConfig
 
 SCREEN, OPS = ChannelName("screen"), ChannelName("ops")
@@ -700,6 +704,46 @@ def test_a_secret_that_others_can_read_is_refused(house: House, mode: int) -> No
     assert mistake == f"{place}config/smtp is {mode:04o}"
     path.chmod(0o400)
     assert password(house.load()) == "hunter2"
+
+
+@contextmanager
+def _another_user(group: int) -> Iterator[Path]:
+    """Be a service's user in that group for a while, as root can; yield a folder that it can see."""
+    ours, gid = os.getgroups(), os.getegid()
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        os.setgroups([group])
+        os.setegid(65532)
+        os.seteuid(65532)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(0)
+            os.setegid(gid)
+            os.setgroups(ours)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to others")
+@pytest.mark.parametrize(
+    ("mode", "owner", "group", "why"),
+    [
+        (0o440, 0, 4242, ""),  # Kubernetes with fsGroup
+        (0o640, 0, 65532, ""),  # runAsGroup and fsGroup are one
+        (0o440, 0, 4243, "is 0440; in Kubernetes set defaultMode: 0440 and fsGroup"),
+        (0o460, 0, 4242, "is 0460; in Kubernetes"),
+        (0o444, 0, 4242, "is 0444; in Kubernetes"),  # what is mounted if nothing is said
+        (0o440, 65532, 4242, "is 0440$"),  # we gave it to the group, perhaps by accident
+    ],
+)
+def test_a_secret_that_root_gave_to_a_group_of_ours_is_meant_for_us(mode: int, owner: int, group: int, why: str) -> None:
+    with _another_user(4242) as folder:
+        os.seteuid(0)
+        (folder / "smtp").write_text("hunter2")
+        (folder / "smtp").chmod(mode)
+        os.chown(folder / "smtp", owner, group)
+        os.seteuid(65532)
+        with pytest.raises(ValueError, match=why) if why else nullcontext():
+            assert read_text_file(find_secret("smtp", folder, Outside({}))) == "hunter2"
 
 
 @pytest.mark.parametrize(

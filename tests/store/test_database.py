@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import Event
 
@@ -27,6 +27,7 @@ from sqlalchemy import Connection, inspect, text
 
 import store_worker
 from folders import environment
+from servers_pool import SessionPool
 from servers_postgres import PASSWORD, PostgresServer, missing
 from spendwatch.domain.errors import LedgerChangedError, LedgerDamagedError, LedgerUnavailableError
 from spendwatch.domain.notification import DeliveryState
@@ -318,6 +319,24 @@ def test_the_lock_for_life_does_not_hinder_others_who_write(place: str, database
     enter(database, "by the daemon", Day(key(2)))
     assert Ledger(other).revision() == 2
     other.close()
+
+
+@pytest.mark.parametrize("shares_sessions", [True, False])
+def test_a_pool_that_shares_sessions_is_refused_in_words_and_one_that_does_not_is_fine(
+    postgres_server: PostgresServer, shares_sessions: object
+) -> None:
+    postgres_server.execute("DROP DATABASE IF EXISTS pooled")
+    postgres_server.execute("CREATE DATABASE pooled")
+    with SessionPool(postgres_server, "pooled", shares_sessions=bool(shares_sessions)) as pool:
+        database = open_database(pool.url)
+        with pytest.raises(LedgerUnavailableError, match="pool_mode=session") if shares_sessions else nullcontext():
+            database.lock_for_life()
+        held = postgres_server.execute(
+            "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database AND datname = 'pooled'"
+            " WHERE locktype = 'advisory'"
+        )
+        assert held == [(0 if shares_sessions else 1,)]
+        database.close()
 
 
 def test_closing_gives_the_lock_back(place: str, database: Database) -> None:

@@ -23,6 +23,7 @@ _WORKSPACES = "workspaces"
 _ENDINGS = frozenset({".yaml", ".yml"})
 _MOST_BYTES = 64 * 1024
 _OTHERS = 0o077
+_OTHERS_BUT_READING_GROUP = 0o037
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +161,17 @@ def _is_there(place: Path) -> bool:
 
 def _refuse_if_shared(file: Path) -> None:
     try:
-        mode = stat.S_IMODE(file.stat().st_mode)
+        found = file.stat()
     except OSError as error:
         msg = f"cannot be read: {_shown(file)}: {error.strerror}"
         raise ValueError(msg) from None
-    if mode & _OTHERS:
-        msg = f"must be 0600, so that only its owner can read it; {_shown(file)} is {mode:04o}"
+    mode = stat.S_IMODE(found.st_mode)
+    is_roots = found.st_uid == 0
+    # What root gives to a group of ours is meant for us: so are secrets mounted in Kubernetes.
+    is_given = is_roots and found.st_gid in {os.getegid(), *os.getgroups()} - {0}
+    if mode & (_OTHERS_BUT_READING_GROUP if is_given else _OTHERS):
+        mounted = "; in Kubernetes set defaultMode: 0440 and fsGroup" if is_roots and os.geteuid() else ""
+        msg = f"must be 0600, so that only its owner can read it; {_shown(file)} is {mode:04o}{mounted}"
         raise ValueError(msg)
 
 

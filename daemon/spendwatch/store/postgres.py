@@ -38,6 +38,7 @@ _CLIENT: Mapping[str, str] = {
 _LIFE = 0x5350454E
 """The first half of the advisory lock's number; the second half is the schema's."""
 
+_PID = text("SELECT pg_backend_pid()")
 _TAKE = text("SELECT pg_backend_pid() WHERE pg_try_advisory_lock(:life, hashtext(current_schema()))")
 _TAKEN = text(
     "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = :life AND objid::bigint"
@@ -134,8 +135,9 @@ class _LifeLock:
         self.close()
         connection = self._engine.connect()
         try:
+            self._refuse_shared_session(connection)
             pid = connection.scalar(_TAKE, {"life": _LIFE})
-        except exc.DBAPIError:
+        except (exc.DBAPIError, LedgerUnavailableError):
             connection.close()
             raise
         if pid is None:
@@ -143,6 +145,22 @@ class _LifeLock:
             msg = f"another spendwatch uses {self._place}"
             raise LedgerUnavailableError(msg)
         self._connection, self._pid = connection, pid
+
+    def _refuse_shared_session(self, connection: Connection) -> None:
+        """Refuse a pool that gives its sessions to others between our transactions: a lock of ours would be theirs."""
+        pid, driver = connection.scalar(_PID), connection.connection.driver_connection
+        if driver is None or driver.info.backend_pid == pid:  # no pool in between
+            return
+        with self._engine.connect() as other:
+            other.execute(text("BEGIN"))  # which is given a session until its end, perhaps ours
+            is_shared = other.scalar(_PID) == pid or connection.scalar(_PID) != pid
+            other.execute(text("ROLLBACK"))
+        if is_shared:
+            msg = (
+                f"{self._place} is a pool that shares its sessions (PgBouncer with pool_mode=transaction), where no lock holds;"
+                " write the address of the server itself as `state`, or of a pool with pool_mode=session"
+            )
+            raise LedgerUnavailableError(msg)
 
     def assure(self, transaction: Connection) -> None:
         """Ask the server whether our session still holds the lock: a restarted server, or a cut line, has ended it."""
