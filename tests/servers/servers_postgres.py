@@ -66,7 +66,7 @@ class PostgresServer:
         self._data = folder / "data"
         self._log: IO[bytes] = (folder / "log").open("ab")
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
         self._init()
 
     def url(self, database: str) -> str:
@@ -173,7 +173,8 @@ def _owner() -> Mapping[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
