@@ -11,6 +11,7 @@ import pytest
 
 from notices import SAMPLES, ZONE, delivery
 from servers_postfix import LOGIN, MOST_BYTES, Postfix, running_postfix
+from spendwatch.channels import relay
 from spendwatch.channels.email import EmailChannel
 from spendwatch.channels.email_settings import EmailConfig
 from spendwatch.channels.relay import Relay
@@ -43,7 +44,10 @@ async def _eventually(holds: Callable[[], object]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_a_batch_arrives_over_one_connection_and_an_unknown_recipient_stops_no_other(postfix: Postfix) -> None:
+async def test_a_batch_arrives_over_one_connection_and_an_unknown_recipient_stops_no_other(
+    postfix: Postfix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "_IDLE", 0.5)
     before = len(postfix.mails("li")), len(postfix.mails("wang"))
     channel = EmailChannel(_config(postfix), "finance", zone=ZONE)
     took = await _send(channel, LI)
@@ -73,15 +77,13 @@ async def test_a_wrong_password_holds_the_mail(postfix: Postfix) -> None:
 
 async def test_a_mail_that_is_larger_than_the_server_takes_is_not_sent(postfix: Postfix) -> None:
     mail = b"Subject: large\r\n\r\n" + (b"x" * 70 + b"\r\n") * 1000
-    with pytest.raises(
-        PermanentDeliveryError, match=f"the mail has {len(mail):,} bytes; 127.0.0.1 takes {MOST_BYTES:,} at most"
-    ):
+    with pytest.raises(PermanentDeliveryError, match=f"has {len(mail):,} bytes; 127.0.0.1 takes {MOST_BYTES:,} at most"):
         await Relay(_config(postfix)).hand_over(mail, sender=SENDER, recipient=LI)
 
 
 async def test_without_a_login_nothing_is_relayed(postfix: Postfix) -> None:
     channel = EmailChannel(_config(postfix, username=None, password=None), "finance", zone=ZONE)
-    with pytest.raises(PermanentDeliveryError, match=r"rejected li@example\.com: 554 .*Relay access denied"):
+    with pytest.raises(PermanentDeliveryError, match=r"rejected li@example\.com: 554 5\.7\.1 .*ccess denied"):
         await _send(channel, LI)
 
 

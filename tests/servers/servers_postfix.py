@@ -88,7 +88,9 @@ class Postfix:
 
     def run(self, verb: str) -> None:
         """Start or stop it."""
-        done = subprocess.run(["postfix", "-c", self.folder, verb], capture_output=True, text=True, timeout=30)
+        done = subprocess.run(
+            ["postfix", "-c", str(self.folder), verb], check=False, capture_output=True, text=True, timeout=30
+        )
         if done.returncode and verb == "start":
             raise RuntimeError(done.stderr)
 
@@ -107,7 +109,7 @@ class Postfix:
         words = {"folder": self.folder, "port": self.port, "uid": user.pw_uid, "gid": user.pw_gid, "most": MOST_BYTES}
         for name, text in {"main.cf": _MAIN, "master.cf": _MASTER, "sasl/smtpd.conf": _SASL}.items():
             (self.folder / name).write_text(text.format(**words))
-        command = ["saslpasswd2", "-p", "-c", "-f", self.folder / "users", "-u", "mail.example.com", LOGIN[0]]
+        command = ["saslpasswd2", "-p", "-c", "-f", str(self.folder / "users"), "-u", "mail.example.com", LOGIN[0]]
         subprocess.run(command, input=LOGIN[1].encode(), check=True, capture_output=True)
         os.chown(self.folder / "users", user.pw_uid, user.pw_gid)
 
