@@ -39,12 +39,21 @@ class RateLimiter:
     async def turn(self) -> None:
         """Wait until the next call may go out. Turns are given in the order in which they are asked for."""
         now = self._monotonic()
-        at = max(now, self._not_before, _freed(self._last_second, _SECOND), _freed(self._last_minute, _MINUTE))
+        at = self._next(now)
         # Reserved before the wait: later callers queue up behind.
         self._last_second.append(at)
         self._last_minute.append(at)
         if at > now:
             await self._sleep(at - now)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the next call would wait for longer than a second."""
+        now = self._monotonic()
+        return self._next(now) > now + _SECOND
+
+    def _next(self, now: float) -> float:
+        return max(now, self._not_before, _freed(self._last_second, _SECOND), _freed(self._last_minute, _MINUTE))
 
     def hold(self, pause: timedelta) -> None:
         """Block all callers until the pause is over: the endpoint has asked one of them to slow down."""

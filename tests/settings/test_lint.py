@@ -185,7 +185,7 @@ def test_a_policy_that_counts_in_two_currencies_is_told(tmp_path: Path) -> None:
     [
         ("https://oapi.dingtalk.com/robot/send?access_token=hunter2", "dingtalk"),
         ("https://open.feishu.cn/open-apis/bot/v2/hook/hunter2", "feishu"),
-        ("https://open.larksuite.com/open-apis/bot/v2/hook/hunter2", "lark"),
+        ("https://open.larksuite.com/open-apis/bot/v2/hook/hunter2", "feishu"),
         ("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=hunter2", "wecom"),
         ("https://hooks.slack.com/services/hunter2", "slack"),
         ("https://acme.webhook.office.com/webhookb2/hunter2", "teams"),

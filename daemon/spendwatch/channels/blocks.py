@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from spendwatch.channels.parts import Chart, Entries, Gauge, Letter, Points, Row, Section, Table
 
 _CELLS = 20
 _SHADES = {"spent": "▇", "expected": "▒", "free": "░"}
 _COLUMNS = "▁▂▃▄▅▆▇█"
-_SHORTEST = 16
 _Body = TypeVar("_Body")
+Line: TypeAlias = tuple[str, str]
+"""A label, or nothing, and a text."""
 
 
 class Kind(StrEnum):
@@ -35,14 +36,6 @@ class Rank(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A text, and perhaps what it is about."""
-
-    text: str
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Block:
     """Lines under each other; `left_out`: how many more there were."""
 
@@ -55,22 +48,22 @@ class Block:
 
 def blocks_of(letter: Letter) -> list[Block]:
     """Return the message as blocks, in the order of reading."""
-    return [block for block in _blocks(letter) if any(line.text for line in block.lines)]
+    return [block for block in _blocks(letter) if any(text for _, text in block.lines)]
 
 
 def _blocks(letter: Letter) -> Iterator[Block]:
-    yield Block(Kind.TEXT, (Line(letter.subject),), rank=Rank.CORE)
+    yield Block(Kind.TEXT, (("", letter.subject),), rank=Rank.CORE)
     state = "" if letter.state == letter.tag else letter.state
-    yield Block(Kind.TEXT, (Line(_joined(state, letter.account)),))
+    yield Block(Kind.TEXT, (("", _joined(state, letter.account)),))
     if letter.amount:
         yield Block(Kind.LIST, (_fact(letter.amount),), rank=Rank.CORE)
-    bar = (Line(gauge_text(letter.gauge)),) if letter.gauge else ()
-    yield Block(Kind.TEXT, (*bar, Line(_joined(*letter.captions))))
-    yield Block(Kind.TEXT, (Line(letter.lead),))
+    bar = (gauge_text(letter.gauge),) if letter.gauge else ()
+    yield Block(Kind.TEXT, _lines((*bar, _joined(*letter.captions))))
+    yield Block(Kind.TEXT, _lines((letter.lead,)))
     yield from map(_of_section, letter.sections)
-    yield Block(Kind.LINKS, tuple(Line(link.url, link.label) for link in letter.links))
-    yield Block(Kind.TEXT, tuple(map(Line, letter.closing)))
-    yield Block(Kind.TEXT, tuple(map(Line, letter.footer[:1])), rank=Rank.CORE)
+    yield Block(Kind.LINKS, tuple((link.label, link.url) for link in letter.links))
+    yield Block(Kind.TEXT, _lines(letter.closing))
+    yield Block(Kind.TEXT, _lines(letter.footer[:1]), rank=Rank.CORE)
 
 
 def _of_section(section: Section) -> Block:
@@ -79,25 +72,26 @@ def _of_section(section: Section) -> Block:
             return Block(Kind.LIST, tuple(map(_fact, section.rows)), section.title)
         case Points():
             rank = Rank.VITAL if section.is_vital else Rank.EXTRA
-            return Block(Kind.LIST, tuple(map(Line, section.points)), section.title, rank)
+            return Block(Kind.LIST, _lines(section.points), section.title, rank)
         case Entries():
-            entries = tuple(Line(_joined(one.value, one.note), one.text) for one in section.entries)
+            entries = tuple((one.text, _joined(one.value, one.note)) for one in section.entries)
             return Block(Kind.LIST, entries, section.title)
-        case Chart(is_upright=True):
-            first, *_, last = section.bars
-            columns = "".join(_COLUMNS[bar.length * (len(_COLUMNS) - 1) // 100] for bar in section.bars)
-            course = Line(f"{first.label} {columns} {_joined(last.label, last.value, last.note)}")
-            return Block(Kind.TEXT, (course,), _joined(section.title, section.hint), Rank.EXTRA)
+        case Chart(is_upright=True, bars=(first, *_) as days):
+            columns = "".join(_COLUMNS[day.length * (len(_COLUMNS) - 1) // 100] for day in days)
+            course = f"{first.label} {columns} {_joined(days[-1].label, days[-1].value, days[-1].note)}"
+            return Block(Kind.TEXT, _lines((course,)), _joined(section.title, section.hint), Rank.EXTRA)
         case Chart():
-            bars = tuple(
-                Line(_joined(_SHADES["spent"] * max(1, bar.length // 10) + f" {bar.value}", bar.note, bar.detail), bar.label)
-                for bar in section.bars
-            )
+            drawn = ((one, f"{_SHADES['spent'] * max(1, one.length // 10)} {one.value}") for one in section.bars)
+            bars = tuple((one.label, _joined(drawing, one.note, one.detail)) for one, drawing in drawn)
             return Block(Kind.LIST, bars, _joined(section.title, section.hint), Rank.EXTRA)
 
 
 def _fact(row: Row) -> Line:
-    return Line(_joined(f"{row.sign} {row.value}".strip(), row.note), row.label)
+    return row.label, _joined(f"{row.sign} {row.value}".strip(), row.note)
+
+
+def _lines(texts: Iterable[str]) -> tuple[Line, ...]:
+    return tuple(("", text) for text in texts)
 
 
 def _joined(*texts: str) -> str:
@@ -123,21 +117,17 @@ def fitted(blocks: Sequence[Block], make: Callable[[Sequence[Block]], _Body], fi
     return body
 
 
-def _shorter(blocks: list[Block]) -> list[Block]:
-    """Return a little less of it; nothing where it cannot be said in less."""
-    sizes = [sum(len(line.text) + len(line.label) for line in block.lines) for block in blocks]
-    ranks = [block.rank for block in blocks]
+def _shorter(blocks: Sequence[Block]) -> list[Block]:
+    """Return a little less of it; nothing where only the core is left."""
+    ranks, less = [block.rank for block in blocks], list[Block]()
     if Rank.EXTRA in ranks:
         which = len(ranks) - 1 - ranks[::-1].index(Rank.EXTRA)
-        less = []
     elif Rank.VITAL in ranks:
-        which = max((number for number, rank in enumerate(ranks) if rank is Rank.VITAL), key=sizes.__getitem__)
+        vital = (number for number, rank in enumerate(ranks) if rank is Rank.VITAL)
+        which = max(vital, key=lambda number: sum(map(len, sum(blocks[number].lines, ()))))
         block = blocks[which]
-        less = [replace(block, lines=block.lines[:-1], left_out=block.left_out + 1)] if len(block.lines) > 1 else []
+        if len(block.lines) > 1:
+            less = [replace(block, lines=block.lines[:-1], left_out=block.left_out + 1)]
     else:
-        which = max(range(len(blocks)), key=sizes.__getitem__)
-        if sizes[which] <= _SHORTEST:
-            return []
-        cut = (replace(line, text=f"{line.text[: len(line.text) * 3 // 4]}…") for line in blocks[which].lines)
-        less = [replace(blocks[which], lines=tuple(cut))]
+        return []
     return [*blocks[:which], *less, *blocks[which + 1 :]]

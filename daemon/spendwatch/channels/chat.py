@@ -64,10 +64,10 @@ class Dialect:
     def text(self, block: Block) -> str:
         """Return the block as a paragraph."""
         if block.kind is Kind.LINKS:
-            named = ((self.escape(one.label), one.text.translate(_IN_URL).replace("&", self.ampersand)) for one in block.lines)
+            named = ((self.escape(label), url.translate(_IN_URL).replace("&", self.ampersand)) for label, url in block.lines)
             return " · ".join(self.link.format(label=label, url=url) for label, url in named)
         begins = self.bullet if block.kind is Kind.LIST else ""
-        lines = [f"{begins}{self._line(line.label, line.text)}" for line in block.lines]
+        lines = [f"{begins}{self._line(*line)}" for line in block.lines]
         title = [self.bold.format(self.escape(block.title))] if block.title else []
         more = [f"{begins}… +{block.left_out}"] if block.left_out else []
         return ("\n" if begins else self.line).join([*title, *lines, *more])

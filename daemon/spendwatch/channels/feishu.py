@@ -13,15 +13,13 @@ from spendwatch.channels.parts import Letter
 from spendwatch.domain.notification import Delivery
 
 _COLOURS = {"notice": "blue", "warning": "orange", "critical": "red", "calm": "green"}
-_SIGNATURE_BYTES = 100
-"""Time and signature come to the stored card at each attempt."""
 
 
 class FeishuChannel(ChatChannel[FeishuConfig]):
     """A custom bot of Feishu or Lark."""
 
     service = "Feishu"
-    most = 20_000 - _SIGNATURE_BYTES
+    most = 20_000 - 100  # time and signature come to the stored card
     dialect = Dialect()
     troubles = (
         Trouble("^19024 |key words", "the bot accepts only messages with its keyword: write it as `keyword`"),

@@ -93,8 +93,8 @@ class HttpChannel(ABC):
 
     @property
     def at_once(self) -> int:
-        """How many copies it carries at a time."""
-        return self._settings.connections
+        """How many copies it carries at a time: none while its pace is a long wait, which holds up no stop and no reload."""
+        return 0 if (pace := self._pace()) and pace.is_long else self._settings.connections
 
     @abstractmethod
     def render(self, notification: Notification, target: str) -> bytes:

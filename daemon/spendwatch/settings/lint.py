@@ -36,7 +36,7 @@ _STILL_DRAFT = "still the placeholder of `init`: write the id that your bills sh
 _ROBOTS = {
     "dingtalk.com": "dingtalk",
     "feishu.cn": "feishu",
-    "larksuite.com": "lark",
+    "larksuite.com": "feishu",
     "qyapi.weixin.qq.com": "wecom",
     "hooks.slack.com": "slack",
     "webhook.office.com": "teams",
@@ -48,7 +48,6 @@ _ROBOTS = {
     "api.telegram.org": "telegram",
 }
 """Types of channels by the hosts of their services."""
-_SAME = {"lark": "feishu"}
 _NICKNAMES = {"RMB": "CNY", "CNH": "CNY", "NTD": "TWD", "YEN": "JPY"}
 _USUAL = ("CNY", "USD", "EUR", "HKD", "SGD", "JPY")
 _CODES = (
@@ -127,7 +126,7 @@ class Examined:
                 why = f"a chat robot does not accept the JSON of a webhook: write type: {robot}, and its address into a file"
                 yield _warning(self.main, ("channels", name, "url"), why)
             robot = _robot(config.address) if isinstance(config, ChatSettings) else ""
-            if robot and _SAME.get(robot, robot) != _SAME.get(config.type, config.type):
+            if robot and robot != config.type.replace("lark", "feishu"):
                 yield _warning(self.main, ("channels", name, "type"), f"the address is one of type: {robot}")
 
     def _names(self) -> Iterator[ConfigMistake]:
