@@ -145,19 +145,14 @@ class Receivers:
 
     def taken(self) -> tuple[int, int]:
         """Return how many mails and calls there are, when nothing is under way any more."""
-        end = time.monotonic() + 10
-        while time.monotonic() < end:
-            if all(_is_quiet(server) for server in (self.mail, self.hook)):
-                return len(self.mail.messages), len(self.hook.requests)
-            threading.Event().wait(0.005)
-        msg = "the receivers do not come to rest"
-        raise AssertionError(msg)
+        assert are_quiet(self.mail, self.hook), "the receivers do not come to rest"
+        return len(self.mail.messages), len(self.hook.requests)
 
     def arrivals(self, ends: Sequence[tuple[int, int]]) -> Iterator[Arrival]:
         """Yield what has come, told apart by what was there at each run's end."""
         for at, (receiver, content) in enumerate(self.mail.messages):
             run = sum(at >= mails for mails, _ in ends)
-            yield Arrival(Key(receiver, _message_id(content)), content.removeprefix(MARK), content.startswith(MARK), run)
+            yield Arrival(Key(receiver, message_id(content)), content.removeprefix(MARK), content.startswith(MARK), run)
         for at, request in enumerate(self.hook.requests):
             run = sum(at >= calls for _, calls in ends)
             number = request.headers.get("webhook-id", "")
@@ -470,7 +465,7 @@ def _read(database: Path, query: str) -> list[Any]:
         return connection.execute(query).fetchall()
 
 
-def _message_id(mail: bytes) -> str:
+def message_id(mail: bytes) -> str:
     """Return the notification's id, which is the first part of the mail's."""
     found = re.search(rb"^Message-ID: <([^@>\r\n]+)@", mail, re.MULTILINE | re.IGNORECASE)
     return found[1].decode() if found else "(no Message-ID)"
@@ -488,6 +483,16 @@ def _is_signed(request: Request) -> bool:
     except Exception:  # noqa: BLE001 -- whatever it finds wrong
         return False
     return True
+
+
+def are_quiet(*servers: SmtpSink | HttpSink) -> bool:
+    """Wait until nothing is under way to them any more, ten seconds at most."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        if all(_is_quiet(server) for server in servers):
+            return True
+        threading.Event().wait(0.005)
+    return False
 
 
 def _is_quiet(server: SmtpSink | HttpSink) -> bool:

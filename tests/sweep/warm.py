@@ -1,0 +1,137 @@
+"""A loaded program that works through one outbox in a fork of itself, which dies at the nth system call of all its threads.
+
+    python warm.py LEDGER MAIL-PORT HOOK-PORT CHAT-PORT
+
+First it makes a round of its own, after which everything is loaded. For each number and label on standard input it forks, makes
+a round with one more alert, and prints how many calls there were; 0: nobody dies. What strace does (`sweep.killing`) it does
+itself, because a start of the program costs ten times as much as what is swept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Mapping
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+sys.path.extend(str(Path(__file__).parents[1] / room) for room in (".", "builders"))
+
+from spendwatch.channels.chat_settings import SlackConfig
+from spendwatch.channels.config import EmailConfig, WebhookConfig
+from spendwatch.channels.opening import open_channel
+from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.review import Verdict
+from spendwatch.jobs.deliver import deliver
+from spendwatch.jobs.ports import Channel
+from spendwatch.outgoing import Outgoing
+from spendwatch.store.alert_book import AlertBook
+from spendwatch.store.health_book import HealthBook
+from spendwatch.store.opening import open_database
+from spendwatch.store.outbox import Outbox
+from store_builders import alert, matter, notification
+
+READERS = ("finops@example.com", "lead@example.com")
+NOW = datetime(2026, 9, 16, 12, tzinfo=UTC)
+_TRACEME, _SYSCALL, _SETOPTIONS = 0, 24, 0x4200
+_SYSGOOD, _FORK, _VFORK, _CLONE, _EXITKILL = 1, 2, 4, 8, 0x100000
+_ALL = 0x40000000
+"""Threads, too."""
+_AT_CALL = signal.SIGTRAP | 0x80
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
+
+
+def channels(mail: int, hook: int, chat: int) -> Mapping[ChannelName, Channel]:
+    """Return three of them, opened once for all rounds."""
+    clients = Outgoing([ip_network("127.0.0.0/8")])
+    told = {"host": "127.0.0.1", "port": mail, "security": "none", "from": "alerts@example.com", "to": READERS}
+    configs: Mapping[str, EmailConfig | WebhookConfig | SlackConfig] = {
+        "post": EmailConfig.model_validate(told),
+        "hook": WebhookConfig(url=f"http://127.0.0.1:{hook}/hook"),
+        "chat": SlackConfig.model_validate({"url": f"http://127.0.0.1:{chat}/chat", "per_second": 100, "per_minute": 6000}),
+    }
+    opened = {
+        name: open_channel(name, config, clients=lambda _: clients, zone=ZoneInfo("Asia/Shanghai"), clock=lambda: NOW)
+        for name, config in configs.items()
+    }
+    return {ChannelName(name): channel for name, channel in opened.items()}
+
+
+def cycle(place: str, ways: Mapping[ChannelName, Channel], label: str) -> None:
+    """Commit what is to be said, as a round does that found it, and deliver it."""
+    database = open_database(place)
+    database.lock_for_life()
+    fired = alert(matter(label))
+    targets = {name: channel.targets for name, channel in ways.items()}
+    AlertBook(database).commit(Verdict((fired,), (notification(fired, channels=tuple(ways)),)), targets, now=NOW)
+    outbox, health = Outbox(database), HealthBook(database)
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(one(name, way) for name, way in ways.items()))
+
+    def one(name: ChannelName, way: Channel) -> Coroutine[object, object, int]:
+        return deliver(
+            name,
+            way,
+            outbox=outbox,
+            health=health,
+            clock=lambda: NOW,
+            settled=lambda _: None,
+            stopping=lambda: False,
+        )
+
+    asyncio.run(all_of_them())
+    database.close()
+
+
+def traced(child: int, dies_at: int) -> int:
+    """Let the child go on from call to call, and kill it at that one; return how many there were."""
+    os.waitpid(child, _ALL)
+    _libc.ptrace(_SETOPTIONS, child, None, _SYSGOOD | _FORK | _VFORK | _CLONE | _EXITKILL)
+    _libc.ptrace(_SYSCALL, child, None, None)
+    calls, inside = 0, set[int]()
+    while True:
+        thread, status = os.waitpid(-1, _ALL)
+        if os.WIFEXITED(status) or os.WIFSIGNALED(status):
+            if thread == child:
+                return calls
+            continue
+        number = 0
+        if (stopped := os.WSTOPSIG(status)) == _AT_CALL:
+            inside ^= {thread}
+            calls += thread in inside
+            if calls == dies_at and thread in inside:
+                os.kill(child, signal.SIGKILL)
+        elif not status >> 16 and stopped not in {signal.SIGSTOP, signal.SIGTRAP}:
+            number = stopped
+        _libc.ptrace(_SYSCALL, thread, None, number)
+
+
+def main() -> None:
+    """Make a round for each number that is asked for."""
+    place, *ports = sys.argv[1:]
+    ways = channels(*map(int, ports))
+    cycle(place, ways, "first")
+    gc.freeze()  # what is not touched need not be copied in a fork
+    for line in sys.stdin:
+        number, label = line.split()
+        dies_at = int(number)
+        if (child := os.fork()) == 0:
+            if dies_at:
+                _libc.ptrace(_TRACEME, 0, None, None)
+                os.kill(os.getpid(), signal.SIGSTOP)
+            cycle(place, ways, label)
+            os._exit(0)
+        calls = traced(child, dies_at) if dies_at else os.waitpid(child, 0)[1]
+        print(calls, flush=True)
+
+
+if __name__ == "__main__":
+    main()
