@@ -16,7 +16,7 @@ from spendwatch.domain.review import AlertsKnown
 from spendwatch.exact_json import json_fields
 from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock
-from spendwatch.store.audit import AuditEntry
+from spendwatch.views import changes
 
 
 @click.command(short_help="Acknowledge alerts: stop their reminders and escalation.")
@@ -50,17 +50,13 @@ def ack(
         if listed:
             return _list(store, settings, as_json=as_json)
         found = [the_one(store.book.find(alert), "alert", alert, "spendwatch alerts") for alert in dict.fromkeys(alerts)]
-        if over := next((one for one in found if one.resolved_at), None):
-            ended = when(over.resolved_at, settings.zone) if over.resolved_at else ""
-            msg = f"{over.id[:8]} ended {ended}: there is nothing to acknowledge"
-            raise click.BadParameter(msg, param_hint="ALERT")
-        if ends:
-            return _take_back(found, store, by)
         who, now = by or actor(), system_clock()
-        said = [Acknowledgement(one.id, who, now, now + lasts if lasts else None, comment) for one in found]
-        until = f"until {when(said[0].until, settings.zone)}" if said[0].until else "until it ends"
-        detail = f"{until}: {comment}" if comment else until
-        store.book.acknowledge(said, [_entry("acknowledge", one, detail, who) for one in found])
+        try:
+            if ends:
+                return _take_back(found, store, who)
+            until = changes.acknowledge(store, found, settings.zone, who=who, now=now, lasts=lasts, comment=comment)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="ALERT") from None
     for alert in found:
         click.echo(f"{alert.id[:8]} acknowledged by {clean(who)}: {clean(alert.summary)}")
     click.echo(f"No reminders and no escalation {until}, unless it gets more severe.")
@@ -82,22 +78,11 @@ def _check(alerts: tuple[str, ...], by: str | None, *, is_bare: bool, ends: bool
         raise click.UsageError(msg)
 
 
-def _take_back(found: Sequence[Alert], store: Store, by: str | None) -> Exit:
-    known = {alert.id: alert.key.matter for alert in store.book.known()}
-    matters = {alert.key.matter for alert in found}
-    ids = [one.alert for one in store.book.acknowledgements() if known.get(one.alert) in matters]
-    acknowledged = {known[one] for one in ids}
-    if free := next((alert for alert in found if alert.key.matter not in acknowledged), None):
-        msg = f"{free.id[:8]} is not acknowledged; see `spendwatch ack --list`"
-        raise click.BadParameter(msg, param_hint="ALERT")
-    store.book.take_back(ids, [_entry("end acknowledgement", one, "", by or actor()) for one in found])
+def _take_back(found: Sequence[Alert], store: Store, who: str) -> Exit:
+    changes.take_back(store, found, who, system_clock())
     for alert in found:
         click.echo(f"{alert.id[:8]} is no longer acknowledged: {clean(alert.summary)}")
     return Exit.DONE
-
-
-def _entry(action: str, alert: Alert, detail: str, who: str) -> AuditEntry:
-    return AuditEntry(system_clock(), who, action, f"{alert.id[:8]} {alert.summary}", detail)
 
 
 def _in_force(store: Store) -> Iterator[tuple[Acknowledgement, Alert]]:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 from rich.table import Table
 
-from spendwatch.channels.config import ChannelConfig
 from spendwatch.channels.webhook_settings import private_keys, public_key_text
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
@@ -22,13 +17,12 @@ from spendwatch.cli.screen import clean, console, print_json
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import ConfigError, ConfigMistake, LedgerUnavailableError
 from spendwatch.domain.money import shown
-from spendwatch.domain.period import duration_text
-from spendwatch.domain.policy import AccountPolicy, Names, Policies, Threshold, Watch, watches
+from spendwatch.domain.policy import AccountPolicy, Names, Policies, Threshold, Watch
 from spendwatch.domain.scope import Seen, dimension_of
-from spendwatch.exact_json import json_fields, json_value
 from spendwatch.settings import Settings, examine
 from spendwatch.settings.lint import Examined, failing_templates, is_draft
 from spendwatch.state import opened_store, system_clock
+from spendwatch.views.policy import balance_points, news_points, persistence_of, policy_json, reached_over, watched_by
 
 _WIDTH = 80
 
@@ -68,9 +62,9 @@ def _check_all(place: Place, *, strict: bool, as_json: bool) -> Exit:
     notes = list(_notes(settings))
     seen = _on_record(settings, notes)
     warnings = examined.warnings(seen)
-    watched = _watched(settings.policies, seen)
+    watched = watched_by(settings.policies, seen)
     if as_json:
-        print_json(_document(warnings=warnings, notes=notes, policy=_policy_json(settings, watched)))
+        print_json(_document(warnings=warnings, notes=notes, policy=policy_json(settings, watched)))
     else:
         _print_conditions(path, settings, watched, warnings, notes)
         _print_policy(settings, watched)
@@ -95,16 +89,6 @@ def _on_record(settings: Settings, notes: list[str]) -> frozenset[Seen]:
     except LedgerUnavailableError as error:
         notes.append(f"{error}; ids and currencies were not compared with bills")
         return frozenset()
-
-
-def _watched(policies: Policies, seen: Iterable[Seen]) -> Sequence[Watch]:
-    """Return what is watched; a workspace that no bill names yet may turn up in any account."""
-    on_record = {(one.account, one.workspace) for one in seen}
-    known = {workspace for _, workspace in on_record}
-    unknown = (policy.workspace for policy in policies.workspaces if policy.workspace not in known)
-    anywhere = {(account.account, workspace) for workspace in unknown for account in policies.accounts}
-    # An empty value stands for all that have no budget of their own.
-    return watches(policies, frozenset(on_record | anywhere), lambda _, finer: ("", *dict(finer.exceptions)))
 
 
 def _notes(settings: Settings) -> Iterator[str]:
@@ -156,16 +140,16 @@ def _print_policy(settings: Settings, watched: Sequence[Watch]) -> None:
         for one in watched:
             if one.scope.account == account.account:
                 _add_rows(found, one, settings.policies.names)
-        for points, channels in _balance_points(account):
+        for points, channels in balance_points(account):
             found.add_row("available balance", "", points, ", ".join(channels))
-        for what, points in _news_points(account):
+        for what, points in news_points(account):
             found.add_row(what, "", points, ", ".join(account.channels))
         screen.print(found)
         for name, label in _unwatched(settings.policies, account):
             screen.print(f"Not watched by {clean(name)}: {clean(label)}")
     found = _table("CHANNEL", "TYPE", "REACHES")
     for name, config in settings.channels.items():
-        found.add_row(name, config.type, clean(", ".join(_reached(config))))
+        found.add_row(name, config.type, clean(", ".join(reached_over(config))))
     screen.print("", found, sep="\n")
     for name, config in settings.channels.items():
         keys = private_keys(config.private_key) if config.type == "webhook" else ()
@@ -176,23 +160,8 @@ def _print_policy(settings: Settings, watched: Sequence[Watch]) -> None:
 
 def _of_all(policies: Policies) -> Iterator[str]:
     yield f"Rejected bills, silent sources, failing channels: {', '.join(policies.operators)}"
-    for what, names in _persistence(policies).items():
+    for what, names in persistence_of(policies).items():
         yield f"{what}: {clean(', '.join(names))}"
-
-
-def _persistence(policies: Policies) -> dict[str, list[str]]:
-    """Return how often alerts are repeated, and where they are escalated to, each with whose alerts these are."""
-    every = [(clean(one.name or one.account), one.remind, one.escalate) for one in policies.accounts]
-    every += [(clean(one.name or one.workspace), one.remind, one.escalate) for one in policies.workspaces]
-    every.append(("operators", policies.operators_remind, policies.operators_escalate))
-    found: dict[str, list[str]] = {}
-    for name, remind, escalate in every:
-        if remind:
-            found.setdefault(f"Reminders every {duration_text(remind)}", []).append(name)
-        if escalate:
-            after = f"Escalation after {duration_text(escalate.after)} from {escalate.severity.value} on"
-            found.setdefault(f"{after} to {', '.join(escalate.channels)}", []).append(name)
-    return found
 
 
 def _unwatched(policies: Policies, account: AccountPolicy) -> Iterator[tuple[str, str]]:
@@ -243,46 +212,6 @@ def _point(threshold: Threshold, one: Watch) -> str:
     return f"{'forecast ' if threshold.is_forecast else ''}{shown(at) if at else ''}{share}{to}"
 
 
-def _balance_points(account: AccountPolicy) -> Iterator[tuple[str, Sequence[str]]]:
-    if balance := account.balance:
-        points = [f"below {shown(floor)}" for floor in reversed(balance.floors)]
-        points += [f"{one.days} days before it is used up" for one in reversed(balance.runway)]
-        yield ", ".join((*points, "below zero")), account.channels
-
-
-def _news_points(account: AccountPolicy) -> Iterator[tuple[str, str]]:
-    if first := account.first:
-        least = f", from {shown(first.least)}" if first.least else ""
-        kinds = ", ".join(first.of).replace("_", " ").replace("api", "API")
-        yield "first cost", f"of each new {kinds}{least}"
-    if account.plans:
-        yield "plans", f"each order, and {account.plans.days} days before its end"
-    if account.free_quota:
-        yield "free quota", "its end, for each model"
-
-
-def _reached(config: ChannelConfig) -> Sequence[str]:
-    """Return who is reached; of an address that may be a secret only the host."""
-    match config.type:
-        case "email":
-            return config.to
-        case "webhook":
-            return (urlsplit(config.url).hostname or "",)
-        case "exec":
-            return (f"{shlex.join(config.command)}, run as user {_user()}",)
-        case "console":
-            return ("the daemon's own output",)
-        case _:
-            return (urlsplit(config.address).hostname or "",)
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:  # containers often run as a user without a name
-        return str(os.geteuid())
-
-
 def _document(
     *,
     mistakes: Iterable[ConfigMistake] = (),
@@ -296,41 +225,4 @@ def _document(
         "warnings": [asdict(one) for one in warnings],
         "notes": list(notes),
         "policy": policy,
-    }
-
-
-def _policy_json(settings: Settings, watched: Sequence[Watch]) -> dict[str, object]:
-    channels = [
-        {"name": name, "type": one.type, "reaches": list(_reached(one)), **one.route_json(settings.zone)}
-        for name, one in settings.channels.items()
-    ]
-    balances = [
-        {"account": account.account, "notifies_at": points, "channels": list(names)}
-        for account in settings.accounts
-        for points, names in _balance_points(account)
-    ]
-    operators, persistence = list(settings.policies.operators), _persistence(settings.policies)
-    news = [
-        {"account": account.account, "what": what, "notifies_at": points, "channels": list(account.channels)}
-        for account in settings.accounts
-        for what, points in _news_points(account)
-    ]
-    every = [_json(one) for one in watched]
-    return {"watched": every, "balances": balances, "news": news, "channels": channels, "operators": operators} | {
-        "persistence": [{"what": what, "of": names} for what, names in persistence.items()]
-    }
-
-
-def _json(one: Watch) -> dict[str, object]:
-    budget = one.budget.amount if one.budget else None
-    return {
-        **json_fields(one, account="scope.account", scope="scope.label", name="name", currency="currency"),
-        **json_fields(one, period_kind="scope.per", counts="scope.counts", budget="budget"),
-        **json_fields(one, "owner", for_each="column", value="scope.value"),
-        "notifies_at": [
-            {"threshold": each.label, "amount": json_value(each.reached_at(budget)), "channels": each.channels or one.channels}
-            for each in one.thresholds
-        ],
-        "spike": {"min": json_value(one.spike)} if one.spike else None,
-        "channels": list(one.channels),
     }

@@ -27,6 +27,7 @@ from spendwatch.jobs.sample_alert import FIRST, as_test, samples
 from spendwatch.settings import Settings
 from spendwatch.settings.suggestions import did_you_mean, suggestion
 from spendwatch.state import Store, opened_store, system_clock
+from spendwatch.views import changes
 from spendwatch.views.listings import delivery_json
 
 
@@ -80,21 +81,11 @@ def retry(place: Place, delivery: str | None, channel: str | None, *, everything
         if delivery is None or channel or everything:
             return _retry_all(settings, store, _named(store, settings, delivery, channel, everything=everything))
         found = the_one(store.outbox.find(delivery), "delivery", delivery, "spendwatch deliveries list")
-        if found.channel not in settings.channels:
-            msg = f"{found.id} cannot be sent: the configuration has no channel {found.channel!r}"
-            raise click.BadParameter(msg, param_hint="DELIVERY")
-        if found.state is DeliveryState.ATTEMPTING:
-            _take_up(store)
-        (now,) = store.outbox.requeue(found.id, now=system_clock())
-        if now.state is DeliveryState.PENDING:
-            store.health.retry_channels([found.channel])
+        try:
+            now = changes.retry(store, settings, found.id, system_clock())
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="DELIVERY") from None
     return _retried(now)
-
-
-def _take_up(store: Store) -> None:
-    with suppress(LedgerUnavailableError):  # a daemon runs, and knows what it is sending
-        store.database.lock_for_life()
-        store.outbox.take_up()
 
 
 def _named(
@@ -112,7 +103,7 @@ def _named(
 
 
 def _retry_all(settings: Settings, store: Store, channels: AbstractSet[ChannelName]) -> Exit:
-    _take_up(store)
+    changes.take_up(store)
     reachable = channels & settings.channels.keys()
     count = store.outbox.requeue_all(reachable, now=system_clock())
     store.health.retry_channels(reachable)

@@ -20,12 +20,10 @@ from spendwatch.cli.progress import Progress
 from spendwatch.cli.screen import Rows, clean, console, print_json, print_whole, table
 from spendwatch.cli.totals import (
     Place,
-    Told,
     months_of,
     series_json,
     series_text,
     spent_by_workspace,
-    told_by_several,
     totals_json,
 )
 from spendwatch.domain.commodity import MODEL_STUDIO, category_of
@@ -39,7 +37,7 @@ from spendwatch.domain.statement import AccountId, ReadingHints, Statement
 from spendwatch.exact_json import json_fields
 from spendwatch.jobs.collect import IngestContext
 from spendwatch.jobs.overview_json import split_json
-from spendwatch.jobs.spend_report import outside_json
+from spendwatch.jobs.spend_report import Told, outside_json, told_by_several
 from spendwatch.state import Store, system_clock
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database

@@ -2,78 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from decimal import Decimal
-
 import click
 
-from spendwatch.channels.english import ENGLISH
 from spendwatch.channels.figures import cause_named, share_text
 from spendwatch.channels.json_body import facts_json
 from spendwatch.channels.words import Words
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
-from spendwatch.cli.screen import clean, console, held_by, print_json, table, the_one, when
-from spendwatch.domain.alert import Acknowledgement, Alert, AlertState, Rule
-from spendwatch.domain.balance import Position
-from spendwatch.domain.causes import TELLING, Cause, Causes, splitting_of
+from spendwatch.cli.screen import clean, console, print_json, table, the_one, when
+from spendwatch.domain.alert import Rule
+from spendwatch.domain.causes import Cause, Causes
 from spendwatch.domain.count import counted
-from spendwatch.domain.forecast import Forecast, Runway
-from spendwatch.domain.health import Freshness
-from spendwatch.domain.money import Money, percent, plain, shown
-from spendwatch.domain.notification import Delivery, Facts, Held, HoldReason, Notification, NotificationId, Reason
-from spendwatch.domain.novelty import first_costs, threshold_of
-from spendwatch.domain.period import BillingPeriod, open_periods, parse_period
-from spendwatch.domain.plans import PlanOrder, plan_orders
-from spendwatch.domain.policy import Watch, watches
-from spendwatch.domain.review import AlertsKnown
-from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Portion, Subject
-from spendwatch.domain.spike import Spike
-from spendwatch.domain.standing import Picking, SpendSum, Standing, reckon, seen_values, seen_workspaces
-from spendwatch.domain.usage import is_paced
+from spendwatch.domain.money import Money, plain, shown
+from spendwatch.domain.period import parse_period
 from spendwatch.exact_json import cause_json, json_fields, json_value
-from spendwatch.jobs.forecasts import forecast
-from spendwatch.jobs.insight import Insight
-from spendwatch.jobs.ledger_view import LedgerView, spend_within
-from spendwatch.jobs.novelty_conditions import plan_text, sums_of
-from spendwatch.jobs.overview import look
 from spendwatch.jobs.overview_json import alert_json, held_json
-from spendwatch.jobs.run_rates import RunRates
-from spendwatch.jobs.standings import dimensions, tagged_by_now
 from spendwatch.settings import Settings
-from spendwatch.state import Store, opened_store, system_clock
-from spendwatch.store.statement import EnteredStatement
+from spendwatch.state import opened_store, system_clock
+from spendwatch.views.explanation import (
+    Explained,
+    explained,
+    figures,
+    heading,
+    held_text,
+    troubles,
+    without_deliveries,
+    words_of,
+)
 
-_MOST, _MOST_BILLS = 12, 6
-_OF_BALANCE = frozenset({Rule.BALANCE_FAILING, Rule.BALANCE_DIFFERING})
-
-
-@dataclass(frozen=True, slots=True)
-class _Explained:
-    """All that is known of an alert."""
-
-    alert: Alert
-    decision: Notification | None
-    """As it was first put into words, by itself or by a graver alert; None where it never was."""
-    now: Facts
-    made_of: tuple[SpendSum, ...]
-    """The sums that make up the scope's spend now, the largest first."""
-    causes: Causes
-    """The same by causes."""
-    bills: Sequence[EnteredStatement]
-    deliveries: Sequence[Delivery]
-    held: Sequence[Held]
-    times_notified: int
-    is_undelivered: bool
-    acknowledged: Acknowledgement | None
-
-    @property
-    def told(self) -> Facts | None:
-        """The figures of the decision."""
-        return _own(self.decision.facts, self.alert) if self.decision else None
+_MOST_BILLS = 6
 
 
 @click.command()
@@ -100,7 +58,9 @@ def explain(place: Place, alert: str | None, *, why_not: str | None, rule: str |
         return explain_why_not(settings, why_not, rule, as_json=as_json)
     assert alert is not None  # noqa: S101 -- one of both was given
     with opened_store(settings, read_only=True) as store:
-        found = _explained(the_one(store.book.find(alert), "alert", alert, "spendwatch alerts --all"), store, settings)
+        found = explained(
+            the_one(store.book.find(alert), "alert", alert, "spendwatch alerts --all"), store, settings, system_clock()
+        )
     if as_json:
         print_json(_json(found, settings))
     else:
@@ -108,224 +68,23 @@ def explain(place: Place, alert: str | None, *, why_not: str | None, rule: str |
     return Exit.DONE
 
 
-# --- what is known
-
-
-def _explained(alert: Alert, store: Store, settings: Settings) -> _Explained:
-    decision = _decision(alert, store)
-    told = decision.facts if decision else Facts(alert.key.scope)
-    now, sums, causes = _now(alert, told, store, settings)
-    known = AlertsKnown(store.book.known(), store.book.acknowledgements())
-    return _Explained(
-        alert,
-        decision,
-        _own(now, alert),
-        tuple(sums),
-        causes,
-        _bills(alert, told, store),
-        store.book.deliveries_of(alert.id),
-        store.book.held_of(alert.id),
-        store.book.notified([alert.id]).get(alert.id, 0),
-        any(alert.id in one.alerts for one in store.book.undelivered()),
-        known.acknowledged(alert.key.matter, system_clock()) if alert.is_firing else None,
-    )
-
-
-def _own(facts: Facts, alert: Alert) -> Facts:
-    """Return the figures with the threshold or floor of this very alert, for which a graver one may have spoken."""
-    key = alert.key
-    if facts.spike:
-        days = (facts.spike.found, *facts.spike.also)
-        own = next((one for one in days if one.scope == key.scope.label), facts.spike.found)
-        return replace(facts, name=own.name, spike=replace(facts.spike, found=own, least=own.least or facts.spike.least))
-    mine = tuple(one for one in facts.firsts if threshold_of(one.part) == key.threshold)
-    plans = tuple(one for one in facts.plans if one.key == key.threshold)
-    facts = replace(facts, threshold=key.threshold, firsts=mine, plans=plans)
-    if facts.spend and key.height:
-        return replace(facts, reached_at=Money(Decimal(key.height), facts.spend.currency))
-    if facts.balance:
-        is_floor = key.rule is Rule.BALANCE_LOW
-        return replace(facts, floor=Money(Decimal(key.threshold), facts.balance.currency) if is_floor else None)
-    return facts
-
-
-def _decision(alert: Alert, store: Store) -> Notification | None:
-    """Return the notification that tells of it first: its own, else that of the graver alert of the same matter and round.
-
-    What was told with another has words of its own only later, when it is repeated or ends.
-    """
-    own = store.book.notifications_of(alert.id)
-    if own and own[0].created_at == alert.since:
-        return own[0]
-    others = (one for one in store.book.alerts() if one.key.matter == alert.key.matter)
-    told = (said for other in others for said in store.book.notifications_of(other.id))
-    with_it = (said for said in told if said.created_at == alert.since and said.reason is Reason.FIRED)
-    return next(with_it, own[0] if own else None)
-
-
-def _now(alert: Alert, told: Facts, store: Store, settings: Settings) -> tuple[Facts, Sequence[SpendSum], Causes]:
-    """Return the figures as they are now, as far as they can be known."""
-    scope, rule = alert.key.scope, alert.key.rule
-    is_of_month = rule.is_about_spend or rule is Rule.MONTH_CLOSED
-    if is_of_month and alert.key.period and isinstance(scope, BudgetScope):
-        return _spend_now(alert, scope, store, settings)
-    facts = Facts(scope, account_name=told.account_name, name=told.name, period=told.period)
-    if rule.is_about_news:
-        return _firsts_now(_own(told, alert), facts, store, settings), (), Causes()
-    if rule is Rule.SPIKE and isinstance(scope, BudgetScope) and told.spike:
-        return _spike_now(_own(told, alert).spike or told.spike, facts, scope, store, settings)
-    if rule.is_about_balance or rule in _OF_BALANCE:
-        seen = look(
-            store.ledger, store.book, store.health, settings.policies, settings.stale_after,
-            zone=settings.zone, now=system_clock(), balances=store.balances,
-        )  # fmt: skip
-        account = next((one for one in seen.accounts if one.account == scope.account), None)
-        if account is not None:
-            runway = account.runway if isinstance(account.runway, Runway) else None
-            until, trouble = account.data_until, account.balance_trouble
-            facts = replace(facts, balance=account.balance, runway=runway, data_until=until, detail=trouble)
-    elif isinstance(scope, NamedScope) and scope.subject is Subject.CHANNEL:
-        channel = next((one for one in store.health.channels() if one.name == scope.name), None)
-        facts = replace(facts, detail=channel.trouble if channel else "")
-    elif rule in {Rule.STALE, Rule.SOURCE_FAILING}:
-        facts = _source_now(alert, facts, store)
-    return facts, (), Causes()
-
-
-def _source_now(alert: Alert, facts: Facts, store: Store) -> Facts:
-    scope = alert.key.scope
-    if isinstance(scope, BudgetScope):
-        lasts = [one.last_bill_at for one in store.health.account_bills() if one.account == scope.account]
-        return replace(facts, last_bill_at=max(lasts, default=None))
-    source = next((one for one in store.health.sources() if one.name == scope.name), None)
-    if source is None:
-        return facts
-    return replace(facts, last_bill_at=source.last_bill_at, detail=source.trouble, cause=source.cause)
-
-
-def _spend_now(alert: Alert, scope: BudgetScope, store: Store, settings: Settings) -> tuple[Facts, Sequence[SpendSum], Causes]:
-    period, policies = parse_period(alert.key.period), settings.policies
-    by = tuple(dict.fromkeys((*dimensions(finer=True), *TELLING, Dimension.DAY)))
-    sums: Sequence[SpendSum] = spend_within(store.ledger, period.span, by, policies.products)
-    wanted = watches(policies, seen_workspaces(sums, [scope]), seen_values(sums, [scope]))
-    watch = next((one for one in wanted if one.scope == scope), None)
-    if watch is None:
-        return Facts(scope, period=period.label), (), Causes()
-    if scope.portion is Portion.UNTAGGED:
-        until = store.ledger.data_until(policies.products).get(scope.account)
-        sums = tagged_by_now(store.ledger, period, by, policies.products, until)
-    picking = Picking([watch])
-    mine = [spent for spent in sums if any(picking.of(spent.values)) and _is_counted(spent, scope.counts)]
-    (standing,) = reckon([watch], sums, period, store.ledger.data_until(policies.products))
-    facts = Facts(
-        scope,
-        name=watch.name,
-        period=period.label,
-        spend=standing.spend,
-        counts=scope.counts,
-        split=standing.split,
-        budget=watch.budget,
-        used=standing.used,
-        foreign=standing.foreign,
-        forecast=_forecast_now(watch, standing, store, settings),
-        data_until=standing.data_until,
-    )
-    counts = [spent for spent in mine if spent.currency == watch.currency]
-    causes = splitting_of(watch, policies.names, policies.products).of(counts, most=_MOST, enough=Decimal(0))
-    return facts, sorted(mine, key=lambda spent: -spent.amount), causes
-
-
-def _firsts_now(told: Facts, facts: Facts, store: Store, settings: Settings) -> Facts:
-    """Return what was charged for the first time, with its cost until now."""
-    account, policies = facts.scope.account, settings.policies
-    if (policy := policies.account(account)) is None:
-        return facts
-    open_now = open_periods(system_clock(), settings.zone, final_on=policies.month_final_on)
-    with LedgerView.opened(store.ledger, Insight().kept) as view:
-        sums = tuple(sums_of(view, policies, account, open_now))
-        until = view.data_until(policies.products).get(account)
-        orders = [one for one in view.ledger.charged_values({account: view.revision}) if one.account == account]
-    plans = tuple(one for one in plan_orders(orders, policy.plans or timedelta()) if one.key in {own.key for own in told.plans})
-    days = {(one.part.dimension, one.part.value): one.day for one in told.firsts}
-    firsts = tuple(first_costs(days, sums, policy.currency, policies.names))
-    return replace(facts, firsts=firsts, plans=plans, data_until=until)
-
-
-def plan_state(one: PlanOrder) -> str:
-    """Return when it was ordered, for how much, and whether it was renewed."""
-    cost, renewed = f" for {one.spent}" if one.spent else "", f", renewed {one.renewed}" if one.renewed else ""
-    return f"ordered {one.day}{cost}{renewed}"
-
-
-def _spike_now(
-    told: Spike, facts: Facts, scope: BudgetScope, store: Store, settings: Settings
-) -> tuple[Facts, Sequence[SpendSum], Causes]:
-    """Return what that day costs now, beside the band of the decision: what is usual changes from day to day."""
-    policies, day = settings.policies, told.day
-    by = tuple(dict.fromkeys((*dimensions(finer=True), *TELLING)))
-    period, days = BillingPeriod(day.year, day.month), (day, day + timedelta(days=1))
-    sums = [one for one in store.ledger.spend(period, by, products=policies.products, days=days) if is_paced(one)]
-    watched = watches(policies, seen_workspaces(sums, [scope]), seen_values(sums, [scope]))
-    if (watch := next((one for one in watched if one.scope == scope), None)) is None:
-        return facts, (), Causes()
-    picking = Picking([watch])
-    mine = [one for one in sums if one.currency == watch.currency and any(picking.of(one.values))]
-    spend = Money.total((one.amount for one in mine), watch.currency)
-    until = store.ledger.data_until(policies.products).get(scope.account)
-    causes = splitting_of(watch, policies.names, policies.products).of(mine, most=_MOST, enough=Decimal(0))
-    now = replace(told, found=replace(told.found, spend=spend), also=())
-    return replace(facts, name=watch.name, spike=now, data_until=until), sorted(mine, key=lambda one: -one.amount), causes
-
-
-def _forecast_now(watch: Watch, standing: Standing, store: Store, settings: Settings) -> Forecast | None:
-    """Return what the month will probably cost, as far as it still goes on."""
-    now, zone, paces = system_clock(), settings.zone, RunRates()
-    month = BillingPeriod.containing(now, zone)
-    if standing.period != month:
-        return None
-    with LedgerView.opened(store.ledger, Insight().kept) as view:
-        paces.look(view, settings.policies, [watch], zone)
-    fresh = Freshness(now, settings.stale_after, store.health.account_bills())
-    return forecast(paces, watch.scope, standing.spend, month, fresh, until=standing.data_until, zone=zone)
-
-
-def _is_counted(spent: SpendSum, counts: Counts) -> bool:
-    return counts in {Counts.ALL, Counts.SUBSCRIPTION if spent.is_subscription else Counts.PAY_AS_YOU_GO}
-
-
-def _bills(alert: Alert, told: Facts, store: Store) -> Sequence[EnteredStatement]:
-    """Return the bills that its figures come from, the latest first: of its month, else of the month and the one before."""
-    scope, rule = alert.key.scope, alert.key.rule
-    bills = store.ledger.statements()
-    if isinstance(scope, NamedScope) and scope.subject is Subject.SOURCE:
-        return [one for one in bills if one.source == scope.name]
-    if rule is Rule.REJECTED or not scope.account:
-        return [one for one in bills if any(one.name == name for name, _ in told.files)]
-    mine = [one for one in bills if scope.account in one.accounts]
-    if alert.key.period:
-        months = parse_period(alert.key.period).span.months
-        return [one for one in mine if not set(months).isdisjoint(one.periods)]
-    last = BillingPeriod(alert.since.year, alert.since.month)
-    return [one for one in mine if any(period >= last.previous() for period in one.periods)]
-
-
 # --- on the screen
 
 
-def _print(found: _Explained, settings: Settings) -> None:
+def _print(found: Explained, settings: Settings) -> None:
     screen, alert = console(), found.alert
     screen.print(f"[bold]Alert {alert.id}[/bold]   {alert.severity.value}, {alert.state.value}")
     screen.print(f"{clean(alert.summary)}\n", soft_wrap=False)
-    for label, value in _heading(found, settings):
+    for label, value in heading(found, settings):
         screen.print(f"{label:<12}{clean(value)}")
     screen.print()
-    told, words = found.told, _words(alert, found.now, settings)
-    then, now = dict(_figures(told, settings)) if told else {}, dict(_figures(found.now, settings))
+    told, words = found.told, words_of(alert, found.now, settings)
+    then, now = dict(figures(told, settings)) if told else {}, dict(figures(found.now, settings))
     names = list(dict.fromkeys((*then, *now)))
     if names:
         rows = [(name, then.get(name, "-"), now.get(name, "-")) for name in names]
         screen.print(table(("", "AT THE DECISION", "NOW"), rows, right=("AT THE DECISION", "NOW")))
-    for line in _troubles(told, found.now):
+    for line in troubles(told, found.now):
         screen.print(clean(line), soft_wrap=False)
     if told:
         period = parse_period(told.period) if told.period else None
@@ -337,119 +96,6 @@ def _print(found: _Explained, settings: Settings) -> None:
     _print_causes(f"What the spend of {month} is made of now", found.causes, words)
     _print_bills(found, settings)
     _print_deliveries(found, settings)
-
-
-def _words(alert: Alert, facts: Facts, settings: Settings) -> Words:
-    """Return the words for these figures of the alert."""
-    said = Notification(
-        id=NotificationId(""),
-        alert=alert.id,
-        rule=alert.key.rule,
-        reason=Reason.FIRED,
-        severity=alert.severity,
-        state=AlertState.FIRING,
-        since=alert.since,
-        created_at=alert.since,
-        channels=(),
-        facts=facts,
-    )
-    return Words(said, ENGLISH, settings.zone)
-
-
-def _heading(found: _Explained, settings: Settings) -> Iterator[tuple[str, str]]:
-    alert, zone = found.alert, settings.zone
-    words = _words(alert, found.told or found.now, settings)
-    yield "Rule", f"{alert.key.rule.type}: {words.put(words.texts.rule)}"
-    yield "About", _scope(found)
-    if account := alert.key.scope.account:
-        yield "Account", settings.policies.names.label(Dimension.ACCOUNT, account)
-    yield "Period", alert.key.period or f"episode {alert.episode}"
-    yield "Since", when(alert.since, zone) + (f", ended {when(alert.resolved_at, zone)}" if alert.resolved_at else "")
-    if alert.told_at and not alert.times_told and found.decision:
-        yield "Notified", f"together with alert {found.decision.alert[:8]}, {when(alert.told_at, zone)}"
-    elif alert.told_at:
-        sent = {one.notification.id: one.notification.created_at for one in found.deliveries}
-        last = max(sent.values(), default=alert.told_at)
-        yield "Notified", f"{counted(len(sent) or alert.times_told, 'notification')}, the last {when(last, zone)}"
-    else:
-        by = "another alert of that day" if alert.key.rule is Rule.SPIKE else "a more severe alert"
-        yield "Notified", f"covered by {by}" + (f" ({found.decision.alert[:8]})" if found.decision else "")
-    if alert.amount and not found.decision:
-        yield "Figure", f"{alert.amount} when it fired"
-    if alert.escalated_at:
-        yield "Escalated", when(alert.escalated_at, zone)
-    if said := found.acknowledged:
-        until = f", until {when(said.until, zone)}" if said.until else ""
-        yield "Handled by", f"{said.by}, since {when(said.at, zone)}{until}{f': {said.comment}' if said.comment else ''}"
-    if found.is_undelivered:
-        yield "Undelivered", "nobody could be notified; it is sent again when a channel of its policy works"
-
-
-def _scope(found: _Explained) -> str:
-    """Return what it is about, by name and id."""
-    scope, facts = found.alert.key.scope, found.now
-    if isinstance(scope, NamedScope):
-        is_file = scope.subject is Subject.FILE
-        return f"a file of source {facts.name}, sha256 {scope.name[:12]}…" if is_file else f"{scope.subject} {scope.name}"
-    if scope.is_whole_account:
-        return "the whole account"
-    return f"{facts.name} ({scope.label})" if facts.name else scope.label
-
-
-def _figures(facts: Facts, settings: Settings) -> Iterator[tuple[str, str]]:
-    zone, split, likely = settings.zone, facts.split, facts.forecast
-    split = split if split and split.subscription.amount else None
-    span = f" ({shown(likely.low.amount)}-{shown(likely.high.amount)})" if likely else ""
-    figures: tuple[tuple[str, object], ...] = (
-        ("Data until", facts.data_until and when(facts.data_until, zone)),
-        ("Spend", facts.spend),
-        *((_day_figures(facts.spike)) if facts.spike else ()),
-        ("  pay-as-you-go", split and split.pay_as_you_go),
-        ("  subscription", split and split.subscription),
-        ("Budget", facts.budget),
-        ("Used", None if facts.used is None else percent(facts.used)),
-        (f"Threshold {facts.threshold}", facts.reached_at),
-        ("Expected", likely and f"{likely.likely}{span}"),
-        *((f"{one.part.dimension} {one.part.label}", f"{one.spent} since {one.day}") for one in facts.firsts),
-        *((plan_text(one), plan_state(one)) for one in facts.plans),
-        *((f"Not counted, {money.currency}", money) for money in facts.foreign),
-        *(_terms(facts.balance, settings) if facts.balance else ()),
-        ("Floor", facts.floor),
-        ("Used up", facts.runway and str(facts.runway.zero.likely or "not in sight")),
-        ("Last new bill", facts.last_bill_at and when(facts.last_bill_at, zone)),
-    )
-    yield from ((label, str(value)) for label, value in figures if value is not None)
-
-
-def _day_figures(spike: Spike) -> Iterator[tuple[str, object]]:
-    yield f"Cost of {spike.day}", spike.found.spend
-    yield "Usual band", f"{spike.found.low} to {shown(spike.found.high.amount)}"
-    yield "Above the band", spike.found.spend - spike.found.high
-    yield "Reported from", spike.least
-
-
-def _terms(balance: Position, settings: Settings) -> Iterator[tuple[str, object]]:
-    """Yield the balance as a sum."""
-    yield "  cash", balance.reading.cash
-    yield "+ credit limit", balance.reading.credit
-    yield "- unsettled this month", balance.unsettled_current
-    yield "- unsettled earlier months", balance.unsettled_previous
-    yield "- unsettled", balance.unsettled if balance.unsettled_current is None else None
-    yield "- billed since the reading", balance.spent_since
-    yield "= available", balance.available
-    yield "Reported", balance.reading.reported
-    yield "Balance as of", balance.as_of and when(balance.as_of, settings.zone)
-
-
-def _troubles(told: Facts | None, now: Facts) -> Iterator[str]:
-    """Yield what went wrong, then and now, and which files were rejected."""
-    for moment, facts in (("At the decision", told), ("Now", now)):
-        if facts and facts.detail:
-            yield f"{moment}: {facts.detail.replace(chr(10), '; ')}"
-    for name, why in told.files if told else ():
-        yield f"Rejected: {name}: {why}"
-    if told and (found := told.discrepancy):
-        yield "Compared: " + ", ".join(f"{series} {money}" for series, money in found.by_series)
 
 
 def _print_causes(title: str, causes: Causes, words: Words) -> None:
@@ -468,7 +114,7 @@ def _print_causes(title: str, causes: Causes, words: Words) -> None:
     console().print(table(headings, [row(one) for one in causes.all], right=("SPEND", "SHARE", "WEEK BEFORE"), wraps="WHO"))
 
 
-def _print_bills(found: _Explained, settings: Settings) -> None:
+def _print_bills(found: Explained, settings: Settings) -> None:
     screen, decided = console(), found.alert.since
     then = [one for one in found.bills if one.received_at <= decided]
     later = found.bills[: len(found.bills) - len(then)]
@@ -482,15 +128,15 @@ def _print_bills(found: _Explained, settings: Settings) -> None:
             screen.print(f"  and {len(bills) - _MOST_BILLS} more")
 
 
-def _print_deliveries(found: _Explained, settings: Settings) -> None:
+def _print_deliveries(found: Explained, settings: Settings) -> None:
     screen = console()
     screen.print("\nDeliveries")
     for row in found.held:
-        screen.print(clean(_held_text(row, settings)), soft_wrap=False)
+        screen.print(clean(held_text(row, settings)), soft_wrap=False)
     if not found.deliveries and found.held:
         return
     if not found.deliveries:
-        screen.print(_without_deliveries(found))
+        screen.print(without_deliveries(found))
         return
     rows = [
         (
@@ -509,37 +155,12 @@ def _print_deliveries(found: _Explained, settings: Settings) -> None:
         screen.print(f"  {channel}{f', {clean(target)}' if target else ''}: {clean(error)}", soft_wrap=False)
 
 
-def _held_text(row: Held, settings: Settings) -> str:
-    """Return how long a message waited, and what became of it."""
-    until = when(row.ended_at or row.until, settings.zone)
-    what = f"{row.channel}: held by {held_by(row)} from {when(row.held_at, settings.zone)} to {until}"
-    if row.ended_at == row.held_at:
-        what = f"{row.channel}: {when(row.held_at, settings.zone)}"
-    end = (
-        f", not sent: {row.dropped}" if row.dropped else ", then sent" if row.digest == row.notification else ", then sent late"
-    )
-    if row.digest and row.why is HoldReason.STORM and row.digest != row.notification:
-        end = ", sent in a digest"
-    return what + (end if row.ended_at else "")
-
-
-def _without_deliveries(found: _Explained) -> str:
-    alert, told = found.alert, found.decision
-    if not alert.told_at:
-        return f"none: covered by {'another alert of that day' if alert.key.rule is Rule.SPIKE else 'a more severe alert'}"
-    return (
-        f"none of its own: sent with {told.alert[:8]}"
-        if told and told.alert != alert.id
-        else "none: no channel has a recipient"
-    )
-
-
 # --- as JSON
 
 
-def _json(found: _Explained, settings: Settings) -> dict[str, object]:
+def _json(found: Explained, settings: Settings) -> dict[str, object]:
     alert, zone = found.alert, settings.zone
-    words = _words(alert, found.told or found.now, settings)
+    words = words_of(alert, found.told or found.now, settings)
     return {
         "schema_version": 1,
         "alert": alert_json(

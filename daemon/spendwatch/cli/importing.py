@@ -25,14 +25,13 @@ from spendwatch.cli.totals import (
     series_json,
     series_text,
     spent_by_workspace,
-    told_by_several,
     totals_json,
     totals_table,
 )
 from spendwatch.domain.errors import ConfigError
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import SourceName
-from spendwatch.jobs.spend_report import outside_json
+from spendwatch.jobs.spend_report import outside_json, told_by_several
 from spendwatch.logs import configure
 from spendwatch.settings import load
 from spendwatch.settings.files import VARIABLE

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
 from io import TextIOWrapper
@@ -24,9 +24,10 @@ from rich.table import Table
 from rich.text import Text
 
 from spendwatch.cli.exits import Exit
-from spendwatch.domain.notification import Held, HoldReason
 from spendwatch.domain.period import duration_text
+from spendwatch.views import moments
 
+when, held_by = moments.when, moments.held_by
 _SAFE_WIDTH = 120
 _ENDLESS = 10_000
 _GAP = 2
@@ -51,17 +52,6 @@ def parsed(text: str) -> Text:
 def clean(text: str) -> str:
     """Return hostile text for one table cell: no control characters, no markup."""
     return escape(text if text.isprintable() else "".join(char if char.isprintable() else "�" for char in text))
-
-
-def held_by(row: Held) -> str:
-    """Return what a message waits for, or waited for."""
-    match row.why:
-        case HoldReason.QUIET_HOURS:
-            return f"quiet hours of {row.channel}"
-        case HoldReason.SILENCE:
-            return f"silence {row.silence}"
-        case HoldReason.STORM:
-            return f"{row.channel}, to come together"
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,11 +265,6 @@ def bar(share: Decimal, likely: Decimal | None, width: int, screen: Console, col
     used, colours = "".join(cells[:filled]), {end: "bold", ahead: "cyan"}
     left = "".join(f"[{colours.get(cell, 'dim')}]{''.join(some)}[/]" for cell, some in groupby(cells[filled:]))
     return (f"[{colour}]{used}[/]" if colour and used else used) + left
-
-
-def when(moment: datetime | None, zone: tzinfo) -> str:
-    """Return a time for people."""
-    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M") if moment else "never"
 
 
 def age_text(age: timedelta) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
 from fnmatch import fnmatchcase
@@ -20,8 +19,8 @@ from spendwatch.domain.scope import can_fit
 from spendwatch.exact_json import json_fields
 from spendwatch.settings.suggestions import suggestion
 from spendwatch.state import opened_store, system_clock
+from spendwatch.views.changes import LONGEST_SILENCE, new_silence_id
 
-LONGEST = timedelta(days=90)
 _MATCHERS = ("rule", "account", "workspace", "tags", "severity")
 
 
@@ -67,7 +66,7 @@ def add(
         raise click.UsageError(msg)
     _check_patterns(rule, workspace, tags)
     one = Silence(
-        id=uuid.uuid4().hex[:8],
+        id=new_silence_id(),
         created_at=now,
         ends_at=_end(lasts, until, now, settings.zone),
         author=author or actor(),
@@ -112,8 +111,8 @@ def _end(lasts: timedelta | None, until: str | None, now: datetime, zone: tzinfo
         msg = f"not a time: {until!r}; write it like 2026-09-16T18:00"
         raise click.BadParameter(msg, param_hint=hint) from None
     end = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-    if not now < end <= now + LONGEST:
-        what = "is not in the future" if end <= now else f"is more than {LONGEST.days} days away"
+    if not now < end <= now + LONGEST_SILENCE:
+        what = "is not in the future" if end <= now else f"is more than {LONGEST_SILENCE.days} days away"
         msg = f"{when(end, zone)} {what}"
         raise click.BadParameter(msg, param_hint=hint)
     return end

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from spendwatch.cli.screen import Rows, clean, fitting, table
-from spendwatch.domain.discrepancy import Discrepancy
-from spendwatch.domain.money import EXACT, Currency, Money, exact_sum, plain, shown
+from spendwatch.domain.money import EXACT, Currency, Money, plain, shown
 from spendwatch.domain.period import BillingPeriod, days_text
 from spendwatch.domain.policy import NO_NAMES, Names
 from spendwatch.domain.scope import Dimension
-from spendwatch.domain.series_selection import DayTotal, Unwatched, authorities, uncounted, unwatched
+from spendwatch.domain.series_selection import Unwatched, unwatched
 from spendwatch.domain.standing import SpendSum, Split
-from spendwatch.domain.statement import AccountId, SeriesKey
 from spendwatch.exact_json import json_fields, json_value
 from spendwatch.jobs.overview_json import split_json
+from spendwatch.jobs.spend_report import Told
 from spendwatch.jobs.standings import dimensions
 
 if TYPE_CHECKING:
@@ -29,18 +27,6 @@ Place = tuple[BillingPeriod, str, str, Currency]
 """A month, an account, a workspace, a currency."""
 
 _MOST_PRODUCTS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """The total of one of several series of a month."""
-
-    series: SeriesKey
-    amount: Decimal
-    """Of the products that are watched."""
-    counts: bool
-    uncounted: Discrepancy | None = None
-    """What it says of days that the series that counts does not have."""
 
 
 def spent_by_workspace(ledger: Ledger, products: Sequence[str]) -> dict[Place, Split]:
@@ -56,21 +42,6 @@ def spent_by_workspace(ledger: Ledger, products: Sequence[str]) -> dict[Place, S
 def months_of(ledger: Ledger) -> list[BillingPeriod]:
     """Return the months on record."""
     return sorted({period for periods in ledger.periods().values() for period in periods})
-
-
-def told_by_several(ledger: Ledger, products: Sequence[str], months: Iterable[BillingPeriod]) -> Iterator[Told]:
-    """Yield the totals of each series, for the months of an account that have several."""
-    for month in months:
-        totals = ledger.totals(month)
-        counting = authorities(totals, products)
-        lacking = {(one.account, one.series): one for one in uncounted(totals, products, counting)}
-        by_account: dict[AccountId, dict[SeriesKey, list[DayTotal]]] = {}
-        for total in totals:
-            by_account.setdefault(total.series.account, {}).setdefault(total.series, []).append(total)
-        for account, series in sorted(by_account.items()):
-            for one, told in sorted(series.items()) if len(series) > 1 else ():
-                amount = exact_sum(total.amount for total in told if total.product in products)
-                yield Told(one, amount, counts=one == counting[account, month], uncounted=lacking.get((account, one.series)))
 
 
 def outside_of(ledger: Ledger, products: Sequence[str], months: Iterable[BillingPeriod]) -> tuple[Unwatched, ...]:

@@ -11,14 +11,15 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 
 from spendwatch.domain.commodity import category_of
+from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.errors import printable
-from spendwatch.domain.money import EXACT, Currency, Money, plain, share_of
+from spendwatch.domain.money import EXACT, Currency, Money, exact_sum, plain, share_of
 from spendwatch.domain.period import BillingPeriod, DaySpan
 from spendwatch.domain.policy import Policies
 from spendwatch.domain.scope import TAG, Dimension, can_fit, value_of
-from spendwatch.domain.series_selection import Unwatched, authorities, unwatched
+from spendwatch.domain.series_selection import DayTotal, Unwatched, authorities, uncounted, unwatched
 from spendwatch.domain.standing import SpendSum, Split
-from spendwatch.domain.statement import AccountId, WorkspaceId
+from spendwatch.domain.statement import AccountId, SeriesKey, WorkspaceId
 from spendwatch.domain.usage import unknown_among
 from spendwatch.exact_json import json_fields, json_value
 from spendwatch.jobs.overview_json import split_json
@@ -337,3 +338,30 @@ def outside_json(outside: Iterable[Unwatched]) -> list[dict[str, object]]:
 def usage_text(row: ReportRow, names: Mapping[str, str]) -> str:
     """Return what was used; `names`: what units are called."""
     return " + ".join(f"{plain(many)} {names.get(unit, unit)}".strip() for unit, many in sorted((row.usage or {}).items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The total of one of several series of a month."""
+
+    series: SeriesKey
+    amount: Decimal
+    """Of the products that are watched."""
+    counts: bool
+    uncounted: Discrepancy | None = None
+    """What it says of days that the series that counts does not have."""
+
+
+def told_by_several(ledger: Ledger, products: Sequence[str], months: Iterable[BillingPeriod]) -> Iterator[Told]:
+    """Yield the totals of each series, for the months of an account that have several."""
+    for month in months:
+        totals = ledger.totals(month)
+        counting = authorities(totals, products)
+        lacking = {(one.account, one.series): one for one in uncounted(totals, products, counting)}
+        by_account: dict[AccountId, dict[SeriesKey, list[DayTotal]]] = {}
+        for total in totals:
+            by_account.setdefault(total.series.account, {}).setdefault(total.series, []).append(total)
+        for account, series in sorted(by_account.items()):
+            for one, told in sorted(series.items()) if len(series) > 1 else ():
+                amount = exact_sum(total.amount for total in told if total.product in products)
+                yield Told(one, amount, counts=one == counting[account, month], uncounted=lacking.get((account, one.series)))

@@ -20,7 +20,7 @@ from spendwatch.web.guard import Guard
 from spendwatch.web.pages import Pages
 from spendwatch.web.problems import on_problem
 from spendwatch.web.reading import Reader
-from spendwatch.web.rendering import page, static
+from spendwatch.web.rendering import render, respond, static
 
 
 def create_app(app: App, web: WebPart, more: Iterable[BaseRoute] = ()) -> Starlette:
@@ -35,7 +35,7 @@ def create_app(app: App, web: WebPart, more: Iterable[BaseRoute] = ()) -> Starle
             *more,
         ],
         middleware=[Middleware(Guard, web=web)],
-        exception_handlers={HTTPException: on_problem, Exception: on_problem},
+        exception_handlers={HTTPException: on_problem},
     )
 
 
@@ -43,11 +43,12 @@ async def _login(request: Request) -> Response:
     """Ask for the token; whoever knows it gets a cookie."""
     guard: Guard = request.state.guard
     if request.method != "POST":
-        return page(request, "login.html.j2", next=_local(request.query_params.get("next", "/")), is_wrong=False)
+        there = _local(request.query_params.get("next", "/"))
+        return respond(request, render(request, "login.html.j2", next=there, is_wrong=False))
     form = await form_of(request)
     there = _local(form.get("next", "/"))
     if not guard.accepts(form.get("token", "").strip()):
-        return page(request, "login.html.j2", HTTPStatus.FORBIDDEN, next=there, is_wrong=True)
+        return respond(request, render(request, "login.html.j2", next=there, is_wrong=True), HTTPStatus.FORBIDDEN)
     response = RedirectResponse(there, HTTPStatus.SEE_OTHER)
     guard.sign_in(response)
     return response

@@ -30,8 +30,8 @@ class MonthChart:
     """Of the month."""
     daily: Sequence[Sequence[Decimal]]
     """What each known day cost, by category, from the first on."""
-    levels: Sequence[tuple[str, Decimal, str]]
-    """Lines at amounts: name, amount, class."""
+    levels: Sequence[tuple[str, Decimal]]
+    """Lines at amounts: name, amount."""
     band: tuple[Decimal, Decimal, Decimal] | None
     """The forecast of the end: low, likely, high."""
 
@@ -40,8 +40,8 @@ class MonthChart:
         totals = list(accumulate(sum(map(float, parts)) for parts in self.daily))
         spent = totals[-1] if totals else 0.0
         most = max(spent, *(map(float, self.band) if self.band else ()), *totals, 0.01)
-        levels = [(label, float(amount), kind) for label, amount, kind in self.levels if float(amount) <= most * _FARTHEST]
-        upper = _Scale.of(max(most, *(amount for _, amount, _ in levels), 0.0), _TOP, _MIDDLE)
+        levels = [(label, float(amount)) for label, amount in self.levels if float(amount) <= most * _FARTHEST]
+        upper = _Scale.of(max(most, *(amount for _, amount in levels), 0.0), _TOP, _MIDDLE)
         parts = [*self._axes(upper), *self._levels(levels, upper), *self._bars()]
         if self.band and totals and len(totals) < self.days:
             parts += self._forecast(spent, upper)
@@ -67,10 +67,10 @@ class MonthChart:
         for day in (1, 5, 10, 15, 20, 25, self.days):
             yield _text(str(day), self._x(day - 0.5), _HEIGHT - 4, "middle")
 
-    def _levels(self, levels: Iterable[tuple[str, float, str]], upper: _Scale) -> Iterable[Markup]:
-        for label, amount, kind in levels:
+    def _levels(self, levels: Iterable[tuple[str, float]], upper: _Scale) -> Iterable[Markup]:
+        for label, amount in levels:
             y = upper.y(amount)
-            yield _tag("line", f"level {kind}", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y)
+            yield _tag("line", "level", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y)
             yield _text(label, _LEFT + 4, y - 3, "start")
 
     def _bars(self) -> Iterable[Markup]:

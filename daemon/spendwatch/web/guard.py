@@ -10,6 +10,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from urllib.parse import quote, urlsplit
 
+import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -18,6 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from spendwatch.addresses import Reach, address_in
 from spendwatch.settings.web_settings import WebPart
 from spendwatch.web.problems import problem
+
+log = structlog.get_logger("spendwatch")
 
 USER = "web"
 """Who changes something where nobody has a name."""
@@ -65,17 +68,25 @@ class Guard:
             return
         request = Request(scope)
         scope.setdefault("state", {})["guard"] = self
-        refusal = self._refusal(request)
+        refusal, is_begun = self._refusal(request), False
 
         async def marked(message: Message) -> None:
+            nonlocal is_begun
             if message["type"] == "http.response.start":
+                is_begun = True
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers[name] = value
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        await (refusal or self._app)(scope, receive, marked)
+        try:
+            await (refusal or self._app)(scope, receive, marked)
+        except Exception:
+            log.exception("web_failed", path=request.url.path)
+            if is_begun:
+                raise
+            await problem(HTTPStatus.INTERNAL_SERVER_ERROR, "see the log of the daemon")(scope, receive, marked)
 
     def _refusal(self, request: Request) -> Response | None:
         headers, path = request.headers, request.url.path

@@ -14,10 +14,10 @@ from markupsafe import Markup
 from spendwatch.domain.balance import Position
 from spendwatch.domain.money import EXACT, Money, exact_sum, exact_sums, share_of
 from spendwatch.domain.period import BillingPeriod, DaySpan
-from spendwatch.domain.policy import AccountPolicy
+from spendwatch.domain.policy import Threshold
 from spendwatch.domain.scope import TAG, Dimension, parse_tags
 from spendwatch.domain.thresholds import levels_of
-from spendwatch.jobs.overview import AccountOverview, Overview
+from spendwatch.jobs.overview import AccountOverview, Overview, WorkspaceLine
 from spendwatch.jobs.spend_report import CATEGORY, SpendQuery, SpendReport
 from spendwatch.web.charts import MonthChart, sparkline
 from spendwatch.web.formats import Formats
@@ -73,11 +73,12 @@ def account_views(overview: Overview, reader: Reader, formats: Formats) -> Itera
     """Yield the accounts of an overview."""
     policies = {policy.account: policy for policy in reader.settings.policies.accounts}
     for number, line in enumerate(overview.accounts):
-        asked = Asked(reader, overview.period, (("account", escape(line.account)),))
-        daily = asked.daily(line)
+        asked = Asked(reader, overview.period, line, (("account", escape(line.account)),))
+        daily = asked.daily()
+        policy = policies[line.account]
         yield AccountView(
             line=line,
-            course=course_of(line, policies.get(line.account), asked, daily, formats, number=number),
+            course=course_of(asked, daily, line, policy.thresholds, formats, name=f"chart-{number}"),
             trends={workspace: _trend(spent, line, reader) for workspace, spent in daily.items()},
             tops=list(asked.tops()),
             terms=tuple(_terms(line.balance)) if line.balance else (),
@@ -94,6 +95,7 @@ class Asked:
 
     reader: Reader
     period: BillingPeriod
+    account: AccountOverview
     filters: tuple[tuple[str, str], ...]
 
     def by(self, *columns: str, span: DaySpan | None = None) -> SpendReport:
@@ -102,7 +104,7 @@ class Asked:
         query = SpendQuery(ledger, settings.policies, settings.zone, settings.policies.products, columns, self.filters)
         return query.report(span or DaySpan.of_months(self.period))
 
-    def daily(self, line: AccountOverview) -> _Daily:
+    def daily(self) -> _Daily:
         """Return what each day cost, from some days before the month on."""
         month = DaySpan.of_months(self.period)
         found: dict[str, dict[tuple[date, str], Decimal]] = {}
@@ -110,56 +112,62 @@ class Asked:
             Dimension.WORKSPACE, Dimension.DAY, CATEGORY, span=DaySpan(month.first - _SHOWN_BEFORE, month.end)
         ).rows:
             workspace, day, category = row.values
-            if row.split.total.currency == line.currency:
+            if row.split.total.currency == self.account.currency:
                 found.setdefault(workspace, {})[date.fromisoformat(day), category] = row.split.total.amount
         return found
 
-    def tops(self) -> Iterator[tuple[str, SpendReport]]:
-        """Yield the spend by each of the usual columns, and by the tags with the most of it."""
+    def tops(self, columns: Sequence[str] = TOPS) -> Iterator[tuple[str, SpendReport]]:
+        """Yield the spend by each of these columns, and by the tags with the most of it."""
         sums = self.reader.store.ledger.spend(self.period, (Dimension.TAGS,), products=self.reader.settings.policies.products)
         keys = Counter[str]()
         for spent in sums:
             keys.update(dict.fromkeys(parse_tags(spent.values[Dimension.TAGS]), spent.lines))
-        for column in (*TOPS, *(f"{TAG}{key}" for key, _ in keys.most_common(_MOST_TAGS))):
+        for column in (*columns, *(f"{TAG}{key}" for key, _ in keys.most_common(_MOST_TAGS))):
             found = self.by(column)
             if any(row.values[0] for row in found.rows):
                 yield column, found
 
 
 def course_of(
-    line: AccountOverview, policy: AccountPolicy | None, asked: Asked, daily: _Daily, formats: Formats, *, number: int
+    asked: Asked,
+    daily: _Daily,
+    line: AccountOverview | WorkspaceLine | None,
+    thresholds: tuple[Threshold, ...],
+    formats: Formats,
+    *,
+    name: str,
 ) -> Course:
-    """Return the days of the month up to the last that any bill tells of, and their chart."""
-    period, texts = asked.period, formats.texts
+    """Return the days of the month up to the last that any bill tells of, and their chart; `line`: whose budget it is."""
+    account, period, texts = asked.account, asked.period, formats.texts
     spent = exact_sums((key, amount) for days in daily.values() for key, amount in days.items() if key[0] in period)
     sizes = exact_sums((category, amount) for (_, category), amount in spent.items())
     categories = tuple(sorted(sizes, key=lambda one: -sizes[one]))
-    known = _known_days(line, asked, max((day for day, _ in spent), default=date.min))
+    known = _known_days(asked, max((day for day, _ in spent), default=date.min))
     parts = [[spent.get((day, category), Decimal(0)) for category in categories] for day in known]
     days, total = [], Decimal(0)
     for day, amounts in zip(known, parts, strict=True):
         total = EXACT.add(total, cost := exact_sum(amounts))
-        days.append(Day(day, Money(cost, line.currency), Money(total, line.currency)))
-    levels = [(level.label, level.at, "") for level in levels_of(policy.thresholds, policy.budget)] if policy else []
-    likely = line.forecast
-    name = line.name or line.account
+        days.append(Day(day, Money(cost, account.currency), Money(total, account.currency)))
+    budget = line.budget.amount if line and line.budget else None
+    levels = [(level.label, level.at) for level in levels_of(thresholds, budget)]
+    likely = line.forecast if line else None
     chart = MonthChart(
-        title=f"{texts['cumulative']}: {name}, {formats.month(period)}, {line.currency}",
+        title=f"{texts['cumulative']}, {formats.month(period)}, {account.currency}",
         description=texts["chart_text"].format(spend=days[-1].total if days else "–", day=days[-1].day if days else "–"),
         days=period.days,
         daily=parts,
-        levels=levels or ([("100%", line.budget.amount, "")] if line.budget else []),
+        levels=levels or ([("100%", budget)] if budget else []),
         band=(likely.low.amount, likely.likely.amount, likely.high.amount) if likely else None,
     )
-    return Course(tuple(days), categories, chart.svg(f"chart-{number}"))
+    return Course(tuple(days), categories, chart.svg(name))
 
 
-def _known_days(line: AccountOverview, asked: Asked, charged: date) -> list[date]:
+def _known_days(asked: Asked, charged: date) -> list[date]:
     """Return the days of the month that bills tell of: what comes after the last one is not zero but unknown."""
-    if line.data_until is None:
+    if (until := asked.account.data_until) is None:
         return []
     # Data reach to the end of a day: the moment after it belongs to the next one.
-    last = max(charged, (line.data_until - timedelta(microseconds=1)).astimezone(asked.reader.settings.zone).date())
+    last = max(charged, (until - timedelta(microseconds=1)).astimezone(asked.reader.settings.zone).date())
     first = asked.period.first_day
     return [first + timedelta(days=number) for number in range(asked.period.days) if first + timedelta(days=number) <= last]
 

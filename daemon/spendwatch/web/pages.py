@@ -1,30 +1,49 @@
-"""The pages that people read."""
+"""The pages that people read, and what they change on them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from glob import escape
+from http import HTTPStatus
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from spendwatch.channels.language import Language
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.alert import Alert
+from spendwatch.domain.notification import DeliveryId, DeliveryState
+from spendwatch.domain.period import open_periods, parse_duration
+from spendwatch.domain.scope import BudgetScope, Dimension
 from spendwatch.jobs.matters import MatterLine
+from spendwatch.jobs.overview import AccountOverview, BudgetLine
+from spendwatch.jobs.spend_report import told_by_several
+from spendwatch.views import changes
+from spendwatch.views.explanation import explained, figures, heading, held_text, troubles, without_deliveries
+from spendwatch.views.listings import ListedAlerts
+from spendwatch.views.policy import policy_json, watched_by
 from spendwatch.web import parameters
 from spendwatch.web.charts import meter, share_bar
 from spendwatch.web.formats import Formats
-from spendwatch.web.overview import account_views
-from spendwatch.web.parameters import query_of
+from spendwatch.web.forms import form_of
+from spendwatch.web.guard import Guard
+from spendwatch.web.overview import TOPS, Asked, account_views, course_of
+from spendwatch.web.parameters import Parameter, Query, query_of
 from spendwatch.web.reading import Reader
-from spendwatch.web.rendering import language_of, page, texts
+from spendwatch.web.rendering import language_of, render, respond, texts
 
-_LANG = parameters.Parameter("lang", str, {}, "")
+_LANG, _ACCOUNT, _ID = (Parameter(name, str, {}, "") for name in ("lang", "account", "id"))
 _LATEST = 3
 _ROWS = (30, 1000)
 """So many workspaces are shown at first, and so many at all."""
+_REFUSED_FOR = timedelta(days=92)
+_LONGEST_COMMENT = 300
+_SETTLED = frozenset({DeliveryState.DELIVERED, DeliveryState.CANCELLED})
+_Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +54,42 @@ class Pages:
 
     def routes(self) -> list[BaseRoute]:
         """Return their addresses."""
-        return [Route("/", self.overview)]
+        listed = (parameters.LIMIT, parameters.OFFSET)
+        month = (parameters.MONTH, _ACCOUNT, _ID)
+        return [
+            self._shown("/", "overview", self._overview, parameters.MONTH, parameters.EVERYTHING),
+            self._shown("/workspace", "part", lambda *asked: self._part("workspace", *asked), *month),
+            self._shown("/key", "part", lambda *asked: self._part("api_key", *asked), *month),
+            self._shown("/alerts", "alerts", self._alerts, parameters.EVERYTHING, *listed),
+            self._shown("/alerts/{alert}", "alert", self._alert),
+            self._shown("/bills", "bills", self._bills, *listed),
+            self._shown("/deliveries", "deliveries", self._deliveries, parameters.STATE, *listed),
+            self._shown("/settings", "settings", self._settings),
+            Route("/alerts/{alert}/{what}", self.change_alert, methods=["POST"]),
+            Route("/deliveries/{delivery}/retry", self.retry, methods=["POST"]),
+        ]
 
-    async def overview(self, request: Request) -> Response:
-        """Show how much, where it goes, whether we are about to be cut off, and whether to trust the page."""
-        query = query_of(request.query_params, (parameters.MONTH, parameters.EVERYTHING, _LANG))
-        month, rows = query["month"], _ROWS[query["all"]]
-        return await self._page(request, "overview.html.j2", lambda formats: self._overview(month, formats, rows))
+    def _shown(
+        self, path: str, template: str, values: Callable[[Request, Query, Formats], _Values], *known: Parameter
+    ) -> BaseRoute:
+        async def show(request: Request) -> Response:
+            query, language = query_of(request.query_params, (*known, _LANG)), language_of(request)
+            formats = Formats(language, self.reader.settings.zone, texts(language))
+            # One overview for all: it has no form in it.
+            place = (request.url.query, language) if path == "/" else None
 
-    def _overview(self, month: BillingPeriod | None, formats: Formats, rows: int) -> Mapping[str, Any]:
+            def make() -> str:
+                shown = {"f": formats, "meter": meter, "share_bar": share_bar, "query": query.values}
+                return render(request, f"{template}.html.j2", **shown, **values(request, query, formats))
+
+            return respond(request, await self.reader.read(lambda: self.reader.once_a_minute(place, make)))
+
+        return Route(path, show)
+
+    def _overview(self, _: Request, query: Query, formats: Formats) -> _Values:
+        """Return how much, where it goes, whether we are about to be cut off, and whether to trust the page."""
         reader = self.reader
-        overview, running = reader.overview(month)
+        overview, running = reader.overview(query["month"])
         known = sorted({period for periods in reader.store.ledger.periods().values() for period in periods} | {overview.period})
         place = known.index(overview.period)
         with reader.store.ledger.snapshot():
@@ -54,12 +98,11 @@ class Pages:
             "overview": overview,
             "running": running,
             "views": views,
-            "rows": rows,
+            "rows": _ROWS[query["all"]],
             "matters": [(line, self._matter_text(line, formats)) for line in overview.matters],
             "before": known[place - 1] if place else None,
             "after": known[place + 1] if place + 1 < len(known) else None,
             "latest": reader.store.ledger.statements(_LATEST),
-            "held": len(overview.held),
         }
 
     def _matter_text(self, line: MatterLine, formats: Formats) -> str:
@@ -69,8 +112,149 @@ class Pages:
         said = [one for alert in line.alerts for one in self.reader.store.book.notifications_of(alert.id)]
         return formats.said(max(said, key=lambda one: one.created_at)) if said else line.text
 
-    async def _page(self, request: Request, template: str, values: Any) -> Response:  # noqa: ANN401 -- a function of the formats
-        language = language_of(request)
-        formats = Formats(language, self.reader.settings.zone, texts(language))
-        found = await self.reader.read(lambda: values(formats))
-        return page(request, template, f=formats, meter=meter, share_bar=share_bar, **found)
+    def _part(self, column: str, _: Request, query: Query, formats: Formats) -> _Values:
+        """Return how a workspace or a key goes."""
+        overview, _running = self.reader.overview(query["month"])
+        account = next((one for one in overview.accounts if one.account == query["account"]), None)
+        if account is None or query["id"] is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such account")
+        is_workspace, value = column == Dimension.WORKSPACE, query["id"]
+        line = next((one for one in account.workspaces if is_workspace and one.workspace == value), None)
+        policy = next((one for one in self.reader.settings.policies.workspaces if line and one.workspace == value), None)
+        asked = Asked(self.reader, overview.period, account, (("account", escape(account.account)), (column, escape(value))))
+        with self.reader.store.ledger.snapshot():
+            total = asked.by(column).totals.get(account.currency)
+            course = course_of(asked, asked.daily(), line, policy.thresholds if policy else (), formats, name="chart")
+            tops = list(asked.tops([one for one in (Dimension.WORKSPACE, *TOPS) if one != column]))
+        if total is None and line is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "nothing was charged for it in that month")
+        return {
+            "overview": overview,
+            "account": account,
+            "column": column,
+            "value": value,
+            "name": (line.name if line else "") or self.reader.settings.policies.names.of(Dimension(column), value),
+            "line": line,
+            "total": total,
+            "course": course,
+            "tops": tops,
+            "budgets": line.budgets if line else tuple(_of_key(account, value)),
+            "matters": [
+                (one, self._matter_text(one, formats)) for one in overview.matters if _is_about(one, account, column, value)
+            ],
+        }
+
+    def _alerts(self, _: Request, query: Query, __: Formats) -> _Values:
+        listed = ListedAlerts.of(self.reader.store, self.reader.now(), everything=query["all"])
+        return {"listed": listed, **_paged(listed.alerts[query["offset"] :], query)}
+
+    def _found(self, request: Request) -> Alert:
+        found = self.reader.store.book.find(request.path_params["alert"])
+        if len(found) != 1:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such alert")
+        return found[0]
+
+    def _alert(self, request: Request, _: Query, formats: Formats) -> _Values:
+        """Return what `explain` shows."""
+        store, settings, alert = self.reader.store, self.reader.settings, self._found(request)
+        found = explained(alert, store, settings, self.reader.now())
+        then, now = dict(figures(found.told, settings)) if found.told else {}, dict(figures(found.now, settings))
+        return {
+            "alert": alert,
+            "found": found,
+            "text": formats.said(found.decision) if found.decision and formats.language is Language.ZH else alert.summary,
+            "heading": list(heading(found, settings)),
+            "figures": [(name, then.get(name, "–"), now.get(name, "–")) for name in dict.fromkeys((*then, *now))],
+            "troubles": list(troubles(found.told, found.now)),
+            "told": store.book.notifications_of(alert.id),
+            "held": [held_text(row, settings) for row in found.held],
+            "without": "" if found.deliveries or found.held else without_deliveries(found),
+        }
+
+    def _bills(self, _: Request, query: Query, __: Formats) -> _Values:
+        """Return statements, what was refused, the series of the open months, and what the provider's totals say."""
+        reader, now = self.reader, self.reader.now()
+        ledger, policies = reader.store.ledger, reader.settings.policies
+        months = open_periods(now, reader.settings.zone, final_on=policies.month_final_on)
+        return {
+            "refusals": tuple(reversed(ledger.rejections(now - _REFUSED_FOR))),
+            "series": list(told_by_several(ledger, policies.products, months)),
+            "checks": [check for month in months for check in ledger.checks(month)],
+            **_paged(ledger.statements(_end(query))[query["offset"] :], query),
+        }
+
+    def _deliveries(self, _: Request, query: Query, __: Formats) -> _Values:
+        states = (query["state"],) if query["state"] else None
+        found = self.reader.store.outbox.listing(states=states, limit=_end(query))[query["offset"] :]
+        return {"states": list(DeliveryState), **_paged(found, query)}
+
+    def _settings(self, _: Request, __: Query, ___: Formats) -> _Values:
+        settings = self.reader.settings
+        return {"policy": policy_json(settings, watched_by(settings.policies, self.reader.store.ledger.names_seen()))}
+
+    async def change_alert(self, request: Request) -> Response:
+        """Acknowledge an alert, take that back, or hold the messages of its like for a while."""
+        form, reader, who, now = await _own_form(request), self.reader, request.state.user, self.reader.now()
+        text = form.get("for", "")
+        comment = form.get("comment", "")[:_LONGEST_COMMENT]
+
+        def change() -> None:
+            alert, lasts = self._found(request), parse_duration(text) if text else None
+            match request.path_params["what"]:
+                case "ack":
+                    changes.acknowledge(
+                        reader.store, [alert], reader.settings.zone, who=who, now=now, lasts=lasts, comment=comment
+                    )
+                case "unack":
+                    changes.take_back(reader.store, [alert], who, now)
+                case "silence" if lasts:
+                    changes.silence_like(reader.store, alert, who=who, now=now, lasts=lasts, comment=comment)
+                case _:
+                    raise HTTPException(HTTPStatus.NOT_FOUND, "nothing like that can be done with an alert")
+
+        await reader.change(change)
+        return RedirectResponse(f"/alerts/{request.path_params['alert']}", HTTPStatus.SEE_OTHER)
+
+    async def retry(self, request: Request) -> Response:
+        """Send a delivery again now."""
+        await _own_form(request)
+        reader, which, now = self.reader, DeliveryId(request.path_params["delivery"]), self.reader.now()
+
+        def change() -> None:
+            if (state := changes.retry(reader.store, reader.settings, which, now).state) in _SETTLED:
+                msg = f"it is {state.value}: only a waiting or dead delivery can be retried"
+                raise ValueError(msg)
+
+        await reader.change(change)
+        return RedirectResponse("/deliveries", HTTPStatus.SEE_OTHER)
+
+
+async def _own_form(request: Request) -> Mapping[str, str]:
+    """Return the fields of a form that stood on a page of ours."""
+    form, guard = await form_of(request), request.state.guard
+    assert isinstance(guard, Guard)  # noqa: S101 -- nothing comes past it
+    if not guard.is_own_form(request.state.user, form.get("form_token", "")):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "this form is too old, or none of ours: open the page again")
+    return form
+
+
+def _end(query: Query) -> int:
+    return int(query["offset"]) + int(query["limit"]) + 1
+
+
+def _paged(found: Any, query: Query) -> _Values:  # noqa: ANN401 -- a sequence of whatever is listed
+    """Return a page of a list, and where the next one begins."""
+    limit, offset = query["limit"], query["offset"]
+    return {"items": found[:limit], "next": offset + limit if len(found) > limit else None, "previous": max(0, offset - limit)}
+
+
+def _of_key(account: AccountOverview, key: str) -> Iterator[BudgetLine]:
+    lines = (*account.budgets, *(one for line in account.workspaces for one in line.budgets))
+    return (one for one in lines if one.scope.value == key)
+
+
+def _is_about(line: MatterLine, account: AccountOverview, column: str, value: str) -> bool:
+    scope = line.alerts[0].key.scope
+    if not isinstance(scope, BudgetScope) or scope.account != account.account:
+        return False
+    return scope.workspace == value if column == Dimension.WORKSPACE else scope.value == value

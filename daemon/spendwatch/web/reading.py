@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
 
@@ -24,6 +24,7 @@ from spendwatch.views.status import looked, running_of
 
 T = TypeVar("T")
 _THREADS = 2
+_MOST_KEPT = 20
 
 
 class Reader:
@@ -33,8 +34,10 @@ class Reader:
         """Read what that daemon works with."""
         self._app = app
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="web")
-        self._looking = threading.Lock()
+        self._looking, self._making = threading.Lock(), threading.Lock()
         self._insight = Insight()
+        self._kept: dict[Hashable, tuple[object, Any]] = {}
+        self._changes = 0
 
     @property
     def settings(self) -> Settings:
@@ -56,6 +59,34 @@ class Reader:
             return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
         except LedgerUnavailableError as error:
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
+
+    async def change(self, change: Callable[[], object]) -> None:
+        """Change something; what cannot be done is said."""
+        try:
+            await self.read(change)
+        except ValueError as error:
+            raise HTTPException(HTTPStatus.CONFLICT, str(error)) from None
+        finally:
+            self._changes += 1
+
+    def once_a_minute(self, place: Hashable, make: Callable[[], T]) -> T:
+        """Return what is made, or was made in this minute of the same bills and settings; of no place, always what is made."""
+        if place is None:
+            return make()
+        minute = self.now().replace(second=0, microsecond=0)
+        ground = (self.store.ledger.revision(), minute, self._changes, id(self.settings))
+        ground_before, kept = self._kept.get(place, (None, None))
+        if ground_before != ground:
+            if kept is not None and self._making.locked():
+                found: T = kept
+                return found
+            with self._making:
+                kept = make()
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            self._kept[place] = ground, kept
+        made: T = kept
+        return made
 
     def overview(self, month: BillingPeriod | None = None) -> tuple[Overview, Running]:
         """Return the overview of a month, by default the current one, and whether the daemon runs."""

@@ -19,6 +19,7 @@ from spendwatch.channels.language import Language
 from spendwatch.web.guard import Guard
 
 _LANGUAGE_COOKIE = "spendwatch_language"
+_OTHER = {Language.EN: "zh", Language.ZH: "en"}
 _TYPES = {"css": "text/css", "js": "text/javascript"}
 
 
@@ -38,26 +39,30 @@ def language_of(request: Request) -> Language:
     return Language.ZH if wished.startswith("zh") else Language.EN
 
 
-def page(request: Request, template: str, status: int = 200, **values: object) -> Response:
+def render(request: Request, template: str, **values: object) -> str:
     """Return a page in the language of the request."""
     guard: Guard = request.state.guard
     language, user = language_of(request), request.state.user
-    html = (
+    return (
         _environment()
         .get_template(template)
         .render(
             **values,
             t=texts(language),
             language=language.value,
-            user=user,
             form_token=guard.form_token(user),
             static=static_names(),
             path=request.url.path,
+            switch=str(request.url.include_query_params(lang=_OTHER[language]).query),
         )
     )
+
+
+def respond(request: Request, html: str, status: int = 200) -> Response:
+    """Return the answer with a page; a language that was asked for is remembered."""
     response = HTMLResponse(html, status)
     if request.query_params.get("lang") in set(Language):
-        response.set_cookie(_LANGUAGE_COOKIE, language.value, max_age=31_536_000, httponly=True, samesite="strict")
+        response.set_cookie(_LANGUAGE_COOKIE, language_of(request).value, max_age=31_536_000, httponly=True, samesite="strict")
     return response
 
 

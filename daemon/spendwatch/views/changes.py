@@ -1,0 +1,98 @@
+"""What people change by hand, from a command or from the page: acknowledgements, silences, deliveries to be sent again."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta, tzinfo
+
+from spendwatch.domain.alert import Acknowledgement, Alert
+from spendwatch.domain.errors import LedgerUnavailableError
+from spendwatch.domain.notification import Delivery, DeliveryId, DeliveryState
+from spendwatch.domain.routing import Silence
+from spendwatch.domain.scope import BudgetScope
+from spendwatch.settings import Settings
+from spendwatch.state import Store
+from spendwatch.store.audit import AuditEntry
+from spendwatch.views.moments import when
+
+LONGEST_SILENCE = timedelta(days=90)
+
+
+def acknowledge(
+    store: Store, alerts: Sequence[Alert], zone: tzinfo, *, who: str, now: datetime, lasts: timedelta | None, comment: str
+) -> str:
+    """Note that somebody takes care of these alerts; return until when. `ValueError` where one of them has ended."""
+    if over := next((one for one in alerts if one.resolved_at), None):
+        msg = f"{over.id[:8]} ended {when(over.resolved_at, zone)}: there is nothing to acknowledge"
+        raise ValueError(msg)
+    end = now + lasts if lasts else None
+    until = f"until {when(end, zone)}" if end else "until it ends"
+    detail = f"{until}: {comment}" if comment else until
+    said = [Acknowledgement(one.id, who, now, end, comment) for one in alerts]
+    store.book.acknowledge(said, [entry("acknowledge", one, detail, who, now) for one in alerts])
+    return until
+
+
+def take_back(store: Store, alerts: Sequence[Alert], who: str, now: datetime) -> None:
+    """End the acknowledgements of what these alerts are about. `ValueError` where one is not acknowledged."""
+    known = {alert.id: alert.key.matter for alert in store.book.known()}
+    matters = {alert.key.matter for alert in alerts}
+    ids = [one.alert for one in store.book.acknowledgements() if known.get(one.alert) in matters]
+    acknowledged = {known[one] for one in ids}
+    if free := next((alert for alert in alerts if alert.key.matter not in acknowledged), None):
+        msg = f"{free.id[:8]} is not acknowledged; see `spendwatch ack --list`"
+        raise ValueError(msg)
+    store.book.take_back(ids, [entry("end acknowledgement", one, "", who, now) for one in alerts])
+
+
+def entry(action: str, alert: Alert, detail: str, who: str, now: datetime) -> AuditEntry:
+    """Return what the audit list says of it."""
+    return AuditEntry(now, who, action, f"{alert.id[:8]} {alert.summary}", detail)
+
+
+def silence_like(store: Store, alert: Alert, *, who: str, now: datetime, lasts: timedelta, comment: str) -> Silence:
+    """Hold the messages of alerts of the same rule about the same workspace or account for a while."""
+    scope = alert.key.scope
+    workspace = scope.workspace if isinstance(scope, BudgetScope) else None
+    one = Silence(
+        id=new_silence_id(),
+        created_at=now,
+        ends_at=now + min(lasts, LONGEST_SILENCE),
+        author=who,
+        comment=comment,
+        rule=alert.key.rule.type,
+        account=scope.account,
+        workspace=workspace or "",
+        tags=(),
+        severity="",
+    )
+    store.book.add_silence(one)
+    return one
+
+
+def new_silence_id() -> str:
+    """Return a name for a silence that no other has."""
+    return uuid.uuid4().hex[:8]
+
+
+def retry(store: Store, settings: Settings, which: DeliveryId, now: datetime) -> Delivery:
+    """Send a delivery again now, even if it is dead; return it as it is then. `ValueError` where its channel is gone."""
+    (found,) = store.outbox.find(which)
+    if found.channel not in settings.channels:
+        msg = f"{found.id} cannot be sent: the configuration has no channel {found.channel!r}"
+        raise ValueError(msg)
+    if found.state is DeliveryState.ATTEMPTING:
+        take_up(store)
+    (requeued,) = store.outbox.requeue(found.id, now=now)
+    if requeued.state is DeliveryState.PENDING:
+        store.health.retry_channels([found.channel])
+    return requeued
+
+
+def take_up(store: Store) -> None:
+    """Make abandoned deliveries pending again, unless a daemon runs, which knows what it is sending."""
+    with suppress(LedgerUnavailableError):
+        store.database.lock_for_life()
+        store.outbox.take_up()
