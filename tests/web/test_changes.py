@@ -105,3 +105,19 @@ def test_nothing_changes_without_our_own_form_nor_by_a_link(house: WebHouse) -> 
         assert client.post(f"{path}/delete", data=right).status_code == 404
         assert client.post("/alerts/zzzz/ack", data=right).status_code == 404
     assert alert_of(house, "balance.low")["acknowledged"] is None
+
+
+def test_messages_link_to_the_page_of_the_alert_where_it_has_a_public_address(
+    tmp_path_factory: pytest.TempPathFactory, shared_reader: ReadingProcess
+) -> None:
+    with HttpSink() as hook:
+        home = MonthHome(tmp_path_factory.mktemp("links"), hook=hook)
+        furnish(home)
+        with web_house(home, shared_reader, ", public_url: 'https://spend.example.com/'") as found:
+            play(found)
+            asyncio.run(found.month.app.deliver(HOOK))
+        said = home.calls()
+    known = {one["id"] for one in home.json("alerts", "--all")["alerts"]}
+    links = [one["data"]["links"]["alert"] for one in said]
+    assert links
+    assert {link.removeprefix("https://spend.example.com/alerts/") for link in links} <= known

@@ -195,7 +195,7 @@ def test_every_page_fits_every_width_reaches_nothing_else_and_can_be_read_by_all
     scene: WebHouse, browser: Browser, name: str, language: Language
 ) -> None:
     ARTEFACTS.mkdir(exist_ok=True)
-    place = PAGES[name].replace("ALERT", scene.get("/api/v1/alerts").json()["alerts"][0]["id"])
+    place = PAGES[name].replace("ALERT", scene.get("/api/v1/status").json()["matters"][0]["alerts"][0])
     url = f"{scene.url}{place}{'&' if '?' in place else '?'}lang={language}"
     for is_dark in (False, True):
         for width in WIDTHS:

@@ -519,7 +519,7 @@ CHINESE = Phrases(
     before_settlement="现金余额是{settled_month}视为已结清（{settled_amount}，自 {settled_since} 起）之前的。"
     "如果该笔费用尚未从中扣除，此处的可用额度偏高：请将 `cash` 更新为结算之后的余额。",
     settle="结清方式：在“费用与成本”页面充值，被暂停的服务随后恢复。",
-    links={Page.BILL_DETAILS: "账单详情", Page.RECHARGE: "充值", Page.API_KEYS: "API Key 管理"},
+    links={Page.ALERT: "查看此告警", Page.BILL_DETAILS: "账单详情", Page.RECHARGE: "充值", Page.API_KEYS: "API Key 管理"},
     advice="如何停止产生费用",
     what_to_do="可以怎么做",
     advice_first="请先检查 {who}：限制或停止其用量。",

@@ -528,7 +528,12 @@ ENGLISH = Phrases(
     before_settlement="The cash is from before {settled_month} counted as settled ({settled_amount}, since {settled_since}). "
     "If that payment is not deducted from it yet, this balance is too high: update `cash` to the balance after the settlement.",
     settle="To settle: recharge on the provider's Expenses and Costs page; suspended services are then restored.",
-    links={Page.BILL_DETAILS: "Bill details", Page.RECHARGE: "Recharge", Page.API_KEYS: "API keys"},
+    links={
+        Page.ALERT: "This alert on the page",
+        Page.BILL_DETAILS: "Bill details",
+        Page.RECHARGE: "Recharge",
+        Page.API_KEYS: "API keys",
+    },
     advice="How to stop the cost",
     what_to_do="What you can do",
     advice_first="Begin with {who}: limit or stop what makes most of the spend.",

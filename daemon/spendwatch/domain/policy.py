@@ -37,8 +37,9 @@ class Site(StrEnum):
 
 
 class Page(StrEnum):
-    """A page of the provider's console that messages link to."""
+    """A page that messages link to: of the provider's console, and our own of the alert."""
 
+    ALERT = "alert"
     BILL_DETAILS = "bill_details"
     RECHARGE = "recharge"
     API_KEYS = "api_keys"
@@ -287,6 +288,8 @@ class Policies:
     month_final_on: int
     names: Names = NO_NAMES
     links: Mapping[Site, Mapping[Page, str]] = field(default_factory=dict)
+    public_url: str = ""
+    """Where people reach our own page; empty where they do not."""
     """The addresses of the console's pages; what is left out is not linked to."""
     operators_remind: timedelta | None = None
     """How often operators are reminded; None: of what is failing daily, of the rest never."""

@@ -64,8 +64,10 @@ def enriched(
         elif rule.is_about_balance and one.state is AlertState.FIRING:
             found["exposure"] = view.exposure(scope.account, fresh.now.astimezone(zone).date())
             found |= _spending(scope.account, of_balance, policies, month)
-        if one.state is AlertState.FIRING and (wanted := _linked(rule)) and (known := pages.get(scope.account)):
-            found["links"] = tuple((page, known[page]) for page in wanted if page in known)
+        wanted, known = _linked(rule) if one.state is AlertState.FIRING else (), pages.get(scope.account, {})
+        own = ((Page.ALERT, f"{policies.public_url}/alerts/{one.alert}"),) if policies.public_url else ()
+        if links := (*own, *((page, known[page]) for page in wanted if page in known)):
+            found["links"] = links
         return one.with_figures(**found) if found else one
 
     return tuple(map(in_full, said))

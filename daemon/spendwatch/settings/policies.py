@@ -76,13 +76,14 @@ def policies(daemon: DaemonFile, workspaces: Iterable[WorkspacePolicy]) -> Polic
         month_final_on=daemon.month_final_on,
         names=Names(names),
         links={site: _links(getattr(daemon.links, site.value)) for site in Site},
+        public_url=(daemon.web.public_url or "") if daemon.web else "",
         operators_remind=daemon.operators.remind or defaults.remind,
         operators_escalate=_escalation(daemon.operators.escalate, defaults.escalate),
     )
 
 
 def _links(part: ChinaLinks | InternationalLinks) -> Mapping[Page, str]:
-    said = ((page, getattr(part, page.value)) for page in Page)
+    said = ((page, getattr(part, page.value)) for page in Page if page is not Page.ALERT)
     return {page: address for page, address in said if address != NO_LINK}
 
 

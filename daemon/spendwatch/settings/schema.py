@@ -369,7 +369,11 @@ class LinksPart(Closed):
 
 
 def _links(value: object) -> object:
-    return {site.value: {page.value: NO_LINK for page in Page} for site in Site} if value == NO_LINK else value
+    return (
+        {site.value: {page.value: NO_LINK for page in Page if page is not Page.ALERT} for site in Site}
+        if value == NO_LINK
+        else value
+    )
 
 
 class HeartbeatPart(Connection):

@@ -52,11 +52,11 @@ def entry(action: str, alert: Alert, detail: str, who: str, now: datetime) -> Au
     return AuditEntry(now, who, action, f"{alert.id[:8]} {alert.summary}", detail)
 
 
-def silence_like(store: Store, alert: Alert, *, who: str, now: datetime, lasts: timedelta, comment: str) -> Silence:
-    """Hold the messages of alerts of the same rule about the same workspace or account for a while."""
+def silence_like(alert: Alert, *, who: str, now: datetime, lasts: timedelta, comment: str) -> Silence:
+    """Return what holds the messages of alerts of the same rule about the same workspace or account for a while."""
     scope = alert.key.scope
     workspace = scope.workspace if isinstance(scope, BudgetScope) else None
-    one = Silence(
+    return Silence(
         id=new_silence_id(),
         created_at=now,
         ends_at=now + min(lasts, LONGEST_SILENCE),
@@ -68,8 +68,6 @@ def silence_like(store: Store, alert: Alert, *, who: str, now: datetime, lasts: 
         tags=(),
         severity="",
     )
-    store.book.add_silence(one)
-    return one
 
 
 def new_silence_id() -> str:

@@ -168,6 +168,7 @@ class Pages:
             "troubles": list(troubles(found.told, found.now)),
             "told": store.book.notifications_of(alert.id),
             "held": [held_text(row, settings) for row in found.held],
+            "holds": changes.silence_like(alert, who="", now=alert.since, lasts=timedelta(hours=1), comment="").matchers,
             "without": "" if found.deliveries or found.held else without_deliveries(found),
         }
 
@@ -208,7 +209,7 @@ class Pages:
                 case "unack":
                     changes.take_back(reader.store, [alert], who, now)
                 case "silence" if lasts:
-                    changes.silence_like(reader.store, alert, who=who, now=now, lasts=lasts, comment=comment)
+                    reader.store.book.add_silence(changes.silence_like(alert, who=who, now=now, lasts=lasts, comment=comment))
                 case _:
                     raise HTTPException(HTTPStatus.NOT_FOUND, "nothing like that can be done with an alert")
 
