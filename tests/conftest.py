@@ -129,9 +129,9 @@ def database(place: str) -> Iterator[Database]:
     opened.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadingProcess]:
-    """One reading process for all tests of a file: it remembers nothing of a bill."""
+    """One reading process for all tests: it remembers nothing of a bill."""
     with ReadingProcess(tmp_path_factory.mktemp("reading")) as process:
         yield process
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from zoneinfo import ZoneInfo
 
 import loaded
@@ -32,6 +32,8 @@ ZONE = ZoneInfo("Asia/Shanghai")
 RESEARCH, TRAINING = "llm-demo0a1b2c3d4e", "llm-demo5f6a7b8c9d"
 _PATIENCE = 120
 """Seconds after which a command is killed."""
+_LONGEST = 3600
+"""The same of a daemon."""
 SECRET = "whsec_c3BlbmR3YXRjaCB0ZXN0IHNlY3JldCwgbm90IHNlY3JldA=="
 
 
@@ -45,17 +47,39 @@ def this_month() -> str:
     return today().strftime("%Y-%m")
 
 
-@dataclass(frozen=True, slots=True)
 class Begun:
-    """One command of the loaded program, at work."""
+    """One command of the loaded program, at work: as much of `Popen` as tests use."""
 
-    pid: int
-    _end: socket.socket
+    def __init__(self, end: socket.socket) -> None:
+        self.pid = int(end.recv(16))
+        self._end = end
+        self.returncode: int | None = None
 
-    def wait(self) -> int:
+    def poll(self) -> int | None:
+        """Return the exit code if it has ended."""
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
         """Wait for its end; return its exit code."""
-        with self._end:
-            return int(self._end.recv(16))
+        if self.returncode is None:
+            self._end.settimeout(timeout)
+            try:
+                self.returncode = int(self._end.recv(16))
+            except (TimeoutError, BlockingIOError) as error:
+                raise subprocess.TimeoutExpired(__name__, timeout or 0.0) from error
+            self._end.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it is still there."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill it."""
+        self.send_signal(signal.SIGKILL)
 
 
 class LoadedProgram:
@@ -83,15 +107,22 @@ class LoadedProgram:
         return subprocess.CompletedProcess(list(arguments), code, *said)
 
     def begin(
-        self, arguments: Sequence[str], environment: Mapping[str, str], out: int, errors: int, *, is_held: bool = False
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        out: int,
+        errors: int,
+        *,
+        is_held: bool = False,
+        seconds: int = _PATIENCE,
     ) -> Begun:
         """Begin one command. One that is held stops before it does anything, until it gets SIGCONT."""
-        request = {"arguments": arguments, "environment": environment, "folder": str(Path.cwd()), "seconds": _PATIENCE}
+        request = {"arguments": arguments, "environment": environment, "folder": str(Path.cwd()), "seconds": seconds}
         theirs, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             message = json.dumps(request | {"is_held": is_held}).encode()
             socket.send_fds(self._requests, [message], [out, errors, theirs.fileno()])
-        return Begun(int(ours.recv(16)), ours)
+        return Begun(ours)
 
     def close(self) -> None:
         self._requests.close()
@@ -233,8 +264,17 @@ class Home:
             assert time.monotonic() < deadline, "it did not happen in time"
             threading.Event().wait(0.05)
 
-    def start(self) -> Running:
-        return Running.of(self)
+    def run(self, log: IO[str], more: Mapping[str, str], *, anew: bool) -> subprocess.Popen[str] | Begun:
+        """Run the daemon, and let it write its log there."""
+        environment = {**self.env(), **more}
+        if anew:
+            return subprocess.Popen(self.command("run"), env=environment, stdout=log, stderr=log, text=True)
+        arguments = [self.clock, "--config", str(self.folder), "run"]
+        return loaded_program().begin(arguments, environment, log.fileno(), log.fileno(), seconds=_LONGEST)
+
+    def start(self, *, anew: bool = False) -> Running:
+        """Start the daemon: forked from the loaded program, or anew, as an operator does."""
+        return Running.of(self, anew=anew)
 
 
 @dataclass(slots=True)
@@ -271,12 +311,12 @@ class Running:
     """The daemon, running."""
 
     home: Home
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | Begun
     notify: socket.socket
     ready_after: float = 0.0
 
     @classmethod
-    def of(cls, home: Home) -> Running:
+    def of(cls, home: Home, *, anew: bool) -> Running:
         """Start the daemon and wait until it says that it is ready."""
         place = home.folder / "notify"
         place.unlink(missing_ok=True)
@@ -285,9 +325,7 @@ class Running:
         notify.settimeout(30)
         log = (home.folder / "daemon.log").open("a")
         started = time.monotonic()
-        process = subprocess.Popen(
-            home.command("run"), env={**home.env(), "NOTIFY_SOCKET": str(place)}, stdout=log, stderr=log, text=True
-        )
+        process = home.run(log, {"NOTIFY_SOCKET": str(place)}, anew=anew)
         log.close()
         running = cls(home, process, notify)
         running.wait_for("READY=1")

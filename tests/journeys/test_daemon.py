@@ -11,7 +11,7 @@ from home import Home, Running, lines_worth
 def test_the_daemon_says_ready_delivers_and_stops_cleanly(home: Home) -> None:
     home.furnish()
     home.watch(budget="100.00")
-    running = home.start()
+    running = home.start(anew=True)
     home.drop(lines_worth("60"))
     home.until(lambda: len(home.mails()) == 1 and len(home.calls()) == 1)
     stopping = time.monotonic()
@@ -23,7 +23,7 @@ def test_the_daemon_says_ready_delivers_and_stops_cleanly(home: Home) -> None:
 def test_the_watchdog_is_fed_by_progress(home: Home) -> None:
     home.furnish()
     home.environment["WATCHDOG_USEC"] = "2000000"
-    running = home.start()
+    running = home.start(anew=True)
     try:
         assert "WATCHDOG=1" in running.wait_for("WATCHDOG=1")
     finally:
@@ -32,7 +32,7 @@ def test_the_watchdog_is_fed_by_progress(home: Home) -> None:
 
 def test_a_second_daemon_on_the_same_state_is_refused_and_the_first_goes_on(home: Home) -> None:
     home.furnish()
-    running = home.start()
+    running = home.start(anew=True)
     try:
         refused = subprocess.run(home.command("run"), env=home.env(), capture_output=True, text=True, timeout=30, check=False)
         assert refused.returncode == 75
@@ -45,7 +45,7 @@ def test_a_second_daemon_on_the_same_state_is_refused_and_the_first_goes_on(home
 def test_a_reload_takes_what_is_right_and_keeps_the_last_good_policy_of_what_is_wrong(home: Home) -> None:
     home.furnish()
     policy = home.watch(budget="100.00")
-    running = home.start()
+    running = home.start(anew=True)
     try:
         policy.write_text(policy.read_text().replace("100.00", "hundred"))
         _reload(running)
@@ -73,7 +73,7 @@ def test_bills_are_looked_for_at_once_when_asked(home: Home) -> None:
     place = home.folder / "spendwatch.yaml"
     place.write_text(place.read_text().replace("poll: 1s", "poll: 1h"))
     home.watch(budget="100.00")
-    running = home.start()
+    running = home.start(anew=True)
     try:
         home.drop(lines_worth("60"))
         running.process.send_signal(signal.SIGUSR1)
@@ -98,7 +98,7 @@ def test_no_secret_stands_in_logs_state_or_command_line(home: Home) -> None:
     home.furnish()
     home.watch(budget="100.00")
     home.hook_answers(500)
-    running = home.start()
+    running = home.start(anew=True)
     home.drop(lines_worth("60"))
     home.until(lambda: len(home.requests()) >= 1)
     command_line = Path(f"/proc/{running.process.pid}/cmdline").read_bytes()
@@ -112,7 +112,7 @@ def test_no_secret_stands_in_logs_state_or_command_line(home: Home) -> None:
 def test_the_daemon_stays_small_and_never_loads_the_reader_library(home: Home) -> None:
     home.furnish()
     home.watch(budget="100.00")
-    running = home.start()
+    running = home.start(anew=True)
     try:
         home.drop(lines_worth("60"))
         home.until(lambda: len(home.calls()) == 1)

@@ -253,8 +253,8 @@ def test_a_dry_run_asks_nobody_changes_nothing_and_shows_what_was_fetched_before
     before = _everything_in(stage.home.folder / "var" / "sources")
     asked = len(stage.server.calls)
     shown = stage.home.call("once", "--dry-run").stdout
-    fetched = 2 if stage.day.day > 1 else 1
-    assert f"api: {fetched} files fetched and not recorded yet" in shown
+    fetched = "2 files" if stage.day.day > 1 else "1 file"
+    assert f"api: {fetched} fetched and not recorded yet" in shown
     assert "describeinstancebill (snapshot), account 1000000000000001" in shown
     assert len(stage.server.calls) == asked
     assert _everything_in(stage.home.folder / "var" / "sources") == before
