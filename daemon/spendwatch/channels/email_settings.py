@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from spendwatch.addresses import LOOPBACK, Network, Reach, address_in
 from spendwatch.channels.language import Language
 from spendwatch.channels.route_settings import Routed, TemplatesPart
-from spendwatch.connection import Connection, Way
+from spendwatch.connection import Connection
 from spendwatch.fields import Closed, PositiveDuration
 
 if TYPE_CHECKING:
@@ -134,11 +134,6 @@ class EmailConfig(Routed):
             msg = "username holds characters that cannot be sent"
             raise ValueError(msg)
         return self
-
-    @property
-    def way(self) -> Way:
-        """How access tokens are fetched."""
-        return self.auth.oauth2.way if self.auth else Way()
 
     @property
     def connects_to(self) -> int:

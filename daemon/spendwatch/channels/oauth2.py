@@ -8,17 +8,17 @@ import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
 from pydantic import SecretStr
 
 from spendwatch.channels.email_settings import OAuth2
+from spendwatch.channels.http_channel import HttpClient
 from spendwatch.domain.errors import ForbiddenAddressError, TemporaryDeliveryError, UnreachableError
-from spendwatch.request import Request, is_sendable
+from spendwatch.request import is_sendable
 
 _LIMIT = timedelta(seconds=30)
-_MOST_BYTES = 1 << 16
+_HEADERS = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
 _OK = 200
 _CREDENTIALS_REFUSED = frozenset({400, 401, 403})
 _USUAL = 3600
@@ -33,29 +33,10 @@ _ADVICE = {
 }
 
 
-class Answer(Protocol):
-    """What a token endpoint answered."""
-
-    @property
-    def status(self) -> int:
-        """The status code."""
-
-    @property
-    def body(self) -> bytes:
-        """All of it."""
-
-
-class Fetcher(Protocol):
-    """Fetches; judges addresses; raises `UnreachableError` and `ForbiddenAddressError`."""
-
-    async def fetch(self, request: Request) -> Answer:
-        """Return the whole answer, whatever its status."""
-
-
 class AccessTokens:
     """The tokens of one mailbox."""
 
-    def __init__(self, config: OAuth2, client: Fetcher, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, config: OAuth2, client: HttpClient, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Know where to ask; nothing is asked yet."""
         self._config = config
         self._client = client
@@ -79,18 +60,11 @@ class AccessTokens:
             "client_secret": _text(config.client_secret), "refresh_token": self._refresh_token, "scope": config.scope,
         }  # fmt: skip
         form |= {name: value for name, value in optional.items() if value}
-        request = Request(
-            url=config.token_url,
-            method="POST",
-            content=urlencode(form).encode(),
-            headers={"content-type": "application/x-www-form-urlencoded", "accept": "application/json"},
-            most_bytes=_MOST_BYTES,
-            deadline=_LIMIT,
-            silence=_LIMIT,
-        )
         asked = self._monotonic()
         try:
-            answer = await self._client.fetch(request)
+            answer = await self._client.post(
+                config.token_url, content=urlencode(form).encode(), headers=_HEADERS, deadline=_LIMIT
+            )
         except (UnreachableError, ForbiddenAddressError) as error:
             msg = f"no access token: {error}"
             raise TemporaryDeliveryError(msg, of_channel=True) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from spendwatch.addresses import Network
 from spendwatch.channels import chat_settings as chats
@@ -18,7 +18,7 @@ from spendwatch.channels.email import EmailChannel
 from spendwatch.channels.exec import ExecChannel
 from spendwatch.channels.feishu import FeishuChannel
 from spendwatch.channels.http_channel import HttpChannel, HttpClient
-from spendwatch.channels.oauth2 import AccessTokens, Fetcher
+from spendwatch.channels.oauth2 import AccessTokens
 from spendwatch.channels.pagerduty import PagerDutyChannel
 from spendwatch.channels.program_settings import AlertmanagerConfig, PagerDutyConfig
 from spendwatch.channels.programs import ProgramChannel
@@ -47,25 +47,21 @@ _PROGRAMS: Mapping[type[ProgramConfig], type[ProgramChannel[Any]]] = {
 }
 
 
-class Client(HttpClient, Fetcher, Protocol):
-    """Whatever channels ask of an HTTP client."""
-
-
 def open_channel(
     name: str,
     config: ChannelConfig,
     *,
-    clients: Callable[[Way], Client],
+    clients: Callable[[Way], HttpClient],
     zone: tzinfo,
     clock: Clock,
     allow_networks: Sequence[Network] = (),
 ) -> AnyChannel:
     """Return the channel that the settings describe; `allow_networks` may get mail without encryption if they say so."""
-    way = config.way if isinstance(config, Connection | EmailConfig) else Way()
+    way = config.way if isinstance(config, Connection) else Way()
     client = clients(way)
     match config:
         case EmailConfig():
-            tokens = AccessTokens(config.auth.oauth2, client) if config.auth else None
+            tokens = AccessTokens(config.auth.oauth2, clients(config.auth.oauth2.way)) if config.auth else None
             return EmailChannel(config, name, zone=zone, allow_networks=allow_networks, tokens=tokens)
         case WebhookConfig():
             return WebhookChannel(config, name, client, zone=zone, clock=clock)

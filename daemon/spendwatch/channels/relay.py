@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import socket
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import aiosmtplib
 
@@ -24,7 +23,6 @@ _CREDENTIALS_REFUSED = frozenset({454, 530, 534, 535, 538})
 _LOWEST_REFUSAL = 400
 _CLOSING = 421
 _PERMANENT = 500
-_QUIT_LIMIT = 5.0
 _CONNECT_LIMIT = 10.0
 """For one of several addresses."""
 _IDLE = 5.0
@@ -39,8 +37,8 @@ class _Session:
 
     client: aiosmtplib.SMTP
     transport: asyncio.BaseTransport | None = None
-    is_used: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when it is taken out of the idle ones."""
+    keeper: asyncio.Task[None] | None = None
+    """Closes it after a while without a mail."""
     is_amid: bool = False
     """Whether a mail was begun that the relay refused: the next one begins with a reset."""
 
@@ -57,14 +55,13 @@ class _Session:
         await self.client.mail(sender, options=options, timeout=limit)
 
     async def hang_up(self, *, politely: bool = False) -> None:
-        """Let go at once: a polite end of TLS would wait half a minute for a server that is gone."""
-        if politely:
-            with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
-                await self.client.quit(timeout=_QUIT_LIMIT)
-        self.client.close()
+        """Let go at once: a polite end of TLS would wait half a minute for a server that is gone. `politely`: with a word."""
         if isinstance(self.transport, asyncio.Transport):
+            if politely:
+                self.transport.write(b"QUIT\r\n")
             self.transport.abort()
-            await asyncio.sleep(0)
+        self.client.close()
+        await asyncio.sleep(0)
 
 
 class Relay:
@@ -84,7 +81,6 @@ class Relay:
         self._look_ups = look_ups or LookUps()
         self._tokens = tokens
         self._idle: list[_Session] = []
-        self._keepers: set[asyncio.Task[None]] = set()
         self._place = f"{config.host}:{config.connects_to}"
 
     async def hand_over(self, mail: bytes, *, sender: str, recipient: str) -> str:
@@ -129,53 +125,36 @@ class Relay:
         return f"{taken.code} {self._said(taken.message)}"
 
     async def _begun(self, mail: bytes, sender: str) -> _Session:
-        """Return a connection on which the mail is begun: an idle one, or a new one if that says no for whatever reason."""
-        while self._idle:
-            session = self._idle.pop()
-            session.is_used.set()
-            session.is_used = asyncio.Event()
+        """Return a connection on which the mail is begun. If an idle one says no, for whatever reason, a new one decides."""
+        while True:
+            is_new = not self._idle
+            session = await self._opened() if is_new else self._idle.pop()
+            if session.keeper:
+                session.keeper.cancel()
             try:
-                await session.begin(sender, len(mail), min(_AGAIN_LIMIT, self._limit))
-            except (aiosmtplib.SMTPException, OSError):
+                await session.begin(sender, len(mail), self._limit if is_new else min(_AGAIN_LIMIT, self._limit))
+            except BaseException as error:
                 await session.hang_up()
-            except BaseException:
-                await session.hang_up()
-                raise
+                if is_new or not isinstance(error, aiosmtplib.SMTPException | OSError):
+                    raise
             else:
                 return session
-        session = await self._opened()
-        try:
-            await session.begin(sender, len(mail), self._limit)
-        except BaseException:
-            await session.hang_up(politely=session.client.is_connected)
-            raise
-        return session
 
     async def _keep(self, session: _Session) -> None:
         """Have the connection ready for the next mail, for a while."""
-        if not session.client.is_connected:
+        if session.client.is_connected:
+            self._idle.append(session)
+            session.keeper = asyncio.create_task(self._close_later(session))
+        else:
             await session.hang_up()
-            return
-        self._idle.append(session)
-        keeper = asyncio.create_task(self._close_later(session, session.is_used))
-        self._keepers.add(keeper)
-        keeper.add_done_callback(self._keepers.discard)
 
-    async def _close_later(self, session: _Session, is_used: asyncio.Event) -> None:
+    async def _close_later(self, session: _Session) -> None:
         try:
-            async with asyncio.timeout(_IDLE):
-                await is_used.wait()
-        except TimeoutError:
-            if not is_used.is_set():
+            await asyncio.sleep(_IDLE)
+        finally:  # its time is over, or the loop ends; else another mail has it
+            if session in self._idle:
                 self._idle.remove(session)
                 await session.hang_up(politely=True)
-        except asyncio.CancelledError:  # the loop ends
-            if not is_used.is_set():
-                self._idle.remove(session)
-                if isinstance(session.transport, asyncio.Transport):
-                    session.transport.write(b"QUIT\r\n")
-                await session.hang_up()
-            raise
 
     @property
     def _limit(self) -> float:
