@@ -14,6 +14,7 @@ from endpoint_watch import LOOPBACK, NOW, StopWatch
 from oss_lies import BUCKET, KEY_ID, REGION, SECRET
 from scratch_memory import ScratchMemory
 from servers_oss import OssServer
+from spendwatch.acs3 import AccessKey
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.outgoing import Outgoing
@@ -21,7 +22,6 @@ from spendwatch.sources.download_store import DownloadStore
 from spendwatch.sources.oss.client import OssClient
 from spendwatch.sources.oss.settings import OssConfig
 from spendwatch.sources.oss.source import OssSource
-from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import Credentials, StaticCredentials
 from spendwatch.sources.trouble import EndpointError, Failure
 

@@ -17,6 +17,7 @@ from typing import Any
 from bss_lies import KEY_ID, SECRET
 from scratch_memory import ScratchMemory
 from servers_bss import ACCOUNT
+from spendwatch.acs3 import AccessKey
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId, BillFile, SourceName
@@ -25,7 +26,6 @@ from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.source import AlibabaSource
 from spendwatch.sources.download_store import DownloadStore
-from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import Credentials, StaticCredentials
 
 NOW = datetime(2026, 9, 5, 4, 0, tzinfo=UTC)

@@ -16,6 +16,7 @@ from billing_gateway import Call, Gateway, RefusedError
 from bss_lies import KEY_ID, SECRET
 from endpoint_watch import LOOPBACK, NOW, StopWatch
 from servers_bss import ACCOUNT, BssServer, an_item
+from spendwatch.acs3 import AccessKey, ApiRequest, signed
 from spendwatch.demo.requests import Request
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Site
@@ -23,7 +24,6 @@ from spendwatch.domain.statement import AccountId
 from spendwatch.outgoing import Outgoing
 from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.client import BssClient
-from spendwatch.sources.provider.acs3 import AccessKey, ApiRequest, signed
 from spendwatch.sources.provider.credentials import StaticCredentials
 
 pytestmark = pytest.mark.anyio

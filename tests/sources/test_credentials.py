@@ -21,8 +21,8 @@ from bss_lies import KEY_ID, SECRET, TOKEN
 from endpoint_watch import NOW, Endpoint, StopWatch
 from servers_bss import BssServer
 from servers_http import Fault, HttpSink, Reply
+from spendwatch.acs3 import AccessKey
 from spendwatch.outgoing import Outgoing
-from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import RefreshedCredentials, StaticCredentials, TemporaryCredentials, key_in
 from spendwatch.sources.provider.official_chain import OfficialChain
 from spendwatch.sources.provider.roles import MachineRole, ServiceAccountRole

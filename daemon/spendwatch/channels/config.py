@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, get_args
 
+from spendwatch.channels.apprise_settings import AppriseConfig
 from spendwatch.channels.chat_settings import ChatConfig, ChatSettings
 from spendwatch.channels.console_settings import ConsoleConfig
 from spendwatch.channels.email_settings import EmailConfig
 from spendwatch.channels.exec_settings import ExecConfig
 from spendwatch.channels.program_settings import AlertmanagerConfig, PagerDutyConfig, ProgramConfig
+from spendwatch.channels.sms_settings import SmsConfig
 from spendwatch.channels.webhook_settings import WebhookConfig
 from spendwatch.fields import ByKey
 
 __all__ = [
     "ROBOTS",
+    "AppriseConfig",
     "ChannelConfig",
     "ChatSettings",
     "ConsoleConfig",
@@ -24,9 +27,10 @@ __all__ = [
 ]
 
 ChannelConfig = Annotated[
-    EmailConfig | WebhookConfig | ExecConfig | AlertmanagerConfig | PagerDutyConfig | ConsoleConfig | ChatConfig,
+    EmailConfig | WebhookConfig | ConsoleConfig | ChatConfig | SmsConfig | AppriseConfig
+    | ExecConfig | AlertmanagerConfig | PagerDutyConfig,
     ByKey("type"),
-]
+]  # fmt: skip
 """`type` says which."""
 
 ROBOTS = frozenset(

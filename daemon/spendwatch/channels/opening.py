@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 from spendwatch.addresses import Network
 from spendwatch.channels import chat_settings as chats
 from spendwatch.channels.alertmanager import AlertmanagerChannel
+from spendwatch.channels.apprise import AppriseChannel
+from spendwatch.channels.apprise_settings import AppriseConfig
 from spendwatch.channels.chat import ChatChannel
 from spendwatch.channels.config import ChannelConfig, ConsoleConfig, EmailConfig, ExecConfig, ProgramConfig, WebhookConfig
 from spendwatch.channels.console import ConsoleChannel
@@ -23,6 +25,8 @@ from spendwatch.channels.pagerduty import PagerDutyChannel
 from spendwatch.channels.program_settings import AlertmanagerConfig, PagerDutyConfig
 from spendwatch.channels.programs import ProgramChannel
 from spendwatch.channels.slack import SlackChannel
+from spendwatch.channels.sms import SmsChannel
+from spendwatch.channels.sms_settings import SmsConfig
 from spendwatch.channels.teams import TeamsChannel
 from spendwatch.channels.telegram import TelegramChannel
 from spendwatch.channels.webhook import WebhookChannel
@@ -30,7 +34,7 @@ from spendwatch.channels.wecom import WeComChannel
 from spendwatch.connection import Connection, Way
 from spendwatch.domain.period import Clock
 
-AnyChannel: TypeAlias = EmailChannel | HttpChannel | ExecChannel | ConsoleChannel
+AnyChannel: TypeAlias = EmailChannel | HttpChannel | ExecChannel | AppriseChannel | ConsoleChannel
 
 _CHATS: Mapping[type[chats.ChatSettings], type[ChatChannel[Any]]] = {
     chats.DingTalkConfig: DingTalkChannel,
@@ -40,6 +44,7 @@ _CHATS: Mapping[type[chats.ChatSettings], type[ChatChannel[Any]]] = {
     chats.TeamsConfig: TeamsChannel,
     chats.DiscordConfig: DiscordChannel,
     chats.TelegramConfig: TelegramChannel,
+    SmsConfig: SmsChannel,
 }
 _PROGRAMS: Mapping[type[ProgramConfig], type[ProgramChannel[Any]]] = {
     AlertmanagerConfig: AlertmanagerChannel,
@@ -67,8 +72,12 @@ def open_channel(
             return WebhookChannel(config, name, client, zone=zone, clock=clock)
         case ProgramConfig():
             return _PROGRAMS[type(config)](config, name, client, zone=zone, clock=clock)
-        case ExecConfig():
-            return ExecChannel(config, name, zone=zone)
+        case ExecConfig() | AppriseConfig():
+            return (
+                ExecChannel(config, name, zone=zone)
+                if isinstance(config, ExecConfig)
+                else AppriseChannel(config, name, zone=zone)
+            )
         case ConsoleConfig():
             return ConsoleChannel(config, name, zone=zone)
         case chats.ChatSettings():

@@ -155,7 +155,7 @@ class _Resolver:
         if isinstance(config, WebhookConfig | ProgramConfig):
             self.note((*path, "url"), objection(config.url, self.said.allow_networks))
         if isinstance(config, ChatSettings) and config.address:
-            key = "server" if config.type == "telegram" else "url_file"
+            key = {"telegram": "server", "sms": "endpoint"}.get(config.type, "url_file")
             self.note((*path, key), objection(config.address, self.said.allow_networks))
         if config.type == "exec":
             config = config.model_copy(update={"command": (str(self.folder / config.command[0]), *config.command[1:])})

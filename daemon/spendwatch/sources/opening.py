@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import SecretStr
 
+from spendwatch.acs3 import AccessKey
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import Site
@@ -28,7 +29,6 @@ from spendwatch.sources.download_store import DownloadStore
 from spendwatch.sources.fetching import Attended, HttpClient
 from spendwatch.sources.folder.source import FolderSource
 from spendwatch.sources.memory import SourceMemory
-from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import (
     Credentials,
     LazyCredentials,

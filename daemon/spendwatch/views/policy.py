@@ -71,8 +71,10 @@ def reached_over(config: ChannelConfig) -> Sequence[str]:
             return (urlsplit(config.url).hostname or "",)
         case "exec":
             return (f"{shlex.join(config.command)}, run as user {_user()}",)
-        case "console":
-            return ("the daemon's own output",)
+        case "sms":
+            return tuple(config.by_target)
+        case "console" | "apprise":
+            return ("the daemon's own output" if config.type == "console" else "a service that apprise knows",)
         case _:
             return (urlsplit(config.address).hostname or "",)
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_gateway import signature_of, signed_names
-from spendwatch.sources.provider.acs3 import AccessKey, ApiRequest, canonical, signed
+from spendwatch.acs3 import AccessKey, ApiRequest, canonical, signed
 
 CAPTURE = Path(__file__).parents[2] / "data" / "endpoint" / "sdk_capture.jsonl"
 CAPTURED_SECRET = "test-secret/+="

@@ -16,13 +16,13 @@ from endpoint_watch import LOOPBACK, StopWatch
 from scratch_memory import ScratchMemory
 from servers_bss import ACCOUNT, BssServer, an_item
 from servers_http import HttpSink, Reply
+from spendwatch.acs3 import AccessKey
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import SourceName
 from spendwatch.outgoing import Outgoing
 from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.settings import AlibabaConfig
 from spendwatch.sources.opening import Recipe, SourceContext, open_api, open_credentials, open_source
-from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import Credentials
 from spendwatch.sources.provider.credentials_settings import Provider
 from spendwatch.sources.trouble import EndpointError, Failure

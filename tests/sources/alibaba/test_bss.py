@@ -20,6 +20,7 @@ from bss_lies import KEY_ID, SECRET, Lie
 from endpoint_watch import LOOPBACK, NOW, StopWatch
 from servers_bss import ACCOUNT, BssServer, an_item
 from servers_http import HttpSink, Reply
+from spendwatch.acs3 import AccessKey
 from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod
@@ -30,7 +31,6 @@ from spendwatch.outgoing import Outgoing
 from spendwatch.pacing import BackOff, RateLimiter, asked_pause
 from spendwatch.sources.alibaba.bill_pages import Wanted
 from spendwatch.sources.alibaba.client import ENDPOINTS, BssClient
-from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import StaticCredentials
 from spendwatch.sources.trouble import EndpointError, Failure
 

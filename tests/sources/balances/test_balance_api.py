@@ -15,6 +15,7 @@ from bss_lies import KEY_ID, SECRET, Lie
 from domain_builders import CNY, USD, cny
 from endpoint_watch import LOOPBACK, NOW, StopWatch
 from servers_bss import ACCOUNT, BssServer
+from spendwatch.acs3 import AccessKey
 from spendwatch.domain.balance import Billed, Explanation, Position
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.errors import BalanceUnavailableError
@@ -25,7 +26,6 @@ from spendwatch.outgoing import Outgoing
 from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.balances.api import ApiBalance
-from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import StaticCredentials
 
 pytestmark = pytest.mark.anyio

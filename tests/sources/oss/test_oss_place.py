@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from bucket_watch import Stage
 from endpoint_watch import LOOPBACK
 from oss_lies import BUCKET, KEY_ID, REGION, SECRET, TOKEN
+from spendwatch.acs3 import AccessKey
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.oss.settings import OssConfig, Signature
-from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import RefreshedCredentials, StaticCredentials, TemporaryCredentials, key_in
 from spendwatch.sources.provider.credentials_settings import Provider
 from spendwatch.sources.trouble import Failure

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from endpoint_watch import LOOPBACK, StopWatch
 from oss_lies import BUCKET, KEY_ID, REGION, SECRET, TOKEN, Call
 from servers_oss import signature_of
+from spendwatch.acs3 import AccessKey
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.oss.client import OssClient
 from spendwatch.sources.oss.settings import OssConfig
 from spendwatch.sources.oss.signing import AWS4, OSS4, StoreRequest, signed
-from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.provider.credentials import StaticCredentials
 
 RECORDED = Path(__file__).parents[2] / "data" / "buckets" / "signed_requests.json"

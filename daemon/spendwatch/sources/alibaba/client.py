@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from urllib.parse import quote, urlencode, urlsplit
 
+from spendwatch.acs3 import ApiRequest, signed
 from spendwatch.domain.balance_reading import BalanceReading
 from spendwatch.domain.count import counted
 from spendwatch.domain.period import BillingPeriod, Clock
@@ -20,7 +21,6 @@ from spendwatch.request import Request
 from spendwatch.sources.alibaba.balance_answers import account_balance, fund_account
 from spendwatch.sources.alibaba.bill_pages import MOST_PAGES, Page, Paging, Wanted, page_of, sums
 from spendwatch.sources.fetching import HttpAnswer, HttpClient
-from spendwatch.sources.provider.acs3 import ApiRequest, signed
 from spendwatch.sources.provider.answers import Asked, Operation, document, keeping, successful
 from spendwatch.sources.provider.credentials import Credentials
 from spendwatch.sources.trouble import EndpointError, Failure, fetched, quoted

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import reduce
 from urllib.parse import quote
 
-from spendwatch.sources.provider.acs3 import AccessKey
+from spendwatch.acs3 import AccessKey
 
 _UNSIGNED = "UNSIGNED-PAYLOAD"
 

@@ -11,9 +11,9 @@ from typing import Protocol
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from spendwatch.acs3 import AccessKey
 from spendwatch.domain.period import Clock
 from spendwatch.request import is_sendable
-from spendwatch.sources.provider.acs3 import AccessKey
 from spendwatch.sources.trouble import EndpointError, Failure
 
 _log: FilteringBoundLogger = structlog.get_logger()

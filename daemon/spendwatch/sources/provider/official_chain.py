@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from spendwatch.sources.provider.acs3 import AccessKey
+from spendwatch.acs3 import AccessKey
 from spendwatch.sources.trouble import EndpointError, Failure
 
 

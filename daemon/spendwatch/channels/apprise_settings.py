@@ -1,0 +1,36 @@
+"""The settings of the many services that the package apprise knows. Imports nothing that sends."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from importlib.util import find_spec
+from typing import ClassVar, Literal, Self
+
+from pydantic import SecretStr, model_validator
+
+from spendwatch.channels.language import Language
+from spendwatch.channels.route_settings import Routed
+from spendwatch.fields import PositiveDuration
+
+
+class AppriseConfig(Routed):
+    """One service, by the address that apprise has for it."""
+
+    usual_max: ClassVar[int] = 2
+    type: Literal["apprise"] = "apprise"
+    url_file: str | None = None
+    """Holds one address in apprise's own form."""
+    url: SecretStr | None = None
+    """Never written in the file: comes from `url_file` or the environment."""
+    language: Language = Language.EN
+    timeout: PositiveDuration = timedelta(seconds=60)
+
+    @model_validator(mode="after")
+    def _can_be_used(self) -> Self:
+        if find_spec("apprise") is None:
+            msg = "needs the package apprise: pip install 'spendwatch[apprise]'"
+            raise ValueError(msg)
+        if self.url_file is None and self.url is None:
+            msg = "url_file is missing: write the address that apprise has for the service into a file, and its name here"
+            raise ValueError(msg)
+        return self
