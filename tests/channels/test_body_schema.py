@@ -11,14 +11,14 @@ import pytest
 from click.testing import CliRunner
 from jsonschema_rs import Draft202012Validator, meta
 
+from body_schemas import NoWords, as_lines, body_schema, notifications
 from notices import SAMPLES, ZONE
-from spendwatch.channels.body_schema import NoWords, body_schema, notifications
-from spendwatch.channels.json_body import JsonBody
+from spendwatch.channels.json_body import BODY_SCHEMA, JsonBody
 from spendwatch.cli.schema import schema
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.scope import Dimension
 
-SCHEMA: Any = body_schema()
+SCHEMA: Any = json.loads(BODY_SCHEMA.read_bytes())
 BODIES = {
     (name, form): json.loads(JsonBody(ZONE, cloudevents=form == "cloudevents").rendered(one))
     for name, one in SAMPLES.items()
@@ -45,6 +45,10 @@ def _of(form: str) -> Any:  # noqa: ANN401 -- a schema
 VALIDATOR = Draft202012Validator(SCHEMA)
 WEBHOOK = Draft202012Validator(_of("webhook"))
 STRICT = {form: Draft202012Validator(_closed(_of(form))) for form in ("webhook", "cloudevents")}
+
+
+def test_it_is_what_making_bodies_of_every_kind_finds() -> None:
+    assert BODY_SCHEMA.read_text(encoding="utf-8") == f"{as_lines(body_schema())}\n"
 
 
 def test_it_is_a_schema_of_draft_2020_12() -> None:

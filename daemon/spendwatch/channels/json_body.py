@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import tzinfo
-from typing import Protocol
+from pathlib import Path
 from urllib.parse import quote
 
 from spendwatch.channels.language import Language
@@ -25,23 +25,16 @@ from spendwatch.exact_json import cause_json, json_fields, json_value, period_js
 SCHEMA_VERSION = 1
 """Grows when a field of the body changes its meaning; new fields do not count."""
 
+BODY_SCHEMA = Path(__file__).with_name("body.schema.json")
+"""The JSON Schema of the documents. Tests find it out anew by making them."""
+
 _IN_SHORT = ("account", "account_name", "scope", "name", "month", "currency", "spend", "budget", "used", "threshold", "floor")
-
-
-class HasWords(Protocol):
-    """Says in words what a notification is about."""
-
-    def summary(self, notification: Notification, /) -> str:
-        """Return one line."""
-
-    def text(self, notification: Notification, /) -> str:
-        """Return all of it."""
 
 
 class JsonBody:
     """Makes the document of a notification."""
 
-    def __init__(self, zone: tzinfo, *, cloudevents: bool = False, wording: HasWords | None = None) -> None:
+    def __init__(self, zone: tzinfo, *, cloudevents: bool = False, wording: Wording | None = None) -> None:
         """Write moments in that zone; with `cloudevents`, as an event of CloudEvents 1.0 in structured mode."""
         self._wording = wording or Wording(Language.EN, zone)
         self._zone = zone

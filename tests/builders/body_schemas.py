@@ -1,7 +1,11 @@
-"""The JSON Schema of the bodies, found by making them: of notifications with everything in them, and of some with nothing."""
+"""The JSON Schema of webhook bodies, found by making bodies of notifications in which now this and now that is missing.
+
+`python -m body_schemas` writes the file that `spendwatch schema webhook` prints; read every difference before keeping it.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +19,9 @@ from random import Random
 from types import NoneType, UnionType
 from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 
-from spendwatch.channels.json_body import SCHEMA_VERSION, JsonBody
+from spendwatch.channels.json_body import BODY_SCHEMA, SCHEMA_VERSION, JsonBody
+from spendwatch.channels.language import Language
+from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import AlertState, Rule
 from spendwatch.domain.money import Currency
 from spendwatch.domain.notification import Notification, Reason
@@ -68,15 +74,20 @@ def body_schema() -> dict[str, object]:
     }
 
 
-class NoWords:
-    """Stands for the wording, which cannot make sentences of figures that make no sense."""
+class NoWords(Wording):
+    """Has no words: none fit figures that make no sense."""
 
-    def summary(self, _: Notification) -> str:
+    def __init__(self) -> None:
+        super().__init__(Language.EN, UTC)
+
+    def summary(self, notification: Notification) -> str:
         """Return any text."""
+        del notification
         return "text"
 
-    def text(self, _: Notification) -> str:
+    def text(self, notification: Notification) -> str:
         """Return any text."""
+        del notification
         return "text"
 
 
@@ -177,3 +188,15 @@ def _text_schema(words: Sequence[str]) -> dict[str, Any]:
     forms = {next((name for name, (form, _) in _TEXTS.items() if re.match(form, word)), "") for word in set(words)}
     form = forms.pop() if len(forms) == 1 else ""
     return {"$ref": f"#/$defs/{form}"} if form else {"type": "string"}
+
+
+def as_lines(schema: object, depth: int = 4) -> str:
+    """Return it as JSON in which what lies deeper has a line of its own each."""
+    if not isinstance(schema, dict) or not depth or not any(isinstance(one, dict) for one in schema.values()):
+        return json.dumps(schema, ensure_ascii=False)
+    rows = (f"{json.dumps(key)}: {as_lines(value, depth - 1)}" for key, value in schema.items())
+    return "{\n" + ",\n".join(rows) + "\n}"
+
+
+if __name__ == "__main__":
+    BODY_SCHEMA.write_text(as_lines(body_schema()) + "\n", encoding="utf-8")
