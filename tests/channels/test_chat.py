@@ -66,13 +66,13 @@ def shown(found: object) -> str:
 
 
 @EACH
-@pytest.mark.parametrize("sample", sorted(SAMPLES))
-def test_every_message_is_one_that_the_service_takes(kind: str, sample: str) -> None:
-    service = SERVICES[kind]
-    for language in ("en", "zh"):
-        content = channel(kind, language=language).render(SAMPLES[sample], "")
-        path = service.path_called or service.path
-        assert service.judge(Request("POST", path, {}, content), is_signed=False) == service.accepts
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_message_is_one_that_the_service_takes(kind: str, language: str) -> None:
+    service, opened = SERVICES[kind], channel(kind, language=language)
+    path = service.path_called or service.path
+    for name, sample in SAMPLES.items():
+        content = opened.render(sample, "")
+        assert service.judge(Request("POST", path, {}, content), is_signed=False) == service.accepts, name
 
 
 @EACH
@@ -292,7 +292,7 @@ def _long(size: int) -> Notification:
 def test_what_is_too_long_is_cut_to_the_byte_and_keeps_headline_and_where_more_is(kind: str, language: str) -> None:
     service = SERVICES[kind]
     path, seen = service.path_called or service.path, ""
-    for size in (0, 21, 87, 200):
+    for size in (3, 200):
         content = channel(kind, language=language).render(_long(size), "")
         assert service.judge(Request("POST", path, {}, content), is_signed=False) == service.accepts
         seen = shown(json.loads(content))
