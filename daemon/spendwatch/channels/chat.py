@@ -31,8 +31,6 @@ _LOOKALIKES = str.maketrans("<>@*`#~|\\", "＜＞＠＊｀＃～｜＼")
 _EMPHASIS = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 """Underscores at the ends of words: those within a word, as in codes of commodities, are no markup."""
 _LONGEST_WISH = 3600
-_OTHERWISE = frozenset({408, 425})
-"""The base knows what these mean."""
 JSON = {"content-type": "application/json; charset=utf-8"}
 COLOURS = {"notice": "#1d4ed8", "warning": "#a44a04", "critical": "#b91c1c", "calm": "#15703a"}
 """By the tone of a letter."""
@@ -90,6 +88,7 @@ class Trouble:
 CONTENT, TOO_LONG = "it does not accept the content of this message", "the message is too long"
 _USUAL = (
     Trouble("^(401|403|404|410) ", "the robot or its token is unknown: copy its address anew into url_file"),
+    Trouble("^(408|425) ", "it is busy"),
     Trouble("^413 ", TOO_LONG, of_channel=False),
     Trouble("^429 ", "more messages than it takes, perhaps from other programs too: lower per_minute"),
 )
@@ -178,8 +177,7 @@ def json_of(answer: HttpAnswer) -> Mapping[str, object]:
 
 def by_status(answer: HttpAnswer) -> str:
     """Return the verdict of a status that refuses, with the words beside it; empty for all others."""
-    refuses = answer.status // 100 == 4 and answer.status not in _OTHERWISE  # noqa: PLR2004 -- the client's fault
-    return f"{answer.status} {answer.excerpt}" if refuses else ""
+    return f"{answer.status} {answer.excerpt}" if answer.status // 100 == 4 else ""  # noqa: PLR2004 -- the client's fault
 
 
 def code_in(answer: HttpAnswer, code: str, words: str) -> str | None:

@@ -13,7 +13,6 @@ from spendwatch.connection import Connection
 from spendwatch.fields import PositiveDuration
 
 Mentioned = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@+-]{1,64}$")]
-
 PerSecond = Annotated[int, Field(ge=1, le=100)]
 PerMinute = Annotated[int, Field(ge=1, le=6000)]
 

@@ -9,8 +9,7 @@ from spendwatch.channels.chat_settings import SlackConfig
 from spendwatch.channels.http_channel import HttpAnswer
 from spendwatch.channels.parts import Letter
 
-_LONGEST = 3000
-"""Characters of one block."""
+_LONGEST = 3000  # characters of one block
 _SIGNS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "*": "＊", "`": "｀", "~": "～", "|": "｜", "@": "＠"})
 
 
