@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from spendwatch.fields import Closed, must
 from spendwatch.request import is_sendable
 
 ENVIRONMENT = "environment"
 """The proxy that HTTPS_PROXY names, unless NO_PROXY lists the host."""
-SECRET_FILES: Mapping[str, str] = {"auth_secret": "auth_file", "secret": "secret_file"}
-"""Which key names the file of a secret, for those that say who we are."""
 _PROXY = re.compile(r"http://(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}/?", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9.:_*-]{1,253}", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
@@ -59,6 +57,14 @@ Sendable = Annotated[
         lambda _: "the secret contains characters that are not allowed in a header",
     ),
 ]
+HeaderName = Annotated[
+    str,
+    must(
+        lambda name: _HEADER.fullmatch(name) and name.lower() not in {*_TAKEN, "authorization"},
+        lambda _: "not a header that may be set; who we are is said by auth and auth_file",
+    ),
+]
+HeaderValue = Annotated[str, must(is_sendable, lambda _: "contains characters that are not allowed in a header")]
 Proxy = Annotated[
     str,
     must(
@@ -79,22 +85,9 @@ class Connection(Closed):
     proxy_auth_file: str | None = Field(default=None, description="holds `user:password` for the proxy")
     proxy_auth: Sendable | None = None
     """Never written in the file: comes from `proxy_auth_file` or the environment."""
-    headers: Mapping[str, str] = Field(default_factory=dict, repr=False, description="further headers of each request")
-
-    @field_validator("headers")
-    @classmethod
-    def _can_be_sent(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
-        for name, value in headers.items():
-            if name.lower() == "authorization":
-                msg = "Authorization is a secret: use auth and auth_file"
-                raise ValueError(msg)
-            if name.lower() in _TAKEN:
-                msg = f"the header {name} is reserved"
-                raise ValueError(msg)
-            if not _HEADER.fullmatch(name) or not is_sendable(value):
-                msg = "not a header that can be sent"
-                raise ValueError(msg)
-        return headers
+    headers: Mapping[HeaderName, HeaderValue] = Field(
+        default_factory=dict, repr=False, description="further headers of each request"
+    )
 
     @model_validator(mode="after")
     def _has_a_proxy_for_what_is_about_one(self) -> Self:
@@ -110,22 +103,21 @@ class Connection(Closed):
         """Return the headers that say who we are."""
         return {}
 
-    def _proofs(self) -> Sequence[str]:
-        return ()
+    @property
+    def proof(self) -> str:
+        """The secret that says who we are, if any."""
+        return ""
 
     @property
     def way(self) -> Way:
         """How a client connects."""
         headers = {name.lower(): value for name, value in self.headers.items()} | dict(self.credentials())
-        secrets = tuple(filter(None, (*headers.values(), *self._proofs())))
+        secrets = tuple(filter(None, (*headers.values(), self.proof)))
         return Way(self.ca_file, self.proxy, self.no_proxy, _text(self.proxy_auth), tuple(headers.items()), secrets)
 
 
 class AuthorizedConnection(Connection):
     """The way to an endpoint that asks who we are."""
-
-    proofs: ClassVar[tuple[str, ...]] = ("auth_secret",)
-    """The settings that may hold the secret, each beside one that names its file."""
 
     auth: Auth = Field(default=Auth.NONE, description="how requests are authenticated")
     username: str | None = Field(default=None, pattern=r"^[!-9;-~]{1,200}$", description="for `basic`")
@@ -140,16 +132,14 @@ class AuthorizedConnection(Connection):
         if needed and not getattr(self, needed):
             msg = f"auth: {self.auth} needs also {needed}"
             raise ValueError(msg)
-        files = [SECRET_FILES[key] for key in self.proofs]
-        given = [key for key in (*files, *self.proofs) if getattr(self, key)]
-        if self.auth is not Auth.NONE and not given:
+        if self.auth is not Auth.NONE and not (self.auth_file or self.auth_secret):
             msg = f"auth: {self.auth} needs also auth_file"
             raise ValueError(msg)
         if self.header and self.header.lower() in _TAKEN:
             msg = f"the header {self.header} is reserved"
             raise ValueError(msg)
         used = {"username": self.auth is Auth.BASIC, "header": self.auth is Auth.HEADER}
-        used |= dict.fromkeys((*files, *self.proofs), self.auth is not Auth.NONE)
+        used |= dict.fromkeys(("auth_file", "auth_secret"), self.auth is not Auth.NONE)
         self.refuse_useless(used, f"auth: {self.auth}")
         return self
 
@@ -160,13 +150,10 @@ class AuthorizedConnection(Connection):
             msg = f"{here} does not use {', '.join(useless)}"
             raise ValueError(msg)
 
-    def _proofs(self) -> Sequence[str]:
-        return (self.proof,)
-
     @property
     def proof(self) -> str:
         """The secret that says who we are."""
-        return next(filter(None, (_text(getattr(self, key)) for key in self.proofs)), "")
+        return _text(self.auth_secret)
 
     def credentials(self) -> Mapping[str, str]:
         """Return the headers that say who we are."""

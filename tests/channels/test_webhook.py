@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from notices import NOW, SAMPLES, ZONE, cny, delivery, notice
 from servers_http import Fault, HttpSink, Reply
 from spendwatch.channels.config import ChannelConfig, WebhookConfig
+from spendwatch.channels.opening import open_channel
 from spendwatch.channels.webhook import WebhookChannel
 from spendwatch.channels.webhook_settings import public_key_text
 from spendwatch.domain.alert import Rule
@@ -488,3 +490,24 @@ async def test_a_notification_without_any_figure_is_told_all_the_same() -> None:
         (request,) = sink.requests
     data = json.loads(request.body)["data"]
     assert (data["spend"], data["balance"], data["data_until"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "value"),
+    [
+        ({"auth": "bearer", "auth_secret": "t0ken"}, "authorization", "Bearer t0ken"),
+        ({"auth": "basic", "username": "us", "auth_secret": "p:w"}, "authorization", "Basic dXM6cDp3"),
+        ({"auth": "header", "header": "X-Api-Key", "auth_secret": "t0ken"}, "x-api-key", "t0ken"),
+        ({"headers": {"X-Team": "finops"}}, "x-team", "finops"),
+    ],
+)
+async def test_a_gateway_gets_the_rights_it_wants_beside_the_signature(settings: dict[str, Any], name: str, value: str) -> None:
+    with HttpSink(tls_names=("127.0.0.1",)) as sink:
+        more = {"url": sink.url(), "secret": SECRET, "ca_file": str(sink.ca_file), **settings}
+        config = WebhookConfig.model_validate({"type": "webhook", **more})
+        channel = open_channel("ops", config, clients=partial(Outgoing, LOOPBACK), zone=ZONE, clock=_real_clock)
+        await channel.send(delivery(SAMPLES["threshold"], "", channel.render(SAMPLES["threshold"], "")))
+        (request,) = sink.requests
+    assert request.headers[name] == value
+    assert Webhook(SECRET).verify(request.body, dict(request.headers))
+    assert "t0ken" not in repr(config)

@@ -192,10 +192,10 @@ async def test_an_authority_that_is_none_is_told(tmp_path: Path) -> None:
         ({"proxy": "proxy:3128"}, "write http://host:port"),
         ({"no_proxy": ["a"]}, "need also proxy"),
         ({"proxy": "environment", "proxy_auth": "canary"}, "must hold user:password"),
-        ({"headers": {"Authorization": "canary"}}, "use auth and auth_file"),
-        ({"headers": {"Host": "x"}}, "reserved"),
-        ({"headers": {"X-A": "a\r\nb"}}, "not a header that can be sent"),
-        ({"headers": {"X A": "a"}}, "not a header that can be sent"),
+        ({"headers": {"Authorization": "canary"}}, "said by auth and auth_file"),
+        ({"headers": {"Host": "x"}}, "not a header that may be set"),
+        ({"headers": {"X-A": "a\r\nb"}}, "not allowed in a header"),
+        ({"headers": {"X A": "a"}}, "not a header that may be set"),
     ],
 )
 def test_connections_that_cannot_work_are_refused(wrong: dict[str, object], said: str) -> None:

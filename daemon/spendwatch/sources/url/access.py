@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from spendwatch.connection import Auth, AuthorizedConnection, Sendable
+from spendwatch.connection import Auth, AuthorizedConnection
 
+_SAME = {"secret_file": "auth_file", "secret": "auth_secret"}
 __all__ = ["Auth", "UrlAccess"]
 
 
 class UrlAccess(AuthorizedConnection):
     """An https endpoint, and how we say to it who we are."""
 
-    proofs: ClassVar[tuple[str, ...]] = ("auth_secret", "secret")
-
     url: str = Field(repr=False, min_length=1, description="https only; it may itself be a secret, so nothing shows it")
-    secret_file: str | None = Field(default=None, description="the same as `auth_file`")
-    secret: Sendable | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_but_one_secret(cls, said: object) -> object:
+        """Take `secret_file` for `auth_file`: nothing else is secret here."""
+        return {_SAME.get(name, name): value for name, value in said.items()} if isinstance(said, dict) else said
 
     @property
     def host(self) -> str:
