@@ -113,7 +113,7 @@ class Connection(Closed):
         """How a client connects."""
         headers = {name.lower(): value for name, value in self.headers.items()} | dict(self.credentials())
         secrets = tuple(filter(None, (*headers.values(), self.proof)))
-        return Way(self.ca_file, self.proxy, self.no_proxy, _text(self.proxy_auth), tuple(headers.items()), secrets)
+        return Way(self.ca_file, self.proxy, self.no_proxy, text_of(self.proxy_auth), tuple(headers.items()), secrets)
 
 
 class AuthorizedConnection(Connection):
@@ -153,7 +153,7 @@ class AuthorizedConnection(Connection):
     @property
     def proof(self) -> str:
         """The secret that says who we are."""
-        return _text(self.auth_secret)
+        return text_of(self.auth_secret)
 
     def credentials(self) -> Mapping[str, str]:
         """Return the headers that say who we are."""
@@ -169,5 +169,6 @@ class AuthorizedConnection(Connection):
                 return {(self.header or "").lower(): self.proof}
 
 
-def _text(secret: SecretStr | None) -> str:
+def text_of(secret: SecretStr | None) -> str:
+    """Return the secret; empty if there is none."""
     return secret.get_secret_value() if secret else ""

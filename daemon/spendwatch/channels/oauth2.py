@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from urllib.parse import urlencode, urlsplit
 
-from pydantic import SecretStr
-
+from spendwatch.channels.chat import json_of
 from spendwatch.channels.email_settings import OAuth2
 from spendwatch.channels.http_channel import HttpClient
+from spendwatch.connection import text_of
 from spendwatch.domain.errors import ForbiddenAddressError, TemporaryDeliveryError, UnreachableError
 from spendwatch.request import is_sendable
 
@@ -41,7 +40,7 @@ class AccessTokens:
         self._config = config
         self._client = client
         self._monotonic = monotonic
-        self._refresh_token = _text(config.refresh_token)
+        self._refresh_token = text_of(config.refresh_token)
         self._token, self._ends = "", 0.0
         self._one = asyncio.Lock()
         self._place = urlsplit(config.token_url).hostname
@@ -56,19 +55,15 @@ class AccessTokens:
     async def _fetched(self) -> str:
         config = self._config
         form = {"grant_type": "refresh_token" if self._refresh_token else "client_credentials", "client_id": config.client_id}
-        optional = {
-            "client_secret": _text(config.client_secret), "refresh_token": self._refresh_token, "scope": config.scope,
-        }  # fmt: skip
-        form |= {name: value for name, value in optional.items() if value}
+        form |= {"client_secret": text_of(config.client_secret), "refresh_token": self._refresh_token, "scope": config.scope}
+        content = urlencode({name: value for name, value in form.items() if value}).encode()
         asked = self._monotonic()
         try:
-            answer = await self._client.post(
-                config.token_url, content=urlencode(form).encode(), headers=_HEADERS, deadline=_LIMIT
-            )
+            answer = await self._client.post(config.token_url, content=content, headers=_HEADERS, deadline=_LIMIT)
         except (UnreachableError, ForbiddenAddressError) as error:
             msg = f"no access token: {error}"
             raise TemporaryDeliveryError(msg, of_channel=True) from error
-        said = _object(answer.body)
+        said = json_of(answer)
         token, lasts = said.get("access_token"), said.get("expires_in")
         if answer.status != _OK or not (isinstance(token, str) and token and is_sendable(token)):
             msg = f"no access token: {self._place} answered {_refusal(answer.status, said)}"
@@ -80,21 +75,9 @@ class AccessTokens:
         return token
 
 
-def _object(body: bytes) -> dict[str, object]:
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _refusal(status: int, said: dict[str, object]) -> str:
+def _refusal(status: int, said: Mapping[str, object]) -> str:
     """Return what it said, without its own sentences: some repeat what they were sent."""
     code = str(said.get("error", ""))
     if not _ERROR.fullmatch(code):
         return f"HTTP {status} without a token"
     return f"HTTP {status} {code}" + (f" ({_ADVICE[code]})" if code in _ADVICE else "")
-
-
-def _text(secret: SecretStr | None) -> str:
-    return secret.get_secret_value().strip() if secret else ""

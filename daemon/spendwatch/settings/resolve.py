@@ -172,7 +172,8 @@ class _Resolver:
     def _connected(self, path: KeyPath, config: _Calling) -> _Calling:
         """Return the settings with the whole path of their authority; a proxy that may not be called is noted."""
         if isinstance(config, Connection) and config.proxy not in {None, ENVIRONMENT}:
-            self.note((*path, "proxy"), objection(config.proxy or "", self.said.allow_networks))
+            refused = objection(config.proxy or "", self.said.allow_networks)
+            self.note((*path, "proxy"), refused and "its network must be listed in allow_networks")
         if ca_file := getattr(config, "ca_file", None):
             return config.model_copy(update={"ca_file": self._file(path, "ca_file", ca_file)})
         return config
