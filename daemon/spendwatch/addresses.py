@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -62,6 +64,13 @@ def address_in(host: str) -> Address | None:
         return ipaddress.ip_address(host)
     except ValueError:
         return None
+
+
+def certificate_end(certificate: Mapping[str, Any] | None) -> datetime | None:
+    """Return when the certificate of a connection is no longer valid; None where there is none."""
+    import ssl  # noqa: PLC0415 -- only where something is called
+
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC) if certificate else None
 
 
 def why_no_connection(error: BaseException | None) -> str:

@@ -148,7 +148,7 @@ class App:
         self.reader = reader or ReadingProcess(settings.spool / "reading", progress=self._tell_progress)
         self._failing: dict[SourceName, bool] = {}
         """Which sources failed when they were looked at last."""
-        self._clients = _clients(settings)
+        self._clients = clients_of(settings)
         self._reachable = settings.allow_networks
         self._feeds = Feeds(self._source_context(clock, sleep))
         self.channels: dict[ChannelName, Channel] = {}
@@ -193,7 +193,7 @@ class App:
     def _furnish(self) -> None:
         settings = self.settings
         if self._reachable != settings.allow_networks:
-            self._clients, self._reachable = _clients(settings), settings.allow_networks
+            self._clients, self._reachable = clients_of(settings), settings.allow_networks
         sites = {policy.account: policy.site for policy in settings.policies.accounts}
         self._feeds.renew(settings.sources, self._outgoing, sites=sites, final_on=settings.policies.month_final_on)
         self.channels = open_channels(settings, self.clock, self._clients)
@@ -520,7 +520,7 @@ class App:
         self.reader.close()
 
 
-def _clients(settings: Settings) -> Callable[[Way], Outgoing]:
+def clients_of(settings: Settings) -> Callable[[Way], Outgoing]:
     """Return what makes clients, one for each way to connect."""
     from spendwatch.outgoing import Outgoing  # noqa: PLC0415 -- httpx costs 0.1 s, and an import of bills sends nothing
 
@@ -531,7 +531,7 @@ def open_channels(
     settings: Settings, clock: Callable[[], datetime], clients: Callable[[Way], Outgoing] | None = None
 ) -> dict[ChannelName, Channel]:
     """Return the channels named in the settings; without `clients` they get some of their own."""
-    clients = clients or _clients(settings)
+    clients = clients or clients_of(settings)
     return {
         name: open_channel(
             name, config, clients=clients, zone=settings.zone, clock=clock, allow_networks=settings.allow_networks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from email.headerregistry import Address, HeaderRegistry
 from email.message import EmailMessage
 from email.policy import EmailPolicy
@@ -128,6 +128,10 @@ class EmailChannel:
         body = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
         mail = MAYBE_REPEATED + body if delivery.maybe_repeated else body
         return await self._relay.hand_over(mail, sender=self._sender.addr_spec, recipient=delivery.target)
+
+    async def probe(self) -> datetime | None:
+        """Log in at the relay and send nothing; return when its certificate ends. Raises as `send` does."""
+        return await self._relay.probe()
 
     @cached_property
     def _relay(self) -> Relay:

@@ -6,12 +6,14 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 import aiosmtplib
 
-from spendwatch.addresses import LOOPBACK, Network, Reach, why_no_connection
+from spendwatch.addresses import LOOPBACK, Network, Reach, certificate_end, why_no_connection
 from spendwatch.aside import LOOK_UP_LIMIT, LookUps
 from spendwatch.channels.email_settings import EmailConfig, Security
 from spendwatch.channels.oauth2 import AccessTokens
@@ -86,8 +88,23 @@ class Relay:
     async def hand_over(self, mail: bytes, *, sender: str, recipient: str) -> str:
         """Hand the mail over and return the server's answer, or raise `TemporaryDeliveryError` or `PermanentDeliveryError`."""
         is_given = asyncio.Event()
-        try:
+        with self._explained(is_given, recipient):
             return await self._hand_over(mail, sender, recipient, is_given)
+
+    async def probe(self) -> datetime | None:
+        """Connect, log in and quit; return when the server's certificate ends. Raises as `hand_over` does."""
+        with self._explained(asyncio.Event()):
+            async with asyncio.timeout(self._limit):
+                session = await self._opened()
+            certificate = session.transport.get_extra_info("peercert") if session.transport else None
+            await session.hang_up(politely=True)
+        return certificate_end(certificate)
+
+    @contextmanager
+    def _explained(self, is_given: asyncio.Event, recipient: str = "") -> Iterator[None]:
+        """Say what went wrong in words, and whether the relay may have the mail."""
+        try:
+            yield
         except aiosmtplib.SMTPRecipientRefused as error:
             raise self._refusal(error, f"{self._place} rejected {recipient}") from error
         except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError) as error:

@@ -50,6 +50,7 @@ _COMMANDS = {
     "backtest": ("spendwatch.cli.backtest", "backtest", "Show what past bills would have been notified of."),
     "silence": ("spendwatch.cli.silence", "silence", "Hold the messages of some alerts for a while."),
     "deliveries": ("spendwatch.cli.deliveries", "deliveries", "List, retry or cancel deliveries."),
+    "doctor": ("spendwatch.cli.doctor", "doctor", "Try everything the daemon needs, without sending."),
     "notify-test": ("spendwatch.cli.deliveries", "notify_test", "Send a message marked TEST."),
     "schema": ("spendwatch.cli.schema", "schema", "Print JSON Schemas, for editors and other programs."),
     "completion": ("spendwatch.cli.manual", "completion", "Print the completion script for bash, zsh or fish."),
@@ -167,9 +168,10 @@ def root() -> None:
     The configuration is read from $SPENDWATCH_CONFIG, ./config or /etc/spendwatch.
 
     \b
-    Exit codes: 0 done, 1 unexpected, 2 usage, 3 an alert fires (status --exit-code),
-    4 stale figures or no ledger, 65 a bill was rejected, 69 a receiver or API refused,
-    75 try again, 77 credentials, 78 configuration, 130 interrupted.
+    Exit codes: 0 done, 1 unexpected, or a check of doctor fails, 2 usage,
+    3 an alert fires (status --exit-code), 4 stale figures or no ledger, 65 a bill was
+    rejected, 69 a receiver or API refused, 75 try again, 77 credentials,
+    78 configuration, 130 interrupted.
     """  # noqa: D301 -- the backspace is one, by which click leaves the lines as they are
     gc.freeze()
     gc.enable()

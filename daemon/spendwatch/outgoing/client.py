@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
@@ -20,7 +20,7 @@ from urllib.request import getproxies_environment
 import httpx
 
 from spendwatch import __version__
-from spendwatch.addresses import Address, Network, Reach
+from spendwatch.addresses import Address, Network, Reach, certificate_end
 from spendwatch.aside import LOOK_UP_LIMIT, LookUps, Resolver
 from spendwatch.connection import ENVIRONMENT, Way
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
@@ -131,6 +131,27 @@ class Outgoing:
             raise UnreachableError(msg, was_sent=ask.is_sent.is_set()) from error
         except UnreachableError as error:
             raise UnreachableError(str(error), was_sent=ask.is_sent.is_set()) from error
+
+    async def probe(self, url: str) -> datetime | None:
+        """Connect, and send no request; return when the host's certificate ends. By way of a proxy only that is reached."""
+        place, trouble = self._judged(parse(url)), OSError()
+        for host, proxy in await self._routes(place):
+            address, port = (proxy.url.host, proxy.url.port) if proxy else (host, place.port)
+            is_secured = not (proxy or place.is_plain)
+            tls = await asyncio.to_thread(lambda: self._tls) if is_secured else None
+            try:
+                async with asyncio.timeout(_CONNECT_LIMIT):
+                    _, writer = await asyncio.open_connection(
+                        address, port, ssl=tls, server_hostname=place.host if tls else None
+                    )
+            except OSError as error:
+                trouble = error
+                continue
+            certificate = writer.get_extra_info("peercert")
+            writer.transport.abort()
+            return certificate_end(certificate)
+        msg = f"{place.name}: {what_failed(trouble, 'no connection')}"
+        raise UnreachableError(msg) from trouble
 
     async def fetch(self, request: Request) -> Fetched:
         """Fetch an answer with its whole body, whatever its status; a body that is cut, or too large, is an error.
