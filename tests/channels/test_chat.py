@@ -391,6 +391,7 @@ _SEEDS = (
     "x\n# y\n- z",
     "\u202egnp.exe\u200b",
     "](https://evil.example)",
+    "(evil.example)",
     "\\[x\\](https://evil.example)",
 )
 HOSTILE = [f"{first}{second}" for first, second in product(_SEEDS, ("", *_SEEDS))]

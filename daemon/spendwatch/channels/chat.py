@@ -38,7 +38,7 @@ COLOURS = {"notice": "#1d4ed8", "warning": "#a44a04", "critical": "#b91c1c", "ca
 
 def plain(text: str) -> str:
     """Return the text without mentions, links and markup, for a dialect that knows no escapes."""
-    return without_emphasis(text.translate(_LOOKALIKES).replace("](", "］(").replace("://", "：//"))
+    return without_emphasis(text.translate(_LOOKALIKES).replace("](", "］(").replace("] (", "］ (").replace("://", "：//"))
 
 
 def without_emphasis(text: str) -> str:
