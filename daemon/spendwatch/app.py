@@ -26,7 +26,13 @@ from spendwatch.channels.own_words import template_mistakes
 from spendwatch.channels.programs import ProgramChannel
 from spendwatch.clock_watch import ClockWatch
 from spendwatch.connection import Connection, Way
-from spendwatch.domain.errors import ConfigMistake, LedgerDamagedError, LedgerUnavailableError, SourceUnavailableError
+from spendwatch.domain.errors import (
+    ConfigMistake,
+    LedgerDamagedError,
+    LedgerUnavailableError,
+    SourceUnavailableError,
+    TemporaryDeliveryError,
+)
 from spendwatch.domain.notification import DeliveryState, HoldReason
 from spendwatch.domain.period import PeriodClose, closes_at, open_periods
 from spendwatch.domain.policy import AccountPolicy, ChannelName
@@ -457,10 +463,16 @@ class App:
         mirror, due = self._mirrors.get(name, (None, 0.0))
         if mirror is None or mirror.channel is not channel:
             mirror, due = Mirror(name, channel), 0.0
-        if self._monotonic() >= due and not self.stopping.is_set():
-            self._mirrors[name] = mirror, self._monotonic() + EVERY.total_seconds()
-            if trouble := await mirror.update(self.store.book, self.clock):
-                log.warning("mirror_failed", channel=name, why=trouble)
+        if self._monotonic() < due or self.stopping.is_set():
+            return
+        known = next((one for one in self.store.health.channels() if one.name == name), None)
+        trouble = None
+        if not known or not (known.disabled or (known.asked_until and self.clock() < known.asked_until)):
+            trouble = await mirror.update(self.store.book, self.clock)
+        pause = max(EVERY, trouble.retry_after or EVERY) if isinstance(trouble, TemporaryDeliveryError) else EVERY
+        self._mirrors[name] = mirror, self._monotonic() + pause.total_seconds()
+        if trouble:
+            log.warning("mirror_failed", channel=name, why=str(trouble))
 
     def _settled(self, settled: Settled) -> None:
         _log_settled(settled)

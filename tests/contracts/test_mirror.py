@@ -93,11 +93,11 @@ async def test_what_ended_without_a_word_is_told_once(book: AlertBook, outbox: O
     _fire(book, outbox, one, other)
     program = _Program(repeats=False)
     mirror = Mirror(PAGER, program)
-    assert await mirror.update(book, _later) == ""
+    assert await mirror.update(book, _later) is None
     assert program.told == []
     book.commit(Verdict((_ended(one),)), {}, now=_later())
     program.is_broken = True
-    assert await mirror.update(book, _later) == "out of order"
+    assert str(await mirror.update(book, _later)) == "out of order"
     program.is_broken = False
     for _ in range(3):
         await mirror.update(book, _later)
@@ -156,10 +156,10 @@ async def test_an_alertmanager_knows_again_after_its_restart(book: AlertBook, ou
             config = AlertmanagerConfig(url=manager.url)
             channel = AlertmanagerChannel(config, "pager", Outgoing(LOOPBACK), zone=ZONE, clock=lambda: now)
             mirror = Mirror(PAGER, channel)
-            assert await mirror.update(book, lambda: now) == ""
+            assert await mirror.update(book, lambda: now) is None
             assert [each["labels"]["alert_id"] for each in manager.alerts()] == [one.id]
             manager.stop()
-            assert "connection refused" in await mirror.update(book, lambda: now)
+            assert "connection refused" in str(await mirror.update(book, lambda: now))
             manager.start()
             assert manager.alerts() == []
             await mirror.update(book, lambda: now)

@@ -55,16 +55,12 @@ class WebhookConfig(Routed, AuthorizedConnection):
 
 def signing_keys(secret: SecretStr | None) -> tuple[bytes, ...]:
     """Return the keys to sign with; `whsec_` marks base64, anything else is taken as it stands."""
-    keys = []
-    for text in secret.get_secret_value().split() if secret else ():
-        if not text.startswith(_PREFIX):
-            keys.append(text.encode())
-            continue
-        keys.append(_decoded(text, _PREFIX))
+    texts = secret.get_secret_value().split() if secret else ()
+    keys = tuple(_decoded(text, _PREFIX) if text.startswith(_PREFIX) else text.encode() for text in texts)
     if secret and not (keys and all(keys)):
         msg = "the secret is empty"
         raise ValueError(msg)
-    return tuple(keys)
+    return keys
 
 
 def private_keys(secret: SecretStr | None) -> tuple[Ed25519PrivateKey, ...]:
@@ -78,8 +74,8 @@ def private_keys(secret: SecretStr | None) -> tuple[Ed25519PrivateKey, ...]:
         raise ValueError(msg) from None
     found = []
     for text in secret.get_secret_value().split():
-        key = _decoded(text, _PRIVATE)
-        if not text.startswith(_PRIVATE) or len(key) not in {32, 64}:
+        key = _decoded(text, _PRIVATE) if text.startswith(_PRIVATE) else b""
+        if len(key) not in {32, 64}:
             msg = "must be an ed25519 key: whsk_ and 32 or 64 bytes in base64"
             raise ValueError(msg)
         found.append(Ed25519PrivateKey.from_private_bytes(key[:32]))

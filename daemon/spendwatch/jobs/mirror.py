@@ -29,16 +29,16 @@ class Mirror:
         self._name = name
         self._said: set[tuple[AlertId, str]] = set()
 
-    async def update(self, book: AlertBook, clock: Clock) -> str:
+    async def update(self, book: AlertBook, clock: Clock) -> DeliveryError | None:
         """Tell it what it cannot know; return what went wrong, to be tried again the next time."""
         for said, key in await asyncio.to_thread(lambda: list(self._due(book, clock()))):
             rendered = self.channel.render(said, self.channel.targets[0])
             try:
                 await self.channel.send(first_attempt(said, self._name, self.channel.targets[0], rendered))
             except DeliveryError as error:
-                return str(error)
+                return error
             self._said |= {key} if key else set()
-        return ""
+        return None
 
     def _due(self, book: AlertBook, now: datetime) -> Iterator[tuple[Notification, tuple[AlertId, str] | None]]:
         """Yield what it is to be told, and what to remember of it."""
