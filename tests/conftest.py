@@ -23,9 +23,11 @@ _TEMPLATE = "ledger_template"
 _numbers = count(1)
 _MEMORY = "/dev/shm"  # noqa: S108 -- folders of our own are made in it
 """Where files are made ten times as quickly: ext4 is slow at it for seconds after many were deleted. TMPDIR says otherwise."""
+_LONGEST = ("tests/bills/test_fuzz.py", "tests/deploy/", "tests/sweep/", "tests/journeys/test_sequences.py")
 _MINUTES = (
     *("tests/sweep/", "tests/deploy/", "tests/bills/test_fuzz.py", "tests/journeys/", "tests/bills/test_every_bill.py"),
-    *("tests/bills/test_packed_bills.py", "tests/bills/test_truncation.py", "tests/sources/test_feeds"),
+    *("tests/bills/test_packed_bills.py", "tests/bills/test_truncation.py", "tests/channels/test_pictures.py"),
+    *("tests/jobs/test_outlook_rounds.py", "tests/sources/test_feeds", "tests/sources/oss/test_oss_death.py"),
 )
 
 # Byte code is kept even where the environment forbids it: else each process that a test starts compiles all that it loads.
@@ -67,7 +69,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.getoption("--long"):
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
         items[:] = [item for item in items if not item.get_closest_marker("long")]
-    items.sort(key=lambda item: not item.nodeid.startswith(_MINUTES))
+    items.sort(key=lambda item: (not item.nodeid.startswith(_LONGEST), not item.nodeid.startswith(_MINUTES)))
 
 
 @pytest.fixture(scope="session")

@@ -80,8 +80,8 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def _look(browser: Browser, html: str, width: int, *, is_dark: bool) -> Seen:
-    browser.show(html, width=width, is_dark=is_dark)
+def _look(browser: Browser, width: int, *, is_dark: bool) -> Seen:
+    browser.turn(width=width, is_dark=is_dark)
     return Seen(**browser.evaluate(LOOK))
 
 
@@ -93,12 +93,12 @@ def test_contrast_is_that_of_the_standard() -> None:
 @pytest.mark.parametrize("language", list(Language))
 @pytest.mark.parametrize("name", sorted(SAMPLES))
 def test_every_mail_fits_breaks_no_word_and_can_be_read(browser: Browser, name: str, language: Language) -> None:
-    html = Wording(language, ZONE).html(SAMPLES[name])
+    browser.show(Wording(language, ZONE).html(SAMPLES[name]), width=WIDTHS[0], is_dark=False)
     ARTEFACTS.mkdir(exist_ok=True)
     backgrounds = set()
     for width in WIDTHS:
         for is_dark in (False, True):
-            seen = _look(browser, html, width, is_dark=is_dark)
+            seen = _look(browser, width, is_dark=is_dark)
             style = "dark" if is_dark else "light"
             if name in SHOWN:
                 (ARTEFACTS / f"mail-{name}-{language.value}-{width}-{style}.png").write_bytes(browser.picture())
@@ -124,5 +124,7 @@ def test_a_mail_with_very_large_amounts_and_long_names_still_fits_a_phone(browse
         course=replace(facts.course, daily=daily),
     )
     for language in Language:
-        seen = _look(browser, Wording(language, ZONE).html(replace(SAMPLES["threshold"], facts=large)), 390, is_dark=False)
+        html = Wording(language, ZONE).html(replace(SAMPLES["threshold"], facts=large))
+        browser.show(html, width=390, is_dark=False)
+        seen = _look(browser, 390, is_dark=False)
         assert (seen.scroll, seen.wide, seen.broken) == (0, [], [])

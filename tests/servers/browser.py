@@ -63,13 +63,22 @@ class Browser:
     def open(self, url: str, *, width: int, is_dark: bool, scale: float = 1) -> None:
         """The same with a page of this machine."""
         self.requests.clear()
+        self._emulate(width, scale, is_dark=is_dark)
+        self._ask("Page.navigate", url=url)
+        while self.evaluate("document.readyState + location.href") != f"complete{url}":
+            pass
+
+    def turn(self, *, width: int, is_dark: bool) -> None:
+        """Show the same page in a window of another width, or to a reader of another taste: to load it takes much longer."""
+        self._emulate(width, 1, is_dark=is_dark)
+        while self.evaluate("[innerWidth, matchMedia('(prefers-color-scheme: dark)').matches]") != [width, is_dark]:
+            pass
+
+    def _emulate(self, width: int, scale: float, *, is_dark: bool) -> None:
         looks = [{"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}]
         self._ask("Emulation.setEmulatedMedia", features=looks)
         size = {"width": width, "height": 100, "deviceScaleFactor": scale, "mobile": False}
         self._ask("Emulation.setDeviceMetricsOverride", **size)
-        self._ask("Page.navigate", url=url)
-        while self.evaluate("document.readyState + location.href") != f"complete{url}":
-            pass
 
     def evaluate(self, script: str) -> Any:  # noqa: ANN401 -- whatever a script gives
         """Return what the script gives, as JSON can write it."""

@@ -32,7 +32,7 @@ QUARTER = datetime(2026, 7, 1, tzinfo=CHINA), datetime(2026, 10, 1, tzinfo=CHINA
 A_FEW_WEEKS = datetime(2026, 8, 20, tzinfo=CHINA), datetime(2026, 9, 8, tzinfo=CHINA)
 WARM = timedelta(days=5)
 POLL = timedelta(hours=6)
-STOPS, FEW = 200, 8
+STOPS, FEW = 200, 7
 FRIDAY = 4
 REASONS = (None, Lie.RESET, Lie.HTML, Lie.UNKNOWN_KEY, Lie.COUNT_TOO_HIGH, Lie.SUCCESS_FALSE, Lie.WRONG_SITE)
 
