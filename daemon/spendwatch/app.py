@@ -52,6 +52,7 @@ from spendwatch.jobs.ports import AlertBook, Balances, BalanceSource, BillReader
 from spendwatch.jobs.progress import ProgressNotes
 from spendwatch.jobs.read_balances import Asked, BalanceRounds, Polled
 from spendwatch.jobs.reports import Reports
+from spendwatch.jobs.vitals import Vitals
 from spendwatch.logs import hide
 from spendwatch.settings import Settings, reload
 from spendwatch.settings.lint import failing_templates
@@ -167,6 +168,7 @@ class App:
         self.clock_watch = ClockWatch(store.database, self.clock, monotonic, self._newest, lambda: self.settings.zone)
         self.alarm = LedgerAlarm(clock, monotonic)
         self.pings = Pings(monotonic)
+        self.vitals = Vitals(reloaded_at=clock().timestamp())
         self._trouble_noted = ""
         self._furnish()
         _ports(store.ledger, store.book, store.outbox, store.health, self.reader, *self.sources.values())
@@ -320,6 +322,7 @@ class App:
         is_due, judged = False, self._monotonic()
         for taken in takings:
             _log_taken(taken)
+            self.vitals.count(taken)
             done.append(taken)
             is_due |= bool(taken.refused or (taken.receipt and not taken.receipt.repeated))
             if is_due and not taken.refused and self._monotonic() - judged >= wait:
@@ -483,6 +486,8 @@ class App:
         settings, self.config_mistakes = reload(self.settings)
         for mistake in self.config_mistakes:
             log.error("config_refused", mistake=str(mistake))
+        if not self.config_mistakes:
+            self.vitals.reloaded_at = self.clock().timestamp()
         before = self.settings
         fixed = replace(
             settings,

@@ -107,6 +107,7 @@ class Daemon:
         app = self._app
         app.on_answer = lambda source: self._heartbeat.progress(f"collect:{source}")
         app.on_settled = self._settled
+        app.vitals.late, app.vitals.reload = self._heartbeat.late, self._reloading
         try:
             app.store.health.reading_ended()
             app.clock_watch.check()
@@ -180,7 +181,8 @@ class Daemon:
             is_wanted = True
             while is_wanted and not self._stop.is_set():
                 self._again.discard(name)
-                await work()
+                with self._app.vitals.round(name):
+                    await work()
                 self._heartbeat.progress(name)
                 self._app.alarm.worked(name)
                 is_wanted = name in self._again

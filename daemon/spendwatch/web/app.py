@@ -17,7 +17,9 @@ from spendwatch.settings.web_settings import WebPart
 from spendwatch.web import api
 from spendwatch.web.forms import form_of
 from spendwatch.web.guard import Guard
+from spendwatch.web.metrics import metrics_route
 from spendwatch.web.pages import Pages
+from spendwatch.web.probes import probe_routes
 from spendwatch.web.problems import on_problem
 from spendwatch.web.reading import Reader
 from spendwatch.web.rendering import render, respond, static
@@ -32,6 +34,8 @@ def create_app(app: App, web: WebPart, more: Iterable[BaseRoute] = ()) -> Starle
             Route("/static/{name}", static),
             *api.routes(reader),
             *Pages(reader).routes(),
+            metrics_route(reader, app.vitals),
+            *probe_routes(app),
             *more,
         ],
         middleware=[Middleware(Guard, web=web)],

@@ -49,6 +49,11 @@ class Reader:
         """The state."""
         return self._app.store
 
+    @property
+    def has_config_mistakes(self) -> bool:
+        """Whether the files were changed since the start and have mistakes."""
+        return bool(self._app.config_mistakes)
+
     def now(self) -> datetime:
         """Return the time by which the daemon judges."""
         return self._app.clock()
