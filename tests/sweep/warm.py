@@ -4,7 +4,8 @@
 
 First it makes a round of its own, after which everything is loaded. For each number and label on standard input it forks, makes
 a round with one more alert, and prints how many calls there were; 0: nobody dies. What strace does (`sweep.killing`) it does
-itself, because a start of the program costs ten times as much as what is swept.
+itself, because a start of the program costs ten times as much as what is swept. With an error's number behind the label the
+nth write or sync of the database fails with it instead; printed is, too, how the round ended.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ sys.path.extend(str(Path(__file__).parents[1] / room) for room in (".", "builder
 from spendwatch.channels.chat_settings import SlackConfig
 from spendwatch.channels.config import EmailConfig, WebhookConfig
 from spendwatch.channels.opening import open_channel
+from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.jobs.deliver import deliver
@@ -44,6 +46,11 @@ _SYSGOOD, _FORK, _VFORK, _CLONE, _EXITKILL = 1, 2, 4, 8, 0x100000
 _ALL = 0x40000000
 """Threads, too."""
 _AT_CALL = signal.SIGTRAP | 0x80
+_PEEK, _POKE, _NUMBER, _RESULT = 3, 6, 15 * 8, 10 * 8
+"""Where a call's number and its result stand on x86-64."""
+_WRITES = {18, 74, 75, 77}
+"""pwrite64, fsync, fdatasync, ftruncate."""
+UNAVAILABLE = 75
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
 
@@ -91,24 +98,31 @@ def cycle(place: str, ways: Mapping[ChannelName, Channel], label: str) -> None:
     database.close()
 
 
-def traced(child: int, dies_at: int) -> int:
-    """Let the child go on from call to call, and kill it at that one; return how many there were."""
+def traced(child: int, at: int, error: int) -> tuple[int, int]:
+    """Let the child go on from call to call, and kill it at that one, or let it fail; return how many, and how it ended."""
     os.waitpid(child, _ALL)
     _libc.ptrace(_SETOPTIONS, child, None, _SYSGOOD | _FORK | _VFORK | _CLONE | _EXITKILL)
     _libc.ptrace(_SYSCALL, child, None, None)
-    calls, inside = 0, set[int]()
+    calls, inside, failing = 0, set[int](), 0
     while True:
         thread, status = os.waitpid(-1, _ALL)
         if os.WIFEXITED(status) or os.WIFSIGNALED(status):
             if thread == child:
-                return calls
+                return calls, os.waitstatus_to_exitcode(status)
             continue
         number = 0
         if (stopped := os.WSTOPSIG(status)) == _AT_CALL:
             inside ^= {thread}
-            calls += thread in inside
-            if calls == dies_at and thread in inside:
-                os.kill(child, signal.SIGKILL)
+            if thread == failing:
+                _libc.ptrace(_POKE, thread, _RESULT, -error)
+                failing = 0
+            if thread in inside and (not error or _libc.ptrace(_PEEK, thread, _NUMBER, None) in _WRITES):
+                calls += 1
+                if calls == at and not error:
+                    os.kill(child, signal.SIGKILL)
+                elif calls == at:
+                    _libc.ptrace(_POKE, thread, _NUMBER, -1)
+                    failing = thread
         elif not status >> 16 and stopped not in {signal.SIGSTOP, signal.SIGTRAP}:
             number = stopped
         _libc.ptrace(_SYSCALL, thread, None, number)
@@ -121,16 +135,21 @@ def main() -> None:
     cycle(place, ways, "first")
     gc.freeze()  # what is not touched need not be copied in a fork
     for line in sys.stdin:
-        number, label = line.split()
-        dies_at = int(number)
+        number, label, error = line.split()
         if (child := os.fork()) == 0:
-            if dies_at:
+            if int(number):
                 _libc.ptrace(_TRACEME, 0, None, None)
                 os.kill(os.getpid(), signal.SIGSTOP)
-            cycle(place, ways, label)
-            os._exit(0)
-        calls = traced(child, dies_at) if dies_at else os.waitpid(child, 0)[1]
-        print(calls, flush=True)
+            os._exit(_ended(place, ways, label))
+        print(*(traced(child, int(number), int(error)) if int(number) else os.waitpid(child, 0)), flush=True)
+
+
+def _ended(place: str, ways: Mapping[ChannelName, Channel], label: str) -> int:
+    try:
+        cycle(place, ways, label)
+    except LedgerUnavailableError:
+        return UNAVAILABLE
+    return 0
 
 
 if __name__ == "__main__":

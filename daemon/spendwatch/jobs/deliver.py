@@ -140,7 +140,7 @@ class _Round:
                 gone = isinstance(error, PermanentDeliveryError) and error.gone
                 pause = _pause(error, self.known, now) if any(_is_of_channel(one, self.known) for one in some) else None
                 self.health.channel_failed(name, str(error), at=now, disable=gone, pause=pause)
-            elif not self.has_failed:  # else it was sent before
+            elif not self.has_failed and self.known != ChannelHealth(name):  # else it was sent before, or is no news
                 self.health.channel_worked(name)
                 if self.known.pauses:
                     self.outbox.free([name], now=now)
