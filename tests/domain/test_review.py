@@ -554,6 +554,13 @@ def test_a_reminder_comes_when_it_is_due_and_not_before() -> None:
     assert len(ids) == 3
 
 
+def test_a_shorter_interval_counts_from_the_last_word_and_not_from_the_end_of_the_longer_one() -> None:
+    book = Book()
+    book.spend(850, a_watch(remind=7 * DAY))
+    book.now += DAY
+    assert told(book.spend(850, a_watch(remind=DAY))) == [("repeated", "80%", ())]
+
+
 def test_only_the_latest_told_threshold_is_reminded_of() -> None:
     book, watch = Book(), a_watch(remind=DAY)
     book.spend(500, watch)
