@@ -75,8 +75,9 @@ async def test_a_lie_shows_in_status_and_is_told_in_time_moves_no_figure_and_is_
     house = stage.house
     trouble, says = LIES[lie]
     await house.round()
-    assert (house.source().state, house.spent()) == ("ok", HONEST)
-    reached = house.source().last_success
+    source = house.source()
+    reached = source.last_success
+    assert (source.state, house.spent()) == ("ok", HONEST)
 
     stage.lie(lie)
     for number in (1, 2, 3):
@@ -92,7 +93,8 @@ async def test_a_lie_shows_in_status_and_is_told_in_time_moves_no_figure_and_is_
     stage.lie(None)
     stage.server.bills[DAY] = [*stage.server.bills[DAY], an_item(DAY, 9, "2")]
     await house.round()
-    assert (house.source().state, house.source().trouble, house.spent()) == ("ok", "", HONEST + 2)
+    source = house.source()
+    assert (source.state, source.trouble, house.spent()) == ("ok", "", HONEST + 2)
     assert [said.type for said in house.said()] == ["source.failing", "alert.resolved"]
 
 
