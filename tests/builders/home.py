@@ -269,8 +269,12 @@ class Home:
         environment = {**self.env(), **more}
         if anew:
             return subprocess.Popen(self.command("run"), env=environment, stdout=log, stderr=log, text=True)
-        arguments = [self.clock, "--config", str(self.folder), "run"]
-        return loaded_program().begin(arguments, environment, log.fileno(), log.fileno(), seconds=_LONGEST)
+        return self.begin("run", log=log, environment=environment)
+
+    def begin(self, command: str, *, log: IO[str], environment: Mapping[str, str] | None = None) -> Begun:
+        """Begin one command in the loaded program, whose end is not waited for."""
+        arguments, place = [self.clock, "--config", str(self.folder), command], log.fileno()
+        return loaded_program().begin(arguments, environment or self.env(), place, place, seconds=_LONGEST)
 
     def start(self, *, anew: bool = False) -> Running:
         """Start the daemon: forked from the loaded program, or anew, as an operator does."""
