@@ -6,16 +6,21 @@ import asyncio
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from notices import SAMPLES, ZONE, delivery
 from spendwatch.channels.config import ExecConfig
-from spendwatch.channels.exec import ExecChannel
+from spendwatch.channels.exec import ExecChannel, environment
 from spendwatch.channels.json_body import JsonBody
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
+from spendwatch.domain.scope import NamedScope, Subject
+from spendwatch.domain.statement import AccountId
 
 pytestmark = pytest.mark.anyio
 
@@ -123,6 +128,17 @@ async def test_a_cancelled_delivery_kills_the_command(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await sending
     await _is_gone(int((tmp_path / "own").read_text()))
+
+
+@given(name=st.text(max_size=60))
+def test_no_name_from_a_bill_can_break_the_environment_or_add_to_it(name: str) -> None:
+    scope = NamedScope(Subject.SOURCE, name, AccountId(name))
+    body = JsonBody(ZONE).rendered(replace(SAMPLE, facts=replace(SAMPLE.facts, scope=scope, name=name, owner=name)))
+    found = environment("robot", body, maybe_repeated=False)
+    plain = environment("robot", JsonBody(ZONE).rendered(SAMPLE), maybe_repeated=False)
+    assert found.keys() == plain.keys()
+    assert all(char.isprintable() for value in found.values() for char in value)
+    assert all(len(os.fsencode(value)) < 100_000 for value in found.values())
 
 
 async def test_a_command_that_vanished_is_tried_again(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from alertmanager import Alertmanager
@@ -129,6 +131,22 @@ async def test_names_from_bills_are_only_text_there(manager: Alertmanager) -> No
     [shown] = [each for each in manager.alerts() if each["labels"]["alert_id"] == one.alert]
     assert "\n" not in shown["labels"]["scope"]
     assert "{{ .Labels }}" in shown["labels"]["scope"]
+
+
+@given(name=st.text(max_size=60))
+def test_no_name_adds_a_label_or_a_key(name: str) -> None:
+    scope = NamedScope(Subject.SOURCE, name, AccountId(name))
+    one = replace(
+        SAMPLES["source-failing"], facts=replace(SAMPLES["source-failing"].facts, scope=scope, name=name, detail=name)
+    )
+    [alert] = json.loads(_manager("http://localhost").render(one, ""))
+    event = json.loads(_pager("https://x").render(one, ""))
+    assert set(alert) == {"labels", "annotations", "startsAt"}
+    assert set(alert["labels"]) <= {"alertname", "alert_id", "severity", "account", "scope"}
+    assert all(char.isprintable() for value in alert["labels"].values() for char in value)
+    assert set(event) == {"event_action", "dedup_key", "payload", "client", "links"}
+    assert (event["event_action"], event["dedup_key"], event["payload"]["class"]) == ("trigger", one.alert, "source.failing")
+    assert event["payload"]["source"]
 
 
 async def test_a_digest_is_the_alerts_that_it_tells_of(manager: Alertmanager) -> None:

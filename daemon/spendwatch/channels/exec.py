@@ -54,10 +54,10 @@ class ExecChannel:
     async def send(self, delivery: Delivery) -> str:
         """Run the command once and return how it ended; raise an error unless that was with 0."""
         body = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
-        environment = _environment(self.name, body, maybe_repeated=delivery.maybe_repeated)
+        facts = environment(self.name, body, maybe_repeated=delivery.maybe_repeated)
         limit = self._config.timeout.total_seconds()
         try:
-            async with _started(self._config.command, environment) as (transport, run):
+            async with _started(self._config.command, facts) as (transport, run):
                 _feed(transport.get_pipe_transport(0), body)
                 await asyncio.wait_for(asyncio.shield(run.ended), limit)
         except TimeoutError as error:
@@ -71,12 +71,12 @@ class ExecChannel:
 
 
 @asynccontextmanager
-async def _started(command: Sequence[str], environment: Mapping[str, str]) -> AsyncIterator[tuple[_Process, _Run]]:
+async def _started(command: Sequence[str], variables: Mapping[str, str]) -> AsyncIterator[tuple[_Process, _Run]]:
     """Run a command in a group of its own, which is killed at the end with all that it started; it inherits no descriptor."""
     pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
     starting = asyncio.create_task(
         asyncio.get_running_loop().subprocess_exec(
-            _Run, *command, stdin=pipe, stdout=nothing, stderr=pipe, cwd="/", env=environment, start_new_session=True
+            _Run, *command, stdin=pipe, stdout=nothing, stderr=pipe, cwd="/", env=variables, start_new_session=True
         )
     )
     try:
@@ -135,7 +135,7 @@ def _raise_unless_taken(status: int | None, said: str) -> None:
     raise PermanentDeliveryError(msg)
 
 
-def _environment(channel: str, body: bytes, *, maybe_repeated: bool) -> Mapping[str, str]:
+def environment(channel: str, body: bytes, *, maybe_repeated: bool) -> Mapping[str, str]:
     """Return a command's environment: of ours only where programs are, language and zone; and the main facts."""
     document = json.loads(body)
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
