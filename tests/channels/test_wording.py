@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import date
 from decimal import Decimal
+from enum import Enum
 from html.parser import HTMLParser
 from pathlib import Path
 from string import Formatter
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +20,7 @@ from spendwatch.channels.chinese import CHINESE
 from spendwatch.channels.english import ENGLISH
 from spendwatch.channels.language import Language
 from spendwatch.channels.parts import clean
-from spendwatch.channels.phrases import Phrases
+from spendwatch.channels.phrases import Phrases, RuleTexts
 from spendwatch.channels.wording import Wording, width
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.causes import Course
@@ -226,6 +228,38 @@ def test_both_languages_fill_in_the_same_words() -> None:
         assert set(phrases.categories) == set(Category)
         assert set(phrases.spent) == set(phrases.budget_of) == set(phrases.amount_of) == set(Counts)
         assert len(phrases.months) == 12
+
+
+NOT_EVERY = {"short_periods", "discrepancy_leads", "parts", "charged", "ordered"}
+"""What is said of some members alone; both languages say it of the same ones."""
+SAME = {"Token Plan", "Coding Plan", "API Key {name}", "¥", "、"}
+"""What Chinese readers call so, too."""
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _strings(one)
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from _strings(one)
+    else:
+        for field in fields(cast("RuleTexts", value)):
+            yield from _strings(getattr(value, field.name))
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Phrases)])
+def test_no_text_is_missing_in_a_language(name: str) -> None:
+    """Every member of an enumeration has its text in both languages, and no Chinese text was forgotten in English."""
+    english, chinese = getattr(ENGLISH, name), getattr(CHINESE, name)
+    if isinstance(english, Mapping) and name != "units_of":
+        assert set(english) == set(chinese)
+        kinds = {type(key) for key in english if isinstance(key, Enum)}
+        assert name in NOT_EVERY or all(set(kind) == set(english) for kind in kinds)
+    forgotten = [one for one in _strings(chinese) if re.search(r"[A-Za-z]{2}", re.sub(r"\{\w+\}", "", one)) and one.isascii()]
+    assert set(forgotten) - SAME == set()
 
 
 def _with_text_everywhere(text: str, rule: Rule, reason: Reason) -> Notification:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import tzinfo
 
@@ -57,6 +58,8 @@ class AppriseChannel:
     def _notify(self, text: str) -> bool:
         from apprise import Apprise, NotifyFormat  # noqa: PLC0415 -- an extra, and it takes its time to load
 
+        for library in ("apprise", "urllib3"):  # they log whole addresses, which hold secrets
+            logging.getLogger(library).setLevel(logging.CRITICAL)
         service = Apprise()
         if not (self._config.url and service.add(self._config.url.get_secret_value().strip())):
             msg = "apprise does not know this form of address: compare url_file with its list of services"

@@ -557,6 +557,7 @@ CHINESE = Phrases(
         Failure.UNREAD: "请让运行 spendwatch 的用户能够读取（chmod g+r、chgrp；对目录设置 chmod g+s，写入方 umask 027），"
         "子目录请设置 recursive: true，链接请换成文件本身；可读后会自动读取，在此之前每天提醒一次。",
         Failure.GONE: "请检查该目录是否已挂载；恢复后会自动继续读取。若确为有意清空，请按上文提示在其中建立标记。",
+        Failure.ARCHIVED: "请解冻该归档文件，或重新导出。其他账单不受影响。",
         Failure.UNEXPECTED: "若来自 API，其应答保存在该数据源目录下的 originals/last_refused_answer.txt。",
     },
     advice_differing="请检查其中一种导出是否带有筛选条件或已停止：`spendwatch ledger list` 可列出已读入的账单。",

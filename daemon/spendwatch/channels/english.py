@@ -577,6 +577,7 @@ ENGLISH = Phrases(
         Failure.CHANGING: "The bill changes while it is read. It is fetched again until it stays unchanged.",
         Failure.UNREAD: "It is read as soon as possible; other bills are not affected. Until then you are reminded daily.",
         Failure.GONE: "Check whether the folder is mounted. It is read again as soon as it is back.",
+        Failure.ARCHIVED: "Restore the file from the archive, or export it again. Other bills are not affected.",
         Failure.UNEXPECTED: "The response of an API is kept beside the source's files, as originals/last_refused_answer.txt.",
     },
     advice_differing="Check whether one of the exports is filtered or stopped: `spendwatch ledger list` shows what was read.",
