@@ -44,6 +44,8 @@ SEPTEMBER = BillingPeriod(2026, 9)
 WORKSPACES = (RESEARCH, TRAINING, "llm-other", "")
 FIRST, LAST = date(2026, 9, 1), datetime(2026, 9, 29, 12, tzinfo=ZONE)
 STEPS = 30
+LOOKED_AT = 0.6
+"""After so many of the steps the program looks."""
 KILLED_EVERY = 10
 """In one of so many sequences the real program is killed once."""
 
@@ -278,7 +280,8 @@ def play(seed: int, folder: Path, sink: HttpSink, reader: ReadingProcess, empty_
             step = world.kill if number == kill_at else source.choice(steps(world))
             world.counts[step.__name__] += 1
             step()
-            if step not in {world.receiver, world.silence, world.acknowledge}:  # they change nothing by themselves
+            # Some change nothing by themselves, and now and then several things happen before anybody looks.
+            if step not in {world.receiver, world.silence, world.acknowledge} and source.random() < LOOKED_AT:
                 world.look()
         world.settle()
         world.check()
