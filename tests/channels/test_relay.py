@@ -77,8 +77,13 @@ async def test_a_server_that_hung_up_meanwhile_gets_a_new_connection() -> None:
         assert (sink.connections, len(sink.messages)) == (2, 2)
 
 
-@pytest.mark.parametrize("answer", ["421 too many mails", "451 later", "452 no more on this connection", "503 what", "550 no"])
-@pytest.mark.parametrize("verb", ["MAIL", "RSET"])
+@pytest.mark.parametrize(
+    ("verb", "answer"),
+    [
+        *((verb, f"{code} no more here") for verb in ("MAIL", "RSET") for code in (421, 451, 452, 503, 550)),
+        ("RCPT", "421 no more here"),
+    ],
+)
 async def test_what_a_used_connection_says_against_another_mail_a_new_one_decides(verb: str, answer: str) -> None:
     with SmtpSink(refuse={WANG: "550 no such user"}) as sink:
         channel = _channel(sink)

@@ -19,7 +19,7 @@ from spendwatch.addresses import is_own
 from spendwatch.aside import Resolver
 from spendwatch.connection import Way
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
-from spendwatch.outgoing import Answer, Fetched, Outgoing, judge
+from spendwatch.outgoing import Answer, Outgoing, judge
 from spendwatch.request import Request
 
 pytestmark = pytest.mark.anyio
@@ -112,7 +112,7 @@ async def _post(outgoing: Outgoing, url: str, *, seconds: float = 5) -> Answer:
     return await outgoing.post(url, content=b"{}", headers={"x-kind": "test"}, deadline=timedelta(seconds=seconds))
 
 
-async def _fetch(outgoing: Outgoing, url: str) -> Fetched:
+async def _fetch(outgoing: Outgoing, url: str) -> Answer:
     patience = timedelta(seconds=5)
     return await outgoing.fetch(Request(url=url, most_bytes=1000, deadline=patience, silence=patience, redirects=3))
 

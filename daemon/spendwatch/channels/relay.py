@@ -44,7 +44,7 @@ class _Session:
     is_amid: bool = False
     """Whether a mail was begun that the relay refused: the next one begins with a reset."""
 
-    async def begin(self, sender: str, size: int, limit: float) -> None:
+    async def begin(self, sender: str, recipient: str, size: int, limit: float) -> None:
         """Begin a mail of that size, or raise `PermanentDeliveryError` if the relay says that it takes none so large."""
         most = self.client.esmtp_extensions.get("size")
         if most and most.isdecimal() and 0 < int(most) < size:
@@ -55,6 +55,7 @@ class _Session:
             await self.client.rset(timeout=limit)
         self.is_amid = True
         await self.client.mail(sender, options=options, timeout=limit)
+        await self.client.rcpt(recipient, timeout=limit)
 
     async def hang_up(self, *, politely: bool = False) -> None:
         """Let go at once: a polite end of TLS would wait half a minute for a server that is gone. `politely`: with a word."""
@@ -125,10 +126,8 @@ class Relay:
         """Give the mail to the relay; `is_given` is set once it was begun to be given: the relay may have it from then on."""
         # Each step has its own limit; a total one guards against a byte a minute.
         async with asyncio.timeout(2 * self._limit):
-            session = await self._begun(mail, sender)
+            session = await self._begun(sender, recipient, len(mail))
         try:
-            async with asyncio.timeout(self._limit):
-                await session.client.rcpt(recipient)
             is_given.set()
             taken = await session.client.data(mail, timeout=self._config.data_timeout.total_seconds())
             session.is_amid = False
@@ -141,18 +140,19 @@ class Relay:
         await self._keep(session)
         return f"{taken.code} {self._said(taken.message)}"
 
-    async def _begun(self, mail: bytes, sender: str) -> _Session:
-        """Return a connection on which the mail is begun. If an idle one says no, for whatever reason, a new one decides."""
+    async def _begun(self, sender: str, recipient: str, size: int) -> _Session:
+        """Return a connection on which the mail is begun. If an idle one refuses more than the recipient, a new one decides."""
         while True:
             is_new = not self._idle
             session = await self._opened() if is_new else self._idle.pop()
             if session.keeper:
                 session.keeper.cancel()
             try:
-                await session.begin(sender, len(mail), self._limit if is_new else min(_AGAIN_LIMIT, self._limit))
+                await session.begin(sender, recipient, size, self._limit if is_new else min(_AGAIN_LIMIT, self._limit))
             except BaseException as error:
-                await session.hang_up()
-                if is_new or not isinstance(error, aiosmtplib.SMTPException | OSError):
+                is_refused = isinstance(error, aiosmtplib.SMTPRecipientRefused) and error.code != _CLOSING
+                await (self._keep(session) if is_refused else session.hang_up())
+                if is_new or is_refused or not isinstance(error, aiosmtplib.SMTPException | OSError):
                     raise
             else:
                 return session

@@ -39,25 +39,17 @@ _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: status, headers by lower-case name, the beginning of the body as one clean line, the body up to 64 kB."""
-
-    status: int
-    headers: Mapping[str, str]
-    excerpt: str
-    body: bytes = field(default=b"", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """An answer whose body came whole, or one whose body was of no interest: then only its beginning is here."""
+    """What came back."""
 
     status: int
     headers: Mapping[str, str]
     """By lower-case name."""
     body: bytes = field(repr=False)
-    """Empty when it was written elsewhere."""
+    """Of a post up to 64 kB; else whole, its beginning where it was of no interest, empty when it was written elsewhere."""
     url: str = field(repr=False)
     """Where it came from in the end."""
+    excerpt: str = ""
+    """The beginning of the body of a post, as one clean line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +117,7 @@ class Outgoing:
             async with asyncio.timeout(seconds), self._opened(place, ask) as response:
                 body = await beginning(response, ANSWER_BYTES)
                 excerpt = clean(body[:EXCERPT_BYTES], (*place.secrets, *self._way.secrets))
-                return Answer(response.status_code, _headers(response), excerpt, body)
+                return Answer(response.status_code, _headers(response), body, url, excerpt)
         except TimeoutError as error:
             msg = f"{place.name}: no answer within {seconds:g} s"
             raise UnreachableError(msg, was_sent=ask.is_sent.is_set()) from error
@@ -153,7 +145,7 @@ class Outgoing:
         msg = f"{place.name}: {what_failed(trouble, 'no connection')}"
         raise UnreachableError(msg) from trouble
 
-    async def fetch(self, request: Request) -> Fetched:
+    async def fetch(self, request: Request) -> Answer:
         """Fetch an answer with its whole body, whatever its status; a body that is cut, or too large, is an error.
 
         Raises `ForbiddenAddressError` before anything is sent, `UnreachableError` when no whole answer came.
@@ -177,7 +169,7 @@ class Outgoing:
             msg = f"{place.name}: no whole answer within {seconds:g} s"
             raise UnreachableError(msg) from error
 
-    async def _followed(self, place: Place, ask: _Ask, request: Request) -> Fetched:
+    async def _followed(self, place: Place, ask: _Ask, request: Request) -> Answer:
         redirects = request.redirects if request.method == "GET" else 0
         for left in range(redirects, -1, -1):
             async with self._opened(place, ask) as response:
@@ -302,7 +294,7 @@ class Outgoing:
         return context
 
 
-async def _taken(response: httpx.Response, place: Place, most_bytes: int, into: Receiver | None) -> Fetched:
+async def _taken(response: httpx.Response, place: Place, most_bytes: int, into: Receiver | None) -> Answer:
     headers = _headers(response)
     body = bytearray()
     write = into(response.status_code, headers) if into else body.extend
@@ -312,7 +304,7 @@ async def _taken(response: httpx.Response, place: Place, most_bytes: int, into: 
         async with aclosing(whole(response, place, most_bytes)) as pieces:
             async for piece in pieces:
                 write(piece)
-    return Fetched(response.status_code, headers, bytes(body), str(place.url))
+    return Answer(response.status_code, headers, bytes(body), str(place.url))
 
 
 def _request(ask: _Ask, place: Place, host: str) -> httpx.Request:
