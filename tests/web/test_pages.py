@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -225,3 +226,34 @@ def test_two_hundred_hostile_names_run_no_script_and_ask_for_nothing(hostile: We
         assert browser.evaluate(f"document.querySelectorAll('{odd}').length") == 0
         assert all(one.startswith((hostile.url, "data:")) for one in browser.requests), browser.requests
     assert browser.evaluate("document.querySelectorAll('[data-workspace]').length") > 100
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_a_report_is_one_file_that_shows_on_its_own_with_the_same_figures(
+    scene: WebHouse, tmp_path: Path, language: Language, request: pytest.FixtureRequest
+) -> None:
+    file = tmp_path / "september.html"
+    scene.home.environment["LC_ALL"] = {Language.EN: "C.UTF-8", Language.ZH: "zh_CN.UTF-8"}[language]
+    assert str(file) in scene.home.call("report", "--html", str(file)).stdout
+    page = file.read_text()
+    assert len(page.encode()) < LARGEST
+    assert Figures(page).every == Figures(scene.get(f"/?all=true&lang={language}", accept=HTML).text).every
+    assert not re.search(r"<script|<a\b|href=\"(?!data:)|src=", page)
+    scene.home.call("report", "--html", str(file), "--by", "model", "--json", expect=2)
+    if PROGRAM:
+        browser: Browser = request.getfixturevalue("browser")
+        browser.show(page, width=1280, is_dark=False)
+        ARTEFACTS.mkdir(exist_ok=True)
+        (ARTEFACTS / f"web-report-{language}.png").write_bytes(browser.picture())
+        assert {one for one in browser.requests if not one.startswith("data:")} == {(browser._place / "page.html").as_uri()}
+        assert browser.evaluate("getComputedStyle(document.querySelector('.card')).borderTopStyle") == "solid", (
+            "its style holds"
+        )
+
+
+@needs_chromium
+def test_the_overview_prints_on_one_sheet(scene: WebHouse, browser: Browser) -> None:
+    browser.open(f"{scene.url}/", width=1280, is_dark=False)
+    sheet = base64.b64decode(browser._ask("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, printBackground=True)["data"])
+    (ARTEFACTS / "web-overview.pdf").write_bytes(sheet)
+    assert len(re.findall(rb"/Type\s*/Page\b", sheet)) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
@@ -42,6 +43,7 @@ from spendwatch.jobs.spend_report import (
     report_json,
     usage_text,
 )
+from spendwatch.settings import Settings
 from spendwatch.settings.suggestions import did_you_mean
 from spendwatch.state import Store, opened_store, system_clock
 
@@ -57,6 +59,12 @@ from spendwatch.state import Store, opened_store, system_clock
 @click.option("--usage", is_flag=True, help="Show tokens, images, seconds, too; reads the lines on record, so it takes longer.")
 @click.option("--all-products", is_flag=True, help="Include products that are not watched.")
 @json_option
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Write the month with its charts to a page that shows on its own.",
+)
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line.")
 @click.pass_obj
 def report(
@@ -71,6 +79,7 @@ def report(
     all_products: bool,
     as_json: bool,
     as_csv: bool,
+    html: Path | None,
 ) -> int:
     """Break down the spend of a month, or of some days. The rows add up to the total.
 
@@ -80,6 +89,11 @@ def report(
     if as_json and as_csv:
         msg = "give either --json or --csv"
         raise click.UsageError(msg)
+    if html:
+        if first or last or where or usage or all_products or as_json or as_csv:
+            msg = "--html goes with --month alone"
+            raise click.UsageError(msg)
+        return _write_page(place.settings(), html, month)
     columns = tuple(dict.fromkeys(_known(part.strip(), "--by") for part in by.split(",") if part.strip()))
     if not columns:
         msg = f"names nothing; use any of {', '.join(COLUMNS)}, tag:KEY"
@@ -101,6 +115,18 @@ def report(
         _print_report(found, is_filtered=bool(filters))
     for line in () if as_json else _remarks(found, settings.policies):
         click.echo(line, err=as_csv)
+    return Exit.DONE
+
+
+def _write_page(settings: Settings, file: Path, month: BillingPeriod | None) -> Exit:
+    from spendwatch.channels.language import Language  # noqa: PLC0415 -- the other forms need no page
+    from spendwatch.web.standalone import month_page  # noqa: PLC0415 -- as above
+
+    is_chinese = os.environ.get("LC_ALL", os.environ.get("LANG", "")).startswith("zh")
+    with opened_store(settings, read_only=True) as store:
+        page = month_page(settings, store, system_clock(), month, Language.ZH if is_chinese else Language.EN)
+    file.write_text(page, encoding="utf-8")
+    click.echo(f"{file}: {len(page.encode()) / 1000:,.0f} kB")
     return Exit.DONE
 
 

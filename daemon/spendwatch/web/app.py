@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -22,7 +23,7 @@ from spendwatch.web.pages import Pages
 from spendwatch.web.probes import probe_routes
 from spendwatch.web.problems import on_problem
 from spendwatch.web.reading import Reader
-from spendwatch.web.rendering import render, respond, static
+from spendwatch.web.rendering import formats_of, language_of, render, respond, static
 
 
 def create_app(app: App, web: WebPart, more: Iterable[BaseRoute] = ()) -> Starlette:
@@ -46,13 +47,14 @@ def create_app(app: App, web: WebPart, more: Iterable[BaseRoute] = ()) -> Starle
 async def _login(request: Request) -> Response:
     """Ask for the token; whoever knows it gets a cookie."""
     guard: Guard = request.state.guard
+    formats = formats_of(language_of(request), UTC)
     if request.method != "POST":
         there = _local(request.query_params.get("next", "/"))
-        return respond(request, render(request, "login.html.j2", next=there, is_wrong=False))
+        return respond(request, render(request, "login.html.j2", formats, next=there, is_wrong=False))
     form = await form_of(request)
     there = _local(form.get("next", "/"))
     if not guard.accepts(form.get("token", "").strip()):
-        return respond(request, render(request, "login.html.j2", next=there, is_wrong=True), HTTPStatus.FORBIDDEN)
+        return respond(request, render(request, "login.html.j2", formats, next=there, is_wrong=True), HTTPStatus.FORBIDDEN)
     response = RedirectResponse(there, HTTPStatus.SEE_OTHER)
     guard.sign_in(response)
     return response

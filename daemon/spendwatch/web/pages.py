@@ -27,14 +27,13 @@ from spendwatch.views.explanation import explained, figures, heading, held_text,
 from spendwatch.views.listings import ListedAlerts
 from spendwatch.views.policy import policy_json, watched_by
 from spendwatch.web import parameters
-from spendwatch.web.charts import meter, share_bar
 from spendwatch.web.formats import Formats
 from spendwatch.web.forms import form_of
 from spendwatch.web.guard import Guard
 from spendwatch.web.overview import TOPS, Asked, account_views, course_of
 from spendwatch.web.parameters import Parameter, Query, query_of
 from spendwatch.web.reading import Reader
-from spendwatch.web.rendering import language_of, render, respond, texts
+from spendwatch.web.rendering import formats_of, language_of, render, respond
 
 _LANG, _ACCOUNT, _ID = (Parameter(name, str, {}, "") for name in ("lang", "account", "id"))
 _LATEST = 3
@@ -57,7 +56,7 @@ class Pages:
         listed = (parameters.LIMIT, parameters.OFFSET)
         month = (parameters.MONTH, _ACCOUNT, _ID)
         return [
-            self._shown("/", "overview", self._overview, parameters.MONTH, parameters.EVERYTHING),
+            self._shown("/", "overview", lambda _, *asked: self.overview(*asked), parameters.MONTH, parameters.EVERYTHING),
             self._shown("/workspace", "part", lambda *asked: self._part("workspace", *asked), *month),
             self._shown("/key", "part", lambda *asked: self._part("api_key", *asked), *month),
             self._shown("/alerts", "alerts", self._alerts, parameters.EVERYTHING, *listed),
@@ -74,19 +73,18 @@ class Pages:
     ) -> BaseRoute:
         async def show(request: Request) -> Response:
             query, language = query_of(request.query_params, (*known, _LANG)), language_of(request)
-            formats = Formats(language, self.reader.settings.zone, texts(language))
+            formats = formats_of(language, self.reader.settings.zone)
             # One overview for all: it has no form in it.
             place = (request.url.query, language) if path == "/" else None
 
             def make() -> str:
-                shown = {"f": formats, "meter": meter, "share_bar": share_bar, "query": query.values}
-                return render(request, f"{template}.html.j2", **shown, **values(request, query, formats))
+                return render(request, f"{template}.html.j2", formats, query=query.values, **values(request, query, formats))
 
             return respond(request, await self.reader.read(lambda: self.reader.once_a_minute(place, make)))
 
         return Route(path, show)
 
-    def _overview(self, _: Request, query: Query, formats: Formats) -> _Values:
+    def overview(self, query: Query, formats: Formats) -> _Values:
         """Return how much, where it goes, whether we are about to be cut off, and whether to trust the page."""
         reader = self.reader
         overview, running = reader.overview(query["month"])

@@ -8,13 +8,12 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from starlette.exceptions import HTTPException
 
-from spendwatch.app import App
 from spendwatch.domain.errors import LedgerUnavailableError
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, Clock
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.overview import Overview
 from spendwatch.jobs.running import Running
@@ -27,10 +26,26 @@ _THREADS = 2
 _MOST_KEPT = 20
 
 
+class Known(Protocol):
+    """What is read: the daemon's, or that of a command."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+
+    @property
+    def store(self) -> Store:
+        """The state."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time by which everything is judged."""
+
+
 class Reader:
     """What is known, for those who ask over HTTP."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Known) -> None:
         """Read what that daemon works with."""
         self._app = app
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="web")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Mapping
+from datetime import tzinfo
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
@@ -16,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from spendwatch.channels.language import Language
+from spendwatch.web.charts import meter, share_bar
+from spendwatch.web.formats import Formats
 from spendwatch.web.guard import Guard
 
 _LANGUAGE_COOKIE = "spendwatch_language"
@@ -39,23 +42,24 @@ def language_of(request: Request) -> Language:
     return Language.ZH if wished.startswith("zh") else Language.EN
 
 
-def render(request: Request, template: str, **values: object) -> str:
-    """Return a page in the language of the request."""
+def formats_of(language: Language, zone: tzinfo) -> Formats:
+    """Return how a reader of that language reads."""
+    return Formats(language, zone, texts(language))
+
+
+def fill(template: str, formats: Formats, **values: object) -> str:
+    """Return a page; `css`: its style is within it, and it is to be read on its own."""
+    known = {"f": formats, "t": formats.texts, "language": formats.language.value, "static": static_names()}
+    charts = {"meter": meter, "share_bar": share_bar}
+    return _environment().get_template(template).render({"css": "", **known, **charts, **values})
+
+
+def render(request: Request, template: str, formats: Formats, **values: object) -> str:
+    """Return a page that answers a request."""
     guard: Guard = request.state.guard
-    language, user = language_of(request), request.state.user
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            **values,
-            t=texts(language),
-            language=language.value,
-            form_token=guard.form_token(user),
-            static=static_names(),
-            path=request.url.path,
-            switch=str(request.url.include_query_params(lang=_OTHER[language]).query),
-        )
-    )
+    switch = request.url.include_query_params(lang=_OTHER[formats.language]).query
+    token = guard.form_token(request.state.user)
+    return fill(template, formats, form_token=token, path=request.url.path, switch=switch, **values)
 
 
 def respond(request: Request, html: str, status: int = 200) -> Response:
@@ -87,6 +91,11 @@ def _static() -> Mapping[str, tuple[str, bytes]]:
 def static_names() -> Mapping[str, str]:
     """Return under which address each file is served."""
     return {name: f"/static/{served}" for served, (name, _) in _static().items()}
+
+
+def static_content(name: str) -> str:
+    """Return the text of a file."""
+    return next(content.decode() for known, content in _static().values() if known == name)
 
 
 async def static(request: Request) -> Response:
