@@ -49,25 +49,27 @@ _SCATTER = 0x9E3779B97F4A7C15
 _BATCH = 20_000
 
 
-def generated_bill(lines: int, *, exported: str = "20261001093012", is_shuffled: bool = False) -> Path:
+def generated_bill(
+    lines: int, *, exported: str = "20261001093012", is_shuffled: bool = False, workspaces: int = WORKSPACES
+) -> Path:
     """Return the path of a bill with that many lines; it is written only once."""
-    form = f"{'shuffled' if is_shuffled else 'form'}{FORM}-{lines}"
+    form = f"{'shuffled' if is_shuffled else 'form'}{FORM}-{lines}" + (f"-{workspaces}" if workspaces != WORKSPACES else "")
     folder = Path(tempfile.gettempdir()) / f"spendwatch-benchmarks-{os.getuid()}" / form
     path = folder / a_bill_name(ACCOUNT, exported)
     if not path.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = path.with_suffix(".part")
         with unfinished.open("wb") as file:
-            write_bill(file, lines, is_shuffled=is_shuffled)
+            write_bill(file, lines, is_shuffled=is_shuffled, workspaces=workspaces)
         unfinished.rename(path)
     return path
 
 
-def write_bill(file: BinaryIO, lines: int, *, is_shuffled: bool = False) -> None:
+def write_bill(file: BinaryIO, lines: int, *, is_shuffled: bool = False, workspaces: int = WORKSPACES) -> None:
     """Write a bill with that many lines, spread over 30 days."""
     file.write(b"\xef\xbb\xbf" + _csv(COLUMNS).encode() + b"\n")
     written = 0
-    for batch in _batches(_lines(lines, is_shuffled=is_shuffled)):
+    for batch in _batches(_lines(lines, is_shuffled=is_shuffled, workspaces=workspaces)):
         file.write("".join(batch).encode())
         written += len(batch)
     if written != lines:
@@ -75,8 +77,8 @@ def write_bill(file: BinaryIO, lines: int, *, is_shuffled: bool = False) -> None
         raise AssertionError(msg)
 
 
-def _lines(lines: int, *, is_shuffled: bool) -> Iterator[str]:
-    templates = [_template(*parts) for parts in _instances(WORKSPACES * 2 if is_shuffled else WORKSPACES)]
+def _lines(lines: int, *, is_shuffled: bool, workspaces: int) -> Iterator[str]:
+    templates = [_template(*parts) for parts in _instances(workspaces * 2 if is_shuffled else workspaces)]
     ids = random.Random(lines)  # noqa: S311 -- the same file every time
     for number in range(lines):
         minute = ids.randrange(MINUTES) if is_shuffled else number * MINUTES // lines

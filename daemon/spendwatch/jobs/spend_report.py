@@ -88,6 +88,7 @@ class SpendReport:
     """What is charged for products that are not watched."""
 
 
+SpendReader = Callable[[BillingPeriod, Sequence[Dimension], tuple[date, date] | None], Sequence[SpendSum]]
 RowKey = tuple[tuple[str, ...], Currency]
 _Sums = dict[RowKey, list[SpendSum]]
 
@@ -134,6 +135,8 @@ class SpendQuery:
     products: Sequence[str] | None
     columns: tuple[str, ...]
     filters: tuple[tuple[str, str], ...]
+    read: SpendReader | None = None
+    """Gives sums in place of the ledger, perhaps by more dimensions than needed: of what was read before."""
 
     def report(self, span: DaySpan, used: UsedQuantities | None = None) -> SpendReport:
         """Return the spend of these days beside that of as many before; `used`: what was used, if that is wanted."""
@@ -181,7 +184,9 @@ class SpendQuery:
         needed = tuple(dict.fromkeys((*(one for column in asked for one in _needed(column)), Dimension.CHARGE)))
         found: _Sums = {}
         for period in self.on_record(span):
-            for spent in self.ledger.spend(period, needed, products=self.products, days=span.within(period)):
+            days = span.within(period)
+            sums = self.read(period, needed, days) if self.read else None
+            for spent in self.ledger.spend(period, needed, products=self.products, days=days) if sums is None else sums:
                 if self.is_wanted(period, spent):
                     found.setdefault((self.values(period, spent), spent.currency), []).append(spent)
         return found

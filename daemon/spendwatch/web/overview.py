@@ -101,7 +101,8 @@ class Asked:
     def by(self, *columns: str, span: DaySpan | None = None) -> SpendReport:
         """Return its spend by these columns, as `report` does."""
         settings, ledger = self.reader.settings, self.reader.store.ledger
-        query = SpendQuery(ledger, settings.policies, settings.zone, settings.policies.products, columns, self.filters)
+        products = settings.policies.products
+        query = SpendQuery(ledger, settings.policies, settings.zone, products, columns, self.filters, self.reader.spend)
         return query.report(span or DaySpan.of_months(self.period))
 
     def daily(self) -> _Daily:
@@ -118,9 +119,8 @@ class Asked:
 
     def tops(self, columns: Sequence[str] = TOPS) -> Iterator[tuple[str, SpendReport]]:
         """Yield the spend by each of these columns, and by the tags with the most of it."""
-        sums = self.reader.store.ledger.spend(self.period, (Dimension.TAGS,), products=self.reader.settings.policies.products)
         keys = Counter[str]()
-        for spent in sums:
+        for spent in self.reader.spend(self.period, (Dimension.TAGS,), None):
             keys.update(dict.fromkeys(parse_tags(spent.values[Dimension.TAGS]), spent.lines))
         for column in (*columns, *(f"{TAG}{key}" for key, _ in keys.most_common(_MOST_TAGS))):
             found = self.by(column)

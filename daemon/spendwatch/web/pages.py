@@ -80,7 +80,10 @@ class Pages:
             def make() -> str:
                 return render(request, f"{template}.html.j2", formats, query=query.values, **values(request, query, formats))
 
-            return respond(request, await self.reader.read(lambda: self.reader.once_a_minute(place, make)))
+            html = self.reader.at_hand(place)
+            if html is None:
+                html = await self.reader.read(lambda: self.reader.once_a_minute(place, make))
+            return respond(request, html)
 
         return Route(path, show)
 

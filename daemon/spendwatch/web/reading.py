@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Hashable
+import time
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import date, datetime
 from http import HTTPStatus
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from starlette.exceptions import HTTPException
 
 from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.period import BillingPeriod, Clock
+from spendwatch.domain.scope import Dimension
+from spendwatch.domain.standing import SpendSum
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.overview import Overview
 from spendwatch.jobs.running import Running
@@ -24,6 +27,12 @@ from spendwatch.views.status import looked, running_of
 T = TypeVar("T")
 _THREADS = 2
 _MOST_KEPT = 20
+_NOTHING = (None, "", float("-inf"), 0)
+_WIDE = (
+    *(Dimension.ACCOUNT, Dimension.WORKSPACE, Dimension.MODEL, Dimension.API_KEY, Dimension.TYPE, Dimension.CHANNEL),
+    *(Dimension.TAGS, Dimension.CHARGE),
+)
+"""Whatever the tables of a page are about: read once, and summed for each of them."""
 
 
 class Known(Protocol):
@@ -51,7 +60,9 @@ class Reader:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="web")
         self._looking, self._making = threading.Lock(), threading.Lock()
         self._insight = Insight()
-        self._kept: dict[Hashable, tuple[object, Any]] = {}
+        self._kept: dict[Hashable, tuple[object, str, float, int]] = {}
+        self._summing = threading.Lock()
+        self._sums: tuple[object, dict[Hashable, Sequence[SpendSum]]] = None, {}
         self._changes = 0
 
     @property
@@ -89,24 +100,41 @@ class Reader:
         finally:
             self._changes += 1
 
-    def once_a_minute(self, place: Hashable, make: Callable[[], T]) -> T:
-        """Return what is made, or was made in this minute of the same bills and settings; of no place, always what is made."""
+    def at_hand(self, place: Hashable) -> str | None:
+        """Return the page of a place if it was looked after within the last second: no thread is needed for it."""
+        _, html, looked_at, change = self._kept.get(place, _NOTHING)
+        return html if time.monotonic() - looked_at < 1 and change == self._changes else None
+
+    def once_a_minute(self, place: Hashable, make: Callable[[], str]) -> str:
+        """Return a page that is made, or was made in this minute of the same bills and settings; of no place, always made.
+
+        While one is made anew, whoever else asks gets the one before.
+        """
         if place is None:
             return make()
-        minute = self.now().replace(second=0, microsecond=0)
-        ground = (self.store.ledger.revision(), minute, self._changes, id(self.settings))
-        ground_before, kept = self._kept.get(place, (None, None))
-        if ground_before != ground:
-            if kept is not None and self._making.locked():
-                found: T = kept
-                return found
+        minute, change = self.now().replace(second=0, microsecond=0), self._changes
+        ground = (self.store.ledger.revision(), minute, change, id(self.settings))
+        before, html, _, _ = self._kept.get(place, _NOTHING)
+        if before != ground and not (html and self._making.locked()):
             with self._making:
-                kept = make()
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept.clear()
-            self._kept[place] = ground, kept
-        made: T = kept
-        return made
+                html = make()
+            before = ground
+        if len(self._kept) >= _MOST_KEPT:
+            self._kept.clear()
+        self._kept[place] = before, html, time.monotonic(), change
+        return html
+
+    def spend(self, period: BillingPeriod, by: Sequence[Dimension], days: tuple[date, date] | None) -> Sequence[SpendSum]:
+        """Return sums by at least these dimensions, which are read once for each state of the ledger: they take long."""
+        products = self.settings.policies.products
+        wide = _WIDE if days is None and set(by) <= set(_WIDE) else tuple(by)
+        ground, place = (self.store.ledger.revision(), products), (period, wide, days)
+        with self._summing:
+            if self._sums[0] != ground:
+                self._sums = ground, {}
+            if place not in self._sums[1]:
+                self._sums[1][place] = self.store.ledger.spend(period, wide, products=products, days=days)
+            return self._sums[1][place]
 
     def overview(self, month: BillingPeriod | None = None) -> tuple[Overview, Running]:
         """Return the overview of a month, by default the current one, and whether the daemon runs."""
