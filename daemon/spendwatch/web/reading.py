@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from starlette.exceptions import HTTPException
 
-from spendwatch.domain.errors import LedgerUnavailableError
+from spendwatch.domain.errors import ConfigMistake, LedgerUnavailableError
 from spendwatch.domain.period import BillingPeriod, Clock
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
@@ -27,7 +27,9 @@ from spendwatch.views.status import looked, running_of
 T = TypeVar("T")
 _THREADS = 2
 _MOST_KEPT = 20
-_NOTHING = (None, "", float("-inf"), 0)
+_STILL_SHOWN = 120.0
+"""A page that was made so many seconds ago is shown while the next one is made."""
+_NOTHING = (None, "", float("-inf"), 0, float("-inf"))
 _WIDE = (
     *(Dimension.ACCOUNT, Dimension.WORKSPACE, Dimension.MODEL, Dimension.API_KEY, Dimension.TYPE, Dimension.CHANNEL),
     *(Dimension.TAGS, Dimension.CHARGE),
@@ -50,6 +52,10 @@ class Known(Protocol):
     def clock(self) -> Clock:
         """The time by which everything is judged."""
 
+    @property
+    def config_mistakes(self) -> Sequence[ConfigMistake]:
+        """What is wrong in the files since the start."""
+
 
 class Reader:
     """What is known, for those who ask over HTTP."""
@@ -60,7 +66,7 @@ class Reader:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="web")
         self._looking, self._making = threading.Lock(), threading.Lock()
         self._insight = Insight()
-        self._kept: dict[Hashable, tuple[object, str, float, int]] = {}
+        self._kept: dict[Hashable, tuple[object, str, float, int, float]] = {}
         self._summing = threading.Lock()
         self._sums: tuple[object, dict[Hashable, Sequence[SpendSum]]] = None, {}
         self._changes = 0
@@ -102,26 +108,33 @@ class Reader:
 
     def at_hand(self, place: Hashable) -> str | None:
         """Return the page of a place if it was looked after within the last second: no thread is needed for it."""
-        _, html, looked_at, change = self._kept.get(place, _NOTHING)
+        _, html, looked_at, change, _ = self._kept.get(place, _NOTHING)
         return html if time.monotonic() - looked_at < 1 and change == self._changes else None
 
     def once_a_minute(self, place: Hashable, make: Callable[[], str]) -> str:
         """Return a page that is made, or was made in this minute of the same bills and settings; of no place, always made.
 
-        While one is made anew, whoever else asks gets the one before.
+        While somebody looks all the time nobody waits for a new one: it is made behind the one before, within seconds.
         """
         if place is None:
             return make()
         minute, change = self.now().replace(second=0, microsecond=0), self._changes
         ground = (self.store.ledger.revision(), minute, change, id(self.settings))
-        before, html, _, _ = self._kept.get(place, _NOTHING)
-        if before != ground and not (html and self._making.locked()):
+        before, html, _, changed, made_at = self._kept.get(place, _NOTHING)
+
+        def remake() -> str:
             with self._making:
                 html = make()
-            before = ground
-        if len(self._kept) >= _MOST_KEPT:
-            self._kept.clear()
-        self._kept[place] = before, html, time.monotonic(), change
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            self._kept[place] = ground, html, time.monotonic(), change, time.monotonic()
+            return html
+
+        if before != ground and (changed != change or time.monotonic() - made_at > _STILL_SHOWN):
+            return remake()
+        self._kept[place] = before, html, time.monotonic(), change, made_at
+        if before != ground and not self._making.locked():
+            self._threads.submit(remake)
         return html
 
     def spend(self, period: BillingPeriod, by: Sequence[Dimension], days: tuple[date, date] | None) -> Sequence[SpendSum]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from markupsafe import Markup
 
 from spendwatch.channels.language import Language
+from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.settings import Settings
 from spendwatch.state import Store
@@ -28,6 +29,7 @@ class _Known:
     settings: Settings
     store: Store
     clock: Callable[[], datetime]
+    config_mistakes: Sequence[ConfigMistake] = ()
 
 
 def month_page(settings: Settings, store: Store, now: datetime, month: BillingPeriod | None, language: Language) -> str:
