@@ -77,13 +77,13 @@ def test_an_untouched_configuration_of_init_is_never_called_ready(started: Home)
     checked = started.call("check")
     assert ": not ready, placeholders are left (1 account, 1 workspace, " in checked.stdout
     assert "spendwatch.yaml:7:9: accounts.main.id: warning: still the placeholder of `init`" in checked.stderr
-    assert "research.yaml:2:12: workspace: warning: still the placeholder of `init`" in checked.stderr
+    assert "research.yaml:3:12: workspace: warning: still the placeholder of `init`" in checked.stderr
     assert not started.state.exists()
     strict = started.call("check", "--strict", expect=78)
     assert "--strict allows none" in strict.stderr
     running = started.start()
     assert running.stop() == 0
-    assert re.search(r"config_warning.*research\.yaml:2:12: workspace: still the placeholder of `init`", running.log())
+    assert re.search(r"config_warning.*research\.yaml:3:12: workspace: still the placeholder of `init`", running.log())
 
 
 def test_a_channel_that_nothing_uses_passes_its_test_with_a_warning(home: Home) -> None:

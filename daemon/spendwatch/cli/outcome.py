@@ -13,6 +13,7 @@ from spendwatch.cli.exits import Exit
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from spendwatch.domain.health import BalanceHealth, SourceHealth
+from spendwatch.domain.notification import DeliveryState
 from spendwatch.domain.statement import BillFile, Receipt, SourceName
 from spendwatch.exact_json import json_fields
 from spendwatch.jobs.collect import IngestContext, IngestResult, enter, refusal_text
@@ -96,6 +97,7 @@ def exit_code(
     """Return how a round ended; `failing`: the sources that could not be looked at; `unread`: the balances."""
     if any(one.refused for one in taken):
         return Exit.BILL
+    settled = [one for one in settled if one.delivery.state is not DeliveryState.CANCELLED]  # a later message speaks for it
     if any(one.why and one.final for one in settled):
         return Exit.REFUSED
     causes = [*(source.cause for source in failing), *(balance.cause for balance in unread)]
