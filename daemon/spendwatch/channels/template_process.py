@@ -39,19 +39,6 @@ class TemplateError(Exception):
         self.line = line
 
 
-def syntax_mistake(source: str) -> str:
-    """Return where and why the text is no template; empty where it is one. Nothing of it is run."""
-    from jinja2 import Environment, TemplateSyntaxError  # noqa: PLC0415 -- only where there are templates
-
-    try:
-        Environment(autoescape=True).parse(source)
-    except TemplateSyntaxError as error:
-        return f"{error.lineno}: {error.message}"
-    except RecursionError:
-        return "1: nested too deeply"
-    return ""
-
-
 class TemplateProcess:
     """The process, started when it is needed. Any thread may ask it, one after the other."""
 
@@ -78,8 +65,9 @@ class TemplateProcess:
         raise TemplateError(*answer)
 
     def _running(self) -> socket.socket:
-        if self._connection is not None:
+        if self._connection and self._process and self._process.poll() is None:
             return self._connection
+        self.close()
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 -- our own interpreter and module, no shell
@@ -164,12 +152,8 @@ def _template(source: str, is_html: bool) -> Template:  # noqa: FBT001 -- as sen
 
 def main() -> None:
     """Limit what the process may take, then serve."""
-    for what, most in (
-        (resource.RLIMIT_AS, MEMORY),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        with suppress(ValueError, OSError):
+    for what, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
+        with suppress(ValueError):  # a lower limit is set already
             resource.setrlimit(what, (most, most))
     _template("", is_html=True)
     _serve(socket.socket(fileno=int(sys.argv[1])))

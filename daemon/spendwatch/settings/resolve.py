@@ -13,13 +13,12 @@ from urllib.parse import parse_qs
 from pydantic import BaseModel, SecretStr
 
 from spendwatch.channels.config import ChannelConfig, ChatSettings, EmailConfig, ProgramConfig, WebhookConfig
-from spendwatch.channels.template_process import syntax_mistake
 from spendwatch.connection import ENVIRONMENT, Connection
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.settings import Retention, Settings
-from spendwatch.settings.files import Location, Outside, find_secret, read_text_file
+from spendwatch.settings.files import Location, Outside, find_secret
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.policies import policies
 from spendwatch.settings.schema import ApiBalancePart, DaemonFile, FileBalancePart, HeartbeatPart, UrlBalancePart
@@ -146,7 +145,7 @@ class _Resolver:
 
     def channel(self, path: KeyPath, config: ChannelConfig) -> ChannelConfig:
         """Return the channel with whole paths."""
-        files = {what: self._template((*path, "templates", what), file) for what, file in config.templates if file}
+        files = {what: str(self.folder / file) for what, file in config.templates if file}
         config = config.model_copy(update={"templates": config.templates.model_copy(update=files)})
         monthly, final_on = config.digest.monthly, self.said.month_final_on
         if monthly and monthly.day <= final_on:
@@ -177,15 +176,6 @@ class _Resolver:
         if ca_file := getattr(config, "ca_file", None):
             return config.model_copy(update={"ca_file": self._file(path, "ca_file", ca_file)})
         return config
-
-    def _template(self, path: KeyPath, name: str) -> str:
-        file = self.folder / name
-        if self.with_secrets:
-            try:
-                self.note(path, (why := syntax_mistake(read_text_file(file))) and f"{file}:{why}")
-            except ValueError as error:
-                self.note(path, str(error))
-        return str(file)
 
     def pings(self, config: HeartbeatPart) -> HeartbeatPart:
         """Return the pings with whole paths."""
