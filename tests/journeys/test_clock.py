@@ -96,8 +96,8 @@ def test_a_machine_that_starts_without_a_clock_watches_the_month_of_its_bills(ho
     assert len([alert for alert in home.json("status")["alerts"] if alert["rule"] == "spend.threshold_reached"]) == 2
 
 
-def test_one_start_with_a_clock_far_ahead_gives_up_neither_lines_nor_bill_files(home: SteppedHome) -> None:
-    home.furnish(extra="retention: {originals: 62d, lines: 92d}")
+def test_one_start_with_a_clock_far_ahead_gives_up_neither_lines_nor_bill_files_nor_messages(home: SteppedHome) -> None:
+    home.furnish(extra="retention: {originals: 62d, lines: 92d, deliveries: 124d}")
     home.watch(budget="100.00")
     home.set_clock(timedelta())
     bill = home.drop(lines_worth("60"), exported=today() - timedelta(hours=1))
@@ -106,7 +106,8 @@ def test_one_start_with_a_clock_far_ahead_gives_up_neither_lines_nor_bill_files(
     running = home.start()
     home.until(lambda: ("bills.stale", None) in told(home))
     assert running.stop() == 0
-    assert "lines_given_up" not in running.log()
+    assert not {"lines_given_up", "messages_forgotten"} & set(running.log().split('"'))
+    assert "spend.threshold_reached" in {one["type"] for one in home.json("deliveries", "list")["deliveries"]}
     assert (home.inbox / "done" / bill.name).exists()
     home.set_clock(timedelta())
     home.drop(lines_worth("90"))
