@@ -479,7 +479,8 @@ class App:
 
     def _settled(self, settled: Settled) -> None:
         _log_settled(settled)
-        self.on_settled(settled)
+        if settled.delivery.state is not DeliveryState.CANCELLED:  # nothing was to be sent
+            self.on_settled(settled)
 
     def reload(self) -> None:
         """Apply a changed configuration; invalid parts keep their last good state and are reported."""

@@ -15,7 +15,6 @@ from apscheduler.triggers.base import BaseTrigger
 from spendwatch.app import App
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import LedgerUnavailableError
-from spendwatch.domain.notification import DeliveryState
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import SourceName
 from spendwatch.heartbeat import Heartbeat
@@ -229,7 +228,7 @@ class Daemon:
 
     def _settled(self, settled: Settled) -> None:
         self._heartbeat.progress(f"deliver:{settled.delivery.channel}")
-        if settled.delivery.state is not DeliveryState.CANCELLED and settled.final:
+        if settled.why and settled.final:
             self._trigger_now("assess")  # somebody is to hear of what died
 
     def _deliver_now(self) -> None:

@@ -270,12 +270,22 @@ def test_a_channel_is_tried_every_half_hour_and_after_a_refused_password_no_soon
 
 
 def test_a_later_word_speaks_for_an_earlier_one_that_is_over_or_was_a_reminder() -> None:
-    fired, over = _plain(), replace(_plain(), reason=Reason.RESOLVED, state=AlertState.RESOLVED)
-    reminder = replace(_plain(), reason=Reason.REPEATED)
+    fired = _plain()
+    reminder = replace(fired, reason=Reason.REPEATED, created_at=NOW + timedelta(days=1))
+    last = replace(reminder, created_at=NOW + timedelta(days=2))
+    over = replace(fired, reason=Reason.RESOLVED, state=AlertState.RESOLVED, created_at=NOW + timedelta(days=3))
     assert speaks_for(over, fired, is_told=False)
-    assert speaks_for(reminder, reminder, is_told=False)
+    assert speaks_for(last, reminder, is_told=False)
+    assert not speaks_for(reminder, last, is_told=True), "the later one is not told by the earlier"
     assert speaks_for(reminder, fired, is_told=True)
     assert not speaks_for(reminder, fired, is_told=False), "the first word was never told"
     of_two = replace(fired, facts=Facts(also=("50%",)))
     assert not speaks_for(over, of_two, is_told=True), "of 50% nothing else was told"
     assert speaks_for(replace(over, facts=Facts(also=("50%",))), of_two, is_told=False)
+
+
+def test_the_end_is_told_and_nothing_after_it_whatever_a_clock_that_was_ahead_wrote() -> None:
+    fired = replace(_plain(), created_at=NOW + timedelta(days=400))
+    over = replace(fired, reason=Reason.RESOLVED, state=AlertState.RESOLVED, created_at=NOW)
+    assert not speaks_for(fired, over, is_told=True)
+    assert speaks_for(over, fired, is_told=False)

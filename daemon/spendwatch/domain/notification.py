@@ -328,8 +328,10 @@ def channel_pause(pauses: int, *, is_login: bool = False) -> tuple[timedelta, in
 def speaks_for(later: Notification, earlier: Notification, *, is_told: bool) -> bool:
     """Return whether a later word about the same alert makes an earlier one superfluous that was not told.
 
-    `is_told`: the receiver has the later one. What waits speaks for a condition that is over, and for earlier reminders.
+    `is_told`: the receiver has the later one. What waits speaks for earlier reminders; the word about the end for all others,
+    whatever a clock that was ahead says of their times.
     """
-    if not set(earlier.facts.also) <= set(later.facts.also):  # of those nothing else may tell
+    if earlier.reason is Reason.RESOLVED or not set(earlier.facts.also) <= set(later.facts.also):  # nothing else may tell
         return False
-    return is_told or later.reason is Reason.RESOLVED or earlier.reason is Reason.REPEATED
+    is_later = later.created_at > earlier.created_at
+    return later.reason is Reason.RESOLVED or (is_later and (is_told or earlier.reason is Reason.REPEATED))

@@ -281,7 +281,7 @@ class Outbox(Book):
         pairs = (
             select(delivery.c.id, later.c.id)
             .join(notification, notification.c.id == delivery.c.notification)
-            .join(word, and_(word.c.alert == notification.c.alert, word.c.created_at > notification.c.created_at))
+            .join(word, and_(word.c.alert == notification.c.alert, word.c.id != notification.c.id))
             .join(
                 later, and_(later.c.notification == word.c.id, later.c.channel == channel, later.c.target == delivery.c.target)
             )
