@@ -105,6 +105,11 @@ def test_what_is_not_there_and_what_is_not_allowed_are_problems_too(scene: WebHo
     assert scene.get("/api/v1/nothing").headers["content-type"] == "application/problem+json"
     with scene.client() as client:
         assert client.post("/api/v1/status").status_code == 405
+    for path, status in (("/nothing-here", 404), ("/alerts/zzzz", 404), ("/?month=2026-13", 400), ("/?lang=zh&mnth=1", 400)):
+        page = scene.get(path, accept="text/html")
+        assert (page.status_code, page.headers["content-type"]) == (status, "text/html; charset=utf-8"), path
+        assert 'role="alert"' in page.text
+    assert scene.get("/api/v1/nothing", accept="text/html").headers["content-type"] == "application/problem+json"
 
 
 def test_a_ledger_that_cannot_be_read_is_said(tmp_path: Path, shared_reader: ReadingProcess) -> None:

@@ -40,7 +40,7 @@ def create_app(app: App, web: WebPart, more: Iterable[BaseRoute] = ()) -> Starle
             *more,
         ],
         middleware=[Middleware(Guard, web=web)],
-        exception_handlers={HTTPException: on_problem},
+        exception_handlers={HTTPException: _told},
     )
 
 
@@ -63,3 +63,13 @@ async def _login(request: Request) -> Response:
 def _local(place: str) -> str:
     """Return an address of ours; of any other the start."""
     return place if place.startswith("/") and not place.startswith(("//", "/\\")) and place.isprintable() else "/"
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    """Tell people on a page what went wrong, and programs as problem details."""
+    answer = await on_problem(request, error)
+    if "text/html" not in request.headers.get("accept", "") or request.url.path.startswith(api.ROOT):
+        return answer
+    assert isinstance(error, HTTPException)  # noqa: S101 -- it is registered for these
+    formats = formats_of(language_of(request), UTC)
+    return respond(request, render(request, "error.html.j2", formats, detail=error.detail), answer.status_code)
