@@ -54,7 +54,7 @@ def test_a_reload_takes_what_is_right_and_keeps_the_last_good_policy_of_what_is_
         home.until(lambda: any(call["type"] == "spend.threshold_reached" for call in home.calls()))
         policy.write_text(policy.read_text().replace("hundred", "70.00"))
         _reload(running)
-        home.until(lambda: [call["data"].get("threshold") for call in home.calls()][-1] == "80%" or len(home.calls()) >= 4)
+        home.until(lambda: len(home.calls()) >= 4)  # the threshold comes before the end of the mistake, which is less grave
         told = [(call["type"], call["data"].get("threshold")) for call in home.calls()]
         assert ("spend.threshold_reached", "80%") in told
         assert any(kind == "alert.resolved" for kind, _ in told)

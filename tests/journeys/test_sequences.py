@@ -220,7 +220,8 @@ class World:
         created = self.store.outbox.created(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
         mine = [one for _, one in created if one.channel == HOOK]
         ended = {DeliveryState.DELIVERED, DeliveryState.DEAD}
-        last = {one.notification.alert: one for one in sorted(mine, key=lambda one: one.notification.created_at)}
+        order = sorted(mine, key=lambda one: (one.notification.reason is Reason.RESOLVED, one.notification.created_at))
+        last = {one.notification.alert: one for one in order}
         assert {one.state for one in last.values()} <= ended
         for one in mine:
             assert one.state in ended or (one.state is DeliveryState.CANCELLED and one.last_error.startswith("superseded: ")), (
