@@ -125,13 +125,47 @@ def test_what_the_money_went_to_is_that_of_report(scene: WebHouse) -> None:
         assert shown[1::2] == [row["share"] for row in rows]
 
 
+def test_the_parts_of_each_table_add_up_to_the_whole(scene: WebHouse) -> None:
+    tables = dict(re.findall(r'(?s)<table data-by="([^"]+)">(.*?)</table>', scene.get("/?month=2026-08", accept=HTML).text))
+    for column, table in tables.items():
+        parts = [text[:-1] for _, text in Figures(table).every if text.endswith("%")]
+        tenths = [0 if one == "<0.1" else round(float(one) * 10) for one in parts]
+        assert 0 < len(tenths) <= 6
+        assert sum(tenths) == 1000, column
+
+
+def test_every_month_leads_to_the_ones_around_it_and_this_month_is_one_of_them(scene: WebHouse) -> None:
+    before, now = (scene.get(f"/?month={month}", accept=HTML).text for month in ("2026-08", "2026-09"))
+    assert 'href="/?month=2026-09">September 2026 →' in before
+    assert 'href="/?month=2026-08">← August 2026' in now
+    assert "→" not in now
+    december = scene.get("/?month=2026-12", accept=HTML).text
+    assert "Where it goes" not in december, "a heading of nothing"
+
+
+def test_alerts_come_before_what_the_money_went_to(scene: WebHouse) -> None:
+    page = scene.get("/", accept=HTML).text
+    places = [
+        page.index(part) for part in ('data-of="spend"', 'id="alerts"', 'class="workspaces"', "Where it goes", 'id="trust"')
+    ]
+    assert places == sorted(places)
+
+
+def test_chinese_pages_write_amounts_as_chinese_messages_do(scene: WebHouse) -> None:
+    page = scene.get("/?lang=zh", accept=HTML).text
+    assert ">¥" in page
+    assert "CNY\xa0" not in page
+
+
 def test_what_people_read_is_the_exact_value_rounded(scene: WebHouse) -> None:
     pairs = Figures(scene.get("/", accept=HTML).text).every
     assert len(pairs) > 80
     for value, text in pairs:
         number = text.replace("CNY", "").replace("\xa0", "").replace(",", "").replace("−", "-")
         exact = float(value)
-        if number.endswith("%"):
+        if number.endswith("%") and "." in number:
+            assert abs(float(number[:-1].removeprefix("<")) - exact * 100) < 0.11, "a tenth more or less, so that parts add up"
+        elif number.endswith("%"):
             assert 0 <= abs(exact) * 100 - abs(float(number[:-1])) < 1
         elif not number.startswith("<"):
             assert abs(float(number) - exact) <= 0.005

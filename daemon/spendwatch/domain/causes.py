@@ -195,7 +195,7 @@ class Splitting:
         whole: Decimal,
     ) -> Iterator[Cause]:
         """Yield the listed causes, and what is left."""
-        shares = _shares([*(amount for _, amount in listed), *([] if rest is None else [rest])], whole)
+        shares = shares_of([*(amount for _, amount in listed), *([] if rest is None else [rest])], whole)
         compared = _NOTHING
         for place, (key, amount) in enumerate(listed):
             before = None if earlier is None else earlier.get(key, _NOTHING)
@@ -356,7 +356,7 @@ def _of(sums: Iterable[SpendSum], watch: Watch, *, is_subscription: bool) -> Ite
             yield spent
 
 
-def _shares(amounts: Sequence[Decimal], whole: Decimal) -> Sequence[Decimal | None]:
+def shares_of(amounts: Sequence[Decimal], whole: Decimal) -> Sequence[Decimal | None]:
     """Return the shares in tenths of a percent so that they add up: what a cut leaves over goes to what lost most by it."""
     if whole <= 0 or len(amounts) == 1:
         return [_ALL if whole > 0 else None] * len(amounts)

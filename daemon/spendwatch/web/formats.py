@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 
 from markupsafe import Markup
@@ -16,7 +16,7 @@ from spendwatch.channels.language import Language
 from spendwatch.channels.phrases import Phrases
 from spendwatch.channels.wording import Wording
 from spendwatch.domain.commodity import Category
-from spendwatch.domain.money import Money, percent, plain, shown
+from spendwatch.domain.money import EXACT, Money, percent, plain, shown
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import BillingPeriod, duration_text
 
@@ -41,12 +41,23 @@ class Formats:
         """Return an amount as people read it; programs find it exactly."""
         if money is None:
             return Markup("?")
-        written = money.written(f"{money.currency} ") if unit else shown(money.amount)
+        written = self.amount(money) if unit else shown(money.amount)
         return Markup('<data value="{}">{}</data>').format(plain(money.amount), written.replace(" ", "\xa0"))
+
+    def amount(self, money: Money) -> str:
+        """Return an amount as messages in this language write it."""
+        return money.written(self.phrases.units_of.get(money.currency, f"{money.currency} "))
 
     def share(self, share: Decimal | None) -> Markup:
         """Return a share in percent, rounded down."""
         return Markup("–") if share is None else Markup('<data value="{}">{}</data>').format(plain(share), percent(share))
+
+    def part(self, share: Decimal | None, exact: Decimal | None) -> Markup:
+        """Return a part of a whole in tenths of a percent, so that all add up; programs find it exactly."""
+        if share is None:
+            return Markup("–")
+        text = f"{EXACT.multiply(share, Decimal(100)):.1f}%" if share or not exact else "<0.1%"
+        return Markup('<data value="{}">{}</data>').format(plain(share if exact is None else exact), text)
 
     def when(self, moment: datetime | None) -> Markup | str:
         """Return a moment in the billing zone."""
@@ -54,6 +65,10 @@ class Formats:
             return self.texts["never"]
         local = moment.astimezone(self.zone)
         return Markup('<time datetime="{}">{}</time>').format(local.isoformat(timespec="seconds"), f"{local:%Y-%m-%d %H:%M}")
+
+    def day(self, day: date) -> Markup:
+        """Return a day, which no line breaks."""
+        return Markup("<time>{}</time>").format(day)
 
     def age(self, age: timedelta) -> str:
         """Return a duration in its two largest units."""

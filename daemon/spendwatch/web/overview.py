@@ -12,21 +12,25 @@ from glob import escape
 from markupsafe import Markup
 
 from spendwatch.domain.balance import Position
+from spendwatch.domain.causes import shares_of
 from spendwatch.domain.money import EXACT, Money, exact_sum, exact_sums, share_of
 from spendwatch.domain.period import BillingPeriod, DaySpan
 from spendwatch.domain.policy import Threshold
 from spendwatch.domain.scope import TAG, Dimension, parse_tags
 from spendwatch.domain.thresholds import levels_of
 from spendwatch.jobs.overview import AccountOverview, Overview, WorkspaceLine
-from spendwatch.jobs.spend_report import CATEGORY, SpendQuery, SpendReport
+from spendwatch.jobs.spend_report import CATEGORY, ReportRow, SpendQuery, SpendReport
 from spendwatch.web.charts import MonthChart, sparkline
 from spendwatch.web.formats import Formats
 from spendwatch.web.reading import Reader
 
 TOPS = (Dimension.MODEL, Dimension.API_KEY, Dimension.TYPE, Dimension.CHANNEL)
 _MOST_TAGS = 2
+_MOST_ROWS = 6
 _WEEK = 7
 _SHOWN_BEFORE = timedelta(days=30)
+Tops = Sequence[tuple[ReportRow, Decimal | None]]
+"""The rows with the most spend, each with its share in tenths of a percent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class AccountView:
     line: AccountOverview
     course: Course
     trends: Mapping[str, Trend]
-    tops: Sequence[tuple[str, SpendReport]]
+    tops: Sequence[tuple[str, Tops]]
     terms: Sequence[tuple[str, str, Money]]
     """The balance as a sum: sign, name of the text, amount."""
 
@@ -117,15 +121,16 @@ class Asked:
                 found.setdefault(workspace, {})[date.fromisoformat(day), category] = row.split.total.amount
         return found
 
-    def tops(self, columns: Sequence[str] = TOPS) -> Iterator[tuple[str, SpendReport]]:
+    def tops(self, columns: Sequence[str] = TOPS) -> Iterator[tuple[str, Tops]]:
         """Yield the spend by each of these columns, and by the tags with the most of it."""
         keys = Counter[str]()
         for spent in self.reader.spend(self.period, (Dimension.TAGS,), None):
             keys.update(dict.fromkeys(parse_tags(spent.values[Dimension.TAGS]), spent.lines))
         for column in (*columns, *(f"{TAG}{key}" for key, _ in keys.most_common(_MOST_TAGS))):
-            found = self.by(column)
-            if any(row.values[0] for row in found.rows):
-                yield column, found
+            found = [row for row in self.by(column).rows if row.split.total.currency == self.account.currency]
+            if any(row.values[0] for row in found):
+                amounts = [row.split.total.amount for row in found]
+                yield column, list(zip(found, shares_of(amounts, exact_sum(amounts)), strict=True))[:_MOST_ROWS]
 
 
 def course_of(
@@ -153,7 +158,9 @@ def course_of(
     likely = line.forecast if line else None
     chart = MonthChart(
         title=f"{texts['cumulative']}, {formats.month(period)}, {account.currency}",
-        description=texts["chart_text"].format(spend=days[-1].total if days else "–", day=days[-1].day if days else "–"),
+        description=texts["chart_text"].format(
+            spend=formats.amount(days[-1].total) if days else "–", day=days[-1].day if days else "–"
+        ),
         days=period.days,
         daily=parts,
         levels=levels or ([("100%", budget)] if budget else []),

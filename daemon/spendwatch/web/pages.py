@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from spendwatch.channels.language import Language
 from spendwatch.domain.alert import Alert
 from spendwatch.domain.notification import DeliveryId, DeliveryState
-from spendwatch.domain.period import open_periods, parse_duration
+from spendwatch.domain.period import BillingPeriod, open_periods, parse_duration
 from spendwatch.domain.scope import BudgetScope, Dimension
 from spendwatch.jobs.matters import MatterLine
 from spendwatch.jobs.overview import AccountOverview, BudgetLine
@@ -91,7 +91,9 @@ class Pages:
         """Return how much, where it goes, whether we are about to be cut off, and whether to trust the page."""
         reader = self.reader
         overview, running = reader.overview(query["month"])
-        known = sorted({period for periods in reader.store.ledger.periods().values() for period in periods} | {overview.period})
+        recorded = {period for periods in reader.store.ledger.periods().values() for period in periods}
+        this_month = BillingPeriod.containing(overview.as_of, reader.settings.zone)
+        known = sorted(recorded | {overview.period, this_month})
         place = known.index(overview.period)
         with reader.store.ledger.snapshot():
             views = list(account_views(overview, reader, formats))
