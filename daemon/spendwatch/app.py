@@ -470,7 +470,9 @@ class App:
             return
         known = next((one for one in self.store.health.channels() if one.name == name), None)
         trouble = None
-        if not known or not (known.disabled or (known.asked_until and self.clock() < known.asked_until)):
+        if not known or not (
+            known.disabled or (known.asked_until and replace(known, not_before=known.asked_until).is_paused(self.clock()))
+        ):
             trouble = await mirror.update(self.store.book, self.clock)
         pause = max(EVERY, trouble.retry_after or EVERY) if isinstance(trouble, TemporaryDeliveryError) else EVERY
         self._mirrors[name] = mirror, self._monotonic() + pause.total_seconds()

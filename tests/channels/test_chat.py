@@ -135,6 +135,7 @@ async def test_a_refusal_in_the_answer_is_told_with_what_to_do(kind: str, name: 
     assert isinstance(caught.value, TemporaryDeliveryError) is is_of_channel
     if isinstance(caught.value, TemporaryDeliveryError):
         assert caught.value.of_channel
+        assert caught.value.is_doubtful == (name == "keyword"), "another message may have it: this one must not hold up all"
 
 
 @EACH

@@ -85,6 +85,7 @@ async def test_the_exit_code_decides(tmp_path: Path) -> None:
     with pytest.raises(TemporaryDeliveryError, match=r"try again later \(exit code 75\): queue is full$") as postponed:
         await _run(tmp_path, "echo 'queue is full' >&2; echo 'second line' >&2; exit 75")
     assert not postponed.value.maybe_taken
+    assert postponed.value.is_doubtful, "another message may fare better: this one must not hold up all"
     with pytest.raises(PermanentDeliveryError, match=r"refused it \(exit code 3\): no such team$"):
         await _run(tmp_path, "echo >&2; echo 'no such team' >&2; exit 3")
     with pytest.raises(TemporaryDeliveryError, match="killed by signal 9") as killed:

@@ -152,6 +152,14 @@ async def test_every_answer_at_every_command_has_a_meaning(verb: str, answer: st
         assert caught.value.of_channel == (verb in {"EHLO", "MAIL"} or answer.startswith("421"))
 
 
+@pytest.mark.parametrize("answer", ["454 4.7.1 Relay access denied", "421 4.7.0 too many errors", "530 5.7.1 log in"])
+async def test_a_recipient_whom_the_server_does_not_serve_holds_up_no_other(answer: str) -> None:
+    with SmtpSink(refuse={LI: answer}) as sink, pytest.raises(TEMPORARY, match=answer[:3]) as caught:
+        await _send(_channel(sink), LI)
+    assert caught.value.is_doubtful or not caught.value.of_channel
+    assert caught.value.is_login == answer.startswith("530")
+
+
 @pytest.mark.parametrize("banner", ["421 busy", "450 later", "554 not you", "220"])
 async def test_a_server_that_greets_with_a_refusal_is_asked_later(banner: str) -> None:
     with SmtpSink(banner=banner) as sink, pytest.raises(TEMPORARY, match=r"not ready: \d{3}|no answer in time") as caught:

@@ -72,6 +72,13 @@ def test_only_what_is_due_on_the_channel_is_claimed_oldest_first(database: Datab
     assert outbox.next_due() == NOON + HOUR
 
 
+def test_a_channel_that_carries_none_for_now_claims_none_of_what_is_in_line(database: Database, outbox: Outbox) -> None:
+    put(database, "first", "second", "third")
+    assert len(outbox.claim(FINANCE, NOON, 1)) == 1
+    assert outbox.claim(FINANCE, NOON, 0) == ()
+    assert len(outbox.claim(FINANCE, NOON, 5)) == 2
+
+
 def test_a_delivered_copy_is_settled_for_ever(database: Database, outbox: Outbox) -> None:
     put(database, "80%")
     (claimed,) = outbox.claim(FINANCE, NOON, 10)

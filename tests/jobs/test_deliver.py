@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,9 +11,10 @@ import pytest
 from spendwatch.domain.alert import AlertKey, Rule
 from spendwatch.domain.errors import LedgerUnavailableError, PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.health import ChannelHealth
-from spendwatch.domain.notification import Delivery, DeliveryState, Notification, NotificationId, Reason
+from spendwatch.domain.notification import Delivery, DeliveryState, Held, HoldReason, Notification, NotificationId, Reason
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.review import Verdict
+from spendwatch.domain.routing import Message, digest_of
 from spendwatch.domain.scope import NamedScope, Subject
 from spendwatch.jobs.conditions import FAILURES_TOLD
 from spendwatch.jobs.deliver import Settled, deliver
@@ -231,9 +232,11 @@ class Stage:
         self.sent: list[str] = []
         """What was attempted, by its threshold."""
         self.answer: Callable[[Delivery], Exception | None] = lambda _: None
+        self.words = ""
+        """What the settings add to each message."""
 
     def render(self, notification: Notification, target: str) -> bytes:
-        return f"{notification.id}{target}".encode()
+        return f"{self.words}{notification.id}{target}".encode()
 
     async def send(self, delivery: Delivery) -> None:
         self.sent.append(_name(delivery.notification))
@@ -248,14 +251,20 @@ class Stage:
         *,
         scope: str = "",
         severity: Severity = Severity.WARNING,
+        in_digest: Sequence[Notification] = (),
         **facts: Any,  # noqa: ANN401 -- any figures
     ) -> None:
-        """Commit a word about the alert of that label."""
+        """Commit a word about the alert of that label; `in_digest`: what it goes out with."""
         self.now += timedelta(milliseconds=1)
         about = alert(matter(label, scope=scope or f"workspace:{label}"))
         said = replace(notification(about, reason=reason), created_at=self.now, severity=severity)
         said = replace(said, id=NotificationId(f"{label}-{reason}-{self.now:%S%f}"), facts=replace(said.facts, **facts))
-        self.book.commit(Verdict((about,), (said,)), {FINANCE: self.targets}, now=self.now)
+        told, held = (said,), tuple[Held, ...]()
+        if in_digest:
+            digest = digest_of(FINANCE, [Message(said), *map(Message, in_digest)], self.now)
+            told = said, digest
+            held = (Held(said.id, FINANCE, self.now, self.now, HoldReason.STORM, digest=digest.id, ended_at=self.now),)
+        self.book.commit(Verdict((about,), told, held), {FINANCE: self.targets}, now=self.now)
 
     async def deliver(self, after: timedelta = timedelta()) -> list[str]:
         """Deliver some time later; return what was attempted."""
@@ -418,6 +427,72 @@ async def test_nothing_is_said_to_hold_after_its_end_was_told(stage: Stage) -> N
     assert await stage.deliver() == ["overdue resolved"]
     assert await stage.deliver(HOUR) == []
     assert list(stage.settled_as(DeliveryState.CANCELLED)) == ["overdue"]
+
+
+async def test_nothing_is_said_to_hold_after_a_digest_told_its_end(stage: Stage) -> None:
+    other = replace(notification(alert(matter("other"))), severity=Severity.CRITICAL)
+    stage.say("overdue")
+    stage.say("80%")
+    stage.answer = lambda _: DOWN
+    await stage.deliver()
+    stage.say("overdue", Reason.RESOLVED, in_digest=[other])
+    stage.answer = lambda _: None
+    assert await stage.deliver(MINUTE) == [" digest", "80%"]
+    assert list(stage.settled_as(DeliveryState.CANCELLED)) == ["overdue"]
+
+
+async def test_what_a_digest_does_not_name_is_told_by_itself(stage: Stage) -> None:
+    many = [replace(notification(alert(matter(str(n)))), severity=Severity.CRITICAL) for n in range(100)]
+    many = [replace(one, id=NotificationId(f"{n}")) for n, one in enumerate(many)]
+    stage.say("overdue")
+    stage.answer = lambda _: DOWN
+    await stage.deliver()
+    stage.say("overdue", Reason.REPEATED, in_digest=many)
+    stage.answer = lambda _: None
+    assert set(await stage.deliver(MINUTE)) == {" digest", "overdue"}
+    assert await stage.deliver(HOUR) == []
+
+
+async def test_what_the_channel_refused_as_a_whole_is_composed_anew(stage: Stage) -> None:
+    """The robot demands a keyword: the operator writes it into the settings, and the message that waits has it, too."""
+    for label in SIX:
+        stage.say(label)
+
+    def demands(one: Delivery) -> Exception | None:
+        assert one.rendered is not None
+        return None if b"keyword" in one.rendered else TemporaryDeliveryError("no keyword", of_channel=True)
+
+    stage.answer = demands
+    assert await stage.deliver() == ["a"]
+    stage.words = "keyword "
+    assert await stage.deliver(MINUTE) == list(SIX)
+
+
+async def test_what_may_have_arrived_is_sent_again_as_it_was(stage: Stage) -> None:
+    stage.say("a")
+    sent: list[bytes | None] = []
+    errors = iter((TemporaryDeliveryError("no answer", of_channel=True, maybe_taken=True), DOWN))
+
+    def keeps(one: Delivery) -> Exception | None:
+        sent.append(one.rendered)
+        return next(errors, None)
+
+    stage.answer = keeps
+    for words in ("one ", "two ", "three "):
+        stage.words = words
+        await stage.deliver(HOUR)
+    assert len(sent) == 3
+    assert len(set(sent)) == 1
+
+
+async def test_a_channel_at_its_pace_is_not_tried_before_its_turn(stage: Stage) -> None:
+    stage.say("a")
+    stage.answer = lambda _: DOWN
+    await stage.deliver()
+    stage.at_once = 0
+    assert await stage.deliver(MINUTE) == []
+    stage.at_once = 1
+    assert await stage.deliver() == ["a"]
 
 
 async def test_what_a_channel_has_not_taken_for_three_days_is_given_up_and_nothing_younger(stage: Stage) -> None:

@@ -83,6 +83,8 @@ class Trouble:
     of_channel: bool = True
     """Whether no other message would fare better."""
     pause: timedelta | None = None
+    is_doubtful: bool = False
+    """Whether another message may fare better after all."""
 
 
 CONTENT, TOO_LONG = "it does not accept the content of this message", "the message is too long"
@@ -163,7 +165,8 @@ class ChatChannel(HttpChannel, Generic[_Config]):
         msg = f"{self.service}: {trouble.words} ({said})"
         if not trouble.of_channel:
             return PermanentDeliveryError(msg)
-        return TemporaryDeliveryError(msg, retry_after=self._asked(answer) or trouble.pause, of_channel=True)
+        pause, is_doubtful = self._asked(answer) or trouble.pause, trouble.is_doubtful
+        return TemporaryDeliveryError(msg, retry_after=pause, of_channel=True, is_doubtful=is_doubtful)
 
 
 def json_of(answer: HttpAnswer) -> Mapping[str, object]:

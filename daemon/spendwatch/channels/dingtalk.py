@@ -20,7 +20,7 @@ class DingTalkChannel(ChatChannel[DingTalkConfig]):
     most = 20_000
     dialect = Dialect(line="  \n")
     troubles = (
-        Trouble("310000 .*keyword", "the robot accepts only messages with its keyword: write it as `keyword`"),
+        Trouble("310000 .*keyword", "it takes only messages with its keyword: write it as `keyword`", is_doubtful=True),
         Trouble("310000 .*timestamp", "the time of the request is wrong: set this machine's clock"),
         Trouble(
             "310000 .*sign", "the signature is wrong: write the robot's secret (SEC…) into secret_file, and check the clock"

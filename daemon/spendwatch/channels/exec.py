@@ -127,7 +127,7 @@ def _raise_unless_taken(status: int | None, said: str) -> None:
     words = f": {said}" if said else ""
     if status == os.EX_TEMPFAIL:
         msg = f"the command asks to try again later (exit code {status}){words}"
-        raise TemporaryDeliveryError(msg, of_channel=True)
+        raise TemporaryDeliveryError(msg, of_channel=True, is_doubtful=True)  # it may have read something in the message
     if status is None or status < 0:
         msg = f"the command was killed by signal {-(status or 0)}{words}"
         raise TemporaryDeliveryError(msg, maybe_taken=True)

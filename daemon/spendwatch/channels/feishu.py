@@ -22,7 +22,7 @@ class FeishuChannel(ChatChannel[FeishuConfig]):
     most = 20_000 - 100  # time and signature come to the stored card
     dialect = Dialect()
     troubles = (
-        Trouble("^19024 |key words", "the bot accepts only messages with its keyword: write it as `keyword`"),
+        Trouble("^19024 |key words", "it takes only messages with its keyword: write it as `keyword`", is_doubtful=True),
         Trouble("^19021 |sign match", "the signature is wrong: write the bot's secret into secret_file, and check the clock"),
         Trouble("^19022 |ip not allowed", "the bot does not accept this machine's public address: add it to the bot's IP list"),
         Trouble("^19001 |token invalid", "the bot was removed or its address is wrong: copy it anew into url_file"),

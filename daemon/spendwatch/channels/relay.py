@@ -256,14 +256,16 @@ class Relay:
 
     def _refusal(self, error: aiosmtplib.SMTPResponseException, what: str) -> TemporaryDeliveryError | PermanentDeliveryError:
         msg = f"{what}: {error.code} {self._said(error.message)}"
-        if error.code in _CREDENTIALS_REFUSED:
-            return TemporaryDeliveryError(msg, is_login=True)
+        # After a recipient or a mail others may fare better: Postfix says 454 to each whom it does not relay to.
+        is_early = isinstance(error, aiosmtplib.SMTPSenderRefused)
+        if error.code in _CREDENTIALS_REFUSED and (is_early or error.code >= _PERMANENT):
+            return TemporaryDeliveryError(msg, is_login=True, is_doubtful=not is_early)
         if error.code >= _PERMANENT:
             return PermanentDeliveryError(msg)
         # An unusual answer that refuses nothing may mean that it was taken.
         is_open = isinstance(error, aiosmtplib.SMTPDataError) and error.code < _LOWEST_REFUSAL
-        is_closing = error.code == _CLOSING or isinstance(error, aiosmtplib.SMTPSenderRefused)
-        return TemporaryDeliveryError(msg, maybe_taken=is_open, of_channel=is_closing)
+        is_closing = error.code == _CLOSING or is_early
+        return TemporaryDeliveryError(msg, maybe_taken=is_open, of_channel=is_closing, is_doubtful=is_closing)
 
     def _said(self, message: str) -> str:
         password = self._config.password.get_secret_value() if self._config.password else ""

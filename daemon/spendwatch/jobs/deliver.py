@@ -64,7 +64,7 @@ async def deliver(
         if not attempts:
             for one in await asyncio.to_thread(outbox.drop_superseded, name, clock()):
                 settled(Settled(one, one.last_error, final=True))
-        limit = 1 if known.pauses else min(at_once, channel.at_once)
+        limit = min(1 if known.pauses else at_once, channel.at_once)
         batch = await asyncio.to_thread(outbox.claim, name, clock(), limit, is_probe=bool(known.pauses))
         if not batch:
             break

@@ -7,10 +7,10 @@ are not compared: the owner knows its own tasks, and the holder of the database'
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, case, false, func, or_, select, update
@@ -19,7 +19,7 @@ from spendwatch.domain.alert import Rule
 from spendwatch.domain.notification import WAITING, Delivery, DeliveryId, DeliveryState, Notification, Reason, speaks_for
 from spendwatch.domain.policy import ChannelName
 from spendwatch.store.alert import alert
-from spendwatch.store.columns import Row
+from spendwatch.store.columns import Row, batches
 from spendwatch.store.database import Book, Database, reads
 from spendwatch.store.delivery import (
     deliveries,
@@ -29,6 +29,7 @@ from spendwatch.store.delivery import (
     put_deliveries,
     select_deliveries,
 )
+from spendwatch.store.held import held
 from spendwatch.store.notification import notification
 
 _PENDING, _ATTEMPTING, _DEFERRED = DeliveryState.PENDING, DeliveryState.ATTEMPTING, DeliveryState.DEFERRED
@@ -37,6 +38,8 @@ _is_dead = delivery.c.state == DeliveryState.DEAD
 _is_attempting = delivery.c.state == _ATTEMPTING
 _MAYBE_SENT = or_(delivery.c.maybe_repeated, delivery.c.rendered.is_not(None))
 """Bytes are on record before they are first sent."""
+
+_BYTES_THAT_MAY_HAVE_ARRIVED = case((delivery.c.maybe_repeated, delivery.c.rendered))
 
 _BROKEN_OFF = "the attempt was broken off"
 _ASKS = "it may have arrived: `spendwatch deliveries retry` or `deliveries cancel` decides"
@@ -72,6 +75,8 @@ class Outbox(Book):
         self._writing_down = threading.Lock()
         self._queues: dict[ChannelName, list[DeliveryId]] = {}
         """What is due next on each channel."""
+        self._both_told: dict[ChannelName, set[tuple[Any, ...]]] = {}
+        """What waits for each channel beside a later word that does not speak for it."""
         self.holding: Collection[ChannelName] = ()
         """Channels on which a person decides about what may have arrived."""
 
@@ -82,7 +87,7 @@ class Outbox(Book):
         """
         self.take_up()
         due = (_waits, ~delivery.c.is_held, delivery.c.channel == channel, _is_due(now))
-        if not (first := self._next(channel, due, limit, is_probe=is_probe)):
+        if not limit or not (first := self._next(channel, due, limit, is_probe=is_probe)):
             return ()
         free = select(delivery.c.id).where(delivery.c.id.in_(first), *due).with_for_update(skip_locked=True)
         begun: Row = {"attempts": delivery.c.attempts + 1, "attempt_started_at": now, "owner": self._owner}
@@ -175,10 +180,13 @@ class Outbox(Book):
     ) -> None:
         """The same: try again then; `maybe_taken`: the receiver may have it, so that every later copy is marked.
 
-        `attempts`: how many of its own there were, where the last one says nothing about this message.
+        `attempts`: how many of its own there were, where the last one says nothing about this message. It is composed anew
+        then, unless it may have arrived: what the operator mends may be what all messages lack, as a robot's keyword.
         """
         outcome: Row = {"state": _DEFERRED, "due_at": at, "last_error": why, "refusals": refusals}
-        self._conclude(delivery, outcome if attempts is None else {**outcome, "attempts": attempts}, maybe_taken=maybe_taken)
+        if attempts is not None:
+            outcome = {**outcome, "attempts": attempts, "rendered": _BYTES_THAT_MAY_HAVE_ARRIVED}
+        self._conclude(delivery, outcome, maybe_taken=maybe_taken)
 
     def give_up(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False) -> None:
         """The same: it will not be accepted."""
@@ -277,34 +285,27 @@ class Outbox(Book):
 
     def drop_superseded(self, channel: ChannelName, now: datetime) -> Sequence[Delivery]:
         """Cancel what waits for the channel and needs no telling any more, as a later word speaks for it; return it."""
-        later, word = delivery.alias(), notification.alias()
-        pairs = (
-            select(delivery.c.id, later.c.id)
-            .join(notification, notification.c.id == delivery.c.notification)
-            .join(word, and_(word.c.alert == notification.c.alert, word.c.id != notification.c.id))
-            .join(
-                later, and_(later.c.notification == word.c.id, later.c.channel == channel, later.c.target == delivery.c.target)
-            )
-            .where(_waits, delivery.c.channel == channel, later.c.state.in_((*WAITING, _ATTEMPTING, DeliveryState.DELIVERED)))
-            .where(~later.c.is_held)
-            .order_by(word.c.created_at)
-        )
-        with self._database.reading() as connection:
-            found = connection.execute(pairs).all()
-            ids = {which for pair in found for which in pair}
-            known = {one.id: one for one in deliveries(connection, select_deliveries(delivery.c.id.in_(ids)))} if ids else {}
         dropped: dict[DeliveryId, Delivery] = {}
-        for which, after in found:
-            earlier, said = known[which], known[after]
-            is_told = said.state is DeliveryState.DELIVERED
-            if speaks_for(said.notification, earlier.notification, is_told=is_told):
-                why = f"superseded: {_LATER[is_told]} {said.id[:8]} ({said.notification.reason}) speaks for it"
-                dropped[which] = replace(earlier, state=DeliveryState.CANCELLED, settled_at=now, last_error=why)
+        with self._database.reading() as connection:
+            pairs = {tuple(pair) for query in _later_words(channel) for pair in connection.execute(query)}
+            # What was once found to need telling still does: there may be ten thousand, and a slow channel asks every time.
+            for some in batches(sorted(pairs - self._both_told.get(channel, set()))):
+                ids = {which for _, *pair, _ in some for which in pair}
+                known = {one.id: one for one in deliveries(connection, select_deliveries(delivery.c.id.in_(ids)))}
+                for _, which, after, state in some:
+                    earlier, said, is_told = known[which], known[after], state is DeliveryState.DELIVERED
+                    words = said.notification.facts.members or (said.notification,)
+                    word = next((one for one in words if one.alert == earlier.notification.alert), None)
+                    if word and speaks_for(word, earlier.notification, is_told=is_told):
+                        why = f"superseded: {_LATER[is_told]} {said.id[:8]} ({word.reason}) speaks for it"
+                        dropped[which] = replace(earlier, state=DeliveryState.CANCELLED, settled_at=now, last_error=why)
+        self._both_told[channel] = {pair for pair in pairs if pair[1] not in dropped}
         if dropped:
+            is_waiting = or_(*(delivery.c.state == state for state in WAITING))
+            end = update(delivery).where(delivery.c.id == bindparam("which"), is_waiting)
+            ended = end.values(state=DeliveryState.CANCELLED, settled_at=now, last_error=bindparam("why"))
             with self._database.writing() as connection:
-                for one in dropped.values():
-                    end = update(delivery).where(delivery.c.id == one.id, _waits)
-                    connection.execute(end.values(state=one.state, settled_at=now, last_error=one.last_error))
+                connection.execute(ended, [{"which": one.id, "why": one.last_error} for one in dropped.values()])
         return tuple(dropped.values())
 
     def offer(
@@ -385,6 +386,22 @@ def _in_order(due: Iterable[ColumnElement[bool]], *, is_probe: bool) -> Select[t
     found = select(*own, of_thread).where(*due).subquery()
     failed_last = (found.c.attempts,) if is_probe else ()
     return select(found.c.id).order_by(*failed_last, found.c.gravest.desc(), found.c.created_at, found.c.id)
+
+
+def _later_words(channel: ChannelName) -> Iterator[Select[tuple[datetime, DeliveryId, DeliveryId, DeliveryState]]]:
+    """Yield the queries for what waits, each with a later word about its alert to the same receiver, alone or in a digest."""
+    later, word = delivery.alias(), notification.alias()
+    found = (
+        select(word.c.created_at, delivery.c.id, later.c.id, later.c.state)
+        .join(notification, notification.c.id == delivery.c.notification)
+        .join(word, and_(word.c.alert == notification.c.alert, word.c.id != notification.c.id))
+        .where(_waits, delivery.c.channel == channel, later.c.state.in_((*WAITING, _ATTEMPTING, DeliveryState.DELIVERED)))
+        .where(~later.c.is_held)
+    )
+    same = and_(later.c.channel == channel, later.c.target == delivery.c.target)
+    yield found.join(later, and_(later.c.notification == word.c.id, same))
+    together = found.join(held, and_(held.c.notification == word.c.id, held.c.channel == channel))
+    yield together.join(later, and_(later.c.notification == held.c.digest, same))
 
 
 def _leads_to(targets: Targets) -> ColumnElement[bool]:
