@@ -259,7 +259,7 @@ class Stage:
         about = alert(matter(label, scope=scope or f"workspace:{label}"))
         said = replace(notification(about, reason=reason), created_at=self.now, severity=severity)
         said = replace(said, id=NotificationId(f"{label}-{reason}-{self.now:%S%f}"), facts=replace(said.facts, **facts))
-        told, held = (said,), tuple[Held, ...]()
+        told, held = tuple[Notification, ...]((said,)), tuple[Held, ...]()
         if in_digest:
             digest = digest_of(FINANCE, [Message(said), *map(Message, in_digest)], self.now)
             told = said, digest
@@ -493,6 +493,21 @@ async def test_a_channel_at_its_pace_is_not_tried_before_its_turn(stage: Stage) 
     assert await stage.deliver(MINUTE) == []
     stage.at_once = 1
     assert await stage.deliver() == ["a"]
+
+
+async def test_what_is_graver_goes_before_what_waits_for_a_slow_pace(stage: Stage) -> None:
+    for label in SIX:
+        stage.say(label)
+
+    def takes_one(_: Delivery) -> None:
+        stage.at_once = 0
+
+    stage.answer = takes_one
+    assert await stage.deliver() == ["a"]
+    stage.say("overdue", severity=Severity.CRITICAL)
+    assert await stage.deliver(SECOND) == []
+    stage.at_once = 1
+    assert await stage.deliver(SECOND) == ["overdue"]
 
 
 async def test_what_a_channel_has_not_taken_for_three_days_is_given_up_and_nothing_younger(stage: Stage) -> None:

@@ -284,10 +284,14 @@ class Outbox(Book):
             connection.execute(put_off.where(delivery.c.refusals == 0, delivery.c.due_at > now).values(due_at=now))
 
     def drop_superseded(self, channel: ChannelName, now: datetime) -> Sequence[Delivery]:
-        """Cancel what waits for the channel and needs no telling any more, as a later word speaks for it; return it."""
+        """Cancel what waits for the channel and needs no telling any more, as a later word speaks for it; return it.
+
+        What stays is sorted anew: a channel at a slow pace has its next turn for the gravest of what came meanwhile.
+        """
+        self._queues.pop(channel, None)
         dropped: dict[DeliveryId, Delivery] = {}
         with self._database.reading() as connection:
-            pairs = {tuple(pair) for query in _later_words(channel) for pair in connection.execute(query)}
+            pairs: set[tuple[Any, ...]] = {tuple(pair) for query in _later_words(channel) for pair in connection.execute(query)}
             # What was once found to need telling still does: there may be ten thousand, and a slow channel asks every time.
             for some in batches(sorted(pairs - self._both_told.get(channel, set()))):
                 ids = {which for _, *pair, _ in some for which in pair}
@@ -388,7 +392,7 @@ def _in_order(due: Iterable[ColumnElement[bool]], *, is_probe: bool) -> Select[t
     return select(found.c.id).order_by(*failed_last, found.c.gravest.desc(), found.c.created_at, found.c.id)
 
 
-def _later_words(channel: ChannelName) -> Iterator[Select[tuple[datetime, DeliveryId, DeliveryId, DeliveryState]]]:
+def _later_words(channel: ChannelName) -> Iterator[Select[datetime, DeliveryId, DeliveryId, DeliveryState]]:
     """Yield the queries for what waits, each with a later word about its alert to the same receiver, alone or in a digest."""
     later, word = delivery.alias(), notification.alias()
     found = (
