@@ -470,9 +470,7 @@ class App:
             return
         known = next((one for one in self.store.health.channels() if one.name == name), None)
         trouble = None
-        if not known or not (
-            known.disabled or (known.asked_until and replace(known, not_before=known.asked_until).is_paused(self.clock()))
-        ):
+        if not known or not known.wants_silence(self.clock()):
             trouble = await mirror.update(self.store.book, self.clock)
         pause = max(EVERY, trouble.retry_after or EVERY) if isinstance(trouble, TemporaryDeliveryError) else EVERY
         self._mirrors[name] = mirror, self._monotonic() + pause.total_seconds()

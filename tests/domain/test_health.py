@@ -1,11 +1,13 @@
-"""Whose bills have stopped, and whose data are too old to tell what is to come."""
+"""Whose bills have stopped, whose data are too old to tell what is to come, and which channel is left alone."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from domain_builders import ACME, NOW
-from spendwatch.domain.health import AccountBills, Freshness
+from spendwatch.domain.health import AccountBills, ChannelHealth, Freshness
+from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -37,3 +39,12 @@ def test_data_are_too_old_two_days_behind_the_silence_of_their_sources() -> None
     assert not fresh.is_too_old(ACME, None)
     assert not Freshness(NOW, PATIENCE).is_too_old(ACME, NOW - 2 * DAY - 50 * HOUR)
     assert Freshness(NOW, {}).is_too_old(ACME, NOW - 2 * DAY - 27 * HOUR)
+
+
+def test_a_receiver_has_the_silence_that_it_asked_for_and_no_longer_whatever_the_clock_was() -> None:
+    asked = ChannelHealth(ChannelName("pager"), not_before=NOW + HOUR, asked_until=NOW + HOUR, pauses=1)
+    assert asked.wants_silence(NOW)
+    assert not asked.wants_silence(NOW + HOUR)
+    assert not asked.wants_silence(NOW - 24 * HOUR), "noted by a clock that was ahead"
+    assert not replace(asked, asked_until=None).wants_silence(NOW), "we leave it alone, but it did not ask"
+    assert replace(asked, asked_until=None, disabled=True).wants_silence(NOW)

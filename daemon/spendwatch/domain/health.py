@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from spendwatch.domain.failure import Failure
@@ -136,6 +136,10 @@ class ChannelHealth:
     def is_paused(self, now: datetime) -> bool:
         """Return whether it is to be left alone. What seems longer than any pause was noted by a clock that was ahead."""
         return self.not_before is not None and now < self.not_before <= now + LONGEST_PAUSE
+
+    def wants_silence(self, now: datetime) -> bool:
+        """Return whether the receiver itself asked for a pause that lasts, or for no call at all."""
+        return self.disabled or replace(self, not_before=self.asked_until).is_paused(now)
 
 
 @dataclass(frozen=True, slots=True)
