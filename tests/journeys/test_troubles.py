@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -83,6 +84,13 @@ def test_a_failing_receiver_gets_the_same_notification_later_and_another_channel
     assert len(home.mails()) == 1
     (waiting,) = home.json("deliveries", "list", "--state", "deferred")["deliveries"]
     assert waiting["channel"] == "hook"
+    for command in (("status",), ("deliveries",), ("explain", waiting["alert"]), ("explain", "--why-not", RESEARCH)):
+        done = home.call(*command)
+        said = " ".join((done.stdout + done.stderr).split())
+        note = (
+            r"hook fails since [\d-]+ [\d:]+: .*500.*; next attempt at [\d-]+ [\d:]+; to try now: spendwatch notify-test hook"
+        )
+        assert re.search(note, said), said
     home.call("deliveries", "retry", waiting["id"][:10])
     home.call("once")
     refused, accepted = home.requests()
@@ -108,6 +116,8 @@ def test_a_receiver_that_is_gone_for_good_is_disabled_and_said_so_by_another_way
     home.drop(lines_worth("30", first=5), exported=today() + timedelta(seconds=2))
     home.call("once", expect=69)
     assert len(home.requests()) == 1
+    said = " ".join(home.call("status").stdout.split())
+    assert "channel hook is disabled, as its receiver asked; to enable it: spendwatch notify-test hook" in said
     assert "hook is enabled again" in home.call("notify-test", "hook").stdout
     home.drop(lines_worth("20", first=6), exported=today() + timedelta(seconds=3))
     home.call("once")

@@ -29,6 +29,7 @@ from spendwatch.settings.suggestions import did_you_mean, suggestion
 from spendwatch.state import Store, opened_store, system_clock
 from spendwatch.views import changes
 from spendwatch.views.listings import delivery_json
+from spendwatch.views.moments import channel_notes
 
 
 @click.group(invoke_without_command=True)
@@ -49,7 +50,7 @@ def list_deliveries(place: Place, state: str | None = None, limit: int = 50, *, 
     settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         states = (DeliveryState(state),) if state else None
-        found = store.outbox.listing(states=states, limit=limit)
+        found, channels = store.outbox.listing(states=states, limit=limit), store.health.channels()
 
     def row(one: Delivery) -> tuple[str, ...]:
         moment = when(one.settled_at or one.due_at, settings.zone)
@@ -63,6 +64,9 @@ def list_deliveries(place: Place, state: str | None = None, limit: int = 50, *, 
         return delivery_json(one, settings.zone)
 
     less = ("ATTEMPTS", "WHAT")
+    if not as_json:
+        for note in channel_notes(channels, system_clock(), settings.zone):
+            click.echo(f"! {clean(note)}", err=True)
     return print_list("deliveries", found, json if as_json else None, headings, row, none=none, wraps="LAST ERROR", less=less)
 
 

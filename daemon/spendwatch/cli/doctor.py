@@ -57,7 +57,7 @@ _LITTLE, _TOO_LITTLE, _LARGE_LOG = 1 << 30, 200 << 20, 256 << 20
 """Bytes: free on the disk of the state, and of the log beside it."""
 _LEFT_OVER = re.compile(r"\bexample\.(?:com|org|net)\b|change-?me", re.IGNORECASE)
 _MARKS = {"ok": "ok", "warn": "warning", "fail": "critical"}
-_TROUBLE = "see config/troubleshooting.md, or run `spendwatch check`"
+_TROUBLE = "compare host, port and login with the settings; check DNS, the firewall, and whether `proxy` or `ca_file` is needed"
 
 
 class Finding(NamedTuple):

@@ -153,6 +153,8 @@ def _print_deliveries(found: Explained, settings: Settings) -> None:
     errors = dict.fromkeys((one.channel, one.target, one.last_error) for one in found.deliveries if one.last_error)
     for channel, target, error in errors:
         screen.print(f"  {channel}{f', {clean(target)}' if target else ''}: {clean(error)}", soft_wrap=False)
+    for note in found.channels:
+        screen.print(clean(note), soft_wrap=False)
 
 
 # --- as JSON

@@ -35,6 +35,7 @@ from spendwatch.jobs.overview import AccountOverview, BudgetState, Overview
 from spendwatch.jobs.running import Running
 from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock
+from spendwatch.views.moments import channel_notes
 from spendwatch.views.status import looked, running_of, status_json
 
 _WATCH_EVERY = 2.0
@@ -160,6 +161,8 @@ def _service(overview: Overview, running: Running, zone: tzinfo, screen: Console
         )
     for line in _held(overview, zone):
         yield flow(screen, [marked("notice", screen, line)], indent="")
+    for line in channel_notes(running.channels, now, zone):
+        yield flow(screen, [marked("warning", screen, clean(line))])
     for line in stale:
         yield flow(screen, [marked("critical", screen, f"STALE  {clean(line)}")])
 

@@ -38,6 +38,7 @@ from spendwatch.jobs.standings import stand
 from spendwatch.settings import Settings
 from spendwatch.settings.suggestions import suggestion
 from spendwatch.state import Store, opened_store, system_clock
+from spendwatch.views.moments import channel_notes
 
 _BY = (Dimension.ACCOUNT, Dimension.WORKSPACE, Dimension.PRODUCT, Dimension.CHARGE, *MATCHABLE, Dimension.TAGS)
 
@@ -386,10 +387,4 @@ def _general(now: _Now) -> list[str]:
         notes.append(f"no daemon runs: {last}")
     silences = now.store.book.silences(at=now.now)
     notes += [f"silence {one.id[:8]} by {one.author} until {now.when(one.ends_at)}: {one.matchers}" for one in silences]
-    for one in now.store.health.channels():
-        if one.disabled:
-            notes.append(f"channel {one.name} is disabled: its receiver asked never to be called again")
-        elif one.failing_since:
-            until = f"; next attempt at {now.when(one.not_before)}" if one.not_before and one.is_paused(now.now) else ""
-            notes.append(f"channel {one.name} fails since {now.when(one.failing_since)}: {one.trouble}{until}")
-    return notes
+    return [*notes, *channel_notes(now.store.health.channels(), now.now, now.settings.zone)]

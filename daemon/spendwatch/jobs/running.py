@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from spendwatch.domain.count import counted
-from spendwatch.domain.health import DaemonHealth
+from spendwatch.domain.health import ChannelHealth, DaemonHealth
 from spendwatch.domain.notification import WAITING, DeliveryState
 from spendwatch.domain.period import duration_text
 from spendwatch.domain.policy import ChannelName
@@ -35,6 +35,7 @@ class Running:
     """When the first message is due that was not sent yet."""
     held: int = 0
     """Messages that may have arrived and wait for a person."""
+    channels: Sequence[ChannelHealth] = ()
 
     @property
     def pending(self) -> int:

@@ -16,7 +16,7 @@ from spendwatch.domain.count import counted
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money, percent, shown
-from spendwatch.domain.notification import Delivery, Facts, Held, HoldReason, Notification, NotificationId, Reason
+from spendwatch.domain.notification import WAITING, Delivery, Facts, Held, HoldReason, Notification, NotificationId, Reason
 from spendwatch.domain.novelty import first_costs, threshold_of
 from spendwatch.domain.period import BillingPeriod, open_periods, parse_period
 from spendwatch.domain.plans import PlanOrder, plan_orders
@@ -36,7 +36,7 @@ from spendwatch.jobs.standings import dimensions, tagged_by_now
 from spendwatch.settings import Settings
 from spendwatch.state import Store
 from spendwatch.store.statement import EnteredStatement
-from spendwatch.views.moments import held_by, when
+from spendwatch.views.moments import channel_notes, held_by, when
 
 _MOST = 12
 _OF_BALANCE = frozenset({Rule.BALANCE_FAILING, Rule.BALANCE_DIFFERING})
@@ -60,6 +60,8 @@ class Explained:
     times_notified: int
     is_undelivered: bool
     acknowledged: Acknowledgement | None
+    channels: tuple[str, ...]
+    """What keeps its deliveries back."""
 
     @property
     def told(self) -> Facts | None:
@@ -73,6 +75,8 @@ def explained(alert: Alert, store: Store, settings: Settings, at: datetime) -> E
     told = decision.facts if decision else Facts(alert.key.scope)
     now, sums, causes = _now(alert, told, store, settings, at)
     known = AlertsKnown(store.book.known(), store.book.acknowledgements())
+    deliveries = store.book.deliveries_of(alert.id)
+    waiting = {one.channel for one in deliveries if one.state in WAITING}
     return Explained(
         alert,
         decision,
@@ -80,11 +84,12 @@ def explained(alert: Alert, store: Store, settings: Settings, at: datetime) -> E
         tuple(sums),
         causes,
         _bills(alert, told, store),
-        store.book.deliveries_of(alert.id),
+        deliveries,
         store.book.held_of(alert.id),
         store.book.notified([alert.id]).get(alert.id, 0),
         any(alert.id in one.alerts for one in store.book.undelivered()),
         known.acknowledged(alert.key.matter, at) if alert.is_firing else None,
+        tuple(channel_notes((one for one in store.health.channels() if one.name in waiting), at, settings.zone)),
     )
 
 

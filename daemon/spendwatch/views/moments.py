@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime, tzinfo
 
+from spendwatch.domain.health import ChannelHealth
 from spendwatch.domain.notification import Held, HoldReason
 
 
@@ -21,3 +23,14 @@ def held_by(row: Held) -> str:
             return f"silence {row.silence}"
         case HoldReason.STORM:
             return f"{row.channel}, to come together"
+
+
+def channel_notes(channels: Iterable[ChannelHealth], now: datetime, zone: tzinfo) -> Iterator[str]:
+    """Yield what keeps the messages of channels back: since when, why, when the next attempt is, and what ends it."""
+    for one in channels:
+        if one.disabled:
+            yield f"channel {one.name} is disabled, as its receiver asked; to enable it: spendwatch notify-test {one.name}"
+        elif one.failing_since:
+            until = f"; next attempt at {when(one.not_before, zone)}" if one.is_paused(now) else ""
+            last = f"; to try now: spendwatch notify-test {one.name}" if until else ""
+            yield f"channel {one.name} fails since {when(one.failing_since, zone)}: {one.trouble}{until}{last}"

@@ -34,8 +34,9 @@ def looked(
 
 def running_of(store: Store) -> Running:
     """Return whether the daemon runs, and what waits to be sent."""
+    outbox, health = store.outbox, store.health
     return Running(
-        store.database.is_taken(), store.health.daemon(), store.outbox.counts(), store.outbox.next_due(), store.outbox.held()
+        *(store.database.is_taken(), health.daemon(), outbox.counts(), outbox.next_due(), outbox.held(), health.channels())
     )
 
 

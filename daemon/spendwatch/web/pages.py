@@ -190,7 +190,8 @@ class Pages:
     def _deliveries(self, _: Request, query: Query, __: Formats) -> _Values:
         states = (query["state"],) if query["state"] else None
         found = self.reader.store.outbox.listing(states=states, limit=_end(query))[query["offset"] :]
-        return {"states": list(DeliveryState), **_paged(found, query)}
+        failing = [one for one in self.reader.store.health.channels() if one.disabled or one.failing_since]
+        return {"states": list(DeliveryState), "failing": failing, "now": self.reader.now(), **_paged(found, query)}
 
     def _settings(self, _: Request, __: Query, ___: Formats) -> _Values:
         settings = self.reader.settings
