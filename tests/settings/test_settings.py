@@ -685,6 +685,9 @@ def test_the_address_of_a_robot_is_a_secret(house: House) -> None:
     house.secret("robot", "http://203.0.113.5/robot")
     [mistake] = house.mistakes()
     assert mistake.startswith("config/spendwatch.yaml:8:36: channels.team.url_file: plain http is only for networks")
+    house.secret("robot", "https://oapi.dingtalk.com/robot/send?access_token=t0ken\nsecond line")
+    [mistake] = house.mistakes()
+    assert mistake.endswith("channels.team.url_file: not an address that can be called: write https://host/path")
     house.write(
         "spendwatch.yaml", MAIN + "  team: {type: dingtalk, url: 'https://oapi.dingtalk.com/robot/send?access_token=t0ken'}\n"
     )

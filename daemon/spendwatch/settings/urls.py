@@ -11,13 +11,14 @@ from spendwatch.addresses import Network, Reach
 def objection(url: str, allowed: Sequence[Network]) -> str | None:
     """Return why nothing may be sent there, as far as the settings alone show. The URL is not repeated: it may be a secret."""
     parts = split(url)
-    if parts is None or not parts.hostname or parts.scheme not in {"https", "http"}:
+    # `urlsplit` drops line ends: two lines would become one address.
+    if parts is None or not parts.hostname or parts.scheme not in {"https", "http"} or len(url.split()) != 1:
         return "not an address that can be called: write https://host/path"
     if parts.username is not None:
         return "secrets do not belong in the configuration: no user and password in the address: use auth and auth_file"
     if parts.scheme == "https" or Reach(tuple(allowed)).may_be_plain(parts.hostname):
         return None
-    return "plain http is only for networks listed in allow_networks: write https://"
+    return "plain http is only for networks listed in allow_networks: write https://, or list its network there"
 
 
 def split(url: str) -> SplitResult | None:
