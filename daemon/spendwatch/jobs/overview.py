@@ -345,7 +345,7 @@ class _Standings:
         blind = {
             policy.account
             for policy in month.policies.accounts
-            if until.get(policy.account, started) <= started
+            if (until.get(policy.account, started) <= started and policy.account not in recorded)
             or (fresh.silence(policy.account) if month.is_of_now else policy.account not in recorded)
         }
         standings = stand(month.view, month.policies, month.period, told)
