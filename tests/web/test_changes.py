@@ -72,6 +72,9 @@ def test_the_like_of_an_alert_is_silenced_for_a_while(house: WebHouse) -> None:
         assert client.post(f"{path}/silence", data=fields).status_code == 303
         assert client.post(f"{path}/silence", data={**fields, "for": ""}).status_code == 404, "never without an end"
         assert client.post(f"{path}/silence", data={**fields, "for": "soon"}).status_code == 409
+        page = client.get(path).text
+        assert re.search(r"Silenced until <time [^>]*>[\d :-]+</time> by li\.wei", page)
+        assert "Silenced until" not in client.get(f"/alerts/{alert_of(house, 'balance.low')['id']}").text, "it is about others"
     (silence,) = house.home.json("silence", "list")["silences"]
     assert (silence["author"], silence["rule"]) == ("li.wei", alert["rule"])
     assert silence["workspace"] == alert["scope"].removeprefix("workspace:").partition("/")[0]

@@ -18,6 +18,7 @@ from spendwatch.channels.language import Language
 from spendwatch.domain.alert import Alert
 from spendwatch.domain.notification import DeliveryId, DeliveryState
 from spendwatch.domain.period import BillingPeriod, open_periods, parse_duration
+from spendwatch.domain.routing import tags_of
 from spendwatch.domain.scope import BudgetScope, Dimension
 from spendwatch.jobs.matters import MatterLine
 from spendwatch.jobs.overview import AccountOverview, BudgetLine
@@ -161,11 +162,14 @@ class Pages:
         """Return what `explain` shows."""
         store, settings, alert = self.reader.store, self.reader.settings, self._found(request)
         found = explained(alert, store, settings, self.reader.now())
+        tags = tags_of(settings.policies, alert.key.scope)
+        silences = store.book.silences(at=self.reader.now()) if found.decision and alert.is_firing else ()
         then, now = dict(figures(found.told, settings)) if found.told else {}, dict(figures(found.now, settings))
         return {
             "alert": alert,
             "found": found,
             "text": formats.said(found.decision) if found.decision and formats.language is Language.ZH else alert.summary,
+            "silences": [one for one in silences if found.decision and one.fits(found.decision, tags)],
             "heading": list(heading(found, settings)),
             "figures": [(name, then.get(name, "–"), now.get(name, "–")) for name in dict.fromkeys((*then, *now))],
             "troubles": list(troubles(found.told, found.now)),
