@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import resource
@@ -23,7 +24,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 
 import store_worker
 from folders import environment
@@ -35,6 +36,7 @@ from spendwatch.domain.review import Verdict
 from spendwatch.domain.scope import Dimension
 from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.database import Database
+from spendwatch.store.day import day
 from spendwatch.store.files import file_system_of, is_shared_between_hosts
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
@@ -432,6 +434,19 @@ def test_a_closed_ledger_is_one_file(path: Path) -> None:
     enter(database, "first", Day(key()))
     database.close()
     assert not path.with_name("spendwatch.db-wal").exists()
+
+
+def test_lists_of_many_lengths_leave_few_statements_in_memory(path: Path) -> None:
+    def prepared() -> int:
+        return sum(type(one).__name__ == "Statement" for one in gc.get_objects())
+
+    database = open_database(str(path))
+    before = prepared()
+    for length in range(1, 200):
+        with database.reading() as connection:
+            connection.execute(select(day).where(day.c.account.in_([str(one) for one in range(length)])))
+    assert 0 < prepared() - before <= 40
+    database.close()
 
 
 def test_every_commit_is_synced(path: Path) -> None:

@@ -33,6 +33,8 @@ _OLDEST = (3, 35, 0)
 """The first with RETURNING."""
 _PATIENCE = 30.0
 """Seconds to wait for other writers, ours and foreign ones."""
+_PREPARED = 32
+"""So many statements each connection keeps prepared: lists of another length are other statements, 128 of them megabytes."""
 _SOON, _TRIES = 0.1, 5
 _BEGINNING = b"SQLite format 3\0"
 _LONGEST = 50
@@ -181,7 +183,14 @@ class SqliteStorage:
 
         def connect() -> sqlite3.Connection:
             # isolation_level None: the driver begins nothing by itself; `begin` below says how.
-            raw = sqlite3.connect(uri, uri=True, timeout=self._patience, isolation_level=None, check_same_thread=False)
+            raw = sqlite3.connect(
+                uri,
+                uri=True,
+                timeout=self._patience,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=_PREPARED,
+            )
             try:
                 for pragma in pragmas:
                     raw.execute(pragma)
