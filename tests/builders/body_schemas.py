@@ -90,6 +90,11 @@ class NoWords(Wording):
         del notification
         return "text"
 
+    def steps(self, notification: Notification) -> list[str]:
+        """Return any texts."""
+        del notification
+        return ["text"]
+
 
 def notifications(seed: int) -> Iterator[Notification]:
     """Yield some of every type, in which now this and now that is missing; the same for the same seed."""

@@ -22,6 +22,7 @@ from spendwatch.domain.policy import (
     WorkspacePolicy,
 )
 from spendwatch.domain.review import Verdict
+from spendwatch.domain.routing import Route
 from spendwatch.domain.statement import AccountId, DayKey, SourceName, SpendRow, Version
 from spendwatch.jobs.assess import assess
 from spendwatch.jobs.balances import manual_reading
@@ -81,6 +82,8 @@ class Rounds:
     workspaces: tuple[WorkspacePolicy, ...] = ()
     account: dict[str, object] = field(default_factory=dict)
     now: datetime = datetime(2026, 9, 1, 2, 0, tzinfo=UTC)
+    targets: Mapping[ChannelName, Sequence[str]] = field(default_factory=lambda: TARGETS)
+    routes: Mapping[ChannelName, Route] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ledger, self.book = Counting(self.database), Listening(self.database)
@@ -108,10 +111,11 @@ class Rounds:
         told: str = "",
         account: AccountId = ACME,
         closing: PeriodClose | None = None,
+        series: str = "v2",
     ) -> None:
         """Put the bill of a day on record: rows, or amounts of one workspace; `told`: how new it is."""
         lines = tuple(row(one) if isinstance(one, str) else one for one in rows)
-        key = DayKey(account, BillingPeriod(day.year, day.month), "v2", day)
+        key = DayKey(account, BillingPeriod(day.year, day.month), series, day)
         self._numbers += 1
         end = until or datetime(day.year, day.month, day.day, tzinfo=ZONE) + timedelta(days=1)
         held = self.ledger.held([key.month])
@@ -150,7 +154,7 @@ class Rounds:
         """Let time pass, assess once, and return what was said."""
         self.now += after
         before = len(self.book.said)
-        around = Surroundings(self.policies, ZONE, TARGETS, {}, is_complete=True)
+        around = Surroundings(self.policies, ZONE, self.targets, {}, is_complete=True, routes=self.routes)
         assess(self.ledger, self.book, self.health, around, now=self.now, balances=self.balances, insight=self.insight)
         return self.book.said[before:]
 

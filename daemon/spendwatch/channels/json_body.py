@@ -19,6 +19,7 @@ from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.plans import PlanOrder
 from spendwatch.domain.report import Report, ReportLine
+from spendwatch.domain.scope import Dimension
 from spendwatch.domain.spike import Spike
 from spendwatch.exact_json import cause_json, json_fields, json_value, period_json, position_json
 
@@ -73,6 +74,7 @@ class JsonBody:
             **json_fields(notification, "reason", "severity", "state", "since", zone=self._zone),
             **facts_json(notification.facts, self._zone),
             "escalated": notification.reason is Reason.ESCALATED,
+            "action": self._action(notification),
             "acknowledged": self._acknowledged(notification.facts.acknowledged),
             "report": _report(notification.facts.report, self._zone),
             "members": [self._member(one) for one in notification.facts.members],
@@ -80,6 +82,23 @@ class JsonBody:
             "summary": self._wording.summary(notification),
             "text": self._wording.text(notification),
         }
+
+    def _action(self, one: Notification) -> dict[str, object] | None:
+        """Return what a program needs to act on the spend."""
+        drill, found = one.facts.drill, one.facts.course.spenders
+        if Reason.ACTION not in {one.reason, drill and drill.reason}:
+            return None
+
+        def of(dimension: Dimension) -> list[dict[str, object]]:
+            mine = (each for each in found if each.part.dimension is dimension)
+            return [
+                {"id": clean(each.part.value), "name": clean(each.part.name)}
+                | json_fields(each, spend="spent", currency="spent.currency")
+                for each in mine
+            ]
+
+        kinds = {"api_keys": Dimension.API_KEY, "workspaces": Dimension.WORKSPACE, "models": Dimension.MODEL}
+        return {**{key: of(kind) for key, kind in kinds.items()}, "steps": self._wording.steps(one)}
 
     def _member(self, one: Notification) -> dict[str, object]:
         """Return one message of a digest in short."""

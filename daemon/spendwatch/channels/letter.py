@@ -64,8 +64,8 @@ def _tag(words: Words) -> str:
             return words.put(words.phrases.tag if words.holds else words.phrases.tag_resolved)
         case Reason.REPEATED:
             return words.put(words.phrases.tag_repeated)
-        case Reason.ESCALATED:
-            return words.put(words.phrases.tag_escalated)
+        case Reason.ESCALATED | Reason.ACTION as reason:
+            return words.put(words.phrases.tag_action if reason is Reason.ACTION else words.phrases.tag_escalated)
         case Reason.RESOLVED:
             return words.put(words.phrases.tag_resolved)
 
@@ -111,7 +111,7 @@ def _account(words: Words) -> str:
 
 def _headline(words: Words) -> str:
     match words.reason:
-        case Reason.FIRED | Reason.DIGEST | Reason.TEST:
+        case Reason.FIRED | Reason.DIGEST | Reason.TEST | Reason.ACTION:
             return words.put(words.texts.fired)
         case Reason.REPEATED | Reason.ESCALATED:
             return words.put(words.texts.repeated)
@@ -134,7 +134,8 @@ def _subject(words: Words) -> str:
 
 def _lead(words: Words) -> str:
     phrases, facts = words.phrases, words.facts
-    before = words.put(phrases.escalated_lead) if words.reason is Reason.ESCALATED else _acknowledged(words)
+    leads = {Reason.ESCALATED: phrases.escalated_lead, Reason.ACTION: phrases.action_lead}
+    before = words.put(leads[words.reason]) if words.reason in leads else _acknowledged(words)
     found = [before, _what_it_is(words)]
     if facts.members and not facts.report:
         found = [words.put(phrases.digest_leads[facts.held_by or HoldReason.STORM])]
@@ -326,8 +327,8 @@ def _advice(words: Words) -> Iterator[str]:
     phrases, rule = words.phrases, words.notification.rule
     match rule:
         case Rule.THRESHOLD_REACHED | Rule.CONSOLE | Rule.FORECAST | Rule.SPIKE | Rule.BALANCE_LOW | Rule.OVERDUE | Rule.RUNWAY:
-            if words.notification.severity is not Severity.NOTICE:
-                yield from _how_to_stop(words)
+            if words.notification.severity is not Severity.NOTICE or words.reason is Reason.ACTION:
+                yield from how_to_stop(words)
         case Rule.STALE | Rule.SOURCE_FAILING:
             cause = words.facts.cause
             yield phrases.advice_endpoint[cause] if cause else phrases.advice_source
@@ -388,7 +389,7 @@ def _advice_on_bills(words: Words) -> Iterator[str]:
         yield words.put(phrases.advice_rejected_in)
 
 
-def _how_to_stop(words: Words) -> Iterator[str]:
+def how_to_stop(words: Words) -> Iterator[str]:
     """Tell how to end what was charged, whatever is not in the bills left aside."""
     phrases, facts, rule = words.phrases, words.facts, words.notification.rule
     charged = set(facts.course.causes.categories)

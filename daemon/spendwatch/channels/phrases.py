@@ -122,6 +122,7 @@ class Phrases:
     tag: str
     tag_repeated: str
     tag_escalated: str
+    tag_action: str
     tag_resolved: str
     tag_test: str
     gone: str
@@ -141,6 +142,7 @@ class Phrases:
     """What a message says that something is no longer watched."""
     unwatched_lead: str
     escalated_lead: str
+    action_lead: str
     acknowledged: str
     acknowledged_with: str
     acknowledge: str

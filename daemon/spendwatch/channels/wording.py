@@ -11,9 +11,10 @@ from unicodedata import east_asian_width
 from spendwatch.channels.chinese import CHINESE
 from spendwatch.channels.english import ENGLISH
 from spendwatch.channels.language import Language
-from spendwatch.channels.letter import compose
+from spendwatch.channels.letter import compose, how_to_stop
 from spendwatch.channels.parts import Letter
 from spendwatch.channels.phrases import Phrases
+from spendwatch.channels.words import Words
 from spendwatch.domain.notification import Notification
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class Wording:
     def letter(self, notification: Notification) -> Letter:
         """Return its parts, for layouts of their own."""
         return self._built_in(notification)
+
+    def steps(self, notification: Notification) -> list[str]:
+        """Return the provider's steps to stop what was charged."""
+        return list(how_to_stop(Words(notification, phrases_in(self._language), self._zone)))
 
     def _built_in(self, notification: Notification) -> Letter:
         if (last := self._composed) is None or last[0] is not notification:

@@ -22,6 +22,9 @@ from spendwatch.domain.usage import is_paced
 SHOWN = 5
 """So many causes are listed; what is left is one further row."""
 
+MOST_SPENDERS = 100
+"""So many of each kind are named to a program."""
+
 ENOUGH = Decimal("0.8")
 """The listed causes make so much of the whole, or it is split less finely."""
 
@@ -78,6 +81,13 @@ class Main(NamedTuple):
     """Of the whole, cut to four decimals."""
 
 
+class Spender(NamedTuple):
+    """An API key, a workspace or a model, and what it cost."""
+
+    part: Part
+    spent: Money
+
+
 class Cause(NamedTuple):
     """A part of the spend, and who or what it was spent by."""
 
@@ -123,6 +133,8 @@ class Course:
     """What cost most, each beside its cost in as many days before."""
     daily: tuple[tuple[date, Money], ...] = ()
     """The spend of each day that bills cover, days without spend included."""
+    spenders: tuple[Spender, ...] = ()
+    """Of the days of the causes, where an action is wanted: keys, workspaces and models, each kind from the largest on."""
 
 
 NO_COURSE = Course()
@@ -155,6 +167,7 @@ class Splitting:
     """What is the same in all of it, as the workspace in the spend of one: it tells nothing."""
     products: Sequence[str]
     """The watched products: charges for others have no category."""
+    lists_spenders: bool = False
 
     def of(
         self,
@@ -239,6 +252,13 @@ class Splitting:
         is_watched = values[Dimension.PRODUCT] in self.products
         return category_of(values[Dimension.COMMODITY], values[Dimension.ITEM]) if is_watched else None
 
+    def spenders(self, sums: Sequence[SpendSum]) -> Iterator[Spender]:
+        """Yield what a program needs to act on the spend, if it is asked to."""
+        for dimension in (Dimension.API_KEY, Dimension.WORKSPACE, Dimension.MODEL) if self.lists_spenders else ():
+            found = sorted(_totals(sums, dimension).items(), key=lambda one: (-one[1], one[0]))
+            named = ((self._part((dimension, value)), amount) for value, amount in found[:MOST_SPENDERS] if amount > 0)
+            yield from (Spender(part, self._money(amount)) for part, amount in named)
+
     def _main(self, sums: Sequence[SpendSum], whole: Decimal) -> Iterator[Main]:
         if whole <= 0:
             return
@@ -246,15 +266,20 @@ class Splitting:
         for dimension in _MAIN:
             if dimension in self.shared or (has_main and dimension is Dimension.COMMODITY):
                 continue
-            totals: dict[str, Decimal] = {}
-            for spent in sums:
-                if value := spent.values[dimension]:
-                    totals[value] = EXACT.add(totals[value], spent.amount) if value in totals else spent.amount
+            totals = _totals(sums, dimension)
             value = max(totals, key=totals.__getitem__, default="")
             if value and EXACT.add(totals[value], totals[value]) >= whole:
                 has_main = True
                 share = _ALL if totals[value] >= whole else share_of(totals[value], whole) or _NOTHING
                 yield Main(self._part((dimension, value)), share)
+
+
+def _totals(sums: Iterable[SpendSum], dimension: Dimension) -> dict[str, Decimal]:
+    totals: dict[str, Decimal] = {}
+    for spent in sums:
+        if value := spent.values[dimension]:
+            totals[value] = EXACT.add(totals[value], spent.amount) if value in totals else spent.amount
+    return totals
 
 
 def _largest_first(group: tuple[_Key, Decimal]) -> tuple[Decimal, tuple[tuple[Dimension, str], ...], str]:
@@ -312,6 +337,7 @@ def course_of(
             for day, moment in _days(last, days).items()
             if moment not in unknown
         ),
+        tuple(splitting.spenders(recent)),
     )
 
 

@@ -39,6 +39,8 @@ class Reason(StrEnum):
     REPEATED = "repeated"
     ESCALATED = "escalated"
     RESOLVED = "resolved"
+    ACTION = "action"
+    """A program is asked to act on what an alert is about."""
     DIGEST = "digest"
     """Several messages in one."""
     TEST = "test"
@@ -51,6 +53,8 @@ class HoldReason(StrEnum):
     SILENCE = "silence"
     STORM = "storm"
     """Too many at once: they come together."""
+    WITHHELD = "withheld"
+    """An action that is not requested, and never will be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +191,8 @@ class Notification:
     @property
     def type(self) -> str:
         """The `type` of a webhook's body."""
-        if self.reason is Reason.TEST:
-            return "test"
+        if self.reason in {Reason.TEST, Reason.ACTION}:
+            return "test" if self.reason is Reason.TEST else "action.requested"
         if self.facts.report:
             return f"{self.rule.type}.{self.facts.report.cadence}"
         if self.state is AlertState.FIRING or self.reason is Reason.DIGEST:
@@ -333,5 +337,6 @@ def speaks_for(later: Notification, earlier: Notification, *, is_told: bool) -> 
     """
     if earlier.reason is Reason.RESOLVED or not set(earlier.facts.also) <= set(later.facts.also):  # nothing else may tell
         return False
-    is_later = later.created_at > earlier.created_at
+    # No message stands for a request to act.
+    is_later = later.created_at > earlier.created_at and earlier.reason is not Reason.ACTION
     return later.reason is Reason.RESOLVED or (is_later and (is_told or earlier.reason is Reason.REPEATED))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -71,6 +71,8 @@ class Threshold:
     """It is reached when the whole period will probably cost so much."""
     channels: tuple[ChannelName, ...] = ()
     """Its own channels; empty: those of its budget."""
+    actions: tuple[ChannelName, ...] = ()
+    """The channels that are asked to act on it; empty: those of its budget, unless it is a forecast."""
 
     def __post_init__(self) -> None:
         """Hold exactly one of the two, above zero."""
@@ -140,6 +142,7 @@ class FinerBudget:
     spike: Decimal | None = None
     """By how much a day has to cost more than usual to be reported; None: no day is."""
     per: PeriodKind = PeriodKind.MONTH
+    actions: tuple[ChannelName, ...] = ()
 
     @property
     def needs_detail(self) -> bool:
@@ -185,6 +188,7 @@ class WorkspacePolicy:
     spike: Decimal | None = None
     month_closed: tuple[ChannelName, ...] = ()
     """The channels for the final figures of each month."""
+    actions: tuple[ChannelName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +248,7 @@ class AccountPolicy:
     """Whether it is reported that the free quota of a model has ended."""
     plans: timedelta | None = None
     """How long before its end a plan is reported, if plans are reported at all."""
+    actions: tuple[ChannelName, ...] = ()
 
     @property
     def learns(self) -> tuple[str, ...]:
@@ -294,6 +299,8 @@ class Policies:
     operators_remind: timedelta | None = None
     """How often operators are reminded; None: of what is failing daily, of the rest never."""
     operators_escalate: Escalation | None = None
+    actions_on_late_figures: bool = False
+    """Whether actions are requested on figures that only the billing API tells."""
 
     @property
     def every(self) -> tuple[AccountPolicy | WorkspacePolicy, ...]:
@@ -306,9 +313,19 @@ class Policies:
 
     def finer(self, scope: BudgetScope) -> FinerBudget | None:
         """Return the finer budget that the scope is of, or one of its values."""
-        owners = (one for one in self.workspaces if one.workspace == scope.workspace and one.account in {None, scope.account})
-        owner = next(owners, None) if scope.workspace else self.account(scope.account)
+        owner = self._owner(scope)
         return next((one for one in owner.budgets if (one.name, one.per) == (scope.budget, scope.per)), None) if owner else None
+
+    def _owner(self, scope: BudgetScope) -> AccountPolicy | WorkspacePolicy | None:
+        owners = (one for one in self.workspaces if one.workspace == scope.workspace and one.account in {None, scope.account})
+        return next(owners, None) if scope.workspace else self.account(scope.account)
+
+    def actions(self, scope: BudgetScope, labels: Collection[str]) -> tuple[ChannelName, ...]:
+        """Return the channels that are asked to act where these thresholds of a budget are reached."""
+        part = self.finer(scope) if scope.budget or scope.per.is_short else self._owner(scope)
+        reached = (one for one in part.thresholds if one.label in labels) if part else ()
+        wanted = (one.actions or (part.actions if part and not one.is_forecast else ()) for one in reached)
+        return tuple(dict.fromkeys(name for names in wanted for name in names))
 
 
 class _HasChannels(Protocol):

@@ -115,6 +115,13 @@ class AlertsKnown:
         found = self._acknowledged.get(matter)
         return found if found and (found.until is None or now < found.until) else None
 
+    def still_acknowledged(self, begun: Alert, now: datetime) -> Acknowledgement | None:
+        """Return who takes care of the matter of an alert that begins now, unless it is as grave as all before."""
+        if (found := self.acknowledged(begun.key.matter, now)) is None:
+            return None
+        known = (one for one in self.firing() if one.key.matter == begun.key.matter and one.since <= found.at)
+        return found if any(one.severity.rank > begun.severity.rank for one in known) else None
+
     def scopes(self, period: str) -> set[AlertScope]:
         """Return what alerts of that period are about."""
         return {scope for _, scope, when in self._by_scope if when == period}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from fnmatch import fnmatchcase
@@ -12,10 +12,10 @@ from typing import NamedTuple, TypeAlias
 from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.causes import NO_CAUSES, NO_COURSE
 from spendwatch.domain.commodity import NOTHING_TO_FEAR
-from spendwatch.domain.notification import Facts, Held, HoldReason, Notification, NotificationId, Reason
+from spendwatch.domain.notification import Facts, Held, HoldReason, Notification, NotificationId, Reason, notification_id
 from spendwatch.domain.policy import ChannelName, Policies, Severity
 from spendwatch.domain.report import Schedule
-from spendwatch.domain.review import Verdict
+from spendwatch.domain.review import AlertsKnown, Verdict
 from spendwatch.domain.scope import NO_ACCOUNT, NOTHING, TAG, AlertScope, BudgetScope
 
 FOLLOW_UP = timedelta(minutes=5)
@@ -163,12 +163,16 @@ class Routing:
     """How long messages wait for further bills."""
     tags: Callable[[AlertScope], Tags] = no_tags
 
+    def silenced(self, said: Notification, now: datetime) -> Iterator[Silence]:
+        """Yield the silences that such a message falls under now."""
+        for silence in self.silences:
+            if silence.created_at <= now < silence.ends_at and silence.fits(said, self.tags(said.facts.scope)):
+                yield silence
+
     def hold(self, channel: ChannelName, one: Message, now: datetime) -> tuple[datetime, HoldReason, str] | None:
         """Return until when a message waits, and why. Who has waited for the end of quiet hours does not wait for the next."""
         said, row, found = one.said, one.row, list[tuple[datetime, HoldReason, str]]()
-        for silence in self.silences:
-            if silence.created_at <= now < silence.ends_at and silence.fits(said, self.tags(said.facts.scope)):
-                found.append((silence.ends_at, HoldReason.SILENCE, silence.id))
+        found += ((silence.ends_at, HoldReason.SILENCE, silence.id) for silence in self.silenced(said, now))
         if (end := self.routes.get(channel, _OPEN).quiet_until(said, now)) and not (
             row and row.why is HoldReason.QUIET_HOURS and row.until <= now
         ):
@@ -200,6 +204,32 @@ def route(verdict: Verdict, routing: Routing, firing: Collection[AlertId], *, no
 
 
 _Routed: TypeAlias = tuple[list[Notification], list[Held]]
+
+
+def request_actions(verdict: Verdict, policies: Policies, routing: Routing, known: AlertsKnown, *, now: datetime) -> Verdict:
+    """Return what programs are asked to do about the budgets whose alerts begin. Nothing gathers or postpones it.
+
+    An action that is withheld is on record with the reason, and is not requested later.
+    """
+    begun, said, held = {alert.id: alert for alert in verdict.alerts}, list[Notification](), list[Held]()
+    for one in verdict.notifications:
+        scope, labels = one.facts.scope, {one.facts.threshold, *one.facts.also}
+        is_of_budget = one.reason is Reason.FIRED and one.rule in {Rule.THRESHOLD_REACHED, Rule.FORECAST}
+        channels = policies.actions(scope, labels) if is_of_budget and isinstance(scope, BudgetScope) else ()
+        if not channels:
+            continue
+        name = notification_id(one.alert, Reason.ACTION, 1)
+        said.append(replace(one, id=name, reason=Reason.ACTION, channels=channels))
+        why, silence = "", next(routing.silenced(one, now), None)
+        if one.facts.lags and not policies.actions_on_late_figures:
+            why = "the figures are those of the billing API alone, and actions_on_late_figures is not true"
+        elif silence:
+            why = f"silence {silence.id} by {silence.author}"
+        elif acknowledged := known.still_acknowledged(begun[one.alert], now):
+            why = f"{acknowledged.by} takes care of it"
+        reason = HoldReason.WITHHELD
+        held += (Held(name, channel, now, now, reason, ended_at=now, dropped=why) for channel in channels if why)
+    return Verdict((), tuple(said), tuple(held))
 
 
 def _route_channel(

@@ -21,7 +21,7 @@ from spendwatch.domain.review import (
     one_message_per_matter,
     review_conditions,
 )
-from spendwatch.domain.routing import FOLLOW_UP, Message, Routing, route, tags_of
+from spendwatch.domain.routing import FOLLOW_UP, Message, Routing, request_actions, route, tags_of
 from spendwatch.domain.scope import AlertScope
 from spendwatch.domain.standing import Standing
 from spendwatch.domain.thresholds import threshold_conditions
@@ -251,4 +251,5 @@ def _routed(here: _Round, verdict: Verdict, book: AlertBook, waiting: Sequence[M
         tags=partial(tags_of, here.policies),
     )
     firing = {alert.id for alert in here.known.firing()} - {alert.id for alert in verdict.alerts}
-    return route(verdict, routing, firing | {alert.id for alert in verdict.alerts if alert.is_firing}, now=now)
+    actions = request_actions(verdict, here.policies, routing, here.known, now=now)
+    return route(verdict, routing, firing | {alert.id for alert in verdict.alerts if alert.is_firing}, now=now) + actions

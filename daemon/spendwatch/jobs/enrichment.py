@@ -57,7 +57,7 @@ def enriched(
         uses = rule.is_about_spend or rule.is_about_balance or rule is Rule.SPIKE
         found = dict(of_account(scope.account, one.facts.period, uses=uses))
         if rule.is_about_spend and (watch := watched.get(scope)):
-            found |= _grown(one, history, watch) | _foreseen(one, watch, paces, month, zone, fresh=fresh)
+            found |= _grown(one, history, watch, policies) | _foreseen(one, watch, paces, month, zone, fresh=fresh)
         elif (spike := one.facts.spike) and (watch := watched.get(scope)):
             period = BillingPeriod(spike.day.year, spike.day.month)
             found["course"] = history.course(watch, period, on=spike.day) or NO_COURSE
@@ -88,9 +88,10 @@ def _lags(account: AccountId, period: str, view: LedgerView, policies: Policies,
     return bool(lagging) and all(lagging.values())
 
 
-def _grown(said: Notification, history: _History, watch: Watch) -> _Figures:
+def _grown(said: Notification, history: _History, watch: Watch, policies: Policies) -> _Figures:
     facts, period, counts = said.facts, parse_period(said.facts.period), watch.scope.counts
-    course = None if counts is Counts.SUBSCRIPTION else history.course(watch, period)
+    acts = bool(policies.actions(watch.scope, {facts.threshold, *facts.also}))
+    course = None if counts is Counts.SUBSCRIPTION else history.course(watch, period, lists_spenders=acts)
     found = _Figures(course=course) if course else _Figures()
     if counts is not Counts.PAY_AS_YOU_GO and facts.split and facts.split.subscription.amount:
         found["subscribed"] = history.subscribed(watch, period)
@@ -140,7 +141,7 @@ class _History:
         is_few = watches and None not in named and len(named) <= _FEW
         self._named = {name for name in named if name is not None} if is_few else None
 
-    def course(self, watch: Watch, period: Period, *, on: date | None = None) -> Course | None:
+    def course(self, watch: Watch, period: Period, *, on: date | None = None, lists_spenders: bool = False) -> Course | None:
         """Return the spend of the last days of the period that its account's bills cover; `on`: of the days up to that one.
 
         What that day cost is then compared with what it cost a week before; so is what a day or a week cost so far.
@@ -155,7 +156,7 @@ class _History:
         sums = self._of(watch, ("history", period), grouped)
         place = ("unknown", account, period, self._products)
         unknown = self._view.once(place, lambda: self._unknown_days(account, period, last))
-        splitting = splitting_of(watch, self._names, self._watched)
+        splitting = replace(splitting_of(watch, self._names, self._watched), lists_spenders=lists_spenders)
         if on is not None:
             return course_on(sums, watch, splitting, day=on, days=_GROWTH_DAYS, unknown=unknown)
         mine = (last - period.first_day).days + 1 if isinstance(period, ShortPeriod) else 0

@@ -13,7 +13,7 @@ from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.balance import Billed, Position
 from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.balance_watch import TopUp
-from spendwatch.domain.causes import Cause, Causes, Course, Main, Part
+from spendwatch.domain.causes import Cause, Causes, Course, Main, Part, Spender
 from spendwatch.domain.commodity import Category, Cover, Exposure
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.failure import Failure
@@ -62,6 +62,7 @@ def samples(channel: ChannelName, policies: Policies, *, now: datetime, zone: tz
         "repeated": replace(overdue, reason=Reason.REPEATED),
         "escalated": replace(overdue, reason=Reason.ESCALATED, facts=replace(overdue.facts, escalated_after=_DAY)),
         "resolved": replace(overdue, reason=Reason.RESOLVED, state=AlertState.RESOLVED, facts=paid),
+        "action": replace(found[FIRST], reason=Reason.ACTION),
         "digest": digest_of(channel, news, now),
         "report": replace(sample(Rule.REPORT, _N, made.report()), reason=Reason.DIGEST),
     }
@@ -139,7 +140,8 @@ class _Invented:
         searches = Cause(self.money("0.04"), Decimal("0.095"), (_SEARCH, _KEY), Category.WEB_SEARCH, self.money("0.04"))
         causes = Causes((calls, searches), None, (Main(_KEY, Decimal(1)),), (Category.INFERENCE, Category.WEB_SEARCH))
         first = self.day - _DAY * (len(_DAILY) - 1)
-        return Course(causes, tuple((first + _DAY * number, self.money(share)) for number, share in enumerate(_DAILY)))
+        daily = tuple((first + _DAY * number, self.money(share)) for number, share in enumerate(_DAILY))
+        return Course(causes, daily, (Spender(_KEY, calls.spent + searches.spent), Spender(_MODEL, calls.spent)))
 
     @property
     def spent(self) -> Facts:

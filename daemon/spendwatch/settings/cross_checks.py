@@ -12,6 +12,8 @@ from spendwatch.settings.suggestions import suggestion
 from spendwatch.yaml_text import KeyPath
 
 _NAMED = ("accounts", "sources", "channels")
+_ACTING = ("exec", "webhook")
+"""Types of channels that may be asked to act: those that hand the whole document to a program."""
 
 
 def check_daemon(daemon: Layers) -> None:
@@ -60,7 +62,7 @@ def _channel_lists(tree: object, above: KeyPath = ()) -> Iterator[KeyPath]:
     """Yield the places that list channels: of accounts, workspaces, finer budgets, thresholds, escalations, defaults."""
     if isinstance(tree, dict | list):
         for part, below in tree.items() if isinstance(tree, dict) else enumerate(tree):
-            if part in {"channels", "month_closed"} and isinstance(below, list):
+            if part in {"channels", "month_closed", "actions"} and isinstance(below, list):
                 yield (*above, part)
             yield from _channel_lists(below, (*above, part))
 
@@ -70,6 +72,8 @@ def _check_channels(speaker: Layers, path: KeyPath, daemon: Layers) -> None:
     for where, name in speaker.texts(path):
         if known and name not in known:
             speaker.tell(where, f"no channel is named {printable(name)}; {suggestion(name, known)}")
+        elif "actions" in path and (kind := daemon.look(("channels", name, "type"))) not in {None, *_ACTING}:
+            speaker.tell(where, f"{printable(name)} is of type {printable(str(kind))}: only {' and '.join(_ACTING)} can act")
 
 
 def _check_account(speaker: Layers, path: KeyPath, daemon: Layers) -> None:

@@ -259,6 +259,7 @@ def used_channels(policies: Policies) -> set[ChannelName]:
         for part in (one, *one.budgets):
             usual = part.channels or one.channels
             used.update(channels_of(part.thresholds, usual), usual if part.spike else ())
+            used.update(part.actions, *(each.actions for each in part.thresholds))
         used.update(one.month_closed)
         used.update(one.escalate.channels if one.escalate else ())
     for one in policies.accounts:

@@ -79,6 +79,7 @@ def policies(daemon: DaemonFile, workspaces: Iterable[WorkspacePolicy]) -> Polic
         public_url=(daemon.web.public_url or "") if daemon.web else "",
         operators_remind=daemon.operators.remind or defaults.remind,
         operators_escalate=_escalation(daemon.operators.escalate, defaults.escalate),
+        actions_on_late_figures=daemon.actions_on_late_figures,
     )
 
 
@@ -102,6 +103,7 @@ def workspace_policy(said: WorkspaceFile, accounts: Mapping[str, AccountPart], d
         escalate=_escalation(said.escalate, defaults.escalate),
         counts=said.counts,
         spike=_spike(said),
+        actions=_channels(said.actions, ()),
         month_closed=_month_closed(said, defaults),
     )
 
@@ -125,6 +127,7 @@ def _account_policy(name: str, part: AccountPart, defaults: Defaults) -> Account
         first=None if part.first is None else FirstCosts(tuple(part.first.of), part.first.least or Decimal(0)),
         month_closed=_month_closed(part, defaults),
         spike=_spike(part),
+        actions=_channels(part.actions, ()),
     )
 
 
@@ -174,6 +177,7 @@ def _finer_budgets(part: AccountPart | WorkspaceFile, defaults: Defaults) -> tup
             for_each=finer.for_each or "",
             exceptions=tuple(finer.exceptions.items()),
             spike=_spike(finer),
+            actions=_channels(finer.actions, ()),
         )
         short = tuple(_short_budgets(finer, plain))
         is_short = short and plain.budget is None and not plain.thresholds and plain.spike is None
@@ -213,6 +217,7 @@ def _short_budgets(part: AccountPart | WorkspaceFile | BudgetPart, of: FinerBudg
                 thresholds=(WHOLE,) if said is None else said,
                 counts=short.counts or usual,
                 channels=_channels(short.channels, of.channels),
+                actions=_channels(short.actions, ()),
                 exceptions=tuple((value, budget) for value, budget in of.exceptions if budget is None),
                 per=kind,
             )

@@ -89,11 +89,13 @@ class ThresholdPart(Brief):
     alone = "at"
     at: ThresholdText
     channels: ChannelNames | None = None
+    actions: ChannelNames | None = None
 
     @property
     def threshold(self) -> Threshold:
         """The threshold that it means."""
-        return replace(self.at, channels=tuple(map(ChannelName, self.channels or ())))
+        channels, actions = (tuple(map(ChannelName, names or ())) for names in (self.channels, self.actions))
+        return replace(self.at, channels=channels, actions=actions)
 
 
 def _once_each(parts: list[ThresholdPart]) -> list[ThresholdPart]:
@@ -129,6 +131,7 @@ class ShortBudgetPart(Brief):
     thresholds: Thresholds | None = None
     counts: Counts | None = None
     channels: ChannelNames | None = None
+    actions: ChannelNames | None = None
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:
@@ -159,6 +162,7 @@ class _Budgeted(Closed):
     budget: Budget | None = None
     thresholds: Thresholds | None = None
     counts: Counts = Counts.ALL
+    actions: ChannelNames | None = None
     spike: SpikePart | None = None
     daily: ShortBudgetPart | None = None
     weekly: ShortBudgetPart | None = None
@@ -432,6 +436,7 @@ class DaemonFile(BaseSettings):
     )
     channels: Annotated[dict[Name, ChannelConfig], Field(min_length=1)]
     operators: OperatorsPart = Field(default_factory=OperatorsPart)
+    actions_on_late_figures: Switch = False
     web: WebPart | None = None
     heartbeat: HeartbeatPart | None = None
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, or_, select, update
 
 from spendwatch.domain.alert import AlertId, AlertState
-from spendwatch.domain.notification import Delivery, DeliveryState, Notification
+from spendwatch.domain.notification import Delivery, DeliveryState, Notification, Reason
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.store.acknowledgement import acknowledge, acknowledgements_made, take_back
@@ -74,7 +74,7 @@ class AlertBook(Book):
         lost = select(notification.c.body).where(has_none, notification.c.id.in_(digests))
         with self._database.reading() as connection:
             found = [one for query in (alone, lost) for one in connection.scalars(query.order_by(notification.c.created_at))]
-        return tuple({one.id: one for one in found}.values())
+        return tuple({one.id: one for one in found if one.reason is not Reason.ACTION}.values())
 
     def shown_on(self, channel: ChannelName, since: datetime) -> Sequence[tuple[Notification, bool]]:
         """Return what arrived last over a channel of each alert, and whether that fires: of what does, or ended since then."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Column, Connection, Table, select
 
 from spendwatch.domain.alert import AlertId
-from spendwatch.domain.notification import Notification, NotificationId
+from spendwatch.domain.notification import Notification, NotificationId, Reason
 from spendwatch.store.bulk import keep_the_old, put_columns
 from spendwatch.store.columns import Moment, StoredText, document, metadata
 
@@ -31,9 +31,10 @@ def put_notifications(connection: Connection, notifications: Iterable[Notificati
 
 
 def notifications_about(connection: Connection, alert: AlertId) -> tuple[Notification, ...]:
-    """Return an alert's notifications, the oldest first."""
+    """Return an alert's notifications, the oldest first; what programs were asked to do is no word to anybody."""
     query = select(notification.c.body).where(notification.c.alert == alert)
-    return tuple(connection.scalars(query.order_by(notification.c.created_at, notification.c.id)))
+    found = connection.scalars(query.order_by(notification.c.created_at, notification.c.id))
+    return tuple(one for one in found if one.reason is not Reason.ACTION)
 
 
 def has_notification(connection: Connection, which: NotificationId) -> bool:

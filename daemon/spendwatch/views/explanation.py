@@ -303,7 +303,8 @@ def heading(found: Explained, settings: Settings) -> Iterator[tuple[str, str]]:
     if alert.told_at and not alert.times_told and found.decision:
         yield "Notified", f"together with alert {found.decision.alert[:8]}, {when(alert.told_at, zone)}"
     elif alert.told_at:
-        sent = {one.notification.id: one.notification.created_at for one in found.deliveries}
+        told = (one.notification for one in found.deliveries if one.notification.reason is not Reason.ACTION)
+        sent = {one.id: one.created_at for one in told}
         last = max(sent.values(), default=alert.told_at)
         yield "Notified", f"{counted(len(sent) or alert.times_told, 'notification')}, the last {when(last, zone)}"
     else:
@@ -390,6 +391,8 @@ def troubles(told: Facts | None, now: Facts) -> Iterator[str]:
 
 def held_text(row: Held, settings: Settings) -> str:
     """Return how long a message waited, and what became of it."""
+    if row.why is HoldReason.WITHHELD:
+        return f"{row.channel}: no action requested {when(row.held_at, settings.zone)}: {row.dropped}"
     until = when(row.ended_at or row.until, settings.zone)
     what = f"{row.channel}: held by {held_by(row)} from {when(row.held_at, settings.zone)} to {until}"
     if row.ended_at == row.held_at:

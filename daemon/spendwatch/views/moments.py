@@ -23,6 +23,8 @@ def held_by(row: Held) -> str:
             return f"silence {row.silence}"
         case HoldReason.STORM:
             return f"{row.channel}, to come together"
+        case HoldReason.WITHHELD:
+            return "no request"
 
 
 def channel_notes(channels: Iterable[ChannelHealth], now: datetime, zone: tzinfo) -> Iterator[str]:
