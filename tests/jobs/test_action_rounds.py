@@ -17,19 +17,18 @@ from spendwatch.domain.causes import Part, Spender
 from spendwatch.domain.layouts import API_LAYOUT
 from spendwatch.domain.notification import HoldReason, Notification, Reason, speaks_for
 from spendwatch.domain.period import PeriodKind
-from spendwatch.domain.policy import ChannelName, Escalation, FinerBudget, Names, Severity, Threshold
+from spendwatch.domain.policy import ChannelName, Escalation, FinerBudget, Names, Severity, Threshold, watches
 from spendwatch.domain.review import AlertsKnown, Verdict
 from spendwatch.domain.routing import QuietHours, Route, Routing, Silence, request_actions
-from spendwatch.domain.scope import BudgetScope, Dimension, Match
+from spendwatch.domain.scope import Dimension, Match
 from spendwatch.store.database import Database
 from spendwatch.store.outbox import Outbox
-from store_builders import ACME, row
+from store_builders import row
 
 STOP, THROTTLE = ChannelName("stop"), ChannelName("throttle")
 HALF, MOST = Threshold(share=Decimal("0.5")), Threshold(share=Decimal("0.8"))
 ALL = Threshold(share=Decimal(1), actions=(STOP,))
 DAY = timedelta(days=1)
-WHOLE = BudgetScope(ACME)
 Asked = list[tuple[str, tuple[ChannelName, ...]]]
 
 
@@ -93,13 +92,13 @@ def test_thresholds_reached_together_are_one_request_to_all_their_channels(datab
 
 def test_the_channels_of_a_budget_count_for_its_thresholds_without_any_but_no_forecast(database: Database) -> None:
     foreseen = Threshold(share=Decimal(1), is_forecast=True)
-    rounds = acting(database, thresholds=(HALF, ALL, foreseen), actions=(THROTTLE,))
-    (policy,) = rounds.policies.accounts
-    wanted = {one.label: rounds.policies.actions(WHOLE, {one.label}) for one in policy.thresholds}
-    assert wanted == {"50%": (THROTTLE,), "100%": (STOP,), "forecast 100%": ()}
-    own = replace(foreseen, actions=(STOP,))
-    rounds.policies = replace(rounds.policies, accounts=(replace(policy, thresholds=(own,)),))
-    assert rounds.policies.actions(WHOLE, {own.label}) == (STOP,)
+    rounds = acting(database, thresholds=(HALF, ALL, foreseen, replace(foreseen, share=Decimal(2), actions=(STOP,))))
+    rounds.policies = replace(rounds.policies, accounts=(replace(rounds.policies.accounts[0], actions=(THROTTLE,)),))
+    (watch,) = watches(rounds.policies, frozenset())
+    wanted = {one.label: watch.asked({one.label}) for one in watch.thresholds}
+    assert wanted == {"50%": (THROTTLE,), "100%": (STOP,), "forecast 100%": (), "forecast 200%": (STOP,)}
+    rounds.bill(date(2026, 9, 1), "60")
+    assert asked(rounds.round()) == [("50%", (THROTTLE,))]
 
 
 def test_a_finer_budget_names_its_own_also_for_each_value_and_each_day(database: Database) -> None:
@@ -191,4 +190,4 @@ def test_a_waiting_request_is_dropped_only_when_its_alert_is_over(database: Data
     rounds.bill(date(2026, 9, 2), "105")
     fired, action = rounds.round()
     for reason, drops in ((Reason.REPEATED, False), (Reason.ESCALATED, False), (Reason.RESOLVED, True)):
-        assert speaks_for(replace(fired, reason=reason), action, is_told=True) is drops
+        assert speaks_for(replace(fired, reason=reason, created_at=fired.created_at + DAY), action, is_told=True) is drops

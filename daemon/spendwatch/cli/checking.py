@@ -139,7 +139,7 @@ def _print_policy(settings: Settings, watched: Sequence[Watch]) -> None:
         found = _table("WATCHED", "BUDGET", "NOTIFIES AT", "CHANNELS")
         for one in watched:
             if one.scope.account == account.account:
-                _add_rows(found, one, settings.policies)
+                _add_rows(found, one, settings.policies.names)
         for points, channels in balance_points(account):
             found.add_row("available balance", "", points, ", ".join(channels))
         for what, points in news_points(account):
@@ -183,9 +183,8 @@ def _table(*headings: str) -> Table:
     return found
 
 
-def _add_rows(found: Table, one: Watch, policies: Policies) -> None:
-    names = policies.names
-    told = [_point(threshold, one, policies) for threshold in one.thresholds]
+def _add_rows(found: Table, one: Watch, names: Names) -> None:
+    told = [_point(threshold, one) for threshold in one.thresholds]
     told += [f"spike {shown(one.spike)}"] if one.spike else []
     budget = shown(one.budget.amount) if one.budget else "none"
     found.add_row(_title(one, names), budget, ", ".join(told) or "never", ", ".join(one.channels))
@@ -206,12 +205,12 @@ def _title(one: Watch, names: Names) -> str:
     return clean(one.name) + scope.counts.note + (f"\n{scope.workspace}" if one.name != scope.workspace else "")
 
 
-def _point(threshold: Threshold, one: Watch, policies: Policies) -> str:
+def _point(threshold: Threshold, one: Watch) -> str:
     at = threshold.reached_at(one.budget.amount if one.budget else None)
     share = f" ({threshold.label.split()[-1]})" if threshold.share is not None else ""
     to = f" to {' and '.join(threshold.channels)}" if threshold.channels else ""
-    actions = policies.actions(one.scope, {threshold.label})
-    calls = f" and calls {' and '.join(actions)}" if actions else ""
+    asked = one.asked({threshold.label})
+    calls = f" and calls {' and '.join(asked)}" if asked else ""
     return f"{'forecast ' if threshold.is_forecast else ''}{shown(at) if at else ''}{share}{to}{calls}"
 
 

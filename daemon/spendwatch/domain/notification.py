@@ -93,6 +93,8 @@ class Facts:
     used: Decimal | None = None
     threshold: str = ""
     reached_at: Money | None = None
+    actions: tuple[ChannelName, ...] = ()
+    """The channels that are asked to act on it when it begins."""
     also: tuple[str, ...] = ()
     """Labels of further thresholds or floors for which this one notification speaks."""
     next_threshold: str = ""

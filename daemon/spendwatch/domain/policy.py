@@ -313,19 +313,9 @@ class Policies:
 
     def finer(self, scope: BudgetScope) -> FinerBudget | None:
         """Return the finer budget that the scope is of, or one of its values."""
-        owner = self._owner(scope)
-        return next((one for one in owner.budgets if (one.name, one.per) == (scope.budget, scope.per)), None) if owner else None
-
-    def _owner(self, scope: BudgetScope) -> AccountPolicy | WorkspacePolicy | None:
         owners = (one for one in self.workspaces if one.workspace == scope.workspace and one.account in {None, scope.account})
-        return next(owners, None) if scope.workspace else self.account(scope.account)
-
-    def actions(self, scope: BudgetScope, labels: Collection[str]) -> tuple[ChannelName, ...]:
-        """Return the channels that are asked to act where these thresholds of a budget are reached."""
-        part = self.finer(scope) if scope.budget or scope.per.is_short else self._owner(scope)
-        reached = (one for one in part.thresholds if one.label in labels) if part else ()
-        wanted = (one.actions or (part.actions if part and not one.is_forecast else ()) for one in reached)
-        return tuple(dict.fromkeys(name for names in wanted for name in names))
+        owner = next(owners, None) if scope.workspace else self.account(scope.account)
+        return next((one for one in owner.budgets if (one.name, one.per) == (scope.budget, scope.per)), None) if owner else None
 
 
 class _HasChannels(Protocol):
@@ -361,6 +351,13 @@ class Watch:
     month_closed: tuple[ChannelName, ...] = ()
     """The channels for the final figures of each month."""
     escalate: Escalation | None = None
+    actions: tuple[ChannelName, ...] = ()
+
+    def asked(self, labels: Collection[str]) -> tuple[ChannelName, ...]:
+        """Return the channels that are asked to act where these thresholds are reached."""
+        reached = (one for one in self.thresholds if one.label in labels)
+        wanted = (one.actions or (() if one.is_forecast else self.actions) for one in reached)
+        return tuple(dict.fromkeys(name for names in wanted for name in names))
 
     @property
     def dimension(self) -> Dimension | None:
@@ -434,7 +431,7 @@ def _watches_of(
         common = (payer.currency, money, thresholds, channels, match, policy.remind, column, owner, (finer or policy).spike)
         version = finer.version if finer and finer.per.is_short else ""
         closed = () if finer else policy.month_closed
-        return Watch(scope, name, *common, version, closed, policy.escalate)
+        return Watch(scope, name, *common, version, closed, policy.escalate, (finer or policy).actions)
 
     if per is None or not per.is_short:
         yield watch(scope, title, policy.budget)

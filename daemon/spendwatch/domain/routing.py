@@ -213,10 +213,8 @@ def request_actions(verdict: Verdict, policies: Policies, routing: Routing, know
     """
     begun, said, held = {alert.id: alert for alert in verdict.alerts}, list[Notification](), list[Held]()
     for one in verdict.notifications:
-        scope, labels = one.facts.scope, {one.facts.threshold, *one.facts.also}
-        is_of_budget = one.reason is Reason.FIRED and one.rule in {Rule.THRESHOLD_REACHED, Rule.FORECAST}
-        channels = policies.actions(scope, labels) if is_of_budget and isinstance(scope, BudgetScope) else ()
-        if not channels:
+        channels = one.facts.actions
+        if not channels or one.reason is not Reason.FIRED or one.rule not in {Rule.THRESHOLD_REACHED, Rule.FORECAST}:
             continue
         name = notification_id(one.alert, Reason.ACTION, 1)
         said.append(replace(one, id=name, reason=Reason.ACTION, channels=channels))

@@ -57,7 +57,7 @@ def enriched(
         uses = rule.is_about_spend or rule.is_about_balance or rule is Rule.SPIKE
         found = dict(of_account(scope.account, one.facts.period, uses=uses))
         if rule.is_about_spend and (watch := watched.get(scope)):
-            found |= _grown(one, history, watch, policies) | _foreseen(one, watch, paces, month, zone, fresh=fresh)
+            found |= _grown(one, history, watch) | _foreseen(one, watch, paces, month, zone, fresh=fresh)
         elif (spike := one.facts.spike) and (watch := watched.get(scope)):
             period = BillingPeriod(spike.day.year, spike.day.month)
             found["course"] = history.course(watch, period, on=spike.day) or NO_COURSE
@@ -88,11 +88,13 @@ def _lags(account: AccountId, period: str, view: LedgerView, policies: Policies,
     return bool(lagging) and all(lagging.values())
 
 
-def _grown(said: Notification, history: _History, watch: Watch, policies: Policies) -> _Figures:
+def _grown(said: Notification, history: _History, watch: Watch) -> _Figures:
     facts, period, counts = said.facts, parse_period(said.facts.period), watch.scope.counts
-    acts = bool(policies.actions(watch.scope, {facts.threshold, *facts.also}))
-    course = None if counts is Counts.SUBSCRIPTION else history.course(watch, period, lists_spenders=acts)
+    asked = watch.asked({facts.threshold, *facts.also})
+    course = None if counts is Counts.SUBSCRIPTION else history.course(watch, period, lists_spenders=bool(asked))
     found = _Figures(course=course) if course else _Figures()
+    if asked:
+        found["actions"] = asked
     if counts is not Counts.PAY_AS_YOU_GO and facts.split and facts.split.subscription.amount:
         found["subscribed"] = history.subscribed(watch, period)
     return found

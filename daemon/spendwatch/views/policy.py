@@ -103,13 +103,13 @@ def policy_json(settings: Settings, watched: Sequence[Watch]) -> dict[str, objec
         for account in settings.accounts
         for what, points in news_points(account)
     ]
-    every = [_json(one, settings.policies) for one in watched]
+    every = [_json(one) for one in watched]
     return {"watched": every, "balances": balances, "news": news, "channels": channels, "operators": operators} | {
         "persistence": [{"what": what, "of": names} for what, names in persistence.items()]
     }
 
 
-def _json(one: Watch, policies: Policies) -> dict[str, object]:
+def _json(one: Watch) -> dict[str, object]:
     budget = one.budget.amount if one.budget else None
     return {
         **json_fields(one, account="scope.account", scope="scope.label", name="name", currency="currency"),
@@ -117,7 +117,7 @@ def _json(one: Watch, policies: Policies) -> dict[str, object]:
         **json_fields(one, "owner", for_each="column", value="scope.value"),
         "notifies_at": [
             {"threshold": each.label, "amount": json_value(each.reached_at(budget)), "channels": each.channels or one.channels}
-            | {"actions": list(policies.actions(one.scope, {each.label}))}
+            | {"actions": list(one.asked({each.label}))}
             for each in one.thresholds
         ],
         "spike": {"min": json_value(one.spike)} if one.spike else None,
