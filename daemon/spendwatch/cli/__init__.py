@@ -169,9 +169,9 @@ def root() -> None:
 
     \b
     Exit codes: 0 done, 1 unexpected, or a check of doctor fails, 2 usage,
-    3 an alert fires (status --exit-code), 4 stale figures or no ledger, 65 a bill was
-    rejected, 69 a receiver or API refused, 75 try again, 77 credentials,
-    78 configuration, 130 interrupted.
+    3 an alert fires (status --exit-code), 4 stale figures or no ledger,
+    65 a bill was rejected, 69 a receiver or API refused,
+    75 try again, 77 credentials, 78 configuration, 130 interrupted.
     """  # noqa: D301 -- the backspace is one, by which click leaves the lines as they are
     gc.freeze()
     gc.enable()

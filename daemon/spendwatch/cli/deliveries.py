@@ -16,7 +16,7 @@ import click
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option, list_unless_told
-from spendwatch.cli.screen import clean, print_json, print_list, the_one, when
+from spendwatch.cli.screen import clean, console, flow, marked, print_json, print_list, the_one, when
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import DeliveryError, LedgerUnavailableError
 from spendwatch.domain.notification import Delivery, DeliveryState, Notification, first_attempt
@@ -65,8 +65,9 @@ def list_deliveries(place: Place, state: str | None = None, limit: int = 50, *, 
 
     less = ("ATTEMPTS", "WHAT")
     if not as_json:
+        screen = console(err=True)
         for note in channel_notes(channels, system_clock(), settings.zone):
-            click.echo(f"! {clean(note)}", err=True)
+            screen.print(flow(screen, [marked("warning", screen, clean(note))]))
     return print_list("deliveries", found, json if as_json else None, headings, row, none=none, wraps="LAST ERROR", less=less)
 
 
