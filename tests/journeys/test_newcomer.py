@@ -105,7 +105,7 @@ def test_check_tells_programs_what_it_tells_people(started: Home) -> None:
     assert all({"file", "line", "column", "key", "what"} == set(one) for one in found["warnings"])
     policy = found["policy"]
     (workspace,) = (one for one in policy["watched"] if one["scope"].startswith("workspace:"))
-    assert workspace["notifies_at"][0] == {"threshold": "50%", "amount": "600", "channels": ["screen"]}
+    assert workspace["notifies_at"][0] == {"threshold": "50%", "amount": "600", "channels": ["screen"], "actions": []}
     assert workspace["channels"] == policy["operators"] == ["screen"]
     assert started.json("check", "--strict", expect=78)["warnings"] == found["warnings"]
     edit(started.folder / "spendwatch.yaml", ("site: cn", "site: china"))
