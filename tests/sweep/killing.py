@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -125,15 +126,17 @@ class Program:
             status, end = Path(f"/proc/{held.pid}/status"), time.monotonic() + PATIENCE
             while "TracerPid:\t0" in status.read_text() and time.monotonic() < end:
                 time.sleep(0.005)  # noqa: TID251 -- nothing tells when it is attached
-            os.kill(held.pid, signal.SIGCONT)
-            try:
-                traced.wait(PATIENCE)
-                hangs = False
-            except subprocess.TimeoutExpired:
+            hangs = True
+            while hangs and time.monotonic() < end:
+                with suppress(ProcessLookupError):
+                    os.kill(held.pid, signal.SIGCONT)  # more than once: strace may still be about to see that it is stopped
+                with suppress(subprocess.TimeoutExpired):
+                    traced.wait(1.0)
+                    hangs = False
+            if hangs:
                 os.kill(held.pid, signal.SIGKILL)
                 traced.kill()
                 traced.wait()
-                hangs = True
             return Ended(held.wait(), words.read_text(errors="replace"), hangs=hangs)
 
     def _end(self, command: Sequence[str]) -> Ended:
