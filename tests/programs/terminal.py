@@ -80,7 +80,9 @@ class Terminal:
 
     def _read(self) -> bool:
         """Take what is shown now; return whether more may come."""
-        select.select([self._ours], [], [], 0.2)
+        waiting = select.poll()  # of any number: a descriptor beyond 1024 is one, too
+        waiting.register(self._ours, select.POLLIN)
+        waiting.poll(200)
         try:
             data = os.read(self._ours, 65536)
         except BlockingIOError:
