@@ -16,6 +16,7 @@ import re
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -410,16 +411,20 @@ class ParrotOfMail(ThreadedServer):
         return await asyncio.start_server(self._talk, self.host, self.port)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"220 parrot\r\n")
-        while line := await reader.readline():
-            word = line[:4].upper()
-            said = base64.b64decode(line.split()[-1] + b"==", validate=False).replace(b"\0", b" ") if word == b"AUTH" else b""
-            writer.write(
-                b"250-parrot\r\n250 AUTH PLAIN LOGIN\r\n" if word == b"EHLO" else b"535 5.7.8 " + line.strip() + said + b"\r\n"
-            )
-            if word == b"QUIT":
-                break
-        writer.close()
+        with closing(writer):  # also when the server ends amid a talk
+            writer.write(b"220 parrot\r\n")
+            while line := await reader.readline():
+                word = line[:4].upper()
+                said = (
+                    base64.b64decode(line.split()[-1] + b"==", validate=False).replace(b"\0", b" ") if word == b"AUTH" else b""
+                )
+                writer.write(
+                    b"250-parrot\r\n250 AUTH PLAIN LOGIN\r\n"
+                    if word == b"EHLO"
+                    else b"535 5.7.8 " + line.strip() + said + b"\r\n"
+                )
+                if word == b"QUIT":
+                    break
 
 
 def failures_of(channel: AnyChannel, said: list[str]) -> int:
