@@ -272,9 +272,10 @@ class Outbox(Book):
         with self._database.reading() as connection:
             found = deliveries(connection, select_deliveries(_waits, which))
         if found:
-            end = update(delivery).where(delivery.c.id.in_([one.id for one in found]), _waits)
+            end = update(delivery).where(_waits).values(state=DeliveryState.DEAD, settled_at=now, last_error=why)
             with self._database.writing() as connection:
-                connection.execute(end.values(state=DeliveryState.DEAD, settled_at=now, last_error=why))
+                for some in batches(one.id for one in found):
+                    connection.execute(end.where(delivery.c.id.in_(some)))
         return found
 
     def free(self, channels: Collection[ChannelName], *, now: datetime) -> None:

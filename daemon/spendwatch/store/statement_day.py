@@ -36,7 +36,7 @@ from spendwatch.domain.statement import (
 )
 from spendwatch.domain.usage import TellingDays
 from spendwatch.store.bulk import no_conflict, put_many
-from spendwatch.store.columns import Moment, Row, StoredText, Texts, columns_of, metadata, texts
+from spendwatch.store.columns import Moment, Row, StoredText, Texts, batches, columns_of, metadata, texts
 from spendwatch.store.day import day_row, is_month, linked_days, month_row
 from spendwatch.store.statement import number_of, statement
 
@@ -140,11 +140,12 @@ def held_of(connection: Connection, series: Iterable[SeriesKey]) -> Held:
             known = versions[row.statement, row.version]
             covers[row.statement].append(Coverage(one, row.first_day, row.last_day, row.owners, known, row.reach))
         linked |= linked_days(connection, one, with_ids)
-    numbers = days.keys() | covers.keys()
-    query = select(statement.c.id, statement.c.identity, statement.c.received_at).where(statement.c.id.in_(numbers))
+    query = select(statement.c.received_at, statement.c.id, statement.c.identity)
+    several = (query.where(statement.c.id.in_(some)) for some in batches(sorted(days.keys() | covers.keys())))
+    rows = sorted(tuple(row) for each in several for row in connection.execute(each))
     held = (
         HeldStatement(Digest(identity), received_at, tuple(days[number]), tuple(covers[number]))
-        for number, identity, received_at in connection.execute(query.order_by(statement.c.received_at, statement.c.id))
+        for received_at, number, identity in rows
     )
     return Held(tuple(held), linked)
 
