@@ -168,7 +168,7 @@ class App:
         self.clock_watch = ClockWatch(store.database, self.clock, monotonic, self._newest, lambda: self.settings.zone)
         self.alarm = LedgerAlarm(clock, monotonic)
         self.pings = Pings(monotonic)
-        self.vitals = Vitals(reloaded_at=clock().timestamp())
+        self.vitals = Vitals(clock, monotonic, reloaded_at=clock())
         self._trouble_noted = ""
         self._furnish()
         _ports(store.ledger, store.book, store.outbox, store.health, self.reader, *self.sources.values())
@@ -488,7 +488,7 @@ class App:
         for mistake in self.config_mistakes:
             log.error("config_refused", mistake=str(mistake))
         if not self.config_mistakes:
-            self.vitals.reloaded_at = self.clock().timestamp()
+            self.vitals.reloaded_at = self.clock()
         before = self.settings
         fixed = replace(
             settings,

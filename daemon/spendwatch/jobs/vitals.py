@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from spendwatch.domain.period import Clock
 from spendwatch.jobs.collect import IngestResult
 
 
@@ -18,8 +19,7 @@ class JobRuns:
     runs: int = 0
     failures: int = 0
     seconds: float = 0.0
-    succeeded_at: float | None = None
-    """Seconds since 1970."""
+    succeeded_at: datetime | None = None
 
 
 async def _nothing() -> None:
@@ -30,13 +30,15 @@ async def _nothing() -> None:
 class Vitals:
     """Counters, and how to ask the schedule."""
 
+    clock: Clock
+    monotonic: Callable[[], float]
     jobs: dict[str, JobRuns] = field(default_factory=dict)
     bills: Counter[str] = field(default_factory=Counter)
     """Bill files by what became of them."""
     lines: int = 0
     """Lines of recorded bills."""
-    reloaded_at: float | None = None
-    """When the configuration was read last without a mistake, in seconds since 1970."""
+    reloaded_at: datetime | None = None
+    """When the configuration was read last without a mistake."""
     late: Callable[[], Sequence[str]] = tuple
     """Returns the jobs that make no progress."""
     reload: Callable[[], Awaitable[None]] = _nothing
@@ -45,7 +47,7 @@ class Vitals:
     @contextmanager
     def round(self, job: str) -> Iterator[None]:
         """Count one round of a job, and whether it ends well."""
-        of, began = self.jobs.setdefault(job, JobRuns()), time.monotonic()
+        of, began = self.jobs.setdefault(job, JobRuns()), self.monotonic()
         of.runs += 1
         try:
             yield
@@ -53,9 +55,9 @@ class Vitals:
             of.failures += 1
             raise
         else:
-            of.succeeded_at = time.time()
+            of.succeeded_at = self.clock()
         finally:
-            of.seconds += time.monotonic() - began
+            of.seconds += self.monotonic() - began
 
     def count(self, taken: IngestResult) -> None:
         """Count a bill file that was read, or could not be."""

@@ -143,7 +143,7 @@ class Guard:
 
     def sign_in(self, response: Response) -> None:
         """Let the browser be known from now on. The cookie is none of other pages, nor of scripts."""
-        until = str(int(time.time()) + SESSION_LASTS)
+        until = str(int(self._monotonic()) + SESSION_LASTS)  # by the clock that nobody sets; the key lives no longer than we do
         is_secure = (self._web.public_url or "").startswith("https://")
         response.set_cookie(
             COOKIE,
@@ -156,7 +156,7 @@ class Guard:
 
     def _is_session(self, cookie: str) -> bool:
         until, _, signature = cookie.partition(".")
-        if not (until.isascii() and until.isdigit()) or int(until) < time.time():
+        if not (until.isascii() and until.isdigit()) or int(until) < self._monotonic():
             return False
         return hmac.compare_digest(signature.encode(errors="replace"), self._signed("session", until).encode())
 

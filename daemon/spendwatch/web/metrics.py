@@ -84,7 +84,7 @@ class Metrics(Collector):
         yield took
         failed = [((name,), float(runs.failures)) for name, runs in jobs]
         yield _counter("task_failures", "Rounds of a task that failed.", ("task",), failed)
-        last = [((name,), runs.succeeded_at) for name, runs in jobs if runs.succeeded_at]
+        last = [((name,), runs.succeeded_at.timestamp()) for name, runs in jobs if runs.succeeded_at]
         yield _gauge("task_last_success_timestamp_seconds", "When a task last did a round.", ("task",), last)
         bills = [((result,), float(number)) for result, number in sorted(self.vitals.bills.items())]
         yield _counter("bills", "Bill files since the start: recorded, repeated, rejected or failed.", ("result",), bills)
@@ -95,7 +95,7 @@ class Metrics(Collector):
         yield _gauge("config_last_reload_successful", "Whether the configuration has no mistakes.", (), [((), is_good)])
         at = self.vitals.reloaded_at
         what = "When the configuration was last read without a mistake."
-        yield _gauge("config_last_reload_success_timestamp_seconds", what, (), [((), at)] if at else [])
+        yield _gauge("config_last_reload_success_timestamp_seconds", what, (), [((), at.timestamp())] if at else [])
 
     def _channels(self) -> Iterator[Metric]:
         health = {one.name: one for one in self.reader.store.health.channels()}
