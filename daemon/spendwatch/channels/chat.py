@@ -16,13 +16,14 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from spendwatch.channels.blocks import Block, Kind, blocks_of, fitted
 from spendwatch.channels.chat_settings import ChatSettings, SignedSettings
-from spendwatch.channels.http_channel import HttpAnswer, HttpChannel, HttpClient, Post, shared_pace
+from spendwatch.channels.http_channel import HttpChannel, HttpClient, Post, shared_pace
 from spendwatch.channels.own_words import wording_of
 from spendwatch.channels.parts import Letter
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import Clock
 from spendwatch.pacing import RateLimiter, asked_pause
+from spendwatch.request import HttpAnswer
 
 Body: TypeAlias = dict[str, Any]
 _Config = TypeVar("_Config", bound=ChatSettings)
@@ -97,47 +98,21 @@ _USUAL = (
 """What a status says where the service has no words of its own for it."""
 
 
-class ChatChannel(HttpChannel, Generic[_Config]):
-    """A robot in a group of people."""
+class ServiceChannel(HttpChannel, Generic[_Config]):
+    """A service with a pace of its own, and with codes for what it refuses."""
 
     service: ClassVar[str]
-    most: ClassVar[int]
-    """The size of a message that the service takes."""
-    dialect: ClassVar[Dialect]
     troubles: ClassVar[Sequence[Trouble]]
 
     def __init__(self, config: _Config, name: str, client: HttpClient, *, zone: tzinfo, clock: Clock) -> None:
-        """Take the robot's settings and what is needed to reach it."""
+        """Take the settings and what is needed to reach the service."""
         super().__init__(name, client, config, clock=clock)
         self._chat = config
         self._wording = wording_of(config, zone)
 
-    def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a group is one receiver
-        """Return the message as JSON: as much as the service takes."""
-        letter = self._wording.letter(notification)
-        if isinstance(self._chat, SignedSettings) and self._chat.keyword not in letter.subject:
-            letter = replace(letter, subject=f"{letter.subject} · {self._chat.keyword}")
-        body = fitted(blocks_of(letter), lambda blocks: self._body(letter, [*map(self.dialect.text, blocks)]), self._fits)
-        return as_json(body)
-
-    @abstractmethod
-    def _body(self, letter: Letter, texts: Sequence[str]) -> Body:
-        """Return the message in the service's own form, from its headline and paragraphs."""
-
     @abstractmethod
     def _verdict(self, answer: HttpAnswer) -> str | None:
         """Return code and words of a refusal; empty leaves it to the status; None: no answer of this service."""
-
-    def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:
-        del delivery, now
-        return Post(self._chat.address, JSON, body)
-
-    def _fits(self, body: Body) -> bool:
-        return self._size(body) <= self.most
-
-    def _size(self, body: Body) -> int:
-        """Return the size as the service counts it."""
-        return len(as_json(body))
 
     def _pace(self) -> RateLimiter:
         return shared_pace(self._chat.address, per_second=self._chat.per_second, per_minute=self._chat.per_minute)
@@ -167,6 +142,37 @@ class ChatChannel(HttpChannel, Generic[_Config]):
             return PermanentDeliveryError(msg)
         pause, is_doubtful = self._asked(answer) or trouble.pause, trouble.is_doubtful
         return TemporaryDeliveryError(msg, retry_after=pause, of_channel=True, is_doubtful=is_doubtful)
+
+
+class ChatChannel(ServiceChannel[_Config]):
+    """A robot in a group of people."""
+
+    most: ClassVar[int]
+    """The size of a message that the service takes."""
+    dialect: ClassVar[Dialect]
+
+    def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a group is one receiver
+        """Return the message as JSON: as much as the service takes."""
+        letter = self._wording.letter(notification)
+        if isinstance(self._chat, SignedSettings) and self._chat.keyword not in letter.subject:
+            letter = replace(letter, subject=f"{letter.subject} · {self._chat.keyword}")
+        body = fitted(blocks_of(letter), lambda blocks: self._body(letter, [*map(self.dialect.text, blocks)]), self._fits)
+        return as_json(body)
+
+    @abstractmethod
+    def _body(self, letter: Letter, texts: Sequence[str]) -> Body:
+        """Return the message in the service's own form, from its headline and paragraphs."""
+
+    def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:
+        del delivery, now
+        return Post(self._chat.address, JSON, body)
+
+    def _fits(self, body: Body) -> bool:
+        return self._size(body) <= self.most
+
+    def _size(self, body: Body) -> int:
+        """Return the size as the service counts it."""
+        return len(as_json(body))
 
 
 def json_of(answer: HttpAnswer) -> Mapping[str, object]:

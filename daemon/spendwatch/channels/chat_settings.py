@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
@@ -39,9 +40,9 @@ class ChatSettings(Routed, Connection):
         return self
 
     @property
+    @abstractmethod
     def address(self) -> str:
         """Where messages go; it may hold a secret."""
-        raise NotImplementedError
 
 
 class RobotSettings(ChatSettings):

@@ -11,7 +11,7 @@ from spendwatch.channels import chat_settings as chats
 from spendwatch.channels.alertmanager import AlertmanagerChannel
 from spendwatch.channels.apprise import AppriseChannel
 from spendwatch.channels.apprise_settings import AppriseConfig
-from spendwatch.channels.chat import ChatChannel
+from spendwatch.channels.chat import ServiceChannel
 from spendwatch.channels.config import ChannelConfig, ConsoleConfig, EmailConfig, ExecConfig, ProgramConfig, WebhookConfig
 from spendwatch.channels.console import ConsoleChannel
 from spendwatch.channels.dingtalk import DingTalkChannel
@@ -36,7 +36,7 @@ from spendwatch.domain.period import Clock
 
 AnyChannel: TypeAlias = EmailChannel | HttpChannel | ExecChannel | AppriseChannel | ConsoleChannel
 
-_CHATS: Mapping[type[chats.ChatSettings], type[ChatChannel[Any]]] = {
+_SERVICES: Mapping[type[chats.ChatSettings], type[ServiceChannel[Any]]] = {
     chats.DingTalkConfig: DingTalkChannel,
     chats.FeishuConfig: FeishuChannel,
     chats.WeComConfig: WeComChannel,
@@ -81,4 +81,4 @@ def open_channel(
         case ConsoleConfig():
             return ConsoleChannel(config, name, zone=zone)
         case chats.ChatSettings():
-            return _CHATS[type(config)](config, name, client, zone=zone, clock=clock)
+            return _SERVICES[type(config)](config, name, client, zone=zone, clock=clock)

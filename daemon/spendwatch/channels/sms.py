@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from spendwatch.acs3 import AccessKey, ApiRequest, signed
-from spendwatch.channels.chat import CONTENT, ChatChannel, Trouble, as_json, by_status, json_of
-from spendwatch.channels.http_channel import HttpAnswer, HttpClient, Post
+from spendwatch.channels.chat import CONTENT, ServiceChannel, Trouble, as_json, by_status, json_of
+from spendwatch.channels.http_channel import HttpClient, Post
 from spendwatch.channels.json_body import JsonBody
 from spendwatch.channels.sms_settings import SmsConfig
 from spendwatch.domain.errors import DeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import Clock
+from spendwatch.request import HttpAnswer
 
 _VERSION = "2017-05-25"
 _LONGEST = 35
@@ -27,7 +28,7 @@ _ONE_NUMBER = "isv.BUSINESS_LIMIT_CONTROL"
 _KEY_REFUSED = "it does not accept the AccessKey: compare key_id_file and secret_file, and allow the RAM action dysms:SendSms"
 
 
-class SmsChannel(ChatChannel[SmsConfig]):
+class SmsChannel(ServiceChannel[SmsConfig]):
     """Text messages, one request for each number: the provider would not say which of several it refuses."""
 
     service = "Alibaba Cloud SMS"
@@ -66,9 +67,6 @@ class SmsChannel(ChatChannel[SmsConfig]):
         assert isinstance(data, dict)  # noqa: S101 -- as every body has it
         available = (data["balance"] or {}).get("available")
         return as_json({name: _short({**data, "available": available}, fact) for name, fact in self._chat.parameters.items()})
-
-    def _body(self, *_: object) -> dict[str, object]:
-        raise NotImplementedError  # the provider has the text: what goes there are its variables
 
     def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:
         query = {
