@@ -1,11 +1,11 @@
-"""One HTTP request, and how its answer is taken: what sources ask and the client fetches."""
+"""One HTTP request and its answer, as sources and channels know them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 Writer: TypeAlias = Callable[[bytes], object]
 Receiver: TypeAlias = Callable[[int, Mapping[str, str]], Writer | None]
@@ -32,6 +32,30 @@ class Request:
     """How many are followed, by `GET` alone, never from https to http."""
     into: Receiver | None = None
     """Takes the body, which is kept in memory otherwise."""
+
+
+class HttpAnswer(Protocol):
+    """What came back."""
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By lower-case name."""
+
+    @property
+    def body(self) -> bytes:
+        """Unpacked and whole; of a post 64 kB at most, of no interest only its beginning, empty when written elsewhere."""
+
+    @property
+    def excerpt(self) -> str:
+        """Of a post the body's beginning, as one clean line without secrets."""
+
+    @property
+    def url(self) -> str:
+        """Where it came from in the end."""
 
 
 def is_sendable(text: str) -> bool:

@@ -8,9 +8,10 @@ from urllib.parse import quote_plus
 
 from spendwatch.channels.chat import COLOURS, CONTENT, JSON, TOO_LONG, Body, ChatChannel, Dialect, Trouble, code_in, sign
 from spendwatch.channels.chat_settings import DingTalkConfig
-from spendwatch.channels.http_channel import HttpAnswer, Post
+from spendwatch.channels.http_channel import Post
 from spendwatch.channels.parts import Letter
 from spendwatch.domain.notification import Delivery
+from spendwatch.request import HttpAnswer
 
 
 class DingTalkChannel(ChatChannel[DingTalkConfig]):

@@ -19,6 +19,7 @@ from spendwatch.domain.errors import (
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import Clock
 from spendwatch.pacing import RateLimiter, asked_pause
+from spendwatch.request import HttpAnswer
 
 _GONE = 410
 _WORTH_RETRYING = frozenset({408, 425, 429})
@@ -26,26 +27,6 @@ _SURELY_OF_CHANNEL = frozenset({429, 502, 503, 504})
 """Too many, or nobody there. Other errors of a server may be due to what one message says."""
 _paces: dict[tuple[str, int, int], RateLimiter] = {}
 """By receiver: channels that share one, and the same channel after a reload, share its rate."""
-
-
-class HttpAnswer(Protocol):
-    """What a receiver answered."""
-
-    @property
-    def status(self) -> int:
-        """The status code."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """By lower-case name."""
-
-    @property
-    def excerpt(self) -> str:
-        """The body's beginning, as one clean line without secrets."""
-
-    @property
-    def body(self) -> bytes:
-        """The body as it came, at most 64 kB of it."""
 
 
 class HttpClient(Protocol):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 
-from spendwatch.channels.http_channel import HttpAnswer, HttpClient, Post
+from spendwatch.channels.http_channel import HttpClient, Post
 from spendwatch.channels.program_settings import PagerDutyConfig
 from spendwatch.channels.programs import ProgramChannel, alert_name, is_over
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
@@ -14,6 +14,7 @@ from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import Severity
 from spendwatch.pacing import asked_pause
+from spendwatch.request import HttpAnswer
 
 _SEVERITY: Mapping[Severity, str] = {Severity.NOTICE: "info", Severity.WARNING: "warning", Severity.CRITICAL: "critical"}
 _LONGEST_SUMMARY = 1024

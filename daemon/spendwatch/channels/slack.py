@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from spendwatch.channels.chat import COLOURS, CONTENT, Body, ChatChannel, Dialect, Trouble, by_status, without_emphasis
 from spendwatch.channels.chat_settings import SlackConfig
-from spendwatch.channels.http_channel import HttpAnswer
 from spendwatch.channels.parts import Letter
+from spendwatch.request import HttpAnswer
 
 _LONGEST = 3000  # characters of one block
 _SIGNS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "*": "＊", "`": "｀", "~": "～", "|": "｜", "@": "＠"})

@@ -9,13 +9,14 @@ import json
 import re
 from datetime import datetime, tzinfo
 
-from spendwatch.channels.http_channel import HttpAnswer, HttpChannel, HttpClient, Post
+from spendwatch.channels.http_channel import HttpChannel, HttpClient, Post
 from spendwatch.channels.json_body import JsonBody
 from spendwatch.channels.own_words import wording_of
 from spendwatch.channels.webhook_settings import WebhookConfig, private_keys, signing_keys
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import Clock
+from spendwatch.request import HttpAnswer
 
 _WHOLE = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 _TEAMS_FAILED = "Webhook message delivery failed"

@@ -37,12 +37,12 @@ from spendwatch.exact_json import json_fields
 from spendwatch.jobs.overview import look
 from spendwatch.jobs.running import Running
 from spendwatch.pacing import RateLimiter
-from spendwatch.request import Request
+from spendwatch.request import HttpAnswer, Request
 from spendwatch.settings import Settings, examine
 from spendwatch.settings.lint import Examined, is_draft
 from spendwatch.sources.alibaba.bill_pages import Wanted
 from spendwatch.sources.config import AlibabaConfig, FolderConfig
-from spendwatch.sources.fetching import HttpAnswer, HttpClient
+from spendwatch.sources.fetching import HttpClient
 from spendwatch.sources.opening import ApiContext, open_api
 from spendwatch.sources.trouble import EndpointError
 from spendwatch.state import opened_store, system_clock

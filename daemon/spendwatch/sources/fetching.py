@@ -2,30 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
-from spendwatch.request import Request
-
-
-class HttpAnswer(Protocol):
-    """What came back, its body whole."""
-
-    @property
-    def status(self) -> int:
-        """The status code."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """By lower-case name."""
-
-    @property
-    def body(self) -> bytes:
-        """Unpacked; empty when it was written elsewhere, only its beginning when it was of no interest."""
-
-    @property
-    def url(self) -> str:
-        """Where it came from in the end."""
+from spendwatch.request import HttpAnswer, Request
 
 
 class HttpClient(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from spendwatch.sources.fetching import HttpAnswer
+from spendwatch.request import HttpAnswer
 from spendwatch.sources.oss.small_xml import beginning
 from spendwatch.sources.provider.answers import Asked, Refusal, told
 from spendwatch.sources.trouble import EndpointError, Failure, quoted, trouble_of_status

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from spendwatch.domain.period import duration_text
 from spendwatch.exact_json import NoJsonError, parse
 from spendwatch.pacing import asked_pause, moment_of
-from spendwatch.sources.fetching import HttpAnswer
+from spendwatch.request import HttpAnswer
 from spendwatch.sources.trouble import EndpointError, Failure, quoted, trouble_of_status
 
 _OK = 200

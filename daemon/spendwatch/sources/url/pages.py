@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit, urlunsp
 
 from spendwatch.domain.count import counted
 from spendwatch.exact_json import parse
-from spendwatch.sources.fetching import HttpAnswer
+from spendwatch.request import HttpAnswer
 from spendwatch.sources.trouble import EndpointError, Failure
 from spendwatch.sources.url.looks import why_no_bill_of
 from spendwatch.sources.url.settings import PagingKind, UrlConfig
