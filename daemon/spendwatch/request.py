@@ -58,6 +58,13 @@ class HttpAnswer(Protocol):
         """Where it came from in the end."""
 
 
+class HttpPoster(Protocol):
+    """Sends requests; judges addresses; raises `UnreachableError` and `ForbiddenAddressError`."""
+
+    async def post(self, url: str, *, content: bytes, headers: Mapping[str, str], deadline: timedelta) -> HttpAnswer:
+        """Post and return the answer, whatever its status."""
+
+
 def is_sendable(text: str) -> bool:
     """Return whether a header can carry the text as it is."""
     return text.isascii() and text.isprintable()

@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from spendwatch.channels.http_channel import HttpClient, Post
+from spendwatch.channels.http_channel import Post
 from spendwatch.channels.program_settings import AlertmanagerConfig
 from spendwatch.channels.programs import ProgramChannel, alert_name, is_over
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import Clock
+from spendwatch.request import HttpPoster
 
 _GOOD_FOR = timedelta(minutes=5)
 """An alert that is not posted again for so long is over: nobody tells it so if we are gone."""
@@ -21,7 +22,7 @@ class AlertmanagerChannel(ProgramChannel[AlertmanagerConfig]):
 
     repeats = True
 
-    def __init__(self, config: AlertmanagerConfig, name: str, client: HttpClient, *, zone: tzinfo, clock: Clock) -> None:
+    def __init__(self, config: AlertmanagerConfig, name: str, client: HttpPoster, *, zone: tzinfo, clock: Clock) -> None:
         """Take its settings and what is needed to reach it."""
         super().__init__(config, name, client, zone=zone, clock=clock)
         self._url = f"{config.url.rstrip('/')}/api/v2/alerts"

@@ -16,14 +16,14 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from spendwatch.channels.blocks import Block, Kind, blocks_of, fitted
 from spendwatch.channels.chat_settings import ChatSettings, SignedSettings
-from spendwatch.channels.http_channel import HttpChannel, HttpClient, Post, shared_pace
+from spendwatch.channels.http_channel import HttpChannel, Post, shared_pace
 from spendwatch.channels.own_words import wording_of
 from spendwatch.channels.parts import Letter
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import Clock
 from spendwatch.pacing import RateLimiter, asked_pause
-from spendwatch.request import HttpAnswer
+from spendwatch.request import HttpAnswer, HttpPoster
 
 Body: TypeAlias = dict[str, Any]
 _Config = TypeVar("_Config", bound=ChatSettings)
@@ -104,7 +104,7 @@ class ServiceChannel(HttpChannel, Generic[_Config]):
     service: ClassVar[str]
     troubles: ClassVar[Sequence[Trouble]]
 
-    def __init__(self, config: _Config, name: str, client: HttpClient, *, zone: tzinfo, clock: Clock) -> None:
+    def __init__(self, config: _Config, name: str, client: HttpPoster, *, zone: tzinfo, clock: Clock) -> None:
         """Take the settings and what is needed to reach the service."""
         super().__init__(name, client, config, clock=clock)
         self._chat = config

@@ -19,7 +19,7 @@ from spendwatch.domain.errors import (
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import Clock
 from spendwatch.pacing import RateLimiter, asked_pause
-from spendwatch.request import HttpAnswer
+from spendwatch.request import HttpAnswer, HttpPoster
 
 _GONE = 410
 _WORTH_RETRYING = frozenset({408, 425, 429})
@@ -27,13 +27,6 @@ _SURELY_OF_CHANNEL = frozenset({429, 502, 503, 504})
 """Too many, or nobody there. Other errors of a server may be due to what one message says."""
 _paces: dict[tuple[str, int, int], RateLimiter] = {}
 """By receiver: channels that share one, and the same channel after a reload, share its rate."""
-
-
-class HttpClient(Protocol):
-    """Sends requests; judges addresses; raises `UnreachableError` and `ForbiddenAddressError`."""
-
-    async def post(self, url: str, *, content: bytes, headers: Mapping[str, str], deadline: timedelta) -> HttpAnswer:
-        """Post and return the answer, whatever its status."""
 
 
 class HttpSettings(Protocol):
@@ -60,7 +53,7 @@ class Post:
 class HttpChannel(ABC):
     """A receiver that takes messages over HTTP. What it renders is stored; what it requests is made for each attempt."""
 
-    def __init__(self, name: str, client: HttpClient, settings: HttpSettings, *, clock: Clock) -> None:
+    def __init__(self, name: str, client: HttpPoster, settings: HttpSettings, *, clock: Clock) -> None:
         """Take what is needed to reach the receiver."""
         self.name = name
         self._client = client

@@ -11,10 +11,9 @@ from urllib.parse import urlencode, urlsplit
 
 from spendwatch.channels.chat import json_of
 from spendwatch.channels.email_settings import OAuth2
-from spendwatch.channels.http_channel import HttpClient
 from spendwatch.connection import text_of
 from spendwatch.domain.errors import ForbiddenAddressError, TemporaryDeliveryError, UnreachableError
-from spendwatch.request import is_sendable
+from spendwatch.request import HttpPoster, is_sendable
 
 _LIMIT = timedelta(seconds=30)
 _HEADERS = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
@@ -35,7 +34,7 @@ _ADVICE = {
 class AccessTokens:
     """The tokens of one mailbox."""
 
-    def __init__(self, config: OAuth2, client: HttpClient, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, config: OAuth2, client: HttpPoster, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Know where to ask; nothing is asked yet."""
         self._config = config
         self._client = client

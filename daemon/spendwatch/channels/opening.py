@@ -19,7 +19,7 @@ from spendwatch.channels.discord import DiscordChannel
 from spendwatch.channels.email import EmailChannel
 from spendwatch.channels.exec import ExecChannel
 from spendwatch.channels.feishu import FeishuChannel
-from spendwatch.channels.http_channel import HttpChannel, HttpClient
+from spendwatch.channels.http_channel import HttpChannel
 from spendwatch.channels.oauth2 import AccessTokens
 from spendwatch.channels.pagerduty import PagerDutyChannel
 from spendwatch.channels.program_settings import AlertmanagerConfig, PagerDutyConfig
@@ -33,6 +33,7 @@ from spendwatch.channels.webhook import WebhookChannel
 from spendwatch.channels.wecom import WeComChannel
 from spendwatch.connection import Connection, Way
 from spendwatch.domain.period import Clock
+from spendwatch.request import HttpPoster
 
 AnyChannel: TypeAlias = EmailChannel | HttpChannel | ExecChannel | AppriseChannel | ConsoleChannel
 
@@ -56,7 +57,7 @@ def open_channel(
     name: str,
     config: ChannelConfig,
     *,
-    clients: Callable[[Way], HttpClient],
+    clients: Callable[[Way], HttpPoster],
     zone: tzinfo,
     clock: Clock,
     allow_networks: Sequence[Network] = (),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 
-from spendwatch.channels.http_channel import HttpClient, Post
+from spendwatch.channels.http_channel import Post
 from spendwatch.channels.program_settings import PagerDutyConfig
 from spendwatch.channels.programs import ProgramChannel, alert_name, is_over
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
@@ -14,7 +14,7 @@ from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import Severity
 from spendwatch.pacing import asked_pause
-from spendwatch.request import HttpAnswer
+from spendwatch.request import HttpAnswer, HttpPoster
 
 _SEVERITY: Mapping[Severity, str] = {Severity.NOTICE: "info", Severity.WARNING: "warning", Severity.CRITICAL: "critical"}
 _LONGEST_SUMMARY = 1024
@@ -27,7 +27,7 @@ class PagerDutyChannel(ProgramChannel[PagerDutyConfig]):
 
     repeats = False
 
-    def __init__(self, config: PagerDutyConfig, name: str, client: HttpClient, *, zone: tzinfo, clock: Clock) -> None:
+    def __init__(self, config: PagerDutyConfig, name: str, client: HttpPoster, *, zone: tzinfo, clock: Clock) -> None:
         """Take the integration's settings and what is needed to reach it."""
         super().__init__(config, name, client, zone=zone, clock=clock)
         self._url = config.url

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any, ClassVar, Generic, TypeVar
 
-from spendwatch.channels.http_channel import HttpChannel, HttpClient
+from spendwatch.channels.http_channel import HttpChannel
 from spendwatch.channels.json_body import JsonBody
 from spendwatch.channels.own_words import wording_of
 from spendwatch.channels.program_settings import ProgramConfig
 from spendwatch.domain.alert import AlertState
 from spendwatch.domain.notification import Notification, Reason
 from spendwatch.domain.period import Clock
+from spendwatch.request import HttpPoster
 
 _Config = TypeVar("_Config", bound=ProgramConfig)
 
@@ -25,7 +26,7 @@ class ProgramChannel(HttpChannel, Generic[_Config]):
     repeats: ClassVar[bool]
     """Whether it forgets an alert of which it does not hear."""
 
-    def __init__(self, config: _Config, name: str, client: HttpClient, *, zone: tzinfo, clock: Clock) -> None:
+    def __init__(self, config: _Config, name: str, client: HttpPoster, *, zone: tzinfo, clock: Clock) -> None:
         """Take the program's settings and what is needed to reach it."""
         super().__init__(name, client, config, clock=clock)
         self._body = JsonBody(zone, wording=wording_of(config, zone))

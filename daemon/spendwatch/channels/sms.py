@@ -11,13 +11,13 @@ from uuid import uuid4
 
 from spendwatch.acs3 import AccessKey, ApiRequest, signed
 from spendwatch.channels.chat import CONTENT, ServiceChannel, Trouble, as_json, by_status, json_of
-from spendwatch.channels.http_channel import HttpClient, Post
+from spendwatch.channels.http_channel import Post
 from spendwatch.channels.json_body import JsonBody
 from spendwatch.channels.sms_settings import SmsConfig
 from spendwatch.domain.errors import DeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import Clock
-from spendwatch.request import HttpAnswer
+from spendwatch.request import HttpAnswer, HttpPoster
 
 _VERSION = "2017-05-25"
 _LONGEST = 35
@@ -49,7 +49,7 @@ class SmsChannel(ServiceChannel[SmsConfig]):
         Trouble("^(isp.|Throttling|ServiceUnavailable)", "it is busy"),
     )
 
-    def __init__(self, config: SmsConfig, name: str, client: HttpClient, *, zone: tzinfo, clock: Clock) -> None:
+    def __init__(self, config: SmsConfig, name: str, client: HttpPoster, *, zone: tzinfo, clock: Clock) -> None:
         """Take the settings and what is needed to reach the service."""
         super().__init__(config, name, client, zone=zone, clock=clock)
         self._json = JsonBody(zone, wording=self._wording)

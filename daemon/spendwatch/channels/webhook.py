@@ -9,14 +9,14 @@ import json
 import re
 from datetime import datetime, tzinfo
 
-from spendwatch.channels.http_channel import HttpChannel, HttpClient, Post
+from spendwatch.channels.http_channel import HttpChannel, Post
 from spendwatch.channels.json_body import JsonBody
 from spendwatch.channels.own_words import wording_of
 from spendwatch.channels.webhook_settings import WebhookConfig, private_keys, signing_keys
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import Clock
-from spendwatch.request import HttpAnswer
+from spendwatch.request import HttpAnswer, HttpPoster
 
 _WHOLE = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 _TEAMS_FAILED = "Webhook message delivery failed"
@@ -25,7 +25,7 @@ _TEAMS_FAILED = "Webhook message delivery failed"
 class WebhookChannel(HttpChannel):
     """One endpoint that takes notifications as JSON."""
 
-    def __init__(self, config: WebhookConfig, name: str, client: HttpClient, *, zone: tzinfo, clock: Clock) -> None:
+    def __init__(self, config: WebhookConfig, name: str, client: HttpPoster, *, zone: tzinfo, clock: Clock) -> None:
         """Take the endpoint's settings and what is needed to reach it."""
         super().__init__(name, client, config, clock=clock)
         self._url = config.url

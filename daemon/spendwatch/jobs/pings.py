@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Protocol
 from urllib.parse import urlsplit
 
 import structlog
 
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
+from spendwatch.request import HttpPoster
 
 log = structlog.get_logger("spendwatch")
 
@@ -21,18 +21,6 @@ _RETRY = 15.0
 """Seconds between attempts while a ping does not arrive."""
 _REASON = 1000
 _GOOD = range(200, 300)
-
-
-class _Answer(Protocol):
-    @property
-    def status(self) -> int: ...
-
-
-class HttpClient(Protocol):
-    """What sends a ping."""
-
-    async def post(self, url: str, *, content: bytes, headers: Mapping[str, str], deadline: timedelta) -> _Answer:
-        """Post, and return the answer whatever its status."""
 
 
 class Pings:
@@ -47,7 +35,7 @@ class Pings:
         self.trouble = ""
         """Why the last ping failed; empty when it arrived."""
 
-    async def ping(self, client: HttpClient, url: str, every: timedelta, *, failing: str, is_proven: bool) -> None:
+    async def ping(self, client: HttpPoster, url: str, every: timedelta, *, failing: str, is_proven: bool) -> None:
         """Say `start` once, then `fail` with the reason, or success as soon as all jobs have done a round."""
         now = self._monotonic()
         if now < self._not_before:
@@ -62,7 +50,7 @@ class Pings:
         if is_due and await self._send(client, url, kind, failing):
             self._last = kind, now
 
-    async def _send(self, client: HttpClient, url: str, kind: str, reason: str) -> bool:
+    async def _send(self, client: HttpPoster, url: str, kind: str, reason: str) -> bool:
         parts = urlsplit(url)
         place = parts._replace(path=parts.path.rstrip("/") + kind).geturl()
         headers = {"content-type": "text/plain; charset=utf-8"}
