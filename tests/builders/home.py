@@ -47,30 +47,8 @@ def this_month() -> str:
     return today().strftime("%Y-%m")
 
 
-class Begun:
-    """One command of the loaded program, at work: as much of `Popen` as tests use."""
-
-    def __init__(self, end: socket.socket) -> None:
-        self.pid = int(end.recv(16))
-        self._end = end
-        self.returncode: int | None = None
-
-    def poll(self) -> int | None:
-        """Return the exit code if it has ended."""
-        with suppress(subprocess.TimeoutExpired):
-            self.wait(0)
-        return self.returncode
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end; return its exit code."""
-        if self.returncode is None:
-            self._end.settimeout(timeout)
-            try:
-                self.returncode = int(self._end.recv(16))
-            except (TimeoutError, BlockingIOError) as error:
-                raise subprocess.TimeoutExpired(__name__, timeout or 0.0) from error
-            self._end.close()
-        return self.returncode
+class Begun(nursery.Forked):
+    """One command of the loaded program, at work."""
 
     def send_signal(self, number: int) -> None:
         """Send it a signal, if it is still there."""

@@ -22,18 +22,12 @@ _MOST = 1 << 20
 """Bytes of a request: arguments and environment."""
 
 
-class Nursed:
-    """What the program knows of such a process: as much of `Popen` as it uses."""
+class Forked:
+    """A process that somebody forked for us: its id and its exit code come over a socket. As much of `Popen` as is used."""
 
-    def __init__(
-        self, nursery: socket.socket, command: Sequence[str], log: IO[bytes], *, cwd: Path, env: Mapping[str, str]
-    ) -> None:
-        connection, *limits = command[-3:]
-        request = json.dumps({"limits": limits, "folder": str(cwd), "environment": dict(env)}).encode()
-        theirs, self._end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            socket.send_fds(nursery, [request], [int(connection), log.fileno(), theirs.fileno()])
-        self.pid = int(self._end.recv(16))
+    def __init__(self, end: socket.socket) -> None:
+        self.pid = int(end.recv(16))
+        self._end = end
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
@@ -43,7 +37,7 @@ class Nursed:
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end; `TimeoutExpired` if that does not come."""
+        """Wait for its end; return its exit code, or raise `TimeoutExpired` if that does not come."""
         if self.returncode is None:
             self._end.settimeout(timeout)
             try:
@@ -54,12 +48,22 @@ class Nursed:
         return self.returncode
 
 
+def nursed(nursery: socket.socket, command: Sequence[str], log: IO[bytes], *, cwd: Path, env: Mapping[str, str]) -> Forked:
+    """Return a reading process of that nursery."""
+    connection, *limits = command[-3:]
+    request = json.dumps({"limits": limits, "folder": str(cwd), "environment": dict(env)}).encode()
+    theirs, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        socket.send_fds(nursery, [request], [int(connection), log.fileno(), theirs.fileno()])
+    return Forked(ours)
+
+
 def put_in(nursery: socket.socket) -> None:
     """Let the reading processes of this very process come from there."""
     from spendwatch.bills.client import child  # noqa: PLC0415 -- the nursery itself has no use for it
 
-    def start(command: Sequence[str], *, stdout: IO[bytes], cwd: Path, env: Mapping[str, str], **_others: object) -> Nursed:
-        return Nursed(nursery, command, stdout, cwd=cwd, env=env)
+    def start(command: Sequence[str], *, stdout: IO[bytes], cwd: Path, env: Mapping[str, str], **_others: object) -> Forked:
+        return nursed(nursery, command, stdout, cwd=cwd, env=env)
 
     stand_in = SimpleNamespace(Popen=start, DEVNULL=subprocess.DEVNULL, TimeoutExpired=subprocess.TimeoutExpired)
     vars(child)["subprocess"] = stand_in
