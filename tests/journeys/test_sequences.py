@@ -15,6 +15,7 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -286,8 +287,8 @@ def play(seed: int, folder: Path, sink: HttpSink, reader: ReadingProcess, empty_
                 world.look()
         world.settle()
         world.check()
-        with pytest.raises(LedgerUnavailableError):
-            open_database(str(home.state)).lock_for_life()
+        with closing(open_database(str(home.state))) as other, pytest.raises(LedgerUnavailableError):
+            other.lock_for_life()
         world.database.close()
         if seed % KILLED_EVERY == 1:
             home.call("ledger", "verify")
