@@ -90,6 +90,8 @@ def test_a_delivery_that_did_not_arrive_is_sent_again(house: WebHouse) -> None:
         arrived = next(one for one in listed if one["state"] == "delivered")
         fields = {"form_token": form_token(client, "/deliveries")}
         assert client.post(f"/deliveries/{arrived['id']}/retry", data=fields).status_code == 409, "it arrived already"
+        unknown = client.post("/deliveries/0000/retry", data=fields)
+        assert (unknown.status_code, "there is no delivery" in unknown.text) == (409, True)
     found = {one["id"]: one for one in house.home.json("deliveries", "list")["deliveries"]}
     assert found[waits["id"]]["state"] == "pending"
     assert found[waits["id"]]["due_at"] == house.home.now.isoformat(timespec="seconds")

@@ -76,8 +76,11 @@ def new_silence_id() -> str:
 
 
 def retry(store: Store, settings: Settings, which: DeliveryId, now: datetime) -> Delivery:
-    """Send a delivery again now, even if it is dead; return it as it is then. `ValueError` where its channel is gone."""
-    (found,) = store.outbox.find(which)
+    """Send a delivery again now, even if it is dead; return it. `ValueError` where it, or its channel, is gone."""
+    found = next((one for one in store.outbox.find(which) if one.id == which), None)
+    if found is None:
+        msg = f"there is no delivery {which!r}"
+        raise ValueError(msg)
     if found.channel not in settings.channels:
         msg = f"{found.id} cannot be sent: the configuration has no channel {found.channel!r}"
         raise ValueError(msg)
