@@ -172,6 +172,8 @@ def test_the_folder_itself_waits_just_there(tmp_path: Path) -> None:
         assert {int(file.name.partition("/")[0]) for file in inbox.settled()} == expected
         patient = inbox.look_after(10 * inbox.settle.total_seconds())
         assert len(patient) == min(1000, len(content) - 1 - len(expected))
+        for file in patient:
+            inbox.source.leave(file)  # each is open until then
 
 
 @pytest.mark.parametrize("label", FORMS)
