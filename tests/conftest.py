@@ -26,7 +26,7 @@ _MEMORY = "/dev/shm"  # noqa: S108 -- folders of our own are made in it
 _LONGEST = ("tests/bills/test_fuzz.py", "tests/deploy/", "tests/sweep/", "tests/journeys/test_sequences.py")
 _MINUTES = (
     *("tests/sweep/", "tests/deploy/", "tests/bills/test_fuzz.py", "tests/journeys/", "tests/bills/test_every_bill.py"),
-    *("tests/bills/test_packed_bills.py", "tests/bills/test_truncation.py", "tests/channels/test_pictures.py"),
+    *("tests/bills/test_packed_bills.py", "tests/bills/test_truncation.py", "tests/letters/test_pictures.py"),
     *("tests/jobs/test_outlook_rounds.py", "tests/sources/test_feeds", "tests/sources/oss/test_oss_death.py"),
 )
 

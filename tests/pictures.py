@@ -27,10 +27,10 @@ from bill_builder import a_line
 from browser import Browser
 from home import RESEARCH, TRAINING, TimedHome
 from notices import SAMPLES, ZONE, cny
-from spendwatch.channels.language import Language
-from spendwatch.channels.wording import Wording
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.period import BillingPeriod
+from spendwatch.letters.language import Language
+from spendwatch.letters.wording import Wording
 
 FOLDER = Path(__file__).parent / "data" / "pictures"
 LARGEST = 60_000

@@ -22,7 +22,6 @@ from spendwatch.bills.cells import guarded
 from spendwatch.bills.client.folder import sweep
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
-from spendwatch.channels.own_words import template_mistakes
 from spendwatch.channels.programs import ProgramChannel
 from spendwatch.clock_watch import ClockWatch
 from spendwatch.connection import Connection, Way
@@ -53,6 +52,7 @@ from spendwatch.jobs.progress import ProgressNotes
 from spendwatch.jobs.read_balances import Asked, BalanceRounds, Polled
 from spendwatch.jobs.reports import Reports
 from spendwatch.jobs.vitals import Vitals
+from spendwatch.letters.own_words import template_mistakes
 from spendwatch.logs import hide
 from spendwatch.settings import Settings, reload
 from spendwatch.settings.lint import failing_templates

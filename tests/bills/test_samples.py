@@ -13,9 +13,6 @@ import pytest
 from notices import SAMPLES, ZONE, notice
 from oracle import Hints, month_to_date, unsettled
 from small_ledger import Copies, SmallLedger, read_here
-from spendwatch.channels.english import ENGLISH as ENGLISH_PHRASES
-from spendwatch.channels.language import Language
-from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.causes import TELLING, Course, splitting_of
 from spendwatch.domain.commodity import Category, category_of
@@ -25,6 +22,9 @@ from spendwatch.domain.policy import Names, Watch
 from spendwatch.domain.scope import BudgetScope, Dimension
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, ReadingHints, SpendRow, WorkspaceId
+from spendwatch.letters.english import ENGLISH as ENGLISH_PHRASES
+from spendwatch.letters.language import Language
+from spendwatch.letters.wording import Wording
 
 FOLDER = Path(__file__).parent.parent / "data" / "bills"
 CHINA, INTERNATIONAL = "1000000000000001", "5000000000000003"

@@ -19,13 +19,13 @@ from random import Random
 from types import NoneType, UnionType
 from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 
-from spendwatch.channels.json_body import BODY_SCHEMA, SCHEMA_VERSION, JsonBody
-from spendwatch.channels.language import Language
-from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import AlertState, Rule
 from spendwatch.domain.money import Currency
 from spendwatch.domain.notification import Notification, Reason
 from spendwatch.domain.report import Report
+from spendwatch.letters.json_body import BODY_SCHEMA, SCHEMA_VERSION, JsonBody
+from spendwatch.letters.language import Language
+from spendwatch.letters.wording import Wording
 
 _FEW = 10
 _SIMPLE: Mapping[object, Callable[[Random], object]] = {

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from spendwatch.channels.language import Language
-from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.balance import Billed, Position
 from spendwatch.domain.balance_reading import BalanceReading, Origin
@@ -50,6 +48,8 @@ from spendwatch.domain.spike import SpendOn, Spike
 from spendwatch.domain.standing import Split
 from spendwatch.domain.statement import AccountId, WorkspaceId
 from spendwatch.jobs.sample_alert import samples
+from spendwatch.letters.language import Language
+from spendwatch.letters.wording import Wording
 
 ZONE = ZoneInfo("Asia/Shanghai")
 SINCE = datetime(2026, 9, 15, 2, 0, tzinfo=UTC)

@@ -20,12 +20,12 @@ from notices import SAMPLES, ZONE, cny, delivery, some_causes
 from robots import SECRET, SERVICES, TOKEN, Robot
 from servers_http import Fault, HttpSink, Reply, Request
 from spendwatch.channels import http_channel
-from spendwatch.channels.blocks import blocks_of
-from spendwatch.channels.language import Language
-from spendwatch.channels.parts import Bar, Chart
-from spendwatch.channels.wording import Wording
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Drill, Notification, Reason
+from spendwatch.letters.blocks import blocks_of
+from spendwatch.letters.language import Language
+from spendwatch.letters.parts import Bar, Chart
+from spendwatch.letters.wording import Wording
 from spendwatch.pacing import RateLimiter
 
 pytestmark = pytest.mark.anyio

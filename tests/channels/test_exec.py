@@ -17,10 +17,10 @@ from pydantic import ValidationError
 from notices import SAMPLES, ZONE, delivery
 from spendwatch.channels.config import ExecConfig
 from spendwatch.channels.exec import ExecChannel, environment
-from spendwatch.channels.json_body import JsonBody
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.scope import NamedScope, Subject
 from spendwatch.domain.statement import AccountId
+from spendwatch.letters.json_body import JsonBody
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,6 @@ from decimal import Decimal
 import pytest
 
 from rounds_builder import FINANCE, TARGETS, ZONE, Rounds, cny
-from spendwatch.channels.json_body import JsonBody
-from spendwatch.channels.language import Language
-from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import Acknowledgement
 from spendwatch.domain.causes import Part, Spender
 from spendwatch.domain.layouts import API_LAYOUT
@@ -21,6 +18,9 @@ from spendwatch.domain.policy import ChannelName, Escalation, FinerBudget, Names
 from spendwatch.domain.review import AlertsKnown, Verdict
 from spendwatch.domain.routing import QuietHours, Route, Routing, Silence, request_actions
 from spendwatch.domain.scope import Dimension, Match
+from spendwatch.letters.json_body import JsonBody
+from spendwatch.letters.language import Language
+from spendwatch.letters.wording import Wording
 from spendwatch.store.database import Database
 from spendwatch.store.outbox import Outbox
 from store_builders import row

@@ -17,8 +17,6 @@ from oracle import Hints, unsettled
 from real_ledger import RealLedger
 from rounds_builder import BOSS, FINANCE, OPS, ZONE, Rounds, cny, told
 from spendwatch.bills.client.process import ReadingProcess
-from spendwatch.channels.language import Language
-from spendwatch.channels.wording import Wording
 from spendwatch.cli.outlook import balance_lines
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Position
@@ -31,6 +29,8 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Escalation, Policies, Severity, Site
 from spendwatch.domain.statement import AccountId, ChargeKind, ReadingHints
 from spendwatch.jobs.overview import look
+from spendwatch.letters.language import Language
+from spendwatch.letters.wording import Wording
 from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.database import Database
 from spendwatch.store.health_book import HealthBook

@@ -10,13 +10,13 @@ from decimal import Decimal
 import pytest
 
 from rounds_builder import FINANCE, OPS, ZONE, Rounds, cny
-from spendwatch.channels.language import Language
-from spendwatch.channels.wording import Wording
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import BillingPeriod, PeriodClose
 from spendwatch.domain.policy import WorkspacePolicy
 from spendwatch.domain.scope import BudgetScope
 from spendwatch.domain.statement import WorkspaceId
+from spendwatch.letters.language import Language
+from spendwatch.letters.wording import Wording
 from spendwatch.store.database import Database
 from store_builders import ACME, row
 

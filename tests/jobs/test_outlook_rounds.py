@@ -10,8 +10,6 @@ from decimal import Decimal
 import pytest
 
 from rounds_builder import FINANCE, OPS, ZONE, Rounds, cny, told
-from spendwatch.channels.language import Language
-from spendwatch.channels.wording import Wording
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.forecast import Runway
 from spendwatch.domain.policy import BalancePolicy, FinerBudget, Severity, Threshold, WorkspacePolicy
@@ -20,6 +18,8 @@ from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.statement import ChargeKind, WorkspaceId
 from spendwatch.jobs.overview import AccountOverview
 from spendwatch.jobs.overview_json import overview_json
+from spendwatch.letters.language import Language
+from spendwatch.letters.wording import Wording
 from spendwatch.store.database import Database
 from store_builders import row
 

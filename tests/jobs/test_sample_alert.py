@@ -9,10 +9,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from spendwatch.channels.english import ENGLISH
-from spendwatch.channels.language import Language
-from spendwatch.channels.letter import compose
-from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.notification import Notification, Reason
@@ -30,6 +26,10 @@ from spendwatch.domain.policy import (
 from spendwatch.domain.scope import Dimension, Match
 from spendwatch.domain.statement import AccountId, WorkspaceId
 from spendwatch.jobs.sample_alert import FIRST, as_test, samples
+from spendwatch.letters.english import ENGLISH
+from spendwatch.letters.language import Language
+from spendwatch.letters.letter import compose
+from spendwatch.letters.wording import Wording
 
 ZONE = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2026, 9, 16, 4, tzinfo=UTC)

@@ -9,12 +9,12 @@ from decimal import Decimal
 import pytest
 
 from rounds_builder import FINANCE, OPS, ZONE, Rounds, cny, told
-from spendwatch.channels.language import Language
-from spendwatch.channels.wording import Wording
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.policy import FinerBudget, WorkspacePolicy
 from spendwatch.domain.scope import BudgetScope, Dimension, Match
 from spendwatch.domain.statement import ChargeKind, WorkspaceId
+from spendwatch.letters.language import Language
+from spendwatch.letters.wording import Wording
 from spendwatch.store.database import Database
 from store_builders import ACME, row
 

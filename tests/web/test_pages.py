@@ -18,7 +18,7 @@ from bill_builder import ACCOUNT
 from browser import PROGRAM, Browser
 from home import RESEARCH
 from servers_web import WebHouse
-from spendwatch.channels.language import Language
+from spendwatch.letters.language import Language
 from spendwatch.web.rendering import texts
 
 ARTEFACTS = Path(__file__).parents[1] / "artefacts"

@@ -9,9 +9,9 @@ from datetime import tzinfo
 
 from spendwatch.aside import aside
 from spendwatch.channels.apprise_settings import AppriseConfig
-from spendwatch.channels.own_words import wording_of
 from spendwatch.domain.errors import TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
+from spendwatch.letters.own_words import wording_of
 
 _LOOKALIKES = str.maketrans("<>@*`", "＜＞＠＊｀")
 """Nobody knows which marks its services read: what stands in bills is to mention nobody and change nothing."""

@@ -8,9 +8,9 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import SecretStr, model_validator
 
-from spendwatch.channels.language import Language
 from spendwatch.channels.route_settings import Routed
 from spendwatch.fields import PositiveDuration
+from spendwatch.letters.language import Language
 
 
 class AppriseConfig(Routed):

@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from spendwatch.channels.blocks import Block, Kind, blocks_of, fitted
 from spendwatch.channels.chat_settings import ChatSettings, SignedSettings
 from spendwatch.channels.http_channel import HttpChannel, Post, shared_pace
-from spendwatch.channels.own_words import wording_of
-from spendwatch.channels.parts import Letter
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import Clock
+from spendwatch.letters.blocks import Block, Kind, blocks_of, fitted
+from spendwatch.letters.own_words import wording_of
+from spendwatch.letters.parts import Letter
 from spendwatch.pacing import RateLimiter, asked_pause
 from spendwatch.request import HttpAnswer, HttpPoster
 

@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, SecretStr, model_validator
 
-from spendwatch.channels.language import Language
 from spendwatch.channels.route_settings import Routed
 from spendwatch.connection import Connection
 from spendwatch.fields import PositiveDuration
+from spendwatch.letters.language import Language
 
 Mentioned = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@+-]{1,64}$")]
 PerSecond = Annotated[int, Field(ge=1, le=100)]

@@ -12,11 +12,11 @@ from typing import TextIO
 
 from spendwatch.aside import aside
 from spendwatch.channels.console_settings import Colour, ConsoleConfig
-from spendwatch.channels.own_words import wording_of
 from spendwatch.domain.alert import AlertState
 from spendwatch.domain.errors import TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, DeliveryId, Notification, Reason
 from spendwatch.domain.policy import Severity
+from spendwatch.letters.own_words import wording_of
 
 _PATIENCE = 5.0
 """Seconds for the reader to accept a block."""

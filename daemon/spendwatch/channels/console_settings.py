@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from spendwatch.channels.language import Language
 from spendwatch.channels.route_settings import Routed
+from spendwatch.letters.language import Language
 
 
 class Colour(StrEnum):

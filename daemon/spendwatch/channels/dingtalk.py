@@ -9,8 +9,8 @@ from urllib.parse import quote_plus
 from spendwatch.channels.chat import COLOURS, CONTENT, JSON, TOO_LONG, Body, ChatChannel, Dialect, Trouble, code_in, sign
 from spendwatch.channels.chat_settings import DingTalkConfig
 from spendwatch.channels.http_channel import Post
-from spendwatch.channels.parts import Letter
 from spendwatch.domain.notification import Delivery
+from spendwatch.letters.parts import Letter
 from spendwatch.request import HttpAnswer
 
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 from spendwatch.addresses import Network
 from spendwatch.aside import LookUps, Resolver
 from spendwatch.channels.email_settings import EmailConfig, parse_sender
-from spendwatch.channels.language import Language
 from spendwatch.channels.oauth2 import AccessTokens
-from spendwatch.channels.own_words import wording_of
-from spendwatch.channels.parts import clean
 from spendwatch.domain.alert import OF_PORTIONS, AlertState, Rule
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.policy import Severity
+from spendwatch.letters.language import Language
+from spendwatch.letters.own_words import wording_of
+from spendwatch.letters.parts import clean
 
 if TYPE_CHECKING:
     from spendwatch.channels.relay import Relay

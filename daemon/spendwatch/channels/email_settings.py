@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from spendwatch.addresses import LOOPBACK, Network, Reach, address_in
-from spendwatch.channels.language import Language
 from spendwatch.channels.route_settings import Routed, TemplatesPart
 from spendwatch.connection import Connection
 from spendwatch.fields import Closed, PositiveDuration
+from spendwatch.letters.language import Language
 
 if TYPE_CHECKING:
     from email.headerregistry import Address

@@ -13,10 +13,10 @@ from datetime import tzinfo
 from typing import TypeAlias
 
 from spendwatch.channels.exec_settings import ExecConfig
-from spendwatch.channels.json_body import JsonBody
-from spendwatch.channels.own_words import wording_of
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
+from spendwatch.letters.json_body import JsonBody
+from spendwatch.letters.own_words import wording_of
 
 _Process: TypeAlias = asyncio.SubprocessTransport
 _KEPT = ("PATH", "LANG", "TZ")

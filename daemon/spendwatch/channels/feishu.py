@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from spendwatch.channels.chat import CONTENT, Body, ChatChannel, Dialect, Trouble, as_json, code_in, sign
 from spendwatch.channels.chat_settings import FeishuConfig
 from spendwatch.channels.http_channel import Post
-from spendwatch.channels.parts import Letter
 from spendwatch.domain.notification import Delivery
+from spendwatch.letters.parts import Letter
 from spendwatch.request import HttpAnswer
 
 _COLOURS = {"notice": "blue", "warning": "orange", "critical": "red", "calm": "green"}

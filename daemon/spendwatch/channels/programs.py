@@ -9,12 +9,12 @@ from datetime import tzinfo
 from typing import Any, ClassVar, Generic, TypeVar
 
 from spendwatch.channels.http_channel import HttpChannel
-from spendwatch.channels.json_body import JsonBody
-from spendwatch.channels.own_words import wording_of
 from spendwatch.channels.program_settings import ProgramConfig
 from spendwatch.domain.alert import AlertState
 from spendwatch.domain.notification import Notification, Reason
 from spendwatch.domain.period import Clock
+from spendwatch.letters.json_body import JsonBody
+from spendwatch.letters.own_words import wording_of
 from spendwatch.request import HttpPoster
 
 _Config = TypeVar("_Config", bound=ProgramConfig)

@@ -17,8 +17,8 @@ from spendwatch.addresses import LOOPBACK, Network, Reach, certificate_end, why_
 from spendwatch.aside import LOOK_UP_LIMIT, LookUps
 from spendwatch.channels.email_settings import EmailConfig, Security
 from spendwatch.channels.oauth2 import AccessTokens
-from spendwatch.channels.parts import clean
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
+from spendwatch.letters.parts import clean
 
 _CREDENTIALS_REFUSED = frozenset({454, 530, 534, 535, 538})
 """Replies about our identity, not about the mail: the settings must be fixed, and the mail waits."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from spendwatch.channels.chat import COLOURS, CONTENT, Body, ChatChannel, Dialect, Trouble, by_status, without_emphasis
 from spendwatch.channels.chat_settings import SlackConfig
-from spendwatch.channels.parts import Letter
+from spendwatch.letters.parts import Letter
 from spendwatch.request import HttpAnswer
 
 _LONGEST = 3000  # characters of one block

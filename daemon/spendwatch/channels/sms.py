@@ -12,11 +12,11 @@ from uuid import uuid4
 from spendwatch.acs3 import AccessKey, ApiRequest, signed
 from spendwatch.channels.chat import CONTENT, ServiceChannel, Trouble, as_json, by_status, json_of
 from spendwatch.channels.http_channel import Post
-from spendwatch.channels.json_body import JsonBody
 from spendwatch.channels.sms_settings import SmsConfig
 from spendwatch.domain.errors import DeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import Clock
+from spendwatch.letters.json_body import JsonBody
 from spendwatch.request import HttpAnswer, HttpPoster
 
 _VERSION = "2017-05-25"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from spendwatch.channels.chat import CONTENT, Body, ChatChannel, Dialect, Trouble, by_status, json_of
 from spendwatch.channels.chat_settings import TeamsConfig
-from spendwatch.channels.parts import Letter
+from spendwatch.letters.parts import Letter
 from spendwatch.request import HttpAnswer
 
 _STYLES = {"notice": "accent", "warning": "warning", "critical": "attention", "calm": "good"}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from spendwatch.channels.chat import CONTENT, Body, ChatChannel, Dialect, Trouble, by_status, json_of, utf_16_units
 from spendwatch.channels.chat_settings import TelegramConfig
-from spendwatch.channels.parts import Letter
+from spendwatch.letters.parts import Letter
 from spendwatch.request import HttpAnswer
 
 _COLOURS = {"notice": "🔵", "warning": "🟠", "critical": "🔴", "calm": "🟢"}

@@ -10,12 +10,12 @@ import re
 from datetime import datetime, tzinfo
 
 from spendwatch.channels.http_channel import HttpChannel, Post
-from spendwatch.channels.json_body import JsonBody
-from spendwatch.channels.own_words import wording_of
 from spendwatch.channels.webhook_settings import WebhookConfig, private_keys, signing_keys
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import Clock
+from spendwatch.letters.json_body import JsonBody
+from spendwatch.letters.own_words import wording_of
 from spendwatch.request import HttpAnswer, HttpPoster
 
 _WHOLE = re.compile(r"-?[0-9]{1,9}", re.ASCII)

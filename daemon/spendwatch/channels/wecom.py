@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from spendwatch.channels.chat import CONTENT, TOO_LONG, Body, ChatChannel, Dialect, Trouble, code_in
 from spendwatch.channels.chat_settings import WeComConfig
-from spendwatch.channels.parts import Letter
+from spendwatch.letters.parts import Letter
 from spendwatch.request import HttpAnswer
 
 _COLOURS = {"notice": "comment", "warning": "warning", "critical": "warning", "calm": "info"}

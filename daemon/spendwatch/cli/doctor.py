@@ -24,7 +24,6 @@ from spendwatch.app import clients_of, open_channels
 from spendwatch.aside import aside
 from spendwatch.channels.config import ExecConfig
 from spendwatch.channels.email import EmailChannel
-from spendwatch.channels.english import ENGLISH
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
@@ -36,6 +35,7 @@ from spendwatch.domain.period import BillingPeriod, duration_text
 from spendwatch.exact_json import json_fields
 from spendwatch.jobs.overview import look
 from spendwatch.jobs.running import Running
+from spendwatch.letters.english import ENGLISH
 from spendwatch.pacing import RateLimiter
 from spendwatch.request import HttpAnswer, Request
 from spendwatch.settings import Settings, examine

@@ -40,7 +40,7 @@ from spendwatch.store.opening import open_database
 from spendwatch.store.source_memory import SourceMemory
 
 if TYPE_CHECKING:
-    from spendwatch.channels.wording import Wording
+    from spendwatch.letters.wording import Wording
 
 _ALL = 1_000_000
 """More deliveries than ever wait."""
@@ -161,8 +161,8 @@ def _said_json(said: Sequence[Notification], zone: tzinfo) -> list[dict[str, obj
 
 def wording_in(zone: tzinfo) -> Wording:
     """Return the words for a person at the screen."""
-    from spendwatch.channels.language import Language  # noqa: PLC0415 -- with the next line
-    from spendwatch.channels.wording import Wording  # noqa: PLC0415 -- jinja costs 0.05 s
+    from spendwatch.letters.language import Language  # noqa: PLC0415 -- with the next line
+    from spendwatch.letters.wording import Wording  # noqa: PLC0415 -- jinja costs 0.05 s
 
     return Wording(Language.EN, zone)
 

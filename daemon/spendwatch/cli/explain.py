@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import click
 
-from spendwatch.channels.figures import cause_named, share_text
-from spendwatch.channels.json_body import facts_json
-from spendwatch.channels.words import Words
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
@@ -18,6 +15,9 @@ from spendwatch.domain.money import Money, plain, shown
 from spendwatch.domain.period import parse_period
 from spendwatch.exact_json import cause_json, json_fields, json_value
 from spendwatch.jobs.overview_json import alert_json, held_json
+from spendwatch.letters.figures import cause_named, share_text
+from spendwatch.letters.json_body import facts_json
+from spendwatch.letters.words import Words
 from spendwatch.settings import Settings
 from spendwatch.state import opened_store, system_clock
 from spendwatch.views.explanation import (

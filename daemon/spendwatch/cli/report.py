@@ -119,7 +119,7 @@ def report(
 
 
 def _write_page(settings: Settings, file: Path, month: BillingPeriod | None) -> Exit:
-    from spendwatch.channels.language import Language  # noqa: PLC0415 -- the other forms need no page
+    from spendwatch.letters.language import Language  # noqa: PLC0415 -- the other forms need no page
     from spendwatch.web.standalone import month_page  # noqa: PLC0415 -- as above
 
     is_chinese = os.environ.get("LC_ALL", os.environ.get("LANG", "")).startswith("zh")

@@ -30,6 +30,6 @@ def config(*, workspace: bool) -> None:
 @schema.command()
 def webhook() -> None:
     """Print the schema of what a webhook is posted and a command reads."""
-    from spendwatch.channels.json_body import BODY_SCHEMA  # noqa: PLC0415 -- all of the wording
+    from spendwatch.letters.json_body import BODY_SCHEMA  # noqa: PLC0415 -- all of the wording
 
     print_json(json.loads(BODY_SCHEMA.read_bytes()))

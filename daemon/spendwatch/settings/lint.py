@@ -12,13 +12,13 @@ from itertools import count, takewhile
 from pydantic import BaseModel
 
 from spendwatch.channels.config import ChatSettings
-from spendwatch.channels.own_words import OwnWords, template_mistakes, wording_of
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.money import EXACT, Currency, plain
 from spendwatch.domain.policy import AccountPolicy, ChannelName, FinerBudget, Policies, Threshold, WorkspacePolicy, channels_of
 from spendwatch.domain.scope import Dimension, Seen, dimension_of, portion_of
 from spendwatch.domain.statement import WorkspaceId
 from spendwatch.jobs.sample_alert import samples
+from spendwatch.letters.own_words import OwnWords, template_mistakes, wording_of
 from spendwatch.settings import Settings
 from spendwatch.settings.files import Location
 from spendwatch.settings.layers import Layers

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from spendwatch.channels.english import ENGLISH
-from spendwatch.channels.words import Words
 from spendwatch.domain.alert import Acknowledgement, Alert, AlertState, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.causes import TELLING, Causes, splitting_of
@@ -33,6 +31,8 @@ from spendwatch.jobs.novelty_conditions import plan_text, sums_of
 from spendwatch.jobs.overview import look
 from spendwatch.jobs.run_rates import RunRates
 from spendwatch.jobs.standings import dimensions, tagged_by_now
+from spendwatch.letters.english import ENGLISH
+from spendwatch.letters.words import Words
 from spendwatch.settings import Settings
 from spendwatch.state import Store
 from spendwatch.store.statement import EnteredStatement

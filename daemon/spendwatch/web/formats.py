@@ -10,15 +10,15 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
-from spendwatch.channels.chinese import CHINESE
-from spendwatch.channels.english import ENGLISH
-from spendwatch.channels.language import Language
-from spendwatch.channels.phrases import Phrases
-from spendwatch.channels.wording import Wording
 from spendwatch.domain.commodity import Category
 from spendwatch.domain.money import EXACT, Money, percent, plain, shown
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import BillingPeriod, duration_text
+from spendwatch.letters.chinese import CHINESE
+from spendwatch.letters.english import ENGLISH
+from spendwatch.letters.language import Language
+from spendwatch.letters.phrases import Phrases
+from spendwatch.letters.wording import Wording
 
 _TAG = re.compile(r"^\[[^\]]*\]\s*")
 """How grave a message is, which pages show beside it."""

@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from spendwatch.channels.language import Language
 from spendwatch.domain.alert import Alert
 from spendwatch.domain.notification import DeliveryId, DeliveryState
 from spendwatch.domain.period import BillingPeriod, open_periods, parse_duration
@@ -23,6 +22,7 @@ from spendwatch.domain.scope import BudgetScope, Dimension
 from spendwatch.jobs.matters import MatterLine
 from spendwatch.jobs.overview import AccountOverview, BudgetLine
 from spendwatch.jobs.spend_report import told_by_several
+from spendwatch.letters.language import Language
 from spendwatch.views import changes
 from spendwatch.views.explanation import explained, figures, heading, held_text, troubles, without_deliveries
 from spendwatch.views.listings import ListedAlerts

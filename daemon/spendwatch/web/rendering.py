@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from spendwatch.channels.language import Language
+from spendwatch.letters.language import Language
 from spendwatch.web.charts import meter, share_bar
 from spendwatch.web.formats import Formats
 from spendwatch.web.guard import Guard

@@ -11,9 +11,9 @@ from datetime import datetime
 
 from markupsafe import Markup
 
-from spendwatch.channels.language import Language
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.period import BillingPeriod
+from spendwatch.letters.language import Language
 from spendwatch.settings import Settings
 from spendwatch.state import Store
 from spendwatch.web.pages import Pages

@@ -11,8 +11,8 @@ import pytest
 
 from browser import PROGRAM, Browser
 from notices import SAMPLES, ZONE, cny
-from spendwatch.channels.language import Language
-from spendwatch.channels.wording import Wording
+from spendwatch.letters.language import Language
+from spendwatch.letters.wording import Wording
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="needs Chromium")
 

@@ -13,10 +13,10 @@ from jsonschema_rs import Draft202012Validator, meta
 
 from body_schemas import NoWords, as_lines, body_schema, notifications
 from notices import SAMPLES, ZONE
-from spendwatch.channels.json_body import BODY_SCHEMA, JsonBody
 from spendwatch.cli.schema import schema
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.scope import Dimension
+from spendwatch.letters.json_body import BODY_SCHEMA, JsonBody
 
 SCHEMA: Any = json.loads(BODY_SCHEMA.read_bytes())
 BODIES = {

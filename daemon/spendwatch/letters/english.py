@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spendwatch.channels.phrases import Phrases, RuleTexts, State
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Explanation
 from spendwatch.domain.balance_reading import Origin
@@ -16,6 +15,7 @@ from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import Page, Severity
 from spendwatch.domain.report import Cadence
 from spendwatch.domain.scope import Counts, Dimension, Portion
+from spendwatch.letters.phrases import Phrases, RuleTexts, State
 
 _OF_PORTION = RuleTexts(
     fired="{name} has reached {at} {within}",

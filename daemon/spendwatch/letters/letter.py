@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 
-from spendwatch.channels.balance_figures import remarks
-from spendwatch.channels.figures import amount, captions, closed_month, figures, gauge, makes_most
-from spendwatch.channels.parts import Entries, Entry, Letter, Link, Points, Section, clean
-from spendwatch.channels.phrases import Phrases, State
-from spendwatch.channels.report_figures import report_sections
-from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import OF_PORTIONS, Rule
 from spendwatch.domain.commodity import Category, Cover
 from spendwatch.domain.notification import Facts, HoldReason, Notification, Reason
 from spendwatch.domain.period import ShortPeriod
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.usage import is_complete
+from spendwatch.letters.balance_figures import remarks
+from spendwatch.letters.figures import amount, captions, closed_month, figures, gauge, makes_most
+from spendwatch.letters.parts import Entries, Entry, Letter, Link, Points, Section, clean
+from spendwatch.letters.phrases import Phrases, State
+from spendwatch.letters.report_figures import report_sections
+from spendwatch.letters.words import NAME_LENGTH, Words
 
 SUBJECT_LENGTH = 120
 _MOST_POINTS = 10

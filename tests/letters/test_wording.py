@@ -16,12 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notices import SAMPLES, UNTIL, ZONE, cny, golden, notice, some_causes
-from spendwatch.channels.chinese import CHINESE
-from spendwatch.channels.english import ENGLISH
-from spendwatch.channels.language import Language
-from spendwatch.channels.parts import clean
-from spendwatch.channels.phrases import Phrases, RuleTexts
-from spendwatch.channels.wording import Wording, width
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.causes import Course
 from spendwatch.domain.commodity import Category, Cover, Exposure
@@ -30,6 +24,12 @@ from spendwatch.domain.period import parse_duration
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import BudgetScope, Counts, NamedScope, Subject
 from spendwatch.domain.statement import AccountId
+from spendwatch.letters.chinese import CHINESE
+from spendwatch.letters.english import ENGLISH
+from spendwatch.letters.language import Language
+from spendwatch.letters.parts import clean
+from spendwatch.letters.phrases import Phrases, RuleTexts
+from spendwatch.letters.wording import Wording, width
 
 GOLDEN = Path(__file__).parent.parent / "data" / "wording"
 ENGLISH_WORDS, CHINESE_WORDS = Wording(Language.EN, ZONE), Wording(Language.ZH, ZONE)

@@ -7,9 +7,6 @@ from datetime import tzinfo
 from pathlib import Path
 from urllib.parse import quote
 
-from spendwatch.channels.language import Language
-from spendwatch.channels.parts import clean
-from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import Acknowledgement
 from spendwatch.domain.causes import Part
 from spendwatch.domain.discrepancy import Discrepancy
@@ -22,6 +19,9 @@ from spendwatch.domain.report import Report, ReportLine
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.spike import Spike
 from spendwatch.exact_json import cause_json, json_fields, json_value, period_json, position_json
+from spendwatch.letters.language import Language
+from spendwatch.letters.parts import clean
+from spendwatch.letters.wording import Wording
 
 SCHEMA_VERSION = 1
 """Grows when a field of the body changes its meaning; new fields do not count."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from spendwatch.channels.figures import cause_chart
-from spendwatch.channels.parts import Entries, Entry, Points, Row, Section, Table, clean
-from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.money import EXACT, Money, percent, share_of
 from spendwatch.domain.report import Cadence, Report, ReportAccount, ReportLine
+from spendwatch.letters.figures import cause_chart
+from spendwatch.letters.parts import Entries, Entry, Points, Row, Section, Table, clean
+from spendwatch.letters.words import NAME_LENGTH, Words
 
 
 def report_sections(words: Words, report: Report) -> Iterator[Section]:

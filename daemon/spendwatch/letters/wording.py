@@ -8,14 +8,14 @@ from functools import cache
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
-from spendwatch.channels.chinese import CHINESE
-from spendwatch.channels.english import ENGLISH
-from spendwatch.channels.language import Language
-from spendwatch.channels.letter import compose, how_to_stop
-from spendwatch.channels.parts import Letter
-from spendwatch.channels.phrases import Phrases
-from spendwatch.channels.words import Words
 from spendwatch.domain.notification import Notification
+from spendwatch.letters.chinese import CHINESE
+from spendwatch.letters.english import ENGLISH
+from spendwatch.letters.language import Language
+from spendwatch.letters.letter import compose, how_to_stop
+from spendwatch.letters.parts import Letter
+from spendwatch.letters.phrases import Phrases
+from spendwatch.letters.words import Words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -92,7 +92,7 @@ def _environment() -> Environment:
 
     # These templates are ours. A sandbox, as operators' have it, would take a third of the time of each mail.
     environment = Environment(
-        loader=PackageLoader("spendwatch.channels"),
+        loader=PackageLoader("spendwatch.letters"),
         autoescape=select_autoescape(("html.j2",)),
         undefined=StrictUndefined,
         trim_blocks=True,

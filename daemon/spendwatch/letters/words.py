@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, timedelta, tzinfo
 
-from spendwatch.channels.parts import clean
-from spendwatch.channels.phrases import Phrases, RuleTexts
 from spendwatch.domain.alert import AlertState, Rule
 from spendwatch.domain.causes import Part
 from spendwatch.domain.commodity import Category
@@ -21,6 +19,8 @@ from spendwatch.domain.report import Cadence
 from spendwatch.domain.scope import PLAYGROUND, BudgetScope, Dimension
 from spendwatch.domain.spike import SpendOn
 from spendwatch.domain.thresholds import BELOW_ZERO
+from spendwatch.letters.parts import clean
+from spendwatch.letters.phrases import Phrases, RuleTexts
 
 NAME_LENGTH = 60
 _LONGEST = 2000

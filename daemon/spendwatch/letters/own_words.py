@@ -7,16 +7,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import tzinfo
 from pathlib import Path
+from typing import Protocol
 
-from spendwatch.channels.json_body import JsonBody
-from spendwatch.channels.language import Language
-from spendwatch.channels.letter import SUBJECT_LENGTH
-from spendwatch.channels.parts import Letter, Points, clean
-from spendwatch.channels.route_settings import Routed
-from spendwatch.channels.template_process import TemplateError, TemplateProcess
-from spendwatch.channels.wording import Wording, phrases_in
+from pydantic import BaseModel
+
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.notification import Notification
+from spendwatch.letters.json_body import JsonBody
+from spendwatch.letters.language import Language
+from spendwatch.letters.letter import SUBJECT_LENGTH
+from spendwatch.letters.parts import Letter, Points, clean
+from spendwatch.letters.template_process import TemplateError, TemplateProcess
+from spendwatch.letters.wording import Wording, phrases_in
 
 _failures: dict[Path, ConfigMistake] = {}
 """What is wrong with the templates that failed since they were opened, by file."""
@@ -24,19 +26,27 @@ _process = TemplateProcess()
 atexit.register(_process.close)
 
 
-def wording_of(config: Routed, zone: tzinfo) -> Wording:
+class Spoken(Protocol):
+    """The settings of a channel that speaks in words of its own, in the `language` that it has, if it has one."""
+
+    @property
+    def templates(self) -> BaseModel:
+        """The files, by what each replaces."""
+
+
+def wording_of(config: Spoken, zone: tzinfo) -> Wording:
     """Return the words of a channel: its own where it has templates."""
     language, files = getattr(config, "language", Language.EN), _files(config)
     return OwnWords(language, zone, files) if files else Wording(language, zone)
 
 
-def template_mistakes(configs: Iterable[Routed]) -> list[ConfigMistake]:
+def template_mistakes(configs: Iterable[Spoken]) -> list[ConfigMistake]:
     """Return what is wrong with the templates of these channels, as far as they failed."""
     files = dict.fromkeys(file for config in configs for file in _files(config).values())
     return [_failures[file] for file in files if file in _failures]
 
 
-def _files(config: Routed) -> Mapping[str, Path]:
+def _files(config: Spoken) -> Mapping[str, Path]:
     return {what: Path(file) for what, file in config.templates.model_dump().items() if file}
 
 

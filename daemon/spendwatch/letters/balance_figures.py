@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from spendwatch.channels.parts import Row, clean
-from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.balance import Position
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.forecast import Crossing, Runway
+from spendwatch.letters.parts import Row, clean
+from spendwatch.letters.words import NAME_LENGTH, Words
 
 _JUST_NOW = timedelta(minutes=1)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
-from spendwatch.channels.parts import Chart, Entries, Gauge, Letter, Points, Row, Section, Table
+from spendwatch.letters.parts import Chart, Entries, Gauge, Letter, Points, Row, Section, Table
 
 _CELLS = 20
 _SHADES = {"spent": "▇", "expected": "▒", "free": "░"}

@@ -6,9 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
 
-from spendwatch.channels.balance_figures import equation, lasting
-from spendwatch.channels.parts import Bar, Chart, Gauge, Points, Row, Section, Table, clean
-from spendwatch.channels.words import NAME_LENGTH, Words
 from spendwatch.domain.alert import OF_PORTIONS, Rule
 from spendwatch.domain.causes import Cause, Causes
 from spendwatch.domain.commodity import Category
@@ -19,6 +16,9 @@ from spendwatch.domain.month_close import ClosedMonth, FinalFigure
 from spendwatch.domain.period import days_text
 from spendwatch.domain.policy import FORECAST
 from spendwatch.domain.scope import Counts, Dimension
+from spendwatch.letters.balance_figures import equation, lasting
+from spendwatch.letters.parts import Bar, Chart, Gauge, Points, Row, Section, Table, clean
+from spendwatch.letters.words import NAME_LENGTH, Words
 
 _MOST_LABELS = 10
 _MOST_DAYS = 7

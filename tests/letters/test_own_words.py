@@ -16,14 +16,14 @@ from notices import SAMPLES, UNTIL, ZONE, notice
 from spendwatch.channels.config import ConsoleConfig, EmailConfig, WebhookConfig
 from spendwatch.channels.console import ConsoleChannel
 from spendwatch.channels.email import EmailChannel
-from spendwatch.channels.json_body import JsonBody
-from spendwatch.channels.language import Language
-from spendwatch.channels.own_words import OwnWords, template_mistakes, wording_of
-from spendwatch.channels.template_process import LONGEST, TemplateError, TemplateProcess
-from spendwatch.channels.wording import Wording
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.notification import Facts
 from spendwatch.domain.scope import NamedScope, Subject
+from spendwatch.letters.json_body import JsonBody
+from spendwatch.letters.language import Language
+from spendwatch.letters.own_words import OwnWords, template_mistakes, wording_of
+from spendwatch.letters.template_process import LONGEST, TemplateError, TemplateProcess
+from spendwatch.letters.wording import Wording
 
 SAID = SAMPLES["threshold-overspent"]
 HEADLINE = "Research has reached 100% of its September 2026 budget"
