@@ -107,6 +107,17 @@ def test_the_subject_begins_on_the_first_line_of_its_header(language: str, name:
     assert max(len(line) for line in (first, *others)) <= 160
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("sample", ["threshold", "report-monthly"])
+def test_no_line_of_the_body_is_longer_than_mime_allows(language: str, sample: str) -> None:
+    raw = _channel(language=language).render(SAMPLES[sample], LI)
+    head, _, body = raw.partition(b"\r\n\r\n")
+    assert max(len(line) for line in body.split(b"\r\n")) <= 76
+    assert b"\n" not in raw.replace(b"\r\n", b"")
+    assert head.isascii()
+    assert [part.defects for part in _read(raw).walk() if part.defects] == []
+
+
 async def test_text_comes_first_and_the_page_says_the_same() -> None:
     message = _read(_channel().render(SAMPLES["threshold"], LI))
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
