@@ -112,7 +112,7 @@ def surroundings_of(settings: Settings, channels: Mapping[ChannelName, Channel])
         targets={name: tuple(channel.targets) for name, channel in channels.items()},
         stale_after=settings.stale_after,
         rejected_in=settings.rejected_in,
-        routes={name: config.route(settings.zone) for name, config in settings.channels.items()},
+        routes=settings.routes,
     )
 
 
@@ -447,7 +447,9 @@ class App:
 
         After a reload the channel is another one: what is on its way comes to its end, and nothing more is taken up.
         """
-        channel = self.channels[name]
+        channel, config = self.channels[name], self.settings.channels.get(name)
+        if config is None:  # amid a reload that takes it away
+            return 0
         attempts = await deliver(
             name,
             channel,
@@ -456,6 +458,7 @@ class App:
             clock=self.clock,
             settled=self._settled,
             stopping=lambda: self.stopping.is_set() or self.channels.get(name) is not channel,
+            route=config.route(self.settings.zone),
         )
         if isinstance(channel, ProgramChannel):
             await self._mirror(name, channel)

@@ -185,7 +185,7 @@ def drawn(rounds: Rounds, width: int, *, encoding: str = "utf-8", colours: bool 
     """Return the screen; the daemon evaluated half a minute ago."""
     outbox = Outbox(rounds.database)
     health = DaemonHealth(rounds.now - timedelta(seconds=20), is_daemon=True)
-    running = Running(is_running=True, health=health, counts=outbox.counts(), next_due=outbox.next_due())
+    running = Running(is_running=True, health=health, counts=outbox.counts(), next_due=min(outbox.due().values(), default=None))
     system: Literal["truecolor"] | None = "truecolor" if colours else None
     file = TextIOWrapper(BytesIO(), encoding=encoding, write_through=True)
     screen = Console(

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection
 
 from spendwatch.domain.errors import LedgerUnavailableError
-from spendwatch.domain.notification import Delivery, DeliveryState
+from spendwatch.domain.notification import Delivery, DeliveryState, Loudness
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.store.alert_book import AlertBook
@@ -67,9 +67,9 @@ def test_only_what_is_due_on_the_channel_is_claimed_oldest_first(database: Datab
     outbox.retry(third.id, at=NOON + HOUR, why="later")
     outbox.write_down()
     assert outbox.claim(FINANCE, NOON, 2) == ()
-    assert outbox.next_due() == NOON
+    assert outbox.due()[OPS, Loudness.WARNING] == NOON
     assert labels(outbox.claim(OPS, NOON, 2)) == ["elsewhere"]
-    assert outbox.next_due() == NOON + HOUR
+    assert outbox.due()[FINANCE, Loudness.WARNING] == NOON + HOUR
 
 
 def test_a_channel_that_carries_none_for_now_claims_none_of_what_is_in_line(database: Database, outbox: Outbox) -> None:
@@ -91,7 +91,7 @@ def test_a_delivered_copy_is_settled_for_ever(database: Database, outbox: Outbox
     outbox.write_down()
     assert outbox.take_up() == 0
     assert the_one(outbox).state is DeliveryState.DELIVERED
-    assert outbox.next_due() is None
+    assert outbox.due() == {}
 
 
 def test_a_postponed_copy_is_due_again_then_and_sends_the_same_bytes(database: Database, outbox: Outbox) -> None:

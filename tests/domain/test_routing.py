@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from spendwatch.domain.alert import Alert, AlertState, Rule
-from spendwatch.domain.notification import Held, HoldReason, Notification, Reason
+from spendwatch.domain.notification import Held, HoldReason, Loudness, Notification, Reason
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.routing import (
@@ -23,6 +23,7 @@ from spendwatch.domain.routing import (
     Route,
     Routing,
     Silence,
+    digest_of,
     route,
 )
 from store_builders import FINANCE, NOON, alert, matter, notification
@@ -106,7 +107,7 @@ def test_quiet_hours_end_by_the_clock_on_the_wall(hours: QuietHours, now: dateti
 def test_quiet_hours_that_follow_on_each_other_are_one() -> None:
     weekend = QuietHours(time(0), None, SHANGHAI, frozenset({5, 6}))
     friday = datetime(2026, 9, 18, 23, tzinfo=SHANGHAI)
-    assert Route(quiet=(NIGHT, weekend)).quiet_until(said(), friday) == datetime(2026, 9, 21, 8, tzinfo=SHANGHAI)
+    assert Route(quiet=(NIGHT, weekend)).quiet_until(Loudness.WARNING, friday) == datetime(2026, 9, 21, 8, tzinfo=SHANGHAI)
 
 
 def test_at_night_nothing_is_sent_and_everything_waits() -> None:
@@ -153,9 +154,27 @@ def test_a_program_that_wants_each_message_gets_each_late_one() -> None:
     assert len(sent(routed(now=EIGHT_AM, most=None, quiet=[NIGHT], waiting=waiting))) == 3
 
 
-def test_who_was_held_through_a_night_does_not_wait_for_the_next() -> None:
+def test_who_was_held_through_a_night_waits_for_the_end_of_the_next_but_no_longer_than_a_week() -> None:
     night = waited(said(), HoldReason.QUIET_HOURS, EIGHT_AM)
-    assert sent(routed(now=ELEVEN_PM + timedelta(days=1), quiet=[NIGHT], waiting=[night]))
+    assert sent(routed(now=ELEVEN_PM + timedelta(days=1), quiet=[NIGHT], waiting=[night])) == []
+    assert sent(routed(now=ELEVEN_PM + timedelta(days=7), quiet=[NIGHT], waiting=[night]))
+
+
+@pytest.mark.parametrize(
+    ("one", "loudness"),
+    [
+        (said(severity=Severity.NOTICE), Loudness.NOTICE),
+        (said(severity=Severity.CRITICAL, reason=Reason.RESOLVED), Loudness.OVER),
+        (said(severity=Severity.CRITICAL, reason=Reason.REPEATED), Loudness.CRITICAL),
+        (said(rule=Rule.OVERDUE), Loudness.OVERDUE),
+        (said(reason=Reason.ACTION), Loudness.UNHELD),
+        (said(rule=Rule.REPORT, severity=Severity.NOTICE), Loudness.UNHELD),
+        (digest_of(FINANCE, [Message(said(1)), Message(said(2, rule=Rule.OVERDUE))], NOON), Loudness.OVERDUE),
+        (digest_of(FINANCE, [Message(said(1, reason=Reason.RESOLVED))], NOON), Loudness.OVER),
+    ],
+)
+def test_quiet_hours_go_by_severity_by_debt_and_by_what_is_over(one: Notification, loudness: Loudness) -> None:
+    assert one.loudness is loudness
 
 
 def test_quiet_hours_that_the_configuration_no_longer_has_hold_nothing() -> None:

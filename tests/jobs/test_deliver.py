@@ -3,18 +3,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
 
-from spendwatch.domain.alert import AlertKey, Rule
+from spendwatch.domain.alert import AlertKey, AlertState, Rule
 from spendwatch.domain.errors import LedgerUnavailableError, PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.health import ChannelHealth
 from spendwatch.domain.notification import Delivery, DeliveryState, Held, HoldReason, Notification, NotificationId, Reason
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.review import Verdict
-from spendwatch.domain.routing import Message, digest_of
+from spendwatch.domain.routing import OPEN, Message, QuietHours, Route, digest_of
 from spendwatch.domain.scope import NamedScope, Subject
 from spendwatch.jobs.conditions import FAILURES_TOLD
 from spendwatch.jobs.deliver import Settled, deliver
@@ -234,6 +234,7 @@ class Stage:
         self.answer: Callable[[Delivery], Exception | None] = lambda _: None
         self.words = ""
         """What the settings add to each message."""
+        self.route = OPEN
 
     def render(self, notification: Notification, target: str) -> bytes:
         return f"{self.words}{notification.id}{target}".encode()
@@ -256,7 +257,8 @@ class Stage:
     ) -> None:
         """Commit a word about the alert of that label; `in_digest`: what it goes out with."""
         self.now += timedelta(milliseconds=1)
-        about = alert(matter(label, scope=scope or f"workspace:{label}"))
+        state = AlertState.RESOLVED if reason is Reason.RESOLVED else AlertState.FIRING
+        about = alert(matter(label, scope=scope or f"workspace:{label}"), state=state)
         said = replace(notification(about, reason=reason), created_at=self.now, severity=severity)
         said = replace(said, id=NotificationId(f"{label}-{reason}-{self.now:%S%f}"), facts=replace(said.facts, **facts))
         told, held = tuple[Notification, ...]((said,)), tuple[Held, ...]()
@@ -278,6 +280,7 @@ class Stage:
             clock=lambda: self.now,
             settled=lambda _: None,
             stopping=lambda: False,
+            route=self.route,
         )
         return list(self.sent)
 
@@ -542,7 +545,7 @@ async def test_where_a_person_decides_what_may_have_arrived_is_not_sent_again_by
     stage.outbox.free([FINANCE], now=stage.now)
     assert await stage.deliver(99 * HOUR) == []
     (held,) = stage.outbox.listing([DeliveryState.DEFERRED])
-    assert (held.is_held, stage.outbox.held(), stage.outbox.next_due()) == (True, 1, None)
+    assert (held.is_held, stage.outbox.held(), stage.outbox.due()) == (True, 1, {})
     (why,) = stage.outbox.dead_since(stage.now).values()
     assert why.startswith("no answer in time; it may have arrived: `spendwatch deliveries retry`")
     stage.outbox.requeue(held.id, now=stage.now)
@@ -562,6 +565,29 @@ async def test_what_a_crash_interrupted_is_held_where_a_person_decides(stage: St
     stage.outbox.holding = [FINANCE]
     assert await stage.deliver() == ["never sent"]
     assert [_name(one.notification) for one in stage.outbox.listing() if one.is_held] == ["sent"]
+
+
+async def test_quiet_hours_hold_what_was_due_before_them_at_the_moment_of_sending(stage: Stage) -> None:
+    night = QuietHours(time(22), time(8), UTC, passing=frozenset({Severity.CRITICAL}))
+    stage.route = Route(quiet=(night,))
+    stage.now = datetime(2026, 9, 16, 21, 40, tzinfo=UTC)
+    stage.say("a")
+    stage.say("b", scope="workspace:a")
+    stage.say("grave", severity=Severity.CRITICAL)
+    stage.say("grave over", Reason.RESOLVED, severity=Severity.CRITICAL)
+    stage.answer = lambda _: DOWN
+    assert await stage.deliver() == ["grave"]
+    stage.answer = lambda _: None
+    assert await stage.deliver(HOUR) == ["grave"], "the channel is back at night"
+    assert await stage.deliver(9 * HOUR) == []
+    assert await stage.deliver(HOUR) == ["grave over resolved", "a", "b"]
+
+
+async def test_a_message_that_only_the_night_could_send_goes_out_after_a_week(stage: Stage) -> None:
+    stage.route = Route(quiet=(QuietHours(time(0), None, UTC),))
+    stage.say("a")
+    assert await stage.deliver(timedelta(days=6, hours=23)) == []
+    assert await stage.deliver(HOUR) == ["a"]
 
 
 async def test_two_failing_channels_do_not_keep_each_other_failing(stage: Stage) -> None:

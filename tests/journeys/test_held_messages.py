@@ -107,6 +107,38 @@ def test_what_is_due_at_night_comes_in_the_morning_once_and_says_so(timed: Timed
     assert [str(one["Subject"])[:10] for one in mails(timed)][1:] == ["[Critical]"]
 
 
+def test_what_a_pause_keeps_until_the_night_waits_for_the_morning_and_says_when_it_is_tried(timed: TimedHome) -> None:
+    main = timed.folder / "spendwatch.yaml"
+    quiet = 'secret_file: hook-secret, quiet_hours: {from: "22:00", to: "08:00"}'
+    main.write_text(main.read_text().replace("secret_file: hook-secret", quiet))
+    timed.watch(budget="100.00")
+    timed.at("2026-09-16T21:50:00")
+    timed.hook_answers(503)
+    spend(timed, "85.00")
+    timed.call("once", expect=75)
+    (hook,) = [one for one in timed.json("status")["channels"] if one["name"] == "hook"]
+    assert (hook["state"], hook["reason"]) == ("paused", "HTTP 503")
+    assert hook["failing_since"] < hook["paused_until"] < "2026-09-16T21:51"
+    timed.at("2026-09-16T22:30:00")
+    timed.call("once")
+    assert len(timed.requests()) == 1
+    (waiting,) = timed.json("deliveries", "list", "--state", "deferred")["deliveries"]
+    assert waiting["next_attempt_at"] == "2026-09-17T08:00:00+08:00"
+    assert "2026-09-17 08:00" in timed.call("deliveries").stdout
+    status = timed.call("status").stdout
+    assert "1 message waiting" in status
+    assert "stuck" not in status
+    retried = timed.call("deliveries", "retry", waiting["id"]).stdout
+    assert "is sent after quiet hours, at 2026-09-17 08:00" in " ".join(retried.split())
+    timed.call("once")
+    assert len(timed.requests()) == 1
+    timed.at("2026-09-17T08:00:01")
+    timed.call("once")
+    first, second = timed.requests()
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert {one["state"] for one in timed.json("status")["channels"]} == {"ok"}
+
+
 def test_a_silence_holds_what_it_names_and_ends(timed: TimedHome) -> None:
     timed.watch(budget="100.00")
     timed.watch("llm-demo5f6a7b8c9d", budget="100.00", name="Training")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
@@ -11,7 +11,7 @@ from uuid import uuid4
 from spendwatch.channels.email import EmailChannel
 from spendwatch.channels.http_channel import HttpChannel
 from spendwatch.channels.webhook import WebhookChannel
-from spendwatch.domain.notification import Delivery, NotificationId
+from spendwatch.domain.notification import Delivery, Loudness, NotificationId
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.store.alert import put_alerts
@@ -26,9 +26,15 @@ def settle_first() -> None:
     claim = Outbox.claim
 
     def claim_as_delivered(
-        self: Outbox, channel: ChannelName, now: datetime, limit: int, *, is_probe: bool = False
+        self: Outbox,
+        channel: ChannelName,
+        now: datetime,
+        limit: int,
+        *,
+        is_probe: bool = False,
+        quiet: Collection[Loudness] = (),
     ) -> Sequence[Delivery]:
-        claimed = claim(self, channel, now, limit, is_probe=is_probe)
+        claimed = claim(self, channel, now, limit, is_probe=is_probe, quiet=quiet)
         for delivery in claimed:
             self.delivered(delivery.id, at=now)
         self.write_down()

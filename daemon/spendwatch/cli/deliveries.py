@@ -28,7 +28,7 @@ from spendwatch.settings import Settings
 from spendwatch.settings.suggestions import did_you_mean, suggestion
 from spendwatch.state import Store, opened_store, system_clock
 from spendwatch.views import changes
-from spendwatch.views.listings import delivery_json
+from spendwatch.views.listings import ListedDeliveries
 from spendwatch.views.moments import channel_notes
 
 
@@ -49,26 +49,27 @@ def list_deliveries(place: Place, state: str | None = None, limit: int = 50, *, 
     """List deliveries, the newest first."""
     settings = place.settings()
     with opened_store(settings, read_only=True) as store:
-        states = (DeliveryState(state),) if state else None
-        found, channels = store.outbox.listing(states=states, limit=limit), store.health.channels()
+        found = ListedDeliveries.of(store, settings, system_clock(), (DeliveryState(state),) if state else None, limit)
 
     def row(one: Delivery) -> tuple[str, ...]:
-        moment = when(one.settled_at or one.due_at, settings.zone)
+        moment = when(one.settled_at or found.next_attempt(one) or one.due_at, settings.zone)
         names = one.id[:8], one.channel, clean(one.target or "-"), one.state.value, str(one.attempts)
         return (*names, moment, clean(one.notification.type), clean(one.last_error))
 
-    headings = ("ID", "CHANNEL", "TARGET", "STATE", "ATTEMPTS", "SETTLED OR DUE", "WHAT", "LAST ERROR")
+    headings = ("ID", "CHANNEL", "TARGET", "STATE", "ATTEMPTS", "SETTLED OR NEXT", "WHAT", "LAST ERROR")
     none = "No delivery on record."
 
     def json(one: Delivery) -> dict[str, object]:
-        return delivery_json(one, settings.zone)
+        return found.json(one, settings.zone)
 
     less = ("ATTEMPTS", "WHAT")
     if not as_json:
         screen = console(err=True)
-        for note in channel_notes(channels, system_clock(), settings.zone):
+        for note in channel_notes(found.channels, found.now, settings.zone):
             screen.print(flow(screen, [marked("warning", screen, clean(note))]))
-    return print_list("deliveries", found, json if as_json else None, headings, row, none=none, wraps="LAST ERROR", less=less)
+    return print_list(
+        "deliveries", found.deliveries, json if as_json else None, headings, row, none=none, wraps="LAST ERROR", less=less
+    )
 
 
 _delivery = click.argument("delivery", required=False)
@@ -90,7 +91,8 @@ def retry(place: Place, delivery: str | None, channel: str | None, *, everything
             now = changes.retry(store, settings, found.id, system_clock())
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="DELIVERY") from None
-    return _retried(now)
+        quiet = settings.routes[now.channel].quiet_until(now.notification.loudness, system_clock())
+    return _retried(now, when(quiet, settings.zone) if quiet else "")
 
 
 def _named(
@@ -119,10 +121,11 @@ def _retry_all(settings: Settings, store: Store, channels: AbstractSet[ChannelNa
     return Exit.DONE
 
 
-def _retried(delivery: Delivery) -> Exit:
+def _retried(delivery: Delivery, quiet: str) -> Exit:
     match delivery.state:
         case DeliveryState.PENDING:
-            click.echo(f"{delivery.id} is due now: the daemon or `spendwatch once` sends it.")
+            later = f"{delivery.id} is sent after quiet hours, at {quiet}."
+            click.echo(later if quiet else f"{delivery.id} is due now: the daemon or `spendwatch once` sends it.")
             return Exit.DONE
         case DeliveryState.ATTEMPTING:
             click.echo(f"{delivery.id} is being sent now; if that fails, the daemon retries.", err=True)

@@ -34,7 +34,6 @@ from spendwatch.domain.errors import ConfigError, LedgerUnavailableError, Spendw
 from spendwatch.domain.period import BillingPeriod, duration_text
 from spendwatch.exact_json import json_fields
 from spendwatch.jobs.overview import look
-from spendwatch.jobs.running import Running
 from spendwatch.letters.english import ENGLISH
 from spendwatch.pacing import RateLimiter
 from spendwatch.request import HttpAnswer, Request
@@ -47,6 +46,7 @@ from spendwatch.sources.opening import ApiContext, open_api
 from spendwatch.sources.trouble import EndpointError
 from spendwatch.state import opened_store, system_clock
 from spendwatch.store.files import require_local_disk
+from spendwatch.views.status import running_of
 
 _TOTAL = 10.0
 """Seconds for all checks together."""
@@ -264,15 +264,15 @@ def _records(settings: Settings) -> Iterator[Finding]:
     with suppress(LedgerUnavailableError), opened_store(settings, read_only=True) as store:
         now, zone, books = system_clock(), settings.zone, (store.ledger, store.book, store.health)
         overview = look(*books, settings.policies, settings.stale_after, zone=zone, now=now, types=settings.source_types)
-        running = Running(store.database.is_taken(), store.health.daemon(), store.outbox.counts(), store.outbox.next_due())
+        running = running_of(settings, store, now)
         trouble, (word, line) = running.trouble(now, zone), running.line(now)
         fix = "systemctl status spendwatch; journalctl -u spendwatch"
         yield _judged("daemon", trouble or (line if word != "ok" else ""), fix, ok=line, verdict="fail" if trouble else "warn")
         for word, line in running.messages(now):
             verdict = {"critical": "fail", "warning": "warn"}.get(word, "ok")
             yield Finding(verdict, "messages", line, "spendwatch deliveries retry --all, once the cause is fixed")
-        for one in store.health.channels():
-            if one.name in settings.channels and (one.disabled or one.failures):
+        for one in running.channels:
+            if one.disabled or one.failures:
                 yield _judged(f"channel {one.name}", f"failed last: {one.trouble}", f"spendwatch notify-test {one.name}")
         for source in overview.sources:
             if source.trouble:

@@ -66,7 +66,7 @@ def status(place: Place, month: BillingPeriod | None, *, as_json: bool, everythi
     settings = place.settings()
     try:
         with opened_store(settings, read_only=True) as store:
-            overview, running = looked(settings, store, system_clock(), month), running_of(store)
+            overview, running = looked(settings, store, system_clock(), month), running_of(settings, store, system_clock())
             if as_json:
                 print_json(status_json(overview, running, settings.zone))
             elif watch:
@@ -94,7 +94,8 @@ def _watch(settings: Settings, store: Store, month: BillingPeriod | None, *, eve
     with Live(console=screen, auto_refresh=False, screen=True) as live:
         while True:
             overview = looked(settings, store, system_clock(), month, insight)
-            live.update(_page(overview, running_of(store), settings, screen, everything=everything), refresh=True)
+            running = running_of(settings, store, overview.as_of)
+            live.update(_page(overview, running, settings, screen, everything=everything), refresh=True)
             wait.wait(_WATCH_EVERY)
 
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from operator import attrgetter
 from typing import NewType
 
@@ -44,6 +44,18 @@ class Reason(StrEnum):
     DIGEST = "digest"
     """Several messages in one."""
     TEST = "test"
+
+
+class Loudness(IntEnum):
+    """What quiet hours go by, the quietest first."""
+
+    OVER = 0
+    NOTICE = 1
+    WARNING = 2
+    CRITICAL = 3
+    OVERDUE = 4
+    UNHELD = 5
+    """Reports, tests and requests to programs: nothing holds them."""
 
 
 class HoldReason(StrEnum):
@@ -189,6 +201,17 @@ class Notification:
     def alerts(self) -> tuple[AlertId, ...]:
         """What it tells of: its own alert, or those of a digest."""
         return tuple(one.alert for one in self.facts.members) or (self.alert,)
+
+    @property
+    def loudness(self) -> Loudness:
+        """What quiet hours go by; of a digest, that of its loudest message."""
+        if self.rule is Rule.REPORT or self.reason in {Reason.ACTION, Reason.TEST}:
+            return Loudness.UNHELD
+        if self.facts.members:
+            return max(one.loudness for one in self.facts.members)
+        if self.state is not AlertState.FIRING:
+            return Loudness.OVER
+        return Loudness.OVERDUE if self.rule is Rule.OVERDUE else Loudness[self.severity.name]
 
     @property
     def type(self) -> str:

@@ -12,7 +12,17 @@ from typing import NamedTuple, TypeAlias
 from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.causes import NO_CAUSES, NO_COURSE
 from spendwatch.domain.commodity import NOTHING_TO_FEAR
-from spendwatch.domain.notification import Facts, Held, HoldReason, Notification, NotificationId, Reason, notification_id
+from spendwatch.domain.health import ChannelHealth
+from spendwatch.domain.notification import (
+    Facts,
+    Held,
+    HoldReason,
+    Loudness,
+    Notification,
+    NotificationId,
+    Reason,
+    notification_id,
+)
 from spendwatch.domain.policy import ChannelName, Policies, Severity
 from spendwatch.domain.report import Schedule
 from spendwatch.domain.review import AlertsKnown, Verdict
@@ -24,6 +34,8 @@ GATHERING, FIRST_GATHERING = timedelta(seconds=10), timedelta(minutes=10)
 """So long, at most, messages wait for further bills of the same look at a source, and of a first import."""
 MOST_MEMBERS = 100
 """Of a digest; it tells how many more there are."""
+LONGEST_QUIET = timedelta(days=7)
+"""Quiet hours hold nothing for longer: where the program runs in them alone, messages go out after all."""
 ENDED_SILENCED = "it began and ended during a silence"
 
 _NOTHING_SENT = NotificationId("")
@@ -57,11 +69,12 @@ class QuietHours:
                 return end
         return None
 
-    def holds(self, one: Notification) -> bool:
+    def holds(self, loudness: Loudness) -> bool:
         """Return whether such a message waits."""
-        if one.state is not AlertState.FIRING:
-            return True
-        return one.severity not in self.passing and (self.hold_overdue or one.rule not in _NEVER_QUIET)
+        passing = {Loudness.UNHELD, *(Loudness[severity.name] for severity in self.passing)}
+        if Severity.CRITICAL in self.passing or not self.hold_overdue:
+            passing.add(Loudness.OVERDUE)
+        return loudness not in passing
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +87,24 @@ class Route:
     reports: tuple[Schedule, ...] = ()
     """When it gets reports. Nothing holds them."""
 
-    def quiet_until(self, one: Notification, now: datetime) -> datetime | None:
-        """Return when the quiet hours end that hold the message; those that follow on each other are one."""
+    def held(self, now: datetime) -> frozenset[Loudness]:
+        """Return which messages quiet hours hold now."""
+        return frozenset(one for one in Loudness if self.quiet_until(one, now))
+
+    def quiet_until(self, loudness: Loudness, now: datetime) -> datetime | None:
+        """Return when the quiet hours end that hold such a message; those that follow on each other are one."""
         found, moment = None, now
         for _ in range(_WEEK + 1):
-            ends = (hours.until(moment) for hours in self.quiet if hours.holds(one))
+            ends = (hours.until(moment) for hours in self.quiet if hours.holds(loudness))
             if (end := max(filter(None, ends), default=None)) is None:
                 break
             found = moment = end
         return found
+
+    def next_attempt(self, due: datetime, loudness: Loudness, channel: ChannelHealth | None, now: datetime) -> datetime:
+        """Return when a message that is due then is really tried: after a pause of its channel, and after quiet hours."""
+        at = max(due, channel.not_before) if channel and channel.not_before and channel.is_paused(now) else due
+        return self.quiet_until(loudness, max(at, now)) or at
 
 
 Tags: TypeAlias = Sequence[tuple[str, str]]
@@ -170,17 +192,17 @@ class Routing:
                 yield silence
 
     def hold(self, channel: ChannelName, one: Message, now: datetime) -> tuple[datetime, HoldReason, str] | None:
-        """Return until when a message waits, and why. Who has waited for the end of quiet hours does not wait for the next."""
-        said, row, found = one.said, one.row, list[tuple[datetime, HoldReason, str]]()
+        """Return until when a message waits, and why."""
+        said, found = one.said, list[tuple[datetime, HoldReason, str]]()
         found += ((silence.ends_at, HoldReason.SILENCE, silence.id) for silence in self.silenced(said, now))
-        if (end := self.routes.get(channel, _OPEN).quiet_until(said, now)) and not (
-            row and row.why is HoldReason.QUIET_HOURS and row.until <= now
-        ):
+        is_recent = said.created_at > now - LONGEST_QUIET
+        if is_recent and (end := self.routes.get(channel, OPEN).quiet_until(said.loudness, now)):
             found.append((end, HoldReason.QUIET_HOURS, ""))
         return max(found, default=None)
 
 
-_OPEN = Route()
+OPEN = Route()
+"""Of a channel that is spared nothing."""
 
 
 def route(verdict: Verdict, routing: Routing, firing: Collection[AlertId], *, now: datetime) -> Verdict:
@@ -244,7 +266,7 @@ def _route_channel(
         rows += [_ended(one, channel, now, dropped=ENDED_SILENCED) for one in ready.pop(alert)]
     # Of several messages about one alert the latest tells how it stands; what did not wait comes in any case.
     news = [max(mine, key=lambda one: one.said.created_at) for mine in ready.values()]
-    limit = routing.routes.get(channel, _OPEN).max_messages
+    limit = routing.routes.get(channel, OPEN).max_messages
     if limit is not None and (until := _together_until(channel, news, routing, now)) > now:
         for one in [one for one in news if one.said.rule not in _NEVER_QUIET]:
             news.remove(one)

@@ -14,6 +14,7 @@ from spendwatch.domain.health import ChannelHealth, ChannelPause
 from spendwatch.domain.notification import DELIVERED_WITHIN, PAUSES, Delivery, DeliveryId, channel_pause, pause_after
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.routing import OPEN, Route
 from spendwatch.domain.scope import AlertScope
 from spendwatch.jobs.conditions import Surroundings, ways_of
 from spendwatch.jobs.ports import Channel, Health, Outbox
@@ -48,8 +49,11 @@ async def deliver(
     clock: Clock,
     settled: Callable[[Settled], None],
     stopping: Callable[[], bool],
+    route: Route = OPEN,
 ) -> int:
     """Hand over what is due on one channel until nothing is, or until the channel fails; return how many attempts were made.
+
+    Quiet hours hold at the moment of sending, whatever a message has waited for so far.
 
     Marked as being attempted before, settled after: a crash in between repeats a copy under the same id, and loses none.
     Whatever goes wrong in between, the claim ends with this call. One message goes first, then twice as many at a time,
@@ -65,7 +69,8 @@ async def deliver(
             for one in await asyncio.to_thread(outbox.drop_superseded, name, clock()):
                 settled(Settled(one, one.last_error, final=True))
         limit = min(1 if known.pauses else at_once, channel.at_once)
-        batch = await asyncio.to_thread(outbox.claim, name, clock(), limit, is_probe=bool(known.pauses))
+        now, is_probe = clock(), bool(known.pauses)
+        batch = await asyncio.to_thread(outbox.claim, name, now, limit, is_probe=is_probe, quiet=route.held(now))
         if not batch:
             break
         round_ = _Round(channel, known, outbox, health, clock, settled)

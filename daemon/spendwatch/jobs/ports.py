@@ -25,7 +25,7 @@ from spendwatch.domain.health import (
     SourceHealth,
 )
 from spendwatch.domain.merging import Held, Reading, Resolution
-from spendwatch.domain.notification import Delivery, DeliveryId, Notification, NotificationId
+from spendwatch.domain.notification import Delivery, DeliveryId, Loudness, Notification, NotificationId
 from spendwatch.domain.novelty import ChargedValue, Learnt
 from spendwatch.domain.outstanding import Charged, OutstandingDay
 from spendwatch.domain.period import BillingPeriod, PeriodClose
@@ -307,10 +307,13 @@ class Balances(Protocol):
 class Outbox(Protocol):
     """Deliveries not yet settled."""
 
-    def claim(self, channel: ChannelName, now: datetime, limit: int, *, is_probe: bool = False) -> Sequence[Delivery]:
+    def claim(
+        self, channel: ChannelName, now: datetime, limit: int, *, is_probe: bool = False, quiet: Collection[Loudness] = ()
+    ) -> Sequence[Delivery]:
         """Mark due deliveries of the channel as being attempted, count the attempt, and return them, gravest and oldest first.
 
         `is_probe`: rather such as have not failed yet, because one message may be what the channel does not bear.
+        `quiet`: what quiet hours hold now.
         """
 
     def drop_superseded(self, channel: ChannelName, now: datetime) -> Sequence[Delivery]:

@@ -32,10 +32,11 @@ class Running:
     health: DaemonHealth | None
     counts: Mapping[tuple[ChannelName, DeliveryState], int]
     next_due: datetime | None
-    """When the first message is due that was not sent yet."""
+    """When the first message is tried that was not sent yet: pauses and quiet hours are over then."""
     held: int = 0
     """Messages that may have arrived and wait for a person."""
     channels: Sequence[ChannelHealth] = ()
+    """Those of the configuration."""
 
     @property
     def pending(self) -> int:
@@ -89,14 +90,22 @@ class Running:
         """`running` or `stopped`."""
         return "running" if self.is_running else "stopped"
 
-    def json(self, zone: tzinfo) -> dict[str, object]:
+    def json(self, now: datetime, zone: tzinfo) -> dict[str, object]:
         """Return it as `status --json` has it."""
         beat = self.health.beat_at.astimezone(zone).isoformat(timespec="seconds") if self.health else None
         trouble, ping = (self.health.trouble, self.health.ping) if self.health else ("", "")
         return {
             "daemon": {"state": self.state, "heartbeat_at": beat, "trouble": trouble, "ping_trouble": ping},
             "deliveries": {"pending": self.pending, "held": self.held, "dead": self.dead},
+            "channels": [_channel_json(one, now, zone) for one in self.channels],
         }
+
+
+def _channel_json(one: ChannelHealth, now: datetime, zone: tzinfo) -> dict[str, object]:
+    moments = one.failing_since, one.not_before if one.is_paused(now) else None
+    since, until = (moment.astimezone(zone).isoformat(timespec="seconds") if moment else None for moment in moments)
+    state = "disabled" if one.disabled else "paused" if until else "failing" if since else "ok"
+    return {"name": one.name, "state": state, "failing_since": since, "paused_until": until, "reason": one.trouble}
 
 
 def _words(age: timedelta) -> str:

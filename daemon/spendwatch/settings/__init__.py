@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from spendwatch.addresses import Network
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, WorkspacePolicy
+from spendwatch.domain.routing import Route
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.lean import on_demand
 from spendwatch.settings.files import Outside, find_config
@@ -81,6 +82,11 @@ class Settings:
     def stale_after(self) -> Mapping[SourceName, timedelta]:
         """How long each source may give no new bill."""
         return {name: config.stale_after for name, config in self.sources.items()}
+
+    @property
+    def routes(self) -> Mapping[ChannelName, Route]:
+        """What each channel is spared."""
+        return {name: config.route(self.zone) for name, config in self.channels.items()}
 
     @property
     def rejected_in(self) -> Mapping[SourceName, str]:

@@ -36,6 +36,7 @@ delivery = Table(
     Column("created_at", Moment, nullable=False),
     Column("thread", StoredText, nullable=False),
     Column("severity", SmallInteger, nullable=False),
+    Column("loudness", SmallInteger, nullable=False),
     CheckConstraint("state IN ('pending', 'attempting', 'deferred', 'delivered', 'dead', 'cancelled')", name="state"),
     Index(None, "state", "channel", "due_at"),
 )
@@ -47,25 +48,19 @@ def put_deliveries(
 ) -> int:
     """Write down a delivery for every channel and target of each notification. Returns how many were not on record."""
     copies = {
-        delivery_id(one.id, channel, target): (one.id, channel, target, repr(one.facts.scope), one.severity.rank)
+        delivery_id(one.id, channel, target): (one, channel, target)
         for one in notifications
         for channel in one.channels
         for target in targets.get(channel, ())  # a channel that the settings no longer know has no targets
     }
     ids = sorted(copies)
-    same = {
-        "state": DeliveryState.PENDING,
-        "attempts": 0,
-        "refusals": 0,
-        "due_at": now,
-        "maybe_repeated": False,
-        "is_held": False,
-    }
-    columns: dict[str, Sequence[Any]] = {
-        name: [value] * len(ids) for name, value in (same | {"last_error": "", "created_at": now}).items()
-    }
-    names = ("notification", "channel", "target", "thread", "severity")
-    columns |= {"id": ids} | {name: [copies[which][at] for which in ids] for at, name in enumerate(names)}
+    said, channels, recipients = zip(*(copies[which] for which in ids), strict=True) if ids else ((), (), ())
+    same = {"state": DeliveryState.PENDING, "attempts": 0, "refusals": 0, "maybe_repeated": False, "is_held": False}
+    same |= {"due_at": now, "last_error": "", "created_at": now}
+    columns: dict[str, Sequence[Any]] = {name: [value] * len(ids) for name, value in same.items()}
+    columns |= {"id": ids, "notification": [one.id for one in said], "channel": channels, "target": recipients}
+    columns |= {"thread": [repr(one.facts.scope) for one in said], "severity": [one.severity.rank for one in said]}
+    columns["loudness"] = [one.loudness.value for one in said]
     return put_columns(connection, delivery, columns, keep_the_old)
 
 

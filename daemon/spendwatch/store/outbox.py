@@ -16,8 +16,18 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, case, false, func, or_, select, update
 
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.notification import WAITING, Delivery, DeliveryId, DeliveryState, Notification, Reason, speaks_for
+from spendwatch.domain.notification import (
+    WAITING,
+    Delivery,
+    DeliveryId,
+    DeliveryState,
+    Loudness,
+    Notification,
+    Reason,
+    speaks_for,
+)
 from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.routing import LONGEST_QUIET
 from spendwatch.store.alert import alert
 from spendwatch.store.columns import Row, batches
 from spendwatch.store.database import Book, Database, reads
@@ -80,13 +90,17 @@ class Outbox(Book):
         self.holding: Collection[ChannelName] = ()
         """Channels on which a person decides about what may have arrived."""
 
-    def claim(self, channel: ChannelName, now: datetime, limit: int, *, is_probe: bool = False) -> Sequence[Delivery]:
+    def claim(
+        self, channel: ChannelName, now: datetime, limit: int, *, is_probe: bool = False, quiet: Collection[Loudness] = ()
+    ) -> Sequence[Delivery]:
         """Mark due deliveries of the channel as being attempted, count the attempt, and return them, gravest and oldest first.
 
         `is_probe`: rather such as have not failed yet, because one message may be what the channel does not bear.
+        `quiet`: what quiet hours hold now.
         """
         self.take_up()
-        due = (_waits, ~delivery.c.is_held, delivery.c.channel == channel, _is_due(now))
+        is_loud = or_(delivery.c.loudness.not_in(quiet), delivery.c.created_at <= now - LONGEST_QUIET)
+        due = (_waits, ~delivery.c.is_held, delivery.c.channel == channel, _is_due(now), is_loud)
         if not limit or not (first := self._next(channel, due, limit, is_probe=is_probe)):
             return ()
         free = select(delivery.c.id).where(delivery.c.id.in_(first), *due).with_for_update(skip_locked=True)
@@ -230,12 +244,12 @@ class Outbox(Book):
             found = connection.execute(query).all()
         return {(channel, state): number for channel, state, number in found}
 
-    def next_due(self) -> datetime | None:
-        """Return when the next waiting delivery is due."""
-        query = select(delivery.c.due_at).where(_waits, ~delivery.c.is_held).order_by(delivery.c.due_at).limit(1)
+    def due(self) -> Mapping[tuple[ChannelName, Loudness], datetime]:
+        """Return when the first waiting delivery of each kind is due."""
+        kind = delivery.c.channel, delivery.c.loudness
+        query = select(*kind, func.min(delivery.c.due_at)).where(_waits, ~delivery.c.is_held).group_by(*kind)
         with self._database.reading() as connection:
-            due: datetime | None = connection.scalar(query)
-        return due
+            return {(name, Loudness(loudness)): due for name, loudness, due in connection.execute(query)}
 
     def dead_since(self, since: datetime) -> Mapping[tuple[ChannelName, str], str]:
         """Return over which channels to which targets deliveries were given up since then or are held, each with the reason.

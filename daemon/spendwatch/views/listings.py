@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from spendwatch.domain.alert import Acknowledgement, Alert, AlertId
-from spendwatch.domain.notification import Delivery
+from spendwatch.domain.health import ChannelHealth
+from spendwatch.domain.notification import WAITING, Delivery, DeliveryState
+from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import AlertsKnown
+from spendwatch.domain.routing import OPEN, Route
 from spendwatch.domain.statement import Statement
-from spendwatch.exact_json import json_fields
+from spendwatch.exact_json import json_fields, json_value
 from spendwatch.jobs.overview_json import alert_json
+from spendwatch.settings import Settings
 from spendwatch.state import Store
 from spendwatch.store.statement import EnteredStatement
 
@@ -63,8 +67,35 @@ def statement_json(statement: Statement | EnteredStatement, zone: tzinfo) -> dic
     }
 
 
-def delivery_json(delivery: Delivery, zone: tzinfo) -> dict[str, object]:
-    """Return a delivery."""
+@dataclass(frozen=True, slots=True)
+class ListedDeliveries:
+    """Deliveries, the latest first, and what keeps back those that wait."""
+
+    deliveries: Sequence[Delivery]
+    channels: Sequence[ChannelHealth]
+    routes: Mapping[ChannelName, Route]
+    now: datetime
+
+    @classmethod
+    def of(
+        cls, store: Store, settings: Settings, now: datetime, states: Collection[DeliveryState] | None, limit: int
+    ) -> ListedDeliveries:
+        """Return those in these states."""
+        return cls(store.outbox.listing(states=states, limit=limit), store.health.channels(), settings.routes, now)
+
+    def next_attempt(self, one: Delivery) -> datetime | None:
+        """Return when a delivery is really tried; None where it is settled, or waits for a person."""
+        if one.state not in WAITING or one.is_held:
+            return None
+        health = next((channel for channel in self.channels if channel.name == one.channel), None)
+        return self.routes.get(one.channel, OPEN).next_attempt(one.due_at, one.notification.loudness, health, self.now)
+
+    def json(self, one: Delivery, zone: tzinfo) -> dict[str, object]:
+        """Return one of them."""
+        return {**_delivery_json(one, zone), "next_attempt_at": json_value(self.next_attempt(one), zone)}
+
+
+def _delivery_json(delivery: Delivery, zone: tzinfo) -> dict[str, object]:
     return {
         **json_fields(delivery, "id", notification="notification.id", alert="notification.alert", type="notification.type"),
         **json_fields(delivery, "channel", "target", "state", "attempts", "due_at", "settled_at", zone=zone),

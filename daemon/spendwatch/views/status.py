@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
+from spendwatch.domain.health import ChannelHealth
 from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.routing import OPEN
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.overview import Overview, look
 from spendwatch.jobs.overview_json import overview_json
@@ -32,14 +34,19 @@ def looked(
     )
 
 
-def running_of(store: Store) -> Running:
-    """Return whether the daemon runs, and what waits to be sent."""
-    outbox, health = store.outbox, store.health
-    return Running(
-        *(store.database.is_taken(), health.daemon(), outbox.counts(), outbox.next_due(), outbox.held(), health.channels())
+def running_of(settings: Settings, store: Store, now: datetime) -> Running:
+    """Return whether the daemon runs, what waits to be sent, and how each channel is."""
+    outbox, health, routes = store.outbox, store.health, settings.routes
+    known = {one.name: one for one in health.channels()}
+    tried = (
+        routes.get(name, OPEN).next_attempt(due, loudness, known.get(name), now)
+        for (name, loudness), due in outbox.due().items()
     )
+    channels = [known.get(name, ChannelHealth(name)) for name in routes]
+    first = min(tried, default=None)
+    return Running(store.database.is_taken(), health.daemon(), outbox.counts(), first, outbox.held(), channels)
 
 
 def status_json(overview: Overview, running: Running, zone: tzinfo) -> dict[str, object]:
     """Return both as JSON values."""
-    return {**overview_json(overview, zone), **running.json(zone)}
+    return {**overview_json(overview, zone), **running.json(overview.as_of, zone)}

@@ -20,7 +20,7 @@ from spendwatch.domain.period import DaySpan
 from spendwatch.exact_json import json_value
 from spendwatch.jobs import spend_report
 from spendwatch.jobs.spend_report import MONTHS, SpendQuery, report_csv, report_json
-from spendwatch.views.listings import ListedAlerts, delivery_json, entered_json
+from spendwatch.views.listings import ListedAlerts, ListedDeliveries, entered_json
 from spendwatch.views.status import status_json
 from spendwatch.web import parameters
 from spendwatch.web.parameters import Parameter, Query, query_of
@@ -77,8 +77,8 @@ def _statements(reader: Reader, query: Query) -> _Answer:
 
 def _deliveries(reader: Reader, query: Query) -> _Answer:
     states = (query["state"],) if query["state"] else None
-    found = reader.store.outbox.listing(states=states, limit=_end(query))[query["offset"] :]
-    return _listed("deliveries", [delivery_json(one, reader.settings.zone) for one in found])
+    found = ListedDeliveries.of(reader.store, reader.settings, reader.now(), states, _end(query))
+    return _listed("deliveries", [found.json(one, reader.settings.zone) for one in found.deliveries[query["offset"] :]])
 
 
 def _end(query: Query) -> int:

@@ -25,7 +25,7 @@ from spendwatch.jobs.spend_report import told_by_several
 from spendwatch.letters.language import Language
 from spendwatch.views import changes
 from spendwatch.views.explanation import explained, figures, heading, held_text, troubles, without_deliveries
-from spendwatch.views.listings import ListedAlerts
+from spendwatch.views.listings import ListedAlerts, ListedDeliveries
 from spendwatch.views.policy import policy_json, watched_by
 from spendwatch.web import parameters
 from spendwatch.web.formats import Formats
@@ -193,9 +193,10 @@ class Pages:
 
     def _deliveries(self, _: Request, query: Query, __: Formats) -> _Values:
         states = (query["state"],) if query["state"] else None
-        found = self.reader.store.outbox.listing(states=states, limit=_end(query))[query["offset"] :]
-        failing = [one for one in self.reader.store.health.channels() if one.disabled or one.failing_since]
-        return {"states": list(DeliveryState), "failing": failing, "now": self.reader.now(), **_paged(found, query)}
+        found = ListedDeliveries.of(self.reader.store, self.reader.settings, self.reader.now(), states, _end(query))
+        failing = [one for one in found.channels if one.disabled or one.failing_since]
+        values = {"states": list(DeliveryState), "failing": failing, "now": found.now, "next_attempt": found.next_attempt}
+        return {**values, **_paged(found.deliveries[query["offset"] :], query)}
 
     def _settings(self, _: Request, __: Query, ___: Formats) -> _Values:
         settings = self.reader.settings

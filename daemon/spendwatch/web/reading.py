@@ -153,4 +153,4 @@ class Reader:
         """Return the overview of a month, by default the current one, and whether the daemon runs."""
         with self._looking:
             overview = looked(self.settings, self.store, self.now(), month, self._insight)
-        return overview, running_of(self.store)
+        return overview, running_of(self.settings, self.store, overview.as_of)
