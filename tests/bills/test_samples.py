@@ -22,8 +22,8 @@ from spendwatch.domain.policy import Names, Watch
 from spendwatch.domain.scope import BudgetScope, Dimension
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, ReadingHints, SpendRow, WorkspaceId
-from spendwatch.letters.english import ENGLISH as ENGLISH_PHRASES
 from spendwatch.letters.language import Language
+from spendwatch.letters.texts import text_in
 from spendwatch.letters.wording import Wording
 
 FOLDER = Path(__file__).parent.parent / "data" / "bills"
@@ -199,7 +199,7 @@ def _named(sums: Sequence[SpendSum], scope: BudgetScope) -> tuple[Decimal, Decim
         workspace = "" if scope.workspace else values[Dimension.WORKSPACE]
         tells = [value for value in (values[Dimension.API_KEY], workspace, values[Dimension.COMMODITY]) if value]
         if tells:
-            category = ENGLISH_PHRASES.categories[category_of(values[Dimension.COMMODITY], values[Dimension.ITEM])]
+            category = text_in(Language.EN, "categories", category_of(values[Dimension.COMMODITY], values[Dimension.ITEM]))
             known += one.amount
             named += one.amount if any(value in mail for value in (*tells, category)) else 0
     return known, named

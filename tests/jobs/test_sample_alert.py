@@ -26,7 +26,6 @@ from spendwatch.domain.policy import (
 from spendwatch.domain.scope import Dimension, Match
 from spendwatch.domain.statement import AccountId, WorkspaceId
 from spendwatch.jobs.sample_alert import FIRST, as_test, samples
-from spendwatch.letters.english import ENGLISH
 from spendwatch.letters.language import Language
 from spendwatch.letters.letter import compose
 from spendwatch.letters.wording import Wording
@@ -155,7 +154,7 @@ def test_every_sample_is_marked_as_a_test_in_every_layout(name: str, language: L
 @pytest.mark.parametrize("name", EVERY)
 def test_a_sample_looks_like_the_message_itself(name: str) -> None:
     """Beside the mark, who asked and what comes here, it is what would be sent."""
-    sent, test = (compose(one, ENGLISH, ZONE) for one in (EVERY[name], _sample(name)))
+    sent, test = (compose(one, Language.EN, ZONE) for one in (EVERY[name], _sample(name)))
     for part in ("amount", "gauge", "captions", "account", "links"):
         assert getattr(test, part) == getattr(sent, part)
     assert [one for one in test.sections if one.kind != "entries"] == [one for one in sent.sections if one.kind != "entries"]

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from enum import Enum
 from html.parser import HTMLParser
 from pathlib import Path
-from string import Formatter
-from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -18,17 +15,15 @@ from hypothesis import strategies as st
 from notices import SAMPLES, UNTIL, ZONE, cny, golden, notice, some_causes
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.causes import Course
-from spendwatch.domain.commodity import Category, Cover, Exposure
+from spendwatch.domain.commodity import Cover, Exposure
 from spendwatch.domain.notification import Facts, Notification, Reason
 from spendwatch.domain.period import parse_duration
 from spendwatch.domain.policy import Severity
-from spendwatch.domain.scope import BudgetScope, Counts, NamedScope, Subject
+from spendwatch.domain.scope import BudgetScope, NamedScope, Subject
 from spendwatch.domain.statement import AccountId
-from spendwatch.letters.chinese import CHINESE
-from spendwatch.letters.english import ENGLISH
 from spendwatch.letters.language import Language
 from spendwatch.letters.parts import clean
-from spendwatch.letters.phrases import Phrases, RuleTexts
+from spendwatch.letters.texts import text_in
 from spendwatch.letters.wording import Wording, width
 
 GOLDEN = Path(__file__).parent.parent / "data" / "wording"
@@ -178,7 +173,7 @@ def test_an_overdue_account_is_told_what_stops_and_what_goes_on(cover: Cover, sa
     text = " ".join(ENGLISH_WORDS.text(notification).split())
     assert said in text
     assert "Everything else is suspended until the debt is settled" in text
-    others = [ENGLISH.covers[other] for other in Cover if other not in {cover, Cover.NONE}]
+    others = [text_in(Language.EN, "covers", other) for other in Cover if other not in {cover, Cover.NONE}]
     assert not any(other in text for other in others)
 
 
@@ -203,63 +198,6 @@ def test_without_bills_the_message_says_so() -> None:
 
 def test_a_silence_is_told_in_the_readers_language() -> None:
     assert "inbox 已有 1 天 2 小时没有新账单" in CHINESE_WORDS.subject(SAMPLES["stale"])
-
-
-def _placeholders(form: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(form) if name}
-
-
-def _forms(phrases: Phrases) -> dict[str, str]:
-    found = {field.name: value for field in fields(Phrases) if isinstance(value := getattr(phrases, field.name), str)}
-    for rule, texts in phrases.rule_texts.items():
-        found |= {f"{rule}.{field.name}": getattr(texts, field.name) for field in fields(texts)}
-    return found
-
-
-def test_both_languages_fill_in_the_same_words() -> None:
-    english, chinese = _forms(ENGLISH), _forms(CHINESE)
-    assert {name: _placeholders(form) for name, form in english.items()} == {
-        name: _placeholders(form) for name, form in chinese.items()
-    }
-    for phrases in (ENGLISH, CHINESE):
-        assert set(phrases.rule_texts) == set(Rule)
-        assert set(phrases.severities) == set(Severity)
-        assert set(phrases.covers) == set(Cover)
-        assert set(phrases.categories) == set(Category)
-        assert set(phrases.spent) == set(phrases.budget_of) == set(phrases.amount_of) == set(Counts)
-        assert len(phrases.months) == 12
-
-
-NOT_EVERY = {"short_periods", "discrepancy_leads", "parts", "charged", "ordered"}
-"""What is said of some members alone; both languages say it of the same ones."""
-SAME = {"Token Plan", "Coding Plan", "API Key {name}", "¥", "、"}
-"""What Chinese readers call so, too."""
-
-
-def _strings(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _strings(one)
-    elif isinstance(value, tuple):
-        for one in value:
-            yield from _strings(one)
-    else:
-        for field in fields(cast("RuleTexts", value)):
-            yield from _strings(getattr(value, field.name))
-
-
-@pytest.mark.parametrize("name", [field.name for field in fields(Phrases)])
-def test_no_text_is_missing_in_a_language(name: str) -> None:
-    """Every member of an enumeration has its text in both languages, and no Chinese text was forgotten in English."""
-    english, chinese = getattr(ENGLISH, name), getattr(CHINESE, name)
-    if isinstance(english, Mapping) and name != "units_of":
-        assert set(english) == set(chinese)
-        kinds = {type(key) for key in english if isinstance(key, Enum)}
-        assert name in NOT_EVERY or all(set(kind) == set(english) for kind in kinds)
-    forgotten = [one for one in _strings(chinese) if re.search(r"[A-Za-z]{2}", re.sub(r"\{\w+\}", "", one)) and one.isascii()]
-    assert set(forgotten) - SAME == set()
 
 
 def _with_text_everywhere(text: str, rule: Rule, reason: Reason) -> Notification:

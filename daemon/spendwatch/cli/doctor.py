@@ -34,7 +34,8 @@ from spendwatch.domain.errors import ConfigError, LedgerUnavailableError, Spendw
 from spendwatch.domain.period import BillingPeriod, duration_text
 from spendwatch.exact_json import json_fields
 from spendwatch.jobs.overview import look
-from spendwatch.letters.english import ENGLISH
+from spendwatch.letters.language import Language
+from spendwatch.letters.texts import text_in
 from spendwatch.pacing import RateLimiter
 from spendwatch.request import HttpAnswer, Request
 from spendwatch.settings import Settings, examine
@@ -172,7 +173,7 @@ def _result(name: str, task: asyncio.Future[Iterable[Finding]]) -> Iterable[Find
     if error is None:
         return task.result()
     if isinstance(error, SpendwatchError | OSError):
-        advice = ENGLISH.advice_endpoint[error.trouble] if isinstance(error, EndpointError) else _TROUBLE
+        advice = text_in(Language.EN, "advice_endpoint", error.trouble) if isinstance(error, EndpointError) else _TROUBLE
         return [_judged(name, str(error), advice)]
     raise error
 
@@ -311,7 +312,7 @@ async def _api(check: str, config: AlibabaConfig, settings: Settings, client: _D
             async for _ in pages:
                 break
     except EndpointError as error:
-        why, fix = str(error), ENGLISH.advice_endpoint[error.trouble]
+        why, fix = str(error), text_in(Language.EN, "advice_endpoint", error.trouble)
     found.append(_judged(check, why, fix, ok="the billing API accepts the key and lets it read bills"))
     if abs(client.ahead) > _CLOCKS_DIFFER:
         side = "behind" if client.ahead > timedelta() else "ahead of"

@@ -15,7 +15,7 @@ from spendwatch.domain.money import Money, plain, shown
 from spendwatch.domain.period import parse_period
 from spendwatch.exact_json import cause_json, json_fields, json_value
 from spendwatch.jobs.overview_json import alert_json, held_json
-from spendwatch.letters.figures import cause_named, share_text
+from spendwatch.letters.charts import cause_named, share_text
 from spendwatch.letters.json_body import facts_json
 from spendwatch.letters.words import Words
 from spendwatch.settings import Settings
@@ -168,7 +168,7 @@ def _json(found: Explained, settings: Settings) -> dict[str, object]:
         "alert": alert_json(
             alert, zone, found.times_notified, is_undelivered=found.is_undelivered, acknowledged=found.acknowledged
         ),
-        "rule": words.put(words.texts.rule),
+        "rule": words.of_rule("rule"),
         "amount_when_fired": alert.amount or None,
         "decision": found.decision
         and found.told

@@ -13,12 +13,13 @@ from pydantic import BaseModel
 
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.notification import Notification
+from spendwatch.letters.head import SUBJECT_LENGTH
 from spendwatch.letters.json_body import JsonBody
 from spendwatch.letters.language import Language
-from spendwatch.letters.letter import SUBJECT_LENGTH
 from spendwatch.letters.parts import Letter, Points, clean
+from spendwatch.letters.reader import Reader
 from spendwatch.letters.template_process import TemplateError, TemplateProcess
-from spendwatch.letters.wording import Wording, phrases_in
+from spendwatch.letters.wording import Wording
 
 _failures: dict[Path, ConfigMistake] = {}
 """What is wrong with the templates that failed since they were opened, by file."""
@@ -107,7 +108,7 @@ class OwnWords(Wording):
         failed = [file.name for what, file in self._files.items() if what != "subject" and file in _failures]
         if not failed:
             return letter
-        note = phrases_in(self._language).template_failed.format(files=", ".join(failed))
+        note = Reader(self._language, self._zone).text("template_failed", files=", ".join(failed))
         return replace(letter, closing=(*letter.closing, note))
 
     def _own(self, what: str, notification: Notification) -> str:

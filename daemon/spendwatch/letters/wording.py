@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
 from spendwatch.domain.notification import Notification
-from spendwatch.letters.chinese import CHINESE
-from spendwatch.letters.english import ENGLISH
+from spendwatch.letters.advice import how_to_stop
 from spendwatch.letters.language import Language
-from spendwatch.letters.letter import compose, how_to_stop
+from spendwatch.letters.letter import compose
 from spendwatch.letters.parts import Letter
-from spendwatch.letters.phrases import Phrases
 from spendwatch.letters.words import Words
 
 if TYPE_CHECKING:
@@ -63,26 +61,17 @@ class Wording:
 
     def steps(self, notification: Notification) -> list[str]:
         """Return the provider's steps to stop what was charged."""
-        return list(how_to_stop(Words(notification, phrases_in(self._language), self._zone)))
+        return list(how_to_stop(Words(notification, self._language, self._zone)))
 
     def _built_in(self, notification: Notification) -> Letter:
         if (last := self._composed) is None or last[0] is not notification:
-            self._composed = last = notification, compose(notification, phrases_in(self._language), self._zone)
+            self._composed = last = notification, compose(notification, self._language, self._zone)
         return last[1]
 
     def _fill(self, template: str, notification: Notification) -> str:
         letter = self._built_in(notification)
         filled = _environment().get_template(template).render(letter=letter, language=self._language.value)
         return filled.strip("\n") + "\n"
-
-
-def phrases_in(language: Language) -> Phrases:
-    """Return the phrases of a language."""
-    match language:
-        case Language.EN:
-            return ENGLISH
-        case Language.ZH:
-            return CHINESE
 
 
 @cache

@@ -1,56 +1,54 @@
-"""The names and figures of one notification, formatted for the phrases of a language."""
+"""One notification for a reader: its names and figures, for the placeholders of texts."""
 
 from __future__ import annotations
 
-import re
-from datetime import date, datetime, timedelta, tzinfo
+from collections.abc import Callable, Mapping
+from datetime import tzinfo
 
 from spendwatch.domain.alert import AlertState, Rule
-from spendwatch.domain.causes import Part
-from spendwatch.domain.commodity import Category
 from spendwatch.domain.errors import InvalidAmountError
-from spendwatch.domain.money import Money, parse_amount, percent, shown
+from spendwatch.domain.money import Money, parse_amount, percent
 from spendwatch.domain.notification import Facts, HoldReason, Notification, Reason
-from spendwatch.domain.novelty import FirstCost
+from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod, Period, PeriodKind, duration_text, parse_duration, parse_period
-from spendwatch.domain.plans import PlanOrder
 from spendwatch.domain.policy import FORECAST
 from spendwatch.domain.report import Cadence
-from spendwatch.domain.scope import PLAYGROUND, BudgetScope, Dimension
-from spendwatch.domain.spike import SpendOn
+from spendwatch.domain.scope import BudgetScope
 from spendwatch.domain.thresholds import BELOW_ZERO
+from spendwatch.letters.language import Language
 from spendwatch.letters.parts import clean
-from spendwatch.letters.phrases import Phrases, RuleTexts
+from spendwatch.letters.reader import NAME_LENGTH, Reader
 
-NAME_LENGTH = 60
 _LONGEST = 2000
 _MOST_PLANS = 2
-_DURATION = re.compile(r"[0-9]{1,6}[dhms]", re.ASCII)
 
 
-class Words:
-    """One notification, seen by the reader of one language in one time zone."""
+class Words(Reader):
+    """One notification, seen by its reader."""
 
-    def __init__(self, notification: Notification, phrases: Phrases, zone: tzinfo) -> None:
-        """Write out whatever a phrase may ask for; what is missing reads as unknown."""
+    def __init__(self, notification: Notification, language: Language, zone: tzinfo) -> None:
+        """Know of what, and for whom."""
+        super().__init__(language, zone)
         self.notification = notification
-        self.phrases = phrases
-        self.zone = zone
-        self._filled = self._fill_in()
+        self.facts = notification.facts
 
-    @property
-    def facts(self) -> Facts:
-        """The notification's figures."""
-        return self.notification.facts
+    def of(self, one: Notification) -> Words:
+        """Return another notification for the same reader."""
+        return Words(one, self.language, self.zone)
 
-    @property
-    def texts(self) -> RuleTexts:
-        """The texts of the notification's rule."""
-        if self.notification.rule is Rule.CORRECTED and self.facts.threshold == BELOW_ZERO:
-            return self.phrases.below_zero
-        if self.notification.rule is Rule.STALE and self.facts.scope.account:
-            return self.phrases.silent_account
-        return self.phrases.rule_texts[self.notification.rule]
+    def known(self, name: str) -> object:
+        """Return what a placeholder stands for; what is missing reads as unknown."""
+        found = KNOWN[name](self)
+        return self.text("unknown") if found is None else found
+
+    def of_rule(self, what: str, /, **own: object) -> str:
+        """Return what is said of its rule."""
+        rule: str = self.notification.rule
+        if rule is Rule.CORRECTED and self.facts.threshold == BELOW_ZERO:
+            rule = "below_zero"
+        elif rule is Rule.STALE and self.facts.scope.account:
+            rule = "silent_account"
+        return self.text("rules", f"{rule}.{what}", **own)
 
     @property
     def is_test(self) -> bool:
@@ -67,202 +65,10 @@ class Words:
         """Whether it is true now."""
         return self.notification.state is AlertState.FIRING and self.reason is not Reason.RESOLVED
 
-    def put(self, form: str, **more: str) -> str:
-        """Return the phrase with its braces filled in."""
-        return form.format_map(self._filled | more)
-
-    def moment(self, moment: datetime) -> str:
-        """Return the moment as clocks in the reader's zone show it."""
-        return moment.astimezone(self.zone).strftime("%Y-%m-%d %H:%M")
-
-    def label(self, label: str) -> str:
-        """Return a threshold's or floor's label: shares as they stand, amounts with their currency, durations in words."""
-        facts = self.facts
-        label = label.removeprefix(f"{FORECAST} ")
-        if self.is_duration(label):
-            return self.duration(parse_duration(label))
-        known = facts.spend or facts.floor
-        currency = known.currency if known else facts.balance.currency if facts.balance else None
-        if currency is None:
-            return clean(label, NAME_LENGTH)
-        try:
-            return self.money(Money(parse_amount(label), currency))
-        except InvalidAmountError:
-            return clean(label, NAME_LENGTH)
-
-    def money(self, money: Money | None, plus: str = "") -> str:
-        """Return the amount as readers of the language write it; `plus` stands before what is above zero."""
-        if money is None:
-            return self.phrases.unknown
-        return money.written(self.phrases.units_of.get(money.currency, f"{money.currency} "), plus)
-
-    def span(self, low: Money, high: Money) -> str:
-        """Return from how much to how much."""
-        return self.phrases.between.format(low=shown(low.amount), high=shown(high.amount))
-
-    def is_duration(self, label: str) -> bool:
-        """Return whether the label is that of a runway."""
-        return _DURATION.fullmatch(label) is not None
-
-    def days(self, count: int) -> str:
-        """Return a number of whole days."""
-        return self._in_units(f"{count} d")
-
-    def duration(self, duration: timedelta) -> str:
-        """Return how long something is, or was."""
-        return self._in_units(duration_text(duration))
-
-    def _fill_in(self) -> dict[str, str]:
-        facts, phrases = self.facts, self.phrases
-        filled = {
-            "name": self._portion() or _name_of(facts) or phrases.unknown,
-            "threshold": self.label(facts.threshold),
-            "expected": self.money(facts.forecast.likely if facts.forecast else None),
-            "used_up": self._used_up(),
-            "after": self.duration(facts.escalated_after) if facts.escalated_after else phrases.unknown,
-            **self._period(),
-            "at": self.money(facts.reached_at),
-            "spend": self.money(facts.spend),
-            "budget": self._bare(facts.budget),
-            "currency": facts.spend.currency if facts.spend else phrases.unknown,
-            "path": clean(facts.folder, 200),
-            "used": percent(facts.used) if facts.used is not None else phrases.unknown,
-            "floor": self.money(facts.floor),
-            "available": self.money(facts.balance.available if facts.balance else None),
-            "short": self.money(self._shortage()),
-            **self._settled(),
-            "firsts": self._firsts(),
-            **self._spike(),
-            "final": self._final(),
-            "plans": phrases.comma.join(self.plan(one) for one in facts.plans[:_MOST_PLANS]) or phrases.unknown,
-            "renewed": self._renewed(),
-            "foreign": phrases.comma.join(self.money(money) for money in facts.foreign) or phrases.unknown,
-            "silence": self._silence(),
-            "of": phrases.budget_of[facts.counts],
-            "on": phrases.amount_of[facts.counts],
-            "files": phrases.one_file if len(facts.files) <= 1 else phrases.many_files.format(count=len(facts.files)),
-            "since": self.moment(self.notification.since),
-            "created": self.moment(self.notification.created_at),
-            "severity": phrases.severities[self.notification.severity],
-            "alert": clean(self.notification.alert, NAME_LENGTH),
-            **self._digest(),
-        }
-        filled |= {
-            "within": phrases.within[self.kind].format_map(filled),
-            "its_budget": phrases.budgets[self.kind].format_map(filled),
-        }
-        is_share = facts.threshold.endswith("%")
-        filled["limit"] = (phrases.share_limit if is_share else phrases.amount_limit).format_map(filled)
-        has_share = facts.budget is not None and facts.used is not None
-        filled["standing"] = (phrases.is_at if has_share else phrases.has_spent).format_map(filled)
-        rule = phrases.gone if facts.gone else self.texts.rule
-        return filled | {"rule": rule.format_map(filled)}
-
-    def part(self, part: Part) -> str:
-        """Return what kind of thing a part of the spend is, its name and its id."""
-        if part.dimension is Dimension.CHANNEL and part.value == PLAYGROUND:
-            return self.phrases.playground
-        return self.phrases.parts[part.dimension].format(name=clean(part.label, NAME_LENGTH))
-
-    def first(self, one: FirstCost) -> tuple[str, ...]:
-        """Return what costs something for the first time: the name of its category before the code, if it has one."""
-        part = self.part(one.part)
-        return (self.phrases.categories[one.category], part) if one.category else (f"{part[0].upper()}{part[1:]}",)
-
-    def plan(self, one: PlanOrder) -> str:
-        """Return what an order is called, and until when it is for."""
-        is_named = one.category is not Category.OTHER
-        what = self.phrases.categories[one.category] if is_named else clean(one.commodity.label, NAME_LENGTH)
-        return f"{what} {self.phrases.until.format(ends=clean(one.ends, NAME_LENGTH))}" if one.ends else what
-
-    def _renewed(self) -> str:
-        days = [one.renewed for one in self.facts.plans if one.renewed]
-        return self.phrases.renewed.format(day=max(days).isoformat()) if days else self.phrases.plan_over
-
-    def _firsts(self) -> str:
-        """Return the most telling first cost, and how many more there are. Web search is item and commodity in one."""
-        firsts = self.facts.firsts
-        if not firsts:
-            return self.phrases.unknown
-        what, *code = self.first(firsts[0])
-        more = len([one for one in firsts if not one.category or one.category != firsts[0].category]) - (not code)
-        named = f"{what}{''.join(f' ({each})' for each in code)} {self.money(firsts[0].spent)}"
-        return self.phrases.comma.join([named, *([self.phrases.more_files.format(count=more)] if more > 0 else [])])
-
-    def _portion(self) -> str:
-        """Return the name of spend that nobody's budget counts, in the reader's language; empty for a budget."""
-        facts, scope = self.facts, self.facts.scope
-        if not isinstance(scope, BudgetScope) or (portion := scope.portion) is None:
-            return ""
-        of, tag = facts.name.removesuffix(f": {scope.budget}"), scope.budget.removeprefix(portion).strip()
-        return self.phrases.portions[portion].format(name=clean(of, NAME_LENGTH), tag=clean(tag, NAME_LENGTH))
-
-    def month_named(self, label: str) -> str:
-        """Return the name of a month by its label."""
-        return self._named(BillingPeriod.parse(label))
-
-    def _digest(self) -> dict[str, str]:
-        facts, phrases = self.facts, self.phrases
-        due, sent = facts.held_since, facts.held_until
-        count = len(facts.members) + facts.more
-        messages = phrases.one_message if count == 1 else phrases.many_messages.format(count=count)
-        held = phrases.held[facts.held_by or HoldReason.STORM]
-        report = phrases.reports[facts.report.cadence] if facts.report else phrases.unknown
-        is_provisional = facts.report and facts.report.cadence is Cadence.MONTHLY and not facts.report.is_final
-        provisional = phrases.not_final if is_provisional else ""
-        moments = {name: self.moment(moment) if moment else phrases.unknown for name, moment in (("due", due), ("sent", sent))}
-        return {
-            "messages": messages,
-            "held": held,
-            "gravest": phrases.unknown,
-            "report": report,
-            "provisional": provisional,
-            **moments,
-        }
-
-    def _used_up(self) -> str:
-        day = self.facts.runway.zero.likely if self.facts.runway else None
-        return day.isoformat() if day else self.phrases.unknown
-
-    def _bare(self, money: Money | None) -> str:
-        """Return the amount where its currency stands nearby."""
-        return money.written(self.phrases.units_of.get(money.currency, "")) if money else self.phrases.unknown
-
-    def _shortage(self) -> Money | None:
-        balance = self.facts.balance
-        return Money.zero(balance.available.currency) - balance.available if balance else None
-
-    def _settled(self) -> dict[str, str]:
-        settled = self.facts.balance.settled if self.facts.balance else None
-        return {
-            "settled_month": self._named(settled.period) if settled else self.phrases.unknown,
-            "settled_amount": self.money(settled.amount if settled else None),
-            "settled_since": self.moment(settled.at) if settled else self.phrases.unknown,
-        }
-
-    def _final(self) -> str:
-        facts = self.facts
-        of = self.phrases.final_budget.format(used=percent(facts.used), budget=self.money(facts.budget)) if facts.used else ""
-        return self.phrases.then.join(filter(None, (self.money(facts.spend), of)))
-
-    def _spike(self) -> dict[str, str]:
-        spike, phrases = self.facts.spike, self.phrases
-        return {
-            "spike_day": self.day(spike.day) if spike else phrases.unknown,
-            "day_spend": self.money(spike.found.spend if spike else None),
-            "so_far": phrases.day_so_far if spike and not spike.is_complete else "",
-            "usual": self.usual(spike.found) if spike else phrases.unknown,
-            "least": self.money(spike.least if spike else None),
-        }
-
-    def day(self, day: date) -> str:
-        """Return a day in full, with its weekday."""
-        month = self._named(BillingPeriod(day.year, day.month))
-        return self.phrases.day_named.format(weekday=self.phrases.weekdays[day.weekday()], day=day.day, month=month)
-
-    def usual(self, one: SpendOn) -> str:
-        """Return what such a day usually costs."""
-        return self.phrases.between.format(low=self.money(one.low), high=shown(one.high.amount))
+    @property
+    def is_again(self) -> bool:
+        """Whether somebody was notified of it before."""
+        return self.reason in {Reason.REPEATED, Reason.ESCALATED}
 
     @property
     def period(self) -> Period | None:
@@ -277,33 +83,147 @@ class Words:
         """What kind of period it is."""
         return self.period.kind if self.period else PeriodKind.MONTH
 
-    def _period(self) -> dict[str, str]:
+    @property
+    def month_name(self) -> str:
+        """What that period is called."""
         period = self.period or BillingPeriod.containing(self.notification.created_at, self.zone)
-        phrases, kind = self.phrases, period.kind
         if isinstance(period, BillingPeriod):
-            month = self._named(period)
-        else:
-            month = phrases.short_periods[kind].format(day=period.first_day)
-        span, before = phrases.spans[kind]
-        return {"month": month, "span": span, "span_before": before}
+            return self.month(period)
+        return self.text("short_periods", period.kind, day=period.first_day)
 
-    def _named(self, period: BillingPeriod) -> str:
-        return self.phrases.months[period.month - 1].format(year=period.year)
-
-    def _silence(self) -> str:
-        last = self.facts.last_bill_at
-        text = duration_text(self.notification.created_at - last) if last else clean(self.facts.detail, NAME_LENGTH)
-        return self._in_units(text)
-
-    def _in_units(self, text: str) -> str:
-        units = self.phrases.units
-        return "".join(units.get(word, f" {word}") for word in text.split(" ")).strip() or self.phrases.unknown
+    def label(self, label: str) -> str:
+        """Return a threshold's or floor's label: shares as they stand, amounts with their currency, durations in words."""
+        facts = self.facts
+        label = label.removeprefix(f"{FORECAST} ")
+        if self.is_duration(label):
+            return self.duration(parse_duration(label))
+        known = facts.spend or facts.floor or (facts.balance.available if facts.balance else None)
+        try:
+            return self.money(Money(parse_amount(label), known.currency)) if known else clean(label, NAME_LENGTH)
+        except InvalidAmountError:
+            return clean(label, NAME_LENGTH)
 
 
-def _name_of(facts: Facts) -> str:
+def _name(words: Words) -> str | None:
     """Return what it is about; of a budget that each value has, what is cut is not the end, which says whose it is."""
-    name, scope = clean(facts.name or facts.account_name or facts.scope.label, _LONGEST), facts.scope
+    facts, scope = words.facts, words.facts.scope
+    if isinstance(scope, BudgetScope) and scope.portion is not None:
+        of, tag = facts.name.removesuffix(f": {scope.budget}"), scope.budget.removeprefix(scope.portion).strip()
+        return words.text("portions", scope.portion, name=clean(of, NAME_LENGTH), tag=clean(tag, NAME_LENGTH))
+    name = clean(facts.name or facts.account_name or scope.label, _LONGEST)
     if len(name) > NAME_LENGTH and isinstance(scope, BudgetScope) and scope.value:
         kept = NAME_LENGTH * 2 // 3
         return f"{name[: NAME_LENGTH - kept - 1].rstrip()}…{name[-kept:].lstrip()}"
-    return clean(name, NAME_LENGTH)
+    return clean(name, NAME_LENGTH) or None
+
+
+def _short(facts: Facts) -> Money | None:
+    return Money.zero(facts.balance.available.currency) - facts.balance.available if facts.balance else None
+
+
+def _settled(words: Words) -> SettledPeriod | None:
+    return words.facts.balance.settled if words.facts.balance else None
+
+
+def _firsts(words: Words) -> str | None:
+    """Return the most telling first cost, and how many more there are. Web search is item and commodity in one."""
+    firsts = words.facts.firsts
+    if not firsts:
+        return None
+    what, *code = words.first(firsts[0])
+    more = len([one for one in firsts if not one.category or one.category != firsts[0].category]) - (not code)
+    named = f"{what}{''.join(f' ({each})' for each in code)} {words.money(firsts[0].spent)}"
+    return words.joined("comma", named, words.text("more", count=more) if more > 0 else "")
+
+
+def _final(words: Words) -> str:
+    facts = words.facts
+    of = words.text("final_budget", used=percent(facts.used), budget=words.money(facts.budget)) if facts.used else ""
+    return words.joined("then", words.money(facts.spend), of)
+
+
+def _renewed(words: Words) -> str:
+    days = [one.renewed for one in words.facts.plans if one.renewed]
+    return words.text("renewed", day=max(days)) if days else words.text("plan_over")
+
+
+def _silence(words: Words) -> str:
+    last = words.facts.last_bill_at
+    detail = clean(words.facts.detail, NAME_LENGTH)
+    return words.in_units(duration_text(words.notification.created_at - last) if last else detail)
+
+
+def _messages(words: Words) -> str:
+    count = len(words.facts.members) + words.facts.more
+    return words.text("one_message") if count == 1 else words.text("many_messages", count=count)
+
+
+def _provisional(words: Words) -> str:
+    report = words.facts.report
+    is_provisional = report and report.cadence is Cadence.MONTHLY and not report.is_final
+    return words.text("not_final") if is_provisional else ""
+
+
+def _standing(words: Words) -> str:
+    has_share = words.facts.budget is not None and words.facts.used is not None
+    return words.text("is_at" if has_share else "has_spent")
+
+
+KNOWN: Mapping[str, Callable[[Words], object]] = {
+    "name": _name,
+    "rule": lambda words: words.text("gone") if words.facts.gone else words.of_rule("rule"),
+    "alert": lambda words: clean(words.notification.alert, NAME_LENGTH),
+    "severity": lambda words: words.text("severities", words.notification.severity),
+    "since": lambda words: words.moment(words.notification.since),
+    "created": lambda words: words.moment(words.notification.created_at),
+    "after": lambda words: words.duration(words.facts.escalated_after) if words.facts.escalated_after else None,
+    # The budget, and what is spent of it.
+    "month": lambda words: words.month_name,
+    "within": lambda words: words.text("within", words.kind),
+    "its_budget": lambda words: words.text("budgets", words.kind),
+    "of": lambda words: words.text("budget_of", words.facts.counts),
+    "on": lambda words: words.text("amount_of", words.facts.counts),
+    "threshold": lambda words: words.label(words.facts.threshold),
+    "at": lambda words: words.money(words.facts.reached_at),
+    "limit": lambda words: words.text("share_limit" if words.facts.threshold.endswith("%") else "amount_limit"),
+    "spend": lambda words: words.money(words.facts.spend),
+    "budget": lambda words: (budget := words.facts.budget) and budget.written(words.unit(budget, "")),
+    "used": lambda words: None if words.facts.used is None else percent(words.facts.used),
+    "standing": _standing,
+    "expected": lambda words: words.money(words.facts.forecast.likely if words.facts.forecast else None),
+    "currency": lambda words: words.facts.spend and words.facts.spend.currency,
+    "foreign": lambda words: words.joined("comma", *map(words.money, words.facts.foreign)) or None,
+    "span": lambda words: words.text("spans", words.kind),
+    "span_before": lambda words: words.text("spans_before", words.kind),
+    "final": _final,
+    # A day far above its usual band.
+    "spike_day": lambda words: words.facts.spike and words.day(words.facts.spike.day),
+    "day_spend": lambda words: words.facts.spike and words.money(words.facts.spike.found.spend),
+    "so_far": lambda words: words.text("day_so_far") if words.facts.spike and not words.facts.spike.is_complete else "",
+    "usual": lambda words: words.facts.spike and words.usual(words.facts.spike.found),
+    "least": lambda words: words.facts.spike and words.money(words.facts.spike.least),
+    # The balance.
+    "available": lambda words: words.money(words.facts.balance.available if words.facts.balance else None),
+    "floor": lambda words: words.money(words.facts.floor),
+    "short": lambda words: words.money(_short(words.facts)),
+    "used_up": lambda words: words.facts.runway and words.facts.runway.zero.likely,
+    "settled_month": lambda words: (one := _settled(words)) and words.month(one.period),
+    "settled_amount": lambda words: (one := _settled(words)) and words.money(one.amount),
+    "settled_since": lambda words: (one := _settled(words)) and words.moment(one.at),
+    # What is new, ordered, missing or rejected.
+    "firsts": _firsts,
+    "plans": lambda words: words.joined("comma", *map(words.plan, words.facts.plans[:_MOST_PLANS])) or None,
+    "renewed": _renewed,
+    "silence": _silence,
+    "files": lambda words: words.text("many_files" if len(words.facts.files) > 1 else "one_file", count=len(words.facts.files)),
+    "path": lambda words: clean(words.facts.folder, 200),
+    # Messages that were held, digests and reports.
+    "messages": _messages,
+    "held": lambda words: words.text("held", words.facts.held_by or HoldReason.STORM),
+    "due": lambda words: words.facts.held_since and words.moment(words.facts.held_since),
+    "sent": lambda words: words.facts.held_until and words.moment(words.facts.held_until),
+    "gravest": lambda _: None,
+    "report": lambda words: words.facts.report and words.text("reports", words.facts.report.cadence),
+    "provisional": _provisional,
+}
+"""What each placeholder stands for where the caller fills in nothing else; None: unknown."""

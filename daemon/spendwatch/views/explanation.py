@@ -31,7 +31,7 @@ from spendwatch.jobs.novelty_conditions import plan_text, sums_of
 from spendwatch.jobs.overview import look
 from spendwatch.jobs.run_rates import RunRates
 from spendwatch.jobs.standings import dimensions, tagged_by_now
-from spendwatch.letters.english import ENGLISH
+from spendwatch.letters.language import Language
 from spendwatch.letters.words import Words
 from spendwatch.settings import Settings
 from spendwatch.state import Store
@@ -287,14 +287,14 @@ def words_of(alert: Alert, facts: Facts, settings: Settings) -> Words:
         channels=(),
         facts=facts,
     )
-    return Words(said, ENGLISH, settings.zone)
+    return Words(said, Language.EN, settings.zone)
 
 
 def heading(found: Explained, settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield what it is about, by the name of each line."""
     alert, zone = found.alert, settings.zone
     words = words_of(alert, found.told or found.now, settings)
-    yield "Rule", f"{alert.key.rule.type}: {words.put(words.texts.rule)}"
+    yield "Rule", f"{alert.key.rule.type}: {words.of_rule('rule')}"
     yield "About", _scope(found)
     if account := alert.key.scope.account:
         yield "Account", settings.policies.names.label(Dimension.ACCOUNT, account)

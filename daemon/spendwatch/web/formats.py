@@ -10,14 +10,11 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
-from spendwatch.domain.commodity import Category
 from spendwatch.domain.money import EXACT, Money, percent, plain, shown
 from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import BillingPeriod, duration_text
-from spendwatch.letters.chinese import CHINESE
-from spendwatch.letters.english import ENGLISH
 from spendwatch.letters.language import Language
-from spendwatch.letters.phrases import Phrases
+from spendwatch.letters.reader import Reader
 from spendwatch.letters.wording import Wording
 
 _TAG = re.compile(r"^\[[^\]]*\]\s*")
@@ -33,9 +30,9 @@ class Formats:
     texts: Mapping[str, str]
 
     @property
-    def phrases(self) -> Phrases:
-        """The words that messages have in this language."""
-        return CHINESE if self.language is Language.ZH else ENGLISH
+    def reader(self) -> Reader:
+        """Who reads messages, too."""
+        return Reader(self.language, self.zone)
 
     def money(self, money: Money | None, unit: bool = True) -> Markup:  # noqa: FBT001, FBT002 -- for templates
         """Return an amount as people read it; programs find it exactly."""
@@ -46,7 +43,7 @@ class Formats:
 
     def amount(self, money: Money) -> str:
         """Return an amount as messages in this language write it."""
-        return money.written(self.phrases.units_of.get(money.currency, f"{money.currency} "))
+        return self.reader.money(money)
 
     def share(self, share: Decimal | None) -> Markup:
         """Return a share in percent, rounded down."""
@@ -72,16 +69,15 @@ class Formats:
 
     def age(self, age: timedelta) -> str:
         """Return a duration in its two largest units."""
-        words = duration_text(max(age, timedelta())).split()[:2]
-        return "".join(self.phrases.units.get(word, f" {word}") for word in words).strip()
+        return self.reader.in_units(" ".join(duration_text(max(age, timedelta())).split()[:2]))
 
     def month(self, period: BillingPeriod) -> str:
         """Return the name of a month."""
-        return self.phrases.months[period.month - 1].format(year=period.year)
+        return self.reader.month(period)
 
     def category(self, name: str) -> str:
         """Return what a category of charges is called."""
-        return self.phrases.categories[Category(name)]
+        return self.reader.text("categories", name)
 
     def said(self, notification: Notification) -> str:
         """Return what a message says, in one line."""
