@@ -23,7 +23,7 @@ from sqlalchemy import (
 from spendwatch.domain.notification import Delivery, DeliveryState, Notification, delivery_id
 from spendwatch.domain.policy import ChannelName
 from spendwatch.store.bulk import keep_the_old, put_columns
-from spendwatch.store.columns import Moment, StoredText, begins_with, columns_of, metadata
+from spendwatch.store.columns import Moment, Row, StoredText, begins_with, columns_of, metadata
 from spendwatch.store.notification import notification
 
 delivery = Table(
@@ -72,9 +72,9 @@ def select_deliveries(*conditions: ColumnElement[bool]) -> Select[*tuple[object,
     return select(delivery, notification.c.body).join(notification).where(*conditions)
 
 
-def deliveries(connection: Connection, query: Select[*tuple[object, ...]]) -> tuple[Delivery, ...]:
+def deliveries(connection: Connection, query: Select[*tuple[object, ...]], values: Row | None = None) -> tuple[Delivery, ...]:
     """Return what a query of `select_deliveries` finds."""
-    rows = connection.execute(query).mappings().all()
+    rows = connection.execute(query, values).mappings().all()
     return tuple(Delivery(**{name: row[name] for name in _OWN}, notification=row["body"]) for row in rows)
 
 

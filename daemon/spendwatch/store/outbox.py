@@ -51,6 +51,26 @@ _MAYBE_SENT = or_(delivery.c.maybe_repeated, delivery.c.rendered.is_not(None))
 
 _BYTES_THAT_MAY_HAVE_ARRIVED = case((delivery.c.maybe_repeated, delivery.c.rendered))
 
+_IDS = delivery.c.id.in_(bindparam("ids", expanding=True))
+_WAS_AHEAD = or_(delivery.c.attempts == 0, delivery.c.attempt_started_at > bindparam("now"))
+_DUE = (
+    *(_waits, ~delivery.c.is_held, delivery.c.channel == bindparam("channel")),
+    or_(delivery.c.due_at <= bindparam("now"), _WAS_AHEAD),
+    or_(delivery.c.loudness.not_in(bindparam("quiet", expanding=True)), delivery.c.created_at <= bindparam("too_long_ago")),
+)
+"""What is due on a channel: what its time has come for, or what a clock that was ahead has put off; and no quiet hours hold."""
+
+# Statements of every round, made once: to make them anew takes longer than what they do.
+_STILL_DUE = select(delivery.c.id).where(_IDS, *_DUE)
+_FREE = _STILL_DUE.with_for_update(skip_locked=True)
+_BEGUN: Row = {"attempts": delivery.c.attempts + 1, "attempt_started_at": bindparam("now"), "owner": bindparam("mine")}
+_BEGIN = update(delivery).where(_IDS).values(state=_ATTEMPTING, **_BEGUN)
+_CLAIMED = select_deliveries(_IDS)
+_LEASED = select(delivery.c.id, delivery.c.owner).where(_is_attempting)
+_MINE = update(delivery).where(_is_attempting, delivery.c.owner == bindparam("mine"), delivery.c.id == bindparam("which"))
+_DELIVERED = _MINE.values(owner=None, state=DeliveryState.DELIVERED, settled_at=bindparam("at"), last_error="")
+_KEEP = update(delivery).where(delivery.c.id == bindparam("which"), _is_attempting).values(rendered=bindparam("content"))
+
 _BROKEN_OFF = "the attempt was broken off"
 _ASKS = "it may have arrived: `spendwatch deliveries retry` or `deliveries cancel` decides"
 _LATER = {True: "the delivered message", False: "the later message"}
@@ -99,35 +119,32 @@ class Outbox(Book):
         `quiet`: what quiet hours hold now.
         """
         self.take_up()
-        is_loud = or_(delivery.c.loudness.not_in(quiet), delivery.c.created_at <= now - LONGEST_QUIET)
-        due = (_waits, ~delivery.c.is_held, delivery.c.channel == channel, _is_due(now), is_loud)
-        if not limit or not (first := self._next(channel, due, limit, is_probe=is_probe)):
+        at = {"channel": channel, "now": now, "quiet": list(quiet), "too_long_ago": now - LONGEST_QUIET}
+        if not limit or not (first := self._next(at, limit, is_probe=is_probe)):
             return ()
-        free = select(delivery.c.id).where(delivery.c.id.in_(first), *due).with_for_update(skip_locked=True)
-        begun: Row = {"attempts": delivery.c.attempts + 1, "attempt_started_at": now, "owner": self._owner}
         mine: Sequence[DeliveryId] = ()
         try:
             with self._database.writing() as connection:
-                mine = connection.scalars(free).all()
+                mine = connection.scalars(_FREE, {"ids": first, **at}).all()
                 with self._mind:
                     self._leased.update(mine)  # before the commit: who sees the claim must see that it is held
-                connection.execute(update(delivery).where(delivery.c.id.in_(mine)).values(state=_ATTEMPTING, **begun))
-                found = deliveries(connection, select_deliveries(delivery.c.id.in_(mine)))
+                connection.execute(_BEGIN, {"ids": mine, "now": now, "mine": self._owner})
+                found = deliveries(connection, _CLAIMED, {"ids": mine})
                 return tuple(sorted(found, key=lambda one: first.index(one.id)))
         except BaseException:
             self.release(mine)  # the commit may have gone through, and only its answer been lost
             raise
 
-    def _next(
-        self, channel: ChannelName, due: Sequence[ColumnElement[bool]], limit: int, *, is_probe: bool
-    ) -> Sequence[DeliveryId]:
+    def _next(self, at: Row, limit: int, *, is_probe: bool) -> Sequence[DeliveryId]:
         """Return what is to be claimed next. In a storm it is not sorted anew for each few."""
+        channel = at["channel"]
         with self._database.reading() as connection:
             while queue := [] if is_probe else self._queues.pop(channel, []):
                 first, self._queues[channel] = queue[:limit], queue[limit:]
-                if found := set(connection.scalars(select(delivery.c.id).where(delivery.c.id.in_(first), *due))):
+                if found := set(connection.scalars(_STILL_DUE, {"ids": first, **at})):
                     return [which for which in first if which in found]
-            queue = list(connection.scalars(_in_order(due, is_probe=is_probe).limit(limit if is_probe else _SORTED_AT_ONCE)))
+            most = limit if is_probe else _SORTED_AT_ONCE
+            queue = list(connection.scalars(_in_order(is_probe=is_probe).limit(most), at))
         self._queues[channel] = queue[limit:]
         return queue[:limit]
 
@@ -162,8 +179,7 @@ class Outbox(Book):
 
     def _expired(self, connection: Connection, *, for_update: bool = False) -> tuple[list[DeliveryId], list[DeliveryId]]:
         """Return the deliveries whose lease has ended: those never sent, and those with an unknown outcome."""
-        query = select(delivery.c.id, delivery.c.owner).where(_is_attempting)
-        claimed = connection.execute(query.with_for_update(skip_locked=True) if for_update else query).all()
+        claimed = connection.execute(_LEASED.with_for_update(skip_locked=True) if for_update else _LEASED).all()
         with self._mind:  # after the look: what is seen there was held before
             held = {*self._leased, *self._outcomes}
         ended = [(which, owner) for which, owner in claimed if which not in held]
@@ -174,9 +190,8 @@ class Outbox(Book):
         """Store the bytes that this and every later attempt sends."""
         if not rendered:
             return
-        keep = update(delivery).where(delivery.c.id == bindparam("which"), _is_attempting).values(rendered=bindparam("content"))
         with self._database.writing() as connection:
-            connection.execute(keep, [{"which": which, "content": content} for which, content in sorted(rendered.items())])
+            connection.execute(_KEEP, [{"which": which, "content": content} for which, content in sorted(rendered.items())])
 
     def delivered(self, delivery: DeliveryId, *, at: datetime) -> None:
         """Settle, with the next `write_down`: the receiver accepted it."""
@@ -358,10 +373,13 @@ class Outbox(Book):
                 outcomes = dict(self._outcomes)
             if not outcomes:
                 return
-            mine = update(delivery).where(_is_attempting, delivery.c.owner == self._owner)
             with self._database.writing() as connection:
                 for which, outcome in sorted(outcomes.items()):
-                    connection.execute(mine.where(delivery.c.id == which).values(owner=None, **outcome))
+                    mine = {"which": which, "mine": self._owner}
+                    if outcome["state"] is DeliveryState.DELIVERED:
+                        connection.execute(_DELIVERED, {**mine, "at": outcome["settled_at"]})
+                    else:
+                        connection.execute(_MINE.values(owner=None, **outcome), mine)
             with self._mind:
                 for which in outcomes:
                     self._outcomes.pop(which, None)
@@ -392,17 +410,11 @@ def _cancelled(now: datetime) -> tuple[Update, Update]:
     return waiting, update(delivery).where(_is_attempting).values(**end, last_error=_CANCELLED_LATE, maybe_repeated=True)
 
 
-def _is_due(now: datetime) -> ColumnElement[bool]:
-    """Say what is due: what its time has come for, or what a clock that was ahead has put off."""
-    was_ahead = or_(delivery.c.attempts == 0, delivery.c.attempt_started_at > now)
-    return or_(delivery.c.due_at <= now, was_ahead)
-
-
-def _in_order(due: Iterable[ColumnElement[bool]], *, is_probe: bool) -> Select[tuple[DeliveryId]]:
+def _in_order(*, is_probe: bool) -> Select[tuple[DeliveryId]]:
     """Return the query for what is due, the gravest first; what is about one scope keeps its order, up to the gravest of it."""
     of_thread = func.max(delivery.c.severity).over(partition_by=(delivery.c.thread, delivery.c.target)).label("gravest")
     own = (delivery.c.id, delivery.c.attempts, delivery.c.created_at)
-    found = select(*own, of_thread).where(*due).subquery()
+    found = select(*own, of_thread).where(*_DUE).subquery()
     failed_last = (found.c.attempts,) if is_probe else ()
     return select(found.c.id).order_by(*failed_last, found.c.gravest.desc(), found.c.created_at, found.c.id)
 
