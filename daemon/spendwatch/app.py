@@ -32,7 +32,7 @@ from spendwatch.domain.errors import (
     SourceUnavailableError,
     TemporaryDeliveryError,
 )
-from spendwatch.domain.notification import DeliveryState, HoldReason
+from spendwatch.domain.notification import HoldReason
 from spendwatch.domain.period import PeriodClose, closes_at, open_periods
 from spendwatch.domain.policy import AccountPolicy, ChannelName
 from spendwatch.domain.policy_changes import policy_changes
@@ -482,8 +482,7 @@ class App:
 
     def _settled(self, settled: Settled) -> None:
         _log_settled(settled)
-        if settled.delivery.state is not DeliveryState.CANCELLED:  # nothing was to be sent
-            self.on_settled(settled)
+        self.on_settled(settled)
 
     def reload(self) -> None:
         """Apply a changed configuration; invalid parts keep their last good state and are reported."""
@@ -607,9 +606,7 @@ def _log_settled(settled: Settled) -> None:
         "alert": delivery.notification.alert,
         "attempts": delivery.attempts,
     }
-    if delivery.state is DeliveryState.CANCELLED:
-        log.info("delivery_superseded", why=settled.why, **said)
-    elif not settled.why:
+    if not settled.why:
         log.info("delivery_delivered", type=delivery.notification.type, **said)
     elif settled.final:
         log.error("delivery_died", why=settled.why, **said)

@@ -103,7 +103,7 @@ def test_a_test_notification_needs_no_alert(book: AlertBook, database: Database)
 
 def test_nothing_is_left_of_a_commit_that_breaks_off(book: AlertBook) -> None:
     told = notification(alert())
-    broken = replace(notification(alert(matter("90%"))), facts=replace(told.facts, also=(object(),)))  # type: ignore[arg-type]  # a defect on purpose
+    broken = replace(notification(alert(matter("90%"))), facts=replace(told.facts, detail=object()))  # type: ignore[arg-type]  # a defect on purpose
     with pytest.raises(ValueError, match="Unable to serialize"):
         book.commit(Verdict((alert(),), (told, broken)), TARGETS, now=NOON)
     assert book.known() == ()

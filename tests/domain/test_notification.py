@@ -33,7 +33,6 @@ from spendwatch.domain.notification import (
     delivery_id,
     notification_id,
     pause_after,
-    speaks_for,
 )
 from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
@@ -267,25 +266,3 @@ def test_a_moment_keeps_its_zone() -> None:
 def test_a_channel_is_tried_every_half_hour_and_after_a_refused_password_no_sooner() -> None:
     assert [channel_pause(pauses)[0].total_seconds() for pauses in range(12)] == [5, 300, *[1800] * 10]
     assert [channel_pause(pauses, is_login=True)[0] for pauses in range(12)] == [timedelta(minutes=30)] * 12
-
-
-def test_a_later_word_speaks_for_an_earlier_one_that_is_over_or_was_a_reminder() -> None:
-    fired = _plain()
-    reminder = replace(fired, reason=Reason.REPEATED, created_at=NOW + timedelta(days=1))
-    last = replace(reminder, created_at=NOW + timedelta(days=2))
-    over = replace(fired, reason=Reason.RESOLVED, state=AlertState.RESOLVED, created_at=NOW + timedelta(days=3))
-    assert speaks_for(over, fired, is_told=False)
-    assert speaks_for(last, reminder, is_told=False)
-    assert not speaks_for(reminder, last, is_told=True), "the later one is not told by the earlier"
-    assert speaks_for(reminder, fired, is_told=True)
-    assert not speaks_for(reminder, fired, is_told=False), "the first word was never told"
-    of_two = replace(fired, facts=Facts(also=("50%",)))
-    assert not speaks_for(over, of_two, is_told=True), "of 50% nothing else was told"
-    assert speaks_for(replace(over, facts=Facts(also=("50%",))), of_two, is_told=False)
-
-
-def test_the_end_is_told_and_nothing_after_it_whatever_a_clock_that_was_ahead_wrote() -> None:
-    fired = replace(_plain(), created_at=NOW + timedelta(days=400))
-    over = replace(fired, reason=Reason.RESOLVED, state=AlertState.RESOLVED, created_at=NOW)
-    assert not speaks_for(fired, over, is_told=True)
-    assert speaks_for(over, fired, is_told=False)

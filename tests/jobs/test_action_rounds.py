@@ -12,7 +12,7 @@ from rounds_builder import FINANCE, TARGETS, ZONE, Rounds, cny
 from spendwatch.domain.alert import Acknowledgement
 from spendwatch.domain.causes import Part, Spender
 from spendwatch.domain.layouts import API_LAYOUT
-from spendwatch.domain.notification import HoldReason, Notification, Reason, speaks_for
+from spendwatch.domain.notification import HoldReason, Notification, Reason
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import ChannelName, Escalation, FinerBudget, Names, Severity, Threshold, watches
 from spendwatch.domain.review import AlertsKnown, Verdict
@@ -183,11 +183,3 @@ def test_who_takes_care_of_a_matter_is_left_alone_until_it_gets_as_grave_again(d
     assert milder.sent == ()
     rounds.bill(date(2026, 9, 2), "20")
     assert asked(rounds.round(after=DAY)) == [("100%", (STOP,))]
-
-
-def test_a_waiting_request_is_dropped_only_when_its_alert_is_over(database: Database) -> None:
-    rounds = acting(database)
-    rounds.bill(date(2026, 9, 2), "105")
-    fired, action = rounds.round()
-    for reason, drops in ((Reason.REPEATED, False), (Reason.ESCALATED, False), (Reason.RESOLVED, True)):
-        assert speaks_for(replace(fired, reason=reason, created_at=fired.created_at + DAY), action, is_told=True) is drops

@@ -413,6 +413,48 @@ async def test_what_is_over_when_the_channel_works_again_is_told_once_as_over(st
     )
 
 
+ONE_WORD = (
+    # What was said first and later, how much later, whether that was delivered, and whether the first is told all the same.
+    (Reason.FIRED, Reason.RESOLVED, 1, False, False),
+    (Reason.REPEATED, Reason.REPEATED, 1, False, False),
+    (Reason.REPEATED, Reason.REPEATED, -1, True, True),
+    (Reason.FIRED, Reason.REPEATED, 1, True, False),
+    (Reason.FIRED, Reason.REPEATED, 1, False, True),
+    # The end is told, and nothing after it, whatever a clock that was ahead says.
+    (Reason.RESOLVED, Reason.FIRED, 1, True, True),
+    (Reason.FIRED, Reason.RESOLVED, -400, False, False),
+    # A request to act is dropped only when its alert is over.
+    (Reason.ACTION, Reason.REPEATED, 1, True, True),
+    (Reason.ACTION, Reason.ESCALATED, 1, True, True),
+    (Reason.ACTION, Reason.RESOLVED, 1, True, False),
+)
+
+
+@pytest.mark.parametrize(("first", "second", "days", "is_delivered", "is_told"), ONE_WORD)
+async def test_a_later_word_speaks_for_an_earlier_one_that_is_over_or_was_a_reminder(
+    stage: Stage,
+    first: Reason,
+    second: Reason,
+    days: int,
+    *,
+    is_delivered: bool,
+    is_told: bool,
+) -> None:
+    stage.say("80%", first)
+    (earlier,) = stage.outbox.listing()
+    stage.now += timedelta(days=days)
+    stage.say("80%", second)
+    (later,) = (one for one in stage.outbox.listing() if one.id != earlier.id)
+    if is_delivered:
+        stage.outbox.claim(FINANCE, stage.now, 2)
+        stage.outbox.delivered(later.id, at=stage.now)
+        stage.outbox.release([earlier.id])
+        stage.outbox.take_up()
+    dropped = [one.delivery for one in stage.outbox.drop_superseded(FINANCE, stage.now)]
+    assert (earlier.id not in dropped) is is_told
+    assert later.id not in dropped
+
+
 async def test_of_several_reminders_that_waited_the_last_is_told_beside_the_first_word(stage: Stage) -> None:
     stage.say("overdue")
     for _ in range(4):

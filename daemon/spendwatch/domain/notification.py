@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 from operator import attrgetter
-from typing import NewType
+from typing import NamedTuple, NewType
 
 from spendwatch.domain.alert import Acknowledgement, AlertId, AlertState, Rule
 from spendwatch.domain.balance import Position
@@ -300,6 +300,15 @@ class Delivery:
     """It may have arrived, and a person decides whether it is sent again."""
 
 
+class Superseded(NamedTuple):
+    """A delivery that is not attempted any more, as a later message speaks for it."""
+
+    delivery: DeliveryId
+    alert: AlertId
+    attempts: int
+    why: str
+
+
 def first_attempt(notification: Notification, channel: ChannelName, target: str, rendered: bytes) -> Delivery:
     """Return the delivery that is attempted just now, past the outbox."""
     return Delivery(
@@ -352,16 +361,3 @@ def channel_pause(pauses: int, *, is_login: bool = False) -> tuple[timedelta, in
     """
     step = max(pauses, _LOCKS) if is_login else pauses
     return min(PAUSES[min(step, len(PAUSES) - 1)], _PROBED_EVERY), step + 1
-
-
-def speaks_for(later: Notification, earlier: Notification, *, is_told: bool) -> bool:
-    """Return whether a later word about the same alert makes an earlier one superfluous that was not told.
-
-    `is_told`: the receiver has the later one. What waits speaks for earlier reminders; the word about the end for all others,
-    whatever a clock that was ahead says of their times.
-    """
-    if earlier.reason is Reason.RESOLVED or not set(earlier.facts.also) <= set(later.facts.also):  # nothing else may tell
-        return False
-    # No message stands for a request to act.
-    is_later = later.created_at > earlier.created_at and earlier.reason is not Reason.ACTION
-    return later.reason is Reason.RESOLVED or (is_later and (is_told or earlier.reason is Reason.REPEATED))

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
+import structlog
+
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.health import ChannelHealth, ChannelPause
 from spendwatch.domain.notification import DELIVERED_WITHIN, PAUSES, Delivery, DeliveryId, channel_pause, pause_after
@@ -18,6 +20,8 @@ from spendwatch.domain.routing import OPEN, Route
 from spendwatch.domain.scope import AlertScope
 from spendwatch.jobs.conditions import Surroundings, ways_of
 from spendwatch.jobs.ports import Channel, Health, Outbox
+
+log = structlog.get_logger("spendwatch")
 
 TERM = timedelta(hours=1)
 """The longest that one attempt may take, whatever its channel allows itself: the term of a claim."""
@@ -67,7 +71,7 @@ async def deliver(
             break
         if not attempts:
             for one in await asyncio.to_thread(outbox.drop_superseded, name, clock()):
-                settled(Settled(one, one.last_error, final=True))
+                log.info("delivery_superseded", channel=name, **one._asdict())
         limit = min(1 if known.pauses else at_once, channel.at_once)
         now, is_probe = clock(), bool(known.pauses)
         batch = await asyncio.to_thread(outbox.claim, name, now, limit, is_probe=is_probe, quiet=route.held(now))

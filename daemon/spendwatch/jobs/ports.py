@@ -25,7 +25,7 @@ from spendwatch.domain.health import (
     SourceHealth,
 )
 from spendwatch.domain.merging import Held, Reading, Resolution
-from spendwatch.domain.notification import Delivery, DeliveryId, Loudness, Notification, NotificationId
+from spendwatch.domain.notification import Delivery, DeliveryId, Loudness, Notification, NotificationId, Superseded
 from spendwatch.domain.novelty import ChargedValue, Learnt
 from spendwatch.domain.outstanding import Charged, OutstandingDay
 from spendwatch.domain.period import BillingPeriod, PeriodClose
@@ -316,7 +316,7 @@ class Outbox(Protocol):
         `quiet`: what quiet hours hold now.
         """
 
-    def drop_superseded(self, channel: ChannelName, now: datetime) -> Sequence[Delivery]:
+    def drop_superseded(self, channel: ChannelName, now: datetime) -> Sequence[Superseded]:
         """Cancel what is due on the channel and needs no telling any more; return it."""
 
     def free(self, channels: Collection[ChannelName], *, now: datetime) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Column, Connection, Table, select
 
 from spendwatch.domain.alert import AlertId
 from spendwatch.domain.notification import Notification, NotificationId, Reason
 from spendwatch.store.bulk import keep_the_old, put_columns
-from spendwatch.store.columns import Moment, StoredText, document, metadata
+from spendwatch.store.columns import Moment, StoredText, Texts, choice, document, metadata
 
 notification = Table(
     "notification",
@@ -18,6 +18,8 @@ notification = Table(
     # No foreign key: a test notification belongs to no alert.
     Column("alert", StoredText, nullable=False, index=True),
     Column("created_at", Moment, nullable=False),
+    Column("reason", choice(Reason), nullable=False),
+    Column("also", Texts, nullable=False),
     Column("body", document(Notification), nullable=False),
 )
 
@@ -26,8 +28,11 @@ def put_notifications(connection: Connection, notifications: Iterable[Notificati
     """Record notifications; one that is on record stays as it is."""
     first = {one.id: one for one in reversed(tuple(notifications))}
     ordered = [first[key] for key in sorted(first)]
-    columns = {name: [getattr(one, name) for one in ordered] for name in ("id", "alert", "created_at")}
-    put_columns(connection, notification, {**columns, "body": ordered}, keep_the_old)
+    columns: dict[str, Sequence[object]] = {
+        name: [getattr(one, name) for one in ordered] for name in ("id", "alert", "created_at")
+    }
+    columns |= {"reason": [one.reason for one in ordered], "also": [one.facts.also for one in ordered], "body": ordered}
+    put_columns(connection, notification, columns, keep_the_old)
 
 
 def notifications_about(connection: Connection, alert: AlertId) -> tuple[Notification, ...]:

@@ -10,10 +10,11 @@ import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, case, false, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, case, false, func, null, or_, select, update
 
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.notification import (
@@ -24,7 +25,7 @@ from spendwatch.domain.notification import (
     Loudness,
     Notification,
     Reason,
-    speaks_for,
+    Superseded,
 )
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.routing import LONGEST_QUIET
@@ -73,7 +74,6 @@ _KEEP = update(delivery).where(delivery.c.id == bindparam("which"), _is_attempti
 
 _BROKEN_OFF = "the attempt was broken off"
 _ASKS = "it may have arrived: `spendwatch deliveries retry` or `deliveries cancel` decides"
-_LATER = {True: "the delivered message", False: "the later message"}
 _SORTED_AT_ONCE = 200
 _CANCELLED = "cancelled by operator"
 _CANCELLED_LATE = "cancelled by operator while being attempted: it may have arrived"
@@ -105,8 +105,6 @@ class Outbox(Book):
         self._writing_down = threading.Lock()
         self._queues: dict[ChannelName, list[DeliveryId]] = {}
         """What is due next on each channel."""
-        self._both_told: dict[ChannelName, set[tuple[Any, ...]]] = {}
-        """What waits for each channel beside a later word that does not speak for it."""
         self.holding: Collection[ChannelName] = ()
         """Channels on which a person decides about what may have arrived."""
 
@@ -313,33 +311,30 @@ class Outbox(Book):
         with self._database.writing() as connection:
             connection.execute(put_off.where(delivery.c.refusals == 0, delivery.c.due_at > now).values(due_at=now))
 
-    def drop_superseded(self, channel: ChannelName, now: datetime) -> Sequence[Delivery]:
+    def drop_superseded(self, channel: ChannelName, now: datetime) -> Sequence[Superseded]:
         """Cancel what waits for the channel and needs no telling any more, as a later word speaks for it; return it.
 
         What stays is sorted anew: a channel at a slow pace has its next turn for the gravest of what came meanwhile.
         """
         self._queues.pop(channel, None)
-        dropped: dict[DeliveryId, Delivery] = {}
         with self._database.reading() as connection:
-            pairs: set[tuple[Any, ...]] = {tuple(pair) for query in _later_words(channel) for pair in connection.execute(query)}
-            # What was once found to need telling still does: there may be ten thousand, and a slow channel asks every time.
-            for some in batches(sorted(pairs - self._both_told.get(channel, set()))):
-                ids = {which for _, *pair, _ in some for which in pair}
-                known = {one.id: one for one in deliveries(connection, select_deliveries(delivery.c.id.in_(ids)))}
-                for _, which, after, state in some:
-                    earlier, said, is_told = known[which], known[after], state is DeliveryState.DELIVERED
-                    words = said.notification.facts.members or (said.notification,)
-                    word = next((one for one in words if one.alert == earlier.notification.alert), None)
-                    if word and speaks_for(word, earlier.notification, is_told=is_told):
-                        why = f"superseded: {_LATER[is_told]} {said.id[:8]} ({word.reason}) speaks for it"
-                        dropped[which] = replace(earlier, state=DeliveryState.CANCELLED, settled_at=now, last_error=why)
-        self._both_told[channel] = {pair for pair in pairs if pair[1] not in dropped}
+            pairs = [pair for query in _later_words(channel) for pair in connection.execute(query)]
+            digests = {pair.digest for pair in pairs if pair.digest}
+            told = connection.scalars(select(notification.c.body).where(notification.c.id.in_(digests)))
+            named = {one.id: frozenset(one.alerts) for one in told}
+        dropped: dict[DeliveryId, Superseded] = {}
+        for pair in sorted(pairs, key=attrgetter("said_at")):
+            # A digest has room for so many messages, and a message for several thresholds: nothing else tells of the others.
+            if set(pair.also) <= set(pair.later_also) and (not pair.digest or pair.alert in named[pair.digest]):
+                which = "delivered" if pair.state is DeliveryState.DELIVERED else "later"
+                why = f"superseded: the {which} message {pair.later[:8]} ({pair.reason}) speaks for it"
+                dropped[pair.id] = Superseded(pair.id, pair.alert, pair.attempts, why)
         if dropped:
             is_waiting = or_(*(delivery.c.state == state for state in WAITING))
             end = update(delivery).where(delivery.c.id == bindparam("which"), is_waiting)
             ended = end.values(state=DeliveryState.CANCELLED, settled_at=now, last_error=bindparam("why"))
             with self._database.writing() as connection:
-                connection.execute(ended, [{"which": one.id, "why": one.last_error} for one in dropped.values()])
+                connection.execute(ended, [{"which": which, "why": one.why} for which, one in dropped.items()])
         return tuple(dropped.values())
 
     def offer(
@@ -419,19 +414,28 @@ def _in_order(*, is_probe: bool) -> Select[tuple[DeliveryId]]:
     return select(found.c.id).order_by(*failed_last, found.c.gravest.desc(), found.c.created_at, found.c.id)
 
 
-def _later_words(channel: ChannelName) -> Iterator[Select[datetime, DeliveryId, DeliveryId, DeliveryState]]:
-    """Yield the queries for what waits, each with a later word about its alert to the same receiver, alone or in a digest."""
+def _later_words(channel: ChannelName) -> Iterator[Select[*tuple[Any, ...]]]:
+    """Yield the queries for what waits and has a later word about its alert that speaks for it, alone or in a digest.
+
+    What waits speaks for earlier reminders, what was delivered for all earlier words, and the word about the end in any case,
+    whatever a clock that was ahead says of their times. No word stands for one about the end, nor for a request to act.
+    """
     later, word = delivery.alias(), notification.alias()
+    is_told, is_over = later.c.state == DeliveryState.DELIVERED, word.c.reason == Reason.RESOLVED
+    is_later = and_(word.c.created_at > notification.c.created_at, notification.c.reason != Reason.ACTION)
+    own = delivery.c.id, delivery.c.attempts, notification.c.alert, notification.c.also
+    of_later = later.c.id.label("later"), later.c.state, word.c.reason, word.c.created_at.label("said_at")
     found = (
-        select(word.c.created_at, delivery.c.id, later.c.id, later.c.state)
+        select(*own, *of_later, word.c.also.label("later_also"))
         .join(notification, notification.c.id == delivery.c.notification)
         .join(word, and_(word.c.alert == notification.c.alert, word.c.id != notification.c.id))
         .where(_waits, delivery.c.channel == channel, later.c.state.in_((*WAITING, _ATTEMPTING, DeliveryState.DELIVERED)))
-        .where(~later.c.is_held)
+        .where(~later.c.is_held, notification.c.reason != Reason.RESOLVED)
+        .where(or_(is_over, and_(is_later, or_(is_told, notification.c.reason == Reason.REPEATED))))
     )
     same = and_(later.c.channel == channel, later.c.target == delivery.c.target)
-    yield found.join(later, and_(later.c.notification == word.c.id, same))
-    together = found.join(held, and_(held.c.notification == word.c.id, held.c.channel == channel))
+    yield found.add_columns(null().label("digest")).join(later, and_(later.c.notification == word.c.id, same))
+    together = found.add_columns(held.c.digest).join(held, and_(held.c.notification == word.c.id, held.c.channel == channel))
     yield together.join(later, and_(later.c.notification == held.c.digest, same))
 
 
