@@ -36,7 +36,9 @@ def test_nothing_waits_for_a_moment_of_a_wrong_clock(database: Database, wrong: 
     health.bill_came(INBOX, at=wrong)
     stale = alert(matter("", rule=Rule.STALE, scope="source:inbox", period=""), since=wrong, told_at=wrong)
     book.commit(Verdict((stale,)), {}, now=wrong)
+    before = book.revision()
     assert correct_moments(database, NOON) == wrong
+    assert book.revision() > before
     assert health.sources() == (SourceHealth(INBOX, NOON, last_bill_at=NOON),)
     assert book.known() == (replace(stale, since=NOON, told_at=NOON),)
     assert correct_moments(database, NOON) is None

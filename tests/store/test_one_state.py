@@ -4,24 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from random import Random
 from threading import Thread
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
 from rounds_builder import FINANCE, TARGETS, ZONE, Rounds, cny
+from spendwatch.cli.rebuilding import scratch_database
+from spendwatch.domain.alert import Acknowledgement
 from spendwatch.domain.money import Money
-from spendwatch.domain.policy import BalancePolicy, Threshold
+from spendwatch.domain.period import PeriodKind
+from spendwatch.domain.policy import BalancePolicy, FinerBudget, Threshold, WorkspacePolicy
 from spendwatch.domain.report import Cadence, Schedule
 from spendwatch.domain.routing import Route
+from spendwatch.domain.scope import Match
+from spendwatch.domain.statement import WorkspaceId
 from spendwatch.jobs.conditions import Surroundings
+from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.overview import BudgetState
 from spendwatch.jobs.reports import Reports
 from spendwatch.store.database import Database, Storage
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
+from store_builders import row
 
 DAY = timedelta(days=1)
 FIRST = date(2026, 9, 1)
@@ -121,3 +131,65 @@ def test_a_snapshot_is_of_its_thread_and_nobody_waits_for_it(place: str, databas
             pass
     assert seen == [before + 1] == [rounds.ledger.revision()] == [Ledger(other).revision()]
     other.close()
+
+
+def _policy(name: str, share: str, **changes: Any) -> WorkspacePolicy:  # noqa: ANN401 -- any field
+    at = Threshold(share=Decimal(share)), Threshold(share=Decimal(1)), Threshold(share=Decimal(2), is_forecast=True)
+    budgets = (
+        FinerBudget("", Match(), Decimal(30), at[:2], per=PeriodKind.DAY),
+        FinerBudget("", Match(), Decimal(60), at[:2], per=PeriodKind.WEEK),
+        FinerBudget("key", Match(), Decimal(40), at[:2], for_each="api_key"),
+    )
+    plain = WorkspacePolicy(WorkspaceId(name), budget=Decimal(100), thresholds=at, budgets=budgets, channels=(FINANCE,))
+    return replace(plain, **changes)
+
+
+_CONFIGURATIONS = (
+    (_policy("llm-a", "0.5"), _policy("llm-b", "0.8", remind=DAY)),
+    (_policy("llm-a", "0.5", budget=Decimal(300)), _policy("llm-c", "0.2")),
+    (_policy("llm-b", "0.8", spike=Decimal(20), budgets=()),),
+)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_rounds_remember_of_each_other_changes_nothing(database: Database, seed: int) -> None:
+    chance = Random(seed)  # noqa: S311 -- no secret
+    with scratch_database() as scratch:
+        both = remembering, forgetful = Rounds(database), Rounds(scratch)
+        wanted = chance.choice(_CONFIGURATIONS)
+        for rounds in both:
+            rounds.wanted(None, *wanted)
+        for _ in range(25):
+            what, after = chance.random(), timedelta(minutes=chance.choice((1, 20, 400, 2000)))
+            day, cost = FIRST + chance.randrange(20) * DAY, chance.choice(("-20", "0.5", "12", "45", "90"))
+            spent = row(cost, workspace=WorkspaceId(f"llm-{chance.choice('abcd')}"), api_key=chance.choice(("1", "2")))
+            configuration = chance.choice(_CONFIGURATIONS)
+            firing = sorted(alert.id for alert in remembering.book.known() if alert.is_firing)
+            mine = chance.choice(firing) if firing else None
+            for rounds in both:
+                if what < 0.5:
+                    rounds.bill(day, spent)
+                elif what < 0.6:
+                    rounds.wanted(None, *configuration)
+                elif what < 0.7 and mine:
+                    rounds.book.acknowledge([Acknowledgement(mine, "li", rounds.now)], [])
+            forgetful.insight = Insight()
+            said, other = ({one.id: one for one in rounds.round(after=after)} for rounds in both)
+            assert said == other
+            known, others = ({one.id: one for one in rounds.book.known()} for rounds in both)
+            assert known == others
+        assert remembering.book.said
+
+
+def test_alerts_are_read_again_only_where_one_changed(database: Database) -> None:
+    rounds = Rounds(database, account=BUDGET)
+    rounds.bill(FIRST, "60")
+    assert [one.facts.threshold for one in rounds.round()] == ["50%"]
+    rounds.round()
+    known = rounds.insight.alerts(rounds.book)
+    rounds.bill(FIRST + DAY, "1")
+    rounds.round()
+    assert rounds.insight.alerts(rounds.book) is known
+    rounds.bill(FIRST + DAY, "600")
+    assert [one.facts.threshold for one in rounds.round()] == ["500%"]
+    assert {alert.key.threshold for alert in rounds.insight.alerts(rounds.book).firing()} == {"50%", "500%"}

@@ -65,7 +65,7 @@ def assess(
     with LedgerView.opened(ledger, insight.kept) as view:
         periods = open_periods(now, around.zone, final_on=around.policies.month_final_on)
         fresh = Freshness(now, around.stale_after, health.account_bills())
-        here = _Round(view, around, fresh, balances, insight, AlertsKnown(book.known(), book.acknowledgements()), periods)
+        here = _Round(view, around, fresh, balances, insight, insight.alerts(book), periods)
         judged = _judge(here, health, book)
     # What is to be remembered is written down before what follows from it: after a crash between, it follows again.
     if judged.looks and balances:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from spendwatch.domain.alert import Acknowledgement
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Policies
+from spendwatch.domain.review import AlertsKnown
 from spendwatch.jobs.days_and_weeks import JudgedDays
+from spendwatch.jobs.ports import AlertBook
 from spendwatch.jobs.run_rates import RunRates
 
 _REST = timedelta(minutes=10)
@@ -27,6 +30,15 @@ class Insight:
         self._looked_at: datetime | None = None
         self._foreseen: tuple[tuple[int, BillingPeriod], Policies] | None = None
         self._kept: tuple[int, dict[Hashable, Any]] = (-1, {})
+        self._alerts: tuple[tuple[int, Sequence[Acknowledgement]], AlertsKnown] | None = None
+
+    def alerts(self, book: AlertBook) -> AlertsKnown:
+        """Return the alerts on record and who acknowledged them; they are read when something of that has changed."""
+        state = book.revision(), book.acknowledgements()
+        if self._alerts is None or self._alerts[0] != state:
+            self._alerts = None  # there may be very many of them: not twice
+            self._alerts = state, AlertsKnown(book.known(), state[1])
+        return self._alerts[1]
 
     def kept(self, revision: int) -> dict[Hashable, Any]:
         """Return what was read at that revision of the ledger; what was read at another is forgotten."""

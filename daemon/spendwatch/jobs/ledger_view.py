@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, TypeVar
 
@@ -12,9 +14,10 @@ from spendwatch.domain.layouts import lags
 from spendwatch.domain.novelty import ChargedValue, Learnt
 from spendwatch.domain.outstanding import Charged, OutstandingDay, believed_since, earlier_periods
 from spendwatch.domain.period import BillingPeriod, DaySpan, Period
-from spendwatch.domain.scope import Dimension
+from spendwatch.domain.policy import Policies
+from spendwatch.domain.scope import AlertScope, Dimension
 from spendwatch.domain.series_selection import DayTotal
-from spendwatch.domain.standing import SpendSum
+from spendwatch.domain.standing import SpendSum, Standing
 from spendwatch.domain.statement import AccountId, DayKey, WorkspaceId
 from spendwatch.jobs.ports import Ledger
 
@@ -33,6 +36,20 @@ Kept = Callable[[int], dict[Hashable, Any]]
 _T = TypeVar("_T")
 
 
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """How every budget stood in a period, and what that rests on beside the ledger."""
+
+    policies: Policies
+    told: AbstractSet[AlertScope]
+    found: tuple[Standing, ...]
+
+    def is_of(self, policies: Policies, told: AbstractSet[AlertScope]) -> bool:
+        """Return whether it is the same by these: to be told of what is watched anyway makes no difference."""
+        extra = told - self.told
+        return self.policies is policies and self.told <= told and extra <= {one.watch.scope for one in self.found}
+
+
 class LedgerView:
     """The ledger as it was when the round began.
 
@@ -45,6 +62,7 @@ class LedgerView:
         self.revision = ledger.revision()
         self._read: dict[Hashable, Any] = {}
         self._kept = kept(self.revision)
+        self.stood: dict[Period, Stood] = _known(self._kept, "stood", dict)
 
     @classmethod
     @contextmanager

@@ -19,7 +19,6 @@ from spendwatch.domain.health import Freshness, ReadingProgress, SourceHealth
 from spendwatch.domain.money import Currency, Money, share_of
 from spendwatch.domain.period import BillingPeriod, Period, ShortPeriod, open_periods
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity
-from spendwatch.domain.review import AlertsKnown
 from spendwatch.domain.routing import Message
 from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.scope import AlertScope, BudgetScope, Counts, Dimension
@@ -242,7 +241,7 @@ def look(
     insight = insight or Insight()
     month = period or BillingPeriod.containing(now, zone)
     with LedgerView.opened(ledger, insight.kept) as view:
-        known = AlertsKnown(book.known(), book.acknowledgements())
+        known = insight.alerts(book)
         firing = known.firing()
         fresh = Freshness(now, stale_after, health.account_bills())
         is_of_now = month == BillingPeriod.containing(now, zone)

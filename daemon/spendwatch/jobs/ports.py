@@ -223,6 +223,9 @@ class AlertBook(Protocol):
     def known(self) -> Sequence[Alert]:
         """Return every alert that may still matter: firing ones, those of open periods, the latest episode of each matter."""
 
+    def revision(self) -> int:
+        """Return the number of changes of alerts so far: if it is the same, so is what is known."""
+
     def acknowledgements(self) -> Sequence[Acknowledgement]:
         """Return who takes care of which alert, or did."""
 

@@ -10,12 +10,15 @@ from spendwatch.domain.policy import FinerBudget, Policies, watches
 from spendwatch.domain.scope import MATCHABLE, AlertScope, Dimension, Portion
 from spendwatch.domain.standing import SpendSum, Standing, reckon, seen_values, seen_workspaces
 from spendwatch.domain.usage import last_complete_day
-from spendwatch.jobs.ledger_view import LedgerView, spend_within
+from spendwatch.jobs.ledger_view import LedgerView, Stood, spend_within
 from spendwatch.jobs.ports import Ledger
 
 
 def stand(view: LedgerView, policies: Policies, period: Period, told: Collection[AlertScope] = ()) -> tuple[Standing, ...]:
     """Return the standing of every budget that is watched in such a period, and of what was `told` and is billed no longer."""
+    before, scopes = view.stood.get(period), frozenset(told)
+    if before and before.is_of(policies, scopes):
+        return before.found
     finer = any(one.needs_detail for one in finer_budgets(policies) if one.per is period.kind)
     sums = view.spend(period, dimensions(finer=finer), policies.products)
     watched = watches(policies, seen_workspaces(sums, told), seen_values(sums, told), period.kind)
@@ -27,6 +30,7 @@ def stand(view: LedgerView, policies: Policies, period: Period, told: Collection
         mine = [watch for watch in untagged if watch.scope.account == account]
         rows = tagged_by_now(view.ledger, period, dimensions(finer=True), policies.products, until.get(account))
         found += reckon(mine, rows, period, until)
+    view.stood[period] = Stood(policies, scopes, found)
     return found
 
 

@@ -1,18 +1,19 @@
-"""The table `alert`: every alert that ever fired."""
+"""The tables `alert`, every alert that ever fired, and `alert_revision`, which counts their changes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, Connection, Index, Select, Table, and_, func, or_, select, tuple_
+from sqlalchemy import CheckConstraint, Column, Connection, Index, Integer, Select, Table, and_, func, or_, select, tuple_
 
 from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule
 from spendwatch.domain.period import BillingPeriod, PeriodKind, ShortPeriod, labels_in, parse_period
 from spendwatch.domain.scope import parse_scope
 from spendwatch.store.bulk import put_columns
-from spendwatch.store.columns import BATCH, Insertion, begins_with, choice, columns_of, metadata, texts
+from spendwatch.store.columns import BATCH, Insertion, begins_with, choice, columns_of, metadata, texts, upsert
 
 alert = Table(
     "alert",
@@ -25,6 +26,15 @@ alert = Table(
     CheckConstraint("state IN ('firing', 'resolved')", name="state"),
 )
 
+alert_revision = Table(
+    "alert_revision",
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    CheckConstraint("one = 1", name="one"),
+)
+"""One row, made by the first change."""
+
 _LAST = BillingPeriod(9998, 12)
 """Later than any."""
 _KEY = tuple(alert.c[name] for name in ("rule", "account", "scope", "threshold", "period", "height"))
@@ -33,9 +43,21 @@ _OF_KEY = ("key.rule", "key.scope.account", "key.scope.text", "key.threshold", "
 _VALUES = attrgetter(*(column.name for column in _OWN), *_OF_KEY)
 
 
+def change_alerts(connection: Connection) -> None:
+    """Count a change: whoever writes to the table has to, or rounds go on with the alerts that they know."""
+    upsert(connection, alert_revision, {"one": 1, "number": 1}, {"number": alert_revision.c.number + 1})
+
+
+def alerts_revision(connection: Connection) -> int:
+    """Return the number of changes so far: if it is the same, so are all alerts."""
+    return connection.scalar(select(alert_revision.c.number)) or 0
+
+
 def put_alerts(connection: Connection, alerts: Iterable[Alert]) -> None:
     """Record alerts; of one that is on record only its course changes, never what it is about."""
     latest = {one.id: one for one in alerts}
+    if latest:
+        change_alerts(connection)
     ordered = [latest[key] for key in sorted(latest)]
     for first in range(0, len(ordered), BATCH):
         some = ordered[first : first + BATCH]
@@ -89,7 +111,8 @@ def alerts_beginning(connection: Connection, prefix: str, limit: int = 10) -> tu
 
 
 def _alerts(connection: Connection, query: Select[*tuple[Any, ...]]) -> tuple[Alert, ...]:
+    scope_of = cache(parse_scope)
     return tuple(
-        Alert(which, AlertKey(rule, parse_scope(account, scope), threshold, period, height), *rest)
+        Alert(which, AlertKey(rule, scope_of(account, scope), threshold, period, height), *rest)
         for rule, account, scope, threshold, period, height, which, *rest in connection.execute(query).all()
     )

@@ -12,7 +12,7 @@ from spendwatch.domain.notification import Delivery, DeliveryState, Notification
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.store.acknowledgement import acknowledge, acknowledgements_made, take_back
-from spendwatch.store.alert import alert, alerts_beginning, alerts_listed, alerts_that_matter, put_alerts
+from spendwatch.store.alert import alert, alerts_beginning, alerts_listed, alerts_revision, alerts_that_matter, put_alerts
 from spendwatch.store.columns import BATCH, batches
 from spendwatch.store.database import Book, reads, writes
 from spendwatch.store.delivery import deliveries, delivery, put_deliveries, select_deliveries
@@ -25,6 +25,7 @@ class AlertBook(Book):
     """The alert book in a database."""
 
     known = reads(alerts_that_matter)
+    revision = reads(alerts_revision)
     alerts = reads(alerts_listed)
     find = reads(alerts_beginning)
     notifications_of = reads(notifications_about)

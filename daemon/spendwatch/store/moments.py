@@ -10,7 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from spendwatch.domain.alert import AlertState
 from spendwatch.domain.period import FIRST_RELEASE
 from spendwatch.store.acknowledgement import acknowledgement
-from spendwatch.store.alert import alert
+from spendwatch.store.alert import alert, change_alerts
 from spendwatch.store.attempt import attempt
 from spendwatch.store.balance_book import balance_health
 from spendwatch.store.balance_memory import balance_watch
@@ -55,6 +55,7 @@ def correct_moments(database: Database, now: datetime) -> datetime | None:
     if found is None:
         return None
     with database.writing() as connection:
+        change_alerts(connection)
         _reopen(connection, now)
         for column in _NOTED:
             connection.execute(update(column.table).where(_is_wrong(column, now)).values({column.name: now}))
